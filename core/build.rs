@@ -1,0 +1,60 @@
+//! Builds the warden (`warden/main.rs`) for the target, so that the library can carry it.
+//!
+//! The compiler that builds this crate builds it, freestanding; the linker is the one that comes with the compiler, or else
+//! the system's `cc`. Nothing is downloaded and no C is compiled.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() {
+    for folder in ["warden", "wire", "build.rs"] {
+        println!("cargo:rerun-if-changed={folder}");
+    }
+    let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
+    let output = PathBuf::from(variable("OUT_DIR")).join("warden");
+    let (rustc, target, host) = (variable("RUSTC"), variable("TARGET"), variable("HOST"));
+    let linked = match bundled_linker(&rustc, &host) {
+        Some(linker) => compile(&rustc, &target, &output, |rustc| {
+            rustc.arg("-Clinker-flavor=ld.lld").arg(format!("-Clinker={}", linker.display()));
+            rustc.args(["-static", "--build-id=none", "-znorelro", "-zmax-page-size=4096"].map(|argument| format!("-Clink-arg={argument}")));
+        }),
+        None => false,
+    };
+    let linked = linked
+        || compile(&rustc, &target, &output, |rustc| {
+            if let Ok(linker) = env::var("RUSTC_LINKER") {
+                rustc.arg(format!("-Clinker={linker}"));
+            }
+            rustc.args(["-nostartfiles", "-nostdlib", "-static", "-Wl,--build-id=none", "-Wl,-z,norelro"].map(|argument| format!("-Clink-arg={argument}")));
+        });
+    assert!(linked, "the warden could not be built for {target}: the compiler's messages are above");
+    println!("cargo:rustc-env=SECLUDE_WARDEN_IMAGE={}", output.display());
+}
+
+fn bundled_linker(rustc: &str, host: &str) -> Option<PathBuf> {
+    let answer = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
+    let sysroot = String::from_utf8(answer.stdout).ok()?;
+    let linker = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin/rust-lld");
+    linker.exists().then_some(linker)
+}
+
+fn compile(rustc: &str, target: &str, output: &Path, link: impl FnOnce(&mut Command)) -> bool {
+    let mut command = Command::new(rustc);
+    command.args(["--edition", "2024", "--crate-type", "bin", "--crate-name", "seclude_warden", "--target", target, "warden/main.rs", "-o"]);
+    command.arg(output);
+    command.args([
+        "opt-level=s",
+        "panic=abort",
+        "lto=fat",
+        "codegen-units=1",
+        "strip=symbols",
+        "overflow-checks=off",
+        "debug-assertions=off",
+        "relocation-model=static",
+        "force-unwind-tables=no",
+        "default-linker-libraries=no",
+    ].map(|option| format!("-C{option}")));
+    link(&mut command);
+    command.status().is_ok_and(|status| status.success())
+}

@@ -1,0 +1,246 @@
+//! A command: what to run in a sandbox, with `std::process::Command`'s names.
+
+use crate::child::Child;
+use crate::error::{Error, Result};
+use crate::outcome::Outcome;
+use crate::policy::check_inside;
+use crate::profile;
+use crate::sandbox::Sandbox;
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What one of a command's standard streams is connected to.
+#[derive(Debug)]
+pub struct Stdio(pub(crate) Stream);
+
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Inherit,
+    Null,
+    Piped,
+    Descriptor(OwnedFd),
+}
+
+impl Stdio {
+    /// The caller's own stream of that number.
+    pub fn inherit() -> Stdio {
+        Stdio(Stream::Inherit)
+    }
+    /// `/dev/null`.
+    pub fn null() -> Stdio {
+        Stdio(Stream::Null)
+    }
+    /// A pipe, whose other end the [`Child`] holds.
+    pub fn piped() -> Stdio {
+        Stdio(Stream::Piped)
+    }
+}
+
+impl From<OwnedFd> for Stdio {
+    /// A descriptor of the caller's.
+    fn from(fd: OwnedFd) -> Stdio {
+        Stdio(Stream::Descriptor(fd))
+    }
+}
+
+impl From<File> for Stdio {
+    fn from(file: File) -> Stdio {
+        Stdio::from(OwnedFd::from(file))
+    }
+}
+
+/// What to run in a sandbox: program, arguments, environment, directory, standard streams, further descriptors.
+///
+/// One command can be started many times; a descriptor given with `From<OwnedFd>` or [`Command::fd`] is kept open for that.
+#[derive(Debug)]
+pub struct Command {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) program: OsString,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) environment: BTreeMap<OsString, OsString>,
+    pub(crate) directory: PathBuf,
+    pub(crate) stdin: Option<Stdio>,
+    pub(crate) stdout: Option<Stdio>,
+    pub(crate) stderr: Option<Stdio>,
+    pub(crate) descriptors: Vec<(i32, OwnedFd)>,
+    pub(crate) wall_time: Option<Duration>,
+}
+
+/// What a finished command wrote, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// How it ended, what it used, what was enforced.
+    pub outcome: Outcome,
+    /// What it wrote to its standard output, if that was piped.
+    pub stdout: Vec<u8>,
+    /// What it wrote to its standard error, if that was piped.
+    pub stderr: Vec<u8>,
+}
+
+impl Command {
+    pub(crate) fn new(sandbox: Sandbox, program: &OsStr) -> Command {
+        let mut environment: BTreeMap<OsString, OsString> = profile::ENVIRONMENT.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        environment.insert("HOME".into(), sandbox.policy().home.clone().into());
+        let wall_time = sandbox.policy().wall_time;
+        Command {
+            sandbox,
+            program: program.into(),
+            arguments: vec![program.into()],
+            environment,
+            directory: "/".into(),
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            descriptors: Vec::new(),
+            wall_time,
+        }
+    }
+
+    /// Appends an argument.
+    pub fn arg(&mut self, argument: impl AsRef<OsStr>) -> &mut Command {
+        self.arguments.push(argument.as_ref().into());
+        self
+    }
+
+    /// Appends arguments.
+    pub fn args<A: AsRef<OsStr>>(&mut self, arguments: impl IntoIterator<Item = A>) -> &mut Command {
+        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().into()));
+        self
+    }
+
+    /// What the program sees as its own name, instead of the name it is started by.
+    pub fn arg0(&mut self, name: impl AsRef<OsStr>) -> &mut Command {
+        self.arguments[0] = name.as_ref().into();
+        self
+    }
+
+    /// Sets an environment variable. At first there are PATH, HOME and LANG, and nothing of the caller's.
+    pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Command {
+        self.environment.insert(name.as_ref().into(), value.as_ref().into());
+        self
+    }
+
+    /// Sets environment variables.
+    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(&mut self, variables: impl IntoIterator<Item = (N, V)>) -> &mut Command {
+        for (name, value) in variables {
+            self.env(name, value);
+        }
+        self
+    }
+
+    /// Removes an environment variable.
+    pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Command {
+        self.environment.remove(name.as_ref());
+        self
+    }
+
+    /// Removes every environment variable. A program without a slash is then looked for in the default PATH.
+    pub fn env_clear(&mut self) -> &mut Command {
+        self.environment.clear();
+        self
+    }
+
+    /// The working directory, an absolute path inside. `/` if nothing is said.
+    pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Command {
+        self.directory = directory.as_ref().into();
+        self
+    }
+
+    /// The standard input: inherited for `spawn` and `status`, `/dev/null` for `output`, if nothing is said.
+    pub fn stdin(&mut self, stream: impl Into<Stdio>) -> &mut Command {
+        self.stdin = Some(stream.into());
+        self
+    }
+
+    /// The standard output: inherited for `spawn` and `status`, piped for `output`, if nothing is said.
+    pub fn stdout(&mut self, stream: impl Into<Stdio>) -> &mut Command {
+        self.stdout = Some(stream.into());
+        self
+    }
+
+    /// The standard error: as for the standard output.
+    pub fn stderr(&mut self, stream: impl Into<Stdio>) -> &mut Command {
+        self.stderr = Some(stream.into());
+        self
+    }
+
+    /// Gives the command a descriptor of the caller's under the number `target`, 3 or higher. Order and collisions with the
+    /// caller's own numbers do not matter. At most 249 descriptors.
+    pub fn fd(&mut self, target: i32, fd: impl Into<OwnedFd>) -> &mut Command {
+        self.descriptors.push((target, fd.into()));
+        self
+    }
+
+    /// How long this command may take, instead of what the sandbox says.
+    pub fn wall_time(&mut self, limit: Duration) -> &mut Command {
+        self.wall_time = Some(limit);
+        self
+    }
+
+    /// Starts it. When this returns, the program runs; a program that cannot be executed is an error here.
+    pub fn spawn(&mut self) -> Result<Child> {
+        Child::spawn(self, Stream::Inherit, Stream::Inherit)
+    }
+
+    /// Starts it, collects what it writes, and waits for its end.
+    pub fn output(&mut self) -> Result<Output> {
+        Child::spawn(self, Stream::Null, Stream::Piped)?.wait_with_output()
+    }
+
+    /// Starts it and waits for its end.
+    pub fn status(&mut self) -> Result<Outcome> {
+        self.spawn()?.wait()
+    }
+
+    /// Refuses what makes no sense, and turns the texts into what the warden takes.
+    pub(crate) fn texts(&self) -> Result<Texts> {
+        if self.program.is_empty() {
+            return Err(Error::invalid("program", "empty"));
+        }
+        let text = |what: &str, text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Error::invalid(format!("{what} {text:?}"), "contains a NUL byte"));
+        check_inside("working directory", &self.directory)?;
+        if self.wall_time == Some(Duration::ZERO) {
+            return Err(Error::invalid("wall time", "a limit of zero would end the command at once"));
+        }
+        let mut targets: Vec<i32> = self.descriptors.iter().map(|(target, _)| *target).collect();
+        targets.sort_unstable();
+        if let Some(target) = targets.first().filter(|target| **target < 3) {
+            return Err(Error::invalid(format!("descriptor {target}"), "must be 3 or higher").hint("the first three are set as stdin, stdout and stderr"));
+        }
+        if let Some(pair) = targets.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::invalid(format!("descriptor {}", pair[0]), "given twice"));
+        }
+        let mut environment = Vec::with_capacity(self.environment.len());
+        for (name, value) in &self.environment {
+            if name.is_empty() || name.as_bytes().contains(&b'=') {
+                return Err(Error::invalid(format!("environment variable {name:?}"), "a name is not empty and has no \"=\""));
+            }
+            let mut pair = name.clone();
+            pair.push("=");
+            pair.push(value);
+            environment.push(text("environment variable", &pair)?);
+        }
+        let search = self.environment.get(OsStr::new("PATH")).map_or_else(|| profile::PATH.into(), |path| path.as_bytes().to_vec());
+        Ok(Texts {
+            program: text("program", &self.program)?,
+            arguments: self.arguments.iter().map(|argument| text("argument", argument)).collect::<Result<_>>()?,
+            environment,
+            directory: text("working directory", self.directory.as_os_str())?,
+            search,
+        })
+    }
+}
+
+/// A command's texts, NUL-terminated.
+pub(crate) struct Texts {
+    pub program: CString,
+    pub arguments: Vec<CString>,
+    pub environment: Vec<CString>,
+    pub directory: CString,
+    pub search: Vec<u8>,
+}

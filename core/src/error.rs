@@ -1,0 +1,250 @@
+//! The one error type: what was being done, why it failed, and what to do about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, as a closed set to match on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument or a part of the policy is not allowed: nothing was started.
+    Invalid,
+    /// A policy text cannot be read: not JSON or TOML, an unknown key, a value of the wrong kind.
+    Policy,
+    /// The source of a bind does not exist.
+    SourceMissing,
+    /// The source of a bind exists but the command, or the caller, may not read it.
+    SourceUnreadable,
+    /// There is no such program inside the sandbox.
+    ProgramMissing,
+    /// The program exists inside but may not be executed.
+    ProgramNotExecutable,
+    /// The program is not in a format that this machine executes: another architecture, or no program at all.
+    ProgramFormat,
+    /// The program exists inside, but the interpreter that its first line or its ELF header names does not.
+    InterpreterMissing,
+    /// The host does not let this process make a user namespace, or gives it no rights in it.
+    NamespacesDenied,
+    /// A limit of the host on namespaces, processes, descriptors or memory is reached.
+    HostLimit,
+    /// This kernel lacks what was asked for.
+    Unsupported,
+    /// Another step of set-up failed.
+    Setup,
+    /// The warden ended without a report: it was killed from outside, or the machine ran out of memory.
+    WardenLost,
+    /// An operation on the caller's own side failed: a pipe, a file, a descriptor.
+    Io,
+}
+
+impl ErrorKind {
+    /// Every kind, in the order of their declaration.
+    pub const ALL: [ErrorKind; 14] = [
+        ErrorKind::Invalid,
+        ErrorKind::Policy,
+        ErrorKind::SourceMissing,
+        ErrorKind::SourceUnreadable,
+        ErrorKind::ProgramMissing,
+        ErrorKind::ProgramNotExecutable,
+        ErrorKind::ProgramFormat,
+        ErrorKind::InterpreterMissing,
+        ErrorKind::NamespacesDenied,
+        ErrorKind::HostLimit,
+        ErrorKind::Unsupported,
+        ErrorKind::Setup,
+        ErrorKind::WardenLost,
+        ErrorKind::Io,
+    ];
+
+    /// The kind's name as other languages and the case table spell it: `program-missing`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ErrorKind::Invalid => "invalid",
+            ErrorKind::Policy => "policy",
+            ErrorKind::SourceMissing => "source-missing",
+            ErrorKind::SourceUnreadable => "source-unreadable",
+            ErrorKind::ProgramMissing => "program-missing",
+            ErrorKind::ProgramNotExecutable => "program-not-executable",
+            ErrorKind::ProgramFormat => "program-format",
+            ErrorKind::InterpreterMissing => "interpreter-missing",
+            ErrorKind::NamespacesDenied => "namespaces-denied",
+            ErrorKind::HostLimit => "host-limit",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Setup => "setup",
+            ErrorKind::WardenLost => "warden-lost",
+            ErrorKind::Io => "io",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An error: kind, step, errno, path and hint.
+///
+/// Its text reads `action object: cause (step n of m); hint: remedy`.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Inner {
+    kind: ErrorKind,
+    action: String,
+    cause: Option<String>,
+    errno: Option<i32>,
+    path: Option<PathBuf>,
+    position: Option<(usize, usize)>,
+    hint: Option<String>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, action: impl Into<String>) -> Error {
+        Error(Box::new(Inner { kind, action: action.into(), cause: None, errno: None, path: None, position: None, hint: None }))
+    }
+
+    /// An argument that is refused: which, and why.
+    pub(crate) fn invalid(what: impl Into<String>, why: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Invalid, what).because(why)
+    }
+
+    /// A failed operation of the caller's own side.
+    pub(crate) fn io(action: impl Into<String>, error: impl Into<std::io::Error>) -> Error {
+        let error = error.into();
+        match error.raw_os_error() {
+            Some(errno) => Error::new(ErrorKind::Io, action).errno(errno),
+            None => Error::new(ErrorKind::Io, action).because(error.to_string()),
+        }
+    }
+
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Error {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    pub(crate) fn errno(mut self, errno: i32) -> Error {
+        self.0.errno = Some(errno);
+        self
+    }
+
+    pub(crate) fn at(mut self, path: impl Into<PathBuf>) -> Error {
+        self.0.path = Some(path.into());
+        self
+    }
+
+    pub(crate) fn position(mut self, step: usize, of: usize) -> Error {
+        self.0.position = Some((step, of));
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// What kind of error this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What was being done, with its object: `bind /opt/tool on /opt/tool`.
+    pub fn step(&self) -> &str {
+        &self.0.action
+    }
+
+    /// The error number of the failed system call, as in `errno(3)`, if there was one.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.0.errno
+    }
+
+    /// The path that the failed step was about, if it was about one.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// What to do about it, if anything is known.
+    pub fn remedy(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+}
+
+impl PartialEq for Error {
+    fn eq(&self, other: &Error) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        f.write_str(&inner.action)?;
+        match (&inner.cause, inner.errno) {
+            (Some(cause), _) => write!(f, ": {cause}")?,
+            (None, Some(errno)) => write!(f, ": {}", describe(errno))?,
+            (None, None) => {}
+        }
+        if let Some((step, of)) = inner.position {
+            write!(f, " (step {step} of {of})")?;
+        }
+        match &inner.hint {
+            Some(hint) => write!(f, "; hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({}: {self})", self.kind())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> std::io::Error {
+        use std::io::ErrorKind as Io;
+        let kind = match error.kind() {
+            ErrorKind::Invalid | ErrorKind::Policy => Io::InvalidInput,
+            ErrorKind::SourceMissing | ErrorKind::ProgramMissing | ErrorKind::InterpreterMissing => Io::NotFound,
+            ErrorKind::SourceUnreadable | ErrorKind::ProgramNotExecutable | ErrorKind::NamespacesDenied => Io::PermissionDenied,
+            ErrorKind::Unsupported => Io::Unsupported,
+            ErrorKind::ProgramFormat | ErrorKind::HostLimit | ErrorKind::Setup | ErrorKind::WardenLost | ErrorKind::Io => {
+                error.raw_os_error().map_or(Io::Other, |errno| std::io::Error::from_raw_os_error(errno).kind())
+            }
+        };
+        std::io::Error::new(kind, error)
+    }
+}
+
+/// The system's own text for an error number, in lower case and without the number.
+pub(crate) fn describe(errno: i32) -> String {
+    let text = nix::errno::Errno::from_raw(errno).desc();
+    let mut letters = text.chars();
+    match (letters.next(), text.chars().nth(1)) {
+        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => first.to_lowercase().chain(letters).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reads_action_cause_position_hint() {
+        let error = Error::new(ErrorKind::SourceMissing, "bind /opt/tool on /opt/tool").errno(libc::ENOENT).position(7, 19).hint("create it");
+        assert_eq!(error.to_string(), "bind /opt/tool on /opt/tool: no such file or directory (step 7 of 19); hint: create it");
+    }
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), ErrorKind::ALL.len());
+    }
+}

@@ -1,0 +1,246 @@
+//! From what the kernel and the warden say to an error that names cause and remedy.
+
+use crate::command::Command;
+use crate::error::{Error, ErrorKind};
+use crate::launch;
+use crate::plan::Plan;
+use crate::policy::{Namespace, Policy};
+use crate::warden::Image;
+use crate::wire::message::{Report, stage};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+pub const DESCRIPTORS_HINT: &str = "the limit on open descriptors is reached: raise RLIMIT_NOFILE (ulimit -n), or the system's fs.file-max";
+
+/// An error that comes from too many descriptors.
+pub fn descriptors(error: Error) -> Error {
+    let hinted = Error::new(ErrorKind::HostLimit, error.step()).hint(DESCRIPTORS_HINT);
+    match error.raw_os_error() {
+        Some(errno) => hinted.errno(errno),
+        None => hinted,
+    }
+}
+
+/// The launch itself failed: nothing of ours runs.
+pub fn of_launch(failure: launch::Failure, image: &Image, policy: &Policy) -> Error {
+    match failure {
+        launch::Failure::Clone(error) => of_clone(error.raw_os_error().unwrap_or(libc::EIO), policy),
+        launch::Failure::Execute(error) => {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            let (_, path) = image.executable();
+            if image.makes_namespaces() {
+                let path = Path::new(OsStr::from_bytes(path.to_bytes()));
+                return Error::new(ErrorKind::Setup, format!("execute the warden at {}", path.display())).errno(errno).at(path).hint("install it there (make install), or let the library use its own");
+            }
+            let error = Error::new(ErrorKind::Setup, "execute the warden from memory").errno(errno);
+            match sysctl("vm/memfd_noexec").as_deref() {
+                Some("2") => error.hint("vm.memfd_noexec=2 forbids it: install the warden at a path and name that (Sandbox::warden or SECLUDE_WARDEN)"),
+                _ if errno == libc::EACCES || errno == libc::ENOENT => error.hint("a security module forbids it: install the warden at a path and name that (Sandbox::warden or SECLUDE_WARDEN)"),
+                _ => error,
+            }
+        }
+    }
+}
+
+/// The namespaces could not be made.
+pub fn of_clone(errno: i32, policy: &Policy) -> Error {
+    let kinds: Vec<_> = Namespace::ALL.iter().filter(|kind| policy.private(**kind) && **kind != Namespace::Time).map(|kind| kind.name()).collect();
+    let action = format!("make namespaces ({})", kinds.join(", "));
+    let (kind, hint) = match errno {
+        libc::EPERM => (ErrorKind::NamespacesDenied, Some(why_denied())),
+        libc::ENOSPC | libc::EUSERS => (ErrorKind::HostLimit, Some(why_no_space())),
+        libc::EAGAIN => (ErrorKind::HostLimit, Some("a limit on processes is reached: RLIMIT_NPROC (ulimit -u), pids.max of the caller's cgroup, or kernel.pid_max".into())),
+        libc::ENOMEM => (ErrorKind::HostLimit, Some("the kernel has no memory for it, or the caller's pid namespace has lost its init".into())),
+        libc::EINVAL => (ErrorKind::Unsupported, Some("this kernel lacks one of these kinds, or the caller is in a chroot".into())),
+        _ => (ErrorKind::Setup, None),
+    };
+    let error = Error::new(kind, action).errno(errno);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// Why a user namespace is refused to this process.
+fn why_denied() -> String {
+    if sysctl("kernel/unprivileged_userns_clone").as_deref() == Some("0") {
+        return "kernel.unprivileged_userns_clone is 0: set it to 1 (sysctl)".into();
+    }
+    if sysctl("user/max_user_namespaces").as_deref() == Some("0") {
+        return "user.max_user_namespaces is 0: raise it (sysctl)".into();
+    }
+    if sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
+        return APPARMOR.into();
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if status.lines().any(|line| line.starts_with("Seccomp:") && !line.ends_with('0')) {
+        return "a seccomp filter of the surrounding container forbids it: allow clone with namespace flags there".into();
+    }
+    "the caller is in a chroot, or its own user or group id is not mapped, or a security module forbids it".into()
+}
+
+const APPARMOR: &str = "AppArmor grants user namespaces by executable only (kernel.apparmor_restrict_unprivileged_userns): install the warden with its profile and name its path (Sandbox::warden or SECLUDE_WARDEN)";
+
+fn why_no_space() -> String {
+    if sysctl("user/max_user_namespaces").as_deref() == Some("0") {
+        return "user.max_user_namespaces is 0: raise it (sysctl), or allow nested sandboxes if this is one".into();
+    }
+    let levels = fs::read_to_string("/proc/self/status").ok().and_then(|status| Some(status.lines().find(|line| line.starts_with("NSpid:"))?.split_whitespace().count() - 1));
+    match levels {
+        Some(levels @ 24..) => format!("namespaces nest at most 32 deep, and this process is {levels} deep"),
+        _ => "a limit on namespaces is reached (user.max_*_namespaces), or they are nested 32 deep, the kernel's limit".into(),
+    }
+}
+
+fn sysctl(name: &str) -> Option<String> {
+    Some(fs::read_to_string(format!("/proc/sys/{name}")).ok()?.trim().to_owned())
+}
+
+/// What the warden reports instead of a start.
+pub fn of_report(report: &Report<'_>, plan: &Plan, command: &Command) -> Error {
+    match *report {
+        Report::Refused { step, errno, path } => of_step(step as usize, errno, path, plan),
+        Report::Failed { stage, errno, detail, path, head, .. } => of_start(stage, errno, detail, path, head, command),
+        _ => Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is out of turn"),
+    }
+}
+
+/// A step of the plan failed.
+fn of_step(step: usize, errno: i32, path: &[u8], plan: &Plan) -> Error {
+    let Some(label) = plan.labels.get(step) else {
+        return Error::new(ErrorKind::Setup, "begin the set-up").errno(errno);
+    };
+    let action = match path {
+        [] => label.action.clone(),
+        path => format!("{} ({})", label.action, String::from_utf8_lossy(path)),
+    };
+    let (kind, hint) = explain(errno, label.source.as_deref(), label.at.as_deref(), &label.action);
+    let mut error = Error::new(kind, action).errno(errno).position(step + 1, plan.labels.len());
+    if let Some(path) = label.source.as_ref().or(label.at.as_ref()) {
+        error = error.at(path);
+    }
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -> (ErrorKind, Option<String>) {
+    let readable = action.starts_with("check that the command may read");
+    match (errno, source, at) {
+        (libc::EMFILE | libc::ENFILE, _, _) => (ErrorKind::HostLimit, Some(DESCRIPTORS_HINT.into())),
+        (libc::ENOMEM | libc::ENOSPC, _, _) => (ErrorKind::HostLimit, Some("out of memory, or a limit is reached (fs.mount-max, user.max_mnt_namespaces, kernel.keys.maxkeys)".into())),
+        (libc::EDQUOT, _, _) => (ErrorKind::HostLimit, Some("the user's quota of keys is used up: raise kernel.keys.maxkeys".into())),
+        (libc::ENOENT | libc::ENOTDIR, Some(source), _) => (ErrorKind::SourceMissing, Some(format!("{} does not exist, as the caller sees it; make it, or bind it as optional", source.display()))),
+        (libc::ENODEV, _, _) if action.starts_with("open the device") => (ErrorKind::Setup, Some("the host's /dev does not hold that device there".into())),
+        (libc::EACCES, Some(source), _) if readable => (
+            ErrorKind::SourceUnreadable,
+            Some(format!("the caller is privileged, so the command is another user outside: let others read {} (chmod o+rX), or start as an unprivileged user", source.display())),
+        ),
+        (libc::EACCES, Some(source), _) => (ErrorKind::SourceUnreadable, Some(format!("the caller may not reach {}", source.display()))),
+        (libc::ENOENT | libc::EROFS, None, Some(at)) => {
+            (ErrorKind::Setup, Some(format!("{} lies in a directory of the caller's, where no mount point is made: make it there, or bind a directory that has it", at.display())))
+        }
+        (libc::ENOTDIR, None, Some(at)) => (ErrorKind::Setup, Some(format!("a part of {} is a file, or a file is bound where a directory is", at.display()))),
+        (libc::EISDIR, None, Some(at)) => (ErrorKind::Setup, Some(format!("{} is a directory", at.display()))),
+        (libc::EPERM, _, Some(at)) if at == Path::new("/proc") => (
+            ErrorKind::NamespacesDenied,
+            Some("a surrounding container masks parts of /proc, and the kernel then mounts no fresh one: start that container with an unmasked /proc, or that sandbox with nesting allowed".into()),
+        ),
+        (libc::EPERM | libc::EACCES, _, _) if sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") => (ErrorKind::NamespacesDenied, Some(APPARMOR.into())),
+        (libc::EINVAL, _, _) if action.starts_with("make the new root") => (ErrorKind::Unsupported, Some("the caller's root is no mount point: it is in a chroot, or on the kernel's initial ramfs".into())),
+        (libc::ENOSYS, _, _) => (ErrorKind::Unsupported, Some("this kernel, or the filter of a surrounding container, lacks the call".into())),
+        _ => (ErrorKind::Setup, None),
+    }
+}
+
+/// The command was not started.
+fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], command: &Command) -> Error {
+    let program = PathBuf::from(OsStr::from_bytes(path));
+    let directory = command.directory.display();
+    match stage {
+        stage::SEARCH => {
+            let name = command.program.to_string_lossy();
+            let path = command.environment.get(OsStr::new("PATH")).map_or_else(|| crate::profile::PATH.to_owned(), |path| path.to_string_lossy().into_owned());
+            Error::new(ErrorKind::ProgramMissing, format!("execute {name}")).because("no such program inside the sandbox").errno(libc::ENOENT).at(&*name).hint(format!("looked for in {path}; bind the directory that has it"))
+        }
+        stage::EXEC => of_exec(&program, errno, detail, head),
+        stage::DIRECTORY => {
+            let error = Error::new(ErrorKind::Setup, format!("enter the working directory {directory}")).errno(errno).at(&command.directory);
+            match errno {
+                libc::ENOENT => error.hint("it does not exist inside the sandbox"),
+                libc::EACCES => error.hint("the command's user may not enter it"),
+                _ => error,
+            }
+        }
+        stage::RLIMIT => {
+            let name = crate::policy::Resource::ALL.iter().find(|resource| resource.number() == detail).map_or("?", |resource| resource.name());
+            Error::new(ErrorKind::Setup, format!("set rlimit {name}")).errno(errno).hint("a limit cannot be raised above the caller's own hard limit")
+        }
+        stage::CLONE => of_process(errno),
+        stage::DESCRIPTORS if errno == libc::EMFILE || errno == libc::EINVAL || errno == libc::EBADF => {
+            Error::new(ErrorKind::HostLimit, "place the command's descriptors").errno(errno).hint(DESCRIPTORS_HINT)
+        }
+        stage::DESCRIPTORS => Error::new(ErrorKind::Setup, "place the command's descriptors").errno(errno),
+        stage::SESSION => Error::new(ErrorKind::Setup, "start a new session").errno(errno),
+        _ => Error::new(ErrorKind::Setup, "start the command").errno(errno),
+    }
+}
+
+fn of_process(errno: i32) -> Error {
+    let error = Error::new(if errno == libc::EAGAIN || errno == libc::ENOMEM { ErrorKind::HostLimit } else { ErrorKind::Setup }, "start a process for the command").errno(errno);
+    if errno == libc::EAGAIN { error.hint("a limit on processes is reached: RLIMIT_NPROC counts the whole host for that user, or pids.max of the caller's cgroup") } else { error }
+}
+
+/// execve(2) refused: its errno alone does not say which of several things is wrong, so the file's first bytes are looked at.
+fn of_exec(program: &Path, errno: i32, mode: u32, head: &[u8]) -> Error {
+    let error = |kind: ErrorKind| Error::new(kind, format!("execute {}", program.display())).errno(errno).at(program);
+    match errno {
+        libc::ENOENT | libc::ENOTDIR if mode == 0 => error(ErrorKind::ProgramMissing).because("no such program inside the sandbox").hint("bind the directory that has it"),
+        libc::ENOENT => {
+            let interpreter = interpreter_of(head);
+            let named = interpreter.as_deref().unwrap_or("its ELF interpreter (the dynamic linker)");
+            error(ErrorKind::InterpreterMissing).because(format!("{named} does not exist inside the sandbox")).hint("bind what the program needs to be loaded, or use a static one")
+        }
+        libc::EACCES if mode & libc::S_IFMT == libc::S_IFDIR => error(ErrorKind::ProgramNotExecutable).because("it is a directory"),
+        libc::EACCES => error(ErrorKind::ProgramNotExecutable).because("permission denied").hint("set its execute bit, and do not bind it noexec; a directory on the way may be closed to the command's user"),
+        libc::ENOEXEC => match foreign_machine(head) {
+            Some(machine) => error(ErrorKind::ProgramFormat).because(format!("built for another architecture (ELF machine {machine})")),
+            None => error(ErrorKind::ProgramFormat).because("not a program: neither ELF nor a script with #!").hint("a script needs #! and its interpreter in the first line"),
+        },
+        libc::E2BIG => Error::invalid("arguments and environment", "longer than the kernel takes").errno(errno).hint("together at most a quarter of the stack limit, and each at most 128 KiB"),
+        libc::ETXTBSY => error(ErrorKind::ProgramNotExecutable).because("somebody has it open for writing"),
+        libc::ELOOP => error(ErrorKind::ProgramMissing).because("too many symbolic links"),
+        _ => error(ErrorKind::Setup),
+    }
+}
+
+/// The interpreter that a script's first line names.
+fn interpreter_of(head: &[u8]) -> Option<String> {
+    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    String::from_utf8_lossy(line).split_whitespace().next().map(str::to_owned)
+}
+
+/// The machine number of an ELF file that is not for this machine.
+fn foreign_machine(head: &[u8]) -> Option<u16> {
+    const OWN: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+    let machine = u16::from_le_bytes(head.strip_prefix(b"\x7fELF").and(head.get(18..20))?.try_into().ok()?);
+    (machine != OWN).then_some(machine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_file_tells_why_it_cannot_be_executed() {
+        assert_eq!(interpreter_of(b"#! /bin/foo -x\n").as_deref(), Some("/bin/foo"));
+        assert_eq!(interpreter_of(b"\x7fELF"), None);
+        let mut elf = *b"\x7fELF\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0";
+        elf[18] = 8;
+        assert_eq!(foreign_machine(&elf), Some(8));
+        assert_eq!(foreign_machine(b"text"), None);
+    }
+}

@@ -1,0 +1,153 @@
+//! The launch: one clone that makes the namespaces, and the few instructions until the warden is executed.
+//!
+//! Between `clone` and `execveat` the new process runs in the caller's memory, with the calling thread suspended
+//! (CLONE_VM|CLONE_VFORK) and other threads running on. So what runs there ([`enter`] and [`raw`]) makes system calls and
+//! nothing else: no allocation, no lock, no panic, no libc (its `errno` would be the caller's), and every signal blocked.
+//! This is the one file with these rules.
+#![allow(unsafe_code)]
+
+use crate::warden::Image;
+use std::ffi::{c_char, c_int, c_void};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// A process just made: its descriptor and its number.
+pub struct Launched {
+    pub pidfd: OwnedFd,
+    pub pid: i32,
+}
+
+/// What the new process needs. It lives on the caller's stack, which stands still meanwhile.
+struct Entry {
+    control: c_int,
+    image: c_int,
+    path: *const c_char,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+    errno: AtomicI32,
+}
+
+/// Which of the two system calls failed.
+pub enum Failure {
+    Clone(io::Error),
+    Execute(io::Error),
+}
+
+/// Executes the warden in new namespaces (`flags`), with `control` as its descriptor 0.
+///
+/// `control` and the image's descriptor must be 3 or higher.
+pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>) -> Result<Launched, Failure> {
+    const STACK: usize = 32 * 1024;
+    let (image_fd, path) = image.executable();
+    let found = Hexadecimal::of(flags);
+    let (flags, argument) = if image.makes_namespaces() { (0, found.0.as_ptr().cast()) } else { (flags, std::ptr::null()) };
+    let arguments: [*const c_char; 3] = [c"seclude-warden".as_ptr(), argument, std::ptr::null()];
+    let environment: [*const c_char; 1] = [std::ptr::null()];
+    let entry = Entry { control: control.as_raw_fd(), image: image_fd, path: path.as_ptr(), arguments: arguments.as_ptr(), environment: environment.as_ptr(), errno: AtomicI32::new(0) };
+    let mut stack: Box<[MaybeUninit<u128>]> = Box::new_uninit_slice(STACK / size_of::<u128>());
+    let top = stack.as_mut_ptr_range().end;
+    let mut pidfd: c_int = -1;
+    let flags = flags as c_int | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+
+    let blocked = block_signals(u64::MAX);
+    // SAFETY: `enter` runs on `stack`, which is large enough for it and outlives it; it reads `entry`, which does too, because
+    // CLONE_VFORK suspends this thread until the new process has executed the warden or ended. `enter` does not return.
+    let pid = unsafe { libc::clone(enter, top.cast(), flags, (&raw const entry).cast_mut().cast(), &raw mut pidfd) };
+    let error = io::Error::last_os_error();
+    block_signals(blocked);
+
+    if pid < 0 {
+        return Err(Failure::Clone(error));
+    }
+    // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD).
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    match entry.errno.load(Ordering::Acquire) {
+        0 => Ok(Launched { pidfd, pid }),
+        errno => {
+            crate::child::reap(&pidfd);
+            Err(Failure::Execute(io::Error::from_raw_os_error(errno)))
+        }
+    }
+}
+
+/// A number in hexadecimal, NUL-terminated.
+struct Hexadecimal([u8; 17]);
+
+impl Hexadecimal {
+    fn of(value: u64) -> Hexadecimal {
+        let mut text = [0; 17];
+        for (place, digit) in text[..16].iter_mut().enumerate() {
+            *digit = b"0123456789abcdef"[(value >> (60 - 4 * place) & 15) as usize];
+        }
+        Hexadecimal(text)
+    }
+}
+
+/// Blocks exactly the signals in `mask`, libc's own among them, for this thread; the mask that was in force.
+fn block_signals(mask: u64) -> u64 {
+    let mut before = 0u64;
+    // SAFETY: both pointers are to 8 bytes, the size that is passed. Raw, because libc keeps two signals out of its own call,
+    // and their handlers must not run in the new process.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, size_of::<u64>()) };
+    before
+}
+
+/// The new process: the control socket becomes descriptor 0, the capabilities survive the exec, the warden is executed.
+///
+/// In a new user namespace without a map an exec drops every capability: the process is not root there yet. Ambient ones stay
+/// (capabilities(7)); the warden clears them before any command runs.
+extern "C" fn enter(argument: *mut c_void) -> c_int {
+    const PR_CAP_AMBIENT: usize = 47;
+    const PR_CAP_AMBIENT_RAISE: usize = 2;
+    // SAFETY: `launch` passes a pointer to an `Entry` that outlives this process's stay in its memory.
+    let entry = unsafe { &*argument.cast::<Entry>() };
+    let header: [u32; 2] = [0x2008_0522, 0];
+    let mut sets = [0u32; 6];
+    // SAFETY: all calls take numbers, or pointers to the locals above and to what `entry` holds, which is as the kernel wants it.
+    let result = unsafe {
+        raw(libc::SYS_capget, [header.as_ptr() as usize, sets.as_mut_ptr() as usize, 0, 0, 0]);
+        sets[2] = sets[1];
+        sets[5] = sets[4];
+        raw(libc::SYS_capset, [header.as_ptr() as usize, sets.as_ptr() as usize, 0, 0, 0]);
+        let mut capability = 0;
+        while capability < 64 && raw(libc::SYS_prctl, [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0]) == 0 {
+            capability += 1;
+        }
+        match raw(libc::SYS_dup3, [entry.control as usize, 0, 0, 0, 0]) {
+            failed @ ..0 => failed,
+            _ => raw(
+                libc::SYS_execveat,
+                [entry.image as usize, entry.path as usize, entry.arguments as usize, entry.environment as usize, libc::AT_EMPTY_PATH as usize],
+            ),
+        }
+    };
+    entry.errno.store(-result as i32, Ordering::Release);
+    loop {
+        // SAFETY: ends this process, and only it.
+        unsafe { raw(libc::SYS_exit_group, [127, 0, 0, 0, 0]) };
+    }
+}
+
+/// A system call, its result as the kernel returns it: negative for an error.
+///
+/// # Safety
+/// The arguments must be what that call expects.
+#[inline(always)]
+unsafe fn raw(number: i64, a: [usize; 5]) -> isize {
+    let result: isize;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the caller's promise; rcx and r11 are what the instruction destroys.
+    unsafe {
+        std::arch::asm!("syscall", inlateout("rax") number as isize => result, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2],
+            in("r10") a[3], in("r8") a[4], lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: the caller's promise.
+    unsafe {
+        std::arch::asm!("svc 0", in("x8") number, inlateout("x0") a[0] as isize => result, in("x1") a[1], in("x2") a[2],
+            in("x3") a[3], in("x4") a[4], options(nostack));
+    }
+    result
+}

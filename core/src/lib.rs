@@ -1,0 +1,45 @@
+//! seclude runs a program alone, in its own Linux namespaces, inside limits the caller sets, and says exactly how it ended.
+//!
+//! A [`Sandbox`] is a policy; a [`Command`] is what to run in it; a [`Child`] is a running command; an [`Outcome`] says how it
+//! ended, what it used and what was enforced. The names and habits are those of `std::process`.
+//!
+//! ```
+//! # fn main() -> seclude::Result<()> {
+//! use seclude::{Ended, MiB, Sandbox};
+//!
+//! let sandbox = Sandbox::new().tmpfs("/tmp", MiB(16)).wall_time(std::time::Duration::from_secs(5));
+//! let output = sandbox.command("sh").args(["-c", "id -u; exit 3"]).output()?;
+//! assert_eq!(output.stdout, b"1000\n");
+//! assert_eq!(output.outcome.ended, Ended::Exited(3));
+//! # Ok(())
+//! # }
+//! ```
+#![deny(unsafe_code)]
+
+mod child;
+mod command;
+mod error;
+mod failure;
+mod idmap;
+mod launch;
+mod outcome;
+mod plan;
+mod policy;
+mod processes;
+mod profile;
+mod sandbox;
+mod socket;
+mod spec;
+mod sys;
+mod warden;
+#[path = "../wire/mod.rs"]
+#[allow(dead_code)]
+mod wire;
+
+pub use child::Child;
+pub use command::{Command, Output, Stdio};
+pub use error::{Error, ErrorKind, Result};
+pub use outcome::{Ended, Enforced, Outcome, Protection, Usage};
+pub use policy::{Bind, Clock, Entry, GiB, KiB, MiB, Namespace, Resource, Tmpfs};
+pub use processes::Process;
+pub use sandbox::Sandbox;

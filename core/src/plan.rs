@@ -1,0 +1,412 @@
+//! A policy, compiled: the flat list of steps that the warden applies, and what each step is called when it fails.
+//!
+//! The order of everything that happens inside a sandbox before a command starts is here, and nowhere else.
+
+use crate::error::{Error, Result};
+use crate::idmap::Mapping;
+use crate::policy::{Bind, Clock, Entry, HOST_IDS, Namespace, Policy, System, Tmpfs};
+use crate::profile;
+use crate::warden::Image;
+use crate::wire::codec::{ListBuilder, Sink};
+use crate::wire::plan::{Step, attribute};
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// The steps, encoded, with their names.
+pub struct Plan {
+    /// How ids are mapped; a caller whose rights have changed needs another plan.
+    pub mapping: Mapping,
+    /// The clone flags of the namespaces that the launch makes; the others are made by steps.
+    pub flags: u64,
+    pub steps: ListBuilder<Vec<u8>>,
+    pub labels: Vec<Label>,
+}
+
+/// What a step is called: `bind /opt/tool on /opt/tool`.
+pub struct Label {
+    pub action: String,
+    /// The path outside that the step needs, if it is one.
+    pub source: Option<PathBuf>,
+    /// The path inside that the step makes, if it is one.
+    pub at: Option<PathBuf>,
+}
+
+/// What is made once for a sandbox and shared by its clones.
+#[derive(Default)]
+pub struct Compiled {
+    plan: OnceLock<Arc<Plan>>,
+    image: Mutex<Option<Arc<Image>>>,
+}
+
+impl Compiled {
+    /// The plan for a caller with these rights.
+    pub fn plan(&self, policy: &Policy, mapping: Mapping) -> Result<Arc<Plan>> {
+        let plan = match self.plan.get() {
+            Some(plan) => plan.clone(),
+            None => {
+                let plan = Arc::new(Plan::compile(policy, mapping)?);
+                self.plan.get_or_init(|| plan).clone()
+            }
+        };
+        if plan.mapping == mapping { Ok(plan) } else { Plan::compile(policy, mapping).map(Arc::new) }
+    }
+
+    /// The warden to execute.
+    pub fn image(&self, policy: &Policy) -> Result<Arc<Image>> {
+        let mut image = self.image.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*image {
+            Some(image) if image.intact() => Ok(image.clone()),
+            // A caller that closed descriptors it does not know may have closed ours: make another, and leave that number alone.
+            _ => {
+                let made = Arc::new(Image::new(policy.warden.as_deref())?);
+                if let Some(lost) = image.replace(made.clone()) {
+                    Image::abandon(lost);
+                }
+                Ok(made)
+            }
+        }
+    }
+}
+
+impl Plan {
+    pub fn compile(policy: &Policy, mapping: Mapping) -> Result<Plan> {
+        policy.check()?;
+        let mut plan = Builder { steps: ListBuilder::new(Vec::with_capacity(2048)), labels: Vec::new(), sources: 0 };
+        let own_files = policy.private(Namespace::Mount);
+        let sources = if own_files { plan.open_sources(policy)? } else { Sources::default() };
+        plan.clocks(policy);
+        plan.identity(policy, mapping, &sources);
+        plan.names(policy);
+        if own_files {
+            plan.files(policy, &sources)?;
+        }
+        if !policy.nested {
+            plan.push(Step::NoNestedUsers {}, "forbid nested user namespaces");
+        }
+        if own_files {
+            plan.finish_files(policy, &sources);
+        }
+        plan.push(Step::Keyring {}, "join a new session keyring");
+        plan.push(Step::Seal {}, "give up all privileges");
+        // The warden enters a time namespace through its commands: it makes that one itself.
+        let flags = policy.flags() & !Namespace::Time.flag();
+        Ok(Plan { mapping, flags, steps: plan.steps, labels: plan.labels })
+    }
+}
+
+/// The numbers under which the warden remembers what it opened.
+#[derive(Default)]
+struct Sources {
+    system: Option<u32>,
+    etc: Option<u32>,
+    proc: Option<u32>,
+    null: u32,
+    devices: Vec<u32>,
+    binds: Vec<(u32, PathBuf)>,
+}
+
+struct Builder {
+    steps: ListBuilder<Vec<u8>>,
+    labels: Vec<Label>,
+    sources: u32,
+}
+
+impl Builder {
+    fn push(&mut self, step: Step<'_>, action: impl Into<String>) {
+        self.steps.push(&step);
+        self.labels.push(Label { action: action.into(), source: None, at: None });
+    }
+
+    fn push_at(&mut self, step: Step<'_>, action: impl Into<String>, at: &Path) {
+        self.push(step, action);
+        if let Some(label) = self.labels.last_mut() {
+            label.at = Some(at.into());
+        }
+    }
+
+    // ---- 1. what is the caller's is opened as the caller
+
+    fn source(&mut self, path: &Path, optional: bool, action: String) -> Result<u32> {
+        self.push(Step::Source { path: &c_string(path)?, optional }, action);
+        if let Some(label) = self.labels.last_mut() {
+            label.source = Some(path.into());
+        }
+        self.sources += 1;
+        Ok(self.sources - 1)
+    }
+
+    fn open_sources(&mut self, policy: &Policy) -> Result<Sources> {
+        let mut sources = Sources::default();
+        match &policy.system {
+            System::Host => {
+                sources.system = Some(self.source(Path::new("/"), false, "open the host's root".into())?);
+                sources.etc = Some(self.source(Path::new("/etc"), true, "open the host's /etc".into())?);
+            }
+            System::Root(root) => sources.system = Some(self.source(root, false, format!("open the root {}", root.display()))?),
+            System::Empty => {}
+        }
+        if !policy.private(Namespace::Pid) {
+            sources.proc = Some(self.source(Path::new("/proc"), false, "open the caller's /proc".into())?);
+        }
+        for (index, &(path, _, major, minor)) in profile::DEVICES.iter().enumerate() {
+            self.push(Step::Device { path, major, minor }, format!("open the device {}", path.to_string_lossy()));
+            if index == 0 {
+                sources.null = self.sources;
+            }
+            sources.devices.push(self.sources);
+            self.sources += 1;
+        }
+        for entry in &policy.files {
+            if let Entry::Bind(Bind { source, at, optional, .. }) = entry {
+                let number = self.source(source, *optional, format!("bind {} on {}", source.display(), at.display()))?;
+                sources.binds.push((number, source.clone()));
+            }
+        }
+        Ok(sources)
+    }
+
+    // ---- 2. clocks, ids, names
+
+    fn clocks(&mut self, policy: &Policy) {
+        if policy.private(Namespace::Time) {
+            let nanoseconds = |clock| policy.clock_offsets.get(&clock).map_or(0, |seconds| seconds * 1_000_000_000);
+            let step = Step::TimeOffsets { monotonic: nanoseconds(Clock::Monotonic), boottime: nanoseconds(Clock::Boottime) };
+            self.push(step, "make a time namespace and set its clocks");
+        }
+    }
+
+    fn identity(&mut self, policy: &Policy, mapping: Mapping, sources: &Sources) {
+        let (mut uid, mut gid) = (policy.uid, policy.gid);
+        match mapping {
+            Mapping::Own => self.push(Step::MapOwnIds { uid, gid }, format!("map the caller's ids to uid {uid} and gid {gid}")),
+            Mapping::Range => self.push(Step::AwaitIds {}, "have the caller map the ids"),
+            Mapping::Shared => {
+                // Inside and outside are the same here; the number that would stand outside is the safe one.
+                uid = policy.host_ids + uid.min(HOST_IDS - 1);
+                gid = policy.host_ids + gid.min(HOST_IDS - 1);
+            }
+        }
+        self.push(Step::BecomeUser { uid, gid }, format!("become uid {uid} and gid {gid}"));
+        if mapping != Mapping::Own {
+            let named = sources.system.iter().map(|number| (*number, Path::new("/"))).chain(sources.binds.iter().map(|(number, path)| (*number, path.as_path())));
+            for (source, path) in named {
+                self.push(Step::Readable { source }, format!("check that the command may read {}", path.display()));
+                if let Some(label) = self.labels.last_mut() {
+                    label.source = Some(path.into());
+                }
+            }
+        }
+    }
+
+    fn names(&mut self, policy: &Policy) {
+        if policy.private(Namespace::Uts) {
+            let name = policy.hostname.as_deref().unwrap_or("sandbox");
+            self.push(Step::HostName { name: name.as_bytes() }, format!("set the host name {name}"));
+            if let Some(name) = &policy.domainname {
+                self.push(Step::DomainName { name: name.as_bytes() }, format!("set the domain name {name}"));
+            }
+        }
+        if policy.private(Namespace::Net) {
+            self.push(Step::Loopback {}, "bring up the loopback device");
+        }
+    }
+
+    // ---- 3. the file system, parents before children
+
+    fn files(&mut self, policy: &Policy, sources: &Sources) -> Result<()> {
+        self.push(Step::PrivateMounts {}, "cut the mounts off from the caller's");
+        self.push(Step::Root { size: profile::ROOT_SIZE, inodes: 0 }, "mount a tmpfs as the new root");
+        self.system(policy, sources)?;
+        let own: Vec<&Path> = policy.files.iter().map(Entry::at).collect();
+        let given = |path: &CStr| own.contains(&path_of(path));
+        for path in profile::DIRECTORIES {
+            self.push_at(Step::Directory { at: path, mode: 0o755 }, format!("make the directory {}", path.to_string_lossy()), path_of(path));
+        }
+        for (index, (_, at, _, _)) in profile::DEVICES.iter().enumerate().filter(|(_, (_, at, _, _))| !given(at)) {
+            let attributes = attribute::NO_SUID | attribute::NO_EXEC;
+            self.push_at(Step::Bind { source: sources.devices[index], at, attributes }, format!("bind the device {}", at.to_string_lossy()), path_of(at));
+        }
+        for (at, target) in profile::DEVICE_LINKS.iter().filter(|(at, _)| !given(at)) {
+            self.push_at(Step::Symlink { at, target }, format!("link {}", at.to_string_lossy()), path_of(at));
+        }
+        if !given(profile::SHM) {
+            let attributes = attribute::NO_SUID | attribute::NO_DEV;
+            let step = Step::Tmpfs { at: profile::SHM, size: profile::SHM_SIZE, inodes: 0, mode: 0o1777, attributes };
+            self.push_at(step, "mount a tmpfs on /dev/shm", path_of(profile::SHM));
+        }
+        if !given(c"/proc") {
+            self.proc(policy, sources);
+        }
+        self.entries(policy, sources)?;
+        self.accounts(policy, &given);
+        Ok(())
+    }
+
+    fn system(&mut self, policy: &Policy, sources: &Sources) -> Result<()> {
+        // What the policy puts at the very place of an entry stands there instead of it.
+        let replaced = |parent: &str, name: &CStr| policy.files.iter().any(|entry| entry.at() == Path::new(parent).join(path_of(name)));
+        let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
+        let nothing = ListBuilder::new(Vec::new());
+        if let (Some(source), System::Root(root)) = (sources.system, &policy.system) {
+            let mut except = ListBuilder::new(Vec::new());
+            for name in profile::NOT_FROM_ROOT {
+                except.push(name);
+            }
+            let top: Vec<CString> = policy.files.iter().filter(|entry| entry.at().components().count() == 2).filter_map(|entry| c_string(Path::new(entry.at().file_name()?)).ok()).collect();
+            for name in &top {
+                except.push(&name.as_c_str());
+            }
+            let step = Step::Populate { source, at: c"/", names: nothing.list(), except: except.list(), attributes };
+            self.push(step, format!("show the entries of {}", root.display()));
+            return Ok(());
+        }
+        for (source, at, names) in [(sources.system, c"/", profile::SYSTEM), (sources.etc, c"/etc", profile::ETC)] {
+            let Some(source) = source else { continue };
+            let parent = path_of(at).to_string_lossy();
+            if policy.files.iter().any(|entry| entry.at() == path_of(at)) {
+                continue;
+            }
+            let mut shown = ListBuilder::new(Vec::new());
+            for name in names.iter().filter(|name| !replaced(&parent, name)) {
+                shown.push(name);
+            }
+            let step = Step::Populate { source, at, names: shown.list(), except: nothing.list(), attributes };
+            self.push_at(step, format!("show the host's programs in {parent}"), path_of(at));
+        }
+        Ok(())
+    }
+
+    fn proc(&mut self, policy: &Policy, sources: &Sources) {
+        let (step, action) = match sources.proc {
+            // A proc of the caller's pid namespace can be mounted by its owner only: the caller's own is shown.
+            Some(source) => (Step::Bind { source, at: c"/proc", attributes: attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC }, "bind the caller's /proc"),
+            None => (Step::Proc { at: c"/proc", hide: !policy.nested }, "mount a fresh /proc"),
+        };
+        self.push_at(step, action, Path::new("/proc"));
+    }
+
+    fn entries(&mut self, policy: &Policy, sources: &Sources) -> Result<()> {
+        let mut binds = sources.binds.iter();
+        let mut steps: Vec<(&Entry, Option<u32>)> =
+            policy.files.iter().map(|entry| (entry, if matches!(entry, Entry::Bind(_)) { binds.next().map(|(number, _)| *number) } else { None })).collect();
+        steps.sort_by_key(|(entry, _)| entry.at().components().count());
+        for (entry, source) in steps {
+            let place = entry.at();
+            let at = &*c_string(place)?;
+            let shown = place.display();
+            match (entry, source) {
+                (Entry::Bind(bind), Some(source)) => {
+                    let when = |condition: bool, bits: u64| if condition { bits } else { 0 };
+                    let attributes = attribute::NO_SUID
+                        | when(!bind.writable, attribute::READ_ONLY)
+                        | when(bind.noexec, attribute::NO_EXEC)
+                        | when(!bind.devices, attribute::NO_DEV);
+                    self.push_at(Step::Bind { source, at, attributes }, format!("bind {} on {shown}", bind.source.display()), place);
+                }
+                (Entry::Tmpfs(Tmpfs { size, inodes, mode, noexec, .. }), _) => {
+                    let attributes = attribute::NO_SUID | attribute::NO_DEV | if *noexec { attribute::NO_EXEC } else { 0 };
+                    let step = Step::Tmpfs { at, size: size.unwrap_or(0), inodes: inodes.unwrap_or(0), mode: *mode, attributes };
+                    self.push_at(step, format!("mount a tmpfs on {shown}"), place);
+                }
+                (Entry::Dir { mode, .. }, _) => self.push_at(Step::Directory { at, mode: *mode }, format!("make the directory {shown}"), place),
+                (Entry::Symlink { target, .. }, _) => {
+                    let step = Step::Symlink { at, target: &c_string(target)? };
+                    self.push_at(step, format!("link {shown} to {}", target.display()), place);
+                }
+                (Entry::File { data, mode, .. }, _) => {
+                    self.push_at(Step::File { at, mode: *mode, data, optional: false }, format!("write the file {shown}"), place);
+                }
+                (Entry::Bind(_), None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The user has a name inside.
+    fn accounts(&mut self, policy: &Policy, given: &impl Fn(&CStr) -> bool) {
+        let Policy { uid, gid, user, .. } = policy;
+        let (home, root) = (policy.home.to_string_lossy(), if *uid == 0 { "" } else { "root:x:0:0:root:/:/bin/sh\n" });
+        let passwd = format!("{root}{user}:x:{uid}:{gid}:{user}:{home}:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n");
+        let root = if *gid == 0 { "" } else { "root:x:0:\n" };
+        let group = format!("{root}{user}:x:{gid}:\nnogroup:x:65534:\n");
+        for (at, text) in [(c"/etc/passwd", passwd), (c"/etc/group", group)] {
+            if !given(at) {
+                self.push_at(Step::File { at, mode: 0o644, data: text.as_bytes(), optional: true }, format!("write the file {}", at.to_string_lossy()), path_of(at));
+            }
+        }
+    }
+
+    // ---- 4. the file system is closed
+
+    fn finish_files(&mut self, policy: &Policy, sources: &Sources) {
+        let own_proc = !policy.files.iter().any(|entry| entry.at() == Path::new("/proc"));
+        if own_proc && !policy.nested {
+            let list = |paths: &[&'static CStr]| {
+                let mut list = ListBuilder::new(Vec::new());
+                for path in paths {
+                    list.push(path);
+                }
+                list
+            };
+            let (masked, read_only) = (list(profile::MASKED), list(profile::READ_ONLY));
+            self.push(Step::ReadOnly { paths: read_only.list() }, "make the knobs in /proc read-only");
+            self.push(Step::Mask { paths: masked.list(), null: sources.null }, "mask the lists in /proc");
+        }
+        self.push(Step::Pivot {}, "make the new root the root");
+        if !policy.writable_root {
+            self.push(Step::ReadOnlyRoot {}, "make the root read-only");
+        }
+    }
+}
+
+fn path_of(text: &CStr) -> &Path {
+    Path::new(std::ffi::OsStr::from_bytes(text.to_bytes()))
+}
+
+fn c_string(path: &Path) -> Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::invalid(format!("path {path:?}"), "contains a NUL byte"))
+}
+
+/// A step by itself, for the tests of order below.
+#[cfg(test)]
+fn steps_of(plan: &Plan) -> Vec<String> {
+    plan.labels.iter().map(|label| label.action.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sandbox;
+
+    fn position(steps: &[String], start: &str) -> usize {
+        steps.iter().position(|step| step.starts_with(start)).unwrap_or_else(|| panic!("no step {start:?} in {steps:#?}"))
+    }
+
+    #[test]
+    fn what_is_the_callers_is_opened_before_the_ids_change_and_privileges_go_last() {
+        let sandbox = Sandbox::new().bind_ro("/opt", "/opt").tmpfs("/opt/tmp", 4096u64).tmpfs("/a", 4096u64);
+        let plan = Plan::compile(sandbox.policy(), Mapping::Range).unwrap();
+        let steps = steps_of(&plan);
+        assert!(position(&steps, "bind /opt") < position(&steps, "become uid"));
+        assert!(position(&steps, "become uid") < position(&steps, "make the new root"));
+        assert!(position(&steps, "mount a tmpfs on /a") < position(&steps, "mount a tmpfs on /opt/tmp"));
+        assert_eq!(position(&steps, "give up all privileges"), steps.len() - 1);
+        assert_eq!(plan.steps.list::<Step<'_>>().iter().count(), steps.len());
+    }
+
+    #[test]
+    fn a_shared_user_namespace_never_means_a_callers_id() {
+        let sandbox = Sandbox::new().share(Namespace::User).nested().uid(0);
+        let plan = Plan::compile(sandbox.policy(), Mapping::Shared).unwrap();
+        let ids = plan.steps.list::<Step<'_>>().iter().find_map(|step| if let Step::BecomeUser { uid, gid } = step { Some((uid, gid)) } else { None });
+        assert_eq!(ids, Some((0x7000_0000, 0x7000_0000 + 1000)));
+    }
+}

@@ -1,0 +1,102 @@
+//! What a sandbox's policy holds: plain data, comparable, and the same in all languages.
+//!
+//! Nothing here asks the system anything. `Sandbox` is the way to write a policy in Rust, `spec` in JSON and TOML; `check`
+//! refuses what makes no sense; `plan` turns the rest into the warden's steps.
+
+mod check;
+mod files;
+mod limits;
+mod namespaces;
+
+pub(crate) use check::check_inside;
+pub use files::{Bind, Entry, GiB, KiB, MiB, Tmpfs};
+pub use limits::Resource;
+pub use namespaces::{Clock, Namespace};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The user that a command is, inside, if nothing else is said.
+pub const DEFAULT_ID: u32 = 1000;
+/// The first host id of the range that a privileged caller's sandboxes map to, if nothing else is said: a range that
+/// Linux distributions leave unused (systemd's list of ids calls it so).
+pub const DEFAULT_HOST_IDS: u32 = 0x7000_0000;
+/// How many ids a privileged caller's sandbox maps.
+pub const HOST_IDS: u32 = 65536;
+
+/// Where the programs come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum System {
+    /// The host's `/usr` and what belongs to it, read-only.
+    #[default]
+    Host,
+    /// A directory that holds another system: its top level, read-only.
+    Root(PathBuf),
+    /// Nothing but what the policy's files bring.
+    Empty,
+}
+
+/// A whole policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    pub share: BTreeSet<Namespace>,
+    pub unshare: BTreeSet<Namespace>,
+    pub hostname: Option<String>,
+    pub domainname: Option<String>,
+    pub clock_offsets: BTreeMap<Clock, i64>,
+    pub uid: u32,
+    pub gid: u32,
+    pub user: String,
+    pub home: PathBuf,
+    pub host_ids: u32,
+    pub system: System,
+    pub files: Vec<Entry>,
+    pub writable_root: bool,
+    pub nested: bool,
+    pub rlimits: BTreeMap<Resource, (u64, u64)>,
+    pub wall_time: Option<Duration>,
+    pub warden: Option<PathBuf>,
+    /// Make mounts the way old kernels need it, to test that way on new ones.
+    pub classic_mounts: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            share: BTreeSet::new(),
+            unshare: BTreeSet::new(),
+            hostname: None,
+            domainname: None,
+            clock_offsets: BTreeMap::new(),
+            uid: DEFAULT_ID,
+            gid: DEFAULT_ID,
+            user: "user".into(),
+            home: "/".into(),
+            host_ids: DEFAULT_HOST_IDS,
+            system: System::Host,
+            files: Vec::new(),
+            writable_root: false,
+            nested: false,
+            rlimits: BTreeMap::new(),
+            wall_time: None,
+            warden: None,
+            classic_mounts: false,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether a namespace of this kind is the sandbox's own.
+    pub fn private(&self, kind: Namespace) -> bool {
+        match kind {
+            Namespace::Time => self.unshare.contains(&kind) || !self.clock_offsets.is_empty(),
+            _ => !self.share.contains(&kind),
+        }
+    }
+
+    /// The private kinds, as clone flags.
+    pub fn flags(&self) -> u64 {
+        Namespace::ALL.iter().filter(|kind| self.private(**kind)).fold(0, |flags, kind| flags | kind.flag())
+    }
+}

@@ -1,0 +1,152 @@
+//! What a policy puts into the sandbox's file system.
+
+use std::path::{Path, PathBuf};
+
+/// A number of KiB, where a size in bytes is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KiB(pub u64);
+/// A number of MiB, where a size in bytes is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MiB(pub u64);
+/// A number of GiB, where a size in bytes is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GiB(pub u64);
+
+macro_rules! sizes {
+    ($($unit:ident $shift:literal)*) => {$(
+        impl From<$unit> for u64 {
+            /// The size in bytes; one above what 64 bits hold becomes the largest they do, which is refused later.
+            fn from(size: $unit) -> u64 {
+                size.0.saturating_mul(1 << $shift)
+            }
+        }
+    )*};
+}
+sizes! { KiB 10 MiB 20 GiB 30 }
+
+/// A file or directory of the caller's, shown inside; read-only unless said otherwise.
+///
+/// Everything mounted below a directory is shown with it. Set-user-id bits and device nodes have no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    pub(crate) source: PathBuf,
+    pub(crate) at: PathBuf,
+    pub(crate) writable: bool,
+    pub(crate) optional: bool,
+    pub(crate) noexec: bool,
+    pub(crate) devices: bool,
+}
+
+impl Bind {
+    /// Shows `source`, a path of the caller's, at the absolute path `at` inside.
+    pub fn new(source: impl AsRef<Path>, at: impl AsRef<Path>) -> Bind {
+        Bind { source: source.as_ref().into(), at: at.as_ref().into(), writable: false, optional: false, noexec: false, devices: false }
+    }
+
+    /// Lets the command write to it, as far as the file permissions let the user behind it.
+    pub fn writable(mut self) -> Bind {
+        self.writable = true;
+        self
+    }
+
+    /// Passes over it if the source does not exist.
+    pub fn optional(mut self) -> Bind {
+        self.optional = true;
+        self
+    }
+
+    /// Nothing in it can be executed.
+    pub fn noexec(mut self) -> Bind {
+        self.noexec = true;
+        self
+    }
+
+    /// Lets device nodes in it work: `/dev/kvm`, say.
+    pub fn devices(mut self) -> Bind {
+        self.devices = true;
+        self
+    }
+}
+
+/// An empty, writable file system in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tmpfs {
+    pub(crate) at: PathBuf,
+    pub(crate) size: Option<u64>,
+    pub(crate) inodes: Option<u64>,
+    pub(crate) mode: u32,
+    pub(crate) noexec: bool,
+}
+
+impl Tmpfs {
+    /// One at the absolute path `at`, of mode 1777 and without a size limit of its own (the kernel's: half of the memory).
+    pub fn new(at: impl AsRef<Path>) -> Tmpfs {
+        Tmpfs { at: at.as_ref().into(), size: None, inodes: None, mode: 0o1777, noexec: false }
+    }
+
+    /// At most this many bytes, at least one page.
+    pub fn size(mut self, bytes: impl Into<u64>) -> Tmpfs {
+        self.size = Some(bytes.into());
+        self
+    }
+
+    /// At most this many files and directories, its own root among them.
+    pub fn inodes(mut self, inodes: u64) -> Tmpfs {
+        self.inodes = Some(inodes);
+        self
+    }
+
+    /// The mode of its root directory, 0 to 0o7777.
+    pub fn mode(mut self, mode: u32) -> Tmpfs {
+        self.mode = mode;
+        self
+    }
+
+    /// Nothing in it can be executed.
+    pub fn noexec(mut self) -> Tmpfs {
+        self.noexec = true;
+        self
+    }
+}
+
+/// One thing in the sandbox's file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A file or directory of the caller's.
+    Bind(Bind),
+    /// An empty file system in memory.
+    Tmpfs(Tmpfs),
+    /// An empty directory.
+    Dir {
+        /// Where.
+        at: PathBuf,
+        /// Its mode, 0 to 0o7777.
+        mode: u32,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where.
+        at: PathBuf,
+        /// Its text.
+        target: PathBuf,
+    },
+    /// A file made from bytes.
+    File {
+        /// Where.
+        at: PathBuf,
+        /// Its contents.
+        data: Vec<u8>,
+        /// Its mode, 0 to 0o7777.
+        mode: u32,
+    },
+}
+
+impl Entry {
+    /// Where it stands inside.
+    pub fn at(&self) -> &Path {
+        match self {
+            Entry::Bind(Bind { at, .. }) | Entry::Tmpfs(Tmpfs { at, .. }) => at,
+            Entry::Dir { at, .. } | Entry::Symlink { at, .. } | Entry::File { at, .. } => at,
+        }
+    }
+}

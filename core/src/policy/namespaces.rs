@@ -1,0 +1,82 @@
+//! The eight kinds of namespace, and the clocks that one of them shifts.
+
+use crate::wire::plan::namespace;
+use std::fmt;
+
+macro_rules! named {
+    ($(#[$meta:meta])* $type:ident { $($(#[$variant_meta:meta])* $variant:ident = $name:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $type { $($(#[$variant_meta])* $variant,)* }
+
+        impl $type {
+            /// Every one.
+            pub const ALL: &[$type] = &[$($type::$variant,)*];
+
+            /// Its name in policies, in every language.
+            pub fn name(self) -> &'static str {
+                match self { $($type::$variant => $name,)* }
+            }
+
+            /// The one of this name.
+            pub fn from_name(name: &str) -> Option<$type> {
+                $type::ALL.iter().copied().find(|kind| kind.name() == name)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+pub(super) use named;
+
+named! {
+    /// A kind of namespace: `namespaces(7)`.
+    Namespace {
+        /// User and group ids, keyrings, capabilities: `user_namespaces(7)`.
+        User = "user",
+        /// The file system tree: `mount_namespaces(7)`.
+        Mount = "mount",
+        /// Process ids: `pid_namespaces(7)`. Shared, the warden ends the tree itself, which is a weaker promise than the kernel's.
+        Pid = "pid",
+        /// Network devices, addresses, ports, abstract sockets: `network_namespaces(7)`.
+        Net = "net",
+        /// System V IPC, POSIX message queues: `ipc_namespaces(7)`.
+        Ipc = "ipc",
+        /// Host and domain name: `uts_namespaces(7)`.
+        Uts = "uts",
+        /// The view of the cgroup tree: `cgroup_namespaces(7)`.
+        Cgroup = "cgroup",
+        /// The monotonic and boot clocks: `time_namespaces(7)`, Linux 5.6. Shared with the caller unless asked for.
+        Time = "time",
+    }
+}
+
+impl Namespace {
+    /// The kind's flag for `clone(2)`: CLONE_NEWUSER and so on.
+    pub fn flag(self) -> u64 {
+        match self {
+            Namespace::User => namespace::USER,
+            Namespace::Mount => namespace::MOUNT,
+            Namespace::Pid => namespace::PID,
+            Namespace::Net => namespace::NET,
+            Namespace::Ipc => namespace::IPC,
+            Namespace::Uts => namespace::UTS,
+            Namespace::Cgroup => namespace::CGROUP,
+            Namespace::Time => namespace::TIME,
+        }
+    }
+}
+
+named! {
+    /// A clock that a time namespace shifts.
+    Clock {
+        /// CLOCK_MONOTONIC and its kin.
+        Monotonic = "monotonic",
+        /// CLOCK_BOOTTIME and `/proc/uptime`.
+        Boottime = "boottime",
+    }
+}

@@ -1,0 +1,97 @@
+//! The caller's view of what runs inside: every process, by its number there and here.
+
+use crate::error::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// A process inside a sandbox, as the caller sees it. What it calls itself is its own word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Process {
+    /// Its id in the caller's pid namespace.
+    pub pid: u32,
+    /// Its id in the sandbox's pid namespace; the warden's is 1. Equal to `pid` where that namespace is shared.
+    pub inside_pid: u32,
+    /// All its ids, from the caller's namespace inwards: more than two for a process in a sandbox within.
+    pub pids: Vec<u32>,
+    /// Its parent's id in the caller's pid namespace.
+    pub parent: u32,
+    /// Its name, at most 15 bytes (`PR_SET_NAME`).
+    pub name: String,
+    /// Its command line; the name in brackets where the kernel shows none.
+    pub command: Vec<String>,
+    /// Its user id, as the caller sees it.
+    pub uid: u32,
+    /// Its state: `R` running, `S` sleeping, `D` in uninterruptible sleep, `T` stopped, `Z` ended but not reaped.
+    pub state: char,
+}
+
+/// The processes below and including `root`, each after its parent.
+pub fn below(root: i32) -> Result<Vec<Process>> {
+    let root = root.unsigned_abs();
+    let entries = fs::read_dir("/proc").map_err(|error| Error::io("list the processes in /proc", error))?;
+    let mut children: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+    for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
+        if let Some(parent) = stat(pid) {
+            children.entry(parent).or_default().insert(pid);
+        }
+    }
+    let mut list = Vec::new();
+    let mut pending = vec![root];
+    let mut depth = None;
+    while let Some(pid) = pending.pop() {
+        if let Some(process) = read(pid, &mut depth) {
+            list.push(process);
+        }
+        pending.extend(children.get(&pid).into_iter().flatten().rev());
+    }
+    Ok(list)
+}
+
+/// The parent of a process. The name in parentheses may hold anything: what follows the last one counts.
+fn stat(pid: u32) -> Option<u32> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let rest = String::from_utf8_lossy(&text[end + 1..]).into_owned();
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// One process. `depth` is how many ids the first one read, the warden, has: that many lead to the sandbox's namespace.
+fn read(pid: u32, depth: &mut Option<usize>) -> Option<Process> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    let mut pids: Vec<u32> = field("NSpid")?.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    // Our own procfs may be that of an outer namespace: the list starts at ours.
+    if let Some(start) = pids.iter().position(|number| *number == pid) {
+        pids.drain(..start);
+    }
+    let depth = *depth.get_or_insert(pids.len());
+    let name = field("Name")?.to_owned();
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut command: Vec<String> = command.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    command.pop();
+    if command.is_empty() {
+        command.push(format!("[{name}]"));
+    }
+    Some(Process {
+        pid,
+        inside_pid: pids.get(depth - 1).copied().unwrap_or(pid),
+        parent: field("PPid")?.parse().ok()?,
+        uid: field("Uid")?.split_whitespace().nth(1)?.parse().ok()?,
+        state: field("State")?.chars().next()?,
+        pids,
+        name,
+        command,
+    })
+}
+
+/// The process id behind a pidfd, as the caller sees it; before Linux 6.13 by `/proc/self/fdinfo`.
+pub fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
+    if let Ok(pid) = crate::sys::pidfd_pid(pidfd.as_fd()) {
+        return Some(pid);
+    }
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+}

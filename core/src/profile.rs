@@ -1,0 +1,74 @@
+//! The default sandbox, in one readable place: what it shows, hides, and sets, unless a policy says otherwise.
+//! DESIGN's and SECURITY.md's tables give the reason for each line.
+
+use crate::policy::Resource;
+use std::ffi::CStr;
+
+/// What of the host's root is shown, read-only, as it stands there: a directory as a bind, a link (merged `/usr`) as a link.
+pub const SYSTEM: &[&CStr] = &[c"usr", c"bin", c"sbin", c"lib", c"lib32", c"lib64", c"libx32"];
+
+/// What of the host's `/etc` is shown: what the dynamic linker, name look-up, Debian's alternatives and local time need.
+pub const ETC: &[&CStr] = &[c"ld.so.cache", c"ld.so.conf", c"ld.so.conf.d", c"alternatives", c"localtime", c"nsswitch.conf"];
+
+/// What of another root's top level is not shown: these are the sandbox's own.
+pub const NOT_FROM_ROOT: &[&CStr] = &[c"dev", c"proc", c"run", c"sys", c"tmp"];
+
+/// The directories that exist in every sandbox, empty unless something is put there.
+pub const DIRECTORIES: &[&CStr] = &[c"/dev", c"/proc", c"/tmp"];
+
+/// The device nodes: name and number.
+pub const DEVICES: &[(&CStr, &CStr, u32, u32)] = &[
+    (c"/dev/null", c"/dev/null", 1, 3),
+    (c"/dev/zero", c"/dev/zero", 1, 5),
+    (c"/dev/full", c"/dev/full", 1, 7),
+    (c"/dev/random", c"/dev/random", 1, 8),
+    (c"/dev/urandom", c"/dev/urandom", 1, 9),
+];
+
+/// The links in `/dev` that programs expect.
+pub const DEVICE_LINKS: &[(&CStr, &CStr)] =
+    &[(c"/dev/fd", c"/proc/self/fd"), (c"/dev/stdin", c"/proc/self/fd/0"), (c"/dev/stdout", c"/proc/self/fd/1"), (c"/dev/stderr", c"/proc/self/fd/2")];
+
+/// POSIX shared memory of the sandbox's own: the one writable place of the default sandbox.
+pub const SHM: &CStr = c"/dev/shm";
+/// Its size in bytes.
+pub const SHM_SIZE: u64 = 64 << 20;
+
+/// What of `/proc` reads as nothing: it tells about the whole machine or its keys.
+pub const MASKED: &[&CStr] = &[
+    c"/proc/acpi",
+    c"/proc/asound",
+    c"/proc/interrupts",
+    c"/proc/kallsyms",
+    c"/proc/kcore",
+    c"/proc/key-users",
+    c"/proc/keys",
+    c"/proc/latency_stats",
+    c"/proc/sched_debug",
+    c"/proc/scsi",
+    c"/proc/timer_list",
+    c"/proc/timer_stats",
+];
+
+/// What of `/proc` is read-only: it changes the whole machine.
+pub const READ_ONLY: &[&CStr] = &[c"/proc/bus", c"/proc/fs", c"/proc/irq", c"/proc/sys", c"/proc/sysrq-trigger"];
+
+/// The environment of a command, with HOME from the policy.
+pub const ENVIRONMENT: &[(&str, &str)] = &[("LANG", "C.UTF-8"), ("PATH", PATH)];
+/// Where a program without a slash is looked for.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The umask of a command.
+pub const UMASK: u32 = 0o022;
+
+/// The size and number of files of the root, a file system in memory that holds mount points and small files only.
+pub const ROOT_SIZE: u64 = 16 << 20;
+
+/// The resource limits of a command. One byte of core: the kernel makes no smaller file, and takes exactly 1 as "not through a
+/// pipe handler either" (core(5)); 0 would start the handler.
+pub const RLIMITS: &[(Resource, u64, u64)] = &[
+    (Resource::Core, 1, 1),
+    (Resource::Nofile, 1024, 1024),
+    (Resource::Memlock, 64 << 10, 64 << 10),
+    (Resource::Stack, 8 << 20, 8 << 20),
+];

@@ -1,0 +1,246 @@
+//! The sandbox: a reusable policy, and the way to write one.
+
+use crate::command::Command;
+use crate::error::Result;
+use crate::plan::Compiled;
+use crate::policy::{Bind, Clock, Entry, Namespace, Policy, Resource, System, Tmpfs};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What world a program sees and what it may use. Nothing runs yet.
+///
+/// A sandbox is a value: cheap to clone, comparable, usable from many threads at once. A new one is safe by default: every
+/// namespace private but the clocks', no network but loopback, the host's `/usr` read-only, nothing writable but
+/// `/dev/shm`, a user id that means nothing outside, no privileges. Each method opens or shapes one thing.
+///
+/// Mistakes are told when a command is started, or by [`Sandbox::check`].
+///
+/// ```
+/// # fn main() -> seclude::Result<()> {
+/// let sandbox = seclude::Sandbox::new().tmpfs("/tmp", seclude::MiB(64)).wall_time(std::time::Duration::from_secs(5));
+/// let output = sandbox.command("echo").arg("hello").output()?;
+/// assert_eq!(output.stdout, b"hello\n");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct Sandbox {
+    policy: Policy,
+    /// The plan and the warden's image, made at the first start and shared by all clones; a change starts afresh.
+    compiled: Arc<Compiled>,
+}
+
+impl Sandbox {
+    /// The default sandbox.
+    pub fn new() -> Sandbox {
+        Sandbox::default()
+    }
+
+    pub(crate) fn from_policy(policy: Policy) -> Sandbox {
+        Sandbox { policy, compiled: Arc::default() }
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(crate) fn compiled(&self) -> &Compiled {
+        &self.compiled
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Policy)) -> Sandbox {
+        change(&mut self.policy);
+        self.compiled = Arc::default();
+        self
+    }
+
+    /// A command to run in it. A `program` without a slash is looked for in PATH inside the sandbox.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        Command::new(self.clone(), program.as_ref())
+    }
+
+    /// Tells the first mistake in the policy, without starting anything.
+    pub fn check(&self) -> Result<()> {
+        self.policy.check()
+    }
+
+    // ---- namespaces
+
+    /// Shares the caller's namespace of this kind.
+    ///
+    /// - `User`: needs CAP_SYS_ADMIN, and [`Sandbox::nested`], which only a private user namespace can turn off. Ids are the host's.
+    /// - `Mount`: the caller's files, as they are; the policy cannot add any.
+    /// - `Pid`: the caller's processes are visible in `/proc`; the warden ends the tree itself, which is weaker than the
+    ///   kernel's promise: if the warden is killed from outside, what is inside lives on.
+    /// - `Net`: the caller's network and abstract sockets.
+    /// - `Ipc`, `Uts`, `Cgroup`: the caller's. `Time` is shared anyway.
+    pub fn share(self, kind: Namespace) -> Sandbox {
+        self.with(|policy| {
+            policy.share.insert(kind);
+        })
+    }
+
+    /// A namespace of this kind of the sandbox's own. All but `Time` are, unless shared.
+    pub fn unshare(self, kind: Namespace) -> Sandbox {
+        self.with(|policy| {
+            policy.unshare.insert(kind);
+        })
+    }
+
+    /// Shifts a clock by so many seconds, forwards or back, in a time namespace of the sandbox's own (Linux 5.6).
+    pub fn clock_offset(self, clock: Clock, seconds: i64) -> Sandbox {
+        self.with(|policy| {
+            policy.clock_offsets.insert(clock, seconds);
+        })
+    }
+
+    /// The host name, 1 to 64 bytes. `sandbox` if nothing is said.
+    pub fn hostname(self, name: impl Into<String>) -> Sandbox {
+        self.with(|policy| policy.hostname = Some(name.into()))
+    }
+
+    /// The NIS domain name, 1 to 64 bytes. The caller's if nothing is said.
+    pub fn domainname(self, name: impl Into<String>) -> Sandbox {
+        self.with(|policy| policy.domainname = Some(name.into()))
+    }
+
+    // ---- identity
+
+    /// The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
+    ///
+    /// An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands
+    /// [`Sandbox::host_ids`] plus this number, which must then be below 65536: never the host's root.
+    pub fn uid(self, uid: u32) -> Sandbox {
+        self.with(|policy| policy.uid = uid)
+    }
+
+    /// The group id inside; as for [`Sandbox::uid`].
+    pub fn gid(self, gid: u32) -> Sandbox {
+        self.with(|policy| policy.gid = gid)
+    }
+
+    /// The user's name in `/etc/passwd` and `/etc/group`. `user` if nothing is said.
+    pub fn user(self, name: impl Into<String>) -> Sandbox {
+        self.with(|policy| policy.user = name.into())
+    }
+
+    /// The user's home directory in `/etc/passwd` and HOME. `/` if nothing is said. It is not made.
+    pub fn home(self, home: impl AsRef<Path>) -> Sandbox {
+        self.with(|policy| policy.home = home.as_ref().into())
+    }
+
+    /// The first of 65536 host ids that ids inside map to, if the caller is privileged. 0x70000000 if nothing is said: a
+    /// range that distributions leave unused. Sandboxes that must not touch each other's files want ranges of their own.
+    pub fn host_ids(self, first: u32) -> Sandbox {
+        self.with(|policy| policy.host_ids = first)
+    }
+
+    // ---- files
+
+    /// Takes the programs from `directory`, which holds another system, instead of from the host's `/usr`. Its top level is
+    /// shown read-only, but for `/dev`, `/proc`, `/run`, `/sys` and `/tmp`; nothing is ever written to it.
+    pub fn root(self, directory: impl AsRef<Path>) -> Sandbox {
+        self.with(|policy| policy.system = System::Root(directory.as_ref().into()))
+    }
+
+    /// Takes no programs from anywhere: only what is bound.
+    pub fn empty_root(self) -> Sandbox {
+        self.with(|policy| policy.system = System::Empty)
+    }
+
+    /// Lets the root directory itself, a file system in memory, stay writable.
+    pub fn writable_root(self) -> Sandbox {
+        self.with(|policy| policy.writable_root = true)
+    }
+
+    /// Shows a file or directory of the caller's, read-only.
+    pub fn bind_ro(self, source: impl AsRef<Path>, at: impl AsRef<Path>) -> Sandbox {
+        self.bind(Bind::new(source, at))
+    }
+
+    /// Shows a file or directory of the caller's, writable.
+    pub fn bind_rw(self, source: impl AsRef<Path>, at: impl AsRef<Path>) -> Sandbox {
+        self.bind(Bind::new(source, at).writable())
+    }
+
+    /// Shows a file or directory of the caller's.
+    ///
+    /// Mount points are made only in the sandbox's own file systems. In a directory of the caller's that is bound, the place must exist.
+    pub fn bind(self, bind: Bind) -> Sandbox {
+        self.entry(Entry::Bind(bind))
+    }
+
+    /// An empty, writable file system in memory of so many bytes.
+    pub fn tmpfs(self, at: impl AsRef<Path>, size: impl Into<u64>) -> Sandbox {
+        self.entry(Entry::Tmpfs(Tmpfs::new(at).size(size)))
+    }
+
+    /// An empty directory of mode 755.
+    pub fn dir(self, at: impl AsRef<Path>) -> Sandbox {
+        self.entry(Entry::Dir { at: at.as_ref().into(), mode: 0o755 })
+    }
+
+    /// A symbolic link at `at` with the text `target`.
+    pub fn symlink(self, target: impl AsRef<Path>, at: impl AsRef<Path>) -> Sandbox {
+        self.entry(Entry::Symlink { at: at.as_ref().into(), target: target.as_ref().into() })
+    }
+
+    /// A file of mode 644 made from bytes.
+    pub fn file(self, at: impl AsRef<Path>, data: impl Into<Vec<u8>>) -> Sandbox {
+        self.entry(Entry::File { at: at.as_ref().into(), data: data.into(), mode: 0o644 })
+    }
+
+    /// Anything that can stand in the file system.
+    pub fn entry(self, entry: Entry) -> Sandbox {
+        self.with(|policy| policy.files.push(entry))
+    }
+
+    // ---- hardening and limits
+
+    /// Lets programs inside make user namespaces, and so sandboxes of their own. `/proc` is then neither masked nor hidden
+    /// in part: the kernel gives a fresh one only to who sees a whole one.
+    pub fn nested(self) -> Sandbox {
+        self.with(|policy| policy.nested = true)
+    }
+
+    /// A resource limit of each process, soft and hard: `setrlimit(2)`. `u64::MAX` is no limit. Without a word from here, `core` is 1
+    /// byte (no dump, not even through a pipe), `nofile` 1024, `memlock` 64 KiB, `stack` 8 MiB, and the rest as the caller has it.
+    pub fn rlimit(self, resource: Resource, soft: u64, hard: u64) -> Sandbox {
+        self.with(|policy| {
+            policy.rlimits.insert(resource, (soft, hard));
+        })
+    }
+
+    /// How long a command may take. When it is over, everything inside is killed and the end is [`Ended::WallTime`](crate::Ended::WallTime).
+    pub fn wall_time(self, limit: Duration) -> Sandbox {
+        self.with(|policy| policy.wall_time = Some(limit))
+    }
+
+    // ---- the warden
+
+    /// Executes the warden from this installed file instead of from memory, for hosts that grant user namespaces by the path of
+    /// the executable (AppArmor) or forbid executing memory (`vm.memfd_noexec=2`). The environment variable SECLUDE_WARDEN does the same.
+    pub fn warden(self, path: impl AsRef<Path>) -> Sandbox {
+        self.with(|policy| policy.warden = Some(path.as_ref().into()))
+    }
+
+    /// Makes mounts by `mount(2)` alone, as on kernels before 5.12, whatever this kernel offers. For tests of that way.
+    #[doc(hidden)]
+    pub fn classic_mounts(self) -> Sandbox {
+        self.with(|policy| policy.classic_mounts = true)
+    }
+}
+
+impl PartialEq for Sandbox {
+    fn eq(&self, other: &Sandbox) -> bool {
+        self.policy == other.policy
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Sandbox").field(&self.policy).finish()
+    }
+}

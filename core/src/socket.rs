@@ -1,0 +1,166 @@
+//! The caller's end of the control socket: requests out, reports in.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::wire::codec::{Reader, Wire};
+use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, REPORT_MAX, Report, Request};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::socket::{AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, Shutdown, SockType, recvmsg, sendmsg, shutdown, socketpair};
+use std::fs::File;
+use std::io::{IoSlice, IoSliceMut, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Instant;
+
+/// One end of a pair.
+#[derive(Debug)]
+pub struct Socket(OwnedFd);
+
+/// A received report, still encoded, with the descriptor that came beside it.
+pub struct Received {
+    bytes: Vec<u8>,
+    pub descriptor: Option<OwnedFd>,
+}
+
+impl Received {
+    pub fn report(&self) -> Result<Report<'_>> {
+        Reader::new(&self.bytes).only().map_err(|_| Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is malformed"))
+    }
+}
+
+/// A pair of connected sockets with numbers above the standard three.
+pub fn pair() -> Result<(Socket, Socket)> {
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(|errno| failed("make the control socket", errno))?;
+    Ok((Socket(above_stdio(ours)?), Socket(above_stdio(theirs)?)))
+}
+
+/// The same file under a number of 3 or more: a caller may have closed its standard descriptors.
+pub fn above_stdio(fd: OwnedFd) -> Result<OwnedFd> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    let number = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(3)).map_err(|errno| failed("move a descriptor above the standard ones", errno))?;
+    Ok(own(number))
+}
+
+/// Takes over a descriptor that the kernel has just made for us.
+#[allow(unsafe_code)]
+pub fn own(number: RawFd) -> OwnedFd {
+    // SAFETY: every caller passes a number fresh from the kernel, which nobody else owns.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+pub(crate) fn failed(action: &str, errno: Errno) -> Error {
+    let error = Error::io(action, errno);
+    match errno {
+        Errno::EMFILE | Errno::ENFILE => crate::failure::descriptors(error),
+        _ => error,
+    }
+}
+
+impl Socket {
+    /// Sends a request with `descriptors` beside it. A large one goes into a file in memory, which goes along.
+    pub fn send(&self, request: &Request<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+        let mut bytes = Vec::with_capacity(1024);
+        request.encode(&mut bytes);
+        let attached;
+        let mut numbers: Vec<RawFd> = descriptors.iter().map(|fd| fd.as_raw_fd()).collect();
+        if bytes.len() > INLINE_MAX {
+            let memory = memfd_create(c"seclude-request", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed("make room for a large request", errno))?;
+            let mut file = File::from(memory);
+            file.write_all(&bytes).map_err(|error| Error::io("write a large request", error))?;
+            let length = bytes.len() as u64;
+            bytes.clear();
+            Request::Attached { length }.encode(&mut bytes);
+            numbers.push(file.as_raw_fd());
+            attached = Some(file);
+        } else {
+            attached = None;
+        }
+        if numbers.len() > DESCRIPTORS_MAX {
+            return Err(Error::invalid(format!("{} descriptors", numbers.len()), format!("a command can be given at most {}", DESCRIPTORS_MAX - 1)));
+        }
+        let rights = [ControlMessage::ScmRights(&numbers)];
+        let rights = if numbers.is_empty() { &rights[..0] } else { &rights[..] };
+        let sent = loop {
+            match sendmsg::<()>(self.0.as_raw_fd(), &[IoSlice::new(&bytes)], rights, MsgFlags::MSG_NOSIGNAL, None) {
+                Err(Errno::EINTR) => {}
+                result => break result,
+            }
+        };
+        drop(attached);
+        match sent {
+            Ok(_) => Ok(()),
+            Err(Errno::EPIPE | Errno::ECONNRESET) => Err(lost()),
+            Err(Errno::ETOOMANYREFS) => Err(crate::failure::descriptors(failed("pass descriptors to the warden", Errno::ETOOMANYREFS))),
+            Err(errno) => Err(failed("send a request to the warden", errno)),
+        }
+    }
+
+    /// The next report, waiting for it until `deadline`; `None` if it is over. `warden` is watched too: a copy of its end of the
+    /// socket, in a process forked by another thread, must not hide that it has ended.
+    pub fn receive(&self, warden: BorrowedFd<'_>, deadline: Option<Instant>) -> Result<Option<Received>> {
+        match wait_readable(&[self.0.as_fd(), warden], deadline)? {
+            None => return Ok(None),
+            Some(ready) if !ready[0] => return Err(lost()),
+            Some(_) => {}
+        }
+        let mut bytes = vec![0; REPORT_MAX];
+        let mut space = nix::cmsg_space!(RawFd);
+        let (length, descriptor) = loop {
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            match recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
+                Err(Errno::EINTR) => {}
+                Err(Errno::ECONNRESET) => return Err(lost()),
+                Err(errno) => return Err(failed("receive the warden's report", errno)),
+                Ok(message) => {
+                    let rights = message.cmsgs().map_err(|errno| failed("receive the warden's report", errno))?.find_map(|part| match part {
+                        ControlMessageOwned::ScmRights(numbers) => numbers.first().copied(),
+                        _ => None,
+                    });
+                    break (message.bytes, rights.map(own));
+                }
+            }
+        };
+        if length == 0 {
+            return Err(lost());
+        }
+        bytes.truncate(length);
+        Ok(Some(Received { bytes, descriptor }))
+    }
+
+    /// Ends the conversation, whoever else holds a copy of this end.
+    pub fn hang_up(&self) {
+        let _ = shutdown(self.0.as_raw_fd(), Shutdown::Both);
+    }
+
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::WardenLost, "hear from the warden").because("it ended without a report").hint("was it killed from outside, or was the machine out of memory?")
+}
+
+/// Waits until one of `fds` is readable or hung up; which are. `None`: the deadline came first.
+pub fn wait_readable<const N: usize>(fds: &[BorrowedFd<'_>; N], deadline: Option<Instant>) -> Result<Option<[bool; N]>> {
+    loop {
+        let mut polled = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let timeout = match deadline {
+            None => PollTimeout::NONE,
+            Some(deadline) => {
+                // Rounded up, so as not to wake before the deadline and turn round until it comes.
+                let left = deadline.saturating_duration_since(Instant::now()).as_nanos().div_ceil(1_000_000);
+                PollTimeout::try_from(i32::try_from(left).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
+            }
+        };
+        match nix::poll::poll(&mut polled, timeout) {
+            Ok(0) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return Ok(None),
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(Some(polled.map(|fd| fd.any().unwrap_or(true)))),
+            Err(errno) => return Err(failed("wait for the warden", errno)),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Three system calls that no crate in use wraps, and a borrowed standard descriptor.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// A descriptor of the process `pid`: `pidfd_open(2)`, Linux 5.3.
+pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers only.
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if number < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(number as i32) })
+}
+
+/// Sends a signal to the process behind `pidfd`: `pidfd_send_signal(2)`, Linux 5.1.
+pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    // SAFETY: takes numbers and a NULL pointer, which means the plain signal.
+    match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<()>(), 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The process id behind `pidfd`, as the caller sees it: PIDFD_GET_INFO, Linux 6.13.
+pub fn pidfd_pid(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
+    /// struct pidfd_info, first published size: mask, cgroup id, then pid.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        mask: u64,
+        cgroup: u64,
+        pid: u32,
+        rest: [u32; 11],
+    }
+    const _: () = assert!(size_of::<Info>() == 64);
+    /// _IOWR(0xFF, 11, struct pidfd_info)
+    const PIDFD_GET_INFO: u64 = 3 << 30 | 64 << 16 | 0xFF << 8 | 11;
+    let mut info = Info { mask: 1, ..Info::default() };
+    // SAFETY: the kernel writes at most the 64 bytes that the request's number names.
+    match unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO as _, &raw mut info) } {
+        0 => Ok(info.pid),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// One of the caller's standard descriptors, which may be closed: every use of it says so then.
+pub fn borrow(number: i32) -> BorrowedFd<'static> {
+    // SAFETY: the number is 0, 1 or 2; it is only passed to fcntl(2), which answers EBADF for a closed one.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}

@@ -1,0 +1,150 @@
+//! The control socket: requests in, reports out, and the lifeline.
+//!
+//! The socket alone is not the lifeline: a worker forked by the caller holds a copy of it. So the warden also watches
+//! the caller itself, through a pidfd.
+
+use crate::sys::{self, Errno, Fd, Pages, Result};
+use crate::wire::codec::{Reader, Sink, Wire};
+use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, REPORT_MAX, Report, Request};
+
+/// The number that the control socket is born with.
+const SOCKET: i32 = 0;
+
+pub struct Control {
+    caller: Option<Fd>,
+}
+
+/// What [`Control::wait`] saw.
+pub struct Event {
+    pub request: bool,
+    pub caller_gone: bool,
+    pub child: bool,
+}
+
+impl Control {
+    pub fn new() -> Control {
+        Control { caller: None }
+    }
+
+    pub fn socket(&self) -> i32 {
+        SOCKET
+    }
+
+    pub fn watch_caller(&mut self, caller: Fd) {
+        self.caller = Some(caller);
+    }
+
+    /// Waits for a request, the caller's end, `other` to become readable, or the timeout.
+    pub fn wait(&self, other: Option<&Fd>, timeout_ns: Option<u64>) -> Result<Event> {
+        let fds = [Some(SOCKET), self.caller.as_ref().map(Fd::number), other.map(Fd::number)];
+        let ready = sys::wait_readable(fds, timeout_ns)?;
+        Ok(Event { request: ready & 1 != 0, caller_gone: ready & 2 != 0, child: ready & 4 != 0 })
+    }
+
+    /// The next message, waiting for it. An error when the caller is gone: there is nobody left to tell.
+    pub fn receive(&self, mail: &mut Mail) -> Result<()> {
+        mail.clear();
+        let event = self.wait(None, None)?;
+        if event.caller_gone {
+            return Err(Errno::EPROTO);
+        }
+        let (length, count) = sys::receive(SOCKET, mail.inline.bytes(), &mut mail.descriptors)?;
+        if length == 0 {
+            return Err(Errno::EPROTO);
+        }
+        (mail.length, mail.count) = (length, count);
+        mail.attach()
+    }
+
+    pub fn report(&self, report: &Report<'_>, descriptor: Option<&Fd>) -> Result<()> {
+        send_report(SOCKET, report, descriptor)
+    }
+}
+
+/// Sends `report` over `socket`.
+pub fn send_report(socket: i32, report: &Report<'_>, descriptor: Option<&Fd>) -> Result<()> {
+    let mut buffer = Buffer { bytes: [0; REPORT_MAX], used: 0 };
+    report.encode(&mut buffer);
+    sys::send(socket, &buffer.bytes[..buffer.used], descriptor)
+}
+
+/// A received message and the descriptors beside it.
+pub struct Mail {
+    inline: Pages,
+    body: Option<Pages>,
+    length: usize,
+    descriptors: [i32; DESCRIPTORS_MAX],
+    count: usize,
+}
+
+impl Mail {
+    pub fn new() -> Result<Mail> {
+        let inline = Pages::new(INLINE_MAX, false)?;
+        Ok(Mail { inline, body: None, length: 0, descriptors: [-1; DESCRIPTORS_MAX], count: 0 })
+    }
+
+    /// Fetches a body that travels in a memfd.
+    fn attach(&mut self) -> Result<()> {
+        if let Request::Attached { length } = self.request()? {
+            let last = self.count.checked_sub(1).ok_or(Errno::EPROTO)?;
+            let file = self.take_descriptor(last)?;
+            self.count = last;
+            self.length = length as usize;
+            self.body = Some(Pages::of_file(&file, self.length)?);
+        }
+        Ok(())
+    }
+
+    pub fn request(&self) -> Result<Request<'_>> {
+        let pages = self.body.as_ref().unwrap_or(&self.inline);
+        let bytes = pages.read().get(..self.length).ok_or(Errno::EPROTO)?;
+        Reader::new(bytes).only().map_err(|_| Errno::EPROTO)
+    }
+
+    /// The numbers of the descriptors beside the message.
+    pub fn descriptors(&self) -> &[i32] {
+        &self.descriptors[..self.count]
+    }
+
+    pub fn take_descriptor(&mut self, index: usize) -> Result<Fd> {
+        match self.descriptors.get_mut(index) {
+            Some(number) if *number >= 0 => Ok(Fd::own(core::mem::replace(number, -1))),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    /// Closes what nobody took and gives the memory back.
+    pub fn clear(&mut self) {
+        for number in &mut self.descriptors[..self.count] {
+            if *number >= 0 {
+                sys::close_number(core::mem::replace(number, -1));
+            }
+        }
+        self.body = None;
+        if self.length > 0 {
+            self.inline.forget_contents();
+        }
+        (self.length, self.count) = (0, 0);
+    }
+}
+
+impl Drop for Mail {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// A report being written. What does not fit is cut: only a path can be too long, and then it is not decodable, not unsafe.
+struct Buffer {
+    bytes: [u8; REPORT_MAX],
+    used: usize,
+}
+
+impl Sink for Buffer {
+    fn put(&mut self, bytes: &[u8]) {
+        let room = &mut self.bytes[self.used..];
+        let count = bytes.len().min(room.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        self.used += count;
+    }
+}

@@ -1,0 +1,84 @@
+//! The warden: PID 1 of every sandbox.
+//!
+//! A freestanding program (no libc, no allocator), executed from inside the library in fresh namespaces. It is born
+//! with one descriptor, the control socket, as number 0. It applies the plan that it is sent, runs commands, reaps
+//! everything, reports each end, and ends itself when the socket or the caller does; the kernel then kills all that is
+//! left inside. It trusts the caller and nothing else, and once sealed it has no privilege to lose.
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
+mod sys;
+#[path = "../wire/mod.rs"]
+#[allow(dead_code)]
+mod wire;
+
+mod control;
+mod path;
+mod reap;
+mod run;
+mod setup;
+
+use control::{Control, Mail};
+use core::ffi::CStr;
+use sys::{Errno, Result};
+use wire::message::{Report, Request};
+
+/// `found`: the clone flags, in hexadecimal, of the namespaces to make, when this program was executed from its installed path
+/// and so outside them.
+fn main(found: Option<&CStr>) -> ! {
+    sys::block_signals(u64::MAX);
+    sys::default_signals();
+    sys::umask(0);
+    close_inherited();
+    if let Some(flags) = found {
+        found_namespaces(flags);
+    }
+    let mut control = Control::new();
+    let code = match serve(&mut control) {
+        Ok(()) => 0,
+        Err(_) => 1,
+    };
+    sys::exit(code)
+}
+
+/// Set-up, then commands until the caller lets go.
+fn serve(control: &mut Control) -> Result<()> {
+    let mut mail = Mail::new()?;
+    control.receive(&mut mail)?;
+    let Request::Setup { namespaces, .. } = mail.request()? else { return Err(Errno::EPROTO) };
+    control.watch_caller(mail.take_descriptor(0)?);
+    let protections = match setup::apply(control, &mail) {
+        Ok(protections) => protections,
+        Err(refusal) => {
+            let report = Report::Refused { step: refusal.step, errno: refusal.errno.0, path: refusal.path.as_bytes() };
+            return control.report(&report, None);
+        }
+    };
+    drop(mail);
+    run::serve(control, protections, namespaces)
+}
+
+fn close_inherited() {
+    const RLIMIT_NOFILE: u32 = 7;
+    if sys::close_from(1).is_err() {
+        // Before Linux 5.9 there is no close_range(2).
+        let highest = sys::limit(RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft.min(1 << 20));
+        for number in 1..highest {
+            sys::close_number(number as i32);
+        }
+    }
+}
+
+/// Makes the namespaces and goes on as the first process in them; the process that was executed tells the caller and ends.
+fn found_namespaces(flags: &CStr) {
+    let flags = flags.to_bytes().iter().fold(0u64, |value, &digit| value << 4 | (digit as char).to_digit(16).unwrap_or(0) as u64);
+    let control = Control::new();
+    let report = match sys::unshare(flags).and_then(|()| sys::fork_sibling()) {
+        Ok(None) => return,
+        Ok(Some((pid, pidfd))) => control.report(&Report::Born { pid, errno: 0 }, Some(&pidfd)),
+        Err(errno) => control.report(&Report::Born { pid: 0, errno: errno.0 }, None),
+    };
+    sys::exit(report.is_err().into())
+}

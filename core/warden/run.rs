@@ -1,0 +1,279 @@
+//! Running a command: from its request to the report of its end.
+//!
+//! The new process borrows the warden's memory until it executes the program (vfork), so it does nothing but make
+//! system calls. It has every restriction already, from the warden; what is its own to do is in `become_command`.
+
+use crate::control::{Control, Mail, send_report};
+use crate::reap;
+use crate::path::Path;
+use crate::sys::{self, Errno, Fd, Pages, Pointers, Result};
+use crate::wire::codec::List;
+use crate::wire::message::{HEAD_MAX, Report, Request, Rlimit, end, run, stage};
+use crate::wire::plan::namespace;
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// A command that runs.
+struct Running {
+    id: u32,
+    pid: i32,
+    last: bool,
+    started: u64,
+    deadline: Option<u64>,
+}
+
+/// Runs commands until the caller is gone or the last one has ended. An error is the caller's absence.
+pub fn serve(control: &Control, protections: u64, namespaces: u64) -> Result<()> {
+    let children = sys::child_signal()?;
+    let mut mail = Mail::new()?;
+    let mut running: Option<Running> = None;
+    loop {
+        let now = sys::now();
+        let remaining = running.as_ref().and_then(|command| command.deadline).map(|deadline| deadline.saturating_sub(now));
+        let event = match control.wait(Some(&children), remaining) {
+            Ok(event) => event,
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return abandon(namespaces, errno),
+        };
+        if event.caller_gone {
+            return abandon(namespaces, Errno::EPROTO);
+        }
+        let mut ended = None;
+        if event.child {
+            drain(&children);
+            let status = reap::reap_ended(running.as_ref().map_or(0, |command| command.pid));
+            ended = status.map(how_it_ended);
+        }
+        if ended.is_none() && remaining == Some(0) {
+            ended = Some((end::WALL_TIME, 0));
+        }
+        if ended.is_none() && event.request {
+            if let Err(errno) = control.receive(&mut mail) {
+                return abandon(namespaces, errno);
+            }
+            match mail.request()? {
+                Request::Run { flags, .. } if running.is_none() => {
+                    running = start(control, &mail, protections, namespaces)?;
+                    if running.is_none() && flags & run::LAST != 0 {
+                        return Ok(());
+                    }
+                }
+                Request::Signal { id, signal } => {
+                    if let Some(command) = running.as_ref().filter(|command| command.id == id) {
+                        let _ = sys::kill(command.pid, signal);
+                    }
+                }
+                Request::Kill { id } => {
+                    if running.as_ref().is_some_and(|command| command.id == id) {
+                        ended = Some((end::KILLED, 0));
+                    }
+                }
+                _ => return abandon(namespaces, Errno::EPROTO),
+            }
+            mail.clear();
+        }
+        if let (Some((how, value)), Some(command)) = (ended, running.as_ref()) {
+            reap::end_everything(namespaces, command.pid);
+            let usage = reap::usage(sys::now() - command.started);
+            control.report(&Report::Ended { id: command.id, how, value, usage }, None)?;
+            if command.last {
+                return Ok(());
+            }
+            running = None;
+        }
+    }
+}
+
+/// The caller is gone. The kernel ends a namespace with its PID 1; without one, that is ours to do.
+fn abandon(namespaces: u64, why: Errno) -> Result<()> {
+    if namespaces & namespace::PID == 0 {
+        reap::end_everything(namespaces, 0);
+    }
+    Err(why)
+}
+
+fn drain(signals: &Fd) {
+    let mut buffer = [0u8; 128 * 4];
+    while let Ok(1..) = sys::read(signals, &mut buffer) {}
+}
+
+fn how_it_ended(status: i32) -> (u32, i32) {
+    match status & 0x7f {
+        0 => (end::EXITED, status >> 8 & 0xff),
+        signal => (end::SIGNALED, signal),
+    }
+}
+
+/// What the new process needs to know.
+struct Order<'a> {
+    id: u32,
+    control: i32,
+    program: &'a CStr,
+    search: &'a [u8],
+    arguments: Pointers<'a>,
+    environment: Pointers<'a>,
+    directory: &'a CStr,
+    targets: List<'a, i32>,
+    descriptors: &'a [i32],
+    rlimits: List<'a, Rlimit>,
+    umask: u32,
+    failed: &'a AtomicBool,
+    leash: bool,
+}
+
+/// Starts the command of a Run request; `None`, told to the caller, if it could not be.
+fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) -> Result<Option<Running>> {
+    const STACK: usize = 64 * 1024;
+    let Request::Run { id, flags, program, search, arguments, environment, directory, targets, rlimits, umask, wall_ns } = mail.request()? else {
+        return Err(Errno::EPROTO);
+    };
+    let refused = |stage: u32, errno: Errno| {
+        control.report(&Report::Failed { id, stage, errno: errno.0, detail: 0, path: b"", head: b"" }, None)?;
+        Ok(None)
+    };
+    if targets.len() != mail.descriptors().len() {
+        return refused(stage::REQUEST, Errno::EPROTO);
+    }
+    let (mut argument_space, mut environment_space) = match (room_for(arguments.len()), room_for(environment.len())) {
+        (Ok(arguments), Ok(environment)) => (arguments, environment),
+        (Err(errno), _) | (_, Err(errno)) => return refused(stage::REQUEST, errno),
+    };
+    let mut flag = Pages::new(1, true)?;
+    let failed = flag.atomic();
+    let order = Order {
+        id,
+        control: control.socket(),
+        program,
+        search,
+        arguments: Pointers::new(&mut argument_space.words()[..=arguments.len()], arguments.iter())?,
+        environment: Pointers::new(&mut environment_space.words()[..=environment.len()], environment.iter())?,
+        directory,
+        targets,
+        descriptors: mail.descriptors(),
+        rlimits,
+        umask,
+        failed,
+        leash: namespaces & namespace::PID == 0,
+    };
+    let mut stack = Pages::new(STACK, false)?;
+    let started = sys::now();
+    let result = match sys::start(stack.bytes(), true, become_command, &order) {
+        // Before Linux 6.2, who shares memory cannot enter the time namespace set for its children: a copy then.
+        Err(Errno::EINVAL) => sys::start(stack.bytes(), false, become_command, &order),
+        result => result,
+    };
+    let (pid, pidfd) = match result {
+        Ok(started) => started,
+        Err(errno) => return refused(stage::CLONE, errno),
+    };
+    if failed.load(Ordering::Acquire) {
+        while !matches!(sys::reap(true), Ok(Some((ended, _))) if ended == pid) {}
+        return Ok(None);
+    }
+    control.report(&Report::Started { id, pid, protections }, Some(&pidfd))?;
+    let deadline = if wall_ns > 0 { Some(started.saturating_add(wall_ns)) } else { None };
+    Ok(Some(Running { id, pid, last: flags & run::LAST != 0, started, deadline }))
+}
+
+fn room_for(strings: usize) -> Result<Pages> {
+    Pages::new((strings + 1) * size_of::<usize>(), false)
+}
+
+// ---- the new process -----------------------------------------------------------------------------------------------
+
+extern "C" fn become_command(order: &Order<'_>) -> ! {
+    let failure = match prepare(order) {
+        Ok(reports) => execute(order, reports),
+        Err(failure) => failure,
+    };
+    order.failed.store(true, Ordering::Release);
+    let report = Report::Failed { id: order.id, stage: failure.stage, errno: failure.errno.0, detail: failure.detail, path: failure.path.as_bytes(), head: &failure.head[..failure.head_length] };
+    let _ = send_report(failure.socket, &report, None);
+    sys::exit(127)
+}
+
+struct Failure {
+    socket: i32,
+    stage: u32,
+    errno: Errno,
+    detail: u32,
+    path: Path,
+    head: [u8; HEAD_MAX],
+    head_length: usize,
+}
+
+impl Failure {
+    fn at(socket: i32, stage: u32, errno: Errno) -> Failure {
+        Failure { socket, stage, errno, detail: 0, path: Path::empty(), head: [0; HEAD_MAX], head_length: 0 }
+    }
+}
+
+/// Everything before the program; the number under which the control socket is still reachable.
+fn prepare(order: &Order<'_>) -> core::result::Result<i32, Failure> {
+    if order.leash {
+        sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize).map_err(|errno| Failure::at(order.control, stage::SESSION, errno))?;
+    }
+    let socket = place_descriptors(order).map_err(|errno| Failure::at(order.control, stage::DESCRIPTORS, errno))?;
+    sys::new_session().map_err(|errno| Failure::at(socket, stage::SESSION, errno))?;
+    for limit in order.rlimits.iter() {
+        sys::set_limit(limit.resource, limit.soft, limit.hard)
+            .map_err(|errno| Failure { detail: limit.resource, ..Failure::at(socket, stage::RLIMIT, errno) })?;
+    }
+    sys::umask(order.umask);
+    sys::change_directory(order.directory).map_err(|errno| Failure::at(socket, stage::DIRECTORY, errno))?;
+    sys::block_signals(0);
+    Ok(socket)
+}
+
+/// Puts each descriptor at its number. First all are copied above the highest target, so that none overwrites another.
+fn place_descriptors(order: &Order<'_>) -> Result<i32> {
+    let above = order.targets.iter().max().unwrap_or(0).max(2) + 1;
+    let socket = sys::duplicate_above(order.control, above)?;
+    sys::close_all_on_exec();
+    let mut copies = [0i32; crate::wire::message::DESCRIPTORS_MAX];
+    for (copy, &descriptor) in copies.iter_mut().zip(order.descriptors) {
+        *copy = sys::duplicate_above(descriptor, above)?;
+    }
+    for (target, copy) in order.targets.iter().zip(copies) {
+        sys::duplicate_to(copy, target)?;
+    }
+    Ok(socket)
+}
+
+/// Executes the program, looked for as execvp(3) does; what came in the way, if it returns.
+fn execute(order: &Order<'_>, socket: i32) -> Failure {
+    let name = order.program.to_bytes();
+    if name.contains(&b'/') {
+        let errno = sys::execute(order.program, &order.arguments, &order.environment);
+        return examine(socket, Path::of(order.program), errno);
+    }
+    let mut denied = None;
+    for directory in order.search.split(|&byte| byte == b':') {
+        let directory = if directory.is_empty() { b"." } else { directory };
+        let Ok(candidate) = Path::join(directory, name) else { continue };
+        match sys::execute(candidate.as_c_str(), &order.arguments, &order.environment) {
+            Errno::ENOENT if sys::status(sys::CWD, candidate.as_c_str()).is_err() => {}
+            Errno::ENOTDIR | Errno::ENODEV | Errno::ELOOP => {}
+            Errno::EACCES => denied = denied.or(Some(candidate)),
+            errno => return examine(socket, candidate, errno),
+        }
+    }
+    match denied {
+        Some(candidate) => examine(socket, candidate, Errno::EACCES),
+        None => Failure { path: Path::of(order.program), ..Failure::at(socket, stage::SEARCH, Errno::ENOENT) },
+    }
+}
+
+/// Looks at what could not be executed, so that the caller can say why.
+fn examine(socket: i32, path: Path, errno: Errno) -> Failure {
+    let mut failure = Failure { path, ..Failure::at(socket, stage::EXEC, errno) };
+    let Ok(file) = sys::open(sys::CWD, failure.path.as_c_str(), sys::open::PATH, 0) else { return failure };
+    let Ok(status) = sys::status(file.number(), c"") else { return failure };
+    failure.detail = status.mode;
+    if status.is_file() {
+        if let Ok(file) = sys::open(sys::CWD, failure.path.as_c_str(), sys::open::READ, 0) {
+            failure.head_length = sys::read(&file, &mut failure.head).unwrap_or(0);
+        }
+    }
+    failure
+}

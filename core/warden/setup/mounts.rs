@@ -1,0 +1,311 @@
+//! The file system of the sandbox: sources opened as the caller, a tmpfs as the new root, and what is put into it.
+//!
+//! Every mount is made by descriptor. Targets are resolved below the new root only, and mount points are made only in
+//! file systems that were mounted here.
+
+use super::target;
+use super::{Failure, errno_of};
+use crate::path::Path;
+use crate::sys::{self, Errno, Fd, FileSystem, Pages, Result, open};
+use crate::wire::codec::List;
+use crate::wire::plan::attribute;
+use core::ffi::CStr;
+
+mod attach;
+use attach::Attach;
+
+type Outcome = core::result::Result<(), Failure>;
+
+pub struct Mounts {
+    attach: Attach,
+    /// The opened sources, by number; the first word says how many. A word is the descriptor plus one, 0 if an optional one is missing.
+    sources: Pages,
+    /// The file systems mounted here; the first word says how many.
+    own: Pages,
+    root: Option<Fd>,
+}
+
+impl Mounts {
+    /// `most` bounds how many sources and file systems there can be.
+    pub fn new(classic: bool, most: usize) -> Result<Mounts> {
+        const RLIMIT_NOFILE: u32 = 7;
+        let (soft, hard) = sys::limit(RLIMIT_NOFILE)?;
+        if soft < most as u64 + 64 {
+            // The command's own limit is set when it starts; up to the hard limit this one is ours to raise.
+            sys::set_limit(RLIMIT_NOFILE, hard, hard)?;
+        }
+        let table = || Pages::new((most + 2) * size_of::<usize>(), false);
+        Ok(Mounts { attach: Attach::new(classic), sources: table()?, own: table()?, root: None })
+    }
+
+    // ---- sources
+
+    pub fn open_source(&mut self, path: &CStr, optional: bool) -> Result<()> {
+        match open_callers(path) {
+            Ok(fd) => push(&mut self.sources, fd.into_number() as usize + 1),
+            Err(Errno::ENOENT | Errno::ENOTDIR) if optional => push(&mut self.sources, 0),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// A device node by its number, so that a file of that name cannot stand in for it.
+    pub fn open_device(&mut self, path: &CStr, device: (u32, u32)) -> Result<()> {
+        let fd = open_callers(path)?;
+        let status = sys::status(fd.number(), c"")?;
+        if !status.is_character_device() || status.device != device {
+            return Err(Errno::ENODEV);
+        }
+        push(&mut self.sources, fd.into_number() as usize + 1)
+    }
+
+    pub fn source(&self, number: u32) -> Result<Option<i32>> {
+        let words = self.sources.read_words();
+        if number as usize >= words[0] {
+            return Err(Errno::EBADF);
+        }
+        Ok(words[number as usize + 1].checked_sub(1).map(|fd| fd as i32))
+    }
+
+    pub fn check_readable(&self, number: u32) -> Result<()> {
+        const READ: u32 = 4;
+        const SEARCH: u32 = 1;
+        let Some(fd) = self.source(number)? else { return Ok(()) };
+        let status = sys::status(fd, c"")?;
+        if status.is_directory() {
+            sys::accessible(fd, SEARCH)
+        } else if status.is_file() {
+            sys::accessible(fd, READ)
+        } else {
+            Ok(())
+        }
+    }
+
+    // ---- the tree
+
+    pub fn new_root(&mut self, size: u64, inodes: u64) -> Result<()> {
+        let root = self.attach.root(size, inodes)?;
+        self.remember_own(&root)?;
+        self.root = Some(root);
+        Ok(())
+    }
+
+    fn remember_own(&mut self, mount: &Fd) -> Result<()> {
+        push(&mut self.own, sys::status(mount.number(), c"")?.file_system as usize)
+    }
+
+    fn root(&self) -> Result<&Fd> {
+        self.root.as_ref().ok_or(Errno::EPROTO)
+    }
+
+    /// Opens a path inside: in the new root, or where there is none, in the shared one.
+    pub fn open_inside(&self, at: &CStr, flags: u64) -> Result<Fd> {
+        match &self.root {
+            Some(root) => target::open_inside(root, at, flags),
+            None => target::open_inside(&sys::open(sys::CWD, c"/", open::PATH, 0)?, at, flags),
+        }
+    }
+
+    fn parent_of(&self, at: &CStr) -> Result<(Fd, Path)> {
+        let own = self.own.read_words();
+        target::parent_of(self.root()?, at, |file_system| own[1..=own[0]].contains(&(file_system as usize)))
+    }
+
+    /// What stands at `at`, or a mount point made there.
+    pub fn mount_point(&self, at: &CStr, directory: bool) -> Result<Fd> {
+        match self.open_inside(at, open::PATH) {
+            Err(Errno::ENOENT) => {
+                let (parent, name) = self.parent_of(at)?;
+                let name = name.as_c_str();
+                if directory {
+                    sys::make_directory(parent.number(), name, 0o755)?;
+                } else {
+                    sys::open(parent.number(), name, open::WRITE | open::CREATE | open::EXCLUSIVE | open::NO_FOLLOW, 0o444)?;
+                }
+                self.open_inside(at, open::PATH)
+            }
+            result => result,
+        }
+    }
+
+    pub fn directory(&mut self, at: &CStr, mode: u32) -> Result<()> {
+        match self.open_inside(at, open::PATH) {
+            Err(Errno::ENOENT) => {
+                let (parent, name) = self.parent_of(at)?;
+                sys::make_directory(parent.number(), name.as_c_str(), mode)
+            }
+            Ok(fd) => match sys::status(fd.number(), c"")?.is_directory() {
+                true => Ok(()),
+                false => Err(Errno::ENOTDIR),
+            },
+            Err(errno) => Err(errno),
+        }
+    }
+
+    pub fn symlink(&mut self, at: &CStr, to: &CStr) -> Result<()> {
+        let (parent, name) = self.parent_of(at)?;
+        sys::symlink(to, parent.number(), name.as_c_str())
+    }
+
+    /// A file of our own; over a file of the caller's it is laid as a read-only mount.
+    pub fn file(&mut self, at: &CStr, mode: u32, data: &[u8], optional: bool) -> Result<()> {
+        match self.open_inside(at, open::PATH) {
+            Err(Errno::ENOENT) => match self.parent_of(at) {
+                Ok((parent, name)) => new_file(&parent, name.as_c_str(), mode, data).map(drop),
+                Err(Errno::ENOENT) if optional => Ok(()),
+                Err(errno) => Err(errno),
+            },
+            Ok(existing) => {
+                const STAGING: &CStr = c".file";
+                let root = self.root()?;
+                new_file(root, STAGING, mode, data)?;
+                let file = sys::open(root.number(), STAGING, open::PATH | open::NO_FOLLOW, 0)?;
+                let tree = self.attach.copy(file.number())?;
+                self.attach.put(tree, &existing, attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV)?;
+                sys::unlink(root.number(), STAGING)
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    // ---- mounts in it
+
+    pub fn bind(&mut self, source: u32, at: &CStr, attributes: u64) -> Result<()> {
+        match self.source(source)? {
+            Some(fd) => self.bind_fd(fd, at, attributes),
+            None => Ok(()),
+        }
+    }
+
+    pub fn bind_fd(&mut self, source: i32, at: &CStr, attributes: u64) -> Result<()> {
+        let directory = sys::status(source, c"")?.is_directory();
+        let point = self.mount_point(at, directory)?;
+        let tree = self.attach.copy(source)?;
+        self.attach.put(tree, &point, attributes)
+    }
+
+    pub fn tmpfs(&mut self, at: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
+        let point = self.mount_point(at, true)?;
+        self.attach.tmpfs(&point, size, inodes, mode, attributes)?;
+        let mounted = self.open_inside(at, open::PATH)?;
+        self.remember_own(&mounted)
+    }
+
+    pub fn proc(&mut self, at: &CStr, hide: bool) -> Result<()> {
+        let point = self.mount_point(at, true)?;
+        self.attach.proc(&point, hide)
+    }
+
+    pub fn mask<'a>(&mut self, paths: List<'a, &'a CStr>, null: u32) -> Outcome {
+        let null = self.source(null)?.ok_or(Errno::EBADF)?;
+        for path in paths.iter() {
+            let covered = match self.open_inside(path, open::PATH) {
+                Ok(fd) => fd,
+                Err(Errno::ENOENT) => continue,
+                Err(errno) => return Err(Failure(errno, Path::of(path))),
+            };
+            errno_of(self.cover(&covered, null), || Path::of(path))?;
+        }
+        Ok(())
+    }
+
+    fn cover(&mut self, covered: &Fd, null: i32) -> Result<()> {
+        let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+        if sys::status(covered.number(), c"")?.is_directory() {
+            self.attach.tmpfs(covered, 0, 1, 0o555, attributes)
+        } else {
+            let tree = self.attach.copy(null)?;
+            // A device, so without NO_DEV: what is read from it must be nothing.
+            self.attach.put(tree, covered, attributes & !attribute::NO_DEV)
+        }
+    }
+
+    pub fn read_only<'a>(&mut self, paths: List<'a, &'a CStr>) -> Outcome {
+        for path in paths.iter() {
+            let place = match self.open_inside(path, open::PATH) {
+                Ok(fd) => fd,
+                Err(Errno::ENOENT) => continue,
+                Err(errno) => return Err(Failure(errno, Path::of(path))),
+            };
+            let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+            let covered = self.attach.copy(place.number()).and_then(|tree| self.attach.put(tree, &place, attributes));
+            errno_of(covered, || Path::of(path))?;
+        }
+        Ok(())
+    }
+
+    // ---- the new root becomes the root
+
+    /// pivot_root(".", ".") stacks the old root on the new one; detaching "." then lets go of the old (pivot_root(2)).
+    pub fn pivot(&mut self) -> Result<()> {
+        sys::change_directory_to(self.root()?)?;
+        sys::pivot_root(c".", c".")?;
+        sys::detach(c".")?;
+        sys::change_directory(c"/")?;
+        let words = self.sources.words();
+        for word in &words[1..=words[0]] {
+            if let Some(number) = word.checked_sub(1) {
+                sys::close_number(number as i32);
+            }
+        }
+        words[0] = 0;
+        Ok(())
+    }
+
+    pub fn read_only_root(&mut self) -> Result<()> {
+        self.attach.read_only_root(self.root()?)
+    }
+}
+
+/// A path as the caller wrote it and means it: symlinks are followed, the links in `/proc` that lead to open files are not.
+fn open_callers(path: &CStr) -> Result<Fd> {
+    match sys::open_resolved(sys::CWD, path, open::PATH, sys::resolve::NO_MAGICLINKS) {
+        Err(Errno::ENOSYS) => sys::open(sys::CWD, path, open::PATH, 0),
+        result => result,
+    }
+}
+
+fn new_file(directory: &Fd, name: &CStr, mode: u32, data: &[u8]) -> Result<Fd> {
+    let file = sys::open(directory.number(), name, open::WRITE | open::CREATE | open::EXCLUSIVE | open::NO_FOLLOW, mode)?;
+    sys::write(&file, data)?;
+    Ok(file)
+}
+
+fn push(table: &mut Pages, value: usize) -> Result<()> {
+    let words = table.words();
+    let next = words[0] + 1;
+    *words.get_mut(next).ok_or(Errno::EPROTO)? = value;
+    words[0] = next;
+    Ok(())
+}
+
+/// A tmpfs being configured. `size` and `inodes` 0: the kernel's defaults.
+fn tmpfs_options(size: u64, inodes: u64, mode: u32, mut set: impl FnMut(&CStr, &CStr) -> Result<()>) -> Result<()> {
+    if size > 0 {
+        set(c"size", Number::new(size, 10).as_c_str())?;
+    }
+    if inodes > 0 {
+        set(c"nr_inodes", Number::new(inodes, 10).as_c_str())?;
+    }
+    set(c"mode", Number::new(mode.into(), 8).as_c_str())
+}
+
+/// A number as text.
+struct Number([u8; 24], usize);
+
+impl Number {
+    fn new(mut value: u64, base: u64) -> Number {
+        let mut text = [0; 24];
+        let mut start = 23;
+        loop {
+            start -= 1;
+            text[start] = b'0' + (value % base) as u8;
+            value /= base;
+            if value == 0 {
+                return Number(text, start);
+            }
+        }
+    }
+    fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0[self.1..]).unwrap_or_default()
+    }
+}

@@ -1,0 +1,97 @@
+//! How a mount is made: by the mount calls of Linux 5.2 and 5.12, or, where the kernel lacks them, by mount(2) through
+//! `/proc/self/fd`, which names a descriptor too. The second way sets the attributes of a bind after it is attached,
+//! and those of its submounts one by one; nothing of the payload's runs meanwhile.
+
+use super::{FileSystem, tmpfs_options};
+use crate::path::Path;
+use crate::sys::{self, Errno, Fd, Result, open};
+use crate::wire::plan::attribute;
+use core::ffi::CStr;
+
+mod classic;
+
+/// Which way this kernel offers.
+pub struct Attach {
+    classic: bool,
+}
+
+/// Something that can be put at a place.
+pub enum Tree {
+    /// A tree attached nowhere.
+    Detached(Fd),
+    /// The original, which mount(2) copies while it attaches.
+    Original(i32),
+}
+
+impl Attach {
+    /// `classic`: the caller asks for the old way. It is also taken once a newer call turns out to be missing.
+    pub fn new(classic: bool) -> Attach {
+        Attach { classic: classic || !modern_calls_exist() }
+    }
+
+    pub fn root(&self, size: u64, inodes: u64) -> Result<Fd> {
+        const MODE: u32 = 0o755;
+        if self.classic {
+            classic::tmpfs(c"/", size, inodes, MODE, attribute::NO_SUID | attribute::NO_DEV)?;
+            // The mount now lies over "/", where a lookup that starts at "/" does not step onto it; one through ".." does.
+            return sys::open(sys::CWD, c"/..", open::PATH | open::DIRECTORY, 0);
+        }
+        let root = new_tmpfs(size, inodes, MODE)?.mount(attribute::NO_SUID | attribute::NO_DEV)?;
+        sys::attach_tree(&root, sys::CWD, c"/")?;
+        Ok(root)
+    }
+
+    /// A copy of what `source` stands for, with everything that is mounted below.
+    pub fn copy(&self, source: i32) -> Result<Tree> {
+        if self.classic { Ok(Tree::Original(source)) } else { sys::copy_tree(source, true).map(Tree::Detached) }
+    }
+
+    /// Puts `tree` over what `point` stands for, with `attributes` on all of it.
+    pub fn put(&self, tree: Tree, point: &Fd, attributes: u64) -> Result<()> {
+        match tree {
+            Tree::Detached(tree) => {
+                sys::add_attributes(&tree, attributes, true)?;
+                sys::attach_tree(&tree, point.number(), c"")
+            }
+            Tree::Original(source) => classic::bind(source, point, attributes),
+        }
+    }
+
+    pub fn tmpfs(&self, point: &Fd, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
+        if self.classic {
+            return classic::tmpfs(classic::path_of(point.number()).as_c_str(), size, inodes, mode, attributes);
+        }
+        let tree = new_tmpfs(size, inodes, mode)?.mount(attributes)?;
+        sys::attach_tree(&tree, point.number(), c"")
+    }
+
+    pub fn proc(&self, point: &Fd, hide: bool) -> Result<()> {
+        const HIDE: (&CStr, &CStr) = (c"hidepid", c"2");
+        let attributes = attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+        if self.classic {
+            return classic::proc(point, hide, attributes);
+        }
+        let proc = FileSystem::open(c"proc")?;
+        if hide {
+            proc.set(HIDE.0, HIDE.1)?;
+        }
+        sys::attach_tree(&proc.mount(attributes)?, point.number(), c"")
+    }
+
+    pub fn read_only_root(&self, root: &Fd) -> Result<()> {
+        let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
+        if self.classic { classic::remount(c"/", attributes) } else { sys::add_attributes(root, attributes, false) }
+    }
+}
+
+fn new_tmpfs(size: u64, inodes: u64, mode: u32) -> Result<FileSystem> {
+    let tmpfs = FileSystem::open(c"tmpfs")?;
+    tmpfs_options(size, inodes, mode, |key, value| tmpfs.set(key, value))?;
+    Ok(tmpfs)
+}
+
+/// mount_setattr(2), the youngest of them (5.12), brings the others with it. An empty request changes nothing.
+fn modern_calls_exist() -> bool {
+    sys::open(sys::CWD, c"/", open::PATH, 0).and_then(|root| sys::add_attributes(&root, 0, false)) != Err(Errno::ENOSYS)
+        && !matches!(FileSystem::open(c"tmpfs"), Err(Errno::ENOSYS))
+}

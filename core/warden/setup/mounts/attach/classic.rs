@@ -1,0 +1,171 @@
+//! mount(2), each path a descriptor by way of `/proc/self/fd`.
+
+use super::super::{Number, tmpfs_options};
+use super::Path;
+use crate::sys::{self, Errno, Fd, Pages, Result, open};
+use crate::wire::plan::attribute;
+use core::ffi::CStr;
+
+const MS_REMOUNT: u64 = 32;
+const MS_BIND: u64 = 4096;
+const MS_REC: u64 = 16384;
+
+/// The bits of [`attribute`] are those of mount(2) for the four that are used.
+const SAME_BITS: u64 = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+
+/// `/proc/self/fd/N`
+pub fn path_of(fd: i32) -> Path {
+    let mut path = Path::empty();
+    let _ = path.push(b"/proc/self/fd/");
+    let _ = path.push(Number::new(fd as u64, 10).as_c_str().to_bytes());
+    path
+}
+
+pub fn tmpfs(target: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
+    let mut options = Path::empty();
+    tmpfs_options(size, inodes, mode, |key, value| {
+        if !options.as_bytes().is_empty() {
+            options.push(b",")?;
+        }
+        options.push(key.to_bytes())?;
+        options.push(b"=")?;
+        options.push(value.to_bytes())
+    })?;
+    sys::mount(Some(c"tmpfs"), target, Some(c"tmpfs"), attributes & SAME_BITS, Some(options.as_c_str()))
+}
+
+pub fn proc(point: &Fd, hide: bool, attributes: u64) -> Result<()> {
+    let options = if hide { Some(c"hidepid=2") } else { None };
+    sys::mount(Some(c"proc"), path_of(point.number()).as_c_str(), Some(c"proc"), attributes & SAME_BITS, options)
+}
+
+/// Attaches a copy of `source`, then gives it and each mount below it its attributes.
+pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
+    let target = path_of(point.number());
+    sys::mount(Some(path_of(source).as_c_str()), target.as_c_str(), None, MS_BIND | MS_REC, None)?;
+    // The descriptor still stands for what is now covered; the way down leads onto the mount.
+    let mut place = [0u8; 4096];
+    let length = sys::read_link(sys::CWD, target.as_c_str(), &mut place[..4095])?;
+    let mut above = Path::empty();
+    above.push(b"/..")?;
+    above.push(&place[..length])?;
+    let mounted = sys::open(sys::CWD, above.as_c_str(), open::PATH | open::NO_FOLLOW, 0)?;
+    remount_all(&mounted, attributes)
+}
+
+/// Remounts the mount that `mounted` is the root of, and all below it, as mountinfo lists them (proc_pid_mountinfo(5)).
+fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
+    let top = mount_id(mounted)?;
+    let mut ids = Pages::new(1 << 16, false)?;
+    let ids = ids.words();
+    let (mut known, mut prefix) = (0, Path::empty());
+    let mut lines = Lines::open(c"/proc/self/mountinfo")?;
+    while let Some(line) = lines.next()? {
+        // 36 35 98:0 /root /mount/point options … : a mount comes after the one it is mounted on.
+        let mut fields = line.split(|&byte| byte == b' ');
+        let (Some(id), Some(parent)) = (fields.next().and_then(decimal), fields.next().and_then(decimal)) else { continue };
+        let (Some(point), Some(options)) = (fields.nth(2), fields.next()) else { continue };
+        if id == top {
+            prefix = unescape(point)?;
+        } else if !ids[..known].contains(&parent) {
+            continue;
+        }
+        *ids.get_mut(known).ok_or(Errno::ENOMEM)? = id;
+        known += 1;
+        let point = unescape(point)?;
+        let below = point.as_bytes().get(prefix.as_bytes().len() + 1..).unwrap_or_default();
+        let mut relative = Path::empty();
+        relative.push(if below.is_empty() { b"." } else { below })?;
+        let here = if below.is_empty() { None } else { Some(sys::open(mounted.number(), relative.as_c_str(), open::PATH, 0)?) };
+        let here = here.as_ref().unwrap_or(mounted);
+        remount(path_of(here.number()).as_c_str(), attributes | present(options))?;
+    }
+    if known == 0 { Err(Errno::EPROTO) } else { Ok(()) }
+}
+
+pub fn remount(target: &CStr, attributes: u64) -> Result<()> {
+    sys::mount(None, target, None, MS_REMOUNT | MS_BIND | (attributes & SAME_BITS), None)
+}
+
+/// The attributes that a mount has, and may not lose, by its options in mountinfo.
+fn present(options: &[u8]) -> u64 {
+    options.split(|&byte| byte == b',').fold(0, |attributes, option| {
+        attributes
+            | match option {
+                b"ro" => attribute::READ_ONLY,
+                b"nosuid" => attribute::NO_SUID,
+                b"nodev" => attribute::NO_DEV,
+                b"noexec" => attribute::NO_EXEC,
+                _ => 0,
+            }
+    })
+}
+
+/// The mount that a descriptor is on, by its fdinfo (proc_pid_fdinfo(5)).
+fn mount_id(fd: &Fd) -> Result<usize> {
+    let mut path = Path::empty();
+    path.push(b"/proc/self/fdinfo/")?;
+    path.push(Number::new(fd.number() as u64, 10).as_c_str().to_bytes())?;
+    let mut lines = Lines::open(path.as_c_str())?;
+    while let Some(line) = lines.next()? {
+        if let Some(id) = line.strip_prefix(b"mnt_id:\t").and_then(decimal) {
+            return Ok(id);
+        }
+    }
+    Err(Errno::ENOSYS)
+}
+
+fn decimal(text: &[u8]) -> Option<usize> {
+    core::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// mountinfo writes space, tab, newline and backslash as a backslash and three octal digits.
+fn unescape(text: &[u8]) -> Result<Path> {
+    let mut path = Path::empty();
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        let escaped = if byte == b'\\' { after.first_chunk::<3>() } else { None };
+        match escaped {
+            Some(digits) => {
+                path.push(&[digits.iter().fold(0u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit.wrapping_sub(b'0')))])?;
+                rest = &after[3..];
+            }
+            None => {
+                path.push(&[byte])?;
+                rest = after;
+            }
+        }
+    }
+    Ok(path)
+}
+
+/// A file's lines, one at a time.
+struct Lines {
+    file: Fd,
+    buffer: [u8; 8192],
+    start: usize,
+    end: usize,
+}
+
+impl Lines {
+    fn open(path: &CStr) -> Result<Lines> {
+        Ok(Lines { file: sys::open(sys::CWD, path, open::READ, 0)?, buffer: [0; 8192], start: 0, end: 0 })
+    }
+
+    fn next(&mut self) -> Result<Option<&[u8]>> {
+        loop {
+            if let Some(length) = self.buffer[self.start..self.end].iter().position(|&byte| byte == b'\n') {
+                let line = self.start..self.start + length;
+                self.start += length + 1;
+                return Ok(Some(&self.buffer[line]));
+            }
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            match sys::read(&self.file, &mut self.buffer[self.end..])? {
+                0 => return Ok(None),
+                count => self.end += count,
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What the warden gives up. Each right it gives up here, nothing that it starts can have.
+
+use super::mounts::Mounts;
+use crate::sys::{self, Errno, Result, process};
+use crate::wire::plan::{namespace, protection};
+
+/// Makes sure that whatever is started inside ends with the warden.
+pub fn lifetime(namespaces: u64) -> Result<u64> {
+    if namespaces & namespace::PID != 0 {
+        return Ok(protection::KILL_BY_NAMESPACE);
+    }
+    // Orphans come to us instead of the host's init, so that we can end them.
+    sys::prctl(process::SET_CHILD_SUBREAPER, 1)?;
+    Ok(protection::KILL_BY_WARDEN)
+}
+
+/// The count of user namespaces is kept by the namespace they are made in: with a maximum of 0 here, none can be made
+/// below, by anybody; raising it again takes CAP_SYS_RESOURCE here, which nobody inside has.
+pub fn no_nested_users(mounts: &Mounts) -> Result<()> {
+    let knob = mounts.open_inside(c"proc/sys/user/max_user_namespaces", sys::open::WRITE)?;
+    sys::write(&knob, b"0")
+}
+
+pub fn keyring() -> Result<u64> {
+    match sys::new_session_keyring() {
+        Ok(()) => Ok(protection::KEYRING),
+        // A kernel without keys has none to protect.
+        Err(Errno::ENOSYS) => Ok(0),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Gives up all capabilities for good. A seccomp filter and a Landlock ruleset belong after `no_new_privs`.
+pub fn seal() -> Result<u64> {
+    /// Each of these with its lock: user id 0 means nothing, ids change no capabilities, none can be kept or made ambient.
+    const NOROOT: usize = 0b11;
+    const NO_SETUID_FIXUP: usize = 0b1100;
+    const KEEP_CAPS_LOCKED: usize = 0b10_0000;
+    const NO_CAP_AMBIENT_RAISE: usize = 0b1100_0000;
+    const LINUX_PERSONALITY: u32 = 0;
+
+    sys::personality(LINUX_PERSONALITY)?;
+    sys::prctl(process::SET_DUMPABLE, 0)?;
+    for capability in 0..64 {
+        match sys::prctl(process::CAPBSET_DROP, capability) {
+            Ok(()) => {}
+            // Past the last capability that this kernel has.
+            Err(Errno::EINVAL) if capability > 0 => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    match sys::prctl(process::CAP_AMBIENT, process::CAP_AMBIENT_CLEAR_ALL) {
+        Ok(()) => {}
+        Err(errno) => return Err(errno),
+    }
+    sys::prctl(process::SET_SECUREBITS, NOROOT | NO_SETUID_FIXUP | KEEP_CAPS_LOCKED | NO_CAP_AMBIENT_RAISE)?;
+    sys::drop_capabilities()?;
+    sys::prctl(process::SET_NO_NEW_PRIVS, 1)?;
+    Ok(protection::CAPABILITIES | protection::SECUREBITS | protection::NO_NEW_PRIVS | protection::WARDEN_HIDDEN)
+}

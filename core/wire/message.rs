@@ -1,0 +1,125 @@
+//! Requests to the warden and its reports, one message each over a SEQPACKET socket.
+//!
+//! Descriptors travel beside a message (SCM_RIGHTS), in the order that the message's documentation gives. A request
+//! larger than [`INLINE_MAX`] travels in a memfd: the message itself is then [`Request::Attached`] and the memfd is
+//! the last descriptor.
+
+use super::codec::{List, wire_data};
+use core::ffi::CStr;
+
+/// The version of this protocol; both sides are built from one source, so a mismatch means a foreign warden.
+pub const VERSION: u32 = 1;
+/// A request may have this many bytes in the message itself.
+pub const INLINE_MAX: usize = 32 * 1024;
+/// A report never has more bytes than this.
+pub const REPORT_MAX: usize = 8 * 1024;
+/// The kernel's limit on descriptors beside one message (SCM_MAX_FD).
+pub const DESCRIPTORS_MAX: usize = 253;
+/// How many bytes of a file that could not be executed are shown to the caller.
+pub const HEAD_MAX: usize = 256;
+
+wire_data! {
+    /// One resource limit of a command: `setrlimit(2)`.
+    struct Rlimit { resource: u32, soft: u64, hard: u64, }
+}
+
+wire_data! {
+    /// What one command and its descendants have used, as far as the warden saw it: `getrusage(2)` of all that it reaped.
+    struct Usage {
+        wall_ns: u64,
+        user_us: u64,
+        system_us: u64,
+        max_rss_kib: u64,
+        minor_faults: u64,
+        major_faults: u64,
+        voluntary_switches: u64,
+        involuntary_switches: u64,
+        blocks_in: u64,
+        blocks_out: u64,
+    }
+}
+
+/// Flags of [`Request::Run`].
+pub mod run {
+    /// The warden ends, with everything inside, when this command ends.
+    pub const LAST: u32 = 1 << 0;
+}
+
+wire_data! {
+    /// What the caller asks.
+    enum Request<'a> {
+        /// The body is in the memfd beside this message.
+        1 Attached { length: u64, }
+        /// First of all. Beside it: the caller's pidfd.
+        2 Setup { version: u32, namespaces: u64, outside_uid: u32, outside_gid: u32, classic_mounts: bool, plan: List<'a, super::plan::Step<'a>>, }
+        /// The id maps have been written.
+        3 IdsMapped {}
+        /// Start a command. Beside it: one descriptor for each of `targets`, in that order.
+        /// `search`: the directories in which a program without a slash is looked for. `wall_ns` 0: no limit.
+        4 Run {
+            id: u32,
+            flags: u32,
+            program: &'a CStr,
+            search: &'a [u8],
+            arguments: List<'a, &'a CStr>,
+            environment: List<'a, &'a CStr>,
+            directory: &'a CStr,
+            targets: List<'a, i32>,
+            rlimits: List<'a, Rlimit>,
+            umask: u32,
+            wall_ns: u64,
+        }
+        /// Send a signal to the command's first process.
+        5 Signal { id: u32, signal: i32, }
+        /// End the command and everything that it started.
+        6 Kill { id: u32, }
+    }
+}
+
+/// Where the start of a command failed, in [`Report::Failed`].
+pub mod stage {
+    /// The new process itself.
+    pub const CLONE: u32 = 1;
+    /// Placing its descriptors.
+    pub const DESCRIPTORS: u32 = 2;
+    /// `setsid(2)`.
+    pub const SESSION: u32 = 3;
+    /// `setrlimit(2)`; the detail is the resource.
+    pub const RLIMIT: u32 = 4;
+    /// `chdir(2)` to the working directory.
+    pub const DIRECTORY: u32 = 5;
+    /// No such program was found in the search path.
+    pub const SEARCH: u32 = 6;
+    /// `execve(2)`; `path` is what was tried, `head` its first bytes, the detail its mode, or 0 if there is no such file.
+    pub const EXEC: u32 = 7;
+    /// The request could not be read.
+    pub const REQUEST: u32 = 8;
+}
+
+/// How a command ended, in [`Report::Ended`].
+pub mod end {
+    /// It exited; the value is its code.
+    pub const EXITED: u32 = 1;
+    /// A signal killed it; the value is the signal.
+    pub const SIGNALED: u32 = 2;
+    /// The wall time limit.
+    pub const WALL_TIME: u32 = 3;
+    /// The caller's kill.
+    pub const KILLED: u32 = 4;
+}
+
+wire_data! {
+    /// What the warden tells.
+    enum Report<'a> {
+        /// Set-up failed: nothing has been started and the warden has ended. `path` is what the step worked on where it knows better than the plan.
+        1 Refused { step: u32, errno: i32, path: &'a [u8], }
+        /// The command runs. Beside it: its pidfd. `pid` is as seen inside.
+        2 Started { id: u32, pid: i32, protections: u64, }
+        /// The command was not started.
+        3 Failed { id: u32, stage: u32, errno: i32, detail: u32, path: &'a [u8], head: &'a [u8], }
+        /// The command and all that it started have ended.
+        4 Ended { id: u32, how: u32, value: i32, usage: Usage, }
+        /// From a warden at an installed path, which makes the namespaces itself: beside it the pidfd of the real one. `errno` if it could not.
+        5 Born { pid: i32, errno: i32, }
+    }
+}

@@ -1,0 +1,125 @@
+//! The plan: a sandbox as a flat list of steps, which the warden applies in order.
+//!
+//! The library decides what happens and in which order (`core/src/plan.rs`); the warden only carries it out. A step is
+//! one thing that can fail with one errno; a failure is told as the step's index, so the library can name it in full.
+//! All paths inside (`at`) are absolute and free of `.` and `..`; the library has checked them.
+
+use super::codec::{List, wire_data};
+use core::ffi::CStr;
+
+/// The kinds of namespace, as the kernel's clone flags.
+pub mod namespace {
+    /// CLONE_NEWTIME
+    pub const TIME: u64 = 0x80;
+    /// CLONE_NEWNS
+    pub const MOUNT: u64 = 0x2_0000;
+    /// CLONE_NEWCGROUP
+    pub const CGROUP: u64 = 0x200_0000;
+    /// CLONE_NEWUTS
+    pub const UTS: u64 = 0x400_0000;
+    /// CLONE_NEWIPC
+    pub const IPC: u64 = 0x800_0000;
+    /// CLONE_NEWUSER
+    pub const USER: u64 = 0x1000_0000;
+    /// CLONE_NEWPID
+    pub const PID: u64 = 0x2000_0000;
+    /// CLONE_NEWNET
+    pub const NET: u64 = 0x4000_0000;
+}
+
+/// Attributes of a mount, as `mount_setattr(2)`'s MOUNT_ATTR_ bits.
+pub mod attribute {
+    /// MOUNT_ATTR_RDONLY
+    pub const READ_ONLY: u64 = 0x1;
+    /// MOUNT_ATTR_NOSUID
+    pub const NO_SUID: u64 = 0x2;
+    /// MOUNT_ATTR_NODEV
+    pub const NO_DEV: u64 = 0x4;
+    /// MOUNT_ATTR_NOEXEC
+    pub const NO_EXEC: u64 = 0x8;
+}
+
+/// Protections, as the bits in which the warden reports what it has really applied.
+pub mod protection {
+    /// All five capability sets of the command are empty.
+    pub const CAPABILITIES: u64 = 1 << 0;
+    /// Securebits keep user id 0 from meaning anything, locked.
+    pub const SECUREBITS: u64 = 1 << 1;
+    /// `no_new_privs` is set.
+    pub const NO_NEW_PRIVS: u64 = 1 << 2;
+    /// A session keyring of its own.
+    pub const KEYRING: u64 = 1 << 3;
+    /// A session of its own, without a terminal.
+    pub const SESSION: u64 = 1 << 4;
+    /// No further user namespaces.
+    pub const NO_NESTED_USERS: u64 = 1 << 5;
+    /// No supplementary groups.
+    pub const GROUPS: u64 = 1 << 6;
+    /// The root is read-only.
+    pub const READ_ONLY_ROOT: u64 = 1 << 7;
+    /// The kernel's global knobs and lists in `/proc` are masked or read-only.
+    pub const MASKED_PROC: u64 = 1 << 8;
+    /// The warden can be neither traced nor read.
+    pub const WARDEN_HIDDEN: u64 = 1 << 9;
+    /// The kernel kills everything inside when the warden ends.
+    pub const KILL_BY_NAMESPACE: u64 = 1 << 10;
+    /// The warden itself ends what is inside: it cannot if it is killed from outside.
+    pub const KILL_BY_WARDEN: u64 = 1 << 11;
+    /// A file system of its own, the caller's out of reach.
+    pub const ROOT: u64 = 1 << 12;
+    /// No core dumps.
+    pub const NO_CORE: u64 = 1 << 13;
+}
+
+wire_data! {
+    /// One step of set-up.
+    enum Step<'a> {
+        /// Tells the kernel which ids inside are which outside, for a caller that may map only itself.
+        1 MapOwnIds { uid: u32, gid: u32, }
+        /// Waits until the caller, who may map ranges, has written the maps.
+        2 AwaitIds {}
+        /// Becomes this user and group, without supplementary groups. Capabilities stay until `Seal`.
+        3 BecomeUser { uid: u32, gid: u32, }
+        /// Enters a time namespace with these offsets, in nanoseconds, once a command starts.
+        4 TimeOffsets { monotonic: i64, boottime: i64, }
+        5 HostName { name: &'a [u8], }
+        6 DomainName { name: &'a [u8], }
+        /// Brings up `lo`.
+        7 Loopback {}
+        /// Cuts every mount off from the caller's: nothing propagates either way.
+        8 PrivateMounts {}
+        /// Opens a path of the caller's, as the caller, and remembers it under the next number.
+        9 Source { path: &'a CStr, optional: bool, }
+        /// The same for one device node, which must have this number.
+        10 Device { path: &'a CStr, major: u32, minor: u32, }
+        /// A new, empty tmpfs as the root to be.
+        11 Root { size: u64, inodes: u64, }
+        12 Directory { at: &'a CStr, mode: u32, }
+        /// Mount points are made where the new root is our own; in a tree of the caller's they must exist.
+        13 Bind { source: u32, at: &'a CStr, attributes: u64, }
+        14 Tmpfs { at: &'a CStr, size: u64, inodes: u64, mode: u32, attributes: u64, }
+        15 Symlink { at: &'a CStr, target: &'a CStr, }
+        /// In a tree of the caller's, it is laid over the file of that name, and skipped if there is none and it is `optional`.
+        16 File { at: &'a CStr, mode: u32, data: &'a [u8], optional: bool, }
+        /// Shows entries of a source directory at `at`: symlinks as symlinks, the rest as binds. `names` empty: every entry but `except`.
+        17 Populate { source: u32, at: &'a CStr, names: List<'a, &'a CStr>, except: List<'a, &'a CStr>, attributes: u64, }
+        /// A fresh proc of our own pid namespace. `hide`: hidepid=invisible.
+        18 Proc { at: &'a CStr, hide: bool, }
+        /// Covers what exists of these with nothing: `/dev/null` (source number `null`) over files, an empty read-only tmpfs over directories.
+        19 Mask { paths: List<'a, &'a CStr>, null: u32, }
+        20 ReadOnly { paths: List<'a, &'a CStr>, }
+        /// Forbids further user namespaces below this one.
+        21 NoNestedUsers {}
+        /// Makes the new root the root and lets go of the old one.
+        22 Pivot {}
+        23 ReadOnlyRoot {}
+        /// Checks, once the ids have changed, that the command may enter (a directory) or read (a file) what was opened.
+        24 Readable { source: u32, }
+        /// A session keyring of our own.
+        25 Keyring {}
+        /// Gives up every privilege, for the warden and so for all that it starts. Filters come here, once they exist.
+        26 Seal {}
+        /// Enters a cgroup namespace rooted at the cgroup the warden stands in.
+        27 CgroupNamespace {}
+    }
+}
