@@ -43,3 +43,8 @@ pub use outcome::{Ended, Enforced, Outcome, Protection, Usage};
 pub use policy::{Bind, Clock, Entry, GiB, KiB, MiB, Namespace, Resource, Tmpfs};
 pub use processes::Process;
 pub use sandbox::Sandbox;
+
+/// The warden's program, for installing it at a path: see [`Sandbox::warden`].
+pub fn warden_program() -> &'static [u8] {
+    warden::PROGRAM
+}

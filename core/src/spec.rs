@@ -1,1 +1,317 @@
-//! A policy as text.
+//! A policy as text: JSON and TOML with one schema, read and written.
+//!
+//! The text is first a tree of plain values, then a policy, key by key: so each mistake names its key, and an unknown key the
+//! nearest known one. `text` holds how single values look.
+
+mod text;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::{Bind, Clock, Entry, Namespace, Policy, Resource, System, Tmpfs};
+use crate::sandbox::Sandbox;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use text::{Key, path_value};
+
+/// The keys of a policy.
+const KEYS: &[&str] = &[
+    "share",
+    "unshare",
+    "hostname",
+    "domainname",
+    "clock_offsets",
+    "uid",
+    "gid",
+    "user",
+    "home",
+    "host_ids",
+    "root",
+    "empty_root",
+    "writable_root",
+    "files",
+    "nested",
+    "rlimits",
+    "wall_time",
+    "warden",
+];
+
+impl Sandbox {
+    /// Reads a policy in JSON: an object with any of the keys that `docs/policy.md` lists. An unknown key is an error.
+    pub fn from_json(text: &str) -> Result<Sandbox> {
+        let value = serde_json::from_str(text).map_err(|error| Error::new(ErrorKind::Policy, "read the policy as JSON").because(error.to_string()))?;
+        read(&value).map(Sandbox::from_policy)
+    }
+
+    /// Reads a policy in TOML, with the same keys.
+    pub fn from_toml(text: &str) -> Result<Sandbox> {
+        let unreadable = |error: String| Error::new(ErrorKind::Policy, "read the policy as TOML").because(error.trim_end().to_owned());
+        let value: toml::Value = toml::from_str(text).map_err(|error| unreadable(error.to_string()))?;
+        let value = serde_json::to_value(value).map_err(|error| unreadable(error.to_string()))?;
+        read(&value).map(Sandbox::from_policy)
+    }
+
+    /// The policy in JSON: every key whose value is not the default.
+    pub fn to_json(&self) -> Result<String> {
+        Ok(write(self.policy())?.to_string())
+    }
+
+    /// The policy in TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(&write(self.policy())?).map_err(|error| Error::new(ErrorKind::Policy, "write the policy as TOML").because(error.to_string()))
+    }
+}
+
+// ---- reading
+
+fn read(value: &Value) -> Result<Policy> {
+    let mut policy = Policy::default();
+    let top = Key::top(value);
+    for (name, key) in top.members(KEYS)? {
+        match name {
+            "share" => policy.share = namespaces(&key)?,
+            "unshare" => policy.unshare = namespaces(&key)?,
+            "hostname" => policy.hostname = Some(key.text()?),
+            "domainname" => policy.domainname = Some(key.text()?),
+            "clock_offsets" => {
+                for (clock, key) in key.named(Clock::ALL, Clock::name)? {
+                    policy.clock_offsets.insert(clock, key.integer()?);
+                }
+            }
+            "uid" => policy.uid = key.unsigned_32()?,
+            "gid" => policy.gid = key.unsigned_32()?,
+            "user" => policy.user = key.text()?,
+            "home" => policy.home = key.path()?,
+            "host_ids" => policy.host_ids = key.unsigned_32()?,
+            "root" => match policy.system {
+                System::Empty => return Err(key.wrong("excludes empty_root")),
+                System::Host | System::Root(_) => policy.system = System::Root(key.path()?),
+            },
+            "empty_root" => match (key.flag()?, &policy.system) {
+                (true, System::Root(_)) => return Err(key.wrong("excludes root")),
+                (true, System::Host | System::Empty) => policy.system = System::Empty,
+                (false, _) => {}
+            },
+            "writable_root" => policy.writable_root = key.flag()?,
+            "files" => policy.files = key.items()?.iter().map(entry).collect::<Result<_>>()?,
+            "nested" => policy.nested = key.flag()?,
+            "rlimits" => {
+                for (resource, key) in key.named(Resource::ALL, Resource::name)? {
+                    policy.rlimits.insert(resource, rlimit(&key)?);
+                }
+            }
+            "wall_time" => policy.wall_time = Some(key.duration()?),
+            "warden" => policy.warden = Some(key.path()?),
+            _ => return Err(key.wrong("is unknown")),
+        }
+    }
+    Ok(policy)
+}
+
+fn namespaces(key: &Key<'_>) -> Result<std::collections::BTreeSet<Namespace>> {
+    key.items()?.iter().map(|item| item.one_of(Namespace::ALL, Namespace::name)).collect()
+}
+
+fn rlimit(key: &Key<'_>) -> Result<(u64, u64)> {
+    match key.items() {
+        Ok(pair) => match pair.as_slice() {
+            [soft, hard] => Ok((soft.limit()?, hard.limit()?)),
+            _ => Err(key.wrong("must be a number, or a soft and a hard one")),
+        },
+        Err(_) => key.limit().map(|both| (both, both)),
+    }
+}
+
+fn entry(key: &Key<'_>) -> Result<Entry> {
+    const KINDS: &[&str] = &["bind", "tmpfs", "dir", "symlink", "file"];
+    let kinds: Vec<&str> = KINDS.iter().copied().filter(|kind| key.has(kind)).collect();
+    match kinds.as_slice() {
+        ["bind"] => {
+            let source = key.required("bind")?.path()?;
+            let mut bind = Bind::new(&source, &source);
+            for (name, key) in key.members(&["bind", "at", "writable", "optional", "noexec", "devices"])? {
+                match name {
+                    "at" => bind.at = key.path()?,
+                    "writable" => bind.writable = key.flag()?,
+                    "optional" => bind.optional = key.flag()?,
+                    "noexec" => bind.noexec = key.flag()?,
+                    "devices" => bind.devices = key.flag()?,
+                    _ => {}
+                }
+            }
+            Ok(Entry::Bind(bind))
+        }
+        ["tmpfs"] => {
+            let mut tmpfs = Tmpfs::new(key.required("tmpfs")?.path()?);
+            for (name, key) in key.members(&["tmpfs", "size", "inodes", "mode", "noexec"])? {
+                match name {
+                    "size" => tmpfs.size = Some(key.size()?),
+                    "inodes" => tmpfs.inodes = Some(key.size()?),
+                    "mode" => tmpfs.mode = key.mode()?,
+                    "noexec" => tmpfs.noexec = key.flag()?,
+                    _ => {}
+                }
+            }
+            Ok(Entry::Tmpfs(tmpfs))
+        }
+        ["dir"] => {
+            key.members(&["dir", "mode"])?;
+            Ok(Entry::Dir { at: key.required("dir")?.path()?, mode: key.optional("mode").map_or(Ok(0o755), |mode| mode.mode())? })
+        }
+        ["symlink"] => {
+            key.members(&["symlink", "target"])?;
+            Ok(Entry::Symlink { at: key.required("symlink")?.path()?, target: key.required("target")?.path()? })
+        }
+        ["file"] => {
+            key.members(&["file", "data", "mode"])?;
+            let mode = key.optional("mode").map_or(Ok(0o644), |mode| mode.mode())?;
+            Ok(Entry::File { at: key.required("file")?.path()?, data: key.required("data")?.bytes()?, mode })
+        }
+        [] => {
+            let known: Vec<&str> = KINDS.iter().copied().chain(["at", "writable", "optional", "noexec", "devices", "size", "inodes", "mode", "target", "data"]).collect();
+            key.members(&known)?;
+            Err(key.wrong("must have one of the keys bind, tmpfs, dir, symlink, file"))
+        }
+        several => Err(key.wrong(format!("has more than one of the keys that say what it is: {}", several.join(", ")))),
+    }
+}
+
+// ---- writing
+
+fn write(policy: &Policy) -> Result<Value> {
+    let default = Policy::default();
+    let mut object = Map::new();
+    let mut put = |name: &str, differs: bool, value: Value| {
+        if differs {
+            object.insert(name.into(), value);
+        }
+    };
+    let names = |set: &std::collections::BTreeSet<Namespace>| set.iter().map(|kind| kind.name()).collect::<Vec<_>>();
+    let path = |path: &Path| path_value(path);
+    put("share", policy.share != default.share, json!(names(&policy.share)));
+    put("unshare", policy.unshare != default.unshare, json!(names(&policy.unshare)));
+    put("hostname", policy.hostname.is_some(), json!(policy.hostname));
+    put("domainname", policy.domainname.is_some(), json!(policy.domainname));
+    let offsets: Map<String, Value> = policy.clock_offsets.iter().map(|(clock, seconds)| (clock.name().into(), json!(seconds))).collect();
+    put("clock_offsets", !offsets.is_empty(), Value::Object(offsets));
+    put("uid", policy.uid != default.uid, json!(policy.uid));
+    put("gid", policy.gid != default.gid, json!(policy.gid));
+    put("user", policy.user != default.user, json!(policy.user));
+    put("home", policy.home != default.home, path(&policy.home));
+    put("host_ids", policy.host_ids != default.host_ids, json!(policy.host_ids));
+    match &policy.system {
+        System::Host => {}
+        System::Root(root) => put("root", true, path(root)),
+        System::Empty => put("empty_root", true, json!(true)),
+    }
+    put("writable_root", policy.writable_root, json!(true));
+    put("files", !policy.files.is_empty(), policy.files.iter().map(write_entry).collect());
+    put("nested", policy.nested, json!(true));
+    let limits: Map<String, Value> = policy.rlimits.iter().map(|(resource, (soft, hard))| (resource.name().into(), json!([text::limit_value(*soft), text::limit_value(*hard)]))).collect();
+    put("rlimits", !limits.is_empty(), Value::Object(limits));
+    put("wall_time", policy.wall_time.is_some(), policy.wall_time.map_or(Value::Null, text::duration_value));
+    put("warden", policy.warden.is_some(), policy.warden.as_deref().map_or(Value::Null, path));
+    if policy.classic_mounts {
+        return Err(Error::new(ErrorKind::Policy, "write the policy").because("classic mounts are for tests and have no key"));
+    }
+    Ok(Value::Object(object))
+}
+
+fn write_entry(entry: &Entry) -> Value {
+    let mut object = Map::new();
+    let mut put = |name: &str, differs: bool, value: Value| {
+        if differs {
+            object.insert(name.into(), value);
+        }
+    };
+    match entry {
+        Entry::Bind(Bind { source, at, writable, optional, noexec, devices }) => {
+            put("bind", true, path_value(source));
+            put("at", at != source, path_value(at));
+            for (name, flag) in [("writable", writable), ("optional", optional), ("noexec", noexec), ("devices", devices)] {
+                put(name, *flag, json!(true));
+            }
+        }
+        Entry::Tmpfs(Tmpfs { at, size, inodes, mode, noexec }) => {
+            put("tmpfs", true, path_value(at));
+            put("size", size.is_some(), json!(size));
+            put("inodes", inodes.is_some(), json!(inodes));
+            put("mode", *mode != 0o1777, text::mode_value(*mode));
+            put("noexec", *noexec, json!(true));
+        }
+        Entry::Dir { at, mode } => {
+            put("dir", true, path_value(at));
+            put("mode", *mode != 0o755, text::mode_value(*mode));
+        }
+        Entry::Symlink { at, target } => {
+            put("symlink", true, path_value(at));
+            put("target", true, path_value(target));
+        }
+        Entry::File { at, data, mode } => {
+            put("file", true, path_value(at));
+            put("data", true, text::bytes_value(data));
+            put("mode", *mode != 0o644, text::mode_value(*mode));
+        }
+    }
+    Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MiB;
+    use std::time::Duration;
+
+    fn everything() -> Sandbox {
+        Sandbox::new()
+            .share(Namespace::Net)
+            .unshare(Namespace::Time)
+            .clock_offset(Clock::Boottime, -60)
+            .hostname("judge")
+            .domainname("lan")
+            .uid(0)
+            .gid(5)
+            .user("me")
+            .home("/work")
+            .host_ids(300_000)
+            .root("/srv/other")
+            .writable_root()
+            .bind(Bind::new("/a", "/b").writable().optional().noexec().devices())
+            .bind_ro("/same", "/same")
+            .tmpfs("/tmp", MiB(64))
+            .entry(Entry::Tmpfs(Tmpfs::new("/t").inodes(9).mode(0o700).noexec()))
+            .dir("/d")
+            .symlink("target", "/l")
+            .file("/f", "text")
+            .file("/g", [0xff, 0])
+            .nested()
+            .rlimit(Resource::Nofile, 5, u64::MAX)
+            .wall_time(Duration::from_millis(1500))
+            .warden("/usr/libexec/seclude/warden")
+    }
+
+    #[test]
+    fn a_policy_survives_json_and_toml() {
+        let sandbox = everything();
+        assert_eq!(Sandbox::from_json(&sandbox.to_json().unwrap()).unwrap(), sandbox);
+        assert_eq!(Sandbox::from_toml(&sandbox.to_toml().unwrap()).unwrap(), sandbox);
+        assert_eq!(Sandbox::new().to_json().unwrap(), "{}");
+    }
+
+    #[test]
+    fn every_key_is_written_by_a_policy_that_says_everything() {
+        let text = everything().to_json().unwrap();
+        let written: Map<String, Value> = serde_json::from_str(&text).unwrap();
+        let missing: Vec<_> = KEYS.iter().filter(|key| !written.contains_key(**key) && **key != "empty_root").collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn a_mistake_names_its_key_and_the_nearest_known_one() {
+        let error = |text: &str| Sandbox::from_json(text).unwrap_err().to_string();
+        assert_eq!(error(r#"{"hostnme": "a"}"#), "policy key hostnme: is unknown; hint: did you mean hostname?");
+        assert_eq!(error(r#"{"files": [{"bind": "/a", "writeable": true}]}"#), "policy key files[0].writeable: is unknown; hint: did you mean writable?");
+        assert_eq!(error(r#"{"share": ["network"]}"#), "policy key share[0]: \"network\" is none of user, mount, pid, net, ipc, uts, cgroup, time; hint: did you mean net?");
+        assert_eq!(error(r#"{"uid": -1}"#), "policy key uid: -1 is not a whole number from 0 to 4294967295");
+        assert_eq!(error(r#"{"wall_time": "soon"}"#), "policy key wall_time: \"soon\" is not a time such as 1.5, \"1.5s\", \"200ms\" or \"2m\"");
+        assert!(error("{").starts_with("read the policy as JSON: "));
+    }
+}

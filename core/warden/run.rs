@@ -9,7 +9,7 @@ use crate::path::Path;
 use crate::sys::{self, Errno, Fd, Pages, Pointers, Result};
 use crate::wire::codec::List;
 use crate::wire::message::{HEAD_MAX, Report, Request, Rlimit, end, run, stage};
-use crate::wire::plan::namespace;
+use crate::wire::plan::{namespace, protection};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -170,9 +170,17 @@ fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) -> R
         while !matches!(sys::reap(true), Ok(Some((ended, _))) if ended == pid) {}
         return Ok(None);
     }
+    let protections = protections | protection::SESSION | no_core(rlimits);
     control.report(&Report::Started { id, pid, protections }, Some(&pidfd))?;
     let deadline = if wall_ns > 0 { Some(started.saturating_add(wall_ns)) } else { None };
     Ok(Some(Running { id, pid, last: flags & run::LAST != 0, started, deadline }))
+}
+
+/// Whether these limits keep a core dump from being made: the kernel makes none of a byte, not even for a pipe handler (core(5)).
+fn no_core(rlimits: List<'_, Rlimit>) -> u64 {
+    const RLIMIT_CORE: u32 = 4;
+    let prevented = rlimits.iter().any(|limit| limit.resource == RLIMIT_CORE && limit.hard == 1);
+    if prevented { protection::NO_CORE } else { 0 }
 }
 
 fn room_for(strings: usize) -> Result<Pages> {

@@ -1,0 +1,197 @@
+//! How single values look in a policy's text: sizes, times, modes, paths, bytes; and what is said of one that looks otherwise.
+
+use crate::error::{Error, ErrorKind, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Map, Value, json};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A value and where it stands.
+pub struct Key<'a> {
+    place: String,
+    value: &'a Value,
+}
+
+impl<'a> Key<'a> {
+    pub fn top(value: &'a Value) -> Key<'a> {
+        Key { place: String::new(), value }
+    }
+
+    fn inner(&self, name: &str, value: &'a Value) -> Key<'a> {
+        let place = if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) };
+        Key { place, value }
+    }
+
+    /// A mistake here.
+    pub fn wrong(&self, what: impl AsRef<str>) -> Error {
+        let place = if self.place.is_empty() { "policy".to_owned() } else { format!("policy key {}", self.place) };
+        Error::new(ErrorKind::Policy, place).because(what.as_ref())
+    }
+
+    fn unlike(&self, wanted: &str) -> Error {
+        self.wrong(format!("{} is not {wanted}", self.value))
+    }
+
+    fn object(&self) -> Result<&'a Map<String, Value>> {
+        self.value.as_object().ok_or_else(|| self.unlike("a table of keys"))
+    }
+
+    /// The members, each of which must be one of `known`.
+    pub fn members(&self, known: &[&str]) -> Result<Vec<(&'a str, Key<'a>)>> {
+        let mut members = Vec::new();
+        for (name, value) in self.object()? {
+            let key = self.inner(name, value);
+            if !known.contains(&name.as_str()) {
+                return Err(suggest(key.wrong("is unknown"), name, known));
+            }
+            members.push((name.as_str(), key));
+        }
+        Ok(members)
+    }
+
+    /// The members, each named after one of `kinds`.
+    pub fn named<T: Copy>(&self, kinds: &[T], name_of: fn(T) -> &'static str) -> Result<Vec<(T, Key<'a>)>> {
+        let names: Vec<&str> = kinds.iter().map(|kind| name_of(*kind)).collect();
+        let members = self.members(&names)?;
+        Ok(members.into_iter().filter_map(|(name, key)| Some((*kinds.iter().find(|kind| name_of(**kind) == name)?, key))).collect())
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.value.get(name).is_some()
+    }
+
+    pub fn optional(&self, name: &str) -> Option<Key<'a>> {
+        self.value.get(name).map(|value| self.inner(name, value))
+    }
+
+    pub fn required(&self, name: &str) -> Result<Key<'a>> {
+        self.optional(name).ok_or_else(|| self.wrong(format!("lacks the key {name}")))
+    }
+
+    pub fn items(&self) -> Result<Vec<Key<'a>>> {
+        let items = self.value.as_array().ok_or_else(|| self.unlike("a list"))?;
+        Ok(items.iter().enumerate().map(|(index, value)| Key { place: format!("{}[{index}]", self.place), value }).collect())
+    }
+
+    pub fn one_of<T: Copy>(&self, kinds: &[T], name_of: fn(T) -> &'static str) -> Result<T> {
+        let name = self.text()?;
+        let names: Vec<&str> = kinds.iter().map(|kind| name_of(*kind)).collect();
+        let found = kinds.iter().find(|kind| name_of(**kind) == name);
+        found.copied().ok_or_else(|| suggest(self.wrong(format!("{name:?} is none of {}", names.join(", "))), &name, &names))
+    }
+
+    pub fn flag(&self) -> Result<bool> {
+        self.value.as_bool().ok_or_else(|| self.unlike("true or false"))
+    }
+
+    pub fn text(&self) -> Result<String> {
+        self.value.as_str().map(str::to_owned).ok_or_else(|| self.unlike("a text"))
+    }
+
+    pub fn integer(&self) -> Result<i64> {
+        self.value.as_i64().ok_or_else(|| self.unlike("a whole number"))
+    }
+
+    pub fn unsigned_32(&self) -> Result<u32> {
+        self.value.as_u64().and_then(|value| value.try_into().ok()).ok_or_else(|| self.unlike("a whole number from 0 to 4294967295"))
+    }
+
+    /// Bytes: a number, or a text with a unit of 1024s.
+    pub fn size(&self) -> Result<u64> {
+        let wrong = || self.unlike("a size such as 65536, \"64K\", \"64M\" or \"1.5G\"");
+        match self.value {
+            Value::Number(number) => number.as_u64().ok_or_else(wrong),
+            Value::String(text) => scaled(text, &[("", 1.0), ("B", 1.0), ("K", 1024.0), ("KIB", 1024.0), ("M", 1048576.0), ("MIB", 1048576.0), ("G", 1073741824.0), ("GIB", 1073741824.0)])
+                .filter(|bytes| *bytes < 18_446_744_073_709_551_615.0)
+                .map(|bytes| bytes as u64)
+                .ok_or_else(wrong),
+            _ => Err(wrong()),
+        }
+    }
+
+    /// A size, or no limit.
+    pub fn limit(&self) -> Result<u64> {
+        if self.value.as_str() == Some("unlimited") { Ok(u64::MAX) } else { self.size() }
+    }
+
+    /// Seconds: a number, or a text with a unit.
+    pub fn duration(&self) -> Result<Duration> {
+        let wrong = || self.unlike("a time such as 1.5, \"1.5s\", \"200ms\" or \"2m\"");
+        let seconds = match self.value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => scaled(text, &[("", 1.0), ("S", 1.0), ("MS", 1e-3), ("US", 1e-6), ("M", 60.0), ("H", 3600.0)]),
+            _ => None,
+        };
+        seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(wrong)
+    }
+
+    /// A file mode: octal digits as a text, or a number.
+    pub fn mode(&self) -> Result<u32> {
+        let wrong = || self.unlike("a mode such as \"0755\"");
+        match self.value {
+            Value::String(text) => u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).map_err(|_| wrong()),
+            _ => self.unsigned_32().map_err(|_| wrong()),
+        }
+    }
+
+    /// A text, or anything at all in base64.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        match self.value {
+            Value::String(text) => Ok(text.clone().into_bytes()),
+            Value::Object(_) => {
+                self.members(&["base64"])?;
+                let inner = self.required("base64")?;
+                BASE64.decode(inner.text()?).map_err(|error| inner.wrong(format!("is not base64: {error}")))
+            }
+            _ => Err(self.unlike("a text or a base64 table")),
+        }
+    }
+
+    pub fn path(&self) -> Result<PathBuf> {
+        self.bytes().map(|bytes| PathBuf::from(OsString::from_vec(bytes)))
+    }
+}
+
+/// Names the known word that is nearest to an unknown one, if any is near.
+fn suggest(error: Error, word: &str, known: &[&str]) -> Error {
+    let nearest = known.iter().map(|name| (strsim::jaro_winkler(word, name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((similarity, name)) if similarity > 0.75 => error.hint(format!("did you mean {name}?")),
+        _ => error.hint(format!("known are {}", known.join(", "))),
+    }
+}
+
+/// A number with one of these units behind it.
+fn scaled(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let unit = text[digits..].trim().to_uppercase();
+    let factor = units.iter().find(|(name, _)| *name == unit)?.1;
+    Some(text[..digits].parse::<f64>().ok()? * factor)
+}
+
+pub fn bytes_value(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => json!(text),
+        Err(_) => json!({ "base64": BASE64.encode(bytes) }),
+    }
+}
+
+pub fn path_value(path: &Path) -> Value {
+    bytes_value(path.as_os_str().as_bytes())
+}
+
+pub fn mode_value(mode: u32) -> Value {
+    json!(format!("{mode:04o}"))
+}
+
+pub fn limit_value(limit: u64) -> Value {
+    if limit == u64::MAX { json!("unlimited") } else { json!(limit) }
+}
+
+/// Seconds; a whole number where it is one.
+pub fn duration_value(duration: Duration) -> Value {
+    if duration.subsec_nanos() == 0 { json!(duration.as_secs()) } else { json!(duration.as_secs_f64()) }
+}
