@@ -196,8 +196,9 @@ impl Builder {
         }
         self.push(Step::BecomeUser { uid, gid }, format!("become uid {uid} and gid {gid}"));
         if mapping != Mapping::Own {
-            let named = sources.system.iter().map(|number| (*number, Path::new("/"))).chain(sources.binds.iter().map(|(number, path)| (*number, path.as_path())));
-            for (source, path) in named {
+            let root = if let System::Root(root) = &policy.system { root } else { Path::new("/") };
+            let binds = sources.binds.iter().map(|(number, path)| (*number, path.as_path()));
+            for (source, path) in sources.system.iter().map(|number| (*number, root)).chain(binds) {
                 self.push(Step::Readable { source }, format!("check that the command may read {}", path.display()));
                 if let Some(label) = self.labels.last_mut() {
                     label.source = Some(path.into());

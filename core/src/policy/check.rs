@@ -98,6 +98,9 @@ impl Policy {
                 return Err(Error::invalid("destination /", "the root is the sandbox's own").hint("name a root directory of your own instead").at(at));
             }
             check_entry(entry)?;
+            if at == Path::new("/proc") && !self.private(Namespace::Pid) {
+                return Err(Error::invalid("destination /proc", "with a shared pid namespace the warden needs the caller's /proc to end what is inside").at(at));
+            }
             if seen.insert(at, entry).is_some() {
                 return Err(Error::invalid(format!("destination {}", at.display()), "given twice").at(at));
             }

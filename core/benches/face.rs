@@ -1,0 +1,54 @@
+//! Measures seclude from Rust, one whole run per line of input, so that `tests/bench/compare.py` can have several
+//! programs take turns.
+//!
+//! usage: face [--share-net] MIB WARMUP PAYLOAD. It prints "ready" after its warm-up, then the nanoseconds of each run.
+
+use seclude::{Ended, Namespace, Sandbox};
+use std::error::Error;
+use std::hint::black_box;
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    if words.iter().any(|word| word == "--bench") {
+        println!("face: compare.py runs this one");
+        return Ok(());
+    }
+    let share_net = words.first().is_some_and(|word| word == "--share-net");
+    if share_net {
+        words.remove(0);
+    }
+    let [mib, warmup, payload] = words.as_slice() else { return Err("usage: face [--share-net] MIB WARMUP PAYLOAD".into()) };
+    let memory = touched(mib.parse()?);
+    let sandbox = Sandbox::new().bind_ro(payload, "/payload");
+    let sandbox = if share_net { sandbox.share(Namespace::Net) } else { sandbox };
+    let run = || -> Result<(), Box<dyn Error>> {
+        match sandbox.command("/payload").status()?.ended {
+            Ended::Exited(0) => Ok(()),
+            ended => Err(ended.to_string().into()),
+        }
+    };
+    for _ in 0..warmup.parse()? {
+        run()?;
+    }
+    println!("ready");
+    for line in std::io::stdin().lock().lines() {
+        line?;
+        let start = Instant::now();
+        run()?;
+        println!("{}", start.elapsed().as_nanos());
+        std::io::stdout().flush()?;
+    }
+    black_box(memory);
+    Ok(())
+}
+
+/// So many MiB, filled page by page.
+fn touched(mib: usize) -> Vec<u8> {
+    let mut memory = vec![0u8; mib << 20];
+    for page in memory.chunks_mut(4096) {
+        page[0] = 1;
+    }
+    black_box(memory)
+}
