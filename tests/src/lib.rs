@@ -1,1 +1,10 @@
-//! What the tests share.
+//! What the tests on the real kernel share: jobs for the drivers, callers of either kind, scratch directories, and the sight
+//! of the machine's processes. Nothing here is part of the product.
+#![deny(unsafe_code)]
+
+pub mod caller;
+pub mod census;
+pub mod job;
+pub mod lines;
+pub mod scratch;
+pub mod table;

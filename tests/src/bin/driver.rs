@@ -1,0 +1,197 @@
+//! The Rust face's driver: does one job (`seclude_tests::job`) through the crate's public API and tells how it went.
+//!
+//! `driver JOB RESULT`. The C and Python drivers in `tests/drivers` do the same through theirs.
+#![deny(unsafe_code)]
+
+use seclude::{Child, Command, Error, Outcome, Result, Sandbox, Stdio};
+use seclude_tests::job::{Action, Job, Stream, Told, read_told, write_told};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    let [job, result] = &words[..] else {
+        eprintln!("usage: driver JOB RESULT");
+        return ExitCode::from(2);
+    };
+    let told = std::fs::read_to_string(job).map_err(|error| error.to_string()).and_then(|text| Job::read(&text)).map(|job| {
+        let mut told = Told::new();
+        if let Err(error) = perform(&job, &mut told) {
+            told.clear();
+            tell_error(&error, &mut told);
+        }
+        told
+    });
+    let written = told.and_then(|told| {
+        let text = write_told(&told);
+        debug_assert_eq!(read_told(&text).as_ref(), Ok(&told));
+        std::fs::write(result, text).map_err(|error| error.to_string())
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("driver: {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn perform(job: &Job, told: &mut Told) -> Result<()> {
+    let sandbox = if job.toml { Sandbox::from_toml(&job.policy)? } else { Sandbox::from_json(&job.policy)? };
+    match job.action {
+        Action::Check => sandbox.check(),
+        Action::Json => {
+            told.insert("stdout".into(), sandbox.to_json()?.into_bytes());
+            Ok(())
+        }
+        Action::Toml => {
+            told.insert("stdout".into(), Sandbox::from_toml(&sandbox.to_toml()?)?.to_json()?.into_bytes());
+            Ok(())
+        }
+        Action::Twice => {
+            let mut command = command(&sandbox, job);
+            finish(command.spawn()?, job, &mut Told::new())?;
+            finish(command.spawn()?, job, told)
+        }
+        Action::Output | Action::Kill | Action::Terminate | Action::Processes | Action::TryWait | Action::WaitTimeout => {
+            finish(command(&sandbox, job).spawn()?, job, told)
+        }
+    }
+}
+
+fn command(sandbox: &Sandbox, job: &Job) -> Command {
+    let mut command = sandbox.command(&job.program);
+    command.args(&job.arguments);
+    if let Some(name) = &job.arg0 {
+        command.arg0(name);
+    }
+    if job.env_clear {
+        command.env_clear();
+    }
+    for name in &job.env_remove {
+        command.env_remove(name);
+    }
+    command.envs(job.env.iter().map(|(name, value)| (name, value)));
+    if let Some(directory) = &job.directory {
+        command.current_dir(directory);
+    }
+    if let Some(limit) = job.wall_ms {
+        command.wall_time(Duration::from_millis(limit));
+    }
+    let [stdin, stdout, stderr] = &job.streams;
+    command.stdin(stdio(stdin, false)).stdout(stdio(stdout, true)).stderr(stdio(stderr, true));
+    for (number, path, write) in &job.descriptors {
+        command.fd(*number, open(path, *write));
+    }
+    command
+}
+
+fn stdio(stream: &Stream, write: bool) -> Stdio {
+    match stream {
+        Stream::Inherit => Stdio::inherit(),
+        Stream::Null => Stdio::null(),
+        Stream::Piped(_) => Stdio::piped(),
+        Stream::File(path) => open(path, write).into(),
+    }
+}
+
+/// A file that the job names and the runner has made: without it there is no job to do.
+fn open(path: &std::path::Path, write: bool) -> File {
+    let file = if write { File::create(path) } else { File::open(path) };
+    file.unwrap_or_else(|error| panic!("open {}: {error}", path.display()))
+}
+
+fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
+    if let (Some(stdin), Stream::Piped(data)) = (&mut child.stdin, &job.streams[0]) {
+        // A command that has ended, or closed its input, does not want it: no error.
+        let _ = stdin.write_all(data);
+    }
+    let mut first = Vec::new();
+    match job.action {
+        Action::Kill => {
+            first = first_line(&mut child);
+            child.kill()?;
+        }
+        Action::Terminate => {
+            first = first_line(&mut child);
+            child.signal(libc::SIGTERM)?;
+        }
+        Action::Processes => {
+            first = first_line(&mut child);
+            let list: Vec<String> = child.processes()?.iter().map(|process| format!("{} {} {}\n", process.inside_pid, process.name, process.command.join(" "))).collect();
+            told.insert("processes".into(), list.concat().into_bytes());
+            child.kill()?;
+        }
+        Action::TryWait => assert_eq!(child.try_wait()?, None, "it waits for its input"),
+        Action::WaitTimeout => assert_eq!(child.wait_timeout(Duration::from_millis(50))?, None, "it waits for its input"),
+        Action::Output | Action::Twice | Action::Check | Action::Json | Action::Toml => {}
+    }
+    let output = if job.action == Action::TryWait {
+        let outcome = child.wait()?;
+        assert_eq!(child.try_wait()?.as_ref(), Some(&outcome), "the answer stays");
+        assert_eq!(child.wait()?, outcome, "the answer stays");
+        seclude::Output { outcome, stdout: read(child.stdout.take()), stderr: read(child.stderr.take()) }
+    } else {
+        child.wait_with_output()?
+    };
+    tell_outcome(&output.outcome, told);
+    first.extend(output.stdout);
+    told.insert("stdout".into(), first);
+    told.insert("stderr".into(), output.stderr);
+    Ok(())
+}
+
+fn first_line(child: &mut Child) -> Vec<u8> {
+    let mut line = Vec::new();
+    if let Some(pipe) = &mut child.stdout {
+        let mut byte = [0];
+        while pipe.read(&mut byte).is_ok_and(|count| count == 1) {
+            line.push(byte[0]);
+            if byte == *b"\n" {
+                break;
+            }
+        }
+    }
+    line
+}
+
+fn read(pipe: Option<impl Read>) -> Vec<u8> {
+    let mut data = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut data).expect("a pipe can be read");
+    }
+    data
+}
+
+fn tell_outcome(outcome: &Outcome, told: &mut Told) {
+    let value = match outcome.ended {
+        seclude::Ended::Exited(value) | seclude::Ended::Signaled(value) => format!(" {value}"),
+        _ => String::new(),
+    };
+    let enforced: Vec<_> = outcome.enforced.iter().map(|protection| protection.name()).collect();
+    let usage = &outcome.usage;
+    let mut tell = |key: &str, value: String| told.insert(key.into(), value.into_bytes());
+    tell("ended", format!("{}{value}", outcome.ended.name()));
+    tell("returncode", outcome.ended.returncode().to_string());
+    tell("enforced", enforced.join(" "));
+    tell("usage", format!("{} {} {} {}", usage.wall.as_micros(), usage.user.as_micros(), usage.system.as_micros(), usage.max_rss));
+}
+
+fn tell_error(error: &Error, told: &mut Told) {
+    let mut tell = |key: &str, value: &[u8]| told.insert(key.into(), value.to_vec());
+    tell("error", error.kind().name().as_bytes());
+    tell("step", error.step().as_bytes());
+    tell("message", error.to_string().as_bytes());
+    if let Some(errno) = error.raw_os_error() {
+        tell("errno", errno.to_string().as_bytes());
+    }
+    if let Some(path) = error.path() {
+        tell("path", path.as_os_str().as_bytes());
+    }
+    if let Some(hint) = error.remedy() {
+        tell("hint", hint.as_bytes());
+    }
+}

@@ -1,0 +1,117 @@
+//! Who calls the library: root, or an unprivileged user. A test run by root does everything a second time as `nobody`, by
+//! executing itself again; one run by a user does it once.
+
+use crate::scratch;
+use nix::unistd::{Uid, geteuid};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// The id of the unprivileged user that root borrows: `nobody`, whom every Linux has.
+pub const NOBODY: u32 = 65534;
+
+const AGAIN: &str = "SECLUDE_TEST_AS_USER";
+const DRIVER: &str = "SECLUDE_TEST_DRIVER";
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Caller {
+    /// Host root.
+    Root,
+    /// A user without privileges.
+    User,
+}
+
+impl Caller {
+    /// The one that this process is.
+    pub fn present() -> Caller {
+        if geteuid().is_root() { Caller::Root } else { Caller::User }
+    }
+
+    /// Those that this process can be or become.
+    pub fn reachable() -> &'static [Caller] {
+        match Caller::present() {
+            Caller::Root => &[Caller::Root, Caller::User],
+            Caller::User => &[Caller::User],
+        }
+    }
+
+    /// Its name in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Caller::Root => "root",
+            Caller::User => "user",
+        }
+    }
+
+    /// Its user id, as the host counts.
+    pub fn uid(self) -> u32 {
+        match (self, Caller::present()) {
+            (Caller::User, Caller::Root) => NOBODY,
+            _ => geteuid().as_raw(),
+        }
+    }
+
+    /// The host's id behind user 1000 of the default sandbox.
+    pub fn uid_behind(self) -> u32 {
+        match self {
+            Caller::Root => 0x7000_0000 + 1000,
+            Caller::User => self.uid(),
+        }
+    }
+
+    /// A command that runs `program` as this caller.
+    pub fn command(self, program: impl AsRef<Path>) -> Command {
+        if self == Caller::present() {
+            return Command::new(program.as_ref());
+        }
+        let mut command = Command::new("setpriv");
+        let id = NOBODY.to_string();
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--inh-caps=-all", "--"]).arg(program.as_ref());
+        command
+    }
+
+    /// Gives a file to this caller.
+    pub fn own(self, path: &Path) {
+        if self != Caller::present() {
+            nix::unistd::chown(path, Some(Uid::from_raw(NOBODY)), Some(nix::unistd::Gid::from_raw(NOBODY))).expect("root gives files away");
+        }
+    }
+}
+
+/// Runs the body of the test `name` as the present caller and, if that is root, once more as an unprivileged user, in a new
+/// process that runs this test alone.
+pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
+    if env::var_os(AGAIN).is_some() {
+        assert_eq!(Caller::present(), Caller::User);
+        return body(Caller::User);
+    }
+    body(Caller::present());
+    if Caller::present() == Caller::User {
+        eprintln!("{name}: SKIPPED as root, for this is no root");
+        return;
+    }
+    // The user may not be able to read where cargo builds.
+    let place = scratch::directory();
+    let program = copy(&env::current_exe().expect("/proc names it"), place.path(), "test");
+    let driver = copy(&driver(), place.path(), "driver");
+    let status = Caller::User.command(program).args(["--exact", name, "--nocapture", "--test-threads=1"]).env(AGAIN, "1").env(DRIVER, driver).current_dir("/").status();
+    assert!(status.expect("setpriv (util-linux) is there").success(), "{name}, as an unprivileged user, failed");
+}
+
+/// The Rust driver, which the tests also use as a program that uses the library. Cargo builds it beside them.
+pub fn driver() -> PathBuf {
+    match env::var_os(DRIVER) {
+        Some(path) => path.into(),
+        None => env::current_exe().ok().and_then(|test| Some(test.parent()?.parent()?.join("driver"))).expect("a test stands two levels below the target directory"),
+    }
+}
+
+/// A copy of `program` in `directory` that everybody may execute.
+pub fn copy(program: &Path, directory: &Path, name: &str) -> PathBuf {
+    let place = directory.join(name);
+    fs::copy(program, &place).unwrap_or_else(|error| panic!("copy {}: {error}", program.display()));
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).expect("a file of our own");
+    place
+}

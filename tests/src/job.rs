@@ -1,0 +1,250 @@
+//! A job for a driver: one sandbox, one command in it, and what to do with it; and what the driver tells afterwards.
+//!
+//! Every driver is called `driver JOB RESULT`, reads the one file and writes the other, in the format of [`crate::lines`], and
+//! exits with 0 whatever became of the command. The C and Python drivers (`tests/drivers`) read the same lines.
+
+use crate::lines::{escape, unescape};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// What is done once there is a sandbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// The command is run to its end.
+    #[default]
+    Output,
+    /// The policy is checked and nothing is run.
+    Check,
+    /// The policy is written as JSON; what is told as `stdout` is that text.
+    Json,
+    /// The policy is written as TOML, read again, and written as JSON.
+    Toml,
+    /// After its first line of output the command is killed.
+    Kill,
+    /// After its first line of output the command's first process gets SIGTERM.
+    Terminate,
+    /// After its first line of output its processes are told as `processes`; then it is killed.
+    Processes,
+    /// `try_wait` must have nothing while it runs; its standard input is closed then, and it is waited for, twice.
+    TryWait,
+    /// `wait_timeout` of 50 ms must have nothing while it runs; its standard input is closed then, and it is waited for.
+    WaitTimeout,
+    /// The command is run twice; what the second run did is told.
+    Twice,
+}
+
+/// What a standard stream is connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stream {
+    /// The driver's own.
+    Inherit,
+    /// `/dev/null`.
+    Null,
+    /// A pipe; for the standard input, with these bytes in it, few enough for a pipe to hold.
+    Piped(Vec<u8>),
+    /// A file, for reading or, created or emptied, for writing.
+    File(PathBuf),
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// What is done.
+    pub action: Action,
+    /// The policy's text.
+    pub policy: String,
+    /// Whether that text is TOML instead of JSON.
+    pub toml: bool,
+    /// The program.
+    pub program: OsString,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Its name for itself.
+    pub arg0: Option<OsString>,
+    /// Whether its environment is cleared first.
+    pub env_clear: bool,
+    /// What is then removed from its environment.
+    pub env_remove: Vec<OsString>,
+    /// What is then set in its environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Its working directory.
+    pub directory: Option<PathBuf>,
+    /// Its wall time limit in milliseconds.
+    pub wall_ms: Option<u64>,
+    /// Its standard streams.
+    pub streams: [Stream; 3],
+    /// Further descriptors: number, file, whether for writing.
+    pub descriptors: Vec<(i32, PathBuf, bool)>,
+}
+
+impl Action {
+    const NAMES: [(&str, Action); 10] = [
+        ("output", Action::Output),
+        ("check", Action::Check),
+        ("json", Action::Json),
+        ("toml", Action::Toml),
+        ("kill", Action::Kill),
+        ("terminate", Action::Terminate),
+        ("processes", Action::Processes),
+        ("try-wait", Action::TryWait),
+        ("wait-timeout", Action::WaitTimeout),
+        ("twice", Action::Twice),
+    ];
+}
+
+impl Default for Job {
+    fn default() -> Job {
+        Job {
+            action: Action::Output,
+            policy: "{}".into(),
+            toml: false,
+            program: OsString::new(),
+            arguments: Vec::new(),
+            arg0: None,
+            env_clear: false,
+            env_remove: Vec::new(),
+            env: Vec::new(),
+            directory: None,
+            wall_ms: None,
+            streams: [Stream::Null, Stream::Piped(Vec::new()), Stream::Piped(Vec::new())],
+            descriptors: Vec::new(),
+        }
+    }
+}
+
+const STREAMS: [&str; 3] = ["stdin", "stdout", "stderr"];
+
+impl Job {
+    /// The job as lines.
+    pub fn write(&self) -> String {
+        let mut text = String::new();
+        let mut line = |key: &str, values: &[&[u8]]| {
+            text.push_str(key);
+            for value in values {
+                text.push(' ');
+                text.push_str(&escape(value));
+            }
+            text.push('\n');
+        };
+        let bytes = |text: &OsString| text.clone().into_vec();
+        let path = |path: &PathBuf| path.clone().into_os_string().into_vec();
+        let name = Action::NAMES.iter().find(|(_, action)| *action == self.action).map_or("output", |(name, _)| *name);
+        line("action", &[name.as_bytes()]);
+        line(if self.toml { "policy-toml" } else { "policy-json" }, &[self.policy.as_bytes()]);
+        line("program", &[&bytes(&self.program)]);
+        for argument in &self.arguments {
+            line("arg", &[&bytes(argument)]);
+        }
+        if let Some(name) = &self.arg0 {
+            line("arg0", &[&bytes(name)]);
+        }
+        if self.env_clear {
+            line("env-clear", &[]);
+        }
+        for name in &self.env_remove {
+            line("env-remove", &[&bytes(name)]);
+        }
+        for (name, value) in &self.env {
+            line("env", &[&bytes(name), &bytes(value)]);
+        }
+        if let Some(directory) = &self.directory {
+            line("directory", &[&path(directory)]);
+        }
+        if let Some(limit) = self.wall_ms {
+            line("wall-ms", &[limit.to_string().as_bytes()]);
+        }
+        for (key, stream) in STREAMS.iter().zip(&self.streams) {
+            match stream {
+                Stream::Inherit => line(key, &[b"inherit"]),
+                Stream::Null => line(key, &[b"null"]),
+                Stream::Piped(data) => line(key, &[b"piped", data]),
+                Stream::File(file) => line(key, &[b"file", &path(file)]),
+            }
+        }
+        for (number, file, write) in &self.descriptors {
+            line("fd", &[number.to_string().as_bytes(), if *write { b"write" } else { b"read" }, &path(file)]);
+        }
+        text
+    }
+
+    /// The job that the lines of `text` tell.
+    pub fn read(text: &str) -> Result<Job, String> {
+        let mut job = Job::default();
+        for line in text.lines() {
+            let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
+            let values = rest.split(' ').map(unescape).collect::<Result<Vec<_>, _>>()?;
+            let value = |index: usize| values.get(index).cloned().ok_or_else(|| format!("{key} lacks value {index}"));
+            let word = |index: usize| value(index).and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
+            let system = |index: usize| value(index).map(OsString::from_vec);
+            match key {
+                "action" => {
+                    let name = word(0)?;
+                    job.action = Action::NAMES.iter().find(|(known, _)| *known == name).ok_or(format!("no action {name}"))?.1;
+                }
+                "policy-json" | "policy-toml" => (job.policy, job.toml) = (word(0)?, key == "policy-toml"),
+                "program" => job.program = system(0)?,
+                "arg" => job.arguments.push(system(0)?),
+                "arg0" => job.arg0 = Some(system(0)?),
+                "env-clear" => job.env_clear = true,
+                "env-remove" => job.env_remove.push(system(0)?),
+                "env" => job.env.push((system(0)?, system(1)?)),
+                "directory" => job.directory = Some(system(0)?.into()),
+                "wall-ms" => job.wall_ms = Some(word(0)?.parse().map_err(|error| format!("{line}: {error}"))?),
+                "stdin" | "stdout" | "stderr" => {
+                    let index = STREAMS.iter().position(|name| *name == key).unwrap_or(0);
+                    job.streams[index] = match &*word(0)? {
+                        "inherit" => Stream::Inherit,
+                        "null" => Stream::Null,
+                        "piped" => Stream::Piped(value(1)?),
+                        "file" => Stream::File(system(1)?.into()),
+                        other => return Err(format!("no stream {other}")),
+                    };
+                }
+                "fd" => job.descriptors.push((word(0)?.parse().map_err(|error| format!("{line}: {error}"))?, system(2)?.into(), word(1)? == "write")),
+                other => return Err(format!("no key {other}")),
+            }
+        }
+        Ok(job)
+    }
+}
+
+/// What a driver tells: `ended` and `returncode`, `stdout`, `stderr`, `enforced`, `usage`; or `error` (the kind) with `step`,
+/// `errno`, `path`, `hint`, `message`; for some actions `processes`. What does not apply is absent.
+pub type Told = BTreeMap<String, Vec<u8>>;
+
+/// A driver's result as lines.
+pub fn write_told(told: &Told) -> String {
+    told.iter().map(|(key, value)| format!("{key} {}\n", escape(value))).collect()
+}
+
+/// What a driver's lines tell.
+pub fn read_told(text: &str) -> Result<Told, String> {
+    text.lines().map(|line| line.split_once(' ').unwrap_or((line, ""))).map(|(key, value)| Ok((key.to_owned(), unescape(value)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_comes_back_as_it_was_written() {
+        let job = Job {
+            action: Action::TryWait,
+            policy: "{\"hostname\": \"a b\"}".into(),
+            program: "sh".into(),
+            arguments: vec!["".into(), OsString::from_vec(vec![0xff, b'\n', b'%'])],
+            arg0: Some("- x".into()),
+            env_clear: true,
+            env: vec![("A".into(), "".into())],
+            directory: Some("/tmp".into()),
+            wall_ms: Some(1500),
+            streams: [Stream::Piped(b"a\0b".to_vec()), Stream::Inherit, Stream::File("/x y".into())],
+            descriptors: vec![(7, "/dev/null".into(), true)],
+            ..Job::default()
+        };
+        assert_eq!(Job::read(&job.write()), Ok(job));
+    }
+}

@@ -1,0 +1,410 @@
+//! The behaviour table's rows: what `tests/cases/*.toml` may say, and how a row becomes a job and its result is judged.
+//!
+//! In every text of a row, `{dir}` is the directory of its fixtures, `{byte:ff}` a byte, `{repeat:70:x}` seventy `x`,
+//! `{caller}` `root` or `user`, and `{uid_behind}` the host's id behind user 1000 of the default sandbox.
+
+use crate::caller::Caller;
+use crate::job::{Action, Job, Stream, Told};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// One file of rows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// Its rows.
+    pub case: Vec<Case>,
+}
+
+/// One row: a policy, a command, and what must come of it, whichever language asks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What it shows, as a sentence.
+    pub name: String,
+    /// Who calls.
+    #[serde(default, rename = "as")]
+    callers: Callers,
+    /// The faces that can say it: `rust`, `c`, `python`; all, if nothing is said.
+    #[serde(default)]
+    pub faces: Vec<String>,
+    /// Whether two runs may differ in what they write.
+    #[serde(default)]
+    pub varies: bool,
+    /// What must not be on this machine, or must: the path of a program whose absence skips the row.
+    pub needs: Option<String>,
+    #[serde(default)]
+    fixtures: BTreeMap<String, Fixture>,
+    #[serde(default)]
+    policy: toml::Table,
+    policy_json: Option<String>,
+    policy_toml: Option<String>,
+    #[serde(default)]
+    command: Vec<String>,
+    arg0: Option<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    env_remove: Vec<String>,
+    #[serde(default)]
+    env_clear: bool,
+    directory: Option<String>,
+    wall_ms: Option<u64>,
+    stdin: Option<Source>,
+    stdout: Option<Source>,
+    stderr: Option<Source>,
+    #[serde(default)]
+    descriptors: Vec<Descriptor>,
+    #[serde(default)]
+    action: Action,
+    expect: Expect,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Callers {
+    Root,
+    User,
+    #[default]
+    Both,
+}
+
+/// A file, directory or link that the runner makes first. A text alone is a file's contents.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Fixture {
+    File(String),
+    Made {
+        #[serde(default)]
+        text: Option<String>,
+        #[serde(default)]
+        link: Option<String>,
+        #[serde(default)]
+        copy: Option<PathBuf>,
+        #[serde(default)]
+        mode: Option<String>,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Source {
+    Named(Named),
+    Text { text: String },
+    File { file: String },
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Named {
+    Null,
+    Inherit,
+    Piped,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Descriptor {
+    number: i32,
+    file: String,
+    #[serde(default)]
+    write: bool,
+}
+
+/// What must come of a row. Without `ended` and `error`, the command must exit with code 0.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expect {
+    ended: Option<String>,
+    error: Option<String>,
+    /// Parts of the error's texts.
+    step: Option<String>,
+    hint: Option<String>,
+    message: Option<String>,
+    path: Option<String>,
+    errno: Option<i32>,
+    #[serde(default)]
+    stdout: Text,
+    #[serde(default)]
+    stderr: Text,
+    /// What the driver's own standard output, which `inherit` passes on, must get.
+    #[serde(default)]
+    inherited: Text,
+    #[serde(default)]
+    processes: Text,
+    /// Files below `{dir}` afterwards.
+    #[serde(default)]
+    files: BTreeMap<String, Text>,
+    #[serde(default)]
+    absent: Vec<String>,
+    #[serde(default)]
+    enforced: Vec<String>,
+    #[serde(default)]
+    not_enforced: Vec<String>,
+    /// Bounds on `wall_ms`, `cpu_ms` and `max_rss_kib`: what must have been used, or not more.
+    #[serde(default)]
+    at_least: BTreeMap<String, u64>,
+    #[serde(default)]
+    at_most: BTreeMap<String, u64>,
+}
+
+/// What a text must be: exactly this, or with these parts, without those, of this form. All that is said must hold.
+#[derive(Debug, Default, Deserialize)]
+#[serde(untagged)]
+enum Text {
+    #[default]
+    Any,
+    Exactly(String),
+    Like {
+        #[serde(default)]
+        has: Vec<String>,
+        #[serde(default)]
+        lacks: Vec<String>,
+        #[serde(default)]
+        matches: Option<String>,
+        /// Some JSON text that means the same.
+        #[serde(default)]
+        json: Option<String>,
+    },
+}
+
+/// Where a row is run, and for whom.
+pub struct Stage<'a> {
+    /// Who calls.
+    pub caller: Caller,
+    /// The directory of the fixtures.
+    pub dir: &'a Path,
+}
+
+impl Stage<'_> {
+    /// A row's text with everything in braces put in.
+    fn expand(&self, text: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut rest = text;
+        while let Some(start) = rest.find('{') {
+            bytes.extend(&rest.as_bytes()[..start]);
+            let (word, after) = rest[start + 1..].split_once('}').unwrap_or((&rest[start + 1..], ""));
+            let parts: Vec<&str> = word.splitn(3, ':').collect();
+            match parts[..] {
+                ["dir"] => bytes.extend(self.dir.as_os_str().as_encoded_bytes()),
+                ["caller"] => bytes.extend(self.caller.name().bytes()),
+                ["uid_behind"] => bytes.extend(self.caller.uid_behind().to_string().bytes()),
+                ["byte", digits] => bytes.push(u8::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("no byte {digits}"))),
+                ["repeat", count, text] => bytes.extend(text.repeat(count.parse().unwrap_or_else(|_| panic!("no count {count}"))).bytes()),
+                // Braces of the text's own: JSON, shell, awk.
+                _ => {
+                    bytes.push(b'{');
+                    rest = &rest[start + 1..];
+                    continue;
+                }
+            }
+            rest = after;
+        }
+        bytes.extend(rest.bytes());
+        bytes
+    }
+
+    fn text(&self, text: &str) -> String {
+        String::from_utf8(self.expand(text)).unwrap_or_else(|_| panic!("{text:?} is no text"))
+    }
+
+    fn system(&self, text: &str) -> OsString {
+        OsString::from_vec(self.expand(text))
+    }
+
+    fn json(&self, value: &toml::Value) -> serde_json::Value {
+        match value {
+            toml::Value::String(text) => self.text(text).into(),
+            toml::Value::Integer(number) => (*number).into(),
+            toml::Value::Float(number) => (*number).into(),
+            toml::Value::Boolean(truth) => (*truth).into(),
+            toml::Value::Datetime(time) => time.to_string().into(),
+            toml::Value::Array(values) => values.iter().map(|value| self.json(value)).collect(),
+            toml::Value::Table(table) => serde_json::Value::Object(table.iter().map(|(key, value)| (self.text(key), self.json(value))).collect()),
+        }
+    }
+}
+
+impl Case {
+    /// Whether this caller is one of those the row is about.
+    pub fn is_for(&self, caller: Caller) -> bool {
+        match self.callers {
+            Callers::Root => caller == Caller::Root,
+            Callers::User => caller == Caller::User,
+            Callers::Both => true,
+        }
+    }
+
+    /// Makes the fixtures, as the caller's own.
+    pub fn furnish(&self, stage: &Stage<'_>) -> std::io::Result<()> {
+        for (name, fixture) in &self.fixtures {
+            let place = stage.dir.join(name);
+            let parent = place.parent().unwrap_or(stage.dir);
+            fs::create_dir_all(parent)?;
+            let mode = match fixture {
+                Fixture::File(text) => {
+                    fs::write(&place, stage.expand(text))?;
+                    None
+                }
+                Fixture::Made { link: Some(target), .. } => {
+                    std::os::unix::fs::symlink(stage.system(target), &place)?;
+                    continue;
+                }
+                Fixture::Made { copy: Some(file), mode, .. } => {
+                    fs::copy(file, &place)?;
+                    mode.as_deref()
+                }
+                Fixture::Made { text: Some(text), mode, .. } => {
+                    fs::write(&place, stage.expand(text))?;
+                    mode.as_deref()
+                }
+                Fixture::Made { mode, .. } => {
+                    fs::create_dir_all(&place)?;
+                    mode.as_deref()
+                }
+            };
+            if let Some(mode) = mode {
+                let mode = u32::from_str_radix(mode, 8).unwrap_or_else(|_| panic!("no mode {mode}"));
+                fs::set_permissions(&place, fs::Permissions::from_mode(mode))?;
+            }
+            stage.caller.own(&place);
+        }
+        Ok(())
+    }
+
+    /// The row as a driver's job.
+    pub fn job(&self, stage: &Stage<'_>) -> Job {
+        let (program, arguments) = self.command.split_first().map_or(("", &[][..]), |(program, arguments)| (program, arguments));
+        let mut streams = Job::default().streams;
+        for (stream, source) in streams.iter_mut().zip([&self.stdin, &self.stdout, &self.stderr]) {
+            match source {
+                None => {}
+                Some(Source::Named(Named::Null)) => *stream = Stream::Null,
+                Some(Source::Named(Named::Inherit)) => *stream = Stream::Inherit,
+                Some(Source::Named(Named::Piped)) => *stream = Stream::Piped(Vec::new()),
+                Some(Source::Text { text }) => *stream = Stream::Piped(stage.expand(text)),
+                Some(Source::File { file }) => *stream = Stream::File(stage.system(file).into()),
+            }
+        }
+        let table = || stage.json(&toml::Value::Table(self.policy.clone())).to_string();
+        Job {
+            action: self.action,
+            policy: self.policy_toml.as_deref().or(self.policy_json.as_deref()).map_or_else(table, |text| stage.text(text)),
+            toml: self.policy_toml.is_some(),
+            program: stage.system(program),
+            arguments: arguments.iter().map(|text| stage.system(text)).collect(),
+            arg0: self.arg0.as_ref().map(|text| stage.system(text)),
+            env_clear: self.env_clear,
+            env_remove: self.env_remove.iter().map(|text| stage.system(text)).collect(),
+            env: self.env.iter().map(|(name, value)| (stage.system(name), stage.system(value))).collect(),
+            directory: self.directory.as_ref().map(|text| stage.system(text).into()),
+            wall_ms: self.wall_ms,
+            streams,
+            descriptors: self.descriptors.iter().map(|given| (given.number, stage.system(&given.file).into(), given.write)).collect(),
+        }
+    }
+
+    /// What is wrong with the result, line by line; nothing, if it is as the row says. `inherited` is what the driver's own
+    /// standard output got.
+    pub fn judge(&self, stage: &Stage<'_>, told: &Told, inherited: &[u8]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let expect = &self.expect;
+        let told_text = |key: &str| told.get(key).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let mut same = |key: &str, expected: Option<String>| {
+            if told_text(key) != expected {
+                wrong.push(format!("{key} is {:?}, not {expected:?}", told_text(key)));
+            }
+        };
+        same("error", expect.error.clone());
+        let runs = !matches!(self.action, Action::Check | Action::Json | Action::Toml);
+        if expect.error.is_none() && runs {
+            same("ended", Some(expect.ended.clone().unwrap_or("exited 0".into())));
+        }
+        if let Some(errno) = expect.errno {
+            same("errno", Some(errno.to_string()));
+        }
+        if let Some(path) = &expect.path {
+            same("path", Some(stage.text(path)));
+        }
+        for (key, part) in [("step", &expect.step), ("hint", &expect.hint), ("message", &expect.message)] {
+            let Some(part) = part.as_ref().map(|part| stage.text(part)) else { continue };
+            if !told_text(key).is_some_and(|text| text.contains(&part)) {
+                wrong.push(format!("{key} is {:?}, without {part:?}", told_text(key)));
+            }
+        }
+        let nothing = Vec::new();
+        for (key, text) in [("stdout", &expect.stdout), ("stderr", &expect.stderr), ("processes", &expect.processes)] {
+            wrong.extend(text.judge(key, told.get(key).unwrap_or(&nothing), stage));
+        }
+        wrong.extend(expect.inherited.judge("the driver's stdout", inherited, stage));
+        for (name, text) in &expect.files {
+            match fs::read(stage.dir.join(name)) {
+                Ok(data) => wrong.extend(text.judge(name, &data, stage)),
+                Err(error) => wrong.push(format!("{name}: {error}")),
+            }
+        }
+        wrong.extend(expect.absent.iter().filter(|name| stage.dir.join(name).symlink_metadata().is_ok()).map(|name| format!("{name} is there")));
+        let enforced = told_text("enforced").unwrap_or_default();
+        let holds = |name: &&String| enforced.split(' ').any(|held| held == *name);
+        wrong.extend(expect.enforced.iter().filter(|name| !holds(name)).map(|name| format!("{name} is not enforced")));
+        wrong.extend(expect.not_enforced.iter().filter(holds).map(|name| format!("{name} is enforced")));
+        wrong.extend(expect.judge_usage(&told_text("usage").unwrap_or_default()));
+        if !wrong.is_empty() {
+            wrong.extend(["message", "stderr"].iter().filter_map(|key| Some(format!("  {key}: {}", told_text(key).filter(|text| !text.is_empty())?))));
+        }
+        wrong
+    }
+}
+
+impl Expect {
+    fn judge_usage(&self, usage: &str) -> Vec<String> {
+        let numbers: Vec<u64> = usage.split(' ').filter_map(|number| number.parse().ok()).collect();
+        let used = |what: &str| match (what, &numbers[..]) {
+            ("wall_ms", [wall, ..]) => wall / 1000,
+            ("cpu_ms", [_, user, system, _]) => (user + system) / 1000,
+            ("max_rss_kib", [.., rss]) => rss / 1024,
+            _ => panic!("no usage {what} in {usage:?}"),
+        };
+        let low = self.at_least.iter().filter(|(what, bound)| used(what) < **bound).map(|(what, bound)| format!("{what} is {}, less than {bound}", used(what)));
+        let high = self.at_most.iter().filter(|(what, bound)| used(what) > **bound).map(|(what, bound)| format!("{what} is {}, more than {bound}", used(what)));
+        low.chain(high).collect()
+    }
+}
+
+impl Text {
+    fn judge(&self, what: &str, data: &[u8], stage: &Stage<'_>) -> Vec<String> {
+        let shown = String::from_utf8_lossy(data);
+        let shown: String = shown.chars().take(2000).collect();
+        match self {
+            Text::Any => Vec::new(),
+            Text::Exactly(text) if stage.expand(text) == data => Vec::new(),
+            Text::Exactly(text) => vec![format!("{what} is {shown:?}, not {:?}", String::from_utf8_lossy(&stage.expand(text)))],
+            Text::Like { has, lacks, matches, json } => {
+                let contains = |part: &&String| {
+                    let part = stage.expand(part);
+                    part.is_empty() || data.windows(part.len()).any(|window| window == part)
+                };
+                let mut wrong: Vec<String> = has.iter().filter(|part| !contains(part)).map(|part| format!("{what} lacks {part:?}: {shown:?}")).collect();
+                wrong.extend(lacks.iter().filter(contains).map(|part| format!("{what} has {part:?}: {shown:?}")));
+                if let Some(pattern) = matches {
+                    let regex = regex::bytes::Regex::new(&stage.text(pattern)).unwrap_or_else(|error| panic!("{error}"));
+                    if !regex.is_match(data) {
+                        wrong.push(format!("{what} does not match {pattern:?}: {shown:?}"));
+                    }
+                }
+                if let Some(json) = json {
+                    let expected: serde_json::Value = serde_json::from_str(&stage.text(json)).unwrap_or_else(|error| panic!("{json}: {error}"));
+                    if serde_json::from_slice::<serde_json::Value>(data).ok().as_ref() != Some(&expected) {
+                        wrong.push(format!("{what} is {shown:?}, which is not {expected}"));
+                    }
+                }
+                wrong
+            }
+        }
+    }
+}
