@@ -17,7 +17,10 @@ fn main() {
     let linked = match bundled_linker(&rustc, &host) {
         Some(linker) => compile(&rustc, &target, &output, |rustc| {
             rustc.arg("-Clinker-flavor=ld.lld").arg(format!("-Clinker={}", linker.display()));
-            rustc.args(["-static", "--build-id=none", "-znorelro", "-zmax-page-size=4096"].map(|argument| format!("-Clink-arg={argument}")));
+            rustc.args(
+                ["-static", "--build-id=none", "-znorelro", "-zmax-page-size=4096"]
+                    .map(|argument| format!("-Clink-arg={argument}")),
+            );
         }),
         None => false,
     };
@@ -26,7 +29,10 @@ fn main() {
             if let Ok(linker) = env::var("RUSTC_LINKER") {
                 rustc.arg(format!("-Clinker={linker}"));
             }
-            rustc.args(["-nostartfiles", "-nostdlib", "-static", "-Wl,--build-id=none", "-Wl,-z,norelro"].map(|argument| format!("-Clink-arg={argument}")));
+            rustc.args(
+                ["-nostartfiles", "-nostdlib", "-static", "-Wl,--build-id=none", "-Wl,-z,norelro"]
+                    .map(|argument| format!("-Clink-arg={argument}")),
+            );
         });
     assert!(linked, "the warden could not be built for {target}: the compiler's messages are above");
     println!("cargo:rustc-env=SECLUDE_WARDEN_IMAGE={}", output.display());
@@ -41,20 +47,34 @@ fn bundled_linker(rustc: &str, host: &str) -> Option<PathBuf> {
 
 fn compile(rustc: &str, target: &str, output: &Path, link: impl FnOnce(&mut Command)) -> bool {
     let mut command = Command::new(rustc);
-    command.args(["--edition", "2024", "--crate-type", "bin", "--crate-name", "seclude_warden", "--target", target, "warden/main.rs", "-o"]);
-    command.arg(output);
     command.args([
-        "opt-level=s",
-        "panic=abort",
-        "lto=fat",
-        "codegen-units=1",
-        "strip=symbols",
-        "overflow-checks=off",
-        "debug-assertions=off",
-        "relocation-model=static",
-        "force-unwind-tables=no",
-        "default-linker-libraries=no",
-    ].map(|option| format!("-C{option}")));
+        "--edition",
+        "2024",
+        "--crate-type",
+        "bin",
+        "--crate-name",
+        "seclude_warden",
+        "--target",
+        target,
+        "warden/main.rs",
+        "-o",
+    ]);
+    command.arg(output);
+    command.args(
+        [
+            "opt-level=s",
+            "panic=abort",
+            "lto=fat",
+            "codegen-units=1",
+            "strip=symbols",
+            "overflow-checks=off",
+            "debug-assertions=off",
+            "relocation-model=static",
+            "force-unwind-tables=no",
+            "default-linker-libraries=no",
+        ]
+        .map(|option| format!("-C{option}")),
+    );
     link(&mut command);
     command.status().is_ok_and(|status| status.success())
 }

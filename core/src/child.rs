@@ -1,28 +1,24 @@
 //! A running command: started, watched, waited for, ended.
 
-use crate::command::{Command, Output, Stdio, Stream};
+use crate::command::{Command, Output, Stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
-use crate::idmap::{self, Mapping};
-use crate::launch::{Launched, launch};
+use crate::idmap::Mapping;
 use crate::outcome::{Ended, Enforced, Outcome};
-use crate::plan::Plan;
 use crate::policy::{Policy, Resource};
 use crate::processes::{self, Process};
 use crate::profile;
-use crate::socket::{self, Socket, wait_readable};
+use crate::socket::wait_readable;
+use crate::streams::{Streams, read_both};
+use crate::warden::Warden;
 use crate::wire::codec::ListBuilder;
-use crate::wire::message::{Report, Request, Rlimit, VERSION, run};
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use std::fs::OpenOptions;
-use std::io::{PipeReader, PipeWriter, Read};
+use crate::wire::message::{Report, Request, Rlimit, run};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::time::{Duration, Instant};
 
 /// The number of a one-shot sandbox's only command.
-const ONLY: u32 = 0;
+pub(crate) const ONLY: u32 = 0;
 
 /// A running command.
 ///
@@ -81,7 +77,9 @@ impl Child {
         match received.report()? {
             Report::Started { id: ONLY, pid, protections } => {
                 let Some(pidfd) = received.descriptor else {
-                    return Err(Error::new(ErrorKind::WardenLost, "start the command").because("its descriptor did not arrive").hint(failure::DESCRIPTORS_HINT));
+                    return Err(Error::new(ErrorKind::WardenLost, "start the command")
+                        .because("its descriptor did not arrive")
+                        .hint(failure::DESCRIPTORS_HINT));
                 };
                 let outside = processes::pid_of(&pidfd).unwrap_or(0);
                 let Streams { stdin, stdout, stderr, .. } = streams;
@@ -171,7 +169,7 @@ impl Child {
     fn request(&mut self, request: &Request<'_>) -> Result<()> {
         match self.outcome {
             Some(_) => Ok(()),
-            None => match self.warden.socket.send(request, &[]) {
+            None => match self.warden.send(request) {
                 // It has ended meanwhile; the report says how.
                 Err(error) if error.kind() == ErrorKind::WardenLost => Ok(()),
                 result => result,
@@ -184,10 +182,9 @@ impl Child {
         if self.outcome.is_some() {
             return Ok(Vec::new());
         }
-        let list = processes::below(self.warden.pid)?;
+        let list = processes::below(self.warden.pid())?;
         // The warden's number means the warden only while it has not been reaped, by us or by the caller's own loop.
-        let alive = wait_readable(&[self.warden.pidfd.as_fd()], Some(Instant::now()))?.is_none();
-        Ok(if alive { list } else { Vec::new() })
+        Ok(if self.warden.is_alive()? { list } else { Vec::new() })
     }
 
     fn finish(&mut self, deadline: Option<Instant>) -> Result<Option<Outcome>> {
@@ -208,211 +205,6 @@ impl Child {
         self.warden.end();
         self.outcome = Some(outcome.clone());
         outcome.map(Some)
-    }
-}
-
-// ---- the warden as a process ---------------------------------------------------------------------------------------
-
-/// The process that is PID 1 inside, and the socket to it.
-#[derive(Debug)]
-struct Warden {
-    socket: Socket,
-    pidfd: OwnedFd,
-    pid: i32,
-    /// Who started it: a process forked from that one must not end it.
-    owner: u32,
-    by_namespace: bool,
-}
-
-impl Warden {
-    /// Starts one, and has it set up the sandbox and, if given, run a command.
-    fn start(command: &Command, plan: &Plan, first: Option<(&Request<'_>, &[BorrowedFd<'_>])>) -> Result<Warden> {
-        let policy = command.sandbox.policy();
-        let image = command.sandbox.compiled().image(policy)?;
-        let (ours, theirs) = socket::pair()?;
-        let caller = crate::sys::pidfd_open(std::process::id()).map_err(|error| Error::io("open a descriptor of the caller", error))?;
-        let (outside_uid, outside_gid) = idmap::callers();
-        let setup = Request::Setup { version: VERSION, namespaces: policy.flags(), outside_uid, outside_gid, classic_mounts: policy.classic_mounts, plan: plan.steps.list() };
-        // What fits is sent before there is anybody to read it: nobody waits for anybody then. A map must come in between.
-        ours.send(&setup, &[caller.as_fd()])?;
-        let at_once = plan.mapping != Mapping::Range;
-        if let (true, Some((request, descriptors))) = (at_once, first) {
-            ours.send(request, descriptors)?;
-        }
-        let Launched { pidfd, pid } = launch(&image, plan.flags, theirs.as_fd()).map_err(|error| failure::of_launch(error, &image, policy))?;
-        drop(theirs);
-        let by_namespace = plan.flags & crate::wire::plan::namespace::PID != 0;
-        let mut warden = Warden { socket: ours, pidfd, pid, owner: std::process::id(), by_namespace };
-        if image.makes_namespaces() {
-            warden.meet_founded(policy)?;
-        }
-        if !at_once {
-            Mapping::write(policy, warden.pid)?;
-            warden.socket.send(&Request::IdsMapped {}, &[])?;
-            if let Some((request, descriptors)) = first {
-                warden.socket.send(request, descriptors)?;
-            }
-        }
-        Ok(warden)
-    }
-
-    /// A warden at an installed path has made the namespaces and a process in them: that one is ours from now on.
-    fn meet_founded(&mut self, policy: &Policy) -> Result<()> {
-        let received = self.receive(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "make the namespaces"))?;
-        let (errno, pid) = match received.report()? {
-            Report::Born { errno, pid } => (errno, pid),
-            _ => (libc::EPROTO, 0),
-        };
-        match (errno, received.descriptor) {
-            (0, Some(pidfd)) => {
-                let founder = std::mem::replace(&mut self.pidfd, pidfd);
-                self.pid = pid;
-                reap(&founder);
-                Ok(())
-            }
-            (0 | libc::EPROTO, _) => {
-                Err(Error::new(ErrorKind::WardenLost, "make the namespaces").because("the installed warden speaks another language").hint("install the one of this version"))
-            }
-            (errno, _) => Err(failure::of_clone(errno, policy)),
-        }
-    }
-
-    fn receive(&self, deadline: Option<Instant>) -> Result<Option<socket::Received>> {
-        self.socket.receive(self.pidfd.as_fd(), deadline)
-    }
-
-    /// Waits until it is gone, and everything inside with it.
-    fn end(&self) {
-        reap(&self.pidfd);
-    }
-}
-
-impl Drop for Warden {
-    fn drop(&mut self) {
-        if std::process::id() != self.owner {
-            return;
-        }
-        if self.by_namespace {
-            let _ = crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
-        } else {
-            // Without a namespace of its own it must end what is inside before it ends.
-            let _ = self.socket.send(&Request::Kill { id: ONLY }, &[]);
-            self.socket.hang_up();
-        }
-        reap(&self.pidfd);
-    }
-}
-
-/// Waits for a child's end and takes its status. A caller that ignores SIGCHLD, or reaps everything, leaves none to take.
-pub(crate) fn reap(pidfd: &OwnedFd) {
-    while let Err(nix::errno::Errno::EINTR) = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::__WALL) {}
-}
-
-// ---- streams -------------------------------------------------------------------------------------------------------
-
-/// The command's ends of its standard streams, and ours.
-struct Streams {
-    inside: [OwnedFd; 3],
-    stdin: Option<PipeWriter>,
-    stdout: Option<PipeReader>,
-    stderr: Option<PipeReader>,
-}
-
-impl Streams {
-    fn new(command: &Command, stdin: Stream, others: Stream) -> Result<Streams> {
-        let failed = |error| match error {
-            error if std::io::Error::raw_os_error(&error).is_some_and(|errno| errno == libc::EMFILE || errno == libc::ENFILE) => {
-                failure::descriptors(Error::io("make a pipe", error))
-            }
-            error => Error::io("make a pipe", error),
-        };
-        let or = |given: &'_ Option<Stdio>, default: &Stream| -> Result<Chosen> {
-            match given.as_ref().map_or(default, |stdio| &stdio.0) {
-                Stream::Inherit => Ok(Chosen::Inherit),
-                Stream::Null => Ok(Chosen::Null),
-                Stream::Piped => Ok(Chosen::Piped),
-                Stream::Descriptor(fd) => fd.try_clone().map(Chosen::Descriptor).map_err(|error| Error::io("copy a descriptor", error)),
-            }
-        };
-        let (mut our_stdin, mut ours) = (None, [None, None]);
-        let input = match or(&command.stdin, &stdin)? {
-            Chosen::Piped => {
-                let (reader, writer) = std::io::pipe().map_err(failed)?;
-                our_stdin = Some(writer);
-                reader.into()
-            }
-            chosen => chosen.open(0)?,
-        };
-        let mut output = |given, number: i32| -> Result<OwnedFd> {
-            match or(given, &others)? {
-                Chosen::Piped => {
-                    let (reader, writer) = std::io::pipe().map_err(failed)?;
-                    ours[number as usize - 1] = Some(reader);
-                    Ok(writer.into())
-                }
-                chosen => chosen.open(number),
-            }
-        };
-        let inside = [input, output(&command.stdout, 1)?, output(&command.stderr, 2)?];
-        let [stdout, stderr] = ours;
-        Ok(Streams { inside, stdin: our_stdin, stdout, stderr })
-    }
-}
-
-enum Chosen {
-    Inherit,
-    Null,
-    Piped,
-    Descriptor(OwnedFd),
-}
-
-impl Chosen {
-    fn open(self, number: i32) -> Result<OwnedFd> {
-        match self {
-            Chosen::Descriptor(fd) => Ok(fd),
-            Chosen::Null | Chosen::Piped => {
-                let null = OpenOptions::new().read(true).write(true).open("/dev/null");
-                null.map(OwnedFd::from).map_err(|error| Error::io("open /dev/null", error))
-            }
-            Chosen::Inherit => {
-                let stream = crate::sys::borrow(number);
-                fcntl(stream, FcntlArg::F_DUPFD_CLOEXEC(3)).map(socket::own).map_err(|errno| match errno {
-                    nix::errno::Errno::EBADF => Error::invalid(format!("descriptor {number}"), "inherited, but closed in the caller").hint("give the command another stream, or none"),
-                    errno => socket::failed("copy a descriptor", errno),
-                })
-            }
-        }
-    }
-}
-
-/// Reads two pipes to their ends, whichever has something first.
-fn read_both(first: Option<ChildStdout>, into_first: &mut Vec<u8>, second: Option<ChildStderr>, into_second: &mut Vec<u8>) -> Result<()> {
-    let (mut first, mut second) = (first.map(OwnedFd::from).map(std::fs::File::from), second.map(OwnedFd::from).map(std::fs::File::from));
-    let read = |pipe: &mut Option<std::fs::File>, into: &mut Vec<u8>| -> Result<()> {
-        let mut piece = [0; 64 << 10];
-        let Some(file) = pipe else { return Ok(()) };
-        match file.read(&mut piece) {
-            Ok(0) => *pipe = None,
-            Ok(length) => into.extend_from_slice(&piece[..length]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io("read what the command writes", error)),
-        }
-        Ok(())
-    };
-    loop {
-        let ready = match (&first, &second) {
-            (Some(one), Some(two)) => wait_readable(&[one.as_fd(), two.as_fd()], None)?.unwrap_or([true, true]),
-            (one, two) => [one.is_some(), two.is_some()],
-        };
-        if ready == [false, false] {
-            return Ok(());
-        }
-        if ready[0] {
-            read(&mut first, into_first)?;
-        }
-        if ready[1] {
-            read(&mut second, into_second)?;
-        }
     }
 }
 

@@ -84,7 +84,8 @@ pub struct Output {
 
 impl Command {
     pub(crate) fn new(sandbox: Sandbox, program: &OsStr) -> Command {
-        let mut environment: BTreeMap<OsString, OsString> = profile::ENVIRONMENT.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let mut environment: BTreeMap<OsString, OsString> =
+            profile::ENVIRONMENT.iter().map(|(name, value)| (name.into(), value.into())).collect();
         environment.insert("HOME".into(), sandbox.policy().home.clone().into());
         let wall_time = sandbox.policy().wall_time;
         Command {
@@ -202,7 +203,9 @@ impl Command {
         if self.program.is_empty() {
             return Err(Error::invalid("program", "empty"));
         }
-        let text = |what: &str, text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Error::invalid(format!("{what} {text:?}"), "contains a NUL byte"));
+        let text = |what: &str, text: &OsStr| {
+            CString::new(text.as_bytes()).map_err(|_| Error::invalid(format!("{what} {text:?}"), "contains a NUL byte"))
+        };
         check_inside("working directory", &self.directory)?;
         if self.wall_time == Some(Duration::ZERO) {
             return Err(Error::invalid("wall time", "a limit of zero would end the command at once"));
@@ -210,7 +213,8 @@ impl Command {
         let mut targets: Vec<i32> = self.descriptors.iter().map(|(target, _)| *target).collect();
         targets.sort_unstable();
         if let Some(target) = targets.first().filter(|target| **target < 3) {
-            return Err(Error::invalid(format!("descriptor {target}"), "must be 3 or higher").hint("the first three are set as stdin, stdout and stderr"));
+            return Err(Error::invalid(format!("descriptor {target}"), "must be 3 or higher")
+                .hint("the first three are set as stdin, stdout and stderr"));
         }
         if let Some(pair) = targets.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::invalid(format!("descriptor {}", pair[0]), "given twice"));

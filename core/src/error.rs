@@ -238,7 +238,10 @@ mod tests {
 
     #[test]
     fn an_error_reads_action_cause_position_hint() {
-        let error = Error::new(ErrorKind::SourceMissing, "bind /opt/tool on /opt/tool").errno(libc::ENOENT).position(7, 19).hint("create it");
+        let error = Error::new(ErrorKind::SourceMissing, "bind /opt/tool on /opt/tool")
+            .errno(libc::ENOENT)
+            .position(7, 19)
+            .hint("create it");
         assert_eq!(error.to_string(), "bind /opt/tool on /opt/tool: no such file or directory (step 7 of 19); hint: create it");
     }
 

@@ -2,17 +2,18 @@
 
 use crate::command::Command;
 use crate::error::{Error, ErrorKind};
+use crate::image::Image;
 use crate::launch;
 use crate::plan::Plan;
 use crate::policy::{Namespace, Policy};
-use crate::warden::Image;
 use crate::wire::message::{Report, stage};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-pub const DESCRIPTORS_HINT: &str = "the limit on open descriptors is reached: raise RLIMIT_NOFILE (ulimit -n), or the system's fs.file-max";
+pub const DESCRIPTORS_HINT: &str =
+    "the limit on open descriptors is reached: raise RLIMIT_NOFILE (ulimit -n), or the system's fs.file-max";
 
 /// An error that comes from too many descriptors.
 pub fn descriptors(error: Error) -> Error {
@@ -32,12 +33,19 @@ pub fn of_launch(failure: launch::Failure, image: &Image, policy: &Policy) -> Er
             let (_, path) = image.executable();
             if image.makes_namespaces() {
                 let path = Path::new(OsStr::from_bytes(path.to_bytes()));
-                return Error::new(ErrorKind::Setup, format!("execute the warden at {}", path.display())).errno(errno).at(path).hint("install it there (make install), or let the library use its own");
+                return Error::new(ErrorKind::Setup, format!("execute the warden at {}", path.display()))
+                    .errno(errno)
+                    .at(path)
+                    .hint("install it there (make install), or let the library use its own");
             }
             let error = Error::new(ErrorKind::Setup, "execute the warden from memory").errno(errno);
             match sysctl("vm/memfd_noexec").as_deref() {
-                Some("2") => error.hint("vm.memfd_noexec=2 forbids it: install the warden at a path and name that (Sandbox::warden or SECLUDE_WARDEN)"),
-                _ if errno == libc::EACCES || errno == libc::ENOENT => error.hint("a security module forbids it: install the warden at a path and name that (Sandbox::warden or SECLUDE_WARDEN)"),
+                Some("2") => error.hint(
+                    "vm.memfd_noexec=2 forbids it: install the warden at a path and name that (Sandbox::warden or SECLUDE_WARDEN)",
+                ),
+                _ if errno == libc::EACCES || errno == libc::ENOENT => error.hint(
+                    "a security module forbids it: install the warden at a path and name that (Sandbox::warden or SECLUDE_WARDEN)",
+                ),
                 _ => error,
             }
         }
@@ -46,13 +54,22 @@ pub fn of_launch(failure: launch::Failure, image: &Image, policy: &Policy) -> Er
 
 /// The namespaces could not be made.
 pub fn of_clone(errno: i32, policy: &Policy) -> Error {
-    let kinds: Vec<_> = Namespace::ALL.iter().filter(|kind| policy.private(**kind) && **kind != Namespace::Time).map(|kind| kind.name()).collect();
+    let kinds: Vec<_> =
+        Namespace::ALL.iter().filter(|kind| policy.private(**kind) && **kind != Namespace::Time).map(|kind| kind.name()).collect();
     let action = format!("make namespaces ({})", kinds.join(", "));
     let (kind, hint) = match errno {
         libc::EPERM => (ErrorKind::NamespacesDenied, Some(why_denied())),
         libc::ENOSPC | libc::EUSERS => (ErrorKind::HostLimit, Some(why_no_space())),
-        libc::EAGAIN => (ErrorKind::HostLimit, Some("a limit on processes is reached: RLIMIT_NPROC (ulimit -u), pids.max of the caller's cgroup, or kernel.pid_max".into())),
-        libc::ENOMEM => (ErrorKind::HostLimit, Some("the kernel has no memory for it, or the caller's pid namespace has lost its init".into())),
+        libc::EAGAIN => (
+            ErrorKind::HostLimit,
+            Some(
+                "a limit on processes is reached: RLIMIT_NPROC (ulimit -u), pids.max of the caller's cgroup, or kernel.pid_max"
+                    .into(),
+            ),
+        ),
+        libc::ENOMEM => {
+            (ErrorKind::HostLimit, Some("the kernel has no memory for it, or the caller's pid namespace has lost its init".into()))
+        }
         libc::EINVAL => (ErrorKind::Unsupported, Some("this kernel lacks one of these kinds, or the caller is in a chroot".into())),
         _ => (ErrorKind::Setup, None),
     };
@@ -87,7 +104,9 @@ fn why_no_space() -> String {
     if sysctl("user/max_user_namespaces").as_deref() == Some("0") {
         return "user.max_user_namespaces is 0: raise it (sysctl), or allow nested sandboxes if this is one".into();
     }
-    let levels = fs::read_to_string("/proc/self/status").ok().and_then(|status| Some(status.lines().find(|line| line.starts_with("NSpid:"))?.split_whitespace().count() - 1));
+    let levels = fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| Some(status.lines().find(|line| line.starts_with("NSpid:"))?.split_whitespace().count() - 1));
     match levels {
         Some(levels @ 24..) => format!("namespaces nest at most 32 deep, and this process is {levels} deep"),
         _ => "a limit on namespaces is reached (user.max_*_namespaces), or they are nested 32 deep, the kernel's limit".into(),
@@ -163,12 +182,21 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
     match stage {
         stage::SEARCH => {
             let name = command.program.to_string_lossy();
-            let path = command.environment.get(OsStr::new("PATH")).map_or_else(|| crate::profile::PATH.to_owned(), |path| path.to_string_lossy().into_owned());
-            Error::new(ErrorKind::ProgramMissing, format!("execute {name}")).because("no such program inside the sandbox").errno(libc::ENOENT).at(&*name).hint(format!("looked for in {path}; bind the directory that has it"))
+            let path = command
+                .environment
+                .get(OsStr::new("PATH"))
+                .map_or_else(|| crate::profile::PATH.to_owned(), |path| path.to_string_lossy().into_owned());
+            Error::new(ErrorKind::ProgramMissing, format!("execute {name}"))
+                .because("no such program inside the sandbox")
+                .errno(libc::ENOENT)
+                .at(&*name)
+                .hint(format!("looked for in {path}; bind the directory that has it"))
         }
         stage::EXEC => of_exec(&program, errno, detail, head),
         stage::DIRECTORY => {
-            let error = Error::new(ErrorKind::Setup, format!("enter the working directory {directory}")).errno(errno).at(&command.directory);
+            let error = Error::new(ErrorKind::Setup, format!("enter the working directory {directory}"))
+                .errno(errno)
+                .at(&command.directory);
             match errno {
                 libc::ENOENT => error.hint("it does not exist inside the sandbox"),
                 libc::EACCES => error.hint("the command's user may not enter it"),
@@ -176,8 +204,13 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
             }
         }
         stage::RLIMIT => {
-            let name = crate::policy::Resource::ALL.iter().find(|resource| resource.number() == detail).map_or("?", |resource| resource.name());
-            Error::new(ErrorKind::Setup, format!("set rlimit {name}")).errno(errno).hint("a limit cannot be raised above the caller's own hard limit")
+            let name = crate::policy::Resource::ALL
+                .iter()
+                .find(|resource| resource.number() == detail)
+                .map_or("?", |resource| resource.name());
+            Error::new(ErrorKind::Setup, format!("set rlimit {name}"))
+                .errno(errno)
+                .hint("a limit cannot be raised above the caller's own hard limit")
         }
         stage::CLONE => of_process(errno),
         stage::DESCRIPTORS if errno == libc::EMFILE || errno == libc::EINVAL || errno == libc::EBADF => {
@@ -190,27 +223,49 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
 }
 
 fn of_process(errno: i32) -> Error {
-    let error = Error::new(if errno == libc::EAGAIN || errno == libc::ENOMEM { ErrorKind::HostLimit } else { ErrorKind::Setup }, "start a process for the command").errno(errno);
-    if errno == libc::EAGAIN { error.hint("a limit on processes is reached: RLIMIT_NPROC counts the whole host for that user, or pids.max of the caller's cgroup") } else { error }
+    let error = Error::new(
+        if errno == libc::EAGAIN || errno == libc::ENOMEM { ErrorKind::HostLimit } else { ErrorKind::Setup },
+        "start a process for the command",
+    )
+    .errno(errno);
+    if errno == libc::EAGAIN {
+        error.hint(
+            "a limit on processes is reached: RLIMIT_NPROC counts the whole host for that user, or pids.max of the caller's cgroup",
+        )
+    } else {
+        error
+    }
 }
 
 /// execve(2) refused: its errno alone does not say which of several things is wrong, so the file's first bytes are looked at.
 fn of_exec(program: &Path, errno: i32, mode: u32, head: &[u8]) -> Error {
     let error = |kind: ErrorKind| Error::new(kind, format!("execute {}", program.display())).errno(errno).at(program);
     match errno {
-        libc::ENOENT | libc::ENOTDIR if mode == 0 => error(ErrorKind::ProgramMissing).because("no such program inside the sandbox").hint("bind the directory that has it"),
+        libc::ENOENT | libc::ENOTDIR if mode == 0 => {
+            error(ErrorKind::ProgramMissing).because("no such program inside the sandbox").hint("bind the directory that has it")
+        }
         libc::ENOENT => {
             let interpreter = interpreter_of(head);
             let named = interpreter.as_deref().unwrap_or("its ELF interpreter (the dynamic linker)");
-            error(ErrorKind::InterpreterMissing).because(format!("{named} does not exist inside the sandbox")).hint("bind what the program needs to be loaded, or use a static one")
+            error(ErrorKind::InterpreterMissing)
+                .because(format!("{named} does not exist inside the sandbox"))
+                .hint("bind what the program needs to be loaded, or use a static one")
         }
         libc::EACCES if mode & libc::S_IFMT == libc::S_IFDIR => error(ErrorKind::ProgramNotExecutable).because("it is a directory"),
-        libc::EACCES => error(ErrorKind::ProgramNotExecutable).because("permission denied").hint("set its execute bit, and do not bind it noexec; a directory on the way may be closed to the command's user"),
+        libc::EACCES => error(ErrorKind::ProgramNotExecutable)
+            .because("permission denied")
+            .hint("set its execute bit, and do not bind it noexec; a directory on the way may be closed to the command's user"),
         libc::ENOEXEC => match foreign_machine(head) {
-            Some(machine) => error(ErrorKind::ProgramFormat).because(format!("built for another architecture (ELF machine {machine})")),
-            None => error(ErrorKind::ProgramFormat).because("not a program: neither ELF nor a script with #!").hint("a script needs #! and its interpreter in the first line"),
+            Some(machine) => {
+                error(ErrorKind::ProgramFormat).because(format!("built for another architecture (ELF machine {machine})"))
+            }
+            None => error(ErrorKind::ProgramFormat)
+                .because("not a program: neither ELF nor a script with #!")
+                .hint("a script needs #! and its interpreter in the first line"),
         },
-        libc::E2BIG => Error::invalid("arguments and environment", "longer than the kernel takes").errno(errno).hint("together at most a quarter of the stack limit, and each at most 128 KiB"),
+        libc::E2BIG => Error::invalid("arguments and environment", "longer than the kernel takes")
+            .errno(errno)
+            .hint("together at most a quarter of the stack limit, and each at most 128 KiB"),
         libc::ETXTBSY => error(ErrorKind::ProgramNotExecutable).because("somebody has it open for writing"),
         libc::ELOOP => error(ErrorKind::ProgramMissing).because("too many symbolic links"),
         _ => error(ErrorKind::Setup),

@@ -22,8 +22,9 @@ impl Mapping {
         let privileged = may_set_ids();
         if !policy.private(Namespace::User) {
             if !privileged {
-                return Err(Error::new(ErrorKind::NamespacesDenied, "share the user namespace")
-                    .because("only a caller with CAP_SYS_ADMIN can make the other namespaces without a user namespace of their own"));
+                return Err(Error::new(ErrorKind::NamespacesDenied, "share the user namespace").because(
+                    "only a caller with CAP_SYS_ADMIN can make the other namespaces without a user namespace of their own",
+                ));
             }
             return Ok(Mapping::Shared);
         }
@@ -31,7 +32,10 @@ impl Mapping {
             let too_high = |id: u32| id >= HOST_IDS;
             for (what, id) in [("uid", policy.uid), ("gid", policy.gid)] {
                 if too_high(id) {
-                    return Err(Error::invalid(format!("{what} {id}"), format!("a privileged caller's sandbox maps the ids 0 to {}", HOST_IDS - 1)));
+                    return Err(Error::invalid(
+                        format!("{what} {id}"),
+                        format!("a privileged caller's sandbox maps the ids 0 to {}", HOST_IDS - 1),
+                    ));
                 }
             }
             return Ok(Mapping::Range);
@@ -50,9 +54,12 @@ impl Mapping {
             let path = format!("/proc/{pid}/{file}");
             let line = format!("0 {} {HOST_IDS}\n", policy.host_ids);
             fs::write(&path, line).map_err(|error| {
-                Error::new(ErrorKind::NamespacesDenied, format!("map the ids 0 to {} to host ids from {}", HOST_IDS - 1, policy.host_ids))
-                    .errno(error.raw_os_error().unwrap_or(libc::EIO))
-                    .at(path)
+                Error::new(
+                    ErrorKind::NamespacesDenied,
+                    format!("map the ids 0 to {} to host ids from {}", HOST_IDS - 1, policy.host_ids),
+                )
+                .errno(error.raw_os_error().unwrap_or(libc::EIO))
+                .at(path)
             })?;
         }
         Ok(())

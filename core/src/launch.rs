@@ -6,7 +6,7 @@
 //! This is the one file with these rules.
 #![allow(unsafe_code)]
 
-use crate::warden::Image;
+use crate::image::Image;
 use std::ffi::{c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
@@ -45,7 +45,14 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>) -> Result<Laun
     let (flags, argument) = if image.makes_namespaces() { (0, found.0.as_ptr().cast()) } else { (flags, std::ptr::null()) };
     let arguments: [*const c_char; 3] = [c"seclude-warden".as_ptr(), argument, std::ptr::null()];
     let environment: [*const c_char; 1] = [std::ptr::null()];
-    let entry = Entry { control: control.as_raw_fd(), image: image_fd, path: path.as_ptr(), arguments: arguments.as_ptr(), environment: environment.as_ptr(), errno: AtomicI32::new(0) };
+    let entry = Entry {
+        control: control.as_raw_fd(),
+        image: image_fd,
+        path: path.as_ptr(),
+        arguments: arguments.as_ptr(),
+        environment: environment.as_ptr(),
+        errno: AtomicI32::new(0),
+    };
     let mut stack: Box<[MaybeUninit<u128>]> = Box::new_uninit_slice(STACK / size_of::<u128>());
     let top = stack.as_mut_ptr_range().end;
     let mut pidfd: c_int = -1;
@@ -66,7 +73,7 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>) -> Result<Laun
     match entry.errno.load(Ordering::Acquire) {
         0 => Ok(Launched { pidfd, pid }),
         errno => {
-            crate::child::reap(&pidfd);
+            crate::warden::reap(&pidfd);
             Err(Failure::Execute(io::Error::from_raw_os_error(errno)))
         }
     }
@@ -119,7 +126,13 @@ extern "C" fn enter(argument: *mut c_void) -> c_int {
             failed @ ..0 => failed,
             _ => raw(
                 libc::SYS_execveat,
-                [entry.image as usize, entry.path as usize, entry.arguments as usize, entry.environment as usize, libc::AT_EMPTY_PATH as usize],
+                [
+                    entry.image as usize,
+                    entry.path as usize,
+                    entry.arguments as usize,
+                    entry.environment as usize,
+                    libc::AT_EMPTY_PATH as usize,
+                ],
             ),
         }
     };

@@ -21,6 +21,7 @@ mod command;
 mod error;
 mod failure;
 mod idmap;
+mod image;
 mod launch;
 mod outcome;
 mod plan;
@@ -30,6 +31,7 @@ mod profile;
 mod sandbox;
 mod socket;
 mod spec;
+mod streams;
 mod sys;
 mod warden;
 #[path = "../wire/mod.rs"]
@@ -46,5 +48,5 @@ pub use sandbox::Sandbox;
 
 /// The warden's program, for installing it at a path: see [`Sandbox::warden`].
 pub fn warden_program() -> &'static [u8] {
-    warden::PROGRAM
+    image::PROGRAM
 }

@@ -2,13 +2,15 @@
 //!
 //! The order of everything that happens inside a sandbox before a command starts is here, and nowhere else.
 
+mod files;
+
 use crate::error::{Error, Result};
 use crate::idmap::Mapping;
-use crate::policy::{Bind, Clock, Entry, HOST_IDS, Namespace, Policy, System, Tmpfs};
+use crate::image::Image;
+use crate::policy::{Bind, Clock, Entry, HOST_IDS, Namespace, Policy, System};
 use crate::profile;
-use crate::warden::Image;
 use crate::wire::codec::{ListBuilder, Sink};
-use crate::wire::plan::{Step, attribute};
+use crate::wire::plan::Step;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -219,153 +221,6 @@ impl Builder {
             self.push(Step::Loopback {}, "bring up the loopback device");
         }
     }
-
-    // ---- 3. the file system, parents before children
-
-    fn files(&mut self, policy: &Policy, sources: &Sources) -> Result<()> {
-        self.push(Step::PrivateMounts {}, "cut the mounts off from the caller's");
-        self.push(Step::Root { size: profile::ROOT_SIZE, inodes: 0 }, "mount a tmpfs as the new root");
-        self.system(policy, sources)?;
-        let own: Vec<&Path> = policy.files.iter().map(Entry::at).collect();
-        let given = |path: &CStr| own.contains(&path_of(path));
-        for path in profile::DIRECTORIES {
-            self.push_at(Step::Directory { at: path, mode: 0o755 }, format!("make the directory {}", path.to_string_lossy()), path_of(path));
-        }
-        for (index, (_, at, _, _)) in profile::DEVICES.iter().enumerate().filter(|(_, (_, at, _, _))| !given(at)) {
-            let attributes = attribute::NO_SUID | attribute::NO_EXEC;
-            self.push_at(Step::Bind { source: sources.devices[index], at, attributes }, format!("bind the device {}", at.to_string_lossy()), path_of(at));
-        }
-        for (at, target) in profile::DEVICE_LINKS.iter().filter(|(at, _)| !given(at)) {
-            self.push_at(Step::Symlink { at, target }, format!("link {}", at.to_string_lossy()), path_of(at));
-        }
-        if !given(profile::SHM) {
-            let attributes = attribute::NO_SUID | attribute::NO_DEV;
-            let step = Step::Tmpfs { at: profile::SHM, size: profile::SHM_SIZE, inodes: 0, mode: 0o1777, attributes };
-            self.push_at(step, "mount a tmpfs on /dev/shm", path_of(profile::SHM));
-        }
-        if !given(c"/proc") {
-            self.proc(policy, sources);
-        }
-        self.entries(policy, sources)?;
-        self.accounts(policy, &given);
-        Ok(())
-    }
-
-    fn system(&mut self, policy: &Policy, sources: &Sources) -> Result<()> {
-        // What the policy puts at the very place of an entry stands there instead of it.
-        let replaced = |parent: &str, name: &CStr| policy.files.iter().any(|entry| entry.at() == Path::new(parent).join(path_of(name)));
-        let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
-        let nothing = ListBuilder::new(Vec::new());
-        if let (Some(source), System::Root(root)) = (sources.system, &policy.system) {
-            let mut except = ListBuilder::new(Vec::new());
-            for name in profile::NOT_FROM_ROOT {
-                except.push(name);
-            }
-            let top: Vec<CString> = policy.files.iter().filter(|entry| entry.at().components().count() == 2).filter_map(|entry| c_string(Path::new(entry.at().file_name()?)).ok()).collect();
-            for name in &top {
-                except.push(&name.as_c_str());
-            }
-            let step = Step::Populate { source, at: c"/", names: nothing.list(), except: except.list(), attributes };
-            self.push(step, format!("show the entries of {}", root.display()));
-            return Ok(());
-        }
-        for (source, at, names) in [(sources.system, c"/", profile::SYSTEM), (sources.etc, c"/etc", profile::ETC)] {
-            let Some(source) = source else { continue };
-            let parent = path_of(at).to_string_lossy();
-            if policy.files.iter().any(|entry| entry.at() == path_of(at)) {
-                continue;
-            }
-            let mut shown = ListBuilder::new(Vec::new());
-            for name in names.iter().filter(|name| !replaced(&parent, name)) {
-                shown.push(name);
-            }
-            let step = Step::Populate { source, at, names: shown.list(), except: nothing.list(), attributes };
-            self.push_at(step, format!("show the host's programs in {parent}"), path_of(at));
-        }
-        Ok(())
-    }
-
-    fn proc(&mut self, policy: &Policy, sources: &Sources) {
-        let (step, action) = match sources.proc {
-            // A proc of the caller's pid namespace can be mounted by its owner only: the caller's own is shown.
-            Some(source) => (Step::Bind { source, at: c"/proc", attributes: attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC }, "bind the caller's /proc"),
-            None => (Step::Proc { at: c"/proc", hide: !policy.nested }, "mount a fresh /proc"),
-        };
-        self.push_at(step, action, Path::new("/proc"));
-    }
-
-    fn entries(&mut self, policy: &Policy, sources: &Sources) -> Result<()> {
-        let mut binds = sources.binds.iter();
-        let mut steps: Vec<(&Entry, Option<u32>)> =
-            policy.files.iter().map(|entry| (entry, if matches!(entry, Entry::Bind(_)) { binds.next().map(|(number, _)| *number) } else { None })).collect();
-        steps.sort_by_key(|(entry, _)| entry.at().components().count());
-        for (entry, source) in steps {
-            let place = entry.at();
-            let at = &*c_string(place)?;
-            let shown = place.display();
-            match (entry, source) {
-                (Entry::Bind(bind), Some(source)) => {
-                    let when = |condition: bool, bits: u64| if condition { bits } else { 0 };
-                    let attributes = attribute::NO_SUID
-                        | when(!bind.writable, attribute::READ_ONLY)
-                        | when(bind.noexec, attribute::NO_EXEC)
-                        | when(!bind.devices, attribute::NO_DEV);
-                    self.push_at(Step::Bind { source, at, attributes }, format!("bind {} on {shown}", bind.source.display()), place);
-                }
-                (Entry::Tmpfs(Tmpfs { size, inodes, mode, noexec, .. }), _) => {
-                    let attributes = attribute::NO_SUID | attribute::NO_DEV | if *noexec { attribute::NO_EXEC } else { 0 };
-                    let step = Step::Tmpfs { at, size: size.unwrap_or(0), inodes: inodes.unwrap_or(0), mode: *mode, attributes };
-                    self.push_at(step, format!("mount a tmpfs on {shown}"), place);
-                }
-                (Entry::Dir { mode, .. }, _) => self.push_at(Step::Directory { at, mode: *mode }, format!("make the directory {shown}"), place),
-                (Entry::Symlink { target, .. }, _) => {
-                    let step = Step::Symlink { at, target: &c_string(target)? };
-                    self.push_at(step, format!("link {shown} to {}", target.display()), place);
-                }
-                (Entry::File { data, mode, .. }, _) => {
-                    self.push_at(Step::File { at, mode: *mode, data, optional: false }, format!("write the file {shown}"), place);
-                }
-                (Entry::Bind(_), None) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The user has a name inside.
-    fn accounts(&mut self, policy: &Policy, given: &impl Fn(&CStr) -> bool) {
-        let Policy { uid, gid, user, .. } = policy;
-        let (home, root) = (policy.home.to_string_lossy(), if *uid == 0 { "" } else { "root:x:0:0:root:/:/bin/sh\n" });
-        let passwd = format!("{root}{user}:x:{uid}:{gid}:{user}:{home}:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n");
-        let root = if *gid == 0 { "" } else { "root:x:0:\n" };
-        let group = format!("{root}{user}:x:{gid}:\nnogroup:x:65534:\n");
-        for (at, text) in [(c"/etc/passwd", passwd), (c"/etc/group", group)] {
-            if !given(at) {
-                self.push_at(Step::File { at, mode: 0o644, data: text.as_bytes(), optional: true }, format!("write the file {}", at.to_string_lossy()), path_of(at));
-            }
-        }
-    }
-
-    // ---- 4. the file system is closed
-
-    fn finish_files(&mut self, policy: &Policy, sources: &Sources) {
-        let own_proc = !policy.files.iter().any(|entry| entry.at() == Path::new("/proc"));
-        if own_proc && !policy.nested {
-            let list = |paths: &[&'static CStr]| {
-                let mut list = ListBuilder::new(Vec::new());
-                for path in paths {
-                    list.push(path);
-                }
-                list
-            };
-            let (masked, read_only) = (list(profile::MASKED), list(profile::READ_ONLY));
-            self.push(Step::ReadOnly { paths: read_only.list() }, "make the knobs in /proc read-only");
-            self.push(Step::Mask { paths: masked.list(), null: sources.null }, "mask the lists in /proc");
-        }
-        self.push(Step::Pivot {}, "make the new root the root");
-        if !policy.writable_root {
-            self.push(Step::ReadOnlyRoot {}, "make the root read-only");
-        }
-    }
 }
 
 fn path_of(text: &CStr) -> &Path {
@@ -407,7 +262,11 @@ mod tests {
     fn a_shared_user_namespace_never_means_a_callers_id() {
         let sandbox = Sandbox::new().share(Namespace::User).nested().uid(0);
         let plan = Plan::compile(sandbox.policy(), Mapping::Shared).unwrap();
-        let ids = plan.steps.list::<Step<'_>>().iter().find_map(|step| if let Step::BecomeUser { uid, gid } = step { Some((uid, gid)) } else { None });
+        let ids = plan
+            .steps
+            .list::<Step<'_>>()
+            .iter()
+            .find_map(|step| if let Step::BecomeUser { uid, gid } = step { Some((uid, gid)) } else { None });
         assert_eq!(ids, Some((0x7000_0000, 0x7000_0000 + 1000)));
     }
 }

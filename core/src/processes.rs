@@ -70,7 +70,8 @@ fn read(pid: u32, depth: &mut Option<usize>) -> Option<Process> {
     let depth = *depth.get_or_insert(pids.len());
     let name = field("Name")?.to_owned();
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let mut command: Vec<String> = command.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let mut command: Vec<String> =
+        command.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     command.pop();
     if command.is_empty() {
         command.push(format!("[{name}]"));

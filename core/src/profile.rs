@@ -26,8 +26,12 @@ pub const DEVICES: &[(&CStr, &CStr, u32, u32)] = &[
 ];
 
 /// The links in `/dev` that programs expect.
-pub const DEVICE_LINKS: &[(&CStr, &CStr)] =
-    &[(c"/dev/fd", c"/proc/self/fd"), (c"/dev/stdin", c"/proc/self/fd/0"), (c"/dev/stdout", c"/proc/self/fd/1"), (c"/dev/stderr", c"/proc/self/fd/2")];
+pub const DEVICE_LINKS: &[(&CStr, &CStr)] = &[
+    (c"/dev/fd", c"/proc/self/fd"),
+    (c"/dev/stdin", c"/proc/self/fd/0"),
+    (c"/dev/stdout", c"/proc/self/fd/1"),
+    (c"/dev/stderr", c"/proc/self/fd/2"),
+];
 
 /// POSIX shared memory of the sandbox's own: the one writable place of the default sandbox.
 pub const SHM: &CStr = c"/dev/shm";

@@ -7,7 +7,10 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, Shutdown, SockType, recvmsg, sendmsg, shutdown, socketpair};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, recvmsg, sendmsg, shutdown,
+    socketpair,
+};
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -25,13 +28,16 @@ pub struct Received {
 
 impl Received {
     pub fn report(&self) -> Result<Report<'_>> {
-        Reader::new(&self.bytes).only().map_err(|_| Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is malformed"))
+        Reader::new(&self.bytes)
+            .only()
+            .map_err(|_| Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is malformed"))
     }
 }
 
 /// A pair of connected sockets with numbers above the standard three.
 pub fn pair() -> Result<(Socket, Socket)> {
-    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(|errno| failed("make the control socket", errno))?;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+        .map_err(|errno| failed("make the control socket", errno))?;
     Ok((Socket(above_stdio(ours)?), Socket(above_stdio(theirs)?)))
 }
 
@@ -40,7 +46,8 @@ pub fn above_stdio(fd: OwnedFd) -> Result<OwnedFd> {
     if fd.as_raw_fd() > 2 {
         return Ok(fd);
     }
-    let number = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(3)).map_err(|errno| failed("move a descriptor above the standard ones", errno))?;
+    let number =
+        fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(3)).map_err(|errno| failed("move a descriptor above the standard ones", errno))?;
     Ok(own(number))
 }
 
@@ -64,22 +71,19 @@ impl Socket {
     pub fn send(&self, request: &Request<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
         let mut bytes = Vec::with_capacity(1024);
         request.encode(&mut bytes);
-        let attached;
         let mut numbers: Vec<RawFd> = descriptors.iter().map(|fd| fd.as_raw_fd()).collect();
-        if bytes.len() > INLINE_MAX {
-            let memory = memfd_create(c"seclude-request", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed("make room for a large request", errno))?;
-            let mut file = File::from(memory);
-            file.write_all(&bytes).map_err(|error| Error::io("write a large request", error))?;
+        let attached = if bytes.len() > INLINE_MAX { Some(in_memory(&bytes)?) } else { None };
+        if let Some(file) = &attached {
             let length = bytes.len() as u64;
             bytes.clear();
             Request::Attached { length }.encode(&mut bytes);
             numbers.push(file.as_raw_fd());
-            attached = Some(file);
-        } else {
-            attached = None;
         }
         if numbers.len() > DESCRIPTORS_MAX {
-            return Err(Error::invalid(format!("{} descriptors", numbers.len()), format!("a command can be given at most {}", DESCRIPTORS_MAX - 1)));
+            return Err(Error::invalid(
+                format!("{} descriptors", numbers.len()),
+                format!("a command can be given at most {}", DESCRIPTORS_MAX - 1),
+            ));
         }
         let rights = [ControlMessage::ScmRights(&numbers)];
         let rights = if numbers.is_empty() { &rights[..0] } else { &rights[..] };
@@ -93,7 +97,9 @@ impl Socket {
         match sent {
             Ok(_) => Ok(()),
             Err(Errno::EPIPE | Errno::ECONNRESET) => Err(lost()),
-            Err(Errno::ETOOMANYREFS) => Err(crate::failure::descriptors(failed("pass descriptors to the warden", Errno::ETOOMANYREFS))),
+            Err(Errno::ETOOMANYREFS) => {
+                Err(crate::failure::descriptors(failed("pass descriptors to the warden", Errno::ETOOMANYREFS)))
+            }
             Err(errno) => Err(failed("send a request to the warden", errno)),
         }
     }
@@ -115,10 +121,13 @@ impl Socket {
                 Err(Errno::ECONNRESET) => return Err(lost()),
                 Err(errno) => return Err(failed("receive the warden's report", errno)),
                 Ok(message) => {
-                    let rights = message.cmsgs().map_err(|errno| failed("receive the warden's report", errno))?.find_map(|part| match part {
-                        ControlMessageOwned::ScmRights(numbers) => numbers.first().copied(),
-                        _ => None,
-                    });
+                    let rights =
+                        message.cmsgs().map_err(|errno| failed("receive the warden's report", errno))?.find_map(
+                            |part| match part {
+                                ControlMessageOwned::ScmRights(numbers) => numbers.first().copied(),
+                                _ => None,
+                            },
+                        );
                     break (message.bytes, rights.map(own));
                 }
             }
@@ -140,8 +149,18 @@ impl Socket {
     }
 }
 
+fn in_memory(bytes: &[u8]) -> Result<File> {
+    let memory =
+        memfd_create(c"seclude-request", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed("make room for a large request", errno))?;
+    let mut file = File::from(memory);
+    file.write_all(bytes).map_err(|error| Error::io("write a large request", error))?;
+    Ok(file)
+}
+
 fn lost() -> Error {
-    Error::new(ErrorKind::WardenLost, "hear from the warden").because("it ended without a report").hint("was it killed from outside, or was the machine out of memory?")
+    Error::new(ErrorKind::WardenLost, "hear from the warden")
+        .because("it ended without a report")
+        .hint("was it killed from outside, or was the machine out of memory?")
 }
 
 /// Waits until one of `fds` is readable or hung up; which are. `None`: the deadline came first.

@@ -37,13 +37,15 @@ const KEYS: &[&str] = &[
 impl Sandbox {
     /// Reads a policy in JSON: an object with any of the keys that `docs/policy.md` lists. An unknown key is an error.
     pub fn from_json(text: &str) -> Result<Sandbox> {
-        let value = serde_json::from_str(text).map_err(|error| Error::new(ErrorKind::Policy, "read the policy as JSON").because(error.to_string()))?;
+        let value = serde_json::from_str(text)
+            .map_err(|error| Error::new(ErrorKind::Policy, "read the policy as JSON").because(error.to_string()))?;
         read(&value).map(Sandbox::from_policy)
     }
 
     /// Reads a policy in TOML, with the same keys.
     pub fn from_toml(text: &str) -> Result<Sandbox> {
-        let unreadable = |error: String| Error::new(ErrorKind::Policy, "read the policy as TOML").because(error.trim_end().to_owned());
+        let unreadable =
+            |error: String| Error::new(ErrorKind::Policy, "read the policy as TOML").because(error.trim_end().to_owned());
         let value: toml::Value = toml::from_str(text).map_err(|error| unreadable(error.to_string()))?;
         let value = serde_json::to_value(value).map_err(|error| unreadable(error.to_string()))?;
         read(&value).map(Sandbox::from_policy)
@@ -56,7 +58,8 @@ impl Sandbox {
 
     /// The policy in TOML.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(&write(self.policy())?).map_err(|error| Error::new(ErrorKind::Policy, "write the policy as TOML").because(error.to_string()))
+        toml::to_string(&write(self.policy())?)
+            .map_err(|error| Error::new(ErrorKind::Policy, "write the policy as TOML").because(error.to_string()))
     }
 }
 
@@ -166,7 +169,11 @@ fn entry(key: &Key<'_>) -> Result<Entry> {
             Ok(Entry::File { at: key.required("file")?.path()?, data: key.required("data")?.bytes()?, mode })
         }
         [] => {
-            let known: Vec<&str> = KINDS.iter().copied().chain(["at", "writable", "optional", "noexec", "devices", "size", "inodes", "mode", "target", "data"]).collect();
+            let known: Vec<&str> = KINDS
+                .iter()
+                .copied()
+                .chain(["at", "writable", "optional", "noexec", "devices", "size", "inodes", "mode", "target", "data"])
+                .collect();
             key.members(&known)?;
             Err(key.wrong("must have one of the keys bind, tmpfs, dir, symlink, file"))
         }
@@ -190,7 +197,8 @@ fn write(policy: &Policy) -> Result<Value> {
     put("unshare", policy.unshare != default.unshare, json!(names(&policy.unshare)));
     put("hostname", policy.hostname.is_some(), json!(policy.hostname));
     put("domainname", policy.domainname.is_some(), json!(policy.domainname));
-    let offsets: Map<String, Value> = policy.clock_offsets.iter().map(|(clock, seconds)| (clock.name().into(), json!(seconds))).collect();
+    let offsets: Map<String, Value> =
+        policy.clock_offsets.iter().map(|(clock, seconds)| (clock.name().into(), json!(seconds))).collect();
     put("clock_offsets", !offsets.is_empty(), Value::Object(offsets));
     put("uid", policy.uid != default.uid, json!(policy.uid));
     put("gid", policy.gid != default.gid, json!(policy.gid));
@@ -205,7 +213,11 @@ fn write(policy: &Policy) -> Result<Value> {
     put("writable_root", policy.writable_root, json!(true));
     put("files", !policy.files.is_empty(), policy.files.iter().map(write_entry).collect());
     put("nested", policy.nested, json!(true));
-    let limits: Map<String, Value> = policy.rlimits.iter().map(|(resource, (soft, hard))| (resource.name().into(), json!([text::limit_value(*soft), text::limit_value(*hard)]))).collect();
+    let limits: Map<String, Value> = policy
+        .rlimits
+        .iter()
+        .map(|(resource, (soft, hard))| (resource.name().into(), json!([text::limit_value(*soft), text::limit_value(*hard)])))
+        .collect();
     put("rlimits", !limits.is_empty(), Value::Object(limits));
     put("wall_time", policy.wall_time.is_some(), policy.wall_time.map_or(Value::Null, text::duration_value));
     put("warden", policy.warden.is_some(), policy.warden.as_deref().map_or(Value::Null, path));
@@ -308,10 +320,19 @@ mod tests {
     fn a_mistake_names_its_key_and_the_nearest_known_one() {
         let error = |text: &str| Sandbox::from_json(text).unwrap_err().to_string();
         assert_eq!(error(r#"{"hostnme": "a"}"#), "policy key hostnme: is unknown; hint: did you mean hostname?");
-        assert_eq!(error(r#"{"files": [{"bind": "/a", "writeable": true}]}"#), "policy key files[0].writeable: is unknown; hint: did you mean writable?");
-        assert_eq!(error(r#"{"share": ["network"]}"#), "policy key share[0]: \"network\" is none of user, mount, pid, net, ipc, uts, cgroup, time; hint: did you mean net?");
+        assert_eq!(
+            error(r#"{"files": [{"bind": "/a", "writeable": true}]}"#),
+            "policy key files[0].writeable: is unknown; hint: did you mean writable?"
+        );
+        assert_eq!(
+            error(r#"{"share": ["network"]}"#),
+            "policy key share[0]: \"network\" is none of user, mount, pid, net, ipc, uts, cgroup, time; hint: did you mean net?"
+        );
         assert_eq!(error(r#"{"uid": -1}"#), "policy key uid: -1 is not a whole number from 0 to 4294967295");
-        assert_eq!(error(r#"{"wall_time": "soon"}"#), "policy key wall_time: \"soon\" is not a time such as 1.5, \"1.5s\", \"200ms\" or \"2m\"");
+        assert_eq!(
+            error(r#"{"wall_time": "soon"}"#),
+            "policy key wall_time: \"soon\" is not a time such as 1.5, \"1.5s\", \"200ms\" or \"2m\""
+        );
         assert!(error("{").starts_with("read the policy as JSON: "));
     }
 }

@@ -1,86 +1,134 @@
-//! The warden's executable: the one that this library carries, in sealed memory, or one at an installed path.
+//! The warden as the caller knows it: a process, and the socket to it. Started with a plan, ended with everything inside.
 
+use crate::child::ONLY;
+use crate::command::Command;
 use crate::error::{Error, ErrorKind, Result};
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::stat::fstat;
-use std::ffi::{CStr, CString};
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::Arc;
+use crate::failure;
+use crate::idmap::{self, Mapping};
+use crate::launch::{Launched, launch};
+use crate::plan::Plan;
+use crate::policy::Policy;
+use crate::socket::{self, Received, Socket, wait_readable};
+use crate::wire::message::{Report, Request, VERSION};
+use crate::wire::plan::namespace;
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
-/// The program, built by `build.rs`.
-pub static PROGRAM: &[u8] = include_bytes!(env!("SECLUDE_WARDEN_IMAGE"));
-
-/// The environment variable that names an installed warden.
-const VARIABLE: &str = "SECLUDE_WARDEN";
-
-/// What to execute.
-pub enum Image {
-    /// A sealed memfd and the file that it is, by device and inode.
-    Memory(OwnedFd, (u64, u64)),
-    /// An installed file: it makes the namespaces itself.
-    Installed(CString),
+/// The process that is PID 1 inside, and the socket to it.
+#[derive(Debug)]
+pub struct Warden {
+    socket: Socket,
+    pidfd: OwnedFd,
+    pid: i32,
+    /// Who started it: a process forked from that one must not end it.
+    owner: u32,
+    by_namespace: bool,
 }
 
-impl Image {
-    /// The warden at `path`, or where the environment says, or else in memory.
-    pub fn new(path: Option<&Path>) -> Result<Image> {
-        let path = path.map(|path| path.as_os_str().to_owned()).or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()));
-        match path {
-            Some(path) => CString::new(path.as_bytes()).map(Image::Installed).map_err(|_| Error::invalid(format!("warden {path:?}"), "contains a NUL byte")),
-            None => Image::in_memory(),
+impl Warden {
+    /// Starts one, and has it set up the sandbox and, if given, run a command.
+    pub fn start(command: &Command, plan: &Plan, first: Option<(&Request<'_>, &[BorrowedFd<'_>])>) -> Result<Warden> {
+        let policy = command.sandbox.policy();
+        let image = command.sandbox.compiled().image(policy)?;
+        let (ours, theirs) = socket::pair()?;
+        let caller =
+            crate::sys::pidfd_open(std::process::id()).map_err(|error| Error::io("open a descriptor of the caller", error))?;
+        let (outside_uid, outside_gid) = idmap::callers();
+        let setup = Request::Setup {
+            version: VERSION,
+            namespaces: policy.flags(),
+            outside_uid,
+            outside_gid,
+            classic_mounts: policy.classic_mounts,
+            plan: plan.steps.list(),
+        };
+        // What fits is sent before there is anybody to read it: nobody waits for anybody then. A map must come in between.
+        ours.send(&setup, &[caller.as_fd()])?;
+        let at_once = plan.mapping != Mapping::Range;
+        if let (true, Some((request, descriptors))) = (at_once, first) {
+            ours.send(request, descriptors)?;
+        }
+        let Launched { pidfd, pid } =
+            launch(&image, plan.flags, theirs.as_fd()).map_err(|error| failure::of_launch(error, &image, policy))?;
+        drop(theirs);
+        let by_namespace = plan.flags & namespace::PID != 0;
+        let mut warden = Warden { socket: ours, pidfd, pid, owner: std::process::id(), by_namespace };
+        if image.makes_namespaces() {
+            warden.meet_founded(policy)?;
+        }
+        if !at_once {
+            Mapping::write(policy, warden.pid)?;
+            warden.socket.send(&Request::IdsMapped {}, &[])?;
+            if let Some((request, descriptors)) = first {
+                warden.socket.send(request, descriptors)?;
+            }
+        }
+        Ok(warden)
+    }
+
+    /// A warden at an installed path has made the namespaces and a process in them: that one is ours from now on.
+    fn meet_founded(&mut self, policy: &Policy) -> Result<()> {
+        let received = self.receive(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "make the namespaces"))?;
+        let (errno, pid) = match received.report()? {
+            Report::Born { errno, pid } => (errno, pid),
+            _ => (libc::EPROTO, 0),
+        };
+        match (errno, received.descriptor) {
+            (0, Some(pidfd)) => {
+                let founder = std::mem::replace(&mut self.pidfd, pidfd);
+                self.pid = pid;
+                reap(&founder);
+                Ok(())
+            }
+            (0 | libc::EPROTO, _) => Err(Error::new(ErrorKind::WardenLost, "make the namespaces")
+                .because("the installed warden speaks another language")
+                .hint("install the one of this version")),
+            (errno, _) => Err(failure::of_clone(errno, policy)),
         }
     }
 
-    fn in_memory() -> Result<Image> {
-        const NAME: &CStr = c"seclude-warden";
-        let failed = |error: std::io::Error| Error::io("put the warden into memory", error);
-        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-        // MFD_EXEC says that it is meant to be executed, from Linux 6.3 on.
-        let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
-        let memory = memfd_create(NAME, flags | executable).or_else(|_| memfd_create(NAME, flags)).map_err(|errno| failed(errno.into()))?;
-        let memory = crate::socket::above_stdio(memory)?;
-        let mut file = File::from(memory);
-        file.write_all(PROGRAM).map_err(failed)?;
-        let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
-        fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(|errno| failed(errno.into()))?;
-        let identity = identity(file.as_fd()).ok_or_else(|| Error::new(ErrorKind::Io, "put the warden into memory"))?;
-        Ok(Image::Memory(file.into(), identity))
+    pub fn receive(&self, deadline: Option<Instant>) -> Result<Option<Received>> {
+        self.socket.receive(self.pidfd.as_fd(), deadline)
     }
 
-    /// Whether the descriptor still is what was made.
-    pub fn intact(&self) -> bool {
-        match self {
-            Image::Memory(memory, made) => identity(memory.as_fd()) == Some(*made),
-            Image::Installed(_) => true,
-        }
+    pub fn send(&self, request: &Request<'_>) -> Result<()> {
+        self.socket.send(request, &[])
     }
 
-    /// Lets go of an image whose descriptor somebody else has closed: that number is not ours any more.
-    pub fn abandon(image: Arc<Image>) {
-        if let Some(Image::Memory(memory, _)) = Arc::into_inner(image) {
-            let _ = memory.into_raw_fd();
-        }
+    /// Its process id, as the caller sees it.
+    pub fn pid(&self) -> i32 {
+        self.pid
     }
 
-    /// The descriptor's number and the path to execute.
-    pub fn executable(&self) -> (i32, &CStr) {
-        match self {
-            Image::Memory(memory, _) => (memory.as_raw_fd(), c""),
-            Image::Installed(path) => (libc::AT_FDCWD, path),
-        }
+    pub fn is_alive(&self) -> Result<bool> {
+        Ok(wait_readable(&[self.pidfd.as_fd()], Some(Instant::now()))?.is_none())
     }
 
-    /// Whether it is executed outside the namespaces.
-    pub fn makes_namespaces(&self) -> bool {
-        matches!(self, Image::Installed(_))
+    /// Waits until it is gone, and everything inside with it.
+    pub fn end(&self) {
+        reap(&self.pidfd);
     }
 }
 
-fn identity(fd: BorrowedFd<'_>) -> Option<(u64, u64)> {
-    fstat(fd).ok().map(|status| (status.st_dev, status.st_ino))
+impl Drop for Warden {
+    fn drop(&mut self) {
+        if std::process::id() != self.owner {
+            return;
+        }
+        if self.by_namespace {
+            let _ = crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+        } else {
+            // Without a namespace of its own it must end what is inside before it ends.
+            let _ = self.socket.send(&Request::Kill { id: ONLY }, &[]);
+            self.socket.hang_up();
+        }
+        reap(&self.pidfd);
+    }
+}
+
+/// Waits for a child's end and takes its status. A caller that ignores SIGCHLD, or reaps everything, leaves none to take.
+pub fn reap(pidfd: &OwnedFd) {
+    while let Err(Errno::EINTR) = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::__WALL) {}
 }

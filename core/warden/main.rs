@@ -7,6 +7,7 @@
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
+#![allow(clippy::result_large_err, reason = "there is no allocator to box an error with")]
 
 #[allow(unsafe_code)]
 mod sys;

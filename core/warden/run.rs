@@ -4,8 +4,8 @@
 //! system calls. It has every restriction already, from the warden; what is its own to do is in `become_command`.
 
 use crate::control::{Control, Mail, send_report};
-use crate::reap;
 use crate::path::Path;
+use crate::reap;
 use crate::sys::{self, Errno, Fd, Pages, Pointers, Result};
 use crate::wire::codec::List;
 use crate::wire::message::{HEAD_MAX, Report, Request, Rlimit, end, run, stage};
@@ -124,7 +124,9 @@ struct Order<'a> {
 /// Starts the command of a Run request; `None`, told to the caller, if it could not be.
 fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) -> Result<Option<Running>> {
     const STACK: usize = 64 * 1024;
-    let Request::Run { id, flags, program, search, arguments, environment, directory, targets, rlimits, umask, wall_ns } = mail.request()? else {
+    let Request::Run { id, flags, program, search, arguments, environment, directory, targets, rlimits, umask, wall_ns } =
+        mail.request()?
+    else {
         return Err(Errno::EPROTO);
     };
     let refused = |stage: u32, errno: Errno| {
@@ -195,7 +197,14 @@ extern "C" fn become_command(order: &Order<'_>) -> ! {
         Err(failure) => failure,
     };
     order.failed.store(true, Ordering::Release);
-    let report = Report::Failed { id: order.id, stage: failure.stage, errno: failure.errno.0, detail: failure.detail, path: failure.path.as_bytes(), head: &failure.head[..failure.head_length] };
+    let report = Report::Failed {
+        id: order.id,
+        stage: failure.stage,
+        errno: failure.errno.0,
+        detail: failure.detail,
+        path: failure.path.as_bytes(),
+        head: &failure.head[..failure.head_length],
+    };
     let _ = send_report(failure.socket, &report, None);
     sys::exit(127)
 }
@@ -219,7 +228,8 @@ impl Failure {
 /// Everything before the program; the number under which the control socket is still reachable.
 fn prepare(order: &Order<'_>) -> core::result::Result<i32, Failure> {
     if order.leash {
-        sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize).map_err(|errno| Failure::at(order.control, stage::SESSION, errno))?;
+        sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize)
+            .map_err(|errno| Failure::at(order.control, stage::SESSION, errno))?;
     }
     let socket = place_descriptors(order).map_err(|errno| Failure::at(order.control, stage::DESCRIPTORS, errno))?;
     sys::new_session().map_err(|errno| Failure::at(socket, stage::SESSION, errno))?;
@@ -278,10 +288,10 @@ fn examine(socket: i32, path: Path, errno: Errno) -> Failure {
     let Ok(file) = sys::open(sys::CWD, failure.path.as_c_str(), sys::open::PATH, 0) else { return failure };
     let Ok(status) = sys::status(file.number(), c"") else { return failure };
     failure.detail = status.mode;
-    if status.is_file() {
-        if let Ok(file) = sys::open(sys::CWD, failure.path.as_c_str(), sys::open::READ, 0) {
-            failure.head_length = sys::read(&file, &mut failure.head).unwrap_or(0);
-        }
+    if status.is_file()
+        && let Ok(file) = sys::open(sys::CWD, failure.path.as_c_str(), sys::open::READ, 0)
+    {
+        failure.head_length = sys::read(&file, &mut failure.head).unwrap_or(0);
     }
     failure
 }

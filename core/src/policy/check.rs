@@ -22,12 +22,17 @@ impl Policy {
         self.check_files()?;
         for (resource, (soft, hard)) in &self.rlimits {
             if soft > hard {
-                return Err(Error::invalid(format!("rlimit {resource}"), format!("the soft limit {soft} is above the hard limit {hard}")));
+                return Err(Error::invalid(
+                    format!("rlimit {resource}"),
+                    format!("the soft limit {soft} is above the hard limit {hard}"),
+                ));
             }
         }
         match self.wall_time {
             Some(Duration::ZERO) => Err(Error::invalid("wall time", "a limit of zero would end every command at once")),
-            Some(limit) if limit.as_secs() > u32::MAX.into() => Err(Error::invalid("wall time", format!("{} s is above {} s", limit.as_secs(), u32::MAX))),
+            Some(limit) if limit.as_secs() > u32::MAX.into() => {
+                Err(Error::invalid("wall time", format!("{} s is above {} s", limit.as_secs(), u32::MAX)))
+            }
             _ => Ok(()),
         }
     }
@@ -41,7 +46,10 @@ impl Policy {
         }
         for (clock, seconds) in &self.clock_offsets {
             if seconds.checked_mul(1_000_000_000).is_none() {
-                return Err(Error::invalid(format!("{clock} offset"), format!("{seconds} s is more than the kernel's clocks count")));
+                return Err(Error::invalid(
+                    format!("{clock} offset"),
+                    format!("{seconds} s is more than the kernel's clocks count"),
+                ));
             }
         }
         for (what, name) in [("host name", &self.hostname), ("domain name", &self.domainname)] {
@@ -70,11 +78,17 @@ impl Policy {
             }
         }
         if self.host_ids == 0 || self.host_ids.checked_add(HOST_IDS).is_none() {
-            return Err(Error::invalid(format!("host ids from {}", self.host_ids), format!("the range of {HOST_IDS} must lie between 1 and {}", u32::MAX - 1)));
+            return Err(Error::invalid(
+                format!("host ids from {}", self.host_ids),
+                format!("the range of {HOST_IDS} must lie between 1 and {}", u32::MAX - 1),
+            ));
         }
         let plain = |text: &[u8]| !text.is_empty() && !text.iter().any(|byte| matches!(byte, b':' | b'\n' | 0));
         if !plain(self.user.as_bytes()) || self.user.contains('/') {
-            return Err(Error::invalid(format!("user {:?}", self.user), "a user's name is not empty and has no colon, slash, newline or NUL"));
+            return Err(Error::invalid(
+                format!("user {:?}", self.user),
+                "a user's name is not empty and has no colon, slash, newline or NUL",
+            ));
         }
         check_inside("home", &self.home)?;
         if !plain(self.home.as_os_str().as_bytes()) {
@@ -95,11 +109,17 @@ impl Policy {
             let at = entry.at();
             check_inside("destination", at)?;
             if at == Path::new("/") {
-                return Err(Error::invalid("destination /", "the root is the sandbox's own").hint("name a root directory of your own instead").at(at));
+                return Err(Error::invalid("destination /", "the root is the sandbox's own")
+                    .hint("name a root directory of your own instead")
+                    .at(at));
             }
             check_entry(entry)?;
             if at == Path::new("/proc") && !self.private(Namespace::Pid) {
-                return Err(Error::invalid("destination /proc", "with a shared pid namespace the warden needs the caller's /proc to end what is inside").at(at));
+                return Err(Error::invalid(
+                    "destination /proc",
+                    "with a shared pid namespace the warden needs the caller's /proc to end what is inside",
+                )
+                .at(at));
             }
             if seen.insert(at, entry).is_some() {
                 return Err(Error::invalid(format!("destination {}", at.display()), "given twice").at(at));
@@ -108,7 +128,11 @@ impl Policy {
         for entry in &self.files {
             for parent in entry.at().ancestors().skip(1) {
                 if let Some(Entry::File { .. } | Entry::Symlink { .. }) = seen.get(parent) {
-                    return Err(Error::invalid(format!("destination {}", entry.at().display()), format!("{} is not a directory", parent.display())).at(entry.at()));
+                    return Err(Error::invalid(
+                        format!("destination {}", entry.at().display()),
+                        format!("{} is not a directory", parent.display()),
+                    )
+                    .at(entry.at()));
                 }
             }
         }
@@ -132,7 +156,11 @@ fn check_entry(entry: &Entry) -> Result<()> {
                 match value {
                     Some(0) => return Err(Error::invalid(format!("{what} of tmpfs {}", at.display()), "zero").at(at)),
                     Some(value) if *value > TMPFS_MAX => {
-                        return Err(Error::invalid(format!("{what} of tmpfs {}", at.display()), format!("{value} is above what the kernel takes")).at(at));
+                        return Err(Error::invalid(
+                            format!("{what} of tmpfs {}", at.display()),
+                            format!("{value} is above what the kernel takes"),
+                        )
+                        .at(at));
                     }
                     _ => {}
                 }

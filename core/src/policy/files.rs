@@ -40,7 +40,14 @@ pub struct Bind {
 impl Bind {
     /// Shows `source`, a path of the caller's, at the absolute path `at` inside.
     pub fn new(source: impl AsRef<Path>, at: impl AsRef<Path>) -> Bind {
-        Bind { source: source.as_ref().into(), at: at.as_ref().into(), writable: false, optional: false, noexec: false, devices: false }
+        Bind {
+            source: source.as_ref().into(),
+            at: at.as_ref().into(),
+            writable: false,
+            optional: false,
+            noexec: false,
+            devices: false,
+        }
     }
 
     /// Lets the command write to it, as far as the file permissions let the user behind it.

@@ -96,7 +96,10 @@ impl<'a> Key<'a> {
     }
 
     pub fn unsigned_32(&self) -> Result<u32> {
-        self.value.as_u64().and_then(|value| value.try_into().ok()).ok_or_else(|| self.unlike("a whole number from 0 to 4294967295"))
+        self.value
+            .as_u64()
+            .and_then(|value| value.try_into().ok())
+            .ok_or_else(|| self.unlike("a whole number from 0 to 4294967295"))
     }
 
     /// Bytes: a number, or a text with a unit of 1024s.
@@ -104,10 +107,22 @@ impl<'a> Key<'a> {
         let wrong = || self.unlike("a size such as 65536, \"64K\", \"64M\" or \"1.5G\"");
         match self.value {
             Value::Number(number) => number.as_u64().ok_or_else(wrong),
-            Value::String(text) => scaled(text, &[("", 1.0), ("B", 1.0), ("K", 1024.0), ("KIB", 1024.0), ("M", 1048576.0), ("MIB", 1048576.0), ("G", 1073741824.0), ("GIB", 1073741824.0)])
-                .filter(|bytes| *bytes < 18_446_744_073_709_551_615.0)
-                .map(|bytes| bytes as u64)
-                .ok_or_else(wrong),
+            Value::String(text) => scaled(
+                text,
+                &[
+                    ("", 1.0),
+                    ("B", 1.0),
+                    ("K", 1024.0),
+                    ("KIB", 1024.0),
+                    ("M", 1048576.0),
+                    ("MIB", 1048576.0),
+                    ("G", 1073741824.0),
+                    ("GIB", 1073741824.0),
+                ],
+            )
+            .filter(|bytes| *bytes < 18_446_744_073_709_551_615.0)
+            .map(|bytes| bytes as u64)
+            .ok_or_else(wrong),
             _ => Err(wrong()),
         }
     }

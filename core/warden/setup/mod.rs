@@ -74,7 +74,9 @@ impl World<'_> {
             Step::Tmpfs { at, size, inodes, mode, attributes } => self.mounts.tmpfs(at, size, inodes, mode, attributes)?,
             Step::Symlink { at, target } => self.mounts.symlink(at, target)?,
             Step::File { at, mode, data, optional } => self.mounts.file(at, mode, data, optional)?,
-            Step::Populate { source, at, names, except, attributes } => populate::populate(&mut self.mounts, source, at, names, except, attributes)?,
+            Step::Populate { source, at, names, except, attributes } => {
+                populate::populate(&mut self.mounts, source, at, names, except, attributes)?
+            }
             Step::Proc { at, hide } => self.mounts.proc(at, hide)?,
             Step::Mask { paths, null } => {
                 self.mounts.mask(paths, null)?;

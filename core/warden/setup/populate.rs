@@ -10,7 +10,14 @@ use core::ffi::CStr;
 
 type Outcome = core::result::Result<(), Failure>;
 
-pub fn populate<'a>(mounts: &mut Mounts, source: u32, at: &CStr, names: List<'a, &'a CStr>, except: List<'a, &'a CStr>, attributes: u64) -> Outcome {
+pub fn populate<'a>(
+    mounts: &mut Mounts,
+    source: u32,
+    at: &CStr,
+    names: List<'a, &'a CStr>,
+    except: List<'a, &'a CStr>,
+    attributes: u64,
+) -> Outcome {
     let Some(directory) = mounts.source(source)? else { return Ok(()) };
     let mut show = |name: &CStr| errno_of(entry(mounts, directory, name, at, attributes), || Path::of(name));
     if !names.is_empty() {

@@ -1,0 +1,90 @@
+//! The warden's executable: the one that this library carries, in sealed memory, or one at an installed path.
+
+use crate::error::{Error, ErrorKind, Result};
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::fstat;
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The program, built by `build.rs`.
+pub static PROGRAM: &[u8] = include_bytes!(env!("SECLUDE_WARDEN_IMAGE"));
+
+/// The environment variable that names an installed warden.
+const VARIABLE: &str = "SECLUDE_WARDEN";
+
+/// What to execute.
+pub enum Image {
+    /// A sealed memfd and the file that it is, by device and inode.
+    Memory(OwnedFd, (u64, u64)),
+    /// An installed file: it makes the namespaces itself.
+    Installed(CString),
+}
+
+impl Image {
+    /// The warden at `path`, or where the environment says, or else in memory.
+    pub fn new(path: Option<&Path>) -> Result<Image> {
+        let path =
+            path.map(|path| path.as_os_str().to_owned()).or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()));
+        match path {
+            Some(path) => CString::new(path.as_bytes())
+                .map(Image::Installed)
+                .map_err(|_| Error::invalid(format!("warden {path:?}"), "contains a NUL byte")),
+            None => Image::in_memory(),
+        }
+    }
+
+    fn in_memory() -> Result<Image> {
+        const NAME: &CStr = c"seclude-warden";
+        let failed = |error: std::io::Error| Error::io("put the warden into memory", error);
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        // MFD_EXEC says that it is meant to be executed, from Linux 6.3 on.
+        let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
+        let memory =
+            memfd_create(NAME, flags | executable).or_else(|_| memfd_create(NAME, flags)).map_err(|errno| failed(errno.into()))?;
+        let memory = crate::socket::above_stdio(memory)?;
+        let mut file = File::from(memory);
+        file.write_all(PROGRAM).map_err(failed)?;
+        let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(|errno| failed(errno.into()))?;
+        let identity = identity(file.as_fd()).ok_or_else(|| Error::new(ErrorKind::Io, "put the warden into memory"))?;
+        Ok(Image::Memory(file.into(), identity))
+    }
+
+    /// Whether the descriptor still is what was made.
+    pub fn intact(&self) -> bool {
+        match self {
+            Image::Memory(memory, made) => identity(memory.as_fd()) == Some(*made),
+            Image::Installed(_) => true,
+        }
+    }
+
+    /// Lets go of an image whose descriptor somebody else has closed: that number is not ours any more.
+    pub fn abandon(image: Arc<Image>) {
+        if let Some(Image::Memory(memory, _)) = Arc::into_inner(image) {
+            let _ = memory.into_raw_fd();
+        }
+    }
+
+    /// The descriptor's number and the path to execute.
+    pub fn executable(&self) -> (i32, &CStr) {
+        match self {
+            Image::Memory(memory, _) => (memory.as_raw_fd(), c""),
+            Image::Installed(path) => (libc::AT_FDCWD, path),
+        }
+    }
+
+    /// Whether it is executed outside the namespaces.
+    pub fn makes_namespaces(&self) -> bool {
+        matches!(self, Image::Installed(_))
+    }
+}
+
+fn identity(fd: BorrowedFd<'_>) -> Option<(u64, u64)> {
+    fstat(fd).ok().map(|status| (status.st_dev, status.st_ino))
+}

@@ -1,0 +1,125 @@
+//! Files, directories, links, and what they are.
+
+use super::number as nr;
+use super::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, CWD, Errno, Fd, Result, descriptor, done};
+use core::ffi::CStr;
+
+pub mod open {
+    pub const READ: u64 = 0;
+    pub const WRITE: u64 = 1;
+    pub const CREATE: u64 = 0o100;
+    pub const EXCLUSIVE: u64 = 0o200;
+    pub const CLOSE_ON_EXEC: u64 = 0o2000000;
+    pub const PATH: u64 = 0o10000000;
+    #[cfg(target_arch = "x86_64")]
+    pub const DIRECTORY: u64 = 0o200000;
+    #[cfg(target_arch = "x86_64")]
+    pub const NO_FOLLOW: u64 = 0o400000;
+    #[cfg(target_arch = "aarch64")]
+    pub const DIRECTORY: u64 = 0o40000;
+    #[cfg(target_arch = "aarch64")]
+    pub const NO_FOLLOW: u64 = 0o100000;
+}
+
+/// `openat2(2)`'s resolve bits.
+pub mod resolve {
+    pub const NO_MAGICLINKS: u64 = 0x02;
+    pub const IN_ROOT: u64 = 0x10;
+}
+
+pub fn open_resolved(directory: i32, path: &CStr, flags: u64, resolve: u64) -> Result<Fd> {
+    let how = [flags | open::CLOSE_ON_EXEC, 0, resolve];
+    descriptor(call!(nr::OPENAT2, directory, path.as_ptr(), how.as_ptr(), size_of_val(&how)))
+}
+
+pub fn open(directory: i32, path: &CStr, flags: u64, mode: u32) -> Result<Fd> {
+    descriptor(call!(nr::OPENAT, directory, path.as_ptr(), flags | open::CLOSE_ON_EXEC, mode))
+}
+
+pub fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
+    call!(nr::READ, fd.0, buffer.as_mut_ptr(), buffer.len())
+}
+
+/// Writes all of `data`.
+pub fn write(fd: &Fd, mut data: &[u8]) -> Result<()> {
+    while !data.is_empty() {
+        let written = call!(nr::WRITE, fd.0, data.as_ptr(), data.len())?;
+        data = data.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Writes `data` to a file that exists, in one write, as the kernel's own files want it.
+pub fn write_file(path: &CStr, data: &[u8]) -> Result<()> {
+    let file = open(CWD, path, open::WRITE, 0)?;
+    let written = call!(nr::WRITE, file.0, data.as_ptr(), data.len())?;
+    if written == data.len() { Ok(()) } else { Err(Errno::EPROTO) }
+}
+
+pub fn make_directory(directory: i32, name: &CStr, mode: u32) -> Result<()> {
+    done(call!(nr::MKDIRAT, directory, name.as_ptr(), mode))
+}
+
+pub fn symlink(target: &CStr, directory: i32, name: &CStr) -> Result<()> {
+    done(call!(nr::SYMLINKAT, target.as_ptr(), directory, name.as_ptr()))
+}
+
+pub fn read_link(directory: i32, name: &CStr, buffer: &mut [u8]) -> Result<usize> {
+    call!(nr::READLINKAT, directory, name.as_ptr(), buffer.as_mut_ptr(), buffer.len())
+}
+
+pub fn unlink(directory: i32, name: &CStr) -> Result<()> {
+    done(call!(nr::UNLINKAT, directory, name.as_ptr(), 0))
+}
+
+pub fn change_directory(path: &CStr) -> Result<()> {
+    done(call!(nr::CHDIR, path.as_ptr()))
+}
+
+pub fn change_directory_to(fd: &Fd) -> Result<()> {
+    done(call!(nr::FCHDIR, fd.0))
+}
+
+/// Entries of an open directory, as `getdents64(2)` packs them; 0 at the end.
+pub fn list_directory(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
+    call!(nr::GETDENTS64, fd.0, buffer.as_mut_ptr(), buffer.len())
+}
+
+/// Whether the effective user may do what `mode` says (R_OK 4, X_OK 1) to what `fd` stands for.
+pub fn accessible(fd: i32, mode: u32) -> Result<()> {
+    const AT_EACCESS: u32 = 0x200;
+    done(call!(nr::FACCESSAT2, fd, c"".as_ptr(), mode, AT_EMPTY_PATH | AT_EACCESS))
+}
+
+/// What `statx(2)` says that the warden asks for.
+pub struct Status {
+    pub mode: u32,
+    /// What it stands for, if it is a device node.
+    pub device: (u32, u32),
+    /// The file system that it lies on.
+    pub file_system: u64,
+}
+
+impl Status {
+    pub fn is_directory(&self) -> bool {
+        self.mode & 0o170000 == 0o040000
+    }
+    pub fn is_symlink(&self) -> bool {
+        self.mode & 0o170000 == 0o120000
+    }
+    pub fn is_file(&self) -> bool {
+        self.mode & 0o170000 == 0o100000
+    }
+    pub fn is_character_device(&self) -> bool {
+        self.mode & 0o170000 == 0o020000
+    }
+}
+
+/// The status of `name` in `directory`, or of the descriptor itself if `name` is empty. Links are not followed.
+pub fn status(directory: i32, name: &CStr) -> Result<Status> {
+    const STATX_TYPE_MODE: u32 = 0x3;
+    let mut raw = [0u64; 32];
+    done(call!(nr::STATX, directory, name.as_ptr(), AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_TYPE_MODE, raw.as_mut_ptr()))?;
+    // struct statx: stx_mode at byte 28, stx_rdev_major and _minor at 128, stx_dev_major and _minor at 136.
+    Ok(Status { mode: (raw[3] >> 32) as u32 & 0xffff, device: (raw[16] as u32, (raw[16] >> 32) as u32), file_system: raw[17] })
+}

@@ -1,0 +1,99 @@
+//! Descriptors and the messages that carry them.
+
+use super::number as nr;
+use super::{Errno, Fd, Result, done};
+
+/// A close-on-exec copy of `fd` with a number of at least `least`.
+pub fn duplicate_above(fd: i32, least: i32) -> Result<i32> {
+    const DUPFD_CLOEXEC: u32 = 1030;
+    call!(nr::FCNTL, fd, DUPFD_CLOEXEC, least).map(|number| number as i32)
+}
+
+/// Makes `target` a copy of `fd` that stays open over exec.
+pub fn duplicate_to(fd: i32, target: i32) -> Result<()> {
+    done(call!(nr::DUP3, fd, target, 0))
+}
+
+/// Closes every descriptor from `first` on.
+pub fn close_from(first: u32) -> Result<()> {
+    done(call!(nr::CLOSE_RANGE, first, u32::MAX, 0))
+}
+
+pub fn close_number(number: i32) {
+    let _ = call!(nr::CLOSE, number);
+}
+
+/// Marks every descriptor close-on-exec. The kernel before 5.11 lacks this; then each has been received so anyway.
+pub fn close_all_on_exec() {
+    const CLOEXEC: u32 = 4;
+    let _ = call!(nr::CLOSE_RANGE, 0, u32::MAX, CLOEXEC);
+}
+
+/// A control message that carries up to 253 descriptors.
+#[repr(C, align(8))]
+struct Control {
+    length: usize,
+    level: i32,
+    kind: i32,
+    descriptors: [i32; 254],
+}
+
+const SCM_RIGHTS_HEADER: usize = 16;
+
+#[repr(C)]
+struct MessageHeader {
+    name: usize,
+    name_length: u64,
+    parts: *const [usize; 2],
+    part_count: usize,
+    control: *mut Control,
+    control_length: usize,
+    flags: u64,
+}
+
+/// One message from `fd`, with the descriptors beside it laid into `descriptors`: (length, how many descriptors). Length 0: closed.
+pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Result<(usize, usize)> {
+    const CMSG_CLOEXEC: u32 = 0x4000_0000;
+    const TRUNCATED: u64 = 0x20 | 0x8;
+    let parts = [buffer.as_mut_ptr() as usize, buffer.len()];
+    let mut control = Control { length: 0, level: 0, kind: 0, descriptors: [-1; 254] };
+    let mut header = MessageHeader {
+        name: 0,
+        name_length: 0,
+        parts: &raw const parts,
+        part_count: 1,
+        control: &raw mut control,
+        control_length: size_of::<Control>(),
+        flags: 0,
+    };
+    let length = call!(nr::RECVMSG, fd, &raw mut header, CMSG_CLOEXEC)?;
+    let count = if header.control_length >= SCM_RIGHTS_HEADER { control.length.saturating_sub(SCM_RIGHTS_HEADER) / 4 } else { 0 };
+    let count = count.min(descriptors.len());
+    descriptors[..count].copy_from_slice(&control.descriptors[..count]);
+    // A message that did not fit is not to be trusted with what it cut off; the length tells how much came.
+    if header.flags & TRUNCATED != 0 { Err(Errno::EPROTO) } else { Ok((length, count)) }
+}
+
+/// Sends one message, with at most one descriptor beside it. Never raises SIGPIPE, never waits.
+pub fn send(fd: i32, message: &[u8], descriptor: Option<&Fd>) -> Result<()> {
+    const SOL_SOCKET: i32 = 1;
+    const SCM_RIGHTS: i32 = 1;
+    const NOSIGNAL: u32 = 0x4000;
+    let parts = [message.as_ptr() as usize, message.len()];
+    let mut control = Control { length: SCM_RIGHTS_HEADER + 4, level: SOL_SOCKET, kind: SCM_RIGHTS, descriptors: [0; 254] };
+    let mut header = MessageHeader {
+        name: 0,
+        name_length: 0,
+        parts: &raw const parts,
+        part_count: 1,
+        control: core::ptr::null_mut(),
+        control_length: 0,
+        flags: 0,
+    };
+    if let Some(fd) = descriptor {
+        control.descriptors[0] = fd.0;
+        header.control = &raw mut control;
+        header.control_length = 24;
+    }
+    done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL))
+}

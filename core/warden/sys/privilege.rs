@@ -1,0 +1,95 @@
+//! Who the process is and what it may do.
+
+use super::number as nr;
+use super::{Result, descriptor, done, open};
+
+pub fn unshare(namespaces: u64) -> Result<()> {
+    done(call!(nr::UNSHARE, namespaces))
+}
+
+pub fn become_user(uid: u32, gid: u32) -> Result<()> {
+    done(call!(nr::SETRESGID, gid, gid, gid))?;
+    done(call!(nr::SETRESUID, uid, uid, uid))
+}
+
+pub fn drop_groups() -> Result<()> {
+    done(call!(nr::SETGROUPS, 0, 0))
+}
+
+/// How many supplementary groups there are.
+pub fn count_groups() -> Result<usize> {
+    call!(nr::GETGROUPS, 0, 0)
+}
+
+pub fn set_host_name(name: &[u8]) -> Result<()> {
+    done(call!(nr::SETHOSTNAME, name.as_ptr(), name.len()))
+}
+
+pub fn set_domain_name(name: &[u8]) -> Result<()> {
+    done(call!(nr::SETDOMAINNAME, name.as_ptr(), name.len()))
+}
+
+pub fn new_session_keyring() -> Result<()> {
+    const JOIN_SESSION_KEYRING: u32 = 1;
+    done(call!(nr::KEYCTL, JOIN_SESSION_KEYRING, 0, 0, 0, 0))
+}
+
+/// The `prctl(2)` options in use.
+pub mod process {
+    pub const SET_DUMPABLE: u32 = 4;
+    pub const CAPBSET_DROP: u32 = 24;
+    pub const SET_SECUREBITS: u32 = 28;
+    pub const SET_CHILD_SUBREAPER: u32 = 36;
+    pub const SET_NO_NEW_PRIVS: u32 = 38;
+    pub const CAP_AMBIENT: u32 = 47;
+    pub const CAP_AMBIENT_CLEAR_ALL: usize = 4;
+    pub const SET_PDEATHSIG: u32 = 1;
+}
+
+pub fn prctl(option: u32, value: usize) -> Result<()> {
+    done(call!(nr::PRCTL, option, value, 0, 0, 0))
+}
+
+/// Empties the effective, permitted and inheritable sets.
+pub fn drop_capabilities() -> Result<()> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let sets = [0u32; 6];
+    done(call!(nr::CAPSET, header.as_ptr(), sets.as_ptr()))
+}
+
+pub fn personality(value: u32) -> Result<()> {
+    done(call!(nr::PERSONALITY, value))
+}
+
+pub fn new_session() -> Result<()> {
+    done(call!(nr::SETSID))
+}
+
+pub fn umask(mask: u32) {
+    let _ = call!(nr::UMASK, mask);
+}
+
+pub fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = [soft, hard];
+    done(call!(nr::PRLIMIT64, 0, resource, limit.as_ptr(), 0))
+}
+
+pub fn limit(resource: u32) -> Result<(u64, u64)> {
+    let mut limit = [0u64; 2];
+    done(call!(nr::PRLIMIT64, 0, resource, 0, limit.as_mut_ptr()))?;
+    Ok((limit[0], limit[1]))
+}
+
+/// Brings up the loopback device of the warden's network namespace.
+pub fn loopback_up() -> Result<()> {
+    const AF_INET: u32 = 2;
+    const SOCK_DGRAM: u32 = 2;
+    const SIOCSIFFLAGS: u32 = 0x8914;
+    const IFF_UP_RUNNING: u16 = 0x41;
+    let socket = descriptor(call!(nr::SOCKET, AF_INET, SOCK_DGRAM | open::CLOSE_ON_EXEC as u32, 0))?;
+    let mut request = [0u8; 40];
+    request[..2].copy_from_slice(b"lo");
+    request[16..18].copy_from_slice(&IFF_UP_RUNNING.to_ne_bytes());
+    done(call!(nr::IOCTL, socket.0, SIOCSIFFLAGS, request.as_mut_ptr()))
+}
