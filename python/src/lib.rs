@@ -1,1 +1,30 @@
-//! The Python face of seclude.
+//! The Python face of seclude: the native half, thin by intent.
+//!
+//! Only what needs the core is here: a policy read and written, a command started, a child asked and told. Streams,
+//! waiting, text and the manners of `subprocess` are Python's own, in `seclude/*.py`. Nothing here holds the GIL while the
+//! core waits for another process, and nothing waits long: Python polls the pidfd, so that Ctrl-C works.
+#![deny(unsafe_code)]
+
+use pyo3::prelude::*;
+
+mod child;
+mod descriptor;
+mod error;
+mod outcome;
+mod sandbox;
+
+/// The native half of the package.
+#[pymodule(gil_used = false)]
+mod _seclude {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::child::Child;
+    #[pymodule_export]
+    use crate::sandbox::Sandbox;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

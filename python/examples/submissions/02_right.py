@@ -1,0 +1,4 @@
+# accepted: adds the numbers
+import sys
+
+print(sum(map(int, sys.stdin.read().split())))

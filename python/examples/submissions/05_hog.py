@@ -1,0 +1,4 @@
+# runtime error: wants all of the memory
+hoard = []
+while True:
+    hoard.append(bytearray(16 << 20))

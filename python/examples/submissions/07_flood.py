@@ -1,0 +1,3 @@
+# output limit: never stops talking
+while True:
+    print("the answer is almost ready" * 100)

@@ -1,0 +1,63 @@
+"""Runs a program alone, in its own Linux namespaces, inside limits the caller sets, and says exactly how it ended.
+
+A `Sandbox` is a policy; `run` and `Popen` start a command in it with `subprocess`'s names, defaults and exceptions; an
+`Outcome` says how it ended, what it used and what was enforced.
+
+    >>> import seclude
+    >>> box = seclude.Sandbox(wall_time=5)
+    >>> box.run(["echo", "hello"], capture_output=True, text=True).stdout
+    'hello\\n'
+
+Importing this does nothing and starts nothing.
+"""
+
+from subprocess import DEVNULL, PIPE, STDOUT
+
+from ._seclude import __version__
+from .errors import (
+    CalledProcessError,
+    PolicyError,
+    ProgramNotExecutable,
+    ProgramNotFound,
+    SecludeError,
+    SetupError,
+    TimeoutExpired,
+)
+from .files import Bind, Directory, Entry, File, Symlink, Tmpfs, bind, directory, file, symlink, tmpfs
+from .outcome import CompletedRun, Ended, Outcome, Process, Usage
+from .policy import Policy
+from .popen import Popen
+from .sandbox import Sandbox
+
+__all__ = [
+    "DEVNULL",
+    "PIPE",
+    "STDOUT",
+    "Bind",
+    "CalledProcessError",
+    "CompletedRun",
+    "Directory",
+    "Ended",
+    "Entry",
+    "File",
+    "Outcome",
+    "Policy",
+    "PolicyError",
+    "Popen",
+    "Process",
+    "ProgramNotExecutable",
+    "ProgramNotFound",
+    "Sandbox",
+    "SecludeError",
+    "SetupError",
+    "Symlink",
+    "TimeoutExpired",
+    "Tmpfs",
+    "Usage",
+    "__version__",
+    "bind",
+    "directory",
+    "file",
+    "symlink",
+    "tmpfs",
+]

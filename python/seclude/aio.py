@@ -1,0 +1,170 @@
+"""asyncio's subprocess, inside a sandbox: `await box.asyncio.create_subprocess_exec(...)`.
+
+The loop watches the pidfd and the pipes; there is no thread and no child watcher, so any loop that has `add_reader` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import IO, TYPE_CHECKING, Any
+
+from . import command
+from .outcome import Outcome
+from .popen import Popen
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from .outcome import Process
+    from .sandbox import Sandbox
+
+_LIMIT = 2**16
+
+
+class Runner:
+    """A sandbox's asyncio face."""
+
+    __slots__ = ("_sandbox",)
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    async def create_subprocess_exec(
+        self, program: command.Text, *args: command.Text, limit: int = _LIMIT, **options: Unpack[command.CommandOptions]
+    ) -> AsyncProcess:
+        """Starts a command: `asyncio.create_subprocess_exec`, with `Popen`'s streams, `cwd`, `env`, descriptors, `arg0`.
+
+        Starting it takes the loop about a millisecond. `limit` is how many bytes the stream readers hold.
+        """
+        process = AsyncProcess(Popen(self._sandbox, [program, *args], bufsize=0, **options), asyncio.get_running_loop())
+        await process._connect(limit)
+        return process
+
+
+class AsyncProcess:
+    """A running command with `asyncio.subprocess.Process`'s face, and with `Popen`'s `outcome` and `processes`.
+
+    The loop keeps it until it ends; the loop's end, like the interpreter's, kills it.
+    """
+
+    stdin: asyncio.StreamWriter | None = None
+    stdout: asyncio.StreamReader | None = None
+    stderr: asyncio.StreamReader | None = None
+
+    def __init__(self, process: Popen, loop: asyncio.AbstractEventLoop) -> None:
+        self._process = process
+        self._loop = loop
+        self._failure: Exception | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+        loop.add_reader(process.fileno(), self._end)
+
+    async def _connect(self, limit: int) -> None:
+        """Hands the pipes to the loop; each transport closes its own."""
+        process, loop = self._process, self._loop
+        if process.stdin is not None:
+            protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(loop=loop), loop=loop)
+            transport, _ = await loop.connect_write_pipe(lambda: protocol, process.stdin)
+            self.stdin = asyncio.StreamWriter(transport, protocol, None, loop)
+        self.stdout = await self._reader(process.stdout, limit)
+        self.stderr = await self._reader(process.stderr, limit)
+
+    async def _reader(self, pipe: IO[Any] | None, limit: int) -> asyncio.StreamReader | None:
+        if pipe is None:
+            return None
+        reader = asyncio.StreamReader(limit, loop=self._loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
+        await self._loop.connect_read_pipe(lambda: protocol, pipe)
+        return reader
+
+    def _end(self) -> None:
+        """The pidfd is readable: the command has ended, and its report is there or about to be."""
+        self._loop.remove_reader(self._process.fileno())
+        try:
+            self._process.poll()
+        except Exception as failure:
+            self._failure = failure
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    @property
+    def pid(self) -> int:
+        """The process id, as the caller sees it."""
+        return self._process.pid
+
+    @property
+    def inside_pid(self) -> int:
+        """The process id, as the command sees itself."""
+        return self._process.inside_pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The return code; None until the loop has noticed the end."""
+        return self._process.returncode
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; None until the loop has noticed."""
+        return self._process.outcome
+
+    async def wait(self) -> int:
+        """Waits for the end and returns the return code."""
+        if self.returncode is None and self._failure is None:
+            waiter = self._loop.create_future()
+            self._waiters.append(waiter)
+            await waiter
+        if self._failure is not None:
+            raise self._failure
+        assert self.returncode is not None
+        return self.returncode
+
+    async def communicate(self, input: bytes | None = None) -> tuple[bytes | None, bytes | None]:  # noqa: A002
+        """Writes `input`, reads stdout and stderr to their ends, waits; returns what was read, None where that is no pipe."""
+        _, stdout, stderr = await asyncio.gather(self._feed(input), _drained(self.stdout), _drained(self.stderr))
+        await self.wait()
+        return stdout, stderr
+
+    async def _feed(self, data: bytes | None) -> None:
+        if self.stdin is None:
+            if data:
+                raise ValueError("input is given but stdin is not a pipe")
+            return
+        try:
+            if data:
+                self.stdin.write(data)
+                await self.stdin.drain()
+            self.stdin.close()
+            await self.stdin.wait_closed()
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # It has closed its end, or ended: it wants no more.
+
+    def send_signal(self, sig: int) -> None:
+        """Sends a signal to the command's first process. ProcessLookupError if its end was noticed, as asyncio has it."""
+        self._still_there()
+        self._process._child.signal(sig)
+
+    def terminate(self) -> None:
+        """Sends SIGTERM to the command's first process."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kills everything inside. Does not wait."""
+        self._still_there()
+        self._process.kill()
+
+    def processes(self) -> list[Process]:
+        """Every process inside, as `Popen.processes` tells them."""
+        return self._process.processes()
+
+    def _still_there(self) -> None:
+        if self.returncode is not None:
+            raise ProcessLookupError
+
+    def __repr__(self) -> str:
+        return f"<seclude.aio.AsyncProcess: {self._process!r}>"
+
+
+async def _drained(stream: asyncio.StreamReader | None) -> bytes | None:
+    return None if stream is None else await stream.read()

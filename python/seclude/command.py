@@ -1,0 +1,123 @@
+"""A command about to start: what the caller wrote, in `subprocess`'s words, becomes what the native half takes.
+
+Pipes are made here, so that a failure at any point closes all of them, and the command's ends are closed once it runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from subprocess import DEVNULL, PIPE, STDOUT
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypedDict
+
+from .errors import PolicyError
+
+if TYPE_CHECKING:
+    from . import _seclude
+
+Text: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+Args: TypeAlias = Text | Sequence[Text]
+Stream: TypeAlias = int | IO[Any] | None
+"""`None` is the caller's own stream; `PIPE`, `DEVNULL`; a descriptor or an object that has one; for stderr, `STDOUT`."""
+
+
+class CommandOptions(TypedDict, total=False):
+    """What `Popen`, `run` and asyncio's `create_subprocess_exec` take alike."""
+
+    stdin: Stream
+    stdout: Stream
+    stderr: Stream
+    cwd: Text | None
+    """The working directory, an absolute path inside; `/` if not given."""
+    env: Mapping[str, Text] | Mapping[bytes, Text] | None
+    """The whole environment. If not given: PATH, HOME and LANG, and nothing of the caller's."""
+    pass_fds: Iterable[int | IO[Any]]
+    """Descriptors that the command gets under their own numbers, 3 or higher."""
+    fds: Mapping[int, int | IO[Any]] | None
+    """Descriptors that the command gets under numbers of the caller's choice, 3 or higher: `{target: descriptor}`."""
+    arg0: Text | None
+    """What the program sees as its own name."""
+
+
+def start(
+    sandbox: _seclude.Sandbox,
+    args: Args,
+    *,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    cwd: Text | None = None,
+    env: Mapping[str, Text] | Mapping[bytes, Text] | None = None,
+    pass_fds: Iterable[int | IO[Any]] = (),
+    fds: Mapping[int, int | IO[Any]] | None = None,
+    arg0: Text | None = None,
+) -> tuple[_seclude.Child, list[int | None]]:
+    """Starts a command: the child, and the caller's ends of its three streams where they are pipes."""
+    words = [args] if isinstance(args, (str, bytes, os.PathLike)) else args
+    granted = [(number, number) for number in map(_number, pass_fds)]
+    granted += [(target, _number(fd)) for target, fd in (fds or {}).items()]
+    with _Streams() as streams:
+        streams.connect(stdin, stdout, stderr)
+        child = sandbox.spawn(
+            [os.fsencode(word) for word in words],
+            arg0=None if arg0 is None else os.fsencode(arg0),
+            env=None if env is None else [(os.fsencode(name), os.fsencode(value)) for name, value in env.items()],
+            cwd=None if cwd is None else os.fsencode(cwd),
+            stdin=streams.inside[0],
+            stdout=streams.inside[1],
+            stderr=streams.inside[2],
+            fds=granted,
+        )
+        return child, streams.keep()
+
+
+class _Streams:
+    """The ends of three streams: the command's, closed at the end in any case, and ours, closed unless kept."""
+
+    def __init__(self) -> None:
+        self.inside: list[int | None] = [None, None, None]
+        self._ours: list[int | None] = [None, None, None]
+        self._theirs: list[int] = []
+
+    def __enter__(self) -> _Streams:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for fd in self._theirs + [ours for ours in self._ours if ours is not None]:
+            os.close(fd)
+
+    def connect(self, stdin: Stream, stdout: Stream, stderr: Stream) -> None:
+        """Makes what is asked for."""
+        if stdin == STDOUT or stdout == STDOUT:
+            raise ValueError("STDOUT can only be used for stderr")
+        for number, stream in enumerate((stdin, stdout, stderr)):
+            self.inside[number] = self._open(number, stream)
+
+    def _open(self, number: int, stream: Stream) -> int | None:
+        match stream:
+            case None:
+                return None
+            case int() if stream == PIPE:
+                reader, writer = os.pipe2(os.O_CLOEXEC)
+                theirs, ours = (reader, writer) if number == 0 else (writer, reader)
+                self._ours[number] = ours
+            case int() if stream == DEVNULL:
+                theirs = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            case int() if stream == STDOUT:
+                return 1 if self.inside[1] is None else self.inside[1]
+            case _:
+                return _number(stream)
+        self._theirs.append(theirs)
+        return theirs
+
+    def keep(self) -> list[int | None]:
+        """Our ends, whose closing is from now on the taker's."""
+        kept, self._ours = self._ours, [None, None, None]
+        return kept
+
+
+def _number(stream: int | IO[Any]) -> int:
+    number = stream if isinstance(stream, int) else stream.fileno()
+    if number < 0:
+        raise PolicyError(f"descriptor {number}: a descriptor is not negative", kind="invalid", step="descriptor")
+    return number

@@ -1,0 +1,76 @@
+"""A policy's keys, and how their values become the text that the core reads: the one way in, so that Python, JSON, TOML
+and the other languages mean and refuse the same things in the same words.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Set
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from .files import Bind, Directory, File, Symlink, Tmpfs
+
+if TYPE_CHECKING:
+    from .files import Entry, Path
+
+    Namespace = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
+    Clock = Literal["monotonic", "boottime"]
+    Limit = int | str
+    """A number, a size as text ("64M"), or "unlimited"."""
+
+
+class Policy(TypedDict, total=False):
+    """The keys of a policy, all optional. `Sandbox`'s documentation says what each means."""
+
+    share: Iterable[Namespace] | None
+    unshare: Iterable[Namespace] | None
+    hostname: str | None
+    domainname: str | None
+    clock_offsets: Mapping[Clock, int] | None
+    uid: int | None
+    gid: int | None
+    user: str | None
+    home: Path | None
+    host_ids: int | None
+    root: Path | None
+    empty_root: bool | None
+    writable_root: bool | None
+    files: Iterable[Entry | Mapping[str, Any]] | None
+    nested: bool | None
+    rlimits: Mapping[str, Limit | tuple[Limit, Limit]] | None
+    wall_time: float | str | None
+    warden: Path | None
+
+
+def as_json(policy: Mapping[str, Any]) -> str:
+    """The policy as JSON. A key whose value is None is left out: its default holds."""
+    return json.dumps({key: _plain(value) for key, value in policy.items() if value is not None})
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str() | bytes() | os.PathLike():
+            return _text(value)
+        case Bind() | Tmpfs() | Directory() | Symlink() | File():
+            return _plain(value.policy())
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case Set():
+            return sorted(value)
+        case Iterable():
+            return [_plain(item) for item in value]
+        case _:
+            raise TypeError(f"a policy cannot hold a {type(value).__name__}: {value!r}")
+
+
+def _text(value: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str | dict[str, str]:
+    """Text as it is; bytes that are not UTF-8, and text that stands for such bytes (PEP 383), in base64."""
+    data = os.fsencode(value)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(data).decode()}

@@ -1,0 +1,212 @@
+"""A running command with `subprocess.Popen`'s face.
+
+Waiting is a poll of the pidfd, without the GIL and open to Ctrl-C; no thread, no signal handler, no `waitpid`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import signal
+import time
+import warnings
+from typing import IO, TYPE_CHECKING, Any
+
+from . import command
+from .errors import SecludeError, TimeoutExpired
+from .exchange import Exchange, milliseconds_to
+from .outcome import Outcome, Process
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self, Unpack
+
+    from .sandbox import Sandbox
+
+
+class PopenOptions(command.CommandOptions, total=False):
+    """What `Popen` and `run` take besides the arguments, with `subprocess`'s meanings and defaults."""
+
+    bufsize: int
+    text: bool | None
+    encoding: str | None
+    errors: str | None
+    universal_newlines: bool | None
+
+
+class Popen:
+    """A running command. `Sandbox.Popen` starts one.
+
+    When its constructor returns, the program runs; a program that cannot be executed is an exception there. Dropping it
+    kills everything inside, with a ResourceWarning; so does the interpreter's end, however it comes. Any thread may use
+    it. A process forked from the caller may drop it, and that harms nothing, but may not ask it anything.
+
+    `args`, `pid` (as the caller sees it), `inside_pid` (as the command sees itself), `stdin`, `stdout`, `stderr` (file
+    objects where PIPE was asked for), `returncode` and `outcome` (None until the end was noticed).
+    """
+
+    stdin: IO[Any] | None
+    stdout: IO[Any] | None
+    stderr: IO[Any] | None
+    returncode: int | None
+    outcome: Outcome | None
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        args: command.Args,
+        *,
+        bufsize: int = -1,
+        text: bool | None = None,
+        encoding: str | None = None,
+        errors: str | None = None,
+        universal_newlines: bool | None = None,
+        **options: Unpack[command.CommandOptions],
+    ) -> None:
+        if text is not None and universal_newlines is not None and bool(text) != bool(universal_newlines):
+            raise ValueError("text and universal_newlines say different things")
+        self.args = args
+        self.returncode = self.outcome = None
+        self._owner = os.getpid()
+        self._exchange: Exchange | None = None
+        self._text = bool(text or encoding or errors or universal_newlines)
+        encoding = io.text_encoding(encoding) if self._text else None
+        if bufsize == 1 and not self._text:
+            raise ValueError("bufsize=1, a line at a time, is for text mode")
+        self._child, pipes = command.start(sandbox._core, args, **options)
+        self.pid = self._child.pid
+        self.inside_pid = self._child.inside_pid
+
+        def opened(fd: int | None, mode: str) -> IO[Any] | None:
+            if fd is None:
+                return None
+            file: Any = open(fd, mode, -1 if bufsize == 1 else bufsize)
+            if not self._text:
+                return file  # type: ignore[no-any-return]
+            if mode == "rb":
+                return io.TextIOWrapper(file, encoding, errors)
+            return io.TextIOWrapper(file, encoding, errors, write_through=True, line_buffering=bufsize == 1)
+
+        self.stdin, self.stdout, self.stderr = opened(pipes[0], "wb"), opened(pipes[1], "rb"), opened(pipes[2], "rb")
+
+    def fileno(self) -> int:
+        """The pidfd: readable once the command has ended (`pidfd_open(2)`), for `select` and event loops. Borrowed."""
+        return self._child.pidfd
+
+    pidfd = property(fileno)
+
+    def poll(self) -> int | None:
+        """The return code if the command has ended, else None."""
+        if self.outcome is None:
+            ending = self._child.try_wait()
+            if ending is not None:
+                self.outcome = Outcome._told(ending)
+                self.returncode = self.outcome.returncode
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for the end, for at most so many seconds, and returns the return code.
+
+        When this returns, nothing of the sandbox is left. TimeoutExpired leaves the command running. A command that
+        fills a pipe nobody reads never ends: `communicate` reads.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if self.outcome is None:
+            poller = select.poll()
+            poller.register(self._child.pidfd, select.POLLIN)
+            while self.poll() is None:
+                if not poller.poll(milliseconds_to(deadline)) and deadline is not None and time.monotonic() >= deadline:
+                    assert timeout is not None
+                    raise TimeoutExpired(self.args, timeout)
+        assert self.returncode is not None
+        return self.returncode
+
+    def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002
+        """Writes `input`, reads stdout and stderr to their ends, waits; returns what was read, None where that is no pipe.
+
+        TimeoutExpired leaves the command running and holds what was read so far, as bytes; calling this again, without
+        input, goes on where it stopped.
+        """
+        if self._exchange is None:
+            if input and self.stdin is None:
+                raise ValueError("input is given but stdin is not a pipe")
+            self._exchange = Exchange(self.stdin, self.stdout, self.stderr, self._encoded(input))
+        elif input:
+            raise ValueError("input cannot be given after communicate has begun")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            if not self._exchange.run(deadline):
+                raise TimeoutExpired(self.args, timeout or 0.0)
+            self.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        except TimeoutExpired as expired:
+            # The time that the caller gave, not what the first half left of it.
+            output, errors = (data or None for data in self._exchange.so_far)
+            raise TimeoutExpired(self.args, timeout or expired.timeout, output, errors) from None
+        stdout, stderr = self._exchange.so_far
+        return self._decoded(stdout, self.stdout), self._decoded(stderr, self.stderr)
+
+    def _encoded(self, data: Any) -> bytes | None:
+        if isinstance(self.stdin, io.TextIOWrapper) and isinstance(data, str):
+            return data.encode(self.stdin.encoding, self.stdin.errors or "strict")
+        if isinstance(data, str) or (self._text and data is not None and not isinstance(data, str)):
+            raise TypeError(f"input must be {'str' if self._text else 'bytes'}, not {type(data).__name__}")
+        return None if data is None else bytes(memoryview(data))
+
+    def _decoded(self, data: bytes | None, pipe: IO[Any] | None) -> Any:
+        if data is None or not isinstance(pipe, io.TextIOWrapper):
+            return data
+        return data.decode(pipe.encoding, pipe.errors or "strict").replace("\r\n", "\n").replace("\r", "\n")
+
+    def send_signal(self, sig: int) -> None:
+        """Sends a signal to the command's first process; nothing if it has ended."""
+        if self.poll() is None:
+            self._child.signal(sig)
+
+    def terminate(self) -> None:
+        """Sends SIGTERM to the command's first process."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kills everything inside. The end is `killed`, unless it came before. Does not wait."""
+        if self.outcome is None:
+            self._child.kill()
+
+    def processes(self) -> list[Process]:
+        """Every process inside, the warden first, each after its parent. Empty once the command has ended."""
+        return [
+            Process(pid, inside, tuple(pids), parent, name, tuple(words), uid, state)
+            for pid, inside, pids, parent, name, words, uid, state in self._child.processes()
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            # Ctrl-C reached the caller alone: the command has a session of its own and would be waited for in vain.
+            self.kill()
+        for stream in (self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+        try:
+            if self.stdin is not None:
+                self.stdin.close()
+        finally:
+            self.wait()
+
+    def __repr__(self) -> str:
+        ended = "running" if self.outcome is None else str(self.outcome.ended)
+        return f"<seclude.Popen: {self.args!r}, pid {self.pid}, {ended}>"
+
+    def __del__(self, _getpid: Any = os.getpid, _warn: Any = warnings.warn) -> None:
+        if not hasattr(self, "_child") or _getpid() != self._owner:
+            return
+        try:
+            running = self.poll() is None
+        except SecludeError:
+            return
+        if running:
+            _warn(f"{self!r} was dropped: everything in it is killed", ResourceWarning, source=self, stacklevel=2)

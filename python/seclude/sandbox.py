@@ -1,0 +1,161 @@
+"""The sandbox: a policy as a value, and the ways to run a program in it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from . import _seclude
+from .command import PIPE, Args
+from .errors import TimeoutExpired
+from .outcome import CompletedRun
+from .policy import Policy, as_json
+from .popen import Popen as _Popen
+
+if TYPE_CHECKING:
+    from typing import Self, Unpack
+
+    from .aio import Runner
+    from .popen import PopenOptions
+
+
+class Sandbox:
+    """What world a program sees and what it may use. Nothing runs yet.
+
+    A new one is safe by default: every namespace private but the clocks', no network but loopback, the host's `/usr`
+    read-only, nothing writable but `/dev/shm`, a user id that means nothing outside, no privileges. Each keyword opens
+    or shapes one thing; None means its default. A mistake is a PolicyError, here and not when it is first used.
+
+    Namespaces: `share` and `unshare` (sets of `user mount pid net ipc uts cgroup time`; all are private but `time`),
+    `hostname`, `domainname` (1 to 64 bytes), `clock_offsets` (`{"monotonic": s, "boottime": s}`, whole seconds).
+
+    Identity: `uid`, `gid` inside (1000; 0 is root without power outside), `user` and `home` as `/etc/passwd` names them,
+    `host_ids`, the first of 65536 ids of the host's that a privileged caller's sandbox maps to.
+
+    Files: `files`, a list of `bind`, `tmpfs`, `directory`, `symlink`, `file`; `root`, a directory with another system in
+    it; `empty_root`, no programs but what is bound; `writable_root`.
+
+    The rest: `nested` lets programs inside make sandboxes of their own; `rlimits`, `{name: number, "64M", "unlimited" or
+    (soft, hard)}` for each process (`setrlimit(2)`); `wall_time`, seconds or text ("1.5s", "200ms", "2m"), after which
+    everything inside is killed; `warden`, an installed warden to execute instead of the one in the library.
+
+    Sandboxes are immutable, comparable, hashable, picklable, and may be used from any thread.
+    """
+
+    __slots__ = ("_core",)
+    _core: _seclude.Sandbox
+
+    def __init__(self, **policy: Unpack[Policy]) -> None:
+        object.__setattr__(self, "_core", _seclude.Sandbox.from_json(as_json(policy)))
+
+    @classmethod
+    def _of(cls, core: _seclude.Sandbox) -> Self:
+        sandbox = cls.__new__(cls)
+        object.__setattr__(sandbox, "_core", core)
+        return sandbox
+
+    # ---- the policy as text
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The sandbox of a policy in JSON. An unknown key is a PolicyError that names the nearest known one."""
+        return cls._of(_seclude.Sandbox.from_json(text))
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """The sandbox of a policy in TOML, with the same keys."""
+        return cls._of(_seclude.Sandbox.from_toml(text))
+
+    def to_json(self) -> str:
+        """The policy in JSON: every key that is not at its default. Equal sandboxes give equal text."""
+        return self._core.to_json()
+
+    def to_toml(self) -> str:
+        """The policy in TOML."""
+        return self._core.to_toml()
+
+    def replace(self, **changes: Unpack[Policy]) -> Self:
+        """A sandbox like this one but for these keys. None brings back a key's default."""
+        policy = json.loads(self.to_json()) | dict(changes)
+        return self._of(_seclude.Sandbox.from_json(as_json(policy)))
+
+    # ---- running
+
+    def run(
+        self,
+        args: Args,
+        *,
+        input: Any = None,  # noqa: A002
+        capture_output: bool = False,
+        timeout: float | None = None,
+        check: bool = False,
+        **options: Unpack[PopenOptions],
+    ) -> CompletedRun:
+        """Runs a command to its end: `subprocess.run`, inside.
+
+        `args` is the program and its arguments, or the program alone; without a slash the program is looked for in PATH
+        inside. `input` is what it reads (bytes, or text in text mode); `capture_output` collects stdout and stderr. After
+        `timeout` seconds it is killed and TimeoutExpired raised. `check` raises CalledProcessError unless it exits with
+        0. `options` are those of `Popen`.
+        """
+        if input is not None:
+            if options.get("stdin") is not None:
+                raise ValueError("input and stdin exclude each other")
+            options["stdin"] = PIPE
+        if capture_output:
+            if options.get("stdout") is not None or options.get("stderr") is not None:
+                raise ValueError("capture_output excludes stdout and stderr")
+            options["stdout"] = options["stderr"] = PIPE
+        with _Popen(self, args, **options) as process:
+            try:
+                stdout, stderr = process.communicate(input, timeout)
+            except BaseException as error:
+                process.kill()
+                process.wait()
+                if isinstance(error, TimeoutExpired):
+                    error.outcome = process.outcome
+                raise
+        assert process.outcome is not None
+        done = CompletedRun(args, process.outcome, stdout, stderr)
+        if check:
+            done.check_returncode()
+        return done
+
+    def popen(self, args: Args, **options: Unpack[PopenOptions]) -> _Popen:
+        """Starts a command: `subprocess.Popen`, inside.
+
+        `stdin`, `stdout`, `stderr`: None for the caller's own, PIPE, DEVNULL, a descriptor or file, for stderr STDOUT.
+        `text`, `encoding`, `errors`, `bufsize` as in `subprocess`. `cwd` is an absolute path inside. `env` is the whole
+        environment; if not given, PATH, HOME and LANG. `pass_fds` and `fds={target: descriptor}` grant descriptors.
+        `arg0` is what the program sees as its own name.
+        """
+        return _Popen(self, args, **options)
+
+    Popen = popen
+
+    @property
+    def asyncio(self) -> Runner:
+        """`await box.asyncio.create_subprocess_exec(...)`: asyncio's, inside."""
+        from .aio import Runner
+
+        return Runner(self)
+
+    # ---- a value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a sandbox is immutable: replace({name}=...) makes another")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a sandbox is immutable")
+
+    def __eq__(self, other: object) -> bool:
+        return self._core == other._core if isinstance(other, Sandbox) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_json, (self.to_json(),)
+
+    def __repr__(self) -> str:
+        return f"Sandbox({', '.join(f'{key}={value!r}' for key, value in json.loads(self.to_json()).items())})"

@@ -1,0 +1,71 @@
+//! A running command: asked how it is, told to end.
+
+use crate::error::{raise, refuse};
+use crate::outcome::{Ending, Seen, ending, seen};
+use pyo3::prelude::*;
+use seclude_core::Result;
+use std::os::fd::AsRawFd;
+use std::sync::{Mutex, PoisonError};
+
+/// A running command. Dropping it kills everything inside.
+#[pyclass(frozen, module = "seclude._seclude")]
+pub struct Child {
+    child: Mutex<seclude_core::Child>,
+    /// The process that started it. A copy of it, made by `os.fork`, must not read the reports meant for the first.
+    owner: u32,
+}
+
+impl Child {
+    pub fn new(child: seclude_core::Child) -> Child {
+        Child { child: Mutex::new(child), owner: std::process::id() }
+    }
+
+    /// Asks the core, without the GIL: another thread may be asking too.
+    fn ask<T: Send>(&self, py: Python<'_>, what: &str, question: impl FnOnce(&mut seclude_core::Child) -> Result<T> + Send) -> PyResult<T> {
+        if std::process::id() != self.owner {
+            return Err(refuse(py, what, "only the process that started the command may do that, not one forked from it"));
+        }
+        py.detach(|| question(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner))).map_err(|error| raise(py, &error))
+    }
+}
+
+#[pymethods]
+impl Child {
+    /// The process id, as the caller sees it.
+    #[getter]
+    fn pid(&self, py: Python<'_>) -> PyResult<u32> {
+        self.ask(py, "pid", |child| Ok(child.id()))
+    }
+
+    /// The process id, as the command sees itself.
+    #[getter]
+    fn inside_pid(&self, py: Python<'_>) -> PyResult<u32> {
+        self.ask(py, "inside pid", |child| Ok(child.inside_id()))
+    }
+
+    /// The number of the descriptor that becomes readable when the command ends. It stays this object's.
+    #[getter]
+    fn pidfd(&self, py: Python<'_>) -> PyResult<i32> {
+        self.ask(py, "pidfd", |child| Ok(child.pidfd().as_raw_fd()))
+    }
+
+    /// How it ended, if it has.
+    fn try_wait(&self, py: Python<'_>) -> PyResult<Option<Ending>> {
+        self.ask(py, "wait", |child| Ok(child.try_wait()?.as_ref().map(ending)))
+    }
+
+    /// Kills everything inside.
+    fn kill(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, "kill", seclude_core::Child::kill)
+    }
+
+    /// Sends a signal to the command's first process.
+    fn signal(&self, py: Python<'_>, number: i32) -> PyResult<()> {
+        self.ask(py, "signal", |child| child.signal(number))
+    }
+
+    /// Every process inside.
+    fn processes(&self, py: Python<'_>) -> PyResult<Vec<Seen>> {
+        self.ask(py, "processes", |child| Ok(child.processes()?.into_iter().map(seen).collect()))
+    }
+}

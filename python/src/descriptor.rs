@@ -1,0 +1,19 @@
+//! A descriptor of the caller's, named by its number, copied so that the core owns what it is given.
+//! The only `unsafe` of this crate: a number is all that Python has.
+
+use pyo3::prelude::*;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use crate::error::refuse;
+
+/// A copy, close-on-exec, of the caller's descriptor `number`. `what` names its part in the command.
+#[allow(unsafe_code)]
+pub fn copy(py: Python<'_>, what: &str, number: i32) -> PyResult<OwnedFd> {
+    if number < 0 {
+        return Err(refuse(py, &format!("{what} {number}"), "a descriptor is not negative"));
+    }
+    // SAFETY: the number is not negative, and the borrow ends with this call. A number that is not open makes
+    // F_DUPFD_CLOEXEC fail with EBADF and touches nothing.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    borrowed.try_clone_to_owned().map_err(|error| refuse(py, &format!("{what} {number}"), &error.to_string()))
+}
