@@ -75,9 +75,7 @@ pub fn callers() -> (u32, u32) {
 fn may_set_ids() -> bool {
     const CAP_SETGID: u32 = 6;
     const CAP_SETUID: u32 = 7;
-    let Ok(status) = fs::read_to_string("/proc/self/status") else { return false };
-    let Some(effective) = status.lines().find_map(|line| line.strip_prefix("CapEff:\t")) else { return false };
-    let bits = u64::from_str_radix(effective.trim(), 16).unwrap_or(0);
+    let bits = crate::sys::effective_capabilities();
     bits & (1 << CAP_SETUID) != 0 && bits & (1 << CAP_SETGID) != 0
 }
 

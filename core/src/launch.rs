@@ -101,6 +101,10 @@ fn block_signals(mask: u64) -> u64 {
     before
 }
 
+/// What the warden needs while it sets up: CAP_SETGID, SETUID, SETPCAP, NET_ADMIN, SYS_ADMIN, SYS_RESOURCE, SYS_TIME.
+/// One that cannot be raised is missed where it is needed, by a step that says so.
+const CAPABILITIES: [usize; 7] = [6, 7, 8, 12, 21, 24, 25];
+
 /// The new process: the control socket becomes descriptor 0, the capabilities survive the exec, the warden is executed.
 ///
 /// In a new user namespace without a map an exec drops every capability: the process is not root there yet. Ambient ones stay
@@ -118,9 +122,10 @@ extern "C" fn enter(argument: *mut c_void) -> c_int {
         sets[2] = sets[1];
         sets[5] = sets[4];
         raw(libc::SYS_capset, [header.as_ptr() as usize, sets.as_ptr() as usize, 0, 0, 0]);
-        let mut capability = 0;
-        while capability < 64 && raw(libc::SYS_prctl, [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0]) == 0 {
-            capability += 1;
+        let mut next = 0;
+        while next < CAPABILITIES.len() {
+            raw(libc::SYS_prctl, [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAPABILITIES[next], 0, 0]);
+            next += 1;
         }
         match raw(libc::SYS_dup3, [entry.control as usize, 0, 0, 0, 0]) {
             failed @ ..0 => failed,

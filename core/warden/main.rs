@@ -16,10 +16,10 @@ mod sys;
 mod wire;
 
 mod control;
-mod path;
 mod reap;
 mod run;
 mod setup;
+mod text;
 
 use control::{Control, Mail};
 use core::ffi::CStr;

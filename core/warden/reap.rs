@@ -63,6 +63,7 @@ pub fn usage(wall_ns: u64) -> Usage {
 /// between reading and killing, so it is repeated until none is left.
 mod tree {
     use crate::sys::{self, CWD, SIGKILL, open};
+    use crate::text::Line;
     use core::ffi::CStr;
 
     /// Kills every descendant that can be found; whether there was one.
@@ -84,7 +85,9 @@ mod tree {
                 } else if pid > 1 {
                     found = true;
                     if depth < DEPTH_MAX {
-                        kill_children(Path::of_children(pid).as_c_str(), depth + 1);
+                        let mut path = Line::numbered(b"/proc/", pid.into(), b"/task/");
+                        let _ = path.push_number(pid.into(), 10).and_then(|()| path.push(b"/children"));
+                        kill_children(path.as_c_str(), depth + 1);
                     }
                     let _ = sys::kill(pid as i32, SIGKILL);
                     pid = 0;
@@ -92,36 +95,5 @@ mod tree {
             }
         }
         found
-    }
-
-    /// `/proc/PID/task/PID/children`
-    struct Path {
-        bytes: [u8; 48],
-        used: usize,
-    }
-
-    impl Path {
-        fn of_children(pid: u32) -> Path {
-            let mut path = Path { bytes: [0; 48], used: 0 };
-            path.text(b"/proc/");
-            path.number(pid);
-            path.text(b"/task/");
-            path.number(pid);
-            path.text(b"/children");
-            path
-        }
-        fn text(&mut self, text: &[u8]) {
-            self.bytes[self.used..self.used + text.len()].copy_from_slice(text);
-            self.used += text.len();
-        }
-        fn number(&mut self, value: u32) {
-            if value >= 10 {
-                self.number(value / 10);
-            }
-            self.text(&[b'0' + (value % 10) as u8]);
-        }
-        fn as_c_str(&self) -> &CStr {
-            CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
-        }
     }
 }

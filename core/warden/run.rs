@@ -4,9 +4,9 @@
 //! system calls. It has every restriction already, from the warden; what is its own to do is in `become_command`.
 
 use crate::control::{Control, Mail, send_report};
-use crate::path::Path;
 use crate::reap;
 use crate::sys::{self, Errno, Fd, Pages, Pointers, Result};
+use crate::text::Path;
 use crate::wire::codec::List;
 use crate::wire::message::{HEAD_MAX, Report, Request, Rlimit, end, run, stage};
 use crate::wire::plan::{namespace, protection};

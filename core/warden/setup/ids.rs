@@ -2,40 +2,10 @@
 
 use crate::control::{Control, Mail};
 use crate::sys::{self, Errno, Result};
+use crate::text::Line;
 use crate::wire::message::Request;
 use crate::wire::plan::{namespace, protection};
-
-/// Decimal text in a small buffer.
-struct Text {
-    bytes: [u8; 96],
-    used: usize,
-}
-
-impl Text {
-    fn new() -> Text {
-        Text { bytes: [0; 96], used: 0 }
-    }
-    fn push(&mut self, text: &[u8]) -> &mut Text {
-        self.bytes[self.used..self.used + text.len()].copy_from_slice(text);
-        self.used += text.len();
-        self
-    }
-    fn number(&mut self, value: i64) -> &mut Text {
-        if value < 0 {
-            self.push(b"-");
-        }
-        self.digits(value.unsigned_abs())
-    }
-    fn digits(&mut self, value: u64) -> &mut Text {
-        if value >= 10 {
-            self.digits(value / 10);
-        }
-        self.push(&[b'0' + (value % 10) as u8])
-    }
-    fn text(&self) -> &[u8] {
-        &self.bytes[..self.used]
-    }
-}
+use core::ffi::CStr;
 
 /// Maps the caller's own ids, which is all that an unprivileged process may map (user_namespaces(7)).
 pub fn map_own(uid: u32, gid: u32, outside: (u32, u32)) -> Result<()> {
@@ -44,13 +14,14 @@ pub fn map_own(uid: u32, gid: u32, outside: (u32, u32)) -> Result<()> {
         Ok(()) | Err(Errno::EPERM) => {}
         Err(errno) => return Err(errno),
     }
-    let line = |inside: u32, outside: u32| {
-        let mut text = Text::new();
-        text.number(inside.into()).push(b" ").number(outside.into()).push(b" 1\n");
-        text
+    let write = |file: &CStr, inside: u32, outside: u32| {
+        let mut line = Line::numbered(b"", inside.into(), b" ");
+        line.push_number(outside.into(), 10)?;
+        line.push(b" 1\n")?;
+        sys::write_file(file, line.as_bytes())
     };
-    sys::write_file(c"/proc/self/gid_map", line(gid, outside.1).text())?;
-    sys::write_file(c"/proc/self/uid_map", line(uid, outside.0).text())
+    write(c"/proc/self/gid_map", gid, outside.1)?;
+    write(c"/proc/self/uid_map", uid, outside.0)
 }
 
 /// Waits for the caller to have written the maps.
@@ -80,9 +51,15 @@ pub fn become_user(uid: u32, gid: u32) -> Result<u64> {
 pub fn time_offsets(monotonic: i64, boottime: i64) -> Result<()> {
     const SECOND: i64 = 1_000_000_000;
     sys::unshare(namespace::TIME)?;
-    let mut text = Text::new();
+    let mut lines = Line::empty();
     for (clock, offset) in [(&b"monotonic "[..], monotonic), (b"boottime ", boottime)] {
-        text.push(clock).number(offset.div_euclid(SECOND)).push(b" ").number(offset.rem_euclid(SECOND)).push(b"\n");
+        let (seconds, rest) = (offset.div_euclid(SECOND), offset.rem_euclid(SECOND));
+        lines.push(clock)?;
+        lines.push(if seconds < 0 { b"-" } else { b"" })?;
+        lines.push_number(seconds.unsigned_abs(), 10)?;
+        lines.push(b" ")?;
+        lines.push_number(rest.unsigned_abs(), 10)?;
+        lines.push(b"\n")?;
     }
-    sys::write_file(c"/proc/self/timens_offsets", text.text())
+    sys::write_file(c"/proc/self/timens_offsets", lines.as_bytes())
 }

@@ -7,8 +7,8 @@ mod seal;
 mod target;
 
 use crate::control::{Control, Mail};
-use crate::path::Path;
 use crate::sys::{self, Errno, Result};
+use crate::text::Path;
 use crate::wire::message::{Request, VERSION};
 use crate::wire::plan::{Step, namespace, protection};
 use mounts::Mounts;

@@ -5,8 +5,8 @@
 
 use super::target;
 use super::{Failure, errno_of};
-use crate::path::Path;
 use crate::sys::{self, Errno, Fd, FileSystem, Pages, Result, open};
+use crate::text::{Line, Path};
 use crate::wire::codec::List;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
@@ -280,32 +280,12 @@ fn push(table: &mut Pages, value: usize) -> Result<()> {
 
 /// A tmpfs being configured. `size` and `inodes` 0: the kernel's defaults.
 fn tmpfs_options(size: u64, inodes: u64, mode: u32, mut set: impl FnMut(&CStr, &CStr) -> Result<()>) -> Result<()> {
-    if size > 0 {
-        set(c"size", Number::new(size, 10).as_c_str())?;
-    }
-    if inodes > 0 {
-        set(c"nr_inodes", Number::new(inodes, 10).as_c_str())?;
-    }
-    set(c"mode", Number::new(mode.into(), 8).as_c_str())
-}
-
-/// A number as text.
-struct Number([u8; 24], usize);
-
-impl Number {
-    fn new(mut value: u64, base: u64) -> Number {
-        let mut text = [0; 24];
-        let mut start = 23;
-        loop {
-            start -= 1;
-            text[start] = b'0' + (value % base) as u8;
-            value /= base;
-            if value == 0 {
-                return Number(text, start);
-            }
+    for (key, value) in [(c"size", size), (c"nr_inodes", inodes)] {
+        if value > 0 {
+            set(key, Line::numbered(b"", value, b"").as_c_str())?;
         }
     }
-    fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.0[self.1..]).unwrap_or_default()
-    }
+    let mut octal = Line::empty();
+    octal.push_number(mode.into(), 8)?;
+    set(c"mode", octal.as_c_str())
 }

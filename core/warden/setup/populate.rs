@@ -3,8 +3,8 @@
 
 use super::mounts::Mounts;
 use super::{Failure, errno_of};
-use crate::path::Path;
 use crate::sys::{self, Errno, Fd, Result, open};
+use crate::text::Path;
 use crate::wire::codec::List;
 use core::ffi::CStr;
 

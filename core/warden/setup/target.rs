@@ -1,7 +1,7 @@
 //! Places in the new root: found and made by descriptor, never outside it, never in a tree that is the caller's.
 
-use crate::path::Path;
 use crate::sys::{self, Errno, Fd, Result, open, resolve};
+use crate::text::Path;
 use core::ffi::CStr;
 
 /// The path of `at` relative to the root; the root itself is `.`.

@@ -88,7 +88,11 @@ pub fn list_directory(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
 /// Whether the effective user may do what `mode` says (R_OK 4, X_OK 1) to what `fd` stands for.
 pub fn accessible(fd: i32, mode: u32) -> Result<()> {
     const AT_EACCESS: u32 = 0x200;
-    done(call!(nr::FACCESSAT2, fd, c"".as_ptr(), mode, AT_EMPTY_PATH | AT_EACCESS))
+    match call!(nr::FACCESSAT2, fd, c"".as_ptr(), mode, AT_EMPTY_PATH | AT_EACCESS) {
+        // Before Linux 5.8: real and effective user are the same by now, and a descriptor's own name asks as well.
+        Err(Errno::ENOSYS) => done(call!(nr::FACCESSAT, CWD, crate::text::Line::of_descriptor(fd).as_c_str().as_ptr(), mode)),
+        result => done(result),
+    }
 }
 
 /// What `statx(2)` says that the warden asks for.

@@ -58,6 +58,7 @@ numbers! {
     UNLINKAT         263    35
     SYMLINKAT        266    36
     READLINKAT       267    78
+    FACCESSAT        269    48
     PPOLL            271    73
     UNSHARE          272    97
     SIGNALFD4        289    74

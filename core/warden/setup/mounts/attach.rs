@@ -3,8 +3,8 @@
 //! and those of its submounts one by one; nothing of the payload's runs meanwhile.
 
 use super::{FileSystem, tmpfs_options};
-use crate::path::Path;
 use crate::sys::{self, Errno, Fd, Result, open};
+use crate::text::Line;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
 
@@ -59,7 +59,7 @@ impl Attach {
 
     pub fn tmpfs(&self, point: &Fd, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
         if self.classic {
-            return classic::tmpfs(classic::path_of(point.number()).as_c_str(), size, inodes, mode, attributes);
+            return classic::tmpfs(Line::of_descriptor(point.number()).as_c_str(), size, inodes, mode, attributes);
         }
         let tree = new_tmpfs(size, inodes, mode)?.mount(attributes)?;
         sys::attach_tree(&tree, point.number(), c"")

@@ -1,8 +1,8 @@
 //! mount(2), each path a descriptor by way of `/proc/self/fd`.
 
-use super::super::{Number, tmpfs_options};
-use super::Path;
+use super::super::tmpfs_options;
 use crate::sys::{self, Errno, Fd, Pages, Result, open};
+use crate::text::{Line, Path};
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
 
@@ -12,14 +12,6 @@ const MS_REC: u64 = 16384;
 
 /// The bits of [`attribute`] are those of mount(2) for the four that are used.
 const SAME_BITS: u64 = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
-
-/// `/proc/self/fd/N`
-pub fn path_of(fd: i32) -> Path {
-    let mut path = Path::empty();
-    let _ = path.push(b"/proc/self/fd/");
-    let _ = path.push(Number::new(fd as u64, 10).as_c_str().to_bytes());
-    path
-}
 
 pub fn tmpfs(target: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
     let mut options = Path::empty();
@@ -36,13 +28,13 @@ pub fn tmpfs(target: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) 
 
 pub fn proc(point: &Fd, hide: bool, attributes: u64) -> Result<()> {
     let options = if hide { Some(c"hidepid=2") } else { None };
-    sys::mount(Some(c"proc"), path_of(point.number()).as_c_str(), Some(c"proc"), attributes & SAME_BITS, options)
+    sys::mount(Some(c"proc"), Line::of_descriptor(point.number()).as_c_str(), Some(c"proc"), attributes & SAME_BITS, options)
 }
 
 /// Attaches a copy of `source`, then gives it and each mount below it its attributes.
 pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
-    let target = path_of(point.number());
-    sys::mount(Some(path_of(source).as_c_str()), target.as_c_str(), None, MS_BIND | MS_REC, None)?;
+    let target = Line::of_descriptor(point.number());
+    sys::mount(Some(Line::of_descriptor(source).as_c_str()), target.as_c_str(), None, MS_BIND | MS_REC, None)?;
     // The descriptor still stands for what is now covered; the way down leads onto the mount.
     let mut place = [0u8; 4096];
     let length = sys::read_link(sys::CWD, target.as_c_str(), &mut place[..4095])?;
@@ -78,7 +70,7 @@ fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
         relative.push(if below.is_empty() { b"." } else { below })?;
         let here = if below.is_empty() { None } else { Some(sys::open(mounted.number(), relative.as_c_str(), open::PATH, 0)?) };
         let here = here.as_ref().unwrap_or(mounted);
-        remount(path_of(here.number()).as_c_str(), attributes | present(options))?;
+        remount(Line::of_descriptor(here.number()).as_c_str(), attributes | present(options))?;
     }
     if known == 0 { Err(Errno::EPROTO) } else { Ok(()) }
 }
@@ -103,9 +95,7 @@ fn present(options: &[u8]) -> u64 {
 
 /// The mount that a descriptor is on, by its fdinfo (proc_pid_fdinfo(5)).
 fn mount_id(fd: &Fd) -> Result<usize> {
-    let mut path = Path::empty();
-    path.push(b"/proc/self/fdinfo/")?;
-    path.push(Number::new(fd.number() as u64, 10).as_c_str().to_bytes())?;
+    let path = Line::numbered(b"/proc/self/fdinfo/", fd.number() as u64, b"");
     let mut lines = Lines::open(path.as_c_str())?;
     while let Some(line) = lines.next()? {
         if let Some(id) = line.strip_prefix(b"mnt_id:\t").and_then(decimal) {

@@ -1,0 +1,87 @@
+//! Text in a buffer of its own: the warden has no allocator.
+
+use crate::sys::{Errno, Result};
+use core::ffi::CStr;
+
+/// At most `N - 1` bytes and a NUL.
+pub struct Text<const N: usize> {
+    bytes: [u8; N],
+    used: usize,
+}
+
+/// A path: the kernel takes no longer ones.
+pub type Path = Text<4096>;
+/// A number, or a short line of them.
+pub type Line = Text<96>;
+
+impl<const N: usize> Text<N> {
+    pub const fn empty() -> Text<N> {
+        Text { bytes: [0; N], used: 0 }
+    }
+
+    /// What does not fit is cut; for a path, the kernel refuses what then is too long or missing.
+    pub fn of(text: &CStr) -> Text<N> {
+        let mut copy = Text::empty();
+        let _ = copy.push(text.to_bytes());
+        copy
+    }
+
+    pub fn push(&mut self, text: &[u8]) -> Result<()> {
+        let end = self.used + text.len();
+        if end >= N {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        self.bytes[self.used..end].copy_from_slice(text);
+        self.bytes[end] = 0;
+        self.used = end;
+        Ok(())
+    }
+
+    /// Appends a number in base 8 or 10.
+    pub fn push_number(&mut self, value: u64, base: u64) -> Result<()> {
+        if value >= base {
+            self.push_number(value / base, base)?;
+        }
+        self.push(&[b'0' + (value % base) as u8])
+    }
+
+    pub fn truncate(&mut self, length: usize) {
+        self.used = length;
+        self.bytes[length] = 0;
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+
+    pub fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+}
+
+impl Path {
+    pub fn join(directory: &[u8], name: &[u8]) -> Result<Path> {
+        let mut path = Path::empty();
+        path.push(directory)?;
+        if !directory.ends_with(b"/") {
+            path.push(b"/")?;
+        }
+        path.push(name)?;
+        Ok(path)
+    }
+}
+
+impl Line {
+    /// `before`, a number, `after`.
+    pub fn numbered(before: &[u8], number: u64, after: &[u8]) -> Line {
+        let mut line = Line::empty();
+        // Every use has room: 20 digits and two short constants.
+        let _ = line.push(before).and_then(|()| line.push_number(number, 10)).and_then(|()| line.push(after));
+        line
+    }
+
+    /// The name under which the kernel knows a descriptor of this process.
+    pub fn of_descriptor(fd: i32) -> Line {
+        Line::numbered(b"/proc/self/fd/", fd as u64, b"")
+    }
+}
