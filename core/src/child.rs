@@ -76,11 +76,9 @@ impl Child {
         let received = warden.receive(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "start the command"))?;
         match received.report()? {
             Report::Started { id: ONLY, pid, protections } => {
-                let Some(pidfd) = received.descriptor else {
-                    return Err(Error::new(ErrorKind::WardenLost, "start the command")
-                        .because("its descriptor did not arrive")
-                        .hint(failure::DESCRIPTORS_HINT));
-                };
+                // What did not arrive beside the message found no free number here.
+                let pidfd =
+                    received.descriptor.ok_or_else(|| failure::of_descriptors("receive the command's descriptor", libc::EMFILE))?;
                 let outside = processes::pid_of(&pidfd).unwrap_or(0);
                 let Streams { stdin, stdout, stderr, .. } = streams;
                 Ok(Child {

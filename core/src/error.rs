@@ -115,8 +115,13 @@ impl Error {
 
     /// A failed operation of the caller's own side.
     pub(crate) fn io(action: impl Into<String>, error: impl Into<std::io::Error>) -> Error {
+        const DESCRIPTORS: &str =
+            "the limit on open descriptors is reached: raise RLIMIT_NOFILE (ulimit -n), or the system's fs.file-max";
         let error = error.into();
         match error.raw_os_error() {
+            Some(errno @ (libc::EMFILE | libc::ENFILE | libc::ETOOMANYREFS)) => {
+                Error::new(ErrorKind::HostLimit, action).errno(errno).hint(DESCRIPTORS)
+            }
             Some(errno) => Error::new(ErrorKind::Io, action).errno(errno),
             None => Error::new(ErrorKind::Io, action).because(error.to_string()),
         }

@@ -12,18 +12,6 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-pub const DESCRIPTORS_HINT: &str =
-    "the limit on open descriptors is reached: raise RLIMIT_NOFILE (ulimit -n), or the system's fs.file-max";
-
-/// An error that comes from too many descriptors.
-pub fn descriptors(error: Error) -> Error {
-    let hinted = Error::new(ErrorKind::HostLimit, error.step()).hint(DESCRIPTORS_HINT);
-    match error.raw_os_error() {
-        Some(errno) => hinted.errno(errno),
-        None => hinted,
-    }
-}
-
 /// The launch itself failed: nothing of ours runs.
 pub fn of_launch(failure: launch::Failure, image: &Image, policy: &Policy) -> Error {
     match failure {
@@ -58,6 +46,7 @@ pub fn of_clone(errno: i32, policy: &Policy) -> Error {
         Namespace::ALL.iter().filter(|kind| policy.private(**kind) && **kind != Namespace::Time).map(|kind| kind.name()).collect();
     let action = format!("make namespaces ({})", kinds.join(", "));
     let (kind, hint) = match errno {
+        libc::EMFILE | libc::ENFILE => return of_descriptors(action, errno),
         libc::EPERM => (ErrorKind::NamespacesDenied, Some(why_denied())),
         libc::ENOSPC | libc::EUSERS => (ErrorKind::HostLimit, Some(why_no_space())),
         libc::EAGAIN => (
@@ -117,6 +106,11 @@ fn sysctl(name: &str) -> Option<String> {
     Some(fs::read_to_string(format!("/proc/sys/{name}")).ok()?.trim().to_owned())
 }
 
+/// There is no room for a descriptor.
+pub fn of_descriptors(action: impl Into<String>, errno: i32) -> Error {
+    Error::io(action, std::io::Error::from_raw_os_error(errno))
+}
+
 /// What the warden reports instead of a start.
 pub fn of_report(report: &Report<'_>, plan: &Plan, command: &Command) -> Error {
     match *report {
@@ -135,6 +129,9 @@ fn of_step(step: usize, errno: i32, path: &[u8], plan: &Plan) -> Error {
         [] => label.action.clone(),
         path => format!("{} ({})", label.action, String::from_utf8_lossy(path)),
     };
+    if matches!(errno, libc::EMFILE | libc::ENFILE) {
+        return of_descriptors(action, errno).position(step + 1, plan.labels.len());
+    }
     let (kind, hint) = explain(errno, label.source.as_deref(), label.at.as_deref(), &label.action);
     let mut error = Error::new(kind, action).errno(errno).position(step + 1, plan.labels.len());
     if let Some(path) = label.source.as_ref().or(label.at.as_ref()) {
@@ -149,7 +146,6 @@ fn of_step(step: usize, errno: i32, path: &[u8], plan: &Plan) -> Error {
 fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -> (ErrorKind, Option<String>) {
     let readable = action.starts_with("check that the command may read");
     match (errno, source, at) {
-        (libc::EMFILE | libc::ENFILE, _, _) => (ErrorKind::HostLimit, Some(DESCRIPTORS_HINT.into())),
         (libc::ENOMEM | libc::ENOSPC, _, _) => (ErrorKind::HostLimit, Some("out of memory, or a limit is reached (fs.mount-max, user.max_mnt_namespaces, kernel.keys.maxkeys)".into())),
         (libc::EDQUOT, _, _) => (ErrorKind::HostLimit, Some("the user's quota of keys is used up: raise kernel.keys.maxkeys".into())),
         (libc::ENOENT | libc::ENOTDIR, Some(source), _) => (ErrorKind::SourceMissing, Some(format!("{} does not exist, as the caller sees it; make it, or bind it as optional", source.display()))),
@@ -214,7 +210,7 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
         }
         stage::CLONE => of_process(errno),
         stage::DESCRIPTORS if errno == libc::EMFILE || errno == libc::EINVAL || errno == libc::EBADF => {
-            Error::new(ErrorKind::HostLimit, "place the command's descriptors").errno(errno).hint(DESCRIPTORS_HINT)
+            of_descriptors("place the command's descriptors", libc::EMFILE)
         }
         stage::DESCRIPTORS => Error::new(ErrorKind::Setup, "place the command's descriptors").errno(errno),
         stage::SESSION => Error::new(ErrorKind::Setup, "start a new session").errno(errno),

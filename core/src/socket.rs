@@ -59,15 +59,12 @@ pub fn own(number: RawFd) -> OwnedFd {
 }
 
 pub(crate) fn failed(action: &str, errno: Errno) -> Error {
-    let error = Error::io(action, errno);
-    match errno {
-        Errno::EMFILE | Errno::ENFILE => crate::failure::descriptors(error),
-        _ => error,
-    }
+    Error::io(action, errno)
 }
 
 impl Socket {
     /// Sends a request with `descriptors` beside it. A large one goes into a file in memory, which goes along.
+    /// Never waits: there may be nobody yet to make room.
     pub fn send(&self, request: &Request<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
         let mut bytes = Vec::with_capacity(1024);
         request.encode(&mut bytes);
@@ -88,7 +85,13 @@ impl Socket {
         let rights = [ControlMessage::ScmRights(&numbers)];
         let rights = if numbers.is_empty() { &rights[..0] } else { &rights[..] };
         let sent = loop {
-            match sendmsg::<()>(self.0.as_raw_fd(), &[IoSlice::new(&bytes)], rights, MsgFlags::MSG_NOSIGNAL, None) {
+            match sendmsg::<()>(
+                self.0.as_raw_fd(),
+                &[IoSlice::new(&bytes)],
+                rights,
+                MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
+                None,
+            ) {
                 Err(Errno::EINTR) => {}
                 result => break result,
             }
@@ -97,9 +100,9 @@ impl Socket {
         match sent {
             Ok(_) => Ok(()),
             Err(Errno::EPIPE | Errno::ECONNRESET) => Err(lost()),
-            Err(Errno::ETOOMANYREFS) => {
-                Err(crate::failure::descriptors(failed("pass descriptors to the warden", Errno::ETOOMANYREFS)))
-            }
+            Err(Errno::EAGAIN | Errno::EMSGSIZE) => Err(Error::new(ErrorKind::HostLimit, "send a request to the warden")
+                .because("the socket is full")
+                .hint("raise net.core.wmem_default")),
             Err(errno) => Err(failed("send a request to the warden", errno)),
         }
     }

@@ -2,7 +2,6 @@
 
 use crate::command::{Command, Stdio, Stream};
 use crate::error::{Error, Result};
-use crate::failure;
 use crate::socket::{self, wait_readable};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -21,12 +20,7 @@ pub struct Streams {
 
 impl Streams {
     pub fn new(command: &Command, stdin: Stream, others: Stream) -> Result<Streams> {
-        let failed = |error| match error {
-            error if io::Error::raw_os_error(&error).is_some_and(|errno| errno == libc::EMFILE || errno == libc::ENFILE) => {
-                failure::descriptors(Error::io("make a pipe", error))
-            }
-            error => Error::io("make a pipe", error),
-        };
+        let failed = |error: io::Error| Error::io("make a pipe", error);
         let or = |given: &'_ Option<Stdio>, default: &Stream| -> Result<Chosen> {
             match given.as_ref().map_or(default, |stdio| &stdio.0) {
                 Stream::Inherit => Ok(Chosen::Inherit),
