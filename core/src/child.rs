@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
 use crate::idmap::Mapping;
 use crate::outcome::{Ended, Enforced, Outcome};
-use crate::policy::{Policy, Resource};
+use crate::policy::Policy;
 use crate::processes::{self, Process};
 use crate::profile;
 use crate::socket::wait_readable;
@@ -206,13 +206,15 @@ impl Child {
     }
 }
 
-/// The policy's limits over the profile's.
+/// The policy's limits over the profile's. The latter are ceilings: where the caller's own hard limit is lower, that stays.
 fn rlimits(policy: &Policy) -> ListBuilder<Vec<u8>> {
     let mut list = ListBuilder::new(Vec::new());
-    let default = profile::RLIMITS.iter().filter(|(resource, _, _)| !policy.rlimits.contains_key(resource)).copied();
-    let given = policy.rlimits.iter().map(|(resource, (soft, hard))| (*resource, *soft, *hard));
-    for (resource, soft, hard) in default.chain(given) {
-        list.push(&Rlimit { resource: Resource::number(resource), soft, hard });
+    for &(resource, soft, hard) in profile::RLIMITS.iter().filter(|(resource, _, _)| !policy.rlimits.contains_key(resource)) {
+        let ceiling = crate::sys::hard_limit(resource.number());
+        list.push(&Rlimit { resource: resource.number(), soft: soft.min(ceiling), hard: hard.min(ceiling) });
+    }
+    for (resource, &(soft, hard)) in &policy.rlimits {
+        list.push(&Rlimit { resource: resource.number(), soft, hard });
     }
     list
 }

@@ -60,3 +60,11 @@ pub fn effective_capabilities() -> u64 {
     unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
     u64::from(sets[0]) | u64::from(sets[3]) << 32
 }
+
+/// The caller's hard limit on a resource, by its number: `getrlimit(2)`.
+pub fn hard_limit(resource: u32) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the pointer is to a struct of the size that the call writes.
+    unsafe { libc::getrlimit(resource, &raw mut limit) };
+    limit.rlim_max
+}
