@@ -1,4 +1,4 @@
-"""Runs a program alone, in its own Linux namespaces, inside limits the caller sets, and says exactly how it ended.
+r"""Runs a program alone, in its own Linux namespaces, inside limits the caller sets, and says exactly how it ended.
 
 A `Sandbox` is a policy; `run` and `Popen` start a command in it with `subprocess`'s names, defaults and exceptions; an
 `Outcome` says how it ended, what it used and what was enforced.
@@ -6,7 +6,7 @@ A `Sandbox` is a policy; `run` and `Popen` start a command in it with `subproces
     >>> import seclude
     >>> box = seclude.Sandbox(wall_time=5)
     >>> box.run(["echo", "hello"], capture_output=True, text=True).stdout
-    'hello\\n'
+    'hello\n'
 
 Importing this does nothing and starts nothing.
 """

@@ -1,14 +1,14 @@
 """The native half: only this package calls it."""
 
 from collections.abc import Sequence
-from typing import Literal, final
+from typing import Literal, TypeAlias, final
 
 __version__: str
 
-_Ended = tuple[Literal["exited", "signaled", "wall-time", "killed"], int | None, str]
-_Usage = tuple[float, float, float, int, int, int, int, int, int, int]
-_Ending = tuple[_Ended, int, _Usage, list[str]]
-_Seen = tuple[int, int, list[int], int, str, list[str], int, str]
+_Ended: TypeAlias = tuple[Literal["exited", "signaled", "wall-time", "killed"], int | None, str]
+_Usage: TypeAlias = tuple[float, float, float, int, int, int, int, int, int, int]
+_Ending: TypeAlias = tuple[_Ended, int, _Usage, list[str]]
+_Seen: TypeAlias = tuple[int, int, list[int], int, str, list[str], int, str]
 
 @final
 class Sandbox:

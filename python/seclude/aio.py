@@ -9,14 +9,13 @@ import asyncio
 import signal
 from typing import IO, TYPE_CHECKING, Any
 
-from . import command
-from .outcome import Outcome
 from .popen import Popen
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from .outcome import Process
+    from . import command
+    from .outcome import Outcome, Process
     from .sandbox import Sandbox
 
 _LIMIT = 2**16
@@ -121,7 +120,7 @@ class AsyncProcess:
         return self.returncode
 
     async def communicate(self, input: bytes | None = None) -> tuple[bytes | None, bytes | None]:  # noqa: A002
-        """Writes `input`, reads stdout and stderr to their ends, waits; returns what was read, None where that is no pipe."""
+        """Writes `input`, reads stdout and stderr to their ends, waits; returns what was read, None for no pipe."""
         _, stdout, stderr = await asyncio.gather(self._feed(input), _drained(self.stdout), _drained(self.stderr))
         await self.wait()
         return stdout, stderr

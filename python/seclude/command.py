@@ -13,6 +13,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypedDict
 from .errors import PolicyError
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from . import _seclude
 
 Text: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -79,7 +81,7 @@ class _Streams:
         self._ours: list[int | None] = [None, None, None]
         self._theirs: list[int] = []
 
-    def __enter__(self) -> _Streams:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

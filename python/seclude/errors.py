@@ -39,7 +39,8 @@ class SecludeError(Exception):
         path: str | None = None,
         hint: str | None = None,
     ) -> None:
-        super().__init__(message)
+        # Not super(): the second parents want arguments of their own, and their attributes are set one by one.
+        Exception.__init__(self, message)
         self.kind, self.step, self.errno, self.path, self.hint = kind, step, errno, path, hint
 
     def __str__(self) -> str:
@@ -98,7 +99,8 @@ class TimeoutExpired(SecludeError, subprocess.TimeoutExpired):
 
 class CalledProcessError(SecludeError, subprocess.CalledProcessError):
     """`check` was asked for and the command did not exit with 0: `returncode`, `cmd`, `output` (or `stdout`), `stderr`,
-    and `outcome`, which tells a limit from a signal."""
+    and `outcome`, which tells a limit from a signal.
+    """
 
     outcome: Outcome | None
 
@@ -114,9 +116,7 @@ class CalledProcessError(SecludeError, subprocess.CalledProcessError):
         return subprocess.CalledProcessError.__str__(self).removesuffix(".") + ended
 
 
-def _restore(
-    kind: type[SecludeError], args: tuple[Any, ...], fields: dict[str, Any], state: dict[str, Any]
-) -> SecludeError:
+def _restore(kind: type[SecludeError], args: tuple[Any, ...], fields: dict[str, Any], state: dict[str, Any]) -> SecludeError:
     """An exception as it was, without its class's own constructor: the attributes say everything."""
     error = kind.__new__(kind, *args)
     if isinstance(error, SetupError):

@@ -24,7 +24,8 @@ class Exchange:
         self._chunks: list[list[bytes] | None] = [None, None]
         for number, pipe in enumerate((stdout, stderr)):
             if pipe is not None:
-                self._chunks[number] = chunks = []
+                chunks: list[bytes] = []
+                self._chunks[number] = chunks
                 if not pipe.closed:
                     self._read[pipe.fileno()] = (pipe, chunks)
         if stdin is not None and not stdin.closed:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from .files import Bind, Directory, File, Symlink, Tmpfs
@@ -59,7 +60,7 @@ def _plain(value: Any) -> Any:
             return _plain(value.policy())
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
-        case Set():
+        case AbstractSet():
             return sorted(value)
         case Iterable():
             return [_plain(item) for item in value]

@@ -72,8 +72,12 @@ class Popen:
         self._exchange: Exchange | None = None
         self._text = bool(text or encoding or errors or universal_newlines)
         encoding = io.text_encoding(encoding) if self._text else None
+        if not isinstance(bufsize, int):
+            raise TypeError("bufsize must be an integer")
         if bufsize == 1 and not self._text:
             raise ValueError("bufsize=1, a line at a time, is for text mode")
+        if self._text:
+            io.TextIOWrapper(io.BytesIO(), encoding, errors)  # Refuses an unknown encoding before anything starts.
         self._child, pipes = command.start(sandbox._core, args, **options)
         self.pid = self._child.pid
         self.inside_pid = self._child.inside_pid

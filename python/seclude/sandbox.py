@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 from . import _seclude
-from .command import PIPE, Args
 from .errors import TimeoutExpired
 from .outcome import CompletedRun
 from .policy import Policy, as_json
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from .aio import Runner
+    from .command import Args
     from .popen import PopenOptions
 
 
