@@ -1,0 +1,62 @@
+#!/bin/sh
+# Builds libseclude and installs it: capi/build-library.sh build | install
+#
+#   DESTDIR, PREFIX     where to install: $DESTDIR$PREFIX, PREFIX being /usr/local if nothing is said
+#   CARGO_TARGET_DIR    where cargo builds; the library is put together in its seclude-capi directory
+#
+# The shared library is linked here, from the static one: a version script given to a Rust cdylib is ignored by one linker
+# and refused by the other.
+set -eu
+
+capi=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$capi")
+cargo=${CARGO:-cargo}
+cc=${CC:-cc}
+prefix=${PREFIX:-/usr/local}
+target=${CARGO_TARGET_DIR:-$root/target}
+built=$target/seclude-capi
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)
+soname=libseclude.so.0
+
+build() {
+    # rustc names the libraries that a static one needs; they go to the linker and to pkg-config.
+    (cd "$root" && "$cargo" build --quiet --release --package seclude-capi --bins)
+    needs=$(cd "$root" && "$cargo" rustc --release --package seclude-capi --lib -- --print native-static-libs 2>&1 | sed -n 's/^note: native-static-libs: //p' | tail -n 1)
+    mkdir -p "$built"
+    # Cargo says it only when it compiles: it is kept for when it does not.
+    if [ -n "$needs" ]; then echo "$needs" >"$built/native-static-libs"; fi
+    needs=$(cat "$built/native-static-libs")
+
+    cp "$target/release/libseclude.a" "$built/libseclude.a"
+    # shellcheck disable=SC2086  # a list of flags
+    "$cc" -shared -o "$built/libseclude.so.$version" \
+        -Wl,-soname,"$soname" -Wl,--version-script="$capi/seclude.map" -Wl,--gc-sections -Wl,-z,relro,-z,now,-z,noexecstack \
+        -Wl,--whole-archive "$built/libseclude.a" -Wl,--no-whole-archive $needs
+    ln -sf "libseclude.so.$version" "$built/$soname"
+    ln -sf "$soname" "$built/libseclude.so"
+
+    "$target/release/seclude-write-warden" "$built/warden"
+    sed -e "s|@VERSION@|$version|" -e "s|@STATIC_LIBS@|$needs|" "$capi/seclude.pc.in" >"$built/seclude.pc"
+    sed -e "s|@WARDEN@|$prefix/libexec/seclude/warden|" "$capi/apparmor/seclude-warden.in" >"$built/seclude-warden"
+}
+
+install_files() {
+    to=${DESTDIR:-}$prefix
+    install -d "$to/lib/pkgconfig" "$to/include" "$to/libexec/seclude" "$to/share/seclude/apparmor.d"
+    install -m 755 "$built/libseclude.so.$version" "$to/lib/"
+    strip --strip-unneeded "$to/lib/libseclude.so.$version"
+    ln -sf "libseclude.so.$version" "$to/lib/$soname"
+    ln -sf "$soname" "$to/lib/libseclude.so"
+    install -m 644 "$built/libseclude.a" "$to/lib/"
+    strip --strip-debug "$to/lib/libseclude.a"
+    install -m 644 "$root/include/seclude.h" "$to/include/"
+    install -m 644 "$built/seclude.pc" "$to/lib/pkgconfig/"
+    install -m 755 "$built/warden" "$to/libexec/seclude/"
+    install -m 644 "$built/seclude-warden" "$to/share/seclude/apparmor.d/"
+}
+
+case ${1:-} in
+build) build ;;
+install) build && install_files ;;
+*) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac

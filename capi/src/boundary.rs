@@ -1,0 +1,236 @@
+//! The border between C and Rust, which every exported function crosses by one of the doors below.
+//!
+//! Inwards: raw pointers become references, or an error that names the argument; nothing dereferences a NULL. Outwards: a
+//! panic becomes `SECLUDE_EPANIC`, for unwinding into C would end the caller; results become a code and an error object.
+//! All `unsafe` of this crate is here. Each SAFETY line leans on the contract at the head of `seclude.h`: a pointer is NULL,
+//! or what its type says, alive, and used by no other call if the function takes it as not const.
+
+use crate::error::seclude_error;
+use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+/// What a function makes of a request from C.
+pub type Answer<T> = Result<T, seclude_error>;
+
+// ---- doors: each exported function is one call of one of these
+
+/// A function that answers with a code: 0 or more, or the negative code of the error that it leaves in `*err`.
+pub fn code(err: *mut *mut seclude_error, work: impl FnOnce() -> Answer<c_int>) -> c_int {
+    match guarded(work) {
+        Ok(code) => code,
+        Err(error) => {
+            let code = error.code();
+            if !err.is_null() {
+                write(err, Box::into_raw(Box::new(error)));
+            }
+            code
+        }
+    }
+}
+
+/// A function that answers with an object through `*out`, which is NULL after a failure.
+pub fn made<T>(what: &str, out: *mut *mut T, err: *mut *mut seclude_error, work: impl FnOnce() -> Answer<T>) -> c_int {
+    write(out, ptr::null_mut());
+    code(err, || {
+        if out.is_null() {
+            return Err(seclude_error::null(what));
+        }
+        write(out, Box::into_raw(Box::new(work()?)));
+        Ok(0)
+    })
+}
+
+/// A question to an object that cannot fail: `otherwise` is the answer to NULL, to a panic, and where there is none.
+pub fn told<T, A>(object: *const T, otherwise: A, work: impl FnOnce(&T) -> Option<A>) -> A {
+    guarded(|| Ok(work(read("object", object)?))).ok().flatten().unwrap_or(otherwise)
+}
+
+/// What has setters keeps the first error that one of them met.
+pub trait Sticky {
+    fn sticky(&mut self) -> &mut Option<seclude_error>;
+}
+
+/// A setter. After the first error nothing changes any more: whatever uses the object reports that error.
+pub fn set<T: Sticky>(object: *mut T, work: impl FnOnce(&mut T) -> Answer<()>) {
+    let Ok(object) = change("object", object) else { return };
+    if object.sticky().is_none() {
+        *object.sticky() = guarded(|| work(object)).err();
+    }
+}
+
+/// A `_free` function.
+pub fn free<T>(object: *mut T) {
+    if !object.is_null() {
+        // SAFETY: NULL or an object of ours, for the last time.
+        let object = unsafe { Box::from_raw(object) };
+        let _ = guarded(|| {
+            drop(object);
+            Ok(())
+        });
+    }
+}
+
+fn guarded<T>(work: impl FnOnce() -> Answer<T>) -> Answer<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(seclude_error::panic(&*panic)))
+}
+
+// ---- arguments
+
+/// The object behind a pointer that may be read.
+pub fn read<'a, T>(what: &str, object: *const T) -> Answer<&'a T> {
+    // SAFETY: NULL, or a live object of ours.
+    unsafe { object.as_ref() }.ok_or_else(|| seclude_error::null(what))
+}
+
+/// The object behind a pointer that may be changed.
+pub fn change<'a, T>(what: &str, object: *mut T) -> Answer<&'a mut T> {
+    // SAFETY: NULL, or a live object of ours that no other call uses meanwhile.
+    unsafe { object.as_mut() }.ok_or_else(|| seclude_error::null(what))
+}
+
+/// A C string of any bytes: a path, an argument.
+pub fn bytes<'a>(what: &str, string: *const c_char) -> Answer<&'a OsStr> {
+    match string.is_null() {
+        true => Err(seclude_error::null(what)),
+        // SAFETY: not NULL, so NUL-terminated and unchanged during the call.
+        false => Ok(OsStr::from_bytes(unsafe { CStr::from_ptr(string) }.to_bytes())),
+    }
+}
+
+/// A C string that must be UTF-8: a name, a policy.
+pub fn utf8<'a>(what: &str, string: *const c_char) -> Answer<&'a str> {
+    bytes(what, string)?.to_str().ok_or_else(|| seclude_error::invalid(what, "is not UTF-8"))
+}
+
+/// C strings up to a NULL.
+pub fn strings<'a>(what: &str, list: *const *const c_char) -> Answer<Vec<&'a OsStr>> {
+    read(what, list)?;
+    // SAFETY: the list ends with NULL, and nothing behind that is read.
+    let strings = (0..).map(|index| unsafe { *list.add(index) }).take_while(|string| !string.is_null());
+    strings.map(|string| bytes(what, string)).collect()
+}
+
+/// So many bytes; none may be at NULL.
+pub fn data<'a>(what: &str, start: *const c_void, size: usize) -> Answer<&'a [u8]> {
+    match (start.is_null(), size) {
+        (_, 0) => Ok(&[]),
+        (true, _) => Err(seclude_error::null(what)),
+        (false, _) if size > isize::MAX as usize => Err(seclude_error::invalid(what, "is larger than any memory")),
+        // SAFETY: not NULL, so `size` readable bytes, unchanged during the call.
+        (false, _) => Ok(unsafe { std::slice::from_raw_parts(start.cast(), size) }),
+    }
+}
+
+/// A copy of a descriptor of the caller's, so that what it does with its own makes no difference.
+pub fn descriptor(what: &str, fd: c_int) -> Answer<OwnedFd> {
+    if fd < 0 {
+        return Err(seclude_error::invalid(&format!("{what} {fd}"), "is not a descriptor"));
+    }
+    // SAFETY: borrowed for one system call, which tells if nothing is open under this number.
+    let copy = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned();
+    copy.map_err(|error| seclude_error::io(&format!("{what} {fd}"), &error))
+}
+
+// ---- results
+
+/// Writes `value` to a place that may be NULL.
+pub fn write<T: Copy>(place: *mut T, value: T) {
+    if !place.is_null() {
+        // SAFETY: not NULL, so a place of this type.
+        unsafe { place.write(value) };
+    }
+}
+
+/// Plain data of which C may hold an older or a newer form. It has no padding: every byte of it may be copied.
+pub trait Structure: Copy {}
+
+/// Writes as much of `value` as the caller's structure of `size` bytes holds, and zeros into what only the caller knows.
+/// A NULL `out` is a caller who does not want to know.
+pub fn write_sized<T: Structure>(out: *mut T, size: usize, value: T) {
+    if out.is_null() {
+        return;
+    }
+    let ours = size_of::<T>();
+    // SAFETY: `size` bytes are writable, and no more than `ours` are read.
+    unsafe {
+        ptr::copy_nonoverlapping(ptr::from_ref(&value).cast::<u8>(), out.cast::<u8>(), size.min(ours));
+        ptr::write_bytes(out.cast::<u8>().add(size.min(ours)), 0, size.saturating_sub(ours));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{SECLUDE_EINVAL, SECLUDE_EPANIC};
+
+    #[test]
+    fn a_panic_becomes_a_code_and_an_error_that_tells_it() {
+        let mut err = ptr::null_mut();
+        assert_eq!(code(&mut err, || panic!("the sky fell")), SECLUDE_EPANIC);
+        // SAFETY: `code` has just made it.
+        let error = unsafe { Box::from_raw(err) };
+        assert!(error.message().contains("the sky fell"), "{}", error.message());
+        assert_eq!(code(ptr::null_mut(), || panic!("nobody asks why")), SECLUDE_EPANIC);
+        assert_eq!(told(&0, 7, |_| panic!("a number")), 7);
+    }
+
+    #[derive(Default)]
+    struct Settable(u32, Option<seclude_error>);
+
+    impl Sticky for Settable {
+        fn sticky(&mut self) -> &mut Option<seclude_error> {
+            &mut self.1
+        }
+    }
+
+    #[test]
+    fn the_first_error_of_a_setter_sticks_even_if_it_is_a_panic() {
+        let mut object = Settable::default();
+        set(&mut object, |_| panic!("half way"));
+        set(&mut object, |object| {
+            object.0 = 5;
+            Err(seclude_error::null("too late"))
+        });
+        assert_eq!((object.0, object.1.expect("it stuck").code()), (0, SECLUDE_EPANIC));
+    }
+
+    #[test]
+    fn a_panic_in_a_destructor_stays_inside() {
+        struct Grenade;
+        impl Drop for Grenade {
+            fn drop(&mut self) {
+                panic!("bang");
+            }
+        }
+        free(Box::into_raw(Box::new(Grenade)));
+    }
+
+    #[test]
+    fn a_missing_place_for_the_object_is_an_error() {
+        assert_eq!(made::<u32>("out", ptr::null_mut(), ptr::null_mut(), || Ok(1)), SECLUDE_EINVAL);
+    }
+
+    impl Structure for [u32; 2] {}
+
+    #[test]
+    fn a_structure_of_any_size_gets_what_it_holds() {
+        let mut place = [u32::MAX; 4];
+        let out = place.as_mut_ptr().cast::<[u32; 2]>();
+        write_sized(out, 4, [1, 2]);
+        assert_eq!(place, [1, u32::MAX, u32::MAX, u32::MAX]);
+        let out = place.as_mut_ptr().cast::<[u32; 2]>();
+        write_sized(out, 12, [3, 4]);
+        assert_eq!(place, [3, 4, 0, u32::MAX]);
+        write_sized(ptr::null_mut(), 12, [3, 4]);
+    }
+
+    #[test]
+    fn a_closed_descriptor_is_told() {
+        assert_eq!(descriptor("stdin", -1).map_err(|error| error.code()).err(), Some(SECLUDE_EINVAL));
+        let closed = descriptor("stdin", 1_000_000).expect_err("nobody opened it");
+        assert_eq!(closed.message(), "stdin 1000000: bad file descriptor");
+    }
+}

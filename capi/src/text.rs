@@ -1,0 +1,44 @@
+//! `seclude_text`: a string that the library made and C borrows from, since nothing that one side allocates is freed by the other.
+
+use crate::boundary::{free, told};
+use std::ffi::c_char;
+
+/// A text that the library made.
+pub struct seclude_text {
+    /// With a NUL behind it.
+    bytes: Vec<u8>,
+}
+
+impl seclude_text {
+    pub(crate) fn new(text: impl Into<Vec<u8>>) -> seclude_text {
+        let mut bytes = text.into();
+        bytes.push(0);
+        seclude_text { bytes }
+    }
+
+    pub(crate) fn start(&self) -> *const c_char {
+        self.bytes.as_ptr().cast()
+    }
+
+    pub(crate) fn length(&self) -> usize {
+        self.bytes.len() - 1
+    }
+}
+
+/// The text, which ends with a NUL. "" for NULL, so never NULL. Borrowed: valid until the text is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_text_string(text: *const seclude_text) -> *const c_char {
+    told(text, c"".as_ptr(), |text| Some(text.start()))
+}
+
+/// The number of its bytes, without the NUL at the end. 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_text_length(text: *const seclude_text) -> usize {
+    told(text, 0, |text| Some(text.length()))
+}
+
+/// Frees a text. NULL is a no-op.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_text_free(text: *mut seclude_text) {
+    free(text);
+}

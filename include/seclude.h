@@ -1,0 +1,1045 @@
+/* seclude.h: runs a program alone, in its own Linux namespaces, inside limits the caller sets, and says exactly how it ended.
+ *
+ *     seclude_sandbox *sandbox = seclude_sandbox_new();
+ *     seclude_sandbox_tmpfs(sandbox, "/tmp", 64u << 20);
+ *     seclude_command *command = seclude_sandbox_command(sandbox, "echo");
+ *     seclude_command_arg(command, "hello");
+ *     seclude_outcome outcome;
+ *     seclude_error *err = NULL;
+ *     if (seclude_command_run(command, &outcome, sizeof outcome, &err) < 0)
+ *         fprintf(stderr, "%s\n", seclude_error_message(err));
+ *     seclude_error_free(err);
+ *     seclude_command_free(command);
+ *     seclude_sandbox_free(sandbox);
+ *
+ * A sandbox is a policy; a command is what to run in it; a child is a running command; an outcome says how it ended, what it used and
+ * what was enforced. Link with the flags that `pkg-config --cflags --libs seclude` prints.
+ *
+ * RESULTS. Functions that can fail return an int: 0 or more is success, a negative number is one of SECLUDE_E..., and `*err`
+ * then holds a new error to read and free. After success `*err` is as it was. `err` may be NULL. There is no errno to look at.
+ *
+ * SETTERS return nothing. Their first error sticks to the object, later ones change nothing, and whatever uses the object
+ * reports it: nothing ever runs with half a policy.
+ *
+ * OWNERSHIP. What a function gives through a pointer to a pointer, or returns as a pointer that is not const, is the caller's, who frees it
+ * once with the _free function of its type; _free(NULL) does nothing. Strings, bytes and descriptors that go in are copied. A
+ * const pointer that comes out is borrowed from its object. After a failure, an object asked for is NULL.
+ *
+ * NULL where an object or a string is needed is SECLUDE_EINVAL, or the error that sticks, or a no-op: never a crash.
+ *
+ * THREADS. Any thread may use any object. Calls that take it as const may overlap; a call that takes it as not const may overlap
+ * with no other on the same object.
+ *
+ * PROCESS. The library installs no signal handler, starts no thread, needs no SIGCHLD, changes nothing that belongs to the process. After
+ * fork(2), the new process may only free objects, which harms nothing of its parent's. Every descriptor is close-on-exec.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ * This file is made by cbindgen from capi/src: `SECLUDE_UPDATE_HEADER=1 cargo test -p seclude-capi` writes it anew.
+ */
+
+#ifndef SECLUDE_H
+#define SECLUDE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The major version of this header. While it is 0, a new minor version may change the ABI, and the SONAME with it.
+ */
+#define SECLUDE_VERSION_MAJOR 0
+
+/**
+ * The minor version of this header.
+ */
+#define SECLUDE_VERSION_MINOR 1
+
+/**
+ * The patch version of this header.
+ */
+#define SECLUDE_VERSION_PATCH 0
+
+/**
+ * The version of this header as one number that grows: major * 1000000 + minor * 1000 + patch.
+ */
+#define SECLUDE_VERSION_NUMBER 1000
+
+/**
+ * An argument or a part of the policy is not allowed: nothing was started. Also every NULL where an object is needed.
+ */
+#define SECLUDE_EINVAL -1
+
+/**
+ * A policy text cannot be read: not JSON or TOML, an unknown key, a value of the wrong kind.
+ */
+#define SECLUDE_EPOLICY -2
+
+/**
+ * The source of a bind does not exist.
+ */
+#define SECLUDE_ESOURCE_MISSING -3
+
+/**
+ * The source of a bind exists, but the command, or the caller, may not read it.
+ */
+#define SECLUDE_ESOURCE_UNREADABLE -4
+
+/**
+ * There is no such program inside the sandbox.
+ */
+#define SECLUDE_EPROGRAM_MISSING -5
+
+/**
+ * The program exists inside, but may not be executed.
+ */
+#define SECLUDE_EPROGRAM_NOT_EXECUTABLE -6
+
+/**
+ * The program is not in a format that this machine executes: another architecture, or no program at all.
+ */
+#define SECLUDE_EPROGRAM_FORMAT -7
+
+/**
+ * The program exists inside, but the interpreter that its first line or its ELF header names does not.
+ */
+#define SECLUDE_EINTERPRETER_MISSING -8
+
+/**
+ * The host does not let this process make a user namespace, or gives it no rights in it.
+ */
+#define SECLUDE_ENAMESPACES_DENIED -9
+
+/**
+ * A limit of the host on namespaces, processes, descriptors or memory is reached.
+ */
+#define SECLUDE_EHOST_LIMIT -10
+
+/**
+ * This kernel lacks what was asked for.
+ */
+#define SECLUDE_EUNSUPPORTED -11
+
+/**
+ * Another step of set-up failed: `seclude_error_step` tells which.
+ */
+#define SECLUDE_ESETUP -12
+
+/**
+ * The warden ended without a report: it was killed from outside, or the machine ran out of memory.
+ */
+#define SECLUDE_EWARDEN_LOST -13
+
+/**
+ * An operation on the caller's own side failed: a pipe, a file, a descriptor.
+ */
+#define SECLUDE_EIO -14
+
+/**
+ * The library met a case that it has no code for. Please report it.
+ */
+#define SECLUDE_EINTERNAL -100
+
+/**
+ * The library panicked: a bug. The call has had no effect that lasts; free the objects that it was given. Please report it.
+ */
+#define SECLUDE_EPANIC -101
+
+/**
+ * User and group ids, keyrings, capabilities: user_namespaces(7). The number is that of `CLONE_NEWUSER`, and so below.
+ */
+#define SECLUDE_NAMESPACE_USER 268435456
+
+/**
+ * The file system tree: mount_namespaces(7).
+ */
+#define SECLUDE_NAMESPACE_MOUNT 131072
+
+/**
+ * Process ids: pid_namespaces(7).
+ */
+#define SECLUDE_NAMESPACE_PID 536870912
+
+/**
+ * Network devices, addresses, ports, abstract sockets: network_namespaces(7).
+ */
+#define SECLUDE_NAMESPACE_NET 1073741824
+
+/**
+ * System V IPC, POSIX message queues: ipc_namespaces(7).
+ */
+#define SECLUDE_NAMESPACE_IPC 134217728
+
+/**
+ * Host and domain name: uts_namespaces(7).
+ */
+#define SECLUDE_NAMESPACE_UTS 67108864
+
+/**
+ * The view of the cgroup tree: cgroup_namespaces(7).
+ */
+#define SECLUDE_NAMESPACE_CGROUP 33554432
+
+/**
+ * The monotonic and boot clocks: time_namespaces(7), Linux 5.6.
+ */
+#define SECLUDE_NAMESPACE_TIME 128
+
+/**
+ * The clock that never jumps, and its kin. The number is that of `CLOCK_MONOTONIC`.
+ */
+#define SECLUDE_CLOCK_MONOTONIC 1
+
+/**
+ * The time since boot, and `/proc/uptime`. The number is that of `CLOCK_BOOTTIME`.
+ */
+#define SECLUDE_CLOCK_BOOTTIME 7
+
+/**
+ * For `seclude_sandbox_bind`: the command may write, as far as the file permissions let the user behind it.
+ */
+#define SECLUDE_BIND_WRITABLE 1
+
+/**
+ * For `seclude_sandbox_bind`: passed over if the source does not exist.
+ */
+#define SECLUDE_BIND_OPTIONAL 2
+
+/**
+ * For `seclude_sandbox_bind`: nothing in it can be executed.
+ */
+#define SECLUDE_BIND_NOEXEC 4
+
+/**
+ * For `seclude_sandbox_bind`: device nodes in it work.
+ */
+#define SECLUDE_BIND_DEVICES 8
+
+/**
+ * For `seclude_sandbox_tmpfs_with`: nothing in it can be executed.
+ */
+#define SECLUDE_TMPFS_NOEXEC 1
+
+/**
+ * No limit, where a size, a number or a resource is limited: `UINT64_MAX`.
+ */
+#define SECLUDE_UNLIMITED UINT64_MAX
+
+/**
+ * For the standard streams: the caller's own stream of that number. Closed in the caller, it is an error when the command starts.
+ */
+#define SECLUDE_STDIO_INHERIT -1001
+
+/**
+ * For the standard streams: `/dev/null`.
+ */
+#define SECLUDE_STDIO_NULL -1002
+
+/**
+ * For the standard streams: a pipe, whose other end the child object holds (`seclude_child_take_stdin` and its kin).
+ */
+#define SECLUDE_STDIO_PIPED -1003
+
+/**
+ * It ended by itself; `value` is the exit code, 0 to 255.
+ */
+#define SECLUDE_ENDED_EXITED 1
+
+/**
+ * A signal killed it; `value` is its number.
+ */
+#define SECLUDE_ENDED_SIGNALED 2
+
+/**
+ * It was still running when its wall time was over.
+ */
+#define SECLUDE_ENDED_WALL_TIME 3
+
+/**
+ * The caller killed it: `seclude_child_kill`.
+ */
+#define SECLUDE_ENDED_KILLED 4
+
+/**
+ * A user namespace of its own.
+ */
+#define SECLUDE_PROTECTION_USER_NAMESPACE 1
+
+/**
+ * A mount namespace of its own.
+ */
+#define SECLUDE_PROTECTION_MOUNT_NAMESPACE 2
+
+/**
+ * A process tree of its own.
+ */
+#define SECLUDE_PROTECTION_PID_NAMESPACE 4
+
+/**
+ * A network of its own.
+ */
+#define SECLUDE_PROTECTION_NET_NAMESPACE 8
+
+/**
+ * System V IPC and POSIX message queues of its own.
+ */
+#define SECLUDE_PROTECTION_IPC_NAMESPACE 16
+
+/**
+ * Host and domain name of its own.
+ */
+#define SECLUDE_PROTECTION_UTS_NAMESPACE 32
+
+/**
+ * A view of the cgroup tree of its own.
+ */
+#define SECLUDE_PROTECTION_CGROUP_NAMESPACE 64
+
+/**
+ * Clocks of its own.
+ */
+#define SECLUDE_PROTECTION_TIME_NAMESPACE 128
+
+/**
+ * A file system of its own: the caller's is out of reach.
+ */
+#define SECLUDE_PROTECTION_OWN_ROOT 256
+
+/**
+ * The root is mounted read-only.
+ */
+#define SECLUDE_PROTECTION_READ_ONLY_ROOT 512
+
+/**
+ * The global parts of `/proc` are masked or read-only.
+ */
+#define SECLUDE_PROTECTION_MASKED_PROC 1024
+
+/**
+ * All five capability sets are empty.
+ */
+#define SECLUDE_PROTECTION_NO_CAPABILITIES 2048
+
+/**
+ * User id 0 has no meaning of its own (locked securebits).
+ */
+#define SECLUDE_PROTECTION_LOCKED_SECUREBITS 4096
+
+/**
+ * No program executed inside gains privileges.
+ */
+#define SECLUDE_PROTECTION_NO_NEW_PRIVILEGES 8192
+
+/**
+ * No supplementary groups. Missing for an unprivileged caller who has some: the kernel does not let it drop them.
+ */
+#define SECLUDE_PROTECTION_NO_GROUPS 16384
+
+/**
+ * No user namespaces can be made inside.
+ */
+#define SECLUDE_PROTECTION_NO_NESTED_USERS 32768
+
+/**
+ * A session keyring of its own.
+ */
+#define SECLUDE_PROTECTION_OWN_KEYRING 65536
+
+/**
+ * A session of its own, without a terminal.
+ */
+#define SECLUDE_PROTECTION_OWN_SESSION 131072
+
+/**
+ * No core dumps.
+ */
+#define SECLUDE_PROTECTION_NO_CORE_DUMPS 262144
+
+/**
+ * The warden can be neither traced nor read from inside.
+ */
+#define SECLUDE_PROTECTION_HIDDEN_WARDEN 524288
+
+/**
+ * Everything inside ends with the warden: the kernel sees to it.
+ */
+#define SECLUDE_PROTECTION_KILL_BY_NAMESPACE 1048576
+
+/**
+ * Everything inside is ended by the warden, one process after another. Weaker: whoever kills the warden from outside frees it.
+ */
+#define SECLUDE_PROTECTION_KILL_BY_WARDEN 2097152
+
+/**
+ * A running command. Freeing it kills everything inside; so does the caller's end, however it comes.
+ */
+typedef struct seclude_child seclude_child;
+
+/**
+ * What to run in a sandbox: program, arguments, environment, directory, standard streams, further descriptors.
+ *
+ * Made by `seclude_sandbox_command`. It can be started many times. A mistake in a setter sticks: starting it reports the first
+ * one, and the sandbox's before its own.
+ */
+typedef struct seclude_command seclude_command;
+
+/**
+ * What went wrong, and what to do about it. Made by a failing call, freed with `seclude_error_free`. Never changes.
+ */
+typedef struct seclude_error seclude_error;
+
+/**
+ * What a finished command wrote, and how it ended. Never changes.
+ */
+typedef struct seclude_output seclude_output;
+
+/**
+ * A list of processes inside a sandbox, as the caller sees them. What they call themselves is their own word. Never changes.
+ * An index past the end answers 0 or NULL.
+ */
+typedef struct seclude_processes seclude_processes;
+
+/**
+ * A policy: what world a program sees, and what it may use. Nothing runs yet.
+ *
+ * A new one is safe by default: every namespace private but the clocks', no network but loopback, the host's `/usr`
+ * read-only, nothing writable but `/dev/shm`, a user id that means nothing outside, no privileges. Each setter opens or
+ * shapes one thing. A mistake in a setter sticks: everything that uses the sandbox reports the first one.
+ */
+typedef struct seclude_sandbox seclude_sandbox;
+
+/**
+ * A text that the library made.
+ */
+typedef struct seclude_text seclude_text;
+
+/**
+ * How a command ended, what it used, and which protections were in force while it ran.
+ *
+ * Functions that fill it take its size, `sizeof(seclude_outcome)`, so that programs and libraries of different versions
+ * agree: fields are only ever added at the end, a field that the library does not know reads 0, and one that the program does not
+ * know is not written.
+ *
+ * The sums are of all processes that were waited for, by their parents or by the warden: a process whose parent ignores SIGCHLD
+ * is reaped by the kernel and counted by nobody.
+ */
+typedef struct seclude_outcome {
+    /**
+     * How it ended: one of `SECLUDE_ENDED_...`.
+     */
+    int32_t ended;
+    /**
+     * The exit code or the signal; 0 where there is neither.
+     */
+    int32_t value;
+    /**
+     * The same as one number: the exit code, or minus the signal. An end by a limit or by the caller was brought about by SIGKILL
+     * and reads -9.
+     */
+    int32_t returncode;
+    /**
+     * 1 if it exited with code 0, else 0.
+     */
+    int32_t success;
+    /**
+     * The `SECLUDE_PROTECTION_...` that were really enforced, joined by `|`, as the warden reported them after having done it.
+     */
+    uint64_t enforced;
+    /**
+     * From the command's start to the end of the last process inside, in nanoseconds.
+     */
+    uint64_t wall_ns;
+    /**
+     * Processor time in user mode, of the whole tree, in nanoseconds.
+     */
+    uint64_t user_ns;
+    /**
+     * Processor time in the kernel, of the whole tree, in nanoseconds.
+     */
+    uint64_t system_ns;
+    /**
+     * The largest resident set that any single process of the tree had, in bytes. The caller's own size is no part of it.
+     */
+    uint64_t max_rss;
+    /**
+     * Page faults served without I/O.
+     */
+    uint64_t minor_faults;
+    /**
+     * Page faults that needed I/O.
+     */
+    uint64_t major_faults;
+    /**
+     * Times a process gave up the processor to wait.
+     */
+    uint64_t voluntary_switches;
+    /**
+     * Times a process was made to give up the processor.
+     */
+    uint64_t involuntary_switches;
+    /**
+     * Blocks of 512 bytes read from a device.
+     */
+    uint64_t blocks_in;
+    /**
+     * Blocks of 512 bytes written to a device.
+     */
+    uint64_t blocks_out;
+} seclude_outcome;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that the program runs with, as `SECLUDE_VERSION_NUMBER` is that of the header it was compiled
+ * with. The library may be newer than the header, never older:
+ * `assert(seclude_version_number() >= SECLUDE_VERSION_NUMBER)`.
+ */
+int seclude_version_number(void);
+
+/**
+ * The version of the library that the program runs with, as text: "0.1.0". Never NULL, never freed.
+ */
+const char *seclude_version(void);
+
+/**
+ * Frees an error. NULL is a no-op.
+ */
+void seclude_error_free(struct seclude_error *error);
+
+/**
+ * The code, one of `SECLUDE_E...`: the same that the failing call returned. 0 for NULL.
+ */
+int seclude_error_code(const struct seclude_error *error);
+
+/**
+ * The name of a code: "program-missing", the same in every language. NULL if there is no such code. Never freed.
+ */
+const char *seclude_code_name(int code);
+
+/**
+ * The name of the error's code, as `seclude_code_name` gives it. NULL for NULL. Never freed.
+ */
+const char *seclude_error_name(const struct seclude_error *error);
+
+/**
+ * The whole error as one line of text, without a newline: `action object: cause (step n of m); hint: remedy`. UTF-8, but for
+ * bytes of a path that are not. "no error" for NULL, so never NULL. Borrowed: valid until the error is freed.
+ */
+const char *seclude_error_message(const struct seclude_error *error);
+
+/**
+ * What was being done, with its object: "bind /opt/tool on /opt/tool". NULL for NULL. Borrowed: valid until the error is freed.
+ */
+const char *seclude_error_step(const struct seclude_error *error);
+
+/**
+ * The error number of the system call that failed, as in errno(3); 0 if there was none.
+ */
+int seclude_error_errno(const struct seclude_error *error);
+
+/**
+ * The path that the failed step was about; NULL if it was about none. Borrowed: valid until the error is freed.
+ */
+const char *seclude_error_path(const struct seclude_error *error);
+
+/**
+ * What to do about it; NULL if nothing is known. Borrowed: valid until the error is freed.
+ */
+const char *seclude_error_hint(const struct seclude_error *error);
+
+/**
+ * The default sandbox. Never NULL. Free it with `seclude_sandbox_free`; commands made from it live on.
+ */
+struct seclude_sandbox *seclude_sandbox_new(void);
+
+/**
+ * A copy, with the error that sticks to the original, if one does. Cheap. Its own `seclude_sandbox_free`. NULL for NULL.
+ */
+struct seclude_sandbox *seclude_sandbox_clone(const struct seclude_sandbox *sandbox);
+
+/**
+ * Frees a sandbox. NULL is a no-op. Commands and children made from it are not affected.
+ */
+void seclude_sandbox_free(struct seclude_sandbox *sandbox);
+
+/**
+ * A command that runs `program` in a copy of this sandbox, as it is now; later changes to the sandbox do not reach it. A
+ * program without a slash is looked for in PATH inside. Never NULL: if `sandbox` or `program` is, the command carries that
+ * error, and spawning it tells. Free it with `seclude_command_free`.
+ */
+struct seclude_command *seclude_sandbox_command(const struct seclude_sandbox *sandbox, const char *program);
+
+/**
+ * Tells the first mistake in the policy, or the error that sticks, without starting anything. 0 if there is none.
+ */
+int seclude_sandbox_check(const struct seclude_sandbox *sandbox, struct seclude_error **err);
+
+/**
+ * A sandbox from a policy in JSON, UTF-8: `{"hostname": "judge", "files": [{"tmpfs": "/tmp", "size": "64M"}]}`. Unknown keys
+ * are refused with the nearest known one (`SECLUDE_EPOLICY`). `*sandbox` is new, or NULL after an error.
+ */
+int seclude_sandbox_from_json(const char *json, struct seclude_sandbox **sandbox, struct seclude_error **err);
+
+/**
+ * A sandbox from a policy in TOML, with the keys of the JSON form. `*sandbox` is new, or NULL after an error.
+ */
+int seclude_sandbox_from_toml(const char *toml, struct seclude_sandbox **sandbox, struct seclude_error **err);
+
+/**
+ * The policy as JSON, with only what differs from the default. `*text` is new, or NULL after an error.
+ */
+int seclude_sandbox_to_json(const struct seclude_sandbox *sandbox, struct seclude_text **text, struct seclude_error **err);
+
+/**
+ * The policy as TOML, with only what differs from the default. `*text` is new, or NULL after an error.
+ */
+int seclude_sandbox_to_toml(const struct seclude_sandbox *sandbox, struct seclude_text **text, struct seclude_error **err);
+
+/**
+ * Shares the caller's namespaces of these kinds, one or several `SECLUDE_NAMESPACE_...` joined by `|`.
+ *
+ * User needs CAP_SYS_ADMIN and `seclude_sandbox_nested`, and ids are the host's. Mount: the caller's files, as they are; the
+ * policy cannot add any. Pid: the warden ends the tree itself, which is weaker than the kernel's promise: if the warden is
+ * killed from outside, what is inside lives on. Time is shared anyway.
+ */
+void seclude_sandbox_share(struct seclude_sandbox *sandbox, int kinds);
+
+/**
+ * Gives the sandbox namespaces of its own of these kinds, one or several joined by `|`. It has all but time, unless shared.
+ */
+void seclude_sandbox_unshare(struct seclude_sandbox *sandbox, int kinds);
+
+/**
+ * Shifts a clock, one of `SECLUDE_CLOCK_...`, by so many seconds, forwards or back, in a time namespace of the sandbox's own
+ * (Linux 5.6). The kernel refuses what would make the clock negative.
+ */
+void seclude_sandbox_clock_offset(struct seclude_sandbox *sandbox, int clock, int64_t seconds);
+
+/**
+ * The host name, 1 to 64 bytes of UTF-8. "sandbox" if nothing is said.
+ */
+void seclude_sandbox_hostname(struct seclude_sandbox *sandbox, const char *name);
+
+/**
+ * The NIS domain name, 1 to 64 bytes of UTF-8. The caller's if nothing is said.
+ */
+void seclude_sandbox_domainname(struct seclude_sandbox *sandbox, const char *name);
+
+/**
+ * The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
+ *
+ * An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands the first of
+ * `seclude_sandbox_host_ids` plus this number, which must then be below 65536: never the host's root.
+ */
+void seclude_sandbox_uid(struct seclude_sandbox *sandbox, uint32_t uid);
+
+/**
+ * The group id inside, as for `seclude_sandbox_uid`.
+ */
+void seclude_sandbox_gid(struct seclude_sandbox *sandbox, uint32_t gid);
+
+/**
+ * The user's name in `/etc/passwd` and `/etc/group`. "user" if nothing is said. No colon, slash or newline.
+ */
+void seclude_sandbox_user(struct seclude_sandbox *sandbox, const char *name);
+
+/**
+ * The user's home directory in `/etc/passwd` and HOME, an absolute path. "/" if nothing is said. It is not made.
+ */
+void seclude_sandbox_home(struct seclude_sandbox *sandbox, const char *home);
+
+/**
+ * The first of 65536 host ids that the ids inside map to, if the caller is privileged; not 0. 0x70000000 if nothing is said: a
+ * range that distributions leave unused. Sandboxes that must not touch each other's files want ranges of their own.
+ */
+void seclude_sandbox_host_ids(struct seclude_sandbox *sandbox, uint32_t first);
+
+/**
+ * Takes the programs from `directory`, which holds another system, instead of from the host's `/usr`. Its top level is shown
+ * read-only, but for `/dev`, `/proc`, `/run`, `/sys` and `/tmp`; nothing is ever written to it.
+ */
+void seclude_sandbox_root(struct seclude_sandbox *sandbox, const char *directory);
+
+/**
+ * Takes no programs from anywhere: only what is bound is there.
+ */
+void seclude_sandbox_empty_root(struct seclude_sandbox *sandbox);
+
+/**
+ * Lets the root directory itself, a file system in memory, stay writable.
+ */
+void seclude_sandbox_writable_root(struct seclude_sandbox *sandbox);
+
+/**
+ * Shows a file or directory of the caller's, `source`, at the absolute path `at`, read-only.
+ *
+ * Everything mounted below a directory is shown with it. Set-user-id bits and device nodes have no effect. Mount points are made
+ * only in the sandbox's own file systems; in a directory of the caller's that is bound, the place must exist.
+ */
+void seclude_sandbox_bind_ro(struct seclude_sandbox *sandbox, const char *source, const char *at);
+
+/**
+ * Shows a file or directory of the caller's at the absolute path `at`, writable; otherwise as `seclude_sandbox_bind_ro`.
+ */
+void seclude_sandbox_bind_rw(struct seclude_sandbox *sandbox, const char *source, const char *at);
+
+/**
+ * Shows a file or directory of the caller's at the absolute path `at`, with `SECLUDE_BIND_...` flags joined by `|`, or 0.
+ */
+void seclude_sandbox_bind(struct seclude_sandbox *sandbox, const char *source, const char *at, uint32_t flags);
+
+/**
+ * An empty, writable file system in memory at the absolute path `at`: mode 1777, at most `size` bytes, at least 1.
+ */
+void seclude_sandbox_tmpfs(struct seclude_sandbox *sandbox, const char *at, uint64_t size);
+
+/**
+ * The same with every choice: at most `size` bytes and `inodes` files and directories, the root of it among them, each 1 or more,
+ * or `SECLUDE_UNLIMITED` for the kernel's own limit (half of the memory); the `mode` of its root, 0 to 07777; and
+ * `SECLUDE_TMPFS_...` flags joined by `|`, or 0.
+ */
+void seclude_sandbox_tmpfs_with(struct seclude_sandbox *sandbox,
+                                const char *at,
+                                uint64_t size,
+                                uint64_t inodes,
+                                uint32_t mode,
+                                uint32_t flags);
+
+/**
+ * An empty directory at the absolute path `at`, of this mode, 0 to 07777: 0755, say.
+ */
+void seclude_sandbox_dir(struct seclude_sandbox *sandbox, const char *at, uint32_t mode);
+
+/**
+ * A symbolic link at the absolute path `at` with the text `target`, as for symlink(2).
+ */
+void seclude_sandbox_symlink(struct seclude_sandbox *sandbox, const char *target, const char *at);
+
+/**
+ * A file at the absolute path `at` that holds `size` bytes from `data`, which are copied, of this mode, 0 to 07777: 0644, say.
+ * `data` may be NULL if `size` is 0.
+ */
+void seclude_sandbox_file(struct seclude_sandbox *sandbox, const char *at, const void *data, size_t size, uint32_t mode);
+
+/**
+ * Lets programs inside make user namespaces, and so sandboxes of their own. `/proc` is then neither masked nor hidden in part:
+ * the kernel gives a fresh one only to who sees a whole one.
+ */
+void seclude_sandbox_nested(struct seclude_sandbox *sandbox);
+
+/**
+ * A resource limit of each process, as for setrlimit(2): `resource` is an `RLIMIT_...` of `<sys/resource.h>`,
+ * `SECLUDE_UNLIMITED` is no limit. If nothing is said: core 1 byte (no dump, not even through a pipe), nofile 1024, memlock
+ * 64 KiB, stack 8 MiB, and the rest as the caller has it.
+ */
+void seclude_sandbox_rlimit(struct seclude_sandbox *sandbox, int resource, uint64_t soft, uint64_t hard);
+
+/**
+ * How many milliseconds a command may take, 1 or more. When they are over, everything inside is killed, and the end is
+ * `SECLUDE_ENDED_WALL_TIME`. No limit if nothing is said.
+ */
+void seclude_sandbox_wall_time(struct seclude_sandbox *sandbox, uint64_t milliseconds);
+
+/**
+ * Executes the warden from this installed file instead of from memory, for hosts that grant user namespaces by the path of the
+ * executable (AppArmor) or forbid executing memory (`vm.memfd_noexec=2`). `make install` puts one at
+ * `libexec/seclude/warden`. The environment variable SECLUDE_WARDEN does the same.
+ */
+void seclude_sandbox_warden(struct seclude_sandbox *sandbox, const char *path);
+
+/**
+ * Frees a command and its copies of descriptors. NULL is a no-op. Children that it started are not affected.
+ */
+void seclude_command_free(struct seclude_command *command);
+
+/**
+ * Appends an argument, any bytes but NUL. The program's own name, the zeroth, is there already.
+ */
+void seclude_command_arg(struct seclude_command *command, const char *argument);
+
+/**
+ * Appends arguments up to a NULL, which `arguments` must end with.
+ */
+void seclude_command_args(struct seclude_command *command, const char *const *arguments);
+
+/**
+ * What the program sees as its own name, instead of the name that it is started by.
+ */
+void seclude_command_arg0(struct seclude_command *command, const char *name);
+
+/**
+ * Sets an environment variable. At first there are PATH, HOME and LANG, and nothing of the caller's. A name is not empty and has
+ * no "=".
+ */
+void seclude_command_env(struct seclude_command *command, const char *name, const char *value);
+
+/**
+ * Removes an environment variable. No error if there is none of this name.
+ */
+void seclude_command_env_remove(struct seclude_command *command, const char *name);
+
+/**
+ * Removes every environment variable. A program without a slash is then looked for in the default PATH.
+ */
+void seclude_command_env_clear(struct seclude_command *command);
+
+/**
+ * The working directory, an absolute path inside. "/" if nothing is said.
+ */
+void seclude_command_cwd(struct seclude_command *command, const char *directory);
+
+/**
+ * The standard input: one of `SECLUDE_STDIO_...`, or a descriptor of the caller's, 0 or higher, which is duplicated at once: the
+ * caller may close its own. If nothing is said: inherited, but `/dev/null` for `seclude_command_output`.
+ */
+void seclude_command_stdin(struct seclude_command *command, int stream);
+
+/**
+ * The standard output: as `seclude_command_stdin`. If nothing is said: inherited, but piped for `seclude_command_output`.
+ */
+void seclude_command_stdout(struct seclude_command *command, int stream);
+
+/**
+ * The standard error: as `seclude_command_stdout`.
+ */
+void seclude_command_stderr(struct seclude_command *command, int stream);
+
+/**
+ * Gives the command the caller's descriptor `fd` under the number `target`, 3 or higher, each number once. `fd` is duplicated
+ * at once: the caller may close its own. Order and collisions with the caller's own numbers do not matter. At most 249.
+ */
+void seclude_command_fd(struct seclude_command *command, int target, int fd);
+
+/**
+ * How many milliseconds this command may take, 1 or more, instead of what the sandbox says.
+ */
+void seclude_command_wall_time(struct seclude_command *command, uint64_t milliseconds);
+
+/**
+ * Starts it. When this returns 0, the program runs, and `*child` is new: free it with `seclude_child_free`. A missing
+ * program, a refused policy and every failed step of set-up are errors here: nothing has started then, and `*child` is NULL.
+ */
+int seclude_command_spawn(struct seclude_command *command, struct seclude_child **child, struct seclude_error **err);
+
+/**
+ * Starts it, waits for its end, and writes how it ended to `*outcome`, a structure of `size` bytes; `outcome` may be NULL.
+ * 0 if it ran, however it ended; the errors are those of `seclude_command_spawn` and `seclude_child_wait`.
+ */
+int seclude_command_run(struct seclude_command *command,
+                        struct seclude_outcome *outcome,
+                        size_t size,
+                        struct seclude_error **err);
+
+/**
+ * Starts it, collects what it writes, waits for its end. 0 if it ran, however it ended, and `*output` is new: free it with
+ * `seclude_output_free`. What it writes is kept in memory, all of it.
+ */
+int seclude_command_output(struct seclude_command *command, struct seclude_output **output, struct seclude_error **err);
+
+/**
+ * Kills everything inside, waits until it is gone, closes what was not taken, and frees the object. NULL is a no-op.
+ *
+ * In a process that the caller forked, it only closes that process's copies: what runs inside is not harmed.
+ */
+void seclude_child_free(struct seclude_child *child);
+
+/**
+ * A descriptor of the command's first process, for poll(2) and event loops: readable once that has ended. After that,
+ * `seclude_child_wait` and `seclude_child_try_wait` return promptly. Borrowed: never close it; valid until the child is freed
+ * or its output collected. `SECLUDE_EINVAL` after that, and for NULL.
+ */
+int seclude_child_pidfd(const struct seclude_child *child);
+
+/**
+ * The command's process id, as the caller sees it. 0 if the caller's `/proc` does not tell, and for NULL. It is not the
+ * caller's own child: wait with the functions here, not with waitpid(2).
+ */
+uint32_t seclude_child_pid(const struct seclude_child *child);
+
+/**
+ * The command's process id, as it sees itself. 0 for NULL.
+ */
+uint32_t seclude_child_inside_pid(const struct seclude_child *child);
+
+/**
+ * The `SECLUDE_PROTECTION_...` that are enforced on it, joined by `|`. 0 for NULL.
+ */
+uint64_t seclude_child_enforced(const struct seclude_child *child);
+
+/**
+ * Takes the write end of its standard input, if that was piped. Owned: the caller closes it. Close-on-exec and blocking. A second
+ * time, or if it was not piped, `SECLUDE_EINVAL`.
+ */
+int seclude_child_take_stdin(struct seclude_child *child);
+
+/**
+ * Takes the read end of its standard output, as `seclude_child_take_stdin`.
+ */
+int seclude_child_take_stdout(struct seclude_child *child);
+
+/**
+ * Takes the read end of its standard error, as `seclude_child_take_stdin`.
+ */
+int seclude_child_take_stderr(struct seclude_child *child);
+
+/**
+ * Waits for its end, and writes how it ended to `*outcome`, a structure of `size` bytes; `outcome` may be NULL. 0 if it ended,
+ * however it did. Its standard input, if piped and not taken, is closed first, so that a command that reads it to its end does
+ * end. When this returns, nothing of the sandbox is left. Calling it again gives the same answer.
+ *
+ * While it blocks, no other thread may use the child. Who wants to kill from elsewhere waits for `seclude_child_pidfd` with
+ * poll(2), or with `seclude_child_wait_timeout`.
+ */
+int seclude_child_wait(struct seclude_child *child, struct seclude_outcome *outcome, size_t size, struct seclude_error **err);
+
+/**
+ * Waits for its end for at most so many milliseconds: 1 and `*outcome` if it has ended, 0 if it still runs. Does not close its
+ * standard input.
+ */
+int seclude_child_wait_timeout(struct seclude_child *child,
+                               uint64_t milliseconds,
+                               struct seclude_outcome *outcome,
+                               size_t size,
+                               struct seclude_error **err);
+
+/**
+ * Its end, without waiting for it: 1 and `*outcome` if it has ended, 0 if it still runs.
+ */
+int seclude_child_try_wait(struct seclude_child *child, struct seclude_outcome *outcome, size_t size, struct seclude_error **err);
+
+/**
+ * Reads both of its pipes to their ends, at once, so that neither can fill up and block the command; then waits. 0 if it ended, however
+ * it did, and `*output` is new: free it with `seclude_output_free`. What it writes is kept in memory, all of it.
+ *
+ * Afterwards the child answers waits and its ids; it has no descriptors and no processes any more. It must still be freed.
+ */
+int seclude_child_wait_with_output(struct seclude_child *child,
+                                   struct seclude_output **output,
+                                   struct seclude_error **err);
+
+/**
+ * Kills the command and everything that it started. The end is `SECLUDE_ENDED_KILLED`, unless it came before. Does not wait. 0
+ * also if it has ended already.
+ */
+int seclude_child_kill(struct seclude_child *child, struct seclude_error **err);
+
+/**
+ * Sends a signal, 1 to 64, to the command's first process. 0 also if it has ended already.
+ */
+int seclude_child_signal(struct seclude_child *child, int signal, struct seclude_error **err);
+
+/**
+ * Every process inside, the warden first, each after its parent: 0, and `*processes` is a new list, a picture of this moment. Free
+ * it with `seclude_processes_free`. The list is empty once the command's end is known.
+ */
+int seclude_child_processes(const struct seclude_child *child,
+                            struct seclude_processes **processes,
+                            struct seclude_error **err);
+
+/**
+ * The name of a `SECLUDE_ENDED_...`: "exited", "signaled", "wall-time", "killed", the same in every language. NULL for any
+ * other number. Never freed.
+ */
+const char *seclude_ended_name(int ended);
+
+/**
+ * The name of one `SECLUDE_PROTECTION_...`: "no-capabilities", the same in every language. NULL for any other number, so
+ * that a loop over the bits of `enforced` skips what this library does not know. Never freed.
+ */
+const char *seclude_protection_name(uint64_t protection);
+
+/**
+ * Writes how it ended to `*outcome`, a structure of `size` bytes, and returns 0; `SECLUDE_EINVAL` if `output` is NULL.
+ */
+int seclude_output_outcome(const struct seclude_output *output, struct seclude_outcome *outcome, size_t size);
+
+/**
+ * What it wrote to its standard output, if that was piped, and how many bytes in `*length`, which may be NULL. A NUL follows
+ * the last byte. "" and 0 for NULL, so never NULL. Borrowed: valid until the output is freed.
+ */
+const char *seclude_output_stdout(const struct seclude_output *output, size_t *length);
+
+/**
+ * What it wrote to its standard error, as `seclude_output_stdout`.
+ */
+const char *seclude_output_stderr(const struct seclude_output *output, size_t *length);
+
+/**
+ * Frees an output. NULL is a no-op.
+ */
+void seclude_output_free(struct seclude_output *output);
+
+/**
+ * Frees a list. NULL is a no-op.
+ */
+void seclude_processes_free(struct seclude_processes *processes);
+
+/**
+ * How many processes are in the list.
+ */
+size_t seclude_processes_count(const struct seclude_processes *processes);
+
+/**
+ * A process's id in the caller's pid namespace.
+ */
+uint32_t seclude_processes_pid(const struct seclude_processes *processes, size_t index);
+
+/**
+ * A process's id in the sandbox's pid namespace; the warden's is 1. The outside id where that namespace is shared.
+ */
+uint32_t seclude_processes_inside_pid(const struct seclude_processes *processes, size_t index);
+
+/**
+ * One of a process's ids, from the caller's namespace (`level` 0) inwards; 0 past the last. A process in a sandbox within has more
+ * than two.
+ */
+uint32_t seclude_processes_pid_at(const struct seclude_processes *processes,
+                                  size_t index,
+                                  size_t level);
+
+/**
+ * The id of a process's parent in the caller's pid namespace.
+ */
+uint32_t seclude_processes_parent(const struct seclude_processes *processes, size_t index);
+
+/**
+ * A process's user id, as the caller sees it. `UINT32_MAX`, which is nobody's, past the end.
+ */
+uint32_t seclude_processes_uid(const struct seclude_processes *processes, size_t index);
+
+/**
+ * A process's state: 'R' running, 'S' sleeping, 'D' in uninterruptible sleep, 'T' stopped, 'Z' ended but not reaped.
+ */
+char seclude_processes_state(const struct seclude_processes *processes, size_t index);
+
+/**
+ * A process's name, at most 15 bytes, as it may set it by prctl(2). Borrowed: valid until the list is freed.
+ */
+const char *seclude_processes_name(const struct seclude_processes *processes, size_t index);
+
+/**
+ * One word of a process's command line, from 0 on; NULL past the last. The name in brackets where the kernel shows none.
+ * Borrowed: valid until the list is freed.
+ */
+const char *seclude_processes_argument(const struct seclude_processes *processes, size_t index, size_t argument);
+
+/**
+ * The text, which ends with a NUL. "" for NULL, so never NULL. Borrowed: valid until the text is freed.
+ */
+const char *seclude_text_string(const struct seclude_text *text);
+
+/**
+ * The number of its bytes, without the NUL at the end. 0 for NULL.
+ */
+size_t seclude_text_length(const struct seclude_text *text);
+
+/**
+ * Frees a text. NULL is a no-op.
+ */
+void seclude_text_free(struct seclude_text *text);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SECLUDE_H */
