@@ -23,6 +23,8 @@ pub struct Mounts {
     /// The file systems mounted here; the first word says how many.
     own: Pages,
     root: Option<Fd>,
+    /// The directory in which something was made last, for the next thing beside it.
+    parent: Option<(Path, Fd)>,
 }
 
 impl Mounts {
@@ -35,7 +37,7 @@ impl Mounts {
             sys::set_limit(RLIMIT_NOFILE, hard, hard)?;
         }
         let table = || Pages::new((most + 2) * size_of::<usize>(), false);
-        Ok(Mounts { attach: Attach::new(classic), sources: table()?, own: table()?, root: None })
+        Ok(Mounts { attach: Attach::new(classic), sources: table()?, own: table()?, root: None, parent: None })
     }
 
     // ---- sources
@@ -105,66 +107,91 @@ impl Mounts {
         }
     }
 
-    fn parent_of(&self, at: &CStr) -> Result<(Fd, Path)> {
+    /// The directory in which `at` is to be made, and its name there; ENOENT in a tree of the caller's.
+    fn parent_of(&mut self, at: &CStr) -> Result<(i32, Path)> {
+        let (parents, last) = target::split(at);
+        let mut name = Path::empty();
+        name.push(last)?;
+        if let Some((path, directory)) = &self.parent
+            && path.as_bytes() == parents
+        {
+            return Ok((directory.number(), name));
+        }
         let own = self.own.read_words();
-        target::parent_of(self.root()?, at, |file_system| own[1..=own[0]].contains(&(file_system as usize)))
+        let directory = target::make_parents(self.root()?, parents, |file_system| own[1..=own[0]].contains(&(file_system as usize)))?;
+        let mut path = Path::empty();
+        path.push(parents)?;
+        let number = directory.number();
+        self.parent = Some((path, directory));
+        Ok((number, name))
     }
 
-    /// What stands at `at`, or a mount point made there.
-    pub fn mount_point(&self, at: &CStr, directory: bool) -> Result<Fd> {
-        match self.open_inside(at, open::PATH) {
-            Err(Errno::ENOENT) => {
-                let (parent, name) = self.parent_of(at)?;
-                let name = name.as_c_str();
-                if directory {
-                    sys::make_directory(parent.number(), name, 0o755)?;
-                } else {
-                    sys::open(parent.number(), name, open::WRITE | open::CREATE | open::EXCLUSIVE | open::NO_FOLLOW, 0o444)?;
-                }
-                self.open_inside(at, open::PATH)
-            }
-            result => result,
+    /// A mount at `at` may cover the parent that is remembered.
+    fn forget_parent_below(&mut self, at: &CStr) {
+        let (parents, last) = target::split(at);
+        let covers = |path: &[u8]| {
+            let below = path.strip_prefix(parents).map(|rest| rest.strip_prefix(b"/").unwrap_or(rest));
+            below.and_then(|rest| rest.strip_prefix(last)).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        };
+        if self.parent.as_ref().is_some_and(|(path, _)| covers(path.as_bytes())) {
+            self.parent = None;
         }
+    }
+
+    /// Makes something at `at`; `None` if it stands there already, or its parent is a tree of the caller's.
+    fn make<T>(&mut self, at: &CStr, how: impl FnOnce(i32, &CStr) -> Result<T>) -> Result<Option<T>> {
+        let (parent, name) = match self.parent_of(at) {
+            Err(Errno::ENOENT) => return Ok(None),
+            result => result?,
+        };
+        match how(parent, name.as_c_str()) {
+            Err(Errno::EEXIST) => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    /// A mount point made at `at`, or what stands there.
+    pub fn mount_point(&mut self, at: &CStr, directory: bool) -> Result<Fd> {
+        let made = self.make(at, |parent, name| {
+            if directory {
+                sys::make_directory(parent, name, 0o755)?;
+                sys::open(parent, name, open::PATH | open::NO_FOLLOW, 0)
+            } else {
+                new_file(parent, name, 0o444, b"")
+            }
+        })?;
+        made.map_or_else(|| self.open_inside(at, open::PATH), Ok)
     }
 
     pub fn directory(&mut self, at: &CStr, mode: u32) -> Result<()> {
-        match self.open_inside(at, open::PATH) {
-            Err(Errno::ENOENT) => {
-                let (parent, name) = self.parent_of(at)?;
-                sys::make_directory(parent.number(), name.as_c_str(), mode)
-            }
-            Ok(fd) => match sys::status(fd.number(), c"")?.is_directory() {
-                true => Ok(()),
-                false => Err(Errno::ENOTDIR),
-            },
-            Err(errno) => Err(errno),
+        if self.make(at, |parent, name| sys::make_directory(parent, name, mode))?.is_some() {
+            return Ok(());
         }
+        let existing = self.open_inside(at, open::PATH)?;
+        if sys::status(existing.number(), c"")?.is_directory() { Ok(()) } else { Err(Errno::ENOTDIR) }
     }
 
     pub fn symlink(&mut self, at: &CStr, to: &CStr) -> Result<()> {
         let (parent, name) = self.parent_of(at)?;
-        sys::symlink(to, parent.number(), name.as_c_str())
+        sys::symlink(to, parent, name.as_c_str())
     }
 
     /// A file of our own; over a file of the caller's it is laid as a read-only mount.
     pub fn file(&mut self, at: &CStr, mode: u32, data: &[u8], optional: bool) -> Result<()> {
-        match self.open_inside(at, open::PATH) {
-            Err(Errno::ENOENT) => match self.parent_of(at) {
-                Ok((parent, name)) => new_file(&parent, name.as_c_str(), mode, data).map(drop),
-                Err(Errno::ENOENT) if optional => Ok(()),
-                Err(errno) => Err(errno),
-            },
-            Ok(existing) => {
-                const STAGING: &CStr = c".file";
-                let root = self.root()?;
-                new_file(root, STAGING, mode, data)?;
-                let file = sys::open(root.number(), STAGING, open::PATH | open::NO_FOLLOW, 0)?;
-                let tree = self.attach.copy(file.number())?;
-                self.attach.put(tree, &existing, attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV)?;
-                sys::unlink(root.number(), STAGING)
-            }
-            Err(errno) => Err(errno),
+        const STAGING: &CStr = c".file";
+        if self.make(at, |parent, name| new_file(parent, name, mode, data))?.is_some() {
+            return Ok(());
         }
+        let existing = match self.open_inside(at, open::PATH) {
+            Err(Errno::ENOENT) if optional => return Ok(()),
+            result => result?,
+        };
+        let root = self.root()?.number();
+        new_file(root, STAGING, mode, data)?;
+        let file = sys::open(root, STAGING, open::PATH | open::NO_FOLLOW, 0)?;
+        let tree = self.attach.copy(file.number())?;
+        self.attach.put(tree, &existing, attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV)?;
+        sys::unlink(root, STAGING)
     }
 
     // ---- mounts in it
@@ -180,11 +207,13 @@ impl Mounts {
         let directory = sys::status(source, c"")?.is_directory();
         let point = self.mount_point(at, directory)?;
         let tree = self.attach.copy(source)?;
+        self.forget_parent_below(at);
         self.attach.put(tree, &point, attributes)
     }
 
     pub fn tmpfs(&mut self, at: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
         let point = self.mount_point(at, true)?;
+        self.forget_parent_below(at);
         self.attach.tmpfs(&point, size, inodes, mode, attributes)?;
         let mounted = self.open_inside(at, open::PATH)?;
         self.remember_own(&mounted)
@@ -264,8 +293,8 @@ fn open_callers(path: &CStr) -> Result<Fd> {
     }
 }
 
-fn new_file(directory: &Fd, name: &CStr, mode: u32, data: &[u8]) -> Result<Fd> {
-    let file = sys::open(directory.number(), name, open::WRITE | open::CREATE | open::EXCLUSIVE | open::NO_FOLLOW, mode)?;
+fn new_file(directory: i32, name: &CStr, mode: u32, data: &[u8]) -> Result<Fd> {
+    let file = sys::open(directory, name, open::WRITE | open::CREATE | open::EXCLUSIVE | open::NO_FOLLOW, mode)?;
     sys::write(&file, data)?;
     Ok(file)
 }

@@ -41,15 +41,19 @@ fn open_step_by_step(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
     if flags == open::PATH || at == c"." { Ok(here) } else { sys::open(here.number(), c".", flags, 0).or(Ok(here)) }
 }
 
-/// The directory in which the last component of `at` is to be made, its missing parents made on the way, and that component.
-///
-/// Only in file systems that the warden itself mounted (`ours`): a mount point is never made in a directory of the caller's.
-pub fn parent_of(root: &Fd, at: &CStr, ours: impl Fn(u64) -> bool) -> Result<(Fd, Path)> {
+/// The directories that lead to `at`, relative to the root, and its last component.
+pub fn split(at: &CStr) -> (&[u8], &[u8]) {
     let bytes = relative(at).to_bytes();
-    let (parents, last) = match bytes.iter().rposition(|&byte| byte == b'/') {
+    match bytes.iter().rposition(|&byte| byte == b'/') {
         Some(slash) => (&bytes[..slash], &bytes[slash + 1..]),
         None => (&bytes[..0], bytes),
-    };
+    }
+}
+
+/// Opens the directory `parents`, relative to the root, for something to be made in it; missing ones are made on the way.
+///
+/// Only in file systems that the warden itself mounted (`ours`): a mount point is never made in a directory of the caller's.
+pub fn make_parents(root: &Fd, parents: &[u8], ours: impl Fn(u64) -> bool) -> Result<Fd> {
     let mut path = Path::empty();
     let mut here = open_inside(root, c".", open::PATH | open::DIRECTORY)?;
     for name in parents.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
@@ -70,10 +74,5 @@ pub fn parent_of(root: &Fd, at: &CStr, ours: impl Fn(u64) -> bool) -> Result<(Fd
             result => result?,
         };
     }
-    if !ours(sys::status(here.number(), c"")?.file_system) {
-        return Err(Errno::ENOENT);
-    }
-    let mut name = Path::empty();
-    name.push(last)?;
-    Ok((here, name))
+    if ours(sys::status(here.number(), c"")?.file_system) { Ok(here) } else { Err(Errno::ENOENT) }
 }
