@@ -120,8 +120,8 @@ impl Socket {
         let (length, descriptor) = loop {
             let mut parts = [IoSliceMut::new(&mut bytes)];
             match recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
-                Err(Errno::EINTR) => {}
-                Err(Errno::ECONNRESET) => return Err(lost()),
+                // The warden ended with a request of ours unread: the kernel says so once, before what the warden sent.
+                Err(Errno::EINTR | Errno::ECONNRESET) => {}
                 Err(errno) => return Err(failed("receive the warden's report", errno)),
                 Ok(message) => {
                     let rights =
@@ -140,6 +140,11 @@ impl Socket {
         }
         bytes.truncate(length);
         Ok(Some(Received { bytes, descriptor }))
+    }
+
+    /// Whether a report has arrived that nobody has read.
+    pub fn has_report(&self) -> bool {
+        matches!(wait_readable(&[self.0.as_fd()], Some(Instant::now())), Ok(Some([true])))
     }
 
     /// Ends the conversation, whoever else holds a copy of this end.

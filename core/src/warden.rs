@@ -58,14 +58,18 @@ impl Warden {
         if image.makes_namespaces() {
             warden.meet_founded(policy)?;
         }
-        if !at_once {
-            Mapping::write(policy, warden.pid)?;
-            warden.socket.send(&Request::IdsMapped {}, &[])?;
-            if let Some((request, descriptors)) = first {
-                warden.socket.send(request, descriptors)?;
-            }
+        if !at_once && let Err(error) = warden.admit(policy, first) {
+            // A warden that has refused a step meanwhile has said why: that report is the better answer.
+            return if warden.socket.has_report() { Ok(warden) } else { Err(error) };
         }
         Ok(warden)
+    }
+
+    /// Maps the ids of a warden that waits for that, and lets it go on.
+    fn admit(&self, policy: &Policy, first: Option<(&Request<'_>, &[BorrowedFd<'_>])>) -> Result<()> {
+        Mapping::write(policy, self.pid)?;
+        self.socket.send(&Request::IdsMapped {}, &[])?;
+        first.map_or(Ok(()), |(request, descriptors)| self.socket.send(request, descriptors))
     }
 
     /// A warden at an installed path has made the namespaces and a process in them: that one is ours from now on.

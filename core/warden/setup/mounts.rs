@@ -118,7 +118,8 @@ impl Mounts {
             return Ok((directory.number(), name));
         }
         let own = self.own.read_words();
-        let directory = target::make_parents(self.root()?, parents, |file_system| own[1..=own[0]].contains(&(file_system as usize)))?;
+        let directory =
+            target::make_parents(self.root()?, parents, |file_system| own[1..=own[0]].contains(&(file_system as usize)))?;
         let mut path = Path::empty();
         path.push(parents)?;
         let number = directory.number();
