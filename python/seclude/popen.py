@@ -186,9 +186,7 @@ class Popen:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             # Ctrl-C reached the caller alone: the command has a session of its own and would be waited for in vain.
             self.kill()

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
 import seclude
 
 if TYPE_CHECKING:

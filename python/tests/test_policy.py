@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import seclude
 from seclude import Sandbox, bind, directory, file, symlink, tmpfs
 

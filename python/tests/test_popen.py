@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import pytest
+
 import seclude
 
 

@@ -1,0 +1,1 @@
+"""The tests of the Python face: run by check.sh against the installed wheel."""

@@ -1,0 +1,32 @@
+"""The wheel works in this interpreter: for every CPython that a machine has, without pytest."""
+
+import asyncio
+import pickle
+import platform
+
+import seclude
+
+box = seclude.Sandbox(wall_time=60, files=[seclude.tmpfs("/tmp", size="1M")])
+assert box.run(["cat"], input="hello", capture_output=True, text=True).stdout == "hello"
+assert pickle.loads(pickle.dumps(box)) == box
+
+try:
+    box.run(["no-such-program"])
+except FileNotFoundError as missing:
+    assert pickle.loads(pickle.dumps(missing)).hint
+else:
+    raise AssertionError("a missing program was run")
+
+with box.Popen(["cat"], stdin=seclude.PIPE) as running:
+    running.kill()
+assert running.outcome is not None
+assert running.outcome.ended == seclude.Ended("killed")
+
+
+async def main() -> int:
+    process = await box.asyncio.create_subprocess_exec("sh", "-c", "exit 3")
+    return await process.wait()
+
+
+assert asyncio.run(main()) == 3
+print(platform.python_implementation(), platform.python_version())

@@ -1,0 +1,128 @@
+"""The exceptions: both parents, the attributes, the pickling; and that nothing is left behind by any of them."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import seclude
+
+
+def caught(box: seclude.Sandbox, *args: str) -> seclude.SecludeError:
+    with pytest.raises(seclude.SecludeError) as info:
+        box.run(args)
+    return info.value
+
+
+def test_a_missing_program(box: seclude.Sandbox) -> None:
+    error = caught(box, "no-such-program")
+    assert type(error) is seclude.ProgramNotFound
+    assert isinstance(error, FileNotFoundError)
+    assert (error.kind, error.errno, error.path, error.filename) == (
+        "program-missing",
+        2,
+        "no-such-program",
+        "no-such-program",
+    )
+    assert error.strerror == "No such file or directory"
+    assert error.step == "execute no-such-program"
+    assert error.hint is not None
+    assert "/usr/bin" in error.hint
+    assert str(error).startswith("execute no-such-program: ")
+    assert error.hint in str(error)
+
+
+def test_a_program_that_may_not_be_executed(box: seclude.Sandbox) -> None:
+    error = caught(box, "/etc/passwd")
+    assert type(error) is seclude.ProgramNotExecutable
+    assert isinstance(error, PermissionError)
+    assert (error.kind, error.errno) == ("program-not-executable", 13)
+
+
+def test_a_script_without_its_interpreter() -> None:
+    box = seclude.Sandbox(files=[seclude.file("/script", "#!/no/interpreter\n", mode=0o755)])
+    error = caught(box, "/script")
+    assert isinstance(error, seclude.ProgramNotFound)
+    assert error.kind == "interpreter-missing"
+    assert "/no/interpreter" in str(error)
+
+
+def test_no_program_at_all() -> None:
+    box = seclude.Sandbox(files=[seclude.file("/garbage", b"\x00\x01\x02\x03", mode=0o755)])
+    error = caught(box, "/garbage")
+    assert type(error) is seclude.SetupError
+    assert error.kind == "program-format"
+
+
+@pytest.mark.parametrize("args", [[], [""], ["a\0b"], ["echo", "a\0b"], ""])
+def test_arguments_that_cannot_be(box: seclude.Sandbox, args: list[str]) -> None:
+    with pytest.raises(seclude.PolicyError):
+        box.run(args)
+
+
+def test_arguments_of_the_wrong_type(box: seclude.Sandbox) -> None:
+    with pytest.raises(TypeError):
+        box.run(["echo", 5])  # type: ignore[list-item]
+    with pytest.raises(TypeError):
+        box.run(None)  # type: ignore[arg-type]
+
+
+def test_an_argument_list_above_the_kernels_limit(box: seclude.Sandbox) -> None:
+    error = caught(box, "true", "x" * (1 << 20))
+    assert isinstance(error, seclude.PolicyError)
+    assert "longer than the kernel takes" in str(error)
+
+
+def test_each_has_the_parents_that_handlers_know() -> None:
+    assert issubclass(seclude.PolicyError, ValueError)
+    assert issubclass(seclude.SetupError, OSError)
+    assert issubclass(seclude.ProgramNotFound, (seclude.SetupError, FileNotFoundError))
+    assert issubclass(seclude.ProgramNotExecutable, (seclude.SetupError, PermissionError))
+    assert issubclass(seclude.TimeoutExpired, subprocess.TimeoutExpired)
+    assert issubclass(seclude.CalledProcessError, subprocess.CalledProcessError)
+    for name in seclude.__all__:
+        found = getattr(seclude, name)
+        if isinstance(found, type) and issubclass(found, Exception):
+            assert issubclass(found, seclude.SecludeError)
+
+
+def test_all_survive_pickling(box: seclude.Sandbox) -> None:
+    outcome = box.run(["false"]).outcome
+    for error in (
+        caught(box, "no-such-program"),
+        seclude.PolicyError("why", kind="policy", step="what", hint="do"),
+        seclude.SecludeError("plain"),
+        seclude.TimeoutExpired(["a"], 1.5, b"out", b"err", outcome=outcome),
+        seclude.CalledProcessError(3, ["a"], b"out", b"err", outcome=outcome),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        for name in ("kind", "step", "errno", "path", "hint", "cmd", "timeout", "stdout", "stderr", "returncode", "outcome"):
+            assert getattr(again, name, None) == getattr(error, name, None)
+    assert pickle.loads(pickle.dumps(caught(box, "no-such-program"))).filename == "no-such-program"
+
+
+def test_a_failed_start_leaves_no_pipe_and_no_process(box: seclude.Sandbox) -> None:
+    children = Path("/proc/thread-self/children")
+    before = children.read_text()
+    for _ in range(20):
+        with pytest.raises(FileNotFoundError):
+            box.Popen(["no-such-program"], stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE)
+    assert children.read_text() == before  # The descriptors are counted after every test.
+
+
+def test_outcomes_are_values(box: seclude.Sandbox) -> None:
+    outcome = box.run(["sh", "-c", "kill -SEGV $$"]).outcome
+    assert pickle.loads(pickle.dumps(outcome)) == outcome
+    assert not outcome.success
+    assert str(outcome.ended) == "killed by SIGSEGV"
+    assert str(seclude.Ended("wall-time")) == "wall-time"
+    match outcome.ended:
+        case seclude.Ended("signaled", number):
+            assert number == 11
+        case _:
+            pytest.fail(f"{outcome.ended!r}")

@@ -1,0 +1,37 @@
+"""Each example runs, and says what its reader is promised."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import PATIENCE
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("run", ["1000", "nothing here is writable", "WHAT IT READS", "sleep stopped by the wall time limit"]),
+        ("popen", ["it says: are you there?", "it still runs", "return code -9 and 0 processes left"]),
+        ("aio", ["0 1 4 9 16 25 36 49 64 81"]),
+        ("policy", ["be nice", "contestant", "judge", "64", "/work", "root inside, nobody outside: 0"]),
+        ("errors", ["set-up failed: source-missing /no/such/directory", "it failed: 3", "too slow: 0.1 s"]),
+    ],
+)
+def test_example(name: str, lines: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for line in lines:
+        assert line in done.stdout.splitlines()
