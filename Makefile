@@ -1,0 +1,90 @@
+# What a newcomer types: `make demo` and `make test`. Both install what they need and say what they do.
+
+CARGO   ?= cargo
+# An unprivileged user must be able to execute it: not one in somebody's home.
+PYTHON  ?= /usr/bin/python3
+PREFIX  ?= /usr/local
+# What unprivileged users read while they test; a checkout may lie in a home that is closed to them.
+PUBLIC  ?= /var/tmp/seclude-build
+VENV    := $(PUBLIC)/demo
+STAGE   := $(PUBLIC)/stage
+BUILD   := target/seclude-capi
+export CARGO PYTHON
+
+say = @printf '\n==== %s\n' '$(1)'
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi bench library wheel install clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: needs wheel library ## build the three faces, then judge honest and hostile programs in Python and in C
+	$(call say,the judge in Python over the wheel)
+	$(VENV)/bin/python python/examples/judge.py
+	$(call say,its twin in C over libseclude)
+	cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -o $(PUBLIC)/judge examples-c/judge.c $$(PKG_CONFIG_PATH=$(STAGE)$(PREFIX)/lib/pkgconfig pkg-config --cflags --libs seclude)
+	LD_LIBRARY_PATH=$(STAGE)$(PREFIX)/lib $(PUBLIC)/judge python/examples/submissions
+
+test: needs lint test-rust test-c test-python test-table abi ## prove everything, as root and as an unprivileged user
+	$(call say,everything passed)
+
+needs: ## install what Debian has and this build needs (as root)
+	@sh tests/needs.sh
+
+# ---- the parts of the proof
+
+lint: warden-lint ## formatting and lints, warnings as errors
+	$(call say,formatting and lints of the Rust code)
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
+
+# The warden is no crate: core/build.rs hands it to the compiler, and here it is handed to the linter.
+warden-lint:
+	$(call say,formatting and lints of the warden)
+	rustfmt --check --edition 2024 core/warden/main.rs
+	mkdir -p target
+	clippy-driver --edition 2024 --crate-type bin --crate-name seclude_warden -Cpanic=abort -Dwarnings -Wclippy::all --emit=metadata -o target/warden.rmeta core/warden/main.rs
+
+test-rust: ## the core's own tests, then the proofs on the real kernel
+	$(call say,the core and its proofs on the real kernel)
+	$(CARGO) test --quiet --package seclude
+	$(CARGO) test --package seclude-tests
+
+test-c: ## the header, the C tests, sanitizers, examples, install
+	$(call say,the C face)
+	$(CARGO) test --quiet --package seclude-capi
+	bash tests/c/run.sh
+
+test-python: ## the wheel: style, types, stubs, tests, every CPython that is here
+	$(call say,the Python face)
+	sh python/check.sh $(PUBLIC)/python
+
+abi: ## the exported symbols and types against the committed baseline
+	$(call say,the ABI)
+	sh capi/check-abi.sh
+
+bench: needs wheel library ## what a run costs, side by side, as ratios
+	$(CARGO) bench --package seclude
+	$(PYTHON) tests/bench/compare.py --python $(VENV)/bin/python --write
+
+# ---- the faces
+
+library: ## build libseclude and install it below $(STAGE)
+	$(call say,libseclude)
+	DESTDIR=$(STAGE) PREFIX=$(PREFIX) sh capi/build-library.sh install
+
+wheel: ## build the wheel and install it in an environment of its own
+	$(call say,the wheel)
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' rich
+	cd python && $(VENV)/bin/maturin build --release --quiet --interpreter $(VENV)/bin/python --out $(PUBLIC)/wheel
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PUBLIC)/wheel/seclude-*.whl
+	chmod -R a+rX $(PUBLIC)
+
+install: ## install libseclude, its header and the warden below $(DESTDIR)$(PREFIX)
+	PREFIX=$(PREFIX) sh capi/build-library.sh install
+
+clean: ## remove what was built
+	$(CARGO) clean
+	rm -rf $(PUBLIC)
