@@ -12,7 +12,7 @@ use std::{env, fs};
 pub const NOBODY: u32 = 65534;
 
 const AGAIN: &str = "SECLUDE_TEST_AS_USER";
-const DRIVER: &str = "SECLUDE_TEST_DRIVER";
+const PROGRAMS: &str = "SECLUDE_TEST_PROGRAMS";
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,18 +94,26 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     }
     // The user may not be able to read where cargo builds.
     let place = scratch::directory();
-    let program = copy(&env::current_exe().expect("/proc names it"), place.path(), "test");
-    let driver = copy(&driver(), place.path(), "driver");
-    let status = Caller::User.command(program).args(["--exact", name, "--nocapture", "--test-threads=1"]).env(AGAIN, "1").env(DRIVER, driver).current_dir("/").status();
+    let test = copy(&env::current_exe().expect("/proc names it"), place.path(), "test");
+    for name in ["driver", "worker"] {
+        copy(&program(name), place.path(), name);
+    }
+    let status = Caller::User.command(test).args(["--exact", name, "--nocapture", "--test-threads=1"]).env(AGAIN, "1").env(PROGRAMS, place.path()).current_dir("/").status();
     assert!(status.expect("setpriv (util-linux) is there").success(), "{name}, as an unprivileged user, failed");
 }
 
 /// The Rust driver, which the tests also use as a program that uses the library. Cargo builds it beside them.
 pub fn driver() -> PathBuf {
-    match env::var_os(DRIVER) {
-        Some(path) => path.into(),
-        None => env::current_exe().ok().and_then(|test| Some(test.parent()?.parent()?.join("driver"))).expect("a test stands two levels below the target directory"),
-    }
+    program("driver")
+}
+
+/// A program of this crate: cargo builds them beside the tests.
+pub fn program(name: &str) -> PathBuf {
+    let beside = match env::var_os(PROGRAMS) {
+        Some(directory) => Some(directory.into()),
+        None => env::current_exe().ok().and_then(|test| Some(test.parent()?.parent()?.to_owned())),
+    };
+    beside.expect("a test stands two levels below the target directory").join(name)
 }
 
 /// A copy of `program` in `directory` that everybody may execute.

@@ -1,0 +1,32 @@
+//! A caller that forks a worker of its own while a command runs, as Python's multiprocessing does: the worker holds a copy of
+//! everything the caller held. `worker MARK`: the command and what it leaves behind have MARK in their arguments, the worker
+//! sleeps until it is killed, the caller waits for the command.
+
+use nix::unistd::{ForkResult, fork, pause};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let Some(mark) = std::env::args().nth(1) else { return ExitCode::from(2) };
+    let started = seclude::Sandbox::new().command("sh").args(["-c", "(setsid sh -c 'while :; do sleep 0.2; done' $0 &); while :; do sleep 0.2; done", &mark]).spawn();
+    let mut child = match started {
+        Ok(child) => child,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // SAFETY: this process has one thread, so the new one may do anything; it only sleeps.
+    match unsafe { fork() } {
+        Ok(ForkResult::Child) => loop {
+            pause();
+        },
+        Ok(ForkResult::Parent { child: worker }) => {
+            println!("{worker}");
+            match child.wait() {
+                Ok(_) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            }
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
