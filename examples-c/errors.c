@@ -1,0 +1,44 @@
+/* What errors tell: a kind to branch on, the step, the system's reason, what to do. Nothing here ever starts. */
+#include <seclude.h>
+#include <stdio.h>
+
+/* Starts what cannot start, and says why. Returns the code. */
+static int fail(seclude_command *command)
+{
+    seclude_child *child;
+    seclude_error *err = NULL;
+    int code = seclude_command_spawn(command, &child, &err);
+    if (code < 0) {
+        const char *path = seclude_error_path(err), *hint = seclude_error_hint(err);
+        printf("%s (%d)\n  step: %s\n  errno: %d\n  path: %s\n  hint: %s\n", seclude_error_name(err), code, seclude_error_step(err),
+               seclude_error_errno(err), path ? path : "-", hint ? hint : "-");
+        printf("  in one line: %s\n", seclude_error_message(err));
+    }
+    seclude_error_free(err);
+    seclude_child_free(child);
+    seclude_command_free(command);
+    return code;
+}
+
+int main(void)
+{
+    int unexpected = 0;
+
+    seclude_sandbox *sandbox = seclude_sandbox_new();
+    unexpected += fail(seclude_sandbox_command(sandbox, "no-such-program")) != SECLUDE_EPROGRAM_MISSING;
+    unexpected += fail(seclude_sandbox_command(sandbox, "/etc/passwd")) != SECLUDE_EPROGRAM_NOT_EXECUTABLE;
+    seclude_sandbox_bind_ro(sandbox, "/no/such/directory", "/opt");
+    unexpected += fail(seclude_sandbox_command(sandbox, "true")) != SECLUDE_ESOURCE_MISSING;
+    seclude_sandbox_free(sandbox);
+
+    /* A setter's mistake sticks until something is started; the command made afterwards carries it too. */
+    sandbox = seclude_sandbox_new();
+    seclude_sandbox_hostname(sandbox, NULL);
+    seclude_sandbox_tmpfs(sandbox, "/tmp", 1 << 20);
+    unexpected += fail(seclude_sandbox_command(sandbox, "true")) != SECLUDE_EINVAL;
+    seclude_sandbox_free(sandbox);
+
+    /* A command that was forgotten is an error too, not a crash. */
+    unexpected += fail(NULL) != SECLUDE_EINVAL;
+    return unexpected != 0;
+}
