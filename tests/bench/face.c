@@ -8,14 +8,16 @@ static seclude_sandbox *sandbox;
 
 static void run(void) {
     seclude_command *command = seclude_sandbox_command(sandbox, "/payload");
-    seclude_child *child = NULL;
+    seclude_outcome outcome;
     seclude_error *error = NULL;
-    seclude_outcome outcome = {.size = sizeof outcome};
-    if (seclude_command_spawn(command, &child, &error) < 0 || seclude_child_wait(child, &outcome, &error) < 0) {
+    if (seclude_command_run(command, &outcome, sizeof outcome, &error) < 0) {
         fprintf(stderr, "%s\n", seclude_error_message(error));
         exit(1);
     }
-    seclude_child_free(child);
+    if (!outcome.success) {
+        fprintf(stderr, "the payload returned %d\n", (int)outcome.returncode);
+        exit(1);
+    }
     seclude_command_free(command);
 }
 
