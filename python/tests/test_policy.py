@@ -61,8 +61,8 @@ def test_each_key_counts(key: str) -> None:
     assert one != Sandbox()
     assert key in one.to_json()
     assert key in repr(one)
-    assert one.replace(**{key: None}) == Sandbox()  # type: ignore[arg-type, misc]
-    assert Sandbox(**{key: None}) == Sandbox()  # type: ignore[arg-type, misc]
+    assert one.replace(**{key: None}) == Sandbox()
+    assert Sandbox(**{key: None}) == Sandbox()
 
 
 def test_replace_keeps_the_rest() -> None:
@@ -76,7 +76,7 @@ def test_replace_keeps_the_rest() -> None:
 def test_a_sandbox_cannot_be_changed() -> None:
     box = Sandbox()
     with pytest.raises(AttributeError, match="replace"):
-        box.uid = 5  # type: ignore[attr-defined]
+        box.uid = 5
     with pytest.raises(AttributeError):
         del box._core
     with pytest.raises(AttributeError):
@@ -142,7 +142,7 @@ def test_values_that_no_policy_has() -> None:
     with pytest.raises(TypeError, match="object"):
         Sandbox(files=[object()])  # type: ignore[list-item]
     with pytest.raises(TypeError):
-        Sandbox("/")  # type: ignore[misc]
+        Sandbox("/")  # type: ignore[call-arg, arg-type]
 
 
 def test_names_and_ids() -> None:

@@ -201,7 +201,7 @@ def test_repr(box: seclude.Sandbox) -> None:
 
 def test_the_options_are_keywords(box: seclude.Sandbox) -> None:
     with pytest.raises(TypeError):
-        box.Popen(["true"], -1)  # type: ignore[misc]
+        box.Popen(["true"], -1)  # type: ignore[call-arg, arg-type]
     with pytest.raises(TypeError):
         box.Popen(["true"], shell=True)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="bufsize"):

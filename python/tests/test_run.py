@@ -63,7 +63,7 @@ def test_text_modes(box: seclude.Sandbox) -> None:
     command = ["printf", "a\\r\\nb\\rc\\n"]
     assert box.run(command, capture_output=True).stdout == b"a\r\nb\rc\n"
     for mode in ({"text": True}, {"universal_newlines": True}, {"encoding": "utf-8"}, {"errors": "strict"}):
-        assert box.run(command, capture_output=True, **mode).stdout == "a\nb\nc\n"  # type: ignore[arg-type]
+        assert box.run(command, capture_output=True, **mode).stdout == "a\nb\nc\n"
     assert box.run(["cat"], input="ü", capture_output=True, encoding="latin-1").stdout == "ü"
     assert box.run(["wc", "-c"], input="ü", capture_output=True, encoding="utf-16-le").stdout.encode("utf-16-le") == b"2\n"
     assert box.run(["printf", "\\377"], capture_output=True, encoding="utf-8", errors="replace").stdout == "\ufffd"
