@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, final
 
+__all__ = ["Child", "Sandbox", "__version__"]
+
 __version__: str
 
 _Ended: TypeAlias = tuple[Literal["exited", "signaled", "wall-time", "killed"], int | None, str]

@@ -6,7 +6,7 @@ class has a lower-case name too, which reads better in a list: `files=[bind("/op
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -24,11 +24,10 @@ class Bind:
 
     src: Path
     at: Path | None = None
-    _: KW_ONLY
-    writable: bool = False
-    optional: bool = False
-    noexec: bool = False
-    devices: bool = False
+    writable: bool = field(default=False, kw_only=True)
+    optional: bool = field(default=False, kw_only=True)
+    noexec: bool = field(default=False, kw_only=True)
+    devices: bool = field(default=False, kw_only=True)
 
     def policy(self) -> dict[str, Any]:
         """This value as a policy text has it."""

@@ -9,17 +9,17 @@ import os
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from .files import Bind, Directory, File, Symlink, Tmpfs
 
 if TYPE_CHECKING:
     from .files import Entry, Path
 
-    Namespace = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
-    Clock = Literal["monotonic", "boottime"]
-    Limit = int | str
-    """A number, a size as text ("64M"), or "unlimited"."""
+Namespace: TypeAlias = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
+Clock: TypeAlias = Literal["monotonic", "boottime"]
+Limit: TypeAlias = int | str
+"""A number, a size as text ("64M"), or "unlimited"."""
 
 
 class Policy(TypedDict, total=False):

@@ -98,7 +98,10 @@ class Popen:
         """The pidfd: readable once the command has ended (`pidfd_open(2)`), for `select` and event loops. Borrowed."""
         return self._child.pidfd
 
-    pidfd = property(fileno)
+    @property
+    def pidfd(self) -> int:
+        """As `fileno()`."""
+        return self._child.pidfd
 
     def poll(self) -> int | None:
         """The return code if the command has ended, else None."""
