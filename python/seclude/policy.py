@@ -16,8 +16,9 @@ from .files import Bind, Directory, File, Symlink, Tmpfs
 if TYPE_CHECKING:
     from .files import Entry, Path
 
-Namespace: TypeAlias = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
-Clock: TypeAlias = Literal["monotonic", "boottime"]
+    _Namespace = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
+    _Clock = Literal["monotonic", "boottime"]
+
 Limit: TypeAlias = int | str
 """A number, a size as text ("64M"), or "unlimited"."""
 
@@ -25,11 +26,11 @@ Limit: TypeAlias = int | str
 class Policy(TypedDict, total=False):
     """The keys of a policy, all optional. `Sandbox`'s documentation says what each means."""
 
-    share: Iterable[Namespace] | None
-    unshare: Iterable[Namespace] | None
+    share: Iterable[_Namespace] | None
+    unshare: Iterable[_Namespace] | None
     hostname: str | None
     domainname: str | None
-    clock_offsets: Mapping[Clock, int] | None
+    clock_offsets: Mapping[_Clock, int] | None
     uid: int | None
     gid: int | None
     user: str | None
