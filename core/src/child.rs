@@ -88,8 +88,8 @@ impl Child {
                     pidfd,
                     pid: outside,
                     inside_pid: pid.unsigned_abs(),
+                    enforced: Enforced::new(policy.flags(), protections | warden.protections()),
                     warden,
-                    enforced: Enforced::new(policy.flags(), protections),
                     outcome: None,
                 })
             }

@@ -16,6 +16,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod cgroup;
 mod child;
 mod command;
 mod error;

@@ -204,6 +204,8 @@ protections! {
     KillByNamespace "kill-by-namespace" protections protection::KILL_BY_NAMESPACE;
     /// Everything inside is ended by the warden, one process after another. Weaker: whoever kills the warden from outside frees what is inside.
     KillByWarden "kill-by-warden" protections protection::KILL_BY_WARDEN;
+    /// What the warden could not end, the caller ends through a cgroup around it all: together with `KillByWarden`, where one can be made.
+    KillByCgroup "kill-by-cgroup" protections protection::KILL_BY_CGROUP;
 }
 
 /// The set of protections that were in force.

@@ -1,5 +1,6 @@
 //! The warden as the caller knows it: a process, and the socket to it. Started with a plan, ended with everything inside.
 
+use crate::cgroup::Cgroup;
 use crate::child::ONLY;
 use crate::command::Command;
 use crate::error::{Error, ErrorKind, Result};
@@ -10,7 +11,7 @@ use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::socket::{self, Received, Socket, wait_readable};
 use crate::wire::message::{Report, Request, VERSION};
-use crate::wire::plan::namespace;
+use crate::wire::plan::{namespace, protection};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,6 +26,8 @@ pub struct Warden {
     /// Who started it: a process forked from that one must not end it.
     owner: u32,
     by_namespace: bool,
+    /// Where it has no pid namespace of its own: what ends all that the warden could not.
+    cgroup: Option<Cgroup>,
 }
 
 impl Warden {
@@ -44,32 +47,43 @@ impl Warden {
             classic_mounts: policy.classic_mounts,
             plan: plan.steps.list(),
         };
-        // What fits is sent before there is anybody to read it: nobody waits for anybody then. A map must come in between.
+        // What fits is sent before there is anybody to read it: nobody waits for anybody then. A map or a cgroup must come in between.
         ours.send(&setup, &[caller.as_fd()])?;
-        let at_once = plan.mapping != Mapping::Range;
+        let by_namespace = plan.flags & namespace::PID != 0;
+        let cgroup = if by_namespace { None } else { Cgroup::make() };
+        let at_once = plan.mapping != Mapping::Range && cgroup.is_none();
         if let (true, Some((request, descriptors))) = (at_once, first) {
             ours.send(request, descriptors)?;
         }
         let Launched { pidfd, pid } =
             launch(&image, plan.flags, theirs.as_fd()).map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
-        let by_namespace = plan.flags & namespace::PID != 0;
-        let mut warden = Warden { socket: ours, pidfd, pid, owner: std::process::id(), by_namespace };
+        let mut warden = Warden { socket: ours, pidfd, pid, owner: std::process::id(), by_namespace, cgroup };
         if image.makes_namespaces() {
             warden.meet_founded(policy)?;
         }
-        if !at_once && let Err(error) = warden.admit(policy, first) {
+        if !at_once && let Err(error) = warden.admit(policy, plan.mapping, first) {
             // A warden that has refused a step meanwhile has said why: that report is the better answer.
             return if warden.socket.has_report() { Ok(warden) } else { Err(error) };
         }
         Ok(warden)
     }
 
-    /// Maps the ids of a warden that waits for that, and lets it go on.
-    fn admit(&self, policy: &Policy, first: Option<(&Request<'_>, &[BorrowedFd<'_>])>) -> Result<()> {
-        Mapping::write(policy, self.pid)?;
-        self.socket.send(&Request::IdsMapped {}, &[])?;
+    /// Does for a warden that waits what only its caller can, and lets it go on.
+    fn admit(&self, policy: &Policy, mapping: Mapping, first: Option<(&Request<'_>, &[BorrowedFd<'_>])>) -> Result<()> {
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.admit(self.pid).map_err(|error| Error::io("move the warden into its cgroup", error))?;
+        }
+        if mapping == Mapping::Range {
+            Mapping::write(policy, self.pid)?;
+            self.socket.send(&Request::IdsMapped {}, &[])?;
+        }
         first.map_or(Ok(()), |(request, descriptors)| self.socket.send(request, descriptors))
+    }
+
+    /// What the caller's side adds to the warden's protections.
+    pub fn protections(&self) -> u64 {
+        if self.cgroup.is_some() { protection::KILL_BY_CGROUP } else { 0 }
     }
 
     /// A warden at an installed path has made the namespaces and a process in them: that one is ours from now on.
@@ -111,8 +125,9 @@ impl Warden {
     }
 
     /// Waits until it is gone, and everything inside with it.
-    pub fn end(&self) {
+    pub fn end(&mut self) {
         reap(&self.pidfd);
+        self.cgroup = None;
     }
 }
 

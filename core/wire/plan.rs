@@ -69,6 +69,8 @@ pub mod protection {
     pub const ROOT: u64 = 1 << 12;
     /// No core dumps.
     pub const NO_CORE: u64 = 1 << 13;
+    /// The caller ends what the warden could not, by a cgroup around it all.
+    pub const KILL_BY_CGROUP: u64 = 1 << 14;
 }
 
 wire_data! {
