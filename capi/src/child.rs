@@ -26,7 +26,12 @@ enum State {
 
 impl seclude_child {
     pub(crate) fn new(child: Child) -> seclude_child {
-        seclude_child { pid: child.id(), inside_pid: child.inside_id(), enforced: child.enforced(), state: State::Held(Box::new(child)) }
+        seclude_child {
+            pid: child.id(),
+            inside_pid: child.inside_id(),
+            enforced: child.enforced(),
+            state: State::Held(Box::new(child)),
+        }
     }
 
     /// Its end, from the core's child by `ask`, or as it was collected.
@@ -116,7 +121,12 @@ fn take(child: *mut seclude_child, pipe: impl FnOnce(&mut Child) -> Option<c_int
 /// While it blocks, no other thread may use the child. Who wants to kill from elsewhere waits for `seclude_child_pidfd` with
 /// poll(2), or with `seclude_child_wait_timeout`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_child_wait(child: *mut seclude_child, outcome: *mut seclude_outcome, size: usize, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_child_wait(
+    child: *mut seclude_child,
+    outcome: *mut seclude_outcome,
+    size: usize,
+    err: *mut *mut seclude_error,
+) -> c_int {
     code(err, || {
         let ended = change("child", child)?.end(|child| child.wait().map(Some))?;
         answer(outcome, size, ended).map(|_| 0)
@@ -141,7 +151,12 @@ pub unsafe extern "C" fn seclude_child_wait_timeout(
 
 /// Its end, without waiting for it: 1 and `*outcome` if it has ended, 0 if it still runs.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_child_try_wait(child: *mut seclude_child, outcome: *mut seclude_outcome, size: usize, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_child_try_wait(
+    child: *mut seclude_child,
+    outcome: *mut seclude_outcome,
+    size: usize,
+    err: *mut *mut seclude_error,
+) -> c_int {
     code(err, || {
         let ended = change("child", child)?.end(Child::try_wait)?;
         answer(outcome, size, ended)
@@ -153,7 +168,11 @@ pub unsafe extern "C" fn seclude_child_try_wait(child: *mut seclude_child, outco
 ///
 /// Afterwards the child answers waits and its ids; it has no descriptors and no processes any more. It must still be freed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_child_wait_with_output(child: *mut seclude_child, output: *mut *mut seclude_output, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_child_wait_with_output(
+    child: *mut seclude_child,
+    output: *mut *mut seclude_output,
+    err: *mut *mut seclude_error,
+) -> c_int {
     made("output", output, err, || {
         let object = change("child", child)?;
         let gone = || Err(seclude_error::invalid("output", "was collected already"));
@@ -195,7 +214,11 @@ fn request(child: *mut seclude_child, err: *mut *mut seclude_error, ask: impl Fn
 /// Every process inside, the warden first, each after its parent: 0, and `*processes` is a new list, a picture of this moment. Free
 /// it with `seclude_processes_free`. The list is empty once the command's end is known.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_child_processes(child: *const seclude_child, processes: *mut *mut seclude_processes, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_child_processes(
+    child: *const seclude_child,
+    processes: *mut *mut seclude_processes,
+    err: *mut *mut seclude_error,
+) -> c_int {
     made("processes", processes, err, || match &read("child", child)?.state {
         State::Held(child) => Ok(seclude_processes::new(child.processes()?)),
         State::Collected(_) => Ok(seclude_processes::new(Vec::new())),

@@ -149,14 +149,23 @@ pub unsafe extern "C" fn seclude_command_wall_time(command: *mut seclude_command
 /// Starts it. When this returns 0, the program runs, and `*child` is new: free it with `seclude_child_free`. A missing
 /// program, a refused policy and every failed step of set-up are errors here: nothing has started then, and `*child` is NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_command_spawn(command: *mut seclude_command, child: *mut *mut seclude_child, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_command_spawn(
+    command: *mut seclude_command,
+    child: *mut *mut seclude_child,
+    err: *mut *mut seclude_error,
+) -> c_int {
     made("child", child, err, || Ok(seclude_child::new(sound(command)?.spawn()?)))
 }
 
 /// Starts it, waits for its end, and writes how it ended to `*outcome`, a structure of `size` bytes; `outcome` may be NULL.
 /// 0 if it ran, however it ended; the errors are those of `seclude_command_spawn` and `seclude_child_wait`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_command_run(command: *mut seclude_command, outcome: *mut seclude_outcome, size: usize, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_command_run(
+    command: *mut seclude_command,
+    outcome: *mut seclude_outcome,
+    size: usize,
+    err: *mut *mut seclude_error,
+) -> c_int {
     code(err, || {
         write_sized(outcome, size, seclude_outcome::new(&sound(command)?.status()?)?);
         Ok(0)
@@ -166,6 +175,10 @@ pub unsafe extern "C" fn seclude_command_run(command: *mut seclude_command, outc
 /// Starts it, collects what it writes, waits for its end. 0 if it ran, however it ended, and `*output` is new: free it with
 /// `seclude_output_free`. What it writes is kept in memory, all of it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_command_output(command: *mut seclude_command, output: *mut *mut seclude_output, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_command_output(
+    command: *mut seclude_command,
+    output: *mut *mut seclude_output,
+    err: *mut *mut seclude_error,
+) -> c_int {
     made("output", output, err, || seclude_output::new(sound(command)?.output()?))
 }

@@ -16,13 +16,21 @@ pub struct seclude_output {
 impl seclude_output {
     pub(crate) fn new(output: Output) -> Answer<seclude_output> {
         let Output { outcome, stdout, stderr } = output;
-        Ok(seclude_output { outcome: seclude_outcome::new(&outcome)?, stdout: seclude_text::new(stdout), stderr: seclude_text::new(stderr) })
+        Ok(seclude_output {
+            outcome: seclude_outcome::new(&outcome)?,
+            stdout: seclude_text::new(stdout),
+            stderr: seclude_text::new(stderr),
+        })
     }
 }
 
 /// Writes how it ended to `*outcome`, a structure of `size` bytes, and returns 0; `SECLUDE_EINVAL` if `output` is NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_output_outcome(output: *const seclude_output, outcome: *mut seclude_outcome, size: usize) -> c_int {
+pub unsafe extern "C" fn seclude_output_outcome(
+    output: *const seclude_output,
+    outcome: *mut seclude_outcome,
+    size: usize,
+) -> c_int {
     told(output, crate::error::SECLUDE_EINVAL, |output| {
         write_sized(outcome, size, output.outcome);
         Some(0)

@@ -21,7 +21,11 @@ impl seclude_processes {
     pub(crate) fn new(list: Vec<Process>) -> seclude_processes {
         // The kernel ends these words with a NUL, so none is inside.
         let word = |word: &str| CString::new(word).unwrap_or_default();
-        let entry = |process: Process| Entry { name: word(&process.name), command: process.command.iter().map(|text| word(text)).collect(), process };
+        let entry = |process: Process| Entry {
+            name: word(&process.name),
+            command: process.command.iter().map(|text| word(text)).collect(),
+            process,
+        };
         seclude_processes { list: list.into_iter().map(entry).collect() }
     }
 }
@@ -88,6 +92,10 @@ pub unsafe extern "C" fn seclude_processes_name(processes: *const seclude_proces
 /// One word of a process's command line, from 0 on; NULL past the last. The name in brackets where the kernel shows none.
 /// Borrowed: valid until the list is freed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_processes_argument(processes: *const seclude_processes, index: usize, argument: usize) -> *const c_char {
+pub unsafe extern "C" fn seclude_processes_argument(
+    processes: *const seclude_processes,
+    index: usize,
+    argument: usize,
+) -> *const c_char {
     of(processes, index, ptr::null(), |entry| Some(entry.command.get(argument)?.as_ptr()))
 }

@@ -124,25 +124,41 @@ pub unsafe extern "C" fn seclude_sandbox_check(sandbox: *const seclude_sandbox, 
 /// A sandbox from a policy in JSON, UTF-8: `{"hostname": "judge", "files": [{"tmpfs": "/tmp", "size": "64M"}]}`. Unknown keys
 /// are refused with the nearest known one (`SECLUDE_EPOLICY`). `*sandbox` is new, or NULL after an error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_from_json(json: *const c_char, sandbox: *mut *mut seclude_sandbox, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_sandbox_from_json(
+    json: *const c_char,
+    sandbox: *mut *mut seclude_sandbox,
+    err: *mut *mut seclude_error,
+) -> c_int {
     made("sandbox", sandbox, err, || Ok(loaded(Sandbox::from_json(utf8("policy", json)?)?)))
 }
 
 /// A sandbox from a policy in TOML, with the keys of the JSON form. `*sandbox` is new, or NULL after an error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_from_toml(toml: *const c_char, sandbox: *mut *mut seclude_sandbox, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_sandbox_from_toml(
+    toml: *const c_char,
+    sandbox: *mut *mut seclude_sandbox,
+    err: *mut *mut seclude_error,
+) -> c_int {
     made("sandbox", sandbox, err, || Ok(loaded(Sandbox::from_toml(utf8("policy", toml)?)?)))
 }
 
 /// The policy as JSON, with only what differs from the default. `*text` is new, or NULL after an error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_to_json(sandbox: *const seclude_sandbox, text: *mut *mut seclude_text, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_sandbox_to_json(
+    sandbox: *const seclude_sandbox,
+    text: *mut *mut seclude_text,
+    err: *mut *mut seclude_error,
+) -> c_int {
     made("text", text, err, || Ok(seclude_text::new(read("sandbox", sandbox)?.sound()?.to_json()?)))
 }
 
 /// The policy as TOML, with only what differs from the default. `*text` is new, or NULL after an error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_to_toml(sandbox: *const seclude_sandbox, text: *mut *mut seclude_text, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_sandbox_to_toml(
+    sandbox: *const seclude_sandbox,
+    text: *mut *mut seclude_text,
+    err: *mut *mut seclude_error,
+) -> c_int {
     made("text", text, err, || Ok(seclude_text::new(read("sandbox", sandbox)?.sound()?.to_toml()?)))
 }
 
@@ -170,7 +186,9 @@ fn namespaces(kinds: c_int) -> Answer<impl Iterator<Item = Namespace>> {
     let known = Namespace::ALL.iter().fold(0, |flags, kind| flags | kind.flag());
     match kinds {
         0 => Err(seclude_error::invalid("namespaces", "none is named")),
-        kinds if kinds & !known != 0 => Err(seclude_error::invalid(&format!("namespaces {:#x}", kinds & !known), "no kind of namespace has this number")),
+        kinds if kinds & !known != 0 => {
+            Err(seclude_error::invalid(&format!("namespaces {:#x}", kinds & !known), "no kind of namespace has this number"))
+        }
         kinds => Ok(Namespace::ALL.iter().copied().filter(move |kind| kinds & kind.flag() != 0)),
     }
 }
@@ -304,7 +322,14 @@ pub unsafe extern "C" fn seclude_sandbox_tmpfs(sandbox: *mut seclude_sandbox, at
 /// or `SECLUDE_UNLIMITED` for the kernel's own limit (half of the memory); the `mode` of its root, 0 to 07777; and
 /// `SECLUDE_TMPFS_...` flags joined by `|`, or 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_tmpfs_with(sandbox: *mut seclude_sandbox, at: *const c_char, size: u64, inodes: u64, mode: u32, flags: u32) {
+pub unsafe extern "C" fn seclude_sandbox_tmpfs_with(
+    sandbox: *mut seclude_sandbox,
+    at: *const c_char,
+    size: u64,
+    inodes: u64,
+    mode: u32,
+    flags: u32,
+) {
     build(sandbox, |sandbox| {
         known("tmpfs flags", flags, SECLUDE_TMPFS_NOEXEC)?;
         let mut tmpfs = Tmpfs::new(bytes("tmpfs", at)?).mode(mode);
@@ -336,7 +361,13 @@ pub unsafe extern "C" fn seclude_sandbox_symlink(sandbox: *mut seclude_sandbox, 
 /// A file at the absolute path `at` that holds `size` bytes from `data`, which are copied, of this mode, 0 to 07777: 0644, say.
 /// `data` may be NULL if `size` is 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_file(sandbox: *mut seclude_sandbox, at: *const c_char, data: *const c_void, size: usize, mode: u32) {
+pub unsafe extern "C" fn seclude_sandbox_file(
+    sandbox: *mut seclude_sandbox,
+    at: *const c_char,
+    data: *const c_void,
+    size: usize,
+    mode: u32,
+) {
     build(sandbox, |sandbox| {
         let data = self::data("file data", data, size)?.to_vec();
         Ok(sandbox.entry(Entry::File { at: bytes("file", at)?.into(), data, mode }))

@@ -33,6 +33,9 @@ mod tests {
     fn the_macros_say_what_the_manifest_says() {
         let parts = format!("{SECLUDE_VERSION_MAJOR}.{SECLUDE_VERSION_MINOR}.{SECLUDE_VERSION_PATCH}");
         assert_eq!(parts, env!("CARGO_PKG_VERSION"));
-        assert_eq!(SECLUDE_VERSION_NUMBER, SECLUDE_VERSION_MAJOR * 1_000_000 + SECLUDE_VERSION_MINOR * 1000 + SECLUDE_VERSION_PATCH);
+        assert_eq!(
+            SECLUDE_VERSION_NUMBER,
+            SECLUDE_VERSION_MAJOR * 1_000_000 + SECLUDE_VERSION_MINOR * 1000 + SECLUDE_VERSION_PATCH
+        );
     }
 }

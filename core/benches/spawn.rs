@@ -20,7 +20,12 @@ fn spawn_to_end(criterion: &mut Criterion) {
     group.bench_function("default", |bencher| bencher.iter(|| run(default.command(PROGRAM))));
     let network = Sandbox::new().share(Namespace::Net);
     group.bench_function("network shared", |bencher| bencher.iter(|| run(network.command(PROGRAM))));
-    let empty = Sandbox::new().empty_root().bind_ro("/usr", "/usr").bind_ro("/lib", "/lib").bind_ro("/lib64", "/lib64").share(Namespace::Net);
+    let empty = Sandbox::new()
+        .empty_root()
+        .bind_ro("/usr", "/usr")
+        .bind_ro("/lib", "/lib")
+        .bind_ro("/lib64", "/lib64")
+        .share(Namespace::Net);
     group.bench_function("network shared, own few files", |bencher| bencher.iter(|| run(empty.command("/usr/bin/true"))));
     group.bench_function("output collected", |bencher| {
         bencher.iter(|| {

@@ -21,7 +21,12 @@ impl Child {
     }
 
     /// Asks the core, without the GIL: another thread may be asking too.
-    fn ask<T: Send>(&self, py: Python<'_>, what: &str, question: impl FnOnce(&mut seclude_core::Child) -> Result<T> + Send) -> PyResult<T> {
+    fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        what: &str,
+        question: impl FnOnce(&mut seclude_core::Child) -> Result<T> + Send,
+    ) -> PyResult<T> {
         if std::process::id() != self.owner {
             return Err(refuse(py, what, "only the process that started the command may do that, not one forked from it"));
         }

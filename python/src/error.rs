@@ -22,7 +22,16 @@ pub fn refuse(py: Python<'_>, what: &str, why: &str) -> PyErr {
 }
 
 #[allow(clippy::too_many_arguments)]
-fn build(py: Python<'_>, class: &str, message: &str, kind: ErrorKind, step: &str, errno: Option<i32>, path: Option<&Path>, hint: Option<&str>) -> PyErr {
+fn build(
+    py: Python<'_>,
+    class: &str,
+    message: &str,
+    kind: ErrorKind,
+    step: &str,
+    errno: Option<i32>,
+    path: Option<&Path>,
+    hint: Option<&str>,
+) -> PyErr {
     let make = || -> PyResult<PyErr> {
         let fields = PyDict::new(py);
         fields.set_item("kind", kind.name())?;

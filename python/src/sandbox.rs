@@ -65,7 +65,8 @@ impl Sandbox {
         if let Some(directory) = &cwd {
             command.current_dir(text(directory));
         }
-        let stream = |what, number: Option<i32>| -> PyResult<Option<OwnedFd>> { number.map(|number| copy(py, what, number)).transpose() };
+        let stream =
+            |what, number: Option<i32>| -> PyResult<Option<OwnedFd>> { number.map(|number| copy(py, what, number)).transpose() };
         if let Some(fd) = stream("stdin", stdin)? {
             command.stdin(fd);
         }

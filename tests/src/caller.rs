@@ -75,7 +75,8 @@ impl Caller {
     /// Gives a file to this caller.
     pub fn own(self, path: &Path) {
         if self != Caller::present() {
-            nix::unistd::chown(path, Some(Uid::from_raw(NOBODY)), Some(nix::unistd::Gid::from_raw(NOBODY))).expect("root gives files away");
+            nix::unistd::chown(path, Some(Uid::from_raw(NOBODY)), Some(nix::unistd::Gid::from_raw(NOBODY)))
+                .expect("root gives files away");
         }
     }
 }
@@ -98,7 +99,13 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     for name in ["driver", "worker"] {
         copy(&program(name), place.path(), name);
     }
-    let status = Caller::User.command(test).args(["--exact", name, "--nocapture", "--test-threads=1"]).env(AGAIN, "1").env(PROGRAMS, place.path()).current_dir("/").status();
+    let status = Caller::User
+        .command(test)
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(AGAIN, "1")
+        .env(PROGRAMS, place.path())
+        .current_dir("/")
+        .status();
     assert!(status.expect("setpriv (util-linux) is there").success(), "{name}, as an unprivileged user, failed");
 }
 

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 /// The processes that have `mark` in their arguments, in every pid namespace below ours.
 pub fn marked(mark: &str) -> Vec<u32> {
-    let holds = |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| text.windows(mark.len()).any(|part| part == mark.as_bytes()));
+    let holds = |pid: &u32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| text.windows(mark.len()).any(|part| part == mark.as_bytes()))
+    };
     processes().into_iter().filter(holds).collect()
 }
 
@@ -65,7 +67,11 @@ fn parent(pid: u32) -> Option<u32> {
 pub fn descriptors() -> BTreeSet<(u32, PathBuf)> {
     let entries = fs::read_dir("/proc/self/fd").expect("/proc is mounted");
     // The descriptor of the listing itself is gone by the time it is looked up.
-    entries.flatten().filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, fs::read_link(entry.path()).ok()?))).filter(|(_, target)| !target.ends_with("fd")).collect()
+    entries
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, fs::read_link(entry.path()).ok()?)))
+        .filter(|(_, target)| !target.ends_with("fd"))
+        .collect()
 }
 
 /// The mounts of this process's mount namespace.
@@ -75,6 +81,8 @@ pub fn mounts() -> Vec<String> {
 
 /// The namespaces, all kinds, in which there is a process that our `/proc` shows.
 pub fn namespaces() -> BTreeSet<PathBuf> {
-    let of = |pid: u32| fs::read_dir(format!("/proc/{pid}/ns")).into_iter().flatten().flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+    let of = |pid: u32| {
+        fs::read_dir(format!("/proc/{pid}/ns")).into_iter().flatten().flatten().filter_map(|entry| fs::read_link(entry.path()).ok())
+    };
     processes().into_iter().flat_map(of).collect()
 }

@@ -203,7 +203,11 @@ impl Job {
                         other => return Err(format!("no stream {other}")),
                     };
                 }
-                "fd" => job.descriptors.push((word(0)?.parse().map_err(|error| format!("{line}: {error}"))?, system(2)?.into(), word(1)? == "write")),
+                "fd" => job.descriptors.push((
+                    word(0)?.parse().map_err(|error| format!("{line}: {error}"))?,
+                    system(2)?.into(),
+                    word(1)? == "write",
+                )),
                 other => return Err(format!("no key {other}")),
             }
         }
@@ -222,7 +226,10 @@ pub fn write_told(told: &Told) -> String {
 
 /// What a driver's lines tell.
 pub fn read_told(text: &str) -> Result<Told, String> {
-    text.lines().map(|line| line.split_once(' ').unwrap_or((line, ""))).map(|(key, value)| Ok((key.to_owned(), unescape(value)?))).collect()
+    text.lines()
+        .map(|line| line.split_once(' ').unwrap_or((line, "")))
+        .map(|(key, value)| Ok((key.to_owned(), unescape(value)?)))
+        .collect()
 }
 
 #[cfg(test)]

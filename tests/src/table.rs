@@ -195,7 +195,9 @@ impl Stage<'_> {
                 ["caller"] => bytes.extend(self.caller.name().bytes()),
                 ["uid_behind"] => bytes.extend(self.caller.uid_behind().to_string().bytes()),
                 ["byte", digits] => bytes.push(u8::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("no byte {digits}"))),
-                ["repeat", count, text] => bytes.extend(text.repeat(count.parse().unwrap_or_else(|_| panic!("no count {count}"))).bytes()),
+                ["repeat", count, text] => {
+                    bytes.extend(text.repeat(count.parse().unwrap_or_else(|_| panic!("no count {count}"))).bytes())
+                }
                 // Braces of the text's own: JSON, shell, awk.
                 _ => {
                     bytes.push(b'{');
@@ -225,7 +227,9 @@ impl Stage<'_> {
             toml::Value::Boolean(truth) => (*truth).into(),
             toml::Value::Datetime(time) => time.to_string().into(),
             toml::Value::Array(values) => values.iter().map(|value| self.json(value)).collect(),
-            toml::Value::Table(table) => serde_json::Value::Object(table.iter().map(|(key, value)| (self.text(key), self.json(value))).collect()),
+            toml::Value::Table(table) => {
+                serde_json::Value::Object(table.iter().map(|(key, value)| (self.text(key), self.json(value))).collect())
+            }
         }
     }
 }
@@ -305,7 +309,11 @@ impl Case {
             directory: self.directory.as_ref().map(|text| stage.system(text).into()),
             wall_ms: self.wall_ms,
             streams,
-            descriptors: self.descriptors.iter().map(|given| (given.number, stage.system(&given.file).into(), given.write)).collect(),
+            descriptors: self
+                .descriptors
+                .iter()
+                .map(|given| (given.number, stage.system(&given.file).into(), given.write))
+                .collect(),
         }
     }
 
@@ -348,14 +356,24 @@ impl Case {
                 Err(error) => wrong.push(format!("{name}: {error}")),
             }
         }
-        wrong.extend(expect.absent.iter().filter(|name| stage.dir.join(name).symlink_metadata().is_ok()).map(|name| format!("{name} is there")));
+        wrong.extend(
+            expect
+                .absent
+                .iter()
+                .filter(|name| stage.dir.join(name).symlink_metadata().is_ok())
+                .map(|name| format!("{name} is there")),
+        );
         let enforced = told_text("enforced").unwrap_or_default();
         let holds = |name: &&String| enforced.split(' ').any(|held| held == *name);
         wrong.extend(expect.enforced.iter().filter(|name| !holds(name)).map(|name| format!("{name} is not enforced")));
         wrong.extend(expect.not_enforced.iter().filter(holds).map(|name| format!("{name} is enforced")));
         wrong.extend(expect.judge_usage(&told_text("usage").unwrap_or_default()));
         if !wrong.is_empty() {
-            wrong.extend(["message", "stderr"].iter().filter_map(|key| Some(format!("  {key}: {}", told_text(key).filter(|text| !text.is_empty())?))));
+            wrong.extend(
+                ["message", "stderr"]
+                    .iter()
+                    .filter_map(|key| Some(format!("  {key}: {}", told_text(key).filter(|text| !text.is_empty())?))),
+            );
         }
         wrong
     }
@@ -370,8 +388,16 @@ impl Expect {
             ("max_rss_kib", [.., rss]) => rss / 1024,
             _ => panic!("no usage {what} in {usage:?}"),
         };
-        let low = self.at_least.iter().filter(|(what, bound)| used(what) < **bound).map(|(what, bound)| format!("{what} is {}, less than {bound}", used(what)));
-        let high = self.at_most.iter().filter(|(what, bound)| used(what) > **bound).map(|(what, bound)| format!("{what} is {}, more than {bound}", used(what)));
+        let low = self
+            .at_least
+            .iter()
+            .filter(|(what, bound)| used(what) < **bound)
+            .map(|(what, bound)| format!("{what} is {}, less than {bound}", used(what)));
+        let high = self
+            .at_most
+            .iter()
+            .filter(|(what, bound)| used(what) > **bound)
+            .map(|(what, bound)| format!("{what} is {}, more than {bound}", used(what)));
         low.chain(high).collect()
     }
 }
@@ -389,7 +415,8 @@ impl Text {
                     let part = stage.expand(part);
                     part.is_empty() || data.windows(part.len()).any(|window| window == part)
                 };
-                let mut wrong: Vec<String> = has.iter().filter(|part| !contains(part)).map(|part| format!("{what} lacks {part:?}: {shown:?}")).collect();
+                let mut wrong: Vec<String> =
+                    has.iter().filter(|part| !contains(part)).map(|part| format!("{what} lacks {part:?}: {shown:?}")).collect();
                 wrong.extend(lacks.iter().filter(contains).map(|part| format!("{what} has {part:?}: {shown:?}")));
                 if let Some(pattern) = matches {
                     let regex = regex::bytes::Regex::new(&stage.text(pattern)).unwrap_or_else(|error| panic!("{error}"));
@@ -398,7 +425,8 @@ impl Text {
                     }
                 }
                 if let Some(json) = json {
-                    let expected: serde_json::Value = serde_json::from_str(&stage.text(json)).unwrap_or_else(|error| panic!("{json}: {error}"));
+                    let expected: serde_json::Value =
+                        serde_json::from_str(&stage.text(json)).unwrap_or_else(|error| panic!("{json}: {error}"));
                     if serde_json::from_slice::<serde_json::Value>(data).ok().as_ref() != Some(&expected) {
                         wrong.push(format!("{what} is {shown:?}, which is not {expected}"));
                     }

@@ -60,18 +60,33 @@ fn namespaces_are_given_back() {
         let driver = seclude_tests::caller::driver();
         let place = scratch::directory();
         let (job, result) = (place.path().join("job"), place.path().join("result"));
-        let lines = |program: &str| seclude_tests::job::Job { program: program.into(), arguments: vec!["1000".into()], ..Default::default() }.write();
+        let lines = |program: &str| {
+            seclude_tests::job::Job { program: program.into(), arguments: vec!["1000".into()], ..Default::default() }.write()
+        };
         fs::write(&job, lines("true")).expect("a file of our own");
-        let limit = format!("for kind in user mnt pid ipc uts cgroup; do echo {LIMIT} > /proc/sys/user/max_${{kind}}_namespaces || exit 70; done");
-        let many = format!("{limit}; i=0; while [ $i -lt {} ]; do \"$1\" \"$2\" \"$3\" || exit 71; grep -q '^ended exited%200' \"$3\" || {{ cat \"$3\"; exit 72; }}; i=$((i+1)); done", LIMIT * 10);
+        let limit = format!(
+            "for kind in user mnt pid ipc uts cgroup; do echo {LIMIT} > /proc/sys/user/max_${{kind}}_namespaces || exit 70; done"
+        );
+        let many = format!(
+            "{limit}; i=0; while [ $i -lt {} ]; do \"$1\" \"$2\" \"$3\" || exit 71; grep -q '^ended exited%200' \"$3\" || {{ cat \"$3\"; exit 72; }}; i=$((i+1)); done",
+            LIMIT * 10
+        );
         let run = |script: &str| {
-            let within = std::process::Command::new("unshare").args(["-Ur", "sh", "-c", script, "sh"]).arg(&driver).args([&job, &result]).output().expect("unshare (util-linux) is there");
+            let within = std::process::Command::new("unshare")
+                .args(["-Ur", "sh", "-c", script, "sh"])
+                .arg(&driver)
+                .args([&job, &result])
+                .output()
+                .expect("unshare (util-linux) is there");
             (within.status.code(), String::from_utf8_lossy(&within.stdout).into_owned())
         };
         assert_eq!(run(&many), (Some(0), String::new()));
 
         fs::write(&job, lines("sleep")).expect("a file of our own");
-        let kept = format!("{limit}; i=0; while [ $i -lt {} ]; do \"$1\" \"$2\" \"$3.$i\" & last=$!; all=\"$all $last\"; i=$((i+1)); done; wait -n 2>/dev/null || wait $last; kill -9 $all; cat \"$3\".*", LIMIT + 10);
+        let kept = format!(
+            "{limit}; i=0; while [ $i -lt {} ]; do \"$1\" \"$2\" \"$3.$i\" & last=$!; all=\"$all $last\"; i=$((i+1)); done; wait -n 2>/dev/null || wait $last; kill -9 $all; cat \"$3\".*",
+            LIMIT + 10
+        );
         let (_, told) = run(&kept);
         assert!(told.contains("error host-limit") && told.contains("max_"), "{told}");
     });
@@ -81,5 +96,9 @@ fn namespaces_are_given_back() {
 fn files(directory: &Path, own: &Path) -> BTreeSet<PathBuf> {
     let ours = |name: &str| name.contains("seclude") && !name.starts_with("seclude-test-");
     let entries = fs::read_dir(directory).expect("there is a temporary directory");
-    entries.flatten().map(|entry| entry.path()).filter(|path| path != own && path.file_name().and_then(|name| name.to_str()).is_some_and(ours)).collect()
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path != own && path.file_name().and_then(|name| name.to_str()).is_some_and(ours))
+        .collect()
 }

@@ -40,7 +40,8 @@ fn a_caller_killed_at_200_random_moments_leaves_nobody() {
         let mark = mark("killed");
         let place = scratch::directory();
         let (job, result) = (place.path().join("job"), place.path().join("result"));
-        let lines = Job { program: "sh".into(), arguments: ["-c", CLINGING, &mark].map(Into::into).to_vec(), ..Job::default() }.write();
+        let lines =
+            Job { program: "sh".into(), arguments: ["-c", CLINGING, &mark].map(Into::into).to_vec(), ..Job::default() }.write();
         std::fs::write(&job, lines).expect("a file of our own");
         // A caller takes some milliseconds to the start of its command; the moments lie before, in and after it.
         let mut state = u64::from(std::process::id()) | 1;
@@ -57,7 +58,10 @@ fn a_caller_killed_at_200_random_moments_leaves_nobody() {
         // Whoever was being started when its caller died has had its second too.
         std::thread::sleep(GRACE);
         assert_eq!(marked(&mark), NONE, "left inside after a second");
-        assert!((5..=195).contains(&alive_at_the_end), "{alive_at_the_end} of 200 moments lay after the start: too few or too many");
+        assert!(
+            (5..=195).contains(&alive_at_the_end),
+            "{alive_at_the_end} of 200 moments lay after the start: too few or too many"
+        );
     });
 }
 
@@ -66,7 +70,8 @@ fn a_worker_that_the_caller_forked_holds_nothing_alive() {
     as_each("a_worker_that_the_caller_forked_holds_nothing_alive", |_| {
         for round in 0..10 {
             let mark = mark(&format!("worker-{round}"));
-            let mut caller = Command::new(program("worker")).arg(&mark).stdout(Stdio::piped()).spawn().expect("the worker program is there");
+            let mut caller =
+                Command::new(program("worker")).arg(&mark).stdout(Stdio::piped()).spawn().expect("the worker program is there");
             let mut line = String::new();
             BufReader::new(caller.stdout.take().expect("piped")).read_line(&mut line).expect("it tells");
             let worker: u32 = line.trim().parse().expect("the worker's id");
@@ -125,7 +130,12 @@ fn in_a_shared_pid_namespace_too() {
 fn outside_of_a_sandbox_the_grandchild_survives() {
     as_each("outside_of_a_sandbox_the_grandchild_survives", |_| {
         let mark = mark("control");
-        let caller = Command::new("sh").args(["-c", CLINGING, &mark]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sh is there");
+        let caller = Command::new("sh")
+            .args(["-c", CLINGING, &mark])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh is there");
         await_marked(&mark, 2);
         slay_child(caller);
         let left = survivors(&mark, Duration::from_millis(200));

@@ -28,9 +28,19 @@ fn within(script: &str, file: Option<String>) -> String {
 fn three_levels_each_sees_what_is_within_it() {
     as_each("three_levels_each_sees_what_is_within_it", |_| {
         // Each level waits until the innermost is there, then tells how many wardens it sees. `cat` holds all until the end of input.
-        let view = |level: usize| format!("until grep -qs 'the-innermost[-]mark' /proc/[0-9]*/cmdline; do sleep 0.02; done; echo level {level} sees $(grep -lsa '^seclude-warde[n]' /proc/[0-9]*/cmdline | wc -l)");
+        let view = |level: usize| {
+            format!(
+                "until grep -qs 'the-innermost[-]mark' /proc/[0-9]*/cmdline; do sleep 0.02; done; echo level {level} sees $(grep -lsa '^seclude-warde[n]' /proc/[0-9]*/cmdline | wc -l)"
+            )
+        };
         let outer = |level: usize| format!("exec 3<&0; /driver /job /tmp/result <&3 & {}; wait; cat /tmp/result", view(level));
-        let third = within(&format!("{}; cat; :", "sh -c 'sleep 1000' the-innermost-mark & echo level 3 sees $(grep -lsa '^seclude-warde[n]' /proc/[0-9]*/cmdline | wc -l)"), None);
+        let third = within(
+            &format!(
+                "{}; cat; :",
+                "sh -c 'sleep 1000' the-innermost-mark & echo level 3 sees $(grep -lsa '^seclude-warde[n]' /proc/[0-9]*/cmdline | wc -l)"
+            ),
+            None,
+        );
         let second = within(&outer(2), Some(third));
         let sandbox = Sandbox::new().nested().bind_ro(driver(), "/driver").file("/job", second).tmpfs("/tmp", MiB(1));
         let mut command = sandbox.command("sh");
@@ -48,7 +58,8 @@ fn three_levels_each_sees_what_is_within_it() {
 
         let processes = child.processes().expect("they can be listed");
         let depth = processes[0].pids.len();
-        let wardens: Vec<_> = processes.iter().filter(|process| process.command.first().is_some_and(|name| name == "seclude-warden")).collect();
+        let wardens: Vec<_> =
+            processes.iter().filter(|process| process.command.first().is_some_and(|name| name == "seclude-warden")).collect();
         assert_eq!(wardens.len(), 3, "{processes:#?}");
         for (level, warden) in wardens.iter().enumerate() {
             assert_eq!(warden.pids.len(), depth + level, "each warden stands one level deeper");
@@ -57,7 +68,11 @@ fn three_levels_each_sees_what_is_within_it() {
         let at = |level: usize| processes.iter().filter(|process| process.pids.len() >= depth + level).count();
         assert!(at(0) > at(1) && at(1) > at(2) && at(2) >= 3, "the tree shrinks inward: {processes:#?}");
         assert_eq!(at(0), processes.len());
-        assert!(processes.iter().any(|process| process.command.iter().any(|word| word == "the-innermost-mark") && process.pids.len() == depth + 2));
+        assert!(
+            processes
+                .iter()
+                .any(|process| process.command.iter().any(|word| word == "the-innermost-mark") && process.pids.len() == depth + 2)
+        );
         drop(child);
     });
 }
@@ -74,8 +89,17 @@ fn at_the_kernels_limit_there_is_a_clear_error() {
             streams: [Stream::Null, Stream::Inherit, Stream::Inherit],
             ..Job::default()
         };
-        let sandbox = Sandbox::new().nested().bind_ro(driver(), "/driver").file("/job", job.write()).tmpfs("/tmp", MiB(1)).wall_time(std::time::Duration::from_secs(120));
-        let output = sandbox.command("sh").args(["-c", "/driver /job /tmp/result; grep -v '^usage' /tmp/result"]).output().expect("it starts");
+        let sandbox = Sandbox::new()
+            .nested()
+            .bind_ro(driver(), "/driver")
+            .file("/job", job.write())
+            .tmpfs("/tmp", MiB(1))
+            .wall_time(std::time::Duration::from_secs(120));
+        let output = sandbox
+            .command("sh")
+            .args(["-c", "/driver /job /tmp/result; grep -v '^usage' /tmp/result"])
+            .output()
+            .expect("it starts");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.outcome.success(), "{:?}\n{text}{}", output.outcome.ended, String::from_utf8_lossy(&output.stderr));
         let innermost: Vec<&str> = text.lines().take_while(|line| !line.starts_with("ended")).collect();

@@ -60,7 +60,12 @@ fn main() -> ExitCode {
         skipped += absent.iter().filter(|face| case.faces.is_empty() || case.faces.iter().any(|named| named == *face)).count();
         let reachable: Vec<Caller> = [Caller::Root, Caller::User].into_iter().filter(|caller| case.is_for(*caller)).collect();
         skipped += reachable.iter().filter(|caller| !Caller::reachable().contains(caller)).count();
-        trials.extend(reachable.into_iter().filter(|caller| Caller::reachable().contains(caller)).map(|caller| (format!("{name} ({})", caller.name()), caller, case)));
+        trials.extend(
+            reachable
+                .into_iter()
+                .filter(|caller| Caller::reachable().contains(caller))
+                .map(|caller| (format!("{name} ({})", caller.name()), caller, case)),
+        );
     }
 
     let (next, passed, failures) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
@@ -81,14 +86,23 @@ fn main() -> ExitCode {
     });
     let failed = failures.into_inner().expect("no thread panics while it holds this").len();
     let shown: Vec<&str> = faces.iter().map(|face| face.name).collect();
-    println!("{} rows through {}: {} passed, {failed} failed, {skipped} skipped", cases.len(), shown.join(", "), passed.into_inner());
+    println!(
+        "{} rows through {}: {} passed, {failed} failed, {skipped} skipped",
+        cases.len(),
+        shown.join(", "),
+        passed.into_inner()
+    );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Every row, with the name of its file.
 fn cases() -> Result<Vec<(String, Case)>, String> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
-    let mut files: Vec<PathBuf> = fs::read_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?.flatten().map(|entry| entry.path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(&directory)
+        .map_err(|error| format!("{}: {error}", directory.display()))?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
     let mut rows = Vec::new();

@@ -125,7 +125,9 @@ fn a_caller_that_reaps_every_child() {
             });
             let sandbox = Sandbox::new();
             for code in 0..OWN {
-                let child = Command::new("sh").args(["-c", &format!("sleep 0.0{}; exit {code}", code % 10)]).spawn().expect("sh is there");
+                #[allow(clippy::zombie_processes, reason = "the other thread's waitpid(-1) reaps it: that is the test")]
+                let child =
+                    Command::new("sh").args(["-c", &format!("sleep 0.0{}; exit {code}", code % 10)]).spawn().expect("sh is there");
                 own.insert(child.id() as i32, code);
                 let output = sandbox.command("sh").args(["-c", &format!("exit {}", 100 + code)]).output().expect("it runs");
                 assert_eq!(output.outcome.ended, Ended::Exited(100 + code));
@@ -152,10 +154,16 @@ fn a_caller_that_ignores_sigchld() {
         let place = scratch::directory();
         let (job, result) = (place.path().join("job"), place.path().join("result"));
         for (script, ended) in [("exit 3", "exited 3"), ("kill -9 $$", "signaled 9"), ("(exit 4) || exit 5", "exited 5")] {
-            let lines = Job { action: Action::Twice, program: "sh".into(), arguments: vec!["-c".into(), script.into()], ..Job::default() }.write();
+            let lines =
+                Job { action: Action::Twice, program: "sh".into(), arguments: vec!["-c".into(), script.into()], ..Job::default() }
+                    .write();
             std::fs::write(&job, lines).expect("a file of our own");
             // An ignored signal stays ignored over exec.
-            let driver = Command::new("sh").args(["-c", "trap '' CHLD; grep -q 'SigIgn:.*1....$' /proc/self/status || exit 77; exec \"$@\"", "sh"]).arg(driver()).args([&job, &result]).status();
+            let driver = Command::new("sh")
+                .args(["-c", "trap '' CHLD; grep -q 'SigIgn:.*1....$' /proc/self/status || exit 77; exec \"$@\"", "sh"])
+                .arg(driver())
+                .args([&job, &result])
+                .status();
             let status = driver.expect("sh is there");
             assert!(status.success(), "{status}");
             let told = read_told(&std::fs::read_to_string(&result).expect("the driver wrote it")).expect("and well");

@@ -121,7 +121,11 @@ fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
         }
         Action::Processes => {
             first = first_line(&mut child);
-            let list: Vec<String> = child.processes()?.iter().map(|process| format!("{} {} {}\n", process.inside_pid, process.name, process.command.join(" "))).collect();
+            let list: Vec<String> = child
+                .processes()?
+                .iter()
+                .map(|process| format!("{} {} {}\n", process.inside_pid, process.name, process.command.join(" ")))
+                .collect();
             told.insert("processes".into(), list.concat().into_bytes());
             child.kill()?;
         }

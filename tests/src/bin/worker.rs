@@ -7,7 +7,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let Some(mark) = std::env::args().nth(1) else { return ExitCode::from(2) };
-    let started = seclude::Sandbox::new().command("sh").args(["-c", "(setsid sh -c 'while :; do sleep 0.2; done' $0 &); while :; do sleep 0.2; done", &mark]).spawn();
+    let started = seclude::Sandbox::new()
+        .command("sh")
+        .args(["-c", "(setsid sh -c 'while :; do sleep 0.2; done' $0 &); while :; do sleep 0.2; done", &mark])
+        .spawn();
     let mut child = match started {
         Ok(child) => child,
         Err(error) => {
