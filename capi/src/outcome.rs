@@ -60,6 +60,8 @@ pub const SECLUDE_PROTECTION_HIDDEN_WARDEN: u64 = 0x8_0000;
 pub const SECLUDE_PROTECTION_KILL_BY_NAMESPACE: u64 = 0x10_0000;
 /// Everything inside is ended by the warden, one process after another. Weaker: whoever kills the warden from outside frees it.
 pub const SECLUDE_PROTECTION_KILL_BY_WARDEN: u64 = 0x20_0000;
+/// What the warden could not end, the caller ends through a cgroup around it all: together with the one above, where one can be made.
+pub const SECLUDE_PROTECTION_KILL_BY_CGROUP: u64 = 0x40_0000;
 
 /// How a command ended, what it used, and which protections were in force while it ran.
 ///
@@ -169,6 +171,7 @@ const PROTECTIONS: [(Protection, u64, &CStr); 22] = [
     (Protection::HiddenWarden, SECLUDE_PROTECTION_HIDDEN_WARDEN, c"hidden-warden"),
     (Protection::KillByNamespace, SECLUDE_PROTECTION_KILL_BY_NAMESPACE, c"kill-by-namespace"),
     (Protection::KillByWarden, SECLUDE_PROTECTION_KILL_BY_WARDEN, c"kill-by-warden"),
+    (Protection::KillByCgroup, SECLUDE_PROTECTION_KILL_BY_CGROUP, c"kill-by-cgroup"),
 ];
 
 pub(crate) fn enforced(set: Enforced) -> u64 {
