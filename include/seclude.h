@@ -369,6 +369,11 @@
 #define SECLUDE_PROTECTION_KILL_BY_WARDEN 2097152
 
 /**
+ * What the warden could not end, the caller ends through a cgroup around it all: together with the one above, where one can be made.
+ */
+#define SECLUDE_PROTECTION_KILL_BY_CGROUP 4194304
+
+/**
  * A running command. Freeing it kills everything inside; so does the caller's end, however it comes.
  */
 typedef struct seclude_child seclude_child;
