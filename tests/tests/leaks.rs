@@ -3,7 +3,7 @@
 #![deny(unsafe_code)]
 
 use seclude::{Ended, MiB, Sandbox, Stdio};
-use seclude_tests::caller::as_each;
+use seclude_tests::caller::{Caller, as_each};
 use seclude_tests::census::{descendants, descriptors, mounts};
 use seclude_tests::scratch;
 use std::collections::BTreeSet;
@@ -55,7 +55,11 @@ fn two_thousand_runs_leave_nothing() {
 /// if each gives its own back. And the control: kept alive, they do run out.
 #[test]
 fn namespaces_are_given_back() {
-    as_each("namespaces_are_given_back", |_| {
+    as_each("namespaces_are_given_back", |caller| {
+        // Root in a user namespace of root's own is root outside, which the library refuses to be: only a user's is told.
+        if caller == Caller::Root {
+            return;
+        }
         const LIMIT: usize = 40;
         let driver = seclude_tests::caller::driver();
         let place = scratch::directory();

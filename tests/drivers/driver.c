@@ -1,0 +1,361 @@
+/* The C face's driver: does one job (tests/src/job.rs) through seclude.h and tells how it went.
+ *
+ * driver JOB RESULT. Its twins are tests/src/bin/driver.rs and driver.py. A job is lines of `key value...`, values with %XX
+ * for what is not plain; C has no text with a NUL in it, so no job for it has. Whatever is wrong with a job ends the program. */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <seclude.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINES 4096
+#define PROTECTIONS 22
+
+/* ---- the job */
+
+struct line {
+    char *key;
+    char *value[3];
+    size_t length[3];
+};
+
+static struct line lines[LINES];
+static size_t line_count;
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "driver: %s: %s\n", what, strerror(errno));
+    exit(3);
+}
+
+/* Decodes in place; the length of what is left. */
+static size_t unescape(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from; from++) {
+        if (*from == '%') {
+            const char digits[3] = {from[1], from[2], 0};
+            *to++ = (char)strtol(digits, NULL, 16);
+            from += 2;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *to = 0;
+    return (size_t)(to - text);
+}
+
+static void read_job(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char *text = NULL;
+    size_t room = 0;
+    ssize_t length;
+    if (!file)
+        fail(path);
+    while ((length = getline(&text, &room, file)) > 0) {
+        struct line *line = &lines[line_count++];
+        char *rest = text;
+        if (line_count == LINES)
+            fail("too many lines");
+        if (text[length - 1] == '\n')
+            text[length - 1] = 0;
+        line->key = strdup(strsep(&rest, " "));
+        for (int i = 0; i < 3 && rest; i++) {
+            line->value[i] = strdup(strsep(&rest, " "));
+            line->length[i] = unescape(line->value[i]);
+        }
+    }
+    free(text);
+    fclose(file);
+}
+
+static const struct line *find(const char *key)
+{
+    for (size_t i = 0; i < line_count; i++)
+        if (!strcmp(lines[i].key, key))
+            return &lines[i];
+    return NULL;
+}
+
+static int acts(const char *name)
+{
+    return !strcmp(find("action")->value[0], name);
+}
+
+/* ---- what is told */
+
+static FILE *result;
+
+static void tell(const char *key, const char *value, size_t length)
+{
+    fprintf(result, "%s ", key);
+    for (size_t i = 0; i < length; i++) {
+        const unsigned char byte = (unsigned char)value[i];
+        fprintf(result, byte > ' ' && byte < 0x7f && byte != '%' ? "%c" : "%%%02X", byte);
+    }
+    fputc('\n', result);
+}
+
+static void tell_text(const char *key, const char *value)
+{
+    if (value)
+        tell(key, value, strlen(value));
+}
+
+static void tell_error(seclude_error *error)
+{
+    char number[16];
+    tell_text("error", seclude_error_name(error));
+    tell_text("step", seclude_error_step(error));
+    tell_text("message", seclude_error_message(error));
+    tell_text("path", seclude_error_path(error));
+    tell_text("hint", seclude_error_hint(error));
+    if (seclude_error_errno(error)) {
+        snprintf(number, sizeof number, "%d", seclude_error_errno(error));
+        tell_text("errno", number);
+    }
+    seclude_error_free(error);
+}
+
+static void tell_outcome(const seclude_outcome *outcome)
+{
+    char text[1024];
+    int has_value = outcome->ended == SECLUDE_ENDED_EXITED || outcome->ended == SECLUDE_ENDED_SIGNALED;
+    int length = snprintf(text, sizeof text, "%s", seclude_ended_name(outcome->ended));
+    if (has_value)
+        snprintf(text + length, sizeof text - (size_t)length, " %d", outcome->value);
+    tell_text("ended", text);
+    snprintf(text, sizeof text, "%d", outcome->returncode);
+    tell_text("returncode", text);
+    text[0] = 0;
+    for (int bit = 0; bit < PROTECTIONS; bit++) {
+        if (outcome->enforced >> bit & 1) {
+            strcat(text, text[0] ? " " : "");
+            strcat(text, seclude_protection_name(UINT64_C(1) << bit));
+        }
+    }
+    tell_text("enforced", text);
+    snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, outcome->wall_ns / 1000, outcome->user_ns / 1000,
+             outcome->system_ns / 1000, outcome->max_rss);
+    tell_text("usage", text);
+}
+
+/* ---- the command */
+
+static int open_file(const char *path, int writing)
+{
+    int fd = open(path, writing ? O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0666);
+    if (fd < 0)
+        fail(path);
+    return fd;
+}
+
+static int stream_of(const char *key, int writing)
+{
+    const struct line *line = find(key);
+    if (!strcmp(line->value[0], "inherit"))
+        return SECLUDE_STDIO_INHERIT;
+    if (!strcmp(line->value[0], "null"))
+        return SECLUDE_STDIO_NULL;
+    if (!strcmp(line->value[0], "piped"))
+        return SECLUDE_STDIO_PIPED;
+    return open_file(line->value[1], writing);
+}
+
+static seclude_command *command_of(const seclude_sandbox *sandbox)
+{
+    seclude_command *command = seclude_sandbox_command(sandbox, find("program")->value[0]);
+    for (size_t i = 0; i < line_count; i++) {
+        const char *key = lines[i].key;
+        char *const *value = lines[i].value;
+        if (!strcmp(key, "arg"))
+            seclude_command_arg(command, value[0]);
+        else if (!strcmp(key, "arg0"))
+            seclude_command_arg0(command, value[0]);
+        else if (!strcmp(key, "env-clear"))
+            seclude_command_env_clear(command);
+        else if (!strcmp(key, "env-remove"))
+            seclude_command_env_remove(command, value[0]);
+        else if (!strcmp(key, "env"))
+            seclude_command_env(command, value[0], value[1]);
+        else if (!strcmp(key, "directory"))
+            seclude_command_cwd(command, value[0]);
+        else if (!strcmp(key, "wall-ms"))
+            seclude_command_wall_time(command, strtoull(value[0], NULL, 10));
+        else if (!strcmp(key, "fd"))
+            seclude_command_fd(command, (int)strtol(value[0], NULL, 10), open_file(value[2], !strcmp(value[1], "write")));
+    }
+    seclude_command_stdin(command, stream_of("stdin", 0));
+    seclude_command_stdout(command, stream_of("stdout", 1));
+    seclude_command_stderr(command, stream_of("stderr", 1));
+    return command;
+}
+
+/* The first line that the command writes, byte by byte: what follows is for wait_with_output. */
+static size_t first_line(int fd, char *text, size_t room)
+{
+    size_t length = 0;
+    while (length < room && read(fd, text + length, 1) == 1)
+        if (text[length++] == '\n')
+            break;
+    return length;
+}
+
+static void write_input(int fd)
+{
+    const struct line *line = find("stdin");
+    if (fd >= 0 && line->length[1] > 0 && write(fd, line->value[1], line->length[1]) < 0 && errno != EPIPE)
+        fail("write the input");
+}
+
+static void must(int holds, const char *what)
+{
+    if (!holds) {
+        fprintf(stderr, "driver: %s\n", what);
+        exit(4);
+    }
+}
+
+/* ---- what the job asks */
+
+static int tell_child(seclude_child *child, int report, seclude_error **error)
+{
+    static char text[1 << 20];
+    size_t length = 0, rest;
+    ssize_t count;
+    seclude_outcome outcome, again;
+    seclude_output *output = NULL;
+    const char *data;
+    int in = seclude_child_take_stdin(child), out = -1;
+    const int watched = acts("kill") || acts("terminate") || acts("processes");
+
+    write_input(in);
+    if (watched || acts("try-wait"))
+        out = seclude_child_take_stdout(child);
+    if (watched)
+        length = first_line(out, text, sizeof text);
+    if (acts("processes")) {
+        seclude_processes *list;
+        char shown[4096] = "";
+        if (seclude_child_processes(child, &list, error) < 0)
+            return -1;
+        for (size_t i = 0; i < seclude_processes_count(list); i++) {
+            size_t end = strlen(shown);
+            end += (size_t)snprintf(shown + end, sizeof shown - end, "%u %s", seclude_processes_inside_pid(list, i), seclude_processes_name(list, i));
+            for (size_t j = 0; seclude_processes_argument(list, i, j); j++)
+                end += (size_t)snprintf(shown + end, sizeof shown - end, " %s", seclude_processes_argument(list, i, j));
+            strcat(shown, "\n");
+        }
+        seclude_processes_free(list);
+        tell_text("processes", shown);
+    }
+    if ((acts("kill") || acts("processes")) && seclude_child_kill(child, error) < 0)
+        return -1;
+    if (acts("terminate") && seclude_child_signal(child, SIGTERM, error) < 0)
+        return -1;
+    if (acts("try-wait"))
+        must(seclude_child_try_wait(child, NULL, 0, NULL) == 0, "it waits for its input");
+    if (acts("wait-timeout"))
+        must(seclude_child_wait_timeout(child, 50, NULL, 0, NULL) == 0, "it waits for its input");
+    if (in >= 0)
+        close(in);
+    if (out >= 0) {
+        while (length < sizeof text && (count = read(out, text + length, sizeof text - length)) > 0)
+            length += (size_t)count;
+        close(out);
+    }
+    if (acts("try-wait")) {
+        must(seclude_child_wait(child, &outcome, sizeof outcome, NULL) == 0, "it ends");
+        must(seclude_child_try_wait(child, &again, sizeof again, NULL) == 1, "the answer stays");
+        must(outcome.ended == again.ended && outcome.value == again.value, "the answer stays");
+    }
+    if (seclude_child_wait_with_output(child, &output, error) < 0)
+        return -1;
+    if (report) {
+        seclude_output_outcome(output, &outcome, sizeof outcome);
+        tell_outcome(&outcome);
+        data = seclude_output_stdout(output, &rest);
+        if (out >= 0)
+            tell("stdout", text, length);
+        else
+            tell("stdout", data ? data : "", data ? rest : 0);
+        data = seclude_output_stderr(output, &rest);
+        tell("stderr", data ? data : "", data ? rest : 0);
+    }
+    seclude_output_free(output);
+    return 0;
+}
+
+static int run(seclude_command *command, int report, seclude_error **error)
+{
+    seclude_child *child = NULL;
+    int code = seclude_command_spawn(command, &child, error);
+    if (code == 0)
+        code = tell_child(child, report, error);
+    seclude_child_free(child);
+    return code;
+}
+
+static int tell_policy(seclude_sandbox **sandbox, int over_toml, seclude_error **error)
+{
+    seclude_text *text = NULL;
+    int code = 0;
+    if (over_toml) {
+        code = seclude_sandbox_to_toml(*sandbox, &text, error);
+        seclude_sandbox_free(*sandbox);
+        *sandbox = NULL;
+        if (code == 0)
+            code = seclude_sandbox_from_toml(seclude_text_string(text), sandbox, error);
+        seclude_text_free(text);
+        text = NULL;
+    }
+    if (code == 0)
+        code = seclude_sandbox_to_json(*sandbox, &text, error);
+    if (code == 0)
+        tell("stdout", seclude_text_string(text), seclude_text_length(text));
+    seclude_text_free(text);
+    return code;
+}
+
+int main(int count, char **words)
+{
+    seclude_sandbox *sandbox = NULL;
+    seclude_error *error = NULL;
+    int code;
+
+    if (count != 3) {
+        fprintf(stderr, "usage: driver JOB RESULT\n");
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    read_job(words[1]);
+    if (!(result = fopen(words[2], "we")))
+        fail(words[2]);
+    if (find("policy-toml"))
+        code = seclude_sandbox_from_toml(find("policy-toml")->value[0], &sandbox, &error);
+    else
+        code = seclude_sandbox_from_json(find("policy-json")->value[0], &sandbox, &error);
+    if (code == 0 && acts("check")) {
+        code = seclude_sandbox_check(sandbox, &error);
+    } else if (code == 0 && (acts("json") || acts("toml"))) {
+        code = tell_policy(&sandbox, acts("toml"), &error);
+    } else if (code == 0) {
+        seclude_command *command = command_of(sandbox);
+        if (acts("twice"))
+            code = run(command, 0, &error);
+        if (code == 0)
+            code = run(command, 1, &error);
+        seclude_command_free(command);
+    }
+    if (code < 0)
+        tell_error(error);
+    seclude_sandbox_free(sandbox);
+    return fclose(result) == 0 ? 0 : 3;
+}

@@ -1,0 +1,179 @@
+"""The Python face's driver: does one job (tests/src/job.rs) through the wheel's public API and tells how it went.
+
+`driver.py JOB RESULT`. Its twins are tests/src/bin/driver.rs and driver.c.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import IO, Any
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+import seclude
+
+Told = dict[str, bytes]
+
+
+class Job:
+    """A job's lines: the values of each key, in their order."""
+
+    def __init__(self, text: str) -> None:
+        self.lines: list[tuple[str, list[bytes]]] = []
+        for line in text.splitlines():
+            key, *values = line.split(" ")
+            self.lines.append((key, [unquote_to_bytes(value) for value in values]))
+        self.action = self.one("action")[0].decode()
+
+    def all(self, key: str) -> list[list[bytes]]:
+        return [values for name, values in self.lines if name == key]
+
+    def one(self, key: str) -> list[bytes]:
+        return next(iter(self.all(key)), [])
+
+
+def perform(job: Job, told: Told) -> None:
+    in_toml = job.all("policy-toml")
+    read = seclude.Sandbox.from_toml if in_toml else seclude.Sandbox.from_json
+    sandbox = read((in_toml or job.all("policy-json"))[0][0].decode())
+    if job.action == "check":
+        return  # A Python sandbox is checked when it is made.
+    if job.action == "json":
+        told["stdout"] = sandbox.to_json().encode()
+    elif job.action == "toml":
+        told["stdout"] = seclude.Sandbox.from_toml(sandbox.to_toml()).to_json().encode()
+    else:
+        if job.action == "twice":
+            finish(job, start(job, sandbox), {})
+        finish(job, start(job, sandbox), told)
+
+
+def start(job: Job, sandbox: seclude.Sandbox) -> seclude.Popen:
+    """The command of the job, running."""
+    if limit := job.one("wall-ms"):
+        # Python says it in the sandbox.
+        sandbox = sandbox.replace(wall_time=int(limit[0]) / 1000)
+    options: dict[str, Any] = {}
+    program, arguments = job.one("program")[0], [values[0] for values in job.all("arg")]
+    if name := job.one("arg0"):
+        options["arg0"] = name[0]
+    changed = [key for key in ("env-clear", "env-remove", "env") if job.all(key)]
+    if changed:
+        options["env"] = environment(job, sandbox)
+    if directory := job.one("directory"):
+        options["cwd"] = directory[0]
+    opened: list[IO[bytes]] = []
+
+    def file(path: bytes, mode: str) -> IO[bytes]:
+        opened.append(open(path, mode))
+        return opened[-1]
+
+    try:
+        for number, stream in enumerate(("stdin", "stdout", "stderr")):
+            kind, *value = job.one(stream)
+            options[stream] = {
+                b"inherit": lambda: None,
+                b"null": lambda: subprocess.DEVNULL,
+                b"piped": lambda: subprocess.PIPE,
+                b"file": lambda value=value, number=number: file(value[0], "wb" if number else "rb"),
+            }[kind]()
+        given = [(int(number), file(path, "wb" if way == b"write" else "rb")) for number, way, path in job.all("fd")]
+        if given:
+            options["fds"] = {number: handle.fileno() for number, handle in given}
+        return sandbox.Popen([program, *arguments], **options)
+    finally:
+        for handle in opened:
+            handle.close()
+
+
+def environment(job: Job, sandbox: seclude.Sandbox) -> dict[bytes, bytes]:
+    """Python's `env` is the whole environment: the default one, as it is inside, with the job's changes."""
+    variables: dict[bytes, bytes] = {}
+    if not job.all("env-clear"):
+        inside = sandbox.run(["env", "-0"], stdout=subprocess.PIPE).stdout
+        variables = dict(pair.split(b"=", 1) for pair in inside.split(b"\0") if pair)
+    for (name,) in job.all("env-remove"):
+        variables.pop(name, None)
+    variables.update((name, value) for name, value in job.all("env"))
+    return variables
+
+
+def finish(job: Job, child: seclude.Popen, told: Told) -> None:
+    """Does what the job asks of the running command, and tells its end."""
+    first, data = b"", None
+    if child.stdin is not None:
+        data = job.one("stdin")[1]
+    if job.action in ("kill", "terminate", "processes"):
+        assert child.stdout is not None
+        first = child.stdout.readline()
+    if job.action == "terminate":
+        child.send_signal(signal.SIGTERM)
+    elif job.action in ("kill", "processes"):
+        if job.action == "processes":
+            lines = (f"{one.inside_pid} {one.name} {' '.join(one.command)}\n" for one in child.processes())
+            told["processes"] = "".join(lines).encode()
+        child.kill()
+    elif job.action == "try-wait":
+        assert child.poll() is None, "it waits for its input"
+    elif job.action == "wait-timeout":
+        try:
+            child.wait(0.05)
+        except seclude.TimeoutExpired:
+            pass
+        else:
+            raise AssertionError("it waits for its input")
+    stdout, stderr = child.communicate(data)
+    assert child.outcome is not None
+    if job.action == "try-wait":
+        assert child.poll() == child.wait() == child.returncode, "the answer stays"
+    tell_outcome(child.outcome, told)
+    told["stdout"], told["stderr"] = first + (stdout or b""), stderr or b""
+
+
+ORDER = (
+    "user mount pid net ipc uts cgroup time".split(),
+    "own-root read-only-root masked-proc no-capabilities locked-securebits no-new-privileges no-groups no-nested-users "
+    "own-keyring own-session no-core-dumps hidden-warden kill-by-namespace kill-by-warden".split(),
+)
+PROTECTIONS = [f"{kind}-namespace" for kind in ORDER[0]] + ORDER[1]
+
+
+def tell_outcome(outcome: seclude.Outcome, told: Told) -> None:
+    ended, usage = outcome.ended, outcome.usage
+    unknown = outcome.enforced - set(PROTECTIONS)
+    assert not unknown, unknown
+    told["ended"] = (ended.name if ended.value is None else f"{ended.name} {ended.value}").encode()
+    told["returncode"] = str(outcome.returncode).encode()
+    told["enforced"] = " ".join(name for name in PROTECTIONS if name in outcome.enforced).encode()
+    times = [int(seconds * 1e6) for seconds in (usage.wall, usage.user, usage.system)]
+    told["usage"] = " ".join(map(str, [*times, usage.max_rss])).encode()
+
+
+def tell_error(error: seclude.SecludeError, told: Told) -> None:
+    told["error"] = error.kind.encode()
+    told["message"] = str(error).encode()
+    for key in ("step", "errno", "path", "hint"):
+        value = getattr(error, key)
+        if value is not None:
+            told[key] = value if isinstance(value, bytes) else os.fsencode(str(value))
+
+
+def main() -> int:
+    job_file, result_file = sys.argv[1:]
+    with open(job_file, encoding="ascii") as lines:
+        job = Job(lines.read())
+    told: Told = {}
+    try:
+        perform(job, told)
+    except seclude.SecludeError as error:
+        told.clear()
+        tell_error(error, told)
+    with open(result_file, "w", encoding="ascii") as result:
+        for key, value in told.items():
+            result.write(f"{key} {quote_from_bytes(value)}\n")
+    return 0
+
+
+sys.exit(main())
