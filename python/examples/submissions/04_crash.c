@@ -1,6 +1,6 @@
 // runtime error: writes through a null pointer
 int main(void)
 {
-    int *volatile nowhere = 0;
+    volatile int *volatile nowhere = 0;
     *nowhere = 1;
 }

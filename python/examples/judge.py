@@ -1,0 +1,332 @@
+"""A small contest judge: compiles and runs each submission in a sandbox of its own, and says how it did.
+
+The submissions, honest and hostile, are in `submissions/`; the first line of each says which verdict it must get.
+The judge believes no word of theirs that is to their favour: a Watch of its own looks after every run whether anything
+got out. Ends with 0 only if every verdict is the expected one. `judge.c` in `examples-c` is the same in C.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import seclude
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+SUBMISSIONS = Path(__file__).parent / "submissions"
+OUTPUT_LIMIT, PROGRAM_LIMIT = 64 << 10, 4 << 20
+PROCESSES = 24
+
+# A privileged caller's sandboxes share one range of host ids; before Linux 5.14 `nproc` counts over all who have the same id.
+# So that no other sandbox's processes count here, this judge has a range of its own. Others pay no heed to it.
+HOST_IDS = 0x7100_0000
+COMPILE = "gcc -std=gnu11 -O2 -w -o /tmp/program /judge/source.c && cat /tmp/program"
+COMPILER = seclude.Sandbox(
+    files=[seclude.tmpfs("/tmp", "32M")], host_ids=HOST_IDS, wall_time=10, rlimits={"as": "1G", "fsize": "16M", "nofile": 64}
+)
+CONTEST = seclude.Sandbox(
+    host_ids=HOST_IDS, wall_time=1, rlimits={"nproc": PROCESSES, "as": "256M", "fsize": "1M", "nofile": 32}
+)
+
+
+@dataclass
+class Run:
+    """What came of one command."""
+
+    outcome: seclude.Outcome
+    output: bytes
+    errors: bytes
+    flooded: bool
+    most_processes: int
+
+
+@dataclass
+class Result:
+    """A submission's verdict, and why."""
+
+    name: str
+    expected: str
+    verdict: str
+    run: Run
+    remark: str
+
+    @property
+    def right(self) -> bool:
+        return self.verdict == self.expected
+
+
+def bounded(process: seclude.Popen, limit: int) -> Run:
+    """Reads what a command writes, up to a limit; one that goes beyond is killed. Counts its processes meanwhile."""
+    streams = {process.stdout: bytearray(), process.stderr: bytearray()}
+    flooded, most = False, 0
+    with process, selectors.DefaultSelector() as selector:
+        for stream in streams:
+            selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select(timeout=0.05):
+                data = os.read(key.fd, 65536)
+                streams[key.fileobj] += data
+                if not data:
+                    selector.unregister(key.fileobj)
+            most = max(most, len(process.processes()) - 1)
+            if max(map(len, streams.values())) > limit:
+                flooded = True
+                process.kill()
+                break
+    return Run(process.outcome, bytes(streams[process.stdout]), bytes(streams[process.stderr]), flooded, most)
+
+
+class Watch:
+    """What a submission would touch if it got out: a process, a file, a secret, a port, a socket; and a mark that tells its processes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.mark, self.secret = f"judge-{secrets.token_hex(8)}", secrets.token_hex(16)
+        self.process = subprocess.Popen(["sleep", "300"])
+        self.file, self.secret_file = directory / "canary", directory / "secret"
+        self.file.write_text("untouched")
+        # Whoever has the judge's user id, or is let near by a mistake in the id map, may write here.
+        directory.chmod(0o777)
+        self.file.chmod(0o666)
+        self.secret_file.write_text(self.secret)
+        self.port, self.socket = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
+        self.socket.bind("\0" + self.mark)
+        self.socket.listen()
+        for listener in (self.port, self.socket):
+            listener.setblocking(False)
+
+    def targets(self) -> dict[str, str]:
+        """Where to aim: a contestant who knows the judge's machine knows all this."""
+        return {
+            "TARGET_PID": str(self.process.pid),
+            "TARGET_FILE": str(self.file),
+            "TARGET_SECRET": str(self.secret_file),
+            "TARGET_PORT": str(self.port.getsockname()[1]),
+            "TARGET_SOCKET": self.mark,
+        }
+
+    def survivors(self) -> list[int]:
+        """The processes of this machine whose command line has the mark."""
+        mark, found = self.mark.encode(), []
+        for directory in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (directory / "cmdline").read_bytes():
+                    found.append(int(directory.name))
+            except OSError:
+                continue  # It ended while we looked.
+        return found
+
+    def alarms(self, said: bytes = b"") -> Iterator[str]:
+        """What has been touched."""
+        if self.process.poll() is not None:
+            yield "the target process is dead"
+        if self.file.read_text() != "untouched" or len(os.listdir(self.file.parent)) != 2:
+            yield "a file was written"
+        if self.secret.encode() in said:
+            yield "the secret is out"
+        for name, listener in (("port", self.port), ("socket", self.socket)):
+            try:
+                listener.accept()[0].close()
+                yield f"a connection came to the {name}"
+            except BlockingIOError:
+                pass
+        if self.survivors():
+            yield f"still running: {self.survivors()}"
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.port.close()
+        self.socket.close()
+
+
+def drill() -> tuple[int, int]:
+    """Touches everything once, from outside any sandbox: a watch that cannot raise an alarm proves nothing."""
+    with tempfile.TemporaryDirectory(prefix="judge-") as name:
+        watch = Watch(Path(name))
+        quiet = not list(watch.alarms())
+        marked = subprocess.Popen(["sh", "-c", "sleep 60; :", watch.mark])
+        connections = socket.create_connection(watch.port.getsockname()), socket.socket(socket.AF_UNIX)
+        connections[1].connect("\0" + watch.mark)
+        watch.file.write_text("vandal")
+        watch.process.kill()
+        watch.process.wait()
+        alarms = list(watch.alarms(said=watch.secret_file.read_bytes()))
+        for connection in connections:
+            connection.close()
+        marked.kill()
+        marked.wait()
+        watch.close()
+        return len(alarms) if quiet else 0, 6
+
+
+def judge(source: Path, watch: Watch, answer: str) -> Result:
+    """Compiles, runs, compares, and looks around."""
+    expected = source.read_text().splitlines()[0].lstrip("/# ").partition(":")[0]
+    if source.suffix == ".c":
+        box = COMPILER.replace(files=[seclude.tmpfs("/tmp", "32M"), seclude.file("/judge/source.c", source.read_bytes())])
+        run = bounded(
+            box.Popen(["sh", "-c", COMPILE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE), PROGRAM_LIMIT
+        )
+        program, command = run.output, ["/judge/program"]
+        if not run.outcome.success:
+            error = next((line for line in run.errors.decode(errors="replace").splitlines() if "error" in line), "")
+            return concluded(source.name, expected, "compile error", run, error, watch)
+    else:
+        program, command = source.read_bytes(), ["python3", "-I", "/judge/program"]
+    box = CONTEST.replace(files=[seclude.file("/judge/program", program, mode=0o755)])
+    environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"} | watch.targets()
+    with (SUBMISSIONS / "input.txt").open() as numbers:
+        run = bounded(
+            box.Popen([*command, watch.mark], stdin=numbers, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment),
+            OUTPUT_LIMIT,
+        )
+    return concluded(source.name, expected, *verdict(run, answer), watch)
+
+
+def verdict(run: Run, answer: str) -> tuple[str, Run, str]:
+    """What the end and the output mean, and a remark."""
+    said = run.errors.decode(errors="replace").splitlines()
+    attacks = [line.removeprefix("attack: ") for line in said if line.startswith("attack: ")]
+    if any(attack.endswith(": SUCCEEDED") for attack in attacks):
+        return "breach", run, "; ".join(attack for attack in attacks if attack.endswith(": SUCCEEDED"))
+    if attacks:
+        crowd = f"; at most {run.most_processes} processes" if run.most_processes > 3 else ""
+        return "contained", run, "; ".join(attacks) + crowd
+    if run.flooded:
+        return "output limit", run, f"stopped after {len(run.output) >> 10} KiB"
+    match run.outcome.ended:
+        case seclude.Ended("wall-time"):
+            return "time limit", run, ""
+        case seclude.Ended("exited", 0):
+            return ("accepted" if run.output.decode(errors="replace").split() == answer.split() else "wrong answer"), run, ""
+        case _:
+            return "runtime error", run, said[-1] if said else ""
+
+
+def concluded(name: str, expected: str, verdict: str, run: Run, remark: str, watch: Watch) -> Result:
+    """The verdict, unless the watch knows better."""
+    alarms = list(watch.alarms(run.output + run.errors))
+    return Result(name, expected, "breach" if alarms else verdict, run, "; ".join(alarms) or remark)
+
+
+# ---- what a person sees
+
+
+COLUMNS = ("submission", "verdict", "end", "wall", "cpu", "peak RSS", "remark")
+
+
+def row(result: Result) -> tuple[str, ...]:
+    usage = result.run.outcome.usage
+    return (
+        result.name,
+        result.verdict if result.right else f"{result.verdict} (expected: {result.expected})",
+        str(result.run.outcome.ended),
+        f"{usage.wall * 1e3:.0f} ms",
+        f"{(usage.user + usage.system) * 1e3:.0f} ms",
+        f"{usage.max_rss / (1 << 20):.1f} MiB",
+        result.remark,
+    )
+
+
+def shown(judged: Callable[[Path], Result], sources: list[Path]) -> list[Result]:
+    """Judges one after another, shows which is at work, and then the table: with rich if it is there, plainly if not."""
+    results = []
+    try:
+        from rich.console import Console
+        from rich.progress import track
+        from rich.table import Table
+    except ImportError:
+        for number, source in enumerate(sources, 1):
+            print(f"[{number}/{len(sources)}] {source.name}", file=sys.stderr)
+            results.append(judged(source))
+        for line in (COLUMNS, *map(row, results)):
+            print(f"{line[0]:18} {line[1]:14} {line[2]:31} {line[3]:>8} {line[4]:>8} {line[5]:>10}  {line[6]}")
+        return results
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    for source in track(sources, "judging", console=Console(stderr=True), transient=True):
+        results.append(judged(source))
+    table = Table(row_styles=("", "dim"))
+    for number, column in enumerate(COLUMNS):
+        table.add_column(column, justify="right" if 3 <= number <= 5 else "left", overflow="fold", no_wrap=number < 2)
+    colours = {"accepted": "green", "contained": "cyan", "breach": "bold red"}
+    for result in results:
+        name, verdict, *rest = row(result)
+        colour = colours.get(result.verdict, "yellow") if result.right else "bold red"
+        table.add_row(name, f"[{colour}]{verdict}[/]", *rest)
+    console.print(table)
+    return results
+
+
+NESTED = """
+import sys, time, seclude
+level = int(sys.argv[1])
+if level == 3:
+    print("up", flush=True)
+    time.sleep(60)
+else:
+    source, package = "/judge/nested.py", "/judge/seclude"
+    box = seclude.Sandbox(nested=True, files=[seclude.bind(source), seclude.bind(package)])
+    box.run(["python3", source, str(level + 1)], env={"PATH": "/usr/bin:/bin", "PYTHONPATH": "/judge"})
+"""
+
+
+def nested() -> bool:
+    """A program that itself uses seclude, three sandboxes deep: all of it is seen from here, by its ids here and there."""
+    files = [seclude.file("/judge/nested.py", NESTED), seclude.bind(Path(seclude.__file__).parent, "/judge/seclude")]
+    box = seclude.Sandbox(nested=True, files=files, wall_time=20)
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": "/judge"}
+    with box.Popen(["python3", "/judge/nested.py", "1"], stdout=subprocess.PIPE, env=environment, text=True) as process:
+        up = process.stdout.readline() == "up\n"
+        processes = process.processes()
+        process.kill()
+    print("\na sandbox in a sandbox in a sandbox (process ids: here > inside > ...)")
+    print("\n".join(tree(processes)))
+    return up and max(len(process.pids) for process in processes) == 4
+
+
+def tree(processes: Iterable[seclude.Process]) -> Iterator[str]:
+    """The processes, each after its parent, drawn as a tree."""
+    processes = list(processes)
+    children = {parent.pid: [child for child in processes if child.parent == parent.pid] for parent in processes}
+
+    def drawn(process: seclude.Process, indent: str, branch: str, below: str) -> Iterator[str]:
+        ids = " > ".join(map(str, process.pids))
+        yield f"{indent + branch + ' '.join(process.command):52} {ids}"
+        for child in children[process.pid]:
+            last = child is children[process.pid][-1]
+            yield from drawn(child, indent + below, "└─ " if last else "├─ ", "   " if last else "│  ")
+
+    return drawn(processes[0], "", "", "")
+
+
+def main() -> int:
+    began = time.monotonic()
+    noticed, touched = drill()
+    print(f"the watch noticed {noticed} of {touched} things that the judge did to it; {os.cpu_count()} cpus, uid {os.getuid()}")
+    answer = (SUBMISSIONS / "answer.txt").read_text()
+    sources = sorted(path for path in SUBMISSIONS.iterdir() if path.suffix in (".c", ".py"))
+    with tempfile.TemporaryDirectory(prefix="judge-") as name:
+        watch = Watch(Path(name))
+        try:
+            results = shown(lambda source: judge(source, watch, answer), sources)
+        finally:
+            watch.close()
+    whole = nested()
+    right = sum(result.right for result in results)
+    print(f"\n{right} of {len(results)} verdicts as expected, in {time.monotonic() - began:.1f} s")
+    return 0 if results and right == len(results) and noticed == touched and whole else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
