@@ -9,10 +9,15 @@ use seclude_tests::scratch;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// What is counted is the whole process's: these tests run one at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
 fn two_thousand_runs_leave_nothing() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("two_thousand_runs_leave_nothing", |_| {
         let runs = std::env::var("SECLUDE_TEST_LEAK_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(2000);
         let place = scratch::directory();
@@ -55,6 +60,7 @@ fn two_thousand_runs_leave_nothing() {
 /// if each gives its own back. And the control: kept alive, they do run out.
 #[test]
 fn namespaces_are_given_back() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("namespaces_are_given_back", |caller| {
         // Root in a user namespace of root's own is root outside, which the library refuses to be: only a user's is told.
         if caller == Caller::Root {
