@@ -159,7 +159,8 @@ fn a_caller_that_ignores_sigchld() {
                     .write();
             std::fs::write(&job, lines).expect("a file of our own");
             // An ignored signal stays ignored over exec. (A shell would not do: dash does not pass an ignored SIGCHLD on.)
-            const IGNORE: &str = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
+            const IGNORE: &str =
+                "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
             let driver = Command::new("/usr/bin/python3").args(["-c", IGNORE]).arg(driver()).args([&job, &result]).status();
             let status = driver.expect("python3 is there");
             assert!(status.success(), "{status}");
