@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
 use crate::idmap::Mapping;
 use crate::outcome::{Ended, Enforced, Outcome};
-use crate::policy::Policy;
+use crate::policy::{HOST_IDS, Policy};
 use crate::processes::{self, Process};
 use crate::profile;
 use crate::socket::wait_readable;
@@ -47,6 +47,10 @@ impl Child {
         let policy = command.sandbox.policy();
         let plan = command.sandbox.compiled().plan(policy, Mapping::choose(policy)?)?;
 
+        if plan.mapping != Mapping::Own {
+            let outside = |id: u32| policy.host_ids + id.min(HOST_IDS - 1);
+            streams.give_pipes_to(outside(policy.uid), outside(policy.gid));
+        }
         let mut arguments = ListBuilder::new(Vec::new());
         texts.arguments.iter().for_each(|argument| arguments.push(&argument.as_c_str()));
         let mut environment = ListBuilder::new(Vec::new());

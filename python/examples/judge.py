@@ -35,9 +35,7 @@ COMPILE = "gcc -std=gnu11 -O2 -w -o /tmp/program /judge/source.c && cat /tmp/pro
 COMPILER = seclude.Sandbox(
     files=[seclude.tmpfs("/tmp", "32M")], host_ids=HOST_IDS, wall_time=10, rlimits={"as": "1G", "fsize": "16M", "nofile": 64}
 )
-CONTEST = seclude.Sandbox(
-    host_ids=HOST_IDS, wall_time=1, rlimits={"nproc": PROCESSES, "as": "256M", "fsize": "1M", "nofile": 32}
-)
+CONTEST = seclude.Sandbox(host_ids=HOST_IDS, wall_time=1, rlimits={"nproc": PROCESSES, "as": "256M", "fsize": "1M", "nofile": 32})
 
 
 @dataclass
@@ -63,32 +61,35 @@ class Result:
 
     @property
     def right(self) -> bool:
+        """Whether the judge said what the submission expects of it."""
         return self.verdict == self.expected
 
 
 def bounded(process: seclude.Popen, limit: int) -> Run:
     """Reads what a command writes, up to a limit; one that goes beyond is killed. Counts its processes meanwhile."""
-    streams = {process.stdout: bytearray(), process.stderr: bytearray()}
+    output, errors = bytearray(), bytearray()
     flooded, most = False, 0
     with process, selectors.DefaultSelector() as selector:
-        for stream in streams:
-            selector.register(stream, selectors.EVENT_READ)
+        for stream, into in ((process.stdout, output), (process.stderr, errors)):
+            assert stream is not None
+            selector.register(stream, selectors.EVENT_READ, into)
         while selector.get_map():
             for key, _ in selector.select(timeout=0.05):
                 data = os.read(key.fd, 65536)
-                streams[key.fileobj] += data
+                key.data.extend(data)
                 if not data:
                     selector.unregister(key.fileobj)
             most = max(most, len(process.processes()) - 1)
-            if max(map(len, streams.values())) > limit:
+            if max(len(output), len(errors)) > limit:
                 flooded = True
                 process.kill()
                 break
-    return Run(process.outcome, bytes(streams[process.stdout]), bytes(streams[process.stderr]), flooded, most)
+    assert process.outcome is not None
+    return Run(process.outcome, bytes(output), bytes(errors), flooded, most)
 
 
 class Watch:
-    """What a submission would touch if it got out: a process, a file, a secret, a port, a socket; and a mark that tells its processes."""
+    """What a submission would touch if it got out: a process, a file, a secret, a port, a socket; and a mark of its processes."""
 
     def __init__(self, directory: Path) -> None:
         self.mark, self.secret = f"judge-{secrets.token_hex(8)}", secrets.token_hex(16)
@@ -144,6 +145,7 @@ class Watch:
             yield f"still running: {self.survivors()}"
 
     def close(self) -> None:
+        """Ends what was watched."""
         self.process.kill()
         self.process.wait()
         self.port.close()
@@ -176,7 +178,8 @@ def judge(source: Path, watch: Watch, answer: str) -> Result:
     if source.suffix == ".c":
         box = COMPILER.replace(files=[seclude.tmpfs("/tmp", "32M"), seclude.file("/judge/source.c", source.read_bytes())])
         run = bounded(
-            box.Popen(["sh", "-c", COMPILE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE), PROGRAM_LIMIT
+            box.Popen(["sh", "-c", COMPILE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE),
+            PROGRAM_LIMIT,
         )
         program, command = run.output, ["/judge/program"]
         if not run.outcome.success:
@@ -235,7 +238,8 @@ def row(result: Result) -> tuple[str, ...]:
         f"{usage.wall * 1e3:.0f} ms",
         f"{(usage.user + usage.system) * 1e3:.0f} ms",
         f"{usage.max_rss / (1 << 20):.1f} MiB",
-        result.remark,
+        # What a submission says is its own word: nothing of it may move the terminal's cursor.
+        "".join(letter if letter.isprintable() else " " for letter in result.remark),
     )
 
 
@@ -246,6 +250,7 @@ def shown(judged: Callable[[Path], Result], sources: list[Path]) -> list[Result]
         from rich.console import Console
         from rich.progress import track
         from rich.table import Table
+        from rich.text import Text
     except ImportError:
         for number, source in enumerate(sources, 1):
             print(f"[{number}/{len(sources)}] {source.name}", file=sys.stderr)
@@ -263,7 +268,7 @@ def shown(judged: Callable[[Path], Result], sources: list[Path]) -> list[Result]
     for result in results:
         name, verdict, *rest = row(result)
         colour = colours.get(result.verdict, "yellow") if result.right else "bold red"
-        table.add_row(name, f"[{colour}]{verdict}[/]", *rest)
+        table.add_row(name, Text(verdict, colour), *map(Text, rest))
     console.print(table)
     return results
 
@@ -283,10 +288,14 @@ else:
 
 def nested() -> bool:
     """A program that itself uses seclude, three sandboxes deep: all of it is seen from here, by its ids here and there."""
-    files = [seclude.file("/judge/nested.py", NESTED), seclude.bind(Path(seclude.__file__).parent, "/judge/seclude")]
+    files: list[seclude.Entry] = [
+        seclude.file("/judge/nested.py", NESTED),
+        seclude.bind(Path(seclude.__file__).parent, "/judge/seclude"),
+    ]
     box = seclude.Sandbox(nested=True, files=files, wall_time=20)
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": "/judge"}
     with box.Popen(["python3", "/judge/nested.py", "1"], stdout=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stdout is not None
         up = process.stdout.readline() == "up\n"
         processes = process.processes()
         process.kill()
