@@ -49,7 +49,12 @@ warden-lint:
 test-rust: ## the core's own tests, then the proofs on the real kernel
 	$(call say,the core and its proofs on the real kernel)
 	$(CARGO) test --quiet --package seclude
-	$(CARGO) test --package seclude-tests
+	$(CARGO) test --quiet --package seclude-tests --lib $(patsubst tests/tests/%.rs,--test %,$(filter-out %/table.rs,$(wildcard tests/tests/*.rs)))
+
+test-table: library wheel ## the behaviour table through Rust, C and Python, as root and as an unprivileged user
+	$(call say,the behaviour table through the three faces)
+	cc -std=c11 -Wall -Wextra -Werror -Iinclude -o $(PUBLIC)/driver tests/drivers/driver.c $(STAGE)$(PREFIX)/lib/libseclude.a $$(cat $(BUILD)/native-static-libs)
+	SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/python SECLUDE_TEST_FACES=rust,c,python $(CARGO) test --quiet --package seclude-tests --test table
 
 test-c: ## the header, the C tests, sanitizers, examples, install
 	$(call say,the C face)

@@ -148,6 +148,9 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
     match (errno, source, at) {
         (libc::ENOMEM | libc::ENOSPC, _, _) => (ErrorKind::HostLimit, Some("out of memory, or a limit is reached (fs.mount-max, user.max_mnt_namespaces, kernel.keys.maxkeys)".into())),
         (libc::EDQUOT, _, _) => (ErrorKind::HostLimit, Some("the user's quota of keys is used up: raise kernel.keys.maxkeys".into())),
+        (libc::ENOTDIR, Some(source), _) if action.starts_with("show the entries") => {
+            (ErrorKind::Invalid, Some(format!("{} is a file; a root is a directory that holds a system", source.display())))
+        }
         (libc::ENOENT | libc::ENOTDIR, Some(source), _) => (ErrorKind::SourceMissing, Some(format!("{} does not exist, as the caller sees it; make it, or bind it as optional", source.display()))),
         (libc::ENODEV, _, _) if action.starts_with("open the device") => (ErrorKind::Setup, Some("the host's /dev does not hold that device there".into())),
         (libc::EACCES, Some(source), _) if readable => (

@@ -134,13 +134,18 @@ impl Builder {
         }
     }
 
+    /// The step pushed last needs this path outside.
+    fn name_source(&mut self, path: &Path) {
+        if let Some(label) = self.labels.last_mut() {
+            label.source = Some(path.into());
+        }
+    }
+
     // ---- 1. what is the caller's is opened as the caller
 
     fn source(&mut self, path: &Path, optional: bool, action: String) -> Result<u32> {
         self.push(Step::Source { path: &c_string(path)?, optional }, action);
-        if let Some(label) = self.labels.last_mut() {
-            label.source = Some(path.into());
-        }
+        self.name_source(path);
         self.sources += 1;
         Ok(self.sources - 1)
     }
@@ -202,9 +207,7 @@ impl Builder {
             let binds = sources.binds.iter().map(|(number, path)| (*number, path.as_path()));
             for (source, path) in sources.system.iter().map(|number| (*number, root)).chain(binds) {
                 self.push(Step::Readable { source }, format!("check that the command may read {}", path.display()));
-                if let Some(label) = self.labels.last_mut() {
-                    label.source = Some(path.into());
-                }
+                self.name_source(path);
             }
         }
     }

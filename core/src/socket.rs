@@ -112,7 +112,8 @@ impl Socket {
     pub fn receive(&self, warden: BorrowedFd<'_>, deadline: Option<Instant>) -> Result<Option<Received>> {
         match wait_readable(&[self.0.as_fd(), warden], deadline)? {
             None => return Ok(None),
-            Some(ready) if !ready[0] => return Err(lost()),
+            // It may have reported and ended between the two looks that poll takes.
+            Some(ready) if !ready[0] && !self.has_report() => return Err(lost()),
             Some(_) => {}
         }
         let mut bytes = vec![0; REPORT_MAX];

@@ -10,7 +10,7 @@ use crate::policy::{Bind, Clock, Entry, Namespace, Policy, Resource, System, Tmp
 use crate::sandbox::Sandbox;
 use serde_json::{Map, Value, json};
 use std::path::Path;
-use text::{Key, path_value};
+use text::{Distinct, Key, path_value};
 
 /// The keys of a policy.
 const KEYS: &[&str] = &[
@@ -37,7 +37,7 @@ const KEYS: &[&str] = &[
 impl Sandbox {
     /// Reads a policy in JSON: an object with any of the keys that `docs/policy.md` lists. An unknown key is an error.
     pub fn from_json(text: &str) -> Result<Sandbox> {
-        let value = serde_json::from_str(text)
+        let Distinct(value) = serde_json::from_str(text)
             .map_err(|error| Error::new(ErrorKind::Policy, "read the policy as JSON").because(error.to_string()))?;
         read(&value).map(Sandbox::from_policy)
     }
@@ -333,6 +333,7 @@ mod tests {
             error(r#"{"wall_time": "soon"}"#),
             "policy key wall_time: \"soon\" is not a time such as 1.5, \"1.5s\", \"200ms\" or \"2m\""
         );
+        assert!(error(r#"{"uid": 1, "uid": 2}"#).starts_with("read the policy as JSON: the key uid is given twice"));
         assert!(error("{").starts_with("read the policy as JSON: "));
     }
 }

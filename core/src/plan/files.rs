@@ -69,6 +69,7 @@ impl Builder {
             }
             let step = Step::Populate { source, at: c"/", names: nothing.list(), except: except.list(), attributes };
             self.push(step, format!("show the entries of {}", root.display()));
+            self.name_source(root);
             return Ok(());
         }
         for (source, at, names) in [(sources.system, c"/", profile::SYSTEM), (sources.etc, c"/etc", profile::ETC)] {
