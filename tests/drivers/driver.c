@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define LINES 4096
-#define PROTECTIONS 22
+#define PROTECTIONS 23
 
 /* ---- the job */
 

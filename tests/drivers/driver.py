@@ -135,7 +135,7 @@ def finish(job: Job, child: seclude.Popen, told: Told) -> None:
 ORDER = (
     "user mount pid net ipc uts cgroup time".split(),
     "own-root read-only-root masked-proc no-capabilities locked-securebits no-new-privileges no-groups no-nested-users "
-    "own-keyring own-session no-core-dumps hidden-warden kill-by-namespace kill-by-warden".split(),
+    "own-keyring own-session no-core-dumps hidden-warden kill-by-namespace kill-by-warden kill-by-cgroup".split(),
 )
 PROTECTIONS = [f"{kind}-namespace" for kind in ORDER[0]] + ORDER[1]
 
