@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::socket::{self, wait_readable};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::sys::statfs::fstatfs;
+use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Gid, Uid, fchown};
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read};
@@ -62,9 +62,9 @@ impl Streams {
     /// Gives the pipes among them to the user that a privileged caller's command is outside. A pipe belongs to who made it, and
     /// who opens it anew by name (`/dev/stderr`) is asked for rights to it. A pipe has no other name, so nobody else is concerned.
     pub fn give_pipes_to(&self, uid: u32, gid: u32) {
-        const PIPEFS: i64 = 0x5049_5045;
+        const PIPEFS: FsType = FsType(0x5049_5045);
         for fd in &self.inside {
-            if fstatfs(fd).is_ok_and(|found| found.filesystem_type().0 as i64 == PIPEFS) {
+            if fstatfs(fd).is_ok_and(|found| found.filesystem_type() == PIPEFS) {
                 // Not being able to is no loss of a protection: the command then has the descriptor alone.
                 let _ = fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
             }
