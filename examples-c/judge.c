@@ -1,0 +1,517 @@
+/* A small contest judge: compiles and runs each submission in a sandbox of its own, and says how it did. The first line of each
+ * says which verdict it must get. The judge believes no word of theirs that is to their favour: a watch of its own looks after
+ * every run whether anything got out. Ends with 0 only if every verdict is the expected one. The same in Python, over the same
+ * submissions: python/examples/judge.py. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <seclude.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { OUTPUT_LIMIT = 64 << 10, PROGRAM_LIMIT = 4 << 20, PROCESSES = 24, ALARMS = 6 };
+
+/* A privileged caller's sandboxes share one range of host ids; before Linux 5.14 RLIMIT_NPROC counts over all who have the same
+ * id. So that no other sandbox's processes count here, this judge has a range of its own. Others pay no heed to it. */
+static const uint32_t HOST_IDS = 0x71000000;
+
+struct bytes {
+    char *data; /* a NUL follows the last byte */
+    size_t length;
+};
+
+/* What came of one command. */
+struct run {
+    seclude_outcome outcome;
+    struct bytes output, errors;
+    bool flooded;
+    size_t most_processes;
+};
+
+typedef char remark[1024];
+
+/* One thing more to say. It may quote a submission, which is not to send escape sequences to the judge's terminal. */
+__attribute__((format(printf, 2, 3))) static void add(remark text, const char *format, ...)
+{
+    size_t used = strlen(text);
+    va_list values;
+    va_start(values, format);
+    if (used > 0 && used < sizeof(remark) - 2)
+        used += (size_t)snprintf(text + used, sizeof(remark) - used, "; ");
+    vsnprintf(text + used, sizeof(remark) - used, format, values);
+    va_end(values);
+    for (char *byte = text; *byte; byte++)
+        if (!isprint((unsigned char)*byte))
+            *byte = '?';
+}
+
+/* For the judge's own affairs: without them there is no judging. */
+static void need(bool done, const char *what)
+{
+    if (!done) {
+        perror(what);
+        exit(2);
+    }
+}
+
+/* ---- running */
+
+/* Reads once, at most so many bytes. False at the end. */
+static bool read_more(int descriptor, struct bytes *into, size_t most)
+{
+    into->data = realloc(into->data, into->length + most + 1);
+    need(into->data, "memory");
+    ssize_t count = read(descriptor, into->data + into->length, most);
+    into->length += count > 0 ? (size_t)count : 0;
+    into->data[into->length] = 0;
+    return count > 0;
+}
+
+static struct bytes read_file(int directory, const char *name)
+{
+    struct bytes file = {0};
+    int descriptor = openat(directory, name, O_RDONLY | O_CLOEXEC);
+    need(descriptor >= 0, name);
+    while (read_more(descriptor, &file, 4096))
+        continue;
+    close(descriptor);
+    return file;
+}
+
+static size_t count_processes(const seclude_child *child)
+{
+    seclude_processes *processes;
+    seclude_child_processes(child, &processes, NULL);
+    size_t count = seclude_processes_count(processes);
+    seclude_processes_free(processes);
+    return count > 0 ? count - 1 : 0; /* the warden is not theirs */
+}
+
+/* Starts a command and reads what it writes, up to a limit; one that goes beyond is killed. Counts its processes meanwhile. */
+static struct run run_bounded(seclude_command *command, size_t limit)
+{
+    struct run run = {0};
+    seclude_child *child;
+    seclude_error *err = NULL;
+    seclude_command_stdout(command, SECLUDE_STDIO_PIPED);
+    seclude_command_stderr(command, SECLUDE_STDIO_PIPED);
+    if (seclude_command_spawn(command, &child, &err) == 0) {
+        struct bytes *into[2] = {&run.output, &run.errors};
+        struct pollfd pipes[2] = {{.fd = seclude_child_take_stdout(child), .events = POLLIN},
+                                  {.fd = seclude_child_take_stderr(child), .events = POLLIN}};
+        while (!run.flooded && (pipes[0].fd >= 0 || pipes[1].fd >= 0)) {
+            poll(pipes, 2, 50);
+            for (int index = 0; index < 2; index++) {
+                if (pipes[index].fd < 0 || !pipes[index].revents)
+                    continue;
+                /* One byte beyond the limit is asked for: it tells that there is more. */
+                if (!read_more(pipes[index].fd, into[index], limit + 1 - into[index]->length)) {
+                    close(pipes[index].fd);
+                    pipes[index].fd = -1;
+                }
+                run.flooded |= into[index]->length > limit;
+            }
+            size_t processes = count_processes(child);
+            run.most_processes = processes > run.most_processes ? processes : run.most_processes;
+        }
+        if (run.flooded)
+            seclude_child_kill(child, NULL);
+        seclude_child_wait(child, &run.outcome, sizeof run.outcome, &err);
+        for (int index = 0; index < 2; index++)
+            if (pipes[index].fd >= 0)
+                close(pipes[index].fd);
+        seclude_child_free(child);
+    }
+    if (err) /* The sandbox failed, not the submission: no verdict can be given. */
+        fprintf(stderr, "%s\n", seclude_error_message(err));
+    need(!err, "judge");
+    seclude_command_free(command);
+    return run;
+}
+
+static void run_free(struct run *run)
+{
+    free(run->output.data);
+    free(run->errors.data);
+}
+
+static seclude_sandbox *sandbox_of(uint64_t milliseconds, uint64_t memory, uint64_t file_size, uint64_t files)
+{
+    seclude_sandbox *sandbox = seclude_sandbox_new();
+    seclude_sandbox_host_ids(sandbox, HOST_IDS);
+    seclude_sandbox_wall_time(sandbox, milliseconds);
+    seclude_sandbox_rlimit(sandbox, RLIMIT_AS, memory, memory);
+    seclude_sandbox_rlimit(sandbox, RLIMIT_FSIZE, file_size, file_size);
+    seclude_sandbox_rlimit(sandbox, RLIMIT_NOFILE, files, files);
+    return sandbox;
+}
+
+/* The compiler is not to be trusted with a hostile source either. Its program comes out through its standard output. */
+static struct run compile(const struct bytes *source)
+{
+    seclude_sandbox *sandbox = sandbox_of(10000, 1u << 30, 16 << 20, 64);
+    seclude_sandbox_tmpfs(sandbox, "/tmp", 32 << 20);
+    seclude_sandbox_file(sandbox, "/judge/source.c", source->data, source->length, 0644);
+    seclude_command *command = seclude_sandbox_command(sandbox, "sh");
+    seclude_command_arg(command, "-c");
+    seclude_command_arg(command, "gcc -std=gnu11 -O2 -w -o /tmp/program /judge/source.c && cat /tmp/program");
+    seclude_command_stdin(command, SECLUDE_STDIO_NULL);
+    struct run run = run_bounded(command, PROGRAM_LIMIT);
+    seclude_sandbox_free(sandbox);
+    return run;
+}
+
+/* ---- the watch */
+
+/* What a submission would touch if it got out: a process, a file, a secret, a port, a socket; and a mark of its processes. */
+struct watch {
+    char directory[32], file[48], secret_file[48], secret[33], mark[39];
+    pid_t process;
+    int port, socket;
+    struct sockaddr_in port_address;
+    struct sockaddr_un socket_address;
+    socklen_t socket_length;
+};
+
+static void random_text(char text[33])
+{
+    unsigned char bytes[16];
+    need(getentropy(bytes, sizeof bytes) == 0, "random");
+    for (size_t index = 0; index < sizeof bytes; index++)
+        sprintf(text + 2 * index, "%02x", bytes[index]);
+}
+
+static bool write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    return file && fputs(text, file) >= 0 && fclose(file) == 0;
+}
+
+static int listener(int family, struct sockaddr *address, socklen_t length)
+{
+    int descriptor = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    need(descriptor >= 0 && bind(descriptor, address, length) == 0 && listen(descriptor, 8) == 0, "listen");
+    return descriptor;
+}
+
+/* A process that does nothing, and ends with the judge. */
+static pid_t idle(void)
+{
+    pid_t process = fork();
+    need(process >= 0, "fork");
+    if (process == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            pause();
+    }
+    return process;
+}
+
+static struct watch watch_new(void)
+{
+    struct watch watch = {.directory = "/tmp/judge-XXXXXX", .mark = "judge-", .process = idle()};
+    random_text(watch.mark + strlen(watch.mark));
+    random_text(watch.secret);
+    /* Whoever has the judge's user id, or is let near by a mistake in the id map, may write here. */
+    need(mkdtemp(watch.directory) && chmod(watch.directory, 0777) == 0, "directory");
+    snprintf(watch.file, sizeof watch.file, "%s/canary", watch.directory);
+    snprintf(watch.secret_file, sizeof watch.secret_file, "%s/secret", watch.directory);
+    need(write_text(watch.file, "untouched") && chmod(watch.file, 0666) == 0, watch.file);
+    need(write_text(watch.secret_file, watch.secret), watch.secret_file);
+
+    watch.port_address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof watch.port_address;
+    watch.port = listener(AF_INET, (struct sockaddr *)&watch.port_address, length);
+    need(getsockname(watch.port, (struct sockaddr *)&watch.port_address, &length) == 0, "port");
+    watch.socket_address.sun_family = AF_UNIX;
+    strcpy(watch.socket_address.sun_path + 1, watch.mark); /* after a NUL: an abstract one, unix(7) */
+    watch.socket_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(watch.mark));
+    watch.socket = listener(AF_UNIX, (struct sockaddr *)&watch.socket_address, watch.socket_length);
+    return watch;
+}
+
+static void watch_free(struct watch *watch)
+{
+    kill(watch->process, SIGKILL);
+    waitpid(watch->process, NULL, 0);
+    close(watch->port);
+    close(watch->socket);
+    unlink(watch->file);
+    unlink(watch->secret_file);
+    rmdir(watch->directory);
+}
+
+/* Where to aim: a contestant who knows the judge's machine knows all this. */
+static void tell_targets(seclude_command *command, const struct watch *watch)
+{
+    char process[16], port[16];
+    snprintf(process, sizeof process, "%d", (int)watch->process);
+    snprintf(port, sizeof port, "%d", ntohs(watch->port_address.sin_port));
+    seclude_command_env(command, "TARGET_PID", process);
+    seclude_command_env(command, "TARGET_FILE", watch->file);
+    seclude_command_env(command, "TARGET_SECRET", watch->secret_file);
+    seclude_command_env(command, "TARGET_PORT", port);
+    seclude_command_env(command, "TARGET_SOCKET", watch->mark);
+}
+
+static int entries(const char *directory)
+{
+    DIR *list = opendir(directory);
+    int count = 0;
+    while (list && readdir(list))
+        count++;
+    if (list)
+        closedir(list);
+    return count;
+}
+
+/* How many processes of this machine have the mark in their command line. */
+static int survivors(const char *mark)
+{
+    DIR *processes = opendir("/proc");
+    need(processes, "/proc");
+    int found = 0;
+    for (struct dirent *entry; (entry = readdir(processes));) {
+        char path[sizeof entry->d_name + 16], line[4096];
+        snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
+        int file = isdigit((unsigned char)*entry->d_name) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        ssize_t length = file >= 0 ? read(file, line, sizeof line) : -1; /* It may have ended while we looked. */
+        found += length > 0 && memmem(line, (size_t)length, mark, strlen(mark)) != NULL;
+        if (file >= 0)
+            close(file);
+    }
+    closedir(processes);
+    return found;
+}
+
+/* Leaves it to be waited for, so that its number goes to nobody else meanwhile. */
+static bool has_ended(pid_t process)
+{
+    siginfo_t end = {0};
+    return waitid(P_PID, (id_t)process, &end, WEXITED | WNOHANG | WNOWAIT) != 0 || end.si_pid != 0;
+}
+
+static bool visited(int listening)
+{
+    int connection = accept(listening, NULL, NULL);
+    if (connection >= 0)
+        close(connection);
+    return connection >= 0;
+}
+
+static bool contains(const struct bytes *text, const char *word)
+{
+    return text->length > 0 && memmem(text->data, text->length, word, strlen(word));
+}
+
+/* What has been touched, and how much of it. */
+static int alarms(struct watch *watch, const struct run *run, remark text)
+{
+    struct bytes file = read_file(AT_FDCWD, watch->file);
+    const struct {
+        bool raised;
+        const char *what;
+    } all[ALARMS] = {
+        {has_ended(watch->process), "the target process is dead"},
+        {strcmp(file.data, "untouched") != 0 || entries(watch->directory) != 4, "a file was written"},
+        {contains(&run->output, watch->secret) || contains(&run->errors, watch->secret), "the secret is out"},
+        {visited(watch->port), "a connection came to the port"},
+        {visited(watch->socket), "a connection came to the socket"},
+        {survivors(watch->mark) > 0, "a process is still running"},
+    };
+    int raised = 0;
+    for (int index = 0; index < ALARMS; index++) {
+        raised += all[index].raised;
+        if (all[index].raised)
+            add(text, "%s", all[index].what);
+    }
+    free(file.data);
+    return raised;
+}
+
+/* Touches everything once, from outside any sandbox: a watch that cannot raise an alarm proves nothing. */
+static int drill(void)
+{
+    struct watch watch = watch_new();
+    struct run nothing = {0}, secret = {.output = {watch.secret, strlen(watch.secret)}};
+    remark text = "";
+    bool quiet = alarms(&watch, &nothing, text) == 0;
+    int port = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    connect(port, (struct sockaddr *)&watch.port_address, sizeof watch.port_address);
+    connect(local, (struct sockaddr *)&watch.socket_address, watch.socket_length);
+    int started[2];
+    need(pipe2(started, O_CLOEXEC) == 0, "pipe");
+    pid_t marked = fork();
+    if (marked == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execlp("sh", "sh", "-c", "kill -STOP $$", watch.mark, (char *)NULL);
+        _exit(127);
+    }
+    close(started[1]);
+    need(marked > 0 && read(started[0], text, 1) == 0, "fork"); /* closed by its exec: it has its mark now */
+    close(started[0]);
+    write_text(watch.file, "vandal");
+    kill(watch.process, SIGKILL);
+    waitid(P_PID, (id_t)watch.process, &(siginfo_t){0}, WEXITED | WNOWAIT);
+    int raised = quiet ? alarms(&watch, &secret, text) : 0;
+    kill(marked, SIGKILL);
+    waitpid(marked, NULL, 0);
+    close(port);
+    close(local);
+    watch_free(&watch);
+    return raised;
+}
+
+/* ---- judging */
+
+static const char SPACE[] = " \t\r\n";
+
+static bool same_words(const struct bytes *output, const char *answer)
+{
+    const char *said = output->data;
+    if (strlen(said) != output->length)
+        return false; /* there is a NUL in it */
+    for (;;) {
+        said += strspn(said, SPACE);
+        answer += strspn(answer, SPACE);
+        size_t length = strcspn(said, SPACE);
+        if (length != strcspn(answer, SPACE) || strncmp(said, answer, length) != 0)
+            return false;
+        if (length == 0)
+            return true;
+        said += length;
+        answer += length;
+    }
+}
+
+/* What the end and the output mean. A hostile one says on its standard error what it tried, and what it was answered. */
+static const char *verdict(const struct run *run, const char *answer, remark text)
+{
+    static const char ATTACK[] = "attack: ", SUCCEEDED[] = ": SUCCEEDED";
+    bool attacked = false, succeeded = false;
+    for (size_t index = 0; index < run->errors.length; index++)
+        if (!run->errors.data[index])
+            run->errors.data[index] = '?';
+    for (char *line = run->errors.data, *next; line && *line; line = next) {
+        size_t length = strcspn(line, "\n");
+        next = line + length + (line[length] != 0);
+        if (strncmp(line, ATTACK, strlen(ATTACK)) != 0)
+            continue;
+        attacked = true;
+        succeeded |= memmem(line, length, SUCCEEDED, strlen(SUCCEEDED)) != NULL;
+        add(text, "%.*s", (int)(length - strlen(ATTACK)), line + strlen(ATTACK));
+    }
+    if (attacked && run->most_processes > 3)
+        add(text, "at most %zu processes", run->most_processes);
+    if (attacked)
+        return succeeded ? "breach" : "contained";
+    if (run->flooded)
+        return "output limit";
+    if (run->outcome.ended == SECLUDE_ENDED_WALL_TIME)
+        return "time limit";
+    if (!run->outcome.success)
+        return "runtime error";
+    return same_words(&run->output, answer) ? "accepted" : "wrong answer";
+}
+
+static void show(const char *name, const char *verdict, const seclude_outcome *outcome, const char *text)
+{
+    char end[24];
+    bool number = outcome->ended == SECLUDE_ENDED_EXITED || outcome->ended == SECLUDE_ENDED_SIGNALED;
+    snprintf(end, sizeof end, number ? "%s %d" : "%s", seclude_ended_name(outcome->ended), outcome->value);
+    printf("%-18s %-14s %-11s %5.0f ms %5.0f ms %6.1f MiB  %s\n", name, verdict, end, (double)outcome->wall_ns / 1e6,
+           (double)(outcome->user_ns + outcome->system_ns) / 1e6, (double)outcome->max_rss / (1 << 20), text);
+}
+
+/* Compiles, runs, compares, looks around. True if the verdict is the expected one. */
+static bool judge(int directory, const char *name, struct watch *watch, const char *answer)
+{
+    struct bytes source = read_file(directory, name);
+    const char *first = source.data + strspn(source.data, "/# "), *said = "compile error";
+    bool compiled = strcmp(strrchr(name, '.'), ".c") == 0, runs = true;
+    struct run run = {0};
+    remark text = "";
+    struct bytes program = source;
+    if (compiled) {
+        run = compile(&source);
+        runs = run.outcome.success;
+        program = run.output;
+    }
+    if (runs) {
+        seclude_sandbox *sandbox = sandbox_of(1000, 256 << 20, 1 << 20, 32);
+        seclude_sandbox_rlimit(sandbox, RLIMIT_NPROC, PROCESSES, PROCESSES);
+        seclude_sandbox_file(sandbox, "/judge/program", program.data, program.length, 0755);
+        seclude_command *command = seclude_sandbox_command(sandbox, compiled ? "/judge/program" : "python3");
+        static const char *const PYTHON[] = {"-I", "/judge/program", NULL};
+        if (!compiled)
+            seclude_command_args(command, PYTHON);
+        seclude_command_arg(command, watch->mark);
+        tell_targets(command, watch);
+        int input = openat(directory, "input.txt", O_RDONLY | O_CLOEXEC);
+        need(input >= 0, "input.txt");
+        seclude_command_stdin(command, input);
+        close(input);
+        run_free(&run);
+        run = run_bounded(command, OUTPUT_LIMIT);
+        seclude_sandbox_free(sandbox);
+        said = verdict(&run, answer, text);
+    }
+    if (alarms(watch, &run, text) > 0)
+        said = "breach";
+    size_t length = strcspn(first, ":\n");
+    bool right = strlen(said) == length && strncmp(first, said, length) == 0;
+    if (!right)
+        add(text, "expected: %.*s", (int)length, first);
+    show(name, said, &run.outcome, text);
+    run_free(&run);
+    free(source.data);
+    return right;
+}
+
+static int is_submission(const struct dirent *entry)
+{
+    const char *suffix = strrchr(entry->d_name, '.');
+    return suffix && (strcmp(suffix, ".c") == 0 || strcmp(suffix, ".py") == 0);
+}
+
+int main(int count, char **arguments)
+{
+    const char *path = count > 1 ? arguments[1] : "../python/examples/submissions";
+    struct dirent **submissions;
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), number = scandir(path, &submissions, is_submission, alphasort);
+    if (directory < 0 || number < 0)
+        return fprintf(stderr, "usage: %s SUBMISSIONS-DIRECTORY\n%s: %s\n", arguments[0], path, strerror(errno)), 2;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    int noticed = drill(), right = 0;
+    printf("the watch noticed %d of %d things that the judge did to it; uid %d\n", noticed, ALARMS, (int)getuid());
+    printf("%-18s %-14s %-11s %8s %8s %10s  %s\n", "submission", "verdict", "end", "wall", "cpu", "peak RSS", "remark");
+    struct bytes answer = read_file(directory, "answer.txt");
+    struct watch watch = watch_new();
+    for (int index = 0; index < number; index++) {
+        right += judge(directory, submissions[index]->d_name, &watch, answer.data);
+        free(submissions[index]);
+    }
+    watch_free(&watch);
+    free(submissions);
+    free(answer.data);
+    close(directory);
+    printf("%d of %d verdicts as expected\n", right, number);
+    return number > 0 && right == number && noticed == ALARMS ? 0 : 1;
+}
