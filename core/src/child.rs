@@ -10,15 +10,12 @@ use crate::processes::{self, Process};
 use crate::profile;
 use crate::socket::wait_readable;
 use crate::streams::{Streams, read_both};
-use crate::warden::Warden;
+use crate::warden::{ONLY, Warden};
 use crate::wire::codec::ListBuilder;
 use crate::wire::message::{Report, Request, Rlimit, run};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::time::{Duration, Instant};
-
-/// The number of a one-shot sandbox's only command.
-pub(crate) const ONLY: u32 = 0;
 
 /// A running command.
 ///

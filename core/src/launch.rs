@@ -73,7 +73,7 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>) -> Result<Laun
     match entry.errno.load(Ordering::Acquire) {
         0 => Ok(Launched { pidfd, pid }),
         errno => {
-            crate::warden::reap(&pidfd);
+            crate::sys::reap(&pidfd);
             Err(Failure::Execute(io::Error::from_raw_os_error(errno)))
         }
     }

@@ -1,8 +1,10 @@
-//! The system calls that no crate in use wraps, and a borrowed standard descriptor.
+//! The system calls that no crate in use wraps, a borrowed standard descriptor, and the reaping of a process by its own.
 #![allow(unsafe_code)]
 
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// A descriptor of the process `pid`: `pidfd_open(2)`, Linux 5.3.
 pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
@@ -67,4 +69,9 @@ pub fn hard_limit(resource: u32) -> u64 {
     // SAFETY: the pointer is to a struct of the size that the call writes.
     unsafe { libc::getrlimit(resource, &raw mut limit) };
     limit.rlim_max
+}
+
+/// Waits for a child's end and takes its status. A caller that ignores SIGCHLD, or reaps everything, leaves none to take.
+pub fn reap(pidfd: &OwnedFd) {
+    while let Err(Errno::EINTR) = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::__WALL) {}
 }

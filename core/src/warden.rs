@@ -1,7 +1,6 @@
 //! The warden as the caller knows it: a process, and the socket to it. Started with a plan, ended with everything inside.
 
 use crate::cgroup::Cgroup;
-use crate::child::ONLY;
 use crate::command::Command;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
@@ -10,12 +9,14 @@ use crate::launch::{Launched, launch};
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::socket::{self, Received, Socket, wait_readable};
+use crate::sys::reap;
 use crate::wire::message::{Report, Request, VERSION};
 use crate::wire::plan::{namespace, protection};
-use nix::errno::Errno;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
+
+/// The number of a one-shot sandbox's only command.
+pub const ONLY: u32 = 0;
 
 /// The process that is PID 1 inside, and the socket to it.
 #[derive(Debug)]
@@ -145,9 +146,4 @@ impl Drop for Warden {
         }
         reap(&self.pidfd);
     }
-}
-
-/// Waits for a child's end and takes its status. A caller that ignores SIGCHLD, or reaps everything, leaves none to take.
-pub fn reap(pidfd: &OwnedFd) {
-    while let Err(Errno::EINTR) = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::__WALL) {}
 }
