@@ -1,40 +1,19 @@
 /* A small contest judge: compiles and runs each submission in a sandbox of its own, and says how it did. The first line of each
- * says which verdict it must get. The judge believes no word of theirs that is to their favour: a watch of its own looks after
- * every run whether anything got out. Ends with 0 only if every verdict is the expected one. The same in Python, over the same
- * submissions: python/examples/judge.py. */
+ * says which verdict it must get. The judge believes no word of theirs that is to their favour: a watch of its own (judge-watch.h)
+ * looks after every run whether anything got out. Ends with 0 only if every verdict is the expected one. The same in Python, over
+ * the same submissions: python/examples/judge.py. */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+#include "judge-watch.h"
+
 #include <poll.h>
 #include <seclude.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-enum { OUTPUT_LIMIT = 64 << 10, PROGRAM_LIMIT = 4 << 20, PROCESSES = 24, ALARMS = 6 };
+enum { OUTPUT_LIMIT = 64 << 10, PROGRAM_LIMIT = 4 << 20, PROCESSES = 24 };
 
 /* A privileged caller's sandboxes share one range of host ids; before Linux 5.14 RLIMIT_NPROC counts over all who have the same
  * id. So that no other sandbox's processes count here, this judge has a range of its own. Others pay no heed to it. */
 static const uint32_t HOST_IDS = 0x71000000;
-
-struct bytes {
-    char *data; /* a NUL follows the last byte */
-    size_t length;
-};
 
 /* What came of one command. */
 struct run {
@@ -44,55 +23,7 @@ struct run {
     size_t most_processes;
 };
 
-typedef char remark[1024];
-
-/* One thing more to say. It may quote a submission, which is not to send escape sequences to the judge's terminal. */
-__attribute__((format(printf, 2, 3))) static void add(remark text, const char *format, ...)
-{
-    size_t used = strlen(text);
-    va_list values;
-    va_start(values, format);
-    if (used > 0 && used < sizeof(remark) - 2)
-        used += (size_t)snprintf(text + used, sizeof(remark) - used, "; ");
-    vsnprintf(text + used, sizeof(remark) - used, format, values);
-    va_end(values);
-    for (char *byte = text; *byte; byte++)
-        if (!isprint((unsigned char)*byte))
-            *byte = '?';
-}
-
-/* For the judge's own affairs: without them there is no judging. */
-static void need(bool done, const char *what)
-{
-    if (!done) {
-        perror(what);
-        exit(2);
-    }
-}
-
 /* ---- running */
-
-/* Reads once, at most so many bytes. False at the end. */
-static bool read_more(int descriptor, struct bytes *into, size_t most)
-{
-    into->data = realloc(into->data, into->length + most + 1);
-    need(into->data, "memory");
-    ssize_t count = read(descriptor, into->data + into->length, most);
-    into->length += count > 0 ? (size_t)count : 0;
-    into->data[into->length] = 0;
-    return count > 0;
-}
-
-static struct bytes read_file(int directory, const char *name)
-{
-    struct bytes file = {0};
-    int descriptor = openat(directory, name, O_RDONLY | O_CLOEXEC);
-    need(descriptor >= 0, name);
-    while (read_more(descriptor, &file, 4096))
-        continue;
-    close(descriptor);
-    return file;
-}
 
 static size_t count_processes(const seclude_child *child)
 {
@@ -177,207 +108,6 @@ static struct run compile(const struct bytes *source)
     return run;
 }
 
-/* ---- the watch */
-
-/* What a submission would touch if it got out: a process, a file, a secret, a port, a socket; and a mark of its processes. */
-struct watch {
-    char directory[32], file[48], secret_file[48], secret[33], mark[39];
-    pid_t process;
-    int port, socket;
-    struct sockaddr_in port_address;
-    struct sockaddr_un socket_address;
-    socklen_t socket_length;
-};
-
-static void random_text(char text[33])
-{
-    unsigned char bytes[16];
-    need(getentropy(bytes, sizeof bytes) == 0, "random");
-    for (size_t index = 0; index < sizeof bytes; index++)
-        sprintf(text + 2 * index, "%02x", bytes[index]);
-}
-
-static bool write_text(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "we");
-    return file && fputs(text, file) >= 0 && fclose(file) == 0;
-}
-
-static int listener(int family, struct sockaddr *address, socklen_t length)
-{
-    int descriptor = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    need(descriptor >= 0 && bind(descriptor, address, length) == 0 && listen(descriptor, 8) == 0, "listen");
-    return descriptor;
-}
-
-/* A process that does nothing, and ends with the judge. */
-static pid_t idle(void)
-{
-    pid_t process = fork();
-    need(process >= 0, "fork");
-    if (process == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (;;)
-            pause();
-    }
-    return process;
-}
-
-static struct watch watch_new(void)
-{
-    struct watch watch = {.directory = "/tmp/judge-XXXXXX", .mark = "judge-", .process = idle()};
-    random_text(watch.mark + strlen(watch.mark));
-    random_text(watch.secret);
-    /* Whoever has the judge's user id, or is let near by a mistake in the id map, may write here. */
-    need(mkdtemp(watch.directory) && chmod(watch.directory, 0777) == 0, "directory");
-    snprintf(watch.file, sizeof watch.file, "%s/canary", watch.directory);
-    snprintf(watch.secret_file, sizeof watch.secret_file, "%s/secret", watch.directory);
-    need(write_text(watch.file, "untouched") && chmod(watch.file, 0666) == 0, watch.file);
-    need(write_text(watch.secret_file, watch.secret), watch.secret_file);
-
-    watch.port_address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof watch.port_address;
-    watch.port = listener(AF_INET, (struct sockaddr *)&watch.port_address, length);
-    need(getsockname(watch.port, (struct sockaddr *)&watch.port_address, &length) == 0, "port");
-    watch.socket_address.sun_family = AF_UNIX;
-    strcpy(watch.socket_address.sun_path + 1, watch.mark); /* after a NUL: an abstract one, unix(7) */
-    watch.socket_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(watch.mark));
-    watch.socket = listener(AF_UNIX, (struct sockaddr *)&watch.socket_address, watch.socket_length);
-    return watch;
-}
-
-static void watch_free(struct watch *watch)
-{
-    kill(watch->process, SIGKILL);
-    waitpid(watch->process, NULL, 0);
-    close(watch->port);
-    close(watch->socket);
-    unlink(watch->file);
-    unlink(watch->secret_file);
-    rmdir(watch->directory);
-}
-
-/* Where to aim: a contestant who knows the judge's machine knows all this. */
-static void tell_targets(seclude_command *command, const struct watch *watch)
-{
-    char process[16], port[16];
-    snprintf(process, sizeof process, "%d", (int)watch->process);
-    snprintf(port, sizeof port, "%d", ntohs(watch->port_address.sin_port));
-    seclude_command_env(command, "TARGET_PID", process);
-    seclude_command_env(command, "TARGET_FILE", watch->file);
-    seclude_command_env(command, "TARGET_SECRET", watch->secret_file);
-    seclude_command_env(command, "TARGET_PORT", port);
-    seclude_command_env(command, "TARGET_SOCKET", watch->mark);
-}
-
-static int entries(const char *directory)
-{
-    DIR *list = opendir(directory);
-    int count = 0;
-    while (list && readdir(list))
-        count++;
-    if (list)
-        closedir(list);
-    return count;
-}
-
-/* How many processes of this machine have the mark in their command line. */
-static int survivors(const char *mark)
-{
-    DIR *processes = opendir("/proc");
-    need(processes, "/proc");
-    int found = 0;
-    for (struct dirent *entry; (entry = readdir(processes));) {
-        char path[sizeof entry->d_name + 16], line[4096];
-        snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
-        int file = isdigit((unsigned char)*entry->d_name) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-        ssize_t length = file >= 0 ? read(file, line, sizeof line) : -1; /* It may have ended while we looked. */
-        found += length > 0 && memmem(line, (size_t)length, mark, strlen(mark)) != NULL;
-        if (file >= 0)
-            close(file);
-    }
-    closedir(processes);
-    return found;
-}
-
-/* Leaves it to be waited for, so that its number goes to nobody else meanwhile. */
-static bool has_ended(pid_t process)
-{
-    siginfo_t end = {0};
-    return waitid(P_PID, (id_t)process, &end, WEXITED | WNOHANG | WNOWAIT) != 0 || end.si_pid != 0;
-}
-
-static bool visited(int listening)
-{
-    int connection = accept(listening, NULL, NULL);
-    if (connection >= 0)
-        close(connection);
-    return connection >= 0;
-}
-
-static bool contains(const struct bytes *text, const char *word)
-{
-    return text->length > 0 && memmem(text->data, text->length, word, strlen(word));
-}
-
-/* What has been touched, and how much of it. */
-static int alarms(struct watch *watch, const struct run *run, remark text)
-{
-    struct bytes file = read_file(AT_FDCWD, watch->file);
-    const struct {
-        bool raised;
-        const char *what;
-    } all[ALARMS] = {
-        {has_ended(watch->process), "the target process is dead"},
-        {strcmp(file.data, "untouched") != 0 || entries(watch->directory) != 4, "a file was written"},
-        {contains(&run->output, watch->secret) || contains(&run->errors, watch->secret), "the secret is out"},
-        {visited(watch->port), "a connection came to the port"},
-        {visited(watch->socket), "a connection came to the socket"},
-        {survivors(watch->mark) > 0, "a process is still running"},
-    };
-    int raised = 0;
-    for (int index = 0; index < ALARMS; index++) {
-        raised += all[index].raised;
-        if (all[index].raised)
-            add(text, "%s", all[index].what);
-    }
-    free(file.data);
-    return raised;
-}
-
-/* Touches everything once, from outside any sandbox: a watch that cannot raise an alarm proves nothing. */
-static int drill(void)
-{
-    struct watch watch = watch_new();
-    struct run nothing = {0}, secret = {.output = {watch.secret, strlen(watch.secret)}};
-    remark text = "";
-    bool quiet = alarms(&watch, &nothing, text) == 0;
-    int port = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    connect(port, (struct sockaddr *)&watch.port_address, sizeof watch.port_address);
-    connect(local, (struct sockaddr *)&watch.socket_address, watch.socket_length);
-    int started[2];
-    need(pipe2(started, O_CLOEXEC) == 0, "pipe");
-    pid_t marked = fork();
-    if (marked == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execlp("sh", "sh", "-c", "kill -STOP $$", watch.mark, (char *)NULL);
-        _exit(127);
-    }
-    close(started[1]);
-    need(marked > 0 && read(started[0], text, 1) == 0, "fork"); /* closed by its exec: it has its mark now */
-    close(started[0]);
-    write_text(watch.file, "vandal");
-    kill(watch.process, SIGKILL);
-    waitid(P_PID, (id_t)watch.process, &(siginfo_t){0}, WEXITED | WNOWAIT);
-    int raised = quiet ? alarms(&watch, &secret, text) : 0;
-    kill(marked, SIGKILL);
-    waitpid(marked, NULL, 0);
-    close(port);
-    close(local);
-    watch_free(&watch);
-    return raised;
-}
-
 /* ---- judging */
 
 static const char SPACE[] = " \t\r\n";
@@ -439,6 +169,19 @@ static void show(const char *name, const char *verdict, const seclude_outcome *o
            (double)(outcome->user_ns + outcome->system_ns) / 1e6, (double)outcome->max_rss / (1 << 20), text);
 }
 
+/* Where to aim: a contestant who knows the judge's machine knows all this. */
+static void tell_targets(seclude_command *command, const struct watch *watch)
+{
+    char process[16], port[16];
+    snprintf(process, sizeof process, "%d", (int)watch->process);
+    snprintf(port, sizeof port, "%d", ntohs(watch->port_address.sin_port));
+    seclude_command_env(command, "TARGET_PID", process);
+    seclude_command_env(command, "TARGET_FILE", watch->file);
+    seclude_command_env(command, "TARGET_SECRET", watch->secret_file);
+    seclude_command_env(command, "TARGET_PORT", port);
+    seclude_command_env(command, "TARGET_SOCKET", watch->mark);
+}
+
 /* Compiles, runs, compares, looks around. True if the verdict is the expected one. */
 static bool judge(int directory, const char *name, struct watch *watch, const char *answer)
 {
@@ -472,7 +215,7 @@ static bool judge(int directory, const char *name, struct watch *watch, const ch
         seclude_sandbox_free(sandbox);
         said = verdict(&run, answer, text);
     }
-    if (alarms(watch, &run, text) > 0)
+    if (alarms(watch, &run.output, &run.errors, text) > 0)
         said = "breach";
     size_t length = strcspn(first, ":\n");
     bool right = strlen(said) == length && strncmp(first, said, length) == 0;

@@ -83,6 +83,11 @@ everything() { # WHO PREFIX...: run all of it by this prefix
     for example in hello poll files errors policy; do
         check "$who: example $example" "$@" "$work/examples/$example"
     done
+    if [ -x /usr/bin/python3 ] && [ -x /usr/bin/gcc ]; then
+        check "$who: example judge" "$@" "$work/examples/judge" "$work/submissions"
+    else
+        skip "$who: example judge" "its submissions need python3 and gcc in /usr/bin"
+    fi
     for test in handles lifecycle; do
         check "$who: $test" "$@" "$work/$test"
         check "$who: $test under AddressSanitizer" "$@" "$work/$test-asan"
@@ -96,6 +101,7 @@ everything() { # WHO PREFIX...: run all of it by this prefix
     fi
 }
 
+cp -r "$root/python/examples/submissions" "$work/submissions" && chmod -R a+rX "$work/submissions"
 cd "$work" || exit 1
 everything "$(id -un)" env
 if [ "$(id -u)" = 0 ]; then
