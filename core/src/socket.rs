@@ -13,7 +13,7 @@ use nix::sys::socket::{
 };
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
 
 /// One end of a pair.
@@ -48,14 +48,7 @@ pub fn above_stdio(fd: OwnedFd) -> Result<OwnedFd> {
     }
     let number =
         fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(3)).map_err(|errno| failed("move a descriptor above the standard ones", errno))?;
-    Ok(own(number))
-}
-
-/// Takes over a descriptor that the kernel has just made for us.
-#[allow(unsafe_code)]
-pub fn own(number: RawFd) -> OwnedFd {
-    // SAFETY: every caller passes a number fresh from the kernel, which nobody else owns.
-    unsafe { OwnedFd::from_raw_fd(number) }
+    Ok(crate::sys::own(number))
 }
 
 pub(crate) fn failed(action: &str, errno: Errno) -> Error {
@@ -132,7 +125,7 @@ impl Socket {
                                 _ => None,
                             },
                         );
-                    break (message.bytes, rights.map(own));
+                    break (message.bytes, rights.map(crate::sys::own));
                 }
             }
         };

@@ -89,7 +89,7 @@ impl Chosen {
             }
             Chosen::Inherit => {
                 let stream = crate::sys::borrow(number);
-                fcntl(stream, FcntlArg::F_DUPFD_CLOEXEC(3)).map(socket::own).map_err(|errno| match errno {
+                fcntl(stream, FcntlArg::F_DUPFD_CLOEXEC(3)).map(crate::sys::own).map_err(|errno| match errno {
                     Errno::EBADF => Error::invalid(format!("descriptor {number}"), "inherited, but closed in the caller")
                         .hint("give the command another stream, or none"),
                     errno => socket::failed("copy a descriptor", errno),

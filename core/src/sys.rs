@@ -75,3 +75,9 @@ pub fn hard_limit(resource: u32) -> u64 {
 pub fn reap(pidfd: &OwnedFd) {
     while let Err(Errno::EINTR) = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::__WALL) {}
 }
+
+/// Takes over a descriptor that the kernel has just made for us.
+pub fn own(number: i32) -> OwnedFd {
+    // SAFETY: every caller passes a number fresh from the kernel, which nobody else owns.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}

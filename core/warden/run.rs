@@ -22,8 +22,17 @@ struct Running {
     deadline: Option<u64>,
 }
 
-/// Runs commands until the caller is gone or the last one has ended. An error is the caller's absence.
+/// Runs commands until the caller is gone or the last one has ended. An error is the caller's absence, and whatever the error, the
+/// kernel ends a namespace with its PID 1; without one, that is ours to do.
 pub fn serve(control: &Control, protections: u64, namespaces: u64) -> Result<()> {
+    let served = converse(control, protections, namespaces);
+    if served.is_err() && namespaces & namespace::PID == 0 {
+        reap::end_everything(namespaces, 0);
+    }
+    served
+}
+
+fn converse(control: &Control, protections: u64, namespaces: u64) -> Result<()> {
     let children = sys::child_signal()?;
     let mut mail = Mail::new()?;
     let mut running: Option<Running> = None;
@@ -33,10 +42,10 @@ pub fn serve(control: &Control, protections: u64, namespaces: u64) -> Result<()>
         let event = match control.wait(Some(&children), remaining) {
             Ok(event) => event,
             Err(Errno::EINTR) => continue,
-            Err(errno) => return abandon(namespaces, errno),
+            Err(errno) => return Err(errno),
         };
         if event.caller_gone {
-            return abandon(namespaces, Errno::EPROTO);
+            return Err(Errno::EPROTO);
         }
         let mut ended = None;
         if event.child {
@@ -48,9 +57,7 @@ pub fn serve(control: &Control, protections: u64, namespaces: u64) -> Result<()>
             ended = Some((end::WALL_TIME, 0));
         }
         if ended.is_none() && event.request {
-            if let Err(errno) = control.receive(&mut mail) {
-                return abandon(namespaces, errno);
-            }
+            control.receive(&mut mail)?;
             match mail.request()? {
                 Request::Run { flags, .. } if running.is_none() => {
                     running = start(control, &mail, protections, namespaces)?;
@@ -68,7 +75,7 @@ pub fn serve(control: &Control, protections: u64, namespaces: u64) -> Result<()>
                         ended = Some((end::KILLED, 0));
                     }
                 }
-                _ => return abandon(namespaces, Errno::EPROTO),
+                _ => return Err(Errno::EPROTO),
             }
             mail.clear();
         }
@@ -82,14 +89,6 @@ pub fn serve(control: &Control, protections: u64, namespaces: u64) -> Result<()>
             running = None;
         }
     }
-}
-
-/// The caller is gone. The kernel ends a namespace with its PID 1; without one, that is ours to do.
-fn abandon(namespaces: u64, why: Errno) -> Result<()> {
-    if namespaces & namespace::PID == 0 {
-        reap::end_everything(namespaces, 0);
-    }
-    Err(why)
 }
 
 fn drain(signals: &Fd) {

@@ -71,7 +71,6 @@ fn unsafe_stays_in_its_rooms() {
     let rooms = [
         "core/src/launch.rs",
         "core/src/sys.rs",
-        "core/src/socket.rs",
         "core/warden/sys.rs",
         "core/warden/sys/",
         "capi/src/",
