@@ -14,7 +14,7 @@ export CARGO PYTHON
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi bench library wheel install clean
+.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm bench library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,11 @@ test-python: ## the wheel: style, types, stubs, tests, every CPython that is her
 abi: ## the exported symbols and types against the committed baseline
 	$(call say,the ABI)
 	sh capi/check-abi.sh
+
+test-vm: ## the table and the proofs on other kernels and pure cgroup v2; KERNELS=6.1 for one
+	$(call say,other kernels)
+	sh tests/needs-vm.sh
+	tests/vm/run.sh $(if $(KERNELS),-k "$(KERNELS)") $(if $(SITUATIONS),-s "$(SITUATIONS)") $(VM_TESTS)
 
 bench: needs wheel library ## what a run costs, side by side, as ratios
 	$(CARGO) bench --package seclude

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Installs the Debian packages that the tests in virtual machines need. As another user than root it only names what is missing.
+set -eu
+
+packages="qemu-system-x86 busybox-static kmod cpio xz-utils zstd util-linux"
+# Debian 12 has virtiofsd within qemu-system-common, later releases in a package of its own.
+[ -e /usr/lib/qemu/virtiofsd ] || ! apt-cache show virtiofsd >/dev/null 2>&1 || packages="$packages virtiofsd"
+
+missing=
+for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+    echo "missing packages, which only root can install:$missing" >&2
+    exit 1
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get -o DPkg::Lock::Timeout=400 -qq update
+# shellcheck disable=SC2086  # a list of names
+apt-get -o DPkg::Lock::Timeout=400 -qq install --yes --no-install-recommends $missing >/dev/null

@@ -1,0 +1,68 @@
+#!/bin/bash
+# boot.sh [-t SECONDS] [-m MIB] [-s DIRECTORY]… KERNEL SITUATION SCRIPT: boots the unpacked kernel in the directory KERNEL, runs
+# SCRIPT there in the situation that inside.sh makes, shows its output, and exits with its status; 125 if the guest told none.
+#
+# The guest sees the host's files read-only, except /tmp; each -s is a directory that it needs of /tmp or of a closed home.
+# The processor is emulated: /dev/kvm may be there and not work. One of them, and no cmpxchg16b, for with either two or that
+# some kernels do not boot.
+set -euo pipefail
+
+here=$(dirname "$(readlink -f "$0")")
+limit=300
+memory=2048
+shown=
+while getopts t:m:s: option; do
+    case $option in
+        t) limit=$OPTARG ;;
+        m) memory=$OPTARG ;;
+        s) shown+=" vm.shown=$(readlink -f "$OPTARG")" ;;
+        *) exit 64 ;;
+    esac
+done
+shift $((OPTIND - 1))
+kernel=$1 situation=$2 script=$(readlink -f "$3")
+
+work=$(mktemp -d /var/tmp/seclude-vm.XXXXXX)
+files=
+# shellcheck disable=SC2317  # the trap calls it
+end() {
+    [ -z "$files" ] || kill "$files" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap end EXIT
+
+image=$(compgen -G "$kernel/boot/vmlinuz-*" | head -n 1)
+"$here/initrd.sh" "$kernel" "$work/initrd"
+for virtiofsd in /usr/libexec/virtiofsd /usr/lib/qemu/virtiofsd; do
+    [ ! -x $virtiofsd ] || break
+done
+
+# attempt: one boot; whether the guest told a status.
+attempt() {
+    "$virtiofsd" --socket-path="$work/files" -o source=/ -o cache=always -o xattr -o sandbox=chroot >"$work/virtiofsd.log" 2>&1 &
+    files=$!
+    for _ in $(seq 100); do
+        [ ! -S "$work/files" ] || break
+        sleep 0.05
+    done
+    timeout -k 5 "$limit" qemu-system-x86_64 -accel tcg -smp 1 -cpu max,-cx16 -m "$memory" \
+        -machine q35,memory-backend=memory -object "memory-backend-memfd,id=memory,size=${memory}M,share=on" \
+        -chardev "socket,id=files,path=$work/files" -device vhost-user-fs-pci,queue-size=1024,chardev=files,tag=host \
+        -nodefaults -no-user-config -display none -no-reboot -kernel "$image" -initrd "$work/initrd" \
+        -append "console=ttyS0 quiet panic=-1 oops=panic vm.situation=$situation vm.script=$script$shown" \
+        -serial "file:$work/console" -serial "file:$work/output" -serial "file:$work/status" </dev/null 2>"$work/qemu.log" || true
+    kill "$files" 2>/dev/null || true
+    wait "$files" 2>/dev/null || true
+    files=
+    tr -d '\r' <"$work/output"
+    status=$(tr -d '\r\n' <"$work/status")
+    [ -n "$status" ] || {
+        echo "the guest told no status; its console and the host's programs said:"
+        tail -n 25 "$work"/{console,qemu.log,virtiofsd.log}
+        return 1
+    }
+}
+
+# A guest that crashes while it boots says nothing of what is tested: it has a second chance. One that tells a status has none.
+attempt || attempt || exit 125
+exit "$status"

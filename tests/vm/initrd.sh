@@ -1,0 +1,34 @@
+#!/bin/bash
+# initrd.sh KERNEL OUT: an initial file system for the unpacked kernel in the directory KERNEL, as small as it goes: busybox,
+# the modules that reach the host's files, and root.sh, which makes the root file system and hands over to inside.sh.
+set -euo pipefail
+
+here=$(dirname "$(readlink -f "$0")")
+kernel=$(readlink -f "$1")
+version=$(basename "$kernel"/lib/modules/*)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+mkdir -p "$work"/{bin,proc,sys,dev,run,modules}
+cp "$(command -v busybox)" "$work/bin/busybox"
+cp "$here/inside.sh" "$work/inside.sh"
+install -m 755 "$here/root.sh" "$work/init"
+
+# tun is for tests of the network only; the kernel would load it by itself if it could reach its own directory.
+[ -e "$kernel/lib/modules/$version/modules.dep" ] || depmod -b "$kernel" "$version"
+for module in virtio_pci virtiofs overlay tun; do
+    modprobe -d "$kernel" -S "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
+done | awk '!seen[$0]++' | while read -r file; do
+    name=$(basename "$file")
+    case $name in
+        *.xz) xz -dc "$file" >"$work/modules/${name%.xz}" ;;
+        *.zst) zstd -qdc "$file" >"$work/modules/${name%.zst}" ;;
+        *) cp "$file" "$work/modules/$name" ;;
+    esac
+    # In this order: each after what it depends on.
+    basename "${name%.xz}" .zst >>"$work/modules/order"
+done
+[ -s "$work/modules/order" ] || { echo "initrd.sh: no modules of $version" >&2; exit 1; }
+
+(cd "$work" && find . -print0 | cpio --null --create --format=newc --quiet | gzip -1) >"$2.part"
+mv "$2.part" "$2"

@@ -1,0 +1,77 @@
+#!/bin/sh
+# PID 1 of the guest: makes the situation that the kernel's command line names, runs the script that it names as whoever the
+# situation is about, tells its status through the third serial port, and powers off.
+#
+#   root       root, in a cgroup of its own below one that has all controllers
+#   delegated  user 1000, to whom such a subtree was given, as systemd's Delegate=yes does it
+#   plain      user 1000 in a cgroup of root's: nothing was given
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8
+box=/run/busybox
+id=1000
+
+word() { sed -n "s/.*vm\.$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
+
+finish() {
+    echo "$1" >/dev/ttyS2
+    $box poweroff -f
+}
+
+ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
+mkdir -p /dev/pts /dev/shm /dev/mqueue
+mount -t devpts -o ptmxmode=666 devpts /dev/pts
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+mount -t mqueue mqueue /dev/mqueue
+mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup || finish 125
+$box ip link set lo up
+$box hostname guest
+# The tests' files may lie in a home that is closed to others: here it is open, in the overlay.
+for path in $(tr ' ' '\n' </proc/cmdline | sed -n 's/^vm\.shown=//p'); do
+    while [ "$path" != / ]; do
+        chmod o+rx "$path"
+        path=$(dirname "$path")
+    done
+done
+getent passwd $id >/dev/null || echo "guest:x:$id:$id::/tmp/home:/bin/sh" >>/etc/passwd
+mkdir -p /tmp/home /run/user/$id
+chown $id:$id /tmp/home /run/user/$id
+
+# give CGROUP: every controller for its children.
+give() {
+    sed 's/[^ ]*/+&/g' "$1/cgroup.controllers" >"$1/cgroup.subtree_control"
+}
+
+top=/sys/fs/cgroup
+mkdir -p $top/deleg
+give $top
+situation=$(word situation)
+case $situation in
+    plain) leaf=$top/deleg ;;
+    *)
+        give $top/deleg
+        leaf=$top/deleg/leaf
+        mkdir $leaf
+        ;;
+esac
+if [ "$situation" = delegated ]; then
+    for directory in $top/deleg $leaf; do
+        chown $id:$id "$directory" "$directory"/cgroup.procs "$directory"/cgroup.threads "$directory"/cgroup.subtree_control
+    done
+fi
+
+script=$(word script)
+(
+    echo 0 >$leaf/cgroup.procs
+    cd /tmp || exit 125
+    case $situation in
+        root) bash "$script" ;;
+        delegated | plain)
+            HOME=/tmp/home XDG_RUNTIME_DIR=/run/user/$id setpriv --reuid $id --regid $id --clear-groups --inh-caps=-all bash "$script"
+            ;;
+        *) echo "no situation $situation"; false ;;
+    esac
+    echo $? >/run/status
+) </dev/null 2>&1 | cat >/dev/ttyS1
+finish "$(cat /run/status || echo 125)"
