@@ -45,7 +45,7 @@ attempt() {
         [ ! -S "$work/files" ] || break
         sleep 0.05
     done
-    timeout -k 5 "$limit" qemu-system-x86_64 -accel tcg -smp 1 -cpu max,-cx16 -m "$memory" \
+    timeout --foreground -k 5 "$limit" qemu-system-x86_64 -accel tcg -smp 1 -cpu max,-cx16 -m "$memory" \
         -machine q35,memory-backend=memory -object "memory-backend-memfd,id=memory,size=${memory}M,share=on" \
         -chardev "socket,id=files,path=$work/files" -device vhost-user-fs-pci,queue-size=1024,chardev=files,tag=host \
         -nodefaults -no-user-config -display none -no-reboot -kernel "$image" -initrd "$work/initrd" \

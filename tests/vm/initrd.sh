@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 
 mkdir -p "$work"/{bin,proc,sys,dev,run,modules}
 cp "$(command -v busybox)" "$work/bin/busybox"
-cp "$here/inside.sh" "$work/inside.sh"
+cp "$here/inside.sh" "$here/systemd.sh" "$work/"
 install -m 755 "$here/root.sh" "$work/init"
 
 # tun is for tests of the network only; the kernel would load it by itself if it could reach its own directory.

@@ -5,6 +5,7 @@
 #   root       root, in a cgroup of its own below one that has all controllers
 #   delegated  user 1000, to whom such a subtree was given, as systemd's Delegate=yes does it
 #   plain      user 1000 in a cgroup of root's: nothing was given
+#   systemd-…  with systemd as PID 1: see systemd.sh, which takes over
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8
 box=/run/busybox
 id=1000
@@ -38,6 +39,12 @@ getent passwd $id >/dev/null || echo "guest:x:$id:$id::/tmp/home:/bin/sh" >>/etc
 mkdir -p /tmp/home /run/user/$id
 chown $id:$id /tmp/home /run/user/$id
 
+script=$(word script)
+situation=$(word situation)
+case $situation in
+    systemd-*) exec /bin/sh /run/systemd.sh "$situation" "$script" ;;
+esac
+
 # give CGROUP: every controller for its children.
 give() {
     sed 's/[^ ]*/+&/g' "$1/cgroup.controllers" >"$1/cgroup.subtree_control"
@@ -46,7 +53,6 @@ give() {
 top=/sys/fs/cgroup
 mkdir -p $top/deleg
 give $top
-situation=$(word situation)
 case $situation in
     plain) leaf=$top/deleg ;;
     *)
@@ -61,7 +67,6 @@ if [ "$situation" = delegated ]; then
     done
 fi
 
-script=$(word script)
 (
     echo 0 >$leaf/cgroup.procs
     cd /tmp || exit 125

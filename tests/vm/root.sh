@@ -27,7 +27,7 @@ mount --move /sys "$root/sys"
 mount --move /dev "$root/dev"
 
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
-cp /inside.sh /bin/busybox "$root/run/"
+cp /inside.sh /systemd.sh /bin/busybox "$root/run/"
 
 # /tmp is the guest's own. What it needs of the host's /tmp (the checkout may lie there) is bound where it was.
 mkdir -p /run/tmp
