@@ -1,0 +1,287 @@
+//! What the tests of limits run inside: hostile and honest programs in one, so that they need nothing but this file and know exactly what
+//! they do. `payload WORD [NUMBER]`; what it says, it says before the deed.
+//!
+//! Nothing here allocates on the way to a limit but where that is the deed, and no failure of a system call ends it that a bomb would shrug off.
+
+use std::process::ExitCode;
+use std::{fs, ptr, thread};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().collect();
+    let number: usize = words.get(2).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let word = words.get(1).map_or("", String::as_str);
+    match word {
+        // ---- honest
+        "exit" => return ExitCode::from(number as u8),
+        "touch" => touch(number),
+        "burn" => burn(number),
+        "count" => count(),
+        "spawn" => return spawn(number),
+        // ---- bombs
+        "fork" => fork_bomb(),
+        "threads" => thread_bomb(),
+        "grandchild" => return grandchild(number),
+        "memory" => touch_for_ever(),
+        "mapping" => return map_for_ever(),
+        "disk" => return fill(&words[3], number),
+        "inodes" => return litter(&words[3]),
+        "write" => write_for_ever(number),
+        "descriptors" => return open_for_ever(),
+        "spin" => spin(number),
+        "sleep" => sleep(),
+        "deaf" => deaf(),
+        "stop" => stop(),
+        "daemon" => daemon(),
+        _ => {
+            eprintln!("payload: no word {word:?}");
+            return ExitCode::from(99);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn say(text: &str) {
+    let line = format!("{text}\n");
+    // SAFETY: it is a buffer of so many bytes.
+    unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
+}
+
+/// Memory of its own, so many bytes, not yet touched; null if there is none.
+fn map(bytes: usize) -> *mut u8 {
+    // SAFETY: a new private mapping touches nothing that exists.
+    let place = unsafe {
+        let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        libc::mmap(ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, kind, -1, 0)
+    };
+    if place == libc::MAP_FAILED { ptr::null_mut() } else { place.cast() }
+}
+
+/// Allocates so many bytes, writes to every page, and gives them back.
+fn touch(bytes: usize) {
+    if bytes > 0 {
+        let place = map(bytes);
+        assert!(!place.is_null(), "mmap of {bytes} bytes");
+        // SAFETY: the mapping has so many bytes.
+        unsafe { ptr::write_bytes(place, 1, bytes) };
+        // SAFETY: as above; nobody refers to it any more.
+        unsafe { libc::munmap(place.cast(), bytes) };
+    }
+    say("touched");
+}
+
+fn touch_for_ever() {
+    const STEP: usize = 1 << 20;
+    loop {
+        let place = map(STEP);
+        if !place.is_null() {
+            // SAFETY: the mapping has so many bytes.
+            unsafe { ptr::write_bytes(place, 1, STEP) };
+        }
+    }
+}
+
+/// Takes address space until there is none, touching nothing: no limit on memory is about that. Then ends well.
+fn map_for_ever() -> ExitCode {
+    let mut step = 1 << 40;
+    let mut taken = 0usize;
+    // The number of mappings is limited too: 65530 by default.
+    for _ in 0..60_000 {
+        while map(step).is_null() {
+            step /= 2;
+            if step < 1 << 20 {
+                say(&format!("mapped {}", taken >> 30));
+                return ExitCode::SUCCESS;
+            }
+        }
+        taken += step;
+    }
+    say(&format!("mapped {}", taken >> 30));
+    ExitCode::SUCCESS
+}
+
+fn used(who: i32) -> [u64; 2] {
+    // SAFETY: all zero is a value of the type, and the kernel fills it in.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(who, &raw mut usage);
+        usage
+    };
+    [usage.ru_utime, usage.ru_stime].map(|time| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64)
+}
+
+/// Uses so many milliseconds of processor time, half in a child, some of it in the kernel; tells what getrusage(2) says, in microseconds.
+fn burn(milliseconds: usize) {
+    let until = |microseconds: u64| {
+        while used(libc::RUSAGE_SELF).iter().sum::<u64>() < microseconds {
+            std::hint::black_box((0..1000u64).sum::<u64>());
+        }
+    };
+    let half = milliseconds as u64 * 500;
+    // SAFETY: this process has one thread, so the new one may do anything.
+    match unsafe { libc::fork() } {
+        0 => {
+            until(half);
+            std::process::exit(0);
+        }
+        child => {
+            until(half);
+            // SAFETY: no status is wanted.
+            unsafe { libc::waitpid(child, ptr::null_mut(), 0) };
+        }
+    }
+    let sum: u64 = used(libc::RUSAGE_SELF).iter().chain(&used(libc::RUSAGE_CHILDREN)).sum();
+    say(&sum.to_string());
+}
+
+/// Counts upwards on its standard output, a line a number, as fast as somebody reads.
+fn count() {
+    for number in 0u64.. {
+        say(&number.to_string());
+    }
+}
+
+/// Starts so many processes that wait, one after the other, and says when one is refused, or all are there; ends at the end of its input.
+fn spawn(processes: usize) -> ExitCode {
+    for number in 0..processes {
+        // SAFETY: this process has one thread, so the new one may do anything.
+        match unsafe { libc::fork() } {
+            0 => sleep(),
+            -1 => {
+                say(&format!("refused after {number}"));
+                break;
+            }
+            _ if number + 1 == processes => say(&format!("all {processes}")),
+            _ => {}
+        }
+    }
+    let _ = std::io::read_to_string(std::io::stdin());
+    ExitCode::from(3)
+}
+
+fn fork_bomb() {
+    loop {
+        // SAFETY: this process has one thread, so the new one may do anything.
+        unsafe { libc::fork() };
+    }
+}
+
+fn thread_bomb() {
+    loop {
+        let _ = thread::Builder::new().stack_size(64 << 10).spawn(sleep);
+    }
+}
+
+/// A grandchild takes more memory than there is; what becomes of it is nothing to the first process, which exits with this code.
+fn grandchild(code: usize) -> ExitCode {
+    // SAFETY: this process has one thread, so the new one may do anything.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            let own = libc::fork();
+            if own == 0 {
+                // The kernel's favourite victim.
+                let _ = fs::write("/proc/self/oom_score_adj", "1000");
+                touch_for_ever();
+            }
+            libc::waitpid(own, ptr::null_mut(), 0);
+            libc::_exit(0);
+        }
+        libc::waitpid(child, ptr::null_mut(), 0);
+    }
+    ExitCode::from(code as u8)
+}
+
+/// Writes one file until it cannot; then ends with this code.
+fn fill(directory: &str, code: usize) -> ExitCode {
+    let data = vec![1u8; 64 << 10];
+    let mut file = fs::File::create(format!("{directory}/full")).expect("there is room for a file");
+    while std::io::Write::write_all(&mut file, &data).is_ok() {}
+    ExitCode::from(code as u8)
+}
+
+/// Makes files until it cannot; then ends with code 1.
+fn litter(directory: &str) -> ExitCode {
+    for number in 0u64.. {
+        if fs::File::create(format!("{directory}/{number}")).is_err() {
+            break;
+        }
+    }
+    ExitCode::FAILURE
+}
+
+/// Writes for ever: to descriptor 1 or 2, or, for 3, to both in turn.
+fn write_for_ever(descriptors: usize) {
+    let data = [b'x'; 64 << 10];
+    loop {
+        for number in [1, 2] {
+            if descriptors & number != 0 {
+                // SAFETY: it is a buffer of so many bytes.
+                unsafe { libc::write(number as i32, data.as_ptr().cast(), data.len()) };
+            }
+        }
+    }
+}
+
+/// Opens descriptors until it cannot; says how many there are then.
+fn open_for_ever() -> ExitCode {
+    let mut last = 0;
+    // SAFETY: the name is a text that ends with NUL.
+    while let descriptor @ 0.. = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY) } {
+        last = descriptor;
+    }
+    say(&format!("last {last}"));
+    ExitCode::from(4)
+}
+
+/// Uses up so many processors at once.
+fn spin(processors: usize) {
+    for _ in 1..processors {
+        // SAFETY: this process has one thread, so the new one may do anything.
+        if unsafe { libc::fork() } == 0 {
+            break;
+        }
+    }
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+fn sleep() {
+    loop {
+        // SAFETY: it waits.
+        unsafe { libc::pause() };
+    }
+}
+
+/// Ignores every signal that can be ignored, says so, and sleeps.
+fn deaf() {
+    for signal in 1..=64 {
+        // SAFETY: ignoring is no handler.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    say("deaf");
+    sleep();
+}
+
+fn stop() {
+    loop {
+        // SAFETY: it stops this process.
+        unsafe { libc::raise(libc::SIGSTOP) };
+    }
+}
+
+/// Leaves a double-forked process in a session of its own behind, which sleeps; and sleeps itself.
+fn daemon() {
+    // SAFETY: this process has one thread, so the new ones may do anything.
+    unsafe {
+        if libc::fork() == 0 {
+            libc::setsid();
+            if libc::fork() == 0 {
+                libc::setsid();
+                sleep();
+            }
+            libc::_exit(0);
+        }
+    }
+    sleep();
+}
