@@ -26,7 +26,7 @@ pub fn scope(pid: u32, name: &str) -> Result<PathBuf, Refusal> {
     let uid = nix::unistd::geteuid().as_raw();
     let addresses = addresses(uid, |name| std::env::var(name).ok());
     let unit = format!("{name}.scope");
-    ask(&addresses, pid, &unit, Instant::now() + LIMIT).map_err(|refusal| with_hint(refusal, uid))?;
+    ask(&addresses, pid, &unit, Instant::now() + LIMIT)?;
     let membership = fs::read_to_string(format!("/proc/{pid}/cgroup"))
         .map_err(|error| Refusal::new(format!("read /proc/{pid}/cgroup: {error}")))?;
     cgroup_of(&membership, &unit)
@@ -62,7 +62,7 @@ pub fn ask(addresses: &[Address], pid: u32, unit: &str, until: Instant) -> Resul
             Err(Ended::Refused(refusal)) => return Err(refusal),
         }
     }
-    Err(refusal)
+    Err(refusal.hint(remedy()))
 }
 
 /// Why there is no scope from this bus.
@@ -139,11 +139,15 @@ fn before(fault: Fault, address: &Address) -> Ended {
 }
 
 fn refused(fault: Fault, what: &str) -> Refusal {
-    Refusal::new(match fault {
-        Fault::Broken(cause) => format!("{what}: {cause}"),
-        Fault::Answer { name, text } => format!("{what}: {} ({name})", text.trim_end_matches('.')),
-        Fault::Late => format!("{what}: no answer within {} s", LIMIT.as_secs()),
-    })
+    match fault {
+        Fault::Broken(cause) => Refusal::new(format!("{what}: {cause}")),
+        Fault::Late => Refusal::new(format!("{what}: no answer within {} s", LIMIT.as_secs())),
+        Fault::Answer { name, text } => {
+            let refusal = Refusal::new(format!("{what}: {} ({name})", text.trim_end_matches('.')));
+            let denied = name.ends_with(".AccessDenied") || name.ends_with(".InteractiveAuthorizationRequired");
+            if denied { refusal.hint(remedy()) } else { refusal }
+        }
+    }
 }
 
 /// The names of errors with which a bus says that nobody is there.
@@ -153,12 +157,12 @@ fn is_absence(name: &str) -> bool {
 }
 
 /// What gives a caller a cgroup of its own without our asking.
-fn with_hint(refusal: Refusal, uid: u32) -> Refusal {
-    match uid {
-        0 => refusal.hint("start the caller in a service or scope with Delegate=yes"),
-        uid => refusal.hint(format!(
-            "start the caller with `systemd-run --user --scope -p Delegate=yes`; `loginctl enable-linger {uid}` starts the user's manager"
-        )),
+fn remedy() -> String {
+    match nix::unistd::geteuid().as_raw() {
+        0 => "start the caller in a service or scope with Delegate=yes".to_owned(),
+        uid => format!(
+            "start the caller in a service with Delegate=yes, or have the user's manager started: `loginctl enable-linger {uid}`"
+        ),
     }
 }
 

@@ -5,182 +5,21 @@ use super::Refusal;
 use super::bus::Address;
 use super::message::{self, Target};
 use super::request::{addresses, ask, cgroup_of};
-use std::io::{BufRead, BufReader, Read, Write};
+use manager::{Answer, Daemon, Place, pids_of};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
-use zbus::object_server::SignalEmitter;
-use zbus::zvariant::{OwnedObjectPath, OwnedValue};
+
+mod manager;
 
 const UNIT: &str = "seclude-1-0.scope";
 /// Long enough for an answer on a busy machine.
 const PATIENT: Duration = Duration::from_secs(20);
 /// For the tests that run into it.
 const SHORT: Duration = Duration::from_millis(300);
-
-/// A directory of its own for one test's sockets.
-struct Place(PathBuf);
-
-impl Place {
-    fn new() -> Place {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("seclude-bus-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Place(path)
-    }
-
-    fn socket(&self) -> String {
-        self.0.join("bus").to_str().unwrap().to_owned()
-    }
-
-    fn address(&self) -> Address {
-        Address::path(&self.socket()).unwrap()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A message bus.
-struct Daemon {
-    process: Child,
-    place: Place,
-}
-
-impl Daemon {
-    /// Nothing, said aloud, where there is no dbus-daemon.
-    fn start() -> Option<Daemon> {
-        let place = Place::new();
-        let spawned = Command::new("dbus-daemon")
-            .args(["--session", "--nofork", "--nopidfile", "--print-address=1"])
-            .arg(format!("--address=unix:path={}", place.socket()))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut process = match spawned {
-            Ok(process) => process,
-            Err(error) => {
-                eprintln!("SKIPPED: dbus-daemon: {error}");
-                return None;
-            }
-        };
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.starts_with("unix:"), "dbus-daemon says {line:?}");
-        Some(Daemon { process, place })
-    }
-
-    /// A manager on it that answers as `answer` says.
-    fn manager(&self, answer: Answer) -> (zbus::blocking::Connection, Arc<Mutex<Vec<Asked>>>) {
-        let asked = Arc::default();
-        let manager = Manager { answer, asked: Arc::clone(&asked) };
-        let connection = zbus::blocking::connection::Builder::address(format!("unix:path={}", self.place.socket()).as_str())
-            .unwrap()
-            .serve_at("/org/freedesktop/systemd1", manager)
-            .unwrap()
-            .name("org.freedesktop.systemd1")
-            .unwrap()
-            .build()
-            .unwrap();
-        (connection, asked)
-    }
-
-    fn ask(&self, limit: Duration) -> Result<(), Refusal> {
-        ask(&[self.place.address()], std::process::id(), UNIT, Instant::now() + limit)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// What the manager does with a request.
-#[derive(Clone, Copy)]
-enum Answer {
-    /// Other jobs end first, then this one with the given result.
-    Job(&'static str),
-    Denied,
-    /// The request gets no reply.
-    Silence,
-    /// The request gets a job that never ends.
-    Endless,
-}
-
-/// A request as the manager received it.
-#[derive(Debug)]
-struct Asked {
-    name: String,
-    mode: String,
-    properties: Vec<(String, OwnedValue)>,
-    others: usize,
-    /// How many threads its sender had at that moment.
-    threads: usize,
-}
-
-struct Manager {
-    answer: Answer,
-    asked: Arc<Mutex<Vec<Asked>>>,
-}
-
-type Properties = Vec<(String, OwnedValue)>;
-
-#[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
-impl Manager {
-    async fn start_transient_unit(
-        &self,
-        name: String,
-        mode: String,
-        properties: Properties,
-        others: Vec<(String, Properties)>,
-        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
-    ) -> zbus::fdo::Result<OwnedObjectPath> {
-        let sender = properties.iter().find(|(key, _)| key == "PIDs").and_then(|(_, pids)| pids_of(pids).first().copied());
-        let threads = sender.map_or(0, threads_of);
-        let asked = Asked { name: name.clone(), mode, properties, others: others.len(), threads };
-        self.asked.lock().unwrap().push(asked);
-        let job = OwnedObjectPath::try_from("/org/freedesktop/systemd1/job/7").unwrap();
-        match self.answer {
-            Answer::Denied => return Err(zbus::fdo::Error::AccessDenied("not for you.\n".to_owned())),
-            Answer::Silence => std::future::pending().await,
-            Answer::Endless => {}
-            Answer::Job(result) => {
-                let (emitter, job) = (emitter.to_owned(), job.clone());
-                thread::spawn(move || {
-                    // After the reply, as systemd does.
-                    thread::sleep(Duration::from_millis(50));
-                    let other = OwnedObjectPath::try_from("/org/freedesktop/systemd1/job/6").unwrap();
-                    zbus::block_on(async {
-                        Manager::job_removed(&emitter, 6, other, "other.service", "failed").await.unwrap();
-                        Manager::job_removed(&emitter, 7, job, &name, result).await.unwrap();
-                    });
-                });
-            }
-        }
-        Ok(job)
-    }
-
-    #[zbus(signal)]
-    async fn job_removed(emitter: &SignalEmitter<'_>, id: u32, job: OwnedObjectPath, unit: &str, result: &str) -> zbus::Result<()>;
-}
-
-fn pids_of(value: &OwnedValue) -> Vec<u32> {
-    Vec::<u32>::try_from(value.try_clone().unwrap()).unwrap()
-}
-
-fn threads_of(pid: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
-}
 
 #[test]
 fn asks_for_a_delegated_scope_around_the_process() {
@@ -209,6 +48,7 @@ fn a_refusal_says_what_systemd_says() {
     let (_manager, _) = daemon.manager(Answer::Denied);
     let refusal = daemon.ask(PATIENT).unwrap_err();
     assert_eq!(refusal.cause, "systemd does not start seclude-1-0.scope: not for you (org.freedesktop.DBus.Error.AccessDenied)");
+    assert!(refusal.hint.unwrap().contains("Delegate=yes"));
 }
 
 #[test]
@@ -334,6 +174,7 @@ fn a_bus_without_a_manager_is_passed_over() {
     let until = || Instant::now() + PATIENT;
     let refusal = ask(&[nowhere.address()], std::process::id(), UNIT, until()).unwrap_err();
     assert_eq!(refusal.cause, format!("connect to {}: no such file or directory", nowhere.socket()));
+    assert!(refusal.hint.unwrap().contains("Delegate=yes"));
     let refusal = ask(&[empty.place.address()], std::process::id(), UNIT, until()).unwrap_err();
     assert_eq!(refusal.cause, format!("no systemd manager is on the bus at {}", empty.place.socket()));
     ask(&[nowhere.address(), empty.place.address(), full.place.address()], std::process::id(), UNIT, until()).unwrap();
