@@ -1,18 +1,22 @@
 #!/bin/bash
-# run.sh [-k "VERSION…"] [-s "SITUATION…"] [TEST…]: the tests on other kernels and on pure cgroup v2, in virtual machines.
+# run.sh [-k "VERSION…"] [-s "SITUATION…"] [-x SCRIPT] [TEST…]: the tests on other kernels and on pure cgroup v2, in virtual
+# machines.
 #
-# Builds the test programs here, boots each kernel in each situation (inside.sh says what they are), and runs the tests
-# there: the behaviour table through the Rust face, and the proofs that fit an emulated processor. Every situation must pass.
+# Builds the test programs here, boots each kernel in each situation (inside.sh and systemd.sh say what they are), and runs
+# the tests there: the behaviour table through the Rust face, and the proofs that fit an emulated processor. Every situation
+# must pass. With -x the guests run SCRIPT instead. One guest a processor runs at a time; each one's output comes when it ends.
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
 top=$(readlink -f "$here/../..")
 kernels="5.10 6.1 6.12"
 situations="root delegated plain"
-while getopts k:s: option; do
+script=
+while getopts k:s:x: option; do
     case $option in
         k) kernels=$OPTARG ;;
         s) situations=$OPTARG ;;
+        x) script=$(readlink -f "$OPTARG") ;;
         *) exit 64 ;;
     esac
 done
@@ -21,37 +25,68 @@ tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(table lifetime nesting leaks)
 
 work=$(mktemp -d /var/tmp/seclude-vm-run.XXXXXX)
-trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
+# shellcheck disable=SC2317  # the trap calls it
+end() {
+    local guest
+    for guest in $(jobs -p); do
+        kill -- "-$guest" 2>/dev/null || true
+    done
+    wait
+    rm -rf "$work"
+}
+# A group of processes for each guest, so that it ends as a whole.
+set -m
+trap end EXIT
+trap 'exit 130' INT TERM
+shown=(-s "$work" -s "$top")
 
-cd "$top"
-# The drivers stand two levels above the tests, whichever directory cargo builds in.
-${CARGO:-cargo} test --quiet --no-run --package seclude-tests --message-format=json >"$work/built"
-declare -A programs
-while read -r name path; do
-    programs[$name]=$path
-done < <(sed -n 's/.*"kind":\["test"\].*"name":"\([a-z_-]*\)".*"executable":"\([^"]*\)".*/\1 \2/p' "$work/built")
+if [ -z "$script" ]; then
+    cd "$top"
+    ${CARGO:-cargo} test --quiet --no-run --package seclude-tests --message-format=json >"$work/built"
+    declare -A programs
+    while read -r name path; do
+        programs[$name]=$path
+    done < <(sed -n 's/.*"kind":\["test"\].*"name":"\([a-z_-]*\)".*"executable":"\([^"]*\)".*/\1 \2/p' "$work/built")
+    for name in "${tests[@]}"; do
+        [ -n "${programs[$name]:-}" ] || { echo "run.sh: there is no test $name" >&2; exit 64; }
+        echo "$name ${programs[$name]}" >>"$work/programs"
+    done
+    # The drivers stand one level above the tests.
+    shown+=(-s "$(dirname "$(dirname "${programs[${tests[0]}]}")")")
+    script=$work/suite.sh
+    cp "$here/suite.sh" "$script"
+fi
 
-for name in "${tests[@]}"; do
-    [ -n "${programs[$name]:-}" ] || { echo "run.sh: there is no test $name" >&2; exit 64; }
-    echo "$name ${programs[$name]}" >>"$work/programs"
-done
-cp "$here/suite.sh" "$work/suite.sh"
+# situation KERNEL SITUATION: one guest; its output at the end, and a line in one of the lists of results.
+situation() {
+    local start=$SECONDS result=passed
+    "$here/boot.sh" -t 1500 "${shown[@]}" "${directories[$1]}" "$2" "$script" >"$work/$1-$2" 2>&1 || result=failed
+    {
+        flock 9
+        printf '\n==== Linux %s, %s: %s in %d s\n' "$1" "$2" $result $((SECONDS - start))
+        cat "$work/$1-$2"
+        echo "$1/$2" >>"$work/$result"
+    } 9>"$work/lock"
+}
 
-passed=0 failed=()
+declare -A directories
 for kernel in $kernels; do
-    directory=$("$here/kernels.sh" "$kernel")
-    for situation in $situations; do
-        start=$SECONDS
-        printf '\n==== Linux %s, %s\n' "$kernel" "$situation"
-        if "$here/boot.sh" -t 1500 -s "$top" -s "$(dirname "${programs[table]}")" -s "$(dirname "$(dirname "${programs[table]}")")" \
-            "$directory" "$situation" "$work/suite.sh"; then
-            passed=$((passed + 1))
-        else
-            failed+=("$kernel/$situation")
-        fi
-        echo "==== Linux $kernel, $situation: $((SECONDS - start)) s"
+    directories[$kernel]=$("$here/kernels.sh" "$kernel")
+done
+for kernel in $kernels; do
+    for name in $situations; do
+        while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
+            wait -n
+        done
+        situation "$kernel" "$name" &
     done
 done
-printf '\nvm: %d situations, %d passed, %d failed%s\n' $((passed + ${#failed[@]})) "$passed" "${#failed[@]}" "${failed:+: ${failed[*]}}"
-[ ${#failed[@]} = 0 ]
+wait
+
+touch "$work"/{passed,failed}
+failed=$(wc -l <"$work/failed")
+passed=$(wc -l <"$work/passed")
+printf '\nvm: %d situations, %d passed, %d failed\n' $((passed + failed)) "$passed" "$failed"
+sed 's/^/    failed: /' "$work/failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
