@@ -30,6 +30,7 @@ end() {
     rm -rf "$work"
 }
 trap end EXIT
+trap 'exit 130' INT TERM
 
 image=$(compgen -G "$kernel/boot/vmlinuz-*" | head -n 1)
 "$here/initrd.sh" "$kernel" "$work/initrd"
