@@ -26,7 +26,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What this host allows. `str()` is a table for people, `to_json()` the same for programs; `report["limit.memory"]` is one check."""
+    """What this host allows: `report["limit.memory"]` is one check.
+
+    `str()` is a table for people, in which a reason that several checks share is told once; `to_json()` is for programs.
+    """
 
     kernel: str
     """The kernel's release, as `uname -r` tells it; empty where `/proc` does not."""
