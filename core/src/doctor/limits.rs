@@ -20,29 +20,32 @@ pub fn name(limit: Limit) -> String {
 }
 
 fn check(limit: Limit) -> Check {
-    let mut refusal = None;
+    let mut refused = None;
     for sandbox in settings(limit) {
         match held(&sandbox.clone().require(limit), limit) {
             Ok(mechanism) => return Check::works(name(limit), mechanism.name()),
-            Err(error) => refusal = refusal.or(Some((sandbox, error))),
+            // Of several devices, one that could be limited says more than one that never can.
+            Err(error) if refused.is_none() || error.kind() == ErrorKind::LimitUnavailable => refused = Some((sandbox, error)),
+            Err(_) => {}
         }
     }
-    let Some((sandbox, error)) = refusal else {
-        let error =
-            Error::new(ErrorKind::LimitUnavailable, format!("limit {limit}")).because("this host has nothing that it limits");
-        return Check::missing(name(limit), &error);
+    let Some((sandbox, error)) = refused else {
+        return Check::missing(name(limit), &lost(limit, "there is nothing that it could limit"));
     };
     match held(&sandbox, limit) {
         Ok(mechanism) => Check::weaker(name(limit), mechanism.name(), "").blame(&error),
-        Err(_) => Check::missing(name(limit), &error),
+        Err(error) => Check::missing(name(limit), &error),
     }
 }
 
 /// What holds the limit in a sandbox that sets it.
 fn held(sandbox: &Sandbox, limit: Limit) -> Result<Mechanism> {
     let outcome = probe::run(sandbox)?;
-    let lost = || Error::new(ErrorKind::LimitUnavailable, format!("limit {limit}")).because("the command ran without it");
-    outcome.enforced.mechanism(limit).ok_or_else(lost)
+    outcome.enforced.mechanism(limit).ok_or_else(|| lost(limit, "the command ran without it"))
+}
+
+fn lost(limit: Limit, why: &str) -> Error {
+    Error::new(ErrorKind::LimitUnavailable, format!("limit {limit}")).because(why)
 }
 
 /// Sandboxes that set this limit alone, far above what the probe needs. Several where it is the host's devices that count.
