@@ -13,6 +13,7 @@ pub const NOBODY: u32 = 65534;
 
 const AGAIN: &str = "SECLUDE_TEST_AS_USER";
 const PROGRAMS: &str = "SECLUDE_TEST_PROGRAMS";
+const PRIVATE: &str = "SECLUDE_TEST_OWN_MOUNTS";
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +110,25 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     assert!(status.expect("setpriv (util-linux) is there").success(), "{name}, as an unprivileged user, failed");
 }
 
+/// Runs the body of the test `name` as root in a mount namespace of its own, in a new process that runs this test alone: there it may
+/// mount and unmount what it likes. As another user it cannot, and says so.
+pub fn in_own_mounts(name: &str, body: impl FnOnce()) {
+    if env::var_os(PRIVATE).is_some() {
+        return body();
+    }
+    if Caller::present() == Caller::User {
+        eprintln!("{name}: SKIPPED, for only root may change its mounts");
+        return;
+    }
+    let status = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "--"])
+        .arg(env::current_exe().expect("/proc names it"))
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(PRIVATE, "1")
+        .status();
+    assert!(status.expect("unshare (util-linux) is there").success(), "{name}, in a mount namespace of its own, failed");
+}
+
 /// The Rust driver, which the tests also use as a program that uses the library. Cargo builds it beside them.
 pub fn driver() -> PathBuf {
     program("driver")
@@ -124,9 +144,12 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 /// A copy of `program` in `directory` that everybody may execute.
+///
+/// Another process makes it: were it open for writing here, whoever another thread forks meanwhile would hold it open until its own execve(2),
+/// and a file that is open for writing cannot be executed (ETXTBSY).
 pub fn copy(program: &Path, directory: &Path, name: &str) -> PathBuf {
     let place = directory.join(name);
-    fs::copy(program, &place).unwrap_or_else(|error| panic!("copy {}: {error}", program.display()));
-    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).expect("a file of our own");
+    let status = Command::new("install").args(["-m", "755"]).arg(program).arg(&place).status();
+    assert!(status.expect("install (coreutils) is there").success(), "copy {}", program.display());
     place
 }
