@@ -3,9 +3,9 @@
 
 use crate::scratch;
 use nix::unistd::{Uid, geteuid};
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::env;
 
 /// The id of the unprivileged user that root borrows: `nobody`, whom every Linux has.
 pub const NOBODY: u32 = 65534;
