@@ -1,83 +1,107 @@
-//! A cgroup around a sandbox that shares the caller's pid namespace: the kernel's own way to end all that is inside.
+//! The cgroups of one sandbox: a directory in the v2 hierarchy, one in each v1 hierarchy whose controller it takes. Found by
+//! `hierarchy`, made by `place`, owned and removed by `directory`, written by `settings`, read by `counters`.
 //!
-//! It lies in the caller's own cgroup of the v2 hierarchy, where that can be written and has `cgroup.kill` (Linux 5.14). It
-//! carries our name and the caller's process id, holds nobody but the sandbox, limits nothing, and is removed with it; what
-//! a killed caller left is removed by the next run. Where there is none to be had, the warden ends the tree alone.
+//! Nothing of this host's is changed but directories that carry our name: no process is moved but the warden, no controller is turned on
+//! but below a directory that the caller named or systemd gave us. What is below the caller's own cgroup shares its limits.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
-use std::time::Duration;
+mod counters;
+mod directory;
+mod freezer;
+mod hierarchy;
+mod place;
+mod settings;
+mod systemd;
 
-const NAME: &str = "seclude";
+pub use counters::Counters;
+pub use freezer::Froze;
+pub use hierarchy::Controller;
+pub use place::find;
 
-/// A cgroup of ours.
-#[derive(Debug)]
+use crate::error::{Error, Result};
+use crate::policy::{Limit, Limits, Mechanism};
+use crate::wire::message::meter;
+use directory::Directory;
+use std::fs::File;
+use std::os::fd::BorrowedFd;
+
+/// The directories of one sandbox.
+#[derive(Debug, Default)]
 pub struct Cgroup {
-    path: PathBuf,
-    /// Who made it: a process forked from that one must not remove it.
-    owner: u32,
+    /// In the v2 hierarchy, with the controllers that are on in it.
+    v2: Option<(Directory, Vec<Controller>)>,
+    /// In v1 hierarchies, each with the controllers of that hierarchy.
+    v1: Vec<(Directory, Vec<Controller>)>,
+    /// Where the processes are while they stand still.
+    frozen: Option<freezer::Frozen>,
 }
 
 impl Cgroup {
-    /// Makes one below the caller's own, if this host and user can.
-    pub fn make() -> Option<Cgroup> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let callers = callers_cgroup()?;
-        reclaim(&callers);
-        let owner = std::process::id();
-        let path = callers.join(format!("{NAME}-{owner}-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        fs::create_dir(&path).ok()?;
-        let cgroup = Cgroup { path, owner };
-        cgroup.path.join("cgroup.kill").exists().then_some(cgroup)
+    /// Whether there is no directory at all.
+    pub fn is_empty(&self) -> bool {
+        self.v2.is_none() && self.v1.is_empty()
     }
 
-    /// Moves the process `pid` into it; what that starts from now on is in it too.
-    pub fn admit(&self, pid: i32) -> io::Result<()> {
-        fs::write(self.path.join("cgroup.procs"), pid.to_string())
+    /// The directory in which this controller counts for us, and of which version it is.
+    fn with(&self, controller: Controller) -> Option<(Mechanism, &Directory)> {
+        let v2 = self.v2.iter().find(|(_, on)| on.contains(&controller)).map(|(directory, _)| (Mechanism::CgroupV2, directory));
+        v2.or_else(|| {
+            let v1 = self.v1.iter().find(|(_, on)| on.contains(&controller));
+            v1.map(|(directory, _)| (Mechanism::CgroupV1, directory))
+        })
     }
-}
 
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        if std::process::id() == self.owner {
-            remove(&self.path);
+    /// For `CLONE_INTO_CGROUP`.
+    pub fn v2_directory(&self) -> Option<BorrowedFd<'_>> {
+        self.v2.as_ref().map(|(directory, _)| directory.as_fd())
+    }
+
+    /// Whether the kernel ends all that is in it at one word: `cgroup.kill`, Linux 5.14.
+    pub fn kills(&self) -> bool {
+        self.v2.as_ref().is_some_and(|(directory, _)| directory.has("cgroup.kill"))
+    }
+
+    /// Moves the process into it; what that starts from now on is in it too. `born_in_v2`: it is there already.
+    pub fn admit(&self, pid: i32, born_in_v2: bool) -> Result<()> {
+        let v2 = self.v2.iter().filter(|_| !born_in_v2);
+        for (directory, _) in v2.chain(&self.v1) {
+            directory.write("cgroup.procs", &pid.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Sets one limit of the policy, proved by reading it back; what holds it.
+    pub fn set(&self, limit: Limit, limits: &Limits) -> Result<Mechanism> {
+        settings::set(self, limit, limits)
+    }
+
+    /// What measures the processor time of all that is in it.
+    pub fn meter(&self) -> Option<(Mechanism, u32, File)> {
+        let v2 = self.v2.iter().filter_map(|(directory, _)| {
+            let file = directory.open("cpu.stat").ok()?;
+            Some((Mechanism::CgroupV2, meter::CPU_STAT, file))
+        });
+        let v1 = self.v1.iter().filter(|(_, on)| on.contains(&Controller::Cpuacct)).filter_map(|(directory, _)| {
+            let file = directory.open("cpuacct.usage").ok()?;
+            Some((Mechanism::CgroupV1, meter::CPUACCT, file))
+        });
+        v2.chain(v1).next()
+    }
+
+    /// Whether the kernel tells the peak of its memory.
+    pub fn tells_peak(&self) -> bool {
+        match self.with(Controller::Memory) {
+            Some((Mechanism::CgroupV2, directory)) => directory.has("memory.peak"),
+            found => found.is_some(),
         }
     }
-}
 
-/// Kills what is in it and removes it. The kernel takes a moment between the last process's end and an empty cgroup.
-fn remove(path: &Path) {
-    const ROUNDS: u32 = 200;
-    let _ = fs::write(path.join("cgroup.kill"), "1");
-    for _ in 0..ROUNDS {
-        match fs::remove_dir(path) {
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => thread::sleep(Duration::from_millis(5)),
-            _ => return,
-        }
+    /// What it has counted.
+    pub fn counters(&self) -> Counters {
+        Counters::read(self)
     }
 }
 
-/// The directory of the caller's cgroup in the v2 hierarchy: cgroups(7).
-fn callers_cgroup() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let mount = mounts.lines().find_map(|line| line.split_once(" - cgroup2 ")?.0.split(' ').nth(4).map(PathBuf::from))?;
-    let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let own = membership.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    Some(mount.join(own))
-}
-
-/// Removes what callers that are no more have left.
-fn reclaim(callers: &Path) {
-    let Ok(entries) = fs::read_dir(callers) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let owner =
-            name.to_str().and_then(|name| name.strip_prefix(NAME)?.strip_prefix('-')?.split('-').next()?.parse::<u32>().ok());
-        if owner.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
-            remove(&entry.path());
-        }
-    }
+/// A limit that cannot be held here.
+fn unavailable(limit: Limit) -> Error {
+    Error::new(crate::error::ErrorKind::LimitUnavailable, format!("limit {limit}"))
 }

@@ -1,21 +1,36 @@
 //! A running command: started, watched, waited for, ended.
 
+use crate::capture;
+use crate::cgroup::Froze;
 use crate::command::{Command, Output, Stream};
+use crate::ending::{self, Held};
+use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
-use crate::failure;
-use crate::idmap::Mapping;
-use crate::outcome::{Ended, Enforced, Outcome};
-use crate::policy::{HOST_IDS, Policy};
+use crate::live;
+use crate::outcome::{Enforced, Outcome, Usage};
+use crate::policy::{Cores, Limit, Limits, Mechanism, named};
 use crate::processes::{self, Process};
-use crate::profile;
 use crate::socket::wait_readable;
-use crate::streams::{Streams, read_both};
+use crate::start::Prepared;
+use crate::streams::Streams;
 use crate::warden::{ONLY, Warden};
-use crate::wire::codec::ListBuilder;
-use crate::wire::message::{Report, Request, Rlimit, run};
+use crate::wire::message::{Request, end};
+use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::time::{Duration, Instant};
+
+named! {
+    /// By what a command was frozen.
+    Freezer {
+        /// `cgroup.freeze` of cgroup v2: the kernel, all at once.
+        CgroupV2 = "cgroup-v2",
+        /// The freezer of cgroup v1: the kernel, all at once.
+        CgroupV1 = "cgroup-v1",
+        /// SIGSTOP to every process. Weaker: a parent inside sees its child stopped, and who is sent SIGCONT goes on.
+        Signal = "sigstop",
+    }
+}
 
 /// A running command.
 ///
@@ -32,69 +47,50 @@ pub struct Child {
     pidfd: OwnedFd,
     pid: u32,
     inside_pid: u32,
+    started: Instant,
+    limits: Limits,
+    wall_time: Option<Duration>,
+    /// More was written than the caller collects: this much.
+    overflow: Option<u64>,
+    // Ended, when this is dropped, before its cgroups are removed.
     warden: Warden,
+    enforcement: Enforcement,
     enforced: Enforced,
     outcome: Option<Result<Outcome>>,
 }
 
 impl Child {
-    pub(crate) fn spawn(command: &mut Command, stdin: Stream, others: Stream) -> Result<Child> {
-        let texts = command.texts()?;
-        let streams = Streams::new(command, stdin, others)?;
-        let policy = command.sandbox.policy();
-        let plan = command.sandbox.compiled().plan(policy, Mapping::choose(policy)?)?;
+    pub(crate) fn spawn(command: &Command, stdin: Stream, others: Stream) -> Result<Child> {
+        let prepared = Prepared::new(command, stdin, others, Vec::new())?;
+        prepared.run()?;
+        prepared.started()
+    }
 
-        if plan.mapping != Mapping::Own {
-            let outside = |id: u32| policy.host_ids + id.min(HOST_IDS - 1);
-            streams.give_pipes_to(outside(policy.uid), outside(policy.gid));
-        }
-        let mut arguments = ListBuilder::new(Vec::new());
-        texts.arguments.iter().for_each(|argument| arguments.push(&argument.as_c_str()));
-        let mut environment = ListBuilder::new(Vec::new());
-        texts.environment.iter().for_each(|variable| environment.push(&variable.as_c_str()));
-        let mut targets = ListBuilder::new(Vec::new());
-        let mut descriptors: Vec<BorrowedFd<'_>> = Vec::with_capacity(3 + command.descriptors.len());
-        let given = command.descriptors.iter().map(|(target, fd)| (*target, fd.as_fd()));
-        for (target, fd) in streams.inside.iter().enumerate().map(|(target, fd)| (target as i32, fd.as_fd())).chain(given) {
-            targets.push(&target);
-            descriptors.push(fd);
-        }
-        let rlimits = rlimits(policy);
-        let request = Request::Run {
-            id: ONLY,
-            flags: run::LAST,
-            program: &texts.program,
-            search: &texts.search,
-            arguments: arguments.list(),
-            environment: environment.list(),
-            directory: &texts.directory,
-            targets: targets.list(),
-            rlimits: rlimits.list(),
-            umask: profile::UMASK,
-            wall_ns: command.wall_time.map_or(0, |limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)),
-        };
-        let warden = Warden::start(command, &plan, Some((&request, &descriptors)))?;
-        let received = warden.receive(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "start the command"))?;
-        match received.report()? {
-            Report::Started { id: ONLY, pid, protections } => {
-                // What did not arrive beside the message found no free number here.
-                let pidfd =
-                    received.descriptor.ok_or_else(|| failure::of_descriptors("receive the command's descriptor", libc::EMFILE))?;
-                let outside = processes::pid_of(&pidfd).unwrap_or(0);
-                let Streams { stdin, stdout, stderr, .. } = streams;
-                Ok(Child {
-                    stdin: stdin.map(|pipe| ChildStdin::from(OwnedFd::from(pipe))),
-                    stdout: stdout.map(|pipe| ChildStdout::from(OwnedFd::from(pipe))),
-                    stderr: stderr.map(|pipe| ChildStderr::from(OwnedFd::from(pipe))),
-                    pidfd,
-                    pid: outside,
-                    inside_pid: pid.unsigned_abs(),
-                    enforced: Enforced::new(policy.flags(), protections | warden.protections()),
-                    warden,
-                    outcome: None,
-                })
-            }
-            report => Err(failure::of_report(&report, &plan, command)),
+    pub(crate) fn new(
+        command: &Command,
+        streams: Streams,
+        warden: Warden,
+        pidfd: OwnedFd,
+        (pid, inside_pid): (u32, u32),
+        enforcement: Enforcement,
+        enforced: Enforced,
+    ) -> Child {
+        let Streams { stdin, stdout, stderr, .. } = streams;
+        Child {
+            stdin: stdin.map(|pipe| ChildStdin::from(OwnedFd::from(pipe))),
+            stdout: stdout.map(|pipe| ChildStdout::from(OwnedFd::from(pipe))),
+            stderr: stderr.map(|pipe| ChildStderr::from(OwnedFd::from(pipe))),
+            pidfd,
+            pid,
+            inside_pid,
+            started: Instant::now(),
+            limits: command.sandbox.policy().limits.clone(),
+            wall_time: command.wall_time,
+            overflow: None,
+            warden,
+            enforcement,
+            enforced,
+            outcome: None,
         }
     }
 
@@ -143,18 +139,30 @@ impl Child {
         self.finish(Some(Instant::now()))
     }
 
-    /// Reads both pipes to their ends, at once, so that neither can fill up and block the command; then waits.
+    /// Reads both pipes to their ends, at once, so that neither can fill up and block the command; then waits. Of each, as much as
+    /// [`Sandbox::output`](crate::Sandbox::output) allows, or 64 MiB: who writes more is stopped, and the end is
+    /// [`Ended::OutputLimit`](crate::Ended::OutputLimit).
     pub fn wait_with_output(mut self) -> Result<Output> {
         self.stdin = None;
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        read_both(self.stdout.take(), &mut stdout, self.stderr.take(), &mut stderr)?;
+        let [stdout, stderr] = capture::collect(std::slice::from_mut(&mut self))?.pop().unwrap_or_default();
         Ok(Output { outcome: self.wait()?, stdout, stderr })
+    }
+
+    /// The most bytes of one stream that the caller collects.
+    pub(crate) fn bound(&self) -> u64 {
+        self.limits.output.unwrap_or(capture::BOUND)
+    }
+
+    /// It has written more than this.
+    pub(crate) fn overflow(&mut self, bound: u64) -> Result<()> {
+        self.overflow = Some(bound);
+        self.request(&Request::Kill { id: ONLY, how: end::OUTPUT }, None)
     }
 
     /// Kills the command and everything that it started. The end is [`Ended::Killed`], unless it came before.
     /// Does not wait. No error if it has ended already.
     pub fn kill(&mut self) -> Result<()> {
-        self.request(&Request::Kill { id: ONLY })
+        self.request(&Request::Kill { id: ONLY, how: end::KILLED }, None)
     }
 
     /// Sends a signal to the command's first process, if it still runs.
@@ -162,13 +170,13 @@ impl Child {
         if !(1..=64).contains(&signal) {
             return Err(Error::invalid(format!("signal {signal}"), "must be 1 to 64"));
         }
-        self.request(&Request::Signal { id: ONLY, signal })
+        self.request(&Request::Signal { id: ONLY, signal }, None)
     }
 
-    fn request(&mut self, request: &Request<'_>) -> Result<()> {
+    fn request(&self, request: &Request<'_>, descriptor: Option<BorrowedFd<'_>>) -> Result<()> {
         match self.outcome {
             Some(_) => Ok(()),
-            None => match self.warden.send(request) {
+            None => match self.warden.send(request, descriptor.as_slice()) {
                 // It has ended meanwhile; the report says how.
                 Err(error) if error.kind() == ErrorKind::WardenLost => Ok(()),
                 result => result,
@@ -186,36 +194,130 @@ impl Child {
         Ok(if self.warden.is_alive()? { list } else { Vec::new() })
     }
 
+    /// What it has used so far; what it used in all, once it has been waited for. What nobody can tell of a running one, such as the bytes of
+    /// its streams, is absent, and without a cgroup the numbers are those of the processes that are there and of those they have waited for.
+    pub fn usage(&mut self) -> Result<Usage> {
+        match &self.outcome {
+            Some(Ok(outcome)) => Ok(outcome.usage),
+            Some(Err(error)) => Err(error.clone()),
+            None => live::usage(self.warden.pid(), self.started, &self.enforcement.cgroup),
+        }
+    }
+
+    // ---- other limits than it was started with
+
+    /// From now on, at most so many bytes of memory. The policy must set a limit, and it must be held. Less than is in use: the kernel takes
+    /// back what it can, and then ends a process (v2), or the change is refused (v1).
+    pub fn set_memory(&mut self, bytes: impl Into<u64>) -> Result<()> {
+        let bytes = bytes.into();
+        self.change(Limit::Memory, |limits| limits.memory = Some(bytes))
+    }
+
+    /// From now on, at most so many processors' worth of time; as for [`Child::set_memory`].
+    pub fn set_cpus(&mut self, number: f64) -> Result<()> {
+        self.change(Limit::Cpus, |limits| limits.cpus = Some(Cores(number)))
+    }
+
+    /// At most so much processor time, counted from the start; as for [`Child::set_memory`].
+    pub fn set_cpu_time(&mut self, limit: Duration) -> Result<()> {
+        self.change(Limit::CpuTime, |limits| limits.cpu_time = Some(limit))
+    }
+
+    /// From now on, at most so many processes and threads; as for [`Child::set_memory`]. Takes a cgroup. Those that are there stay.
+    pub fn set_pids(&mut self, number: u64) -> Result<()> {
+        self.change(Limit::Pids, |limits| limits.pids = Some(number))
+    }
+
+    fn change(&mut self, limit: Limit, change: impl FnOnce(&mut Limits)) -> Result<()> {
+        if !self.limits.sets(limit) {
+            return Err(Error::invalid(format!("limit {limit}"), "the policy sets none, so there is none to change"));
+        }
+        let mut limits = self.limits.clone();
+        change(&mut limits);
+        limits.check()?;
+        if self.outcome.is_some() {
+            return Ok(());
+        }
+        match self.enforced.mechanism(limit) {
+            Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) => {
+                self.enforcement.cgroup.set(limit, &limits)?;
+            }
+            Some(Mechanism::Sampled) => {}
+            _ => {
+                return Err(Error::new(ErrorKind::LimitUnavailable, format!("change the limit {limit}"))
+                    .because("no cgroup holds it")
+                    .hint("start as root, or with a delegated cgroup (docs/limits.md)"));
+            }
+        }
+        self.limits = limits;
+        let limits = self.enforcement.wardens(&self.limits, self.wall_time);
+        self.request(&Request::Limit { id: ONLY, limits }, None)
+    }
+
+    // ---- standing still
+
+    /// Stops everything inside, until [`Child::thaw`]; by what. The wall time goes on. No error if it stands still or has ended already.
+    pub fn freeze(&mut self) -> Result<Freezer> {
+        if self.outcome.is_some() {
+            return Ok(Freezer::Signal);
+        }
+        let warden = self.warden.pid();
+        let inside = || -> Result<Vec<i32>> {
+            let all = processes::below(warden)?.into_iter().filter_map(|process| i32::try_from(process.pid).ok());
+            Ok(all.filter(|pid| *pid != warden).collect())
+        };
+        match self.enforcement.cgroup.freeze(warden, inside)? {
+            Some(Froze::V2) => Ok(Freezer::CgroupV2),
+            Some(Froze::V1(state)) => {
+                self.request(&Request::Frozen { id: ONLY }, Some(state.as_fd()))?;
+                Ok(Freezer::CgroupV1)
+            }
+            None => {
+                self.request(&Request::Stop { id: ONLY, on: true }, None)?;
+                Ok(Freezer::Signal)
+            }
+        }
+    }
+
+    /// Lets everything inside go on. No error if it does already.
+    pub fn thaw(&mut self) -> Result<()> {
+        if self.outcome.is_some() || self.enforcement.cgroup.thaw()? {
+            return Ok(());
+        }
+        self.request(&Request::Stop { id: ONLY, on: false }, None)
+    }
+
     fn finish(&mut self, deadline: Option<Instant>) -> Result<Option<Outcome>> {
         if let Some(outcome) = &self.outcome {
             return outcome.clone().map(Some);
         }
-        let outcome = match self.warden.receive(deadline) {
+        let received = match self.warden.receive(deadline) {
             Ok(None) => return Ok(None),
-            Ok(Some(received)) => match received.report()? {
-                Report::Ended { id: ONLY, how, value, usage } => match Ended::from_report(how, value) {
-                    Some(ended) => Ok(Outcome { ended, usage: usage.into(), enforced: self.enforced }),
-                    None => Err(Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is malformed")),
-                },
-                _ => Err(Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is out of turn")),
-            },
+            Ok(Some(received)) => Ok(received),
             Err(error) => Err(error),
         };
-        self.warden.end();
+        let wall = self.started.elapsed();
+        // Who is frozen by a cgroup of version 1 does not die.
+        let _ = self.enforcement.cgroup.thaw();
+        let signal = self.warden.end();
+        let counters = self.enforcement.cgroup.counters();
+        let held = Held { limits: &self.limits, wall_time: self.wall_time, overflow: self.overflow };
+        let end = match received {
+            Ok(received) => received.report().and_then(|report| ending::reported(&report, &counters, &held)),
+            Err(error) if error.kind() == ErrorKind::WardenLost => Ok(ending::lost(signal, wall, &counters, &held)),
+            Err(error) => Err(error),
+        };
+        let outcome = end.map(|(ended, status, limit, usage)| Outcome { ended, status, limit, usage, enforced: self.enforced });
+        self.enforcement.cgroup = Default::default();
         self.outcome = Some(outcome.clone());
         outcome.map(Some)
     }
 }
 
-/// The policy's limits over the profile's. The latter are ceilings: where the caller's own hard limit is lower, that stays.
-fn rlimits(policy: &Policy) -> ListBuilder<Vec<u8>> {
-    let mut list = ListBuilder::new(Vec::new());
-    for &(resource, soft, hard) in profile::RLIMITS.iter().filter(|(resource, _, _)| !policy.rlimits.contains_key(resource)) {
-        let ceiling = crate::sys::hard_limit(resource.number());
-        list.push(&Rlimit { resource: resource.number(), soft: soft.min(ceiling), hard: hard.min(ceiling) });
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.warden.is_ours() {
+            let _ = self.enforcement.cgroup.thaw();
+        }
     }
-    for (resource, &(soft, hard)) in &policy.rlimits {
-        list.push(&Rlimit { resource: resource.number(), soft, hard });
-    }
-    list
 }

@@ -87,7 +87,7 @@ impl Command {
         let mut environment: BTreeMap<OsString, OsString> =
             profile::ENVIRONMENT.iter().map(|(name, value)| (name.into(), value.into())).collect();
         environment.insert("HOME".into(), sandbox.policy().home.clone().into());
-        let wall_time = sandbox.policy().wall_time;
+        let wall_time = sandbox.policy().limits.wall_time;
         Command {
             sandbox,
             program: program.into(),
@@ -189,6 +189,9 @@ impl Command {
     }
 
     /// Starts it, collects what it writes, and waits for its end.
+    ///
+    /// Of each stream, as much as [`Sandbox::output`] allows, or 64 MiB: who writes more is stopped, and the end is
+    /// [`Ended::OutputLimit`](crate::Ended::OutputLimit).
     pub fn output(&mut self) -> Result<Output> {
         Child::spawn(self, Stream::Null, Stream::Piped)?.wait_with_output()
     }

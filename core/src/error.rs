@@ -32,6 +32,8 @@ pub enum ErrorKind {
     HostLimit,
     /// This kernel lacks what was asked for.
     Unsupported,
+    /// A limit of the policy cannot be held on this host, or not as exactly as is required.
+    LimitUnavailable,
     /// Another step of set-up failed.
     Setup,
     /// The warden ended without a report: it was killed from outside, or the machine ran out of memory.
@@ -42,7 +44,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [ErrorKind; 14] = [
+    pub const ALL: [ErrorKind; 15] = [
         ErrorKind::Invalid,
         ErrorKind::Policy,
         ErrorKind::SourceMissing,
@@ -54,6 +56,7 @@ impl ErrorKind {
         ErrorKind::NamespacesDenied,
         ErrorKind::HostLimit,
         ErrorKind::Unsupported,
+        ErrorKind::LimitUnavailable,
         ErrorKind::Setup,
         ErrorKind::WardenLost,
         ErrorKind::Io,
@@ -73,6 +76,7 @@ impl ErrorKind {
             ErrorKind::NamespacesDenied => "namespaces-denied",
             ErrorKind::HostLimit => "host-limit",
             ErrorKind::Unsupported => "unsupported",
+            ErrorKind::LimitUnavailable => "limit-unavailable",
             ErrorKind::Setup => "setup",
             ErrorKind::WardenLost => "warden-lost",
             ErrorKind::Io => "io",
@@ -147,6 +151,12 @@ impl Error {
         self
     }
 
+    /// What went wrong alone, without what to do about it.
+    pub(crate) fn without_hint(mut self) -> Error {
+        self.0.hint = None;
+        self
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {
         self.0.hint = Some(hint.into());
         self
@@ -218,7 +228,7 @@ impl From<Error> for std::io::Error {
             ErrorKind::Invalid | ErrorKind::Policy => Io::InvalidInput,
             ErrorKind::SourceMissing | ErrorKind::ProgramMissing | ErrorKind::InterpreterMissing => Io::NotFound,
             ErrorKind::SourceUnreadable | ErrorKind::ProgramNotExecutable | ErrorKind::NamespacesDenied => Io::PermissionDenied,
-            ErrorKind::Unsupported => Io::Unsupported,
+            ErrorKind::Unsupported | ErrorKind::LimitUnavailable => Io::Unsupported,
             ErrorKind::ProgramFormat | ErrorKind::HostLimit | ErrorKind::Setup | ErrorKind::WardenLost | ErrorKind::Io => {
                 error.raw_os_error().map_or(Io::Other, |errno| std::io::Error::from_raw_os_error(errno).kind())
             }

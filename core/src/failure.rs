@@ -42,8 +42,11 @@ pub fn of_launch(failure: launch::Failure, image: &Image, policy: &Policy) -> Er
 
 /// The namespaces could not be made.
 pub fn of_clone(errno: i32, policy: &Policy) -> Error {
-    let kinds: Vec<_> =
-        Namespace::ALL.iter().filter(|kind| policy.private(**kind) && **kind != Namespace::Time).map(|kind| kind.name()).collect();
+    let kinds: Vec<_> = Namespace::ALL
+        .iter()
+        .filter(|kind| policy.private(**kind) && !matches!(**kind, Namespace::Time | Namespace::Cgroup))
+        .map(|kind| kind.name())
+        .collect();
     let action = format!("make namespaces ({})", kinds.join(", "));
     let (kind, hint) = match errno {
         libc::EMFILE | libc::ENFILE => return of_descriptors(action, errno),
@@ -168,6 +171,9 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
             Some("a surrounding container masks parts of /proc, and the kernel then mounts no fresh one: start that container with an unmasked /proc, or that sandbox with nesting allowed".into()),
         ),
         (libc::EPERM | libc::EACCES, _, _) if sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") => (ErrorKind::NamespacesDenied, Some(APPARMOR.into())),
+        (libc::EINVAL, _, _) if action.starts_with("make a cgroup namespace") => (ErrorKind::Unsupported, Some("this kernel has none: share the caller's (Namespace::Cgroup)".into())),
+        (libc::ENOENT, _, _) if action.starts_with("open the device") => (ErrorKind::Setup, Some("the caller's /dev lacks it, as in a bare chroot: make it there, or mount a /dev".into())),
+        (libc::EINVAL, _, _) if action.starts_with("become uid") => (ErrorKind::Setup, Some("that id is not mapped in the caller's own user namespace: choose others (Sandbox::host_ids)".into())),
         (libc::EINVAL, _, _) if action.starts_with("make the new root") => (ErrorKind::Unsupported, Some("the caller's root is no mount point: it is in a chroot, or on the kernel's initial ramfs".into())),
         (libc::ENOSYS, _, _) => (ErrorKind::Unsupported, Some("this kernel, or the filter of a surrounding container, lacks the call".into())),
         _ => (ErrorKind::Setup, None),

@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 pub struct Launched {
     pub pidfd: OwnedFd,
     pub pid: i32,
+    /// It was born in the cgroup that was asked for.
+    pub in_cgroup: bool,
 }
 
 /// What the new process needs. It lives on the caller's stack, which stands still meanwhile.
@@ -37,8 +39,9 @@ pub enum Failure {
 
 /// Executes the warden in new namespaces (`flags`), with `control` as its descriptor 0.
 ///
-/// `control` and the image's descriptor must be 3 or higher.
-pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>) -> Result<Launched, Failure> {
+/// `control` and the image's descriptor must be 3 or higher. Born in the v2 cgroup whose directory `cgroup` is, where the kernel can do
+/// that (clone3(2), CLONE_INTO_CGROUP, Linux 5.7) and nobody forbids the call; else where the caller is.
+pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>, cgroup: Option<BorrowedFd<'_>>) -> Result<Launched, Failure> {
     const STACK: usize = 32 * 1024;
     let (image_fd, path) = image.executable();
     let found = Hexadecimal::of(flags);
@@ -56,13 +59,31 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>) -> Result<Laun
     let mut stack: Box<[MaybeUninit<u128>]> = Box::new_uninit_slice(STACK / size_of::<u128>());
     let top = stack.as_mut_ptr_range().end;
     let mut pidfd: c_int = -1;
-    let flags = flags as c_int | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = flags as c_int | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
+    let argument: *mut c_void = (&raw const entry).cast_mut().cast();
+    let arguments = cgroup.map(|cgroup| CloneArguments {
+        flags: flags as u32 as u64 | CLONE_INTO_CGROUP,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        stack: stack.as_mut_ptr() as u64,
+        stack_size: STACK as u64,
+        cgroup: cgroup.as_raw_fd() as u64,
+        ..CloneArguments::default()
+    });
 
     let blocked = block_signals(u64::MAX);
     // SAFETY: `enter` runs on `stack`, which is large enough for it and outlives it; it reads `entry`, which does too, because
     // CLONE_VFORK suspends this thread until the new process has executed the warden or ended. `enter` does not return.
-    let pid = unsafe { libc::clone(enter, top.cast(), flags, (&raw const entry).cast_mut().cast(), &raw mut pidfd) };
-    let error = io::Error::last_os_error();
+    let born = arguments.as_ref().map(|arguments| unsafe { clone3(arguments, enter, argument) });
+    let in_cgroup = born.is_some_and(|result| result > 0);
+    let (pid, error) = match born {
+        Some(pid) if in_cgroup => (pid as c_int, io::Error::from_raw_os_error(0)),
+        _ => {
+            // SAFETY: as above.
+            let pid = unsafe { libc::clone(enter, top.cast(), flags | libc::SIGCHLD, argument, &raw mut pidfd) };
+            (pid, io::Error::last_os_error())
+        }
+    };
     block_signals(blocked);
 
     if pid < 0 {
@@ -71,12 +92,54 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>) -> Result<Laun
     // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD).
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     match entry.errno.load(Ordering::Acquire) {
-        0 => Ok(Launched { pidfd, pid }),
+        0 => Ok(Launched { pidfd, pid, in_cgroup }),
         errno => {
             crate::sys::reap(&pidfd);
             Err(Failure::Execute(io::Error::from_raw_os_error(errno)))
         }
     }
+}
+
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// struct clone_args, up to and with `cgroup`.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// clone3(2), its result as the kernel returns it; the new process calls `body(argument)` on the stack that `arguments` names.
+///
+/// # Safety
+/// As for `clone(2)` with CLONE_VM and CLONE_VFORK; `body` must not return.
+unsafe fn clone3(arguments: &CloneArguments, body: extern "C" fn(*mut c_void) -> c_int, argument: *mut c_void) -> isize {
+    let result: isize;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the caller's promise; the new process never goes on here, and the old one finds all registers as they were.
+    unsafe {
+        std::arch::asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
+            inlateout("rax") libc::SYS_clone3 as isize => result, in("rdi") arguments, in("rsi") size_of::<CloneArguments>(),
+            in("r12") body, in("r13") argument, lateout("rcx") _, lateout("r11") _);
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("svc 0", "cbnz x0, 2f", "mov x29, #0", "mov x0, x21", "blr x20", "brk #1", "2:",
+            in("x8") libc::SYS_clone3, inlateout("x0") arguments as *const CloneArguments as isize => result,
+            in("x1") size_of::<CloneArguments>(), in("x20") body, in("x21") argument);
+    }
+    result
 }
 
 /// A number in hexadecimal, NUL-terminated.

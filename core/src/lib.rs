@@ -16,14 +16,20 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod capture;
 mod cgroup;
 mod child;
 mod command;
+mod doctor;
+mod ending;
+mod enforce;
 mod error;
 mod failure;
 mod idmap;
 mod image;
+mod interaction;
 mod launch;
+mod live;
 mod outcome;
 mod plan;
 mod policy;
@@ -32,6 +38,7 @@ mod profile;
 mod sandbox;
 mod socket;
 mod spec;
+mod start;
 mod streams;
 mod sys;
 mod warden;
@@ -39,11 +46,13 @@ mod warden;
 #[allow(dead_code)]
 mod wire;
 
-pub use child::Child;
+pub use child::{Child, Freezer};
 pub use command::{Command, Output, Stdio};
+pub use doctor::{Check, Report, State, doctor};
 pub use error::{Error, ErrorKind, Result};
-pub use outcome::{Ended, Enforced, Outcome, Protection, Usage};
-pub use policy::{Bind, Clock, Entry, GiB, KiB, MiB, Namespace, Resource, Tmpfs};
+pub use interaction::Interaction;
+pub use outcome::{Ended, Enforced, MemorySource, Outcome, Pressure, Protection, Usage};
+pub use policy::{Bind, Clock, Entry, GiB, Io, KiB, Limit, Mechanism, MiB, Namespace, Resource, Tmpfs};
 pub use processes::Process;
 pub use sandbox::Sandbox;
 

@@ -22,10 +22,27 @@ impl Sink for Vec<u8> {
     }
 }
 
+/// What the plan depends on besides the policy: a caller whose rights or whose host have changed needs another plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// How ids are mapped.
+    pub mapping: Mapping,
+    /// The caller moves the warden into cgroups.
+    pub admits: bool,
+    /// The warden looks at the processes inside.
+    pub watches: bool,
+}
+
+impl Manner {
+    /// Whether the warden waits for the caller.
+    pub fn awaits(self) -> bool {
+        self.admits || self.mapping == Mapping::Range
+    }
+}
+
 /// The steps, encoded, with their names.
 pub struct Plan {
-    /// How ids are mapped; a caller whose rights have changed needs another plan.
-    pub mapping: Mapping,
+    pub manner: Manner,
     /// The clone flags of the namespaces that the launch makes; the others are made by steps.
     pub flags: u64,
     pub steps: ListBuilder<Vec<u8>>,
@@ -49,16 +66,16 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// The plan for a caller with these rights.
-    pub fn plan(&self, policy: &Policy, mapping: Mapping) -> Result<Arc<Plan>> {
+    /// The plan for this caller on this host.
+    pub fn plan(&self, policy: &Policy, manner: Manner) -> Result<Arc<Plan>> {
         let plan = match self.plan.get() {
             Some(plan) => plan.clone(),
             None => {
-                let plan = Arc::new(Plan::compile(policy, mapping)?);
+                let plan = Arc::new(Plan::compile(policy, manner)?);
                 self.plan.get_or_init(|| plan).clone()
             }
         };
-        if plan.mapping == mapping { Ok(plan) } else { Plan::compile(policy, mapping).map(Arc::new) }
+        if plan.manner == manner { Ok(plan) } else { Plan::compile(policy, manner).map(Arc::new) }
     }
 
     /// The warden to execute.
@@ -79,14 +96,21 @@ impl Compiled {
 }
 
 impl Plan {
-    pub fn compile(policy: &Policy, mapping: Mapping) -> Result<Plan> {
+    pub fn compile(policy: &Policy, manner: Manner) -> Result<Plan> {
         policy.check()?;
         let mut plan = Builder { steps: ListBuilder::new(Vec::with_capacity(2048)), labels: Vec::new(), sources: 0 };
         let own_files = policy.private(Namespace::Mount);
         let sources = if own_files { plan.open_sources(policy)? } else { Sources::default() };
         plan.clocks(policy);
-        plan.identity(policy, mapping, &sources);
+        if manner.awaits() {
+            plan.push(Step::Await {}, "have the caller map the ids and move the warden into its cgroups");
+        }
+        plan.identity(policy, manner.mapping, &sources);
         plan.names(policy);
+        if manner.watches {
+            let own = own_files && policy.private(Namespace::Pid);
+            plan.push(Step::Watch { own }, "keep a view of the processes inside");
+        }
         if own_files {
             plan.files(policy, &sources)?;
         }
@@ -98,9 +122,9 @@ impl Plan {
         }
         plan.push(Step::Keyring {}, "join a new session keyring");
         plan.push(Step::Seal {}, "give up all privileges");
-        // The warden enters a time namespace through its commands: it makes that one itself.
-        let flags = policy.flags() & !Namespace::Time.flag();
-        Ok(Plan { mapping, flags, steps: plan.steps, labels: plan.labels })
+        // The warden enters a time namespace through its commands, and a cgroup namespace when it stands in its cgroup: it makes those itself.
+        let flags = policy.flags() & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
+        Ok(Plan { manner, flags, steps: plan.steps, labels: plan.labels })
     }
 }
 
@@ -194,7 +218,8 @@ impl Builder {
         let (mut uid, mut gid) = (policy.uid, policy.gid);
         match mapping {
             Mapping::Own => self.push(Step::MapOwnIds { uid, gid }, format!("map the caller's ids to uid {uid} and gid {gid}")),
-            Mapping::Range => self.push(Step::AwaitIds {}, "have the caller map the ids"),
+            // While the warden waited, its caller has written them.
+            Mapping::Range => {}
             Mapping::Shared => {
                 // Inside and outside are the same here; the number that would stand outside is the safe one.
                 uid = policy.host_ids + uid.min(HOST_IDS - 1);
@@ -213,6 +238,9 @@ impl Builder {
     }
 
     fn names(&mut self, policy: &Policy) {
+        if policy.private(Namespace::Cgroup) {
+            self.push(Step::CgroupNamespace {}, "make a cgroup namespace");
+        }
         if policy.private(Namespace::Uts) {
             let name = policy.hostname.as_deref().unwrap_or("sandbox");
             self.push(Step::HostName { name: name.as_bytes() }, format!("set the host name {name}"));
@@ -245,6 +273,10 @@ mod tests {
     use super::*;
     use crate::Sandbox;
 
+    fn manner(mapping: Mapping) -> Manner {
+        Manner { mapping, admits: false, watches: false }
+    }
+
     fn position(steps: &[String], start: &str) -> usize {
         steps.iter().position(|step| step.starts_with(start)).unwrap_or_else(|| panic!("no step {start:?} in {steps:#?}"))
     }
@@ -252,7 +284,7 @@ mod tests {
     #[test]
     fn what_is_the_callers_is_opened_before_the_ids_change_and_privileges_go_last() {
         let sandbox = Sandbox::new().bind_ro("/opt", "/opt").tmpfs("/opt/tmp", 4096u64).tmpfs("/a", 4096u64);
-        let plan = Plan::compile(sandbox.policy(), Mapping::Range).unwrap();
+        let plan = Plan::compile(sandbox.policy(), manner(Mapping::Range)).unwrap();
         let steps = steps_of(&plan);
         assert!(position(&steps, "bind /opt") < position(&steps, "become uid"));
         assert!(position(&steps, "become uid") < position(&steps, "make the new root"));
@@ -264,7 +296,7 @@ mod tests {
     #[test]
     fn a_shared_user_namespace_never_means_a_callers_id() {
         let sandbox = Sandbox::new().share(Namespace::User).nested().uid(0);
-        let plan = Plan::compile(sandbox.policy(), Mapping::Shared).unwrap();
+        let plan = Plan::compile(sandbox.policy(), manner(Mapping::Shared)).unwrap();
         let ids = plan
             .steps
             .list::<Step<'_>>()

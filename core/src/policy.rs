@@ -7,15 +7,18 @@ mod check;
 mod files;
 mod limits;
 mod namespaces;
+mod rlimits;
 
 pub(crate) use check::check_inside;
 pub use files::{Bind, Entry, GiB, KiB, MiB, Tmpfs};
-pub use limits::Resource;
+pub(crate) use limits::{Cores, Demand, Limits};
+pub use limits::{Io, Limit, Mechanism};
+pub(crate) use namespaces::named;
 pub use namespaces::{Clock, Namespace};
+pub use rlimits::Resource;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// The user that a command is, inside, if nothing else is said.
 pub const DEFAULT_ID: u32 = 1000;
@@ -55,7 +58,9 @@ pub struct Policy {
     pub writable_root: bool,
     pub nested: bool,
     pub rlimits: BTreeMap<Resource, (u64, u64)>,
-    pub wall_time: Option<Duration>,
+    pub limits: Limits,
+    /// The cgroup below which the sandbox's own is made, instead of one that is found.
+    pub cgroup: Option<PathBuf>,
     pub warden: Option<PathBuf>,
     /// Make mounts the way old kernels need it, to test that way on new ones.
     pub classic_mounts: bool,
@@ -79,7 +84,8 @@ impl Default for Policy {
             writable_root: false,
             nested: false,
             rlimits: BTreeMap::new(),
-            wall_time: None,
+            limits: Limits::default(),
+            cgroup: None,
             warden: None,
             classic_mounts: false,
         }

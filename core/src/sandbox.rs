@@ -3,7 +3,7 @@
 use crate::command::Command;
 use crate::error::Result;
 use crate::plan::Compiled;
-use crate::policy::{Bind, Clock, Entry, Namespace, Policy, Resource, System, Tmpfs};
+use crate::policy::{Bind, Clock, Cores, Demand, Entry, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
@@ -197,7 +197,7 @@ impl Sandbox {
         self.with(|policy| policy.files.push(entry))
     }
 
-    // ---- hardening and limits
+    // ---- hardening, and limits of single processes
 
     /// Lets programs inside make user namespaces, and so sandboxes of their own. `/proc` is then neither masked nor hidden
     /// in part: the kernel gives a fresh one only to who sees a whole one.
@@ -213,9 +213,100 @@ impl Sandbox {
         })
     }
 
+    // ---- limits of the sandbox as a whole (docs/limits.md)
+
+    /// At most so many bytes of memory, for all that runs inside, the warden and its kernel structures included; files in memory
+    /// (tmpfs) count. Swap is part of it: none is used unless [`Sandbox::swap`] grants some.
+    ///
+    /// By a cgroup, the kernel ends a process when there is nothing left to reclaim, and the end is [`Ended::MemoryLimit`](crate::Ended::MemoryLimit)
+    /// even if the first process went on. Without one it is sampled: the sum of what the processes hold, looked at every few milliseconds.
+    pub fn memory(self, bytes: impl Into<u64>) -> Sandbox {
+        self.limit(|limits| limits.memory = Some(bytes.into()))
+    }
+
+    /// At most so many bytes of swap besides the memory. Takes a cgroup, and a kernel that counts swap.
+    pub fn swap(self, bytes: impl Into<u64>) -> Sandbox {
+        self.limit(|limits| limits.swap = Some(bytes.into()))
+    }
+
+    /// At most so much processor time, user and system, of all processes inside together. When it is used up, everything inside is killed and the
+    /// end is [`Ended::CpuTime`](crate::Ended::CpuTime).
+    ///
+    /// The warden reads the cgroup's counter as often as the rest of the time demands; without a cgroup, the sum of what the processes tell.
+    pub fn cpu_time(self, limit: Duration) -> Sandbox {
+        self.limit(|limits| limits.cpu_time = Some(limit))
+    }
+
+    /// At most so many processors' worth of time, a fraction allowed: 0.01 to 8192. Takes a cgroup.
+    pub fn cpus(self, number: f64) -> Sandbox {
+        self.limit(|limits| limits.cpus = Some(Cores(number)))
+    }
+
+    /// The share of processor time where others want it too: 1 to 10000, 100 for who has said nothing. Takes a cgroup.
+    pub fn cpu_weight(self, weight: u32) -> Sandbox {
+        self.limit(|limits| limits.cpu_weight = Some(weight))
+    }
+
+    /// Runs on these processors only, by their numbers from 0. Takes a cgroup.
+    pub fn cpu_set(self, processors: impl IntoIterator<Item = u32>) -> Sandbox {
+        self.limit(|limits| limits.cpu_set = Some(processors.into_iter().collect()))
+    }
+
+    /// At most so many processes and threads at one time, the warden not counted. Who wants more is refused it (EAGAIN); if the
+    /// command then does not exit with code 0, its end is [`Ended::ProcessLimit`](crate::Ended::ProcessLimit).
+    pub fn pids(self, number: u64) -> Sandbox {
+        self.limit(|limits| limits.pids = Some(number))
+    }
+
+    /// Limits reading and writing on a device. May be said for several devices. Takes a cgroup.
+    pub fn io(self, io: Io) -> Sandbox {
+        self.limit(|limits| limits.io.push(io))
+    }
+
     /// How long a command may take. When it is over, everything inside is killed and the end is [`Ended::WallTime`](crate::Ended::WallTime).
     pub fn wall_time(self, limit: Duration) -> Sandbox {
-        self.with(|policy| policy.wall_time = Some(limit))
+        self.limit(|limits| limits.wall_time = Some(limit))
+    }
+
+    /// When the wall time is over, sends this signal to the command's process group first, and kills only so much later. The end is
+    /// [`Ended::WallTime`](crate::Ended::WallTime) either way; [`Outcome::status`](crate::Outcome::status) says what the command made of it.
+    pub fn wall_time_grace(self, signal: i32, time: Duration) -> Sandbox {
+        self.limit(|limits| limits.grace = Some((signal, time)))
+    }
+
+    /// At most so many bytes to the standard output, and so many to the standard error, whether they are captured or passed on. Who
+    /// writes more is killed, and the end is [`Ended::OutputLimit`](crate::Ended::OutputLimit); exactly the first so many bytes arrive.
+    ///
+    /// Both streams are then pipes to the warden, which passes on what it reads. Streams that are the same file count as one. Without a word
+    /// from here, nothing is counted but what [`Command::output`] collects: at most 64 MiB of each stream.
+    pub fn output(self, bytes: impl Into<u64>) -> Sandbox {
+        self.limit(|limits| limits.output = Some(bytes.into()))
+    }
+
+    /// This limit must be held by the kernel or at the warden's hands, exactly: a sampled one is an error. The limit must be set.
+    pub fn require(self, limit: Limit) -> Sandbox {
+        self.limit(|limits| {
+            limits.demands.insert(limit, Demand::Exact);
+        })
+    }
+
+    /// Where this limit cannot be held on this host, goes on without it; [`Enforced::mechanism`](crate::Enforced::mechanism) tells. Without a word from
+    /// here or from [`Sandbox::require`], one that cannot even be sampled is an error.
+    pub fn best_effort(self, limit: Limit) -> Sandbox {
+        self.limit(|limits| {
+            limits.demands.insert(limit, Demand::BestEffort);
+        })
+    }
+
+    /// Makes the sandbox's cgroup below this directory of a mounted cgroup v2 hierarchy, which the caller may write and no process is
+    /// directly in; controllers that it lacks are turned on in it. The environment variable SECLUDE_CGROUP does the same. If nothing is
+    /// said, one is looked for: docs/limits.md.
+    pub fn cgroup(self, directory: impl AsRef<Path>) -> Sandbox {
+        self.with(|policy| policy.cgroup = Some(directory.as_ref().into()))
+    }
+
+    fn limit(self, change: impl FnOnce(&mut Limits)) -> Sandbox {
+        self.with(|policy| change(&mut policy.limits))
     }
 
     // ---- the warden

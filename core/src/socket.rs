@@ -167,8 +167,20 @@ fn lost() -> Error {
 
 /// Waits until one of `fds` is readable or hung up; which are. `None`: the deadline came first.
 pub fn wait_readable<const N: usize>(fds: &[BorrowedFd<'_>; N], deadline: Option<Instant>) -> Result<Option<[bool; N]>> {
+    let mut polled = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    Ok(poll(&mut polled, deadline)?.then(|| polled.map(|fd| fd.any().unwrap_or(true))))
+}
+
+/// The same for any number of descriptors, without a deadline.
+pub fn wait_for_any(fds: &[BorrowedFd<'_>]) -> Result<Vec<bool>> {
+    let mut polled: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    poll(&mut polled, None)?;
+    Ok(polled.iter().map(|fd| fd.any().unwrap_or(true)).collect())
+}
+
+/// Whether there is something before the deadline.
+fn poll(polled: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<bool> {
     loop {
-        let mut polled = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let timeout = match deadline {
             None => PollTimeout::NONE,
             Some(deadline) => {
@@ -177,10 +189,10 @@ pub fn wait_readable<const N: usize>(fds: &[BorrowedFd<'_>; N], deadline: Option
                 PollTimeout::try_from(i32::try_from(left).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
             }
         };
-        match nix::poll::poll(&mut polled, timeout) {
-            Ok(0) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return Ok(None),
+        match nix::poll::poll(polled, timeout) {
+            Ok(0) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return Ok(false),
             Ok(0) | Err(Errno::EINTR) => {}
-            Ok(_) => return Ok(Some(polled.map(|fd| fd.any().unwrap_or(true)))),
+            Ok(_) => return Ok(true),
             Err(errno) => return Err(failed("wait for the warden", errno)),
         }
     }

@@ -1,8 +1,9 @@
 //! A policy as text: JSON and TOML with one schema, read and written.
 //!
 //! The text is first a tree of plain values, then a policy, key by key: so each mistake names its key, and an unknown key the
-//! nearest known one. `text` holds how single values look.
+//! nearest known one. `limits` holds the keys of the limits, `text` how single values look.
 
+mod limits;
 mod text;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -30,7 +31,20 @@ const KEYS: &[&str] = &[
     "files",
     "nested",
     "rlimits",
+    "memory",
+    "swap",
+    "cpu_time",
+    "cpus",
+    "cpu_weight",
+    "cpu_set",
+    "pids",
+    "io",
     "wall_time",
+    "wall_time_grace",
+    "output",
+    "require",
+    "best_effort",
+    "cgroup",
     "warden",
 ];
 
@@ -101,9 +115,9 @@ fn read(value: &Value) -> Result<Policy> {
                     policy.rlimits.insert(resource, rlimit(&key)?);
                 }
             }
-            "wall_time" => policy.wall_time = Some(key.duration()?),
+            "cgroup" => policy.cgroup = Some(key.path()?),
             "warden" => policy.warden = Some(key.path()?),
-            _ => return Err(key.wrong("is unknown")),
+            _ => limits::read(name, &key, &mut policy.limits)?,
         }
     }
     Ok(policy)
@@ -219,7 +233,10 @@ fn write(policy: &Policy) -> Result<Value> {
         .map(|(resource, (soft, hard))| (resource.name().into(), json!([text::limit_value(*soft), text::limit_value(*hard)])))
         .collect();
     put("rlimits", !limits.is_empty(), Value::Object(limits));
-    put("wall_time", policy.wall_time.is_some(), policy.wall_time.map_or(Value::Null, text::duration_value));
+    for (name, value) in limits::write(&policy.limits) {
+        put(name, true, value);
+    }
+    put("cgroup", policy.cgroup.is_some(), policy.cgroup.as_deref().map_or(Value::Null, path));
     put("warden", policy.warden.is_some(), policy.warden.as_deref().map_or(Value::Null, path));
     if policy.classic_mounts {
         return Err(Error::new(ErrorKind::Policy, "write the policy").because("classic mounts are for tests and have no key"));
@@ -269,7 +286,7 @@ fn write_entry(entry: &Entry) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MiB;
+    use crate::policy::{Io, Limit, MiB};
     use std::time::Duration;
 
     fn everything() -> Sandbox {
@@ -296,7 +313,21 @@ mod tests {
             .file("/g", [0xff, 0])
             .nested()
             .rlimit(Resource::Nofile, 5, u64::MAX)
+            .memory(MiB(64))
+            .swap(MiB(1))
+            .cpu_time(Duration::from_millis(2500))
+            .cpus(0.5)
+            .cpu_weight(7)
+            .cpu_set([1, 0])
+            .pids(9)
+            .io(Io::new("/").read_bytes(5u64).write_operations(6))
             .wall_time(Duration::from_millis(1500))
+            .wall_time_grace(15, Duration::from_secs(2))
+            .output(MiB(2))
+            .require(Limit::Memory)
+            .best_effort(Limit::Cpus)
+            .best_effort(Limit::Io)
+            .cgroup("/sys/fs/cgroup/judge")
             .warden("/usr/libexec/seclude/warden")
     }
 

@@ -2,15 +2,16 @@
 
 use crate::command::{Command, Stdio, Stream};
 use crate::error::{Error, Result};
-use crate::socket::{self, wait_readable};
+use crate::socket;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::stat::fstat;
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Gid, Uid, fchown};
-use std::fs::{File, OpenOptions};
-use std::io::{self, PipeReader, PipeWriter, Read};
-use std::os::fd::{AsFd, OwnedFd};
-use std::process::{ChildStderr, ChildStdout};
+use std::fs::{self, OpenOptions};
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 
 /// The command's ends of its standard streams, and ours.
 pub struct Streams {
@@ -18,12 +19,26 @@ pub struct Streams {
     pub stdin: Option<PipeWriter>,
     pub stdout: Option<PipeReader>,
     pub stderr: Option<PipeReader>,
+    /// What passes through the warden: where it reads, and where it writes. Standard output first; one if both streams are one file.
+    pub relays: Vec<(OwnedFd, OwnedFd)>,
+    /// Ends of pipes to other commands, under other numbers than the standard ones.
+    pub joined: Vec<(i32, OwnedFd)>,
 }
 
 impl Streams {
-    pub fn new(command: &Command, stdin: Stream, others: Stream) -> Result<Streams> {
-        let failed = |error: io::Error| Error::io("make a pipe", error);
-        let or = |given: &'_ Option<Stdio>, default: &Stream| -> Result<Chosen> {
+    pub fn new(command: &Command, stdin: Stream, others: Stream, joined: Vec<(i32, OwnedFd)>) -> Result<Streams> {
+        let (mut standard, mut further) = ([None, None, None], Vec::new());
+        for (target, fd) in joined {
+            match standard.get_mut(usize::try_from(target).unwrap_or(usize::MAX)) {
+                Some(place) => *place = Some(fd),
+                None => further.push((target, fd)),
+            }
+        }
+        let [joined_in, joined_out, joined_err] = standard;
+        let choose = |joined: Option<OwnedFd>, given: &Option<Stdio>, default: &Stream| -> Result<Chosen> {
+            if let Some(fd) = joined {
+                return Ok(Chosen::Descriptor(fd));
+            }
             match given.as_ref().map_or(default, |stdio| &stdio.0) {
                 Stream::Inherit => Ok(Chosen::Inherit),
                 Stream::Null => Ok(Chosen::Null),
@@ -34,27 +49,55 @@ impl Streams {
             }
         };
         let (mut our_stdin, mut ours) = (None, [None, None]);
-        let input = match or(&command.stdin, &stdin)? {
+        let input = match choose(joined_in, &command.stdin, &stdin)? {
             Chosen::Piped => {
-                let (reader, writer) = io::pipe().map_err(failed)?;
+                let (reader, writer) = pipe()?;
                 our_stdin = Some(writer);
                 reader.into()
             }
             chosen => chosen.open(0)?,
         };
-        let mut output = |given, number: i32| -> Result<OwnedFd> {
-            match or(given, &others)? {
+        let mut output = |joined, given, number: i32| -> Result<OwnedFd> {
+            match choose(joined, given, &others)? {
                 Chosen::Piped => {
-                    let (reader, writer) = io::pipe().map_err(failed)?;
+                    let (reader, writer) = pipe()?;
                     ours[number as usize - 1] = Some(reader);
                     Ok(writer.into())
                 }
                 chosen => chosen.open(number),
             }
         };
-        let inside = [input, output(&command.stdout, 1)?, output(&command.stderr, 2)?];
+        let (mut first, mut second) = (output(joined_out, &command.stdout, 1)?, output(joined_err, &command.stderr, 2)?);
+        let mut relays = Vec::new();
+        if command.sandbox.policy().limits.output.is_some() {
+            let one = is_one_file(&first, &second);
+            let (reader, writer) = pipe()?;
+            let writer = OwnedFd::from(writer);
+            if one {
+                second = writer.try_clone().map_err(|error| Error::io("copy a descriptor", error))?;
+            }
+            relays.push((reader.into(), std::mem::replace(&mut first, writer)));
+            if !one {
+                let (reader, writer) = pipe()?;
+                relays.push((reader.into(), std::mem::replace(&mut second, writer.into())));
+            }
+        }
         let [stdout, stderr] = ours;
-        Ok(Streams { inside, stdin: our_stdin, stdout, stderr })
+        Ok(Streams { inside: [input, first, second], stdin: our_stdin, stdout, stderr, relays, joined: further })
+    }
+}
+
+fn pipe() -> Result<(PipeReader, PipeWriter)> {
+    io::pipe().map_err(|error| Error::io("make a pipe", error))
+}
+
+/// Whether what is written to either comes to one place. What goes to `/dev/null` comes to none.
+fn is_one_file(first: &OwnedFd, second: &OwnedFd) -> bool {
+    let null = fs::metadata("/dev/null").map(|status| status.rdev()).ok();
+    let identity = |fd: &OwnedFd| fstat(fd).ok().filter(|status| Some(status.st_rdev) != null);
+    match (identity(first), identity(second)) {
+        (Some(one), Some(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
+        _ => false,
     }
 }
 
@@ -63,7 +106,7 @@ impl Streams {
     /// who opens it anew by name (`/dev/stderr`) is asked for rights to it. A pipe has no other name, so nobody else is concerned.
     pub fn give_pipes_to(&self, uid: u32, gid: u32) {
         const PIPEFS: FsType = FsType(0x5049_5045);
-        for fd in &self.inside {
+        for fd in self.inside.iter().chain(self.joined.iter().map(|(_, fd)| fd)) {
             if fstatfs(fd).is_ok_and(|found| found.filesystem_type() == PIPEFS) {
                 // Not being able to is no loss of a protection: the command then has the descriptor alone.
                 let _ = fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
@@ -95,42 +138,6 @@ impl Chosen {
                     errno => socket::failed("copy a descriptor", errno),
                 })
             }
-        }
-    }
-}
-
-/// Reads two pipes to their ends, whichever has something first.
-pub fn read_both(
-    first: Option<ChildStdout>,
-    into_first: &mut Vec<u8>,
-    second: Option<ChildStderr>,
-    into_second: &mut Vec<u8>,
-) -> Result<()> {
-    let (mut first, mut second) = (first.map(OwnedFd::from).map(File::from), second.map(OwnedFd::from).map(File::from));
-    let read = |pipe: &mut Option<File>, into: &mut Vec<u8>| -> Result<()> {
-        let mut piece = [0; 64 << 10];
-        let Some(file) = pipe else { return Ok(()) };
-        match file.read(&mut piece) {
-            Ok(0) => *pipe = None,
-            Ok(length) => into.extend_from_slice(&piece[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io("read what the command writes", error)),
-        }
-        Ok(())
-    };
-    loop {
-        let ready = match (&first, &second) {
-            (Some(one), Some(two)) => wait_readable(&[one.as_fd(), two.as_fd()], None)?.unwrap_or([true, true]),
-            (one, two) => [one.is_some(), two.is_some()],
-        };
-        if ready == [false, false] {
-            return Ok(());
-        }
-        if ready[0] {
-            read(&mut first, into_first)?;
-        }
-        if ready[1] {
-            read(&mut second, into_second)?;
         }
     }
 }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -71,9 +71,16 @@ pub fn hard_limit(resource: u32) -> u64 {
     limit.rlim_max
 }
 
-/// Waits for a child's end and takes its status. A caller that ignores SIGCHLD, or reaps everything, leaves none to take.
-pub fn reap(pidfd: &OwnedFd) {
-    while let Err(Errno::EINTR) = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::__WALL) {}
+/// Waits for a child's end and takes its status: the signal that killed it, if one did and nobody else has taken the status. A caller that
+/// ignores SIGCHLD, or reaps everything, leaves none to take.
+pub fn reap(pidfd: &OwnedFd) -> Option<i32> {
+    loop {
+        match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::__WALL) {
+            Err(Errno::EINTR) => {}
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Some(signal as i32),
+            _ => return None,
+        }
+    }
 }
 
 /// Takes over a descriptor that the kernel has just made for us.

@@ -1,7 +1,7 @@
 //! The warden as the caller knows it: a process, and the socket to it. Started with a plan, ended with everything inside.
 
-use crate::cgroup::Cgroup;
 use crate::command::Command;
+use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
 use crate::idmap::{self, Mapping};
@@ -10,8 +10,8 @@ use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::socket::{self, Received, Socket, wait_readable};
 use crate::sys::reap;
-use crate::wire::message::{Report, Request, VERSION};
-use crate::wire::plan::{namespace, protection};
+use crate::wire::message::{Report, Request, VERSION, end};
+use crate::wire::plan::namespace;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -27,13 +27,11 @@ pub struct Warden {
     /// Who started it: a process forked from that one must not end it.
     owner: u32,
     by_namespace: bool,
-    /// Where it has no pid namespace of its own: what ends all that the warden could not.
-    cgroup: Option<Cgroup>,
 }
 
 impl Warden {
-    /// Starts one, and has it set up the sandbox and, if given, run a command.
-    pub fn start(command: &Command, plan: &Plan, first: Option<(&Request<'_>, &[BorrowedFd<'_>])>) -> Result<Warden> {
+    /// Starts one, and has it set up the sandbox, in its cgroups.
+    pub fn start(command: &Command, plan: &Plan, enforcement: &mut Enforcement) -> Result<Warden> {
         let policy = command.sandbox.policy();
         let image = command.sandbox.compiled().image(policy)?;
         let (ours, theirs) = socket::pair()?;
@@ -48,43 +46,40 @@ impl Warden {
             classic_mounts: policy.classic_mounts,
             plan: plan.steps.list(),
         };
-        // What fits is sent before there is anybody to read it: nobody waits for anybody then. A map or a cgroup must come in between.
+        // It waits for the warden: there is always room for one message.
         ours.send(&setup, &[caller.as_fd()])?;
-        let by_namespace = plan.flags & namespace::PID != 0;
-        let cgroup = if by_namespace { None } else { Cgroup::make() };
-        let at_once = plan.mapping != Mapping::Range && cgroup.is_none();
-        if let (true, Some((request, descriptors))) = (at_once, first) {
-            ours.send(request, descriptors)?;
-        }
-        let Launched { pidfd, pid } =
-            launch(&image, plan.flags, theirs.as_fd()).map_err(|error| failure::of_launch(error, &image, policy))?;
+        let Launched { pidfd, pid, in_cgroup } = launch(&image, plan.flags, theirs.as_fd(), enforcement.cgroup.v2_directory())
+            .map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
-        let mut warden = Warden { socket: ours, pidfd, pid, owner: std::process::id(), by_namespace, cgroup };
+        let by_namespace = plan.flags & namespace::PID != 0;
+        let mut warden = Warden { socket: ours, pidfd, pid, owner: std::process::id(), by_namespace };
         if image.makes_namespaces() {
             warden.meet_founded(policy)?;
         }
-        if !at_once && let Err(error) = warden.admit(policy, plan.mapping, first) {
-            // A warden that has refused a step meanwhile has said why: that report is the better answer.
-            return if warden.socket.has_report() { Ok(warden) } else { Err(error) };
+        if plan.manner.awaits() {
+            let admitted = warden.admit(policy, plan.manner.mapping, enforcement, in_cgroup);
+            warden.unless_refused(admitted)?;
         }
         Ok(warden)
     }
 
     /// Does for a warden that waits what only its caller can, and lets it go on.
-    fn admit(&self, policy: &Policy, mapping: Mapping, first: Option<(&Request<'_>, &[BorrowedFd<'_>])>) -> Result<()> {
-        if let Some(cgroup) = &self.cgroup {
-            cgroup.admit(self.pid).map_err(|error| Error::io("move the warden into its cgroup", error))?;
-        }
+    fn admit(&self, policy: &Policy, mapping: Mapping, enforcement: &mut Enforcement, in_cgroup: bool) -> Result<()> {
+        enforcement.admit(policy, self.pid, in_cgroup)?;
         if mapping == Mapping::Range {
             Mapping::write(policy, self.pid)?;
-            self.socket.send(&Request::IdsMapped {}, &[])?;
         }
-        first.map_or(Ok(()), |(request, descriptors)| self.socket.send(request, descriptors))
+        self.send(&Request::Admitted {}, &[])
     }
 
-    /// What the caller's side adds to the warden's protections.
-    pub fn protections(&self) -> u64 {
-        if self.cgroup.is_some() { protection::KILL_BY_CGROUP } else { 0 }
+    /// A warden that has refused a step meanwhile has said why: that report, which is still to be read, is the better answer.
+    fn unless_refused(&self, result: Result<()>) -> Result<()> {
+        if self.socket.has_report() { Ok(()) } else { result }
+    }
+
+    /// Has it run a command.
+    pub fn run(&self, request: &Request<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+        self.unless_refused(self.send(request, descriptors))
     }
 
     /// A warden at an installed path has made the namespaces and a process in them: that one is ours from now on.
@@ -112,8 +107,8 @@ impl Warden {
         self.socket.receive(self.pidfd.as_fd(), deadline)
     }
 
-    pub fn send(&self, request: &Request<'_>) -> Result<()> {
-        self.socket.send(request, &[])
+    pub fn send(&self, request: &Request<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+        self.socket.send(request, descriptors)
     }
 
     /// Its process id, as the caller sees it.
@@ -121,27 +116,31 @@ impl Warden {
         self.pid
     }
 
+    /// Whether this process started it, and not one that it was forked from.
+    pub fn is_ours(&self) -> bool {
+        std::process::id() == self.owner
+    }
+
     pub fn is_alive(&self) -> Result<bool> {
         Ok(wait_readable(&[self.pidfd.as_fd()], Some(Instant::now()))?.is_none())
     }
 
-    /// Waits until it is gone, and everything inside with it.
-    pub fn end(&mut self) {
-        reap(&self.pidfd);
-        self.cgroup = None;
+    /// Waits until it is gone, and everything inside with it; the signal that killed it, if one did.
+    pub fn end(&self) -> Option<i32> {
+        reap(&self.pidfd)
     }
 }
 
 impl Drop for Warden {
     fn drop(&mut self) {
-        if std::process::id() != self.owner {
+        if !self.is_ours() {
             return;
         }
         if self.by_namespace {
             let _ = crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
         } else {
             // Without a namespace of its own it must end what is inside before it ends.
-            let _ = self.socket.send(&Request::Kill { id: ONLY }, &[]);
+            let _ = self.socket.send(&Request::Kill { id: ONLY, how: end::KILLED }, &[]);
             self.socket.hang_up();
         }
         reap(&self.pidfd);

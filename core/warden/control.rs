@@ -3,12 +3,15 @@
 //! The socket alone is not the lifeline: a worker forked by the caller holds a copy of it. So the warden also watches
 //! the caller itself, through a pidfd.
 
-use crate::sys::{self, Errno, Fd, Pages, Result};
+use crate::sys::{self, Errno, Fd, Pages, Polled, Result};
 use crate::wire::codec::{Reader, Sink, Wire};
 use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, REPORT_MAX, Report, Request};
 
 /// The number that the control socket is born with.
 const SOCKET: i32 = 0;
+
+/// How many further descriptors [`Control::wait`] watches.
+pub const OTHERS: usize = 4;
 
 pub struct Control {
     caller: Option<Fd>,
@@ -34,17 +37,21 @@ impl Control {
         self.caller = Some(caller);
     }
 
-    /// Waits for a request, the caller's end, `other` to become readable, or the timeout.
-    pub fn wait(&self, other: Option<&Fd>, timeout_ns: Option<u64>) -> Result<Event> {
-        let fds = [Some(SOCKET), self.caller.as_ref().map(Fd::number), other.map(Fd::number)];
-        let ready = sys::wait_readable(fds, timeout_ns)?;
-        Ok(Event { request: ready & 1 != 0, caller_gone: ready & 2 != 0, child: ready & 4 != 0 })
+    /// Waits for a request, the caller's end, a child's end (`children`), one of `others`, or the timeout.
+    pub fn wait(&self, children: Option<&Fd>, others: &mut [Polled; OTHERS], timeout_ns: Option<u64>) -> Result<Event> {
+        let number = |fd: Option<&Fd>| fd.map_or(Polled::NOTHING, |fd| Polled::readable(fd.number()));
+        let mut polled = [Polled::NOTHING; 3 + OTHERS];
+        polled[..3].copy_from_slice(&[Polled::readable(SOCKET), number(self.caller.as_ref()), number(children)]);
+        polled[3..].copy_from_slice(others);
+        sys::wait(&mut polled, timeout_ns)?;
+        others.copy_from_slice(&polled[3..]);
+        Ok(Event { request: polled[0].is_ready(), caller_gone: polled[1].is_ready(), child: polled[2].is_ready() })
     }
 
     /// The next message, waiting for it. An error when the caller is gone: there is nobody left to tell.
     pub fn receive(&self, mail: &mut Mail) -> Result<()> {
         mail.clear();
-        let event = self.wait(None, None)?;
+        let event = self.wait(None, &mut [Polled::NOTHING; OTHERS], None)?;
         if event.caller_gone {
             return Err(Errno::EPROTO);
         }

@@ -15,11 +15,16 @@ mod sys;
 #[allow(dead_code)]
 mod wire;
 
+mod census;
 mod control;
+mod entries;
 mod reap;
+mod relay;
 mod run;
 mod setup;
+mod start;
 mod text;
+mod watch;
 
 use control::{Control, Mail};
 use core::ffi::CStr;
@@ -50,15 +55,15 @@ fn serve(control: &mut Control) -> Result<()> {
     control.receive(&mut mail)?;
     let Request::Setup { namespaces, .. } = mail.request()? else { return Err(Errno::EPROTO) };
     control.watch_caller(mail.take_descriptor(0)?);
-    let protections = match setup::apply(control, &mail) {
-        Ok(protections) => protections,
+    let place = match setup::apply(control, &mail) {
+        Ok(place) => place,
         Err(refusal) => {
             let report = Report::Refused { step: refusal.step, errno: refusal.errno.0, path: refusal.path.as_bytes() };
             return control.report(&report, None);
         }
     };
     drop(mail);
-    run::serve(control, protections, namespaces)
+    run::serve(control, &place, namespaces)
 }
 
 fn close_inherited() {

@@ -1,45 +1,61 @@
-//! Running a command: from its request to the report of its end.
-//!
-//! The new process borrows the warden's memory until it executes the program (vfork), so it does nothing but make
-//! system calls. It has every restriction already, from the warden; what is its own to do is in `become_command`.
+//! Running commands: from the request to the report of the end, with all that may happen in between.
 
-use crate::control::{Control, Mail, send_report};
+use crate::control::{Control, Mail, OTHERS};
 use crate::reap;
-use crate::sys::{self, Errno, Fd, Pages, Pointers, Result};
-use crate::text::Path;
-use crate::wire::codec::List;
-use crate::wire::message::{HEAD_MAX, Report, Request, Rlimit, end, run, stage};
-use crate::wire::plan::{namespace, protection};
-use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use crate::relay::Relay;
+use crate::setup::Place;
+use crate::start::{Started, start};
+use crate::sys::{self, Errno, Fd, Polled, Result, SIGCONT, SIGSTOP};
+use crate::watch::Watch;
+use crate::wire::message::{Limits, Report, Request, end, meter, run, seen};
+use crate::wire::plan::namespace;
 
-/// A command that runs.
+/// A command whose end has not been reported.
 struct Running {
     id: u32,
     pid: i32,
     last: bool,
     started: u64,
+    limits: Limits,
+    /// When the wall time is over, or after the signal that said so, the grace.
     deadline: Option<u64>,
+    /// The wall time is over and the signal has been sent.
+    warned: bool,
+    watch: Watch,
+    relays: [Option<Relay>; 2],
+    /// It has been frozen in a way that lets nobody die: the file that undoes it.
+    thaw: Option<Fd>,
+    over: Option<Over>,
+}
+
+/// What is known of a command that has ended, while its last output is passed on.
+struct Over {
+    how: (u32, i32),
+    status: Option<i32>,
+    wall_ns: u64,
+    /// Whom nobody reads from after an end by force is waited for no longer than this.
+    patience: Option<u64>,
 }
 
 /// Runs commands until the caller is gone or the last one has ended. An error is the caller's absence, and whatever the error, the
 /// kernel ends a namespace with its PID 1; without one, that is ours to do.
-pub fn serve(control: &Control, protections: u64, namespaces: u64) -> Result<()> {
-    let served = converse(control, protections, namespaces);
-    if served.is_err() && namespaces & namespace::PID == 0 {
-        reap::end_everything(namespaces, 0);
+pub fn serve(control: &Control, place: &Place, namespaces: u64) -> Result<()> {
+    let mut running = None;
+    let served = converse(control, place, namespaces, &mut running);
+    let frozen = running.is_some_and(|command: Running| command.thaw.is_some_and(|thaw| sys::write(&thaw, b"THAWED").is_ok()));
+    if served.is_err() && (namespaces & namespace::PID == 0 || frozen) {
+        reap::end_everything(namespaces, 0, None);
     }
     served
 }
 
-fn converse(control: &Control, protections: u64, namespaces: u64) -> Result<()> {
+fn converse(control: &Control, place: &Place, namespaces: u64, running: &mut Option<Running>) -> Result<()> {
     let children = sys::child_signal()?;
     let mut mail = Mail::new()?;
-    let mut running: Option<Running> = None;
     loop {
-        let now = sys::now();
-        let remaining = running.as_ref().and_then(|command| command.deadline).map(|deadline| deadline.saturating_sub(now));
-        let event = match control.wait(Some(&children), remaining) {
+        let mut others = running.as_ref().map_or([Polled::NOTHING; OTHERS], Running::polled);
+        let remaining = running.as_ref().and_then(|command| command.remaining(sys::now()));
+        let event = match control.wait(Some(&children), &mut others, remaining) {
             Ok(event) => event,
             Err(Errno::EINTR) => continue,
             Err(errno) => return Err(errno),
@@ -47,46 +63,43 @@ fn converse(control: &Control, protections: u64, namespaces: u64) -> Result<()> 
         if event.caller_gone {
             return Err(Errno::EPROTO);
         }
-        let mut ended = None;
         if event.child {
             drain(&children);
             let status = reap::reap_ended(running.as_ref().map_or(0, |command| command.pid));
-            ended = status.map(how_it_ended);
+            if let (Some(command), Some(status)) = (running.as_mut(), status) {
+                command.end(how_it_ended(status), Some(status), namespaces);
+            }
         }
-        if ended.is_none() && remaining == Some(0) {
-            ended = Some((end::WALL_TIME, 0));
+        if let Some(command) = running.as_mut() {
+            command.pass_on(&others, namespaces);
+            command.hold_to_limits(place, namespaces);
         }
-        if ended.is_none() && event.request {
+        if event.request {
             control.receive(&mut mail)?;
+            let descriptor = if let Request::Frozen { .. } = mail.request()? { mail.take_descriptor(0).ok() } else { None };
             match mail.request()? {
-                Request::Run { flags, .. } if running.is_none() => {
-                    running = start(control, &mail, protections, namespaces)?;
-                    if running.is_none() && flags & run::LAST != 0 {
-                        return Ok(());
+                Request::Run { id, flags, limits, .. } if running.is_none() => {
+                    let last = flags & run::LAST != 0;
+                    match start(control, &mail, place.protections, namespaces)? {
+                        Some(started) => *running = Some(Running::new(id, last, started, limits, &mut mail)?),
+                        None if last => return Ok(()),
+                        None => {}
                     }
                 }
-                Request::Signal { id, signal } => {
-                    if let Some(command) = running.as_ref().filter(|command| command.id == id) {
-                        let _ = sys::kill(command.pid, signal);
+                request => {
+                    if let Some(command) = running.as_mut() {
+                        command.obey(&request, descriptor, namespaces)?;
                     }
                 }
-                Request::Kill { id } => {
-                    if running.as_ref().is_some_and(|command| command.id == id) {
-                        ended = Some((end::KILLED, 0));
-                    }
-                }
-                _ => return Err(Errno::EPROTO),
             }
             mail.clear();
         }
-        if let (Some((how, value)), Some(command)) = (ended, running.as_ref()) {
-            reap::end_everything(namespaces, command.pid);
-            let usage = reap::usage(sys::now() - command.started);
-            control.report(&Report::Ended { id: command.id, how, value, usage }, None)?;
+        if let Some(command) = running.as_ref().filter(|command| command.is_over()) {
+            command.report(control, place)?;
             if command.last {
                 return Ok(());
             }
-            running = None;
+            *running = None;
         }
     }
 }
@@ -103,194 +116,193 @@ fn how_it_ended(status: i32) -> (u32, i32) {
     }
 }
 
-/// What the new process needs to know.
-struct Order<'a> {
-    id: u32,
-    control: i32,
-    program: &'a CStr,
-    search: &'a [u8],
-    arguments: Pointers<'a>,
-    environment: Pointers<'a>,
-    directory: &'a CStr,
-    targets: List<'a, i32>,
-    descriptors: &'a [i32],
-    rlimits: List<'a, Rlimit>,
-    umask: u32,
-    failed: &'a AtomicBool,
-    leash: bool,
+fn after(start: u64, ns: u64) -> Option<u64> {
+    if ns > 0 { Some(start.saturating_add(ns)) } else { None }
 }
 
-/// Starts the command of a Run request; `None`, told to the caller, if it could not be.
-fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) -> Result<Option<Running>> {
-    const STACK: usize = 64 * 1024;
-    let Request::Run { id, flags, program, search, arguments, environment, directory, targets, rlimits, umask, wall_ns } =
-        mail.request()?
-    else {
-        return Err(Errno::EPROTO);
-    };
-    let refused = |stage: u32, errno: Errno| {
-        control.report(&Report::Failed { id, stage, errno: errno.0, detail: 0, path: b"", head: b"" }, None)?;
-        Ok(None)
-    };
-    if targets.len() != mail.descriptors().len() {
-        return refused(stage::REQUEST, Errno::EPROTO);
+impl Running {
+    /// Takes what lies beside the request after the command's own descriptors: the ends of the relays, and the meter.
+    fn new(id: u32, last: bool, started: Started, limits: Limits, mail: &mut Mail) -> Result<Running> {
+        let Request::Run { targets, relays, meter, .. } = mail.request()? else { return Err(Errno::EPROTO) };
+        let mut bounds = [None; 2];
+        for (bound, relay) in bounds.iter_mut().zip(relays.iter()) {
+            *bound = Some(relay.limit);
+        }
+        let mut next = targets.len();
+        let mut taken = [None, None];
+        for (relay, bound) in taken.iter_mut().zip(bounds) {
+            if let Some(limit) = bound {
+                *relay = Some(Relay::new(mail.take_descriptor(next)?, mail.take_descriptor(next + 1)?, limit)?);
+                next += 2;
+            }
+        }
+        let file = if meter == meter::NONE { None } else { Some(mail.take_descriptor(next)?) };
+        let Started { pid, at } = started;
+        Ok(Running {
+            id,
+            pid,
+            last,
+            started: at,
+            limits,
+            deadline: after(at, limits.wall_ns),
+            warned: false,
+            watch: Watch::new(file, meter, limits),
+            relays: taken,
+            thaw: None,
+            over: None,
+        })
     }
-    let (mut argument_space, mut environment_space) = match (room_for(arguments.len()), room_for(environment.len())) {
-        (Ok(arguments), Ok(environment)) => (arguments, environment),
-        (Err(errno), _) | (_, Err(errno)) => return refused(stage::REQUEST, errno),
-    };
-    let mut flag = Pages::new(1, true)?;
-    let failed = flag.atomic();
-    let order = Order {
-        id,
-        control: control.socket(),
-        program,
-        search,
-        arguments: Pointers::new(&mut argument_space.words()[..=arguments.len()], arguments.iter())?,
-        environment: Pointers::new(&mut environment_space.words()[..=environment.len()], environment.iter())?,
-        directory,
-        targets,
-        descriptors: mail.descriptors(),
-        rlimits,
-        umask,
-        failed,
-        leash: namespaces & namespace::PID == 0,
-    };
-    let mut stack = Pages::new(STACK, false)?;
-    let started = sys::now();
-    let result = match sys::start(stack.bytes(), true, become_command, &order) {
-        // Before Linux 6.2, who shares memory cannot enter the time namespace set for its children: a copy then.
-        Err(Errno::EINVAL) => sys::start(stack.bytes(), false, become_command, &order),
-        result => result,
-    };
-    let (pid, pidfd) = match result {
-        Ok(started) => started,
-        Err(errno) => return refused(stage::CLONE, errno),
-    };
-    if failed.load(Ordering::Acquire) {
-        while !matches!(sys::reap(true), Ok(Some((ended, _))) if ended == pid) {}
-        return Ok(None);
+
+    // ---- what to wait for
+
+    fn polled(&self) -> [Polled; OTHERS] {
+        let mut polled = [Polled::NOTHING; OTHERS];
+        for (pair, relay) in polled.chunks_exact_mut(2).zip(&self.relays) {
+            if let Some(relay) = relay {
+                pair.copy_from_slice(&relay.polled());
+            }
+        }
+        polled
     }
-    let protections = protections | protection::SESSION | no_core(rlimits);
-    control.report(&Report::Started { id, pid, protections }, Some(&pidfd))?;
-    let deadline = if wall_ns > 0 { Some(started.saturating_add(wall_ns)) } else { None };
-    Ok(Some(Running { id, pid, last: flags & run::LAST != 0, started, deadline }))
-}
 
-/// Whether these limits keep a core dump from being made: the kernel makes none of a byte, not even for a pipe handler (core(5)).
-fn no_core(rlimits: List<'_, Rlimit>) -> u64 {
-    const RLIMIT_CORE: u32 = 4;
-    let prevented = rlimits.iter().any(|limit| limit.resource == RLIMIT_CORE && limit.hard == 1);
-    if prevented { protection::NO_CORE } else { 0 }
-}
-
-fn room_for(strings: usize) -> Result<Pages> {
-    Pages::new((strings + 1) * size_of::<usize>(), false)
-}
-
-// ---- the new process -----------------------------------------------------------------------------------------------
-
-extern "C" fn become_command(order: &Order<'_>) -> ! {
-    let failure = match prepare(order) {
-        Ok(reports) => execute(order, reports),
-        Err(failure) => failure,
-    };
-    order.failed.store(true, Ordering::Release);
-    let report = Report::Failed {
-        id: order.id,
-        stage: failure.stage,
-        errno: failure.errno.0,
-        detail: failure.detail,
-        path: failure.path.as_bytes(),
-        head: &failure.head[..failure.head_length],
-    };
-    let _ = send_report(failure.socket, &report, None);
-    sys::exit(127)
-}
-
-struct Failure {
-    socket: i32,
-    stage: u32,
-    errno: Errno,
-    detail: u32,
-    path: Path,
-    head: [u8; HEAD_MAX],
-    head_length: usize,
-}
-
-impl Failure {
-    fn at(socket: i32, stage: u32, errno: Errno) -> Failure {
-        Failure { socket, stage, errno, detail: 0, path: Path::empty(), head: [0; HEAD_MAX], head_length: 0 }
-    }
-}
-
-/// Everything before the program; the number under which the control socket is still reachable.
-fn prepare(order: &Order<'_>) -> core::result::Result<i32, Failure> {
-    if order.leash {
-        sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize)
-            .map_err(|errno| Failure::at(order.control, stage::SESSION, errno))?;
-    }
-    let socket = place_descriptors(order).map_err(|errno| Failure::at(order.control, stage::DESCRIPTORS, errno))?;
-    sys::new_session().map_err(|errno| Failure::at(socket, stage::SESSION, errno))?;
-    for limit in order.rlimits.iter() {
-        sys::set_limit(limit.resource, limit.soft, limit.hard)
-            .map_err(|errno| Failure { detail: limit.resource, ..Failure::at(socket, stage::RLIMIT, errno) })?;
-    }
-    sys::umask(order.umask);
-    sys::change_directory(order.directory).map_err(|errno| Failure::at(socket, stage::DIRECTORY, errno))?;
-    sys::block_signals(0);
-    Ok(socket)
-}
-
-/// Puts each descriptor at its number. First all are copied above the highest target, so that none overwrites another.
-fn place_descriptors(order: &Order<'_>) -> Result<i32> {
-    let above = order.targets.iter().max().unwrap_or(0).max(2) + 1;
-    let socket = sys::duplicate_above(order.control, above)?;
-    sys::close_all_on_exec();
-    let mut copies = [0i32; crate::wire::message::DESCRIPTORS_MAX];
-    for (copy, &descriptor) in copies.iter_mut().zip(order.descriptors) {
-        *copy = sys::duplicate_above(descriptor, above)?;
-    }
-    for (target, copy) in order.targets.iter().zip(copies) {
-        sys::duplicate_to(copy, target)?;
-    }
-    Ok(socket)
-}
-
-/// Executes the program, looked for as execvp(3) does; what came in the way, if it returns.
-fn execute(order: &Order<'_>, socket: i32) -> Failure {
-    let name = order.program.to_bytes();
-    if name.contains(&b'/') {
-        let errno = sys::execute(order.program, &order.arguments, &order.environment);
-        return examine(socket, Path::of(order.program), errno);
-    }
-    let mut denied = None;
-    for directory in order.search.split(|&byte| byte == b':') {
-        let directory = if directory.is_empty() { b"." } else { directory };
-        let Ok(candidate) = Path::join(directory, name) else { continue };
-        match sys::execute(candidate.as_c_str(), &order.arguments, &order.environment) {
-            Errno::ENOENT if sys::status(sys::CWD, candidate.as_c_str()).is_err() => {}
-            Errno::ENOTDIR | Errno::ENODEV | Errno::ELOOP => {}
-            Errno::EACCES => denied = denied.or(Some(candidate)),
-            errno => return examine(socket, candidate, errno),
+    /// Nanoseconds until something is to be done.
+    fn remaining(&self, now: u64) -> Option<u64> {
+        let left = |deadline: Option<u64>| deadline.map(|deadline| deadline.saturating_sub(now));
+        match &self.over {
+            Some(over) => earlier(left(over.patience), left(self.deadline)),
+            None => earlier(left(self.deadline), self.watch.remaining(now)),
         }
     }
-    match denied {
-        Some(candidate) => examine(socket, candidate, Errno::EACCES),
-        None => Failure { path: Path::of(order.program), ..Failure::at(socket, stage::SEARCH, Errno::ENOENT) },
+
+    // ---- what happens
+
+    fn pass_on(&mut self, ready: &[Polled; OTHERS], namespaces: u64) {
+        const PATIENCE: u64 = 250_000_000;
+        let mut exceeded = false;
+        for (pair, relay) in ready.chunks_exact(2).zip(&mut self.relays) {
+            let Some(relay) = relay else { continue };
+            let moved = pair.iter().any(Polled::is_ready);
+            exceeded |= relay.advance([pair[0], pair[1]]);
+            if let Some(over) = &mut self.over {
+                relay.finish();
+                if moved && over.patience.is_some() {
+                    over.patience = Some(sys::now() + PATIENCE);
+                }
+            }
+        }
+        if exceeded {
+            self.end((end::OUTPUT, 0), None, namespaces);
+        }
+    }
+
+    fn hold_to_limits(&mut self, place: &Place, namespaces: u64) {
+        let now = sys::now();
+        if let Some(over) = &self.over {
+            if [over.patience, self.deadline].iter().flatten().any(|deadline| *deadline <= now) {
+                self.relays.iter_mut().flatten().for_each(Relay::abandon);
+            }
+            return;
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            let Limits { grace_signal, grace_ns, .. } = self.limits;
+            if grace_signal == 0 || self.warned {
+                self.end((end::WALL_TIME, 0), None, namespaces);
+                return;
+            }
+            // The command leads a session, and so a process group, of its number; what is stopped hears nothing.
+            let _ = sys::kill(-self.pid, grace_signal);
+            let _ = sys::kill(-self.pid, SIGCONT);
+            self.warned = true;
+            self.deadline = Some(now.saturating_add(grace_ns));
+        }
+        if let Some(how) = self.watch.look(now, place.census.as_ref()) {
+            self.end((how, 0), None, namespaces);
+        }
+    }
+
+    fn obey(&mut self, request: &Request<'_>, descriptor: Option<Fd>, namespaces: u64) -> Result<()> {
+        match *request {
+            Request::Signal { id, signal } if id == self.id => {
+                if self.over.is_none() {
+                    let _ = sys::kill(self.pid, signal);
+                }
+            }
+            Request::Kill { id, how } if id == self.id => {
+                self.end((how, 0), None, namespaces);
+                self.relays.iter_mut().flatten().for_each(Relay::abandon);
+            }
+            Request::Limit { id, limits } if id == self.id => {
+                if !self.warned {
+                    self.deadline = after(self.started, limits.wall_ns);
+                }
+                self.limits = limits;
+                self.watch.set(limits);
+            }
+            Request::Stop { id, on } if id == self.id && self.over.is_none() => {
+                let signal = if on { SIGSTOP } else { SIGCONT };
+                reap::signal_everything(namespaces, signal);
+            }
+            Request::Frozen { id } if id == self.id => self.thaw = descriptor,
+            Request::Signal { .. }
+            | Request::Kill { .. }
+            | Request::Limit { .. }
+            | Request::Stop { .. }
+            | Request::Frozen { .. } => {}
+            _ => return Err(Errno::EPROTO),
+        }
+        Ok(())
+    }
+
+    /// The command has ended, or is to: `status` is what its first process left, if that has been reaped.
+    fn end(&mut self, how: (u32, i32), status: Option<i32>, namespaces: u64) {
+        const PATIENCE: u64 = 250_000_000;
+        if self.over.is_some() {
+            return;
+        }
+        let killed = reap::end_everything(namespaces, self.pid, self.thaw.as_ref());
+        let by_itself = status.is_some() && !self.warned;
+        let how = if status.is_some() && self.warned { (end::WALL_TIME, 0) } else { how };
+        let now = sys::now();
+        let patience = if by_itself { None } else { Some(now + PATIENCE) };
+        self.over = Some(Over { how, status: status.or(killed), wall_ns: now - self.started, patience });
+        self.relays.iter_mut().flatten().for_each(Relay::finish);
+        self.thaw = None;
+    }
+
+    // ---- the end
+
+    fn is_over(&self) -> bool {
+        self.over.is_some() && self.relays.iter().flatten().all(Relay::is_done)
+    }
+
+    fn report(&self, control: &Control, place: &Place) -> Result<()> {
+        let Some(Over { how: (how, value), status, wall_ns, .. }) = self.over else { return Ok(()) };
+        let usage = self.watch.complete(reap::usage(wall_ns));
+        let scratch = place.scratch.full();
+        let bit = |condition: bool, bit: u32| if condition { bit } else { 0 };
+        let seen = bit(status.is_some(), seen::STATUS)
+            | bit(scratch.is_some(), seen::SCRATCH)
+            | bit(self.watch.processes_at_limit(), seen::PROCESSES)
+            | bit(self.relays[0].is_some(), seen::STREAMS);
+        let passed = |relay: &Option<Relay>| relay.as_ref().map_or(0, |relay| relay.passed);
+        let report = Report::Ended {
+            id: self.id,
+            how,
+            value,
+            status: status.unwrap_or(0),
+            seen,
+            scratch: scratch.unwrap_or(0),
+            first_bytes: passed(&self.relays[0]),
+            second_bytes: passed(&self.relays[1]),
+            usage,
+        };
+        control.report(&report, None)
     }
 }
 
-/// Looks at what could not be executed, so that the caller can say why.
-fn examine(socket: i32, path: Path, errno: Errno) -> Failure {
-    let mut failure = Failure { path, ..Failure::at(socket, stage::EXEC, errno) };
-    let Ok(file) = sys::open(sys::CWD, failure.path.as_c_str(), sys::open::PATH, 0) else { return failure };
-    let Ok(status) = sys::status(file.number(), c"") else { return failure };
-    failure.detail = status.mode;
-    if status.is_file()
-        && let Ok(file) = sys::open(sys::CWD, failure.path.as_c_str(), sys::open::READ, 0)
-    {
-        failure.head_length = sys::read(&file, &mut failure.head).unwrap_or(0);
+fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
-    failure
 }

@@ -14,7 +14,7 @@ macro_rules! errnos {
     ($($name:ident = $value:literal),* $(,)?) => { impl Errno { $(pub const $name: Errno = Errno($value);)* } };
 }
 errnos! {
-    EPERM = 1, ENOENT = 2, EINTR = 4, EBADF = 9, ENOMEM = 12, EACCES = 13, EEXIST = 17, ENODEV = 19,
+    EPERM = 1, ENOENT = 2, EINTR = 4, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EEXIST = 17, ENODEV = 19,
     ENOTDIR = 20, EINVAL = 22, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, EPROTO = 71,
 }
 

@@ -192,7 +192,7 @@ impl<S: AsRef<[u8]>> ListBuilder<S> {
 macro_rules! wire_data {
     ($(#[$meta:meta])* struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty,)* }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         pub struct $name { $($(#[$field_meta])* pub $field: $ty,)* }
         impl $crate::wire::codec::Wire<'_> for $name {
             fn encode(&self, out: &mut impl $crate::wire::codec::Sink) { $(self.$field.encode(out);)* }

@@ -36,7 +36,46 @@ wire_data! {
         involuntary_switches: u64,
         blocks_in: u64,
         blocks_out: u64,
+        /// What the cgroup's meter of processor time says, the warden's own part taken off; 0 without a meter.
+        meter_ns: u64,
+        /// The largest sum of the processes' peaks that a look saw, in bytes; 0 if nobody looked.
+        memory_peak: u64,
+        /// The most processes and threads that a look saw; 0 if nobody looked.
+        processes_peak: u64,
     }
+}
+
+wire_data! {
+    /// What the warden itself holds a command to. 0: no limit.
+    struct Limits {
+        wall_ns: u64,
+        /// Sent when the wall time is over, if it is not 0; what still runs `grace_ns` later is ended.
+        grace_signal: i32,
+        grace_ns: u64,
+        /// Processor time of the whole tree: by the meter if there is one, else by looks at the processes.
+        cpu_ns: u64,
+        /// How many processors can be busy at once, in hundredths: the pace of looks at the processor time.
+        pace: u32,
+        /// Bytes of memory of all processes, by looks. With `processes` 0, nothing is looked at for it.
+        memory: u64,
+        /// Processes and threads, by looks; refused by the kernel (RLIMIT_NPROC), so only told here.
+        processes: u64,
+    }
+}
+
+wire_data! {
+    /// A stream of the command's that passes through the warden: at most this many bytes of it.
+    struct Relay { limit: u64, }
+}
+
+/// What measures the processor time of a cgroup, in [`Request::Run`].
+pub mod meter {
+    /// Nothing.
+    pub const NONE: u32 = 0;
+    /// `cpu.stat` of cgroup v2: a line `usage_usec N` comes first.
+    pub const CPU_STAT: u32 = 1;
+    /// `cpuacct.usage` of cgroup v1: nanoseconds.
+    pub const CPUACCT: u32 = 2;
 }
 
 /// Flags of [`Request::Run`].
@@ -52,10 +91,11 @@ wire_data! {
         1 Attached { length: u64, }
         /// First of all. Beside it: the caller's pidfd.
         2 Setup { version: u32, namespaces: u64, outside_uid: u32, outside_gid: u32, classic_mounts: bool, plan: List<'a, super::plan::Step<'a>>, }
-        /// The id maps have been written.
-        3 IdsMapped {}
-        /// Start a command. Beside it: one descriptor for each of `targets`, in that order.
-        /// `search`: the directories in which a program without a slash is looked for. `wall_ns` 0: no limit.
+        /// The caller has done its part: the id maps are written, the warden stands in its cgroups.
+        3 Admitted {}
+        /// Start a command. Beside it: one descriptor for each of `targets`, in that order; two for each of `relays`, where to read and where
+        /// to write; one for the `meter`, unless that is NONE.
+        /// `search`: the directories in which a program without a slash is looked for.
         4 Run {
             id: u32,
             flags: u32,
@@ -67,12 +107,20 @@ wire_data! {
             targets: List<'a, i32>,
             rlimits: List<'a, Rlimit>,
             umask: u32,
-            wall_ns: u64,
+            limits: Limits,
+            relays: List<'a, Relay>,
+            meter: u32,
         }
         /// Send a signal to the command's first process.
         5 Signal { id: u32, signal: i32, }
-        /// End the command and everything that it started.
-        6 Kill { id: u32, }
+        /// End the command and everything that it started; `how` is what the end is called.
+        6 Kill { id: u32, how: u32, }
+        /// From now on, these limits.
+        7 Limit { id: u32, limits: Limits, }
+        /// Stop everything inside by a signal, or let it go on.
+        8 Stop { id: u32, on: bool, }
+        /// The caller has frozen everything inside by a cgroup whose frozen processes do not die (v1). Beside it: the file to thaw it by.
+        9 Frozen { id: u32, }
     }
 }
 
@@ -106,6 +154,24 @@ pub mod end {
     pub const WALL_TIME: u32 = 3;
     /// The caller's kill.
     pub const KILLED: u32 = 4;
+    /// The limit on processor time.
+    pub const CPU_TIME: u32 = 5;
+    /// The limit on memory, by looks.
+    pub const MEMORY: u32 = 6;
+    /// The limit on what a stream carries.
+    pub const OUTPUT: u32 = 7;
+}
+
+/// What else the warden saw, in [`Report::Ended`].
+pub mod seen {
+    /// The first process's end: `status` is its wait status.
+    pub const STATUS: u32 = 1 << 0;
+    /// A tmpfs of limited size that was full: `scratch` is its size in bytes, or its number of files.
+    pub const SCRATCH: u32 = 1 << 1;
+    /// As many processes and threads as there may be.
+    pub const PROCESSES: u32 = 1 << 2;
+    /// The streams were relayed: their counts mean something.
+    pub const STREAMS: u32 = 1 << 3;
 }
 
 wire_data! {
@@ -118,7 +184,7 @@ wire_data! {
         /// The command was not started.
         3 Failed { id: u32, stage: u32, errno: i32, detail: u32, path: &'a [u8], head: &'a [u8], }
         /// The command and all that it started have ended.
-        4 Ended { id: u32, how: u32, value: i32, usage: Usage, }
+        4 Ended { id: u32, how: u32, value: i32, status: i32, seen: u32, scratch: u64, first_bytes: u64, second_bytes: u64, usage: Usage, }
         /// From a warden at an installed path, which makes the namespaces itself: beside it the pidfd of the real one. `errno` if it could not.
         5 Born { pid: i32, errno: i32, }
     }

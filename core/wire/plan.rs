@@ -78,8 +78,8 @@ wire_data! {
     enum Step<'a> {
         /// Tells the kernel which ids inside are which outside, for a caller that may map only itself.
         1 MapOwnIds { uid: u32, gid: u32, }
-        /// Waits until the caller, who may map ranges, has written the maps.
-        2 AwaitIds {}
+        /// Waits until the caller has done what only it can: written maps of ranges, moved the warden into its cgroups.
+        2 Await {}
         /// Becomes this user and group, without supplementary groups. Capabilities stay until `Seal`.
         3 BecomeUser { uid: u32, gid: u32, }
         /// Enters a time namespace with these offsets, in nanoseconds, once a command starts.
@@ -123,5 +123,8 @@ wire_data! {
         26 Seal {}
         /// Enters a cgroup namespace rooted at the cgroup the warden stands in.
         27 CgroupNamespace {}
+        /// Keeps a view of every process inside, for the limits that are held by looking; `own`: by a proc of our own pid namespace in
+        /// which nobody can hide, else by the caller's at `/proc`.
+        28 Watch { own: bool, }
     }
 }

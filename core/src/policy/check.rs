@@ -1,11 +1,12 @@
 //! What no policy may say. Each refusal names the part and the value, before anything starts.
 
+mod limits;
+
 use super::{Bind, Entry, HOST_IDS, Namespace, Policy, System, Tmpfs};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
-use std::time::Duration;
 
 /// The kernel's longest path, with its NUL.
 const PATH_MAX: usize = 4096;
@@ -28,13 +29,13 @@ impl Policy {
                 ));
             }
         }
-        match self.wall_time {
-            Some(Duration::ZERO) => Err(Error::invalid("wall time", "a limit of zero would end every command at once")),
-            Some(limit) if limit.as_secs() > u32::MAX.into() => {
-                Err(Error::invalid("wall time", format!("{} s is above {} s", limit.as_secs(), u32::MAX)))
+        if let Some(cgroup) = &self.cgroup {
+            check_text("cgroup", cgroup)?;
+            if !cgroup.is_absolute() {
+                return Err(Error::invalid(format!("cgroup {}", cgroup.display()), "must be absolute").at(cgroup));
             }
-            _ => Ok(()),
         }
+        self.limits.check()
     }
 
     fn check_namespaces(&self) -> Result<()> {

@@ -31,7 +31,7 @@ macro_rules! named {
         }
     };
 }
-pub(super) use named;
+pub(crate) use named;
 
 named! {
     /// A kind of namespace: `namespaces(7)`.

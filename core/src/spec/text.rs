@@ -151,6 +151,10 @@ impl<'a> Key<'a> {
         self.value.as_i64().ok_or_else(|| self.unlike("a whole number"))
     }
 
+    pub fn number(&self) -> Result<f64> {
+        self.value.as_f64().ok_or_else(|| self.unlike("a number"))
+    }
+
     pub fn unsigned_32(&self) -> Result<u32> {
         self.value
             .as_u64()

@@ -24,12 +24,12 @@ pub fn map_own(uid: u32, gid: u32, outside: (u32, u32)) -> Result<()> {
     write(c"/proc/self/uid_map", uid, outside.0)
 }
 
-/// Waits for the caller to have written the maps.
-pub fn await_maps(control: &Control) -> Result<()> {
+/// Waits for the caller to have done its part.
+pub fn await_caller(control: &Control) -> Result<()> {
     let mut mail = Mail::new()?;
     control.receive(&mut mail)?;
     match mail.request()? {
-        Request::IdsMapped {} => Ok(()),
+        Request::Admitted {} => Ok(()),
         _ => Err(Errno::EPROTO),
     }
 }

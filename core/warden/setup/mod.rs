@@ -3,15 +3,18 @@
 mod ids;
 mod mounts;
 mod populate;
+mod scratch;
 mod seal;
 mod target;
 
+use crate::census::Census;
 use crate::control::{Control, Mail};
 use crate::sys::{self, Errno, Result};
 use crate::text::Path;
 use crate::wire::message::{Request, VERSION};
 use crate::wire::plan::{Step, namespace, protection};
 use mounts::Mounts;
+use scratch::Scratch;
 
 /// The step that failed, with what, and on which path where that is not the plan's own.
 pub struct Refusal {
@@ -34,31 +37,42 @@ struct World<'a> {
     control: &'a Control,
     outside: (u32, u32),
     mounts: Mounts,
-    protections: u64,
+    place: Place,
 }
 
-/// Applies the plan in `mail`; the protections that are now in force.
-pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<u64, Refusal> {
+/// The finished world, as commands and their limits need it.
+pub struct Place {
+    /// The protections that are in force.
+    pub protections: u64,
+    /// The file systems in memory whose size is limited.
+    pub scratch: Scratch,
+    /// A view of the processes, if they are to be looked at.
+    pub census: Option<Census>,
+}
+
+/// Applies the plan in `mail`.
+pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
     let refuse = |step: u32| move |Failure(errno, path): Failure| Refusal { step, errno, path };
     let Ok(Request::Setup { version: VERSION, namespaces, outside_uid, outside_gid, classic_mounts, plan }) = mail.request() else {
         return Err(refuse(BEFORE_THE_PLAN)(Errno::EPROTO.into()));
     };
     let mounts = Mounts::new(classic_mounts, plan.len()).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
-    let mut world = World { control, outside: (outside_uid, outside_gid), mounts, protections: 0 };
-    world.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
+    let place = Place { protections: 0, scratch: Scratch::new(), census: None };
+    let mut world = World { control, outside: (outside_uid, outside_gid), mounts, place };
+    world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         world.carry_out(&step).map_err(refuse(index as u32))?;
     }
-    Ok(world.protections)
+    Ok(world.place)
 }
 
 impl World<'_> {
     fn carry_out(&mut self, step: &Step<'_>) -> core::result::Result<(), Failure> {
         match *step {
             Step::MapOwnIds { uid, gid } => ids::map_own(uid, gid, self.outside)?,
-            Step::AwaitIds {} => ids::await_maps(self.control)?,
-            Step::BecomeUser { uid, gid } => self.protections |= ids::become_user(uid, gid)?,
+            Step::Await {} => ids::await_caller(self.control)?,
+            Step::BecomeUser { uid, gid } => self.place.protections |= ids::become_user(uid, gid)?,
             Step::TimeOffsets { monotonic, boottime } => ids::time_offsets(monotonic, boottime)?,
             Step::CgroupNamespace {} => sys::unshare(namespace::CGROUP)?,
             Step::HostName { name } => sys::set_host_name(name)?,
@@ -71,32 +85,40 @@ impl World<'_> {
             Step::Root { size, inodes } => self.mounts.new_root(size, inodes)?,
             Step::Directory { at, mode } => self.mounts.directory(at, mode)?,
             Step::Bind { source, at, attributes } => self.mounts.bind(source, at, attributes)?,
-            Step::Tmpfs { at, size, inodes, mode, attributes } => self.mounts.tmpfs(at, size, inodes, mode, attributes)?,
+            Step::Tmpfs { at, size, inodes, mode, attributes } => {
+                let mounted = self.mounts.tmpfs(at, size, inodes, mode, attributes)?;
+                if size > 0 || inodes > 0 {
+                    self.place.scratch.push(mounted);
+                }
+            }
             Step::Symlink { at, target } => self.mounts.symlink(at, target)?,
             Step::File { at, mode, data, optional } => self.mounts.file(at, mode, data, optional)?,
             Step::Populate { source, at, names, except, attributes } => {
                 populate::populate(&mut self.mounts, source, at, names, except, attributes)?
             }
             Step::Proc { at, hide } => self.mounts.proc(at, hide)?,
+            Step::Watch { own } => {
+                self.place.census = Some(if own { Census::own(self.mounts.hidden_proc()?) } else { Census::shared()? })
+            }
             Step::Mask { paths, null } => {
                 self.mounts.mask(paths, null)?;
-                self.protections |= protection::MASKED_PROC;
+                self.place.protections |= protection::MASKED_PROC;
             }
             Step::ReadOnly { paths } => self.mounts.read_only(paths)?,
             Step::NoNestedUsers {} => {
                 seal::no_nested_users(&self.mounts)?;
-                self.protections |= protection::NO_NESTED_USERS;
+                self.place.protections |= protection::NO_NESTED_USERS;
             }
             Step::Pivot {} => {
                 self.mounts.pivot()?;
-                self.protections |= protection::ROOT;
+                self.place.protections |= protection::ROOT;
             }
             Step::ReadOnlyRoot {} => {
                 self.mounts.read_only_root()?;
-                self.protections |= protection::READ_ONLY_ROOT;
+                self.place.protections |= protection::READ_ONLY_ROOT;
             }
-            Step::Keyring {} => self.protections |= seal::keyring()?,
-            Step::Seal {} => self.protections |= seal::seal()?,
+            Step::Keyring {} => self.place.protections |= seal::keyring()?,
+            Step::Seal {} => self.place.protections |= seal::seal()?,
         }
         Ok(())
     }

@@ -212,17 +212,25 @@ impl Mounts {
         self.attach.put(tree, &point, attributes)
     }
 
-    pub fn tmpfs(&mut self, at: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
+    /// A tmpfs; its descriptor.
+    pub fn tmpfs(&mut self, at: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<Fd> {
         let point = self.mount_point(at, true)?;
         self.forget_parent_below(at);
         self.attach.tmpfs(&point, size, inodes, mode, attributes)?;
         let mounted = self.open_inside(at, open::PATH)?;
-        self.remember_own(&mounted)
+        self.remember_own(&mounted)?;
+        Ok(mounted)
     }
 
     pub fn proc(&mut self, at: &CStr, hide: bool) -> Result<()> {
         let point = self.mount_point(at, true)?;
         self.attach.proc(&point, hide)
+    }
+
+    /// A proc of our own pid namespace that stands at no place, in which nobody can hide (hidepid hides those who made themselves
+    /// undumpable, from us too).
+    pub fn hidden_proc(&self) -> Result<Fd> {
+        self.attach.hidden_proc()
     }
 
     pub fn mask<'a>(&mut self, paths: List<'a, &'a CStr>, null: u32) -> Outcome {

@@ -3,7 +3,8 @@
 
 use super::mounts::Mounts;
 use super::{Failure, errno_of};
-use crate::sys::{self, Errno, Fd, Result, open};
+use crate::entries::Entries;
+use crate::sys::{self, Errno, Result, open};
 use crate::text::Path;
 use crate::wire::codec::List;
 use core::ffi::CStr;
@@ -51,35 +52,5 @@ fn entry(mounts: &mut Mounts, directory: i32, name: &CStr, at: &CStr, attributes
         mounts.bind_fd(source.number(), place.as_c_str(), attributes)
     } else {
         Ok(())
-    }
-}
-
-/// The names in a directory (getdents64(2)).
-struct Entries {
-    directory: Fd,
-    buffer: [u8; 2048],
-    start: usize,
-    end: usize,
-}
-
-impl Entries {
-    fn new(directory: Fd) -> Entries {
-        Entries { directory, buffer: [0; 2048], start: 0, end: 0 }
-    }
-
-    fn next(&mut self) -> Result<Option<&CStr>> {
-        const NAME: usize = 19;
-        const LENGTH: usize = 16;
-        if self.start == self.end {
-            (self.start, self.end) = (0, sys::list_directory(&self.directory, &mut self.buffer)?);
-            if self.end == 0 {
-                return Ok(None);
-            }
-        }
-        let record = &self.buffer[self.start..self.end];
-        let length = record.get(LENGTH..LENGTH + 2).map_or(0, |bytes| usize::from(u16::from_ne_bytes([bytes[0], bytes[1]])));
-        let name = record.get(NAME..length).ok_or(Errno::EPROTO)?;
-        self.start += length;
-        CStr::from_bytes_until_nul(name).map(Some).map_err(|_| Errno::EPROTO)
     }
 }

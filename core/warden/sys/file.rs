@@ -40,6 +40,30 @@ pub fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
     call!(nr::READ, fd.0, buffer.as_mut_ptr(), buffer.len())
 }
 
+pub fn read_at(fd: &Fd, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+    call!(nr::PREAD64, fd.0, buffer.as_mut_ptr(), buffer.len(), offset)
+}
+
+/// Writes as much of `data` as there is room for.
+pub fn write_some(fd: &Fd, data: &[u8]) -> Result<usize> {
+    call!(nr::WRITE, fd.0, data.as_ptr(), data.len())
+}
+
+/// What of a file system is not taken: (blocks of so many bytes, all, free), (files, free), by fstatfs(2).
+pub struct Room {
+    pub bytes: u64,
+    pub bytes_left: u64,
+    pub files: u64,
+    pub files_left: u64,
+}
+
+pub fn room(fd: &Fd) -> Result<Room> {
+    // struct statfs: type, block size, blocks, free, available, files, free files, each a word, then what is not asked for.
+    let mut raw = [0u64; 16];
+    done(call!(nr::FSTATFS, fd.0, raw.as_mut_ptr()))?;
+    Ok(Room { bytes: raw[1] * raw[2], bytes_left: raw[1] * raw[3], files: raw[5], files_left: raw[6] })
+}
+
 /// Writes all of `data`.
 pub fn write(fd: &Fd, mut data: &[u8]) -> Result<()> {
     while !data.is_empty() {

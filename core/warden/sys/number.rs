@@ -43,6 +43,7 @@ numbers! {
     SETRESGID        119    149
     CAPSET           126    91
     PERSONALITY      135    92
+    FSTATFS          138    44
     PIVOT_ROOT       155    41
     PRCTL            157    167
     MOUNT            165    40

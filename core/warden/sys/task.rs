@@ -7,6 +7,8 @@ use core::ffi::CStr;
 
 pub const SIGKILL: i32 = 9;
 pub const SIGCHLD: i32 = 17;
+pub const SIGCONT: i32 = 18;
+pub const SIGSTOP: i32 = 19;
 
 /// Blocks exactly the signals in `mask` (bit n-1 for signal n).
 pub fn block_signals(mask: u64) {
@@ -42,11 +44,26 @@ pub fn reap(block: bool) -> Result<Option<(i32, i32)>> {
     Ok(if pid == 0 { None } else { Some((pid as i32, status)) })
 }
 
-/// `getrusage(RUSAGE_CHILDREN)`, as the kernel lays it out: user and system time, then 14 numbers.
-pub fn usage_of_children() -> [i64; 18] {
+/// All children that have been reaped, for [`usage_of`].
+pub const CHILDREN: i32 = -1;
+/// The warden, for [`usage_of`].
+pub const SELF: i32 = 0;
+
+/// `getrusage(2)`, as the kernel lays it out: user and system time, each in seconds and microseconds, then 14 numbers.
+pub fn usage_of(who: i32) -> [i64; 18] {
     let mut usage = [0i64; 18];
-    let _ = call!(nr::GETRUSAGE, -1i32, usage.as_mut_ptr());
+    let _ = call!(nr::GETRUSAGE, who, usage.as_mut_ptr());
     usage
+}
+
+/// Nanoseconds of processor time that `pid` and all its threads have had (clock_getcpuclockid(3)); 0 if it is gone.
+pub fn cpu_time_of(pid: u32) -> u64 {
+    const SCHED: i32 = 2;
+    let mut time = [0u64; 2];
+    match call!(nr::CLOCK_GETTIME, !(pid as i32) << 3 | SCHED, time.as_mut_ptr()) {
+        Ok(_) => time[0] * 1_000_000_000 + time[1],
+        Err(_) => 0,
+    }
 }
 
 /// Nanoseconds of the monotonic clock.
@@ -56,17 +73,42 @@ pub fn now() -> u64 {
     time[0] * 1_000_000_000 + time[1]
 }
 
-/// Waits until one of `fds` has something to read or has hung up. `None` in the list is passed over. The answer has a
-/// bit for each that has.
-pub fn wait_readable<const N: usize>(fds: [Option<i32>; N], timeout_ns: Option<u64>) -> Result<u32> {
-    let mut polled = [[0u32; 2]; N];
-    for (slot, fd) in polled.iter_mut().zip(fds) {
-        *slot = [fd.unwrap_or(-1) as u32, 1];
+/// What [`wait`] waits for on one descriptor, as `poll(2)` lays it out.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Polled {
+    fd: i32,
+    wanted: u16,
+    ready: u16,
+}
+
+impl Polled {
+    const READ: u16 = 1;
+    const WRITE: u16 = 4;
+
+    pub const NOTHING: Polled = Polled { fd: -1, wanted: 0, ready: 0 };
+    /// Something to read, or the other side hung up.
+    pub fn readable(fd: i32) -> Polled {
+        Polled { fd, wanted: Polled::READ, ready: 0 }
     }
+    /// Room to write, or nobody who reads.
+    pub fn writable(fd: i32) -> Polled {
+        Polled { fd, wanted: Polled::WRITE, ready: 0 }
+    }
+    /// Only that nobody reads any more.
+    pub fn deserted(fd: i32) -> Polled {
+        Polled { fd, wanted: 0, ready: 0 }
+    }
+    pub fn is_ready(&self) -> bool {
+        self.ready != 0
+    }
+}
+
+/// Waits until one of `polled` is ready or the time is over.
+pub fn wait(polled: &mut [Polled], timeout_ns: Option<u64>) -> Result<()> {
     let time = timeout_ns.map(|ns| [ns / 1_000_000_000, ns % 1_000_000_000]);
     let time = time.as_ref().map_or(core::ptr::null(), |time| time.as_ptr());
-    call!(nr::PPOLL, polled.as_mut_ptr(), N, time, 0, 8)?;
-    Ok(polled.iter().enumerate().fold(0, |ready, (i, slot)| if slot[1] >> 16 != 0 { ready | 1 << i } else { ready }))
+    done(call!(nr::PPOLL, polled.as_mut_ptr(), polled.len(), time, 0, 8))
 }
 
 /// Starts a process that runs `body` on a stack of its own; returns when it has executed a program or ended.

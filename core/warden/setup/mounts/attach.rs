@@ -78,6 +78,12 @@ impl Attach {
         sys::attach_tree(&proc.mount(attributes)?, point.number(), c"")
     }
 
+    /// A proc attached nowhere, for our own use.
+    pub fn hidden_proc(&self) -> Result<Fd> {
+        let attributes = attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+        if self.classic { classic::hidden_proc(attributes) } else { FileSystem::open(c"proc")?.mount(attributes) }
+    }
+
     pub fn read_only_root(&self, root: &Fd) -> Result<()> {
         let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
         if self.classic { classic::remount(c"/", attributes) } else { sys::add_attributes(root, attributes, false) }

@@ -31,6 +31,14 @@ pub fn proc(point: &Fd, hide: bool, attributes: u64) -> Result<()> {
     sys::mount(Some(c"proc"), Line::of_descriptor(point.number()).as_c_str(), Some(c"proc"), attributes & SAME_BITS, options)
 }
 
+/// Mounted over the old `/proc`, opened, and detached: the descriptor keeps it.
+pub fn hidden_proc(attributes: u64) -> Result<Fd> {
+    sys::mount(Some(c"proc"), c"/proc", Some(c"proc"), attributes & SAME_BITS, None)?;
+    let proc = sys::open(sys::CWD, c"/proc", open::PATH | open::DIRECTORY, 0);
+    sys::detach(c"/proc")?;
+    proc
+}
+
 /// Attaches a copy of `source`, then gives it and each mount below it its attributes.
 pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
     let target = Line::of_descriptor(point.number());

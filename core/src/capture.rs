@@ -1,0 +1,68 @@
+//! Collecting what commands write: from all their pipes at once, so that none can fill up and block its command, and never more than a bound
+//! of each, so that no command fills the caller's memory.
+
+use crate::child::Child;
+use crate::error::{Error, Result};
+use crate::socket::wait_for_any;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The most bytes of one stream that are collected, if the policy sets no limit on the output.
+pub const BOUND: u64 = 64 << 20;
+
+/// A pipe that is still open, and whose it is.
+struct Pipe {
+    file: File,
+    child: usize,
+    /// Standard output, or standard error.
+    stream: usize,
+}
+
+/// Reads the pipes of all children to their ends. Who writes more than the bound is stopped.
+pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
+    let mut collected: Vec<[Vec<u8>; 2]> = Vec::new();
+    let mut pipes = Vec::new();
+    for (number, child) in children.iter_mut().enumerate() {
+        collected.push(Default::default());
+        let streams = [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
+        for (stream, fd) in streams.into_iter().enumerate() {
+            pipes.extend(fd.map(|fd| Pipe { file: File::from(fd), child: number, stream }));
+        }
+    }
+    let mut piece = vec![0; 64 << 10];
+    while !pipes.is_empty() {
+        let fds: Vec<_> = pipes.iter().map(|pipe| pipe.file.as_fd()).collect();
+        let ready = if fds.len() == 1 { vec![true] } else { wait_for_any(&fds)? };
+        let mut next = ready.into_iter();
+        let mut failure = None;
+        pipes.retain_mut(|pipe| {
+            if !next.next().unwrap_or(false) {
+                return true;
+            }
+            let child = &mut children[pipe.child];
+            let bound = child.bound();
+            let into = &mut collected[pipe.child][pipe.stream];
+            match pipe.file.read(&mut piece) {
+                Ok(0) => false,
+                Ok(length) => {
+                    let room = usize::try_from(bound).unwrap_or(usize::MAX) - into.len();
+                    into.extend_from_slice(&piece[..length.min(room)]);
+                    if length > room {
+                        failure = child.overflow(bound).err().or(failure.take());
+                    }
+                    length <= room
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+                Err(error) => {
+                    failure = Some(Error::io("read what the command writes", error));
+                    false
+                }
+            }
+        });
+        if let Some(error) = failure {
+            return Err(error);
+        }
+    }
+    Ok(collected)
+}

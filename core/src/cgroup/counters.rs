@@ -1,0 +1,132 @@
+//! What a cgroup has counted: memory, processes, processor time, input and output, pressure. What a kernel does not tell is absent.
+
+use super::{Cgroup, Controller};
+use crate::outcome::Pressure;
+use crate::policy::Mechanism;
+use std::time::Duration;
+
+/// The counts, of all that is and was in the cgroup, the warden included.
+#[derive(Debug, Clone, Default)]
+pub struct Counters {
+    /// A process was killed, at the limit on memory that is this cgroup's own.
+    pub out_of_memory: bool,
+    pub memory: Option<u64>,
+    pub memory_peak: Option<u64>,
+    pub processes: Option<u64>,
+    pub processes_peak: Option<u64>,
+    /// A process was refused for the limit on processes.
+    pub processes_refused: bool,
+    /// User and system.
+    pub cpu: Option<(Duration, Duration)>,
+    /// Read and written.
+    pub bytes: Option<(u64, u64)>,
+    pub pressure: Option<Pressure>,
+}
+
+impl Counters {
+    pub fn read(cgroup: &Cgroup) -> Counters {
+        let mut counters = Counters::default();
+        counters.read_memory(cgroup);
+        counters.read_processes(cgroup);
+        counters.read_cpu(cgroup);
+        counters.read_bytes(cgroup);
+        counters.read_pressure(cgroup);
+        counters
+    }
+
+    fn read_memory(&mut self, cgroup: &Cgroup) {
+        let Some((mechanism, directory)) = cgroup.with(Controller::Memory) else { return };
+        let number = |file: &str| directory.read(file).trim().parse::<u64>().ok();
+        if mechanism == Mechanism::CgroupV2 {
+            let events = directory.read("memory.events");
+            // A kill for want of memory elsewhere counts as oom_kill here too; oom is the limit of our own.
+            self.out_of_memory = value(&events, "oom_kill") > Some(0) && value(&events, "oom") > Some(0);
+            self.memory = number("memory.current");
+            self.memory_peak = number("memory.peak");
+        } else {
+            let reached = ["memory.failcnt", "memory.memsw.failcnt"].iter().any(|file| number(file) > Some(0));
+            self.out_of_memory = reached && value(&directory.read("memory.oom_control"), "oom_kill") > Some(0);
+            self.memory = number("memory.usage_in_bytes");
+            self.memory_peak = number("memory.max_usage_in_bytes");
+        }
+    }
+
+    fn read_processes(&mut self, cgroup: &Cgroup) {
+        let Some((_, directory)) = cgroup.with(Controller::Pids) else { return };
+        let number = |file: &str| directory.read(file).trim().parse::<u64>().ok();
+        self.processes_refused = value(&directory.read("pids.events"), "max") > Some(0);
+        self.processes = number("pids.current");
+        self.processes_peak = number("pids.peak");
+    }
+
+    fn read_cpu(&mut self, cgroup: &Cgroup) {
+        if let Some((directory, _)) = &cgroup.v2 {
+            let stat = directory.read("cpu.stat");
+            let microseconds = |name: &str| value(&stat, name).map(Duration::from_micros);
+            self.cpu = microseconds("user_usec").zip(microseconds("system_usec"));
+        } else if let Some((_, directory)) = cgroup.with(Controller::Cpuacct) {
+            let nanoseconds = |file: &str| directory.read(file).trim().parse().ok().map(Duration::from_nanos);
+            self.cpu = nanoseconds("cpuacct.usage_user").zip(nanoseconds("cpuacct.usage_sys"));
+        }
+    }
+
+    fn read_bytes(&mut self, cgroup: &Cgroup) {
+        let Some((mechanism, directory)) = cgroup.with(Controller::Io) else { return };
+        self.bytes = Some(if mechanism == Mechanism::CgroupV2 {
+            let stat = directory.read("io.stat");
+            let sum = |key: &str| {
+                stat.split_whitespace().filter_map(|word| word.strip_prefix(key)?.strip_prefix('=')?.parse::<u64>().ok()).sum()
+            };
+            (sum("rbytes"), sum("wbytes"))
+        } else {
+            let stat = directory.read("blkio.throttle.io_service_bytes");
+            let sum = |kind: &str| {
+                let of_kind = |line: &str| {
+                    let words: Vec<&str> = line.split_whitespace().collect();
+                    if let [_, word, number] = words[..]
+                        && word == kind
+                    {
+                        number.parse::<u64>().ok()
+                    } else {
+                        None
+                    }
+                };
+                stat.lines().filter_map(of_kind).sum()
+            };
+            (sum("Read"), sum("Write"))
+        });
+    }
+
+    fn read_pressure(&mut self, cgroup: &Cgroup) {
+        let Some((directory, _)) = &cgroup.v2 else { return };
+        let total = |text: &str, which: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(which))?;
+            line.split_whitespace().find_map(|word| word.strip_prefix("total=")?.parse().ok()).map(Duration::from_micros)
+        };
+        let (cpu, memory, io) = (directory.read("cpu.pressure"), directory.read("memory.pressure"), directory.read("io.pressure"));
+        let totals = total(&cpu, "some").zip(total(&memory, "some").zip(total(&memory, "full")));
+        self.pressure = totals.zip(total(&io, "some").zip(total(&io, "full"))).map(|((cpu_some, memory), io)| Pressure {
+            cpu_some,
+            memory_some: memory.0,
+            memory_full: memory.1,
+            io_some: io.0,
+            io_full: io.1,
+        });
+    }
+}
+
+/// The number behind a name, in a file of lines `name number`.
+fn value(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_whole() {
+        assert_eq!(value("oom 3\noom_kill 4\n", "oom_kill"), Some(4));
+        assert_eq!(value("oom_kill 4\n", "oom"), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! Where a sandbox's cgroups can be made.
+//!
+//! In this order: below the cgroup that the caller named; in v2, below the caller's own if that gives the controllers; in a scope that
+//! systemd makes for it; below the nearest ancestor that gives the controllers and lets the caller write. In v1, below the caller's own. A
+//! v2 directory without controllers is made in any case, where one can be: to kill, to freeze, to count processor time.
+
+use super::directory::{Directory, failed, new_name, write};
+use super::hierarchy::{Controller, Hierarchies, is_v2};
+use super::{Cgroup, systemd};
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::Policy;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The environment variable that names the cgroup below which ours are made.
+const VARIABLE: &str = "SECLUDE_CGROUP";
+
+/// What there is for one sandbox.
+#[derive(Debug, Default)]
+pub struct Place {
+    pub cgroup: Cgroup,
+    /// The controllers that systemd is to be asked for, once there is a process to put into its scope.
+    pub scope: Option<Vec<Controller>>,
+    /// Why there is not more, if there could be.
+    pub refusal: Option<Error>,
+}
+
+/// Makes the directories that these controllers take. `without_scope`: systemd has refused, for this reason.
+pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&Error>) -> Result<Place> {
+    let hierarchies = Hierarchies::find();
+    let needed: Vec<Controller> = controllers
+        .iter()
+        .copied()
+        .filter(|controller| controller.v2_name().is_some() && hierarchies.v1(*controller).is_none())
+        .collect();
+    let mut place = Place { refusal: without_scope.cloned(), ..Place::default() };
+    let named = policy.cgroup.clone().or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
+    match named {
+        Some(parent) => place.cgroup.v2 = Some(below_named(&parent, &needed)?),
+        None => place.find_v2(&hierarchies, &needed, without_scope.is_some()),
+    }
+    let counted = place.cgroup.v2.is_some();
+    for &controller in controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted) {
+        place.make_v1(&hierarchies, controller);
+    }
+    if place.refusal.is_none() && hierarchies == Hierarchies::default() {
+        place.refusal = Some(
+            Error::new(ErrorKind::LimitUnavailable, "find the caller's cgroup")
+                .because("no cgroup hierarchy is mounted that holds it")
+                .hint("mount one: mount -t cgroup2 none /sys/fs/cgroup"),
+        );
+    }
+    Ok(place)
+}
+
+impl Place {
+    fn find_v2(&mut self, hierarchies: &Hierarchies, needed: &[Controller], without_scope: bool) {
+        let Some(hierarchy) = &hierarchies.v2 else { return };
+        let gives = |parent: &Path| needed.iter().all(|controller| given(parent).contains(controller));
+        let own = hierarchy.own.as_path();
+        if needed.is_empty() || gives(own) {
+            return self.make_v2(own);
+        }
+        if !without_scope && Path::new("/run/systemd/system").exists() {
+            self.scope = Some(needed.to_vec());
+            return;
+        }
+        let ancestors = own.ancestors().skip(1).take_while(|parent| parent.starts_with(&hierarchy.mount));
+        for parent in ancestors.filter(|parent| gives(parent)) {
+            self.make_v2(parent);
+            if self.cgroup.v2.is_some() {
+                return;
+            }
+        }
+        self.make_v2(own);
+        self.refusal.get_or_insert_with(|| {
+            let names: Vec<_> = needed.iter().filter_map(|controller| controller.v2_name()).collect();
+            Error::new(ErrorKind::LimitUnavailable, format!("make a cgroup with the controllers {}", names.join(", ")))
+                .because(format!("they are on neither in {} nor above", own.display()))
+                .at(own)
+                .hint("turn them on in a cgroup that is the caller's, and name that (Sandbox::cgroup or SECLUDE_CGROUP)")
+        });
+    }
+
+    fn make_v2(&mut self, parent: &Path) {
+        match Directory::make(parent) {
+            Ok(directory) => self.cgroup.v2 = Some((directory, given(parent))),
+            Err(error) => self.refusal = Some(error),
+        }
+    }
+
+    /// One hierarchy may have several controllers.
+    fn make_v1(&mut self, hierarchies: &Hierarchies, controller: Controller) {
+        let Some(hierarchy) = hierarchies.v1(controller) else { return };
+        if self.cgroup.v1.iter().any(|(_, controllers)| controllers.contains(&controller)) {
+            return;
+        }
+        let made = Directory::make(&hierarchy.own).and_then(|directory| {
+            if hierarchy.controllers.contains(&Controller::Cpuset) {
+                inherit_cpuset(&directory, &hierarchy.own)?;
+            }
+            Ok(directory)
+        });
+        match made {
+            Ok(directory) => self.cgroup.v1.push((directory, hierarchy.controllers.clone())),
+            Err(error) => self.refusal = Some(error),
+        }
+    }
+}
+
+impl Cgroup {
+    /// Has systemd put the process `pid` into a scope, and moves it into a directory of ours in there that has the controllers.
+    pub fn enter_scope(&mut self, pid: i32, needed: &[Controller]) -> Result<()> {
+        let refused = |cause: String, hint: Option<String>| {
+            let error = Error::new(ErrorKind::LimitUnavailable, "get a cgroup from systemd").because(cause);
+            match hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        };
+        let hierarchy = Hierarchies::find().v2.ok_or_else(|| refused("its hierarchy is not mounted".into(), None))?;
+        let scope =
+            systemd::scope(pid.unsigned_abs(), &new_name()).map_err(|systemd::Refusal { cause, hint }| refused(cause, hint))?;
+        let parent = hierarchy.mount.join(scope.strip_prefix("/").unwrap_or(&scope));
+        let directory = Directory::make(&parent)?;
+        // The scope gives its controllers on only once no process is directly in it.
+        directory.write("cgroup.procs", &pid.to_string())?;
+        turn_on(&parent, needed)?;
+        self.v2 = Some((directory, given(&parent)));
+        Ok(())
+    }
+}
+
+/// A directory below the one that the caller named.
+fn below_named(parent: &Path, needed: &[Controller]) -> Result<(Directory, Vec<Controller>)> {
+    let refused = |cause: &str| {
+        Error::new(ErrorKind::LimitUnavailable, format!("use the cgroup {}", parent.display()))
+            .because(cause)
+            .at(parent)
+            .hint("name a directory of a mounted cgroup v2 hierarchy (Sandbox::cgroup or SECLUDE_CGROUP)")
+    };
+    if !parent.is_dir() {
+        return Err(refused("there is no such directory"));
+    }
+    if !is_v2(parent) {
+        return Err(refused("it is no cgroup of version 2"));
+    }
+    turn_on(parent, needed)?;
+    Ok((Directory::make(parent)?, given(parent)))
+}
+
+/// Has `parent` give these controllers to what is below it, those that it has.
+fn turn_on(parent: &Path, needed: &[Controller]) -> Result<()> {
+    let available = fs::read_to_string(parent.join("cgroup.controllers"))
+        .map_err(|error| failed("read", &parent.join("cgroup.controllers"), &error))?;
+    let on = given(parent);
+    for controller in needed.iter().filter(|controller| !on.contains(controller)) {
+        let Some(name) = controller.v2_name().filter(|name| available.split_whitespace().any(|other| other == *name)) else {
+            continue;
+        };
+        write(&parent.join("cgroup.subtree_control"), &format!("+{name}"))?;
+    }
+    Ok(())
+}
+
+/// The controllers that are on in what is made below `parent`.
+fn given(parent: &Path) -> Vec<Controller> {
+    const V2: [Controller; 5] = [Controller::Memory, Controller::Cpu, Controller::Cpuset, Controller::Pids, Controller::Io];
+    let text = fs::read_to_string(parent.join("cgroup.subtree_control")).unwrap_or_default();
+    let on = |controller: &Controller| text.split_whitespace().any(|name| Some(name) == controller.v2_name());
+    V2.into_iter().filter(on).collect()
+}
+
+/// In v1 a new cpuset is empty, and takes no process before it is filled.
+fn inherit_cpuset(directory: &Directory, parent: &Path) -> Result<()> {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let path = parent.join(file);
+        let text = fs::read_to_string(&path).map_err(|error| failed("read", &path, &error))?;
+        directory.write(file, text.trim())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The end, put together from what the warden reports and what the cgroup has counted.
+
+use crate::cgroup::Counters;
+use crate::error::{Error, ErrorKind, Result};
+use crate::outcome::{Ended, MemorySource, Usage};
+use crate::policy::Limits;
+use crate::warden::ONLY;
+use crate::wire::message::{self, Report, end, seen};
+use std::time::Duration;
+
+/// What is known of the command's limits at its end.
+pub struct Held<'a> {
+    pub limits: &'a Limits,
+    pub wall_time: Option<Duration>,
+    /// The caller stopped it, because it wrote more than this where the caller was reading.
+    pub overflow: Option<u64>,
+}
+
+/// How the whole ended, the first process's own end, the limit's value, and what was used.
+pub type End = (Ended, Option<i32>, Option<u64>, Usage);
+
+/// The end as the warden reports it.
+pub fn reported(report: &Report<'_>, counters: &Counters, held: &Held<'_>) -> Result<End> {
+    let &Report::Ended { id: ONLY, how, value, status, seen: bits, scratch, first_bytes, second_bytes, usage } = report else {
+        return Err(Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is out of turn"));
+    };
+    let saw = |bit: u32| bits & bit != 0;
+    let refused = held.limits.pids.is_some() && (counters.processes_refused || saw(seen::PROCESSES));
+    let by_itself = |ended: Ended| match ended {
+        Ended::Exited(0) => ended,
+        _ if refused => Ended::ProcessLimit,
+        _ if saw(seen::SCRATCH) => Ended::ScratchFull,
+        _ => ended,
+    };
+    let ended = match how {
+        _ if counters.out_of_memory => Ended::MemoryLimit,
+        _ if held.overflow.is_some() => Ended::OutputLimit,
+        end::EXITED => by_itself(Ended::Exited(value)),
+        end::SIGNALED => by_itself(Ended::Signaled(value)),
+        end::WALL_TIME => Ended::WallTime,
+        end::KILLED => Ended::Killed,
+        end::CPU_TIME => Ended::CpuTime,
+        end::MEMORY => Ended::MemoryLimit,
+        end::OUTPUT => Ended::OutputLimit,
+        _ => return Err(Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is malformed")),
+    };
+    let status = saw(seen::STATUS).then(|| match status & 0x7f {
+        0 => status >> 8 & 0xff,
+        signal => -signal,
+    });
+    let mut usage = used(usage, counters);
+    if saw(seen::STREAMS) {
+        (usage.stdout_bytes, usage.stderr_bytes) = (Some(first_bytes), Some(second_bytes));
+    }
+    Ok((ended, status, value_of(ended, held, scratch), usage))
+}
+
+/// The end of one whose warden is no more, after so long: by this signal, if anybody knows.
+pub fn lost(signal: Option<i32>, wall: Duration, counters: &Counters, held: &Held<'_>) -> End {
+    let ended = if counters.out_of_memory { Ended::MemoryLimit } else { Ended::WardenLost(signal.unwrap_or(0)) };
+    let usage = Usage { wall, ..used(message::Usage::default(), counters) };
+    (ended, None, value_of(ended, held, 0), usage)
+}
+
+fn value_of(ended: Ended, held: &Held<'_>, scratch: u64) -> Option<u64> {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    match ended {
+        Ended::WallTime => held.wall_time.map(nanoseconds),
+        Ended::CpuTime => held.limits.cpu_time.map(nanoseconds),
+        Ended::MemoryLimit => held.limits.memory,
+        Ended::ProcessLimit => held.limits.pids,
+        Ended::OutputLimit => held.overflow.or(held.limits.output),
+        Ended::ScratchFull => Some(scratch),
+        Ended::Exited(_) | Ended::Signaled(_) | Ended::Killed | Ended::WardenLost(_) => None,
+    }
+}
+
+/// The warden's account, and the cgroup's where that knows better.
+fn used(raw: message::Usage, counters: &Counters) -> Usage {
+    let mut usage = Usage::from(raw);
+    // Processes that nobody waited for are in the meter alone; how the time divides is told by the others.
+    let (metered, waited) = (Duration::from_nanos(raw.meter_ns), usage.cpu());
+    if metered > waited {
+        let system = metered.mul_f64(if waited.is_zero() { 0.0 } else { usage.system.as_secs_f64() / waited.as_secs_f64() });
+        (usage.user, usage.system) = (metered.saturating_sub(system), system);
+    }
+    add_counters(&mut usage, counters);
+    usage
+}
+
+/// What the cgroup has counted, over what processes tell.
+pub fn add_counters(usage: &mut Usage, counters: &Counters) {
+    if let Some(peak) = counters.memory_peak {
+        (usage.memory_peak, usage.memory_source) = (peak, MemorySource::Cgroup);
+    }
+    // The warden is in it too.
+    usage.processes_peak = counters.processes_peak.map(|peak| peak.saturating_sub(1)).or(usage.processes_peak);
+    if let Some((read, written)) = counters.bytes {
+        (usage.bytes_read, usage.bytes_written) = (read, written);
+    }
+    usage.pressure = counters.pressure.or(usage.pressure);
+}

@@ -1,0 +1,182 @@
+//! What holds each limit on this host: chosen, put in place and proved before the command starts.
+//!
+//! First a cgroup, by which the kernel holds it. Without one, `RLIMIT_NPROC` for processes, and the warden's looks for memory and processor
+//! time. What can be held by none of these is an error, unless the policy is content with less.
+
+use crate::cgroup::{self, Cgroup, Controller};
+use crate::error::{Error, ErrorKind, Result};
+use crate::outcome::Mechanisms;
+use crate::policy::{Demand, Limit, Limits, Mechanism, Namespace, Policy};
+use crate::wire::message::{self, meter};
+use crate::wire::plan::protection;
+use std::fs::File;
+use std::time::Duration;
+
+/// What holds one sandbox.
+#[derive(Debug, Default)]
+pub struct Enforcement {
+    pub cgroup: Cgroup,
+    pub mechanisms: Mechanisms,
+    /// Systemd is to be asked for a cgroup with these, when the warden runs.
+    scope: Option<Vec<Controller>>,
+    /// Systemd has been asked, and it came to nothing.
+    pub scope_failed: bool,
+    /// Why there is no better cgroup.
+    refusal: Option<Error>,
+}
+
+impl Enforcement {
+    /// Makes the cgroups and sets the limits, as far as that can be done before there is a process. `without_scope`: why systemd is not to be
+    /// asked any more.
+    pub fn prepare(policy: &Policy, wall_time: Option<Duration>, without_scope: Option<&Error>) -> Result<Enforcement> {
+        let mut controllers: Vec<Controller> = Vec::new();
+        for controller in Limit::ALL.iter().filter(|limit| policy.limits.sets(**limit)).filter_map(|limit| Controller::of(*limit)) {
+            if !controllers.contains(&controller) {
+                controllers.push(controller);
+            }
+        }
+        let mut enforcement = Enforcement::default();
+        for (limit, set) in [(Limit::WallTime, wall_time.is_some()), (Limit::Output, policy.limits.output.is_some())] {
+            enforcement.mechanisms[limit as usize] = set.then_some(Mechanism::Warden);
+        }
+        // Where the kernel does not end the tree with the warden, a cgroup does.
+        let asked = !controllers.is_empty() || policy.cgroup.is_some() || !policy.private(Namespace::Pid);
+        if !asked {
+            return Ok(enforcement);
+        }
+        let place = cgroup::find(policy, &controllers, without_scope)?;
+        enforcement.cgroup = place.cgroup;
+        enforcement.scope = place.scope;
+        enforcement.refusal = place.refusal;
+        if enforcement.scope.is_none() {
+            enforcement.hold(policy)?;
+        }
+        Ok(enforcement)
+    }
+
+    /// Whether the warden is to be moved into cgroups.
+    pub fn admits(&self) -> bool {
+        self.scope.is_some() || !self.cgroup.is_empty()
+    }
+
+    /// Whether the warden is to look at the processes inside.
+    pub fn watches(&self, limits: &Limits) -> bool {
+        let looked_for = |mechanism: &Mechanism| matches!(mechanism, Mechanism::Sampled | Mechanism::Rlimit);
+        self.mechanisms.iter().flatten().any(looked_for) || self.samples_peak(limits)
+    }
+
+    /// Whether the peak of memory is to be sampled, for want of a cgroup's: before Linux 5.19.
+    fn samples_peak(&self, limits: &Limits) -> bool {
+        let by_cgroup = matches!(self.mechanisms[Limit::Memory as usize], Some(Mechanism::CgroupV2 | Mechanism::CgroupV1));
+        limits.memory.is_some() && by_cgroup && !self.cgroup.tells_peak()
+    }
+
+    /// Moves the warden into its cgroups, or into one that systemd makes for it.
+    pub fn admit(&mut self, policy: &Policy, pid: i32, in_cgroup: bool) -> Result<()> {
+        let Some(needed) = self.scope.take() else { return self.cgroup.admit(pid, in_cgroup) };
+        let entered = self.cgroup.enter_scope(pid, &needed).and_then(|()| {
+            self.cgroup.admit(pid, true)?;
+            for limit in by_cgroup(policy) {
+                self.mechanisms[*limit as usize] = Some(self.cgroup.set(*limit, &policy.limits)?);
+            }
+            Ok(())
+        });
+        self.scope_failed = entered.is_err();
+        entered
+    }
+
+    /// Sets every limit that takes one in the cgroups; what cannot be set is held another way, or is an error.
+    fn hold(&mut self, policy: &Policy) -> Result<()> {
+        for limit in by_cgroup(policy) {
+            self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
+                Ok(mechanism) => Some(mechanism),
+                Err(error) => self.do_without(*limit, policy, error)?,
+            };
+        }
+        Ok(())
+    }
+
+    /// What holds a limit for which there is no cgroup, for this reason.
+    fn do_without(&self, limit: Limit, policy: &Policy, error: Error) -> Result<Option<Mechanism>> {
+        let other = match limit {
+            Limit::Memory | Limit::CpuTime => Some(Mechanism::Sampled),
+            Limit::Pids if policy.private(Namespace::User) && counts_by_namespace() => Some(Mechanism::Rlimit),
+            _ => None,
+        };
+        match (other, policy.limits.demand(limit)) {
+            (Some(Mechanism::Sampled), Some(Demand::Exact)) => Err(self.unavailable(limit, error, "it could only be sampled: ")),
+            (Some(mechanism), _) => Ok(Some(mechanism)),
+            (None, Some(Demand::BestEffort)) => Ok(None),
+            (None, _) => Err(self.unavailable(limit, error, "")),
+        }
+    }
+
+    fn unavailable(&self, limit: Limit, error: Error, prefix: &str) -> Error {
+        // What kept a cgroup from being made is the cause of all that follows from it.
+        let cause = self.refusal.clone().unwrap_or(error);
+        let plain = cause.clone().without_hint();
+        let step = format!("limit {limit}");
+        let text = if plain.step() == step { plain.to_string().replacen(&format!("{step}: "), "", 1) } else { plain.to_string() };
+        let mut error = Error::new(ErrorKind::LimitUnavailable, step).because(format!("{prefix}{text}"));
+        if let Some(errno) = cause.raw_os_error() {
+            error = error.errno(errno);
+        }
+        if let Some(path) = cause.path() {
+            error = error.at(path);
+        }
+        let content = "or be content with less: best_effort";
+        match cause.remedy() {
+            Some(remedy) => error.hint(format!("{remedy}; {content}")),
+            None => error.hint(format!("start as root, or with a delegated cgroup (docs/limits.md); {content}")),
+        }
+    }
+
+    /// What the caller's side adds to the warden's protections.
+    pub fn protections(&self, policy: &Policy) -> u64 {
+        let kills = !policy.private(Namespace::Pid) && self.cgroup.kills();
+        if kills { protection::KILL_BY_CGROUP } else { 0 }
+    }
+
+    /// The file by which the warden measures processor time, and what it is.
+    pub fn meter(&self) -> (u32, Option<File>) {
+        self.cgroup.meter().map_or((meter::NONE, None), |(_, kind, file)| (kind, Some(file)))
+    }
+
+    /// `RLIMIT_NPROC` of every process inside, if that holds the limit: the warden is counted too.
+    pub fn process_limit(&self, limits: &Limits) -> Option<u64> {
+        let by_rlimit = self.mechanisms[Limit::Pids as usize] == Some(Mechanism::Rlimit);
+        limits.pids.filter(|_| by_rlimit).map(|number| number + 1)
+    }
+
+    /// What the warden itself holds the command to.
+    pub fn wardens(&self, limits: &Limits, wall_time: Option<Duration>) -> message::Limits {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let mechanism = |limit: Limit| self.mechanisms[limit as usize];
+        let (grace_signal, grace) = limits.grace.unwrap_or_default();
+        let processors = std::thread::available_parallelism().map_or(1.0, |number| number.get() as f64);
+        let quota = limits.cpus.filter(|_| mechanism(Limit::Cpus).is_some()).map_or(processors, |cores| cores.0);
+        let sampled = limits.memory.filter(|_| mechanism(Limit::Memory) == Some(Mechanism::Sampled));
+        message::Limits {
+            wall_ns: wall_time.map_or(0, nanoseconds),
+            grace_signal,
+            grace_ns: nanoseconds(grace),
+            cpu_ns: limits.cpu_time.filter(|_| mechanism(Limit::CpuTime).is_some()).map_or(0, nanoseconds),
+            pace: (quota.min(processors) * 100.0).ceil() as u32,
+            memory: sampled.or(self.samples_peak(limits).then_some(u64::MAX)).unwrap_or(0),
+            processes: limits.pids.filter(|_| mechanism(Limit::Pids) == Some(Mechanism::Rlimit)).unwrap_or(0),
+        }
+    }
+}
+
+/// The limits of a policy that a cgroup would hold.
+fn by_cgroup(policy: &Policy) -> impl Iterator<Item = &'static Limit> + '_ {
+    Limit::ALL.iter().filter(|limit| policy.limits.sets(**limit) && Controller::of(**limit).is_some())
+}
+
+/// Whether `RLIMIT_NPROC` counts the processes of a user namespace by themselves: Linux 5.14. Before, it counts all of that user outside.
+fn counts_by_namespace() -> bool {
+    let Ok(system) = nix::sys::utsname::uname() else { return false };
+    let release = system.release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 14)
+}

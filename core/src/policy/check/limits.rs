@@ -1,0 +1,99 @@
+//! What no limit may be.
+
+use super::check_text;
+use crate::error::{Error, Result};
+use crate::policy::{Io, Limits};
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::time::Duration;
+
+/// The kernel counts bytes in 63 bits.
+const BYTES_MAX: u64 = i64::MAX as u64;
+/// PID_MAX_LIMIT: no kernel has more processes.
+const PIDS_MAX: u64 = 1 << 22;
+/// The most processors that a kernel is built for.
+const PROCESSORS_MAX: u32 = 8192;
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+
+impl Limits {
+    /// Refuses what makes no sense.
+    pub fn check(&self) -> Result<()> {
+        within("memory", self.memory, 1, BYTES_MAX)?;
+        within("swap", self.swap, 0, BYTES_MAX)?;
+        if self.swap.is_some() && self.memory.is_none() {
+            return Err(
+                Error::invalid("limit swap", "it comes on top of a limit on memory, and there is none").hint("set memory too")
+            );
+        }
+        time("cpu_time", self.cpu_time)?;
+        if let Some(cores) = self.cpus.map(|cores| cores.0)
+            && !(0.01..=f64::from(PROCESSORS_MAX)).contains(&cores)
+        {
+            return Err(Error::invalid(format!("limit cpus {cores}"), format!("must be from 0.01 to {PROCESSORS_MAX}")));
+        }
+        within("cpu_weight", self.cpu_weight, 1, 10_000)?;
+        if let Some(set) = &self.cpu_set {
+            let (Some(_), Some(last)) = (set.first(), set.last()) else {
+                return Err(Error::invalid("limit cpu_set", "names no processor"));
+            };
+            if *last >= PROCESSORS_MAX {
+                return Err(Error::invalid(format!("limit cpu_set {last}"), format!("must be below {PROCESSORS_MAX}")));
+            }
+        }
+        within("pids", self.pids, 1, PIDS_MAX)?;
+        self.io.iter().try_for_each(check_io)?;
+        let mut paths = BTreeSet::new();
+        if let Some(io) = self.io.iter().find(|io| !paths.insert(&io.path)) {
+            return Err(Error::invalid(format!("limit io on {}", io.path.display()), "given twice").at(&io.path));
+        }
+        time("wall_time", self.wall_time)?;
+        self.check_grace()?;
+        within("output", self.output, 1, BYTES_MAX)?;
+        match self.demands.keys().find(|limit| !self.sets(**limit)) {
+            Some(limit) => Err(Error::invalid(format!("demand on the limit {limit}"), "the policy sets no such limit")),
+            None => Ok(()),
+        }
+    }
+
+    fn check_grace(&self) -> Result<()> {
+        let Some((signal, grace)) = self.grace else { return Ok(()) };
+        if self.wall_time.is_none() {
+            return Err(Error::invalid("wall_time_grace", "there is no limit on the wall time").hint("set wall_time too"));
+        }
+        if !(1..=64).contains(&signal) {
+            return Err(Error::invalid(format!("wall_time_grace with signal {signal}"), "must be 1 to 64"));
+        }
+        time("wall_time_grace", Some(grace))
+    }
+}
+
+fn within<T: PartialOrd + Display>(name: &str, value: Option<T>, least: T, most: T) -> Result<()> {
+    match value {
+        Some(value) if value < least || value > most => {
+            Err(Error::invalid(format!("limit {name} {value}"), format!("must be from {least} to {most}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn time(name: &str, value: Option<Duration>) -> Result<()> {
+    match value {
+        Some(Duration::ZERO) => Err(Error::invalid(format!("limit {name} 0"), "it would end every command at once")),
+        Some(value) if value > LONGEST => {
+            Err(Error::invalid(format!("limit {name}"), format!("{} s is above {} s", value.as_secs(), LONGEST.as_secs())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_io(io: &Io) -> Result<()> {
+    check_text("limit io on", &io.path)?;
+    let what = |name: &str| Error::invalid(format!("limit io on {}", io.path.display()), name).at(&io.path);
+    match io.rates().iter().find(|(_, rate)| *rate == Some(0)) {
+        Some((name, _)) => Err(what(&format!("{name} must not be 0"))),
+        None if io.rates().iter().all(|(_, rate)| rate.is_none()) => {
+            Err(what("limits nothing: it has no rate").hint("set read_bytes, write_bytes, read_operations or write_operations"))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,72 @@
+//! Who runs inside: every process, by a proc file system.
+
+use crate::entries::Entries;
+use crate::sys::{self, CWD, Fd, Result, open};
+use crate::text::Line;
+use core::ffi::CStr;
+
+/// A view of the processes inside.
+pub struct Census {
+    proc: Fd,
+    /// The proc is of our own pid namespace: all but us in it is inside. Otherwise our descendants are.
+    own: bool,
+}
+
+impl Census {
+    /// By a proc of our own pid namespace.
+    pub fn own(proc: Fd) -> Census {
+        Census { proc, own: true }
+    }
+
+    /// By the caller's, at `/proc`.
+    pub fn shared() -> Result<Census> {
+        Ok(Census { proc: sys::open(CWD, c"/proc", open::PATH | open::DIRECTORY, 0)?, own: false })
+    }
+
+    /// Calls `visit` with each process but the warden, a parent after its children where the tree is walked.
+    pub fn each(&self, visit: &mut dyn FnMut(u32)) {
+        const WARDEN: u32 = 1;
+        if !self.own {
+            return self.each_child(c"thread-self/children", 0, visit);
+        }
+        let Ok(listed) = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0) else { return };
+        let mut entries = Entries::new(listed);
+        while let Ok(Some(name)) = entries.next() {
+            match core::str::from_utf8(name.to_bytes()).ok().and_then(|name| name.parse().ok()) {
+                Some(WARDEN) | None => {}
+                Some(pid) => visit(pid),
+            }
+        }
+    }
+
+    fn each_child(&self, path: &CStr, depth: u32, visit: &mut dyn FnMut(u32)) {
+        // Deeper ones become our own children, one level a round, as their parents die.
+        const DEPTH_MAX: u32 = 16;
+        let Ok(file) = sys::open(self.proc.number(), path, open::READ, 0) else { return };
+        let mut buffer = [0u8; 512];
+        let mut pid = 0u32;
+        while let Ok(length @ 1..) = sys::read(&file, &mut buffer) {
+            for &byte in &buffer[..length] {
+                if let Some(digit) = (byte as char).to_digit(10) {
+                    pid = pid.wrapping_mul(10).wrapping_add(digit);
+                } else if pid > 1 {
+                    if depth < DEPTH_MAX {
+                        let mut path = Line::numbered(b"", pid.into(), b"/task/");
+                        let _ = path.push_number(pid.into(), 10).and_then(|()| path.push(b"/children"));
+                        self.each_child(path.as_c_str(), depth + 1, visit);
+                    }
+                    visit(pid);
+                    pid = 0;
+                }
+            }
+        }
+    }
+
+    /// The contents of one of a process's files, as far as they fit.
+    pub fn read<'a>(&self, pid: u32, file: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+        let path = Line::numbered(b"", pid.into(), file);
+        let file = sys::open(self.proc.number(), path.as_c_str(), open::READ, 0).ok()?;
+        let length = sys::read(&file, buffer).ok()?;
+        Some(&buffer[..length])
+    }
+}

@@ -1,0 +1,116 @@
+//! A command's output on its way through the warden: counted, passed on, and cut at its limit.
+
+use crate::sys::{self, Errno, Fd, Pages, Polled, Result};
+
+/// One stream.
+pub struct Relay {
+    /// Where the command writes; `None` once it is at its end, cut, or of no use to anybody.
+    from: Option<Fd>,
+    to: Option<Fd>,
+    buffer: Pages,
+    start: usize,
+    end: usize,
+    /// How many bytes may still come.
+    left: u64,
+    /// How many bytes have come, the one too many not among them.
+    pub passed: u64,
+    /// How much is written at once: a pipe that has room has it for so much, a file takes everything.
+    piece: usize,
+}
+
+impl Relay {
+    pub fn new(from: Fd, to: Fd, limit: u64) -> Result<Relay> {
+        const BUFFER: usize = 64 * 1024;
+        const PIPE_BUF: usize = 4096;
+        let piece = if sys::status(to.number(), c"")?.is_file() { BUFFER } else { PIPE_BUF };
+        let buffer = Pages::new(BUFFER, false)?;
+        Ok(Relay { from: Some(from), to: Some(to), buffer, start: 0, end: 0, left: limit, passed: 0, piece })
+    }
+
+    /// What to wait for: something to read, or to be rid of what was read; and whether anybody still wants it.
+    pub fn polled(&self) -> [Polled; 2] {
+        match (&self.from, &self.to) {
+            (_, Some(to)) if self.holds() => [Polled::NOTHING, Polled::writable(to.number())],
+            (Some(from), Some(to)) => [Polled::readable(from.number()), Polled::deserted(to.number())],
+            _ => [Polled::NOTHING; 2],
+        }
+    }
+
+    fn holds(&self) -> bool {
+        self.start < self.end
+    }
+
+    /// Whether nothing is under way any more.
+    pub fn is_done(&self) -> bool {
+        self.from.is_none() && !self.holds()
+    }
+
+    /// Does what can be done without waiting. `true`: the command wrote more than it may.
+    pub fn advance(&mut self, ready: [Polled; 2]) -> bool {
+        let mut over = false;
+        if ready[0].is_ready() {
+            over = self.read();
+        } else if ready[1].is_ready() && !self.holds() {
+            self.abandon();
+        }
+        if ready[1].is_ready() && self.holds() {
+            self.write();
+        }
+        over
+    }
+
+    fn read(&mut self) -> bool {
+        let Some(from) = &self.from else { return false };
+        let length = match sys::read(from, self.buffer.bytes()) {
+            Ok(0) => 0,
+            Ok(length) => length,
+            Err(Errno::EINTR) => return false,
+            Err(_) => 0,
+        };
+        let taken = (length as u64).min(self.left);
+        (self.start, self.end) = (0, taken as usize);
+        self.left -= taken;
+        self.passed += taken;
+        let over = length as u64 > taken;
+        if length == 0 || over {
+            self.from = None;
+        }
+        if !self.holds() && self.from.is_none() {
+            self.to = None;
+        }
+        over
+    }
+
+    fn write(&mut self) {
+        let Some(to) = &self.to else { return };
+        let end = self.end.min(self.start + self.piece);
+        match sys::write_some(to, &self.buffer.read()[self.start..end]) {
+            Ok(written) => self.start += written,
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            // Nobody reads it, or there is no room on the disk: the command meets the same when it writes on (EPIPE).
+            Err(_) => self.abandon(),
+        }
+        if !self.holds() && self.from.is_none() {
+            self.to = None;
+        }
+    }
+
+    /// Lets go of both ends, and of what is under way.
+    pub fn abandon(&mut self) {
+        (self.from, self.to) = (None, None);
+        (self.start, self.end) = (0, 0);
+    }
+
+    /// Nobody is left who could write: what is in the pipe now is the rest.
+    pub fn finish(&mut self) {
+        if let Some(from) = &self.from
+            && !self.holds()
+        {
+            let mut polled = [Polled::readable(from.number())];
+            let empty = sys::wait(&mut polled, Some(0)).is_err() || !polled[0].is_ready();
+            if empty {
+                (self.from, self.to) = (None, None);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What a running command has used so far, for the limits that no kernel mechanism holds.
+//!
+//! Processor time is read from the cgroup's meter where there is one. All else is looked at, process by process, at an interval: what happens
+//! between two looks is not seen.
+
+use crate::census::Census;
+use crate::sys::{self, Fd};
+use crate::wire::message::{Limits, Usage, end, meter};
+
+const MILLISECOND: u64 = 1_000_000;
+/// Between two looks at memory and processes.
+const INTERVAL: u64 = 5 * MILLISECOND;
+
+/// A cgroup's count of processor time.
+struct Meter {
+    file: Fd,
+    /// Nanoseconds in its unit.
+    unit: u64,
+    /// What it said, and what the warden itself had used, when the command started.
+    start: u64,
+    own_start: u64,
+}
+
+pub struct Watch {
+    meter: Option<Meter>,
+    limits: Limits,
+    memory_peak: u64,
+    processes_peak: u64,
+    next: Option<u64>,
+}
+
+/// What one look saw.
+#[derive(Default)]
+struct Look {
+    memory: u64,
+    peaks: u64,
+    processes: u64,
+    cpu_ns: u64,
+}
+
+impl Watch {
+    /// From now on. `file` is what `kind` says; NONE: there is no meter.
+    pub fn new(file: Option<Fd>, kind: u32, limits: Limits) -> Watch {
+        let unit = if kind == meter::CPU_STAT { 1000 } else { 1 };
+        let meter = file
+            .map(|file| Meter { file, unit, start: 0, own_start: own_cpu_time() })
+            .map(|meter| Meter { start: meter.read(), ..meter });
+        Watch { meter, limits, memory_peak: 0, processes_peak: 0, next: Some(0) }
+    }
+
+    pub fn set(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.next = Some(0);
+    }
+
+    /// Nanoseconds until the next look, if there is to be one.
+    pub fn remaining(&self, now: u64) -> Option<u64> {
+        self.next.map(|next| next.saturating_sub(now))
+    }
+
+    /// Looks, if it is time to. How the command ended thereby, if it did.
+    pub fn look(&mut self, now: u64, census: Option<&Census>) -> Option<u32> {
+        if self.next? > now {
+            return None;
+        }
+        let Limits { cpu_ns, memory, processes, .. } = self.limits;
+        let sampled = memory > 0 || processes > 0 || cpu_ns > 0 && self.meter.is_none();
+        let seen = match census {
+            Some(census) if sampled => self.look_around(census),
+            _ => Look::default(),
+        };
+        let used = self.meter.as_ref().map_or(seen.cpu_ns, |meter| meter.read() - meter.start);
+        if memory > 0 && seen.memory > memory {
+            return Some(end::MEMORY);
+        }
+        if cpu_ns > 0 && used >= cpu_ns {
+            return Some(end::CPU_TIME);
+        }
+        // Nobody can use up the rest any sooner than with all processors at once.
+        let rest = (cpu_ns > 0).then(|| (cpu_ns - used).saturating_mul(100) / u64::from(self.limits.pace.max(1)));
+        let pause = match (rest.map(|rest| rest.max(MILLISECOND)), memory > 0 || processes > 0) {
+            (Some(rest), true) => Some(rest.min(INTERVAL)),
+            (None, true) => Some(INTERVAL),
+            (rest, false) => rest,
+        };
+        self.next = pause.map(|pause| sys::now().saturating_add(pause));
+        None
+    }
+
+    fn look_around(&mut self, census: &Census) -> Look {
+        let mut look = Look { cpu_ns: reaped_cpu_time(), ..Look::default() };
+        let times = self.limits.cpu_ns > 0 && self.meter.is_none();
+        census.each(&mut |pid| {
+            let mut buffer = [0u8; 4096];
+            if times {
+                let reaped = census.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
+                look.cpu_ns += sys::cpu_time_of(pid) + reaped;
+            }
+            if let Some(status) = census.read(pid, b"/status", &mut buffer) {
+                look.memory += field(status, b"RssAnon:") * 1024 + field(status, b"RssShmem:") * 1024;
+                look.peaks += field(status, b"VmHWM:") * 1024;
+                look.processes += field(status, b"Threads:").max(1);
+            }
+        });
+        self.memory_peak = self.memory_peak.max(look.peaks);
+        self.processes_peak = self.processes_peak.max(look.processes);
+        look
+    }
+
+    /// Whether there were as many processes as there may be.
+    pub fn processes_at_limit(&self) -> bool {
+        self.limits.processes > 0 && self.processes_peak >= self.limits.processes
+    }
+
+    /// What it knows, added to `usage`.
+    pub fn complete(&self, usage: Usage) -> Usage {
+        let metered = self.meter.as_ref().map_or(0, |meter| {
+            let own = own_cpu_time().saturating_sub(meter.own_start);
+            meter.read().saturating_sub(meter.start).saturating_sub(own)
+        });
+        Usage { meter_ns: metered, memory_peak: self.memory_peak, processes_peak: self.processes_peak, ..usage }
+    }
+}
+
+impl Meter {
+    fn read(&self) -> u64 {
+        let mut buffer = [0u8; 64];
+        let length = sys::read_at(&self.file, 0, &mut buffer).unwrap_or(0);
+        let text = &buffer[..length];
+        let digits = text.iter().position(u8::is_ascii_digit).unwrap_or(length);
+        number(&text[digits..]).saturating_mul(self.unit).max(self.start)
+    }
+}
+
+fn cpu_time(who: i32) -> u64 {
+    let usage = sys::usage_of(who).map(|value| value as u64);
+    (usage[0] + usage[2]) * 1_000_000_000 + (usage[1] + usage[3]) * 1000
+}
+
+fn own_cpu_time() -> u64 {
+    cpu_time(sys::SELF)
+}
+
+fn reaped_cpu_time() -> u64 {
+    cpu_time(sys::CHILDREN)
+}
+
+/// What a process's children used that it has waited for: cutime and cstime, the 16th and 17th field, in hundredths of a second.
+/// The second field is a name in parentheses that may hold anything.
+fn children_cpu_time(stat: &[u8]) -> u64 {
+    const TICK: u64 = 10 * MILLISECOND;
+    let after_name = stat.iter().rposition(|&byte| byte == b')').map_or(0, |end| end + 2);
+    let mut fields = stat[after_name..].split(|&byte| byte == b' ').skip(13);
+    let mut next = || fields.next().map_or(0, number);
+    (next() + next()) * TICK
+}
+
+/// The number behind a name in a process's status file; 0 if there is none.
+fn field(status: &[u8], name: &[u8]) -> u64 {
+    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name));
+    line.map_or(0, |rest| number(rest.trim_ascii_start()))
+}
+
+fn number(text: &[u8]) -> u64 {
+    text.iter()
+        .map_while(|byte| (*byte as char).to_digit(10))
+        .fold(0u64, |value, digit| value.wrapping_mul(10).wrapping_add(digit.into()))
+}
