@@ -34,6 +34,15 @@ pub enum Action {
     WaitTimeout,
     /// The command is run twice; what the second run did is told.
     Twice,
+    /// After its first line of output its usage so far is told as `usage`, in place of the final one; then it is killed.
+    Usage,
+    /// After its first line of output its limits are changed to those of `set`; its standard input is closed then, and it is waited for.
+    Change,
+    /// After its first line of output it is frozen: how is told as `freezer`, `wait_timeout` of 50 ms must have nothing; it is thawed,
+    /// its standard input is closed, and it is waited for.
+    Freeze,
+    /// After its first line of output it is frozen, and killed as it stands.
+    KillFrozen,
 }
 
 /// What a standard stream is connected to.
@@ -50,7 +59,7 @@ pub enum Stream {
 }
 
 /// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// What is done.
     pub action: Action,
@@ -78,10 +87,12 @@ pub struct Job {
     pub streams: [Stream; 3],
     /// Further descriptors: number, file, whether for writing.
     pub descriptors: Vec<(i32, PathBuf, bool)>,
+    /// What limits become for [`Action::Change`]: `memory` in bytes, `cpus`, `cpu_time` in seconds, `pids`.
+    pub set: Vec<(String, f64)>,
 }
 
 impl Action {
-    const NAMES: [(&str, Action); 10] = [
+    const NAMES: [(&str, Action); 14] = [
         ("output", Action::Output),
         ("check", Action::Check),
         ("json", Action::Json),
@@ -92,6 +103,10 @@ impl Action {
         ("try-wait", Action::TryWait),
         ("wait-timeout", Action::WaitTimeout),
         ("twice", Action::Twice),
+        ("usage", Action::Usage),
+        ("change", Action::Change),
+        ("freeze", Action::Freeze),
+        ("kill-frozen", Action::KillFrozen),
     ];
 }
 
@@ -111,6 +126,7 @@ impl Default for Job {
             wall_ms: None,
             streams: [Stream::Null, Stream::Piped(Vec::new()), Stream::Piped(Vec::new())],
             descriptors: Vec::new(),
+            set: Vec::new(),
         }
     }
 }
@@ -167,6 +183,9 @@ impl Job {
         for (number, file, write) in &self.descriptors {
             line("fd", &[number.to_string().as_bytes(), if *write { b"write" } else { b"read" }, &path(file)]);
         }
+        for (limit, value) in &self.set {
+            line("set", &[limit.as_bytes(), value.to_string().as_bytes()]);
+        }
         text
     }
 
@@ -208,6 +227,7 @@ impl Job {
                     system(2)?.into(),
                     word(1)? == "write",
                 )),
+                "set" => job.set.push((word(0)?, word(1)?.parse().map_err(|error| format!("{line}: {error}"))?)),
                 other => return Err(format!("no key {other}")),
             }
         }
@@ -215,8 +235,10 @@ impl Job {
     }
 }
 
-/// What a driver tells: `ended` and `returncode`, `stdout`, `stderr`, `enforced`, `usage`; or `error` (the kind) with `step`,
-/// `errno`, `path`, `hint`, `message`; for some actions `processes`. What does not apply is absent.
+/// What a driver tells: `ended` (the name, and the value of `exited`, `signaled`, `warden-lost`), `returncode`, `message` (the outcome as a
+/// sentence), `stdout`, `stderr`, `enforced` (names); `status` and `limit` where the outcome has them; `limits` (`memory=cgroup-v2 pids=…`, in
+/// the order of `seclude::Limit`) and `usage` (`wall_us=… user_us=…`, see the driver; what nobody counted is absent). Or `error` (the kind)
+/// with `step`, `errno`, `path`, `hint`, `message`. For some actions `processes` or `freezer`. What does not apply is absent.
 pub type Told = BTreeMap<String, Vec<u8>>;
 
 /// A driver's result as lines.
@@ -250,6 +272,7 @@ mod tests {
             wall_ms: Some(1500),
             streams: [Stream::Piped(b"a\0b".to_vec()), Stream::Inherit, Stream::File("/x y".into())],
             descriptors: vec![(7, "/dev/null".into(), true)],
+            set: vec![("cpus".into(), 0.5), ("memory".into(), 1_048_576.0)],
             ..Job::default()
         };
         assert_eq!(Job::read(&job.write()), Ok(job));

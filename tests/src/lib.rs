@@ -4,7 +4,10 @@
 
 pub mod caller;
 pub mod census;
+pub mod cgroups;
+mod expect;
 pub mod job;
 pub mod lines;
+pub mod payload;
 pub mod scratch;
 pub mod table;

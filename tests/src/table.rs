@@ -1,9 +1,11 @@
-//! The behaviour table's rows: what `tests/cases/*.toml` may say, and how a row becomes a job and its result is judged.
+//! The behaviour table's rows: what `tests/cases/*.toml` may say, and how a row becomes a job.
 //!
 //! In every text of a row, `{dir}` is the directory of its fixtures, `{byte:ff}` a byte, `{repeat:70:x}` seventy `x`,
 //! `{caller}` `root` or `user`, and `{uid_behind}` the host's id behind user 1000 of the default sandbox.
 
 use crate::caller::Caller;
+use crate::cgroups::Cgroups;
+use crate::expect::Expect;
 use crate::job::{Action, Job, Stream, Told};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -60,8 +62,14 @@ pub struct Case {
     stderr: Option<Source>,
     #[serde(default)]
     descriptors: Vec<Descriptor>,
+    /// What limits become, for the action `change`.
+    #[serde(default)]
+    set: BTreeMap<String, f64>,
     #[serde(default)]
     action: Action,
+    /// The hosts that it is about, by what cgroups the caller can use there: all, if nothing is said.
+    #[serde(default)]
+    cgroups: Vec<Cgroups>,
     expect: Expect,
 }
 
@@ -116,63 +124,6 @@ struct Descriptor {
     write: bool,
 }
 
-/// What must come of a row. Without `ended` and `error`, the command must exit with code 0.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expect {
-    ended: Option<String>,
-    error: Option<String>,
-    /// Parts of the error's texts.
-    step: Option<String>,
-    hint: Option<String>,
-    message: Option<String>,
-    path: Option<String>,
-    errno: Option<i32>,
-    #[serde(default)]
-    stdout: Text,
-    #[serde(default)]
-    stderr: Text,
-    /// What the driver's own standard output, which `inherit` passes on, must get.
-    #[serde(default)]
-    inherited: Text,
-    #[serde(default)]
-    processes: Text,
-    /// Files below `{dir}` afterwards.
-    #[serde(default)]
-    files: BTreeMap<String, Text>,
-    #[serde(default)]
-    absent: Vec<String>,
-    #[serde(default)]
-    enforced: Vec<String>,
-    #[serde(default)]
-    not_enforced: Vec<String>,
-    /// Bounds on `wall_ms`, `cpu_ms` and `max_rss_kib`: what must have been used, or not more.
-    #[serde(default)]
-    at_least: BTreeMap<String, u64>,
-    #[serde(default)]
-    at_most: BTreeMap<String, u64>,
-}
-
-/// What a text must be: exactly this, or with these parts, without those, of this form. All that is said must hold.
-#[derive(Debug, Default, Deserialize)]
-#[serde(untagged)]
-enum Text {
-    #[default]
-    Any,
-    Exactly(String),
-    Like {
-        #[serde(default)]
-        has: Vec<String>,
-        #[serde(default)]
-        lacks: Vec<String>,
-        #[serde(default)]
-        matches: Option<String>,
-        /// Some JSON text that means the same.
-        #[serde(default)]
-        json: Option<String>,
-    },
-}
-
 /// Where a row is run, and for whom.
 pub struct Stage<'a> {
     /// Who calls.
@@ -183,7 +134,7 @@ pub struct Stage<'a> {
 
 impl Stage<'_> {
     /// A row's text with everything in braces put in.
-    fn expand(&self, text: &str) -> Vec<u8> {
+    pub(crate) fn expand(&self, text: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut rest = text;
         while let Some(start) = rest.find('{') {
@@ -211,7 +162,7 @@ impl Stage<'_> {
         bytes
     }
 
-    fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         String::from_utf8(self.expand(text)).unwrap_or_else(|_| panic!("{text:?} is no text"))
     }
 
@@ -242,6 +193,11 @@ impl Case {
             Callers::User => caller == Caller::User,
             Callers::Both => true,
         }
+    }
+
+    /// Whether this caller's cgroups are of the kind that the row is about.
+    pub fn is_for_cgroups_of(&self, caller: Caller) -> bool {
+        self.cgroups.is_empty() || self.cgroups.contains(&Cgroups::of(caller))
     }
 
     /// Makes the fixtures, as the caller's own.
@@ -314,125 +270,13 @@ impl Case {
                 .iter()
                 .map(|given| (given.number, stage.system(&given.file).into(), given.write))
                 .collect(),
+            set: self.set.iter().map(|(limit, value)| (limit.clone(), *value)).collect(),
         }
     }
 
     /// What is wrong with the result, line by line; nothing, if it is as the row says. `inherited` is what the driver's own
     /// standard output got.
     pub fn judge(&self, stage: &Stage<'_>, told: &Told, inherited: &[u8]) -> Vec<String> {
-        let mut wrong = Vec::new();
-        let expect = &self.expect;
-        let told_text = |key: &str| told.get(key).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        let mut same = |key: &str, expected: Option<String>| {
-            if told_text(key) != expected {
-                wrong.push(format!("{key} is {:?}, not {expected:?}", told_text(key)));
-            }
-        };
-        same("error", expect.error.clone());
-        let runs = !matches!(self.action, Action::Check | Action::Json | Action::Toml);
-        if expect.error.is_none() && runs {
-            same("ended", Some(expect.ended.clone().unwrap_or("exited 0".into())));
-        }
-        if let Some(errno) = expect.errno {
-            same("errno", Some(errno.to_string()));
-        }
-        if let Some(path) = &expect.path {
-            same("path", Some(stage.text(path)));
-        }
-        for (key, part) in [("step", &expect.step), ("hint", &expect.hint), ("message", &expect.message)] {
-            let Some(part) = part.as_ref().map(|part| stage.text(part)) else { continue };
-            if !told_text(key).is_some_and(|text| text.contains(&part)) {
-                wrong.push(format!("{key} is {:?}, without {part:?}", told_text(key)));
-            }
-        }
-        let nothing = Vec::new();
-        for (key, text) in [("stdout", &expect.stdout), ("stderr", &expect.stderr), ("processes", &expect.processes)] {
-            wrong.extend(text.judge(key, told.get(key).unwrap_or(&nothing), stage));
-        }
-        wrong.extend(expect.inherited.judge("the driver's stdout", inherited, stage));
-        for (name, text) in &expect.files {
-            match fs::read(stage.dir.join(name)) {
-                Ok(data) => wrong.extend(text.judge(name, &data, stage)),
-                Err(error) => wrong.push(format!("{name}: {error}")),
-            }
-        }
-        wrong.extend(
-            expect
-                .absent
-                .iter()
-                .filter(|name| stage.dir.join(name).symlink_metadata().is_ok())
-                .map(|name| format!("{name} is there")),
-        );
-        let enforced = told_text("enforced").unwrap_or_default();
-        let holds = |name: &&String| enforced.split(' ').any(|held| held == *name);
-        wrong.extend(expect.enforced.iter().filter(|name| !holds(name)).map(|name| format!("{name} is not enforced")));
-        wrong.extend(expect.not_enforced.iter().filter(holds).map(|name| format!("{name} is enforced")));
-        wrong.extend(expect.judge_usage(&told_text("usage").unwrap_or_default()));
-        if !wrong.is_empty() {
-            wrong.extend(
-                ["message", "stderr"]
-                    .iter()
-                    .filter_map(|key| Some(format!("  {key}: {}", told_text(key).filter(|text| !text.is_empty())?))),
-            );
-        }
-        wrong
-    }
-}
-
-impl Expect {
-    fn judge_usage(&self, usage: &str) -> Vec<String> {
-        let numbers: Vec<u64> = usage.split(' ').filter_map(|number| number.parse().ok()).collect();
-        let used = |what: &str| match (what, &numbers[..]) {
-            ("wall_ms", [wall, ..]) => wall / 1000,
-            ("cpu_ms", [_, user, system, _]) => (user + system) / 1000,
-            ("max_rss_kib", [.., rss]) => rss / 1024,
-            _ => panic!("no usage {what} in {usage:?}"),
-        };
-        let low = self
-            .at_least
-            .iter()
-            .filter(|(what, bound)| used(what) < **bound)
-            .map(|(what, bound)| format!("{what} is {}, less than {bound}", used(what)));
-        let high = self
-            .at_most
-            .iter()
-            .filter(|(what, bound)| used(what) > **bound)
-            .map(|(what, bound)| format!("{what} is {}, more than {bound}", used(what)));
-        low.chain(high).collect()
-    }
-}
-
-impl Text {
-    fn judge(&self, what: &str, data: &[u8], stage: &Stage<'_>) -> Vec<String> {
-        let shown = String::from_utf8_lossy(data);
-        let shown: String = shown.chars().take(2000).collect();
-        match self {
-            Text::Any => Vec::new(),
-            Text::Exactly(text) if stage.expand(text) == data => Vec::new(),
-            Text::Exactly(text) => vec![format!("{what} is {shown:?}, not {:?}", String::from_utf8_lossy(&stage.expand(text)))],
-            Text::Like { has, lacks, matches, json } => {
-                let contains = |part: &&String| {
-                    let part = stage.expand(part);
-                    part.is_empty() || data.windows(part.len()).any(|window| window == part)
-                };
-                let mut wrong: Vec<String> =
-                    has.iter().filter(|part| !contains(part)).map(|part| format!("{what} lacks {part:?}: {shown:?}")).collect();
-                wrong.extend(lacks.iter().filter(contains).map(|part| format!("{what} has {part:?}: {shown:?}")));
-                if let Some(pattern) = matches {
-                    let regex = regex::bytes::Regex::new(&stage.text(pattern)).unwrap_or_else(|error| panic!("{error}"));
-                    if !regex.is_match(data) {
-                        wrong.push(format!("{what} does not match {pattern:?}: {shown:?}"));
-                    }
-                }
-                if let Some(json) = json {
-                    let expected: serde_json::Value =
-                        serde_json::from_str(&stage.text(json)).unwrap_or_else(|error| panic!("{json}: {error}"));
-                    if serde_json::from_slice::<serde_json::Value>(data).ok().as_ref() != Some(&expected) {
-                        wrong.push(format!("{what} is {shown:?}, which is not {expected}"));
-                    }
-                }
-                wrong
-            }
-        }
+        self.expect.judge(stage, told, inherited, !matches!(self.action, Action::Check | Action::Json | Action::Toml))
     }
 }

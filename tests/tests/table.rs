@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         trials.extend(
             reachable
                 .into_iter()
-                .filter(|caller| Caller::reachable().contains(caller))
+                .filter(|caller| Caller::reachable().contains(caller) && case.is_for_cgroups_of(*caller))
                 .map(|caller| (format!("{name} ({})", caller.name()), caller, case)),
         );
     }

@@ -3,7 +3,7 @@
 //! `driver JOB RESULT`. The C and Python drivers in `tests/drivers` do the same through theirs.
 #![deny(unsafe_code)]
 
-use seclude::{Child, Command, Error, Outcome, Result, Sandbox, Stdio};
+use seclude::{Child, Command, Ended, Error, Outcome, Pressure, Result, Sandbox, Stdio, Usage};
 use seclude_tests::job::{Action, Job, Stream, Told, read_told, write_told};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -56,9 +56,7 @@ fn perform(job: &Job, told: &mut Told) -> Result<()> {
             finish(command.spawn()?, job, &mut Told::new())?;
             finish(command.spawn()?, job, told)
         }
-        Action::Output | Action::Kill | Action::Terminate | Action::Processes | Action::TryWait | Action::WaitTimeout => {
-            finish(command(&sandbox, job).spawn()?, job, told)
-        }
+        _ => finish(command(&sandbox, job).spawn()?, job, told),
     }
 }
 
@@ -129,6 +127,32 @@ fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
             told.insert("processes".into(), list.concat().into_bytes());
             child.kill()?;
         }
+        Action::Usage => {
+            first = first_line(&mut child);
+            told.insert("usage".into(), usage(&child.usage()?).into_bytes());
+            child.kill()?;
+        }
+        Action::Change => {
+            first = first_line(&mut child);
+            for (limit, value) in &job.set {
+                match limit.as_str() {
+                    "memory" => child.set_memory(*value as u64)?,
+                    "cpus" => child.set_cpus(*value)?,
+                    "cpu_time" => child.set_cpu_time(Duration::from_secs_f64(*value))?,
+                    "pids" => child.set_pids(*value as u64)?,
+                    other => panic!("no limit {other} can be changed"),
+                }
+            }
+        }
+        Action::Freeze | Action::KillFrozen => {
+            first = first_line(&mut child);
+            told.insert("freezer".into(), child.freeze()?.name().into());
+            assert_eq!(child.wait_timeout(Duration::from_millis(50))?, None, "it is frozen");
+            match job.action {
+                Action::Freeze => child.thaw()?,
+                _ => child.kill()?,
+            }
+        }
         Action::TryWait => assert_eq!(child.try_wait()?, None, "it waits for its input"),
         Action::WaitTimeout => assert_eq!(child.wait_timeout(Duration::from_millis(50))?, None, "it waits for its input"),
         Action::Output | Action::Twice | Action::Check | Action::Json | Action::Toml => {}
@@ -172,16 +196,57 @@ fn read(pipe: Option<impl Read>) -> Vec<u8> {
 
 fn tell_outcome(outcome: &Outcome, told: &mut Told) {
     let value = match outcome.ended {
-        seclude::Ended::Exited(value) | seclude::Ended::Signaled(value) => format!(" {value}"),
+        Ended::Exited(value) | Ended::Signaled(value) | Ended::WardenLost(value) => format!(" {value}"),
         _ => String::new(),
     };
     let enforced: Vec<_> = outcome.enforced.iter().map(|protection| protection.name()).collect();
-    let usage = &outcome.usage;
+    let limits: Vec<_> = outcome.enforced.limits().map(|(limit, mechanism)| format!("{limit}={mechanism}")).collect();
+    // The usage of a running command stands for the final one where the job asks for it.
+    told.entry("usage".into()).or_insert_with(|| usage(&outcome.usage).into_bytes());
     let mut tell = |key: &str, value: String| told.insert(key.into(), value.into_bytes());
     tell("ended", format!("{}{value}", outcome.ended.name()));
     tell("returncode", outcome.ended.returncode().to_string());
+    tell("message", outcome.to_string());
     tell("enforced", enforced.join(" "));
-    tell("usage", format!("{} {} {} {}", usage.wall.as_micros(), usage.user.as_micros(), usage.system.as_micros(), usage.max_rss));
+    tell("limits", limits.join(" "));
+    if let Some(status) = outcome.status {
+        tell("status", status.to_string());
+    }
+    if let Some(limit) = outcome.limit {
+        tell("limit", limit.to_string());
+    }
+}
+
+/// Every number, times in microseconds, in the order of `seclude::Usage`.
+fn usage(usage: &Usage) -> String {
+    let micros = |time: Duration| Some(time.as_micros() as u64);
+    let pressure = |part: fn(&Pressure) -> Duration| usage.pressure.as_ref().map(|pressure| part(pressure).as_micros() as u64);
+    let numbers = [
+        ("wall_us", micros(usage.wall)),
+        ("user_us", micros(usage.user)),
+        ("system_us", micros(usage.system)),
+        ("memory", Some(usage.memory)),
+        ("memory_peak", Some(usage.memory_peak)),
+        ("max_rss", Some(usage.max_rss)),
+        ("processes", Some(usage.processes)),
+        ("processes_peak", usage.processes_peak),
+        ("minor_faults", Some(usage.minor_faults)),
+        ("major_faults", Some(usage.major_faults)),
+        ("voluntary_switches", Some(usage.voluntary_switches)),
+        ("involuntary_switches", Some(usage.involuntary_switches)),
+        ("bytes_read", Some(usage.bytes_read)),
+        ("bytes_written", Some(usage.bytes_written)),
+        ("stdout_bytes", usage.stdout_bytes),
+        ("stderr_bytes", usage.stderr_bytes),
+        ("pressure_cpu_some_us", pressure(|pressure| pressure.cpu_some)),
+        ("pressure_memory_some_us", pressure(|pressure| pressure.memory_some)),
+        ("pressure_memory_full_us", pressure(|pressure| pressure.memory_full)),
+        ("pressure_io_some_us", pressure(|pressure| pressure.io_some)),
+        ("pressure_io_full_us", pressure(|pressure| pressure.io_full)),
+    ];
+    let mut words = vec![format!("memory_source={}", usage.memory_source)];
+    words.extend(numbers.iter().filter_map(|(name, number)| Some(format!("{name}={}", (*number)?))));
+    words.join(" ")
 }
 
 fn tell_error(error: &Error, told: &mut Told) {

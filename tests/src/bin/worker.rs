@@ -1,6 +1,6 @@
 //! A caller that forks a worker of its own while a command runs, as Python's multiprocessing does: the worker holds a copy of
 //! everything the caller held. `worker MARK`: the command and what it leaves behind have MARK in their arguments, the worker
-//! sleeps until it is killed, the caller waits for the command.
+//! sleeps until it is killed, the caller waits for the command. `worker MARK frozen` forks nobody: it freezes the command, says how, and waits.
 
 use nix::unistd::{ForkResult, fork, pause};
 use std::process::ExitCode;
@@ -18,6 +18,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if std::env::args().nth(2).is_some_and(|word| word == "frozen") {
+        while child.processes().is_ok_and(|list| list.len() < 3) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        match child.freeze() {
+            Ok(freezer) => println!("frozen by {freezer}"),
+            Err(error) => println!("{error}"),
+        }
+        return if child.wait().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     // SAFETY: this process has one thread, so the new one may do anything; it only sleeps.
     match unsafe { fork() } {
         Ok(ForkResult::Child) => loop {

@@ -1,0 +1,106 @@
+//! The host's cgroups, as the tests see them by themselves: what a caller can use, and whether any of ours is left. Nothing here asks
+//! the library.
+
+use crate::caller::{Caller, NOBODY};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The cgroups that a caller can use for limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cgroups {
+    /// The memory controller is in a hierarchy of version 1, and the caller is root.
+    V1,
+    /// It is in the hierarchy of version 2, in a part that the caller may write.
+    V2,
+    /// None.
+    None,
+}
+
+impl Cgroups {
+    /// Those of `caller`. SECLUDE_CGROUP names a part of the hierarchy, as it does for the library.
+    pub fn of(caller: Caller) -> Cgroups {
+        if caller == Caller::Root
+            && mounts("cgroup")
+                .iter()
+                .any(|mount| mount.join("memory.limit_in_bytes").exists() || mount.join("memory.usage_in_bytes").exists())
+        {
+            return Cgroups::V1;
+        }
+        let has_memory = |directory: &PathBuf| {
+            fs::read_to_string(directory.join("cgroup.controllers"))
+                .is_ok_and(|list| list.split_whitespace().any(|name| name == "memory"))
+        };
+        let usable = |directory: &PathBuf| has_memory(directory) && may_write(caller, directory);
+        let named = std::env::var_os("SECLUDE_CGROUP").map(PathBuf::from);
+        let own = mounts("cgroup2").into_iter().filter_map(|mount| {
+            let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
+            Some(mount.join(membership.lines().find_map(|line| line.strip_prefix("0::/"))?))
+        });
+        let beside = own.flat_map(|own| [own.parent().map(Path::to_owned), Some(own)]).flatten();
+        if named.into_iter().chain(beside).any(|directory| usable(&directory)) { Cgroups::V2 } else { Cgroups::None }
+    }
+
+    /// The mechanisms that `expected` of a row means here.
+    pub fn wanted(self, expected: &str) -> Vec<&str> {
+        let (with, without) = expected.split_once('|').unwrap_or((expected, expected));
+        match (self, with.trim(), without.trim()) {
+            (Cgroups::None, _, without) => vec![without],
+            (Cgroups::V2, "cgroup", _) => vec!["cgroup-v2"],
+            // Where there are both versions, some of the counters are in the one and some in the other.
+            (Cgroups::V1, "cgroup", _) => vec!["cgroup-v1", "cgroup-v2"],
+            (Cgroups::V1 | Cgroups::V2, with, _) => vec![with],
+        }
+    }
+}
+
+fn may_write(caller: Caller, directory: &Path) -> bool {
+    match fs::metadata(directory.join("cgroup.procs")) {
+        Err(_) => false,
+        Ok(_) if caller == Caller::Root => true,
+        Ok(file) if caller != Caller::present() => file.uid() == NOBODY || file.permissions().mode() & 0o002 != 0,
+        Ok(file) => file.uid() == caller.uid() || file.permissions().mode() & 0o002 != 0,
+    }
+}
+
+/// Where hierarchies of this file system type are mounted.
+pub fn mounts(kind: &str) -> Vec<PathBuf> {
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("/proc is mounted");
+    let of_kind = |line: &&str| line.split_once(" - ").is_some_and(|(_, rest)| rest.split(' ').next() == Some(kind));
+    table.lines().filter(of_kind).filter_map(|line| line.split(' ').nth(4).map(PathBuf::from)).collect()
+}
+
+/// Every cgroup that the library has made for a caller that `is_ours` recognises by its process id, in every hierarchy.
+pub fn left(is_ours: impl Fn(u32) -> bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = ["cgroup", "cgroup2"].iter().flat_map(|kind| mounts(kind)).collect();
+    while let Some(directory) = open.pop() {
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            if owner(&entry.path()).is_some_and(&is_ours) {
+                found.push(entry.path());
+            }
+            open.push(entry.path());
+        }
+    }
+    found
+}
+
+/// The caller in the name of a cgroup of the library's: `seclude-PID-…`.
+pub fn owner(directory: &Path) -> Option<u32> {
+    directory.file_name()?.to_str()?.strip_prefix("seclude-")?.split('-').next()?.parse().ok()
+}
+
+/// Waits until none is left, for at most `grace`; those that are.
+pub fn left_after(grace: Duration, is_ours: impl Fn(u32) -> bool) -> Vec<PathBuf> {
+    let end = Instant::now() + grace;
+    loop {
+        let found = left(&is_ours);
+        if found.is_empty() || Instant::now() > end {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,229 @@
+//! What must come of a row of the behaviour table, and how a driver's result is held against it.
+
+use crate::cgroups::Cgroups;
+use crate::job::Told;
+use crate::table::Stage;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+/// What must come of a row. Without `ended` and `error`, the command must exit with code 0.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expect {
+    ended: Option<String>,
+    /// The outcome's own `limit` and `status`.
+    limit: Option<i64>,
+    status: Option<i32>,
+    error: Option<String>,
+    /// Parts of the error's texts.
+    step: Option<String>,
+    hint: Option<String>,
+    message: Option<String>,
+    path: Option<String>,
+    errno: Option<i32>,
+    #[serde(default)]
+    stdout: Text,
+    #[serde(default)]
+    stderr: Text,
+    /// What the driver's own standard output, which `inherit` passes on, must get.
+    #[serde(default)]
+    inherited: Text,
+    #[serde(default)]
+    processes: Text,
+    /// Files below `{dir}` afterwards.
+    #[serde(default)]
+    files: BTreeMap<String, Text>,
+    #[serde(default)]
+    absent: Vec<String>,
+    #[serde(default)]
+    enforced: Vec<String>,
+    #[serde(default)]
+    not_enforced: Vec<String>,
+    /// Limits and what holds them: where the caller can use cgroups and, after a `|` if that differs, where it cannot. `cgroup` is that of
+    /// the host's version, `none` is nothing. No other limit may be told.
+    limits: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    freezer: Text,
+    /// Bounds on what was used: a name that the drivers tell, or `wall_ms`, `cpu_ms`, `max_rss_kib`.
+    #[serde(default)]
+    at_least: BTreeMap<String, u64>,
+    #[serde(default)]
+    at_most: BTreeMap<String, u64>,
+}
+
+/// What a text must be: exactly this, or with these parts, without those, of this form. All that is said must hold.
+#[derive(Debug, Default, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Text {
+    #[default]
+    Any,
+    Exactly(String),
+    Like {
+        #[serde(default)]
+        has: Vec<String>,
+        #[serde(default)]
+        lacks: Vec<String>,
+        #[serde(default)]
+        matches: Option<String>,
+        /// Some JSON text that means the same.
+        #[serde(default)]
+        json: Option<String>,
+    },
+}
+
+impl Expect {
+    /// What is wrong with the result, line by line. `runs`: the row runs a command.
+    pub(crate) fn judge(&self, stage: &Stage<'_>, told: &Told, inherited: &[u8], runs: bool) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let told_text = |key: &str| told.get(key).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let mut same = |key: &str, expected: Option<String>| {
+            if told_text(key) != expected {
+                wrong.push(format!("{key} is {:?}, not {expected:?}", told_text(key)));
+            }
+        };
+        same("error", self.error.clone());
+        if self.error.is_none() && runs {
+            same("ended", Some(self.ended.clone().unwrap_or("exited 0".into())));
+        }
+        let numbers = [("errno", self.errno.map(i64::from)), ("status", self.status.map(i64::from)), ("limit", self.limit)];
+        for (key, number) in numbers.iter().filter_map(|(key, number)| Some((key, (*number)?))) {
+            same(key, Some(number.to_string()));
+        }
+        if let Some(path) = &self.path {
+            same("path", Some(stage.text(path)));
+        }
+        for (key, part) in [("step", &self.step), ("hint", &self.hint), ("message", &self.message)] {
+            let Some(part) = part.as_ref().map(|part| stage.text(part)) else { continue };
+            if !told_text(key).is_some_and(|text| text.contains(&part)) {
+                wrong.push(format!("{key} is {:?}, without {part:?}", told_text(key)));
+            }
+        }
+        wrong.extend(contradictions(told));
+        let nothing = Vec::new();
+        for (key, text) in
+            [("stdout", &self.stdout), ("stderr", &self.stderr), ("processes", &self.processes), ("freezer", &self.freezer)]
+        {
+            wrong.extend(text.judge(key, told.get(key).unwrap_or(&nothing), stage));
+        }
+        wrong.extend(self.inherited.judge("the driver's stdout", inherited, stage));
+        for (name, text) in &self.files {
+            match fs::read(stage.dir.join(name)) {
+                Ok(data) => wrong.extend(text.judge(name, &data, stage)),
+                Err(error) => wrong.push(format!("{name}: {error}")),
+            }
+        }
+        wrong.extend(
+            self.absent
+                .iter()
+                .filter(|name| stage.dir.join(name).symlink_metadata().is_ok())
+                .map(|name| format!("{name} is there")),
+        );
+        let enforced = told_text("enforced").unwrap_or_default();
+        let holds = |name: &&String| enforced.split(' ').any(|held| held == *name);
+        wrong.extend(self.enforced.iter().filter(|name| !holds(name)).map(|name| format!("{name} is not enforced")));
+        wrong.extend(self.not_enforced.iter().filter(holds).map(|name| format!("{name} is enforced")));
+        wrong.extend(self.judge_limits(&told_text("limits").unwrap_or_default(), Cgroups::of(stage.caller)));
+        wrong.extend(self.judge_usage(&told_text("usage").unwrap_or_default()));
+        if !wrong.is_empty() {
+            wrong.extend(
+                ["message", "stderr"]
+                    .iter()
+                    .filter_map(|key| Some(format!("  {key}: {}", told_text(key).filter(|text| !text.is_empty())?))),
+            );
+        }
+        wrong
+    }
+
+    fn judge_limits(&self, told: &str, cgroups: Cgroups) -> Vec<String> {
+        let Some(expected) = &self.limits else { return Vec::new() };
+        let told: BTreeMap<&str, &str> = told.split(' ').filter_map(|word| word.split_once('=')).collect();
+        let names: BTreeSet<&str> = told.keys().copied().chain(expected.keys().map(String::as_str)).collect();
+        let complaint = |name: &str| {
+            let held = told.get(name).copied().unwrap_or("none");
+            let wanted = cgroups.wanted(expected.get(name).map_or("none", String::as_str));
+            (!wanted.contains(&held)).then(|| format!("limit {name} is held by {held}, not by {}", wanted.join(" or ")))
+        };
+        names.into_iter().filter_map(complaint).collect()
+    }
+
+    fn judge_usage(&self, usage: &str) -> Vec<String> {
+        let numbers: BTreeMap<&str, u64> = usage
+            .split(' ')
+            .filter_map(|word| word.split_once('='))
+            .filter_map(|(name, number)| Some((name, number.parse().ok()?)))
+            .collect();
+        let number = |name: &str| numbers.get(name).copied();
+        let used = |what: &str| match what {
+            "wall_ms" => Some(number("wall_us")? / 1000),
+            "cpu_ms" => Some((number("user_us")? + number("system_us")?) / 1000),
+            "max_rss_kib" => Some(number("max_rss")? / 1024),
+            _ => number(what),
+        };
+        let outside = |what: &str, low: u64, high: u64| match used(what) {
+            Some(value) if (low..=high).contains(&value) => None,
+            Some(value) => Some(format!("{what} is {value}, not from {low} to {high}")),
+            None => Some(format!("{what} is not told: {usage}")),
+        };
+        let low = self.at_least.iter().filter_map(|(what, bound)| outside(what, *bound, u64::MAX));
+        let high = self.at_most.iter().filter_map(|(what, bound)| outside(what, 0, *bound));
+        low.chain(high).collect()
+    }
+}
+
+/// What cannot be true together, whatever the row says: an end by a limit has a value, no other end has; the first process's own end is that
+/// of the whole where the whole ended by itself.
+fn contradictions(told: &Told) -> Vec<String> {
+    let text = |key: &str| told.get(key).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let Some(ended) = text("ended") else { return Vec::new() };
+    let mut wrong = Vec::new();
+    let by_limit = ended.ends_with("-limit") || ended.ends_with("-time") || ended == "scratch-full";
+    if by_limit != told.contains_key("limit") {
+        wrong.push(format!("it ended by {ended}, and the limit is {:?}", text("limit")));
+    }
+    let returncode = match ended.split_once(' ') {
+        Some(("exited", code)) => code.to_owned(),
+        Some(("signaled", signal)) => format!("-{signal}"),
+        _ => "-9".to_owned(),
+    };
+    let by_itself = ended.starts_with("exited") || ended.starts_with("signaled");
+    if text("returncode").as_ref() != Some(&returncode) || by_itself && text("status").as_ref() != Some(&returncode) {
+        wrong.push(format!("it ended by {ended}, with return code {:?} and status {:?}", text("returncode"), text("status")));
+    }
+    wrong
+}
+
+impl Text {
+    fn judge(&self, what: &str, data: &[u8], stage: &Stage<'_>) -> Vec<String> {
+        let shown = String::from_utf8_lossy(data);
+        let shown: String = shown.chars().take(2000).collect();
+        match self {
+            Text::Any => Vec::new(),
+            Text::Exactly(text) if stage.expand(text) == data => Vec::new(),
+            Text::Exactly(text) => vec![format!("{what} is {shown:?}, not {:?}", String::from_utf8_lossy(&stage.expand(text)))],
+            Text::Like { has, lacks, matches, json } => {
+                let contains = |part: &&String| {
+                    let part = stage.expand(part);
+                    part.is_empty() || data.windows(part.len()).any(|window| window == part)
+                };
+                let mut wrong: Vec<String> =
+                    has.iter().filter(|part| !contains(part)).map(|part| format!("{what} lacks {part:?}: {shown:?}")).collect();
+                wrong.extend(lacks.iter().filter(contains).map(|part| format!("{what} has {part:?}: {shown:?}")));
+                if let Some(pattern) = matches {
+                    let regex = regex::bytes::Regex::new(&stage.text(pattern)).unwrap_or_else(|error| panic!("{error}"));
+                    if !regex.is_match(data) {
+                        wrong.push(format!("{what} does not match {pattern:?}: {shown:?}"));
+                    }
+                }
+                if let Some(json) = json {
+                    let expected: serde_json::Value =
+                        serde_json::from_str(&stage.text(json)).unwrap_or_else(|error| panic!("{json}: {error}"));
+                    if serde_json::from_slice::<serde_json::Value>(data).ok().as_ref() != Some(&expected) {
+                        wrong.push(format!("{what} is {shown:?}, which is not {expected}"));
+                    }
+                }
+                wrong
+            }
+        }
+    }
+}
