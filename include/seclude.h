@@ -134,6 +134,11 @@
 #define SECLUDE_EIO -14
 
 /**
+ * A limit that this host cannot hold, or not as exactly as `seclude_sandbox_require` wants it.
+ */
+#define SECLUDE_ELIMIT_UNAVAILABLE -15
+
+/**
  * The library met a case that it has no code for. Please report it.
  */
 #define SECLUDE_EINTERNAL -100
@@ -224,6 +229,81 @@
 #define SECLUDE_UNLIMITED UINT64_MAX
 
 /**
+ * Memory: `seclude_sandbox_memory`. The numbers count up from 0, without a gap.
+ */
+#define SECLUDE_LIMIT_MEMORY 0
+
+/**
+ * Swap space: `seclude_sandbox_swap`.
+ */
+#define SECLUDE_LIMIT_SWAP 1
+
+/**
+ * Processor time of the whole tree: `seclude_sandbox_cpu_time`.
+ */
+#define SECLUDE_LIMIT_CPU_TIME 2
+
+/**
+ * Processors, as a number that may have a fraction: `seclude_sandbox_cpus`.
+ */
+#define SECLUDE_LIMIT_CPUS 3
+
+/**
+ * The share of processor time under contention: `seclude_sandbox_cpu_weight`.
+ */
+#define SECLUDE_LIMIT_CPU_WEIGHT 4
+
+/**
+ * Which processors: `seclude_sandbox_cpu_set`.
+ */
+#define SECLUDE_LIMIT_CPU_SET 5
+
+/**
+ * Processes and threads at one time: `seclude_sandbox_pids`.
+ */
+#define SECLUDE_LIMIT_PIDS 6
+
+/**
+ * Bytes and operations a second: `seclude_sandbox_io`.
+ */
+#define SECLUDE_LIMIT_IO 7
+
+/**
+ * Time from the start: `seclude_sandbox_wall_time`.
+ */
+#define SECLUDE_LIMIT_WALL_TIME 8
+
+/**
+ * Bytes written to the standard output, and to the standard error: `seclude_sandbox_output`.
+ */
+#define SECLUDE_LIMIT_OUTPUT 9
+
+/**
+ * A controller of cgroup v2 holds the limit: the kernel, exactly.
+ */
+#define SECLUDE_MECHANISM_CGROUP_V2 1
+
+/**
+ * A controller of cgroup v1 holds it: the kernel, exactly.
+ */
+#define SECLUDE_MECHANISM_CGROUP_V1 2
+
+/**
+ * setrlimit(2) in a user namespace of the sandbox's own holds it: the kernel, exactly.
+ */
+#define SECLUDE_MECHANISM_RLIMIT 3
+
+/**
+ * The warden holds it, which all of it passes through.
+ */
+#define SECLUDE_MECHANISM_WARDEN 4
+
+/**
+ * The warden looks at an interval: what is above the limit between two looks is not seen.
+ */
+#define SECLUDE_MECHANISM_SAMPLED 5
+
+/**
  * For the standard streams: the caller's own stream of that number. Closed in the caller, it is an error when the command starts.
  */
 #define SECLUDE_STDIO_INHERIT -1001
@@ -239,6 +319,21 @@
 #define SECLUDE_STDIO_PIPED -1003
 
 /**
+ * `cgroup.freeze` of cgroup v2 froze it: the kernel, all at once.
+ */
+#define SECLUDE_FREEZER_CGROUP_V2 1
+
+/**
+ * The freezer controller of cgroup v1 did.
+ */
+#define SECLUDE_FREEZER_CGROUP_V1 2
+
+/**
+ * SIGSTOP to every process did. Weaker: their parents inside see it.
+ */
+#define SECLUDE_FREEZER_SIGNAL 3
+
+/**
  * It ended by itself; `value` is the exit code, 0 to 255.
  */
 #define SECLUDE_ENDED_EXITED 1
@@ -249,14 +344,64 @@
 #define SECLUDE_ENDED_SIGNALED 2
 
 /**
- * It was still running when its wall time was over.
+ * It was still running when its wall time was over; `limit` in nanoseconds.
  */
 #define SECLUDE_ENDED_WALL_TIME 3
 
 /**
+ * It used up its processor time; `limit` in nanoseconds.
+ */
+#define SECLUDE_ENDED_CPU_TIME 4
+
+/**
+ * There was no more memory for it; `limit` in bytes.
+ */
+#define SECLUDE_ENDED_MEMORY_LIMIT 5
+
+/**
+ * It was refused a process or thread, and failed; `limit` is their number.
+ */
+#define SECLUDE_ENDED_PROCESS_LIMIT 6
+
+/**
+ * It wrote more than it may; `limit` in bytes.
+ */
+#define SECLUDE_ENDED_OUTPUT_LIMIT 7
+
+/**
+ * It failed, and a tmpfs of limited size is full; `limit` in bytes or files, whichever ran out.
+ */
+#define SECLUDE_ENDED_SCRATCH_FULL 8
+
+/**
  * The caller killed it: `seclude_child_kill`.
  */
-#define SECLUDE_ENDED_KILLED 4
+#define SECLUDE_ENDED_KILLED 9
+
+/**
+ * The warden was killed from outside, and with it all that ran inside; `value` is the signal that killed the warden, 0 if nobody can tell.
+ */
+#define SECLUDE_ENDED_WARDEN_LOST 10
+
+/**
+ * The peak of memory is the cgroup's own: all that was charged to it, files in memory and kernel structures among them.
+ */
+#define SECLUDE_MEMORY_CGROUP 1
+
+/**
+ * It is the largest sum of the processes' peaks (VmHWM) that the warden saw at an interval.
+ */
+#define SECLUDE_MEMORY_SAMPLED 2
+
+/**
+ * It is the largest single process alone (`ru_maxrss`): nobody counted the sum.
+ */
+#define SECLUDE_MEMORY_LARGEST_PROCESS 3
+
+/**
+ * What nobody counted, where 0 is a count: `UINT64_MAX`.
+ */
+#define SECLUDE_UNKNOWN UINT64_MAX
 
 /**
  * A user namespace of its own.
@@ -374,6 +519,21 @@
 #define SECLUDE_PROTECTION_KILL_BY_CGROUP 4194304
 
 /**
+ * The feature works as documented.
+ */
+#define SECLUDE_STATE_WORKS 1
+
+/**
+ * It works in a lesser way, which the report tells.
+ */
+#define SECLUDE_STATE_WEAKER 2
+
+/**
+ * It does not work.
+ */
+#define SECLUDE_STATE_MISSING 3
+
+/**
  * A running command. Freeing it kills everything inside; so does the caller's end, however it comes.
  */
 typedef struct seclude_child seclude_child;
@@ -392,6 +552,13 @@ typedef struct seclude_command seclude_command;
 typedef struct seclude_error seclude_error;
 
 /**
+ * Commands that talk with each other over pipes: a solution and its judge, say. Each is in its sandbox, with its limits.
+ *
+ * A mistake in a setter sticks: starting it reports the first one, and a command's before its own.
+ */
+typedef struct seclude_interaction seclude_interaction;
+
+/**
  * What a finished command wrote, and how it ended. Never changes.
  */
 typedef struct seclude_output seclude_output;
@@ -401,6 +568,11 @@ typedef struct seclude_output seclude_output;
  * An index past the end answers 0 or NULL.
  */
 typedef struct seclude_processes seclude_processes;
+
+/**
+ * What this host allows: a list of checks, in groups, one for each feature. Never changes. An index past the end answers 0 or NULL.
+ */
+typedef struct seclude_report seclude_report;
 
 /**
  * A policy: what world a program sees, and what it may use. Nothing runs yet.
@@ -417,18 +589,19 @@ typedef struct seclude_sandbox seclude_sandbox;
 typedef struct seclude_text seclude_text;
 
 /**
- * How a command ended, what it used, and which protections were in force while it ran.
+ * How a command ended, what it used, and which protections and limits were in force while it ran.
  *
  * Functions that fill it take its size, `sizeof(seclude_outcome)`, so that programs and libraries of different versions
  * agree: fields are only ever added at the end, a field that the library does not know reads 0, and one that the program does not
  * know is not written.
  *
- * The sums are of all processes that were waited for, by their parents or by the warden: a process whose parent ignores SIGCHLD
- * is reaped by the kernel and counted by nobody.
+ * What it used are the cgroup's counters where the sandbox has one, else the sums over all processes that were waited for, by their
+ * parents or by the warden: a process whose parent ignores SIGCHLD is then reaped by the kernel and counted by nobody. The
+ * caller's own size and earlier runs are no part of any number.
  */
 typedef struct seclude_outcome {
     /**
-     * How it ended: one of `SECLUDE_ENDED_...`.
+     * How it ended: one of `SECLUDE_ENDED_...`. 0 while it runs.
      */
     int32_t ended;
     /**
@@ -436,8 +609,8 @@ typedef struct seclude_outcome {
      */
     int32_t value;
     /**
-     * The same as one number: the exit code, or minus the signal. An end by a limit or by the caller was brought about by SIGKILL
-     * and reads -9.
+     * The same as one number: the exit code, or minus the signal. Every other end, by a limit or by the caller, reads -9, as if by
+     * SIGKILL.
      */
     int32_t returncode;
     /**
@@ -445,9 +618,34 @@ typedef struct seclude_outcome {
      */
     int32_t success;
     /**
+     * How its first process itself ended, whatever the end of the whole is called: its exit code, or minus the signal that killed
+     * it, which may be ours.
+     */
+    int32_t status;
+    /**
+     * 1 if somebody saw that, else 0, and `status` says nothing.
+     */
+    int32_t status_known;
+    /**
+     * Where `memory_peak` comes from: one of `SECLUDE_MEMORY_...`.
+     */
+    int32_t memory_source;
+    /**
+     * 1 if the kernel kept count of the pressure on it: a cgroup of version 2, Linux 4.20. Else 0, and so are the `pressure_...`.
+     */
+    int32_t pressure_known;
+    /**
+     * The value of the limit that is the end, in the unit that `SECLUDE_ENDED_...` tells; 0 where the end is no limit.
+     */
+    uint64_t limit;
+    /**
      * The `SECLUDE_PROTECTION_...` that were really enforced, joined by `|`, as the warden reported them after having done it.
      */
     uint64_t enforced;
+    /**
+     * What held each limit, by its `SECLUDE_LIMIT_...`: one of `SECLUDE_MECHANISM_...`, 0 where nothing did.
+     */
+    uint8_t mechanisms[32];
     /**
      * From the command's start to the end of the last process inside, in nanoseconds.
      */
@@ -461,9 +659,25 @@ typedef struct seclude_outcome {
      */
     uint64_t system_ns;
     /**
-     * The largest resident set that any single process of the tree had, in bytes. The caller's own size is no part of it.
+     * Bytes of memory in use, while it runs; 0 afterwards.
+     */
+    uint64_t memory;
+    /**
+     * The most bytes of memory that were in use at one time.
+     */
+    uint64_t memory_peak;
+    /**
+     * The largest resident set that any single process of the tree had, in bytes.
      */
     uint64_t max_rss;
+    /**
+     * Processes and threads inside, while it runs, the warden not counted; 0 afterwards.
+     */
+    uint64_t processes;
+    /**
+     * The most processes and threads at one time, by a cgroup of Linux 6.1, or sampled; 0 where nobody counted.
+     */
+    uint64_t processes_peak;
     /**
      * Page faults served without I/O.
      */
@@ -481,13 +695,45 @@ typedef struct seclude_outcome {
      */
     uint64_t involuntary_switches;
     /**
-     * Blocks of 512 bytes read from a device.
+     * Bytes read from block devices.
      */
-    uint64_t blocks_in;
+    uint64_t bytes_read;
     /**
-     * Blocks of 512 bytes written to a device.
+     * Bytes written to block devices.
      */
-    uint64_t blocks_out;
+    uint64_t bytes_written;
+    /**
+     * Bytes written to the standard output; `SECLUDE_UNKNOWN` where nobody counted: with a limit on the output it is.
+     */
+    uint64_t stdout_bytes;
+    /**
+     * Bytes written to the standard error, as `stdout_bytes`. 0 if both are one file: then the standard output has them all.
+     */
+    uint64_t stderr_bytes;
+    /**
+     * How long at least one process waited for a processor, in nanoseconds: pressure stall information.
+     */
+    uint64_t pressure_cpu_some_ns;
+    /**
+     * How long at least one process waited for memory.
+     */
+    uint64_t pressure_memory_some_ns;
+    /**
+     * How long all processes waited for memory.
+     */
+    uint64_t pressure_memory_full_ns;
+    /**
+     * How long at least one process waited for I/O.
+     */
+    uint64_t pressure_io_some_ns;
+    /**
+     * How long all processes waited for I/O.
+     */
+    uint64_t pressure_io_full_ns;
+    /**
+     * The end in words, with a NUL behind them: "stopped by the memory limit of 67108864 bytes". "" while it runs.
+     */
+    char text[96];
 } seclude_outcome;
 
 #ifdef __cplusplus
@@ -740,17 +986,123 @@ void seclude_sandbox_nested(struct seclude_sandbox *sandbox);
 void seclude_sandbox_rlimit(struct seclude_sandbox *sandbox, int resource, uint64_t soft, uint64_t hard);
 
 /**
- * How many milliseconds a command may take, 1 or more. When they are over, everything inside is killed, and the end is
- * `SECLUDE_ENDED_WALL_TIME`. No limit if nothing is said.
- */
-void seclude_sandbox_wall_time(struct seclude_sandbox *sandbox, uint64_t milliseconds);
-
-/**
  * Executes the warden from this installed file instead of from memory, for hosts that grant user namespaces by the path of the
  * executable (AppArmor) or forbid executing memory (`vm.memfd_noexec=2`). `make install` puts one at
  * `libexec/seclude/warden`. The environment variable SECLUDE_WARDEN does the same.
  */
 void seclude_sandbox_warden(struct seclude_sandbox *sandbox, const char *path);
+
+/**
+ * The name of a `SECLUDE_LIMIT_...`: "cpu_time", its key in policies. NULL for any other number, so that a loop from 0 on ends with
+ * the last. Never freed.
+ */
+const char *seclude_limit_name(int limit);
+
+/**
+ * The name of a `SECLUDE_MECHANISM_...`: "cgroup-v2", the same in every language. NULL for any other number. Never freed.
+ */
+const char *seclude_mechanism_name(int mechanism);
+
+/**
+ * At most so many bytes of memory, for all that runs inside, the warden and its kernel structures included; files in memory
+ * (tmpfs) count. No swap is used unless `seclude_sandbox_swap` grants some. No limit if nothing is said, and so below.
+ *
+ * By a cgroup, the kernel ends a process when there is nothing left to reclaim, and the end is `SECLUDE_ENDED_MEMORY_LIMIT` even if
+ * the first process went on. Without one it is sampled: the sum of what the processes hold, looked at every few milliseconds.
+ */
+void seclude_sandbox_memory(struct seclude_sandbox *sandbox,
+                            uint64_t bytes);
+
+/**
+ * At most so many bytes of swap besides the memory. Takes a cgroup, and a kernel that counts swap.
+ */
+void seclude_sandbox_swap(struct seclude_sandbox *sandbox, uint64_t bytes);
+
+/**
+ * At most so many milliseconds of processor time, 1 or more, user and system, of all processes inside together. When they are used
+ * up, everything inside is killed, and the end is `SECLUDE_ENDED_CPU_TIME`.
+ */
+void seclude_sandbox_cpu_time(struct seclude_sandbox *sandbox,
+                              uint64_t milliseconds);
+
+/**
+ * At most so many processors' worth of time, a fraction allowed: 0.01 to 8192. Takes a cgroup.
+ */
+void seclude_sandbox_cpus(struct seclude_sandbox *sandbox, double number);
+
+/**
+ * The share of processor time where others want it too: 1 to 10000, 100 for who has said nothing. Takes a cgroup.
+ */
+void seclude_sandbox_cpu_weight(struct seclude_sandbox *sandbox, uint32_t weight);
+
+/**
+ * Runs on these processors only: `count` of them, at least 1, by their numbers from 0. Takes a cgroup.
+ */
+void seclude_sandbox_cpu_set(struct seclude_sandbox *sandbox, const uint32_t *processors, size_t count);
+
+/**
+ * At most so many processes and threads at one time, the warden not counted. Who wants more is refused it (EAGAIN); if the command
+ * then does not exit with code 0, its end is `SECLUDE_ENDED_PROCESS_LIMIT`.
+ */
+void seclude_sandbox_pids(struct seclude_sandbox *sandbox,
+                          uint64_t number);
+
+/**
+ * Limits reading and writing on the block device that holds `path`, a path of the caller's, or that is this node itself: bytes and
+ * operations a second, each 1 or more, or `SECLUDE_UNLIMITED`. May be said for several devices. Takes a cgroup.
+ */
+void seclude_sandbox_io(struct seclude_sandbox *sandbox,
+                        const char *path,
+                        uint64_t read_bytes,
+                        uint64_t write_bytes,
+                        uint64_t read_operations,
+                        uint64_t write_operations);
+
+/**
+ * How many milliseconds a command may take, 1 or more. When they are over, everything inside is killed, and the end is
+ * `SECLUDE_ENDED_WALL_TIME`.
+ */
+void seclude_sandbox_wall_time(struct seclude_sandbox *sandbox, uint64_t milliseconds);
+
+/**
+ * When the wall time is over, sends this signal to the command's process group first, and kills only so many milliseconds later. The
+ * end is `SECLUDE_ENDED_WALL_TIME` either way; `status` in the outcome says what the command made of it.
+ */
+void seclude_sandbox_wall_time_grace(struct seclude_sandbox *sandbox,
+                                     int signal,
+                                     uint64_t milliseconds);
+
+/**
+ * At most so many bytes to the standard output, and so many to the standard error, whether they are collected or passed on. Who writes
+ * more is killed, and the end is `SECLUDE_ENDED_OUTPUT_LIMIT`; exactly the first so many bytes arrive.
+ *
+ * Both streams are then pipes to the warden, which passes on what it reads. Streams that are the same file count as one. If nothing is
+ * said, nothing is counted but what `seclude_command_output` collects: at most 64 MiB of each stream.
+ */
+void seclude_sandbox_output(struct seclude_sandbox *sandbox,
+                            uint64_t bytes);
+
+/**
+ * This limit, a `SECLUDE_LIMIT_...` that the policy sets, must be held by the kernel or at the warden's hands, exactly: where it can only
+ * be sampled, the command does not start (`SECLUDE_ELIMIT_UNAVAILABLE`).
+ */
+void seclude_sandbox_require(struct seclude_sandbox *sandbox,
+                             int limit);
+
+/**
+ * Where this limit, a `SECLUDE_LIMIT_...`, cannot be held on this host, goes on without it; `mechanisms` in the outcome tells. If nothing
+ * is said, a limit that cannot even be sampled is an error.
+ */
+void seclude_sandbox_best_effort(struct seclude_sandbox *sandbox,
+                                 int limit);
+
+/**
+ * Makes the sandbox's cgroup below this directory of a mounted cgroup v2 hierarchy, which the caller may write and no process is
+ * directly in; controllers that it lacks are turned on in it. The environment variable SECLUDE_CGROUP does the same. If nothing is
+ * said, one is looked for.
+ */
+void seclude_sandbox_cgroup(struct seclude_sandbox *sandbox,
+                            const char *directory);
 
 /**
  * Frees a command and its copies of descriptors. NULL is a no-op. Children that it started are not affected.
@@ -837,7 +1189,7 @@ int seclude_command_run(struct seclude_command *command,
 
 /**
  * Starts it, collects what it writes, waits for its end. 0 if it ran, however it ended, and `*output` is new: free it with
- * `seclude_output_free`. What it writes is kept in memory, all of it.
+ * `seclude_output_free`. What it writes is kept in memory, as for `seclude_child_wait_with_output`.
  */
 int seclude_command_output(struct seclude_command *command, struct seclude_output **output, struct seclude_error **err);
 
@@ -914,7 +1266,8 @@ int seclude_child_try_wait(struct seclude_child *child, struct seclude_outcome *
 
 /**
  * Reads both of its pipes to their ends, at once, so that neither can fill up and block the command; then waits. 0 if it ended, however
- * it did, and `*output` is new: free it with `seclude_output_free`. What it writes is kept in memory, all of it.
+ * it did, and `*output` is new: free it with `seclude_output_free`. What it writes is kept in memory, as much of it as
+ * `seclude_sandbox_output` allows, or 64 MiB of each stream; who writes more is killed: `SECLUDE_ENDED_OUTPUT_LIMIT`.
  *
  * Afterwards the child answers waits and its ids; it has no descriptors and no processes any more. It must still be freed.
  */
@@ -942,10 +1295,115 @@ int seclude_child_processes(const struct seclude_child *child,
                             struct seclude_error **err);
 
 /**
- * The name of a `SECLUDE_ENDED_...`: "exited", "signaled", "wall-time", "killed", the same in every language. NULL for any
- * other number. Never freed.
+ * Writes what it has used so far to `*usage`, a structure of `size` bytes, and what holds it: the fields about its end are 0. After its
+ * end is known, what it used in all. 0, or an error.
+ */
+int seclude_child_usage(struct seclude_child *child,
+                        struct seclude_outcome *usage,
+                        size_t size,
+                        struct seclude_error **err);
+
+/**
+ * Changes the memory limit of a running command, in bytes. The policy must have set one: `SECLUDE_EINVAL` if not, and so below. 0
+ * also if it has ended already.
+ */
+int seclude_child_set_memory(struct seclude_child *child, uint64_t bytes, struct seclude_error **err);
+
+/**
+ * Changes how many processors' worth of time it gets: 0.01 to 8192.
+ */
+int seclude_child_set_cpus(struct seclude_child *child, double number, struct seclude_error **err);
+
+/**
+ * Changes how many milliseconds of processor time it may use in all, what it has used already included.
+ */
+int seclude_child_set_cpu_time(struct seclude_child *child, uint64_t milliseconds, struct seclude_error **err);
+
+/**
+ * Changes how many processes and threads may be inside at one time. Fewer than there are ends none of them.
+ */
+int seclude_child_set_pids(struct seclude_child *child, uint64_t number, struct seclude_error **err);
+
+/**
+ * Lets everything inside stand still until `seclude_child_thaw`. 0, and `*how`, which may be NULL, is the `SECLUDE_FREEZER_...` that
+ * did it. A frozen command can be killed, and its times go on: wall time too.
+ */
+int seclude_child_freeze(struct seclude_child *child,
+                         int *how,
+                         struct seclude_error **err);
+
+/**
+ * Lets a frozen command go on. 0 also if it was not frozen, or has ended.
+ */
+int seclude_child_thaw(struct seclude_child *child, struct seclude_error **err);
+
+/**
+ * The name of a `SECLUDE_FREEZER_...`: "sigstop", the same in every language. NULL for any other number. Never freed.
+ */
+const char *seclude_freezer_name(int freezer);
+
+/**
+ * An interaction without commands. Never NULL. Free it with `seclude_interaction_free`.
+ */
+struct seclude_interaction *seclude_interaction_new(void);
+
+/**
+ * Frees an interaction, the commands that were added to it, and their copies of descriptors. NULL is a no-op. Children that it started
+ * are not affected.
+ */
+void seclude_interaction_free(struct seclude_interaction *interaction);
+
+/**
+ * Adds a command, and returns its number, from 0 on; a mistake is a negative `SECLUDE_E...`, and sticks.
+ *
+ * The command is the interaction's from now on, after a mistake too: it is not to be used any more, and not to be freed. Only where
+ * `interaction` is NULL is it freed at once.
+ */
+int seclude_interaction_add(struct seclude_interaction *interaction,
+                            struct seclude_command *command);
+
+/**
+ * Joins what the command of number `writer` writes to its descriptor `from` to what the command `reader` reads from its descriptor
+ * `to`: `seclude_interaction_pipe(interaction, solution, 1, judge, 0)`. Each descriptor of a command once.
+ */
+void seclude_interaction_pipe(struct seclude_interaction *interaction,
+                              int writer,
+                              int from,
+                              int reader,
+                              int to);
+
+/**
+ * Sets up all commands, then starts them together. 0, and each of the `count` places at `children` holds a new child, in the order in
+ * which the commands were added: free each with `seclude_child_free`. `count` is the number of commands. After a failure nothing
+ * runs, and all places are NULL.
+ *
+ * Streams that are not joined are as `seclude_command_spawn` has them.
+ */
+int seclude_interaction_spawn(struct seclude_interaction *interaction,
+                              struct seclude_child **children,
+                              size_t count,
+                              struct seclude_error **err);
+
+/**
+ * Starts them together, collects what they write to streams that are not joined, and waits for all. 0 if they ran, however each ended,
+ * and each of the `count` places at `outputs` holds a new output, in the order in which the commands were added: free each with
+ * `seclude_output_free`.
+ */
+int seclude_interaction_output(struct seclude_interaction *interaction,
+                               struct seclude_output **outputs,
+                               size_t count,
+                               struct seclude_error **err);
+
+/**
+ * The name of a `SECLUDE_ENDED_...`: "exited", "wall-time", "memory-limit", the same in every language. NULL for any other number.
+ * Never freed.
  */
 const char *seclude_ended_name(int ended);
+
+/**
+ * The name of a `SECLUDE_MEMORY_...`: "cgroup", the same in every language. NULL for any other number. Never freed.
+ */
+const char *seclude_memory_source_name(int source);
 
 /**
  * The name of one `SECLUDE_PROTECTION_...`: "no-capabilities", the same in every language. NULL for any other number, so
@@ -1027,6 +1485,72 @@ const char *seclude_processes_name(const struct seclude_processes *processes, si
  * Borrowed: valid until the list is freed.
  */
 const char *seclude_processes_argument(const struct seclude_processes *processes, size_t index, size_t argument);
+
+/**
+ * Finds out what this host allows to this process, by starting sandboxes that try one feature each: some forty, one after another, whose
+ * program comes from this library and ends at once. What does not work is what it tells, and no error; it leaves nothing behind.
+ *
+ * Gives a report, which the caller frees.
+ */
+int seclude_doctor(struct seclude_report **report,
+                   struct seclude_error **err);
+
+/**
+ * Frees a report. NULL is a no-op.
+ */
+void seclude_report_free(struct seclude_report *report);
+
+/**
+ * 1 if sandboxes can be started at all, else 0.
+ */
+int seclude_report_ready(const struct seclude_report *report);
+
+/**
+ * The kernel's release, as `uname -r` tells it; "" where /proc does not, NULL for NULL. Borrowed: valid until the report is freed.
+ */
+const char *seclude_report_kernel(const struct seclude_report *report);
+
+/**
+ * The report as a table for people, without a newline at its end; NULL for NULL. Borrowed: valid until the report is freed.
+ */
+const char *seclude_report_table(const struct seclude_report *report);
+
+/**
+ * The report in JSON: an object with "seclude", "kernel", "ready" and "checks", a list of objects with "name", "state", "detail", "cause" and
+ * "remedy"; NULL for NULL. Borrowed: valid until the report is freed.
+ */
+const char *seclude_report_json(const struct seclude_report *report);
+
+/**
+ * How many checks there are.
+ */
+size_t seclude_report_count(const struct seclude_report *report);
+
+/**
+ * The name of a check, which does not change from version to version: "namespace.user", "limit.memory". Borrowed: valid until the report is freed.
+ */
+const char *seclude_report_name(const struct seclude_report *report,
+                                size_t index);
+
+/**
+ * How far the feature goes: one of SECLUDE_STATE_....
+ */
+int seclude_report_state(const struct seclude_report *report, size_t index);
+
+/**
+ * What was found: a mechanism, a path. "" if there is nothing to say. Borrowed: valid until the report is freed.
+ */
+const char *seclude_report_detail(const struct seclude_report *report, size_t index);
+
+/**
+ * Why it does not work, or only in a lesser way; NULL if it works. Borrowed: valid until the report is freed.
+ */
+const char *seclude_report_cause(const struct seclude_report *report, size_t index);
+
+/**
+ * What to do about it; NULL if nothing is known, or nothing need be done. Borrowed: valid until the report is freed.
+ */
+const char *seclude_report_remedy(const struct seclude_report *report, size_t index);
 
 /**
  * The text, which ends with a NUL. "" for NULL, so never NULL. Borrowed: valid until the text is freed.

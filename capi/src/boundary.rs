@@ -43,6 +43,29 @@ pub fn made<T>(what: &str, out: *mut *mut T, err: *mut *mut seclude_error, work:
     })
 }
 
+/// A function that answers with several objects, one to each of the `count` places at `out`, which are NULL after a failure.
+pub fn made_all<T>(
+    what: &str,
+    out: *mut *mut T,
+    count: usize,
+    err: *mut *mut seclude_error,
+    work: impl FnOnce() -> Answer<Vec<T>>,
+) -> c_int {
+    let place = |index| if out.is_null() { ptr::null_mut() } else { out.wrapping_add(index) };
+    (0..count).for_each(|index| write(place(index), ptr::null_mut()));
+    code(err, || {
+        if out.is_null() {
+            return Err(seclude_error::null(what));
+        }
+        let all = work()?;
+        if all.len() != count {
+            return Err(seclude_error::invalid(what, &format!("there is room for {count}, not for {}", all.len())));
+        }
+        all.into_iter().enumerate().for_each(|(index, object)| write(place(index), Box::into_raw(Box::new(object))));
+        Ok(0)
+    })
+}
+
 /// A question to an object that cannot fail: `otherwise` is the answer to NULL, to a panic, and where there is none.
 pub fn told<T, A>(object: *const T, otherwise: A, work: impl FnOnce(&T) -> Option<A>) -> A {
     guarded(|| Ok(work(read("object", object)?))).ok().flatten().unwrap_or(otherwise)
@@ -58,6 +81,15 @@ pub fn set<T: Sticky>(object: *mut T, work: impl FnOnce(&mut T) -> Answer<()>) {
     let Ok(object) = change("object", object) else { return };
     if object.sticky().is_none() {
         *object.sticky() = guarded(|| work(object)).err();
+    }
+}
+
+/// An object that the caller hands over for good.
+pub fn taken<T>(what: &str, object: *mut T) -> Answer<T> {
+    match object.is_null() {
+        true => Err(seclude_error::null(what)),
+        // SAFETY: not NULL, so an object of ours, for the last time.
+        false => Ok(*unsafe { Box::from_raw(object) }),
     }
 }
 
@@ -121,6 +153,19 @@ pub fn data<'a>(what: &str, start: *const c_void, size: usize) -> Answer<&'a [u8
         (false, _) if size > isize::MAX as usize => Err(seclude_error::invalid(what, "is larger than any memory")),
         // SAFETY: not NULL, so `size` readable bytes, unchanged during the call.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(start.cast(), size) }),
+    }
+}
+
+/// So many numbers; none may be at NULL.
+pub fn numbers<'a>(what: &str, start: *const u32, count: usize) -> Answer<&'a [u32]> {
+    match (start.is_null(), count) {
+        (_, 0) => Ok(&[]),
+        (true, _) => Err(seclude_error::null(what)),
+        (false, _) if count > isize::MAX as usize / size_of::<u32>() => {
+            Err(seclude_error::invalid(what, "are more than any memory holds"))
+        }
+        // SAFETY: not NULL, so `count` readable numbers where the type says, unchanged during the call.
+        (false, _) => Ok(unsafe { std::slice::from_raw_parts(start, count) }),
     }
 }
 

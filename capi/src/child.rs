@@ -12,16 +12,16 @@ use std::time::Duration;
 
 /// A running command. Freeing it kills everything inside; so does the caller's end, however it comes.
 pub struct seclude_child {
-    state: State,
+    pub(crate) state: State,
     pid: u32,
     inside_pid: u32,
-    enforced: Enforced,
+    pub(crate) enforced: Enforced,
 }
 
-enum State {
+pub(crate) enum State {
     Held(Box<Child>),
     /// The core's child was used up by `seclude_child_wait_with_output`: what is left is its end.
-    Collected(Answer<Outcome>),
+    Collected(Box<Answer<Outcome>>),
 }
 
 impl seclude_child {
@@ -38,7 +38,7 @@ impl seclude_child {
     fn end(&mut self, ask: impl FnOnce(&mut Child) -> Result<Option<Outcome>, Error>) -> Answer<Option<Outcome>> {
         match &mut self.state {
             State::Held(child) => Ok(ask(child)?),
-            State::Collected(outcome) => outcome.clone().map(Some),
+            State::Collected(outcome) => outcome.as_ref().clone().map(Some),
         }
     }
 }
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn seclude_child_inside_pid(child: *const seclude_child) -
 /// The `SECLUDE_PROTECTION_...` that are enforced on it, joined by `|`. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_enforced(child: *const seclude_child) -> u64 {
-    told(child, 0, |child| Some(enforced(child.enforced)))
+    told(child, 0, |child| Some(enforced(&child.enforced)))
 }
 
 /// Takes the write end of its standard input, if that was piped. Owned: the caller closes it. Close-on-exec and blocking. A second
@@ -164,7 +164,8 @@ pub unsafe extern "C" fn seclude_child_try_wait(
 }
 
 /// Reads both of its pipes to their ends, at once, so that neither can fill up and block the command; then waits. 0 if it ended, however
-/// it did, and `*output` is new: free it with `seclude_output_free`. What it writes is kept in memory, all of it.
+/// it did, and `*output` is new: free it with `seclude_output_free`. What it writes is kept in memory, as much of it as
+/// `seclude_sandbox_output` allows, or 64 MiB of each stream; who writes more is killed: `SECLUDE_ENDED_OUTPUT_LIMIT`.
 ///
 /// Afterwards the child answers waits and its ids; it has no descriptors and no processes any more. It must still be freed.
 #[unsafe(no_mangle)]
@@ -180,10 +181,11 @@ pub unsafe extern "C" fn seclude_child_wait_with_output(
             return gone();
         }
         // Should the core panic half way, this is what later calls see.
-        let lost = State::Collected(Err(seclude_error::internal("output", "a panic lost it")));
+        let lost = State::Collected(Box::new(Err(seclude_error::internal("output", "a panic lost it"))));
         let State::Held(child) = std::mem::replace(&mut object.state, lost) else { return gone() };
         let output = child.wait_with_output().map_err(seclude_error::from);
-        object.state = State::Collected(output.as_ref().map(|output| output.outcome.clone()).map_err(Clone::clone));
+        let end = output.as_ref().map(|output| output.outcome.clone()).map_err(Clone::clone);
+        object.state = State::Collected(Box::new(end));
         seclude_output::new(output?)
     })
 }
@@ -201,7 +203,12 @@ pub unsafe extern "C" fn seclude_child_signal(child: *mut seclude_child, signal:
     request(child, err, |child| child.signal(signal))
 }
 
-fn request(child: *mut seclude_child, err: *mut *mut seclude_error, ask: impl FnOnce(&mut Child) -> Result<(), Error>) -> c_int {
+/// What has nothing to do, and no error to tell, once the command has ended.
+pub(crate) fn request(
+    child: *mut seclude_child,
+    err: *mut *mut seclude_error,
+    ask: impl FnOnce(&mut Child) -> Result<(), Error>,
+) -> c_int {
     code(err, || {
         match &mut change("child", child)?.state {
             State::Held(child) => ask(child)?,

@@ -37,6 +37,11 @@ impl seclude_command {
         Box::into_raw(Box::new(seclude_command { command, sticky }))
     }
 
+    /// The core's own, or the error that sticks.
+    pub(crate) fn into_sound(self) -> Answer<Command> {
+        self.sticky.map_or(Ok(self.command), Err)
+    }
+
     fn sound(&mut self) -> Answer<&mut Command> {
         self.sticky.clone().map_or(Ok(&mut self.command), Err)
     }
@@ -173,7 +178,7 @@ pub unsafe extern "C" fn seclude_command_run(
 }
 
 /// Starts it, collects what it writes, waits for its end. 0 if it ran, however it ended, and `*output` is new: free it with
-/// `seclude_output_free`. What it writes is kept in memory, all of it.
+/// `seclude_output_free`. What it writes is kept in memory, as for `seclude_child_wait_with_output`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_output(
     command: *mut seclude_command,

@@ -36,6 +36,8 @@ pub const SECLUDE_ESETUP: c_int = -12;
 pub const SECLUDE_EWARDEN_LOST: c_int = -13;
 /// An operation on the caller's own side failed: a pipe, a file, a descriptor.
 pub const SECLUDE_EIO: c_int = -14;
+/// A limit that this host cannot hold, or not as exactly as `seclude_sandbox_require` wants it.
+pub const SECLUDE_ELIMIT_UNAVAILABLE: c_int = -15;
 /// The library met a case that it has no code for. Please report it.
 pub const SECLUDE_EINTERNAL: c_int = -100;
 /// The library panicked: a bug. The call has had no effect that lasts; free the objects that it was given. Please report it.
@@ -133,6 +135,7 @@ fn code_of(kind: ErrorKind) -> c_int {
         ErrorKind::Setup => SECLUDE_ESETUP,
         ErrorKind::WardenLost => SECLUDE_EWARDEN_LOST,
         ErrorKind::Io => SECLUDE_EIO,
+        ErrorKind::LimitUnavailable => SECLUDE_ELIMIT_UNAVAILABLE,
         // The kinds may grow before this list does; a test notices.
         _ => SECLUDE_EINTERNAL,
     }
@@ -154,6 +157,7 @@ fn name_of(code: c_int) -> Option<&'static CStr> {
         SECLUDE_ESETUP => c"setup",
         SECLUDE_EWARDEN_LOST => c"warden-lost",
         SECLUDE_EIO => c"io",
+        SECLUDE_ELIMIT_UNAVAILABLE => c"limit-unavailable",
         SECLUDE_EINTERNAL => c"internal",
         SECLUDE_EPANIC => c"panic",
         _ => return None,

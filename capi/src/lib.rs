@@ -11,7 +11,11 @@ mod boundary;
 // Public so that the compiler counts as used what only C uses.
 pub mod child;
 pub mod command;
+pub mod control;
+pub mod doctor;
 pub mod error;
+pub mod interaction;
+pub mod limits;
 pub mod outcome;
 pub mod output;
 pub mod processes;

@@ -2,7 +2,8 @@
 
 use crate::boundary::{Answer, Structure};
 use crate::error::seclude_error;
-use seclude_core::{Ended, Enforced, Outcome, Protection};
+use crate::limits;
+use seclude_core::{Ended, Enforced, MemorySource, Outcome, Protection, Usage};
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 use std::time::Duration;
@@ -11,10 +12,32 @@ use std::time::Duration;
 pub const SECLUDE_ENDED_EXITED: i32 = 1;
 /// A signal killed it; `value` is its number.
 pub const SECLUDE_ENDED_SIGNALED: i32 = 2;
-/// It was still running when its wall time was over.
+/// It was still running when its wall time was over; `limit` in nanoseconds.
 pub const SECLUDE_ENDED_WALL_TIME: i32 = 3;
+/// It used up its processor time; `limit` in nanoseconds.
+pub const SECLUDE_ENDED_CPU_TIME: i32 = 4;
+/// There was no more memory for it; `limit` in bytes.
+pub const SECLUDE_ENDED_MEMORY_LIMIT: i32 = 5;
+/// It was refused a process or thread, and failed; `limit` is their number.
+pub const SECLUDE_ENDED_PROCESS_LIMIT: i32 = 6;
+/// It wrote more than it may; `limit` in bytes.
+pub const SECLUDE_ENDED_OUTPUT_LIMIT: i32 = 7;
+/// It failed, and a tmpfs of limited size is full; `limit` in bytes or files, whichever ran out.
+pub const SECLUDE_ENDED_SCRATCH_FULL: i32 = 8;
 /// The caller killed it: `seclude_child_kill`.
-pub const SECLUDE_ENDED_KILLED: i32 = 4;
+pub const SECLUDE_ENDED_KILLED: i32 = 9;
+/// The warden was killed from outside, and with it all that ran inside; `value` is the signal that killed the warden, 0 if nobody can tell.
+pub const SECLUDE_ENDED_WARDEN_LOST: i32 = 10;
+
+/// The peak of memory is the cgroup's own: all that was charged to it, files in memory and kernel structures among them.
+pub const SECLUDE_MEMORY_CGROUP: i32 = 1;
+/// It is the largest sum of the processes' peaks (VmHWM) that the warden saw at an interval.
+pub const SECLUDE_MEMORY_SAMPLED: i32 = 2;
+/// It is the largest single process alone (`ru_maxrss`): nobody counted the sum.
+pub const SECLUDE_MEMORY_LARGEST_PROCESS: i32 = 3;
+
+/// What nobody counted, where 0 is a count: `UINT64_MAX`.
+pub const SECLUDE_UNKNOWN: u64 = u64::MAX;
 
 /// A user namespace of its own.
 pub const SECLUDE_PROTECTION_USER_NAMESPACE: u64 = 0x1;
@@ -63,36 +86,58 @@ pub const SECLUDE_PROTECTION_KILL_BY_WARDEN: u64 = 0x20_0000;
 /// What the warden could not end, the caller ends through a cgroup around it all: together with the one above, where one can be made.
 pub const SECLUDE_PROTECTION_KILL_BY_CGROUP: u64 = 0x40_0000;
 
-/// How a command ended, what it used, and which protections were in force while it ran.
+/// How a command ended, what it used, and which protections and limits were in force while it ran.
 ///
 /// Functions that fill it take its size, `sizeof(seclude_outcome)`, so that programs and libraries of different versions
 /// agree: fields are only ever added at the end, a field that the library does not know reads 0, and one that the program does not
 /// know is not written.
 ///
-/// The sums are of all processes that were waited for, by their parents or by the warden: a process whose parent ignores SIGCHLD
-/// is reaped by the kernel and counted by nobody.
+/// What it used are the cgroup's counters where the sandbox has one, else the sums over all processes that were waited for, by their
+/// parents or by the warden: a process whose parent ignores SIGCHLD is then reaped by the kernel and counted by nobody. The
+/// caller's own size and earlier runs are no part of any number.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct seclude_outcome {
-    /// How it ended: one of `SECLUDE_ENDED_...`.
+    /// How it ended: one of `SECLUDE_ENDED_...`. 0 while it runs.
     pub ended: i32,
     /// The exit code or the signal; 0 where there is neither.
     pub value: i32,
-    /// The same as one number: the exit code, or minus the signal. An end by a limit or by the caller was brought about by SIGKILL
-    /// and reads -9.
+    /// The same as one number: the exit code, or minus the signal. Every other end, by a limit or by the caller, reads -9, as if by
+    /// SIGKILL.
     pub returncode: i32,
     /// 1 if it exited with code 0, else 0.
     pub success: i32,
+    /// How its first process itself ended, whatever the end of the whole is called: its exit code, or minus the signal that killed
+    /// it, which may be ours.
+    pub status: i32,
+    /// 1 if somebody saw that, else 0, and `status` says nothing.
+    pub status_known: i32,
+    /// Where `memory_peak` comes from: one of `SECLUDE_MEMORY_...`.
+    pub memory_source: i32,
+    /// 1 if the kernel kept count of the pressure on it: a cgroup of version 2, Linux 4.20. Else 0, and so are the `pressure_...`.
+    pub pressure_known: i32,
+    /// The value of the limit that is the end, in the unit that `SECLUDE_ENDED_...` tells; 0 where the end is no limit.
+    pub limit: u64,
     /// The `SECLUDE_PROTECTION_...` that were really enforced, joined by `|`, as the warden reported them after having done it.
     pub enforced: u64,
+    /// What held each limit, by its `SECLUDE_LIMIT_...`: one of `SECLUDE_MECHANISM_...`, 0 where nothing did.
+    pub mechanisms: [u8; 32],
     /// From the command's start to the end of the last process inside, in nanoseconds.
     pub wall_ns: u64,
     /// Processor time in user mode, of the whole tree, in nanoseconds.
     pub user_ns: u64,
     /// Processor time in the kernel, of the whole tree, in nanoseconds.
     pub system_ns: u64,
-    /// The largest resident set that any single process of the tree had, in bytes. The caller's own size is no part of it.
+    /// Bytes of memory in use, while it runs; 0 afterwards.
+    pub memory: u64,
+    /// The most bytes of memory that were in use at one time.
+    pub memory_peak: u64,
+    /// The largest resident set that any single process of the tree had, in bytes.
     pub max_rss: u64,
+    /// Processes and threads inside, while it runs, the warden not counted; 0 afterwards.
+    pub processes: u64,
+    /// The most processes and threads at one time, by a cgroup of Linux 6.1, or sampled; 0 where nobody counted.
+    pub processes_peak: u64,
     /// Page faults served without I/O.
     pub minor_faults: u64,
     /// Page faults that needed I/O.
@@ -101,35 +146,86 @@ pub struct seclude_outcome {
     pub voluntary_switches: u64,
     /// Times a process was made to give up the processor.
     pub involuntary_switches: u64,
-    /// Blocks of 512 bytes read from a device.
-    pub blocks_in: u64,
-    /// Blocks of 512 bytes written to a device.
-    pub blocks_out: u64,
+    /// Bytes read from block devices.
+    pub bytes_read: u64,
+    /// Bytes written to block devices.
+    pub bytes_written: u64,
+    /// Bytes written to the standard output; `SECLUDE_UNKNOWN` where nobody counted: with a limit on the output it is.
+    pub stdout_bytes: u64,
+    /// Bytes written to the standard error, as `stdout_bytes`. 0 if both are one file: then the standard output has them all.
+    pub stderr_bytes: u64,
+    /// How long at least one process waited for a processor, in nanoseconds: pressure stall information.
+    pub pressure_cpu_some_ns: u64,
+    /// How long at least one process waited for memory.
+    pub pressure_memory_some_ns: u64,
+    /// How long all processes waited for memory.
+    pub pressure_memory_full_ns: u64,
+    /// How long at least one process waited for I/O.
+    pub pressure_io_some_ns: u64,
+    /// How long all processes waited for I/O.
+    pub pressure_io_full_ns: u64,
+    /// The end in words, with a NUL behind them: "stopped by the memory limit of 67108864 bytes". "" while it runs.
+    pub text: [c_char; 96],
 }
 
 impl Structure for seclude_outcome {}
 
 impl seclude_outcome {
     pub(crate) fn new(outcome: &Outcome) -> Answer<seclude_outcome> {
-        let usage = &outcome.usage;
         let (ended, value) = ended(outcome.ended)?;
         Ok(seclude_outcome {
             ended,
             value,
             returncode: outcome.ended.returncode(),
             success: outcome.success().into(),
-            enforced: enforced(outcome.enforced),
+            status: outcome.status.unwrap_or(0),
+            status_known: outcome.status.is_some().into(),
+            limit: outcome.limit.unwrap_or(0),
+            text: words(&outcome.to_string()),
+            ..seclude_outcome::running(&outcome.usage, &outcome.enforced)
+        })
+    }
+
+    /// What is known of a command that has not ended, or whose end is not asked for.
+    pub(crate) fn running(usage: &Usage, enforced: &Enforced) -> seclude_outcome {
+        let pressure = usage.pressure.unwrap_or_default();
+        let mut mechanisms = [0; 32];
+        limits::mechanisms(enforced.limits()).for_each(|(limit, mechanism)| mechanisms[limit] = mechanism);
+        seclude_outcome {
+            ended: 0,
+            value: 0,
+            returncode: 0,
+            success: 0,
+            status: 0,
+            status_known: 0,
+            memory_source: memory_source(usage.memory_source),
+            pressure_known: usage.pressure.is_some().into(),
+            limit: 0,
+            enforced: self::enforced(enforced),
+            mechanisms,
             wall_ns: nanoseconds(usage.wall),
             user_ns: nanoseconds(usage.user),
             system_ns: nanoseconds(usage.system),
+            memory: usage.memory,
+            memory_peak: usage.memory_peak,
             max_rss: usage.max_rss,
+            processes: usage.processes,
+            processes_peak: usage.processes_peak.unwrap_or(0),
             minor_faults: usage.minor_faults,
             major_faults: usage.major_faults,
             voluntary_switches: usage.voluntary_switches,
             involuntary_switches: usage.involuntary_switches,
-            blocks_in: usage.blocks_in,
-            blocks_out: usage.blocks_out,
-        })
+            bytes_read: usage.bytes_read,
+            bytes_written: usage.bytes_written,
+            stdout_bytes: usage.stdout_bytes.unwrap_or(SECLUDE_UNKNOWN),
+            stderr_bytes: usage.stderr_bytes.unwrap_or(SECLUDE_UNKNOWN),
+            pressure_cpu_some_ns: nanoseconds(pressure.cpu_some),
+            pressure_memory_some_ns: nanoseconds(pressure.memory_some),
+            pressure_memory_full_ns: nanoseconds(pressure.memory_full),
+            pressure_io_some_ns: nanoseconds(pressure.io_some),
+            pressure_io_full_ns: nanoseconds(pressure.io_full),
+            text: words(""),
+        }
     }
 }
 
@@ -138,9 +234,30 @@ fn ended(ended: Ended) -> Answer<(i32, i32)> {
         Ended::Exited(code) => Ok((SECLUDE_ENDED_EXITED, code)),
         Ended::Signaled(signal) => Ok((SECLUDE_ENDED_SIGNALED, signal)),
         Ended::WallTime => Ok((SECLUDE_ENDED_WALL_TIME, 0)),
+        Ended::CpuTime => Ok((SECLUDE_ENDED_CPU_TIME, 0)),
+        Ended::MemoryLimit => Ok((SECLUDE_ENDED_MEMORY_LIMIT, 0)),
+        Ended::ProcessLimit => Ok((SECLUDE_ENDED_PROCESS_LIMIT, 0)),
+        Ended::OutputLimit => Ok((SECLUDE_ENDED_OUTPUT_LIMIT, 0)),
+        Ended::ScratchFull => Ok((SECLUDE_ENDED_SCRATCH_FULL, 0)),
         Ended::Killed => Ok((SECLUDE_ENDED_KILLED, 0)),
+        Ended::WardenLost(signal) => Ok((SECLUDE_ENDED_WARDEN_LOST, signal)),
         other => Err(seclude_error::internal("outcome", &format!("\"{other}\" has no number in C"))),
     }
+}
+
+fn memory_source(source: MemorySource) -> i32 {
+    match source {
+        MemorySource::Cgroup => SECLUDE_MEMORY_CGROUP,
+        MemorySource::Sampled => SECLUDE_MEMORY_SAMPLED,
+        MemorySource::LargestProcess => SECLUDE_MEMORY_LARGEST_PROCESS,
+    }
+}
+
+/// A text in a field of the structure, cut where there is no more room; always with a NUL behind it.
+fn words<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
+    let mut field = [0; ROOM];
+    text.bytes().take(ROOM - 1).zip(&mut field).for_each(|(byte, place)| *place = c_char::from_ne_bytes([byte]));
+    field
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
@@ -174,19 +291,37 @@ const PROTECTIONS: [(Protection, u64, &CStr); 23] = [
     (Protection::KillByCgroup, SECLUDE_PROTECTION_KILL_BY_CGROUP, c"kill-by-cgroup"),
 ];
 
-pub(crate) fn enforced(set: Enforced) -> u64 {
+pub(crate) fn enforced(set: &Enforced) -> u64 {
     PROTECTIONS.iter().filter(|(protection, ..)| set.contains(*protection)).fold(0, |bits, (_, bit, _)| bits | bit)
 }
 
-/// The name of a `SECLUDE_ENDED_...`: "exited", "signaled", "wall-time", "killed", the same in every language. NULL for any
-/// other number. Never freed.
+/// The name of a `SECLUDE_ENDED_...`: "exited", "wall-time", "memory-limit", the same in every language. NULL for any other number.
+/// Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_ended_name(ended: c_int) -> *const c_char {
     let name = match ended {
         SECLUDE_ENDED_EXITED => c"exited",
         SECLUDE_ENDED_SIGNALED => c"signaled",
         SECLUDE_ENDED_WALL_TIME => c"wall-time",
+        SECLUDE_ENDED_CPU_TIME => c"cpu-time",
+        SECLUDE_ENDED_MEMORY_LIMIT => c"memory-limit",
+        SECLUDE_ENDED_PROCESS_LIMIT => c"process-limit",
+        SECLUDE_ENDED_OUTPUT_LIMIT => c"output-limit",
+        SECLUDE_ENDED_SCRATCH_FULL => c"scratch-full",
         SECLUDE_ENDED_KILLED => c"killed",
+        SECLUDE_ENDED_WARDEN_LOST => c"warden-lost",
+        _ => return ptr::null(),
+    };
+    name.as_ptr()
+}
+
+/// The name of a `SECLUDE_MEMORY_...`: "cgroup", the same in every language. NULL for any other number. Never freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn seclude_memory_source_name(source: c_int) -> *const c_char {
+    let name = match source {
+        SECLUDE_MEMORY_CGROUP => c"cgroup",
+        SECLUDE_MEMORY_SAMPLED => c"sampled",
+        SECLUDE_MEMORY_LARGEST_PROCESS => c"largest-process",
         _ => return ptr::null(),
     };
     name.as_ptr()
@@ -212,19 +347,49 @@ mod tests {
         }
     }
 
+    fn name<'a>(name: *const c_char) -> &'a str {
+        assert!(!name.is_null());
+        // SAFETY: a name of ours, which lives for ever.
+        unsafe { CStr::from_ptr(name) }.to_str().expect("UTF-8")
+    }
+
     #[test]
-    fn every_end_has_the_name_of_the_core() {
-        for end in [Ended::Exited(3), Ended::Signaled(9), Ended::WallTime, Ended::Killed] {
+    fn every_end_has_the_name_of_the_core_and_a_number_of_its_own() {
+        let ends = [
+            Ended::Exited(3),
+            Ended::Signaled(9),
+            Ended::WallTime,
+            Ended::CpuTime,
+            Ended::MemoryLimit,
+            Ended::ProcessLimit,
+            Ended::OutputLimit,
+            Ended::ScratchFull,
+            Ended::Killed,
+            Ended::WardenLost(9),
+        ];
+        for (place, end) in ends.into_iter().enumerate() {
             let (number, _) = ended(end).expect("a number");
-            // SAFETY: a name of ours, never NULL for these.
-            let name = unsafe { CStr::from_ptr(seclude_ended_name(number)) };
-            assert_eq!(name.to_str(), Ok(end.name()));
+            assert_eq!((number, name(seclude_ended_name(number))), (place as i32 + 1, end.name()));
         }
-        assert!(seclude_ended_name(0).is_null());
+        assert!(seclude_ended_name(0).is_null() && seclude_ended_name(11).is_null());
+    }
+
+    #[test]
+    fn every_source_of_a_peak_has_the_name_of_the_core() {
+        for source in MemorySource::ALL {
+            assert_eq!(name(seclude_memory_source_name(memory_source(*source))), source.name());
+        }
+        assert!(seclude_memory_source_name(0).is_null());
+    }
+
+    #[test]
+    fn words_are_cut_before_the_last_place() {
+        assert_eq!(words::<4>("ab").map(|letter| letter as u8), *b"ab\0\0");
+        assert_eq!(words::<4>("abcdef").map(|letter| letter as u8), *b"abc\0");
     }
 
     #[test]
     fn the_structure_has_no_padding_and_keeps_its_first_size() {
-        assert_eq!(size_of::<seclude_outcome>(), 4 * 4 + 11 * 8);
+        assert_eq!(size_of::<seclude_outcome>(), 8 * 4 + 2 * 8 + 32 + 21 * 8 + 96);
     }
 }

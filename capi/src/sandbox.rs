@@ -1,4 +1,5 @@
-//! `seclude_sandbox`: a policy and its setters, each a translation of one method of the core's `Sandbox`.
+//! `seclude_sandbox`: a policy and its setters, each a translation of one method of the core's `Sandbox`. Its limits have a file of
+//! their own, `limits`.
 
 use crate::boundary::{Answer, Sticky, bytes, code, data, free, made, read, set, utf8};
 use crate::command::seclude_command;
@@ -8,7 +9,6 @@ use seclude_core::{Bind, Clock, Entry, Namespace, Resource, Sandbox, Tmpfs};
 use std::ffi::{c_char, c_int, c_void};
 use std::mem;
 use std::ptr;
-use std::time::Duration;
 
 /// User and group ids, keyrings, capabilities: user_namespaces(7). The number is that of `CLONE_NEWUSER`, and so below.
 pub const SECLUDE_NAMESPACE_USER: c_int = 0x1000_0000;
@@ -71,7 +71,7 @@ impl Sticky for seclude_sandbox {
 }
 
 /// A setter: the core's builder takes a sandbox and gives a changed one.
-fn build(sandbox: *mut seclude_sandbox, change: impl FnOnce(Sandbox) -> Answer<Sandbox>) {
+pub(crate) fn build(sandbox: *mut seclude_sandbox, change: impl FnOnce(Sandbox) -> Answer<Sandbox>) {
     set(sandbox, |object| {
         object.sandbox = change(mem::take(&mut object.sandbox))?;
         Ok(())
@@ -374,7 +374,7 @@ pub unsafe extern "C" fn seclude_sandbox_file(
     });
 }
 
-// ---- hardening and limits
+// ---- hardening, and limits of single processes
 
 /// Lets programs inside make user namespaces, and so sandboxes of their own. `/proc` is then neither masked nor hidden in part:
 /// the kernel gives a fresh one only to who sees a whole one.
@@ -392,13 +392,6 @@ pub unsafe extern "C" fn seclude_sandbox_rlimit(sandbox: *mut seclude_sandbox, r
         Some(resource) => Ok(sandbox.rlimit(*resource, soft, hard)),
         None => Err(seclude_error::invalid(&format!("rlimit {resource}"), "no resource that can be limited has this number")),
     });
-}
-
-/// How many milliseconds a command may take, 1 or more. When they are over, everything inside is killed, and the end is
-/// `SECLUDE_ENDED_WALL_TIME`. No limit if nothing is said.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_wall_time(sandbox: *mut seclude_sandbox, milliseconds: u64) {
-    build(sandbox, |sandbox| Ok(sandbox.wall_time(Duration::from_millis(milliseconds))));
 }
 
 /// Executes the warden from this installed file instead of from memory, for hosts that grant user namespaces by the path of the

@@ -3,7 +3,21 @@
 use std::path::Path;
 
 /// In the order in which the header tells the story.
-const SOURCES: [&str; 9] = ["version", "error", "sandbox", "command", "child", "outcome", "output", "processes", "text"];
+const SOURCES: &[&str] = &[
+    "version",
+    "error",
+    "sandbox",
+    "limits",
+    "command",
+    "child",
+    "control",
+    "interaction",
+    "outcome",
+    "output",
+    "processes",
+    "doctor",
+    "text",
+];
 
 fn generate(root: &Path) -> String {
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
@@ -46,5 +60,5 @@ fn every_exported_function_is_in_the_header() {
             count += 1;
         }
     }
-    assert!(count > 80, "only {count} functions were found: has the way they are written changed?");
+    assert!(count > 115, "only {count} functions were found: has the way they are written changed?");
 }
