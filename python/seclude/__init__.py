@@ -14,6 +14,7 @@ Importing this does nothing and starts nothing.
 from subprocess import DEVNULL, PIPE, STDOUT
 
 from ._seclude import __version__
+from .doctor import Check, Report, doctor
 from .errors import (
     CalledProcessError,
     PolicyError,
@@ -24,9 +25,11 @@ from .errors import (
     TimeoutExpired,
 )
 from .files import Bind, Directory, Entry, File, Symlink, Tmpfs, bind, directory, file, symlink, tmpfs
-from .outcome import CompletedRun, Ended, Outcome, Process, Usage
+from .interaction import Command, Interaction, interact
+from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
 from .policy import Policy
 from .popen import Popen
+from .rates import Io, io
 from .sandbox import Sandbox
 
 __all__ = [
@@ -35,18 +38,24 @@ __all__ = [
     "STDOUT",
     "Bind",
     "CalledProcessError",
+    "Check",
+    "Command",
     "CompletedRun",
     "Directory",
     "Ended",
     "Entry",
     "File",
+    "Interaction",
+    "Io",
     "Outcome",
     "Policy",
     "PolicyError",
     "Popen",
+    "Pressure",
     "Process",
     "ProgramNotExecutable",
     "ProgramNotFound",
+    "Report",
     "Sandbox",
     "SecludeError",
     "SetupError",
@@ -57,7 +66,10 @@ __all__ = [
     "__version__",
     "bind",
     "directory",
+    "doctor",
     "file",
+    "interact",
+    "io",
     "symlink",
     "tmpfs",
 ]

@@ -1,15 +1,62 @@
 """The native half: only this package calls it."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, final
+from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
-__all__ = ["Child", "Sandbox", "__version__"]
+__all__ = ["Child", "Command", "Sandbox", "__version__", "doctor", "spawn_together"]
 
 __version__: str
 
-_Ended: TypeAlias = tuple[Literal["exited", "signaled", "wall-time", "killed"], int | None, str]
-_Usage: TypeAlias = tuple[float, float, float, int, int, int, int, int, int, int]
-_Ending: TypeAlias = tuple[_Ended, int, _Usage, list[str]]
+_End: TypeAlias = tuple[int, int]
+_LimitName: TypeAlias = Literal[
+    "memory", "swap", "cpu_time", "cpus", "cpu_weight", "cpu_set", "pids", "io", "wall_time", "output"
+]
+_Mechanism: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "rlimit", "warden", "sampled"]
+_EndedName: TypeAlias = Literal[
+    "exited",
+    "signaled",
+    "wall-time",
+    "cpu-time",
+    "memory-limit",
+    "process-limit",
+    "output-limit",
+    "scratch-full",
+    "killed",
+    "warden-lost",
+]
+
+@type_check_only
+class _Used(TypedDict):
+    wall: float
+    user: float
+    system: float
+    memory: int
+    memory_peak: int
+    memory_source: Literal["cgroup", "sampled", "largest-process"]
+    max_rss: int
+    processes: int
+    processes_peak: int | None
+    minor_faults: int
+    major_faults: int
+    voluntary_switches: int
+    involuntary_switches: int
+    bytes_read: int
+    bytes_written: int
+    stdout_bytes: int | None
+    stderr_bytes: int | None
+    pressure: tuple[float, float, float, float, float] | None
+
+@type_check_only
+class _Ending(TypedDict):
+    ended: tuple[_EndedName, int | None, str]
+    returncode: int
+    status: int | None
+    limit: int | None
+    text: str
+    usage: _Used
+    enforced: list[str]
+    limits: list[tuple[_LimitName, _Mechanism]]
+
 _Seen: TypeAlias = tuple[int, int, list[int], int, str, list[str], int, str]
 
 @final
@@ -28,7 +75,7 @@ class Sandbox:
         """The policy in TOML."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
-    def spawn(
+    def command(
         self,
         args: Sequence[bytes],
         *,
@@ -39,8 +86,19 @@ class Sandbox:
         stdout: int | None,
         stderr: int | None,
         fds: Sequence[tuple[int, int]],
-    ) -> Child:
-        """Starts a command. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied."""
+        wall_time: float | None,
+    ) -> Command:
+        """A command, not started yet. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied."""
+
+@final
+class Command:
+    """A command, ready to start once."""
+
+    def spawn(self) -> Child:
+        """Starts it."""
+
+def spawn_together(commands: Sequence[Command], pipes: Sequence[tuple[_End, _End]]) -> list[Child]:
+    """Starts several commands at one time, joined by pipes from the end that writes to the end that reads."""
 
 @final
 class Child:
@@ -63,3 +121,20 @@ class Child:
         """Sends a signal to the command's first process."""
     def processes(self) -> list[_Seen]:
         """Every process inside."""
+    def usage(self) -> _Used:
+        """What it has used so far; what it used in all, once it has ended."""
+    def set_memory(self, bytes: int) -> None:  # noqa: A002
+        """Changes the limit on memory, in bytes."""
+    def set_cpus(self, number: float) -> None:
+        """Changes the limit on processors."""
+    def set_cpu_time(self, seconds: float) -> None:
+        """Changes the limit on processor time, in seconds."""
+    def set_pids(self, number: int) -> None:
+        """Changes the limit on processes and threads."""
+    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+        """Stops everything inside, and tells by which means."""
+    def thaw(self) -> None:
+        """Lets everything inside go on."""
+
+def doctor() -> tuple[str, list[tuple[str, Literal["works", "weaker", "missing"], str, str | None, str | None]], bool, str, str]:
+    """What this host allows: the kernel's release, the checks, whether sandboxes start at all, the table, the JSON."""

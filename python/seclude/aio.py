@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
+from .exchange import Kept
 from .popen import Popen
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from . import command
-    from .outcome import Outcome, Process
+    from .outcome import Outcome, Process, Usage
     from .sandbox import Sandbox
 
 _LIMIT = 2**16
@@ -120,8 +121,11 @@ class AsyncProcess:
         return self.returncode
 
     async def communicate(self, input: bytes | None = None) -> tuple[bytes | None, bytes | None]:  # noqa: A002
-        """Writes `input`, reads stdout and stderr to their ends, waits; returns what was read, None for no pipe."""
-        _, stdout, stderr = await asyncio.gather(self._feed(input), _drained(self.stdout), _drained(self.stderr))
+        """Writes `input`, reads stdout and stderr to their ends, waits; returns what was read, None for no pipe.
+
+        Each stream is bounded as in `Popen.communicate`.
+        """
+        _, stdout, stderr = await asyncio.gather(self._feed(input), self._drained(self.stdout), self._drained(self.stderr))
         await self.wait()
         return stdout, stderr
 
@@ -139,6 +143,15 @@ class AsyncProcess:
         except (BrokenPipeError, ConnectionResetError):
             pass  # It has closed its end, or ended: it wants no more.
 
+    async def _drained(self, stream: asyncio.StreamReader | None) -> bytes | None:
+        if stream is None:
+            return None
+        kept = Kept(self._process._bound())
+        while chunk := await stream.read(_LIMIT):
+            if not kept.add(chunk):
+                self._process._overflow()
+        return b"".join(kept.chunks)
+
     def send_signal(self, sig: int) -> None:
         """Sends a signal to the command's first process. ProcessLookupError if its end was noticed, as asyncio has it."""
         self._still_there()
@@ -153,6 +166,34 @@ class AsyncProcess:
         self._still_there()
         self._process.kill()
 
+    def usage(self) -> Usage:
+        """What it has used so far, as `Popen.usage` tells it."""
+        return self._process.usage()
+
+    def set_memory(self, bytes: int) -> None:  # noqa: A002
+        """Changes the limit `memory` while it runs, as `Popen.set_memory` does."""
+        self._process.set_memory(bytes)
+
+    def set_cpus(self, number: float) -> None:
+        """Changes the limit `cpus` while it runs."""
+        self._process.set_cpus(number)
+
+    def set_cpu_time(self, seconds: float) -> None:
+        """Changes the limit `cpu_time` while it runs: seconds from its start."""
+        self._process.set_cpu_time(seconds)
+
+    def set_pids(self, number: int) -> None:
+        """Changes the limit `pids` while it runs."""
+        self._process.set_pids(number)
+
+    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+        """Stops everything inside, and tells by which means."""
+        return self._process.freeze()
+
+    def thaw(self) -> None:
+        """Lets everything inside go on."""
+        self._process.thaw()
+
     def processes(self) -> list[Process]:
         """Every process inside, as `Popen.processes` tells them."""
         return self._process.processes()
@@ -163,7 +204,3 @@ class AsyncProcess:
 
     def __repr__(self) -> str:
         return f"<seclude.aio.AsyncProcess: {self._process!r}>"
-
-
-async def _drained(stream: asyncio.StreamReader | None) -> bytes | None:
-    return None if stream is None else await stream.read()

@@ -13,12 +13,13 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypedDict
 from .errors import PolicyError
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Self, Unpack
 
     from . import _seclude
 
 Text: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Args: TypeAlias = Text | Sequence[Text]
+Ends: TypeAlias = list[int | None]
 Stream: TypeAlias = int | IO[Any] | None
 """`None` is the caller's own stream; `PIPE`, `DEVNULL`; a descriptor or an object that has one; for stderr, `STDOUT`."""
 
@@ -39,11 +40,21 @@ class CommandOptions(TypedDict, total=False):
     """Descriptors that the command gets under numbers of the caller's choice, 3 or higher: `{target: descriptor}`."""
     arg0: Text | None
     """What the program sees as its own name."""
+    wall_time: float | None
+    """Seconds that this command may take, instead of what the sandbox says."""
 
 
-def start(
+def start(sandbox: _seclude.Sandbox, args: Args, **options: Unpack[CommandOptions]) -> tuple[_seclude.Child, Ends]:
+    """Starts a command: the child, and the caller's ends of its three streams where they are pipes."""
+    with Streams() as streams:
+        child = prepare(sandbox, args, streams, **options).spawn()
+        return child, streams.keep()
+
+
+def prepare(
     sandbox: _seclude.Sandbox,
     args: Args,
+    streams: Streams,
     *,
     stdin: Stream = None,
     stdout: Stream = None,
@@ -53,27 +64,27 @@ def start(
     pass_fds: Iterable[int | IO[Any]] = (),
     fds: Mapping[int, int | IO[Any]] | None = None,
     arg0: Text | None = None,
-) -> tuple[_seclude.Child, list[int | None]]:
-    """Starts a command: the child, and the caller's ends of its three streams where they are pipes."""
+    wall_time: float | None = None,
+) -> _seclude.Command:
+    """A command that is ready to start, once, while `streams` are open."""
     words = [args] if isinstance(args, (str, bytes, os.PathLike)) else args
     granted = [(number, number) for number in map(_number, pass_fds)]
     granted += [(target, _number(fd)) for target, fd in (fds or {}).items()]
-    with _Streams() as streams:
-        streams.connect(stdin, stdout, stderr)
-        child = sandbox.spawn(
-            [os.fsencode(word) for word in words],
-            arg0=None if arg0 is None else os.fsencode(arg0),
-            env=None if env is None else [(os.fsencode(name), os.fsencode(value)) for name, value in env.items()],
-            cwd=None if cwd is None else os.fsencode(cwd),
-            stdin=streams.inside[0],
-            stdout=streams.inside[1],
-            stderr=streams.inside[2],
-            fds=granted,
-        )
-        return child, streams.keep()
+    streams.connect(stdin, stdout, stderr)
+    return sandbox.command(
+        [os.fsencode(word) for word in words],
+        arg0=None if arg0 is None else os.fsencode(arg0),
+        env=None if env is None else [(os.fsencode(name), os.fsencode(value)) for name, value in env.items()],
+        cwd=None if cwd is None else os.fsencode(cwd),
+        stdin=streams.inside[0],
+        stdout=streams.inside[1],
+        stderr=streams.inside[2],
+        fds=granted,
+        wall_time=wall_time,
+    )
 
 
-class _Streams:
+class Streams:
     """The ends of three streams: the command's, closed at the end in any case, and ours, closed unless kept."""
 
     def __init__(self) -> None:
@@ -112,7 +123,7 @@ class _Streams:
         self._theirs.append(theirs)
         return theirs
 
-    def keep(self) -> list[int | None]:
+    def keep(self) -> Ends:
         """Our ends, whose closing is from now on the taker's."""
         kept, self._ours = self._ours, [None, None, None]
         return kept

@@ -1,7 +1,8 @@
-"""Talking to a running command over its pipes, all at once, so that none of them can fill up and block it.
+"""Talking to running commands over their pipes, all at once, so that none of them can fill up and block its command.
 
 An exchange can be interrupted by its deadline and taken up again: nothing that was read or written is lost or repeated.
-It works on descriptors, below the file objects' buffers, and needs no thread.
+It works on descriptors, below the file objects' buffers, and needs no thread. Of each stream it keeps a bounded number of
+bytes; what goes beyond that is told once, then read and dropped until the stream ends.
 """
 
 from __future__ import annotations
@@ -9,25 +10,41 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from weakref import WeakMethod
+
+BOUND = 64 << 20
+"""Bytes that are kept of a stream where the sandbox has no limit on output: as many as the core keeps."""
 _PIECE = 32768
 
 
 class Exchange:
-    """What is still to be written, and what has been read."""
+    """What is still to be written to one command, and what has been read. `overflow` is called when there is too much of it."""
 
-    def __init__(self, stdin: IO[Any] | None, stdout: IO[Any] | None, stderr: IO[Any] | None, data: bytes | None) -> None:
+    def __init__(
+        self,
+        stdin: IO[Any] | None,
+        stdout: IO[Any] | None,
+        stderr: IO[Any] | None,
+        data: bytes | None,
+        bound: int,
+        overflow: WeakMethod[Callable[[], None]],
+    ) -> None:
         self._unsent = memoryview(data or b"")
         self._stdin = stdin
-        self._read: dict[int, tuple[IO[Any], list[bytes]]] = {}
-        self._chunks: list[list[bytes] | None] = [None, None]
+        self._bound = bound
+        # Weak: a command that owned its exchange through a cycle would keep its descriptors until a collection.
+        self._overflow = overflow
+        self._read: dict[int, tuple[IO[Any], Kept]] = {}
+        self._kept: list[Kept | None] = [None, None]
         for number, pipe in enumerate((stdout, stderr)):
             if pipe is not None:
-                chunks: list[bytes] = []
-                self._chunks[number] = chunks
+                kept = self._kept[number] = Kept(bound)
                 if not pipe.closed:
-                    self._read[pipe.fileno()] = (pipe, chunks)
+                    self._read[pipe.fileno()] = (pipe, kept)
         if stdin is not None and not stdin.closed:
             try:
                 stdin.flush()
@@ -49,45 +66,77 @@ class Exchange:
     @property
     def so_far(self) -> list[bytes | None]:
         """What was read from stdout and stderr; None where that is no pipe."""
-        return [None if chunks is None else b"".join(chunks) for chunks in self._chunks]
+        return [None if kept is None else b"".join(kept.chunks) for kept in self._kept]
 
-    def run(self, deadline: float | None) -> bool:
-        """Writes and reads until all pipes are at their ends: True; or until the deadline, by `time.monotonic`: False."""
-        poller = select.poll()
-        for fd in self._read:
-            poller.register(fd, select.POLLIN)
+    def awaits(self) -> dict[int, int]:
+        """The descriptors that this waits for, each with what it waits for (`poll(2)`)."""
+        events = dict.fromkeys(self._read, select.POLLIN)
         if self._stdin is not None:
-            poller.register(self._stdin.fileno(), select.POLLOUT)
-        while self._read or self._stdin is not None:
-            ready = poller.poll(milliseconds_to(deadline))
-            if not ready and deadline is not None and time.monotonic() >= deadline:
-                return False
-            for fd, _ in ready:
-                if fd in self._read:
-                    self._receive(fd, poller)
-                else:
-                    self._send(fd, poller)
-        return True
+            events[self._stdin.fileno()] = select.POLLOUT
+        return events
 
-    def _receive(self, fd: int, poller: select.poll) -> None:
-        pipe, chunks = self._read[fd]
+    def advance(self, fd: int) -> bool:
+        """Does what a ready descriptor is ready for, and tells whether to wait for it again."""
+        return self._receive(fd) if fd in self._read else self._send(fd)
+
+    def _receive(self, fd: int) -> bool:
+        pipe, kept = self._read[fd]
         chunk = os.read(fd, _PIECE)
-        if chunk:
-            chunks.append(chunk)
-        else:
-            poller.unregister(fd)
+        if not chunk:
             del self._read[fd]
             pipe.close()
+        elif not kept.add(chunk):
+            overflow = self._overflow()
+            if overflow is not None:
+                overflow()
+        return bool(chunk)
 
-    def _send(self, fd: int, poller: select.poll) -> None:
+    def _send(self, fd: int) -> bool:
         # A pipe that polls as writable takes this much without blocking: pipe(7).
         try:
             self._unsent = self._unsent[os.write(fd, self._unsent[: select.PIPE_BUF]) :]
         except BrokenPipeError:
             self._unsent = self._unsent[:0]
         if not self._unsent:
-            poller.unregister(fd)
             self._close_stdin()
+        return bool(self._unsent)
+
+
+class Kept:
+    """The first bytes of a stream."""
+
+    __slots__ = ("_room", "chunks")
+
+    def __init__(self, room: int) -> None:
+        self.chunks: list[bytes] = []
+        self._room = room
+
+    def add(self, chunk: bytes) -> bool:
+        """Keeps what there is room for; False if that is not all."""
+        fits = len(chunk) <= self._room
+        if self._room:
+            self.chunks.append(chunk[: self._room])
+            self._room -= len(self.chunks[-1])
+        return fits
+
+
+def exchange(exchanges: Sequence[Exchange], deadline: float | None) -> bool:
+    """Writes and reads until all pipes are at their ends: True; or until the deadline, by `time.monotonic`: False."""
+    poller = select.poll()
+    owners: dict[int, Exchange] = {}
+    for one in exchanges:
+        for fd, events in one.awaits().items():
+            poller.register(fd, events)
+            owners[fd] = one
+    while owners:
+        ready = poller.poll(milliseconds_to(deadline))
+        if not ready and deadline is not None and time.monotonic() >= deadline:
+            return False
+        for fd, _ in ready:
+            if not owners[fd].advance(fd):
+                poller.unregister(fd)
+                del owners[fd]
+    return True
 
 
 def milliseconds_to(deadline: float | None) -> float | None:

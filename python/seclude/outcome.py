@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import CalledProcessError
 
 if TYPE_CHECKING:
-    from ._seclude import _Ending
+    from collections.abc import Mapping
+
+    from ._seclude import _EndedName, _Ending, _LimitName, _Mechanism, _Used
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended: one of a closed set, by `name`.
+    """How a command ended: one of a closed set, by `name`. The cases never overlap.
 
     - `exited`: by itself; `value` is the exit code, 0 to 255.
     - `signaled`: by a signal of its own making or from inside; `value` is its number.
-    - `wall-time`: the sandbox's `wall_time` was over.
+    - `wall-time`: the sandbox's or the command's `wall_time` was over.
+    - `cpu-time`: the sandbox's `cpu_time` was used up, by all processes together.
+    - `memory-limit`: there was no more `memory`, even if the first process went on.
+    - `process-limit`: it was refused a process or thread by `pids`, and failed.
+    - `output-limit`: it wrote more than `output` allows, or, captured without one, more than 64 MiB to a stream.
+    - `scratch-full`: it failed, and a `tmpfs` of limited size is full.
     - `killed`: the caller killed it.
+    - `warden-lost`: the warden was killed from outside, and all inside with it; `value` is the signal, 0 if nobody can tell.
 
     `match ended: case Ended("exited", code): ...` works; `str()` is a sentence's end: `killed by SIGSEGV`.
     """
 
-    name: Literal["exited", "signaled", "wall-time", "killed"]
+    name: _EndedName
     value: int | None = None
     _text: str = field(default="", repr=False, compare=False)
 
@@ -32,10 +40,27 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What a command and everything that it started used: times in seconds, sizes in bytes (`getrusage(2)`).
+class Pressure:
+    """Seconds that something inside stood still for want of a resource (Linux's pressure stall information)."""
 
-    The sums are of all processes that were waited for. A process whose parent ignores SIGCHLD is counted by nobody.
+    cpu_some: float
+    """At least one process waited for a processor."""
+    memory_some: float
+    """At least one process waited for memory."""
+    memory_full: float
+    """All processes waited for memory."""
+    io_some: float
+    """At least one process waited for I/O."""
+    io_full: float
+    """All processes waited for I/O."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a command and everything that it started used: times in seconds, sizes in bytes.
+
+    A cgroup's counters where there is one, else `getrusage(2)` of all processes that were waited for: then a process
+    whose parent ignores SIGCHLD is counted by nobody. The caller's own size and earlier runs are no part of any number.
     """
 
     wall: float
@@ -44,8 +69,18 @@ class Usage:
     """Processor time in user mode, of the whole tree."""
     system: float
     """Processor time in the kernel, of the whole tree."""
+    memory: int
+    """Memory in use, while it runs; 0 afterwards."""
+    memory_peak: int
+    """The most memory that was in use at one time."""
+    memory_source: Literal["cgroup", "sampled", "largest-process"]
+    """Where `memory_peak` comes from: the cgroup's own peak; the largest sum that the warden saw; one process alone."""
     max_rss: int
-    """The largest resident set that any single process of the tree had. The caller's own size is no part of it."""
+    """The largest resident set that any single process of the tree had."""
+    processes: int
+    """Processes and threads inside, while it runs, the warden not counted; 0 afterwards."""
+    processes_peak: int | None
+    """The most processes and threads at one time; None where nobody counted."""
     minor_faults: int
     """Page faults served without I/O."""
     major_faults: int
@@ -54,21 +89,55 @@ class Usage:
     """Times a process gave up the processor to wait."""
     involuntary_switches: int
     """Times a process was made to give up the processor."""
-    blocks_in: int
-    """Blocks of 512 bytes read from a device."""
-    blocks_out: int
-    """Blocks of 512 bytes written to a device."""
+    bytes_read: int
+    """Bytes read from block devices."""
+    bytes_written: int
+    """Bytes written to block devices."""
+    stdout_bytes: int | None
+    """Bytes written to the standard output; None where nobody counted: with the limit `output` it is."""
+    stderr_bytes: int | None
+    """Bytes written to the standard error; 0 if both are one file: then `stdout_bytes` has them all."""
+    pressure: Pressure | None
+    """Time lost for want of resources; None without a cgroup of version 2, or where the kernel keeps no count."""
+
+    @property
+    def cpu(self) -> float:
+        """User and system time together."""
+        return self.user + self.system
+
+    @staticmethod
+    def _told(used: _Used) -> Usage:
+        """The usage that the native half tells."""
+        pressure = used["pressure"]
+        return Usage(**(used | {"pressure": None if pressure is None else Pressure(*pressure)}))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a command ended, what it used, and the names of the protections that really were in force while it ran."""
+    """How a command ended, what it used, and what really was in force while it ran.
+
+    `str()` says how it ended, and at which limit's value: `stopped by the memory limit of 67108864 bytes`.
+    """
 
     ended: Ended
     usage: Usage
     enforced: frozenset[str]
+    """The names of the protections that were in force."""
     returncode: int
     """The exit code, or minus the signal; -9 where a limit or the caller ended it."""
+    status: int | None = None
+    """The first process's own return code, whatever the end of the whole is called; None if nobody saw it."""
+    limit: int | None = None
+    """The value of the limit that is the end: bytes, nanoseconds, processes or files. None where the end is no limit."""
+    limits: Mapping[_LimitName, _Mechanism] = field(default_factory=dict, hash=False)
+    """The limits that were in force, each with what enforced it: a cgroup's controller (`cgroup-v2`, `cgroup-v1`),
+    `setrlimit(2)` (`rlimit`), the `warden` that all of it passes through; or the warden that looks at an interval
+    (`sampled`), and does not see what is above the limit between two looks.
+    """
+    _text: str = field(default="", repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return self._text or str(self.ended)
 
     @property
     def success(self) -> bool:
@@ -78,8 +147,23 @@ class Outcome:
     @staticmethod
     def _told(ending: _Ending) -> Outcome:
         """The outcome that the native half tells."""
-        ended, returncode, usage, enforced = ending
-        return Outcome(Ended(*ended), Usage(*usage), frozenset(enforced), returncode)
+        return Outcome(
+            Ended(*ending["ended"]),
+            Usage._told(ending["usage"]),
+            frozenset(ending["enforced"]),
+            ending["returncode"],
+            ending["status"],
+            ending["limit"],
+            dict(ending["limits"]),
+            ending["text"],
+        )
+
+    def _output_limit(self, limit: int) -> Outcome:
+        """The same where it was the caller's side that counted too much output; a limit that came before stays the end."""
+        if self.ended.name not in ("exited", "signaled", "killed"):
+            return self
+        ended = Ended("output-limit", None, "stopped by the output limit")
+        return replace(self, ended=ended, returncode=-9, limit=limit, _text=f"{ended} of {limit} bytes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from .files import Bind, Directory, File, Symlink, Tmpfs
+from .rates import Io
 
 if TYPE_CHECKING:
+    from ._seclude import _LimitName
     from .files import Entry, Path
 
     _Namespace = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
@@ -42,13 +44,30 @@ class Policy(TypedDict, total=False):
     files: Iterable[Entry | Mapping[str, Any]] | None
     nested: bool | None
     rlimits: Mapping[str, Limit | tuple[Limit, Limit]] | None
+    memory: int | str | None
+    swap: int | str | None
+    cpu_time: float | str | None
+    cpus: float | None
+    cpu_weight: int | None
+    cpu_set: Iterable[int] | None
+    pids: int | None
+    io: Iterable[Io | Mapping[str, Any]] | None
+    output: int | str | None
     wall_time: float | str | None
+    wall_time_grace: tuple[int, float | str] | Mapping[str, Any] | None
+    require: Iterable[_LimitName] | None
+    best_effort: Iterable[_LimitName] | None
+    cgroup: Path | None
     warden: Path | None
 
 
 def as_json(policy: Mapping[str, Any]) -> str:
     """The policy as JSON. A key whose value is None is left out: its default holds."""
-    return json.dumps({key: _plain(value) for key, value in policy.items() if value is not None})
+    given = {key: _plain(value) for key, value in policy.items() if value is not None}
+    match given.get("wall_time_grace"):
+        case [sig, time]:
+            given["wall_time_grace"] = {"signal": sig, "time": time}
+    return json.dumps(given)
 
 
 def _plain(value: Any) -> Any:
@@ -57,7 +76,7 @@ def _plain(value: Any) -> Any:
             return value
         case str() | bytes() | os.PathLike():
             return _text(value)
-        case Bind() | Tmpfs() | Directory() | Symlink() | File():
+        case Bind() | Tmpfs() | Directory() | Symlink() | File() | Io():
             return _plain(value.policy())
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}

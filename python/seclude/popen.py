@@ -9,19 +9,23 @@ import io
 import os
 import select
 import signal
+import sys
 import time
 import warnings
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
+from weakref import WeakMethod
 
 from . import command
 from .errors import SecludeError, TimeoutExpired
-from .exchange import Exchange, milliseconds_to
-from .outcome import Outcome, Process
+from .exchange import BOUND, Exchange, exchange, milliseconds_to
+from .outcome import Outcome, Process, Usage
+from .text import Mode
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, Unpack
 
+    from . import _seclude
     from .sandbox import Sandbox
 
 
@@ -64,35 +68,29 @@ class Popen:
         universal_newlines: bool | None = None,
         **options: Unpack[command.CommandOptions],
     ) -> None:
-        if text is not None and universal_newlines is not None and bool(text) != bool(universal_newlines):
-            raise ValueError("text and universal_newlines say different things")
+        mode = Mode.checked(bufsize, text, encoding, errors, universal_newlines)
+        child, pipes = command.start(sandbox._core, args, **options)
+        self._run(sandbox, args, mode, child, pipes)
+
+    @classmethod
+    def _started(cls, sandbox: Sandbox, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends) -> Self:
+        """A command that was started together with others."""
+        process = cls.__new__(cls)
+        process._run(sandbox, args, mode, child, pipes)
+        return process
+
+    def _run(self, sandbox: Sandbox, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends) -> None:
         self.args = args
         self.returncode = self.outcome = None
         self._owner = os.getpid()
+        self._sandbox = sandbox
         self._exchange: Exchange | None = None
-        self._text = bool(text or encoding or errors or universal_newlines)
-        encoding = io.text_encoding(encoding) if self._text else None
-        if not isinstance(bufsize, int):
-            raise TypeError("bufsize must be an integer")
-        if bufsize == 1 and not self._text:
-            raise ValueError("bufsize=1, a line at a time, is for text mode")
-        if self._text:
-            io.TextIOWrapper(io.BytesIO(), encoding, errors)  # Refuses an unknown encoding before anything starts.
-        self._child, pipes = command.start(sandbox._core, args, **options)
+        self._overflowed: int | None = None
+        self._mode = mode
+        self._child = child
         self.pid = self._child.pid
         self.inside_pid = self._child.inside_pid
-
-        def opened(fd: int | None, mode: str) -> IO[Any] | None:
-            if fd is None:
-                return None
-            file: Any = open(fd, mode, -1 if bufsize == 1 else bufsize)
-            if not self._text:
-                return file  # type: ignore[no-any-return]
-            if mode == "rb":
-                return io.TextIOWrapper(file, encoding, errors)
-            return io.TextIOWrapper(file, encoding, errors, write_through=True, line_buffering=bufsize == 1)
-
-        self.stdin, self.stdout, self.stderr = opened(pipes[0], "wb"), opened(pipes[1], "rb"), opened(pipes[2], "rb")
+        self.stdin, self.stdout, self.stderr = mode.open(pipes[0], "wb"), mode.open(pipes[1], "rb"), mode.open(pipes[2], "rb")
 
     def fileno(self) -> int:
         """The pidfd: readable once the command has ended (`pidfd_open(2)`), for `select` and event loops. Borrowed."""
@@ -108,9 +106,12 @@ class Popen:
         if self.outcome is None:
             ending = self._child.try_wait()
             if ending is not None:
-                self.outcome = Outcome._told(ending)
-                self.returncode = self.outcome.returncode
+                self._end(Outcome._told(ending))
         return self.returncode
+
+    def _end(self, outcome: Outcome) -> None:
+        self.outcome = outcome if self._overflowed is None else outcome._output_limit(self._overflowed)
+        self.returncode = self.outcome.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Waits for the end, for at most so many seconds, and returns the return code.
@@ -132,32 +133,58 @@ class Popen:
     def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002
         """Writes `input`, reads stdout and stderr to their ends, waits; returns what was read, None where that is no pipe.
 
+        The sandbox's `output` bounds each stream; where that is not set, 64 MiB do: a command that writes more is killed,
+        its end is `output-limit`, and exactly the first so many bytes are returned.
+
         TimeoutExpired leaves the command running and holds what was read so far, as bytes; calling this again, without
         input, goes on where it stopped.
         """
-        if self._exchange is None:
-            if input and self.stdin is None:
-                raise ValueError("input is given but stdin is not a pipe")
-            self._exchange = Exchange(self.stdin, self.stdout, self.stderr, self._encoded(input))
-        elif input:
-            raise ValueError("input cannot be given after communicate has begun")
+        exchanged = self._exchanged(input)
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            if not self._exchange.run(deadline):
+            if not exchange([exchanged], deadline):
                 raise TimeoutExpired(self.args, timeout or 0.0)
             self.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
         except TimeoutExpired as expired:
             # The time that the caller gave, not what the first half left of it.
-            output, errors = (data or None for data in self._exchange.so_far)
+            output, errors = (data or None for data in exchanged.so_far)
             raise TimeoutExpired(self.args, timeout or expired.timeout, output, errors) from None
-        stdout, stderr = self._exchange.so_far
+        return self._read()
+
+    def _exchanged(self, data: Any = None) -> Exchange:
+        """The exchange over this command's pipes, begun if it is not."""
+        if self._exchange is None:
+            if data and self.stdin is None:
+                raise ValueError("input is given but stdin is not a pipe")
+            pipes = self.stdin, self.stdout, self.stderr
+            self._exchange = Exchange(*pipes, self._encoded(data), self._bound(), WeakMethod(self._overflow))
+        elif data:
+            raise ValueError("input cannot be given after communicate has begun")
+        return self._exchange
+
+    def _bound(self) -> int:
+        """Bytes that are kept of a stream. With a limit of the sandbox's, the warden lets no byte more through."""
+        return sys.maxsize if self._sandbox._limits_output() else BOUND
+
+    def _overflow(self) -> None:
+        """It wrote more than is kept of a stream: that is its end."""
+        if self._overflowed is None:
+            self._overflowed = BOUND
+            if self.outcome is None:
+                self._child.kill()
+            else:
+                self._end(self.outcome)
+
+    def _read(self) -> tuple[Any, Any]:
+        """What the exchange has read, as this command's mode has it."""
+        stdout, stderr = self._exchanged().so_far
         return self._decoded(stdout, self.stdout), self._decoded(stderr, self.stderr)
 
     def _encoded(self, data: Any) -> bytes | None:
         if isinstance(self.stdin, io.TextIOWrapper) and isinstance(data, str):
             return data.encode(self.stdin.encoding, self.stdin.errors or "strict")
-        if isinstance(data, str) or (self._text and data is not None and not isinstance(data, str)):
-            raise TypeError(f"input must be {'str' if self._text else 'bytes'}, not {type(data).__name__}")
+        if isinstance(data, str) or (self._mode.text and data is not None and not isinstance(data, str)):
+            raise TypeError(f"input must be {'str' if self._mode.text else 'bytes'}, not {type(data).__name__}")
         return None if data is None else bytes(memoryview(data))
 
     def _decoded(self, data: bytes | None, pipe: IO[Any] | None) -> Any:
@@ -178,6 +205,41 @@ class Popen:
         """Kills everything inside. The end is `killed`, unless it came before. Does not wait."""
         if self.outcome is None:
             self._child.kill()
+
+    def usage(self) -> Usage:
+        """What it and all that it started have used so far; once it has ended, what they used in all."""
+        return Usage._told(self._child.usage())
+
+    def set_memory(self, bytes: int) -> None:  # noqa: A002
+        """Changes the limit `memory` while it runs, in bytes.
+
+        Only a limit that the sandbox has set can be changed, here and below: another is a PolicyError. Nothing happens
+        once the command has ended.
+        """
+        self._child.set_memory(bytes)
+
+    def set_cpus(self, number: float) -> None:
+        """Changes the limit `cpus` while it runs: 0.01 to 8192 processors."""
+        self._child.set_cpus(number)
+
+    def set_cpu_time(self, seconds: float) -> None:
+        """Changes the limit `cpu_time` while it runs: seconds from its start, not from now."""
+        self._child.set_cpu_time(seconds)
+
+    def set_pids(self, number: int) -> None:
+        """Changes the limit `pids` while it runs."""
+        self._child.set_pids(number)
+
+    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+        """Stops everything inside, and tells by which means: a cgroup's freezer, or SIGSTOP to each process.
+
+        Time goes on: `wall_time` still ends it, and so does `kill`.
+        """
+        return self._child.freeze()
+
+    def thaw(self) -> None:
+        """Lets everything inside go on."""
+        self._child.thaw()
 
     def processes(self) -> list[Process]:
         """Every process inside, the warden first, each after its parent. Empty once the command has ended."""

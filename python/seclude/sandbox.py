@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _seclude
 from .errors import TimeoutExpired
+from .interaction import Command
 from .outcome import CompletedRun
 from .policy import Policy, as_json
 from .popen import Popen as _Popen
@@ -36,9 +37,19 @@ class Sandbox:
     Files: `files`, a list of `bind`, `tmpfs`, `directory`, `symlink`, `file`; `root`, a directory with another system in
     it; `empty_root`, no programs but what is bound; `writable_root`.
 
+    Limits on all that runs inside together: `memory` and `swap`, bytes or text ("256M"); `cpu_time`, seconds or text of
+    processor time; `cpus`, how many processors' worth of it at once (0.01 to 8192), `cpu_weight`, the share where others
+    want it too (1 to 10000; 100 is usual), `cpu_set`, on which processors; `pids`, processes and threads at one time; `io`, a
+    list of `io(path, read_bytes=...)`, rates on devices; `output`, bytes to stdout, and to stderr; `wall_time`, seconds or
+    text ("1.5s", "200ms", "2m") from the start. What goes beyond is ended and its `Outcome` says by which limit.
+    `wall_time_grace=(signal, seconds)` sends a signal first and kills only so much later.
+
+    `require` names limits that must be held exactly, not by looks at an interval; `best_effort` those that may go missing
+    where the host cannot hold them: `Outcome.limits` tells. Else a limit that cannot be held at all is a SetupError of kind
+    `limit-unavailable`. `cgroup` is the directory below which the sandbox's own cgroups are made; one is looked for if not given.
+
     The rest: `nested` lets programs inside make sandboxes of their own; `rlimits`, `{name: number, "64M", "unlimited" or
-    (soft, hard)}` for each process (`setrlimit(2)`); `wall_time`, seconds or text ("1.5s", "200ms", "2m"), after which
-    everything inside is killed; `warden`, an installed warden to execute instead of the one in the library.
+    (soft, hard)}` for each process (`setrlimit(2)`); `warden`, an installed warden to execute instead of the one in the library.
 
     Sandboxes are immutable, comparable, hashable, picklable, and may be used from any thread.
     """
@@ -95,7 +106,8 @@ class Sandbox:
         """Runs a command to its end: `subprocess.run`, inside.
 
         `args` is the program and its arguments, or the program alone; without a slash the program is looked for in PATH
-        inside. `input` is what it reads (bytes, or text in text mode); `capture_output` collects stdout and stderr. After
+        inside. `input` is what it reads (bytes, or text in text mode); `capture_output` collects stdout and stderr, at most
+        `output` or 64 MiB of each: who writes more is killed, and the end is `output-limit`. After
         `timeout` seconds it is killed and TimeoutExpired raised. `check` raises CalledProcessError unless it exits with
         0. `options` are those of `Popen`.
         """
@@ -128,11 +140,15 @@ class Sandbox:
         `stdin`, `stdout`, `stderr`: None for the caller's own, PIPE, DEVNULL, a descriptor or file, for stderr STDOUT.
         `text`, `encoding`, `errors`, `bufsize` as in `subprocess`. `cwd` is an absolute path inside. `env` is the whole
         environment; if not given, PATH, HOME and LANG. `pass_fds` and `fds={target: descriptor}` grant descriptors.
-        `arg0` is what the program sees as its own name.
+        `arg0` is what the program sees as its own name. `wall_time` is this command's own, in seconds, instead of the sandbox's.
         """
         return _Popen(self, args, **options)
 
     Popen = popen
+
+    def command(self, args: Args, **options: Unpack[PopenOptions]) -> Command:
+        """A command for an `Interaction`, not started yet; `args` and `options` as for `popen`."""
+        return Command(self, args, options)
 
     @property
     def asyncio(self) -> Runner:
@@ -140,6 +156,9 @@ class Sandbox:
         from .aio import Runner
 
         return Runner(self)
+
+    def _limits_output(self) -> bool:
+        return "output" in json.loads(self.to_json())
 
     # ---- a value
 

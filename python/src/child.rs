@@ -1,7 +1,8 @@
 //! A running command: asked how it is, told to end.
 
 use crate::error::{raise, refuse};
-use crate::outcome::{Ending, Seen, ending, seen};
+use crate::outcome::{Ending, Seen, Used, ending, seen, used};
+use crate::time::duration;
 use pyo3::prelude::*;
 use seclude_core::Result;
 use std::os::fd::AsRawFd;
@@ -10,14 +11,15 @@ use std::sync::{Mutex, PoisonError};
 /// A running command. Dropping it kills everything inside.
 #[pyclass(frozen, module = "seclude._seclude")]
 pub struct Child {
-    child: Mutex<seclude_core::Child>,
+    /// There until this object is dropped.
+    child: Mutex<Option<seclude_core::Child>>,
     /// The process that started it. A copy of it, made by `os.fork`, must not read the reports meant for the first.
     owner: u32,
 }
 
 impl Child {
     pub fn new(child: seclude_core::Child) -> Child {
-        Child { child: Mutex::new(child), owner: std::process::id() }
+        Child { child: Mutex::new(Some(child)), owner: std::process::id() }
     }
 
     /// Asks the core, without the GIL: another thread may be asking too.
@@ -30,7 +32,19 @@ impl Child {
         if std::process::id() != self.owner {
             return Err(refuse(py, what, "only the process that started the command may do that, not one forked from it"));
         }
-        py.detach(|| question(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner))).map_err(|error| raise(py, &error))
+        let answer = py.detach(|| self.child.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(question));
+        match answer {
+            Some(answer) => answer.map_err(|error| raise(py, &error)),
+            None => Err(refuse(py, what, "the command was dropped")),
+        }
+    }
+}
+
+impl Drop for Child {
+    /// The core waits until nothing is left inside: other threads go on meanwhile. At the interpreter's end there are none.
+    fn drop(&mut self) {
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        Python::try_attach(|py| py.detach(move || drop(child)));
     }
 }
 
@@ -72,5 +86,41 @@ impl Child {
     /// Every process inside.
     fn processes(&self, py: Python<'_>) -> PyResult<Vec<Seen>> {
         self.ask(py, "processes", |child| Ok(child.processes()?.into_iter().map(seen).collect()))
+    }
+
+    /// What it has used so far; what it used in all, once it has ended.
+    fn usage(&self, py: Python<'_>) -> PyResult<Used> {
+        self.ask(py, "usage", |child| Ok(used(&child.usage()?)))
+    }
+
+    /// Changes the limit on memory, in bytes.
+    fn set_memory(&self, py: Python<'_>, bytes: u64) -> PyResult<()> {
+        self.ask(py, "memory", |child| child.set_memory(bytes))
+    }
+
+    /// Changes the limit on processors.
+    fn set_cpus(&self, py: Python<'_>, number: f64) -> PyResult<()> {
+        self.ask(py, "cpus", |child| child.set_cpus(number))
+    }
+
+    /// Changes the limit on processor time, in seconds.
+    fn set_cpu_time(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
+        let limit = duration(py, "cpu_time", seconds)?;
+        self.ask(py, "cpu_time", |child| child.set_cpu_time(limit))
+    }
+
+    /// Changes the limit on processes and threads.
+    fn set_pids(&self, py: Python<'_>, number: u64) -> PyResult<()> {
+        self.ask(py, "pids", |child| child.set_pids(number))
+    }
+
+    /// Stops everything inside, and tells by which means.
+    fn freeze(&self, py: Python<'_>) -> PyResult<&'static str> {
+        self.ask(py, "freeze", |child| child.freeze().map(|freezer| freezer.name()))
+    }
+
+    /// Lets everything inside go on.
+    fn thaw(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, "thaw", seclude_core::Child::thaw)
     }
 }

@@ -8,10 +8,13 @@
 use pyo3::prelude::*;
 
 mod child;
+mod command;
 mod descriptor;
+mod doctor;
 mod error;
 mod outcome;
 mod sandbox;
+mod time;
 
 /// The native half of the package.
 #[pymodule(gil_used = false)]
@@ -20,6 +23,10 @@ mod _seclude {
 
     #[pymodule_export]
     use crate::child::Child;
+    #[pymodule_export]
+    use crate::command::{Command, spawn_together};
+    #[pymodule_export]
+    use crate::doctor::doctor;
     #[pymodule_export]
     use crate::sandbox::Sandbox;
 

@@ -1,35 +1,94 @@
-//! How a command ended, and what runs inside, as plain tuples: `seclude/outcome.py` gives them names.
+//! How a command ended, what it used, and what runs inside, as plain dictionaries and tuples: `seclude/outcome.py` gives them names.
 
-use seclude_core::{Ended, Outcome, Process};
+use pyo3::prelude::*;
+use seclude_core::{Ended, Outcome, Pressure, Process};
+use std::time::Duration;
 
-/// How it ended (name and number), the return code, what it used, what was enforced.
-pub type Ending = ((&'static str, Option<i32>, String), i32, Used, Vec<&'static str>);
-/// Wall, user and system time in seconds; then the counts, in the order of `seclude.Usage`.
-pub type Used = (f64, f64, f64, u64, u64, u64, u64, u64, u64, u64);
+/// A dictionary with the keyword arguments of `seclude.Outcome`, but for `ended`, which is name, number and words.
+#[derive(IntoPyObject)]
+pub struct Ending {
+    ended: (&'static str, Option<i32>, String),
+    returncode: i32,
+    status: Option<i32>,
+    limit: Option<u64>,
+    text: String,
+    usage: Used,
+    enforced: Vec<&'static str>,
+    limits: Vec<(&'static str, &'static str)>,
+}
+
+/// A dictionary with the keyword arguments of `seclude.Usage`: times in seconds.
+#[derive(IntoPyObject)]
+pub struct Used {
+    wall: f64,
+    user: f64,
+    system: f64,
+    memory: u64,
+    memory_peak: u64,
+    memory_source: &'static str,
+    max_rss: u64,
+    processes: u64,
+    processes_peak: Option<u64>,
+    minor_faults: u64,
+    major_faults: u64,
+    voluntary_switches: u64,
+    involuntary_switches: u64,
+    bytes_read: u64,
+    bytes_written: u64,
+    stdout_bytes: Option<u64>,
+    stderr_bytes: Option<u64>,
+    pressure: Option<Stalls>,
+}
+
+/// In the order of `seclude.Pressure`.
+type Stalls = (f64, f64, f64, f64, f64);
 /// In the order of `seclude.Process`.
 pub type Seen = (u32, u32, Vec<u32>, u32, String, Vec<String>, u32, char);
 
 pub fn ending(outcome: &Outcome) -> Ending {
     let value = match outcome.ended {
         Ended::Exited(code) => Some(code),
-        Ended::Signaled(signal) => Some(signal),
+        Ended::Signaled(signal) | Ended::WardenLost(signal) => Some(signal),
         _ => None,
     };
-    let usage = &outcome.usage;
-    let used = (
-        usage.wall.as_secs_f64(),
-        usage.user.as_secs_f64(),
-        usage.system.as_secs_f64(),
-        usage.max_rss,
-        usage.minor_faults,
-        usage.major_faults,
-        usage.voluntary_switches,
-        usage.involuntary_switches,
-        usage.blocks_in,
-        usage.blocks_out,
-    );
-    let enforced = outcome.enforced.iter().map(|protection| protection.name()).collect();
-    ((outcome.ended.name(), value, outcome.ended.to_string()), outcome.ended.returncode(), used, enforced)
+    Ending {
+        ended: (outcome.ended.name(), value, outcome.ended.to_string()),
+        returncode: outcome.ended.returncode(),
+        status: outcome.status,
+        limit: outcome.limit,
+        text: outcome.to_string(),
+        usage: used(&outcome.usage),
+        enforced: outcome.enforced.iter().map(|protection| protection.name()).collect(),
+        limits: outcome.enforced.limits().map(|(limit, mechanism)| (limit.name(), mechanism.name())).collect(),
+    }
+}
+
+pub fn used(usage: &seclude_core::Usage) -> Used {
+    let seconds = |time: Duration| time.as_secs_f64();
+    let stalls = |stalled: Pressure| {
+        let Pressure { cpu_some, memory_some, memory_full, io_some, io_full, .. } = stalled;
+        (seconds(cpu_some), seconds(memory_some), seconds(memory_full), seconds(io_some), seconds(io_full))
+    };
+    Used {
+        wall: seconds(usage.wall),
+        user: seconds(usage.user),
+        system: seconds(usage.system),
+        memory: usage.memory,
+        memory_peak: usage.memory_peak,
+        memory_source: usage.memory_source.name(),
+        max_rss: usage.max_rss,
+        processes: usage.processes,
+        processes_peak: usage.processes_peak,
+        minor_faults: usage.minor_faults,
+        major_faults: usage.major_faults,
+        voluntary_switches: usage.voluntary_switches,
+        involuntary_switches: usage.involuntary_switches,
+        bytes_read: usage.bytes_read,
+        bytes_written: usage.bytes_written,
+        stdout_bytes: usage.stdout_bytes,
+        stderr_bytes: usage.stderr_bytes,
+        pressure: usage.pressure.map(stalls),
+    }
 }
 
 pub fn seen(process: Process) -> Seen {

@@ -1,8 +1,9 @@
-//! A policy, read from text, and the way to start a command in it.
+//! A policy, read from text, and the commands of it.
 
-use crate::child::Child;
+use crate::command::Command;
 use crate::descriptor::copy;
 use crate::error::raise;
+use crate::time::duration;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use std::ffi::OsStr;
@@ -38,10 +39,10 @@ impl Sandbox {
         self.0.to_toml().map_err(|error| raise(py, &error))
     }
 
-    /// Starts a command. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied.
-    #[pyo3(signature = (args, *, arg0, env, cwd, stdin, stdout, stderr, fds))]
+    /// A command, not started yet. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied.
+    #[pyo3(signature = (args, *, arg0, env, cwd, stdin, stdout, stderr, fds, wall_time))]
     #[allow(clippy::too_many_arguments)] // One for each of the command's parts, and only Python calls it.
-    fn spawn(
+    fn command(
         &self,
         py: Python<'_>,
         args: Vec<PyBackedBytes>,
@@ -52,7 +53,8 @@ impl Sandbox {
         stdout: Option<i32>,
         stderr: Option<i32>,
         fds: Vec<(i32, i32)>,
-    ) -> PyResult<Child> {
+        wall_time: Option<f64>,
+    ) -> PyResult<Command> {
         let (program, rest) = args.split_first().map_or((OsStr::new(""), args.as_slice()), |(first, rest)| (text(first), rest));
         let mut command = self.0.command(program);
         command.args(rest.iter().map(text));
@@ -79,7 +81,10 @@ impl Sandbox {
         for (target, source) in fds {
             command.fd(target, copy(py, "descriptor", source)?);
         }
-        py.detach(|| command.spawn()).map(Child::new).map_err(|error| raise(py, &error))
+        if let Some(seconds) = wall_time {
+            command.wall_time(duration(py, "wall_time", seconds)?);
+        }
+        Ok(Command::new(command))
     }
 }
 

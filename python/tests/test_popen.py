@@ -200,8 +200,9 @@ def test_repr(box: seclude.Sandbox) -> None:
 
 
 def test_the_options_are_keywords(box: seclude.Sandbox) -> None:
+    bufsize: Any = -1  # Which other keyword mypy takes it for is chance.
     with pytest.raises(TypeError):
-        box.Popen(["true"], -1)  # type: ignore[call-arg, arg-type]
+        box.Popen(["true"], bufsize)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
         box.Popen(["true"], shell=True)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="bufsize"):

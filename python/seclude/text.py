@@ -1,0 +1,49 @@
+"""How a pipe's file object reads and writes: `subprocess`'s text modes and buffering, checked before anything starts."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import IO, Any
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """Bytes, or text in an encoding; and how much is buffered, as `open` has it."""
+
+    text: bool
+    encoding: str | None
+    errors: str | None
+    bufsize: int
+
+    @staticmethod
+    def checked(
+        bufsize: int = -1,
+        text: bool | None = None,
+        encoding: str | None = None,
+        errors: str | None = None,
+        universal_newlines: bool | None = None,
+    ) -> Mode:
+        """The mode that these options say, in `subprocess`'s words."""
+        if text is not None and universal_newlines is not None and bool(text) != bool(universal_newlines):
+            raise ValueError("text and universal_newlines say different things")
+        as_text = bool(text or encoding or errors or universal_newlines)
+        encoding = io.text_encoding(encoding) if as_text else None
+        if not isinstance(bufsize, int):
+            raise TypeError("bufsize must be an integer")
+        if bufsize == 1 and not as_text:
+            raise ValueError("bufsize=1, a line at a time, is for text mode")
+        if as_text:
+            io.TextIOWrapper(io.BytesIO(), encoding, errors)  # Refuses an unknown encoding.
+        return Mode(as_text, encoding, errors, bufsize)
+
+    def open(self, fd: int | None, mode: str) -> IO[Any] | None:
+        """The descriptor as a file object, which closes it."""
+        if fd is None:
+            return None
+        file: Any = open(fd, mode, -1 if self.bufsize == 1 else self.bufsize)
+        if not self.text:
+            return file  # type: ignore[no-any-return]
+        if mode == "rb":
+            return io.TextIOWrapper(file, self.encoding, self.errors)
+        return io.TextIOWrapper(file, self.encoding, self.errors, write_through=True, line_buffering=self.bufsize == 1)

@@ -1,0 +1,49 @@
+//! A command that is ready to start: alone, or together with others that it is joined to by pipes.
+
+use crate::child::Child;
+use crate::error::{raise, refuse};
+use pyo3::prelude::*;
+use seclude_core::Interaction;
+use std::sync::{Mutex, PoisonError};
+
+/// A command, ready to start once.
+#[pyclass(frozen, module = "seclude._seclude")]
+pub struct Command(Mutex<Option<seclude_core::Command>>);
+
+impl Command {
+    pub fn new(command: seclude_core::Command) -> Command {
+        Command(Mutex::new(Some(command)))
+    }
+
+    /// The core's command, which only one start can have: so nobody waits for another's.
+    fn take(&self, py: Python<'_>) -> PyResult<seclude_core::Command> {
+        let command = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        command.ok_or_else(|| refuse(py, "command", "it was started already"))
+    }
+}
+
+#[pymethods]
+impl Command {
+    /// Starts it.
+    fn spawn(&self, py: Python<'_>) -> PyResult<Child> {
+        let mut command = self.take(py)?;
+        py.detach(move || command.spawn()).map(Child::new).map_err(|error| raise(py, &error))
+    }
+}
+
+/// One end of a pipe: a command's place in the list, and its descriptor.
+type End = (usize, i32);
+
+/// Starts several commands at one time, joined by pipes from the end that writes to the end that reads.
+#[pyfunction]
+pub fn spawn_together(py: Python<'_>, commands: Vec<Py<Command>>, pipes: Vec<(End, End)>) -> PyResult<Vec<Child>> {
+    let mut interaction = Interaction::new();
+    for command in &commands {
+        interaction.add(command.get().take(py)?);
+    }
+    for (from, to) in pipes {
+        interaction.pipe(from, to);
+    }
+    let children = py.detach(move || interaction.spawn()).map_err(|error| raise(py, &error))?;
+    Ok(children.into_iter().map(Child::new).collect())
+}
