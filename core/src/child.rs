@@ -274,9 +274,25 @@ impl Child {
             }
             None => {
                 self.request(&Request::Stop { id: ONLY, on: true }, None)?;
+                self.await_stop()?;
                 Ok(Freezer::Signal)
             }
         }
+    }
+
+    /// Waits until everything inside stands still by signal: who waits for a disk does so only afterwards, and is not waited for long.
+    fn await_stop(&self) -> Result<()> {
+        const ROUNDS: u32 = 200;
+        const PAUSE: Duration = Duration::from_millis(2);
+        for _ in 0..ROUNDS {
+            let still = |process: &Process| matches!(process.state, 'T' | 't' | 'Z' | 'X');
+            // The first is the warden.
+            if self.processes()?.iter().skip(1).all(still) {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
     }
 
     /// Lets everything inside go on. No error if it does already.

@@ -211,7 +211,7 @@ impl Command {
         };
         check_inside("working directory", &self.directory)?;
         if self.wall_time == Some(Duration::ZERO) {
-            return Err(Error::invalid("wall time", "a limit of zero would end the command at once"));
+            return Err(Error::invalid("limit wall_time", "a limit of zero would end the command at once"));
         }
         let mut targets: Vec<i32> = self.descriptors.iter().map(|(target, _)| *target).collect();
         targets.sort_unstable();

@@ -67,6 +67,7 @@ fn converse(control: &Control, place: &Place, namespaces: u64, running: &mut Opt
             drain(&children);
             let status = reap::reap_ended(running.as_ref().map_or(0, |command| command.pid));
             if let (Some(command), Some(status)) = (running.as_mut(), status) {
+                command.watch.look_back(place.census.as_ref());
                 command.end(how_it_ended(status), Some(status), namespaces);
             }
         }
@@ -190,8 +191,11 @@ impl Running {
                 }
             }
         }
-        if exceeded {
-            self.end((end::OUTPUT, 0), None, namespaces);
+        match &mut self.over {
+            // Its last words were too many.
+            Some(over) if exceeded && matches!(over.how.0, end::EXITED | end::SIGNALED) => over.how = (end::OUTPUT, 0),
+            None if exceeded => self.end((end::OUTPUT, 0), None, namespaces),
+            _ => {}
         }
     }
 

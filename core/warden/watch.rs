@@ -107,6 +107,14 @@ impl Watch {
         look
     }
 
+    /// Counts those that the first process has left behind, and it itself: the last chance to see who was there when one was refused.
+    pub fn look_back(&mut self, census: Option<&Census>) {
+        if let (Some(census), 1..) = (census, self.limits.processes) {
+            let left = self.look_around(census).processes;
+            self.processes_peak = self.processes_peak.max(left + 1);
+        }
+    }
+
     /// Whether there were as many processes as there may be.
     pub fn processes_at_limit(&self) -> bool {
         self.limits.processes > 0 && self.processes_peak >= self.limits.processes

@@ -38,7 +38,7 @@ static void names_are_those_of_every_language(void)
     CHECK_TEXT(seclude_protection_name(SECLUDE_PROTECTION_NO_CAPABILITIES), "no-capabilities");
     CHECK(seclude_protection_name(0) == NULL);
     CHECK(seclude_protection_name(SECLUDE_PROTECTION_OWN_ROOT | SECLUDE_PROTECTION_NO_GROUPS) == NULL);
-    for (int code = SECLUDE_EINVAL; code >= SECLUDE_EIO; code--)
+    for (int code = SECLUDE_EINVAL; code >= SECLUDE_ELIMIT_UNAVAILABLE; code--)
         CHECK(seclude_code_name(code) != NULL);
 }
 
@@ -203,7 +203,7 @@ static void each_mistake_in_the_policy_names_itself(void)
     REFUSED(seclude_sandbox_rlimit(sandbox, -1, 1, 1), "rlimit -1");
     REFUSED(seclude_sandbox_rlimit(sandbox, RLIMIT_NOFILE, 2, 1), "above the hard limit");
     REFUSED(seclude_sandbox_wall_time(sandbox, 0), "zero");
-    REFUSED(seclude_sandbox_wall_time(sandbox, UINT64_MAX), "wall time");
+    REFUSED(seclude_sandbox_wall_time(sandbox, UINT64_MAX), "wall_time");
     REFUSED((seclude_sandbox_dir(sandbox, "/a", 0755), seclude_sandbox_dir(sandbox, "/a", 0755)), "given twice");
 #undef REFUSED
 }

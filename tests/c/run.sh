@@ -68,7 +68,7 @@ done
 # ---- programs
 
 check "examples build with pkg-config alone" make -s -C "$root/examples-c" LIBRARY="$lib" OUT="$work/examples"
-for test in handles lifecycle; do
+for test in handles settings lifecycle enforcement; do
     # shellcheck disable=SC2086
     check "$test builds" cc -g -O1 -std=c11 $strict "$here/$test.c" -o "$work/$test" $flags
     # shellcheck disable=SC2086
@@ -80,7 +80,7 @@ check "handles links statically to libseclude.a" cc -std=c11 $strict -I"$lib/inc
 everything() { # WHO PREFIX...: run all of it by this prefix
     who=$1
     shift
-    for example in hello poll files errors policy; do
+    for example in hello poll files errors policy limits interactor doctor; do
         check "$who: example $example" "$@" "$work/examples/$example"
     done
     if [ -x /usr/bin/python3 ] && [ -x /usr/bin/gcc ]; then
@@ -88,16 +88,18 @@ everything() { # WHO PREFIX...: run all of it by this prefix
     else
         skip "$who: example judge" "its submissions need python3 and gcc in /usr/bin"
     fi
-    for test in handles lifecycle; do
+    for test in handles settings lifecycle enforcement; do
         check "$who: $test" "$@" "$work/$test"
         check "$who: $test under AddressSanitizer" "$@" "$work/$test-asan"
     done
     check "$who: handles, static" "$@" "$work/handles-static"
     check "$who: lifecycle with the installed warden" "$@" env SECLUDE_WARDEN="$lib/libexec/seclude/warden" "$work/lifecycle"
     if command -v valgrind >/dev/null; then
-        check "$who: handles under valgrind" "$@" valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible --track-fds=no "$work/handles"
+        for test in handles settings; do
+            check "$who: $test under valgrind" "$@" valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible --track-fds=no "$work/$test"
+        done
     else
-        skip "$who: handles under valgrind" "no valgrind here"
+        skip "$who: handles and settings under valgrind" "no valgrind here"
     fi
 }
 

@@ -14,8 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "told.h"
+
 #define LINES 4096
-#define PROTECTIONS 23
 
 /* ---- the job */
 
@@ -87,64 +88,6 @@ static const struct line *find(const char *key)
 static int acts(const char *name)
 {
     return !strcmp(find("action")->value[0], name);
-}
-
-/* ---- what is told */
-
-static FILE *result;
-
-static void tell(const char *key, const char *value, size_t length)
-{
-    fprintf(result, "%s ", key);
-    for (size_t i = 0; i < length; i++) {
-        const unsigned char byte = (unsigned char)value[i];
-        fprintf(result, byte > ' ' && byte < 0x7f && byte != '%' ? "%c" : "%%%02X", byte);
-    }
-    fputc('\n', result);
-}
-
-static void tell_text(const char *key, const char *value)
-{
-    if (value)
-        tell(key, value, strlen(value));
-}
-
-static void tell_error(seclude_error *error)
-{
-    char number[16];
-    tell_text("error", seclude_error_name(error));
-    tell_text("step", seclude_error_step(error));
-    tell_text("message", seclude_error_message(error));
-    tell_text("path", seclude_error_path(error));
-    tell_text("hint", seclude_error_hint(error));
-    if (seclude_error_errno(error)) {
-        snprintf(number, sizeof number, "%d", seclude_error_errno(error));
-        tell_text("errno", number);
-    }
-    seclude_error_free(error);
-}
-
-static void tell_outcome(const seclude_outcome *outcome)
-{
-    char text[1024];
-    int has_value = outcome->ended == SECLUDE_ENDED_EXITED || outcome->ended == SECLUDE_ENDED_SIGNALED;
-    int length = snprintf(text, sizeof text, "%s", seclude_ended_name(outcome->ended));
-    if (has_value)
-        snprintf(text + length, sizeof text - (size_t)length, " %d", outcome->value);
-    tell_text("ended", text);
-    snprintf(text, sizeof text, "%d", outcome->returncode);
-    tell_text("returncode", text);
-    text[0] = 0;
-    for (int bit = 0; bit < PROTECTIONS; bit++) {
-        if (outcome->enforced >> bit & 1) {
-            strcat(text, text[0] ? " " : "");
-            strcat(text, seclude_protection_name(UINT64_C(1) << bit));
-        }
-    }
-    tell_text("enforced", text);
-    snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, outcome->wall_ns / 1000, outcome->user_ns / 1000,
-             outcome->system_ns / 1000, outcome->max_rss);
-    tell_text("usage", text);
 }
 
 /* ---- the command */
@@ -225,6 +168,38 @@ static void must(int holds, const char *what)
 
 /* ---- what the job asks */
 
+static int change(seclude_child *child, seclude_error **error)
+{
+    int code = 0;
+    for (size_t i = 0; i < line_count && code == 0; i++) {
+        const char *name = lines[i].value[0];
+        if (strcmp(lines[i].key, "set"))
+            continue;
+        const double value = strtod(lines[i].value[1], NULL);
+        if (!strcmp(name, "memory"))
+            code = seclude_child_set_memory(child, (uint64_t)value, error);
+        else if (!strcmp(name, "cpus"))
+            code = seclude_child_set_cpus(child, value, error);
+        else if (!strcmp(name, "cpu_time"))
+            code = seclude_child_set_cpu_time(child, (uint64_t)(value * 1000), error);
+        else if (!strcmp(name, "pids"))
+            code = seclude_child_set_pids(child, (uint64_t)value, error);
+        else
+            must(0, "no such limit can be changed");
+    }
+    return code;
+}
+
+static int freeze(seclude_child *child, seclude_error **error)
+{
+    int how;
+    if (seclude_child_freeze(child, &how, error) < 0)
+        return -1;
+    tell_text("freezer", seclude_freezer_name(how));
+    must(seclude_child_wait_timeout(child, 50, NULL, 0, NULL) == 0, "it is frozen");
+    return acts("freeze") ? seclude_child_thaw(child, error) : seclude_child_kill(child, error);
+}
+
 static int tell_child(seclude_child *child, int report, seclude_error **error)
 {
     static char text[1 << 20];
@@ -234,7 +209,8 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
     seclude_output *output = NULL;
     const char *data;
     int in = seclude_child_take_stdin(child), out = -1;
-    const int watched = acts("kill") || acts("terminate") || acts("processes");
+    const int watched = acts("kill") || acts("terminate") || acts("processes") || acts("usage") || acts("change") || acts("freeze") ||
+                        acts("kill-frozen");
 
     write_input(in);
     if (watched || acts("try-wait"))
@@ -256,7 +232,16 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
         seclude_processes_free(list);
         tell_text("processes", shown);
     }
-    if ((acts("kill") || acts("processes")) && seclude_child_kill(child, error) < 0)
+    if (acts("usage")) {
+        if (seclude_child_usage(child, &outcome, sizeof outcome, error) < 0)
+            return -1;
+        tell_usage(&outcome);
+    }
+    if (acts("change") && change(child, error) < 0)
+        return -1;
+    if ((acts("freeze") || acts("kill-frozen")) && freeze(child, error) < 0)
+        return -1;
+    if ((acts("kill") || acts("processes") || acts("usage")) && seclude_child_kill(child, error) < 0)
         return -1;
     if (acts("terminate") && seclude_child_signal(child, SIGTERM, error) < 0)
         return -1;
@@ -281,6 +266,9 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
     if (report) {
         seclude_output_outcome(output, &outcome, sizeof outcome);
         tell_outcome(&outcome);
+        /* The usage of a running command stands for the final one where the job asks for it. */
+        if (!acts("usage"))
+            tell_usage(&outcome);
         data = seclude_output_stdout(output, &rest);
         if (out >= 0)
             tell("stdout", text, length);

@@ -52,10 +52,9 @@ def perform(job: Job, told: Told) -> None:
 
 def start(job: Job, sandbox: seclude.Sandbox) -> seclude.Popen:
     """The command of the job, running."""
-    if limit := job.one("wall-ms"):
-        # Python says it in the sandbox.
-        sandbox = sandbox.replace(wall_time=int(limit[0]) / 1000)
     options: dict[str, Any] = {}
+    if limit := job.one("wall-ms"):
+        options["wall_time"] = int(limit[0]) / 1000
     program, arguments = job.one("program")[0], [values[0] for values in job.all("arg")]
     if name := job.one("arg0"):
         options["arg0"] = name[0]
@@ -105,7 +104,7 @@ def finish(job: Job, child: seclude.Popen, told: Told) -> None:
     first, data = b"", None
     if child.stdin is not None:
         data = job.one("stdin")[1]
-    if job.action in ("kill", "terminate", "processes"):
+    if job.action in ("kill", "terminate", "processes", "usage", "change", "freeze", "kill-frozen"):
         assert child.stdout is not None
         first = child.stdout.readline()
     if job.action == "terminate":
@@ -115,15 +114,23 @@ def finish(job: Job, child: seclude.Popen, told: Told) -> None:
             lines = (f"{one.inside_pid} {one.name} {' '.join(one.command)}\n" for one in child.processes())
             told["processes"] = "".join(lines).encode()
         child.kill()
+    elif job.action == "usage":
+        told["usage"] = tell_usage(child.usage())
+        child.kill()
+    elif job.action == "change":
+        for limit, value in job.all("set"):
+            change(child, limit, float(value))
+    elif job.action in ("freeze", "kill-frozen"):
+        told["freezer"] = child.freeze().encode()
+        still_runs(child)
+        if job.action == "freeze":
+            child.thaw()
+        else:
+            child.kill()
     elif job.action == "try-wait":
         assert child.poll() is None, "it waits for its input"
     elif job.action == "wait-timeout":
-        try:
-            child.wait(0.05)
-        except seclude.TimeoutExpired:
-            pass
-        else:
-            raise AssertionError("it waits for its input")
+        still_runs(child)
     stdout, stderr = child.communicate(data)
     assert child.outcome is not None
     if job.action == "try-wait":
@@ -132,23 +139,74 @@ def finish(job: Job, child: seclude.Popen, told: Told) -> None:
     told["stdout"], told["stderr"] = first + (stdout or b""), stderr or b""
 
 
+def still_runs(child: seclude.Popen) -> None:
+    try:
+        child.wait(0.05)
+    except seclude.TimeoutExpired:
+        return
+    raise AssertionError("it is frozen, or waits for its input")
+
+
+def change(child: seclude.Popen, limit: bytes, value: float) -> None:
+    match limit:
+        case b"memory":
+            child.set_memory(int(value))
+        case b"cpus":
+            child.set_cpus(value)
+        case b"cpu_time":
+            child.set_cpu_time(value)
+        case b"pids":
+            child.set_pids(int(value))
+        case _:
+            raise AssertionError(f"no limit {limit!r} can be changed")
+
+
 ORDER = (
     "user mount pid net ipc uts cgroup time".split(),
     "own-root read-only-root masked-proc no-capabilities locked-securebits no-new-privileges no-groups no-nested-users "
     "own-keyring own-session no-core-dumps hidden-warden kill-by-namespace kill-by-warden kill-by-cgroup".split(),
 )
+LIMITS = "memory swap cpu_time cpus cpu_weight cpu_set pids io wall_time output".split()
+COUNTS = (
+    "max_rss processes processes_peak minor_faults major_faults voluntary_switches involuntary_switches bytes_read "
+    "bytes_written stdout_bytes stderr_bytes".split()
+)
+STALLS = "cpu_some memory_some memory_full io_some io_full".split()
 PROTECTIONS = [f"{kind}-namespace" for kind in ORDER[0]] + ORDER[1]
 
 
 def tell_outcome(outcome: seclude.Outcome, told: Told) -> None:
-    ended, usage = outcome.ended, outcome.usage
+    ended = outcome.ended
     unknown = outcome.enforced - set(PROTECTIONS)
     assert not unknown, unknown
     told["ended"] = (ended.name if ended.value is None else f"{ended.name} {ended.value}").encode()
     told["returncode"] = str(outcome.returncode).encode()
     told["enforced"] = " ".join(name for name in PROTECTIONS if name in outcome.enforced).encode()
-    times = [int(seconds * 1e6) for seconds in (usage.wall, usage.user, usage.system)]
-    told["usage"] = " ".join(map(str, [*times, usage.max_rss])).encode()
+    told["message"] = str(outcome).encode()
+    told["limits"] = " ".join(f"{name}={held}" for name, held in sorted(outcome.limits.items(), key=by_place)).encode()
+    if outcome.status is not None:
+        told["status"] = str(outcome.status).encode()
+    if outcome.limit is not None:
+        told["limit"] = str(outcome.limit).encode()
+    # The usage of a running command stands for the final one where the job asks for it.
+    told.setdefault("usage", tell_usage(outcome.usage))
+
+
+def by_place(limit: tuple[str, str]) -> int:
+    return LIMITS.index(limit[0])
+
+
+def tell_usage(usage: seclude.Usage) -> bytes:
+    """Every number that somebody counted, times in microseconds, in the order of `seclude.Usage`."""
+    numbers: list[tuple[str, int | None]] = [
+        (f"{name}_us", int(getattr(usage, name) * 1e6)) for name in ("wall", "user", "system")
+    ]
+    numbers += [(name, getattr(usage, name)) for name in ["memory", "memory_peak", *COUNTS]]
+    if usage.pressure is not None:
+        numbers += [(f"pressure_{name}_us", int(getattr(usage.pressure, name) * 1e6)) for name in STALLS]
+    words = [f"memory_source={usage.memory_source}"]
+    words += [f"{name}={number}" for name, number in numbers if number is not None]
+    return " ".join(words).encode()
 
 
 def tell_error(error: seclude.SecludeError, told: Told) -> None:

@@ -6,9 +6,13 @@ use seclude_tests::caller::as_each;
 use seclude_tests::census::{descendants, descriptors, marked, survivors};
 use seclude_tests::payload::{PLACE, mark, sandbox};
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 const GRACE: Duration = Duration::from_secs(1);
+
+/// These tests count what is left of this process's descriptors and children: one at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Whatever goes wrong, it ends.
 const LAST_RESORT: Duration = Duration::from_secs(60);
@@ -46,6 +50,7 @@ sys.exit(0 if questions <= 10 else 1)
 
 #[test]
 fn two_talk_and_both_end() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("two_talk_and_both_end", |_| {
         let before = (descriptors(), descendants());
         for _ in 0..5 {
@@ -70,6 +75,7 @@ fn two_talk_and_both_end() {
 /// Numbers go from the first over the second, which doubles them, to the third, which adds them up and tells the first when it is enough.
 #[test]
 fn three_in_a_ring() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("three_in_a_ring", |_| {
         let source = "
 import sys
@@ -116,6 +122,7 @@ print(total)
 /// When one dies, however it does, the other sees the end of its input, and nobody keeps a pipe open.
 #[test]
 fn who_is_left_sees_the_end() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("who_is_left_sees_the_end", |_| {
         let waits = "
 import sys
@@ -146,6 +153,7 @@ sys.exit(4)
 /// Both wait for each other's first word: each ends by its own wall time.
 #[test]
 fn both_wait_for_ever() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("both_wait_for_ever", |_| {
         let waiting = |milliseconds: u64| {
             let mut command = Sandbox::new().wall_time(Duration::from_millis(milliseconds)).command("python3");
@@ -161,6 +169,7 @@ fn both_wait_for_ever() {
 /// One that fails to start starts nobody.
 #[test]
 fn all_start_or_none() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("all_start_or_none", |_| {
         let before = (descriptors(), descendants());
         let mark = mark();
@@ -177,6 +186,7 @@ fn all_start_or_none() {
 /// What makes no sense is refused before anything starts.
 #[test]
 fn impossible_pipes() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("impossible_pipes", |_| {
         let command = || Sandbox::new().command("true");
         let refused = |join: &dyn Fn(&mut Interaction)| {
@@ -221,6 +231,7 @@ fn impossible_pipes() {
 /// Each child is in the caller's hands: watched, controlled, killed by itself.
 #[test]
 fn each_is_a_child_of_its_own() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("each_is_a_child_of_its_own", |_| {
         let mark = mark();
         let mut echo = sandbox().pids(10).command("cat");

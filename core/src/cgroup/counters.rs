@@ -44,7 +44,11 @@ impl Counters {
             self.memory = number("memory.current");
             self.memory_peak = number("memory.peak");
         } else {
-            let reached = ["memory.failcnt", "memory.memsw.failcnt"].iter().any(|file| number(file) > Some(0));
+            // A kill for want of memory elsewhere counts here too. Not every kernel counts how often the limit was met (failcnt).
+            const NEAR: u64 = 256 << 10;
+            let met = |peak: &str, limit: &str| number(peak).zip(number(limit)).is_some_and(|(peak, limit)| peak + NEAR >= limit);
+            let reached = met("memory.max_usage_in_bytes", "memory.limit_in_bytes")
+                || met("memory.memsw.max_usage_in_bytes", "memory.memsw.limit_in_bytes");
             self.out_of_memory = reached && value(&directory.read("memory.oom_control"), "oom_kill") > Some(0);
             self.memory = number("memory.usage_in_bytes");
             self.memory_peak = number("memory.max_usage_in_bytes");

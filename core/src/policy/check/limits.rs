@@ -67,8 +67,11 @@ impl Limits {
     }
 }
 
-fn within<T: PartialOrd + Display>(name: &str, value: Option<T>, least: T, most: T) -> Result<()> {
+fn within<T: PartialOrd + Display + Default>(name: &str, value: Option<T>, least: T, most: T) -> Result<()> {
     match value {
+        Some(value) if value < least && value == T::default() => {
+            Err(Error::invalid(format!("limit {name} 0"), "a limit of zero allows nothing"))
+        }
         Some(value) if value < least || value > most => {
             Err(Error::invalid(format!("limit {name} {value}"), format!("must be from {least} to {most}")))
         }
@@ -78,7 +81,7 @@ fn within<T: PartialOrd + Display>(name: &str, value: Option<T>, least: T, most:
 
 fn time(name: &str, value: Option<Duration>) -> Result<()> {
     match value {
-        Some(Duration::ZERO) => Err(Error::invalid(format!("limit {name} 0"), "it would end every command at once")),
+        Some(Duration::ZERO) => Err(Error::invalid(format!("limit {name}"), "a limit of zero would end every command at once")),
         Some(value) if value > LONGEST => {
             Err(Error::invalid(format!("limit {name}"), format!("{} s is above {} s", value.as_secs(), LONGEST.as_secs())))
         }

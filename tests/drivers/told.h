@@ -1,0 +1,122 @@
+/* What the C face's driver tells, in the order and the words of its twins (tests/src/job.rs): errors, ends, usage. */
+#ifndef TOLD_H
+#define TOLD_H
+
+#include <inttypes.h>
+#include <seclude.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PROTECTIONS 23
+
+static FILE *result;
+
+static void tell(const char *key, const char *value, size_t length)
+{
+    fprintf(result, "%s ", key);
+    for (size_t i = 0; i < length; i++) {
+        const unsigned char byte = (unsigned char)value[i];
+        fprintf(result, byte > ' ' && byte < 0x7f && byte != '%' ? "%c" : "%%%02X", byte);
+    }
+    fputc('\n', result);
+}
+
+static void tell_text(const char *key, const char *value)
+{
+    if (value)
+        tell(key, value, strlen(value));
+}
+
+static void tell_error(seclude_error *error)
+{
+    char number[16];
+    tell_text("error", seclude_error_name(error));
+    tell_text("step", seclude_error_step(error));
+    tell_text("message", seclude_error_message(error));
+    tell_text("path", seclude_error_path(error));
+    tell_text("hint", seclude_error_hint(error));
+    if (seclude_error_errno(error)) {
+        snprintf(number, sizeof number, "%d", seclude_error_errno(error));
+        tell_text("errno", number);
+    }
+    seclude_error_free(error);
+}
+
+/* Every number, times in microseconds, in the order of seclude_outcome; what nobody counted is left out. */
+static void tell_usage(const seclude_outcome *outcome)
+{
+    char text[2048];
+    size_t length = (size_t)snprintf(text, sizeof text, "memory_source=%s", seclude_memory_source_name(outcome->memory_source));
+    const uint64_t unknown = SECLUDE_UNKNOWN, peak = outcome->processes_peak ? outcome->processes_peak : unknown;
+    const struct {
+        const char *name;
+        uint64_t number;
+    } numbers[] = {
+        {"wall_us", outcome->wall_ns / 1000},
+        {"user_us", outcome->user_ns / 1000},
+        {"system_us", outcome->system_ns / 1000},
+        {"memory", outcome->memory},
+        {"memory_peak", outcome->memory_peak},
+        {"max_rss", outcome->max_rss},
+        {"processes", outcome->processes},
+        {"processes_peak", peak},
+        {"minor_faults", outcome->minor_faults},
+        {"major_faults", outcome->major_faults},
+        {"voluntary_switches", outcome->voluntary_switches},
+        {"involuntary_switches", outcome->involuntary_switches},
+        {"bytes_read", outcome->bytes_read},
+        {"bytes_written", outcome->bytes_written},
+        {"stdout_bytes", outcome->stdout_bytes},
+        {"stderr_bytes", outcome->stderr_bytes},
+        {"pressure_cpu_some_us", outcome->pressure_known ? outcome->pressure_cpu_some_ns / 1000 : unknown},
+        {"pressure_memory_some_us", outcome->pressure_known ? outcome->pressure_memory_some_ns / 1000 : unknown},
+        {"pressure_memory_full_us", outcome->pressure_known ? outcome->pressure_memory_full_ns / 1000 : unknown},
+        {"pressure_io_some_us", outcome->pressure_known ? outcome->pressure_io_some_ns / 1000 : unknown},
+        {"pressure_io_full_us", outcome->pressure_known ? outcome->pressure_io_full_ns / 1000 : unknown},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i].number != unknown)
+            length += (size_t)snprintf(text + length, sizeof text - length, " %s=%" PRIu64, numbers[i].name, numbers[i].number);
+    tell_text("usage", text);
+}
+
+static void tell_number(const char *key, int64_t number)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%" PRId64, number);
+    tell_text(key, text);
+}
+
+static void tell_outcome(const seclude_outcome *outcome)
+{
+    char text[1024];
+    int has_value = outcome->ended == SECLUDE_ENDED_EXITED || outcome->ended == SECLUDE_ENDED_SIGNALED ||
+                    outcome->ended == SECLUDE_ENDED_WARDEN_LOST;
+    int length = snprintf(text, sizeof text, "%s", seclude_ended_name(outcome->ended));
+    if (has_value)
+        snprintf(text + length, sizeof text - (size_t)length, " %d", outcome->value);
+    tell_text("ended", text);
+    tell_number("returncode", outcome->returncode);
+    tell_text("message", outcome->text);
+    text[0] = 0;
+    for (int bit = 0; bit < PROTECTIONS; bit++) {
+        if (outcome->enforced >> bit & 1) {
+            strcat(text, text[0] ? " " : "");
+            strcat(text, seclude_protection_name(UINT64_C(1) << bit));
+        }
+    }
+    tell_text("enforced", text);
+    length = 0;
+    text[0] = 0;
+    for (int limit = 0; seclude_limit_name(limit); limit++)
+        if (outcome->mechanisms[limit])
+            length += snprintf(text + length, sizeof text - (size_t)length, "%s%s=%s", length ? " " : "", seclude_limit_name(limit),
+                               seclude_mechanism_name(outcome->mechanisms[limit]));
+    tell_text("limits", text);
+    if (outcome->status_known)
+        tell_number("status", outcome->status);
+    if (outcome->limit)
+        tell_number("limit", (int64_t)outcome->limit);
+}
+
+#endif
