@@ -14,6 +14,8 @@ pub struct Relay {
     left: u64,
     /// How many bytes have come, the one too many not among them.
     pub passed: u64,
+    /// More has come than may. The end that the command writes to stays until it is ended: no broken pipe comes first.
+    cut: bool,
     /// How much is written at once: a pipe that has room has it for so much, a file takes everything.
     piece: usize,
 }
@@ -24,14 +26,14 @@ impl Relay {
         const PIPE_BUF: usize = 4096;
         let piece = if sys::status(to.number(), c"")?.is_file() { BUFFER } else { PIPE_BUF };
         let buffer = Pages::new(BUFFER, false)?;
-        Ok(Relay { from: Some(from), to: Some(to), buffer, start: 0, end: 0, left: limit, passed: 0, piece })
+        Ok(Relay { from: Some(from), to: Some(to), buffer, start: 0, end: 0, left: limit, passed: 0, cut: false, piece })
     }
 
     /// What to wait for: something to read, or to be rid of what was read; and whether anybody still wants it.
     pub fn polled(&self) -> [Polled; 2] {
         match (&self.from, &self.to) {
             (_, Some(to)) if self.holds() => [Polled::NOTHING, Polled::writable(to.number())],
-            (Some(from), Some(to)) => [Polled::readable(from.number()), Polled::deserted(to.number())],
+            (Some(from), Some(to)) if !self.cut => [Polled::readable(from.number()), Polled::deserted(to.number())],
             _ => [Polled::NOTHING; 2],
         }
     }
@@ -71,14 +73,14 @@ impl Relay {
         (self.start, self.end) = (0, taken as usize);
         self.left -= taken;
         self.passed += taken;
-        let over = length as u64 > taken;
-        if length == 0 || over {
+        self.cut = length as u64 > taken;
+        if length == 0 {
             self.from = None;
         }
         if !self.holds() && self.from.is_none() {
             self.to = None;
         }
-        over
+        self.cut
     }
 
     fn write(&mut self) {
@@ -103,6 +105,12 @@ impl Relay {
 
     /// Nobody is left who could write: what is in the pipe now is the rest.
     pub fn finish(&mut self) {
+        if self.cut {
+            self.from = None;
+            if !self.holds() {
+                self.to = None;
+            }
+        }
         if let Some(from) = &self.from
             && !self.holds()
         {

@@ -34,7 +34,8 @@ impl Directory {
     pub fn make(parent: &Path) -> Result<Directory> {
         reclaim(parent);
         let path = parent.join(new_name());
-        fs::create_dir(&path).map_err(|error| failed("make the cgroup", &path, &error))?;
+        // The name is ours alone: what is told is where it cannot be made.
+        fs::create_dir(&path).map_err(|error| failed("make a cgroup in", parent, &error))?;
         let locked = File::open(&path).map_err(|error| failed("open the cgroup", &path, &error)).and_then(|file| {
             let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
             lock.map_err(|(_, errno)| failed("lock the cgroup", &path, &errno.into()))
