@@ -1,13 +1,13 @@
 //! Measures seclude from Rust, one whole run per line of input, so that `tests/bench/compare.py` can have several
 //! programs take turns.
 //!
-//! usage: face [--share-net] MIB WARMUP PAYLOAD. It prints "ready" after its warm-up, then the nanoseconds of each run.
+//! usage: face [--share-net] [--limits] MIB WARMUP PAYLOAD. It prints "ready" after its warm-up, then the nanoseconds of each run.
 
-use seclude::{Ended, Namespace, Sandbox};
+use seclude::{Ended, MiB, Namespace, Sandbox};
 use std::error::Error;
 use std::hint::black_box;
 use std::io::{BufRead, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
@@ -15,14 +15,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("face: compare.py runs this one");
         return Ok(());
     }
-    let share_net = words.first().is_some_and(|word| word == "--share-net");
-    if share_net {
-        words.remove(0);
-    }
-    let [mib, warmup, payload] = words.as_slice() else { return Err("usage: face [--share-net] MIB WARMUP PAYLOAD".into()) };
+    let mut option = |name: &str| {
+        let found = words.first().is_some_and(|word| word == name);
+        if found {
+            words.remove(0);
+        }
+        found
+    };
+    let (share_net, limits) = (option("--share-net"), option("--limits"));
+    let [mib, warmup, payload] = words.as_slice() else {
+        return Err("usage: face [--share-net] [--limits] MIB WARMUP PAYLOAD".into());
+    };
     let memory = touched(mib.parse()?);
     let sandbox = Sandbox::new().bind_ro(payload, "/payload");
     let sandbox = if share_net { sandbox.share(Namespace::Net) } else { sandbox };
+    let sandbox = if limits {
+        sandbox.memory(MiB(256)).pids(16).cpu_time(Duration::from_secs(10)).wall_time(Duration::from_secs(60))
+    } else {
+        sandbox
+    };
     let run = || -> Result<(), Box<dyn Error>> {
         match sandbox.command("/payload").status()?.ended {
             Ended::Exited(0) => Ok(()),

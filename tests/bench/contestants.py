@@ -26,6 +26,7 @@ FLOOR = "C floor"
 FLOOR_SHARED_NET = "C floor, network shared"
 RUST = "seclude, Rust"
 RUST_SHARED_NET = "seclude, Rust, network shared"
+RUST_LIMITS = "seclude, Rust, limits"
 C = "seclude, C"
 PYTHON = "seclude, Python"
 BUBBLEWRAP = "bubblewrap"
@@ -65,6 +66,7 @@ def build(folder: pathlib.Path, python: str) -> tuple[dict[str, Contestant], dic
         BUBBLEWRAP: lambda: enclosed(*bubblewrap()),
         FLOOR_SHARED_NET: lambda: plain(floor, "--share-net"),
         RUST_SHARED_NET: lambda: plain(rust_face(), "--share-net"),
+        RUST_LIMITS: lambda: plain(rust_face(), "--limits"),
     }
     contestants, missing = {}, {}
     for name, make in makers.items():

@@ -56,13 +56,13 @@ fn forks() {
         // Whoever counts, counts no more than there may be.
         assert!(output.outcome.usage.processes_peak.is_none_or(|peak| (2..=32).contains(&peak)), "{:?}", output.outcome);
     };
-    bomb("forks", "fork", 0, 10, |sandbox| sandbox.pids(32).wall_time(millis(200)), judge);
+    bomb("forks", "fork", 0, 20, |sandbox| sandbox.pids(32).wall_time(millis(200)), judge);
 }
 
 #[test]
 fn forks_that_use_up_their_time() {
     let judge = ends(Ended::CpuTime, 200_000_000);
-    bomb("forks_that_use_up_their_time", "fork", 0, 10, |sandbox| sandbox.pids(32).cpu_time(millis(200)), judge);
+    bomb("forks_that_use_up_their_time", "fork", 0, 20, |sandbox| sandbox.pids(32).cpu_time(millis(200)), judge);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn forks_until_refused() {
 #[test]
 fn threads() {
     let judge = ends(Ended::WallTime, 200_000_000);
-    bomb("threads", "threads", 0, 10, |sandbox| sandbox.pids(32).wall_time(millis(200)), judge);
+    bomb("threads", "threads", 0, 20, |sandbox| sandbox.pids(32).wall_time(millis(200)), judge);
 }
 
 #[test]
