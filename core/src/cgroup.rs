@@ -50,6 +50,11 @@ impl Cgroup {
         })
     }
 
+    /// Whether there is a directory with the controller that this limit takes.
+    pub fn controls(&self, limit: Limit) -> bool {
+        Controller::of(limit).is_some_and(|controller| self.with(controller).is_some())
+    }
+
     /// For `CLONE_INTO_CGROUP`.
     pub fn v2_directory(&self) -> Option<BorrowedFd<'_>> {
         self.v2.as_ref().map(|(directory, _)| directory.as_fd())

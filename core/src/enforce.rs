@@ -77,7 +77,10 @@ impl Enforcement {
         let entered = self.cgroup.enter_scope(pid, &needed).and_then(|()| {
             self.cgroup.admit(pid, true)?;
             for limit in by_cgroup(policy) {
-                self.mechanisms[*limit as usize] = Some(self.cgroup.set(*limit, &policy.limits)?);
+                self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
+                    Err(_) if dispensable(*limit, policy) => None,
+                    result => Some(result?),
+                };
             }
             Ok(())
         });
@@ -113,7 +116,7 @@ impl Enforcement {
 
     fn unavailable(&self, limit: Limit, error: Error, prefix: &str) -> Error {
         // What kept a cgroup from being made is the cause of all that follows from it.
-        let cause = self.refusal.clone().unwrap_or(error);
+        let cause = self.refusal.clone().filter(|_| !self.cgroup.controls(limit)).unwrap_or(error);
         let plain = cause.clone().without_hint();
         let step = format!("limit {limit}");
         let text = if plain.step() == step { plain.to_string().replacen(&format!("{step}: "), "", 1) } else { plain.to_string() };
@@ -166,6 +169,12 @@ impl Enforcement {
             processes: limits.pids.filter(|_| mechanism(Limit::Pids) == Some(Mechanism::Rlimit)).unwrap_or(0),
         }
     }
+}
+
+/// Whether nothing but a cgroup can hold it, and the policy can do without.
+fn dispensable(limit: Limit, policy: &Policy) -> bool {
+    let held_otherwise = matches!(limit, Limit::Memory | Limit::CpuTime | Limit::Pids);
+    !held_otherwise && policy.limits.demand(limit) == Some(Demand::BestEffort)
 }
 
 /// The limits of a policy that a cgroup would hold.

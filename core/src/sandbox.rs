@@ -219,7 +219,7 @@ impl Sandbox {
     /// (tmpfs) count. Swap is part of it: none is used unless [`Sandbox::swap`] grants some.
     ///
     /// By a cgroup, the kernel ends a process when there is nothing left to reclaim, and the end is [`Ended::MemoryLimit`](crate::Ended::MemoryLimit)
-    /// even if the first process went on. Without one it is sampled: the sum of what the processes hold, looked at every few milliseconds.
+    /// even if the first process went on. Without one it is sampled: what the processes hold together (not the files in memory), looked at every few milliseconds.
     pub fn memory(self, bytes: impl Into<u64>) -> Sandbox {
         self.limit(|limits| limits.memory = Some(bytes.into()))
     }
@@ -253,7 +253,8 @@ impl Sandbox {
     }
 
     /// At most so many processes and threads at one time, the warden not counted. Who wants more is refused it (EAGAIN); if the
-    /// command then does not exit with code 0, its end is [`Ended::ProcessLimit`](crate::Ended::ProcessLimit).
+    /// command then does not exit with code 0, its end is [`Ended::ProcessLimit`](crate::Ended::ProcessLimit). Without a cgroup nobody tells who
+    /// was refused: then it is the end of a command that was seen at its limit, and failed.
     pub fn pids(self, number: u64) -> Sandbox {
         self.limit(|limits| limits.pids = Some(number))
     }
