@@ -55,6 +55,17 @@ impl Control {
         if event.caller_gone {
             return Err(Errno::EPROTO);
         }
+        self.take(mail)
+    }
+
+    /// The next message that a caller left behind; an error when there is none.
+    pub fn receive_left(&self, mail: &mut Mail) -> Result<()> {
+        mail.clear();
+        let event = self.wait(None, &mut [Polled::NOTHING; OTHERS], Some(0))?;
+        if event.request { self.take(mail) } else { Err(Errno::EPROTO) }
+    }
+
+    fn take(&self, mail: &mut Mail) -> Result<()> {
         let (length, count) = sys::receive(SOCKET, mail.inline.bytes(), &mut mail.descriptors)?;
         if length == 0 {
             return Err(Errno::EPROTO);

@@ -61,6 +61,12 @@ fn converse(control: &Control, place: &Place, namespaces: u64, running: &mut Opt
             Err(errno) => return Err(errno),
         };
         if event.caller_gone {
+            // How its last act is undone may still lie here.
+            while control.receive_left(&mut mail).is_ok() {
+                if let (Some(command), Ok(Request::Frozen { .. })) = (running.as_mut(), mail.request()) {
+                    command.thaw = mail.take_descriptor(0).ok();
+                }
+            }
             return Err(Errno::EPROTO);
         }
         if event.child {
