@@ -5,73 +5,49 @@
 #define _GNU_SOURCE
 #include "judge-watch.h"
 
-#include <poll.h>
 #include <seclude.h>
 #include <sys/resource.h>
 
-enum { OUTPUT_LIMIT = 64 << 10, PROGRAM_LIMIT = 4 << 20, PROCESSES = 24 };
+#include <signal.h>
 
-/* A privileged caller's sandboxes share one range of host ids; before Linux 5.14 RLIMIT_NPROC counts over all who have the same
- * id. So that no other sandbox's processes count here, this judge has a range of its own. Others pay no heed to it. */
+/* A privileged caller's sandboxes share one range of host ids: this judge has a range of its own. Others pay no heed to it. */
 static const uint32_t HOST_IDS = 0x71000000;
 
 /* What came of one command. */
 struct run {
     seclude_outcome outcome;
     struct bytes output, errors;
-    bool flooded;
-    size_t most_processes;
 };
 
 /* ---- running */
 
-static size_t count_processes(const seclude_child *child)
+static struct bytes copied(const char *data, size_t length)
 {
-    seclude_processes *processes;
-    seclude_child_processes(child, &processes, NULL);
-    size_t count = seclude_processes_count(processes);
-    seclude_processes_free(processes);
-    return count > 0 ? count - 1 : 0; /* the warden is not theirs */
+    struct bytes copy = {malloc(length + 1), length};
+    need(copy.data, "memory");
+    memcpy(copy.data, data, length);
+    copy.data[length] = 0;
+    return copy;
 }
 
-/* Starts a command and reads what it writes, up to a limit; one that goes beyond is killed. Counts its processes meanwhile. */
-static struct run run_bounded(seclude_command *command, size_t limit)
+/* Runs a command and collects what it writes, as much of it as its sandbox allows. */
+static struct run run_of(seclude_command *command)
 {
     struct run run = {0};
-    seclude_child *child;
+    seclude_output *output;
     seclude_error *err = NULL;
-    seclude_command_stdout(command, SECLUDE_STDIO_PIPED);
-    seclude_command_stderr(command, SECLUDE_STDIO_PIPED);
-    if (seclude_command_spawn(command, &child, &err) == 0) {
-        struct bytes *into[2] = {&run.output, &run.errors};
-        struct pollfd pipes[2] = {{.fd = seclude_child_take_stdout(child), .events = POLLIN},
-                                  {.fd = seclude_child_take_stderr(child), .events = POLLIN}};
-        while (!run.flooded && (pipes[0].fd >= 0 || pipes[1].fd >= 0)) {
-            poll(pipes, 2, 50);
-            for (int index = 0; index < 2; index++) {
-                if (pipes[index].fd < 0 || !pipes[index].revents)
-                    continue;
-                /* One byte beyond the limit is asked for: it tells that there is more. */
-                if (!read_more(pipes[index].fd, into[index], limit + 1 - into[index]->length)) {
-                    close(pipes[index].fd);
-                    pipes[index].fd = -1;
-                }
-                run.flooded |= into[index]->length > limit;
-            }
-            size_t processes = count_processes(child);
-            run.most_processes = processes > run.most_processes ? processes : run.most_processes;
-        }
-        if (run.flooded)
-            seclude_child_kill(child, NULL);
-        seclude_child_wait(child, &run.outcome, sizeof run.outcome, &err);
-        for (int index = 0; index < 2; index++)
-            if (pipes[index].fd >= 0)
-                close(pipes[index].fd);
-        seclude_child_free(child);
-    }
-    if (err) /* The sandbox failed, not the submission: no verdict can be given. */
+    if (seclude_command_output(command, &output, &err) == 0) {
+        size_t length;
+        const char *data = seclude_output_stdout(output, &length);
+        run.output = copied(data, length);
+        data = seclude_output_stderr(output, &length);
+        run.errors = copied(data, length);
+        seclude_output_outcome(output, &run.outcome, sizeof run.outcome);
+        seclude_output_free(output);
+    } else { /* The sandbox failed, not the submission: no verdict can be given. */
         fprintf(stderr, "%s\n", seclude_error_message(err));
-    need(!err, "judge");
+        need(false, "judge");
+    }
     seclude_command_free(command);
     return run;
 }
@@ -82,28 +58,30 @@ static void run_free(struct run *run)
     free(run->errors.data);
 }
 
-static seclude_sandbox *sandbox_of(uint64_t milliseconds, uint64_t memory, uint64_t file_size, uint64_t files)
+/* Times are milliseconds, sizes bytes. */
+static seclude_sandbox *sandbox_of(uint64_t memory, uint64_t cpu_time, uint64_t wall_time, uint64_t processes, uint64_t output)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_sandbox_host_ids(sandbox, HOST_IDS);
-    seclude_sandbox_wall_time(sandbox, milliseconds);
-    seclude_sandbox_rlimit(sandbox, RLIMIT_AS, memory, memory);
-    seclude_sandbox_rlimit(sandbox, RLIMIT_FSIZE, file_size, file_size);
-    seclude_sandbox_rlimit(sandbox, RLIMIT_NOFILE, files, files);
+    seclude_sandbox_memory(sandbox, memory);
+    seclude_sandbox_cpu_time(sandbox, cpu_time);
+    seclude_sandbox_wall_time(sandbox, wall_time);
+    seclude_sandbox_pids(sandbox, processes);
+    seclude_sandbox_output(sandbox, output);
+    seclude_sandbox_rlimit(sandbox, RLIMIT_NOFILE, 64, 64);
     return sandbox;
 }
 
 /* The compiler is not to be trusted with a hostile source either. Its program comes out through its standard output. */
 static struct run compile(const struct bytes *source)
 {
-    seclude_sandbox *sandbox = sandbox_of(10000, 1u << 30, 16 << 20, 64);
+    seclude_sandbox *sandbox = sandbox_of(512 << 20, 10000, 30000, 16, 4 << 20);
     seclude_sandbox_tmpfs(sandbox, "/tmp", 32 << 20);
     seclude_sandbox_file(sandbox, "/judge/source.c", source->data, source->length, 0644);
     seclude_command *command = seclude_sandbox_command(sandbox, "sh");
     seclude_command_arg(command, "-c");
     seclude_command_arg(command, "gcc -std=gnu11 -O2 -w -o /tmp/program /judge/source.c && cat /tmp/program");
-    seclude_command_stdin(command, SECLUDE_STDIO_NULL);
-    struct run run = run_bounded(command, PROGRAM_LIMIT);
+    struct run run = run_of(command);
     seclude_sandbox_free(sandbox);
     return run;
 }
@@ -147,14 +125,23 @@ static const char *verdict(const struct run *run, const char *answer, remark tex
         succeeded |= memmem(line, length, SUCCEEDED, strlen(SUCCEEDED)) != NULL;
         add(text, "%.*s", (int)(length - strlen(ATTACK)), line + strlen(ATTACK));
     }
-    if (attacked && run->most_processes > 3)
-        add(text, "at most %zu processes", run->most_processes);
-    if (attacked)
-        return succeeded ? "breach" : "contained";
-    if (run->flooded)
-        return "output limit";
-    if (run->outcome.ended == SECLUDE_ENDED_WALL_TIME)
+    if (succeeded)
+        return "breach";
+    switch (run->outcome.ended) {
+    case SECLUDE_ENDED_MEMORY_LIMIT:
+        return "memory limit";
+    case SECLUDE_ENDED_CPU_TIME: /* Waiting too long and working too long are the same to a contestant. */
+    case SECLUDE_ENDED_WALL_TIME:
         return "time limit";
+    case SECLUDE_ENDED_PROCESS_LIMIT:
+        return "process limit";
+    case SECLUDE_ENDED_OUTPUT_LIMIT:
+        return "output limit";
+    case SECLUDE_ENDED_SCRATCH_FULL:
+        return "scratch full";
+    }
+    if (attacked)
+        return "contained";
     if (!run->outcome.success)
         return "runtime error";
     return same_words(&run->output, answer) ? "accepted" : "wrong answer";
@@ -165,8 +152,8 @@ static void show(const char *name, const char *verdict, const seclude_outcome *o
     char end[24];
     bool number = outcome->ended == SECLUDE_ENDED_EXITED || outcome->ended == SECLUDE_ENDED_SIGNALED;
     snprintf(end, sizeof end, number ? "%s %d" : "%s", seclude_ended_name(outcome->ended), outcome->value);
-    printf("%-18s %-14s %-11s %5.0f ms %5.0f ms %6.1f MiB  %s\n", name, verdict, end, (double)outcome->wall_ns / 1e6,
-           (double)(outcome->user_ns + outcome->system_ns) / 1e6, (double)outcome->max_rss / (1 << 20), text);
+    printf("%-18s %-14s %-13s %5.0f ms %5.0f ms %7.1f MiB  %s\n", name, verdict, end, (double)outcome->wall_ns / 1e6,
+           (double)(outcome->user_ns + outcome->system_ns) / 1e6, (double)outcome->memory_peak / (1 << 20), text);
 }
 
 /* Where to aim: a contestant who knows the judge's machine knows all this. */
@@ -197,8 +184,9 @@ static bool judge(int directory, const char *name, struct watch *watch, const ch
         program = run.output;
     }
     if (runs) {
-        seclude_sandbox *sandbox = sandbox_of(1000, 256 << 20, 1 << 20, 32);
-        seclude_sandbox_rlimit(sandbox, RLIMIT_NPROC, PROCESSES, PROCESSES);
+        seclude_sandbox *sandbox = sandbox_of(64 << 20, 1000, 3000, 24, 64 << 10);
+        seclude_sandbox_wall_time_grace(sandbox, SIGTERM, 200);
+        seclude_sandbox_tmpfs(sandbox, "/scratch", 1 << 20);
         seclude_sandbox_file(sandbox, "/judge/program", program.data, program.length, 0755);
         seclude_command *command = seclude_sandbox_command(sandbox, compiled ? "/judge/program" : "python3");
         static const char *const PYTHON[] = {"-I", "/judge/program", NULL};
@@ -211,7 +199,7 @@ static bool judge(int directory, const char *name, struct watch *watch, const ch
         seclude_command_stdin(command, input);
         close(input);
         run_free(&run);
-        run = run_bounded(command, OUTPUT_LIMIT);
+        run = run_of(command);
         seclude_sandbox_free(sandbox);
         said = verdict(&run, answer, text);
     }
@@ -244,7 +232,7 @@ int main(int count, char **arguments)
     setvbuf(stdout, NULL, _IOLBF, 0);
     int noticed = drill(), right = 0;
     printf("the watch noticed %d of %d things that the judge did to it; uid %d\n", noticed, ALARMS, (int)getuid());
-    printf("%-18s %-14s %-11s %8s %8s %10s  %s\n", "submission", "verdict", "end", "wall", "cpu", "peak RSS", "remark");
+    printf("%-18s %-14s %-13s %8s %8s %11s  %s\n", "submission", "verdict", "end", "wall", "cpu", "peak memory", "remark");
     struct bytes answer = read_file(directory, "answer.txt");
     struct watch watch = watch_new();
     for (int index = 0; index < number; index++) {

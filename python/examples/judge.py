@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -25,28 +25,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
-OUTPUT_LIMIT, PROGRAM_LIMIT = 64 << 10, 4 << 20
-PROCESSES = 24
-
-# A privileged caller's sandboxes share one range of host ids; before Linux 5.14 `nproc` counts over all who have the same id.
-# So that no other sandbox's processes count here, this judge has a range of its own. Others pay no heed to it.
+# A privileged caller's sandboxes share one range of host ids: this judge has a range of its own. Others pay no heed to it.
 HOST_IDS = 0x7100_0000
 COMPILE = "gcc -std=gnu11 -O2 -w -o /tmp/program /judge/source.c && cat /tmp/program"
 COMPILER = seclude.Sandbox(
-    files=[seclude.tmpfs("/tmp", "32M")], host_ids=HOST_IDS, wall_time=10, rlimits={"as": "1G", "fsize": "16M", "nofile": 64}
+    files=[seclude.tmpfs("/tmp", "32M")],
+    host_ids=HOST_IDS,
+    memory="512M",
+    cpu_time=10,
+    wall_time=30,
+    pids=16,
+    output="4M",
+    rlimits={"nofile": 64},
 )
-CONTEST = seclude.Sandbox(host_ids=HOST_IDS, wall_time=1, rlimits={"nproc": PROCESSES, "as": "256M", "fsize": "1M", "nofile": 32})
-
-
-@dataclass
-class Run:
-    """What came of one command."""
-
-    outcome: seclude.Outcome
-    output: bytes
-    errors: bytes
-    flooded: bool
-    most_processes: int
+CONTEST = seclude.Sandbox(
+    host_ids=HOST_IDS,
+    memory="64M",
+    cpu_time=1,
+    wall_time=3,
+    wall_time_grace=(signal.SIGTERM, 0.2),
+    pids=24,
+    output="64K",
+    rlimits={"nofile": 32},
+)
+# What each limit's end is called here. Waiting too long and working too long are the same to a contestant.
+LIMITS = {
+    "memory-limit": "memory limit",
+    "cpu-time": "time limit",
+    "wall-time": "time limit",
+    "process-limit": "process limit",
+    "output-limit": "output limit",
+    "scratch-full": "scratch full",
+}
 
 
 @dataclass
@@ -56,36 +66,13 @@ class Result:
     name: str
     expected: str
     verdict: str
-    run: Run
+    run: seclude.CompletedRun
     remark: str
 
     @property
     def right(self) -> bool:
         """Whether the judge said what the submission expects of it."""
         return self.verdict == self.expected
-
-
-def bounded(process: seclude.Popen, limit: int) -> Run:
-    """Reads what a command writes, up to a limit; one that goes beyond is killed. Counts its processes meanwhile."""
-    output, errors = bytearray(), bytearray()
-    flooded, most = False, 0
-    with process, selectors.DefaultSelector() as selector:
-        for stream, into in ((process.stdout, output), (process.stderr, errors)):
-            assert stream is not None
-            selector.register(stream, selectors.EVENT_READ, into)
-        while selector.get_map():
-            for key, _ in selector.select(timeout=0.05):
-                data = os.read(key.fd, 65536)
-                key.data.extend(data)
-                if not data:
-                    selector.unregister(key.fileobj)
-            most = max(most, len(process.processes()) - 1)
-            if max(len(output), len(errors)) > limit:
-                flooded = True
-                process.kill()
-                break
-    assert process.outcome is not None
-    return Run(process.outcome, bytes(output), bytes(errors), flooded, most)
 
 
 class Watch:
@@ -177,56 +164,47 @@ def judge(source: Path, watch: Watch, answer: str) -> Result:
     expected = source.read_text().splitlines()[0].lstrip("/# ").partition(":")[0]
     if source.suffix == ".c":
         box = COMPILER.replace(files=[seclude.tmpfs("/tmp", "32M"), seclude.file("/judge/source.c", source.read_bytes())])
-        run = bounded(
-            box.Popen(["sh", "-c", COMPILE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE),
-            PROGRAM_LIMIT,
-        )
-        program, command = run.output, ["/judge/program"]
+        run = box.run(["sh", "-c", COMPILE], stdin=subprocess.DEVNULL, capture_output=True)
+        program, command = run.stdout, ["/judge/program"]
         if not run.outcome.success:
-            error = next((line for line in run.errors.decode(errors="replace").splitlines() if "error" in line), "")
+            error = next((line for line in run.stderr.decode(errors="replace").splitlines() if "error" in line), "")
             return concluded(source.name, expected, "compile error", run, error, watch)
     else:
         program, command = source.read_bytes(), ["python3", "-I", "/judge/program"]
-    box = CONTEST.replace(files=[seclude.file("/judge/program", program, mode=0o755)])
+    box = CONTEST.replace(files=[seclude.file("/judge/program", program, mode=0o755), seclude.tmpfs("/scratch", "1M")])
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"} | watch.targets()
     with (SUBMISSIONS / "input.txt").open() as numbers:
-        run = bounded(
-            box.Popen([*command, watch.mark], stdin=numbers, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment),
-            OUTPUT_LIMIT,
-        )
+        run = box.run([*command, watch.mark], stdin=numbers, capture_output=True, env=environment)
     return concluded(source.name, expected, *verdict(run, answer), watch)
 
 
-def verdict(run: Run, answer: str) -> tuple[str, Run, str]:
+def verdict(run: seclude.CompletedRun, answer: str) -> tuple[str, seclude.CompletedRun, str]:
     """What the end and the output mean, and a remark."""
-    said = run.errors.decode(errors="replace").splitlines()
+    said = run.stderr.decode(errors="replace").splitlines()
     attacks = [line.removeprefix("attack: ") for line in said if line.startswith("attack: ")]
     if any(attack.endswith(": SUCCEEDED") for attack in attacks):
         return "breach", run, "; ".join(attack for attack in attacks if attack.endswith(": SUCCEEDED"))
+    if limit := LIMITS.get(run.outcome.ended.name):
+        return limit, run, "; ".join(attacks)
     if attacks:
-        crowd = f"; at most {run.most_processes} processes" if run.most_processes > 3 else ""
-        return "contained", run, "; ".join(attacks) + crowd
-    if run.flooded:
-        return "output limit", run, f"stopped after {len(run.output) >> 10} KiB"
+        return "contained", run, "; ".join(attacks)
     match run.outcome.ended:
-        case seclude.Ended("wall-time"):
-            return "time limit", run, ""
         case seclude.Ended("exited", 0):
-            return ("accepted" if run.output.decode(errors="replace").split() == answer.split() else "wrong answer"), run, ""
+            return ("accepted" if run.stdout.decode(errors="replace").split() == answer.split() else "wrong answer"), run, ""
         case _:
             return "runtime error", run, said[-1] if said else ""
 
 
-def concluded(name: str, expected: str, verdict: str, run: Run, remark: str, watch: Watch) -> Result:
+def concluded(name: str, expected: str, verdict: str, run: seclude.CompletedRun, remark: str, watch: Watch) -> Result:
     """The verdict, unless the watch knows better."""
-    alarms = list(watch.alarms(run.output + run.errors))
+    alarms = list(watch.alarms(run.stdout + run.stderr))
     return Result(name, expected, "breach" if alarms else verdict, run, "; ".join(alarms) or remark)
 
 
 # ---- what a person sees
 
 
-COLUMNS = ("submission", "verdict", "end", "wall", "cpu", "peak RSS", "remark")
+COLUMNS = ("submission", "verdict", "end", "wall", "cpu", "peak memory", "remark")
 
 
 def row(result: Result) -> tuple[str, ...]:
@@ -234,10 +212,10 @@ def row(result: Result) -> tuple[str, ...]:
     return (
         result.name,
         result.verdict if result.right else f"{result.verdict} (expected: {result.expected})",
-        str(result.run.outcome.ended),
+        str(result.run.outcome),
         f"{usage.wall * 1e3:.0f} ms",
-        f"{(usage.user + usage.system) * 1e3:.0f} ms",
-        f"{usage.max_rss / (1 << 20):.1f} MiB",
+        f"{usage.cpu * 1e3:.0f} ms",
+        f"{usage.memory_peak / (1 << 20):.1f} MiB",
         # What a submission says is its own word: nothing of it may move the terminal's cursor.
         "".join(letter if letter.isprintable() else " " for letter in result.remark),
     )
@@ -256,7 +234,7 @@ def shown(judged: Callable[[Path], Result], sources: list[Path]) -> list[Result]
             print(f"[{number}/{len(sources)}] {source.name}", file=sys.stderr)
             results.append(judged(source))
         for line in (COLUMNS, *map(row, results)):
-            print(f"{line[0]:18} {line[1]:14} {line[2]:31} {line[3]:>8} {line[4]:>8} {line[5]:>10}  {line[6]}")
+            print(f"{line[0]:18} {line[1]:14} {line[2]:48} {line[3]:>8} {line[4]:>8} {line[5]:>11}  {line[6]}")
         return results
     console = Console(width=None if sys.stdout.isatty() else 150)
     for source in track(sources, "judging", console=Console(stderr=True), transient=True):

@@ -1,4 +1,4 @@
-# runtime error: wants all of the memory
+# memory limit: wants all of the memory
 hoard = []
 while True:
     hoard.append(bytearray(16 << 20))
