@@ -126,6 +126,8 @@ pub struct Status {
     pub device: (u32, u32),
     /// The file system that it lies on.
     pub file_system: u64,
+    /// The mount that it is on, as mountinfo counts, where the kernel says so (Linux 5.8).
+    pub mount: Option<u64>,
 }
 
 impl Status {
@@ -146,8 +148,18 @@ impl Status {
 /// The status of `name` in `directory`, or of the descriptor itself if `name` is empty. Links are not followed.
 pub fn status(directory: i32, name: &CStr) -> Result<Status> {
     const STATX_TYPE_MODE: u32 = 0x3;
+    const STATX_MNT_ID: u32 = 0x1000;
     let mut raw = [0u64; 32];
-    done(call!(nr::STATX, directory, name.as_ptr(), AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_TYPE_MODE, raw.as_mut_ptr()))?;
-    // struct statx: stx_mode at byte 28, stx_rdev_major and _minor at 128, stx_dev_major and _minor at 136.
-    Ok(Status { mode: (raw[3] >> 32) as u32 & 0xffff, device: (raw[16] as u32, (raw[16] >> 32) as u32), file_system: raw[17] })
+    done(call!(
+        nr::STATX,
+        directory,
+        name.as_ptr(),
+        AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
+        STATX_TYPE_MODE | STATX_MNT_ID,
+        raw.as_mut_ptr()
+    ))?;
+    // struct statx: stx_mask at byte 0, stx_mode at 28, stx_rdev_major and _minor at 128, stx_dev_major and _minor at 136, stx_mnt_id at 144.
+    let mount = if raw[0] as u32 & STATX_MNT_ID != 0 { Some(raw[18]) } else { None };
+    let device = (raw[16] as u32, (raw[16] >> 32) as u32);
+    Ok(Status { mode: (raw[3] >> 32) as u32 & 0xffff, device, file_system: raw[17], mount })
 }

@@ -101,8 +101,12 @@ fn present(options: &[u8]) -> u64 {
     })
 }
 
-/// The mount that a descriptor is on, by its fdinfo (proc_pid_fdinfo(5)).
+/// The mount that a descriptor is on: by statx(2), or, before Linux 5.8, by its fdinfo (proc_pid_fdinfo(5)), which a process
+/// that is not dumpable may not read before 5.14.
 fn mount_id(fd: &Fd) -> Result<usize> {
+    if let Some(mount) = sys::status(fd.number(), c"")?.mount {
+        return Ok(mount as usize);
+    }
     let path = Line::numbered(b"/proc/self/fdinfo/", fd.number() as u64, b"");
     let mut lines = Lines::open(path.as_c_str())?;
     while let Some(line) = lines.next()? {
