@@ -102,7 +102,7 @@ fn namespaces_are_given_back() {
 
         fs::write(&job, lines("sleep")).expect("a file of our own");
         let kept = format!(
-            "{limit}; i=0; while [ $i -lt {} ]; do \"$1\" \"$2\" \"$3.$i\" & last=$!; all=\"$all $last\"; i=$((i+1)); done; wait -n 2>/dev/null || wait $last; kill -9 $all; cat \"$3\".*",
+            "{limit}; i=0; while [ $i -lt {} ]; do \"$1\" \"$2\" \"$3.$i\" & all=\"$all $!\"; i=$((i+1)); done; n=0; until grep -qs max_ \"$3\".* || [ $n -ge 300 ]; do sleep 0.1; n=$((n+1)); done; kill -9 $all; cat \"$3\".*",
             LIMIT + 10
         );
         let (_, told) = run(&kept);
