@@ -42,6 +42,7 @@ pub fn reported(report: &Report<'_>, counters: &Counters, held: &Held<'_>) -> Re
         end::CPU_TIME => Ended::CpuTime,
         end::MEMORY => Ended::MemoryLimit,
         end::OUTPUT => Ended::OutputLimit,
+        end::PROCESSES => Ended::ProcessLimit,
         _ => return Err(Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is malformed")),
     };
     let status = saw(seen::STATUS).then(|| match status & 0x7f {

@@ -1,7 +1,8 @@
 //! What holds each limit on this host: chosen, put in place and proved before the command starts.
 //!
-//! First a cgroup, by which the kernel holds it. Without one, `RLIMIT_NPROC` for processes, and the warden's looks for memory and processor
-//! time. What can be held by none of these is an error, unless the policy is content with less.
+//! First a cgroup, by which the kernel holds it. Without one, `RLIMIT_NPROC` for processes where that counts them alone, and the warden's
+//! looks for memory, processor time, and else for processes. What can be held by none of these is an error, unless the policy is content
+//! with less.
 
 use crate::cgroup::{self, Cgroup, Controller};
 use crate::error::{Error, ErrorKind, Result};
@@ -102,8 +103,8 @@ impl Enforcement {
     /// What holds a limit for which there is no cgroup, for this reason.
     fn do_without(&self, limit: Limit, policy: &Policy, error: Error) -> Result<Option<Mechanism>> {
         let other = match limit {
-            Limit::Memory | Limit::CpuTime => Some(Mechanism::Sampled),
             Limit::Pids if policy.private(Namespace::User) && counts_by_namespace() => Some(Mechanism::Rlimit),
+            Limit::Memory | Limit::CpuTime | Limit::Pids => Some(Mechanism::Sampled),
             _ => None,
         };
         match (other, policy.limits.demand(limit)) {
@@ -166,7 +167,10 @@ impl Enforcement {
             cpu_ns: limits.cpu_time.filter(|_| mechanism(Limit::CpuTime).is_some()).map_or(0, nanoseconds),
             pace: (quota.min(processors) * 100.0).ceil() as u32,
             memory: sampled.or(self.samples_peak(limits).then_some(u64::MAX)).unwrap_or(0),
-            processes: limits.pids.filter(|_| mechanism(Limit::Pids) == Some(Mechanism::Rlimit)).unwrap_or(0),
+            processes: limits
+                .pids
+                .filter(|_| matches!(mechanism(Limit::Pids), Some(Mechanism::Rlimit | Mechanism::Sampled)))
+                .unwrap_or(0),
         }
     }
 }

@@ -254,7 +254,8 @@ impl Sandbox {
 
     /// At most so many processes and threads at one time, the warden not counted. Who wants more is refused it (EAGAIN); if the
     /// command then does not exit with code 0, its end is [`Ended::ProcessLimit`](crate::Ended::ProcessLimit). Without a cgroup nobody tells who
-    /// was refused: then it is the end of a command that was seen at its limit, and failed.
+    /// was refused: then it is the end of a command that was seen at its limit, and failed. Before Linux 5.14 it is then sampled: nobody is
+    /// refused, and who is seen above the limit is killed.
     pub fn pids(self, number: u64) -> Sandbox {
         self.limit(|limits| limits.pids = Some(number))
     }

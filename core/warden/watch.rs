@@ -73,6 +73,9 @@ impl Watch {
         if memory > 0 && seen.memory > memory && census.is_some_and(|census| shared_out(census) > memory) {
             return Some(end::MEMORY);
         }
+        if processes > 0 && seen.processes > processes {
+            return Some(end::PROCESSES);
+        }
         if cpu_ns > 0 && used >= cpu_ns {
             return Some(end::CPU_TIME);
         }

@@ -58,7 +58,7 @@ wire_data! {
         pace: u32,
         /// Bytes of memory of all processes, by looks. With `processes` 0, nothing is looked at for it.
         memory: u64,
-        /// Processes and threads, by looks; refused by the kernel (RLIMIT_NPROC), so only told here.
+        /// Processes and threads, by looks. Where the kernel refuses more (RLIMIT_NPROC), there never are.
         processes: u64,
     }
 }
@@ -160,6 +160,8 @@ pub mod end {
     pub const MEMORY: u32 = 6;
     /// The limit on what a stream carries.
     pub const OUTPUT: u32 = 7;
+    /// The limit on processes, by looks.
+    pub const PROCESSES: u32 = 8;
 }
 
 /// What else the warden saw, in [`Report::Ended`].

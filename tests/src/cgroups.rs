@@ -43,10 +43,18 @@ impl Cgroups {
         if named.into_iter().chain(beside).any(|directory| usable(&directory)) { Cgroups::V2 } else { Cgroups::None }
     }
 
+    /// Whether the kernel itself refuses a process too many: without a cgroup from Linux 5.14 on, which counts by user namespaces.
+    pub fn refuses_processes(self) -> bool {
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc is mounted");
+        let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+        self != Cgroups::None || (numbers.next(), numbers.next()) >= (Some(5), Some(14))
+    }
+
     /// The mechanisms that `expected` of a row means here.
     pub fn wanted(self, expected: &str) -> Vec<&str> {
         let (with, without) = expected.split_once('|').unwrap_or((expected, expected));
         match (self, with.trim(), without.trim()) {
+            (Cgroups::None, _, "rlimit") if !self.refuses_processes() => vec!["sampled"],
             (Cgroups::None, _, without) => vec![without],
             (Cgroups::V2, "cgroup", _) => vec!["cgroup-v2"],
             // Where there are both versions, some of the counters are in the one and some in the other.

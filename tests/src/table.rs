@@ -70,6 +70,9 @@ pub struct Case {
     /// The hosts that it is about, by what cgroups the caller can use there: all, if nothing is said.
     #[serde(default)]
     cgroups: Vec<Cgroups>,
+    /// It is about hosts whose kernel refuses a process too many.
+    #[serde(default)]
+    refusal: bool,
     expect: Expect,
 }
 
@@ -197,7 +200,8 @@ impl Case {
 
     /// Whether this caller's cgroups are of the kind that the row is about.
     pub fn is_for_cgroups_of(&self, caller: Caller) -> bool {
-        self.cgroups.is_empty() || self.cgroups.contains(&Cgroups::of(caller))
+        let cgroups = Cgroups::of(caller);
+        (self.cgroups.is_empty() || self.cgroups.contains(&cgroups)) && (!self.refusal || cgroups.refuses_processes())
     }
 
     /// Makes the fixtures, as the caller's own.
