@@ -63,6 +63,7 @@ fn a_limit_on_output_bounds_the_caller() {
 /// Exactly as much as the bound is no violation.
 #[test]
 fn as_much_as_the_bound() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("as_much_as_the_bound", |_| {
         let script = format!("head -c {BOUND} /dev/zero; exit 3");
         let output = Sandbox::new().command("sh").args(["-c", &script]).output().expect("it starts");
@@ -73,6 +74,7 @@ fn as_much_as_the_bound() {
 /// Who reads by himself has no bound but that of the policy.
 #[test]
 fn who_reads_by_himself_is_not_bounded() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("who_reads_by_himself_is_not_bounded", |_| {
         let script = format!("head -c {} /dev/zero", BOUND + 1000);
         let mut command = Sandbox::new().command("sh");
@@ -91,6 +93,7 @@ fn who_reads_by_himself_is_not_bounded() {
 /// A limited stream that goes past the caller is cut as exactly: to a file, and appended behind what was there.
 #[test]
 fn what_goes_to_a_file_is_cut() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("what_goes_to_a_file_is_cut", |_| {
         let place = seclude_tests::scratch::directory();
         let path = place.path().join("out");
