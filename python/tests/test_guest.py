@@ -20,14 +20,20 @@ from .conftest import PATIENCE
 
 def interrupted(text: str) -> tuple[str, str]:
     """What a Python prints that is sent SIGINT once `ready` was printed, by it or its command, and it sleeps."""
-    command = [sys.executable, "-P", "-W", "error", "-c", text]
+    # Where the tests run in the background, it is born deaf to SIGINT.
+    hearing = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    command = [sys.executable, "-P", "-W", "error", "-c", hearing + text]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as caller:
         assert caller.stdout is not None
         assert caller.stdout.readline() == "ready\n"
         while not _sleeps(caller.pid, caller.pid):
             pass
         caller.send_signal(signal.SIGINT)
-        return caller.communicate(timeout=PATIENCE)
+        try:
+            return caller.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            caller.kill()
+            raise
 
 
 @pytest.mark.parametrize(
