@@ -71,8 +71,9 @@ abi: ## the exported symbols and types against the committed baseline
 
 test-vm: ## the table and the proofs on other kernels and pure cgroup v2; KERNELS=6.1 for one
 	$(call say,other kernels)
-	sh tests/needs-vm.sh $(SITUATIONS)
+	sh tests/needs-vm.sh $(or $(SITUATIONS),systemd-root)
 	tests/vm/run.sh $(if $(KERNELS),-k "$(KERNELS)") $(if $(SITUATIONS),-s "$(SITUATIONS)") $(VM_TESTS)
+	$(if $(SITUATIONS),,tests/vm/run.sh $(if $(KERNELS),-k "$(KERNELS)") -s "systemd-root systemd-user" scope)
 
 bench: needs wheel library ## what a run costs, side by side, as ratios
 	$(CARGO) bench --package seclude

@@ -315,8 +315,9 @@ impl Child {
         let wall = self.started.elapsed();
         // Who is frozen by a cgroup of version 1 does not die.
         let _ = self.enforcement.cgroup.thaw();
-        let signal = self.warden.end();
+        // While the warden is in it: systemd removes a scope, and what has been counted there, with the last process.
         let counters = self.enforcement.cgroup.counters();
+        let signal = self.warden.end();
         let held = Held { limits: &self.limits, wall_time: self.wall_time, overflow: self.overflow };
         let end = match received {
             Ok(received) => received.report().and_then(|report| ending::reported(&report, &counters, &held)),

@@ -20,6 +20,8 @@ pub struct Enforcement {
     pub mechanisms: Mechanisms,
     /// Systemd is to be asked for a cgroup with these, when the warden runs.
     scope: Option<Vec<Controller>>,
+    /// The cgroup is in a scope of systemd's.
+    pub in_scope: bool,
     /// Systemd has been asked, and it came to nothing.
     pub scope_failed: bool,
     /// Why there is no better cgroup.
@@ -63,7 +65,9 @@ impl Enforcement {
     /// Whether the warden is to look at the processes inside.
     pub fn watches(&self, limits: &Limits) -> bool {
         let looked_for = |mechanism: &Mechanism| matches!(mechanism, Mechanism::Sampled | Mechanism::Rlimit);
-        self.mechanisms.iter().flatten().any(looked_for) || self.samples_peak(limits)
+        // Before there is a cgroup to look into.
+        let untold = self.scope.is_some() && limits.memory.is_some() && !kernel_is_at_least(5, 19);
+        self.mechanisms.iter().flatten().any(looked_for) || self.samples_peak(limits) || untold
     }
 
     /// Whether the peak of memory is to be sampled, for want of a cgroup's: before Linux 5.19.
@@ -85,7 +89,7 @@ impl Enforcement {
             }
             Ok(())
         });
-        self.scope_failed = entered.is_err();
+        (self.in_scope, self.scope_failed) = (entered.is_ok(), entered.is_err());
         entered
     }
 
@@ -103,7 +107,8 @@ impl Enforcement {
     /// What holds a limit for which there is no cgroup, for this reason.
     fn do_without(&self, limit: Limit, policy: &Policy, error: Error) -> Result<Option<Mechanism>> {
         let other = match limit {
-            Limit::Pids if policy.private(Namespace::User) && counts_by_namespace() => Some(Mechanism::Rlimit),
+            // Before Linux 5.14 it counts all processes of that user outside, not those of a user namespace by themselves.
+            Limit::Pids if policy.private(Namespace::User) && kernel_is_at_least(5, 14) => Some(Mechanism::Rlimit),
             Limit::Memory | Limit::CpuTime | Limit::Pids => Some(Mechanism::Sampled),
             _ => None,
         };
@@ -186,10 +191,9 @@ fn by_cgroup(policy: &Policy) -> impl Iterator<Item = &'static Limit> + '_ {
     Limit::ALL.iter().filter(|limit| policy.limits.sets(**limit) && Controller::of(**limit).is_some())
 }
 
-/// Whether `RLIMIT_NPROC` counts the processes of a user namespace by themselves: Linux 5.14. Before, it counts all of that user outside.
-fn counts_by_namespace() -> bool {
+fn kernel_is_at_least(major: u32, minor: u32) -> bool {
     let Ok(system) = nix::sys::utsname::uname() else { return false };
     let release = system.release().to_string_lossy().into_owned();
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 14)
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
 }

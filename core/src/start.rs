@@ -82,7 +82,8 @@ impl<'a> Prepared<'a> {
         let rlimits = rlimits(policy, self.enforcement.process_limit(&policy.limits));
         let request = Request::Run {
             id: ONLY,
-            flags: run::LAST,
+            // In a scope of systemd's the warden stays until its cgroup has been read.
+            flags: if self.enforcement.in_scope { 0 } else { run::LAST },
             program: &texts.program,
             search: &texts.search,
             arguments: arguments.list(),

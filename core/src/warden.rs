@@ -125,8 +125,9 @@ impl Warden {
         Ok(wait_readable(&[self.pidfd.as_fd()], Some(Instant::now()))?.is_none())
     }
 
-    /// Waits until it is gone, and everything inside with it; the signal that killed it, if one did.
+    /// Lets it go, and waits until it is gone, and everything inside with it; the signal that killed it, if one did.
     pub fn end(&self) -> Option<i32> {
+        self.socket.hang_up();
         reap(&self.pidfd)
     }
 }

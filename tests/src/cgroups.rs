@@ -45,9 +45,7 @@ impl Cgroups {
 
     /// Whether the kernel itself refuses a process too many: without a cgroup from Linux 5.14 on, which counts by user namespaces.
     pub fn refuses_processes(self) -> bool {
-        let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc is mounted");
-        let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
-        self != Cgroups::None || (numbers.next(), numbers.next()) >= (Some(5), Some(14))
+        self != Cgroups::None || kernel_is_at_least(5, 14)
     }
 
     /// The mechanisms that `expected` of a row means here.
@@ -62,6 +60,13 @@ impl Cgroups {
             (Cgroups::V1 | Cgroups::V2, with, _) => vec![with],
         }
     }
+}
+
+/// Whether the kernel that runs is of this version or a later one.
+pub fn kernel_is_at_least(major: u32, minor: u32) -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc is mounted");
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(major), Some(minor))
 }
 
 fn may_write(caller: Caller, directory: &Path) -> bool {
