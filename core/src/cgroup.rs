@@ -35,6 +35,23 @@ pub struct Cgroup {
     frozen: Option<freezer::Frozen>,
 }
 
+/// By what a new process enters the directories of one sandbox.
+#[derive(Debug)]
+pub struct Doors<'c> {
+    /// The v2 directory, for `CLONE_INTO_CGROUP`.
+    pub v2: Option<BorrowedFd<'c>>,
+    /// The file `tasks` of the v1 directories, in their order, for it to write: as many as it may enter by itself.
+    pub v1: Vec<File>,
+}
+
+/// Which directories a process stands in.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Entered {
+    pub v2: bool,
+    /// So many of version 1, from the first.
+    pub v1: usize,
+}
+
 impl Cgroup {
     /// Whether there is no directory at all.
     pub fn is_empty(&self) -> bool {
@@ -55,9 +72,14 @@ impl Cgroup {
         Controller::of(limit).is_some_and(|controller| self.with(controller).is_some())
     }
 
-    /// For `CLONE_INTO_CGROUP`.
-    pub fn v2_directory(&self) -> Option<BorrowedFd<'_>> {
-        self.v2.as_ref().map(|(directory, _)| directory.as_fd())
+    /// By what a new process enters it.
+    pub fn doors(&self) -> Doors<'_> {
+        // Who enters a cpuset has its memory policy changed, which at that moment is the caller's.
+        let v1 = self.v1.iter().take_while(|(_, on)| !on.contains(&Controller::Cpuset));
+        Doors {
+            v2: self.v2.as_ref().map(|(directory, _)| directory.as_fd()),
+            v1: v1.map_while(|(directory, _)| directory.open_to_write("tasks").ok()).collect(),
+        }
     }
 
     /// Whether the kernel ends all that is in it at one word: `cgroup.kill`, Linux 5.14.
@@ -65,10 +87,10 @@ impl Cgroup {
         self.v2.as_ref().is_some_and(|(directory, _)| directory.has("cgroup.kill"))
     }
 
-    /// Moves the process into it; what that starts from now on is in it too. `born_in_v2`: it is there already.
-    pub fn admit(&self, pid: i32, born_in_v2: bool) -> Result<()> {
-        let v2 = self.v2.iter().filter(|_| !born_in_v2);
-        for (directory, _) in v2.chain(&self.v1) {
+    /// Moves the process into those that it has not entered yet; what that starts from now on is in it too.
+    pub fn admit(&self, pid: i32, entered: Entered) -> Result<()> {
+        let v2 = self.v2.iter().filter(|_| !entered.v2);
+        for (directory, _) in v2.chain(self.v1.iter().skip(entered.v1)) {
             directory.write("cgroup.procs", &pid.to_string())?;
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! looks for memory, processor time, and else for processes. What can be held by none of these is an error, unless the policy is content
 //! with less.
 
-use crate::cgroup::{self, Cgroup, Controller};
+use crate::cgroup::{self, Cgroup, Controller, Entered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Mechanisms;
 use crate::policy::{Demand, Limit, Limits, Mechanism, Namespace, Policy};
@@ -77,10 +77,10 @@ impl Enforcement {
     }
 
     /// Moves the warden into its cgroups, or into one that systemd makes for it.
-    pub fn admit(&mut self, policy: &Policy, pid: i32, in_cgroup: bool) -> Result<()> {
-        let Some(needed) = self.scope.take() else { return self.cgroup.admit(pid, in_cgroup) };
-        let entered = self.cgroup.enter_scope(pid, &needed).and_then(|()| {
-            self.cgroup.admit(pid, true)?;
+    pub fn admit(&mut self, policy: &Policy, pid: i32, entered: Entered) -> Result<()> {
+        let Some(needed) = self.scope.take() else { return self.cgroup.admit(pid, entered) };
+        let result = self.cgroup.enter_scope(pid, &needed).and_then(|()| {
+            self.cgroup.admit(pid, Entered { v2: true, ..entered })?;
             for limit in by_cgroup(policy) {
                 self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
                     Err(_) if dispensable(*limit, policy) => None,
@@ -89,8 +89,8 @@ impl Enforcement {
             }
             Ok(())
         });
-        (self.in_scope, self.scope_failed) = (entered.is_ok(), entered.is_err());
-        entered
+        (self.in_scope, self.scope_failed) = (result.is_ok(), result.is_err());
+        result
     }
 
     /// Sets every limit that takes one in the cgroups; what cannot be set is held another way, or is an error.

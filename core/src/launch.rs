@@ -6,19 +6,20 @@
 //! This is the one file with these rules.
 #![allow(unsafe_code)]
 
+use crate::cgroup::{Doors, Entered};
 use crate::image::Image;
 use std::ffi::{c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 /// A process just made: its descriptor and its number.
 pub struct Launched {
     pub pidfd: OwnedFd,
     pub pid: i32,
-    /// It was born in the cgroup that was asked for.
-    pub in_cgroup: bool,
+    /// The cgroups that it stands in already.
+    pub entered: Entered,
 }
 
 /// What the new process needs. It lives on the caller's stack, which stands still meanwhile.
@@ -28,6 +29,10 @@ struct Entry {
     path: *const c_char,
     arguments: *const *const c_char,
     environment: *const *const c_char,
+    /// The doors to cgroups of version 1, and how many of them it has gone through.
+    doors: *const c_int,
+    door_count: usize,
+    entered: AtomicUsize,
     errno: AtomicI32,
 }
 
@@ -39,21 +44,25 @@ pub enum Failure {
 
 /// Executes the warden in new namespaces (`flags`), with `control` as its descriptor 0.
 ///
-/// `control` and the image's descriptor must be 3 or higher. Born in the v2 cgroup whose directory `cgroup` is, where the kernel can do
-/// that (clone3(2), CLONE_INTO_CGROUP, Linux 5.7) and nobody forbids the call; else where the caller is.
-pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>, cgroup: Option<BorrowedFd<'_>>) -> Result<Launched, Failure> {
+/// `control` and the image's descriptor must be 3 or higher. Born in the v2 cgroup among the `doors`, where the kernel can do that
+/// (clone3(2), CLONE_INTO_CGROUP, Linux 5.7) and nobody forbids the call, and the first thing that it does is go through the others.
+pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>, doors: &Doors<'_>) -> Result<Launched, Failure> {
     const STACK: usize = 32 * 1024;
     let (image_fd, path) = image.executable();
     let found = Hexadecimal::of(flags);
     let (flags, argument) = if image.makes_namespaces() { (0, found.0.as_ptr().cast()) } else { (flags, std::ptr::null()) };
     let arguments: [*const c_char; 3] = [c"seclude-warden".as_ptr(), argument, std::ptr::null()];
     let environment: [*const c_char; 1] = [std::ptr::null()];
+    let tasks: Vec<c_int> = doors.v1.iter().map(AsRawFd::as_raw_fd).collect();
     let entry = Entry {
         control: control.as_raw_fd(),
         image: image_fd,
         path: path.as_ptr(),
         arguments: arguments.as_ptr(),
         environment: environment.as_ptr(),
+        doors: tasks.as_ptr(),
+        door_count: tasks.len(),
+        entered: AtomicUsize::new(0),
         errno: AtomicI32::new(0),
     };
     let mut stack: Box<[MaybeUninit<u128>]> = Box::new_uninit_slice(STACK / size_of::<u128>());
@@ -61,7 +70,7 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>, cgroup: Option
     let mut pidfd: c_int = -1;
     let flags = flags as c_int | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
     let argument: *mut c_void = (&raw const entry).cast_mut().cast();
-    let arguments = cgroup.map(|cgroup| CloneArguments {
+    let arguments = doors.v2.map(|cgroup| CloneArguments {
         flags: flags as u32 as u64 | CLONE_INTO_CGROUP,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
@@ -75,9 +84,9 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>, cgroup: Option
     // SAFETY: `enter` runs on `stack`, which is large enough for it and outlives it; it reads `entry`, which does too, because
     // CLONE_VFORK suspends this thread until the new process has executed the warden or ended. `enter` does not return.
     let born = arguments.as_ref().map(|arguments| unsafe { clone3(arguments, enter, argument) });
-    let in_cgroup = born.is_some_and(|result| result > 0);
+    let in_v2 = born.is_some_and(|result| result > 0);
     let (pid, error) = match born {
-        Some(pid) if in_cgroup => (pid as c_int, io::Error::from_raw_os_error(0)),
+        Some(pid) if in_v2 => (pid as c_int, io::Error::from_raw_os_error(0)),
         _ => {
             // SAFETY: as above.
             let pid = unsafe { libc::clone(enter, top.cast(), flags | libc::SIGCHLD, argument, &raw mut pidfd) };
@@ -92,7 +101,7 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>, cgroup: Option
     // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD).
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     match entry.errno.load(Ordering::Acquire) {
-        0 => Ok(Launched { pidfd, pid, in_cgroup }),
+        0 => Ok(Launched { pidfd, pid, entered: Entered { v2: in_v2, v1: entry.entered.load(Ordering::Acquire) } }),
         errno => {
             crate::sys::reap(&pidfd);
             Err(Failure::Execute(io::Error::from_raw_os_error(errno)))
@@ -168,10 +177,13 @@ fn block_signals(mask: u64) -> u64 {
 /// One that cannot be raised is missed where it is needed, by a step that says so.
 const CAPABILITIES: [usize; 7] = [6, 7, 8, 12, 21, 24, 25];
 
-/// The new process: the control socket becomes descriptor 0, the capabilities survive the exec, the warden is executed.
+/// The new process: it enters its cgroups, the control socket becomes descriptor 0, the capabilities survive the exec, the warden is executed.
 ///
 /// In a new user namespace without a map an exec drops every capability: the process is not root there yet. Ambient ones stay
 /// (capabilities(7)); the warden clears them before any command runs.
+///
+/// A thread that moves itself alone, by 0 in `tasks`, waits for nobody; moved by another, through `cgroup.procs`, it waits until
+/// every processor has passed a quiet moment (RCU), which is many times as long as all the rest.
 extern "C" fn enter(argument: *mut c_void) -> c_int {
     const PR_CAP_AMBIENT: usize = 47;
     const PR_CAP_AMBIENT_RAISE: usize = 2;
@@ -181,6 +193,13 @@ extern "C" fn enter(argument: *mut c_void) -> c_int {
     let mut sets = [0u32; 6];
     // SAFETY: all calls take numbers, or pointers to the locals above and to what `entry` holds, which is as the kernel wants it.
     let result = unsafe {
+        let mut through = 0;
+        while through < entry.door_count
+            && raw(libc::SYS_write, [*entry.doors.add(through) as usize, b"0".as_ptr() as usize, 1, 0, 0]) == 1
+        {
+            through += 1;
+        }
+        entry.entered.store(through, Ordering::Release);
         raw(libc::SYS_capget, [header.as_ptr() as usize, sets.as_mut_ptr() as usize, 0, 0, 0]);
         sets[2] = sets[1];
         sets[5] = sets[4];

@@ -1,5 +1,6 @@
 //! The warden as the caller knows it: a process, and the socket to it. Started with a plan, ended with everything inside.
 
+use crate::cgroup::Entered;
 use crate::command::Command;
 use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
@@ -48,7 +49,7 @@ impl Warden {
         };
         // It waits for the warden: there is always room for one message.
         ours.send(&setup, &[caller.as_fd()])?;
-        let Launched { pidfd, pid, in_cgroup } = launch(&image, plan.flags, theirs.as_fd(), enforcement.cgroup.v2_directory())
+        let Launched { pidfd, pid, entered } = launch(&image, plan.flags, theirs.as_fd(), &enforcement.cgroup.doors())
             .map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
         let by_namespace = plan.flags & namespace::PID != 0;
@@ -57,15 +58,15 @@ impl Warden {
             warden.meet_founded(policy)?;
         }
         if plan.manner.awaits() {
-            let admitted = warden.admit(policy, plan.manner.mapping, enforcement, in_cgroup);
+            let admitted = warden.admit(policy, plan.manner.mapping, enforcement, entered);
             warden.unless_refused(admitted)?;
         }
         Ok(warden)
     }
 
     /// Does for a warden that waits what only its caller can, and lets it go on.
-    fn admit(&self, policy: &Policy, mapping: Mapping, enforcement: &mut Enforcement, in_cgroup: bool) -> Result<()> {
-        enforcement.admit(policy, self.pid, in_cgroup)?;
+    fn admit(&self, policy: &Policy, mapping: Mapping, enforcement: &mut Enforcement, entered: Entered) -> Result<()> {
+        enforcement.admit(policy, self.pid, entered)?;
         if mapping == Mapping::Range {
             Mapping::write(policy, self.pid)?;
         }

@@ -65,6 +65,10 @@ impl Directory {
         File::open(self.path.join(file))
     }
 
+    pub fn open_to_write(&self, file: &str) -> std::io::Result<File> {
+        File::options().write(true).open(self.path.join(file))
+    }
+
     /// A file's contents; empty where there is no such file.
     pub fn read(&self, file: &str) -> String {
         fs::read_to_string(self.path.join(file)).unwrap_or_default()
