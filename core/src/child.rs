@@ -6,6 +6,7 @@ use crate::command::{Command, Output, Stream};
 use crate::ending::{self, Held};
 use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
+use crate::listener::Listener;
 use crate::live;
 use crate::outcome::{Enforced, Outcome, Usage};
 use crate::policy::{Cores, Limit, Limits, Mechanism, named};
@@ -56,6 +57,7 @@ pub struct Child {
     warden: Warden,
     enforcement: Enforcement,
     enforced: Enforced,
+    listener: Option<Listener>,
     outcome: Option<Result<Outcome>>,
 }
 
@@ -66,6 +68,7 @@ impl Child {
         prepared.started()
     }
 
+    #[allow(clippy::too_many_arguments, reason = "each is one part of a start, and there is one place that has them all")]
     pub(crate) fn new(
         command: &Command,
         streams: Streams,
@@ -74,6 +77,7 @@ impl Child {
         (pid, inside_pid): (u32, u32),
         enforcement: Enforcement,
         enforced: Enforced,
+        listener: Option<Listener>,
     ) -> Child {
         let Streams { stdin, stdout, stderr, .. } = streams;
         Child {
@@ -90,6 +94,7 @@ impl Child {
             warden,
             enforcement,
             enforced,
+            listener,
             outcome: None,
         }
     }
@@ -108,6 +113,12 @@ impl Child {
     /// After that, `wait` and `try_wait` return promptly.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+
+    /// Where the calls are heard that its filter leaves to the caller ([`Action::Notify`](crate::Action::Notify)); `None` if there are none, or if it has been taken.
+    /// Somebody must listen: who makes such a call waits for the answer.
+    pub fn take_listener(&mut self) -> Option<Listener> {
+        self.listener.take()
     }
 
     /// What is enforced on it.

@@ -4,6 +4,7 @@ use crate::cgroup::Counters;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::{Ended, MemorySource, Usage};
 use crate::policy::Limits;
+use crate::seccomp::Syscall;
 use crate::warden::ONLY;
 use crate::wire::message::{self, Report, end, seen};
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub fn reported(report: &Report<'_>, counters: &Counters, held: &Held<'_>) -> Re
         end::SIGNALED => by_itself(Ended::Signaled(value)),
         end::WALL_TIME => Ended::WallTime,
         end::KILLED => Ended::Killed,
+        end::SYSCALL => Ended::Syscall(Syscall::new(value)),
+        end::FOREIGN_SYSCALL => Ended::Syscall(Syscall::foreign(value)),
         end::CPU_TIME => Ended::CpuTime,
         end::MEMORY => Ended::MemoryLimit,
         end::OUTPUT => Ended::OutputLimit,
@@ -72,7 +75,7 @@ fn value_of(ended: Ended, held: &Held<'_>, scratch: u64) -> Option<u64> {
         Ended::ProcessLimit => held.limits.pids,
         Ended::OutputLimit => held.overflow.or(held.limits.output),
         Ended::ScratchFull => Some(scratch),
-        Ended::Exited(_) | Ended::Signaled(_) | Ended::Killed | Ended::WardenLost(_) => None,
+        Ended::Exited(_) | Ended::Signaled(_) | Ended::Syscall(_) | Ended::Killed | Ended::WardenLost(_) => None,
     }
 }
 

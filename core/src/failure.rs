@@ -223,7 +223,31 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
         }
         stage::DESCRIPTORS => Error::new(ErrorKind::Setup, "place the command's descriptors").errno(errno),
         stage::SESSION => Error::new(ErrorKind::Setup, "start a new session").errno(errno),
+        stage::FILTER => of_filter(errno, detail),
+        stage::LISTENER => Error::new(ErrorKind::Setup, "hand over the listener of the seccomp filter").errno(errno),
         _ => Error::new(ErrorKind::Setup, "start the command").errno(errno),
+    }
+}
+
+/// A seccomp filter could not be loaded.
+fn of_filter(errno: i32, number: u32) -> Error {
+    let action = format!("load seccomp filter {number}");
+    match errno {
+        libc::EMFILE | libc::ENFILE => of_descriptors(action, errno),
+        libc::EBUSY => Error::new(ErrorKind::Unsupported, action).errno(errno).hint(
+            "the kernel tells one listener only, and a surrounding sandbox has one: use a filter without kill and notify here",
+        ),
+        libc::EINVAL if number == 0 => Error::new(ErrorKind::Unsupported, action)
+            .errno(errno)
+            .hint("this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER), or tells no listener (Linux 5.0)"),
+        libc::EINVAL => Error::invalid(action, "the kernel does not take this program").errno(errno),
+        libc::ENOMEM => Error::new(ErrorKind::HostLimit, action)
+            .errno(errno)
+            .hint("all filters of a process together have at most 32768 instructions, those of surrounding sandboxes included"),
+        libc::EPERM | libc::EACCES => Error::new(ErrorKind::Setup, action)
+            .errno(errno)
+            .hint("a filter loaded before it, here or around this sandbox, forbids seccomp(2)"),
+        _ => Error::new(ErrorKind::Setup, action).errno(errno),
     }
 }
 

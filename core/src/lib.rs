@@ -29,6 +29,8 @@ mod idmap;
 mod image;
 mod interaction;
 mod launch;
+mod learn;
+mod listener;
 mod live;
 mod outcome;
 mod plan;
@@ -36,6 +38,7 @@ mod policy;
 mod processes;
 mod profile;
 mod sandbox;
+mod seccomp;
 mod socket;
 mod spec;
 mod start;
@@ -51,10 +54,13 @@ pub use command::{Command, Output, Stdio};
 pub use doctor::{Check, Report, State, doctor};
 pub use error::{Error, ErrorKind, Result};
 pub use interaction::Interaction;
+pub use learn::Learned;
+pub use listener::{Listener, Notification};
 pub use outcome::{Ended, Enforced, MemorySource, Outcome, Pressure, Protection, Usage};
 pub use policy::{Bind, Clock, Entry, GiB, Io, KiB, Limit, Mechanism, MiB, Namespace, Resource, Tmpfs};
 pub use processes::Process;
 pub use sandbox::Sandbox;
+pub use seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
 
 /// The warden's program, for installing it at a path: see [`Sandbox::warden`].
 pub fn warden_program() -> &'static [u8] {

@@ -7,6 +7,7 @@ pub(crate) use enforced::Mechanisms;
 pub use enforced::{Enforced, Protection};
 pub use usage::{MemorySource, Pressure, Usage};
 
+use crate::seccomp::Syscall;
 use std::fmt;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub enum Ended {
     OutputLimit,
     /// It failed, and a tmpfs whose size or number of files the policy limits is full.
     ScratchFull,
+    /// It made a system call that its filter answers with [`Action::Kill`](crate::Action::Kill), somewhere inside.
+    Syscall(Syscall),
     /// The caller killed it: [`Child::kill`](crate::Child::kill).
     Killed,
     /// The warden was killed from outside, and with it all that ran inside. The signal that killed the warden; 0 if nobody can tell.
@@ -57,7 +60,7 @@ impl Ended {
     }
 
     /// The name of the case: `exited`, `signaled`, `wall-time`, `cpu-time`, `memory-limit`, `process-limit`, `output-limit`,
-    /// `scratch-full`, `killed`, `warden-lost`.
+    /// `scratch-full`, `syscall`, `killed`, `warden-lost`.
     pub fn name(self) -> &'static str {
         match self {
             Ended::Exited(_) => "exited",
@@ -68,6 +71,7 @@ impl Ended {
             Ended::ProcessLimit => "process-limit",
             Ended::OutputLimit => "output-limit",
             Ended::ScratchFull => "scratch-full",
+            Ended::Syscall(_) => "syscall",
             Ended::Killed => "killed",
             Ended::WardenLost(_) => "warden-lost",
         }
@@ -89,6 +93,7 @@ impl fmt::Display for Ended {
             Ended::ProcessLimit => f.write_str("failed at the process limit"),
             Ended::OutputLimit => f.write_str("stopped by the output limit"),
             Ended::ScratchFull => f.write_str("failed with its scratch space full"),
+            Ended::Syscall(call) => write!(f, "stopped at the forbidden system call {call}"),
             Ended::Killed => f.write_str("killed by the caller"),
             Ended::WardenLost(0) => f.write_str("lost: its warden ended without a report"),
             Ended::WardenLost(number) => {

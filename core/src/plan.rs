@@ -9,6 +9,7 @@ use crate::idmap::Mapping;
 use crate::image::Image;
 use crate::policy::{Bind, Clock, Entry, HOST_IDS, Namespace, Policy, System};
 use crate::profile;
+use crate::seccomp::Filters;
 use crate::wire::codec::{ListBuilder, Sink};
 use crate::wire::plan::Step;
 use std::ffi::{CStr, CString};
@@ -62,6 +63,7 @@ pub struct Label {
 #[derive(Default)]
 pub struct Compiled {
     plan: OnceLock<Arc<Plan>>,
+    filters: OnceLock<Arc<Filters>>,
     image: Mutex<Option<Arc<Image>>>,
 }
 
@@ -76,6 +78,14 @@ impl Compiled {
             }
         };
         if plan.manner == manner { Ok(plan) } else { Plan::compile(policy, manner).map(Arc::new) }
+    }
+
+    /// The seccomp filters.
+    pub fn filters(&self, policy: &Policy) -> Result<Arc<Filters>> {
+        match self.filters.get() {
+            Some(filters) => Ok(filters.clone()),
+            None => Filters::of(policy).map(|filters| self.filters.get_or_init(|| Arc::new(filters)).clone()),
+        }
     }
 
     /// The warden to execute.

@@ -17,6 +17,7 @@ pub(crate) use namespaces::named;
 pub use namespaces::{Clock, Namespace};
 pub use rlimits::Resource;
 
+use crate::seccomp::{Profile, Seccomp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -57,6 +58,10 @@ pub struct Policy {
     pub files: Vec<Entry>,
     pub writable_root: bool,
     pub nested: bool,
+    /// The seccomp filter; the default depends on the rest.
+    pub seccomp: Option<Seccomp>,
+    /// Further filters, as the kernel takes them.
+    pub seccomp_bpf: Vec<Vec<u8>>,
     pub rlimits: BTreeMap<Resource, (u64, u64)>,
     pub limits: Limits,
     /// The cgroup below which the sandbox's own is made, instead of one that is found.
@@ -83,6 +88,8 @@ impl Default for Policy {
             files: Vec::new(),
             writable_root: false,
             nested: false,
+            seccomp: None,
+            seccomp_bpf: Vec::new(),
             rlimits: BTreeMap::new(),
             limits: Limits::default(),
             cgroup: None,
@@ -99,6 +106,12 @@ impl Policy {
             Namespace::Time => self.unshare.contains(&kind) || !self.clock_offsets.is_empty(),
             _ => !self.share.contains(&kind),
         }
+    }
+
+    /// The seccomp filter that holds if nothing is said, or what is said.
+    pub fn filter(&self) -> Seccomp {
+        let usual = if self.nested { Profile::Nested } else { Profile::Default };
+        self.seccomp.clone().unwrap_or_else(|| usual.into())
     }
 
     /// The private kinds, as clone flags.

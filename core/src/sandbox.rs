@@ -4,6 +4,7 @@ use crate::command::Command;
 use crate::error::Result;
 use crate::plan::Compiled;
 use crate::policy::{Bind, Clock, Cores, Demand, Entry, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs};
+use crate::seccomp::Seccomp;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
@@ -203,6 +204,20 @@ impl Sandbox {
     /// in part: the kernel gives a fresh one only to who sees a whole one.
     pub fn nested(self) -> Sandbox {
         self.with(|policy| policy.nested = true)
+    }
+
+    /// Which system calls programs inside may make: a profile, or one with rules over it. [`Profile::Default`](crate::Profile::Default) if nothing is said,
+    /// [`Profile::Nested`](crate::Profile::Nested) with [`Sandbox::nested`]. `seccomp(2)`, Linux 5.0 for [`Action::Kill`](crate::Action::Kill), 5.5 for
+    /// [`Action::Notify`](crate::Action::Notify).
+    pub fn seccomp(self, filter: impl Into<Seccomp>) -> Sandbox {
+        self.with(|policy| policy.seccomp = Some(filter.into()))
+    }
+
+    /// One more filter, as the kernel takes it: instructions of 8 bytes (`struct sock_filter`), 1 to 4096. May be said several times; they are
+    /// loaded after the sandbox's own, in this order, and of all answers the strictest holds. Each must let `execve` pass, and `seccomp` if another
+    /// follows.
+    pub fn seccomp_bpf(self, program: impl Into<Vec<u8>>) -> Sandbox {
+        self.with(|policy| policy.seccomp_bpf.push(program.into()))
     }
 
     /// A resource limit of each process, soft and hard: `setrlimit(2)`. `u64::MAX` is no limit. Without a word from here, `core` is 1

@@ -20,10 +20,13 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Socket(OwnedFd);
 
-/// A received report, still encoded, with the descriptor that came beside it.
+/// A received report, still encoded, with the descriptors that came beside it.
 pub struct Received {
     bytes: Vec<u8>,
+    /// A process.
     pub descriptor: Option<OwnedFd>,
+    /// The listener of its filter.
+    pub listener: Option<OwnedFd>,
 }
 
 impl Received {
@@ -110,8 +113,8 @@ impl Socket {
             Some(_) => {}
         }
         let mut bytes = vec![0; REPORT_MAX];
-        let mut space = nix::cmsg_space!(RawFd);
-        let (length, descriptor) = loop {
+        let mut space = nix::cmsg_space!([RawFd; 2]);
+        let (length, mut descriptors) = loop {
             let mut parts = [IoSliceMut::new(&mut bytes)];
             match recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
                 // The warden ended with a request of ours unread: the kernel says so once, before what the warden sent.
@@ -121,11 +124,11 @@ impl Socket {
                     let rights =
                         message.cmsgs().map_err(|errno| failed("receive the warden's report", errno))?.find_map(
                             |part| match part {
-                                ControlMessageOwned::ScmRights(numbers) => numbers.first().copied(),
+                                ControlMessageOwned::ScmRights(numbers) => Some(numbers),
                                 _ => None,
                             },
                         );
-                    break (message.bytes, rights.map(crate::sys::own));
+                    break (message.bytes, rights.unwrap_or_default().into_iter().map(crate::sys::own));
                 }
             }
         };
@@ -133,7 +136,7 @@ impl Socket {
             return Err(lost());
         }
         bytes.truncate(length);
-        Ok(Some(Received { bytes, descriptor }))
+        Ok(Some(Received { bytes, descriptor: descriptors.next(), listener: descriptors.next() }))
     }
 
     /// Whether a report has arrived that nobody has read.

@@ -1,9 +1,10 @@
 //! A policy as text: JSON and TOML with one schema, read and written.
 //!
 //! The text is first a tree of plain values, then a policy, key by key: so each mistake names its key, and an unknown key the
-//! nearest known one. `limits` holds the keys of the limits, `text` how single values look.
+//! nearest known one. `limits` holds the keys of the limits, `seccomp` those of filters, `text` how single values look.
 
 mod limits;
+mod seccomp;
 mod text;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -30,6 +31,8 @@ const KEYS: &[&str] = &[
     "writable_root",
     "files",
     "nested",
+    "seccomp",
+    "seccomp_bpf",
     "rlimits",
     "memory",
     "swap",
@@ -110,6 +113,8 @@ fn read(value: &Value) -> Result<Policy> {
             "writable_root" => policy.writable_root = key.flag()?,
             "files" => policy.files = key.items()?.iter().map(entry).collect::<Result<_>>()?,
             "nested" => policy.nested = key.flag()?,
+            "seccomp" => policy.seccomp = Some(seccomp::read(&key)?),
+            "seccomp_bpf" => policy.seccomp_bpf = key.items()?.iter().map(Key::bytes).collect::<Result<_>>()?,
             "rlimits" => {
                 for (resource, key) in key.named(Resource::ALL, Resource::name)? {
                     policy.rlimits.insert(resource, rlimit(&key)?);
@@ -227,6 +232,12 @@ fn write(policy: &Policy) -> Result<Value> {
     put("writable_root", policy.writable_root, json!(true));
     put("files", !policy.files.is_empty(), policy.files.iter().map(write_entry).collect());
     put("nested", policy.nested, json!(true));
+    put("seccomp", policy.seccomp.is_some(), policy.seccomp.as_ref().map_or(Value::Null, seccomp::write));
+    put(
+        "seccomp_bpf",
+        !policy.seccomp_bpf.is_empty(),
+        policy.seccomp_bpf.iter().map(|program| text::bytes_value(program)).collect(),
+    );
     let limits: Map<String, Value> = policy
         .rlimits
         .iter()
@@ -287,6 +298,7 @@ fn write_entry(entry: &Entry) -> Value {
 mod tests {
     use super::*;
     use crate::policy::{Io, Limit, MiB};
+    use crate::seccomp::{Action, Compare, Profile, Rule, Seccomp, Test};
     use std::time::Duration;
 
     fn everything() -> Sandbox {
@@ -312,6 +324,18 @@ mod tests {
             .file("/f", "text")
             .file("/g", [0xff, 0])
             .nested()
+            .seccomp(
+                Seccomp::profile(Profile::Strict)
+                    .allow("execve")
+                    .allow("fork")
+                    .deny("chmod", libc::EACCES)
+                    .deny("900", 4000)
+                    .log("open")
+                    .socket_family(16)
+                    .rule(Rule::new("mmap", Action::Kill).when(Test::new(1, Compare::Greater, 1 << 40).masked(!0xfff).wide()))
+                    .otherwise(Action::Errno(38)),
+            )
+            .seccomp_bpf([6, 0, 0, 0, 0, 0, 0xff, 0x7f])
             .rlimit(Resource::Nofile, 5, u64::MAX)
             .memory(MiB(64))
             .swap(MiB(1))

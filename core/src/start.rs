@@ -7,11 +7,13 @@ use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
 use crate::idmap::Mapping;
+use crate::listener::Listener;
 use crate::outcome::Enforced;
 use crate::plan::{Manner, Plan};
 use crate::policy::{HOST_IDS, Policy, Resource};
 use crate::processes;
 use crate::profile;
+use crate::seccomp::Filters;
 use crate::streams::Streams;
 use crate::warden::{ONLY, Warden};
 use crate::wire::codec::ListBuilder;
@@ -25,6 +27,7 @@ pub struct Prepared<'a> {
     texts: Texts,
     streams: Streams,
     plan: Arc<Plan>,
+    filters: Arc<Filters>,
     warden: Warden,
     enforcement: Enforcement,
 }
@@ -36,6 +39,7 @@ impl<'a> Prepared<'a> {
         let texts = command.texts()?;
         let policy = command.sandbox.policy();
         policy.check()?;
+        let filters = command.sandbox.compiled().filters(policy)?;
         let streams = Streams::new(command, stdin, others, joined)?;
         let mapping = Mapping::choose(policy)?;
         if mapping != Mapping::Own {
@@ -49,7 +53,7 @@ impl<'a> Prepared<'a> {
             let manner = Manner { mapping, admits: enforcement.admits(), watches };
             let plan = command.sandbox.compiled().plan(policy, manner)?;
             match Warden::start(command, &plan, &mut enforcement) {
-                Ok(warden) => return Ok(Prepared { command, texts, streams, plan, warden, enforcement }),
+                Ok(warden) => return Ok(Prepared { command, texts, streams, plan, filters, warden, enforcement }),
                 // Then without one.
                 Err(error) if enforcement.scope_failed => without_scope = Some(error),
                 Err(error) => return Err(error),
@@ -80,6 +84,7 @@ impl<'a> Prepared<'a> {
         let (meter, file) = self.enforcement.meter();
         descriptors.extend(file.as_ref().map(AsFd::as_fd));
         let rlimits = rlimits(policy, self.enforcement.process_limit(&policy.limits));
+        let (filters, pass) = self.filters.load()?;
         let request = Request::Run {
             id: ONLY,
             // In a scope of systemd's the warden stays until its cgroup has been read.
@@ -95,6 +100,9 @@ impl<'a> Prepared<'a> {
             limits: self.enforcement.wardens(&policy.limits, self.command.wall_time),
             relays: relays.list(),
             meter,
+            filters: filters.list(),
+            listener: self.filters.listener(),
+            pass,
         };
         self.warden.run(&request, &descriptors)
     }
@@ -117,7 +125,8 @@ impl<'a> Prepared<'a> {
                 let enforced = Enforced::new(policy.flags(), protections, enforcement.mechanisms);
                 let outside = processes::pid_of(&pidfd).unwrap_or(0);
                 let pids = (outside, pid.unsigned_abs());
-                Ok(Child::new(command, streams, warden, pidfd, pids, enforcement, enforced))
+                let listener = received.listener.map(Listener::new);
+                Ok(Child::new(command, streams, warden, pidfd, pids, enforcement, enforced, listener))
             }
             report => {
                 let error = failure::of_report(&report, &plan, command);

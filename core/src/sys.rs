@@ -83,6 +83,75 @@ pub fn reap(pidfd: &OwnedFd) -> Option<i32> {
     }
 }
 
+/// A system call that waits for an answer: `struct seccomp_notif`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SeccompNotification {
+    pub id: u64,
+    pub pid: u32,
+    flags: u32,
+    pub number: i32,
+    pub architecture: u32,
+    pub instruction: u64,
+    pub arguments: [u64; 6],
+}
+const _: () = assert!(size_of::<SeccompNotification>() == 80);
+
+/// An `ioctl(2)` of a seccomp listener, on a structure that is as large as the request's number says.
+fn listener_ioctl<T>(listener: BorrowedFd<'_>, request: u32, data: &mut T) -> io::Result<i32> {
+    assert_eq!(request >> 16 & 0x3fff, size_of::<T>() as u32);
+    loop {
+        // SAFETY: the kernel reads and writes no more than the size in the request's number, which is the structure's.
+        match unsafe { libc::ioctl(listener.as_raw_fd(), request as _, &raw mut *data) } {
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            -1 => return Err(io::Error::last_os_error()),
+            result => return Ok(result),
+        }
+    }
+}
+
+/// The next call that waits: SECCOMP_IOCTL_NOTIF_RECV, Linux 5.0.
+pub fn seccomp_receive(listener: BorrowedFd<'_>) -> io::Result<SeccompNotification> {
+    let mut notification = SeccompNotification::default();
+    listener_ioctl(listener, 0xc050_2100, &mut notification)?;
+    Ok(notification)
+}
+
+/// Answers a call with a value or a negative error number; flag 1 has the kernel carry it out: SECCOMP_IOCTL_NOTIF_SEND.
+pub fn seccomp_answer(listener: BorrowedFd<'_>, id: u64, value: i64, error: i32, flags: u32) -> io::Result<()> {
+    /// struct seccomp_notif_resp
+    #[repr(C)]
+    struct Answer {
+        id: u64,
+        value: i64,
+        error: i32,
+        flags: u32,
+    }
+    listener_ioctl(listener, 0xc018_2101, &mut Answer { id, value, error, flags }).map(drop)
+}
+
+/// Whether who made this call still waits: SECCOMP_IOCTL_NOTIF_ID_VALID.
+pub fn seccomp_waits(listener: BorrowedFd<'_>, mut id: u64) -> bool {
+    listener_ioctl(listener, 0x4008_2102, &mut id).is_ok()
+}
+
+/// Makes `fd` a descriptor of who waits, and its number the answer: SECCOMP_IOCTL_NOTIF_ADDFD with SEND, Linux 5.14.
+pub fn seccomp_answer_descriptor(listener: BorrowedFd<'_>, id: u64, fd: BorrowedFd<'_>, close_on_exec: bool) -> io::Result<i32> {
+    /// struct seccomp_notif_addfd
+    #[repr(C)]
+    struct Added {
+        id: u64,
+        flags: u32,
+        from: u32,
+        to: u32,
+        new_flags: u32,
+    }
+    const SEND: u32 = 2;
+    let new_flags = if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 };
+    let from = fd.as_raw_fd() as u32;
+    listener_ioctl(listener, 0x4018_2103, &mut Added { id, flags: SEND, from, to: 0, new_flags })
+}
+
 /// Takes over a descriptor that the kernel has just made for us.
 pub fn own(number: i32) -> OwnedFd {
     // SAFETY: every caller passes a number fresh from the kernel, which nobody else owns.

@@ -5,13 +5,13 @@
 
 use crate::sys::{self, Errno, Fd, Pages, Polled, Result};
 use crate::wire::codec::{Reader, Sink, Wire};
-use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, REPORT_MAX, Report, Request};
+use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, Pass, REPORT_MAX, Report, Request};
 
 /// The number that the control socket is born with.
 const SOCKET: i32 = 0;
 
 /// How many further descriptors [`Control::wait`] watches.
-pub const OTHERS: usize = 4;
+pub const OTHERS: usize = 5;
 
 pub struct Control {
     caller: Option<Fd>,
@@ -27,10 +27,6 @@ pub struct Event {
 impl Control {
     pub fn new() -> Control {
         Control { caller: None }
-    }
-
-    pub fn socket(&self) -> i32 {
-        SOCKET
     }
 
     pub fn watch_caller(&mut self, caller: Fd) {
@@ -74,16 +70,11 @@ impl Control {
         mail.attach()
     }
 
-    pub fn report(&self, report: &Report<'_>, descriptor: Option<&Fd>) -> Result<()> {
-        send_report(SOCKET, report, descriptor)
+    pub fn report(&self, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
+        let mut buffer = Buffer::new();
+        report.encode(&mut buffer);
+        sys::send(SOCKET, buffer.bytes(), descriptors, Pass::default())
     }
-}
-
-/// Sends `report` over `socket`.
-pub fn send_report(socket: i32, report: &Report<'_>, descriptor: Option<&Fd>) -> Result<()> {
-    let mut buffer = Buffer { bytes: [0; REPORT_MAX], used: 0 };
-    report.encode(&mut buffer);
-    sys::send(socket, &buffer.bytes[..buffer.used], descriptor)
 }
 
 /// A received message and the descriptors beside it.
@@ -153,9 +144,19 @@ impl Drop for Mail {
 }
 
 /// A report being written. What does not fit is cut: only a path can be too long, and then it is not decodable, not unsafe.
-struct Buffer {
+pub struct Buffer {
     bytes: [u8; REPORT_MAX],
     used: usize,
+}
+
+impl Buffer {
+    pub fn new() -> Buffer {
+        Buffer { bytes: [0; REPORT_MAX], used: 0 }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
 }
 
 impl Sink for Buffer {

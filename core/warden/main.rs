@@ -59,7 +59,7 @@ fn serve(control: &mut Control) -> Result<()> {
         Ok(place) => place,
         Err(refusal) => {
             let report = Report::Refused { step: refusal.step, errno: refusal.errno.0, path: refusal.path.as_bytes() };
-            return control.report(&report, None);
+            return control.report(&report, &[]);
         }
     };
     drop(mail);
@@ -83,8 +83,8 @@ fn found_namespaces(flags: &CStr) {
     let control = Control::new();
     let report = match sys::unshare(flags).and_then(|()| sys::fork_sibling()) {
         Ok(None) => return,
-        Ok(Some((pid, pidfd))) => control.report(&Report::Born { pid, errno: 0 }, Some(&pidfd)),
-        Err(errno) => control.report(&Report::Born { pid: 0, errno: errno.0 }, None),
+        Ok(Some((pid, pidfd))) => control.report(&Report::Born { pid, errno: 0 }, &[&pidfd]),
+        Err(errno) => control.report(&Report::Born { pid: 0, errno: errno.0 }, &[]),
     };
     sys::exit(report.is_err().into())
 }

@@ -23,6 +23,8 @@ struct Running {
     warned: bool,
     watch: Watch,
     relays: [Option<Relay>; 2],
+    /// Where calls that are the command's end are told of.
+    listener: Option<Fd>,
     /// It has been frozen in a way that lets nobody die: the file that undoes it.
     thaw: Option<Fd>,
     over: Option<Over>,
@@ -78,6 +80,7 @@ fn converse(control: &Control, place: &Place, namespaces: u64, running: &mut Opt
             }
         }
         if let Some(command) = running.as_mut() {
+            command.hear(&others, namespaces);
             command.pass_on(&others, namespaces);
             command.hold_to_limits(place, namespaces);
         }
@@ -144,7 +147,7 @@ impl Running {
             }
         }
         let file = if meter == meter::NONE { None } else { Some(mail.take_descriptor(next)?) };
-        let Started { pid, at } = started;
+        let Started { pid, at, listener } = started;
         Ok(Running {
             id,
             pid,
@@ -155,6 +158,7 @@ impl Running {
             warned: false,
             watch: Watch::new(file, meter, limits),
             relays: taken,
+            listener,
             thaw: None,
             over: None,
         })
@@ -169,6 +173,9 @@ impl Running {
                 pair.copy_from_slice(&relay.polled());
             }
         }
+        if let (Some(listener), None) = (&self.listener, &self.over) {
+            polled[OTHERS - 1] = Polled::readable(listener.number());
+        }
         polled
     }
 
@@ -182,6 +189,20 @@ impl Running {
     }
 
     // ---- what happens
+
+    /// A call that the filter forbids is the end, whoever inside made it.
+    fn hear(&mut self, ready: &[Polled; OTHERS], namespaces: u64) {
+        let Some(listener) = self.listener.as_ref().filter(|_| ready[OTHERS - 1].is_ready()) else { return };
+        // Who made it may be gone by now: then nobody made it.
+        match sys::receive_notification(listener) {
+            Ok(call) => {
+                let how = if call.native { end::SYSCALL } else { end::FOREIGN_SYSCALL };
+                self.end((how, call.number), None, namespaces);
+            }
+            Err(Errno::ENOENT | Errno::EINTR) => {}
+            Err(_) => self.listener = None,
+        }
+    }
 
     fn pass_on(&mut self, ready: &[Polled; OTHERS], namespaces: u64) {
         const PATIENCE: u64 = 250_000_000;
@@ -306,7 +327,7 @@ impl Running {
             second_bytes: passed(&self.relays[1]),
             usage,
         };
-        control.report(&report, None)
+        control.report(&report, &[])
     }
 }
 

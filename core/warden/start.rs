@@ -1,21 +1,20 @@
 //! Starting a command.
 //!
 //! The new process borrows the warden's memory until it executes the program (vfork), so it does nothing but make
-//! system calls. It has every restriction already, from the warden; what is its own to do is in `become_command`.
+//! system calls. It has most restrictions already, from the warden; what is its own to do is in `become_command`, the filters last of all.
+//! From the first filter on it only makes calls that have a pass, and why it could not go on it leaves on a slate for the warden to tell.
 
-use crate::control::{Control, Mail, send_report};
-use crate::sys::{self, Errno, Pages, Pointers, Result};
+use crate::control::{Buffer, Control, Mail};
+use crate::sys::{self, Errno, Fd, Pages, Pointers, Result, Slate};
 use crate::text::Path;
-use crate::wire::codec::List;
-use crate::wire::message::{HEAD_MAX, Report, Request, Rlimit, meter, stage};
+use crate::wire::codec::{List, Reader, Wire};
+use crate::wire::message::{HEAD_MAX, Pass, REPORT_MAX, Report, Request, Rlimit, listener, meter, stage};
 use crate::wire::plan::{namespace, protection};
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 /// What the new process needs to know.
 struct Order<'a> {
     id: u32,
-    control: i32,
     program: &'a CStr,
     search: &'a [u8],
     arguments: Pointers<'a>,
@@ -25,7 +24,11 @@ struct Order<'a> {
     descriptors: &'a [i32],
     rlimits: List<'a, Rlimit>,
     umask: u32,
-    failed: &'a AtomicBool,
+    filters: List<'a, &'a [u8]>,
+    pass: Pass,
+    /// Where the listener of the first filter is sent, if there is to be one.
+    listener: Option<&'a Fd>,
+    slate: &'a Slate,
     leash: bool,
 }
 
@@ -33,18 +36,35 @@ struct Order<'a> {
 pub struct Started {
     pub pid: i32,
     pub at: u64,
+    /// Where the warden hears of calls that the filter forbids.
+    pub listener: Option<Fd>,
 }
 
 /// Starts the command of a Run request; `None`, told to the caller, if it could not be.
 pub fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) -> Result<Option<Started>> {
     const STACK: usize = 64 * 1024;
-    let Request::Run { id, program, search, arguments, environment, directory, targets, rlimits, umask, relays, meter, .. } =
-        mail.request()?
+    let Request::Run {
+        id,
+        program,
+        search,
+        arguments,
+        environment,
+        directory,
+        targets,
+        rlimits,
+        umask,
+        relays,
+        meter,
+        filters,
+        listener,
+        pass,
+        ..
+    } = mail.request()?
     else {
         return Err(Errno::EPROTO);
     };
     let refused = |stage: u32, errno: Errno| {
-        control.report(&Report::Failed { id, stage, errno: errno.0, detail: 0, path: b"", head: b"" }, None)?;
+        control.report(&Report::Failed { id, stage, errno: errno.0, detail: 0, path: b"", head: b"" }, &[])?;
         Ok(None)
     };
     let beside = targets.len() + 2 * relays.len() + usize::from(meter != meter::NONE);
@@ -55,11 +75,10 @@ pub fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) 
         (Ok(arguments), Ok(environment)) => (arguments, environment),
         (Err(errno), _) | (_, Err(errno)) => return refused(stage::REQUEST, errno),
     };
-    let mut flag = Pages::new(1, true)?;
-    let failed = flag.atomic();
+    let slate = Slate::new(REPORT_MAX)?;
+    let ends = if listener == listener::NOBODY { None } else { Some(sys::socket_pair()?) };
     let order = Order {
         id,
-        control: control.socket(),
         program,
         search,
         arguments: Pointers::new(&mut argument_space.words()[..=arguments.len()], arguments.iter())?,
@@ -69,7 +88,10 @@ pub fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) 
         descriptors: &mail.descriptors()[..targets.len()],
         rlimits,
         umask,
-        failed,
+        filters,
+        pass,
+        listener: ends.as_ref().map(|(_, theirs)| theirs),
+        slate: &slate,
         leash: namespaces & namespace::PID == 0,
     };
     let mut stack = Pages::new(STACK, false)?;
@@ -83,13 +105,32 @@ pub fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) 
         Ok(started) => started,
         Err(errno) => return refused(stage::CLONE, errno),
     };
-    if failed.load(Ordering::Acquire) {
+    if let Ok(report) = Reader::new(slate.read()).only::<Report<'_>>() {
         while !matches!(sys::reap(true), Ok(Some((ended, _))) if ended == pid) {}
+        examine(control, report, directory)?;
         return Ok(None);
     }
-    let protections = protections | protection::SESSION | no_core(rlimits);
-    control.report(&Report::Started { id, pid, protections }, Some(&pidfd))?;
-    Ok(Some(Started { pid, at: started }))
+    let heard = match &ends {
+        Some((ours, _)) => take_listener(ours),
+        None => None,
+    };
+    let filtered = if filters.is_empty() { 0 } else { protection::FILTERED };
+    let report = Report::Started { id, pid, protections: protections | protection::SESSION | no_core(rlimits) | filtered };
+    let (callers, wardens) = if listener == listener::CALLER { (heard, None) } else { (None, heard) };
+    match &callers {
+        Some(listener) => control.report(&report, &[&pidfd, listener])?,
+        None => control.report(&report, &[&pidfd])?,
+    }
+    Ok(Some(Started { pid, at: started, listener: wardens }))
+}
+
+/// What the new process has sent before it executed the program; nothing if it ended before.
+fn take_listener(ours: &Fd) -> Option<Fd> {
+    let mut descriptors = [-1; 253];
+    match sys::receive_now(ours.number(), &mut [0], &mut descriptors) {
+        Ok((_, 1)) => Some(Fd::own(descriptors[0])),
+        _ => None,
+    }
 }
 
 /// Whether these limits keep a core dump from being made: the kernel makes none of a byte, not even for a pipe handler (core(5)).
@@ -107,60 +148,56 @@ fn room_for(strings: usize) -> Result<Pages> {
 
 extern "C" fn become_command(order: &Order<'_>) -> ! {
     let failure = match prepare(order) {
-        Ok(reports) => execute(order, reports),
+        Ok(program) => execute(order, program),
         Err(failure) => failure,
     };
-    order.failed.store(true, Ordering::Release);
-    let report = Report::Failed {
-        id: order.id,
-        stage: failure.stage,
-        errno: failure.errno.0,
-        detail: failure.detail,
-        path: failure.path.as_bytes(),
-        head: &failure.head[..failure.head_length],
-    };
-    let _ = send_report(failure.socket, &report, None);
+    let Failure { stage, errno, detail, path } = failure;
+    let mut buffer = Buffer::new();
+    Report::Failed { id: order.id, stage, errno: errno.0, detail, path: path.as_bytes(), head: b"" }.encode(&mut buffer);
+    order.slate.write(buffer.bytes());
     sys::exit(127)
 }
 
 struct Failure {
-    socket: i32,
     stage: u32,
     errno: Errno,
     detail: u32,
     path: Path,
-    head: [u8; HEAD_MAX],
-    head_length: usize,
 }
 
 impl Failure {
-    fn at(socket: i32, stage: u32, errno: Errno) -> Failure {
-        Failure { socket, stage, errno, detail: 0, path: Path::empty(), head: [0; HEAD_MAX], head_length: 0 }
+    fn at(stage: u32) -> impl FnOnce(Errno) -> Failure {
+        move |errno| Failure { stage, errno, detail: 0, path: Path::empty() }
     }
 }
 
-/// Everything before the program; the number under which the control socket is still reachable.
-fn prepare(order: &Order<'_>) -> core::result::Result<i32, Failure> {
+/// Everything before the program; where that is.
+fn prepare(order: &Order<'_>) -> core::result::Result<Path, Failure> {
     if order.leash {
-        sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize)
-            .map_err(|errno| Failure::at(order.control, stage::SESSION, errno))?;
+        sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize).map_err(Failure::at(stage::SESSION))?;
     }
-    let socket = place_descriptors(order).map_err(|errno| Failure::at(order.control, stage::DESCRIPTORS, errno))?;
-    sys::new_session().map_err(|errno| Failure::at(socket, stage::SESSION, errno))?;
+    let listener = place_descriptors(order).map_err(Failure::at(stage::DESCRIPTORS))?;
+    sys::new_session().map_err(Failure::at(stage::SESSION))?;
     for limit in order.rlimits.iter() {
         sys::set_limit(limit.resource, limit.soft, limit.hard)
-            .map_err(|errno| Failure { detail: limit.resource, ..Failure::at(socket, stage::RLIMIT, errno) })?;
+            .map_err(|errno| Failure { detail: limit.resource, ..Failure::at(stage::RLIMIT)(errno) })?;
     }
     sys::umask(order.umask);
-    sys::change_directory(order.directory).map_err(|errno| Failure::at(socket, stage::DIRECTORY, errno))?;
+    sys::change_directory(order.directory).map_err(Failure::at(stage::DIRECTORY))?;
+    let program = search(order)?;
     sys::block_signals(0);
-    Ok(socket)
+    load_filters(order, listener)?;
+    Ok(program)
 }
 
-/// Puts each descriptor at its number. First all are copied above the highest target, so that none overwrites another.
-fn place_descriptors(order: &Order<'_>) -> Result<i32> {
+/// Puts each descriptor at its number. First all are copied above the highest target, so that none overwrites another. The number under
+/// which the way to the listener is still reachable.
+fn place_descriptors(order: &Order<'_>) -> Result<Option<i32>> {
     let above = order.targets.iter().max().unwrap_or(0).max(2) + 1;
-    let socket = sys::duplicate_above(order.control, above)?;
+    let listener = match order.listener {
+        Some(listener) => Some(sys::duplicate_above(listener.number(), above)?),
+        None => None,
+    };
     sys::close_all_on_exec();
     let mut copies = [0i32; crate::wire::message::DESCRIPTORS_MAX];
     for (copy, &descriptor) in copies.iter_mut().zip(order.descriptors) {
@@ -169,43 +206,76 @@ fn place_descriptors(order: &Order<'_>) -> Result<i32> {
     for (target, copy) in order.targets.iter().zip(copies) {
         sys::duplicate_to(copy, target)?;
     }
-    Ok(socket)
+    Ok(listener)
 }
 
-/// Executes the program, looked for as execvp(3) does; what came in the way, if it returns.
-fn execute(order: &Order<'_>, socket: i32) -> Failure {
+/// Looks for the program as execvp(3) does: before there is a filter that may forbid to look.
+fn search(order: &Order<'_>) -> core::result::Result<Path, Failure> {
+    const EXECUTE: u32 = 1;
     let name = order.program.to_bytes();
     if name.contains(&b'/') {
-        let errno = sys::execute(order.program, &order.arguments, &order.environment);
-        return examine(socket, Path::of(order.program), errno);
+        return Ok(Path::of(order.program));
     }
     let mut denied = None;
     for directory in order.search.split(|&byte| byte == b':') {
         let directory = if directory.is_empty() { b"." } else { directory };
         let Ok(candidate) = Path::join(directory, name) else { continue };
-        match sys::execute(candidate.as_c_str(), &order.arguments, &order.environment) {
-            Errno::ENOENT if sys::status(sys::CWD, candidate.as_c_str()).is_err() => {}
-            Errno::ENOTDIR | Errno::ENODEV | Errno::ELOOP => {}
-            Errno::EACCES => denied = denied.or(Some(candidate)),
-            errno => return examine(socket, candidate, errno),
+        let found = sys::accessible_at(candidate.as_c_str(), EXECUTE).and_then(|()| sys::status(sys::CWD, candidate.as_c_str()));
+        match found {
+            Ok(status) if !status.is_directory() => return Ok(candidate),
+            Ok(_) | Err(Errno::EACCES) => denied = denied.or(Some(candidate)),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENODEV | Errno::ELOOP) => {}
+            Err(errno) => return Err(Failure { path: candidate, ..Failure::at(stage::EXEC)(errno) }),
         }
     }
-    match denied {
-        Some(candidate) => examine(socket, candidate, Errno::EACCES),
-        None => Failure { path: Path::of(order.program), ..Failure::at(socket, stage::SEARCH, Errno::ENOENT) },
-    }
+    Err(match denied {
+        Some(candidate) => Failure { path: candidate, ..Failure::at(stage::EXEC)(Errno::EACCES) },
+        None => Failure { path: Path::of(order.program), ..Failure::at(stage::SEARCH)(Errno::ENOENT) },
+    })
 }
 
-/// Looks at what could not be executed, so that the caller can say why.
-fn examine(socket: i32, path: Path, errno: Errno) -> Failure {
-    let mut failure = Failure { path, ..Failure::at(socket, stage::EXEC, errno) };
-    let Ok(file) = sys::open(sys::CWD, failure.path.as_c_str(), sys::open::PATH, 0) else { return failure };
-    let Ok(status) = sys::status(file.number(), c"") else { return failure };
-    failure.detail = status.mode;
-    if status.is_file()
-        && let Ok(file) = sys::open(sys::CWD, failure.path.as_c_str(), sys::open::READ, 0)
-    {
-        failure.head_length = sys::read(&file, &mut failure.head).unwrap_or(0);
+/// Loads the filters; the first one's listener is sent to the warden at once.
+fn load_filters(order: &Order<'_>, listener: Option<i32>) -> core::result::Result<(), Failure> {
+    for (index, program) in order.filters.iter().enumerate() {
+        let number = |errno| Failure { detail: index as u32, ..Failure::at(stage::FILTER)(errno) };
+        match listener {
+            Some(socket) if index == 0 => {
+                let heard = sys::load_filter_with_listener(program, order.pass).map_err(number)?;
+                sys::send(socket, b"L", &[&heard], order.pass).map_err(Failure::at(stage::LISTENER))?;
+                // Closing it takes a call that the filter may forbid; the exec closes it.
+                let _ = heard.into_number();
+            }
+            _ => sys::load_filter(program, order.pass).map_err(number)?,
+        }
     }
-    failure
+    Ok(())
+}
+
+fn execute(order: &Order<'_>, program: Path) -> Failure {
+    let errno = sys::execute(program.as_c_str(), &order.arguments, &order.environment, order.pass);
+    Failure { path: program, ..Failure::at(stage::EXEC)(errno) }
+}
+
+// ---- what became of it, told by the warden
+
+/// Tells the caller of a failure; of what could not be executed, with a look at it, so that the caller can say why.
+fn examine(control: &Control, report: Report<'_>, directory: &CStr) -> Result<()> {
+    let Report::Failed { id, stage: stage::EXEC, errno, path, .. } = report else { return control.report(&report, &[]) };
+    let mut head = [0; HEAD_MAX];
+    let (mode, length) = look_at(path, directory, &mut head).unwrap_or((0, 0));
+    control.report(&Report::Failed { id, stage: stage::EXEC, errno, detail: mode, path, head: &head[..length] }, &[])
+}
+
+/// The mode of the file at `path`, and how many bytes there are of its head.
+fn look_at(path: &[u8], directory: &CStr, head: &mut [u8]) -> Result<(u32, usize)> {
+    let path = if path.starts_with(b"/") {
+        Path::join(b"", path.get(1..).unwrap_or_default())
+    } else {
+        Path::join(directory.to_bytes(), path)
+    }?;
+    let file = sys::open(sys::CWD, path.as_c_str(), sys::open::PATH, 0)?;
+    let status = sys::status(file.number(), c"")?;
+    let read = |head: &mut [u8]| sys::read(&sys::open(sys::CWD, path.as_c_str(), sys::open::READ, 0)?, head);
+    let length = if status.is_file() { read(head).unwrap_or(0) } else { 0 };
+    Ok((status.mode, length))
 }

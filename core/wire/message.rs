@@ -78,10 +78,25 @@ pub mod meter {
     pub const CPUACCT: u32 = 2;
 }
 
+/// Who is told of the calls that a filter does not decide by itself, in [`Request::Run`].
+pub mod listener {
+    /// Nobody: there are none.
+    pub const NOBODY: u32 = 0;
+    /// The warden: each of them is the command's end.
+    pub const WARDEN: u32 = 1;
+    /// The caller, who gets the descriptor beside [`super::Report::Started`].
+    pub const CALLER: u32 = 2;
+}
+
 /// Flags of [`Request::Run`].
 pub mod run {
     /// The warden ends, with everything inside, when this command ends.
     pub const LAST: u32 = 1 << 0;
+}
+
+wire_data! {
+    /// The arguments 4 and 5 of a call that a filter lets through.
+    struct Pass { fourth: u64, fifth: u64, }
 }
 
 wire_data! {
@@ -95,7 +110,8 @@ wire_data! {
         3 Admitted {}
         /// Start a command. Beside it: one descriptor for each of `targets`, in that order; two for each of `relays`, where to read and where
         /// to write; one for the `meter`, unless that is NONE.
-        /// `search`: the directories in which a program without a slash is looked for.
+        /// `search`: the directories in which a program without a slash is looked for. `filters`: seccomp programs, loaded in this order; the
+        /// first gives the `listener`. `pass`: what the last arguments of a call must be for these programs to let it through.
         4 Run {
             id: u32,
             flags: u32,
@@ -110,6 +126,9 @@ wire_data! {
             limits: Limits,
             relays: List<'a, Relay>,
             meter: u32,
+            filters: List<'a, &'a [u8]>,
+            listener: u32,
+            pass: Pass,
         }
         /// Send a signal to the command's first process.
         5 Signal { id: u32, signal: i32, }
@@ -142,6 +161,10 @@ pub mod stage {
     pub const EXEC: u32 = 7;
     /// The request could not be read.
     pub const REQUEST: u32 = 8;
+    /// `seccomp(2)`: loading a filter; the detail is which one.
+    pub const FILTER: u32 = 9;
+    /// Handing over the listener of a filter.
+    pub const LISTENER: u32 = 10;
 }
 
 /// How a command ended, in [`Report::Ended`].
@@ -162,6 +185,10 @@ pub mod end {
     pub const OUTPUT: u32 = 7;
     /// The limit on processes, by looks.
     pub const PROCESSES: u32 = 8;
+    /// A system call that the filter forbids; the value is its number.
+    pub const SYSCALL: u32 = 9;
+    /// A system call of another architecture's, by its number there.
+    pub const FOREIGN_SYSCALL: u32 = 10;
 }
 
 /// What else the warden saw, in [`Report::Ended`].
@@ -181,7 +208,7 @@ wire_data! {
     enum Report<'a> {
         /// Set-up failed: nothing has been started and the warden has ended. `path` is what the step worked on where it knows better than the plan.
         1 Refused { step: u32, errno: i32, path: &'a [u8], }
-        /// The command runs. Beside it: its pidfd. `pid` is as seen inside.
+        /// The command runs. Beside it: its pidfd, and the listener if that is the caller's. `pid` is as seen inside.
         2 Started { id: u32, pid: i32, protections: u64, }
         /// The command was not started.
         3 Failed { id: u32, stage: u32, errno: i32, detail: u32, path: &'a [u8], head: &'a [u8], }

@@ -71,6 +71,8 @@ pub mod protection {
     pub const NO_CORE: u64 = 1 << 13;
     /// The caller ends what the warden could not, by a cgroup around it all.
     pub const KILL_BY_CGROUP: u64 = 1 << 14;
+    /// A seccomp filter decides which system calls the command may make.
+    pub const FILTERED: u64 = 1 << 15;
 }
 
 wire_data! {
@@ -119,7 +121,7 @@ wire_data! {
         24 Readable { source: u32, }
         /// A session keyring of our own.
         25 Keyring {}
-        /// Gives up every privilege, for the warden and so for all that it starts. Filters come here, once they exist.
+        /// Gives up every privilege, for the warden and so for all that it starts.
         26 Seal {}
         /// Enters a cgroup namespace rooted at the cgroup the warden stands in.
         27 CgroupNamespace {}

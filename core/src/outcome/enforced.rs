@@ -74,6 +74,8 @@ protections! {
     KillByWarden "kill-by-warden" protections protection::KILL_BY_WARDEN;
     /// What the warden could not end, the caller ends through a cgroup around it all: together with `KillByWarden`, where one can be made.
     KillByCgroup "kill-by-cgroup" protections protection::KILL_BY_CGROUP;
+    /// A seccomp filter decides which system calls are made.
+    SeccompFilter "seccomp-filter" protections protection::FILTERED;
 }
 
 /// The protections and limits that were in force.

@@ -4,6 +4,7 @@ mod limits;
 
 use super::{Bind, Entry, HOST_IDS, Namespace, Policy, System, Tmpfs};
 use crate::error::{Error, Result};
+use crate::seccomp::Seccomp;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
@@ -29,6 +30,7 @@ impl Policy {
                 ));
             }
         }
+        self.check_filters()?;
         if let Some(cgroup) = &self.cgroup {
             check_text("cgroup", cgroup)?;
             if !cgroup.is_absolute() {
@@ -36,6 +38,22 @@ impl Policy {
             }
         }
         self.limits.check()
+    }
+
+    fn check_filters(&self) -> Result<()> {
+        const INSTRUCTION: usize = 8;
+        const INSTRUCTIONS_MAX: usize = 4096;
+        self.seccomp.as_ref().map_or(Ok(()), Seccomp::check)?;
+        for program in &self.seccomp_bpf {
+            let count = program.len() / INSTRUCTION;
+            if !program.len().is_multiple_of(INSTRUCTION) || !(1..=INSTRUCTIONS_MAX).contains(&count) {
+                return Err(Error::invalid(
+                    format!("seccomp program of {} bytes", program.len()),
+                    format!("it must be 1 to {INSTRUCTIONS_MAX} instructions of {INSTRUCTION} bytes (struct sock_filter)"),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn check_namespaces(&self) -> Result<()> {

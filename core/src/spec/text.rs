@@ -162,6 +162,12 @@ impl<'a> Key<'a> {
             .ok_or_else(|| self.unlike("a whole number from 0 to 4294967295"))
     }
 
+    /// A number, or, for the numbers above what TOML has, a text with its hexadecimal digits.
+    pub fn unsigned_64(&self) -> Result<u64> {
+        let digits = self.value.as_str().and_then(|text| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok());
+        digits.or_else(|| self.value.as_u64()).ok_or_else(|| self.unlike("a whole number of 64 bits"))
+    }
+
     /// Bytes: a number, or a text with a unit of 1024s.
     pub fn size(&self) -> Result<u64> {
         let wrong = || self.unlike("a size such as 65536, \"64K\", \"64M\" or \"1.5G\"");
@@ -260,6 +266,11 @@ pub fn path_value(path: &Path) -> Value {
 
 pub fn mode_value(mode: u32) -> Value {
     json!(format!("{mode:04o}"))
+}
+
+/// A number of 64 bits: in hexadecimal, as a text, where TOML has no such number.
+pub fn unsigned_value(value: u64) -> Value {
+    if i64::try_from(value).is_ok() { json!(value) } else { json!(format!("{value:#x}")) }
 }
 
 pub fn limit_value(limit: u64) -> Value {

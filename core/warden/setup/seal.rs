@@ -30,7 +30,7 @@ pub fn keyring() -> Result<u64> {
     }
 }
 
-/// Gives up all capabilities for good. A seccomp filter and a Landlock ruleset belong after `no_new_privs`.
+/// Gives up all capabilities for good.
 pub fn seal() -> Result<u64> {
     /// Each of these with its lock: user id 0 means nothing, ids change no capabilities, none can be kept or made ambient.
     const NOROOT: usize = 0b11;

@@ -119,6 +119,11 @@ pub fn accessible(fd: i32, mode: u32) -> Result<()> {
     }
 }
 
+/// Whether this user may do what `mode` says to the file at `path`.
+pub fn accessible_at(path: &CStr, mode: u32) -> Result<()> {
+    done(call!(nr::FACCESSAT, CWD, path.as_ptr(), mode))
+}
+
 /// What `statx(2)` says that the warden asks for.
 pub struct Status {
     pub mode: u32,

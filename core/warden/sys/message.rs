@@ -2,6 +2,7 @@
 
 use super::number as nr;
 use super::{Errno, Fd, Result, done};
+use crate::wire::message::Pass;
 
 /// A close-on-exec copy of `fd` with a number of at least `least`.
 pub fn duplicate_above(fd: i32, least: i32) -> Result<i32> {
@@ -53,6 +54,16 @@ struct MessageHeader {
 
 /// One message from `fd`, with the descriptors beside it laid into `descriptors`: (length, how many descriptors). Length 0: closed.
 pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Result<(usize, usize)> {
+    receive_how(fd, buffer, descriptors, 0)
+}
+
+/// The same, without waiting for it.
+pub fn receive_now(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Result<(usize, usize)> {
+    const DONTWAIT: u32 = 0x40;
+    receive_how(fd, buffer, descriptors, DONTWAIT)
+}
+
+fn receive_how(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253], how: u32) -> Result<(usize, usize)> {
     const CMSG_CLOEXEC: u32 = 0x4000_0000;
     const TRUNCATED: u64 = 0x20 | 0x8;
     let parts = [buffer.as_mut_ptr() as usize, buffer.len()];
@@ -66,7 +77,7 @@ pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Resu
         control_length: size_of::<Control>(),
         flags: 0,
     };
-    let length = call!(nr::RECVMSG, fd, &raw mut header, CMSG_CLOEXEC)?;
+    let length = call!(nr::RECVMSG, fd, &raw mut header, CMSG_CLOEXEC | how)?;
     let count = if header.control_length >= SCM_RIGHTS_HEADER { control.length.saturating_sub(SCM_RIGHTS_HEADER) / 4 } else { 0 };
     let count = count.min(descriptors.len());
     descriptors[..count].copy_from_slice(&control.descriptors[..count]);
@@ -74,13 +85,24 @@ pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Resu
     if header.flags & TRUNCATED != 0 { Err(Errno::EPROTO) } else { Ok((length, count)) }
 }
 
-/// Sends one message, with at most one descriptor beside it. Never raises SIGPIPE, never waits.
-pub fn send(fd: i32, message: &[u8], descriptor: Option<&Fd>) -> Result<()> {
+/// A pair of connected sockets: what is sent into one comes out of the other, message by message.
+pub fn socket_pair() -> Result<(Fd, Fd)> {
+    const AF_UNIX: u32 = 1;
+    const SEQPACKET_CLOEXEC: u32 = 5 | 0o200_0000;
+    let mut pair = [-1i32; 2];
+    done(call!(nr::SOCKETPAIR, AF_UNIX, SEQPACKET_CLOEXEC, 0, pair.as_mut_ptr()))?;
+    Ok((Fd(pair[0]), Fd(pair[1])))
+}
+
+/// Sends one message, with some descriptors beside it. Never raises SIGPIPE, never waits.
+pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<()> {
     const SOL_SOCKET: i32 = 1;
     const SCM_RIGHTS: i32 = 1;
     const NOSIGNAL: u32 = 0x4000;
     let parts = [message.as_ptr() as usize, message.len()];
-    let mut control = Control { length: SCM_RIGHTS_HEADER + 4, level: SOL_SOCKET, kind: SCM_RIGHTS, descriptors: [0; 254] };
+    let carried = descriptors.len().min(2);
+    let mut control =
+        Control { length: SCM_RIGHTS_HEADER + 4 * carried, level: SOL_SOCKET, kind: SCM_RIGHTS, descriptors: [0; 254] };
     let mut header = MessageHeader {
         name: 0,
         name_length: 0,
@@ -90,10 +112,13 @@ pub fn send(fd: i32, message: &[u8], descriptor: Option<&Fd>) -> Result<()> {
         control_length: 0,
         flags: 0,
     };
-    if let Some(fd) = descriptor {
-        control.descriptors[0] = fd.0;
+    if carried > 0 {
+        for (place, descriptor) in control.descriptors.iter_mut().zip(&descriptors[..carried]) {
+            *place = descriptor.0;
+        }
         header.control = &raw mut control;
+        // One descriptor or two: both take one aligned word.
         header.control_length = 24;
     }
-    done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL))
+    done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL, 0, pass.fourth, pass.fifth))
 }

@@ -25,6 +25,7 @@ numbers! {
     PREAD64          17     67
     MADVISE          28     233
     SOCKET           41     198
+    SOCKETPAIR       53     199
     SENDMSG          46     211
     RECVMSG          47     212
     CLONE            56     220
@@ -65,6 +66,7 @@ numbers! {
     SIGNALFD4        289    74
     DUP3             292    24
     PRLIMIT64        302    261
+    SECCOMP          317    277
     STATX            332    291
     OPEN_TREE        428    428
     MOVE_MOUNT       429    429

@@ -43,12 +43,6 @@ impl Pages {
         unsafe { core::slice::from_raw_parts_mut(self.start, self.length) }
     }
 
-    /// The first byte as a flag that another process may set.
-    pub fn atomic(&mut self) -> &core::sync::atomic::AtomicBool {
-        // SAFETY: the memory is this value's, zeroed (false), and only ever holds what an AtomicBool stores.
-        unsafe { core::sync::atomic::AtomicBool::from_ptr(self.start.cast()) }
-    }
-
     pub fn read_words(&self) -> &[usize] {
         // SAFETY: as above; a page is aligned for any integer and every bit pattern is one.
         unsafe { core::slice::from_raw_parts(self.start.cast(), self.length / size_of::<usize>()) }
@@ -64,6 +58,36 @@ impl Pages {
     pub fn forget_contents(&mut self) {
         const DONTNEED: u32 = 4;
         let _ = call!(nr::MADVISE, self.start, self.length, DONTNEED);
+    }
+}
+
+/// Where a process that has been started, and shares this memory, leaves word of why it could not go on.
+pub struct Slate(Pages);
+
+// SAFETY: only one process writes, before it ends, and the warden reads after it has ended or gone on: `start` sees to that.
+unsafe impl Sync for Slate {}
+
+impl Slate {
+    pub fn new(length: usize) -> Result<Slate> {
+        Pages::new(length + size_of::<usize>(), true).map(Slate)
+    }
+
+    /// Leaves these bytes, or as many as there is room for.
+    pub fn write(&self, bytes: &[u8]) {
+        let room = self.0.length - size_of::<usize>();
+        let length = bytes.len().min(room);
+        // SAFETY: the mapping is `length` and `room` long, page-aligned, and nobody else looks at it now.
+        unsafe {
+            core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.0.start.add(size_of::<usize>()), length);
+            core::ptr::write_volatile(self.0.start.cast::<usize>(), length);
+        }
+    }
+
+    /// What has been left; nothing if nothing was.
+    pub fn read(&self) -> &[u8] {
+        // SAFETY: as above; a length that was never written is 0.
+        let length = unsafe { core::ptr::read_volatile(self.0.start.cast::<usize>()) };
+        self.0.read().get(size_of::<usize>()..).and_then(|bytes| bytes.get(..length)).unwrap_or_default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::number as nr;
 use super::{Errno, Fd, Result, descriptor, done, open};
+use crate::wire::message::Pass;
 use core::arch::asm;
 use core::ffi::CStr;
 
@@ -170,8 +171,8 @@ impl<'a> Pointers<'a> {
 }
 
 /// Executes the program at `path`; only returns if that failed.
-pub fn execute(path: &CStr, arguments: &Pointers<'_>, environment: &Pointers<'_>) -> Errno {
-    match call!(nr::EXECVE, path.as_ptr(), arguments.0.as_ptr(), environment.0.as_ptr()) {
+pub fn execute(path: &CStr, arguments: &Pointers<'_>, environment: &Pointers<'_>, pass: Pass) -> Errno {
+    match call!(nr::EXECVE, path.as_ptr(), arguments.0.as_ptr(), environment.0.as_ptr(), 0, pass.fourth, pass.fifth) {
         Err(errno) => errno,
         Ok(_) => Errno::EPROTO,
     }

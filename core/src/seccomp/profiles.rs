@@ -1,0 +1,451 @@
+//! What each profile lets through, in one readable place. The lists grow from what containers allow by default, less what
+//! a program alone in its sandbox has no use for; SECURITY.md has the reasons. A name that this architecture lacks is skipped.
+
+use super::{Action, Compare, Profile, Rule, Test};
+
+/// Files, directories and what is done with a descriptor.
+const FILES: &[&str] = &[
+    "access",
+    "chdir",
+    "chmod",
+    "chown",
+    "close",
+    "close_range",
+    "copy_file_range",
+    "creat",
+    "dup",
+    "dup2",
+    "dup3",
+    "faccessat",
+    "faccessat2",
+    "fadvise64",
+    "fallocate",
+    "fchdir",
+    "fchmod",
+    "fchmodat",
+    "fchmodat2",
+    "fchown",
+    "fchownat",
+    "fcntl",
+    "fdatasync",
+    "fgetxattr",
+    "flistxattr",
+    "flock",
+    "fremovexattr",
+    "fsetxattr",
+    "fstat",
+    "fstatfs",
+    "fsync",
+    "ftruncate",
+    "futimesat",
+    "getcwd",
+    "getdents",
+    "getdents64",
+    "getxattr",
+    "getxattrat",
+    "inotify_add_watch",
+    "inotify_init",
+    "inotify_init1",
+    "inotify_rm_watch",
+    "io_cancel",
+    "io_destroy",
+    "io_getevents",
+    "io_pgetevents",
+    "io_setup",
+    "io_submit",
+    "lchown",
+    "lgetxattr",
+    "link",
+    "linkat",
+    "listxattr",
+    "listxattrat",
+    "llistxattr",
+    "lremovexattr",
+    "lseek",
+    "lsetxattr",
+    "lstat",
+    "memfd_create",
+    "mkdir",
+    "mkdirat",
+    "mknod",
+    "mknodat",
+    "newfstatat",
+    "open",
+    "openat",
+    "openat2",
+    "pipe",
+    "pipe2",
+    "pread64",
+    "preadv",
+    "preadv2",
+    "pwrite64",
+    "pwritev",
+    "pwritev2",
+    "read",
+    "readahead",
+    "readlink",
+    "readlinkat",
+    "readv",
+    "removexattr",
+    "removexattrat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "rmdir",
+    "sendfile",
+    "setxattr",
+    "setxattrat",
+    "splice",
+    "stat",
+    "statfs",
+    "statx",
+    "symlink",
+    "symlinkat",
+    "sync",
+    "sync_file_range",
+    "syncfs",
+    "tee",
+    "truncate",
+    "umask",
+    "unlink",
+    "unlinkat",
+    "utime",
+    "utimensat",
+    "utimes",
+    "write",
+    "writev",
+];
+
+/// The process's own memory.
+const MEMORY: &[&str] = &[
+    "brk",
+    "cachestat",
+    "madvise",
+    "map_shadow_stack",
+    "membarrier",
+    "mincore",
+    "mlock",
+    "mlock2",
+    "mlockall",
+    "mmap",
+    "mprotect",
+    "mremap",
+    "mseal",
+    "msync",
+    "munlock",
+    "munlockall",
+    "munmap",
+    "pkey_alloc",
+    "pkey_free",
+    "pkey_mprotect",
+    "remap_file_pages",
+];
+
+/// Waiting, clocks and timers.
+const TIME: &[&str] = &[
+    "adjtimex",
+    "alarm",
+    "clock_adjtime",
+    "clock_getres",
+    "clock_gettime",
+    "clock_nanosleep",
+    "epoll_create",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "epoll_wait",
+    "eventfd",
+    "eventfd2",
+    "futex",
+    "futex_requeue",
+    "futex_wait",
+    "futex_waitv",
+    "futex_wake",
+    "getitimer",
+    "gettimeofday",
+    "nanosleep",
+    "pause",
+    "poll",
+    "ppoll",
+    "pselect6",
+    "restart_syscall",
+    "select",
+    "setitimer",
+    "time",
+    "timer_create",
+    "timer_delete",
+    "timer_getoverrun",
+    "timer_gettime",
+    "timer_settime",
+    "timerfd_create",
+    "timerfd_gettime",
+    "timerfd_settime",
+    "times",
+];
+
+/// Threads, signals, and what a process asks about itself.
+const SELF: &[&str] = &[
+    "arch_prctl",
+    "capget",
+    "exit",
+    "exit_group",
+    "get_robust_list",
+    "getcpu",
+    "getegid",
+    "geteuid",
+    "getgid",
+    "getgroups",
+    "getpgid",
+    "getpgrp",
+    "getpid",
+    "getppid",
+    "getpriority",
+    "getrandom",
+    "getresgid",
+    "getresuid",
+    "getrlimit",
+    "getrusage",
+    "getsid",
+    "gettid",
+    "getuid",
+    "ioprio_get",
+    "kill",
+    "pidfd_open",
+    "pidfd_send_signal",
+    "prctl",
+    "prlimit64",
+    "process_mrelease",
+    "rseq",
+    "rt_sigaction",
+    "rt_sigpending",
+    "rt_sigprocmask",
+    "rt_sigqueueinfo",
+    "rt_sigreturn",
+    "rt_sigsuspend",
+    "rt_sigtimedwait",
+    "rt_tgsigqueueinfo",
+    "sched_get_priority_max",
+    "sched_get_priority_min",
+    "sched_getaffinity",
+    "sched_getattr",
+    "sched_getparam",
+    "sched_getscheduler",
+    "sched_rr_get_interval",
+    "sched_yield",
+    "set_robust_list",
+    "set_tid_address",
+    "setrlimit",
+    "sigaltstack",
+    "signalfd",
+    "signalfd4",
+    "sysinfo",
+    "tgkill",
+    "tkill",
+    "uname",
+];
+
+/// Other processes, and what a process changes about itself. None of it gives a right that it does not have.
+const PROCESSES: &[&str] = &[
+    "capset",
+    "execve",
+    "execveat",
+    "fork",
+    "ioprio_set",
+    "landlock_add_rule",
+    "landlock_create_ruleset",
+    "landlock_restrict_self",
+    "sched_setaffinity",
+    "sched_setattr",
+    "sched_setparam",
+    "sched_setscheduler",
+    "seccomp",
+    "setfsgid",
+    "setfsuid",
+    "setgid",
+    "setgroups",
+    "setpgid",
+    "setpriority",
+    "setregid",
+    "setresgid",
+    "setresuid",
+    "setreuid",
+    "setsid",
+    "setuid",
+    "vfork",
+    "wait4",
+    "waitid",
+];
+
+/// Sockets, once there is one.
+const SOCKETS: &[&str] = &[
+    "accept",
+    "accept4",
+    "bind",
+    "connect",
+    "getpeername",
+    "getsockname",
+    "getsockopt",
+    "listen",
+    "recvfrom",
+    "recvmmsg",
+    "recvmsg",
+    "sendmmsg",
+    "sendmsg",
+    "sendto",
+    "setsockopt",
+    "shutdown",
+    "socketpair",
+];
+
+/// System V IPC and POSIX message queues: of the sandbox's own ipc namespace.
+const IPC: &[&str] = &[
+    "mq_getsetattr",
+    "mq_notify",
+    "mq_open",
+    "mq_timedreceive",
+    "mq_timedsend",
+    "mq_unlink",
+    "msgctl",
+    "msgget",
+    "msgrcv",
+    "msgsnd",
+    "semctl",
+    "semget",
+    "semop",
+    "semtimedop",
+    "shmat",
+    "shmctl",
+    "shmdt",
+    "shmget",
+];
+
+/// What a sandbox inside a sandbox is made with.
+const NESTING: &[&str] = &[
+    "chroot",
+    "clone",
+    "clone3",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "keyctl",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "open_tree",
+    "pivot_root",
+    "setdomainname",
+    "sethostname",
+    "setns",
+    "umount2",
+    "unshare",
+];
+
+/// What a debugger does to another process.
+const DEBUGGING: &[&str] = &["kcmp", "pidfd_getfd", "process_vm_readv", "process_vm_writev", "ptrace"];
+
+/// Calls that libc tries first and does without: they are absent rather than forbidden. The arguments of `clone3` lie in memory, where no
+/// filter can look.
+const ABSENT: &[&str] = &["clone3", "listmount", "memfd_secret", "statmount"];
+
+/// The kinds of socket: AF_UNIX, AF_INET, AF_INET6.
+const FAMILIES: &[u16] = &[1, 2, 10];
+const AF_NETLINK: u16 = 16;
+
+const CLONE_NEW: u64 = 0x7e02_0000;
+const CLONE_THREAD: u64 = 0x1_0000;
+
+impl Profile {
+    /// The calls that the profile decides itself, first to last; the last one that fits holds.
+    pub(super) fn rules(self) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        match self {
+            Profile::Default => usual(&mut rules),
+            Profile::Debug => {
+                usual(&mut rules);
+                allow(&mut rules, DEBUGGING);
+                const ADDR_NO_RANDOMIZE: u64 = 0x4_0000;
+                rules.push(personality(ADDR_NO_RANDOMIZE));
+            }
+            Profile::Nested => {
+                usual(&mut rules);
+                allow(&mut rules, NESTING);
+                rules.push(socket_family(AF_NETLINK));
+            }
+            Profile::Strict => {
+                for group in [FILES, MEMORY, TIME, SELF] {
+                    allow(&mut rules, group);
+                }
+                // Threads, not processes.
+                rules.push(
+                    Rule::new("clone", Action::Allow)
+                        .when(Test::new(0, Compare::Equal, CLONE_THREAD).masked(CLONE_THREAD | CLONE_NEW)),
+                );
+                // Whether it is a terminal is what libc asks of every stream.
+                const TCGETS: u64 = 0x5401;
+                rules.push(Rule::new("ioctl", Action::Errno(libc::ENOTTY)));
+                rules.push(Rule::new("ioctl", Action::Allow).when(Test::new(1, Compare::Equal, TCGETS)));
+                absent(&mut rules);
+            }
+            Profile::Unconfined => {}
+        }
+        rules
+    }
+
+    /// What becomes of the calls that Linux has and the profile does not name.
+    pub(super) fn otherwise(self) -> Action {
+        match self {
+            Profile::Default | Profile::Nested | Profile::Debug => Action::Errno(libc::EPERM),
+            Profile::Strict => Action::Kill,
+            Profile::Unconfined => Action::Allow,
+        }
+    }
+
+    /// What becomes of the calls that nobody knew when this library was made, and of other architectures' calls.
+    pub(super) fn unknown(self) -> Action {
+        match self {
+            Profile::Unconfined => Action::Allow,
+            _ => Action::Errno(libc::ENOSYS),
+        }
+    }
+}
+
+/// What programs of every kind use.
+fn usual(rules: &mut Vec<Rule>) {
+    for group in [FILES, MEMORY, TIME, SELF, PROCESSES, SOCKETS, IPC] {
+        allow(rules, group);
+    }
+    rules.push(Rule::new("socket", Action::Errno(libc::EAFNOSUPPORT)));
+    rules.extend(FAMILIES.iter().map(|family| socket_family(*family)));
+    rules.push(Rule::new("clone", Action::Allow).when(Test::new(0, Compare::Equal, 0).masked(CLONE_NEW)));
+    absent(rules);
+    // Putting words into a terminal's mouth. The kernel looks at 32 bits of a request, and so must this.
+    const TIOCSTI: u64 = 0x5412;
+    const TIOCLINUX: u64 = 0x541c;
+    rules.push(Rule::new("ioctl", Action::Allow));
+    for request in [TIOCSTI, TIOCLINUX] {
+        rules.push(Rule::new("ioctl", Action::Errno(libc::EPERM)).when(Test::new(1, Compare::Equal, request)));
+    }
+    const ADDR_LIMIT_3GB: u64 = 0x8;
+    const UNAME26: u64 = 0x2_0000;
+    for persona in [0, ADDR_LIMIT_3GB, UNAME26, UNAME26 | ADDR_LIMIT_3GB, 0xffff_ffff] {
+        rules.push(personality(persona));
+    }
+}
+
+pub(super) fn socket_family(family: u16) -> Rule {
+    Rule::new("socket", Action::Allow).when(Test::new(0, Compare::Equal, family.into()))
+}
+
+fn personality(persona: u64) -> Rule {
+    Rule::new("personality", Action::Allow).when(Test::new(0, Compare::Equal, persona))
+}
+
+fn allow(rules: &mut Vec<Rule>, names: &[&str]) {
+    rules.extend(names.iter().map(|name| Rule::new(*name, Action::Allow)));
+}
+
+fn absent(rules: &mut Vec<Rule>) {
+    rules.extend(ABSENT.iter().map(|name| Rule::new(*name, Action::Errno(libc::ENOSYS))));
+}

@@ -1,0 +1,59 @@
+//! Seccomp filters and those who listen to them.
+
+use super::number as nr;
+use super::{Errno, Fd, Result, descriptor, done};
+use crate::wire::message::Pass;
+
+const SET_MODE_FILTER: u32 = 1;
+
+/// struct sock_fprog
+#[repr(C)]
+struct Program {
+    length: u16,
+    instructions: *const u8,
+}
+
+impl Program {
+    fn of(bytes: &[u8]) -> Result<Program> {
+        const INSTRUCTION: usize = 8;
+        if !bytes.len().is_multiple_of(INSTRUCTION) {
+            return Err(Errno::EINVAL);
+        }
+        let length = u16::try_from(bytes.len() / INSTRUCTION).map_err(|_| Errno::EINVAL)?;
+        Ok(Program { length, instructions: bytes.as_ptr() })
+    }
+}
+
+/// Has every later call of this process pass a filter.
+pub fn load_filter(program: &[u8], pass: Pass) -> Result<()> {
+    let program = Program::of(program)?;
+    done(call!(nr::SECCOMP, SET_MODE_FILTER, 0, &raw const program, 0, pass.fourth, pass.fifth))
+}
+
+/// The same, and whom the filter tells listens here.
+pub fn load_filter_with_listener(program: &[u8], pass: Pass) -> Result<Fd> {
+    const NEW_LISTENER: u32 = 1 << 3;
+    let program = Program::of(program)?;
+    descriptor(call!(nr::SECCOMP, SET_MODE_FILTER, NEW_LISTENER, &raw const program, 0, pass.fourth, pass.fifth))
+}
+
+/// A system call that waits for an answer.
+pub struct Notification {
+    pub number: i32,
+    /// AUDIT_ARCH_ of the call.
+    pub native: bool,
+}
+
+/// The next call that a filter tells of. Does not wait if the descriptor is readable.
+pub fn receive_notification(listener: &Fd) -> Result<Notification> {
+    /// _IOWR('!', 0, struct seccomp_notif)
+    const RECEIVE: u32 = 0xc050_2100;
+    #[cfg(target_arch = "x86_64")]
+    const NATIVE: u32 = 0xc000_003e;
+    #[cfg(target_arch = "aarch64")]
+    const NATIVE: u32 = 0xc000_00b7;
+    // struct seccomp_notif: id, pid and flags, then struct seccomp_data: number and architecture, instruction, six arguments.
+    let mut raw = [0u64; 10];
+    done(call!(nr::IOCTL, listener.0, RECEIVE, raw.as_mut_ptr()))?;
+    Ok(Notification { number: raw[2] as i32, native: (raw[2] >> 32) as u32 == NATIVE })
+}
