@@ -304,6 +304,61 @@
 #define SECLUDE_MECHANISM_SAMPLED 5
 
 /**
+ * The call is made.
+ */
+#define SECLUDE_SECCOMP_ALLOW 1
+
+/**
+ * The call fails with an error number of errno(3), 1 to 4095, and nothing else happens.
+ */
+#define SECLUDE_SECCOMP_DENY 2
+
+/**
+ * The call is not made, and the command ends: `SECLUDE_ENDED_SYSCALL`.
+ */
+#define SECLUDE_SECCOMP_KILL 3
+
+/**
+ * The call is made, and the kernel writes it to its log.
+ */
+#define SECLUDE_SECCOMP_LOG 4
+
+/**
+ * The caller decides: `seclude_child_take_listener`.
+ */
+#define SECLUDE_SECCOMP_NOTIFY 5
+
+/**
+ * The argument is the value. Both are unsigned, and so below.
+ */
+#define SECLUDE_COMPARE_EQUAL 1
+
+/**
+ * The argument is not the value.
+ */
+#define SECLUDE_COMPARE_NOT_EQUAL 2
+
+/**
+ * The argument is less than the value.
+ */
+#define SECLUDE_COMPARE_LESS 3
+
+/**
+ * The argument is at most the value.
+ */
+#define SECLUDE_COMPARE_LESS_OR_EQUAL 4
+
+/**
+ * The argument is more than the value.
+ */
+#define SECLUDE_COMPARE_GREATER 5
+
+/**
+ * The argument is at least the value.
+ */
+#define SECLUDE_COMPARE_GREATER_OR_EQUAL 6
+
+/**
  * For the standard streams: the caller's own stream of that number. Closed in the caller, it is an error when the command starts.
  */
 #define SECLUDE_STDIO_INHERIT -1001
@@ -382,6 +437,12 @@
  * The warden was killed from outside, and with it all that ran inside; `value` is the signal that killed the warden, 0 if nobody can tell.
  */
 #define SECLUDE_ENDED_WARDEN_LOST 10
+
+/**
+ * It made a system call that its filter answers with `SECLUDE_SECCOMP_KILL`, somewhere inside; `value` is the call's number, whose name
+ * `seclude_syscall_name` tells, or -1 if it was another architecture's.
+ */
+#define SECLUDE_ENDED_SYSCALL 11
 
 /**
  * The peak of memory is the cgroup's own: all that was charged to it, files in memory and kernel structures among them.
@@ -519,6 +580,11 @@
 #define SECLUDE_PROTECTION_KILL_BY_CGROUP 4194304
 
 /**
+ * A seccomp filter decides which system calls are made.
+ */
+#define SECLUDE_PROTECTION_SECCOMP_FILTER 8388608
+
+/**
  * The feature works as documented.
  */
 #define SECLUDE_STATE_WORKS 1
@@ -559,6 +625,24 @@ typedef struct seclude_error seclude_error;
 typedef struct seclude_interaction seclude_interaction;
 
 /**
+ * What a program did: its system calls, and the paths that it named.
+ */
+typedef struct seclude_learned seclude_learned;
+
+/**
+ * Where calls are heard that a filter leaves to the caller. Who makes such a call stands still until it has an answer.
+ */
+typedef struct seclude_listener seclude_listener;
+
+/**
+ * A system call that waits for an answer. Freed without one, it fails with EPERM.
+ *
+ * What its arguments point at lies in memory that other threads of the program can change while you look. So `seclude_notification_allow` is no
+ * answer to "may it, with these contents": act for the program instead, and answer with the result.
+ */
+typedef struct seclude_notification seclude_notification;
+
+/**
  * What a finished command wrote, and how it ended. Never changes.
  */
 typedef struct seclude_output seclude_output;
@@ -584,6 +668,14 @@ typedef struct seclude_report seclude_report;
 typedef struct seclude_sandbox seclude_sandbox;
 
 /**
+ * A seccomp filter: a profile, and rules over it. Of the rules that fit a call the last one decides, then the profile. A mistake in a setter sticks:
+ * the sandbox that is given the filter has it.
+ *
+ * Starting the command itself needs no rule: a filter without `execve` lets the program run that the caller names, and no other.
+ */
+typedef struct seclude_seccomp seclude_seccomp;
+
+/**
  * A text that the library made.
  */
 typedef struct seclude_text seclude_text;
@@ -605,7 +697,7 @@ typedef struct seclude_outcome {
      */
     int32_t ended;
     /**
-     * The exit code or the signal; 0 where there is neither.
+     * The exit code, the signal or the system call; 0 where there is none.
      */
     int32_t value;
     /**
@@ -1105,6 +1197,74 @@ void seclude_sandbox_cgroup(struct seclude_sandbox *sandbox,
                             const char *directory);
 
 /**
+ * A filter that starts from a profile: `"default"`, what programs of every kind use; `"strict"`, computing with files and threads only, and anything
+ * else kills; `"nested"`, the default and what a sandbox inside is made with; `"debug"`, the default and ptrace(2); `"unconfined"`, every call.
+ * Never NULL: an unknown name sticks. Free it with `seclude_seccomp_free`.
+ */
+struct seclude_seccomp *seclude_seccomp_new(const char *profile);
+
+/**
+ * Frees a filter. NULL is a no-op. Sandboxes that were given it are not affected.
+ */
+void seclude_seccomp_free(struct seclude_seccomp *filter);
+
+/**
+ * A rule for the call of this name, or of this number in decimal: one of `SECLUDE_SECCOMP_...`, with the error number of `SECLUDE_SECCOMP_DENY`, else 0. A
+ * name that another architecture has and this one has not is skipped; one that nobody has is an error.
+ */
+void seclude_seccomp_rule(struct seclude_seccomp *filter,
+                          const char *call,
+                          int action,
+                          int errnum);
+
+/**
+ * The last rule fits only if this holds too: argument number 0 to 5, and of it the bits in `mask`, compared by one of `SECLUDE_COMPARE_...` with `value`. Its lower
+ * 32 bits, as the kernel uses flags, descriptors and ioctl(2) requests; all 64 if `wide` is not 0, for sizes and addresses.
+ */
+void seclude_seccomp_when(struct seclude_seccomp *filter,
+                          uint32_t argument,
+                          int compare,
+                          uint64_t value,
+                          uint64_t mask,
+                          int wide);
+
+/**
+ * Lets sockets of this family be made: an AF_ number.
+ */
+void seclude_seccomp_socket_family(struct seclude_seccomp *filter, uint16_t family);
+
+/**
+ * What becomes of every call that neither a rule nor the profile names, known or not: as for `seclude_seccomp_rule`.
+ */
+void seclude_seccomp_otherwise(struct seclude_seccomp *filter, int action, int errnum);
+
+/**
+ * Which system calls programs inside may make: a copy of `filter`. Without a word from here, the profile `default`, or `nested` with
+ * `seclude_sandbox_nested`. seccomp(2); Linux 5.0 for `SECLUDE_SECCOMP_KILL`, 5.5 for `SECLUDE_SECCOMP_NOTIFY`.
+ */
+void seclude_sandbox_seccomp(struct seclude_sandbox *sandbox,
+                             const struct seclude_seccomp *filter);
+
+/**
+ * One more filter, as the kernel takes it: `size` bytes of `struct sock_filter`, 1 to 4096 instructions of 8 bytes. May be called several times; they are
+ * loaded after the sandbox's own, in this order, and of all answers the strictest holds. Each must let `execve` pass, and `seccomp` if
+ * another follows.
+ */
+void seclude_sandbox_seccomp_bpf(struct seclude_sandbox *sandbox,
+                                 const void *program,
+                                 size_t size);
+
+/**
+ * The number of the system call of this name, on this architecture; -1 if it has none, and for NULL.
+ */
+int seclude_syscall_number(const char *name);
+
+/**
+ * The name of the system call of this number, on this architecture. NULL if this library does not know it. Never freed.
+ */
+const char *seclude_syscall_name(int number);
+
+/**
  * Frees a command and its copies of descriptors. NULL is a no-op. Children that it started are not affected.
  */
 void seclude_command_free(struct seclude_command *command);
@@ -1341,6 +1501,126 @@ int seclude_child_thaw(struct seclude_child *child, struct seclude_error **err);
  * The name of a `SECLUDE_FREEZER_...`: "sigstop", the same in every language. NULL for any other number. Never freed.
  */
 const char *seclude_freezer_name(int freezer);
+
+/**
+ * Takes the listener of a command whose filter has `SECLUDE_SECCOMP_NOTIFY`, for `seclude_listener_free`. Somebody must listen. A second time, or if there is none,
+ * `SECLUDE_EINVAL`.
+ */
+int seclude_child_take_listener(struct seclude_child *child,
+                                struct seclude_listener **listener,
+                                struct seclude_error **err);
+
+/**
+ * Frees a listener. NULL is a no-op. Once it and its notifications are freed, calls left to it fail with ENOSYS.
+ */
+void seclude_listener_free(struct seclude_listener *listener);
+
+/**
+ * Its descriptor: readable when a call waits, hung up when nobody can make one any more; it speaks seccomp_unotify(2). Borrowed.
+ * `SECLUDE_EINVAL` for NULL.
+ */
+int seclude_listener_fd(const struct seclude_listener *listener);
+
+/**
+ * Waits for the next call, at most so many milliseconds, for ever if that is negative: 1 and `*call`, for `seclude_notification_free` or one of the answers; 0 if
+ * none came in time, or nobody is left who could make one.
+ */
+int seclude_listener_receive(const struct seclude_listener *listener,
+                             int64_t timeout_ms,
+                             struct seclude_notification **call,
+                             struct seclude_error **err);
+
+/**
+ * Frees a call; without an answer, it fails with EPERM. NULL is a no-op.
+ */
+void seclude_notification_free(struct seclude_notification *call);
+
+/**
+ * The call's name; its number in decimal if it is newer than this library; `foreign:` and its number if it is another architecture's. Borrowed. NULL for NULL.
+ */
+const char *seclude_notification_name(const struct seclude_notification *call);
+
+/**
+ * The call's number. -1 for NULL.
+ */
+int seclude_notification_number(const struct seclude_notification *call);
+
+/**
+ * The thread that makes it, as the caller sees it. 0 for NULL.
+ */
+uint32_t seclude_notification_pid(const struct seclude_notification *call);
+
+/**
+ * Writes its six arguments, as they stood in the registers, to six places.
+ */
+void seclude_notification_arguments(const struct seclude_notification *call, uint64_t *arguments);
+
+/**
+ * Reads the program's memory at an address into `size` bytes at `into`; how many there were, which ends where nothing is mapped.
+ */
+int seclude_notification_read(const struct seclude_notification *call,
+                              uint64_t address,
+                              void *into,
+                              size_t size,
+                              struct seclude_error **err);
+
+/**
+ * Has the kernel carry it out, with whatever its arguments point at by then, and frees it. Linux 5.5.
+ */
+int seclude_notification_allow(struct seclude_notification *call, struct seclude_error **err);
+
+/**
+ * It has succeeded with this result. Frees it.
+ */
+int seclude_notification_succeed(struct seclude_notification *call, int64_t value, struct seclude_error **err);
+
+/**
+ * It has failed with this error number of errno(3), 1 to 4095. Frees it.
+ */
+int seclude_notification_fail(struct seclude_notification *call, int errnum, struct seclude_error **err);
+
+/**
+ * It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`, close-on-exec or not: the answer to an open(2), say. Returns its number
+ * there. Frees it. Linux 5.14.
+ */
+int seclude_notification_succeed_with_fd(struct seclude_notification *call,
+                                         int fd,
+                                         int close_on_exec,
+                                         struct seclude_error **err);
+
+/**
+ * Runs the command to its end, and learns which system calls it makes and which paths it names. Its standard output and error, unless the command says otherwise, are
+ * collected and thrown away; its standard input is /dev/null. The sandbox's filter holds meanwhile, by the caller's hand instead of the kernel's; every call waits for
+ * the caller, so expect it to take many times as long. This function alone starts a thread, which has ended when it returns. Linux 5.5.
+ */
+int seclude_command_learn(struct seclude_command *command,
+                          struct seclude_learned **learned,
+                          struct seclude_outcome *outcome,
+                          size_t size,
+                          struct seclude_error **err);
+
+/**
+ * Frees what was learned. NULL is a no-op.
+ */
+void seclude_learned_free(struct seclude_learned *learned);
+
+/**
+ * The system calls, one in a line: its name, how often it was made, and `refused` if the filter refuses it. In the order of their numbers. NULL for NULL.
+ */
+struct seclude_text *seclude_learned_calls(const struct seclude_learned *learned);
+
+/**
+ * The paths, as seen inside, each with a NUL after it. NULL for NULL.
+ */
+struct seclude_text *seclude_learned_paths(const struct seclude_learned *learned);
+
+/**
+ * A sandbox like the one that the command ran in, whose filter allows what its filter allowed the program then, and has everything else fail with EPERM:
+ * `seclude_sandbox_to_toml` writes it down. One run may not have done all that a program can do.
+ */
+int seclude_learned_sandbox(const struct seclude_learned *learned,
+                            struct seclude_sandbox **sandbox,
+                            struct seclude_error **err);
 
 /**
  * An interaction without commands. Never NULL. Free it with `seclude_interaction_free`.

@@ -181,6 +181,23 @@ pub fn descriptor(what: &str, fd: c_int) -> Answer<OwnedFd> {
 
 // ---- results
 
+/// So many bytes to write to; none may be at NULL.
+pub fn buffer<'a>(what: &str, start: *mut c_void, size: usize) -> Answer<&'a mut [u8]> {
+    match (start.is_null(), size) {
+        (_, 0) => Ok(&mut []),
+        (true, _) => Err(seclude_error::null(what)),
+        // SAFETY: not NULL, so `size` writable bytes that nobody else uses during the call; they are only written.
+        (false, _) => Ok(unsafe { std::slice::from_raw_parts_mut(start.cast(), size.min(isize::MAX as usize)) }),
+    }
+}
+
+/// Writes all of `values` to the places from `start` on, which may be NULL.
+pub fn write_array<T: Copy>(start: *mut T, values: &[T]) {
+    for (index, value) in values.iter().enumerate() {
+        write(if start.is_null() { start } else { start.wrapping_add(index) }, *value);
+    }
+}
+
 /// Writes `value` to a place that may be NULL.
 pub fn write<T: Copy>(place: *mut T, value: T) {
     if !place.is_null() {

@@ -42,7 +42,7 @@ impl seclude_command {
         self.sticky.map_or(Ok(self.command), Err)
     }
 
-    fn sound(&mut self) -> Answer<&mut Command> {
+    pub(crate) fn sound(&mut self) -> Answer<&mut Command> {
         self.sticky.clone().map_or(Ok(&mut self.command), Err)
     }
 }

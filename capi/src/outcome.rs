@@ -28,6 +28,9 @@ pub const SECLUDE_ENDED_SCRATCH_FULL: i32 = 8;
 pub const SECLUDE_ENDED_KILLED: i32 = 9;
 /// The warden was killed from outside, and with it all that ran inside; `value` is the signal that killed the warden, 0 if nobody can tell.
 pub const SECLUDE_ENDED_WARDEN_LOST: i32 = 10;
+/// It made a system call that its filter answers with `SECLUDE_SECCOMP_KILL`, somewhere inside; `value` is the call's number, whose name
+/// `seclude_syscall_name` tells, or -1 if it was another architecture's.
+pub const SECLUDE_ENDED_SYSCALL: i32 = 11;
 
 /// The peak of memory is the cgroup's own: all that was charged to it, files in memory and kernel structures among them.
 pub const SECLUDE_MEMORY_CGROUP: i32 = 1;
@@ -85,6 +88,8 @@ pub const SECLUDE_PROTECTION_KILL_BY_NAMESPACE: u64 = 0x10_0000;
 pub const SECLUDE_PROTECTION_KILL_BY_WARDEN: u64 = 0x20_0000;
 /// What the warden could not end, the caller ends through a cgroup around it all: together with the one above, where one can be made.
 pub const SECLUDE_PROTECTION_KILL_BY_CGROUP: u64 = 0x40_0000;
+/// A seccomp filter decides which system calls are made.
+pub const SECLUDE_PROTECTION_SECCOMP_FILTER: u64 = 0x80_0000;
 
 /// How a command ended, what it used, and which protections and limits were in force while it ran.
 ///
@@ -100,7 +105,7 @@ pub const SECLUDE_PROTECTION_KILL_BY_CGROUP: u64 = 0x40_0000;
 pub struct seclude_outcome {
     /// How it ended: one of `SECLUDE_ENDED_...`. 0 while it runs.
     pub ended: i32,
-    /// The exit code or the signal; 0 where there is neither.
+    /// The exit code, the signal or the system call; 0 where there is none.
     pub value: i32,
     /// The same as one number: the exit code, or minus the signal. Every other end, by a limit or by the caller, reads -9, as if by
     /// SIGKILL.
@@ -240,6 +245,7 @@ fn ended(ended: Ended) -> Answer<(i32, i32)> {
         Ended::OutputLimit => Ok((SECLUDE_ENDED_OUTPUT_LIMIT, 0)),
         Ended::ScratchFull => Ok((SECLUDE_ENDED_SCRATCH_FULL, 0)),
         Ended::Killed => Ok((SECLUDE_ENDED_KILLED, 0)),
+        Ended::Syscall(call) => Ok((SECLUDE_ENDED_SYSCALL, if call.is_foreign() { -1 } else { call.number() })),
         Ended::WardenLost(signal) => Ok((SECLUDE_ENDED_WARDEN_LOST, signal)),
         other => Err(seclude_error::internal("outcome", &format!("\"{other}\" has no number in C"))),
     }
@@ -265,7 +271,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 /// What C calls each protection: number and name.
-const PROTECTIONS: [(Protection, u64, &CStr); 23] = [
+const PROTECTIONS: [(Protection, u64, &CStr); 24] = [
     (Protection::UserNamespace, SECLUDE_PROTECTION_USER_NAMESPACE, c"user-namespace"),
     (Protection::MountNamespace, SECLUDE_PROTECTION_MOUNT_NAMESPACE, c"mount-namespace"),
     (Protection::PidNamespace, SECLUDE_PROTECTION_PID_NAMESPACE, c"pid-namespace"),
@@ -289,6 +295,7 @@ const PROTECTIONS: [(Protection, u64, &CStr); 23] = [
     (Protection::KillByNamespace, SECLUDE_PROTECTION_KILL_BY_NAMESPACE, c"kill-by-namespace"),
     (Protection::KillByWarden, SECLUDE_PROTECTION_KILL_BY_WARDEN, c"kill-by-warden"),
     (Protection::KillByCgroup, SECLUDE_PROTECTION_KILL_BY_CGROUP, c"kill-by-cgroup"),
+    (Protection::SeccompFilter, SECLUDE_PROTECTION_SECCOMP_FILTER, c"seccomp-filter"),
 ];
 
 pub(crate) fn enforced(set: &Enforced) -> u64 {
@@ -310,6 +317,7 @@ pub extern "C" fn seclude_ended_name(ended: c_int) -> *const c_char {
         SECLUDE_ENDED_SCRATCH_FULL => c"scratch-full",
         SECLUDE_ENDED_KILLED => c"killed",
         SECLUDE_ENDED_WARDEN_LOST => c"warden-lost",
+        SECLUDE_ENDED_SYSCALL => c"syscall",
         _ => return ptr::null(),
     };
     name.as_ptr()
@@ -337,6 +345,7 @@ pub extern "C" fn seclude_protection_name(protection: u64) -> *const c_char {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use seclude_core::Syscall;
 
     #[test]
     fn every_protection_of_the_core_has_one_bit_and_its_own_name() {
@@ -366,12 +375,13 @@ mod tests {
             Ended::ScratchFull,
             Ended::Killed,
             Ended::WardenLost(9),
+            Ended::Syscall(Syscall::new(1)),
         ];
         for (place, end) in ends.into_iter().enumerate() {
             let (number, _) = ended(end).expect("a number");
             assert_eq!((number, name(seclude_ended_name(number))), (place as i32 + 1, end.name()));
         }
-        assert!(seclude_ended_name(0).is_null() && seclude_ended_name(11).is_null());
+        assert!(seclude_ended_name(0).is_null() && seclude_ended_name(12).is_null());
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(crate) fn build(sandbox: *mut seclude_sandbox, change: impl FnOnce(Sandbox) 
     });
 }
 
-fn loaded(sandbox: Sandbox) -> seclude_sandbox {
+pub(crate) fn loaded(sandbox: Sandbox) -> seclude_sandbox {
     seclude_sandbox { sandbox, sticky: None }
 }
 

@@ -8,9 +8,12 @@ const SOURCES: &[&str] = &[
     "error",
     "sandbox",
     "limits",
+    "seccomp",
     "command",
     "child",
     "control",
+    "listener",
+    "learn",
     "interaction",
     "outcome",
     "output",
@@ -60,5 +63,5 @@ fn every_exported_function_is_in_the_header() {
             count += 1;
         }
     }
-    assert!(count > 115, "only {count} functions were found: has the way they are written changed?");
+    assert!(count > 145, "only {count} functions were found: has the way they are written changed?");
 }

@@ -206,6 +206,7 @@ macro_rules! wire_data {
     }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy)]
+        #[allow(clippy::large_enum_variant, reason = "there is one at a time, and no allocator on one side to box it with")]
         pub enum $name<$buffer> { $($(#[$variant_meta])* $variant { $($(#[$field_meta])* $field: $ty,)* },)* }
         impl<$buffer> $crate::wire::codec::Wire<$buffer> for $name<$buffer> {
             fn encode(&self, out: &mut impl $crate::wire::codec::Sink) {

@@ -31,6 +31,7 @@ from .policy import Policy
 from .popen import Popen
 from .rates import Io, io
 from .sandbox import Sandbox
+from .seccomp import Learned, Listener, Seccomp, Test
 
 __all__ = [
     "DEVNULL",
@@ -47,6 +48,8 @@ __all__ = [
     "File",
     "Interaction",
     "Io",
+    "Learned",
+    "Listener",
     "Outcome",
     "Policy",
     "PolicyError",
@@ -57,9 +60,11 @@ __all__ = [
     "ProgramNotFound",
     "Report",
     "Sandbox",
+    "Seccomp",
     "SecludeError",
     "SetupError",
     "Symlink",
+    "Test",
     "TimeoutExpired",
     "Tmpfs",
     "Usage",

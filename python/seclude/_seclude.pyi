@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
-__all__ = ["Child", "Command", "Sandbox", "__version__", "doctor", "spawn_together"]
+__all__ = ["Child", "Command", "Listener", "Notification", "Sandbox", "__version__", "doctor", "spawn_together"]
 
 __version__: str
 
@@ -21,6 +21,7 @@ _EndedName: TypeAlias = Literal[
     "process-limit",
     "output-limit",
     "scratch-full",
+    "syscall",
     "killed",
     "warden-lost",
 ]
@@ -48,7 +49,7 @@ class _Used(TypedDict):
 
 @type_check_only
 class _Ending(TypedDict):
-    ended: tuple[_EndedName, int | None, str]
+    ended: tuple[_EndedName, int | str | None, str]
     returncode: int
     status: int | None
     limit: int | None
@@ -56,6 +57,16 @@ class _Ending(TypedDict):
     usage: _Used
     enforced: list[str]
     limits: list[tuple[_LimitName, _Mechanism]]
+
+@type_check_only
+class _Known(TypedDict):
+    outcome: _Ending
+    stdout: bytes
+    stderr: bytes
+    calls: list[tuple[str, int]]
+    refused: list[str]
+    paths: list[bytes]
+    sandbox: Sandbox
 
 _Seen: TypeAlias = tuple[int, int, list[int], int, str, list[str], int, str]
 
@@ -96,6 +107,8 @@ class Command:
 
     def spawn(self) -> Child:
         """Starts it."""
+    def learn(self) -> _Known:
+        """Runs it to its end, and learns what it does."""
 
 def spawn_together(commands: Sequence[Command], pipes: Sequence[tuple[_End, _End]]) -> list[Child]:
     """Starts several commands at one time, joined by pipes from the end that writes to the end that reads."""
@@ -113,6 +126,8 @@ class Child:
     @property
     def pidfd(self) -> int:
         """The number of the descriptor that becomes readable when the command ends. It stays this object's."""
+    def take_listener(self) -> Listener | None:
+        """The listener of its filter, if it has one that nobody has taken."""
     def try_wait(self) -> _Ending | None:
         """How it ended, if it has."""
     def kill(self) -> None:
@@ -135,6 +150,44 @@ class Child:
         """Stops everything inside, and tells by which means."""
     def thaw(self) -> None:
         """Lets everything inside go on."""
+
+@final
+class Listener:
+    """Where calls are heard that a filter leaves to the caller."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+    def receive(self) -> Notification | None:
+        """A call that waits now, if one does."""
+
+@final
+class Notification:
+    """A system call that waits for an answer. Dropped without one, it fails with EPERM."""
+
+    @property
+    def name(self) -> str:
+        """The call's name."""
+    @property
+    def number(self) -> int:
+        """The call's number."""
+    @property
+    def arguments(self) -> tuple[int, int, int, int, int, int]:
+        """Its six arguments."""
+    @property
+    def pid(self) -> int:
+        """The thread that makes it."""
+    def read(self, address: int, size: int) -> bytes:
+        """Reads the program's memory."""
+    def read_string(self, address: int) -> bytes:
+        """Reads a string of the program's."""
+    def allow(self) -> None:
+        """Has the kernel carry it out."""
+    def succeed(self, value: int) -> None:
+        """It has succeeded."""
+    def fail(self, errno: int) -> None:
+        """It has failed."""
+    def succeed_with_descriptor(self, fd: int, close_on_exec: bool) -> int:
+        """It has succeeded with a new descriptor."""
 
 def doctor() -> tuple[str, list[tuple[str, Literal["works", "weaker", "missing"], str, str | None, str | None]], bool, str, str]:
     """What this host allows: the kernel's release, the checks, whether sandboxes start at all, the table, the JSON."""

@@ -25,6 +25,7 @@ class Ended:
     - `process-limit`: it was refused a process or thread by `pids`, and failed.
     - `output-limit`: it wrote more than `output` allows, or, captured without one, more than 64 MiB to a stream.
     - `scratch-full`: it failed, and a `tmpfs` of limited size is full.
+    - `syscall`: it made a system call that its filter answers with `kill`, somewhere inside; `value` is the call's name.
     - `killed`: the caller killed it.
     - `warden-lost`: the warden was killed from outside, and all inside with it; `value` is the signal, 0 if nobody can tell.
 
@@ -32,7 +33,7 @@ class Ended:
     """
 
     name: _EndedName
-    value: int | None = None
+    value: int | str | None = None
     _text: str = field(default="", repr=False, compare=False)
 
     def __str__(self) -> str:

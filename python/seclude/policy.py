@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from .files import Bind, Directory, File, Symlink, Tmpfs
 from .rates import Io
+from .seccomp import Seccomp
 
 if TYPE_CHECKING:
     from ._seclude import _LimitName
     from .files import Entry, Path
+    from .seccomp import Profile
 
     _Namespace = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
     _Clock = Literal["monotonic", "boottime"]
@@ -43,6 +45,8 @@ class Policy(TypedDict, total=False):
     writable_root: bool | None
     files: Iterable[Entry | Mapping[str, Any]] | None
     nested: bool | None
+    seccomp: Profile | Seccomp | Mapping[str, Any] | None
+    seccomp_bpf: Iterable[bytes] | None
     rlimits: Mapping[str, Limit | tuple[Limit, Limit]] | None
     memory: int | str | None
     swap: int | str | None
@@ -76,7 +80,7 @@ def _plain(value: Any) -> Any:
             return value
         case str() | bytes() | os.PathLike():
             return _text(value)
-        case Bind() | Tmpfs() | Directory() | Symlink() | File() | Io():
+        case Bind() | Tmpfs() | Directory() | Symlink() | File() | Io() | Seccomp():
             return _plain(value.policy())
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}

@@ -16,9 +16,10 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from weakref import WeakMethod
 
 from . import command
-from .errors import SecludeError, TimeoutExpired
+from .errors import PolicyError, SecludeError, TimeoutExpired
 from .exchange import BOUND, Exchange, exchange, milliseconds_to
 from .outcome import Outcome, Process, Usage
+from .seccomp import Listener
 from .text import Mode
 
 if TYPE_CHECKING:
@@ -205,6 +206,13 @@ class Popen:
         """Kills everything inside. The end is `killed`, unless it came before. Does not wait."""
         if self.outcome is None:
             self._child.kill()
+
+    def listener(self) -> Listener:
+        """Where the calls are heard that the sandbox's filter leaves to the caller. Somebody must listen. Once only."""
+        listener = self._child.take_listener()
+        if listener is None:
+            raise PolicyError("listener: there is none, or it was taken already", kind="invalid", step="listener")
+        return Listener(listener)
 
     def usage(self) -> Usage:
         """What it and all that it started have used so far; once it has ended, what they used in all."""

@@ -7,17 +7,19 @@ from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 from . import _seclude
+from .command import Streams, prepare
 from .errors import TimeoutExpired
 from .interaction import Command
-from .outcome import CompletedRun
+from .outcome import CompletedRun, Outcome
 from .policy import Policy, as_json
 from .popen import Popen as _Popen
+from .seccomp import Learned
 
 if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from .aio import Runner
-    from .command import Args
+    from .command import Args, CommandOptions
     from .popen import PopenOptions
 
 
@@ -47,6 +49,9 @@ class Sandbox:
     `require` names limits that must be held exactly, not by looks at an interval; `best_effort` those that may go missing
     where the host cannot hold them: `Outcome.limits` tells. Else a limit that cannot be held at all is a SetupError of kind
     `limit-unavailable`. `cgroup` is the directory below which the sandbox's own cgroups are made; one is looked for if not given.
+
+    `seccomp`, which system calls may be made: the name of a profile, or a `Seccomp` with rules over one; `seccomp_bpf`, further
+    filters as the kernel takes them.
 
     The rest: `nested` lets programs inside make sandboxes of their own; `rlimits`, `{name: number, "64M", "unlimited" or
     (soft, hard)}` for each process (`setrlimit(2)`); `warden`, an installed warden to execute instead of the one in the library.
@@ -145,6 +150,25 @@ class Sandbox:
         return _Popen(self, args, **options)
 
     Popen = popen
+
+    def learn(self, args: Args, **options: Unpack[CommandOptions]) -> Learned:
+        """Runs a command to its end, and learns which system calls it makes and which paths it names.
+
+        stdout and stderr are collected unless given; stdin is empty. The sandbox's filter holds meanwhile, by the caller's
+        hand instead of the kernel's: every call waits for the caller, so expect it to take many times as long, and Ctrl-C to
+        be heard at its end. `options` are those of `popen` but for text. Linux 5.5.
+        """
+        with Streams() as streams:
+            known = prepare(self._core, args, streams, **options).learn()
+        return Learned(
+            Outcome._told(known["outcome"]),
+            known["stdout"],
+            known["stderr"],
+            dict(known["calls"]),
+            frozenset(known["refused"]),
+            frozenset(known["paths"]),
+            self._of(known["sandbox"]),
+        )
 
     def command(self, args: Args, **options: Unpack[PopenOptions]) -> Command:
         """A command for an `Interaction`, not started yet; `args` and `options` as for `popen`."""

@@ -1,6 +1,7 @@
 //! A running command: asked how it is, told to end.
 
 use crate::error::{raise, refuse};
+use crate::listener::Listener;
 use crate::outcome::{Ending, Seen, Used, ending, seen, used};
 use crate::time::duration;
 use pyo3::prelude::*;
@@ -66,6 +67,11 @@ impl Child {
     #[getter]
     fn pidfd(&self, py: Python<'_>) -> PyResult<i32> {
         self.ask(py, "pidfd", |child| Ok(child.pidfd().as_raw_fd()))
+    }
+
+    /// The listener of its filter, if it has one that nobody has taken.
+    fn take_listener(&self, py: Python<'_>) -> PyResult<Option<Listener>> {
+        self.ask(py, "listener", |child| Ok(child.take_listener().map(Listener::new)))
     }
 
     /// How it ended, if it has.

@@ -2,8 +2,12 @@
 
 use crate::child::Child;
 use crate::error::{raise, refuse};
+use crate::outcome::{Ending, ending};
+use crate::sandbox::Sandbox;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use seclude_core::Interaction;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
 
 /// A command, ready to start once.
@@ -29,6 +33,34 @@ impl Command {
         let mut command = self.take(py)?;
         py.detach(move || command.spawn()).map(Child::new).map_err(|error| raise(py, &error))
     }
+
+    /// Runs it to its end, and learns what it does.
+    fn learn(&self, py: Python<'_>) -> PyResult<Known> {
+        let mut command = self.take(py)?;
+        let learned = py.detach(move || command.learn()).map_err(|error| raise(py, &error))?;
+        let bytes = |bytes: &[u8]| PyBytes::new(py, bytes).unbind();
+        Ok(Known {
+            outcome: ending(&learned.output.outcome),
+            stdout: bytes(&learned.output.stdout),
+            stderr: bytes(&learned.output.stderr),
+            calls: learned.calls.iter().map(|(call, count)| (call.to_string(), *count)).collect(),
+            refused: learned.refused.iter().map(ToString::to_string).collect(),
+            paths: learned.paths.iter().map(|path| bytes(path.as_os_str().as_bytes())).collect(),
+            sandbox: Py::new(py, Sandbox::new(learned.sandbox()))?,
+        })
+    }
+}
+
+/// A dictionary with the keyword arguments of `seclude.Learned`.
+#[derive(IntoPyObject)]
+pub struct Known {
+    outcome: Ending,
+    stdout: Py<PyBytes>,
+    stderr: Py<PyBytes>,
+    calls: Vec<(String, u64)>,
+    refused: Vec<String>,
+    paths: Vec<Py<PyBytes>>,
+    sandbox: Py<Sandbox>,
 }
 
 /// One end of a pipe: a command's place in the list, and its descriptor.

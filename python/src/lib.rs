@@ -12,6 +12,7 @@ mod command;
 mod descriptor;
 mod doctor;
 mod error;
+mod listener;
 mod outcome;
 mod sandbox;
 mod time;
@@ -27,6 +28,8 @@ mod _seclude {
     use crate::command::{Command, spawn_together};
     #[pymodule_export]
     use crate::doctor::doctor;
+    #[pymodule_export]
+    use crate::listener::{Listener, Notification};
     #[pymodule_export]
     use crate::sandbox::Sandbox;
 

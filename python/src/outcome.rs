@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A dictionary with the keyword arguments of `seclude.Outcome`, but for `ended`, which is name, number and words.
 #[derive(IntoPyObject)]
 pub struct Ending {
-    ended: (&'static str, Option<i32>, String),
+    ended: (&'static str, Option<Value>, String),
     returncode: i32,
     status: Option<i32>,
     limit: Option<u64>,
@@ -15,6 +15,13 @@ pub struct Ending {
     usage: Used,
     enforced: Vec<&'static str>,
     limits: Vec<(&'static str, &'static str)>,
+}
+
+/// What an end is said with: a number, or the name of a system call.
+#[derive(IntoPyObject)]
+pub enum Value {
+    Number(i32),
+    Name(String),
 }
 
 /// A dictionary with the keyword arguments of `seclude.Usage`: times in seconds.
@@ -47,8 +54,8 @@ pub type Seen = (u32, u32, Vec<u32>, u32, String, Vec<String>, u32, char);
 
 pub fn ending(outcome: &Outcome) -> Ending {
     let value = match outcome.ended {
-        Ended::Exited(code) => Some(code),
-        Ended::Signaled(signal) | Ended::WardenLost(signal) => Some(signal),
+        Ended::Exited(number) | Ended::Signaled(number) | Ended::WardenLost(number) => Some(Value::Number(number)),
+        Ended::Syscall(call) => Some(Value::Name(call.to_string())),
         _ => None,
     };
     Ending {

@@ -68,11 +68,11 @@ done
 # ---- programs
 
 check "examples build with pkg-config alone" make -s -C "$root/examples-c" LIBRARY="$lib" OUT="$work/examples"
-for test in handles settings lifecycle enforcement; do
+for test in handles settings lifecycle enforcement syscalls; do
     # shellcheck disable=SC2086
-    check "$test builds" cc -g -O1 -std=c11 $strict "$here/$test.c" -o "$work/$test" $flags
+    check "$test builds" cc -g -O1 -std=c11 -pthread $strict "$here/$test.c" -o "$work/$test" $flags
     # shellcheck disable=SC2086
-    check "$test builds with AddressSanitizer" cc -g -O1 -std=c11 $strict -fsanitize=address,undefined -fno-sanitize-recover=all "$here/$test.c" -o "$work/$test-asan" $flags
+    check "$test builds with AddressSanitizer" cc -g -O1 -std=c11 -pthread $strict -fsanitize=address,undefined -fno-sanitize-recover=all "$here/$test.c" -o "$work/$test-asan" $flags
 done
 # shellcheck disable=SC2046
 check "handles links statically to libseclude.a" cc -std=c11 $strict -I"$lib/include" "$here/handles.c" "$lib/lib/libseclude.a" -o "$work/handles-static" $(sed -n 's/^Libs.private: //p' "$lib/lib/pkgconfig/seclude.pc")
@@ -88,7 +88,7 @@ everything() { # WHO PREFIX...: run all of it by this prefix
     else
         skip "$who: example judge" "its submissions need python3 and gcc in /usr/bin"
     fi
-    for test in handles settings lifecycle enforcement; do
+    for test in handles settings lifecycle enforcement syscalls; do
         check "$who: $test" "$@" "$work/$test"
         check "$who: $test under AddressSanitizer" "$@" "$work/$test-asan"
     done

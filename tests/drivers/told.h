@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROTECTIONS 23
+#define PROTECTIONS 24
 
 static FILE *result;
 
@@ -95,6 +95,8 @@ static void tell_outcome(const seclude_outcome *outcome)
     int length = snprintf(text, sizeof text, "%s", seclude_ended_name(outcome->ended));
     if (has_value)
         snprintf(text + length, sizeof text - (size_t)length, " %d", outcome->value);
+    if (outcome->ended == SECLUDE_ENDED_SYSCALL)
+        snprintf(text + length, sizeof text - (size_t)length, " %s", seclude_syscall_name(outcome->value));
     tell_text("ended", text);
     tell_number("returncode", outcome->returncode);
     tell_text("message", outcome->text);

@@ -32,6 +32,11 @@ impl Syscall {
         (!self.foreign).then_some(self.number)
     }
 
+    /// Whether it is another architecture's: made through the kernel's door for that one.
+    pub fn is_foreign(self) -> bool {
+        self.foreign
+    }
+
     /// Its number; another architecture's has the meaning that it has there.
     pub fn number(self) -> i32 {
         self.number

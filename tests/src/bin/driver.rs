@@ -197,6 +197,7 @@ fn read(pipe: Option<impl Read>) -> Vec<u8> {
 fn tell_outcome(outcome: &Outcome, told: &mut Told) {
     let value = match outcome.ended {
         Ended::Exited(value) | Ended::Signaled(value) | Ended::WardenLost(value) => format!(" {value}"),
+        Ended::Syscall(call) => format!(" {call}"),
         _ => String::new(),
     };
     let enforced: Vec<_> = outcome.enforced.iter().map(|protection| protection.name()).collect();

@@ -1,0 +1,69 @@
+//! `seclude_learned`: what a program did, and the sandbox that lets it do just that.
+
+use crate::boundary::{change, free, made, read, told};
+use crate::command::seclude_command;
+use crate::error::seclude_error;
+use crate::outcome::seclude_outcome;
+use crate::sandbox::{loaded, seclude_sandbox};
+use crate::text::seclude_text;
+use seclude_core::Learned;
+use std::ffi::c_int;
+use std::os::unix::ffi::OsStrExt;
+
+/// What a program did: its system calls, and the paths that it named.
+pub struct seclude_learned(Learned);
+
+/// Runs the command to its end, and learns which system calls it makes and which paths it names. Its standard output and error, unless the command says otherwise, are
+/// collected and thrown away; its standard input is /dev/null. The sandbox's filter holds meanwhile, by the caller's hand instead of the kernel's; every call waits for
+/// the caller, so expect it to take many times as long. This function alone starts a thread, which has ended when it returns. Linux 5.5.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_learn(
+    command: *mut seclude_command,
+    learned: *mut *mut seclude_learned,
+    outcome: *mut seclude_outcome,
+    size: usize,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    made("learned", learned, err, || {
+        let known = change("command", command)?.sound()?.learn()?;
+        crate::boundary::write_sized(outcome, size, seclude_outcome::new(&known.output.outcome)?);
+        Ok(seclude_learned(known))
+    })
+}
+
+/// Frees what was learned. NULL is a no-op.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_learned_free(learned: *mut seclude_learned) {
+    free(learned);
+}
+
+/// The system calls, one in a line: its name, how often it was made, and `refused` if the filter refuses it. In the order of their numbers. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_learned_calls(learned: *const seclude_learned) -> *mut seclude_text {
+    lines(learned, |learned| {
+        let line =
+            |(call, count): (_, &u64)| format!("{call} {count}{}\n", if learned.refused.contains(call) { " refused" } else { "" });
+        learned.calls.iter().map(line).collect::<String>().into_bytes()
+    })
+}
+
+/// The paths, as seen inside, each with a NUL after it. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_learned_paths(learned: *const seclude_learned) -> *mut seclude_text {
+    lines(learned, |learned| learned.paths.iter().flat_map(|path| path.as_os_str().as_bytes().iter().copied().chain([0])).collect())
+}
+
+fn lines(learned: *const seclude_learned, write: impl FnOnce(&Learned) -> Vec<u8>) -> *mut seclude_text {
+    told(learned, std::ptr::null_mut(), |learned| Some(Box::into_raw(Box::new(seclude_text::new(write(&learned.0))))))
+}
+
+/// A sandbox like the one that the command ran in, whose filter allows what its filter allowed the program then, and has everything else fail with EPERM:
+/// `seclude_sandbox_to_toml` writes it down. One run may not have done all that a program can do.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_learned_sandbox(
+    learned: *const seclude_learned,
+    sandbox: *mut *mut seclude_sandbox,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    made("sandbox", sandbox, err, || Ok(loaded(read("learned", learned)?.0.sandbox())))
+}
