@@ -585,6 +585,26 @@
 #define SECLUDE_PROTECTION_SECCOMP_FILTER 8388608
 
 /**
+ * Landlock holds it to the files that it is shown, and to writing where it may.
+ */
+#define SECLUDE_PROTECTION_LANDLOCK_FILES 16777216
+
+/**
+ * Landlock keeps its signals inside.
+ */
+#define SECLUDE_PROTECTION_LANDLOCK_SIGNALS 33554432
+
+/**
+ * Landlock keeps it from abstract sockets made outside.
+ */
+#define SECLUDE_PROTECTION_LANDLOCK_SOCKETS 67108864
+
+/**
+ * Landlock holds it to the TCP ports that the policy names.
+ */
+#define SECLUDE_PROTECTION_LANDLOCK_PORTS 134217728
+
+/**
  * The feature works as documented.
  */
 #define SECLUDE_STATE_WORKS 1
@@ -1255,6 +1275,27 @@ void seclude_sandbox_seccomp_bpf(struct seclude_sandbox *sandbox,
                                  size_t size);
 
 /**
+ * Leaves out the second wall. Without a word from here, Landlock says once more what the mounts and namespaces say, at the highest ABI that the kernel
+ * has (landlock(7), Linux 5.19); where the kernel lacks it, it is left out. Files are left out of it with `seclude_sandbox_nested`.
+ */
+void seclude_sandbox_no_landlock(struct seclude_sandbox *sandbox);
+
+/**
+ * Lets these TCP ports be bound and no others; none, if `count` is 0. By Landlock: an error where the kernel has not its ABI 4 (Linux 6.7).
+ */
+void seclude_sandbox_tcp_bind(struct seclude_sandbox *sandbox,
+                              const uint32_t *ports,
+                              size_t count);
+
+/**
+ * Lets these TCP ports be connected to, wherever they are, and no others; as for `seclude_sandbox_tcp_bind`. UDP is not ruled: a filter that refuses its
+ * sockets is.
+ */
+void seclude_sandbox_tcp_connect(struct seclude_sandbox *sandbox,
+                                 const uint32_t *ports,
+                                 size_t count);
+
+/**
  * The number of the system call of this name, on this architecture; -1 if it has none, and for NULL.
  */
 int seclude_syscall_number(const char *name);
@@ -1382,6 +1423,11 @@ uint32_t seclude_child_inside_pid(const struct seclude_child *child);
  * The `SECLUDE_PROTECTION_...` that are enforced on it, joined by `|`. 0 for NULL.
  */
 uint64_t seclude_child_enforced(const struct seclude_child *child);
+
+/**
+ * The ABI of Landlock that is in force on it; 0 if none is, and for NULL. What it rules are the `SECLUDE_PROTECTION_LANDLOCK_...` among the enforced.
+ */
+uint32_t seclude_child_landlock_abi(const struct seclude_child *child);
 
 /**
  * Takes the write end of its standard input, if that was piped. Owned: the caller closes it. Close-on-exec and blocking. A second

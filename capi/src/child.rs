@@ -88,6 +88,12 @@ pub unsafe extern "C" fn seclude_child_enforced(child: *const seclude_child) -> 
     told(child, 0, |child| Some(enforced(&child.enforced)))
 }
 
+/// The ABI of Landlock that is in force on it; 0 if none is, and for NULL. What it rules are the `SECLUDE_PROTECTION_LANDLOCK_...` among the enforced.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_child_landlock_abi(child: *const seclude_child) -> u32 {
+    told(child, 0, |child| child.enforced.landlock_abi())
+}
+
 /// Takes the write end of its standard input, if that was piped. Owned: the caller closes it. Close-on-exec and blocking. A second
 /// time, or if it was not piped, `SECLUDE_EINVAL`.
 #[unsafe(no_mangle)]

@@ -90,6 +90,14 @@ pub const SECLUDE_PROTECTION_KILL_BY_WARDEN: u64 = 0x20_0000;
 pub const SECLUDE_PROTECTION_KILL_BY_CGROUP: u64 = 0x40_0000;
 /// A seccomp filter decides which system calls are made.
 pub const SECLUDE_PROTECTION_SECCOMP_FILTER: u64 = 0x80_0000;
+/// Landlock holds it to the files that it is shown, and to writing where it may.
+pub const SECLUDE_PROTECTION_LANDLOCK_FILES: u64 = 0x100_0000;
+/// Landlock keeps its signals inside.
+pub const SECLUDE_PROTECTION_LANDLOCK_SIGNALS: u64 = 0x200_0000;
+/// Landlock keeps it from abstract sockets made outside.
+pub const SECLUDE_PROTECTION_LANDLOCK_SOCKETS: u64 = 0x400_0000;
+/// Landlock holds it to the TCP ports that the policy names.
+pub const SECLUDE_PROTECTION_LANDLOCK_PORTS: u64 = 0x800_0000;
 
 /// How a command ended, what it used, and which protections and limits were in force while it ran.
 ///
@@ -271,7 +279,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 /// What C calls each protection: number and name.
-const PROTECTIONS: [(Protection, u64, &CStr); 24] = [
+const PROTECTIONS: [(Protection, u64, &CStr); 28] = [
     (Protection::UserNamespace, SECLUDE_PROTECTION_USER_NAMESPACE, c"user-namespace"),
     (Protection::MountNamespace, SECLUDE_PROTECTION_MOUNT_NAMESPACE, c"mount-namespace"),
     (Protection::PidNamespace, SECLUDE_PROTECTION_PID_NAMESPACE, c"pid-namespace"),
@@ -296,6 +304,10 @@ const PROTECTIONS: [(Protection, u64, &CStr); 24] = [
     (Protection::KillByWarden, SECLUDE_PROTECTION_KILL_BY_WARDEN, c"kill-by-warden"),
     (Protection::KillByCgroup, SECLUDE_PROTECTION_KILL_BY_CGROUP, c"kill-by-cgroup"),
     (Protection::SeccompFilter, SECLUDE_PROTECTION_SECCOMP_FILTER, c"seccomp-filter"),
+    (Protection::LandlockFiles, SECLUDE_PROTECTION_LANDLOCK_FILES, c"landlock-files"),
+    (Protection::LandlockSignals, SECLUDE_PROTECTION_LANDLOCK_SIGNALS, c"landlock-signals"),
+    (Protection::LandlockSockets, SECLUDE_PROTECTION_LANDLOCK_SOCKETS, c"landlock-sockets"),
+    (Protection::LandlockPorts, SECLUDE_PROTECTION_LANDLOCK_PORTS, c"landlock-ports"),
 ];
 
 pub(crate) fn enforced(set: &Enforced) -> u64 {

@@ -1,6 +1,6 @@
-//! `seclude_seccomp`: which system calls a command may make, and `seclude_sandbox_seccomp` that says so.
+//! `seclude_seccomp`: which system calls a command may make, and the setters of walls besides namespaces: filters, Landlock.
 
-use crate::boundary::{Answer, Sticky, data, free, read, set, utf8};
+use crate::boundary::{Answer, Sticky, data, free, numbers, read, set, utf8};
 use crate::error::seclude_error;
 use crate::sandbox::{build, seclude_sandbox};
 use seclude_core::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
@@ -174,6 +174,32 @@ pub unsafe extern "C" fn seclude_sandbox_seccomp(sandbox: *mut seclude_sandbox, 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_seccomp_bpf(sandbox: *mut seclude_sandbox, program: *const c_void, size: usize) {
     build(sandbox, |sandbox| Ok(sandbox.seccomp_bpf(data("program", program, size)?)));
+}
+
+/// Leaves out the second wall. Without a word from here, Landlock says once more what the mounts and namespaces say, at the highest ABI that the kernel
+/// has (landlock(7), Linux 5.19); where the kernel lacks it, it is left out. Files are left out of it with `seclude_sandbox_nested`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_no_landlock(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.no_landlock()));
+}
+
+/// Lets these TCP ports be bound and no others; none, if `count` is 0. By Landlock: an error where the kernel has not its ABI 4 (Linux 6.7).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_tcp_bind(sandbox: *mut seclude_sandbox, ports: *const u32, count: usize) {
+    build(sandbox, |sandbox| Ok(sandbox.tcp_bind(ports_of(ports, count)?)));
+}
+
+/// Lets these TCP ports be connected to, wherever they are, and no others; as for `seclude_sandbox_tcp_bind`. UDP is not ruled: a filter that refuses its
+/// sockets is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_tcp_connect(sandbox: *mut seclude_sandbox, ports: *const u32, count: usize) {
+    build(sandbox, |sandbox| Ok(sandbox.tcp_connect(ports_of(ports, count)?)));
+}
+
+fn ports_of(ports: *const u32, count: usize) -> Answer<Vec<u16>> {
+    let port =
+        |number: &u32| u16::try_from(*number).map_err(|_| seclude_error::invalid(&format!("port {number}"), "is not 0 to 65535"));
+    numbers("ports", ports, count)?.iter().map(port).collect()
 }
 
 /// The number of the system call of this name, on this architecture; -1 if it has none, and for NULL.

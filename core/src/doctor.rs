@@ -7,6 +7,7 @@ mod control;
 mod limits;
 mod namespaces;
 mod probe;
+mod walls;
 mod world;
 
 use crate::error::Error;
@@ -159,6 +160,7 @@ impl fmt::Display for Report {
 pub fn doctor() -> Report {
     let mut checks = world::checks();
     checks.extend(namespaces::checks());
+    checks.extend(walls::checks());
     let limits = limits::checks();
     // A cgroup is missed for the reason that a limit which takes one tells.
     let control = control::checks(&limits);

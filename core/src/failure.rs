@@ -175,6 +175,9 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
         (libc::ENOENT, _, _) if action.starts_with("open the device") => (ErrorKind::Setup, Some("the caller's /dev lacks it, as in a bare chroot: make it there, or mount a /dev".into())),
         (libc::EINVAL, _, _) if action.starts_with("become uid") => (ErrorKind::Setup, Some("that id is not mapped in the caller's own user namespace: choose others (Sandbox::host_ids)".into())),
         (libc::EINVAL, _, _) if action.starts_with("make the new root") => (ErrorKind::Unsupported, Some("the caller's root is no mount point: it is in a chroot, or on the kernel's initial ramfs".into())),
+        (libc::EOPNOTSUPP, _, _) if action.starts_with("make a Landlock") => {
+            (ErrorKind::Unsupported, Some("TCP ports are held by Landlock's ABI 4: Linux 6.7, with landlock among the security modules chosen at boot (lsm=)".into()))
+        }
         (libc::ENOSYS, _, _) => (ErrorKind::Unsupported, Some("this kernel, or the filter of a surrounding container, lacks the call".into())),
         _ => (ErrorKind::Setup, None),
     }
@@ -224,6 +227,9 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
         stage::DESCRIPTORS => Error::new(ErrorKind::Setup, "place the command's descriptors").errno(errno),
         stage::SESSION => Error::new(ErrorKind::Setup, "start a new session").errno(errno),
         stage::FILTER => of_filter(errno, detail),
+        stage::LANDLOCK => Error::new(ErrorKind::Setup, "put on the Landlock ruleset")
+            .errno(errno)
+            .hint("at most 16 rulesets hold one process, those of surrounding sandboxes included; no_landlock leaves it out"),
         stage::LISTENER => Error::new(ErrorKind::Setup, "hand over the listener of the seccomp filter").errno(errno),
         _ => Error::new(ErrorKind::Setup, "start the command").errno(errno),
     }

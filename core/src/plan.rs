@@ -3,6 +3,7 @@
 //! The order of everything that happens inside a sandbox before a command starts is here, and nowhere else.
 
 mod files;
+mod wall;
 
 use crate::error::{Error, Result};
 use crate::idmap::Mapping;
@@ -130,6 +131,7 @@ impl Plan {
         if own_files {
             plan.finish_files(policy, &sources);
         }
+        plan.wall(policy)?;
         plan.push(Step::Keyring {}, "join a new session keyring");
         plan.push(Step::Seal {}, "give up all privileges");
         // The warden enters a time namespace through its commands, and a cgroup namespace when it stands in its cgroup: it makes those itself.

@@ -62,6 +62,11 @@ pub struct Policy {
     pub seccomp: Option<Seccomp>,
     /// Further filters, as the kernel takes them.
     pub seccomp_bpf: Vec<Vec<u8>>,
+    /// Landlock as a second wall.
+    pub landlock: bool,
+    /// The only TCP ports that may be bound, and connected to.
+    pub tcp_bind: Option<BTreeSet<u16>>,
+    pub tcp_connect: Option<BTreeSet<u16>>,
     pub rlimits: BTreeMap<Resource, (u64, u64)>,
     pub limits: Limits,
     /// The cgroup below which the sandbox's own is made, instead of one that is found.
@@ -90,6 +95,9 @@ impl Default for Policy {
             nested: false,
             seccomp: None,
             seccomp_bpf: Vec::new(),
+            landlock: true,
+            tcp_bind: None,
+            tcp_connect: None,
             rlimits: BTreeMap::new(),
             limits: Limits::default(),
             cgroup: None,

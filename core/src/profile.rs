@@ -57,6 +57,9 @@ pub const MASKED: &[&CStr] = &[
 /// What of `/proc` is read-only: it changes the whole machine.
 pub const READ_ONLY: &[&CStr] = &[c"/proc/bus", c"/proc/fs", c"/proc/irq", c"/proc/sys", c"/proc/sysrq-trigger"];
 
+/// Where files may be written to although their file system does not change: devices, and what `/proc` lets a process say of itself.
+pub const WRITABLE: &[&CStr] = &[c"/dev/full", c"/dev/null", c"/dev/random", c"/dev/urandom", c"/dev/zero", c"/proc"];
+
 /// The environment of a command, with HOME from the policy.
 pub const ENVIRONMENT: &[(&str, &str)] = &[("LANG", "C.UTF-8"), ("PATH", PATH)];
 /// Where a program without a slash is looked for.

@@ -220,6 +220,24 @@ impl Sandbox {
         self.with(|policy| policy.seccomp_bpf.push(program.into()))
     }
 
+    /// Leaves out the second wall. Without a word from here, Landlock says once more what the mounts and namespaces say, at the highest ABI
+    /// that the kernel has (`landlock(7)`, Linux 5.19): what may be read and written, that signals and abstract sockets end at the sandbox.
+    /// [`Enforced`](crate::Enforced) tells what it holds and by which ABI. Where the kernel lacks it, it is left out; files are left out of it with [`Sandbox::nested`].
+    pub fn no_landlock(self) -> Sandbox {
+        self.with(|policy| policy.landlock = false)
+    }
+
+    /// Lets these TCP ports be bound and no others; none, if there are none. By Landlock: an error where the kernel has not its ABI 4 (Linux 6.7).
+    pub fn tcp_bind(self, ports: impl IntoIterator<Item = u16>) -> Sandbox {
+        self.with(|policy| policy.tcp_bind = Some(ports.into_iter().collect()))
+    }
+
+    /// Lets these TCP ports be connected to, wherever they are, and no others; as for [`Sandbox::tcp_bind`]. UDP is not ruled: a filter that refuses
+    /// its sockets is.
+    pub fn tcp_connect(self, ports: impl IntoIterator<Item = u16>) -> Sandbox {
+        self.with(|policy| policy.tcp_connect = Some(ports.into_iter().collect()))
+    }
+
     /// A resource limit of each process, soft and hard: `setrlimit(2)`. `u64::MAX` is no limit. Without a word from here, `core` is 1
     /// byte (no dump, not even through a pipe), `nofile` 1024, `memlock` 64 KiB, `stack` 8 MiB, and the rest as the caller has it.
     pub fn rlimit(self, resource: Resource, soft: u64, hard: u64) -> Sandbox {

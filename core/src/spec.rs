@@ -33,6 +33,9 @@ const KEYS: &[&str] = &[
     "nested",
     "seccomp",
     "seccomp_bpf",
+    "landlock",
+    "tcp_bind",
+    "tcp_connect",
     "rlimits",
     "memory",
     "swap",
@@ -115,6 +118,9 @@ fn read(value: &Value) -> Result<Policy> {
             "nested" => policy.nested = key.flag()?,
             "seccomp" => policy.seccomp = Some(seccomp::read(&key)?),
             "seccomp_bpf" => policy.seccomp_bpf = key.items()?.iter().map(Key::bytes).collect::<Result<_>>()?,
+            "landlock" => policy.landlock = key.flag()?,
+            "tcp_bind" => policy.tcp_bind = Some(ports(&key)?),
+            "tcp_connect" => policy.tcp_connect = Some(ports(&key)?),
             "rlimits" => {
                 for (resource, key) in key.named(Resource::ALL, Resource::name)? {
                     policy.rlimits.insert(resource, rlimit(&key)?);
@@ -126,6 +132,11 @@ fn read(value: &Value) -> Result<Policy> {
         }
     }
     Ok(policy)
+}
+
+fn ports(key: &Key<'_>) -> Result<std::collections::BTreeSet<u16>> {
+    let port = |item: &Key<'_>| item.unsigned_32()?.try_into().map_err(|_| item.wrong("is no port"));
+    key.items()?.iter().map(port).collect()
 }
 
 fn namespaces(key: &Key<'_>) -> Result<std::collections::BTreeSet<Namespace>> {
@@ -238,6 +249,9 @@ fn write(policy: &Policy) -> Result<Value> {
         !policy.seccomp_bpf.is_empty(),
         policy.seccomp_bpf.iter().map(|program| text::bytes_value(program)).collect(),
     );
+    put("landlock", !policy.landlock, json!(false));
+    put("tcp_bind", policy.tcp_bind.is_some(), json!(policy.tcp_bind));
+    put("tcp_connect", policy.tcp_connect.is_some(), json!(policy.tcp_connect));
     let limits: Map<String, Value> = policy
         .rlimits
         .iter()
@@ -335,6 +349,9 @@ mod tests {
                     .rule(Rule::new("mmap", Action::Kill).when(Test::new(1, Compare::Greater, 1 << 40).masked(!0xfff).wide()))
                     .otherwise(Action::Errno(38)),
             )
+            .no_landlock()
+            .tcp_bind([80, 443])
+            .tcp_connect([])
             .seccomp_bpf([6, 0, 0, 0, 0, 0, 0xff, 0x7f])
             .rlimit(Resource::Nofile, 5, u64::MAX)
             .memory(MiB(64))

@@ -117,12 +117,12 @@ impl<'a> Prepared<'a> {
             Err(error) => return Err(too_little_memory(&enforcement, policy).unwrap_or(error)),
         };
         match received.report()? {
-            Report::Started { id: ONLY, pid, protections } => {
+            Report::Started { id: ONLY, pid, protections, landlock } => {
                 // What did not arrive beside the message found no free number here.
                 let pidfd =
                     received.descriptor.ok_or_else(|| failure::of_descriptors("receive the command's descriptor", libc::EMFILE))?;
                 let protections = protections | enforcement.protections(policy);
-                let enforced = Enforced::new(policy.flags(), protections, enforcement.mechanisms);
+                let enforced = Enforced::new(policy.flags(), protections, landlock, enforcement.mechanisms);
                 let outside = processes::pid_of(&pidfd).unwrap_or(0);
                 let pids = (outside, pid.unsigned_abs());
                 let listener = received.listener.map(Listener::new);

@@ -90,7 +90,7 @@ fn converse(control: &Control, place: &Place, namespaces: u64, running: &mut Opt
             match mail.request()? {
                 Request::Run { id, flags, limits, .. } if running.is_none() => {
                     let last = flags & run::LAST != 0;
-                    match start(control, &mail, place.protections, namespaces)? {
+                    match start(control, &mail, place, namespaces)? {
                         Some(started) => *running = Some(Running::new(id, last, started, limits, &mut mail)?),
                         None if last => return Ok(()),
                         None => {}

@@ -5,6 +5,7 @@
 //! From the first filter on it only makes calls that have a pass, and why it could not go on it leaves on a slate for the warden to tell.
 
 use crate::control::{Buffer, Control, Mail};
+use crate::setup::Place;
 use crate::sys::{self, Errno, Fd, Pages, Pointers, Result, Slate};
 use crate::text::Path;
 use crate::wire::codec::{List, Reader, Wire};
@@ -28,6 +29,8 @@ struct Order<'a> {
     pass: Pass,
     /// Where the listener of the first filter is sent, if there is to be one.
     listener: Option<&'a Fd>,
+    /// The Landlock ruleset.
+    ruleset: Option<&'a Fd>,
     slate: &'a Slate,
     leash: bool,
 }
@@ -41,7 +44,7 @@ pub struct Started {
 }
 
 /// Starts the command of a Run request; `None`, told to the caller, if it could not be.
-pub fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) -> Result<Option<Started>> {
+pub fn start(control: &Control, mail: &Mail, place: &Place, namespaces: u64) -> Result<Option<Started>> {
     const STACK: usize = 64 * 1024;
     let Request::Run {
         id,
@@ -75,6 +78,12 @@ pub fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) 
         (Ok(arguments), Ok(environment)) => (arguments, environment),
         (Err(errno), _) | (_, Err(errno)) => return refused(stage::REQUEST, errno),
     };
+    let given = mail.descriptors().get(..targets.len()).unwrap_or_default();
+    if let Some(wall) = &place.wall
+        && let Some(errno) = given.iter().find_map(|fd| wall.given(*fd).err())
+    {
+        return refused(stage::LANDLOCK, errno);
+    }
     let slate = Slate::new(REPORT_MAX)?;
     let ends = if listener == listener::NOBODY { None } else { Some(sys::socket_pair()?) };
     let order = Order {
@@ -85,12 +94,13 @@ pub fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) 
         environment: Pointers::new(&mut environment_space.words()[..=environment.len()], environment.iter())?,
         directory,
         targets,
-        descriptors: &mail.descriptors()[..targets.len()],
+        descriptors: given,
         rlimits,
         umask,
         filters,
         pass,
         listener: ends.as_ref().map(|(_, theirs)| theirs),
+        ruleset: place.wall.as_ref().map(|wall| &wall.ruleset),
         slate: &slate,
         leash: namespaces & namespace::PID == 0,
     };
@@ -115,7 +125,9 @@ pub fn start(control: &Control, mail: &Mail, protections: u64, namespaces: u64) 
         None => None,
     };
     let filtered = if filters.is_empty() { 0 } else { protection::FILTERED };
-    let report = Report::Started { id, pid, protections: protections | protection::SESSION | no_core(rlimits) | filtered };
+    let (walled, landlock) = place.wall.as_ref().map_or((0, 0), |wall| (wall.protections, wall.abi));
+    let protections = place.protections | protection::SESSION | no_core(rlimits) | filtered | walled;
+    let report = Report::Started { id, pid, protections, landlock };
     let (callers, wardens) = if listener == listener::CALLER { (heard, None) } else { (None, heard) };
     match &callers {
         Some(listener) => control.report(&report, &[&pidfd, listener])?,
@@ -176,7 +188,7 @@ fn prepare(order: &Order<'_>) -> core::result::Result<Path, Failure> {
     if order.leash {
         sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize).map_err(Failure::at(stage::SESSION))?;
     }
-    let listener = place_descriptors(order).map_err(Failure::at(stage::DESCRIPTORS))?;
+    let kept = place_descriptors(order).map_err(Failure::at(stage::DESCRIPTORS))?;
     sys::new_session().map_err(Failure::at(stage::SESSION))?;
     for limit in order.rlimits.iter() {
         sys::set_limit(limit.resource, limit.soft, limit.hard)
@@ -186,18 +198,24 @@ fn prepare(order: &Order<'_>) -> core::result::Result<Path, Failure> {
     sys::change_directory(order.directory).map_err(Failure::at(stage::DIRECTORY))?;
     let program = search(order)?;
     sys::block_signals(0);
-    load_filters(order, listener)?;
+    if let Some(ruleset) = kept.ruleset {
+        sys::landlock_restrict(ruleset).map_err(Failure::at(stage::LANDLOCK))?;
+    }
+    load_filters(order, kept.listener)?;
     Ok(program)
 }
 
-/// Puts each descriptor at its number. First all are copied above the highest target, so that none overwrites another. The number under
-/// which the way to the listener is still reachable.
-fn place_descriptors(order: &Order<'_>) -> Result<Option<i32>> {
+/// The numbers under which what the new process still needs is reachable.
+struct Kept {
+    listener: Option<i32>,
+    ruleset: Option<i32>,
+}
+
+/// Puts each descriptor at its number. First all are copied above the highest target, so that none overwrites another.
+fn place_descriptors(order: &Order<'_>) -> Result<Kept> {
     let above = order.targets.iter().max().unwrap_or(0).max(2) + 1;
-    let listener = match order.listener {
-        Some(listener) => Some(sys::duplicate_above(listener.number(), above)?),
-        None => None,
-    };
+    let keep = |fd: Option<&Fd>| fd.map(|fd| sys::duplicate_above(fd.number(), above)).transpose();
+    let kept = Kept { listener: keep(order.listener)?, ruleset: keep(order.ruleset)? };
     sys::close_all_on_exec();
     let mut copies = [0i32; crate::wire::message::DESCRIPTORS_MAX];
     for (copy, &descriptor) in copies.iter_mut().zip(order.descriptors) {
@@ -206,7 +224,7 @@ fn place_descriptors(order: &Order<'_>) -> Result<Option<i32>> {
     for (target, copy) in order.targets.iter().zip(copies) {
         sys::duplicate_to(copy, target)?;
     }
-    Ok(listener)
+    Ok(kept)
 }
 
 /// Looks for the program as execvp(3) does: before there is a filter that may forbid to look.

@@ -15,7 +15,7 @@ macro_rules! errnos {
 }
 errnos! {
     EPERM = 1, ENOENT = 2, EINTR = 4, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EEXIST = 17, ENODEV = 19,
-    ENOTDIR = 20, EINVAL = 22, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, EPROTO = 71,
+    ENOTDIR = 20, EINVAL = 22, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, EPROTO = 71, EBADFD = 77, EOPNOTSUPP = 95,
 }
 
 pub type Result<T> = core::result::Result<T, Errno>;
@@ -74,6 +74,7 @@ macro_rules! call {
 }
 
 mod file;
+mod landlock;
 mod memory;
 mod message;
 mod mount;
@@ -84,6 +85,7 @@ mod seccomp;
 mod task;
 
 pub use file::*;
+pub use landlock::*;
 pub use message::*;
 pub use mount::*;
 pub use pages::*;

@@ -165,6 +165,8 @@ pub mod stage {
     pub const FILTER: u32 = 9;
     /// Handing over the listener of a filter.
     pub const LISTENER: u32 = 10;
+    /// `landlock_restrict_self(2)`, or a rule for one of its descriptors.
+    pub const LANDLOCK: u32 = 11;
 }
 
 /// How a command ended, in [`Report::Ended`].
@@ -208,8 +210,9 @@ wire_data! {
     enum Report<'a> {
         /// Set-up failed: nothing has been started and the warden has ended. `path` is what the step worked on where it knows better than the plan.
         1 Refused { step: u32, errno: i32, path: &'a [u8], }
-        /// The command runs. Beside it: its pidfd, and the listener if that is the caller's. `pid` is as seen inside.
-        2 Started { id: u32, pid: i32, protections: u64, }
+        /// The command runs. Beside it: its pidfd, and the listener if that is the caller's. `pid` is as seen inside; `landlock` is
+        /// the ABI of the ruleset in force, 0 if there is none.
+        2 Started { id: u32, pid: i32, protections: u64, landlock: u32, }
         /// The command was not started.
         3 Failed { id: u32, stage: u32, errno: i32, detail: u32, path: &'a [u8], head: &'a [u8], }
         /// The command and all that it started have ended.

@@ -39,6 +39,20 @@ pub mod attribute {
     pub const NO_EXEC: u64 = 0x8;
 }
 
+/// What a Landlock ruleset is to rule, in [`Step::Landlock`].
+pub mod wall {
+    /// Files: nothing is read but below `readable`, nothing is changed but below `writable`, no device is written but below `devices`.
+    pub const FILES: u32 = 1 << 0;
+    /// No signal reaches who is outside.
+    pub const SIGNALS: u32 = 1 << 1;
+    /// No abstract socket of who is outside is reached.
+    pub const SOCKETS: u32 = 1 << 2;
+    /// No TCP port is bound but these.
+    pub const BIND: u32 = 1 << 3;
+    /// No TCP port is connected to but these.
+    pub const CONNECT: u32 = 1 << 4;
+}
+
 /// Protections, as the bits in which the warden reports what it has really applied.
 pub mod protection {
     /// All five capability sets of the command are empty.
@@ -73,6 +87,14 @@ pub mod protection {
     pub const KILL_BY_CGROUP: u64 = 1 << 14;
     /// A seccomp filter decides which system calls the command may make.
     pub const FILTERED: u64 = 1 << 15;
+    /// Landlock holds the command to the files that the plan shows it, and to writing where it may.
+    pub const LANDLOCK_FILES: u64 = 1 << 16;
+    /// Landlock keeps the command's signals inside.
+    pub const LANDLOCK_SIGNALS: u64 = 1 << 17;
+    /// Landlock keeps the command from abstract sockets made outside.
+    pub const LANDLOCK_SOCKETS: u64 = 1 << 18;
+    /// Landlock holds the command to the TCP ports that the policy names.
+    pub const LANDLOCK_PORTS: u64 = 1 << 19;
 }
 
 wire_data! {
@@ -128,5 +150,14 @@ wire_data! {
         /// Keeps a view of every process inside, for the limits that are held by looking; `own`: by a proc of our own pid namespace in
         /// which nobody can hide, else by the caller's at `/proc`.
         28 Watch { own: bool, }
+        /// Makes ready a Landlock ruleset for the commands, at the highest ABI that the kernel has. What it lacks is left out, but for ports.
+        29 Landlock {
+            rules: u32,
+            readable: List<'a, &'a CStr>,
+            writable: List<'a, &'a CStr>,
+            devices: List<'a, &'a CStr>,
+            bind: List<'a, u16>,
+            connect: List<'a, u16>,
+        }
     }
 }

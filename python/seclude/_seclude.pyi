@@ -56,6 +56,7 @@ class _Ending(TypedDict):
     text: str
     usage: _Used
     enforced: list[str]
+    landlock_abi: int | None
     limits: list[tuple[_LimitName, _Mechanism]]
 
 @type_check_only

@@ -136,6 +136,8 @@ class Outcome:
     (`sampled`), and does not see what is above the limit between two looks.
     """
     _text: str = field(default="", repr=False, compare=False)
+    landlock_abi: int | None = None
+    """The ABI of Landlock that was in force; None if it was not. What it ruled are the `landlock-` names in `enforced`."""
 
     def __str__(self) -> str:
         return self._text or str(self.ended)
@@ -157,6 +159,7 @@ class Outcome:
             ending["limit"],
             dict(ending["limits"]),
             ending["text"],
+            ending["landlock_abi"],
         )
 
     def _output_limit(self, limit: int) -> Outcome:

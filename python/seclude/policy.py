@@ -18,7 +18,7 @@ from .seccomp import Seccomp
 if TYPE_CHECKING:
     from ._seclude import _LimitName
     from .files import Entry, Path
-    from .seccomp import Profile
+    from .seccomp import _Profile
 
     _Namespace = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
     _Clock = Literal["monotonic", "boottime"]
@@ -45,8 +45,11 @@ class Policy(TypedDict, total=False):
     writable_root: bool | None
     files: Iterable[Entry | Mapping[str, Any]] | None
     nested: bool | None
-    seccomp: Profile | Seccomp | Mapping[str, Any] | None
+    seccomp: _Profile | Seccomp | Mapping[str, Any] | None
     seccomp_bpf: Iterable[bytes] | None
+    landlock: bool | None
+    tcp_bind: Iterable[int] | None
+    tcp_connect: Iterable[int] | None
     rlimits: Mapping[str, Limit | tuple[Limit, Limit]] | None
     memory: int | str | None
     swap: int | str | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from .exchange import milliseconds_to
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .outcome import Outcome
     from .sandbox import Sandbox
 
-Profile: TypeAlias = Literal["default", "strict", "nested", "debug", "unconfined"]
-Action: TypeAlias = Literal["allow", "deny", "kill", "log", "notify"]
+    _Profile = Literal["default", "strict", "nested", "debug", "unconfined"]
+    _Action = Literal["allow", "deny", "kill", "log", "notify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ class Seccomp:
     command itself needs no rule: a filter without `execve` lets the program run that the caller names, and no other.
     """
 
-    profile: Profile = "default"
+    profile: _Profile = "default"
     rules: tuple[dict[str, Any], ...] = ()
     remainder: dict[str, Any] = field(default_factory=dict)
 
-    def rule(self, call: str, action: Action, *tests: Test, errno: int | str | None = None) -> Seccomp:
+    def rule(self, call: str, action: _Action, *tests: Test, errno: int | str | None = None) -> Seccomp:
         """With this for a call, if all tests hold. `errno`, for `deny`: a number or a name; EPERM if not given."""
         said: dict[str, Any] = {"call": call, "action": action}
         if errno is not None:
@@ -94,7 +94,7 @@ class Seccomp:
         """Lets sockets of this family be made: an AF_ number."""
         return self.rule("socket", "allow", Test(0, "==", int(family)))
 
-    def otherwise(self, action: Action, errno: int | str | None = None) -> Seccomp:
+    def otherwise(self, action: _Action, errno: int | str | None = None) -> Seccomp:
         """With this for every call that neither a rule nor the profile names, known or not."""
         said: dict[str, Any] = {"otherwise": action}
         return replace(self, remainder=said if errno is None else said | {"errno": errno})

@@ -14,6 +14,7 @@ pub struct Ending {
     text: String,
     usage: Used,
     enforced: Vec<&'static str>,
+    landlock_abi: Option<u32>,
     limits: Vec<(&'static str, &'static str)>,
 }
 
@@ -66,6 +67,7 @@ pub fn ending(outcome: &Outcome) -> Ending {
         text: outcome.to_string(),
         usage: used(&outcome.usage),
         enforced: outcome.enforced.iter().map(|protection| protection.name()).collect(),
+        landlock_abi: outcome.enforced.landlock_abi(),
         limits: outcome.enforced.limits().map(|(limit, mechanism)| (limit.name(), mechanism.name())).collect(),
     }
 }

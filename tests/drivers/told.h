@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROTECTIONS 24
+#define PROTECTIONS 28
 
 static FILE *result;
 

@@ -29,6 +29,11 @@ pub fn within(sandbox: Sandbox) -> Sandbox {
     sandbox.entry(Entry::File { at: AT.into(), data: image::PROGRAM.to_vec(), mode: 0o755 }).wall_time(TIME)
 }
 
+/// How the program ends.
+pub fn ended(sandbox: &Sandbox) -> Result<Ended> {
+    Ok(quiet(sandbox).stdin(Stdio::null()).status()?.ended)
+}
+
 /// Runs the program to its end.
 pub fn run(sandbox: &Sandbox) -> Result<Outcome> {
     let outcome = quiet(sandbox).stdin(Stdio::null()).status()?;

@@ -11,8 +11,17 @@ use std::fs;
 pub const DEFAULT: &str = "sandbox";
 pub const EMPTY_ROOT: &str = "sandbox.empty-root";
 
-/// What a default sandbox does not have: its clocks are the caller's, and its pid namespace ends what is inside.
-const NOT_BY_DEFAULT: [Protection; 3] = [Protection::TimeNamespace, Protection::KillByWarden, Protection::KillByCgroup];
+/// What a default sandbox does not have: its clocks are the caller's, and its pid namespace ends what is inside. The second wall has checks of
+/// its own.
+const NOT_BY_DEFAULT: [Protection; 7] = [
+    Protection::TimeNamespace,
+    Protection::KillByWarden,
+    Protection::KillByCgroup,
+    Protection::LandlockFiles,
+    Protection::LandlockSignals,
+    Protection::LandlockSockets,
+    Protection::LandlockPorts,
+];
 
 pub fn checks() -> Vec<Check> {
     vec![default(), empty_root(), ids(), warden(), modern_mounts(), classic_mounts()]

@@ -76,6 +76,14 @@ protections! {
     KillByCgroup "kill-by-cgroup" protections protection::KILL_BY_CGROUP;
     /// A seccomp filter decides which system calls are made.
     SeccompFilter "seccomp-filter" protections protection::FILTERED;
+    /// Landlock holds it to the files that it is shown, and to writing where it may.
+    LandlockFiles "landlock-files" protections protection::LANDLOCK_FILES;
+    /// Landlock keeps its signals inside.
+    LandlockSignals "landlock-signals" protections protection::LANDLOCK_SIGNALS;
+    /// Landlock keeps it from abstract sockets made outside.
+    LandlockSockets "landlock-sockets" protections protection::LANDLOCK_SOCKETS;
+    /// Landlock holds it to the TCP ports that the policy names.
+    LandlockPorts "landlock-ports" protections protection::LANDLOCK_PORTS;
 }
 
 /// The protections and limits that were in force.
@@ -83,6 +91,7 @@ protections! {
 pub struct Enforced {
     namespaces: u64,
     protections: u64,
+    landlock: u32,
     limits: Mechanisms,
 }
 
@@ -90,8 +99,13 @@ pub struct Enforced {
 pub(crate) type Mechanisms = [Option<Mechanism>; Limit::ALL.len()];
 
 impl Enforced {
-    pub(crate) fn new(namespaces: u64, protections: u64, limits: Mechanisms) -> Enforced {
-        Enforced { namespaces, protections, limits }
+    pub(crate) fn new(namespaces: u64, protections: u64, landlock: u32, limits: Mechanisms) -> Enforced {
+        Enforced { namespaces, protections, landlock, limits }
+    }
+
+    /// The ABI of Landlock that was in force; `None` if it was not.
+    pub fn landlock_abi(&self) -> Option<u32> {
+        Some(self.landlock).filter(|abi| *abi > 0)
     }
 
     /// Whether `protection` was in force.

@@ -41,6 +41,9 @@ impl Policy {
     }
 
     fn check_filters(&self) -> Result<()> {
+        if !self.landlock && (self.tcp_bind.is_some() || self.tcp_connect.is_some()) {
+            return Err(Error::invalid("TCP ports", "are held by Landlock, which the policy turns off"));
+        }
         const INSTRUCTION: usize = 8;
         const INSTRUCTIONS_MAX: usize = 4096;
         self.seccomp.as_ref().map_or(Ok(()), Seccomp::check)?;

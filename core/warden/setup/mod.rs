@@ -6,6 +6,7 @@ mod populate;
 mod scratch;
 mod seal;
 mod target;
+mod wall;
 
 use crate::census::Census;
 use crate::control::{Control, Mail};
@@ -15,6 +16,7 @@ use crate::wire::message::{Request, VERSION};
 use crate::wire::plan::{Step, namespace, protection};
 use mounts::Mounts;
 use scratch::Scratch;
+use wall::Wall;
 
 /// The step that failed, with what, and on which path where that is not the plan's own.
 pub struct Refusal {
@@ -48,6 +50,8 @@ pub struct Place {
     pub scratch: Scratch,
     /// A view of the processes, if they are to be looked at.
     pub census: Option<Census>,
+    /// The Landlock ruleset for the commands.
+    pub wall: Option<Wall>,
 }
 
 /// Applies the plan in `mail`.
@@ -58,7 +62,7 @@ pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refu
         return Err(refuse(BEFORE_THE_PLAN)(Errno::EPROTO.into()));
     };
     let mounts = Mounts::new(classic_mounts, plan.len()).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
-    let place = Place { protections: 0, scratch: Scratch::new(), census: None };
+    let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None };
     let mut world = World { control, outside: (outside_uid, outside_gid), mounts, place };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
@@ -116,6 +120,14 @@ impl World<'_> {
             Step::ReadOnlyRoot {} => {
                 self.mounts.read_only_root()?;
                 self.place.protections |= protection::READ_ONLY_ROOT;
+            }
+            Step::Landlock { rules, readable, writable, devices, bind, connect } => {
+                self.place.wall = Wall::new(rules, bind, connect)?;
+                if let Some(wall) = &self.place.wall {
+                    wall.readable(&self.mounts, readable)?;
+                    wall.writable(&self.mounts, writable)?;
+                    wall.devices(&self.mounts, devices)?;
+                }
             }
             Step::Keyring {} => self.place.protections |= seal::keyring()?,
             Step::Seal {} => self.place.protections |= seal::seal()?,

@@ -10,6 +10,13 @@ pub fn duplicate_above(fd: i32, least: i32) -> Result<i32> {
     call!(nr::FCNTL, fd, DUPFD_CLOEXEC, least).map(|number| number as i32)
 }
 
+/// How `fd` is open: `open::READ`, `open::WRITE`, or both.
+pub fn open_mode(fd: i32) -> Result<u64> {
+    const GETFL: u32 = 3;
+    const ACCMODE: usize = 3;
+    call!(nr::FCNTL, fd, GETFL, 0).map(|flags| (flags & ACCMODE) as u64)
+}
+
 /// Makes `target` a copy of `fd` that stays open over exec.
 pub fn duplicate_to(fd: i32, target: i32) -> Result<()> {
     done(call!(nr::DUP3, fd, target, 0))

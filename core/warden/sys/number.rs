@@ -77,4 +77,7 @@ numbers! {
     OPENAT2          437    437
     FACCESSAT2       439    439
     MOUNT_SETATTR    442    442
+    LANDLOCK_CREATE  444    444
+    LANDLOCK_ADD     445    445
+    LANDLOCK_SELF    446    446
 }

@@ -1,0 +1,64 @@
+//! The step that makes the second wall ready: what the mounts say, once more, by paths.
+
+use super::{Builder, c_string};
+use crate::error::Result;
+use crate::policy::{Entry, Namespace, Policy};
+use crate::profile;
+use crate::wire::codec::ListBuilder;
+use crate::wire::plan::{Step, wall};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+impl Builder {
+    pub(super) fn wall(&mut self, policy: &Policy) -> Result<()> {
+        if !policy.landlock {
+            return Ok(());
+        }
+        let when = |condition: bool, rule: u32| if condition { rule } else { 0 };
+        // Who is held to files may make no mounts, and so no sandboxes; whose files are the caller's own is not held to any.
+        let files = policy.private(Namespace::Mount) && !policy.nested;
+        let rules = when(files, wall::FILES)
+            | wall::SIGNALS
+            | when(policy.private(Namespace::Net), wall::SOCKETS)
+            | when(policy.tcp_bind.is_some(), wall::BIND)
+            | when(policy.tcp_connect.is_some(), wall::CONNECT);
+        let (mut readable, mut writable, mut devices) = (Vec::new(), Vec::new(), Vec::new());
+        if files {
+            if policy.writable_root { &mut writable } else { &mut readable }.push(Path::new("/"));
+            writable.push(super::path_of(profile::SHM));
+            devices.extend(profile::WRITABLE.iter().map(|path| super::path_of(path)));
+            for entry in &policy.files {
+                match entry {
+                    Entry::Bind(bind) if bind.writable => writable.push(&bind.at),
+                    Entry::Bind(bind) if bind.devices => devices.push(&bind.at),
+                    Entry::Tmpfs(tmpfs) => writable.push(&tmpfs.at),
+                    _ => {}
+                }
+            }
+        }
+        let list = |paths: &[&Path]| -> Result<ListBuilder<Vec<u8>>> {
+            let mut list = ListBuilder::new(Vec::new());
+            for path in paths {
+                list.push(&&*c_string(path)?);
+            }
+            Ok(list)
+        };
+        let ports = |ports: &Option<BTreeSet<u16>>| {
+            let mut list = ListBuilder::new(Vec::new());
+            ports.iter().flatten().for_each(|port| list.push(port));
+            list
+        };
+        let (readable, writable, devices) = (list(&readable)?, list(&writable)?, list(&devices)?);
+        let (bind, connect) = (ports(&policy.tcp_bind), ports(&policy.tcp_connect));
+        let step = Step::Landlock {
+            rules,
+            readable: readable.list(),
+            writable: writable.list(),
+            devices: devices.list(),
+            bind: bind.list(),
+            connect: connect.list(),
+        };
+        self.push(step, "make a Landlock ruleset");
+        Ok(())
+    }
+}

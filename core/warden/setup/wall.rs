@@ -1,0 +1,123 @@
+//! The second wall: a Landlock ruleset, made once the file system stands, for each command to put on before its filters.
+//!
+//! It says again, by paths, what the mounts and namespaces say already, so that a fault in one of the two opens nothing.
+
+use super::mounts::Mounts;
+use crate::sys::{self, Errno, Fd, Result, access};
+use crate::wire::codec::List;
+use crate::wire::plan::{protection, wall};
+use core::ffi::CStr;
+
+pub struct Wall {
+    pub ruleset: Fd,
+    pub abi: u32,
+    /// What it rules, as protections.
+    pub protections: u64,
+    /// The rights to files that it denies.
+    files: u64,
+}
+
+impl Wall {
+    /// A ruleset for `rules`, as far as this kernel has them; `None` if it has none of it.
+    pub fn new(rules: u32, bind: List<'_, u16>, connect: List<'_, u16>) -> Result<Option<Wall>> {
+        const SCOPE_ABSTRACT_SOCKETS: u64 = 1 << 0;
+        const SCOPE_SIGNALS: u64 = 1 << 1;
+        let asked = |rule: u32| rules & rule != 0;
+        let ports = asked(wall::BIND | wall::CONNECT);
+        let abi = match sys::landlock_abi() {
+            Ok(abi) => abi,
+            // Not built in, or not among the security modules that were chosen at boot.
+            Err(Errno::ENOSYS | Errno::EOPNOTSUPP) if !ports => return Ok(None),
+            Err(Errno::ENOSYS) => return Err(Errno::EOPNOTSUPP),
+            Err(errno) => return Err(errno),
+        };
+        if ports && abi < 4 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let when = |condition: bool, bits: u64| if condition { bits } else { 0 };
+        // The first ABI cannot allow a file to move to another directory, and would forbid it everywhere.
+        let files = match abi {
+            _ if !asked(wall::FILES) => 0,
+            ..2 => 0,
+            2 => access::TRUNCATE - 1,
+            3..5 => access::IOCTL_DEV - 1,
+            _ => (access::IOCTL_DEV << 1) - 1,
+        };
+        let scopes =
+            when(asked(wall::SOCKETS) && abi >= 6, SCOPE_ABSTRACT_SOCKETS) | when(asked(wall::SIGNALS) && abi >= 6, SCOPE_SIGNALS);
+        let denied_ports = when(asked(wall::BIND), sys::BIND_TCP) | when(asked(wall::CONNECT), sys::CONNECT_TCP);
+        if files | scopes | denied_ports == 0 {
+            return Ok(None);
+        }
+        let size = match abi {
+            ..4 => 8,
+            4..6 => 16,
+            _ => 24,
+        };
+        let ruleset = sys::landlock_ruleset(files, denied_ports, scopes, size)?;
+        for (ports, right) in [(bind, sys::BIND_TCP), (connect, sys::CONNECT_TCP)] {
+            for port in ports.iter() {
+                sys::landlock_allow_port(&ruleset, port, right)?;
+            }
+        }
+        let protections = when(files != 0, protection::LANDLOCK_FILES)
+            | when(scopes & SCOPE_SIGNALS != 0, protection::LANDLOCK_SIGNALS)
+            | when(scopes & SCOPE_ABSTRACT_SOCKETS != 0, protection::LANDLOCK_SOCKETS)
+            | when(denied_ports != 0, protection::LANDLOCK_PORTS);
+        Ok(Some(Wall { ruleset, abi, protections, files }))
+    }
+
+    /// Lets what is inside at these places be read and executed.
+    pub fn readable(&self, mounts: &Mounts, places: List<'_, &CStr>) -> Result<()> {
+        self.allow(mounts, places, access::EXECUTE | access::READ_FILE | access::READ_DIR)
+    }
+
+    /// Lets everything be done at these places.
+    pub fn writable(&self, mounts: &Mounts, places: List<'_, &CStr>) -> Result<()> {
+        self.allow(mounts, places, u64::MAX)
+    }
+
+    /// Lets files at these places be written to that take it although nothing changes: devices, knobs.
+    pub fn devices(&self, mounts: &Mounts, places: List<'_, &CStr>) -> Result<()> {
+        self.allow(mounts, places, access::WRITE_FILE | access::TRUNCATE | access::IOCTL_DEV)
+    }
+
+    fn allow(&self, mounts: &Mounts, places: List<'_, &CStr>, rights: u64) -> Result<()> {
+        for at in places.iter().filter(|_| self.files != 0) {
+            match mounts.open_inside(at, sys::open::PATH) {
+                Ok(file) => self.allow_file(file.number(), rights)?,
+                // An optional bind whose source is missing.
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+
+    fn allow_file(&self, fd: i32, rights: u64) -> Result<()> {
+        let kind = if sys::status(fd, c"")?.is_directory() { u64::MAX } else { access::OF_FILES };
+        match rights & kind & self.files {
+            0 => Ok(()),
+            rights => sys::landlock_allow_path(&self.ruleset, fd, rights),
+        }
+    }
+
+    /// Lets what a command is given as a descriptor be opened again through `/proc/self/fd`, in the way that it is open.
+    pub fn given(&self, fd: i32) -> Result<()> {
+        if self.files == 0 {
+            return Ok(());
+        }
+        let directory = sys::status(fd, c"")?.is_directory();
+        let rights = match sys::open_mode(fd)? {
+            _ if directory => u64::MAX,
+            sys::open::READ => access::EXECUTE | access::READ_FILE | access::IOCTL_DEV,
+            sys::open::WRITE => access::WRITE_FILE | access::TRUNCATE | access::IOCTL_DEV,
+            _ => u64::MAX,
+        };
+        match self.allow_file(fd, rights) {
+            // Pipes, sockets and files in memory lie nowhere, and are not ruled.
+            Err(Errno::EBADFD) => Ok(()),
+            result => result,
+        }
+    }
+}
