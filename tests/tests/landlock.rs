@@ -53,9 +53,10 @@ fn what_programs_do_still_works() {
     let place = scratch::directory();
     fs::set_permissions(place.path(), Permissions::from_mode(0o777)).expect("it is ours");
     let sandbox = Sandbox::new().bind(Bind::new(place.path(), "/w").writable()).tmpfs("/tmp", 1_000_000u64);
-    let script = "cd /w && mkdir a b && echo x > a/f && mv a/f b/f && ln -s f b/l && ln b/f b/h && truncate -s 0 b/f && rm -r a b \
+    let script = r#"cd /w && mkdir a b && echo x > a/f && mv a/f b/f && ln -s f b/l && ln b/f b/h && truncate -s 0 b/f && rm -r a b \
         && cp /bin/true /tmp/t && /tmp/t && mkfifo /tmp/p && echo 1 > /dev/null && echo 2 > /dev/stdout && echo 3 > /dev/shm/s \
-        && cat /proc/self/status > /dev/null && echo 100 > /proc/self/oom_score_adj && ls / /etc > /dev/null";
+        && python3 -c "import ctypes; exit(ctypes.CDLL(None).mq_open(b'/q', 0o102, 0o600, None) < 0)" \
+        && cat /proc/self/status > /dev/null && echo 100 > /proc/self/oom_score_adj && ls / /etc > /dev/null"#;
     as_each("what_programs_do_still_works", |_| assert!(succeeds(&sandbox, script)));
 }
 

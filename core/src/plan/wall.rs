@@ -15,8 +15,9 @@ impl Builder {
             return Ok(());
         }
         let when = |condition: bool, rule: u32| if condition { rule } else { 0 };
-        // Who is held to files may make no mounts, and so no sandboxes; whose files are the caller's own is not held to any.
-        let files = policy.private(Namespace::Mount) && !policy.nested;
+        // Who is held to files may make no mounts, and so no sandboxes; whose files are the caller's own is not held to any; message queues
+        // are files, too, but those of the caller's cannot be named.
+        let files = policy.private(Namespace::Mount) && policy.private(Namespace::Ipc) && !policy.nested;
         let rules = when(files, wall::FILES)
             | wall::SIGNALS
             | when(policy.private(Namespace::Net), wall::SOCKETS)

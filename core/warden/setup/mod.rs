@@ -127,6 +127,7 @@ impl World<'_> {
                     wall.readable(&self.mounts, readable)?;
                     wall.writable(&self.mounts, writable)?;
                     wall.devices(&self.mounts, devices)?;
+                    wall.queues()?;
                 }
             }
             Step::Keyring {} => self.place.protections |= seal::keyring()?,

@@ -3,7 +3,7 @@
 //! It says again, by paths, what the mounts and namespaces say already, so that a fault in one of the two opens nothing.
 
 use super::mounts::Mounts;
-use crate::sys::{self, Errno, Fd, Result, access};
+use crate::sys::{self, Errno, Fd, FileSystem, Result, access};
 use crate::wire::codec::List;
 use crate::wire::plan::{protection, wall};
 use core::ffi::CStr;
@@ -80,6 +80,20 @@ impl Wall {
     /// Lets files at these places be written to that take it although nothing changes: devices, knobs.
     pub fn devices(&self, mounts: &Mounts, places: List<'_, &CStr>) -> Result<()> {
         self.allow(mounts, places, access::WRITE_FILE | access::TRUNCATE | access::IOCTL_DEV)
+    }
+
+    /// Lets message queues be opened: they are files of a file system that the ipc namespace keeps to itself. Mounting it shows its root, which is
+    /// what the rule is for.
+    pub fn queues(&self) -> Result<()> {
+        if self.files == 0 {
+            return Ok(());
+        }
+        match FileSystem::open(c"mqueue").and_then(|queues| queues.mount(0)) {
+            Ok(root) => self.allow_file(root.number(), u64::MAX),
+            // A kernel without message queues.
+            Err(Errno::ENODEV) => Ok(()),
+            Err(errno) => Err(errno),
+        }
     }
 
     fn allow(&self, mounts: &Mounts, places: List<'_, &CStr>, rights: u64) -> Result<()> {
