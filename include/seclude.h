@@ -1276,8 +1276,8 @@ void seclude_sandbox_seccomp_bpf(struct seclude_sandbox *sandbox,
 
 /**
  * Leaves out the second wall. Without a word from here, Landlock says once more what the mounts and namespaces say, at the highest ABI that the kernel
- * has (landlock(7), Linux 5.19); where the kernel lacks it, it is left out. Files are left out of it with `seclude_sandbox_nested` and a shared
- * ipc namespace.
+ * has (landlock(7), Linux 5.19); where the kernel lacks it, and with `seclude_sandbox_nested`, it is left out; with a shared ipc namespace, the part
+ * about files.
  */
 void seclude_sandbox_no_landlock(struct seclude_sandbox *sandbox);
 

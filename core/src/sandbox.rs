@@ -222,7 +222,8 @@ impl Sandbox {
 
     /// Leaves out the second wall. Without a word from here, Landlock says once more what the mounts and namespaces say, at the highest ABI
     /// that the kernel has (`landlock(7)`, Linux 5.19): what may be read and written, that signals and abstract sockets end at the sandbox.
-    /// [`Enforced`](crate::Enforced) tells what it holds and by which ABI. Where the kernel lacks it, it is left out; files are left out of it with [`Sandbox::nested`] and a shared ipc namespace.
+    /// [`Enforced`](crate::Enforced) tells what it holds and by which ABI. Where the kernel lacks it, and with [`Sandbox::nested`], it is left out; with a shared ipc
+    /// namespace, the part about files.
     pub fn no_landlock(self) -> Sandbox {
         self.with(|policy| policy.landlock = false)
     }

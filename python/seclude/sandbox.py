@@ -52,7 +52,8 @@ class Sandbox:
 
     `seccomp`, which system calls may be made: the name of a profile, or a `Seccomp` with rules over one; `seccomp_bpf`, further
     filters as the kernel takes them. `landlock=False` leaves out the second wall, which else says once more, where the kernel
-    can, what mounts and namespaces say; `tcp_bind` and `tcp_connect`, the only TCP ports that may be bound and connected to (Linux 6.7).
+    can, what mounts and namespaces say; `tcp_bind` and `tcp_connect`, the only TCP ports that may be bound and connected to
+    (Linux 6.7).
 
     The rest: `nested` lets programs inside make sandboxes of their own; `rlimits`, `{name: number, "64M", "unlimited" or
     (soft, hard)}` for each process (`setrlimit(2)`); `warden`, an installed warden to execute instead of the one in the library.

@@ -15,12 +15,13 @@ impl Builder {
             return Ok(());
         }
         let when = |condition: bool, rule: u32| if condition { rule } else { 0 };
-        // Who is held to files may make no mounts, and so no sandboxes; whose files are the caller's own is not held to any; message queues
-        // are files, too, but those of the caller's cannot be named.
-        let files = policy.private(Namespace::Mount) && policy.private(Namespace::Ipc) && !policy.nested;
+        // Who is held to files may make no mounts, and so no sandboxes, and 16 rulesets are the most, one within the other. Whose files are the caller's
+        // own is not held to any; message queues are files, too, but those of the caller's cannot be named.
+        let within = !policy.nested;
+        let files = within && policy.private(Namespace::Mount) && policy.private(Namespace::Ipc);
         let rules = when(files, wall::FILES)
-            | wall::SIGNALS
-            | when(policy.private(Namespace::Net), wall::SOCKETS)
+            | when(within, wall::SIGNALS)
+            | when(within && policy.private(Namespace::Net), wall::SOCKETS)
             | when(policy.tcp_bind.is_some(), wall::BIND)
             | when(policy.tcp_connect.is_some(), wall::CONNECT);
         let (mut readable, mut writable, mut devices) = (Vec::new(), Vec::new(), Vec::new());
@@ -36,6 +37,9 @@ impl Builder {
                     _ => {}
                 }
             }
+        }
+        if rules == 0 {
+            return Ok(());
         }
         let list = |paths: &[&Path]| -> Result<ListBuilder<Vec<u8>>> {
             let mut list = ListBuilder::new(Vec::new());
