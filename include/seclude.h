@@ -585,24 +585,30 @@
 #define SECLUDE_PROTECTION_SECCOMP_FILTER 8388608
 
 /**
+ * A seccomp filter decides which system calls the warden makes. Missing where the command's kills, or asks the caller, at every call that it does not
+ * name.
+ */
+#define SECLUDE_PROTECTION_FILTERED_WARDEN 16777216
+
+/**
  * Landlock holds it to the files that it is shown, and to writing where it may.
  */
-#define SECLUDE_PROTECTION_LANDLOCK_FILES 16777216
+#define SECLUDE_PROTECTION_LANDLOCK_FILES 33554432
 
 /**
  * Landlock keeps its signals inside.
  */
-#define SECLUDE_PROTECTION_LANDLOCK_SIGNALS 33554432
+#define SECLUDE_PROTECTION_LANDLOCK_SIGNALS 67108864
 
 /**
  * Landlock keeps it from abstract sockets made outside.
  */
-#define SECLUDE_PROTECTION_LANDLOCK_SOCKETS 67108864
+#define SECLUDE_PROTECTION_LANDLOCK_SOCKETS 134217728
 
 /**
  * Landlock holds it to the TCP ports that the policy names.
  */
-#define SECLUDE_PROTECTION_LANDLOCK_PORTS 134217728
+#define SECLUDE_PROTECTION_LANDLOCK_PORTS 268435456
 
 /**
  * The feature works as documented.

@@ -90,14 +90,17 @@ pub const SECLUDE_PROTECTION_KILL_BY_WARDEN: u64 = 0x20_0000;
 pub const SECLUDE_PROTECTION_KILL_BY_CGROUP: u64 = 0x40_0000;
 /// A seccomp filter decides which system calls are made.
 pub const SECLUDE_PROTECTION_SECCOMP_FILTER: u64 = 0x80_0000;
+/// A seccomp filter decides which system calls the warden makes. Missing where the command's kills, or asks the caller, at every call that it does not
+/// name.
+pub const SECLUDE_PROTECTION_FILTERED_WARDEN: u64 = 0x100_0000;
 /// Landlock holds it to the files that it is shown, and to writing where it may.
-pub const SECLUDE_PROTECTION_LANDLOCK_FILES: u64 = 0x100_0000;
+pub const SECLUDE_PROTECTION_LANDLOCK_FILES: u64 = 0x200_0000;
 /// Landlock keeps its signals inside.
-pub const SECLUDE_PROTECTION_LANDLOCK_SIGNALS: u64 = 0x200_0000;
+pub const SECLUDE_PROTECTION_LANDLOCK_SIGNALS: u64 = 0x400_0000;
 /// Landlock keeps it from abstract sockets made outside.
-pub const SECLUDE_PROTECTION_LANDLOCK_SOCKETS: u64 = 0x400_0000;
+pub const SECLUDE_PROTECTION_LANDLOCK_SOCKETS: u64 = 0x800_0000;
 /// Landlock holds it to the TCP ports that the policy names.
-pub const SECLUDE_PROTECTION_LANDLOCK_PORTS: u64 = 0x800_0000;
+pub const SECLUDE_PROTECTION_LANDLOCK_PORTS: u64 = 0x1000_0000;
 
 /// How a command ended, what it used, and which protections and limits were in force while it ran.
 ///
@@ -279,7 +282,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 /// What C calls each protection: number and name.
-const PROTECTIONS: [(Protection, u64, &CStr); 28] = [
+const PROTECTIONS: [(Protection, u64, &CStr); 29] = [
     (Protection::UserNamespace, SECLUDE_PROTECTION_USER_NAMESPACE, c"user-namespace"),
     (Protection::MountNamespace, SECLUDE_PROTECTION_MOUNT_NAMESPACE, c"mount-namespace"),
     (Protection::PidNamespace, SECLUDE_PROTECTION_PID_NAMESPACE, c"pid-namespace"),
@@ -304,6 +307,7 @@ const PROTECTIONS: [(Protection, u64, &CStr); 28] = [
     (Protection::KillByWarden, SECLUDE_PROTECTION_KILL_BY_WARDEN, c"kill-by-warden"),
     (Protection::KillByCgroup, SECLUDE_PROTECTION_KILL_BY_CGROUP, c"kill-by-cgroup"),
     (Protection::SeccompFilter, SECLUDE_PROTECTION_SECCOMP_FILTER, c"seccomp-filter"),
+    (Protection::FilteredWarden, SECLUDE_PROTECTION_FILTERED_WARDEN, c"filtered-warden"),
     (Protection::LandlockFiles, SECLUDE_PROTECTION_LANDLOCK_FILES, c"landlock-files"),
     (Protection::LandlockSignals, SECLUDE_PROTECTION_LANDLOCK_SIGNALS, c"landlock-signals"),
     (Protection::LandlockSockets, SECLUDE_PROTECTION_LANDLOCK_SOCKETS, c"landlock-sockets"),

@@ -178,6 +178,9 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
         (libc::EOPNOTSUPP, _, _) if action.starts_with("make a Landlock") => {
             (ErrorKind::Unsupported, Some("TCP ports are held by Landlock's ABI 4: Linux 6.7, with landlock among the security modules chosen at boot (lsm=)".into()))
         }
+        (libc::EINVAL, _, _) if action.starts_with("load the warden's seccomp") => {
+            (ErrorKind::Unsupported, Some("this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)".into()))
+        }
         (libc::ENOSYS, _, _) => (ErrorKind::Unsupported, Some("this kernel, or the filter of a surrounding container, lacks the call".into())),
         _ => (ErrorKind::Setup, None),
     }
@@ -226,7 +229,7 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
         }
         stage::DESCRIPTORS => Error::new(ErrorKind::Setup, "place the command's descriptors").errno(errno),
         stage::SESSION => Error::new(ErrorKind::Setup, "start a new session").errno(errno),
-        stage::FILTER => of_filter(errno, detail),
+        stage::FILTER => of_filter(errno, detail, command),
         stage::LANDLOCK => Error::new(ErrorKind::Setup, "put on the Landlock ruleset")
             .errno(errno)
             .hint("at most 16 rulesets hold one process, those of surrounding sandboxes included; no_landlock leaves it out"),
@@ -236,14 +239,18 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
 }
 
 /// A seccomp filter could not be loaded.
-fn of_filter(errno: i32, number: u32) -> Error {
-    let action = format!("load seccomp filter {number}");
+fn of_filter(errno: i32, number: u32, command: &Command) -> Error {
+    let policy = command.sandbox.policy();
+    let own = command.sandbox.compiled().filters(policy).is_ok_and(|filters| filters.commands());
+    let brought = if own { number.checked_sub(1) } else { Some(number) };
+    let action =
+        brought.map_or("load the command's seccomp filter".to_owned(), |number| format!("load seccomp_bpf program {number}"));
     match errno {
         libc::EMFILE | libc::ENFILE => of_descriptors(action, errno),
         libc::EBUSY => Error::new(ErrorKind::Unsupported, action).errno(errno).hint(
             "the kernel tells one listener only, and a surrounding sandbox has one: use a filter without kill and notify here",
         ),
-        libc::EINVAL if number == 0 => Error::new(ErrorKind::Unsupported, action)
+        libc::EINVAL if brought.is_none() => Error::new(ErrorKind::Unsupported, action)
             .errno(errno)
             .hint("this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER), or tells no listener (Linux 5.0)"),
         libc::EINVAL => Error::invalid(action, "the kernel does not take this program").errno(errno),

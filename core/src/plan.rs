@@ -71,14 +71,15 @@ pub struct Compiled {
 impl Compiled {
     /// The plan for this caller on this host.
     pub fn plan(&self, policy: &Policy, manner: Manner) -> Result<Arc<Plan>> {
+        let compile = || Plan::compile(policy, manner, &*self.filters(policy)?).map(Arc::new);
         let plan = match self.plan.get() {
             Some(plan) => plan.clone(),
             None => {
-                let plan = Arc::new(Plan::compile(policy, manner)?);
+                let plan = compile()?;
                 self.plan.get_or_init(|| plan).clone()
             }
         };
-        if plan.manner == manner { Ok(plan) } else { Plan::compile(policy, manner).map(Arc::new) }
+        if plan.manner == manner { Ok(plan) } else { compile() }
     }
 
     /// The seccomp filters.
@@ -107,7 +108,7 @@ impl Compiled {
 }
 
 impl Plan {
-    pub fn compile(policy: &Policy, manner: Manner) -> Result<Plan> {
+    pub fn compile(policy: &Policy, manner: Manner, filters: &Filters) -> Result<Plan> {
         policy.check()?;
         let mut plan = Builder { steps: ListBuilder::new(Vec::with_capacity(2048)), labels: Vec::new(), sources: 0 };
         let own_files = policy.private(Namespace::Mount);
@@ -134,6 +135,9 @@ impl Plan {
         plan.wall(policy)?;
         plan.push(Step::Keyring {}, "join a new session keyring");
         plan.push(Step::Seal {}, "give up all privileges");
+        if let Some((program, whole)) = filters.wardens()? {
+            plan.push(Step::Filter { program: &program, whole }, "load the warden's seccomp filter");
+        }
         // The warden enters a time namespace through its commands, and a cgroup namespace when it stands in its cgroup: it makes those itself.
         let flags = policy.flags() & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
         Ok(Plan { manner, flags, steps: plan.steps, labels: plan.labels })
@@ -285,8 +289,10 @@ mod tests {
     use super::*;
     use crate::Sandbox;
 
-    fn manner(mapping: Mapping) -> Manner {
-        Manner { mapping, admits: false, watches: false }
+    fn compile(sandbox: &Sandbox, mapping: Mapping) -> Plan {
+        let manner = Manner { mapping, admits: false, watches: false };
+        let filters = Filters::of(sandbox.policy()).unwrap();
+        Plan::compile(sandbox.policy(), manner, &filters).unwrap()
     }
 
     fn position(steps: &[String], start: &str) -> usize {
@@ -296,19 +302,20 @@ mod tests {
     #[test]
     fn what_is_the_callers_is_opened_before_the_ids_change_and_privileges_go_last() {
         let sandbox = Sandbox::new().bind_ro("/opt", "/opt").tmpfs("/opt/tmp", 4096u64).tmpfs("/a", 4096u64);
-        let plan = Plan::compile(sandbox.policy(), manner(Mapping::Range)).unwrap();
+        let plan = compile(&sandbox, Mapping::Range);
         let steps = steps_of(&plan);
         assert!(position(&steps, "bind /opt") < position(&steps, "become uid"));
         assert!(position(&steps, "become uid") < position(&steps, "make the new root"));
         assert!(position(&steps, "mount a tmpfs on /a") < position(&steps, "mount a tmpfs on /opt/tmp"));
-        assert_eq!(position(&steps, "give up all privileges"), steps.len() - 1);
+        assert_eq!(position(&steps, "give up all privileges"), steps.len() - 2);
+        assert_eq!(position(&steps, "load the warden's seccomp filter"), steps.len() - 1);
         assert_eq!(plan.steps.list::<Step<'_>>().iter().count(), steps.len());
     }
 
     #[test]
     fn a_shared_user_namespace_never_means_a_callers_id() {
         let sandbox = Sandbox::new().share(Namespace::User).nested().uid(0);
-        let plan = Plan::compile(sandbox.policy(), manner(Mapping::Shared)).unwrap();
+        let plan = compile(&sandbox, Mapping::Shared);
         let ids = plan
             .steps
             .list::<Step<'_>>()

@@ -87,6 +87,8 @@ pub mod protection {
     pub const KILL_BY_CGROUP: u64 = 1 << 14;
     /// A seccomp filter decides which system calls the command may make.
     pub const FILTERED: u64 = 1 << 15;
+    /// A seccomp filter decides which system calls the warden may make.
+    pub const FILTERED_WARDEN: u64 = 1 << 20;
     /// Landlock holds the command to the files that the plan shows it, and to writing where it may.
     pub const LANDLOCK_FILES: u64 = 1 << 16;
     /// Landlock keeps the command's signals inside.
@@ -159,5 +161,7 @@ wire_data! {
             bind: List<'a, u16>,
             connect: List<'a, u16>,
         }
+        /// The warden's own filter, which what it starts has too. `whole`: commands need no other.
+        30 Filter { program: &'a [u8], whole: bool, }
     }
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROTECTIONS 28
+#define PROTECTIONS 29
 
 static FILE *result;
 

@@ -325,6 +325,28 @@ fn a_program_is_learned_and_then_runs_under_what_was_learned() {
 }
 
 #[test]
+fn the_warden_is_held_too() {
+    as_each("the_warden_is_held_too", |_| {
+        let lines = |sandbox: &Sandbox| {
+            let mut child = sandbox.command("sleep").arg("1000").spawn().expect("it starts");
+            let warden = child.processes().expect("it runs")[0].pid;
+            let status = std::fs::read_to_string(format!("/proc/{warden}/status")).expect("it runs");
+            let held = child.enforced().contains(Protection::FilteredWarden);
+            child.kill().expect("it is killed");
+            let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
+            (held, line("Seccomp:"), line("NoNewPrivs:"), line("CapPrm:"))
+        };
+        let told = |filtered: bool| {
+            let mode = if filtered { "2" } else { "0" };
+            (filtered, Some(mode.to_owned()), Some("1".to_owned()), Some("0000000000000000".to_owned()))
+        };
+        assert_eq!(lines(&Sandbox::new()), told(true));
+        assert_eq!(lines(&Sandbox::new().seccomp(Seccomp::profile(Profile::Default).kill("ptrace"))), told(true));
+        assert_eq!(lines(&Sandbox::new().seccomp(Profile::Unconfined)), told(false), "the control");
+    });
+}
+
+#[test]
 fn a_sandbox_inside_a_sandbox_has_the_nested_profile_and_filters_of_its_own() {
     let nested = payload::sandbox().nested();
     // Nothing but the namespaces that `nested` is for: the default's other refusals hold.

@@ -76,6 +76,8 @@ protections! {
     KillByCgroup "kill-by-cgroup" protections protection::KILL_BY_CGROUP;
     /// A seccomp filter decides which system calls are made.
     SeccompFilter "seccomp-filter" protections protection::FILTERED;
+    /// A seccomp filter decides which system calls the warden makes. Missing where the command's kills, or asks the caller, at every call that it does not name.
+    FilteredWarden "filtered-warden" protections protection::FILTERED_WARDEN;
     /// Landlock holds it to the files that it is shown, and to writing where it may.
     LandlockFiles "landlock-files" protections protection::LANDLOCK_FILES;
     /// Landlock keeps its signals inside.

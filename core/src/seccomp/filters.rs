@@ -1,17 +1,61 @@
-//! What a start loads: the policy's filter, compiled once, and the programs that the caller brings.
+//! What is loaded into a sandbox: the warden's own filter at the end of set-up, which all that it starts has too; and what a command has besides.
 
 use super::compile::{Pass, Program};
-use super::{Listens, Profile, Seccomp};
+use super::{Action, Listens, Profile, Rule, Seccomp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::Policy;
 use crate::wire::codec::ListBuilder;
 use crate::wire::message;
 use std::sync::{Arc, OnceLock};
 
-/// The programs in the order in which they are loaded. The kernel asks all of them, and the strictest answer holds.
+/// The calls by which a warden starts, watches and ends commands.
+const WARDENS: &[&str] = &[
+    "chdir",
+    "clock_gettime",
+    "clone",
+    "close",
+    "close_range",
+    "dup3",
+    "execve",
+    "exit_group",
+    "faccessat",
+    "fcntl",
+    "fstatfs",
+    "getdents64",
+    "getrusage",
+    "ioctl",
+    "kill",
+    "landlock_add_rule",
+    "landlock_restrict_self",
+    "madvise",
+    "mmap",
+    "munmap",
+    "openat",
+    "openat2",
+    "ppoll",
+    "prctl",
+    "pread64",
+    "prlimit64",
+    "read",
+    "recvmsg",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "seccomp",
+    "sendmsg",
+    "setsid",
+    "signalfd4",
+    "socketpair",
+    "statx",
+    "umask",
+    "wait4",
+    "write",
+];
+
+/// The programs. The kernel asks all that a process has, and the strictest answer holds.
 #[derive(Debug)]
 pub struct Filters {
-    compiled: Option<Arc<Program>>,
+    warden: Option<Arc<Program>>,
+    command: Option<Arc<Program>>,
     brought: Vec<Vec<u8>>,
 }
 
@@ -19,30 +63,70 @@ impl Filters {
     /// The filters of a policy that has been checked.
     pub fn of(policy: &Policy) -> Result<Filters> {
         let filter = policy.filter();
-        let compiled = if filter.is_empty() { None } else { Some(compile(&filter)?) };
-        Ok(Filters { compiled, brought: policy.seccomp_bpf.clone() })
+        let wardens = filter.wardens();
+        let (warden, command) = match wardens {
+            // What holds the warden holds the command, too: once is enough.
+            Some(same) if same == filter => (Some(compile(&filter)?), None),
+            Some(wider) => (Some(compile(&wider)?), Some(compile(&filter)?)),
+            None if filter.is_empty() => (None, None),
+            None => (None, Some(compile(&filter)?)),
+        };
+        Ok(Filters { warden, command, brought: policy.seccomp_bpf.clone() })
+    }
+
+    /// The program for the warden, if it has one, and whether that is all there is of the sandbox's own filter. Nobody has a pass for it.
+    pub fn wardens(&self) -> Result<Option<(Vec<u8>, bool)>> {
+        let Some(program) = &self.warden else { return Ok(None) };
+        Ok(Some((program.with_pass(draw()?), self.command.is_none())))
+    }
+
+    /// Whether a command has a filter of the sandbox's own besides the warden's.
+    pub fn commands(&self) -> bool {
+        self.command.is_some()
     }
 
     /// Who is told of calls: one of [`message::listener`].
     pub fn listener(&self) -> u32 {
-        match self.compiled.as_ref().map(|program| program.listens) {
+        match self.command.as_ref().map(|program| program.listens) {
             None | Some(Listens::Nobody) => message::listener::NOBODY,
             Some(Listens::Warden) => message::listener::WARDEN,
             Some(Listens::Caller) => message::listener::CALLER,
         }
     }
 
-    /// The programs for one start, and the pass that it has.
+    /// The programs for one start of a command, in the order in which they are loaded, and the pass that it has.
     pub fn load(&self) -> Result<(ListBuilder<Vec<u8>>, message::Pass)> {
         let mut programs = ListBuilder::new(Vec::new());
         let mut pass: Pass = [0; 4];
-        if let Some(program) = &self.compiled {
+        if let Some(program) = &self.command {
             pass = draw()?;
             programs.push(&program.with_pass(pass).as_slice());
         }
         self.brought.iter().for_each(|program| programs.push(&program.as_slice()));
         let word = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
         Ok((programs, message::Pass { fourth: word(pass[0], pass[1]), fifth: word(pass[2], pass[3]) }))
+    }
+}
+
+impl Seccomp {
+    /// The filter that the warden can live with while commands have this one: the same, but that it may do what it must, and that nothing
+    /// is decided that the command's own filter has someone else decide. `None` if that holds nothing back.
+    fn wardens(&self) -> Option<Seccomp> {
+        let told = |action: Action| matches!(action, Action::Kill | Action::Notify);
+        let leave = |action: Action| if told(action) { Action::Allow } else { action };
+        let otherwise = self.otherwise.unwrap_or(self.profile.otherwise());
+        if leave(otherwise) == Action::Allow {
+            return None;
+        }
+        let rules = self.rules.iter().map(|rule| Rule { action: leave(rule.action), ..rule.clone() }).collect();
+        let mut wardens = Seccomp { rules, ..self.clone() };
+        for call in WARDENS {
+            let ruled = self.rules.iter().any(|rule| rule.call == *call);
+            if ruled || self.profile == Profile::Strict || self.profile == Profile::Unconfined {
+                wardens = wardens.allow(*call);
+            }
+        }
+        Some(wardens)
     }
 }
 
@@ -62,5 +146,43 @@ fn compile(filter: &Seccomp) -> Result<Arc<Program>> {
     match place.get() {
         Some(program) => Ok(program.clone()),
         None => Program::compile(filter).map(|program| place.get_or_init(|| Arc::new(program)).clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seccomp::Syscall;
+
+    fn wardens(filter: impl Into<Seccomp>) -> Option<Seccomp> {
+        filter.into().wardens()
+    }
+
+    #[test]
+    fn the_usual_profiles_hold_the_warden_as_they_are() {
+        for profile in [Profile::Default, Profile::Nested, Profile::Debug] {
+            assert_eq!(wardens(profile), Some(profile.into()));
+            let filter = Seccomp::profile(profile);
+            for call in WARDENS {
+                let call = Syscall::from_name(call).unwrap_or_else(|| panic!("{call} is a call of this architecture"));
+                assert_eq!(filter.decide(call, &[0; 6]), Action::Allow, "{call} under {profile}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_another_decides_is_left_to_it() {
+        let filter = Seccomp::profile(Profile::Default).kill("chmod").notify("kill").deny("read", 1);
+        let held = wardens(filter).unwrap();
+        let decide = |name: &str| held.decide(Syscall::from_name(name).unwrap(), &[0; 6]);
+        assert_eq!(
+            [decide("chmod"), decide("kill"), decide("read"), decide("mount")],
+            [Action::Allow, Action::Allow, Action::Allow, Action::Errno(1)]
+        );
+        assert_eq!(wardens(Profile::Strict), None);
+        assert_eq!(wardens(Profile::Unconfined), None);
+        let strict = wardens(Seccomp::profile(Profile::Strict).otherwise(Action::Errno(38))).unwrap();
+        assert_eq!(strict.decide(Syscall::from_name("clone").unwrap(), &[0x11; 6]), Action::Allow);
+        assert_eq!(strict.decide(Syscall::from_name("socket").unwrap(), &[0; 6]), Action::Errno(38));
     }
 }

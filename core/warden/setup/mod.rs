@@ -12,7 +12,7 @@ use crate::census::Census;
 use crate::control::{Control, Mail};
 use crate::sys::{self, Errno, Result};
 use crate::text::Path;
-use crate::wire::message::{Request, VERSION};
+use crate::wire::message::{Pass, Request, VERSION};
 use crate::wire::plan::{Step, namespace, protection};
 use mounts::Mounts;
 use scratch::Scratch;
@@ -129,6 +129,10 @@ impl World<'_> {
                     wall.devices(&self.mounts, devices)?;
                     wall.queues()?;
                 }
+            }
+            Step::Filter { program, whole } => {
+                sys::load_filter(program, Pass::default())?;
+                self.place.protections |= protection::FILTERED_WARDEN | if whole { protection::FILTERED } else { 0 };
             }
             Step::Keyring {} => self.place.protections |= seal::keyring()?,
             Step::Seal {} => self.place.protections |= seal::seal()?,
