@@ -80,7 +80,7 @@ check "handles links statically to libseclude.a" cc -std=c11 $strict -I"$lib/inc
 everything() { # WHO PREFIX...: run all of it by this prefix
     who=$1
     shift
-    for example in hello poll files errors policy limits interactor doctor; do
+    for example in hello poll files errors policy limits filters interactor doctor; do
         check "$who: example $example" "$@" "$work/examples/$example"
     done
     if [ -x /usr/bin/python3 ] && [ -x /usr/bin/gcc ]; then
