@@ -1668,7 +1668,7 @@ struct seclude_text *seclude_learned_calls(const struct seclude_learned *learned
 struct seclude_text *seclude_learned_paths(const struct seclude_learned *learned);
 
 /**
- * A sandbox like the one that the command ran in, whose filter allows what its filter allowed the program then, and has everything else fail with EPERM:
+ * A sandbox like the one that the command ran in, with a filter for these calls alone, as its own filter has them; everything else fails with EPERM:
  * `seclude_sandbox_to_toml` writes it down. One run may not have done all that a program can do.
  */
 int seclude_learned_sandbox(const struct seclude_learned *learned,

@@ -57,7 +57,7 @@ fn lines(learned: *const seclude_learned, write: impl FnOnce(&Learned) -> Vec<u8
     told(learned, std::ptr::null_mut(), |learned| Some(Box::into_raw(Box::new(seclude_text::new(write(&learned.0))))))
 }
 
-/// A sandbox like the one that the command ran in, whose filter allows what its filter allowed the program then, and has everything else fail with EPERM:
+/// A sandbox like the one that the command ran in, with a filter for these calls alone, as its own filter has them; everything else fails with EPERM:
 /// `seclude_sandbox_to_toml` writes it down. One run may not have done all that a program can do.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_learned_sandbox(

@@ -30,12 +30,10 @@ pub struct Learned {
 }
 
 impl Learned {
-    /// A filter that allows what the sandbox's own filter allowed it, and has everything else fail with EPERM. One run may not have done all
-    /// that a program can do: add what is missing.
+    /// A filter for these calls alone, with what the sandbox's own filter says of each, tests of arguments included; everything else fails with EPERM. One
+    /// run may not have done all that a program can do: add what is missing.
     pub fn seccomp(&self) -> Seccomp {
-        let made = self.calls.keys().filter(|call| !self.refused.contains(call));
-        let nothing = Seccomp::profile(Profile::Unconfined).otherwise(Action::Errno(libc::EPERM));
-        made.fold(nothing, |filter, call| filter.allow(call.to_string()))
+        self.sandbox.policy().filter().narrowed(self.calls.keys().copied())
     }
 
     /// The sandbox with that filter; its policy is ready to be written down: [`Sandbox::to_toml`].

@@ -234,6 +234,26 @@ impl Seccomp {
         }
     }
 
+    /// What it says of these calls, and nothing else: the rest fails with EPERM.
+    pub(crate) fn narrowed(&self, calls: impl Iterator<Item = Syscall>) -> Seccomp {
+        const REST: Action = Action::Errno(libc::EPERM);
+        let mut narrow = Seccomp::profile(Profile::Unconfined).otherwise(REST);
+        let profile = self.profile.rules();
+        let mut with_tests = Vec::new();
+        for call in calls.filter(|call| !call.is_foreign()) {
+            let number = Some(call.number().unsigned_abs());
+            let rules: Vec<&Rule> = profile.iter().chain(&self.rules).filter(|rule| rule.number() == number).collect();
+            let general = rules.iter().rposition(|rule| rule.tests.is_empty());
+            let unruled = if call.name().is_some() { self.profile.otherwise() } else { self.profile.unknown() };
+            let last = general.map_or(self.otherwise.unwrap_or(unruled), |place| rules[place].action);
+            if last != REST {
+                narrow = narrow.rule(Rule::new(call.to_string(), last));
+            }
+            with_tests.extend(rules[general.map_or(0, |place| place + 1)..].iter().map(|rule| (*rule).clone()));
+        }
+        with_tests.into_iter().fold(narrow, Seccomp::rule)
+    }
+
     /// Every action that it can take.
     fn actions(&self) -> impl Iterator<Item = Action> {
         let profile = self.profile.rules().into_iter().map(|rule| rule.action);

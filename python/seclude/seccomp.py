@@ -164,6 +164,6 @@ class Learned:
     paths: frozenset[bytes]
     """The paths that it named, as seen inside, whether or not there was anything."""
     sandbox: Sandbox
-    """The sandbox with a filter that allows what its filter allowed this time, and has everything else fail with EPERM.
+    """The sandbox with a filter for these calls alone, as its own filter has them; everything else fails with EPERM.
 
     `sandbox.to_toml()` writes it down. One run may not have done all that a program can do."""

@@ -179,3 +179,23 @@ fn an_overlong_filter_is_refused() {
     }
     assert!(Program::compile(&filter).unwrap_err().to_string().contains("4096 is the most"));
 }
+
+#[test]
+fn a_narrowed_filter_says_the_same_of_its_calls_and_no_of_the_rest() {
+    let filter = Seccomp::profile(Profile::Default).kill("chmod").rule(Rule::new("umask", Action::Errno(7)).when(Test::new(
+        0,
+        Compare::Less,
+        8,
+    )));
+    let used =
+        ["read", "ioctl", "socket", "clone", "clone3", "umask", "chmod", "mount"].map(|name| Syscall::from_name(name).unwrap());
+    let narrow = filter.narrowed(used.into_iter());
+    for call in used {
+        for value in VALUES {
+            let expected = filter.decide(call, &[*value; 6]);
+            assert_eq!(narrow.decide(call, &[*value; 6]), expected, "{call} {value:#x}");
+        }
+    }
+    assert_eq!(narrow.decide(Syscall::from_name("write").unwrap(), &[0; 6]), Action::Errno(libc::EPERM));
+    assert!(narrow.check().is_ok() && !narrow.is_empty());
+}
