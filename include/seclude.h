@@ -219,6 +219,12 @@
 #define SECLUDE_BIND_DEVICES 8
 
 /**
+ * For `seclude_sandbox_bind`: no symbolic link in the source's path is followed: for a path through a directory that a program inside could write
+ * to in an earlier run. Linux 5.6.
+ */
+#define SECLUDE_BIND_NOFOLLOW 16
+
+/**
  * For `seclude_sandbox_tmpfs_with`: nothing in it can be executed.
  */
 #define SECLUDE_TMPFS_NOEXEC 1

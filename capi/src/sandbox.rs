@@ -40,6 +40,9 @@ pub const SECLUDE_BIND_OPTIONAL: u32 = 2;
 pub const SECLUDE_BIND_NOEXEC: u32 = 4;
 /// For `seclude_sandbox_bind`: device nodes in it work.
 pub const SECLUDE_BIND_DEVICES: u32 = 8;
+/// For `seclude_sandbox_bind`: no symbolic link in the source's path is followed: for a path through a directory that a program inside could write
+/// to in an earlier run. Linux 5.6.
+pub const SECLUDE_BIND_NOFOLLOW: u32 = 16;
 
 /// For `seclude_sandbox_tmpfs_with`: nothing in it can be executed.
 pub const SECLUDE_TMPFS_NOEXEC: u32 = 1;
@@ -292,11 +295,12 @@ pub unsafe extern "C" fn seclude_sandbox_bind_rw(sandbox: *mut seclude_sandbox, 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_bind(sandbox: *mut seclude_sandbox, source: *const c_char, at: *const c_char, flags: u32) {
     type Flag = (u32, fn(Bind) -> Bind);
-    const FLAGS: [Flag; 4] = [
+    const FLAGS: [Flag; 5] = [
         (SECLUDE_BIND_WRITABLE, Bind::writable),
         (SECLUDE_BIND_OPTIONAL, Bind::optional),
         (SECLUDE_BIND_NOEXEC, Bind::noexec),
         (SECLUDE_BIND_DEVICES, Bind::devices),
+        (SECLUDE_BIND_NOFOLLOW, Bind::nofollow),
     ];
     build(sandbox, |sandbox| {
         known("bind flags", flags, FLAGS.iter().fold(0, |all, (flag, _)| all | flag))?;

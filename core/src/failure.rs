@@ -156,6 +156,7 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
         }
         (libc::ENOENT | libc::ENOTDIR, Some(source), _) => (ErrorKind::SourceMissing, Some(format!("{} does not exist, as the caller sees it; make it, or bind it as optional", source.display()))),
         (libc::ENODEV, _, _) if action.starts_with("open the device") => (ErrorKind::Setup, Some("the host's /dev does not hold that device there".into())),
+        (libc::ELOOP, Some(source), _) => (ErrorKind::SourceMissing, Some(format!("a part of {} is a symbolic link, and is not to be followed (nofollow), or they lead in a circle", source.display()))),
         (libc::EACCES, Some(source), _) if readable => (
             ErrorKind::SourceUnreadable,
             Some(format!("the caller is privileged, so the command is another user outside: let others read {} (chmod o+rX), or start as an unprivileged user", source.display())),

@@ -184,7 +184,11 @@ impl Builder {
     // ---- 1. what is the caller's is opened as the caller
 
     fn source(&mut self, path: &Path, optional: bool, action: String) -> Result<u32> {
-        self.push(Step::Source { path: &c_string(path)?, optional }, action);
+        self.source_by(path, optional, true, action)
+    }
+
+    fn source_by(&mut self, path: &Path, optional: bool, follow: bool, action: String) -> Result<u32> {
+        self.push(Step::Source { path: &c_string(path)?, optional, follow }, action);
         self.name_source(path);
         self.sources += 1;
         Ok(self.sources - 1)
@@ -212,8 +216,9 @@ impl Builder {
             self.sources += 1;
         }
         for entry in &policy.files {
-            if let Entry::Bind(Bind { source, at, optional, .. }) = entry {
-                let number = self.source(source, *optional, format!("bind {} on {}", source.display(), at.display()))?;
+            if let Entry::Bind(Bind { source, at, optional, nofollow, .. }) = entry {
+                let action = format!("bind {} on {}", source.display(), at.display());
+                let number = self.source_by(source, *optional, !nofollow, action)?;
                 sources.binds.push((number, source.clone()));
             }
         }

@@ -160,13 +160,14 @@ fn entry(key: &Key<'_>) -> Result<Entry> {
         ["bind"] => {
             let source = key.required("bind")?.path()?;
             let mut bind = Bind::new(&source, &source);
-            for (name, key) in key.members(&["bind", "at", "writable", "optional", "noexec", "devices"])? {
+            for (name, key) in key.members(&["bind", "at", "writable", "optional", "noexec", "devices", "nofollow"])? {
                 match name {
                     "at" => bind.at = key.path()?,
                     "writable" => bind.writable = key.flag()?,
                     "optional" => bind.optional = key.flag()?,
                     "noexec" => bind.noexec = key.flag()?,
                     "devices" => bind.devices = key.flag()?,
+                    "nofollow" => bind.nofollow = key.flag()?,
                     _ => {}
                 }
             }
@@ -202,7 +203,7 @@ fn entry(key: &Key<'_>) -> Result<Entry> {
             let known: Vec<&str> = KINDS
                 .iter()
                 .copied()
-                .chain(["at", "writable", "optional", "noexec", "devices", "size", "inodes", "mode", "target", "data"])
+                .chain(["at", "writable", "optional", "noexec", "devices", "nofollow", "size", "inodes", "mode", "target", "data"])
                 .collect();
             key.members(&known)?;
             Err(key.wrong("must have one of the keys bind, tmpfs, dir, symlink, file"))
@@ -277,10 +278,12 @@ fn write_entry(entry: &Entry) -> Value {
         }
     };
     match entry {
-        Entry::Bind(Bind { source, at, writable, optional, noexec, devices }) => {
+        Entry::Bind(Bind { source, at, writable, optional, noexec, devices, nofollow }) => {
             put("bind", true, path_value(source));
             put("at", at != source, path_value(at));
-            for (name, flag) in [("writable", writable), ("optional", optional), ("noexec", noexec), ("devices", devices)] {
+            let flags =
+                [("writable", writable), ("optional", optional), ("noexec", noexec), ("devices", devices), ("nofollow", nofollow)];
+            for (name, flag) in flags {
                 put(name, *flag, json!(true));
             }
         }
@@ -329,7 +332,7 @@ mod tests {
             .host_ids(300_000)
             .root("/srv/other")
             .writable_root()
-            .bind(Bind::new("/a", "/b").writable().optional().noexec().devices())
+            .bind(Bind::new("/a", "/b").writable().optional().noexec().devices().nofollow())
             .bind_ro("/same", "/same")
             .tmpfs("/tmp", MiB(64))
             .entry(Entry::Tmpfs(Tmpfs::new("/t").inodes(9).mode(0o700).noexec()))

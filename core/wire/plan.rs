@@ -116,8 +116,8 @@ wire_data! {
         7 Loopback {}
         /// Cuts every mount off from the caller's: nothing propagates either way.
         8 PrivateMounts {}
-        /// Opens a path of the caller's, as the caller, and remembers it under the next number.
-        9 Source { path: &'a CStr, optional: bool, }
+        /// Opens a path of the caller's, as the caller, and remembers it under the next number. Not `follow`: no symlink in it is followed.
+        9 Source { path: &'a CStr, optional: bool, follow: bool, }
         /// The same for one device node, which must have this number.
         10 Device { path: &'a CStr, major: u32, minor: u32, }
         /// A new, empty tmpfs as the root to be.

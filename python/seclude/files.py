@@ -19,7 +19,8 @@ class Bind:
     """A file or directory of the caller's, `src`, shown at `at` (`src` itself if not given); read-only unless `writable`.
 
     `optional` passes over a source that does not exist; with `noexec` nothing in it can be executed; with `devices` its
-    device nodes work. What is mounted below a directory is shown with it.
+    device nodes work; with `nofollow` no symbolic link in `src` is followed: for a path through a directory that a program
+    inside could write to in an earlier run. What is mounted below a directory is shown with it.
     """
 
     src: Path
@@ -28,6 +29,7 @@ class Bind:
     optional: bool = field(default=False, kw_only=True)
     noexec: bool = field(default=False, kw_only=True)
     devices: bool = field(default=False, kw_only=True)
+    nofollow: bool = field(default=False, kw_only=True)
 
     def policy(self) -> dict[str, Any]:
         """This value as a policy text has it."""
@@ -38,6 +40,7 @@ class Bind:
             optional=self.optional or None,
             noexec=self.noexec or None,
             devices=self.devices or None,
+            nofollow=self.nofollow or None,
         )
 
 

@@ -35,6 +35,7 @@ pub struct Bind {
     pub(crate) optional: bool,
     pub(crate) noexec: bool,
     pub(crate) devices: bool,
+    pub(crate) nofollow: bool,
 }
 
 impl Bind {
@@ -47,6 +48,7 @@ impl Bind {
             optional: false,
             noexec: false,
             devices: false,
+            nofollow: false,
         }
     }
 
@@ -65,6 +67,13 @@ impl Bind {
     /// Nothing in it can be executed.
     pub fn noexec(mut self) -> Bind {
         self.noexec = true;
+        self
+    }
+
+    /// Follows no symbolic link in the source's path: for a path through a directory that a program inside could write to in an earlier run, and
+    /// leave a link in. `openat2(2)`, Linux 5.6.
+    pub fn nofollow(mut self) -> Bind {
+        self.nofollow = true;
         self
     }
 

@@ -83,7 +83,7 @@ impl World<'_> {
             Step::DomainName { name } => sys::set_domain_name(name)?,
             Step::Loopback {} => sys::loopback_up()?,
             Step::PrivateMounts {} => sys::stop_propagation()?,
-            Step::Source { path, optional } => self.mounts.open_source(path, optional)?,
+            Step::Source { path, optional, follow } => self.mounts.open_source(path, optional, follow)?,
             Step::Device { path, major, minor } => self.mounts.open_device(path, (major, minor))?,
             Step::Readable { source } => self.mounts.check_readable(source)?,
             Step::Root { size, inodes } => self.mounts.new_root(size, inodes)?,

@@ -42,8 +42,13 @@ impl Mounts {
 
     // ---- sources
 
-    pub fn open_source(&mut self, path: &CStr, optional: bool) -> Result<()> {
-        match open_callers(path) {
+    pub fn open_source(&mut self, path: &CStr, optional: bool, follow: bool) -> Result<()> {
+        let opened = match follow {
+            true => open_callers(path),
+            // Before Linux 5.6 nobody can be asked, and this fails.
+            false => sys::open_resolved(sys::CWD, path, open::PATH, sys::resolve::NO_MAGICLINKS | sys::resolve::NO_SYMLINKS),
+        };
+        match opened {
             Ok(fd) => push(&mut self.sources, fd.into_number() as usize + 1),
             Err(Errno::ENOENT | Errno::ENOTDIR) if optional => push(&mut self.sources, 0),
             Err(errno) => Err(errno),

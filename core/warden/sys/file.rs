@@ -24,6 +24,7 @@ pub mod open {
 /// `openat2(2)`'s resolve bits.
 pub mod resolve {
     pub const NO_MAGICLINKS: u64 = 0x02;
+    pub const NO_SYMLINKS: u64 = 0x04;
     pub const IN_ROOT: u64 = 0x10;
 }
 
