@@ -65,6 +65,7 @@ pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refu
     let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None };
     let mut world = World { control, outside: (outside_uid, outside_gid), mounts, place };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
+    seal::forget_attributes().map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         world.carry_out(&step).map_err(refuse(index as u32))?;
     }

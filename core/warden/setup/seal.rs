@@ -3,6 +3,7 @@
 use super::mounts::Mounts;
 use crate::sys::{self, Errno, Result, process};
 use crate::wire::plan::{namespace, protection};
+use core::ffi::CStr;
 
 /// Makes sure that whatever is started inside ends with the warden.
 pub fn lifetime(namespaces: u64) -> Result<u64> {
@@ -12,6 +13,26 @@ pub fn lifetime(namespaces: u64) -> Result<u64> {
     // Orphans come to us instead of the host's init, so that we can end them.
     sys::prctl(process::SET_CHILD_SUBREAPER, 1)?;
     Ok(protection::KILL_BY_WARDEN)
+}
+
+/// Takes back what a process inherits besides what a policy speaks of: a caller's timer slack, its word against large pages, its protection
+/// from the kernel's out-of-memory killer. (Its scheduling cannot be undone without privileges outside.)
+pub fn forget_attributes() -> Result<()> {
+    const DEFAULT_SLACK_NS: usize = 50_000;
+    const KNOB: &CStr = c"/proc/self/oom_score_adj";
+    sys::prctl(process::SET_TIMERSLACK, DEFAULT_SLACK_NS)?;
+    match sys::prctl(process::SET_THP_DISABLE, 0) {
+        // A kernel without large pages.
+        Ok(()) | Err(Errno::EINVAL) => {}
+        Err(errno) => return Err(errno),
+    }
+    // Where the caller has no /proc, nobody has set it by one.
+    let Ok(knob) = sys::open(sys::CWD, KNOB, sys::open::READ, 0) else { return Ok(()) };
+    let mut sign = [0];
+    match sys::read(&knob, &mut sign)? {
+        1 if sign[0] == b'-' => sys::write_file(KNOB, b"0"),
+        _ => Ok(()),
+    }
 }
 
 /// The count of user namespaces is kept by the namespace they are made in: with a maximum of 0 here, none can be made

@@ -44,6 +44,8 @@ pub mod process {
     pub const CAP_AMBIENT: u32 = 47;
     pub const CAP_AMBIENT_CLEAR_ALL: usize = 4;
     pub const SET_PDEATHSIG: u32 = 1;
+    pub const SET_TIMERSLACK: u32 = 29;
+    pub const SET_THP_DISABLE: u32 = 41;
 }
 
 pub fn prctl(option: u32, value: usize) -> Result<()> {
