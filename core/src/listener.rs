@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::seccomp::{NATIVE, Syscall};
 use crate::socket::wait_readable;
 use crate::sys::{self, SeccompNotification};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -41,19 +42,22 @@ impl Listener {
         if wait_readable(&[self.as_fd()], deadline)?.is_none() {
             return Ok(None);
         }
+        // Before Linux 6.11, who asks for a call where nobody is left to make one waits for ever.
+        if !self.has(PollFlags::POLLIN)? {
+            return Ok(if self.has(PollFlags::POLLHUP)? { Some(None) } else { None });
+        }
         match sys::seccomp_receive(self.as_fd()) {
             Ok(raw) => Ok(Some(Some(Notification { listener: self.0.clone(), raw, answered: false }))),
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(if self.is_deserted()? { Some(None) } else { None }),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(error) => Err(Error::io("hear of a system call", error)),
         }
     }
 
-    /// Whether nobody is left: then the descriptor stays readable without a call.
-    fn is_deserted(&self) -> Result<bool> {
-        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    /// Whether the descriptor is in this state now.
+    fn has(&self, state: PollFlags) -> Result<bool> {
         let mut polled = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         poll(&mut polled, PollTimeout::ZERO).map_err(|errno| Error::io("hear of a system call", errno))?;
-        Ok(polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)))
+        Ok(polled[0].revents().is_some_and(|events| events.contains(state)))
     }
 }
 

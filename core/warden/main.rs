@@ -34,9 +34,8 @@ use wire::message::{Report, Request};
 /// `found`: the clone flags, in hexadecimal, of the namespaces to make, when this program was executed from its installed path
 /// and so outside them.
 fn main(found: Option<&CStr>) -> ! {
-    sys::block_signals(u64::MAX);
-    sys::default_signals();
-    sys::umask(0);
+    // The caller has blocked them; again, for a warden that somebody else executes.
+    let _ = sys::block_signals(u64::MAX);
     close_inherited();
     if let Some(flags) = found {
         found_namespaces(flags);

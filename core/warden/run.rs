@@ -192,7 +192,11 @@ impl Running {
 
     /// A call that the filter forbids is the end, whoever inside made it.
     fn hear(&mut self, ready: &[Polled; OTHERS], namespaces: u64) {
-        let Some(listener) = self.listener.as_ref().filter(|_| ready[OTHERS - 1].is_ready()) else { return };
+        if ready[OTHERS - 1].is_ready() && !ready[OTHERS - 1].has_input() {
+            // Nobody is left who could make a call: to ask for one would be to wait for ever.
+            self.listener = None;
+        }
+        let Some(listener) = self.listener.as_ref().filter(|_| ready[OTHERS - 1].has_input()) else { return };
         // Who made it may be gone by now: then nobody made it.
         match sys::receive_notification(listener) {
             Ok(call) => {

@@ -194,10 +194,10 @@ fn prepare(order: &Order<'_>) -> core::result::Result<Path, Failure> {
         sys::set_limit(limit.resource, limit.soft, limit.hard)
             .map_err(|errno| Failure { detail: limit.resource, ..Failure::at(stage::RLIMIT)(errno) })?;
     }
-    sys::umask(order.umask);
+    sys::umask(order.umask).map_err(Failure::at(stage::ATTRIBUTES))?;
     sys::change_directory(order.directory).map_err(Failure::at(stage::DIRECTORY))?;
     let program = search(order)?;
-    sys::block_signals(0);
+    sys::block_signals(0).map_err(Failure::at(stage::ATTRIBUTES))?;
     if let Some(ruleset) = kept.ruleset {
         sys::landlock_restrict(ruleset).map_err(Failure::at(stage::LANDLOCK))?;
     }

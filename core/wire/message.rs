@@ -167,6 +167,8 @@ pub mod stage {
     pub const LISTENER: u32 = 10;
     /// `landlock_restrict_self(2)`, or a rule for one of its descriptors.
     pub const LANDLOCK: u32 = 11;
+    /// `umask(2)`, `sigprocmask(2)`.
+    pub const ATTRIBUTES: u32 = 12;
 }
 
 /// How a command ended, in [`Report::Ended`].

@@ -15,11 +15,13 @@ pub fn lifetime(namespaces: u64) -> Result<u64> {
     Ok(protection::KILL_BY_WARDEN)
 }
 
-/// Takes back what a process inherits besides what a policy speaks of: a caller's timer slack, its word against large pages, its protection
+/// Takes back what a process inherits besides what a policy speaks of: a caller's ignored signals, its umask, its timer slack, its word against large pages, its protection
 /// from the kernel's out-of-memory killer. (Its scheduling cannot be undone without privileges outside.)
 pub fn forget_attributes() -> Result<()> {
     const DEFAULT_SLACK_NS: usize = 50_000;
     const KNOB: &CStr = c"/proc/self/oom_score_adj";
+    sys::default_signals()?;
+    sys::umask(0)?;
     sys::prctl(process::SET_TIMERSLACK, DEFAULT_SLACK_NS)?;
     match sys::prctl(process::SET_THP_DISABLE, 0) {
         // A kernel without large pages.

@@ -68,8 +68,9 @@ pub fn new_session() -> Result<()> {
     done(call!(nr::SETSID))
 }
 
-pub fn umask(mask: u32) {
-    let _ = call!(nr::UMASK, mask);
+/// Fails only where a surrounding filter forbids it.
+pub fn umask(mask: u32) -> Result<()> {
+    done(call!(nr::UMASK, mask))
 }
 
 pub fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<()> {

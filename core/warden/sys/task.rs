@@ -12,17 +12,19 @@ pub const SIGCONT: i32 = 18;
 pub const SIGSTOP: i32 = 19;
 
 /// Blocks exactly the signals in `mask` (bit n-1 for signal n).
-pub fn block_signals(mask: u64) {
+pub fn block_signals(mask: u64) -> Result<()> {
     const SIG_SETMASK: u32 = 2;
-    let _ = call!(nr::RT_SIGPROCMASK, SIG_SETMASK, &raw const mask, 0, 8);
+    done(call!(nr::RT_SIGPROCMASK, SIG_SETMASK, &raw const mask, 0, 8))
 }
 
 /// Gives every signal its default meaning again: an ignored one would stay ignored over exec.
-pub fn default_signals() {
+pub fn default_signals() -> Result<()> {
     let action = [0usize; 4];
-    for signal in 1..=64 {
-        let _ = call!(nr::RT_SIGACTION, signal, action.as_ptr(), 0, 8);
+    // These two have no other.
+    for signal in (1..=64).filter(|signal| ![SIGKILL, SIGSTOP].contains(signal)) {
+        call!(nr::RT_SIGACTION, signal, action.as_ptr(), 0, 8)?;
     }
+    Ok(())
 }
 
 /// A descriptor that becomes readable when a child ends.
@@ -102,6 +104,10 @@ impl Polled {
     }
     pub fn is_ready(&self) -> bool {
         self.ready != 0
+    }
+    /// There is something to read, and not only nobody left to write.
+    pub fn has_input(&self) -> bool {
+        self.ready & Polled::READ != 0
     }
 }
 
