@@ -14,7 +14,7 @@ export CARGO PYTHON
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm bench library wheel install clean
+.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm test-races faults bench library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,14 @@ test-vm: ## the table and the proofs on other kernels and pure cgroup v2; KERNEL
 	sh tests/needs-vm.sh $(or $(SITUATIONS),systemd-root)
 	tests/vm/run.sh $(if $(KERNELS),-k "$(KERNELS)") $(if $(SITUATIONS),-s "$(SITUATIONS)") $(VM_TESTS)
 	$(if $(SITUATIONS),,tests/vm/run.sh $(if $(KERNELS),-k "$(KERNELS)") -s "systemd-root systemd-user" scope)
+
+test-races: ## 10,000 rounds of links swapped while sandboxes are set up upon them
+	$(call say,races)
+	SECLUDE_ROUNDS=10000 $(CARGO) test --quiet --package seclude-tests --test symlinks -- --nocapture a_race_is_not_won
+
+faults: ## every system call of the set-up fails with every error; prints the table of docs/faults.md
+	$(call say,faults)
+	SECLUDE_FAULTS=all $(CARGO) test --quiet --package seclude-tests --test faults -- --nocapture
 
 bench: needs wheel library ## what a run costs, side by side, as ratios
 	$(CARGO) bench --package seclude
