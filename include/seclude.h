@@ -713,6 +713,12 @@ typedef struct seclude_seccomp seclude_seccomp;
 typedef struct seclude_text seclude_text;
 
 /**
+ * How files and trees are copied, and how much of them at most: 256 MiB in 10,000 files and directories, 64 deep, unless said otherwise. No symbolic link is
+ * followed, and only files and directories are copied.
+ */
+typedef struct seclude_transfer seclude_transfer;
+
+/**
  * How a command ended, what it used, and which protections and limits were in force while it ran.
  *
  * Functions that fill it take its size, `sizeof(seclude_outcome)`, so that programs and libraries of different versions
@@ -859,6 +865,24 @@ typedef struct seclude_outcome {
      */
     char text[96];
 } seclude_outcome;
+
+/**
+ * What has been copied. Functions that fill it take its size, `sizeof(seclude_copied)`, as for `seclude_outcome`.
+ */
+typedef struct seclude_copied {
+    /**
+     * Files and directories.
+     */
+    uint64_t entries;
+    /**
+     * Bytes in files.
+     */
+    uint64_t bytes;
+    /**
+     * Symbolic links, pipes, sockets and devices that were left out: `seclude_transfer_skip_special`.
+     */
+    uint64_t skipped;
+} seclude_copied;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1640,7 +1664,7 @@ int seclude_notification_fail(struct seclude_notification *call, int errnum, str
 
 /**
  * It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`, close-on-exec or not: the answer to an open(2), say. Returns its number
- * there. Frees it. Linux 5.14.
+ * there. Frees it. Linux 5.9.
  */
 int seclude_notification_succeed_with_fd(struct seclude_notification *call,
                                          int fd,
@@ -1680,6 +1704,68 @@ struct seclude_text *seclude_learned_paths(const struct seclude_learned *learned
 int seclude_learned_sandbox(const struct seclude_learned *learned,
                             struct seclude_sandbox **sandbox,
                             struct seclude_error **err);
+
+/**
+ * The usual bounds. Never NULL. Free it with `seclude_transfer_free`.
+ */
+struct seclude_transfer *seclude_transfer_new(void);
+
+/**
+ * Frees it. NULL is a no-op.
+ */
+void seclude_transfer_free(struct seclude_transfer *transfer);
+
+/**
+ * At most so many bytes in files. A file counts with its length, holes included.
+ */
+void seclude_transfer_max_bytes(struct seclude_transfer *transfer, uint64_t bytes);
+
+/**
+ * At most so many files and directories.
+ */
+void seclude_transfer_max_entries(struct seclude_transfer *transfer, uint64_t number);
+
+/**
+ * Leaves out symbolic links, pipes, sockets and devices, and counts them. Without a word from here, they are an error.
+ */
+void seclude_transfer_skip_special(struct seclude_transfer *transfer);
+
+/**
+ * Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not exist yet. No link in `path` or below it is followed; `base` is
+ * the caller's word. The copies are the caller's, with the permissions of the originals but for set-user-id and sticky bits. After an error,
+ * nothing is left at `to`. What was copied goes to `*copied`, a structure of `size` bytes, which may be NULL. openat2(2), Linux 5.6.
+ */
+int seclude_transfer_copy(const struct seclude_transfer *transfer,
+                          const char *base,
+                          const char *path,
+                          const char *to,
+                          struct seclude_copied *copied,
+                          size_t size,
+                          struct seclude_error **err);
+
+/**
+ * Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, as `seclude_transfer_copy` does with the sandbox's root as the base.
+ * What runs may change it meanwhile: `seclude_child_freeze` keeps it still.
+ */
+int seclude_child_copy_out(const struct seclude_child *child,
+                           const char *inside,
+                           const char *to,
+                           const struct seclude_transfer *transfer,
+                           struct seclude_copied *copied,
+                           size_t size,
+                           struct seclude_error **err);
+
+/**
+ * Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`, which must not exist yet, in a place that the command may write
+ * to. The copies are the command's own.
+ */
+int seclude_child_copy_in(const struct seclude_child *child,
+                          const char *from,
+                          const char *inside,
+                          const struct seclude_transfer *transfer,
+                          struct seclude_copied *copied,
+                          size_t size,
+                          struct seclude_error **err);
 
 /**
  * An interaction without commands. Never NULL. Free it with `seclude_interaction_free`.

@@ -24,4 +24,5 @@ pub mod processes;
 pub mod sandbox;
 pub mod seccomp;
 pub mod text;
+pub mod transfer;
 pub mod version;

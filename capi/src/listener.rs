@@ -149,7 +149,7 @@ pub unsafe extern "C" fn seclude_notification_fail(
 }
 
 /// It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`, close-on-exec or not: the answer to an open(2), say. Returns its number
-/// there. Frees it. Linux 5.14.
+/// there. Frees it. Linux 5.9.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_notification_succeed_with_fd(
     call: *mut seclude_notification,

@@ -44,6 +44,7 @@ mod spec;
 mod start;
 mod streams;
 mod sys;
+mod transfer;
 mod warden;
 #[path = "../wire/mod.rs"]
 #[allow(dead_code)]
@@ -61,6 +62,7 @@ pub use policy::{Bind, Clock, Entry, GiB, Io, KiB, Limit, Mechanism, MiB, Namesp
 pub use processes::Process;
 pub use sandbox::Sandbox;
 pub use seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
+pub use transfer::{Copied, Transfer};
 
 /// The warden's program, for installing it at a path: see [`Sandbox::warden`].
 pub fn warden_program() -> &'static [u8] {

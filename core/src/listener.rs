@@ -154,7 +154,7 @@ impl Notification {
         self.answer(0, -errno, 0)
     }
 
-    /// It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`: the answer to an `open(2)`, say. The number. Linux 5.14.
+    /// It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`: the answer to an `open(2)`, say. The number. Linux 5.9.
     pub fn succeed_with_descriptor(mut self, fd: BorrowedFd<'_>, close_on_exec: bool) -> Result<i32> {
         let number = sys::seccomp_answer_descriptor(self.listener.as_fd(), self.raw.id, fd, close_on_exec).map_err(unanswered)?;
         self.answered = true;

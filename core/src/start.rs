@@ -30,6 +30,8 @@ pub struct Prepared<'a> {
     filters: Arc<Filters>,
     warden: Warden,
     enforcement: Enforcement,
+    /// Who the command is outside, where that is not the caller.
+    owner: Option<(u32, u32)>,
 }
 
 impl<'a> Prepared<'a> {
@@ -42,9 +44,10 @@ impl<'a> Prepared<'a> {
         let filters = command.sandbox.compiled().filters(policy)?;
         let streams = Streams::new(command, stdin, others, joined)?;
         let mapping = Mapping::choose(policy)?;
-        if mapping != Mapping::Own {
-            let outside = |id: u32| policy.host_ids + id.min(HOST_IDS - 1);
-            streams.give_pipes_to(outside(policy.uid), outside(policy.gid));
+        let outside = |id: u32| policy.host_ids + id.min(HOST_IDS - 1);
+        let owner = (mapping != Mapping::Own).then(|| (outside(policy.uid), outside(policy.gid)));
+        if let Some((uid, gid)) = owner {
+            streams.give_pipes_to(uid, gid);
         }
         let mut without_scope = None;
         loop {
@@ -53,7 +56,7 @@ impl<'a> Prepared<'a> {
             let manner = Manner { mapping, admits: enforcement.admits(), watches };
             let plan = command.sandbox.compiled().plan(policy, manner)?;
             match Warden::start(command, &plan, &mut enforcement) {
-                Ok(warden) => return Ok(Prepared { command, texts, streams, plan, filters, warden, enforcement }),
+                Ok(warden) => return Ok(Prepared { command, texts, streams, plan, filters, warden, enforcement, owner }),
                 // Then without one.
                 Err(error) if enforcement.scope_failed => without_scope = Some(error),
                 Err(error) => return Err(error),
@@ -109,7 +112,7 @@ impl<'a> Prepared<'a> {
 
     /// Waits until the program runs.
     pub fn started(self) -> Result<Child> {
-        let Prepared { command, streams, plan, warden, enforcement, .. } = self;
+        let Prepared { command, streams, plan, warden, enforcement, owner, .. } = self;
         let policy = command.sandbox.policy();
         let received = match warden.receive(None) {
             Ok(Some(received)) => received,
@@ -126,7 +129,7 @@ impl<'a> Prepared<'a> {
                 let outside = processes::pid_of(&pidfd).unwrap_or(0);
                 let pids = (outside, pid.unsigned_abs());
                 let listener = received.listener.map(Listener::new);
-                Ok(Child::new(command, streams, warden, pidfd, pids, enforcement, enforced, listener))
+                Ok(Child::new(command, streams, warden, pidfd, pids, enforcement, enforced, listener, owner))
             }
             report => {
                 let error = failure::of_report(&report, &plan, command);

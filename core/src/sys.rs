@@ -135,7 +135,7 @@ pub fn seccomp_waits(listener: BorrowedFd<'_>, mut id: u64) -> bool {
     listener_ioctl(listener, 0x4008_2102, &mut id).is_ok()
 }
 
-/// Makes `fd` a descriptor of who waits, and its number the answer: SECCOMP_IOCTL_NOTIF_ADDFD with SEND, Linux 5.14.
+/// Makes `fd` a descriptor of who waits, and its number the answer: SECCOMP_IOCTL_NOTIF_ADDFD, Linux 5.9; at one stroke (SEND) from 5.14 on.
 pub fn seccomp_answer_descriptor(listener: BorrowedFd<'_>, id: u64, fd: BorrowedFd<'_>, close_on_exec: bool) -> io::Result<i32> {
     /// struct seccomp_notif_addfd
     #[repr(C)]
@@ -149,7 +149,14 @@ pub fn seccomp_answer_descriptor(listener: BorrowedFd<'_>, id: u64, fd: Borrowed
     const SEND: u32 = 2;
     let new_flags = if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 };
     let from = fd.as_raw_fd() as u32;
-    listener_ioctl(listener, 0x4018_2103, &mut Added { id, flags: SEND, from, to: 0, new_flags })
+    let add = |flags: u32| listener_ioctl(listener, 0x4018_2103, &mut Added { id, flags, from, to: 0, new_flags });
+    match add(SEND) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            let number = add(0)?;
+            seccomp_answer(listener, id, number.into(), 0, 0).map(|()| number)
+        }
+        result => result,
+    }
 }
 
 /// Takes over a descriptor that the kernel has just made for us.

@@ -32,6 +32,7 @@ from .popen import Popen
 from .rates import Io, io
 from .sandbox import Sandbox
 from .seccomp import Learned, Listener, Seccomp, Test
+from .transfer import Copied, copy
 
 __all__ = [
     "DEVNULL",
@@ -42,6 +43,7 @@ __all__ = [
     "Check",
     "Command",
     "CompletedRun",
+    "Copied",
     "Directory",
     "Ended",
     "Entry",
@@ -70,6 +72,7 @@ __all__ = [
     "Usage",
     "__version__",
     "bind",
+    "copy",
     "directory",
     "doctor",
     "file",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
-__all__ = ["Child", "Command", "Listener", "Notification", "Sandbox", "__version__", "doctor", "spawn_together"]
+__all__ = ["Child", "Command", "Listener", "Notification", "Sandbox", "__version__", "copy", "doctor", "spawn_together"]
 
 __version__: str
 
@@ -69,6 +69,8 @@ class _Known(TypedDict):
     paths: list[bytes]
     sandbox: Sandbox
 
+_Bounds: TypeAlias = tuple[int, int, bool]
+_Done: TypeAlias = tuple[int, int, list[bytes]]
 _Seen: TypeAlias = tuple[int, int, list[int], int, str, list[str], int, str]
 
 @final
@@ -129,6 +131,10 @@ class Child:
         """The number of the descriptor that becomes readable when the command ends. It stays this object's."""
     def take_listener(self) -> Listener | None:
         """The listener of its filter, if it has one that nobody has taken."""
+    def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds) -> _Done:
+        """Copies out of the running sandbox."""
+    def copy_in(self, source: bytes, inside: bytes, bounds: _Bounds) -> _Done:
+        """Copies into the running sandbox."""
     def try_wait(self) -> _Ending | None:
         """How it ended, if it has."""
     def kill(self) -> None:
@@ -189,6 +195,9 @@ class Notification:
         """It has failed."""
     def succeed_with_descriptor(self, fd: int, close_on_exec: bool) -> int:
         """It has succeeded with a new descriptor."""
+
+def copy(base: bytes, source: bytes, to: bytes, bounds: _Bounds) -> _Done:
+    """Copies what stands below a directory."""
 
 def doctor() -> tuple[str, list[tuple[str, Literal["works", "weaker", "missing"], str, str | None, str | None]], bool, str, str]:
     """What this host allows: the kernel's release, the checks, whether sandboxes start at all, the table, the JSON."""

@@ -21,6 +21,7 @@ from .exchange import BOUND, Exchange, exchange, milliseconds_to
 from .outcome import Outcome, Process, Usage
 from .seccomp import Listener
 from .text import Mode
+from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -237,6 +238,38 @@ class Popen:
     def set_pids(self, number: int) -> None:
         """Changes the limit `pids` while it runs."""
         self._child.set_pids(number)
+
+    def copy_out(
+        self,
+        inside: command.Text,
+        to: command.Text,
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_entries: int = MAX_ENTRIES,
+        skip_special: bool = False,
+    ) -> Copied:
+        """Copies a file or tree out of the running sandbox, from an absolute path inside: as `copy`, with its root as the base.
+
+        What runs may change it meanwhile: `freeze` keeps it still.
+        """
+        bounds = (max_bytes, max_entries, skip_special)
+        return Copied._told(self._child.copy_out(os.fsencode(inside), os.fsencode(to), bounds))
+
+    def copy_in(
+        self,
+        path: command.Text,
+        inside: command.Text,
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_entries: int = MAX_ENTRIES,
+        skip_special: bool = False,
+    ) -> Copied:
+        """Copies a file or tree of the caller's into the running sandbox, to an absolute path that the command may write to.
+
+        The copies are the command's own. There must be nothing there yet.
+        """
+        bounds = (max_bytes, max_entries, skip_special)
+        return Copied._told(self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds))
 
     def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
         """Stops everything inside, and tells by which means: a cgroup's freezer, or SIGSTOP to each process.

@@ -4,7 +4,9 @@ use crate::error::{raise, refuse};
 use crate::listener::Listener;
 use crate::outcome::{Ending, Seen, Used, ending, seen, used};
 use crate::time::duration;
+use crate::transfer::{Bounds, Done, done, path, transfer};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use seclude_core::Result;
 use std::os::fd::AsRawFd;
 use std::sync::{Mutex, PoisonError};
@@ -72,6 +74,18 @@ impl Child {
     /// The listener of its filter, if it has one that nobody has taken.
     fn take_listener(&self, py: Python<'_>) -> PyResult<Option<Listener>> {
         self.ask(py, "listener", |child| Ok(child.take_listener().map(Listener::new)))
+    }
+
+    /// Copies out of the running sandbox.
+    fn copy_out(&self, py: Python<'_>, inside: PyBackedBytes, to: PyBackedBytes, bounds: Bounds) -> PyResult<Done> {
+        let result = self.ask(py, "copy out", |child| Ok(child.copy_out(path(&inside), path(&to), &transfer(bounds))))?;
+        done(py, result)
+    }
+
+    /// Copies into the running sandbox.
+    fn copy_in(&self, py: Python<'_>, source: PyBackedBytes, inside: PyBackedBytes, bounds: Bounds) -> PyResult<Done> {
+        let result = self.ask(py, "copy in", |child| Ok(child.copy_in(path(&source), path(&inside), &transfer(bounds))))?;
+        done(py, result)
     }
 
     /// How it ended, if it has.

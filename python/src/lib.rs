@@ -16,6 +16,7 @@ mod listener;
 mod outcome;
 mod sandbox;
 mod time;
+mod transfer;
 
 /// The native half of the package.
 #[pymodule(gil_used = false)]
@@ -32,6 +33,8 @@ mod _seclude {
     use crate::listener::{Listener, Notification};
     #[pymodule_export]
     use crate::sandbox::Sandbox;
+    #[pymodule_export]
+    use crate::transfer::copy;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

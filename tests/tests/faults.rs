@@ -31,6 +31,9 @@ const END: u64 = 0x5ec_1de2;
 /// A call: whose, and which of theirs.
 type Place = (usize, usize);
 
+/// For each call of each role, and each error: what came of it, how often.
+type Table = BTreeMap<(usize, String), BTreeMap<i32, BTreeMap<String, u32>>>;
+
 /// What came of one run.
 #[derive(Debug)]
 struct Run {
@@ -196,7 +199,7 @@ fn every_call_of_the_set_up_may_fail() {
         assert!(first.calls.len() > 200, "only {} calls were seen", first.calls.len());
         let again = run(None);
         assert_eq!(sound(&again.said, 0), Ok(&*baseline), "two runs without a fault are alike");
-        let mut table: BTreeMap<(usize, String), BTreeMap<i32, BTreeMap<String, u32>>> = BTreeMap::new();
+        let mut table = Table::new();
         let (mut wrong, mut runs) = (Vec::new(), 0);
         for (index, (place, number)) in first.calls.iter().enumerate() {
             let name = Syscall::new(*number as i32).to_string();
@@ -244,7 +247,7 @@ fn every_call_of_the_set_up_may_fail() {
     });
 }
 
-fn write_table(who: Caller, table: &BTreeMap<(usize, String), BTreeMap<i32, BTreeMap<String, u32>>>) {
+fn write_table(who: Caller, table: &Table) {
     let names: Vec<String> = ERRORS.iter().map(|errno| format!("{errno:?}")).collect();
     println!("\n## As {}\n\n| who | call | {} |\n|---|---|{}", who.name(), names.join(" | "), "---|".repeat(ERRORS.len()));
     for ((role, name), results) in table {

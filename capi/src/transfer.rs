@@ -1,0 +1,143 @@
+//! `seclude_transfer`: copying files and trees out of, and into, places that somebody hostile may have filled.
+
+use crate::boundary::{Answer, Sticky, Structure, bytes, code, free, read, set, write_sized};
+use crate::child::{State, seclude_child};
+use crate::error::seclude_error;
+use seclude_core::{Child, Copied, Transfer};
+use std::ffi::{c_char, c_int};
+
+/// How files and trees are copied, and how much of them at most: 256 MiB in 10,000 files and directories, 64 deep, unless said otherwise. No symbolic link is
+/// followed, and only files and directories are copied.
+pub struct seclude_transfer {
+    transfer: Transfer,
+    sticky: Option<seclude_error>,
+}
+
+impl Sticky for seclude_transfer {
+    fn sticky(&mut self) -> &mut Option<seclude_error> {
+        &mut self.sticky
+    }
+}
+
+/// What has been copied. Functions that fill it take its size, `sizeof(seclude_copied)`, as for `seclude_outcome`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct seclude_copied {
+    /// Files and directories.
+    pub entries: u64,
+    /// Bytes in files.
+    pub bytes: u64,
+    /// Symbolic links, pipes, sockets and devices that were left out: `seclude_transfer_skip_special`.
+    pub skipped: u64,
+}
+
+impl Structure for seclude_copied {}
+
+/// The usual bounds. Never NULL. Free it with `seclude_transfer_free`.
+#[unsafe(no_mangle)]
+pub extern "C" fn seclude_transfer_new() -> *mut seclude_transfer {
+    Box::into_raw(Box::new(seclude_transfer { transfer: Transfer::new(), sticky: None }))
+}
+
+/// Frees it. NULL is a no-op.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_transfer_free(transfer: *mut seclude_transfer) {
+    free(transfer);
+}
+
+/// At most so many bytes in files. A file counts with its length, holes included.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_transfer_max_bytes(transfer: *mut seclude_transfer, bytes: u64) {
+    set(transfer, |object| {
+        object.transfer = object.transfer.clone().max_bytes(bytes);
+        Ok(())
+    });
+}
+
+/// At most so many files and directories.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_transfer_max_entries(transfer: *mut seclude_transfer, number: u64) {
+    set(transfer, |object| {
+        object.transfer = object.transfer.clone().max_entries(number);
+        Ok(())
+    });
+}
+
+/// Leaves out symbolic links, pipes, sockets and devices, and counts them. Without a word from here, they are an error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_transfer_skip_special(transfer: *mut seclude_transfer) {
+    set(transfer, |object| {
+        object.transfer = object.transfer.clone().skip_special();
+        Ok(())
+    });
+}
+
+/// Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not exist yet. No link in `path` or below it is followed; `base` is
+/// the caller's word. The copies are the caller's, with the permissions of the originals but for set-user-id and sticky bits. After an error,
+/// nothing is left at `to`. What was copied goes to `*copied`, a structure of `size` bytes, which may be NULL. openat2(2), Linux 5.6.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_transfer_copy(
+    transfer: *const seclude_transfer,
+    base: *const c_char,
+    path: *const c_char,
+    to: *const c_char,
+    copied: *mut seclude_copied,
+    size: usize,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    code(err, || {
+        let done = read("transfer", transfer)?.transfer.copy(bytes("base", base)?, bytes("path", path)?, bytes("to", to)?)?;
+        Ok(told(&done, copied, size))
+    })
+}
+
+/// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, as `seclude_transfer_copy` does with the sandbox's root as the base.
+/// What runs may change it meanwhile: `seclude_child_freeze` keeps it still.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_child_copy_out(
+    child: *const seclude_child,
+    inside: *const c_char,
+    to: *const c_char,
+    transfer: *const seclude_transfer,
+    copied: *mut seclude_copied,
+    size: usize,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    code(err, || {
+        let transfer = &read("transfer", transfer)?.transfer;
+        let done = running(child)?.copy_out(bytes("inside", inside)?, bytes("to", to)?, transfer)?;
+        Ok(told(&done, copied, size))
+    })
+}
+
+/// Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`, which must not exist yet, in a place that the command may write
+/// to. The copies are the command's own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_child_copy_in(
+    child: *const seclude_child,
+    from: *const c_char,
+    inside: *const c_char,
+    transfer: *const seclude_transfer,
+    copied: *mut seclude_copied,
+    size: usize,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    code(err, || {
+        let transfer = &read("transfer", transfer)?.transfer;
+        let done = running(child)?.copy_in(bytes("from", from)?, bytes("inside", inside)?, transfer)?;
+        Ok(told(&done, copied, size))
+    })
+}
+
+fn running<'a>(child: *const seclude_child) -> Answer<&'a Child> {
+    match &read("child", child)?.state {
+        State::Held(child) => Ok(child),
+        State::Collected(_) => Err(seclude_error::invalid("files of the sandbox", "it has ended, and they are gone")),
+    }
+}
+
+fn told(done: &Copied, copied: *mut seclude_copied, size: usize) -> c_int {
+    let Copied { entries, bytes, skipped, .. } = done;
+    write_sized(copied, size, seclude_copied { entries: *entries, bytes: *bytes, skipped: skipped.len() as u64 });
+    0
+}

@@ -1,0 +1,162 @@
+//! Copying out of, and into, what somebody hostile has filled: nothing is read that a link leads to, nothing waits for a pipe, and no bound is passed.
+#![deny(unsafe_code)]
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use seclude::{Child, Ended, ErrorKind, MiB, Sandbox, Stdio, Transfer};
+use seclude_tests::caller::as_each;
+use seclude_tests::scratch;
+use std::fs::{self, File, Permissions};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn write(path: impl AsRef<Path>, text: &str) {
+    fs::create_dir_all(path.as_ref().parent().expect("it has one")).expect("there is room");
+    fs::write(path, text).expect("there is room");
+}
+
+#[test]
+fn a_tree_is_copied_with_its_modes() {
+    as_each("a_tree_is_copied_with_its_modes", |_| {
+        let place = scratch::directory();
+        let (base, to) = (place.path().join("base"), place.path().join("to"));
+        write(base.join("out/a"), "a");
+        write(base.join("out/deep/b"), "bb");
+        fs::set_permissions(base.join("out/a"), Permissions::from_mode(0o4755)).expect("it is ours");
+        let copied = Transfer::new().copy(&base, "out", &to).expect("there is nothing wrong with it");
+        assert_eq!((copied.entries, copied.bytes), (4, 3));
+        assert_eq!(fs::read_to_string(to.join("deep/b")).expect("it is there"), "bb");
+        assert_eq!(fs::metadata(to.join("a")).expect("it is there").mode() & 0o7777, 0o755, "set-user-id is not copied");
+        assert_eq!(Transfer::new().copy(&base, "out", &to).expect_err("it is there").raw_os_error(), Some(libc::EEXIST));
+        Transfer::new().copy(&base, "out/a", place.path().join("one")).expect("a file alone");
+    });
+}
+
+#[test]
+fn no_link_is_followed_and_no_special_file_opened() {
+    as_each("no_link_is_followed_and_no_special_file_opened", |_| {
+        let place = scratch::directory();
+        let (base, to) = (place.path().join("base"), place.path().join("to"));
+        write(place.path().join("secret"), "secret");
+        write(base.join("plain"), "plain");
+        symlink("../secret", base.join("file")).expect("there is room");
+        symlink("..", base.join("up")).expect("there is room");
+        symlink("/", base.join("host")).expect("there is room");
+        for path in ["file", "up", "up/secret", "host/etc/passwd", "../secret", "/etc/passwd"] {
+            let error = Transfer::new().copy(&base, path, &to).expect_err(path);
+            assert!(matches!(error.raw_os_error(), None | Some(libc::ELOOP | libc::EXDEV)), "{path}: {error}");
+            assert!(!to.exists(), "{path}");
+        }
+        // A pipe that nobody writes to: who opens it to read waits for ever.
+        mkfifo(&base.join("pipe"), Mode::S_IRWXU).expect("there is room");
+        let error = Transfer::new().copy(&place, "base", &to).expect_err("there are links in it");
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(!to.exists(), "nothing is left of it");
+        let copied = Transfer::new().skip_special().copy(&place, "base", &to).expect("they are left out");
+        assert_eq!((copied.skipped.len(), copied.entries), (4, 2));
+        assert!(to.join("plain").exists() && !to.join("file").exists());
+        // The control: who follows reads the secret.
+        assert_eq!(fs::read_to_string(base.join("file")).expect("it leads there"), "secret");
+    });
+}
+
+#[test]
+fn bounds_hold_for_the_large_the_many_and_the_deep() {
+    let place = scratch::directory();
+    let (base, to) = (place.path().join("base"), place.path().join("to"));
+    fs::create_dir(&base).expect("there is room");
+    File::create(base.join("sparse")).expect("there is room").set_len(1 << 40).expect("it takes none");
+    let refused = |transfer: Transfer, path: &str| {
+        let error = transfer.copy(&base, path, &to).expect_err(path);
+        assert_eq!(error.raw_os_error(), Some(libc::EFBIG), "{error}");
+        assert!(!to.exists());
+    };
+    refused(Transfer::new(), "sparse");
+    for index in 0..200 {
+        write(base.join(format!("many/{index}")), "");
+    }
+    refused(Transfer::new().max_entries(200), "many");
+    assert_eq!(Transfer::new().max_entries(201).copy(&base, "many", &to).expect("as many as may be").entries, 201);
+    fs::remove_dir_all(&to).expect("it is ours");
+    fs::create_dir_all(base.join(format!("deep{}", "/d".repeat(100)))).expect("there is room");
+    refused(Transfer::new(), "deep");
+    write(base.join("bytes/a"), &"x".repeat(1000));
+    write(base.join("bytes/b"), &"x".repeat(1000));
+    refused(Transfer::new().max_bytes(1999u64), "bytes");
+    assert_eq!(Transfer::new().max_bytes(2000u64).copy(&base, "bytes", &to).expect("as many as may be").bytes, 2000);
+}
+
+/// A name that is now a file, now a link to the secret, now a directory, as fast as somebody can swap them.
+#[test]
+fn a_race_never_copies_the_secret() {
+    let place = scratch::directory();
+    let base = place.path().join("base");
+    write(place.path().join("secret"), "secret");
+    write(base.join("file"), "plain");
+    write(base.join("spare"), "plain");
+    symlink("../secret", base.join("link")).expect("there is room");
+    let over = AtomicBool::new(false);
+    let (mut copied, mut refused) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let rename = |from: &str, to: &str| fs::rename(base.join(from), base.join(to)).expect("it is ours");
+            while !over.load(Ordering::Relaxed) {
+                rename("file", "plain");
+                rename("link", "file");
+                rename("file", "link");
+                rename("plain", "file");
+            }
+        });
+        for round in 0..2000 {
+            let to = place.path().join(format!("to{round}"));
+            match Transfer::new().copy(&base, "file", &to) {
+                Ok(_) => {
+                    copied += 1;
+                    assert_eq!(fs::read_to_string(&to).expect("it is there"), "plain");
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(copied > 10 && refused > 10, "{copied} copied, {refused} refused");
+}
+
+fn running(sandbox: &Sandbox, script: &str) -> Child {
+    let mut child =
+        sandbox.command("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut byte = [0];
+    child.stdout.as_mut().expect("it is piped").read_exact(&mut byte).expect("it says so");
+    child
+}
+
+#[test]
+fn files_go_in_and_out_while_it_runs() {
+    as_each("files_go_in_and_out_while_it_runs", |_| {
+        let place = scratch::directory();
+        write(place.path().join("in/data"), "6 7");
+        let sandbox = Sandbox::new().tmpfs("/tmp", MiB(1));
+        let script = "mkdir /tmp/w; ln -s /etc /tmp/w/link; echo ready; read go; cat /tmp/in/data > /tmp/w/result && rm -r /tmp/in && echo done; read end";
+        let mut child = running(&sandbox, script);
+        let transfer = Transfer::new();
+        child.copy_in(place.path().join("in"), "/tmp/in", &transfer).expect("there is room");
+        assert!(child.copy_in(place.path().join("in"), "/usr/in", &transfer).is_err(), "it is read-only there");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        std::io::Write::write_all(&mut stdin, b"go\n").expect("it reads");
+        let mut said = [0; 10];
+        child.stdout.as_mut().expect("it is piped").read_exact(&mut said).expect("it says so");
+        assert_eq!(&said, b"eady\ndone\n", "what came in is the command's own: it can read and remove it");
+        child.copy_out("/tmp/w/result", place.path().join("result"), &transfer).expect("it is there");
+        assert_eq!(fs::read_to_string(place.path().join("result")).expect("it is there"), "6 7");
+        assert!(child.copy_out("/tmp/w/link/passwd", place.path().join("no"), &transfer).is_err(), "no link is followed");
+        assert!(child.copy_out("/tmp/w", place.path().join("no"), &transfer).is_err());
+        std::io::Write::write_all(&mut stdin, b"end\n").expect("it reads");
+        assert_eq!(child.wait().expect("it ends").ended, Ended::Exited(0));
+        assert_eq!(
+            child.copy_out("/tmp/w/result", place.path().join("late"), &transfer).expect_err("gone").kind(),
+            ErrorKind::Invalid
+        );
+    });
+}
