@@ -220,6 +220,12 @@ impl Seccomp {
         self
     }
 
+    /// The program that the kernel would run, for measuring it without this library.
+    #[doc(hidden)]
+    pub fn program(&self) -> crate::Result<Vec<u8>> {
+        Ok(compile::Program::compile(self)?.with_pass(filters::draw()?))
+    }
+
     /// What becomes of this call.
     pub(crate) fn decide(&self, call: Syscall, arguments: &[u64; 6]) -> Action {
         let unknown = self.otherwise.unwrap_or(self.profile.unknown());

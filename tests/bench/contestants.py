@@ -48,7 +48,9 @@ def build(folder: pathlib.Path, python: str) -> tuple[dict[str, Contestant], dic
     folder.mkdir(parents=True, exist_ok=True)
     compile_c(folder, "payload", FREESTANDING)
     compile_c(folder, "floor_init", FREESTANDING)
-    floor = compile_c(folder, "floor", [*STRICT, f'-DINIT_IMAGE="{folder / "floor_init"}"'])
+    filter_program = folder / "filter.bpf"
+    filter_program.write_bytes(subprocess.run([rust_face(), "--filter"], check=True, capture_output=True).stdout)
+    floor = compile_c(folder, "floor", [*STRICT, f'-DINIT_IMAGE="{folder / "floor_init"}"', f'-DFILTER="{filter_program}"'])
     spawn = compile_c(folder, "spawn", STRICT)
 
     def plain(*start: str) -> Callable[[int, int, str], list[str]]:

@@ -15,10 +15,12 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/keyctl.h>
 #include <linux/mount.h>
 #include <linux/prctl.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <net/if.h>
 #include <sched.h>
@@ -36,6 +38,10 @@ enum { READ_ONLY = MOUNT_ATTR_RDONLY, NO_SUID = MOUNT_ATTR_NOSUID, NO_DEV = MOUN
 /* floor_init, carried along as the library carries its warden. */
 __asm__(".section .rodata\n.globl init_start\n.globl init_end\ninit_start: .incbin \"" INIT_IMAGE "\"\ninit_end:\n.previous\n");
 extern const char init_start[], init_end[];
+
+/* The default profile's program, as the library compiles it. */
+__asm__(".section .rodata\n.balign 8\n.globl filter_start\n.globl filter_end\nfilter_start: .incbin \"" FILTER "\"\nfilter_end:\n.previous\n");
+extern const struct sock_filter filter_start[], filter_end[];
 
 /* ---- what is decided once, outside the measured time ------------------------------------------------------------ */
 
@@ -235,6 +241,35 @@ static void become_user(void) {
     NEED(SYS(__NR_setresuid, ID, ID, ID));
 }
 
+/* Landlock, as far as this kernel has it: what core/src/plan/wall.rs says of the default sandbox. 0 if there is none. */
+static int wall(void) {
+    enum { CREATE = 444, ADD = 445, VERSION = 1, BENEATH = 1 };
+    enum { EXECUTE = 1, WRITE = 2, READ = 4, LIST = 8, TRUNCATE = 1 << 14, IOCTL = 1 << 15 };
+    long abi = SYS(CREATE, 0, 0, VERSION);
+    if (abi < 2)
+        return 0;
+    uint64_t files = abi < 3 ? TRUNCATE - 1 : abi < 5 ? IOCTL - 1 : (IOCTL << 1) - 1, scopes = share_net ? 2 : 3;
+    uint64_t handled[3] = {files, 0, abi < 6 ? 0 : scopes};
+    int ruleset = (int)NEED(SYS(CREATE, handled, abi < 4 ? 8 : abi < 6 ? 16 : 24, 0));
+    static const struct { const char *path; uint64_t rights; } rules[] = {
+        {"/", EXECUTE | READ | LIST}, {"/dev/shm", ~0ull}, {"/dev/full", WRITE | TRUNCATE | IOCTL}, {"/dev/null", WRITE | TRUNCATE | IOCTL},
+        {"/dev/random", WRITE | TRUNCATE | IOCTL}, {"/dev/urandom", WRITE | TRUNCATE | IOCTL}, {"/dev/zero", WRITE | TRUNCATE | IOCTL},
+        {"/proc", WRITE | TRUNCATE | IOCTL},
+    };
+    struct __attribute__((packed)) { uint64_t rights; int fd; } rule;
+    for (size_t i = 0; i < COUNT(rules); i++) {
+        rule.fd = (int)NEED(SYS(__NR_openat, AT_FDCWD, rules[i].path, O_PATH | O_CLOEXEC));
+        rule.rights = rules[i].rights & files;
+        NEED(SYS(ADD, ruleset, BENEATH, &rule, 0));
+        SYS(__NR_close, rule.fd);
+    }
+    rule.fd = mounted(configure("mqueue"), 0);
+    rule.rights = files;
+    NEED(SYS(ADD, ruleset, BENEATH, &rule, 0));
+    SYS(__NR_close, rule.fd);
+    return ruleset;
+}
+
 static void seal(void) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2] = {0};
@@ -245,6 +280,14 @@ static void seal(void) {
         | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED, 0, 0, 0));
     NEED(SYS(__NR_capset, &header, none));
     NEED(SYS(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+
+static void filter(int ruleset) {
+    enum { RESTRICT = 446 };
+    struct sock_fprog program = {(unsigned short)(filter_end - filter_start), (struct sock_filter *)filter_start};
+    if (ruleset != 0)
+        NEED(SYS(RESTRICT, ruleset, 0));
+    NEED(SYS(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
 }
 
 static int child(void *unused) {
@@ -278,7 +321,9 @@ static int child(void *unused) {
     struct mount_attr read_only = {.attr_set = READ_ONLY | NO_SUID | NO_DEV};
     NEED(SYS(__NR_mount_setattr, root, "", AT_EMPTY_PATH, &read_only, sizeof read_only));
 
+    int ruleset = wall();
     seal();
+    filter(ruleset);
     NEED(SYS(__NR_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC));
     NEED(SYS(__NR_execveat, init_memory, "", ARGUMENTS, ENVIRONMENT, AT_EMPTY_PATH));
     return 0;

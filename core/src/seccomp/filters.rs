@@ -130,7 +130,7 @@ impl Seccomp {
     }
 }
 
-fn draw() -> Result<Pass> {
+pub fn draw() -> Result<Pass> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Error::new(ErrorKind::Setup, "draw a random number").because(error.to_string()))?;
     Ok(std::array::from_fn(|word| u32::from_ne_bytes(std::array::from_fn(|byte| bytes[4 * word + byte]))))
