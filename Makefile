@@ -14,7 +14,7 @@ export CARGO PYTHON
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm test-races faults bench library wheel install clean
+.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm fuzz soak test-races faults bench library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,15 @@ test-vm: ## the table and the proofs on other kernels and pure cgroup v2; KERNEL
 	sh tests/needs-vm.sh $(or $(SITUATIONS),systemd-root)
 	tests/vm/run.sh $(if $(KERNELS),-k "$(KERNELS)") $(if $(SITUATIONS),-s "$(SITUATIONS)") $(VM_TESTS)
 	$(if $(SITUATIONS),,tests/vm/run.sh $(if $(KERNELS),-k "$(KERNELS)") -s "systemd-root systemd-user" scope)
+
+fuzz: ## each fuzz target for SECONDS (60 if not given): docs/fuzzing.md
+	$(call say,fuzzing)
+	CARGO_TARGET_DIR=$(PUBLIC)/fuzz sh fuzz/run.sh $(or $(SECONDS),60)
+
+soak: ## 10,000 runs in one thread and in 16, and a caller killed at 1,000 moments: nothing stays
+	$(call say,soak)
+	SECLUDE_SOAK_RUNS=10000 $(CARGO) test --quiet --package seclude-tests --test soak -- --nocapture
+	SECLUDE_ROUNDS=1000 $(CARGO) test --quiet --package seclude-tests --test lifetime -- --nocapture a_caller_killed
 
 test-races: ## 10,000 rounds of links swapped while sandboxes are set up upon them
 	$(call say,races)

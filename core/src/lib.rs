@@ -25,6 +25,9 @@ mod ending;
 mod enforce;
 mod error;
 mod failure;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod idmap;
 mod image;
 mod interaction;

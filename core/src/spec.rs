@@ -264,6 +264,9 @@ fn write(policy: &Policy) -> Result<Value> {
     }
     put("cgroup", policy.cgroup.is_some(), policy.cgroup.as_deref().map_or(Value::Null, path));
     put("warden", policy.warden.is_some(), policy.warden.as_deref().map_or(Value::Null, path));
+    if policy.limits.cpus.is_some_and(|cores| !cores.0.is_finite()) {
+        return Err(Error::new(ErrorKind::Policy, "write the policy").because("the limit cpus is no number"));
+    }
     if policy.classic_mounts {
         return Err(Error::new(ErrorKind::Policy, "write the policy").because("classic mounts are for tests and have no key"));
     }
@@ -381,6 +384,13 @@ mod tests {
         assert_eq!(Sandbox::from_json(&sandbox.to_json().unwrap()).unwrap(), sandbox);
         assert_eq!(Sandbox::from_toml(&sandbox.to_toml().unwrap()).unwrap(), sandbox);
         assert_eq!(Sandbox::new().to_json().unwrap(), "{}");
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_not_written() {
+        for number in [f64::NAN, f64::INFINITY] {
+            assert_eq!(Sandbox::new().cpus(number).to_json().unwrap_err().kind(), ErrorKind::Policy);
+        }
     }
 
     #[test]

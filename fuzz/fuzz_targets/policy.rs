@@ -1,0 +1,17 @@
+//! A policy as text. What is read and found sound is the same after having been written in either form, and compiles to filters and a plan.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use seclude::Sandbox;
+
+fuzz_target!(|text: &str| {
+    for sandbox in [Sandbox::from_json(text), Sandbox::from_toml(text)].into_iter().flatten() {
+        let json = sandbox.to_json().expect("what was read can be written");
+        assert_eq!(Sandbox::from_json(&json).as_ref(), Ok(&sandbox), "{json}");
+        let toml = sandbox.to_toml().expect("what was read can be written");
+        assert_eq!(Sandbox::from_toml(&toml).as_ref(), Ok(&sandbox), "{toml}");
+        if sandbox.check().is_ok() {
+            seclude::fuzzing::compile(&sandbox);
+        }
+    }
+});
