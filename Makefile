@@ -14,7 +14,7 @@ export CARGO PYTHON
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm fuzz soak test-races faults bench library wheel install clean
+.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm fuzz soak stress test-races faults bench library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -83,6 +83,10 @@ soak: ## 10,000 runs in one thread and in 16, and a caller killed at 1,000 momen
 	$(call say,soak)
 	SECLUDE_SOAK_RUNS=10000 $(CARGO) test --quiet --package seclude-tests --test soak -- --nocapture
 	SECLUDE_ROUNDS=1000 $(CARGO) test --quiet --package seclude-tests --test lifetime -- --nocapture a_caller_killed
+
+stress: ## stress-ng's stressors inside, 20 seconds each
+	$(call say,stress)
+	SECLUDE_STRESS_SECONDS=20 $(CARGO) test --quiet --package seclude-tests --test stress -- --nocapture
 
 test-races: ## 10,000 rounds of links swapped while sandboxes are set up upon them
 	$(call say,races)

@@ -2,7 +2,7 @@
 # Installs the Debian packages that the build, the demo and the tests need. As another user than root it only names what is missing.
 set -eu
 
-packages="gcc g++ clang libclang-rt-14-dev make pkg-config python3 python3-venv util-linux iproute2 procps busybox-static bubblewrap keyutils dbus-daemon valgrind abigail-tools"
+packages="gcc g++ clang libclang-rt-14-dev make pkg-config python3 python3-venv util-linux iproute2 procps busybox-static bubblewrap keyutils stress-ng dbus-daemon valgrind abigail-tools"
 
 missing=
 for package in $packages; do
