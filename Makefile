@@ -14,7 +14,7 @@ export CARGO PYTHON
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm fuzz soak stress test-races faults bench library wheel install clean
+.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm fuzz soak stress exposure test-races faults bench library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -101,6 +101,10 @@ bench: needs wheel library ## what a run costs, side by side, as ratios
 	$(PYTHON) tests/bench/compare.py --python $(VENV)/bin/python --write
 
 # ---- the faces
+
+exposure: wheel ## what a program can see and do under unshare, bubblewrap and seclude: docs/exposure.md
+	$(call say,exposure)
+	$(PYTHON) tests/exposure/exposure.py --write --python $(VENV)/bin/python
 
 library: ## build libseclude and install it below $(STAGE)
 	$(call say,libseclude)
