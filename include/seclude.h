@@ -30,7 +30,7 @@
  * THREADS. Any thread may use any object. Calls that take it as const may overlap; a call that takes it as not const may overlap
  * with no other on the same object.
  *
- * PROCESS. The library installs no signal handler, starts no thread, needs no SIGCHLD, changes nothing that belongs to the process. After
+ * PROCESS. The library installs no signal handler, starts no thread (but while it learns), needs no SIGCHLD, changes nothing that belongs to the process. After
  * fork(2), the new process may only free objects, which harms nothing of its parent's. Every descriptor is close-on-exec.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0

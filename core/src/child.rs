@@ -1,5 +1,7 @@
 //! A running command: started, watched, waited for, ended.
 
+mod files;
+
 use crate::capture;
 use crate::cgroup::Froze;
 use crate::command::{Command, Output, Stream};
@@ -9,20 +11,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::listener::Listener;
 use crate::live;
 use crate::outcome::{Enforced, Outcome, Usage};
-use crate::policy::{Cores, Limit, Limits, Mechanism, check_inside, named};
+use crate::policy::{Cores, Limit, Limits, Mechanism, named};
 use crate::processes::{self, Process};
 use crate::socket::wait_readable;
 use crate::start::Prepared;
 use crate::streams::Streams;
-use crate::transfer::{self, Copied, Transfer};
 use crate::warden::{ONLY, Warden};
 use crate::wire::message::{Request, end};
-use nix::fcntl::OFlag;
-use std::ffi::OsStr;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::time::{Duration, Instant};
 
@@ -224,40 +221,6 @@ impl Child {
         }
     }
 
-    // ---- files, while it runs
-
-    /// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, which must not exist yet: as [`Transfer::copy`], with
-    /// the sandbox's root as the base. What runs may change it meanwhile: [`Child::freeze`] keeps it still.
-    pub fn copy_out(&self, inside: impl AsRef<Path>, to: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
-        let root = self.root()?;
-        let (parent, name) = transfer::split(to.as_ref())?;
-        transfer.run((root.as_fd(), within(inside.as_ref())?), (transfer::open_directory(parent)?.as_fd(), &name), None)
-    }
-
-    /// Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`, which must not exist yet, in a place that the command
-    /// may write to. The copies are the command's own.
-    pub fn copy_in(&self, from: impl AsRef<Path>, inside: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
-        let root = self.root()?;
-        let (base, source) = transfer::split(from.as_ref())?;
-        let (parent, name) = transfer::split(inside.as_ref())?;
-        let action = || format!("find {} inside", parent.display());
-        let directory = transfer::find(root.as_fd(), within(parent)?, OFlag::O_PATH | OFlag::O_DIRECTORY)
-            .map_err(|errno| Error::io(action(), errno))?;
-        let base = transfer::open_directory(base)?;
-        transfer.run((base.as_fd(), Path::new(OsStr::from_bytes(source.to_bytes()))), (directory.as_fd(), &name), self.owner)
-    }
-
-    /// The sandbox's root, as its warden has it.
-    fn root(&self) -> Result<OwnedFd> {
-        let ended = || Error::invalid("files of the sandbox", "it has ended, and they are gone");
-        if self.outcome.is_some() {
-            return Err(ended());
-        }
-        let root = transfer::open_directory(Path::new(&format!("/proc/{}/root", self.warden.pid())));
-        // Its number means the warden only while it has not been reaped.
-        if self.warden.is_alive()? { root } else { Err(ended()) }
-    }
-
     // ---- other limits than it was started with
 
     /// From now on, at most so many bytes of memory. The policy must set a limit, and it must be held. Less than is in use: the kernel takes
@@ -383,12 +346,6 @@ impl Child {
         self.outcome = Some(outcome.clone());
         outcome.map(Some)
     }
-}
-
-/// An absolute path inside, relative to the root.
-fn within(path: &Path) -> Result<&Path> {
-    check_inside("path", path)?;
-    Ok(path.strip_prefix("/").ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
 impl Drop for Child {

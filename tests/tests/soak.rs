@@ -53,7 +53,7 @@ impl Account {
 
 /// Whether a sandbox's keys are counted under this user.
 fn is_behind(user: &str) -> bool {
-    user.parse::<u32>().is_ok_and(|user| user >= 0x7000_0000 && user < 0x7001_0000)
+    user.parse::<u32>().is_ok_and(|user| (0x7000_0000..0x7001_0000).contains(&user))
 }
 
 /// Bytes of memory that are this process's own.
