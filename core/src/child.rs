@@ -176,7 +176,7 @@ impl Child {
         self.request(&Request::Kill { id: ONLY, how: end::OUTPUT }, None)
     }
 
-    /// Kills the command and everything that it started. The end is [`Ended::Killed`], unless it came before.
+    /// Kills the command and everything that it started. The end is [`Ended::Killed`](crate::Ended::Killed), unless it came before.
     /// Does not wait. No error if it has ended already.
     pub fn kill(&mut self) -> Result<()> {
         self.request(&Request::Kill { id: ONLY, how: end::KILLED }, None)
