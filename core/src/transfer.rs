@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// ```no_run
 /// # fn main() -> seclude::Result<()> {
 /// // What a program left in a directory that was bound writable.
-/// let copied = seclude::Transfer::new().max_bytes(1 << 20).copy("/srv/work/7", "out", "/srv/results/7")?;
+/// let copied = seclude::Transfer::new().max_bytes(seclude::MiB(1)).copy("/srv/work/7", "out", "/srv/results/7")?;
 /// assert!(copied.bytes <= 1 << 20);
 /// # Ok(())
 /// # }
