@@ -79,7 +79,7 @@ impl Sandbox {
 
     /// The policy in TOML.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(&write(self.policy())?)
+        toml::to_string(&text::without_large_numbers(write(self.policy())?))
             .map_err(|error| Error::new(ErrorKind::Policy, "write the policy as TOML").because(error.to_string()))
     }
 }
@@ -285,6 +285,16 @@ mod tests {
         assert_eq!(Sandbox::from_json(&sandbox.to_json().unwrap()).unwrap(), sandbox);
         assert_eq!(Sandbox::from_toml(&sandbox.to_toml().unwrap()).unwrap(), sandbox);
         assert_eq!(Sandbox::new().to_json().unwrap(), "{}");
+    }
+
+    #[test]
+    fn numbers_above_what_toml_has_survive_it() {
+        for number in [i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX - 1, u64::MAX] {
+            let sandbox =
+                Sandbox::new().memory(number).cpu_time(Duration::from_secs(number)).rlimit(Resource::Data, number, number);
+            assert_eq!(Sandbox::from_json(&sandbox.to_json().unwrap()).as_ref(), Ok(&sandbox));
+            assert_eq!(Sandbox::from_toml(&sandbox.to_toml().unwrap()).as_ref(), Ok(&sandbox));
+        }
     }
 
     #[test]

@@ -165,14 +165,21 @@ impl<'a> Key<'a> {
     /// A number, or, for the numbers above what TOML has, a text with its hexadecimal digits.
     pub fn unsigned_64(&self) -> Result<u64> {
         let digits = self.value.as_str().and_then(|text| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok());
-        digits.or_else(|| self.value.as_u64()).ok_or_else(|| self.unlike("a whole number of 64 bits"))
+        digits.or_else(|| self.whole()).ok_or_else(|| self.unlike("a whole number of 64 bits"))
+    }
+
+    /// A number, or a text with its digits.
+    fn whole(&self) -> Option<u64> {
+        self.value.as_u64().or_else(|| self.value.as_str()?.parse().ok())
     }
 
     /// Bytes: a number, or a text with a unit of 1024s.
     pub fn size(&self) -> Result<u64> {
         let wrong = || self.unlike("a size such as 65536, \"64K\", \"64M\" or \"1.5G\"");
+        if let Some(bytes) = self.whole() {
+            return Ok(bytes);
+        }
         match self.value {
-            Value::Number(number) => number.as_u64().ok_or_else(wrong),
             Value::String(text) => scaled(
                 text,
                 &[
@@ -201,6 +208,9 @@ impl<'a> Key<'a> {
     /// Seconds: a number, or a text with a unit.
     pub fn duration(&self) -> Result<Duration> {
         let wrong = || self.unlike("a time such as 1.5, \"1.5s\", \"200ms\" or \"2m\"");
+        if let Some(seconds) = self.whole() {
+            return Ok(Duration::from_secs(seconds));
+        }
         let seconds = match self.value {
             Value::Number(number) => number.as_f64(),
             Value::String(text) => scaled(text, &[("", 1.0), ("S", 1.0), ("MS", 1e-3), ("US", 1e-6), ("M", 60.0), ("H", 3600.0)]),
@@ -275,6 +285,16 @@ pub fn unsigned_value(value: u64) -> Value {
 
 pub fn limit_value(limit: u64) -> Value {
     if limit == u64::MAX { json!("unlimited") } else { json!(limit) }
+}
+
+/// TOML's numbers end at 2⁶³ - 1: those above it become texts with their digits.
+pub fn without_large_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.as_u64().is_some_and(|number| i64::try_from(number).is_err()) => json!(number.to_string()),
+        Value::Array(items) => items.into_iter().map(without_large_numbers).collect(),
+        Value::Object(members) => members.into_iter().map(|(key, value)| (key, without_large_numbers(value))).collect(),
+        other => other,
+    }
 }
 
 /// Seconds; a whole number where it is one.
