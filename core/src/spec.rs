@@ -298,6 +298,15 @@ mod tests {
     }
 
     #[test]
+    fn times_are_written_to_the_nanosecond() {
+        for (seconds, nanoseconds) in [(0, 1), (1, 500_000_000), (99_696_218_774_186, 455_500_000), (u64::MAX, 999_999_999)] {
+            let sandbox = Sandbox::new().wall_time(Duration::new(seconds, nanoseconds));
+            assert_eq!(Sandbox::from_json(&sandbox.to_json().unwrap()).as_ref(), Ok(&sandbox));
+            assert_eq!(Sandbox::from_toml(&sandbox.to_toml().unwrap()).as_ref(), Ok(&sandbox));
+        }
+    }
+
+    #[test]
     fn a_number_that_is_none_is_not_written() {
         for number in [f64::NAN, f64::INFINITY] {
             assert_eq!(Sandbox::new().cpus(number).to_json().unwrap_err().kind(), ErrorKind::Policy);

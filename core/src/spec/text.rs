@@ -211,6 +211,9 @@ impl<'a> Key<'a> {
         if let Some(seconds) = self.whole() {
             return Ok(Duration::from_secs(seconds));
         }
+        if let Some(exact) = self.value.as_str().and_then(seconds_and_nanoseconds) {
+            return Ok(exact);
+        }
         let seconds = match self.value {
             Value::Number(number) => number.as_f64(),
             Value::String(text) => scaled(text, &[("", 1.0), ("S", 1.0), ("MS", 1e-3), ("US", 1e-6), ("M", 60.0), ("H", 3600.0)]),
@@ -297,7 +300,20 @@ pub fn without_large_numbers(value: Value) -> Value {
     }
 }
 
-/// Seconds; a whole number where it is one.
+/// Seconds; a whole number where it is one, and a text with all digits where a number has too few.
 pub fn duration_value(duration: Duration) -> Value {
-    if duration.subsec_nanos() == 0 { json!(duration.as_secs()) } else { json!(duration.as_secs_f64()) }
+    let number = duration.as_secs_f64();
+    match duration.subsec_nanos() {
+        0 => json!(duration.as_secs()),
+        _ if Duration::try_from_secs_f64(number) == Ok(duration) => json!(number),
+        nanoseconds => json!(format!("{}.{nanoseconds:09}", duration.as_secs())),
+    }
+}
+
+/// A text with a point and nine digits behind it, read exactly.
+fn seconds_and_nanoseconds(text: &str) -> Option<Duration> {
+    let (seconds, fraction) = text.split_once('.')?;
+    let digits = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+    (digits(seconds) && digits(fraction) && fraction.len() == 9).then_some(())?;
+    Some(Duration::new(seconds.parse().ok()?, fraction.parse().ok()?))
 }
