@@ -299,7 +299,13 @@ mod tests {
 
     #[test]
     fn times_are_written_to_the_nanosecond() {
-        for (seconds, nanoseconds) in [(0, 1), (1, 500_000_000), (99_696_218_774_186, 455_500_000), (u64::MAX, 999_999_999)] {
+        for (seconds, nanoseconds) in [
+            (0, 1),
+            (1, 500_000_000),
+            (99_696_218_774_186, 455_500_000),
+            (1_000_000_001_318_450, 125_000_000),
+            (u64::MAX, 999_999_999),
+        ] {
             let sandbox = Sandbox::new().wall_time(Duration::new(seconds, nanoseconds));
             assert_eq!(Sandbox::from_json(&sandbox.to_json().unwrap()).as_ref(), Ok(&sandbox));
             assert_eq!(Sandbox::from_toml(&sandbox.to_toml().unwrap()).as_ref(), Ok(&sandbox));
