@@ -17,9 +17,22 @@ struct Pipe {
     child: usize,
     /// Standard output, or standard error.
     stream: usize,
+    /// The command has ended, and others in its cell may go on to write: so much of what is in the pipe is still its own.
+    rest: Option<usize>,
 }
 
-/// Reads the pipes of all children to their ends. Who writes more than the bound is stopped.
+impl Pipe {
+    /// Reads a piece; 0 at the end.
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let room = self.rest.unwrap_or(usize::MAX).min(piece.len());
+        let length = if room == 0 { 0 } else { self.file.read(&mut piece[..room])? };
+        self.rest = self.rest.map(|rest| rest - length);
+        Ok(length)
+    }
+}
+
+/// Reads the pipes of all children to their ends, or of one among others, to its end: what it has left behind may hold them open for ever. Who writes
+/// more than the bound is stopped.
 pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
     let mut collected: Vec<[Vec<u8>; 2]> = Vec::new();
     let mut pipes = Vec::new();
@@ -27,23 +40,32 @@ pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
         collected.push(Default::default());
         let streams = [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
         for (stream, fd) in streams.into_iter().enumerate() {
-            pipes.extend(fd.map(|fd| Pipe { file: File::from(fd), child: number, stream }));
+            pipes.extend(fd.map(|fd| Pipe { file: File::from(fd), child: number, stream, rest: None }));
         }
     }
     let mut piece = vec![0; 64 << 10];
     while !pipes.is_empty() {
-        let fds: Vec<_> = pipes.iter().map(|pipe| pipe.file.as_fd()).collect();
+        let waits = |pipe: &&Pipe| children[pipe.child].is_among() && pipe.rest.is_none();
+        let ends: Vec<usize> = pipes.iter().filter(waits).map(|pipe| pipe.child).collect();
+        let streams = pipes.iter().map(|pipe| pipe.file.as_fd());
+        let fds: Vec<_> = streams.chain(ends.iter().map(|child| children[*child].pidfd())).collect();
         let ready = if fds.len() == 1 { vec![true] } else { wait_for_any(&fds)? };
-        let mut next = ready.into_iter();
+        let (ready, ended) = ready.split_at(pipes.len());
+        for pipe in &mut pipes {
+            if ends.iter().zip(ended).any(|(child, ended)| *child == pipe.child && *ended) {
+                pipe.rest = Some(crate::sys::pending(pipe.file.as_fd()));
+            }
+        }
+        let mut next = ready.iter().copied();
         let mut failure = None;
         pipes.retain_mut(|pipe| {
             if !next.next().unwrap_or(false) {
-                return true;
+                return pipe.rest.is_none();
             }
             let child = &mut children[pipe.child];
             let bound = child.bound();
             let into = &mut collected[pipe.child][pipe.stream];
-            match pipe.file.read(&mut piece) {
+            match pipe.read(&mut piece) {
                 Ok(0) => false,
                 Ok(length) => {
                     let room = usize::try_from(bound).unwrap_or(usize::MAX) - into.len();

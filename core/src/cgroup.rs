@@ -82,6 +82,13 @@ impl Cgroup {
         }
     }
 
+    /// The files by which a process with a memory of its own enters all of it; `None` if one cannot be opened.
+    pub fn all_doors(&self) -> Option<Vec<File>> {
+        let v2 = self.v2.iter().map(|(directory, _)| directory.open_to_write("cgroup.procs").ok());
+        let v1 = self.v1.iter().map(|(directory, _)| directory.open_to_write("tasks").ok());
+        v2.chain(v1).collect()
+    }
+
     /// Whether the kernel ends all that is in it at one word: `cgroup.kill`, Linux 5.14.
     pub fn kills(&self) -> bool {
         self.v2.as_ref().is_some_and(|(directory, _)| directory.has("cgroup.kill"))

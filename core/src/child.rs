@@ -1,44 +1,34 @@
 //! A running command: started, watched, waited for, ended.
 
-mod files;
-
+use crate::alive::{Alive, Freezer};
 use crate::capture;
-use crate::cgroup::Froze;
+use crate::cgroup::Counters;
 use crate::command::{Command, Output, Stream};
 use crate::ending::{self, Held};
-use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::Listener;
 use crate::live;
-use crate::outcome::{Enforced, Outcome, Usage};
-use crate::policy::{Cores, Limit, Limits, Mechanism, named};
+use crate::outcome::{Ended, Enforced, Outcome, Usage};
+use crate::policy::{Cores, Limit, Limits};
 use crate::processes::{self, Process};
-use crate::socket::wait_readable;
+use crate::socket::{Socket, wait_readable};
 use crate::start::Prepared;
 use crate::streams::Streams;
-use crate::warden::{ONLY, Warden};
+use crate::transfer::{Copied, Transfer};
 use crate::wire::message::{Request, end};
-use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-named! {
-    /// By what a command was frozen.
-    Freezer {
-        /// `cgroup.freeze` of cgroup v2: the kernel, all at once.
-        CgroupV2 = "cgroup-v2",
-        /// The freezer of cgroup v1: the kernel, all at once.
-        CgroupV1 = "cgroup-v1",
-        /// SIGSTOP to every process. Weaker: a parent inside sees its child stopped, and who is sent SIGCONT goes on.
-        Signal = "sigstop",
-    }
-}
 
 /// A running command.
 ///
 /// Dropping it kills everything inside and waits until it is gone; so does the caller's end, however it comes. In a process
 /// forked by the caller, dropping it only closes its descriptors.
+///
+/// In a [`Cell`](crate::Cell) it is one command among others: what is said here of everything inside is then said of this command and what it has started,
+/// and nothing is ended with it when it ends by itself.
 #[derive(Debug)]
 pub struct Child {
     /// The write end of the command's standard input, if that was piped.
@@ -55,13 +45,14 @@ pub struct Child {
     wall_time: Option<Duration>,
     /// More was written than the caller collects: this much.
     overflow: Option<u64>,
-    // Ended, when this is dropped, before its cgroups are removed.
-    warden: Warden,
-    enforcement: Enforcement,
+    /// Where it runs: alone, or among others.
+    alive: Arc<Alive>,
+    /// Over which it is spoken of, if it is one among others.
+    socket: Option<Socket>,
+    /// What the cell had counted when it started.
+    before: Counters,
     enforced: Enforced,
     listener: Option<Listener>,
-    /// Who the command is outside, where that is not the caller.
-    owner: Option<(u32, u32)>,
     outcome: Option<Result<Outcome>>,
 }
 
@@ -76,13 +67,13 @@ impl Child {
     pub(crate) fn new(
         command: &Command,
         streams: Streams,
-        warden: Warden,
+        alive: Arc<Alive>,
+        socket: Option<Socket>,
         pidfd: OwnedFd,
         (pid, inside_pid): (u32, u32),
-        enforcement: Enforcement,
+        before: Counters,
         enforced: Enforced,
         listener: Option<Listener>,
-        owner: Option<(u32, u32)>,
     ) -> Child {
         let Streams { stdin, stdout, stderr, .. } = streams;
         Child {
@@ -96,11 +87,11 @@ impl Child {
             limits: command.sandbox.policy().limits.clone(),
             wall_time: command.wall_time,
             overflow: None,
-            warden,
-            enforcement,
+            alive,
+            socket,
+            before,
             enforced,
             listener,
-            owner,
             outcome: None,
         }
     }
@@ -173,13 +164,13 @@ impl Child {
     /// It has written more than this.
     pub(crate) fn overflow(&mut self, bound: u64) -> Result<()> {
         self.overflow = Some(bound);
-        self.request(&Request::Kill { id: ONLY, how: end::OUTPUT }, None)
+        self.request(&Request::Kill { how: end::OUTPUT })
     }
 
     /// Kills the command and everything that it started. The end is [`Ended::Killed`](crate::Ended::Killed), unless it came before.
     /// Does not wait. No error if it has ended already.
     pub fn kill(&mut self) -> Result<()> {
-        self.request(&Request::Kill { id: ONLY, how: end::KILLED }, None)
+        self.request(&Request::Kill { how: end::KILLED })
     }
 
     /// Sends a signal to the command's first process, if it still runs.
@@ -187,28 +178,28 @@ impl Child {
         if !(1..=64).contains(&signal) {
             return Err(Error::invalid(format!("signal {signal}"), "must be 1 to 64"));
         }
-        self.request(&Request::Signal { id: ONLY, signal }, None)
+        self.request(&Request::Signal { signal })
     }
 
-    fn request(&self, request: &Request<'_>, descriptor: Option<BorrowedFd<'_>>) -> Result<()> {
+    fn request(&self, request: &Request<'_>) -> Result<()> {
         match self.outcome {
             Some(_) => Ok(()),
-            None => match self.warden.send(request, descriptor.as_slice()) {
-                // It has ended meanwhile; the report says how.
-                Err(error) if error.kind() == ErrorKind::WardenLost => Ok(()),
-                result => result,
-            },
+            None => self.alive.ask(self.socket.as_ref(), request, &[]),
         }
+    }
+
+    /// Whether it is one among others.
+    pub(crate) fn is_among(&self) -> bool {
+        self.socket.is_some()
     }
 
     /// Every process inside, the warden first: its ids inside and outside, parent, command, user. Empty once it has ended.
     pub fn processes(&self) -> Result<Vec<Process>> {
-        if self.outcome.is_some() {
-            return Ok(Vec::new());
+        match &self.outcome {
+            Some(_) => Ok(Vec::new()),
+            None if self.is_among() => processes::below(i32::try_from(self.pid).unwrap_or(0)),
+            None => self.alive.processes(),
         }
-        let list = processes::below(self.warden.pid())?;
-        // The warden's number means the warden only while it has not been reaped, by us or by the caller's own loop.
-        Ok(if self.warden.is_alive()? { list } else { Vec::new() })
     }
 
     /// What it has used so far; what it used in all, once it has been waited for. What nobody can tell of a running one, such as the bytes of
@@ -217,7 +208,29 @@ impl Child {
         match &self.outcome {
             Some(Ok(outcome)) => Ok(outcome.usage),
             Some(Err(error)) => Err(error.clone()),
-            None => live::usage(self.warden.pid(), self.started, &self.enforcement.cgroup),
+            None if self.is_among() => live::usage(&self.processes()?, None, self.started, &Counters::default()),
+            None => live::usage(&self.processes()?, Some(self.alive.warden.pid()), self.started, &self.alive.counters()),
+        }
+    }
+
+    // ---- files
+
+    /// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, which must not exist yet: as [`Transfer::copy`], with
+    /// the sandbox's root as the base. What runs may change it meanwhile: [`Child::freeze`] keeps it still.
+    pub fn copy_out(&self, inside: impl AsRef<Path>, to: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
+        self.while_it_runs()?.copy_out(inside, to, transfer)
+    }
+
+    /// Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`, which must not exist yet, in a place that the command
+    /// may write to. The copies are the command's own.
+    pub fn copy_in(&self, from: impl AsRef<Path>, inside: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
+        self.while_it_runs()?.copy_in(from, inside, transfer)
+    }
+
+    fn while_it_runs(&self) -> Result<&Alive> {
+        match self.outcome {
+            Some(_) => Err(Error::invalid("files of the sandbox", "it has ended, and they are gone")),
+            None => Ok(&self.alive),
         }
     }
 
@@ -249,100 +262,76 @@ impl Child {
         if !self.limits.sets(limit) {
             return Err(Error::invalid(format!("limit {limit}"), "the policy sets none, so there is none to change"));
         }
+        if self.is_among() {
+            return Err(Error::invalid(format!("limit {limit}"), "it is the cell's").hint("change it there"));
+        }
         let mut limits = self.limits.clone();
         change(&mut limits);
         limits.check()?;
         if self.outcome.is_some() {
             return Ok(());
         }
-        match self.enforced.mechanism(limit) {
-            Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) => {
-                self.enforcement.cgroup.set(limit, &limits)?;
-            }
-            Some(Mechanism::Sampled) => {}
-            _ => {
-                return Err(Error::new(ErrorKind::LimitUnavailable, format!("change the limit {limit}"))
-                    .because("no cgroup holds it")
-                    .hint("start as root, or with a delegated cgroup (docs/limits.md)"));
-            }
-        }
+        self.alive.change(limit, &limits)?;
         self.limits = limits;
-        let limits = self.enforcement.wardens(&self.limits, self.wall_time);
-        self.request(&Request::Limit { id: ONLY, limits }, None)
+        let limits = self.alive.enforcement().wardens(&self.limits, self.wall_time);
+        self.request(&Request::Limit { limits })
     }
 
     // ---- standing still
 
     /// Stops everything inside, until [`Child::thaw`]; by what. The wall time goes on. No error if it stands still or has ended already.
     pub fn freeze(&mut self) -> Result<Freezer> {
-        if self.outcome.is_some() {
-            return Ok(Freezer::Signal);
+        match &self.socket {
+            _ if self.outcome.is_some() => Ok(Freezer::Signal),
+            Some(socket) => self.alive.stop(Some(socket), || self.processes()),
+            None => self.alive.freeze(),
         }
-        let warden = self.warden.pid();
-        let inside = || -> Result<Vec<i32>> {
-            let all = processes::below(warden)?.into_iter().filter_map(|process| i32::try_from(process.pid).ok());
-            Ok(all.filter(|pid| *pid != warden).collect())
-        };
-        match self.enforcement.cgroup.freeze(warden, inside)? {
-            Some(Froze::V2) => Ok(Freezer::CgroupV2),
-            Some(Froze::V1(state)) => {
-                self.request(&Request::Frozen { id: ONLY }, Some(state.as_fd()))?;
-                Ok(Freezer::CgroupV1)
-            }
-            None => {
-                self.request(&Request::Stop { id: ONLY, on: true }, None)?;
-                self.await_stop()?;
-                Ok(Freezer::Signal)
-            }
-        }
-    }
-
-    /// Waits until everything inside stands still by signal: who waits for a disk does so only afterwards, and is not waited for long.
-    fn await_stop(&self) -> Result<()> {
-        const ROUNDS: u32 = 200;
-        const PAUSE: Duration = Duration::from_millis(2);
-        for _ in 0..ROUNDS {
-            let still = |process: &Process| matches!(process.state, 'T' | 't' | 'Z' | 'X');
-            // The first is the warden.
-            if self.processes()?.iter().skip(1).all(still) {
-                break;
-            }
-            std::thread::sleep(PAUSE);
-        }
-        Ok(())
     }
 
     /// Lets everything inside go on. No error if it does already.
     pub fn thaw(&mut self) -> Result<()> {
-        if self.outcome.is_some() || self.enforcement.cgroup.thaw()? {
-            return Ok(());
+        if self.outcome.is_some() || !self.is_among() {
+            return if self.outcome.is_some() { Ok(()) } else { self.alive.thaw() };
         }
-        self.request(&Request::Stop { id: ONLY, on: false }, None)
+        self.request(&Request::Stop { on: false })
     }
+
+    // ---- the end
 
     fn finish(&mut self, deadline: Option<Instant>) -> Result<Option<Outcome>> {
         if let Some(outcome) = &self.outcome {
             return outcome.clone().map(Some);
         }
-        let received = match self.warden.receive(deadline) {
+        let received = match self.alive.warden.receive_over(self.socket.as_ref(), deadline) {
             Ok(None) => return Ok(None),
             Ok(Some(received)) => Ok(received),
             Err(error) => Err(error),
         };
         let wall = self.started.elapsed();
-        // Who is frozen by a cgroup of version 1 does not die.
-        let _ = self.enforcement.cgroup.thaw();
+        let among = self.is_among();
+        if !among {
+            // Who is frozen by a cgroup of version 1 does not die.
+            let _ = self.alive.enforcement().cgroup.thaw();
+        }
         // While the warden is in it: systemd removes a scope, and what has been counted there, with the last process.
-        let counters = self.enforcement.cgroup.counters();
-        let signal = self.warden.end();
-        let held = Held { limits: &self.limits, wall_time: self.wall_time, overflow: self.overflow };
+        let counters = self.alive.counters();
+        let (counters, signal) = if among { (counters.since(&self.before), None) } else { (counters, self.alive.warden.end()) };
+        let held = Held { limits: &self.limits, wall_time: self.wall_time, overflow: self.overflow, among };
         let end = match received {
             Ok(received) => received.report().and_then(|report| ending::reported(&report, &counters, &held)),
-            Err(error) if error.kind() == ErrorKind::WardenLost => Ok(ending::lost(signal, wall, &counters, &held)),
+            Err(error) if error.kind() == ErrorKind::WardenLost => {
+                let (ended, status, limit, usage) = ending::lost(signal, wall, &counters, &held);
+                // Its cell has been closed, or reset.
+                Ok((if self.alive.is_closed() { Ended::Killed } else { ended }, status, limit, usage))
+            }
             Err(error) => Err(error),
         };
         let outcome = end.map(|(ended, status, limit, usage)| Outcome { ended, status, limit, usage, enforced: self.enforced });
-        self.enforcement.cgroup = Default::default();
+        match &outcome {
+            Ok(outcome) if among => self.alive.spend(outcome.usage.cpu()),
+            _ if among => {}
+            _ => self.alive.enforcement().cgroup = Default::default(),
+        }
         self.outcome = Some(outcome.clone());
         outcome.map(Some)
     }
@@ -350,8 +339,8 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if self.warden.is_ours() {
-            let _ = self.enforcement.cgroup.thaw();
+        if let Some(socket) = self.socket.as_ref().filter(|_| self.alive.warden.is_ours()) {
+            socket.hang_up();
         }
     }
 }

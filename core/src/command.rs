@@ -1,5 +1,6 @@
 //! A command: what to run in a sandbox, with `std::process::Command`'s names.
 
+use crate::cell::Cell;
 use crate::child::Child;
 use crate::error::{Error, Result};
 use crate::outcome::Outcome;
@@ -54,12 +55,22 @@ impl From<File> for Stdio {
     }
 }
 
+/// Where a command runs.
+#[derive(Debug, Clone)]
+pub(crate) enum Ground {
+    /// In a sandbox of its own, which begins and ends with it.
+    Own,
+    /// In a cell, among others.
+    Cell(Cell),
+}
+
 /// What to run in a sandbox: program, arguments, environment, directory, standard streams, further descriptors.
 ///
 /// One command can be started many times; a descriptor given with `From<OwnedFd>` or [`Command::fd`] is kept open for that.
 #[derive(Debug)]
 pub struct Command {
     pub(crate) sandbox: Sandbox,
+    pub(crate) ground: Ground,
     pub(crate) program: OsString,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: BTreeMap<OsString, OsString>,
@@ -83,13 +94,14 @@ pub struct Output {
 }
 
 impl Command {
-    pub(crate) fn new(sandbox: Sandbox, program: &OsStr) -> Command {
+    pub(crate) fn new(sandbox: Sandbox, ground: Ground, program: &OsStr) -> Command {
         let mut environment: BTreeMap<OsString, OsString> =
             profile::ENVIRONMENT.iter().map(|(name, value)| (name.into(), value.into())).collect();
         environment.insert("HOME".into(), sandbox.policy().home.clone().into());
         let wall_time = sandbox.policy().limits.wall_time;
         Command {
             sandbox,
+            ground,
             program: program.into(),
             arguments: vec![program.into()],
             environment,

@@ -5,7 +5,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::{Ended, MemorySource, Usage};
 use crate::policy::Limits;
 use crate::seccomp::Syscall;
-use crate::warden::ONLY;
 use crate::wire::message::{self, Report, end, seen};
 use std::time::Duration;
 
@@ -15,6 +14,8 @@ pub struct Held<'a> {
     pub wall_time: Option<Duration>,
     /// The caller stopped it, because it wrote more than this where the caller was reading.
     pub overflow: Option<u64>,
+    /// It is one among others in a cell: the counters are not of it alone.
+    pub among: bool,
 }
 
 /// How the whole ended, the first process's own end, the limit's value, and what was used.
@@ -22,11 +23,11 @@ pub type End = (Ended, Option<i32>, Option<u64>, Usage);
 
 /// The end as the warden reports it.
 pub fn reported(report: &Report<'_>, counters: &Counters, held: &Held<'_>) -> Result<End> {
-    let &Report::Ended { id: ONLY, how, value, status, seen: bits, scratch, first_bytes, second_bytes, usage } = report else {
+    let &Report::Ended { how, value, status, seen: bits, scratch, first_bytes, second_bytes, usage } = report else {
         return Err(Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is out of turn"));
     };
     let saw = |bit: u32| bits & bit != 0;
-    let refused = held.limits.pids.is_some() && (counters.processes_refused || saw(seen::PROCESSES));
+    let refused = held.limits.pids.is_some() && (counters.processes_refused > 0 || saw(seen::PROCESSES));
     let by_itself = |ended: Ended| match ended {
         Ended::Exited(0) => ended,
         _ if refused => Ended::ProcessLimit,
@@ -34,7 +35,8 @@ pub fn reported(report: &Report<'_>, counters: &Counters, held: &Held<'_>) -> Re
         _ => ended,
     };
     let ended = match how {
-        _ if counters.out_of_memory => Ended::MemoryLimit,
+        // Among others it may have been one of those who was killed.
+        _ if counters.memory_kills > 0 && (!held.among || how == end::SIGNALED && value == libc::SIGKILL) => Ended::MemoryLimit,
         _ if held.overflow.is_some() => Ended::OutputLimit,
         end::EXITED => by_itself(Ended::Exited(value)),
         end::SIGNALED => by_itself(Ended::Signaled(value)),
@@ -61,7 +63,7 @@ pub fn reported(report: &Report<'_>, counters: &Counters, held: &Held<'_>) -> Re
 
 /// The end of one whose warden is no more, after so long: by this signal, if anybody knows.
 pub fn lost(signal: Option<i32>, wall: Duration, counters: &Counters, held: &Held<'_>) -> End {
-    let ended = if counters.out_of_memory { Ended::MemoryLimit } else { Ended::WardenLost(signal.unwrap_or(0)) };
+    let ended = if counters.memory_kills > 0 { Ended::MemoryLimit } else { Ended::WardenLost(signal.unwrap_or(0)) };
     let usage = Usage { wall, ..used(message::Usage::default(), counters) };
     (ended, None, value_of(ended, held, 0), usage)
 }

@@ -31,7 +31,7 @@ pub struct Enforcement {
 impl Enforcement {
     /// Makes the cgroups and sets the limits, as far as that can be done before there is a process. `without_scope`: why systemd is not to be
     /// asked any more.
-    pub fn prepare(policy: &Policy, wall_time: Option<Duration>, without_scope: Option<&Error>) -> Result<Enforcement> {
+    pub fn prepare(policy: &Policy, without_scope: Option<&Error>) -> Result<Enforcement> {
         let mut controllers: Vec<Controller> = Vec::new();
         for controller in Limit::ALL.iter().filter(|limit| policy.limits.sets(**limit)).filter_map(|limit| Controller::of(*limit)) {
             if !controllers.contains(&controller) {
@@ -39,9 +39,7 @@ impl Enforcement {
             }
         }
         let mut enforcement = Enforcement::default();
-        for (limit, set) in [(Limit::WallTime, wall_time.is_some()), (Limit::Output, policy.limits.output.is_some())] {
-            enforcement.mechanisms[limit as usize] = set.then_some(Mechanism::Warden);
-        }
+        enforcement.mechanisms[Limit::Output as usize] = policy.limits.output.map(|_| Mechanism::Warden);
         // Where the kernel does not end the tree with the warden, a cgroup does.
         let asked = !controllers.is_empty() || policy.cgroup.is_some() || !policy.private(Namespace::Pid);
         if !asked {
@@ -57,9 +55,21 @@ impl Enforcement {
         Ok(enforcement)
     }
 
-    /// Whether the warden is to be moved into cgroups.
+    /// What holds a command that may take so long.
+    pub fn mechanisms(&self, wall_time: Option<Duration>) -> Mechanisms {
+        let mut mechanisms = self.mechanisms;
+        mechanisms[Limit::WallTime as usize] = wall_time.map(|_| Mechanism::Warden);
+        mechanisms
+    }
+
+    /// Whether the caller is to move the warden into cgroups.
     pub fn admits(&self) -> bool {
         self.scope.is_some() || !self.cgroup.is_empty()
+    }
+
+    /// By what a copy of a template enters all its cgroups by itself; `None` if the caller has to move it into some.
+    pub fn doors(&self) -> Option<Vec<File>> {
+        if self.scope.is_some() { None } else { self.cgroup.all_doors() }
     }
 
     /// Whether the warden is to look at the processes inside.

@@ -117,8 +117,16 @@ pub fn of_descriptors(action: impl Into<String>, errno: i32) -> Error {
 /// What the warden reports instead of a start.
 pub fn of_report(report: &Report<'_>, plan: &Plan, command: &Command) -> Error {
     match *report {
+        Report::Failed { stage, errno, detail, path, head } => of_start(stage, errno, detail, path, head, command),
+        _ => of_refusal(report, plan),
+    }
+}
+
+/// What the warden reports instead of being ready.
+pub fn of_refusal(report: &Report<'_>, plan: &Plan) -> Error {
+    match *report {
         Report::Refused { step, errno, path } => of_step(step as usize, errno, path, plan),
-        Report::Failed { stage, errno, detail, path, head, .. } => of_start(stage, errno, detail, path, head, command),
+        Report::Locked { errno, .. } => Error::new(ErrorKind::LimitUnavailable, "enter the sandbox's cgroup").errno(errno),
         _ => Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is out of turn"),
     }
 }

@@ -1,7 +1,7 @@
 //! What the fuzz targets reach inside for; there is nothing of it in any other build.
 
 use crate::idmap::Mapping;
-use crate::plan::{Manner, Plan};
+use crate::plan::{Manner, Part, Plan};
 use crate::sandbox::Sandbox;
 use crate::seccomp::Filters;
 use crate::wire::codec::{Reader, Wire};
@@ -38,7 +38,7 @@ pub fn report(data: &[u8]) {
 pub fn compile(sandbox: &Sandbox) {
     let Ok(filters) = Filters::of(sandbox.policy()) else { return };
     for mapping in [Mapping::Own, Mapping::Range, Mapping::Shared] {
-        let manner = Manner { mapping, admits: true, watches: true };
+        let manner = Manner { part: Part::Whole, mapping, admits: true, watches: true, among: false };
         if let Ok(plan) = Plan::compile(sandbox.policy(), manner, &filters) {
             assert_eq!(plan.steps.list::<Step<'_>>().iter().count(), plan.labels.len());
         }

@@ -173,9 +173,10 @@ fn block_signals(mask: u64) -> u64 {
     before
 }
 
-/// What the warden needs while it sets up: CAP_SETGID, SETUID, SETPCAP, NET_ADMIN, SYS_ADMIN, SYS_RESOURCE, SYS_TIME.
+/// What the warden needs while it sets up: CAP_SETGID, SETUID, SETPCAP, NET_ADMIN, SYS_ADMIN, SYS_RESOURCE, SYS_TIME; and SETFCAP, for a
+/// template that maps id 0 for its copies (user_namespaces(7)).
 /// One that cannot be raised is missed where it is needed, by a step that says so.
-const CAPABILITIES: [usize; 7] = [6, 7, 8, 12, 21, 24, 25];
+const CAPABILITIES: [usize; 8] = [6, 7, 8, 12, 21, 24, 25, 31];
 
 /// The new process: it enters its cgroups, the control socket becomes descriptor 0, the capabilities survive the exec, the warden is executed.
 ///

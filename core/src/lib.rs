@@ -16,7 +16,9 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod alive;
 mod capture;
+mod cell;
 mod cgroup;
 mod child;
 mod command;
@@ -47,13 +49,16 @@ mod spec;
 mod start;
 mod streams;
 mod sys;
+mod template;
 mod transfer;
 mod warden;
 #[path = "../wire/mod.rs"]
 #[allow(dead_code)]
 mod wire;
 
-pub use child::{Child, Freezer};
+pub use alive::Freezer;
+pub use cell::Cell;
+pub use child::Child;
 pub use command::{Command, Output, Stdio};
 pub use doctor::{Check, Report, State, doctor};
 pub use error::{Error, ErrorKind, Result};

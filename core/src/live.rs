@@ -1,27 +1,26 @@
 //! What a running command has used so far: as its processes tell it in `/proc`, and better where a cgroup counts.
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::Counters;
 use crate::ending::add_counters;
 use crate::error::Result;
 use crate::outcome::{MemorySource, Usage};
-use crate::processes;
+use crate::processes::Process;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// The usage of all below the warden.
-pub fn usage(warden: i32, started: Instant, cgroup: &Cgroup) -> Result<Usage> {
+/// The usage of all these; of the warden, if it is among them, only what it has reaped.
+pub fn usage(processes: &[Process], warden: Option<i32>, started: Instant, counters: &Counters) -> Result<Usage> {
     let mut usage = Usage { wall: started.elapsed(), memory_source: MemorySource::Sampled, ..Usage::NONE };
-    for process in processes::below(warden)? {
-        let own = u64::from(process.pid) != u64::from(warden.unsigned_abs());
+    for process in processes {
+        let own = warden.is_none_or(|warden| process.pid != warden.unsigned_abs());
         add(&mut usage, process.pid, own);
     }
-    let counters = cgroup.counters();
     if let Some((user, system)) = counters.cpu {
         (usage.user, usage.system) = (user, system);
     }
     usage.memory = counters.memory.unwrap_or(usage.memory);
     usage.processes = counters.processes.map_or(usage.processes, |number| number.saturating_sub(1));
-    add_counters(&mut usage, &counters);
+    add_counters(&mut usage, counters);
     Ok(usage)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The order of everything that happens inside a sandbox before a command starts is here, and nowhere else.
 
+pub mod again;
 mod files;
 mod wall;
 
@@ -11,6 +12,7 @@ use crate::image::Image;
 use crate::policy::{Bind, Clock, Entry, HOST_IDS, Namespace, Policy, System};
 use crate::profile;
 use crate::seccomp::Filters;
+use crate::template::Template;
 use crate::wire::codec::{ListBuilder, Sink};
 use crate::wire::plan::Step;
 use std::ffi::{CStr, CString};
@@ -24,21 +26,36 @@ impl Sink for Vec<u8> {
     }
 }
 
+/// Which part of a sandbox's set-up a plan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// What copies of a template have in common: the file system.
+    Template,
+    /// What each of them has to itself.
+    Copy,
+}
+
 /// What the plan depends on besides the policy: a caller whose rights or whose host have changed needs another plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Manner {
+    pub part: Part,
     /// How ids are mapped.
     pub mapping: Mapping,
     /// The caller moves the warden into cgroups.
     pub admits: bool,
     /// The warden looks at the processes inside.
     pub watches: bool,
+    /// Commands are among others, and see their processes.
+    pub among: bool,
 }
 
 impl Manner {
     /// Whether the warden waits for the caller.
     pub fn awaits(self) -> bool {
-        self.admits || self.mapping == Mapping::Range
+        // A copy's ids are mapped by the template.
+        self.admits || self.mapping == Mapping::Range && self.part != Part::Copy
     }
 }
 
@@ -63,23 +80,27 @@ pub struct Label {
 /// What is made once for a sandbox and shared by its clones.
 #[derive(Default)]
 pub struct Compiled {
-    plan: OnceLock<Arc<Plan>>,
+    /// One for each manner in which it has been started.
+    plans: Mutex<Vec<Arc<Plan>>>,
     filters: OnceLock<Arc<Filters>>,
     image: Mutex<Option<Arc<Image>>>,
+    /// The template that sandboxes of this policy are copied from, once there is one.
+    pub template: Mutex<Option<Arc<Template>>>,
 }
 
 impl Compiled {
     /// The plan for this caller on this host.
     pub fn plan(&self, policy: &Policy, manner: Manner) -> Result<Arc<Plan>> {
-        let compile = || Plan::compile(policy, manner, &*self.filters(policy)?).map(Arc::new);
-        let plan = match self.plan.get() {
-            Some(plan) => plan.clone(),
-            None => {
-                let plan = compile()?;
-                self.plan.get_or_init(|| plan).clone()
-            }
+        let known = || {
+            let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+            plans.iter().find(|plan| plan.manner == manner).cloned()
         };
-        if plan.manner == manner { Ok(plan) } else { compile() }
+        if let Some(plan) = known() {
+            return Ok(plan);
+        }
+        let plan = Arc::new(Plan::compile(policy, manner, &*self.filters(policy)?)?);
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan.clone());
+        Ok(plan)
     }
 
     /// The seccomp filters.
@@ -111,32 +132,10 @@ impl Plan {
     pub fn compile(policy: &Policy, manner: Manner, filters: &Filters) -> Result<Plan> {
         policy.check()?;
         let mut plan = Builder { steps: ListBuilder::new(Vec::with_capacity(2048)), labels: Vec::new(), sources: 0 };
-        let own_files = policy.private(Namespace::Mount);
-        let sources = if own_files { plan.open_sources(policy)? } else { Sources::default() };
-        plan.clocks(policy);
-        if manner.awaits() {
-            plan.push(Step::Await {}, "have the caller map the ids and move the warden into its cgroups");
-        }
-        plan.identity(policy, manner.mapping, &sources);
-        plan.names(policy);
-        if manner.watches {
-            let own = own_files && policy.private(Namespace::Pid);
-            plan.push(Step::Watch { own }, "keep a view of the processes inside");
-        }
-        if own_files {
-            plan.files(policy, &sources)?;
-        }
-        if !policy.nested {
-            plan.push(Step::NoNestedUsers {}, "forbid nested user namespaces");
-        }
-        if own_files {
-            plan.finish_files(policy, &sources);
-        }
-        plan.wall(policy)?;
-        plan.push(Step::Keyring {}, "join a new session keyring");
-        plan.push(Step::Seal {}, "give up all privileges");
-        if let Some((program, whole)) = filters.wardens()? {
-            plan.push(Step::Filter { program: &program, whole }, "load the warden's seccomp filter");
+        match manner.part {
+            Part::Whole => plan.whole(policy, manner, filters)?,
+            Part::Template => plan.template(policy, manner)?,
+            Part::Copy => plan.copy(policy, manner, filters)?,
         }
         // The warden enters a time namespace through its commands, and a cgroup namespace when it stands in its cgroup: it makes those itself.
         let flags = policy.flags() & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
@@ -162,6 +161,51 @@ struct Builder {
 }
 
 impl Builder {
+    fn whole(&mut self, policy: &Policy, manner: Manner, filters: &Filters) -> Result<()> {
+        let own_files = policy.private(Namespace::Mount);
+        let sources = if own_files { self.open_sources(policy)? } else { Sources::default() };
+        self.clocks(policy);
+        self.admission(manner);
+        self.identity(policy, manner.mapping, &sources);
+        self.names(policy);
+        self.view(policy, manner);
+        if own_files {
+            self.files(policy, &sources, !policy.nested && !manner.among)?;
+        }
+        self.no_nested_users(policy);
+        if own_files {
+            self.close_proc(policy, sources.null);
+            self.close_root(policy);
+        }
+        self.seal(policy, filters)
+    }
+
+    /// The file system, for copies to stand in. Everything that is to be each copy's own is put over what stands here.
+    fn template(&mut self, policy: &Policy, manner: Manner) -> Result<()> {
+        let sources = self.open_sources(policy)?;
+        self.admission(manner);
+        self.identity(policy, manner.mapping, &sources);
+        self.files(policy, &sources, false)?;
+        self.close_root(policy);
+        Ok(())
+    }
+
+    fn copy(&mut self, policy: &Policy, manner: Manner, filters: &Filters) -> Result<()> {
+        let sources = self.open_again(policy)?;
+        self.clocks(policy);
+        self.admission(manner);
+        if manner.mapping == Mapping::Own {
+            self.map_own(policy);
+        }
+        self.push_user(policy.uid, policy.gid);
+        self.names(policy);
+        self.view(policy, manner);
+        self.files_again(policy, &sources, !policy.nested && !manner.among)?;
+        self.no_nested_users(policy);
+        self.close_proc(policy, sources.null);
+        self.seal(policy, filters)
+    }
+
     fn push(&mut self, step: Step<'_>, action: impl Into<String>) {
         self.steps.push(&step);
         self.labels.push(Label { action: action.into(), source: None, at: None });
@@ -227,6 +271,28 @@ impl Builder {
 
     // ---- 2. clocks, ids, names
 
+    fn admission(&mut self, manner: Manner) {
+        if manner.awaits() {
+            self.push(Step::Await {}, "have the caller map the ids and move the warden into its cgroups");
+        }
+    }
+
+    fn view(&mut self, policy: &Policy, manner: Manner) {
+        if manner.watches {
+            let own = policy.private(Namespace::Mount) && policy.private(Namespace::Pid);
+            self.push(Step::Watch { own }, "keep a view of the processes inside");
+        }
+    }
+
+    fn map_own(&mut self, policy: &Policy) {
+        let Policy { uid, gid, .. } = *policy;
+        self.push(Step::MapOwnIds { uid, gid }, format!("map the caller's ids to uid {uid} and gid {gid}"));
+    }
+
+    fn push_user(&mut self, uid: u32, gid: u32) {
+        self.push(Step::BecomeUser { uid, gid }, format!("become uid {uid} and gid {gid}"));
+    }
+
     fn clocks(&mut self, policy: &Policy) {
         if policy.private(Namespace::Time) {
             let nanoseconds = |clock| policy.clock_offsets.get(&clock).map_or(0, |seconds| seconds * 1_000_000_000);
@@ -238,7 +304,7 @@ impl Builder {
     fn identity(&mut self, policy: &Policy, mapping: Mapping, sources: &Sources) {
         let (mut uid, mut gid) = (policy.uid, policy.gid);
         match mapping {
-            Mapping::Own => self.push(Step::MapOwnIds { uid, gid }, format!("map the caller's ids to uid {uid} and gid {gid}")),
+            Mapping::Own => self.map_own(policy),
             // While the warden waited, its caller has written them.
             Mapping::Range => {}
             Mapping::Shared => {
@@ -247,7 +313,7 @@ impl Builder {
                 gid = policy.host_ids + gid.min(HOST_IDS - 1);
             }
         }
-        self.push(Step::BecomeUser { uid, gid }, format!("become uid {uid} and gid {gid}"));
+        self.push_user(uid, gid);
         if mapping != Mapping::Own {
             let root = if let System::Root(root) = &policy.system { root } else { Path::new("/") };
             let binds = sources.binds.iter().map(|(number, path)| (*number, path.as_path()));
@@ -275,6 +341,26 @@ impl Builder {
     }
 }
 
+impl Builder {
+    // ---- 3. what is given up
+
+    fn no_nested_users(&mut self, policy: &Policy) {
+        if !policy.nested {
+            self.push(Step::NoNestedUsers {}, "forbid nested user namespaces");
+        }
+    }
+
+    fn seal(&mut self, policy: &Policy, filters: &Filters) -> Result<()> {
+        self.wall(policy)?;
+        self.push(Step::Keyring {}, "join a new session keyring");
+        self.push(Step::Seal {}, "give up all privileges");
+        if let Some((program, whole)) = filters.wardens()? {
+            self.push(Step::Filter { program: &program, whole }, "load the warden's seccomp filter");
+        }
+        Ok(())
+    }
+}
+
 fn path_of(text: &CStr) -> &Path {
     Path::new(std::ffi::OsStr::from_bytes(text.to_bytes()))
 }
@@ -295,7 +381,7 @@ mod tests {
     use crate::Sandbox;
 
     fn compile(sandbox: &Sandbox, mapping: Mapping) -> Plan {
-        let manner = Manner { mapping, admits: false, watches: false };
+        let manner = Manner { part: Part::Whole, mapping, admits: false, watches: false, among: false };
         let filters = Filters::of(sandbox.policy()).unwrap();
         Plan::compile(sandbox.policy(), manner, &filters).unwrap()
     }

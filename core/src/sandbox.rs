@@ -1,10 +1,12 @@
 //! The sandbox: a reusable policy, and the way to write one.
 
-use crate::command::Command;
+use crate::cell::Cell;
+use crate::command::{Command, Ground};
 use crate::error::Result;
 use crate::plan::Compiled;
 use crate::policy::{Bind, Clock, Cores, Demand, Entry, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs};
 use crate::seccomp::Seccomp;
+use crate::template;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +61,22 @@ impl Sandbox {
 
     /// A command to run in it. A `program` without a slash is looked for in PATH inside the sandbox.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        Command::new(self.clone(), program.as_ref())
+        Command::new(self.clone(), Ground::Own, program.as_ref())
+    }
+
+    /// Starts a [`Cell`]: a sandbox that stays up, for many commands. When this returns it is set up.
+    pub fn cell(&self) -> Result<Cell> {
+        Cell::start(self)
+    }
+
+    /// Makes a template of this policy: later runs and cells of it, and of its clones, are copied from that, which spares them the mounts. They
+    /// are as fresh and as apart as without it. It lives as long as one of them, or of the sandbox's clones, does; a sandbox changed by one of
+    /// the methods below has none.
+    ///
+    /// Does nothing where a template cannot serve: with a writable root, a shared user, mount or pid namespace, or something else at `/proc`. What
+    /// the policy binds is opened now, and not again.
+    pub fn prepare(&self) -> Result<()> {
+        template::prepare(self)
     }
 
     /// Tells the first mistake in the policy, without starting anything.

@@ -1,37 +1,33 @@
-//! From a command to a child, in three strokes: `Prepared` (the sandbox is being set up), `run` (the command may start), `started` (it has).
-//! So several commands can be set up side by side and started together.
+//! From a command to a child, in three strokes: `Prepared` (the sandbox is being set up, or is there), `run` (the command may start), `started`
+//! (it has). So several commands can be set up side by side and started together.
 
+use crate::alive::{Alive, Purpose};
+use crate::cgroup::Counters;
 use crate::child::Child;
-use crate::command::{Command, Stream, Texts};
-use crate::enforce::Enforcement;
+use crate::command::{Command, Ground, Stream, Texts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
-use crate::idmap::Mapping;
 use crate::listener::Listener;
-use crate::outcome::Enforced;
-use crate::plan::{Manner, Plan};
-use crate::policy::{HOST_IDS, Policy, Resource};
+use crate::policy::{Policy, Resource};
 use crate::processes;
 use crate::profile;
-use crate::seccomp::Filters;
+use crate::socket::{self, Socket};
 use crate::streams::Streams;
-use crate::warden::{ONLY, Warden};
 use crate::wire::codec::ListBuilder;
-use crate::wire::message::{Relay, Report, Request, Rlimit, run};
+use crate::wire::message::{Relay, Report, Request, Rlimit, meter, run};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-/// A sandbox that is being set up, and what is to run in it.
+/// A sandbox, and what is to run in it.
 pub struct Prepared<'a> {
     command: &'a Command,
     texts: Texts,
     streams: Streams,
-    plan: Arc<Plan>,
-    filters: Arc<Filters>,
-    warden: Warden,
-    enforcement: Enforcement,
-    /// Who the command is outside, where that is not the caller.
-    owner: Option<(u32, u32)>,
+    alive: Arc<Alive>,
+    /// Over which one command among others is spoken of: our end, and the warden's.
+    line: Option<(Socket, Socket)>,
+    /// What the cell's cgroup had counted before.
+    before: Counters,
 }
 
 impl<'a> Prepared<'a> {
@@ -39,29 +35,19 @@ impl<'a> Prepared<'a> {
     /// descriptors that they are to be.
     pub fn new(command: &'a Command, stdin: Stream, others: Stream, joined: Vec<(i32, OwnedFd)>) -> Result<Prepared<'a>> {
         let texts = command.texts()?;
-        let policy = command.sandbox.policy();
-        policy.check()?;
-        let filters = command.sandbox.compiled().filters(policy)?;
+        command.sandbox.check()?;
         let streams = Streams::new(command, stdin, others, joined)?;
-        let mapping = Mapping::choose(policy)?;
-        let outside = |id: u32| policy.host_ids + id.min(HOST_IDS - 1);
-        let owner = (mapping != Mapping::Own).then(|| (outside(policy.uid), outside(policy.gid)));
-        if let Some((uid, gid)) = owner {
+        let alive = match &command.ground {
+            Ground::Own => Arc::new(Alive::start(&command.sandbox, Purpose::Run)?),
+            Ground::Cell(cell) => cell.alive()?,
+        };
+        if let Some((uid, gid)) = alive.owner {
             streams.give_pipes_to(uid, gid);
         }
-        let mut without_scope = None;
-        loop {
-            let mut enforcement = Enforcement::prepare(policy, command.wall_time, without_scope.as_ref())?;
-            let watches = enforcement.watches(&policy.limits);
-            let manner = Manner { mapping, admits: enforcement.admits(), watches };
-            let plan = command.sandbox.compiled().plan(policy, manner)?;
-            match Warden::start(command, &plan, &mut enforcement) {
-                Ok(warden) => return Ok(Prepared { command, texts, streams, plan, filters, warden, enforcement, owner }),
-                // Then without one.
-                Err(error) if enforcement.scope_failed => without_scope = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
+        let among = alive.purpose == Purpose::Cell;
+        let line = if among { Some(socket::pair()?) } else { None };
+        let before = if among { alive.counters() } else { Counters::default() };
+        Ok(Prepared { command, texts, streams, alive, line, before })
     }
 
     /// Lets the command start.
@@ -84,14 +70,28 @@ impl<'a> Prepared<'a> {
             relays.push(&Relay { limit: policy.limits.output.unwrap_or(u64::MAX) });
             descriptors.extend([from.as_fd(), to.as_fd()]);
         }
-        let (meter, file) = self.enforcement.meter();
+        let (meter, file, limits, processes, in_scope) = {
+            let enforcement = self.alive.enforcement();
+            let mut limits = enforcement.wardens(&policy.limits, self.command.wall_time);
+            limits.cpu_ns = self.alive.cpu_time_left(limits.cpu_ns, &enforcement);
+            let (meter, file) = enforcement.meter();
+            (meter, file, limits, enforcement.process_limit(&policy.limits), enforcement.in_scope)
+        };
+        // One among others is measured by the meter only for what all of them may use together.
+        let (meter, file) = if self.line.is_some() && limits.cpu_ns == 0 { (meter::NONE, None) } else { (meter, file) };
         descriptors.extend(file.as_ref().map(AsFd::as_fd));
-        let rlimits = rlimits(policy, self.enforcement.process_limit(&policy.limits));
-        let (filters, pass) = self.filters.load()?;
-        let request = Request::Run {
-            id: ONLY,
+        descriptors.extend(self.line.as_ref().map(|(_, theirs)| theirs.as_fd()));
+        let rlimits = rlimits(policy, processes);
+        let filters = &self.alive.filters;
+        let (programs, pass) = filters.load()?;
+        let flags = match self.line {
+            Some(_) => run::AMONG,
             // In a scope of systemd's the warden stays until its cgroup has been read.
-            flags: if self.enforcement.in_scope { 0 } else { run::LAST },
+            None if in_scope => 0,
+            None => run::LAST,
+        };
+        let request = Request::Run {
+            flags,
             program: &texts.program,
             search: &texts.search,
             arguments: arguments.list(),
@@ -100,54 +100,42 @@ impl<'a> Prepared<'a> {
             targets: targets.list(),
             rlimits: rlimits.list(),
             umask: profile::UMASK,
-            limits: self.enforcement.wardens(&policy.limits, self.command.wall_time),
+            limits,
             relays: relays.list(),
             meter,
-            filters: filters.list(),
-            listener: self.filters.listener(),
+            filters: programs.list(),
+            listener: filters.listener(),
             pass,
         };
-        self.warden.run(&request, &descriptors)
+        self.alive.warden.run(&request, &descriptors)
     }
 
     /// Waits until the program runs.
     pub fn started(self) -> Result<Child> {
-        let Prepared { command, streams, plan, warden, enforcement, owner, .. } = self;
-        let policy = command.sandbox.policy();
-        let received = match warden.receive(None) {
+        let Prepared { command, streams, alive, line, before, .. } = self;
+        let socket = line.map(|(ours, _)| ours);
+        let received = match alive.warden.receive_over(socket.as_ref(), None) {
             Ok(Some(received)) => received,
             Ok(None) => return Err(Error::new(ErrorKind::WardenLost, "start the command")),
-            Err(error) => return Err(too_little_memory(&enforcement, policy).unwrap_or(error)),
+            Err(error) => return Err(alive.too_little_memory().unwrap_or(error)),
         };
         match received.report()? {
-            Report::Started { id: ONLY, pid, protections, landlock } => {
+            Report::Started { pid, protections, landlock } => {
                 // What did not arrive beside the message found no free number here.
                 let pidfd =
                     received.descriptor.ok_or_else(|| failure::of_descriptors("receive the command's descriptor", libc::EMFILE))?;
-                let protections = protections | enforcement.protections(policy);
-                let enforced = Enforced::new(policy.flags(), protections, landlock, enforcement.mechanisms);
+                let enforced = alive.enforced(protections, landlock, command.wall_time);
                 let outside = processes::pid_of(&pidfd).unwrap_or(0);
                 let pids = (outside, pid.unsigned_abs());
                 let listener = received.listener.map(Listener::new);
-                Ok(Child::new(command, streams, warden, pidfd, pids, enforcement, enforced, listener, owner))
+                Ok(Child::new(command, streams, alive, socket, pidfd, pids, before, enforced, listener))
             }
             report => {
-                let error = failure::of_report(&report, &plan, command);
-                Err(too_little_memory(&enforcement, policy).unwrap_or(error))
+                let error = failure::of_report(&report, &alive.plan, command);
+                Err(alive.too_little_memory().unwrap_or(error))
             }
         }
     }
-}
-
-/// Nothing runs, because the kernel killed for want of memory: that is the limit's doing.
-fn too_little_memory(enforcement: &Enforcement, policy: &Policy) -> Option<Error> {
-    let limit = policy.limits.memory.filter(|_| enforcement.cgroup.counters().out_of_memory)?;
-    Some(
-        Error::new(ErrorKind::HostLimit, format!("start the command in {limit} bytes of memory"))
-            .because("the limit on memory leaves too little for it to start")
-            .errno(libc::ENOMEM)
-            .hint("raise the limit memory: the sandbox itself takes less than 2 MiB, and a program what it takes"),
-    )
 }
 
 /// The policy's limits over the profile's. The latter are ceilings: where the caller's own hard limit is lower, that stays.

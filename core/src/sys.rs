@@ -71,16 +71,29 @@ pub fn hard_limit(resource: u32) -> u64 {
     limit.rlim_max
 }
 
-/// Waits for a child's end and takes its status: the signal that killed it, if one did and nobody else has taken the status. A caller that
-/// ignores SIGCHLD, or reaps everything, leaves none to take.
+/// Waits for a process's end, and takes its status if it is a child: the signal that killed it, if one did and nobody else has taken the status. A caller
+/// that ignores SIGCHLD, or reaps everything, leaves none to take.
 pub fn reap(pidfd: &OwnedFd) -> Option<i32> {
     loop {
         match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::__WALL) {
             Err(Errno::EINTR) => {}
             Ok(WaitStatus::Signaled(_, signal, _)) => return Some(signal as i32),
-            _ => return None,
+            Ok(_) => return None,
+            // No child of ours: a template's, or reaped by somebody else.
+            Err(_) => {
+                let _ = crate::socket::wait_readable(&[pidfd.as_fd()], None);
+                return None;
+            }
         }
     }
+}
+
+/// How many bytes can be read from a pipe now: FIONREAD.
+pub fn pending(pipe: BorrowedFd<'_>) -> usize {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the kernel writes one int.
+    unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    usize::try_from(count).unwrap_or(0)
 }
 
 /// A system call that waits for an answer: `struct seccomp_notif`.

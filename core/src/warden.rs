@@ -1,23 +1,21 @@
 //! The warden as the caller knows it: a process, and the socket to it. Started with a plan, ended with everything inside.
 
-use crate::cgroup::Entered;
-use crate::command::Command;
 use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
 use crate::idmap::{self, Mapping};
 use crate::launch::{Launched, launch};
-use crate::plan::Plan;
+use crate::plan::{Part, Plan};
 use crate::policy::Policy;
+use crate::sandbox::Sandbox;
 use crate::socket::{self, Received, Socket, wait_readable};
 use crate::sys::reap;
+use crate::template::Template;
 use crate::wire::message::{Report, Request, VERSION, end};
 use crate::wire::plan::namespace;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Instant;
-
-/// The number of a one-shot sandbox's only command.
-pub const ONLY: u32 = 0;
 
 /// The process that is PID 1 inside, and the socket to it.
 #[derive(Debug)]
@@ -28,49 +26,73 @@ pub struct Warden {
     /// Who started it: a process forked from that one must not end it.
     owner: u32,
     by_namespace: bool,
+    /// What it was copied from, which must live as long.
+    _template: Option<Arc<Template>>,
 }
 
 impl Warden {
-    /// Starts one, and has it set up the sandbox, in its cgroups.
-    pub fn start(command: &Command, plan: &Plan, enforcement: &mut Enforcement) -> Result<Warden> {
-        let policy = command.sandbox.policy();
-        let image = command.sandbox.compiled().image(policy)?;
+    /// Executes one in new namespaces, and has it carry out a plan in its cgroups. `tell`: it reports when it is ready.
+    pub fn start(sandbox: &Sandbox, plan: &Plan, enforcement: &mut Enforcement, tell: bool) -> Result<Warden> {
+        let policy = sandbox.policy();
+        let image = sandbox.compiled().image(policy)?;
         let (ours, theirs) = socket::pair()?;
-        let caller =
-            crate::sys::pidfd_open(std::process::id()).map_err(|error| Error::io("open a descriptor of the caller", error))?;
-        let (outside_uid, outside_gid) = idmap::callers();
-        let setup = Request::Setup {
-            version: VERSION,
-            namespaces: policy.flags(),
-            outside_uid,
-            outside_gid,
-            classic_mounts: policy.classic_mounts,
-            plan: plan.steps.list(),
-        };
         // It waits for the warden: there is always room for one message.
-        ours.send(&setup, &[caller.as_fd()])?;
+        send_setup(&ours, policy, plan, tell)?;
         let Launched { pidfd, pid, entered } = launch(&image, plan.flags, theirs.as_fd(), &enforcement.cgroup.doors())
             .map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
         let by_namespace = plan.flags & namespace::PID != 0;
-        let mut warden = Warden { socket: ours, pidfd, pid, owner: std::process::id(), by_namespace };
+        let mut warden = Warden { socket: ours, pidfd, pid, owner: std::process::id(), by_namespace, _template: None };
         if image.makes_namespaces() {
             warden.meet_founded(policy)?;
         }
         if plan.manner.awaits() {
-            let admitted = warden.admit(policy, plan.manner.mapping, enforcement, entered);
-            warden.unless_refused(admitted)?;
+            let admitted = enforcement.admit(policy, warden.pid, entered).and_then(|()| match plan.manner.mapping {
+                Mapping::Range => Mapping::write(policy, warden.pid),
+                Mapping::Own | Mapping::Shared => Ok(()),
+            });
+            warden.let_go_on(admitted)?;
         }
         Ok(warden)
     }
 
-    /// Does for a warden that waits what only its caller can, and lets it go on.
-    fn admit(&self, policy: &Policy, mapping: Mapping, enforcement: &mut Enforcement, entered: Entered) -> Result<()> {
-        enforcement.admit(policy, self.pid, entered)?;
-        if mapping == Mapping::Range {
-            Mapping::write(policy, self.pid)?;
+    /// Has a template make one, which carries out a plan in its cgroups.
+    pub fn copy(
+        template: &Arc<Template>,
+        sandbox: &Sandbox,
+        plan: &Plan,
+        enforcement: &mut Enforcement,
+        tell: bool,
+    ) -> Result<Warden> {
+        let policy = sandbox.policy();
+        let (ours, theirs) = socket::pair()?;
+        send_setup(&ours, policy, plan, tell)?;
+        let doors = enforcement.doors().unwrap_or_default();
+        template.ask(plan, &theirs, &doors)?;
+        drop(theirs);
+        let received =
+            ours.receive(template.pidfd(), None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "copy the template"))?;
+        let Report::Born { errno: 0, .. } = received.report()? else {
+            return Err(match received.report()? {
+                Report::Born { errno, .. } => failure::of_clone(errno, policy),
+                report => failure::of_refusal(&report, plan),
+            });
+        };
+        let pidfd = received.descriptor.ok_or_else(|| failure::of_descriptors("receive the warden's descriptor", libc::EMFILE))?;
+        // Its own number there says nothing here.
+        let pid = crate::processes::pid_of(&pidfd).and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
+        let owner = std::process::id();
+        let warden = Warden { socket: ours, pidfd, pid, owner, by_namespace: true, _template: Some(template.clone()) };
+        if plan.manner.awaits() {
+            let admitted = enforcement.admit(policy, pid, Default::default());
+            warden.let_go_on(admitted)?;
         }
-        self.send(&Request::Admitted {}, &[])
+        Ok(warden)
+    }
+
+    /// What only its caller can do for a warden that waits has been done, with this result.
+    fn let_go_on(&self, done: Result<()>) -> Result<()> {
+        self.unless_refused(done.and_then(|()| self.send(&Request::Admitted {}, &[])))
     }
 
     /// A warden that has refused a step meanwhile has said why: that report, which is still to be read, is the better answer.
@@ -104,17 +126,31 @@ impl Warden {
         }
     }
 
+    /// What it says next, over the control socket or one of a command's own.
+    pub fn receive_over(&self, socket: Option<&Socket>, deadline: Option<Instant>) -> Result<Option<Received>> {
+        socket.unwrap_or(&self.socket).receive(self.pidfd.as_fd(), deadline)
+    }
+
     pub fn receive(&self, deadline: Option<Instant>) -> Result<Option<Received>> {
-        self.socket.receive(self.pidfd.as_fd(), deadline)
+        self.receive_over(None, deadline)
+    }
+
+    /// Asks it something, over the control socket or one of a command's own.
+    pub fn send_over(&self, socket: Option<&Socket>, request: &Request<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+        socket.unwrap_or(&self.socket).send(request, descriptors)
     }
 
     pub fn send(&self, request: &Request<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
-        self.socket.send(request, descriptors)
+        self.send_over(None, request, descriptors)
     }
 
     /// Its process id, as the caller sees it.
     pub fn pid(&self) -> i32 {
         self.pid
+    }
+
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
     }
 
     /// Whether this process started it, and not one that it was forked from.
@@ -131,20 +167,43 @@ impl Warden {
         self.socket.hang_up();
         reap(&self.pidfd)
     }
-}
 
-impl Drop for Warden {
-    fn drop(&mut self) {
-        if !self.is_ours() {
-            return;
-        }
+    /// Kills it, with everything inside, and waits until it is gone.
+    pub fn kill(&self) {
         if self.by_namespace {
             let _ = crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
         } else {
             // Without a namespace of its own it must end what is inside before it ends.
-            let _ = self.socket.send(&Request::Kill { id: ONLY, how: end::KILLED }, &[]);
+            let _ = self.socket.send(&Request::Kill { how: end::KILLED }, &[]);
             self.socket.hang_up();
         }
         reap(&self.pidfd);
     }
+}
+
+impl Drop for Warden {
+    fn drop(&mut self) {
+        if self.is_ours() {
+            self.kill();
+        }
+    }
+}
+
+fn send_setup(socket: &Socket, policy: &Policy, plan: &Plan, tell: bool) -> Result<()> {
+    let caller = crate::sys::pidfd_open(std::process::id()).map_err(|error| Error::io("open a descriptor of the caller", error))?;
+    let (outside_uid, outside_gid) = match plan.manner.part {
+        Part::Whole | Part::Template => idmap::callers(),
+        // What stands behind its ids are the template's.
+        Part::Copy => (policy.uid, policy.gid),
+    };
+    let setup = Request::Setup {
+        version: VERSION,
+        namespaces: policy.flags(),
+        outside_uid,
+        outside_gid,
+        classic_mounts: policy.classic_mounts,
+        tell,
+        plan: plan.steps.list(),
+    };
+    socket.send(&setup, &[caller.as_fd()])
 }

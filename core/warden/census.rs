@@ -12,6 +12,13 @@ pub struct Census {
     own: bool,
 }
 
+/// What is known of a process.
+struct Stat {
+    state: u8,
+    parent: u32,
+    session: u32,
+}
+
 impl Census {
     /// By a proc of our own pid namespace.
     pub fn own(proc: Fd) -> Census {
@@ -37,6 +44,49 @@ impl Census {
                 Some(pid) => visit(pid),
             }
         }
+    }
+
+    /// The same with each that belongs to the command whose first process is `root`, that one included: who is in its session, or descends
+    /// from it. `None`: with each.
+    pub fn each_of(&self, root: Option<u32>, visit: &mut dyn FnMut(u32)) {
+        self.each(&mut |pid| {
+            if root.is_none_or(|root| self.belongs(pid, root)) {
+                visit(pid);
+            }
+        });
+    }
+
+    fn belongs(&self, pid: u32, root: u32) -> bool {
+        const GENERATIONS: u32 = 256;
+        let mut ancestor = pid;
+        for _ in 0..GENERATIONS {
+            let Some(Stat { parent, session, .. }) = self.stat(ancestor) else { return false };
+            if ancestor == root || session == root {
+                return true;
+            }
+            if parent <= 1 {
+                return false;
+            }
+            ancestor = parent;
+        }
+        false
+    }
+
+    /// Whether it is stopped, or has ended.
+    pub fn stands_still(&self, pid: u32) -> bool {
+        self.stat(pid).is_none_or(|stat| matches!(stat.state, b'T' | b't' | b'Z' | b'X'))
+    }
+
+    /// The second field is a name in parentheses that may hold anything: what follows the last one counts.
+    fn stat(&self, pid: u32) -> Option<Stat> {
+        let mut buffer = [0u8; 512];
+        let text = self.read(pid, b"/stat", &mut buffer)?;
+        let name_end = text.iter().rposition(|&byte| byte == b')')?;
+        let mut fields = text.get(name_end + 2..)?.split(|&byte| byte == b' ');
+        let state = *fields.next()?.first()?;
+        let mut number = || core::str::from_utf8(fields.next()?).ok()?.parse::<u32>().ok();
+        let (parent, _group, session) = (number()?, number()?, number()?);
+        Some(Stat { state, parent, session })
     }
 
     fn each_child(&self, path: &CStr, depth: u32, visit: &mut dyn FnMut(u32)) {

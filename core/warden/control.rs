@@ -8,10 +8,10 @@ use crate::wire::codec::{Reader, Sink, Wire};
 use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, Pass, REPORT_MAX, Report, Request};
 
 /// The number that the control socket is born with.
-const SOCKET: i32 = 0;
+pub const SOCKET: i32 = 0;
 
-/// How many further descriptors [`Control::wait`] watches.
-pub const OTHERS: usize = 5;
+/// How many of the descriptors that [`Control::wait`] watches are its own: the first ones.
+pub const OWN: usize = 3;
 
 pub struct Control {
     caller: Option<Fd>,
@@ -33,48 +33,75 @@ impl Control {
         self.caller = Some(caller);
     }
 
-    /// Waits for a request, the caller's end, a child's end (`children`), one of `others`, or the timeout.
-    pub fn wait(&self, children: Option<&Fd>, others: &mut [Polled; OTHERS], timeout_ns: Option<u64>) -> Result<Event> {
+    /// Waits for a request, the caller's end, a child's end (`children`), one of the rest of `polled`, or the timeout.
+    pub fn wait(&self, children: Option<&Fd>, polled: &mut [Polled], timeout_ns: Option<u64>) -> Result<Event> {
         let number = |fd: Option<&Fd>| fd.map_or(Polled::NOTHING, |fd| Polled::readable(fd.number()));
-        let mut polled = [Polled::NOTHING; 3 + OTHERS];
-        polled[..3].copy_from_slice(&[Polled::readable(SOCKET), number(self.caller.as_ref()), number(children)]);
-        polled[3..].copy_from_slice(others);
-        sys::wait(&mut polled, timeout_ns)?;
-        others.copy_from_slice(&polled[3..]);
+        let own = [Polled::readable(SOCKET), number(self.caller.as_ref()), number(children)];
+        polled.get_mut(..OWN).ok_or(Errno::EPROTO)?.copy_from_slice(&own);
+        sys::wait(polled, timeout_ns)?;
         Ok(Event { request: polled[0].is_ready(), caller_gone: polled[1].is_ready(), child: polled[2].is_ready() })
     }
 
     /// The next message, waiting for it. An error when the caller is gone: there is nobody left to tell.
     pub fn receive(&self, mail: &mut Mail) -> Result<()> {
         mail.clear();
-        let event = self.wait(None, &mut [Polled::NOTHING; OTHERS], None)?;
+        let event = self.wait(None, &mut [Polled::NOTHING; OWN], None)?;
         if event.caller_gone {
             return Err(Errno::EPROTO);
         }
-        self.take(mail)
+        mail.take_from(SOCKET)
     }
 
     /// The next message that a caller left behind; an error when there is none.
     pub fn receive_left(&self, mail: &mut Mail) -> Result<()> {
         mail.clear();
-        let event = self.wait(None, &mut [Polled::NOTHING; OTHERS], Some(0))?;
-        if event.request { self.take(mail) } else { Err(Errno::EPROTO) }
+        let event = self.wait(None, &mut [Polled::NOTHING; OWN], Some(0))?;
+        if event.request { mail.take_from(SOCKET) } else { Err(Errno::EPROTO) }
     }
 
-    fn take(&self, mail: &mut Mail) -> Result<()> {
-        let (length, count) = sys::receive(SOCKET, mail.inline.bytes(), &mut mail.descriptors)?;
-        if length == 0 {
-            return Err(Errno::EPROTO);
-        }
-        (mail.length, mail.count) = (length, count);
-        mail.attach()
+    pub fn report(&self, report: &Report<'_>) -> Result<()> {
+        send(SOCKET, report, &[])
+    }
+}
+
+/// Over which one command is spoken of: a socket of its own, or the control socket.
+pub struct Line(Option<Fd>);
+
+impl Line {
+    pub fn own(socket: Fd) -> Line {
+        Line(Some(socket))
+    }
+
+    pub fn control() -> Line {
+        Line(None)
+    }
+
+    pub fn is_own(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What to wait for, if not for the control socket.
+    pub fn polled(&self) -> Polled {
+        self.0.as_ref().map_or(Polled::NOTHING, |socket| Polled::readable(socket.number()))
+    }
+
+    /// The next message over a socket of its own; an error when its caller has let go.
+    pub fn receive(&self, mail: &mut Mail) -> Result<()> {
+        mail.clear();
+        mail.take_from(self.0.as_ref().ok_or(Errno::EPROTO)?.number())
     }
 
     pub fn report(&self, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
-        let mut buffer = Buffer::new();
-        report.encode(&mut buffer);
-        sys::send(SOCKET, buffer.bytes(), descriptors, Pass::default())
+        let sent = send(self.0.as_ref().map_or(SOCKET, Fd::number), report, descriptors);
+        // Who has let go of one command only is told nothing.
+        if self.is_own() { Ok(()) } else { sent }
     }
+}
+
+fn send(socket: i32, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
+    let mut buffer = Buffer::new();
+    report.encode(&mut buffer);
+    sys::send(socket, buffer.bytes(), descriptors, Pass::default())
 }
 
 /// A received message and the descriptors beside it.
@@ -90,6 +117,15 @@ impl Mail {
     pub fn new() -> Result<Mail> {
         let inline = Pages::new(INLINE_MAX, false)?;
         Ok(Mail { inline, body: None, length: 0, descriptors: [-1; DESCRIPTORS_MAX], count: 0 })
+    }
+
+    fn take_from(&mut self, socket: i32) -> Result<()> {
+        let (length, count) = sys::receive(socket, self.inline.bytes(), &mut self.descriptors)?;
+        if length == 0 {
+            return Err(Errno::EPROTO);
+        }
+        (self.length, self.count) = (length, count);
+        self.attach()
     }
 
     /// Fetches a body that travels in a memfd.

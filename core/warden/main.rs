@@ -16,6 +16,7 @@ mod sys;
 mod wire;
 
 mod census;
+mod command;
 mod control;
 mod entries;
 mod reap;
@@ -23,11 +24,13 @@ mod relay;
 mod run;
 mod setup;
 mod start;
+mod template;
 mod text;
 mod watch;
 
-use control::{Control, Mail};
+use control::{Control, Line, Mail};
 use core::ffi::CStr;
+use run::Next;
 use sys::{Errno, Result};
 use wire::message::{Report, Request};
 
@@ -40,27 +43,32 @@ fn main(found: Option<&CStr>) -> ! {
     if let Some(flags) = found {
         found_namespaces(flags);
     }
-    let mut control = Control::new();
-    let code = match serve(&mut control) {
-        Ok(()) => 0,
-        Err(_) => 1,
+    let code = loop {
+        match serve(&mut Control::new()) {
+            Ok(Next::Begin) => {}
+            Ok(Next::End) => break 0,
+            Err(_) => break 1,
+        }
     };
     sys::exit(code)
 }
 
 /// Set-up, then commands until the caller lets go.
-fn serve(control: &mut Control) -> Result<()> {
+fn serve(control: &mut Control) -> Result<Next> {
     let mut mail = Mail::new()?;
     control.receive(&mut mail)?;
-    let Request::Setup { namespaces, .. } = mail.request()? else { return Err(Errno::EPROTO) };
+    let Request::Setup { namespaces, tell, .. } = mail.request()? else { return Err(Errno::EPROTO) };
     control.watch_caller(mail.take_descriptor(0)?);
     let place = match setup::apply(control, &mail) {
         Ok(place) => place,
         Err(refusal) => {
             let report = Report::Refused { step: refusal.step, errno: refusal.errno.0, path: refusal.path.as_bytes() };
-            return control.report(&report, &[]);
+            return control.report(&report).map(|()| Next::End);
         }
     };
+    if tell {
+        control.report(&Report::Ready { protections: place.protections, landlock: place.landlock })?;
+    }
     drop(mail);
     run::serve(control, &place, namespaces)
 }
@@ -79,11 +87,11 @@ fn close_inherited() {
 /// Makes the namespaces and goes on as the first process in them; the process that was executed tells the caller and ends.
 fn found_namespaces(flags: &CStr) {
     let flags = flags.to_bytes().iter().fold(0u64, |value, &digit| value << 4 | (digit as char).to_digit(16).unwrap_or(0) as u64);
-    let control = Control::new();
+    let line = Line::control();
     let report = match sys::unshare(flags).and_then(|()| sys::fork_sibling()) {
         Ok(None) => return,
-        Ok(Some((pid, pidfd))) => control.report(&Report::Born { pid, errno: 0 }, &[&pidfd]),
-        Err(errno) => control.report(&Report::Born { pid: 0, errno: errno.0 }, &[]),
+        Ok(Some((pid, pidfd))) => line.report(&Report::Born { pid, errno: 0 }, &[&pidfd]),
+        Err(errno) => line.report(&Report::Born { pid: 0, errno: errno.0 }, &[]),
     };
     sys::exit(report.is_err().into())
 }

@@ -1,23 +1,9 @@
 //! The ends of processes: every child and every orphan inside is reaped here, and here everything is ended.
 
 use crate::census::Census;
-use crate::sys::{self, Errno, Fd, SIGKILL};
+use crate::sys::{self, Errno, Fd, RawUsage, SIGKILL, SIGSTOP};
 use crate::wire::message::Usage;
 use crate::wire::plan::namespace;
-
-/// Reaps whatever has ended; the raw wait status of `pid` if it was among them.
-pub fn reap_ended(pid: i32) -> Option<i32> {
-    let mut status = None;
-    loop {
-        match sys::reap(false) {
-            Ok(Some((ended, raw))) if ended == pid => status = Some(raw),
-            Ok(Some(_)) => {}
-            Ok(None) => return status,
-            Err(Errno::EINTR) => {}
-            Err(_) => return status,
-        }
-    }
-}
 
 /// Ends every process inside and reaps it; the raw wait status of `pid` if it was still among them. `thaw`: the file by which they are
 /// thawed, if they are frozen in a way that lets nobody die.
@@ -32,7 +18,7 @@ pub fn end_everything(namespaces: u64, pid: i32, thaw: Option<&Fd>) -> Option<i3
         }
         loop {
             match sys::reap(true) {
-                Ok(Some((ended, raw))) if ended == pid => status = Some(raw),
+                Ok(Some(reaped)) if reaped.pid == pid => status = Some(reaped.status),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(_) => break,
             }
@@ -58,9 +44,32 @@ pub fn signal_everything(namespaces: u64, signal: i32) {
     }
 }
 
-/// What all reaped processes have used.
-pub fn usage(wall_ns: u64) -> Usage {
-    let raw = sys::usage_of(sys::CHILDREN).map(|value| value as u64);
+/// Ends what a command that leads the session `root` has started, and its first process. First all of them are stopped, until none is found that runs: so
+/// nobody forks, and nobody loses a parent by whom it is known. Who has left both the session and its parents is nobody's.
+pub fn end_tree(census: &Census, root: i32) {
+    const ROUNDS: u32 = 64;
+    let tree = Some(root.unsigned_abs());
+    for _ in 0..ROUNDS {
+        let mut running = false;
+        census.each_of(tree, &mut |pid| {
+            if !census.stands_still(pid) {
+                running = true;
+                let _ = sys::kill(pid as i32, SIGSTOP);
+            }
+        });
+        if !running {
+            break;
+        }
+    }
+    census.each_of(tree, &mut |pid| {
+        let _ = sys::kill(pid as i32, SIGKILL);
+    });
+    let _ = sys::kill(root, SIGKILL);
+}
+
+/// What processes have used, over so long.
+pub fn usage(wall_ns: u64, raw: RawUsage) -> Usage {
+    let raw = raw.map(|value| value as u64);
     Usage {
         wall_ns,
         user_us: raw[0] * 1_000_000 + raw[1],

@@ -12,6 +12,8 @@ pub struct Relay {
     end: usize,
     /// How many bytes may still come.
     left: u64,
+    /// Who else may write does not count any more: so much of what is in the pipe is still the command's.
+    rest: Option<usize>,
     /// How many bytes have come, the one too many not among them.
     pub passed: u64,
     /// More has come than may. The end that the command writes to stays until it is ended: no broken pipe comes first.
@@ -26,7 +28,18 @@ impl Relay {
         const PIPE_BUF: usize = 4096;
         let piece = if sys::status(to.number(), c"")?.is_file() { BUFFER } else { PIPE_BUF };
         let buffer = Pages::new(BUFFER, false)?;
-        Ok(Relay { from: Some(from), to: Some(to), buffer, start: 0, end: 0, left: limit, passed: 0, cut: false, piece })
+        Ok(Relay {
+            from: Some(from),
+            to: Some(to),
+            buffer,
+            start: 0,
+            end: 0,
+            left: limit,
+            rest: None,
+            passed: 0,
+            cut: false,
+            piece,
+        })
     }
 
     /// What to wait for: something to read, or to be rid of what was read; and whether anybody still wants it.
@@ -63,7 +76,8 @@ impl Relay {
 
     fn read(&mut self) -> bool {
         let Some(from) = &self.from else { return false };
-        let length = match sys::read(from, self.buffer.bytes()) {
+        let room = self.rest.unwrap_or(usize::MAX).min(self.buffer.read().len());
+        let length = match sys::read(from, &mut self.buffer.bytes()[..room]) {
             Ok(0) => 0,
             Ok(length) => length,
             Err(Errno::EINTR) => return false,
@@ -74,7 +88,8 @@ impl Relay {
         self.left -= taken;
         self.passed += taken;
         self.cut = length as u64 > taken;
-        if length == 0 {
+        self.rest = self.rest.map(|rest| rest - length);
+        if length == 0 || self.rest == Some(0) {
             self.from = None;
         }
         if !self.holds() && self.from.is_none() {
@@ -101,6 +116,18 @@ impl Relay {
     pub fn abandon(&mut self) {
         (self.from, self.to) = (None, None);
         (self.start, self.end) = (0, 0);
+    }
+
+    /// The command has ended, but others may go on to write: what is in the pipe now is the rest.
+    pub fn last(&mut self) {
+        self.rest = self.from.as_ref().map(|from| sys::pending(from.number()));
+        if self.rest == Some(0) {
+            self.from = None;
+        }
+        self.finish();
+        if self.from.is_none() && !self.holds() {
+            self.to = None;
+        }
     }
 
     /// Nobody is left who could write: what is in the pipe now is the rest.

@@ -4,7 +4,7 @@
 //! system calls. It has most restrictions already, from the warden; what is its own to do is in `become_command`, the filters last of all.
 //! From the first filter on it only makes calls that have a pass, and why it could not go on it leaves on a slate for the warden to tell.
 
-use crate::control::{Buffer, Control, Mail};
+use crate::control::{Buffer, Line, Mail};
 use crate::setup::Place;
 use crate::sys::{self, Errno, Fd, Pages, Pointers, Result, Slate};
 use crate::text::Path;
@@ -15,7 +15,6 @@ use core::ffi::CStr;
 
 /// What the new process needs to know.
 struct Order<'a> {
-    id: u32,
     program: &'a CStr,
     search: &'a [u8],
     arguments: Pointers<'a>,
@@ -44,10 +43,9 @@ pub struct Started {
 }
 
 /// Starts the command of a Run request; `None`, told to the caller, if it could not be.
-pub fn start(control: &Control, mail: &Mail, place: &Place, namespaces: u64) -> Result<Option<Started>> {
+pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result<Option<Started>> {
     const STACK: usize = 64 * 1024;
     let Request::Run {
-        id,
         program,
         search,
         arguments,
@@ -67,10 +65,10 @@ pub fn start(control: &Control, mail: &Mail, place: &Place, namespaces: u64) -> 
         return Err(Errno::EPROTO);
     };
     let refused = |stage: u32, errno: Errno| {
-        control.report(&Report::Failed { id, stage, errno: errno.0, detail: 0, path: b"", head: b"" }, &[])?;
+        line.report(&Report::Failed { stage, errno: errno.0, detail: 0, path: b"", head: b"" }, &[])?;
         Ok(None)
     };
-    let beside = targets.len() + 2 * relays.len() + usize::from(meter != meter::NONE);
+    let beside = targets.len() + 2 * relays.len() + usize::from(meter != meter::NONE) + usize::from(line.is_own());
     if beside != mail.descriptors().len() {
         return refused(stage::REQUEST, Errno::EPROTO);
     }
@@ -87,7 +85,6 @@ pub fn start(control: &Control, mail: &Mail, place: &Place, namespaces: u64) -> 
     let slate = Slate::new(REPORT_MAX)?;
     let ends = if listener == listener::NOBODY { None } else { Some(sys::socket_pair()?) };
     let order = Order {
-        id,
         program,
         search,
         arguments: Pointers::new(&mut argument_space.words()[..=arguments.len()], arguments.iter())?,
@@ -116,8 +113,8 @@ pub fn start(control: &Control, mail: &Mail, place: &Place, namespaces: u64) -> 
         Err(errno) => return refused(stage::CLONE, errno),
     };
     if let Ok(report) = Reader::new(slate.read()).only::<Report<'_>>() {
-        while !matches!(sys::reap(true), Ok(Some((ended, _))) if ended == pid) {}
-        examine(control, report, directory)?;
+        sys::await_end(pid);
+        examine(line, report, directory)?;
         return Ok(None);
     }
     let heard = match &ends {
@@ -125,13 +122,12 @@ pub fn start(control: &Control, mail: &Mail, place: &Place, namespaces: u64) -> 
         None => None,
     };
     let filtered = if filters.is_empty() { 0 } else { protection::FILTERED };
-    let (walled, landlock) = place.wall.as_ref().map_or((0, 0), |wall| (wall.protections, wall.abi));
-    let protections = place.protections | protection::SESSION | no_core(rlimits) | filtered | walled;
-    let report = Report::Started { id, pid, protections, landlock };
+    let protections = place.protections | protection::SESSION | no_core(rlimits) | filtered;
+    let report = Report::Started { pid, protections, landlock: place.landlock };
     let (callers, wardens) = if listener == listener::CALLER { (heard, None) } else { (None, heard) };
     match &callers {
-        Some(listener) => control.report(&report, &[&pidfd, listener])?,
-        None => control.report(&report, &[&pidfd])?,
+        Some(listener) => line.report(&report, &[&pidfd, listener])?,
+        None => line.report(&report, &[&pidfd])?,
     }
     Ok(Some(Started { pid, at: started, listener: wardens }))
 }
@@ -165,7 +161,7 @@ extern "C" fn become_command(order: &Order<'_>) -> ! {
     };
     let Failure { stage, errno, detail, path } = failure;
     let mut buffer = Buffer::new();
-    Report::Failed { id: order.id, stage, errno: errno.0, detail, path: path.as_bytes(), head: b"" }.encode(&mut buffer);
+    Report::Failed { stage, errno: errno.0, detail, path: path.as_bytes(), head: b"" }.encode(&mut buffer);
     order.slate.write(buffer.bytes());
     sys::exit(127)
 }
@@ -277,11 +273,11 @@ fn execute(order: &Order<'_>, program: Path) -> Failure {
 // ---- what became of it, told by the warden
 
 /// Tells the caller of a failure; of what could not be executed, with a look at it, so that the caller can say why.
-fn examine(control: &Control, report: Report<'_>, directory: &CStr) -> Result<()> {
-    let Report::Failed { id, stage: stage::EXEC, errno, path, .. } = report else { return control.report(&report, &[]) };
+fn examine(line: &Line, report: Report<'_>, directory: &CStr) -> Result<()> {
+    let Report::Failed { stage: stage::EXEC, errno, path, .. } = report else { return line.report(&report, &[]) };
     let mut head = [0; HEAD_MAX];
     let (mode, length) = look_at(path, directory, &mut head).unwrap_or((0, 0));
-    control.report(&Report::Failed { id, stage: stage::EXEC, errno, detail: mode, path, head: &head[..length] }, &[])
+    line.report(&Report::Failed { stage: stage::EXEC, errno, detail: mode, path, head: &head[..length] }, &[])
 }
 
 /// The mode of the file at `path`, and how many bytes there are of its head.

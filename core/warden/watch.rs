@@ -24,6 +24,8 @@ struct Meter {
 pub struct Watch {
     meter: Option<Meter>,
     limits: Limits,
+    /// Whom to look at: a command among others, by its first process.
+    root: Option<u32>,
     memory_peak: u64,
     processes_peak: u64,
     next: Option<u64>,
@@ -40,12 +42,12 @@ struct Look {
 
 impl Watch {
     /// From now on. `file` is what `kind` says; NONE: there is no meter.
-    pub fn new(file: Option<Fd>, kind: u32, limits: Limits) -> Watch {
+    pub fn new(file: Option<Fd>, kind: u32, limits: Limits, root: Option<u32>) -> Watch {
         let unit = if kind == meter::CPU_STAT { 1000 } else { 1 };
         let meter = file
             .map(|file| Meter { file, unit, start: 0, own_start: own_cpu_time() })
             .map(|meter| Meter { start: meter.read(), ..meter });
-        Watch { meter, limits, memory_peak: 0, processes_peak: 0, next: Some(0) }
+        Watch { meter, limits, root, memory_peak: 0, processes_peak: 0, next: Some(0) }
     }
 
     pub fn set(&mut self, limits: Limits) {
@@ -70,7 +72,7 @@ impl Watch {
             _ => Look::default(),
         };
         let used = self.meter.as_ref().map_or(seen.cpu_ns, |meter| meter.read() - meter.start);
-        if memory > 0 && seen.memory > memory && census.is_some_and(|census| shared_out(census) > memory) {
+        if memory > 0 && seen.memory > memory && census.is_some_and(|census| shared_out(census, self.root) > memory) {
             return Some(end::MEMORY);
         }
         if processes > 0 && seen.processes > processes {
@@ -91,9 +93,11 @@ impl Watch {
     }
 
     fn look_around(&mut self, census: &Census) -> Look {
-        let mut look = Look { cpu_ns: reaped_cpu_time(), ..Look::default() };
+        // What has been reaped may be anybody's: of a command among others, only what it has waited for itself is counted.
+        let reaped = if self.root.is_none() { reaped_cpu_time() } else { 0 };
+        let mut look = Look { cpu_ns: reaped, ..Look::default() };
         let times = self.limits.cpu_ns > 0 && self.meter.is_none();
-        census.each(&mut |pid| {
+        census.each_of(self.root, &mut |pid| {
             let mut buffer = [0u8; 4096];
             if times {
                 let reaped = census.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
@@ -135,9 +139,9 @@ impl Watch {
 
 /// The memory of all processes, each page counted once, however many have it since a fork: what the first sum may not tell. A process that
 /// lets nobody look so closely counts with all it has.
-fn shared_out(census: &Census) -> u64 {
+fn shared_out(census: &Census, root: Option<u32>) -> u64 {
     let mut sum = 0;
-    census.each(&mut |pid| {
+    census.each_of(root, &mut |pid| {
         let mut buffer = [0u8; 4096];
         let parts = match census.read(pid, b"/smaps_rollup", &mut buffer) {
             Some(text) if !text.is_empty() => [field(text, b"Pss_Anon:"), field(text, b"Pss_Shmem:")],

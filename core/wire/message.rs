@@ -92,6 +92,9 @@ pub mod listener {
 pub mod run {
     /// The warden ends, with everything inside, when this command ends.
     pub const LAST: u32 = 1 << 0;
+    /// One command among others: it is spoken of over a socket of its own, the last descriptor beside the request, and what it leaves
+    /// behind stays. Without this flag the control socket speaks of the one command that there is, and all ends with it.
+    pub const AMONG: u32 = 1 << 1;
 }
 
 wire_data! {
@@ -104,16 +107,23 @@ wire_data! {
     enum Request<'a> {
         /// The body is in the memfd beside this message.
         1 Attached { length: u64, }
-        /// First of all. Beside it: the caller's pidfd.
-        2 Setup { version: u32, namespaces: u64, outside_uid: u32, outside_gid: u32, classic_mounts: bool, plan: List<'a, super::plan::Step<'a>>, }
+        /// First of all. Beside it: the caller's pidfd. `tell`: say so when it is done.
+        2 Setup {
+            version: u32,
+            namespaces: u64,
+            outside_uid: u32,
+            outside_gid: u32,
+            classic_mounts: bool,
+            tell: bool,
+            plan: List<'a, super::plan::Step<'a>>,
+        }
         /// The caller has done its part: the id maps are written, the warden stands in its cgroups.
         3 Admitted {}
         /// Start a command. Beside it: one descriptor for each of `targets`, in that order; two for each of `relays`, where to read and where
-        /// to write; one for the `meter`, unless that is NONE.
+        /// to write; one for the `meter`, unless that is NONE; a socket, if it is one AMONG others.
         /// `search`: the directories in which a program without a slash is looked for. `filters`: seccomp programs, loaded in this order; the
         /// first gives the `listener`. `pass`: what the last arguments of a call must be for these programs to let it through.
         4 Run {
-            id: u32,
             flags: u32,
             program: &'a CStr,
             search: &'a [u8],
@@ -130,16 +140,21 @@ wire_data! {
             listener: u32,
             pass: Pass,
         }
+        // Over a command's own socket these are about it, over the control socket about everything inside.
         /// Send a signal to the command's first process.
-        5 Signal { id: u32, signal: i32, }
-        /// End the command and everything that it started; `how` is what the end is called.
-        6 Kill { id: u32, how: u32, }
+        5 Signal { signal: i32, }
+        /// End it, and all that it started; `how` is what the end is called.
+        6 Kill { how: u32, }
         /// From now on, these limits.
-        7 Limit { id: u32, limits: Limits, }
-        /// Stop everything inside by a signal, or let it go on.
-        8 Stop { id: u32, on: bool, }
+        7 Limit { limits: Limits, }
+        /// Stop it by a signal, or let it go on.
+        8 Stop { on: bool, }
         /// The caller has frozen everything inside by a cgroup whose frozen processes do not die (v1). Beside it: the file to thaw it by.
-        9 Frozen { id: u32, }
+        9 Frozen {}
+        /// To a template: make another warden, in new namespaces of these kinds, that goes on from here as one that has just been born. Beside
+        /// it: that one's control socket, and as many files as there are `doors`, for it to write 0 to: its cgroups. `ids`: so many ids, from
+        /// 0 on, are the same inside as here; 0: it maps its own by itself.
+        10 Clone { namespaces: u64, ids: u32, doors: u32, }
     }
 }
 
@@ -213,13 +228,18 @@ wire_data! {
         /// Set-up failed: nothing has been started and the warden has ended. `path` is what the step worked on where it knows better than the plan.
         1 Refused { step: u32, errno: i32, path: &'a [u8], }
         /// The command runs. Beside it: its pidfd, and the listener if that is the caller's. `pid` is as seen inside; `landlock` is
-        /// the ABI of the ruleset in force, 0 if there is none.
-        2 Started { id: u32, pid: i32, protections: u64, landlock: u32, }
+        /// the ABI of the rulesets in force, 0 if there are none.
+        2 Started { pid: i32, protections: u64, landlock: u32, }
         /// The command was not started.
-        3 Failed { id: u32, stage: u32, errno: i32, detail: u32, path: &'a [u8], head: &'a [u8], }
-        /// The command and all that it started have ended.
-        4 Ended { id: u32, how: u32, value: i32, status: i32, seen: u32, scratch: u64, first_bytes: u64, second_bytes: u64, usage: Usage, }
-        /// From a warden at an installed path, which makes the namespaces itself: beside it the pidfd of the real one. `errno` if it could not.
+        3 Failed { stage: u32, errno: i32, detail: u32, path: &'a [u8], head: &'a [u8], }
+        /// The command has ended, and where it was not one among others, all that it started, too.
+        4 Ended { how: u32, value: i32, status: i32, seen: u32, scratch: u64, first_bytes: u64, second_bytes: u64, usage: Usage, }
+        /// From a warden at an installed path, which makes the namespaces itself, or from a template: beside it the pidfd of the new one.
+        /// `errno` if there is none.
         5 Born { pid: i32, errno: i32, }
+        /// Set-up is done, and it waits for commands.
+        6 Ready { protections: u64, landlock: u32, }
+        /// A new warden could not enter the cgroup behind this door.
+        7 Locked { door: u32, errno: i32, }
     }
 }

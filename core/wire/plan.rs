@@ -152,7 +152,8 @@ wire_data! {
         /// Keeps a view of every process inside, for the limits that are held by looking; `own`: by a proc of our own pid namespace in
         /// which nobody can hide, else by the caller's at `/proc`.
         28 Watch { own: bool, }
-        /// Makes ready a Landlock ruleset for the commands, at the highest ABI that the kernel has. What it lacks is left out, but for ports.
+        /// Makes ready a Landlock ruleset for the commands, at the highest ABI that the kernel has. What it lacks is left out, but for ports. What
+        /// is said of signals and sockets the warden puts on itself: so all its commands are on one side.
         29 Landlock {
             rules: u32,
             readable: List<'a, &'a CStr>,
@@ -161,6 +162,8 @@ wire_data! {
             bind: List<'a, u16>,
             connect: List<'a, u16>,
         }
+        /// The file system of the template that this warden comes from is its own from now on: these protections hold already.
+        31 Stand { protections: u64, }
         /// The warden's own filter, which what it starts has too. `whole`: commands need no other.
         30 Filter { program: &'a [u8], whole: bool, }
     }

@@ -8,14 +8,14 @@ use std::time::Duration;
 /// The counts, of all that is and was in the cgroup, the warden included.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
-    /// A process was killed, at the limit on memory that is this cgroup's own.
-    pub out_of_memory: bool,
+    /// So many processes were killed, at the limit on memory that is this cgroup's own.
+    pub memory_kills: u64,
     pub memory: Option<u64>,
     pub memory_peak: Option<u64>,
     pub processes: Option<u64>,
     pub processes_peak: Option<u64>,
-    /// A process was refused for the limit on processes.
-    pub processes_refused: bool,
+    /// So often a process was refused for the limit on processes.
+    pub processes_refused: u64,
     /// User and system.
     pub cpu: Option<(Duration, Duration)>,
     /// Read and written.
@@ -24,6 +24,15 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// What of it can be said of one command among others that ran since `before`: what happened to it, not what all have used.
+    pub fn since(&self, before: &Counters) -> Counters {
+        Counters {
+            memory_kills: self.memory_kills.saturating_sub(before.memory_kills),
+            processes_refused: self.processes_refused.saturating_sub(before.processes_refused),
+            ..Counters::default()
+        }
+    }
+
     pub fn read(cgroup: &Cgroup) -> Counters {
         let mut counters = Counters::default();
         counters.read_memory(cgroup);
@@ -40,7 +49,8 @@ impl Counters {
         if mechanism == Mechanism::CgroupV2 {
             let events = directory.read("memory.events");
             // A kill for want of memory elsewhere counts as oom_kill here too; oom is the limit of our own.
-            self.out_of_memory = value(&events, "oom_kill") > Some(0) && value(&events, "oom") > Some(0);
+            let kills = value(&events, "oom_kill").filter(|_| value(&events, "oom") > Some(0));
+            self.memory_kills = kills.unwrap_or(0);
             self.memory = number("memory.current");
             self.memory_peak = number("memory.peak");
         } else {
@@ -49,7 +59,8 @@ impl Counters {
             let met = |peak: &str, limit: &str| number(peak).zip(number(limit)).is_some_and(|(peak, limit)| peak + NEAR >= limit);
             let reached = met("memory.max_usage_in_bytes", "memory.limit_in_bytes")
                 || met("memory.memsw.max_usage_in_bytes", "memory.memsw.limit_in_bytes");
-            self.out_of_memory = reached && value(&directory.read("memory.oom_control"), "oom_kill") > Some(0);
+            let kills = value(&directory.read("memory.oom_control"), "oom_kill").filter(|_| reached);
+            self.memory_kills = kills.unwrap_or(0);
             self.memory = number("memory.usage_in_bytes");
             self.memory_peak = number("memory.max_usage_in_bytes");
         }
@@ -58,7 +69,7 @@ impl Counters {
     fn read_processes(&mut self, cgroup: &Cgroup) {
         let Some((_, directory)) = cgroup.with(Controller::Pids) else { return };
         let number = |file: &str| directory.read(file).trim().parse::<u64>().ok();
-        self.processes_refused = value(&directory.read("pids.events"), "max") > Some(0);
+        self.processes_refused = value(&directory.read("pids.events"), "max").unwrap_or(0);
         self.processes = number("pids.current");
         self.processes_peak = number("pids.peak");
     }

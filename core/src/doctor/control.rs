@@ -2,7 +2,7 @@
 
 use super::probe::{self, Live};
 use super::{Check, State, limits};
-use crate::child::Freezer;
+use crate::alive::Freezer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::{Ended, MemorySource, Usage};
 use crate::policy::{Limit, MiB};

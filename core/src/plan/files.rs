@@ -10,7 +10,8 @@ use std::ffi::{CStr, CString};
 use std::path::Path;
 
 impl Builder {
-    pub(super) fn files(&mut self, policy: &Policy, sources: &Sources) -> Result<()> {
+    /// `hide`: nobody sees the warden in `/proc`, nor processes that it may not look into.
+    pub(super) fn files(&mut self, policy: &Policy, sources: &Sources, hide: bool) -> Result<()> {
         self.push(Step::PrivateMounts {}, "cut the mounts off from the caller's");
         self.push(Step::Root { size: profile::ROOT_SIZE, inodes: 0 }, "mount a tmpfs as the new root");
         self.system(policy, sources)?;
@@ -35,14 +36,12 @@ impl Builder {
             self.push_at(Step::Symlink { at, target }, format!("link {}", at.to_string_lossy()), path_of(at));
         }
         if !given(profile::SHM) {
-            let attributes = attribute::NO_SUID | attribute::NO_DEV;
-            let step = Step::Tmpfs { at: profile::SHM, size: profile::SHM_SIZE, inodes: 0, mode: 0o1777, attributes };
-            self.push_at(step, "mount a tmpfs on /dev/shm", path_of(profile::SHM));
+            self.shared_memory();
         }
         if !given(c"/proc") {
-            self.proc(policy, sources);
+            self.proc(sources, hide);
         }
-        self.entries(policy, sources)?;
+        self.entries(policy, sources, |_| true)?;
         self.accounts(policy, &given);
         Ok(())
     }
@@ -88,60 +87,66 @@ impl Builder {
         Ok(())
     }
 
-    fn proc(&mut self, policy: &Policy, sources: &Sources) {
+    pub(super) fn shared_memory(&mut self) {
+        let attributes = attribute::NO_SUID | attribute::NO_DEV;
+        let step = Step::Tmpfs { at: profile::SHM, size: profile::SHM_SIZE, inodes: 0, mode: 0o1777, attributes };
+        self.push_at(step, "mount a tmpfs on /dev/shm", path_of(profile::SHM));
+    }
+
+    pub(super) fn proc(&mut self, sources: &Sources, hide: bool) {
         let (step, action) = match sources.proc {
             // A proc of the caller's pid namespace can be mounted by its owner only: the caller's own is shown.
             Some(source) => (
                 Step::Bind { source, at: c"/proc", attributes: attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC },
                 "bind the caller's /proc",
             ),
-            None => (Step::Proc { at: c"/proc", hide: !policy.nested }, "mount a fresh /proc"),
+            None => (Step::Proc { at: c"/proc", hide }, "mount a fresh /proc"),
         };
         self.push_at(step, action, Path::new("/proc"));
     }
 
-    fn entries(&mut self, policy: &Policy, sources: &Sources) -> Result<()> {
+    /// Those of the policy's entries that are `chosen`, parents before children.
+    pub(super) fn entries(&mut self, policy: &Policy, sources: &Sources, chosen: impl Fn(&Entry) -> bool) -> Result<()> {
         let mut binds = sources.binds.iter();
-        let mut steps: Vec<(&Entry, Option<u32>)> = policy
-            .files
-            .iter()
-            .map(|entry| (entry, if matches!(entry, Entry::Bind(_)) { binds.next().map(|(number, _)| *number) } else { None }))
-            .collect();
+        let mut steps: Vec<(&Entry, Option<u32>)> = Vec::new();
+        for entry in policy.files.iter().filter(|entry| chosen(entry)) {
+            let source = if matches!(entry, Entry::Bind(_)) { binds.next().map(|(number, _)| *number) } else { None };
+            steps.push((entry, source));
+        }
         steps.sort_by_key(|(entry, _)| entry.at().components().count());
-        for (entry, source) in steps {
-            let place = entry.at();
-            let at = &*c_string(place)?;
-            let shown = place.display();
-            match (entry, source) {
-                (Entry::Bind(bind), Some(source)) => {
-                    let when = |condition: bool, bits: u64| if condition { bits } else { 0 };
-                    let attributes = attribute::NO_SUID
-                        | when(!bind.writable, attribute::READ_ONLY)
-                        | when(bind.noexec, attribute::NO_EXEC)
-                        | when(!bind.devices, attribute::NO_DEV);
-                    self.push_at(
-                        Step::Bind { source, at, attributes },
-                        format!("bind {} on {shown}", bind.source.display()),
-                        place,
-                    );
-                }
-                (Entry::Tmpfs(Tmpfs { size, inodes, mode, noexec, .. }), _) => {
-                    let attributes = attribute::NO_SUID | attribute::NO_DEV | if *noexec { attribute::NO_EXEC } else { 0 };
-                    let step = Step::Tmpfs { at, size: size.unwrap_or(0), inodes: inodes.unwrap_or(0), mode: *mode, attributes };
-                    self.push_at(step, format!("mount a tmpfs on {shown}"), place);
-                }
-                (Entry::Dir { mode, .. }, _) => {
-                    self.push_at(Step::Directory { at, mode: *mode }, format!("make the directory {shown}"), place)
-                }
-                (Entry::Symlink { target, .. }, _) => {
-                    let step = Step::Symlink { at, target: &c_string(target)? };
-                    self.push_at(step, format!("link {shown} to {}", target.display()), place);
-                }
-                (Entry::File { data, mode, .. }, _) => {
-                    self.push_at(Step::File { at, mode: *mode, data, optional: false }, format!("write the file {shown}"), place);
-                }
-                (Entry::Bind(_), None) => {}
+        steps.into_iter().try_for_each(|(entry, source)| self.entry(entry, source))
+    }
+
+    /// One thing that the policy puts into the file system; `source` if it is a bind.
+    fn entry(&mut self, entry: &Entry, source: Option<u32>) -> Result<()> {
+        let place = entry.at();
+        let at = &*c_string(place)?;
+        let shown = place.display();
+        match (entry, source) {
+            (Entry::Bind(bind), Some(source)) => {
+                let when = |condition: bool, bits: u64| if condition { bits } else { 0 };
+                let attributes = attribute::NO_SUID
+                    | when(!bind.writable, attribute::READ_ONLY)
+                    | when(bind.noexec, attribute::NO_EXEC)
+                    | when(!bind.devices, attribute::NO_DEV);
+                self.push_at(Step::Bind { source, at, attributes }, format!("bind {} on {shown}", bind.source.display()), place);
             }
+            (Entry::Tmpfs(Tmpfs { size, inodes, mode, noexec, .. }), _) => {
+                let attributes = attribute::NO_SUID | attribute::NO_DEV | if *noexec { attribute::NO_EXEC } else { 0 };
+                let step = Step::Tmpfs { at, size: size.unwrap_or(0), inodes: inodes.unwrap_or(0), mode: *mode, attributes };
+                self.push_at(step, format!("mount a tmpfs on {shown}"), place);
+            }
+            (Entry::Dir { mode, .. }, _) => {
+                self.push_at(Step::Directory { at, mode: *mode }, format!("make the directory {shown}"), place)
+            }
+            (Entry::Symlink { target, .. }, _) => {
+                let step = Step::Symlink { at, target: &c_string(target)? };
+                self.push_at(step, format!("link {shown} to {}", target.display()), place);
+            }
+            (Entry::File { data, mode, .. }, _) => {
+                self.push_at(Step::File { at, mode: *mode, data, optional: false }, format!("write the file {shown}"), place);
+            }
+            (Entry::Bind(_), None) => {}
         }
         Ok(())
     }
@@ -164,8 +169,8 @@ impl Builder {
         }
     }
 
-    /// What comes after the last mount point has been made.
-    pub(super) fn finish_files(&mut self, policy: &Policy, sources: &Sources) {
+    /// Closes what in `/proc` is the whole machine's, once the last mount point has been made. `null`: the source that is `/dev/null`.
+    pub(super) fn close_proc(&mut self, policy: &Policy, null: u32) {
         let own_proc = !policy.files.iter().any(|entry| entry.at() == Path::new("/proc"));
         if own_proc && !policy.nested {
             let list = |paths: &[&'static CStr]| {
@@ -177,8 +182,11 @@ impl Builder {
             };
             let (masked, read_only) = (list(profile::MASKED), list(profile::READ_ONLY));
             self.push(Step::ReadOnly { paths: read_only.list() }, "make the knobs in /proc read-only");
-            self.push(Step::Mask { paths: masked.list(), null: sources.null }, "mask the lists in /proc");
+            self.push(Step::Mask { paths: masked.list(), null }, "mask the lists in /proc");
         }
+    }
+
+    pub(super) fn close_root(&mut self, policy: &Policy) {
         self.push(Step::Pivot {}, "make the new root the root");
         if !policy.writable_root {
             self.push(Step::ReadOnlyRoot {}, "make the root read-only");

@@ -52,23 +52,27 @@ pub struct Place {
     pub census: Option<Census>,
     /// The Landlock ruleset for the commands.
     pub wall: Option<Wall>,
+    /// The ABI of the Landlock rulesets, 0 if there are none.
+    pub landlock: u32,
 }
 
 /// Applies the plan in `mail`.
 pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
     let refuse = |step: u32| move |Failure(errno, path): Failure| Refusal { step, errno, path };
-    let Ok(Request::Setup { version: VERSION, namespaces, outside_uid, outside_gid, classic_mounts, plan }) = mail.request() else {
+    let Ok(Request::Setup { version: VERSION, namespaces, outside_uid, outside_gid, classic_mounts, plan, .. }) = mail.request()
+    else {
         return Err(refuse(BEFORE_THE_PLAN)(Errno::EPROTO.into()));
     };
     let mounts = Mounts::new(classic_mounts, plan.len()).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
-    let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None };
+    let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None, landlock: 0 };
     let mut world = World { control, outside: (outside_uid, outside_gid), mounts, place };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     seal::forget_attributes().map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         world.carry_out(&step).map_err(refuse(index as u32))?;
     }
+    world.mounts.forget_sources();
     Ok(world.place)
 }
 
@@ -123,6 +127,7 @@ impl World<'_> {
                 self.place.protections |= protection::READ_ONLY_ROOT;
             }
             Step::Landlock { rules, readable, writable, devices, bind, connect } => {
+                let (landlock, protections) = wall::put_on(rules)?;
                 self.place.wall = Wall::new(rules, bind, connect)?;
                 if let Some(wall) = &self.place.wall {
                     wall.readable(&self.mounts, readable)?;
@@ -130,6 +135,13 @@ impl World<'_> {
                     wall.devices(&self.mounts, devices)?;
                     wall.queues()?;
                 }
+                let (more, by_wall) = self.place.wall.as_ref().map_or((0, 0), |wall| (wall.abi, wall.protections));
+                self.place.landlock = landlock.max(more);
+                self.place.protections |= protections | by_wall;
+            }
+            Step::Stand { protections } => {
+                self.mounts.stand()?;
+                self.place.protections |= protections;
             }
             Step::Filter { program, whole } => {
                 sys::load_filter(program, Pass::default())?;

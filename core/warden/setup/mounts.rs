@@ -284,6 +284,12 @@ impl Mounts {
         sys::pivot_root(c".", c".")?;
         sys::detach(c".")?;
         sys::change_directory(c"/")?;
+        self.forget_sources();
+        Ok(())
+    }
+
+    /// Closes what was opened to be mounted.
+    pub fn forget_sources(&mut self) {
         let words = self.sources.words();
         for word in &words[1..=words[0]] {
             if let Some(number) = word.checked_sub(1) {
@@ -291,6 +297,11 @@ impl Mounts {
             }
         }
         words[0] = 0;
+    }
+
+    /// The root as it stands is the one to work in: nothing can be made in it, but what is there can be mounted over.
+    pub fn stand(&mut self) -> Result<()> {
+        self.root = Some(sys::open(sys::CWD, c"/", open::PATH | open::DIRECTORY, 0)?);
         Ok(())
     }
 

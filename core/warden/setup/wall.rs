@@ -17,24 +17,54 @@ pub struct Wall {
     files: u64,
 }
 
+fn when(condition: bool, bits: u64) -> u64 {
+    if condition { bits } else { 0 }
+}
+
+/// The ABI of this kernel's Landlock; `None` if it has none, an error if it is `needed`.
+fn abi(needed: bool) -> Result<Option<u32>> {
+    match sys::landlock_abi() {
+        Ok(abi) => Ok(Some(abi)),
+        // Not built in, or not among the security modules that were chosen at boot.
+        Err(Errno::ENOSYS | Errno::EOPNOTSUPP) if !needed => Ok(None),
+        Err(Errno::ENOSYS) => Err(Errno::EOPNOTSUPP),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// How much of a ruleset's attributes this ABI knows.
+fn size(abi: u32) -> usize {
+    match abi {
+        ..4 => 8,
+        4..6 => 16,
+        _ => 24,
+    }
+}
+
+/// Keeps the warden, and so all that it starts, from signalling who is outside and from their abstract sockets, as far as this kernel can. On
+/// every command by itself, it would keep them from one another. The ABI by which it does, and the protections.
+pub fn put_on(rules: u32) -> Result<(u32, u64)> {
+    const SCOPE_ABSTRACT_SOCKETS: u64 = 1 << 0;
+    const SCOPE_SIGNALS: u64 = 1 << 1;
+    let asked = |rule: u32| rules & rule != 0;
+    let scopes = when(asked(wall::SOCKETS), SCOPE_ABSTRACT_SOCKETS) | when(asked(wall::SIGNALS), SCOPE_SIGNALS);
+    let Some(abi) = abi(false)?.filter(|abi| *abi >= 6 && scopes != 0) else { return Ok((0, 0)) };
+    let ruleset = sys::landlock_ruleset(0, 0, scopes, size(abi))?;
+    sys::landlock_restrict(ruleset.number())?;
+    let protections =
+        when(asked(wall::SIGNALS), protection::LANDLOCK_SIGNALS) | when(asked(wall::SOCKETS), protection::LANDLOCK_SOCKETS);
+    Ok((abi, protections))
+}
+
 impl Wall {
     /// A ruleset for `rules`, as far as this kernel has them; `None` if it has none of it.
     pub fn new(rules: u32, bind: List<'_, u16>, connect: List<'_, u16>) -> Result<Option<Wall>> {
-        const SCOPE_ABSTRACT_SOCKETS: u64 = 1 << 0;
-        const SCOPE_SIGNALS: u64 = 1 << 1;
         let asked = |rule: u32| rules & rule != 0;
         let ports = asked(wall::BIND | wall::CONNECT);
-        let abi = match sys::landlock_abi() {
-            Ok(abi) => abi,
-            // Not built in, or not among the security modules that were chosen at boot.
-            Err(Errno::ENOSYS | Errno::EOPNOTSUPP) if !ports => return Ok(None),
-            Err(Errno::ENOSYS) => return Err(Errno::EOPNOTSUPP),
-            Err(errno) => return Err(errno),
-        };
+        let Some(abi) = abi(ports)? else { return Ok(None) };
         if ports && abi < 4 {
             return Err(Errno::EOPNOTSUPP);
         }
-        let when = |condition: bool, bits: u64| if condition { bits } else { 0 };
         // The first ABI cannot allow a file to move to another directory, and would forbid it everywhere.
         let files = match abi {
             _ if !asked(wall::FILES) => 0,
@@ -43,27 +73,17 @@ impl Wall {
             3..5 => access::IOCTL_DEV - 1,
             _ => (access::IOCTL_DEV << 1) - 1,
         };
-        let scopes =
-            when(asked(wall::SOCKETS) && abi >= 6, SCOPE_ABSTRACT_SOCKETS) | when(asked(wall::SIGNALS) && abi >= 6, SCOPE_SIGNALS);
         let denied_ports = when(asked(wall::BIND), sys::BIND_TCP) | when(asked(wall::CONNECT), sys::CONNECT_TCP);
-        if files | scopes | denied_ports == 0 {
+        if files | denied_ports == 0 {
             return Ok(None);
         }
-        let size = match abi {
-            ..4 => 8,
-            4..6 => 16,
-            _ => 24,
-        };
-        let ruleset = sys::landlock_ruleset(files, denied_ports, scopes, size)?;
+        let ruleset = sys::landlock_ruleset(files, denied_ports, 0, size(abi))?;
         for (ports, right) in [(bind, sys::BIND_TCP), (connect, sys::CONNECT_TCP)] {
             for port in ports.iter() {
                 sys::landlock_allow_port(&ruleset, port, right)?;
             }
         }
-        let protections = when(files != 0, protection::LANDLOCK_FILES)
-            | when(scopes & SCOPE_SIGNALS != 0, protection::LANDLOCK_SIGNALS)
-            | when(scopes & SCOPE_ABSTRACT_SOCKETS != 0, protection::LANDLOCK_SOCKETS)
-            | when(denied_ports != 0, protection::LANDLOCK_PORTS);
+        let protections = when(files != 0, protection::LANDLOCK_FILES) | when(denied_ports != 0, protection::LANDLOCK_PORTS);
         Ok(Some(Wall { ruleset, abi, protections, files }))
     }
 

@@ -74,6 +74,11 @@ pub fn write(fd: &Fd, mut data: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Writes to a descriptor by its number, in one write.
+pub fn write_number(number: i32, data: &[u8]) -> Result<()> {
+    done(call!(nr::WRITE, number, data.as_ptr(), data.len()))
+}
+
 /// Writes `data` to a file that exists, in one write, as the kernel's own files want it.
 pub fn write_file(path: &CStr, data: &[u8]) -> Result<()> {
     let file = open(CWD, path, open::WRITE, 0)?;

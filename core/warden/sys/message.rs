@@ -37,6 +37,14 @@ pub fn close_all_on_exec() {
     let _ = call!(nr::CLOSE_RANGE, 0, u32::MAX, CLOEXEC);
 }
 
+/// How many bytes can be read from a pipe now.
+pub fn pending(fd: i32) -> usize {
+    const FIONREAD: u32 = 0x541b;
+    let mut count = 0i32;
+    let _ = call!(nr::IOCTL, fd, FIONREAD, &raw mut count);
+    count as usize
+}
+
 /// A control message that carries up to 253 descriptors.
 #[repr(C, align(8))]
 struct Control {

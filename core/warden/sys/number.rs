@@ -64,6 +64,7 @@ numbers! {
     PPOLL            271    73
     UNSHARE          272    97
     SIGNALFD4        289    74
+    EVENTFD2         290    19
     DUP3             292    24
     PRLIMIT64        302    261
     SECCOMP          317    277

@@ -2,6 +2,8 @@
 
 use super::number as nr;
 use super::{Errno, Fd, Result};
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
 
 /// Zeroed pages, given back when dropped.
 pub struct Pages {
@@ -58,6 +60,79 @@ impl Pages {
     pub fn forget_contents(&mut self) {
         const DONTNEED: u32 = 4;
         let _ = call!(nr::MADVISE, self.start, self.length, DONTNEED);
+    }
+}
+
+/// Values in a row, in memory that is there only while there are any.
+pub struct Table<T> {
+    pages: Option<Pages>,
+    used: usize,
+    of: PhantomData<T>,
+}
+
+impl<T> Table<T> {
+    pub const fn new() -> Table<T> {
+        Table { pages: None, used: 0, of: PhantomData }
+    }
+
+    pub fn push(&mut self, value: T) -> Result<()> {
+        let room = self.pages.as_ref().map_or(0, |pages| pages.length / size_of::<T>());
+        if self.used == room {
+            let more = Pages::new((room * 2).max(1) * size_of::<T>(), false)?;
+            if let Some(pages) = &self.pages {
+                // SAFETY: both are mappings of their own, and the new one is at least as long. The values move: nobody looks at the old ones.
+                unsafe { core::ptr::copy_nonoverlapping(pages.start, more.start, pages.length) };
+            }
+            self.pages = Some(more);
+        }
+        if let Some(pages) = &self.pages {
+            // SAFETY: the place is within the mapping, which is aligned for any type of less than a page, and no value is there yet.
+            unsafe { pages.start.cast::<T>().add(self.used).write(value) };
+            self.used += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes out one; the last takes its place.
+    pub fn take(&mut self, index: usize) -> Option<T> {
+        if index >= self.used {
+            return None;
+        }
+        self.used -= 1;
+        let start = self.pages.as_ref()?.start.cast::<T>();
+        // SAFETY: both places hold values; what is read out of the first is not looked at there again.
+        let taken = unsafe {
+            let taken = start.add(index).read();
+            if index != self.used {
+                core::ptr::copy_nonoverlapping(start.add(self.used), start.add(index), 1);
+            }
+            taken
+        };
+        if self.used == 0 {
+            self.pages = None;
+        }
+        Some(taken)
+    }
+}
+
+impl<T> Deref for Table<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        // SAFETY: so many values are there, in a mapping that this value owns.
+        self.pages.as_ref().map_or(&[], |pages| unsafe { core::slice::from_raw_parts(pages.start.cast(), self.used) })
+    }
+}
+
+impl<T> DerefMut for Table<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as above, and this value alone owns it.
+        self.pages.as_ref().map_or(&mut [], |pages| unsafe { core::slice::from_raw_parts_mut(pages.start.cast(), self.used) })
+    }
+}
+
+impl<T> Drop for Table<T> {
+    fn drop(&mut self) {
+        while self.take(0).is_some() {}
     }
 }
 

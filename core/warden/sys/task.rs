@@ -38,13 +38,29 @@ pub fn kill(pid: i32, signal: i32) -> Result<()> {
     done(call!(nr::KILL, pid, signal))
 }
 
-/// One child that has ended and its raw wait status; `None` while all run; ECHILD when there are none.
-pub fn reap(block: bool) -> Result<Option<(i32, i32)>> {
+/// `getrusage(2)`, as the kernel lays it out: user and system time, each in seconds and microseconds, then 14 numbers.
+pub type RawUsage = [i64; 18];
+
+/// A child that has ended: its number, its raw wait status, what it and those that it waited for have used.
+pub struct Reaped {
+    pub pid: i32,
+    pub status: i32,
+    pub usage: RawUsage,
+}
+
+/// One child that has ended; `None` while all run; ECHILD when there are none.
+pub fn reap(block: bool) -> Result<Option<Reaped>> {
     const WNOHANG: u32 = 1;
     const WALL: u32 = 0x4000_0000;
-    let mut status = 0i32;
-    let pid = call!(nr::WAIT4, -1i32, &raw mut status, WALL | if block { 0 } else { WNOHANG }, 0)?;
-    Ok(if pid == 0 { None } else { Some((pid as i32, status)) })
+    let (mut status, mut usage) = (0i32, [0i64; 18]);
+    let pid = call!(nr::WAIT4, -1i32, &raw mut status, WALL | if block { 0 } else { WNOHANG }, usage.as_mut_ptr())?;
+    Ok(if pid == 0 { None } else { Some(Reaped { pid: pid as i32, status, usage }) })
+}
+
+/// Waits for the end of one child.
+pub fn await_end(pid: i32) {
+    const WALL: u32 = 0x4000_0000;
+    while call!(nr::WAIT4, pid, 0, WALL, 0) == Err(Errno::EINTR) {}
 }
 
 /// All children that have been reaped, for [`usage_of`].
@@ -52,8 +68,8 @@ pub const CHILDREN: i32 = -1;
 /// The warden, for [`usage_of`].
 pub const SELF: i32 = 0;
 
-/// `getrusage(2)`, as the kernel lays it out: user and system time, each in seconds and microseconds, then 14 numbers.
-pub fn usage_of(who: i32) -> [i64; 18] {
+/// What they have used.
+pub fn usage_of(who: i32) -> RawUsage {
     let mut usage = [0i64; 18];
     let _ = call!(nr::GETRUSAGE, who, usage.as_mut_ptr());
     usage
@@ -154,6 +170,19 @@ pub fn fork_sibling() -> Result<Option<(i32, Fd)>> {
     let mut pidfd = -1i32;
     let pid = call!(nr::CLONE, PARENT | PIDFD | SIGCHLD as u64, 0, &raw mut pidfd, 0, 0)?;
     Ok(if pid == 0 { None } else { Some((pid as i32, Fd(pidfd))) })
+}
+
+/// A copy of this process, in new namespaces of these kinds, that goes on from here: `Ok(None)` in the new one.
+pub fn fork_into(namespaces: u64) -> Result<Option<(i32, Fd)>> {
+    const PIDFD: u64 = 0x1000;
+    let mut pidfd = -1i32;
+    let pid = call!(nr::CLONE, namespaces | PIDFD | SIGCHLD as u64, 0, &raw mut pidfd, 0, 0)?;
+    Ok(if pid == 0 { None } else { Some((pid as i32, Fd(pidfd))) })
+}
+
+/// Something to wait at: reading 8 bytes waits until 8 bytes have been written.
+pub fn gate() -> Result<Fd> {
+    descriptor(call!(nr::EVENTFD2, 0, open::CLOSE_ON_EXEC as u32))
 }
 
 /// Pointers to C strings, as `execve(2)` wants them: NULL-terminated.

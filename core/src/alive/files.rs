@@ -1,6 +1,6 @@
-//! Files that go in and out while a command runs.
+//! Files that go in and out while it is alive.
 
-use super::Child;
+use super::Alive;
 use crate::error::{Error, Result};
 use crate::policy::check_inside;
 use crate::transfer::{self, Copied, Transfer};
@@ -10,17 +10,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-impl Child {
-    /// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, which must not exist yet: as [`Transfer::copy`], with
-    /// the sandbox's root as the base. What runs may change it meanwhile: [`Child::freeze`] keeps it still.
+impl Alive {
     pub fn copy_out(&self, inside: impl AsRef<Path>, to: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
         let root = self.root()?;
         let (parent, name) = transfer::split(to.as_ref())?;
         transfer.run((root.as_fd(), within(inside.as_ref())?), (transfer::open_directory(parent)?.as_fd(), &name), None)
     }
 
-    /// Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`, which must not exist yet, in a place that the command
-    /// may write to. The copies are the command's own.
     pub fn copy_in(&self, from: impl AsRef<Path>, inside: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
         let root = self.root()?;
         let (base, source) = transfer::split(from.as_ref())?;
@@ -35,9 +31,6 @@ impl Child {
     /// The sandbox's root, as its warden has it.
     fn root(&self) -> Result<OwnedFd> {
         let ended = || Error::invalid("files of the sandbox", "it has ended, and they are gone");
-        if self.outcome.is_some() {
-            return Err(ended());
-        }
         let root = transfer::open_directory(Path::new(&format!("/proc/{}/root", self.warden.pid())));
         // Its number means the warden only while it has not been reaped.
         if self.warden.is_alive()? { root } else { Err(ended()) }

@@ -1,0 +1,218 @@
+//! A sandbox that is alive: its warden has been started, and waits for commands or runs them. What a one-shot run, a cell and a pool have in common.
+
+mod files;
+mod still;
+
+pub use still::Freezer;
+
+use crate::cgroup::Counters;
+use crate::enforce::Enforcement;
+use crate::error::{Error, ErrorKind, Result};
+use crate::failure;
+use crate::idmap::Mapping;
+use crate::outcome::Enforced;
+use crate::plan::{Manner, Part, Plan};
+use crate::policy::{HOST_IDS, Limit, Limits, Mechanism, Policy};
+use crate::processes::{self, Process};
+use crate::sandbox::Sandbox;
+use crate::seccomp::Filters;
+use crate::template;
+use crate::warden::Warden;
+use crate::wire::message::Report;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What it is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// One command, which is already known.
+    Run,
+    /// One command, which is still to come.
+    Wait,
+    /// Many commands, which the warden must tell apart.
+    Cell,
+}
+
+/// A sandbox whose warden has been started.
+pub struct Alive {
+    pub sandbox: Sandbox,
+    // Ended, when this is dropped, before its cgroups are removed.
+    pub warden: Warden,
+    enforcement: Mutex<Enforcement>,
+    pub plan: Arc<Plan>,
+    pub filters: Arc<Filters>,
+    /// Who its commands are outside, where that is not the caller.
+    pub owner: Option<(u32, u32)>,
+    pub purpose: Purpose,
+    /// Processor time of commands that have ended, where no cgroup counts it.
+    spent: Mutex<Duration>,
+    started: Instant,
+    closed: AtomicBool,
+}
+
+impl Alive {
+    /// Starts one: a copy of the policy's template if that has been prepared. It is still being set up when this returns.
+    pub fn start(sandbox: &Sandbox, purpose: Purpose) -> Result<Alive> {
+        let policy = sandbox.policy();
+        policy.check()?;
+        let filters = sandbox.compiled().filters(policy)?;
+        let mapping = Mapping::choose(policy)?;
+        let template = template::of(sandbox)?;
+        let owner = owner(policy, mapping);
+        let mut without_scope = None;
+        loop {
+            let mut enforcement = Enforcement::prepare(policy, without_scope.as_ref())?;
+            let among = purpose == Purpose::Cell;
+            let watches = among || enforcement.watches(&policy.limits);
+            let (part, admits) = match &template {
+                Some(_) => (Part::Copy, enforcement.doors().is_none()),
+                None => (Part::Whole, enforcement.admits()),
+            };
+            let plan = sandbox.compiled().plan(policy, Manner { part, mapping, admits, watches, among })?;
+            let tell = purpose != Purpose::Run;
+            let started = match &template {
+                Some(template) => Warden::copy(template, sandbox, &plan, &mut enforcement, tell),
+                None => Warden::start(sandbox, &plan, &mut enforcement, tell),
+            };
+            match started {
+                Ok(warden) => {
+                    return Ok(Alive {
+                        sandbox: sandbox.clone(),
+                        warden,
+                        enforcement: Mutex::new(enforcement),
+                        plan,
+                        filters,
+                        owner,
+                        purpose,
+                        spent: Mutex::default(),
+                        started: Instant::now(),
+                        closed: AtomicBool::new(false),
+                    });
+                }
+                // Then without one.
+                Err(error) if enforcement.scope_failed => without_scope = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until it has been set up. Of one that has been started to wait, or for many; once.
+    pub fn ready(&self) -> Result<Enforced> {
+        let told = Alive::await_ready(&self.warden, &self.plan);
+        match told {
+            Ok((protections, landlock)) => Ok(self.enforced(protections, landlock, None)),
+            Err(error) => Err(self.too_little_memory().unwrap_or(error)),
+        }
+    }
+
+    /// Waits for a warden that was asked to tell; what it says of protections and Landlock.
+    pub fn await_ready(warden: &Warden, plan: &Plan) -> Result<(u64, u32)> {
+        let received = warden.receive(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "set up the sandbox"))?;
+        match received.report()? {
+            Report::Ready { protections, landlock } => Ok((protections, landlock)),
+            report => Err(failure::of_refusal(&report, plan)),
+        }
+    }
+
+    /// What is enforced, as the warden reports it and as the caller knows it.
+    pub fn enforced(&self, protections: u64, landlock: u32, wall_time: Option<Duration>) -> Enforced {
+        let (policy, enforcement) = (self.sandbox.policy(), self.enforcement());
+        let protections = protections | enforcement.protections(policy);
+        Enforced::new(policy.flags(), protections, landlock, enforcement.mechanisms(wall_time))
+    }
+
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub fn enforcement(&self) -> MutexGuard<'_, Enforcement> {
+        self.enforcement.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.enforcement().cgroup.counters()
+    }
+
+    /// Nothing runs, because the kernel killed for want of memory: that is the limit's doing.
+    pub fn too_little_memory(&self) -> Option<Error> {
+        let limit = self.sandbox.policy().limits.memory.filter(|_| self.counters().memory_kills > 0)?;
+        Some(
+            Error::new(ErrorKind::HostLimit, format!("start the command in {limit} bytes of memory"))
+                .because("the limit on memory leaves too little for it to start")
+                .errno(libc::ENOMEM)
+                .hint("raise the limit memory: the sandbox itself takes less than 2 MiB, and a program what it takes"),
+        )
+    }
+
+    /// Every process inside, the warden first; none once it has ended.
+    pub fn processes(&self) -> Result<Vec<Process>> {
+        let list = processes::below(self.warden.pid())?;
+        // The warden's number means the warden only while it has not been reaped, by us or by the caller's own loop.
+        Ok(if self.warden.is_alive()? { list } else { Vec::new() })
+    }
+
+    /// Other limits from now on: those that a cgroup holds are set there. `limit` is the one that has changed.
+    pub fn change(&self, limit: Limit, limits: &Limits) -> Result<()> {
+        limits.check()?;
+        let enforcement = self.enforcement();
+        match enforcement.mechanisms(None)[limit as usize] {
+            Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) => enforcement.cgroup.set(limit, limits).map(drop),
+            Some(Mechanism::Sampled) => Ok(()),
+            _ => Err(Error::new(ErrorKind::LimitUnavailable, format!("change the limit {limit}"))
+                .because("no cgroup holds it")
+                .hint("start as root, or with a delegated cgroup (docs/limits.md)")),
+        }
+    }
+
+    /// How much of `limit` nanoseconds of processor time the next command may use; 0 is no limit. What a cell's earlier ones have used is gone.
+    pub fn cpu_time_left(&self, limit: u64, enforcement: &Enforcement) -> u64 {
+        if limit == 0 || self.purpose != Purpose::Cell {
+            return limit;
+        }
+        let counted = enforcement.cgroup.counters().cpu.map(|(user, system)| user + system);
+        let used = counted.unwrap_or_else(|| *self.spent.lock().unwrap_or_else(PoisonError::into_inner));
+        limit.saturating_sub(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX)).max(1)
+    }
+
+    /// One command among others has used so much processor time.
+    pub fn spend(&self, time: Duration) {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner) += time;
+    }
+
+    /// Ends everything inside, for good.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        if self.warden.is_ours() {
+            let _ = self.enforcement().cgroup.thaw();
+            self.warden.kill();
+            self.enforcement().cgroup = Default::default();
+        }
+    }
+
+    /// Whether the caller has ended it.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        // Who is frozen by a cgroup of version 1 does not die.
+        if self.warden.is_ours() {
+            let _ = self.enforcement().cgroup.thaw();
+        }
+    }
+}
+
+/// Who a command is outside, where that is not the caller.
+fn owner(policy: &Policy, mapping: Mapping) -> Option<(u32, u32)> {
+    let outside = |id: u32| policy.host_ids + id.min(HOST_IDS - 1);
+    (mapping != Mapping::Own).then(|| (outside(policy.uid), outside(policy.gid)))
+}
+
+impl std::fmt::Debug for Alive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Alive").field("warden", &self.warden).field("purpose", &self.purpose).finish_non_exhaustive()
+    }
+}

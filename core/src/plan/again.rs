@@ -1,0 +1,63 @@
+//! The steps of a copy of a template: what in the file system is to be its own, put over what the template has at the same place.
+//!
+//! That is every file system in memory that may be written, `/proc`, and whatever the policy puts below one of these.
+
+use super::{Builder, Sources};
+use crate::error::Result;
+use crate::policy::{Bind, Entry, Namespace, Policy};
+use crate::profile;
+use crate::wire::plan::{Step, protection};
+use std::path::Path;
+
+const PROC: &str = "/proc";
+
+/// Whether sandboxes of this policy can come from a template. Not if their root can be written to, which they would share; if they share a
+/// namespace that a template must have to itself; or if `/proc` is not their own.
+pub fn has_template(policy: &Policy) -> bool {
+    let own = [Namespace::User, Namespace::Mount, Namespace::Pid].into_iter().all(|kind| policy.private(kind));
+    own && !policy.writable_root && is_plain(policy, Path::new(PROC))
+}
+
+/// Whether the policy puts nothing at this place or over it.
+fn is_plain(policy: &Policy, place: &Path) -> bool {
+    !policy.files.iter().any(|entry| place.starts_with(entry.at()))
+}
+
+/// What each copy makes anew: by itself, and below what it has made anew.
+fn is_anew(policy: &Policy, entry: &Entry) -> bool {
+    let below = |parent: &Path| entry.at() != parent && entry.at().starts_with(parent);
+    let below_tmpfs = policy.files.iter().any(|other| matches!(other, Entry::Tmpfs(_)) && below(other.at()));
+    let shared_memory = super::path_of(profile::SHM);
+    let below_own = below(Path::new(PROC)) || below(shared_memory) && is_plain(policy, shared_memory);
+    matches!(entry, Entry::Tmpfs(_)) || below_tmpfs || below_own
+}
+
+impl Builder {
+    /// Opens what the template has bound and the copy is to bind again, where it stands in the template.
+    pub(super) fn open_again(&mut self, policy: &Policy) -> Result<Sources> {
+        let mut sources = Sources::default();
+        let &(_, null, major, minor) = &profile::DEVICES[0];
+        self.push(Step::Device { path: null, major, minor }, format!("open the device {}", null.to_string_lossy()));
+        sources.null = self.sources;
+        self.sources += 1;
+        for entry in policy.files.iter().filter(|entry| is_anew(policy, entry)) {
+            if let Entry::Bind(Bind { source, at, optional, .. }) = entry {
+                let number = self.source_by(at, *optional, false, format!("bind {} on {}", source.display(), at.display()))?;
+                sources.binds.push((number, source.clone()));
+            }
+        }
+        Ok(sources)
+    }
+
+    pub(super) fn files_again(&mut self, policy: &Policy, sources: &Sources, hide: bool) -> Result<()> {
+        self.push(
+            Step::Stand { protections: protection::ROOT | protection::READ_ONLY_ROOT },
+            "take over the template's file system",
+        );
+        if is_plain(policy, super::path_of(profile::SHM)) {
+            self.shared_memory();
+        }
+        self.proc(&Sources::default(), hide);
+        self.entries(policy, sources, |entry| is_anew(policy, entry))
+    }
+}

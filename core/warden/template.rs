@@ -1,0 +1,71 @@
+//! A template: a warden that has built a file system and stands in it, unsealed and out of every command's reach, and on request copies
+//! itself into new namespaces. The copy finds the mounts as they are and begins as a warden that has just been born.
+
+use crate::control::{Line, Mail};
+use crate::sys::{self, Errno, Fd, Result};
+use crate::text::Line as Text;
+use crate::wire::message::{Report, Request};
+
+/// Answers a Clone request over the new one's own socket. `true`: this is the new one.
+pub fn clone(mail: &mut Mail) -> Result<bool> {
+    let Request::Clone { namespaces, ids, doors } = mail.request()? else { return Err(Errno::EPROTO) };
+    let socket = mail.take_descriptor(0)?;
+    // Who maps no ids by itself waits until that has been done.
+    let gate = if ids > 0 { Some(sys::gate()?) } else { None };
+    // Who cannot be traced has files in /proc that belong to the host's root, and nobody here could write its maps (proc(5)). We are the new one's
+    // pattern; nobody is in our process tree to use the moment.
+    sys::prctl(sys::process::SET_DUMPABLE, 1)?;
+    let born = sys::fork_into(namespaces);
+    match born {
+        Ok(None) => begin(socket, &mail.descriptors()[1..], doors, gate.as_ref()).map(|()| true),
+        Ok(Some((pid, pidfd))) => {
+            sys::prctl(sys::process::SET_DUMPABLE, 0)?;
+            let mapped = gate.map_or(Ok(()), |gate| {
+                map(pid, ids)?;
+                sys::write(&gate, &1u64.to_ne_bytes())
+            });
+            let line = Line::own(socket);
+            match mapped {
+                Ok(()) => line.report(&Report::Born { pid, errno: 0 }, &[&pidfd])?,
+                Err(errno) => {
+                    let _ = sys::kill(pid, sys::SIGKILL);
+                    line.report(&Report::Born { pid: 0, errno: errno.0 }, &[])?;
+                }
+            }
+            Ok(false)
+        }
+        Err(errno) => {
+            sys::prctl(sys::process::SET_DUMPABLE, 0)?;
+            Line::own(socket).report(&Report::Born { pid: 0, errno: errno.0 }, &[]).map(|()| false)
+        }
+    }
+}
+
+/// The new one: it enters its cgroups, waits until it has ids, and keeps nothing but its own control socket.
+fn begin(socket: Fd, doors: &[i32], expected: u32, gate: Option<&Fd>) -> Result<()> {
+    if doors.len() != expected as usize {
+        return Err(Errno::EPROTO);
+    }
+    if let Some(gate) = gate {
+        sys::read(gate, &mut [0; 8])?;
+    }
+    for (number, &door) in doors.iter().enumerate() {
+        if let Err(errno) = sys::write_number(door, b"0") {
+            let report = Report::Locked { door: number as u32, errno: errno.0 };
+            Line::own(socket).report(&report, &[])?;
+            sys::exit(1);
+        }
+    }
+    sys::duplicate_to(socket.number(), crate::control::SOCKET)?;
+    sys::close_from(1)
+}
+
+/// The same ids, from 0 on, inside as here.
+fn map(pid: i32, ids: u32) -> Result<()> {
+    let line = Text::numbered(b"0 0 ", ids.into(), b"\n");
+    for file in [&b"/gid_map"[..], b"/uid_map"] {
+        let path = Text::numbered(b"/proc/", pid.unsigned_abs().into(), file);
+        sys::write_file(path.as_c_str(), line.as_bytes())?;
+    }
+    Ok(())
+}
