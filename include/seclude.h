@@ -632,6 +632,15 @@
 #define SECLUDE_STATE_MISSING 3
 
 /**
+ * A sandbox that is alive: its commands share files, processes and network, and what one leaves behind is there for the next.
+ *
+ * The sandbox's limits on memory, processes, processor time and input and output bound what all commands use together; those on wall time and
+ * output each command by itself. A command's usage is what its first process, and those that this has waited for, have used. Any thread may use a cell at any
+ * time, all its calls included.
+ */
+typedef struct seclude_cell seclude_cell;
+
+/**
  * A running command. Freeing it kills everything inside; so does the caller's end, however it comes.
  */
 typedef struct seclude_child seclude_child;
@@ -678,6 +687,16 @@ typedef struct seclude_notification seclude_notification;
  * What a finished command wrote, and how it ended. Never changes.
  */
 typedef struct seclude_output seclude_output;
+
+/**
+ * Keeps sandboxes of one policy ready, so that a command finds one that has only to start it. Every command has one of its own, as fresh and as apart
+ * from all others as one that was made for it.
+ *
+ * They are copies of the policy's template, where it can have one (`seclude_sandbox_prepare`), made by threads of the pool's own: at most one for each
+ * processor. At most as many commands run at one time as are kept ready; who asks for more waits. Any thread may use a pool at any time, all its calls included. A process
+ * forked from the caller has no part in it, and may only free it.
+ */
+typedef struct seclude_pool seclude_pool;
 
 /**
  * A list of processes inside a sandbox, as the caller sees them. What they call themselves is their own word. Never changes.
@@ -883,6 +902,64 @@ typedef struct seclude_copied {
      */
     uint64_t skipped;
 } seclude_copied;
+
+/**
+ * What a pool has done and has. Times are those of the last 1000. Functions that fill it take its size, as for `seclude_outcome`.
+ */
+typedef struct seclude_pool_statistics {
+    /**
+     * How many are kept ready, and can be in use at one time.
+     */
+    uint64_t size;
+    /**
+     * How many are ready now.
+     */
+    uint64_t ready;
+    /**
+     * How many are in use now.
+     */
+    uint64_t in_use;
+    /**
+     * How many were in use at one time, at the most.
+     */
+    uint64_t most_in_use;
+    /**
+     * How many have been made.
+     */
+    uint64_t made;
+    /**
+     * How many have been handed out.
+     */
+    uint64_t handed_out;
+    /**
+     * How often who asked had to wait.
+     */
+    uint64_t waited;
+    /**
+     * How many were found dead when they were wanted, and replaced.
+     */
+    uint64_t lost;
+    /**
+     * How often one could not be made.
+     */
+    uint64_t failed;
+    /**
+     * How long it took to be handed one, in nanoseconds: the median.
+     */
+    uint64_t hand_out_p50_ns;
+    /**
+     * How long it took to be handed one, in nanoseconds: all but one in a hundred.
+     */
+    uint64_t hand_out_p99_ns;
+    /**
+     * How long it took to make one, in nanoseconds: the median.
+     */
+    uint64_t make_p50_ns;
+    /**
+     * How long it took to make one, in nanoseconds: all but one in a hundred.
+     */
+    uint64_t make_p99_ns;
+} seclude_pool_statistics;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1818,6 +1895,154 @@ int seclude_interaction_output(struct seclude_interaction *interaction,
                                struct seclude_output **outputs,
                                size_t count,
                                struct seclude_error **err);
+
+/**
+ * Makes a template of this policy: later runs, cells and pools of this sandbox are copied from that, which spares them the mounts; they are as fresh and as
+ * apart as without it. It lives as long as one of them or the sandbox; a setter called afterwards makes another policy, without a template.
+ * 0 also where a template cannot serve and nothing is done: with a writable root, a shared user, mount or pid namespace, or something else at `/proc`.
+ */
+int seclude_sandbox_prepare(const struct seclude_sandbox *sandbox,
+                            struct seclude_error **err);
+
+/**
+ * Starts a cell of this sandbox as it is now: 0, and `*cell` is a new one, set up. Free it with `seclude_cell_free`.
+ */
+int seclude_sandbox_cell(const struct seclude_sandbox *sandbox, struct seclude_cell **cell, struct seclude_error **err);
+
+/**
+ * Frees a cell. NULL is a no-op. It ends, with everything inside, when its commands and children have been freed too; `seclude_cell_close` ends it at once. In
+ * a process forked by the caller, nothing is ended.
+ */
+void seclude_cell_free(struct seclude_cell *cell);
+
+/**
+ * A command that runs `program` in the cell, as `seclude_sandbox_command` makes them. Many can run at once. When one ends by itself, what it
+ * has started goes on; ended by force, what it has started ends with it.
+ */
+struct seclude_command *seclude_cell_command(const struct seclude_cell *cell,
+                                             const char *program);
+
+/**
+ * Every process inside, the warden first, each after its parent: 0, and `*processes` is a new list. Free it with `seclude_processes_free`.
+ */
+int seclude_cell_processes(const struct seclude_cell *cell,
+                           struct seclude_processes **processes,
+                           struct seclude_error **err);
+
+/**
+ * Writes what all its commands have used so far, and what holds them, to `*usage`, a structure of `size` bytes: the fields about an end are 0.
+ */
+int seclude_cell_usage(const struct seclude_cell *cell,
+                       struct seclude_outcome *usage,
+                       size_t size,
+                       struct seclude_error **err);
+
+/**
+ * Lets everything inside stand still until `seclude_cell_thaw`, as `seclude_child_freeze` does.
+ */
+int seclude_cell_freeze(const struct seclude_cell *cell, int *how, struct seclude_error **err);
+
+/**
+ * Lets everything inside go on. 0 also if it was not frozen.
+ */
+int seclude_cell_thaw(const struct seclude_cell *cell, struct seclude_error **err);
+
+/**
+ * Kills everything inside: commands that run end as `SECLUDE_ENDED_KILLED`. The cell stays, with its files. Does not wait.
+ */
+int seclude_cell_kill_all(const struct seclude_cell *cell, struct seclude_error **err);
+
+/**
+ * Back to the state after set-up: no process, scratch file systems empty, network, System V objects, message queues, keys and clocks new, the cgroups' counters
+ * at zero. The caller's files that are bound writable stay as they are. The first one makes a template (`seclude_sandbox_prepare`); from then on a
+ * reset costs a fraction of a new cell.
+ */
+int seclude_cell_reset(const struct seclude_cell *cell,
+                       struct seclude_error **err);
+
+/**
+ * Ends everything inside and waits until it is gone. Using the cell afterwards is `SECLUDE_EINVAL`; closing it again, or NULL, is a no-op. It must still be freed.
+ */
+void seclude_cell_close(const struct seclude_cell *cell);
+
+/**
+ * 1 if it can run commands: it has not been closed, and its warden lives. Else 0.
+ */
+int seclude_cell_is_alive(const struct seclude_cell *cell);
+
+/**
+ * Changes the memory limit of all together, in bytes, until the next reset. The policy must have set one: `SECLUDE_EINVAL` if not, and so below.
+ */
+int seclude_cell_set_memory(const struct seclude_cell *cell,
+                            uint64_t bytes,
+                            struct seclude_error **err);
+
+/**
+ * Changes how many processors' worth of time all together get: 0.01 to 8192.
+ */
+int seclude_cell_set_cpus(const struct seclude_cell *cell, double number, struct seclude_error **err);
+
+/**
+ * Changes how many processes and threads may be inside at one time.
+ */
+int seclude_cell_set_pids(const struct seclude_cell *cell, uint64_t number, struct seclude_error **err);
+
+/**
+ * Copies a file or tree out of the cell, as `seclude_child_copy_out` does.
+ */
+int seclude_cell_copy_out(const struct seclude_cell *cell,
+                          const char *inside,
+                          const char *to,
+                          const struct seclude_transfer *transfer,
+                          struct seclude_copied *copied,
+                          size_t size,
+                          struct seclude_error **err);
+
+/**
+ * Copies a file or tree of the caller's into the cell, as `seclude_child_copy_in` does.
+ */
+int seclude_cell_copy_in(const struct seclude_cell *cell,
+                         const char *from,
+                         const char *inside,
+                         const struct seclude_transfer *transfer,
+                         struct seclude_copied *copied,
+                         size_t size,
+                         struct seclude_error **err);
+
+/**
+ * Starts a pool that keeps `size` sandboxes of this policy, as it is now, ready: 0, and `*pool` is a new one, of which one is ready. `reuse` not 0: a
+ * sandbox is used again when its command has ended, and what that left behind, processes included, is there for the next: for commands that trust one another.
+ * Free it with `seclude_pool_free`.
+ */
+int seclude_sandbox_pool(const struct seclude_sandbox *sandbox,
+                         size_t size,
+                         int reuse,
+                         struct seclude_pool **pool,
+                         struct seclude_error **err);
+
+/**
+ * Frees a pool. NULL is a no-op. What is ready and its threads end when its commands have been freed too; `seclude_pool_close` ends them at once. Children that
+ * run go on.
+ */
+void seclude_pool_free(struct seclude_pool *pool);
+
+/**
+ * A command that runs `program` in one of the pool's sandboxes, as `seclude_sandbox_command` makes them. Spawning it waits while as many as the pool's size
+ * are in use: until their children's ends have been waited for, or they have been freed.
+ */
+struct seclude_command *seclude_pool_command(const struct seclude_pool *pool,
+                                             const char *program);
+
+/**
+ * Writes what it has done so far to `*statistics`, a structure of `size` bytes. 0, or -1 if `pool` is NULL.
+ */
+int seclude_pool_statistics(const struct seclude_pool *pool, struct seclude_pool_statistics *statistics, size_t size);
+
+/**
+ * Ends what is ready, and the pool's threads. Children that run go on; spawning another command is `SECLUDE_EINVAL`. NULL, or a closed one, is a no-op. It
+ * must still be freed.
+ */
+void seclude_pool_close(const struct seclude_pool *pool);
 
 /**
  * The name of a `SECLUDE_ENDED_...`: "exited", "wall-time", "memory-limit", the same in every language. NULL for any other number.

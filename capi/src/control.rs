@@ -97,7 +97,7 @@ pub extern "C" fn seclude_freezer_name(freezer: c_int) -> *const c_char {
     name.as_ptr()
 }
 
-fn number(freezer: Freezer) -> Answer<c_int> {
+pub(crate) fn number(freezer: Freezer) -> Answer<c_int> {
     Ok(match freezer {
         Freezer::CgroupV2 => SECLUDE_FREEZER_CGROUP_V2,
         Freezer::CgroupV1 => SECLUDE_FREEZER_CGROUP_V1,

@@ -62,7 +62,7 @@ pub struct seclude_sandbox {
 }
 
 impl seclude_sandbox {
-    fn sound(&self) -> Answer<&Sandbox> {
+    pub(crate) fn sound(&self) -> Answer<&Sandbox> {
         self.sticky.clone().map_or(Ok(&self.sandbox), Err)
     }
 }

@@ -104,7 +104,7 @@ pub unsafe extern "C" fn seclude_child_copy_out(
     err: *mut *mut seclude_error,
 ) -> c_int {
     code(err, || {
-        let transfer = &read("transfer", transfer)?.transfer;
+        let transfer = of(transfer)?;
         let done = running(child)?.copy_out(bytes("inside", inside)?, bytes("to", to)?, transfer)?;
         Ok(told(&done, copied, size))
     })
@@ -123,10 +123,14 @@ pub unsafe extern "C" fn seclude_child_copy_in(
     err: *mut *mut seclude_error,
 ) -> c_int {
     code(err, || {
-        let transfer = &read("transfer", transfer)?.transfer;
+        let transfer = of(transfer)?;
         let done = running(child)?.copy_in(bytes("from", from)?, bytes("inside", inside)?, transfer)?;
         Ok(told(&done, copied, size))
     })
+}
+
+pub(crate) fn of<'a>(transfer: *const seclude_transfer) -> Answer<&'a Transfer> {
+    Ok(&read("transfer", transfer)?.transfer)
 }
 
 fn running<'a>(child: *const seclude_child) -> Answer<&'a Child> {
@@ -136,7 +140,7 @@ fn running<'a>(child: *const seclude_child) -> Answer<&'a Child> {
     }
 }
 
-fn told(done: &Copied, copied: *mut seclude_copied, size: usize) -> c_int {
+pub(crate) fn told(done: &Copied, copied: *mut seclude_copied, size: usize) -> c_int {
     let Copied { entries, bytes, skipped, .. } = done;
     write_sized(copied, size, seclude_copied { entries: *entries, bytes: *bytes, skipped: skipped.len() as u64 });
     0

@@ -16,6 +16,8 @@ const SOURCES: &[&str] = &[
     "learn",
     "transfer",
     "interaction",
+    "cell",
+    "pool",
     "outcome",
     "output",
     "processes",

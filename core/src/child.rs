@@ -10,6 +10,7 @@ use crate::listener::Listener;
 use crate::live;
 use crate::outcome::{Ended, Enforced, Outcome, Usage};
 use crate::policy::{Cores, Limit, Limits};
+use crate::pool::Lease;
 use crate::processes::{self, Process};
 use crate::socket::{Socket, wait_readable};
 use crate::start::Prepared;
@@ -47,6 +48,8 @@ pub struct Child {
     overflow: Option<u64>,
     /// Where it runs: alone, or among others.
     alive: Arc<Alive>,
+    /// That is a pool's, until this has ended.
+    lease: Option<Lease>,
     /// Over which it is spoken of, if it is one among others.
     socket: Option<Socket>,
     /// What the cell had counted when it started.
@@ -67,11 +70,9 @@ impl Child {
     pub(crate) fn new(
         command: &Command,
         streams: Streams,
-        alive: Arc<Alive>,
-        socket: Option<Socket>,
+        (alive, lease, socket, before): (Arc<Alive>, Option<Lease>, Option<Socket>, Counters),
         pidfd: OwnedFd,
         (pid, inside_pid): (u32, u32),
-        before: Counters,
         enforced: Enforced,
         listener: Option<Listener>,
     ) -> Child {
@@ -88,6 +89,7 @@ impl Child {
             wall_time: command.wall_time,
             overflow: None,
             alive,
+            lease,
             socket,
             before,
             enforced,
@@ -188,8 +190,8 @@ impl Child {
         }
     }
 
-    /// Whether it is one among others.
-    pub(crate) fn is_among(&self) -> bool {
+    /// Whether it is one command among others, in a [`Cell`](crate::Cell) or a pool that reuses them: what it leaves behind may then hold its pipes open.
+    pub fn is_among(&self) -> bool {
         self.socket.is_some()
     }
 
@@ -333,6 +335,7 @@ impl Child {
             _ => self.alive.enforcement().cgroup = Default::default(),
         }
         self.outcome = Some(outcome.clone());
+        self.lease = None;
         outcome.map(Some)
     }
 }

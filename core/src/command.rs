@@ -5,6 +5,7 @@ use crate::child::Child;
 use crate::error::{Error, Result};
 use crate::outcome::Outcome;
 use crate::policy::check_inside;
+use crate::pool::Pool;
 use crate::profile;
 use crate::sandbox::Sandbox;
 use std::collections::BTreeMap;
@@ -62,6 +63,8 @@ pub(crate) enum Ground {
     Own,
     /// In a cell, among others.
     Cell(Cell),
+    /// In a sandbox that a pool has ready.
+    Pool(Pool),
 }
 
 /// What to run in a sandbox: program, arguments, environment, directory, standard streams, further descriptors.

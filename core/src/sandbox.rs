@@ -5,6 +5,7 @@ use crate::command::{Command, Ground};
 use crate::error::Result;
 use crate::plan::Compiled;
 use crate::policy::{Bind, Clock, Cores, Demand, Entry, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs};
+use crate::pool::Pool;
 use crate::seccomp::Seccomp;
 use crate::template;
 use std::ffi::OsStr;
@@ -67,6 +68,17 @@ impl Sandbox {
     /// Starts a [`Cell`]: a sandbox that stays up, for many commands. When this returns it is set up.
     pub fn cell(&self) -> Result<Cell> {
         Cell::start(self)
+    }
+
+    /// Starts a [`Pool`] that keeps so many sandboxes ready, one for each command. When this returns, one is.
+    pub fn pool(&self, size: usize) -> Result<Pool> {
+        Pool::start(self, size, false)
+    }
+
+    /// The same, but that a sandbox is used again when its command has ended: what that left behind, processes included, is there for the next, and so are its
+    /// limits. For commands that trust one another.
+    pub fn reusing_pool(&self, size: usize) -> Result<Pool> {
+        Pool::start(self, size, true)
     }
 
     /// Makes a template of this policy: later runs and cells of it, and of its clones, are copied from that, which spares them the mounts. They

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
 use crate::listener::Listener;
 use crate::policy::{Policy, Resource};
+use crate::pool::Lease;
 use crate::processes;
 use crate::profile;
 use crate::socket::{self, Socket};
@@ -24,6 +25,8 @@ pub struct Prepared<'a> {
     texts: Texts,
     streams: Streams,
     alive: Arc<Alive>,
+    /// It is a pool's.
+    lease: Option<Lease>,
     /// Over which one command among others is spoken of: our end, and the warden's.
     line: Option<(Socket, Socket)>,
     /// What the cell's cgroup had counted before.
@@ -37,9 +40,10 @@ impl<'a> Prepared<'a> {
         let texts = command.texts()?;
         command.sandbox.check()?;
         let streams = Streams::new(command, stdin, others, joined)?;
-        let alive = match &command.ground {
-            Ground::Own => Arc::new(Alive::start(&command.sandbox, Purpose::Run)?),
-            Ground::Cell(cell) => cell.alive()?,
+        let (alive, lease) = match &command.ground {
+            Ground::Own => (Arc::new(Alive::start(&command.sandbox, Purpose::Run)?), None),
+            Ground::Cell(cell) => (cell.alive()?, None),
+            Ground::Pool(pool) => pool.take().map(|(alive, lease)| (alive, Some(lease)))?,
         };
         if let Some((uid, gid)) = alive.owner {
             streams.give_pipes_to(uid, gid);
@@ -47,7 +51,7 @@ impl<'a> Prepared<'a> {
         let among = alive.purpose == Purpose::Cell;
         let line = if among { Some(socket::pair()?) } else { None };
         let before = if among { alive.counters() } else { Counters::default() };
-        Ok(Prepared { command, texts, streams, alive, line, before })
+        Ok(Prepared { command, texts, streams, alive, lease, line, before })
     }
 
     /// Lets the command start.
@@ -112,7 +116,7 @@ impl<'a> Prepared<'a> {
 
     /// Waits until the program runs.
     pub fn started(self) -> Result<Child> {
-        let Prepared { command, streams, alive, line, before, .. } = self;
+        let Prepared { command, streams, alive, lease, line, before, .. } = self;
         let socket = line.map(|(ours, _)| ours);
         let received = match alive.warden.receive_over(socket.as_ref(), None) {
             Ok(Some(received)) => received,
@@ -128,7 +132,7 @@ impl<'a> Prepared<'a> {
                 let outside = processes::pid_of(&pidfd).unwrap_or(0);
                 let pids = (outside, pid.unsigned_abs());
                 let listener = received.listener.map(Listener::new);
-                Ok(Child::new(command, streams, alive, socket, pidfd, pids, before, enforced, listener))
+                Ok(Child::new(command, streams, (alive, lease, socket, before), pidfd, pids, enforced, listener))
             }
             report => {
                 let error = failure::of_report(&report, &alive.plan, command);

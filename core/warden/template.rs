@@ -10,45 +10,41 @@ use crate::wire::message::{Report, Request};
 pub fn clone(mail: &mut Mail) -> Result<bool> {
     let Request::Clone { namespaces, ids, doors } = mail.request()? else { return Err(Errno::EPROTO) };
     let socket = mail.take_descriptor(0)?;
-    // Who maps no ids by itself waits until that has been done.
-    let gate = if ids > 0 { Some(sys::gate()?) } else { None };
+    // The new one waits until its ids are mapped and its birth is told: what it says itself comes after that.
+    let gate = sys::gate()?;
     // Who cannot be traced has files in /proc that belong to the host's root, and nobody here could write its maps (proc(5)). We are the new one's
     // pattern; nobody is in our process tree to use the moment.
     sys::prctl(sys::process::SET_DUMPABLE, 1)?;
     let born = sys::fork_into(namespaces);
-    match born {
-        Ok(None) => begin(socket, &mail.descriptors()[1..], doors, gate.as_ref()).map(|()| true),
-        Ok(Some((pid, pidfd))) => {
-            sys::prctl(sys::process::SET_DUMPABLE, 0)?;
-            let mapped = gate.map_or(Ok(()), |gate| {
-                map(pid, ids)?;
-                sys::write(&gate, &1u64.to_ne_bytes())
-            });
-            let line = Line::own(socket);
-            match mapped {
-                Ok(()) => line.report(&Report::Born { pid, errno: 0 }, &[&pidfd])?,
-                Err(errno) => {
-                    let _ = sys::kill(pid, sys::SIGKILL);
-                    line.report(&Report::Born { pid: 0, errno: errno.0 }, &[])?;
-                }
-            }
-            Ok(false)
-        }
-        Err(errno) => {
-            sys::prctl(sys::process::SET_DUMPABLE, 0)?;
-            Line::own(socket).report(&Report::Born { pid: 0, errno: errno.0 }, &[]).map(|()| false)
-        }
+    if let Ok(None) = born {
+        return begin(socket, &mail.descriptors()[1..], doors, &gate).map(|()| true);
     }
+    sys::prctl(sys::process::SET_DUMPABLE, 0)?;
+    let line = Line::own(socket);
+    let failed = |errno: Errno| line.report(&Report::Born { pid: 0, errno: errno.0 }, &[]);
+    match born {
+        Ok(Some((pid, pidfd))) => match if ids > 0 { map(pid, ids) } else { Ok(()) } {
+            Ok(()) => {
+                line.report(&Report::Born { pid, errno: 0 }, &[&pidfd])?;
+                sys::write(&gate, &1u64.to_ne_bytes())?;
+            }
+            Err(errno) => {
+                let _ = sys::kill(pid, sys::SIGKILL);
+                failed(errno)?;
+            }
+        },
+        Ok(None) => {}
+        Err(errno) => failed(errno)?,
+    }
+    Ok(false)
 }
 
-/// The new one: it enters its cgroups, waits until it has ids, and keeps nothing but its own control socket.
-fn begin(socket: Fd, doors: &[i32], expected: u32, gate: Option<&Fd>) -> Result<()> {
+/// The new one: it enters its cgroups, and keeps nothing but its own control socket.
+fn begin(socket: Fd, doors: &[i32], expected: u32, gate: &Fd) -> Result<()> {
     if doors.len() != expected as usize {
         return Err(Errno::EPROTO);
     }
-    if let Some(gate) = gate {
-        sys::read(gate, &mut [0; 8])?;
-    }
+    sys::read(gate, &mut [0; 8])?;
     for (number, &door) in doors.iter().enumerate() {
         if let Err(errno) = sys::write_number(door, b"0") {
             let report = Report::Locked { door: number as u32, errno: errno.0 };

@@ -14,6 +14,7 @@ Importing this does nothing and starts nothing.
 from subprocess import DEVNULL, PIPE, STDOUT
 
 from ._seclude import __version__
+from .cell import Cell
 from .doctor import Check, Report, doctor
 from .errors import (
     CalledProcessError,
@@ -28,6 +29,7 @@ from .files import Bind, Directory, Entry, File, Symlink, Tmpfs, bind, directory
 from .interaction import Command, Interaction, interact
 from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
 from .policy import Policy
+from .pool import Pool, PoolStatistics
 from .popen import Popen
 from .rates import Io, io
 from .sandbox import Sandbox
@@ -40,6 +42,7 @@ __all__ = [
     "STDOUT",
     "Bind",
     "CalledProcessError",
+    "Cell",
     "Check",
     "Command",
     "CompletedRun",
@@ -55,6 +58,8 @@ __all__ = [
     "Outcome",
     "Policy",
     "PolicyError",
+    "Pool",
+    "PoolStatistics",
     "Popen",
     "Pressure",
     "Process",

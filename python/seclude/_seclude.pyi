@@ -3,7 +3,19 @@
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
-__all__ = ["Child", "Command", "Listener", "Notification", "Sandbox", "__version__", "copy", "doctor", "spawn_together"]
+__all__ = [
+    "Cell",
+    "Child",
+    "Command",
+    "Listener",
+    "Notification",
+    "Pool",
+    "Sandbox",
+    "__version__",
+    "copy",
+    "doctor",
+    "spawn_together",
+]
 
 __version__: str
 
@@ -69,6 +81,22 @@ class _Known(TypedDict):
     paths: list[bytes]
     sandbox: Sandbox
 
+@type_check_only
+class _Statistics(TypedDict):
+    size: int
+    ready: int
+    in_use: int
+    most_in_use: int
+    made: int
+    handed_out: int
+    waited: int
+    lost: int
+    failed: int
+    hand_out_p50: float
+    hand_out_p99: float
+    make_p50: float
+    make_p99: float
+
 _Bounds: TypeAlias = tuple[int, int, bool]
 _Done: TypeAlias = tuple[int, int, list[bytes]]
 _Seen: TypeAlias = tuple[int, int, list[int], int, str, list[str], int, str]
@@ -103,6 +131,82 @@ class Sandbox:
         wall_time: float | None,
     ) -> Command:
         """A command, not started yet. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied."""
+    def prepare(self) -> None:
+        """Makes a template of the policy."""
+    def cell(self) -> Cell:
+        """Starts a cell."""
+    def pool(self, size: int, reuse: bool) -> Pool:
+        """Starts a pool."""
+
+@final
+class Cell:
+    """A cell. Dropping it, and its commands and children, ends everything inside."""
+
+    def command(
+        self,
+        args: Sequence[bytes],
+        *,
+        arg0: bytes | None,
+        env: Sequence[tuple[bytes, bytes]] | None,
+        cwd: bytes | None,
+        stdin: int | None,
+        stdout: int | None,
+        stderr: int | None,
+        fds: Sequence[tuple[int, int]],
+        wall_time: float | None,
+    ) -> Command:
+        """A command, not started yet. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied."""
+    def enforced(self) -> list[str]:
+        """The names of what is enforced on all that run in it."""
+    def processes(self) -> list[_Seen]:
+        """Every process inside."""
+    def usage(self) -> _Used:
+        """What all its commands have used so far."""
+    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+        """Stops everything inside, and tells by which means."""
+    def thaw(self) -> None:
+        """Lets everything inside go on."""
+    def kill_all(self) -> None:
+        """Kills everything inside."""
+    def reset(self) -> None:
+        """Back to the state after set-up."""
+    def close(self) -> None:
+        """Ends everything inside."""
+    def is_alive(self) -> bool:
+        """Whether it can run commands."""
+    def set_memory(self, bytes: int) -> None:  # noqa: A002
+        """Changes the limit on memory of all together, in bytes."""
+    def set_cpus(self, number: float) -> None:
+        """Changes the limit on processors."""
+    def set_pids(self, number: int) -> None:
+        """Changes the limit on processes and threads."""
+    def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds) -> _Done:
+        """Copies out of it."""
+    def copy_in(self, source: bytes, inside: bytes, bounds: _Bounds) -> _Done:
+        """Copies into it."""
+
+@final
+class Pool:
+    """A pool. Dropping it, and its commands, ends what is ready."""
+
+    def command(
+        self,
+        args: Sequence[bytes],
+        *,
+        arg0: bytes | None,
+        env: Sequence[tuple[bytes, bytes]] | None,
+        cwd: bytes | None,
+        stdin: int | None,
+        stdout: int | None,
+        stderr: int | None,
+        fds: Sequence[tuple[int, int]],
+        wall_time: float | None,
+    ) -> Command:
+        """A command, not started yet. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied."""
+    def statistics(self) -> _Statistics:
+        """What it has done so far."""
+    def close(self) -> None:
+        """Ends what is ready, and its threads."""
 
 @final
 class Command:
@@ -129,6 +233,9 @@ class Child:
     @property
     def pidfd(self) -> int:
         """The number of the descriptor that becomes readable when the command ends. It stays this object's."""
+    @property
+    def is_among(self) -> bool:
+        """Whether it is one command among others, in a cell."""
     def take_listener(self) -> Listener | None:
         """The listener of its filter, if it has one that nobody has taken."""
     def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds) -> _Done:

@@ -6,10 +6,11 @@ The loop watches the pidfd and the pipes; there is no thread and no child watche
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from .exchange import Kept
+from .exchange import Kept, pending
 from .popen import Popen
 
 if TYPE_CHECKING:
@@ -17,17 +18,17 @@ if TYPE_CHECKING:
 
     from . import command
     from .outcome import Outcome, Process, Usage
-    from .sandbox import Sandbox
+    from .runs import Runs
 
 _LIMIT = 2**16
 
 
 class Runner:
-    """A sandbox's asyncio face."""
+    """The asyncio face of a sandbox, a cell or a pool."""
 
     __slots__ = ("_sandbox",)
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Runs) -> None:
         self._sandbox = sandbox
 
     async def create_subprocess_exec(
@@ -57,6 +58,7 @@ class AsyncProcess:
         self._loop = loop
         self._failure: Exception | None = None
         self._waiters: list[asyncio.Future[None]] = []
+        self._pipes: list[tuple[asyncio.StreamReader, asyncio.ReadTransport, IO[Any]]] = []
         loop.add_reader(process.fileno(), self._end)
 
     async def _connect(self, limit: int) -> None:
@@ -74,12 +76,22 @@ class AsyncProcess:
             return None
         reader = asyncio.StreamReader(limit, loop=self._loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
-        await self._loop.connect_read_pipe(lambda: protocol, pipe)
+        transport, _ = await self._loop.connect_read_pipe(lambda: protocol, pipe)
+        self._pipes.append((reader, transport, pipe))
         return reader
 
     def _end(self) -> None:
         """The pidfd is readable: the command has ended, and its report is there or about to be."""
         self._loop.remove_reader(self._process.fileno())
+        if self._process._child.is_among:
+            # What it leaves behind may hold its pipes open.
+            for reader, transport, pipe in self._pipes:
+                if not transport.is_closing():
+                    transport.pause_reading()
+                    reader.feed_data(os.read(pipe.fileno(), rest) if (rest := pending(pipe.fileno())) else b"")
+                    reader.feed_eof()
+                    transport.close()
+        self._pipes.clear()
         try:
             self._process.poll()
         except Exception as failure:

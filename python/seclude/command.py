@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from subprocess import DEVNULL, PIPE, STDOUT
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict
 
 from .errors import PolicyError
 
@@ -44,7 +44,26 @@ class CommandOptions(TypedDict, total=False):
     """Seconds that this command may take, instead of what the sandbox says."""
 
 
-def start(sandbox: _seclude.Sandbox, args: Args, **options: Unpack[CommandOptions]) -> tuple[_seclude.Child, Ends]:
+class Core(Protocol):
+    """What of the native half makes commands."""
+
+    def command(
+        self,
+        args: Sequence[bytes],
+        *,
+        arg0: bytes | None,
+        env: Sequence[tuple[bytes, bytes]] | None,
+        cwd: bytes | None,
+        stdin: int | None,
+        stdout: int | None,
+        stderr: int | None,
+        fds: Sequence[tuple[int, int]],
+        wall_time: float | None,
+    ) -> _seclude.Command:
+        """A command, not started yet."""
+
+
+def start(sandbox: Core, args: Args, **options: Unpack[CommandOptions]) -> tuple[_seclude.Child, Ends]:
     """Starts a command: the child, and the caller's ends of its three streams where they are pipes."""
     with Streams() as streams:
         child = prepare(sandbox, args, streams, **options).spawn()
@@ -52,7 +71,7 @@ def start(sandbox: _seclude.Sandbox, args: Args, **options: Unpack[CommandOption
 
 
 def prepare(
-    sandbox: _seclude.Sandbox,
+    sandbox: Core,
     args: Args,
     streams: Streams,
     *,

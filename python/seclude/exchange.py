@@ -7,8 +7,11 @@ bytes; what goes beyond that is told once, then read and dropped until the strea
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import sys
+import termios
 import time
 from typing import IO, TYPE_CHECKING, Any
 
@@ -22,7 +25,10 @@ _PIECE = 32768
 
 
 class Exchange:
-    """What is still to be written to one command, and what has been read. `overflow` is called when there is too much of it."""
+    """What is still to be written to one command, and what has been read. `overflow` is called when there is too much of it.
+
+    `end`: the pidfd of a command whose pipes others may hold open when it has ended. What is in them then is the rest.
+    """
 
     def __init__(
         self,
@@ -32,10 +38,12 @@ class Exchange:
         data: bytes | None,
         bound: int,
         overflow: WeakMethod[Callable[[], None]],
+        end: int | None = None,
     ) -> None:
         self._unsent = memoryview(data or b"")
         self._stdin = stdin
         self._bound = bound
+        self._end = end
         # Weak: a command that owned its exchange through a cycle would keep its descriptors until a collection.
         self._overflow = overflow
         self._read: dict[int, tuple[IO[Any], Kept]] = {}
@@ -73,11 +81,28 @@ class Exchange:
         events = dict.fromkeys(self._read, select.POLLIN)
         if self._stdin is not None:
             events[self._stdin.fileno()] = select.POLLOUT
+        if events and self._end is not None:
+            events[self._end] = select.POLLIN
         return events
 
     def advance(self, fd: int) -> bool:
-        """Does what a ready descriptor is ready for, and tells whether to wait for it again."""
+        """Does what a ready descriptor is ready for, and tells whether to wait for the same again."""
+        if fd == self._end:
+            self._finish()
+            return False
         return self._receive(fd) if fd in self._read else self._send(fd)
+
+    def _finish(self) -> None:
+        """The command has ended: reads what is in the pipes, and no more."""
+        self._end = None
+        for fd in list(self._read):
+            rest = pending(fd)
+            while rest > 0 and fd in self._read:
+                rest -= min(rest, _PIECE)
+                self._receive(fd)
+            if fd in self._read:
+                self._read.pop(fd)[0].close()
+        self._close_stdin()
 
     def _receive(self, fd: int) -> bool:
         pipe, kept = self._read[fd]
@@ -124,19 +149,31 @@ def exchange(exchanges: Sequence[Exchange], deadline: float | None) -> bool:
     """Writes and reads until all pipes are at their ends: True; or until the deadline, by `time.monotonic`: False."""
     poller = select.poll()
     owners: dict[int, Exchange] = {}
-    for one in exchanges:
+
+    def watch(one: Exchange) -> None:
+        for fd in [fd for fd, owner in owners.items() if owner is one]:
+            poller.unregister(fd)
+            del owners[fd]
         for fd, events in one.awaits().items():
             poller.register(fd, events)
             owners[fd] = one
+
+    for one in exchanges:
+        watch(one)
     while owners:
         ready = poller.poll(milliseconds_to(deadline))
         if not ready and deadline is not None and time.monotonic() >= deadline:
             return False
         for fd, _ in ready:
-            if not owners[fd].advance(fd):
-                poller.unregister(fd)
-                del owners[fd]
+            owner = owners.get(fd)
+            if owner is not None and not owner.advance(fd):
+                watch(owner)
     return True
+
+
+def pending(fd: int) -> int:
+    """How many bytes can be read from a pipe now."""
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def milliseconds_to(deadline: float | None) -> float | None:

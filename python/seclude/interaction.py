@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .popen import PopenOptions
-    from .sandbox import Sandbox
+    from .runs import Runs
 
 End: TypeAlias = tuple[int, int]
 """One end of a pipe: a command's place in the list, and its descriptor."""
@@ -28,9 +28,9 @@ _STREAMS = ("stdin", "stdout", "stderr")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command, not started yet: `Sandbox.command` makes one."""
+    """A command, not started yet: `command` of a sandbox, a cell or a pool makes one."""
 
-    sandbox: Sandbox
+    sandbox: Runs
     args: command.Args
     options: PopenOptions
 

@@ -10,7 +10,7 @@ from .errors import CalledProcessError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._seclude import _EndedName, _Ending, _LimitName, _Mechanism, _Used
+    from ._seclude import _EndedName, _Ending, _LimitName, _Mechanism, _Seen, _Used
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,11 @@ class Process:
     """Its user id, as the caller sees it."""
     state: str
     """R running, S sleeping, D in uninterruptible sleep, T stopped, Z ended but not reaped."""
+
+    @staticmethod
+    def _told(seen: _Seen) -> Process:
+        pid, inside, pids, parent, name, words, uid, state = seen
+        return Process(pid, inside, tuple(pids), parent, name, tuple(words), uid, state)
 
 
 class CompletedRun:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from . import _seclude
-    from .sandbox import Sandbox
+    from .runs import Runs
 
 
 class PopenOptions(command.CommandOptions, total=False):
@@ -60,7 +60,7 @@ class Popen:
 
     def __init__(
         self,
-        sandbox: Sandbox,
+        sandbox: Runs,
         args: command.Args,
         *,
         bufsize: int = -1,
@@ -75,13 +75,13 @@ class Popen:
         self._run(sandbox, args, mode, child, pipes)
 
     @classmethod
-    def _started(cls, sandbox: Sandbox, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends) -> Self:
+    def _started(cls, sandbox: Runs, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends) -> Self:
         """A command that was started together with others."""
         process = cls.__new__(cls)
         process._run(sandbox, args, mode, child, pipes)
         return process
 
-    def _run(self, sandbox: Sandbox, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends) -> None:
+    def _run(self, sandbox: Runs, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends) -> None:
         self.args = args
         self.returncode = self.outcome = None
         self._owner = os.getpid()
@@ -135,6 +135,8 @@ class Popen:
     def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002
         """Writes `input`, reads stdout and stderr to their ends, waits; returns what was read, None where that is no pipe.
 
+        In a cell, what the command leaves behind may hold the pipes open: there they are read to the command's own end.
+
         The sandbox's `output` bounds each stream; where that is not set, 64 MiB do: a command that writes more is killed,
         its end is `output-limit`, and exactly the first so many bytes are returned.
 
@@ -159,7 +161,8 @@ class Popen:
             if data and self.stdin is None:
                 raise ValueError("input is given but stdin is not a pipe")
             pipes = self.stdin, self.stdout, self.stderr
-            self._exchange = Exchange(*pipes, self._encoded(data), self._bound(), WeakMethod(self._overflow))
+            end = self._child.pidfd if self._child.is_among else None
+            self._exchange = Exchange(*pipes, self._encoded(data), self._bound(), WeakMethod(self._overflow), end)
         elif data:
             raise ValueError("input cannot be given after communicate has begun")
         return self._exchange
@@ -284,10 +287,7 @@ class Popen:
 
     def processes(self) -> list[Process]:
         """Every process inside, the warden first, each after its parent. Empty once the command has ended."""
-        return [
-            Process(pid, inside, tuple(pids), parent, name, tuple(words), uid, state)
-            for pid, inside, pids, parent, name, words, uid, state in self._child.processes()
-        ]
+        return [Process._told(seen) for seen in self._child.processes()]
 
     def __enter__(self) -> Self:
         return self

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
-from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 from . import _seclude
+from .cell import Cell
 from .command import Streams, prepare
-from .errors import TimeoutExpired
-from .interaction import Command
-from .outcome import CompletedRun, Outcome
+from .outcome import Outcome
 from .policy import Policy, as_json
-from .popen import Popen as _Popen
+from .pool import Pool
+from .runs import Runs
 from .seccomp import Learned
 
 if TYPE_CHECKING:
     from typing import Self, Unpack
 
-    from .aio import Runner
     from .command import Args, CommandOptions
-    from .popen import PopenOptions
 
 
-class Sandbox:
+class Sandbox(Runs):
     """What world a program sees and what it may use. Nothing runs yet.
 
     A new one is safe by default: every namespace private but the clocks', no network but loopback, the host's `/usr`
@@ -98,60 +95,7 @@ class Sandbox:
         policy = json.loads(self.to_json()) | dict(changes)
         return self._of(_seclude.Sandbox.from_json(as_json(policy)))
 
-    # ---- running
-
-    def run(
-        self,
-        args: Args,
-        *,
-        input: Any = None,  # noqa: A002
-        capture_output: bool = False,
-        timeout: float | None = None,
-        check: bool = False,
-        **options: Unpack[PopenOptions],
-    ) -> CompletedRun:
-        """Runs a command to its end: `subprocess.run`, inside.
-
-        `args` is the program and its arguments, or the program alone; without a slash the program is looked for in PATH
-        inside. `input` is what it reads (bytes, or text in text mode); `capture_output` collects stdout and stderr, at most
-        `output` or 64 MiB of each: who writes more is killed, and the end is `output-limit`. After
-        `timeout` seconds it is killed and TimeoutExpired raised. `check` raises CalledProcessError unless it exits with
-        0. `options` are those of `Popen`.
-        """
-        if input is not None:
-            if options.get("stdin") is not None:
-                raise ValueError("input and stdin exclude each other")
-            options["stdin"] = PIPE
-        if capture_output:
-            if options.get("stdout") is not None or options.get("stderr") is not None:
-                raise ValueError("capture_output excludes stdout and stderr")
-            options["stdout"] = options["stderr"] = PIPE
-        with _Popen(self, args, **options) as process:
-            try:
-                stdout, stderr = process.communicate(input, timeout)
-            except BaseException as error:
-                process.kill()
-                process.wait()
-                if isinstance(error, TimeoutExpired):
-                    error.outcome = process.outcome
-                raise
-        assert process.outcome is not None
-        done = CompletedRun(args, process.outcome, stdout, stderr)
-        if check:
-            done.check_returncode()
-        return done
-
-    def popen(self, args: Args, **options: Unpack[PopenOptions]) -> _Popen:
-        """Starts a command: `subprocess.Popen`, inside.
-
-        `stdin`, `stdout`, `stderr`: None for the caller's own, PIPE, DEVNULL, a descriptor or file, for stderr STDOUT.
-        `text`, `encoding`, `errors`, `bufsize` as in `subprocess`. `cwd` is an absolute path inside. `env` is the whole
-        environment; if not given, PATH, HOME and LANG. `pass_fds` and `fds={target: descriptor}` grant descriptors.
-        `arg0` is what the program sees as its own name. `wall_time` is this command's own, in seconds, instead of the sandbox's.
-        """
-        return _Popen(self, args, **options)
-
-    Popen = popen
+    # ---- running, besides `run`, `popen`, `command` and `asyncio`
 
     def learn(self, args: Args, **options: Unpack[CommandOptions]) -> Learned:
         """Runs a command to its end, and learns which system calls it makes and which paths it names.
@@ -172,16 +116,28 @@ class Sandbox:
             self._of(known["sandbox"]),
         )
 
-    def command(self, args: Args, **options: Unpack[PopenOptions]) -> Command:
-        """A command for an `Interaction`, not started yet; `args` and `options` as for `popen`."""
-        return Command(self, args, options)
+    def prepare(self) -> Self:
+        """Makes a template of this policy, and returns the sandbox itself.
 
-    @property
-    def asyncio(self) -> Runner:
-        """`await box.asyncio.create_subprocess_exec(...)`: asyncio's, inside."""
-        from .aio import Runner
+        Later runs, cells and pools are copied from it, which spares them the mounts; they are as fresh and as apart as
+        without it. It lives as long as one of them, or this object, does. What the policy binds is opened now, and not again.
+        Does nothing where a template cannot serve: with `writable_root`, a shared user, mount or pid namespace, or something
+        else at `/proc`.
+        """
+        self._core.prepare()
+        return self
 
-        return Runner(self)
+    def cell(self) -> Cell:
+        """Starts a cell: a sandbox that stays up, for many commands. `with box.cell() as cell:` closes it."""
+        return Cell(self)
+
+    def pool(self, size: int | None = None, *, reuse: bool = False) -> Pool:
+        """Starts a pool that keeps `size` sandboxes ready, as many as there are processors if not given.
+
+        `with box.pool(8) as pool:` closes it. `reuse`: a sandbox is used again when its command has ended, with all that it
+        left behind.
+        """
+        return Pool(self, size, reuse=reuse)
 
     def _limits_output(self) -> bool:
         return "output" in json.loads(self.to_json())

@@ -71,6 +71,12 @@ impl Child {
         self.ask(py, "pidfd", |child| Ok(child.pidfd().as_raw_fd()))
     }
 
+    /// Whether it is one command among others, in a cell.
+    #[getter]
+    fn is_among(&self, py: Python<'_>) -> PyResult<bool> {
+        self.ask(py, "kind", |child| Ok(child.is_among()))
+    }
+
     /// The listener of its filter, if it has one that nobody has taken.
     fn take_listener(&self, py: Python<'_>) -> PyResult<Option<Listener>> {
         self.ask(py, "listener", |child| Ok(child.take_listener().map(Listener::new)))

@@ -1,12 +1,17 @@
 //! A command that is ready to start: alone, or together with others that it is joined to by pipes.
 
 use crate::child::Child;
+use crate::descriptor::copy;
 use crate::error::{raise, refuse};
 use crate::outcome::{Ending, ending};
 use crate::sandbox::Sandbox;
+use crate::time::duration;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use seclude_core::Interaction;
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
 
@@ -24,6 +29,59 @@ impl Command {
         let command = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         command.ok_or_else(|| refuse(py, "command", "it was started already"))
     }
+}
+
+/// What a command is made of. Streams are descriptor numbers; `None` is the caller's own.
+pub struct Parts {
+    pub args: Vec<PyBackedBytes>,
+    pub arg0: Option<PyBackedBytes>,
+    pub env: Option<Vec<(PyBackedBytes, PyBackedBytes)>>,
+    pub cwd: Option<PyBackedBytes>,
+    pub streams: [Option<i32>; 3],
+    pub fds: Vec<(i32, i32)>,
+    pub wall_time: Option<f64>,
+}
+
+impl Parts {
+    /// The command, where `make` has it run. All descriptors are copied.
+    pub fn of(&self, py: Python<'_>, make: impl FnOnce(&OsStr) -> seclude_core::Command) -> PyResult<Command> {
+        let args = &self.args;
+        let (program, rest) = args.split_first().map_or((OsStr::new(""), args.as_slice()), |(first, rest)| (text(first), rest));
+        let mut command = make(program);
+        command.args(rest.iter().map(text));
+        if let Some(name) = &self.arg0 {
+            command.arg0(text(name));
+        }
+        if let Some(variables) = &self.env {
+            command.env_clear().envs(variables.iter().map(|(name, value)| (text(name), text(value))));
+        }
+        if let Some(directory) = &self.cwd {
+            command.current_dir(text(directory));
+        }
+        let [stdin, stdout, stderr] = self.streams;
+        let stream =
+            |what, number: Option<i32>| -> PyResult<Option<OwnedFd>> { number.map(|number| copy(py, what, number)).transpose() };
+        if let Some(fd) = stream("stdin", stdin)? {
+            command.stdin(fd);
+        }
+        if let Some(fd) = stream("stdout", stdout)? {
+            command.stdout(fd);
+        }
+        if let Some(fd) = stream("stderr", stderr)? {
+            command.stderr(fd);
+        }
+        for &(target, source) in &self.fds {
+            command.fd(target, copy(py, "descriptor", source)?);
+        }
+        if let Some(seconds) = self.wall_time {
+            command.wall_time(duration(py, "wall_time", seconds)?);
+        }
+        Ok(Command::new(command))
+    }
+}
+
+fn text(bytes: &PyBackedBytes) -> &OsStr {
+    OsStr::from_bytes(bytes)
 }
 
 #[pymethods]

@@ -7,6 +7,7 @@
 
 use pyo3::prelude::*;
 
+mod cell;
 mod child;
 mod command;
 mod descriptor;
@@ -14,6 +15,7 @@ mod doctor;
 mod error;
 mod listener;
 mod outcome;
+mod pool;
 mod sandbox;
 mod time;
 mod transfer;
@@ -24,6 +26,8 @@ mod _seclude {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::cell::Cell;
+    #[pymodule_export]
     use crate::child::Child;
     #[pymodule_export]
     use crate::command::{Command, spawn_together};
@@ -31,6 +35,8 @@ mod _seclude {
     use crate::doctor::doctor;
     #[pymodule_export]
     use crate::listener::{Listener, Notification};
+    #[pymodule_export]
+    use crate::pool::Pool;
     #[pymodule_export]
     use crate::sandbox::Sandbox;
     #[pymodule_export]

@@ -1,14 +1,11 @@
 //! A policy, read from text, and the commands of it.
 
-use crate::command::Command;
-use crate::descriptor::copy;
+use crate::cell::Cell;
+use crate::command::{Command, Parts};
 use crate::error::raise;
-use crate::time::duration;
+use crate::pool::Pool;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 
 /// A sandbox: a policy that has been read and found sound.
 #[pyclass(frozen, eq, module = "seclude._seclude")]
@@ -55,36 +52,24 @@ impl Sandbox {
         fds: Vec<(i32, i32)>,
         wall_time: Option<f64>,
     ) -> PyResult<Command> {
-        let (program, rest) = args.split_first().map_or((OsStr::new(""), args.as_slice()), |(first, rest)| (text(first), rest));
-        let mut command = self.0.command(program);
-        command.args(rest.iter().map(text));
-        if let Some(name) = &arg0 {
-            command.arg0(text(name));
-        }
-        if let Some(variables) = &env {
-            command.env_clear().envs(variables.iter().map(|(name, value)| (text(name), text(value))));
-        }
-        if let Some(directory) = &cwd {
-            command.current_dir(text(directory));
-        }
-        let stream =
-            |what, number: Option<i32>| -> PyResult<Option<OwnedFd>> { number.map(|number| copy(py, what, number)).transpose() };
-        if let Some(fd) = stream("stdin", stdin)? {
-            command.stdin(fd);
-        }
-        if let Some(fd) = stream("stdout", stdout)? {
-            command.stdout(fd);
-        }
-        if let Some(fd) = stream("stderr", stderr)? {
-            command.stderr(fd);
-        }
-        for (target, source) in fds {
-            command.fd(target, copy(py, "descriptor", source)?);
-        }
-        if let Some(seconds) = wall_time {
-            command.wall_time(duration(py, "wall_time", seconds)?);
-        }
-        Ok(Command::new(command))
+        let parts = Parts { args, arg0, env, cwd, streams: [stdin, stdout, stderr], fds, wall_time };
+        parts.of(py, |program| self.0.command(program))
+    }
+
+    /// Makes a template of the policy.
+    fn prepare(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.prepare()).map_err(|error| raise(py, &error))
+    }
+
+    /// Starts a cell.
+    fn cell(&self, py: Python<'_>) -> PyResult<Cell> {
+        py.detach(|| self.0.cell()).map(Cell::new).map_err(|error| raise(py, &error))
+    }
+
+    /// Starts a pool.
+    fn pool(&self, py: Python<'_>, size: usize, reuse: bool) -> PyResult<Pool> {
+        let pool = py.detach(|| if reuse { self.0.reusing_pool(size) } else { self.0.pool(size) });
+        pool.map(Pool::new).map_err(|error| raise(py, &error))
     }
 }
 
@@ -99,8 +84,4 @@ impl Sandbox {
         let checked = sandbox.and_then(|sandbox| sandbox.check().map(|()| Sandbox(sandbox)));
         checked.map_err(|error| raise(py, &error))
     }
-}
-
-fn text(bytes: &PyBackedBytes) -> &OsStr {
-    OsStr::from_bytes(bytes)
 }

@@ -3,7 +3,7 @@
 //! `driver JOB RESULT`. The C and Python drivers in `tests/drivers` do the same through theirs.
 #![deny(unsafe_code)]
 
-use seclude::{Child, Command, Ended, Error, Outcome, Pressure, Result, Sandbox, Stdio, Usage};
+use seclude::{Cell, Child, Command, Ended, Error, Outcome, Pool, Pressure, Result, Sandbox, Stdio, Usage};
 use seclude_tests::job::{Action, Job, Stream, Told, read_told, write_told};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -41,6 +41,7 @@ fn main() -> ExitCode {
 
 fn perform(job: &Job, told: &mut Told) -> Result<()> {
     let sandbox = if job.toml { Sandbox::from_toml(&job.policy)? } else { Sandbox::from_json(&job.policy)? };
+    let ground = Ground::of(&sandbox)?;
     match job.action {
         Action::Check => sandbox.check(),
         Action::Json => {
@@ -52,16 +53,43 @@ fn perform(job: &Job, told: &mut Told) -> Result<()> {
             Ok(())
         }
         Action::Twice => {
-            let mut command = command(&sandbox, job);
+            let mut command = command(&ground, job);
             finish(command.spawn()?, job, &mut Told::new())?;
             finish(command.spawn()?, job, told)
         }
-        _ => finish(command(&sandbox, job).spawn()?, job, told),
+        _ => finish(command(&ground, job).spawn()?, job, told),
     }
 }
 
-fn command(sandbox: &Sandbox, job: &Job) -> Command {
-    let mut command = sandbox.command(&job.program);
+/// Where the job's command runs: SECLUDE_TEST_GROUND says.
+enum Ground {
+    /// In a sandbox of its own, from a template where that is "prepared".
+    Own(Sandbox),
+    Cell(Cell),
+    Pool(Pool),
+}
+
+impl Ground {
+    fn of(sandbox: &Sandbox) -> Result<Ground> {
+        let name = std::env::var("SECLUDE_TEST_GROUND").unwrap_or_default();
+        Ok(match name.as_str() {
+            "cell" => Ground::Cell(sandbox.cell()?),
+            "pool" => Ground::Pool(sandbox.pool(1)?),
+            "prepared" => {
+                sandbox.prepare()?;
+                Ground::Own(sandbox.clone())
+            }
+            _ => Ground::Own(sandbox.clone()),
+        })
+    }
+}
+
+fn command(ground: &Ground, job: &Job) -> Command {
+    let mut command = match ground {
+        Ground::Own(sandbox) => sandbox.command(&job.program),
+        Ground::Cell(cell) => cell.command(&job.program),
+        Ground::Pool(pool) => pool.command(&job.program),
+    };
     command.args(&job.arguments);
     if let Some(name) = &job.arg0 {
         command.arg0(name);

@@ -1,0 +1,126 @@
+//! `seclude_pool`: sandboxes set up before they are asked for.
+
+use crate::boundary::{Structure, bytes, free, made, read, told, write_sized};
+use crate::command::seclude_command;
+use crate::error::seclude_error;
+use crate::sandbox::seclude_sandbox;
+use seclude_core::{Pool, PoolStatistics};
+use std::ffi::{c_char, c_int};
+use std::time::Duration;
+
+/// Keeps sandboxes of one policy ready, so that a command finds one that has only to start it. Every command has one of its own, as fresh and as apart
+/// from all others as one that was made for it.
+///
+/// They are copies of the policy's template, where it can have one (`seclude_sandbox_prepare`), made by threads of the pool's own: at most one for each
+/// processor. At most as many commands run at one time as are kept ready; who asks for more waits. Any thread may use a pool at any time, all its calls included. A process
+/// forked from the caller has no part in it, and may only free it.
+pub struct seclude_pool {
+    pool: Pool,
+}
+
+/// What a pool has done and has. Times are those of the last 1000. Functions that fill it take its size, as for `seclude_outcome`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct seclude_pool_statistics {
+    /// How many are kept ready, and can be in use at one time.
+    pub size: u64,
+    /// How many are ready now.
+    pub ready: u64,
+    /// How many are in use now.
+    pub in_use: u64,
+    /// How many were in use at one time, at the most.
+    pub most_in_use: u64,
+    /// How many have been made.
+    pub made: u64,
+    /// How many have been handed out.
+    pub handed_out: u64,
+    /// How often who asked had to wait.
+    pub waited: u64,
+    /// How many were found dead when they were wanted, and replaced.
+    pub lost: u64,
+    /// How often one could not be made.
+    pub failed: u64,
+    /// How long it took to be handed one, in nanoseconds: the median.
+    pub hand_out_p50_ns: u64,
+    /// How long it took to be handed one, in nanoseconds: all but one in a hundred.
+    pub hand_out_p99_ns: u64,
+    /// How long it took to make one, in nanoseconds: the median.
+    pub make_p50_ns: u64,
+    /// How long it took to make one, in nanoseconds: all but one in a hundred.
+    pub make_p99_ns: u64,
+}
+
+impl Structure for seclude_pool_statistics {}
+
+/// Starts a pool that keeps `size` sandboxes of this policy, as it is now, ready: 0, and `*pool` is a new one, of which one is ready. `reuse` not 0: a
+/// sandbox is used again when its command has ended, and what that left behind, processes included, is there for the next: for commands that trust one another.
+/// Free it with `seclude_pool_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_pool(
+    sandbox: *const seclude_sandbox,
+    size: usize,
+    reuse: c_int,
+    pool: *mut *mut seclude_pool,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    made("pool", pool, err, || {
+        let sandbox = read("sandbox", sandbox)?.sound()?;
+        Ok(seclude_pool { pool: if reuse == 0 { sandbox.pool(size)? } else { sandbox.reusing_pool(size)? } })
+    })
+}
+
+/// Frees a pool. NULL is a no-op. What is ready and its threads end when its commands have been freed too; `seclude_pool_close` ends them at once. Children that
+/// run go on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_pool_free(pool: *mut seclude_pool) {
+    free(pool);
+}
+
+/// A command that runs `program` in one of the pool's sandboxes, as `seclude_sandbox_command` makes them. Spawning it waits while as many as the pool's size
+/// are in use: until their children's ends have been waited for, or they have been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_pool_command(pool: *const seclude_pool, program: *const c_char) -> *mut seclude_command {
+    seclude_command::new(|| Ok(read("pool", pool)?.pool.command(bytes("program", program)?)))
+}
+
+/// Writes what it has done so far to `*statistics`, a structure of `size` bytes. 0, or -1 if `pool` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_pool_statistics(
+    pool: *const seclude_pool,
+    statistics: *mut seclude_pool_statistics,
+    size: usize,
+) -> c_int {
+    told(pool, -1, |pool| {
+        write_sized(statistics, size, in_c(&pool.pool.statistics()));
+        Some(0)
+    })
+}
+
+/// Ends what is ready, and the pool's threads. Children that run go on; spawning another command is `SECLUDE_EINVAL`. NULL, or a closed one, is a no-op. It
+/// must still be freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_pool_close(pool: *const seclude_pool) {
+    told(pool, (), |pool| {
+        pool.pool.close();
+        Some(())
+    });
+}
+
+fn in_c(told: &PoolStatistics) -> seclude_pool_statistics {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    seclude_pool_statistics {
+        size: told.size as u64,
+        ready: told.ready as u64,
+        in_use: told.in_use as u64,
+        most_in_use: told.most_in_use as u64,
+        made: told.made,
+        handed_out: told.handed_out,
+        waited: told.waited,
+        lost: told.lost,
+        failed: told.failed,
+        hand_out_p50_ns: nanoseconds(told.hand_out_p50),
+        hand_out_p99_ns: nanoseconds(told.hand_out_p99),
+        make_p50_ns: nanoseconds(told.make_p50),
+        make_p99_ns: nanoseconds(told.make_p99),
+    }
+}

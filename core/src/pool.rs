@@ -1,0 +1,313 @@
+//! A pool: sandboxes set up before they are asked for.
+
+use crate::alive::{Alive, Purpose};
+use crate::command::{Command, Ground};
+use crate::error::{Error, Result};
+use crate::sandbox::Sandbox;
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Keeps sandboxes of one policy ready, so that a command finds one that has only to start it. Every command has one of its own, as fresh and as apart from all
+/// others as one that was made for it; or with [`Sandbox::reusing_pool`] one in which others have run before.
+///
+/// They are copies of the policy's [template](Sandbox::prepare), where it can have one, made by threads of the pool's own: at most one for each processor.
+/// At most as many commands run at one time as are kept ready; who asks for more waits.
+///
+/// A handle: clones are the same pool. Dropping the last one, and the last of its commands, or [`Pool::close`], ends what is ready and the threads; commands
+/// that run go on. A process forked from the caller has no part in it.
+///
+/// ```
+/// # fn main() -> seclude::Result<()> {
+/// let pool = seclude::Sandbox::new().pool(2)?;
+/// for number in 0..4 {
+///     let output = pool.command("echo").arg(number.to_string()).output()?;
+///     assert_eq!(output.stdout, format!("{number}\n").into_bytes());
+/// }
+/// assert_eq!(pool.statistics().handed_out, 4);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Pool(Arc<Handle>);
+
+/// What a pool has done and has. Times are those of the last 1000.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStatistics {
+    /// How many are kept ready, and can be in use at one time.
+    pub size: usize,
+    /// How many are ready now.
+    pub ready: usize,
+    /// How many are in use now.
+    pub in_use: usize,
+    /// How many were in use at one time, at the most.
+    pub most_in_use: usize,
+    /// How many have been made.
+    pub made: u64,
+    /// How many have been handed out.
+    pub handed_out: u64,
+    /// How often who asked had to wait, for one to be ready or for the number in use to fall.
+    pub waited: u64,
+    /// How many were found dead when they were wanted, and replaced.
+    pub lost: u64,
+    /// How often one could not be made.
+    pub failed: u64,
+    /// How long it took to be handed one: the median.
+    pub hand_out_p50: Duration,
+    /// How long it took to be handed one: all but one in a hundred.
+    pub hand_out_p99: Duration,
+    /// How long it took to make one: the median.
+    pub make_p50: Duration,
+    /// How long it took to make one: all but one in a hundred.
+    pub make_p99: Duration,
+}
+
+/// The last handle's end is the pool's.
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    makers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    sandbox: Sandbox,
+    size: usize,
+    reuse: bool,
+    /// The process that made it, and whose threads fill it.
+    owner: u32,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: VecDeque<Arc<Alive>>,
+    making: usize,
+    closed: bool,
+    /// Why the last one could not be made.
+    failure: Option<Error>,
+    statistics: PoolStatistics,
+    hand_out: Times,
+    make: Times,
+}
+
+/// The last thousand durations.
+#[derive(Debug, Default)]
+struct Times(VecDeque<Duration>);
+
+impl Times {
+    fn add(&mut self, time: Duration) {
+        const MOST: usize = 1000;
+        if self.0.len() == MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(time);
+    }
+
+    /// The median, and the 99th of a hundred.
+    fn told(&self) -> (Duration, Duration) {
+        let mut sorted: Vec<Duration> = self.0.iter().copied().collect();
+        sorted.sort_unstable();
+        let at = |hundredth: usize| sorted.get(sorted.len() * hundredth / 100).copied().unwrap_or_default();
+        (at(50), at(99))
+    }
+}
+
+/// One that is in use. It counts as such until this is dropped; one that may be used again then goes back.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    shared: Arc<Shared>,
+    again: Option<Arc<Alive>>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.shared.is_ours() {
+            return;
+        }
+        let mut state = self.shared.state();
+        state.statistics.in_use -= 1;
+        let room = !state.closed && state.ready.len() + state.making < self.shared.size;
+        state.ready.extend(self.again.take().filter(|_| room));
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Pool {
+    pub(crate) fn start(sandbox: &Sandbox, size: usize, reuse: bool) -> Result<Pool> {
+        if size == 0 {
+            return Err(Error::invalid("pool", "must be of one at least"));
+        }
+        sandbox.prepare()?;
+        let shared = Arc::new(Shared {
+            sandbox: sandbox.clone(),
+            size,
+            reuse,
+            owner: std::process::id(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        // What is wrong with a policy is told here.
+        let first = shared.make()?;
+        shared.state().ready.push_back(first);
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let handle = Handle { shared, makers: Mutex::default() };
+        for _ in 0..processors.min(size) {
+            let shared = handle.shared.clone();
+            let maker = thread::Builder::new().name("seclude-pool".into()).spawn(move || shared.keep_filled());
+            let maker = maker.map_err(|error| Error::io("start a thread of the pool", error))?;
+            handle.makers.lock().unwrap_or_else(PoisonError::into_inner).push(maker);
+        }
+        Ok(Pool(Arc::new(handle)))
+    }
+
+    /// A command to run in one of its sandboxes. Starting it waits while as many as the pool's size are in use.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        Command::new(self.0.shared.sandbox.clone(), Ground::Pool(self.clone()), program.as_ref())
+    }
+
+    /// What it has done so far.
+    pub fn statistics(&self) -> PoolStatistics {
+        let state = self.0.shared.state();
+        let ((hand_out_p50, hand_out_p99), (make_p50, make_p99)) = (state.hand_out.told(), state.make.told());
+        let (size, ready) = (self.0.shared.size, state.ready.len());
+        PoolStatistics { size, ready, hand_out_p50, hand_out_p99, make_p50, make_p99, ..state.statistics }
+    }
+
+    /// Ends what is ready, and the pool's threads. Commands that run go on; starting another one is an error.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    /// One of its sandboxes, in which nothing runs.
+    pub(crate) fn take(&self) -> Result<(Arc<Alive>, Lease)> {
+        let shared = &self.0.shared;
+        if !shared.is_ours() {
+            return Err(
+                Error::invalid("pool", "it belongs to the process that this one was forked from").hint("make another one here")
+            );
+        }
+        let start = Instant::now();
+        let mut state = shared.state();
+        let mut waited = false;
+        loop {
+            if state.closed {
+                return Err(Error::invalid("pool", "it has been closed"));
+            }
+            if state.statistics.in_use < shared.size {
+                match state.ready.pop_front() {
+                    Some(alive) if alive.warden.is_alive().unwrap_or(false) => {
+                        state.statistics.in_use += 1;
+                        state.statistics.most_in_use = state.statistics.most_in_use.max(state.statistics.in_use);
+                        state.statistics.handed_out += 1;
+                        state.statistics.waited += u64::from(waited);
+                        state.hand_out.add(start.elapsed());
+                        drop(state);
+                        shared.changed.notify_all();
+                        let again = shared.reuse.then(|| alive.clone());
+                        return Ok((alive, Lease { shared: shared.clone(), again }));
+                    }
+                    Some(_) => {
+                        state.statistics.lost += 1;
+                        shared.changed.notify_all();
+                        continue;
+                    }
+                    None => {}
+                }
+                if let Some(error) = state.failure.take() {
+                    return Err(error);
+                }
+            }
+            waited = true;
+            state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Handle {
+    fn close(&self) {
+        if !self.shared.is_ours() {
+            return;
+        }
+        let mut state = self.shared.state();
+        state.closed = true;
+        let left = std::mem::take(&mut state.ready);
+        drop(state);
+        self.shared.changed.notify_all();
+        drop(left);
+        let makers = std::mem::take(&mut *self.makers.lock().unwrap_or_else(PoisonError::into_inner));
+        makers.into_iter().for_each(|maker| drop(maker.join()));
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_ours(&self) -> bool {
+        std::process::id() == self.owner
+    }
+
+    /// One more, ready.
+    fn make(&self) -> Result<Arc<Alive>> {
+        let start = Instant::now();
+        let made = Alive::start(&self.sandbox, if self.reuse { Purpose::Cell } else { Purpose::Wait });
+        let made = made.and_then(|alive| alive.ready().map(|_| Arc::new(alive)));
+        let mut state = self.state();
+        match &made {
+            Ok(_) => {
+                state.statistics.made += 1;
+                state.make.add(start.elapsed());
+            }
+            Err(_) => state.statistics.failed += 1,
+        }
+        made
+    }
+
+    /// What a thread of the pool's does: makes one whenever fewer are ready than there should be.
+    fn keep_filled(&self) {
+        /// After a failure: what was short may be there again.
+        const PAUSE: Duration = Duration::from_millis(20);
+        let mut state = self.state();
+        loop {
+            if state.closed {
+                return;
+            }
+            // One that may be used again comes back.
+            let coming = if self.reuse { state.statistics.in_use } else { 0 };
+            if state.ready.len() + state.making + coming >= self.size {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.making += 1;
+            drop(state);
+            let made = self.make();
+            state = self.state();
+            state.making -= 1;
+            match made {
+                Ok(alive) if !state.closed => {
+                    state.ready.push_back(alive);
+                    state.failure = None;
+                }
+                Ok(_) => {}
+                Err(error) => state.failure = Some(error),
+            }
+            self.changed.notify_all();
+            if state.failure.is_some() {
+                state = self.changed.wait_timeout(state, PAUSE).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+"""A cell: a sandbox that stays up and runs many commands, in turn or at once."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+from .outcome import Process, Usage
+from .runs import Runs
+from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from . import _seclude
+    from .command import Text
+    from .sandbox import Sandbox
+
+
+class Cell(Runs):
+    """A sandbox that is alive: its commands share files, processes and network, and what one leaves behind is there for the next.
+
+    `run`, `popen`, `command` and `asyncio` are those of a sandbox. A command ends when its first process does; what that has
+    started goes on, unless it is ended by force: then what it has started ends with it. Its usage is what its first process,
+    and those that this has waited for, have used. The sandbox's limits on memory, processes, processor time and I/O bound
+    what all commands use together; `wall_time` and `output` each command by itself.
+
+    `with box.cell() as cell:` closes it; so does dropping it, its commands and processes, and the interpreter's end. Any
+    thread may use it.
+
+        >>> import seclude
+        >>> with seclude.Sandbox(files=[seclude.tmpfs("/tmp", "16M")]).cell() as cell:
+        ...     _ = cell.run(["sh", "-c", "echo hello > /tmp/greeting"])
+        ...     print(cell.run(["cat", "/tmp/greeting"], capture_output=True, text=True).stdout, end="")
+        ...     cell.reset()
+        ...     print(cell.run(["ls", "/tmp"], capture_output=True, text=True).stdout, end="")
+        hello
+    """
+
+    __slots__ = ("_core", "sandbox")
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self._core: _seclude.Cell = sandbox._core.cell()
+
+    def _limits_output(self) -> bool:
+        return self.sandbox._limits_output()
+
+    @property
+    def enforced(self) -> frozenset[str]:
+        """The names of the protections that hold all that run in it."""
+        return frozenset(self._core.enforced())
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can run commands: it has not been closed, and its warden lives."""
+        return self._core.is_alive()
+
+    def processes(self) -> list[Process]:
+        """Every process inside, the warden first, each after its parent."""
+        return [Process._told(seen) for seen in self._core.processes()]
+
+    def usage(self) -> Usage:
+        """What all its commands have used so far, since it was started or reset."""
+        return Usage._told(self._core.usage())
+
+    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+        """Stops everything inside, and tells by which means. Wall times go on."""
+        return self._core.freeze()
+
+    def thaw(self) -> None:
+        """Lets everything inside go on."""
+        self._core.thaw()
+
+    def kill_all(self) -> None:
+        """Kills everything inside: commands that run end as `killed`. The cell stays, with its files. Does not wait."""
+        self._core.kill_all()
+
+    def reset(self) -> None:
+        """Back to the state after set-up: no process, the scratch file systems empty, network, IPC objects, keys and clocks new.
+
+        The counters begin at zero, and limits are the policy's again. The caller's files that are bound writable stay as they
+        are. The first one makes a template (`Sandbox.prepare`), and from then on a reset costs a fraction of a new cell.
+        """
+        self._core.reset()
+
+    def close(self) -> None:
+        """Ends everything inside and waits until it is gone. Using it afterwards is a PolicyError; closing it again is none."""
+        self._core.close()
+
+    def set_memory(self, bytes: int) -> None:  # noqa: A002
+        """Changes the limit `memory` of all together, until the next reset, in bytes; the sandbox must have set one."""
+        self._core.set_memory(bytes)
+
+    def set_cpus(self, number: float) -> None:
+        """Changes the limit `cpus` of all together."""
+        self._core.set_cpus(number)
+
+    def set_pids(self, number: int) -> None:
+        """Changes the limit `pids` of all together."""
+        self._core.set_pids(number)
+
+    def copy_out(
+        self,
+        inside: Text,
+        to: Text,
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_entries: int = MAX_ENTRIES,
+        skip_special: bool = False,
+    ) -> Copied:
+        """Copies a file or tree out of it, from an absolute path inside: as `Popen.copy_out`."""
+        bounds = (max_bytes, max_entries, skip_special)
+        return Copied._told(self._core.copy_out(os.fsencode(inside), os.fsencode(to), bounds))
+
+    def copy_in(
+        self,
+        path: Text,
+        inside: Text,
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_entries: int = MAX_ENTRIES,
+        skip_special: bool = False,
+    ) -> Copied:
+        """Copies a file or tree of the caller's into it, to an absolute path that commands may write to: as `Popen.copy_in`."""
+        bounds = (max_bytes, max_entries, skip_special)
+        return Copied._told(self._core.copy_in(os.fsencode(path), os.fsencode(inside), bounds))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<seclude.Cell: {'alive' if self.is_alive else 'ended'}>"

@@ -1,0 +1,92 @@
+"""The ways to run a command, the same in a sandbox, a cell and a pool."""
+
+from __future__ import annotations
+
+from subprocess import PIPE
+from typing import TYPE_CHECKING, Any
+
+from .errors import TimeoutExpired
+from .interaction import Command
+from .outcome import CompletedRun
+from .popen import Popen as _Popen
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from .aio import Runner
+    from .command import Args, Core
+    from .popen import PopenOptions
+
+
+class Runs:
+    """What runs commands."""
+
+    __slots__ = ()
+    _core: Core
+
+    def _limits_output(self) -> bool:
+        raise NotImplementedError
+
+    def run(
+        self,
+        args: Args,
+        *,
+        input: Any = None,  # noqa: A002
+        capture_output: bool = False,
+        timeout: float | None = None,
+        check: bool = False,
+        **options: Unpack[PopenOptions],
+    ) -> CompletedRun:
+        """Runs a command to its end: `subprocess.run`, inside.
+
+        `args` is the program and its arguments, or the program alone; without a slash the program is looked for in PATH
+        inside. `input` is what it reads (bytes, or text in text mode); `capture_output` collects stdout and stderr, at most
+        `output` or 64 MiB of each: who writes more is killed, and the end is `output-limit`. After
+        `timeout` seconds it is killed and TimeoutExpired raised. `check` raises CalledProcessError unless it exits with
+        0. `options` are those of `Popen`.
+        """
+        if input is not None:
+            if options.get("stdin") is not None:
+                raise ValueError("input and stdin exclude each other")
+            options["stdin"] = PIPE
+        if capture_output:
+            if options.get("stdout") is not None or options.get("stderr") is not None:
+                raise ValueError("capture_output excludes stdout and stderr")
+            options["stdout"] = options["stderr"] = PIPE
+        with _Popen(self, args, **options) as process:
+            try:
+                stdout, stderr = process.communicate(input, timeout)
+            except BaseException as error:
+                process.kill()
+                process.wait()
+                if isinstance(error, TimeoutExpired):
+                    error.outcome = process.outcome
+                raise
+        assert process.outcome is not None
+        done = CompletedRun(args, process.outcome, stdout, stderr)
+        if check:
+            done.check_returncode()
+        return done
+
+    def popen(self, args: Args, **options: Unpack[PopenOptions]) -> _Popen:
+        """Starts a command: `subprocess.Popen`, inside.
+
+        `stdin`, `stdout`, `stderr`: None for the caller's own, PIPE, DEVNULL, a descriptor or file, for stderr STDOUT.
+        `text`, `encoding`, `errors`, `bufsize` as in `subprocess`. `cwd` is an absolute path inside. `env` is the whole
+        environment; if not given, PATH, HOME and LANG. `pass_fds` and `fds={target: descriptor}` grant descriptors.
+        `arg0` is what the program sees as its own name. `wall_time` is this command's own, in seconds, instead of the sandbox's.
+        """
+        return _Popen(self, args, **options)
+
+    Popen = popen
+
+    def command(self, args: Args, **options: Unpack[PopenOptions]) -> Command:
+        """A command for an `Interaction`, not started yet; `args` and `options` as for `popen`."""
+        return Command(self, args, options)
+
+    @property
+    def asyncio(self) -> Runner:
+        """`await box.asyncio.create_subprocess_exec(...)`: asyncio's, inside."""
+        from .aio import Runner
+
+        return Runner(self)

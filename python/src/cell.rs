@@ -1,0 +1,119 @@
+//! A sandbox that stays up: commands in it, and what is done to all of them.
+
+use crate::command::{Command, Parts};
+use crate::error::raise;
+use crate::outcome::{Seen, Used, seen, used};
+use crate::transfer::{Bounds, Done, done, path, transfer};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use seclude_core::Result;
+
+/// A cell. Dropping it, and its commands and children, ends everything inside.
+#[pyclass(frozen, module = "seclude._seclude")]
+pub struct Cell(seclude_core::Cell);
+
+impl Cell {
+    pub fn new(cell: seclude_core::Cell) -> Cell {
+        Cell(cell)
+    }
+
+    /// Asks the core, without the GIL.
+    fn ask<T: Send>(&self, py: Python<'_>, question: impl FnOnce(&seclude_core::Cell) -> Result<T> + Send) -> PyResult<T> {
+        py.detach(|| question(&self.0)).map_err(|error| raise(py, &error))
+    }
+}
+
+#[pymethods]
+impl Cell {
+    /// A command, not started yet. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied.
+    #[pyo3(signature = (args, *, arg0, env, cwd, stdin, stdout, stderr, fds, wall_time))]
+    #[allow(clippy::too_many_arguments)] // One for each of the command's parts, and only Python calls it.
+    fn command(
+        &self,
+        py: Python<'_>,
+        args: Vec<PyBackedBytes>,
+        arg0: Option<PyBackedBytes>,
+        env: Option<Vec<(PyBackedBytes, PyBackedBytes)>>,
+        cwd: Option<PyBackedBytes>,
+        stdin: Option<i32>,
+        stdout: Option<i32>,
+        stderr: Option<i32>,
+        fds: Vec<(i32, i32)>,
+        wall_time: Option<f64>,
+    ) -> PyResult<Command> {
+        let parts = Parts { args, arg0, env, cwd, streams: [stdin, stdout, stderr], fds, wall_time };
+        parts.of(py, |program| self.0.command(program))
+    }
+
+    /// The names of what is enforced on all that run in it.
+    fn enforced(&self) -> Vec<&'static str> {
+        self.0.enforced().iter().map(|protection| protection.name()).collect()
+    }
+
+    /// Every process inside.
+    fn processes(&self, py: Python<'_>) -> PyResult<Vec<Seen>> {
+        self.ask(py, |cell| Ok(cell.processes()?.into_iter().map(seen).collect()))
+    }
+
+    /// What all its commands have used so far.
+    fn usage(&self, py: Python<'_>) -> PyResult<Used> {
+        self.ask(py, |cell| Ok(used(&cell.usage()?)))
+    }
+
+    /// Stops everything inside, and tells by which means.
+    fn freeze(&self, py: Python<'_>) -> PyResult<&'static str> {
+        self.ask(py, |cell| cell.freeze().map(|freezer| freezer.name()))
+    }
+
+    /// Lets everything inside go on.
+    fn thaw(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, seclude_core::Cell::thaw)
+    }
+
+    /// Kills everything inside.
+    fn kill_all(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, seclude_core::Cell::kill_all)
+    }
+
+    /// Back to the state after set-up.
+    fn reset(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, seclude_core::Cell::reset)
+    }
+
+    /// Ends everything inside.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+
+    /// Whether it can run commands.
+    fn is_alive(&self) -> bool {
+        self.0.is_alive()
+    }
+
+    /// Changes the limit on memory of all together, in bytes.
+    fn set_memory(&self, py: Python<'_>, bytes: u64) -> PyResult<()> {
+        self.ask(py, |cell| cell.set_memory(bytes))
+    }
+
+    /// Changes the limit on processors.
+    fn set_cpus(&self, py: Python<'_>, number: f64) -> PyResult<()> {
+        self.ask(py, |cell| cell.set_cpus(number))
+    }
+
+    /// Changes the limit on processes and threads.
+    fn set_pids(&self, py: Python<'_>, number: u64) -> PyResult<()> {
+        self.ask(py, |cell| cell.set_pids(number))
+    }
+
+    /// Copies out of it.
+    fn copy_out(&self, py: Python<'_>, inside: PyBackedBytes, to: PyBackedBytes, bounds: Bounds) -> PyResult<Done> {
+        let result = py.detach(|| self.0.copy_out(path(&inside), path(&to), &transfer(bounds)));
+        done(py, result)
+    }
+
+    /// Copies into it.
+    fn copy_in(&self, py: Python<'_>, source: PyBackedBytes, inside: PyBackedBytes, bounds: Bounds) -> PyResult<Done> {
+        let result = py.detach(|| self.0.copy_in(path(&source), path(&inside), &transfer(bounds)));
+        done(py, result)
+    }
+}

@@ -1,0 +1,82 @@
+//! Sandboxes set up before they are asked for.
+
+use crate::command::{Command, Parts};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use seclude_core::PoolStatistics;
+
+/// A pool. Dropping it, and its commands, ends what is ready.
+#[pyclass(frozen, module = "seclude._seclude")]
+pub struct Pool(seclude_core::Pool);
+
+impl Pool {
+    pub fn new(pool: seclude_core::Pool) -> Pool {
+        Pool(pool)
+    }
+}
+
+/// A dictionary with the keyword arguments of `seclude.PoolStatistics`: times in seconds.
+#[derive(IntoPyObject)]
+pub struct Statistics {
+    size: usize,
+    ready: usize,
+    in_use: usize,
+    most_in_use: usize,
+    made: u64,
+    handed_out: u64,
+    waited: u64,
+    lost: u64,
+    failed: u64,
+    hand_out_p50: f64,
+    hand_out_p99: f64,
+    make_p50: f64,
+    make_p99: f64,
+}
+
+#[pymethods]
+impl Pool {
+    /// A command, not started yet. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied.
+    #[pyo3(signature = (args, *, arg0, env, cwd, stdin, stdout, stderr, fds, wall_time))]
+    #[allow(clippy::too_many_arguments)] // One for each of the command's parts, and only Python calls it.
+    fn command(
+        &self,
+        py: Python<'_>,
+        args: Vec<PyBackedBytes>,
+        arg0: Option<PyBackedBytes>,
+        env: Option<Vec<(PyBackedBytes, PyBackedBytes)>>,
+        cwd: Option<PyBackedBytes>,
+        stdin: Option<i32>,
+        stdout: Option<i32>,
+        stderr: Option<i32>,
+        fds: Vec<(i32, i32)>,
+        wall_time: Option<f64>,
+    ) -> PyResult<Command> {
+        let parts = Parts { args, arg0, env, cwd, streams: [stdin, stdout, stderr], fds, wall_time };
+        parts.of(py, |program| self.0.command(program))
+    }
+
+    /// What it has done so far.
+    fn statistics(&self) -> Statistics {
+        let told: PoolStatistics = self.0.statistics();
+        Statistics {
+            size: told.size,
+            ready: told.ready,
+            in_use: told.in_use,
+            most_in_use: told.most_in_use,
+            made: told.made,
+            handed_out: told.handed_out,
+            waited: told.waited,
+            lost: told.lost,
+            failed: told.failed,
+            hand_out_p50: told.hand_out_p50.as_secs_f64(),
+            hand_out_p99: told.hand_out_p99.as_secs_f64(),
+            make_p50: told.make_p50.as_secs_f64(),
+            make_p99: told.make_p99.as_secs_f64(),
+        }
+    }
+
+    /// Ends what is ready, and its threads.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+}
