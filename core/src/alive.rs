@@ -2,8 +2,10 @@
 
 mod files;
 mod still;
+mod visit;
 
 pub use still::Freezer;
+pub use visit::Visit;
 
 use crate::cgroup::Counters;
 use crate::enforce::Enforcement;
@@ -48,6 +50,7 @@ pub struct Alive {
     /// Processor time of commands that have ended, where no cgroup counts it.
     spent: Mutex<Duration>,
     started: Instant,
+    company: Mutex<visit::Company>,
     closed: AtomicBool,
 }
 
@@ -87,6 +90,7 @@ impl Alive {
                         purpose,
                         spent: Mutex::default(),
                         started: Instant::now(),
+                        company: Mutex::default(),
                         closed: AtomicBool::new(false),
                     });
                 }

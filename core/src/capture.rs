@@ -45,7 +45,7 @@ pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
     }
     let mut piece = vec![0; 64 << 10];
     while !pipes.is_empty() {
-        let waits = |pipe: &&Pipe| children[pipe.child].is_among() && pipe.rest.is_none();
+        let waits = |pipe: &&Pipe| children[pipe.child].pipes_may_stay() && pipe.rest.is_none();
         let ends: Vec<usize> = pipes.iter().filter(waits).map(|pipe| pipe.child).collect();
         let streams = pipes.iter().map(|pipe| pipe.file.as_fd());
         let fds: Vec<_> = streams.chain(ends.iter().map(|child| children[*child].pidfd())).collect();

@@ -1,6 +1,6 @@
 //! A running command: started, watched, waited for, ended.
 
-use crate::alive::{Alive, Freezer};
+use crate::alive::{Alive, Freezer, Visit};
 use crate::capture;
 use crate::cgroup::Counters;
 use crate::command::{Command, Output, Stream};
@@ -54,6 +54,8 @@ pub struct Child {
     socket: Option<Socket>,
     /// What the cell had counted when it started.
     before: Counters,
+    /// Its stay in a cell, until it has ended.
+    visit: Option<Visit>,
     enforced: Enforced,
     listener: Option<Listener>,
     outcome: Option<Result<Outcome>>,
@@ -70,13 +72,17 @@ impl Child {
     pub(crate) fn new(
         command: &Command,
         streams: Streams,
-        (alive, lease, socket, before): (Arc<Alive>, Option<Lease>, Option<Socket>, Counters),
+        (alive, lease, line): (Arc<Alive>, Option<Lease>, Option<(Socket, Counters, Visit)>),
         pidfd: OwnedFd,
         (pid, inside_pid): (u32, u32),
         enforced: Enforced,
         listener: Option<Listener>,
     ) -> Child {
         let Streams { stdin, stdout, stderr, .. } = streams;
+        let (socket, before, visit) = match line {
+            Some((socket, before, visit)) => (Some(socket), before, Some(visit)),
+            None => (None, Counters::default(), None),
+        };
         Child {
             stdin: stdin.map(|pipe| ChildStdin::from(OwnedFd::from(pipe))),
             stdout: stdout.map(|pipe| ChildStdout::from(OwnedFd::from(pipe))),
@@ -92,6 +98,7 @@ impl Child {
             lease,
             socket,
             before,
+            visit,
             enforced,
             listener,
             outcome: None,
@@ -190,8 +197,14 @@ impl Child {
         }
     }
 
-    /// Whether it is one command among others, in a [`Cell`](crate::Cell) or a pool that reuses them: what it leaves behind may then hold its pipes open.
-    pub fn is_among(&self) -> bool {
+    /// Whether its pipes may stay open when it has ended: in a [`Cell`](crate::Cell), by what it leaves behind, unless a limit on output has them pass
+    /// through the warden. Who reads them to their ends had better look at [`Child::pidfd`] too.
+    pub fn pipes_may_stay(&self) -> bool {
+        self.is_among() && self.limits.output.is_none()
+    }
+
+    /// Whether it is one among others.
+    fn is_among(&self) -> bool {
         self.socket.is_some()
     }
 
@@ -318,7 +331,9 @@ impl Child {
         // While the warden is in it: systemd removes a scope, and what has been counted there, with the last process.
         let counters = self.alive.counters();
         let (counters, signal) = if among { (counters.since(&self.before), None) } else { (counters, self.alive.warden.end()) };
-        let held = Held { limits: &self.limits, wall_time: self.wall_time, overflow: self.overflow, among };
+        // What happened while no other command ran in the cell happened to this one.
+        let in_company = among && !self.visit.take().is_some_and(|visit| visit.was_alone());
+        let held = Held { limits: &self.limits, wall_time: self.wall_time, overflow: self.overflow, in_company };
         let end = match received {
             Ok(received) => received.report().and_then(|report| ending::reported(&report, &counters, &held)),
             Err(error) if error.kind() == ErrorKind::WardenLost => {

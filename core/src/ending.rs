@@ -14,8 +14,8 @@ pub struct Held<'a> {
     pub wall_time: Option<Duration>,
     /// The caller stopped it, because it wrote more than this where the caller was reading.
     pub overflow: Option<u64>,
-    /// It is one among others in a cell: the counters are not of it alone.
-    pub among: bool,
+    /// Others ran beside it: what the counters tell may have happened to them.
+    pub in_company: bool,
 }
 
 /// How the whole ended, the first process's own end, the limit's value, and what was used.
@@ -35,8 +35,9 @@ pub fn reported(report: &Report<'_>, counters: &Counters, held: &Held<'_>) -> Re
         _ => ended,
     };
     let ended = match how {
-        // Among others it may have been one of those who was killed.
-        _ if counters.memory_kills > 0 && (!held.among || how == end::SIGNALED && value == libc::SIGKILL) => Ended::MemoryLimit,
+        _ if counters.memory_kills > 0 && (!held.in_company || how == end::SIGNALED && value == libc::SIGKILL) => {
+            Ended::MemoryLimit
+        }
         _ if held.overflow.is_some() => Ended::OutputLimit,
         end::EXITED => by_itself(Ended::Exited(value)),
         end::SIGNALED => by_itself(Ended::Signaled(value)),

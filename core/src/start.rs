@@ -1,7 +1,7 @@
 //! From a command to a child, in three strokes: `Prepared` (the sandbox is being set up, or is there), `run` (the command may start), `started`
 //! (it has). So several commands can be set up side by side and started together.
 
-use crate::alive::{Alive, Purpose};
+use crate::alive::{Alive, Purpose, Visit};
 use crate::cgroup::Counters;
 use crate::child::Child;
 use crate::command::{Command, Ground, Stream, Texts};
@@ -27,10 +27,10 @@ pub struct Prepared<'a> {
     alive: Arc<Alive>,
     /// It is a pool's.
     lease: Option<Lease>,
-    /// Over which one command among others is spoken of: our end, and the warden's.
+    /// Of one command among others: over which it is spoken of, our end and the warden's.
     line: Option<(Socket, Socket)>,
-    /// What the cell's cgroup had counted before.
-    before: Counters,
+    /// What its cell had counted before, and its stay there.
+    cell: Option<(Counters, Visit)>,
 }
 
 impl<'a> Prepared<'a> {
@@ -50,8 +50,8 @@ impl<'a> Prepared<'a> {
         }
         let among = alive.purpose == Purpose::Cell;
         let line = if among { Some(socket::pair()?) } else { None };
-        let before = if among { alive.counters() } else { Counters::default() };
-        Ok(Prepared { command, texts, streams, alive, lease, line, before })
+        let cell = among.then(|| (alive.counters(), Visit::begin(&alive)));
+        Ok(Prepared { command, texts, streams, alive, lease, line, cell })
     }
 
     /// Lets the command start.
@@ -116,9 +116,9 @@ impl<'a> Prepared<'a> {
 
     /// Waits until the program runs.
     pub fn started(self) -> Result<Child> {
-        let Prepared { command, streams, alive, lease, line, before, .. } = self;
-        let socket = line.map(|(ours, _)| ours);
-        let received = match alive.warden.receive_over(socket.as_ref(), None) {
+        let Prepared { command, streams, alive, lease, line, cell, .. } = self;
+        let line = line.zip(cell).map(|((ours, _), (before, visit))| (ours, before, visit));
+        let received = match alive.warden.receive_over(line.as_ref().map(|(ours, ..)| ours), None) {
             Ok(Some(received)) => received,
             Ok(None) => return Err(Error::new(ErrorKind::WardenLost, "start the command")),
             Err(error) => return Err(alive.too_little_memory().unwrap_or(error)),
@@ -132,7 +132,7 @@ impl<'a> Prepared<'a> {
                 let outside = processes::pid_of(&pidfd).unwrap_or(0);
                 let pids = (outside, pid.unsigned_abs());
                 let listener = received.listener.map(Listener::new);
-                Ok(Child::new(command, streams, (alive, lease, socket, before), pidfd, pids, enforced, listener))
+                Ok(Child::new(command, streams, (alive, lease, line), pidfd, pids, enforced, listener))
             }
             report => {
                 let error = failure::of_report(&report, &alive.plan, command);

@@ -286,6 +286,7 @@ impl Running {
             self.conclude(how_it_ended(status), Some(status), house);
             return;
         }
+        self.watch.look_back(house.place.census.as_ref());
         let how = self.doomed.unwrap_or(if self.warned { (end::WALL_TIME, 0) } else { how_it_ended(status) });
         let now = sys::now();
         let patience = if self.doomed.is_some() { Some(now + PATIENCE) } else { None };
@@ -304,7 +305,11 @@ impl Running {
         }
         self.doomed = Some(how);
         match &house.place.census {
-            Some(census) => reap::end_tree(census, self.pid),
+            Some(census) => {
+                // Who is killed before it has been waited for takes its account along.
+                self.watch.settle(census);
+                reap::end_tree(census, self.pid);
+            }
             None => drop(sys::kill(-self.pid, sys::SIGKILL)),
         }
         house.thaw();

@@ -28,6 +28,8 @@ pub struct Watch {
     root: Option<u32>,
     memory_peak: u64,
     processes_peak: u64,
+    /// Nanoseconds of processor time that a tree had used when it was ended by force.
+    settled_ns: u64,
     next: Option<u64>,
 }
 
@@ -47,7 +49,7 @@ impl Watch {
         let meter = file
             .map(|file| Meter { file, unit, start: 0, own_start: own_cpu_time() })
             .map(|meter| Meter { start: meter.read(), ..meter });
-        Watch { meter, limits, root, memory_peak: 0, processes_peak: 0, next: Some(0) }
+        Watch { meter, limits, root, memory_peak: 0, processes_peak: 0, settled_ns: 0, next: Some(0) }
     }
 
     pub fn set(&mut self, limits: Limits) {
@@ -122,6 +124,16 @@ impl Watch {
         }
     }
 
+    /// Counts once more what a tree that is about to be ended has used.
+    pub fn settle(&mut self, census: &Census) {
+        let mut used = 0;
+        census.each_of(self.root, &mut |pid| {
+            let mut buffer = [0u8; 512];
+            used += sys::cpu_time_of(pid) + census.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
+        });
+        self.settled_ns = used;
+    }
+
     /// Whether there were as many processes as there may be.
     pub fn processes_at_limit(&self) -> bool {
         self.limits.processes > 0 && self.processes_peak >= self.limits.processes
@@ -129,11 +141,17 @@ impl Watch {
 
     /// What it knows, added to `usage`.
     pub fn complete(&self, usage: Usage) -> Usage {
-        let metered = self.meter.as_ref().map_or(0, |meter| {
+        // What a meter says of a command among others is everybody's.
+        let metered = self.meter.as_ref().filter(|_| self.root.is_none()).map_or(0, |meter| {
             let own = own_cpu_time().saturating_sub(meter.own_start);
             meter.read().saturating_sub(meter.start).saturating_sub(own)
         });
-        Usage { meter_ns: metered, memory_peak: self.memory_peak, processes_peak: self.processes_peak, ..usage }
+        Usage {
+            meter_ns: metered.max(self.settled_ns),
+            memory_peak: self.memory_peak,
+            processes_peak: self.processes_peak,
+            ..usage
+        }
     }
 }
 

@@ -234,8 +234,8 @@ class Child:
     def pidfd(self) -> int:
         """The number of the descriptor that becomes readable when the command ends. It stays this object's."""
     @property
-    def is_among(self) -> bool:
-        """Whether it is one command among others, in a cell."""
+    def pipes_may_stay(self) -> bool:
+        """Whether its pipes may stay open when it has ended."""
     def take_listener(self) -> Listener | None:
         """The listener of its filter, if it has one that nobody has taken."""
     def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds) -> _Done:

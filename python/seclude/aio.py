@@ -83,7 +83,7 @@ class AsyncProcess:
     def _end(self) -> None:
         """The pidfd is readable: the command has ended, and its report is there or about to be."""
         self._loop.remove_reader(self._process.fileno())
-        if self._process._child.is_among:
+        if self._process._child.pipes_may_stay:
             # What it leaves behind may hold its pipes open.
             for reader, transport, pipe in self._pipes:
                 if not transport.is_closing():

@@ -161,7 +161,7 @@ class Popen:
             if data and self.stdin is None:
                 raise ValueError("input is given but stdin is not a pipe")
             pipes = self.stdin, self.stdout, self.stderr
-            end = self._child.pidfd if self._child.is_among else None
+            end = self._child.pidfd if self._child.pipes_may_stay else None
             self._exchange = Exchange(*pipes, self._encoded(data), self._bound(), WeakMethod(self._overflow), end)
         elif data:
             raise ValueError("input cannot be given after communicate has begun")

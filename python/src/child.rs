@@ -71,10 +71,10 @@ impl Child {
         self.ask(py, "pidfd", |child| Ok(child.pidfd().as_raw_fd()))
     }
 
-    /// Whether it is one command among others, in a cell.
+    /// Whether its pipes may stay open when it has ended.
     #[getter]
-    fn is_among(&self, py: Python<'_>) -> PyResult<bool> {
-        self.ask(py, "kind", |child| Ok(child.is_among()))
+    fn pipes_may_stay(&self, py: Python<'_>) -> PyResult<bool> {
+        self.ask(py, "pipes", |child| Ok(child.pipes_may_stay()))
     }
 
     /// The listener of its filter, if it has one that nobody has taken.

@@ -112,9 +112,28 @@ static int stream_of(const char *key, int writing)
     return open_file(line->value[1], writing);
 }
 
+/* Where the job's command runs: SECLUDE_TEST_GROUND says. */
+static seclude_cell *cell;
+static seclude_pool *pool;
+
+static int choose_ground(const seclude_sandbox *sandbox, seclude_error **error)
+{
+    const char *ground = acts("reset") ? "cell" : getenv("SECLUDE_TEST_GROUND");
+    if (ground && !strcmp(ground, "cell"))
+        return seclude_sandbox_cell(sandbox, &cell, error);
+    if (ground && !strcmp(ground, "pool"))
+        return seclude_sandbox_pool(sandbox, 1, 0, &pool, error);
+    if (ground && !strcmp(ground, "prepared"))
+        return seclude_sandbox_prepare(sandbox, error);
+    return 0;
+}
+
 static seclude_command *command_of(const seclude_sandbox *sandbox)
 {
-    seclude_command *command = seclude_sandbox_command(sandbox, find("program")->value[0]);
+    const char *program = find("program")->value[0];
+    seclude_command *command = cell ? seclude_cell_command(cell, program)
+                             : pool ? seclude_pool_command(pool, program)
+                                    : seclude_sandbox_command(sandbox, program);
     for (size_t i = 0; i < line_count; i++) {
         const char *key = lines[i].key;
         char *const *value = lines[i].value;
@@ -335,15 +354,20 @@ int main(int count, char **words)
     } else if (code == 0 && (acts("json") || acts("toml"))) {
         code = tell_policy(&sandbox, acts("toml"), &error);
     } else if (code == 0) {
+        code = choose_ground(sandbox, &error);
         seclude_command *command = command_of(sandbox);
-        if (acts("twice"))
+        if (code == 0 && (acts("twice") || acts("reset")))
             code = run(command, 0, &error);
+        if (code == 0 && acts("reset"))
+            code = seclude_cell_reset(cell, &error);
         if (code == 0)
             code = run(command, 1, &error);
         seclude_command_free(command);
     }
     if (code < 0)
         tell_error(error);
+    seclude_cell_free(cell);
+    seclude_pool_free(pool);
     seclude_sandbox_free(sandbox);
     return fclose(result) == 0 ? 0 : 3;
 }

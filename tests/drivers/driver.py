@@ -45,12 +45,28 @@ def perform(job: Job, told: Told) -> None:
     elif job.action == "toml":
         told["stdout"] = seclude.Sandbox.from_toml(sandbox.to_toml()).to_json().encode()
     else:
-        if job.action == "twice":
-            finish(job, start(job, sandbox), {})
-        finish(job, start(job, sandbox), told)
+        ground = ground_of(job, sandbox)
+        if job.action in ("twice", "reset"):
+            finish(job, start(job, ground), {})
+        if isinstance(ground, seclude.Cell) and job.action == "reset":
+            ground.reset()
+        finish(job, start(job, ground), told)
 
 
-def start(job: Job, sandbox: seclude.Sandbox) -> seclude.Popen:
+def ground_of(job: Job, sandbox: seclude.Sandbox) -> seclude.Sandbox | seclude.Cell | seclude.Pool:
+    """Where the job's command runs: SECLUDE_TEST_GROUND says."""
+    match os.environ.get("SECLUDE_TEST_GROUND", "") if job.action != "reset" else "cell":
+        case "cell":
+            return sandbox.cell()
+        case "pool":
+            return sandbox.pool(1)
+        case "prepared":
+            return sandbox.prepare()
+        case _:
+            return sandbox
+
+
+def start(job: Job, sandbox: seclude.Sandbox | seclude.Cell | seclude.Pool) -> seclude.Popen:
     """The command of the job, running."""
     options: dict[str, Any] = {}
     if limit := job.one("wall-ms"):
@@ -87,7 +103,7 @@ def start(job: Job, sandbox: seclude.Sandbox) -> seclude.Popen:
             handle.close()
 
 
-def environment(job: Job, sandbox: seclude.Sandbox) -> dict[bytes, bytes]:
+def environment(job: Job, sandbox: seclude.Sandbox | seclude.Cell | seclude.Pool) -> dict[bytes, bytes]:
     """Python's `env` is the whole environment: the default one, as it is inside, with the job's changes."""
     variables: dict[bytes, bytes] = {}
     if not job.all("env-clear"):

@@ -34,6 +34,8 @@ pub enum Action {
     WaitTimeout,
     /// The command is run twice; what the second run did is told.
     Twice,
+    /// The same, with a reset of the cell between them.
+    Reset,
     /// After its first line of output its usage so far is told as `usage`, in place of the final one; then it is killed.
     Usage,
     /// After its first line of output its limits are changed to those of `set`; its standard input is closed then, and it is waited for.
@@ -92,7 +94,7 @@ pub struct Job {
 }
 
 impl Action {
-    const NAMES: [(&str, Action); 14] = [
+    const NAMES: [(&str, Action); 15] = [
         ("output", Action::Output),
         ("check", Action::Check),
         ("json", Action::Json),
@@ -103,6 +105,7 @@ impl Action {
         ("try-wait", Action::TryWait),
         ("wait-timeout", Action::WaitTimeout),
         ("twice", Action::Twice),
+        ("reset", Action::Reset),
         ("usage", Action::Usage),
         ("change", Action::Change),
         ("freeze", Action::Freeze),

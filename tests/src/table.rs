@@ -70,6 +70,9 @@ pub struct Case {
     /// The hosts that it is about, by what cgroups the caller can use there: all, if nothing is said.
     #[serde(default)]
     cgroups: Vec<Cgroups>,
+    /// Where its command must run for it to make sense: anywhere, if nothing is said.
+    #[serde(default)]
+    grounds: Vec<Ground>,
     /// It is about hosts whose kernel refuses a process too many.
     #[serde(default)]
     refusal: bool,
@@ -83,6 +86,34 @@ enum Callers {
     User,
     #[default]
     Both,
+}
+
+/// Where commands run. The drivers are told by SECLUDE_TEST_GROUND.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ground {
+    /// In a sandbox of their own.
+    #[default]
+    Own,
+    /// The same, copied from a template.
+    Prepared,
+    /// In a cell.
+    Cell,
+    /// In a pool.
+    Pool,
+}
+
+impl Ground {
+    /// What SECLUDE_TEST_GROUND says.
+    pub fn of_environment() -> Result<Ground, String> {
+        match std::env::var("SECLUDE_TEST_GROUND").unwrap_or_default().as_str() {
+            "" | "own" => Ok(Ground::Own),
+            "prepared" => Ok(Ground::Prepared),
+            "cell" => Ok(Ground::Cell),
+            "pool" => Ok(Ground::Pool),
+            other => Err(format!("SECLUDE_TEST_GROUND={other}: there is no such ground")),
+        }
+    }
 }
 
 /// A file, directory or link that the runner makes first. A text alone is a file's contents.
@@ -196,6 +227,11 @@ impl Case {
             Callers::User => caller == Caller::User,
             Callers::Both => true,
         }
+    }
+
+    /// Whether it makes sense there.
+    pub fn is_for_ground(&self, ground: Ground) -> bool {
+        self.grounds.is_empty() || self.grounds.contains(&ground)
     }
 
     /// Whether this caller's cgroups are of the kind that the row is about.

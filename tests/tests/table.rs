@@ -9,7 +9,7 @@
 use seclude_tests::caller::{Caller, copy, driver};
 use seclude_tests::job::{Told, read_told};
 use seclude_tests::scratch;
-use seclude_tests::table::{Case, Stage, Table};
+use seclude_tests::table::{Case, Ground, Stage, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -46,10 +46,20 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
 
+    let ground = match Ground::of_environment() {
+        Ok(ground) => ground,
+        Err(error) => {
+            println!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let mut trials = Vec::new();
     for (file, case) in &cases {
         let name = format!("{file}: {}", case.name);
         if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part)) {
+            continue;
+        }
+        if !case.is_for_ground(ground) {
             continue;
         }
         if let Some(program) = case.needs.as_ref().filter(|program| !Path::new(program).exists()) {
@@ -87,7 +97,7 @@ fn main() -> ExitCode {
     let failed = failures.into_inner().expect("no thread panics while it holds this").len();
     let shown: Vec<&str> = faces.iter().map(|face| face.name).collect();
     println!(
-        "{} rows through {}: {} passed, {failed} failed, {skipped} skipped",
+        "{} rows through {} ({ground:?}): {} passed, {failed} failed, {skipped} skipped",
         cases.len(),
         shown.join(", "),
         passed.into_inner()

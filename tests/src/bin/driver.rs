@@ -41,7 +41,6 @@ fn main() -> ExitCode {
 
 fn perform(job: &Job, told: &mut Told) -> Result<()> {
     let sandbox = if job.toml { Sandbox::from_toml(&job.policy)? } else { Sandbox::from_json(&job.policy)? };
-    let ground = Ground::of(&sandbox)?;
     match job.action {
         Action::Check => sandbox.check(),
         Action::Json => {
@@ -52,12 +51,19 @@ fn perform(job: &Job, told: &mut Told) -> Result<()> {
             told.insert("stdout".into(), Sandbox::from_toml(&sandbox.to_toml()?)?.to_json()?.into_bytes());
             Ok(())
         }
+        Action::Reset => {
+            let cell = sandbox.cell()?;
+            let mut command = command(&Ground::Cell(cell.clone()), job);
+            finish(command.spawn()?, job, &mut Told::new())?;
+            cell.reset()?;
+            finish(command.spawn()?, job, told)
+        }
         Action::Twice => {
-            let mut command = command(&ground, job);
+            let mut command = command(&Ground::of(&sandbox)?, job);
             finish(command.spawn()?, job, &mut Told::new())?;
             finish(command.spawn()?, job, told)
         }
-        _ => finish(command(&ground, job).spawn()?, job, told),
+        _ => finish(command(&Ground::of(&sandbox)?, job).spawn()?, job, told),
     }
 }
 
@@ -183,7 +189,7 @@ fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
         }
         Action::TryWait => assert_eq!(child.try_wait()?, None, "it waits for its input"),
         Action::WaitTimeout => assert_eq!(child.wait_timeout(Duration::from_millis(50))?, None, "it waits for its input"),
-        Action::Output | Action::Twice | Action::Check | Action::Json | Action::Toml => {}
+        Action::Output | Action::Twice | Action::Reset | Action::Check | Action::Json | Action::Toml => {}
     }
     let output = if job.action == Action::TryWait {
         let outcome = child.wait()?;
