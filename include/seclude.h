@@ -906,7 +906,7 @@ typedef struct seclude_copied {
 /**
  * What a pool has done and has. Times are those of the last 1000. Functions that fill it take its size, as for `seclude_outcome`.
  */
-typedef struct seclude_pool_statistics {
+typedef struct seclude_statistics {
     /**
      * How many are kept ready, and can be in use at one time.
      */
@@ -959,7 +959,7 @@ typedef struct seclude_pool_statistics {
      * How long it took to make one, in nanoseconds: all but one in a hundred.
      */
     uint64_t make_p99_ns;
-} seclude_pool_statistics;
+} seclude_statistics;
 
 #ifdef __cplusplus
 extern "C" {
@@ -2036,7 +2036,7 @@ struct seclude_command *seclude_pool_command(const struct seclude_pool *pool,
 /**
  * Writes what it has done so far to `*statistics`, a structure of `size` bytes. 0, or -1 if `pool` is NULL.
  */
-int seclude_pool_statistics(const struct seclude_pool *pool, struct seclude_pool_statistics *statistics, size_t size);
+int seclude_pool_statistics(const struct seclude_pool *pool, struct seclude_statistics *statistics, size_t size);
 
 /**
  * Ends what is ready, and the pool's threads. Children that run go on; spawning another command is `SECLUDE_EINVAL`. NULL, or a closed one, is a no-op. It

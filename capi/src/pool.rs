@@ -21,7 +21,7 @@ pub struct seclude_pool {
 /// What a pool has done and has. Times are those of the last 1000. Functions that fill it take its size, as for `seclude_outcome`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct seclude_pool_statistics {
+pub struct seclude_statistics {
     /// How many are kept ready, and can be in use at one time.
     pub size: u64,
     /// How many are ready now.
@@ -50,7 +50,7 @@ pub struct seclude_pool_statistics {
     pub make_p99_ns: u64,
 }
 
-impl Structure for seclude_pool_statistics {}
+impl Structure for seclude_statistics {}
 
 /// Starts a pool that keeps `size` sandboxes of this policy, as it is now, ready: 0, and `*pool` is a new one, of which one is ready. `reuse` not 0: a
 /// sandbox is used again when its command has ended, and what that left behind, processes included, is there for the next: for commands that trust one another.
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn seclude_pool_command(pool: *const seclude_pool, program
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_pool_statistics(
     pool: *const seclude_pool,
-    statistics: *mut seclude_pool_statistics,
+    statistics: *mut seclude_statistics,
     size: usize,
 ) -> c_int {
     told(pool, -1, |pool| {
@@ -106,9 +106,9 @@ pub unsafe extern "C" fn seclude_pool_close(pool: *const seclude_pool) {
     });
 }
 
-fn in_c(told: &PoolStatistics) -> seclude_pool_statistics {
+fn in_c(told: &PoolStatistics) -> seclude_statistics {
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    seclude_pool_statistics {
+    seclude_statistics {
         size: told.size as u64,
         ready: told.ready as u64,
         in_use: told.in_use as u64,
