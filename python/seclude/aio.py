@@ -70,6 +70,9 @@ class AsyncProcess:
             self.stdin = asyncio.StreamWriter(transport, protocol, None, loop)
         self.stdout = await self._reader(process.stdout, limit)
         self.stderr = await self._reader(process.stderr, limit)
+        if self._process.outcome is not None:
+            # It ended meanwhile.
+            self._cut()
 
     async def _reader(self, pipe: IO[Any] | None, limit: int) -> asyncio.StreamReader | None:
         if pipe is None:
@@ -80,18 +83,21 @@ class AsyncProcess:
         self._pipes.append((reader, transport, pipe))
         return reader
 
+    def _cut(self) -> None:
+        """It has ended, and what it leaves behind may hold its pipes open: what is in them now is the rest."""
+        for reader, transport, pipe in self._pipes if self._process._child.pipes_may_stay else ():
+            if not transport.is_closing():
+                transport.pause_reading()
+                if rest := pending(pipe.fileno()):
+                    reader.feed_data(os.read(pipe.fileno(), rest))
+                reader.feed_eof()
+                transport.close()
+        self._pipes.clear()
+
     def _end(self) -> None:
         """The pidfd is readable: the command has ended, and its report is there or about to be."""
         self._loop.remove_reader(self._process.fileno())
-        if self._process._child.pipes_may_stay:
-            # What it leaves behind may hold its pipes open.
-            for reader, transport, pipe in self._pipes:
-                if not transport.is_closing():
-                    transport.pause_reading()
-                    reader.feed_data(os.read(pipe.fileno(), rest) if (rest := pending(pipe.fileno())) else b"")
-                    reader.feed_eof()
-                    transport.close()
-        self._pipes.clear()
+        self._cut()
         try:
             self._process.poll()
         except Exception as failure:

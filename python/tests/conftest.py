@@ -47,10 +47,12 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(autouse=True)
-def no_descriptor_is_left() -> Iterator[None]:
+def no_descriptor_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Each test closes what it opens: so the library closes what it opens."""
     before = _descriptors()
     yield
+    # What a fixture made is a test's argument until the last of them is undone: a sandbox with a template keeps that.
+    request.node.funcargs.clear()
     gc.collect()
     left = {fd: _target(fd) for fd in _descriptors() - before}
     # A sandbox that is still referenced, by the fixture above, keeps its warden's image.

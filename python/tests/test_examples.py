@@ -19,6 +19,8 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ("run", ["1000", "nothing here is writable", "WHAT IT READS", "sleep stopped by the wall time limit"]),
         ("popen", ["it says: are you there?", "it still runs", "return code -9 and 0 processes left"]),
         ("aio", ["0 1 4 9 16 25 36 49 64 81"]),
+        ("cell", ["42", "['kept']", "[]", "NameError: name 'x' is not defined", "[exited with code 3]"]),
+        ("pool", ["0 1 4 9 16 25 36 49 64 81", "10 handed out, 0 lost"]),
         ("policy", ["be nice", "contestant", "judge", "64", "/work", "root inside, nobody outside: 0"]),
         ("errors", ["set-up failed: source-missing /no/such/directory", "it failed: 3", "too slow: 0.1 s"]),
     ],

@@ -1,0 +1,39 @@
+/* A cell: a build in steps, each of which finds what the one before has left; then everything is as at first. */
+#include <seclude.h>
+#include <stdio.h>
+
+static int step(const seclude_cell *cell, const char *script)
+{
+    seclude_command *command = seclude_cell_command(cell, "sh");
+    seclude_command_arg(command, "-c");
+    seclude_command_arg(command, script);
+    seclude_outcome outcome;
+    seclude_error *err = NULL;
+    int code = seclude_command_run(command, &outcome, sizeof outcome, &err);
+    if (code < 0)
+        fprintf(stderr, "%s\n", seclude_error_message(err));
+    seclude_error_free(err);
+    seclude_command_free(command);
+    return code < 0 ? code : outcome.returncode;
+}
+
+int main(void)
+{
+    seclude_sandbox *sandbox = seclude_sandbox_new();
+    seclude_sandbox_tmpfs(sandbox, "/tmp", 64u << 20);
+    seclude_cell *cell = NULL;
+    seclude_error *err = NULL;
+    if (seclude_sandbox_cell(sandbox, &cell, &err) < 0) {
+        fprintf(stderr, "%s\n", seclude_error_message(err));
+        seclude_error_free(err);
+        seclude_sandbox_free(sandbox);
+        return 1;
+    }
+    int failed = step(cell, "echo 'what was made' > /tmp/product") != 0;
+    failed |= step(cell, "cat /tmp/product") != 0;
+    failed |= seclude_cell_reset(cell, NULL) < 0;
+    failed |= step(cell, "test ! -e /tmp/product && echo 'nothing is left'") != 0;
+    seclude_cell_free(cell);
+    seclude_sandbox_free(sandbox);
+    return failed;
+}

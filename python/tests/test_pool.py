@@ -1,0 +1,103 @@
+"""A pool: each command in a sandbox of its own that was ready before; an executor over jobs."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import seclude
+
+
+@pytest.fixture
+def box() -> seclude.Sandbox:
+    return seclude.Sandbox(wall_time=60, files=[seclude.tmpfs("/tmp", "16M")])
+
+
+def test_every_command_finds_a_fresh_one(box: seclude.Sandbox) -> None:
+    with box.pool(2) as pool:
+        look = ["sh", "-c", "ls /tmp /dev/shm; touch /tmp/left /dev/shm/left; sleep 1000 & :"]
+        seen = {pool.run(look, stdout=seclude.PIPE, stderr=seclude.DEVNULL).stdout for _ in range(8)}
+        assert seen == {b"/dev/shm:\n\n/tmp:\n"}
+        told = pool.statistics()
+        assert (told.size, told.handed_out, told.in_use, told.lost, told.failed) == (2, 8, 0, 0, 0)
+        assert told.made >= 8
+        assert 0 < told.hand_out_p50 <= told.hand_out_p99
+
+
+def test_reused_ones_are_not_fresh(box: seclude.Sandbox) -> None:
+    with box.pool(1, reuse=True) as pool:
+        pool.run(["touch", "/tmp/left"])
+        assert pool.run(["test", "-e", "/tmp/left"]).returncode == 0
+        assert pool.statistics().made == 1
+
+
+def test_jobs_in_order_as_an_executor(box: seclude.Sandbox) -> None:
+    with box.pool(2) as pool:
+        future = pool.submit(["sh", "-c", "exit 7"])
+        jobs = [["echo", str(number)] for number in range(20)]
+        assert [int(done.stdout) for done in pool.map(jobs, capture_output=True)] == list(range(20))
+        assert future.result().returncode == 7
+        missing = pool.submit(["no-such-program"])
+        with pytest.raises(FileNotFoundError):
+            missing.result()
+        endless = pool.map((["echo", str(number)] for number in itertools.count()), capture_output=True)
+        assert [int(next(endless).stdout) for _ in range(5)] == list(range(5))
+        endless.close()
+
+
+def test_who_asks_for_more_waits(box: seclude.Sandbox) -> None:
+    with box.pool(1) as pool, ThreadPoolExecutor(4) as threads:
+        ends = list(threads.map(lambda _: pool.run(["sleep", "0.05"]).returncode, range(8)))
+        assert ends == [0] * 8
+        told = pool.statistics()
+        assert told.most_in_use == 1
+        assert told.waited > 0
+
+
+def test_a_dead_one_is_replaced(box: seclude.Sandbox) -> None:
+    with box.pool(1) as pool:
+        while pool.statistics().ready < 1:
+            time.sleep(0.01)
+        # Of ours, the template is the oldest, and who hangs below it is ready.
+        (template,) = children(os.getpid())
+        for warden in children(template):
+            os.kill(warden, signal.SIGKILL)
+        recovers(pool)
+        os.kill(template, signal.SIGKILL)
+        recovers(pool)
+
+
+def recovers(pool: seclude.Pool) -> None:
+    """Who is handed one that dies at that very moment is told so; soon nobody is."""
+    for _ in range(20):
+        try:
+            assert pool.run(["true"]).returncode == 0
+        except seclude.SetupError as error:
+            assert error.kind == "warden-lost"
+        else:
+            break
+    assert [pool.run(["true"]).returncode for _ in range(3)] == [0, 0, 0]
+
+
+def test_closed_it_takes_no_more(box: seclude.Sandbox) -> None:
+    pool = box.pool(1)
+    with pool.popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE) as running:
+        pool.close()
+        assert running.communicate(b"goes on")[0] == b"goes on"
+    with pytest.raises(seclude.PolicyError, match="closed"):
+        pool.run(["true"])
+    with pytest.raises(seclude.PolicyError):
+        box.pool(0)
+
+
+def children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children") as listed:
+            found += map(int, listed.read().split())
+    return found

@@ -1,0 +1,167 @@
+/* Cells and pools: commands that share a sandbox, a reset, and sandboxes that are ready before they are asked for. */
+#define _POSIX_C_SOURCE 200809L
+#include "check.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static seclude_sandbox *sandbox_with_tmp(void)
+{
+    seclude_sandbox *sandbox = seclude_sandbox_new();
+    seclude_sandbox_tmpfs(sandbox, "/tmp", 1u << 20);
+    seclude_sandbox_wall_time(sandbox, 60000);
+    return sandbox;
+}
+
+/* Runs a shell in it to its end; how that ended. */
+static seclude_outcome run(seclude_command *command, const char *script)
+{
+    seclude_outcome outcome = {0};
+    seclude_output *output = NULL;
+    seclude_error *err = NULL;
+    seclude_command_arg(command, "-c");
+    seclude_command_arg(command, script);
+    CHECK_OK(seclude_command_output(command, &output, &err), err);
+    CHECK_INT(seclude_output_outcome(output, &outcome, sizeof outcome), 0);
+    seclude_output_free(output);
+    seclude_command_free(command);
+    return outcome;
+}
+
+static int status_in(seclude_cell *cell, const char *script)
+{
+    return run(seclude_cell_command(cell, "sh"), script).returncode;
+}
+
+static void what_is_left_is_there_until_a_reset(void)
+{
+    seclude_sandbox *sandbox = sandbox_with_tmp();
+    seclude_cell *cell = NULL;
+    seclude_error *err = NULL;
+    seclude_processes *processes = NULL;
+    seclude_outcome usage = {0};
+    CHECK_OK(seclude_sandbox_cell(sandbox, &cell, &err), err);
+    seclude_sandbox_free(sandbox);
+    CHECK_INT(seclude_cell_is_alive(cell), 1);
+    CHECK_INT(status_in(cell, "touch /tmp/left; sleep 1000 & exit 3"), 3);
+    CHECK_INT(status_in(cell, "test -e /tmp/left"), 0);
+    CHECK_OK(seclude_cell_processes(cell, &processes, &err), err);
+    CHECK(seclude_processes_count(processes) >= 2);
+    seclude_processes_free(processes);
+    CHECK_OK(seclude_cell_usage(cell, &usage, sizeof usage, &err), err);
+    CHECK(usage.wall_ns > 0 && usage.ended == 0 && (usage.enforced & SECLUDE_PROTECTION_OWN_ROOT));
+    CHECK_OK(seclude_cell_reset(cell, &err), err);
+    CHECK_INT(status_in(cell, "test -e /tmp/left"), 1);
+    CHECK_OK(seclude_cell_processes(cell, &processes, &err), err);
+    CHECK_INT(seclude_processes_count(processes), 1);
+    seclude_processes_free(processes);
+    seclude_cell_close(cell);
+    CHECK_INT(seclude_cell_is_alive(cell), 0);
+    CHECK_INT(seclude_cell_reset(cell, NULL), SECLUDE_EINVAL);
+    seclude_cell_close(cell);
+    seclude_cell_free(cell);
+}
+
+static void a_command_is_ended_or_all_are(void)
+{
+    seclude_sandbox *sandbox = sandbox_with_tmp();
+    seclude_cell *cell = NULL;
+    seclude_child *child[2] = {NULL, NULL};
+    seclude_outcome outcome = {0};
+    seclude_error *err = NULL;
+    int how = 0;
+    CHECK_OK(seclude_sandbox_cell(sandbox, &cell, &err), err);
+    for (int i = 0; i < 2; i++) {
+        seclude_command *command = seclude_cell_command(cell, "sleep");
+        seclude_command_arg(command, "1000");
+        CHECK_OK(seclude_command_spawn(command, &child[i], &err), err);
+        seclude_command_free(command);
+    }
+    CHECK_OK(seclude_child_kill(child[0], &err), err);
+    CHECK_OK(seclude_child_wait(child[0], &outcome, sizeof outcome, &err), err);
+    CHECK_INT(outcome.ended, SECLUDE_ENDED_KILLED);
+    CHECK_INT(seclude_child_try_wait(child[1], &outcome, sizeof outcome, &err), 0);
+    CHECK_OK(seclude_cell_freeze(cell, &how, &err), err);
+    CHECK(seclude_freezer_name(how) != NULL);
+    CHECK_OK(seclude_cell_thaw(cell, &err), err);
+    CHECK_OK(seclude_cell_kill_all(cell, &err), err);
+    CHECK_OK(seclude_child_wait(child[1], &outcome, sizeof outcome, &err), err);
+    CHECK_INT(outcome.ended, SECLUDE_ENDED_KILLED);
+    CHECK_INT(status_in(cell, "exit 0"), 0);
+    CHECK_INT(seclude_cell_set_memory(cell, 1u << 30, NULL), SECLUDE_EINVAL);
+    seclude_child_free(child[0]);
+    seclude_child_free(child[1]);
+    seclude_cell_free(cell);
+    seclude_sandbox_free(sandbox);
+}
+
+static void *many(void *pool)
+{
+    for (int i = 0; i < 10; i++)
+        CHECK_INT(run(seclude_pool_command(pool, "sh"), "test ! -e /tmp/left && touch /tmp/left && exit 5").returncode, 5);
+    return NULL;
+}
+
+static void a_pool_serves_threads(void)
+{
+    seclude_sandbox *sandbox = sandbox_with_tmp();
+    seclude_pool *pool = NULL;
+    seclude_error *err = NULL;
+    seclude_statistics told = {0};
+    pthread_t threads[4];
+    CHECK_OK(seclude_sandbox_prepare(sandbox, &err), err);
+    CHECK_OK(seclude_sandbox_pool(sandbox, 2, 0, &pool, &err), err);
+    seclude_sandbox_free(sandbox);
+    for (int i = 0; i < 4; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, many, pool), 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_INT(pthread_join(threads[i], NULL), 0);
+    CHECK_INT(seclude_pool_statistics(pool, &told, sizeof told), 0);
+    CHECK(told.size == 2 && told.handed_out == 40 && told.most_in_use <= 2 && told.in_use == 0 && told.failed == 0);
+    seclude_pool_close(pool);
+    seclude_command *command = seclude_pool_command(pool, "true");
+    seclude_child *child = NULL;
+    CHECK_INT(seclude_command_spawn(command, &child, NULL), SECLUDE_EINVAL);
+    seclude_command_free(command);
+    seclude_pool_free(pool);
+}
+
+static void null_is_an_error(void)
+{
+    seclude_cell *cell = NULL;
+    seclude_pool *pool = NULL;
+    seclude_child *child = NULL;
+    seclude_sandbox *sandbox = seclude_sandbox_new();
+    CHECK_INT(seclude_sandbox_cell(NULL, &cell, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_sandbox_cell(sandbox, NULL, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_sandbox_pool(sandbox, 0, 0, &pool, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_sandbox_pool(NULL, 1, 0, &pool, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_sandbox_prepare(NULL, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_cell_reset(NULL, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_cell_kill_all(NULL, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_cell_is_alive(NULL), 0);
+    CHECK_INT(seclude_pool_statistics(NULL, NULL, 0), -1);
+    seclude_command *command = seclude_cell_command(NULL, "true");
+    CHECK_INT(seclude_command_spawn(command, &child, NULL), SECLUDE_EINVAL);
+    seclude_command_free(command);
+    command = seclude_pool_command(NULL, "true");
+    CHECK_INT(seclude_command_spawn(command, &child, NULL), SECLUDE_EINVAL);
+    seclude_command_free(command);
+    seclude_cell_close(NULL);
+    seclude_cell_free(NULL);
+    seclude_pool_close(NULL);
+    seclude_pool_free(NULL);
+    seclude_sandbox_free(sandbox);
+}
+
+int main(int argc, char **argv)
+{
+#define TEST(name) {#name, name}
+    static const struct test TESTS[] = {
+        TEST(what_is_left_is_there_until_a_reset),
+        TEST(a_command_is_ended_or_all_are),
+        TEST(a_pool_serves_threads),
+        TEST(null_is_an_error),
+    };
+    return RUN_TESTS(TESTS, argc, argv);
+}
