@@ -61,7 +61,7 @@ impl Alive {
         policy.check()?;
         let filters = sandbox.compiled().filters(policy)?;
         let mapping = Mapping::choose(policy)?;
-        let template = template::of(sandbox)?;
+        let mut template = template::of(sandbox)?;
         let owner = owner(policy, mapping);
         let mut without_scope = None;
         loop {
@@ -96,7 +96,11 @@ impl Alive {
                 }
                 // Then without one.
                 Err(error) if enforcement.scope_failed => without_scope = Some(error),
-                Err(error) => return Err(error),
+                // Then from another one.
+                Err(error) => match &template {
+                    Some(lost) if error.kind() == ErrorKind::WardenLost && lost.is_dying() => template = template::of(sandbox)?,
+                    _ => return Err(error),
+                },
             }
         }
     }

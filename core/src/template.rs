@@ -8,12 +8,13 @@ use crate::idmap::Mapping;
 use crate::plan::{Manner, Part, Plan, again};
 use crate::policy::HOST_IDS;
 use crate::sandbox::Sandbox;
-use crate::socket::Socket;
+use crate::socket::{Socket, wait_readable};
 use crate::warden::Warden;
 use crate::wire::message::Request;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A policy's template.
 #[derive(Debug)]
@@ -42,6 +43,12 @@ impl Template {
 
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.warden.pidfd()
+    }
+
+    /// Whether it has ended or is about to: what was copied from it goes first.
+    pub fn is_dying(&self) -> bool {
+        const PATIENCE: Duration = Duration::from_millis(500);
+        matches!(wait_readable(&[self.pidfd()], Some(Instant::now() + PATIENCE)), Ok(Some(_)))
     }
 
     fn serves(&self) -> bool {

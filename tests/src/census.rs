@@ -49,8 +49,13 @@ pub fn processes() -> BTreeSet<u32> {
 
 /// The processes below this one, zombies among them.
 pub fn descendants() -> Vec<u32> {
+    descendants_of(std::process::id())
+}
+
+/// The processes below that one, zombies among them.
+pub fn descendants_of(pid: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = processes().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
-    let mut found = vec![std::process::id()];
+    let mut found = vec![pid];
     let mut next = 0;
     while let Some(&ancestor) = found.get(next) {
         found.extend(parents.iter().filter(|(_, parent)| *parent == ancestor).map(|(pid, _)| *pid));
