@@ -11,6 +11,7 @@ STAGE   := $(PUBLIC)/stage
 BUILD   := target/seclude-capi
 export CARGO PYTHON
 
+table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/python SECLUDE_TEST_FACES=rust,c,python
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
@@ -54,7 +55,11 @@ test-rust: ## the core's own tests, then the proofs on the real kernel
 test-table: library wheel ## the behaviour table through Rust, C and Python, as root and as an unprivileged user
 	$(call say,the behaviour table through the three faces)
 	cc -std=c11 -Wall -Wextra -Werror -Iinclude -o $(PUBLIC)/driver tests/drivers/driver.c $(STAGE)$(PREFIX)/lib/libseclude.a $$(cat $(BUILD)/native-static-libs)
-	SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/python SECLUDE_TEST_FACES=rust,c,python $(CARGO) test --quiet --package seclude-tests --test table
+	$(table) $(CARGO) test --quiet --package seclude-tests --test table
+	$(call say,the same in cells and from a pool; in Rust alone from a template)
+	$(table) SECLUDE_TEST_GROUND=cell $(CARGO) test --quiet --package seclude-tests --test table
+	$(table) SECLUDE_TEST_GROUND=pool $(CARGO) test --quiet --package seclude-tests --test table
+	SECLUDE_TEST_GROUND=prepared SECLUDE_TEST_FACES=rust $(CARGO) test --quiet --package seclude-tests --test table
 
 test-c: ## the header, the C tests, sanitizers, examples, install
 	$(call say,the C face)
@@ -83,6 +88,8 @@ soak: ## 10,000 runs in one thread and in 16, and a caller killed at 1,000 momen
 	$(call say,soak)
 	SECLUDE_SOAK_RUNS=10000 $(CARGO) test --quiet --package seclude-tests --test soak -- --nocapture
 	SECLUDE_ROUNDS=1000 $(CARGO) test --quiet --package seclude-tests --test lifetime -- --nocapture a_caller_killed
+	SECLUDE_ROUNDS=20 $(CARGO) test --quiet --package seclude-tests --test cells -- --nocapture a_killed_caller
+	SECLUDE_POOL_JOBS=20000 $(CARGO) test --quiet --package seclude-tests --test pools -- --nocapture
 
 stress: ## stress-ng's stressors inside, 20 seconds each
 	$(call say,stress)

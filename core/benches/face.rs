@@ -1,7 +1,7 @@
 //! Measures seclude from Rust, one whole run per line of input, so that `tests/bench/compare.py` can have several
 //! programs take turns.
 //!
-//! usage: face [--share-net] [--limits] MIB WARMUP PAYLOAD. It prints "ready" after its warm-up, then the nanoseconds of each run.
+//! usage: face [--share-net] [--limits] [--prepared | --pool | --cell | --reset | --new-cell] MIB WARMUP PAYLOAD. It prints "ready" after its warm-up, then the nanoseconds of each run.
 
 use seclude::{Ended, MiB, Namespace, Sandbox};
 use std::error::Error;
@@ -27,8 +27,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         found
     };
     let (share_net, limits) = (option("--share-net"), option("--limits"));
+    let grounds = ["--prepared", "--pool", "--cell", "--reset", "--new-cell"];
+    let ground = grounds.into_iter().find(|ground| option(ground)).unwrap_or_default();
     let [mib, warmup, payload] = words.as_slice() else {
-        return Err("usage: face [--share-net] [--limits] MIB WARMUP PAYLOAD".into());
+        return Err(
+            "usage: face [--share-net] [--limits] [--prepared | --pool | --cell | --reset | --new-cell] MIB WARMUP PAYLOAD".into(),
+        );
     };
     let memory = touched(mib.parse()?);
     let sandbox = Sandbox::new().bind_ro(payload, "/payload");
@@ -38,8 +42,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     } else {
         sandbox
     };
+    let (cell, pool) = match ground {
+        "--cell" | "--reset" => (Some(sandbox.cell()?), None),
+        "--pool" => (None, Some(sandbox.pool(4)?)),
+        _ => (None, None),
+    };
+    if ground == "--prepared" {
+        sandbox.prepare()?;
+    }
     let run = || -> Result<(), Box<dyn Error>> {
-        match sandbox.command("/payload").status()?.ended {
+        let mut command = match (&cell, &pool) {
+            (Some(cell), _) if ground == "--reset" => return Ok(cell.reset()?),
+            (Some(cell), _) => cell.command("/payload"),
+            (_, Some(pool)) => pool.command("/payload"),
+            _ if ground == "--new-cell" => return Ok(sandbox.cell()?.close()),
+            _ => sandbox.command("/payload"),
+        };
+        match command.status()?.ended {
             Ended::Exited(0) => Ok(()),
             ended => Err(ended.to_string().into()),
         }

@@ -27,6 +27,11 @@ FLOOR_SHARED_NET = "C floor, network shared"
 RUST = "seclude, Rust"
 RUST_SHARED_NET = "seclude, Rust, network shared"
 RUST_LIMITS = "seclude, Rust, limits"
+RUST_PREPARED = "seclude, Rust, from a template"
+RUST_POOL = "seclude, Rust, from a pool"
+RUST_CELL = "seclude, Rust, in a cell"
+RUST_RESET = "a cell's reset"
+RUST_NEW_CELL = "a new cell, closed"
 C = "seclude, C"
 PYTHON = "seclude, Python"
 BUBBLEWRAP = "bubblewrap"
@@ -69,6 +74,11 @@ def build(folder: pathlib.Path, python: str) -> tuple[dict[str, Contestant], dic
         FLOOR_SHARED_NET: lambda: plain(floor, "--share-net"),
         RUST_SHARED_NET: lambda: plain(rust_face(), "--share-net"),
         RUST_LIMITS: lambda: plain(rust_face(), "--limits"),
+        RUST_PREPARED: lambda: plain(rust_face(), "--prepared"),
+        RUST_POOL: lambda: plain(rust_face(), "--pool"),
+        RUST_CELL: lambda: plain(rust_face(), "--cell"),
+        RUST_RESET: lambda: plain(rust_face(), "--reset"),
+        RUST_NEW_CELL: lambda: plain(rust_face(), "--new-cell"),
     }
     contestants, missing = {}, {}
     for name, make in makers.items():
