@@ -55,7 +55,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             (Some(cell), _) if ground == "--reset" => return Ok(cell.reset()?),
             (Some(cell), _) => cell.command("/payload"),
             (_, Some(pool)) => pool.command("/payload"),
-            _ if ground == "--new-cell" => return Ok(sandbox.cell()?.close()),
+            _ if ground == "--new-cell" => {
+                sandbox.cell()?.close();
+                return Ok(());
+            }
             _ => sandbox.command("/payload"),
         };
         match command.status()?.ended {

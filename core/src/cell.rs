@@ -33,9 +33,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Cell {
+pub struct Cell(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     sandbox: Sandbox,
-    state: Arc<Mutex<State>>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
@@ -52,12 +55,12 @@ impl Cell {
         let enforced = alive.ready()?;
         let limits = sandbox.policy().limits.clone();
         let state = State { alive: Some(Arc::new(alive)), enforced, limits };
-        Ok(Cell { sandbox: sandbox.clone(), state: Arc::new(Mutex::new(state)) })
+        Ok(Cell(Arc::new(Shared { sandbox: sandbox.clone(), state: Mutex::new(state) })))
     }
 
     /// A command to run in it. Many can run at once.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        Command::new(self.sandbox.clone(), Ground::Cell(self.clone()), program.as_ref())
+        Command::new(self.0.sandbox.clone(), Ground::Cell(self.clone()), program.as_ref())
     }
 
     /// What is enforced on all that run in it.
@@ -97,12 +100,12 @@ impl Cell {
     ///
     /// The first one makes a [template](Sandbox::prepare) where the policy can have one, and from then on a reset costs a fraction of a new cell.
     pub fn reset(&self) -> Result<()> {
-        self.sandbox.prepare()?;
+        self.0.sandbox.prepare()?;
         let mut state = self.state();
         let old = state.alive.clone().ok_or_else(closed)?;
-        let alive = Alive::start(&self.sandbox, Purpose::Cell)?;
+        let alive = Alive::start(&self.0.sandbox, Purpose::Cell)?;
         state.enforced = alive.ready()?;
-        state.limits = self.sandbox.policy().limits.clone();
+        state.limits = self.0.sandbox.policy().limits.clone();
         state.alive = Some(Arc::new(alive));
         drop(state);
         old.close();
@@ -170,7 +173,7 @@ impl Cell {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

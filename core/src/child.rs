@@ -50,15 +50,21 @@ pub struct Child {
     alive: Arc<Alive>,
     /// That is a pool's, until this has ended.
     lease: Option<Lease>,
-    /// Over which it is spoken of, if it is one among others.
-    socket: Option<Socket>,
-    /// What the cell had counted when it started.
-    before: Counters,
-    /// Its stay in a cell, until it has ended.
-    visit: Option<Visit>,
+    /// What it has to itself as one among others.
+    among: Option<Among>,
     enforced: Enforced,
     listener: Option<Listener>,
     outcome: Option<Result<Outcome>>,
+}
+
+/// What one command among others has to itself.
+#[derive(Debug)]
+pub(crate) struct Among {
+    /// Over which it is spoken of.
+    pub socket: Socket,
+    /// What its cell had counted before.
+    pub before: Counters,
+    pub visit: Visit,
 }
 
 impl Child {
@@ -72,17 +78,13 @@ impl Child {
     pub(crate) fn new(
         command: &Command,
         streams: Streams,
-        (alive, lease, line): (Arc<Alive>, Option<Lease>, Option<(Socket, Counters, Visit)>),
+        (alive, lease, among): (Arc<Alive>, Option<Lease>, Option<Among>),
         pidfd: OwnedFd,
         (pid, inside_pid): (u32, u32),
         enforced: Enforced,
         listener: Option<Listener>,
     ) -> Child {
         let Streams { stdin, stdout, stderr, .. } = streams;
-        let (socket, before, visit) = match line {
-            Some((socket, before, visit)) => (Some(socket), before, Some(visit)),
-            None => (None, Counters::default(), None),
-        };
         Child {
             stdin: stdin.map(|pipe| ChildStdin::from(OwnedFd::from(pipe))),
             stdout: stdout.map(|pipe| ChildStdout::from(OwnedFd::from(pipe))),
@@ -96,9 +98,7 @@ impl Child {
             overflow: None,
             alive,
             lease,
-            socket,
-            before,
-            visit,
+            among,
             enforced,
             listener,
             outcome: None,
@@ -193,7 +193,7 @@ impl Child {
     fn request(&self, request: &Request<'_>) -> Result<()> {
         match self.outcome {
             Some(_) => Ok(()),
-            None => self.alive.ask(self.socket.as_ref(), request, &[]),
+            None => self.alive.ask(self.socket(), request, &[]),
         }
     }
 
@@ -205,7 +205,12 @@ impl Child {
 
     /// Whether it is one among others.
     fn is_among(&self) -> bool {
-        self.socket.is_some()
+        self.among.is_some()
+    }
+
+    /// Over which it is spoken of, if not the control socket.
+    fn socket(&self) -> Option<&Socket> {
+        self.among.as_ref().map(|among| &among.socket)
     }
 
     /// Every process inside, the warden first: its ids inside and outside, parent, command, user. Empty once it has ended.
@@ -296,7 +301,7 @@ impl Child {
 
     /// Stops everything inside, until [`Child::thaw`]; by what. The wall time goes on. No error if it stands still or has ended already.
     pub fn freeze(&mut self) -> Result<Freezer> {
-        match &self.socket {
+        match self.socket() {
             _ if self.outcome.is_some() => Ok(Freezer::Signal),
             Some(socket) => self.alive.stop(Some(socket), || self.processes()),
             None => self.alive.freeze(),
@@ -317,22 +322,23 @@ impl Child {
         if let Some(outcome) = &self.outcome {
             return outcome.clone().map(Some);
         }
-        let received = match self.alive.warden.receive_over(self.socket.as_ref(), deadline) {
+        let received = match self.alive.warden.receive_over(self.socket(), deadline) {
             Ok(None) => return Ok(None),
             Ok(Some(received)) => Ok(received),
             Err(error) => Err(error),
         };
         let wall = self.started.elapsed();
-        let among = self.is_among();
-        if !among {
+        if !self.is_among() {
             // Who is frozen by a cgroup of version 1 does not die.
             let _ = self.alive.enforcement().cgroup.thaw();
         }
         // While the warden is in it: systemd removes a scope, and what has been counted there, with the last process.
         let counters = self.alive.counters();
-        let (counters, signal) = if among { (counters.since(&self.before), None) } else { (counters, self.alive.warden.end()) };
-        // What happened while no other command ran in the cell happened to this one.
-        let in_company = among && !self.visit.take().is_some_and(|visit| visit.was_alone());
+        let (counters, signal, in_company) = match &self.among {
+            // What happened while no other command ran in the cell happened to this one.
+            Some(among) => (counters.since(&among.before), None, !among.visit.was_alone()),
+            None => (counters, self.alive.warden.end(), false),
+        };
         let held = Held { limits: &self.limits, wall_time: self.wall_time, overflow: self.overflow, in_company };
         let end = match received {
             Ok(received) => received.report().and_then(|report| ending::reported(&report, &counters, &held)),
@@ -344,10 +350,12 @@ impl Child {
             Err(error) => Err(error),
         };
         let outcome = end.map(|(ended, status, limit, usage)| Outcome { ended, status, limit, usage, enforced: self.enforced });
-        match &outcome {
-            Ok(outcome) if among => self.alive.spend(outcome.usage.cpu()),
-            _ if among => {}
-            _ => self.alive.enforcement().cgroup = Default::default(),
+        match (&outcome, &mut self.among) {
+            (_, None) => self.alive.enforcement().cgroup = Default::default(),
+            (outcome, Some(among)) => {
+                among.visit.end();
+                outcome.iter().for_each(|outcome| self.alive.spend(outcome.usage.cpu()));
+            }
         }
         self.outcome = Some(outcome.clone());
         self.lease = None;
@@ -357,7 +365,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if let Some(socket) = self.socket.as_ref().filter(|_| self.alive.warden.is_ours()) {
+        if let Some(socket) = self.socket().filter(|_| self.alive.warden.is_ours()) {
             socket.hang_up();
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::alive::{Alive, Purpose, Visit};
 use crate::cgroup::Counters;
-use crate::child::Child;
+use crate::child::{Among, Child};
 use crate::command::{Command, Ground, Stream, Texts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
@@ -117,8 +117,8 @@ impl<'a> Prepared<'a> {
     /// Waits until the program runs.
     pub fn started(self) -> Result<Child> {
         let Prepared { command, streams, alive, lease, line, cell, .. } = self;
-        let line = line.zip(cell).map(|((ours, _), (before, visit))| (ours, before, visit));
-        let received = match alive.warden.receive_over(line.as_ref().map(|(ours, ..)| ours), None) {
+        let among = line.zip(cell).map(|((socket, _), (before, visit))| Among { socket, before, visit });
+        let received = match alive.warden.receive_over(among.as_ref().map(|among| &among.socket), None) {
             Ok(Some(received)) => received,
             Ok(None) => return Err(Error::new(ErrorKind::WardenLost, "start the command")),
             Err(error) => return Err(alive.too_little_memory().unwrap_or(error)),
@@ -132,7 +132,7 @@ impl<'a> Prepared<'a> {
                 let outside = processes::pid_of(&pidfd).unwrap_or(0);
                 let pids = (outside, pid.unsigned_abs());
                 let listener = received.listener.map(Listener::new);
-                Ok(Child::new(command, streams, (alive, lease, line), pidfd, pids, enforced, listener))
+                Ok(Child::new(command, streams, (alive, lease, among), pidfd, pids, enforced, listener))
             }
             report => {
                 let error = failure::of_report(&report, &alive.plan, command);

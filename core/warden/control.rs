@@ -98,6 +98,8 @@ impl Line {
     }
 }
 
+// Never inlined: its frame is large, and would lie in that of who waits.
+#[inline(never)]
 fn send(socket: i32, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
     let mut buffer = Buffer::new();
     report.encode(&mut buffer);

@@ -55,6 +55,15 @@ fn main(found: Option<&CStr>) -> ! {
 
 /// Set-up, then commands until the caller lets go.
 fn serve(control: &mut Control) -> Result<Next> {
+    let Some((place, namespaces)) = set_up(control)? else { return Ok(Next::End) };
+    sys::forget_deep_stack();
+    run::serve(control, &place, namespaces)
+}
+
+/// What the first request asks; `None`, told to the caller, if that could not be done.
+// Never inlined: its frame is large, and would lie in that of who waits.
+#[inline(never)]
+fn set_up(control: &mut Control) -> Result<Option<(setup::Place, u64)>> {
     let mut mail = Mail::new()?;
     control.receive(&mut mail)?;
     let Request::Setup { namespaces, tell, .. } = mail.request()? else { return Err(Errno::EPROTO) };
@@ -63,14 +72,13 @@ fn serve(control: &mut Control) -> Result<Next> {
         Ok(place) => place,
         Err(refusal) => {
             let report = Report::Refused { step: refusal.step, errno: refusal.errno.0, path: refusal.path.as_bytes() };
-            return control.report(&report).map(|()| Next::End);
+            return control.report(&report).map(|()| None);
         }
     };
     if tell {
         control.report(&Report::Ready { protections: place.protections, landlock: place.landlock })?;
     }
-    drop(mail);
-    run::serve(control, &place, namespaces)
+    Ok(Some((place, namespaces)))
 }
 
 fn close_inherited() {

@@ -43,6 +43,8 @@ pub struct Started {
 }
 
 /// Starts the command of a Run request; `None`, told to the caller, if it could not be.
+// Never inlined: its frame is large, and would lie in that of who waits.
+#[inline(never)]
 pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result<Option<Started>> {
     const STACK: usize = 64 * 1024;
     let Request::Run {

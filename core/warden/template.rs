@@ -7,6 +7,8 @@ use crate::text::Line as Text;
 use crate::wire::message::{Report, Request};
 
 /// Answers a Clone request over the new one's own socket. `true`: this is the new one.
+// Never inlined: its frame is large, and would lie in that of who waits.
+#[inline(never)]
 pub fn clone(mail: &mut Mail) -> Result<bool> {
     let Request::Clone { namespaces, ids, doors } = mail.request()? else { return Err(Errno::EPROTO) };
     let socket = mail.take_descriptor(0)?;

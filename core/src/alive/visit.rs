@@ -17,6 +17,7 @@ pub struct Visit {
     alive: Arc<Alive>,
     alone: bool,
     meetings: u64,
+    over: bool,
 }
 
 impl Visit {
@@ -25,18 +26,24 @@ impl Visit {
         let alone = company.present == 0;
         company.meetings += u64::from(!alone);
         company.present += 1;
-        Visit { alive: alive.clone(), alone, meetings: company.meetings }
+        Visit { alive: alive.clone(), alone, meetings: company.meetings, over: false }
     }
 
     /// Whether nobody else has been there meanwhile.
     pub fn was_alone(&self) -> bool {
         self.alone && company(&self.alive).meetings == self.meetings
     }
+
+    pub fn end(&mut self) {
+        if !std::mem::replace(&mut self.over, true) {
+            company(&self.alive).present -= 1;
+        }
+    }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        company(&self.alive).present -= 1;
+        self.end();
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Place {
 }
 
 /// Applies the plan in `mail`.
+// Never inlined: its frame is large, and would lie in that of who waits.
+#[inline(never)]
 pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
     let refuse = |step: u32| move |Failure(errno, path): Failure| Refusal { step, errno, path };

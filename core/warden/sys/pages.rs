@@ -63,6 +63,18 @@ impl Pages {
     }
 }
 
+/// Gives back what deeper calls have left of the stack: set-up goes far down, and what waits afterwards needs little.
+#[inline(never)]
+pub fn forget_deep_stack() {
+    const DONTNEED: u32 = 4;
+    const PAGE: usize = 4096;
+    const DEEPEST: usize = 512 * 1024;
+    let here = 0u8;
+    // A page below this frame stays, for the call itself. What is not mapped is passed over (madvise(2)).
+    let end = ((&raw const here) as usize & !(PAGE - 1)) - PAGE;
+    let _ = call!(nr::MADVISE, end - DEEPEST, DEEPEST, DONTNEED);
+}
+
 /// Values in a row, in memory that is there only while there are any.
 pub struct Table<T> {
     pages: Option<Pages>,
