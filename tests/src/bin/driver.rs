@@ -70,7 +70,7 @@ fn perform(job: &Job, told: &mut Told) -> Result<()> {
 /// Where the job's command runs: SECLUDE_TEST_GROUND says.
 enum Ground {
     /// In a sandbox of its own, from a template where that is "prepared".
-    Own(Sandbox),
+    Own(Box<Sandbox>),
     Cell(Cell),
     Pool(Pool),
 }
@@ -83,9 +83,9 @@ impl Ground {
             "pool" => Ground::Pool(sandbox.pool(1)?),
             "prepared" => {
                 sandbox.prepare()?;
-                Ground::Own(sandbox.clone())
+                Ground::Own(Box::new(sandbox.clone()))
             }
-            _ => Ground::Own(sandbox.clone()),
+            _ => Ground::Own(Box::new(sandbox.clone())),
         })
     }
 }
