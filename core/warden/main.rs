@@ -45,7 +45,8 @@ fn main(found: Option<&CStr>) -> ! {
     }
     let code = loop {
         match serve(&mut Control::new()) {
-            Ok(Next::Begin) => {}
+            // A new one keeps nothing of the template's.
+            Ok(Next::Begin) => close_inherited(),
             Ok(Next::End) => break 0,
             Err(_) => break 1,
         }

@@ -41,7 +41,7 @@ pub fn clone(mail: &mut Mail) -> Result<bool> {
     Ok(false)
 }
 
-/// The new one: it enters its cgroups, and keeps nothing but its own control socket.
+/// The new one: it enters its cgroups, and its own control socket takes the place of the template's.
 fn begin(socket: Fd, doors: &[i32], expected: u32, gate: &Fd) -> Result<()> {
     if doors.len() != expected as usize {
         return Err(Errno::EPROTO);
@@ -54,8 +54,7 @@ fn begin(socket: Fd, doors: &[i32], expected: u32, gate: &Fd) -> Result<()> {
             sys::exit(1);
         }
     }
-    sys::duplicate_to(socket.number(), crate::control::SOCKET)?;
-    sys::close_from(1)
+    sys::duplicate_to(socket.number(), crate::control::SOCKET)
 }
 
 /// The same ids, from 0 on, inside as here.

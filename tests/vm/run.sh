@@ -4,7 +4,7 @@
 #
 # Builds the test programs here, boots each kernel in each situation (inside.sh and systemd.sh say what they are), and runs
 # the tests there: the behaviour table through the Rust face, and the proofs that fit an emulated processor. Every situation
-# must pass. With -x the guests run SCRIPT instead. One guest a processor runs at a time; each one's output comes when it ends.
+# must pass. TEST@GROUND runs the table on another ground: table@cell. With -x the guests run SCRIPT instead. One guest a processor runs at a time; each one's output comes when it ends.
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
@@ -22,7 +22,7 @@ while getopts k:s:x: option; do
 done
 shift $((OPTIND - 1))
 tests=("$@")
-[ ${#tests[@]} -gt 0 ] || tests=(table lifetime nesting leaks)
+[ ${#tests[@]} -gt 0 ] || tests=(table table@prepared table@cell lifetime nesting leaks)
 
 work=$(mktemp -d /var/tmp/seclude-vm-run.XXXXXX)
 chmod 755 "$work"
@@ -49,11 +49,12 @@ if [ -z "$script" ]; then
         programs[$name]=$path
     done < <(sed -n 's/.*"kind":\["test"\].*"name":"\([a-z_-]*\)".*"executable":"\([^"]*\)".*/\1 \2/p' "$work/built")
     for name in "${tests[@]}"; do
-        [ -n "${programs[$name]:-}" ] || { echo "run.sh: there is no test $name" >&2; exit 64; }
-        echo "$name ${programs[$name]}" >>"$work/programs"
+        program=${programs[${name%@*}]:-}
+        [ -n "$program" ] || { echo "run.sh: there is no test $name" >&2; exit 64; }
+        echo "$name $program" >>"$work/programs"
     done
     # The drivers stand one level above the tests.
-    shown+=(-s "$(dirname "$(dirname "${programs[${tests[0]}]}")")")
+    shown+=(-s "$(dirname "$(dirname "${programs[${tests[0]%@*}]}")")")
     script=$work/suite.sh
     cp "$here/suite.sh" "$script"
 fi

@@ -9,6 +9,9 @@ export SECLUDE_TEST_FACES=rust SECLUDE_TEST_LEAK_RUNS=70
 failed=0
 while read -r name program <&3; do
     start=$SECONDS arguments=()
+    SECLUDE_TEST_GROUND=
+    [[ $name != *@* ]] || SECLUDE_TEST_GROUND=${name#*@}
+    export SECLUDE_TEST_GROUND
     if [ "$name" = leaks ]; then
         # It starts 450 sandboxes one by one, for several minutes.
         echo "SKIPPED: leaks: namespaces_are_given_back: the machine is too slow"
