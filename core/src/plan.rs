@@ -3,22 +3,22 @@
 //! The order of everything that happens inside a sandbox before a command starts is here, and nowhere else.
 
 pub mod again;
+mod compiled;
 mod files;
 mod wall;
 
+pub use compiled::Compiled;
+
 use crate::error::{Error, Result};
 use crate::idmap::Mapping;
-use crate::image::Image;
 use crate::policy::{Bind, Clock, Entry, HOST_IDS, Namespace, Policy, System};
 use crate::profile;
 use crate::seccomp::Filters;
-use crate::template::Template;
 use crate::wire::codec::{ListBuilder, Sink};
 use crate::wire::plan::Step;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 impl Sink for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
@@ -75,57 +75,6 @@ pub struct Label {
     pub source: Option<PathBuf>,
     /// The path inside that the step makes, if it is one.
     pub at: Option<PathBuf>,
-}
-
-/// What is made once for a sandbox and shared by its clones.
-#[derive(Default)]
-pub struct Compiled {
-    /// One for each manner in which it has been started.
-    plans: Mutex<Vec<Arc<Plan>>>,
-    filters: OnceLock<Arc<Filters>>,
-    image: Mutex<Option<Arc<Image>>>,
-    /// The template that sandboxes of this policy are copied from, once there is one.
-    pub template: Mutex<Option<Arc<Template>>>,
-}
-
-impl Compiled {
-    /// The plan for this caller on this host.
-    pub fn plan(&self, policy: &Policy, manner: Manner) -> Result<Arc<Plan>> {
-        let known = || {
-            let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-            plans.iter().find(|plan| plan.manner == manner).cloned()
-        };
-        if let Some(plan) = known() {
-            return Ok(plan);
-        }
-        let plan = Arc::new(Plan::compile(policy, manner, &*self.filters(policy)?)?);
-        self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan.clone());
-        Ok(plan)
-    }
-
-    /// The seccomp filters.
-    pub fn filters(&self, policy: &Policy) -> Result<Arc<Filters>> {
-        match self.filters.get() {
-            Some(filters) => Ok(filters.clone()),
-            None => Filters::of(policy).map(|filters| self.filters.get_or_init(|| Arc::new(filters)).clone()),
-        }
-    }
-
-    /// The warden to execute.
-    pub fn image(&self, policy: &Policy) -> Result<Arc<Image>> {
-        let mut image = self.image.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*image {
-            Some(image) if image.intact() => Ok(image.clone()),
-            // A caller that closed descriptors it does not know may have closed ours: make another, and leave that number alone.
-            _ => {
-                let made = Arc::new(Image::new(policy.warden.as_deref())?);
-                if let Some(lost) = image.replace(made.clone()) {
-                    Image::abandon(lost);
-                }
-                Ok(made)
-            }
-        }
-    }
 }
 
 impl Plan {

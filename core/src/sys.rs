@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -81,7 +82,8 @@ pub fn reap(pidfd: &OwnedFd) -> Option<i32> {
             Ok(_) => return None,
             // No child of ours: a template's, or reaped by somebody else.
             Err(_) => {
-                let _ = crate::socket::wait_readable(&[pidfd.as_fd()], None);
+                let ended = &mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+                while poll(ended, PollTimeout::NONE) == Err(Errno::EINTR) {}
                 return None;
             }
         }

@@ -82,6 +82,16 @@ class _Known(TypedDict):
     sandbox: Sandbox
 
 @type_check_only
+class _Parts(TypedDict):
+    args: Sequence[bytes]
+    arg0: bytes | None
+    env: Sequence[tuple[bytes, bytes]] | None
+    cwd: bytes | None
+    streams: Sequence[int | None]
+    fds: Sequence[tuple[int, int]]
+    wall_time: float | None
+
+@type_check_only
 class _Statistics(TypedDict):
     size: int
     ready: int
@@ -117,20 +127,8 @@ class Sandbox:
         """The policy in TOML."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
-    def command(
-        self,
-        args: Sequence[bytes],
-        *,
-        arg0: bytes | None,
-        env: Sequence[tuple[bytes, bytes]] | None,
-        cwd: bytes | None,
-        stdin: int | None,
-        stdout: int | None,
-        stderr: int | None,
-        fds: Sequence[tuple[int, int]],
-        wall_time: float | None,
-    ) -> Command:
-        """A command, not started yet. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied."""
+    def command(self, parts: _Parts) -> Command:
+        """A command, not started yet. All descriptors are copied."""
     def prepare(self) -> None:
         """Makes a template of the policy."""
     def cell(self) -> Cell:
@@ -142,20 +140,8 @@ class Sandbox:
 class Cell:
     """A cell. Dropping it, and its commands and children, ends everything inside."""
 
-    def command(
-        self,
-        args: Sequence[bytes],
-        *,
-        arg0: bytes | None,
-        env: Sequence[tuple[bytes, bytes]] | None,
-        cwd: bytes | None,
-        stdin: int | None,
-        stdout: int | None,
-        stderr: int | None,
-        fds: Sequence[tuple[int, int]],
-        wall_time: float | None,
-    ) -> Command:
-        """A command, not started yet. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied."""
+    def command(self, parts: _Parts) -> Command:
+        """A command, not started yet. All descriptors are copied."""
     def enforced(self) -> list[str]:
         """The names of what is enforced on all that run in it."""
     def processes(self) -> list[_Seen]:
@@ -189,20 +175,8 @@ class Cell:
 class Pool:
     """A pool. Dropping it, and its commands, ends what is ready."""
 
-    def command(
-        self,
-        args: Sequence[bytes],
-        *,
-        arg0: bytes | None,
-        env: Sequence[tuple[bytes, bytes]] | None,
-        cwd: bytes | None,
-        stdin: int | None,
-        stdout: int | None,
-        stderr: int | None,
-        fds: Sequence[tuple[int, int]],
-        wall_time: float | None,
-    ) -> Command:
-        """A command, not started yet. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied."""
+    def command(self, parts: _Parts) -> Command:
+        """A command, not started yet. All descriptors are copied."""
     def statistics(self) -> _Statistics:
         """What it has done so far."""
     def close(self) -> None:

@@ -47,19 +47,7 @@ class CommandOptions(TypedDict, total=False):
 class Core(Protocol):
     """What of the native half makes commands."""
 
-    def command(
-        self,
-        args: Sequence[bytes],
-        *,
-        arg0: bytes | None,
-        env: Sequence[tuple[bytes, bytes]] | None,
-        cwd: bytes | None,
-        stdin: int | None,
-        stdout: int | None,
-        stderr: int | None,
-        fds: Sequence[tuple[int, int]],
-        wall_time: float | None,
-    ) -> _seclude.Command:
+    def command(self, parts: _seclude._Parts) -> _seclude.Command:
         """A command, not started yet."""
 
 
@@ -91,15 +79,15 @@ def prepare(
     granted += [(target, _number(fd)) for target, fd in (fds or {}).items()]
     streams.connect(stdin, stdout, stderr)
     return sandbox.command(
-        [os.fsencode(word) for word in words],
-        arg0=None if arg0 is None else os.fsencode(arg0),
-        env=None if env is None else [(os.fsencode(name), os.fsencode(value)) for name, value in env.items()],
-        cwd=None if cwd is None else os.fsencode(cwd),
-        stdin=streams.inside[0],
-        stdout=streams.inside[1],
-        stderr=streams.inside[2],
-        fds=granted,
-        wall_time=wall_time,
+        {
+            "args": [os.fsencode(word) for word in words],
+            "arg0": None if arg0 is None else os.fsencode(arg0),
+            "env": None if env is None else [(os.fsencode(name), os.fsencode(value)) for name, value in env.items()],
+            "cwd": None if cwd is None else os.fsencode(cwd),
+            "streams": streams.inside,
+            "fds": granted,
+            "wall_time": wall_time,
+        }
     )
 
 

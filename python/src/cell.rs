@@ -25,23 +25,8 @@ impl Cell {
 
 #[pymethods]
 impl Cell {
-    /// A command, not started yet. Streams are descriptor numbers; `None` is the caller's own. All descriptors are copied.
-    #[pyo3(signature = (args, *, arg0, env, cwd, stdin, stdout, stderr, fds, wall_time))]
-    #[allow(clippy::too_many_arguments)] // One for each of the command's parts, and only Python calls it.
-    fn command(
-        &self,
-        py: Python<'_>,
-        args: Vec<PyBackedBytes>,
-        arg0: Option<PyBackedBytes>,
-        env: Option<Vec<(PyBackedBytes, PyBackedBytes)>>,
-        cwd: Option<PyBackedBytes>,
-        stdin: Option<i32>,
-        stdout: Option<i32>,
-        stderr: Option<i32>,
-        fds: Vec<(i32, i32)>,
-        wall_time: Option<f64>,
-    ) -> PyResult<Command> {
-        let parts = Parts { args, arg0, env, cwd, streams: [stdin, stdout, stderr], fds, wall_time };
+    /// A command, not started yet. All descriptors are copied.
+    fn command(&self, py: Python<'_>, parts: Parts) -> PyResult<Command> {
         parts.of(py, |program| self.0.command(program))
     }
 

@@ -31,15 +31,17 @@ impl Command {
     }
 }
 
-/// What a command is made of. Streams are descriptor numbers; `None` is the caller's own.
+/// What a command is made of, from a dictionary. Streams are descriptor numbers; `None` is the caller's own.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
 pub struct Parts {
-    pub args: Vec<PyBackedBytes>,
-    pub arg0: Option<PyBackedBytes>,
-    pub env: Option<Vec<(PyBackedBytes, PyBackedBytes)>>,
-    pub cwd: Option<PyBackedBytes>,
-    pub streams: [Option<i32>; 3],
-    pub fds: Vec<(i32, i32)>,
-    pub wall_time: Option<f64>,
+    args: Vec<PyBackedBytes>,
+    arg0: Option<PyBackedBytes>,
+    env: Option<Vec<(PyBackedBytes, PyBackedBytes)>>,
+    cwd: Option<PyBackedBytes>,
+    streams: [Option<i32>; 3],
+    fds: Vec<(i32, i32)>,
+    wall_time: Option<f64>,
 }
 
 impl Parts {

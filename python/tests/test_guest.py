@@ -105,7 +105,7 @@ def test_a_start_leaves_the_gil_to_others(python: Any) -> None:
 import sys, threading, seclude
 sys.setswitchinterval(3600)
 box = seclude.Sandbox()
-core, words = box._core, dict(arg0=None, env=None, cwd=None, stdin=None, stdout=None, stderr=None, fds=[], wall_time=None)
+core, words = box._core, dict(arg0=None, env=None, cwd=None, streams=[None] * 3, fds=[], wall_time=None)
 order = []
 gate = threading.Lock()
 gate.acquire()
@@ -114,7 +114,7 @@ waiting.start()
 gate.release()  # From here on it wants the GIL, and nothing below but the start lets go of it.
 for _ in range(200):
     if not order:
-        core.command([b'true'], **words).spawn()
+        core.command(dict(words, args=[b'true'])).spawn()
 order.append('started')
 waiting.join()
 print(order)

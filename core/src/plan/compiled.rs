@@ -1,0 +1,60 @@
+//! What a sandbox has ready for its next start: plans, filters, the warden's image, the template.
+
+use super::{Manner, Plan};
+use crate::error::Result;
+use crate::image::Image;
+use crate::policy::Policy;
+use crate::seccomp::Filters;
+use crate::template::Template;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// What is made once for a sandbox and shared by its clones.
+#[derive(Default)]
+pub struct Compiled {
+    /// One for each manner in which it has been started.
+    plans: Mutex<Vec<Arc<Plan>>>,
+    filters: OnceLock<Arc<Filters>>,
+    image: Mutex<Option<Arc<Image>>>,
+    /// The template that sandboxes of this policy are copied from, once there is one.
+    pub template: Mutex<Option<Arc<Template>>>,
+}
+
+impl Compiled {
+    /// The plan for this caller on this host.
+    pub fn plan(&self, policy: &Policy, manner: Manner) -> Result<Arc<Plan>> {
+        let known = || {
+            let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+            plans.iter().find(|plan| plan.manner == manner).cloned()
+        };
+        if let Some(plan) = known() {
+            return Ok(plan);
+        }
+        let plan = Arc::new(Plan::compile(policy, manner, &*self.filters(policy)?)?);
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan.clone());
+        Ok(plan)
+    }
+
+    /// The seccomp filters.
+    pub fn filters(&self, policy: &Policy) -> Result<Arc<Filters>> {
+        match self.filters.get() {
+            Some(filters) => Ok(filters.clone()),
+            None => Filters::of(policy).map(|filters| self.filters.get_or_init(|| Arc::new(filters)).clone()),
+        }
+    }
+
+    /// The warden to execute.
+    pub fn image(&self, policy: &Policy) -> Result<Arc<Image>> {
+        let mut image = self.image.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*image {
+            Some(image) if image.intact() => Ok(image.clone()),
+            // A caller that closed descriptors it does not know may have closed ours: make another, and leave that number alone.
+            _ => {
+                let made = Arc::new(Image::new(policy.warden.as_deref())?);
+                if let Some(lost) = image.replace(made.clone()) {
+                    Image::abandon(lost);
+                }
+                Ok(made)
+            }
+        }
+    }
+}
