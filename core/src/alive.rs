@@ -22,7 +22,7 @@ use crate::template;
 use crate::warden::Warden;
 use crate::wire::message::Report;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What it is started for.
@@ -49,6 +49,8 @@ pub struct Alive {
     pub purpose: Purpose,
     /// Processor time of commands that have ended, where no cgroup counts it.
     spent: Mutex<Duration>,
+    /// What its cgroup had counted when it was ready: set-up is not the commands' doing.
+    setup: OnceLock<Duration>,
     started: Instant,
     company: Mutex<visit::Company>,
     closed: AtomicBool,
@@ -89,6 +91,7 @@ impl Alive {
                         owner,
                         purpose,
                         spent: Mutex::default(),
+                        setup: OnceLock::new(),
                         started: Instant::now(),
                         company: Mutex::default(),
                         closed: AtomicBool::new(false),
@@ -108,6 +111,9 @@ impl Alive {
     /// Waits until it has been set up. Of one that has been started to wait, or for many; once.
     pub fn ready(&self) -> Result<Enforced> {
         let told = Alive::await_ready(&self.warden, &self.plan);
+        if self.purpose == Purpose::Cell {
+            self.setup.get_or_init(|| counted(&self.enforcement()).unwrap_or_default());
+        }
         match told {
             Ok((protections, landlock)) => Ok(self.enforced(protections, landlock, None)),
             Err(error) => Err(self.too_little_memory().unwrap_or(error)),
@@ -178,7 +184,7 @@ impl Alive {
         if limit == 0 || self.purpose != Purpose::Cell {
             return limit;
         }
-        let counted = enforcement.cgroup.counters().cpu.map(|(user, system)| user + system);
+        let counted = counted(enforcement).map(|time| time.saturating_sub(self.setup.get().copied().unwrap_or_default()));
         let used = counted.unwrap_or_else(|| *self.spent.lock().unwrap_or_else(PoisonError::into_inner));
         limit.saturating_sub(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX)).max(1)
     }
@@ -211,6 +217,11 @@ impl Drop for Alive {
             let _ = self.enforcement().cgroup.thaw();
         }
     }
+}
+
+/// The processor time of all in its cgroup, if that counts it.
+fn counted(enforcement: &Enforcement) -> Option<Duration> {
+    enforcement.cgroup.counters().cpu.map(|(user, system)| user + system)
 }
 
 /// Who a command is outside, where that is not the caller.
