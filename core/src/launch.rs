@@ -68,10 +68,10 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>, doors: &Doors<
     let mut stack: Box<[MaybeUninit<u128>]> = Box::new_uninit_slice(STACK / size_of::<u128>());
     let top = stack.as_mut_ptr_range().end;
     let mut pidfd: c_int = -1;
-    let flags = flags as c_int | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
+    let flags = flags | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
     let argument: *mut c_void = (&raw const entry).cast_mut().cast();
     let arguments = doors.v2.map(|cgroup| CloneArguments {
-        flags: flags as u32 as u64 | CLONE_INTO_CGROUP,
+        flags: flags | CLONE_INTO_CGROUP,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.as_mut_ptr() as u64,
@@ -83,21 +83,24 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>, doors: &Doors<
     let blocked = block_signals(u64::MAX);
     // SAFETY: `enter` runs on `stack`, which is large enough for it and outlives it; it reads `entry`, which does too, because
     // CLONE_VFORK suspends this thread until the new process has executed the warden or ended. `enter` does not return.
-    let born = arguments.as_ref().map(|arguments| unsafe { clone3(arguments, enter, argument) });
+    let born = arguments.as_ref().map(|arguments| unsafe {
+        clone(libc::SYS_clone3, [&raw const *arguments as usize, size_of::<CloneArguments>(), 0], enter, argument)
+    });
     let in_v2 = born.is_some_and(|result| result > 0);
-    let (pid, error) = match born {
-        Some(pid) if in_v2 => (pid as c_int, io::Error::from_raw_os_error(0)),
-        _ => {
-            // SAFETY: as above.
-            let pid = unsafe { libc::clone(enter, top.cast(), flags | libc::SIGCHLD, argument, &raw mut pidfd) };
-            (pid, io::Error::last_os_error())
-        }
+    let result = match born {
+        Some(pid) if in_v2 => pid,
+        // SAFETY: as above.
+        _ => unsafe {
+            let flags = flags as usize | libc::SIGCHLD as usize;
+            clone(libc::SYS_clone, [flags, top as usize, &raw mut pidfd as usize], enter, argument)
+        },
     };
     block_signals(blocked);
 
-    if pid < 0 {
-        return Err(Failure::Clone(error));
+    if result < 0 {
+        return Err(Failure::Clone(io::Error::from_raw_os_error(-result as i32)));
     }
+    let pid = result as c_int;
     // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD).
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     match entry.errno.load(Ordering::Acquire) {
@@ -128,25 +131,28 @@ struct CloneArguments {
     cgroup: u64,
 }
 
-/// clone3(2), its result as the kernel returns it; the new process calls `body(argument)` on the stack that `arguments` names.
+/// clone(2) or clone3(2), its result as the kernel returns it; the new process calls `body(argument)` on the stack that `a` names.
+///
+/// Not libc's clone: a caller built with ThreadSanitizer has that replaced by one that takes the sanitizer's locks before the call and releases
+/// them on both sides of it, which in a shared memory is once too often, and it aborts.
 ///
 /// # Safety
-/// As for `clone(2)` with CLONE_VM and CLONE_VFORK; `body` must not return.
-unsafe fn clone3(arguments: &CloneArguments, body: extern "C" fn(*mut c_void) -> c_int, argument: *mut c_void) -> isize {
+/// As for `clone(2)` with CLONE_VM and CLONE_VFORK; `body` must not return. The other two arguments of clone(2), a thread's, are zero.
+unsafe fn clone(number: i64, a: [usize; 3], body: extern "C" fn(*mut c_void) -> c_int, argument: *mut c_void) -> isize {
     let result: isize;
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's promise; the new process never goes on here, and the old one finds all registers as they were.
     unsafe {
         std::arch::asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
-            inlateout("rax") libc::SYS_clone3 as isize => result, in("rdi") arguments, in("rsi") size_of::<CloneArguments>(),
+            inlateout("rax") number as isize => result, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") 0, in("r8") 0,
             in("r12") body, in("r13") argument, lateout("rcx") _, lateout("r11") _);
     }
     #[cfg(target_arch = "aarch64")]
     // SAFETY: as above.
     unsafe {
         std::arch::asm!("svc 0", "cbnz x0, 2f", "mov x29, #0", "mov x0, x21", "blr x20", "brk #1", "2:",
-            in("x8") libc::SYS_clone3, inlateout("x0") arguments as *const CloneArguments as isize => result,
-            in("x1") size_of::<CloneArguments>(), in("x20") body, in("x21") argument);
+            in("x8") number, inlateout("x0") a[0] as isize => result, in("x1") a[1], in("x2") a[2], in("x3") 0, in("x4") 0,
+            in("x20") body, in("x21") argument);
     }
     result
 }
