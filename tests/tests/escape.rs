@@ -33,7 +33,8 @@ fn no_descriptor_of_the_host_is_a_way_out() {
         for file in &held {
             fcntl(file, FcntlArg::F_SETFD(FdFlag::empty())).expect("it is ours");
         }
-        let list = "for fd in /proc/$$/fd/*; do echo ${fd##*/}; done | grep -vxE '[012]|10' ; cd /; /bin/pwd";
+        // In a process of its own, for reading a directory takes a descriptor; not in a pipeline, of which the shell itself holds one for a moment.
+        let list = "(for fd in /proc/$$/fd/*; do case ${fd##*/} in [012]|10) ;; *) echo ${fd##*/} ;; esac; done); cd /; /bin/pwd";
         assert_eq!(written(&Sandbox::new(), list), "/\n");
         // A working directory that is one of them.
         for file in &held[..3] {
