@@ -15,7 +15,7 @@ table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm fuzz soak stress exposure test-races faults bench library wheel install clean
+.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm fuzz sanitize soak stress exposure test-races faults bench library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -83,6 +83,10 @@ test-vm: ## the table and the proofs on other kernels and pure cgroup v2; KERNEL
 fuzz: ## each fuzz target for SECONDS (60 if not given): docs/fuzzing.md
 	$(call say,fuzzing)
 	CARGO_TARGET_DIR=$(PUBLIC)/fuzz sh fuzz/run.sh $(or $(SECONDS),60)
+
+sanitize: ## the Rust tests that can run under AddressSanitizer and ThreadSanitizer: docs/fuzzing.md
+	$(call say,sanitizers)
+	CARGO_TARGET_DIR=$(PUBLIC)/sanitize sh tests/sanitize.sh $(SANITIZERS)
 
 soak: ## 10,000 runs in one thread and in 16, and a caller killed at 1,000 moments: nothing stays
 	$(call say,soak)
