@@ -23,6 +23,8 @@ export ASAN_OPTIONS=detect_leaks=1:exitcode=86 LSAN_OPTIONS=exitcode=86 TSAN_OPT
 #   faults, table, symlinks       thousands of runs of the same calls, which are made once each by the others
 #   installed, layers, scope      they build, read sources, or need systemd: nothing of the library runs in them
 # And one test of the core: it compiles 500 random filters in one thread, with no unsafe code, and takes minutes.
+# And one whose caller ignores SIGCHLD: LeakSanitizer waits for a child of its own at the end, whose status is then nobody's.
+deaf=a_caller_that_ignores_sigchld
 slow=random_filters_compile_to_what_they_say
 # What has threads, and what the caller holds while its command lives: for both.
 both="threads lifetime control interaction capture transfer leaks"
@@ -45,7 +47,7 @@ under() {
     # shellcheck disable=SC2086  # lists of options
     {
         cargo +nightly test $option --target "$host" --package seclude --lib -- --skip "$slow" &&
-            cargo +nightly test $option --target "$host" --no-fail-fast --package seclude-tests $tests
+            cargo +nightly test $option --target "$host" --no-fail-fast --package seclude-tests $tests -- --skip "$deaf"
     } >"$log" 2>&1 </dev/null || end=FAILED
     # A process that a test starts may report and end unseen: what it said counts all the same.
     if grep -qE '==[0-9]+==ERROR|WARNING: ThreadSanitizer|ThreadSanitizer: CHECK failed' "$log"; then end=FAILED; fi

@@ -17,7 +17,8 @@ except FileNotFoundError as missing:
 else:
     raise AssertionError("a missing program was run")
 
-with box.Popen(["cat"], stdin=seclude.PIPE) as running:
+# Its end closes stdin, which may overtake a kill: so it is none who ends by that.
+with box.Popen(["sleep", "1000"], stdin=seclude.PIPE) as running:
     running.kill()
 assert running.outcome is not None
 assert running.outcome.ended == seclude.Ended("killed")
