@@ -1,17 +1,18 @@
-//! The caller's view of what runs inside: every process, by its number there and here.
+//! The caller's view of what runs: every process, inside a sandbox or anywhere, by its number there and here.
 
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-/// A process inside a sandbox, as the caller sees it. What it calls itself is its own word.
+/// A process, as the caller sees it. What it calls itself is its own word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Process {
     /// Its id in the caller's pid namespace.
     pub pid: u32,
-    /// Its id in the sandbox's pid namespace; the warden's is 1. Equal to `pid` where that namespace is shared.
+    /// Its id in the sandbox's pid namespace; the warden's is 1. Equal to `pid` where that namespace is shared. From
+    /// [`namespaces`](crate::namespaces()), its id in the pid namespace that it is in.
     pub inside_pid: u32,
     /// All its ids, from the caller's namespace inwards: more than two for a process in a sandbox within.
     pub pids: Vec<u32>,
@@ -29,7 +30,26 @@ pub struct Process {
 
 /// The processes below and including `root`, each after its parent.
 pub fn below(root: i32) -> Result<Vec<Process>> {
-    let root = root.unsigned_abs();
+    let mut list = walk(vec![root.unsigned_abs()], &children()?);
+    // So many ids lead to the sandbox's namespace: the first process is the warden.
+    let depth = list.first().map_or(1, |warden| warden.pids.len());
+    for process in &mut list {
+        process.inside_pid = process.pids.get(depth - 1).copied().unwrap_or(process.pid);
+    }
+    Ok(list)
+}
+
+/// Every process that `/proc` shows, each after its parent.
+pub fn all() -> Result<Vec<Process>> {
+    let children = children()?;
+    let known: BTreeSet<u32> = children.values().flatten().copied().collect();
+    // Whose parent is in an outer namespace has none here; whose parent has just ended will have another.
+    let roots = children.iter().filter(|(parent, _)| !known.contains(parent)).flat_map(|(_, orphans)| orphans);
+    Ok(walk(roots.rev().copied().collect(), &children))
+}
+
+/// The processes in `/proc`, by their parents.
+fn children() -> Result<BTreeMap<u32, BTreeSet<u32>>> {
     let entries = fs::read_dir("/proc").map_err(|error| Error::io("list the processes in /proc", error))?;
     let mut children: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
     for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
@@ -37,16 +57,17 @@ pub fn below(root: i32) -> Result<Vec<Process>> {
             children.entry(parent).or_default().insert(pid);
         }
     }
+    Ok(children)
+}
+
+/// The processes of these trees, but for those that have ended meanwhile. The last is walked first.
+fn walk(mut pending: Vec<u32>, children: &BTreeMap<u32, BTreeSet<u32>>) -> Vec<Process> {
     let mut list = Vec::new();
-    let mut pending = vec![root];
-    let mut depth = None;
     while let Some(pid) = pending.pop() {
-        if let Some(process) = read(pid, &mut depth) {
-            list.push(process);
-        }
+        list.extend(read(pid));
         pending.extend(children.get(&pid).into_iter().flatten().rev());
     }
-    Ok(list)
+    list
 }
 
 /// The parent of a process. The name in parentheses may hold anything: what follows the last one counts.
@@ -57,8 +78,8 @@ fn stat(pid: u32) -> Option<u32> {
     rest.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// One process. `depth` is how many ids the first one read, the warden, has: that many lead to the sandbox's namespace.
-fn read(pid: u32, depth: &mut Option<usize>) -> Option<Process> {
+/// One process, with its id in its own pid namespace as the inner one.
+fn read(pid: u32) -> Option<Process> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
@@ -67,7 +88,6 @@ fn read(pid: u32, depth: &mut Option<usize>) -> Option<Process> {
     if let Some(start) = pids.iter().position(|number| *number == pid) {
         pids.drain(..start);
     }
-    let depth = *depth.get_or_insert(pids.len());
     let name = field("Name")?.to_owned();
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let mut command: Vec<String> =
@@ -78,7 +98,7 @@ fn read(pid: u32, depth: &mut Option<usize>) -> Option<Process> {
     }
     Some(Process {
         pid,
-        inside_pid: pids.get(depth - 1).copied().unwrap_or(pid),
+        inside_pid: pids.last().copied().unwrap_or(pid),
         parent: field("PPid")?.parse().ok()?,
         uid: field("Uid")?.split_whitespace().nth(1)?.parse().ok()?,
         state: field("State")?.chars().next()?,

@@ -174,6 +174,36 @@ pub fn seccomp_answer_descriptor(listener: BorrowedFd<'_>, id: u64, fd: Borrowed
     }
 }
 
+/// The user namespace that owns the namespace behind a descriptor: NS_GET_USERNS of `ioctl_ns(2)`, Linux 4.9. EPERM where it is not the
+/// caller's own or below that.
+pub fn namespace_owner(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    namespace_ioctl(namespace, 0xb701)
+}
+
+/// The one around a pid or user namespace: NS_GET_PARENT. EPERM as above, and for the outermost.
+pub fn namespace_parent(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    namespace_ioctl(namespace, 0xb702)
+}
+
+fn namespace_ioctl(namespace: BorrowedFd<'_>, request: u32) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers only, and answers with a new descriptor.
+    match unsafe { libc::ioctl(namespace.as_raw_fd(), request as _) } {
+        -1 => Err(io::Error::last_os_error()),
+        number => Ok(own(number)),
+    }
+}
+
+/// The user who made a user namespace, as the caller counts: NS_GET_OWNER_UID, Linux 4.11.
+pub fn namespace_owner_uid(namespace: BorrowedFd<'_>) -> io::Result<u32> {
+    const NS_GET_OWNER_UID: u32 = 0xb704;
+    let mut uid: libc::uid_t = 0;
+    // SAFETY: the kernel writes one uid_t.
+    match unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_OWNER_UID as _, &raw mut uid) } {
+        0 => Ok(uid),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Takes over a descriptor that the kernel has just made for us.
 pub fn own(number: i32) -> OwnedFd {
     // SAFETY: every caller passes a number fresh from the kernel, which nobody else owns.
