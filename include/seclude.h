@@ -676,6 +676,11 @@ typedef struct seclude_learned seclude_learned;
 typedef struct seclude_listener seclude_listener;
 
 /**
+ * The namespaces that the caller may see. Never changes. An index past the end answers 0 or NULL.
+ */
+typedef struct seclude_namespaces seclude_namespaces;
+
+/**
  * A system call that waits for an answer. Freed without one, it fails with EPERM.
  *
  * What its arguments point at lies in memory that other threads of the program can change while you look. So `seclude_notification_allow` is no
@@ -699,7 +704,7 @@ typedef struct seclude_output seclude_output;
 typedef struct seclude_pool seclude_pool;
 
 /**
- * A list of processes inside a sandbox, as the caller sees them. What they call themselves is their own word. Never changes.
+ * A list of processes, as the caller sees them. What they call themselves is their own word. Never changes.
  * An index past the end answers 0 or NULL.
  */
 typedef struct seclude_processes seclude_processes;
@@ -2098,7 +2103,8 @@ size_t seclude_processes_count(const struct seclude_processes *processes);
 uint32_t seclude_processes_pid(const struct seclude_processes *processes, size_t index);
 
 /**
- * A process's id in the sandbox's pid namespace; the warden's is 1. The outside id where that namespace is shared.
+ * A process's id in the sandbox's pid namespace; the warden's is 1. The outside id where that namespace is shared. In a list of
+ * `seclude_namespaces`, its id in the pid namespace that it is in.
  */
 uint32_t seclude_processes_inside_pid(const struct seclude_processes *processes, size_t index);
 
@@ -2135,6 +2141,77 @@ const char *seclude_processes_name(const struct seclude_processes *processes, si
  * Borrowed: valid until the list is freed.
  */
 const char *seclude_processes_argument(const struct seclude_processes *processes, size_t index, size_t argument);
+
+/**
+ * Finds every namespace that the caller may see, and the processes in each. Nothing is entered, stopped or changed.
+ *
+ * Found are the namespaces of all processes in /proc; those that a process has ready for its next children; those that own or surround one
+ * of these, though nobody is in them; and those that a mount keeps. Not found are namespaces that only an open descriptor keeps. They come by
+ * kind (user, mount, pid, net, ipc, uts, cgroup, time), outer ones before inner ones.
+ *
+ * Fails if /proc cannot be read, or no descriptor can be opened; never because of what another process does meanwhile. Gives a list, which the
+ * caller frees.
+ */
+int seclude_namespaces_read(struct seclude_namespaces **namespaces,
+                            struct seclude_error **err);
+
+/**
+ * Frees a list. NULL is a no-op.
+ */
+void seclude_namespaces_free(struct seclude_namespaces *namespaces);
+
+/**
+ * How many namespaces are in the list.
+ */
+size_t seclude_namespaces_count(const struct seclude_namespaces *namespaces);
+
+/**
+ * A namespace's kind: one of `SECLUDE_NAMESPACE_...`.
+ */
+int seclude_namespaces_kind(const struct seclude_namespaces *namespaces, size_t index);
+
+/**
+ * A namespace's number, which no other of any kind has while it exists: the inode that `readlink /proc/PID/ns/...` shows.
+ */
+uint64_t seclude_namespaces_id(const struct seclude_namespaces *namespaces, size_t index);
+
+/**
+ * The number of the user namespace that a namespace belongs to; a user namespace's is its parent. 0 where the caller may not know it, being in
+ * another branch or further inside, and for the first of all user namespaces, which has none.
+ */
+uint64_t seclude_namespaces_owner(const struct seclude_namespaces *namespaces,
+                                  size_t index);
+
+/**
+ * The user who made a user namespace, as the caller counts. `UINT32_MAX`, which is nobody's, for other kinds.
+ */
+uint32_t seclude_namespaces_owner_uid(const struct seclude_namespaces *namespaces, size_t index);
+
+/**
+ * The number of the namespace around a pid or user namespace. 0 for other kinds, and as for the owner.
+ */
+uint64_t seclude_namespaces_parent(const struct seclude_namespaces *namespaces, size_t index);
+
+/**
+ * The processes in a namespace, each after its parent, without those in namespaces further inside; NULL past the end. A process's inside id
+ * is that in the pid namespace that it is in. Borrowed: valid until the list of namespaces is freed, and never freed by itself.
+ */
+const struct seclude_processes *seclude_namespaces_processes(const struct seclude_namespaces *namespaces,
+                                                             size_t index);
+
+/**
+ * The mounts that keep a namespace, with processes or without, from 0 on: paths in the caller's own mount namespace. NULL past the last.
+ * Borrowed: valid until the list is freed.
+ */
+const char *seclude_namespaces_held_by(const struct seclude_namespaces *namespaces,
+                                       size_t index,
+                                       size_t mount);
+
+/**
+ * The processes whose namespaces are not known, for the caller may not look into them: another user's, as a rule. How deep they are in pid
+ * namespaces `seclude_processes_pid_at` tells. NULL for NULL. Borrowed: valid until the list of namespaces is freed, and never freed by itself.
+ */
+const struct seclude_processes *seclude_namespaces_closed(const struct seclude_namespaces *namespaces);
 
 /**
  * Finds out what this host allows to this process, by starting sandboxes that try one feature each: some forty, one after another, whose

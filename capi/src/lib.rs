@@ -19,6 +19,7 @@ pub mod interaction;
 pub mod learn;
 pub mod limits;
 pub mod listener;
+pub mod namespaces;
 pub mod outcome;
 pub mod output;
 pub mod pool;

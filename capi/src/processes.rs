@@ -1,27 +1,32 @@
-//! `seclude_processes`: the caller's view of what runs inside, at one moment.
+//! `seclude_processes`: the caller's view of what runs, inside a sandbox or in a namespace, at one moment.
 
 use crate::boundary::{free, told};
 use seclude_core::Process;
 use std::ffi::{CString, c_char};
 use std::ptr;
+use std::sync::Arc;
 
-/// A list of processes inside a sandbox, as the caller sees them. What they call themselves is their own word. Never changes.
+/// A list of processes, as the caller sees them. What they call themselves is their own word. Never changes.
 /// An index past the end answers 0 or NULL.
 pub struct seclude_processes {
     list: Vec<Entry>,
 }
 
 struct Entry {
-    process: Process,
+    process: Arc<Process>,
     name: CString,
     command: Vec<CString>,
 }
 
 impl seclude_processes {
     pub(crate) fn new(list: Vec<Process>) -> seclude_processes {
+        seclude_processes::shared(list.into_iter().map(Arc::new).collect())
+    }
+
+    pub(crate) fn shared(list: Vec<Arc<Process>>) -> seclude_processes {
         // The kernel ends these words with a NUL, so none is inside.
         let word = |word: &str| CString::new(word).unwrap_or_default();
-        let entry = |process: Process| Entry {
+        let entry = |process: Arc<Process>| Entry {
             name: word(&process.name),
             command: process.command.iter().map(|text| word(text)).collect(),
             process,
@@ -52,7 +57,8 @@ pub unsafe extern "C" fn seclude_processes_pid(processes: *const seclude_process
     of(processes, index, 0, |entry| Some(entry.process.pid))
 }
 
-/// A process's id in the sandbox's pid namespace; the warden's is 1. The outside id where that namespace is shared.
+/// A process's id in the sandbox's pid namespace; the warden's is 1. The outside id where that namespace is shared. In a list of
+/// `seclude_namespaces`, its id in the pid namespace that it is in.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_inside_pid(processes: *const seclude_processes, index: usize) -> u32 {
     of(processes, index, 0, |entry| Some(entry.process.inside_pid))

@@ -21,6 +21,7 @@ const SOURCES: &[&str] = &[
     "outcome",
     "output",
     "processes",
+    "namespaces",
     "doctor",
     "text",
 ];
@@ -66,5 +67,5 @@ fn every_exported_function_is_in_the_header() {
             count += 1;
         }
     }
-    assert!(count > 155, "only {count} functions were found: has the way they are written changed?");
+    assert!(count > 165, "only {count} functions were found: has the way they are written changed?");
 }

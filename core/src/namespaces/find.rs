@@ -65,10 +65,13 @@ impl Finder {
     /// A namespace that a mount keeps. Where something else is mounted over it, or the way to it is closed, its number is known and no more.
     pub fn mount(&mut self, mount: Mount) -> Result<()> {
         if !self.found.contains_key(&mount.id) {
-            let added = mount.open().map(|file| self.add(mount.kind, file.as_fd()));
-            match added {
-                Ok(added) => added.map(|_| ())?,
-                Err(error) => refused(&mount.path.to_string_lossy(), error).map(|_| ())?,
+            match mount.open() {
+                Ok(file) => {
+                    self.add(mount.kind, file.as_fd())?;
+                }
+                Err(error) => {
+                    refused(&mount.path.to_string_lossy(), error)?;
+                }
             }
         }
         self.found.entry(mount.id).or_insert_with(|| LiveNamespace::new(mount.kind, mount.id)).held_by.push(mount.path);
