@@ -88,7 +88,7 @@ fn read(pid: u32) -> Option<Process> {
     if let Some(start) = pids.iter().position(|number| *number == pid) {
         pids.drain(..start);
     }
-    let name = field("Name")?.to_owned();
+    let name = name(field("Name")?);
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let mut command: Vec<String> =
         command.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
@@ -108,6 +108,22 @@ fn read(pid: u32) -> Option<Process> {
     })
 }
 
+/// A name as it is: the kernel has written newlines and backslashes as `\n` and `\\`, lest a name look like another line.
+fn name(written: &str) -> String {
+    let mut letters = written.chars();
+    let mut name = String::new();
+    while let Some(letter) = letters.next() {
+        name.push(match (letter, letters.as_str().chars().next()) {
+            ('\\', Some(escaped @ ('n' | '\\'))) => {
+                letters.next();
+                if escaped == 'n' { '\n' } else { '\\' }
+            }
+            _ => letter,
+        });
+    }
+    name
+}
+
 /// The process id behind a pidfd, as the caller sees it; before Linux 6.13 by `/proc/self/fdinfo`.
 pub fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
     if let Ok(pid) = crate::sys::pidfd_pid(pidfd.as_fd()) {
@@ -115,4 +131,16 @@ pub fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
     }
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
     text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name;
+
+    #[test]
+    fn a_name_is_read_as_it_was_set() {
+        for (written, set) in [("sh", "sh"), (r"a\\nb\\", r"a\nb\"), (r"a\nb", "a\nb"), (r"a\", r"a\"), (r"\\\n", "\\\n")] {
+            assert_eq!(name(written), set, "{written}");
+        }
+    }
 }

@@ -27,6 +27,7 @@ from .errors import (
 )
 from .files import Bind, Directory, Entry, File, Symlink, Tmpfs, bind, directory, file, symlink, tmpfs
 from .interaction import Command, Interaction, interact
+from .namespaces import LiveNamespace, Namespaces, namespaces
 from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
 from .policy import Policy
 from .pool import Pool, PoolStatistics
@@ -55,6 +56,8 @@ __all__ = [
     "Io",
     "Learned",
     "Listener",
+    "LiveNamespace",
+    "Namespaces",
     "Outcome",
     "Policy",
     "PolicyError",
@@ -83,6 +86,7 @@ __all__ = [
     "file",
     "interact",
     "io",
+    "namespaces",
     "symlink",
     "tmpfs",
 ]

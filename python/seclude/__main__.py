@@ -1,4 +1,4 @@
-"""`python -m seclude doctor`: what this host allows. Exits with 0 if sandboxes can be started at all, else with 1."""
+"""`python -m seclude doctor`: what this host allows. `python -m seclude tree`: what runs in which namespaces."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import sys
 
 from . import __version__
 from .doctor import doctor
+from .errors import SecludeError
+from .namespaces import namespaces
+from .tree import grow, lines, svg
+from .tree.lines import PLAIN
 
 _COLOURS = {"works": "32", "weaker": "33", "missing": "31"}
 
@@ -17,6 +21,71 @@ def _coloured(table: str) -> str:
     """The table with each state in its colour: the second word of a line that begins with a name."""
     paint = r"^(\S+ +)(works|weaker|missing)\b"
     return re.sub(paint, lambda line: f"{line[1]}\x1b[{_COLOURS[line[2]]}m{line[2]}\x1b[0m", table, flags=re.MULTILINE)
+
+
+def _wants_colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _doctor(wanted: argparse.Namespace) -> int:
+    report = doctor()
+    if wanted.json:
+        print(report.to_json())
+    elif _wants_colour():
+        print(_coloured(str(report)))
+    else:
+        print(report)
+    return 0 if report.ready else 1
+
+
+def _tree(wanted: argparse.Namespace) -> int:
+    seen = namespaces()
+    try:
+        box = grow(seen, wanted.pid, arguments=wanted.arguments)
+    except KeyError:
+        print(f"python -m seclude tree: there is no process {wanted.pid}", file=sys.stderr)
+        return 1
+    if wanted.svg is None:
+        _show(lines(box))
+        if seen.closed:
+            print(f"{len(seen.closed)} processes are closed to this caller: their namespaces are not known.")
+        return 0
+    try:
+        with open(wanted.svg, "w", encoding="utf-8") as file:
+            file.write(svg(box))
+    except OSError as error:
+        print(f"python -m seclude tree: write {wanted.svg}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _show(picture: list[str]) -> None:
+    if _wants_colour() and _paint(picture):
+        return
+    text = "\n".join(picture)
+    encoding = sys.stdout.encoding
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    print(text)
+
+
+def _paint(picture: list[str]) -> bool:
+    """On a terminal by rich, if that is there: ids and edges in colours, and lines cut where the terminal ends."""
+    try:
+        from rich.console import Console
+        from rich.text import Text
+    except ImportError:
+        return False
+    console = Console()
+    for line in picture:
+        text = Text(line, no_wrap=True, overflow="ellipsis")
+        text.highlight_regex(r"[╭╮╰╯─│├└]+", "dim")
+        text.highlight_regex(r"(?<![^ ])\d+(→\d+)*(?= )", "bold cyan")
+        text.highlight_regex(r" \+[a-z]+\b", "green")
+        console.print(text)
+    return True
 
 
 def main(args: list[str] | None = None) -> int:
@@ -29,16 +98,19 @@ def main(args: list[str] | None = None) -> int:
     told = "tell what this host allows, by trying it; exit with 0 if sandboxes can be started at all"
     command = commands.add_parser("doctor", help=told, description=told.capitalize() + ".")
     command.add_argument("--json", action="store_true", help="in JSON, for programs")
+    command.set_defaults(run=_doctor)
+    told = "draw what runs in which pid namespace, each a box in the one around it, each process by its ids outside and inside"
+    command = commands.add_parser("tree", help=told, description=told.capitalize() + ".")
+    command.add_argument("pid", type=int, nargs="?", help="only what is below this process")
+    command.add_argument("--svg", metavar="FILE", help="as an image, in a file")
+    command.add_argument("--arguments", action="store_true", help="command lines, instead of names")
+    command.set_defaults(run=_tree)
     wanted = parser.parse_args(args)
-
-    report = doctor()
-    if wanted.json:
-        print(report.to_json())
-    elif sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-        print(_coloured(str(report)))
-    else:
-        print(report)
-    return 0 if report.ready else 1
+    try:
+        return int(wanted.run(wanted))
+    except SecludeError as error:
+        print(f"python -m seclude {wanted.command}: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

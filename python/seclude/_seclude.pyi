@@ -14,6 +14,7 @@ __all__ = [
     "__version__",
     "copy",
     "doctor",
+    "namespaces",
     "spawn_together",
 ]
 
@@ -110,6 +111,8 @@ class _Statistics(TypedDict):
 _Bounds: TypeAlias = tuple[int, int, bool]
 _Done: TypeAlias = tuple[int, int, list[bytes]]
 _Seen: TypeAlias = tuple[int, int, list[int], int, str, list[str], int, str]
+_Kind: TypeAlias = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
+_Living: TypeAlias = tuple[_Kind, int, int | None, int | None, int | None, list[int], list[str]]
 
 @final
 class Sandbox:
@@ -282,3 +285,6 @@ def copy(base: bytes, source: bytes, to: bytes, bounds: _Bounds) -> _Done:
 
 def doctor() -> tuple[str, list[tuple[str, Literal["works", "weaker", "missing"], str, str | None, str | None]], bool, str, str]:
     """What this host allows: the kernel's release, the checks, whether sandboxes start at all, the table, the JSON."""
+
+def namespaces() -> tuple[list[_Seen], list[_Living], list[int]]:
+    """The namespaces that the caller may see: the processes, the namespaces, the processes whose namespaces are not known."""

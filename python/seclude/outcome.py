@@ -172,12 +172,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process inside a sandbox, as the caller sees it. What it calls itself is its own word."""
+    """A process, as the caller sees it. What it calls itself is its own word."""
 
     pid: int
     """Its id in the caller's pid namespace."""
     inside_pid: int
-    """Its id in the sandbox's pid namespace; the warden's is 1."""
+    """Its id in the sandbox's pid namespace; the warden's is 1. From `namespaces`, its id in the pid namespace that it is in."""
     pids: tuple[int, ...]
     """All its ids, from the caller's namespace inwards: more than two in a sandbox within the sandbox."""
     parent: int

@@ -14,6 +14,7 @@ mod descriptor;
 mod doctor;
 mod error;
 mod listener;
+mod namespaces;
 mod outcome;
 mod pool;
 mod sandbox;
@@ -35,6 +36,8 @@ mod _seclude {
     use crate::doctor::doctor;
     #[pymodule_export]
     use crate::listener::{Listener, Notification};
+    #[pymodule_export]
+    use crate::namespaces::namespaces;
     #[pymodule_export]
     use crate::pool::Pool;
     #[pymodule_export]

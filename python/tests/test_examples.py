@@ -21,6 +21,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ("aio", ["0 1 4 9 16 25 36 49 64 81"]),
         ("cell", ["42", "['kept']", "[]", "NameError: name 'x' is not defined", "[exited with code 3]"]),
         ("pool", ["0 1 4 9 16 25 36 49 64 81", "10 handed out, 0 lost"]),
+        ("tree", ["the innermost process has 3 ids, the last of which is 1"]),
         ("policy", ["be nice", "contestant", "judge", "64", "/work", "root inside, nobody outside: 0"]),
         ("errors", ["set-up failed: source-missing /no/such/directory", "it failed: 3", "too slow: 0.1 s"]),
     ],

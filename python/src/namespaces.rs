@@ -1,0 +1,45 @@
+//! The namespaces that the caller may see, as plain tuples: `seclude/namespaces.py` gives them names.
+
+use crate::error::raise;
+use crate::outcome::{Seen, seen};
+use pyo3::prelude::*;
+use seclude_core::{LiveNamespace, Namespaces, Process};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::sync::Arc;
+
+/// In the order of `seclude.LiveNamespace`, with its processes by their index.
+type Living = (&'static str, u64, Option<u64>, Option<u32>, Option<u64>, Vec<usize>, Vec<OsString>);
+
+/// Each process once, as the namespaces share it.
+#[derive(Default)]
+struct Processes {
+    list: Vec<Seen>,
+    places: BTreeMap<u32, usize>,
+}
+
+impl Processes {
+    fn places(&mut self, processes: Vec<Arc<Process>>) -> Vec<usize> {
+        let place = |process: Arc<Process>| {
+            *self.places.entry(process.pid).or_insert_with(|| {
+                self.list.push(seen(Arc::unwrap_or_clone(process)));
+                self.list.len() - 1
+            })
+        };
+        processes.into_iter().map(place).collect()
+    }
+}
+
+/// Finds them: the processes, the namespaces, and the processes whose namespaces are not known.
+#[pyfunction]
+pub fn namespaces(py: Python<'_>) -> PyResult<(Vec<Seen>, Vec<Living>, Vec<usize>)> {
+    let Namespaces { list, closed, .. } = py.detach(seclude_core::namespaces).map_err(|error| raise(py, &error))?;
+    let mut processes = Processes::default();
+    let mut living = |namespace: LiveNamespace| {
+        let LiveNamespace { kind, id, owner, owner_uid, parent, processes: within, held_by, .. } = namespace;
+        (kind.name(), id, owner, owner_uid, parent, processes.places(within), held_by.into_iter().map(Into::into).collect())
+    };
+    let list = list.into_iter().map(&mut living).collect();
+    let closed = processes.places(closed);
+    Ok((processes.list, list, closed))
+}
