@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from . import _seclude
 from .outcome import Process
@@ -11,16 +11,13 @@ from .outcome import Process
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Kind: TypeAlias = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
-"""A kind of namespace, as policies name it."""
-
 
 @dataclass(frozen=True, slots=True)
 class LiveNamespace:
     """A namespace that exists."""
 
-    kind: Kind
-    """Its kind."""
+    kind: Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
+    """Its kind, as policies name it."""
     id: int
     """Its number, which no other of any kind has while it exists: the inode that `readlink /proc/PID/ns/…` shows."""
     owner: int | None
@@ -62,7 +59,7 @@ class Namespaces:
                 return namespace
         raise KeyError(id)
 
-    def of(self, pid: int) -> dict[Kind, LiveNamespace]:
+    def of(self, pid: int) -> dict[str, LiveNamespace]:
         """The namespaces that a process is in, by its id as the caller counts; none if it is closed or has ended."""
         within = (namespace for namespace in self.list if any(process.pid == pid for process in namespace.processes))
         return {namespace.kind: namespace for namespace in within}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from ..namespaces import Kind, Namespaces
+    from ..namespaces import Namespaces
     from ..outcome import Process
 
 INITIAL = 0xEFFFFFFC
@@ -66,7 +66,7 @@ class _Forest:
         self._arguments = arguments
         self._spaces = {space.id: space for space in seen}
         self._closed = {process.pid for process in seen.closed}
-        self._kinds: defaultdict[int, dict[Kind, int]] = defaultdict(dict)
+        self._kinds: defaultdict[int, dict[str, int]] = defaultdict(dict)
         self._processes = {process.pid: process for process in seen.closed}
         for space in seen:
             for process in space.processes:
