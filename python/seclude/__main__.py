@@ -48,7 +48,7 @@ def _tree(wanted: argparse.Namespace) -> int:
     if wanted.svg is None:
         _show(lines(box))
         if seen.closed:
-            print(f"{len(seen.closed)} processes are closed to this caller: their namespaces are not known.")
+            print(f"Processes closed to this caller, whose namespaces are not known: {len(seen.closed)}")
         return 0
     try:
         with open(wanted.svg, "w", encoding="utf-8") as file:

@@ -247,7 +247,7 @@ def test_a_terminal_gets_colours_where_rich_is(hostile: seclude.Popen, tmp_path:
     assert b"\x1b[2J" not in text
 
 
-def test_a_process_that_ends_meanwhile_is_left_out(hostile: seclude.Popen) -> None:
+def test_a_value_with_holes_is_drawn(hostile: seclude.Popen) -> None:
     seen = seclude.namespaces()
     half = tuple(replace(space, processes=space.processes[:1]) for space in seen)
     assert lines(grow(seclude.Namespaces(half, ())))

@@ -13,8 +13,8 @@ STEP = 26
 """How far a child stands to the right of its parent."""
 EDGE = 12
 """Between the edge of a box and what is in it."""
-LETTER = 7.3
-"""How wide a letter may be."""
+LETTER = 7.2
+"""How wide a letter is."""
 TINTS = ("#f6f7f9", "#e3eefb", "#fdf1d6", "#e4f5e6", "#f8e4ee")
 """A box's colour tells how deep it is; they return after five."""
 STYLE = (
@@ -80,4 +80,6 @@ class _Drawing:
         return right, bottom
 
     def _text(self, x: float, y: float, kind: str, text: str) -> None:
-        self.parts.append(f'<text class="{kind}" x="{x:.1f}" y="{y + 17:g}" xml:space="preserve">{escape(text)}</text>')
+        # The length is told, so that it fits whatever letters the reader's machine has.
+        fit = f'textLength="{columns(text) * LETTER:.1f}" lengthAdjust="spacingAndGlyphs"'
+        self.parts.append(f'<text class="{kind}" x="{x:.1f}" y="{y + 17:g}" {fit} xml:space="preserve">{escape(text)}</text>')
