@@ -133,13 +133,14 @@ pub fn driver() -> PathBuf {
     program("driver")
 }
 
-/// A program of this crate: cargo builds them beside the tests.
+/// A program of this crate. Cargo builds them in the profile's directory, and the tests below it: how deep is each version's own.
 pub fn program(name: &str) -> PathBuf {
-    let beside = match env::var_os(PROGRAMS) {
-        Some(directory) => Some(directory.into()),
-        None => env::current_exe().ok().and_then(|test| Some(test.parent()?.parent()?.to_owned())),
-    };
-    beside.expect("a test stands two levels below the target directory").join(name)
+    if let Some(directory) = env::var_os(PROGRAMS) {
+        return Path::new(&directory).join(name);
+    }
+    let test = env::current_exe().expect("/proc names it");
+    let mut places = test.ancestors().skip(1).map(|directory| directory.join(name));
+    places.find(|place| place.is_file()).unwrap_or_else(|| panic!("no {name} above {}", test.display()))
 }
 
 /// A copy of `program` in `directory` that everybody may execute.
