@@ -1,7 +1,7 @@
 //! Learning what a program does: run once under the eyes of the caller, who is told of every system call.
 
 use crate::child::Child;
-use crate::command::{Command, Output, Stream};
+use crate::command::{Command, Ground, Output, Stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::{Listener, Notification};
 use crate::outcome::Ended;
@@ -67,6 +67,10 @@ impl Command {
     pub fn learn(&mut self) -> Result<Learned> {
         let sandbox = self.sandbox.clone();
         sandbox.check()?;
+        if !matches!(self.ground, Ground::Own) {
+            return Err(Error::invalid("learning", "a command in a cell or a pool runs under the filter that is there already")
+                .hint("learn with a command of the sandbox itself"));
+        }
         let filter = sandbox.policy().filter();
         if filter.notifies() {
             return Err(Error::invalid("learning", "the filter leaves calls to a listener, and the learner is one")

@@ -125,6 +125,29 @@ print(ctypes.CDLL(None).shmget(0x5ec1de, 0, 0), os.path.exists("/tmp/file"), os.
 }
 
 #[test]
+fn shared_memory_is_each_copys_own_whatever_is_made_above_it() {
+    as_each("shared_memory_is_each_copys_own_whatever_is_made_above_it", |_| {
+        for sandbox in [sandbox(), sandbox().dir("/dev"), sandbox().dir("/dev/shm/below"), sandbox().tmpfs("/dev/shm", MiB(1))] {
+            sandbox.prepare().expect("it can have a template");
+            let (one, other) = (sandbox.cell().expect("it starts"), sandbox.cell().expect("it starts"));
+            let leaves = one.command("touch").arg("/dev/shm/left").status().expect("it starts");
+            assert!(leaves.success(), "the control: it can be left");
+            let finds = other.command("test").args(["-e", "/dev/shm/left"]).status().expect("it starts");
+            assert_eq!(finds.ended, Ended::Exited(1));
+        }
+    });
+}
+
+#[test]
+fn nothing_is_learned_under_a_filter_that_is_there_already() {
+    let cell = sandbox().cell().expect("it starts");
+    let pool = sandbox().pool(1).expect("it starts");
+    for mut command in [cell.command("true"), pool.command("true")] {
+        assert_eq!(command.learn().expect_err("it has its filter").kind(), ErrorKind::Invalid);
+    }
+}
+
+#[test]
 fn a_copy_is_protected_as_a_sandbox_of_its_own_is() {
     as_each("a_copy_is_protected_as_a_sandbox_of_its_own_is", |_| {
         let protections = |sandbox: &Sandbox| -> BTreeSet<Protection> {

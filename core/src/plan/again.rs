@@ -18,9 +18,12 @@ pub fn has_template(policy: &Policy) -> bool {
     own && !policy.writable_root && is_plain(policy, Path::new(PROC))
 }
 
-/// Whether the policy puts nothing at this place or over it.
+/// Whether the policy puts nothing at this place, and mounts nothing over it. What is made above it and is no mount leaves it in sight.
 fn is_plain(policy: &Policy, place: &Path) -> bool {
-    !policy.files.iter().any(|entry| place.starts_with(entry.at()))
+    !policy.files.iter().any(|entry| match entry {
+        Entry::Bind(_) | Entry::Tmpfs(_) => place.starts_with(entry.at()),
+        Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => place == entry.at(),
+    })
 }
 
 /// What each copy makes anew: by itself, and below what it has made anew.
