@@ -380,6 +380,12 @@
 #define SECLUDE_STDIO_PIPED -1003
 
 /**
+ * A stream: a pseudo-terminal that is the sandbox's own and controls the command's session; one for all the streams that say so. Its other side is the
+ * child's: `seclude_child_take_terminal`. Takes `seclude_sandbox_terminals`.
+ */
+#define SECLUDE_STDIO_PTY -1004
+
+/**
  * `cgroup.freeze` of cgroup v2 froze it: the kernel, all at once.
  */
 #define SECLUDE_FREEZER_CGROUP_V2 1
@@ -708,6 +714,11 @@ typedef struct seclude_pool seclude_pool;
  * An index past the end answers 0 or NULL.
  */
 typedef struct seclude_processes seclude_processes;
+
+/**
+ * A terminal of the caller's, in raw mode until this is freed.
+ */
+typedef struct seclude_raw_mode seclude_raw_mode;
 
 /**
  * What this host allows: a list of checks, in groups, one for each feature. Never changes. An index past the end answers 0 or NULL.
@@ -1203,6 +1214,13 @@ void seclude_sandbox_symlink(struct seclude_sandbox *sandbox, const char *target
 void seclude_sandbox_file(struct seclude_sandbox *sandbox, const char *at, const void *data, size_t size, uint32_t mode);
 
 /**
+ * Pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (pts(4)), so that programs inside can make some, and a command can have one
+ * as its standard streams, `SECLUDE_STDIO_PTY`. None of the caller's is ever among them. Characters cannot be pushed back into one (TIOCSTI)
+ * unless the filter of system calls is taken off.
+ */
+void seclude_sandbox_terminals(struct seclude_sandbox *sandbox);
+
+/**
  * Lets programs inside make user namespaces, and so sandboxes of their own. `/proc` is then neither masked nor hidden in part:
  * the kernel gives a fresh one only to who sees a whole one.
  */
@@ -1482,6 +1500,13 @@ void seclude_command_stdout(struct seclude_command *command, int stream);
 void seclude_command_stderr(struct seclude_command *command, int stream);
 
 /**
+ * The size of its terminal's window at first, in characters, if it has one (`SECLUDE_STDIO_PTY`): 24 rows of 80 columns if nothing is said.
+ */
+void seclude_command_window_size(struct seclude_command *command,
+                                 uint16_t rows,
+                                 uint16_t columns);
+
+/**
  * Gives the command the caller's descriptor `fd` under the number `target`, 3 or higher, each number once. `fd` is duplicated
  * at once: the caller may close its own. Order and collisions with the caller's own numbers do not matter. At most 249.
  */
@@ -1565,6 +1590,13 @@ int seclude_child_take_stdout(struct seclude_child *child);
 int seclude_child_take_stderr(struct seclude_child *child);
 
 /**
+ * Takes the other side of its terminal, if a stream was `SECLUDE_STDIO_PTY`: what is written to it, the command reads, and the other way round, by the
+ * terminal's rules. Owned: closing it, and every copy of it, hangs up, and the command gets SIGHUP. read(2) fails with EIO when
+ * nobody inside has the terminal open any more: that is its end. Otherwise as `seclude_child_take_stdin`.
+ */
+int seclude_child_take_terminal(struct seclude_child *child);
+
+/**
  * Waits for its end, and writes how it ended to `*outcome`, a structure of `size` bytes; `outcome` may be NULL. 0 if it ended,
  * however it did. Its standard input, if piped and not taken, is closed first, so that a command that reads it to its end does
  * end. When this returns, nothing of the sandbox is left. Calling it again gives the same answer.
@@ -1618,6 +1650,28 @@ int seclude_child_signal(struct seclude_child *child, int signal, struct seclude
 int seclude_child_processes(const struct seclude_child *child,
                             struct seclude_processes **processes,
                             struct seclude_error **err);
+
+/**
+ * Sets the size of the window of a command's terminal, in characters; `terminal` is what `seclude_child_take_terminal` gave, borrowed. The programs in its
+ * foreground get SIGWINCH if it is another size. ioctl_tty(2).
+ */
+int seclude_terminal_resize(int terminal,
+                            uint16_t rows,
+                            uint16_t columns,
+                            struct seclude_error **err);
+
+/**
+ * Puts a terminal of the caller's, such as its standard input, into raw mode (cfmakeraw(3)): every key goes through as it is, Ctrl-C too, to a command's
+ * terminal that does the rest. `terminal` is borrowed, and copied. `*mode` is new: free it with `seclude_raw_mode_free`. An error if it is no terminal.
+ */
+int seclude_raw_mode_enter(int terminal,
+                           struct seclude_raw_mode **mode,
+                           struct seclude_error **err);
+
+/**
+ * Gives the terminal back as it was, and frees the object. NULL is a no-op.
+ */
+void seclude_raw_mode_free(struct seclude_raw_mode *mode);
 
 /**
  * Writes what it has used so far to `*usage`, a structure of `size` bytes, and what holds it: the fields about its end are 0. After its

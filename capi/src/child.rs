@@ -7,7 +7,7 @@ use crate::output::seclude_output;
 use crate::processes::seclude_processes;
 use seclude_core::{Child, Enforced, Error, Outcome};
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 /// A running command. Freeing it kills everything inside; so does the caller's end, however it comes.
@@ -111,6 +111,14 @@ pub unsafe extern "C" fn seclude_child_take_stdout(child: *mut seclude_child) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_take_stderr(child: *mut seclude_child) -> c_int {
     take(child, |child| child.stderr.take().map(IntoRawFd::into_raw_fd))
+}
+
+/// Takes the other side of its terminal, if a stream was `SECLUDE_STDIO_PTY`: what is written to it, the command reads, and the other way round, by the
+/// terminal's rules. Owned: closing it, and every copy of it, hangs up, and the command gets SIGHUP. read(2) fails with EIO when
+/// nobody inside has the terminal open any more: that is its end. Otherwise as `seclude_child_take_stdin`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_child_take_terminal(child: *mut seclude_child) -> c_int {
+    take(child, |child| child.terminal.take().map(|terminal| OwnedFd::from(terminal).into_raw_fd()))
 }
 
 fn take(child: *mut seclude_child, pipe: impl FnOnce(&mut Child) -> Option<c_int>) -> c_int {

@@ -5,7 +5,7 @@ use crate::child::seclude_child;
 use crate::error::seclude_error;
 use crate::outcome::seclude_outcome;
 use crate::output::seclude_output;
-use seclude_core::{Command, Sandbox, Stdio};
+use seclude_core::{Command, Sandbox, Stdio, WindowSize};
 use std::ffi::{c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -16,6 +16,9 @@ pub const SECLUDE_STDIO_INHERIT: c_int = -1001;
 pub const SECLUDE_STDIO_NULL: c_int = -1002;
 /// For the standard streams: a pipe, whose other end the child object holds (`seclude_child_take_stdin` and its kin).
 pub const SECLUDE_STDIO_PIPED: c_int = -1003;
+/// A stream: a pseudo-terminal that is the sandbox's own and controls the command's session; one for all the streams that say so. Its other side is the
+/// child's: `seclude_child_take_terminal`. Takes `seclude_sandbox_terminals`.
+pub const SECLUDE_STDIO_PTY: c_int = -1004;
 
 /// What to run in a sandbox: program, arguments, environment, directory, standard streams, further descriptors.
 ///
@@ -134,8 +137,15 @@ fn stdio(what: &str, stream: c_int) -> Answer<Stdio> {
         SECLUDE_STDIO_INHERIT => Ok(Stdio::inherit()),
         SECLUDE_STDIO_NULL => Ok(Stdio::null()),
         SECLUDE_STDIO_PIPED => Ok(Stdio::piped()),
+        SECLUDE_STDIO_PTY => Ok(Stdio::pty()),
         fd => descriptor(what, fd).map(Stdio::from),
     }
+}
+
+/// The size of its terminal's window at first, in characters, if it has one (`SECLUDE_STDIO_PTY`): 24 rows of 80 columns if nothing is said.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_window_size(command: *mut seclude_command, rows: u16, columns: u16) {
+    build(command, |command| Ok(command.window_size(WindowSize { rows, columns })));
 }
 
 /// Gives the command the caller's descriptor `fd` under the number `target`, 3 or higher, each number once. `fd` is duplicated

@@ -26,6 +26,7 @@ pub mod pool;
 pub mod processes;
 pub mod sandbox;
 pub mod seccomp;
+pub mod terminal;
 pub mod text;
 pub mod transfer;
 pub mod version;

@@ -378,6 +378,14 @@ pub unsafe extern "C" fn seclude_sandbox_file(
     });
 }
 
+/// Pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (pts(4)), so that programs inside can make some, and a command can have one
+/// as its standard streams, `SECLUDE_STDIO_PTY`. None of the caller's is ever among them. Characters cannot be pushed back into one (TIOCSTI)
+/// unless the filter of system calls is taken off.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_terminals(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.terminals()));
+}
+
 // ---- hardening, and limits of single processes
 
 /// Lets programs inside make user namespaces, and so sandboxes of their own. `/proc` is then neither masked nor hidden in part:

@@ -11,6 +11,7 @@ const SOURCES: &[&str] = &[
     "seccomp",
     "command",
     "child",
+    "terminal",
     "control",
     "listener",
     "learn",

@@ -4,6 +4,7 @@
 use crate::child::Child;
 use crate::error::{Error, Result};
 use crate::socket::wait_for_any;
+use crate::terminal;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,7 +26,7 @@ impl Pipe {
     /// Reads a piece; 0 at the end.
     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
         let room = self.rest.unwrap_or(usize::MAX).min(piece.len());
-        let length = if room == 0 { 0 } else { self.file.read(&mut piece[..room])? };
+        let length = if room == 0 { 0 } else { terminal::end_is_end(self.file.read(&mut piece[..room]))? };
         self.rest = self.rest.map(|rest| rest - length);
         Ok(length)
     }
@@ -38,7 +39,8 @@ pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
     let mut pipes = Vec::new();
     for (number, child) in children.iter_mut().enumerate() {
         collected.push(Default::default());
-        let streams = [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
+        let written = child.stdout.take().map(OwnedFd::from).or_else(|| child.terminal.take().map(OwnedFd::from));
+        let streams = [written, child.stderr.take().map(OwnedFd::from)];
         for (stream, fd) in streams.into_iter().enumerate() {
             pipes.extend(fd.map(|fd| Pipe { file: File::from(fd), child: number, stream, rest: None }));
         }

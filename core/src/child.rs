@@ -15,6 +15,7 @@ use crate::processes::{self, Process};
 use crate::socket::{Socket, wait_readable};
 use crate::start::Prepared;
 use crate::streams::Streams;
+use crate::terminal::Terminal;
 use crate::transfer::{Copied, Transfer};
 use crate::wire::message::{Request, end};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -38,6 +39,8 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The read end of the command's standard error, if that was piped.
     pub stderr: Option<ChildStderr>,
+    /// The other side of the command's terminal, if it has one ([`Stdio::pty`](crate::Stdio::pty)). Dropping it hangs up: the command gets SIGHUP.
+    pub terminal: Option<Terminal>,
     pidfd: OwnedFd,
     pid: u32,
     inside_pid: u32,
@@ -82,13 +85,14 @@ impl Child {
         pidfd: OwnedFd,
         (pid, inside_pid): (u32, u32),
         enforced: Enforced,
-        listener: Option<Listener>,
+        (terminal, listener): (Option<Terminal>, Option<Listener>),
     ) -> Child {
         let Streams { stdin, stdout, stderr, .. } = streams;
         Child {
             stdin: stdin.map(|pipe| ChildStdin::from(OwnedFd::from(pipe))),
             stdout: stdout.map(|pipe| ChildStdout::from(OwnedFd::from(pipe))),
             stderr: stderr.map(|pipe| ChildStderr::from(OwnedFd::from(pipe))),
+            terminal,
             pidfd,
             pid,
             inside_pid,
@@ -156,7 +160,7 @@ impl Child {
         self.finish(Some(Instant::now()))
     }
 
-    /// Reads both pipes to their ends, at once, so that neither can fill up and block the command; then waits. Of each, as much as
+    /// Reads both pipes to their ends, or the terminal in place of a missing first one, at once, so that neither can fill up and block the command; then waits. Of each, as much as
     /// [`Sandbox::output`](crate::Sandbox::output) allows, or 64 MiB: who writes more is stopped, and the end is
     /// [`Ended::OutputLimit`](crate::Ended::OutputLimit).
     pub fn wait_with_output(mut self) -> Result<Output> {

@@ -8,6 +8,7 @@ use crate::policy::check_inside;
 use crate::pool::Pool;
 use crate::profile;
 use crate::sandbox::Sandbox;
+use crate::terminal::WindowSize;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -25,6 +26,7 @@ pub(crate) enum Stream {
     Inherit,
     Null,
     Piped,
+    Terminal,
     Descriptor(OwnedFd),
 }
 
@@ -40,6 +42,11 @@ impl Stdio {
     /// A pipe, whose other end the [`Child`] holds.
     pub fn piped() -> Stdio {
         Stdio(Stream::Piped)
+    }
+    /// A pseudo-terminal that is the sandbox's own and controls the command's session; one for all the streams that say so. Its other side is
+    /// [`Child::terminal`]. Takes [`Sandbox::terminals`].
+    pub fn pty() -> Stdio {
+        Stdio(Stream::Terminal)
     }
 }
 
@@ -83,6 +90,7 @@ pub struct Command {
     pub(crate) stderr: Option<Stdio>,
     pub(crate) descriptors: Vec<(i32, OwnedFd)>,
     pub(crate) wall_time: Option<Duration>,
+    pub(crate) window_size: WindowSize,
 }
 
 /// What a finished command wrote, and how it ended.
@@ -90,7 +98,7 @@ pub struct Command {
 pub struct Output {
     /// How it ended, what it used, what was enforced.
     pub outcome: Outcome,
-    /// What it wrote to its standard output, if that was piped.
+    /// What it wrote to its standard output, if that was piped; to its terminal, if it had one and its standard output was no pipe.
     pub stdout: Vec<u8>,
     /// What it wrote to its standard error, if that was piped.
     pub stderr: Vec<u8>,
@@ -114,6 +122,7 @@ impl Command {
             stderr: None,
             descriptors: Vec::new(),
             wall_time,
+            window_size: WindowSize::default(),
         }
     }
 
@@ -195,6 +204,12 @@ impl Command {
     /// How long this command may take, instead of what the sandbox says.
     pub fn wall_time(&mut self, limit: Duration) -> &mut Command {
         self.wall_time = Some(limit);
+        self
+    }
+
+    /// The size of its terminal's window at first, if it has one ([`Stdio::pty`]): 24 rows of 80 columns if nothing is said.
+    pub fn window_size(&mut self, size: WindowSize) -> &mut Command {
+        self.window_size = size;
         self
     }
 

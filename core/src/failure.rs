@@ -245,6 +245,13 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
         stage::LANDLOCK => Error::new(ErrorKind::Setup, "put on the Landlock ruleset")
             .errno(errno)
             .hint("at most 16 rulesets hold one process, those of surrounding sandboxes included; no_landlock leaves it out"),
+        stage::TERMINAL => {
+            let error = Error::new(ErrorKind::Setup, "give the command a terminal").errno(errno);
+            match errno {
+                libc::ENOSPC => error.hint("the machine has no more pseudo-terminals: kernel.pty.max"),
+                _ => error,
+            }
+        }
         stage::LISTENER => Error::new(ErrorKind::Setup, "hand over the listener of the seccomp filter").errno(errno),
         _ => Error::new(ErrorKind::Setup, "start the command").errno(errno),
     }

@@ -52,6 +52,7 @@ mod start;
 mod streams;
 mod sys;
 mod template;
+mod terminal;
 mod transfer;
 mod warden;
 #[path = "../wire/mod.rs"]
@@ -74,6 +75,7 @@ pub use pool::{Pool, PoolStatistics};
 pub use processes::Process;
 pub use sandbox::Sandbox;
 pub use seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
+pub use terminal::{RawMode, Terminal, WindowSize};
 pub use transfer::{Copied, Transfer};
 
 /// The warden's program, for installing it at a path: see [`Sandbox::warden`].

@@ -200,7 +200,7 @@ impl Builder {
         if !policy.private(Namespace::Pid) {
             sources.proc = Some(self.source(Path::new("/proc"), false, "open the caller's /proc".into())?);
         }
-        for (index, &(path, _, major, minor)) in profile::DEVICES.iter().enumerate() {
+        for (index, &(path, _, major, minor)) in devices(policy).enumerate() {
             self.push(Step::Device { path, major, minor }, format!("open the device {}", path.to_string_lossy()));
             if index == 0 {
                 sources.null = self.sources;
@@ -308,6 +308,11 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// The device nodes that are shown.
+fn devices(policy: &Policy) -> impl Iterator<Item = &'static (&'static CStr, &'static CStr, u32, u32)> {
+    profile::DEVICES.iter().chain(policy.terminals.then_some(&profile::TERMINAL))
 }
 
 fn path_of(text: &CStr) -> &Path {

@@ -57,6 +57,8 @@ pub struct Policy {
     pub system: System,
     pub files: Vec<Entry>,
     pub writable_root: bool,
+    /// Pseudo-terminals of its own.
+    pub terminals: bool,
     pub nested: bool,
     /// The seccomp filter; the default depends on the rest.
     pub seccomp: Option<Seccomp>,
@@ -92,6 +94,7 @@ impl Default for Policy {
             system: System::Host,
             files: Vec::new(),
             writable_root: false,
+            terminals: false,
             nested: false,
             seccomp: None,
             seccomp_bpf: Vec::new(),

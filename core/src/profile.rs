@@ -25,6 +25,13 @@ pub const DEVICES: &[(&CStr, &CStr, u32, u32)] = &[
     (c"/dev/urandom", c"/dev/urandom", 1, 9),
 ];
 
+/// With terminals of its own: the one that controls the process, whichever that is.
+pub const TERMINAL: (&CStr, &CStr, u32, u32) = (c"/dev/tty", c"/dev/tty", 5, 0);
+/// Where the terminals are.
+pub const TERMINALS: &CStr = c"/dev/pts";
+/// What makes one.
+pub const TERMINAL_LINK: (&CStr, &CStr) = (c"/dev/ptmx", c"pts/ptmx");
+
 /// The links in `/dev` that programs expect.
 pub const DEVICE_LINKS: &[(&CStr, &CStr)] = &[
     (c"/dev/fd", c"/proc/self/fd"),

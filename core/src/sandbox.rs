@@ -227,6 +227,13 @@ impl Sandbox {
         self.with(|policy| policy.files.push(entry))
     }
 
+    /// Pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (`pts(4)`), so that programs inside can make some, and a command can have
+    /// one as its standard streams, [`Stdio::pty`](crate::Stdio::pty). None of the caller's is ever among them. Characters cannot be pushed back into
+    /// one (TIOCSTI) unless the filter of system calls is taken off.
+    pub fn terminals(self) -> Sandbox {
+        self.with(|policy| policy.terminals = true)
+    }
+
     // ---- hardening, and limits of single processes
 
     /// Lets programs inside make user namespaces, and so sandboxes of their own. `/proc` is then neither masked nor hidden

@@ -25,8 +25,8 @@ pub struct Received {
     bytes: Vec<u8>,
     /// A process.
     pub descriptor: Option<OwnedFd>,
-    /// The listener of its filter.
-    pub listener: Option<OwnedFd>,
+    /// What else came, in order.
+    pub others: Vec<OwnedFd>,
 }
 
 impl Received {
@@ -113,7 +113,7 @@ impl Socket {
             Some(_) => {}
         }
         let mut bytes = vec![0; REPORT_MAX];
-        let mut space = nix::cmsg_space!([RawFd; 2]);
+        let mut space = nix::cmsg_space!([RawFd; 3]);
         let (length, mut descriptors) = loop {
             let mut parts = [IoSliceMut::new(&mut bytes)];
             match recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
@@ -136,7 +136,7 @@ impl Socket {
             return Err(lost());
         }
         bytes.truncate(length);
-        Ok(Some(Received { bytes, descriptor: descriptors.next(), listener: descriptors.next() }))
+        Ok(Some(Received { bytes, descriptor: descriptors.next(), others: descriptors.collect() }))
     }
 
     /// Whether a report has arrived that nobody has read.

@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "root",
     "empty_root",
     "writable_root",
+    "terminals",
     "files",
     "nested",
     "seccomp",
@@ -115,6 +116,7 @@ fn read(value: &Value) -> Result<Policy> {
                 (false, _) => {}
             },
             "writable_root" => policy.writable_root = key.flag()?,
+            "terminals" => policy.terminals = key.flag()?,
             "files" => policy.files = key.items()?.iter().map(files::read).collect::<Result<_>>()?,
             "nested" => policy.nested = key.flag()?,
             "seccomp" => policy.seccomp = Some(seccomp::read(&key)?),
@@ -184,6 +186,7 @@ fn write(policy: &Policy) -> Result<Value> {
         System::Empty => put("empty_root", true, json!(true)),
     }
     put("writable_root", policy.writable_root, json!(true));
+    put("terminals", policy.terminals, json!(true));
     put("files", !policy.files.is_empty(), policy.files.iter().map(files::write).collect());
     put("nested", policy.nested, json!(true));
     put("seccomp", policy.seccomp.is_some(), policy.seccomp.as_ref().map_or(Value::Null, seccomp::write));
@@ -236,6 +239,7 @@ mod tests {
             .host_ids(300_000)
             .root("/srv/other")
             .writable_root()
+            .terminals()
             .bind(Bind::new("/a", "/b").writable().optional().noexec().devices().nofollow())
             .bind_ro("/same", "/same")
             .tmpfs("/tmp", MiB(64))

@@ -14,6 +14,7 @@ use crate::processes;
 use crate::profile;
 use crate::socket::{self, Socket};
 use crate::streams::Streams;
+use crate::terminal::Terminal;
 use crate::wire::codec::ListBuilder;
 use crate::wire::message::{Relay, Report, Request, Rlimit, meter, run};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -40,6 +41,9 @@ impl<'a> Prepared<'a> {
         let texts = command.texts()?;
         command.sandbox.check()?;
         let streams = Streams::new(command, stdin, others, joined)?;
+        if streams.on_terminal() != 0 && !command.sandbox.policy().terminals {
+            return Err(Error::invalid("terminal", "the sandbox has none").hint("terminals: Sandbox::terminals gives it its own"));
+        }
         let (alive, lease) = match &command.ground {
             Ground::Own => (Arc::new(Alive::start(&command.sandbox, Purpose::Run)?), None),
             Ground::Cell(cell) => (cell.alive()?, None),
@@ -63,7 +67,8 @@ impl<'a> Prepared<'a> {
         texts.environment.iter().for_each(|variable| environment.push(&variable.as_c_str()));
         let mut targets = ListBuilder::new(Vec::new());
         let mut descriptors: Vec<BorrowedFd<'_>> = Vec::with_capacity(8 + self.command.descriptors.len());
-        let standard = self.streams.inside.iter().enumerate().map(|(target, fd)| (target as i32, fd.as_fd()));
+        let standard = self.streams.inside.iter().enumerate();
+        let standard = standard.filter_map(|(target, fd)| fd.as_ref().map(|fd| (target as i32, fd.as_fd())));
         let given = self.command.descriptors.iter().chain(&self.streams.joined).map(|(target, fd)| (*target, fd.as_fd()));
         for (target, fd) in standard.chain(given) {
             targets.push(&target);
@@ -110,6 +115,7 @@ impl<'a> Prepared<'a> {
             filters: programs.list(),
             listener: filters.listener(),
             pass,
+            terminal: self.command.window_size.terminal(self.streams.on_terminal()),
         };
         self.alive.warden.run(&request, &descriptors)
     }
@@ -131,8 +137,10 @@ impl<'a> Prepared<'a> {
                 let enforced = alive.enforced(protections, landlock, command.wall_time);
                 let outside = processes::pid_of(&pidfd).unwrap_or(0);
                 let pids = (outside, pid.unsigned_abs());
-                let listener = received.listener.map(Listener::new);
-                Ok(Child::new(command, streams, (alive, lease, among), pidfd, pids, enforced, listener))
+                let mut others = received.others.into_iter();
+                let terminal = if streams.on_terminal() == 0 { None } else { others.next().map(Terminal::from) };
+                let listener = others.next().map(Listener::new);
+                Ok(Child::new(command, streams, (alive, lease, among), pidfd, pids, enforced, (terminal, listener)))
             }
             report => {
                 let error = failure::of_report(&report, &alive.plan, command);

@@ -15,7 +15,8 @@ use std::os::unix::fs::MetadataExt;
 
 /// The command's ends of its standard streams, and ours.
 pub struct Streams {
-    pub inside: [OwnedFd; 3],
+    /// `None`: its terminal.
+    pub inside: [Option<OwnedFd>; 3],
     pub stdin: Option<PipeWriter>,
     pub stdout: Option<PipeReader>,
     pub stderr: Option<PipeReader>,
@@ -43,6 +44,7 @@ impl Streams {
                 Stream::Inherit => Ok(Chosen::Inherit),
                 Stream::Null => Ok(Chosen::Null),
                 Stream::Piped => Ok(Chosen::Piped),
+                Stream::Terminal => Ok(Chosen::Terminal),
                 Stream::Descriptor(fd) => {
                     fd.try_clone().map(Chosen::Descriptor).map_err(|error| Error::io("copy a descriptor", error))
                 }
@@ -53,16 +55,16 @@ impl Streams {
             Chosen::Piped => {
                 let (reader, writer) = pipe()?;
                 our_stdin = Some(writer);
-                reader.into()
+                Some(reader.into())
             }
             chosen => chosen.open(0)?,
         };
-        let mut output = |joined, given, number: i32| -> Result<OwnedFd> {
+        let mut output = |joined, given, number: i32| -> Result<Option<OwnedFd>> {
             match choose(joined, given, &others)? {
                 Chosen::Piped => {
                     let (reader, writer) = pipe()?;
                     ours[number as usize - 1] = Some(reader);
-                    Ok(writer.into())
+                    Ok(Some(writer.into()))
                 }
                 chosen => chosen.open(number),
             }
@@ -70,16 +72,20 @@ impl Streams {
         let (mut first, mut second) = (output(joined_out, &command.stdout, 1)?, output(joined_err, &command.stderr, 2)?);
         let mut relays = Vec::new();
         if command.sandbox.policy().limits.output.is_some() {
-            let one = is_one_file(&first, &second);
+            let (Some(first), Some(second)) = (&mut first, &mut second) else {
+                return Err(Error::invalid("limit output", "what is written to a terminal cannot be counted")
+                    .hint("give the command pipes, or leave the limit out"));
+            };
+            let one = is_one_file(first, second);
             let (reader, writer) = pipe()?;
             let writer = OwnedFd::from(writer);
             if one {
-                second = writer.try_clone().map_err(|error| Error::io("copy a descriptor", error))?;
+                *second = writer.try_clone().map_err(|error| Error::io("copy a descriptor", error))?;
             }
-            relays.push((reader.into(), std::mem::replace(&mut first, writer)));
+            relays.push((reader.into(), std::mem::replace(first, writer)));
             if !one {
                 let (reader, writer) = pipe()?;
-                relays.push((reader.into(), std::mem::replace(&mut second, writer.into())));
+                relays.push((reader.into(), std::mem::replace(second, writer.into())));
             }
         }
         let [stdout, stderr] = ours;
@@ -102,11 +108,16 @@ fn is_one_file(first: &OwnedFd, second: &OwnedFd) -> bool {
 }
 
 impl Streams {
+    /// Which of the standard streams are the command's terminal, by their bits.
+    pub fn on_terminal(&self) -> u32 {
+        self.inside.iter().enumerate().filter(|(_, fd)| fd.is_none()).fold(0, |bits, (stream, _)| bits | 1 << stream)
+    }
+
     /// Gives the pipes among them to the user that a privileged caller's command is outside. A pipe belongs to who made it, and
     /// who opens it anew by name (`/dev/stderr`) is asked for rights to it. A pipe has no other name, so nobody else is concerned.
     pub fn give_pipes_to(&self, uid: u32, gid: u32) {
         const PIPEFS: FsType = FsType(0x5049_5045);
-        for fd in self.inside.iter().chain(self.joined.iter().map(|(_, fd)| fd)) {
+        for fd in self.inside.iter().flatten().chain(self.joined.iter().map(|(_, fd)| fd)) {
             if fstatfs(fd).is_ok_and(|found| found.filesystem_type() == PIPEFS) {
                 // Not being able to is no loss of a protection: the command then has the descriptor alone.
                 let _ = fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
@@ -119,12 +130,15 @@ enum Chosen {
     Inherit,
     Null,
     Piped,
+    Terminal,
     Descriptor(OwnedFd),
 }
 
 impl Chosen {
-    fn open(self, number: i32) -> Result<OwnedFd> {
+    /// `None`: the command's terminal.
+    fn open(self, number: i32) -> Result<Option<OwnedFd>> {
         match self {
+            Chosen::Terminal => return Ok(None),
             Chosen::Descriptor(fd) => Ok(fd),
             Chosen::Null | Chosen::Piped => {
                 let null = OpenOptions::new().read(true).write(true).open("/dev/null");
@@ -139,5 +153,6 @@ impl Chosen {
                 })
             }
         }
+        .map(Some)
     }
 }

@@ -30,6 +30,9 @@ struct Order<'a> {
     listener: Option<&'a Fd>,
     /// The Landlock ruleset.
     ruleset: Option<&'a Fd>,
+    /// The command's side of its terminal, and which of its standard streams that is, by their bits.
+    terminal: Option<&'a Fd>,
+    streams: u32,
     slate: &'a Slate,
     leash: bool,
 }
@@ -61,6 +64,7 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
         filters,
         listener,
         pass,
+        terminal,
         ..
     } = mail.request()?
     else {
@@ -84,6 +88,16 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
     {
         return refused(stage::LANDLOCK, errno);
     }
+    let terminals = if terminal.streams == 0 {
+        None
+    } else {
+        match place.terminals.as_ref().ok_or(Errno::ENODEV).and_then(|terminals| {
+            sys::open_terminal(terminals, terminal.rows.min(u16::MAX.into()) as u16, terminal.columns.min(u16::MAX.into()) as u16)
+        }) {
+            Ok(pair) => Some(pair),
+            Err(errno) => return refused(stage::TERMINAL, errno),
+        }
+    };
     let slate = Slate::new(REPORT_MAX)?;
     let ends = if listener == listener::NOBODY { None } else { Some(sys::socket_pair()?) };
     let order = Order {
@@ -100,6 +114,8 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
         pass,
         listener: ends.as_ref().map(|(_, theirs)| theirs),
         ruleset: place.wall.as_ref().map(|wall| &wall.ruleset),
+        terminal: terminals.as_ref().map(|(_, theirs)| theirs),
+        streams: terminal.streams,
         slate: &slate,
         leash: namespaces & namespace::PID == 0,
     };
@@ -127,9 +143,11 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
     let protections = place.protections | protection::SESSION | no_core(rlimits) | filtered;
     let report = Report::Started { pid, protections, landlock: place.landlock };
     let (callers, wardens) = if listener == listener::CALLER { (heard, None) } else { (None, heard) };
-    match &callers {
-        Some(listener) => line.report(&report, &[&pidfd, listener])?,
-        None => line.report(&report, &[&pidfd])?,
+    let ours = terminals.as_ref().map(|(ours, _)| ours);
+    match (ours, &callers) {
+        (Some(terminal), Some(listener)) => line.report(&report, &[&pidfd, terminal, listener])?,
+        (Some(further), None) | (None, Some(further)) => line.report(&report, &[&pidfd, further])?,
+        (None, None) => line.report(&report, &[&pidfd])?,
     }
     Ok(Some(Started { pid, at: started, listener: wardens }))
 }
@@ -188,6 +206,9 @@ fn prepare(order: &Order<'_>) -> core::result::Result<Path, Failure> {
     }
     let kept = place_descriptors(order).map_err(Failure::at(stage::DESCRIPTORS))?;
     sys::new_session().map_err(Failure::at(stage::SESSION))?;
+    if let Some(terminal) = kept.terminal {
+        sys::control_session(terminal).map_err(Failure::at(stage::TERMINAL))?;
+    }
     for limit in order.rlimits.iter() {
         sys::set_limit(limit.resource, limit.soft, limit.hard)
             .map_err(|errno| Failure { detail: limit.resource, ..Failure::at(stage::RLIMIT)(errno) })?;
@@ -207,13 +228,14 @@ fn prepare(order: &Order<'_>) -> core::result::Result<Path, Failure> {
 struct Kept {
     listener: Option<i32>,
     ruleset: Option<i32>,
+    terminal: Option<i32>,
 }
 
 /// Puts each descriptor at its number. First all are copied above the highest target, so that none overwrites another.
 fn place_descriptors(order: &Order<'_>) -> Result<Kept> {
     let above = order.targets.iter().max().unwrap_or(0).max(2) + 1;
     let keep = |fd: Option<&Fd>| fd.map(|fd| sys::duplicate_above(fd.number(), above)).transpose();
-    let kept = Kept { listener: keep(order.listener)?, ruleset: keep(order.ruleset)? };
+    let kept = Kept { listener: keep(order.listener)?, ruleset: keep(order.ruleset)?, terminal: keep(order.terminal)? };
     sys::close_all_on_exec();
     let mut copies = [0i32; crate::wire::message::DESCRIPTORS_MAX];
     for (copy, &descriptor) in copies.iter_mut().zip(order.descriptors) {
@@ -221,6 +243,11 @@ fn place_descriptors(order: &Order<'_>) -> Result<Kept> {
     }
     for (target, copy) in order.targets.iter().zip(copies) {
         sys::duplicate_to(copy, target)?;
+    }
+    if let Some(terminal) = kept.terminal {
+        for target in (0..3).filter(|stream| order.streams & 1 << stream != 0) {
+            sys::duplicate_to(terminal, target)?;
+        }
     }
     Ok(kept)
 }

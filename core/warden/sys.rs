@@ -83,6 +83,7 @@ mod pages;
 mod privilege;
 mod seccomp;
 mod task;
+mod terminal;
 
 pub use file::*;
 pub use landlock::*;
@@ -92,6 +93,7 @@ pub use pages::*;
 pub use privilege::*;
 pub use seccomp::*;
 pub use task::*;
+pub use terminal::*;
 
 fn done(result: Result<usize>) -> Result<()> {
     result.map(drop)

@@ -98,6 +98,11 @@ pub mod run {
 }
 
 wire_data! {
+    /// A pseudo-terminal for a command: for the `streams` among its standard ones, by their bits (1 << 0: the input), and of this size. No streams: none.
+    struct Terminal { streams: u32, rows: u32, columns: u32, }
+}
+
+wire_data! {
     /// The arguments 4 and 5 of a call that a filter lets through.
     struct Pass { fourth: u64, fifth: u64, }
 }
@@ -139,6 +144,7 @@ wire_data! {
             filters: List<'a, &'a [u8]>,
             listener: u32,
             pass: Pass,
+            terminal: Terminal,
         }
         // Over a command's own socket these are about it, over the control socket about everything inside.
         /// Send a signal to the command's first process.
@@ -184,6 +190,8 @@ pub mod stage {
     pub const LANDLOCK: u32 = 11;
     /// `umask(2)`, `sigprocmask(2)`.
     pub const ATTRIBUTES: u32 = 12;
+    /// A terminal of its own: making it, or having it control the session.
+    pub const TERMINAL: u32 = 13;
 }
 
 /// How a command ended, in [`Report::Ended`].
@@ -227,7 +235,7 @@ wire_data! {
     enum Report<'a> {
         /// Set-up failed: nothing has been started and the warden has ended. `path` is what the step worked on where it knows better than the plan.
         1 Refused { step: u32, errno: i32, path: &'a [u8], }
-        /// The command runs. Beside it: its pidfd, and the listener if that is the caller's. `pid` is as seen inside; `landlock` is
+        /// The command runs. Beside it: its pidfd, the other side of its terminal if it has one, and the listener if that is the caller's. `pid` is as seen inside; `landlock` is
         /// the ABI of the rulesets in force, 0 if there are none.
         2 Started { pid: i32, protections: u64, landlock: u32, }
         /// The command was not started.

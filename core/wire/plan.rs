@@ -145,6 +145,8 @@ wire_data! {
         24 Readable { source: u32, }
         /// A session keyring of our own.
         25 Keyring {}
+        /// A devpts of our own, from which the pseudo-terminals of commands come.
+        32 Terminals { at: &'a CStr, }
         /// Gives up every privilege, for the warden and so for all that it starts.
         26 Seal {}
         /// Enters a cgroup namespace rooted at the cgroup the warden stands in.

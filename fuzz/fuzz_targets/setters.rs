@@ -34,6 +34,7 @@ enum Step {
     Root(Text),
     EmptyRoot,
     WritableRoot,
+    Terminals,
     Bind(Text, Text, u32),
     Tmpfs(Text, u64),
     TmpfsWith(Text, u64, u64, u32, u32),
@@ -84,6 +85,7 @@ unsafe fn perform(steps: &[Step]) {
                 Step::Root(path) => path.with(|path| c::sandbox::seclude_sandbox_root(sandbox, path)),
                 Step::EmptyRoot => c::sandbox::seclude_sandbox_empty_root(sandbox),
                 Step::WritableRoot => c::sandbox::seclude_sandbox_writable_root(sandbox),
+                Step::Terminals => c::sandbox::seclude_sandbox_terminals(sandbox),
                 Step::Bind(source, at, flags) => {
                     source.with(|source| at.with(|at| c::sandbox::seclude_sandbox_bind(sandbox, source, at, *flags)));
                 }

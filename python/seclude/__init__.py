@@ -15,6 +15,7 @@ from subprocess import DEVNULL, PIPE, STDOUT
 
 from ._seclude import __version__
 from .cell import Cell
+from .command import PTY
 from .doctor import Check, Report, doctor
 from .errors import (
     CalledProcessError,
@@ -35,11 +36,13 @@ from .popen import Popen
 from .rates import Io, io
 from .sandbox import Sandbox
 from .seccomp import Learned, Listener, Seccomp, Test
+from .terminal import Terminal, raw_mode
 from .transfer import Copied, copy
 
 __all__ = [
     "DEVNULL",
     "PIPE",
+    "PTY",
     "STDOUT",
     "Bind",
     "CalledProcessError",
@@ -74,6 +77,7 @@ __all__ = [
     "SecludeError",
     "SetupError",
     "Symlink",
+    "Terminal",
     "Test",
     "TimeoutExpired",
     "Tmpfs",
@@ -87,6 +91,7 @@ __all__ = [
     "interact",
     "io",
     "namespaces",
+    "raw_mode",
     "symlink",
     "tmpfs",
 ]

@@ -1,4 +1,7 @@
-"""`python -m seclude doctor`: what this host allows. `python -m seclude tree`: what runs in which namespaces."""
+"""`python -m seclude doctor`: what this host allows. `python -m seclude tree`: what runs in which namespaces.
+
+`python -m seclude shell`: a program on a terminal, in a sandbox.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 import re
 import sys
 
-from . import __version__
+from . import __version__, shell
 from .doctor import doctor
 from .errors import SecludeError
 from .namespaces import namespaces
@@ -105,6 +108,7 @@ def main(args: list[str] | None = None) -> int:
     command.add_argument("--svg", metavar="FILE", help="as an image, in a file")
     command.add_argument("--arguments", action="store_true", help="command lines, instead of names")
     command.set_defaults(run=_tree)
+    shell.add_to(commands)
     wanted = parser.parse_args(args)
     try:
         return int(wanted.run(wanted))

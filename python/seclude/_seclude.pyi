@@ -91,6 +91,7 @@ class _Parts(TypedDict):
     streams: Sequence[int | None]
     fds: Sequence[tuple[int, int]]
     wall_time: float | None
+    window_size: tuple[int, int] | None
 
 @type_check_only
 class _Statistics(TypedDict):
@@ -213,6 +214,7 @@ class Child:
     @property
     def pipes_may_stay(self) -> bool:
         """Whether its pipes may stay open when it has ended."""
+    def take_terminal(self) -> int | None: ...
     def take_listener(self) -> Listener | None:
         """The listener of its filter, if it has one that nobody has taken."""
     def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds) -> _Done:

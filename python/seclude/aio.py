@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import command
     from .outcome import Outcome, Process, Usage
     from .runs import Runs
+    from .terminal import Terminal
 
 _LIMIT = 2**16
 
@@ -104,8 +105,12 @@ class AsyncProcess:
             self._failure = failure
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            self._wake(waiter)
+
+    @staticmethod
+    def _wake(waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
 
     @property
     def pid(self) -> int:
@@ -116,6 +121,11 @@ class AsyncProcess:
     def inside_pid(self) -> int:
         """The process id, as the command sees itself."""
         return self._process.inside_pid
+
+    @property
+    def terminal(self) -> Terminal | None:
+        """The other side of its terminal, if a stream was `PTY`. Its methods wait, unless its descriptor is set not to."""
+        return self._process.terminal
 
     @property
     def returncode(self) -> int | None:
@@ -143,7 +153,8 @@ class AsyncProcess:
 
         Each stream is bounded as in `Popen.communicate`.
         """
-        _, stdout, stderr = await asyncio.gather(self._feed(input), self._drained(self.stdout), self._drained(self.stderr))
+        written = self._drained(self.stdout) if self.terminal is None or self.stdout is not None else self._shown(self.terminal)
+        _, stdout, stderr = await asyncio.gather(self._feed(input), written, self._drained(self.stderr))
         await self.wait()
         return stdout, stderr
 
@@ -169,6 +180,31 @@ class AsyncProcess:
             if not kept.add(chunk):
                 self._process._overflow()
         return b"".join(kept.chunks)
+
+    async def _shown(self, terminal: Terminal) -> bytes:
+        """What the command writes to its terminal, until nobody inside has it open, or in a cell until the command has ended."""
+        kept = Kept(self._process._bound())
+        os.set_blocking(terminal.fileno(), False)
+        while (chunk := terminal.read(_LIMIT)) != b"":
+            if chunk is not None:
+                if not kept.add(chunk):
+                    self._process._overflow()
+            elif self.returncode is None or not self._process._child.pipes_may_stay:
+                await self._readable(terminal)
+            else:
+                break
+        terminal.close()
+        return b"".join(kept.chunks)
+
+    async def _readable(self, terminal: Terminal) -> None:
+        """Waits until there is something to read, or the command has ended."""
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        self._loop.add_reader(terminal.fileno(), self._wake, waiter)
+        try:
+            await waiter
+        finally:
+            self._loop.remove_reader(terminal.fileno())
 
     def send_signal(self, sig: int) -> None:
         """Sends a signal to the command's first process. ProcessLookupError if its end was noticed, as asyncio has it."""

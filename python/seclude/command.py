@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
     from . import _seclude
 
+PTY = -4
+"""A stream that is a pseudo-terminal of the command's own: the sandbox must have `terminals`."""
+
 Text: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Args: TypeAlias = Text | Sequence[Text]
 Ends: TypeAlias = list[int | None]
 Stream: TypeAlias = int | IO[Any] | None
-"""`None` is the caller's own stream; `PIPE`, `DEVNULL`; a descriptor or an object that has one; for stderr, `STDOUT`."""
+"""`None` is the caller's own stream; `PIPE`, `DEVNULL`, `PTY`; a descriptor or an object that has one; for stderr, `STDOUT`."""
 
 
 class CommandOptions(TypedDict, total=False):
@@ -42,6 +45,8 @@ class CommandOptions(TypedDict, total=False):
     """What the program sees as its own name."""
     wall_time: float | None
     """Seconds that this command may take, instead of what the sandbox says."""
+    window_size: tuple[int, int] | None
+    """Rows and columns of its terminal's window at first, if a stream is `PTY`; 24 and 80 if not given."""
 
 
 class Core(Protocol):
@@ -72,6 +77,7 @@ def prepare(
     fds: Mapping[int, int | IO[Any]] | None = None,
     arg0: Text | None = None,
     wall_time: float | None = None,
+    window_size: tuple[int, int] | None = None,
 ) -> _seclude.Command:
     """A command that is ready to start, once, while `streams` are open."""
     words = [args] if isinstance(args, (str, bytes, os.PathLike)) else args
@@ -87,6 +93,7 @@ def prepare(
             "streams": streams.inside,
             "fds": granted,
             "wall_time": wall_time,
+            "window_size": window_size,
         }
     )
 
@@ -123,6 +130,8 @@ class Streams:
                 self._ours[number] = ours
             case int() if stream == DEVNULL:
                 theirs = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            case int() if stream == PTY:
+                return PTY
             case int() if stream == STDOUT:
                 return 1 if self.inside[1] is None else self.inside[1]
             case _:

@@ -7,6 +7,7 @@ bytes; what goes beyond that is told once, then read and dropped until the strea
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -18,6 +19,8 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from weakref import WeakMethod
+
+    from .terminal import Terminal
 
 BOUND = 64 << 20
 """Bytes that are kept of a stream where the sandbox has no limit on output: as many as the core keeps."""
@@ -33,7 +36,7 @@ class Exchange:
     def __init__(
         self,
         stdin: IO[Any] | None,
-        stdout: IO[Any] | None,
+        stdout: IO[Any] | Terminal | None,
         stderr: IO[Any] | None,
         data: bytes | None,
         bound: int,
@@ -46,7 +49,7 @@ class Exchange:
         self._end = end
         # Weak: a command that owned its exchange through a cycle would keep its descriptors until a collection.
         self._overflow = overflow
-        self._read: dict[int, tuple[IO[Any], Kept]] = {}
+        self._read: dict[int, tuple[IO[Any] | Terminal, Kept]] = {}
         self._kept: list[Kept | None] = [None, None]
         for number, pipe in enumerate((stdout, stderr)):
             if pipe is not None:
@@ -106,7 +109,13 @@ class Exchange:
 
     def _receive(self, fd: int) -> bool:
         pipe, kept = self._read[fd]
-        chunk = os.read(fd, _PIECE)
+        try:
+            chunk = os.read(fd, _PIECE)
+        except OSError as error:
+            # A terminal that nobody has open on the other side: that is its end (pty(7)).
+            if error.errno != errno.EIO:
+                raise
+            chunk = b""
         if not chunk:
             del self._read[fd]
             pipe.close()

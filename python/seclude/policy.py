@@ -43,6 +43,7 @@ class Policy(TypedDict, total=False):
     root: Path | None
     empty_root: bool | None
     writable_root: bool | None
+    terminals: bool | None
     files: Iterable[Entry | Mapping[str, Any]] | None
     nested: bool | None
     seccomp: _Profile | Seccomp | Mapping[str, Any] | None

@@ -20,6 +20,7 @@ from .errors import PolicyError, SecludeError, TimeoutExpired
 from .exchange import BOUND, Exchange, exchange, milliseconds_to
 from .outcome import Outcome, Process, Usage
 from .seccomp import Listener
+from .terminal import Terminal
 from .text import Mode
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
 
@@ -49,12 +50,13 @@ class Popen:
     it. A process forked from the caller may drop it, and that harms nothing, but may not ask it anything.
 
     `args`, `pid` (as the caller sees it), `inside_pid` (as the command sees itself), `stdin`, `stdout`, `stderr` (file
-    objects where PIPE was asked for), `returncode` and `outcome` (None until the end was noticed).
+    objects where PIPE was asked for), `terminal` (where PTY was), `returncode` and `outcome` (None until the end was noticed).
     """
 
     stdin: IO[Any] | None
     stdout: IO[Any] | None
     stderr: IO[Any] | None
+    terminal: Terminal | None
     returncode: int | None
     outcome: Outcome | None
 
@@ -93,6 +95,7 @@ class Popen:
         self.pid = self._child.pid
         self.inside_pid = self._child.inside_pid
         self.stdin, self.stdout, self.stderr = mode.open(pipes[0], "wb"), mode.open(pipes[1], "rb"), mode.open(pipes[2], "rb")
+        self.terminal = Terminal._taken(child.take_terminal())
 
     def fileno(self) -> int:
         """The pidfd: readable once the command has ended (`pidfd_open(2)`), for `select` and event loops. Borrowed."""
@@ -135,6 +138,8 @@ class Popen:
     def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002
         """Writes `input`, reads stdout and stderr to their ends, waits; returns what was read, None where that is no pipe.
 
+        What it writes to its terminal stands for a standard output that is no pipe, as bytes.
+
         In a cell, what the command leaves behind may hold the pipes open: there they are read to the command's own end.
 
         The sandbox's `output` bounds each stream; where that is not set, 64 MiB do: a command that writes more is killed,
@@ -160,7 +165,7 @@ class Popen:
         if self._exchange is None:
             if data and self.stdin is None:
                 raise ValueError("input is given but stdin is not a pipe")
-            pipes = self.stdin, self.stdout, self.stderr
+            pipes = self.stdin, self.stdout or self.terminal, self.stderr
             end = self._child.pidfd if self._child.pipes_may_stay else None
             self._exchange = Exchange(*pipes, self._encoded(data), self._bound(), WeakMethod(self._overflow), end)
         elif data:
@@ -296,7 +301,7 @@ class Popen:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             # Ctrl-C reached the caller alone: the command has a session of its own and would be waited for in vain.
             self.kill()
-        for stream in (self.stdout, self.stderr):
+        for stream in (self.stdout, self.stderr, self.terminal):
             if stream is not None:
                 stream.close()
         try:

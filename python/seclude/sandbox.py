@@ -34,7 +34,8 @@ class Sandbox(Runs):
     `host_ids`, the first of 65536 ids of the host's that a privileged caller's sandbox maps to.
 
     Files: `files`, a list of `bind`, `tmpfs`, `directory`, `symlink`, `file`; `root`, a directory with another system in
-    it; `empty_root`, no programs but what is bound; `writable_root`.
+    it; `empty_root`, no programs but what is bound; `writable_root`; `terminals`, pseudo-terminals of its own
+    (`/dev/pts`), so that a command can have one (`PTY`).
 
     Limits on all that runs inside together: `memory` and `swap`, bytes or text ("256M"); `cpu_time`, seconds or text of
     processor time; `cpus`, how many processors' worth of it at once (0.01 to 8192), `cpu_weight`, the share where others

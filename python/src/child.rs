@@ -8,7 +8,7 @@ use crate::transfer::{Bounds, Done, done, path, transfer};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use seclude_core::Result;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 /// A running command. Dropping it kills everything inside.
@@ -75,6 +75,11 @@ impl Child {
     #[getter]
     fn pipes_may_stay(&self, py: Python<'_>) -> PyResult<bool> {
         self.ask(py, "pipes", |child| Ok(child.pipes_may_stay()))
+    }
+
+    /// The descriptor of the other side of its terminal, the taker's from now on, if it has one that nobody has taken.
+    fn take_terminal(&self, py: Python<'_>) -> PyResult<Option<i32>> {
+        self.ask(py, "terminal", |child| Ok(child.terminal.take().map(|terminal| OwnedFd::from(terminal).into_raw_fd())))
     }
 
     /// The listener of its filter, if it has one that nobody has taken.

@@ -9,9 +9,8 @@ use crate::time::duration;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
-use seclude_core::Interaction;
+use seclude_core::{Interaction, Stdio, WindowSize};
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
 
@@ -31,7 +30,10 @@ impl Command {
     }
 }
 
-/// What a command is made of, from a dictionary. Streams are descriptor numbers; `None` is the caller's own.
+/// A stream that is the command's terminal.
+const PTY: i32 = -4;
+
+/// What a command is made of, from a dictionary. Streams are descriptor numbers, or `PTY`; `None` is the caller's own.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct Parts {
@@ -42,6 +44,7 @@ pub struct Parts {
     streams: [Option<i32>; 3],
     fds: Vec<(i32, i32)>,
     wall_time: Option<f64>,
+    window_size: Option<(u16, u16)>,
 }
 
 impl Parts {
@@ -61,8 +64,12 @@ impl Parts {
             command.current_dir(text(directory));
         }
         let [stdin, stdout, stderr] = self.streams;
-        let stream =
-            |what, number: Option<i32>| -> PyResult<Option<OwnedFd>> { number.map(|number| copy(py, what, number)).transpose() };
+        let stream = |what, number: Option<i32>| -> PyResult<Option<Stdio>> {
+            match number {
+                Some(PTY) => Ok(Some(Stdio::pty())),
+                number => number.map(|number| copy(py, what, number).map(Stdio::from)).transpose(),
+            }
+        };
         if let Some(fd) = stream("stdin", stdin)? {
             command.stdin(fd);
         }
@@ -77,6 +84,9 @@ impl Parts {
         }
         if let Some(seconds) = self.wall_time {
             command.wall_time(duration(py, "wall_time", seconds)?);
+        }
+        if let Some((rows, columns)) = self.window_size {
+            command.window_size(WindowSize { rows, columns });
         }
         Ok(Command::new(command))
     }

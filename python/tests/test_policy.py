@@ -27,6 +27,7 @@ EVERYTHING: dict[str, Any] = {
     "host_ids": 1 << 20,
     "root": b"/srv/other",
     "writable_root": True,
+    "terminals": True,
     "files": [
         bind("/opt/tool"),
         bind(b"/opt/\xff", "/opt/x", writable=True, optional=True, noexec=True, devices=True),

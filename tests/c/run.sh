@@ -68,7 +68,7 @@ done
 # ---- programs
 
 check "examples build with pkg-config alone" make -s -C "$root/examples-c" LIBRARY="$lib" OUT="$work/examples"
-for test in handles settings lifecycle enforcement syscalls transfer cells namespaces; do
+for test in handles settings lifecycle enforcement syscalls transfer cells namespaces terminals; do
     # shellcheck disable=SC2086
     check "$test builds" cc -g -O1 -std=c11 -pthread $strict "$here/$test.c" -o "$work/$test" $flags
     # shellcheck disable=SC2086
@@ -80,7 +80,7 @@ check "handles links statically to libseclude.a" cc -std=c11 $strict -I"$lib/inc
 everything() { # WHO PREFIX...: run all of it by this prefix
     who=$1
     shift
-    for example in hello poll files cell pool errors policy limits filters interactor doctor namespaces; do
+    for example in hello poll files cell pool errors policy limits filters interactor doctor namespaces shell; do
         check "$who: example $example" "$@" "$work/examples/$example"
     done
     if [ -x /usr/bin/python3 ] && [ -x /usr/bin/gcc ]; then
@@ -88,7 +88,7 @@ everything() { # WHO PREFIX...: run all of it by this prefix
     else
         skip "$who: example judge" "its submissions need python3 and gcc in /usr/bin"
     fi
-    for test in handles settings lifecycle enforcement syscalls transfer cells namespaces; do
+    for test in handles settings lifecycle enforcement syscalls transfer cells namespaces terminals; do
         check "$who: $test" "$@" "$work/$test"
         check "$who: $test under AddressSanitizer" "$@" "$work/$test-asan"
     done

@@ -109,6 +109,8 @@ static int stream_of(const char *key, int writing)
         return SECLUDE_STDIO_NULL;
     if (!strcmp(line->value[0], "piped"))
         return SECLUDE_STDIO_PIPED;
+    if (!strcmp(line->value[0], "pty"))
+        return SECLUDE_STDIO_PTY;
     return open_file(line->value[1], writing);
 }
 
@@ -151,6 +153,8 @@ static seclude_command *command_of(const seclude_sandbox *sandbox)
             seclude_command_cwd(command, value[0]);
         else if (!strcmp(key, "wall-ms"))
             seclude_command_wall_time(command, strtoull(value[0], NULL, 10));
+        else if (!strcmp(key, "window"))
+            seclude_command_window_size(command, (uint16_t)atoi(value[0]), (uint16_t)atoi(value[1]));
         else if (!strcmp(key, "fd"))
             seclude_command_fd(command, (int)strtol(value[0], NULL, 10), open_file(value[2], !strcmp(value[1], "write")));
     }
@@ -228,12 +232,15 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
     seclude_output *output = NULL;
     const char *data;
     int in = seclude_child_take_stdin(child), out = -1;
+    const int terminal = seclude_child_take_terminal(child);
     const int watched = acts("kill") || acts("terminate") || acts("processes") || acts("usage") || acts("change") || acts("freeze") ||
                         acts("kill-frozen");
 
-    write_input(in);
+    write_input(in >= 0 ? in : terminal);
     if (watched || acts("try-wait"))
         out = seclude_child_take_stdout(child);
+    else if (terminal >= 0 && (out = seclude_child_take_stdout(child)) < 0)
+        out = terminal;
     if (watched)
         length = first_line(out, text, sizeof text);
     if (acts("processes")) {
@@ -275,6 +282,8 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
             length += (size_t)count;
         close(out);
     }
+    if (terminal >= 0 && terminal != out)
+        close(terminal);
     if (acts("try-wait")) {
         must(seclude_child_wait(child, &outcome, sizeof outcome, NULL) == 0, "it ends");
         must(seclude_child_try_wait(child, &again, sizeof again, NULL) == 1, "the answer stays");

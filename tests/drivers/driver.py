@@ -71,6 +71,8 @@ def start(job: Job, sandbox: seclude.Sandbox | seclude.Cell | seclude.Pool) -> s
     options: dict[str, Any] = {}
     if limit := job.one("wall-ms"):
         options["wall_time"] = int(limit[0]) / 1000
+    if window := job.one("window"):
+        options["window_size"] = int(window[0]), int(window[1])
     program, arguments = job.one("program")[0], [values[0] for values in job.all("arg")]
     if name := job.one("arg0"):
         options["arg0"] = name[0]
@@ -92,6 +94,7 @@ def start(job: Job, sandbox: seclude.Sandbox | seclude.Cell | seclude.Pool) -> s
                 b"inherit": lambda: None,
                 b"null": lambda: subprocess.DEVNULL,
                 b"piped": lambda: subprocess.PIPE,
+                b"pty": lambda: seclude.PTY,
                 b"file": lambda value=value, number=number: file(value[0], "wb" if number else "rb"),
             }[kind]()
         given = [(int(number), file(path, "wb" if way == b"write" else "rb")) for number, way, path in job.all("fd")]
@@ -120,6 +123,10 @@ def finish(job: Job, child: seclude.Popen, told: Told) -> None:
     first, data = b"", None
     if child.stdin is not None:
         data = job.one("stdin")[1]
+    kind, *typed = job.one("stdin")
+    if kind == b"pty":
+        assert child.terminal is not None
+        assert child.terminal.write(typed[0]) == len(typed[0])
     if job.action in ("kill", "terminate", "processes", "usage", "change", "freeze", "kill-frozen"):
         assert child.stdout is not None
         first = child.stdout.readline()

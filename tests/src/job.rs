@@ -56,6 +56,8 @@ pub enum Stream {
     Null,
     /// A pipe; for the standard input, with these bytes in it, few enough for a pipe to hold.
     Piped(Vec<u8>),
+    /// The command's own terminal; for the standard input, with this typed on it once the command runs.
+    Terminal(Vec<u8>),
     /// A file, for reading or, created or emptied, for writing.
     File(PathBuf),
 }
@@ -85,6 +87,8 @@ pub struct Job {
     pub directory: Option<PathBuf>,
     /// Its wall time limit in milliseconds.
     pub wall_ms: Option<u64>,
+    /// Rows and columns of its terminal's window.
+    pub window: Option<(u16, u16)>,
     /// Its standard streams.
     pub streams: [Stream; 3],
     /// Further descriptors: number, file, whether for writing.
@@ -127,6 +131,7 @@ impl Default for Job {
             env: Vec::new(),
             directory: None,
             wall_ms: None,
+            window: None,
             streams: [Stream::Null, Stream::Piped(Vec::new()), Stream::Piped(Vec::new())],
             descriptors: Vec::new(),
             set: Vec::new(),
@@ -175,11 +180,15 @@ impl Job {
         if let Some(limit) = self.wall_ms {
             line("wall-ms", &[limit.to_string().as_bytes()]);
         }
+        if let Some((rows, columns)) = self.window {
+            line("window", &[rows.to_string().as_bytes(), columns.to_string().as_bytes()]);
+        }
         for (key, stream) in STREAMS.iter().zip(&self.streams) {
             match stream {
                 Stream::Inherit => line(key, &[b"inherit"]),
                 Stream::Null => line(key, &[b"null"]),
                 Stream::Piped(data) => line(key, &[b"piped", data]),
+                Stream::Terminal(typed) => line(key, &[b"pty", typed]),
                 Stream::File(file) => line(key, &[b"file", &path(file)]),
             }
         }
@@ -215,12 +224,17 @@ impl Job {
                 "env" => job.env.push((system(0)?, system(1)?)),
                 "directory" => job.directory = Some(system(0)?.into()),
                 "wall-ms" => job.wall_ms = Some(word(0)?.parse().map_err(|error| format!("{line}: {error}"))?),
+                "window" => {
+                    let number = |index| word(index)?.parse().map_err(|error| format!("{line}: {error}"));
+                    job.window = Some((number(0)?, number(1)?));
+                }
                 "stdin" | "stdout" | "stderr" => {
                     let index = STREAMS.iter().position(|name| *name == key).unwrap_or(0);
                     job.streams[index] = match &*word(0)? {
                         "inherit" => Stream::Inherit,
                         "null" => Stream::Null,
                         "piped" => Stream::Piped(value(1)?),
+                        "pty" => Stream::Terminal(value(1)?),
                         "file" => Stream::File(system(1)?.into()),
                         other => return Err(format!("no stream {other}")),
                     };
@@ -273,7 +287,8 @@ mod tests {
             env: vec![("A".into(), "".into())],
             directory: Some("/tmp".into()),
             wall_ms: Some(1500),
-            streams: [Stream::Piped(b"a\0b".to_vec()), Stream::Inherit, Stream::File("/x y".into())],
+            window: Some((40, 132)),
+            streams: [Stream::Piped(b"a\0b".to_vec()), Stream::Terminal(b"\x03".to_vec()), Stream::File("/x y".into())],
             descriptors: vec![(7, "/dev/null".into(), true)],
             set: vec![("cpus".into(), 0.5), ("memory".into(), 1_048_576.0)],
             ..Job::default()

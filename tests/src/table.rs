@@ -57,6 +57,8 @@ pub struct Case {
     env_clear: bool,
     directory: Option<String>,
     wall_ms: Option<u64>,
+    /// Rows and columns of its terminal's window.
+    window: Option<(u16, u16)>,
     stdin: Option<Source>,
     stdout: Option<Source>,
     stderr: Option<Source>,
@@ -137,8 +139,16 @@ enum Fixture {
 #[serde(untagged, deny_unknown_fields)]
 enum Source {
     Named(Named),
-    Text { text: String },
-    File { file: String },
+    Text {
+        text: String,
+    },
+    /// A terminal of its own, on which this is typed.
+    Typed {
+        typed: String,
+    },
+    File {
+        file: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -147,6 +157,7 @@ enum Named {
     Null,
     Inherit,
     Piped,
+    Pty,
 }
 
 #[derive(Debug, Deserialize)]
@@ -287,6 +298,8 @@ impl Case {
                 Some(Source::Named(Named::Null)) => *stream = Stream::Null,
                 Some(Source::Named(Named::Inherit)) => *stream = Stream::Inherit,
                 Some(Source::Named(Named::Piped)) => *stream = Stream::Piped(Vec::new()),
+                Some(Source::Named(Named::Pty)) => *stream = Stream::Terminal(Vec::new()),
+                Some(Source::Typed { typed }) => *stream = Stream::Terminal(stage.expand(typed)),
                 Some(Source::Text { text }) => *stream = Stream::Piped(stage.expand(text)),
                 Some(Source::File { file }) => *stream = Stream::File(stage.system(file).into()),
             }
@@ -304,6 +317,7 @@ impl Case {
             env: self.env.iter().map(|(name, value)| (stage.system(name), stage.system(value))).collect(),
             directory: self.directory.as_ref().map(|text| stage.system(text).into()),
             wall_ms: self.wall_ms,
+            window: self.window,
             streams,
             descriptors: self
                 .descriptors

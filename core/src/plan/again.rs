@@ -1,6 +1,6 @@
 //! The steps of a copy of a template: what in the file system is to be its own, put over what the template has at the same place.
 //!
-//! That is every file system in memory that may be written, `/proc`, and whatever the policy puts below one of these.
+//! That is every file system in memory that may be written, the terminals, `/proc`, and whatever the policy puts below one of these.
 
 use super::{Builder, Sources};
 use crate::error::Result;
@@ -59,6 +59,9 @@ impl Builder {
         );
         if is_plain(policy, super::path_of(profile::SHM)) {
             self.shared_memory();
+        }
+        if policy.terminals {
+            self.terminals();
         }
         self.proc(&Sources::default(), hide);
         self.entries(policy, sources, |entry| is_anew(policy, entry))

@@ -24,7 +24,7 @@ impl Builder {
                 path_of(path),
             );
         }
-        for (index, (_, at, _, _)) in profile::DEVICES.iter().enumerate().filter(|(_, (_, at, _, _))| !given(at)) {
+        for (index, (_, at, _, _)) in super::devices(policy).enumerate().filter(|(_, (_, at, _, _))| !given(at)) {
             let attributes = attribute::NO_SUID | attribute::NO_EXEC;
             self.push_at(
                 Step::Bind { source: sources.devices[index], at, attributes },
@@ -32,11 +32,15 @@ impl Builder {
                 path_of(at),
             );
         }
-        for (at, target) in profile::DEVICE_LINKS.iter().filter(|(at, _)| !given(at)) {
+        let to_terminals = policy.terminals.then_some(&profile::TERMINAL_LINK);
+        for (at, target) in profile::DEVICE_LINKS.iter().chain(to_terminals).filter(|(at, _)| !given(at)) {
             self.push_at(Step::Symlink { at, target }, format!("link {}", at.to_string_lossy()), path_of(at));
         }
         if !given(profile::SHM) {
             self.shared_memory();
+        }
+        if policy.terminals {
+            self.terminals();
         }
         if !given(c"/proc") {
             self.proc(sources, hide);
@@ -91,6 +95,10 @@ impl Builder {
         let attributes = attribute::NO_SUID | attribute::NO_DEV;
         let step = Step::Tmpfs { at: profile::SHM, size: profile::SHM_SIZE, inodes: 0, mode: 0o1777, attributes };
         self.push_at(step, "mount a tmpfs on /dev/shm", path_of(profile::SHM));
+    }
+
+    pub(super) fn terminals(&mut self) {
+        self.push_at(Step::Terminals { at: profile::TERMINALS }, "mount a devpts on /dev/pts", path_of(profile::TERMINALS));
     }
 
     pub(super) fn proc(&mut self, sources: &Sources, hide: bool) {

@@ -29,6 +29,9 @@ impl Builder {
             if policy.writable_root { &mut writable } else { &mut readable }.push(Path::new("/"));
             writable.push(super::path_of(profile::SHM));
             devices.extend(profile::WRITABLE.iter().map(|path| super::path_of(path)));
+            if policy.terminals {
+                devices.extend([profile::TERMINAL.1, profile::TERMINALS].map(super::path_of));
+            }
             for entry in &policy.files {
                 match entry {
                     Entry::Bind(bind) if bind.writable => writable.push(&bind.at),

@@ -4,8 +4,10 @@ mod limits;
 
 use super::{Bind, Entry, HOST_IDS, Namespace, Policy, System, Tmpfs};
 use crate::error::{Error, Result};
+use crate::profile;
 use crate::seccomp::Seccomp;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
@@ -22,6 +24,7 @@ impl Policy {
         self.check_namespaces()?;
         self.check_identity()?;
         self.check_files()?;
+        self.check_terminals()?;
         for (resource, (soft, hard)) in &self.rlimits {
             if soft > hard {
                 return Err(Error::invalid(
@@ -87,10 +90,31 @@ impl Policy {
             return Err(Error::invalid("user namespace", "shared with the caller, nested user namespaces cannot be turned off")
                 .hint("allow nested user namespaces explicitly"));
         }
+        if self.terminals && !self.private(Namespace::Mount) {
+            return Err(Error::invalid(
+                "terminals",
+                "the mount namespace is shared with the caller, so its terminals are the caller's",
+            ));
+        }
         if !self.private(Namespace::Mount) && (!self.files.is_empty() || self.system != System::Host) {
             return Err(Error::invalid("files", "the mount namespace is shared with the caller, so its files cannot be changed"));
         }
         Ok(())
+    }
+
+    /// Whose terminals are its own has them at their usual places.
+    fn check_terminals(&self) -> Result<()> {
+        let usual = [profile::TERMINAL.1, profile::TERMINALS].map(|place| Path::new(OsStr::from_bytes(place.to_bytes())));
+        let covers =
+            |entry: &&Entry| usual.iter().any(|place| place.starts_with(entry.at()) && !matches!(entry, Entry::Dir { .. }));
+        match self.files.iter().filter(|_| self.terminals).find(covers) {
+            Some(entry) => Err(Error::invalid(
+                format!("{}", entry.at().display()),
+                "the policy puts something else there, and asks for terminals, which are there",
+            )
+            .at(entry.at())),
+            None => Ok(()),
+        }
     }
 
     fn check_identity(&self) -> Result<()> {

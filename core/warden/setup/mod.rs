@@ -10,7 +10,7 @@ mod wall;
 
 use crate::census::Census;
 use crate::control::{Control, Mail};
-use crate::sys::{self, Errno, Result};
+use crate::sys::{self, Errno, Fd, Result};
 use crate::text::Path;
 use crate::wire::message::{Pass, Request, VERSION};
 use crate::wire::plan::{Step, namespace, protection};
@@ -54,6 +54,8 @@ pub struct Place {
     pub wall: Option<Wall>,
     /// The ABI of the Landlock rulesets, 0 if there are none.
     pub landlock: u32,
+    /// The file system of terminals, if there is one.
+    pub terminals: Option<Fd>,
 }
 
 /// Applies the plan in `mail`.
@@ -67,7 +69,7 @@ pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refu
         return Err(refuse(BEFORE_THE_PLAN)(Errno::EPROTO.into()));
     };
     let mounts = Mounts::new(classic_mounts, plan.len()).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
-    let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None, landlock: 0 };
+    let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None, landlock: 0, terminals: None };
     let mut world = World { control, outside: (outside_uid, outside_gid), mounts, place };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     seal::forget_attributes().map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
@@ -108,6 +110,7 @@ impl World<'_> {
                 populate::populate(&mut self.mounts, source, at, names, except, attributes)?
             }
             Step::Proc { at, hide } => self.mounts.proc(at, hide)?,
+            Step::Terminals { at } => self.place.terminals = Some(self.mounts.terminals(at)?),
             Step::Watch { own } => {
                 self.place.census = Some(if own { Census::own(self.mounts.hidden_proc()?) } else { Census::shared()? })
             }

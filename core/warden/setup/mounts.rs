@@ -232,6 +232,14 @@ impl Mounts {
         self.attach.proc(&point, hide)
     }
 
+    /// A devpts of our own; its root.
+    pub fn terminals(&mut self, at: &CStr) -> Result<Fd> {
+        let point = self.mount_point(at, true)?;
+        self.forget_parent_below(at);
+        self.attach.terminals(&point)?;
+        self.open_inside(at, open::PATH | open::DIRECTORY)
+    }
+
     /// A proc of our own pid namespace that stands at no place, in which nobody can hide (hidepid hides those who made themselves
     /// undumpable, from us too).
     pub fn hidden_proc(&self) -> Result<Fd> {

@@ -115,7 +115,7 @@ pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<
     const SCM_RIGHTS: i32 = 1;
     const NOSIGNAL: u32 = 0x4000;
     let parts = [message.as_ptr() as usize, message.len()];
-    let carried = descriptors.len().min(2);
+    let carried = descriptors.len().min(4);
     let mut control =
         Control { length: SCM_RIGHTS_HEADER + 4 * carried, level: SOL_SOCKET, kind: SCM_RIGHTS, descriptors: [0; 254] };
     let mut header = MessageHeader {
@@ -132,8 +132,8 @@ pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<
             *place = descriptor.0;
         }
         header.control = &raw mut control;
-        // One descriptor or two: both take one aligned word.
-        header.control_length = 24;
+        // Descriptors take whole words.
+        header.control_length = (SCM_RIGHTS_HEADER + 4 * carried).next_multiple_of(8);
     }
     done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL, 0, pass.fourth, pass.fifth))
 }

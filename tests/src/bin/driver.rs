@@ -3,7 +3,7 @@
 //! `driver JOB RESULT`. The C and Python drivers in `tests/drivers` do the same through theirs.
 #![deny(unsafe_code)]
 
-use seclude::{Cell, Child, Command, Ended, Error, Outcome, Pool, Pressure, Result, Sandbox, Stdio, Usage};
+use seclude::{Cell, Child, Command, Ended, Error, Outcome, Pool, Pressure, Result, Sandbox, Stdio, Usage, WindowSize};
 use seclude_tests::job::{Action, Job, Stream, Told, read_told, write_told};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -113,6 +113,9 @@ fn command(ground: &Ground, job: &Job) -> Command {
     if let Some(limit) = job.wall_ms {
         command.wall_time(Duration::from_millis(limit));
     }
+    if let Some((rows, columns)) = job.window {
+        command.window_size(WindowSize { rows, columns });
+    }
     let [stdin, stdout, stderr] = &job.streams;
     command.stdin(stdio(stdin, false)).stdout(stdio(stdout, true)).stderr(stdio(stderr, true));
     for (number, path, write) in &job.descriptors {
@@ -126,6 +129,7 @@ fn stdio(stream: &Stream, write: bool) -> Stdio {
         Stream::Inherit => Stdio::inherit(),
         Stream::Null => Stdio::null(),
         Stream::Piped(_) => Stdio::piped(),
+        Stream::Terminal(_) => Stdio::pty(),
         Stream::File(path) => open(path, write).into(),
     }
 }
@@ -140,6 +144,9 @@ fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
     if let (Some(stdin), Stream::Piped(data)) = (&mut child.stdin, &job.streams[0]) {
         // A command that has ended, or closed its input, does not want it: no error.
         let _ = stdin.write_all(data);
+    }
+    if let (Some(terminal), Stream::Terminal(typed)) = (&mut child.terminal, &job.streams[0]) {
+        terminal.write_all(typed).expect("a terminal takes a few words");
     }
     let mut first = Vec::new();
     match job.action {

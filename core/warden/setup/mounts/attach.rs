@@ -78,6 +78,20 @@ impl Attach {
         sys::attach_tree(&proc.mount(attributes)?, point.number(), c"")
     }
 
+    /// A devpts that is nobody else's. Its terminals are opened by all through `ptmx`, and each by who made it.
+    pub fn terminals(&self, point: &Fd) -> Result<()> {
+        const OPTIONS: [(&CStr, &CStr); 2] = [(c"ptmxmode", c"0666"), (c"mode", c"0620")];
+        let attributes = attribute::NO_SUID | attribute::NO_EXEC;
+        if self.classic {
+            return classic::terminals(point, attributes);
+        }
+        let terminals = FileSystem::open(c"devpts")?;
+        for (key, value) in OPTIONS {
+            terminals.set(key, value)?;
+        }
+        sys::attach_tree(&terminals.mount(attributes)?, point.number(), c"")
+    }
+
     /// A proc attached nowhere, for our own use.
     pub fn hidden_proc(&self) -> Result<Fd> {
         let attributes = attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;

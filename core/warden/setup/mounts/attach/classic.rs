@@ -31,6 +31,13 @@ pub fn proc(point: &Fd, hide: bool, attributes: u64) -> Result<()> {
     sys::mount(Some(c"proc"), Line::of_descriptor(point.number()).as_c_str(), Some(c"proc"), attributes & SAME_BITS, options)
 }
 
+/// Before Linux 4.7 an instance of its own had to be asked for.
+pub fn terminals(point: &Fd, attributes: u64) -> Result<()> {
+    let target = Line::of_descriptor(point.number());
+    let options = Some(c"newinstance,ptmxmode=0666,mode=0620");
+    sys::mount(Some(c"devpts"), target.as_c_str(), Some(c"devpts"), attributes & SAME_BITS, options)
+}
+
 /// Mounted over the old `/proc`, opened, and detached: the descriptor keeps it.
 pub fn hidden_proc(attributes: u64) -> Result<Fd> {
     sys::mount(Some(c"proc"), c"/proc", Some(c"proc"), attributes & SAME_BITS, None)?;

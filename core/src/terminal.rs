@@ -1,0 +1,141 @@
+//! Terminals: the caller's side of a command's own, and the caller's own in raw mode.
+
+use crate::error::{Error, Result};
+use crate::sys;
+use crate::wire::message;
+use nix::errno::Errno;
+use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The size of a terminal's window, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WindowSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters in a line.
+    pub columns: u16,
+}
+
+impl Default for WindowSize {
+    fn default() -> WindowSize {
+        WindowSize { rows: 24, columns: 80 }
+    }
+}
+
+impl WindowSize {
+    /// The size of the window of a terminal of the caller's, such as its standard input: `TIOCGWINSZ`, `ioctl_tty(2)`. An error if that is no terminal.
+    pub fn of(terminal: impl AsFd) -> Result<WindowSize> {
+        let (rows, columns) =
+            sys::window_size(terminal.as_fd()).map_err(|error| Error::io("ask for the size of a window", error))?;
+        Ok(WindowSize { rows, columns })
+    }
+
+    /// What the warden is told of a terminal for these streams.
+    pub(crate) fn terminal(self, streams: u32) -> message::Terminal {
+        message::Terminal { streams, rows: self.rows.into(), columns: self.columns.into() }
+    }
+}
+
+/// The caller's side of a command's terminal: what is written to it, the command reads, and the other way round, by the terminal's rules (`termios(3)`).
+///
+/// Reading comes to its end when nobody inside has the terminal open any more. Dropping it, and every copy of it, hangs up.
+#[derive(Debug)]
+pub struct Terminal(File);
+
+impl Terminal {
+    /// Sets the size of the window; the programs in its foreground get SIGWINCH if it is another one.
+    pub fn resize(&self, size: WindowSize) -> Result<()> {
+        sys::set_window_size(self.as_fd(), size.rows, size.columns).map_err(|error| Error::io("set the size of a window", error))
+    }
+
+    /// The same terminal by another descriptor, for another thread.
+    pub fn try_clone(&self) -> Result<Terminal> {
+        self.0.try_clone().map(Terminal).map_err(|error| Error::io("copy a descriptor", error))
+    }
+}
+
+impl Read for &Terminal {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        end_is_end((&self.0).read(buffer))
+    }
+}
+
+impl Write for &Terminal {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.0).write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Terminal {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&mut &*self).read(buffer)
+    }
+}
+
+impl Write for Terminal {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&mut &*self).write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Terminal {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Terminal {
+    /// The caller's side of some other terminal.
+    fn from(fd: OwnedFd) -> Terminal {
+        Terminal(File::from(fd))
+    }
+}
+
+impl From<Terminal> for OwnedFd {
+    fn from(terminal: Terminal) -> OwnedFd {
+        terminal.0.into()
+    }
+}
+
+/// A terminal that nobody has open on the other side answers EIO (pty(7)): that is its end.
+pub(crate) fn end_is_end(read: io::Result<usize>) -> io::Result<usize> {
+    match read {
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(0),
+        result => result,
+    }
+}
+
+/// A terminal of the caller's, such as its standard input, in raw mode: every key goes through as it is, Ctrl-C too, to a command's terminal that does
+/// the rest. Dropping it gives the terminal back as it was.
+#[derive(Debug)]
+pub struct RawMode {
+    terminal: OwnedFd,
+    before: Termios,
+}
+
+impl RawMode {
+    /// Puts it into raw mode (`cfmakeraw(3)`). An error if it is no terminal.
+    pub fn enter(terminal: impl AsFd) -> Result<RawMode> {
+        let failed = |errno: Errno| Error::io("put a terminal into raw mode", errno);
+        let terminal = terminal.as_fd().try_clone_to_owned().map_err(|error| Error::io("copy a descriptor", error))?;
+        let before = tcgetattr(&terminal).map_err(failed)?;
+        let mut raw = before.clone();
+        cfmakeraw(&mut raw);
+        tcsetattr(&terminal, SetArg::TCSADRAIN, &raw).map_err(failed)?;
+        Ok(RawMode { terminal, before })
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        let _ = tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.before);
+    }
+}

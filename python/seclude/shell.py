@@ -1,0 +1,132 @@
+"""`python -m seclude shell`: an interactive program in a sandbox, on a terminal of its own.
+
+Keys go from the caller's terminal, in raw mode, to the program's, and what that shows comes back. Ctrl-C is the program's.
+A new size of the caller's window is passed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from .command import PTY
+from .files import bind
+from .sandbox import Sandbox
+from .terminal import Terminal, raw_mode, window_size
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from .popen import Popen
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PIECE = 32768
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds this command to the command line."""
+    told = "run a shell, or another program, in a sandbox, on a terminal of its own; exit as it does"
+    command = commands.add_parser("shell", help=told, description=told.capitalize() + ".")
+    command.add_argument("--policy", metavar="FILE", help="the policy, in JSON or TOML; the default one if not given")
+    command.add_argument("--bind", metavar="PATH", action="append", default=[], help="show this, too, read-only")
+    command.add_argument("--writable", metavar="PATH", action="append", default=[], help="and let this be written to")
+    command.add_argument("program", nargs="*", metavar="PROGRAM", help="the program and its arguments; sh if not given")
+    command.set_defaults(run=_shell)
+
+
+def _shell(wanted: argparse.Namespace) -> int:
+    if not sys.stdin.isatty():
+        print("python -m seclude shell: the standard input is no terminal", file=sys.stderr)
+        return 2
+    try:
+        sandbox = _sandbox(wanted)
+    except OSError as error:
+        print(f"python -m seclude shell: read {wanted.policy}: {error.strerror}", file=sys.stderr)
+        return 2
+    home = json.loads(sandbox.to_json()).get("home", "/")
+    # As in every sandbox, and what the program must know of the terminal.
+    variables = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": home, "TERM": os.environ.get("TERM", "dumb")}
+    program = wanted.program or ["sh"]
+    with sandbox.Popen(program, stdin=PTY, stdout=PTY, stderr=PTY, env=variables, window_size=window_size(0)) as process:
+        assert process.terminal is not None
+        with raw_mode(sys.stdin):
+            _converse(process, process.terminal)
+        code = process.wait()
+    assert process.outcome is not None
+    if process.outcome.ended.name not in ("exited", "signaled"):
+        print(process.outcome, file=sys.stderr)
+    return code if code >= 0 else 128 - code
+
+
+def _sandbox(wanted: argparse.Namespace) -> Sandbox:
+    sandbox = Sandbox()
+    if wanted.policy is not None:
+        with open(wanted.policy, encoding="utf-8") as file:
+            text = file.read()
+        sandbox = Sandbox.from_toml(text) if wanted.policy.endswith(".toml") else Sandbox.from_json(text)
+    files = json.loads(sandbox.to_json()).get("files", [])
+    files += [bind(os.path.abspath(path)) for path in wanted.bind]
+    files += [bind(os.path.abspath(path), writable=True) for path in wanted.writable]
+    return sandbox.replace(files=files, terminals=True)
+
+
+def _converse(process: Popen, terminal: Terminal) -> None:
+    """Passes on what is typed and shown, until the program has ended or its terminal is closed."""
+    fd = terminal.fileno()
+    os.set_blocking(fd, False)
+    typed = b""
+    with _resizes() as resized:
+        while True:
+            poller = select.poll()
+            poller.register(fd, select.POLLIN | (select.POLLOUT if typed else 0))
+            poller.register(process.pidfd, select.POLLIN)
+            poller.register(resized, select.POLLIN)
+            if not typed:
+                poller.register(0, select.POLLIN)
+            ready = dict(poller.poll())
+            if resized in ready:
+                os.read(resized, _PIECE)
+                terminal.resize(*window_size(0))
+            if 0 in ready:
+                typed = os.read(0, _PIECE)
+                if not typed:
+                    return
+            if typed and ready.get(fd, 0) & select.POLLOUT:
+                typed = typed[terminal.write(typed) or 0 :]
+            if ready.get(fd, 0) & ~select.POLLOUT and not _show(terminal):
+                return
+            if process.pidfd in ready:
+                while _show(terminal):
+                    pass
+                return
+
+
+def _show(terminal: Terminal) -> bool:
+    """Shows a piece of what the program has written; False if there is none."""
+    piece = terminal.read(_PIECE)
+    while piece:
+        piece = piece[os.write(1, piece) :]
+        if not piece:
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _resizes() -> Iterator[int]:
+    """A descriptor that is readable when the caller's window has another size."""
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    before = signal.signal(signal.SIGWINCH, lambda *_: None)
+    try:
+        yield reader
+    finally:
+        signal.signal(signal.SIGWINCH, before)
+        signal.set_wakeup_fd(woken)
+        os.close(reader)
+        os.close(writer)
