@@ -11,10 +11,11 @@ use crate::cgroup::Counters;
 use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
-use crate::idmap::Mapping;
+use crate::idmap::{self, Mapping};
+use crate::join::Existing;
 use crate::outcome::Enforced;
 use crate::plan::{Manner, Part, Plan};
-use crate::policy::{HOST_IDS, Limit, Limits, Mechanism, Policy};
+use crate::policy::{Limit, Limits, Mechanism};
 use crate::processes::{self, Process};
 use crate::sandbox::Sandbox;
 use crate::seccomp::Filters;
@@ -59,29 +60,42 @@ pub struct Alive {
 impl Alive {
     /// Starts one: a copy of the policy's template if that has been prepared. It is still being set up when this returns.
     pub fn start(sandbox: &Sandbox, purpose: Purpose) -> Result<Alive> {
+        Alive::start_in(sandbox, purpose, None)
+    }
+
+    /// The same in namespaces that exist.
+    pub fn start_in(sandbox: &Sandbox, purpose: Purpose, existing: Option<&Existing>) -> Result<Alive> {
         let policy = sandbox.policy();
         policy.check()?;
         let filters = sandbox.compiled().filters(policy)?;
         let mapping = Mapping::choose(policy)?;
         let mut template = template::of(sandbox)?;
-        let owner = owner(policy, mapping);
         let mut without_scope = None;
         loop {
-            let mut enforcement = Enforcement::prepare(policy, without_scope.as_ref())?;
+            let cell = existing.and_then(|existing| existing.cell.as_ref());
+            let mut enforcement = match cell {
+                Some(cell) => Enforcement::entered(cell),
+                None => Enforcement::prepare(policy, without_scope.as_ref())?,
+            };
             let among = purpose == Purpose::Cell;
             let watches = among || enforcement.watches(&policy.limits);
             let (part, admits) = match &template {
                 Some(_) => (Part::Copy, enforcement.doors().is_none()),
-                None => (Part::Whole, enforcement.admits()),
+                None => (if cell.is_some() { Part::Entered } else { Part::Whole }, enforcement.admits()),
             };
             let plan = sandbox.compiled().plan(policy, Manner { part, mapping, admits, watches, among })?;
             let tell = purpose != Purpose::Run;
             let started = match &template {
                 Some(template) => Warden::copy(template, sandbox, &plan, &mut enforcement, tell),
-                None => Warden::start(sandbox, &plan, &mut enforcement, tell),
+                None => Warden::start(sandbox, &plan, &mut enforcement, tell, existing.map(|existing| &*existing.namespaces)),
             };
             match started {
                 Ok(warden) => {
+                    let owner = match mapping {
+                        Mapping::Own => None,
+                        Mapping::Range | Mapping::Shared => Some((policy.outside(policy.uid), policy.outside(policy.gid))),
+                        Mapping::Joined => Some(idmap::outside(policy, warden.pid())?),
+                    };
                     return Ok(Alive {
                         sandbox: sandbox.clone(),
                         warden,
@@ -222,12 +236,6 @@ impl Drop for Alive {
 /// The processor time of all in its cgroup, if that counts it.
 fn counted(enforcement: &Enforcement) -> Option<Duration> {
     enforcement.cgroup.counters().cpu.map(|(user, system)| user + system)
-}
-
-/// Who a command is outside, where that is not the caller.
-fn owner(policy: &Policy, mapping: Mapping) -> Option<(u32, u32)> {
-    let outside = |id: u32| policy.host_ids + id.min(HOST_IDS - 1);
-    (mapping != Mapping::Own).then(|| (outside(policy.uid), outside(policy.gid)))
 }
 
 impl std::fmt::Debug for Alive {

@@ -23,6 +23,7 @@ use crate::wire::message::meter;
 use directory::Directory;
 use std::fs::File;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 /// The directories of one sandbox.
 #[derive(Debug, Default)]
@@ -103,6 +104,11 @@ impl Cgroup {
         Ok(())
     }
 
+    /// Where its directories are.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.v2.iter().chain(&self.v1).map(|(directory, _)| directory.path())
+    }
+
     /// Sets one limit of the policy, proved by reading it back; what holds it.
     pub fn set(&self, limit: Limit, limits: &Limits) -> Result<Mechanism> {
         settings::set(self, limit, limits)
@@ -133,6 +139,11 @@ impl Cgroup {
     pub fn counters(&self) -> Counters {
         Counters::read(self)
     }
+}
+
+/// Moves a process into a cgroup that somebody else has made.
+pub fn move_into(directory: &Path, pid: i32) -> Result<()> {
+    directory::write(&directory.join("cgroup.procs"), &pid.to_string())
 }
 
 /// A limit that cannot be held here.

@@ -3,6 +3,7 @@
 use crate::cell::Cell;
 use crate::child::Child;
 use crate::error::{Error, Result};
+use crate::join::Joined;
 use crate::outcome::Outcome;
 use crate::policy::check_inside;
 use crate::pool::Pool;
@@ -72,6 +73,8 @@ pub(crate) enum Ground {
     Cell(Cell),
     /// In a sandbox that a pool has ready.
     Pool(Pool),
+    /// In namespaces that exist.
+    Joined(Joined),
 }
 
 /// What to run in a sandbox: program, arguments, environment, directory, standard streams, further descriptors.

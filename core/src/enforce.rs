@@ -6,11 +6,13 @@
 
 use crate::cgroup::{self, Cgroup, Controller, Entered};
 use crate::error::{Error, ErrorKind, Result};
+use crate::join::EnteredCell;
 use crate::outcome::Mechanisms;
 use crate::policy::{Demand, Limit, Limits, Mechanism, Namespace, Policy};
 use crate::wire::message::{self, meter};
 use crate::wire::plan::protection;
 use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What holds one sandbox.
@@ -26,6 +28,8 @@ pub struct Enforcement {
     pub scope_failed: bool,
     /// Why there is no better cgroup.
     refusal: Option<Error>,
+    /// The cgroups of a cell that is entered from outside.
+    entered: Vec<PathBuf>,
 }
 
 impl Enforcement {
@@ -55,6 +59,11 @@ impl Enforcement {
         Ok(enforcement)
     }
 
+    /// What holds all that runs in a cell, for one who enters it.
+    pub fn entered(cell: &EnteredCell) -> Enforcement {
+        Enforcement { mechanisms: cell.mechanisms, entered: cell.cgroups.clone(), ..Enforcement::default() }
+    }
+
     /// What holds a command that may take so long.
     pub fn mechanisms(&self, wall_time: Option<Duration>) -> Mechanisms {
         let mut mechanisms = self.mechanisms;
@@ -64,7 +73,7 @@ impl Enforcement {
 
     /// Whether the caller is to move the warden into cgroups.
     pub fn admits(&self) -> bool {
-        self.scope.is_some() || !self.cgroup.is_empty()
+        self.scope.is_some() || !self.cgroup.is_empty() || !self.entered.is_empty()
     }
 
     /// By what a copy of a template enters all its cgroups by itself; `None` if the caller has to move it into some.
@@ -88,6 +97,7 @@ impl Enforcement {
 
     /// Moves the warden into its cgroups, or into one that systemd makes for it.
     pub fn admit(&mut self, policy: &Policy, pid: i32, entered: Entered) -> Result<()> {
+        self.entered.iter().try_for_each(|directory| cgroup::move_into(directory, pid))?;
         let Some(needed) = self.scope.take() else { return self.cgroup.admit(pid, entered) };
         let result = self.cgroup.enter_scope(pid, &needed).and_then(|()| {
             self.cgroup.admit(pid, Entered { v2: true, ..entered })?;

@@ -40,6 +40,21 @@ pub fn of_launch(failure: launch::Failure, image: &Image, policy: &Policy) -> Er
     }
 }
 
+/// No new warden came of it: a namespace could not be entered, or the others not made.
+pub fn of_birth(errno: i32, kind: u64, policy: &Policy) -> Error {
+    let Some(kind) = Namespace::ALL.iter().find(|known| known.flag() == kind) else { return of_clone(errno, policy) };
+    let error = Error::new(ErrorKind::NamespacesDenied, format!("enter the {kind} namespace")).errno(errno);
+    match (errno, kind) {
+        (libc::EPERM, Namespace::User) => error.hint("it takes to be root, or the user who made it"),
+        (libc::EPERM, _) => {
+            error.hint("it takes CAP_SYS_ADMIN over it and where one comes from: join its user namespace, too, or start as root")
+        }
+        (libc::EINVAL, Namespace::Pid) => error.hint("only a process tree within the caller's own can be entered"),
+        (libc::ENOMEM, Namespace::Pid) => error.because("its first process has ended, and no other can be started in it"),
+        _ => error,
+    }
+}
+
 /// The namespaces could not be made.
 pub fn of_clone(errno: i32, policy: &Policy) -> Error {
     let kinds: Vec<_> = Namespace::ALL

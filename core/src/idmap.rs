@@ -14,11 +14,16 @@ pub enum Mapping {
     Range,
     /// None: the user namespace is the caller's.
     Shared,
+    /// None: the user namespace exists, and has its map.
+    Joined,
 }
 
 impl Mapping {
     /// What this caller can do for this policy.
     pub fn choose(policy: &Policy) -> Result<Mapping> {
+        if policy.joined.contains(&Namespace::User) {
+            return Ok(Mapping::Joined);
+        }
         let privileged = may_set_ids();
         if !policy.private(Namespace::User) {
             if !privileged {
@@ -48,6 +53,15 @@ impl Mapping {
         Ok(Mapping::Own)
     }
 
+    /// The numbers by which the command's user and group are called inside.
+    pub fn ids(self, policy: &Policy) -> (u32, u32) {
+        match self {
+            Mapping::Own | Mapping::Range | Mapping::Joined => (policy.uid, policy.gid),
+            // Inside and outside are the same here; the number that would stand outside is the safe one.
+            Mapping::Shared => (policy.outside(policy.uid), policy.outside(policy.gid)),
+        }
+    }
+
     /// Writes the maps of the process `pid`, which waits for it.
     pub fn write(policy: &Policy, pid: i32) -> Result<()> {
         for file in ["gid_map", "uid_map"] {
@@ -64,6 +78,27 @@ impl Mapping {
         }
         Ok(())
     }
+}
+
+/// Who a command of this policy is outside, in a user namespace that has been joined, as the map of the process `pid` in it says. Never the host's root.
+pub fn outside(policy: &Policy, pid: i32) -> Result<(u32, u32)> {
+    let of = |what: &str, id: u32| {
+        let path = format!("/proc/{pid}/{what}_map");
+        let map = Map::read(&path).ok_or_else(|| Error::new(ErrorKind::WardenLost, format!("read {path}")))?;
+        map.outside(id.into()).ok_or_else(|| {
+            Error::new(ErrorKind::Setup, format!("become {what} {id}"))
+                .because("the joined user namespace does not map it")
+                .at(path)
+                .hint("choose an id that it maps: Sandbox::uid, Sandbox::gid")
+        })
+    };
+    let (uid, gid) = (of("uid", policy.uid)?, of("gid", policy.gid)?);
+    if uid == 0 && own_map().is_none_or(|map| map.stands_for_root(0)) {
+        return Err(Error::new(ErrorKind::NamespacesDenied, format!("become uid {}", policy.uid))
+            .because("in the joined user namespace that is the host's root")
+            .hint("choose another user: Sandbox::uid"));
+    }
+    Ok((uid, gid))
 }
 
 /// The caller's ids, as its own user namespace calls them.
@@ -83,6 +118,21 @@ fn may_set_ids() -> bool {
 struct Map(Vec<(u64, u64, u64)>);
 
 impl Map {
+    fn read(path: &str) -> Option<Map> {
+        let text = fs::read_to_string(path).ok()?;
+        let line = |line: &str| {
+            let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
+            Some((numbers.next()??, numbers.next()??, numbers.next()??))
+        };
+        Some(Map(text.lines().filter_map(line).collect()))
+    }
+
+    /// What `id` inside is outside.
+    fn outside(&self, id: u64) -> Option<u32> {
+        let (inside, outside, _) = self.0.iter().find(|(inside, _, length)| (*inside..inside + length).contains(&id))?;
+        u32::try_from(outside + (id - inside)).ok()
+    }
+
     fn covers(&self, first: u64, count: u64) -> bool {
         self.0.iter().any(|&(inside, _, length)| inside <= first && first + count <= inside + length)
     }
@@ -93,12 +143,7 @@ impl Map {
 }
 
 fn own_map() -> Option<Map> {
-    let text = fs::read_to_string("/proc/self/uid_map").ok()?;
-    let line = |line: &str| {
-        let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
-        Some((numbers.next()??, numbers.next()??, numbers.next()??))
-    };
-    Some(Map(text.lines().filter_map(line).collect()))
+    Map::read("/proc/self/uid_map")
 }
 
 fn maps_range(first: u32) -> bool {
@@ -113,6 +158,7 @@ mod tests {
     fn a_map_knows_what_it_covers_and_who_is_root() {
         let map = Map(vec![(0, 1000, 1), (1, 100_000, 65536)]);
         assert!(map.covers(1, 65536) && !map.covers(0, 2));
+        assert_eq!([0, 1, 65536, 65537].map(|id| map.outside(id)), [Some(1000), Some(100_000), Some(165_535), None]);
         assert!(!map.stands_for_root(0));
         assert!(Map(vec![(0, 0, u64::from(u32::MAX))]).stands_for_root(0));
     }

@@ -8,7 +8,7 @@
 
 use crate::cgroup::{Doors, Entered};
 use crate::image::Image;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -42,15 +42,14 @@ pub enum Failure {
     Execute(io::Error),
 }
 
-/// Executes the warden in new namespaces (`flags`), with `control` as its descriptor 0.
+/// Executes the warden in new namespaces (`flags`), with `control` as its descriptor 0; without `flags` in the caller's, as a founder.
 ///
 /// `control` and the image's descriptor must be 3 or higher. Born in the v2 cgroup among the `doors`, where the kernel can do that
 /// (clone3(2), CLONE_INTO_CGROUP, Linux 5.7) and nobody forbids the call, and the first thing that it does is go through the others.
-pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>, doors: &Doors<'_>) -> Result<Launched, Failure> {
+pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors: &Doors<'_>) -> Result<Launched, Failure> {
     const STACK: usize = 32 * 1024;
     let (image_fd, path) = image.executable();
-    let found = Hexadecimal::of(flags);
-    let (flags, argument) = if image.makes_namespaces() { (0, found.0.as_ptr().cast()) } else { (flags, std::ptr::null()) };
+    let argument = if flags.is_none() { FOUND.as_ptr() } else { std::ptr::null() };
     let arguments: [*const c_char; 3] = [c"seclude-warden".as_ptr(), argument, std::ptr::null()];
     let environment: [*const c_char; 1] = [std::ptr::null()];
     let tasks: Vec<c_int> = doors.v1.iter().map(AsRawFd::as_raw_fd).collect();
@@ -68,7 +67,7 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>, doors: &Doors<
     let mut stack: Box<[MaybeUninit<u128>]> = Box::new_uninit_slice(STACK / size_of::<u128>());
     let top = stack.as_mut_ptr_range().end;
     let mut pidfd: c_int = -1;
-    let flags = flags | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
+    let flags = flags.unwrap_or(0) | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
     let argument: *mut c_void = (&raw const entry).cast_mut().cast();
     let arguments = doors.v2.map(|cgroup| CloneArguments {
         flags: flags | CLONE_INTO_CGROUP,
@@ -111,6 +110,9 @@ pub fn launch(image: &Image, flags: u64, control: BorrowedFd<'_>, doors: &Doors<
         }
     }
 }
+
+/// The argument by which the warden knows that it is to found.
+pub const FOUND: &CStr = c"found";
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -155,19 +157,6 @@ unsafe fn clone(number: i64, a: [usize; 3], body: extern "C" fn(*mut c_void) -> 
             in("x20") body, in("x21") argument);
     }
     result
-}
-
-/// A number in hexadecimal, NUL-terminated.
-struct Hexadecimal([u8; 17]);
-
-impl Hexadecimal {
-    fn of(value: u64) -> Hexadecimal {
-        let mut text = [0; 17];
-        for (place, digit) in text[..16].iter_mut().enumerate() {
-            *digit = b"0123456789abcdef"[(value >> (60 - 4 * place) & 15) as usize];
-        }
-        Hexadecimal(text)
-    }
 }
 
 /// Blocks exactly the signals in `mask`, libc's own among them, for this thread; the mask that was in force.

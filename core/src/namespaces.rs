@@ -3,9 +3,10 @@
 //!
 //! Read from `/proc` and from descriptors, at one moment after the other: a process that ends meanwhile is left out, and one that the
 //! caller may not look into is told as such. Nothing is entered, stopped or changed. `find` asks the kernel about one namespace, `kept`
-//! knows those that a mount keeps.
+//! knows those that a mount keeps; `handle` is for those who want to enter some.
 
 mod find;
+pub(crate) mod handle;
 mod kept;
 
 use crate::error::Result;

@@ -11,7 +11,7 @@ pub use compiled::Compiled;
 
 use crate::error::{Error, Result};
 use crate::idmap::Mapping;
-use crate::policy::{Bind, Clock, Entry, HOST_IDS, Namespace, Policy, System};
+use crate::policy::{Bind, Clock, Entry, Namespace, Policy, System};
 use crate::profile;
 use crate::seccomp::Filters;
 use crate::wire::codec::{ListBuilder, Sink};
@@ -35,6 +35,15 @@ pub enum Part {
     Template,
     /// What each of them has to itself.
     Copy,
+    /// What is to be done in a cell that is entered from outside: all stands, and only what belongs to a process is missing.
+    Entered,
+}
+
+impl Part {
+    /// The kinds of namespace that are made, as clone flags.
+    pub fn makes(self, policy: &Policy) -> u64 {
+        if self == Part::Entered { 0 } else { policy.flags() }
+    }
 }
 
 /// What the plan depends on besides the policy: a caller whose rights or whose host have changed needs another plan.
@@ -85,9 +94,10 @@ impl Plan {
             Part::Whole => plan.whole(policy, manner, filters)?,
             Part::Template => plan.template(policy, manner)?,
             Part::Copy => plan.copy(policy, manner, filters)?,
+            Part::Entered => plan.entered(policy, manner, filters)?,
         }
         // The warden enters a time namespace through its commands, and a cgroup namespace when it stands in its cgroup: it makes those itself.
-        let flags = policy.flags() & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
+        let flags = manner.part.makes(policy) & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
         Ok(Plan { manner, flags, steps: plan.steps, labels: plan.labels })
     }
 }
@@ -119,14 +129,16 @@ impl Builder {
         self.names(policy);
         self.view(policy, manner);
         if own_files {
-            self.files(policy, &sources, !policy.nested && !manner.among)?;
+            // In a tree that has been joined the others are to be seen.
+            let alone = !manner.among && !policy.joined.contains(&Namespace::Pid);
+            self.files(policy, &sources, !policy.nested && alone)?;
         }
         self.no_nested_users(policy);
         if own_files {
             self.close_proc(policy, sources.null);
             self.close_root(policy);
         }
-        self.seal(policy, filters)
+        self.seal(policy, filters, false)
     }
 
     /// The file system, for copies to stand in. Everything that is to be each copy's own is put over what stands here.
@@ -152,7 +164,15 @@ impl Builder {
         self.files_again(policy, &sources, !policy.nested && !manner.among)?;
         self.no_nested_users(policy);
         self.close_proc(policy, sources.null);
-        self.seal(policy, filters)
+        self.seal(policy, filters, false)
+    }
+
+    fn entered(&mut self, policy: &Policy, manner: Manner, filters: &Filters) -> Result<()> {
+        self.admission(manner);
+        let (uid, gid) = manner.mapping.ids(policy);
+        self.push_user(uid, gid);
+        self.push(Step::Stand { protections: again::standing(policy) }, "stand in the cell's file system");
+        self.seal(policy, filters, true)
     }
 
     fn push(&mut self, step: Step<'_>, action: impl Into<String>) {
@@ -197,7 +217,7 @@ impl Builder {
             System::Root(root) => sources.system = Some(self.source(root, false, format!("open the root {}", root.display()))?),
             System::Empty => {}
         }
-        if !policy.private(Namespace::Pid) {
+        if policy.share.contains(&Namespace::Pid) {
             sources.proc = Some(self.source(Path::new("/proc"), false, "open the caller's /proc".into())?);
         }
         for (index, &(path, _, major, minor)) in devices(policy).enumerate() {
@@ -228,8 +248,9 @@ impl Builder {
 
     fn view(&mut self, policy: &Policy, manner: Manner) {
         if manner.watches {
-            let own = policy.private(Namespace::Mount) && policy.private(Namespace::Pid);
-            self.push(Step::Watch { own }, "keep a view of the processes inside");
+            let own = policy.private(Namespace::Mount) && !policy.share.contains(&Namespace::Pid);
+            let alone = policy.private(Namespace::Pid);
+            self.push(Step::Watch { own, alone }, "keep a view of the processes inside");
         }
     }
 
@@ -251,17 +272,12 @@ impl Builder {
     }
 
     fn identity(&mut self, policy: &Policy, mapping: Mapping, sources: &Sources) {
-        let (mut uid, mut gid) = (policy.uid, policy.gid);
         match mapping {
             Mapping::Own => self.map_own(policy),
-            // While the warden waited, its caller has written them.
-            Mapping::Range => {}
-            Mapping::Shared => {
-                // Inside and outside are the same here; the number that would stand outside is the safe one.
-                uid = policy.host_ids + uid.min(HOST_IDS - 1);
-                gid = policy.host_ids + gid.min(HOST_IDS - 1);
-            }
+            // While the warden waited, its caller has written them; or they are there.
+            Mapping::Range | Mapping::Shared | Mapping::Joined => {}
         }
+        let (uid, gid) = mapping.ids(policy);
         self.push_user(uid, gid);
         if mapping != Mapping::Own {
             let root = if let System::Root(root) = &policy.system { root } else { Path::new("/") };
@@ -294,13 +310,14 @@ impl Builder {
     // ---- 3. what is given up
 
     fn no_nested_users(&mut self, policy: &Policy) {
-        if !policy.nested {
+        // What somebody else's user namespace allows is not ours to say.
+        if !policy.nested && !policy.joined.contains(&Namespace::User) {
             self.push(Step::NoNestedUsers {}, "forbid nested user namespaces");
         }
     }
 
-    fn seal(&mut self, policy: &Policy, filters: &Filters) -> Result<()> {
-        self.wall(policy)?;
+    fn seal(&mut self, policy: &Policy, filters: &Filters, entered: bool) -> Result<()> {
+        self.wall(policy, entered)?;
         self.push(Step::Keyring {}, "join a new session keyring");
         self.push(Step::Seal {}, "give up all privileges");
         if let Some((program, whole)) = filters.wardens()? {

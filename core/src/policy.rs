@@ -44,6 +44,8 @@ pub enum System {
 /// A whole policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// Namespaces that exist, and are entered ([`Sandbox::join`](crate::Sandbox::join)): never part of a policy as text.
+    pub joined: BTreeSet<Namespace>,
     pub share: BTreeSet<Namespace>,
     pub unshare: BTreeSet<Namespace>,
     pub hostname: Option<String>,
@@ -81,6 +83,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Policy {
         Policy {
+            joined: BTreeSet::new(),
             share: BTreeSet::new(),
             unshare: BTreeSet::new(),
             hostname: None,
@@ -114,9 +117,15 @@ impl Policy {
     /// Whether a namespace of this kind is the sandbox's own.
     pub fn private(&self, kind: Namespace) -> bool {
         match kind {
+            _ if self.joined.contains(&kind) => false,
             Namespace::Time => self.unshare.contains(&kind) || !self.clock_offsets.is_empty(),
             _ => !self.share.contains(&kind),
         }
+    }
+
+    /// What an id inside is outside, where a privileged caller's sandbox maps a range.
+    pub fn outside(&self, id: u32) -> u32 {
+        self.host_ids + id.min(HOST_IDS - 1)
     }
 
     /// The seccomp filter that holds if nothing is said, or what is said.

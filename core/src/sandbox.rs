@@ -3,6 +3,7 @@
 use crate::cell::Cell;
 use crate::command::{Command, Ground};
 use crate::error::Result;
+use crate::join::{Join, Joined};
 use crate::plan::Compiled;
 use crate::policy::{Bind, Clock, Cores, Demand, Entry, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs};
 use crate::pool::Pool;
@@ -63,6 +64,16 @@ impl Sandbox {
     /// A command to run in it. A `program` without a slash is looked for in PATH inside the sandbox.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         Command::new(self.clone(), Ground::Own, program.as_ref())
+    }
+
+    /// For commands in namespaces that exist already, instead of new ones of these kinds: a process's, all or some, or those that paths or descriptors lead to. The
+    /// policy holds for all the rest: who the command is, its filter, limits, files if the mount namespace is not among them. The user is the policy's by
+    /// its number in the user namespace that is joined, and never the host's root. `setns(2)`.
+    ///
+    /// They are entered in the right order, the user namespace in the middle: each that the caller's rights reach first, then those that it gives rights over.
+    /// Joining a process tree, a command takes what it has started with it when it ends, by the warden's hand.
+    pub fn join(&self, join: &Join) -> Result<Joined> {
+        Joined::find(self, join)
     }
 
     /// Starts a [`Cell`]: a sandbox that stays up, for many commands. When this returns it is set up.

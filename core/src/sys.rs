@@ -205,6 +205,15 @@ pub fn namespace_parent(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     namespace_ioctl(namespace, 0xb702)
 }
 
+/// Its kind, as a clone flag: NS_GET_NSTYPE, Linux 4.11.
+pub fn namespace_kind(namespace: BorrowedFd<'_>) -> io::Result<u64> {
+    // SAFETY: takes numbers only, and answers with one.
+    match unsafe { libc::ioctl(namespace.as_raw_fd(), 0xb703) } {
+        -1 => Err(io::Error::last_os_error()),
+        kind => Ok(kind as u64 & 0xffff_ffff),
+    }
+}
+
 fn namespace_ioctl(namespace: BorrowedFd<'_>, request: u32) -> io::Result<OwnedFd> {
     // SAFETY: takes numbers only, and answers with a new descriptor.
     match unsafe { libc::ioctl(namespace.as_raw_fd(), request as _) } {

@@ -28,7 +28,7 @@ impl Template {
         let manner =
             Manner { part: Part::Template, mapping: Mapping::choose(policy)?, admits: false, watches: false, among: false };
         let plan = sandbox.compiled().plan(policy, manner)?;
-        let warden = Warden::start(sandbox, &plan, &mut Enforcement::default(), true)?;
+        let warden = Warden::start(sandbox, &plan, &mut Enforcement::default(), true, None)?;
         Alive::await_ready(&warden, &plan)?;
         Ok(Template { warden })
     }

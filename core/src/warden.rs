@@ -6,11 +6,12 @@ use crate::failure;
 use crate::idmap::{self, Mapping};
 use crate::launch::{Launched, launch};
 use crate::plan::{Part, Plan};
-use crate::policy::Policy;
+use crate::policy::{Namespace, Policy};
 use crate::sandbox::Sandbox;
 use crate::socket::{self, Received, Socket, wait_readable};
 use crate::sys::reap;
 use crate::template::Template;
+use crate::wire::codec::ListBuilder;
 use crate::wire::message::{Report, Request, VERSION, end};
 use crate::wire::plan::namespace;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -32,24 +33,37 @@ pub struct Warden {
 
 impl Warden {
     /// Executes one in new namespaces, and has it carry out a plan in its cgroups. `tell`: it reports when it is ready.
-    pub fn start(sandbox: &Sandbox, plan: &Plan, enforcement: &mut Enforcement, tell: bool) -> Result<Warden> {
+    ///
+    /// `joined`: the namespaces to enter before.
+    pub fn start(
+        sandbox: &Sandbox,
+        plan: &Plan,
+        enforcement: &mut Enforcement,
+        tell: bool,
+        joined: Option<&[(Namespace, OwnedFd)]>,
+    ) -> Result<Warden> {
         let policy = sandbox.policy();
         let image = sandbox.compiled().image(policy)?;
         let (ours, theirs) = socket::pair()?;
-        // It waits for the warden: there is always room for one message.
+        let founds = joined.is_some() || image.makes_namespaces();
+        // What is sent waits for the warden: there is always room for so much.
+        if founds {
+            send_found(&ours, plan, joined.unwrap_or_default())?;
+        }
         send_setup(&ours, policy, plan, tell)?;
-        let Launched { pidfd, pid, entered } = launch(&image, plan.flags, theirs.as_fd(), &enforcement.cgroup.doors())
+        let flags = if founds { None } else { Some(plan.flags) };
+        let Launched { pidfd, pid, entered } = launch(&image, flags, theirs.as_fd(), &enforcement.cgroup.doors())
             .map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
         let by_namespace = plan.flags & namespace::PID != 0;
         let mut warden = Warden { socket: ours, pidfd, pid, owner: std::process::id(), by_namespace, _template: None };
-        if image.makes_namespaces() {
+        if founds {
             warden.meet_founded(policy)?;
         }
         if plan.manner.awaits() {
             let admitted = enforcement.admit(policy, warden.pid, entered).and_then(|()| match plan.manner.mapping {
                 Mapping::Range => Mapping::write(policy, warden.pid),
-                Mapping::Own | Mapping::Shared => Ok(()),
+                Mapping::Own | Mapping::Shared | Mapping::Joined => Ok(()),
             });
             warden.let_go_on(admitted)?;
         }
@@ -74,7 +88,7 @@ impl Warden {
             ours.receive(template.pidfd(), None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "copy the template"))?;
         let Report::Born { errno: 0, .. } = received.report()? else {
             return Err(match received.report()? {
-                Report::Born { errno, .. } => failure::of_clone(errno, policy),
+                Report::Born { errno, kind, .. } => failure::of_birth(errno, kind, policy),
                 report => failure::of_refusal(&report, plan),
             });
         };
@@ -105,12 +119,12 @@ impl Warden {
         self.unless_refused(self.send(request, descriptors))
     }
 
-    /// A warden at an installed path has made the namespaces and a process in them: that one is ours from now on.
+    /// A founder has made the namespaces and a process in them: that one is ours from now on.
     fn meet_founded(&mut self, policy: &Policy) -> Result<()> {
         let received = self.receive(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "make the namespaces"))?;
-        let (errno, pid) = match received.report()? {
-            Report::Born { errno, pid } => (errno, pid),
-            _ => (libc::EPROTO, 0),
+        let (errno, pid, kind) = match received.report()? {
+            Report::Born { errno, pid, kind } => (errno, pid, kind),
+            _ => (libc::EPROTO, 0, 0),
         };
         match (errno, received.descriptor) {
             (0, Some(pidfd)) => {
@@ -122,7 +136,7 @@ impl Warden {
             (0 | libc::EPROTO, _) => Err(Error::new(ErrorKind::WardenLost, "make the namespaces")
                 .because("the installed warden speaks another language")
                 .hint("install the one of this version")),
-            (errno, _) => Err(failure::of_clone(errno, policy)),
+            (errno, _) => Err(failure::of_birth(errno, kind, policy)),
         }
     }
 
@@ -189,16 +203,23 @@ impl Drop for Warden {
     }
 }
 
+fn send_found(socket: &Socket, plan: &Plan, joined: &[(Namespace, OwnedFd)]) -> Result<()> {
+    let mut kinds = ListBuilder::new(Vec::new());
+    joined.iter().for_each(|(kind, _)| kinds.push(&kind.flag()));
+    let descriptors: Vec<BorrowedFd<'_>> = joined.iter().map(|(_, fd)| fd.as_fd()).collect();
+    socket.send(&Request::Found { joined: kinds.list(), namespaces: plan.flags }, &descriptors)
+}
+
 fn send_setup(socket: &Socket, policy: &Policy, plan: &Plan, tell: bool) -> Result<()> {
     let caller = crate::sys::pidfd_open(std::process::id()).map_err(|error| Error::io("open a descriptor of the caller", error))?;
     let (outside_uid, outside_gid) = match plan.manner.part {
-        Part::Whole | Part::Template => idmap::callers(),
+        Part::Whole | Part::Template | Part::Entered => idmap::callers(),
         // What stands behind its ids are the template's.
         Part::Copy => (policy.uid, policy.gid),
     };
     let setup = Request::Setup {
         version: VERSION,
-        namespaces: policy.flags(),
+        namespaces: plan.manner.part.makes(policy),
         outside_uid,
         outside_gid,
         classic_mounts: policy.classic_mounts,

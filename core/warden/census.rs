@@ -8,8 +8,8 @@ use core::ffi::CStr;
 /// A view of the processes inside.
 pub struct Census {
     proc: Fd,
-    /// The proc is of our own pid namespace: all but us in it is inside. Otherwise our descendants are.
-    own: bool,
+    /// All in it but us is inside. Otherwise our descendants are.
+    alone: bool,
 }
 
 /// What is known of a process.
@@ -20,20 +20,20 @@ struct Stat {
 }
 
 impl Census {
-    /// By a proc of our own pid namespace.
-    pub fn own(proc: Fd) -> Census {
-        Census { proc, own: true }
+    /// By this proc. `alone`: all in it but us is inside.
+    pub fn new(proc: Fd, alone: bool) -> Census {
+        Census { proc, alone }
     }
 
-    /// By the caller's, at `/proc`.
+    /// By the one at `/proc`, of what descends from us.
     pub fn shared() -> Result<Census> {
-        Ok(Census { proc: sys::open(CWD, c"/proc", open::PATH | open::DIRECTORY, 0)?, own: false })
+        Ok(Census::new(sys::open(CWD, c"/proc", open::PATH | open::DIRECTORY, 0)?, false))
     }
 
     /// Calls `visit` with each process but the warden, a parent after its children where the tree is walked.
     pub fn each(&self, visit: &mut dyn FnMut(u32)) {
         const WARDEN: u32 = 1;
-        if !self.own {
+        if !self.alone {
             return self.each_child(c"thread-self/children", 0, visit);
         }
         let Ok(listed) = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0) else { return };

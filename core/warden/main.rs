@@ -19,6 +19,7 @@ mod census;
 mod command;
 mod control;
 mod entries;
+mod found;
 mod reap;
 mod relay;
 mod run;
@@ -28,20 +29,18 @@ mod template;
 mod text;
 mod watch;
 
-use control::{Control, Line, Mail};
-use core::ffi::CStr;
+use control::{Control, Mail};
 use run::Next;
 use sys::{Errno, Result};
 use wire::message::{Report, Request};
 
-/// `found`: the clone flags, in hexadecimal, of the namespaces to make, when this program was executed from its installed path
-/// and so outside them.
-fn main(found: Option<&CStr>) -> ! {
+/// `founds`: this program was executed outside the namespaces that it is to be in.
+fn main(founds: bool) -> ! {
     // The caller has blocked them; again, for a warden that somebody else executes.
     let _ = sys::block_signals(u64::MAX);
     close_inherited();
-    if let Some(flags) = found {
-        found_namespaces(flags);
+    if founds {
+        found::found();
     }
     let code = loop {
         match serve(&mut Control::new()) {
@@ -91,16 +90,4 @@ fn close_inherited() {
             sys::close_number(number as i32);
         }
     }
-}
-
-/// Makes the namespaces and goes on as the first process in them; the process that was executed tells the caller and ends.
-fn found_namespaces(flags: &CStr) {
-    let flags = flags.to_bytes().iter().fold(0u64, |value, &digit| value << 4 | (digit as char).to_digit(16).unwrap_or(0) as u64);
-    let line = Line::control();
-    let report = match sys::unshare(flags).and_then(|()| sys::fork_sibling()) {
-        Ok(None) => return,
-        Ok(Some((pid, pidfd))) => line.report(&Report::Born { pid, errno: 0 }, &[&pidfd]),
-        Err(errno) => line.report(&Report::Born { pid: 0, errno: errno.0 }, &[]),
-    };
-    sys::exit(report.is_err().into())
 }

@@ -28,11 +28,8 @@ global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, s
 /// The first instruction's successor: hands the program's first argument, if there is one, to `main`.
 unsafe extern "C" fn enter(stack: *const usize) -> ! {
     // SAFETY: the kernel lays the argument count, then the argument pointers, at the initial stack pointer (execve(2)).
-    let argument = unsafe {
-        let count = *stack;
-        if count > 1 { Some(CStr::from_ptr(*stack.add(2) as *const core::ffi::c_char)) } else { None }
-    };
-    crate::main(argument)
+    let arguments = unsafe { *stack };
+    crate::main(arguments > 1)
 }
 
 #[panic_handler]

@@ -23,11 +23,11 @@ pub fn clone(mail: &mut Mail) -> Result<bool> {
     }
     sys::prctl(sys::process::SET_DUMPABLE, 0)?;
     let line = Line::own(socket);
-    let failed = |errno: Errno| line.report(&Report::Born { pid: 0, errno: errno.0 }, &[]);
+    let failed = |errno: Errno| line.report(&Report::Born { pid: 0, errno: errno.0, kind: 0 }, &[]);
     match born {
         Ok(Some((pid, pidfd))) => match if ids > 0 { map(pid, ids) } else { Ok(()) } {
             Ok(()) => {
-                line.report(&Report::Born { pid, errno: 0 }, &[&pidfd])?;
+                line.report(&Report::Born { pid, errno: 0, kind: 0 }, &[&pidfd])?;
                 sys::write(&gate, &1u64.to_ne_bytes())?;
             }
             Err(errno) => {

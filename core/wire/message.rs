@@ -161,6 +161,9 @@ wire_data! {
         /// it: that one's control socket, and as many files as there are `doors`, for it to write 0 to: its cgroups. `ids`: so many ids, from
         /// 0 on, are the same inside as here; 0: it maps its own by itself.
         10 Clone { namespaces: u64, ids: u32, doors: u32, }
+        /// First of all, to a warden that is executed outside the sandbox's namespaces: enter those of these kinds, one descriptor for each
+        /// beside it, make others of the kinds `namespaces`, and go on as a new process in them.
+        11 Found { joined: List<'a, u64>, namespaces: u64, }
     }
 }
 
@@ -242,9 +245,9 @@ wire_data! {
         3 Failed { stage: u32, errno: i32, detail: u32, path: &'a [u8], head: &'a [u8], }
         /// The command has ended, and where it was not one among others, all that it started, too.
         4 Ended { how: u32, value: i32, status: i32, seen: u32, scratch: u64, first_bytes: u64, second_bytes: u64, usage: Usage, }
-        /// From a warden at an installed path, which makes the namespaces itself, or from a template: beside it the pidfd of the new one.
-        /// `errno` if there is none.
-        5 Born { pid: i32, errno: i32, }
+        /// From a warden that was told to found, or from a template: beside it the pidfd of the new one. `errno` if there is none, and `kind` of the
+        /// namespace that could not be entered, 0 if it was the new ones.
+        5 Born { pid: i32, errno: i32, kind: u64, }
         /// Set-up is done, and it waits for commands.
         6 Ready { protections: u64, landlock: u32, }
         /// A new warden could not enter the cgroup behind this door.

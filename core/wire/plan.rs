@@ -151,9 +151,9 @@ wire_data! {
         26 Seal {}
         /// Enters a cgroup namespace rooted at the cgroup the warden stands in.
         27 CgroupNamespace {}
-        /// Keeps a view of every process inside, for the limits that are held by looking; `own`: by a proc of our own pid namespace in
-        /// which nobody can hide, else by the caller's at `/proc`.
-        28 Watch { own: bool, }
+        /// Keeps a view of every process inside, for the limits that are held by looking. `own`: by a proc of our own pid namespace in
+        /// which nobody can hide, else by the one at `/proc`. `alone`: all in it but us is inside; else what descends from us.
+        28 Watch { own: bool, alone: bool, }
         /// Makes ready a Landlock ruleset for the commands, at the highest ABI that the kernel has. What it lacks is left out, but for ports. What
         /// is said of signals and sockets the warden puts on itself: so all its commands are on one side.
         29 Landlock {

@@ -7,10 +7,13 @@ use crate::child::Child;
 use crate::command::{Command, Stdio};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image;
+use crate::launch;
 use crate::outcome::{Ended, Outcome};
 use crate::policy::Entry;
 use crate::sandbox::Sandbox;
 use crate::socket::{self, Socket};
+use crate::wire::codec::ListBuilder;
+use crate::wire::message::Request;
 use std::time::{Duration, Instant};
 
 const AT: &str = "/probe";
@@ -55,8 +58,10 @@ impl Live {
     /// One that makes namespaces of these kinds before it waits.
     pub fn start_founder(sandbox: &Sandbox, flags: u64) -> Result<Live> {
         let mut command = quiet(sandbox);
-        command.arg(format!("{flags:x}"));
-        Live::start_with(command)
+        command.arg(launch::FOUND.to_string_lossy().as_ref());
+        let live = Live::start_with(command)?;
+        live.socket.send(&Request::Found { joined: ListBuilder::new(Vec::new()).list(), namespaces: flags }, &[])?;
+        Ok(live)
     }
 
     fn start_with(mut command: Command) -> Result<Live> {

@@ -66,7 +66,7 @@ fn ids() -> Check {
         Ok(Mapping::Range) => {
             Check::works(NAME, format!("0 to {} inside are {first} to {} outside", HOST_IDS - 1, first + (HOST_IDS - 1)))
         }
-        Ok(Mapping::Own | Mapping::Shared) => Check::weaker(
+        Ok(Mapping::Own | Mapping::Shared | Mapping::Joined) => Check::weaker(
             NAME,
             "one user and one group inside, the caller's own outside",
             "only a caller with CAP_SETUID and CAP_SETGID may map ids that are not its own",

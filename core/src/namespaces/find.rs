@@ -1,6 +1,7 @@
 //! What the kernel tells of one namespace through a descriptor of it, `ioctl_ns(2)`, and with it of those around and above.
 
 use super::LiveNamespace;
+use super::handle::file_name;
 use super::kept::Mount;
 use crate::error::{Error, Result};
 use crate::policy::Namespace;
@@ -31,20 +32,15 @@ pub struct Finder {
 impl Finder {
     /// The namespace of this kind that a process is in. Also finds the one for its next children, which may have nobody in it yet.
     pub fn process(&mut self, pid: u32, kind: Namespace) -> Result<Link<'_>> {
-        let (name, next) = match kind {
-            Namespace::User => ("user", None),
-            Namespace::Mount => ("mnt", None),
-            Namespace::Pid => ("pid", Some("pid_for_children")),
-            Namespace::Net => ("net", None),
-            Namespace::Ipc => ("ipc", None),
-            Namespace::Uts => ("uts", None),
-            Namespace::Cgroup => ("cgroup", None),
-            Namespace::Time => ("time", Some("time_for_children")),
+        let next = match kind {
+            Namespace::Pid => Some("pid_for_children"),
+            Namespace::Time => Some("time_for_children"),
+            _ => None,
         };
         if let Some(next) = next {
             self.link(pid, next, kind)?;
         }
-        self.link(pid, name, kind)
+        self.link(pid, file_name(kind), kind)
     }
 
     /// Where one link leads. It is opened only if it names what is not known yet: that costs more than reading it.

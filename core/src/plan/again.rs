@@ -18,6 +18,17 @@ pub fn has_template(policy: &Policy) -> bool {
     own && !policy.writable_root && is_plain(policy, Path::new(PROC))
 }
 
+/// What holds already where a cell of this policy stands.
+pub fn standing(policy: &Policy) -> u64 {
+    let when = |condition: bool, bits: u64| if condition { bits } else { 0 };
+    let own_files = policy.private(Namespace::Mount);
+    let own_proc = own_files && !policy.files.iter().any(|entry| entry.at() == Path::new(PROC));
+    when(own_files, protection::ROOT)
+        | when(own_files && !policy.writable_root, protection::READ_ONLY_ROOT)
+        | when(own_proc && !policy.nested, protection::MASKED_PROC)
+        | when(!policy.nested, protection::NO_NESTED_USERS)
+}
+
 /// Whether the policy puts nothing at this place, and mounts nothing over it. What is made above it and is no mount leaves it in sight.
 fn is_plain(policy: &Policy, place: &Path) -> bool {
     !policy.files.iter().any(|entry| match entry {

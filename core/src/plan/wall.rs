@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 impl Builder {
-    pub(super) fn wall(&mut self, policy: &Policy) -> Result<()> {
+    /// `entered`: who comes into a cell from outside is to reach what is there, which would be outside a wall of its own.
+    pub(super) fn wall(&mut self, policy: &Policy, entered: bool) -> Result<()> {
         if !policy.landlock {
             return Ok(());
         }
@@ -20,8 +21,8 @@ impl Builder {
         let within = !policy.nested;
         let files = within && policy.private(Namespace::Mount) && policy.private(Namespace::Ipc);
         let rules = when(files, wall::FILES)
-            | when(within, wall::SIGNALS)
-            | when(within && policy.private(Namespace::Net), wall::SOCKETS)
+            | when(within && !entered, wall::SIGNALS)
+            | when(within && !entered && policy.private(Namespace::Net), wall::SOCKETS)
             | when(policy.tcp_bind.is_some(), wall::BIND)
             | when(policy.tcp_connect.is_some(), wall::CONNECT);
         let (mut readable, mut writable, mut devices) = (Vec::new(), Vec::new(), Vec::new());

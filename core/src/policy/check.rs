@@ -66,8 +66,8 @@ impl Policy {
         if let Some(kind) = self.share.intersection(&self.unshare).next() {
             return Err(Error::invalid(format!("{kind} namespace"), "both shared and unshared"));
         }
-        if self.share.contains(&Namespace::Time) && !self.clock_offsets.is_empty() {
-            return Err(Error::invalid("clock offset", "the time namespace is shared with the caller"));
+        if !self.private(Namespace::Time) && !self.clock_offsets.is_empty() {
+            return Err(Error::invalid("clock offset", format!("the time namespace is {}", self.whose(Namespace::Time))));
         }
         for (clock, seconds) in &self.clock_offsets {
             if seconds.checked_mul(1_000_000_000).is_none() {
@@ -80,26 +80,37 @@ impl Policy {
         for (what, name) in [("host name", &self.hostname), ("domain name", &self.domainname)] {
             let Some(name) = name else { continue };
             if !self.private(Namespace::Uts) {
-                return Err(Error::invalid(format!("{what} {name}"), "the uts namespace is shared with the caller"));
+                return Err(Error::invalid(
+                    format!("{what} {name}"),
+                    format!("the uts namespace is {}", self.whose(Namespace::Uts)),
+                ));
             }
             if name.is_empty() || name.len() > NAME_MAX || name.contains('\0') {
                 return Err(Error::invalid(format!("{what} {name:?}"), format!("it must have 1 to {NAME_MAX} bytes and no NUL")));
             }
         }
-        if !self.private(Namespace::User) && !self.nested {
+        if self.share.contains(&Namespace::User) && !self.nested {
             return Err(Error::invalid("user namespace", "shared with the caller, nested user namespaces cannot be turned off")
                 .hint("allow nested user namespaces explicitly"));
         }
         if self.terminals && !self.private(Namespace::Mount) {
             return Err(Error::invalid(
                 "terminals",
-                "the mount namespace is shared with the caller, so its terminals are the caller's",
+                format!("the mount namespace is {}, and its terminals are those that it has", self.whose(Namespace::Mount)),
             ));
         }
         if !self.private(Namespace::Mount) && (!self.files.is_empty() || self.system != System::Host) {
-            return Err(Error::invalid("files", "the mount namespace is shared with the caller, so its files cannot be changed"));
+            return Err(Error::invalid(
+                "files",
+                format!("the mount namespace is {}, so its files cannot be changed", self.whose(Namespace::Mount)),
+            ));
         }
         Ok(())
+    }
+
+    /// Whose a namespace is that is not the sandbox's own.
+    fn whose(&self, kind: Namespace) -> &'static str {
+        if self.joined.contains(&kind) { "joined" } else { "shared with the caller" }
     }
 
     /// Whose terminals are its own has them at their usual places.

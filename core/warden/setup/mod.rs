@@ -111,8 +111,8 @@ impl World<'_> {
             }
             Step::Proc { at, hide } => self.mounts.proc(at, hide)?,
             Step::Terminals { at } => self.place.terminals = Some(self.mounts.terminals(at)?),
-            Step::Watch { own } => {
-                self.place.census = Some(if own { Census::own(self.mounts.hidden_proc()?) } else { Census::shared()? })
+            Step::Watch { own, alone } => {
+                self.place.census = Some(if own { Census::new(self.mounts.hidden_proc()?, alone) } else { Census::shared()? })
             }
             Step::Mask { paths, null } => {
                 self.mounts.mask(paths, null)?;

@@ -67,6 +67,7 @@ numbers! {
     EVENTFD2         290    19
     DUP3             292    24
     PRLIMIT64        302    261
+    SETNS            308    268
     SECCOMP          317    277
     STATX            332    291
     OPEN_TREE        428    428

@@ -7,6 +7,11 @@ pub fn unshare(namespaces: u64) -> Result<()> {
     done(call!(nr::UNSHARE, namespaces))
 }
 
+/// Enters the namespace of this kind behind a descriptor.
+pub fn join_namespace(namespace: i32, kind: u64) -> Result<()> {
+    done(call!(nr::SETNS, namespace, kind))
+}
+
 pub fn become_user(uid: u32, gid: u32) -> Result<()> {
     done(call!(nr::SETRESGID, gid, gid, gid))?;
     done(call!(nr::SETRESUID, uid, uid, uid))

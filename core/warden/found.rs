@@ -1,0 +1,68 @@
+//! The founder: a warden that was executed outside its namespaces. It enters those that exist, makes the others, and goes on in them as a new
+//! process; the one that was executed tells the caller and ends.
+
+use crate::control::{Control, Line, Mail};
+use crate::sys::{self, Errno, Fd};
+use crate::wire::codec::List;
+use crate::wire::message::{Report, Request};
+use crate::wire::plan::namespace;
+
+/// What could not be done, and which kind of namespace could not be entered, if it was one.
+struct Failure(Errno, u64);
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Failure {
+        Failure(errno, 0)
+    }
+}
+
+/// Returns in the new process only.
+// Never inlined: its frame is large, and would lie in that of who waits.
+#[inline(never)]
+pub fn found() {
+    let report = match begin() {
+        Ok(None) => return,
+        Ok(Some((pid, pidfd))) => Line::control().report(&Report::Born { pid, errno: 0, kind: 0 }, &[&pidfd]),
+        Err(Failure(errno, kind)) => Line::control().report(&Report::Born { pid: 0, errno: errno.0, kind }, &[]),
+    };
+    sys::exit(report.is_err().into())
+}
+
+fn begin() -> Result<Option<(i32, Fd)>, Failure> {
+    let mut mail = Mail::new()?;
+    Control::new().receive(&mut mail)?;
+    let Request::Found { joined, namespaces } = mail.request()? else { return Err(Errno::EPROTO.into()) };
+    if joined.len() != mail.descriptors().len() {
+        return Err(Errno::EPROTO.into());
+    }
+    join(joined, mail.descriptors())?;
+    mail.clear();
+    sys::unshare(namespaces)?;
+    // The new one waits until the founder has ended, and so told of the birth: what it says itself comes after that.
+    let (founder, new) = sys::socket_pair()?;
+    let born = sys::fork_sibling()?;
+    if born.is_none() {
+        drop(founder);
+        let _ = sys::read(&new, &mut [0]);
+    }
+    Ok(born)
+}
+
+/// Enters each as soon as it may: before the user namespace where the caller's rights do, after it where those do that it gives (setns(2)).
+fn join(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), Failure> {
+    let each = || kinds.iter().zip(descriptors);
+    let mut entered = 0;
+    if let Some((_, user)) = each().find(|(kind, _)| *kind == namespace::USER) {
+        for (kind, &descriptor) in each().filter(|(kind, _)| *kind != namespace::USER) {
+            if sys::join_namespace(descriptor, kind).is_ok() {
+                entered |= kind;
+            }
+        }
+        sys::join_namespace(*user, namespace::USER).map_err(|errno| Failure(errno, namespace::USER))?;
+        entered |= namespace::USER;
+    }
+    for (kind, &descriptor) in each().filter(|(kind, _)| entered & kind == 0) {
+        sys::join_namespace(descriptor, kind).map_err(|errno| Failure(errno, kind))?;
+    }
+    Ok(())
+}
