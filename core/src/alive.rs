@@ -15,7 +15,7 @@ use crate::idmap::{self, Mapping};
 use crate::join::Existing;
 use crate::outcome::Enforced;
 use crate::plan::{Manner, Part, Plan};
-use crate::policy::{Limit, Limits, Mechanism};
+use crate::policy::{Limit, Limits, Mechanism, Namespace};
 use crate::processes::{self, Process};
 use crate::sandbox::Sandbox;
 use crate::seccomp::Filters;
@@ -68,7 +68,8 @@ impl Alive {
         let policy = sandbox.policy();
         policy.check()?;
         let filters = sandbox.compiled().filters(policy)?;
-        let mapping = Mapping::choose(policy)?;
+        let entered = existing.is_some_and(|existing| existing.cell.is_some());
+        let mapping = if entered && policy.private(Namespace::User) { Mapping::Joined } else { Mapping::choose(policy)? };
         let mut template = template::of(sandbox)?;
         let mut without_scope = None;
         loop {

@@ -4,6 +4,7 @@ use crate::alive::{Alive, Freezer, Purpose};
 use crate::command::{Command, Ground};
 use crate::error::{Error, Result};
 use crate::live;
+use crate::named::Published;
 use crate::outcome::{Enforced, Usage};
 use crate::policy::{Cores, Limit, Limits};
 use crate::processes::Process;
@@ -47,6 +48,8 @@ struct State {
     alive: Option<Arc<Alive>>,
     enforced: Enforced,
     limits: Limits,
+    /// Under a name, for other processes.
+    published: Option<Published>,
 }
 
 impl Cell {
@@ -54,7 +57,7 @@ impl Cell {
         let alive = Alive::start(sandbox, Purpose::Cell)?;
         let enforced = alive.ready()?;
         let limits = sandbox.policy().limits.clone();
-        let state = State { alive: Some(Arc::new(alive)), enforced, limits };
+        let state = State { alive: Some(Arc::new(alive)), enforced, limits, published: None };
         Ok(Cell(Arc::new(Shared { sandbox: sandbox.clone(), state: Mutex::new(state) })))
     }
 
@@ -66,6 +69,26 @@ impl Cell {
     /// What is enforced on all that run in it.
     pub fn enforced(&self) -> Enforced {
         self.state().enforced
+    }
+
+    /// Its warden's process id, as the caller counts: another one after a reset.
+    pub fn id(&self) -> Result<u32> {
+        Ok(self.alive()?.warden.pid().unsigned_abs())
+    }
+
+    /// Publishes it under a name, by which other processes of the caller's user find and enter it ([`NamedCell`](crate::NamedCell)), until it is closed or published
+    /// under another. 1 to 64 letters, digits, dots, hyphens and underscores, not beginning with a dot; an error if another cell lives under it.
+    ///
+    /// In the directory that the environment variable SECLUDE_CELLS names; else in `$XDG_RUNTIME_DIR/seclude`, root's in `/run/seclude`, and the rest in
+    /// `/tmp/seclude-UID`. It must be the user's own, and closed to others' writing.
+    pub fn publish(&self, name: &str) -> Result<()> {
+        let published = Published::new(name, self)?;
+        // The entry of an earlier name goes; one of this name has been written over, and stays.
+        let before = self.state().published.replace(published);
+        if let Some(before) = before.filter(|before| before.name() == name) {
+            before.keep();
+        }
+        Ok(())
     }
 
     /// Every process inside, the warden first: its ids inside and outside, parent, command, user.
@@ -107,14 +130,20 @@ impl Cell {
         state.enforced = alive.ready()?;
         state.limits = self.0.sandbox.policy().limits.clone();
         state.alive = Some(Arc::new(alive));
+        let published = state.published.take();
         drop(state);
         old.close();
-        Ok(())
+        // The name is its, whichever process the warden is.
+        published.map_or(Ok(()), |published| self.publish(published.name()))
     }
 
     /// Ends everything inside and waits until it is gone. Using the cell afterwards is an error; closing it again is none.
     pub fn close(&self) {
-        let alive = self.state().alive.take();
+        let (alive, published) = {
+            let mut state = self.state();
+            (state.alive.take(), state.published.take())
+        };
+        drop(published);
         if let Some(alive) = alive {
             alive.close();
         }

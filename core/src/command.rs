@@ -3,7 +3,7 @@
 use crate::cell::Cell;
 use crate::child::Child;
 use crate::error::{Error, Result};
-use crate::join::Joined;
+use crate::join::Existing;
 use crate::outcome::Outcome;
 use crate::policy::check_inside;
 use crate::pool::Pool;
@@ -16,6 +16,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What one of a command's standard streams is connected to.
@@ -74,7 +75,7 @@ pub(crate) enum Ground {
     /// In a sandbox that a pool has ready.
     Pool(Pool),
     /// In namespaces that exist.
-    Joined(Joined),
+    Joined(Arc<Existing>),
 }
 
 /// What to run in a sandbox: program, arguments, environment, directory, standard streams, further descriptors.

@@ -132,7 +132,7 @@ pub(crate) struct EnteredCell {
 #[derive(Debug, Clone)]
 pub struct Joined {
     sandbox: Sandbox,
-    pub(crate) existing: Arc<Existing>,
+    existing: Arc<Existing>,
 }
 
 impl Joined {
@@ -161,7 +161,7 @@ impl Joined {
 
     /// A command to run in them. All that it starts ends with it.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        Command::new(self.sandbox.clone(), Ground::Joined(self.clone()), program.as_ref())
+        Command::new(self.sandbox.clone(), Ground::Joined(self.existing.clone()), program.as_ref())
     }
 
     /// The kinds that are entered. The others are as the policy has them; those that a process has in common with the caller are shared.

@@ -70,12 +70,23 @@ fn walk(mut pending: Vec<u32>, children: &BTreeMap<u32, BTreeSet<u32>>) -> Vec<P
     list
 }
 
-/// The parent of a process. The name in parentheses may hold anything: what follows the last one counts.
+/// The parent of a process.
 fn stat(pid: u32) -> Option<u32> {
+    field(pid, 4)?.parse().ok()
+}
+
+/// When a process that has not ended started, in the kernel's ticks since the boot: with its number, nobody else's.
+pub fn started(pid: u32) -> Option<u64> {
+    field(pid, 3).filter(|state| !matches!(&**state, "Z" | "X"))?;
+    field(pid, 22)?.parse().ok()
+}
+
+/// A field of `/proc/PID/stat` after the name, counted from 1: proc_pid_stat(5). The name in parentheses may hold anything: what follows the last one counts.
+fn field(pid: u32, number: usize) -> Option<String> {
+    const FIRST: usize = 3;
     let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let end = text.iter().rposition(|byte| *byte == b')')?;
-    let rest = String::from_utf8_lossy(&text[end + 1..]).into_owned();
-    rest.split_whitespace().nth(1)?.parse().ok()
+    String::from_utf8_lossy(&text[end + 1..]).split_whitespace().nth(number - FIRST).map(str::to_owned)
 }
 
 /// One process, with its id in its own pid namespace as the inner one.

@@ -46,7 +46,7 @@ impl<'a> Prepared<'a> {
         }
         let (alive, lease) = match &command.ground {
             Ground::Own => (Arc::new(Alive::start(&command.sandbox, Purpose::Run)?), None),
-            Ground::Joined(joined) => (Arc::new(Alive::start_in(&command.sandbox, Purpose::Run, Some(&joined.existing))?), None),
+            Ground::Joined(joined) => (Arc::new(Alive::start_in(&command.sandbox, Purpose::Run, Some(joined))?), None),
             Ground::Cell(cell) => (cell.alive()?, None),
             Ground::Pool(pool) => pool.take().map(|(alive, lease)| (alive, Some(lease)))?,
         };

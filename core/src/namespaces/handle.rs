@@ -1,5 +1,6 @@
 //! Descriptors of namespaces: found by process, path or kind, and kept by a mount.
 
+pub use super::find::number;
 use crate::error::{Error, ErrorKind, Result};
 use crate::join::gone;
 use crate::policy::Namespace;
@@ -94,7 +95,7 @@ pub fn kind(namespace: BorrowedFd<'_>, what: &str) -> Result<Namespace> {
 pub fn is_callers(kind: Namespace, namespace: BorrowedFd<'_>) -> Result<bool> {
     let id = fstat(namespace).map_err(|errno| Error::io("stat a namespace", errno))?.st_ino;
     let own = fs::read_link(format!("/proc/thread-self/ns/{}", file_name(kind))).ok();
-    Ok(own.and_then(|link| super::find::number(link.to_str()?)) == Some(id))
+    Ok(own.and_then(|link| number(link.to_str()?)) == Some(id))
 }
 
 /// Mounts a namespace at a new file.

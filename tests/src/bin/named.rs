@@ -1,0 +1,57 @@
+//! A caller that has a cell under a name, and one that finds it: for `tests/named.rs`.
+//!
+//! `named keep NAME`: publishes one, says "ready", and does what its lines say: `reset`, `close`, `publish NAME`, `forget` (ends without tidying up).
+//! `named enter NAME PROGRAM ARGUMENT…`: runs a command in it; prints what it wrote and what held it. `named list`: the names.
+
+use seclude::{MiB, NamedCell, Sandbox};
+use std::io::{BufRead, Write};
+
+fn main() -> std::process::ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words[..] {
+        ["keep", name] => keep(name),
+        ["enter", name, program, ref arguments @ ..] => enter(name, program, arguments),
+        ["list"] => NamedCell::all().map(|cells| cells.iter().for_each(|cell| println!("{} {}", cell.name(), cell.pid()))),
+        _ => panic!("usage: see its head"),
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(text: &str) {
+    println!("{text}");
+    let _ = std::io::stdout().flush();
+}
+
+fn keep(name: &str) -> seclude::Result<()> {
+    let sandbox = Sandbox::new().tmpfs("/tmp", MiB(4)).hostname("kept").pids(40).terminals();
+    let cell = sandbox.cell()?;
+    cell.publish(name)?;
+    let mut child = cell.command("sh").args(["-c", "echo first > /tmp/file; exec sleep 1000"]).spawn()?;
+    say(&format!("ready {}", cell.id()?));
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        match line.split_once(' ').unwrap_or((&line, "")) {
+            ("reset", _) => cell.reset()?,
+            ("close", _) => cell.close(),
+            ("publish", name) => cell.publish(name)?,
+            ("forget", _) => std::process::exit(0),
+            (other, _) => panic!("no order {other}"),
+        }
+        say(&format!("done {}", cell.id().unwrap_or(0)));
+    }
+    child.kill()?;
+    child.wait().map(drop)
+}
+
+fn enter(name: &str, program: &str, arguments: &[&str]) -> seclude::Result<()> {
+    let output = NamedCell::find(name)?.enter()?.command(program).args(arguments).output()?;
+    print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{:?} {:?}", output.outcome.ended, output.outcome.enforced);
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! Cells under names: published by one process, found and entered by another, gone with their caller; nobody is mistaken for another.
+#![deny(unsafe_code)]
+
+use seclude_tests::caller::{as_each, program};
+use seclude_tests::scratch;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+fn named(directory: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(program("named"));
+    command.args(words).env("SECLUDE_CELLS", directory.join("cells"));
+    command
+}
+
+fn told(directory: &Path, words: &[&str]) -> String {
+    let output = named(directory, words).output().expect("it runs");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// A process that keeps a cell under a name.
+struct Keeper {
+    process: Child,
+    answers: BufReader<std::process::ChildStdout>,
+    warden: u32,
+}
+
+impl Keeper {
+    fn new(directory: &Path, name: &str) -> Keeper {
+        let mut process =
+            named(directory, &["keep", name]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let answers = BufReader::new(process.stdout.take().expect("it is piped"));
+        let mut keeper = Keeper { process, answers, warden: 0 };
+        keeper.hear("ready");
+        keeper
+    }
+
+    fn order(&mut self, order: &str) {
+        writeln!(self.process.stdin.as_mut().expect("it is piped"), "{order}").expect("it listens");
+        self.hear("done");
+    }
+
+    fn hear(&mut self, word: &str) {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("it answers");
+        let (said, warden) = line.trim_end().split_once(' ').unwrap_or_else(|| panic!("{line:?}"));
+        assert_eq!(said, word, "{line:?}");
+        self.warden = warden.parse().expect("a number");
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_cell_is_found_and_entered_from_another_process() {
+    as_each("a_cell_is_found_and_entered_from_another_process", |_| {
+        let place = scratch::directory();
+        let at = place.path();
+        assert_eq!(told(at, &["list"]), "");
+        let mut keeper = Keeper::new(at, "a");
+        let other = Keeper::new(at, "b.2");
+        assert_eq!(told(at, &["list"]), format!("a {}\nb.2 {}\n", keeper.warden, other.warden));
+        let script =
+            "until cat /tmp/file 2>/dev/null; do :; done; hostname; id -u; grep -c . /proc/1/comm; echo second > /tmp/other";
+        let shown = told(at, &["enter", "a", "sh", "-c", script]);
+        assert!(shown.starts_with("first\nkept\n1000\n1\n"), "{shown}");
+        // Its policy holds, and so do the limits of the whole.
+        for held in
+            ["no-capabilities", "no-nested-users", "seccomp-filter", "filtered-warden", "own-root", "read-only-root", "masked-proc"]
+        {
+            assert!(shown.contains(held), "{held}: {shown}");
+        }
+        assert!(shown.contains("pids by "), "{shown}");
+        assert!(told(at, &["enter", "a", "cat", "/tmp/other"]).starts_with("second\n"));
+        let refused = "unshare -U true 2>/dev/null || echo refused; touch /x 2>/dev/null || echo read-only";
+        assert!(told(at, &["enter", "a", "sh", "-c", refused]).starts_with("refused\nread-only\n"));
+        // It reaches what is there: who sleeps in it is ended by a signal.
+        let shown =
+            told(at, &["enter", "a", "sh", "-c", "kill $(pidof sleep) && until ! pidof sleep; do :; done >/dev/null; echo gone"]);
+        assert!(shown.starts_with("gone\n"), "{shown}");
+        // A name stays a cell's through a reset, and ends with it.
+        let before = keeper.warden;
+        keeper.order("reset");
+        assert_ne!(keeper.warden, before);
+        assert!(told(at, &["enter", "a", "ls", "/tmp"]).starts_with("Exited(0)"));
+        keeper.order("publish renamed");
+        assert_eq!(told(at, &["list"]), format!("b.2 {}\nrenamed {}\n", other.warden, keeper.warden));
+        keeper.order("close");
+        assert_eq!(told(at, &["list"]), format!("b.2 {}\n", other.warden));
+        assert!(told(at, &["enter", "renamed", "true"]).contains("no cell of this name lives"));
+    });
+}
+
+#[test]
+fn the_limits_of_the_whole_hold_who_enters() {
+    as_each("the_limits_of_the_whole_hold_who_enters", |_| {
+        let place = scratch::directory();
+        let _keeper = Keeper::new(place.path(), "full");
+        // 40 at most, and two are there: the sleeper and the shell.
+        let script = "i=0; while [ $i -lt 60 ]; do sleep 1000 & i=$((i+1)); done; echo all";
+        let shown = told(place.path(), &["enter", "full", "sh", "-c", script]);
+        assert!(!shown.contains("all"), "{shown}");
+    });
+}
+
+#[test]
+fn an_entry_whose_cell_is_gone_is_nobodys() {
+    as_each("an_entry_whose_cell_is_gone_is_nobodys", |_| {
+        let place = scratch::directory();
+        let at = place.path();
+        let mut keeper = Keeper::new(at, "lost");
+        keeper.process.kill().expect("it is ours");
+        keeper.process.wait().expect("it is ours");
+        let entry = at.join("cells/lost.cell");
+        assert!(entry.exists(), "nobody could tidy up");
+        // Its cell ends with it, in a moment.
+        while !told(at, &["list"]).is_empty() {
+            std::thread::yield_now();
+        }
+        assert!(!entry.exists(), "who comes by tidies up");
+        // A process of the same number that has started at another time is another.
+        let keeper = Keeper::new(at, "lost");
+        let text = std::fs::read_to_string(&entry).expect("it is there");
+        let started = text.split("\"started\":").nth(1).and_then(|rest| rest.split([',', '}']).next()).expect("it says");
+        std::fs::write(&entry, text.replace(&format!("\"started\":{started}"), "\"started\":1")).expect("it is ours");
+        assert!(told(at, &["enter", "lost", "true"]).contains("no cell of this name lives"));
+        drop(keeper);
+        std::fs::write(&entry, "{\"pid\": 1, ").expect("it is ours");
+        assert_eq!(told(at, &["list"]), "");
+    });
+}
+
+#[test]
+fn names_and_directories_that_are_refused() {
+    as_each("names_and_directories_that_are_refused", |_| {
+        let place = scratch::directory();
+        let at = place.path();
+        let long = "x".repeat(65);
+        for name in ["", ".", "..", "../a", "a/b", "a b", ".hidden", &long] {
+            assert!(told(at, &["enter", name, "true"]).contains("a name has 1 to 64"), "{name:?}");
+        }
+        let _keeper = Keeper::new(at, "taken");
+        assert!(told(at, &["keep", "taken"]).contains("another one lives under this name"));
+        std::fs::set_permissions(at.join("cells"), std::fs::Permissions::from_mode(0o777)).expect("it is ours");
+        assert!(told(at, &["list"]).contains("others than the caller can write to it"));
+        std::fs::remove_dir_all(at.join("cells")).expect("it is ours");
+        std::os::unix::fs::symlink("/tmp", at.join("cells")).expect("it is ours");
+        assert!(!named(at, &["list"]).output().expect("it runs").status.success());
+    });
+}
