@@ -1,4 +1,6 @@
-"""`python -m seclude doctor`: what this host allows. `python -m seclude tree`: what runs in which namespaces."""
+"""`python -m seclude doctor`: what this host allows. `python -m seclude tree`: what runs in which namespaces.
+`python -m seclude batch`: runs jobs that stand in a file.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import re
 import sys
 
 from . import __version__
+from .batch import command as batch
 from .doctor import doctor
 from .errors import SecludeError
 from .namespaces import namespaces
@@ -105,6 +108,11 @@ def main(args: list[str] | None = None) -> int:
     command.add_argument("--svg", metavar="FILE", help="as an image, in a file")
     command.add_argument("--arguments", action="store_true", help="command lines, instead of names")
     command.set_defaults(run=_tree)
+    command = commands.add_parser(
+        "batch", help="run jobs that stand in a file, many at a time", description=batch.DESCRIPTION, epilog=batch.EPILOG
+    )
+    batch.add_arguments(command)
+    command.set_defaults(run=batch.run)
     wanted = parser.parse_args(args)
     try:
         return int(wanted.run(wanted))

@@ -126,7 +126,9 @@ def _same(value: Text) -> str:
 def _object(text: str | bytes) -> dict[str, Any]:
     """The JSON object that this is."""
     try:
-        given = json.loads(text)
+        given = json.loads(text if isinstance(text, str) else text.decode())
+    except json.JSONDecodeError as error:
+        raise _wrong(f"no JSON: {error.msg} at character {error.pos + 1}") from None
     except (ValueError, RecursionError) as error:
         raise _wrong(f"no JSON: {error}") from None
     if not isinstance(given, dict):
