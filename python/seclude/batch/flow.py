@@ -14,7 +14,7 @@ from ..window import as_completed, in_order
 from .lines import Line, Told, numbered, understood
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from ..job import Job
     from ..outcome import CompletedRun
@@ -31,7 +31,7 @@ class Place(Protocol):
         """Has a job run."""
 
 
-def outcomes(lines: IO[bytes], place: Place, *, completed_first: bool = False) -> Iterator[Told]:
+def outcomes(lines: IO[bytes], place: Place, *, completed_first: bool = False) -> Generator[Told]:
     """Runs the jobs that the lines of a binary file say: what came of each, in the order of the lines.
 
     `completed_first`: whichever has ended is told first. A line that says no job, and a job that cannot be run, are told like
