@@ -7,8 +7,9 @@ imported before a `Cluster` is made.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -52,7 +53,6 @@ class Cluster:
         self._policy = sandbox.to_json()
         self._own = isinstance(scheduler, str)
         self._client: Any = Client(scheduler, set_as_default=False) if isinstance(scheduler, str) else scheduler
-        self._executor = self._client.get_executor(pure=False)
         self._under_way: set[Future[CompletedRun]] = set()
         self._counted, self._size = float("-inf"), 0
 
@@ -65,13 +65,17 @@ class Cluster:
         return self._size
 
     def submit(self, job: Job, /) -> Future[CompletedRun]:
-        """Has a job run by one of the workers: a Future of what `job.run` returns or raises there."""
-        there: Future[CompletedRun | SecludeError] = self._executor.submit(_run, self._policy, job)
-        here: Future[CompletedRun] = Future()
+        """Has a job run by one of the workers: a Future of what `job.run` returns or raises there.
+
+        If the scheduler is lost, or drops the job, it is a ConnectionError.
+        """
+        try:
+            there = self._client.submit(_run, self._policy, job, pure=False)
+        except Exception as error:  # A closed client's is of another kind in each version of dask.
+            raise ConnectionError(f"hand out a job: {error}") from error
+        here: Future[CompletedRun] = asyncio.run_coroutine_threadsafe(_answer(there), self._client.loop.asyncio_loop)
         self._under_way.add(here)
         here.add_done_callback(self._under_way.discard)
-        here.add_done_callback(lambda done: there.cancel() if done.cancelled() else None)
-        there.add_done_callback(lambda done: _relay(done, here))
         return here
 
     def map(self, jobs: Iterable[Job], /, *, timeout: float | None = None) -> Generator[CompletedRun]:
@@ -91,22 +95,20 @@ class Cluster:
         self.close()
 
 
-def _relay(there: Future[CompletedRun | SecludeError], here: Future[CompletedRun]) -> None:
-    """What came of a job there is what comes of it here."""
+async def _answer(there: Any) -> CompletedRun:
+    """What came of a job there. Cancelling this forgets the job: dask keeps none that nobody waits for."""
     from distributed import KilledWorker
 
-    if there.cancelled():
-        here.cancel()
-    if not here.set_running_or_notify_cancel():
-        return
-    error = there.exception()
-    answer = there.result() if error is None else error
-    if isinstance(answer, KilledWorker):
-        answer = SetupError(f"run a job: {answer}", kind="worker-lost", step="run a job")
-    if isinstance(answer, BaseException):
-        here.set_exception(answer)
-    else:
-        here.set_result(answer)
+    try:
+        answer: CompletedRun | SecludeError = await there
+    except KilledWorker as error:
+        raise SetupError(f"run a job: {error}", kind="worker-lost", step="run a job") from None
+    except CancelledError as error:
+        # Not asyncio's, which says that nobody here wants the result any more.
+        raise ConnectionError(f"run a job: dask has dropped it: {error}") from None
+    if isinstance(answer, SecludeError):
+        raise answer
+    return answer
 
 
 # ---- what runs on a worker

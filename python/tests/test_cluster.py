@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .conftest import PATIENCE
+from .conftest import PATIENCE as SHORT
 from .test_pool import children
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None, reason="dask.distributed is not installed: pip install 'seclude[dask]'"
 )
+PATIENCE = 3 * SHORT
+"""Several Pythons have to start, each with all of dask."""
 BATCH = [sys.executable, "-P", "-m", "seclude", "batch"]
 
 
@@ -38,7 +40,7 @@ class Engine:
         self.workers: list[subprocess.Popen[bytes]] = []
         try:
             known = directory / "scheduler.json"
-            self._start("scheduler", "scheduler", "--port", "0", "--scheduler-file", str(known))
+            self.scheduler = self._start("scheduler", "scheduler", "--port", "0", "--scheduler-file", str(known))
             await_that(lambda: known.exists() and known.read_text().endswith("}"))
             self.address: str = json.loads(known.read_text())["address"]
             for _ in range(workers):
@@ -116,7 +118,8 @@ def comparable(line: str | bytes) -> dict[str, Any]:
 
 def test_a_worker_is_killed_and_the_results_are_those_of_the_pool(tmp_path: Path) -> None:
     kinds = ["echo $0; sleep 0.1", "exit 3", "kill -SEGV $$", "sleep 60", "echo $0 >&2; sleep 0.1"]
-    lines = [json.dumps({"args": ["sh", "-c", kinds[n % 5], str(n)], "id": n, "wall_time": 0.5}) for n in range(60)]
+    given: list[dict[str, Any]] = [{"args": ["sh", "-c", kinds[n % 5], str(n)], "id": n} for n in range(60)]
+    lines = [json.dumps(job | {"wall_time": 0.5} if "sleep 60" in job["args"] else job) for job in given]
     lines += ["nonsense", '{"args": ["no-such-program"]}']
     jobs, policy = tmp_path / "jobs", tmp_path / "policy"
     jobs.write_text("\n".join(lines))
@@ -220,6 +223,24 @@ def test_a_job_that_outlives_no_worker_is_an_error_and_the_rest_goes_on(tmp_path
     assert [one["error"]["kind"] for one in told[:2]] == ["worker-lost"] * 2
     # What was given to the worker and had not begun may be lost with it.
     assert [one["stdout"] for one in told[4:]] == ["after\n"] * 4
+
+
+def test_a_lost_scheduler_ends_the_batch_and_what_was_told_is_whole(tmp_path: Path) -> None:
+    jobs = tmp_path / "jobs"
+    jobs.write_text('{"args": ["sleep", "0.1"]}\n' * 1000)
+    with Engine(tmp_path, 1) as dask:
+        command = [*BATCH, str(jobs), "--scheduler", dask.address]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as there:
+            assert there.stdout is not None
+            told = [json.loads(there.stdout.readline()) for _ in range(3)]
+            dask.scheduler.kill()
+            rest, said = there.communicate(timeout=PATIENCE)
+            told += [json.loads(line) for line in rest.splitlines()]
+    assert there.returncode == 2
+    assert [one["line"] for one in told] == list(range(1, len(told) + 1))
+    assert len(told) < 1000
+    # Who notices it first says so: a job that was under way, or the next one that would be.
+    assert said.splitlines()[-1].startswith(b"python -m seclude batch: "), said
 
 
 def runs_sleep(pid: int) -> bool:
