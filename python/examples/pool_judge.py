@@ -25,7 +25,8 @@ AT_ONCE = 6
 COMPILE = "cat >/tmp/source.c && gcc -std=gnu11 -O2 -w -o /tmp/program /tmp/source.c && cat /tmp/program"
 # Of what comes in, the first bytes are the program, and the rest is what it reads: `head` takes not a byte too many.
 START = 'head -c "$0" >/judge/program && chmod 0555 /judge/program && exec "$@"'
-CONTEST = judge.CONTEST.replace(files=[seclude.tmpfs("/judge", "4M"), seclude.tmpfs("/scratch", "1M")])
+# Who shares the processors with five others may take longer for the same work: processor time is what is judged.
+CONTEST = judge.CONTEST.replace(files=[seclude.tmpfs("/judge", "4M"), seclude.tmpfs("/scratch", "1M")], wall_time=6)
 
 
 def compiling(source: Path) -> seclude.Job:
