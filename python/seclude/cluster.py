@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from distributed import Client
+    from distributed import Client as _Client
 
     from .job import Job
     from .outcome import CompletedRun
@@ -44,7 +44,7 @@ class Cluster:
     `with Cluster(box, address) as cluster:` waits for the jobs. Any thread may use it.
     """
 
-    def __init__(self, sandbox: Sandbox, scheduler: str | Client) -> None:
+    def __init__(self, sandbox: Sandbox, scheduler: str | _Client) -> None:
         try:
             from distributed import Client
         except ImportError:

@@ -1,7 +1,7 @@
 """Futures out of a source that may be endless, with a bounded number of them under way: in order, or as they complete.
 
-To take a future out of the source is to submit its job, so that neither jobs nor results pile up, however many there are.
-Whoever leaves early cancels what has not begun.
+To take a future out of the source is to submit its job, so that neither jobs nor results pile up, however many there are. How
+many may be under way is asked each time, for where they run may grow. Whoever leaves early cancels what has not begun.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 _Result = TypeVar("_Result")
-Width: TypeAlias = "Callable[[], int]"
-"""How many may be under way. Asked each time, for where jobs run may grow."""
 
 
-def in_order(futures: Iterator[Future[_Result]], width: Width, timeout: float | None = None) -> Generator[Future[_Result]]:
+def in_order(
+    futures: Iterator[Future[_Result]], width: Callable[[], int], timeout: float | None = None
+) -> Generator[Future[_Result]]:
     """The futures, each when it is done, in the order of the source. Submits the first ones at once.
 
     After `timeout` seconds, for the whole, it is a TimeoutError.
@@ -44,7 +44,7 @@ def in_order(futures: Iterator[Future[_Result]], width: Width, timeout: float | 
     return done()
 
 
-def as_completed(futures: Iterator[Future[_Result]], width: Width) -> Generator[Future[_Result]]:
+def as_completed(futures: Iterator[Future[_Result]], width: Callable[[], int]) -> Generator[Future[_Result]]:
     """The futures, each when it is done, the first that is done first."""
     pending = set(islice(futures, width()))
     try:
