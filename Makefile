@@ -23,7 +23,11 @@ help: ## list the targets
 demo: needs wheel library ## build the three faces, then judge honest and hostile programs in Python and in C
 	$(call say,the judge in Python over the wheel)
 	$(VENV)/bin/python python/examples/judge.py
-	$(call say,its twin in C over libseclude)
+	$(call say,the same submissions many at one time over pools of ready sandboxes; the same verdicts)
+	$(VENV)/bin/python python/examples/pool_judge.py
+	$(call say,a notebook: an interpreter that stays alive in a cell until a reset takes all it knew)
+	$(VENV)/bin/python python/examples/notebook.py
+	$(call say,the twin of the judge in C over libseclude)
 	cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -o $(PUBLIC)/judge examples-c/judge.c $$(PKG_CONFIG_PATH=$(STAGE)$(PREFIX)/lib/pkgconfig pkg-config --cflags --libs seclude)
 	LD_LIBRARY_PATH=$(STAGE)$(PREFIX)/lib $(PUBLIC)/judge python/examples/submissions
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Proves the Python face: builds the wheel, checks style, types and stubs, runs the tests, as root and as nobody where the
-# caller is root, then runs the same wheel in every CPython from 3.11 on that the machine has.
+# Proves the Python face: builds the wheel, checks style, types and stubs, runs the tests, with all extras, as root and as
+# nobody where the caller is root, then runs the same wheel, with none, in every CPython from 3.11 on that the machine has.
 #
 #   sh check.sh [DIRECTORY]     the directory for the virtual environments and the wheel; a temporary one if not given
 #
@@ -25,7 +25,7 @@ step() { printf '\n== %s\n' "$*"; }
 step "environment: $("$python" -V) in $place"
 [ -x "$place/venv/bin/python" ] || "$python" -m venv "$place/venv"
 bin=$place/venv/bin
-"$bin/pip" install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 'mypy>=1.15' 'pytest>=8' 'rich>=14' 'ruff>=0.12'
+"$bin/pip" install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 'mypy>=1.15' 'pytest>=8' 'ruff>=0.12'
 
 step "wheel"
 rm -rf "$place/wheel"
@@ -33,6 +33,7 @@ rm -rf "$place/wheel"
 wheel=$(ls "$place"/wheel/seclude-*.whl)
 echo "$wheel"
 "$bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
+"$bin/pip" install --quiet --disable-pip-version-check "$wheel[rich,dask]"
 "$bin/python" -m zipfile -l "$wheel" | grep 'licenses/LICENSE-MIT' >/dev/null || { echo "the wheel has no licence" >&2; exit 1; }
 "$bin/python" -m zipfile -l "$wheel" | grep 'seclude/py.typed' >/dev/null || { echo "the wheel has no py.typed" >&2; exit 1; }
 

@@ -4,7 +4,6 @@
 //! their lengths, and a descriptor closes itself. What a call may fail with is in its man page.
 
 use core::arch::{asm, global_asm};
-use core::ffi::CStr;
 
 /// An error number, positive as in `errno(3)`.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -144,7 +144,7 @@ def drill() -> tuple[int, int]:
     with tempfile.TemporaryDirectory(prefix="judge-") as name:
         watch = Watch(Path(name))
         quiet = not list(watch.alarms())
-        marked = subprocess.Popen(["sh", "-c", "sleep 60; :", watch.mark])
+        marked = subprocess.Popen([watch.mark, "60"], executable="sleep")
         connections = socket.create_connection(watch.port.getsockname()), socket.socket(socket.AF_UNIX)
         connections[1].connect("\0" + watch.mark)
         watch.file.write_text("vandal")
@@ -237,7 +237,8 @@ def shown(judged: Callable[[Path], Result], sources: list[Path]) -> list[Result]
             print(f"{line[0]:18} {line[1]:14} {line[2]:48} {line[3]:>8} {line[4]:>8} {line[5]:>11}  {line[6]}")
         return results
     console = Console(width=None if sys.stdout.isatty() else 150)
-    for source in track(sources, "judging", console=Console(stderr=True), transient=True):
+    watched = Console(stderr=True)
+    for source in track(sources, "judging", console=watched, transient=True, disable=not watched.is_terminal):
         results.append(judged(source))
     table = Table(row_styles=("", "dim"))
     for number, column in enumerate(COLUMNS):

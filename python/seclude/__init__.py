@@ -28,6 +28,7 @@ from .errors import (
 )
 from .files import Bind, Directory, Entry, File, Symlink, Tmpfs, bind, directory, file, symlink, tmpfs
 from .interaction import Command, Interaction, interact
+from .job import Job
 from .namespaces import LiveNamespace, Namespaces, namespaces
 from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
 from .policy import Policy
@@ -57,6 +58,7 @@ __all__ = [
     "File",
     "Interaction",
     "Io",
+    "Job",
     "Learned",
     "Listener",
     "LiveNamespace",

@@ -1,5 +1,5 @@
 """`python -m seclude doctor`: what this host allows. `python -m seclude tree`: what runs in which namespaces.
-
+`python -m seclude batch`: runs jobs that stand in a file.
 `python -m seclude shell`: a program on a terminal, in a sandbox.
 """
 
@@ -11,6 +11,7 @@ import re
 import sys
 
 from . import __version__, shell
+from .batch import command as batch
 from .doctor import doctor
 from .errors import SecludeError
 from .namespaces import namespaces
@@ -108,6 +109,11 @@ def main(args: list[str] | None = None) -> int:
     command.add_argument("--svg", metavar="FILE", help="as an image, in a file")
     command.add_argument("--arguments", action="store_true", help="command lines, instead of names")
     command.set_defaults(run=_tree)
+    command = commands.add_parser(
+        "batch", help="run jobs that stand in a file, many at a time", description=batch.DESCRIPTION, epilog=batch.EPILOG
+    )
+    batch.add_arguments(command)
+    command.set_defaults(run=batch.run)
     shell.add_to(commands)
     wanted = parser.parse_args(args)
     try:

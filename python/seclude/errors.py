@@ -18,7 +18,7 @@ class SecludeError(Exception):
     `kind` is the cause by name, the same in every language: `invalid`, `policy`, `source-missing`, `source-unreadable`,
     `program-missing`, `program-not-executable`, `program-format`, `interpreter-missing`, `namespaces-denied`,
     `host-limit`, `limit-unavailable` (a limit that this host cannot hold), `unsupported`, `setup`, `warden-lost` (before the
-    command ran; later it is an outcome), `io`; and from Python itself `timeout` and `failed`.
+    command ran; later it is an outcome), `io`; and from Python itself `timeout`, `failed` and `worker-lost` (a `Cluster`'s).
     `step` is what was being done, `errno` the kernel's answer (`errno(3)`), `path` what it was about, `hint` the remedy;
     each is None where there is none. `str()` says it all in one line.
     """

@@ -198,7 +198,7 @@ class Process:
 
 
 class CompletedRun:
-    """A finished run: `subprocess.CompletedProcess`, and how it ended.
+    """A finished run: `subprocess.CompletedProcess`, and how it ended. Comparable, hashable, picklable.
 
     `stdout` and `stderr` are bytes, or text in text mode; None where they were not captured.
     """
@@ -213,6 +213,15 @@ class CompletedRun:
         """Raises CalledProcessError if the command did not exit with 0."""
         if self.returncode:
             raise CalledProcessError(self.returncode, self.args, self.stdout, self.stderr, outcome=self.outcome)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CompletedRun):
+            return NotImplemented
+        mine, others = ((run.args, run.outcome, run.stdout, run.stderr) for run in (self, other))
+        return mine == others
+
+    def __hash__(self) -> int:
+        return hash(self.outcome)
 
     def __repr__(self) -> str:
         parts = [f"args={self.args!r}", f"returncode={self.returncode!r}", f"ended={str(self.outcome.ended)!r}"]

@@ -7,10 +7,12 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .job import Job
 from .runs import Runs
+from .window import in_order, results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Generator, Iterable
 
     from . import _seclude
     from .command import Args
@@ -57,9 +59,9 @@ class Pool(Runs, Executor):
     which others have run before. They are copies of the policy's template, where it can have one, made by threads of the
     core's. At most `size` commands run at one time; who asks for more waits.
 
-    `run`, `popen`, `command` and `asyncio` are those of a sandbox. It is also a `concurrent.futures.Executor` over jobs:
-    `submit(args, **options)` gives a Future of what `run(args, **options)` returns, and `map(jobs)` the results of many, in
-    order. Its own threads, `size` of them, are started by the first job.
+    `run`, `popen`, `command` and `asyncio` are those of a sandbox. It is also a `concurrent.futures.Executor` over jobs,
+    each a `Job` or a program with its arguments: `submit(job)` gives a Future of its result, and `map(jobs)` the results of
+    many, in order. Its own threads, `size` of them, are started by the first job.
 
     `with box.pool(8) as pool:` waits for the jobs and closes it. Any thread may use it; a process forked from the caller may not.
 
@@ -83,19 +85,26 @@ class Pool(Runs, Executor):
         """What it has done so far."""
         return PoolStatistics(**self._core.statistics())
 
-    def submit(self, args: Args, /, **options: Any) -> Future[CompletedRun]:  # type: ignore[override]
-        """Has a job run: `run(args, **options)`, by one of the pool's threads. A Future of what that returns or raises."""
+    def submit(self, job: Job | Args, /, **options: Any) -> Future[CompletedRun]:  # type: ignore[override]
+        """Has a job run by one of the pool's threads: a Future of what `job.run(pool)` returns or raises.
+
+        Arguments do as well, with the `options` of `run`: a Future of `run(args, **options)`. A `Job` has its own.
+        """
+        if isinstance(job, Job) and options:
+            raise TypeError(f"a Job says all by itself: {', '.join(options)} cannot be given besides")
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.size, "seclude-pool")
-        return self._threads.submit(self.run, args, **options)
+        return self._threads.submit(job.run, self) if isinstance(job, Job) else self._threads.submit(self.run, job, **options)
 
-    def map(self, jobs: Any, /, *, timeout: float | None = None, **options: Any) -> Any:  # type: ignore[override]
-        """Runs jobs, each a program with its arguments, with the same options: an iterator over the results, in order.
+    def map(  # type: ignore[override]
+        self, jobs: Iterable[Job | Args], /, *, timeout: float | None = None, **options: Any
+    ) -> Generator[CompletedRun]:
+        """Runs jobs, as `submit` takes them, with the same options: an iterator over the results, in order.
 
         `timeout` is for the whole, in seconds, as in `concurrent.futures`. Jobs are taken in as they can be run: an endless
         source of them is read no further than four times the pool's size ahead.
         """
-        return _in_order(self.submit, iter(jobs), options, 4 * self.size, timeout)
+        return results(in_order((self.submit(job, **options) for job in jobs), lambda: 4 * self.size, timeout))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more jobs, and ends what is ready.
@@ -113,27 +122,3 @@ class Pool(Runs, Executor):
 
     def __repr__(self) -> str:
         return f"<seclude.Pool of {self.size}>"
-
-
-def _in_order(
-    submit: Callable[..., Future[CompletedRun]], jobs: Any, options: dict[str, Any], ahead: int, timeout: float | None
-) -> Any:
-    """The results of jobs in order, with at most so many under way."""
-    import time
-    from collections import deque
-    from itertools import islice
-
-    deadline = None if timeout is None else time.monotonic() + timeout
-    pending = deque(submit(job, **options) for job in islice(jobs, ahead))
-
-    def results() -> Any:
-        try:
-            while pending:
-                done = pending.popleft().result(None if deadline is None else max(0.0, deadline - time.monotonic()))
-                pending.extend(submit(job, **options) for job in islice(jobs, 1))
-                yield done
-        finally:
-            for future in pending:
-                future.cancel()
-
-    return results()

@@ -9,6 +9,8 @@ import seclude
 box = seclude.Sandbox(wall_time=60, files=[seclude.tmpfs("/tmp", size="1M")])
 assert box.run(["cat"], input="hello", capture_output=True, text=True).stdout == "hello"
 assert pickle.loads(pickle.dumps(box)) == box
+job = seclude.Job("cat", input="hello")
+assert pickle.loads(pickle.dumps(job)).run(box).stdout == b"hello"
 
 try:
     box.run(["no-such-program"])

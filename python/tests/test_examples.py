@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from .conftest import PATIENCE
 
+NEEDS_GCC = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed: the judge compiles submissions")
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -19,7 +21,22 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ("run", ["1000", "nothing here is writable", "WHAT IT READS", "sleep stopped by the wall time limit"]),
         ("popen", ["it says: are you there?", "it still runs", "return code -9 and 0 processes left"]),
         ("aio", ["0 1 4 9 16 25 36 49 64 81"]),
-        ("cell", ["42", "['kept']", "[]", "NameError: name 'x' is not defined", "[exited with code 3]"]),
+        ("cell", ["what was left", "after the reset: cat: /tmp/note: No such file or directory; 1 process"]),
+        (
+            "notebook",
+            [
+                "42",
+                "['kept']",
+                "ZeroDivisionError: division by zero",
+                "('and yet it runs', 6, None)",
+                "NameError: name 'x' is not defined",
+                "[]",
+                "2",
+                "[the interpreter exited with code 3]",
+                "'a new one'",
+            ],
+        ),
+        pytest.param("pool_judge", ["18 of 18 verdicts as expected"], marks=NEEDS_GCC),
         ("pool", ["0 1 4 9 16 25 36 49 64 81", "10 handed out, 0 lost"]),
         ("tree", ["the innermost process has 3 ids, the last of which is 1"]),
         ("policy", ["be nice", "contestant", "judge", "64", "/work", "root inside, nobody outside: 0"]),

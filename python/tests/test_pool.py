@@ -50,6 +50,17 @@ def test_jobs_in_order_as_an_executor(box: seclude.Sandbox) -> None:
         endless.close()
 
 
+def test_a_job_is_taken_as_a_value(box: seclude.Sandbox) -> None:
+    with box.pool(2) as pool:
+        jobs = [seclude.Job("cat", input=str(number)) for number in range(10)]
+        assert [int(done.stdout) for done in pool.map(jobs)] == list(range(10))
+        assert pool.submit(jobs[7]).result().stdout == b"7"
+        with pytest.raises(TypeError, match="cwd"):
+            pool.submit(jobs[7], cwd="/")
+        with pytest.raises(TimeoutError):
+            list(pool.map([jobs[0], ["sleep", "2"]], timeout=0.5))
+
+
 def test_who_asks_for_more_waits(box: seclude.Sandbox) -> None:
     with box.pool(1) as pool, ThreadPoolExecutor(4) as threads:
         ends = list(threads.map(lambda _: pool.run(["sleep", "0.05"]).returncode, range(8)))

@@ -1,0 +1,200 @@
+"""A job: one command as plain data, so that it can be kept, compared, sent to another process or another machine, and run there.
+
+What belongs to a process, descriptors above all, is no part of it: a job reads `input` and its output is collected. What
+it may see and use is the policy's, in which it is run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64decode
+from dataclasses import dataclass, field, fields
+from subprocess import DEVNULL
+from typing import TYPE_CHECKING, Any
+
+from .errors import PolicyError
+from .policy import _text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from .command import Args, Text
+    from .outcome import CompletedRun
+    from .popen import PopenOptions
+    from .runs import Runs
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Job:
+    r"""A command as a value: immutable, comparable, picklable, and a line of JSON.
+
+    `args` is the program and its arguments, or the program alone; `input`, what it reads: bytes, or text, which is UTF-8.
+    `cwd`, `env`, `arg0` and `wall_time` are those of `Popen`. However it was written, it holds text (bytes that are
+    no text as `os.fsdecode` has them), and its input as bytes: jobs that do the same are equal.
+
+        >>> import seclude
+        >>> job = seclude.Job(["tr", "a-z", "A-Z"], input="hello")
+        >>> job.run(seclude.Sandbox()).stdout
+        b'HELLO'
+        >>> seclude.Job.from_json(job.to_json()) == job
+        True
+    """
+
+    args: tuple[str, ...]
+    input: bytes
+    cwd: str | None
+    env: Mapping[str, str] | None = field(hash=False)
+    """The whole environment. If None: PATH, HOME and LANG."""
+    arg0: str | None
+    wall_time: float | None
+    """Seconds that it may take, instead of what the policy says: the one limit of a job's own."""
+
+    def __init__(
+        self,
+        args: Args,
+        *,
+        input: str | bytes = b"",  # noqa: A002
+        cwd: Text | None = None,
+        env: Mapping[str, Text] | Mapping[bytes, Text] | None = None,
+        arg0: Text | None = None,
+        wall_time: float | None = None,
+    ) -> None:
+        words = [args] if isinstance(args, (str, bytes, os.PathLike)) else args
+        given: dict[str, Any] = {
+            "args": tuple(_same(word) for word in words),
+            "input": input.encode() if isinstance(input, str) else bytes(memoryview(input)),
+            "cwd": None if cwd is None else _same(cwd),
+            "env": None if env is None else {_same(name): _same(value) for name, value in env.items()},
+            "arg0": None if arg0 is None else _same(arg0),
+            "wall_time": None if wall_time is None else float(wall_time),
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+
+    def run(self, place: Runs) -> CompletedRun:
+        """Runs it to its end in a sandbox, a cell or a pool: `place.run`, with the output captured as bytes.
+
+        Without input its stdin is empty. Who writes more than `output`, or 64 MiB, to a stream is ended: `output-limit`.
+        """
+        options: PopenOptions = {"cwd": self.cwd, "env": self.env, "arg0": self.arg0, "wall_time": self.wall_time}
+        if not self.input:
+            options["stdin"] = DEVNULL
+        return place.run(self.args, input=self.input or None, capture_output=True, **options)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The job of a JSON object, whose keys are those of this class; only `args` must be there.
+
+        Data that is no UTF-8 is written `{"base64": "..."}`, as in policies. What is no job is a PolicyError.
+        """
+        return cls._of(_object(text))
+
+    def to_json(self) -> str:
+        """The job as one line of JSON: every key that is not at its default."""
+        told: dict[str, Any] = {"args": [_text(word) for word in self.args]}
+        if self.input:
+            told["input"] = _text(self.input)
+        if self.env is not None:
+            told["env"] = {_name(name): _text(value) for name, value in self.env.items()}
+        told |= {name: _text(value) for name in ("cwd", "arg0") if (value := getattr(self, name)) is not None}
+        if self.wall_time is not None:
+            told["wall_time"] = self.wall_time
+        return json.dumps(told)
+
+    @classmethod
+    def _of(cls, given: dict[str, Any]) -> Self:
+        """The job that these keys and values of JSON say."""
+        for key in given:
+            if key not in _KEYS:
+                raise _wrong(f"unknown key {key!r}{_nearest(key)}")
+        if "args" not in given:
+            raise _wrong("there is no key 'args'")
+        read = {key: _READERS[key](key, value) for key, value in given.items() if value is not None or key == "args"}
+        try:
+            return cls(**read)
+        except (ValueError, OverflowError) as error:
+            raise _wrong(str(error)) from None
+
+
+def _same(value: Text) -> str:
+    """A word as text, from which `os.fsencode` makes the bytes that it stands for."""
+    return os.fsdecode(os.fsencode(value))
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    """The JSON object that this is."""
+    try:
+        given = json.loads(text if isinstance(text, str) else text.decode())
+    except json.JSONDecodeError as error:
+        raise _wrong(f"no JSON: {error.msg} at character {error.pos + 1}") from None
+    except (ValueError, RecursionError) as error:
+        raise _wrong(f"no JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise _wrong(f"a JSON object was expected, not {_kind(given)}")
+    return given
+
+
+def _word(key: str, value: Any) -> str | bytes:
+    match value:
+        case str():
+            return value
+        case {"base64": str(encoded), **rest} if not rest:
+            try:
+                return b64decode(encoded, validate=True)
+            except ValueError as error:
+                raise _wrong(f"{key}: no base64: {error}") from None
+    raise _wrong(f'{key}: text, or {{"base64": "..."}}, was expected, not {_kind(value)}')
+
+
+def _words(key: str, value: Any) -> Any:
+    return [_word(key, word) for word in value] if isinstance(value, list) else _word(key, value)
+
+
+def _environment(key: str, value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise _wrong(f"{key}: an object was expected, not {_kind(value)}")
+    return {name: _word(f"{key} {name}", text) for name, text in value.items()}
+
+
+def _seconds(key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _wrong(f"{key}: a number of seconds was expected, not {_kind(value)}")
+    return value
+
+
+_READERS: dict[str, Any] = {
+    "args": _words,
+    "input": _word,
+    "cwd": _word,
+    "env": _environment,
+    "arg0": _word,
+    "wall_time": _seconds,
+}
+_KEYS = tuple(named.name for named in fields(Job))
+
+
+def _name(name: str) -> str:
+    """The name of a variable, which as a key of JSON has no other way to be written than text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise _wrong(f"env {name!r}: a name that is not UTF-8 cannot be written in JSON") from None
+    return name
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+    return names.get(type(value), "null")
+
+
+def _nearest(key: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, _KEYS, 1)
+    return f"; hint: did you mean {near[0]!r}?" if near else f"; the keys are {', '.join(_KEYS)}"
+
+
+def _wrong(message: str) -> PolicyError:
+    return PolicyError(f"read a job: {message}", kind="invalid", step="read a job")
