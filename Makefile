@@ -111,9 +111,11 @@ faults: ## every system call of the set-up fails with every error; prints the ta
 	$(call say,faults)
 	SECLUDE_FAULTS=all $(CARGO) test --quiet --package seclude-tests --test faults -- --nocapture
 
-bench: needs wheel library ## what a run costs, side by side, as ratios
-	$(CARGO) bench --package seclude
-	$(PYTHON) tests/bench/compare.py --python $(VENV)/bin/python --write
+bench: needs wheel ## what a run costs, side by side, as ratios, and the targets; ROUNDS=20 for a quick look: docs/benchmarks.md
+	$(call say,what is compared with)
+	sh tests/needs-bench.sh $(PUBLIC)/peers
+	$(call say,side by side)
+	$(PYTHON) tests/bench/compare.py --python $(VENV)/bin/python --peers $(PUBLIC)/peers/bin $(if $(ROUNDS),--rounds $(ROUNDS),--write)
 
 # ---- the faces
 

@@ -75,6 +75,9 @@ fn compile(rustc: &str, target: &str, output: &Path, link: impl FnOnce(&mut Comm
         ]
         .map(|option| format!("-C{option}")),
     );
+    if env::var_os("CARGO_FEATURE_STAGE_CLOCK").is_some() {
+        command.args(["--cfg", "stage_clock"]);
+    }
     link(&mut command);
     command.status().is_ok_and(|status| status.success())
 }

@@ -46,6 +46,8 @@ cd "$place/checked"
 
 step "style (ruff)"
 (cd "$here" && "$bin/ruff" check --no-cache seclude tests examples && "$bin/ruff" format --no-cache --check seclude tests examples)
+# What measures the faces lies beside them, and is read as they are.
+(cd "$here/../tests/bench" && "$bin/ruff" check --no-cache . && "$bin/ruff" format --no-cache --check .)
 
 step "types (mypy --strict) and stubs (stubtest)"
 "$bin/mypy" --config-file pyproject.toml --cache-dir "$place/mypy" -p seclude

@@ -86,6 +86,8 @@ impl Alive {
             };
             let plan = sandbox.compiled().plan(policy, Manner { part, mapping, admits, watches, among })?;
             let tell = purpose != Purpose::Run;
+            #[cfg(feature = "stage-clock")]
+            crate::stage_clock::follow(&plan);
             let started = match &template {
                 Some(template) => Warden::copy(template, sandbox, &plan, &mut enforcement, tell),
                 None => Warden::start(sandbox, &plan, &mut enforcement, tell, existing.map(|existing| &*existing.namespaces)),

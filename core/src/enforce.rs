@@ -182,15 +182,19 @@ impl Enforcement {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let mechanism = |limit: Limit| self.mechanisms[limit as usize];
         let (grace_signal, grace) = limits.grace.unwrap_or_default();
-        let processors = std::thread::available_parallelism().map_or(1.0, |number| number.get() as f64);
-        let quota = limits.cpus.filter(|_| mechanism(Limit::Cpus).is_some()).map_or(processors, |cores| cores.0);
+        let cpu_time = limits.cpu_time.filter(|_| mechanism(Limit::CpuTime).is_some());
+        // Asked for only where somebody looks at the time: it reads the caller's cgroup, which every run would pay for.
+        let pace = cpu_time.map_or(0.0, |_| {
+            let processors = std::thread::available_parallelism().map_or(1.0, |number| number.get() as f64);
+            limits.cpus.filter(|_| mechanism(Limit::Cpus).is_some()).map_or(processors, |cores| cores.0.min(processors))
+        });
         let sampled = limits.memory.filter(|_| mechanism(Limit::Memory) == Some(Mechanism::Sampled));
         message::Limits {
             wall_ns: wall_time.map_or(0, nanoseconds),
             grace_signal,
             grace_ns: nanoseconds(grace),
-            cpu_ns: limits.cpu_time.filter(|_| mechanism(Limit::CpuTime).is_some()).map_or(0, nanoseconds),
-            pace: (quota.min(processors) * 100.0).ceil() as u32,
+            cpu_ns: cpu_time.map_or(0, nanoseconds),
+            pace: (pace * 100.0).ceil() as u32,
             memory: sampled.or(self.samples_peak(limits).then_some(u64::MAX)).unwrap_or(0),
             processes: limits
                 .pids

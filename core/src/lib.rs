@@ -50,6 +50,9 @@ mod sandbox;
 mod seccomp;
 mod socket;
 mod spec;
+#[cfg(feature = "stage-clock")]
+#[doc(hidden)]
+pub mod stage_clock;
 mod start;
 mod streams;
 mod sys;

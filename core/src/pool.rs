@@ -207,8 +207,11 @@ impl Pool {
                         state.statistics.handed_out += 1;
                         state.statistics.waited += u64::from(waited);
                         state.hand_out.add(start.elapsed());
+                        let short = shared.is_short(&state);
                         drop(state);
-                        shared.changed.notify_all();
+                        if short {
+                            shared.changed.notify_all();
+                        }
                         let again = shared.reuse.then(|| alive.clone());
                         return Ok((alive, Lease { shared: shared.clone(), again }));
                     }
@@ -260,6 +263,11 @@ impl Shared {
         std::process::id() == self.owner
     }
 
+    /// Whether more must be made even while commands run: fewer than half are ready, or about to be.
+    fn is_short(&self, state: &State) -> bool {
+        2 * (state.ready.len() + state.making) < self.size
+    }
+
     /// One more, ready.
     fn make(&self) -> Result<Arc<Alive>> {
         let start = Instant::now();
@@ -287,7 +295,10 @@ impl Shared {
             }
             // One that may be used again comes back.
             let coming = if self.reuse { state.statistics.in_use } else { 0 };
-            if state.ready.len() + state.making + coming >= self.size {
+            let full = state.ready.len() + state.making + coming >= self.size;
+            // What has just been handed out has the processors first: a copy takes longer than a short command.
+            let later = state.statistics.in_use > 0 && !self.is_short(&state);
+            if full || later {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }

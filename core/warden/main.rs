@@ -24,6 +24,8 @@ mod reap;
 mod relay;
 mod run;
 mod setup;
+#[cfg(stage_clock)]
+mod stages;
 mod start;
 mod template;
 mod text;
@@ -64,8 +66,12 @@ fn serve(control: &mut Control) -> Result<Next> {
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
 fn set_up(control: &mut Control) -> Result<Option<(setup::Place, u64)>> {
+    #[cfg(stage_clock)]
+    stages::begin();
     let mut mail = Mail::new()?;
     control.receive(&mut mail)?;
+    #[cfg(stage_clock)]
+    stages::mark(stages::TOLD);
     let Request::Setup { namespaces, tell, .. } = mail.request()? else { return Err(Errno::EPROTO) };
     control.watch_caller(mail.take_descriptor(0)?);
     let place = match setup::apply(control, &mail) {
@@ -75,6 +81,8 @@ fn set_up(control: &mut Control) -> Result<Option<(setup::Place, u64)>> {
             return control.report(&report).map(|()| None);
         }
     };
+    #[cfg(stage_clock)]
+    stages::mark(stages::READY);
     if tell {
         control.report(&Report::Ready { protections: place.protections, landlock: place.landlock })?;
     }

@@ -89,6 +89,10 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
                 next += 1;
                 continue;
             }
+            #[cfg(stage_clock)]
+            if command.last {
+                crate::stages::tell();
+            }
             command.report(house.place)?;
             if command.last {
                 return Ok(Next::End);
@@ -125,8 +129,12 @@ fn begin(house: &House<'_>, commands: &mut Table<Running>, mail: &mut Mail) -> R
         Line::control()
     };
     let last = flags & run::LAST != 0;
+    #[cfg(stage_clock)]
+    crate::stages::mark(crate::stages::ORDERED);
     match start(&line, mail, house.place, house.namespaces)? {
         Some(started) => {
+            #[cfg(stage_clock)]
+            crate::stages::mark(crate::stages::STARTED);
             let command = Running::new(started, line, last, mail)?;
             commands.push(command)?;
             Ok(true)

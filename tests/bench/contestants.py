@@ -1,126 +1,129 @@
-"""What is compared: builds the measuring programs and says how each is started.
+"""What is compared, and how each is started.
 
-A contestant is a command that takes (MIB, WARMUP, …, PAYLOAD) as measure.h describes. One that cannot be built or is not
-installed here is named with the reason, never passed over in silence.
+A contestant is a command for a caller of so many MiB, after so many runs to warm up, and this payload. One that this machine
+cannot field is named with the reason.
 """
 
 import dataclasses
-import json
+import functools
 import os
 import pathlib
 import shutil
-import subprocess
 from collections.abc import Callable
 
-HERE = pathlib.Path(__file__).resolve().parent
-TOP = HERE.parent.parent
-CC = os.environ.get("CC", "cc")
-STRICT = ["-O2", "-Wall", "-Wextra", "-Werror"]
-FREESTANDING = [
-    *STRICT, "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fno-pic",
-    "-no-pie", "-s", "-Wl,--build-id=none", "-Wl,-z,noseparate-code", "-Wl,-z,norelro",
-]  # fmt: skip
+from build import Missing, Programs
 
 POSIX_SPAWN = "posix_spawn"
 FLOOR = "C floor"
 FLOOR_SHARED_NET = "C floor, network shared"
-RUST = "seclude, Rust"
-RUST_SHARED_NET = "seclude, Rust, network shared"
-RUST_LIMITS = "seclude, Rust, limits"
-RUST_PREPARED = "seclude, Rust, from a template"
-RUST_POOL = "seclude, Rust, from a pool"
-RUST_CELL = "seclude, Rust, in a cell"
+RUST = "seclude"
+RUST_SHARED_NET = "seclude, network shared"
+RUST_LIMITS = "seclude, limits"
+RUST_TEMPLATE = "seclude, from a template"
+RUST_POOL = "seclude, from a pool"
+RUST_CELL = "seclude, in a cell"
 RUST_RESET = "a cell's reset"
 RUST_NEW_CELL = "a new cell, closed"
-C = "seclude, C"
-PYTHON = "seclude, Python"
+C = "seclude in C"
+PYTHON = "seclude in Python"
 BUBBLEWRAP = "bubblewrap"
 
+GROUNDS = {"": "cold", "template": "from a template", "pool": "from a pool", "cell": "in a cell"}
+"""The ways to a run, as each face's program knows them, and their names in the tables."""
 
-class Missing(Exception):
-    """A contestant that this machine cannot field, and why."""
+Command = Callable[[int, int, str], list[str]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Contestant:
+    """Somebody who takes turns."""
+
     name: str
-    command: Callable[[int, int, str], list[str]]
-    """How to start it, for a caller of so many MiB, so many runs to warm up, and this payload."""
+    command: Command
 
 
-def build(folder: pathlib.Path, python: str) -> tuple[dict[str, Contestant], dict[str, str]]:
-    """All contestants by name, and the missing ones with the reason."""
-    folder.mkdir(parents=True, exist_ok=True)
-    compile_c(folder, "payload", FREESTANDING)
-    compile_c(folder, "floor_init", FREESTANDING)
-    filter_program = folder / "filter.bpf"
-    filter_program.write_bytes(subprocess.run([rust_face(), "--filter"], check=True, capture_output=True).stdout)
-    floor = compile_c(folder, "floor", [*STRICT, f'-DINIT_IMAGE="{folder / "floor_init"}"', f'-DFILTER="{filter_program}"'])
-    spawn = compile_c(folder, "spawn", STRICT)
+@dataclasses.dataclass
+class Field:
+    """All who take part, and who does not."""
 
-    def plain(*start: str) -> Callable[[int, int, str], list[str]]:
-        return lambda mib, warmup, payload: [*start, str(mib), str(warmup), payload]
+    contestants: dict[str, Contestant] = dataclasses.field(default_factory=dict)
+    missing: dict[str, str] = dataclasses.field(default_factory=dict)
 
-    def enclosed(*prefix: str) -> Callable[[int, int, str], list[str]]:
-        return lambda mib, warmup, payload: [spawn, str(mib), str(warmup), *prefix, "--ro-bind", payload, "/payload", "/payload"]
-
-    makers: dict[str, Callable[[], Callable[[int, int, str], list[str]]]] = {
-        POSIX_SPAWN: lambda: plain(spawn),
-        FLOOR: lambda: plain(floor),
-        RUST: lambda: plain(rust_face()),
-        C: lambda: plain(c_face(folder)),
-        PYTHON: lambda: plain(*python_face(python)),
-        BUBBLEWRAP: lambda: enclosed(*bubblewrap()),
-        FLOOR_SHARED_NET: lambda: plain(floor, "--share-net"),
-        RUST_SHARED_NET: lambda: plain(rust_face(), "--share-net"),
-        RUST_LIMITS: lambda: plain(rust_face(), "--limits"),
-        RUST_PREPARED: lambda: plain(rust_face(), "--prepared"),
-        RUST_POOL: lambda: plain(rust_face(), "--pool"),
-        RUST_CELL: lambda: plain(rust_face(), "--cell"),
-        RUST_RESET: lambda: plain(rust_face(), "--reset"),
-        RUST_NEW_CELL: lambda: plain(rust_face(), "--new-cell"),
-    }
-    contestants, missing = {}, {}
-    for name, make in makers.items():
+    def add(self, name: str, make: Callable[[], Command]) -> None:
         try:
-            contestants[name] = Contestant(name, make())
+            self.contestants[name] = Contestant(name, make())
         except Missing as reason:
-            missing[name] = str(reason)
-    return contestants, missing
+            self.missing[name] = str(reason)
+
+    def commands(self, names: list[str], mib: int, warmup: int, payload: str) -> dict[str, list[str]]:
+        """How to start these, as far as they take part."""
+        return {name: self.contestants[name].command(mib, warmup, payload) for name in names if name in self.contestants}
 
 
-def compile_c(folder: pathlib.Path, name: str, options: list[str], *more: str) -> str:
-    output = folder / name
-    run([CC, *options, "-o", str(output), str(HERE / f"{name}.c"), *more])
-    return str(output)
+def rust(programs: Programs, *words: str) -> Command:
+    return lambda mib, warmup, payload: [programs.rust, "turns", payload, *words, str(mib), str(warmup)]
 
 
-def rust_face() -> str:
-    """The Rust measuring program, where cargo has put it."""
-    messages = run(["cargo", "bench", "--quiet", "--package", "seclude", "--bench", "face", "--no-run", "--message-format=json"])
-    built = [message for message in map(json.loads, messages.splitlines()) if message.get("executable")]
-    return built[-1]["executable"]
+def other(*start: str) -> Command:
+    return lambda mib, warmup, payload: [*start, str(mib), str(warmup), payload]
 
 
-def c_face(folder: pathlib.Path) -> str:
-    if not (TOP / "include" / "seclude.h").exists():
-        raise Missing("include/seclude.h is not there")
-    messages = run(["cargo", "build", "--quiet", "--release", "--package", "seclude-capi", "--lib", "--message-format=json"])
-    files = [file for message in map(json.loads, messages.splitlines()) for file in message.get("filenames", [])]
-    library = [file for file in files if file.endswith("libseclude.a")]
-    if not library:
-        raise Missing("cargo made no libseclude.a")
-    name = "face"
-    output = folder / "face_c"
-    run([CC, *STRICT, f"-I{TOP / 'include'}", "-o", str(output), str(HERE / f"{name}.c"), library[-1], "-lpthread", "-ldl", "-lm"])
-    return str(output)
+def on(ground: str) -> list[str]:
+    return ["--on", ground] if ground else []
 
 
-def python_face(python: str) -> list[str]:
-    found = subprocess.run([python, "-c", "import seclude; seclude.Sandbox"], cwd="/", capture_output=True, text=True)
-    if found.returncode != 0:
-        raise Missing(f"{python} cannot import seclude: install the wheel, or name another interpreter with --python")
-    return [python, str(HERE / "face.py")]
+def c_face(programs: Programs, ground: str = "") -> Command:
+    return other(programs.c_face, *on(ground))
+
+
+def python_face(programs: Programs, ground: str = "") -> Command:
+    return other(*programs.python_face, *on(ground))
+
+
+def main_field(programs: Programs) -> Field:
+    """Who is in the main tables."""
+    field = Field()
+    programs.rust  # Whether it builds is not a question of this machine.  # noqa: B018
+    makers: dict[str, Callable[[], Command]] = {
+        POSIX_SPAWN: lambda: other(programs.spawn),
+        FLOOR: lambda: other(programs.floor),
+        RUST: lambda: rust(programs),
+        C: lambda: c_face(programs),
+        PYTHON: lambda: python_face(programs),
+        BUBBLEWRAP: lambda: bubblewrap_turns(programs),
+        FLOOR_SHARED_NET: lambda: other(programs.floor, "--share-net"),
+        RUST_SHARED_NET: lambda: rust(programs, "--but", "no-net"),
+        RUST_LIMITS: lambda: rust(programs, "--but", "limits"),
+        RUST_TEMPLATE: lambda: rust(programs, "--on", "template"),
+        RUST_POOL: lambda: rust(programs, "--on", "pool"),
+        RUST_CELL: lambda: rust(programs, "--on", "cell"),
+        RUST_RESET: lambda: rust(programs, "--on", "reset"),
+        RUST_NEW_CELL: lambda: rust(programs, "--on", "new-cell"),
+    }
+    for name, make in makers.items():
+        field.add(name, make)
+    return field
+
+
+def face_field(programs: Programs) -> Field:
+    """Every way to a run through every face: for the caller's size."""
+    field = Field()
+    field.add(POSIX_SPAWN, lambda: other(programs.spawn))
+    field.add(FLOOR, lambda: other(programs.floor))
+    for ground, name in GROUNDS.items():
+        field.add(f"Rust, {name}", functools.partial(rust, programs, *on(ground)))
+        field.add(f"C, {name}", functools.partial(c_face, programs, ground))
+        field.add(f"Python, {name}", functools.partial(python_face, programs, ground))
+    return field
+
+
+def bubblewrap_turns(programs: Programs) -> Command:
+    words = bubblewrap()
+    return lambda mib, warmup, payload: [programs.spawn, str(mib), str(warmup), *words, *with_payload(payload)]
+
+
+def with_payload(payload: str) -> list[str]:
+    return ["--ro-bind", payload, "/payload", "/payload"]
 
 
 def bubblewrap() -> list[str]:
@@ -130,22 +133,18 @@ def bubblewrap() -> list[str]:
         raise Missing("bwrap is not installed (the package is called bubblewrap)")
     words = [path, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     words += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--tmpfs", "/"]
-    for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+    for name in SYSTEM:
         words += shown(pathlib.Path("/") / name)
     for name in ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "nsswitch.conf"):
         words += shown(pathlib.Path("/etc") / name)
     return [*words, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
 
 
+SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
+"""What of the host's root its programs need."""
+
+
 def shown(path: pathlib.Path) -> list[str]:
     if path.is_symlink():
         return ["--symlink", os.readlink(path), str(path)]
     return ["--ro-bind", str(path), str(path)] if path.exists() else []
-
-
-def run(command: list[str]) -> str:
-    """A build step's output; its messages, if it fails, are the error."""
-    done = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"failed: {' '.join(command)}")
-    return done.stdout

@@ -1,17 +1,22 @@
 """Measures seclude from Python: one whole run per line of input, as measure.h says.
 
-usage: face.py MIB WARMUP PAYLOAD
+usage: face.py [--on template|pool|cell] MIB WARMUP PAYLOAD
 """
 
 import mmap
 import sys
+import threading
 import time
 
 import seclude
 
+PARKED = 4
 
-def touched(mib: int) -> mmap.mmap | None:
-    """So many MiB, filled page by page."""
+
+def caller(mib: int) -> mmap.mmap | None:
+    """Makes this process a caller like a real one: threads that wait, and so many MiB in use."""
+    for _ in range(PARKED):
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
     if mib == 0:
         return None
     memory = mmap.mmap(-1, mib << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -21,20 +26,35 @@ def touched(mib: int) -> mmap.mmap | None:
 
 
 def main() -> None:
-    mib, warmup, payload = sys.argv[1:]
-    memory = touched(int(mib))
+    *words, mib, warmup, payload = sys.argv[1:]
+    ground = words[1] if words[:1] == ["--on"] else None
+    memory = caller(int(mib))
     sandbox = seclude.Sandbox(files=[seclude.bind(payload, "/payload")])
+    pool = sandbox.pool(4) if ground == "pool" else None
+    if ground == "template":
+        sandbox.prepare()
+    cell = sandbox.cell() if ground == "cell" else None
+    runs = pool or cell or sandbox
 
-    def run() -> None:
-        sandbox.run(["/payload"], check=True)
+    def settle() -> None:
+        """Until the pool is full again: nobody else's turn should pay for that."""
+        while pool and pool.statistics().ready < pool.size:
+            time.sleep(0.0001)
 
     for _ in range(int(warmup)):
-        run()
+        runs.run(["/payload"], check=True)
+    settle()
     print("ready", flush=True)
     for _ in sys.stdin:
         start = time.perf_counter_ns()
-        run()
-        print(time.perf_counter_ns() - start, flush=True)
+        runs.run(["/payload"], check=True)
+        taken = time.perf_counter_ns() - start
+        settle()
+        print(taken, flush=True)
+    if pool:
+        pool.close()
+    if cell:
+        cell.close()
     del memory
 
 

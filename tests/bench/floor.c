@@ -381,5 +381,5 @@ int main(int argc, char **argv) {
         return 2;
     }
     prepare(argv[3]);
-    return take_turns(argv[1], argv[2], run);
+    return take_turns(argv[1], argv[2], run, NULL);
 }

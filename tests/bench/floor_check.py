@@ -31,11 +31,15 @@ exit 0
 """
 
 
-def same_isolation(floor: Contestant, seclude: Contestant, folder: pathlib.Path) -> None:
-    """Stops the comparison if the two differ."""
+def write_script(folder: pathlib.Path) -> None:
     script = folder / "look_around"
     script.write_text(LOOK_AROUND)
     script.chmod(0o755)
+
+
+def same_isolation(floor: Contestant, seclude: Contestant, folder: pathlib.Path) -> None:
+    """Stops the comparison if the two differ."""
+    script = folder / "look_around"
     floors, secludes = (seen(one, script) for one in (floor, seclude))
     difference = list(difflib.unified_diff(floors, secludes, floor.name, seclude.name, lineterm="", n=0))
     if difference:

@@ -75,6 +75,8 @@ pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refu
     seal::forget_attributes().map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         world.carry_out(&step).map_err(refuse(index as u32))?;
+        #[cfg(stage_clock)]
+        crate::stages::mark(index as u64);
     }
     world.mounts.forget_sources();
     Ok(world.place)

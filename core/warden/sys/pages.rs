@@ -70,8 +70,10 @@ pub fn forget_deep_stack() {
     const PAGE: usize = 4096;
     const DEEPEST: usize = 512 * 1024;
     let here = 0u8;
-    // A page below this frame stays, for the call itself. What is not mapped is passed over (madvise(2)).
-    let end = ((&raw const here) as usize & !(PAGE - 1)) - PAGE;
+    /// Below its locals a function may keep as much as this, the ABI's red zone included; the call itself needs none.
+    const FRAME: usize = 512;
+    // What is not mapped is passed over (madvise(2)).
+    let end = ((&raw const here) as usize - FRAME) & !(PAGE - 1);
     let _ = call!(nr::MADVISE, end - DEEPEST, DEEPEST, DONTNEED);
 }
 

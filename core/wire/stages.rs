@@ -1,0 +1,20 @@
+//! The stage clock's message, in builds that have one: after its tag, pairs of a stage and a time on the monotonic clock, each in
+//! eight bytes. A stage is a step's number in the plan, or `OWN` and more: one of the names.
+
+/// No report begins like this.
+pub const TAG: u8 = 0xff;
+pub const OWN: u64 = 1000;
+pub const NAMES: [&str; 6] = [
+    "the warden's first instruction",
+    "the plan received",
+    "ready",
+    "the command received",
+    "the program runs",
+    "all inside has ended",
+];
+pub const BORN: u64 = OWN;
+pub const TOLD: u64 = OWN + 1;
+pub const READY: u64 = OWN + 2;
+pub const ORDERED: u64 = OWN + 3;
+pub const STARTED: u64 = OWN + 4;
+pub const ENDED: u64 = OWN + 5;

@@ -1,0 +1,36 @@
+"""What the Python package costs before it does anything: its import, and the threads that it starts."""
+
+import dataclasses
+import subprocess
+
+from build import Missing, Programs
+from turns import Times, median, take_turns
+
+NOTHING = "python -c pass"
+IMPORT = 'python -c "import seclude"'
+
+
+@dataclasses.dataclass(frozen=True)
+class Import:
+    """What it was seen to cost."""
+
+    times: Times
+    threads: int
+
+    @property
+    def milliseconds(self) -> float:
+        """For the verdict; what is written down is the ratio."""
+        return (median(self.times, IMPORT) - median(self.times, NOTHING)) / 1e6
+
+
+def measure(programs: Programs, rounds: int, settle: float) -> Import | None:
+    """None without the wheel."""
+    try:
+        python = programs.python_face[0]
+    except Missing:
+        return None
+    start = [programs.spawn, "0", "3", python, "-c"]
+    times = take_turns("import", {NOTHING: [*start, "pass"], IMPORT: [*start, "import seclude"]}, rounds, settle)
+    count = "import os, seclude; print(len(os.listdir('/proc/self/task')))"
+    threads = int(subprocess.run([python, "-c", count], check=True, capture_output=True, text=True, cwd="/").stdout)
+    return Import(times, threads)

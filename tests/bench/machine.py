@@ -1,0 +1,67 @@
+"""The machine under the measurement: what it is, and what its kernel holds at the moment."""
+
+import ctypes
+import datetime
+import os
+import pathlib
+import platform
+import resource
+
+
+def described() -> str:
+    """For the head of every table and the foot of the plot."""
+    cpuinfo = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")), "")
+    caller = "root" if os.geteuid() == 0 else "an unprivileged user"
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    return f"{today}, {platform.machine()} {model}, {os.cpu_count()} processors, Linux {platform.release()}, as {caller}"
+
+
+def small_pages() -> None:
+    """Here and in all that is started: a caller's large pages would hide what a fork of it costs (PR_SET_THP_DISABLE)."""
+    set_thp_disable = 41
+    ctypes.CDLL(None, use_errno=True).prctl(set_thp_disable, 1, 0, 0, 0)
+
+
+def many_descriptors() -> None:
+    """As many as this user may have, here and in all that is started: a thousand cells hold more than the usual thousand."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def meminfo() -> dict[str, int]:
+    """`/proc/meminfo`, in KiB."""
+    pairs = (line.split(":") for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
+    return {name: int(value.split()[0]) for name, value in pairs}
+
+
+def network_namespaces() -> int | None:
+    """How many the kernel holds, those that nobody uses any more included; None for users that it does not tell."""
+    try:
+        lines = pathlib.Path("/proc/slabinfo").read_text().splitlines()
+    except PermissionError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("net_namespace ")), None)
+
+
+def descendants(root: int) -> list[int]:
+    """Every process that descends from this one."""
+    parents: dict[int, int] = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    found: list[int] = []
+    generation = {root}
+    while generation:
+        generation = {pid for pid, parent in parents.items() if parent in generation}
+        found += generation
+    return found
+
+
+def private_kib(pid: int) -> int:
+    """The memory that is this process's alone."""
+    lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
