@@ -672,6 +672,18 @@ typedef struct seclude_error seclude_error;
 typedef struct seclude_interaction seclude_interaction;
 
 /**
+ * Namespaces that exist, named by a process, a path, or a descriptor. What is said later of a kind replaces what was said before. Nothing is looked up
+ * until `seclude_sandbox_join` or `seclude_join_persist`.
+ */
+typedef struct seclude_join seclude_join;
+
+/**
+ * A policy, and namespaces that exist: commands run in those, and what the policy says of the other kinds holds. It holds the namespaces by descriptors: they are
+ * there as long as it is. A process tree ends with its first process all the same.
+ */
+typedef struct seclude_joined seclude_joined;
+
+/**
  * What a program did: its system calls, and the paths that it named.
  */
 typedef struct seclude_learned seclude_learned;
@@ -680,6 +692,11 @@ typedef struct seclude_learned seclude_learned;
  * Where calls are heard that a filter leaves to the caller. Who makes such a call stands still until it has an answer.
  */
 typedef struct seclude_listener seclude_listener;
+
+/**
+ * The published cells of the caller's user that live, at one moment, by name. Never changes. An index past the end answers 0 or NULL.
+ */
+typedef struct seclude_named_cells seclude_named_cells;
 
 /**
  * The namespaces that the caller may see. Never changes. An index past the end answers 0 or NULL.
@@ -1982,6 +1999,22 @@ struct seclude_command *seclude_cell_command(const struct seclude_cell *cell,
                                              const char *program);
 
 /**
+ * Its warden's process id, as the caller counts: another one after a reset. 0 for NULL and for a closed one.
+ */
+uint32_t seclude_cell_pid(const struct seclude_cell *cell);
+
+/**
+ * Publishes it under a name, by which other processes of the caller's user find and enter it (`seclude_named_cell_enter`), until it is closed, freed, or published
+ * under another. 1 to 64 letters, digits, dots, hyphens and underscores, not beginning with a dot; an error if another cell lives under it.
+ *
+ * In the directory that the environment variable SECLUDE_CELLS names; else in `$XDG_RUNTIME_DIR/seclude`, root's in `/run/seclude`, and the rest in
+ * `/tmp/seclude-UID`. It must be the user's own, and closed to others' writing.
+ */
+int seclude_cell_publish(const struct seclude_cell *cell,
+                         const char *name,
+                         struct seclude_error **err);
+
+/**
  * Every process inside, the warden first, each after its parent: 0, and `*processes` is a new list. Free it with `seclude_processes_free`.
  */
 int seclude_cell_processes(const struct seclude_cell *cell,
@@ -2266,6 +2299,120 @@ const char *seclude_namespaces_held_by(const struct seclude_namespaces *namespac
  * namespaces `seclude_processes_pid_at` tells. NULL for NULL. Borrowed: valid until the list of namespaces is freed, and never freed by itself.
  */
 const struct seclude_processes *seclude_namespaces_closed(const struct seclude_namespaces *namespaces);
+
+/**
+ * A new object that names none. Free it with `seclude_join_free`. Never NULL.
+ */
+struct seclude_join *seclude_join_new(void);
+
+/**
+ * Frees it. NULL is a no-op.
+ */
+void seclude_join_free(struct seclude_join *join);
+
+/**
+ * Those that a process is in, by its id as the caller counts. If it ends and another gets its number before they are looked up, they are that one's: a pidfd
+ * is never mistaken.
+ */
+void seclude_join_process(struct seclude_join *join,
+                          uint32_t pid);
+
+/**
+ * Those that a process is in, by a descriptor of it: pidfd_open(2), `seclude_child_pidfd`. It is duplicated at once.
+ */
+void seclude_join_pidfd(struct seclude_join *join, int pidfd);
+
+/**
+ * The one that a path leads to: /proc/PID/ns/net, or where one is kept by a mount (`seclude_join_persist`, `ip netns add`).
+ */
+void seclude_join_path(struct seclude_join *join, const char *path);
+
+/**
+ * The one behind a descriptor, which is duplicated at once.
+ */
+void seclude_join_descriptor(struct seclude_join *join, int descriptor_of_it);
+
+/**
+ * Of a process, only namespaces of these kinds: one or several `SECLUDE_NAMESPACE_...` joined by `|`.
+ */
+void seclude_join_only(struct seclude_join *join, int kinds);
+
+/**
+ * Keeps the namespace of this kind among them, with processes or without, by a mount of it at `path`, where a file of mode 444 is made for it: until
+ * `seclude_namespace_release` or the machine's end. As `ip netns add` does: takes CAP_SYS_ADMIN over the caller's mount namespace.
+ */
+int seclude_join_persist(const struct seclude_join *join,
+                         int kind,
+                         const char *path,
+                         struct seclude_error **err);
+
+/**
+ * Lets go of a namespace that `seclude_join_persist` keeps at `path`: takes the mount and the file away. What still runs in it goes on. An error if none is
+ * kept there.
+ */
+int seclude_namespace_release(const char *path,
+                              struct seclude_error **err);
+
+/**
+ * For commands in namespaces that exist already, instead of new ones of these kinds. The policy, as it is now, holds for all the rest: who the command is, its filter,
+ * limits, files if the mount namespace is not among them. The user is the policy's by its number in the user namespace that is joined, and never the host's
+ * root. Those that a process has in common with the caller are shared, but for the user namespace. setns(2). Gives `*joined`, which the caller frees.
+ */
+int seclude_sandbox_join(const struct seclude_sandbox *sandbox,
+                         const struct seclude_join *join,
+                         struct seclude_joined **joined,
+                         struct seclude_error **err);
+
+/**
+ * Frees it; commands and children of it go on. NULL is a no-op.
+ */
+void seclude_joined_free(struct seclude_joined *joined);
+
+/**
+ * A command that runs `program` in them, as `seclude_sandbox_command` makes them. All that it starts ends with it.
+ */
+struct seclude_command *seclude_joined_command(const struct seclude_joined *joined, const char *program);
+
+/**
+ * The kinds that are entered: `SECLUDE_NAMESPACE_...` joined by `|`. 0 for NULL.
+ */
+int seclude_joined_kinds(const struct seclude_joined *joined);
+
+/**
+ * Finds every published cell (`seclude_cell_publish`) of the caller's user that lives. Entries of others are removed: of a caller that was killed, for one. Gives a
+ * list, which the caller frees.
+ */
+int seclude_named_cells_read(struct seclude_named_cells **cells,
+                             struct seclude_error **err);
+
+/**
+ * Frees a list. NULL is a no-op.
+ */
+void seclude_named_cells_free(struct seclude_named_cells *cells);
+
+/**
+ * How many there are.
+ */
+size_t seclude_named_cells_count(const struct seclude_named_cells *cells);
+
+/**
+ * The name of one. Borrowed.
+ */
+const char *seclude_named_cells_name(const struct seclude_named_cells *cells, size_t index);
+
+/**
+ * The process id of one's warden, as the caller counts.
+ */
+uint32_t seclude_named_cells_pid(const struct seclude_named_cells *cells, size_t index);
+
+/**
+ * Enters the published cell of this name: commands of `*joined`, which the caller frees, run in all its namespaces and cgroups, under its policy, beside those of the
+ * cell's own caller. What one has started ends with it. Wall time, output and processor time are each command's own; the other limits are the cell's. An error if no
+ * cell of this name lives. What Landlock says of signals and abstract sockets is left out, for they would not reach the cell's own processes.
+ */
+int seclude_named_cell_enter(const char *name,
+                             struct seclude_joined **joined,
+                             struct seclude_error **err);
 
 /**
  * Finds out what this host allows to this process, by starting sandboxes that try one feature each: some forty, one after another, whose

@@ -1,6 +1,6 @@
 //! `seclude_cell`: a sandbox that stays up and runs many commands.
 
-use crate::boundary::{Answer, bytes, code, free, made, read, told, write, write_sized};
+use crate::boundary::{Answer, bytes, code, free, made, read, told, utf8, write, write_sized};
 use crate::command::seclude_command;
 use crate::control;
 use crate::error::seclude_error;
@@ -57,6 +57,29 @@ pub unsafe extern "C" fn seclude_cell_free(cell: *mut seclude_cell) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_cell_command(cell: *const seclude_cell, program: *const c_char) -> *mut seclude_command {
     seclude_command::new(|| Ok(self::cell(cell)?.command(bytes("program", program)?)))
+}
+
+/// Its warden's process id, as the caller counts: another one after a reset. 0 for NULL and for a closed one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_cell_pid(cell: *const seclude_cell) -> u32 {
+    told(cell, 0, |cell| cell.cell.id().ok())
+}
+
+/// Publishes it under a name, by which other processes of the caller's user find and enter it (`seclude_named_cell_enter`), until it is closed, freed, or published
+/// under another. 1 to 64 letters, digits, dots, hyphens and underscores, not beginning with a dot; an error if another cell lives under it.
+///
+/// In the directory that the environment variable SECLUDE_CELLS names; else in `$XDG_RUNTIME_DIR/seclude`, root's in `/run/seclude`, and the rest in
+/// `/tmp/seclude-UID`. It must be the user's own, and closed to others' writing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_cell_publish(
+    cell: *const seclude_cell,
+    name: *const c_char,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    code(err, || {
+        self::cell(cell)?.publish(utf8("name", name)?)?;
+        Ok(0)
+    })
 }
 
 /// Every process inside, the warden first, each after its parent: 0, and `*processes` is a new list. Free it with `seclude_processes_free`.

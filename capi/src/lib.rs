@@ -16,6 +16,7 @@ pub mod control;
 pub mod doctor;
 pub mod error;
 pub mod interaction;
+pub mod join;
 pub mod learn;
 pub mod limits;
 pub mod listener;

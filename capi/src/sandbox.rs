@@ -183,7 +183,7 @@ pub unsafe extern "C" fn seclude_sandbox_unshare(sandbox: *mut seclude_sandbox, 
     build(sandbox, |sandbox| Ok(namespaces(kinds)?.fold(sandbox, Sandbox::unshare)));
 }
 
-fn namespaces(kinds: c_int) -> Answer<impl Iterator<Item = Namespace>> {
+pub(crate) fn namespaces(kinds: c_int) -> Answer<impl Iterator<Item = Namespace>> {
     // A negative number has bits that no namespace has.
     let kinds = i64::from(kinds) as u64;
     let known = Namespace::ALL.iter().fold(0, |flags, kind| flags | kind.flag());

@@ -23,6 +23,7 @@ const SOURCES: &[&str] = &[
     "output",
     "processes",
     "namespaces",
+    "join",
     "doctor",
     "text",
 ];

@@ -29,6 +29,7 @@ from .errors import (
 from .files import Bind, Directory, Entry, File, Symlink, Tmpfs, bind, directory, file, symlink, tmpfs
 from .interaction import Command, Interaction, interact
 from .job import Job
+from .join import Joined, NamedCell, cells, enter, persist, release
 from .namespaces import LiveNamespace, Namespaces, namespaces
 from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
 from .policy import Policy
@@ -59,9 +60,11 @@ __all__ = [
     "Interaction",
     "Io",
     "Job",
+    "Joined",
     "Learned",
     "Listener",
     "LiveNamespace",
+    "NamedCell",
     "Namespaces",
     "Outcome",
     "Policy",
@@ -86,14 +89,18 @@ __all__ = [
     "Usage",
     "__version__",
     "bind",
+    "cells",
     "copy",
     "directory",
     "doctor",
+    "enter",
     "file",
     "interact",
     "io",
     "namespaces",
+    "persist",
     "raw_mode",
+    "release",
     "symlink",
     "tmpfs",
 ]

@@ -7,14 +7,19 @@ __all__ = [
     "Cell",
     "Child",
     "Command",
+    "Joined",
     "Listener",
     "Notification",
     "Pool",
     "Sandbox",
     "__version__",
+    "cells",
     "copy",
     "doctor",
+    "enter",
     "namespaces",
+    "persist",
+    "release",
     "spawn_together",
 ]
 
@@ -129,6 +134,8 @@ class Sandbox:
         """The policy in JSON."""
     def to_toml(self) -> str:
         """The policy in TOML."""
+    def join(self, sources: _Sources) -> Joined:
+        """For commands in namespaces that exist."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def command(self, parts: _Parts) -> Command:
@@ -146,6 +153,10 @@ class Cell:
 
     def command(self, parts: _Parts) -> Command:
         """A command, not started yet. All descriptors are copied."""
+    def pid(self) -> int:
+        """Its warden's process id."""
+    def publish(self, name: str) -> None:
+        """Publishes it under a name."""
     def enforced(self) -> list[str]:
         """The names of what is enforced on all that run in it."""
     def processes(self) -> list[_Seen]:
@@ -174,6 +185,35 @@ class Cell:
         """Copies out of it."""
     def copy_in(self, source: bytes, inside: bytes, bounds: _Bounds) -> _Done:
         """Copies into it."""
+
+@type_check_only
+class _Sources(TypedDict):
+    pid: int | None
+    pidfd: int | None
+    paths: Sequence[bytes]
+    fds: Sequence[int]
+    only: Sequence[str] | None
+
+@final
+class Joined:
+    """A policy, and namespaces that exist."""
+
+    def command(self, parts: _Parts) -> Command:
+        """A command, not started yet. All descriptors are copied."""
+    def kinds(self) -> list[str]:
+        """The names of the kinds that are entered."""
+
+def persist(sources: _Sources, name: str, place: bytes) -> None:
+    """Keeps a namespace by a mount."""
+
+def release(place: bytes) -> None:
+    """Lets go of one that is kept."""
+
+def cells() -> list[tuple[str, int, str]]:
+    """The published cells that live: name, the warden's process id, policy in JSON."""
+
+def enter(name: str) -> tuple[Joined, str]:
+    """Enters the published cell of this name; with its policy in JSON."""
 
 @final
 class Pool:

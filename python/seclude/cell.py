@@ -53,6 +53,22 @@ class Cell(Runs):
         return frozenset(self._core.enforced())
 
     @property
+    def pid(self) -> int:
+        """Its warden's process id, as the caller counts: another one after a reset."""
+        return self._core.pid()
+
+    def publish(self, name: str) -> None:
+        """Publishes it under a name, by which other processes of the caller's user find and `enter` it.
+
+        Until it is closed, or published under another. 1 to 64 letters, digits, dots, hyphens and underscores, not beginning with
+        a dot; a PolicyError if another cell lives under it.
+
+        In the directory that the environment variable SECLUDE_CELLS names; else in `$XDG_RUNTIME_DIR/seclude`, root's in
+        `/run/seclude`, and the rest in `/tmp/seclude-UID`. It must be the user's own.
+        """
+        self._core.publish(name)
+
+    @property
     def is_alive(self) -> bool:
         """Whether it can run commands: it has not been closed, and its warden lives."""
         return self._core.is_alive()

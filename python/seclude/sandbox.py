@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import _seclude
 from .cell import Cell
 from .command import Streams, prepare
+from .join import Joined, sources
 from .outcome import Outcome
 from .policy import Policy, as_json
 from .pool import Pool
@@ -15,9 +16,11 @@ from .runs import Runs
 from .seccomp import Learned
 
 if TYPE_CHECKING:
-    from typing import Self, Unpack
+    from collections.abc import Iterable
+    from typing import IO, Self, Unpack
 
-    from .command import Args, CommandOptions
+    from .command import Args, CommandOptions, Text
+    from .policy import _Namespace
 
 
 class Sandbox(Runs):
@@ -127,6 +130,24 @@ class Sandbox(Runs):
         """
         self._core.prepare()
         return self
+
+    def join(
+        self,
+        pid: int | None = None,
+        *,
+        pidfd: int | IO[Any] | None = None,
+        paths: Iterable[Text] = (),
+        fds: Iterable[int | IO[Any]] = (),
+        only: Iterable[_Namespace] | None = None,
+    ) -> Joined:
+        """For commands in namespaces that exist already, instead of new ones of these kinds: `setns(2)`.
+
+        Those that a process is in, by `pid` or `pidfd`, all of them or `only` some kinds; those that `paths` (`/run/netns/x`) and
+        descriptors lead to. The policy holds for all the rest: who the command is, its filter, limits, files if the mount
+        namespace is not among them. The user is the policy's by its number in the user namespace that is joined, and never
+        the host's root. What a process shares with the caller is shared, but for the user namespace.
+        """
+        return Joined(self, self._core.join(sources(pid, pidfd, paths, fds, only)))
 
     def cell(self) -> Cell:
         """Starts a cell: a sandbox that stays up, for many commands. `with box.cell() as cell:` closes it."""

@@ -35,6 +35,16 @@ impl Cell {
         self.0.enforced().iter().map(|protection| protection.name()).collect()
     }
 
+    /// Its warden's process id.
+    fn pid(&self, py: Python<'_>) -> PyResult<u32> {
+        self.ask(py, seclude_core::Cell::id)
+    }
+
+    /// Publishes it under a name.
+    fn publish(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.ask(py, |cell| cell.publish(name))
+    }
+
     /// Every process inside.
     fn processes(&self, py: Python<'_>) -> PyResult<Vec<Seen>> {
         self.ask(py, |cell| Ok(cell.processes()?.into_iter().map(seen).collect()))

@@ -13,6 +13,7 @@ mod command;
 mod descriptor;
 mod doctor;
 mod error;
+mod join;
 mod listener;
 mod namespaces;
 mod outcome;
@@ -34,6 +35,8 @@ mod _seclude {
     use crate::command::{Command, spawn_together};
     #[pymodule_export]
     use crate::doctor::doctor;
+    #[pymodule_export]
+    use crate::join::{Joined, cells, enter, persist, release};
     #[pymodule_export]
     use crate::listener::{Listener, Notification};
     #[pymodule_export]

@@ -3,6 +3,7 @@
 use crate::cell::Cell;
 use crate::command::{Command, Parts};
 use crate::error::raise;
+use crate::join::{Joined, Sources};
 use crate::pool::Pool;
 use pyo3::prelude::*;
 
@@ -43,6 +44,12 @@ impl Sandbox {
     /// Makes a template of the policy.
     fn prepare(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.0.prepare()).map_err(|error| raise(py, &error))
+    }
+
+    /// For commands in namespaces that exist.
+    fn join(&self, py: Python<'_>, sources: Sources) -> PyResult<Joined> {
+        let join = sources.of(py)?;
+        py.detach(|| self.0.join(&join)).map(Joined::new).map_err(|error| raise(py, &error))
     }
 
     /// Starts a cell.

@@ -117,6 +117,26 @@ static int stream_of(const char *key, int writing)
 /* Where the job's command runs: SECLUDE_TEST_GROUND says. */
 static seclude_cell *cell;
 static seclude_pool *pool;
+static seclude_joined *joined;
+
+/* All namespaces of a cell of the policy, or the cell itself by a name. */
+static int come_in(const seclude_sandbox *sandbox, seclude_cell **home, seclude_error **error)
+{
+    seclude_join *join = seclude_join_new();
+    seclude_sandbox *other = seclude_sandbox_new();
+    int code = seclude_sandbox_cell(sandbox, home, error);
+    if (code == 0 && acts("enter"))
+        code = seclude_cell_publish(*home, "driver", error);
+    if (code == 0 && acts("enter"))
+        code = seclude_named_cell_enter("driver", &joined, error);
+    if (code == 0 && acts("join")) {
+        seclude_join_process(join, seclude_cell_pid(*home));
+        code = seclude_sandbox_join(other, join, &joined, error);
+    }
+    seclude_sandbox_free(other);
+    seclude_join_free(join);
+    return code;
+}
 
 static int choose_ground(const seclude_sandbox *sandbox, seclude_error **error)
 {
@@ -135,7 +155,8 @@ static seclude_command *command_of(const seclude_sandbox *sandbox)
     const char *program = find("program")->value[0];
     seclude_command *command = cell ? seclude_cell_command(cell, program)
                              : pool ? seclude_pool_command(pool, program)
-                                    : seclude_sandbox_command(sandbox, program);
+                             : joined ? seclude_joined_command(joined, program)
+                                      : seclude_sandbox_command(sandbox, program);
     for (size_t i = 0; i < line_count; i++) {
         const char *key = lines[i].key;
         char *const *value = lines[i].value;
@@ -344,6 +365,7 @@ int main(int count, char **words)
 {
     seclude_sandbox *sandbox = NULL;
     seclude_error *error = NULL;
+    seclude_cell *home = NULL;
     int code;
 
     if (count != 3) {
@@ -363,7 +385,7 @@ int main(int count, char **words)
     } else if (code == 0 && (acts("json") || acts("toml"))) {
         code = tell_policy(&sandbox, acts("toml"), &error);
     } else if (code == 0) {
-        code = choose_ground(sandbox, &error);
+        code = acts("enter") || acts("join") ? come_in(sandbox, &home, &error) : choose_ground(sandbox, &error);
         seclude_command *command = command_of(sandbox);
         if (code == 0 && (acts("twice") || acts("reset")))
             code = run(command, 0, &error);
@@ -375,6 +397,8 @@ int main(int count, char **words)
     }
     if (code < 0)
         tell_error(error);
+    seclude_joined_free(joined);
+    seclude_cell_free(home);
     seclude_cell_free(cell);
     seclude_pool_free(pool);
     seclude_sandbox_free(sandbox);

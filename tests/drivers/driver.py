@@ -15,6 +15,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 import seclude
 
 Told = dict[str, bytes]
+Runs = seclude.Sandbox | seclude.Cell | seclude.Pool | seclude.Joined
 
 
 class Job:
@@ -45,6 +46,12 @@ def perform(job: Job, told: Told) -> None:
     elif job.action == "toml":
         told["stdout"] = seclude.Sandbox.from_toml(sandbox.to_toml()).to_json().encode()
     else:
+        if job.action in ("enter", "join"):
+            with sandbox.cell() as cell:
+                cell.publish("driver")
+                ground = seclude.enter("driver") if job.action == "enter" else seclude.Sandbox().join(cell.pid)
+                finish(job, start(job, ground), told)
+            return
         ground = ground_of(job, sandbox)
         if job.action in ("twice", "reset"):
             finish(job, start(job, ground), {})
@@ -53,7 +60,7 @@ def perform(job: Job, told: Told) -> None:
         finish(job, start(job, ground), told)
 
 
-def ground_of(job: Job, sandbox: seclude.Sandbox) -> seclude.Sandbox | seclude.Cell | seclude.Pool:
+def ground_of(job: Job, sandbox: seclude.Sandbox) -> Runs:
     """Where the job's command runs: SECLUDE_TEST_GROUND says."""
     match os.environ.get("SECLUDE_TEST_GROUND", "") if job.action != "reset" else "cell":
         case "cell":
@@ -66,7 +73,7 @@ def ground_of(job: Job, sandbox: seclude.Sandbox) -> seclude.Sandbox | seclude.C
             return sandbox
 
 
-def start(job: Job, sandbox: seclude.Sandbox | seclude.Cell | seclude.Pool) -> seclude.Popen:
+def start(job: Job, sandbox: Runs) -> seclude.Popen:
     """The command of the job, running."""
     options: dict[str, Any] = {}
     if limit := job.one("wall-ms"):
@@ -106,7 +113,7 @@ def start(job: Job, sandbox: seclude.Sandbox | seclude.Cell | seclude.Pool) -> s
             handle.close()
 
 
-def environment(job: Job, sandbox: seclude.Sandbox | seclude.Cell | seclude.Pool) -> dict[bytes, bytes]:
+def environment(job: Job, sandbox: Runs) -> dict[bytes, bytes]:
     """Python's `env` is the whole environment: the default one, as it is inside, with the job's changes."""
     variables: dict[bytes, bytes] = {}
     if not job.all("env-clear"):

@@ -36,6 +36,10 @@ pub enum Action {
     Twice,
     /// The same, with a reset of the cell between them.
     Reset,
+    /// The command is run in a cell of the policy, which it enters by a name that this is published under.
+    Enter,
+    /// The command is run in all namespaces of a cell of the policy, in the default sandbox but for them.
+    Join,
     /// After its first line of output its usage so far is told as `usage`, in place of the final one; then it is killed.
     Usage,
     /// After its first line of output its limits are changed to those of `set`; its standard input is closed then, and it is waited for.
@@ -98,7 +102,7 @@ pub struct Job {
 }
 
 impl Action {
-    const NAMES: [(&str, Action); 15] = [
+    const NAMES: [(&str, Action); 17] = [
         ("output", Action::Output),
         ("check", Action::Check),
         ("json", Action::Json),
@@ -110,6 +114,8 @@ impl Action {
         ("wait-timeout", Action::WaitTimeout),
         ("twice", Action::Twice),
         ("reset", Action::Reset),
+        ("enter", Action::Enter),
+        ("join", Action::Join),
         ("usage", Action::Usage),
         ("change", Action::Change),
         ("freeze", Action::Freeze),

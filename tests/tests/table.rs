@@ -202,6 +202,7 @@ fn attempt_through(case: &Case, caller: Caller, face: &Face) -> Result<(Told, Ve
     driver.args(["-k", "5", PATIENCE]);
     let run = caller.command(&face.words[0]);
     driver.arg(run.get_program()).args(run.get_args()).args(&face.words[1..]).args([&job, &result]);
+    driver.env("SECLUDE_CELLS", place.path().join("cells"));
     driver.current_dir("/").env("PYTHONDONTWRITEBYTECODE", "1").stdin(File::open(&input).map_err(|error| error.to_string())?);
     let output = driver.output().map_err(|error| format!("timeout (coreutils): {error}"))?;
     if !output.status.success() {

@@ -3,7 +3,9 @@
 //! `driver JOB RESULT`. The C and Python drivers in `tests/drivers` do the same through theirs.
 #![deny(unsafe_code)]
 
-use seclude::{Cell, Child, Command, Ended, Error, Outcome, Pool, Pressure, Result, Sandbox, Stdio, Usage, WindowSize};
+use seclude::{
+    Cell, Child, Command, Ended, Error, Join, Joined, NamedCell, Outcome, Pool, Pressure, Result, Sandbox, Stdio, Usage, WindowSize,
+};
 use seclude_tests::job::{Action, Job, Stream, Told, read_told, write_told};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -58,6 +60,16 @@ fn perform(job: &Job, told: &mut Told) -> Result<()> {
             cell.reset()?;
             finish(command.spawn()?, job, told)
         }
+        Action::Enter => {
+            let cell = sandbox.cell()?;
+            cell.publish(NAME)?;
+            finish(command(&Ground::Joined(NamedCell::find(NAME)?.enter()?), job).spawn()?, job, told)
+        }
+        Action::Join => {
+            let cell = sandbox.cell()?;
+            let joined = Sandbox::new().join(&Join::new().process(cell.id()?))?;
+            finish(command(&Ground::Joined(joined), job).spawn()?, job, told)
+        }
         Action::Twice => {
             let mut command = command(&Ground::of(&sandbox)?, job);
             finish(command.spawn()?, job, &mut Told::new())?;
@@ -73,7 +85,11 @@ enum Ground {
     Own(Box<Sandbox>),
     Cell(Cell),
     Pool(Pool),
+    Joined(Joined),
 }
+
+/// A cell's name in a directory of the test's own.
+const NAME: &str = "driver";
 
 impl Ground {
     fn of(sandbox: &Sandbox) -> Result<Ground> {
@@ -95,6 +111,7 @@ fn command(ground: &Ground, job: &Job) -> Command {
         Ground::Own(sandbox) => sandbox.command(&job.program),
         Ground::Cell(cell) => cell.command(&job.program),
         Ground::Pool(pool) => pool.command(&job.program),
+        Ground::Joined(joined) => joined.command(&job.program),
     };
     command.args(&job.arguments);
     if let Some(name) = &job.arg0 {
@@ -196,7 +213,14 @@ fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
         }
         Action::TryWait => assert_eq!(child.try_wait()?, None, "it waits for its input"),
         Action::WaitTimeout => assert_eq!(child.wait_timeout(Duration::from_millis(50))?, None, "it waits for its input"),
-        Action::Output | Action::Twice | Action::Reset | Action::Check | Action::Json | Action::Toml => {}
+        Action::Output
+        | Action::Twice
+        | Action::Reset
+        | Action::Enter
+        | Action::Join
+        | Action::Check
+        | Action::Json
+        | Action::Toml => {}
     }
     let output = if job.action == Action::TryWait {
         let outcome = child.wait()?;
