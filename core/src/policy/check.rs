@@ -66,7 +66,8 @@ impl Policy {
         if let Some(kind) = self.share.intersection(&self.unshare).next() {
             return Err(Error::invalid(format!("{kind} namespace"), "both shared and unshared"));
         }
-        if !self.private(Namespace::Time) && !self.clock_offsets.is_empty() {
+        let own = !self.share.contains(&Namespace::Time) && !self.joined.contains(&Namespace::Time);
+        if !own && !self.clock_offsets.is_empty() {
             return Err(Error::invalid("clock offset", format!("the time namespace is {}", self.whose(Namespace::Time))));
         }
         for (clock, seconds) in &self.clock_offsets {

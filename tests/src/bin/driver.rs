@@ -63,12 +63,12 @@ fn perform(job: &Job, told: &mut Told) -> Result<()> {
         Action::Enter => {
             let cell = sandbox.cell()?;
             cell.publish(NAME)?;
-            finish(command(&Ground::Joined(NamedCell::find(NAME)?.enter()?), job).spawn()?, job, told)
+            finish(command(&Ground::Joined(NamedCell::find(NAME)?.enter()?.into()), job).spawn()?, job, told)
         }
         Action::Join => {
             let cell = sandbox.cell()?;
             let joined = Sandbox::new().join(&Join::new().process(cell.id()?))?;
-            finish(command(&Ground::Joined(joined), job).spawn()?, job, told)
+            finish(command(&Ground::Joined(joined.into()), job).spawn()?, job, told)
         }
         Action::Twice => {
             let mut command = command(&Ground::of(&sandbox)?, job);
@@ -85,7 +85,7 @@ enum Ground {
     Own(Box<Sandbox>),
     Cell(Cell),
     Pool(Pool),
-    Joined(Joined),
+    Joined(Box<Joined>),
 }
 
 /// A cell's name in a directory of the test's own.
