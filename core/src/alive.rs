@@ -66,6 +66,8 @@ impl Alive {
         let mut template = template::of(sandbox)?;
         let owner = owner(policy, mapping);
         let mut without_scope = None;
+        // So often another template takes the place of one that was lost at the very moment: more often is no accident.
+        let mut others = 3;
         loop {
             let mut enforcement = Enforcement::prepare(policy, without_scope.as_ref())?;
             let among = purpose == Purpose::Cell;
@@ -101,7 +103,10 @@ impl Alive {
                 Err(error) if enforcement.scope_failed => without_scope = Some(error),
                 // Then from another one.
                 Err(error) => match &template {
-                    Some(lost) if error.kind() == ErrorKind::WardenLost && lost.is_dying() => template = template::of(sandbox)?,
+                    Some(lost) if others > 0 && error.kind() == ErrorKind::WardenLost && lost.is_dying() => {
+                        others -= 1;
+                        template = template::of(sandbox)?;
+                    }
                     _ => return Err(error),
                 },
             }
