@@ -276,6 +276,16 @@ fn of_filter(errno: i32, number: u32, command: &Command) -> Error {
     }
 }
 
+/// A thread of the caller's could not be started.
+pub fn of_thread(action: &str, error: std::io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(errno @ (libc::EAGAIN | libc::ENOMEM)) => Error::new(ErrorKind::HostLimit, action).errno(errno).hint(
+            "a limit on processes and threads is reached: RLIMIT_NPROC (ulimit -u), pids.max of the caller's cgroup, or kernel.threads-max",
+        ),
+        _ => Error::io(action, error),
+    }
+}
+
 fn of_process(errno: i32) -> Error {
     let error = Error::new(
         if errno == libc::EAGAIN || errno == libc::ENOMEM { ErrorKind::HostLimit } else { ErrorKind::Setup },
