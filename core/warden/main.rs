@@ -40,6 +40,7 @@ fn main(found: Option<&CStr>) -> ! {
     // The caller has blocked them; again, for a warden that somebody else executes.
     let _ = sys::block_signals(u64::MAX);
     close_inherited();
+    carry_as_many_descriptors_as_may_be();
     if let Some(flags) = found {
         found_namespaces(flags);
     }
@@ -82,8 +83,17 @@ fn set_up(control: &mut Control) -> Result<Option<(setup::Place, u64)>> {
     Ok(Some((place, namespaces)))
 }
 
+const RLIMIT_NOFILE: u32 = 7;
+
+/// The kernel lets nobody send a descriptor while more of the same user's are under way in sockets than the sender may have open, and commands, who are
+/// that user, could see to it. A command's own limit is set when it starts.
+fn carry_as_many_descriptors_as_may_be() {
+    if let Ok((_, hard)) = sys::limit(RLIMIT_NOFILE) {
+        let _ = sys::set_limit(RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 fn close_inherited() {
-    const RLIMIT_NOFILE: u32 = 7;
     if sys::close_from(1).is_err() {
         // Before Linux 5.9 there is no close_range(2).
         let highest = sys::limit(RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft.min(1 << 20));

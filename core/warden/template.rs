@@ -20,7 +20,7 @@ pub fn clone(mail: &mut Mail) -> Result<bool> {
     let prepared = sys::gate().and_then(|gate| sys::prctl(sys::process::SET_DUMPABLE, 1).map(|_| gate));
     let gate = match prepared {
         Ok(gate) => gate,
-        Err(errno) => return refuse(socket, errno),
+        Err(errno) => return refuse(Line::own(socket), errno),
     };
     let born = sys::fork_into(namespaces);
     if let Ok(None) = born {
@@ -30,27 +30,25 @@ pub fn clone(mail: &mut Mail) -> Result<bool> {
     let (pid, pidfd) = match born {
         Ok(Some(born)) => born,
         Ok(None) => return Ok(false),
-        Err(errno) => return refuse(socket, errno),
+        Err(errno) => return refuse(Line::own(socket), errno),
     };
-    match if ids > 0 { map(pid, ids) } else { Ok(()) } {
-        Ok(()) => {
-            Line::own(socket).report(&Report::Born { pid, errno: 0 }, &[&pidfd])?;
-            if sys::write(&gate, &1u64.to_ne_bytes()).is_err() {
-                let _ = sys::kill(pid, sys::SIGKILL);
-            }
-            Ok(false)
-        }
-        // Who has been killed meanwhile has no maps any more: the end of its socket tells that, and is the true reason.
-        Err(_) if has_ended(&pidfd) => Ok(false),
-        Err(errno) => {
-            let _ = sys::kill(pid, sys::SIGKILL);
-            refuse(socket, errno)
-        }
+    let mapped = if ids > 0 { map(pid, ids) } else { Ok(()) };
+    // Who has been killed meanwhile has no maps any more: the end of its socket tells that, and is the true reason.
+    if mapped.is_err() && has_ended(&pidfd) {
+        return Ok(false);
     }
+    let line = Line::own(socket);
+    let told = mapped.and_then(|()| line.report(&Report::Born { pid, errno: 0 }, &[&pidfd]));
+    if let Err(errno) = told.and_then(|()| sys::write(&gate, &1u64.to_ne_bytes())) {
+        let _ = sys::kill(pid, sys::SIGKILL);
+        return refuse(line, errno);
+    }
+    Ok(false)
 }
 
-fn refuse(socket: Fd, errno: Errno) -> Result<bool> {
-    Line::own(socket).report(&Report::Born { pid: 0, errno: errno.0 }, &[]).map(|()| false)
+fn refuse(line: Line, errno: Errno) -> Result<bool> {
+    let _ = line.report(&Report::Born { pid: 0, errno: errno.0 }, &[]);
+    Ok(false)
 }
 
 /// Whether a new one has been killed. It loses its maps a moment before that can be seen.

@@ -9,5 +9,6 @@ mod expect;
 pub mod job;
 pub mod lines;
 pub mod payload;
+pub mod pooler;
 pub mod scratch;
 pub mod table;

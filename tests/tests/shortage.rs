@@ -5,92 +5,50 @@
 #![deny(unsafe_code)]
 
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use seclude_tests::caller::{Caller, as_each, program};
 use seclude_tests::cgroups;
-use std::io::{BufRead, BufReader, Write};
-use std::os::fd::AsFd;
+use seclude_tests::pooler::Pooler;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// An answer that takes longer never comes.
-const PATIENCE_MS: u16 = 60_000;
 const SIZE: usize = 3;
 
-struct Pooler {
-    process: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Pooler {
-    fn start(mut command: Command) -> Pooler {
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is there");
-        let (input, output) = (process.stdin.take().expect("piped"), process.stdout.take().expect("piped"));
-        Pooler { process, input, output: BufReader::new(output) }
-    }
-
-    fn ask(&mut self, line: &str) -> String {
-        writeln!(self.input, "{line}").expect("it reads");
-        if self.output.buffer().is_empty() {
-            let mut polled = [PollFd::new(self.output.get_ref().as_fd(), PollFlags::POLLIN)];
-            let ready = poll(&mut polled, PollTimeout::from(PATIENCE_MS)).expect("it can be waited for");
-            assert_eq!(ready, 1, "no answer to {line:?}: it hangs");
-        }
-        let mut answer = String::new();
-        self.output.read_line(&mut answer).expect("it answers");
-        assert!(answer.ends_with('\n'), "it ended at {line:?}: {:?}", self.process.try_wait());
-        answer.trim_end().to_owned()
-    }
-
-    fn does(&mut self, line: &str) {
-        assert_eq!(self.ask(line), "ok", "{line}");
-    }
-
-    /// Has it run commands while there is room for `depths` more of something, as `squeeze` makes it, and afterwards; how many were refused.
-    /// `may` says of an error number and a remedy whether they tell the truth.
-    fn starve(
-        &mut self,
-        depths: std::ops::RangeInclusive<usize>,
-        mut squeeze: impl FnMut(&mut Pooler, Option<usize>),
-        may: impl Fn(i32, &str) -> bool,
-    ) -> usize {
-        self.does("full");
-        let before = self.ask("count");
-        let mut refused = 0;
-        for depth in depths {
-            squeeze(self, Some(depth));
-            // More than are ready: those that take their place are made while there is no room.
-            for _ in 0..2 * SIZE {
-                let answer = self.ask("run");
-                if answer == "ok" {
-                    continue;
-                }
-                refused += 1;
-                let (words, remedy) = answer.split_once("; ").unwrap_or_else(|| panic!("room for {depth}: {answer:?}"));
-                let fields: Vec<&str> = words.splitn(4, ' ').collect();
-                let [_, kind, errno, step] = fields[..] else { panic!("room for {depth}: {answer:?}") };
-                let errno = errno.parse().expect("a number");
-                assert!(kind == "host-limit" && !step.is_empty() && may(errno, remedy), "room for {depth}: {answer:?}");
+/// Has it run commands while there is room for `depths` more of something, as `squeeze` makes it, and afterwards; how many were refused.
+/// `may` says of an error number and a remedy whether they tell the truth.
+fn starve(
+    pooler: &mut Pooler,
+    depths: std::ops::RangeInclusive<usize>,
+    mut squeeze: impl FnMut(&mut Pooler, Option<usize>),
+    may: impl Fn(i32, &str) -> bool,
+) -> usize {
+    pooler.does("full");
+    let before = pooler.ask("count");
+    let mut refused = 0;
+    for depth in depths {
+        squeeze(pooler, Some(depth));
+        // More than are ready: those that take their place are made while there is no room.
+        for _ in 0..2 * SIZE {
+            let answer = pooler.ask("run");
+            if answer == "ok" {
+                continue;
             }
-            squeeze(self, None);
-            self.does("full");
-            for _ in 0..2 {
-                self.does("run");
-            }
-            self.does("full");
-            assert_eq!(self.ask("count"), before, "descriptors, after there was room for {depth}");
+            refused += 1;
+            let (words, remedy) = answer.split_once("; ").unwrap_or_else(|| panic!("room for {depth}: {answer:?}"));
+            let fields: Vec<&str> = words.splitn(4, ' ').collect();
+            let [_, kind, errno, step] = fields[..] else { panic!("room for {depth}: {answer:?}") };
+            let errno = errno.parse().expect("a number");
+            assert!(kind == "host-limit" && !step.is_empty() && may(errno, remedy), "room for {depth}: {answer:?}");
         }
-        refused
+        squeeze(pooler, None);
+        pooler.does("full");
+        for _ in 0..2 {
+            pooler.does("run");
+        }
+        pooler.does("full");
+        assert_eq!(pooler.ask("count"), before, "descriptors, after there was room for {depth}");
     }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    refused
 }
 
 #[test]
@@ -103,7 +61,7 @@ fn out_of_descriptors() {
             None => pooler.does("all"),
         };
         let truth = |errno, remedy: &str| errno == libc::EMFILE && remedy.contains("RLIMIT_NOFILE");
-        let refused = pooler.starve(0..=24, squeeze, truth);
+        let refused = starve(&mut pooler, 0..=24, squeeze, truth);
         println!("{refused} commands refused as {}", who.name());
         assert!(refused > 24, "the control: there was too little, {refused}");
 
@@ -193,7 +151,7 @@ fn out_of_processes() {
             None => few.write("pids.max", "max"),
         };
         let truth = |errno, remedy: &str| errno == libc::EAGAIN && remedy.contains("pids.max");
-        let refused = pooler.starve(0..=4, squeeze, truth);
+        let refused = starve(&mut pooler, 0..=4, squeeze, truth);
         println!("{refused} commands refused as {}", who.name());
         assert!(refused > 0, "the control: there was too little");
 
@@ -254,7 +212,7 @@ fn out_of_namespaces() {
             };
             let truth = |errno, remedy: &str| errno == libc::ENOSPC && remedy.contains("max_");
             // The template's, those of the three that are ready; of one kind, its surroundings' too.
-            let refused = pooler.starve(0..=SIZE + 2, squeeze, truth);
+            let refused = starve(&mut pooler, 0..=SIZE + 2, squeeze, truth);
             assert!(refused > SIZE, "the control: there were too few of kind {kind}, {refused}");
             println!("{kind}: {refused} commands refused");
         }
