@@ -1,12 +1,13 @@
 //! A caller with a pool, that does what the lines of its standard input say and answers each with one line: for `tests/shortage.rs`, which has the machine
 //! run out of something for this process alone.
 //!
-//! `open SIZE` makes the pool, `close` drops it; `run` runs a command in it; `full` waits until it is; `descriptors N` lets this process open so many more,
+//! `open SIZE` makes the pool, `close` drops it; `run` runs a command in it; `cell` makes a cell, and
+//! `inside` runs a command there, once; `full` waits until the pool is; `descriptors N` lets this process open so many more,
 //! `namespaces KIND N` the user namespace that it is in have so many; `processes N` sets RLIMIT_NPROC; `all` gives everything back; `count` tells how many
 //! descriptors are open, `failed` how often a sandbox could not be made.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use seclude::{Ended, Error, MiB, Pool, Sandbox};
+use seclude::{Cell, Command, Ended, Error, MiB, Pool, Sandbox};
 use std::collections::BTreeSet;
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ const PLENTY: &str = "60000";
 fn main() {
     let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).expect("everybody may");
     let (processes, _) = getrlimit(Resource::RLIMIT_NPROC).expect("everybody may");
-    let mut pool = None;
+    let (mut pool, mut cell): (Option<Pool>, Option<Cell>) = (None, None);
     // Both descriptors and memory for the answers are had before there is a shortage.
     let mut lines = std::io::stdin().lock().lines();
     while let Some(Ok(line)) = lines.next() {
@@ -36,7 +37,17 @@ fn main() {
                 pool = None;
                 "ok".into()
             }
-            "run" => run(pool.as_ref().expect("it is open")),
+            "cell" => {
+                cell = Some(sandbox().cell().expect("there is room"));
+                "ok".into()
+            }
+            "run" => run(pool.as_ref().expect("it is open").command("sh")),
+            "inside" => {
+                let cell = cell.as_ref().expect("it is there");
+                let answer = run(cell.command("sh"));
+                let alone = cell.processes().is_ok_and(|all| all.len() == 1);
+                if alone { answer } else { format!("{answer}, and somebody is left") }
+            }
             "full" => full(pool.as_ref().expect("it is open")),
             "failed" => pool.as_ref().expect("it is open").statistics().failed.to_string(),
             "descriptors" => set(Resource::RLIMIT_NOFILE, room_for(number(1) as usize)),
@@ -69,10 +80,10 @@ fn tell(error: &Error) -> String {
     format!("error {kind} {errno} {}; {}", error.step(), error.remedy().unwrap_or_default())
 }
 
-fn run(pool: &Pool) -> String {
+fn run(mut command: Command) -> String {
     // Whether it is alone and new here; without a process of its own, for which there may be no room.
     let script = "test ! -e /tmp/left && : > /tmp/left && exit 7";
-    match pool.command("sh").args(["-c", script]).output() {
+    match command.args(["-c", script]).output() {
         Ok(output) if output.outcome.ended == Ended::Exited(7) => "ok".into(),
         Ok(output) => format!("ended {:?} {}", output.outcome.ended, String::from_utf8_lossy(&output.stderr).replace('\n', " ")),
         Err(error) => tell(&error),
