@@ -1,9 +1,12 @@
 //! What the kernel keeps account of and a sandbox could leave: taken before and after many of them, it is the same.
 
+use crate::caller::Caller;
 use crate::census::{descendants, descriptors, mounts};
 use crate::cgroups;
+use nix::unistd::geteuid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,7 +30,12 @@ impl Account {
     /// What there is now.
     pub fn of_now() -> Account {
         let listed = |directory: &str| fs::read_dir(directory).into_iter().flatten().flatten();
-        let ours = |name: &str| name.contains("seclude") && !name.starts_with("seclude-test-");
+        // What another user has is none of ours: a machine may have more than one who tests.
+        let ours = |entry: &fs::DirEntry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let own = entry.metadata().is_ok_and(|status| status.uid() == geteuid().as_raw());
+            own && name.contains("seclude") && !name.starts_with("seclude-test-")
+        };
         let temporary = ["/tmp", "/var/tmp", "/dev/shm"].into_iter().flat_map(listed);
         let lines = |path: &str| fs::read_to_string(path).unwrap_or_default().lines().count();
         // A line: the user's id, then how many keys that user has.
@@ -46,14 +54,14 @@ impl Account {
             links: listed("/sys/class/net").filter_map(|entry| entry.file_name().into_string().ok()).collect(),
             keys: users.lines().filter_map(key_line).filter(|(user, _)| is_behind(user)).collect(),
             system_v: ["shm", "sem", "msg"].map(|kind| lines(&format!("/proc/sysvipc/{kind}"))).to_vec(),
-            temporary: temporary.filter(|entry| entry.file_name().to_str().is_some_and(ours)).map(|entry| entry.path()).collect(),
+            temporary: temporary.filter(ours).map(|entry| entry.path()).collect(),
         }
     }
 }
 
-/// Whether a sandbox's keys are counted under this user.
+/// Whether the keys of root's sandboxes are counted under this user.
 fn is_behind(user: &str) -> bool {
-    user.parse::<u32>().is_ok_and(|user| (0x7000_0000..0x7001_0000).contains(&user))
+    Caller::present() == Caller::Root && user.parse::<u32>().is_ok_and(|user| (0x7000_0000..0x7001_0000).contains(&user))
 }
 
 /// The kernel takes apart behind the scenes what has been let go of: it is waited for, but not for long. Of what runs before this left to it, less may
