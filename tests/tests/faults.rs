@@ -283,8 +283,8 @@ fn sweep(manner: &str, stride: Option<usize>, table: &mut Table) -> (Vec<String>
         if matches!(&*name, "exit" | "exit_group" | "close") {
             continue;
         }
-        // The copies of a pool are made like a cell, which has its own turn.
-        if manner == "pool" && place.0 > TEMPLATE || stride.is_some_and(|stride| index % stride != 0) {
+        // The copies of a pool are made like a cell, which has its own turn; and that a process has another number than before would be a fork.
+        if manner == "pool" && (place.0 > TEMPLATE || name == "getpid") || stride.is_some_and(|stride| index % stride != 0) {
             continue;
         }
         let tried = if stride.is_none() { ERRORS } else { &ERRORS[index % ERRORS.len()..=index % ERRORS.len()] };

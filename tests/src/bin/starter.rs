@@ -6,7 +6,7 @@
 #![deny(unsafe_code)]
 
 use nix::unistd::{Pid, getsid};
-use seclude::{Command, MiB, Result, Sandbox};
+use seclude::{Command, Ended, MiB, Result, Sandbox};
 
 /// The marks: calls that the kernel answers with "no such process".
 const BEGIN: i32 = 0x5ec_1de1;
@@ -18,7 +18,8 @@ fn main() {
     let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     let before = descriptors();
     let (told, again) = {
-        let sandbox = Sandbox::new().tmpfs("/tmp", MiB(1)).bind_ro("/etc/hostname", "/etc/hostname").hostname("fault");
+        let policy = || Sandbox::new().tmpfs("/tmp", MiB(1)).bind_ro("/etc/hostname", "/etc/hostname").hostname("fault");
+        let sandbox = policy();
         if manner != "own" && manner != "prepare" {
             sandbox.prepare().expect("nothing fails yet");
         }
@@ -27,7 +28,9 @@ fn main() {
             format!("error {} {} {}", error.kind().name(), error.raw_os_error().unwrap_or(0), error.step())
         });
         let _ = getsid(Some(Pid::from_raw(END)));
-        (told, once(&sandbox, &manner).unwrap_or_else(|error| format!("error {error}")))
+        // What a template was made with, it has.
+        let next = if manner == "prepare" { policy() } else { sandbox };
+        (told, once(&next, &manner).unwrap_or_else(|error| format!("error {error}")))
     };
     println!("{told}\n{again}\nmore {}", descriptors() as i64 - before as i64);
 }
@@ -54,6 +57,9 @@ fn once(sandbox: &Sandbox, manner: &str) -> Result<String> {
 fn tell(mut command: Command) -> Result<String> {
     let look = "cat /proc/self/status /proc/self/mountinfo /proc/self/limits; hostname; ls /";
     let output = command.args(["-c", look]).output()?;
+    if let Ended::WardenLost(_) = output.outcome.ended {
+        return Ok("error warden-lost 0 run the command".into());
+    }
     if !output.outcome.success() {
         return Ok(format!("error command 0 {}", output.outcome));
     }
