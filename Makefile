@@ -92,7 +92,7 @@ sanitize: ## the Rust tests that can run under AddressSanitizer and ThreadSaniti
 	$(call say,sanitizers)
 	CARGO_TARGET_DIR=$(PUBLIC)/sanitize sh tests/sanitize.sh $(SANITIZERS)
 
-soak: ## 10,000 runs in one thread and in 16, and a caller killed at 1,000 moments: nothing stays
+soak: ## 10,000 runs in one thread and in 16, 20,000 jobs through a pool, callers killed at 1,000 moments: nothing stays
 	$(call say,soak)
 	SECLUDE_SOAK_RUNS=10000 $(CARGO) test --quiet --package seclude-tests --test soak -- --nocapture
 	SECLUDE_ROUNDS=1000 $(CARGO) test --quiet --package seclude-tests --test lifetime -- --nocapture a_caller_killed

@@ -72,6 +72,8 @@ impl Alive {
         let mapping = if entered && policy.private(Namespace::User) { Mapping::Joined } else { Mapping::choose(policy)? };
         let mut template = template::of(sandbox)?;
         let mut without_scope = None;
+        // So often another template takes the place of one that was lost at the very moment: more often is no accident.
+        let mut others = 3;
         loop {
             let cell = existing.and_then(|existing| existing.cell.as_ref());
             let mut enforcement = match cell {
@@ -118,7 +120,10 @@ impl Alive {
                 Err(error) if enforcement.scope_failed => without_scope = Some(error),
                 // Then from another one.
                 Err(error) => match &template {
-                    Some(lost) if error.kind() == ErrorKind::WardenLost && lost.is_dying() => template = template::of(sandbox)?,
+                    Some(lost) if others > 0 && error.kind() == ErrorKind::WardenLost && lost.is_dying() => {
+                        others -= 1;
+                        template = template::of(sandbox)?;
+                    }
                     _ => return Err(error),
                 },
             }

@@ -97,6 +97,11 @@ impl Enforcement {
 
     /// Moves the warden into its cgroups, or into one that systemd makes for it.
     pub fn admit(&mut self, policy: &Policy, pid: i32, entered: Entered) -> Result<()> {
+        // In a cgroup's file, and to systemd, 0 is who writes it: the caller.
+        if pid <= 0 {
+            return Err(Error::new(ErrorKind::WardenLost, "find the warden's process id")
+                .because("it has ended, or the caller's /proc does not tell"));
+        }
         self.entered.iter().try_for_each(|directory| cgroup::move_into(directory, pid))?;
         let Some(needed) = self.scope.take() else { return self.cgroup.admit(pid, entered) };
         let result = self.cgroup.enter_scope(pid, &needed).and_then(|()| {
@@ -220,4 +225,16 @@ fn kernel_is_at_least(major: u32, minor: u32) -> bool {
     let release = system.release().to_string_lossy().into_owned();
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warden_without_a_number_is_never_taken_for_the_caller() {
+        let admit = |pid| Enforcement::default().admit(&Policy::default(), pid, Entered::default());
+        assert_eq!(admit(0).unwrap_err().kind(), ErrorKind::WardenLost);
+        admit(1).unwrap();
+    }
 }

@@ -121,11 +121,11 @@ impl Error {
     pub(crate) fn io(action: impl Into<String>, error: impl Into<std::io::Error>) -> Error {
         const DESCRIPTORS: &str =
             "the limit on open descriptors is reached: raise RLIMIT_NOFILE (ulimit -n), or the system's fs.file-max";
+        const UNDER_WAY: &str = "this user has more descriptors under way in sockets than RLIMIT_NOFILE (ulimit -n): raise that well above what a command may have open, its rlimit nofile";
         let error = error.into();
         match error.raw_os_error() {
-            Some(errno @ (libc::EMFILE | libc::ENFILE | libc::ETOOMANYREFS)) => {
-                Error::new(ErrorKind::HostLimit, action).errno(errno).hint(DESCRIPTORS)
-            }
+            Some(errno @ libc::ETOOMANYREFS) => Error::new(ErrorKind::HostLimit, action).errno(errno).hint(UNDER_WAY),
+            Some(errno @ (libc::EMFILE | libc::ENFILE)) => Error::new(ErrorKind::HostLimit, action).errno(errno).hint(DESCRIPTORS),
             Some(errno) => Error::new(ErrorKind::Io, action).errno(errno),
             None => Error::new(ErrorKind::Io, action).because(error.to_string()),
         }

@@ -64,7 +64,7 @@ pub fn of_clone(errno: i32, policy: &Policy) -> Error {
         .collect();
     let action = format!("make namespaces ({})", kinds.join(", "));
     let (kind, hint) = match errno {
-        libc::EMFILE | libc::ENFILE => return of_descriptors(action, errno),
+        libc::EMFILE | libc::ENFILE | libc::ETOOMANYREFS => return of_descriptors(action, errno),
         libc::EPERM => (ErrorKind::NamespacesDenied, Some(why_denied())),
         libc::ENOSPC | libc::EUSERS => (ErrorKind::HostLimit, Some(why_no_space())),
         libc::EAGAIN => (
@@ -251,6 +251,7 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
         stage::DESCRIPTORS if errno == libc::EMFILE || errno == libc::EINVAL || errno == libc::EBADF => {
             of_descriptors("place the command's descriptors", libc::EMFILE)
         }
+        stage::DESCRIPTORS if errno == libc::ETOOMANYREFS => of_descriptors("hand over the command's descriptor", errno),
         stage::DESCRIPTORS => Error::new(ErrorKind::Setup, "place the command's descriptors").errno(errno),
         stage::SESSION => Error::new(ErrorKind::Setup, "start a new session").errno(errno),
         stage::FILTER => of_filter(errno, detail, command),
@@ -295,6 +296,16 @@ fn of_filter(errno: i32, number: u32, command: &Command) -> Error {
             .errno(errno)
             .hint("a filter loaded before it, here or around this sandbox, forbids seccomp(2)"),
         _ => Error::new(ErrorKind::Setup, action).errno(errno),
+    }
+}
+
+/// A thread of the caller's could not be started.
+pub fn of_thread(action: &str, error: std::io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(errno @ (libc::EAGAIN | libc::ENOMEM)) => Error::new(ErrorKind::HostLimit, action).errno(errno).hint(
+            "a limit on processes and threads is reached: RLIMIT_NPROC (ulimit -u), pids.max of the caller's cgroup, or kernel.threads-max",
+        ),
+        _ => Error::io(action, error),
     }
 }
 

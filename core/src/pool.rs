@@ -3,6 +3,7 @@
 use crate::alive::{Alive, Purpose};
 use crate::command::{Command, Ground};
 use crate::error::{Error, Result};
+use crate::failure;
 use crate::sandbox::Sandbox;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -160,7 +161,7 @@ impl Pool {
         for _ in 0..processors.min(size) {
             let shared = handle.shared.clone();
             let maker = thread::Builder::new().name("seclude-pool".into()).spawn(move || shared.keep_filled());
-            let maker = maker.map_err(|error| Error::io("start a thread of the pool", error))?;
+            let maker = maker.map_err(|error| failure::of_thread("start a thread of the pool", error))?;
             handle.makers.lock().unwrap_or_else(PoisonError::into_inner).push(maker);
         }
         Ok(Pool(Arc::new(handle)))
@@ -317,7 +318,9 @@ impl Shared {
             }
             self.changed.notify_all();
             if state.failure.is_some() {
-                state = self.changed.wait_timeout(state, PAUSE).unwrap_or_else(PoisonError::into_inner).0;
+                // Whatever else changes meanwhile, another thread's failure above all.
+                let pause = self.changed.wait_timeout_while(state, PAUSE, |state| !state.closed);
+                state = pause.unwrap_or_else(PoisonError::into_inner).0;
             }
         }
     }

@@ -30,6 +30,10 @@ pub struct Process {
 
 /// The processes below and including `root`, each after its parent.
 pub fn below(root: i32) -> Result<Vec<Process>> {
+    // Below 0 is the whole machine.
+    if root <= 0 {
+        return Err(Error::invalid("processes", "the caller's /proc does not tell the number of the first one"));
+    }
     let mut list = walk(vec![root.unsigned_abs()], &children()?);
     // So many ids lead to the sandbox's namespace: the first process is the warden.
     let depth = list.first().map_or(1, |warden| warden.pids.len());
@@ -146,7 +150,14 @@ pub fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::name;
+    use super::{below, name};
+
+    #[test]
+    fn below_nobody_is_not_everybody() {
+        assert!(below(0).is_err());
+        let own = std::process::id();
+        assert_eq!(below(own.cast_signed()).unwrap()[0].pid, own);
+    }
 
     #[test]
     fn a_name_is_read_as_it_was_set() {

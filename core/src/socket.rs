@@ -7,12 +7,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, recvmsg, sendmsg, shutdown,
-    socketpair,
-};
+use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, sendmsg, shutdown, socketpair};
 use std::fs::File;
-use std::io::{IoSlice, IoSliceMut, Write};
+use std::io::{IoSlice, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
 
@@ -113,23 +110,12 @@ impl Socket {
             Some(_) => {}
         }
         let mut bytes = vec![0; REPORT_MAX];
-        let mut space = nix::cmsg_space!([RawFd; 3]);
-        let (length, mut descriptors) = loop {
-            let mut parts = [IoSliceMut::new(&mut bytes)];
-            match recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
+        let (length, descriptors) = loop {
+            match crate::sys::receive(self.0.as_fd(), &mut bytes) {
                 // The warden ended with a request of ours unread: the kernel says so once, before what the warden sent.
-                Err(Errno::EINTR | Errno::ECONNRESET) => {}
-                Err(errno) => return Err(failed("receive the warden's report", errno)),
-                Ok(message) => {
-                    let rights =
-                        message.cmsgs().map_err(|errno| failed("receive the warden's report", errno))?.find_map(
-                            |part| match part {
-                                ControlMessageOwned::ScmRights(numbers) => Some(numbers),
-                                _ => None,
-                            },
-                        );
-                    break (message.bytes, rights.unwrap_or_default().into_iter().map(crate::sys::own));
-                }
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ECONNRESET)) => {}
+                Err(error) => return Err(Error::io("receive the warden's report", error)),
+                Ok(received) => break received,
             }
         };
         #[cfg(feature = "stage-clock")]
@@ -137,6 +123,9 @@ impl Socket {
             crate::stage_clock::take_in(&bytes[..length]);
             return self.receive(warden, deadline);
         }
+        // With less than was sent beside it, nobody can go on.
+        let mut descriptors =
+            descriptors.ok_or_else(|| failed("receive the descriptors beside the warden's report", Errno::EMFILE))?.into_iter();
         if length == 0 {
             return Err(lost());
         }

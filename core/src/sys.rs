@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// A descriptor of the process `pid`: `pidfd_open(2)`, Linux 5.3.
 pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
@@ -88,6 +88,33 @@ pub fn reap(pidfd: &OwnedFd) -> Option<i32> {
             }
         }
     }
+}
+
+/// The next message of a socket, and the descriptors beside it, at most four; `None` for these if there was no free number for one of them, which
+/// the kernel tells by MSG_CTRUNC: `recvmsg(2)`, `unix(7)`. What has arrived of them then is closed.
+#[allow(clippy::unnecessary_cast, reason = "the lengths are of another type with another C library")]
+pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Option<Vec<OwnedFd>>)> {
+    const MOST: usize = 4;
+    /// A control message of descriptors, aligned as the kernel wants it.
+    #[repr(C)]
+    struct Control {
+        header: libc::cmsghdr,
+        descriptors: [RawFd; MOST],
+    }
+    const _: () = assert!(size_of::<Control>() == size_of::<libc::cmsghdr>() + MOST * size_of::<RawFd>());
+    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: all zero is a value of both types.
+    let (mut control, mut message): (Control, libc::msghdr) = unsafe { std::mem::zeroed() };
+    (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+    (message.msg_control, message.msg_controllen) = ((&raw mut control).cast(), size_of::<Control>() as _);
+    // SAFETY: the kernel writes to `bytes` and `control`, no more than their sizes, and both outlive the call.
+    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+    let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    let is_rights = message.msg_controllen as usize >= size_of::<libc::cmsghdr>()
+        && (control.header.cmsg_level, control.header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS);
+    let count = if is_rights { (control.header.cmsg_len as usize - size_of::<libc::cmsghdr>()) / size_of::<RawFd>() } else { 0 };
+    let descriptors = control.descriptors.into_iter().take(count).map(own).collect();
+    Ok((length, (message.msg_flags & libc::MSG_CTRUNC == 0).then_some(descriptors)))
 }
 
 /// How many bytes can be read from a pipe now: FIONREAD.

@@ -92,9 +92,11 @@ impl Line {
     }
 
     pub fn report(&self, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
-        let sent = send(self.0.as_ref().map_or(SOCKET, Fd::number), report, descriptors);
-        // Who has let go of one command only is told nothing.
-        if self.is_own() { Ok(()) } else { sent }
+        match send(self.0.as_ref().map_or(SOCKET, Fd::number), report, descriptors) {
+            // Who has let go of one command only is told nothing.
+            Err(Errno::EPIPE | Errno::ECONNRESET) if self.is_own() => Ok(()),
+            sent => sent,
+        }
     }
 }
 

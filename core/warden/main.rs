@@ -36,18 +36,26 @@ use run::Next;
 use sys::{Errno, Result};
 use wire::message::{Report, Request};
 
+const RLIMIT_NOFILE: u32 = 7;
+
 /// `founds`: this program was executed outside the namespaces that it is to be in.
 fn main(founds: bool) -> ! {
     // The caller has blocked them; again, for a warden that somebody else executes.
     let _ = sys::block_signals(u64::MAX);
-    close_inherited();
+    let limits = sys::limit(RLIMIT_NOFILE);
+    close_inherited(limits.map_or(1024, |(soft, _)| soft.min(1 << 20)));
+    // The kernel lets nobody send a descriptor while more of the same user's are under way in sockets than the sender may have open, and commands, who
+    // are that user, could see to it. A command's own limit is set when it starts.
+    if let Ok((_, hard)) = limits {
+        let _ = sys::set_limit(RLIMIT_NOFILE, hard, hard);
+    }
     if founds {
         found::found();
     }
     let code = loop {
         match serve(&mut Control::new()) {
-            // A new one keeps nothing of the template's.
-            Ok(Next::Begin) => close_inherited(),
+            // A new one keeps nothing of the template's, which has few descriptors, and so low numbers.
+            Ok(Next::Begin) => close_inherited(1024),
             Ok(Next::End) => break 0,
             Err(_) => break 1,
         }
@@ -89,13 +97,9 @@ fn set_up(control: &mut Control) -> Result<Option<(setup::Place, u64)>> {
     Ok(Some((place, namespaces)))
 }
 
-fn close_inherited() {
-    const RLIMIT_NOFILE: u32 = 7;
+/// Closes all but the control socket; before Linux 5.9, where there is no close_range(2), those below `highest`.
+fn close_inherited(highest: u64) {
     if sys::close_from(1).is_err() {
-        // Before Linux 5.9 there is no close_range(2).
-        let highest = sys::limit(RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft.min(1 << 20));
-        for number in 1..highest {
-            sys::close_number(number as i32);
-        }
+        (1..highest).for_each(|number| sys::close_number(number as i32));
     }
 }

@@ -5,8 +5,9 @@
 //! From the first filter on it only makes calls that have a pass, and why it could not go on it leaves on a slate for the warden to tell.
 
 use crate::control::{Buffer, Line, Mail};
+use crate::reap;
 use crate::setup::Place;
-use crate::sys::{self, Errno, Fd, Pages, Pointers, Result, Slate};
+use crate::sys::{self, Errno, Fd, Pages, Pointers, Result, SIGKILL, Slate};
 use crate::text::Path;
 use crate::wire::codec::{List, Reader, Wire};
 use crate::wire::message::{HEAD_MAX, Pass, REPORT_MAX, Report, Request, Rlimit, listener, meter, stage};
@@ -144,10 +145,19 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
     let report = Report::Started { pid, protections, landlock: place.landlock };
     let (callers, wardens) = if listener == listener::CALLER { (heard, None) } else { (None, heard) };
     let ours = terminals.as_ref().map(|(ours, _)| ours);
-    match (ours, &callers) {
-        (Some(terminal), Some(listener)) => line.report(&report, &[&pidfd, terminal, listener])?,
-        (Some(further), None) | (None, Some(further)) => line.report(&report, &[&pidfd, further])?,
-        (None, None) => line.report(&report, &[&pidfd])?,
+    let told = match (ours, &callers) {
+        (Some(terminal), Some(listener)) => line.report(&report, &[&pidfd, terminal, listener]),
+        (Some(further), None) | (None, Some(further)) => line.report(&report, &[&pidfd, further]),
+        (None, None) => line.report(&report, &[&pidfd]),
+    };
+    if let Err(errno) = told {
+        // Too many descriptors of this user's are under way, say. What the caller cannot be told of must not run.
+        match &place.census {
+            Some(census) if line.is_own() => reap::end_tree(census, pid),
+            _ => drop(sys::kill(pid, SIGKILL)),
+        }
+        sys::await_end(pid);
+        return refused(stage::DESCRIPTORS, errno);
     }
     Ok(Some(Started { pid, at: started, listener: wardens }))
 }

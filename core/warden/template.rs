@@ -2,43 +2,60 @@
 //! itself into new namespaces. The copy finds the mounts as they are and begins as a warden that has just been born.
 
 use crate::control::{Line, Mail};
-use crate::sys::{self, Errno, Fd, Result};
+use crate::sys::{self, Errno, Fd, Polled, Result};
 use crate::text::Line as Text;
 use crate::wire::message::{Report, Request};
 
-/// Answers a Clone request over the new one's own socket. `true`: this is the new one.
+/// Answers a Clone request over the new one's own socket. `true`: this is the new one. An error is the template's end, and that of all its copies:
+/// whatever only this request lacks is told, and is none.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
 pub fn clone(mail: &mut Mail) -> Result<bool> {
     let Request::Clone { namespaces, ids, doors } = mail.request()? else { return Err(Errno::EPROTO) };
-    let socket = mail.take_descriptor(0)?;
+    // Without its socket there is nobody to tell; the caller hears that it has been closed.
+    let Ok(socket) = mail.take_descriptor(0) else { return Ok(false) };
     // The new one waits until its ids are mapped and its birth is told: what it says itself comes after that.
-    let gate = sys::gate()?;
     // Who cannot be traced has files in /proc that belong to the host's root, and nobody here could write its maps (proc(5)). We are the new one's
     // pattern; nobody is in our process tree to use the moment.
-    sys::prctl(sys::process::SET_DUMPABLE, 1)?;
+    let prepared = sys::gate().and_then(|gate| sys::prctl(sys::process::SET_DUMPABLE, 1).map(|_| gate));
+    let gate = match prepared {
+        Ok(gate) => gate,
+        Err(errno) => return refuse(Line::own(socket), errno),
+    };
     let born = sys::fork_into(namespaces);
     if let Ok(None) = born {
         return begin(socket, &mail.descriptors()[1..], doors, &gate).map(|()| true);
     }
     sys::prctl(sys::process::SET_DUMPABLE, 0)?;
+    let (pid, pidfd) = match born {
+        Ok(Some(born)) => born,
+        Ok(None) => return Ok(false),
+        Err(errno) => return refuse(Line::own(socket), errno),
+    };
+    let mapped = if ids > 0 { map(pid, ids) } else { Ok(()) };
+    // Who has been killed meanwhile has no maps any more: the end of its socket tells that, and is the true reason.
+    if mapped.is_err() && has_ended(&pidfd) {
+        return Ok(false);
+    }
     let line = Line::own(socket);
-    let failed = |errno: Errno| line.report(&Report::Born { pid: 0, errno: errno.0, kind: 0 }, &[]);
-    match born {
-        Ok(Some((pid, pidfd))) => match if ids > 0 { map(pid, ids) } else { Ok(()) } {
-            Ok(()) => {
-                line.report(&Report::Born { pid, errno: 0, kind: 0 }, &[&pidfd])?;
-                sys::write(&gate, &1u64.to_ne_bytes())?;
-            }
-            Err(errno) => {
-                let _ = sys::kill(pid, sys::SIGKILL);
-                failed(errno)?;
-            }
-        },
-        Ok(None) => {}
-        Err(errno) => failed(errno)?,
+    let told = mapped.and_then(|()| line.report(&Report::Born { pid, errno: 0, kind: 0 }, &[&pidfd]));
+    if let Err(errno) = told.and_then(|()| sys::write(&gate, &1u64.to_ne_bytes())) {
+        let _ = sys::kill(pid, sys::SIGKILL);
+        return refuse(line, errno);
     }
     Ok(false)
+}
+
+fn refuse(line: Line, errno: Errno) -> Result<bool> {
+    let _ = line.report(&Report::Born { pid: 0, errno: errno.0, kind: 0 }, &[]);
+    Ok(false)
+}
+
+/// Whether a new one has been killed. It loses its maps a moment before that can be seen.
+fn has_ended(pidfd: &Fd) -> bool {
+    const MOMENT: u64 = 100_000_000;
+    let mut polled = [Polled::readable(pidfd.number())];
+    sys::wait(&mut polled, Some(MOMENT)).is_ok() && polled[0].is_ready()
 }
 
 /// The new one: it enters its cgroups, and its own control socket takes the place of the template's.

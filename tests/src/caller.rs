@@ -96,7 +96,7 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     // The user may not be able to read where cargo builds.
     let place = scratch::directory();
     let test = copy(&env::current_exe().expect("/proc names it"), place.path(), "test");
-    for name in ["driver", "keeper", "named", "payload", "starter", "worker"] {
+    for name in ["driver", "keeper", "named", "payload", "pooler", "starter", "worker"] {
         copy(&program(name), place.path(), name);
     }
     let status = Caller::User

@@ -66,9 +66,30 @@ pub fn descendants_of(pid: u32) -> Vec<u32> {
 }
 
 fn parent(pid: u32) -> Option<u32> {
+    field_of_stat(pid, 1)?.parse().ok()
+}
+
+/// A field of those behind the name, which may hold anything: 0 is the state, 1 the parent.
+fn field_of_stat(pid: u32, index: usize) -> Option<String> {
     let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let end = text.iter().rposition(|byte| *byte == b')')?;
-    String::from_utf8_lossy(&text[end + 1..]).split_whitespace().nth(1)?.parse().ok()
+    String::from_utf8_lossy(&text[end + 1..]).split_whitespace().nth(index).map(str::to_owned)
+}
+
+/// Whether a living process of this number is a warden: one that has ended shows no arguments.
+pub fn is_warden(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| text.starts_with(b"seclude-warden"))
+}
+
+/// The wardens below this process, by the one that made them: of this process's own children, those that are templates have others below them.
+pub fn wardens() -> Vec<(u32, u32)> {
+    let living = descendants().into_iter().filter(|pid| is_warden(*pid));
+    living.filter_map(|pid| Some((parent(pid)?, pid))).collect()
+}
+
+/// Whether a process has ended: it is a zombie, or nobody has this number any more.
+pub fn has_ended(pid: u32) -> bool {
+    field_of_stat(pid, 0).is_none_or(|state| state == "Z" || state == "X")
 }
 
 /// What this process's descriptors refer to: number and target.

@@ -2,6 +2,7 @@
 //! of the machine's processes. Nothing here is part of the product.
 #![deny(unsafe_code)]
 
+pub mod account;
 pub mod caller;
 pub mod census;
 pub mod cgroups;
@@ -9,5 +10,6 @@ mod expect;
 pub mod job;
 pub mod lines;
 pub mod payload;
+pub mod pooler;
 pub mod scratch;
 pub mod table;

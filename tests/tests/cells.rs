@@ -5,7 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use seclude::{Cell, Ended, ErrorKind, MiB, Output, Protection, Sandbox, Stdio};
 use seclude_tests::caller::{Caller, as_each, program};
-use seclude_tests::census::{await_marked, descendants, descendants_of, survivors};
+use seclude_tests::census::{await_marked, descendants, descendants_of, is_warden, survivors};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -190,36 +190,37 @@ fn many_commands_run_at_once_in_one_cell() {
 #[test]
 fn a_killed_caller_leaves_no_cell_and_no_pool() {
     as_each("a_killed_caller_leaves_no_cell_and_no_pool", |_| {
-        for round in 0..seclude_tests::payload::rounds(3) {
+        const CELLS: usize = 50;
+        const POOL: usize = 8;
+        let rounds = seclude_tests::payload::rounds(3);
+        for round in 0..rounds {
             let mark = format!("seclude-kept-{}-{}-{round}", Caller::present().name(), std::process::id());
             let mut keeper = Command::new(program("keeper"))
-                .args([&mark, "50"])
+                .args([&mark, &CELLS.to_string(), &POOL.to_string()])
                 .stdout(std::process::Stdio::piped())
                 .spawn()
                 .expect("it is there");
             let mut line = String::new();
             BufReader::new(keeper.stdout.take().expect("piped")).read_line(&mut line).expect("it tells");
-            assert_eq!(line, "50\n");
-            await_marked(&mark, 100);
+            assert_eq!(line, format!("{CELLS} {POOL}\n"));
+            // Each command with what it has left behind.
+            await_marked(&mark, 2 * (CELLS + POOL));
             let below = descendants_of(keeper.id());
-            assert!(below.len() > 150, "wardens and what runs in them: {}", below.len());
+            // The control: all that is to be gone is there. The template; the cells; the pool's that are in use, and those that are ready.
+            let there: Vec<u32> = below.into_iter().filter(|pid| is_warden(*pid)).collect();
+            assert_eq!(there.len(), 1 + CELLS + 2 * POOL, "wardens");
             keeper.kill().expect("it is ours");
             keeper.wait().expect("it is ours");
             assert_eq!(survivors(&mark, Duration::from_secs(1)), [0u32; 0]);
             // A number may be somebody else's by now.
-            let warden =
-                |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| text.starts_with(b"seclude-warden"));
-            let orphan = |pid: &u32| !descendants().contains(pid);
+            let left = |pid: &u32| is_warden(*pid) && !descendants().contains(pid);
             let deadline = Instant::now() + Duration::from_secs(1);
-            let left = loop {
-                let left: Vec<u32> = below.iter().copied().filter(|pid| warden(pid) && orphan(pid)).collect();
-                if left.is_empty() || Instant::now() > deadline {
-                    break left;
-                }
+            while there.iter().any(left) && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(10));
-            };
-            assert_eq!(left, [0u32; 0], "wardens without a caller");
+            }
+            assert_eq!(there.into_iter().filter(left).collect::<Vec<_>>(), [0u32; 0], "wardens without a caller");
         }
+        println!("{rounds} callers killed, each with {CELLS} cells and a pool of {POOL}");
     });
 }
 

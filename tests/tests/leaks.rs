@@ -8,6 +8,7 @@ use seclude_tests::census::{descendants, descriptors, mounts};
 use seclude_tests::scratch;
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -110,12 +111,14 @@ fn namespaces_are_given_back() {
     });
 }
 
-/// The files in the temporary directory but those of the test itself and those of others.
+/// The files in the temporary directory but those of the test itself, of other tests, and of other users, who may be testing too.
 fn files(directory: &Path, own: &Path) -> BTreeSet<PathBuf> {
     let ours = |name: &str| name.contains("seclude") && !name.starts_with("seclude-test-");
     let entries = fs::read_dir(directory).expect("there is a temporary directory");
+    let own_user = |entry: &fs::DirEntry| entry.metadata().is_ok_and(|status| status.uid() == nix::unistd::geteuid().as_raw());
     entries
         .flatten()
+        .filter(own_user)
         .map(|entry| entry.path())
         .filter(|path| path != own && path.file_name().and_then(|name| name.to_str()).is_some_and(ours))
         .collect()

@@ -1,38 +1,71 @@
-//! A caller that waits for a line, starts one sandbox between two marks that a tracer can see, and says what came of it: for `tests/faults.rs`.
+//! A caller that waits for a line, starts one sandbox between two marks that a tracer can see, and says what came of it: for `tests/faults.rs`. `starter MANNER`:
+//! a sandbox of its `own`; to `prepare` a template; a `copy` of one that has been prepared; a `cell`, a `pool` from such a one.
 //!
 //! It says `ok` and a fingerprint of the sandbox's protections, as the command sees them and as the outcome tells them; or `error` with kind, errno
-//! and step; and how many descriptors it has more than before.
+//! and step; then the same of one more, when the marks are past; and how many descriptors it has more than before.
 #![deny(unsafe_code)]
 
 use nix::unistd::{Pid, getsid};
-use seclude::{MiB, Sandbox};
+use seclude::{Command, Ended, MiB, Result, Sandbox};
 
 /// The marks: calls that the kernel answers with "no such process".
 const BEGIN: i32 = 0x5ec_1de1;
 const END: i32 = 0x5ec_1de2;
 
 fn main() {
+    let manner = std::env::args().nth(1).unwrap_or_default();
     let _ = std::io::stdin().read_line(&mut String::new());
     let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     let before = descriptors();
-    let _ = getsid(Some(Pid::from_raw(BEGIN)));
-    let told = tell();
-    let _ = getsid(Some(Pid::from_raw(END)));
-    println!("{told}\nmore {}", descriptors() as i64 - before as i64);
+    let (told, again) = {
+        let policy = || Sandbox::new().tmpfs("/tmp", MiB(1)).bind_ro("/etc/hostname", "/etc/hostname").hostname("fault");
+        let sandbox = policy();
+        if manner != "own" && manner != "prepare" {
+            sandbox.prepare().expect("nothing fails yet");
+        }
+        let _ = getsid(Some(Pid::from_raw(BEGIN)));
+        let told = once(&sandbox, &manner).unwrap_or_else(|error| {
+            format!("error {} {} {}", error.kind().name(), error.raw_os_error().unwrap_or(0), error.step())
+        });
+        let _ = getsid(Some(Pid::from_raw(END)));
+        // What a template was made with, it has.
+        let next = if manner == "prepare" { policy() } else { sandbox };
+        (told, once(&next, &manner).unwrap_or_else(|error| format!("error {error}")))
+    };
+    println!("{told}\n{again}\nmore {}", descriptors() as i64 - before as i64);
 }
 
-fn tell() -> String {
-    let sandbox = Sandbox::new().tmpfs("/tmp", MiB(1)).bind_ro("/etc/hostname", "/etc/hostname").hostname("fault");
-    let look = "cat /proc/self/status /proc/self/mountinfo /proc/self/limits; hostname; ls /";
-    match sandbox.command("sh").args(["-c", look]).output() {
-        Ok(output) if output.outcome.success() => {
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let kept: Vec<String> = text.lines().filter_map(constant).collect();
-            format!("ok {:?} {}", output.outcome.enforced, kept.join("|"))
+fn once(sandbox: &Sandbox, manner: &str) -> Result<String> {
+    match manner {
+        "cell" => tell(sandbox.cell()?.command("sh")),
+        "pool" => {
+            let pool = sandbox.pool(1)?;
+            // The second one is made by a thread of the pool's.
+            tell(pool.command("sh"))?;
+            tell(pool.command("sh"))
         }
-        Ok(output) => format!("error command 0 {}", output.outcome),
-        Err(error) => format!("error {} {} {}", error.kind().name(), error.raw_os_error().unwrap_or(0), error.step()),
+        _ => {
+            if manner == "prepare" {
+                sandbox.prepare()?;
+                let _ = getsid(Some(Pid::from_raw(END)));
+            }
+            tell(sandbox.command("sh"))
+        }
     }
+}
+
+fn tell(mut command: Command) -> Result<String> {
+    let look = "cat /proc/self/status /proc/self/mountinfo /proc/self/limits; hostname; ls /";
+    let output = command.args(["-c", look]).output()?;
+    if let Ended::WardenLost(_) = output.outcome.ended {
+        return Ok("error warden-lost 0 run the command".into());
+    }
+    if !output.outcome.success() {
+        return Ok(format!("error command 0 {}", output.outcome));
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let kept: Vec<String> = text.lines().filter_map(constant).collect();
+    Ok(format!("ok {:?} {}", output.outcome.enforced, kept.join("|")))
 }
 
 /// A line, without what differs from run to run; nothing if that is all.

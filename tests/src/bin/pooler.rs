@@ -1,0 +1,136 @@
+//! A caller with a pool, that does what the lines of its standard input say and answers each with one line: for `tests/shortage.rs`, which has the machine
+//! run out of something for this process alone.
+//!
+//! `open SIZE` makes the pool, `close` drops it; `run` runs a command in it; `cell` makes a cell, and
+//! `inside` runs a command there, once; `full` waits until the pool is; `descriptors N` lets this process open so many more,
+//! `namespaces KIND N` the user namespace that it is in have so many; `processes N` sets RLIMIT_NPROC; `all` gives everything back; `count` tells how many
+//! descriptors are open, `failed` how often a sandbox could not be made.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use seclude::{Cell, Command, Ended, Error, MiB, Pool, Sandbox};
+use std::collections::BTreeSet;
+use std::io::{BufRead, Write};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// As good as no limit.
+const PLENTY: &str = "60000";
+
+fn main() {
+    let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).expect("everybody may");
+    let (processes, _) = getrlimit(Resource::RLIMIT_NPROC).expect("everybody may");
+    let (mut pool, mut cell): (Option<Pool>, Option<Cell>) = (None, None);
+    // Both descriptors and memory for the answers are had before there is a shortage.
+    let mut lines = std::io::stdin().lock().lines();
+    while let Some(Ok(line)) = lines.next() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |index: usize| words[index].parse::<u64>().expect("a number");
+        let answer = match words[0] {
+            "open" => match sandbox().pool(number(1) as usize) {
+                Ok(made) => {
+                    pool = Some(made);
+                    "ok".into()
+                }
+                Err(error) => tell(&error),
+            },
+            "close" => {
+                pool = None;
+                "ok".into()
+            }
+            "cell" => {
+                cell = Some(sandbox().cell().expect("there is room"));
+                "ok".into()
+            }
+            "run" => run(pool.as_ref().expect("it is open").command("sh")),
+            "inside" => {
+                let cell = cell.as_ref().expect("it is there");
+                let answer = run(cell.command("sh"));
+                let alone = cell.processes().is_ok_and(|all| all.len() == 1);
+                if alone { answer } else { format!("{answer}, and somebody is left") }
+            }
+            "full" => full(pool.as_ref().expect("it is open")),
+            "failed" => pool.as_ref().expect("it is open").statistics().failed.to_string(),
+            "descriptors" => set(Resource::RLIMIT_NOFILE, room_for(number(1) as usize)),
+            "processes" => set(Resource::RLIMIT_NPROC, number(1)),
+            "namespaces" => write(words[1], words[2]),
+            "all" => {
+                set(Resource::RLIMIT_NOFILE, descriptors);
+                set(Resource::RLIMIT_NPROC, processes);
+                KINDS.iter().for_each(|kind| drop(write(kind, PLENTY)));
+                "ok".into()
+            }
+            "count" => open_ones().len().to_string(),
+            _ => panic!("{line}"),
+        };
+        println!("{answer}");
+        let _ = std::io::stdout().flush();
+    }
+}
+
+/// Held by cgroups, where there are some: these take descriptors and processes too.
+fn sandbox() -> Sandbox {
+    Sandbox::new().tmpfs("/tmp", MiB(1)).wall_time(PATIENCE).memory(MiB(64)).pids(16)
+}
+
+const KINDS: [&str; 6] = ["user", "mnt", "pid", "net", "ipc", "uts"];
+
+/// One line: kind, error number, step; remedy.
+fn tell(error: &Error) -> String {
+    let (kind, errno) = (error.kind().name(), error.raw_os_error().unwrap_or(0));
+    format!("error {kind} {errno} {}; {}", error.step(), error.remedy().unwrap_or_default())
+}
+
+fn run(mut command: Command) -> String {
+    // Whether it is alone and new here; without a process of its own, for which there may be no room.
+    let script = "test ! -e /tmp/left && : > /tmp/left && exit 7";
+    match command.args(["-c", script]).output() {
+        Ok(output) if output.outcome.ended == Ended::Exited(7) => "ok".into(),
+        Ok(output) => format!("ended {:?} {}", output.outcome.ended, String::from_utf8_lossy(&output.stderr).replace('\n', " ")),
+        Err(error) => tell(&error),
+    }
+}
+
+fn full(pool: &Pool) -> String {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let told = pool.statistics();
+        if told.ready == told.size && told.in_use == 0 {
+            return "ok".into();
+        }
+        if Instant::now() > end {
+            return format!("{told:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn set(resource: Resource, soft: u64) -> String {
+    let (_, hard) = getrlimit(resource).expect("everybody may");
+    setrlimit(resource, soft, hard).expect("everybody may");
+    "ok".into()
+}
+
+/// Only who is root in a user namespace may; elsewhere nothing is changed.
+fn write(kind: &str, number: &str) -> String {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    // The host's own user namespace maps everything.
+    if map.split_whitespace().last() != Some("4294967295") {
+        std::fs::write(format!("/proc/sys/user/max_{kind}_namespaces"), number).expect("root may, in a user namespace");
+    }
+    "ok".into()
+}
+
+fn open_ones() -> BTreeSet<usize> {
+    let entries = std::fs::read_dir("/proc/self/fd").expect("/proc is mounted");
+    let mut numbers: BTreeSet<usize> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // The listing's own.
+    numbers.retain(|number| std::fs::read_link(format!("/proc/self/fd/{number}")).is_ok_and(|to| !to.ends_with("fd")));
+    numbers
+}
+
+/// The limit at which so many numbers are free.
+fn room_for(more: usize) -> u64 {
+    let taken = open_ones();
+    let free = (0..).filter(|number| !taken.contains(number)).nth(more);
+    free.expect("there are many numbers") as u64
+}

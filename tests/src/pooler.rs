@@ -1,0 +1,51 @@
+//! The program `pooler` (`src/bin/pooler.rs`) at work: a caller with a pool, in a process of its own, which is told line by line what to do.
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsFd;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// An answer that takes longer never comes.
+const PATIENCE_MS: u16 = 60_000;
+
+/// The program, killed when this is dropped.
+pub struct Pooler {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Pooler {
+    /// `command` is to become the program.
+    pub fn start(mut command: Command) -> Pooler {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is there");
+        let (input, output) = (process.stdin.take().expect("piped"), process.stdout.take().expect("piped"));
+        Pooler { process, input, output: BufReader::new(output) }
+    }
+
+    /// Its answer; a failed test if none comes.
+    pub fn ask(&mut self, line: &str) -> String {
+        writeln!(self.input, "{line}").expect("it reads");
+        if self.output.buffer().is_empty() {
+            let mut polled = [PollFd::new(self.output.get_ref().as_fd(), PollFlags::POLLIN)];
+            let ready = poll(&mut polled, PollTimeout::from(PATIENCE_MS)).expect("it can be waited for");
+            assert_eq!(ready, 1, "no answer to {line:?}: it hangs");
+        }
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).expect("it answers");
+        assert!(answer.ends_with('\n'), "it ended at {line:?}: {:?}", self.process.try_wait());
+        answer.trim_end().to_owned()
+    }
+
+    /// What it must be able to do.
+    pub fn does(&mut self, line: &str) {
+        assert_eq!(self.ask(line), "ok", "{line}");
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
