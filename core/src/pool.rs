@@ -264,7 +264,7 @@ impl Shared {
         std::process::id() == self.owner
     }
 
-    /// Whether more must be made even while commands run: fewer than half are ready, or about to be.
+    /// Whether more must be made at once, even while commands start: fewer than half are ready, or about to be.
     fn is_short(&self, state: &State) -> bool {
         2 * (state.ready.len() + state.making) < self.size
     }
@@ -289,7 +289,10 @@ impl Shared {
     fn keep_filled(&self) {
         /// After a failure: what was short may be there again.
         const PAUSE: Duration = Duration::from_millis(20);
+        /// How long a command that has just been handed out has the processors to itself.
+        const START: Duration = Duration::from_millis(5);
         let mut state = self.state();
+        let mut waited = false;
         loop {
             if state.closed {
                 return;
@@ -297,12 +300,17 @@ impl Shared {
             // One that may be used again comes back.
             let coming = if self.reuse { state.statistics.in_use } else { 0 };
             let full = state.ready.len() + state.making + coming >= self.size;
-            // What has just been handed out has the processors first: a copy takes longer than a short command.
-            let later = state.statistics.in_use > 0 && !self.is_short(&state);
-            if full || later {
+            if full {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
+            // What has just been handed out has the processors first: a copy takes longer than a short command.
+            if state.statistics.in_use > 0 && !self.is_short(&state) && !waited {
+                let (woken, time) = self.changed.wait_timeout(state, START).unwrap_or_else(PoisonError::into_inner);
+                (state, waited) = (woken, time.timed_out());
+                continue;
+            }
+            waited = false;
             state.making += 1;
             drop(state);
             let made = self.make();
