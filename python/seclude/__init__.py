@@ -12,6 +12,7 @@ Importing this does nothing and starts nothing.
 """
 
 from subprocess import DEVNULL, PIPE, STDOUT
+from typing import TYPE_CHECKING
 
 from ._seclude import __version__
 from .cell import Cell
@@ -28,18 +29,20 @@ from .errors import (
 )
 from .files import Bind, Directory, Entry, File, Symlink, Tmpfs, bind, directory, file, symlink, tmpfs
 from .interaction import Command, Interaction, interact
-from .job import Job
 from .join import Joined, NamedCell, cells, enter, persist, release
 from .namespaces import LiveNamespace, Namespaces, namespaces
 from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
 from .policy import Policy
-from .pool import Pool, PoolStatistics
 from .popen import Popen
 from .rates import Io, io
 from .sandbox import Sandbox
 from .seccomp import Learned, Listener, Seccomp, Test
 from .terminal import Terminal, raw_mode
 from .transfer import Copied, copy
+
+if TYPE_CHECKING:
+    from .job import Job
+    from .pool import Pool, PoolStatistics
 
 __all__ = [
     "DEVNULL",
@@ -104,3 +107,20 @@ __all__ = [
     "symlink",
     "tmpfs",
 ]
+
+# What takes `concurrent.futures`, which is a good part of what an import costs, comes when it is asked for.
+_LATER = {"Job": "job", "Pool": "pool", "PoolStatistics": "pool"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -11,7 +11,6 @@ from .command import Streams, prepare
 from .join import Joined, sources
 from .outcome import Outcome
 from .policy import Policy, as_json
-from .pool import Pool
 from .runs import Runs
 from .seccomp import Learned
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from .command import Args, CommandOptions, Text
     from .policy import _Namespace
+    from .pool import Pool
 
 
 class Sandbox(Runs):
@@ -159,6 +159,8 @@ class Sandbox(Runs):
         `with box.pool(8) as pool:` closes it. `reuse`: a sandbox is used again when its command has ended, with all that it
         left behind.
         """
+        from .pool import Pool
+
         return Pool(self, size, reuse=reuse)
 
     def _limits_output(self) -> bool:
