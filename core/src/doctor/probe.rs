@@ -1,7 +1,7 @@
 //! What runs in the doctor's sandboxes: the warden's own program, which every host can execute if it can execute a warden.
 //!
 //! Executed with a socket as its standard input it waits for a request there; with anything else it ends at once, with code 1; with
-//! the flags of namespaces as its argument it makes them first. So nothing of the host's is needed, and nothing of the host's is run.
+//! a word as its argument it makes namespaces first. So nothing of the host's is needed, and nothing of the host's is run.
 
 use crate::child::Child;
 use crate::command::{Command, Stdio};
