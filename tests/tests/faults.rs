@@ -46,6 +46,10 @@ const END: u64 = 0x5ec_1de2;
 /// A call: by whom in which role, the first, the second, …, and which of theirs.
 type Place = (usize, usize, usize);
 
+/// What is done to a run: the call at a place, or the next of this number there, for in what order somebody hears of several things is chance; and what it
+/// fails with.
+type Fault = (Place, i64, Errno);
+
 /// For each call of each role, and each error: what came of it, how often.
 type Table = BTreeMap<(usize, String), BTreeMap<i32, BTreeMap<String, u32>>>;
 
@@ -63,8 +67,8 @@ struct Tracee {
     /// How many had this role before.
     which: usize,
     calls: usize,
-    /// The result that the call under way is to have.
-    spoiled: bool,
+    /// What the call under way is to fail with.
+    spoiled: Option<Errno>,
     /// It runs its program now: what that does is its own.
     free: bool,
 }
@@ -78,7 +82,7 @@ struct Tracees {
 
 impl Tracees {
     fn add(&mut self, pid: Pid, role: usize) {
-        self.present.insert(pid, Tracee { role, which: self.seen[role], calls: 0, spoiled: false, free: false });
+        self.present.insert(pid, Tracee { role, which: self.seen[role], calls: 0, spoiled: None, free: false });
         self.seen[role] += 1;
     }
 
@@ -114,7 +118,7 @@ fn field(pid: Pid, name: &str) -> Option<i32> {
 }
 
 /// Runs the starter once; `fault`: which call fails with what.
-fn run(manner: &str, fault: Option<(Place, Errno)>) -> Run {
+fn run(manner: &str, fault: Option<Fault>) -> Run {
     let mut starter = Command::new(program("starter"))
         .arg(manner)
         .stdin(Stdio::piped())
@@ -140,7 +144,7 @@ fn run(manner: &str, fault: Option<(Place, Errno)>) -> Run {
     Run { said, ..run }
 }
 
-fn watch(caller: Pid, manner: &str, fault: Option<(Place, Errno)>) -> Run {
+fn watch(caller: Pid, manner: &str, mut fault: Option<Fault>) -> Run {
     let mut tracees = Tracees::default();
     tracees.add(caller, CALLER);
     let mut run = Run { said: String::new(), calls: Vec::new(), hung: false };
@@ -189,17 +193,17 @@ fn watch(caller: Pid, manner: &str, fault: Option<(Place, Errno)>) -> Run {
                         let place = (tracee.role, tracee.which, tracee.calls);
                         tracee.calls += 1;
                         run.calls.push((place, number));
-                        if fault.is_some_and(|(at, _)| at == place) {
+                        let is_it = |&(at, call, _): &Fault| (at.0, at.1, call) == (place.0, place.1, number) && at.2 <= place.2;
+                        if let Some((_, _, errno)) = fault.take_if(|fault| is_it(fault)) {
                             registers.orig_rax = u64::MAX;
-                            tracee.spoiled = ptrace::setregs(pid, registers).is_ok();
+                            tracee.spoiled = ptrace::setregs(pid, registers).is_ok().then_some(errno);
                         }
                     }
-                } else if tracee.spoiled {
-                    tracee.spoiled = false;
-                    if let (Ok(mut registers), Some((_, errno))) = (ptrace::getregs(pid), fault) {
-                        registers.rax = i64::from(-(errno as i32)).cast_unsigned();
-                        let _ = ptrace::setregs(pid, registers);
-                    }
+                } else if let Some(errno) = tracee.spoiled.take()
+                    && let Ok(mut registers) = ptrace::getregs(pid)
+                {
+                    registers.rax = i64::from(-(errno as i32)).cast_unsigned();
+                    let _ = ptrace::setregs(pid, registers);
                 }
             }
             // The warden's exec is part of it; the command's ends it.
@@ -290,7 +294,7 @@ fn sweep(manner: &str, stride: Option<usize>, table: &mut Table) -> (Vec<String>
         let tried = if stride.is_none() { ERRORS } else { &ERRORS[index % ERRORS.len()..=index % ERRORS.len()] };
         for errno in tried {
             runs += 1;
-            match judge(&baseline, &run(manner, Some((*place, *errno))), (&name, *errno)) {
+            match judge(&baseline, &run(manner, Some((*place, *number, *errno))), (&name, *errno)) {
                 Ok(word) => {
                     let words = table.entry((place.0, name.clone())).or_default().entry(*errno as i32).or_default();
                     *words.entry(word).or_default() += 1;
