@@ -178,7 +178,9 @@ def test_what_is_no_fault_of_a_job_is_raised(box: seclude.Sandbox) -> None:
 @pytest.fixture
 def endless() -> Iterator[subprocess.Popen[bytes]]:
     """The command over an endless source of jobs, which has answered once."""
-    with subprocess.Popen([*COMMAND, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    # Where the tests run in the background, they are born deaf to SIGINT.
+    command = ["env", "--default-signal=INT", *COMMAND, "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         written = process.stdin
