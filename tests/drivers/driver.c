@@ -303,14 +303,16 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
             length += (size_t)count;
         close(out);
     }
-    if (terminal >= 0 && terminal != out)
-        close(terminal);
     if (acts("try-wait")) {
         must(seclude_child_wait(child, &outcome, sizeof outcome, NULL) == 0, "it ends");
         must(seclude_child_try_wait(child, &again, sizeof again, NULL) == 1, "the answer stays");
         must(outcome.ended == again.ended && outcome.value == again.value, "the answer stays");
     }
-    if (seclude_child_wait_with_output(child, &output, error) < 0)
+    const int collected = seclude_child_wait_with_output(child, &output, error);
+    /* Not before: it would hang up on a command that is about to end. */
+    if (terminal >= 0 && terminal != out)
+        close(terminal);
+    if (collected < 0)
         return -1;
     if (report) {
         seclude_output_outcome(output, &outcome, sizeof outcome);
