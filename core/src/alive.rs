@@ -70,7 +70,8 @@ impl Alive {
         let filters = sandbox.compiled().filters(policy)?;
         let entered = existing.is_some_and(|existing| existing.cell.is_some());
         let mapping = if entered && policy.private(Namespace::User) { Mapping::Joined } else { Mapping::choose(policy)? };
-        let mut template = template::of(sandbox)?;
+        // What a template has made stands in namespaces of its own, and in no others.
+        let mut template = if existing.is_some() { None } else { template::of(sandbox)? };
         let mut without_scope = None;
         // So often another template takes the place of one that was lost at the very moment: more often is no accident.
         let mut others = 3;

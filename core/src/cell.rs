@@ -82,12 +82,13 @@ impl Cell {
     /// In the directory that the environment variable SECLUDE_CELLS names; else in `$XDG_RUNTIME_DIR/seclude`, root's in `/run/seclude`, and the rest in
     /// `/tmp/seclude-UID`. It must be the user's own, and closed to others' writing.
     pub fn publish(&self, name: &str) -> Result<()> {
-        let published = Published::new(name, self)?;
-        // The entry of an earlier name goes; one of this name has been written over, and stays.
-        let before = self.state().published.replace(published);
-        if let Some(before) = before.filter(|before| before.name() == name) {
-            before.keep();
+        if self.state().published.as_ref().is_some_and(|published| published.name() == name) {
+            return Ok(());
         }
+        let published = Published::new(name, self)?;
+        // The entry of an earlier name goes.
+        let before = self.state().published.replace(published);
+        drop(before);
         Ok(())
     }
 

@@ -68,8 +68,8 @@ impl Command {
         let sandbox = self.sandbox.clone();
         sandbox.check()?;
         if !matches!(self.ground, Ground::Own) {
-            return Err(Error::invalid("learning", "a command in a cell or a pool runs under the filter that is there already")
-                .hint("learn with a command of the sandbox itself"));
+            return Err(Error::invalid("learning", "only a command of the sandbox itself can be learned from, not one in a cell, a pool or what it has joined")
+                .hint("the same program in a sandbox of its own: Sandbox::command"));
         }
         let filter = sandbox.policy().filter();
         if filter.notifies() {

@@ -90,12 +90,12 @@ impl NamedCell {
         let process = open(&*format!("/proc/{pid}"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .map_err(|_| lost())?;
         // What is opened through it is of one process: of this one, if this one is still there then.
-        let mut namespaces = handle::of_directory(process.as_fd(), pid, |_| true)?;
+        let namespaces = handle::of_directory(process.as_fd(), pid, |_| true)?;
         if !self.warden.lives() {
             return Err(lost());
         }
         let mut entered = Vec::new();
-        for (kind, namespace) in namespaces.drain(..) {
+        for (kind, namespace) in namespaces {
             if !handle::is_callers(kind, namespace.as_fd())? {
                 entered.push((kind, namespace));
             }
@@ -137,11 +137,6 @@ impl Published {
 
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Leaves the entry: it says something else by now.
-    pub fn keep(mut self) {
-        self.owner = 0;
     }
 }
 

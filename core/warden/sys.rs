@@ -25,7 +25,7 @@ global_asm!(".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp
 #[cfg(target_arch = "aarch64")]
 global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, sp", "and sp, x0, #-16", "bl {enter}", "brk #1", enter = sym enter);
 
-/// The first instruction's successor: hands the program's first argument, if there is one, to `main`.
+/// The first instruction's successor: tells `main` whether the program was given an argument.
 unsafe extern "C" fn enter(stack: *const usize) -> ! {
     // SAFETY: the kernel lays the argument count, then the argument pointers, at the initial stack pointer (execve(2)).
     let arguments = unsafe { *stack };

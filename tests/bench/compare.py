@@ -188,7 +188,8 @@ def main() -> None:
     print("\n".join([head, *absent, *report.parts, verdicts]))
     if options.write:
         options.write.mkdir(parents=True, exist_ok=True)
-        title = "# Measured ratios\n\nMade by `make bench`; [how to read them](../benchmarks.md).\n"
+        words = " ".join(word for word in sys.argv[1:] if "/" not in word)
+        title = f"# Measured ratios\n\nMade by `compare.py {words}`; [how to read them](../benchmarks.md).\n"
         (options.write / "results.md").write_text("\n".join([title, head, *absent, verdicts, *report.parts]))
         (options.write / "plot.svg").write_text(plot.svg(report.plotted, list(TITLES.values()), machine.described()))
     if report.missing and options.require_all:

@@ -50,7 +50,10 @@ fn keep(name: &str) -> seclude::Result<()> {
 }
 
 fn enter(name: &str, program: &str, arguments: &[&str]) -> seclude::Result<()> {
-    let output = NamedCell::find(name)?.enter()?.command(program).args(arguments).output()?;
+    let cell = NamedCell::find(name)?;
+    // A template of the same policy is another matter: who enters comes to the cell.
+    cell.sandbox().prepare()?;
+    let output = cell.enter()?.command(program).args(arguments).output()?;
     print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{:?} {:?}", output.outcome.ended, output.outcome.enforced);
     Ok(())
