@@ -68,8 +68,11 @@ impl Command {
         let sandbox = self.sandbox.clone();
         sandbox.check()?;
         if !matches!(self.ground, Ground::Own) {
-            return Err(Error::invalid("learning", "only a command of the sandbox itself can be learned from, not one in a cell, a pool or what it has joined")
-                .hint("the same program in a sandbox of its own: Sandbox::command"));
+            return Err(Error::invalid(
+                "learning",
+                "only a command of the sandbox itself can be learned from, not one in a cell, a pool or what it has joined",
+            )
+            .hint("the same program in a sandbox of its own: Sandbox::command"));
         }
         let filter = sandbox.policy().filter();
         if filter.notifies() {
