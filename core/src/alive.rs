@@ -217,6 +217,13 @@ impl Alive {
         *self.spent.lock().unwrap_or_else(PoisonError::into_inner) += time;
     }
 
+    /// Lets the warden go and waits until it is gone, and everything inside and its cgroups with it; the signal that killed it, if one did.
+    pub fn end(&self) -> Option<i32> {
+        let signal = self.warden.end();
+        self.enforcement().cgroup = Default::default();
+        signal
+    }
+
     /// Ends everything inside, for good.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);

@@ -341,7 +341,13 @@ impl Child {
         let (counters, signal, in_company) = match &self.among {
             // What happened while no other command ran in the cell happened to this one.
             Some(among) => (counters.since(&among.before), None, !among.visit.was_alone()),
-            None => (counters, self.alive.warden.end(), false),
+            None => match (&mut self.lease, &received) {
+                (Some(lease), Ok(_)) => {
+                    lease.leave(&self.alive);
+                    (counters, None, false)
+                }
+                _ => (counters, self.alive.end(), false),
+            },
         };
         let held = Held { limits: &self.limits, wall_time: self.wall_time, overflow: self.overflow, in_company };
         let end = match received {
@@ -354,12 +360,9 @@ impl Child {
             Err(error) => Err(error),
         };
         let outcome = end.map(|(ended, status, limit, usage)| Outcome { ended, status, limit, usage, enforced: self.enforced });
-        match (&outcome, &mut self.among) {
-            (_, None) => self.alive.enforcement().cgroup = Default::default(),
-            (outcome, Some(among)) => {
-                among.visit.end();
-                outcome.iter().for_each(|outcome| self.alive.spend(outcome.usage.cpu()));
-            }
+        if let Some(among) = &mut self.among {
+            among.visit.end();
+            outcome.iter().for_each(|outcome| self.alive.spend(outcome.usage.cpu()));
         }
         self.outcome = Some(outcome.clone());
         self.lease = None;

@@ -82,6 +82,7 @@ pub use pool::{Pool, PoolStatistics};
 pub use processes::Process;
 pub use sandbox::Sandbox;
 pub use seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
+pub use template::{NetworkStatistics, RetiredNetwork};
 pub use terminal::{RawMode, Terminal, WindowSize};
 pub use transfer::{Copied, Transfer};
 

@@ -127,6 +127,7 @@ impl Builder {
         self.admission(manner);
         self.identity(policy, manner.mapping, &sources);
         self.names(policy);
+        self.loopback(policy);
         self.view(policy, manner);
         if own_files {
             // In a tree that has been joined the others are to be seen.
@@ -300,6 +301,9 @@ impl Builder {
                 self.push(Step::DomainName { name: name.as_bytes() }, format!("set the domain name {name}"));
             }
         }
+    }
+
+    fn loopback(&mut self, policy: &Policy) {
         if policy.private(Namespace::Net) {
             self.push(Step::Loopback {}, "bring up the loopback device");
         }

@@ -5,6 +5,7 @@ use crate::command::{Command, Ground};
 use crate::error::{Error, Result};
 use crate::failure;
 use crate::sandbox::Sandbox;
+use crate::template::{self, NetworkStatistics};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -81,12 +82,17 @@ struct Shared {
     /// The process that made it, and whose threads fill it.
     owner: u32,
     state: Mutex<State>,
-    changed: Condvar,
+    /// Who asked may find one now.
+    offered: Condvar,
+    /// There is something to do for the pool's threads.
+    wanted: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     ready: VecDeque<Arc<Alive>>,
+    /// In which everything has ended: what is left is to be cleared away.
+    over: Vec<Arc<Alive>>,
     making: usize,
     closed: bool,
     /// Why the last one could not be made.
@@ -123,6 +129,14 @@ impl Times {
 pub(crate) struct Lease {
     shared: Arc<Shared>,
     again: Option<Arc<Alive>>,
+    over: Option<Arc<Alive>>,
+}
+
+impl Lease {
+    /// Everything inside has ended, and the warden is about to: the pool's threads wait for that.
+    pub fn leave(&mut self, alive: &Arc<Alive>) {
+        self.over = Some(alive.clone());
+    }
 }
 
 impl Drop for Lease {
@@ -134,9 +148,21 @@ impl Drop for Lease {
         state.statistics.in_use -= 1;
         let room = !state.closed && state.ready.len() + state.making < self.shared.size;
         state.ready.extend(self.again.take().filter(|_| room));
+        if !state.closed {
+            state.over.extend(self.over.take());
+        }
         drop(state);
-        self.shared.changed.notify_all();
+        clear_away(self.over.take());
+        self.shared.offered.notify_all();
+        self.shared.wanted.notify_one();
     }
+}
+
+/// Waits for wardens that have nothing to do any more, and removes their cgroups.
+fn clear_away(over: impl IntoIterator<Item = Arc<Alive>>) {
+    over.into_iter().for_each(|alive| {
+        alive.end();
+    });
 }
 
 impl Pool {
@@ -151,7 +177,8 @@ impl Pool {
             reuse,
             owner: std::process::id(),
             state: Mutex::default(),
-            changed: Condvar::new(),
+            offered: Condvar::new(),
+            wanted: Condvar::new(),
         });
         // What is wrong with a policy is told here.
         let first = shared.make()?;
@@ -180,6 +207,11 @@ impl Pool {
         PoolStatistics { size, ready, hand_out_p50, hand_out_p99, make_p50, make_p99, ..state.statistics }
     }
 
+    /// What has become of the network namespaces of its sandboxes.
+    pub fn networks(&self) -> NetworkStatistics {
+        template::networks(&self.0.shared.sandbox)
+    }
+
     /// Ends what is ready, and the pool's threads. Commands that run go on; starting another one is an error.
     pub fn close(&self) {
         self.0.close();
@@ -201,6 +233,7 @@ impl Pool {
                 return Err(Error::invalid("pool", "it has been closed"));
             }
             if state.statistics.in_use < shared.size {
+                let full = shared.is_full(&state);
                 match state.ready.pop_front() {
                     Some(alive) if alive.warden.is_alive().unwrap_or(false) => {
                         state.statistics.in_use += 1;
@@ -210,15 +243,17 @@ impl Pool {
                         state.hand_out.add(start.elapsed());
                         let short = shared.is_short(&state);
                         drop(state);
-                        if short {
-                            shared.changed.notify_all();
+                        match short {
+                            true => shared.wanted.notify_all(),
+                            false if full => shared.wanted.notify_one(),
+                            false => {}
                         }
                         let again = shared.reuse.then(|| alive.clone());
-                        return Ok((alive, Lease { shared: shared.clone(), again }));
+                        return Ok((alive, Lease { shared: shared.clone(), again, over: None }));
                     }
                     Some(_) => {
                         state.statistics.lost += 1;
-                        shared.changed.notify_all();
+                        shared.wanted.notify_all();
                         continue;
                     }
                     None => {}
@@ -228,7 +263,7 @@ impl Pool {
                 }
             }
             waited = true;
-            state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = shared.offered.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -242,10 +277,13 @@ impl Handle {
         state.closed = true;
         let left = std::mem::take(&mut state.ready);
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.offered.notify_all();
+        self.shared.wanted.notify_all();
         drop(left);
         let makers = std::mem::take(&mut *self.makers.lock().unwrap_or_else(PoisonError::into_inner));
         makers.into_iter().for_each(|maker| drop(maker.join()));
+        let over = std::mem::take(&mut self.shared.state().over);
+        clear_away(over);
     }
 }
 
@@ -285,7 +323,13 @@ impl Shared {
         made
     }
 
-    /// What a thread of the pool's does: makes one whenever fewer are ready than there should be.
+    /// Whether as many as there should be are ready, or about to be. One that may be used again comes back.
+    fn is_full(&self, state: &State) -> bool {
+        let coming = if self.reuse { state.statistics.in_use } else { 0 };
+        state.ready.len() + state.making + coming >= self.size
+    }
+
+    /// What a thread of the pool's does: clears away what is over, and makes one whenever fewer are ready than there should be.
     fn keep_filled(&self) {
         /// After a failure: what was short may be there again.
         const PAUSE: Duration = Duration::from_millis(20);
@@ -293,20 +337,22 @@ impl Shared {
         const START: Duration = Duration::from_millis(5);
         let mut state = self.state();
         let mut waited = false;
-        loop {
-            if state.closed {
-                return;
+        while !state.closed {
+            let short = self.is_short(&state);
+            if !state.over.is_empty() && (!short || state.over.len() > self.size) {
+                let over = std::mem::take(&mut state.over);
+                drop(state);
+                clear_away(over);
+                state = self.state();
+                continue;
             }
-            // One that may be used again comes back.
-            let coming = if self.reuse { state.statistics.in_use } else { 0 };
-            let full = state.ready.len() + state.making + coming >= self.size;
-            if full {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if self.is_full(&state) {
+                state = self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             // What has just been handed out has the processors first: a copy takes longer than a short command.
-            if state.statistics.in_use > 0 && !self.is_short(&state) && !waited {
-                let (woken, time) = self.changed.wait_timeout(state, START).unwrap_or_else(PoisonError::into_inner);
+            if state.statistics.in_use > 0 && !short && !waited {
+                let (woken, time) = self.wanted.wait_timeout(state, START).unwrap_or_else(PoisonError::into_inner);
                 (state, waited) = (woken, time.timed_out());
                 continue;
             }
@@ -324,10 +370,10 @@ impl Shared {
                 Ok(_) => {}
                 Err(error) => state.failure = Some(error),
             }
-            self.changed.notify_all();
+            self.offered.notify_all();
             if state.failure.is_some() {
                 // Whatever else changes meanwhile, another thread's failure above all.
-                let pause = self.changed.wait_timeout_while(state, PAUSE, |state| !state.closed);
+                let pause = self.wanted.wait_timeout_while(state, PAUSE, |state| !state.closed);
                 state = pause.unwrap_or_else(PoisonError::into_inner).0;
             }
         }

@@ -10,16 +10,43 @@ use crate::policy::HOST_IDS;
 use crate::sandbox::Sandbox;
 use crate::socket::{Socket, wait_readable};
 use crate::warden::Warden;
-use crate::wire::message::Request;
+use crate::wire::message::{NETWORK, Report, Request};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A policy's template.
 #[derive(Debug)]
 pub struct Template {
     warden: Warden,
+    /// Who has asked it something else than for a copy waits for the answer.
+    asking: Mutex<()>,
+}
+
+/// What has become of the network namespaces of a policy's [template](crate::Sandbox::prepare). Each copy has one to itself; when that has ended, the namespace serves
+/// another only if the kernel's own account of it (`/proc/net`) is that of one that has just been made. All are zero without a template, or without networks of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetworkStatistics {
+    /// How many have been made.
+    pub made: u64,
+    /// How often one that had been used before was used again.
+    pub reused: u64,
+    /// How many showed that somebody had been there, and were given up.
+    pub retired: u64,
+    /// The last of these.
+    pub last_retired: Option<RetiredNetwork>,
+}
+
+/// A network namespace that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetiredNetwork {
+    /// Its number, as `/proc/PID/ns/net` shows it (namespaces(7)).
+    pub id: u64,
+    /// Why: the file in `/proc/net` that is no longer as it was, such as `dev` or `snmp` after traffic, `sockstat` while a socket is left.
+    pub why: &'static str,
 }
 
 impl Template {
@@ -30,7 +57,7 @@ impl Template {
         let plan = sandbox.compiled().plan(policy, manner)?;
         let warden = Warden::start(sandbox, &plan, &mut Enforcement::default(), true, None)?;
         Alive::await_ready(&warden, &plan)?;
-        Ok(Template { warden })
+        Ok(Template { warden, asking: Mutex::default() })
     }
 
     /// Asks for a copy, whose control socket `theirs` is.
@@ -39,6 +66,22 @@ impl Template {
         let request = Request::Clone { namespaces: plan.flags, ids, doors: doors.len() as u32 };
         let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(theirs.as_fd()).chain(doors.iter().map(AsFd::as_fd)).collect();
         self.warden.send(&request, &descriptors)
+    }
+
+    /// What has become of its network namespaces.
+    fn networks(&self) -> Result<NetworkStatistics> {
+        let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.warden.send(&Request::Networks {}, &[])?;
+        let received = self.warden.receive(None)?;
+        let Some(Report::Networks { made, reused, retired, last, file }) =
+            received.as_ref().map(|received| received.report()).transpose()?
+        else {
+            return Ok(NetworkStatistics::default());
+        };
+        let path = NETWORK.get(file as usize).and_then(|path| path.to_str().ok()).unwrap_or_default();
+        let why = path.rsplit('/').next().unwrap_or(path);
+        let last_retired = (retired > 0).then_some(RetiredNetwork { id: last, why });
+        Ok(NetworkStatistics { made, reused, retired, last_retired })
     }
 
     pub fn pidfd(&self) -> BorrowedFd<'_> {
@@ -84,4 +127,10 @@ pub fn prepare(sandbox: &Sandbox) -> Result<()> {
         *known = Some(Arc::new(Template::start(sandbox)?));
     }
     Ok(())
+}
+
+/// What has become of the network namespaces of a policy's template, as far as there is one to ask.
+pub fn networks(sandbox: &Sandbox) -> NetworkStatistics {
+    let known = sandbox.compiled().template.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    known.filter(|template| template.serves()).and_then(|template| template.networks().ok()).unwrap_or_default()
 }

@@ -2,15 +2,17 @@
 //! itself into new namespaces. The copy finds the mounts as they are and begins as a warden that has just been born.
 
 use crate::control::{Line, Mail};
+use crate::networks::Networks;
 use crate::sys::{self, Errno, Fd, Polled, Result};
 use crate::text::Line as Text;
 use crate::wire::message::{Report, Request};
+use crate::wire::plan::namespace;
 
 /// Answers a Clone request over the new one's own socket. `true`: this is the new one. An error is the template's end, and that of all its copies:
 /// whatever only this request lacks is told, and is none.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-pub fn clone(mail: &mut Mail) -> Result<bool> {
+pub fn clone(mail: &mut Mail, networks: &mut Networks) -> Result<bool> {
     let Request::Clone { namespaces, ids, doors } = mail.request()? else { return Err(Errno::EPROTO) };
     // Without its socket there is nobody to tell; the caller hears that it has been closed.
     let Ok(socket) = mail.take_descriptor(0) else { return Ok(false) };
@@ -22,16 +24,24 @@ pub fn clone(mail: &mut Mail) -> Result<bool> {
         Ok(gate) => gate,
         Err(errno) => return refuse(Line::own(socket), errno),
     };
-    let born = sys::fork_into(namespaces);
+    let network = if namespaces & namespace::NET == 0 { Ok(None) } else { networks.enter().map(Some) };
+    let born = match &network {
+        Ok(_) => sys::fork_into(namespaces & !namespace::NET),
+        Err(errno) => Err(*errno),
+    };
     if let Ok(None) = born {
         return begin(socket, &mail.descriptors()[1..], doors, &gate).map(|()| true);
     }
+    networks.leave();
     sys::prctl(sys::process::SET_DUMPABLE, 0)?;
     let (pid, pidfd) = match born {
         Ok(Some(born)) => born,
         Ok(None) => return Ok(false),
         Err(errno) => return refuse(Line::own(socket), errno),
     };
+    if let Ok(Some(network)) = network {
+        networks.lend(network, pid);
+    }
     let mapped = if ids > 0 { map(pid, ids) } else { Ok(()) };
     // Who has been killed meanwhile has no maps any more: the end of its socket tells that, and is the true reason.
     if mapped.is_err() && has_ended(&pidfd) {

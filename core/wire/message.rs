@@ -15,6 +15,20 @@ pub const INLINE_MAX: usize = 32 * 1024;
 pub const REPORT_MAX: usize = 8 * 1024;
 /// The kernel's limit on descriptors beside one message (SCM_MAX_FD).
 pub const DESCRIPTORS_MAX: usize = 253;
+/// What the kernel tells of a network namespace (proc_pid_net(5)): in these every packet, socket and group is counted. The first four every kernel has.
+pub const NETWORK: [&CStr; 11] = [
+    c"/proc/self/net/dev",
+    c"/proc/self/net/snmp",
+    c"/proc/self/net/netstat",
+    c"/proc/self/net/sockstat",
+    c"/proc/self/net/sockstat6",
+    c"/proc/self/net/snmp6",
+    c"/proc/self/net/igmp",
+    c"/proc/self/net/igmp6",
+    c"/proc/self/net/mcfilter",
+    c"/proc/self/net/mcfilter6",
+    c"/proc/self/net/ip6_flowlabel",
+];
 /// How many bytes of a file that could not be executed are shown to the caller.
 pub const HEAD_MAX: usize = 256;
 
@@ -157,13 +171,15 @@ wire_data! {
         8 Stop { on: bool, }
         /// The caller has frozen everything inside by a cgroup whose frozen processes do not die (v1). Beside it: the file to thaw it by.
         9 Frozen {}
-        /// To a template: make another warden, in new namespaces of these kinds, that goes on from here as one that has just been born. Beside
-        /// it: that one's control socket, and as many files as there are `doors`, for it to write 0 to: its cgroups. `ids`: so many ids, from
+        /// To a template: make another warden, in new namespaces of these kinds, that goes on from here as one that has just been born; of network
+        /// namespaces, in one that the template keeps and in which nobody is. Beside it: that one's control socket, and as many files as there are `doors`, for it to write 0 to: its cgroups. `ids`: so many ids, from
         /// 0 on, are the same inside as here; 0: it maps its own by itself.
         10 Clone { namespaces: u64, ids: u32, doors: u32, }
         /// First of all, to a warden that is executed outside the sandbox's namespaces: enter those of these kinds, one descriptor for each
         /// beside it, make others of the kinds `namespaces`, and go on as a new process in them.
         11 Found { joined: List<'a, u64>, namespaces: u64, }
+        /// To a template: tell of the network namespaces that it keeps.
+        12 Networks {}
     }
 }
 
@@ -252,5 +268,8 @@ wire_data! {
         6 Ready { protections: u64, landlock: u32, }
         /// A new warden could not enter the cgroup behind this door.
         7 Locked { door: u32, errno: i32, }
+        /// From a template: how many network namespaces it has made, lent once more, and retired; of the last of these, the number and by which of [`NETWORK`]'s
+        /// files it showed that somebody had been there.
+        8 Networks { made: u64, reused: u64, retired: u64, last: u64, file: u32, }
     }
 }

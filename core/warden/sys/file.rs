@@ -133,6 +133,8 @@ pub fn accessible_at(path: &CStr, mode: u32) -> Result<()> {
 /// What `statx(2)` says that the warden asks for.
 pub struct Status {
     pub mode: u32,
+    /// The inode's.
+    pub number: u64,
     /// What it stands for, if it is a device node.
     pub device: (u32, u32),
     /// The file system that it lies on.
@@ -158,7 +160,7 @@ impl Status {
 
 /// The status of `name` in `directory`, or of the descriptor itself if `name` is empty. Links are not followed.
 pub fn status(directory: i32, name: &CStr) -> Result<Status> {
-    const STATX_TYPE_MODE: u32 = 0x3;
+    const STATX_TYPE_MODE_INO: u32 = 0x103;
     const STATX_MNT_ID: u32 = 0x1000;
     let mut raw = [0u64; 32];
     done(call!(
@@ -166,11 +168,11 @@ pub fn status(directory: i32, name: &CStr) -> Result<Status> {
         directory,
         name.as_ptr(),
         AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
-        STATX_TYPE_MODE | STATX_MNT_ID,
+        STATX_TYPE_MODE_INO | STATX_MNT_ID,
         raw.as_mut_ptr()
     ))?;
-    // struct statx: stx_mask at byte 0, stx_mode at 28, stx_rdev_major and _minor at 128, stx_dev_major and _minor at 136, stx_mnt_id at 144.
+    // struct statx: stx_mask at byte 0, stx_mode at 28, stx_ino at 32, stx_rdev_major and _minor at 128, stx_dev_major and _minor at 136, stx_mnt_id at 144.
     let mount = if raw[0] as u32 & STATX_MNT_ID != 0 { Some(raw[18]) } else { None };
     let device = (raw[16] as u32, (raw[16] >> 32) as u32);
-    Ok(Status { mode: (raw[3] >> 32) as u32 & 0xffff, device, file_system: raw[17], mount })
+    Ok(Status { mode: (raw[3] >> 32) as u32 & 0xffff, number: raw[4], device, file_system: raw[17], mount })
 }

@@ -1,7 +1,7 @@
 //! Who the process is and what it may do.
 
 use super::number as nr;
-use super::{Result, descriptor, done, open};
+use super::{Fd, Result, descriptor, done, open};
 
 pub fn unshare(namespaces: u64) -> Result<()> {
     done(call!(nr::UNSHARE, namespaces))
@@ -89,13 +89,18 @@ pub fn limit(resource: u32) -> Result<(u64, u64)> {
     Ok((limit[0], limit[1]))
 }
 
-/// Brings up the loopback device of the warden's network namespace.
-pub fn loopback_up() -> Result<()> {
+/// A socket of the warden's network namespace, of the kind that every kernel with networks has.
+pub fn socket() -> Result<Fd> {
     const AF_INET: u32 = 2;
     const SOCK_DGRAM: u32 = 2;
+    descriptor(call!(nr::SOCKET, AF_INET, SOCK_DGRAM | open::CLOSE_ON_EXEC as u32, 0))
+}
+
+/// Brings up the loopback device of the warden's network namespace.
+pub fn loopback_up() -> Result<()> {
     const SIOCSIFFLAGS: u32 = 0x8914;
     const IFF_UP_RUNNING: u16 = 0x41;
-    let socket = descriptor(call!(nr::SOCKET, AF_INET, SOCK_DGRAM | open::CLOSE_ON_EXEC as u32, 0))?;
+    let socket = socket()?;
     let mut request = [0u8; 40];
     request[..2].copy_from_slice(b"lo");
     request[16..18].copy_from_slice(&IFF_UP_RUNNING.to_ne_bytes());
