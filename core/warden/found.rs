@@ -54,19 +54,32 @@ fn begin() -> Result<Option<(i32, Fd)>, Failure> {
 
 /// Enters each as soon as it may: before the user namespace where the caller's rights do, after it where those do that it gives (setns(2)).
 fn join(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), Failure> {
-    let each = || kinds.iter().zip(descriptors);
+    let each = || kinds.iter().zip(descriptors.iter().copied());
     let mut entered = 0;
-    if let Some((_, user)) = each().find(|(kind, _)| *kind == namespace::USER) {
-        for (kind, &descriptor) in each().filter(|(kind, _)| *kind != namespace::USER) {
-            if sys::join_namespace(descriptor, kind).is_ok() {
+    let mut enter_others = || {
+        for (kind, descriptor) in each().filter(|(kind, _)| *kind != namespace::USER) {
+            if entered & kind == 0 && sys::join_namespace(descriptor, kind).is_ok() {
                 entered |= kind;
             }
         }
-        sys::join_namespace(*user, namespace::USER).map_err(|errno| Failure(errno, namespace::USER))?;
+    };
+    if let Some((_, user)) = each().find(|(kind, _)| *kind == namespace::USER) {
+        join_around(user, &mut enter_others);
+        enter_others();
+        sys::join_namespace(user, namespace::USER).map_err(|errno| Failure(errno, namespace::USER))?;
         entered |= namespace::USER;
     }
-    for (kind, &descriptor) in each().filter(|(kind, _)| entered & kind == 0) {
+    for (kind, descriptor) in each().filter(|(kind, _)| entered & kind == 0) {
         sys::join_namespace(descriptor, kind).map_err(|errno| Failure(errno, kind))?;
     }
     Ok(())
+}
+
+/// Enters the user namespaces around one, as far as they are within the caller's: what others of ours belong to, a template's networks above all, may be one of them.
+fn join_around(user: i32, enter_others: &mut dyn FnMut()) {
+    let Ok(around) = sys::parent_namespace(user) else { return };
+    join_around(around.number(), enter_others);
+    enter_others();
+    // The outermost is the caller's own, in which it is.
+    let _ = sys::join_namespace(around.number(), namespace::USER);
 }

@@ -26,7 +26,11 @@ fn of_process(pid: u32) -> Vec<String> {
 
 /// A cell, and a process that stays in it.
 fn inhabited() -> (Cell, u32) {
-    let cell = Sandbox::new().tmpfs("/tmp", 1u64 << 20).hostname("inhabited").cell().expect("a cell starts");
+    inhabit(&Sandbox::new().tmpfs("/tmp", 1u64 << 20).hostname("inhabited"))
+}
+
+fn inhabit(sandbox: &Sandbox) -> (Cell, u32) {
+    let cell = sandbox.cell().expect("a cell starts");
     let output = cell.command("sh").args(["-c", "sleep 1000 >/dev/null 2>&1 & echo kept > /tmp/file"]).output().expect("it runs");
     assert_eq!(output.outcome.ended, Ended::Exited(0));
     loop {
@@ -67,6 +71,18 @@ fn all_of_a_process_by_number_and_by_descriptor() {
         }
         child.kill().expect("it is killed");
         child.wait().expect("it ends");
+    });
+}
+
+#[test]
+fn all_of_a_process_in_a_copy_of_a_template() {
+    as_each("all_of_a_process_in_a_copy_of_a_template", |_| {
+        let sandbox = Sandbox::new().tmpfs("/tmp", 1u64 << 20);
+        sandbox.prepare().expect("it can have a template");
+        let (_cell, pid) = inhabit(&sandbox);
+        // Its network belongs to the user namespace around its own.
+        let joined = Sandbox::new().join(&Join::new().process(pid)).expect("they are found");
+        assert_eq!(seen_in(&joined), of_process(pid));
     });
 }
 

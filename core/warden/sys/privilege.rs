@@ -12,6 +12,12 @@ pub fn join_namespace(namespace: i32, kind: u64) -> Result<()> {
     done(call!(nr::SETNS, namespace, kind))
 }
 
+/// The namespace around one, if that is within the caller's (ioctl_nsfs(2)).
+pub fn parent_namespace(namespace: i32) -> Result<Fd> {
+    const NS_GET_PARENT: u32 = 0xb702;
+    descriptor(call!(nr::IOCTL, namespace, NS_GET_PARENT, 0))
+}
+
 pub fn become_user(uid: u32, gid: u32) -> Result<()> {
     done(call!(nr::SETRESGID, gid, gid, gid))?;
     done(call!(nr::SETRESUID, uid, uid, uid))
