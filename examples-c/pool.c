@@ -56,6 +56,10 @@ int main(void)
     seclude_pool_statistics(pool, &told, sizeof told);
     printf("%d of %d jobs found a fresh sandbox; %llu were made, at most %llu in use at one time\n", good, THREADS * JOBS,
            (unsigned long long)told.made, (unsigned long long)told.most_in_use);
+    seclude_networks networks;
+    seclude_pool_networks(pool, &networks, sizeof networks);
+    printf("of their network namespaces %llu were made, and lent again %llu times\n", (unsigned long long)networks.made,
+           (unsigned long long)networks.reused);
     seclude_pool_free(pool);
     seclude_sandbox_free(sandbox);
     return good != THREADS * JOBS;

@@ -994,6 +994,34 @@ typedef struct seclude_statistics {
     uint64_t make_p99_ns;
 } seclude_statistics;
 
+/**
+ * What has become of the network namespaces of a policy's template. Each copy has one to itself; when that has ended, the namespace serves another only if the
+ * kernel's own account of it (`/proc/net`) is that of one that has just been made. All are zero without a template, or without networks of its own. Functions that
+ * fill it take its size, as for `seclude_outcome`.
+ */
+typedef struct seclude_networks {
+    /**
+     * How many have been made.
+     */
+    uint64_t made;
+    /**
+     * How often one that had been used before was used again.
+     */
+    uint64_t reused;
+    /**
+     * How many showed that somebody had been there, and were given up.
+     */
+    uint64_t retired;
+    /**
+     * The last of these, by its number, as `/proc/PID/ns/net` shows it (namespaces(7)); 0 if there is none.
+     */
+    uint64_t last_retired;
+    /**
+     * Why: the file in `/proc/net` that is no longer as it was, such as `dev` after traffic, `sockstat` while a socket is left. Empty if there is none.
+     */
+    char last_retired_why[24];
+} seclude_networks;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -2129,6 +2157,13 @@ struct seclude_command *seclude_pool_command(const struct seclude_pool *pool,
  * Writes what it has done so far to `*statistics`, a structure of `size` bytes. 0, or -1 if `pool` is NULL.
  */
 int seclude_pool_statistics(const struct seclude_pool *pool, struct seclude_statistics *statistics, size_t size);
+
+/**
+ * Writes what has become of the network namespaces of its sandboxes to `*networks`, a structure of `size` bytes. 0, or -1 if `pool` is NULL.
+ */
+int seclude_pool_networks(const struct seclude_pool *pool,
+                          struct seclude_networks *networks,
+                          size_t size);
 
 /**
  * Ends what is ready, and the pool's threads. Children that run go on; spawning another command is `SECLUDE_EINVAL`. NULL, or a closed one, is a no-op. It

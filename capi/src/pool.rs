@@ -4,7 +4,7 @@ use crate::boundary::{Structure, bytes, free, made, read, told, write_sized};
 use crate::command::seclude_command;
 use crate::error::seclude_error;
 use crate::sandbox::seclude_sandbox;
-use seclude_core::{Pool, PoolStatistics};
+use seclude_core::{NetworkStatistics, Pool, PoolStatistics};
 use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
@@ -52,6 +52,26 @@ pub struct seclude_statistics {
 
 impl Structure for seclude_statistics {}
 
+/// What has become of the network namespaces of a policy's template. Each copy has one to itself; when that has ended, the namespace serves another only if the
+/// kernel's own account of it (`/proc/net`) is that of one that has just been made. All are zero without a template, or without networks of its own. Functions that
+/// fill it take its size, as for `seclude_outcome`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct seclude_networks {
+    /// How many have been made.
+    pub made: u64,
+    /// How often one that had been used before was used again.
+    pub reused: u64,
+    /// How many showed that somebody had been there, and were given up.
+    pub retired: u64,
+    /// The last of these, by its number, as `/proc/PID/ns/net` shows it (namespaces(7)); 0 if there is none.
+    pub last_retired: u64,
+    /// Why: the file in `/proc/net` that is no longer as it was, such as `dev` after traffic, `sockstat` while a socket is left. Empty if there is none.
+    pub last_retired_why: [c_char; 24],
+}
+
+impl Structure for seclude_networks {}
+
 /// Starts a pool that keeps `size` sandboxes of this policy, as it is now, ready: 0, and `*pool` is a new one, of which one is ready. `reuse` not 0: a
 /// sandbox is used again when its command has ended, and what that left behind, processes included, is there for the next: for commands that trust one another.
 /// Free it with `seclude_pool_free`.
@@ -96,6 +116,15 @@ pub unsafe extern "C" fn seclude_pool_statistics(
     })
 }
 
+/// Writes what has become of the network namespaces of its sandboxes to `*networks`, a structure of `size` bytes. 0, or -1 if `pool` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_pool_networks(pool: *const seclude_pool, networks: *mut seclude_networks, size: usize) -> c_int {
+    told(pool, -1, |pool| {
+        write_sized(networks, size, networks_in_c(&pool.pool.networks()));
+        Some(0)
+    })
+}
+
 /// Ends what is ready, and the pool's threads. Children that run go on; spawning another command is `SECLUDE_EINVAL`. NULL, or a closed one, is a no-op. It
 /// must still be freed.
 #[unsafe(no_mangle)]
@@ -123,4 +152,15 @@ fn in_c(told: &PoolStatistics) -> seclude_statistics {
         make_p50_ns: nanoseconds(told.make_p50),
         make_p99_ns: nanoseconds(told.make_p99),
     }
+}
+
+fn networks_in_c(told: &NetworkStatistics) -> seclude_networks {
+    let mut why = [0; 24];
+    let last = told.last_retired;
+    // The longest of these names has 13 letters.
+    for (to, from) in why[..23].iter_mut().zip(last.map_or("", |last| last.why).bytes()) {
+        *to = from as c_char;
+    }
+    let last_retired = last.map_or(0, |last| last.id);
+    seclude_networks { made: told.made, reused: told.reused, retired: told.retired, last_retired, last_retired_why: why }
 }

@@ -137,7 +137,8 @@ impl Child {
     }
 
     /// Waits for its end. The standard input, if piped, is closed first, so that a command that reads it to its end does end.
-    /// When this returns, nothing of the sandbox is left. Calling it again gives the same answer.
+    /// When this returns, nothing of the sandbox is left; of a pool's, nothing that ran, and the pool's threads clear away the empty sandbox. Calling it
+    /// again gives the same answer.
     pub fn wait(&mut self) -> Result<Outcome> {
         self.stdin = None;
         self.finish(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "wait for the command"))

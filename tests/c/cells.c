@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static seclude_sandbox *sandbox_with_tmp(void)
 {
@@ -118,6 +119,19 @@ static void a_pool_serves_threads(void)
         CHECK_INT(pthread_join(threads[i], NULL), 0);
     CHECK_INT(seclude_pool_statistics(pool, &told, sizeof told), 0);
     CHECK(told.size == 2 && told.handed_out == 40 && told.most_in_use <= 2 && told.in_use == 0 && told.failed == 0);
+    seclude_networks networks = {.last_retired = 1};
+    CHECK_INT(seclude_pool_networks(pool, &networks, sizeof networks), 0);
+    CHECK(networks.made > 0 && networks.reused > 0 && networks.retired == 0);
+    CHECK(networks.last_retired == 0 && networks.last_retired_why[0] == '\0');
+    const char *packet = "from socket import *; a = socket(AF_INET, SOCK_DGRAM); a.bind(('127.0.0.1', 0)); a.sendto(b'x', a.getsockname())";
+    CHECK_INT(run(seclude_pool_command(pool, "python3"), packet).returncode, 0);
+    /* Who waits for it is told as soon as all inside has ended; the warden takes a moment more. */
+    for (int i = 0; i < 1000 && networks.retired == 0; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        CHECK_INT(seclude_pool_networks(pool, &networks, sizeof networks), 0);
+    }
+    CHECK(networks.retired == 1 && networks.last_retired != 0);
+    CHECK(strcmp(networks.last_retired_why, "dev") == 0);
     seclude_pool_close(pool);
     seclude_command *command = seclude_pool_command(pool, "true");
     seclude_child *child = NULL;
@@ -141,6 +155,7 @@ static void null_is_an_error(void)
     CHECK_INT(seclude_cell_kill_all(NULL, NULL), SECLUDE_EINVAL);
     CHECK_INT(seclude_cell_is_alive(NULL), 0);
     CHECK_INT(seclude_pool_statistics(NULL, NULL, 0), -1);
+    CHECK_INT(seclude_pool_networks(NULL, NULL, 0), -1);
     seclude_command *command = seclude_cell_command(NULL, "true");
     CHECK_INT(seclude_command_spawn(command, &child, NULL), SECLUDE_EINVAL);
     seclude_command_free(command);
