@@ -12,6 +12,7 @@ use crate::text::Path;
 use crate::wire::codec::{List, Reader, Wire};
 use crate::wire::message::{HEAD_MAX, Pass, REPORT_MAX, Report, Request, Rlimit, listener, meter, stage};
 use crate::wire::plan::{namespace, protection};
+use core::cell::OnceCell;
 use core::ffi::CStr;
 
 /// What the new process needs to know.
@@ -79,10 +80,12 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
     if beside != mail.descriptors().len() {
         return refused(stage::REQUEST, Errno::EPROTO);
     }
-    let (mut argument_space, mut environment_space) = match (room_for(arguments.len()), room_for(environment.len())) {
-        (Ok(arguments), Ok(environment)) => (arguments, environment),
-        (Err(errno), _) | (_, Err(errno)) => return refused(stage::REQUEST, errno),
+    let words = arguments.len() + 1 + environment.len() + 1;
+    let mut space = match Pages::new(words * size_of::<usize>(), false) {
+        Ok(space) => space,
+        Err(errno) => return refused(stage::REQUEST, errno),
     };
+    let (argument_space, environment_space) = space.words()[..words].split_at_mut(arguments.len() + 1);
     let given = mail.descriptors().get(..targets.len()).unwrap_or_default();
     if let Some(wall) = &place.wall
         && let Some(errno) = given.iter().find_map(|fd| wall.given(*fd).err())
@@ -99,13 +102,13 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
             Err(errno) => return refused(stage::TERMINAL, errno),
         }
     };
-    let slate = Slate::new(REPORT_MAX)?;
+    let (slate, slate_apart) = (Slate::new(REPORT_MAX, false)?, OnceCell::new());
     let ends = if listener == listener::NOBODY { None } else { Some(sys::socket_pair()?) };
-    let order = Order {
+    let mut order = Order {
         program,
         search,
-        arguments: Pointers::new(&mut argument_space.words()[..=arguments.len()], arguments.iter())?,
-        environment: Pointers::new(&mut environment_space.words()[..=environment.len()], environment.iter())?,
+        arguments: Pointers::new(argument_space, arguments.iter())?,
+        environment: Pointers::new(environment_space, environment.iter())?,
         directory,
         targets,
         descriptors: given,
@@ -124,14 +127,18 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
     let started = sys::now();
     let result = match sys::start(stack.bytes(), true, become_command, &order) {
         // Before Linux 6.2, who shares memory cannot enter the time namespace set for its children: a copy then.
-        Err(Errno::EINVAL) => sys::start(stack.bytes(), false, become_command, &order),
+        Err(Errno::EINVAL) => {
+            let apart = Slate::new(REPORT_MAX, true)?;
+            order.slate = slate_apart.get_or_init(|| apart);
+            sys::start(stack.bytes(), false, become_command, &order)
+        }
         result => result,
     };
     let (pid, pidfd) = match result {
         Ok(started) => started,
         Err(errno) => return refused(stage::CLONE, errno),
     };
-    if let Ok(report) = Reader::new(slate.read()).only::<Report<'_>>() {
+    if let Ok(report) = Reader::new(order.slate.read()).only::<Report<'_>>() {
         sys::await_end(pid);
         examine(line, report, directory)?;
         return Ok(None);
@@ -178,39 +185,41 @@ fn no_core(rlimits: List<'_, Rlimit>) -> u64 {
     if prevented { protection::NO_CORE } else { 0 }
 }
 
-fn room_for(strings: usize) -> Result<Pages> {
-    Pages::new((strings + 1) * size_of::<usize>(), false)
-}
-
 // ---- the new process -----------------------------------------------------------------------------------------------
 
 extern "C" fn become_command(order: &Order<'_>) -> ! {
-    let failure = match prepare(order) {
-        Ok(program) => execute(order, program),
+    let mut program = Path::empty();
+    let failure = match prepare(order, &mut program) {
+        Ok(()) => Failure::at(stage::EXEC)(execute(order, &program)),
         Err(failure) => failure,
     };
-    let Failure { stage, errno, detail, path } = failure;
-    let mut buffer = Buffer::new();
-    Report::Failed { stage, errno: errno.0, detail, path: path.as_bytes(), head: b"" }.encode(&mut buffer);
-    order.slate.write(buffer.bytes());
+    leave_word(order.slate, &failure, &program);
     sys::exit(127)
+}
+
+// Never inlined: its frame is large, and every page of a stack that is used costs a fault.
+#[inline(never)]
+fn leave_word(slate: &Slate, &Failure { stage, errno, detail }: &Failure, program: &Path) {
+    let path = if matches!(stage, stage::SEARCH | stage::EXEC) { program.as_bytes() } else { b"" };
+    let mut buffer = Buffer::new();
+    Report::Failed { stage, errno: errno.0, detail, path, head: b"" }.encode(&mut buffer);
+    slate.write(buffer.bytes());
 }
 
 struct Failure {
     stage: u32,
     errno: Errno,
     detail: u32,
-    path: Path,
 }
 
 impl Failure {
     fn at(stage: u32) -> impl FnOnce(Errno) -> Failure {
-        move |errno| Failure { stage, errno, detail: 0, path: Path::empty() }
+        move |errno| Failure { stage, errno, detail: 0 }
     }
 }
 
-/// Everything before the program; where that is.
-fn prepare(order: &Order<'_>) -> core::result::Result<Path, Failure> {
+/// Everything before the program; where that is, goes to `program`.
+fn prepare(order: &Order<'_>, program: &mut Path) -> core::result::Result<(), Failure> {
     if order.leash {
         sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize).map_err(Failure::at(stage::SESSION))?;
     }
@@ -225,13 +234,12 @@ fn prepare(order: &Order<'_>) -> core::result::Result<Path, Failure> {
     }
     sys::umask(order.umask).map_err(Failure::at(stage::ATTRIBUTES))?;
     sys::change_directory(order.directory).map_err(Failure::at(stage::DIRECTORY))?;
-    let program = search(order)?;
+    search(order, program)?;
     sys::block_signals(0).map_err(Failure::at(stage::ATTRIBUTES))?;
     if let Some(ruleset) = kept.ruleset {
         sys::landlock_restrict(ruleset).map_err(Failure::at(stage::LANDLOCK))?;
     }
-    load_filters(order, kept.listener)?;
-    Ok(program)
+    load_filters(order, kept.listener)
 }
 
 /// The numbers under which what the new process still needs is reachable.
@@ -262,29 +270,40 @@ fn place_descriptors(order: &Order<'_>) -> Result<Kept> {
     Ok(kept)
 }
 
-/// Looks for the program as execvp(3) does: before there is a filter that may forbid to look.
-fn search(order: &Order<'_>) -> core::result::Result<Path, Failure> {
+/// Looks for the program as execvp(3) does: before there is a filter that may forbid to look. What was tried, goes to `program`.
+fn search(order: &Order<'_>, program: &mut Path) -> core::result::Result<(), Failure> {
     const EXECUTE: u32 = 1;
     let name = order.program.to_bytes();
     if name.contains(&b'/') {
-        return Ok(Path::of(order.program));
+        program.truncate(0);
+        let _ = program.push(name);
+        return Ok(());
     }
     let mut denied = None;
     for directory in order.search.split(|&byte| byte == b':') {
         let directory = if directory.is_empty() { b"." } else { directory };
-        let Ok(candidate) = Path::join(directory, name) else { continue };
-        let found = sys::accessible_at(candidate.as_c_str(), EXECUTE).and_then(|()| sys::status(sys::CWD, candidate.as_c_str()));
+        if program.set_joined(directory, name).is_err() {
+            continue;
+        }
+        let found = sys::accessible_at(program.as_c_str(), EXECUTE).and_then(|()| sys::status(sys::CWD, program.as_c_str()));
         match found {
-            Ok(status) if !status.is_directory() => return Ok(candidate),
-            Ok(_) | Err(Errno::EACCES) => denied = denied.or(Some(candidate)),
+            Ok(status) if !status.is_directory() => return Ok(()),
+            Ok(_) | Err(Errno::EACCES) => denied = denied.or(Some(directory)),
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENODEV | Errno::ELOOP) => {}
-            Err(errno) => return Err(Failure { path: candidate, ..Failure::at(stage::EXEC)(errno) }),
+            Err(errno) => return Err(Failure::at(stage::EXEC)(errno)),
         }
     }
-    Err(match denied {
-        Some(candidate) => Failure { path: candidate, ..Failure::at(stage::EXEC)(Errno::EACCES) },
-        None => Failure { path: Path::of(order.program), ..Failure::at(stage::SEARCH)(Errno::ENOENT) },
-    })
+    match denied {
+        Some(directory) => {
+            let _ = program.set_joined(directory, name);
+            Err(Failure::at(stage::EXEC)(Errno::EACCES))
+        }
+        None => {
+            program.truncate(0);
+            let _ = program.push(name);
+            Err(Failure::at(stage::SEARCH)(Errno::ENOENT))
+        }
+    }
 }
 
 /// Loads the filters; the first one's listener is sent to the warden at once.
@@ -304,9 +323,8 @@ fn load_filters(order: &Order<'_>, listener: Option<i32>) -> core::result::Resul
     Ok(())
 }
 
-fn execute(order: &Order<'_>, program: Path) -> Failure {
-    let errno = sys::execute(program.as_c_str(), &order.arguments, &order.environment, order.pass);
-    Failure { path: program, ..Failure::at(stage::EXEC)(errno) }
+fn execute(order: &Order<'_>, program: &Path) -> Errno {
+    sys::execute(program.as_c_str(), &order.arguments, &order.environment, order.pass)
 }
 
 // ---- what became of it, told by the warden

@@ -62,12 +62,17 @@ impl<const N: usize> Text<N> {
 impl Path {
     pub fn join(directory: &[u8], name: &[u8]) -> Result<Path> {
         let mut path = Path::empty();
-        path.push(directory)?;
-        if !directory.ends_with(b"/") {
-            path.push(b"/")?;
-        }
-        path.push(name)?;
+        path.set_joined(directory, name)?;
         Ok(path)
+    }
+
+    pub fn set_joined(&mut self, directory: &[u8], name: &[u8]) -> Result<()> {
+        self.truncate(0);
+        self.push(directory)?;
+        if !directory.ends_with(b"/") {
+            self.push(b"/")?;
+        }
+        self.push(name)
     }
 }
 

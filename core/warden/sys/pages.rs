@@ -157,8 +157,9 @@ pub struct Slate(Pages);
 unsafe impl Sync for Slate {}
 
 impl Slate {
-    pub fn new(length: usize) -> Result<Slate> {
-        Pages::new(length + size_of::<usize>(), true).map(Slate)
+    /// `apart`: it is for a process that does not share all the memory.
+    pub fn new(length: usize, apart: bool) -> Result<Slate> {
+        Pages::new(length + size_of::<usize>(), apart).map(Slate)
     }
 
     /// Leaves these bytes, or as many as there is room for.
