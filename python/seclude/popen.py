@@ -128,8 +128,8 @@ class Popen:
         if self.outcome is None:
             poller = select.poll()
             poller.register(self._child.pidfd, select.POLLIN)
-            while self.poll() is None:
-                if not poller.poll(milliseconds_to(deadline)) and deadline is not None and time.monotonic() >= deadline:
+            while not poller.poll(milliseconds_to(deadline)) or self.poll() is None:
+                if deadline is not None and time.monotonic() >= deadline:
                     assert timeout is not None
                     raise TimeoutExpired(self.args, timeout)
         assert self.returncode is not None
@@ -148,6 +148,9 @@ class Popen:
         TimeoutExpired leaves the command running and holds what was read so far, as bytes; calling this again, without
         input, goes on where it stopped.
         """
+        if not input and not (self.stdin or self.stdout or self.stderr or self.terminal):
+            self.wait(timeout)
+            return None, None
         exchanged = self._exchanged(input)
         deadline = None if timeout is None else time.monotonic() + timeout
         try:

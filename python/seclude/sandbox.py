@@ -62,8 +62,9 @@ class Sandbox(Runs):
     Sandboxes are immutable, comparable, hashable, picklable, and may be used from any thread.
     """
 
-    __slots__ = ("_core",)
+    __slots__ = ("_core", "_limited")
     _core: _seclude.Sandbox
+    _limited: bool
 
     def __init__(self, **policy: Unpack[Policy]) -> None:
         object.__setattr__(self, "_core", _seclude.Sandbox.from_json(as_json(policy)))
@@ -164,7 +165,12 @@ class Sandbox(Runs):
         return Pool(self, size, reuse=reuse)
 
     def _limits_output(self) -> bool:
-        return "output" in json.loads(self.to_json())
+        # Asked by every run that reads a pipe, of a policy that does not change: it is looked up once.
+        try:
+            return self._limited
+        except AttributeError:
+            object.__setattr__(self, "_limited", "output" in json.loads(self.to_json()))
+        return self._limited
 
     # ---- a value
 
