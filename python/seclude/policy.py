@@ -11,14 +11,13 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
-from .files import Bind, Directory, File, Symlink, Tmpfs
-from .rates import Io
-from .seccomp import Seccomp
+from .part import Part
 
 if TYPE_CHECKING:
     from ._seclude import _LimitName
     from .files import Entry, Path
-    from .seccomp import _Profile
+    from .rates import Io
+    from .seccomp import Seccomp, _Profile
 
     _Namespace = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
     _Clock = Literal["monotonic", "boottime"]
@@ -84,7 +83,7 @@ def _plain(value: Any) -> Any:
             return value
         case str() | bytes() | os.PathLike():
             return _text(value)
-        case Bind() | Tmpfs() | Directory() | Symlink() | File() | Io() | Seccomp():
+        case Part():
             return _plain(value.policy())
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
