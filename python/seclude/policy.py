@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
@@ -101,4 +101,4 @@ def _text(value: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str | d
     try:
         return data.decode()
     except UnicodeDecodeError:
-        return {"base64": b64encode(data).decode()}
+        return {"base64": b2a_base64(data, newline=False).decode()}
