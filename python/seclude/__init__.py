@@ -8,41 +8,40 @@ A `Sandbox` is a policy; `run` and `Popen` start a command in it with `subproces
     >>> box.run(["echo", "hello"], capture_output=True, text=True).stdout
     'hello\n'
 
-Importing this does nothing and starts nothing.
+Importing this does nothing and starts nothing: each name is imported when it is first asked for.
 """
 
-from subprocess import DEVNULL, PIPE, STDOUT
-from typing import TYPE_CHECKING
-
-from ._seclude import __version__
-from .cell import Cell
-from .command import PTY
-from .doctor import Check, Report, doctor
-from .errors import (
-    CalledProcessError,
-    PolicyError,
-    ProgramNotExecutable,
-    ProgramNotFound,
-    SecludeError,
-    SetupError,
-    TimeoutExpired,
-)
-from .files import Bind, Directory, Entry, File, Symlink, Tmpfs, bind, directory, file, symlink, tmpfs
-from .interaction import Command, Interaction, interact
-from .join import Joined, NamedCell, cells, enter, persist, release
-from .namespaces import LiveNamespace, Namespaces, namespaces
-from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
-from .policy import Policy
-from .popen import Popen
-from .rates import Io, io
-from .sandbox import Sandbox
-from .seccomp import Learned, Listener, Seccomp, Test
-from .terminal import Terminal, raw_mode
-from .transfer import Copied, copy
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from subprocess import DEVNULL, PIPE, STDOUT
+
+    from ._seclude import __version__
+    from .cell import Cell
+    from .command import PTY
+    from .errors import (
+        CalledProcessError,
+        PolicyError,
+        ProgramNotExecutable,
+        ProgramNotFound,
+        SecludeError,
+        SetupError,
+        TimeoutExpired,
+    )
+    from .files import Bind, Directory, Entry, File, Symlink, Tmpfs, bind, directory, file, symlink, tmpfs
+    from .host import Check, Report, doctor
+    from .interaction import Command, Interaction, interact
     from .job import Job
+    from .join import Joined, NamedCell, cells, enter, persist, release
+    from .live import LiveNamespace, Namespaces, namespaces
+    from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
+    from .policy import Policy
     from .pool import Pool, PoolStatistics
+    from .popen import Popen
+    from .rates import Io, io
+    from .sandbox import Sandbox
+    from .seccomp import Learned, Listener, Seccomp, Test
+    from .terminal import Terminal, raw_mode
+    from .transfer import Copied, copy
 
 __all__ = [
     "DEVNULL",
@@ -108,19 +107,41 @@ __all__ = [
     "tmpfs",
 ]
 
-# What takes `concurrent.futures`, which is a good part of what an import costs, comes when it is asked for.
-_LATER = {"Job": "job", "Pool": "pool", "PoolStatistics": "pool"}
+# Where each of them is from: it is imported when it is first asked for, so that a program pays for what it uses.
+_HOMES = {
+    "subprocess": "DEVNULL PIPE STDOUT",
+    "._seclude": "__version__",
+    ".cell": "Cell",
+    ".command": "PTY",
+    ".errors": "CalledProcessError PolicyError ProgramNotExecutable ProgramNotFound SecludeError SetupError TimeoutExpired",
+    ".files": "Bind Directory Entry File Symlink Tmpfs bind directory file symlink tmpfs",
+    ".host": "Check Report doctor",
+    ".interaction": "Command Interaction interact",
+    ".job": "Job",
+    ".join": "Joined NamedCell cells enter persist release",
+    ".live": "LiveNamespace Namespaces namespaces",
+    ".outcome": "CompletedRun Ended Outcome Pressure Process Usage",
+    ".policy": "Policy",
+    ".pool": "Pool PoolStatistics",
+    ".popen": "Popen",
+    ".rates": "Io io",
+    ".sandbox": "Sandbox",
+    ".seccomp": "Learned Listener Seccomp Test",
+    ".terminal": "Terminal raw_mode",
+    ".transfer": "Copied copy",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value: object = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    value: object = getattr(import_module(_HOME[name], __name__), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *__all__})

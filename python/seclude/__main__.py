@@ -12,9 +12,9 @@ import sys
 
 from . import __version__, shell
 from .batch import command as batch
-from .doctor import doctor
 from .errors import SecludeError
-from .namespaces import namespaces
+from .host import doctor
+from .live import namespaces
 from .tree import grow, lines, svg
 from .tree.lines import PLAIN
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, TypeAlias
 
+from .part import Part
+
 Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
 """A path, in any of the ways that `os` takes one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bind:
+class Bind(Part):
     """A file or directory of the caller's, `src`, shown at `at` (`src` itself if not given); read-only unless `writable`.
 
     `optional` passes over a source that does not exist; with `noexec` nothing in it can be executed; with `devices` its
@@ -45,7 +47,7 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
-class Tmpfs:
+class Tmpfs(Part):
     """An empty, writable file system in memory, of at most `size` bytes (or a text: "64M") and `inodes` files.
 
     Without a size the kernel's limit holds: half of the memory. `mode` is its root directory's, 0o1777 if not given.
@@ -64,7 +66,7 @@ class Tmpfs:
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Part):
     """An empty directory, of mode 0o755 if not given."""
 
     at: Path
@@ -76,7 +78,7 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class Symlink:
+class Symlink(Part):
     """A symbolic link at `at` with the text `target`."""
 
     at: Path
@@ -88,7 +90,7 @@ class Symlink:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class File(Part):
     """A file made from `data`, text (as UTF-8) or bytes; of mode 0o644 if not given."""
 
     at: Path

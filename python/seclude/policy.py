@@ -6,19 +6,18 @@ from __future__ import annotations
 
 import json
 import os
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
-from .files import Bind, Directory, File, Symlink, Tmpfs
-from .rates import Io
-from .seccomp import Seccomp
+from .part import Part
 
 if TYPE_CHECKING:
     from ._seclude import _LimitName
     from .files import Entry, Path
-    from .seccomp import _Profile
+    from .rates import Io
+    from .seccomp import Seccomp, _Profile
 
     _Namespace = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
     _Clock = Literal["monotonic", "boottime"]
@@ -84,7 +83,7 @@ def _plain(value: Any) -> Any:
             return value
         case str() | bytes() | os.PathLike():
             return _text(value)
-        case Bind() | Tmpfs() | Directory() | Symlink() | File() | Io() | Seccomp():
+        case Part():
             return _plain(value.policy())
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
@@ -102,4 +101,4 @@ def _text(value: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str | d
     try:
         return data.decode()
     except UnicodeDecodeError:
-        return {"base64": b64encode(data).decode()}
+        return {"base64": b2a_base64(data, newline=False).decode()}

@@ -19,8 +19,6 @@ from . import command
 from .errors import PolicyError, SecludeError, TimeoutExpired
 from .exchange import BOUND, Exchange, exchange, milliseconds_to
 from .outcome import Outcome, Process, Usage
-from .seccomp import Listener
-from .terminal import Terminal
 from .text import Mode
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
 
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
 
     from . import _seclude
     from .runs import Runs
+    from .seccomp import Listener
+    from .terminal import Terminal
 
 
 class PopenOptions(command.CommandOptions, total=False):
@@ -95,7 +95,7 @@ class Popen:
         self.pid = self._child.pid
         self.inside_pid = self._child.inside_pid
         self.stdin, self.stdout, self.stderr = mode.open(pipes[0], "wb"), mode.open(pipes[1], "rb"), mode.open(pipes[2], "rb")
-        self.terminal = Terminal._taken(child.take_terminal())
+        self.terminal = _terminal(child.take_terminal())
 
     def fileno(self) -> int:
         """The pidfd: readable once the command has ended (`pidfd_open(2)`), for `select` and event loops. Borrowed."""
@@ -128,8 +128,8 @@ class Popen:
         if self.outcome is None:
             poller = select.poll()
             poller.register(self._child.pidfd, select.POLLIN)
-            while self.poll() is None:
-                if not poller.poll(milliseconds_to(deadline)) and deadline is not None and time.monotonic() >= deadline:
+            while not poller.poll(milliseconds_to(deadline)) or self.poll() is None:
+                if deadline is not None and time.monotonic() >= deadline:
                     assert timeout is not None
                     raise TimeoutExpired(self.args, timeout)
         assert self.returncode is not None
@@ -148,6 +148,9 @@ class Popen:
         TimeoutExpired leaves the command running and holds what was read so far, as bytes; calling this again, without
         input, goes on where it stopped.
         """
+        if not input and not (self.stdin or self.stdout or self.stderr or self.terminal):
+            self.wait(timeout)
+            return None, None
         exchanged = self._exchanged(input)
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
@@ -221,6 +224,8 @@ class Popen:
         listener = self._child.take_listener()
         if listener is None:
             raise PolicyError("listener: there is none, or it was taken already", kind="invalid", step="listener")
+        from .seccomp import Listener
+
         return Listener(listener)
 
     def usage(self) -> Usage:
@@ -323,3 +328,12 @@ class Popen:
             return
         if running:
             _warn(f"{self!r} was dropped: everything in it is killed", ResourceWarning, source=self, stacklevel=2)
+
+
+def _terminal(fd: int | None) -> Terminal | None:
+    """The caller's side of a command's terminal, if it has one."""
+    if fd is None:
+        return None
+    from .terminal import Terminal
+
+    return Terminal(fd)

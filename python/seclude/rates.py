@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from .part import Part
+
 if TYPE_CHECKING:
     from .files import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Io:
+class Io(Part):
     """Rates on the block device that holds `path`, a path of the caller's, or that is this node itself. Takes a cgroup.
 
     Each rate is a second's, None for no limit; bytes may be text: `io("/", write_bytes="10M")`.

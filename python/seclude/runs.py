@@ -6,7 +6,6 @@ from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 from .errors import TimeoutExpired
-from .interaction import Command
 from .outcome import CompletedRun
 from .popen import Popen as _Popen
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from .aio import Runner
     from .command import Args, Core
+    from .interaction import Command
     from .popen import PopenOptions
 
 
@@ -82,6 +82,8 @@ class Runs:
 
     def command(self, args: Args, **options: Unpack[PopenOptions]) -> Command:
         """A command for an `Interaction`, not started yet; `args` and `options` as for `popen`."""
+        from .interaction import Command
+
         return Command(self, args, options)
 
     @property

@@ -6,21 +6,21 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from . import _seclude
-from .cell import Cell
 from .command import Streams, prepare
-from .join import Joined, sources
 from .outcome import Outcome
-from .policy import Policy, as_json
+from .policy import as_json
 from .runs import Runs
-from .seccomp import Learned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import IO, Self, Unpack
 
+    from .cell import Cell
     from .command import Args, CommandOptions, Text
-    from .policy import _Namespace
+    from .join import Joined
+    from .policy import Policy, _Namespace
     from .pool import Pool
+    from .seccomp import Learned
 
 
 class Sandbox(Runs):
@@ -62,8 +62,9 @@ class Sandbox(Runs):
     Sandboxes are immutable, comparable, hashable, picklable, and may be used from any thread.
     """
 
-    __slots__ = ("_core",)
+    __slots__ = ("_core", "_limited")
     _core: _seclude.Sandbox
+    _limited: bool
 
     def __init__(self, **policy: Unpack[Policy]) -> None:
         object.__setattr__(self, "_core", _seclude.Sandbox.from_json(as_json(policy)))
@@ -108,6 +109,8 @@ class Sandbox(Runs):
         hand instead of the kernel's: every call waits for the caller, so expect it to take many times as long, and Ctrl-C to
         be heard at its end. `options` are those of `popen` but for text. Linux 5.5.
         """
+        from .seccomp import Learned
+
         with Streams() as streams:
             known = prepare(self._core, args, streams, **options).learn()
         return Learned(
@@ -147,10 +150,14 @@ class Sandbox(Runs):
         namespace is not among them. The user is the policy's by its number in the user namespace that is joined, and never
         the host's root. What a process shares with the caller is shared, but for the user namespace.
         """
+        from .join import Joined, sources
+
         return Joined(self, self._core.join(sources(pid, pidfd, paths, fds, only)))
 
     def cell(self) -> Cell:
         """Starts a cell: a sandbox that stays up, for many commands. `with box.cell() as cell:` closes it."""
+        from .cell import Cell
+
         return Cell(self)
 
     def pool(self, size: int | None = None, *, reuse: bool = False) -> Pool:
@@ -164,7 +171,12 @@ class Sandbox(Runs):
         return Pool(self, size, reuse=reuse)
 
     def _limits_output(self) -> bool:
-        return "output" in json.loads(self.to_json())
+        # Asked by every run that reads a pipe, of a policy that does not change: it is looked up once.
+        try:
+            return self._limited
+        except AttributeError:
+            object.__setattr__(self, "_limited", "output" in json.loads(self.to_json()))
+        return self._limited
 
     # ---- a value
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from .exchange import milliseconds_to
+from .part import Part
 
 if TYPE_CHECKING:
     from ._seclude import Listener as _Listener
@@ -45,7 +46,7 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True)
-class Seccomp:
+class Seccomp(Part):
     """A seccomp filter: a profile, and rules over it.
 
     `default`: what programs of every kind use. `strict`: computing with files and threads only; anything else kills.

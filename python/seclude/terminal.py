@@ -13,7 +13,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Self
 
     from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -27,10 +26,6 @@ class Terminal(io.RawIOBase):
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-
-    @classmethod
-    def _taken(cls, fd: int | None) -> Self | None:
-        return None if fd is None else cls(fd)
 
     def fileno(self) -> int:
         """Its descriptor. Borrowed."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import IO, Any
 
 
-@dataclass(frozen=True, slots=True)
 class Mode:
     """Bytes, or text in an encoding; and how much is buffered, as `open` has it."""
 
-    text: bool
-    encoding: str | None
-    errors: str | None
-    bufsize: int
+    __slots__ = ("bufsize", "encoding", "errors", "text")
+
+    def __init__(self, text: bool, encoding: str | None, errors: str | None, bufsize: int) -> None:
+        self.text, self.encoding, self.errors, self.bufsize = text, encoding, errors, bufsize
 
     @staticmethod
     def checked(

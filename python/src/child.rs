@@ -16,13 +16,16 @@ use std::sync::{Mutex, PoisonError};
 pub struct Child {
     /// There until this object is dropped.
     child: Mutex<Option<seclude_core::Child>>,
+    /// As the caller sees it, and as it sees itself.
+    pids: (u32, u32),
     /// The process that started it. A copy of it, made by `os.fork`, must not read the reports meant for the first.
     owner: u32,
 }
 
 impl Child {
     pub fn new(child: seclude_core::Child) -> Child {
-        Child { child: Mutex::new(Some(child)), owner: std::process::id() }
+        let pids = (child.id(), child.inside_id());
+        Child { child: Mutex::new(Some(child)), pids, owner: std::process::id() }
     }
 
     /// Asks the core, without the GIL: another thread may be asking too.
@@ -55,14 +58,14 @@ impl Drop for Child {
 impl Child {
     /// The process id, as the caller sees it.
     #[getter]
-    fn pid(&self, py: Python<'_>) -> PyResult<u32> {
-        self.ask(py, "pid", |child| Ok(child.id()))
+    fn pid(&self) -> u32 {
+        self.pids.0
     }
 
     /// The process id, as the command sees itself.
     #[getter]
-    fn inside_pid(&self, py: Python<'_>) -> PyResult<u32> {
-        self.ask(py, "inside pid", |child| Ok(child.inside_id()))
+    fn inside_pid(&self) -> u32 {
+        self.pids.1
     }
 
     /// The number of the descriptor that becomes readable when the command ends. It stays this object's.

@@ -1,4 +1,4 @@
-//! What this host allows, as plain tuples: `seclude/doctor.py` gives them names.
+//! What this host allows, as plain tuples: `seclude/host.py` gives them names.
 
 use pyo3::prelude::*;
 

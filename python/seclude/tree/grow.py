@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from ..namespaces import Namespaces
+    from ..live import Namespaces
     from ..outcome import Process
 
 INITIAL = 0xEFFFFFFC
