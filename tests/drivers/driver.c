@@ -240,6 +240,8 @@ static int freeze(seclude_child *child, seclude_error **error)
     if (seclude_child_freeze(child, &how, error) < 0)
         return -1;
     tell_text("freezer", seclude_freezer_name(how));
+    if (acts("wait-frozen"))
+        return 0;
     must(seclude_child_wait_timeout(child, 50, NULL, 0, NULL) == 0, "it is frozen");
     return acts("freeze") ? seclude_child_thaw(child, error) : seclude_child_kill(child, error);
 }
@@ -255,7 +257,7 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
     int in = seclude_child_take_stdin(child), out = -1;
     const int terminal = seclude_child_take_terminal(child);
     const int watched = acts("kill") || acts("terminate") || acts("processes") || acts("usage") || acts("change") || acts("freeze") ||
-                        acts("kill-frozen");
+                        acts("kill-frozen") || acts("wait-frozen");
 
     write_input(in >= 0 ? in : terminal);
     if (watched || acts("try-wait"))
@@ -286,7 +288,7 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
     }
     if (acts("change") && change(child, error) < 0)
         return -1;
-    if ((acts("freeze") || acts("kill-frozen")) && freeze(child, error) < 0)
+    if ((acts("freeze") || acts("kill-frozen") || acts("wait-frozen")) && freeze(child, error) < 0)
         return -1;
     if ((acts("kill") || acts("processes") || acts("usage")) && seclude_child_kill(child, error) < 0)
         return -1;

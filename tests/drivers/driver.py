@@ -134,7 +134,7 @@ def finish(job: Job, child: seclude.Popen, told: Told) -> None:
     if kind == b"pty":
         assert child.terminal is not None
         assert child.terminal.write(typed[0]) == len(typed[0])
-    if job.action in ("kill", "terminate", "processes", "usage", "change", "freeze", "kill-frozen"):
+    if job.action in ("kill", "terminate", "processes", "usage", "change", "freeze", "kill-frozen", "wait-frozen"):
         assert child.stdout is not None
         first = child.stdout.readline()
     if job.action == "terminate":
@@ -157,6 +157,8 @@ def finish(job: Job, child: seclude.Popen, told: Told) -> None:
             child.thaw()
         else:
             child.kill()
+    elif job.action == "wait-frozen":
+        told["freezer"] = child.freeze().encode()
     elif job.action == "try-wait":
         assert child.poll() is None, "it waits for its input"
     elif job.action == "wait-timeout":

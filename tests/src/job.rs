@@ -49,6 +49,8 @@ pub enum Action {
     Freeze,
     /// After its first line of output it is frozen, and killed as it stands.
     KillFrozen,
+    /// After its first line of output it is frozen, and waited for as it stands.
+    WaitFrozen,
 }
 
 /// What a standard stream is connected to.
@@ -102,7 +104,7 @@ pub struct Job {
 }
 
 impl Action {
-    const NAMES: [(&str, Action); 17] = [
+    const NAMES: [(&str, Action); 18] = [
         ("output", Action::Output),
         ("check", Action::Check),
         ("json", Action::Json),
@@ -120,6 +122,7 @@ impl Action {
         ("change", Action::Change),
         ("freeze", Action::Freeze),
         ("kill-frozen", Action::KillFrozen),
+        ("wait-frozen", Action::WaitFrozen),
     ];
 }
 

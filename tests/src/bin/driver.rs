@@ -211,6 +211,10 @@ fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
                 _ => child.kill()?,
             }
         }
+        Action::WaitFrozen => {
+            first = first_line(&mut child);
+            told.insert("freezer".into(), child.freeze()?.name().into());
+        }
         Action::TryWait => assert_eq!(child.try_wait()?, None, "it waits for its input"),
         Action::WaitTimeout => assert_eq!(child.wait_timeout(Duration::from_millis(50))?, None, "it waits for its input"),
         Action::Output
