@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .live import LiveNamespace, Namespaces, namespaces
     from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
     from .policy import Policy
-    from .pool import Pool, PoolStatistics
+    from .pool import NetworkStatistics, Pool, PoolStatistics, RetiredNetwork
     from .popen import Popen
     from .rates import Io, io
     from .sandbox import Sandbox
@@ -68,6 +68,7 @@ __all__ = [
     "LiveNamespace",
     "NamedCell",
     "Namespaces",
+    "NetworkStatistics",
     "Outcome",
     "Policy",
     "PolicyError",
@@ -79,6 +80,7 @@ __all__ = [
     "ProgramNotExecutable",
     "ProgramNotFound",
     "Report",
+    "RetiredNetwork",
     "Sandbox",
     "Seccomp",
     "SecludeError",
@@ -122,7 +124,7 @@ _HOMES = {
     ".live": "LiveNamespace Namespaces namespaces",
     ".outcome": "CompletedRun Ended Outcome Pressure Process Usage",
     ".policy": "Policy",
-    ".pool": "Pool PoolStatistics",
+    ".pool": "NetworkStatistics Pool PoolStatistics RetiredNetwork",
     ".popen": "Popen",
     ".rates": "Io io",
     ".sandbox": "Sandbox",

@@ -221,6 +221,8 @@ class Pool:
 
     def command(self, parts: _Parts) -> Command:
         """A command, not started yet. All descriptors are copied."""
+    def networks(self) -> tuple[int, int, int, tuple[int, str] | None]:
+        """Of its template's: how many have been made, used again, given up; of the last of these, the number and why."""
     def statistics(self) -> _Statistics:
         """What it has done so far."""
     def close(self) -> None:

@@ -52,6 +52,34 @@ class PoolStatistics:
     """How long it took to make one: all but one in a hundred."""
 
 
+@dataclass(frozen=True, slots=True)
+class RetiredNetwork:
+    """A network namespace that was given up."""
+
+    id: int
+    """Its number, as `/proc/PID/ns/net` shows it."""
+    why: str
+    """The file in `/proc/net` that is no longer as it was, such as `dev` after traffic, `sockstat` while a socket is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkStatistics:
+    """What has become of the network namespaces of a policy's template.
+
+    Each copy has one to itself; when that has ended, the namespace serves another only if the kernel's own account of it,
+    `/proc/net`, is that of one that has just been made. All are zero without a template, or without networks of its own.
+    """
+
+    made: int
+    """How many have been made."""
+    reused: int
+    """How often one that had been used before was used again."""
+    retired: int
+    """How many showed that somebody had been there, and were given up."""
+    last_retired: RetiredNetwork | None
+    """The last of these."""
+
+
 class Pool(Runs, Executor):
     r"""Keeps sandboxes of one policy ready, so that a command finds one that has only to start it.
 
@@ -84,6 +112,11 @@ class Pool(Runs, Executor):
     def statistics(self) -> PoolStatistics:
         """What it has done so far."""
         return PoolStatistics(**self._core.statistics())
+
+    def networks(self) -> NetworkStatistics:
+        """What has become of the network namespaces of its sandboxes."""
+        made, reused, retired, last = self._core.networks()
+        return NetworkStatistics(made, reused, retired, None if last is None else RetiredNetwork(*last))
 
     def submit(self, job: Job | Args, /, **options: Any) -> Future[CompletedRun]:  # type: ignore[override]
         """Has a job run by one of the pool's threads: a Future of what `job.run(pool)` returns or raises.

@@ -32,11 +32,19 @@ pub struct Statistics {
     make_p99: f64,
 }
 
+type Networks = (u64, u64, u64, Option<(u64, &'static str)>);
+
 #[pymethods]
 impl Pool {
     /// A command, not started yet. All descriptors are copied.
     fn command(&self, py: Python<'_>, parts: Parts) -> PyResult<Command> {
         parts.of(py, |program| self.0.command(program))
+    }
+
+    /// Of its template's: how many have been made, used again, given up; of the last of these, the number and why.
+    fn networks(&self, py: Python<'_>) -> Networks {
+        let told = py.detach(|| self.0.networks());
+        (told.made, told.reused, told.retired, told.last_retired.map(|last| (last.id, last.why)))
     }
 
     /// What it has done so far.
