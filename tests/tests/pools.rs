@@ -3,7 +3,7 @@
 //! what it counts is this whole process's.
 #![deny(unsafe_code)]
 
-use seclude::{Command, Ended, MiB, Pool, Sandbox, Stdio};
+use seclude::{Command, Ended, MiB, Outcome, Pool, Sandbox, Stdio};
 use seclude_tests::account::{Account, settled};
 use seclude_tests::caller::{Caller, as_each, program};
 use seclude_tests::census::namespaces;
@@ -15,13 +15,15 @@ use std::time::{Duration, Instant};
 const SIZE: usize = 8;
 const THREADS: usize = 8;
 
+/// On a processor on which the honest cost more than usual, so many times of what one of them costs.
 const CPU_TIME: Duration = Duration::from_millis(300);
+const HONEST_TIMES: u32 = 20;
 const WALL_TIME: Duration = Duration::from_millis(150);
 
 /// Its limits are what stops the hostile; the honest never come near them.
-fn sandbox() -> Sandbox {
+fn sandbox(cpu_time: Duration) -> Sandbox {
     let sandbox = Sandbox::new().bind_ro(program("payload"), PLACE).tmpfs("/tmp", MiB(1)).wall_time(Duration::from_secs(120));
-    sandbox.memory(MiB(48)).pids(24).output(MiB(1)).cpu_time(CPU_TIME)
+    sandbox.memory(MiB(48)).pids(24).output(MiB(1)).cpu_time(cpu_time)
 }
 
 /// A job: what runs, the wall time that it has if it has one of its own, and its right end.
@@ -65,7 +67,7 @@ const HOSTILE: &[Job] = &[
     job(&["sh", "-c", "kill -SEGV $$"], Ended::Signaled(11)),
 ];
 
-fn run(pool: &Pool, job: &Job) -> Ended {
+fn run(pool: &Pool, job: &Job) -> Outcome {
     let mut command: Command = pool.command(job.words[0]);
     command.args(&job.words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if let Some(limit) = job.wall_time {
@@ -73,7 +75,7 @@ fn run(pool: &Pool, job: &Job) -> Ended {
     }
     let outcome = command.status().unwrap_or_else(|error| panic!("{:?}: {error}", job.words));
     assert_eq!(outcome.ended, job.ended, "{:?}: {outcome:?}", job.words);
-    outcome.ended
+    outcome
 }
 
 /// The median and the 99th of a hundred.
@@ -100,16 +102,17 @@ fn compare(who: Caller, times: &[Duration]) {
 fn a_third_of_a_pools_jobs_is_hostile_and_nothing_stays() {
     as_each("a_third_of_a_pools_jobs_is_hostile_and_nothing_stays", |who| {
         let jobs: usize = std::env::var("SECLUDE_POOL_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
-        {
+        let cpu_time = {
             // Whatever is made once for the process.
-            let pool = sandbox().pool(1).expect("it starts");
-            run(&pool, &HONEST);
-        }
+            let pool = sandbox(Duration::from_secs(60)).pool(1).expect("it starts");
+            let usage = run(&pool, &HONEST).usage;
+            CPU_TIME.max((usage.user + usage.system) * HONEST_TIMES)
+        };
         let (before, kinds) = (settled(&Account::of_now()), namespaces().len());
         let start = Instant::now();
         let times = Mutex::new(Vec::with_capacity(jobs));
         {
-            let pool = sandbox().pool(SIZE).expect("it starts");
+            let pool = sandbox(cpu_time).pool(SIZE).expect("it starts");
             let next = AtomicUsize::new(0);
             std::thread::scope(|scope| {
                 for _ in 0..THREADS {
@@ -133,7 +136,11 @@ fn a_third_of_a_pools_jobs_is_hostile_and_nothing_stays() {
             let told = pool.statistics();
             assert_eq!((told.handed_out, told.in_use, told.lost, told.failed), (jobs as u64, 0, 0, 0), "{told:?}");
             assert!(told.most_in_use <= SIZE);
-            println!("{jobs} jobs as {} in {:.0?}; {told:?}", who.name(), start.elapsed());
+            println!(
+                "{jobs} jobs as {} in {:.0?}, each with {cpu_time:.0?} of processor time; {told:?}",
+                who.name(),
+                start.elapsed()
+            );
         }
         compare(who, &times.into_inner().expect("nobody panicked with it"));
         assert_eq!(settled(&before), before);
@@ -141,7 +148,7 @@ fn a_third_of_a_pools_jobs_is_hostile_and_nothing_stays() {
         assert!(namespaces().len() < kinds + 100, "namespaces");
 
         // The control: a pool that is still there is seen.
-        let pool = sandbox().pool(1).expect("it starts");
+        let pool = sandbox(cpu_time).pool(1).expect("it starts");
         let with = Account::of_now();
         assert!(with.processes != before.processes && with.descriptors != before.descriptors);
         drop(pool);
