@@ -70,7 +70,9 @@ fn one_user_at_a_time() {
                 })
                 .collect();
             assert_eq!(numbers.len(), 4, "{numbers:?}");
-            running.iter_mut().for_each(|child| drop(child.wait().expect("it ends")));
+            for child in &mut running {
+                assert_eq!(child.wait().expect("it ends").ended, Ended::Exited(1), "its input has ended");
+            }
         }
     });
 }
