@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 const SIZE: usize = 8;
 const THREADS: usize = 8;
 
-/// On a processor on which the honest cost more than usual, so many times of what one of them costs.
+/// On a processor on which the honest cost more than usual, so many times of what one of them costs: who takes all memory needs dozens of them.
 const CPU_TIME: Duration = Duration::from_millis(300);
-const HONEST_TIMES: u32 = 20;
+const HONEST_TIMES: u32 = 100;
 const WALL_TIME: Duration = Duration::from_millis(150);
 
 /// Its limits are what stops the hostile; the honest never come near them.
