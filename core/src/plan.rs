@@ -173,6 +173,10 @@ impl Builder {
         let (uid, gid) = manner.mapping.ids(policy);
         self.push_user(uid, gid);
         self.push(Step::Stand { protections: again::standing(policy) }, "stand in the cell's file system");
+        if manner.watches {
+            // The others in the cell are its own warden's to look at.
+            self.push(Step::Watch { own: false, alone: false }, "keep a view of what is started");
+        }
         self.seal(policy, filters, true)
     }
 

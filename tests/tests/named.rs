@@ -104,9 +104,23 @@ fn the_limits_of_the_whole_hold_who_enters() {
         let place = scratch::directory();
         let _keeper = Keeper::new(place.path(), "full");
         // 40 at most, and two are there: the sleeper and the shell.
-        let script = "i=0; while [ $i -lt 60 ]; do sleep 1000 & i=$((i+1)); done; echo all";
+        let script = "i=0; while [ $i -lt 60 ]; do sleep 1000 & i=$((i+1)); done; sleep 5; echo all";
         let shown = told(place.path(), &["enter", "full", "sh", "-c", script]);
         assert!(!shown.contains("all"), "{shown}");
+    });
+}
+
+#[test]
+fn a_limit_on_memory_holds_who_enters_by_whatever_mechanism() {
+    as_each("a_limit_on_memory_holds_who_enters_by_whatever_mechanism", |_| {
+        let place = scratch::directory();
+        let _keeper = Keeper::new(place.path(), "full");
+        // Who is looked at stays until somebody has looked.
+        let code = "import time; all = b'1' * (512 << 20); time.sleep(60)";
+        let shown = told(place.path(), &["enter", "full", "python3", "-c", code]);
+        // The cgroup is the cell's, and so is its account of whom the kernel has killed.
+        let by_kernel = shown.starts_with("Signaled(9)") && shown.contains("memory by cgroup");
+        assert!(by_kernel || shown.starts_with("MemoryLimit") && shown.contains("memory by sampled"), "{shown}");
     });
 }
 

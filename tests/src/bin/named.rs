@@ -30,7 +30,7 @@ fn say(text: &str) {
 }
 
 fn keep(name: &str) -> seclude::Result<()> {
-    let sandbox = Sandbox::new().tmpfs("/tmp", MiB(4)).hostname("kept").pids(40).terminals();
+    let sandbox = Sandbox::new().tmpfs("/tmp", MiB(4)).hostname("kept").pids(40).memory(MiB(256)).terminals();
     let cell = sandbox.cell()?;
     cell.publish(name)?;
     let mut child = cell.command("sh").args(["-c", "echo first > /tmp/file; exec sleep 1000"]).spawn()?;
