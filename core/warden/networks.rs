@@ -77,9 +77,14 @@ impl Networks {
     /// Keeps the one that has just been made, and the template is in.
     fn keep(&mut self) -> Result<usize> {
         let namespace = sys::open(CWD, c"/proc/self/ns/net", open::READ, 0)?;
-        let files = FILES.map(|path| sys::open(CWD, path, open::READ, 0).ok());
-        if files[..NEEDED].iter().any(Option::is_none) {
-            return Err(Errno::ENOENT);
+        let mut files = [const { None }; FILES.len()];
+        for (index, (file, path)) in files.iter_mut().zip(FILES).enumerate() {
+            match sys::open(CWD, path, open::READ, 0) {
+                Ok(opened) => *file = Some(opened),
+                // A kernel without IPv6, say.
+                Err(Errno::ENOENT) if index >= NEEDED => {}
+                Err(errno) => return Err(errno),
+            }
         }
         self.fresh = Some(Told::by(&files)?);
         self.kept.push(Network { namespace, files, state: State::Empty })?;
