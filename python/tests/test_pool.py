@@ -119,11 +119,14 @@ def test_a_network_is_used_again_until_somebody_has_been_there() -> None:
         for _ in range(10):
             pool.run(["true"], check=True)
         before = pool.networks()
-        assert before.made > 0 and before.reused > 0 and before.retired == 0 and before.last_retired is None
-        packet = "from socket import *; a = socket(AF_INET, SOCK_DGRAM); a.bind(('127.0.0.1', 0)); a.sendto(b'x', a.getsockname())"
-        script = f'readlink /proc/self/ns/net; exec python3 -c "{packet}"'
+        assert before.made > 0
+        assert before.reused > 0
+        assert (before.retired, before.last_retired) == (0, None)
+        send = "from socket import *; a = socket(AF_INET, SOCK_DGRAM); a.bind(('127.0.0.1', 0)); a.sendto(b'x', a.getsockname())"
+        script = f'readlink /proc/self/ns/net; exec python3 -c "{send}"'
         link = pool.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
         while pool.networks().retired == 0:
             time.sleep(0.01)
         last = pool.networks().last_retired
-        assert last is not None and (f"net:[{last.id}]\n", last.why) == (link, "dev")
+        assert last is not None
+        assert (f"net:[{last.id}]\n", last.why) == (link, "dev")
