@@ -1,7 +1,7 @@
 //! The ends of processes: every child and every orphan inside is reaped here, and here everything is ended.
 
 use crate::census::Census;
-use crate::sys::{self, Errno, Fd, RawUsage, SIGKILL, SIGSTOP};
+use crate::sys::{self, Errno, Fd, RawUsage, SIGKILL, SIGSTOP, Table};
 use crate::wire::message::Usage;
 use crate::wire::plan::namespace;
 
@@ -61,9 +61,16 @@ pub fn end_tree(census: &Census, root: i32) {
             break;
         }
     }
+    // All are known before the first is killed: with it, its children lose the parent by whom they are.
+    let mut members = Table::new();
     census.each_of(tree, &mut |pid| {
-        let _ = sys::kill(pid as i32, SIGKILL);
+        if members.push(pid).is_err() {
+            let _ = sys::kill(pid as i32, SIGKILL);
+        }
     });
+    for &pid in members.iter() {
+        let _ = sys::kill(pid as i32, SIGKILL);
+    }
     let _ = sys::kill(root, SIGKILL);
 }
 
