@@ -342,12 +342,12 @@ impl Child {
         let (counters, signal, in_company) = match &self.among {
             // What happened while no other command ran in the cell happened to this one.
             Some(among) => (counters.since(&among.before), None, !among.visit.was_alone()),
-            None => match (&mut self.lease, &received) {
-                (Some(lease), Ok(_)) => {
+            None => match self.lease.as_mut().filter(|_| received.is_ok()) {
+                Some(lease) => {
                     lease.leave(&self.alive);
                     (counters, None, false)
                 }
-                _ => (counters, self.alive.end(), false),
+                None => (counters, self.alive.end(), false),
             },
         };
         let held = Held { limits: &self.limits, wall_time: self.wall_time, overflow: self.overflow, in_company };

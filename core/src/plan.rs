@@ -90,6 +90,10 @@ impl Plan {
     pub fn compile(policy: &Policy, manner: Manner, filters: &Filters) -> Result<Plan> {
         policy.check()?;
         let mut plan = Builder { steps: ListBuilder::new(Vec::with_capacity(2048)), labels: Vec::new(), sources: 0 };
+        // A copy has none of the caller's, but its template's.
+        if manner.part != Part::Copy {
+            plan.push(Step::Attributes {}, "take back what is the caller's of a process");
+        }
         match manner.part {
             Part::Whole => plan.whole(policy, manner, filters)?,
             Part::Template => plan.template(policy, manner)?,

@@ -53,14 +53,10 @@ fn main(founds: bool) -> ! {
     if founds {
         found::found();
     }
-    let mut copied = false;
     let code = loop {
-        match serve(&mut Control::new(), copied) {
+        match serve(&mut Control::new()) {
             // A new one keeps nothing of the template's, which has few descriptors, and so low numbers.
-            Ok(Next::Begin) => {
-                close_inherited(1024);
-                copied = true;
-            }
+            Ok(Next::Begin) => close_inherited(1024),
             Ok(Next::End) => break 0,
             Err(_) => break 1,
         }
@@ -68,9 +64,9 @@ fn main(founds: bool) -> ! {
     sys::exit(code)
 }
 
-/// Set-up, then commands until the caller lets go. `copied`: this is a copy of a template.
-fn serve(control: &mut Control, copied: bool) -> Result<Next> {
-    let Some((place, namespaces)) = set_up(control, copied)? else { return Ok(Next::End) };
+/// Set-up, then commands until the caller lets go.
+fn serve(control: &mut Control) -> Result<Next> {
+    let Some((place, namespaces)) = set_up(control)? else { return Ok(Next::End) };
     sys::forget_deep_stack();
     run::serve(control, &place, namespaces)
 }
@@ -78,7 +74,7 @@ fn serve(control: &mut Control, copied: bool) -> Result<Next> {
 /// What the first request asks; `None`, told to the caller, if that could not be done.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-fn set_up(control: &mut Control, copied: bool) -> Result<Option<(setup::Place, u64)>> {
+fn set_up(control: &mut Control) -> Result<Option<(setup::Place, u64)>> {
     #[cfg(stage_clock)]
     stages::begin();
     let mut mail = Mail::new()?;
@@ -87,7 +83,7 @@ fn set_up(control: &mut Control, copied: bool) -> Result<Option<(setup::Place, u
     stages::mark(stages::TOLD);
     let Request::Setup { namespaces, tell, .. } = mail.request()? else { return Err(Errno::EPROTO) };
     control.watch_caller(mail.take_descriptor(0)?);
-    let place = match setup::apply(control, &mail, copied) {
+    let place = match setup::apply(control, &mail) {
         Ok(place) => place,
         Err(refusal) => {
             let report = Report::Refused { step: refusal.step, errno: refusal.errno.0, path: refusal.path.as_bytes() };

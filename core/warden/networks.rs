@@ -45,6 +45,11 @@ enum State {
 /// Where the template stands while it makes a copy: one of those kept, or one that is not.
 pub struct Lent(Option<usize>);
 
+impl Lent {
+    /// None of ours.
+    pub const NONE: Lent = Lent(None);
+}
+
 impl Networks {
     pub const fn new() -> Networks {
         Networks { home: None, kept: Table::new(), fresh: None, made: 0, reused: 0, retired: 0, last: (0, 0) }

@@ -275,8 +275,7 @@ fn search(order: &Order<'_>, program: &mut Path) -> core::result::Result<(), Fai
     const EXECUTE: u32 = 1;
     let name = order.program.to_bytes();
     if name.contains(&b'/') {
-        program.truncate(0);
-        let _ = program.push(name);
+        program.set(name);
         return Ok(());
     }
     let mut denied = None;
@@ -299,8 +298,7 @@ fn search(order: &Order<'_>, program: &mut Path) -> core::result::Result<(), Fai
             Err(Failure::at(stage::EXEC)(Errno::EACCES))
         }
         None => {
-            program.truncate(0);
-            let _ = program.push(name);
+            program.set(name);
             Err(Failure::at(stage::SEARCH)(Errno::ENOENT))
         }
     }

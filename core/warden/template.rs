@@ -2,7 +2,7 @@
 //! itself into new namespaces. The copy finds the mounts as they are and begins as a warden that has just been born.
 
 use crate::control::{Line, Mail};
-use crate::networks::Networks;
+use crate::networks::{Lent, Networks};
 use crate::sys::{self, Errno, Fd, Polled, Result};
 use crate::text::Line as Text;
 use crate::wire::message::{Report, Request};
@@ -24,24 +24,19 @@ pub fn clone(mail: &mut Mail, networks: &mut Networks) -> Result<bool> {
         Ok(gate) => gate,
         Err(errno) => return refuse(Line::own(socket), errno),
     };
-    let network = if namespaces & namespace::NET == 0 { Ok(None) } else { networks.enter().map(Some) };
-    let born = match &network {
-        Ok(_) => sys::fork_into(namespaces & !namespace::NET),
-        Err(errno) => Err(*errno),
-    };
-    if let Ok(None) = born {
+    let entered = if namespaces & namespace::NET == 0 { Ok(Lent::NONE) } else { networks.enter() };
+    let born = entered.and_then(|lent| Ok((lent, sys::fork_into(namespaces & !namespace::NET)?)));
+    if let Ok((_, None)) = born {
         return begin(socket, &mail.descriptors()[1..], doors, &gate).map(|()| true);
     }
     networks.leave();
     sys::prctl(sys::process::SET_DUMPABLE, 0)?;
-    let (pid, pidfd) = match born {
-        Ok(Some(born)) => born,
-        Ok(None) => return Ok(false),
+    let (lent, pid, pidfd) = match born {
+        Ok((lent, Some((pid, pidfd)))) => (lent, pid, pidfd),
+        Ok((_, None)) => return Ok(false),
         Err(errno) => return refuse(Line::own(socket), errno),
     };
-    if let Ok(Some(network)) = network {
-        networks.lend(network, pid);
-    }
+    networks.lend(lent, pid);
     let mapped = if ids > 0 { map(pid, ids) } else { Ok(()) };
     // Who has been killed meanwhile has no maps any more: the end of its socket tells that, and is the true reason.
     if mapped.is_err() && has_ended(&pidfd) {

@@ -22,8 +22,14 @@ impl<const N: usize> Text<N> {
     /// What does not fit is cut; for a path, the kernel refuses what then is too long or missing.
     pub fn of(text: &CStr) -> Text<N> {
         let mut copy = Text::empty();
-        let _ = copy.push(text.to_bytes());
+        copy.set(text.to_bytes());
         copy
+    }
+
+    /// The same for one that is there already.
+    pub fn set(&mut self, text: &[u8]) {
+        self.truncate(0);
+        let _ = self.push(text);
     }
 
     pub fn push(&mut self, text: &[u8]) -> Result<()> {

@@ -172,8 +172,8 @@ wire_data! {
         /// The caller has frozen everything inside by a cgroup whose frozen processes do not die (v1). Beside it: the file to thaw it by.
         9 Frozen {}
         /// To a template: make another warden, in new namespaces of these kinds, that goes on from here as one that has just been born; of network
-        /// namespaces, in one that the template keeps and in which nobody is. Beside it: that one's control socket, and as many files as there are `doors`, for it to write 0 to: its cgroups. `ids`: so many ids, from
-        /// 0 on, are the same inside as here; 0: it maps its own by itself.
+        /// namespaces, in one that the template keeps and in which nobody is. Beside it: that one's control socket, and as many files as there
+        /// are `doors`, for it to write 0 to: its cgroups. `ids`: so many ids, from 0 on, are the same inside as here; 0: it maps its own by itself.
         10 Clone { namespaces: u64, ids: u32, doors: u32, }
         /// First of all, to a warden that is executed outside the sandbox's namespaces: enter those of these kinds, one descriptor for each
         /// beside it, make others of the kinds `namespaces`, and go on as a new process in them.

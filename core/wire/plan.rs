@@ -102,6 +102,8 @@ pub mod protection {
 wire_data! {
     /// One step of set-up.
     enum Step<'a> {
+        /// Takes back what a process has from its caller besides what a policy speaks of: ignored signals, umask, timer slack and the like.
+        33 Attributes {}
         /// Tells the kernel which ids inside are which outside, for a caller that may map only itself.
         1 MapOwnIds { uid: u32, gid: u32, }
         /// Waits until the caller has done what only it can: written maps of ranges, moved the warden into its cgroups.

@@ -58,10 +58,10 @@ pub struct Place {
     pub terminals: Option<Fd>,
 }
 
-/// Applies the plan in `mail`. `copied`: this is a copy of a template.
+/// Applies the plan in `mail`.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-pub fn apply(control: &Control, mail: &Mail, copied: bool) -> core::result::Result<Place, Refusal> {
+pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
     let refuse = |step: u32| move |Failure(errno, path): Failure| Refusal { step, errno, path };
     let Ok(Request::Setup { version: VERSION, namespaces, outside_uid, outside_gid, classic_mounts, plan, .. }) = mail.request()
@@ -72,10 +72,6 @@ pub fn apply(control: &Control, mail: &Mail, copied: bool) -> core::result::Resu
     let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None, landlock: 0, terminals: None };
     let mut world = World { control, outside: (outside_uid, outside_gid), mounts, place };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
-    // A template has done that.
-    if !copied {
-        seal::forget_attributes().map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
-    }
     for (index, step) in plan.iter().enumerate() {
         world.carry_out(&step).map_err(refuse(index as u32))?;
         #[cfg(stage_clock)]
@@ -88,6 +84,7 @@ pub fn apply(control: &Control, mail: &Mail, copied: bool) -> core::result::Resu
 impl World<'_> {
     fn carry_out(&mut self, step: &Step<'_>) -> core::result::Result<(), Failure> {
         match *step {
+            Step::Attributes {} => seal::forget_attributes()?,
             Step::MapOwnIds { uid, gid } => ids::map_own(uid, gid, self.outside)?,
             Step::Await {} => ids::await_caller(self.control)?,
             Step::BecomeUser { uid, gid } => self.place.protections |= ids::become_user(uid, gid)?,
