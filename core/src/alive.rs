@@ -15,15 +15,16 @@ use crate::idmap::{self, Mapping};
 use crate::join::Existing;
 use crate::outcome::Enforced;
 use crate::plan::{Manner, Part, Plan};
-use crate::policy::{Limit, Limits, Mechanism, Namespace};
+use crate::policy::{Limit, Limits, Namespace};
 use crate::processes::{self, Process};
 use crate::sandbox::Sandbox;
 use crate::seccomp::Filters;
 use crate::template;
 use crate::warden::Warden;
-use crate::wire::message::Report;
+use crate::wire::message::{self, Report, Request};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What it is started for.
@@ -48,10 +49,6 @@ pub struct Alive {
     /// Who its commands are outside, where that is not the caller.
     pub owner: Option<(u32, u32)>,
     pub purpose: Purpose,
-    /// Processor time of commands that have ended, where no cgroup counts it.
-    spent: Mutex<Duration>,
-    /// What its cgroup had counted when it was ready: set-up is not the commands' doing.
-    setup: OnceLock<Duration>,
     started: Instant,
     company: Mutex<visit::Company>,
     closed: AtomicBool,
@@ -79,7 +76,7 @@ impl Alive {
             let cell = existing.and_then(|existing| existing.cell.as_ref());
             let mut enforcement = match cell {
                 Some(cell) => Enforcement::entered(cell),
-                None => Enforcement::prepare(policy, without_scope.as_ref())?,
+                None => Enforcement::prepare(policy, without_scope.as_ref(), purpose == Purpose::Cell)?,
             };
             let among = purpose == Purpose::Cell;
             let watches = among || enforcement.watches(&policy.limits);
@@ -110,8 +107,6 @@ impl Alive {
                         filters,
                         owner,
                         purpose,
-                        spent: Mutex::default(),
-                        setup: OnceLock::new(),
                         started: Instant::now(),
                         company: Mutex::default(),
                         closed: AtomicBool::new(false),
@@ -133,12 +128,13 @@ impl Alive {
 
     /// Waits until it has been set up. Of one that has been started to wait, or for many; once.
     pub fn ready(&self) -> Result<Enforced> {
-        let told = Alive::await_ready(&self.warden, &self.plan);
-        if self.purpose == Purpose::Cell {
-            self.setup.get_or_init(|| counted(&self.enforcement()).unwrap_or_default());
-        }
-        match told {
-            Ok((protections, landlock)) => Ok(self.enforced(protections, landlock, None)),
+        match Alive::await_ready(&self.warden, &self.plan) {
+            Ok((protections, landlock)) => {
+                if self.purpose == Purpose::Cell {
+                    self.hold_together(&self.sandbox.policy().limits)?;
+                }
+                Ok(self.enforced(protections, landlock, None, None))
+            }
             Err(error) => Err(self.too_little_memory().unwrap_or(error)),
         }
     }
@@ -152,11 +148,11 @@ impl Alive {
         }
     }
 
-    /// What is enforced, as the warden reports it and as the caller knows it.
-    pub fn enforced(&self, protections: u64, landlock: u32, wall_time: Option<Duration>) -> Enforced {
+    /// What is enforced, as the warden reports it and as the caller knows it. `within`: what holds one command of many.
+    pub fn enforced(&self, protections: u64, landlock: u32, within: Option<&Enforcement>, wall_time: Option<Duration>) -> Enforced {
         let (policy, enforcement) = (self.sandbox.policy(), self.enforcement());
         let protections = protections | enforcement.protections(policy);
-        Enforced::new(policy.flags(), protections, landlock, enforcement.mechanisms(wall_time))
+        Enforced::new(policy.flags(), protections, landlock, enforcement.mechanisms(within, wall_time))
     }
 
     pub fn started(&self) -> Instant {
@@ -192,29 +188,19 @@ impl Alive {
     /// Other limits from now on: those that a cgroup holds are set there. `limit` is the one that has changed.
     pub fn change(&self, limit: Limit, limits: &Limits) -> Result<()> {
         limits.check()?;
-        let enforcement = self.enforcement();
-        match enforcement.mechanisms(None)[limit as usize] {
-            Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) => enforcement.cgroup.set(limit, limits).map(drop),
-            Some(Mechanism::Sampled) => Ok(()),
-            _ => Err(Error::new(ErrorKind::LimitUnavailable, format!("change the limit {limit}"))
-                .because("no cgroup holds it")
-                .hint("start as root, or with a delegated cgroup (docs/limits.md)")),
-        }
+        self.enforcement().change(limit, limits)
     }
 
-    /// How much of `limit` nanoseconds of processor time the next command may use; 0 is no limit. What a cell's earlier ones have used is gone.
-    pub fn cpu_time_left(&self, limit: u64, enforcement: &Enforcement) -> u64 {
-        if limit == 0 || self.purpose != Purpose::Cell {
-            return limit;
+    /// Has a cell's warden hold all commands together to what no kernel mechanism holds, from now on.
+    pub fn hold_together(&self, limits: &Limits) -> Result<()> {
+        let (limits, (meter, file)) = {
+            let enforcement = self.enforcement();
+            (enforcement.together(limits), enforcement.meter())
+        };
+        if limits == message::Limits::default() {
+            return Ok(());
         }
-        let counted = counted(enforcement).map(|time| time.saturating_sub(self.setup.get().copied().unwrap_or_default()));
-        let used = counted.unwrap_or_else(|| *self.spent.lock().unwrap_or_else(PoisonError::into_inner));
-        limit.saturating_sub(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX)).max(1)
-    }
-
-    /// One command among others has used so much processor time.
-    pub fn spend(&self, time: Duration) {
-        *self.spent.lock().unwrap_or_else(PoisonError::into_inner) += time;
+        self.ask(None, &Request::Limit { limits, meter }, file.as_ref().map(AsFd::as_fd).as_slice())
     }
 
     /// Lets the warden go and waits until it is gone, and everything inside and its cgroups with it; the signal that killed it, if one did.
@@ -247,11 +233,6 @@ impl Drop for Alive {
             let _ = self.enforcement().cgroup.thaw();
         }
     }
-}
-
-/// The processor time of all in its cgroup, if that counts it.
-fn counted(enforcement: &Enforcement) -> Option<Duration> {
-    enforcement.cgroup.counters().cpu.map(|(user, system)| user + system)
 }
 
 impl std::fmt::Debug for Alive {

@@ -18,7 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A sandbox that is alive: its commands share files, processes and network, and what one leaves behind is there for the next.
 ///
 /// The sandbox's limits on memory, processes, processor time and input and output bound what all commands use together; those on wall time and output
-/// each command by itself. A command has an outcome and usage of its own: what its first process and those that this has waited for have used.
+/// each command by itself, and so do [`Command::memory`], [`Command::cpu_time`] and [`Command::pids`]. A command has an outcome and usage of its own: what
+/// its first process and those that this has waited for have used; where it has a cgroup of its own, what that has counted.
 ///
 /// A handle: clones are the same cell. Dropping the last one, and the last of its children, ends everything inside; so does the caller's end, and
 /// [`Cell::close`]. In a process forked by the caller, dropping it only closes its descriptors.
@@ -194,6 +195,7 @@ impl Cell {
         let mut limits = state.limits.clone();
         change(&mut limits);
         alive.change(limit, &limits)?;
+        alive.hold_together(&limits)?;
         state.limits = limits;
         Ok(())
     }

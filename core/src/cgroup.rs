@@ -21,19 +21,22 @@ use crate::error::{Error, Result};
 use crate::policy::{Limit, Limits, Mechanism};
 use crate::wire::message::meter;
 use directory::Directory;
+use place::V2;
 use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-/// The directories of one sandbox.
+/// The directories of one sandbox, or below them, of one command among others.
 #[derive(Debug, Default)]
 pub struct Cgroup {
-    /// In the v2 hierarchy, with the controllers that are on in it.
-    v2: Option<(Directory, Vec<Controller>)>,
+    /// In the v2 hierarchy.
+    v2: Option<V2>,
     /// In v1 hierarchies, each with the controllers of that hierarchy.
     v1: Vec<(Directory, Vec<Controller>)>,
     /// Where the processes are while they stand still.
     frozen: Option<freezer::Frozen>,
+    /// It is a command's alone: the warden is not in it.
+    among: bool,
 }
 
 /// By what a new process enters the directories of one sandbox.
@@ -61,7 +64,7 @@ impl Cgroup {
 
     /// The directory in which this controller counts for us, and of which version it is.
     fn with(&self, controller: Controller) -> Option<(Mechanism, &Directory)> {
-        let v2 = self.v2.iter().find(|(_, on)| on.contains(&controller)).map(|(directory, _)| (Mechanism::CgroupV2, directory));
+        let v2 = self.v2.iter().find(|v2| v2.controllers.contains(&controller)).map(|v2| (Mechanism::CgroupV2, &v2.directory));
         v2.or_else(|| {
             let v1 = self.v1.iter().find(|(_, on)| on.contains(&controller));
             v1.map(|(directory, _)| (Mechanism::CgroupV1, directory))
@@ -78,35 +81,48 @@ impl Cgroup {
         // Who enters a cpuset has its memory policy changed, which at that moment is the caller's.
         let v1 = self.v1.iter().take_while(|(_, on)| !on.contains(&Controller::Cpuset));
         Doors {
-            v2: self.v2.as_ref().map(|(directory, _)| directory.as_fd()),
+            v2: self.v2.as_ref().map(|v2| v2.home().as_fd()),
             v1: v1.map_while(|(directory, _)| directory.open_to_write("tasks").ok()).collect(),
         }
     }
 
     /// The files by which a process with a memory of its own enters all of it; `None` if one cannot be opened.
     pub fn all_doors(&self) -> Option<Vec<File>> {
-        let v2 = self.v2.iter().map(|(directory, _)| directory.open_to_write("cgroup.procs").ok());
+        let v2 = self.v2.iter().map(|v2| v2.home().open_to_write("cgroup.procs").ok());
         let v1 = self.v1.iter().map(|(directory, _)| directory.open_to_write("tasks").ok());
         v2.chain(v1).collect()
     }
 
     /// Whether the kernel ends all that is in it at one word: `cgroup.kill`, Linux 5.14.
     pub fn kills(&self) -> bool {
-        self.v2.as_ref().is_some_and(|(directory, _)| directory.has("cgroup.kill"))
+        self.v2.as_ref().is_some_and(|v2| v2.directory.has("cgroup.kill"))
     }
 
     /// Moves the process into those that it has not entered yet; what that starts from now on is in it too.
     pub fn admit(&self, pid: i32, entered: Entered) -> Result<()> {
-        let v2 = self.v2.iter().filter(|_| !entered.v2);
-        for (directory, _) in v2.chain(self.v1.iter().skip(entered.v1)) {
+        let v2 = self.v2.iter().filter(|_| !entered.v2).map(V2::home);
+        for directory in v2.chain(self.v1.iter().skip(entered.v1).map(|(directory, _)| directory)) {
             directory.write("cgroup.procs", &pid.to_string())?;
         }
         Ok(())
     }
 
-    /// Where its directories are.
+    /// The directories in which its processes are.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.v2.iter().chain(&self.v1).map(|(directory, _)| directory.path())
+        self.v2.iter().map(V2::home).chain(self.v1.iter().map(|(directory, _)| directory)).map(Directory::path)
+    }
+
+    /// One below it for a command among others, with these controllers as far as they are on here.
+    pub fn within(&self, controllers: &[Controller]) -> Result<Cgroup> {
+        let mut inner = Cgroup { among: true, ..Cgroup::default() };
+        inner.v2 = self.v2.as_ref().map(V2::within).transpose()?;
+        let counted = inner.v2.is_some();
+        let needed = controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted);
+        for (directory, on) in self.v1.iter().filter(|(_, on)| needed.clone().any(|controller| on.contains(controller))) {
+            place::bound_what_is_below(directory)?;
+            inner.v1.push((Directory::below(directory)?, on.clone()));
+        }
+        Ok(inner)
     }
 
     /// Sets one limit of the policy, proved by reading it back; what holds it.
@@ -116,8 +132,8 @@ impl Cgroup {
 
     /// What measures the processor time of all that is in it.
     pub fn meter(&self) -> Option<(Mechanism, u32, File)> {
-        let v2 = self.v2.iter().filter_map(|(directory, _)| {
-            let file = directory.open("cpu.stat").ok()?;
+        let v2 = self.v2.iter().filter_map(|v2| {
+            let file = v2.directory.open("cpu.stat").ok()?;
             Some((Mechanism::CgroupV2, meter::CPU_STAT, file))
         });
         let v1 = self.v1.iter().filter(|(_, on)| on.contains(&Controller::Cpuacct)).filter_map(|(directory, _)| {

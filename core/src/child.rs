@@ -4,7 +4,8 @@ use crate::alive::{Alive, Freezer, Visit};
 use crate::capture;
 use crate::cgroup::Counters;
 use crate::command::{Command, Output, Stream};
-use crate::ending::{self, Held};
+use crate::ending::{self, Counted, Held};
+use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::Listener;
 use crate::live;
@@ -17,7 +18,7 @@ use crate::start::Prepared;
 use crate::streams::Streams;
 use crate::terminal::Terminal;
 use crate::transfer::{Copied, Transfer};
-use crate::wire::message::{Request, end};
+use crate::wire::message::{self, Request, end, meter};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
@@ -68,6 +69,8 @@ pub(crate) struct Among {
     /// What its cell had counted before.
     pub before: Counters,
     pub visit: Visit,
+    /// What holds it beyond what holds all.
+    pub within: Enforcement,
 }
 
 impl Child {
@@ -84,7 +87,7 @@ impl Child {
         (alive, lease, among): (Arc<Alive>, Option<Lease>, Option<Among>),
         pidfd: OwnedFd,
         (pid, inside_pid): (u32, u32),
-        enforced: Enforced,
+        (limits, enforced): (Limits, Enforced),
         (terminal, listener): (Option<Terminal>, Option<Listener>),
     ) -> Child {
         let Streams { stdin, stdout, stderr, .. } = streams;
@@ -97,7 +100,7 @@ impl Child {
             pid,
             inside_pid,
             started: Instant::now(),
-            limits: command.sandbox.policy().limits.clone(),
+            limits,
             wall_time: command.wall_time,
             overflow: None,
             alive,
@@ -233,8 +236,10 @@ impl Child {
         match &self.outcome {
             Some(Ok(outcome)) => Ok(outcome.usage),
             Some(Err(error)) => Err(error.clone()),
-            None if self.is_among() => live::usage(&self.processes()?, None, self.started, &Counters::default()),
-            None => live::usage(&self.processes()?, Some(self.alive.warden.pid()), self.started, &self.alive.counters()),
+            None => match &self.among {
+                Some(among) => live::usage(&self.processes()?, None, self.started, &among.within.cgroup.counters()),
+                None => live::usage(&self.processes()?, Some(self.alive.warden.pid()), self.started, &self.alive.counters()),
+            },
         }
     }
 
@@ -285,10 +290,13 @@ impl Child {
 
     fn change(&mut self, limit: Limit, change: impl FnOnce(&mut Limits)) -> Result<()> {
         if !self.limits.sets(limit) {
-            return Err(Error::invalid(format!("limit {limit}"), "the policy sets none, so there is none to change"));
-        }
-        if self.is_among() {
-            return Err(Error::invalid(format!("limit {limit}"), "it is the cell's").hint("change it there"));
+            let error = Error::invalid(format!("limit {limit}"), "the policy sets none, so there is none to change");
+            let cells = self.is_among() && self.alive.sandbox.policy().limits.sets(limit);
+            return Err(if cells {
+                Error::invalid(format!("limit {limit}"), "it is the cell's").hint("change it there")
+            } else {
+                error
+            });
         }
         let mut limits = self.limits.clone();
         change(&mut limits);
@@ -296,10 +304,16 @@ impl Child {
         if self.outcome.is_some() {
             return Ok(());
         }
-        self.alive.change(limit, &limits)?;
+        let wardens = |enforcement: &Enforcement| -> Result<message::Limits> {
+            enforcement.change(limit, &limits)?;
+            Ok(enforcement.wardens(&limits, self.wall_time))
+        };
+        let told = match &self.among {
+            Some(among) => wardens(&among.within),
+            None => wardens(&self.alive.enforcement()),
+        }?;
         self.limits = limits;
-        let limits = self.alive.enforcement().wardens(&self.limits, self.wall_time);
-        self.request(&Request::Limit { limits })
+        self.request(&Request::Limit { limits: told, meter: meter::NONE })
     }
 
     // ---- standing still
@@ -339,6 +353,7 @@ impl Child {
         }
         // While the warden is in it: systemd removes a scope, and what has been counted there, with the last process.
         let counters = self.alive.counters();
+        let own = self.among.as_ref().map(|among| among.within.cgroup.counters());
         let (counters, signal, in_company) = match &self.among {
             // What happened while no other command ran in the cell happened to this one.
             Some(among) => (counters.since(&among.before), None, !among.visit.was_alone()),
@@ -350,7 +365,15 @@ impl Child {
                 None => (counters, self.alive.end(), false),
             },
         };
-        let held = Held { limits: &self.limits, wall_time: self.wall_time, overflow: self.overflow, in_company };
+        let whole = self.among.as_ref().map(|_| &self.alive.sandbox.policy().limits);
+        let held = Held {
+            limits: &self.limits,
+            whole: whole.unwrap_or(&self.limits),
+            wall_time: self.wall_time,
+            overflow: self.overflow,
+            in_company,
+        };
+        let counters = Counted { own: own.as_ref().unwrap_or(&counters), whole: &counters };
         let end = match received {
             Ok(received) => received.report().and_then(|report| ending::reported(&report, &counters, &held)),
             Err(error) if error.kind() == ErrorKind::WardenLost => {
@@ -363,7 +386,6 @@ impl Child {
         let outcome = end.map(|(ended, status, limit, usage)| Outcome { ended, status, limit, usage, enforced: self.enforced });
         if let Some(among) = &mut self.among {
             among.visit.end();
-            outcome.iter().for_each(|outcome| self.alive.spend(outcome.usage.cpu()));
         }
         self.outcome = Some(outcome.clone());
         self.lease = None;

@@ -5,7 +5,7 @@ use crate::child::Child;
 use crate::error::{Error, Result};
 use crate::join::Existing;
 use crate::outcome::Outcome;
-use crate::policy::check_inside;
+use crate::policy::{Share, check_inside};
 use crate::pool::Pool;
 use crate::profile;
 use crate::sandbox::Sandbox;
@@ -94,6 +94,7 @@ pub struct Command {
     pub(crate) stderr: Option<Stdio>,
     pub(crate) descriptors: Vec<(i32, OwnedFd)>,
     pub(crate) wall_time: Option<Duration>,
+    pub(crate) share: Share,
     pub(crate) window_size: WindowSize,
 }
 
@@ -126,6 +127,7 @@ impl Command {
             stderr: None,
             descriptors: Vec::new(),
             wall_time,
+            share: Share::default(),
             window_size: WindowSize::default(),
         }
     }
@@ -208,6 +210,26 @@ impl Command {
     /// How long this command may take, instead of what the sandbox says.
     pub fn wall_time(&mut self, limit: Duration) -> &mut Command {
         self.wall_time = Some(limit);
+        self
+    }
+
+    /// At most so many bytes of memory for this command and what it starts. The sandbox must set [`Sandbox::memory`], which bounds all its commands
+    /// together; of both, the tighter holds. In a [`Cell`] the kernel holds it in a cgroup of the command's own if it so holds the cell's limit; else it is
+    /// [sampled](crate::Mechanism::Sampled). What the command leaves behind in a cell stays under its limits.
+    pub fn memory(&mut self, bytes: impl Into<u64>) -> &mut Command {
+        self.share.memory = Some(bytes.into());
+        self
+    }
+
+    /// At most so much processor time for this command and what it starts: as for [`Command::memory`].
+    pub fn cpu_time(&mut self, limit: Duration) -> &mut Command {
+        self.share.cpu_time = Some(limit);
+        self
+    }
+
+    /// At most so many processes and threads for this command and what it starts: as for [`Command::memory`].
+    pub fn pids(&mut self, number: u64) -> &mut Command {
+        self.share.pids = Some(number);
         self
     }
 

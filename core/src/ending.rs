@@ -10,7 +10,10 @@ use std::time::Duration;
 
 /// What is known of the command's limits at its end.
 pub struct Held<'a> {
+    /// Its own; of the only command there is, those of the whole.
     pub limits: &'a Limits,
+    /// Those on all commands together.
+    pub whole: &'a Limits,
     pub wall_time: Option<Duration>,
     /// The caller stopped it, because it wrote more than this where the caller was reading.
     pub overflow: Option<u64>,
@@ -18,26 +21,44 @@ pub struct Held<'a> {
     pub in_company: bool,
 }
 
+/// What cgroups have counted.
+pub struct Counted<'a> {
+    /// Of the command alone.
+    pub own: &'a Counters,
+    /// Of all that were there.
+    pub whole: &'a Counters,
+}
+
 /// How the whole ended, the first process's own end, the limit's value, and what was used.
 pub type End = (Ended, Option<i32>, Option<u64>, Usage);
 
 /// The end as the warden reports it.
-pub fn reported(report: &Report<'_>, counters: &Counters, held: &Held<'_>) -> Result<End> {
+pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> Result<End> {
     let &Report::Ended { how, value, status, seen: bits, scratch, first_bytes, second_bytes, usage } = report else {
         return Err(Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is out of turn"));
     };
     let saw = |bit: u32| bits & bit != 0;
-    let refused = held.limits.pids.is_some() && (counters.processes_refused > 0 || saw(seen::PROCESSES));
+    let killed = match how {
+        _ if counted.own.memory_kills > 0 => Some(held.limits),
+        // In company, it may have been somebody else who was killed.
+        end::SIGNALED if value == libc::SIGKILL && counted.whole.memory_kills > 0 => Some(held.whole),
+        _ if counted.whole.memory_kills > 0 && !held.in_company => Some(held.whole),
+        _ => None,
+    };
+    let refused = if saw(seen::PROCESSES) || counted.own.refused_at(held.limits.pids) {
+        held.limits.pids.map(|_| held.limits)
+    } else {
+        let refused = saw(seen::CROWDED) || counted.whole.processes_refused > 0 || counted.own.processes_refused > 0;
+        held.whole.pids.filter(|_| refused).map(|_| held.whole)
+    };
     let by_itself = |ended: Ended| match ended {
         Ended::Exited(0) => ended,
-        _ if refused => Ended::ProcessLimit,
+        _ if refused.is_some() => Ended::ProcessLimit,
         _ if saw(seen::SCRATCH) => Ended::ScratchFull,
         _ => ended,
     };
     let ended = match how {
-        _ if counters.memory_kills > 0 && (!held.in_company || how == end::SIGNALED && value == libc::SIGKILL) => {
-            Ended::MemoryLimit
-        }
+        _ if killed.is_some() => Ended::MemoryLimit,
         _ if held.overflow.is_some() => Ended::OutputLimit,
         end::EXITED => by_itself(Ended::Exited(value)),
         end::SIGNALED => by_itself(Ended::Signaled(value)),
@@ -55,27 +76,35 @@ pub fn reported(report: &Report<'_>, counters: &Counters, held: &Held<'_>) -> Re
         0 => status >> 8 & 0xff,
         signal => -signal,
     });
-    let mut usage = used(usage, counters);
+    let mut usage = used(usage, counted.own);
     if saw(seen::STREAMS) {
         (usage.stdout_bytes, usage.stderr_bytes) = (Some(first_bytes), Some(second_bytes));
     }
-    Ok((ended, status, value_of(ended, held, scratch), usage))
+    let looked_at = if value == end::TOGETHER { held.whole } else { held.limits };
+    let limits = match ended {
+        Ended::MemoryLimit => killed.unwrap_or(looked_at),
+        Ended::ProcessLimit if how != end::PROCESSES => refused.unwrap_or(looked_at),
+        _ => looked_at,
+    };
+    Ok((ended, status, value_of(ended, limits, held, scratch), usage))
 }
 
 /// The end of one whose warden is no more, after so long: by this signal, if anybody knows.
-pub fn lost(signal: Option<i32>, wall: Duration, counters: &Counters, held: &Held<'_>) -> End {
-    let ended = if counters.memory_kills > 0 { Ended::MemoryLimit } else { Ended::WardenLost(signal.unwrap_or(0)) };
-    let usage = Usage { wall, ..used(message::Usage::default(), counters) };
-    (ended, None, value_of(ended, held, 0), usage)
+pub fn lost(signal: Option<i32>, wall: Duration, counted: &Counted<'_>, held: &Held<'_>) -> End {
+    let (own, whole) = (counted.own.memory_kills > 0, counted.whole.memory_kills > 0);
+    let ended = if own || whole { Ended::MemoryLimit } else { Ended::WardenLost(signal.unwrap_or(0)) };
+    let usage = Usage { wall, ..used(message::Usage::default(), counted.own) };
+    (ended, None, value_of(ended, if own { held.limits } else { held.whole }, held, 0), usage)
 }
 
-fn value_of(ended: Ended, held: &Held<'_>, scratch: u64) -> Option<u64> {
+/// The value of the limit that was the end, one of `limits` where both the command and all together have one.
+fn value_of(ended: Ended, limits: &Limits, held: &Held<'_>, scratch: u64) -> Option<u64> {
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     match ended {
         Ended::WallTime => held.wall_time.map(nanoseconds),
-        Ended::CpuTime => held.limits.cpu_time.map(nanoseconds),
-        Ended::MemoryLimit => held.limits.memory,
-        Ended::ProcessLimit => held.limits.pids,
+        Ended::CpuTime => limits.cpu_time.map(nanoseconds),
+        Ended::MemoryLimit => limits.memory,
+        Ended::ProcessLimit => limits.pids,
         Ended::OutputLimit => held.overflow.or(held.limits.output),
         Ended::ScratchFull => Some(scratch),
         Ended::Exited(_) | Ended::Signaled(_) | Ended::Syscall(_) | Ended::Killed | Ended::WardenLost(_) => None,
@@ -100,8 +129,7 @@ pub fn add_counters(usage: &mut Usage, counters: &Counters) {
     if let Some(peak) = counters.memory_peak {
         (usage.memory_peak, usage.memory_source) = (peak, MemorySource::Cgroup);
     }
-    // The warden is in it too.
-    usage.processes_peak = counters.processes_peak.map(|peak| peak.saturating_sub(1)).or(usage.processes_peak);
+    usage.processes_peak = counters.processes_peak.or(usage.processes_peak);
     if let Some((read, written)) = counters.bytes {
         (usage.bytes_read, usage.bytes_written) = (read, written);
     }

@@ -8,7 +8,7 @@ use crate::cgroup::{self, Cgroup, Controller, Entered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::join::EnteredCell;
 use crate::outcome::Mechanisms;
-use crate::policy::{Demand, Limit, Limits, Mechanism, Namespace, Policy};
+use crate::policy::{Demand, Limit, Limits, Mechanism, Namespace, Policy, Share};
 use crate::wire::message::{self, meter};
 use crate::wire::plan::protection;
 use std::fs::File;
@@ -30,26 +30,28 @@ pub struct Enforcement {
     refusal: Option<Error>,
     /// The cgroups of a cell that is entered from outside.
     entered: Vec<PathBuf>,
+    /// It is a cell's, or what a pool uses again: single commands have theirs below.
+    many: bool,
 }
 
 impl Enforcement {
     /// Makes the cgroups and sets the limits, as far as that can be done before there is a process. `without_scope`: why systemd is not to be
-    /// asked any more.
-    pub fn prepare(policy: &Policy, without_scope: Option<&Error>) -> Result<Enforcement> {
+    /// asked any more. `many`: single commands will have theirs below.
+    pub fn prepare(policy: &Policy, without_scope: Option<&Error>, many: bool) -> Result<Enforcement> {
         let mut controllers: Vec<Controller> = Vec::new();
         for controller in Limit::ALL.iter().filter(|limit| policy.limits.sets(**limit)).filter_map(|limit| Controller::of(*limit)) {
             if !controllers.contains(&controller) {
                 controllers.push(controller);
             }
         }
-        let mut enforcement = Enforcement::default();
+        let mut enforcement = Enforcement { many, ..Enforcement::default() };
         enforcement.mechanisms[Limit::Output as usize] = policy.limits.output.map(|_| Mechanism::Warden);
         // Where the kernel does not end the tree with the warden, a cgroup does.
         let asked = !controllers.is_empty() || policy.cgroup.is_some() || !policy.private(Namespace::Pid);
         if !asked {
             return Ok(enforcement);
         }
-        let place = cgroup::find(policy, &controllers, without_scope)?;
+        let place = cgroup::find(policy, &controllers, without_scope, many)?;
         enforcement.cgroup = place.cgroup;
         enforcement.scope = place.scope;
         enforcement.refusal = place.refusal;
@@ -64,9 +66,65 @@ impl Enforcement {
         Enforcement { mechanisms: cell.mechanisms, entered: cell.cgroups.clone(), ..Enforcement::default() }
     }
 
-    /// What holds a command that may take so long.
-    pub fn mechanisms(&self, wall_time: Option<Duration>) -> Mechanisms {
+    /// What holds one command of many to limits of its own, beyond what holds them all: what the kernel holds all to, it holds one to in a cgroup below.
+    pub fn within(&self, policy: &Policy, share: &Share) -> Result<Enforcement> {
+        let by_cgroup = |limit: &Limit| matches!(self.mechanism(*limit), Some(Mechanism::CgroupV2 | Mechanism::CgroupV1));
+        let mut inner = Enforcement::default();
+        let controllers: Vec<Controller> = share.limits().filter(by_cgroup).filter_map(Controller::of).collect();
+        if !controllers.is_empty() {
+            inner.cgroup = self.cgroup.within(&controllers)?;
+        }
+        let own = share.alone(&policy.limits);
+        for limit in share.limits() {
+            inner.mechanisms[limit as usize] = Some(match inner.cgroup.set(limit, &own) {
+                Ok(mechanism) => mechanism,
+                Err(error) if policy.limits.demand(limit) == Some(Demand::Exact) => {
+                    return Err(self.unavailable(limit, error, "of one command among others it could only be sampled: "));
+                }
+                Err(_) => Mechanism::Sampled,
+            });
+        }
+        Ok(inner)
+    }
+
+    /// Holds the only command that there will be to limits that are tighter than the sandbox's.
+    pub fn tighten(&mut self, limits: &Limits, share: &Share) -> Result<()> {
+        for limit in share.limits() {
+            let held = &mut self.mechanisms[limit as usize];
+            if let Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) = held {
+                *held = Some(match self.cgroup.set(limit, limits) {
+                    Ok(mechanism) => mechanism,
+                    // The cell's cgroups are everybody's there.
+                    Err(_) if !self.entered.is_empty() => Mechanism::Sampled,
+                    Err(error) => return Err(error),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets another limit where a cgroup holds it; one that is sampled is the warden's to be told.
+    pub fn change(&self, limit: Limit, limits: &Limits) -> Result<()> {
+        match self.mechanism(limit) {
+            Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) => self.cgroup.set(limit, limits).map(drop),
+            Some(Mechanism::Sampled) => Ok(()),
+            _ => Err(Error::new(ErrorKind::LimitUnavailable, format!("change the limit {limit}"))
+                .because("no cgroup holds it")
+                .hint("start as root, or with a delegated cgroup (docs/limits.md)")),
+        }
+    }
+
+    /// What holds this limit.
+    pub fn mechanism(&self, limit: Limit) -> Option<Mechanism> {
+        self.mechanisms[limit as usize]
+    }
+
+    /// What holds a command that may take so long, `within` it all if it is one of many.
+    pub fn mechanisms(&self, within: Option<&Enforcement>, wall_time: Option<Duration>) -> Mechanisms {
         let mut mechanisms = self.mechanisms;
+        for (held, own) in mechanisms.iter_mut().zip(within.iter().flat_map(|within| within.mechanisms)) {
+            *held = own.or(*held);
+        }
         mechanisms[Limit::WallTime as usize] = wall_time.map(|_| Mechanism::Warden);
         mechanisms
     }
@@ -104,7 +162,7 @@ impl Enforcement {
         }
         self.entered.iter().try_for_each(|directory| cgroup::move_into(directory, pid))?;
         let Some(needed) = self.scope.take() else { return self.cgroup.admit(pid, entered) };
-        let result = self.cgroup.enter_scope(pid, &needed).and_then(|()| {
+        let result = self.cgroup.enter_scope(pid, &needed, self.many).and_then(|()| {
             self.cgroup.admit(pid, Entered { v2: true, ..entered })?;
             for limit in by_cgroup(policy) {
                 self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
@@ -182,10 +240,17 @@ impl Enforcement {
         limits.pids.filter(|_| by_rlimit).map(|number| number + 1)
     }
 
+    /// What a cell's warden itself holds all commands together to.
+    pub fn together(&self, limits: &Limits) -> message::Limits {
+        let message::Limits { cpu_ns, pace, processes, .. } = self.wardens(limits, None);
+        let memory = limits.memory.filter(|_| self.mechanism(Limit::Memory) == Some(Mechanism::Sampled)).unwrap_or(0);
+        message::Limits { cpu_ns, pace, memory, processes, ..message::Limits::default() }
+    }
+
     /// What the warden itself holds the command to.
     pub fn wardens(&self, limits: &Limits, wall_time: Option<Duration>) -> message::Limits {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let mechanism = |limit: Limit| self.mechanisms[limit as usize];
+        let mechanism = |limit: Limit| self.mechanism(limit);
         let (grace_signal, grace) = limits.grace.unwrap_or_default();
         let cpu_time = limits.cpu_time.filter(|_| mechanism(Limit::CpuTime).is_some());
         // Asked for only where somebody looks at the time: it reads the caller's cgroup, which every run would pay for.

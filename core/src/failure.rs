@@ -268,6 +268,9 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
                 _ => error,
             }
         }
+        stage::CGROUP => Error::new(ErrorKind::LimitUnavailable, "enter the command's own cgroup")
+            .errno(errno)
+            .hint("the caller must be able to write to the cell's cgroups while it runs"),
         stage::LISTENER => Error::new(ErrorKind::Setup, "hand over the listener of the seccomp filter").errno(errno),
         _ => Error::new(ErrorKind::Setup, "start the command").errno(errno),
     }

@@ -19,7 +19,7 @@ pub fn usage(processes: &[Process], warden: Option<i32>, started: Instant, count
         (usage.user, usage.system) = (user, system);
     }
     usage.memory = counters.memory.unwrap_or(usage.memory);
-    usage.processes = counters.processes.map_or(usage.processes, |number| number.saturating_sub(1));
+    usage.processes = counters.processes.unwrap_or(usage.processes);
     add_counters(&mut usage, counters);
     Ok(usage)
 }

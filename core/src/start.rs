@@ -5,10 +5,11 @@ use crate::alive::{Alive, Purpose, Visit};
 use crate::cgroup::Counters;
 use crate::child::{Among, Child};
 use crate::command::{Command, Ground, Stream, Texts};
+use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
 use crate::listener::Listener;
-use crate::policy::{Policy, Resource};
+use crate::policy::{Limit, Limits, Mechanism, Policy, Resource};
 use crate::pool::Lease;
 use crate::processes;
 use crate::profile;
@@ -16,7 +17,7 @@ use crate::socket::{self, Socket};
 use crate::streams::Streams;
 use crate::terminal::Terminal;
 use crate::wire::codec::ListBuilder;
-use crate::wire::message::{Relay, Report, Request, Rlimit, meter, run};
+use crate::wire::message::{Relay, Report, Request, Rlimit, run};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -30,8 +31,10 @@ pub struct Prepared<'a> {
     lease: Option<Lease>,
     /// Of one command among others: over which it is spoken of, our end and the warden's.
     line: Option<(Socket, Socket)>,
-    /// What its cell had counted before, and its stay there.
-    cell: Option<(Counters, Visit)>,
+    /// What it is held to by itself.
+    limits: Limits,
+    /// What its cell had counted before, its stay there, and what holds it beyond what holds all.
+    cell: Option<(Counters, Visit, Enforcement)>,
 }
 
 impl<'a> Prepared<'a> {
@@ -40,8 +43,10 @@ impl<'a> Prepared<'a> {
     pub fn new(command: &'a Command, stdin: Stream, others: Stream, joined: Vec<(i32, OwnedFd)>) -> Result<Prepared<'a>> {
         let texts = command.texts()?;
         command.sandbox.check()?;
+        let (policy, share) = (command.sandbox.policy(), &command.share);
+        share.check(&policy.limits)?;
         let streams = Streams::new(command, stdin, others, joined)?;
-        if streams.on_terminal() != 0 && !command.sandbox.policy().terminals {
+        if streams.on_terminal() != 0 && !policy.terminals {
             return Err(Error::invalid("terminal", "the sandbox has none").hint("terminals: Sandbox::terminals gives it its own"));
         }
         let (alive, lease) = match &command.ground {
@@ -55,8 +60,15 @@ impl<'a> Prepared<'a> {
         }
         let among = alive.purpose == Purpose::Cell;
         let line = if among { Some(socket::pair()?) } else { None };
-        let cell = among.then(|| (alive.counters(), Visit::begin(&alive)));
-        Ok(Prepared { command, texts, streams, alive, lease, line, cell })
+        let limits = if among { share.alone(&policy.limits) } else { share.over(&policy.limits) };
+        let cell = if among {
+            let within = alive.enforcement().within(policy, share)?;
+            Some((alive.counters(), Visit::begin(&alive), within))
+        } else {
+            alive.enforcement().tighten(&limits, share)?;
+            None
+        };
+        Ok(Prepared { command, texts, streams, alive, lease, line, limits, cell })
     }
 
     /// Lets the command start.
@@ -80,16 +92,21 @@ impl<'a> Prepared<'a> {
             relays.push(&Relay { limit: policy.limits.output.unwrap_or(u64::MAX) });
             descriptors.extend([from.as_fd(), to.as_fd()]);
         }
-        let (meter, file, limits, processes, in_scope) = {
-            let enforcement = self.alive.enforcement();
-            let mut limits = enforcement.wardens(&policy.limits, self.command.wall_time);
-            limits.cpu_ns = self.alive.cpu_time_left(limits.cpu_ns, &enforcement);
-            let (meter, file) = enforcement.meter();
-            (meter, file, limits, enforcement.process_limit(&policy.limits), enforcement.in_scope)
-        };
-        // One among others is measured by the meter only for what all of them may use together.
-        let (meter, file) = if self.line.is_some() && limits.cpu_ns == 0 { (meter::NONE, None) } else { (meter, file) };
-        descriptors.extend(file.as_ref().map(AsFd::as_fd));
+        let all = self.alive.enforcement();
+        let own = self.cell.as_ref().map_or(&*all, |(_, _, within)| within);
+        let mut limits = own.wardens(&self.limits, self.command.wall_time);
+        if self.cell.is_some() && limits.memory == 0 && all.mechanism(Limit::Memory) == Some(Mechanism::Sampled) {
+            // To tell its peak.
+            limits.memory = u64::MAX;
+        }
+        let (meter, file) = own.meter();
+        let doors = if self.cell.is_some() { own.doors() } else { Some(Vec::new()) };
+        let doors = doors.ok_or_else(|| Error::new(ErrorKind::LimitUnavailable, "open the command's own cgroup"))?;
+        // Of one among others the kernel counts the processes of all.
+        let processes = all.process_limit(if self.cell.is_some() { &policy.limits } else { &self.limits });
+        let in_scope = all.in_scope;
+        drop(all);
+        descriptors.extend(file.iter().chain(&doors).map(AsFd::as_fd));
         descriptors.extend(self.line.as_ref().map(|(_, theirs)| theirs.as_fd()));
         let rlimits = rlimits(policy, processes);
         let filters = &self.alive.filters;
@@ -113,6 +130,7 @@ impl<'a> Prepared<'a> {
             limits,
             relays: relays.list(),
             meter,
+            doors: doors.len() as u32,
             filters: programs.list(),
             listener: filters.listener(),
             pass,
@@ -123,8 +141,8 @@ impl<'a> Prepared<'a> {
 
     /// Waits until the program runs.
     pub fn started(self) -> Result<Child> {
-        let Prepared { command, streams, alive, lease, line, cell, .. } = self;
-        let among = line.zip(cell).map(|((socket, _), (before, visit))| Among { socket, before, visit });
+        let Prepared { command, streams, alive, lease, line, limits, cell, .. } = self;
+        let among = line.zip(cell).map(|((socket, _), (before, visit, within))| Among { socket, before, visit, within });
         let received = match alive.warden.receive_over(among.as_ref().map(|among| &among.socket), None) {
             Ok(Some(received)) => received,
             Ok(None) => return Err(Error::new(ErrorKind::WardenLost, "start the command")),
@@ -135,13 +153,14 @@ impl<'a> Prepared<'a> {
                 // What did not arrive beside the message found no free number here.
                 let pidfd =
                     received.descriptor.ok_or_else(|| failure::of_descriptors("receive the command's descriptor", libc::EMFILE))?;
-                let enforced = alive.enforced(protections, landlock, command.wall_time);
+                let within = among.as_ref().map(|among| &among.within);
+                let enforced = alive.enforced(protections, landlock, within, command.wall_time);
                 let outside = processes::pid_of(&pidfd).unwrap_or(0);
                 let pids = (outside, pid.unsigned_abs());
                 let mut others = received.others.into_iter();
                 let terminal = if streams.on_terminal() == 0 { None } else { others.next().map(Terminal::from) };
                 let listener = others.next().map(Listener::new);
-                Ok(Child::new(command, streams, (alive, lease, among), pidfd, pids, enforced, (terminal, listener)))
+                Ok(Child::new(command, streams, (alive, lease, among), pidfd, pids, (limits, enforced), (terminal, listener)))
             }
             report => {
                 let error = failure::of_report(&report, &alive.plan, command);

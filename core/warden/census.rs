@@ -56,6 +56,13 @@ impl Census {
         });
     }
 
+    /// Whether nobody but the warden is there.
+    pub fn is_empty(&self) -> bool {
+        let mut empty = true;
+        self.each(&mut |_| empty = false);
+        empty
+    }
+
     fn belongs(&self, pid: u32, root: u32) -> bool {
         const GENERATIONS: u32 = 256;
         let mut ancestor = pid;

@@ -4,6 +4,7 @@
 //! and nothing if it ends by itself.
 
 use crate::control::{Line, Mail};
+use crate::house::House;
 use crate::reap;
 use crate::relay::Relay;
 use crate::setup::Place;
@@ -11,7 +12,6 @@ use crate::start::Started;
 use crate::sys::{self, Errno, Fd, Polled, RawUsage, Result, SIGCONT, SIGSTOP};
 use crate::watch::Watch;
 use crate::wire::message::{Limits, Report, Request, end, meter, seen};
-use crate::wire::plan::namespace;
 
 /// How many descriptors of a command's there are to wait for.
 pub const POLLED: usize = 6;
@@ -40,6 +40,8 @@ pub struct Running {
     /// It has been ended by force, and is not reaped yet: one among others.
     doomed: Option<(u32, i32)>,
     over: Option<Over>,
+    /// As many processes and threads as there may be of all in its cell have been seen while it ran.
+    crowded: bool,
 }
 
 /// What is known of a command that has ended, while its last output is passed on.
@@ -50,28 +52,6 @@ struct Over {
     patience: Option<u64>,
     /// Of one among others: what it and those that it waited for have used.
     usage: Option<RawUsage>,
-}
-
-/// What a command shares with others.
-pub struct House<'a> {
-    pub place: &'a Place,
-    pub namespaces: u64,
-    /// All has been frozen in a way that lets nobody die: the file that undoes it.
-    pub thaw: Option<Fd>,
-}
-
-impl House<'_> {
-    /// Whether the kernel counts the processes inside by themselves.
-    pub fn own_tree(&self) -> bool {
-        self.namespaces & namespace::PID != 0
-    }
-
-    /// Lets everything die, if it stands still.
-    pub fn thaw(&self) {
-        if let Some(thaw) = &self.thaw {
-            let _ = sys::write(thaw, b"THAWED");
-        }
-    }
 }
 
 fn how_it_ended(status: i32) -> (u32, i32) {
@@ -117,12 +97,33 @@ impl Running {
             listener,
             doomed: None,
             over: None,
+            crowded: false,
         })
     }
 
     /// Whether it is one among others.
     pub fn is_among(&self) -> bool {
         self.line.is_own()
+    }
+
+    /// Whether it runs, and nobody has ended it.
+    pub fn is_running(&self) -> bool {
+        self.over.is_none() && self.doomed.is_none()
+    }
+
+    /// Whether it has been ended by force, and is not gone yet.
+    pub fn is_doomed(&self) -> bool {
+        self.over.is_none() && self.doomed.is_some()
+    }
+
+    /// The id of its first process.
+    pub fn root(&self) -> u32 {
+        self.pid.unsigned_abs()
+    }
+
+    /// It runs where there are as many processes as there may be.
+    pub fn crowd(&mut self) {
+        self.crowded = true;
     }
 
     /// Whether `pid` is its first process, and still to be reaped.
@@ -255,7 +256,7 @@ impl Running {
                 self.end((how, 0), house);
                 self.relays.iter_mut().flatten().for_each(Relay::abandon);
             }
-            Request::Limit { limits } => {
+            Request::Limit { limits, .. } => {
                 if !self.warned {
                     self.deadline = after(self.started, limits.wall_ns);
                 }
@@ -280,13 +281,13 @@ impl Running {
     // ---- the end
 
     /// Its first process has been reaped.
-    pub fn reaped(&mut self, status: i32, usage: RawUsage, house: &House<'_>) {
+    pub fn reaped(&mut self, status: i32, usage: RawUsage, house: &mut House<'_>) {
+        self.crowded |= house.was_full();
+        self.watch.look_back(house.place.census.as_ref());
         if !self.is_among() {
-            self.watch.look_back(house.place.census.as_ref());
             self.conclude(how_it_ended(status), Some(status), house);
             return;
         }
-        self.watch.look_back(house.place.census.as_ref());
         let how = self.doomed.unwrap_or(if self.warned { (end::WALL_TIME, 0) } else { how_it_ended(status) });
         let now = sys::now();
         let patience = if self.doomed.is_some() { Some(now + PATIENCE) } else { None };
@@ -341,6 +342,7 @@ impl Running {
         let seen = bit(status.is_some(), seen::STATUS)
             | bit(scratch.is_some(), seen::SCRATCH)
             | bit(self.watch.processes_at_limit(), seen::PROCESSES)
+            | bit(self.crowded, seen::CROWDED)
             | bit(self.relays[0].is_some(), seen::STREAMS);
         let passed = |relay: &Option<Relay>| relay.as_ref().map_or(0, |relay| relay.passed);
         let report = Report::Ended {

@@ -20,6 +20,7 @@ mod command;
 mod control;
 mod entries;
 mod found;
+mod house;
 mod networks;
 mod reap;
 mod relay;

@@ -1,14 +1,15 @@
 //! The warden's one loop: requests in, commands started, ends reaped and reported, until the caller lets go.
 
-use crate::command::{House, POLLED, Running};
+use crate::command::{POLLED, Running};
 use crate::control::{Control, Line, Mail, OWN};
+use crate::house::House;
 use crate::networks::Networks;
 use crate::reap;
 use crate::setup::Place;
 use crate::start::start;
 use crate::sys::{self, Errno, Fd, Polled, Result, SIGCONT, SIGKILL, SIGSTOP, Table};
 use crate::template;
-use crate::wire::message::{Request, run};
+use crate::wire::message::{Request, meter, run};
 
 /// What comes after.
 pub enum Next {
@@ -21,7 +22,7 @@ pub enum Next {
 /// Runs commands until the caller is gone or the last one has ended. An error is the caller's absence, and whatever the error, the
 /// kernel ends a namespace with its PID 1; without one, that is ours to do.
 pub fn serve(control: &Control, place: &Place, namespaces: u64) -> Result<Next> {
-    let mut house = House { place, namespaces, thaw: None };
+    let mut house = House::new(place, namespaces);
     let mut commands = Table::new();
     let served = converse(control, &mut house, &mut commands);
     if served.is_err() {
@@ -44,7 +45,8 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
         let polled = list(commands, &mut few, &mut many)?;
         let now = sys::now();
         let idle = if networks.is_untidy() { Some(0) } else { None };
-        let remaining = commands.iter().filter_map(|command| command.remaining(now)).chain(idle).min();
+        let remaining =
+            commands.iter().filter_map(|command| command.remaining(now)).chain(idle).chain(house.remaining(now, commands)).min();
         let event = match control.wait(Some(&children), polled, remaining) {
             Ok(event) => event,
             Err(Errno::EINTR) => continue,
@@ -66,6 +68,7 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
         for (ready, command) in polled[OWN..].chunks_exact(POLLED).zip(commands.iter_mut()) {
             command.attend(ready, house, &mut mail)?;
         }
+        house.hold_together(commands);
         if event.request {
             control.receive(&mut mail)?;
             match mail.request()? {
@@ -73,6 +76,7 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
                     if !begin(house, commands, &mut mail)? {
                         return Ok(Next::End);
                     }
+                    house.rouse();
                 }
                 Request::Clone { .. } => {
                     if template::clone(&mut mail, &mut networks)? {
@@ -85,7 +89,7 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
                 Request::Frozen {} => house.thaw = mail.take_descriptor(0).ok(),
                 request => match commands.iter_mut().find(|command| !command.is_among()) {
                     Some(only) => only.obey(&request, house)?,
-                    None => obey(&request, house, commands)?,
+                    None => obey(&mut mail, house, commands)?,
                 },
             }
             mail.clear();
@@ -153,12 +157,16 @@ fn begin(house: &House<'_>, commands: &mut Table<Running>, mail: &mut Mail) -> R
 }
 
 /// A request about everything inside.
-fn obey(request: &Request<'_>, house: &House<'_>, commands: &mut [Running]) -> Result<()> {
-    match *request {
+fn obey(mail: &mut Mail, house: &mut House<'_>, commands: &mut [Running]) -> Result<()> {
+    match mail.request()? {
         Request::Kill { how } => {
             commands.iter_mut().for_each(|command| command.end((how, 0), house));
             reap::signal_everything(house.namespaces, SIGKILL);
             house.thaw();
+        }
+        Request::Limit { limits, meter } => {
+            let file = if meter == meter::NONE { None } else { Some(mail.take_descriptor(0)?) };
+            house.limit(limits, meter, file);
         }
         Request::Signal { signal } => reap::signal_everything(house.namespaces, signal),
         Request::Stop { on } => reap::signal_everything(house.namespaces, if on { SIGSTOP } else { SIGCONT }),
@@ -173,7 +181,7 @@ fn drain(signals: &Fd) {
 }
 
 /// Reaps whatever has ended.
-fn reap_ended(house: &House<'_>, commands: &mut [Running], networks: &mut Networks) {
+fn reap_ended(house: &mut House<'_>, commands: &mut [Running], networks: &mut Networks) {
     loop {
         match sys::reap(false) {
             Ok(Some(reaped)) => {

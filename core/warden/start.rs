@@ -36,6 +36,8 @@ struct Order<'a> {
     terminal: Option<&'a Fd>,
     streams: u32,
     slate: &'a Slate,
+    /// By these it enters the cgroups that are its alone.
+    doors: &'a [i32],
     leash: bool,
 }
 
@@ -63,6 +65,7 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
         umask,
         relays,
         meter,
+        doors,
         filters,
         listener,
         pass,
@@ -76,8 +79,9 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
         line.report(&Report::Failed { stage, errno: errno.0, detail: 0, path: b"", head: b"" }, &[])?;
         Ok(None)
     };
-    let beside = targets.len() + 2 * relays.len() + usize::from(meter != meter::NONE) + usize::from(line.is_own());
-    if beside != mail.descriptors().len() {
+    let before = targets.len() + 2 * relays.len() + usize::from(meter != meter::NONE);
+    let after = before + doors as usize;
+    if after + usize::from(line.is_own()) != mail.descriptors().len() {
         return refused(stage::REQUEST, Errno::EPROTO);
     }
     let words = arguments.len() + 1 + environment.len() + 1;
@@ -121,12 +125,16 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
         terminal: terminals.as_ref().map(|(_, theirs)| theirs),
         streams: terminal.streams,
         slate: &slate,
+        doors: mail.descriptors().get(before..after).unwrap_or_default(),
         leash: namespaces & namespace::PID == 0,
     };
     let mut stack = Pages::new(STACK, false)?;
     let started = sys::now();
-    let result = match sys::start(stack.bytes(), true, become_command, &order) {
-        // Before Linux 6.2, who shares memory cannot enter the time namespace set for its children: a copy then.
+    // Who is killed in a cgroup for want of memory takes along whoever shares its memory.
+    let shares = order.doors.is_empty();
+    let sharing = if shares { sys::start(stack.bytes(), true, become_command, &order) } else { Err(Errno::EINVAL) };
+    let result = match sharing {
+        // Before Linux 6.2, who shares memory cannot enter the time namespace set for its children either: a copy then.
         Err(Errno::EINVAL) => {
             let apart = Slate::new(REPORT_MAX, true)?;
             order.slate = slate_apart.get_or_init(|| apart);
@@ -222,6 +230,9 @@ impl Failure {
 fn prepare(order: &Order<'_>, program: &mut Path) -> core::result::Result<(), Failure> {
     if order.leash {
         sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize).map_err(Failure::at(stage::SESSION))?;
+    }
+    for (number, &door) in order.doors.iter().enumerate() {
+        sys::write_number(door, b"0").map_err(|errno| Failure { detail: number as u32, ..Failure::at(stage::CGROUP)(errno) })?;
     }
     let kept = place_descriptors(order).map_err(Failure::at(stage::DESCRIPTORS))?;
     sys::new_session().map_err(Failure::at(stage::SESSION))?;

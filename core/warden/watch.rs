@@ -1,4 +1,4 @@
-//! What a running command has used so far, for the limits that no kernel mechanism holds.
+//! What a running command, or all in a cell, have used so far, for the limits that no kernel mechanism holds.
 //!
 //! Processor time is read from the cgroup's meter where there is one. All else is looked at, process by process, at an interval: what happens
 //! between two looks is not seen.
@@ -16,7 +16,7 @@ struct Meter {
     file: Fd,
     /// Nanoseconds in its unit.
     unit: u64,
-    /// What it said, and what the warden itself had used, when the command started.
+    /// What it said, and what the warden itself had used, if it is in it, when the command started.
     start: u64,
     own_start: u64,
 }
@@ -24,7 +24,7 @@ struct Meter {
 pub struct Watch {
     meter: Option<Meter>,
     limits: Limits,
-    /// Whom to look at: a command among others, by its first process.
+    /// Whom to look at: a command among others, by its first process, whose meter is its alone. Else everybody.
     root: Option<u32>,
     memory_peak: u64,
     processes_peak: u64,
@@ -47,7 +47,7 @@ impl Watch {
     pub fn new(file: Option<Fd>, kind: u32, limits: Limits, root: Option<u32>) -> Watch {
         let unit = if kind == meter::CPU_STAT { 1000 } else { 1 };
         let meter = file
-            .map(|file| Meter { file, unit, start: 0, own_start: own_cpu_time() })
+            .map(|file| Meter { file, unit, start: 0, own_start: if root.is_none() { own_cpu_time() } else { 0 } })
             .map(|meter| Meter { start: meter.read(), ..meter });
         Watch { meter, limits, root, memory_peak: 0, processes_peak: 0, settled_ns: 0, next: Some(0) }
     }
@@ -55,6 +55,22 @@ impl Watch {
     pub fn set(&mut self, limits: Limits) {
         self.limits = limits;
         self.next = Some(0);
+    }
+
+    /// Somebody has come whom it is to look at: what was seen before is not of its time.
+    pub fn begin_anew(&mut self) {
+        self.processes_peak = 0;
+        self.next = Some(0);
+    }
+
+    /// Until somebody comes, there is nobody to look at.
+    pub fn rest(&mut self) {
+        self.next = None;
+    }
+
+    /// Not so soon again.
+    pub fn pause(&mut self) {
+        self.next = Some(sys::now().saturating_add(INTERVAL));
     }
 
     /// Nanoseconds until the next look, if there is to be one.
@@ -141,9 +157,8 @@ impl Watch {
 
     /// What it knows, added to `usage`.
     pub fn complete(&self, usage: Usage) -> Usage {
-        // What a meter says of a command among others is everybody's.
-        let metered = self.meter.as_ref().filter(|_| self.root.is_none()).map_or(0, |meter| {
-            let own = own_cpu_time().saturating_sub(meter.own_start);
+        let metered = self.meter.as_ref().map_or(0, |meter| {
+            let own = if self.root.is_none() { own_cpu_time().saturating_sub(meter.own_start) } else { 0 };
             meter.read().saturating_sub(meter.start).saturating_sub(own)
         });
         Usage {
@@ -153,6 +168,16 @@ impl Watch {
             ..usage
         }
     }
+}
+
+/// How much one command among others has of what a limit ended all for: bytes, or processes.
+pub fn burden(how: u32, census: &Census, root: u32) -> u64 {
+    if how == end::MEMORY {
+        return shared_out(census, Some(root));
+    }
+    let mut number = 0;
+    census.each_of(Some(root), &mut |_| number += 1);
+    number
 }
 
 /// The memory of all processes, each page counted once, however many have it since a fork: what the first sum may not tell. A process that

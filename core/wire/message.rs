@@ -60,7 +60,7 @@ wire_data! {
 }
 
 wire_data! {
-    /// What the warden itself holds a command to. 0: no limit.
+    /// What the warden itself holds a command to, or all that run in a cell together. 0: no limit.
     struct Limits {
         wall_ns: u64,
         /// Sent when the wall time is over, if it is not 0; what still runs `grace_ns` later is ended.
@@ -82,7 +82,7 @@ wire_data! {
     struct Relay { limit: u64, }
 }
 
-/// What measures the processor time of a cgroup, in [`Request::Run`].
+/// What measures the processor time of a cgroup, in [`Request::Run`] and [`Request::Limit`].
 pub mod meter {
     /// Nothing.
     pub const NONE: u32 = 0;
@@ -139,7 +139,8 @@ wire_data! {
         /// The caller has done its part: the id maps are written, the warden stands in its cgroups.
         3 Admitted {}
         /// Start a command. Beside it: one descriptor for each of `targets`, in that order; two for each of `relays`, where to read and where
-        /// to write; one for the `meter`, unless that is NONE; a socket, if it is one AMONG others.
+        /// to write; one for the `meter`, unless that is NONE; as many files as there are `doors`, for the command to write 0 to: the cgroups that are
+        /// its alone; a socket, if it is one AMONG others.
         /// `search`: the directories in which a program without a slash is looked for. `filters`: seccomp programs, loaded in this order; the
         /// first gives the `listener`. `pass`: what the last arguments of a call must be for these programs to let it through.
         4 Run {
@@ -155,6 +156,7 @@ wire_data! {
             limits: Limits,
             relays: List<'a, Relay>,
             meter: u32,
+            doors: u32,
             filters: List<'a, &'a [u8]>,
             listener: u32,
             pass: Pass,
@@ -165,8 +167,8 @@ wire_data! {
         5 Signal { signal: i32, }
         /// End it, and all that it started; `how` is what the end is called.
         6 Kill { how: u32, }
-        /// From now on, these limits.
-        7 Limit { limits: Limits, }
+        /// From now on, these limits. Beside it: one for the `meter`, unless that is NONE: then the one that there is.
+        7 Limit { limits: Limits, meter: u32, }
         /// Stop it by a signal, or let it go on.
         8 Stop { on: bool, }
         /// The caller has frozen everything inside by a cgroup whose frozen processes do not die (v1). Beside it: the file to thaw it by.
@@ -211,6 +213,8 @@ pub mod stage {
     pub const ATTRIBUTES: u32 = 12;
     /// A terminal of its own: making it, or having it control the session.
     pub const TERMINAL: u32 = 13;
+    /// Entering a cgroup of its own; the detail is which one.
+    pub const CGROUP: u32 = 14;
 }
 
 /// How a command ended, in [`Report::Ended`].
@@ -235,6 +239,8 @@ pub mod end {
     pub const SYSCALL: u32 = 9;
     /// A system call of another architecture's, by its number there.
     pub const FOREIGN_SYSCALL: u32 = 10;
+    /// The value of an end by a limit, if that was the one on all commands of a cell together; else it is 0.
+    pub const TOGETHER: i32 = 1;
 }
 
 /// What else the warden saw, in [`Report::Ended`].
@@ -243,10 +249,12 @@ pub mod seen {
     pub const STATUS: u32 = 1 << 0;
     /// A tmpfs of limited size that was full: `scratch` is its size in bytes, or its number of files.
     pub const SCRATCH: u32 = 1 << 1;
-    /// As many processes and threads as there may be.
+    /// As many processes and threads as it may have.
     pub const PROCESSES: u32 = 1 << 2;
     /// The streams were relayed: their counts mean something.
     pub const STREAMS: u32 = 1 << 3;
+    /// In all of a cell, as many processes and threads as there may be.
+    pub const CROWDED: u32 = 1 << 4;
 }
 
 wire_data! {

@@ -1,11 +1,11 @@
 //! What a cgroup has counted: memory, processes, processor time, input and output, pressure. What a kernel does not tell is absent.
 
-use super::{Cgroup, Controller};
+use super::{Cgroup, Controller, V2};
 use crate::outcome::Pressure;
 use crate::policy::Mechanism;
 use std::time::Duration;
 
-/// The counts, of all that is and was in the cgroup, the warden included.
+/// The counts, of all that is and was in the cgroup. The warden is one of them, but not counted among the processes.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
     /// So many processes were killed, at the limit on memory that is this cgroup's own.
@@ -31,6 +31,12 @@ impl Counters {
             processes_refused: self.processes_refused.saturating_sub(before.processes_refused),
             ..Counters::default()
         }
+    }
+
+    /// Whether one was refused for this limit on processes: before Linux 6.11, and in v1, also those are counted whom a limit above refused.
+    pub fn refused_at(&self, limit: Option<u64>) -> bool {
+        let met = |limit: u64| self.processes_peak.is_none_or(|peak| peak >= limit);
+        self.processes_refused > 0 && limit.is_some_and(met)
     }
 
     pub fn read(cgroup: &Cgroup) -> Counters {
@@ -70,13 +76,14 @@ impl Counters {
         let Some((_, directory)) = cgroup.with(Controller::Pids) else { return };
         let number = |file: &str| directory.read(file).trim().parse::<u64>().ok();
         self.processes_refused = value(&directory.read("pids.events"), "max").unwrap_or(0);
-        self.processes = number("pids.current");
-        self.processes_peak = number("pids.peak");
+        let others = |number: u64| number.saturating_sub(u64::from(!cgroup.among));
+        self.processes = number("pids.current").map(others);
+        self.processes_peak = number("pids.peak").map(others);
     }
 
     fn read_cpu(&mut self, cgroup: &Cgroup) {
-        if let Some((directory, _)) = &cgroup.v2 {
-            let stat = directory.read("cpu.stat");
+        if let Some(v2) = &cgroup.v2 {
+            let stat = v2.directory.read("cpu.stat");
             let microseconds = |name: &str| value(&stat, name).map(Duration::from_micros);
             self.cpu = microseconds("user_usec").zip(microseconds("system_usec"));
         } else if let Some((_, directory)) = cgroup.with(Controller::Cpuacct) {
@@ -113,7 +120,7 @@ impl Counters {
     }
 
     fn read_pressure(&mut self, cgroup: &Cgroup) {
-        let Some((directory, _)) = &cgroup.v2 else { return };
+        let Some(V2 { directory, .. }) = &cgroup.v2 else { return };
         let total = |text: &str, which: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(which))?;
             line.split_whitespace().find_map(|word| word.strip_prefix("total=")?.parse().ok()).map(Duration::from_micros)

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use nix::fcntl::{Flock, FlockArg};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const NAME: &str = "seclude";
+/// Those of single commands, below a cell's.
+const COMMAND: &str = "command";
 /// The directory below one of ours in which processes stand still.
 pub const FROZEN: &str = "frozen";
 
@@ -21,19 +24,40 @@ pub struct Directory {
     lock: Flock<File>,
     /// Who made it: a process forked from that one must not remove it.
     owner: u32,
+    /// It lies in one of ours, and goes with that: by itself only when it is empty.
+    below: bool,
 }
 
 /// A name that nobody else in this process has: `seclude-PID-N`.
 pub fn new_name() -> String {
+    format!("{NAME}-{}-{}", std::process::id(), next())
+}
+
+fn next() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("{NAME}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Directory {
     /// Makes one below `parent`, and removes what callers that are no more have left there.
     pub fn make(parent: &Path) -> Result<Directory> {
         reclaim(parent);
-        let path = parent.join(new_name());
+        Directory::create(parent, &new_name(), false)
+    }
+
+    /// Makes one for a single command below a cell's, and removes those of earlier ones that have left nobody.
+    pub fn below(parent: &Directory) -> Result<Directory> {
+        abandoned(&parent.path, is_of_command, |path| drop(fs::remove_dir(path)));
+        Directory::create(&parent.path, &format!("{COMMAND}-{}", next()), true)
+    }
+
+    /// Makes one of this name below another one.
+    pub fn named(parent: &Directory, name: &str) -> Result<Directory> {
+        Directory::create(&parent.path, name, true)
+    }
+
+    fn create(parent: &Path, name: &str, below: bool) -> Result<Directory> {
+        let path = parent.join(name);
         // The name is ours alone: what is told is where it cannot be made.
         fs::create_dir(&path).map_err(|error| failed("make a cgroup in", parent, &error))?;
         let locked = File::open(&path).map_err(|error| failed("open the cgroup", &path, &error)).and_then(|file| {
@@ -41,12 +65,18 @@ impl Directory {
             lock.map_err(|(_, errno)| failed("lock the cgroup", &path, &errno.into()))
         });
         match locked {
-            Ok(lock) => Ok(Directory { path, lock, owner: std::process::id() }),
+            Ok(lock) => Ok(Directory { path, lock, owner: std::process::id(), below }),
             Err(error) => {
                 let _ = fs::remove_dir(&path);
                 Err(error)
             }
         }
+    }
+
+    /// Those of single commands, below it.
+    pub fn of_commands(&self) -> Vec<PathBuf> {
+        let is_one = |path: &PathBuf| path.file_name().is_some_and(is_of_command);
+        each_below(&self.path).into_iter().filter(is_one).collect()
     }
 
     pub fn path(&self) -> &Path {
@@ -82,9 +112,11 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if std::process::id() == self.owner {
-            const TIME: Duration = Duration::from_secs(1);
-            remove(&self.path, TIME);
+        const TIME: Duration = Duration::from_secs(1);
+        match std::process::id() == self.owner {
+            true if self.below => drop(fs::remove_dir(&self.path)),
+            true => remove(&self.path, TIME),
+            false => {}
         }
     }
 }
@@ -110,23 +142,32 @@ pub fn failed(action: &str, path: &Path, error: &std::io::Error) -> Error {
     }
 }
 
-/// Kills what is in it, and in what is frozen below it, and removes both. The kernel takes a moment between the last process's end and an
+/// Kills what is in it, and in what lies below it, and removes it all. The kernel takes a moment between the last process's end and an
 /// empty cgroup.
 fn remove(path: &Path, time: Duration) {
     const PAUSE: Duration = Duration::from_millis(2);
-    let frozen = path.join(FROZEN);
     let deadline = Instant::now() + time;
     loop {
-        let _ = fs::remove_dir(&frozen);
         match fs::remove_dir(path) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::ENOTEMPTY)) && Instant::now() < deadline => {}
             _ => return,
         }
-        for place in [path, &frozen] {
-            kill(place);
+        kill(path);
+        let below = each_below(path);
+        below.iter().for_each(|place| kill(place));
+        // Who is empty now is gone at once; who is not yet, in the next round.
+        let removed = below.iter().filter(|place| fs::remove_dir(place).is_ok()).count();
+        if removed == 0 {
+            thread::sleep(PAUSE);
         }
-        thread::sleep(PAUSE);
     }
+}
+
+/// The directories below, deeper ones first.
+fn each_below(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
+    directories.flat_map(|path| each_below(&path).into_iter().chain([path])).collect()
 }
 
 /// Ends every process in this one cgroup.
@@ -146,16 +187,24 @@ fn kill(path: &Path) {
 /// Removes what callers that are no more have left: of a process number that is nobody's here, and locked by nobody anywhere.
 pub fn reclaim(parent: &Path) {
     const TIME: Duration = Duration::from_millis(200);
+    abandoned(parent, is_orphan, |path| remove(path, TIME));
+}
+
+/// Calls `visit` with each directory of such a name that nobody has locked.
+fn abandoned(parent: &Path, is_such: impl Fn(&OsStr) -> bool, visit: impl Fn(&Path)) {
     let Ok(entries) = fs::read_dir(parent) else { return };
-    for path in entries.flatten().filter(|entry| is_orphan(&entry.file_name())).map(|entry| entry.path()) {
-        let abandoned = File::open(&path).is_ok_and(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok());
-        if abandoned {
-            remove(&path, TIME);
+    for path in entries.flatten().filter(|entry| is_such(&entry.file_name())).map(|entry| entry.path()) {
+        if File::open(&path).is_ok_and(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok()) {
+            visit(&path);
         }
     }
 }
 
-fn is_orphan(name: &std::ffi::OsStr) -> bool {
+fn is_of_command(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(COMMAND))
+}
+
+fn is_orphan(name: &OsStr) -> bool {
     let owner = || name.to_str()?.strip_prefix(NAME)?.strip_prefix('-')?.split('-').next()?.parse::<u32>().ok();
     owner().is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
 }

@@ -14,11 +14,11 @@ use std::time::Duration;
 const ROUNDS: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// A directory whose processes stand still.
+/// The directories whose processes stand still.
 #[derive(Debug)]
 pub enum Frozen {
-    /// Below our own of version 2, and removed with it.
-    V2(PathBuf),
+    /// Below our own of version 2, and removed with it: one for those who were beside the warden, then those of single commands.
+    V2(Vec<PathBuf>),
     /// In the v1 hierarchy of the freezer.
     V1(Directory),
 }
@@ -33,10 +33,15 @@ pub enum Froze {
 impl Cgroup {
     /// Freezes all below the warden. `None`: there is no freezer here.
     pub fn freeze(&mut self, warden: i32, inside: impl Fn() -> Result<Vec<i32>>) -> Result<Option<Froze>> {
-        if let Some((directory, _)) = &self.v2
-            && directory.has("cgroup.freeze")
-        {
-            let frozen = freeze_v2(directory, warden)?;
+        if let Some(v2) = self.v2.as_ref().filter(|v2| v2.directory.has("cgroup.freeze")) {
+            let mut frozen = vec![freeze_v2(v2.home(), warden)?];
+            for command in v2.directory.of_commands() {
+                // Who has ended meanwhile needs no freezing.
+                if write(&command.join("cgroup.freeze"), "1").is_ok() {
+                    await_state(&command.join("cgroup.events"), "frozen 1")?;
+                    frozen.push(command);
+                }
+            }
             self.frozen = Some(Frozen::V2(frozen));
             return Ok(Some(Froze::V2));
         }
@@ -58,7 +63,10 @@ impl Cgroup {
     /// Lets all go on; whether this was ours to do.
     pub fn thaw(&mut self) -> Result<bool> {
         match &self.frozen {
-            Some(Frozen::V2(path)) => write(&path.join("cgroup.freeze"), "0").map(|()| true),
+            Some(Frozen::V2(paths)) => {
+                let mut left = paths.iter().filter(|path| path.exists());
+                left.try_for_each(|path| write(&path.join("cgroup.freeze"), "0")).map(|()| true)
+            }
             Some(Frozen::V1(directory)) => directory.write("freezer.state", "THAWED").map(|()| true),
             None => Ok(false),
         }

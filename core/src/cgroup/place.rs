@@ -15,6 +15,57 @@ use std::path::{Path, PathBuf};
 /// The environment variable that names the cgroup below which ours are made.
 const VARIABLE: &str = "SECLUDE_CGROUP";
 
+/// The directory in which the warden of a cell is, and all commands that have none to themselves.
+const HALL: &str = "hall";
+
+/// One of version 2.
+#[derive(Debug)]
+pub struct V2 {
+    /// Here limits are set, and all is counted.
+    pub directory: Directory,
+    /// Those that are on in it.
+    pub controllers: Vec<Controller>,
+    /// Where the processes are: a directory that gives controllers to others below it has none of its own.
+    hall: Option<Directory>,
+}
+
+impl V2 {
+    fn new(directory: Directory, parent: &Path) -> V2 {
+        V2 { directory, controllers: given(parent), hall: None }
+    }
+
+    fn make(parent: &Path, many: bool) -> Result<V2> {
+        let v2 = V2::new(Directory::make(parent)?, parent);
+        if many { v2.for_many(None) } else { Ok(v2) }
+    }
+
+    /// Has it give on the controllers for single commands. `present`: who is in it.
+    fn for_many(mut self, present: Option<i32>) -> Result<V2> {
+        const SINGLE: [Controller; 2] = [Controller::Memory, Controller::Pids];
+        let on: Vec<Controller> = SINGLE.into_iter().filter(|controller| self.controllers.contains(controller)).collect();
+        if on.is_empty() {
+            return Ok(self);
+        }
+        let hall = Directory::named(&self.directory, HALL)?;
+        if let Some(pid) = present {
+            hall.write("cgroup.procs", &pid.to_string())?;
+        }
+        turn_on(self.directory.path(), &on)?;
+        self.hall = Some(hall);
+        Ok(self)
+    }
+
+    /// Where the warden is.
+    pub fn home(&self) -> &Directory {
+        self.hall.as_ref().unwrap_or(&self.directory)
+    }
+
+    /// One below it, for a single command.
+    pub fn within(&self) -> Result<V2> {
+        Ok(V2::new(Directory::below(&self.directory)?, self.directory.path()))
+    }
+}
+
 /// What there is for one sandbox.
 #[derive(Debug, Default)]
 pub struct Place {
@@ -25,8 +76,8 @@ pub struct Place {
     pub refusal: Option<Error>,
 }
 
-/// Makes the directories that these controllers take. `without_scope`: systemd has refused, for this reason.
-pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&Error>) -> Result<Place> {
+/// Makes the directories that these controllers take. `without_scope`: systemd has refused, for this reason. `many`: single commands will have theirs below.
+pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&Error>, many: bool) -> Result<Place> {
     let hierarchies = Hierarchies::find();
     let needed: Vec<Controller> = controllers
         .iter()
@@ -36,8 +87,8 @@ pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&
     let mut place = Place { refusal: without_scope.cloned(), ..Place::default() };
     let named = policy.cgroup.clone().or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
     match named {
-        Some(parent) => place.cgroup.v2 = Some(below_named(&parent, &needed)?),
-        None => place.find_v2(&hierarchies, &needed, without_scope.is_some()),
+        Some(parent) => place.cgroup.v2 = Some(below_named(&parent, &needed, many)?),
+        None => place.find_v2(&hierarchies, &needed, without_scope.is_some(), many),
     }
     let counted = place.cgroup.v2.is_some();
     for &controller in controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted) {
@@ -54,12 +105,12 @@ pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&
 }
 
 impl Place {
-    fn find_v2(&mut self, hierarchies: &Hierarchies, needed: &[Controller], without_scope: bool) {
+    fn find_v2(&mut self, hierarchies: &Hierarchies, needed: &[Controller], without_scope: bool, many: bool) {
         let Some(hierarchy) = &hierarchies.v2 else { return };
         let gives = |parent: &Path| needed.iter().all(|controller| given(parent).contains(controller));
         let own = hierarchy.own.as_path();
         if needed.is_empty() || gives(own) {
-            return self.make_v2(own);
+            return self.make_v2(own, many);
         }
         if !without_scope && Path::new("/run/systemd/system").exists() {
             self.scope = Some(needed.to_vec());
@@ -67,12 +118,12 @@ impl Place {
         }
         let ancestors = own.ancestors().skip(1).take_while(|parent| parent.starts_with(&hierarchy.mount));
         for parent in ancestors.filter(|parent| gives(parent)) {
-            self.make_v2(parent);
+            self.make_v2(parent, many);
             if self.cgroup.v2.is_some() {
                 return;
             }
         }
-        self.make_v2(own);
+        self.make_v2(own, many);
         self.refusal.get_or_insert_with(|| {
             let names: Vec<_> = needed.iter().filter_map(|controller| controller.v2_name()).collect();
             Error::new(ErrorKind::LimitUnavailable, format!("make a cgroup with the controllers {}", names.join(", ")))
@@ -82,9 +133,9 @@ impl Place {
         });
     }
 
-    fn make_v2(&mut self, parent: &Path) {
-        match Directory::make(parent) {
-            Ok(directory) => self.cgroup.v2 = Some((directory, given(parent))),
+    fn make_v2(&mut self, parent: &Path, many: bool) {
+        match V2::make(parent, many) {
+            Ok(v2) => self.cgroup.v2 = Some(v2),
             Err(error) => self.refusal = Some(error),
         }
     }
@@ -110,7 +161,7 @@ impl Place {
 
 impl Cgroup {
     /// Has systemd put the process `pid` into a scope, and moves it into a directory of ours in there that has the controllers.
-    pub fn enter_scope(&mut self, pid: i32, needed: &[Controller]) -> Result<()> {
+    pub fn enter_scope(&mut self, pid: i32, needed: &[Controller], many: bool) -> Result<()> {
         let refused = |cause: String, hint: Option<String>| {
             let error = Error::new(ErrorKind::LimitUnavailable, "get a cgroup from systemd").because(cause);
             match hint {
@@ -126,13 +177,14 @@ impl Cgroup {
         // The scope gives its controllers on only once no process is directly in it.
         directory.write("cgroup.procs", &pid.to_string())?;
         turn_on(&parent, needed)?;
-        self.v2 = Some((directory, given(&parent)));
+        let v2 = V2::new(directory, &parent);
+        self.v2 = Some(if many { v2.for_many(Some(pid))? } else { v2 });
         Ok(())
     }
 }
 
 /// A directory below the one that the caller named.
-fn below_named(parent: &Path, needed: &[Controller]) -> Result<(Directory, Vec<Controller>)> {
+fn below_named(parent: &Path, needed: &[Controller], many: bool) -> Result<V2> {
     let refused = |cause: &str| {
         Error::new(ErrorKind::LimitUnavailable, format!("use the cgroup {}", parent.display()))
             .because(cause)
@@ -146,7 +198,7 @@ fn below_named(parent: &Path, needed: &[Controller]) -> Result<(Directory, Vec<C
         return Err(refused("it is no cgroup of version 2"));
     }
     turn_on(parent, needed)?;
-    Ok((Directory::make(parent)?, given(parent)))
+    V2::make(parent, many)
 }
 
 /// Has `parent` give these controllers to what is below it, those that it has.
@@ -169,6 +221,14 @@ fn given(parent: &Path) -> Vec<Controller> {
     let text = fs::read_to_string(parent.join("cgroup.subtree_control")).unwrap_or_default();
     let on = |controller: &Controller| text.split_whitespace().any(|name| Some(name) == controller.v2_name());
     V2.into_iter().filter(on).collect()
+}
+
+/// In v1, before Linux 5.11, a directory's memory limit bounds what is below it only if that has been said before there is any.
+pub fn bound_what_is_below(directory: &Directory) -> Result<()> {
+    match directory.read("memory.use_hierarchy").trim() {
+        "0" => directory.write("memory.use_hierarchy", "1"),
+        _ => Ok(()),
+    }
 }
 
 /// In v1 a new cpuset is empty, and takes no process before it is filled.

@@ -138,6 +138,50 @@ pub struct Limits {
     pub demands: BTreeMap<Limit, Demand>,
 }
 
+/// What one command may use of what its sandbox may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Share {
+    pub memory: Option<u64>,
+    pub cpu_time: Option<Duration>,
+    pub pids: Option<u64>,
+}
+
+impl Share {
+    /// Those that it sets.
+    pub fn limits(&self) -> impl Iterator<Item = Limit> {
+        let set =
+            [(Limit::Memory, self.memory.is_some()), (Limit::CpuTime, self.cpu_time.is_some()), (Limit::Pids, self.pids.is_some())];
+        set.into_iter().filter(|(_, set)| *set).map(|(limit, _)| limit)
+    }
+
+    /// The limits of a command that is the only one: the tighter of these and the whole's.
+    pub fn over(&self, whole: &Limits) -> Limits {
+        fn tighter<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            one.into_iter().chain(other).min()
+        }
+        Limits {
+            memory: tighter(self.memory, whole.memory),
+            cpu_time: tighter(self.cpu_time, whole.cpu_time),
+            pids: tighter(self.pids, whole.pids),
+            ..whole.clone()
+        }
+    }
+
+    /// The limits of one command among others: these, and of the whole's those that are each command's own.
+    pub fn alone(&self, whole: &Limits) -> Limits {
+        Limits {
+            memory: self.memory,
+            swap: self.memory.and(whole.swap),
+            cpu_time: self.cpu_time,
+            pids: self.pids,
+            wall_time: whole.wall_time,
+            grace: whole.grace,
+            output: whole.output,
+            ..Limits::default()
+        }
+    }
+}
+
 impl Limits {
     /// Whether the policy sets this one.
     pub fn sets(&self, limit: Limit) -> bool {

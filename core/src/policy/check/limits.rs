@@ -2,7 +2,7 @@
 
 use super::check_text;
 use crate::error::{Error, Result};
-use crate::policy::{Io, Limits};
+use crate::policy::{Io, Limits, Share};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
@@ -64,6 +64,17 @@ impl Limits {
             return Err(Error::invalid(format!("wall_time_grace with signal {signal}"), "must be 1 to 64"));
         }
         time("wall_time_grace", Some(grace))
+    }
+}
+
+impl Share {
+    /// Refuses what makes no sense, and what is a share of nothing.
+    pub fn check(&self, whole: &Limits) -> Result<()> {
+        match self.limits().find(|limit| !whole.sets(*limit)) {
+            Some(limit) => Err(Error::invalid(format!("limit {limit} of one command"), "its sandbox sets none")
+                .hint("set the sandbox's: it bounds all commands together, and one may have less of it")),
+            None => self.alone(whole).check(),
+        }
     }
 }
 
