@@ -1563,6 +1563,25 @@ void seclude_command_fd(struct seclude_command *command, int target, int fd);
 void seclude_command_wall_time(struct seclude_command *command, uint64_t milliseconds);
 
 /**
+ * At most so many bytes of memory, 1 or more, for this command and what it starts. The sandbox must set `seclude_sandbox_memory`, which bounds all its
+ * commands together; of both, the tighter holds. In a cell the kernel holds it in a cgroup of the command's own if it so holds the cell's limit; else it
+ * is sampled. What the command leaves behind in a cell stays under its limits.
+ */
+void seclude_command_memory(struct seclude_command *command,
+                            uint64_t bytes);
+
+/**
+ * At most so many milliseconds of processor time, 1 or more, for this command and what it starts: as for `seclude_command_memory`.
+ */
+void seclude_command_cpu_time(struct seclude_command *command,
+                              uint64_t milliseconds);
+
+/**
+ * At most so many processes and threads, 1 or more, for this command and what it starts: as for `seclude_command_memory`.
+ */
+void seclude_command_pids(struct seclude_command *command, uint64_t number);
+
+/**
  * Starts it. When this returns 0, the program runs, and `*child` is new: free it with `seclude_child_free`. A missing
  * program, a refused policy and every failed step of set-up are errors here: nothing has started then, and `*child` is NULL.
  */

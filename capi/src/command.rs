@@ -161,6 +161,26 @@ pub unsafe extern "C" fn seclude_command_wall_time(command: *mut seclude_command
     build(command, |command| Ok(command.wall_time(Duration::from_millis(milliseconds))));
 }
 
+/// At most so many bytes of memory, 1 or more, for this command and what it starts. The sandbox must set `seclude_sandbox_memory`, which bounds all its
+/// commands together; of both, the tighter holds. In a cell the kernel holds it in a cgroup of the command's own if it so holds the cell's limit; else it
+/// is sampled. What the command leaves behind in a cell stays under its limits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_memory(command: *mut seclude_command, bytes: u64) {
+    build(command, |command| Ok(command.memory(bytes)));
+}
+
+/// At most so many milliseconds of processor time, 1 or more, for this command and what it starts: as for `seclude_command_memory`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_cpu_time(command: *mut seclude_command, milliseconds: u64) {
+    build(command, |command| Ok(command.cpu_time(Duration::from_millis(milliseconds))));
+}
+
+/// At most so many processes and threads, 1 or more, for this command and what it starts: as for `seclude_command_memory`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_pids(command: *mut seclude_command, number: u64) {
+    build(command, |command| Ok(command.pids(number)));
+}
+
 /// Starts it. When this returns 0, the program runs, and `*child` is new: free it with `seclude_child_free`. A missing
 /// program, a refused policy and every failed step of set-up are errors here: nothing has started then, and `*child` is NULL.
 #[unsafe(no_mangle)]

@@ -169,7 +169,7 @@ impl Alive {
 
     /// Nothing runs, because the kernel killed for want of memory: that is the limit's doing.
     pub fn too_little_memory(&self) -> Option<Error> {
-        let limit = self.sandbox.policy().limits.memory.filter(|_| self.counters().memory_kills > 0)?;
+        let limit = self.sandbox.policy().limits.memory.filter(|_| self.counters().killed_at_limit())?;
         Some(
             Error::new(ErrorKind::HostLimit, format!("start the command in {limit} bytes of memory"))
                 .because("the limit on memory leaves too little for it to start")

@@ -39,10 +39,12 @@ pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> 
     };
     let saw = |bit: u32| bits & bit != 0;
     let killed = match how {
-        _ if counted.own.memory_kills > 0 => Some(held.limits),
+        _ if counted.own.killed_at_limit() => Some(held.limits),
+        // Version 1 counts a kill only where the victim was.
+        _ if counted.own.killed > 0 && counted.whole.memory_met => Some(held.whole),
         // In company, it may have been somebody else who was killed.
-        end::SIGNALED if value == libc::SIGKILL && counted.whole.memory_kills > 0 => Some(held.whole),
-        _ if counted.whole.memory_kills > 0 && !held.in_company => Some(held.whole),
+        end::SIGNALED if value == libc::SIGKILL && counted.whole.killed_at_limit() => Some(held.whole),
+        _ if counted.whole.killed_at_limit() && !held.in_company => Some(held.whole),
         _ => None,
     };
     let refused = if saw(seen::PROCESSES) || counted.own.refused_at(held.limits.pids) {
@@ -91,7 +93,7 @@ pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> 
 
 /// The end of one whose warden is no more, after so long: by this signal, if anybody knows.
 pub fn lost(signal: Option<i32>, wall: Duration, counted: &Counted<'_>, held: &Held<'_>) -> End {
-    let (own, whole) = (counted.own.memory_kills > 0, counted.whole.memory_kills > 0);
+    let (own, whole) = (counted.own.killed_at_limit(), counted.whole.killed_at_limit());
     let ended = if own || whole { Ended::MemoryLimit } else { Ended::WardenLost(signal.unwrap_or(0)) };
     let usage = Usage { wall, ..used(message::Usage::default(), counted.own) };
     (ended, None, value_of(ended, if own { held.limits } else { held.whole }, held, 0), usage)

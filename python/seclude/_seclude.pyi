@@ -96,6 +96,9 @@ class _Parts(TypedDict):
     streams: Sequence[int | None]
     fds: Sequence[tuple[int, int]]
     wall_time: float | None
+    memory: int | None
+    cpu_time: float | None
+    pids: int | None
     window_size: tuple[int, int] | None
 
 @type_check_only

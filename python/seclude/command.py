@@ -45,6 +45,12 @@ class CommandOptions(TypedDict, total=False):
     """What the program sees as its own name."""
     wall_time: float | None
     """Seconds that this command may take, instead of what the sandbox says."""
+    memory: int | None
+    """Bytes of memory that this command, and what it starts, may use of what the sandbox's `memory`, which must be set, allows all."""
+    cpu_time: float | None
+    """Seconds of processor time that it may use of the sandbox's `cpu_time`."""
+    pids: int | None
+    """Processes and threads that it may have of the sandbox's `pids`."""
     window_size: tuple[int, int] | None
     """Rows and columns of its terminal's window at first, if a stream is `PTY`; 24 and 80 if not given."""
 
@@ -77,6 +83,9 @@ def prepare(
     fds: Mapping[int, int | IO[Any]] | None = None,
     arg0: Text | None = None,
     wall_time: float | None = None,
+    memory: int | None = None,
+    cpu_time: float | None = None,
+    pids: int | None = None,
     window_size: tuple[int, int] | None = None,
 ) -> _seclude.Command:
     """A command that is ready to start, once, while `streams` are open."""
@@ -93,6 +102,9 @@ def prepare(
             "streams": streams.inside,
             "fds": granted,
             "wall_time": wall_time,
+            "memory": memory,
+            "cpu_time": cpu_time,
+            "pids": pids,
             "window_size": window_size,
         }
     )

@@ -10,6 +10,7 @@ import json
 import os
 from base64 import b64decode
 from dataclasses import dataclass, field, fields
+from operator import index
 from subprocess import DEVNULL
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ class Job:
     r"""A command as a value: immutable, comparable, picklable, and a line of JSON.
 
     `args` is the program and its arguments, or the program alone; `input`, what it reads: bytes, or text, which is UTF-8.
-    `cwd`, `env`, `arg0` and `wall_time` are those of `Popen`. However it was written, it holds text (bytes that are
+    `cwd`, `env`, `arg0`, `wall_time`, `memory`, `cpu_time` and `pids` are those of `Popen`. However it was written, it holds text (bytes that are
     no text as `os.fsdecode` has them), and its input as bytes: jobs that do the same are equal.
 
         >>> import seclude
@@ -49,7 +50,13 @@ class Job:
     """The whole environment. If None: PATH, HOME and LANG."""
     arg0: str | None
     wall_time: float | None
-    """Seconds that it may take, instead of what the policy says: the one limit of a job's own."""
+    """Seconds that it may take, instead of what the policy says."""
+    memory: int | None
+    """Bytes of memory that it may use of what the policy's `memory` allows."""
+    cpu_time: float | None
+    """Seconds of processor time that it may use of the policy's `cpu_time`."""
+    pids: int | None
+    """Processes and threads that it may have of the policy's `pids`."""
 
     def __init__(
         self,
@@ -60,6 +67,9 @@ class Job:
         env: Mapping[str, Text] | Mapping[bytes, Text] | None = None,
         arg0: Text | None = None,
         wall_time: float | None = None,
+        memory: int | None = None,
+        cpu_time: float | None = None,
+        pids: int | None = None,
     ) -> None:
         words = [args] if isinstance(args, (str, bytes, os.PathLike)) else args
         given: dict[str, Any] = {
@@ -69,6 +79,9 @@ class Job:
             "env": None if env is None else {_same(name): _same(value) for name, value in env.items()},
             "arg0": None if arg0 is None else _same(arg0),
             "wall_time": None if wall_time is None else float(wall_time),
+            "memory": None if memory is None else index(memory),
+            "cpu_time": None if cpu_time is None else float(cpu_time),
+            "pids": None if pids is None else index(pids),
         }
         for name, value in given.items():
             object.__setattr__(self, name, value)
@@ -78,7 +91,8 @@ class Job:
 
         Without input its stdin is empty. Who writes more than `output`, or 64 MiB, to a stream is ended: `output-limit`.
         """
-        options: PopenOptions = {"cwd": self.cwd, "env": self.env, "arg0": self.arg0, "wall_time": self.wall_time}
+        options: PopenOptions = {"cwd": self.cwd, "env": self.env, "arg0": self.arg0}
+        options |= {"wall_time": self.wall_time, "memory": self.memory, "cpu_time": self.cpu_time, "pids": self.pids}
         if not self.input:
             options["stdin"] = DEVNULL
         return place.run(self.args, input=self.input or None, capture_output=True, **options)
@@ -99,8 +113,7 @@ class Job:
         if self.env is not None:
             told["env"] = {_name(name): _text(value) for name, value in self.env.items()}
         told |= {name: _text(value) for name in ("cwd", "arg0") if (value := getattr(self, name)) is not None}
-        if self.wall_time is not None:
-            told["wall_time"] = self.wall_time
+        told |= {name: value for name in _LIMITS if (value := getattr(self, name)) is not None}
         return json.dumps(told)
 
     @classmethod
@@ -164,13 +177,20 @@ def _seconds(key: str, value: Any) -> float:
     return value
 
 
+def _number(key: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong(f"{key}: a whole number was expected, not {value if isinstance(value, float) else _kind(value)}")
+    return value
+
+
+_LIMITS: dict[str, Any] = {"wall_time": _seconds, "memory": _number, "cpu_time": _seconds, "pids": _number}
 _READERS: dict[str, Any] = {
     "args": _words,
     "input": _word,
     "cwd": _word,
     "env": _environment,
     "arg0": _word,
-    "wall_time": _seconds,
+    **_LIMITS,
 }
 _KEYS = tuple(named.name for named in fields(Job))
 

@@ -44,6 +44,9 @@ pub struct Parts {
     streams: [Option<i32>; 3],
     fds: Vec<(i32, i32)>,
     wall_time: Option<f64>,
+    memory: Option<u64>,
+    cpu_time: Option<f64>,
+    pids: Option<u64>,
     window_size: Option<(u16, u16)>,
 }
 
@@ -84,6 +87,15 @@ impl Parts {
         }
         if let Some(seconds) = self.wall_time {
             command.wall_time(duration(py, "wall_time", seconds)?);
+        }
+        if let Some(bytes) = self.memory {
+            command.memory(bytes);
+        }
+        if let Some(seconds) = self.cpu_time {
+            command.cpu_time(duration(py, "cpu_time", seconds)?);
+        }
+        if let Some(number) = self.pids {
+            command.pids(number);
         }
         if let Some((rows, columns)) = self.window_size {
             command.window_size(WindowSize { rows, columns });

@@ -174,7 +174,15 @@ static seclude_command *command_of(const seclude_sandbox *sandbox)
             seclude_command_cwd(command, value[0]);
         else if (!strcmp(key, "wall-ms"))
             seclude_command_wall_time(command, strtoull(value[0], NULL, 10));
-        else if (!strcmp(key, "window"))
+        else if (!strcmp(key, "share")) {
+            uint64_t share = strtoull(value[1], NULL, 10);
+            if (!strcmp(value[0], "memory"))
+                seclude_command_memory(command, share);
+            else if (!strcmp(value[0], "cpu_time"))
+                seclude_command_cpu_time(command, share);
+            else
+                seclude_command_pids(command, share);
+        } else if (!strcmp(key, "window"))
             seclude_command_window_size(command, (uint16_t)atoi(value[0]), (uint16_t)atoi(value[1]));
         else if (!strcmp(key, "fd"))
             seclude_command_fd(command, (int)strtol(value[0], NULL, 10), open_file(value[2], !strcmp(value[1], "write")));

@@ -78,6 +78,8 @@ def start(job: Job, sandbox: Runs) -> seclude.Popen:
     options: dict[str, Any] = {}
     if limit := job.one("wall-ms"):
         options["wall_time"] = int(limit[0]) / 1000
+    for limit, value in job.all("share"):
+        options[limit.decode()] = int(value) / 1000 if limit == b"cpu_time" else int(value)
     if window := job.one("window"):
         options["window_size"] = int(window[0]), int(window[1])
     program, arguments = job.one("program")[0], [values[0] for values in job.all("arg")]

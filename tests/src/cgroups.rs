@@ -101,6 +101,21 @@ pub fn left(is_ours: impl Fn(u32) -> bool) -> Vec<PathBuf> {
     found
 }
 
+/// The library's own cgroups of the process, in every hierarchy.
+pub fn of(pid: u32) -> Vec<PathBuf> {
+    let membership = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it lives");
+    let paths: Vec<&str> = membership.lines().filter_map(|line| line.splitn(3, ':').nth(2)).collect();
+    let everywhere = ["cgroup", "cgroup2"].iter().flat_map(|kind| mounts(kind));
+    let found =
+        everywhere.flat_map(|mount| paths.iter().map(move |path| mount.join(path.trim_start_matches('/'))).collect::<Vec<_>>());
+    let mut found: Vec<PathBuf> =
+        found.filter_map(|path| Some(path.ancestors().find(|path| owner(path).is_some())?.to_owned())).collect();
+    found.retain(|path| path.exists());
+    found.sort();
+    found.dedup();
+    found
+}
+
 /// The caller in the name of a cgroup of the library's: `seclude-PID-…`.
 pub fn owner(directory: &Path) -> Option<u32> {
     directory.file_name()?.to_str()?.strip_prefix("seclude-")?.split('-').next()?.parse().ok()

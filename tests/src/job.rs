@@ -93,6 +93,8 @@ pub struct Job {
     pub directory: Option<PathBuf>,
     /// Its wall time limit in milliseconds.
     pub wall_ms: Option<u64>,
+    /// What limits of its sandbox's it may use: name, and value, of times in milliseconds.
+    pub share: Vec<(String, u64)>,
     /// Rows and columns of its terminal's window.
     pub window: Option<(u16, u16)>,
     /// Its standard streams.
@@ -140,6 +142,7 @@ impl Default for Job {
             env: Vec::new(),
             directory: None,
             wall_ms: None,
+            share: Vec::new(),
             window: None,
             streams: [Stream::Null, Stream::Piped(Vec::new()), Stream::Piped(Vec::new())],
             descriptors: Vec::new(),
@@ -189,6 +192,9 @@ impl Job {
         if let Some(limit) = self.wall_ms {
             line("wall-ms", &[limit.to_string().as_bytes()]);
         }
+        for (limit, value) in &self.share {
+            line("share", &[limit.as_bytes(), value.to_string().as_bytes()]);
+        }
         if let Some((rows, columns)) = self.window {
             line("window", &[rows.to_string().as_bytes(), columns.to_string().as_bytes()]);
         }
@@ -233,6 +239,7 @@ impl Job {
                 "env" => job.env.push((system(0)?, system(1)?)),
                 "directory" => job.directory = Some(system(0)?.into()),
                 "wall-ms" => job.wall_ms = Some(word(0)?.parse().map_err(|error| format!("{line}: {error}"))?),
+                "share" => job.share.push((word(0)?, word(1)?.parse().map_err(|error| format!("{line}: {error}"))?)),
                 "window" => {
                     let number = |index| word(index)?.parse().map_err(|error| format!("{line}: {error}"));
                     job.window = Some((number(0)?, number(1)?));
@@ -296,6 +303,7 @@ mod tests {
             env: vec![("A".into(), "".into())],
             directory: Some("/tmp".into()),
             wall_ms: Some(1500),
+            share: vec![("memory".into(), 1_048_576)],
             window: Some((40, 132)),
             streams: [Stream::Piped(b"a\0b".to_vec()), Stream::Terminal(b"\x03".to_vec()), Stream::File("/x y".into())],
             descriptors: vec![(7, "/dev/null".into(), true)],

@@ -57,6 +57,9 @@ pub struct Case {
     env_clear: bool,
     directory: Option<String>,
     wall_ms: Option<u64>,
+    /// What limits of its sandbox's it may use: `memory`, `pids`, `cpu_time` in milliseconds.
+    #[serde(default)]
+    share: BTreeMap<String, u64>,
     /// Rows and columns of its terminal's window.
     window: Option<(u16, u16)>,
     stdin: Option<Source>,
@@ -317,6 +320,7 @@ impl Case {
             env: self.env.iter().map(|(name, value)| (stage.system(name), stage.system(value))).collect(),
             directory: self.directory.as_ref().map(|text| stage.system(text).into()),
             wall_ms: self.wall_ms,
+            share: self.share.iter().map(|(limit, value)| (limit.clone(), *value)).collect(),
             window: self.window,
             streams,
             descriptors: self

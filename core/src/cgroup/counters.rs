@@ -8,8 +8,10 @@ use std::time::Duration;
 /// The counts, of all that is and was in the cgroup. The warden is one of them, but not counted among the processes.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
-    /// So many processes were killed, at the limit on memory that is this cgroup's own.
-    pub memory_kills: u64,
+    /// So many processes were killed for want of memory, at whatever limit.
+    pub killed: u64,
+    /// The limit on memory that is this cgroup's own has been met.
+    pub memory_met: bool,
     pub memory: Option<u64>,
     pub memory_peak: Option<u64>,
     pub processes: Option<u64>,
@@ -27,7 +29,8 @@ impl Counters {
     /// What of it can be said of one command among others that ran since `before`: what happened to it, not what all have used.
     pub fn since(&self, before: &Counters) -> Counters {
         Counters {
-            memory_kills: self.memory_kills.saturating_sub(before.memory_kills),
+            killed: self.killed.saturating_sub(before.killed),
+            memory_met: self.memory_met,
             processes_refused: self.processes_refused.saturating_sub(before.processes_refused),
             ..Counters::default()
         }
@@ -37,6 +40,11 @@ impl Counters {
     pub fn refused_at(&self, limit: Option<u64>) -> bool {
         let met = |limit: u64| self.processes_peak.is_none_or(|peak| peak >= limit);
         self.processes_refused > 0 && limit.is_some_and(met)
+    }
+
+    /// Whether somebody was killed at the limit on memory that is this cgroup's own.
+    pub fn killed_at_limit(&self) -> bool {
+        self.killed > 0 && self.memory_met
     }
 
     pub fn read(cgroup: &Cgroup) -> Counters {
@@ -54,19 +62,17 @@ impl Counters {
         let number = |file: &str| directory.read(file).trim().parse::<u64>().ok();
         if mechanism == Mechanism::CgroupV2 {
             let events = directory.read("memory.events");
-            // A kill for want of memory elsewhere counts as oom_kill here too; oom is the limit of our own.
-            let kills = value(&events, "oom_kill").filter(|_| value(&events, "oom") > Some(0));
-            self.memory_kills = kills.unwrap_or(0);
+            self.killed = value(&events, "oom_kill").unwrap_or(0);
+            self.memory_met = value(&events, "oom") > Some(0);
             self.memory = number("memory.current");
             self.memory_peak = number("memory.peak");
         } else {
-            // A kill for want of memory elsewhere counts here too. Not every kernel counts how often the limit was met (failcnt).
+            // Not every kernel counts how often the limit was met (failcnt).
             const NEAR: u64 = 256 << 10;
             let met = |peak: &str, limit: &str| number(peak).zip(number(limit)).is_some_and(|(peak, limit)| peak + NEAR >= limit);
-            let reached = met("memory.max_usage_in_bytes", "memory.limit_in_bytes")
+            self.memory_met = met("memory.max_usage_in_bytes", "memory.limit_in_bytes")
                 || met("memory.memsw.max_usage_in_bytes", "memory.memsw.limit_in_bytes");
-            let kills = value(&directory.read("memory.oom_control"), "oom_kill").filter(|_| reached);
-            self.memory_kills = kills.unwrap_or(0);
+            self.killed = value(&directory.read("memory.oom_control"), "oom_kill").unwrap_or(0);
             self.memory = number("memory.usage_in_bytes");
             self.memory_peak = number("memory.max_usage_in_bytes");
         }

@@ -130,6 +130,13 @@ fn command(ground: &Ground, job: &Job) -> Command {
     if let Some(limit) = job.wall_ms {
         command.wall_time(Duration::from_millis(limit));
     }
+    for (limit, value) in &job.share {
+        match limit.as_str() {
+            "memory" => command.memory(*value),
+            "cpu_time" => command.cpu_time(Duration::from_millis(*value)),
+            _ => command.pids(*value),
+        };
+    }
     if let Some((rows, columns)) = job.window {
         command.window_size(WindowSize { rows, columns });
     }
