@@ -7,6 +7,8 @@ static int step(const seclude_cell *cell, const char *script)
     seclude_command *command = seclude_cell_command(cell, "sh");
     seclude_command_arg(command, "-c");
     seclude_command_arg(command, script);
+    /* Of what the cell may have, so much for one step. */
+    seclude_command_memory(command, 64u << 20);
     seclude_outcome outcome;
     seclude_error *err = NULL;
     int code = seclude_command_run(command, &outcome, sizeof outcome, &err);
@@ -21,6 +23,7 @@ int main(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_sandbox_tmpfs(sandbox, "/tmp", 64u << 20);
+    seclude_sandbox_memory(sandbox, 256u << 20);
     seclude_cell *cell = NULL;
     seclude_error *err = NULL;
     if (seclude_sandbox_cell(sandbox, &cell, &err) < 0) {

@@ -46,7 +46,7 @@ class CommandOptions(TypedDict, total=False):
     wall_time: float | None
     """Seconds that this command may take, instead of what the sandbox says."""
     memory: int | None
-    """Bytes of memory that this command, and what it starts, may use of what the sandbox's `memory`, which must be set, allows all."""
+    """Bytes of memory that this command, with what it starts, may use of the sandbox's `memory`, which must be set."""
     cpu_time: float | None
     """Seconds of processor time that it may use of the sandbox's `cpu_time`."""
     pids: int | None

@@ -32,8 +32,8 @@ class Job:
     r"""A command as a value: immutable, comparable, picklable, and a line of JSON.
 
     `args` is the program and its arguments, or the program alone; `input`, what it reads: bytes, or text, which is UTF-8.
-    `cwd`, `env`, `arg0`, `wall_time`, `memory`, `cpu_time` and `pids` are those of `Popen`. However it was written, it holds text (bytes that are
-    no text as `os.fsdecode` has them), and its input as bytes: jobs that do the same are equal.
+    `cwd`, `env`, `arg0`, `wall_time`, `memory`, `cpu_time` and `pids` are those of `Popen`. However it was written, it holds
+    text (bytes that are no text as `os.fsdecode` has them), and its input as bytes: jobs that do the same are equal.
 
         >>> import seclude
         >>> job = seclude.Job(["tr", "a-z", "A-Z"], input="hello")

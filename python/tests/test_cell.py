@@ -135,6 +135,22 @@ def test_a_cells_limit_is_for_all_together() -> None:
         assert cell.run(["true"]).returncode == 0
 
 
+def test_a_commands_own_limits(box: seclude.Sandbox) -> None:
+    with box.replace(memory="256M", cpu_time=60, pids=50).cell() as cell:
+        greedy = ["python3", "-c", "import time; x = bytearray(100 << 20); time.sleep(1000)"]
+        ended = cell.run(greedy, memory=32 << 20).outcome
+        assert (ended.ended.name, ended.limit) == ("memory-limit", 32 << 20)
+        busy = ["sh", "-c", "while :; do :; done"]
+        assert cell.run(busy, cpu_time=0.2).outcome.ended.name == "cpu-time"
+        crowd = ["sh", "-c", "exec 2>&-; for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; sleep 1; exit 9"]
+        assert cell.run(crowd, pids=4).outcome.ended.name == "process-limit"
+        assert cell.run(["true"], memory=32 << 20, cpu_time=1, pids=4).outcome.success
+    with pytest.raises(seclude.PolicyError, match="its sandbox sets none"):
+        box.run(["true"], memory=32 << 20)
+    with pytest.raises(TypeError):
+        box.run(["true"], memory=1.5)  # type: ignore[arg-type]
+
+
 def test_a_forked_worker_ends_nothing(cell: seclude.Cell) -> None:
     with cell.popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE) as process:
         worker = os.fork()

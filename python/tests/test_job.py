@@ -18,6 +18,7 @@ JOBS = [
     Job(["sh", "-c", "cat"], input="ä\r\n"),
     Job([b"echo", b"\xff", Path("/usr")], cwd="/usr", env={b"A": b"1", b"B": b"\xfe"}, arg0="other", wall_time=2),
     Job("env", env={}),
+    Job("true", memory=64 << 20, cpu_time=2, pids=8),
 ]
 
 
@@ -46,6 +47,12 @@ def test_it_runs_wherever_commands_run(box: seclude.Sandbox) -> None:
             assert done.stderr.endswith(b" 1 /usr\n")
     assert Job("cat").run(box).stdout == b""
     assert Job(["sleep", "60"], wall_time=0.1).run(box).outcome.ended == seclude.Ended("wall-time")
+    with box.replace(memory="1G", cpu_time=60).pool(1) as pool:
+        spin = Job(["sh", "-c", "while :; do :; done"], cpu_time=0.2)
+        assert spin.run(pool).outcome.ended.name == "cpu-time"
+        greedy = Job(["python3", "-c", "import time; x = bytearray(100 << 20); time.sleep(1000)"], memory=32 << 20)
+        assert pool.submit(greedy).result().outcome.limit == 32 << 20
+        assert Job("true", memory=32 << 20, cpu_time=1).run(pool).outcome.success
     with pytest.raises(FileNotFoundError):
         Job("no-such-program").run(box)
 
@@ -79,9 +86,11 @@ def test_what_comes_of_it_is_a_value(box: seclude.Sandbox) -> None:
         ('{"args": "a", "env": ["A=1"]}', "env: .* not a list"),
         ('{"args": "a", "env": {"A": 1}}', "env A: .* not a number"),
         ('{"args": "a", "wall_time": "2s"}', "wall_time: .* not text"),
+        ('{"args": "a", "memory": "64M"}', "memory: a whole number was expected, not text"),
+        ('{"args": "a", "pids": 2.5}', "pids: a whole number was expected, not 2.5"),
         ('{"args": "a", "wall_time": 1' + "0" * 400 + "}", "too large"),
         ('{"args": "a", "inptu": ""}', "unknown key 'inptu'; hint: did you mean 'input'"),
-        ('{"args": "a", "memory": "1G"}', "unknown key 'memory'; the keys are args, input"),
+        ('{"args": "a", "hostname": "x"}', "unknown key 'hostname'; the keys are args, input"),
     ],
 )
 def test_what_is_no_job_is_refused(text: str | bytes, wrong: str) -> None:

@@ -96,6 +96,38 @@ static void a_command_is_ended_or_all_are(void)
     seclude_sandbox_free(sandbox);
 }
 
+static void one_command_may_have_less(void)
+{
+    seclude_sandbox *sandbox = sandbox_with_tmp();
+    seclude_sandbox_memory(sandbox, 512u << 20);
+    seclude_sandbox_cpu_time(sandbox, 60000);
+    seclude_sandbox_pids(sandbox, 50);
+    seclude_cell *cell = NULL;
+    seclude_error *err = NULL;
+    CHECK_OK(seclude_sandbox_cell(sandbox, &cell, &err), err);
+    seclude_outcome outcome;
+    seclude_command *command = seclude_cell_command(cell, "sh");
+    seclude_command_arg(command, "-c");
+    seclude_command_arg(command, "while :; do :; done");
+    seclude_command_memory(command, 64u << 20);
+    seclude_command_cpu_time(command, 200);
+    seclude_command_pids(command, 4);
+    CHECK_OK(seclude_command_run(command, &outcome, sizeof outcome, &err), err);
+    CHECK_INT(outcome.ended, SECLUDE_ENDED_CPU_TIME);
+    CHECK_INT(outcome.limit, 200000000);
+    seclude_command_free(command);
+    CHECK_INT(status_in(cell, "exit 0"), 0);
+    /* A share of what is not limited is none. */
+    seclude_sandbox *without = seclude_sandbox_new();
+    command = seclude_sandbox_command(without, "true");
+    seclude_command_pids(command, 4);
+    CHECK_INT(seclude_command_run(command, &outcome, sizeof outcome, NULL), SECLUDE_EINVAL);
+    seclude_command_free(command);
+    seclude_sandbox_free(without);
+    seclude_cell_free(cell);
+    seclude_sandbox_free(sandbox);
+}
+
 static void *many(void *pool)
 {
     for (int i = 0; i < 10; i++)
@@ -175,6 +207,7 @@ int main(int argc, char **argv)
     static const struct test TESTS[] = {
         TEST(what_is_left_is_there_until_a_reset),
         TEST(a_command_is_ended_or_all_are),
+        TEST(one_command_may_have_less),
         TEST(a_pool_serves_threads),
         TEST(null_is_an_error),
     };
