@@ -22,6 +22,8 @@ RUST_LIMITS = "seclude, limits"
 RUST_TEMPLATE = "seclude, from a template"
 RUST_POOL = "seclude, from a pool"
 RUST_CELL = "seclude, in a cell"
+RUST_CELL_LIMITS = "seclude, in a cell with limits"
+RUST_SHARES = "seclude, in a cell, with limits of its own"
 RUST_RESET = "a cell's reset"
 RUST_NEW_CELL = "a new cell, closed"
 C = "seclude in C"
@@ -97,6 +99,8 @@ def main_field(programs: Programs) -> Field:
         RUST_TEMPLATE: lambda: rust(programs, "--on", "template"),
         RUST_POOL: lambda: rust(programs, "--on", "pool"),
         RUST_CELL: lambda: rust(programs, "--on", "cell"),
+        RUST_CELL_LIMITS: lambda: rust(programs, "--but", "limits", "--on", "cell"),
+        RUST_SHARES: lambda: rust(programs, "--but", "limits", "--on", "shares"),
         RUST_RESET: lambda: rust(programs, "--on", "reset"),
         RUST_NEW_CELL: lambda: rust(programs, "--on", "new-cell"),
     }

@@ -62,6 +62,8 @@ pub enum Ground {
     Pool(Pool),
     /// All in one.
     Cell(Cell),
+    /// The same, each with limits of its own.
+    Shares(Cell),
     /// No command: the cell's reset.
     Reset(Cell),
     /// No command: a cell, made and closed.
@@ -79,6 +81,7 @@ impl Ground {
             }
             Some("pool") => Ground::Pool(sandbox.pool(size)?),
             Some("cell") => Ground::Cell(sandbox.cell()?),
+            Some("shares") => Ground::Shares(sandbox.cell()?),
             Some("reset") => {
                 let cell = sandbox.cell()?;
                 cell.reset()?;
@@ -95,6 +98,11 @@ impl Ground {
             Ground::Own(sandbox) => to_end(sandbox.command("/payload")),
             Ground::Pool(pool) => to_end(pool.command("/payload")),
             Ground::Cell(cell) => to_end(cell.command("/payload")),
+            Ground::Shares(cell) => {
+                let mut command = cell.command("/payload");
+                command.memory(MiB(64)).pids(8).cpu_time(Duration::from_secs(5));
+                to_end(command)
+            }
             Ground::Reset(cell) => Ok(cell.reset()?),
             Ground::NewCell(sandbox) => {
                 sandbox.cell()?.close();
