@@ -38,6 +38,8 @@ impl From<Errno> for Failure {
 struct World<'a> {
     control: &'a Control,
     outside: (u32, u32),
+    /// The mount namespace was made for this warden.
+    own_mounts: bool,
     mounts: Mounts,
     place: Place,
 }
@@ -70,7 +72,8 @@ pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refu
     };
     let mounts = Mounts::new(classic_mounts, plan.len()).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None, landlock: 0, terminals: None };
-    let mut world = World { control, outside: (outside_uid, outside_gid), mounts, place };
+    let own_mounts = namespaces & namespace::MOUNT != 0;
+    let mut world = World { control, outside: (outside_uid, outside_gid), own_mounts, mounts, place };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         world.carry_out(&step).map_err(refuse(index as u32))?;
@@ -140,7 +143,7 @@ impl World<'_> {
                     wall.readable(&self.mounts, readable)?;
                     wall.writable(&self.mounts, writable)?;
                     wall.devices(&self.mounts, devices)?;
-                    wall.queues()?;
+                    wall.queues(&self.mounts, self.own_mounts)?;
                 }
                 let (more, by_wall) = self.place.wall.as_ref().map_or((0, 0), |wall| (wall.abi, wall.protections));
                 self.place.landlock = landlock.max(more);

@@ -246,6 +246,15 @@ impl Mounts {
         self.attach.hidden_proc()
     }
 
+    /// Puts a tree that is only to be there under `/proc`, to go with all else: to close one that is attached nowhere takes as long as it takes
+    /// every processor to pass a quiet moment (RCU).
+    pub fn hide(&self, tree: &Fd) -> Result<()> {
+        match self.open_inside(c"/proc", open::PATH) {
+            Err(Errno::ENOENT) => Ok(()),
+            proc => self.attach.hide(tree, &proc?),
+        }
+    }
+
     pub fn mask<'a>(&mut self, paths: List<'a, &'a CStr>, null: u32) -> Outcome {
         let null = self.source(null)?.ok_or(Errno::EBADF)?;
         for path in paths.iter() {

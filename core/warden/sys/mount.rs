@@ -19,6 +19,15 @@ pub fn attach_tree(tree: &Fd, target: i32, path: &CStr) -> Result<()> {
     done(call!(nr::MOVE_MOUNT, tree.0, c"".as_ptr(), target, path.as_ptr(), FROM_EMPTY_PATH | to))
 }
 
+/// Attaches the tree at `tree` under the mount that `top` is the root of, where nobody comes upon it. Linux 6.5.
+pub fn attach_beneath(tree: &Fd, top: &Fd) -> Result<()> {
+    const FROM_EMPTY_PATH: u32 = 0x4;
+    const TO_EMPTY_PATH: u32 = 0x40;
+    const BENEATH: u32 = 0x200;
+    let flags = FROM_EMPTY_PATH | TO_EMPTY_PATH | BENEATH;
+    done(call!(nr::MOVE_MOUNT, tree.0, c"".as_ptr(), top.0, c"".as_ptr(), flags))
+}
+
 /// Adds attributes to the mount at `fd`, and to all below it if `recursive`.
 pub fn add_attributes(fd: &Fd, attributes: u64, recursive: bool) -> Result<()> {
     set_attributes(fd.0, c"", [attributes, 0, 0, 0], recursive)

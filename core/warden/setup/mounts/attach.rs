@@ -98,6 +98,15 @@ impl Attach {
         if self.classic { classic::hidden_proc(attributes) } else { FileSystem::open(c"proc")?.mount(attributes) }
     }
 
+    /// Puts `tree` where nobody comes upon it, under what is mounted at `top`, if this kernel can (Linux 6.5).
+    pub fn hide(&self, tree: &Fd, top: &Fd) -> Result<()> {
+        match sys::attach_beneath(tree, top) {
+            Err(Errno::EINVAL) => Ok(()),
+            Err(Errno::ENOSYS) if self.classic => Ok(()),
+            result => result,
+        }
+    }
+
     pub fn read_only_root(&self, root: &Fd) -> Result<()> {
         let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
         if self.classic { classic::remount(c"/", attributes) } else { sys::add_attributes(root, attributes, false) }
