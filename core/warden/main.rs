@@ -18,6 +18,7 @@ mod wire;
 mod census;
 mod command;
 mod control;
+mod copies;
 mod entries;
 mod found;
 mod networks;

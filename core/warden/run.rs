@@ -2,7 +2,7 @@
 
 use crate::command::{House, POLLED, Running};
 use crate::control::{Control, Line, Mail, OWN};
-use crate::networks::Networks;
+use crate::copies::Copies;
 use crate::reap;
 use crate::setup::Place;
 use crate::start::start;
@@ -37,13 +37,13 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
     let children = sys::child_signal()?;
     let mut mail = Mail::new()?;
     // A template's.
-    let mut networks = Networks::new();
+    let mut copies = Copies::new();
     loop {
         let mut few = [Polled::NOTHING; OWN + 2 * POLLED];
         let mut many = Table::new();
         let polled = list(commands, &mut few, &mut many)?;
         let now = sys::now();
-        let idle = if networks.is_untidy() { Some(0) } else { None };
+        let idle = if copies.is_untidy() { Some(0) } else { None };
         let remaining = commands.iter().filter_map(|command| command.remaining(now)).chain(idle).min();
         let event = match control.wait(Some(&children), polled, remaining) {
             Ok(event) => event,
@@ -61,7 +61,7 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
         }
         if event.child {
             drain(&children);
-            reap_ended(house, commands, &mut networks);
+            reap_ended(house, commands, &mut copies);
         }
         for (ready, command) in polled[OWN..].chunks_exact(POLLED).zip(commands.iter_mut()) {
             command.attend(ready, house, &mut mail)?;
@@ -75,13 +75,13 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
                     }
                 }
                 Request::Clone { .. } => {
-                    if template::clone(&mut mail, &mut networks)? {
+                    if template::clone(&mut mail, &mut copies)? {
                         // Its beginning closes all descriptors at once.
-                        core::mem::forget(networks);
+                        core::mem::forget(copies);
                         return Ok(Next::Begin);
                     }
                 }
-                Request::Networks {} => control.report(&networks.told())?,
+                Request::Networks {} => control.report(&copies.told())?,
                 Request::Frozen {} => house.thaw = mail.take_descriptor(0).ok(),
                 request => match commands.iter_mut().find(|command| !command.is_among()) {
                     Some(only) => only.obey(&request, house)?,
@@ -89,8 +89,8 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
                 },
             }
             mail.clear();
-        } else if networks.is_untidy() {
-            networks.look_after();
+        } else if copies.is_untidy() {
+            copies.look_after();
         }
         let mut next = 0;
         while let Some(command) = commands.get(next) {
@@ -173,11 +173,11 @@ fn drain(signals: &Fd) {
 }
 
 /// Reaps whatever has ended.
-fn reap_ended(house: &House<'_>, commands: &mut [Running], networks: &mut Networks) {
+fn reap_ended(house: &House<'_>, commands: &mut [Running], copies: &mut Copies) {
     loop {
         match sys::reap(false) {
             Ok(Some(reaped)) => {
-                networks.reaped(reaped.pid);
+                copies.reaped(reaped.pid);
                 if let Some(command) = commands.iter_mut().find(|command| command.awaits(reaped.pid)) {
                     command.reaped(reaped.status, reaped.usage, house);
                 }
