@@ -201,7 +201,7 @@ extern "C" fn become_command(order: &Order<'_>) -> ! {
 #[inline(never)]
 fn leave_word(slate: &Slate, &Failure { stage, errno, detail }: &Failure, program: &Path) {
     let path = if matches!(stage, stage::SEARCH | stage::EXEC) { program.as_bytes() } else { b"" };
-    let mut buffer = Buffer::new();
+    let mut buffer = Buffer::<REPORT_MAX>::new();
     Report::Failed { stage, errno: errno.0, detail, path, head: b"" }.encode(&mut buffer);
     slate.write(buffer.bytes());
 }

@@ -1,7 +1,7 @@
 //! Mounts, by descriptor where the kernel can.
 
 use super::number as nr;
-use super::{AT_EMPTY_PATH, AT_RECURSIVE, Fd, Result, descriptor, done, open};
+use super::{AT_EMPTY_PATH, AT_RECURSIVE, CWD, Fd, Result, descriptor, done, open};
 use core::ffi::CStr;
 
 /// A copy of the mount tree at `fd`, attached nowhere.
@@ -33,6 +33,11 @@ pub fn add_attributes(fd: &Fd, attributes: u64, recursive: bool) -> Result<()> {
     set_attributes(fd.0, c"", [attributes, 0, 0, 0], recursive)
 }
 
+/// An empty request, which every kernel that has mount_setattr(2) accepts.
+pub fn change_no_attributes() -> Result<()> {
+    set_attributes(CWD, c"", [0; 4], false)
+}
+
 /// Stops propagation, both ways, of every mount that the warden sees.
 pub fn stop_propagation() -> Result<()> {
     const MS_PRIVATE: u64 = 1 << 18;
@@ -51,6 +56,10 @@ pub struct FileSystem(Fd);
 impl FileSystem {
     pub fn open(kind: &CStr) -> Result<FileSystem> {
         descriptor(call!(nr::FSOPEN, kind.as_ptr(), 1)).map(FileSystem)
+    }
+    /// With flags that there are not: every kernel that has fsopen(2) refuses to make anything.
+    pub fn ask_without_sense() -> Result<()> {
+        done(call!(nr::FSOPEN, c"tmpfs".as_ptr(), u32::MAX))
     }
     pub fn set(&self, key: &CStr, value: &CStr) -> Result<()> {
         const SET_STRING: u32 = 1;
