@@ -20,10 +20,10 @@ pub enum Next {
 
 /// Runs commands until the caller is gone or the last one has ended. An error is the caller's absence, and whatever the error, the
 /// kernel ends a namespace with its PID 1; without one, that is ours to do.
-pub fn serve(control: &Control, place: &Place, namespaces: u64) -> Result<Next> {
+pub fn serve(control: &Control, mail: &mut Mail, place: &Place, namespaces: u64) -> Result<Next> {
     let mut house = House { place, namespaces, thaw: None };
     let mut commands = Table::new();
-    let served = converse(control, &mut house, &mut commands);
+    let served = converse(control, mail, &mut house, &mut commands);
     if served.is_err() {
         house.thaw();
         if !house.own_tree() || house.thaw.is_some() {
@@ -33,9 +33,8 @@ pub fn serve(control: &Control, place: &Place, namespaces: u64) -> Result<Next> 
     served
 }
 
-fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Running>) -> Result<Next> {
+fn converse(control: &Control, mail: &mut Mail, house: &mut House<'_>, commands: &mut Table<Running>) -> Result<Next> {
     let children = sys::child_signal()?;
-    let mut mail = Mail::new()?;
     // A template's.
     let mut copies = Copies::new();
     loop {
@@ -52,7 +51,7 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
         };
         if event.caller_gone {
             // How its last act is undone may still lie here.
-            while control.receive_left(&mut mail).is_ok() {
+            while control.receive_left(mail).is_ok() {
                 if let Ok(Request::Frozen {}) = mail.request() {
                     house.thaw = mail.take_descriptor(0).ok();
                 }
@@ -64,18 +63,18 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
             reap_ended(house, commands, &mut copies);
         }
         for (ready, command) in polled[OWN..].chunks_exact(POLLED).zip(commands.iter_mut()) {
-            command.attend(ready, house, &mut mail)?;
+            command.attend(ready, house, mail)?;
         }
         if event.request {
-            control.receive(&mut mail)?;
+            control.receive(mail)?;
             match mail.request()? {
                 Request::Run { .. } if commands.iter().all(Running::is_among) => {
-                    if !begin(house, commands, &mut mail)? {
+                    if !begin(house, commands, mail)? {
                         return Ok(Next::End);
                     }
                 }
                 Request::Clone { .. } => {
-                    if template::clone(&mut mail, &mut copies)? {
+                    if template::clone(mail, &mut copies)? {
                         // Its beginning closes all descriptors at once.
                         core::mem::forget(copies);
                         return Ok(Next::Begin);

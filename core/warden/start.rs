@@ -51,7 +51,8 @@ pub struct Started {
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
 pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result<Option<Started>> {
-    const STACK: usize = 64 * 1024;
+    /// In words.
+    const STACK: usize = 8 * 1024;
     let Request::Run {
         program,
         search,
@@ -81,11 +82,12 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
         return refused(stage::REQUEST, Errno::EPROTO);
     }
     let words = arguments.len() + 1 + environment.len() + 1;
-    let mut space = match Pages::new(words * size_of::<usize>(), false) {
+    let mut space = match Pages::new((STACK + words) * size_of::<usize>(), false) {
         Ok(space) => space,
         Err(errno) => return refused(stage::REQUEST, errno),
     };
-    let (argument_space, environment_space) = space.words()[..words].split_at_mut(arguments.len() + 1);
+    let (stack, pointers) = space.words().split_at_mut(STACK);
+    let (argument_space, environment_space) = pointers[..words].split_at_mut(arguments.len() + 1);
     let given = mail.descriptors().get(..targets.len()).unwrap_or_default();
     if let Some(wall) = &place.wall
         && let Some(errno) = given.iter().find_map(|fd| wall.given(*fd).err())
@@ -123,14 +125,13 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
         slate: &slate,
         leash: namespaces & namespace::PID == 0,
     };
-    let mut stack = Pages::new(STACK, false)?;
     let started = sys::now();
-    let result = match sys::start(stack.bytes(), true, become_command, &order) {
+    let result = match sys::start(stack, true, become_command, &order) {
         // Before Linux 6.2, who shares memory cannot enter the time namespace set for its children: a copy then.
         Err(Errno::EINVAL) => {
             let apart = Slate::new(REPORT_MAX, true)?;
             order.slate = slate_apart.get_or_init(|| apart);
-            sys::start(stack.bytes(), false, become_command, &order)
+            sys::start(stack, false, become_command, &order)
         }
         result => result,
     };
