@@ -191,7 +191,7 @@ impl<'a> Mounts<'a> {
         let point = self.mount_point(spot, directory)?;
         let tree = self.attach.copy(source)?;
         self.forget_parent_below(spot);
-        self.attach.put(tree, &point, attributes)
+        self.attach.put(tree, &point, attributes).map(drop)
     }
 
     /// A tmpfs; its descriptor.
@@ -199,7 +199,7 @@ impl<'a> Mounts<'a> {
         let spot = Spot::of(at);
         let point = self.mount_point(&spot, true)?;
         self.forget_parent_below(&spot);
-        self.attach.tmpfs(&point, size, inodes, mode, attributes)?;
+        drop(self.attach.tmpfs(&point, size, inodes, mode, attributes)?);
         let mounted = self.open_inside(at, open::PATH)?;
         self.known.push_own(&mounted)?;
         Ok(mounted)
@@ -236,25 +236,32 @@ impl<'a> Mounts<'a> {
 
     pub fn mask(&mut self, paths: List<'a, &'a CStr>, null: u32) -> Outcome {
         let null = self.source(null)?.ok_or(Errno::EBADF)?;
+        let mut covers = Covers { null, file: None, directory: None };
         for path in paths.iter() {
             let covered = match self.open_inside(path, open::PATH) {
                 Err(Errno::ENOENT) => continue,
                 result => failing_at(path, result)?,
             };
-            failing_at(path, self.cover(&covered, null))?;
+            failing_at(path, self.cover(&covered, &mut covers))?;
         }
         Ok(())
     }
 
-    fn cover(&mut self, covered: &Fd, null: i32) -> Result<()> {
+    fn cover(&mut self, covered: &Fd, covers: &mut Covers) -> Result<()> {
         let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
-        if sys::status(covered.number(), c"")?.is_directory() {
-            self.attach.tmpfs(covered, 0, 1, 0o555, attributes)
-        } else {
-            let tree = self.attach.copy(null)?;
-            // A device, so without NO_DEV: what is read from it must be nothing.
-            self.attach.put(tree, covered, attributes & !attribute::NO_DEV)
+        let directory = sys::status(covered.number(), c"")?.is_directory();
+        let cover = if directory { &mut covers.directory } else { &mut covers.file };
+        if let Some(cover) = cover {
+            return self.attach.again(cover, covered);
         }
+        *cover = if directory {
+            self.attach.tmpfs(covered, 0, 1, 0o555, attributes)?
+        } else {
+            let tree = self.attach.copy(covers.null)?;
+            // A device, so without NO_DEV: what is read from it must be nothing.
+            self.attach.put(tree, covered, attributes & !attribute::NO_DEV)?
+        };
+        Ok(())
     }
 
     pub fn read_only(&mut self, paths: List<'a, &'a CStr>) -> Outcome {
@@ -310,6 +317,14 @@ fn new_file(directory: i32, name: &CStr, mode: u32, data: &[u8]) -> Result<Fd> {
     let file = sys::open(directory, name, open::WRITE | open::CREATE | open::EXCLUSIVE | open::NO_FOLLOW, mode)?;
     sys::write(&file, data)?;
     Ok(file)
+}
+
+/// What covers the things that are to be seen no more: `null` files, and an empty directory others. The first of each, once it is in its place, stands
+/// for the next.
+struct Covers {
+    null: i32,
+    file: Option<Fd>,
+    directory: Option<Fd>,
 }
 
 /// What the steps have opened and mounted, in numbers: in one piece of memory, the sources from its start on and the file systems before its end.

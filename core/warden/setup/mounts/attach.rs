@@ -46,23 +46,32 @@ impl Attach {
         if self.classic { Ok(Tree::Original(source)) } else { sys::copy_tree(source, true).map(Tree::Detached) }
     }
 
-    /// Puts `tree` over what `point` stands for, with `attributes` on all of it.
-    pub fn put(&self, tree: Tree, point: &Fd, attributes: u64) -> Result<()> {
+    /// Puts `tree` over what `point` stands for, with `attributes` on all of it. Its descriptor, where it has one.
+    pub fn put(&self, tree: Tree, point: &Fd, attributes: u64) -> Result<Option<Fd>> {
         match tree {
             Tree::Detached(tree) => {
                 sys::add_attributes(&tree, attributes, true)?;
-                sys::attach_tree(&tree, point.number(), c"")
+                sys::attach_tree(&tree, point.number(), c"")?;
+                Ok(Some(tree))
             }
-            Tree::Original(source) => classic::bind(source, point, attributes),
+            Tree::Original(source) => classic::bind(source, point, attributes).map(|()| None),
         }
     }
 
-    pub fn tmpfs(&self, point: &Fd, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
+    /// Puts what has been put elsewhere over what `point` stands for, too: a copy has the attributes already.
+    pub fn again(&self, attached: &Fd, point: &Fd) -> Result<()> {
+        sys::attach_tree(&sys::copy_tree(attached.number(), true)?, point.number(), c"")
+    }
+
+    /// The new one's descriptor, where there is one by now.
+    pub fn tmpfs(&self, point: &Fd, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<Option<Fd>> {
         if self.classic {
-            return classic::tmpfs(Line::of_descriptor(point.number()).as_c_str(), size, inodes, mode, attributes);
+            classic::tmpfs(Line::of_descriptor(point.number()).as_c_str(), size, inodes, mode, attributes)?;
+            return Ok(None);
         }
         let tree = new_tmpfs(size, inodes, mode)?.mount(attributes)?;
-        sys::attach_tree(&tree, point.number(), c"")
+        sys::attach_tree(&tree, point.number(), c"")?;
+        Ok(Some(tree))
     }
 
     pub fn proc(&self, point: &Fd, hide: bool) -> Result<()> {
