@@ -35,7 +35,7 @@ struct Order<'a> {
     /// The command's side of its terminal, and which of its standard streams that is, by their bits.
     terminal: Option<&'a Fd>,
     streams: u32,
-    slate: &'a Slate,
+    slate: &'a Slate<'a>,
     leash: bool,
 }
 
@@ -53,6 +53,7 @@ pub struct Started {
 pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result<Option<Started>> {
     /// In words.
     const STACK: usize = 8 * 1024;
+    const SLATE: usize = REPORT_MAX / size_of::<usize>() + 1;
     let Request::Run {
         program,
         search,
@@ -82,12 +83,13 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
         return refused(stage::REQUEST, Errno::EPROTO);
     }
     let words = arguments.len() + 1 + environment.len() + 1;
-    let mut space = match Pages::new((STACK + words) * size_of::<usize>(), false) {
+    let mut space = match Pages::new((STACK + words + SLATE) * size_of::<usize>(), false) {
         Ok(space) => space,
         Err(errno) => return refused(stage::REQUEST, errno),
     };
-    let (stack, pointers) = space.words().split_at_mut(STACK);
-    let (argument_space, environment_space) = pointers[..words].split_at_mut(arguments.len() + 1);
+    let (stack, above) = space.words().split_at_mut(STACK);
+    let (pointers, slate) = above.split_at_mut(words);
+    let (argument_space, environment_space) = pointers.split_at_mut(arguments.len() + 1);
     let given = mail.descriptors().get(..targets.len()).unwrap_or_default();
     if let Some(wall) = &place.wall
         && let Some(errno) = given.iter().find_map(|fd| wall.given(*fd).err())
@@ -104,7 +106,7 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
             Err(errno) => return refused(stage::TERMINAL, errno),
         }
     };
-    let (slate, slate_apart) = (Slate::new(REPORT_MAX, false)?, OnceCell::new());
+    let (slate, slate_apart) = (Slate::on(slate), OnceCell::new());
     let ends = if listener == listener::NOBODY { None } else { Some(sys::socket_pair()?) };
     let mut order = Order {
         program,
@@ -129,7 +131,7 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
     let result = match sys::start(stack, true, become_command, &order) {
         // Before Linux 6.2, who shares memory cannot enter the time namespace set for its children: a copy then.
         Err(Errno::EINVAL) => {
-            let apart = Slate::new(REPORT_MAX, true)?;
+            let apart = Slate::apart(SLATE)?;
             order.slate = slate_apart.get_or_init(|| apart);
             sys::start(stack, false, become_command, &order)
         }
@@ -200,7 +202,7 @@ extern "C" fn become_command(order: &Order<'_>) -> ! {
 
 // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
 #[inline(never)]
-fn leave_word(slate: &Slate, &Failure { stage, errno, detail }: &Failure, program: &Path) {
+fn leave_word(slate: &Slate<'_>, &Failure { stage, errno, detail }: &Failure, program: &Path) {
     let path = if matches!(stage, stage::SEARCH | stage::EXEC) { program.as_bytes() } else { b"" };
     let mut buffer = Buffer::<REPORT_MAX>::new();
     Report::Failed { stage, errno: errno.0, detail, path, head: b"" }.encode(&mut buffer);

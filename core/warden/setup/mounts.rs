@@ -329,21 +329,29 @@ struct Covers {
 
 /// What the steps have opened and mounted, in numbers: in one piece of memory, the sources from its start on and the file systems before its end.
 struct Known {
-    words: Pages,
+    few: [usize; Known::FEW],
+    /// Where more are needed.
+    many: Option<Pages>,
     sources: usize,
     own: usize,
 }
 
 impl Known {
+    const FEW: usize = 64;
+
     fn new(most: usize) -> Result<Known> {
-        Ok(Known { words: Pages::new(most * size_of::<usize>(), false)?, sources: 0, own: 0 })
+        let many = if most > Known::FEW { Some(Pages::new(most * size_of::<usize>(), false)?) } else { None };
+        Ok(Known { few: [0; Known::FEW], many, sources: 0, own: 0 })
+    }
+
+    fn words(&self) -> &[usize] {
+        self.many.as_ref().map_or(&self.few, Pages::read_words)
     }
 
     fn room(&mut self) -> Result<&mut [usize]> {
-        let (from, before) = (self.sources, self.own);
-        let words = self.words.words();
-        let end = words.len() - before;
-        words.get_mut(from..end).filter(|room| !room.is_empty()).ok_or(Errno::EPROTO)
+        let words = self.many.as_mut().map_or(&mut self.few[..], Pages::words);
+        let room = self.sources..words.len() - self.own;
+        words.get_mut(room).filter(|room| !room.is_empty()).ok_or(Errno::EPROTO)
     }
 
     /// Remembers a source under the next number: its descriptor plus one, 0 if an optional one is missing.
@@ -354,12 +362,12 @@ impl Known {
     }
 
     fn source(&self, number: u32) -> Result<Option<i32>> {
-        let words = &self.words.read_words()[..self.sources];
+        let words = &self.words()[..self.sources];
         words.get(number as usize).map(|word| word.checked_sub(1).map(|fd| fd as i32)).ok_or(Errno::EBADF)
     }
 
     fn forget_sources(&mut self) {
-        for word in &self.words.read_words()[..self.sources] {
+        for word in &self.words()[..self.sources] {
             if let Some(number) = word.checked_sub(1) {
                 sys::close_number(number as i32);
             }
@@ -375,7 +383,7 @@ impl Known {
     }
 
     fn own(&self) -> &[usize] {
-        let words = self.words.read_words();
+        let words = self.words();
         &words[words.len() - self.own..]
     }
 }
