@@ -5,6 +5,9 @@
 use seclude::{Sandbox, stage_clock};
 use std::collections::BTreeMap;
 
+/// Before each run, as in tests/bench.
+const REST: std::time::Duration = std::time::Duration::from_millis(2);
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let payload = words.first().ok_or("usage: stages PAYLOAD [template|pool] [RUNS]")?;
@@ -21,6 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         while pool.as_ref().is_some_and(|pool| pool.statistics().ready == 0) {
             std::thread::yield_now();
         }
+        // The kernel takes namespaces apart behind the scenes: no run should pay for the one before.
+        std::thread::sleep(REST);
         let start = stage_clock::now();
         let mut command = pool.as_ref().map_or_else(|| sandbox.command("/payload"), |pool| pool.command("/payload"));
         command.status()?;

@@ -100,10 +100,22 @@ impl Line {
     }
 }
 
+fn send(socket: i32, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
+    /// Enough for all but those that quote a path or a file.
+    const FEW: usize = 256;
+    let mut buffer = Buffer::<FEW>::new();
+    report.encode(&mut buffer);
+    if buffer.is_cut() {
+        send_long(socket, report, descriptors)
+    } else {
+        sys::send(socket, buffer.bytes(), descriptors, Pass::default())
+    }
+}
+
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-fn send(socket: i32, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
-    let mut buffer = Buffer::new();
+fn send_long(socket: i32, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
+    let mut buffer = Buffer::<REPORT_MAX>::new();
     report.encode(&mut buffer);
     sys::send(socket, buffer.bytes(), descriptors, Pass::default())
 }
@@ -183,27 +195,33 @@ impl Drop for Mail {
     }
 }
 
-/// A report being written. What does not fit is cut: only a path can be too long, and then it is not decodable, not unsafe.
-pub struct Buffer {
-    bytes: [u8; REPORT_MAX],
+/// A report being written. What does not fit is cut; of the longest there are, only a path can be too long, and then it is not decodable, not unsafe.
+pub struct Buffer<const N: usize> {
+    bytes: [u8; N],
     used: usize,
+    cut: bool,
 }
 
-impl Buffer {
-    pub fn new() -> Buffer {
-        Buffer { bytes: [0; REPORT_MAX], used: 0 }
+impl<const N: usize> Buffer<N> {
+    pub fn new() -> Self {
+        Buffer { bytes: [0; N], used: 0, cut: false }
     }
 
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.used]
     }
+
+    fn is_cut(&self) -> bool {
+        self.cut
+    }
 }
 
-impl Sink for Buffer {
+impl<const N: usize> Sink for Buffer<N> {
     fn put(&mut self, bytes: &[u8]) {
         let room = &mut self.bytes[self.used..];
         let count = bytes.len().min(room.len());
         room[..count].copy_from_slice(&bytes[..count]);
         self.used += count;
+        self.cut |= count < bytes.len();
     }
 }

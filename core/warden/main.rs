@@ -18,6 +18,7 @@ mod wire;
 mod census;
 mod command;
 mod control;
+mod copies;
 mod entries;
 mod found;
 mod house;
@@ -54,10 +55,14 @@ fn main(founds: bool) -> ! {
     if founds {
         found::found();
     }
+    let Ok(mut mail) = Mail::new() else { sys::exit(1) };
     let code = loop {
-        match serve(&mut Control::new()) {
-            // A new one keeps nothing of the template's, which has few descriptors, and so low numbers.
-            Ok(Next::Begin) => close_inherited(1024),
+        match serve(&mut Control::new(), &mut mail) {
+            Ok(Next::Begin) => {
+                // A new one keeps nothing of the template's, which has few descriptors, and so low numbers.
+                mail.clear();
+                close_inherited(1024);
+            }
             Ok(Next::End) => break 0,
             Err(_) => break 1,
         }
@@ -66,25 +71,25 @@ fn main(founds: bool) -> ! {
 }
 
 /// Set-up, then commands until the caller lets go.
-fn serve(control: &mut Control) -> Result<Next> {
-    let Some((place, namespaces)) = set_up(control)? else { return Ok(Next::End) };
+fn serve(control: &mut Control, mail: &mut Mail) -> Result<Next> {
+    let Some((place, namespaces)) = set_up(control, mail)? else { return Ok(Next::End) };
+    mail.clear();
     sys::forget_deep_stack();
-    run::serve(control, &place, namespaces)
+    run::serve(control, mail, &place, namespaces)
 }
 
 /// What the first request asks; `None`, told to the caller, if that could not be done.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-fn set_up(control: &mut Control) -> Result<Option<(setup::Place, u64)>> {
+fn set_up(control: &mut Control, mail: &mut Mail) -> Result<Option<(setup::Place, u64)>> {
     #[cfg(stage_clock)]
     stages::begin();
-    let mut mail = Mail::new()?;
-    control.receive(&mut mail)?;
+    control.receive(mail)?;
     #[cfg(stage_clock)]
     stages::mark(stages::TOLD);
     let Request::Setup { namespaces, tell, .. } = mail.request()? else { return Err(Errno::EPROTO) };
     control.watch_caller(mail.take_descriptor(0)?);
-    let place = match setup::apply(control, &mail) {
+    let place = match setup::apply(control, mail) {
         Ok(place) => place,
         Err(refusal) => {
             let report = Report::Refused { step: refusal.step, errno: refusal.errno.0, path: refusal.path.as_bytes() };

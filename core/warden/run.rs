@@ -2,8 +2,8 @@
 
 use crate::command::{POLLED, Running};
 use crate::control::{Control, Line, Mail, OWN};
+use crate::copies::Copies;
 use crate::house::House;
-use crate::networks::Networks;
 use crate::reap;
 use crate::setup::Place;
 use crate::start::start;
@@ -21,10 +21,10 @@ pub enum Next {
 
 /// Runs commands until the caller is gone or the last one has ended. An error is the caller's absence, and whatever the error, the
 /// kernel ends a namespace with its PID 1; without one, that is ours to do.
-pub fn serve(control: &Control, place: &Place, namespaces: u64) -> Result<Next> {
+pub fn serve(control: &Control, mail: &mut Mail, place: &Place, namespaces: u64) -> Result<Next> {
     let mut house = House::new(place, namespaces);
     let mut commands = Table::new();
-    let served = converse(control, &mut house, &mut commands);
+    let served = converse(control, mail, &mut house, &mut commands);
     if served.is_err() {
         house.thaw();
         if !house.own_tree() || house.thaw.is_some() {
@@ -34,17 +34,16 @@ pub fn serve(control: &Control, place: &Place, namespaces: u64) -> Result<Next> 
     served
 }
 
-fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Running>) -> Result<Next> {
+fn converse(control: &Control, mail: &mut Mail, house: &mut House<'_>, commands: &mut Table<Running>) -> Result<Next> {
     let children = sys::child_signal()?;
-    let mut mail = Mail::new()?;
     // A template's.
-    let mut networks = Networks::new();
+    let mut copies = Copies::new();
     loop {
         let mut few = [Polled::NOTHING; OWN + 2 * POLLED];
         let mut many = Table::new();
         let polled = list(commands, &mut few, &mut many)?;
         let now = sys::now();
-        let idle = if networks.is_untidy() { Some(0) } else { None };
+        let idle = if copies.is_untidy() { Some(0) } else { None };
         let remaining =
             commands.iter().filter_map(|command| command.remaining(now)).chain(idle).chain(house.remaining(now, commands)).min();
         let event = match control.wait(Some(&children), polled, remaining) {
@@ -54,7 +53,7 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
         };
         if event.caller_gone {
             // How its last act is undone may still lie here.
-            while control.receive_left(&mut mail).is_ok() {
+            while control.receive_left(mail).is_ok() {
                 if let Ok(Request::Frozen {}) = mail.request() {
                     house.thaw = mail.take_descriptor(0).ok();
                 }
@@ -63,38 +62,38 @@ fn converse(control: &Control, house: &mut House<'_>, commands: &mut Table<Runni
         }
         if event.child {
             drain(&children);
-            reap_ended(house, commands, &mut networks);
+            reap_ended(house, commands, &mut copies);
         }
         for (ready, command) in polled[OWN..].chunks_exact(POLLED).zip(commands.iter_mut()) {
-            command.attend(ready, house, &mut mail)?;
+            command.attend(ready, house, mail)?;
         }
         house.hold_together(commands);
         if event.request {
-            control.receive(&mut mail)?;
+            control.receive(mail)?;
             match mail.request()? {
                 Request::Run { .. } if commands.iter().all(Running::is_among) => {
-                    if !begin(house, commands, &mut mail)? {
+                    if !begin(house, commands, mail)? {
                         return Ok(Next::End);
                     }
                     house.rouse();
                 }
                 Request::Clone { .. } => {
-                    if template::clone(&mut mail, &mut networks)? {
+                    if template::clone(mail, &mut copies)? {
                         // Its beginning closes all descriptors at once.
-                        core::mem::forget(networks);
+                        core::mem::forget(copies);
                         return Ok(Next::Begin);
                     }
                 }
-                Request::Networks {} => control.report(&networks.told())?,
+                Request::Networks {} => control.report(&copies.told())?,
                 Request::Frozen {} => house.thaw = mail.take_descriptor(0).ok(),
                 request => match commands.iter_mut().find(|command| !command.is_among()) {
                     Some(only) => only.obey(&request, house)?,
-                    None => obey(&mut mail, house, commands)?,
+                    None => obey(mail, house, commands)?,
                 },
             }
             mail.clear();
-        } else if networks.is_untidy() {
-            networks.look_after();
+        } else if copies.is_untidy() {
+            copies.look_after();
         }
         let mut next = 0;
         while let Some(command) = commands.get(next) {
@@ -181,11 +180,11 @@ fn drain(signals: &Fd) {
 }
 
 /// Reaps whatever has ended.
-fn reap_ended(house: &mut House<'_>, commands: &mut [Running], networks: &mut Networks) {
+fn reap_ended(house: &mut House<'_>, commands: &mut [Running], copies: &mut Copies) {
     loop {
         match sys::reap(false) {
             Ok(Some(reaped)) => {
-                networks.reaped(reaped.pid);
+                copies.reaped(reaped.pid);
                 if let Some(command) = commands.iter_mut().find(|command| command.awaits(reaped.pid)) {
                     command.reaped(reaped.status, reaped.usage, house);
                 }

@@ -35,7 +35,7 @@ struct Order<'a> {
     /// The command's side of its terminal, and which of its standard streams that is, by their bits.
     terminal: Option<&'a Fd>,
     streams: u32,
-    slate: &'a Slate,
+    slate: &'a Slate<'a>,
     /// By these it enters the cgroups that are its alone.
     doors: &'a [i32],
     leash: bool,
@@ -53,7 +53,9 @@ pub struct Started {
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
 pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result<Option<Started>> {
-    const STACK: usize = 64 * 1024;
+    /// In words.
+    const STACK: usize = 8 * 1024;
+    const SLATE: usize = REPORT_MAX / size_of::<usize>() + 1;
     let Request::Run {
         program,
         search,
@@ -85,11 +87,13 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
         return refused(stage::REQUEST, Errno::EPROTO);
     }
     let words = arguments.len() + 1 + environment.len() + 1;
-    let mut space = match Pages::new(words * size_of::<usize>(), false) {
+    let mut space = match Pages::new((STACK + words + SLATE) * size_of::<usize>(), false) {
         Ok(space) => space,
         Err(errno) => return refused(stage::REQUEST, errno),
     };
-    let (argument_space, environment_space) = space.words()[..words].split_at_mut(arguments.len() + 1);
+    let (stack, above) = space.words().split_at_mut(STACK);
+    let (pointers, slate) = above.split_at_mut(words);
+    let (argument_space, environment_space) = pointers.split_at_mut(arguments.len() + 1);
     let given = mail.descriptors().get(..targets.len()).unwrap_or_default();
     if let Some(wall) = &place.wall
         && let Some(errno) = given.iter().find_map(|fd| wall.given(*fd).err())
@@ -106,7 +110,7 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
             Err(errno) => return refused(stage::TERMINAL, errno),
         }
     };
-    let (slate, slate_apart) = (Slate::new(REPORT_MAX, false)?, OnceCell::new());
+    let (slate, slate_apart) = (Slate::on(slate), OnceCell::new());
     let ends = if listener == listener::NOBODY { None } else { Some(sys::socket_pair()?) };
     let mut order = Order {
         program,
@@ -128,17 +132,16 @@ pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result
         doors: mail.descriptors().get(before..after).unwrap_or_default(),
         leash: namespaces & namespace::PID == 0,
     };
-    let mut stack = Pages::new(STACK, false)?;
     let started = sys::now();
     // Who is killed in a cgroup for want of memory takes along whoever shares its memory.
     let shares = order.doors.is_empty();
-    let sharing = if shares { sys::start(stack.bytes(), true, become_command, &order) } else { Err(Errno::EINVAL) };
+    let sharing = if shares { sys::start(stack, true, become_command, &order) } else { Err(Errno::EINVAL) };
     let result = match sharing {
         // Before Linux 6.2, who shares memory cannot enter the time namespace set for its children either: a copy then.
         Err(Errno::EINVAL) => {
-            let apart = Slate::new(REPORT_MAX, true)?;
+            let apart = Slate::apart(SLATE)?;
             order.slate = slate_apart.get_or_init(|| apart);
-            sys::start(stack.bytes(), false, become_command, &order)
+            sys::start(stack, false, become_command, &order)
         }
         result => result,
     };
@@ -207,9 +210,9 @@ extern "C" fn become_command(order: &Order<'_>) -> ! {
 
 // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
 #[inline(never)]
-fn leave_word(slate: &Slate, &Failure { stage, errno, detail }: &Failure, program: &Path) {
+fn leave_word(slate: &Slate<'_>, &Failure { stage, errno, detail }: &Failure, program: &Path) {
     let path = if matches!(stage, stage::SEARCH | stage::EXEC) { program.as_bytes() } else { b"" };
-    let mut buffer = Buffer::new();
+    let mut buffer = Buffer::<REPORT_MAX>::new();
     Report::Failed { stage, errno: errno.0, detail, path, head: b"" }.encode(&mut buffer);
     slate.write(buffer.bytes());
 }

@@ -2,7 +2,8 @@
 //! itself into new namespaces. The copy finds the mounts as they are and begins as a warden that has just been born.
 
 use crate::control::{Line, Mail};
-use crate::networks::{Lent, Networks};
+use crate::copies::Copies;
+use crate::networks::Lent;
 use crate::sys::{self, Errno, Fd, Polled, Result};
 use crate::text::Line as Text;
 use crate::wire::message::{Report, Request};
@@ -12,7 +13,7 @@ use crate::wire::plan::namespace;
 /// whatever only this request lacks is told, and is none.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-pub fn clone(mail: &mut Mail, networks: &mut Networks) -> Result<bool> {
+pub fn clone(mail: &mut Mail, copies: &mut Copies) -> Result<bool> {
     let Request::Clone { namespaces, ids, doors } = mail.request()? else { return Err(Errno::EPROTO) };
     // Without its socket there is nobody to tell; the caller hears that it has been closed.
     let Ok(socket) = mail.take_descriptor(0) else { return Ok(false) };
@@ -24,19 +25,19 @@ pub fn clone(mail: &mut Mail, networks: &mut Networks) -> Result<bool> {
         Ok(gate) => gate,
         Err(errno) => return refuse(Line::own(socket), errno),
     };
-    let entered = if namespaces & namespace::NET == 0 { Ok(Lent::NONE) } else { networks.enter() };
+    let entered = if namespaces & namespace::NET == 0 { Ok(Lent::NONE) } else { copies.networks.enter() };
     let born = entered.and_then(|lent| Ok((lent, sys::fork_into(namespaces & !namespace::NET)?)));
     if let Ok((_, None)) = born {
         return begin(socket, &mail.descriptors()[1..], doors, &gate).map(|()| true);
     }
-    networks.leave();
+    copies.networks.leave();
     sys::prctl(sys::process::SET_DUMPABLE, 0)?;
     let (lent, pid, pidfd) = match born {
         Ok((lent, Some((pid, pidfd)))) => (lent, pid, pidfd),
         Ok((_, None)) => return Ok(false),
         Err(errno) => return refuse(Line::own(socket), errno),
     };
-    networks.lend(lent, pid);
+    copies.born(pid, &pidfd, lent);
     let mapped = if ids > 0 { map(pid, ids) } else { Ok(()) };
     // Who has been killed meanwhile has no maps any more: the end of its socket tells that, and is the true reason.
     if mapped.is_err() && has_ended(&pidfd) {

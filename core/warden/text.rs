@@ -1,6 +1,6 @@
 //! Text in a buffer of its own: the warden has no allocator.
 
-use crate::sys::{Errno, Result};
+use crate::sys::{Errno, Pages, Result};
 use core::ffi::CStr;
 
 /// At most `N - 1` bytes and a NUL.
@@ -20,13 +20,6 @@ impl<const N: usize> Text<N> {
     }
 
     /// What does not fit is cut; for a path, the kernel refuses what then is too long or missing.
-    pub fn of(text: &CStr) -> Text<N> {
-        let mut copy = Text::empty();
-        copy.set(text.to_bytes());
-        copy
-    }
-
-    /// The same for one that is there already.
     pub fn set(&mut self, text: &[u8]) {
         self.truncate(0);
         let _ = self.push(text);
@@ -94,5 +87,27 @@ impl Line {
     /// The name under which the kernel knows a descriptor of this process.
     pub fn of_descriptor(fd: i32) -> Line {
         Line::numbered(b"/proc/self/fd/", fd as u64, b"")
+    }
+}
+
+/// A text that is seldom there: memory of its own, and none until then. Without memory it is lost.
+pub struct Note(Option<Pages>);
+
+impl Note {
+    pub const NONE: Note = Note(None);
+
+    #[cold]
+    pub fn of(text: &CStr) -> Note {
+        let text = text.to_bytes_with_nul();
+        let mut pages = Pages::new(text.len(), false).ok();
+        if let Some(pages) = &mut pages {
+            pages.bytes()[..text.len()].copy_from_slice(text);
+        }
+        Note(pages)
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        let text = self.0.as_ref().and_then(|pages| CStr::from_bytes_until_nul(pages.read()).ok());
+        text.unwrap_or_default().to_bytes()
     }
 }

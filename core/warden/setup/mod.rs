@@ -11,26 +11,28 @@ mod wall;
 use crate::census::Census;
 use crate::control::{Control, Mail};
 use crate::sys::{self, Errno, Fd, Result};
-use crate::text::Path;
+use crate::text::Note;
 use crate::wire::message::{Pass, Request, VERSION};
 use crate::wire::plan::{Step, namespace, protection};
+use core::ffi::CStr;
 use mounts::Mounts;
 use scratch::Scratch;
+use target::Spot;
 use wall::Wall;
 
 /// The step that failed, with what, and on which path where that is not the plan's own.
 pub struct Refusal {
     pub step: u32,
     pub errno: Errno,
-    pub path: Path,
+    pub path: Note,
 }
 
 /// A failure inside a step; the path says where, if the step works on several.
-pub struct Failure(pub Errno, pub Path);
+pub struct Failure(pub Errno, pub Note);
 
 impl From<Errno> for Failure {
     fn from(errno: Errno) -> Failure {
-        Failure(errno, Path::empty())
+        Failure(errno, Note::NONE)
     }
 }
 
@@ -38,7 +40,9 @@ impl From<Errno> for Failure {
 struct World<'a> {
     control: &'a Control,
     outside: (u32, u32),
-    mounts: Mounts,
+    /// The mount namespace was made for this warden.
+    own_mounts: bool,
+    mounts: Mounts<'a>,
     place: Place,
 }
 
@@ -61,7 +65,7 @@ pub struct Place {
 /// Applies the plan in `mail`.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refusal> {
+pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<Place, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
     let refuse = |step: u32| move |Failure(errno, path): Failure| Refusal { step, errno, path };
     let Ok(Request::Setup { version: VERSION, namespaces, outside_uid, outside_gid, classic_mounts, plan, .. }) = mail.request()
@@ -70,7 +74,8 @@ pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refu
     };
     let mounts = Mounts::new(classic_mounts, plan.len()).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None, landlock: 0, terminals: None };
-    let mut world = World { control, outside: (outside_uid, outside_gid), mounts, place };
+    let own_mounts = namespaces & namespace::MOUNT != 0;
+    let mut world = World { control, outside: (outside_uid, outside_gid), own_mounts, mounts, place };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         world.carry_out(&step).map_err(refuse(index as u32))?;
@@ -81,8 +86,8 @@ pub fn apply(control: &Control, mail: &Mail) -> core::result::Result<Place, Refu
     Ok(world.place)
 }
 
-impl World<'_> {
-    fn carry_out(&mut self, step: &Step<'_>) -> core::result::Result<(), Failure> {
+impl<'a> World<'a> {
+    fn carry_out(&mut self, step: &Step<'a>) -> core::result::Result<(), Failure> {
         match *step {
             Step::Attributes {} => seal::forget_attributes()?,
             Step::MapOwnIds { uid, gid } => ids::map_own(uid, gid, self.outside)?,
@@ -106,7 +111,7 @@ impl World<'_> {
                     self.place.scratch.push(mounted);
                 }
             }
-            Step::Symlink { at, target } => self.mounts.symlink(at, target)?,
+            Step::Symlink { at, target } => self.mounts.symlink(&Spot::of(at), target)?,
             Step::File { at, mode, data, optional } => self.mounts.file(at, mode, data, optional)?,
             Step::Populate { source, at, names, except, attributes } => {
                 populate::populate(&mut self.mounts, source, at, names, except, attributes)?
@@ -140,7 +145,7 @@ impl World<'_> {
                     wall.readable(&self.mounts, readable)?;
                     wall.writable(&self.mounts, writable)?;
                     wall.devices(&self.mounts, devices)?;
-                    wall.queues()?;
+                    wall.queues(&self.mounts, self.own_mounts)?;
                 }
                 let (more, by_wall) = self.place.wall.as_ref().map_or((0, 0), |wall| (wall.abi, wall.protections));
                 self.place.landlock = landlock.max(more);
@@ -161,6 +166,7 @@ impl World<'_> {
     }
 }
 
-fn errno_of<T>(result: Result<T>, at: impl FnOnce() -> Path) -> core::result::Result<T, Failure> {
-    result.map_err(|errno| Failure(errno, at()))
+/// What fails here, fails at this place.
+fn failing_at<T>(place: &CStr, result: Result<T>) -> core::result::Result<T, Failure> {
+    result.map_err(|errno| Failure(errno, Note::of(place)))
 }

@@ -3,10 +3,10 @@
 //! Every mount is made by descriptor. Targets are resolved below the new root only, and mount points are made only in
 //! file systems that were mounted here.
 
-use super::target;
-use super::{Failure, errno_of};
+use super::target::{self, Spot};
+use super::{Failure, failing_at};
 use crate::sys::{self, Errno, Fd, FileSystem, Pages, Result, open};
-use crate::text::{Line, Path};
+use crate::text::Line;
 use crate::wire::codec::List;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
@@ -16,28 +16,26 @@ use attach::Attach;
 
 type Outcome = core::result::Result<(), Failure>;
 
-pub struct Mounts {
+pub struct Mounts<'a> {
     attach: Attach,
-    /// The opened sources, by number; the first word says how many. A word is the descriptor plus one, 0 if an optional one is missing.
-    sources: Pages,
-    /// The file systems mounted here; the first word says how many.
-    own: Pages,
+    known: Known,
     root: Option<Fd>,
+    /// The root is a file system that was mounted here.
+    own_root: bool,
     /// The directory in which something was made last, for the next thing beside it.
-    parent: Option<(Path, Fd)>,
+    parent: Option<(&'a [u8], Fd)>,
 }
 
-impl Mounts {
+impl<'a> Mounts<'a> {
     /// `most` bounds how many sources and file systems there can be.
-    pub fn new(classic: bool, most: usize) -> Result<Mounts> {
+    pub fn new(classic: bool, most: usize) -> Result<Mounts<'a>> {
         const RLIMIT_NOFILE: u32 = 7;
         let (soft, hard) = sys::limit(RLIMIT_NOFILE)?;
         if soft < most as u64 + 64 {
             // The command's own limit is set when it starts; up to the hard limit this one is ours to raise.
             sys::set_limit(RLIMIT_NOFILE, hard, hard)?;
         }
-        let table = || Pages::new((most + 2) * size_of::<usize>(), false);
-        Ok(Mounts { attach: Attach::new(classic), sources: table()?, own: table()?, root: None, parent: None })
+        Ok(Mounts { attach: Attach::new(classic), known: Known::new(most)?, root: None, own_root: false, parent: None })
     }
 
     // ---- sources
@@ -49,8 +47,8 @@ impl Mounts {
             false => sys::open_resolved(sys::CWD, path, open::PATH, sys::resolve::NO_MAGICLINKS | sys::resolve::NO_SYMLINKS),
         };
         match opened {
-            Ok(fd) => push(&mut self.sources, fd.into_number() as usize + 1),
-            Err(Errno::ENOENT | Errno::ENOTDIR) if optional => push(&mut self.sources, 0),
+            Ok(fd) => self.known.push_source(Some(fd)),
+            Err(Errno::ENOENT | Errno::ENOTDIR) if optional => self.known.push_source(None),
             Err(errno) => Err(errno),
         }
     }
@@ -62,15 +60,11 @@ impl Mounts {
         if !status.is_character_device() || status.device != device {
             return Err(Errno::ENODEV);
         }
-        push(&mut self.sources, fd.into_number() as usize + 1)
+        self.known.push_source(Some(fd))
     }
 
     pub fn source(&self, number: u32) -> Result<Option<i32>> {
-        let words = self.sources.read_words();
-        if number as usize >= words[0] {
-            return Err(Errno::EBADF);
-        }
-        Ok(words[number as usize + 1].checked_sub(1).map(|fd| fd as i32))
+        self.known.source(number)
     }
 
     pub fn check_readable(&self, number: u32) -> Result<()> {
@@ -91,13 +85,10 @@ impl Mounts {
 
     pub fn new_root(&mut self, size: u64, inodes: u64) -> Result<()> {
         let root = self.attach.root(size, inodes)?;
-        self.remember_own(&root)?;
+        self.known.push_own(&root)?;
         self.root = Some(root);
+        self.own_root = true;
         Ok(())
-    }
-
-    fn remember_own(&mut self, mount: &Fd) -> Result<()> {
-        push(&mut self.own, sys::status(mount.number(), c"")?.file_system as usize)
     }
 
     fn root(&self) -> Result<&Fd> {
@@ -112,53 +103,42 @@ impl Mounts {
         }
     }
 
-    /// The directory in which `at` is to be made, and its name there; ENOENT in a tree of the caller's.
-    fn parent_of(&mut self, at: &CStr) -> Result<(i32, Path)> {
-        let (parents, last) = target::split(at);
-        let mut name = Path::empty();
-        name.push(last)?;
-        if let Some((path, directory)) = &self.parent
-            && path.as_bytes() == parents
-        {
-            return Ok((directory.number(), name));
+    /// The directory in which something is to be made; ENOENT in a tree of the caller's.
+    fn parent_of(&mut self, spot: &Spot<'a, '_>) -> Result<i32> {
+        if spot.parents.is_empty() {
+            return if self.own_root { Ok(self.root()?.number()) } else { Err(Errno::ENOENT) };
         }
-        let own = self.own.read_words();
-        let directory =
-            target::make_parents(self.root()?, parents, |file_system| own[1..=own[0]].contains(&(file_system as usize)))?;
-        let mut path = Path::empty();
-        path.push(parents)?;
-        let number = directory.number();
-        self.parent = Some((path, directory));
-        Ok((number, name))
+        if let Some((_, directory)) = self.parent.as_ref().filter(|(path, _)| *path == spot.parents) {
+            return Ok(directory.number());
+        }
+        if self.known.own().is_empty() {
+            return Err(Errno::ENOENT);
+        }
+        let own = |file_system| self.known.own().contains(&(file_system as usize));
+        let directory = target::make_parents(self.root()?, spot.parents, own)?;
+        Ok(self.parent.insert((spot.parents, directory)).1.number())
     }
 
-    /// A mount at `at` may cover the parent that is remembered.
-    fn forget_parent_below(&mut self, at: &CStr) {
-        let (parents, last) = target::split(at);
-        let covers = |path: &[u8]| {
-            let below = path.strip_prefix(parents).map(|rest| rest.strip_prefix(b"/").unwrap_or(rest));
-            below.and_then(|rest| rest.strip_prefix(last)).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
-        };
-        if self.parent.as_ref().is_some_and(|(path, _)| covers(path.as_bytes())) {
-            self.parent = None;
-        }
+    /// A mount at this place may cover the parent that is remembered.
+    fn forget_parent_below(&mut self, spot: &Spot<'a, '_>) {
+        self.parent.take_if(|(path, _)| spot.covers(path));
     }
 
-    /// Makes something at `at`; `None` if it stands there already, or its parent is a tree of the caller's.
-    fn make<T>(&mut self, at: &CStr, how: impl FnOnce(i32, &CStr) -> Result<T>) -> Result<Option<T>> {
-        let (parent, name) = match self.parent_of(at) {
+    /// Makes something; `None` if it stands there already, or its parent is a tree of the caller's.
+    fn make<T>(&mut self, spot: &Spot<'a, '_>, how: impl FnOnce(i32, &CStr) -> Result<T>) -> Result<Option<T>> {
+        let parent = match self.parent_of(spot) {
             Err(Errno::ENOENT) => return Ok(None),
             result => result?,
         };
-        match how(parent, name.as_c_str()) {
+        match how(parent, spot.name) {
             Err(Errno::EEXIST) => Ok(None),
             result => result.map(Some),
         }
     }
 
-    /// A mount point made at `at`, or what stands there.
-    pub fn mount_point(&mut self, at: &CStr, directory: bool) -> Result<Fd> {
-        let made = self.make(at, |parent, name| {
+    /// A mount point made there, or what stands there.
+    fn mount_point(&mut self, spot: &Spot<'a, '_>, directory: bool) -> Result<Fd> {
+        let made = self.make(spot, |parent, name| {
             if directory {
                 sys::make_directory(parent, name, 0o755)?;
                 sys::open(parent, name, open::PATH | open::NO_FOLLOW, 0)
@@ -166,26 +146,25 @@ impl Mounts {
                 new_file(parent, name, 0o444, b"")
             }
         })?;
-        made.map_or_else(|| self.open_inside(at, open::PATH), Ok)
+        made.map_or_else(|| spot.open(self.root()?, open::PATH), Ok)
     }
 
-    pub fn directory(&mut self, at: &CStr, mode: u32) -> Result<()> {
-        if self.make(at, |parent, name| sys::make_directory(parent, name, mode))?.is_some() {
+    pub fn directory(&mut self, at: &'a CStr, mode: u32) -> Result<()> {
+        if self.make(&Spot::of(at), |parent, name| sys::make_directory(parent, name, mode))?.is_some() {
             return Ok(());
         }
         let existing = self.open_inside(at, open::PATH)?;
         if sys::status(existing.number(), c"")?.is_directory() { Ok(()) } else { Err(Errno::ENOTDIR) }
     }
 
-    pub fn symlink(&mut self, at: &CStr, to: &CStr) -> Result<()> {
-        let (parent, name) = self.parent_of(at)?;
-        sys::symlink(to, parent, name.as_c_str())
+    pub fn symlink(&mut self, spot: &Spot<'a, '_>, to: &CStr) -> Result<()> {
+        sys::symlink(to, self.parent_of(spot)?, spot.name)
     }
 
     /// A file of our own; over a file of the caller's it is laid as a read-only mount.
-    pub fn file(&mut self, at: &CStr, mode: u32, data: &[u8], optional: bool) -> Result<()> {
+    pub fn file(&mut self, at: &'a CStr, mode: u32, data: &[u8], optional: bool) -> Result<()> {
         const STAGING: &CStr = c".file";
-        if self.make(at, |parent, name| new_file(parent, name, mode, data))?.is_some() {
+        if self.make(&Spot::of(at), |parent, name| new_file(parent, name, mode, data))?.is_some() {
             return Ok(());
         }
         let existing = match self.open_inside(at, open::PATH) {
@@ -202,40 +181,40 @@ impl Mounts {
 
     // ---- mounts in it
 
-    pub fn bind(&mut self, source: u32, at: &CStr, attributes: u64) -> Result<()> {
-        match self.source(source)? {
-            Some(fd) => self.bind_fd(fd, at, attributes),
-            None => Ok(()),
-        }
+    pub fn bind(&mut self, source: u32, at: &'a CStr, attributes: u64) -> Result<()> {
+        let Some(source) = self.source(source)? else { return Ok(()) };
+        let directory = sys::status(source, c"")?.is_directory();
+        self.bind_fd(source, directory, &Spot::of(at), attributes)
     }
 
-    pub fn bind_fd(&mut self, source: i32, at: &CStr, attributes: u64) -> Result<()> {
-        let directory = sys::status(source, c"")?.is_directory();
-        let point = self.mount_point(at, directory)?;
+    pub fn bind_fd(&mut self, source: i32, directory: bool, spot: &Spot<'a, '_>, attributes: u64) -> Result<()> {
+        let point = self.mount_point(spot, directory)?;
         let tree = self.attach.copy(source)?;
-        self.forget_parent_below(at);
-        self.attach.put(tree, &point, attributes)
+        self.forget_parent_below(spot);
+        self.attach.put(tree, &point, attributes).map(drop)
     }
 
     /// A tmpfs; its descriptor.
-    pub fn tmpfs(&mut self, at: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<Fd> {
-        let point = self.mount_point(at, true)?;
-        self.forget_parent_below(at);
-        self.attach.tmpfs(&point, size, inodes, mode, attributes)?;
+    pub fn tmpfs(&mut self, at: &'a CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<Fd> {
+        let spot = Spot::of(at);
+        let point = self.mount_point(&spot, true)?;
+        self.forget_parent_below(&spot);
+        drop(self.attach.tmpfs(&point, size, inodes, mode, attributes)?);
         let mounted = self.open_inside(at, open::PATH)?;
-        self.remember_own(&mounted)?;
+        self.known.push_own(&mounted)?;
         Ok(mounted)
     }
 
-    pub fn proc(&mut self, at: &CStr, hide: bool) -> Result<()> {
-        let point = self.mount_point(at, true)?;
+    pub fn proc(&mut self, at: &'a CStr, hide: bool) -> Result<()> {
+        let point = self.mount_point(&Spot::of(at), true)?;
         self.attach.proc(&point, hide)
     }
 
     /// A devpts of our own; its root.
-    pub fn terminals(&mut self, at: &CStr) -> Result<Fd> {
-        let point = self.mount_point(at, true)?;
-        self.forget_parent_below(at);
+    pub fn terminals(&mut self, at: &'a CStr) -> Result<Fd> {
+        let spot = Spot::of(at);
+        let point = self.mount_point(&spot, true)?;
+        self.forget_parent_below(&spot);
         self.attach.terminals(&point)?;
         self.open_inside(at, open::PATH | open::DIRECTORY)
     }
@@ -246,40 +225,54 @@ impl Mounts {
         self.attach.hidden_proc()
     }
 
-    pub fn mask<'a>(&mut self, paths: List<'a, &'a CStr>, null: u32) -> Outcome {
+    /// Puts a tree that is only to be there under `/proc`, to go with all else: to close one that is attached nowhere takes as long as it takes
+    /// every processor to pass a quiet moment (RCU).
+    pub fn hide(&self, tree: &Fd) -> Result<()> {
+        match self.open_inside(c"/proc", open::PATH) {
+            Err(Errno::ENOENT) => Ok(()),
+            proc => self.attach.hide(tree, &proc?),
+        }
+    }
+
+    pub fn mask(&mut self, paths: List<'a, &'a CStr>, null: u32) -> Outcome {
         let null = self.source(null)?.ok_or(Errno::EBADF)?;
+        let mut covers = Covers { null, file: None, directory: None };
         for path in paths.iter() {
             let covered = match self.open_inside(path, open::PATH) {
-                Ok(fd) => fd,
                 Err(Errno::ENOENT) => continue,
-                Err(errno) => return Err(Failure(errno, Path::of(path))),
+                result => failing_at(path, result)?,
             };
-            errno_of(self.cover(&covered, null), || Path::of(path))?;
+            failing_at(path, self.cover(&covered, &mut covers))?;
         }
         Ok(())
     }
 
-    fn cover(&mut self, covered: &Fd, null: i32) -> Result<()> {
+    fn cover(&mut self, covered: &Fd, covers: &mut Covers) -> Result<()> {
         let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
-        if sys::status(covered.number(), c"")?.is_directory() {
-            self.attach.tmpfs(covered, 0, 1, 0o555, attributes)
-        } else {
-            let tree = self.attach.copy(null)?;
-            // A device, so without NO_DEV: what is read from it must be nothing.
-            self.attach.put(tree, covered, attributes & !attribute::NO_DEV)
+        let directory = sys::status(covered.number(), c"")?.is_directory();
+        let cover = if directory { &mut covers.directory } else { &mut covers.file };
+        if let Some(cover) = cover {
+            return self.attach.again(cover, covered);
         }
+        *cover = if directory {
+            self.attach.tmpfs(covered, 0, 1, 0o555, attributes)?
+        } else {
+            let tree = self.attach.copy(covers.null)?;
+            // A device, so without NO_DEV: what is read from it must be nothing.
+            self.attach.put(tree, covered, attributes & !attribute::NO_DEV)?
+        };
+        Ok(())
     }
 
-    pub fn read_only<'a>(&mut self, paths: List<'a, &'a CStr>) -> Outcome {
+    pub fn read_only(&mut self, paths: List<'a, &'a CStr>) -> Outcome {
         for path in paths.iter() {
             let place = match self.open_inside(path, open::PATH) {
-                Ok(fd) => fd,
                 Err(Errno::ENOENT) => continue,
-                Err(errno) => return Err(Failure(errno, Path::of(path))),
+                result => failing_at(path, result)?,
             };
             let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
             let covered = self.attach.copy(place.number()).and_then(|tree| self.attach.put(tree, &place, attributes));
-            errno_of(covered, || Path::of(path))?;
+            failing_at(path, covered)?;
         }
         Ok(())
     }
@@ -298,13 +291,7 @@ impl Mounts {
 
     /// Closes what was opened to be mounted.
     pub fn forget_sources(&mut self) {
-        let words = self.sources.words();
-        for word in &words[1..=words[0]] {
-            if let Some(number) = word.checked_sub(1) {
-                sys::close_number(number as i32);
-            }
-        }
-        words[0] = 0;
+        self.known.forget_sources();
     }
 
     /// The root as it stands is the one to work in: nothing can be made in it, but what is there can be mounted over.
@@ -332,12 +319,73 @@ fn new_file(directory: i32, name: &CStr, mode: u32, data: &[u8]) -> Result<Fd> {
     Ok(file)
 }
 
-fn push(table: &mut Pages, value: usize) -> Result<()> {
-    let words = table.words();
-    let next = words[0] + 1;
-    *words.get_mut(next).ok_or(Errno::EPROTO)? = value;
-    words[0] = next;
-    Ok(())
+/// What covers the things that are to be seen no more: `null` files, and an empty directory others. The first of each, once it is in its place, stands
+/// for the next.
+struct Covers {
+    null: i32,
+    file: Option<Fd>,
+    directory: Option<Fd>,
+}
+
+/// What the steps have opened and mounted, in numbers: in one piece of memory, the sources from its start on and the file systems before its end.
+struct Known {
+    few: [usize; Known::FEW],
+    /// Where more are needed.
+    many: Option<Pages>,
+    sources: usize,
+    own: usize,
+}
+
+impl Known {
+    const FEW: usize = 64;
+
+    fn new(most: usize) -> Result<Known> {
+        let many = if most > Known::FEW { Some(Pages::new(most * size_of::<usize>(), false)?) } else { None };
+        Ok(Known { few: [0; Known::FEW], many, sources: 0, own: 0 })
+    }
+
+    fn words(&self) -> &[usize] {
+        self.many.as_ref().map_or(&self.few, Pages::read_words)
+    }
+
+    fn room(&mut self) -> Result<&mut [usize]> {
+        let words = self.many.as_mut().map_or(&mut self.few[..], Pages::words);
+        let room = self.sources..words.len() - self.own;
+        words.get_mut(room).filter(|room| !room.is_empty()).ok_or(Errno::EPROTO)
+    }
+
+    /// Remembers a source under the next number: its descriptor plus one, 0 if an optional one is missing.
+    fn push_source(&mut self, source: Option<Fd>) -> Result<()> {
+        *self.room()?.first_mut().ok_or(Errno::EPROTO)? = source.map_or(0, |fd| fd.into_number() as usize + 1);
+        self.sources += 1;
+        Ok(())
+    }
+
+    fn source(&self, number: u32) -> Result<Option<i32>> {
+        let words = &self.words()[..self.sources];
+        words.get(number as usize).map(|word| word.checked_sub(1).map(|fd| fd as i32)).ok_or(Errno::EBADF)
+    }
+
+    fn forget_sources(&mut self) {
+        for word in &self.words()[..self.sources] {
+            if let Some(number) = word.checked_sub(1) {
+                sys::close_number(number as i32);
+            }
+        }
+        self.sources = 0;
+    }
+
+    /// Remembers a file system that has been mounted here.
+    fn push_own(&mut self, mount: &Fd) -> Result<()> {
+        *self.room()?.last_mut().ok_or(Errno::EPROTO)? = sys::status(mount.number(), c"")?.file_system as usize;
+        self.own += 1;
+        Ok(())
+    }
+
+    fn own(&self) -> &[usize] {
+        let words = self.words();
+        &words[words.len() - self.own..]
+    }
 }
 
 /// A tmpfs being configured. `size` and `inodes` 0: the kernel's defaults.

@@ -2,28 +2,34 @@
 //! that another root's top level can stand in it. The directory need not be trusted: nothing in it is followed.
 
 use super::mounts::Mounts;
-use super::{Failure, errno_of};
+use super::target::Spot;
+use super::{Failure, failing_at};
 use crate::entries::Entries;
 use crate::sys::{self, Errno, Result, open};
-use crate::text::Path;
 use crate::wire::codec::List;
 use core::ffi::CStr;
 
 type Outcome = core::result::Result<(), Failure>;
 
 pub fn populate<'a>(
-    mounts: &mut Mounts,
+    mounts: &mut Mounts<'a>,
     source: u32,
-    at: &CStr,
+    at: &'a CStr,
     names: List<'a, &'a CStr>,
     except: List<'a, &'a CStr>,
     attributes: u64,
 ) -> Outcome {
     let Some(directory) = mounts.source(source)? else { return Ok(()) };
-    let mut show = |name: &CStr| errno_of(entry(mounts, directory, name, at, attributes), || Path::of(name));
-    if !names.is_empty() {
-        return names.iter().try_for_each(show);
+    let mut show = |name: &CStr| failing_at(name, entry(mounts, directory, &Spot::below(at, name), attributes));
+    if names.is_empty() {
+        return each_but(directory, except, &mut show);
     }
+    names.iter().try_for_each(show)
+}
+
+// Never inlined: its frame is large, and every page of a stack that is used costs a fault.
+#[inline(never)]
+fn each_but(directory: i32, except: List<'_, &CStr>, show: &mut dyn FnMut(&CStr) -> Outcome) -> Outcome {
     let listed = sys::open(directory, c".", open::READ | open::DIRECTORY, 0)?;
     let mut entries = Entries::new(listed);
     while let Some(name) = entries.next()? {
@@ -36,21 +42,26 @@ pub fn populate<'a>(
 }
 
 /// Shows one entry: a missing one is passed over, a symlink stays a symlink, a directory or file is bound; of the rest, nothing is shown.
-fn entry(mounts: &mut Mounts, directory: i32, name: &CStr, at: &CStr, attributes: u64) -> Result<()> {
-    let status = match sys::status(directory, name) {
+fn entry<'a>(mounts: &mut Mounts<'a>, directory: i32, spot: &Spot<'a, '_>, attributes: u64) -> Result<()> {
+    let status = match sys::status(directory, spot.name) {
         Err(Errno::ENOENT) => return Ok(()),
         status => status?,
     };
-    let place = Path::join(at.to_bytes(), name.to_bytes())?;
     if status.is_symlink() {
-        let mut text = [0u8; 4096];
-        let length = sys::read_link(directory, name, &mut text[..4095])?;
-        let link = CStr::from_bytes_until_nul(&text[..=length]).map_err(|_| Errno::ENAMETOOLONG)?;
-        mounts.symlink(place.as_c_str(), link)
+        link(mounts, directory, spot)
     } else if status.is_directory() || status.is_file() {
-        let source = sys::open(directory, name, open::PATH | open::NO_FOLLOW, 0)?;
-        mounts.bind_fd(source.number(), place.as_c_str(), attributes)
+        let source = sys::open(directory, spot.name, open::PATH | open::NO_FOLLOW, 0)?;
+        mounts.bind_fd(source.number(), status.is_directory(), spot, attributes)
     } else {
         Ok(())
     }
+}
+
+// Never inlined: its frame is large, too.
+#[inline(never)]
+fn link<'a>(mounts: &mut Mounts<'a>, directory: i32, spot: &Spot<'a, '_>) -> Result<()> {
+    let mut text = [0u8; 4096];
+    let length = sys::read_link(directory, spot.name, &mut text[..4095])?;
+    let link = CStr::from_bytes_until_nul(&text[..=length]).map_err(|_| Errno::ENAMETOOLONG)?;
+    mounts.symlink(spot, link)
 }

@@ -5,7 +5,7 @@
 use super::mounts::Mounts;
 use crate::sys::{self, Errno, Fd, FileSystem, Result, access};
 use crate::wire::codec::List;
-use crate::wire::plan::{protection, wall};
+use crate::wire::plan::{attribute, protection, wall};
 use core::ffi::CStr;
 
 pub struct Wall {
@@ -103,17 +103,19 @@ impl Wall {
     }
 
     /// Lets message queues be opened: they are files of a file system that the ipc namespace keeps to itself. Mounting it shows its root, which is
-    /// what the rule is for.
-    pub fn queues(&self) -> Result<()> {
+    /// what the rule is for. `hide`: the mount stays, out of sight.
+    pub fn queues(&self, mounts: &Mounts, hide: bool) -> Result<()> {
         if self.files == 0 {
             return Ok(());
         }
-        match FileSystem::open(c"mqueue").and_then(|queues| queues.mount(0)) {
-            Ok(root) => self.allow_file(root.number(), u64::MAX),
+        let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+        let root = match FileSystem::open(c"mqueue").and_then(|queues| queues.mount(attributes)) {
             // A kernel without message queues.
-            Err(Errno::ENODEV) => Ok(()),
-            Err(errno) => Err(errno),
-        }
+            Err(Errno::ENODEV) => return Ok(()),
+            root => root?,
+        };
+        self.allow_file(root.number(), u64::MAX)?;
+        if hide { mounts.hide(&root) } else { Ok(()) }
     }
 
     fn allow(&self, mounts: &Mounts, places: List<'_, &CStr>, rights: u64) -> Result<()> {
@@ -129,8 +131,10 @@ impl Wall {
     }
 
     fn allow_file(&self, fd: i32, rights: u64) -> Result<()> {
-        let kind = if sys::status(fd, c"")?.is_directory() { u64::MAX } else { access::OF_FILES };
-        match rights & kind & self.files {
+        let asked = rights & self.files;
+        let of_files = asked & access::OF_FILES;
+        let directory = || Ok(sys::status(fd, c"")?.is_directory());
+        match if asked == of_files || directory()? { asked } else { of_files } {
             0 => Ok(()),
             rights => sys::landlock_allow_path(&self.ruleset, fd, rights),
         }
@@ -146,7 +150,7 @@ impl Wall {
             _ if directory => u64::MAX,
             sys::open::READ => access::EXECUTE | access::READ_FILE | access::IOCTL_DEV,
             sys::open::WRITE => access::WRITE_FILE | access::TRUNCATE | access::IOCTL_DEV,
-            _ => u64::MAX,
+            _ => access::OF_FILES,
         };
         match self.allow_file(fd, rights) {
             // Pipes, sockets and files in memory lie nowhere, and are not ruled.

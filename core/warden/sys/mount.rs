@@ -1,7 +1,7 @@
 //! Mounts, by descriptor where the kernel can.
 
 use super::number as nr;
-use super::{AT_EMPTY_PATH, AT_RECURSIVE, Fd, Result, descriptor, done, open};
+use super::{AT_EMPTY_PATH, AT_RECURSIVE, CWD, Fd, Result, descriptor, done, open};
 use core::ffi::CStr;
 
 /// A copy of the mount tree at `fd`, attached nowhere.
@@ -19,9 +19,23 @@ pub fn attach_tree(tree: &Fd, target: i32, path: &CStr) -> Result<()> {
     done(call!(nr::MOVE_MOUNT, tree.0, c"".as_ptr(), target, path.as_ptr(), FROM_EMPTY_PATH | to))
 }
 
+/// Attaches the tree at `tree` under the mount that `top` is the root of, where nobody comes upon it. Linux 6.5.
+pub fn attach_beneath(tree: &Fd, top: &Fd) -> Result<()> {
+    const FROM_EMPTY_PATH: u32 = 0x4;
+    const TO_EMPTY_PATH: u32 = 0x40;
+    const BENEATH: u32 = 0x200;
+    let flags = FROM_EMPTY_PATH | TO_EMPTY_PATH | BENEATH;
+    done(call!(nr::MOVE_MOUNT, tree.0, c"".as_ptr(), top.0, c"".as_ptr(), flags))
+}
+
 /// Adds attributes to the mount at `fd`, and to all below it if `recursive`.
 pub fn add_attributes(fd: &Fd, attributes: u64, recursive: bool) -> Result<()> {
     set_attributes(fd.0, c"", [attributes, 0, 0, 0], recursive)
+}
+
+/// An empty request, which every kernel that has mount_setattr(2) accepts.
+pub fn change_no_attributes() -> Result<()> {
+    set_attributes(CWD, c"", [0; 4], false)
 }
 
 /// Stops propagation, both ways, of every mount that the warden sees.
@@ -42,6 +56,10 @@ pub struct FileSystem(Fd);
 impl FileSystem {
     pub fn open(kind: &CStr) -> Result<FileSystem> {
         descriptor(call!(nr::FSOPEN, kind.as_ptr(), 1)).map(FileSystem)
+    }
+    /// With flags that there are not: every kernel that has fsopen(2) refuses to make anything.
+    pub fn ask_without_sense() -> Result<()> {
+        done(call!(nr::FSOPEN, c"tmpfs".as_ptr(), u32::MAX))
     }
     pub fn set(&self, key: &CStr, value: &CStr) -> Result<()> {
         const SET_STRING: u32 = 1;

@@ -150,34 +150,56 @@ impl<T> Drop for Table<T> {
     }
 }
 
-/// Where a process that has been started, and shares this memory, leaves word of why it could not go on.
-pub struct Slate(Pages);
+/// Where a process that has been started leaves word of why it could not go on.
+pub struct Slate<'a> {
+    start: *mut usize,
+    length: usize,
+    _memory: PhantomData<&'a mut [usize]>,
+    _shared: Option<Pages>,
+}
 
 // SAFETY: only one process writes, before it ends, and the warden reads after it has ended or gone on: `start` sees to that.
-unsafe impl Sync for Slate {}
+unsafe impl Sync for Slate<'_> {}
 
-impl Slate {
-    /// `apart`: it is for a process that does not share all the memory.
-    pub fn new(length: usize, apart: bool) -> Result<Slate> {
-        Pages::new(length + size_of::<usize>(), apart).map(Slate)
+impl<'a> Slate<'a> {
+    /// For a process that shares all the memory. This piece must be clean.
+    pub fn on(memory: &'a mut [usize]) -> Slate<'a> {
+        Slate { start: memory.as_mut_ptr(), length: size_of_val(memory), _memory: PhantomData, _shared: None }
+    }
+
+    /// For one that does not: with so many words of memory that both have.
+    pub fn apart(words: usize) -> Result<Slate<'static>> {
+        let mut shared = Pages::new(words * size_of::<usize>(), true)?;
+        let memory = shared.words();
+        Ok(Slate { start: memory.as_mut_ptr(), length: size_of_val(memory), _memory: PhantomData, _shared: Some(shared) })
+    }
+
+    fn room(&self) -> usize {
+        self.length.saturating_sub(size_of::<usize>())
     }
 
     /// Leaves these bytes, or as many as there is room for.
     pub fn write(&self, bytes: &[u8]) {
-        let room = self.0.length - size_of::<usize>();
-        let length = bytes.len().min(room);
-        // SAFETY: the mapping is `length` and `room` long, page-aligned, and nobody else looks at it now.
-        unsafe {
-            core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.0.start.add(size_of::<usize>()), length);
-            core::ptr::write_volatile(self.0.start.cast::<usize>(), length);
+        let length = bytes.len().min(self.room());
+        if length > 0 {
+            // SAFETY: behind the first word is room for so much, and nobody else looks at it now.
+            unsafe {
+                core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(1).cast(), length);
+                core::ptr::write_volatile(self.start, length);
+            }
         }
     }
 
     /// What has been left; nothing if nothing was.
     pub fn read(&self) -> &[u8] {
+        if self.room() == 0 {
+            return &[];
+        }
         // SAFETY: as above; a length that was never written is 0.
-        let length = unsafe { core::ptr::read_volatile(self.0.start.cast::<usize>()) };
-        self.0.read().get(size_of::<usize>()..).and_then(|bytes| bytes.get(..length)).unwrap_or_default()
+        unsafe {
+            let length = core::ptr::read_volatile(self.start).min(self.room());
+            core::slice::from_raw_parts(self.start.add(1).cast(), length)
+        }
     }
 }
 

@@ -12,6 +12,12 @@ pub fn join_namespace(namespace: i32, kind: u64) -> Result<()> {
     done(call!(nr::SETNS, namespace, kind))
 }
 
+/// The mount namespace of the process behind a pidfd, if it may be looked into (ioctl_pidfd(2)). Linux 6.11.
+pub fn mount_namespace_of(pidfd: &Fd) -> Result<Fd> {
+    const PIDFD_GET_MNT_NAMESPACE: u32 = 0xff03;
+    descriptor(call!(nr::IOCTL, pidfd.0, PIDFD_GET_MNT_NAMESPACE, 0))
+}
+
 /// The namespace around one, if that is within the caller's (ioctl_nsfs(2)).
 pub fn parent_namespace(namespace: i32) -> Result<Fd> {
     const NS_GET_PARENT: u32 = 0xb702;

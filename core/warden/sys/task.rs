@@ -137,13 +137,13 @@ pub fn wait(polled: &mut [Polled], timeout_ns: Option<u64>) -> Result<()> {
 /// Starts a process that runs `body` on a stack of its own; returns when it has executed a program or ended.
 ///
 /// With `share`, it borrows the warden's memory meanwhile, as vfork(2) does. `body` must not unwind (there is no unwinding here).
-pub fn start<T: Sync>(stack: &mut [u8], share: bool, body: extern "C" fn(&T) -> !, argument: &T) -> Result<(i32, Fd)> {
+pub fn start<T: Sync>(stack: &mut [usize], share: bool, body: extern "C" fn(&T) -> !, argument: &T) -> Result<(i32, Fd)> {
     const VM: u64 = 0x100;
     const PIDFD: u64 = 0x1000;
     const VFORK: u64 = 0x4000;
     let flags = VFORK | PIDFD | SIGCHLD as u64 | if share { VM } else { 0 };
     let mut pidfd = -1i32;
-    let top = (stack.as_mut_ptr() as usize + stack.len()) & !15;
+    let top = stack.as_mut_ptr_range().end as usize & !15;
     let result: isize;
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the child runs `body` on `stack`, which the warden does not touch before it goes on (CLONE_VFORK);

@@ -46,23 +46,32 @@ impl Attach {
         if self.classic { Ok(Tree::Original(source)) } else { sys::copy_tree(source, true).map(Tree::Detached) }
     }
 
-    /// Puts `tree` over what `point` stands for, with `attributes` on all of it.
-    pub fn put(&self, tree: Tree, point: &Fd, attributes: u64) -> Result<()> {
+    /// Puts `tree` over what `point` stands for, with `attributes` on all of it. Its descriptor, where it has one.
+    pub fn put(&self, tree: Tree, point: &Fd, attributes: u64) -> Result<Option<Fd>> {
         match tree {
             Tree::Detached(tree) => {
                 sys::add_attributes(&tree, attributes, true)?;
-                sys::attach_tree(&tree, point.number(), c"")
+                sys::attach_tree(&tree, point.number(), c"")?;
+                Ok(Some(tree))
             }
-            Tree::Original(source) => classic::bind(source, point, attributes),
+            Tree::Original(source) => classic::bind(source, point, attributes).map(|()| None),
         }
     }
 
-    pub fn tmpfs(&self, point: &Fd, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
+    /// Puts what has been put elsewhere over what `point` stands for, too: a copy has the attributes already.
+    pub fn again(&self, attached: &Fd, point: &Fd) -> Result<()> {
+        sys::attach_tree(&sys::copy_tree(attached.number(), true)?, point.number(), c"")
+    }
+
+    /// The new one's descriptor, where there is one by now.
+    pub fn tmpfs(&self, point: &Fd, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<Option<Fd>> {
         if self.classic {
-            return classic::tmpfs(Line::of_descriptor(point.number()).as_c_str(), size, inodes, mode, attributes);
+            classic::tmpfs(Line::of_descriptor(point.number()).as_c_str(), size, inodes, mode, attributes)?;
+            return Ok(None);
         }
         let tree = new_tmpfs(size, inodes, mode)?.mount(attributes)?;
-        sys::attach_tree(&tree, point.number(), c"")
+        sys::attach_tree(&tree, point.number(), c"")?;
+        Ok(Some(tree))
     }
 
     pub fn proc(&self, point: &Fd, hide: bool) -> Result<()> {
@@ -98,6 +107,15 @@ impl Attach {
         if self.classic { classic::hidden_proc(attributes) } else { FileSystem::open(c"proc")?.mount(attributes) }
     }
 
+    /// Puts `tree` where nobody comes upon it, under what is mounted at `top`, if this kernel can (Linux 6.5).
+    pub fn hide(&self, tree: &Fd, top: &Fd) -> Result<()> {
+        match sys::attach_beneath(tree, top) {
+            Err(Errno::EINVAL) => Ok(()),
+            Err(Errno::ENOSYS) if self.classic => Ok(()),
+            result => result,
+        }
+    }
+
     pub fn read_only_root(&self, root: &Fd) -> Result<()> {
         let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
         if self.classic { classic::remount(c"/", attributes) } else { sys::add_attributes(root, attributes, false) }
@@ -110,8 +128,7 @@ fn new_tmpfs(size: u64, inodes: u64, mode: u32) -> Result<FileSystem> {
     Ok(tmpfs)
 }
 
-/// mount_setattr(2), the youngest of them (5.12), brings the others with it. An empty request changes nothing.
+/// mount_setattr(2), the youngest of them (5.12), brings the others with it; but a surrounding filter may know some of them only.
 fn modern_calls_exist() -> bool {
-    sys::open(sys::CWD, c"/", open::PATH, 0).and_then(|root| sys::add_attributes(&root, 0, false)) != Err(Errno::ENOSYS)
-        && !matches!(FileSystem::open(c"tmpfs"), Err(Errno::ENOSYS))
+    sys::change_no_attributes() != Err(Errno::ENOSYS) && FileSystem::ask_without_sense() != Err(Errno::ENOSYS)
 }

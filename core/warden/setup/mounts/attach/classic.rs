@@ -1,4 +1,4 @@
-//! mount(2), each path a descriptor by way of `/proc/self/fd`.
+//! mount(2), each path a descriptor by way of `/proc/self/fd`. What has a large frame here is never inlined: it would lie in that of the other way.
 
 use super::super::tmpfs_options;
 use crate::sys::{self, Errno, Fd, Pages, Result, open};
@@ -13,6 +13,7 @@ const MS_REC: u64 = 16384;
 /// The bits of [`attribute`] are those of mount(2) for the four that are used.
 const SAME_BITS: u64 = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
 
+#[inline(never)]
 pub fn tmpfs(target: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
     let mut options = Path::empty();
     tmpfs_options(size, inodes, mode, |key, value| {
@@ -47,6 +48,7 @@ pub fn hidden_proc(attributes: u64) -> Result<Fd> {
 }
 
 /// Attaches a copy of `source`, then gives it and each mount below it its attributes.
+#[inline(never)]
 pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
     let target = Line::of_descriptor(point.number());
     sys::mount(Some(Line::of_descriptor(source).as_c_str()), target.as_c_str(), None, MS_BIND | MS_REC, None)?;
