@@ -176,7 +176,7 @@ impl Command {
         self
     }
 
-    /// The working directory, an absolute path inside. `/` if nothing is said.
+    /// The working directory, an absolute path inside, on which no link of `/proc` to an open file is followed. `/` if nothing is said.
     pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Command {
         self.directory = directory.as_ref().into();
         self

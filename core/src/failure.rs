@@ -235,6 +235,9 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
             match errno {
                 libc::ENOENT => error.hint("it does not exist inside the sandbox"),
                 libc::EACCES => error.hint("the command's user may not enter it"),
+                libc::ELOOP => {
+                    error.hint("a link of /proc's to what a process has open, works in or has as its root is not followed")
+                }
                 _ => error,
             }
         }

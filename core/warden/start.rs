@@ -247,7 +247,7 @@ fn prepare(order: &Order<'_>, program: &mut Path) -> core::result::Result<(), Fa
             .map_err(|errno| Failure { detail: limit.resource, ..Failure::at(stage::RLIMIT)(errno) })?;
     }
     sys::umask(order.umask).map_err(Failure::at(stage::ATTRIBUTES))?;
-    sys::change_directory(order.directory).map_err(Failure::at(stage::DIRECTORY))?;
+    change_directory(order.directory).map_err(Failure::at(stage::DIRECTORY))?;
     search(order, program)?;
     sys::block_signals(0).map_err(Failure::at(stage::ATTRIBUTES))?;
     if let Some(ruleset) = kept.ruleset {
@@ -282,6 +282,15 @@ fn place_descriptors(order: &Order<'_>) -> Result<Kept> {
         }
     }
     Ok(kept)
+}
+
+/// Never by a link of /proc's: that may lead to what the warden has open, which is closed only later.
+fn change_directory(path: &CStr) -> Result<()> {
+    if path == c"/" {
+        return sys::change_directory(path);
+    }
+    let flags = sys::open::PATH | sys::open::DIRECTORY;
+    sys::change_directory_to(&sys::open_resolved(sys::CWD, path, flags, sys::resolve::NO_MAGICLINKS)?)
 }
 
 /// Looks for the program as execvp(3) does: before there is a filter that may forbid to look. What was tried, goes to `program`.

@@ -3,7 +3,7 @@
 #![deny(unsafe_code)]
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use seclude::{Bind, Ended, ErrorKind, Namespace, Profile, Sandbox, Stdio};
+use seclude::{Bind, Ended, ErrorKind, MiB, Namespace, Profile, Sandbox, Stdio};
 use seclude_tests::caller::{Caller, as_each};
 use seclude_tests::scratch;
 use std::fs::{self, File, Permissions};
@@ -40,6 +40,13 @@ fn no_descriptor_of_the_host_is_a_way_out() {
         for file in &held[..3] {
             let place = format!("/proc/self/fd/{}", file.as_raw_fd());
             let error = Sandbox::new().command("pwd").current_dir(place).status().expect_err("there is no such descriptor inside");
+            assert_eq!(error.kind(), ErrorKind::Setup, "{error}");
+        }
+        // Nor one that the warden has open, of which a terminal and limits give it more.
+        let sandbox = Sandbox::new().terminals().memory(MiB(256)).tmpfs("/tmp", MiB(1));
+        for number in 0..64 {
+            let error =
+                sandbox.command("pwd").current_dir(format!("/proc/self/fd/{number}")).status().expect_err("it leads nowhere");
             assert_eq!(error.kind(), ErrorKind::Setup, "{error}");
         }
         // The control: a descriptor that is granted is such a way, and the check does see it.
