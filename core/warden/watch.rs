@@ -18,7 +18,7 @@ struct Meter {
     unit: u64,
     /// What it said, and what the warden itself had used, if it is in it, when the command started.
     start: u64,
-    own_start: u64,
+    own_start: Option<u64>,
 }
 
 pub struct Watch {
@@ -47,7 +47,7 @@ impl Watch {
     pub fn new(file: Option<Fd>, kind: u32, limits: Limits, root: Option<u32>) -> Watch {
         let unit = if kind == meter::CPU_STAT { 1000 } else { 1 };
         let meter = file
-            .map(|file| Meter { file, unit, start: 0, own_start: if root.is_none() { own_cpu_time() } else { 0 } })
+            .map(|file| Meter { file, unit, start: 0, own_start: if root.is_none() { Some(own_cpu_time()) } else { None } })
             .map(|meter| Meter { start: meter.read(), ..meter });
         Watch { meter, limits, root, memory_peak: 0, processes_peak: 0, settled_ns: 0, next: Some(0) }
     }
@@ -89,7 +89,7 @@ impl Watch {
             Some(census) if sampled => self.look_around(census),
             _ => Look::default(),
         };
-        let used = self.meter.as_ref().map_or(seen.cpu_ns, |meter| meter.read() - meter.start);
+        let used = self.meter.as_ref().map_or(seen.cpu_ns, Meter::used);
         if memory > 0 && seen.memory > memory && census.is_some_and(|census| shared_out(census, self.root) > memory) {
             return Some(end::MEMORY);
         }
@@ -157,10 +157,7 @@ impl Watch {
 
     /// What it knows, added to `usage`.
     pub fn complete(&self, usage: Usage) -> Usage {
-        let metered = self.meter.as_ref().map_or(0, |meter| {
-            let own = if self.root.is_none() { own_cpu_time().saturating_sub(meter.own_start) } else { 0 };
-            meter.read().saturating_sub(meter.start).saturating_sub(own)
-        });
+        let metered = self.meter.as_ref().map_or(0, Meter::used);
         Usage {
             meter_ns: metered.max(self.settled_ns),
             memory_peak: self.memory_peak,
@@ -200,6 +197,12 @@ fn shared_out(census: &Census, root: Option<u32>) -> u64 {
 }
 
 impl Meter {
+    /// What all but the warden have used since the start.
+    fn used(&self) -> u64 {
+        let own = self.own_start.map_or(0, |start| own_cpu_time().saturating_sub(start));
+        self.read().saturating_sub(self.start).saturating_sub(own)
+    }
+
     fn read(&self) -> u64 {
         let mut buffer = [0u8; 64];
         let length = sys::read_at(&self.file, 0, &mut buffer).unwrap_or(0);
