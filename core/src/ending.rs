@@ -47,7 +47,9 @@ pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> 
         _ if counted.whole.killed_at_limit() && !held.in_company => Some(held.whole),
         _ => None,
     };
-    let refused = if saw(seen::PROCESSES) || counted.own.refused_at(held.limits.pids) {
+    // Nobody alone comes to a limit that is above that on all.
+    let own_processes = held.limits.pids.filter(|own| held.whole.pids.is_none_or(|whole| *own <= whole));
+    let refused = if saw(seen::PROCESSES) || counted.own.refused_at(own_processes) {
         held.limits.pids.map(|_| held.limits)
     } else {
         let refused = saw(seen::CROWDED) || counted.whole.processes_refused > 0 || counted.own.processes_refused > 0;

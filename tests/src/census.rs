@@ -26,10 +26,16 @@ pub fn await_marked(mark: &str, count: usize) -> Vec<u32> {
     }
 }
 
+/// How long what takes `time` on a usual machine may take on this one: so many times as long as SECLUDE_TEST_SLOWNESS says.
+pub fn here(time: Duration) -> Duration {
+    let slowness = std::env::var("SECLUDE_TEST_SLOWNESS").ok().and_then(|text| text.parse().ok());
+    time * slowness.unwrap_or(1)
+}
+
 /// Those marked processes that are still there after `grace`; returns as soon as there are none, seen twice: a process inside
 /// execve(2) shows no arguments for a moment.
 pub fn survivors(mark: &str, grace: Duration) -> Vec<u32> {
-    let end = Instant::now() + grace;
+    let end = Instant::now() + here(grace);
     let mut absent = 0;
     loop {
         let found = marked(mark);

@@ -2,6 +2,7 @@
 //! the library.
 
 use crate::caller::{Caller, NOBODY};
+use crate::census::here;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -123,7 +124,7 @@ pub fn owner(directory: &Path) -> Option<u32> {
 
 /// Waits until none is left, for at most `grace`; those that are.
 pub fn left_after(grace: Duration, is_ours: impl Fn(u32) -> bool) -> Vec<PathBuf> {
-    let end = Instant::now() + grace;
+    let end = Instant::now() + here(grace);
     loop {
         let found = left(&is_ours);
         if found.is_empty() || Instant::now() > end {

@@ -5,7 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use seclude::{Cell, Ended, ErrorKind, MiB, Output, Protection, Sandbox, Stdio};
 use seclude_tests::caller::{Caller, as_each, program};
-use seclude_tests::census::{await_marked, descendants, descendants_of, is_warden, survivors};
+use seclude_tests::census::{await_marked, descendants, descendants_of, here, is_warden, survivors};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -214,7 +214,7 @@ fn a_killed_caller_leaves_no_cell_and_no_pool() {
             assert_eq!(survivors(&mark, Duration::from_secs(1)), [0u32; 0]);
             // A number may be somebody else's by now.
             let left = |pid: &u32| is_warden(*pid) && !descendants().contains(pid);
-            let deadline = Instant::now() + Duration::from_secs(1);
+            let deadline = Instant::now() + here(Duration::from_secs(1));
             while there.iter().any(left) && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(10));
             }

@@ -9,7 +9,7 @@ use seclude_tests::caller::driver;
 use seclude_tests::census::{await_marked, survivors};
 use seclude_tests::cgroups::{kernel_is_at_least, left, left_after, mounts};
 use seclude_tests::job::Job;
-use seclude_tests::payload::{command, mark, rounds, sandbox};
+use seclude_tests::payload::{PLACE, command, mark, rounds, sandbox};
 use seclude_tests::scratch;
 use std::fs;
 use std::path::Path;
@@ -22,6 +22,11 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Whence the peak of memory is known: a cgroup tells it from Linux 5.19 on.
 fn source() -> MemorySource {
     if kernel_is_at_least(5, 19) { MemorySource::Cgroup } else { MemorySource::Sampled }
+}
+
+/// A fork bomb is to end by its processor time, if not before; the others have enough on any machine.
+fn time_for(word: &str) -> Duration {
+    Duration::from_secs(if word == "fork" { 1 } else { 60 })
 }
 
 fn own() -> String {
@@ -57,7 +62,7 @@ fn every_end_is_told_and_no_scope_stays() {
             ("fork", Ended::ProcessLimit, Some(16)),
             ("exit", Ended::Exited(0), None),
         ] {
-            let sandbox = limited.clone().cpu_time(Duration::from_secs(1));
+            let sandbox = limited.clone().cpu_time(time_for(word));
             let outcome = command(&sandbox, word, 0, &mark()).output().expect("it starts").outcome;
             // A fork bomb goes on after its limit until the time is over.
             let told = (outcome.ended == ended && outcome.limit == limit) || (word == "fork" && outcome.ended == Ended::CpuTime);
@@ -91,6 +96,48 @@ fn a_running_command_is_controlled_in_it() {
     child.kill().expect("it can be killed");
     assert_eq!(child.wait().expect("it ends").ended, Ended::Killed);
     assert_eq!(survivors(&mark, GRACE), [0; 0]);
+}
+
+#[test]
+fn each_of_many_in_one_is_held_to_its_own() {
+    if !applies("each_of_many_in_one_is_held_to_its_own") {
+        return;
+    }
+    let pid = std::process::id();
+    let cell = sandbox().memory(MEMORY * 4).pids(100).cpu_time(Duration::from_secs(100)).cell().expect("a cell");
+    // The second time, in the scope of a copy.
+    for round in 0..2 {
+        let place = fs::read_to_string(format!("/proc/{}/cgroup", cell.id().expect("it lives"))).expect("it lives");
+        assert!(place.contains(".scope/seclude-"), "{place}");
+        let start = |word: &str| {
+            let mut command = cell.command(PLACE);
+            command.args([word, "0", "/tmp", &mark()]).memory(MEMORY).pids(16).cpu_time(time_for(word));
+            command.spawn().expect("it starts")
+        };
+        let mut beside = start("sleep");
+        for (word, ended, limit) in [
+            ("memory", Ended::MemoryLimit, Some(MEMORY)),
+            ("fork", Ended::ProcessLimit, Some(16)),
+            ("exit", Ended::Exited(0), None),
+        ] {
+            let outcome = start(word).wait().expect("it ends");
+            // A fork bomb goes on after its limit until the time is over.
+            let told = (outcome.ended == ended && outcome.limit == limit) || (word == "fork" && outcome.ended == Ended::CpuTime);
+            assert!(told, "round {round}, {word}: {outcome:?}");
+            for limit in [Limit::Memory, Limit::Pids, Limit::CpuTime] {
+                assert_eq!(outcome.enforced.mechanism(limit), Some(Mechanism::CgroupV2), "round {round}, {word}: {outcome:?}");
+            }
+            assert_eq!(outcome.usage.memory_source, source(), "round {round}, {word}: {outcome:?}");
+        }
+        assert_eq!(cell.freeze().expect("it can be frozen"), Freezer::CgroupV2);
+        cell.thaw().expect("it can be thawed");
+        assert_eq!(beside.try_wait().expect("it runs"), None);
+        cell.reset().expect("it can be");
+        assert_eq!(beside.wait().expect("it has ended").ended, Ended::Killed);
+    }
+    cell.close();
+    let left = left_after(GRACE, |owner| owner == pid);
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -144,11 +144,54 @@ fn a_share_is_changed_while_it_runs_and_counted_by_itself() {
         let memory = child.usage().expect("it runs").memory;
         assert!((40 << 20..90 << 20).contains(&memory), "{memory}");
         child.set_memory(MiB(20)).map(drop).or_else(|error| if cgroups_v1(&child) { Ok(()) } else { Err(error) }).expect("it can");
-        if child.enforced().mechanism(Limit::Memory) == Some(Mechanism::Sampled) {
+        if !cgroups_v1(&child) {
             let outcome = child.wait().expect("it ends");
             assert_eq!((outcome.ended, outcome.limit), (Ended::MemoryLimit, Some(20 << 20)));
         }
         assert!(beside.set_memory(MiB(20)).is_err_and(|error| error.to_string().contains("it is the cell's")));
+    });
+}
+
+#[test]
+fn who_ends_beside_one_at_its_own_limit_has_met_none() {
+    as_each("who_ends_beside_one_at_its_own_limit_has_met_none", |_| {
+        let cell = Sandbox::new().memory(MiB(512)).pids(100).cell().expect("a cell");
+        let beside = |end: &str| {
+            let text = format!("read word; {end}");
+            cell.command("sh").args(["-c", &text]).stdin(Stdio::piped()).spawn().expect("it starts")
+        };
+        let (killed, failed) = (beside("kill -9 $$"), beside("exit 3"));
+        let greedy = ended(holder(&cell, 120).memory(MiB(64)).spawn().expect("it starts"));
+        assert_eq!((greedy.ended, greedy.limit), (Ended::MemoryLimit, Some(64 << 20)));
+        let text = "exec 2>/dev/null; for i in 0 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; sleep 1; exit 9";
+        let crowd = ended(cell.command("sh").args(["-c", text]).pids(5).spawn().expect("it starts"));
+        assert_eq!((crowd.ended, crowd.limit), (Ended::ProcessLimit, Some(5)));
+        assert_eq!(ended(killed).ended, Ended::Signaled(9));
+        assert_eq!(ended(failed).ended, Ended::Exited(3));
+    });
+}
+
+#[test]
+fn many_begin_at_once_each_with_its_own() {
+    as_each("many_begin_at_once_each_with_its_own", |_| {
+        let cell = Sandbox::new().memory(MiB(512)).pids(100).cell().expect("a cell");
+        let expected = |limit| match cell.enforced().mechanism(limit) {
+            by @ Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) => by,
+            _ => Some(Mechanism::Sampled),
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        let outcome = cell.command("true").memory(MiB(32)).pids(5).output().expect("it starts").outcome;
+                        assert_eq!(outcome.ended, Ended::Exited(0));
+                        for limit in [Limit::Memory, Limit::Pids] {
+                            assert_eq!(outcome.enforced.mechanism(limit), expected(limit), "{limit}");
+                        }
+                    }
+                });
+            }
+        });
     });
 }
 

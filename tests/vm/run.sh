@@ -22,7 +22,7 @@ while getopts k:s:x: option; do
 done
 shift $((OPTIND - 1))
 tests=("$@")
-[ ${#tests[@]} -gt 0 ] || tests=(table table@prepared table@cell lifetime nesting leaks)
+[ ${#tests[@]} -gt 0 ] || tests=(table table@prepared table@cell shares lifetime nesting leaks)
 
 work=$(mktemp -d /var/tmp/seclude-vm-run.XXXXXX)
 chmod 755 "$work"

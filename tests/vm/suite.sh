@@ -5,7 +5,7 @@
 # An emulated processor is some twenty times slower than a real one: fewer runs, and a time limit that only says "it hangs".
 set -u
 
-export SECLUDE_TEST_FACES=rust SECLUDE_TEST_LEAK_RUNS=70 SECLUDE_POOL_JOBS=90
+export SECLUDE_TEST_FACES=rust SECLUDE_TEST_LEAK_RUNS=70 SECLUDE_POOL_JOBS=90 SECLUDE_TEST_SLOWNESS=20
 failed=0
 while read -r name program <&3; do
     start=$SECONDS arguments=()

@@ -1,5 +1,6 @@
 //! What a cgroup has counted: memory, processes, processor time, input and output, pressure. What a kernel does not tell is absent.
 
+use super::directory::Directory;
 use super::{Cgroup, Controller, V2};
 use crate::outcome::Pressure;
 use crate::policy::Mechanism;
@@ -61,9 +62,9 @@ impl Counters {
         let Some((mechanism, directory)) = cgroup.with(Controller::Memory) else { return };
         let number = |file: &str| directory.read(file).trim().parse::<u64>().ok();
         if mechanism == Mechanism::CgroupV2 {
-            let events = directory.read("memory.events");
-            self.killed = value(&events, "oom_kill").unwrap_or(0);
-            self.memory_met = value(&events, "oom") > Some(0);
+            self.killed = value(&directory.read("memory.events"), "oom_kill").unwrap_or(0);
+            // In the other file are also those of the limits below.
+            self.memory_met = value(&directory.read("memory.events.local"), "oom") > Some(0);
             self.memory = number("memory.current");
             self.memory_peak = number("memory.peak");
         } else {
@@ -79,9 +80,12 @@ impl Counters {
     }
 
     fn read_processes(&mut self, cgroup: &Cgroup) {
-        let Some((_, directory)) = cgroup.with(Controller::Pids) else { return };
+        let Some((mechanism, directory)) = cgroup.with(Controller::Pids) else { return };
         let number = |file: &str| directory.read(file).trim().parse::<u64>().ok();
-        self.processes_refused = value(&directory.read("pids.events"), "max").unwrap_or(0);
+        // Before Linux 6.11 it is counted where the refused one was, and not where the limit is.
+        let home = cgroup.v2.as_ref().filter(|_| mechanism == Mechanism::CgroupV2).map_or(directory, V2::home);
+        let refused = |directory: &Directory, file: &str| value(&directory.read(file), "max");
+        self.processes_refused = refused(directory, "pids.events.local").or_else(|| refused(home, "pids.events")).unwrap_or(0);
         let others = |number: u64| number.saturating_sub(u64::from(!cgroup.among));
         self.processes = number("pids.current").map(others);
         self.processes_peak = number("pids.peak").map(others);
