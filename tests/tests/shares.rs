@@ -195,6 +195,35 @@ fn many_begin_at_once_each_with_its_own() {
     });
 }
 
+#[test]
+fn who_begins_while_all_are_being_stilled_is_in_its_own() {
+    as_each("who_begins_while_all_are_being_stilled_is_in_its_own", |_| {
+        let cell = Sandbox::new().memory(MiB(512)).cpu_time(Duration::from_secs(600)).cell().expect("a cell");
+        let by = cell.freeze().expect("it freezes");
+        cell.thaw().expect("it goes on");
+        if by != Freezer::CgroupV2 {
+            return;
+        }
+        let begin = || {
+            for _ in 0..20 {
+                let mut command = cell.command("cat");
+                let output = command.arg("/proc/self/cgroup").memory(MiB(64)).cpu_time(Duration::from_secs(60)).output();
+                let output = output.expect("it starts");
+                let places = String::from_utf8_lossy(&output.stdout);
+                assert_eq!(output.outcome.ended, Ended::Exited(0));
+                assert!(places.lines().any(|place| place.starts_with("0::") && place.contains("/command-")), "{places}");
+            }
+        };
+        std::thread::scope(|scope| {
+            let threads = [scope.spawn(begin), scope.spawn(begin)];
+            while !threads.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+                cell.freeze().expect("it freezes");
+                cell.thaw().expect("it goes on");
+            }
+        });
+    });
+}
+
 /// Whether less than is in use is refused.
 fn cgroups_v1(child: &Child) -> bool {
     child.enforced().mechanism(Limit::Memory) == Some(Mechanism::CgroupV1)
