@@ -1,9 +1,11 @@
 //! A sandbox that is alive: its warden has been started, and waits for commands or runs them. What a one-shot run, a cell and a pool have in common.
 
 mod files;
+mod gate;
 mod still;
 mod visit;
 
+pub use gate::Beginning;
 pub use still::Freezer;
 pub use visit::Visit;
 
@@ -51,6 +53,7 @@ pub struct Alive {
     pub purpose: Purpose,
     started: Instant,
     company: Mutex<visit::Company>,
+    gate: gate::Gate,
     closed: AtomicBool,
 }
 
@@ -109,6 +112,7 @@ impl Alive {
                         purpose,
                         started: Instant::now(),
                         company: Mutex::default(),
+                        gate: gate::Gate::default(),
                         closed: AtomicBool::new(false),
                     });
                 }

@@ -1,7 +1,7 @@
 //! From a command to a child, in three strokes: `Prepared` (the sandbox is being set up, or is there), `run` (the command may start), `started`
 //! (it has). So several commands can be set up side by side and started together.
 
-use crate::alive::{Alive, Purpose, Visit};
+use crate::alive::{Alive, Beginning, Purpose, Visit};
 use crate::cgroup::Counters;
 use crate::child::{Among, Child};
 use crate::command::{Command, Ground, Stream, Texts};
@@ -35,6 +35,8 @@ pub struct Prepared<'a> {
     limits: Limits,
     /// What its cell had counted before, its stay there, and what holds it beyond what holds all.
     cell: Option<(Counters, Visit, Enforcement)>,
+    /// Until it has begun in a cell, that is not made to stand still.
+    _beginning: Option<Beginning>,
 }
 
 impl<'a> Prepared<'a> {
@@ -61,6 +63,7 @@ impl<'a> Prepared<'a> {
         let among = alive.purpose == Purpose::Cell;
         let line = if among { Some(socket::pair()?) } else { None };
         let limits = if among { share.alone(&policy.limits) } else { share.over(&policy.limits) };
+        let beginning = among.then(|| Beginning::new(&alive));
         let cell = if among {
             let within = alive.enforcement().within(policy, share)?;
             Some((alive.counters(), Visit::begin(&alive), within))
@@ -68,7 +71,7 @@ impl<'a> Prepared<'a> {
             alive.enforcement().tighten(&limits, share)?;
             None
         };
-        Ok(Prepared { command, texts, streams, alive, lease, line, limits, cell })
+        Ok(Prepared { command, texts, streams, alive, lease, line, limits, cell, _beginning: beginning })
     }
 
     /// Lets the command start.

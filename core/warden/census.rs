@@ -63,7 +63,8 @@ impl Census {
         empty
     }
 
-    fn belongs(&self, pid: u32, root: u32) -> bool {
+    /// Whether it is the command's whose first process is `root`.
+    pub fn belongs(&self, pid: u32, root: u32) -> bool {
         const GENERATIONS: u32 = 256;
         let mut ancestor = pid;
         for _ in 0..GENERATIONS {

@@ -9,6 +9,11 @@ use crate::watch::{self, Watch};
 use crate::wire::message::{Limits, end, meter};
 use crate::wire::plan::namespace;
 
+/// Whoever has entered from outside has a warden of its own, which looks as often and knows what to call an end: that one is first.
+const PATIENCE: u64 = 50_000_000;
+/// After that, one of them every few milliseconds has not been enough.
+const EXHAUSTED: u64 = 20 * PATIENCE;
+
 pub struct House<'a> {
     pub place: &'a Place,
     pub namespaces: u64,
@@ -16,11 +21,13 @@ pub struct House<'a> {
     pub thaw: Option<Fd>,
     /// Of a cell, where no kernel mechanism holds what all may use.
     watch: Option<Watch>,
+    /// Until then, who is no command's and has too much may still be ended by somebody else.
+    patience: Option<u64>,
 }
 
 impl<'a> House<'a> {
     pub fn new(place: &'a Place, namespaces: u64) -> House<'a> {
-        House { place, namespaces, thaw: None, watch: None }
+        House { place, namespaces, thaw: None, watch: None, patience: None }
     }
 
     /// Whether the kernel counts the processes inside by themselves.
@@ -64,6 +71,7 @@ impl<'a> House<'a> {
         }
         let (census, Some(watch)) = (self.place.census.as_ref(), &mut self.watch) else { return };
         let Some(how) = watch.look(now, census) else {
+            self.patience = None;
             if watch.processes_at_limit() {
                 commands.iter_mut().for_each(Running::crowd);
             }
@@ -73,12 +81,34 @@ impl<'a> House<'a> {
             return;
         };
         watch.pause();
-        let most = census.filter(|_| how != end::CPU_TIME).and_then(|census| {
-            let running = commands.iter_mut().filter(|command| command.is_running());
-            running.max_by_key(|command| watch::burden(how, census, command.root()))
+        let shared = census.filter(|_| how != end::CPU_TIME);
+        let nobodys = shared.filter(|_| how == end::MEMORY).and_then(|census| {
+            watch::heaviest(census, &|pid| {
+                !commands.iter().any(|command| command.is_running() && census.belongs(pid, command.root()))
+            })
         });
+        let most = shared.and_then(|census| {
+            let running = commands.iter_mut().filter(|command| command.is_running());
+            running.map(|command| (watch::burden(how, census, command.root()), command)).max_by_key(|(burden, _)| *burden)
+        });
+        // Who is just ending had the memory when it was looked at first, and has it no more.
+        if how == end::MEMORY && !census.is_some_and(|census| watch.is_too_much(census)) {
+            return;
+        }
+        if let Some((bytes, pid)) = nobodys
+            && most.as_ref().is_none_or(|(burden, _)| bytes > *burden)
+            && self.patience.is_none_or(|until| now < until.saturating_add(EXHAUSTED))
+        {
+            // What a command has left behind, or one who has entered.
+            match self.patience {
+                None => self.patience = Some(now.saturating_add(PATIENCE)),
+                Some(until) if until <= now => drop(sys::kill(pid as i32, SIGKILL)),
+                Some(_) => {}
+            }
+            return;
+        }
         match most {
-            Some(command) => command.end((how, end::TOGETHER), self),
+            Some((_, command)) => command.end((how, end::TOGETHER), self),
             None => {
                 commands.iter_mut().for_each(|command| command.end((how, end::TOGETHER), self));
                 // Whoever else is there: what commands have left behind.

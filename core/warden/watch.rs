@@ -111,6 +111,11 @@ impl Watch {
         None
     }
 
+    /// Whether all have more memory than they may.
+    pub fn is_too_much(&self, census: &Census) -> bool {
+        shared_out(census, None) > self.limits.memory
+    }
+
     fn look_around(&mut self, census: &Census) -> Look {
         // What has been reaped may be anybody's: of a command among others, only what it has waited for itself is counted.
         let reaped = if self.root.is_none() { reaped_cpu_time() } else { 0 };
@@ -178,23 +183,37 @@ pub fn burden(how: u32, census: &Census, root: u32) -> u64 {
     number
 }
 
-/// The memory of all processes, each page counted once, however many have it since a fork: what the first sum may not tell. A process that
-/// lets nobody look so closely counts with all it has.
+/// The process with the most memory, and how much, of those that are `whose`.
+pub fn heaviest(census: &Census, whose: &dyn Fn(u32) -> bool) -> Option<(u64, u32)> {
+    let mut heaviest = None;
+    census.each(&mut |pid| {
+        if whose(pid) {
+            heaviest = heaviest.max(Some((memory_of(census, pid), pid)));
+        }
+    });
+    heaviest
+}
+
+/// The memory of all processes.
 fn shared_out(census: &Census, root: Option<u32>) -> u64 {
     let mut sum = 0;
-    census.each_of(root, &mut |pid| {
-        let mut buffer = [0u8; 4096];
-        let parts = match census.read(pid, b"/smaps_rollup", &mut buffer) {
-            Some(text) if !text.is_empty() => [field(text, b"Pss_Anon:"), field(text, b"Pss_Shmem:")],
-            _ => [0; 2],
-        };
-        let parts = match (parts, census.read(pid, b"/status", &mut buffer)) {
-            ([0, 0], Some(text)) => [field(text, b"RssAnon:"), field(text, b"RssShmem:")],
-            (parts, _) => parts,
-        };
-        sum += (parts[0] + parts[1]) * 1024;
-    });
+    census.each_of(root, &mut |pid| sum += memory_of(census, pid));
     sum
+}
+
+/// A process's part of its memory, so that the sum counts each page once, however many have it since a fork: what the first sum may not tell. A process that
+/// lets nobody look so closely counts with all it has.
+fn memory_of(census: &Census, pid: u32) -> u64 {
+    let mut buffer = [0u8; 4096];
+    let parts = match census.read(pid, b"/smaps_rollup", &mut buffer) {
+        Some(text) if !text.is_empty() => [field(text, b"Pss_Anon:"), field(text, b"Pss_Shmem:")],
+        _ => [0; 2],
+    };
+    let parts = match (parts, census.read(pid, b"/status", &mut buffer)) {
+        ([0, 0], Some(text)) => [field(text, b"RssAnon:"), field(text, b"RssShmem:")],
+        (parts, _) => parts,
+    };
+    (parts[0] + parts[1]) * 1024
 }
 
 impl Meter {

@@ -195,6 +195,58 @@ fn many_begin_at_once_each_with_its_own() {
     });
 }
 
+#[test]
+fn who_begins_while_all_are_being_stilled_is_in_its_own() {
+    as_each("who_begins_while_all_are_being_stilled_is_in_its_own", |_| {
+        let cell = Sandbox::new().memory(MiB(512)).cpu_time(Duration::from_secs(600)).cell().expect("a cell");
+        let by = cell.freeze().expect("it freezes");
+        cell.thaw().expect("it goes on");
+        if by != Freezer::CgroupV2 {
+            return;
+        }
+        let begin = || {
+            for _ in 0..20 {
+                let mut command = cell.command("cat");
+                let output = command.arg("/proc/self/cgroup").memory(MiB(64)).cpu_time(Duration::from_secs(60)).output();
+                let output = output.expect("it starts");
+                let places = String::from_utf8_lossy(&output.stdout);
+                assert_eq!(output.outcome.ended, Ended::Exited(0));
+                assert!(places.lines().any(|place| place.starts_with("0::") && place.contains("/command-")), "{places}");
+            }
+        };
+        std::thread::scope(|scope| {
+            let threads = [scope.spawn(begin), scope.spawn(begin)];
+            while !threads.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+                cell.freeze().expect("it freezes");
+                cell.thaw().expect("it goes on");
+            }
+        });
+    });
+}
+
+#[test]
+fn who_has_the_most_is_ended_and_not_who_is_beside_it() {
+    as_each("who_has_the_most_is_ended_and_not_who_is_beside_it", |_| {
+        let cell = Sandbox::new().memory(MiB(192)).tmpfs("/tmp", MiB(1)).cell().expect("a cell");
+        let mut beside = holder(&cell, 40).spawn().expect("it starts");
+        assert!(holds(&mut beside));
+        // It leaves its session, and who started it is gone: no command's.
+        let text = "import os; os.setsid(); open('/tmp/go').read(); x = bytearray(400 << 20); open('/tmp/more', 'w')";
+        let text = format!("mkfifo /tmp/go; exec python3 -c \"{text}\" >/dev/null 2>&1 &");
+        assert_eq!(cell.command("sh").args(["-c", &text]).status().expect("it starts").ended, Ended::Exited(0));
+        let there = || cell.processes().expect("it lives").len() > 2;
+        assert!(there(), "it is left behind");
+        cell.command("sh").args(["-c", "echo go > /tmp/go"]).output().expect("it starts");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while there() {
+            assert!(Instant::now() < deadline, "it goes on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(beside.try_wait().expect("it runs"), None);
+        assert_eq!(cell.command("true").status().expect("the cell lives").ended, Ended::Exited(0));
+    });
+}
+
 /// Whether less than is in use is refused.
 fn cgroups_v1(child: &Child) -> bool {
     child.enforced().mechanism(Limit::Memory) == Some(Mechanism::CgroupV1)

@@ -31,6 +31,7 @@ impl Alive {
             let all = processes::below(warden)?.into_iter().filter_map(|process| i32::try_from(process.pid).ok());
             Ok(all.filter(|pid| *pid != warden).collect())
         };
+        let _closed = self.gate.close();
         match self.enforcement().cgroup.freeze(warden, inside)? {
             Some(Froze::V2) => Ok(Freezer::CgroupV2),
             Some(Froze::V1(state)) => {

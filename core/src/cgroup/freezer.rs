@@ -38,12 +38,13 @@ impl Cgroup {
             for command in v2.directory.of_commands() {
                 // Who has ended meanwhile needs no freezing.
                 if write(&command.join("cgroup.freeze"), "1").is_ok() {
-                    await_state(&command.join("cgroup.events"), "frozen 1")?;
                     frozen.push(command);
                 }
             }
+            let still = frozen.iter().map(|path| unless_gone(path, await_state(&path.join("cgroup.events"), "frozen 1")));
+            let still = still.fold(Ok(()), Result::and);
             self.frozen = Some(Frozen::V2(frozen));
-            return Ok(Some(Froze::V2));
+            return still.map(|()| Some(Froze::V2));
         }
         let directory = match self.frozen.take() {
             Some(Frozen::V1(directory)) => Some(directory),
@@ -64,13 +65,20 @@ impl Cgroup {
     pub fn thaw(&mut self) -> Result<bool> {
         match &self.frozen {
             Some(Frozen::V2(paths)) => {
-                let mut left = paths.iter().filter(|path| path.exists());
-                left.try_for_each(|path| write(&path.join("cgroup.freeze"), "0")).map(|()| true)
+                let thawed = paths.iter().map(|path| unless_gone(path, write(&path.join("cgroup.freeze"), "0")));
+                // All of them, whatever became of one.
+                thawed.fold(Ok(()), Result::and).map(|()| true)
             }
             Some(Frozen::V1(directory)) => directory.write("freezer.state", "THAWED").map(|()| true),
             None => Ok(false),
         }
     }
+}
+
+/// A single command's directory goes with the command, whoever is about to do something with it; one that is just going has no files any more.
+fn unless_gone(path: &Path, result: Result<()>) -> Result<()> {
+    let going = |error: &Error| error.raw_os_error() == Some(libc::ENODEV);
+    if path.exists() && !result.as_ref().is_err_and(going) { result } else { Ok(()) }
 }
 
 fn processes(path: &Path) -> Result<BTreeSet<i32>> {
@@ -102,9 +110,7 @@ fn freeze_v2(directory: &Directory, warden: i32) -> Result<PathBuf> {
     directory.write("cgroup.freeze", "1")?;
     let moved = move_all_but(directory, &frozen, warden);
     directory.write("cgroup.freeze", "0")?;
-    moved?;
-    await_state(&frozen.join("cgroup.events"), "frozen 1")?;
-    Ok(frozen)
+    moved.map(|()| frozen)
 }
 
 fn move_all_but(directory: &Directory, frozen: &Path, warden: i32) -> Result<()> {
