@@ -11,7 +11,7 @@ use crate::wire::plan::namespace;
 
 /// Whoever has entered from outside has a warden of its own, which looks as often and knows what to call an end: that one is first.
 const PATIENCE: u64 = 50_000_000;
-/// After that, one of them every few milliseconds has not been enough.
+/// So long is one process that is no command's ended after the other.
 const EXHAUSTED: u64 = 20 * PATIENCE;
 
 pub struct House<'a> {
@@ -81,41 +81,45 @@ impl<'a> House<'a> {
             return;
         };
         watch.pause();
-        let shared = census.filter(|_| how != end::CPU_TIME);
-        let nobodys = shared.filter(|_| how == end::MEMORY).and_then(|census| {
-            watch::heaviest(census, &|pid| {
-                !commands.iter().any(|command| command.is_running() && census.belongs(pid, command.root()))
-            })
-        });
-        let most = shared.and_then(|census| {
-            let running = commands.iter_mut().filter(|command| command.is_running());
-            running.map(|command| (watch::burden(how, census, command.root()), command)).max_by_key(|(burden, _)| *burden)
-        });
+        match census.filter(|_| how != end::CPU_TIME) {
+            Some(census) => self.end_who_has_most(how, census, commands, now),
+            None => self.end_all(how, commands),
+        }
+    }
+
+    fn end_who_has_most(&mut self, how: u32, census: &Census, commands: &mut [Running], now: u64) {
+        // What commands have left behind, and who has entered.
+        let is_nobodys = |pid: u32| !commands.iter().any(|command| command.is_running() && census.belongs(pid, command.root()));
+        let nobodys = if how == end::MEMORY { watch::heaviest(census, &is_nobodys) } else { None };
+        let running = commands.iter_mut().filter(|command| command.is_running());
+        let most = running.map(|command| (watch::burden(how, census, command.root()), command)).max_by_key(|(burden, _)| *burden);
         // Who is just ending had the memory when it was looked at first, and has it no more.
-        if how == end::MEMORY && !census.is_some_and(|census| watch.is_too_much(census)) {
+        if how == end::MEMORY && !self.watch.as_ref().is_some_and(|watch| watch.is_too_much(census)) {
             return;
         }
-        if let Some((bytes, pid)) = nobodys
-            && most.as_ref().is_none_or(|(burden, _)| bytes > *burden)
-            && self.patience.is_none_or(|until| now < until.saturating_add(EXHAUSTED))
-        {
-            // What a command has left behind, or one who has entered.
-            match self.patience {
-                None => self.patience = Some(now.saturating_add(PATIENCE)),
-                Some(until) if until <= now => drop(sys::kill(pid as i32, SIGKILL)),
-                Some(_) => {}
+        match (nobodys, most) {
+            (Some((bytes, pid)), most) if most.as_ref().is_none_or(|(burden, _)| bytes > *burden) && !self.is_exhausted(now) => {
+                match self.patience {
+                    None => self.patience = Some(now.saturating_add(PATIENCE)),
+                    Some(until) if until <= now => drop(sys::kill(pid as i32, SIGKILL)),
+                    Some(_) => {}
+                }
             }
-            return;
+            (_, Some((_, command))) => command.end((how, end::TOGETHER), self),
+            (_, None) => self.end_all(how, commands),
         }
-        match most {
-            Some((_, command)) => command.end((how, end::TOGETHER), self),
-            None => {
-                commands.iter_mut().for_each(|command| command.end((how, end::TOGETHER), self));
-                // Whoever else is there: what commands have left behind.
-                reap::signal_everything(self.namespaces, SIGKILL);
-                self.thaw();
-            }
-        }
+    }
+
+    /// Whether one of nobody's after the other has not been enough.
+    fn is_exhausted(&self, now: u64) -> bool {
+        self.patience.is_some_and(|until| until.saturating_add(EXHAUSTED) <= now)
+    }
+
+    /// Every command, and whoever else is there.
+    fn end_all(&self, how: u32, commands: &mut [Running]) {
+        commands.iter_mut().for_each(|command| command.end((how, end::TOGETHER), self));
+        reap::signal_everything(self.namespaces, SIGKILL);
+        self.thaw();
     }
 
     /// Whether there are now, with one that has just ended, as many processes as there may be.
