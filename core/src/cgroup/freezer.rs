@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// The directories whose processes stand still.
 #[derive(Debug)]
 pub enum Frozen {
-    /// Below our own of version 2, and removed with it: one for those who were beside the warden, then those of single commands.
+    /// Below our own of version 2, and removed with it: those of single commands, then one for those who were beside the warden.
     V2(Vec<PathBuf>),
     /// In the v1 hierarchy of the freezer.
     V1(Directory),
@@ -34,15 +34,13 @@ impl Cgroup {
     /// Freezes all below the warden. `None`: there is no freezer here.
     pub fn freeze(&mut self, warden: i32, inside: impl Fn() -> Result<Vec<i32>>) -> Result<Option<Froze>> {
         if let Some(v2) = self.v2.as_ref().filter(|v2| v2.directory.has("cgroup.freeze")) {
-            let mut frozen = vec![freeze_v2(v2.home(), warden)?];
-            for command in v2.directory.of_commands() {
-                // Who has ended meanwhile needs no freezing.
-                if write(&command.join("cgroup.freeze"), "1").is_ok() {
-                    frozen.push(command);
-                }
-            }
+            // First the single commands, for what is said of the place around theirs, and then taken back, is not to wake them. Who has ended
+            // meanwhile needs no freezing.
+            let commands = v2.directory.of_commands().into_iter();
+            let mut frozen: Vec<PathBuf> = commands.filter(|place| write(&place.join("cgroup.freeze"), "1").is_ok()).collect();
+            let moved = freeze_v2(v2.home(), warden).map(|place| frozen.push(place));
             let still = frozen.iter().map(|path| unless_gone(path, await_state(&path.join("cgroup.events"), "frozen 1")));
-            let still = still.fold(Ok(()), Result::and);
+            let still = still.fold(moved, Result::and);
             self.frozen = Some(Frozen::V2(frozen));
             return still.map(|()| Some(Froze::V2));
         }
