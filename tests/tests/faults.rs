@@ -4,7 +4,7 @@
 //! So is a template made, and copied: the caller's calls and those of a pool's threads, the template's, the copy's.
 //!
 //! What may come of it: an error that names a step, or a run with every protection in force, as the command itself sees them; nothing that hangs, no descriptor
-//! more than before, and the next one is as usual. SECLUDE_FAULTS=all tries every call with every error and writes the tables of `docs/faults.md`; without it,
+//! more than before, and the next one is as usual. SECLUDE_FAULTS=all tries every call with every error and writes the tables of `docs/faults.md`, the name of a call that one alone; without it,
 //! every fourth call gets one error, another one at each, and of those from a template every seventeenth.
 #![deny(unsafe_code)]
 #![cfg(target_arch = "x86_64")]
@@ -284,7 +284,7 @@ fn sweep(manner: &str, stride: Option<usize>, table: &mut Table) -> (Vec<String>
     for (index, (place, number)) in first.calls.iter().enumerate() {
         let name = Syscall::new(*number as i32).to_string();
         // Who ends is gone, by this call or by the next instruction; and a close has closed, whatever it says (close(2)).
-        if matches!(&*name, "exit" | "exit_group" | "close") {
+        if matches!(&*name, "exit" | "exit_group" | "close") || !is_chosen(&name) {
             continue;
         }
         // The copies of a pool are made like a cell, which has its own turn; and that a process has another number than before would be a fork.
@@ -331,7 +331,11 @@ fn judged(who: Caller, table: &Table, (wrong, runs): (Vec<String>, usize)) {
 }
 
 fn all() -> bool {
-    std::env::var_os("SECLUDE_FAULTS").is_some_and(|word| word == "all")
+    std::env::var_os("SECLUDE_FAULTS").is_some()
+}
+
+fn is_chosen(name: &str) -> bool {
+    std::env::var_os("SECLUDE_FAULTS").is_none_or(|word| word == "all" || word == name)
 }
 
 #[test]
