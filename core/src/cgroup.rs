@@ -115,12 +115,14 @@ impl Cgroup {
     /// One below it for a command among others, with these controllers as far as they are on here.
     pub fn within(&self, controllers: &[Controller]) -> Result<Cgroup> {
         let mut inner = Cgroup { among: true, ..Cgroup::default() };
-        inner.v2 = self.v2.as_ref().map(V2::within).transpose()?;
-        let counted = inner.v2.is_some();
-        let needed = controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted);
-        for (directory, on) in self.v1.iter().filter(|(_, on)| needed.clone().any(|controller| on.contains(controller))) {
+        for (directory, on) in self.v1.iter().filter(|(_, on)| controllers.iter().any(|controller| on.contains(controller))) {
             place::bound_what_is_below(directory)?;
             inner.v1.push((Directory::below(directory)?, on.clone()));
+        }
+        // Who enters one of version 2 waits for an RCU grace period: not where version 1 has all that is needed.
+        let lacks = |controller: &Controller| !inner.v1.iter().any(|(_, on)| on.contains(controller));
+        if let Some(v2) = self.v2.as_ref().filter(|_| controllers.iter().any(lacks)) {
+            inner.v2 = Some(v2.within()?);
         }
         Ok(inner)
     }

@@ -90,7 +90,8 @@ pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&
         Some(parent) => place.cgroup.v2 = Some(below_named(&parent, &needed, many)?),
         None => place.find_v2(&hierarchies, &needed, without_scope.is_some(), many),
     }
-    let counted = place.cgroup.v2.is_some();
+    // Version 2 counts processor time too, but for single commands one of version 1 is entered sooner.
+    let counted = place.cgroup.v2.is_some() && !many;
     for &controller in controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted) {
         place.make_v1(&hierarchies, controller);
     }
