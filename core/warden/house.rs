@@ -6,7 +6,7 @@ use crate::reap;
 use crate::setup::Place;
 use crate::sys::{self, Fd, SIGKILL};
 use crate::watch::{self, Watch};
-use crate::wire::message::{Limits, end, meter};
+use crate::wire::message::{Limits, end};
 use crate::wire::plan::namespace;
 
 /// Whoever has entered from outside has a warden of its own, which looks as often and knows what to call an end: that one is first.
@@ -44,11 +44,11 @@ impl<'a> House<'a> {
 
     // ---- what all may use together
 
-    /// From now on, these limits. `file` is what `kind` says.
+    /// From now on, these limits. `file` is what `kind` says, the first time; what has been used since then stays used.
     pub fn limit(&mut self, limits: Limits, kind: u32, file: Option<Fd>) {
         match &mut self.watch {
-            Some(watch) if kind == meter::NONE => watch.set(limits),
-            _ => self.watch = Some(Watch::new(file, kind, limits, None)),
+            Some(watch) => watch.set(limits),
+            None => self.watch = Some(Watch::new(file, kind, limits, None)),
         }
     }
 

@@ -167,7 +167,7 @@ wire_data! {
         5 Signal { signal: i32, }
         /// End it, and all that it started; `how` is what the end is called.
         6 Kill { how: u32, }
-        /// From now on, these limits. Beside it: one for the `meter`, unless that is NONE: then the one that there is.
+        /// From now on, these limits. Beside it: one for the `meter`, unless that is NONE. The first one counts on.
         7 Limit { limits: Limits, meter: u32, }
         /// Stop it by a signal, or let it go on.
         8 Stop { on: bool, }

@@ -84,6 +84,18 @@ fn processor_time_is_one_sum_and_each_its_own() {
 }
 
 #[test]
+fn another_limit_gives_no_processor_time_back() {
+    as_each("another_limit_gives_no_processor_time_back", |_| {
+        let cell = Sandbox::new().cpu_time(Duration::from_millis(600)).memory(MiB(256)).cell().expect("a cell");
+        let mut busy = cell.command("python3");
+        busy.args(["-c", "import time\nwhile time.process_time() < 0.4: pass"]);
+        assert_eq!(busy.output().expect("it starts").outcome.ended, Ended::Exited(0));
+        cell.set_memory(MiB(200)).expect("it can be changed");
+        assert_eq!(busy.output().expect("it starts").outcome.ended, Ended::CpuTime);
+    });
+}
+
+#[test]
 fn what_a_command_leaves_behind_stays_under_its_limits() {
     as_each("what_a_command_leaves_behind_stays_under_its_limits", |caller| {
         if Cgroups::of(caller) == Cgroups::None {
