@@ -1565,7 +1565,7 @@ void seclude_command_wall_time(struct seclude_command *command, uint64_t millise
 /**
  * At most so many bytes of memory, 1 or more, for this command and what it starts. The sandbox must set `seclude_sandbox_memory`, which bounds all its
  * commands together; of both, the tighter holds. In a cell the kernel holds it in a cgroup of the command's own if it so holds the cell's limit; else it
- * is sampled. What the command leaves behind in a cell stays under its limits.
+ * is sampled. What the command leaves behind in a cell stays in its cgroup.
  */
 void seclude_command_memory(struct seclude_command *command,
                             uint64_t bytes);

@@ -215,7 +215,7 @@ impl Command {
 
     /// At most so many bytes of memory for this command and what it starts. The sandbox must set [`Sandbox::memory`], which bounds all its commands
     /// together; of both, the tighter holds. In a [`Cell`] the kernel holds it in a cgroup of the command's own if it so holds the cell's limit; else it is
-    /// [sampled](crate::Mechanism::Sampled). What the command leaves behind in a cell stays under its limits.
+    /// [sampled](crate::Mechanism::Sampled). What the command leaves behind in a cell stays in its cgroup.
     pub fn memory(&mut self, bytes: impl Into<u64>) -> &mut Command {
         self.share.memory = Some(bytes.into());
         self
