@@ -4,13 +4,13 @@ use crate::command::{Command, Stdio, Stream};
 use crate::error::{Error, Result};
 use crate::socket;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::sys::stat::fstat;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::stat::{Mode, SFlag, fstat, major};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Gid, Uid, fchown};
 use std::fs::{self, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
 /// The command's ends of its standard streams, and ours.
@@ -77,15 +77,14 @@ impl Streams {
                     .hint("give the command pipes, or leave the limit out"));
             };
             let one = is_one_file(first, second);
-            let (reader, writer) = pipe()?;
-            let writer = OwnedFd::from(writer);
+            let (reader, writer) = relayed_pipe()?;
             if one {
                 *second = writer.try_clone().map_err(|error| Error::io("copy a descriptor", error))?;
             }
-            relays.push((reader.into(), std::mem::replace(first, writer)));
+            relays.push((reader, never_waiting(std::mem::replace(first, writer))?));
             if !one {
-                let (reader, writer) = pipe()?;
-                relays.push((reader.into(), std::mem::replace(second, writer.into())));
+                let (reader, writer) = relayed_pipe()?;
+                relays.push((reader, never_waiting(std::mem::replace(second, writer))?));
             }
         }
         let [stdout, stderr] = ours;
@@ -95,6 +94,36 @@ impl Streams {
 
 fn pipe() -> Result<(PipeReader, PipeWriter)> {
     io::pipe().map_err(|error| Error::io("make a pipe", error))
+}
+
+/// A pipe whose reader never waits: the command can open it anew and take back what it wrote, just before it is read.
+fn relayed_pipe() -> Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe()?;
+    let failed = |errno| socket::failed("make a pipe that is read without waiting", errno);
+    let flags = fcntl(&reader, FcntlArg::F_GETFL).map_err(failed)?;
+    let flags = OFlag::from_bits_truncate(flags) | OFlag::O_NONBLOCK;
+    fcntl(&reader, FcntlArg::F_SETFL(flags)).map_err(failed)?;
+    Ok((reader.into(), writer.into()))
+}
+
+/// The same pipe or terminal by an open file description of its own, for writing without waiting. The flag is the
+/// description's, and that of `fd` may be somebody else's, too: the caller's terminal above all. A file takes what
+/// is written, and a socket is written to without waiting. What cannot be opened anew stays as it is: the warden
+/// then writes no more at once than a pipe with room takes.
+fn never_waiting(fd: OwnedFd) -> Result<OwnedFd> {
+    let status = fstat(&fd).map_err(|errno| socket::failed("look at an output stream", errno))?;
+    let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
+    // Of devices only the far sides of pseudo-terminals: opening another one anew can make something new.
+    let terminal = kind == SFlag::S_IFCHR && (136..144).contains(&major(status.st_rdev));
+    if kind != SFlag::S_IFIFO && !terminal {
+        return Ok(fd);
+    }
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    Ok(match open(format!("/proc/self/fd/{}", fd.as_raw_fd()).as_str(), flags, Mode::empty()) {
+        Ok(anew) if fstat(&anew).is_ok_and(|found| (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino)) => anew,
+        // Nobody reads the pipe, it belongs to another user, or the caller has no /proc.
+        Ok(_) | Err(_) => fd,
+    })
 }
 
 /// Whether what is written to either comes to one place. What goes to `/dev/null` comes to none.

@@ -2,21 +2,29 @@
 //!
 //! The one command of a sandbox takes everything inside with it when it ends. One among others takes what it started, if it is ended by force,
 //! and nothing if it ends by itself.
+//!
+//! Nothing here waits. A command that is to end has been sent a signal, and has ended when it, and of the one command of a sandbox
+//! all that is inside, has been reaped.
 
 use crate::control::{Line, Mail};
 use crate::house::House;
 use crate::reap;
 use crate::relay::Relay;
 use crate::setup::Place;
-use crate::start::Started;
+use crate::start::{self, Begun, Refused, Starting};
 use crate::sys::{self, Errno, Fd, Polled, RawUsage, Result, SIGCONT, SIGSTOP};
 use crate::watch::Watch;
-use crate::wire::message::{Limits, Report, Request, end, meter, seen};
+use crate::wire::message::{Limits, Report, Request, end, meter, seen, stage};
+use crate::wire::plan::namespace;
 
 /// How many descriptors of a command's there are to wait for.
-pub const POLLED: usize = 6;
+pub const POLLED: usize = 7;
 const LISTENER: usize = 4;
 const LINE: usize = 5;
+const STARTING: usize = 6;
+
+/// Between two looks whether all that is to end has ended.
+const AGAIN: u64 = 5_000_000;
 
 /// Whom nobody reads from after an end by force is waited for no longer than this.
 const PATIENCE: u64 = 250_000_000;
@@ -24,6 +32,10 @@ const PATIENCE: u64 = 250_000_000;
 /// A command whose end has not been reported.
 pub struct Running {
     pid: i32,
+    /// Until its program begins.
+    starting: Option<Starting>,
+    /// Its program never began, and the caller has been told.
+    failed: bool,
     /// Everything ends with it.
     pub last: bool,
     line: Line,
@@ -37,8 +49,12 @@ pub struct Running {
     relays: [Option<Relay>; 2],
     /// Where calls that are the command's end are told of.
     listener: Option<Fd>,
-    /// It has been ended by force, and is not reaped yet: one among others.
+    /// It is to end, and this is what its end is called; it, or of the only command something inside, is not reaped yet.
     doomed: Option<(u32, i32)>,
+    /// What the first process of the only command left, while the rest is still to end.
+    status: Option<i32>,
+    /// When to look again whether all has ended.
+    again: u64,
     over: Option<Over>,
     /// As many processes and threads as there may be of all in its cell have been seen while it ran.
     crowded: bool,
@@ -65,10 +81,42 @@ fn after(start: u64, ns: u64) -> Option<u64> {
     if ns > 0 { Some(start.saturating_add(ns)) } else { None }
 }
 
+/// What a command is put together from.
+type Parts = (Starting, Watch, Limits, [Option<Relay>; 2]);
+
 impl Running {
-    /// Takes what lies beside the request after the command's own descriptors: the ends of the relays, and the meter.
-    pub fn new(started: Started, line: Line, last: bool, mail: &mut Mail) -> Result<Running> {
-        let Request::Run { targets, relays, meter, limits, .. } = mail.request()? else { return Err(Errno::EPROTO) };
+    /// Makes the process of a Run request; the caller hears of it over `line`.
+    pub fn start(line: Line, last: bool, house: &House<'_>, mail: &mut Mail) -> core::result::Result<Running, (Refused, Line)> {
+        match Running::take(&line, house, mail) {
+            Ok((starting, watch, limits, relays)) => Ok(Running {
+                pid: starting.pid,
+                failed: false,
+                last,
+                line,
+                started: starting.at,
+                limits,
+                deadline: after(starting.at, limits.wall_ns),
+                warned: false,
+                watch,
+                relays,
+                listener: None,
+                doomed: None,
+                status: None,
+                again: 0,
+                over: None,
+                crowded: false,
+                starting: Some(starting),
+            }),
+            Err(refused) => Err((refused, line)),
+        }
+    }
+
+    /// Takes what lies beside the request after the command's own descriptors, the ends of the relays and the meter, and starts it.
+    fn take(line: &Line, house: &House<'_>, mail: &mut Mail) -> core::result::Result<Parts, Refused> {
+        let refused = || Refused::because(stage::REQUEST);
+        let Request::Run { targets, relays, meter, limits, .. } = mail.request().map_err(refused())? else {
+            return Err(refused()(Errno::EPROTO));
+        };
         let mut bounds = [None; 2];
         for (bound, relay) in bounds.iter_mut().zip(relays.iter()) {
             *bound = Some(relay.limit);
@@ -77,28 +125,18 @@ impl Running {
         let mut taken = [None, None];
         for (relay, bound) in taken.iter_mut().zip(bounds) {
             if let Some(limit) = bound {
-                *relay = Some(Relay::new(mail.take_descriptor(next)?, mail.take_descriptor(next + 1)?, limit)?);
+                let mut end = |index: usize| mail.take_descriptor(index).map_err(refused());
+                *relay = Some(Relay::new(end(next)?, end(next + 1)?, limit).map_err(refused())?);
                 next += 2;
             }
         }
-        let file = if meter == meter::NONE { None } else { Some(mail.take_descriptor(next)?) };
-        let Started { pid, at, listener } = started;
-        let root = if line.is_own() { Some(pid.unsigned_abs()) } else { None };
-        Ok(Running {
-            pid,
-            last,
-            line,
-            started: at,
-            limits,
-            deadline: after(at, limits.wall_ns),
-            warned: false,
-            watch: Watch::new(file, meter, limits, root),
-            relays: taken,
-            listener,
-            doomed: None,
-            over: None,
-            crowded: false,
-        })
+        let file = if meter == meter::NONE { None } else { Some(mail.take_descriptor(next).map_err(refused())?) };
+        let mut watch = Watch::new(file, meter, limits, line.is_own().then_some(0));
+        let starting = start::start(line, mail, house.place, house.namespaces & namespace::PID == 0)?;
+        if line.is_own() {
+            watch.look_only_at(starting.pid.unsigned_abs());
+        }
+        Ok((starting, watch, limits, taken))
     }
 
     /// Whether it is one among others.
@@ -111,7 +149,7 @@ impl Running {
         self.over.is_none() && self.doomed.is_none()
     }
 
-    /// Whether it has been ended by force, and is not gone yet.
+    /// Whether it is to end, and is not gone yet.
     pub fn is_doomed(&self) -> bool {
         self.over.is_none() && self.doomed.is_some()
     }
@@ -146,6 +184,9 @@ impl Running {
         if self.over.is_none() {
             polled[LINE] = self.line.polled();
         }
+        if let Some(starting) = &self.starting {
+            polled[STARTING] = starting.polled();
+        }
         polled
     }
 
@@ -154,7 +195,7 @@ impl Running {
         let left = |deadline: Option<u64>| deadline.map(|deadline| deadline.saturating_sub(now));
         match &self.over {
             Some(over) => earlier(left(over.patience), left(self.deadline)),
-            None if self.doomed.is_some() => None,
+            None if self.doomed.is_some() => left(Some(self.again)),
             None => earlier(left(self.deadline), self.watch.remaining(now)),
         }
     }
@@ -163,16 +204,39 @@ impl Running {
 
     /// Does what is to be done now. `ready`: what [`Running::polled`] waited for.
     pub fn attend(&mut self, ready: &[Polled], house: &House<'_>, mail: &mut Mail) -> Result<()> {
+        if ready[STARTING].is_ready() {
+            self.begin(house)?;
+        }
         self.hear(ready, house);
         self.pass_on(ready, house);
         self.hold_to_limits(house);
         if ready[LINE].is_ready() && self.over.is_none() {
             match self.line.receive(mail) {
                 Ok(()) => self.obey(&mail.request()?, house)?,
+                Err(Errno::EAGAIN | Errno::EINTR) => {}
                 // Its caller has let go of it.
                 Err(_) => self.end((end::KILLED, 0), house),
             }
             mail.clear();
+        }
+        Ok(())
+    }
+
+    /// Tells the caller what has become of the process that was made for it, as soon as that is known.
+    fn begin(&mut self, house: &House<'_>) -> Result<()> {
+        let Some(departed) = self.starting.as_mut().and_then(Starting::departed) else { return Ok(()) };
+        let Some(starting) = self.starting.take() else { return Ok(()) };
+        #[cfg(stage_clock)]
+        crate::stages::mark(crate::stages::STARTED);
+        match starting.tell(&departed, &self.line, house.place)? {
+            Begun::Running(listener) => self.listener = listener,
+            Begun::Failed => self.failed = true,
+            Begun::Untold(errno) => {
+                // Too many descriptors of this user's are under way, say. What the caller cannot be told of must not run.
+                self.end((end::KILLED, 0), house);
+                Refused::because(stage::DESCRIPTORS)(errno).tell(&self.line)?;
+                self.failed = true;
+            }
         }
         Ok(())
     }
@@ -225,6 +289,7 @@ impl Running {
             return;
         }
         if self.doomed.is_some() {
+            self.end_rest(house);
             return;
         }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
@@ -281,61 +346,79 @@ impl Running {
     // ---- the end
 
     /// Its first process has been reaped.
-    pub fn reaped(&mut self, status: i32, usage: RawUsage, house: &mut House<'_>) {
+    pub fn reaped(&mut self, status: i32, usage: RawUsage, house: &mut House<'_>) -> Result<()> {
+        // Whether its program ever began is known by now, and is told first.
+        self.begin(house)?;
+        if self.failed {
+            return Ok(());
+        }
         self.crowded |= house.was_full();
         self.watch.look_back(house.place.census.as_ref());
+        self.status = Some(status);
+        let by_itself = if self.warned { (end::WALL_TIME, 0) } else { how_it_ended(status) };
         if !self.is_among() {
-            self.conclude(how_it_ended(status), Some(status), house);
-            return;
+            // All else inside ends with it.
+            self.end(by_itself, house);
+            return Ok(());
         }
-        let how = self.doomed.unwrap_or(if self.warned { (end::WALL_TIME, 0) } else { how_it_ended(status) });
-        let now = sys::now();
-        let patience = if self.doomed.is_some() { Some(now + PATIENCE) } else { None };
-        self.over = Some(Over { how, status: Some(status), wall_ns: now - self.started, patience, usage: Some(usage) });
+        let how = self.doomed.unwrap_or(by_itself);
+        let patience = if self.doomed.is_some() { Some(sys::now() + PATIENCE) } else { None };
+        self.conclude(how, patience, Some(usage));
         self.relays.iter_mut().flatten().for_each(Relay::last);
+        Ok(())
+    }
+
+    /// There is no process left that the warden could wait for.
+    pub fn nobody_is_left(&mut self) {
+        if let (Some(how), false, None) = (self.doomed, self.is_among(), &self.over) {
+            let by_itself = matches!(how.0, end::EXITED | end::SIGNALED);
+            let patience = if by_itself { None } else { Some(sys::now() + PATIENCE) };
+            self.conclude(how, patience, None);
+            self.relays.iter_mut().flatten().for_each(Relay::finish);
+        }
+    }
+
+    fn conclude(&mut self, how: (u32, i32), patience: Option<u64>, usage: Option<RawUsage>) {
+        self.over = Some(Over { how, status: self.status, wall_ns: sys::now() - self.started, patience, usage });
     }
 
     /// It is to end, and this is what its end is called.
     pub fn end(&mut self, how: (u32, i32), house: &House<'_>) {
-        if self.over.is_some() || self.doomed.is_some() {
-            return;
-        }
-        if !self.is_among() {
-            self.conclude(how, None, house);
+        if self.over.is_some() || self.doomed.is_some() || self.failed {
             return;
         }
         self.doomed = Some(how);
+        if let (Some(census), true) = (&house.place.census, self.is_among()) {
+            // What is killed before it has been waited for takes its account along.
+            self.watch.settle(census);
+        }
+        self.end_rest(house);
+    }
+
+    /// Ends what is left of it, if it is time to: of the only command, all that is inside.
+    fn end_rest(&mut self, house: &House<'_>) {
+        let now = sys::now();
+        if now < self.again {
+            return;
+        }
+        self.again = now + AGAIN;
         match &house.place.census {
-            Some(census) => {
-                // Who is killed before it has been waited for takes its account along.
-                self.watch.settle(census);
-                reap::end_tree(census, self.pid);
-            }
-            None => drop(sys::kill(-self.pid, sys::SIGKILL)),
+            _ if !self.is_among() => reap::signal_everything(house.namespaces, sys::SIGKILL),
+            Some(census) => reap::end_tree(census, self.pid),
+            None => drop(sys::kill(-self.pid, sys::SIGKILL).or_else(|_| sys::kill(self.pid, sys::SIGKILL))),
         }
         house.thaw();
     }
 
-    /// The only command has ended, or is to, and everything with it: `status` is what its first process left, if that has been reaped.
-    fn conclude(&mut self, how: (u32, i32), status: Option<i32>, house: &House<'_>) {
-        if self.over.is_some() {
-            return;
-        }
-        let killed = reap::end_everything(house.namespaces, self.pid, house.thaw.as_ref());
-        let by_itself = status.is_some() && !self.warned;
-        let how = if status.is_some() && self.warned { (end::WALL_TIME, 0) } else { how };
-        let now = sys::now();
-        let patience = if by_itself { None } else { Some(now + PATIENCE) };
-        self.over = Some(Over { how, status: status.or(killed), wall_ns: now - self.started, patience, usage: None });
-        self.relays.iter_mut().flatten().for_each(Relay::finish);
-    }
-
     pub fn is_over(&self) -> bool {
-        self.over.is_some() && self.relays.iter().flatten().all(Relay::is_done)
+        self.failed || self.over.is_some() && self.relays.iter().flatten().all(Relay::is_done)
     }
 
     pub fn report(&self, place: &Place) -> Result<()> {
-        let Some(Over { how: (how, value), status, wall_ns, usage, .. }) = self.over else { return Ok(()) };
+        let Some(Over { how: (how, value), status, wall_ns, usage, .. }) = self.over.as_ref().filter(|_| !self.failed) else {
+            return Ok(());
+        };
+        let (how, value, status, wall_ns, usage) = (*how, *value, *status, *wall_ns, *usage);
         let usage = self.watch.complete(reap::usage(wall_ns, usage.unwrap_or_else(|| sys::usage_of(sys::CHILDREN))));
         let scratch = place.scratch.full();
         let bit = |condition: bool, bit: u32| if condition { bit } else { 0 };

@@ -3,7 +3,7 @@
 //! The socket alone is not the lifeline: a worker forked by the caller holds a copy of it. So the warden also watches
 //! the caller itself, through a pidfd.
 
-use crate::sys::{self, Errno, Fd, Pages, Polled, Result};
+use crate::sys::{self, Departed, Errno, Fd, Lent, Pages, Polled, Result};
 use crate::wire::codec::{Reader, Sink, Wire};
 use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, Pass, REPORT_MAX, Report, Request};
 
@@ -43,20 +43,23 @@ impl Control {
     }
 
     /// The next message, waiting for it. An error when the caller is gone: there is nobody left to tell.
-    pub fn receive(&self, mail: &mut Mail) -> Result<()> {
-        mail.clear();
-        let event = self.wait(None, &mut [Polled::NOTHING; OWN], None)?;
-        if event.caller_gone {
-            return Err(Errno::EPROTO);
+    pub fn await_message(&self, mail: &mut Mail) -> Result<()> {
+        loop {
+            let event = self.wait(None, &mut [Polled::NOTHING; OWN], None)?;
+            if event.caller_gone {
+                return Err(Errno::EPROTO);
+            }
+            match self.receive(mail) {
+                Err(Errno::EAGAIN) => {}
+                received => return received,
+            }
         }
-        mail.take_from(SOCKET)
     }
 
-    /// The next message that a caller left behind; an error when there is none.
-    pub fn receive_left(&self, mail: &mut Mail) -> Result<()> {
+    /// The next message that is there; EAGAIN if there is none.
+    pub fn receive(&self, mail: &mut Mail) -> Result<()> {
         mail.clear();
-        let event = self.wait(None, &mut [Polled::NOTHING; OWN], Some(0))?;
-        if event.request { mail.take_from(SOCKET) } else { Err(Errno::EPROTO) }
+        mail.take_from(SOCKET)
     }
 
     pub fn report(&self, report: &Report<'_>) -> Result<()> {
@@ -85,7 +88,7 @@ impl Line {
         self.0.as_ref().map_or(Polled::NOTHING, |socket| Polled::readable(socket.number()))
     }
 
-    /// The next message over a socket of its own; an error when its caller has let go.
+    /// The next message over a socket of its own; EAGAIN if there is none, another error when its caller has let go.
     pub fn receive(&self, mail: &mut Mail) -> Result<()> {
         mail.clear();
         mail.take_from(self.0.as_ref().ok_or(Errno::EPROTO)?.number())
@@ -122,7 +125,7 @@ fn send_long(socket: i32, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()
 
 /// A received message and the descriptors beside it.
 pub struct Mail {
-    inline: Pages,
+    inline: Option<Pages>,
     body: Option<Pages>,
     length: usize,
     descriptors: [i32; DESCRIPTORS_MAX],
@@ -130,13 +133,16 @@ pub struct Mail {
 }
 
 impl Mail {
-    pub fn new() -> Result<Mail> {
-        let inline = Pages::new(INLINE_MAX, false)?;
-        Ok(Mail { inline, body: None, length: 0, descriptors: [-1; DESCRIPTORS_MAX], count: 0 })
+    pub const fn new() -> Mail {
+        Mail { inline: None, body: None, length: 0, descriptors: [-1; DESCRIPTORS_MAX], count: 0 }
     }
 
     fn take_from(&mut self, socket: i32) -> Result<()> {
-        let (length, count) = sys::receive(socket, self.inline.bytes(), &mut self.descriptors)?;
+        let inline = match &mut self.inline {
+            Some(pages) => pages,
+            none => none.insert(Pages::new(INLINE_MAX, false)?),
+        };
+        let (length, count) = sys::receive(socket, inline.bytes(), &mut self.descriptors)?;
         if length == 0 {
             return Err(Errno::EPROTO);
         }
@@ -157,9 +163,14 @@ impl Mail {
     }
 
     pub fn request(&self) -> Result<Request<'_>> {
-        let pages = self.body.as_ref().unwrap_or(&self.inline);
-        let bytes = pages.read().get(..self.length).ok_or(Errno::EPROTO)?;
-        Reader::new(bytes).only().map_err(|_| Errno::EPROTO)
+        let pages = self.body.as_ref().or(self.inline.as_ref()).ok_or(Errno::EPROTO)?;
+        decode(pages.read(), self.length)
+    }
+
+    /// Hands the message over to a process that may still be reading it. What comes next is received in other memory.
+    pub fn lend(&mut self) -> Result<LentMail> {
+        let pages = self.body.take().or(self.inline.take()).ok_or(Errno::EPROTO)?;
+        Ok(LentMail { pages: pages.lend(), length: core::mem::take(&mut self.length) })
     }
 
     /// The numbers of the descriptors beside the message.
@@ -182,11 +193,33 @@ impl Mail {
             }
         }
         self.body = None;
-        if self.length > 0 {
-            self.inline.forget_contents();
+        if let (Some(inline), 1..) = (&mut self.inline, self.length) {
+            inline.forget_contents();
         }
         (self.length, self.count) = (0, 0);
     }
+}
+
+/// A message in memory that is lent.
+pub struct LentMail {
+    pages: Lent,
+    length: usize,
+}
+
+impl LentMail {
+    pub fn request(&self) -> Result<Request<'static>> {
+        decode(self.pages.read(), self.length)
+    }
+
+    /// Nobody reads it any more.
+    pub fn take_back(self, departed: &Departed) {
+        drop(self.pages.take_back(departed));
+    }
+}
+
+fn decode(bytes: &[u8], length: usize) -> Result<Request<'_>> {
+    let bytes = bytes.get(..length).ok_or(Errno::EPROTO)?;
+    Reader::new(bytes).only().map_err(|_| Errno::EPROTO)
 }
 
 impl Drop for Mail {

@@ -2,7 +2,7 @@
 //! process; the one that was executed tells the caller and ends.
 
 use crate::control::{Control, Line, Mail};
-use crate::sys::{self, Errno, Fd};
+use crate::sys::{self, Errno, Fd, Polled};
 use crate::wire::codec::List;
 use crate::wire::message::{Report, Request};
 use crate::wire::plan::namespace;
@@ -29,8 +29,8 @@ pub fn found() {
 }
 
 fn begin() -> Result<Option<(i32, Fd)>, Failure> {
-    let mut mail = Mail::new()?;
-    Control::new().receive(&mut mail)?;
+    let mut mail = Mail::new();
+    Control::new().await_message(&mut mail)?;
     let Request::Found { joined, namespaces } = mail.request()? else { return Err(Errno::EPROTO.into()) };
     if joined.len() != mail.descriptors().len() {
         return Err(Errno::EPROTO.into());
@@ -47,7 +47,7 @@ fn begin() -> Result<Option<(i32, Fd)>, Failure> {
     let born = sys::fork_sibling()?;
     if born.is_none() {
         drop(founder);
-        let _ = sys::read(&new, &mut [0]);
+        let _ = sys::wait(&mut [Polled::readable(new.number())], None);
     }
     Ok(born)
 }

@@ -55,7 +55,7 @@ fn main(founds: bool) -> ! {
     if founds {
         found::found();
     }
-    let Ok(mut mail) = Mail::new() else { sys::exit(1) };
+    let mut mail = Mail::new();
     let code = loop {
         match serve(&mut Control::new(), &mut mail) {
             Ok(Next::Begin) => {
@@ -84,7 +84,7 @@ fn serve(control: &mut Control, mail: &mut Mail) -> Result<Next> {
 fn set_up(control: &mut Control, mail: &mut Mail) -> Result<Option<(setup::Place, u64)>> {
     #[cfg(stage_clock)]
     stages::begin();
-    control.receive(mail)?;
+    control.await_message(mail)?;
     #[cfg(stage_clock)]
     stages::mark(stages::TOLD);
     let Request::Setup { namespaces, tell, .. } = mail.request()? else { return Err(Errno::EPROTO) };

@@ -1,35 +1,25 @@
 //! The ends of processes: every child and every orphan inside is reaped here, and here everything is ended.
 
 use crate::census::Census;
-use crate::sys::{self, Errno, Fd, RawUsage, SIGKILL, SIGSTOP, Table};
+use crate::sys::{self, Errno, RawUsage, SIGKILL, SIGSTOP, Table};
 use crate::wire::message::Usage;
 use crate::wire::plan::namespace;
 
-/// Ends every process inside and reaps it; the raw wait status of `pid` if it was still among them. `thaw`: the file by which they are
-/// thawed, if they are frozen in a way that lets nobody die.
-pub fn end_everything(namespaces: u64, pid: i32, thaw: Option<&Fd>) -> Option<i32> {
-    let own_tree = namespaces & namespace::PID != 0;
-    let mut status = None;
+/// Ends every process inside and reaps it, until there is none: the last thing that a warden does without a namespace that the
+/// kernel would end with it.
+pub fn end_everything(namespaces: u64) {
+    const PAUSE: u64 = 2_000_000;
     loop {
-        // As PID 1 of a namespace, -1 is everything inside. A fork under way is undone by the kernel: its parent has a signal pending.
-        let nobody = if own_tree { sys::kill(-1, SIGKILL).is_err() } else { !kill_descendants() };
-        if let Some(thaw) = thaw {
-            let _ = sys::write(thaw, b"THAWED");
-        }
+        signal_everything(namespaces, SIGKILL);
         loop {
-            match sys::reap(true) {
-                Ok(Some(reaped)) if reaped.pid == pid => status = Some(reaped.status),
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(_) => break,
-            }
-            if !own_tree {
+            match sys::reap() {
+                Ok(Some(_)) | Err(Errno::EINTR) => {}
                 // In a shared namespace orphans reach us one by one (PR_SET_CHILD_SUBREAPER), and may have forked meanwhile.
-                kill_descendants();
+                Ok(None) => break,
+                Err(_) => return,
             }
         }
-        if nobody || !own_tree {
-            return status;
-        }
+        let _ = sys::wait(&mut [], Some(PAUSE));
     }
 }
 
@@ -92,17 +82,4 @@ pub fn usage(wall_ns: u64, raw: RawUsage) -> Usage {
         memory_peak: 0,
         processes_peak: 0,
     }
-}
-
-/// Where the pid namespace is shared, the tree is found through `/proc/…/children`: weaker, since a new process can appear
-/// between reading and killing, so it is repeated until none is left. Whether there was one.
-fn kill_descendants() -> bool {
-    let mut found = false;
-    if let Ok(census) = Census::shared() {
-        census.each(&mut |pid| {
-            found = true;
-            let _ = sys::kill(pid as i32, SIGKILL);
-        });
-    }
-    found
 }

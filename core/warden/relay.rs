@@ -18,15 +18,25 @@ pub struct Relay {
     pub passed: u64,
     /// More has come than may. The end that the command writes to stays until it is ended: no broken pipe comes first.
     cut: bool,
-    /// How much is written at once: a pipe that has room has it for so much, a file takes everything.
+    /// How much is written at once. Where a write may wait, no more than a pipe that has room takes.
     piece: usize,
+    /// It writes to a socket.
+    socket: bool,
 }
 
 impl Relay {
+    /// `from` never waits: what the command writes, it can also take back before it is read. `to` waits for nobody
+    /// either, but where the caller could not open it anew.
     pub fn new(from: Fd, to: Fd, limit: u64) -> Result<Relay> {
         const BUFFER: usize = 64 * 1024;
         const PIPE_BUF: usize = 4096;
-        let piece = if sys::status(to.number(), c"")?.is_file() { BUFFER } else { PIPE_BUF };
+        if !sys::never_waits(from.number())? {
+            return Err(Errno::EPROTO);
+        }
+        let status = sys::status(to.number(), c"")?;
+        let socket = status.is_socket();
+        let patient = !sys::never_waits(to.number())? && !status.is_file() && !socket;
+        let piece = if patient { PIPE_BUF } else { BUFFER };
         let buffer = Pages::new(BUFFER, false)?;
         Ok(Relay {
             from: Some(from),
@@ -39,6 +49,7 @@ impl Relay {
             passed: 0,
             cut: false,
             piece,
+            socket,
         })
     }
 
@@ -80,7 +91,7 @@ impl Relay {
         let length = match sys::read(from, &mut self.buffer.bytes()[..room]) {
             Ok(0) => 0,
             Ok(length) => length,
-            Err(Errno::EINTR) => return false,
+            Err(Errno::EINTR | Errno::EAGAIN) => return false,
             Err(_) => 0,
         };
         let taken = (length as u64).min(self.left);
@@ -101,7 +112,8 @@ impl Relay {
     fn write(&mut self) {
         let Some(to) = &self.to else { return };
         let end = self.end.min(self.start + self.piece);
-        match sys::write_some(to, &self.buffer.read()[self.start..end]) {
+        let piece = &self.buffer.read()[self.start..end];
+        match if self.socket { sys::send_some(to, piece) } else { sys::write_some(to, piece) } {
             Ok(written) => self.start += written,
             Err(Errno::EINTR | Errno::EAGAIN) => {}
             // Nobody reads it, or there is no room on the disk: the command meets the same when it writes on (EPIPE).

@@ -6,7 +6,6 @@ use crate::copies::Copies;
 use crate::house::House;
 use crate::reap;
 use crate::setup::Place;
-use crate::start::start;
 use crate::sys::{self, Errno, Fd, Polled, Result, SIGCONT, SIGKILL, SIGSTOP, Table};
 use crate::template;
 use crate::wire::message::{Request, meter, run};
@@ -28,7 +27,7 @@ pub fn serve(control: &Control, mail: &mut Mail, place: &Place, namespaces: u64)
     if served.is_err() {
         house.thaw();
         if !house.own_tree() || house.thaw.is_some() {
-            reap::end_everything(namespaces, 0, None);
+            reap::end_everything(namespaces);
         }
     }
     served
@@ -53,23 +52,27 @@ fn converse(control: &Control, mail: &mut Mail, house: &mut House<'_>, commands:
         };
         if event.caller_gone {
             // How its last act is undone may still lie here.
-            while control.receive_left(mail).is_ok() {
+            while control.receive(mail).is_ok() {
                 if let Ok(Request::Frozen {}) = mail.request() {
                     house.thaw = mail.take_descriptor(0).ok();
                 }
             }
             return Err(Errno::EPROTO);
         }
-        if event.child {
+        if event.child || commands.iter().any(Running::is_doomed) {
             drain(&children);
-            reap_ended(house, commands, &mut copies);
+            reap_ended(house, commands, &mut copies)?;
         }
         for (ready, command) in polled[OWN..].chunks_exact(POLLED).zip(commands.iter_mut()) {
             command.attend(ready, house, mail)?;
         }
         house.hold_together(commands);
         if event.request {
-            control.receive(mail)?;
+            match control.receive(mail) {
+                Ok(()) => {}
+                Err(Errno::EAGAIN | Errno::EINTR) => continue,
+                Err(errno) => return Err(errno),
+            }
             match mail.request()? {
                 Request::Run { .. } if commands.iter().all(Running::is_among) => {
                     if !begin(house, commands, mail)? {
@@ -143,15 +146,12 @@ fn begin(house: &House<'_>, commands: &mut Table<Running>, mail: &mut Mail) -> R
     let last = flags & run::LAST != 0;
     #[cfg(stage_clock)]
     crate::stages::mark(crate::stages::ORDERED);
-    match start(&line, mail, house.place, house.namespaces)? {
-        Some(started) => {
-            #[cfg(stage_clock)]
-            crate::stages::mark(crate::stages::STARTED);
-            let command = Running::new(started, line, last, mail)?;
+    match Running::start(line, last, house, mail) {
+        Ok(command) => {
             commands.push(command)?;
             Ok(true)
         }
-        None => Ok(!last),
+        Err((refused, line)) => refused.tell(&line).map(|()| !last),
     }
 }
 
@@ -180,17 +180,21 @@ fn drain(signals: &Fd) {
 }
 
 /// Reaps whatever has ended.
-fn reap_ended(house: &mut House<'_>, commands: &mut [Running], copies: &mut Copies) {
+fn reap_ended(house: &mut House<'_>, commands: &mut [Running], copies: &mut Copies) -> Result<()> {
     loop {
-        match sys::reap(false) {
+        match sys::reap() {
             Ok(Some(reaped)) => {
                 copies.reaped(reaped.pid);
                 if let Some(command) = commands.iter_mut().find(|command| command.awaits(reaped.pid)) {
-                    command.reaped(reaped.status, reaped.usage, house);
+                    command.reaped(reaped.status, reaped.usage, house)?;
                 }
             }
+            Ok(None) => return Ok(()),
             Err(Errno::EINTR) => {}
-            Ok(None) | Err(_) => return,
+            Err(_) => {
+                commands.iter_mut().for_each(Running::nobody_is_left);
+                return Ok(());
+            }
         }
     }
 }

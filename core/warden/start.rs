@@ -1,191 +1,255 @@
 //! Starting a command.
 //!
-//! The new process borrows the warden's memory until it executes the program (vfork), so it does nothing but make
-//! system calls. It has most restrictions already, from the warden; what is its own to do is in `become_command`, the filters last of all.
-//! From the first filter on it only makes calls that have a pass, and why it could not go on it leaves on a slate for the warden to tell.
+//! The new process shares the warden's memory until it executes the program, so it makes system calls and
+//! nothing else. It has most restrictions already, from the warden; what is its own to do is in `become_command`, the
+//! filters last of all. From the first filter on it only makes calls that have a pass, and it leaves a note of why it
+//! could not go on for the warden to tell.
+//!
+//! The warden does not wait for it: a program lies where a hostile neighbour may keep an `execve` waiting (a lease on
+//! the file, a file system that does not answer). It hears of the program's beginning by the end of a socket, which
+//! the new process holds open until then.
 
-use crate::control::{Buffer, Line, Mail};
-use crate::reap;
+use crate::control::{Buffer, LentMail, Line, Mail};
 use crate::setup::Place;
-use crate::sys::{self, Errno, Fd, Pages, Pointers, Result, SIGKILL, Slate};
+use crate::sys::{self, Departed, Errno, Fd, Lent, Notice, Pages, Pointers, Polled, Result, Status};
 use crate::text::Path;
 use crate::wire::codec::{List, Reader, Wire};
 use crate::wire::message::{HEAD_MAX, Pass, REPORT_MAX, Report, Request, Rlimit, listener, meter, stage};
-use crate::wire::plan::{namespace, protection};
-use core::cell::OnceCell;
+use crate::wire::plan::protection;
 use core::ffi::CStr;
 
-/// What the new process needs to know.
-struct Order<'a> {
-    program: &'a CStr,
-    search: &'a [u8],
-    arguments: Pointers<'a>,
-    environment: Pointers<'a>,
-    directory: &'a CStr,
-    targets: List<'a, i32>,
-    descriptors: &'a [i32],
-    rlimits: List<'a, Rlimit>,
+/// What the new process needs to know. It lies in memory that is lent to it, and so do the things it refers to.
+struct Order {
+    program: &'static CStr,
+    search: &'static [u8],
+    arguments: Pointers,
+    environment: Pointers,
+    directory: &'static CStr,
+    targets: List<'static, i32>,
+    descriptors: &'static [i32],
+    rlimits: List<'static, Rlimit>,
     umask: u32,
-    filters: List<'a, &'a [u8]>,
+    filters: List<'static, &'static [u8]>,
     pass: Pass,
-    /// Where the listener of the first filter is sent, if there is to be one.
-    listener: Option<&'a Fd>,
-    /// The Landlock ruleset.
-    ruleset: Option<&'a Fd>,
-    /// The command's side of its terminal, and which of its standard streams that is, by their bits.
-    terminal: Option<&'a Fd>,
+    kept: Kept,
+    /// The listener of the first filter is to be sent to the warden.
+    listens: bool,
+    /// Which of its standard streams are its terminal, by their bits.
     streams: u32,
-    slate: &'a Slate<'a>,
+    notice: Notice,
     /// By these it enters the cgroups that are its alone.
-    doors: &'a [i32],
+    doors: &'static [i32],
+    /// It ends with the warden, since the kernel does not see to that otherwise.
     leash: bool,
 }
 
-/// A command that has begun.
-pub struct Started {
+/// A process that is to become a command, until it has executed its program.
+pub struct Starting {
     pub pid: i32,
+    /// When it was made.
     pub at: u64,
-    /// Where the warden hears of calls that the filter forbids.
-    pub listener: Option<Fd>,
+    pidfd: Fd,
+    /// Our end of its socket.
+    socket: Fd,
+    notice: Notice,
+    memory: Lent,
+    /// What it shares of a memory that is else its own.
+    apart: Option<Lent>,
+    request: LentMail,
+    terminal: Option<Fd>,
+    heard: Option<Fd>,
 }
 
-/// Starts the command of a Run request; `None`, told to the caller, if it could not be.
+/// What has become of one.
+pub enum Begun {
+    /// It runs its program. Where the warden hears of calls that the filter forbids, if it does.
+    Running(Option<Fd>),
+    /// It could not, and the caller has been told.
+    Failed,
+    /// The caller cannot be told that it runs.
+    Untold(Errno),
+}
+
+/// Why it was not even made, for the caller.
+pub struct Refused(u32, Errno);
+
+impl Refused {
+    pub fn because(stage: u32) -> impl FnOnce(Errno) -> Refused {
+        move |errno| Refused(stage, errno)
+    }
+
+    pub fn tell(&self, line: &Line) -> Result<()> {
+        line.report(&Report::Failed { stage: self.0, errno: self.1.0, detail: 0, path: b"", head: b"" }, &[])
+    }
+}
+
+/// Makes the process of a Run request. What lies beside the request for the command is closed here: from now on only the
+/// new process has it.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-pub fn start(line: &Line, mail: &Mail, place: &Place, namespaces: u64) -> Result<Option<Started>> {
-    /// In words.
-    const STACK: usize = 8 * 1024;
-    const SLATE: usize = REPORT_MAX / size_of::<usize>() + 1;
-    let Request::Run {
-        program,
-        search,
-        arguments,
-        environment,
-        directory,
-        targets,
-        rlimits,
-        umask,
-        relays,
-        meter,
-        doors,
-        filters,
-        listener,
-        pass,
-        terminal,
-        ..
-    } = mail.request()?
-    else {
-        return Err(Errno::EPROTO);
+pub fn start(line: &Line, mail: &mut Mail, place: &Place, leash: bool) -> core::result::Result<Starting, Refused> {
+    let refused = Refused::because;
+    let Ok(Request::Run { targets, relays, meter, doors, terminal, listener, .. }) = mail.request() else {
+        return Err(Refused(stage::REQUEST, Errno::EPROTO));
     };
-    let refused = |stage: u32, errno: Errno| {
-        line.report(&Report::Failed { stage, errno: errno.0, detail: 0, path: b"", head: b"" }, &[])?;
-        Ok(None)
-    };
-    let before = targets.len() + 2 * relays.len() + usize::from(meter != meter::NONE);
-    let after = before + doors as usize;
-    if after + usize::from(line.is_own()) != mail.descriptors().len() {
-        return refused(stage::REQUEST, Errno::EPROTO);
+    let (given, doors, listens) = (targets.len(), doors as usize, listener != listener::NOBODY);
+    let before = given + 2 * relays.len() + usize::from(meter != meter::NONE);
+    if before + doors + usize::from(line.is_own()) != mail.descriptors().len() {
+        return Err(Refused(stage::REQUEST, Errno::EPROTO));
     }
-    let words = arguments.len() + 1 + environment.len() + 1;
-    let mut space = match Pages::new((STACK + words + SLATE) * size_of::<usize>(), false) {
-        Ok(space) => space,
-        Err(errno) => return refused(stage::REQUEST, errno),
-    };
-    let (stack, above) = space.words().split_at_mut(STACK);
-    let (pointers, slate) = above.split_at_mut(words);
-    let (argument_space, environment_space) = pointers.split_at_mut(arguments.len() + 1);
-    let given = mail.descriptors().get(..targets.len()).unwrap_or_default();
     if let Some(wall) = &place.wall
-        && let Some(errno) = given.iter().find_map(|fd| wall.given(*fd).err())
+        && let Some(errno) = mail.descriptors()[..given].iter().find_map(|fd| wall.given(*fd).err())
     {
-        return refused(stage::LANDLOCK, errno);
+        return Err(Refused(stage::LANDLOCK, errno));
     }
     let terminals = if terminal.streams == 0 {
         None
     } else {
-        match place.terminals.as_ref().ok_or(Errno::ENODEV).and_then(|terminals| {
-            sys::open_terminal(terminals, terminal.rows.min(u16::MAX.into()) as u16, terminal.columns.min(u16::MAX.into()) as u16)
-        }) {
-            Ok(pair) => Some(pair),
-            Err(errno) => return refused(stage::TERMINAL, errno),
-        }
+        let narrow = |number: u32| number.min(u16::MAX.into()) as u16;
+        let terminals = place.terminals.as_ref().ok_or(Errno::ENODEV).map_err(refused(stage::TERMINAL))?;
+        Some(sys::open_terminal(terminals, narrow(terminal.rows), narrow(terminal.columns)).map_err(refused(stage::TERMINAL))?)
     };
-    let (slate, slate_apart) = (Slate::on(slate), OnceCell::new());
-    let ends = if listener == listener::NOBODY { None } else { Some(sys::socket_pair()?) };
-    let mut order = Order {
+    let streams = terminal.streams;
+    let (ours, theirs) = sys::socket_pair().map_err(refused(stage::DESCRIPTORS))?;
+    let request = mail.lend().map_err(refused(stage::REQUEST))?;
+    let numbers = [&mail.descriptors()[..given], &mail.descriptors()[before..before + doors]];
+    let kept = Kept {
+        socket: theirs.number(),
+        ruleset: place.wall.as_ref().map(|wall| wall.ruleset.number()),
+        terminal: terminals.as_ref().map(|(_, theirs)| theirs.number()),
+    };
+    // A process that the kernel kills in a cgroup for want of memory takes along all that share its memory.
+    let made = match make(&request, numbers, &kept, (streams, listens, leash), doors == 0) {
+        // Before Linux 6.2, a process that shares memory cannot enter the time namespace set for its children.
+        Err(Refused(stage::CLONE, Errno::EINVAL)) if doors == 0 => make(&request, numbers, &kept, (streams, listens, leash), false),
+        made => made,
+    };
+    let Made { pid, pidfd, at, notice, memory, apart } = made?;
+    // The command has its own now. It must not find a moment to make our closing of one wait: a socket can linger.
+    mail.clear();
+    let terminal = terminals.map(|(ours, _)| ours);
+    Ok(Starting { pid, at, pidfd, socket: ours, notice, memory, apart, request, terminal, heard: None })
+}
+
+/// A process that has been made, and the memory that it uses.
+struct Made {
+    pid: i32,
+    pidfd: Fd,
+    at: u64,
+    notice: Notice,
+    memory: Lent,
+    apart: Option<Lent>,
+}
+
+/// Lays out what the process needs, and makes it. `numbers`: the descriptors that it is given, and its doors.
+fn make(
+    request: &LentMail,
+    numbers: [&[i32]; 2],
+    kept: &Kept,
+    (streams, listens, leash): (u32, bool, bool),
+    share: bool,
+) -> core::result::Result<Made, Refused> {
+    /// In words.
+    const STACK: usize = 8 * 1024;
+    const NOTICE: usize = REPORT_MAX / size_of::<usize>() + 2;
+    let refused = || Refused::because(stage::REQUEST);
+    let Request::Run { program, search, arguments, environment, directory, targets, rlimits, umask, filters, pass, .. } =
+        request.request().map_err(refused())?
+    else {
+        return Err(Refused(stage::REQUEST, Errno::EPROTO));
+    };
+    let [given, doors] = numbers;
+    let number_words = ((given.len() + doors.len()) * size_of::<i32>()).div_ceil(size_of::<usize>());
+    let order_words = size_of::<Order>().div_ceil(size_of::<usize>());
+    let (argument_words, environment_words) = (arguments.len() + 1, environment.len() + 1);
+    let total = STACK + argument_words + environment_words + number_words + order_words + NOTICE;
+    let mut memory = Pages::new(total * size_of::<usize>(), false).map_err(refused())?.lend();
+    let (stack, rest) = memory.words().split_at_mut(STACK);
+    let (argument_space, rest) = rest.split_at_mut(argument_words);
+    let (environment_space, rest) = rest.split_at_mut(environment_words);
+    let (number_space, rest) = rest.split_at_mut(number_words);
+    let (order_space, notice_space) = rest.split_at_mut(order_words);
+    // A process with a memory of its own leaves its note where both look.
+    let mut apart = if share { None } else { Some(Pages::new(NOTICE * size_of::<usize>(), true).map_err(refused())?.lend()) };
+    let notice = Notice::on(apart.as_mut().map_or(notice_space, Lent::words));
+    let space = sys::as_numbers(number_space);
+    space.iter_mut().zip(given.iter().chain(doors)).for_each(|(place, number)| *place = *number);
+    let (descriptors, doors) = space[..given.len() + doors.len()].split_at(given.len());
+    let order = Order {
         program,
         search,
-        arguments: Pointers::new(argument_space, arguments.iter())?,
-        environment: Pointers::new(environment_space, environment.iter())?,
+        arguments: Pointers::new(argument_space, arguments.iter()).map_err(refused())?,
+        environment: Pointers::new(environment_space, environment.iter()).map_err(refused())?,
         directory,
         targets,
-        descriptors: given,
+        descriptors,
         rlimits,
         umask,
         filters,
         pass,
-        listener: ends.as_ref().map(|(_, theirs)| theirs),
-        ruleset: place.wall.as_ref().map(|wall| &wall.ruleset),
-        terminal: terminals.as_ref().map(|(_, theirs)| theirs),
-        streams: terminal.streams,
-        slate: &slate,
-        doors: mail.descriptors().get(before..after).unwrap_or_default(),
-        leash: namespaces & namespace::PID == 0,
+        kept: *kept,
+        listens,
+        streams,
+        notice,
+        doors,
+        leash,
     };
-    let started = sys::now();
-    // Who is killed in a cgroup for want of memory takes along whoever shares its memory.
-    let shares = order.doors.is_empty();
-    let sharing = if shares { sys::start(stack, true, become_command, &order) } else { Err(Errno::EINVAL) };
-    let result = match sharing {
-        // Before Linux 6.2, who shares memory cannot enter the time namespace set for its children either: a copy then.
-        Err(Errno::EINVAL) => {
-            let apart = Slate::apart(SLATE)?;
-            order.slate = slate_apart.get_or_init(|| apart);
-            sys::start(stack, false, become_command, &order)
-        }
-        result => result,
-    };
-    let (pid, pidfd) = match result {
-        Ok(started) => started,
-        Err(errno) => return refused(stage::CLONE, errno),
-    };
-    if let Ok(report) = Reader::new(order.slate.read()).only::<Report<'_>>() {
-        sys::await_end(pid);
-        examine(line, report, directory)?;
-        return Ok(None);
-    }
-    let heard = match &ends {
-        Some((ours, _)) => take_listener(ours),
-        None => None,
-    };
-    let filtered = if filters.is_empty() { 0 } else { protection::FILTERED };
-    let protections = place.protections | protection::SESSION | no_core(rlimits) | filtered;
-    let report = Report::Started { pid, protections, landlock: place.landlock };
-    let (callers, wardens) = if listener == listener::CALLER { (heard, None) } else { (None, heard) };
-    let ours = terminals.as_ref().map(|(ours, _)| ours);
-    let told = match (ours, &callers) {
-        (Some(terminal), Some(listener)) => line.report(&report, &[&pidfd, terminal, listener]),
-        (Some(further), None) | (None, Some(further)) => line.report(&report, &[&pidfd, further]),
-        (None, None) => line.report(&report, &[&pidfd]),
-    };
-    if let Err(errno) = told {
-        // Too many descriptors of this user's are under way, say. What the caller cannot be told of must not run.
-        match &place.census {
-            Some(census) if line.is_own() => reap::end_tree(census, pid),
-            _ => drop(sys::kill(pid, SIGKILL)),
-        }
-        sys::await_end(pid);
-        return refused(stage::DESCRIPTORS, errno);
-    }
-    Ok(Some(Started { pid, at: started, listener: wardens }))
+    let order = sys::place(order_space, order).ok_or(Errno::ENOMEM).map_err(refused())?;
+    let at = sys::now();
+    let (pid, pidfd) = sys::start(stack, share, become_command, order).map_err(Refused::because(stage::CLONE))?;
+    Ok(Made { pid, pidfd, at, notice, memory, apart })
 }
 
-/// What the new process has sent before it executed the program; nothing if it ended before.
-fn take_listener(ours: &Fd) -> Option<Fd> {
-    let mut descriptors = [-1; 253];
-    match sys::receive_now(ours.number(), &mut [0], &mut descriptors) {
-        Ok((_, 1)) => Some(Fd::own(descriptors[0])),
-        _ => None,
+impl Starting {
+    /// Readable when there is something to see.
+    pub fn polled(&self) -> Polled {
+        Polled::readable(self.socket.number())
+    }
+
+    /// Whether it has left our memory: it runs its program, or has ended.
+    pub fn departed(&mut self) -> Option<Departed> {
+        loop {
+            let mut descriptors = [-1; 253];
+            match sys::receive(self.socket.number(), &mut [0], &mut descriptors) {
+                Ok((0, _)) => return Some(Departed::by_hang_up()),
+                Ok((_, 1)) => self.heard = Some(Fd::own(descriptors[0])),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Tells the caller what has become of it.
+    pub fn tell(self, departed: &Departed, line: &Line, place: &Place) -> Result<Begun> {
+        let Request::Run { directory, rlimits, filters, listener, .. } = self.request.request()? else {
+            return Err(Errno::EPROTO);
+        };
+        let begun = if let Ok(report) = Reader::new(self.notice.read()).only::<Report<'_>>() {
+            examine(line, report, directory)?;
+            Begun::Failed
+        } else {
+            let filtered = if filters.is_empty() { 0 } else { protection::FILTERED };
+            let protections = place.protections | protection::SESSION | no_core(rlimits) | filtered;
+            // Its number in its own pid namespace, which need not be ours.
+            let pid = if self.notice.signature() > 0 { self.notice.signature() } else { self.pid };
+            let report = Report::Started { pid, protections, landlock: place.landlock };
+            let (callers, wardens) = if listener == listener::CALLER { (self.heard, None) } else { (None, self.heard) };
+            let told = match (&self.terminal, &callers) {
+                (Some(terminal), Some(listener)) => line.report(&report, &[&self.pidfd, terminal, listener]),
+                (Some(further), None) | (None, Some(further)) => line.report(&report, &[&self.pidfd, further]),
+                (None, None) => line.report(&report, &[&self.pidfd]),
+            };
+            match told {
+                Ok(()) => Begun::Running(wardens),
+                Err(errno) => Begun::Untold(errno),
+            }
+        };
+        self.request.take_back(departed);
+        drop(self.memory.take_back(departed));
+        if let Some(apart) = self.apart {
+            drop(apart.take_back(departed));
+        }
+        Ok(begun)
     }
 }
 
@@ -198,23 +262,24 @@ fn no_core(rlimits: List<'_, Rlimit>) -> u64 {
 
 // ---- the new process -----------------------------------------------------------------------------------------------
 
-extern "C" fn become_command(order: &Order<'_>) -> ! {
+extern "C" fn become_command(order: &'static Order) -> ! {
+    order.notice.sign(sys::process_id());
     let mut program = Path::empty();
     let failure = match prepare(order, &mut program) {
         Ok(()) => Failure::at(stage::EXEC)(execute(order, &program)),
         Err(failure) => failure,
     };
-    leave_word(order.slate, &failure, &program);
+    leave_word(&order.notice, &failure, &program);
     sys::exit(127)
 }
 
 // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
 #[inline(never)]
-fn leave_word(slate: &Slate<'_>, &Failure { stage, errno, detail }: &Failure, program: &Path) {
+fn leave_word(notice: &Notice, &Failure { stage, errno, detail }: &Failure, program: &Path) {
     let path = if matches!(stage, stage::SEARCH | stage::EXEC) { program.as_bytes() } else { b"" };
     let mut buffer = Buffer::<REPORT_MAX>::new();
     Report::Failed { stage, errno: errno.0, detail, path, head: b"" }.encode(&mut buffer);
-    slate.write(buffer.bytes());
+    notice.write(buffer.bytes());
 }
 
 struct Failure {
@@ -230,7 +295,7 @@ impl Failure {
 }
 
 /// Everything before the program; where that is, goes to `program`.
-fn prepare(order: &Order<'_>, program: &mut Path) -> core::result::Result<(), Failure> {
+fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), Failure> {
     if order.leash {
         sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize).map_err(Failure::at(stage::SESSION))?;
     }
@@ -253,21 +318,26 @@ fn prepare(order: &Order<'_>, program: &mut Path) -> core::result::Result<(), Fa
     if let Some(ruleset) = kept.ruleset {
         sys::landlock_restrict(ruleset).map_err(Failure::at(stage::LANDLOCK))?;
     }
-    load_filters(order, kept.listener)
+    load_filters(order, kept.socket)
 }
 
-/// The numbers under which what the new process still needs is reachable.
+/// The descriptors that the new process needs until it executes the program, by their numbers.
+#[derive(Clone, Copy)]
 struct Kept {
-    listener: Option<i32>,
+    /// Open until the program begins; the listener of the first filter is sent over it.
+    socket: i32,
+    /// The Landlock ruleset.
     ruleset: Option<i32>,
+    /// The command's side of its terminal.
     terminal: Option<i32>,
 }
 
 /// Puts each descriptor at its number. First all are copied above the highest target, so that none overwrites another.
-fn place_descriptors(order: &Order<'_>) -> Result<Kept> {
+fn place_descriptors(order: &Order) -> Result<Kept> {
     let above = order.targets.iter().max().unwrap_or(0).max(2) + 1;
-    let keep = |fd: Option<&Fd>| fd.map(|fd| sys::duplicate_above(fd.number(), above)).transpose();
-    let kept = Kept { listener: keep(order.listener)?, ruleset: keep(order.ruleset)?, terminal: keep(order.terminal)? };
+    let keep = |number: i32| sys::duplicate_above(number, above);
+    let Kept { socket, ruleset, terminal } = order.kept;
+    let kept = Kept { socket: keep(socket)?, ruleset: ruleset.map(keep).transpose()?, terminal: terminal.map(keep).transpose()? };
     sys::close_all_on_exec();
     let mut copies = [0i32; crate::wire::message::DESCRIPTORS_MAX];
     for (copy, &descriptor) in copies.iter_mut().zip(order.descriptors) {
@@ -294,7 +364,7 @@ fn change_directory(path: &CStr) -> Result<()> {
 }
 
 /// Looks for the program as execvp(3) does: before there is a filter that may forbid to look. What was tried, goes to `program`.
-fn search(order: &Order<'_>, program: &mut Path) -> core::result::Result<(), Failure> {
+fn search(order: &Order, program: &mut Path) -> core::result::Result<(), Failure> {
     const EXECUTE: u32 = 1;
     let name = order.program.to_bytes();
     if name.contains(&b'/') {
@@ -328,11 +398,11 @@ fn search(order: &Order<'_>, program: &mut Path) -> core::result::Result<(), Fai
 }
 
 /// Loads the filters; the first one's listener is sent to the warden at once.
-fn load_filters(order: &Order<'_>, listener: Option<i32>) -> core::result::Result<(), Failure> {
+fn load_filters(order: &Order, socket: i32) -> core::result::Result<(), Failure> {
     for (index, program) in order.filters.iter().enumerate() {
         let number = |errno| Failure { detail: index as u32, ..Failure::at(stage::FILTER)(errno) };
-        match listener {
-            Some(socket) if index == 0 => {
+        match order.listens {
+            true if index == 0 => {
                 let heard = sys::load_filter_with_listener(program, order.pass).map_err(number)?;
                 sys::send(socket, b"L", &[&heard], order.pass).map_err(Failure::at(stage::LISTENER))?;
                 // Closing it takes a call that the filter may forbid; the exec closes it.
@@ -344,7 +414,7 @@ fn load_filters(order: &Order<'_>, listener: Option<i32>) -> core::result::Resul
     Ok(())
 }
 
-fn execute(order: &Order<'_>, program: &Path) -> Errno {
+fn execute(order: &Order, program: &Path) -> Errno {
     sys::execute(program.as_c_str(), &order.arguments, &order.environment, order.pass)
 }
 
@@ -367,7 +437,15 @@ fn look_at(path: &[u8], directory: &CStr, head: &mut [u8]) -> Result<(u32, usize
     }?;
     let file = sys::open(sys::CWD, path.as_c_str(), sys::open::PATH, 0)?;
     let status = sys::status(file.number(), c"")?;
-    let read = |head: &mut [u8]| sys::read(&sys::open(sys::CWD, path.as_c_str(), sys::open::READ, 0)?, head);
-    let length = if status.is_file() { read(head).unwrap_or(0) } else { 0 };
+    let length = if status.is_file() { read_head(&path, &status, head).unwrap_or(0) } else { 0 };
     Ok((status.mode, length))
+}
+
+/// The first bytes of a file. What stands at its path may be another one by now, a FIFO or a device, or be under a lease: an
+/// opening that waits for nobody, and a look at what has been opened.
+fn read_head(path: &Path, found: &Status, head: &mut [u8]) -> Result<usize> {
+    let opened = sys::open(sys::CWD, path.as_c_str(), sys::open::READ | sys::open::NO_WAIT | sys::open::NO_CONTROL, 0)?;
+    let status = sys::status(opened.number(), c"")?;
+    let same = (status.number, status.file_system) == (found.number, found.file_system);
+    if same && status.is_file() { sys::read(&opened, head) } else { Ok(0) }
 }

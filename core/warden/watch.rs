@@ -53,6 +53,11 @@ impl Watch {
         Watch { meter, limits, root, memory_peak: 0, processes_peak: 0, settled_ns: 0, next: Some(0) }
     }
 
+    /// It looks at this process and those that belong to it, and nobody else.
+    pub fn look_only_at(&mut self, root: u32) {
+        self.root = Some(root);
+    }
+
     pub fn set(&mut self, limits: Limits) {
         self.limits = limits;
         self.next = Some(0);

@@ -26,8 +26,8 @@ pub fn map_own(uid: u32, gid: u32, outside: (u32, u32)) -> Result<()> {
 
 /// Waits for the caller to have done its part.
 pub fn await_caller(control: &Control) -> Result<()> {
-    let mut mail = Mail::new()?;
-    control.receive(&mut mail)?;
+    let mut mail = Mail::new();
+    control.await_message(&mut mail)?;
     match mail.request()? {
         Request::Admitted {} => Ok(()),
         _ => Err(Errno::EPROTO),

@@ -9,6 +9,10 @@ pub mod open {
     pub const WRITE: u64 = 1;
     pub const CREATE: u64 = 0o100;
     pub const EXCLUSIVE: u64 = 0o200;
+    /// O_NOCTTY
+    pub const NO_CONTROL: u64 = 0o400;
+    /// O_NONBLOCK
+    pub const NO_WAIT: u64 = 0o4000;
     pub const CLOSE_ON_EXEC: u64 = 0o2000000;
     pub const PATH: u64 = 0o10000000;
     #[cfg(target_arch = "x86_64")]
@@ -152,6 +156,9 @@ impl Status {
     }
     pub fn is_file(&self) -> bool {
         self.mode & 0o170000 == 0o100000
+    }
+    pub fn is_socket(&self) -> bool {
+        self.mode & 0o170000 == 0o140000
     }
     pub fn is_character_device(&self) -> bool {
         self.mode & 0o170000 == 0o020000

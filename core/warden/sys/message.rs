@@ -17,6 +17,13 @@ pub fn open_mode(fd: i32) -> Result<u64> {
     call!(nr::FCNTL, fd, GETFL, 0).map(|flags| (flags & ACCMODE) as u64)
 }
 
+/// Whether reading from `fd` and writing to it never wait: O_NONBLOCK of its open file description.
+pub fn never_waits(fd: i32) -> Result<bool> {
+    const GETFL: u32 = 3;
+    const NONBLOCK: usize = 0o4000;
+    call!(nr::FCNTL, fd, GETFL, 0).map(|flags| flags & NONBLOCK != 0)
+}
+
 /// Makes `target` a copy of `fd` that stays open over exec.
 pub fn duplicate_to(fd: i32, target: i32) -> Result<()> {
     done(call!(nr::DUP3, fd, target, 0))
@@ -68,17 +75,9 @@ struct MessageHeader {
 }
 
 /// One message from `fd`, with the descriptors beside it laid into `descriptors`: (length, how many descriptors). Length 0: closed.
+/// EAGAIN if there is none: it never waits.
 pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Result<(usize, usize)> {
-    receive_how(fd, buffer, descriptors, 0)
-}
-
-/// The same, without waiting for it.
-pub fn receive_now(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Result<(usize, usize)> {
     const DONTWAIT: u32 = 0x40;
-    receive_how(fd, buffer, descriptors, DONTWAIT)
-}
-
-fn receive_how(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253], how: u32) -> Result<(usize, usize)> {
     const CMSG_CLOEXEC: u32 = 0x4000_0000;
     const TRUNCATED: u64 = 0x20 | 0x8;
     let parts = [buffer.as_mut_ptr() as usize, buffer.len()];
@@ -92,7 +91,7 @@ fn receive_how(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253], how: u3
         control_length: size_of::<Control>(),
         flags: 0,
     };
-    let length = call!(nr::RECVMSG, fd, &raw mut header, CMSG_CLOEXEC | how)?;
+    let length = call!(nr::RECVMSG, fd, &raw mut header, CMSG_CLOEXEC | DONTWAIT)?;
     let count = if header.control_length >= SCM_RIGHTS_HEADER { control.length.saturating_sub(SCM_RIGHTS_HEADER) / 4 } else { 0 };
     let count = count.min(descriptors.len());
     descriptors[..count].copy_from_slice(&control.descriptors[..count]);
@@ -109,11 +108,27 @@ pub fn socket_pair() -> Result<(Fd, Fd)> {
     Ok((Fd(pair[0]), Fd(pair[1])))
 }
 
+/// Sends as much of `data` as the socket has room for, and never waits.
+pub fn send_some(fd: &Fd, data: &[u8]) -> Result<usize> {
+    const NOSIGNAL_DONTWAIT: u32 = 0x4000 | 0x40;
+    let parts = [data.as_ptr() as usize, data.len()];
+    let header = MessageHeader {
+        name: 0,
+        name_length: 0,
+        parts: &raw const parts,
+        part_count: 1,
+        control: core::ptr::null_mut(),
+        control_length: 0,
+        flags: 0,
+    };
+    call!(nr::SENDMSG, fd.number(), &raw const header, NOSIGNAL_DONTWAIT)
+}
+
 /// Sends one message, with some descriptors beside it. Never raises SIGPIPE, never waits.
 pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<()> {
     const SOL_SOCKET: i32 = 1;
     const SCM_RIGHTS: i32 = 1;
-    const NOSIGNAL: u32 = 0x4000;
+    const NOSIGNAL_DONTWAIT: u32 = 0x4000 | 0x40;
     let parts = [message.as_ptr() as usize, message.len()];
     let carried = descriptors.len().min(4);
     let mut control =
@@ -135,5 +150,5 @@ pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<
         // Descriptors take whole words.
         header.control_length = (SCM_RIGHTS_HEADER + 4 * carried).next_multiple_of(8);
     }
-    done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL, 0, pass.fourth, pass.fifth))
+    done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL_DONTWAIT, 0, pass.fourth, pass.fifth))
 }

@@ -24,6 +24,7 @@ numbers! {
     IOCTL            16     29
     PREAD64          17     67
     MADVISE          28     233
+    GETPID           39     172
     SOCKET           41     198
     SOCKETPAIR       53     199
     SENDMSG          46     211

@@ -3,6 +3,7 @@
 use super::number as nr;
 use super::{Errno, Fd, Result};
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 
 /// Zeroed pages, given back when dropped.
@@ -61,6 +62,66 @@ impl Pages {
         const DONTNEED: u32 = 4;
         let _ = call!(nr::MADVISE, self.start, self.length, DONTNEED);
     }
+}
+
+/// Pages that a process which shares this memory may be using. They stay mapped until that process
+/// has left the memory, and for ever if nobody sees it leave.
+pub struct Lent(ManuallyDrop<Pages>);
+
+impl Pages {
+    /// Lends the pages: what is laid into them now may be read by another process until they are taken back.
+    pub fn lend(self) -> Lent {
+        Lent(ManuallyDrop::new(self))
+    }
+}
+
+impl Lent {
+    pub fn read(&self) -> &'static [u8] {
+        // SAFETY: the mapping stays until `take_back`, and nobody writes to what has been handed out.
+        unsafe { core::slice::from_raw_parts(self.0.start, self.0.length) }
+    }
+
+    /// All of it as machine words, for who lays it out. Only once: the words are that one's alone.
+    pub fn words(&mut self) -> &'static mut [usize] {
+        // SAFETY: the mapping stays until `take_back`; the one caller asks once.
+        unsafe { core::slice::from_raw_parts_mut(self.0.start.cast(), self.0.length / size_of::<usize>()) }
+    }
+
+    /// The borrower has executed its program or ended: the pages are ours again.
+    pub fn take_back(self, _: &Departed) -> Pages {
+        ManuallyDrop::into_inner(self.0)
+    }
+}
+
+/// Proof that a process which shared this memory uses it no more.
+pub struct Departed(());
+
+impl Departed {
+    /// Its end of a socket is closed. It is closed on exec and at the end, and the kernel takes the memory away before.
+    pub fn by_hang_up() -> Departed {
+        Departed(())
+    }
+}
+
+/// Puts a value into these words; it stays there. `None`: there is not enough room.
+pub fn place<T>(words: &'static mut [usize], value: T) -> Option<&'static T> {
+    const { assert!(align_of::<T>() <= align_of::<usize>()) };
+    if size_of_val(words) < size_of::<T>() {
+        return None;
+    }
+    let start = words.as_mut_ptr().cast::<T>();
+    // SAFETY: there is room for so much, aligned for a word, and nobody else has it.
+    unsafe {
+        start.write(value);
+        Some(&*start)
+    }
+}
+
+/// The same words as numbers of half the size.
+pub fn as_numbers(words: &'static mut [usize]) -> &'static mut [i32] {
+    let length = size_of_val(words) / size_of::<i32>();
+    // SAFETY: they are so many, aligned for more, and every bit pattern is a number.
+    unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), length) }
 }
 
 /// Gives back what deeper calls have left of the stack: set-up goes far down, and what waits afterwards needs little.
@@ -150,41 +211,50 @@ impl<T> Drop for Table<T> {
     }
 }
 
-/// Where a process that has been started leaves word of why it could not go on.
-pub struct Slate<'a> {
+/// A page on which a process that has been started leaves its own number, and why it could not go on.
+/// Both processes have it, whether they share the rest of their memory or not.
+#[derive(Clone, Copy)]
+pub struct Notice {
     start: *mut usize,
     length: usize,
-    _memory: PhantomData<&'a mut [usize]>,
-    _shared: Option<Pages>,
 }
 
-// SAFETY: only one process writes, before it ends, and the warden reads after it has ended or gone on: `start` sees to that.
-unsafe impl Sync for Slate<'_> {}
+// SAFETY: only one process writes, before it ends, and the warden reads after it has ended or gone on.
+unsafe impl Sync for Notice {}
 
-impl<'a> Slate<'a> {
-    /// For a process that shares all the memory. This piece must be clean.
-    pub fn on(memory: &'a mut [usize]) -> Slate<'a> {
-        Slate { start: memory.as_mut_ptr(), length: size_of_val(memory), _memory: PhantomData, _shared: None }
-    }
+impl Notice {
+    const HEAD: usize = 2 * size_of::<usize>();
 
-    /// For one that does not: with so many words of memory that both have.
-    pub fn apart(words: usize) -> Result<Slate<'static>> {
-        let mut shared = Pages::new(words * size_of::<usize>(), true)?;
-        let memory = shared.words();
-        Ok(Slate { start: memory.as_mut_ptr(), length: size_of_val(memory), _memory: PhantomData, _shared: Some(shared) })
+    /// On these words, which must be clean.
+    pub fn on(memory: &'static mut [usize]) -> Notice {
+        Notice { start: memory.as_mut_ptr(), length: size_of_val(memory) }
     }
 
     fn room(&self) -> usize {
-        self.length.saturating_sub(size_of::<usize>())
+        self.length.saturating_sub(Notice::HEAD)
+    }
+
+    /// Leaves the process's own number.
+    pub fn sign(&self, pid: i32) {
+        if self.length >= Notice::HEAD {
+            // SAFETY: the second word is part of the memory, and nobody looks at it now.
+            unsafe { core::ptr::write_volatile(self.start.add(1), pid as usize) };
+        }
+    }
+
+    /// The number that was left; 0 if none was.
+    pub fn signature(&self) -> i32 {
+        // SAFETY: as above.
+        if self.length >= Notice::HEAD { unsafe { core::ptr::read_volatile(self.start.add(1)) as i32 } } else { 0 }
     }
 
     /// Leaves these bytes, or as many as there is room for.
     pub fn write(&self, bytes: &[u8]) {
         let length = bytes.len().min(self.room());
         if length > 0 {
-            // SAFETY: behind the first word is room for so much, and nobody else looks at it now.
+            // SAFETY: behind the first two words is room for so much, and nobody else looks at it now.
             unsafe {
-                core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(1).cast(), length);
+                core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(2).cast(), length);
                 core::ptr::write_volatile(self.start, length);
             }
         }
@@ -198,7 +268,7 @@ impl<'a> Slate<'a> {
         // SAFETY: as above; a length that was never written is 0.
         unsafe {
             let length = core::ptr::read_volatile(self.start).min(self.room());
-            core::slice::from_raw_parts(self.start.add(1).cast(), length)
+            core::slice::from_raw_parts(self.start.add(2).cast(), length)
         }
     }
 }

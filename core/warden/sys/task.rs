@@ -34,6 +34,11 @@ pub fn child_signal() -> Result<Fd> {
     descriptor(call!(nr::SIGNALFD4, -1i32, &raw const mask, 8, NONBLOCK | open::CLOSE_ON_EXEC as u32))
 }
 
+/// This process's number in its own pid namespace.
+pub fn process_id() -> i32 {
+    call!(nr::GETPID).map_or(0, |pid| pid as i32)
+}
+
 pub fn kill(pid: i32, signal: i32) -> Result<()> {
     done(call!(nr::KILL, pid, signal))
 }
@@ -48,19 +53,13 @@ pub struct Reaped {
     pub usage: RawUsage,
 }
 
-/// One child that has ended; `None` while all run; ECHILD when there are none.
-pub fn reap(block: bool) -> Result<Option<Reaped>> {
+/// One child that has ended; `None` while all run; ECHILD when there are none. Never waits.
+pub fn reap() -> Result<Option<Reaped>> {
     const WNOHANG: u32 = 1;
     const WALL: u32 = 0x4000_0000;
     let (mut status, mut usage) = (0i32, [0i64; 18]);
-    let pid = call!(nr::WAIT4, -1i32, &raw mut status, WALL | if block { 0 } else { WNOHANG }, usage.as_mut_ptr())?;
+    let pid = call!(nr::WAIT4, -1i32, &raw mut status, WALL | WNOHANG, usage.as_mut_ptr())?;
     Ok(if pid == 0 { None } else { Some(Reaped { pid: pid as i32, status, usage }) })
-}
-
-/// Waits for the end of one child.
-pub fn await_end(pid: i32) {
-    const WALL: u32 = 0x4000_0000;
-    while call!(nr::WAIT4, pid, 0, WALL, 0) == Err(Errno::EINTR) {}
 }
 
 /// All children that have been reaped, for [`usage_of`].
@@ -134,20 +133,26 @@ pub fn wait(polled: &mut [Polled], timeout_ns: Option<u64>) -> Result<()> {
     done(call!(nr::PPOLL, polled.as_mut_ptr(), polled.len(), time, 0, 8))
 }
 
-/// Starts a process that runs `body` on a stack of its own; returns when it has executed a program or ended.
+/// Starts a process that runs `body` on a stack of its own, and does not wait for it. Its number and pidfd.
 ///
-/// With `share`, it borrows the warden's memory meanwhile, as vfork(2) does. `body` must not unwind (there is no unwinding here).
-pub fn start<T: Sync>(stack: &mut [usize], share: bool, body: extern "C" fn(&T) -> !, argument: &T) -> Result<(i32, Fd)> {
+/// With `share` it runs in the warden's memory until it executes a program or ends, else in a copy.
+/// What it is given lasts for ever, or until [`Lent::take_back`](super::Lent::take_back). `body` must
+/// not unwind (there is no unwinding here).
+pub fn start<T: Sync>(
+    stack: &'static mut [usize],
+    share: bool,
+    body: extern "C" fn(&'static T) -> !,
+    argument: &'static T,
+) -> Result<(i32, Fd)> {
     const VM: u64 = 0x100;
     const PIDFD: u64 = 0x1000;
-    const VFORK: u64 = 0x4000;
-    let flags = VFORK | PIDFD | SIGCHLD as u64 | if share { VM } else { 0 };
+    let flags = PIDFD | SIGCHLD as u64 | if share { VM } else { 0 };
     let mut pidfd = -1i32;
     let top = stack.as_mut_ptr_range().end as usize & !15;
     let result: isize;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the child runs `body` on `stack`, which the warden does not touch before it goes on (CLONE_VFORK);
-    // `body` never returns, and `argument` outlives it for the same reason.
+    // SAFETY: the child runs `body` on `stack`, which is its alone; `body` never returns, and `argument`
+    // outlives it. The parent finds all its registers as they were.
     unsafe {
         asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
             inlateout("rax") nr::CLONE as isize => result, in("rdi") flags, in("rsi") top, in("rdx") &raw mut pidfd,
@@ -186,11 +191,11 @@ pub fn gate() -> Result<Fd> {
 }
 
 /// Pointers to C strings, as `execve(2)` wants them: NULL-terminated.
-pub struct Pointers<'a>(&'a mut [usize]);
+pub struct Pointers(&'static mut [usize]);
 
-impl<'a> Pointers<'a> {
+impl Pointers {
     /// Lays the strings' addresses into `space`, which must have one place more than there are strings.
-    pub fn new(space: &'a mut [usize], strings: impl Iterator<Item = &'a CStr>) -> Result<Pointers<'a>> {
+    pub fn new(space: &'static mut [usize], strings: impl Iterator<Item = &'static CStr>) -> Result<Pointers> {
         let last = space.len().checked_sub(1).ok_or(Errno::EPROTO)?;
         let mut used = 0;
         for string in strings {
@@ -206,7 +211,7 @@ impl<'a> Pointers<'a> {
 }
 
 /// Executes the program at `path`; only returns if that failed.
-pub fn execute(path: &CStr, arguments: &Pointers<'_>, environment: &Pointers<'_>, pass: Pass) -> Errno {
+pub fn execute(path: &CStr, arguments: &Pointers, environment: &Pointers, pass: Pass) -> Errno {
     match call!(nr::EXECVE, path.as_ptr(), arguments.0.as_ptr(), environment.0.as_ptr(), 0, pass.fourth, pass.fifth) {
         Err(errno) => errno,
         Ok(_) => Errno::EPROTO,
