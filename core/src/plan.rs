@@ -332,9 +332,8 @@ impl Builder {
         self.wall(policy, entered)?;
         self.push(Step::Keyring {}, "join a new session keyring");
         self.push(Step::Seal {}, "give up all privileges");
-        if let Some((program, whole)) = filters.wardens()? {
-            self.push(Step::Filter { program: &program, whole }, "load the warden's seccomp filter");
-        }
+        let (program, protections) = filters.wardens()?;
+        self.push(Step::Filter { program: &program, protections }, "load the warden's seccomp filter");
         Ok(())
     }
 }

@@ -1,11 +1,13 @@
 //! Seccomp filters: which system calls a command may make, `seccomp(2)`.
 //!
 //! A filter is a profile and rules over it. `profiles` says what each profile lets through, `compile` makes the program that the kernel
-//! runs on every call, `filters` is what a start loads, `check` refuses what makes no sense, `syscall` knows the calls' names.
+//! runs on every call, `fate` what one call comes to, `guard` what every filter refuses, `filters` is what a start loads, `check` refuses what makes no sense, `syscall` knows the calls' names.
 
 mod check;
 mod compile;
+mod fate;
 mod filters;
+mod guard;
 mod profiles;
 mod syscall;
 
@@ -228,15 +230,9 @@ impl Seccomp {
 
     /// What becomes of this call.
     pub(crate) fn decide(&self, call: Syscall, arguments: &[u64; 6]) -> Action {
-        let unknown = self.otherwise.unwrap_or(self.profile.unknown());
-        let Some(number) = call.native().filter(|number| *number >= 0) else { return unknown };
-        let fits =
-            |rule: &&Rule| rule.number() == Some(number.unsigned_abs()) && rule.tests.iter().all(|test| test.holds(arguments));
-        let profile = self.profile.rules();
-        match self.rules.iter().rev().chain(profile.iter().rev()).find(fits) {
-            Some(rule) => rule.action,
-            None if call.name().is_some() => self.otherwise.unwrap_or(self.profile.otherwise()),
-            None => unknown,
+        match call.native().and_then(|number| u32::try_from(number).ok()) {
+            Some(number) => self.fate(number, call.name().is_some()).decide(arguments),
+            None => self.otherwise.unwrap_or(self.profile.unknown()),
         }
     }
 

@@ -85,6 +85,9 @@ pub mod protection {
     pub const NO_CORE: u64 = 1 << 13;
     /// The caller ends what the warden could not, by a cgroup around it all.
     pub const KILL_BY_CGROUP: u64 = 1 << 14;
+    /// Nobody inside can change the warden's limits, priority or processors: it is PID 1 and a filter refuses what names it, or
+    /// it is in no process tree of theirs.
+    pub const WARDEN_GUARDED: u64 = 1 << 22;
     /// A seccomp filter decides which system calls the command may make.
     pub const FILTERED: u64 = 1 << 15;
     /// A seccomp filter decides which system calls the warden may make.
@@ -168,7 +171,8 @@ wire_data! {
         }
         /// The file system of the template that this warden comes from is its own from now on: these protections hold already.
         31 Stand { protections: u64, }
-        /// The warden's own filter, which what it starts has too. `whole`: commands need no other.
-        30 Filter { program: &'a [u8], whole: bool, }
+        /// The warden's own filter, which what it starts has too: these protections hold then. In any case it refuses calls
+        /// that would change PID 1.
+        30 Filter { program: &'a [u8], protections: u64, }
     }
 }

@@ -8,7 +8,8 @@
 //! those arguments of `execve`, `seccomp` and `sendmsg` that the kernel ignores. Nobody inside can know it: the filter cannot be read
 //! without privileges, and an exec clears the registers.
 
-use super::{Action, Compare, Listens, NATIVE, Rule, Seccomp, Test, syscall};
+use super::fate::Fate;
+use super::{Action, Compare, Listens, NATIVE, Seccomp, Test, guard, syscall};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -49,13 +50,6 @@ fn argument(number: u8) -> u32 {
     16 + 8 * u32::from(number)
 }
 
-/// What one call comes to: the first rule whose tests hold, else the last word.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Fate {
-    rules: Vec<(Vec<Test>, Action)>,
-    last: Action,
-}
-
 impl Program {
     /// Compiles a filter that has been checked.
     pub fn compile(filter: &Seccomp) -> Result<Program> {
@@ -64,10 +58,16 @@ impl Program {
         let mut code = Assembler { code: Vec::new(), listens };
         code.emit(LOAD, ARCHITECTURE);
         code.branch(JUMP_EQUAL, NATIVE, 1, 0);
+        let foreign = code.code.len();
         code.finish(unknown);
         code.emit(LOAD, NUMBER);
         code.admit_with_pass();
         code.decide(&stretches(filter, unknown));
+        if !matches!(unknown, Action::Errno(_) | Action::Kill) {
+            // Programs of another architecture run: the guard holds for them, too.
+            code.code[foreign] = Instruction { code: JUMP, then: 0, otherwise: 0, k: (code.code.len() - foreign - 1) as u32 };
+            code.guard_compat(unknown);
+        }
         if code.code.len() > LENGTH_MAX {
             return Err(Error::invalid(
                 "seccomp filter",
@@ -94,13 +94,19 @@ impl Program {
 /// The line of numbers, cut where the fate changes: each stretch by its first number.
 fn stretches(filter: &Seccomp, unknown: Action) -> Vec<(u32, Fate)> {
     let otherwise = filter.otherwise.unwrap_or(filter.profile.otherwise());
-    let simply = |last: Action| Fate { rules: Vec::new(), last };
-    let mut fates: BTreeMap<u32, Fate> = syscall::known().values().map(|number| (*number, simply(otherwise))).collect();
+    let mut fates: BTreeMap<u32, Fate> = syscall::known().values().map(|number| (*number, Fate::simply(otherwise))).collect();
     for rule in filter.profile.rules().iter().chain(&filter.rules) {
         let Some(number) = rule.number() else { continue };
-        fates.entry(number).or_insert_with(|| simply(unknown)).overrule(rule);
+        fates.entry(number).or_insert_with(|| Fate::simply(unknown)).overrule(rule);
     }
-    let mut line = vec![(0, simply(unknown))];
+    for (number, rule) in guard::rules() {
+        let second = guard::X32.map(|bit| number | bit);
+        for number in std::iter::once(number).chain(second) {
+            let fate = fates.entry(number).or_insert_with(|| Fate::simply(unknown));
+            fate.guard(&rule);
+        }
+    }
+    let mut line = vec![(0, Fate::simply(unknown))];
     let mut next = 0;
     let mut cut = |start: u32, fate: Fate| match line.last_mut() {
         Some((last, before)) if *last == start => *before = fate,
@@ -109,23 +115,13 @@ fn stretches(filter: &Seccomp, unknown: Action) -> Vec<(u32, Fate)> {
     };
     for (number, fate) in fates {
         if number > next {
-            cut(next, simply(unknown));
+            cut(next, Fate::simply(unknown));
         }
         cut(number, fate);
         next = number + 1;
     }
-    cut(next, simply(unknown));
+    cut(next, Fate::simply(unknown));
     line
-}
-
-impl Fate {
-    fn overrule(&mut self, rule: &Rule) {
-        if rule.tests.is_empty() {
-            *self = Fate { rules: Vec::new(), last: rule.action };
-        } else {
-            self.rules.insert(0, (rule.tests.clone(), rule.action));
-        }
-    }
 }
 
 /// Where a comparison goes on: the next instruction, the end of its test (which holds), the end of its rule (which does not).
@@ -178,6 +174,23 @@ impl Assembler {
         }
         self.finish(Action::Allow);
         self.emit(LOAD, NUMBER);
+    }
+
+    /// Another architecture's calls: 32-bit programs' are guarded.
+    fn guard_compat(&mut self, unknown: Action) {
+        const CALL: u8 = 5;
+        let all = guard::CALLS.len() * usize::from(CALL) + 1;
+        self.emit(LOAD, ARCHITECTURE);
+        self.branch(JUMP_EQUAL, guard::COMPAT, 0, all as u8);
+        self.emit(LOAD, NUMBER);
+        for call in guard::CALLS {
+            self.branch(JUMP_EQUAL, call.compat, 0, CALL - 1);
+            self.emit(LOAD, argument(call.argument));
+            self.branch(JUMP_EQUAL, call.value as u32, 0, 1);
+            self.finish(guard::REFUSED);
+            self.emit(LOAD, NUMBER);
+        }
+        self.finish(unknown);
     }
 
     /// Finds the stretch by halves.

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::policy::Policy;
 use crate::wire::codec::ListBuilder;
 use crate::wire::message;
+use crate::wire::plan::protection;
 use std::sync::{Arc, OnceLock};
 
 /// The calls by which a warden starts, watches and ends commands.
@@ -54,7 +55,9 @@ const WARDENS: &[&str] = &[
 /// The programs. The kernel asks all that a process has, and the strictest answer holds.
 #[derive(Debug)]
 pub struct Filters {
-    warden: Option<Arc<Program>>,
+    warden: Arc<Program>,
+    /// What the warden's holds: the guard alone, or what the policy says, too.
+    wardens_protections: u64,
     command: Option<Arc<Program>>,
     brought: Vec<Vec<u8>>,
 }
@@ -64,20 +67,21 @@ impl Filters {
     pub fn of(policy: &Policy) -> Result<Filters> {
         let filter = policy.filter();
         let wardens = filter.wardens();
-        let (warden, command) = match wardens {
+        let guard = Seccomp::profile(Profile::Unconfined);
+        let (warden, command, wardens_protections) = match wardens {
             // What holds the warden holds the command, too: once is enough.
-            Some(same) if same == filter => (Some(compile(&filter)?), None),
-            Some(wider) => (Some(compile(&wider)?), Some(compile(&filter)?)),
-            None if filter.is_empty() => (None, None),
-            None => (None, Some(compile(&filter)?)),
+            Some(same) if same == filter => (compile(&filter)?, None, protection::FILTERED_WARDEN | protection::FILTERED),
+            Some(wider) => (compile(&wider)?, Some(compile(&filter)?), protection::FILTERED_WARDEN),
+            None if filter.is_empty() => (compile(&guard)?, None, 0),
+            None => (compile(&guard)?, Some(compile(&filter)?), 0),
         };
-        Ok(Filters { warden, command, brought: policy.seccomp_bpf.clone() })
+        Ok(Filters { warden, wardens_protections, command, brought: policy.seccomp_bpf.clone() })
     }
 
-    /// The program for the warden, if it has one, and whether that is all there is of the sandbox's own filter. Nobody has a pass for it.
-    pub fn wardens(&self) -> Result<Option<(Vec<u8>, bool)>> {
-        let Some(program) = &self.warden else { return Ok(None) };
-        Ok(Some((program.with_pass(draw()?), self.command.is_none())))
+    /// The program for the warden, which all that it starts has too, and which protections it is. It has the guard in any case. Nobody
+    /// has a pass for it.
+    pub fn wardens(&self) -> Result<(Vec<u8>, u64)> {
+        Ok((self.warden.with_pass(draw()?), self.wardens_protections))
     }
 
     /// Whether a command has a filter of the sandbox's own besides the warden's.

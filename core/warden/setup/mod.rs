@@ -42,6 +42,8 @@ struct World<'a> {
     outside: (u32, u32),
     /// The mount namespace was made for this warden.
     own_mounts: bool,
+    /// The warden is PID 1.
+    own_tree: bool,
     mounts: Mounts<'a>,
     place: Place,
 }
@@ -75,7 +77,8 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
     let mounts = Mounts::new(classic_mounts, plan.len()).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None, landlock: 0, terminals: None };
     let own_mounts = namespaces & namespace::MOUNT != 0;
-    let mut world = World { control, outside: (outside_uid, outside_gid), own_mounts, mounts, place };
+    let own_tree = namespaces & namespace::PID != 0;
+    let mut world = World { control, outside: (outside_uid, outside_gid), own_mounts, own_tree, mounts, place };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         world.carry_out(&step).map_err(refuse(index as u32))?;
@@ -155,9 +158,10 @@ impl<'a> World<'a> {
                 self.mounts.stand()?;
                 self.place.protections |= protections;
             }
-            Step::Filter { program, whole } => {
+            Step::Filter { program, protections } => {
                 sys::load_filter(program, Pass::default())?;
-                self.place.protections |= protection::FILTERED_WARDEN | if whole { protection::FILTERED } else { 0 };
+                let guarded = if self.own_tree { protection::WARDEN_GUARDED } else { 0 };
+                self.place.protections |= protections | guarded;
             }
             Step::Keyring {} => self.place.protections |= seal::keyring()?,
             Step::Seal {} => self.place.protections |= seal::seal()?,

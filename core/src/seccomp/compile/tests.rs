@@ -1,7 +1,7 @@
 //! The compiled program against the filter itself, by an interpreter of both.
 
 use super::*;
-use crate::seccomp::{Profile, Syscall};
+use crate::seccomp::{Profile, Rule, Syscall};
 
 const PASS_OF_TESTS: Pass = [0x1234_5678, 0x9abc_def0, 7, 0xffff_ffff];
 
@@ -198,4 +198,41 @@ fn a_narrowed_filter_says_the_same_of_its_calls_and_no_of_the_rest() {
     }
     assert_eq!(narrow.decide(Syscall::from_name("write").unwrap(), &[0; 6]), Action::Errno(libc::EPERM));
     assert!(narrow.check().is_ok() && !narrow.is_empty());
+}
+
+#[test]
+fn every_filter_refuses_calls_that_name_the_warden() {
+    let refused = value_of(guard::REFUSED, Listens::Nobody);
+    let allowed = value_of(Action::Allow, Listens::Nobody);
+    let own = Seccomp::profile(Profile::Unconfined).allow("prlimit64").notify("sched_setaffinity").log("setpriority");
+    for filter in [Seccomp::profile(Profile::Default), Seccomp::profile(Profile::Unconfined), own.clone()] {
+        let program = Program::compile(&filter).unwrap();
+        for (number, rule) in guard::rules() {
+            let test = rule.tests[0];
+            let naming = |value: u64| std::array::from_fn(|index| if index == usize::from(test.argument) { value } else { 77 });
+            // The kernel ignores the upper half of a process id.
+            for value in [test.value, test.value | 1 << 32, test.value | 0xffff_ffff << 32] {
+                agree(&filter, &program, Call::native(number, naming(value)));
+                let answer = interpret(&program, Call::native(number, naming(value)));
+                let never = value_of(Action::Errno(libc::EPERM), program.listens);
+                assert!([refused, never].contains(&answer), "{rule:?} with {value:#x} under {filter:?}: {answer:#x}");
+            }
+        }
+        for (name, arguments) in [("prlimit64", [0, 0]), ("sched_setattr", [2, 0]), ("setpriority", [0, 0])] {
+            agree(&filter, &program, Call::named(name, &arguments));
+        }
+    }
+    let open = Program::compile(&Seccomp::profile(Profile::Unconfined)).unwrap();
+    for call in guard::CALLS {
+        let naming = |value: u64| std::array::from_fn(|index| if index == usize::from(call.argument) { value } else { 77 });
+        let compat = |value: u64| Call { number: call.compat, architecture: guard::COMPAT, arguments: naming(value) };
+        assert_eq!(interpret(&open, compat(call.value)), refused, "{}", call.compat);
+        assert_eq!(interpret(&open, compat(76)), allowed, "{}", call.compat);
+    }
+    if let Some(bit) = guard::X32 {
+        let prlimit = Call::named("prlimit64", &[1]);
+        assert_eq!(interpret(&open, Call { number: prlimit.number | bit, ..prlimit }), refused);
+    }
+    assert_eq!(interpret(&open, Call { number: 20, architecture: guard::COMPAT, arguments: [0; 6] }), allowed);
+    assert_eq!(interpret(&open, Call { number: 20, architecture: 0xc000_0000, arguments: [1; 6] }), allowed);
 }
