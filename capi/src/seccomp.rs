@@ -65,7 +65,8 @@ impl Sticky for seclude_seccomp {
 }
 
 /// A filter that starts from a profile: `"default"`, what programs of every kind use; `"strict"`, computing with files and threads only, and anything
-/// else kills; `"nested"`, the default and what a sandbox inside is made with; `"debug"`, the default and ptrace(2); `"unconfined"`, every call.
+/// else kills; `"nested"`, the default and what a sandbox inside is made with; `"debug"`, the default and ptrace(2); `"unconfined"`, every call but
+/// those that would change the warden.
 /// Never NULL: an unknown name sticks. Free it with `seclude_seccomp_free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_seccomp_new(profile: *const c_char) -> *mut seclude_seccomp {

@@ -21,6 +21,7 @@ use crate::policy::{Limit, Limits, Namespace};
 use crate::processes::{self, Process};
 use crate::sandbox::Sandbox;
 use crate::seccomp::Filters;
+use crate::sys::Gone;
 use crate::template;
 use crate::warden::Warden;
 use crate::wire::message::{self, Report, Request};
@@ -55,6 +56,7 @@ pub struct Alive {
     company: Mutex<visit::Company>,
     gate: gate::Gate,
     closed: AtomicBool,
+    forced: AtomicBool,
 }
 
 impl Alive {
@@ -114,6 +116,7 @@ impl Alive {
                         company: Mutex::default(),
                         gate: gate::Gate::default(),
                         closed: AtomicBool::new(false),
+                        forced: AtomicBool::new(false),
                     });
                 }
                 // Then without one.
@@ -145,7 +148,7 @@ impl Alive {
 
     /// Waits for a warden that was asked to tell; what it says of protections and Landlock.
     pub fn await_ready(warden: &Warden, plan: &Plan) -> Result<(u64, u32)> {
-        let received = warden.receive(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "set up the sandbox"))?;
+        let received = warden.await_report(None, "set up the sandbox")?;
         match received.report()? {
             Report::Ready { protections, landlock } => Ok((protections, landlock)),
             report => Err(failure::of_refusal(&report, plan)),
@@ -207,11 +210,24 @@ impl Alive {
         self.ask(None, &Request::Limit { limits, meter }, file.as_ref().map(AsFd::as_fd).as_slice())
     }
 
-    /// Lets the warden go and waits until it is gone, and everything inside and its cgroups with it; the signal that killed it, if one did.
-    pub fn end(&self) -> Option<i32> {
-        let signal = self.warden.end();
+    /// Lets the warden go and waits until it is gone, and everything inside and its cgroups with it.
+    pub fn end(&self) -> Gone {
+        let gone = self.warden.end();
         self.enforcement().cgroup = Default::default();
-        signal
+        gone
+    }
+
+    /// Ends everything inside without the warden, which has not done so.
+    pub fn force(&self) -> Gone {
+        self.forced.store(true, Ordering::Release);
+        let _ = self.enforcement().cgroup.thaw();
+        self.enforcement().cgroup.kill();
+        self.warden.force()
+    }
+
+    /// Whether the caller's side has had to end it.
+    pub fn was_forced(&self) -> bool {
+        self.forced.load(Ordering::Acquire)
     }
 
     /// Ends everything inside, for good.

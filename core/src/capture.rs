@@ -8,6 +8,7 @@ use crate::terminal;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 
 /// The most bytes of one stream that are collected, if the policy sets no limit on the output.
 pub const BOUND: u64 = 64 << 20;
@@ -51,7 +52,12 @@ pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
         let ends: Vec<usize> = pipes.iter().filter(waits).map(|pipe| pipe.child).collect();
         let streams = pipes.iter().map(|pipe| pipe.file.as_fd());
         let fds: Vec<_> = streams.chain(ends.iter().map(|child| children[*child].pidfd())).collect();
-        let ready = if fds.len() == 1 { vec![true] } else { wait_for_any(&fds)? };
+        let deadline = children.iter().filter_map(Child::deadline).min();
+        let ready = if fds.len() == 1 && deadline.is_none() { vec![true] } else { wait_for_any(&fds, deadline)? };
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            // What should have ended by now is ended here, if its warden has not: then its pipes are at their ends.
+            children.iter_mut().try_for_each(|child| child.hold(false))?;
+        }
         let (ready, ended) = ready.split_at(pipes.len());
         for pipe in &mut pipes {
             if ends.iter().zip(ended).any(|(child, ended)| *child == pipe.child && *ended) {

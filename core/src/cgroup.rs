@@ -98,6 +98,14 @@ impl Cgroup {
         self.v2.as_ref().is_some_and(|v2| v2.directory.has("cgroup.kill"))
     }
 
+    /// Has the kernel end all that is in it, where it can.
+    pub fn kill(&self) {
+        if let Some(v2) = self.v2.as_ref().filter(|_| self.kills()) {
+            // What it does not end, the caller ends process by process.
+            let _ = v2.directory.write("cgroup.kill", "1");
+        }
+    }
+
     /// Moves the process into those that it has not entered yet; what that starts from now on is in it too.
     pub fn admit(&self, pid: i32, entered: Entered) -> Result<()> {
         let v2 = self.v2.iter().filter(|_| !entered.v2).map(V2::home);

@@ -4,18 +4,20 @@ use crate::alive::{Alive, Freezer, Visit};
 use crate::capture;
 use crate::cgroup::Counters;
 use crate::command::{Command, Output, Stream};
-use crate::ending::{self, Counted, Held};
+use crate::ending::{self, Counted, End, Held};
 use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
+use crate::holder::{Holder, MARGIN};
 use crate::listener::Listener;
 use crate::live;
 use crate::outcome::{Ended, Enforced, Outcome, Usage};
 use crate::policy::{Cores, Limit, Limits};
 use crate::pool::Lease;
 use crate::processes::{self, Process};
-use crate::socket::{Socket, wait_readable};
+use crate::socket::{Received, Socket, wait_readable};
 use crate::start::Prepared;
 use crate::streams::Streams;
+use crate::sys::Gone;
 use crate::terminal::Terminal;
 use crate::transfer::{Copied, Transfer};
 use crate::wire::message::{self, Request, end, meter};
@@ -59,6 +61,8 @@ pub struct Child {
     enforced: Enforced,
     listener: Option<Listener>,
     outcome: Option<Result<Outcome>>,
+    /// By when it must have ended.
+    holder: Holder,
 }
 
 /// What one command among others has to itself.
@@ -91,6 +95,7 @@ impl Child {
         (terminal, listener): (Option<Terminal>, Option<Listener>),
     ) -> Child {
         let Streams { stdin, stdout, stderr, .. } = streams;
+        let started = Instant::now();
         Child {
             stdin: stdin.map(|pipe| ChildStdin::from(OwnedFd::from(pipe))),
             stdout: stdout.map(|pipe| ChildStdout::from(OwnedFd::from(pipe))),
@@ -99,7 +104,8 @@ impl Child {
             pidfd,
             pid,
             inside_pid,
-            started: Instant::now(),
+            started,
+            holder: Holder::new(started, &limits),
             limits,
             wall_time: command.wall_time,
             overflow: None,
@@ -155,6 +161,13 @@ impl Child {
         }
     }
 
+    /// When to ask again, for a caller that only polls: by then it must have ended by its limits on time, or by [`Child::kill`], and a
+    /// [`Child::try_wait`] after that ends it if its warden has not. `None` if there is no such moment, or it has ended. A caller that
+    /// waits ([`Child::wait`], [`Child::wait_timeout`]) need not ask.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.outcome.is_none().then(|| self.holder.next(&self.limits, self.wall_time)).flatten()
+    }
+
     /// Its end, if it has ended.
     pub fn try_wait(&mut self) -> Result<Option<Outcome>> {
         if self.outcome.is_none() && wait_readable(&[self.pidfd.as_fd()], Some(Instant::now()))?.is_some() {
@@ -181,13 +194,26 @@ impl Child {
     /// It has written more than this.
     pub(crate) fn overflow(&mut self, bound: u64) -> Result<()> {
         self.overflow = Some(bound);
-        self.request(&Request::Kill { how: end::OUTPUT })
+        self.end(Ended::OutputLimit, end::OUTPUT)
     }
 
     /// Kills the command and everything that it started. The end is [`Ended::Killed`](crate::Ended::Killed), unless it came before.
     /// Does not wait. No error if it has ended already.
+    ///
+    /// If the warden does not do it within a second, the next call that waits does.
     pub fn kill(&mut self) -> Result<()> {
-        self.request(&Request::Kill { how: end::KILLED })
+        self.end(Ended::Killed, end::KILLED)
+    }
+
+    fn end(&mut self, ended: Ended, how: u32) -> Result<()> {
+        if self.outcome.is_none() {
+            self.holder.ask(ended);
+        }
+        match self.request(&Request::Kill { how }) {
+            // A warden that reads nothing has no room for more: it is ended all the same.
+            Err(error) if error.kind() == ErrorKind::HostLimit => Ok(()),
+            result => result,
+        }
     }
 
     /// Sends a signal to the command's first process, if it still runs.
@@ -236,10 +262,14 @@ impl Child {
         match &self.outcome {
             Some(Ok(outcome)) => Ok(outcome.usage),
             Some(Err(error)) => Err(error.clone()),
-            None => match &self.among {
-                Some(among) => live::usage(&self.processes()?, None, self.started, &among.within.cgroup.counters()),
-                None => live::usage(&self.processes()?, Some(self.alive.warden.pid()), self.started, &self.alive.counters()),
-            },
+            None => self.used_so_far(),
+        }
+    }
+
+    fn used_so_far(&self) -> Result<Usage> {
+        match &self.among {
+            Some(among) => live::usage(&self.processes()?, None, self.started, &among.within.cgroup.counters()),
+            None => live::usage(&self.processes()?, Some(self.alive.warden.pid()), self.started, &self.alive.counters()),
         }
     }
 
@@ -313,6 +343,7 @@ impl Child {
             None => wardens(&self.alive.enforcement()),
         }?;
         self.limits = limits;
+        self.holder.look_anew(&self.limits);
         self.request(&Request::Limit { limits: told, meter: meter::NONE })
     }
 
@@ -338,58 +369,129 @@ impl Child {
     // ---- the end
 
     fn finish(&mut self, deadline: Option<Instant>) -> Result<Option<Outcome>> {
-        if let Some(outcome) = &self.outcome {
-            return outcome.clone().map(Some);
-        }
-        let received = match self.alive.warden.receive_over(self.socket(), deadline) {
-            Ok(None) => return Ok(None),
-            Ok(Some(received)) => Ok(received),
-            Err(error) => Err(error),
-        };
-        let wall = self.started.elapsed();
-        if !self.is_among() {
-            // Who is frozen by a cgroup of version 1 does not die.
-            let _ = self.alive.enforcement().cgroup.thaw();
-        }
-        // While the warden is in it: systemd removes a scope, and what has been counted there, with the last process.
-        let counters = self.alive.counters();
-        let own = self.among.as_ref().map(|among| among.within.cgroup.counters());
-        let (counters, signal, in_company) = match &self.among {
-            // What happened while no other command ran in the cell happened to this one.
-            Some(among) => (counters.since(&among.before), None, !among.visit.was_alone()),
-            None => match self.lease.as_mut().filter(|_| received.is_ok()) {
-                Some(lease) => {
-                    lease.leave(&self.alive);
-                    (counters, None, false)
+        let mut silent = 0;
+        loop {
+            if let Some(outcome) = &self.outcome {
+                return outcome.clone().map(Some);
+            }
+            let now = Instant::now();
+            let look = [now.checked_add(MARGIN), self.holder.next(&self.limits, self.wall_time)].into_iter().flatten().min();
+            let until = deadline.into_iter().chain(look).min();
+            let received = match self.alive.warden.receive_over(self.socket(), until) {
+                Ok(None) => {
+                    silent = if self.is_silent()? { silent + 1 } else { 0 };
+                    self.hold(silent > 1)?;
+                    if self.outcome.is_none() && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                        return Ok(None);
+                    }
+                    continue;
                 }
-                None => (counters, self.alive.end(), false),
-            },
-        };
+                Ok(Some(received)) => Ok(received),
+                Err(error) => Err(error),
+            };
+            self.conclude(received);
+        }
+    }
+
+    /// Whether its first process has ended, and its warden is stopped and so cannot tell. Where the caller's `/proc` tells nothing of
+    /// it, a warden that has no output to pass on should have told.
+    fn is_silent(&self) -> Result<bool> {
+        let ended = wait_readable(&[self.pidfd.as_fd()], Some(Instant::now()))?.is_some();
+        Ok(ended && self.alive.warden.is_stopped().unwrap_or(self.limits.output.is_none()))
+    }
+
+    /// Ends it if it is to have ended by now and its warden has not seen to that, or `silent`ly knows no more.
+    pub(crate) fn hold(&mut self, silent: bool) -> Result<()> {
+        if self.outcome.is_some() {
+            return Ok(());
+        }
+        let mut holder = self.holder;
+        let overdue = holder.overdue(&self.limits, self.wall_time, || self.used_so_far().ok().map(|usage| usage.cpu()));
+        self.holder = holder;
+        // A report may have come meanwhile: it is the better answer.
+        if self.alive.warden.has_report(self.socket()) {
+            return Ok(());
+        }
+        let lost = silent.then(|| self.holder.asked().unwrap_or(Ended::WardenLost(0)));
+        if let Some(ended) = overdue.or(lost) {
+            self.force(ended);
+        }
+        Ok(())
+    }
+
+    /// Ends it, and all that is in its sandbox or cell, without the warden.
+    fn force(&mut self, ended: Ended) {
+        let seen = self.used_so_far().unwrap_or(Usage::NONE);
+        let gone = self.alive.force();
+        let wall = self.started.elapsed();
+        let (own, whole) = self.counters();
+        let counters = Counted { own: own.as_ref().unwrap_or(&whole), whole: &whole };
+        let end = ending::forced(ended, &seen, gone, wall, &counters, &self.held(false));
+        self.settle(Ok(end));
+    }
+
+    /// What has been counted of it alone, if it is one among others, and of all while it ran.
+    fn counters(&self) -> (Option<Counters>, Counters) {
+        let all = self.alive.counters();
+        match &self.among {
+            // What happened while no other command ran in the cell happened to this one.
+            Some(among) => (Some(among.within.cgroup.counters()), all.since(&among.before)),
+            None => (None, all),
+        }
+    }
+
+    fn held(&self, in_company: bool) -> Held<'_> {
         let whole = self.among.as_ref().map(|_| &self.alive.sandbox.policy().limits);
-        let held = Held {
+        Held {
             limits: &self.limits,
             whole: whole.unwrap_or(&self.limits),
             wall_time: self.wall_time,
             overflow: self.overflow,
             in_company,
+        }
+    }
+
+    /// The warden has reported, or is no more.
+    fn conclude(&mut self, received: Result<Received>) {
+        let wall = self.started.elapsed();
+        if !self.is_among() {
+            // A process that is frozen by a cgroup of version 1 does not die.
+            let _ = self.alive.enforcement().cgroup.thaw();
+        }
+        // While the warden is in it: systemd removes a scope, and what has been counted there, with the last process.
+        let (own, whole) = self.counters();
+        let (gone, in_company) = match &self.among {
+            Some(among) => (Gone::default(), !among.visit.was_alone()),
+            None => match self.lease.as_mut().filter(|_| received.is_ok()) {
+                Some(lease) => {
+                    lease.leave(&self.alive);
+                    (Gone::default(), false)
+                }
+                None => (self.alive.end(), false),
+            },
         };
-        let counters = Counted { own: own.as_ref().unwrap_or(&counters), whole: &counters };
+        let held = self.held(in_company);
+        let counters = Counted { own: own.as_ref().unwrap_or(&whole), whole: &whole };
         let end = match received {
             Ok(received) => received.report().and_then(|report| ending::reported(&report, &counters, &held)),
             Err(error) if error.kind() == ErrorKind::WardenLost => {
-                let (ended, status, limit, usage) = ending::lost(signal, wall, &counters, &held);
+                let (ended, status, limit, usage) = ending::lost(gone, wall, &counters, &held);
                 // Its cell has been closed, or reset.
                 Ok((if self.alive.is_closed() { Ended::Killed } else { ended }, status, limit, usage))
             }
             Err(error) => Err(error),
         };
-        let outcome = end.map(|(ended, status, limit, usage)| Outcome { ended, status, limit, usage, enforced: self.enforced });
+        self.settle(end);
+    }
+
+    fn settle(&mut self, end: Result<End>) {
+        let (enforced, by_caller) = (self.enforced, self.alive.was_forced());
+        let outcome = end.map(|(ended, status, limit, usage)| Outcome { ended, status, limit, usage, enforced, by_caller });
         if let Some(among) = &mut self.among {
             among.visit.end();
         }
-        self.outcome = Some(outcome.clone());
+        self.outcome = Some(outcome);
         self.lease = None;
-        outcome.map(Some)
     }
 }
 

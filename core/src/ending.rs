@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::{Ended, MemorySource, Usage};
 use crate::policy::Limits;
 use crate::seccomp::Syscall;
+use crate::sys::Gone;
 use crate::wire::message::{self, Report, end, seen};
 use std::time::Duration;
 
@@ -94,11 +95,26 @@ pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> 
 }
 
 /// The end of one whose warden is no more, after so long: by this signal, if anybody knows.
-pub fn lost(signal: Option<i32>, wall: Duration, counted: &Counted<'_>, held: &Held<'_>) -> End {
+pub fn lost(gone: Gone, wall: Duration, counted: &Counted<'_>, held: &Held<'_>) -> End {
     let (own, whole) = (counted.own.killed_at_limit(), counted.whole.killed_at_limit());
-    let ended = if own || whole { Ended::MemoryLimit } else { Ended::WardenLost(signal.unwrap_or(0)) };
-    let usage = Usage { wall, ..used(message::Usage::default(), counted.own) };
+    let ended = if own || whole { Ended::MemoryLimit } else { Ended::WardenLost(gone.signal.unwrap_or(0)) };
+    let usage = unreported(&Usage::NONE, gone, wall, counted);
     (ended, None, value_of(ended, if own { held.limits } else { held.whole }, held, 0), usage)
+}
+
+/// The end of one that the caller's side has ended. `seen`: what it had used when it was last looked at.
+pub fn forced(ended: Ended, seen: &Usage, gone: Gone, wall: Duration, counted: &Counted<'_>, held: &Held<'_>) -> End {
+    (ended, None, value_of(ended, held.limits, held, 0), unreported(seen, gone, wall, counted))
+}
+
+/// What was used, when the warden does not tell: by the cgroup's account, the kernel's of the warden and all that it waited for,
+/// or as it was last seen.
+fn unreported(seen: &Usage, gone: Gone, wall: Duration, counted: &Counted<'_>) -> Usage {
+    let mut usage = Usage { wall, memory: 0, processes: 0, ..*seen };
+    let known = counted.own.cpu.or(gone.cpu).filter(|(user, system)| *user + *system > usage.cpu());
+    (usage.user, usage.system) = known.unwrap_or((usage.user, usage.system));
+    add_counters(&mut usage, counted.own);
+    usage
 }
 
 /// The value of the limit that was the end, one of `limits` where both the command and all together have one.

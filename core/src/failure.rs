@@ -149,7 +149,13 @@ pub fn of_refusal(report: &Report<'_>, plan: &Plan) -> Error {
 /// A step of the plan failed.
 fn of_step(step: usize, errno: i32, path: &[u8], plan: &Plan) -> Error {
     let Some(label) = plan.labels.get(step) else {
-        return Error::new(ErrorKind::Setup, "begin the set-up").errno(errno);
+        let error = Error::new(ErrorKind::Setup, "begin the set-up").errno(errno);
+        return match errno {
+            libc::EPERM | libc::ENOSYS | libc::EACCES => error
+                .because("a seccomp filter or security module around the caller refuses kill(2), by which limits are held")
+                .hint("allow kill(2) there"),
+            _ => error,
+        };
     };
     let action = match path {
         [] => label.action.clone(),
@@ -173,6 +179,10 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
     let readable = action.starts_with("check that the command may read");
     match (errno, source, at) {
         (libc::ENOMEM | libc::ENOSPC, _, _) => (ErrorKind::HostLimit, Some("out of memory, or a limit is reached (fs.mount-max, user.max_mnt_namespaces, kernel.keys.maxkeys)".into())),
+        (libc::EBADE, _, _) => (
+            ErrorKind::Setup,
+            Some("the kernel tells other ids, privileges or filters than were set: a filter around the caller answers calls that it does not make".into()),
+        ),
         (libc::EDQUOT, _, _) => (ErrorKind::HostLimit, Some("the user's quota of keys is used up: raise kernel.keys.maxkeys".into())),
         (libc::ENOTDIR, Some(source), _) if action.starts_with("show the entries") => {
             (ErrorKind::Invalid, Some(format!("{} is a file; a root is a directory that holds a system", source.display())))

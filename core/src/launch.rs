@@ -13,6 +13,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// A process just made: its descriptor and its number.
 pub struct Launched {
@@ -105,7 +106,8 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
     match entry.errno.load(Ordering::Acquire) {
         0 => Ok(Launched { pidfd, pid, entered: Entered { v2: in_v2, v1: entry.entered.load(Ordering::Acquire) } }),
         errno => {
-            crate::sys::reap(&pidfd);
+            // It is ending: nothing can keep it from that.
+            crate::sys::reap(&pidfd, Duration::from_secs(1));
             Err(Failure::Execute(io::Error::from_raw_os_error(errno)))
         }
     }

@@ -30,6 +30,7 @@ mod failure;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod holder;
 mod idmap;
 mod image;
 mod interaction;

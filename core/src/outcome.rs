@@ -119,6 +119,9 @@ pub struct Outcome {
     pub usage: Usage,
     /// What was really enforced, as the warden and the kernel reported it after it had been done.
     pub enforced: Enforced,
+    /// The caller's side ended it, because the warden had not a second after it should have: it was stopped from outside, or got
+    /// no processor. What ended it is still the limit, or the caller's [`kill`](crate::Child::kill).
+    pub by_caller: bool,
 }
 
 impl Outcome {

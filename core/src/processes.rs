@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 /// A process, as the caller sees it. What it calls itself is its own word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +84,33 @@ fn stat(pid: u32) -> Option<u32> {
 pub fn started(pid: u32) -> Option<u64> {
     field(pid, 3).filter(|state| !matches!(&**state, "Z" | "X"))?;
     field(pid, 22)?.parse().ok()
+}
+
+/// The state of a process, as one letter; `None` if it is gone, or the caller's `/proc` does not tell.
+pub fn state(pid: u32) -> Option<char> {
+    field(pid, 3)?.chars().next()
+}
+
+/// Kills every process below `root`, and looks again until none is left: one that was just being made may have been missed. Not for
+/// ever, for one that waits for a disk ends only afterwards.
+pub fn kill_below(root: i32) {
+    const ROUNDS: u32 = 100;
+    const PAUSE: Duration = Duration::from_millis(2);
+    for _ in 0..ROUNDS {
+        let Ok(list) = below(root) else { return };
+        let living: Vec<&Process> = list.iter().skip(1).filter(|process| !matches!(process.state, 'Z' | 'X')).collect();
+        if living.is_empty() {
+            return;
+        }
+        for process in living {
+            // By a descriptor, and only if its parent is still the one that was seen: a number can have become another process's.
+            let Ok(pidfd) = crate::sys::pidfd_open(process.pid) else { continue };
+            if stat(process.pid) == Some(process.parent) {
+                let _ = crate::sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+            }
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// A field of `/proc/PID/stat` after the name, counted from 1: proc_pid_stat(5). The name in parentheses may hold anything: what follows the last one counts.

@@ -38,7 +38,7 @@ named! {
         Nested = "nested",
         /// The default and what a debugger does to other processes of the sandbox: `ptrace(2)` and its kin.
         Debug = "debug",
-        /// No filter: every call of every architecture that the kernel runs.
+        /// Every call of every architecture that the kernel runs, but for those that would change the warden.
         Unconfined = "unconfined",
     }
 }
@@ -144,6 +144,10 @@ impl Rule {
 }
 
 /// A seccomp filter: a profile, and rules over it.
+///
+/// Every filter, whatever it says, refuses with EPERM the calls by which a command could change its warden, and so the limits that
+/// the warden holds: `prlimit64`, `sched_setaffinity`, `sched_setattr`, `sched_setparam`, `sched_setscheduler`, `setpriority`,
+/// `ioprio_set`, `migrate_pages` and `move_pages` of process 1, and `setpriority` and `ioprio_set` of every process of a user.
 ///
 /// The last rule that fits a call decides, then the profile. A name that another architecture has and this one has not is skipped; one that
 /// nobody has is an error, told by [`Sandbox::check`](crate::Sandbox::check) or at the start. Starting the command itself needs no rule: a filter without `execve`

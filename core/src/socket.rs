@@ -168,10 +168,10 @@ pub fn wait_readable<const N: usize>(fds: &[BorrowedFd<'_>; N], deadline: Option
     Ok(poll(&mut polled, deadline)?.then(|| polled.map(|fd| fd.any().unwrap_or(true))))
 }
 
-/// The same for any number of descriptors, without a deadline.
-pub fn wait_for_any(fds: &[BorrowedFd<'_>]) -> Result<Vec<bool>> {
+/// The same for any number of descriptors; none is, if the deadline came first.
+pub fn wait_for_any(fds: &[BorrowedFd<'_>], deadline: Option<Instant>) -> Result<Vec<bool>> {
     let mut polled: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    poll(&mut polled, None)?;
+    poll(&mut polled, deadline)?;
     Ok(polled.iter().map(|fd| fd.any().unwrap_or(true)).collect())
 }
 

@@ -146,9 +146,9 @@ impl<'a> Prepared<'a> {
     pub fn started(self) -> Result<Child> {
         let Prepared { command, streams, alive, lease, line, limits, cell, .. } = self;
         let among = line.zip(cell).map(|((socket, _), (before, visit, within))| Among { socket, before, visit, within });
-        let received = match alive.warden.receive_over(among.as_ref().map(|among| &among.socket), None) {
-            Ok(Some(received)) => received,
-            Ok(None) => return Err(Error::new(ErrorKind::WardenLost, "start the command")),
+        let socket = among.as_ref().map(|among| &among.socket);
+        let received = match alive.warden.await_report(socket, "start the command") {
+            Ok(received) => received,
             Err(error) => return Err(alive.too_little_memory().unwrap_or(error)),
         };
         match received.report()? {

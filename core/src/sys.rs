@@ -3,9 +3,9 @@
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 /// A descriptor of the process `pid`: `pidfd_open(2)`, Linux 5.3.
 pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
@@ -72,22 +72,48 @@ pub fn hard_limit(resource: u32) -> u64 {
     limit.rlim_max
 }
 
-/// Waits for a process's end, and takes its status if it is a child: the signal that killed it, if one did and nobody else has taken the status. A caller
-/// that ignores SIGCHLD, or reaps everything, leaves none to take.
-pub fn reap(pidfd: &OwnedFd) -> Option<i32> {
+/// What is known of a process that has ended.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Gone {
+    /// The signal that killed it, if one did and nobody else has taken the status.
+    pub signal: Option<i32>,
+    /// The user and system time of the process and of all that it has waited for, if the status was ours to take.
+    pub cpu: Option<(Duration, Duration)>,
+}
+
+/// Waits for a process's end for at most so long, and takes its status if it is a child: `waitid(2)`. A caller that ignores
+/// SIGCHLD, or reaps everything, leaves none to take. `None`: it has not ended.
+pub fn reap(pidfd: &OwnedFd, patience: Duration) -> Option<Gone> {
+    let deadline = Instant::now().checked_add(patience);
+    let ended = &mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     loop {
-        match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::__WALL) {
-            Err(Errno::EINTR) => {}
-            Ok(WaitStatus::Signaled(_, signal, _)) => return Some(signal as i32),
-            Ok(_) => return None,
-            // No child of ours: a template's, or reaped by somebody else.
-            Err(_) => {
-                let ended = &mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-                while poll(ended, PollTimeout::NONE) == Err(Errno::EINTR) {}
-                return None;
-            }
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let milliseconds = left.as_nanos().div_ceil(1_000_000);
+        match poll(ended, PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)) {
+            Ok(0) if left.is_zero() => return None,
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => break,
+            Err(_) => return None,
         }
     }
+    // SAFETY: all zero is a value of both types; the kernel writes no more than one of each.
+    let (result, status, usage) = unsafe {
+        let (mut status, mut usage): (libc::siginfo_t, libc::rusage) = std::mem::zeroed();
+        let options = libc::WEXITED | libc::__WALL | libc::WNOHANG;
+        let fd = pidfd.as_raw_fd();
+        (libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, &raw mut status, options, &raw mut usage), status, usage)
+    };
+    // No child of ours: a template's, or reaped by somebody else.
+    if result != 0 {
+        return Some(Gone::default());
+    }
+    // SAFETY: the kernel has filled in the part of a child's end.
+    let (pid, number) = unsafe { (status.si_pid(), status.si_status()) };
+    let killed = matches!(status.si_code, libc::CLD_KILLED | libc::CLD_DUMPED);
+    let time =
+        |time: libc::timeval| Duration::from_secs(time.tv_sec.unsigned_abs()) + Duration::from_micros(time.tv_usec.unsigned_abs());
+    let cpu = (pid != 0).then(|| (time(usage.ru_utime), time(usage.ru_stime)));
+    Some(Gone { signal: killed.then_some(number), cpu })
 }
 
 /// The next message of a socket, and the descriptors beside it, at most four; `None` for these if there was no free number for one of them, which

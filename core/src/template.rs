@@ -72,10 +72,8 @@ impl Template {
     fn networks(&self) -> Result<NetworkStatistics> {
         let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         self.warden.send(&Request::Networks {}, &[])?;
-        let received = self.warden.receive(None)?;
-        let Some(Report::Networks { made, reused, retired, last, file }) =
-            received.as_ref().map(|received| received.report()).transpose()?
-        else {
+        let received = self.warden.await_report(None, "ask the template of its networks")?;
+        let Report::Networks { made, reused, retired, last, file } = received.report()? else {
             return Ok(NetworkStatistics::default());
         };
         let path = NETWORK.get(file as usize).and_then(|path| path.to_str().ok()).unwrap_or_default();
@@ -84,14 +82,14 @@ impl Template {
         Ok(NetworkStatistics { made, reused, retired, last_retired })
     }
 
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.warden.pidfd()
+    pub fn warden(&self) -> &Warden {
+        &self.warden
     }
 
     /// Whether it has ended or is about to: what was copied from it goes first.
     pub fn is_dying(&self) -> bool {
         const PATIENCE: Duration = Duration::from_millis(500);
-        matches!(wait_readable(&[self.pidfd()], Some(Instant::now() + PATIENCE)), Ok(Some(_)))
+        matches!(wait_readable(&[self.warden.pidfd()], Some(Instant::now() + PATIENCE)), Ok(Some(_)))
     }
 
     fn serves(&self) -> bool {

@@ -3,20 +3,22 @@
 use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
+use crate::holder::MARGIN;
 use crate::idmap::{self, Mapping};
 use crate::launch::{Launched, launch};
 use crate::plan::{Part, Plan};
 use crate::policy::{Namespace, Policy};
+use crate::processes;
 use crate::sandbox::Sandbox;
 use crate::socket::{self, Received, Socket, wait_readable};
-use crate::sys::reap;
+use crate::sys::{Gone, reap};
 use crate::template::Template;
 use crate::wire::codec::ListBuilder;
 use crate::wire::message::{Report, Request, VERSION, end};
 use crate::wire::plan::namespace;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The process that is PID 1 inside, and the socket to it.
 #[derive(Debug)]
@@ -84,8 +86,7 @@ impl Warden {
         let doors = enforcement.doors().unwrap_or_default();
         template.ask(plan, &theirs, &doors)?;
         drop(theirs);
-        let received =
-            ours.receive(template.pidfd(), None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "copy the template"))?;
+        let received = template.warden().await_report(Some(&ours), "copy the template")?;
         let Report::Born { errno: 0, .. } = received.report()? else {
             return Err(match received.report()? {
                 Report::Born { errno, kind, .. } => failure::of_birth(errno, kind, policy),
@@ -121,7 +122,7 @@ impl Warden {
 
     /// A founder has made the namespaces and a process in them: that one is ours from now on.
     fn meet_founded(&mut self, policy: &Policy) -> Result<()> {
-        let received = self.receive(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "make the namespaces"))?;
+        let received = self.await_report(None, "make the namespaces")?;
         let (errno, pid, kind) = match received.report()? {
             Report::Born { errno, pid, kind } => (errno, pid, kind),
             _ => (libc::EPROTO, 0, 0),
@@ -130,7 +131,7 @@ impl Warden {
             (0, Some(pidfd)) => {
                 let founder = std::mem::replace(&mut self.pidfd, pidfd);
                 self.pid = pid;
-                reap(&founder);
+                reap(&founder, MARGIN);
                 Ok(())
             }
             (0 | libc::EPROTO, _) => Err(Error::new(ErrorKind::WardenLost, "make the namespaces")
@@ -145,8 +146,21 @@ impl Warden {
         socket.unwrap_or(&self.socket).receive(self.pidfd.as_fd(), deadline)
     }
 
-    pub fn receive(&self, deadline: Option<Instant>) -> Result<Option<Received>> {
-        self.receive_over(None, deadline)
+    /// The answer to something that it is to do at once, over the control socket or another one. It may take its time, but not
+    /// while it is stopped.
+    pub fn await_report(&self, socket: Option<&Socket>, action: &str) -> Result<Received> {
+        let mut stopped = 0;
+        loop {
+            if let Some(received) = self.receive_over(socket, Instant::now().checked_add(MARGIN))? {
+                return Ok(received);
+            }
+            stopped = if self.is_stopped() == Some(true) { stopped + 1 } else { 0 };
+            if stopped > 1 {
+                return Err(Error::new(ErrorKind::WardenLost, action)
+                    .because("the warden has been stopped from outside")
+                    .hint("let nobody send it signals, and try again"));
+            }
+        }
     }
 
     /// Asks it something, over the control socket or one of a command's own.
@@ -176,10 +190,20 @@ impl Warden {
         Ok(wait_readable(&[self.pidfd.as_fd()], Some(Instant::now()))?.is_none())
     }
 
-    /// Lets it go, and waits until it is gone, and everything inside with it; the signal that killed it, if one did.
-    pub fn end(&self) -> Option<i32> {
+    /// Whether there is a report that nobody has read.
+    pub fn has_report(&self, socket: Option<&Socket>) -> bool {
+        socket.unwrap_or(&self.socket).has_report()
+    }
+
+    /// Whether it does nothing, because somebody has stopped it or traces it; `None` if the caller's `/proc` does not tell.
+    pub fn is_stopped(&self) -> Option<bool> {
+        crate::processes::state(self.pid.unsigned_abs()).map(|state| matches!(state, 'T' | 't'))
+    }
+
+    /// Lets it go, and waits until it is gone, and everything inside with it.
+    pub fn end(&self) -> Gone {
         self.socket.hang_up();
-        reap(&self.pidfd)
+        reap(&self.pidfd, MARGIN).unwrap_or_else(|| self.force())
     }
 
     /// Kills it, with everything inside, and waits until it is gone.
@@ -194,7 +218,22 @@ impl Warden {
             let _ = self.socket.send(&Request::Kill { how: end::KILLED }, &[]);
             self.socket.hang_up();
         }
-        reap(&self.pidfd);
+        if reap(&self.pidfd, MARGIN).is_none() {
+            self.force();
+        }
+    }
+
+    /// Kills it and everything inside without its help, and waits until it is gone; not longer than the kernel takes to give
+    /// back a large memory, for a process that waits for a disk that does not answer cannot be ended.
+    pub fn force(&self) -> Gone {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        if !self.by_namespace {
+            // First what is below, for what has lost its parent is found no more.
+            processes::kill_below(self.pid);
+        }
+        let _ = crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+        self.socket.hang_up();
+        reap(&self.pidfd, PATIENCE).unwrap_or_default()
     }
 }
 

@@ -15,7 +15,7 @@ macro_rules! errnos {
 errnos! {
     EPERM = 1, ENOENT = 2, EINTR = 4, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EEXIST = 17, ENODEV = 19,
     ENOTDIR = 20, EINVAL = 22, EPIPE = 32, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, EPROTO = 71, EBADFD = 77, EOPNOTSUPP = 95,
-    ECONNRESET = 104,
+    ECONNRESET = 104, ESRCH = 3, EBADE = 52,
 }
 
 pub type Result<T> = core::result::Result<T, Errno>;

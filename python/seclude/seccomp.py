@@ -51,7 +51,7 @@ class Seccomp(Part):
 
     `default`: what programs of every kind use. `strict`: computing with files and threads only; anything else kills.
     `nested`: the default and what a sandbox inside a sandbox is made with. `debug`: the default and `ptrace(2)`.
-    `unconfined`: no filter.
+    `unconfined`: every call but those that would change the warden.
 
     The last rule that fits a call decides, then the profile. Each method gives a filter with one more rule; a call goes by
     its name, or by its number as text. `Seccomp("default").kill("ptrace").deny("chmod", "EACCES")`. Starting the

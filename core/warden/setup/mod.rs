@@ -40,6 +40,8 @@ impl From<Errno> for Failure {
 struct World<'a> {
     control: &'a Control,
     outside: (u32, u32),
+    /// Whom the warden has become.
+    user: (u32, u32),
     /// The mount namespace was made for this warden.
     own_mounts: bool,
     /// The warden is PID 1.
@@ -78,7 +80,8 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
     let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None, landlock: 0, terminals: None };
     let own_mounts = namespaces & namespace::MOUNT != 0;
     let own_tree = namespaces & namespace::PID != 0;
-    let mut world = World { control, outside: (outside_uid, outside_gid), own_mounts, own_tree, mounts, place };
+    let mut world =
+        World { control, outside: (outside_uid, outside_gid), user: (u32::MAX, u32::MAX), own_mounts, own_tree, mounts, place };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         world.carry_out(&step).map_err(refuse(index as u32))?;
@@ -95,7 +98,10 @@ impl<'a> World<'a> {
             Step::Attributes {} => seal::forget_attributes()?,
             Step::MapOwnIds { uid, gid } => ids::map_own(uid, gid, self.outside)?,
             Step::Await {} => ids::await_caller(self.control)?,
-            Step::BecomeUser { uid, gid } => self.place.protections |= ids::become_user(uid, gid)?,
+            Step::BecomeUser { uid, gid } => {
+                self.place.protections |= ids::become_user(uid, gid)?;
+                self.user = (uid, gid);
+            }
             Step::TimeOffsets { monotonic, boottime } => ids::time_offsets(monotonic, boottime)?,
             Step::CgroupNamespace {} => sys::unshare(namespace::CGROUP)?,
             Step::HostName { name } => sys::set_host_name(name)?,
@@ -160,11 +166,16 @@ impl<'a> World<'a> {
             }
             Step::Filter { program, protections } => {
                 sys::load_filter(program, Pass::default())?;
+                seal::verify_filter()?;
                 let guarded = if self.own_tree { protection::WARDEN_GUARDED } else { 0 };
                 self.place.protections |= protections | guarded;
             }
             Step::Keyring {} => self.place.protections |= seal::keyring()?,
-            Step::Seal {} => self.place.protections |= seal::seal()?,
+            Step::Seal {} => {
+                let protections = seal::seal()?;
+                seal::verify(self.user)?;
+                self.place.protections |= protections;
+            }
         }
         Ok(())
     }

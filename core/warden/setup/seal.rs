@@ -5,9 +5,43 @@ use crate::sys::{self, Errno, Result, process};
 use crate::wire::plan::{namespace, protection};
 use core::ffi::CStr;
 
-/// Makes sure that whatever is started inside ends with the warden.
+/// Reads back from the kernel what was set: the user, all five capability sets, securebits, `no_new_privs`. EBADE if it is not so.
+///
+/// The ambient set is empty where the permitted set is (capabilities(7)).
+pub fn verify((uid, gid): (u32, u32)) -> Result<()> {
+    const DUMPABLE: usize = 0;
+    let (uids, gids) = sys::user()?;
+    let mut sealed = uids == [uid; 3] && gids == [gid; 3];
+    sealed &= sys::capabilities()? == [0; 6];
+    for capability in 0..64 {
+        match sys::ask(process::CAPBSET_READ, capability) {
+            Ok(held) => sealed &= held == 0,
+            Err(Errno::EINVAL) if capability > 0 => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    sealed &= sys::ask(process::GET_SECUREBITS, 0)? == SECUREBITS;
+    sealed &= sys::ask(process::GET_NO_NEW_PRIVS, 0)? == 1;
+    sealed &= sys::ask(process::GET_DUMPABLE, 0)? == DUMPABLE;
+    if sealed { Ok(()) } else { Err(Errno::EBADE) }
+}
+
+/// The same of the filter that has just been loaded.
+pub fn verify_filter() -> Result<()> {
+    const FILTER: usize = 2;
+    if sys::ask(process::GET_SECCOMP, 0)? == FILTER { Ok(()) } else { Err(Errno::EBADE) }
+}
+
+/// Makes sure that whatever is started inside ends with the warden, and that the warden can send signals: a filter around the
+/// caller may refuse that.
 pub fn lifetime(namespaces: u64) -> Result<u64> {
-    if namespaces & namespace::PID != 0 {
+    let own_tree = namespaces & namespace::PID != 0;
+    // Signal 0 reaches nobody. There is nobody else yet in a tree of our own: ESRCH.
+    match sys::kill(if own_tree { -1 } else { sys::process_id() }, 0) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(errno) => return Err(errno),
+    }
+    if own_tree {
         return Ok(protection::KILL_BY_NAMESPACE);
     }
     // Orphans come to us instead of the host's init, so that we can end them.
@@ -53,15 +87,18 @@ pub fn keyring() -> Result<u64> {
     }
 }
 
-/// Gives up all capabilities for good.
-pub fn seal() -> Result<u64> {
-    /// Each of these with its lock: user id 0 means nothing, ids change no capabilities, none can be kept or made ambient.
+/// Each of these with its lock: user id 0 means nothing, ids change no capabilities, none can be kept or made ambient.
+const SECUREBITS: usize = {
     const NOROOT: usize = 0b11;
     const NO_SETUID_FIXUP: usize = 0b1100;
     const KEEP_CAPS_LOCKED: usize = 0b10_0000;
     const NO_CAP_AMBIENT_RAISE: usize = 0b1100_0000;
-    const LINUX_PERSONALITY: u32 = 0;
+    NOROOT | NO_SETUID_FIXUP | KEEP_CAPS_LOCKED | NO_CAP_AMBIENT_RAISE
+};
 
+/// Gives up all capabilities for good.
+pub fn seal() -> Result<u64> {
+    const LINUX_PERSONALITY: u32 = 0;
     sys::personality(LINUX_PERSONALITY)?;
     sys::prctl(process::SET_DUMPABLE, 0)?;
     for capability in 0..64 {
@@ -76,7 +113,7 @@ pub fn seal() -> Result<u64> {
         Ok(()) => {}
         Err(errno) => return Err(errno),
     }
-    sys::prctl(process::SET_SECUREBITS, NOROOT | NO_SETUID_FIXUP | KEEP_CAPS_LOCKED | NO_CAP_AMBIENT_RAISE)?;
+    sys::prctl(process::SET_SECUREBITS, SECUREBITS)?;
     sys::drop_capabilities()?;
     sys::prctl(process::SET_NO_NEW_PRIVS, 1)?;
     Ok(protection::CAPABILITIES | protection::SECUREBITS | protection::NO_NEW_PRIVS | protection::WARDEN_HIDDEN)

@@ -42,7 +42,10 @@ numbers! {
     GETGROUPS        115    158
     SETGROUPS        116    159
     SETRESUID        117    147
+    GETRESUID        118    148
     SETRESGID        119    149
+    GETRESGID        120    150
+    CAPGET           125    90
     CAPSET           126    91
     PERSONALITY      135    92
     FSTATFS          138    44

@@ -53,11 +53,16 @@ pub fn new_session_keyring() -> Result<()> {
 
 /// The `prctl(2)` options in use.
 pub mod process {
+    pub const GET_DUMPABLE: u32 = 3;
     pub const SET_DUMPABLE: u32 = 4;
+    pub const GET_SECCOMP: u32 = 21;
+    pub const CAPBSET_READ: u32 = 23;
     pub const CAPBSET_DROP: u32 = 24;
+    pub const GET_SECUREBITS: u32 = 27;
     pub const SET_SECUREBITS: u32 = 28;
     pub const SET_CHILD_SUBREAPER: u32 = 36;
     pub const SET_NO_NEW_PRIVS: u32 = 38;
+    pub const GET_NO_NEW_PRIVS: u32 = 39;
     pub const CAP_AMBIENT: u32 = 47;
     pub const CAP_AMBIENT_CLEAR_ALL: usize = 4;
     pub const SET_PDEATHSIG: u32 = 1;
@@ -69,9 +74,33 @@ pub fn prctl(option: u32, value: usize) -> Result<()> {
     done(call!(nr::PRCTL, option, value, 0, 0, 0))
 }
 
+/// The same for an option that asks something, and the answer.
+pub fn ask(option: u32, value: usize) -> Result<usize> {
+    call!(nr::PRCTL, option, value, 0, 0, 0)
+}
+
+const VERSION_3: u32 = 0x2008_0522;
+
+/// The effective, permitted and inheritable sets, their lower words, then their upper ones.
+pub fn capabilities() -> Result<[u32; 6]> {
+    let header = [VERSION_3, 0];
+    let mut sets = [u32::MAX; 6];
+    done(call!(nr::CAPGET, header.as_ptr(), sets.as_mut_ptr()))?;
+    Ok(sets)
+}
+
+/// The real, effective and saved user ids, and the group ids.
+pub fn user() -> Result<([u32; 3], [u32; 3])> {
+    let (mut uids, mut gids) = ([0u32; 3], [0u32; 3]);
+    let [real, effective, saved] = uids.each_mut().map(|id| &raw mut *id);
+    done(call!(nr::GETRESUID, real, effective, saved))?;
+    let [real, effective, saved] = gids.each_mut().map(|id| &raw mut *id);
+    done(call!(nr::GETRESGID, real, effective, saved))?;
+    Ok((uids, gids))
+}
+
 /// Empties the effective, permitted and inheritable sets.
 pub fn drop_capabilities() -> Result<()> {
-    const VERSION_3: u32 = 0x2008_0522;
     let header = [VERSION_3, 0];
     let sets = [0u32; 6];
     done(call!(nr::CAPSET, header.as_ptr(), sets.as_ptr()))

@@ -57,8 +57,13 @@ pub struct Reaped {
 pub fn reap() -> Result<Option<Reaped>> {
     const WNOHANG: u32 = 1;
     const WALL: u32 = 0x4000_0000;
+    const STOPPED: i32 = 0x7f;
     let (mut status, mut usage) = (0i32, [0i64; 18]);
     let pid = call!(nr::WAIT4, -1i32, &raw mut status, WALL | WNOHANG, usage.as_mut_ptr())?;
+    // A child can make its parent its tracer (PTRACE_TRACEME), and then its stops are told here, too: it has not ended.
+    if status & 0xff == STOPPED {
+        return Err(Errno::EINTR);
+    }
     Ok(if pid == 0 { None } else { Some(Reaped { pid: pid as i32, status, usage }) })
 }
 
