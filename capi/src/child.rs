@@ -8,7 +8,7 @@ use crate::processes::seclude_processes;
 use seclude_core::{Child, Enforced, Error, Outcome};
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A running command. Freeing it kills everything inside; so does the caller's end, however it comes.
 pub struct seclude_child {
@@ -204,8 +204,22 @@ pub unsafe extern "C" fn seclude_child_wait_with_output(
     })
 }
 
-/// Kills the command and everything that it started. The end is `SECLUDE_ENDED_KILLED`, unless it came before. Does not wait. 0
-/// also if it has ended already.
+/// When to ask again, for a program that only polls: in so many milliseconds it must have ended by its limits on time, or by
+/// `seclude_child_kill`, and a `seclude_child_try_wait` after that ends it if its warden has not. A timeout for poll(2): 0 if that
+/// moment has passed, -1 if there is none, the child has ended, or is NULL. The functions that wait need no such care.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_child_deadline(child: *const seclude_child) -> c_int {
+    told(child, -1, |child| match &child.state {
+        State::Held(child) => child.deadline().map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
+        }),
+        State::Collected(_) => None,
+    })
+}
+
+/// Kills the command and everything that it started. The end is `SECLUDE_ENDED_KILLED`, unless it came before. Does not wait; if the
+/// warden does not do it within a second, the next call that waits does. 0 also if it has ended already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_kill(child: *mut seclude_child, err: *mut *mut seclude_error) -> c_int {
     request(child, err, Child::kill)

@@ -101,6 +101,9 @@ pub const SECLUDE_PROTECTION_LANDLOCK_SIGNALS: u64 = 0x400_0000;
 pub const SECLUDE_PROTECTION_LANDLOCK_SOCKETS: u64 = 0x800_0000;
 /// Landlock holds it to the TCP ports that the policy names.
 pub const SECLUDE_PROTECTION_LANDLOCK_PORTS: u64 = 0x1000_0000;
+/// Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command is in the caller's process
+/// tree or another one that it joined, for there the warden is a process like others of its user.
+pub const SECLUDE_PROTECTION_GUARDED_WARDEN: u64 = 0x2000_0000;
 
 /// How a command ended, what it used, and which protections and limits were in force while it ran.
 ///
@@ -182,6 +185,11 @@ pub struct seclude_outcome {
     pub pressure_io_full_ns: u64,
     /// The end in words, with a NUL behind them: "stopped by the memory limit of 67108864 bytes". "" while it runs.
     pub text: [c_char; 96],
+    /// 1 if the caller's side ended it, because the warden had not a second after it should have: it was stopped from outside, or
+    /// got no processor. What ended it is still the limit, or `seclude_child_kill`. Else 0.
+    pub by_caller: i32,
+    /// Always 0.
+    pub reserved: i32,
 }
 
 impl Structure for seclude_outcome {}
@@ -198,6 +206,7 @@ impl seclude_outcome {
             status_known: outcome.status.is_some().into(),
             limit: outcome.limit.unwrap_or(0),
             text: words(&outcome.to_string()),
+            by_caller: outcome.by_caller.into(),
             ..seclude_outcome::running(&outcome.usage, &outcome.enforced)
         })
     }
@@ -241,6 +250,8 @@ impl seclude_outcome {
             pressure_io_some_ns: nanoseconds(pressure.io_some),
             pressure_io_full_ns: nanoseconds(pressure.io_full),
             text: words(""),
+            by_caller: 0,
+            reserved: 0,
         }
     }
 }
@@ -312,6 +323,7 @@ const PROTECTIONS: [(Protection, u64, &CStr); 29] = [
     (Protection::LandlockSignals, SECLUDE_PROTECTION_LANDLOCK_SIGNALS, c"landlock-signals"),
     (Protection::LandlockSockets, SECLUDE_PROTECTION_LANDLOCK_SOCKETS, c"landlock-sockets"),
     (Protection::LandlockPorts, SECLUDE_PROTECTION_LANDLOCK_PORTS, c"landlock-ports"),
+    (Protection::GuardedWarden, SECLUDE_PROTECTION_GUARDED_WARDEN, c"guarded-warden"),
 ];
 
 pub(crate) fn enforced(set: &Enforced) -> u64 {

@@ -75,6 +75,7 @@ class _Ending(TypedDict):
     usage: _Used
     enforced: list[str]
     landlock_abi: int | None
+    by_caller: bool
     limits: list[tuple[_LimitName, _Mechanism]]
 
 @type_check_only
@@ -256,6 +257,10 @@ class Child:
     @property
     def pidfd(self) -> int:
         """The number of the descriptor that becomes readable when the command ends. It stays this object's."""
+    @property
+    def deadline(self) -> float | None:
+        """In how many seconds it must have ended by its limits on time, or by `kill`, if there is such a moment."""
+
     @property
     def pipes_may_stay(self) -> bool:
         """Whether its pipes may stay open when it has ended."""

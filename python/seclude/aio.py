@@ -61,6 +61,8 @@ class AsyncProcess:
         self._waiters: list[asyncio.Future[None]] = []
         self._pipes: list[tuple[asyncio.StreamReader, asyncio.ReadTransport, IO[Any]]] = []
         loop.add_reader(process.fileno(), self._end)
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch()
 
     async def _connect(self, limit: int) -> None:
         """Hands the pipes to the loop; each transport closes its own."""
@@ -95,8 +97,27 @@ class AsyncProcess:
                 transport.close()
         self._pipes.clear()
 
+    def _watch(self) -> None:
+        """By then it must have ended, and is looked at: its warden may not see to that."""
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self._process.deadline
+        self._timer = None if deadline is None else self._loop.call_later(deadline, self._look)
+
+    def _look(self) -> None:
+        try:
+            ended = self._process.poll() is not None
+        except Exception:
+            ended = True  # It will be told again.
+        if ended:
+            self._end()
+        else:
+            self._watch()
+
     def _end(self) -> None:
         """The pidfd is readable: the command has ended, and its report is there or about to be."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._loop.remove_reader(self._process.fileno())
         self._cut()
         try:
@@ -219,6 +240,7 @@ class AsyncProcess:
         """Kills everything inside. Does not wait."""
         self._still_there()
         self._process.kill()
+        self._watch()
 
     def usage(self) -> Usage:
         """What it has used so far, as `Popen.usage` tells it."""

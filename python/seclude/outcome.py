@@ -138,6 +138,10 @@ class Outcome:
     _text: str = field(default="", repr=False, compare=False)
     landlock_abi: int | None = None
     """The ABI of Landlock that was in force; None if it was not. What it ruled are the `landlock-` names in `enforced`."""
+    by_caller: bool = False
+    """The caller's side ended it, because the warden had not a second after it should have: it was stopped from outside, or
+    got no processor. What ended it is still the limit, or `kill`.
+    """
 
     def __str__(self) -> str:
         return self._text or str(self.ended)
@@ -160,6 +164,7 @@ class Outcome:
             dict(ending["limits"]),
             ending["text"],
             ending["landlock_abi"],
+            ending["by_caller"],
         )
 
     def _output_limit(self, limit: int) -> Outcome:

@@ -114,6 +114,22 @@ class Popen:
                 self._end(Outcome._told(ending))
         return self.returncode
 
+    @property
+    def deadline(self) -> float | None:
+        """In how many seconds it must have ended by its limits on time, or by `kill`; None if there is no such moment.
+
+        For a caller that only polls: a `poll()` after that ends it if its warden has not. What waits needs no such care.
+        """
+        return self._child.deadline if self.outcome is None else None
+
+    def _look(self, deadline: float | None) -> float | None:
+        """When to stop waiting, by `time.monotonic`: at the caller's deadline, or at the command's own."""
+        own = self.deadline
+        if own is None:
+            return deadline
+        own += time.monotonic()
+        return own if deadline is None else min(own, deadline)
+
     def _end(self, outcome: Outcome) -> None:
         self.outcome = outcome if self._overflowed is None else outcome._output_limit(self._overflowed)
         self.returncode = self.outcome.returncode
@@ -128,7 +144,11 @@ class Popen:
         if self.outcome is None:
             poller = select.poll()
             poller.register(self._child.pidfd, select.POLLIN)
-            while not poller.poll(milliseconds_to(deadline)) or self.poll() is None:
+            while True:
+                poller.poll(milliseconds_to(self._look(deadline)))
+                # Also when nothing is ready: what should have ended by now is ended by that.
+                if self.poll() is not None:
+                    break
                 if deadline is not None and time.monotonic() >= deadline:
                     assert timeout is not None
                     raise TimeoutExpired(self.args, timeout)
@@ -154,8 +174,10 @@ class Popen:
         exchanged = self._exchanged(input)
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            if not exchange([exchanged], deadline):
-                raise TimeoutExpired(self.args, timeout or 0.0)
+            while not exchange([exchanged], self._look(deadline)):
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise TimeoutExpired(self.args, timeout or 0.0)
+                self.poll()
             self.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
         except TimeoutExpired as expired:
             # The time that the caller gave, not what the first half left of it.

@@ -10,6 +10,7 @@ use pyo3::pybacked::PyBackedBytes;
 use seclude_core::Result;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 /// A running command. Dropping it kills everything inside.
 #[pyclass(frozen, module = "seclude._seclude")]
@@ -72,6 +73,13 @@ impl Child {
     #[getter]
     fn pidfd(&self, py: Python<'_>) -> PyResult<i32> {
         self.ask(py, "pidfd", |child| Ok(child.pidfd().as_raw_fd()))
+    }
+
+    /// In how many seconds it must have ended by its limits on time, or by `kill`, if there is such a moment.
+    #[getter]
+    fn deadline(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now()).as_secs_f64();
+        self.ask(py, "deadline", |child| Ok(child.deadline().map(left)))
     }
 
     /// Whether its pipes may stay open when it has ended.

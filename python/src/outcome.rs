@@ -15,6 +15,7 @@ pub struct Ending {
     usage: Used,
     enforced: Vec<&'static str>,
     landlock_abi: Option<u32>,
+    by_caller: bool,
     limits: Vec<(&'static str, &'static str)>,
 }
 
@@ -68,6 +69,7 @@ pub fn ending(outcome: &Outcome) -> Ending {
         usage: used(&outcome.usage),
         enforced: outcome.enforced.iter().map(|protection| protection.name()).collect(),
         landlock_abi: outcome.enforced.landlock_abi(),
+        by_caller: outcome.by_caller,
         limits: outcome.enforced.limits().map(|(limit, mechanism)| (limit.name(), mechanism.name())).collect(),
     }
 }
