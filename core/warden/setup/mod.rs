@@ -10,9 +10,9 @@ mod wall;
 
 use crate::census::Census;
 use crate::control::{Control, Mail};
-use crate::sys::{self, Errno, Fd, Result};
+use crate::sys::{self, Call, Errno, Fd, Result};
 use crate::text::Note;
-use crate::wire::message::{Pass, Request, VERSION};
+use crate::wire::message::{Pass, Request, VERSION, reason};
 use crate::wire::plan::{Step, namespace, protection};
 use core::ffi::CStr;
 use mounts::Mounts;
@@ -25,6 +25,9 @@ pub struct Refusal {
     pub step: u32,
     pub errno: Errno,
     pub path: Note,
+    /// What is known besides: one of [`reason`], and the number of the call that it is about.
+    pub reason: u32,
+    pub call: i32,
 }
 
 /// A failure inside a step; the path says where, if the step works on several.
@@ -67,7 +70,7 @@ pub struct Place {
 #[inline(never)]
 pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<Place, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
-    let refuse = |step: u32| move |Failure(errno, path): Failure| Refusal { step, errno, path };
+    let refuse = |step: u32| move |Failure(errno, path): Failure| Refusal { step, errno, path, reason: reason::ERRNO, call: -1 };
     let Ok(Request::Setup { version: VERSION, namespaces, outside_uid, outside_gid, classic_mounts, plan, .. }) = mail.request()
     else {
         return Err(refuse(BEFORE_THE_PLAN)(Errno::EPROTO.into()));
@@ -78,12 +81,32 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
     let mut world = World { control, outside: (outside_uid, outside_gid), own_mounts, mounts, place };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
-        world.carry_out(&step).map_err(refuse(index as u32))?;
+        if let Err(failure) = world.carry_out(&step) {
+            let (reason, call) = why(&step, failure.0, own_mounts);
+            return Err(Refusal { reason, call, ..refuse(index as u32)(failure) });
+        }
         #[cfg(stage_clock)]
         crate::stages::mark(index as u64);
     }
     world.mounts.forget_sources();
     Ok(world.place)
+}
+
+/// Why a step was refused, as far as more can be found out than its error number.
+#[cold]
+fn why(step: &Step<'_>, errno: Errno, own_mounts: bool) -> (u32, i32) {
+    let number = sys::refused_call();
+    let call = number as i32;
+    match errno {
+        Errno::ENOSYS => (reason::ABSENT, call),
+        Errno::EPERM | Errno::EACCES if own_mounts && sys::mounts_are_forbidden() => (reason::NO_MOUNTS, call),
+        Errno::EPERM if Call::numbered(number).is_absent() => (reason::FILTER, call),
+        Errno::ELOOP => match *step {
+            Step::Source { path, follow: true, .. } if mounts::is_automount_out_of_reach(path) => (reason::AUTOMOUNT, -1),
+            _ => (reason::ERRNO, -1),
+        },
+        _ => (reason::ERRNO, -1),
+    }
 }
 
 impl<'a> World<'a> {
@@ -126,8 +149,8 @@ impl<'a> World<'a> {
                 self.place.protections |= protection::MASKED_PROC;
             }
             Step::ReadOnly { paths } => self.mounts.read_only(paths)?,
-            Step::NoNestedUsers {} => {
-                seal::no_nested_users(&self.mounts)?;
+            Step::NoNestedUsers { given } => {
+                seal::no_nested_users(&self.mounts, given)?;
                 self.place.protections |= protection::NO_NESTED_USERS;
             }
             Step::Pivot {} => {
@@ -159,7 +182,7 @@ impl<'a> World<'a> {
                 sys::load_filter(program, Pass::default())?;
                 self.place.protections |= protection::FILTERED_WARDEN | if whole { protection::FILTERED } else { 0 };
             }
-            Step::Keyring {} => self.place.protections |= seal::keyring()?,
+            Step::Keyring { dispensable } => self.place.protections |= seal::keyring(dispensable)?,
             Step::Seal {} => self.place.protections |= seal::seal()?,
         }
         Ok(())
