@@ -199,6 +199,11 @@ fn of_reason(reason: u32, call: i32, errno: i32, action: &str, place: Option<&Pa
                     )),
             )
         }
+        reason::NO_PROC => Some(
+            error(ErrorKind::NamespacesDenied)
+                .because("the caller's /proc cannot be written to, and no fresh one can be mounted")
+                .hint("allow nested user namespaces (nested), or put nothing at /proc"),
+        ),
         _ => None,
     }
 }
@@ -243,10 +248,6 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
         (libc::ELOOP, None, Some(at)) => (
             ErrorKind::Setup,
             Some(format!("links at {} lead into /proc, where each process finds another file (as /etc/mtab does), or in a circle: name another place, or make the directory of that link anew", at.display())),
-        ),
-        (_, None, Some(at)) if at == Path::new("/proc") && action.starts_with("forbid nested") => (
-            ErrorKind::NamespacesDenied,
-            Some("what is given at /proc takes no such word, and no fresh proc can be mounted for it: allow nested user namespaces (nested), or leave /proc to the sandbox".into()),
         ),
         (libc::ENOENT | libc::EROFS, None, Some(at)) => {
             (ErrorKind::Setup, Some(format!("{} lies in a directory of the caller's, or a link there leads to what does not exist, and nothing is made in the caller's directories: make it there, or bind a directory that has it", at.display())))

@@ -114,6 +114,8 @@ pub mod reason {
     pub const NO_MOUNTS: u32 = 3;
     /// The source is an automount point, and what is mounted there does not reach the sandbox's mount namespace.
     pub const AUTOMOUNT: u32 = 4;
+    /// What the policy puts at `/proc` leaves no proc to forbid nested user namespaces by.
+    pub const NO_PROC: u32 = 5;
 }
 
 /// Flags of [`Request::Run`].

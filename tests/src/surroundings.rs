@@ -135,6 +135,22 @@ pub fn unmount(place: &Path) {
     while unsafe { libc::umount2(text.as_ptr(), libc::MNT_DETACH) } == 0 {}
 }
 
+/// Makes `/proc` what container engines make it: its knobs read-only, a part of it masked. In a mount namespace of its own.
+pub fn close_proc() {
+    let knobs = Path::new("/proc/sys");
+    bind(knobs, knobs);
+    mount("none", knobs, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, "").expect("only root may");
+    mount("tmpfs", Path::new("/proc/bus"), libc::MS_RDONLY, "").expect("only root may");
+}
+
+fn bind(from: &Path, to: &Path) {
+    let text = |path: &Path| CString::new(path.to_str().expect("it is text")).expect("no NUL");
+    let (from, to) = (text(from), text(to));
+    // SAFETY: both are C strings that live until the call is over, and what is NULL may be.
+    let result = unsafe { libc::mount(from.as_ptr(), to.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null()) };
+    assert_eq!(result, 0, "only root may");
+}
+
 /// Has mounts below `place` propagate to its copies in other mount namespaces, or not.
 pub fn propagate(place: &Path, on: bool) {
     let how = libc::MS_REC | if on { libc::MS_SHARED } else { libc::MS_PRIVATE };

@@ -6,7 +6,7 @@ use nix::libc;
 use seclude::{Bind, Ended, Enforced, Error, ErrorKind, MiB, Profile, Protection, Sandbox, Seccomp, Transfer};
 use seclude_tests::caller::{Caller, as_each, copy, in_own_mounts};
 use seclude_tests::scratch;
-use seclude_tests::surroundings::{automount, in_landlock, propagate, unmount, use_up_the_quota_of_keys, without};
+use seclude_tests::surroundings::{automount, close_proc, in_landlock, propagate, unmount, use_up_the_quota_of_keys, without};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -263,4 +263,30 @@ fn show(source: &Path) {
         assert!(error.to_string().contains("an automount point"), "{error}");
         assert!(error.remedy().is_some_and(|hint| hint.contains("--make-shared")), "{error}");
     }
+}
+
+/// Where a surrounding container keeps the knobs of `/proc` read-only, and lets no fresh proc be mounted.
+#[test]
+fn without_a_proc_to_write_to_nested_user_namespaces_cannot_be_forbidden_and_that_is_told() {
+    const NAME: &str = "without_a_proc_to_write_to_nested_user_namespaces_cannot_be_forbidden_and_that_is_told";
+    const HERE: &str = "SECLUDE_TEST_CLOSED_PROC";
+    if std::env::var_os(HERE).is_some() {
+        let with_proc = || Sandbox::new().bind_ro("/proc", "/proc");
+        let error = with_proc().command("true").status().expect_err("nothing can be written to");
+        assert_eq!(error.kind(), ErrorKind::NamespacesDenied, "{error}");
+        assert!(error.to_string().contains("the caller's /proc cannot be written to"), "{error}");
+        assert!(error.remedy().is_some_and(|hint| hint.contains("nested")), "{error}");
+        assert!(with_proc().nested().command("true").status().expect("the remedy").success());
+        return;
+    }
+    in_own_mounts(NAME, || {
+        let place = scratch::directory();
+        let test = copy(&std::env::current_exe().expect("/proc names it"), place.path(), "test");
+        close_proc();
+        for who in [Caller::Root, Caller::User] {
+            let mut command = who.command(&test);
+            command.args(["--exact", NAME, "--nocapture", "--test-threads=1"]).env(HERE, "1").current_dir("/");
+            assert!(command.status().expect("it starts").success(), "as {}", who.name());
+        }
+    });
 }

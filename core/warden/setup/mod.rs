@@ -92,19 +92,21 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
     Ok(world.place)
 }
 
-/// Why a step was refused, as far as more can be found out than its error number.
+/// Why a step was refused, as far as more can be found out than its error number; and which call.
 #[cold]
 fn why(step: &Step<'_>, errno: Errno, own_mounts: bool) -> (u32, i32) {
     let number = sys::refused_call();
-    let call = number as i32;
     match errno {
-        Errno::ENOSYS => (reason::ABSENT, call),
-        Errno::EPERM | Errno::EACCES if own_mounts && sys::mounts_are_forbidden() => (reason::NO_MOUNTS, call),
-        Errno::EPERM if Call::numbered(number).is_absent() => (reason::FILTER, call),
-        Errno::ELOOP => match *step {
-            Step::Source { path, follow: true, .. } if mounts::is_automount_out_of_reach(path) => (reason::AUTOMOUNT, -1),
-            _ => (reason::ERRNO, -1),
-        },
+        Errno::ENOSYS => return (reason::ABSENT, number as i32),
+        Errno::EPERM | Errno::EACCES if own_mounts && sys::mounts_are_forbidden() => return (reason::NO_MOUNTS, -1),
+        Errno::EPERM if Call::numbered(number).is_absent() => return (reason::FILTER, number as i32),
+        _ => {}
+    }
+    match *step {
+        Step::Source { path, follow: true, .. } if errno == Errno::ELOOP && mounts::is_automount_out_of_reach(path) => {
+            (reason::AUTOMOUNT, -1)
+        }
+        Step::NoNestedUsers { given: true } => (reason::NO_PROC, -1),
         _ => (reason::ERRNO, -1),
     }
 }
