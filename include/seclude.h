@@ -220,7 +220,7 @@
 
 /**
  * For `seclude_sandbox_bind`: no symbolic link in the source's path is followed: for a path through a directory that a program inside could write
- * to in an earlier run. Linux 5.6.
+ * to in an earlier run.
  */
 #define SECLUDE_BIND_NOFOLLOW 16
 
@@ -1933,7 +1933,7 @@ void seclude_transfer_skip_special(struct seclude_transfer *transfer);
 /**
  * Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not exist yet. No link in `path` or below it is followed; `base` is
  * the caller's word. The copies are the caller's, with the permissions of the originals but for set-user-id and sticky bits. After an error,
- * nothing is left at `to`. What was copied goes to `*copied`, a structure of `size` bytes, which may be NULL. openat2(2), Linux 5.6.
+ * nothing is left at `to`. What was copied goes to `*copied`, a structure of `size` bytes, which may be NULL.
  */
 int seclude_transfer_copy(const struct seclude_transfer *transfer,
                           const char *base,

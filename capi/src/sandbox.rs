@@ -41,7 +41,7 @@ pub const SECLUDE_BIND_NOEXEC: u32 = 4;
 /// For `seclude_sandbox_bind`: device nodes in it work.
 pub const SECLUDE_BIND_DEVICES: u32 = 8;
 /// For `seclude_sandbox_bind`: no symbolic link in the source's path is followed: for a path through a directory that a program inside could write
-/// to in an earlier run. Linux 5.6.
+/// to in an earlier run.
 pub const SECLUDE_BIND_NOFOLLOW: u32 = 16;
 
 /// For `seclude_sandbox_tmpfs_with`: nothing in it can be executed.

@@ -74,7 +74,7 @@ pub unsafe extern "C" fn seclude_transfer_skip_special(transfer: *mut seclude_tr
 
 /// Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not exist yet. No link in `path` or below it is followed; `base` is
 /// the caller's word. The copies are the caller's, with the permissions of the originals but for set-user-id and sticky bits. After an error,
-/// nothing is left at `to`. What was copied goes to `*copied`, a structure of `size` bytes, which may be NULL. openat2(2), Linux 5.6.
+/// nothing is left at `to`. What was copied goes to `*copied`, a structure of `size` bytes, which may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_transfer_copy(
     transfer: *const seclude_transfer,

@@ -6,7 +6,8 @@ use crate::image::Image;
 use crate::launch;
 use crate::plan::Plan;
 use crate::policy::{Namespace, Policy};
-use crate::wire::message::{Report, stage};
+use crate::seccomp::Syscall;
+use crate::wire::message::{Report, reason, stage};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -140,14 +141,14 @@ pub fn of_report(report: &Report<'_>, plan: &Plan, command: &Command) -> Error {
 /// What the warden reports instead of being ready.
 pub fn of_refusal(report: &Report<'_>, plan: &Plan) -> Error {
     match *report {
-        Report::Refused { step, errno, path } => of_step(step as usize, errno, path, plan),
+        Report::Refused { step, errno, path, reason, call } => of_step(step as usize, errno, path, (reason, call), plan),
         Report::Locked { errno, .. } => Error::new(ErrorKind::LimitUnavailable, "enter the sandbox's cgroup").errno(errno),
         _ => Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is out of turn"),
     }
 }
 
 /// A step of the plan failed.
-fn of_step(step: usize, errno: i32, path: &[u8], plan: &Plan) -> Error {
+fn of_step(step: usize, errno: i32, path: &[u8], (reason, call): (u32, i32), plan: &Plan) -> Error {
     let Some(label) = plan.labels.get(step) else {
         let error = Error::new(ErrorKind::Setup, "begin the set-up").errno(errno);
         return match errno {
@@ -164,14 +165,73 @@ fn of_step(step: usize, errno: i32, path: &[u8], plan: &Plan) -> Error {
     if matches!(errno, libc::EMFILE | libc::ENFILE) {
         return of_descriptors(action, errno).position(step + 1, plan.labels.len());
     }
-    let (kind, hint) = explain(errno, label.source.as_deref(), label.at.as_deref(), &label.action);
-    let mut error = Error::new(kind, action).errno(errno).position(step + 1, plan.labels.len());
-    if let Some(path) = label.source.as_ref().or(label.at.as_ref()) {
-        error = error.at(path);
+    let place = label.source.as_ref().or(label.at.as_ref());
+    let at = |error: Error| place.map_or(error.clone(), |path| error.at(path)).position(step + 1, plan.labels.len());
+    if let Some(error) = of_reason(reason, call, errno, &action, place.map(PathBuf::as_path)) {
+        return at(error);
     }
+    let (kind, hint) = explain(errno, label.source.as_deref(), label.at.as_deref(), &label.action);
+    let error = at(Error::new(kind, action).errno(errno));
     match hint {
         Some(hint) => error.hint(hint),
         None => error,
+    }
+}
+
+/// The warden has found out more than an error number.
+fn of_reason(reason: u32, call: i32, errno: i32, action: &str, place: Option<&Path>) -> Option<Error> {
+    let error = |kind: ErrorKind| Error::new(kind, action).errno(errno);
+    let call = Syscall::new(call);
+    match reason {
+        reason::FILTER => Some(of_filter_around(error(ErrorKind::Unsupported), &call.to_string())),
+        reason::ABSENT => Some(
+            error(ErrorKind::Unsupported)
+                .because(format!("this kernel, or the seccomp filter of a surrounding container, lacks {call}(2)"))
+                .hint(format!("allow {call} in that container's seccomp profile, or use a newer kernel")),
+        ),
+        reason::NO_MOUNTS => Some(
+            error(ErrorKind::NamespacesDenied).because("a Landlock domain or an LSM policy around the caller forbids mounts").hint(
+                "start the caller outside that Landlock sandbox (Landlock lets nobody mount who is held to files), or change \
+                     the security module's profile for it",
+            ),
+        ),
+        reason::AUTOMOUNT => {
+            let source = place.map_or_else(|| "the source".into(), |path| path.display().to_string());
+            Some(
+                error(ErrorKind::SourceUnreadable)
+                    .because("an automount point, and what is mounted there does not reach the sandbox's mount namespace")
+                    .hint(format!(
+                        "mount it before the start (list {source}/), or make the mount it lies on shared (mount --make-shared)"
+                    )),
+            )
+        }
+        reason::NO_PROC => Some(
+            error(ErrorKind::NamespacesDenied)
+                .because("the caller's /proc cannot be written to, and no fresh one can be mounted")
+                .hint("allow nested user namespaces (nested), or put nothing at /proc"),
+        ),
+        _ => None,
+    }
+}
+
+/// A filter around the caller refuses a call for which there is no other way.
+fn of_filter_around(error: Error, call: &str) -> Error {
+    let hint = match call {
+        "keyctl" => "allow keyctl in that container's seccomp profile, or have the sandbox's own filter refuse add_key, keyctl and request_key: then no keyring of its own is needed".to_owned(),
+        call => format!("allow {call} in that container's seccomp profile"),
+    };
+    error.because(format!("the seccomp filter of a surrounding container refuses {call}(2)")).hint(hint)
+}
+
+/// No descriptor of the caller's own process could be had.
+pub fn of_own_descriptor(error: std::io::Error) -> Error {
+    let action = "open a descriptor of the caller";
+    match error.raw_os_error() {
+        // The call itself knows neither error.
+        Some(errno @ (libc::EPERM | libc::ENOSYS)) => {
+            of_filter_around(Error::new(ErrorKind::Unsupported, action).errno(errno), "pidfd_open")
+        }
+        _ => Error::io(action, error),
     }
 }
 
@@ -183,7 +243,7 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
             ErrorKind::Setup,
             Some("the kernel tells other ids, privileges or filters than were set: a filter around the caller answers calls that it does not make".into()),
         ),
-        (libc::EDQUOT, _, _) => (ErrorKind::HostLimit, Some("the user's quota of keys is used up: raise kernel.keys.maxkeys".into())),
+        (libc::EDQUOT, _, _) => (ErrorKind::HostLimit, Some("the user's quota of keys is used up: raise kernel.keys.maxkeys (kernel.keys.root_maxkeys for root), or have the sandbox's filter refuse add_key, keyctl and request_key: then no keyring of its own is needed".into())),
         (libc::ENOTDIR, Some(source), _) if action.starts_with("show the entries") => {
             (ErrorKind::Invalid, Some(format!("{} is a file; a root is a directory that holds a system", source.display())))
         }
@@ -195,8 +255,12 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
             Some(format!("the caller is privileged, so the command is another user outside: let others read {} (chmod o+rX), or start as an unprivileged user", source.display())),
         ),
         (libc::EACCES, Some(source), _) => (ErrorKind::SourceUnreadable, Some(format!("the caller may not reach {}", source.display()))),
+        (libc::ELOOP, None, Some(at)) => (
+            ErrorKind::Setup,
+            Some(format!("links at {} lead into /proc, where each process finds another file (as /etc/mtab does), or in a circle: name another place, or make the directory of that link anew", at.display())),
+        ),
         (libc::ENOENT | libc::EROFS, None, Some(at)) => {
-            (ErrorKind::Setup, Some(format!("{} lies in a directory of the caller's, where no mount point is made: make it there, or bind a directory that has it", at.display())))
+            (ErrorKind::Setup, Some(format!("{} lies in a directory of the caller's, or a link there leads to what does not exist, and nothing is made in the caller's directories: make it there, or bind a directory that has it", at.display())))
         }
         (libc::ENOTDIR, None, Some(at)) => (ErrorKind::Setup, Some(format!("a part of {} is a file, or a file is bound where a directory is", at.display()))),
         (libc::EISDIR, None, Some(at)) => (ErrorKind::Setup, Some(format!("{} is a directory", at.display()))),
@@ -210,7 +274,7 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
         (libc::EINVAL, _, _) if action.starts_with("become uid") => (ErrorKind::Setup, Some("that id is not mapped in the caller's own user namespace: choose others (Sandbox::host_ids)".into())),
         (libc::EINVAL, _, _) if action.starts_with("make the new root") => (ErrorKind::Unsupported, Some("the caller's root is no mount point: it is in a chroot, or on the kernel's initial ramfs".into())),
         (libc::EOPNOTSUPP, _, _) if action.starts_with("make a Landlock") => {
-            (ErrorKind::Unsupported, Some("TCP ports are held by Landlock's ABI 4: Linux 6.7, with landlock among the security modules chosen at boot (lsm=)".into()))
+            (ErrorKind::Unsupported, Some("TCP ports are held by Landlock's ABI 4: Linux 6.7, with landlock among the security modules chosen at boot (lsm=), and no filter around the caller that hides it".into()))
         }
         (libc::EINVAL, _, _) if action.starts_with("load the warden's seccomp") => {
             (ErrorKind::Unsupported, Some("this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)".into()))

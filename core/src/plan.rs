@@ -324,13 +324,17 @@ impl Builder {
     fn no_nested_users(&mut self, policy: &Policy) {
         // What somebody else's user namespace allows is not ours to say.
         if !policy.nested && !policy.joined.contains(&Namespace::User) {
-            self.push(Step::NoNestedUsers {}, "forbid nested user namespaces");
+            let given = policy.files.iter().any(|entry| entry.at() == Path::new("/proc"));
+            self.push(Step::NoNestedUsers { given }, "forbid nested user namespaces");
+            if let Some(label) = self.labels.last_mut().filter(|_| given) {
+                label.at = Some("/proc".into());
+            }
         }
     }
 
     fn seal(&mut self, policy: &Policy, filters: &Filters, entered: bool) -> Result<()> {
         self.wall(policy, entered)?;
-        self.push(Step::Keyring {}, "join a new session keyring");
+        self.push(Step::Keyring { dispensable: policy.filter().refuses_keys() }, "join a new session keyring");
         self.push(Step::Seal {}, "give up all privileges");
         let (program, protections) = filters.wardens()?;
         self.push(Step::Filter { program: &program, protections }, "load the warden's seccomp filter");

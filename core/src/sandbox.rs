@@ -235,7 +235,7 @@ impl Sandbox {
 
     /// Anything that can stand in the file system.
     pub fn entry(self, entry: Entry) -> Sandbox {
-        self.with(|policy| policy.files.push(entry))
+        self.with(|policy| policy.files.push(entry.tidied()))
     }
 
     /// Pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (`pts(4)`), so that programs inside can make some, and a command can have

@@ -240,6 +240,33 @@ impl Seccomp {
         }
     }
 
+    /// Whether a command can make no call on keys, whatever its arguments.
+    pub(crate) fn refuses_keys(&self) -> bool {
+        const CALLS: [&str; 3] = ["add_key", "keyctl", "request_key"];
+        let refused = |action: Action| match action {
+            Action::Errno(_) | Action::Kill => true,
+            // What a listener says is not known.
+            Action::Allow | Action::Log | Action::Notify => false,
+        };
+        let profile = self.profile.rules();
+        let of = |name: &str| {
+            let number = Rule::new(name, Action::Allow).number();
+            // Those that can decide: up to and with the one that asks for no argument.
+            let mut rules = self.rules.iter().rev().chain(profile.iter().rev()).filter(|rule| rule.number() == number);
+            let rest = self.otherwise.unwrap_or(self.profile.otherwise());
+            loop {
+                match rules.next() {
+                    Some(rule) if !refused(rule.action) => return false,
+                    Some(rule) if rule.tests.is_empty() => return true,
+                    Some(_) => {}
+                    None => return refused(rest),
+                }
+            }
+        };
+        // Other architectures' calls on keys are unknown ones.
+        CALLS.into_iter().all(of) && refused(self.otherwise.unwrap_or(self.profile.unknown()))
+    }
+
     /// What it says of these calls, and nothing else: the rest fails with EPERM.
     pub(crate) fn narrowed(&self, calls: impl Iterator<Item = Syscall>) -> Seccomp {
         const REST: Action = Action::Errno(libc::EPERM);

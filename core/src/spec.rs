@@ -117,7 +117,7 @@ fn read(value: &Value) -> Result<Policy> {
             },
             "writable_root" => policy.writable_root = key.flag()?,
             "terminals" => policy.terminals = key.flag()?,
-            "files" => policy.files = key.items()?.iter().map(files::read).collect::<Result<_>>()?,
+            "files" => policy.files = key.items()?.iter().map(|item| Ok(files::read(item)?.tidied())).collect::<Result<_>>()?,
             "nested" => policy.nested = key.flag()?,
             "seccomp" => policy.seccomp = Some(seccomp::read(&key)?),
             "seccomp_bpf" => policy.seccomp_bpf = key.items()?.iter().map(Key::bytes).collect::<Result<_>>()?,

@@ -7,15 +7,48 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// A descriptor of the process `pid`: `pidfd_open(2)`, Linux 5.3.
-pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
+/// A descriptor of this process: `pidfd_open(2)`, Linux 5.3; where a filter refuses that, by a socket whose other end is this
+/// process's too (SO_PEERPIDFD, Linux 6.5). The error is the call's own.
+pub fn own_pidfd() -> io::Result<OwnedFd> {
     // SAFETY: takes numbers only.
-    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    if number < 0 {
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
+    if number >= 0 {
+        // SAFETY: the kernel has just made it for us.
+        return Ok(unsafe { OwnedFd::from_raw_fd(number as i32) });
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        // The kernel never answers EPERM here, and every kernel that this library runs on has the call.
+        Some(libc::EPERM | libc::ENOSYS) => own_pidfd_by_socket().map_err(|other| match other.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => other,
+            _ => error,
+        }),
+        _ => Err(error),
+    }
+}
+
+fn own_pidfd_by_socket() -> io::Result<OwnedFd> {
+    const SO_PEERPIDFD: libc::c_int = 77;
+    let (socket, _other) = std::os::unix::net::UnixStream::pair()?;
+    let mut number: libc::c_int = -1;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `number`.
+    let result =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PEERPIDFD, (&raw mut number).cast(), &raw mut length) };
+    if result != 0 || number < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made it for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(number as i32) })
+    // SAFETY: the kernel has just made it for us, close-on-exec as every pidfd.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// A descriptor of another process: `pidfd_open(2)`, Linux 5.3.
+pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers only.
+    match unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        number => Ok(own(number as i32)),
+    }
 }
 
 /// Sends a signal to the process behind `pidfd`: `pidfd_send_signal(2)`, Linux 5.1.

@@ -14,7 +14,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// How files and trees are copied, and how much of them at most.
 ///
@@ -80,7 +80,7 @@ impl Transfer {
 
     /// Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not exist yet. No link in `path` or below it is followed; `base` is
     /// the caller's word. The copies are the caller's, with the permissions of the originals but for set-user-id and sticky bits. After an
-    /// error, nothing is left at `to`. `openat2(2)`, Linux 5.6.
+    /// error, nothing is left at `to`.
     pub fn copy(&self, base: impl AsRef<Path>, path: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<Copied> {
         let (base, path, to) = (base.as_ref(), path.as_ref(), to.as_ref());
         let directory = open_directory(base)?;
@@ -113,7 +113,44 @@ impl Transfer {
 /// Opens what stands at `path` below `base`, and not behind any link.
 pub(crate) fn find(base: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     let bounds = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    openat2(base, path, OpenHow::new().flags(flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).resolve(bounds))
+    let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match openat2(base, path, OpenHow::new().flags(flags).resolve(bounds)) {
+        // Before Linux 5.6, or where a filter refuses the call. The kernel itself has no reason for EPERM here.
+        Err(Errno::ENOSYS | Errno::EPERM) => walk(base, path, flags),
+        result => result,
+    }
+}
+
+/// The same, one component at a time.
+fn walk(base: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+    const STEP: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+    let open = |directory: BorrowedFd<'_>, name: &OsStr, flags: OFlag| {
+        let found = openat(directory, name, STEP, Mode::empty())?;
+        if SFlag::from_bits_truncate(fstat(&found)?.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK {
+            return Err(Errno::ELOOP);
+        }
+        // O_NOFOLLOW is among them: what has become a link meanwhile is not followed.
+        if flags == STEP { Ok(found) } else { openat(directory, name, flags, Mode::empty()) }
+    };
+    // The directories that lead to where it is, without the first.
+    let mut above: Vec<OwnedFd> = Vec::new();
+    let mut components = path.components().peekable();
+    while let Some(component) = components.next() {
+        let here = above.last().map_or(base, AsFd::as_fd);
+        let name = match component {
+            Component::Normal(name) => name,
+            Component::CurDir => continue,
+            Component::ParentDir => {
+                above.pop().ok_or(Errno::EXDEV)?;
+                continue;
+            }
+            Component::RootDir | Component::Prefix(_) => return Err(Errno::EXDEV),
+        };
+        let flags = if components.peek().is_none() { flags } else { STEP };
+        let next = open(here, name, flags)?;
+        above.push(next);
+    }
+    above.pop().map_or_else(|| openat(base, ".", flags, Mode::empty()), Ok)
 }
 
 /// While this lives, what this thread makes belongs to others: `setfsuid(2)`.
@@ -152,7 +189,6 @@ impl Copying<'_> {
         match errno {
             Errno::ELOOP => error.hint("a part of it is a symbolic link, and none is followed"),
             Errno::EXDEV => error.hint("it leads out of the directory"),
-            Errno::ENOSYS => error.hint("copying safely takes openat2(2): Linux 5.6"),
             Errno::EEXIST => error.hint("choose another place, or remove what is there"),
             _ => error,
         }

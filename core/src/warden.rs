@@ -253,7 +253,7 @@ fn send_found(socket: &Socket, plan: &Plan, joined: &[(Namespace, OwnedFd)]) -> 
 }
 
 fn send_setup(socket: &Socket, policy: &Policy, plan: &Plan, tell: bool) -> Result<()> {
-    let caller = crate::sys::pidfd_open(std::process::id()).map_err(|error| Error::io("open a descriptor of the caller", error))?;
+    let caller = crate::sys::own_pidfd().map_err(failure::of_own_descriptor)?;
     let (outside_uid, outside_gid) = match plan.manner.part {
         Part::Whole | Part::Template | Part::Entered => idmap::callers(),
         // What stands behind its ids are the template's.

@@ -32,6 +32,7 @@ mod stages;
 mod start;
 mod template;
 mod text;
+mod walk;
 mod watch;
 
 use control::{Control, Mail};
@@ -92,7 +93,8 @@ fn set_up(control: &mut Control, mail: &mut Mail) -> Result<Option<(setup::Place
     let place = match setup::apply(control, mail) {
         Ok(place) => place,
         Err(refusal) => {
-            let report = Report::Refused { step: refusal.step, errno: refusal.errno.0, path: refusal.path.as_bytes() };
+            let setup::Refusal { step, errno, path, reason, call } = &refusal;
+            let report = Report::Refused { step: *step, errno: errno.0, path: path.as_bytes(), reason: *reason, call: *call };
             return control.report(&report).map(|()| None);
         }
     };

@@ -360,7 +360,7 @@ fn change_directory(path: &CStr) -> Result<()> {
         return sys::change_directory(path);
     }
     let flags = sys::open::PATH | sys::open::DIRECTORY;
-    sys::change_directory_to(&sys::open_resolved(sys::CWD, path, flags, sys::resolve::NO_MAGICLINKS)?)
+    sys::change_directory_to(&crate::walk::open_path(path, flags, crate::walk::Links::Follow)?)
 }
 
 /// Looks for the program as execvp(3) does: before there is a filter that may forbid to look. What was tried, goes to `program`.

@@ -15,7 +15,7 @@ macro_rules! errnos {
 errnos! {
     EPERM = 1, ENOENT = 2, EINTR = 4, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EEXIST = 17, ENODEV = 19,
     ENOTDIR = 20, EINVAL = 22, EPIPE = 32, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, EPROTO = 71, EBADFD = 77, EOPNOTSUPP = 95,
-    ECONNRESET = 104, ESRCH = 3, EBADE = 52,
+    ECONNRESET = 104, ESRCH = 3, EBADE = 52, EDQUOT = 122,
 }
 
 pub type Result<T> = core::result::Result<T, Errno>;
@@ -54,7 +54,7 @@ unsafe fn syscall(number: usize, a: [usize; 6]) -> Result<usize> {
         asm!("svc 0", in("x8") number, inlateout("x0") a[0] as isize => result, in("x1") a[1], in("x2") a[2],
             in("x3") a[3], in("x4") a[4], in("x5") a[5], options(nostack));
     }
-    if result < 0 { Err(Errno(-result as i32)) } else { Ok(result as usize) }
+    if result < 0 { Err(absent::noted(number, Errno(-result as i32))) } else { Ok(result as usize) }
 }
 
 fn six(given: &[usize]) -> [usize; 6] {
@@ -62,14 +62,19 @@ fn six(given: &[usize]) -> [usize; 6] {
 }
 
 /// One call whose arguments are numbers or pointers into live Rust values.
+///
+/// A temporary in an argument lives until the call is over, because the arguments are the scrutinee of a `match`. A `let`
+/// would drop it at the semicolon, and the kernel would read memory that is used for something else by then.
 macro_rules! call {
-    ($number:expr $(, $argument:expr)* $(,)?) => {{
-        let given: &[usize] = &[$($argument as usize),*];
-        // SAFETY: each wrapper below passes what the call's man page asks for; pointers come from references that outlive the call.
-        unsafe { crate::sys::syscall($number, crate::sys::six(given)) }
-    }};
+    ($number:expr $(, $argument:expr)* $(,)?) => {
+        match &[$($argument as usize),*] as &[usize] {
+            // SAFETY: each wrapper below passes what the call's man page asks for; pointers come from references that outlive the call.
+            given => unsafe { crate::sys::syscall($number, crate::sys::six(given)) },
+        }
+    };
 }
 
+mod absent;
 mod file;
 mod landlock;
 mod memory;
@@ -82,6 +87,7 @@ mod seccomp;
 mod task;
 mod terminal;
 
+pub use absent::*;
 pub use file::*;
 pub use landlock::*;
 pub use message::*;

@@ -102,6 +102,22 @@ pub mod listener {
     pub const CALLER: u32 = 2;
 }
 
+/// Why a step was refused, where that is more than its error number says, in [`Report::Refused`].
+pub mod reason {
+    /// The error number is all there is.
+    pub const ERRNO: u32 = 0;
+    /// A filter around the caller refuses `call`, whatever it asks.
+    pub const FILTER: u32 = 1;
+    /// This kernel, or a filter around the caller, lacks `call`.
+    pub const ABSENT: u32 = 2;
+    /// The right to mount is there, but every mount is refused: by a Landlock domain or another security module.
+    pub const NO_MOUNTS: u32 = 3;
+    /// The source is an automount point, and what is mounted there does not reach the sandbox's mount namespace.
+    pub const AUTOMOUNT: u32 = 4;
+    /// What the policy puts at `/proc` leaves no proc to forbid nested user namespaces by.
+    pub const NO_PROC: u32 = 5;
+}
+
 /// Flags of [`Request::Run`].
 pub mod run {
     /// The warden ends, with everything inside, when this command ends.
@@ -261,7 +277,7 @@ wire_data! {
     /// What the warden tells.
     enum Report<'a> {
         /// Set-up failed: nothing has been started and the warden has ended. `path` is what the step worked on where it knows better than the plan.
-        1 Refused { step: u32, errno: i32, path: &'a [u8], }
+        1 Refused { step: u32, errno: i32, path: &'a [u8], reason: u32, call: i32, }
         /// The command runs. Beside it: its pidfd, the other side of its terminal if it has one, and the listener if that is the caller's. `pid` is as seen inside; `landlock` is
         /// the ABI of the rulesets in force, 0 if there are none.
         2 Started { pid: i32, protections: u64, landlock: u32, }

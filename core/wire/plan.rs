@@ -141,15 +141,15 @@ wire_data! {
         /// Covers what exists of these with nothing: `/dev/null` (source number `null`) over files, an empty read-only tmpfs over directories.
         19 Mask { paths: List<'a, &'a CStr>, null: u32, }
         20 ReadOnly { paths: List<'a, &'a CStr>, }
-        /// Forbids further user namespaces below this one.
-        21 NoNestedUsers {}
+        /// Forbids further user namespaces below this one. `given`: what stands at `/proc` inside is not ours to write to.
+        21 NoNestedUsers { given: bool, }
         /// Makes the new root the root and lets go of the old one.
         22 Pivot {}
         23 ReadOnlyRoot {}
         /// Checks, once the ids have changed, that the command may enter (a directory) or read (a file) what was opened.
         24 Readable { source: u32, }
-        /// A session keyring of our own.
-        25 Keyring {}
+        /// A session keyring of our own. `dispensable`: the commands can make no call on keys, and may do without.
+        25 Keyring { dispensable: bool, }
         /// A devpts of our own, from which the pseudo-terminals of commands come.
         32 Terminals { at: &'a CStr, }
         /// Gives up every privilege, for the warden and so for all that it starts.

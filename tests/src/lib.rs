@@ -12,4 +12,5 @@ pub mod lines;
 pub mod payload;
 pub mod pooler;
 pub mod scratch;
+pub mod surroundings;
 pub mod table;

@@ -17,7 +17,8 @@ fn mounts(sandbox: &Sandbox) -> BTreeMap<String, String> {
         let kind = fields.iter().position(|field| *field == "-").map(|dash| fields[dash + 1]);
         (fields[4].to_owned(), format!("{} of {} {}", fields[5], kind.unwrap_or("?"), fields[3]))
     };
-    text.lines().map(line).collect()
+    // The newer calls leave the message queues mounted where nobody comes upon them; mount(2) cannot.
+    text.lines().filter(|line| !line.contains(" - mqueue ")).map(line).collect()
 }
 
 #[test]

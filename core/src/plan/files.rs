@@ -17,7 +17,8 @@ impl Builder {
         self.system(policy, sources)?;
         let own: Vec<&Path> = policy.files.iter().map(Entry::at).collect();
         let given = |path: &CStr| own.contains(&path_of(path));
-        for path in profile::DIRECTORIES {
+        // What the policy puts at one of these places is no directory beside it.
+        for path in profile::DIRECTORIES.iter().copied().filter(|path| !given(path)) {
             self.push_at(
                 Step::Directory { at: path, mode: 0o755 },
                 format!("make the directory {}", path.to_string_lossy()),

@@ -1,5 +1,7 @@
 //! What a policy puts into the sandbox's file system.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// A number of KiB, where a size in bytes is asked for.
@@ -71,7 +73,7 @@ impl Bind {
     }
 
     /// Follows no symbolic link in the source's path: for a path through a directory that a program inside could write to in an earlier run, and
-    /// leave a link in. `openat2(2)`, Linux 5.6.
+    /// leave a link in.
     pub fn nofollow(mut self) -> Bind {
         self.nofollow = true;
         self
@@ -163,6 +165,50 @@ impl Entry {
         match self {
             Entry::Bind(Bind { at, .. }) | Entry::Tmpfs(Tmpfs { at, .. }) => at,
             Entry::Dir { at, .. } | Entry::Symlink { at, .. } | Entry::File { at, .. } => at,
+        }
+    }
+
+    /// The same with a place that is written without needless slashes: `/data/` and `//data` are `/data`. So that every part of a
+    /// plan, and the warden, can take a place's text as its name.
+    pub(crate) fn tidied(mut self) -> Entry {
+        match &mut self {
+            Entry::Bind(Bind { at, .. }) | Entry::Tmpfs(Tmpfs { at, .. }) => tidy(at),
+            Entry::Dir { at, .. } | Entry::Symlink { at, .. } | Entry::File { at, .. } => tidy(at),
+        }
+        self
+    }
+}
+
+/// Takes needless slashes away, and nothing else: a `.` or `..` is for the check to refuse.
+fn tidy(path: &mut PathBuf) {
+    let bytes = path.as_os_str().as_bytes();
+    let is_tidy = !bytes.windows(2).any(|pair| pair == b"//") && (bytes.len() < 2 || !bytes.ends_with(b"/"));
+    if is_tidy {
+        return;
+    }
+    let names: Vec<&[u8]> = bytes.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect();
+    let start: &[u8] = if bytes.starts_with(b"/") { b"/" } else { b"" };
+    let tidied = [start, &names.join(&b'/')].concat();
+    *path = OsString::from_vec(tidied).into();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needless_slashes_are_taken_away_and_nothing_else() {
+        let tidied = |text: &str| {
+            let mut path = PathBuf::from(text);
+            tidy(&mut path);
+            path.into_os_string().into_string().unwrap()
+        };
+        let pairs = [("/data/", "/data"), ("//a///b//", "/a/b"), ("///", "/"), ("/", "/"), ("a//b/", "a/b"), ("", "")];
+        for (given, meant) in pairs {
+            assert_eq!(tidied(given), meant);
+        }
+        for same in ["/a/./b", "/a/../b", "/.", "/a b"] {
+            assert_eq!(tidied(same), same);
         }
     }
 }

@@ -31,6 +31,7 @@ const WARDENS: &[&str] = &[
     "madvise",
     "mmap",
     "munmap",
+    "newfstatat",
     "openat",
     "openat2",
     "ppoll",
@@ -38,6 +39,7 @@ const WARDENS: &[&str] = &[
     "pread64",
     "prlimit64",
     "read",
+    "readlinkat",
     "recvmsg",
     "rt_sigprocmask",
     "rt_sigreturn",
@@ -172,6 +174,31 @@ mod tests {
                 assert_eq!(filter.decide(call, &[0; 6]), Action::Allow, "{call} under {profile}");
             }
         }
+    }
+
+    #[test]
+    fn a_filter_refuses_keys_if_nothing_lets_them_be_called() {
+        let deny =
+            |filter: Seccomp| ["add_key", "keyctl", "request_key"].into_iter().fold(filter, |filter, call| filter.deny(call, 1));
+        let usual = Seccomp::profile(Profile::Default);
+        for refuses in [usual.clone(), Profile::Debug.into(), Profile::Strict.into(), deny(Profile::Nested.into())] {
+            assert!(refuses.refuses_keys(), "{refuses:?}");
+        }
+        let some = Rule::new("keyctl", Action::Allow).when(crate::seccomp::Test::new(0, crate::seccomp::Compare::Equal, 1));
+        let lets = [
+            Profile::Unconfined.into(),
+            Profile::Nested.into(),
+            usual.clone().allow("request_key"),
+            usual.clone().notify("keyctl"),
+            usual.clone().rule(some),
+            usual.clone().otherwise(Action::Allow),
+            // Another architecture's calls are still let through.
+            deny(Profile::Unconfined.into()),
+        ];
+        for lets in lets {
+            assert!(!lets.refuses_keys(), "{lets:?}");
+        }
+        assert!(usual.allow("keyctl").deny("keyctl", 1).refuses_keys(), "the last rule holds");
     }
 
     #[test]

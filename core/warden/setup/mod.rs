@@ -10,9 +10,9 @@ mod wall;
 
 use crate::census::Census;
 use crate::control::{Control, Mail};
-use crate::sys::{self, Errno, Fd, Result};
+use crate::sys::{self, Call, Errno, Fd, Result};
 use crate::text::Note;
-use crate::wire::message::{Pass, Request, VERSION};
+use crate::wire::message::{Pass, Request, VERSION, reason};
 use crate::wire::plan::{Step, namespace, protection};
 use core::ffi::CStr;
 use mounts::Mounts;
@@ -25,6 +25,9 @@ pub struct Refusal {
     pub step: u32,
     pub errno: Errno,
     pub path: Note,
+    /// What is known besides: one of [`reason`], and the number of the call that it is about.
+    pub reason: u32,
+    pub call: i32,
 }
 
 /// A failure inside a step; the path says where, if the step works on several.
@@ -71,7 +74,7 @@ pub struct Place {
 #[inline(never)]
 pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<Place, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
-    let refuse = |step: u32| move |Failure(errno, path): Failure| Refusal { step, errno, path };
+    let refuse = |step: u32| move |Failure(errno, path): Failure| Refusal { step, errno, path, reason: reason::ERRNO, call: -1 };
     let Ok(Request::Setup { version: VERSION, namespaces, outside_uid, outside_gid, classic_mounts, plan, .. }) = mail.request()
     else {
         return Err(refuse(BEFORE_THE_PLAN)(Errno::EPROTO.into()));
@@ -84,12 +87,34 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
         World { control, outside: (outside_uid, outside_gid), user: (u32::MAX, u32::MAX), own_mounts, own_tree, mounts, place };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
-        world.carry_out(&step).map_err(refuse(index as u32))?;
+        if let Err(failure) = world.carry_out(&step) {
+            let (reason, call) = why(&step, failure.0, own_mounts);
+            return Err(Refusal { reason, call, ..refuse(index as u32)(failure) });
+        }
         #[cfg(stage_clock)]
         crate::stages::mark(index as u64);
     }
     world.mounts.forget_sources();
     Ok(world.place)
+}
+
+/// Why a step was refused, as far as more can be found out than its error number; and which call.
+#[cold]
+fn why(step: &Step<'_>, errno: Errno, own_mounts: bool) -> (u32, i32) {
+    let number = sys::refused_call();
+    match errno {
+        Errno::ENOSYS => return (reason::ABSENT, number as i32),
+        Errno::EPERM | Errno::EACCES if own_mounts && sys::mounts_are_forbidden() => return (reason::NO_MOUNTS, -1),
+        Errno::EPERM if Call::numbered(number).is_absent() => return (reason::FILTER, number as i32),
+        _ => {}
+    }
+    match *step {
+        Step::Source { path, follow: true, .. } if errno == Errno::ELOOP && mounts::is_automount_out_of_reach(path) => {
+            (reason::AUTOMOUNT, -1)
+        }
+        Step::NoNestedUsers { given: true } => (reason::NO_PROC, -1),
+        _ => (reason::ERRNO, -1),
+    }
 }
 
 impl<'a> World<'a> {
@@ -135,8 +160,8 @@ impl<'a> World<'a> {
                 self.place.protections |= protection::MASKED_PROC;
             }
             Step::ReadOnly { paths } => self.mounts.read_only(paths)?,
-            Step::NoNestedUsers {} => {
-                seal::no_nested_users(&self.mounts)?;
+            Step::NoNestedUsers { given } => {
+                seal::no_nested_users(&self.mounts, given)?;
                 self.place.protections |= protection::NO_NESTED_USERS;
             }
             Step::Pivot {} => {
@@ -170,7 +195,7 @@ impl<'a> World<'a> {
                 let guarded = if self.own_tree { protection::WARDEN_GUARDED } else { 0 };
                 self.place.protections |= protections | guarded;
             }
-            Step::Keyring {} => self.place.protections |= seal::keyring()?,
+            Step::Keyring { dispensable } => self.place.protections |= seal::keyring(dispensable)?,
             Step::Seal {} => {
                 let protections = seal::seal()?;
                 seal::verify(self.user)?;

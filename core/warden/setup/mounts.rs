@@ -5,8 +5,9 @@
 
 use super::target::{self, Spot};
 use super::{Failure, failing_at};
-use crate::sys::{self, Errno, Fd, FileSystem, Pages, Result, open};
+use crate::sys::{self, Call, Errno, Fd, FileSystem, Pages, Result, open};
 use crate::text::Line;
+use crate::walk::{self, Links};
 use crate::wire::codec::List;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
@@ -42,9 +43,8 @@ impl<'a> Mounts<'a> {
 
     pub fn open_source(&mut self, path: &CStr, optional: bool, follow: bool) -> Result<()> {
         let opened = match follow {
-            true => open_callers(path),
-            // Before Linux 5.6 nobody can be asked, and this fails.
-            false => sys::open_resolved(sys::CWD, path, open::PATH, sys::resolve::NO_MAGICLINKS | sys::resolve::NO_SYMLINKS),
+            true => open_mounted(path),
+            false => open_directory_or_file(|flags| walk::open_path(path, flags, Links::Refuse)),
         };
         match opened {
             Ok(fd) => self.known.push_source(Some(fd)),
@@ -55,7 +55,7 @@ impl<'a> Mounts<'a> {
 
     /// A device node by its number, so that a file of that name cannot stand in for it.
     pub fn open_device(&mut self, path: &CStr, device: (u32, u32)) -> Result<()> {
-        let fd = open_callers(path)?;
+        let fd = open_callers(path, open::PATH)?;
         let status = sys::status(fd.number(), c"")?;
         if !status.is_character_device() || status.device != device {
             return Err(Errno::ENODEV);
@@ -115,7 +115,7 @@ impl<'a> Mounts<'a> {
             return Err(Errno::ENOENT);
         }
         let own = |file_system| self.known.own().contains(&(file_system as usize));
-        let directory = target::make_parents(self.root()?, spot.parents, own)?;
+        let directory = target::make_parents(self.root()?, spot.parents, &own)?;
         Ok(self.parent.insert((spot.parents, directory)).1.number())
     }
 
@@ -136,39 +136,73 @@ impl<'a> Mounts<'a> {
         }
     }
 
+    /// Makes something where links lead to nothing yet.
+    fn make_behind_links<T>(&self, spot: &Spot<'a, '_>, itself: bool, how: impl FnOnce(i32, &CStr) -> Result<T>) -> Result<T> {
+        let own = |file_system| self.known.own().contains(&(file_system as usize));
+        let (directory, name) = spot.place_behind_links(self.root()?, &own, itself)?;
+        how(directory.number(), name.as_c_str())
+    }
+
     /// A mount point made there, or what stands there.
     fn mount_point(&mut self, spot: &Spot<'a, '_>, directory: bool) -> Result<Fd> {
-        let made = self.make(spot, |parent, name| {
+        let new = |parent: i32, name: &CStr| {
             if directory {
                 sys::make_directory(parent, name, 0o755)?;
                 sys::open(parent, name, open::PATH | open::NO_FOLLOW, 0)
             } else {
                 new_file(parent, name, 0o444, b"")
             }
-        })?;
-        made.map_or_else(|| spot.open(self.root()?, open::PATH), Ok)
+        };
+        if let Some(made) = self.make(spot, new)? {
+            return Ok(made);
+        }
+        match self.standing(spot) {
+            Err(Errno::ENOENT) => self.make_behind_links(spot, true, new),
+            result => result,
+        }
+    }
+
+    /// What stands there already, to be mounted over. ELOOP for a place in `/proc` that a link leads to: that may be another place
+    /// for each process, as `/etc/mtab` is.
+    fn standing(&self, spot: &Spot<'a, '_>) -> Result<Fd> {
+        let root = self.root()?;
+        let standing = spot.open(root, open::PATH)?;
+        if sys::is_in_proc(&standing)? && spot.is_behind_links(root)? { Err(Errno::ELOOP) } else { Ok(standing) }
     }
 
     pub fn directory(&mut self, at: &'a CStr, mode: u32) -> Result<()> {
-        if self.make(&Spot::of(at), |parent, name| sys::make_directory(parent, name, mode))?.is_some() {
+        let spot = Spot::of(at);
+        let new = |parent: i32, name: &CStr| sys::make_directory(parent, name, mode);
+        if self.make(&spot, new)?.is_some() {
             return Ok(());
         }
-        let existing = self.open_inside(at, open::PATH)?;
-        if sys::status(existing.number(), c"")?.is_directory() { Ok(()) } else { Err(Errno::ENOTDIR) }
+        match self.open_inside(at, open::PATH) {
+            Err(Errno::ENOENT) => self.make_behind_links(&spot, true, new),
+            existing => {
+                let directory = sys::status(existing?.number(), c"")?.is_directory();
+                if directory { Ok(()) } else { Err(Errno::ENOTDIR) }
+            }
+        }
     }
 
     pub fn symlink(&mut self, spot: &Spot<'a, '_>, to: &CStr) -> Result<()> {
-        sys::symlink(to, self.parent_of(spot)?, spot.name)
+        match self.parent_of(spot) {
+            Err(Errno::ENOENT) => self.make_behind_links(spot, false, |parent, name| sys::symlink(to, parent, name)),
+            parent => sys::symlink(to, parent?, spot.name),
+        }
     }
 
     /// A file of our own; over a file of the caller's it is laid as a read-only mount.
     pub fn file(&mut self, at: &'a CStr, mode: u32, data: &[u8], optional: bool) -> Result<()> {
         const STAGING: &CStr = c".file";
-        if self.make(&Spot::of(at), |parent, name| new_file(parent, name, mode, data))?.is_some() {
+        let spot = Spot::of(at);
+        let new = |parent: i32, name: &CStr| new_file(parent, name, mode, data);
+        if self.make(&spot, new)?.is_some() {
             return Ok(());
         }
-        let existing = match self.open_inside(at, open::PATH) {
+        let existing = match self.standing(&spot) {
             Err(Errno::ENOENT) if optional => return Ok(()),
+            Err(Errno::ENOENT) => return self.make_behind_links(&spot, true, new).map(drop),
             result => result?,
         };
         let root = self.root()?.number();
@@ -222,7 +256,12 @@ impl<'a> Mounts<'a> {
     /// A proc of our own pid namespace that stands at no place, in which nobody can hide (hidepid hides those who made themselves
     /// undumpable, from us too).
     pub fn hidden_proc(&self) -> Result<Fd> {
-        self.attach.hidden_proc()
+        self.attach.unattached(c"proc")
+    }
+
+    /// The file system of this ipc namespace's message queues, which stands at no place either.
+    pub fn queues(&self) -> Result<Fd> {
+        self.attach.unattached(c"mqueue")
     }
 
     /// Puts a tree that is only to be there under `/proc`, to go with all else: to close one that is attached nowhere takes as long as it takes
@@ -305,10 +344,36 @@ impl<'a> Mounts<'a> {
     }
 }
 
+/// What stands at a path of the caller's, and what is mounted there.
+pub fn open_mounted(path: &CStr) -> Result<Fd> {
+    open_directory_or_file(|flags| open_callers(path, flags))
+}
+
+/// Opens a directory as such, because to ask for a directory is what makes an automount point mount: `O_PATH` alone does not
+/// (open(2)).
+///
+/// ELOOP for one whose mount does not come into this mount namespace. Opened without that request it would be shown, and
+/// everything that enters it would fail so.
+fn open_directory_or_file(open_by: impl Fn(u64) -> Result<Fd>) -> Result<Fd> {
+    match open_by(open::PATH | open::DIRECTORY) {
+        Err(Errno::ENOTDIR) => open_by(open::PATH),
+        result => result,
+    }
+}
+
+/// Whether this path of the caller's is an automount point whose mount does not come into this mount namespace.
+pub fn is_automount_out_of_reach(path: &CStr) -> bool {
+    open_mounted(path).err() == Some(Errno::ELOOP) && open_callers(path, open::PATH).is_ok()
+}
+
 /// A path as the caller wrote it and means it: symlinks are followed, the links in `/proc` that lead to open files are not.
-fn open_callers(path: &CStr) -> Result<Fd> {
-    match sys::open_resolved(sys::CWD, path, open::PATH, sys::resolve::NO_MAGICLINKS) {
-        Err(Errno::ENOSYS) => sys::open(sys::CWD, path, open::PATH, 0),
+fn open_callers(path: &CStr, flags: u64) -> Result<Fd> {
+    match sys::open_resolved(sys::CWD, path, flags, sys::resolve::NO_MAGICLINKS) {
+        Err(errno) if Call::OPENAT2.is_absent_after(errno) => {
+            // The kernel walks it once more, because it holds links in sticky directories to more rules (proc_sys_fs(5)).
+            drop(walk::walk_path(path, flags, Links::Follow)?);
+            sys::open(sys::CWD, path, flags, 0)
+        }
         result => result,
     }
 }

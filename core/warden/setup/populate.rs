@@ -50,7 +50,12 @@ fn entry<'a>(mounts: &mut Mounts<'a>, directory: i32, spot: &Spot<'a, '_>, attri
     if status.is_symlink() {
         link(mounts, directory, spot)
     } else if status.is_directory() || status.is_file() {
-        let source = sys::open(directory, spot.name, open::PATH | open::NO_FOLLOW, 0)?;
+        let kind = if status.is_directory() { open::DIRECTORY } else { 0 };
+        let source = match sys::open(directory, spot.name, open::PATH | open::NO_FOLLOW | kind, 0) {
+            // An automount point that cannot be mounted is shown as it is.
+            Err(_) if status.is_directory() => sys::open(directory, spot.name, open::PATH | open::NO_FOLLOW, 0)?,
+            source => source?,
+        };
         mounts.bind_fd(source.number(), status.is_directory(), spot, attributes)
     } else {
         Ok(())

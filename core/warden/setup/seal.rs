@@ -1,7 +1,7 @@
 //! What the warden gives up. Each right it gives up here, nothing that it starts can have.
 
 use super::mounts::Mounts;
-use crate::sys::{self, Errno, Result, process};
+use crate::sys::{self, Call, Errno, Fd, Result, process};
 use crate::wire::plan::{namespace, protection};
 use core::ffi::CStr;
 
@@ -73,16 +73,37 @@ pub fn forget_attributes() -> Result<()> {
 
 /// The count of user namespaces is kept by the namespace they are made in: with a maximum of 0 here, none can be made
 /// below, by anybody; raising it again takes CAP_SYS_RESOURCE here, which nobody inside has.
-pub fn no_nested_users(mounts: &Mounts) -> Result<()> {
-    let knob = mounts.open_inside(c"proc/sys/user/max_user_namespaces", sys::open::WRITE)?;
+///
+/// `given`: what stands at `/proc` inside is the policy's, and may be read-only or no proc at all. Every proc has this file for
+/// the process that opens it, so the caller's does, and so does one that is mounted for it.
+pub fn no_nested_users(mounts: &Mounts, given: bool) -> Result<()> {
+    const KNOB: &CStr = c"proc/sys/user/max_user_namespaces";
+    let knob = if given {
+        match sys::open(sys::CWD, c"/proc/sys/user/max_user_namespaces", sys::open::WRITE, 0).and_then(of_the_kernel) {
+            Ok(knob) => knob,
+            Err(_) => sys::open(mounts.hidden_proc()?.number(), c"sys/user/max_user_namespaces", sys::open::WRITE, 0)?,
+        }
+    } else {
+        of_the_kernel(mounts.open_inside(KNOB, sys::open::WRITE)?)?
+    };
     sys::write(&knob, b"0")
 }
 
-pub fn keyring() -> Result<u64> {
+/// A knob that is in a proc file system. A file of the same name elsewhere would take what is written, and hold nothing.
+fn of_the_kernel(knob: Fd) -> Result<Fd> {
+    if sys::is_in_proc(&knob)? { Ok(knob) } else { Err(Errno::ENODEV) }
+}
+
+/// A session keyring of our own. `dispensable`: the command's filter refuses every call on keys, so that the caller's keyring is
+/// out of its reach anyway.
+pub fn keyring(dispensable: bool) -> Result<u64> {
     match sys::new_session_keyring() {
         Ok(()) => Ok(protection::KEYRING),
-        // A kernel without keys has none to protect.
-        Err(Errno::ENOSYS) => Ok(0),
+        // A kernel without keys has none to protect. A filter can say the same, and hold back this call alone.
+        Err(Errno::ENOSYS) if dispensable || sys::has_no_keys() => Ok(0),
+        // The new keyring is charged to the user's quota if the caller has a session keyring.
+        Err(Errno::EDQUOT) if dispensable => Ok(0),
+        Err(Errno::EPERM) if dispensable && Call::KEYCTL.is_absent() => Ok(0),
         Err(errno) => Err(errno),
     }
 }

@@ -1,7 +1,8 @@
 //! Places in the new root: found and made by descriptor, never outside it, never in a tree that is the caller's.
 
-use crate::sys::{self, Errno, Fd, Result, open, resolve};
-use crate::text::Path;
+use crate::sys::{self, Call, Errno, Fd, Result, open, resolve};
+use crate::text::{Path, Text};
+use crate::walk::{Links, walk};
 use core::ffi::CStr;
 
 /// The path of `at` relative to the root; the root itself is `.`.
@@ -16,31 +17,18 @@ fn relative(at: &CStr) -> &CStr {
 /// Opens `at` below `root`, following symlinks as a program with that root would.
 pub fn open_inside(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
     match sys::open_resolved(root.number(), relative(at), flags, resolve::IN_ROOT | resolve::NO_MAGICLINKS) {
-        Err(Errno::ENOSYS) => open_step_by_step(root, relative(at), flags),
+        Err(errno) if Call::OPENAT2.is_absent_after(errno) => walk_inside(root, at, flags),
         result => result,
     }
 }
 
-/// Before Linux 5.6 there is no openat2(2): each component by itself, and no symlink at all.
+/// The same, without the call.
 // Never inlined: its frame is large.
 #[inline(never)]
-fn open_step_by_step(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
-    let mut here = sys::open(root.number(), c".", open::PATH, 0)?;
-    let mut names = at.to_bytes().split(|&byte| byte == b'/').filter(|name| !name.is_empty() && *name != b".").peekable();
-    let mut name = Path::empty();
-    while let Some(component) = names.next() {
-        if component == b".." {
-            return Err(Errno::EINVAL);
-        }
-        name.truncate(0);
-        name.push(component)?;
-        let how = if names.peek().is_some() { open::PATH | open::DIRECTORY } else { flags };
-        here = sys::open(here.number(), name.as_c_str(), how | open::NO_FOLLOW, 0)?;
-        if sys::status(here.number(), c"")?.is_symlink() {
-            return Err(Errno::ELOOP);
-        }
-    }
-    if flags == open::PATH || at == c"." { Ok(here) } else { sys::open(here.number(), c".", flags, 0).or(Ok(here)) }
+fn walk_inside(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
+    let (mut path, mut reached) = (Path::empty(), Path::empty());
+    path.push(relative(at).to_bytes())?;
+    walk(root, &path, flags, Links::Follow, &mut reached)
 }
 
 /// A place inside: the directories that lead to it, relative to the root, and its name in the last of them.
@@ -77,9 +65,59 @@ impl<'a, 'n> Spot<'a, 'n> {
     // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
     #[inline(never)]
     fn open_in_parts(&self, root: &Fd, flags: u64) -> Result<Fd> {
+        open_inside(root, self.path()?.as_c_str(), flags)
+    }
+
+    /// The whole path, relative to the root.
+    fn path(&self) -> Result<Path> {
         let mut path = Path::empty();
-        path.set_joined(self.parents, self.name.to_bytes())?;
-        open_inside(root, path.as_c_str(), flags)
+        match self.whole {
+            Some(whole) => path.push(whole.to_bytes())?,
+            None if self.parents.is_empty() => path.push(self.name.to_bytes())?,
+            None => path.set_joined(self.parents, self.name.to_bytes())?,
+        }
+        Ok(path)
+    }
+
+    /// Whether what stands there is reached through a link.
+    #[inline(never)]
+    pub fn is_behind_links(&self, root: &Fd) -> Result<bool> {
+        let (path, mut reached) = (self.path()?, Path::empty());
+        walk(root, &path, open::PATH, Links::Follow, &mut reached)?;
+        Ok(reached.as_bytes() != path.as_bytes())
+    }
+
+    /// Where the links at this place lead to, if nothing stands there and the place is one of `ours`: a directory, made if need
+    /// be, and the name in it. In the tree of another system, `/var/run` often leads to a `/run` that only the sandbox can have.
+    /// ENOENT if it is not.
+    ///
+    /// `itself`: a link that has the name of what is to be made is followed, too.
+    // Never inlined: its frame is large.
+    #[inline(never)]
+    pub fn place_behind_links(&self, root: &Fd, ours: &dyn Fn(u64) -> bool, itself: bool) -> Result<(Fd, Text<256>)> {
+        let (mut path, mut reached) = (self.path()?, Path::empty());
+        if !itself {
+            path.truncate(0);
+            path.push(self.parents)?;
+        }
+        match walk(root, &path, open::PATH, Links::Follow, &mut reached) {
+            Err(Errno::ENOENT) if reached.as_bytes() != path.as_bytes() => {}
+            Err(errno) => return Err(errno),
+            Ok(_) => return Err(Errno::ENOENT),
+        }
+        if !itself {
+            reached.push(b"/")?;
+            reached.push(self.name.to_bytes())?;
+        }
+        // Where nothing exists there is no telling what is above it.
+        if reached.as_bytes().split(|&byte| byte == b'/').any(|name| name == b"..") {
+            return Err(Errno::ENOENT);
+        }
+        let start = reached.as_bytes().iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let directory = make_parents(root, reached.as_bytes().get(..start.saturating_sub(1)).unwrap_or_default(), ours)?;
+        let mut name = Text::<256>::empty();
+        name.push(reached.as_bytes().get(start..).unwrap_or_default())?;
+        Ok((directory, name))
     }
 
     /// Whether `path`, relative to the root, is this place or below it.
@@ -94,7 +132,7 @@ impl<'a, 'n> Spot<'a, 'n> {
 /// Only in file systems that the warden itself mounted (`ours`): a mount point is never made in a directory of the caller's.
 // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
 #[inline(never)]
-pub fn make_parents(root: &Fd, parents: &[u8], ours: impl Fn(u64) -> bool) -> Result<Fd> {
+pub fn make_parents(root: &Fd, parents: &[u8], ours: &dyn Fn(u64) -> bool) -> Result<Fd> {
     let ours = |directory: &Fd| Ok(ours(sys::status(directory.number(), c"")?.file_system));
     let mut path = Path::empty();
     path.push(parents)?;
@@ -115,7 +153,11 @@ pub fn make_parents(root: &Fd, parents: &[u8], ours: impl Fn(u64) -> bool) -> Re
                 if !ours(&here)? {
                     return Err(Errno::ENOENT);
                 }
-                make_directory(&here, name)?;
+                match make_directory(&here, name) {
+                    // A link that leads to nothing.
+                    Err(Errno::EEXIST) => return Err(Errno::ENOENT),
+                    made => made?,
+                }
                 open_inside(root, path.as_c_str(), open::PATH | open::DIRECTORY)?
             }
             result => result?,

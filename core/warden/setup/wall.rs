@@ -3,9 +3,9 @@
 //! It says again, by paths, what the mounts and namespaces say already, so that a fault in one of the two opens nothing.
 
 use super::mounts::Mounts;
-use crate::sys::{self, Errno, Fd, FileSystem, Result, access};
+use crate::sys::{self, Call, Errno, Fd, Result, access};
 use crate::wire::codec::List;
-use crate::wire::plan::{attribute, protection, wall};
+use crate::wire::plan::{protection, wall};
 use core::ffi::CStr;
 
 pub struct Wall {
@@ -24,10 +24,14 @@ fn when(condition: bool, bits: u64) -> u64 {
 /// The ABI of this kernel's Landlock; `None` if it has none, an error if it is `needed`.
 fn abi(needed: bool) -> Result<Option<u32>> {
     match sys::landlock_abi() {
-        Ok(abi) => Ok(Some(abi)),
+        Ok(abi) if !Call::LANDLOCK.into_iter().any(Call::is_absent) => Ok(Some(abi)),
+        // A filter around the caller refuses what a ruleset takes besides.
+        Ok(_) if needed => Err(Errno::EPERM),
+        Ok(_) => Ok(None),
         // Not built in, or not among the security modules that were chosen at boot.
         Err(Errno::ENOSYS | Errno::EOPNOTSUPP) if !needed => Ok(None),
         Err(Errno::ENOSYS) => Err(Errno::EOPNOTSUPP),
+        Err(Errno::EPERM) if !needed && Call::LANDLOCK[0].is_absent() => Ok(None),
         Err(errno) => Err(errno),
     }
 }
@@ -108,8 +112,7 @@ impl Wall {
         if self.files == 0 {
             return Ok(());
         }
-        let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
-        let root = match FileSystem::open(c"mqueue").and_then(|queues| queues.mount(attributes)) {
+        let root = match mounts.queues() {
             // A kernel without message queues.
             Err(Errno::ENODEV) => return Ok(()),
             root => root?,

@@ -1,7 +1,7 @@
 //! Files, directories, links, and what they are.
 
 use super::number as nr;
-use super::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, CWD, Errno, Fd, Result, descriptor, done};
+use super::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, CWD, Call, Errno, Fd, Result, descriptor, done};
 use core::ffi::CStr;
 
 pub mod open {
@@ -124,7 +124,9 @@ pub fn accessible(fd: i32, mode: u32) -> Result<()> {
     const AT_EACCESS: u32 = 0x200;
     match call!(nr::FACCESSAT2, fd, c"".as_ptr(), mode, AT_EMPTY_PATH | AT_EACCESS) {
         // Before Linux 5.8: real and effective user are the same by now, and a descriptor's own name asks as well.
-        Err(Errno::ENOSYS) => done(call!(nr::FACCESSAT, CWD, crate::text::Line::of_descriptor(fd).as_c_str().as_ptr(), mode)),
+        Err(errno) if Call::FACCESSAT2.is_absent_after(errno) => {
+            done(call!(nr::FACCESSAT, CWD, crate::text::Line::of_descriptor(fd).as_c_str().as_ptr(), mode))
+        }
         result => done(result),
     }
 }
@@ -169,17 +171,44 @@ impl Status {
 pub fn status(directory: i32, name: &CStr) -> Result<Status> {
     const STATX_TYPE_MODE_INO: u32 = 0x103;
     const STATX_MNT_ID: u32 = 0x1000;
+    const FLAGS: u32 = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW;
     let mut raw = [0u64; 32];
-    done(call!(
-        nr::STATX,
-        directory,
-        name.as_ptr(),
-        AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
-        STATX_TYPE_MODE_INO | STATX_MNT_ID,
-        raw.as_mut_ptr()
-    ))?;
+    match call!(nr::STATX, directory, name.as_ptr(), FLAGS, STATX_TYPE_MODE_INO | STATX_MNT_ID, raw.as_mut_ptr()) {
+        // Container engines older than the call refuse it.
+        Err(errno) if Call::STATX.is_absent_after(errno) => return older_status(directory, name, FLAGS),
+        result => result?,
+    };
     // struct statx: stx_mask at byte 0, stx_mode at 28, stx_ino at 32, stx_rdev_major and _minor at 128, stx_dev_major and _minor at 136, stx_mnt_id at 144.
     let mount = if raw[0] as u32 & STATX_MNT_ID != 0 { Some(raw[18]) } else { None };
     let device = (raw[16] as u32, (raw[16] >> 32) as u32);
     Ok(Status { mode: (raw[3] >> 32) as u32 & 0xffff, number: raw[4], device, file_system: raw[17], mount })
+}
+
+/// The same by `fstatat(2)`, which does not tell the mount.
+fn older_status(directory: i32, name: &CStr, flags: u32) -> Result<Status> {
+    let mut raw = [0u64; 18];
+    done(call!(nr::NEWFSTATAT, directory, name.as_ptr(), raw.as_mut_ptr(), flags))?;
+    // struct stat: st_dev and st_ino come first; then st_nlink is a word and st_mode a half, or both are halves, mode first.
+    #[cfg(target_arch = "x86_64")]
+    let (mode, device) = (raw[3] as u32, raw[5]);
+    #[cfg(target_arch = "aarch64")]
+    let (mode, device) = (raw[2] as u32, raw[4]);
+    // 20 bits of minor number around the 12 of the major one.
+    let parts = |device: u64| ((device >> 8 & 0xfff) as u32, (device & 0xff | device >> 12 & 0xfff00) as u32);
+    let (major, minor) = parts(raw[0]);
+    let file_system = u64::from(major) | u64::from(minor) << 32;
+    Ok(Status { mode, number: raw[1], device: parts(device), file_system, mount: None })
+}
+
+/// Whether what `fd` stands for is in a proc file system, by `fstatfs(2)`.
+pub fn is_in_proc(fd: &Fd) -> Result<bool> {
+    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+    Ok(kind_of_file_system(fd)? == PROC_SUPER_MAGIC)
+}
+
+/// The magic number of the file system that `fd` is in.
+fn kind_of_file_system(fd: &Fd) -> Result<u64> {
+    let mut raw = [0u64; 16];
+    done(call!(nr::FSTATFS, fd.0, raw.as_mut_ptr()))?;
+    Ok(raw[0])
 }

@@ -1,7 +1,7 @@
 //! Mounts, by descriptor where the kernel can.
 
 use super::number as nr;
-use super::{AT_EMPTY_PATH, AT_RECURSIVE, CWD, Fd, Result, descriptor, done, open};
+use super::{AT_EMPTY_PATH, AT_RECURSIVE, Call, Errno, Fd, Result, descriptor, done, open};
 use core::ffi::CStr;
 
 /// A copy of the mount tree at `fd`, attached nowhere.
@@ -30,12 +30,9 @@ pub fn attach_beneath(tree: &Fd, top: &Fd) -> Result<()> {
 
 /// Adds attributes to the mount at `fd`, and to all below it if `recursive`.
 pub fn add_attributes(fd: &Fd, attributes: u64, recursive: bool) -> Result<()> {
-    set_attributes(fd.0, c"", [attributes, 0, 0, 0], recursive)
-}
-
-/// An empty request, which every kernel that has mount_setattr(2) accepts.
-pub fn change_no_attributes() -> Result<()> {
-    set_attributes(CWD, c"", [0; 4], false)
+    let change = [attributes, 0, 0, 0];
+    let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
+    done(call!(nr::MOUNT_SETATTR, fd.0, c"".as_ptr(), flags, change.as_ptr(), size_of_val(&change)))
 }
 
 /// Stops propagation, both ways, of every mount that the warden sees.
@@ -45,21 +42,12 @@ pub fn stop_propagation() -> Result<()> {
     mount(None, c"/", None, MS_PRIVATE | MS_REC, None)
 }
 
-fn set_attributes(directory: i32, path: &CStr, attributes: [u64; 4], recursive: bool) -> Result<()> {
-    let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
-    done(call!(nr::MOUNT_SETATTR, directory, path.as_ptr(), flags, attributes.as_ptr(), size_of_val(&attributes)))
-}
-
 /// A file system that is being configured: `fsopen(2)`.
 pub struct FileSystem(Fd);
 
 impl FileSystem {
     pub fn open(kind: &CStr) -> Result<FileSystem> {
         descriptor(call!(nr::FSOPEN, kind.as_ptr(), 1)).map(FileSystem)
-    }
-    /// With flags that there are not: every kernel that has fsopen(2) refuses to make anything.
-    pub fn ask_without_sense() -> Result<()> {
-        done(call!(nr::FSOPEN, c"tmpfs".as_ptr(), u32::MAX))
     }
     pub fn set(&self, key: &CStr, value: &CStr) -> Result<()> {
         const SET_STRING: u32 = 1;
@@ -71,6 +59,17 @@ impl FileSystem {
         done(call!(nr::FSCONFIG, self.0.0, CREATE, 0, 0, 0))?;
         descriptor(call!(nr::FSMOUNT, self.0.0, 1, attributes))
     }
+}
+
+/// Whether the right to mount is there, but mounting is refused all the same: by Landlock or another security module.
+///
+/// The request changes nothing in a mount namespace of the warden's own: the mount at `/` is to be private in any case.
+pub fn mounts_are_forbidden() -> bool {
+    const MS_PRIVATE: u64 = 1 << 18;
+    // FSOPEN asks for the right to mount, and for no security module's consent.
+    let may_mount = matches!(call!(nr::FSOPEN, c"tmpfs".as_ptr(), u32::MAX), Err(Errno::EINVAL));
+    let refused = matches!(mount(None, c"/", None, MS_PRIVATE, None), Err(Errno::EPERM | Errno::EACCES));
+    may_mount && refused && !Call::MOUNT.is_absent()
 }
 
 /// The classic call, for kernels without the others.

@@ -58,9 +58,12 @@ numbers! {
     GETDENTS64       217    61
     CLOCK_GETTIME    228    113
     EXIT_GROUP       231    94
+    ADD_KEY          248    217
+    REQUEST_KEY      249    218
     KEYCTL           250    219
     OPENAT           257    56
     MKDIRAT          258    34
+    NEWFSTATAT       262    79
     UNLINKAT         263    35
     SYMLINKAT        266    36
     READLINKAT       267    78

@@ -1,7 +1,7 @@
 //! Who the process is and what it may do.
 
 use super::number as nr;
-use super::{Fd, Result, descriptor, done, open};
+use super::{Errno, Fd, Result, descriptor, done, open};
 
 pub fn unshare(namespaces: u64) -> Result<()> {
     done(call!(nr::UNSHARE, namespaces))
@@ -49,6 +49,15 @@ pub fn set_domain_name(name: &[u8]) -> Result<()> {
 pub fn new_session_keyring() -> Result<()> {
     const JOIN_SESSION_KEYRING: u32 = 1;
     done(call!(nr::KEYCTL, JOIN_SESSION_KEYRING, 0, 0, 0, 0))
+}
+
+/// Whether nothing can be done with keys: the kernel has none, or a filter answers all three calls as if it had none.
+pub fn has_no_keys() -> bool {
+    let refused = |result| result == Err(Errno::ENOSYS);
+    // EFAULT for no type of key; EOPNOTSUPP for an operation that there is not.
+    refused(call!(nr::ADD_KEY, 0, 0, 0, 0, 0))
+        && refused(call!(nr::REQUEST_KEY, 0, 0, 0, 0))
+        && refused(call!(nr::KEYCTL, u32::MAX, 0, 0, 0, 0))
 }
 
 /// The `prctl(2)` options in use.

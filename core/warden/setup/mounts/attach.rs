@@ -3,7 +3,7 @@
 //! and those of its submounts one by one; nothing of the payload's runs meanwhile.
 
 use super::{FileSystem, tmpfs_options};
-use crate::sys::{self, Errno, Fd, Result, open};
+use crate::sys::{self, Call, Errno, Fd, Result, open};
 use crate::text::Line;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
@@ -101,17 +101,19 @@ impl Attach {
         sys::attach_tree(&terminals.mount(attributes)?, point.number(), c"")
     }
 
-    /// A proc attached nowhere, for our own use.
-    pub fn hidden_proc(&self) -> Result<Fd> {
+    /// A file system of this kind that is attached nowhere, for our own use.
+    pub fn unattached(&self, kind: &CStr) -> Result<Fd> {
         let attributes = attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
-        if self.classic { classic::hidden_proc(attributes) } else { FileSystem::open(c"proc")?.mount(attributes) }
+        if self.classic { classic::unattached(kind, attributes) } else { FileSystem::open(kind)?.mount(attributes) }
     }
 
     /// Puts `tree` where nobody comes upon it, under what is mounted at `top`, if this kernel can (Linux 6.5).
     pub fn hide(&self, tree: &Fd, top: &Fd) -> Result<()> {
+        if self.classic {
+            return Ok(());
+        }
         match sys::attach_beneath(tree, top) {
             Err(Errno::EINVAL) => Ok(()),
-            Err(Errno::ENOSYS) if self.classic => Ok(()),
             result => result,
         }
     }
@@ -128,7 +130,7 @@ fn new_tmpfs(size: u64, inodes: u64, mode: u32) -> Result<FileSystem> {
     Ok(tmpfs)
 }
 
-/// mount_setattr(2), the youngest of them (5.12), brings the others with it; but a surrounding filter may know some of them only.
+/// A surrounding filter may know some of them only, and mount_setattr(2), the youngest (5.12), does not speak for the others.
 fn modern_calls_exist() -> bool {
-    sys::change_no_attributes() != Err(Errno::ENOSYS) && FileSystem::ask_without_sense() != Err(Errno::ENOSYS)
+    !Call::MODERN_MOUNTS.into_iter().any(Call::is_absent)
 }

@@ -39,12 +39,16 @@ pub fn terminals(point: &Fd, attributes: u64) -> Result<()> {
     sys::mount(Some(c"devpts"), target.as_c_str(), Some(c"devpts"), attributes & SAME_BITS, options)
 }
 
-/// Mounted over the old `/proc`, opened, and detached: the descriptor keeps it.
-pub fn hidden_proc(attributes: u64) -> Result<Fd> {
-    sys::mount(Some(c"proc"), c"/proc", Some(c"proc"), attributes & SAME_BITS, None)?;
-    let proc = sys::open(sys::CWD, c"/proc", open::PATH | open::DIRECTORY, 0);
-    sys::detach(c"/proc")?;
-    proc
+/// Mounted over the root, opened, and detached: the descriptor keeps it. A lookup that starts at "/" does not step onto what
+/// is mounted there; one through ".." does.
+pub fn unattached(kind: &CStr, attributes: u64) -> Result<Fd> {
+    const ROOT: &CStr = c"/..";
+    // Without a user namespace of its own the caller's mount namespace would see it, too.
+    sys::stop_propagation()?;
+    sys::mount(Some(kind), c"/", Some(kind), attributes & SAME_BITS, None)?;
+    let mounted = sys::open(sys::CWD, ROOT, open::PATH | open::DIRECTORY, 0);
+    sys::detach(ROOT)?;
+    mounted
 }
 
 /// Attaches a copy of `source`, then gives it and each mount below it its attributes.

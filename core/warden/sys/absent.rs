@@ -1,0 +1,105 @@
+//! Calls that this process cannot make: because the kernel lacks them, or because a seccomp filter around the caller refuses
+//! them.
+//!
+//! A kernel answers ENOSYS. A filter answers as its author likes, most often with EPERM, which may also be the kernel's own
+//! answer to that very request. So a call that failed with EPERM is made again in a way in which it changes nothing and in
+//! which the kernel can only give another error: flags that do not exist, a size of zero. EPERM for that, too, is a filter.
+
+use super::Errno;
+use super::number as nr;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// The number of the call that failed last with EPERM or ENOSYS.
+static REFUSED: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Remembers a call that was refused, so that the error of a whole step can name it.
+#[inline]
+pub(super) fn noted(number: usize, errno: Errno) -> Errno {
+    if matches!(errno, Errno::EPERM | Errno::ENOSYS) {
+        REFUSED.store(number, Relaxed);
+    }
+    errno
+}
+
+/// The call that failed last with EPERM or ENOSYS.
+pub fn refused_call() -> usize {
+    REFUSED.load(Relaxed)
+}
+
+/// The calls that have a fallback, or whose absence means that a protection is left out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Call(usize);
+
+impl Call {
+    pub const OPENAT2: Call = Call(nr::OPENAT2);
+    pub const FACCESSAT2: Call = Call(nr::FACCESSAT2);
+    pub const STATX: Call = Call(nr::STATX);
+    pub const KEYCTL: Call = Call(nr::KEYCTL);
+    pub const MOUNT: Call = Call(nr::MOUNT);
+    /// What the newer way of mounting takes.
+    pub const MODERN_MOUNTS: [Call; 6] = [
+        Call(nr::MOUNT_SETATTR),
+        Call(nr::FSOPEN),
+        Call(nr::FSCONFIG),
+        Call(nr::FSMOUNT),
+        Call(nr::OPEN_TREE),
+        Call(nr::MOVE_MOUNT),
+    ];
+    /// What a ruleset takes, from its making to its use.
+    pub const LANDLOCK: [Call; 3] = [Call(nr::LANDLOCK_CREATE), Call(nr::LANDLOCK_ADD), Call(nr::LANDLOCK_SELF)];
+
+    /// The one with this number, whichever it is.
+    pub fn numbered(number: usize) -> Call {
+        Call(number)
+    }
+
+    /// Whether it is absent, after it failed with `errno`.
+    pub fn is_absent_after(self, errno: Errno) -> bool {
+        errno == Errno::ENOSYS || errno == Errno::EPERM && self.is_absent()
+    }
+
+    /// Whether the kernel lacks it, or a filter refuses it. Of a call that cannot be asked without effect, this says no.
+    pub fn is_absent(self) -> bool {
+        let answer = self.without_effect().map(|[a, b, c, d, e]| call!(self.0, a, b, c, d, e));
+        matches!(answer, Some(Err(Errno::EPERM | Errno::ENOSYS)))
+    }
+
+    /// Arguments with which the call has no effect. The comments say what the kernel checks before anything that could end in
+    /// EPERM.
+    fn without_effect(self) -> Option<[usize; 5]> {
+        /// No flag, mode, option or id that there is; no descriptor either.
+        const NONE: usize = u32::MAX as usize;
+        const NO_FILE: usize = -1isize as usize;
+        let nothing = c"".as_ptr() as usize;
+        Some(match self.0 {
+            // EINVAL for a size that no version of the structure has had.
+            nr::OPENAT2 => [NO_FILE, 0, 0, 0, 0],
+            // EINVAL for flags or a mode.
+            nr::FACCESSAT2 => [NO_FILE, 0, NONE, NONE, 0],
+            nr::FACCESSAT => [NO_FILE, 0, NONE, 0, 0],
+            nr::MOUNT_SETATTR => [NO_FILE, nothing, NONE, 0, 0],
+            nr::OPEN_TREE => [NO_FILE, nothing, NONE, 0, 0],
+            nr::UMOUNT2 | nr::LANDLOCK_SELF | nr::FSMOUNT => [NO_FILE, NONE, 0, 0, 0],
+            nr::LANDLOCK_ADD => [NO_FILE, 0, 0, NONE, 0],
+            nr::LANDLOCK_CREATE => [0, 0, NONE, 0, 0],
+            // Of these two, as of FSMOUNT and LANDLOCK_SELF above, once CAP_SYS_ADMIN is there, which a warden has while it sets up.
+            nr::FSOPEN => [nothing, NONE, 0, 0, 0],
+            nr::MOVE_MOUNT => [NO_FILE, nothing, NO_FILE, nothing, NONE],
+            // EINVAL for a reserved bit, or an option.
+            nr::STATX => [NO_FILE, nothing, 0, 1 << 31, 0],
+            nr::SECCOMP | nr::PRCTL | nr::PRLIMIT64 => [NONE, NONE, 0, 0, 0],
+            nr::UNSHARE => [1, 0, 0, 0, 0],
+            // EINVAL or EBADF for the descriptor.
+            nr::FSCONFIG | nr::SETNS | nr::IOCTL | nr::FCHDIR => [NO_FILE, 0, 0, 0, 0],
+            // EOPNOTSUPP for the operation.
+            nr::KEYCTL => [NONE, 0, 0, 0, 0],
+            // EFAULT for no path at all.
+            nr::MOUNT | nr::PIVOT_ROOT | nr::SYMLINKAT | nr::CAPSET => [0; 5],
+            nr::OPENAT | nr::MKDIRAT => [NO_FILE, 0, 0, 0, 0],
+            // These succeed, and leave everything as it is.
+            nr::SETRESUID | nr::SETRESGID => [NONE, NONE, NONE, 0, 0],
+            nr::PERSONALITY => [NONE, 0, 0, 0, 0],
+            _ => return None,
+        })
+    }
+}
