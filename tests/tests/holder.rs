@@ -121,11 +121,15 @@ fn nobody_left(mark: &str) -> Result<(), String> {
 }
 
 /// Does the same in every mode, as each caller; what has failed is told together.
-fn in_every_mode(name: &str, body: impl Fn(Mode) -> Result<(), String>) {
+fn in_every_mode(name: &str, body: impl Fn(Mode) -> Result<(), String> + Sync) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each_with_cells(name, |caller| {
         let tell = |mode: &Mode| body(*mode).err().map(|why| format!("{mode:?} as {}: {why}", caller.name()));
-        let wrong: Vec<String> = Mode::ALL.iter().filter_map(tell).collect();
+        // They wait most of the time: side by side.
+        let wrong: Vec<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = Mode::ALL.iter().map(|mode| scope.spawn(|| tell(mode))).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap_or_else(|_| Some("it panicked".into()))).collect()
+        });
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
 }
@@ -247,6 +251,23 @@ fn a_cell_whose_warden_is_stopped_can_be_closed() {
     });
 }
 
+/// The command that has entered a cell is nobody's but its caller's to reap, and a process tree ends only when all in it are reaped.
+#[test]
+fn a_cell_can_be_closed_before_anybody_waits_for_a_command_that_has_entered_it() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each_with_cells("a_cell_can_be_closed_before_anybody_waits_for_a_command_that_has_entered_it", |_| {
+        let mark = mark();
+        let scene = Scene::new(Mode::Entered, sandbox(), &|sandbox| sandbox.wall_time(LAST_RESORT)).expect("it starts");
+        let mut child = scene.command(PLACE).args(["sleep", "1", "/tmp", &mark]).spawn().expect("it starts");
+        let victims = Victims { wardens: scene.wardens(&child), mark: mark.clone() };
+        let cell = scene.cell.clone().expect("this mode has one");
+        returns("close", BEYOND, &victims, || cell.close()).expect("it does not hang");
+        let (outcome, _) = returns("wait", BEYOND, &victims, || child.wait()).expect("it does not hang");
+        assert_ne!(outcome.expect("it is told").ended, Ended::Exited(0));
+        nobody_left(&mark).expect("nothing survives");
+    });
+}
+
 #[test]
 fn a_cell_whose_warden_is_stopped_can_be_reset() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -365,11 +386,16 @@ fn where_a_filter_refuses_kill_the_wall_time_is_held_or_the_start_refused() {
             (&["kill", "tgkill", "tkill", "rt_sigqueueinfo", "pidfd_send_signal"], libc::EPERM),
             (&["kill", "tgkill", "tkill", "rt_sigqueueinfo", "pidfd_send_signal"], libc::ENOSYS),
         ] {
-            for policy in [r#"{"wall_time": 1}"#, r#"{"wall_time": 1, "share": ["pid"]}"#, r#"{"wall_time": 1, "output": "1M"}"#] {
-                if let Err(why) = without(calls, errno, policy) {
-                    wrong.push(format!("without {calls:?} ({errno}) as {}, {policy}: {why}", caller.name()));
-                }
-            }
+            let policies = [r#"{"wall_time": 1}"#, r#"{"wall_time": 1, "share": ["pid"]}"#, r#"{"wall_time": 1, "output": "1M"}"#];
+            let tell = |policy: &&str| {
+                let told = without(calls, errno, policy).err()?;
+                Some(format!("without {calls:?} ({errno}) as {}, {policy}: {told}", caller.name()))
+            };
+            wrong.extend(std::thread::scope(|scope| {
+                let threads: Vec<_> = policies.iter().map(|policy| scope.spawn(move || tell(policy))).collect();
+                let told = |thread: std::thread::ScopedJoinHandle<'_, Option<String>>| thread.join().expect("it does not panic");
+                threads.into_iter().filter_map(told).collect::<Vec<_>>()
+            }));
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
