@@ -34,9 +34,9 @@ const GRACE: Duration = Duration::from_secs(2);
 const NONE: [u32; 0] = [];
 
 const WORDS: [&str; 9] = ["relay", "flood", "linger", "knobs", "signals", "proc", "spin", "fork", "odd"];
-/// Those that leave the processors to others, which some attacks need for their timing; and some of both kinds.
-const QUIET: [&str; 7] = ["relay", "flood", "linger", "knobs", "signals", "proc", "odd"];
-const BUSY: [&str; 4] = ["spin", "fork", "knobs", "relay"];
+/// What is done at once in a round. Some attacks need the processors for their timing, or idle ones; some are about there being none.
+const GROUPS: [&[&str]; 3] =
+    [&["relay", "linger", "odd"], &["flood", "knobs", "signals", "proc"], &["spin", "fork", "knobs", "relay"]];
 
 /// Who ends an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,7 @@ struct Attack {
     child: Child,
     scene: Scene,
     warden: u32,
+    victims: Victims,
     before: BTreeMap<String, String>,
     started: Instant,
     /// What must stay open meanwhile: the other end of a socket that nobody reads.
@@ -93,27 +94,23 @@ impl Attack {
         let started = Instant::now();
         let warden = scene.warden(&child);
         let before = knobs::of(warden);
-        Ok(Attack { word, mark, child, scene, warden, before, started, _peer: peer })
+        let victims = Victims { wardens: scene.wardens(&child), mark: mark.clone() };
+        Ok(Attack { word, mark, child, scene, warden, victims, before, started, _peer: peer })
     }
 
     fn begin(&mut self) {
         let _ = self.child.stdin.as_mut().expect("it is piped").write_all(b"go\n");
     }
 
-    fn victims(&self) -> Victims {
-        Victims { wardens: self.scene.wardens(&self.child), mark: self.mark.clone() }
-    }
-
     /// Ends it in this manner; how long after it should have ended it had.
     fn finish(self, finish: Finish) -> Result<Duration, String> {
         let mode = self.scene.mode();
-        let victims = self.victims();
         let mut wrong = Vec::new();
         let mut late = Duration::ZERO;
         let cells = mode == Mode::Cell;
         std::thread::sleep(A_WHILE);
         self.compare(&mut wrong);
-        let Attack { word, mark, mut child, scene, warden, before, started, _peer } = self;
+        let Attack { word, mark, mut child, scene, warden, victims, before, started, _peer } = self;
         if finish == Finish::Drop {
             match returns("drop of the child", Duration::ZERO, &victims, || drop(child)) {
                 Ok((_, taken)) => late = taken,
@@ -225,10 +222,10 @@ impl Drop for Load {
 /// One round: many words at once; what is wrong is added to `wrong`. The latest end is returned.
 fn round(number: u32, caller: Caller, sampler: Option<&Sampler<'_>>, wrong: &mut Vec<String>) -> Duration {
     let modes = Mode::ALL.len() as u32;
-    let mode = Mode::ALL[(number % modes) as usize];
-    let finish = FINISHES[((number / modes + number) % 3) as usize];
+    let words = GROUPS[(number % 3) as usize];
+    let mode = Mode::ALL[(number / 3 % modes) as usize];
+    let finish = FINISHES[((number / 3 + number) % 3) as usize];
     let quota = (number / 2) % 2 == 1;
-    let words: &[&str] = if number % 3 == 2 { &BUSY } else { &QUIET };
     let _load = if number % 4 == 3 { Load::start(4) } else { Load(Vec::new()) };
     let told = |word: &str, why: String| format!("{word} in {mode:?} as {}, {finish:?}, quota {quota}: {why}", caller.name());
     let mut attacks = Vec::new();
@@ -240,7 +237,7 @@ fn round(number: u32, caller: Caller, sampler: Option<&Sampler<'_>>, wrong: &mut
     }
     for attack in &mut attacks {
         if let Some(sampler) = sampler {
-            attack.victims().wardens.into_iter().for_each(|warden| sampler.watch(warden));
+            attack.victims.wardens.iter().copied().for_each(|warden| sampler.watch(warden));
         }
         attack.begin();
     }
@@ -264,7 +261,7 @@ fn no_hostile_program_holds_fools_or_outlives_its_warden() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each_with_cells(NAME, |caller| {
         let (mut wrong, mut latest) = (Vec::new(), Duration::ZERO);
-        let number = rounds(Mode::ALL.len() as u32);
+        let number = rounds(3 * Mode::ALL.len() as u32);
         for round_number in 0..number {
             latest = latest.max(round(round_number, caller, None, &mut wrong));
         }
@@ -289,7 +286,7 @@ fn a_warden_waits_in_its_poll_and_nowhere_else() {
         let mut ends = Vec::new();
         let (looks, held) = std::thread::scope(|scope| {
             let sampler = Sampler::start(scope, &shared);
-            for round_number in 0..rounds(Mode::ALL.len() as u32) {
+            for round_number in 0..rounds(3 * Mode::ALL.len() as u32) {
                 // Whether they end is the other test's concern.
                 round(round_number, caller, Some(&sampler), &mut ends);
             }

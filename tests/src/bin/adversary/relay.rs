@@ -6,6 +6,7 @@ use crate::sys::{at, at_mut, call, now, number, rest, text};
 const STREAMS: [&str; 2] = ["/proc/self/fd/1", "/proc/self/fd/2"];
 
 /// Writes a byte and takes it back, each time a little later: the reader of the pipe has been told of it, and finds nothing.
+/// It leaves a reader alone that does not come back to the other stream: the next byte would wake it.
 pub fn steal() -> ! {
     let open = |path: &&str| {
         let flags = number(libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC);
@@ -14,19 +15,35 @@ pub fn steal() -> ! {
     let readers = STREAMS.each_ref().map(open);
     let mut buffer = [0u8; 4096];
     for round in 0u64.. {
-        // Mostly the first: what comes on the other one wakes the reader too.
-        let stream = usize::from(round % 1024 >= 768);
+        let stream = usize::from(round % 512 >= 384);
+        let (stolen, other) = (stream as u64 + 1, 2 - stream as u64);
         let delay = round % 128 * 1000;
-        call(libc::SYS_write, [stream as u64 + 1, at(b"x"), 1, 0, 0, 0]);
+        call(libc::SYS_write, [stolen, at(b"x"), 1, 0, 0, 0]);
         let written = now();
         while now() - written < delay {}
         if let Ok(reader) = u64::try_from(readers[stream]) {
             while call(libc::SYS_read, [reader, at_mut(&mut buffer), buffer.len() as u64, 0, 0, 0]) > 0 {}
         }
-        // The reader gets back to its poll.
-        rest(300);
+        call(libc::SYS_write, [other, at(b"."), 1, 0, 0, 0]);
+        let written = now();
+        while waiting(other) > 0 && now() - written < A_MOMENT {
+            rest(100);
+        }
+        while waiting(other) > 0 && readers[stream] >= 0 {
+            rest(10_000);
+        }
     }
     unreachable!("an endless count")
+}
+
+/// A reader that has not come back by then is held, or has no processor.
+const A_MOMENT: u64 = 20_000_000;
+
+/// How many bytes nobody has read from a pipe.
+fn waiting(pipe: u64) -> i32 {
+    let mut bytes = 0i32;
+    call(libc::SYS_ioctl, [pipe, libc::FIONREAD, at_mut(&mut bytes), 0, 0, 0]);
+    bytes
 }
 
 /// Writes to both streams for ever.
