@@ -24,6 +24,14 @@ struct Wait {
     place: String,
 }
 
+/// A process, and what to call it: numbers are given to others again, start times are not.
+#[derive(Clone)]
+struct Watched {
+    pid: u32,
+    started: String,
+    label: String,
+}
+
 /// A thread that looks, until it is asked what it has seen.
 pub struct Sampler<'scope> {
     shared: &'scope Shared,
@@ -33,7 +41,7 @@ pub struct Sampler<'scope> {
 #[derive(Default)]
 pub struct Shared {
     over: AtomicBool,
-    watched: Mutex<Vec<u32>>,
+    watched: Mutex<Vec<Watched>>,
     held: Mutex<Vec<String>>,
     looks: Mutex<u64>,
 }
@@ -45,9 +53,11 @@ impl<'scope> Sampler<'scope> {
         Sampler { shared }
     }
 
-    /// Looks at this warden too.
-    pub fn watch(&self, warden: u32) {
-        self.shared.watched.lock().expect("nobody panics with it").push(warden);
+    /// Looks at this warden too, which is told by the label.
+    pub fn watch(&self, pid: u32, label: &str) {
+        let Some(started) = started(pid) else { return };
+        let mut watched = self.shared.watched.lock().expect("nobody panics with it");
+        watched.push(Watched { pid, started, label: label.into() });
     }
 
     /// How often it has looked, and what it has seen that must not be.
@@ -68,26 +78,44 @@ fn look(shared: &Shared) {
     let mut seen: BTreeMap<u32, (Wait, Instant, bool)> = BTreeMap::new();
     while !shared.over.load(Ordering::Acquire) {
         let watched = shared.watched.lock().expect("nobody panics with it").clone();
-        for pid in watched {
-            let Some(wait) = wait_of(pid) else {
+        let mut gone = Vec::new();
+        for Watched { pid, started: own, label } in watched {
+            let wait = wait_of(pid);
+            if started(pid).is_none_or(|started| started != own) {
+                gone.push(pid);
+                seen.remove(&pid);
+                continue;
+            }
+            *shared.looks.lock().expect("nobody panics with it") += 1;
+            let Some(wait) = wait else {
                 seen.remove(&pid);
                 continue;
             };
-            *shared.looks.lock().expect("nobody panics with it") += 1;
             match seen.get_mut(&pid) {
                 Some((before, since, told)) if *before == wait => {
                     if since.elapsed() > here(MOMENT) && !*told {
                         *told = true;
                         let Wait { call, state, place, .. } = wait;
-                        let told = format!("warden {pid} waits (state {state}) in call {call} at {place}");
+                        let told = format!("{label}: warden {pid} waits (state {state}) in {call} at {place}");
                         shared.held.lock().expect("nobody panics with it").push(told);
                     }
                 }
                 _ => drop(seen.insert(pid, (wait, Instant::now(), false))),
             }
         }
+        if !gone.is_empty() {
+            shared.watched.lock().expect("nobody panics with it").retain(|one| !gone.contains(&one.pid));
+        }
         thread::sleep(Duration::from_micros(300));
     }
+}
+
+/// When it started; nothing of one that is gone.
+fn started(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    let ended = matches!(fields.next()?, "Z" | "X");
+    if ended { None } else { fields.nth(18).map(str::to_owned) }
 }
 
 /// In what it waits; nothing if it runs, ends, has ended, or waits in its poll.
@@ -108,7 +136,8 @@ fn wait_of(pid: u32) -> Option<Wait> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let switches = status.lines().filter(|line| line.contains("ctxt_switches")).collect();
     let place = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
-    Some(Wait { switches, call: number, state, place })
+    let call = number.parse().map_or(number, |number: i32| seclude::Syscall::new(number).to_string());
+    Some(Wait { switches, call, state, place })
 }
 
 #[cfg(test)]
@@ -128,7 +157,7 @@ mod tests {
             let shared = Shared::default();
             let (looks, held) = thread::scope(|scope| {
                 let sampler = Sampler::start(scope, &shared);
-                sampler.watch(process.id());
+                sampler.watch(process.id(), "the control");
                 thread::sleep(here(Duration::from_secs(1)));
                 sampler.stop()
             });

@@ -237,7 +237,8 @@ fn round(number: u32, caller: Caller, sampler: Option<&Sampler<'_>>, wrong: &mut
     }
     for attack in &mut attacks {
         if let Some(sampler) = sampler {
-            attack.victims.wardens.iter().copied().for_each(|warden| sampler.watch(warden));
+            let label = format!("{} in {mode:?}, {finish:?}, quota {quota}", attack.word);
+            attack.victims.wardens.iter().for_each(|warden| sampler.watch(*warden, &label));
         }
         attack.begin();
     }
@@ -304,7 +305,7 @@ fn start_swapped(time: Duration, sampler: Option<&Sampler<'_>>) -> Result<(), St
     let cell = sandbox().terminals().wall_time(time + Duration::from_secs(600)).cell().map_err(|error| error.to_string())?;
     let warden = cell.id().map_err(|error| error.to_string())?;
     if let Some(sampler) = sampler {
-        sampler.watch(warden);
+        sampler.watch(warden, "a swapped path");
     }
     let mark = mark();
     let mut hostile = cell.command(PLACE).args(["swap", "all", &mark]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
