@@ -1,6 +1,6 @@
 //! The ways in which a command comes to run, for tests that must hold in every one of them.
 
-use seclude::{Cell, Child, Command, Join, Joined, NamedCell, Namespace, Pool, Profile, Result, Sandbox};
+use seclude::{Cell, Child, Command, Join, Joined, NamedCell, Namespace, Pool, Profile, Result, Sandbox, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -114,7 +114,9 @@ impl Scene {
                 scene.joined = Some(NamedCell::find(&name)?.enter()?);
             }
             (Mode::Joined, Some(cell)) => {
-                let sleeper = cell.command("sleep").arg("1000").wall_time(FOR_EVER).spawn()?;
+                let mut command = cell.command("sleep");
+                command.arg("1000").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                let sleeper = command.wall_time(FOR_EVER).spawn()?;
                 // The files are the cell's.
                 scene.joined = Some(limits(Sandbox::new()).join(&Join::new().process(sleeper.id()))?);
                 scene.sleeper = Some(sleeper);

@@ -112,7 +112,8 @@ fn in_vfork() -> ! {
     rest_for_ever()
 }
 
-fn rest_for_ever() -> ! {
+/// Does nothing: somebody who is attacked.
+pub fn rest_for_ever() -> ! {
     loop {
         rest(1_000_000);
     }

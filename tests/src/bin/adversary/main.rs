@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         "spin" => load::spin(),
         "fork" => load::fork_bomb(),
         "odd" => load::odd(),
+        "rest" => load::rest_for_ever(),
         "swap" => paths::swap(),
         _ => {
             eprintln!("adversary: no word {word:?}");
