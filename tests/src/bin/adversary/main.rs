@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         number => Reach::One(number.parse().expect("all, parent, or a number")),
     };
     sys::ignore_broken_pipes();
-    if word != "victim" {
+    if !matches!(word, "victim" | "nothing") {
         let _ = std::io::stdin().read_line(&mut String::new());
     }
     match word {
@@ -62,6 +62,7 @@ fn main() -> ExitCode {
         "fork" => load::fork_bomb(),
         "odd" => load::odd(),
         "rest" => load::rest_for_ever(),
+        "nothing" => ExitCode::SUCCESS,
         "swap" => paths::swap(),
         _ => {
             eprintln!("adversary: no word {word:?}");
