@@ -15,7 +15,7 @@ table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm fuzz sanitize soak stress exposure test-races faults bench library wheel install clean
+.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm fuzz sanitize soak stress exposure test-races test-adversary faults bench library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -106,6 +106,10 @@ stress: ## stress-ng's stressors inside, 20 seconds each
 test-races: ## 10,000 rounds of links swapped while sandboxes are set up upon them
 	$(call say,races)
 	SECLUDE_ROUNDS=10000 $(CARGO) test --quiet --package seclude-tests --test symlinks -- --nocapture a_race_is_not_won
+
+test-adversary: ## 1,000 rounds of hostile programs that attack the warden, in every mode; ROUNDS=50 for a quick look
+	$(call say,adversaries)
+	SECLUDE_ROUNDS=$(or $(ROUNDS),1000) $(CARGO) test --quiet --package seclude-tests --test adversary -- --nocapture
 
 faults: ## every system call of the set-up fails with every error; prints the table of docs/faults.md
 	$(call say,faults)

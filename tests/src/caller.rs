@@ -13,6 +13,7 @@ pub const NOBODY: u32 = 65534;
 const AGAIN: &str = "SECLUDE_TEST_AS_USER";
 const PROGRAMS: &str = "SECLUDE_TEST_PROGRAMS";
 const PRIVATE: &str = "SECLUDE_TEST_OWN_MOUNTS";
+const OWN_CELLS: &str = "SECLUDE_TEST_OWN_CELLS";
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +97,7 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     // The user may not be able to read where cargo builds.
     let place = scratch::directory();
     let test = copy(&env::current_exe().expect("/proc names it"), place.path(), "test");
-    for name in ["driver", "keeper", "named", "payload", "pooler", "starter", "worker"] {
+    for name in ["adversary", "driver", "keeper", "named", "payload", "pooler", "starter", "worker"] {
         copy(&program(name), place.path(), name);
     }
     let status = Caller::User
@@ -107,6 +108,23 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
         .current_dir("/")
         .status();
     assert!(status.expect("setpriv (util-linux) is there").success(), "{name}, as an unprivileged user, failed");
+}
+
+/// As [`as_each`], in a process that has a directory of its own for published cells (SECLUDE_CELLS).
+pub fn as_each_with_cells(name: &str, body: impl FnOnce(Caller)) {
+    const CELLS: &str = "SECLUDE_CELLS";
+    if env::var_os(OWN_CELLS).is_some() {
+        return body(Caller::present());
+    }
+    as_each(name, |_| {
+        let place = scratch::directory();
+        let status = Command::new(env::current_exe().expect("/proc names it"))
+            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            .env(OWN_CELLS, "1")
+            .env(CELLS, place.path().join("cells"))
+            .status();
+        assert!(status.expect("it is there").success(), "{name}, as {}, failed", Caller::present().name());
+    });
 }
 
 /// Runs the body of the test `name` as root in a mount namespace of its own, in a new process that runs this test alone: there it may

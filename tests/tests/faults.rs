@@ -6,6 +6,9 @@
 //! What may come of it: an error that names a step, or a run with every protection in force, as the command itself sees them; nothing that hangs, no descriptor
 //! more than before, and the next one is as usual. SECLUDE_FAULTS=all tries every call with every error and writes the tables of `docs/faults.md`, the name of a call that one alone; without it,
 //! every fourth call gets one error, another one at each, and of those from a template every seventeenth.
+//!
+//! And once more with faults that last: from a call on, every call of that number by that role fails, or every one that names the same file; of
+//! the caller's files each, of the rest every ninth call. Errors that say "try again" are left out there.
 #![deny(unsafe_code)]
 #![cfg(target_arch = "x86_64")]
 
@@ -46,19 +49,69 @@ const END: u64 = 0x5ec_1de2;
 /// A call: by whom in which role, the first, the second, …, and which of theirs.
 type Place = (usize, usize, usize);
 
-/// What is done to a run: the call at a place, or the next of this number there, for in what order somebody hears of several things is chance; and what it
-/// fails with.
-type Fault = (Place, i64, Errno);
+/// What is done to a run.
+#[derive(Debug, Clone)]
+struct Fault {
+    /// The call at a place, or the next of this number there: in what order somebody hears of several things is chance.
+    place: Place,
+    number: i64,
+    /// What it fails with.
+    errno: Errno,
+    extent: Extent,
+}
 
-/// For each call of each role, and each error: what came of it, how often.
-type Table = BTreeMap<(usize, String), BTreeMap<i32, BTreeMap<String, u32>>>;
+/// How many calls fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Extent {
+    /// The one.
+    Once,
+    /// All later ones of that number too, by everybody of that role: there is none of something for a while.
+    Always,
+    /// All later ones of that number and role that name the same file too: one file cannot be had, and all others can.
+    SameFile,
+}
+
+impl Extent {
+    fn name(self) -> &'static str {
+        match self {
+            Extent::Once => "once",
+            Extent::Always => "always",
+            Extent::SameFile => "same file",
+        }
+    }
+
+    /// Whether an error can last: who is interrupted or told to try again does try again, and is not for ever.
+    fn can_be(self, errno: Errno) -> bool {
+        self == Extent::Once || !matches!(errno, Errno::EINTR | Errno::EAGAIN)
+    }
+}
+
+/// A fault that is at work.
+struct Lasting {
+    fault: Fault,
+    file: Option<Vec<u8>>,
+}
+
+impl Lasting {
+    fn holds(&self, role: usize, number: i64, file: Option<&[u8]>) -> bool {
+        let same = self.fault.place.0 == role && self.fault.number == number;
+        match self.fault.extent {
+            Extent::Once => false,
+            Extent::Always => same,
+            Extent::SameFile => same && self.file.as_deref() == file,
+        }
+    }
+}
+
+/// For each extent, and each call of each role, and each error: what came of it, how often.
+type Table = BTreeMap<(Extent, usize, String), BTreeMap<i32, BTreeMap<String, u32>>>;
 
 /// What came of one run.
 #[derive(Debug)]
 struct Run {
     said: String,
-    /// Every call that was made, in turn.
-    calls: Vec<(Place, i64)>,
+    /// Every call that was made, in turn, and the file that it names.
+    calls: Vec<(Place, i64, Option<Vec<u8>>)>,
     hung: bool,
 }
 
@@ -148,6 +201,7 @@ fn watch(caller: Pid, manner: &str, mut fault: Option<Fault>) -> Run {
     let mut tracees = Tracees::default();
     tracees.add(caller, CALLER);
     let mut run = Run { said: String::new(), calls: Vec::new(), hung: false };
+    let mut lasting: Option<Lasting> = None;
     let started = Instant::now();
     // Between the marks, and until the command's program runs; of a pool, which makes another one then, until the end.
     let mut counting = false;
@@ -192,11 +246,22 @@ fn watch(caller: Pid, manner: &str, mut fault: Option<Fault>) -> Run {
                     {
                         let place = (tracee.role, tracee.which, tracee.calls);
                         tracee.calls += 1;
-                        run.calls.push((place, number));
-                        let is_it = |&(at, call, _): &Fault| (at.0, at.1, call) == (place.0, place.1, number) && at.2 <= place.2;
-                        if let Some((_, _, errno)) = fault.take_if(|fault| is_it(fault)) {
+                        let role = tracee.role;
+                        let file = named_file(pid, number, [registers.rdi, registers.rsi]);
+                        run.calls.push((place, number, file.clone()));
+                        let is_it = |Fault { place: at, number: call, .. }: &Fault| {
+                            (at.0, at.1, *call) == (place.0, place.1, number) && at.2 <= place.2
+                        };
+                        if let Some(fault) = fault.take_if(|fault| is_it(fault)) {
+                            let errno = fault.errno;
                             registers.orig_rax = u64::MAX;
                             tracee.spoiled = ptrace::setregs(pid, registers).is_ok().then_some(errno);
+                            lasting = Some(Lasting { fault, file });
+                        } else if let Some(lasting) = &lasting
+                            && lasting.holds(role, number, file.as_deref())
+                        {
+                            registers.orig_rax = u64::MAX;
+                            tracee.spoiled = ptrace::setregs(pid, registers).is_ok().then_some(lasting.fault.errno);
                         }
                     }
                 } else if let Some(errno) = tracee.spoiled.take()
@@ -222,6 +287,49 @@ fn watch(caller: Pid, manner: &str, mut fault: Option<Fault>) -> Run {
         let _ = if free { ptrace::cont(pid, deliver) } else { ptrace::syscall(pid, deliver) };
     }
     run
+}
+
+/// The path that a call names, if it names one.
+fn named_file(pid: Pid, number: i64, [first, second]: [u64; 2]) -> Option<Vec<u8>> {
+    const FIRST: [i64; 8] = [
+        libc::SYS_open,
+        libc::SYS_stat,
+        libc::SYS_lstat,
+        libc::SYS_access,
+        libc::SYS_readlink,
+        libc::SYS_mkdir,
+        libc::SYS_statfs,
+        libc::SYS_execve,
+    ];
+    const SECOND: [i64; 9] = [
+        libc::SYS_openat,
+        libc::SYS_openat2,
+        libc::SYS_newfstatat,
+        libc::SYS_statx,
+        libc::SYS_faccessat,
+        libc::SYS_faccessat2,
+        libc::SYS_readlinkat,
+        libc::SYS_mkdirat,
+        libc::SYS_open_tree,
+    ];
+    /// Longer ones are told apart by their beginnings.
+    const LONGEST: usize = 256;
+    let start = match number {
+        number if FIRST.contains(&number) => first,
+        number if SECOND.contains(&number) => second,
+        _ => return None,
+    };
+    let mut path = Vec::new();
+    while path.len() < LONGEST {
+        let word = ptrace::read(pid, (start + path.len() as u64) as ptrace::AddressType).ok()?;
+        let bytes = word.to_ne_bytes();
+        let length = bytes.iter().position(|byte| *byte == 0);
+        path.extend(&bytes[..length.unwrap_or(bytes.len())]);
+        if length.is_some() {
+            break;
+        }
+    }
+    Some(path)
 }
 
 /// What the starter said of the first, and whether the second and the count of descriptors were right.
@@ -273,7 +381,7 @@ fn judge(baseline: &str, run: &Run, (name, errno): (&str, Errno)) -> Result<Stri
 }
 
 /// Has calls fail, all of them or every one of so many; what came of it is added to the table. Whatever must not be is returned, and how many runs there were.
-fn sweep(manner: &str, stride: Option<usize>, table: &mut Table) -> (Vec<String>, usize) {
+fn sweep(manner: &str, extent: Extent, stride: Option<usize>, table: &mut Table) -> (Vec<String>, usize) {
     let first = run(manner, None);
     let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();
     assert!(baseline.starts_with("ok {"), "{baseline}");
@@ -281,26 +389,37 @@ fn sweep(manner: &str, stride: Option<usize>, table: &mut Table) -> (Vec<String>
     let again = run(manner, None);
     assert_eq!(sound(&again.said, 0, Some(&baseline)), Ok(&*baseline), "two runs without a fault are alike");
     let (mut wrong, mut runs) = (Vec::new(), 0);
-    for (index, (place, number)) in first.calls.iter().enumerate() {
+    let mut files = BTreeSet::new();
+    for (index, (place, number, file)) in first.calls.iter().enumerate() {
         let name = Syscall::new(*number as i32).to_string();
         // Who ends is gone, by this call or by the next instruction; and a close has closed, whatever it says (close(2)).
         if matches!(&*name, "exit" | "exit_group" | "close") || !is_chosen(&name) {
             continue;
         }
         // The copies of a pool are made like a cell, which has its own turn; and that a process has another number than before would be a fork.
-        if manner == "pool" && (place.0 > TEMPLATE || name == "getpid") || stride.is_some_and(|stride| index % stride != 0) {
+        let skipped = |stride: usize| index % stride != 0 && !(extent == Extent::SameFile && place.0 == CALLER);
+        if manner == "pool" && (place.0 > TEMPLATE || name == "getpid") || stride.is_some_and(skipped) {
             continue;
         }
-        let tried = if stride.is_none() { ERRORS } else { &ERRORS[index % ERRORS.len()..=index % ERRORS.len()] };
+        // A file that cannot be had from its first use on: later uses are part of that. What facts the caller reads of itself, it may read more than
+        // once, and one answer must not make up for the other.
+        if extent == Extent::SameFile && !file.as_ref().is_some_and(|file| files.insert((place.0, *number, file.clone()))) {
+            continue;
+        }
+        let errors: Vec<Errno> = ERRORS.iter().copied().filter(|errno| extent.can_be(*errno)).collect();
+        let tried = if stride.is_none() { &errors[..] } else { &errors[index % errors.len()..=index % errors.len()] };
         for errno in tried {
             runs += 1;
-            match judge(&baseline, &run(manner, Some((*place, *number, *errno))), (&name, *errno)) {
+            let fault = Fault { place: *place, number: *number, errno: *errno, extent };
+            match judge(&baseline, &run(manner, Some(fault)), (&name, *errno)) {
                 Ok(word) => {
-                    let words = table.entry((place.0, name.clone())).or_default().entry(*errno as i32).or_default();
+                    let words = table.entry((extent, place.0, name.clone())).or_default().entry(*errno as i32).or_default();
                     *words.entry(word).or_default() += 1;
                 }
                 Err(why) => {
-                    wrong.push(format!("{manner}: {} {} {name} (call {}) with {errno:?}: {why}", ROLES[place.0], place.1, place.2));
+                    let file = file.as_ref().map(|file| String::from_utf8_lossy(file)).unwrap_or_default();
+                    let call = format!("{} {} {name} (call {}) {file}", ROLES[place.0], place.1, place.2);
+                    wrong.push(format!("{manner}: {call} with {errno:?}, {}: {why}", extent.name()));
                 }
             }
         }
@@ -343,8 +462,51 @@ fn every_call_of_the_set_up_may_fail() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("every_call_of_the_set_up_may_fail", |who| {
         let mut table = Table::new();
-        let found = sweep("own", if all() { None } else { Some(4) }, &mut table);
+        let found = sweep("own", Extent::Once, if all() { None } else { Some(4) }, &mut table);
         judged(who, &table, found);
+    });
+}
+
+/// There is none of something for a while: a call fails, and so do all later ones of its number by that role; or all that name the same file.
+#[test]
+fn every_call_of_the_set_up_may_fail_from_then_on() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each("every_call_of_the_set_up_may_fail_from_then_on", |who| {
+        let (mut table, mut found) = (Table::new(), (Vec::new(), 0));
+        for extent in [Extent::Always, Extent::SameFile] {
+            let (wrong, runs) = sweep("own", extent, if all() { None } else { Some(9) }, &mut table);
+            found.0.extend(wrong);
+            found.1 += runs;
+        }
+        judged(who, &table, found);
+    });
+}
+
+/// The facts that the caller reads of itself decide who its command is: the tracer sees these calls, and has them fail.
+#[test]
+fn the_callers_reading_of_its_own_ids_is_among_the_calls() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each("the_callers_reading_of_its_own_ids_is_among_the_calls", |who| {
+        let first = run("own", None);
+        let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();
+        let map = first
+            .calls
+            .iter()
+            .find(|(place, _, file)| place.0 == CALLER && file.as_ref().is_some_and(|file| file.ends_with(b"/uid_map")));
+        let Some((place, number, _)) = map else {
+            assert_eq!(who, Caller::User, "who may map ids must see whether they are there");
+            return;
+        };
+        for extent in [Extent::Once, Extent::SameFile] {
+            for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EACCES] {
+                let fault = Fault { place: *place, number: *number, errno, extent };
+                let told = judge(&baseline, &run("own", Some(fault)), ("openat", errno));
+                // A command that ran would be another user, if nobody knew which ids there are.
+                let word = told.unwrap_or_else(|why| panic!("{errno:?}, {}: {why}", extent.name()));
+                let seen = word != "as usual" || extent == Extent::Once || who == Caller::User;
+                assert!(seen, "{errno:?}, {}: the fault has not been noticed", extent.name());
+            }
+        }
     });
 }
 
@@ -362,7 +524,7 @@ fn every_call_of_a_template_and_its_copies_may_fail() {
                 (_, true) => None,
                 (_, false) => Some(17),
             };
-            let (wrong, runs) = sweep(manner, stride, &mut table);
+            let (wrong, runs) = sweep(manner, Extent::Once, stride, &mut table);
             found.0.extend(wrong);
             found.1 += runs;
         }
@@ -372,8 +534,12 @@ fn every_call_of_a_template_and_its_copies_may_fail() {
 
 fn write_table(who: Caller, table: &Table) {
     let names: Vec<String> = ERRORS.iter().map(|errno| format!("{errno:?}")).collect();
-    println!("\n## As {}\n\n| who | call | {} |\n|---|---|{}", who.name(), names.join(" | "), "---|".repeat(ERRORS.len()));
-    for ((role, name), results) in table {
+    let mut last = None;
+    for ((extent, role, name), results) in table {
+        if last.replace(*extent) != Some(*extent) {
+            let heads = (names.join(" | "), "---|".repeat(ERRORS.len()));
+            println!("\n## As {}, {}\n\n| who | call | {} |\n|---|---|{}", who.name(), extent.name(), heads.0, heads.1);
+        }
         let cell = |errno: &Errno| {
             let words = results
                 .get(&(*errno as i32))

@@ -1,0 +1,90 @@
+//! Attacks by way of the streams: bytes taken back from a pipe between its reader's poll and read, output without end, a socket
+//! whose closing waits.
+
+use crate::sys::{at, at_mut, call, now, number, rest, text};
+
+const STREAMS: [&str; 2] = ["/proc/self/fd/1", "/proc/self/fd/2"];
+
+/// Writes a byte and takes it back, each time a little later: the reader of the pipe has been told of it, and finds nothing.
+/// It leaves a reader alone that does not come back to the other stream: the next byte would wake it.
+pub fn steal() -> ! {
+    let open = |path: &&str| {
+        let flags = number(libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC);
+        call(libc::SYS_openat, [number(libc::AT_FDCWD), at(text(path).as_c_str()), flags, 0, 0, 0])
+    };
+    let readers = STREAMS.each_ref().map(open);
+    let mut buffer = [0u8; 4096];
+    for round in 0u64.. {
+        let stream = usize::from(round % 512 >= 384);
+        let (stolen, other) = (stream as u64 + 1, 2 - stream as u64);
+        let delay = round % 128 * 1000;
+        call(libc::SYS_write, [stolen, at(b"x"), 1, 0, 0, 0]);
+        let written = now();
+        while now() - written < delay {}
+        if let Ok(reader) = u64::try_from(readers[stream]) {
+            while call(libc::SYS_read, [reader, at_mut(&mut buffer), buffer.len() as u64, 0, 0, 0]) > 0 {}
+        }
+        call(libc::SYS_write, [other, at(b"."), 1, 0, 0, 0]);
+        let written = now();
+        while waiting(other) > 0 && now() - written < A_MOMENT {
+            rest(100);
+        }
+        while waiting(other) > 0 && readers[stream] >= 0 {
+            rest(10_000);
+        }
+    }
+    unreachable!("an endless count")
+}
+
+/// A reader that has not come back by then is held, or has no processor.
+const A_MOMENT: u64 = 20_000_000;
+
+/// How many bytes nobody has read from a pipe.
+fn waiting(pipe: u64) -> i32 {
+    let mut bytes = 0i32;
+    call(libc::SYS_ioctl, [pipe, libc::FIONREAD, at_mut(&mut bytes), 0, 0, 0]);
+    bytes
+}
+
+/// Writes to both streams for ever.
+pub fn flood() -> ! {
+    let data = [b'x'; 64 << 10];
+    let flags = number(libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC);
+    loop {
+        for (index, path) in STREAMS.iter().enumerate() {
+            // One that would block is let go, so that the other is filled too.
+            let own = call(libc::SYS_openat, [number(libc::AT_FDCWD), at(text(path).as_c_str()), flags, 0, 0, 0]);
+            let stream = if own >= 0 { own.cast_unsigned() } else { index as u64 + 1 };
+            while call(libc::SYS_write, [stream, at(&data), data.len() as u64, 0, 0, 0]) > 0 {}
+            if own >= 0 {
+                call(libc::SYS_close, [stream, 0, 0, 0, 0, 0]);
+            }
+        }
+        rest(100);
+    }
+}
+
+/// Descriptor 3 is a TCP socket that others hold too: from now on whoever closes it last waits until what it still has to send is sent,
+/// which nobody reads.
+pub fn linger() -> ! {
+    let linger = [1i32, 3600];
+    let length = size_of_val(&linger) as u64;
+    call(libc::SYS_setsockopt, [3, number(libc::SOL_SOCKET), number(libc::SO_LINGER), at(&linger), length, 0]);
+    let data = [b'x'; 64 << 10];
+    let flags = number(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+    loop {
+        while call(libc::SYS_sendto, [3, at(&data), data.len() as u64, flags, 0, 0]) > 0 {}
+        rest(1000);
+    }
+}
+
+/// The control: a reader as the warden must not be. It polls its standard input, then reads, blocking; says a dot after each.
+pub fn victim() -> ! {
+    let mut buffer = [0u8; 4096];
+    loop {
+        let mut polled = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
+        call(libc::SYS_ppoll, [at_mut(&mut polled), 1, 0, 0, 0, 0]);
+        call(libc::SYS_read, [0, at_mut(&mut buffer), buffer.len() as u64, 0, 0, 0]);
+        call(libc::SYS_write, [1, at(b"."), 1, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,45 @@
+//! What may be set of a process from outside, as the kernel tells it: to see whether somebody has.
+#![allow(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Every setting of a process that this caller can read, by name.
+pub fn of(pid: u32) -> BTreeMap<String, String> {
+    let files = ["limits", "oom_score_adj", "coredump_filter", "timerslack_ns", "autogroup", "comm", "personality"];
+    let read = |file: &&str| Some(((*file).to_owned(), fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?));
+    let mut knobs: BTreeMap<String, String> = files.iter().filter_map(read).collect();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    for name in ["Cpus_allowed_list", "Mems_allowed_list", "Uid", "Gid", "NoNewPrivs", "Seccomp"] {
+        let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default();
+        knobs.insert(name.into(), value.trim().into());
+    }
+    // Fields of stat(5) behind the name, from the state on: group, priority, nice, real-time priority, policy.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    for (name, index) in [("group", 2), ("nice", 16), ("real-time priority", 37), ("policy", 38)] {
+        knobs.insert(name.into(), fields.get(index).copied().unwrap_or_default().into());
+    }
+    const IOPRIO_PROCESS: i32 = 1;
+    // SAFETY: it takes two numbers and changes nothing.
+    let priority = unsafe { libc::syscall(libc::SYS_ioprio_get, IOPRIO_PROCESS, pid) };
+    knobs.insert("io priority".into(), priority.to_string());
+    knobs
+}
+
+/// The settings that differ, each with what it was and what it is.
+pub fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+    // One that cannot be read any more is of a process that has ended.
+    let differs = |(name, value): (&String, &String)| {
+        let now = after.get(name)?;
+        (now != value).then(|| format!("{name} {}", differing_lines(value, now)))
+    };
+    before.iter().filter_map(differs).collect()
+}
+
+/// The lines that differ, as they are now.
+fn differing_lines(before: &str, now: &str) -> String {
+    let lines = before.lines().zip(now.lines()).filter(|(before, now)| before != now);
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    lines.map(|(_, now)| words(now)).collect::<Vec<_>>().join(", ")
+}

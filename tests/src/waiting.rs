@@ -1,0 +1,170 @@
+//! Watches in which calls wardens wait. A warden waits in its one poll and nowhere else: one that is seen in the same wait, in another
+//! call, for longer than it takes to look twice, could be held there by what runs inside. Only root may look.
+
+use crate::census::here;
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long one wait may last without being a hold: a page that is read in, a lock of the kernel's.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// PF_EXITING (linux/sched.h): whoever ends waits for those that end with it.
+const ENDS: u64 = 0x4;
+
+/// One wait, as it is seen: how often the process had given up its processor, and in which call and state it is.
+#[derive(Clone, PartialEq, Eq)]
+struct Wait {
+    switches: String,
+    call: String,
+    state: String,
+    place: String,
+}
+
+/// A process, and what to call it: numbers are given to others again, start times are not.
+#[derive(Clone)]
+struct Watched {
+    pid: u32,
+    started: String,
+    label: String,
+}
+
+/// A thread that looks, until it is asked what it has seen.
+pub struct Sampler<'scope> {
+    shared: &'scope Shared,
+}
+
+/// What the thread that looks has in common with whoever asks.
+#[derive(Default)]
+pub struct Shared {
+    over: AtomicBool,
+    watched: Mutex<Vec<Watched>>,
+    held: Mutex<Vec<String>>,
+    looks: Mutex<u64>,
+}
+
+impl<'scope> Sampler<'scope> {
+    /// Starts to look.
+    pub fn start<'env>(scope: &'scope thread::Scope<'scope, 'env>, shared: &'scope Shared) -> Sampler<'scope> {
+        scope.spawn(move || look(shared));
+        Sampler { shared }
+    }
+
+    /// Looks at this warden too, which is told by the label.
+    pub fn watch(&self, pid: u32, label: &str) {
+        let Some(started) = started(pid) else { return };
+        let mut watched = self.shared.watched.lock().expect("nobody panics with it");
+        watched.push(Watched { pid, started, label: label.into() });
+    }
+
+    /// How often it has looked, and what it has seen that must not be.
+    pub fn stop(self) -> (u64, Vec<String>) {
+        self.shared.over.store(true, Ordering::Release);
+        let held = std::mem::take(&mut *self.shared.held.lock().expect("nobody panics with it"));
+        (*self.shared.looks.lock().expect("nobody panics with it"), held)
+    }
+}
+
+impl Drop for Sampler<'_> {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Release);
+    }
+}
+
+fn look(shared: &Shared) {
+    let mut seen: BTreeMap<u32, (Wait, Instant, bool)> = BTreeMap::new();
+    while !shared.over.load(Ordering::Acquire) {
+        let watched = shared.watched.lock().expect("nobody panics with it").clone();
+        let mut gone = Vec::new();
+        for Watched { pid, started: own, label } in watched {
+            let wait = wait_of(pid);
+            if started(pid).is_none_or(|started| started != own) {
+                gone.push(pid);
+                seen.remove(&pid);
+                continue;
+            }
+            *shared.looks.lock().expect("nobody panics with it") += 1;
+            let Some(wait) = wait else {
+                seen.remove(&pid);
+                continue;
+            };
+            match seen.get_mut(&pid) {
+                Some((before, since, told)) if *before == wait => {
+                    if since.elapsed() > here(MOMENT) && !*told {
+                        *told = true;
+                        let Wait { call, state, place, .. } = wait;
+                        let told = format!("{label}: warden {pid} waits (state {state}) in {call} at {place}");
+                        shared.held.lock().expect("nobody panics with it").push(told);
+                    }
+                }
+                _ => drop(seen.insert(pid, (wait, Instant::now(), false))),
+            }
+        }
+        if !gone.is_empty() {
+            shared.watched.lock().expect("nobody panics with it").retain(|one| !gone.contains(&one.pid));
+        }
+        thread::sleep(Duration::from_micros(300));
+    }
+}
+
+/// When it started; nothing of one that is gone.
+fn started(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    let ended = matches!(fields.next()?, "Z" | "X");
+    if ended { None } else { fields.nth(18).map(str::to_owned) }
+}
+
+/// In what it waits; nothing if it runs, ends, has ended, or waits in its poll.
+fn wait_of(pid: u32) -> Option<Wait> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    let state = fields.next()?.to_owned();
+    let flags: u64 = fields.nth(5)?.parse().ok()?;
+    if !matches!(&*state, "S" | "D") || flags & ENDS != 0 {
+        return None;
+    }
+    // `running`, or the number of the call and its arguments; -1 where it waits outside of one.
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+    let number = call.split_whitespace().next()?.to_owned();
+    if number == "running" || number == libc::SYS_ppoll.to_string() {
+        return None;
+    }
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let switches = status.lines().filter(|line| line.contains("ctxt_switches")).collect();
+    let place = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    let call = number.parse().map_or(number, |number: i32| seclude::Syscall::new(number).to_string());
+    Some(Wait { switches, call, state, place })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::Caller;
+
+    /// The control: a process that waits in another call is seen, and one that polls is not.
+    #[test]
+    fn who_waits_elsewhere_is_seen() {
+        if Caller::present() == Caller::User {
+            return eprintln!("who_waits_elsewhere_is_seen: SKIPPED, for only root may look");
+        }
+        for (code, is_seen) in [("import signal; signal.pause()", true), ("import select; select.poll().poll()", false)] {
+            let mut process = std::process::Command::new("python3").args(["-c", code]).spawn().expect("it is there");
+            // Python's poll is poll(2): there the wait is looked at by its place.
+            let shared = Shared::default();
+            let (looks, held) = thread::scope(|scope| {
+                let sampler = Sampler::start(scope, &shared);
+                sampler.watch(process.id(), "the control");
+                thread::sleep(here(Duration::from_secs(1)));
+                sampler.stop()
+            });
+            process.kill().expect("it is ours");
+            process.wait().expect("it is ours");
+            assert!(looks > 0 || !is_seen);
+            assert_eq!(held.iter().any(|told| !told.contains("poll")), is_seen, "{held:?}");
+        }
+    }
+}

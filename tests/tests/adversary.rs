@@ -1,0 +1,541 @@
+//! Hostile programs (`src/bin/adversary`) that attack the process that holds them: with every call that can name a process, a user, a
+//! descriptor or a path, in every mode, as root and as an ordinary user, with a CPU quota and under load.
+//!
+//! What must hold: the wall time ends each of them, `kill` and `drop` return, nothing survives, the end that is told is true, and nobody has
+//! changed anything about a warden. A round is all attacks at once in one mode; SECLUDE_ROUNDS says how many, `make test-adversary` makes
+//! 1,000. It prints how late the latest end came.
+#![deny(unsafe_code)]
+
+use seclude::{Child, Ended, Limit, MiB, Outcome, Sandbox, Stdio};
+use seclude_tests::caller::{Caller, as_each, as_each_with_cells, driver, program};
+use seclude_tests::census::{has_ended, here, marked, survivors};
+use seclude_tests::job::{Job, Stream};
+use seclude_tests::knobs;
+use seclude_tests::mode::{Mode, Scene};
+use seclude_tests::payload::{mark, rounds};
+use seclude_tests::scratch;
+use seclude_tests::waiting::{Sampler, Shared};
+use seclude_tests::watchdog::{Victims, returns, slay};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The processors are these tests' own: one at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+const PLACE: &str = "/adversary";
+const WALL: Duration = Duration::from_secs(1);
+/// How long an attack has before `kill` or `drop`.
+const A_WHILE: Duration = Duration::from_millis(300);
+const GRACE: Duration = Duration::from_secs(2);
+const NONE: [u32; 0] = [];
+
+const WORDS: [&str; 9] = ["relay", "flood", "linger", "knobs", "signals", "proc", "spin", "fork", "odd"];
+/// What is done at once in a round. Some attacks need the processors for their timing, or idle ones; some are about there being none.
+const GROUPS: [&[&str]; 3] =
+    [&["relay", "linger", "odd"], &["flood", "knobs", "signals", "proc"], &["spin", "fork", "knobs", "relay"]];
+
+/// Who ends an attack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finish {
+    WallTime,
+    Kill,
+    Drop,
+}
+
+const FINISHES: [Finish; 3] = [Finish::WallTime, Finish::Kill, Finish::Drop];
+
+fn sandbox() -> Sandbox {
+    Sandbox::new().bind_ro(program("adversary"), PLACE).tmpfs("/tmp", MiB(4))
+}
+
+fn limits(sandbox: Sandbox, quota: bool) -> Sandbox {
+    let sandbox = sandbox.wall_time(WALL).output(MiB(64)).pids(60).memory(MiB(128));
+    let sandbox = sandbox.best_effort(Limit::Pids).best_effort(Limit::Memory);
+    if quota { sandbox.cpus(0.5).best_effort(Limit::Cpus) } else { sandbox }
+}
+
+/// An attack that runs.
+struct Attack {
+    word: &'static str,
+    mark: String,
+    child: Child,
+    scene: Scene,
+    warden: u32,
+    victims: Victims,
+    before: BTreeMap<String, String>,
+    started: Instant,
+    /// What must stay open meanwhile: the other end of a socket that nobody reads.
+    _peer: Option<TcpStream>,
+}
+
+impl Attack {
+    /// Starts one: it waits for its signal.
+    fn start(mode: Mode, word: &'static str, quota: bool) -> Result<Attack, String> {
+        let mark = mark();
+        let scene =
+            Scene::new(mode, sandbox(), &|sandbox| limits(sandbox, quota)).map_err(|error| format!("the scene: {error}"))?;
+        let mut command = scene.command(PLACE);
+        // Numbers of the caller's own tree are not the sandbox's to attack.
+        let reach = if mode == Mode::SharedPid { "parent" } else { "all" };
+        command.args([word, reach, &mark]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut peer = None;
+        if word == "linger" {
+            let (socket, other) = connected();
+            command.stdout(OwnedFd::from(socket.try_clone().expect("a copy"))).fd(3, OwnedFd::from(socket));
+            peer = Some(other);
+        }
+        let child = command.spawn().map_err(|error| format!("the start: {error}"))?;
+        // With it, the caller's own copies of what the command has.
+        drop(command);
+        let started = Instant::now();
+        let warden = scene.warden(&child);
+        let before = knobs::of(warden);
+        let victims = Victims { wardens: scene.wardens(&child), mark: mark.clone() };
+        Ok(Attack { word, mark, child, scene, warden, victims, before, started, _peer: peer })
+    }
+
+    fn begin(&mut self) {
+        let _ = self.child.stdin.as_mut().expect("it is piped").write_all(b"go\n");
+    }
+
+    /// Ends it in this manner; how long after it should have ended it had.
+    fn finish(self, finish: Finish) -> Result<Duration, String> {
+        let mode = self.scene.mode();
+        let mut wrong = Vec::new();
+        let mut late = Duration::ZERO;
+        let cells = mode == Mode::Cell;
+        std::thread::sleep(A_WHILE);
+        self.compare(&mut wrong);
+        let Attack { word, mark, mut child, scene, warden, victims, before, started, _peer } = self;
+        if finish == Finish::Drop {
+            match returns("drop of the child", Duration::ZERO, &victims, || drop(child)) {
+                Ok((_, taken)) => late = taken,
+                Err(why) => wrong.push(why),
+            }
+        } else {
+            if finish == Finish::Kill {
+                match returns("kill", Duration::ZERO, &victims, || child.kill()) {
+                    Ok((Ok(()), _)) => {}
+                    Ok((Err(error), _)) => wrong.push(format!("kill: {error}")),
+                    Err(why) => wrong.push(why),
+                }
+            }
+            let limit = if finish == Finish::Kill { Duration::ZERO } else { WALL.saturating_sub(started.elapsed()) };
+            match returns("wait", limit, &victims, || child.wait()) {
+                Ok((Ok(outcome), taken)) => {
+                    late = taken.saturating_sub(limit);
+                    wrong.extend(untrue(mode, finish, word, &outcome));
+                }
+                Ok((Err(error), _)) => wrong.push(format!("wait: {error}")),
+                Err(why) => wrong.push(why),
+            }
+        }
+        // Orphans in sessions of their own are a cell's, and end with it (docs/cells.md).
+        let strays = cells && matches!(word, "odd" | "fork");
+        if !strays {
+            match survivors(&mark, GRACE) {
+                left if left == NONE => {}
+                left => {
+                    wrong.push(format!("{left:?} survive"));
+                    left.into_iter().for_each(slay);
+                }
+            }
+        }
+        if cells && !strays {
+            // The cell's warden goes on, as it was, and so does the cell.
+            if !has_ended(warden) {
+                wrong.extend(knobs::changed(&before, &knobs::of(warden)).into_iter().map(|knob| format!("afterwards {knob}")));
+            }
+            match returns("the next command", WALL, &victims, || scene.command(PLACE).arg("nothing").output()) {
+                Ok((Ok(output), _)) if output.outcome.ended == Ended::Exited(0) => {}
+                Ok((Ok(output), _)) => wrong.push(format!("the next command: {:?}", output.outcome.ended)),
+                Ok((Err(error), _)) => wrong.push(format!("the next command: {error}")),
+                Err(why) => wrong.push(why),
+            }
+        }
+        if let Err(why) = returns("drop of the scene", Duration::ZERO, &victims, || drop(scene)) {
+            wrong.push(why);
+        }
+        match survivors(&mark, GRACE) {
+            left if left == NONE => {}
+            left => wrong.push(format!("{left:?} survive all")),
+        }
+        if wrong.is_empty() { Ok(late) } else { Err(wrong.join("; ")) }
+    }
+
+    /// Looks whether the warden is as it was.
+    fn compare(&self, wrong: &mut Vec<String>) {
+        if !has_ended(self.warden) {
+            wrong.extend(knobs::changed(&self.before, &knobs::of(self.warden)).into_iter().map(|knob| format!("changed {knob}")));
+        }
+    }
+}
+
+/// A TCP connection whose sender is full before long.
+fn connected() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there is a loopback");
+    let socket = TcpStream::connect(listener.local_addr().expect("it has one")).expect("it listens");
+    let (peer, _) = listener.accept().expect("it is there");
+    (socket, peer)
+}
+
+/// Why an outcome is none that can be; nothing if it is.
+fn untrue(mode: Mode, finish: Finish, word: &str, outcome: &Outcome) -> Option<String> {
+    let ended = outcome.ended;
+    let by_limit = match ended {
+        Ended::WallTime => true,
+        Ended::Killed => finish == Finish::Kill,
+        // Who writes without end may come to the limit first.
+        Ended::OutputLimit => matches!(word, "relay" | "flood" | "linger"),
+        Ended::MemoryLimit => word == "fork",
+        // Where it is an ordinary process, who is inside may kill it: the kernel knows no way to forbid it but Landlock.
+        Ended::WardenLost(_) => word == "signals" && !mode.warden_is_first(),
+        // The adversary goes on for ever.
+        _ => false,
+    };
+    // What has used a processor for a second has used time.
+    let idle = outcome.usage.wall.is_zero() || (word == "spin" && (outcome.usage.user + outcome.usage.system).is_zero());
+    if !by_limit {
+        Some(format!("the end is told as {ended:?}"))
+    } else if idle {
+        Some(format!("the usage is told as {:?}", outcome.usage))
+    } else {
+        None
+    }
+}
+
+/// Processes that keep the processors busy, outside.
+struct Load(Vec<std::process::Child>);
+
+impl Load {
+    fn start(processes: usize) -> Load {
+        let spin = |_| std::process::Command::new(program("payload")).args(["spin", "1"]).spawn().expect("it is built");
+        Load((0..processes).map(spin).collect())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        for process in &mut self.0 {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// One round: many words at once; what is wrong is added to `wrong`. The latest end is returned.
+fn round(number: u32, caller: Caller, sampler: Option<&Sampler<'_>>, wrong: &mut Vec<String>) -> Duration {
+    let modes = Mode::ALL.len() as u32;
+    let words = GROUPS[(number % 3) as usize];
+    let mode = Mode::ALL[(number / 3 % modes) as usize];
+    let finish = FINISHES[((number / 3 + number) % 3) as usize];
+    let quota = (number / 2) % 2 == 1;
+    let _load = if number % 4 == 3 { Load::start(4) } else { Load(Vec::new()) };
+    let told = |word: &str, why: String| format!("{word} in {mode:?} as {}, {finish:?}, quota {quota}: {why}", caller.name());
+    let mut attacks = Vec::new();
+    for word in words {
+        match Attack::start(mode, word, quota) {
+            Ok(attack) => attacks.push(attack),
+            Err(why) => wrong.push(told(word, why)),
+        }
+    }
+    for attack in &mut attacks {
+        if let Some(sampler) = sampler {
+            let label = format!("{} in {mode:?}, {finish:?}, quota {quota}", attack.word);
+            attack.victims.wardens.iter().for_each(|warden| sampler.watch(*warden, &label));
+        }
+        attack.begin();
+    }
+    let ends: Vec<(&str, Result<Duration, String>)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = attacks.into_iter().map(|attack| (attack.word, scope.spawn(move || attack.finish(finish)))).collect();
+        threads.into_iter().map(|(word, thread)| (word, thread.join().unwrap_or_else(|_| Err("it panicked".into())))).collect()
+    });
+    let mut latest = Duration::ZERO;
+    for (word, end) in ends {
+        match end {
+            Ok(late) => latest = latest.max(late),
+            Err(why) => wrong.push(told(word, why)),
+        }
+    }
+    latest
+}
+
+#[test]
+fn no_hostile_program_holds_fools_or_outlives_its_warden() {
+    const NAME: &str = "no_hostile_program_holds_fools_or_outlives_its_warden";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each_with_cells(NAME, |caller| {
+        let (mut wrong, mut latest) = (Vec::new(), Duration::ZERO);
+        let number = rounds(3 * Mode::ALL.len() as u32);
+        for round_number in 0..number {
+            latest = latest.max(round(round_number, caller, None, &mut wrong));
+        }
+        println!("{number} rounds as {}: the latest end came {latest:?} late", caller.name());
+        assert!(wrong.is_empty(), "{} attacks in {number} rounds:\n{}", wrong.len(), wrong.join("\n"));
+    });
+}
+
+/// Whatever runs inside, a warden is seen waiting in its poll and nowhere else.
+#[test]
+fn a_warden_waits_in_its_poll_and_nowhere_else() {
+    const NAME: &str = "a_warden_waits_in_its_poll_and_nowhere_else";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if Caller::present() == Caller::User {
+        return eprintln!("{NAME}: SKIPPED, for only root may look");
+    }
+    as_each_with_cells(NAME, |caller| {
+        if caller == Caller::User {
+            return eprintln!("{NAME}: SKIPPED as a user, for only root may look");
+        }
+        let shared = Shared::default();
+        let mut ends = Vec::new();
+        let (looks, held) = std::thread::scope(|scope| {
+            let sampler = Sampler::start(scope, &shared);
+            for number in 0..rounds(Mode::ALL.len() as u32) {
+                // Each mode with one of the groups. Whether they end is the other test's concern.
+                round(3 * number + number % 3, caller, Some(&sampler), &mut ends);
+            }
+            start_swapped(Duration::from_secs(2), Some(&sampler)).unwrap_or_else(|why| ends.push(why));
+            sampler.stop()
+        });
+        println!("{looks} looks");
+        assert!(looks > 100, "the control: it has looked {looks} times");
+        assert!(held.is_empty(), "{} waits:\n{}", held.len(), held.join("\n"));
+    });
+}
+
+/// A path in a cell that is now a program, now a FIFO, a link to a device, a file under a lease: whoever starts it is told something, soon.
+fn start_swapped(time: Duration, sampler: Option<&Sampler<'_>>) -> Result<(), String> {
+    let cell = sandbox().terminals().wall_time(time + Duration::from_secs(600)).cell().map_err(|error| error.to_string())?;
+    let warden = cell.id().map_err(|error| error.to_string())?;
+    if let Some(sampler) = sampler {
+        sampler.watch(warden, "a swapped path");
+    }
+    let mark = mark();
+    let mut hostile = cell.command(PLACE).args(["swap", "all", &mark]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let hostile = hostile.as_mut().map_err(|error| error.to_string())?;
+    hostile.stdin.as_mut().expect("it is piped").write_all(b"go\n").map_err(|error| error.to_string())?;
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(hostile.stdout.as_mut().expect("it is piped")), &mut line)
+        .map_err(|error| error.to_string())?;
+    let victims = Victims::of(warden, &mark);
+    let end = Instant::now() + time;
+    let mut wrong = Ok(());
+    let mut starts = 0;
+    while Instant::now() < end && wrong.is_ok() {
+        let mut command = cell.command("/tmp/w/program");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).wall_time(WALL);
+        // It is no program, whatever it is at the moment: an error, or an end by the wall time if the start itself is held.
+        wrong = match returns("a start of a swapped path", WALL, &victims, || command.status()) {
+            Ok((Ok(outcome), _)) if outcome.ended == Ended::Exited(0) => Err("it has run".into()),
+            Ok(_) => Ok(()),
+            Err(why) => Err(why),
+        };
+        starts += 1;
+    }
+    // The others are not held up by it.
+    if wrong.is_ok() {
+        wrong = match returns("another command", WALL, &victims, || cell.command(PLACE).arg("nothing").wall_time(WALL).output()) {
+            Ok((Ok(output), _)) if output.outcome.ended == Ended::Exited(0) => Ok(()),
+            Ok((told, _)) => Err(format!("another command: {:?}", told.map(|output| output.outcome.ended))),
+            Err(why) => Err(why),
+        };
+    }
+    println!("{starts} starts of a swapped path");
+    returns("close", Duration::ZERO, &victims, || cell.close()).map(drop)?;
+    returns("wait", Duration::ZERO, &victims, || hostile.wait()).map(drop)?;
+    match survivors(&mark, GRACE) {
+        left if left == NONE => wrong,
+        left => Err(format!("{left:?} survive")),
+    }
+}
+
+#[test]
+fn a_path_that_changes_while_it_is_started_holds_nobody() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each("a_path_that_changes_while_it_is_started_holds_nobody", |_| {
+        let time = Duration::from_secs(u64::from(rounds(3)).min(60));
+        start_swapped(time, None).unwrap_or_else(|why| panic!("{why}"));
+    });
+}
+
+/// Who attacks from within a cell, while others enter it: their wardens hold them, and end them.
+#[test]
+fn who_enters_a_cell_is_held_whoever_is_in_it() {
+    const NAME: &str = "who_enters_a_cell_is_held_whoever_is_in_it";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each_with_cells(NAME, |caller| {
+        let mut wrong = Vec::new();
+        for mode in [Mode::Entered, Mode::Joined] {
+            for word in ["knobs", "signals", "proc"] {
+                for landlock in [true, false] {
+                    let set = |sandbox: Sandbox| if landlock { sandbox } else { sandbox.no_landlock() };
+                    let told = bystander(mode, word, &set).err();
+                    wrong.extend(told.map(|why| format!("{mode:?}, {word}, Landlock {landlock}, as {}: {why}", caller.name())));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    });
+}
+
+/// A command that enters a cell, and has nothing to do with the hostile one there.
+fn bystander(mode: Mode, word: &str, set: &dyn Fn(Sandbox) -> Sandbox) -> Result<(), String> {
+    let text = |error: seclude::Error| error.to_string();
+    let scene = Scene::new(mode, sandbox(), &|sandbox| set(limits(sandbox, false))).map_err(text)?;
+    let cell = scene.cell.clone().expect("this mode has one");
+    let (hostile_mark, mark) = (mark(), mark());
+    let mut hostile = cell.command(PLACE);
+    hostile.args([word, "all", &hostile_mark]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut hostile = hostile.wall_time(Duration::from_secs(600)).spawn().map_err(text)?;
+    hostile.stdin.as_mut().expect("it is piped").write_all(b"go\n").map_err(|error| error.to_string())?;
+    std::thread::sleep(A_WHILE / 3);
+    let mut command = scene.command(PLACE);
+    command.args(["rest", "all", &mark]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let cells = Victims { wardens: vec![cell.id().map_err(text)?], mark: mark.clone() };
+    let (child, _) = returns("a start", WALL, &cells, || command.spawn())?;
+    let told = match child {
+        // What is killed on its way is told by an error with a kind.
+        Err(_) => Ok(()),
+        Ok(mut child) => {
+            let warden = scene.warden(&child);
+            let before = knobs::of(warden);
+            std::thread::sleep(A_WHILE);
+            let changed = if has_ended(warden) { Vec::new() } else { knobs::changed(&before, &knobs::of(warden)) };
+            let victims = Victims { wardens: vec![warden, cells.wardens[0]], mark: mark.clone() };
+            let waited = returns("wait", WALL, &victims, || child.wait());
+            waited.and_then(|(outcome, _)| match outcome.map_err(text)?.ended {
+                Ended::WallTime if changed.is_empty() => Ok(()),
+                // The command itself is the cell's: who is in it may kill it, by a signal or by a limit on its processor time. Where
+                // Landlock does not end signals, its warden may be killed as well.
+                Ended::Signaled(_) if matches!(word, "signals" | "knobs") && changed.is_empty() => Ok(()),
+                Ended::WardenLost(_) if word == "signals" => Ok(()),
+                ended => Err(format!("{ended:?}, its warden changed: {changed:?}")),
+            })
+        }
+    };
+    let closed = returns("close", Duration::ZERO, &cells, || cell.close()).map(drop);
+    let hostile = returns("wait for the hostile one", Duration::ZERO, &cells, || hostile.wait()).map(drop);
+    let left = marked_after(&[&mark, &hostile_mark]);
+    let dropped = returns("drop of the scene", Duration::ZERO, &cells, || drop(scene)).map(drop);
+    told.and(closed).and(hostile).and(left).and(dropped)
+}
+
+fn marked_after(marks: &[&str]) -> Result<(), String> {
+    for mark in marks {
+        let left = survivors(mark, GRACE);
+        if left != NONE {
+            left.iter().copied().for_each(slay);
+            return Err(format!("{left:?} survive"));
+        }
+    }
+    Ok(())
+}
+
+/// The caller is killed while its command attacks: neither the warden nor what it holds lives on.
+#[test]
+fn nothing_hostile_outlives_a_caller_that_is_killed() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each("nothing_hostile_outlives_a_caller_that_is_killed", |caller| {
+        let mut wrong = Vec::new();
+        let policy = serde_json::json!({
+            "output": 1u64 << 40, "pids": 60, "wall_time": 600, "best_effort": ["pids"],
+            "files": [{"bind": program("adversary").to_str().expect("UTF-8"), "at": PLACE}],
+        });
+        for word in WORDS.iter().filter(|word| **word != "linger") {
+            let mark = mark();
+            let place = scratch::directory();
+            let (job, result) = (place.path().join("job"), place.path().join("result"));
+            let lines = Job {
+                policy: policy.to_string(),
+                program: PLACE.into(),
+                arguments: [*word, "all", &mark].map(Into::into).to_vec(),
+                streams: [Stream::Null, Stream::Null, Stream::Null],
+                ..Job::default()
+            };
+            std::fs::write(&job, lines.write()).expect("a file of our own");
+            caller.own(place.path());
+            let mut process = std::process::Command::new(driver()).args([&job, &result]).spawn().expect("it is built");
+            let end = Instant::now() + here(Duration::from_secs(20));
+            while marked(&mark).is_empty() && Instant::now() < end && process.try_wait().expect("ours").is_none() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            std::thread::sleep(A_WHILE * 2);
+            let ran = !marked(&mark).is_empty();
+            process.kill().expect("it is ours");
+            process.wait().expect("it is ours");
+            let left = survivors(&mark, GRACE);
+            if left != NONE || !ran {
+                let told = std::fs::read_to_string(&result).unwrap_or_default();
+                wrong.push(format!("{word} as {}: ran {ran}, {left:?} survive {told}", caller.name()));
+                left.into_iter().for_each(slay);
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    });
+}
+
+/// The control: against processes that are nobody's wardens, the same attacks succeed, and it is seen.
+#[test]
+fn an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each("an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks", |_| {
+        let mut sleeper = std::process::Command::new("sleep").arg("1000").spawn().expect("it is there");
+        let attacker = |word: &str| {
+            let mut process = std::process::Command::new(program("adversary"))
+                .args([word, &sleeper.id().to_string()])
+                .stdin(std::process::Stdio::piped())
+                .spawn()
+                .expect("it is built");
+            process.stdin.as_mut().expect("it is piped").write_all(b"go\n").expect("it reads");
+            process
+        };
+        let finish = |mut process: std::process::Child| {
+            process.kill().expect("it is ours");
+            process.wait().expect("it is ours");
+        };
+        let end = Instant::now() + here(Duration::from_secs(20));
+        let before = knobs::of(sleeper.id());
+        let attack = attacker("knobs");
+        let mut seen = Vec::new();
+        while !["limits", "nice", "policy", "io priority"].iter().all(|knob| seen.iter().any(|one: &String| one.starts_with(knob)))
+        {
+            assert!(Instant::now() < end, "only these are seen to change: {seen:?}");
+            seen = knobs::changed(&before, &knobs::of(sleeper.id()));
+        }
+        finish(attack);
+        let attack = attacker("signals");
+        sleeper.wait().expect("it is ours");
+        finish(attack);
+
+        // A reader that polls and then reads, blocking, is held: the thief is the only one who writes, and it rests.
+        let mut victim = std::process::Command::new(program("adversary"))
+            .args(["victim", "all"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("it is built");
+        let pipe = OwnedFd::from(victim.stdin.take().expect("it is piped"));
+        let mut thief = std::process::Command::new(program("adversary"))
+            .args(["relay", "all"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::from(pipe))
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("it is built");
+        thief.stdin.as_mut().expect("it is piped").write_all(b"go\n").expect("it reads");
+        let in_read = || {
+            let call = std::fs::read_to_string(format!("/proc/{}/syscall", victim.id())).unwrap_or_default();
+            call.starts_with(&format!("{} 0x0 ", nix::libc::SYS_read))
+        };
+        while !in_read() {
+            assert!(Instant::now() < end, "the thief takes nothing");
+        }
+        finish(thief);
+        finish(victim);
+    });
+}
