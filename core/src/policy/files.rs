@@ -165,4 +165,28 @@ impl Entry {
             Entry::Dir { at, .. } | Entry::Symlink { at, .. } | Entry::File { at, .. } => at,
         }
     }
+
+    /// The bind, if this is one: the only entries whose source is opened before the ids change.
+    pub(crate) fn bind(&self) -> Option<&Bind> {
+        match self {
+            Entry::Bind(bind) => Some(bind),
+            Entry::Tmpfs(_) | Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => None,
+        }
+    }
+
+    /// Whether it is a new file system in memory that commands can write to.
+    pub(crate) fn is_tmpfs(&self) -> bool {
+        match self {
+            Entry::Tmpfs(_) => true,
+            Entry::Bind(_) | Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => false,
+        }
+    }
+
+    /// Whether it is a mount, and so covers what is made below it earlier.
+    pub(crate) fn is_mount(&self) -> bool {
+        match self {
+            Entry::Bind(_) | Entry::Tmpfs(_) => true,
+            Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => false,
+        }
+    }
 }
