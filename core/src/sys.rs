@@ -113,8 +113,11 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, O
     let is_rights = message.msg_controllen as usize >= size_of::<libc::cmsghdr>()
         && (control.header.cmsg_level, control.header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS);
     let count = if is_rights { (control.header.cmsg_len as usize - size_of::<libc::cmsghdr>()) / size_of::<RawFd>() } else { 0 };
-    let descriptors = control.descriptors.into_iter().take(count).map(own).collect();
-    Ok((length, (message.msg_flags & libc::MSG_CTRUNC == 0).then_some(descriptors)))
+    // Above the standard numbers: a caller that has closed these may put other streams there.
+    let above = |fd: OwnedFd| if fd.as_raw_fd() < 3 { fd.try_clone().ok() } else { Some(fd) };
+    let descriptors: Vec<Option<OwnedFd>> = control.descriptors.into_iter().take(count).map(|number| above(own(number))).collect();
+    let descriptors: Option<Vec<OwnedFd>> = descriptors.into_iter().collect();
+    Ok((length, descriptors.filter(|_| message.msg_flags & libc::MSG_CTRUNC == 0)))
 }
 
 /// How many bytes can be read from a pipe now: FIONREAD.
