@@ -64,6 +64,32 @@ pub fn effective_capabilities() -> u64 {
     u64::from(sets[0]) | u64::from(sets[3]) << 32
 }
 
+/// Sets them, permitted ones left as they are: `capset(2)`. The error number if not.
+pub fn set_effective_capabilities(effective: u64) -> Result<(), i32> {
+    let header: [u32; 2] = [0x2008_0522, 0];
+    let mut sets = [0u32; 6];
+    // SAFETY: version 3 of the calls reads the header's 8 bytes, and writes, then reads, the 24 bytes of the sets.
+    let result = unsafe {
+        match libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) {
+            0 => {
+                (sets[0], sets[3]) = (effective as u32, (effective >> 32) as u32);
+                libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr())
+            }
+            failed => failed,
+        }
+    };
+    if result == 0 { Ok(()) } else { Err(Errno::last_raw()) }
+}
+
+/// Sets the supplementary groups of this thread alone: `setgroups(2)`, where libc's function sets every thread's. The error number if not.
+pub fn set_thread_groups(groups: &[u32]) -> Result<(), i32> {
+    // SAFETY: the kernel reads as many ids as the slice has.
+    match unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) } {
+        0 => Ok(()),
+        _ => Err(Errno::last_raw()),
+    }
+}
+
 /// The caller's hard limit on a resource, by its number: `getrlimit(2)`.
 pub fn hard_limit(resource: u32) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
