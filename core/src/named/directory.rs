@@ -4,6 +4,7 @@
 
 use super::{NamedCell, read};
 use crate::error::{Error, Result};
+use crate::file_size;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open, openat, renameat};
@@ -94,7 +95,9 @@ impl Directory {
     /// Writes an entry, in one stroke for those who read it.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         const DRAFT: &str = ".draft";
-        let failed = |error: std::io::Error| failed(&format!("publish the cell {name}"), &self.path, error);
+        let action = format!("publish the cell {name}");
+        file_size::check(text.len() as u64, file_size::limit()?, &action, "")?;
+        let failed = |error: std::io::Error| failed(&action, &self.path, error);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let draft = openat(self.lock.as_fd(), DRAFT, flags, Mode::from_bits_truncate(0o600));
         draft.map_err(std::io::Error::from).and_then(|draft| File::from(draft).write_all(text.as_bytes())).map_err(failed)?;
