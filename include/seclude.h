@@ -365,7 +365,8 @@
 #define SECLUDE_COMPARE_GREATER_OR_EQUAL 6
 
 /**
- * For the standard streams: the caller's own stream of that number. Closed in the caller, it is an error when the command starts.
+ * For the standard streams: the caller's own stream of that number; `/dev/null` if the caller has closed it, or has it closed on
+ * `execve(2)`, as a daemon may.
  */
 #define SECLUDE_STDIO_INHERIT -1001
 
