@@ -183,8 +183,10 @@ def _null() -> int:
 
 
 def _above_standard(fd: int) -> int:
-    """The same file under a number of 3 or more: what is printed to a standard stream that the caller has closed must not come to a
-    command."""
+    """The same file under a number of 3 or more.
+
+    What is printed to a standard stream that the caller has closed must not come to a command.
+    """
     if fd > 2:
         return fd
     try:

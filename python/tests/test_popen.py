@@ -225,13 +225,13 @@ def test_time_passes_for_a_waiting_thread_only(box: seclude.Sandbox) -> None:
 def test_a_caller_without_standard_streams(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     """As a daemon: each stream that is the caller's own is `/dev/null` then, and no pipe takes a standard number."""
     text = """
-import os, seclude
+import fcntl, os, seclude
 from seclude import PIPE, STDOUT
 told = os.dup(1)
 for fd in (0, 1, 2): os.close(fd)
 look = ["sh", "-c", "for n in 0 1 2; do link=$(readlink /proc/$$/fd/$n); echo ${link%%:*} >&9; done"]
 for streams in ({}, {"stdout": PIPE}, {"stdin": PIPE, "stderr": PIPE}, {"stderr": STDOUT}, {"stdout": PIPE, "stderr": STDOUT}):
-    reader, writer = (os.dup(fd) for fd in os.pipe())
+    reader, writer = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in os.pipe())
     os.closerange(0, 3)
     with seclude.Sandbox().Popen(look, fds={9: writer}, **streams) as process:
         for fd in (0, 1, 2):

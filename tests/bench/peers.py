@@ -25,7 +25,7 @@ HOST_IDS, IDS, ID = 0x7000_0000, 65536, 1000
 MASKED = "acpi asound interrupts kallsyms kcore keys latency_stats sched_debug scsi timer_list".split()  # noqa: SIM905
 READ_ONLY = "bus fs irq sys sysrq-trigger".split()  # noqa: SIM905
 
-# Puts a tmpfs with its own device nodes over /dev, by way of the directory {place}. What is a file system by itself stays the same.
+# Puts a tmpfs with its own device nodes over /dev, by way of the directory {place}. File systems below it stay the same.
 PRIVATE_DEV = """set -e
 mount -t tmpfs -o mode=755,nosuid dev {place}
 mknod -m 666 {place}/null c 1 3
@@ -106,7 +106,7 @@ class Peers:
         raise Missing(f"{name} is not installed: tests/needs-bench.sh installs it")
 
     def spawned(self, words: list[str], script: str = "") -> Command:
-        """Started by posix_spawn. As root its caller has a mount namespace with a `/dev` of its own, and `script` is run there before."""
+        """Started by posix_spawn; as root in a mount namespace with a `/dev` of its own, where `script` runs before."""
         around: list[str] = []
         if self.root:
             place = self.folder / "dev"
