@@ -365,7 +365,8 @@
 #define SECLUDE_COMPARE_GREATER_OR_EQUAL 6
 
 /**
- * For the standard streams: the caller's own stream of that number. Closed in the caller, it is an error when the command starts.
+ * For the standard streams: the caller's own stream of that number; `/dev/null` if the caller has closed it, or has it closed on
+ * `execve(2)`, as a daemon may.
  */
 #define SECLUDE_STDIO_INHERIT -1001
 
@@ -1921,7 +1922,7 @@ void seclude_transfer_free(struct seclude_transfer *transfer);
 void seclude_transfer_max_bytes(struct seclude_transfer *transfer, uint64_t bytes);
 
 /**
- * At most so many files and directories.
+ * At most so many files and directories, and other things that are left out (`seclude_transfer_skip_special`).
  */
 void seclude_transfer_max_entries(struct seclude_transfer *transfer, uint64_t number);
 
@@ -1945,7 +1946,7 @@ int seclude_transfer_copy(const struct seclude_transfer *transfer,
 
 /**
  * Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, as `seclude_transfer_copy` does with the sandbox's root as the base.
- * What runs may change it meanwhile: `seclude_child_freeze` keeps it still.
+ * A privileged caller reads there what the sandbox's user may read, and no more. What runs may change it meanwhile: `seclude_child_freeze` keeps it still.
  */
 int seclude_child_copy_out(const struct seclude_child *child,
                            const char *inside,
@@ -1957,7 +1958,7 @@ int seclude_child_copy_out(const struct seclude_child *child,
 
 /**
  * Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`, which must not exist yet, in a place that the command may write
- * to. The copies are the command's own.
+ * to: it is made with the rights of the sandbox's user. The copies are the command's own.
  */
 int seclude_child_copy_in(const struct seclude_child *child,
                           const char *from,

@@ -10,7 +10,8 @@ use std::ffi::{c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-/// For the standard streams: the caller's own stream of that number. Closed in the caller, it is an error when the command starts.
+/// For the standard streams: the caller's own stream of that number; `/dev/null` if the caller has closed it, or has it closed on
+/// `execve(2)`, as a daemon may.
 pub const SECLUDE_STDIO_INHERIT: c_int = -1001;
 /// For the standard streams: `/dev/null`.
 pub const SECLUDE_STDIO_NULL: c_int = -1002;

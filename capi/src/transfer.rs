@@ -54,7 +54,7 @@ pub unsafe extern "C" fn seclude_transfer_max_bytes(transfer: *mut seclude_trans
     });
 }
 
-/// At most so many files and directories.
+/// At most so many files and directories, and other things that are left out (`seclude_transfer_skip_special`).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_transfer_max_entries(transfer: *mut seclude_transfer, number: u64) {
     set(transfer, |object| {
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn seclude_transfer_copy(
 }
 
 /// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, as `seclude_transfer_copy` does with the sandbox's root as the base.
-/// What runs may change it meanwhile: `seclude_child_freeze` keeps it still.
+/// A privileged caller reads there what the sandbox's user may read, and no more. What runs may change it meanwhile: `seclude_child_freeze` keeps it still.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_copy_out(
     child: *const seclude_child,
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn seclude_child_copy_out(
 }
 
 /// Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`, which must not exist yet, in a place that the command may write
-/// to. The copies are the command's own.
+/// to: it is made with the rights of the sandbox's user. The copies are the command's own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_copy_in(
     child: *const seclude_child,

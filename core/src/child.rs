@@ -276,13 +276,13 @@ impl Child {
     // ---- files
 
     /// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, which must not exist yet: as [`Transfer::copy`], with
-    /// the sandbox's root as the base. What runs may change it meanwhile: [`Child::freeze`] keeps it still.
+    /// the sandbox's root as the base. A privileged caller reads there what the sandbox's user may read, and no more. What runs may change it meanwhile: [`Child::freeze`] keeps it still.
     pub fn copy_out(&self, inside: impl AsRef<Path>, to: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
         self.while_it_runs()?.copy_out(inside, to, transfer)
     }
 
     /// Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`, which must not exist yet, in a place that the command
-    /// may write to. The copies are the command's own.
+    /// may write to: it is made with the rights of the sandbox's user. The copies are the command's own.
     pub fn copy_in(&self, from: impl AsRef<Path>, inside: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
         self.while_it_runs()?.copy_in(from, inside, transfer)
     }

@@ -30,10 +30,13 @@ pub(crate) enum Stream {
     Piped,
     Terminal,
     Descriptor(OwnedFd),
+    /// One end of a pipe that this library made for this command alone.
+    OwnPipe(OwnedFd),
 }
 
 impl Stdio {
-    /// The caller's own stream of that number.
+    /// The caller's own stream of that number; `/dev/null` if the caller has closed it, or has it closed on `execve(2)`, as a daemon
+    /// may.
     pub fn inherit() -> Stdio {
         Stdio(Stream::Inherit)
     }
@@ -50,10 +53,17 @@ impl Stdio {
     pub fn pty() -> Stdio {
         Stdio(Stream::Terminal)
     }
+    /// One end of a pipe that was made for this command alone, as [`Stdio::piped`] makes it: for a face of this library in another
+    /// language, which makes its own pipes.
+    #[doc(hidden)]
+    pub fn own_pipe(end: OwnedFd) -> Stdio {
+        Stdio(Stream::OwnPipe(end))
+    }
 }
 
 impl From<OwnedFd> for Stdio {
-    /// A descriptor of the caller's.
+    /// A descriptor of the caller's. A privileged caller's pipe stays its owner's: the command uses it, but cannot open it anew by a
+    /// name such as `/dev/stdout`.
     fn from(fd: OwnedFd) -> Stdio {
         Stdio(Stream::Descriptor(fd))
     }

@@ -108,9 +108,11 @@ impl Enforcement {
         match self.mechanism(limit) {
             Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) => self.cgroup.set(limit, limits).map(drop),
             Some(Mechanism::Sampled) => Ok(()),
-            _ => Err(Error::new(ErrorKind::LimitUnavailable, format!("change the limit {limit}"))
-                .because("no cgroup holds it")
-                .hint("start as root, or with a delegated cgroup (docs/limits.md)")),
+            Some(Mechanism::Rlimit | Mechanism::Warden) | None => {
+                Err(Error::new(ErrorKind::LimitUnavailable, format!("change the limit {limit}"))
+                    .because("no cgroup holds it")
+                    .hint("start as root, or with a delegated cgroup (docs/limits.md)"))
+            }
         }
     }
 
@@ -193,7 +195,7 @@ impl Enforcement {
             // Before Linux 5.14 it counts all processes of that user outside, not those of a user namespace by themselves.
             Limit::Pids if policy.private(Namespace::User) && kernel_is_at_least(5, 14) => Some(Mechanism::Rlimit),
             Limit::Memory | Limit::CpuTime | Limit::Pids => Some(Mechanism::Sampled),
-            _ => None,
+            Limit::Swap | Limit::Cpus | Limit::CpuWeight | Limit::CpuSet | Limit::Io | Limit::WallTime | Limit::Output => None,
         };
         match (other, policy.limits.demand(limit)) {
             (Some(Mechanism::Sampled), Some(Demand::Exact)) => Err(self.unavailable(limit, error, "it could only be sampled: ")),

@@ -1,6 +1,7 @@
 //! The warden's executable: the one that this library carries, in sealed memory, or one at an installed path.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::file_size;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::fstat;
@@ -41,7 +42,10 @@ impl Image {
 
     fn in_memory() -> Result<Image> {
         const NAME: &CStr = c"seclude-warden";
-        let failed = |error: std::io::Error| Error::io("put the warden into memory", error);
+        const ACTION: &str = "put the warden into memory";
+        let failed = |error: std::io::Error| Error::io(ACTION, error);
+        let remedy = format!(", or install the warden and name it by {VARIABLE}");
+        file_size::check(PROGRAM.len() as u64, file_size::limit()?, ACTION, &remedy)?;
         let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
         // MFD_EXEC says that it is meant to be executed, from Linux 6.3 on.
         let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
@@ -52,7 +56,7 @@ impl Image {
         file.write_all(PROGRAM).map_err(failed)?;
         let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(|errno| failed(errno.into()))?;
-        let identity = identity(file.as_fd()).ok_or_else(|| Error::new(ErrorKind::Io, "put the warden into memory"))?;
+        let identity = identity(file.as_fd()).ok_or_else(|| Error::new(ErrorKind::Io, ACTION))?;
         Ok(Image::Memory(file.into(), identity))
     }
 

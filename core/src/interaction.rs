@@ -5,8 +5,8 @@ use crate::child::Child;
 use crate::command::{Command, Output, Stream};
 use crate::error::{Error, Result};
 use crate::start::Prepared;
+use crate::streams;
 use std::collections::BTreeSet;
-use std::io;
 use std::os::fd::OwnedFd;
 
 /// A command's place in the interaction, and a descriptor of its.
@@ -106,7 +106,7 @@ impl Interaction {
                     return Err(Error::invalid(format!("descriptor {descriptor} of command {command}"), "given twice"));
                 }
             }
-            let (reader, writer) = io::pipe().map_err(|error| Error::io("make a pipe", error))?;
+            let (reader, writer) = streams::pipe()?;
             joined[from.0].push((from.1, writer.into()));
             joined[to.0].push((to.1, reader.into()));
         }

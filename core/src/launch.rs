@@ -102,7 +102,11 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
     }
     let pid = result as c_int;
     // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD).
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let mut pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    // It has a standard number if the caller has closed that one, and may be about to put another stream there.
+    if pidfd.as_raw_fd() < 3 {
+        pidfd = pidfd.try_clone().unwrap_or(pidfd);
+    }
     match entry.errno.load(Ordering::Acquire) {
         0 => Ok(Launched { pidfd, pid, entered: Entered { v2: in_v2, v1: entry.entered.load(Ordering::Acquire) } }),
         errno => {

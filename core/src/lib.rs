@@ -27,6 +27,7 @@ mod ending;
 mod enforce;
 mod error;
 mod failure;
+mod file_size;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,7 +1,7 @@
 //! Cells by name: a living cell is published in a directory of its user's own, and another process of that user finds and enters it.
 //!
 //! An entry is a file that says which process the warden is, what the policy, and which cgroups. Nobody needs to answer for it: whether it still tells the
-//! truth is seen from the process. All who write or tidy up hold a lock on the directory meanwhile.
+//! truth is seen from the process. All who write or tidy up hold the directory's lock meanwhile.
 
 use crate::cell::Cell;
 use crate::cgroup;
@@ -12,7 +12,7 @@ use crate::outcome::Mechanisms;
 use crate::policy::{Limit, Mechanism};
 use crate::processes;
 use crate::sandbox::Sandbox;
-use directory::Directory;
+use directory::{Directory, Found};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use serde_json::{Map, Value, json};
@@ -91,8 +91,13 @@ impl NamedCell {
             .map_err(|_| lost())?;
         // What is opened through it is of one process: of this one, if this one is still there then.
         let namespaces = handle::of_directory(process.as_fd(), pid, |_| true)?;
-        if !self.warden.lives() {
-            return Err(lost());
+        match self.warden.life() {
+            Life::Lives => {}
+            Life::Ended => return Err(lost()),
+            Life::Unknown => {
+                return Err(Error::new(ErrorKind::WardenLost, format!("enter the cell {}", self.name))
+                    .because("the caller's /proc does not tell whether it lives"));
+            }
         }
         let mut entered = Vec::new();
         for (kind, namespace) in namespaces {
@@ -144,7 +149,8 @@ impl Drop for Published {
     fn drop(&mut self) {
         if self.owner == std::process::id()
             && let Ok(directory) = Directory::at(&self.directory)
-            && directory.read(&self.name).is_some_and(|cell| cell.warden == self.warden)
+            && let Ok(Found::Cell(cell)) = directory.read(&self.name)
+            && cell.warden == self.warden
         {
             directory.remove(&self.name);
         }
@@ -155,21 +161,40 @@ impl Identity {
     fn of(pid: u32) -> Result<Identity> {
         let unknown =
             || Error::new(ErrorKind::WardenLost, "look at the cell's warden").because("the caller's /proc does not show it");
-        Ok(Identity { pid, started: processes::started(pid).ok_or_else(unknown)?, boot: boot(), tree: tree().ok_or_else(unknown)? })
+        let started = processes::started(pid).ok().flatten().ok_or_else(unknown)?;
+        Ok(Identity { pid, started, boot: boot().ok_or_else(unknown)?, tree: tree().ok_or_else(unknown)? })
     }
 
-    /// Whether that process is there. Who counts in another process tree cannot tell.
-    fn lives(&self) -> bool {
-        self.is_judged_here() && processes::started(self.pid) == Some(self.started)
-    }
-
-    fn is_judged_here(&self) -> bool {
-        self.boot != boot() || Some(self.tree) == tree()
+    fn life(&self) -> Life {
+        match boot() {
+            None => return Life::Unknown,
+            // A number and a time of an earlier boot may be another process's in this one.
+            Some(boot) if boot != self.boot => return Life::Ended,
+            Some(_) => {}
+        }
+        if tree() != Some(self.tree) {
+            return Life::Unknown;
+        }
+        match processes::started(self.pid) {
+            Ok(Some(started)) if started == self.started => Life::Lives,
+            Ok(_) => Life::Ended,
+            Err(_) => Life::Unknown,
+        }
     }
 }
 
-fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+/// What the caller can say of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Lives,
+    Ended,
+    /// The caller counts in another process tree, or its `/proc` does not tell.
+    Unknown,
+}
+
+fn boot() -> Option<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 fn tree() -> Option<u64> {

@@ -11,7 +11,7 @@ pub use compiled::Compiled;
 
 use crate::error::{Error, Result};
 use crate::idmap::Mapping;
-use crate::policy::{Bind, Clock, Entry, Namespace, Policy, System};
+use crate::policy::{Bind, Clock, Namespace, Policy, System};
 use crate::profile;
 use crate::seccomp::Filters;
 use crate::wire::codec::{ListBuilder, Sink};
@@ -238,7 +238,7 @@ impl Builder {
             self.sources += 1;
         }
         for entry in &policy.files {
-            if let Entry::Bind(Bind { source, at, optional, nofollow, .. }) = entry {
+            if let Some(Bind { source, at, optional, nofollow, .. }) = entry.bind() {
                 let action = format!("bind {} on {}", source.display(), at.display());
                 let number = self.source_by(source, *optional, !nofollow, action)?;
                 sources.binds.push((number, source.clone()));

@@ -116,10 +116,18 @@ impl Default for Policy {
 impl Policy {
     /// Whether a namespace of this kind is the sandbox's own.
     pub fn private(&self, kind: Namespace) -> bool {
+        if self.joined.contains(&kind) {
+            return false;
+        }
         match kind {
-            _ if self.joined.contains(&kind) => false,
             Namespace::Time => self.unshare.contains(&kind) || !self.clock_offsets.is_empty(),
-            _ => !self.share.contains(&kind),
+            Namespace::User
+            | Namespace::Mount
+            | Namespace::Pid
+            | Namespace::Net
+            | Namespace::Ipc
+            | Namespace::Uts
+            | Namespace::Cgroup => !self.share.contains(&kind),
         }
     }
 

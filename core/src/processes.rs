@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -80,10 +81,18 @@ fn stat(pid: u32) -> Option<u32> {
     field(pid, 4)?.parse().ok()
 }
 
-/// When a process that has not ended started, in the kernel's ticks since the boot: with its number, nobody else's.
-pub fn started(pid: u32) -> Option<u64> {
-    field(pid, 3).filter(|state| !matches!(&**state, "Z" | "X"))?;
-    field(pid, 22)?.parse().ok()
+/// When a process that has not ended started, in the kernel's ticks since the boot: with its number, nobody else's. `None` if no such
+/// process is there; an error if that cannot be told.
+pub fn started(pid: u32) -> io::Result<Option<u64>> {
+    let text = match fs::read(format!("/proc/{pid}/stat")) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => return Ok(None),
+        text => text?,
+    };
+    if field_in(&text, 3).is_none_or(|state| matches!(&*state, "Z" | "X")) {
+        return Ok(None);
+    }
+    let started = field_in(&text, 22).and_then(|ticks| ticks.parse().ok());
+    started.map(Some).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 /// The state of a process, as one letter; `None` if it is gone, or the caller's `/proc` does not tell.
@@ -115,8 +124,11 @@ pub fn kill_below(root: i32) {
 
 /// A field of `/proc/PID/stat` after the name, counted from 1: proc_pid_stat(5). The name in parentheses may hold anything: what follows the last one counts.
 fn field(pid: u32, number: usize) -> Option<String> {
+    field_in(&fs::read(format!("/proc/{pid}/stat")).ok()?, number)
+}
+
+fn field_in(text: &[u8], number: usize) -> Option<String> {
     const FIRST: usize = 3;
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let end = text.iter().rposition(|byte| *byte == b')')?;
     String::from_utf8_lossy(&text[end + 1..]).split_whitespace().nth(number - FIRST).map(str::to_owned)
 }

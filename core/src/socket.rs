@@ -1,6 +1,7 @@
 //! The caller's end of the control socket: requests out, reports in.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::file_size;
 use crate::wire::codec::{Reader, Wire};
 use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, REPORT_MAX, Report, Request};
 use nix::errno::Errno;
@@ -149,6 +150,8 @@ impl Socket {
 }
 
 fn in_memory(bytes: &[u8]) -> Result<File> {
+    const REMEDY: &str = ", or give the command fewer or shorter arguments, variables and files";
+    file_size::check(bytes.len() as u64, file_size::limit()?, "write a large request", REMEDY)?;
     let memory =
         memfd_create(c"seclude-request", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed("make room for a large request", errno))?;
     let mut file = File::from(memory);

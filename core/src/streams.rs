@@ -4,9 +4,8 @@ use crate::command::{Command, Stdio, Stream};
 use crate::error::{Error, Result};
 use crate::socket;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::stat::{Mode, SFlag, fstat, major};
-use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Gid, Uid, fchown};
 use std::fs::{self, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter};
@@ -24,6 +23,8 @@ pub struct Streams {
     pub relays: Vec<(OwnedFd, OwnedFd)>,
     /// Ends of pipes to other commands, under other numbers than the standard ones.
     pub joined: Vec<(i32, OwnedFd)>,
+    /// Which of `inside` are pipes that this library made for this command.
+    own_pipes: [bool; 3],
 }
 
 impl Streams {
@@ -38,20 +39,22 @@ impl Streams {
         let [joined_in, joined_out, joined_err] = standard;
         let choose = |joined: Option<OwnedFd>, given: &Option<Stdio>, default: &Stream| -> Result<Chosen> {
             if let Some(fd) = joined {
-                return Ok(Chosen::Descriptor(fd));
+                return Ok(Chosen::OwnPipe(fd));
             }
+            let copy = |fd: &OwnedFd| fd.try_clone().map_err(|error| Error::io("copy a descriptor", error));
             match given.as_ref().map_or(default, |stdio| &stdio.0) {
                 Stream::Inherit => Ok(Chosen::Inherit),
                 Stream::Null => Ok(Chosen::Null),
                 Stream::Piped => Ok(Chosen::Piped),
                 Stream::Terminal => Ok(Chosen::Terminal),
-                Stream::Descriptor(fd) => {
-                    fd.try_clone().map(Chosen::Descriptor).map_err(|error| Error::io("copy a descriptor", error))
-                }
+                Stream::Descriptor(fd) => copy(fd).map(Chosen::Descriptor),
+                Stream::OwnPipe(fd) => copy(fd).map(Chosen::OwnPipe),
             }
         };
-        let (mut our_stdin, mut ours) = (None, [None, None]);
-        let input = match choose(joined_in, &command.stdin, &stdin)? {
+        let (mut our_stdin, mut ours, mut own_pipes) = (None, [None, None], [false; 3]);
+        let chosen = choose(joined_in, &command.stdin, &stdin)?;
+        own_pipes[0] = chosen.is_own_pipe();
+        let input = match chosen {
             Chosen::Piped => {
                 let (reader, writer) = pipe()?;
                 our_stdin = Some(writer);
@@ -60,7 +63,9 @@ impl Streams {
             chosen => chosen.open(0)?,
         };
         let mut output = |joined, given, number: i32| -> Result<Option<OwnedFd>> {
-            match choose(joined, given, &others)? {
+            let chosen = choose(joined, given, &others)?;
+            own_pipes[number as usize] = chosen.is_own_pipe();
+            match chosen {
                 Chosen::Piped => {
                     let (reader, writer) = pipe()?;
                     ours[number as usize - 1] = Some(reader);
@@ -86,14 +91,18 @@ impl Streams {
                 let (reader, writer) = relayed_pipe()?;
                 relays.push((reader, never_waiting(std::mem::replace(second, writer))?));
             }
+            // What they lead to is the warden's alone to write.
+            (own_pipes[1], own_pipes[2]) = (true, true);
         }
         let [stdout, stderr] = ours;
-        Ok(Streams { inside: [input, first, second], stdin: our_stdin, stdout, stderr, relays, joined: further })
+        Ok(Streams { inside: [input, first, second], stdin: our_stdin, stdout, stderr, relays, joined: further, own_pipes })
     }
 }
 
-fn pipe() -> Result<(PipeReader, PipeWriter)> {
-    io::pipe().map_err(|error| Error::io("make a pipe", error))
+/// A pipe with numbers above the standard three: what a caller writes to a standard stream that it has closed must not come to a command.
+pub fn pipe() -> Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe().map_err(|error| Error::io("make a pipe", error))?;
+    Ok((socket::above_stdio(reader.into())?.into(), socket::above_stdio(writer.into())?.into()))
 }
 
 /// A pipe whose reader never waits: the command can open it anew and take back what it wrote, just before it is read.
@@ -142,15 +151,16 @@ impl Streams {
         self.inside.iter().enumerate().filter(|(_, fd)| fd.is_none()).fold(0, |bits, (stream, _)| bits | 1 << stream)
     }
 
-    /// Gives the pipes among them to the user that a privileged caller's command is outside. A pipe belongs to who made it, and
-    /// who opens it anew by name (`/dev/stderr`) is asked for rights to it. A pipe has no other name, so nobody else is concerned.
+    /// Gives the pipes that this library made to the user that a privileged caller's command is outside. A pipe belongs to the user
+    /// who made it, and the kernel asks for rights to it when it is opened anew by name (`/dev/stderr`).
+    ///
+    /// A pipe that the caller made stays as it is: the caller may give it to several sandboxes, whose commands have the same
+    /// user outside. Each could then open the other's end for itself.
     pub fn give_pipes_to(&self, uid: u32, gid: u32) {
-        const PIPEFS: FsType = FsType(0x5049_5045);
-        for fd in self.inside.iter().flatten().chain(self.joined.iter().map(|(_, fd)| fd)) {
-            if fstatfs(fd).is_ok_and(|found| found.filesystem_type() == PIPEFS) {
-                // Not being able to is no loss of a protection: the command then has the descriptor alone.
-                let _ = fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            }
+        let standard = self.inside.iter().zip(self.own_pipes).filter(|(_, own)| *own).filter_map(|(fd, _)| fd.as_ref());
+        for fd in standard.chain(self.joined.iter().map(|(_, fd)| fd)) {
+            // Not being able to is no loss of a protection: the command then has the descriptor alone.
+            let _ = fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         }
     }
 }
@@ -161,27 +171,48 @@ enum Chosen {
     Piped,
     Terminal,
     Descriptor(OwnedFd),
+    OwnPipe(OwnedFd),
 }
 
 impl Chosen {
+    fn is_own_pipe(&self) -> bool {
+        match self {
+            Chosen::Piped | Chosen::OwnPipe(_) => true,
+            Chosen::Inherit | Chosen::Null | Chosen::Terminal | Chosen::Descriptor(_) => false,
+        }
+    }
+
     /// `None`: the command's terminal.
     fn open(self, number: i32) -> Result<Option<OwnedFd>> {
         match self {
-            Chosen::Terminal => return Ok(None),
-            Chosen::Descriptor(fd) => Ok(fd),
-            Chosen::Null | Chosen::Piped => {
-                let null = OpenOptions::new().read(true).write(true).open("/dev/null");
-                null.map(OwnedFd::from).map_err(|error| Error::io("open /dev/null", error))
-            }
-            Chosen::Inherit => {
-                let stream = crate::sys::borrow(number);
-                fcntl(stream, FcntlArg::F_DUPFD_CLOEXEC(3)).map(crate::sys::own).map_err(|errno| match errno {
-                    Errno::EBADF => Error::invalid(format!("descriptor {number}"), "inherited, but closed in the caller")
-                        .hint("give the command another stream, or none"),
-                    errno => socket::failed("copy a descriptor", errno),
-                })
-            }
+            Chosen::Terminal => Ok(None),
+            Chosen::Descriptor(fd) | Chosen::OwnPipe(fd) => Ok(Some(fd)),
+            Chosen::Null | Chosen::Piped => null().map(Some),
+            Chosen::Inherit => inherited(number)?.map_or_else(null, Ok).map(Some),
         }
-        .map(Some)
+    }
+}
+
+fn null() -> Result<OwnedFd> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null").map_err(|error| Error::io("open /dev/null", error))?;
+    socket::above_stdio(null.into())
+}
+
+/// A copy of the caller's standard stream; `None` if the caller has none, as a daemon that has closed it.
+///
+/// A descriptor of that number that `execve(2)` closes is no stream for programs: after the caller has closed its own, whatever
+/// it opens next gets that number, and so do the library's descriptors, for a moment. They all are close-on-exec.
+fn inherited(number: i32) -> Result<Option<OwnedFd>> {
+    let stream = crate::sys::borrow(number);
+    let flags = match fcntl(stream, FcntlArg::F_GETFD) {
+        Err(Errno::EBADF) => return Ok(None),
+        result => result.map_err(|errno| socket::failed("look at a standard stream", errno))?,
+    };
+    if FdFlag::from_bits_retain(flags).contains(FdFlag::FD_CLOEXEC) {
+        return Ok(None);
+    }
+    match fcntl(stream, FcntlArg::F_DUPFD_CLOEXEC(3)) {
+        Err(Errno::EBADF) => Ok(None),
+        result => result.map(|copy| Some(crate::sys::own(copy))).map_err(|errno| socket::failed("copy a descriptor", errno)),
     }
 }

@@ -97,6 +97,32 @@ pub fn effective_capabilities() -> u64 {
     u64::from(sets[0]) | u64::from(sets[3]) << 32
 }
 
+/// Sets them, permitted ones left as they are: `capset(2)`. The error number if not.
+pub fn set_effective_capabilities(effective: u64) -> Result<(), i32> {
+    let header: [u32; 2] = [0x2008_0522, 0];
+    let mut sets = [0u32; 6];
+    // SAFETY: version 3 of the calls reads the header's 8 bytes, and writes, then reads, the 24 bytes of the sets.
+    let result = unsafe {
+        match libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) {
+            0 => {
+                (sets[0], sets[3]) = (effective as u32, (effective >> 32) as u32);
+                libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr())
+            }
+            failed => failed,
+        }
+    };
+    if result == 0 { Ok(()) } else { Err(Errno::last_raw()) }
+}
+
+/// Sets the supplementary groups of this thread alone: `setgroups(2)`, where libc's function sets every thread's. The error number if not.
+pub fn set_thread_groups(groups: &[u32]) -> Result<(), i32> {
+    // SAFETY: the kernel reads as many ids as the slice has.
+    match unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) } {
+        0 => Ok(()),
+        _ => Err(Errno::last_raw()),
+    }
+}
+
 /// The caller's hard limit on a resource, by its number: `getrlimit(2)`.
 pub fn hard_limit(resource: u32) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
@@ -172,8 +198,11 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, O
     let is_rights = message.msg_controllen as usize >= size_of::<libc::cmsghdr>()
         && (control.header.cmsg_level, control.header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS);
     let count = if is_rights { (control.header.cmsg_len as usize - size_of::<libc::cmsghdr>()) / size_of::<RawFd>() } else { 0 };
-    let descriptors = control.descriptors.into_iter().take(count).map(own).collect();
-    Ok((length, (message.msg_flags & libc::MSG_CTRUNC == 0).then_some(descriptors)))
+    // Above the standard numbers: a caller that has closed these may put other streams there.
+    let above = |fd: OwnedFd| if fd.as_raw_fd() < 3 { fd.try_clone().ok() } else { Some(fd) };
+    let descriptors: Vec<Option<OwnedFd>> = control.descriptors.into_iter().take(count).map(|number| above(own(number))).collect();
+    let descriptors: Option<Vec<OwnedFd>> = descriptors.into_iter().collect();
+    Ok((length, descriptors.filter(|_| message.msg_flags & libc::MSG_CTRUNC == 0)))
 }
 
 /// How many bytes can be read from a pipe now: FIONREAD.

@@ -1,20 +1,29 @@
 //! Copying files and trees out of, and into, places that somebody hostile may have filled, and may change meanwhile.
 //!
 //! Everything is found by descriptor, one name at a time, and no symbolic link is followed. Only regular files and directories are copied; what is copied is counted
-//! against bounds as it is read, not as it is promised.
+//! against bounds as it is read, not as it is promised. What a privileged caller does inside a sandbox it does with the rights of the
+//! sandbox's user (`acting`), so that nothing inside can have it done what the user could not do.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::file_size;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, setfsgid, setfsuid, unlinkat};
-use std::ffi::{CString, OsStr};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
+
+mod acting;
+mod made;
+
+use acting::Actor;
+pub(crate) use acting::Owner;
+use made::Made;
 
 /// How files and trees are copied, and how much of them at most.
 ///
@@ -41,7 +50,8 @@ pub struct Copied {
     pub entries: u64,
     /// Bytes in files.
     pub bytes: u64,
-    /// What is neither a file nor a directory, below the copied path; left out with [`Transfer::skip_special`].
+    /// What is neither a file nor a directory, below the copied path; left out with [`Transfer::skip_special`]. It counts against
+    /// [`Transfer::max_entries`], and all the paths together have at most 4 MiB.
     pub skipped: Vec<PathBuf>,
 }
 
@@ -53,6 +63,10 @@ impl Default for Transfer {
 
 /// Directories are entered so deep, and no deeper.
 const DEPTH_MAX: usize = 64;
+
+/// So much the list of what was left out may take, and no more: a path counts with what it costs besides its bytes.
+const SKIPPED_MAX: usize = 4 << 20;
+const SKIPPED_EACH: usize = 64;
 
 impl Transfer {
     /// At most 256 MiB in 10,000 files and directories, 64 deep.
@@ -66,7 +80,7 @@ impl Transfer {
         Transfer { max_bytes: bytes.into(), ..self }
     }
 
-    /// At most so many files and directories.
+    /// At most so many files and directories, and other things that are left out.
     #[must_use]
     pub fn max_entries(self, number: u64) -> Transfer {
         Transfer { max_entries: number, ..self }
@@ -80,34 +94,55 @@ impl Transfer {
 
     /// Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not exist yet. No link in `path` or below it is followed; `base` is
     /// the caller's word. The copies are the caller's, with the permissions of the originals but for set-user-id and sticky bits. After an
-    /// error, nothing is left at `to`.
+    /// error, nothing is left at `to` but what others have put there meanwhile.
     pub fn copy(&self, base: impl AsRef<Path>, path: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<Copied> {
         let (base, path, to) = (base.as_ref(), path.as_ref(), to.as_ref());
         let directory = open_directory(base)?;
         let (parent, name) = split(to)?;
-        self.run((directory.as_fd(), path), (open_directory(parent)?.as_fd(), &name), None)
+        let to = Side { directory: open_directory(parent)?, path: path_of(&name), shown: to, owner: None };
+        self.run(Side { directory, path, shown: path, owner: None }, to)
     }
 
-    /// From a path below a directory to a name in one, whose owner the copies are to have.
-    pub(crate) fn run(
-        &self,
-        from: (BorrowedFd<'_>, &Path),
-        to: (BorrowedFd<'_>, &CString),
-        owner: Option<(u32, u32)>,
-    ) -> Result<Copied> {
-        let mut copying = Copying { transfer: self, copied: Copied::default(), at: from.1.into(), owner };
-        let source = find(from.0, from.1, OFlag::O_PATH).map_err(|errno| copying.failed("find", errno))?;
-        if fstatat(to.0, to.1.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
-            return Err(copying.failed("copy, for there is something already where it is to be,", Errno::EEXIST));
-        }
-        match copying.one(source.as_fd(), to, 0) {
-            Ok(()) => Ok(copying.copied),
-            Err(error) => {
-                remove(to.0, to.1);
-                Err(error)
+    /// From a path below a directory to a path below another one.
+    pub(crate) fn run(&self, from: Side<'_>, to: Side<'_>) -> Result<Copied> {
+        acting::apart(&[from.owner, to.owner], || {
+            let (reads, makes) = (Actor::new(from.owner)?, Actor::new(to.owner)?);
+            let mut copying = Copying { transfer: self, copied: Copied::default(), skipped: 0, at: from.path.into(), reads, makes };
+            let source = copying.reads.act(|| find(from.directory.as_fd(), from.path, OFlag::O_PATH))?;
+            let source = source.map_err(|errno| copying.failed("find", errno))?;
+            let (parent, name) = split(to.path)?;
+            let directory = OFlag::O_PATH | OFlag::O_DIRECTORY;
+            let place = copying.makes.act(|| find(to.directory.as_fd(), parent, directory))?;
+            let shown = to.shown.parent().unwrap_or(to.shown);
+            let place = place.map_err(|errno| Error::io(format!("find {}", shown.display()), errno).at(shown))?;
+            if copying.makes.act(|| fstatat(&place, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW))?.is_ok() {
+                return Err(copying.failed("copy, for there is something already where it is to be,", Errno::EEXIST));
             }
-        }
+            let mut made = Vec::new();
+            let result = copying.one(source.as_fd(), (place.as_fd(), &name), &mut made, 0);
+            match result {
+                Ok(()) => Ok(copying.copied),
+                Err(error) => {
+                    // What cannot be undone with the rights with which it was made is not ours to undo.
+                    let _ = copying.makes.act(|| made::undo(place.as_fd(), &made));
+                    Err(error)
+                }
+            }
+        })
     }
+}
+
+/// Where one side of a copy is: a path below a directory, found with the rights of `owner` if that is not the caller itself.
+pub(crate) struct Side<'a> {
+    pub directory: OwnedFd,
+    pub path: &'a Path,
+    /// The same as the caller wrote it.
+    pub shown: &'a Path,
+    pub owner: Option<Owner>,
+}
+
+pub(crate) fn path_of(name: &CStr) -> &Path {
+    Path::new(OsStr::from_bytes(name.to_bytes()))
 }
 
 /// Opens what stands at `path` below `base`, and not behind any link.
@@ -153,34 +188,19 @@ fn walk(base: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<OwnedFd>
     above.pop().map_or_else(|| openat(base, ".", flags, Mode::empty()), Ok)
 }
 
-/// While this lives, what this thread makes belongs to others: `setfsuid(2)`.
-struct Acting(Option<(nix::unistd::Uid, nix::unistd::Gid)>);
-
-impl Acting {
-    fn as_owner(owner: Option<(u32, u32)>) -> Acting {
-        Acting(owner.map(|(uid, gid)| {
-            let gid = setfsgid(gid.into());
-            (setfsuid(uid.into()), gid)
-        }))
-    }
-}
-
-impl Drop for Acting {
-    fn drop(&mut self) {
-        if let Some((uid, gid)) = self.0 {
-            setfsuid(uid);
-            setfsgid(gid);
-        }
-    }
-}
+const LIST: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 struct Copying<'a> {
     transfer: &'a Transfer,
     copied: Copied,
+    /// What the list of what was left out takes.
+    skipped: usize,
     /// Where it is, for errors.
     at: PathBuf,
-    /// Whose the copies are, if not the caller's.
-    owner: Option<(u32, u32)>,
+    /// Whose rights reading takes.
+    reads: Actor,
+    /// Whose rights making takes: the copies are that user's.
+    makes: Actor,
 }
 
 impl Copying<'_> {
@@ -201,47 +221,80 @@ impl Copying<'_> {
             .hint("raise the bound, if that is what it should be")
     }
 
-    /// Copies what `found` stands for, which nobody has opened yet.
-    fn one(&mut self, found: BorrowedFd<'_>, to: (BorrowedFd<'_>, &CString), depth: usize) -> Result<()> {
+    /// Copies what `found` stands for, which nobody has opened yet, and notes in `made` what it makes.
+    fn one(&mut self, found: BorrowedFd<'_>, to: (BorrowedFd<'_>, &CString), made: &mut Vec<Made>, depth: usize) -> Result<()> {
         let status = fstat(found).map_err(|errno| self.failed("look at", errno))?;
         let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
-        if kind != SFlag::S_IFREG && kind != SFlag::S_IFDIR {
-            if self.transfer.skips {
-                self.copied.skipped.push(self.at.clone());
-                return Ok(());
-            }
+        let special = kind != SFlag::S_IFREG && kind != SFlag::S_IFDIR;
+        if special && !self.transfer.skips {
             let error = Error::new(ErrorKind::Invalid, format!("copy {}", self.at.display()))
                 .because("it is neither a file nor a directory");
             return Err(error.at(&self.at).hint("leave such things out (skip_special)"));
         }
-        self.copied.entries += 1;
-        if self.copied.entries > self.transfer.max_entries {
-            return Err(self.bounded("files and directories", self.transfer.max_entries));
+        // What is left out counts, too: it is looked at and told, and there may be any number of it.
+        if self.copied.entries + self.copied.skipped.len() as u64 >= self.transfer.max_entries {
+            let what = if self.transfer.skips { "files, directories and other things" } else { "files and directories" };
+            return Err(self.bounded(what, self.transfer.max_entries));
         }
+        if special {
+            self.skipped += self.at.as_os_str().len() + SKIPPED_EACH;
+            if self.skipped > SKIPPED_MAX {
+                return Err(self.bounded("bytes in the paths of what was left out", SKIPPED_MAX as u64).hint("copy parts of it"));
+            }
+            self.copied.skipped.push(self.at.clone());
+            return Ok(());
+        }
+        self.copied.entries += 1;
         let mode = Mode::from_bits_truncate(status.st_mode & 0o777);
         if kind == SFlag::S_IFDIR {
-            self.directory(found, to, mode, depth)
+            self.directory(found, to, mode, made, depth)
         } else {
             let length = u64::try_from(status.st_size).unwrap_or(0);
             if length > self.transfer.max_bytes.saturating_sub(self.copied.bytes) {
                 return Err(self.bounded("bytes", self.transfer.max_bytes));
             }
-            self.file(found, to, mode)
+            self.file(found, to, mode, length, made)
         }
     }
 
-    fn directory(&mut self, found: BorrowedFd<'_>, to: (BorrowedFd<'_>, &CString), mode: Mode, depth: usize) -> Result<()> {
-        const LIST: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+    fn directory(
+        &mut self,
+        found: BorrowedFd<'_>,
+        to: (BorrowedFd<'_>, &CString),
+        mode: Mode,
+        made: &mut Vec<Made>,
+        depth: usize,
+    ) -> Result<()> {
         if depth == DEPTH_MAX {
             return Err(self.bounded("directories, one within the other", DEPTH_MAX as u64));
         }
-        // Ours alone while it is filled; what it is to be comes last.
-        let acting = Acting::as_owner(self.owner);
-        mkdirat(to.0, to.1.as_c_str(), Mode::S_IRWXU).map_err(|errno| self.failed("make a directory for", errno))?;
-        let made =
-            openat(to.0, to.1.as_c_str(), LIST, Mode::empty()).map_err(|errno| self.failed("open the directory for", errno))?;
-        drop(acting);
-        let mut list = Dir::openat(found, c".", LIST, Mode::empty()).map_err(|errno| self.failed("list", errno))?;
+        // Its owner's alone while it is filled; what it is to be comes last.
+        let new = self.makes.act(|| -> nix::Result<(OwnedFd, FileStat, bool)> {
+            mkdirat(to.0, to.1.as_c_str(), Mode::S_IRWXU)?;
+            let new = openat(to.0, to.1.as_c_str(), LIST, Mode::empty())?;
+            let status = fstat(&new)?;
+            let empty = made::is_empty(new.as_fd())?;
+            Ok((new, status, empty))
+        })?;
+        let (new, status, empty) = new.map_err(|errno| self.failed("make a directory for", errno))?;
+        if !empty {
+            // Not noted as made, so that it stays as it is.
+            return Err(Error::new(ErrorKind::Io, format!("make a directory for {}", self.at.display()))
+                .because("a process has put another one in its place")
+                .at(&self.at));
+        }
+        let mut within = Vec::new();
+        let filled = self.fill(found, new.as_fd(), &mut within, depth);
+        made.push(Made::directory(to.1, &status, within));
+        filled?;
+        let changed = self.makes.act(|| fchmod(&new, mode | Mode::S_IRWXU))?;
+        changed.map_err(|errno| self.failed("set the mode of the copy of", errno))
+    }
+
+    /// Copies what is in a directory.
+    fn fill(&mut self, found: BorrowedFd<'_>, new: BorrowedFd<'_>, made: &mut Vec<Made>, depth: usize) -> Result<()> {
+        let list = self.reads.act(|| Dir::openat(found, c".", LIST, Mode::empty()))?;
+        let mut list = list.map_err(|errno| self.failed("list", errno))?;
         for entry in list.iter() {
             let entry = entry.map_err(|errno| self.failed("list", errno))?;
             let name = entry.file_name();
@@ -249,26 +302,50 @@ impl Copying<'_> {
                 continue;
             }
             self.at.push(OsStr::from_bytes(name.to_bytes()));
-            let next = openat(found, name, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty());
+            let path = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            let next = self.reads.act(|| openat(found, name, path, Mode::empty()))?;
             let next = next.map_err(|errno| self.failed("find", errno))?;
-            self.one(next.as_fd(), (made.as_fd(), &name.to_owned()), depth + 1)?;
+            self.one(next.as_fd(), (new, &name.to_owned()), made, depth + 1)?;
             self.at.pop();
         }
-        fchmod(&made, mode | Mode::S_IRWXU).map_err(|errno| self.failed("set the mode of the copy of", errno))
+        Ok(())
     }
 
-    fn file(&mut self, found: BorrowedFd<'_>, to: (BorrowedFd<'_>, &CString), mode: Mode) -> Result<()> {
+    fn file(
+        &mut self,
+        found: BorrowedFd<'_>,
+        to: (BorrowedFd<'_>, &CString),
+        mode: Mode,
+        length: u64,
+        made: &mut Vec<Made>,
+    ) -> Result<()> {
         const NEW: OFlag =
             OFlag::O_WRONLY.union(OFlag::O_CREAT).union(OFlag::O_EXCL).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
         let failed = |at: &Path, action: &str, error: std::io::Error| Error::io(format!("{action} {}", at.display()), error).at(at);
-        // The very file that was looked at, by its descriptor: whatever stands at its name by now.
+        let largest = file_size::limit()?;
+        let within = |bytes: u64, at: &Path| {
+            file_size::check(bytes, largest, &format!("copy {}", at.display()), ", or lower max_bytes")
+                .map_err(|error| error.at(at))
+        };
+        within(length, &self.at)?;
+        // The very file that was looked at, by its descriptor: whatever stands at its name by now. Without O_NONBLOCK, opening would
+        // wait as long as a process inside holds a lease on it.
         let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
-        let mut source = OpenOptions::new().read(true).open(itself).map_err(|error| failed(&self.at, "open", error))?;
-        let acting = Acting::as_owner(self.owner);
-        let made = openat(to.0, to.1.as_c_str(), NEW, Mode::S_IRUSR | Mode::S_IWUSR);
-        drop(acting);
-        let mut made = File::from(made.map_err(|errno| self.failed("make a file for", errno))?);
+        let source = self.reads.act(|| OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(itself))?;
+        let mut source = source.map_err(|error| match error.raw_os_error() {
+            Some(libc::EWOULDBLOCK) => failed(&self.at, "open", error).hint("a process holds a lease on it (fcntl(2), F_SETLEASE)"),
+            _ => failed(&self.at, "open", error),
+        })?;
+        let new = self.makes.act(|| -> nix::Result<(OwnedFd, FileStat)> {
+            let new = openat(to.0, to.1.as_c_str(), NEW, Mode::S_IRUSR | Mode::S_IWUSR)?;
+            let status = fstat(&new)?;
+            Ok((new, status))
+        })?;
+        let (new, status) = new.map_err(|errno| self.failed("make a file for", errno))?;
+        made.push(Made::file(to.1, &status));
+        let mut new = File::from(new);
         let mut buffer = vec![0; 64 * 1024];
+        let mut written = 0;
         loop {
             let count = source.read(&mut buffer).map_err(|error| failed(&self.at, "read", error))?;
             if count == 0 {
@@ -279,25 +356,13 @@ impl Copying<'_> {
             if self.copied.bytes > self.transfer.max_bytes {
                 return Err(self.bounded("bytes", self.transfer.max_bytes));
             }
-            made.write_all(&buffer[..count]).map_err(|error| failed(&self.at, "write the copy of", error))?;
+            written += count as u64;
+            within(written, &self.at)?;
+            new.write_all(&buffer[..count]).map_err(|error| failed(&self.at, "write the copy of", error))?;
         }
-        fchmod(&made, mode | Mode::S_IRUSR | Mode::S_IWUSR).map_err(|errno| self.failed("set the mode of the copy of", errno))
+        let changed = self.makes.act(|| fchmod(&new, mode | Mode::S_IRUSR | Mode::S_IWUSR))?;
+        changed.map_err(|errno| self.failed("set the mode of the copy of", errno))
     }
-}
-
-/// Removes what we have made ourselves, and nothing that a link leads to.
-fn remove(parent: BorrowedFd<'_>, name: &CString) {
-    if unlinkat(parent, name.as_c_str(), UnlinkatFlags::NoRemoveDir) != Err(Errno::EISDIR) {
-        return;
-    }
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    if let Ok(mut list) = Dir::openat(parent, name.as_c_str(), flags, Mode::empty()) {
-        let names: Vec<CString> = list.iter().flatten().map(|entry| entry.file_name().to_owned()).collect();
-        for name in names.iter().filter(|name| !matches!(name.to_bytes(), b"." | b"..")) {
-            remove(list.as_fd(), name);
-        }
-    }
-    let _ = unlinkat(parent, name.as_c_str(), UnlinkatFlags::RemoveDir);
 }
 
 pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {

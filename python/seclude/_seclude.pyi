@@ -95,6 +95,7 @@ class _Parts(TypedDict):
     env: Sequence[tuple[bytes, bytes]] | None
     cwd: bytes | None
     streams: Sequence[int | None]
+    own_pipes: Sequence[bool]
     fds: Sequence[tuple[int, int]]
     wall_time: float | None
     memory: int | None

@@ -5,6 +5,7 @@ Pipes are made here, so that a failure at any point closes all of them, and the 
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from subprocess import DEVNULL, PIPE, STDOUT
@@ -100,6 +101,7 @@ def prepare(
             "env": None if env is None else [(os.fsencode(name), os.fsencode(value)) for name, value in env.items()],
             "cwd": None if cwd is None else os.fsencode(cwd),
             "streams": streams.inside,
+            "own_pipes": streams.own_pipes,
             "fds": granted,
             "wall_time": wall_time,
             "memory": memory,
@@ -115,6 +117,7 @@ class Streams:
 
     def __init__(self) -> None:
         self.inside: list[int | None] = [None, None, None]
+        self.own_pipes = [False, False, False]
         self._ours: list[int | None] = [None, None, None]
         self._theirs: list[int] = []
 
@@ -137,24 +140,67 @@ class Streams:
             case None:
                 return None
             case int() if stream == PIPE:
-                reader, writer = os.pipe2(os.O_CLOEXEC)
-                theirs, ours = (reader, writer) if number == 0 else (writer, reader)
-                self._ours[number] = ours
+                theirs, self._ours[number] = self._pipe(number)
+                self.own_pipes[number] = True
             case int() if stream == DEVNULL:
-                theirs = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+                theirs = _null()
             case int() if stream == PTY:
                 return PTY
             case int() if stream == STDOUT:
-                return 1 if self.inside[1] is None else self.inside[1]
+                self.own_pipes[number] = self.own_pipes[1]
+                if self.inside[1] is not None or _is_stream(1):
+                    return 1 if self.inside[1] is None else self.inside[1]
+                theirs = _null()
             case _:
                 return _number(stream)
         self._theirs.append(theirs)
         return theirs
 
+    @staticmethod
+    def _pipe(number: int) -> tuple[int, int]:
+        """The command's end, and ours."""
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        try:
+            reader = _above_standard(reader)
+        except OSError:
+            os.close(writer)
+            raise
+        try:
+            writer = _above_standard(writer)
+        except OSError:
+            os.close(reader)
+            raise
+        return (reader, writer) if number == 0 else (writer, reader)
+
     def keep(self) -> Ends:
         """Our ends, whose closing is from now on the taker's."""
         kept, self._ours = self._ours, [None, None, None]
         return kept
+
+
+def _null() -> int:
+    return _above_standard(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+
+
+def _above_standard(fd: int) -> int:
+    """The same file under a number of 3 or more.
+
+    What is printed to a standard stream that the caller has closed must not come to a command.
+    """
+    if fd > 2:
+        return fd
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(fd)
+
+
+def _is_stream(number: int) -> bool:
+    """Whether a program would inherit this standard stream; the native half asks the same."""
+    try:
+        return os.get_inheritable(number)
+    except OSError:
+        return False
 
 
 def _number(stream: int | IO[Any]) -> int:

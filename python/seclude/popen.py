@@ -285,7 +285,8 @@ class Popen:
     ) -> Copied:
         """Copies a file or tree out of the running sandbox, from an absolute path inside: as `copy`, with its root as the base.
 
-        What runs may change it meanwhile: `freeze` keeps it still.
+        A privileged caller reads there what the sandbox's user may read, and no more. What runs may change it meanwhile: `freeze`
+        keeps it still.
         """
         bounds = (max_bytes, max_entries, skip_special)
         return Copied._told(self._child.copy_out(os.fsencode(inside), os.fsencode(to), bounds))
@@ -301,7 +302,7 @@ class Popen:
     ) -> Copied:
         """Copies a file or tree of the caller's into the running sandbox, to an absolute path that the command may write to.
 
-        The copies are the command's own. There must be nothing there yet.
+        It is made with the rights of the sandbox's user, whose the copies are. There must be nothing there yet.
         """
         bounds = (max_bytes, max_entries, skip_special)
         return Copied._told(self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds))

@@ -49,7 +49,8 @@ def copy(
 
     For what a program left in a directory that was bound writable. No link in `path` or below it is followed; `base` is the
     caller's word. The copies are the caller's, with the permissions of the originals but for set-user-id and sticky bits.
-    `skip_special` leaves out links, pipes, sockets and devices, and tells them; else they are an error.
+    `skip_special` leaves out links, pipes, sockets and devices, and tells them; else they are an error. They count against
+    `max_entries`, and their paths may have 4 MiB together.
     """
     bounds = (max_bytes, max_entries, skip_special)
     return Copied._told(_seclude.copy(os.fsencode(base), os.fsencode(path), os.fsencode(to), bounds))

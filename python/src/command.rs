@@ -42,6 +42,8 @@ pub struct Parts {
     env: Option<Vec<(PyBackedBytes, PyBackedBytes)>>,
     cwd: Option<PyBackedBytes>,
     streams: [Option<i32>; 3],
+    /// Which of the streams are pipes that the package made for this command alone.
+    own_pipes: [bool; 3],
     fds: Vec<(i32, i32)>,
     wall_time: Option<f64>,
     memory: Option<u64>,
@@ -66,20 +68,23 @@ impl Parts {
         if let Some(directory) = &self.cwd {
             command.current_dir(text(directory));
         }
-        let [stdin, stdout, stderr] = self.streams;
-        let stream = |what, number: Option<i32>| -> PyResult<Option<Stdio>> {
-            match number {
+        let stream = |what, index: usize| -> PyResult<Option<Stdio>> {
+            match self.streams[index] {
+                None => Ok(None),
                 Some(PTY) => Ok(Some(Stdio::pty())),
-                number => number.map(|number| copy(py, what, number).map(Stdio::from)).transpose(),
+                Some(number) => {
+                    let fd = copy(py, what, number)?;
+                    Ok(Some(if self.own_pipes[index] { Stdio::own_pipe(fd) } else { Stdio::from(fd) }))
+                }
             }
         };
-        if let Some(fd) = stream("stdin", stdin)? {
+        if let Some(fd) = stream("stdin", 0)? {
             command.stdin(fd);
         }
-        if let Some(fd) = stream("stdout", stdout)? {
+        if let Some(fd) = stream("stdout", 1)? {
             command.stdout(fd);
         }
-        if let Some(fd) = stream("stderr", stderr)? {
+        if let Some(fd) = stream("stderr", 2)? {
             command.stderr(fd);
         }
         for &(target, source) in &self.fds {

@@ -9,11 +9,14 @@ import select
 import signal
 import subprocess
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import seclude
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def gone(pid: int) -> bool:
@@ -217,3 +220,47 @@ def test_time_passes_for_a_waiting_thread_only(box: seclude.Sandbox) -> None:
             process.wait(0.5)
         spent = time.thread_time() - before
     assert spent < 0.4
+
+
+def test_a_caller_without_standard_streams(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """As a daemon: each stream that is the caller's own is `/dev/null` then, and no pipe takes a standard number."""
+    text = """
+import fcntl, os, seclude
+from seclude import PIPE, STDOUT
+told = os.dup(1)
+for fd in (0, 1, 2): os.close(fd)
+look = ["sh", "-c", "for n in 0 1 2; do link=$(readlink /proc/$$/fd/$n); echo ${link%%:*} >&9; done"]
+for streams in ({}, {"stdout": PIPE}, {"stdin": PIPE, "stderr": PIPE}, {"stderr": STDOUT}, {"stdout": PIPE, "stderr": STDOUT}):
+    reader, writer = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in os.pipe())
+    os.closerange(0, 3)
+    with seclude.Sandbox().Popen(look, fds={9: writer}, **streams) as process:
+        for fd in (0, 1, 2):
+            try: os.fstat(fd)
+            except OSError: pass
+            else: raise AssertionError(f"descriptor {fd} is {os.readlink(f'/proc/self/fd/{fd}')}")
+        assert all(pipe is None or pipe.fileno() > 2 for pipe in (process.stdin, process.stdout, process.stderr))
+        process.wait()
+    os.close(writer)
+    with open(reader) as links: os.write(told, f"{process.returncode} {' '.join(links.read().split())}\\n".encode())
+    os.closerange(0, 3)
+assert seclude.Sandbox().run(["cat"], capture_output=True).stdout == b""
+"""
+    done = python(text)
+    expected = ["0 /dev/null /dev/null /dev/null", "0 /dev/null pipe /dev/null", "0 pipe /dev/null pipe"]
+    expected += ["0 /dev/null /dev/null /dev/null", "0 /dev/null pipe pipe"]
+    assert done.stdout.splitlines() == expected, done.stderr
+    assert done.returncode == 0
+
+
+def test_a_pipe_of_the_package_can_be_opened_anew_and_the_callers_stays_its_own(box: seclude.Sandbox) -> None:
+    script = "echo out >/dev/stdout; echo err >/dev/stderr"
+    done = box.run(["sh", "-c", script], capture_output=True)
+    assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
+    merged = box.run(["sh", "-c", script], stdout=seclude.PIPE, stderr=seclude.STDOUT)
+    assert merged.stdout == b"out\nerr\n"
+    reader, writer = os.pipe()
+    box.run(["sh", "-c", "echo out"], stdout=writer)
+    assert os.fstat(writer).st_uid == os.geteuid()
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        assert pipe.read() == b"out\n"

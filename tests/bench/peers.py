@@ -2,6 +2,9 @@
 
 Each is started by posix_spawn with the options that its own manual shows for this; where it leaves something out or adds
 something, the table says so. What a peer needs (a bundle, a root) is made in a directory of the moment.
+
+As root each has a mount namespace with a `/dev` of its own: an OCI runtime gives its standard streams to the container's user,
+and the machine's `/dev/null` would be given away with them.
 """
 
 import functools
@@ -9,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -20,6 +24,29 @@ HOST_IDS, IDS, ID = 0x7000_0000, 65536, 1000
 # Of /proc, as far as runtimes agree with seclude's default.
 MASKED = "acpi asound interrupts kallsyms kcore keys latency_stats sched_debug scsi timer_list".split()  # noqa: SIM905
 READ_ONLY = "bus fs irq sys sysrq-trigger".split()  # noqa: SIM905
+
+# Puts a tmpfs with its own device nodes over /dev, by way of the directory {place}. File systems below it stay the same.
+PRIVATE_DEV = """set -e
+mount -t tmpfs -o mode=755,nosuid dev {place}
+mknod -m 666 {place}/null c 1 3
+mknod -m 666 {place}/zero c 1 5
+mknod -m 666 {place}/full c 1 7
+mknod -m 666 {place}/random c 1 8
+mknod -m 666 {place}/urandom c 1 9
+mknod -m 666 {place}/tty c 5 0
+for name in pts shm mqueue; do
+    if mountpoint -q /dev/$name; then
+        mkdir {place}/$name
+        mount --bind /dev/$name {place}/$name
+    fi
+done
+ln -s pts/ptmx {place}/ptmx
+ln -s /proc/self/fd {place}/fd
+ln -s /proc/self/fd/0 {place}/stdin
+ln -s /proc/self/fd/1 {place}/stdout
+ln -s /proc/self/fd/2 {place}/stderr
+mount --move {place} /dev
+"""
 
 DIFFERENCES = {
     "bubblewrap": "no seccomp, no Landlock; /proc is not masked; no limits on core dumps and files",
@@ -61,7 +88,11 @@ class Peers:
         # Without the measuring program between, which has it say nothing.
         at = words.index(self.programs.spawn)
         alone = [*words[:at], *words[at + 3 :]]
-        done = subprocess.run(alone, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        # Its streams are pipes: /dev/null, opened here, would be the machine's.
+        before = machine_null()
+        done = subprocess.run(alone, input="", capture_output=True, text=True, timeout=60)
+        if machine_null() != before:
+            raise SystemExit(f"{name} has changed the machine's /dev/null: make it belong to root, with mode 666, again")
         if done.returncode != 0:
             said = [line for line in done.stderr.splitlines() if line.strip()] or [f"it ended with status {done.returncode}"]
             # Of a log's line, what it says.
@@ -74,9 +105,15 @@ class Peers:
             return found
         raise Missing(f"{name} is not installed: tests/needs-bench.sh installs it")
 
-    def spawned(self, words: list[str], around: list[str] | None = None) -> Command:
-        """Started by posix_spawn; the caller itself by `around`."""
-        return lambda mib, warmup, _: [*(around or []), self.programs.spawn, str(mib), str(warmup), *words]
+    def spawned(self, words: list[str], script: str = "") -> Command:
+        """Started by posix_spawn; as root in a mount namespace with a `/dev` of its own, where `script` runs before."""
+        around: list[str] = []
+        if self.root:
+            place = self.folder / "dev"
+            place.mkdir(exist_ok=True)
+            script = PRIVATE_DEV.format(place=shlex.quote(str(place))) + script + '\nexec "$@"'
+            around = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+        return lambda mib, warmup, _: [*around, self.programs.spawn, str(mib), str(warmup), *words]
 
     def crun(self, payload: str) -> Command:
         words = [self.program("crun"), "--root", str(self.folder / "crun-state"), "--cgroup-manager=disabled"]
@@ -84,9 +121,8 @@ class Peers:
         unified = "/sys/fs/cgroup/unified"
         if not (self.root and pathlib.Path(unified).is_dir()):
             return self.spawned(words)
-        # It refuses a host with both versions of cgroups: its caller sees the second alone, in a mount namespace of its own.
-        script = f'mount --rbind {unified} /sys/fs/cgroup && exec "$@"'
-        return self.spawned(words, ["unshare", "--mount", "sh", "-c", script, "sh"])
+        # It refuses a host with both versions of cgroups: its caller sees the second alone.
+        return self.spawned(words, f"mount --rbind {unified} /sys/fs/cgroup")
 
     def runc(self, payload: str) -> Command:
         words = [self.program("runc"), "--root", str(self.folder / "runc-state")]
@@ -173,6 +209,12 @@ class Peers:
         }  # fmt: skip
         (bundle / "config.json").write_text(json.dumps(config))
         return bundle
+
+
+def machine_null() -> tuple[int, int, int]:
+    """What nothing that is measured may change."""
+    status = os.stat("/dev/null")
+    return status.st_uid, status.st_gid, status.st_mode
 
 
 def mount(at: str, kind: str, source: str, options: list[str]) -> dict[str, object]:

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -274,6 +275,43 @@ static void an_outcome_of_any_size_is_filled(void)
     seclude_command_free(command);
 }
 
+/* In a child process: it closes its standard streams, as daemons do. Its status is the line of what was not true. */
+static void a_caller_without_standard_streams_starts_commands(void)
+{
+#define REQUIRE(condition)       \
+    do {                         \
+        if (!(condition))        \
+            _exit(__LINE__ % 250 + 1); \
+    } while (0)
+    pid_t forked = fork();
+    if (forked == 0) {
+        seclude_sandbox *sandbox = seclude_sandbox_new();
+        seclude_command *command = seclude_sandbox_command(sandbox, "sh");
+        const char *const words[] = {"-c", "echo out; read line; test \"$(readlink /proc/$$/fd/0)\" = /dev/null", NULL};
+        seclude_command_args(command, words);
+        for (int fd = 0; fd < 3; fd++)
+            close(fd);
+        seclude_outcome outcome = {0};
+        REQUIRE(seclude_command_run(command, &outcome, sizeof outcome, NULL) == 0);
+        REQUIRE(outcome.success);
+        seclude_command_stdout(command, SECLUDE_STDIO_PIPED);
+        seclude_child *child = NULL;
+        REQUIRE(seclude_command_spawn(command, &child, NULL) == 0);
+        /* What the library has open is in nobody's way: nothing that is printed comes to a command. */
+        for (int fd = 0; fd < 3; fd++)
+            REQUIRE(fcntl(fd, F_GETFD) == -1);
+        int out = seclude_child_take_stdout(child);
+        char text[8] = "";
+        REQUIRE(out > 2 && read(out, text, sizeof text) == 4 && strcmp(text, "out\n") == 0);
+        REQUIRE(seclude_child_wait(child, &outcome, sizeof outcome, NULL) == 0);
+        REQUIRE(outcome.success);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(forked, &status, 0) == forked && WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(name) {#name, name}
@@ -288,6 +326,7 @@ int main(int argc, char **argv)
         TEST(freeing_a_child_kills_everything_inside),
         TEST(a_forked_process_may_free_without_harm),
         TEST(an_outcome_of_any_size_is_filled),
+        TEST(a_caller_without_standard_streams_starts_commands),
     };
     return RUN_TESTS(TESTS, argc, argv);
 }

@@ -1,7 +1,8 @@
 //! Cells under names: published by one process, found and entered by another, gone with their caller; nobody is mistaken for another.
 #![deny(unsafe_code)]
 
-use seclude_tests::caller::{as_each, program};
+use nix::fcntl::{Flock, FlockArg};
+use seclude_tests::caller::{Caller, as_each, program};
 use seclude_tests::scratch;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -169,5 +170,82 @@ fn names_and_directories_that_are_refused() {
         std::fs::remove_dir_all(at.join("cells")).expect("it is ours");
         std::os::unix::fs::symlink("/tmp", at.join("cells")).expect("it is ours");
         assert!(!named(at, &["list"]).output().expect("it runs").status.success());
+    });
+}
+
+/// Numbers and times of an earlier boot are other processes' in this one.
+#[test]
+fn an_entry_of_an_earlier_boot_is_nobodys() {
+    as_each("an_entry_of_an_earlier_boot_is_nobodys", |_| {
+        let place = scratch::directory();
+        let at = place.path();
+        let keeper = Keeper::new(at, "a");
+        let text = std::fs::read_to_string(at.join("cells/a.cell")).expect("it is there");
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("it is there");
+        for (name, other) in [("earlier", "00000000-0000-0000-0000-000000000000"), ("none", "")] {
+            let entry = at.join(format!("cells/{name}.cell"));
+            let stale = text.replace(boot.trim(), other);
+            assert_ne!(stale, text);
+            std::fs::write(&entry, &stale).expect("it is ours");
+            assert!(told(at, &["enter", name, "true"]).contains("no cell of this name lives"));
+            std::fs::write(&entry, &stale).expect("it is ours");
+            assert_eq!(told(at, &["list"]), format!("a {}\n", keeper.warden));
+            assert!(!entry.exists(), "who comes by tidies up");
+        }
+        // The control: the same entry of this boot is found.
+        std::fs::write(at.join("cells/copy.cell"), &text).expect("it is ours");
+        assert!(told(at, &["enter", "copy", "true"]).starts_with("Exited(0)"));
+    });
+}
+
+/// An entry that cannot be read may be a living cell's: it stays, and its reader is told.
+#[test]
+fn an_entry_that_cannot_be_read_is_not_removed() {
+    as_each("an_entry_that_cannot_be_read_is_not_removed", |who| {
+        if who == Caller::Root {
+            eprintln!("an_entry_that_cannot_be_read_is_not_removed: SKIPPED as root, who reads everything");
+            return;
+        }
+        let place = scratch::directory();
+        let at = place.path();
+        let _keeper = Keeper::new(at, "a");
+        let entry = at.join("cells/a.cell");
+        let mode = |mode| std::fs::set_permissions(&entry, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+        mode(0);
+        assert!(told(at, &["enter", "a", "true"]).contains("read the entry of the cell a"));
+        assert!(told(at, &["list"]).contains("read the entry of the cell a"));
+        mode(0o600);
+        assert!(told(at, &["enter", "a", "true"]).starts_with("Exited(0)"));
+    });
+}
+
+/// Anybody who may open a file or a directory can lock it.
+#[test]
+fn nobody_else_can_lock_the_directory() {
+    as_each("nobody_else_can_lock_the_directory", |_| {
+        let place = scratch::directory();
+        let at = place.path();
+        let keeper = Keeper::new(at, "a");
+        let directory = at.join("cells");
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+        // As another user could who may list the directory, or read an entry.
+        let held: Vec<_> = [directory.clone(), directory.join("a.cell")]
+            .into_iter()
+            .map(|path| Flock::lock(std::fs::File::open(path).expect("it is ours"), FlockArg::LockExclusiveNonblock))
+            .collect();
+        assert!(held.iter().all(Result::is_ok), "the control: these can be locked");
+        assert_eq!(told(at, &["list"]), format!("a {}\n", keeper.warden));
+        // What remains to be locked is the user's alone, or refused.
+        let lock = directory.join(".lock");
+        assert_eq!(std::fs::metadata(&lock).expect("it is there").permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&lock, std::fs::Permissions::from_mode(0o644)).expect("it is ours");
+        let said = told(at, &["list"]);
+        assert!(said.contains("others than the caller could hold it") && said.contains("hint: remove it"), "{said}");
+        std::fs::remove_file(&lock).expect("it is ours");
+        std::os::unix::fs::symlink(at.join("elsewhere"), &lock).expect("it is ours");
+        assert!(!named(at, &["list"]).output().expect("it runs").status.success());
+        assert!(!at.join("elsewhere").exists(), "no link is followed");
+        std::fs::remove_file(&lock).expect("it is ours");
+        assert_eq!(told(at, &["list"]), format!("a {}\n", keeper.warden));
     });
 }

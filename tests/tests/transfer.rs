@@ -3,8 +3,8 @@
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use seclude::{Child, Ended, ErrorKind, MiB, Sandbox, Stdio, Transfer};
-use seclude_tests::caller::as_each;
+use seclude::{Bind, Child, Ended, ErrorKind, MiB, Sandbox, Stdio, Transfer};
+use seclude_tests::caller::{Caller, as_each};
 use seclude_tests::scratch;
 use std::fs::{self, File, Permissions};
 use std::io::Read;
@@ -164,5 +164,147 @@ fn files_go_in_and_out_while_it_runs() {
             child.copy_out("/tmp/w/result", place.path().join("late"), &transfer).expect_err("gone").kind(),
             ErrorKind::Invalid
         );
+    });
+}
+
+#[test]
+fn what_is_left_out_counts_and_its_list_is_bounded() {
+    let place = scratch::directory();
+    let (base, to) = (place.path().join("base"), place.path().join("to"));
+    let refused = |transfer: Transfer, path: &str| {
+        let error = transfer.copy(&base, path, &to).expect_err(path);
+        assert_eq!(error.raw_os_error(), Some(libc::EFBIG), "{error}");
+        assert!(!to.exists());
+        error.to_string()
+    };
+    for index in 0..50 {
+        fs::create_dir_all(base.join("links")).expect("there is room");
+        symlink("nowhere", base.join(format!("links/{index}"))).expect("there is room");
+    }
+    let transfer = Transfer::new().skip_special();
+    assert!(refused(transfer.clone().max_entries(50), "links").contains("other things"));
+    let copied = transfer.clone().max_entries(51).copy(&base, "links", &to).expect("as many as may be");
+    assert_eq!((copied.entries, copied.skipped.len()), (1, 50));
+    fs::remove_dir_all(&to).expect("it is ours");
+    // Paths of 12 KiB, whose names alone the list would hold several thousand times.
+    let deep = base.join("deep");
+    fs::create_dir(&deep).expect("there is room");
+    let below = nix::fcntl::open(&deep, nix::fcntl::OFlag::O_PATH, Mode::empty()).expect("it is there");
+    let mut directory = below;
+    for _ in 0..60 {
+        let name = "x".repeat(200);
+        nix::sys::stat::mkdirat(&directory, name.as_str(), Mode::S_IRWXU).expect("there is room");
+        directory =
+            nix::fcntl::openat(&directory, name.as_str(), nix::fcntl::OFlag::O_PATH, Mode::empty()).expect("it has just been made");
+    }
+    for index in 0..400 {
+        nix::unistd::symlinkat("nowhere", &directory, format!("{index}").as_str()).expect("there is room");
+    }
+    assert!(refused(transfer.max_entries(1_000_000), "deep").contains("bytes in the paths of what was left out"));
+}
+
+/// A lease makes everybody who opens a file wait until its holder lets go, 45 seconds as a rule: fcntl(2).
+#[test]
+fn a_lease_holds_nobody_up() {
+    as_each("a_lease_holds_nobody_up", |_| {
+        let place = scratch::directory();
+        let script = "import fcntl, os, signal, sys\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\nfd = os.open('/tmp/leased', os.O_RDWR | os.O_CREAT)\nos.write(fd, b'x')\nfcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)\nprint(flush=True)\nsys.stdin.read()";
+        let sandbox = Sandbox::new().tmpfs("/tmp", MiB(1));
+        let mut command = sandbox.command("python3");
+        let mut child = command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        child.stdout.as_mut().expect("it is piped").read_exact(&mut [0]).expect("it says so");
+        let error = child.copy_out("/tmp/leased", place.path().join("copy"), &Transfer::new()).expect_err("it is leased");
+        assert_eq!(error.raw_os_error(), Some(libc::EWOULDBLOCK), "{error}");
+        assert!(error.remedy().is_some_and(|remedy| remedy.contains("lease")));
+        assert!(!place.path().join("copy").exists());
+        child.stdin = None;
+        assert_eq!(child.wait().expect("it ends").ended, Ended::Exited(0));
+    });
+}
+
+/// Exchanges the directory that a copy is being made into for one of the caller's, then takes every name that is to come: the copy fails, and what it has made
+/// is to be removed. What stands in its place is not.
+const EXCHANGE: &str = r#"
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+def refused(what, path):
+    try: what(path); print('did', what.__name__)
+    except OSError: pass
+if sys.argv[1] == 'root':
+    refused(os.unlink, '/data/precious/file'); refused(os.rmdir, '/data/precious/empty')
+print('ready', flush=True)
+while not os.path.exists('/data/in'): pass
+assert libc.renameat2(AT_FDCWD, b'/data/in', AT_FDCWD, b'/data/precious', RENAME_EXCHANGE) == 0
+for number in range(3999, -1, -1):
+    try: os.close(os.open('/data/precious/f%04d' % number, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError: pass
+sys.stdin.read()
+"#;
+
+#[test]
+fn a_failed_copy_removes_nothing_that_it_has_not_made() {
+    as_each("a_failed_copy_removes_nothing_that_it_has_not_made", |who| {
+        let place = scratch::directory();
+        let source = place.path().join("source");
+        for number in 0..4000 {
+            write(source.join(format!("f{number:04}")), "");
+        }
+        let mut failed = 0;
+        // Sometimes the copy is done before a name is taken.
+        for round in 0..20 {
+            let data = place.path().join(format!("data{round}"));
+            write(data.join("precious/file"), "the caller's");
+            fs::create_dir(data.join("precious/empty")).expect("there is room");
+            // The names that the copy has at first are there, and are not its own.
+            write(data.join("precious/f0000"), "the caller's");
+            fs::set_permissions(&data, Permissions::from_mode(0o777)).expect("it is ours");
+            let sandbox = Sandbox::new().bind(Bind::new(&data, "/data").writable());
+            let mut command = sandbox.command("python3");
+            command.args(["-c", EXCHANGE, who.name()]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+            let mut child = command.spawn().expect("it starts");
+            let mut ready = [0; 6];
+            child.stdout.as_mut().expect("it is piped").read_exact(&mut ready).expect("it says so");
+            assert_eq!(&ready, b"ready\n", "the control: the program itself may not remove what is root's");
+            let copied = child.copy_in(&source, "/data/in", &Transfer::new());
+            child.kill().expect("it is ours");
+            child.wait().expect("it ends");
+            let kept = ["precious", "in"].into_iter().find(|name| data.join(name).join("file").exists());
+            let kept = data.join(kept.unwrap_or_else(|| panic!("the caller's files are gone, after {copied:?}")));
+            assert!(kept.join("empty").exists() && kept.join("f0000").exists(), "after {copied:?}");
+            assert_eq!(fs::read_to_string(kept.join("f0000")).expect("it is there"), "the caller's");
+            failed += u32::from(copied.is_err());
+            fs::remove_dir_all(data).expect("it is ours");
+            if failed == 3 {
+                break;
+            }
+        }
+        assert!(failed > 0, "no copy was made to fail");
+    });
+}
+
+/// A file that only root may read, moved by the program to where root copies from.
+#[test]
+fn a_copy_out_reads_what_the_program_may_read() {
+    as_each("a_copy_out_reads_what_the_program_may_read", |who| {
+        let place = scratch::directory();
+        let data = place.path().join("data");
+        write(data.join("plain"), "plain");
+        write(data.join("secret"), "secret");
+        fs::set_permissions(&data, Permissions::from_mode(0o777)).expect("it is ours");
+        fs::set_permissions(data.join("plain"), Permissions::from_mode(0o644)).expect("it is ours");
+        fs::set_permissions(data.join("secret"), Permissions::from_mode(0o600)).expect("it is ours");
+        let sandbox = Sandbox::new().bind(Bind::new(&data, "/data").writable());
+        let mut child = running(&sandbox, "cd /data && mv secret out && echo && read end");
+        let copied = child.copy_out("/data/out", place.path().join("copy"), &Transfer::new());
+        match who {
+            Caller::Root => assert_eq!(copied.expect_err("it is root's").raw_os_error(), Some(libc::EACCES)),
+            // The program is the caller's own user: the file is its own.
+            Caller::User => drop(copied.expect("it is its own")),
+        }
+        child.copy_out("/data/plain", place.path().join("plain"), &Transfer::new()).expect("everybody may read it");
+        assert_eq!(fs::metadata(place.path().join("plain")).expect("it is there").uid(), nix::unistd::geteuid().as_raw());
+        child.kill().expect("it is ours");
+        child.wait().expect("it ends");
     });
 }

@@ -3,29 +3,28 @@
 use super::Alive;
 use crate::error::{Error, Result};
 use crate::policy::check_inside;
-use crate::transfer::{self, Copied, Transfer};
-use nix::fcntl::OFlag;
-use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use crate::transfer::{self, Copied, Side, Transfer, path_of};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 impl Alive {
     pub fn copy_out(&self, inside: impl AsRef<Path>, to: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
-        let root = self.root()?;
         let (parent, name) = transfer::split(to.as_ref())?;
-        transfer.run((root.as_fd(), within(inside.as_ref())?), (transfer::open_directory(parent)?.as_fd(), &name), None)
+        let to = Side { directory: transfer::open_directory(parent)?, path: path_of(&name), shown: to.as_ref(), owner: None };
+        // What the user inside may not read is not to come out in its name: it may have moved it here.
+        transfer.run(self.side(inside.as_ref())?, to)
     }
 
     pub fn copy_in(&self, from: impl AsRef<Path>, inside: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
-        let root = self.root()?;
-        let (base, source) = transfer::split(from.as_ref())?;
-        let (parent, name) = transfer::split(inside.as_ref())?;
-        let action = || format!("find {} inside", parent.display());
-        let directory = transfer::find(root.as_fd(), within(parent)?, OFlag::O_PATH | OFlag::O_DIRECTORY)
-            .map_err(|errno| Error::io(action(), errno))?;
-        let base = transfer::open_directory(base)?;
-        transfer.run((base.as_fd(), Path::new(OsStr::from_bytes(source.to_bytes()))), (directory.as_fd(), &name), self.owner)
+        let (base, name) = transfer::split(from.as_ref())?;
+        let path = path_of(&name);
+        let from = Side { directory: transfer::open_directory(base)?, path, shown: path, owner: None };
+        transfer::split(inside.as_ref())?;
+        transfer.run(from, self.side(inside.as_ref())?)
+    }
+
+    fn side<'a>(&self, inside: &'a Path) -> Result<Side<'a>> {
+        Ok(Side { path: within(inside)?, shown: inside, directory: self.root()?, owner: self.owner })
     }
 
     /// The sandbox's root, as its warden has it.

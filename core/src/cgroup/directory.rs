@@ -1,6 +1,7 @@
 //! One cgroup directory of ours: named after its caller, locked while that lives, removed with what is in it.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::socket;
 use nix::fcntl::{Flock, FlockArg};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -60,8 +61,11 @@ impl Directory {
         let path = parent.join(name);
         // The name is ours alone: what is told is where it cannot be made.
         fs::create_dir(&path).map_err(|error| failed("make a cgroup in", parent, &error))?;
-        let locked = File::open(&path).map_err(|error| failed("open the cgroup", &path, &error)).and_then(|file| {
-            let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+        let opened = File::open(&path).map_err(|error| failed("open the cgroup", &path, &error));
+        let locked = opened.and_then(|file| {
+            // A number that the caller may take for a stream of its own would not keep the lock.
+            let file = socket::above_stdio(file.into())?;
+            let lock = Flock::lock(File::from(file), FlockArg::LockExclusiveNonblock);
             lock.map_err(|(_, errno)| failed("lock the cgroup", &path, &errno.into()))
         });
         match locked {

@@ -31,19 +31,16 @@ pub fn standing(policy: &Policy) -> u64 {
 
 /// Whether the policy puts nothing at this place, and mounts nothing over it. What is made above it and is no mount leaves it in sight.
 fn is_plain(policy: &Policy, place: &Path) -> bool {
-    !policy.files.iter().any(|entry| match entry {
-        Entry::Bind(_) | Entry::Tmpfs(_) => place.starts_with(entry.at()),
-        Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => place == entry.at(),
-    })
+    !policy.files.iter().any(|entry| if entry.is_mount() { place.starts_with(entry.at()) } else { place == entry.at() })
 }
 
 /// What each copy makes anew: by itself, and below what it has made anew.
 fn is_anew(policy: &Policy, entry: &Entry) -> bool {
     let below = |parent: &Path| entry.at() != parent && entry.at().starts_with(parent);
-    let below_tmpfs = policy.files.iter().any(|other| matches!(other, Entry::Tmpfs(_)) && below(other.at()));
+    let below_tmpfs = policy.files.iter().any(|other| other.is_tmpfs() && below(other.at()));
     let shared_memory = super::path_of(profile::SHM);
     let below_own = below(Path::new(PROC)) || below(shared_memory) && is_plain(policy, shared_memory);
-    matches!(entry, Entry::Tmpfs(_)) || below_tmpfs || below_own
+    entry.is_tmpfs() || below_tmpfs || below_own
 }
 
 impl Builder {
@@ -55,7 +52,7 @@ impl Builder {
         sources.null = self.sources;
         self.sources += 1;
         for entry in policy.files.iter().filter(|entry| is_anew(policy, entry)) {
-            if let Entry::Bind(Bind { source, at, optional, .. }) = entry {
+            if let Some(Bind { source, at, optional, .. }) = entry.bind() {
                 let number = self.source_by(at, *optional, false, format!("bind {} on {}", source.display(), at.display()))?;
                 sources.binds.push((number, source.clone()));
             }

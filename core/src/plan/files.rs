@@ -1,7 +1,7 @@
 //! The steps that make the file system: parents before children, and closed at the end.
 
 use super::{Builder, Sources, c_string, path_of};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::policy::{Entry, Policy, System, Tmpfs};
 use crate::profile;
 use crate::wire::codec::ListBuilder;
@@ -26,7 +26,9 @@ impl Builder {
             );
         }
         for (index, (_, at, _, _)) in super::devices(policy).enumerate().filter(|(_, (_, at, _, _))| !given(at)) {
-            let attributes = attribute::NO_SUID | attribute::NO_EXEC;
+            // Read-only keeps a device's owner from changing its mode or times on the host. Writing to the
+            // device itself goes on: the kernel asks a mount that only for regular files.
+            let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_EXEC;
             self.push_at(
                 Step::Bind { source: sources.devices[index], at, attributes },
                 format!("bind the device {}", at.to_string_lossy()),
@@ -119,43 +121,48 @@ impl Builder {
         let mut binds = sources.binds.iter();
         let mut steps: Vec<(&Entry, Option<u32>)> = Vec::new();
         for entry in policy.files.iter().filter(|entry| chosen(entry)) {
-            let source = if matches!(entry, Entry::Bind(_)) { binds.next().map(|(number, _)| *number) } else { None };
+            let source = entry.bind().and_then(|_| binds.next()).map(|(number, _)| *number);
             steps.push((entry, source));
+        }
+        if binds.next().is_some() {
+            return Err(internal("bind what has been opened", "there are more sources than binds"));
         }
         steps.sort_by_key(|(entry, _)| entry.at().components().count());
         steps.into_iter().try_for_each(|(entry, source)| self.entry(entry, source))
     }
 
-    /// One thing that the policy puts into the file system; `source` if it is a bind.
+    /// One thing that the policy puts into the file system; `source` is that of a bind.
     fn entry(&mut self, entry: &Entry, source: Option<u32>) -> Result<()> {
         let place = entry.at();
         let at = &*c_string(place)?;
         let shown = place.display();
-        match (entry, source) {
-            (Entry::Bind(bind), Some(source)) => {
+        match entry {
+            Entry::Bind(bind) => {
+                let action = format!("bind {} on {shown}", bind.source.display());
+                // Left out, it would leave in sight what it is to cover.
+                let source = source.ok_or_else(|| internal(&action, "its source has not been opened"))?;
                 let when = |condition: bool, bits: u64| if condition { bits } else { 0 };
                 let attributes = attribute::NO_SUID
                     | when(!bind.writable, attribute::READ_ONLY)
                     | when(bind.noexec, attribute::NO_EXEC)
                     | when(!bind.devices, attribute::NO_DEV);
-                self.push_at(Step::Bind { source, at, attributes }, format!("bind {} on {shown}", bind.source.display()), place);
+                self.push_at(Step::Bind { source, at, attributes }, action, place);
             }
-            (Entry::Tmpfs(Tmpfs { size, inodes, mode, noexec, .. }), _) => {
+            Entry::Tmpfs(Tmpfs { size, inodes, mode, noexec, .. }) => {
                 let attributes = attribute::NO_SUID | attribute::NO_DEV | if *noexec { attribute::NO_EXEC } else { 0 };
                 let step = Step::Tmpfs { at, size: size.unwrap_or(0), inodes: inodes.unwrap_or(0), mode: *mode, attributes };
                 self.push_at(step, format!("mount a tmpfs on {shown}"), place);
             }
-            (Entry::Dir { mode, .. }, _) => {
+            Entry::Dir { mode, .. } => {
                 self.push_at(Step::Directory { at, mode: *mode }, format!("make the directory {shown}"), place)
             }
-            (Entry::Symlink { target, .. }, _) => {
+            Entry::Symlink { target, .. } => {
                 let step = Step::Symlink { at, target: &c_string(target)? };
                 self.push_at(step, format!("link {shown} to {}", target.display()), place);
             }
-            (Entry::File { data, mode, .. }, _) => {
+            Entry::File { data, mode, .. } => {
                 self.push_at(Step::File { at, mode: *mode, data, optional: false }, format!("write the file {shown}"), place);
             }
-            (Entry::Bind(_), None) => {}
         }
         Ok(())
     }
@@ -200,5 +207,31 @@ impl Builder {
         if !policy.writable_root {
             self.push(Step::ReadOnlyRoot {}, "make the root read-only");
         }
+    }
+}
+
+/// A plan that contradicts itself: the library's own fault, told instead of being carried out.
+fn internal(action: &str, cause: &str) -> Error {
+    Error::new(ErrorKind::Setup, action).because(cause).hint("this is a fault of seclude itself: report it with the policy")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sandbox;
+
+    #[test]
+    fn a_bind_without_its_source_is_an_error_and_so_is_a_source_without_its_bind() {
+        let builder = || Builder { steps: ListBuilder::new(Vec::new()), labels: Vec::new(), sources: 0 };
+        let source = |number| (number, std::path::PathBuf::from("/opt"));
+        let (none, bound) = (Sandbox::new(), Sandbox::new().bind_ro("/opt", "/opt"));
+        let entries = |sandbox: &Sandbox, binds| {
+            let sources = Sources { binds, ..Sources::default() };
+            builder().entries(sandbox.policy(), &sources, |_| true)
+        };
+        assert_eq!(entries(&bound, Vec::new()).unwrap_err().kind(), ErrorKind::Setup);
+        assert_eq!(entries(&none, vec![source(0)]).unwrap_err().kind(), ErrorKind::Setup);
+        entries(&bound, vec![source(0)]).unwrap();
+        entries(&none, Vec::new()).unwrap();
     }
 }

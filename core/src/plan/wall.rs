@@ -35,10 +35,14 @@ impl Builder {
             }
             for entry in &policy.files {
                 match entry {
-                    Entry::Bind(bind) if bind.writable => writable.push(&bind.at),
-                    Entry::Bind(bind) if bind.devices => devices.push(&bind.at),
+                    Entry::Bind(bind) => match (bind.writable, bind.devices) {
+                        (true, _) => writable.push(&bind.at),
+                        (false, true) => devices.push(&bind.at),
+                        (false, false) => {}
+                    },
                     Entry::Tmpfs(tmpfs) => writable.push(&tmpfs.at),
-                    _ => {}
+                    // They stand in the root, which is writable or not as a whole.
+                    Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => {}
                 }
             }
         }

@@ -117,8 +117,11 @@ impl Policy {
     /// Whose terminals are its own has them at their usual places.
     fn check_terminals(&self) -> Result<()> {
         let usual = [profile::TERMINAL.1, profile::TERMINALS].map(|place| Path::new(OsStr::from_bytes(place.to_bytes())));
-        let covers =
-            |entry: &&Entry| usual.iter().any(|place| place.starts_with(entry.at()) && !matches!(entry, Entry::Dir { .. }));
+        let hides = |entry: &Entry| match entry {
+            Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Symlink { .. } | Entry::File { .. } => true,
+            Entry::Dir { .. } => false,
+        };
+        let covers = |entry: &&Entry| hides(entry) && usual.iter().any(|place| place.starts_with(entry.at()));
         match self.files.iter().filter(|_| self.terminals).find(covers) {
             Some(entry) => Err(Error::invalid(
                 format!("{}", entry.at().display()),

@@ -177,6 +177,30 @@ impl Entry {
         }
         self
     }
+
+    /// The bind, if this is one: the only entries whose source is opened before the ids change.
+    pub(crate) fn bind(&self) -> Option<&Bind> {
+        match self {
+            Entry::Bind(bind) => Some(bind),
+            Entry::Tmpfs(_) | Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => None,
+        }
+    }
+
+    /// Whether it is a new file system in memory that commands can write to.
+    pub(crate) fn is_tmpfs(&self) -> bool {
+        match self {
+            Entry::Tmpfs(_) => true,
+            Entry::Bind(_) | Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => false,
+        }
+    }
+
+    /// Whether it is a mount, and so covers what is made below it earlier.
+    pub(crate) fn is_mount(&self) -> bool {
+        match self {
+            Entry::Bind(_) | Entry::Tmpfs(_) => true,
+            Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => false,
+        }
+    }
 }
 
 /// Takes needless slashes away, and nothing else: a `.` or `..` is for the check to refuse.

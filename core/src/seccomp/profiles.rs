@@ -406,7 +406,7 @@ impl Profile {
     pub(super) fn unknown(self) -> Action {
         match self {
             Profile::Unconfined => Action::Allow,
-            _ => Action::Errno(libc::ENOSYS),
+            Profile::Default | Profile::Nested | Profile::Debug | Profile::Strict => Action::Errno(libc::ENOSYS),
         }
     }
 }
