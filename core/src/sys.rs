@@ -56,20 +56,24 @@ pub fn borrow(number: i32) -> BorrowedFd<'static> {
 }
 
 /// The effective capabilities of this thread, as bits: `capget(2)`.
-pub fn effective_capabilities() -> u64 {
+pub fn effective_capabilities() -> io::Result<u64> {
     let header: [u32; 2] = [0x2008_0522, 0];
     let mut sets = [0u32; 6];
     // SAFETY: version 3 of the call reads the header's 8 bytes and writes the 24 bytes of the sets.
-    unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
-    u64::from(sets[0]) | u64::from(sets[3]) << 32
+    match unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) } {
+        0 => Ok(u64::from(sets[0]) | u64::from(sets[3]) << 32),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// The caller's hard limit on a resource, by its number: `getrlimit(2)`.
-pub fn hard_limit(resource: u32) -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+pub fn hard_limit(resource: u32) -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a struct of the size that the call writes.
-    unsafe { libc::getrlimit(resource, &raw mut limit) };
-    limit.rlim_max
+    match unsafe { libc::getrlimit(resource, &raw mut limit) } {
+        0 => Ok(limit.rlim_max),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Waits for a process's end, and takes its status if it is a child: the signal that killed it, if one did and nobody else has taken the status. A caller
