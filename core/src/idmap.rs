@@ -36,6 +36,11 @@ impl Mapping {
         }
         let (own_uid, own_gid) = callers();
         let (uid_map, gid_map) = (Map::of(Kind::Uid, "self")?, Map::of(Kind::Gid, "self")?);
+        if private {
+            // The kernel lets nobody else make a user namespace. An empty map would otherwise read as "there are no other ids".
+            uid_map.must_have(own_uid)?;
+            gid_map.must_have(own_gid)?;
+        }
         if privileged {
             let uids = uid_map.choose(policy, own_uid)?;
             let gids = gid_map.choose(policy, own_gid)?;
@@ -219,6 +224,18 @@ impl Map {
             let place = id.checked_sub(inside).filter(|place| *place < count)?;
             outside.checked_add(place)
         })
+    }
+
+    /// Checks that the caller's `own` id is mapped.
+    fn must_have(&self, own: u32) -> Result<()> {
+        if self.outside(own).is_some() {
+            return Ok(());
+        }
+        let (name, path) = (self.kind.name(), self.kind.path("self"));
+        Err(Error::new(ErrorKind::NamespacesDenied, format!("map the caller's own {name}"))
+            .because(format!("the caller's user namespace does not map the {name} {own} (user_namespaces(7))"))
+            .hint(format!("start as a user and a group that {path} has"))
+            .at(path))
     }
 
     /// How many ids from `first` on one line maps: a new map's line must lie within one line of the map around it.
