@@ -199,7 +199,7 @@ impl Alive {
     pub fn hold_together(&self, limits: &Limits) -> Result<()> {
         let (limits, (meter, file)) = {
             let enforcement = self.enforcement();
-            (enforcement.together(limits), enforcement.meter())
+            (enforcement.together(limits), enforcement.meter()?)
         };
         if limits == message::Limits::default() {
             return Ok(());

@@ -91,7 +91,7 @@ impl NamedCell {
             .map_err(|_| lost())?;
         // What is opened through it is of one process: of this one, if this one is still there then.
         let namespaces = handle::of_directory(process.as_fd(), pid, |_| true)?;
-        if !self.warden.lives() {
+        if !self.warden.lives()? {
             return Err(lost());
         }
         let mut entered = Vec::new();
@@ -144,7 +144,8 @@ impl Drop for Published {
     fn drop(&mut self) {
         if self.owner == std::process::id()
             && let Ok(directory) = Directory::at(&self.directory)
-            && directory.read(&self.name).is_some_and(|cell| cell.warden == self.warden)
+            && let Ok(Some(cell)) = directory.read(&self.name)
+            && cell.warden == self.warden
         {
             directory.remove(&self.name);
         }
@@ -155,25 +156,30 @@ impl Identity {
     fn of(pid: u32) -> Result<Identity> {
         let unknown =
             || Error::new(ErrorKind::WardenLost, "look at the cell's warden").because("the caller's /proc does not show it");
-        Ok(Identity { pid, started: processes::started(pid).ok_or_else(unknown)?, boot: boot(), tree: tree().ok_or_else(unknown)? })
+        let started = processes::started(pid)?.ok_or_else(unknown)?;
+        Ok(Identity { pid, started, boot: boot()?, tree: tree()?.ok_or_else(unknown)? })
     }
 
     /// Whether that process is there. Who counts in another process tree cannot tell.
-    fn lives(&self) -> bool {
-        self.is_judged_here() && processes::started(self.pid) == Some(self.started)
+    fn lives(&self) -> Result<bool> {
+        Ok(self.is_judged_here()? && processes::started(self.pid)? == Some(self.started))
     }
 
-    fn is_judged_here(&self) -> bool {
-        self.boot != boot() || Some(self.tree) == tree()
+    fn is_judged_here(&self) -> Result<bool> {
+        Ok(self.boot != boot()? || Some(self.tree) == tree()?)
     }
 }
 
-fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+fn boot() -> Result<String> {
+    const FILE: &str = "/proc/sys/kernel/random/boot_id";
+    let text = fs::read_to_string(FILE).map_err(|error| Error::io(format!("read {FILE}"), error).at(FILE))?;
+    Ok(text.trim().to_owned())
 }
 
-fn tree() -> Option<u64> {
-    handle::number(fs::read_link("/proc/thread-self/ns/pid").ok()?.to_str()?)
+fn tree() -> Result<Option<u64>> {
+    const LINK: &str = "/proc/thread-self/ns/pid";
+    let link = fs::read_link(LINK).map_err(|error| Error::io(format!("read {LINK}"), error).at(LINK))?;
+    Ok(link.to_str().and_then(handle::number))
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -102,7 +102,7 @@ impl<'a> Prepared<'a> {
             // To tell its peak.
             limits.memory = u64::MAX;
         }
-        let (meter, file) = own.meter();
+        let (meter, file) = own.meter()?;
         let doors = if self.cell.is_some() { own.doors() } else { Some(Vec::new()) };
         let doors = doors.ok_or_else(|| Error::new(ErrorKind::LimitUnavailable, "open the command's own cgroup"))?;
         // Of one among others the kernel counts the processes of all.

@@ -92,7 +92,7 @@ impl Tracees {
             let parent = self.present.get(&Pid::from_raw(field(pid, "PPid:")?)).map_or(CALLER, |parent| parent.role);
             let role = match parent {
                 _ if field(pid, "Tgid:")? != pid.as_raw() => THREAD,
-                CALLER | THREAD if manner == "own" => WARDEN,
+                CALLER | THREAD if matches!(manner, "own" | "limited") => WARDEN,
                 CALLER | THREAD => TEMPLATE,
                 TEMPLATE => COPY,
                 _ => COMMAND,
@@ -402,6 +402,30 @@ fn no_failed_read_makes_the_command_another_user() {
         assert!(wrong.is_empty(), "{} of {runs}:\n{}", wrong.len(), wrong.join("\n"));
         // Two maps each, of which the opening fails in two ways and the reading in three.
         assert!(unread >= 10 && unchecked >= 10, "too few faults hit a map");
+    });
+}
+
+/// A caller is short of descriptors for a moment while it looks for what holds the limits. They are held as usual then, or there is no command.
+#[test]
+fn no_shortage_of_a_moment_makes_a_limit_weaker() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each("no_shortage_of_a_moment_makes_a_limit_weaker", |who| {
+        let first = run("limited", None);
+        let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();
+        assert!(baseline.contains("memory by ") && baseline.contains("cpu_time by "), "{baseline}");
+        let (mut wrong, mut runs) = (Vec::new(), 0);
+        for (place, number) in first.calls.iter().filter(|(place, _)| place.0 == CALLER) {
+            let name = Syscall::new(*number as i32).to_string();
+            if matches!(&*name, "open" | "openat" | "openat2") {
+                runs += 1;
+                if let Err(why) = judge(&baseline, &run("limited", Some((*place, *number, Errno::EMFILE))), (&name, Errno::EMFILE))
+                {
+                    wrong.push(format!("{name} (call {}): {why}", place.2));
+                }
+            }
+        }
+        println!("{runs} faults as {}", who.name());
+        assert!(wrong.is_empty() && runs > 4, "{} of {runs}:\n{}", wrong.len(), wrong.join("\n"));
     });
 }
 

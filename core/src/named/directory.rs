@@ -73,9 +73,9 @@ impl Directory {
 
     /// The living cell of this name. What is left of another one is removed.
     pub fn living(&self, name: &str) -> Result<Option<NamedCell>> {
-        match self.read(name) {
-            Some(cell) if cell.warden.lives() => Ok(Some(cell)),
-            Some(cell) if !cell.warden.is_judged_here() => Ok(None),
+        match self.read(name)? {
+            Some(cell) if cell.warden.lives()? => Ok(Some(cell)),
+            Some(cell) if !cell.warden.is_judged_here()? => Ok(None),
             _ => {
                 self.remove(name);
                 Ok(None)
@@ -83,12 +83,21 @@ impl Directory {
         }
     }
 
-    pub fn read(&self, name: &str) -> Option<NamedCell> {
+    /// The entry of this name; `None` if there is none, or what stands there is no entry.
+    pub fn read(&self, name: &str) -> Result<Option<NamedCell>> {
+        let failed = |error: std::io::Error| failed(&format!("read the published cell {name} in"), &self.path, error);
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = openat(self.lock.as_fd(), &*file_name(name), flags, Mode::empty()).ok()?;
-        let mut text = String::new();
-        File::from(file).take(LONGEST).read_to_string(&mut text).ok()?;
-        read(name, &text)
+        let file = match openat(self.lock.as_fd(), &*file_name(name), flags, Mode::empty()) {
+            // A socket's ENXIO, a link's ELOOP, a stranger's EACCES: nothing that this user has published.
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::EACCES) => return Ok(None),
+            opened => opened.map_err(|errno| failed(errno.into()))?,
+        };
+        let mut bytes = Vec::new();
+        match File::from(file).take(LONGEST).read_to_end(&mut bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => return Ok(None),
+            result => result.map_err(failed)?,
+        };
+        Ok(str::from_utf8(&bytes).ok().and_then(|text| read(name, text)))
     }
 
     /// Writes an entry, in one stroke for those who read it.
