@@ -171,7 +171,16 @@ pub fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{below, name};
+    use super::{below, file, name};
+
+    #[test]
+    fn what_cannot_be_read_is_not_what_is_gone() {
+        let own = std::process::id();
+        assert!(file(own, "stat").unwrap().is_some());
+        assert!(file(own, "nothing").unwrap().is_none());
+        // Nothing is mapped at its first address: EIO.
+        assert!(file(own, "mem").is_err());
+    }
 
     #[test]
     fn below_nobody_is_not_everybody() {
