@@ -624,6 +624,12 @@
 #define SECLUDE_PROTECTION_LANDLOCK_PORTS 268435456
 
 /**
+ * The command is another user than the caller, so that the caller's files and processes are not its own. Missing where the
+ * caller can map no id but its own: an unprivileged caller, or one whose user namespace has no other.
+ */
+#define SECLUDE_PROTECTION_OTHER_USER 536870912
+
+/**
  * The feature works as documented.
  */
 #define SECLUDE_STATE_WORKS 1
@@ -1167,7 +1173,7 @@ void seclude_sandbox_domainname(struct seclude_sandbox *sandbox, const char *nam
  * The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
  *
  * An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands the first of
- * `seclude_sandbox_host_ids` plus this number, which must then be below 65536: never the host's root.
+ * `seclude_sandbox_host_ids` plus this number, which must then be below the count of these: never the host's root.
  */
 void seclude_sandbox_uid(struct seclude_sandbox *sandbox, uint32_t uid);
 
@@ -1187,8 +1193,12 @@ void seclude_sandbox_user(struct seclude_sandbox *sandbox, const char *name);
 void seclude_sandbox_home(struct seclude_sandbox *sandbox, const char *home);
 
 /**
- * The first of 65536 host ids that the ids inside map to, if the caller is privileged; not 0. 0x70000000 if nothing is said: a
- * range that distributions leave unused. Sandboxes that must not touch each other's files want ranges of their own.
+ * The first of the host ids that the ids inside from 0 on map to, if the caller is privileged; not 0. There are 65536 of
+ * them, or as many as the caller's user namespace maps from there on. Ids that cannot be had are an error. Sandboxes that
+ * must not touch each other's files want ranges of their own.
+ *
+ * If nothing is said, the range begins at 0x70000000, which distributions leave unused. A caller whose user namespace has
+ * no such ids, as in a container, uses the highest ids that this has, as many as the sandbox's uid and gid need.
  */
 void seclude_sandbox_host_ids(struct seclude_sandbox *sandbox, uint32_t first);
 

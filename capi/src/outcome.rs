@@ -104,6 +104,9 @@ pub const SECLUDE_PROTECTION_LANDLOCK_PORTS: u64 = 0x1000_0000;
 /// Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command is in the caller's process
 /// tree or another one that it joined, for there the warden is a process like others of its user.
 pub const SECLUDE_PROTECTION_GUARDED_WARDEN: u64 = 0x2000_0000;
+/// The command is another user than the caller, so that the caller's files and processes are not its own. Missing where the
+/// caller can map no id but its own: an unprivileged caller, or one whose user namespace has no other.
+pub const SECLUDE_PROTECTION_OTHER_USER: u64 = 0x4000_0000;
 
 /// How a command ended, what it used, and which protections and limits were in force while it ran.
 ///
@@ -293,7 +296,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 /// What C calls each protection: number and name.
-const PROTECTIONS: [(Protection, u64, &CStr); 29] = [
+const PROTECTIONS: [(Protection, u64, &CStr); 30] = [
     (Protection::UserNamespace, SECLUDE_PROTECTION_USER_NAMESPACE, c"user-namespace"),
     (Protection::MountNamespace, SECLUDE_PROTECTION_MOUNT_NAMESPACE, c"mount-namespace"),
     (Protection::PidNamespace, SECLUDE_PROTECTION_PID_NAMESPACE, c"pid-namespace"),
@@ -324,6 +327,7 @@ const PROTECTIONS: [(Protection, u64, &CStr); 29] = [
     (Protection::LandlockSockets, SECLUDE_PROTECTION_LANDLOCK_SOCKETS, c"landlock-sockets"),
     (Protection::LandlockPorts, SECLUDE_PROTECTION_LANDLOCK_PORTS, c"landlock-ports"),
     (Protection::GuardedWarden, SECLUDE_PROTECTION_GUARDED_WARDEN, c"guarded-warden"),
+    (Protection::OtherUser, SECLUDE_PROTECTION_OTHER_USER, c"other-user"),
 ];
 
 pub(crate) fn enforced(set: &Enforced) -> u64 {

@@ -224,7 +224,7 @@ pub unsafe extern "C" fn seclude_sandbox_domainname(sandbox: *mut seclude_sandbo
 /// The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
 ///
 /// An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands the first of
-/// `seclude_sandbox_host_ids` plus this number, which must then be below 65536: never the host's root.
+/// `seclude_sandbox_host_ids` plus this number, which must then be below the count of these: never the host's root.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_uid(sandbox: *mut seclude_sandbox, uid: u32) {
     build(sandbox, |sandbox| Ok(sandbox.uid(uid)));
@@ -248,8 +248,12 @@ pub unsafe extern "C" fn seclude_sandbox_home(sandbox: *mut seclude_sandbox, hom
     build(sandbox, |sandbox| Ok(sandbox.home(bytes("home", home)?)));
 }
 
-/// The first of 65536 host ids that the ids inside map to, if the caller is privileged; not 0. 0x70000000 if nothing is said: a
-/// range that distributions leave unused. Sandboxes that must not touch each other's files want ranges of their own.
+/// The first of the host ids that the ids inside from 0 on map to, if the caller is privileged; not 0. There are 65536 of
+/// them, or as many as the caller's user namespace maps from there on. Ids that cannot be had are an error. Sandboxes that
+/// must not touch each other's files want ranges of their own.
+///
+/// If nothing is said, the range begins at 0x70000000, which distributions leave unused. A caller whose user namespace has
+/// no such ids, as in a container, uses the highest ids that this has, as many as the sandbox's uid and gid need.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_host_ids(sandbox: *mut seclude_sandbox, first: u32) {
     build(sandbox, |sandbox| Ok(sandbox.host_ids(first)));

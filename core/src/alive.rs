@@ -71,13 +71,17 @@ impl Alive {
         policy.check()?;
         let filters = sandbox.compiled().filters(policy)?;
         let entered = existing.is_some_and(|existing| existing.cell.is_some());
-        let mapping = if entered && policy.private(Namespace::User) { Mapping::Joined } else { Mapping::choose(policy)? };
         // What a template has made stands in namespaces of its own, and in no others.
         let mut template = if existing.is_some() { None } else { template::of(sandbox)? };
         let mut without_scope = None;
         // So often another template takes the place of one that was lost at the very moment: more often is no accident.
         let mut others = 3;
         loop {
+            let mapping = match &template {
+                Some(template) => template.mapping,
+                None if entered && policy.private(Namespace::User) => Mapping::Joined,
+                None => Mapping::choose(policy)?,
+            };
             let cell = existing.and_then(|existing| existing.cell.as_ref());
             let mut enforcement = match cell {
                 Some(cell) => Enforcement::entered(cell),
@@ -99,11 +103,7 @@ impl Alive {
             };
             match started {
                 Ok(warden) => {
-                    let owner = match mapping {
-                        Mapping::Own => None,
-                        Mapping::Range | Mapping::Shared => Some((policy.outside(policy.uid), policy.outside(policy.gid))),
-                        Mapping::Joined => Some(idmap::outside(policy, warden.pid())?),
-                    };
+                    let owner = mapping.owner(policy, warden.pid())?;
                     return Ok(Alive {
                         sandbox: sandbox.clone(),
                         warden,
@@ -158,7 +158,7 @@ impl Alive {
     /// What is enforced, as the warden reports it and as the caller knows it. `within`: what holds one command of many.
     pub fn enforced(&self, protections: u64, landlock: u32, within: Option<&Enforcement>, wall_time: Option<Duration>) -> Enforced {
         let (policy, enforcement) = (self.sandbox.policy(), self.enforcement());
-        let protections = protections | enforcement.protections(policy);
+        let protections = protections | enforcement.protections(policy) | idmap::protections(self.owner);
         Enforced::new(policy.flags(), protections, landlock, enforcement.mechanisms(within, wall_time))
     }
 
@@ -202,7 +202,7 @@ impl Alive {
     pub fn hold_together(&self, limits: &Limits) -> Result<()> {
         let (limits, (meter, file)) = {
             let enforcement = self.enforcement();
-            (enforcement.together(limits), enforcement.meter())
+            (enforcement.together(limits), enforcement.meter()?)
         };
         if limits == message::Limits::default() {
             return Ok(());

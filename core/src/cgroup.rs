@@ -95,7 +95,8 @@ impl Cgroup {
 
     /// Whether the kernel ends all that is in it at one word: `cgroup.kill`, Linux 5.14.
     pub fn kills(&self) -> bool {
-        self.v2.as_ref().is_some_and(|v2| v2.directory.has("cgroup.kill"))
+        // Where that cannot be seen, it is not promised.
+        self.v2.as_ref().is_some_and(|v2| v2.directory.has("cgroup.kill").unwrap_or(false))
     }
 
     /// Has the kernel end all that is in it, where it can.
@@ -141,22 +142,25 @@ impl Cgroup {
     }
 
     /// What measures the processor time of all that is in it.
-    pub fn meter(&self) -> Option<(Mechanism, u32, File)> {
-        let v2 = self.v2.iter().filter_map(|v2| {
-            let file = v2.directory.open("cpu.stat").ok()?;
-            Some((Mechanism::CgroupV2, meter::CPU_STAT, file))
-        });
-        let v1 = self.v1.iter().filter(|(_, on)| on.contains(&Controller::Cpuacct)).filter_map(|(directory, _)| {
-            let file = directory.open("cpuacct.usage").ok()?;
-            Some((Mechanism::CgroupV1, meter::CPUACCT, file))
-        });
-        v2.chain(v1).next()
+    pub fn meter(&self) -> Result<Option<(Mechanism, u32, File)>> {
+        let v2 = self.v2.iter().map(|v2| (Mechanism::CgroupV2, meter::CPU_STAT, &v2.directory, "cpu.stat"));
+        let v1 = self.v1.iter().filter(|(_, on)| on.contains(&Controller::Cpuacct));
+        let v1 = v1.map(|(directory, _)| (Mechanism::CgroupV1, meter::CPUACCT, directory, "cpuacct.usage"));
+        for (mechanism, kind, directory, name) in v2.chain(v1) {
+            match directory.open(name) {
+                Ok(file) => return Ok(Some((mechanism, kind, file))),
+                // This kernel has none.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(directory::failed("open", &directory.path().join(name), &error)),
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the kernel tells the peak of its memory.
     pub fn tells_peak(&self) -> bool {
         match self.with(Controller::Memory) {
-            Some((Mechanism::CgroupV2, directory)) => directory.has("memory.peak"),
+            Some((Mechanism::CgroupV2, directory)) => directory.has("memory.peak").unwrap_or(false),
             found => found.is_some(),
         }
     }

@@ -78,6 +78,7 @@ impl Enforcement {
         for limit in share.limits() {
             inner.mechanisms[limit as usize] = Some(match inner.cgroup.set(limit, &own) {
                 Ok(mechanism) => mechanism,
+                Err(error) if error.kind() == ErrorKind::HostLimit => return Err(error),
                 Err(error) if policy.limits.demand(limit) == Some(Demand::Exact) => {
                     return Err(self.unavailable(limit, error, "of one command among others it could only be sampled: "));
                 }
@@ -94,6 +95,7 @@ impl Enforcement {
             if let Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) = held {
                 *held = Some(match self.cgroup.set(limit, limits) {
                     Ok(mechanism) => mechanism,
+                    Err(error) if error.kind() == ErrorKind::HostLimit => return Err(error),
                     // The cell's cgroups are everybody's there.
                     Err(_) if !self.entered.is_empty() => Mechanism::Sampled,
                     Err(error) => return Err(error),
@@ -168,7 +170,7 @@ impl Enforcement {
             self.cgroup.admit(pid, Entered { v2: true, ..entered })?;
             for limit in by_cgroup(policy) {
                 self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
-                    Err(_) if dispensable(*limit, policy) => None,
+                    Err(error) if error.kind() != ErrorKind::HostLimit && dispensable(*limit, policy) => None,
                     result => Some(result?),
                 };
             }
@@ -183,6 +185,8 @@ impl Enforcement {
         for limit in by_cgroup(policy) {
             self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
                 Ok(mechanism) => Some(mechanism),
+                // A shortage of the moment is no reason for another mechanism.
+                Err(error) if error.kind() == ErrorKind::HostLimit => return Err(error),
                 Err(error) => self.do_without(*limit, policy, error)?,
             };
         }
@@ -232,8 +236,8 @@ impl Enforcement {
     }
 
     /// The file by which the warden measures processor time, and what it is.
-    pub fn meter(&self) -> (u32, Option<File>) {
-        self.cgroup.meter().map_or((meter::NONE, None), |(_, kind, file)| (kind, Some(file)))
+    pub fn meter(&self) -> Result<(u32, Option<File>)> {
+        Ok(self.cgroup.meter()?.map_or((meter::NONE, None), |(_, kind, file)| (kind, Some(file))))
     }
 
     /// `RLIMIT_NPROC` of every process inside, if that holds the limit: the warden is counted too.

@@ -2,6 +2,7 @@
 
 use crate::command::Command;
 use crate::error::{Error, ErrorKind};
+use crate::idmap::Mapping;
 use crate::image::Image;
 use crate::launch;
 use crate::plan::Plan;
@@ -46,7 +47,9 @@ pub fn of_birth(errno: i32, kind: u64, policy: &Policy) -> Error {
     let Some(kind) = Namespace::ALL.iter().find(|known| known.flag() == kind) else { return of_clone(errno, policy) };
     let error = Error::new(ErrorKind::NamespacesDenied, format!("enter the {kind} namespace")).errno(errno);
     match (errno, kind) {
-        (libc::EPERM, Namespace::User) => error.hint("it takes to be root, or the user who made it"),
+        (libc::EPERM, Namespace::User) => error.hint(
+            "setns(2) takes CAP_SYS_ADMIN in it, which root has, and in the user namespace that it was made in the user who made it: start as that user there, or as root",
+        ),
         (libc::EPERM, _) => {
             error.hint("it takes CAP_SYS_ADMIN over it and where one comes from: join its user namespace, too, or start as root")
         }
@@ -170,7 +173,7 @@ fn of_step(step: usize, errno: i32, path: &[u8], (reason, call): (u32, i32), pla
     if let Some(error) = of_reason(reason, call, errno, &action, place.map(PathBuf::as_path)) {
         return at(error);
     }
-    let (kind, hint) = explain(errno, label.source.as_deref(), label.at.as_deref(), &label.action);
+    let (kind, hint) = explain(errno, label.source.as_deref(), label.at.as_deref(), &label.action, plan.manner.mapping);
     let error = at(Error::new(kind, action).errno(errno));
     match hint {
         Some(hint) => error.hint(hint),
@@ -235,7 +238,7 @@ pub fn of_own_descriptor(error: std::io::Error) -> Error {
     }
 }
 
-fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -> (ErrorKind, Option<String>) {
+fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str, mapping: Mapping) -> (ErrorKind, Option<String>) {
     let readable = action.starts_with("check that the command may read");
     match (errno, source, at) {
         (libc::ENOMEM | libc::ENOSPC, _, _) => (ErrorKind::HostLimit, Some("out of memory, or a limit is reached (fs.mount-max, user.max_mnt_namespaces, kernel.keys.maxkeys)".into())),
@@ -250,10 +253,7 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
         (libc::ENOENT | libc::ENOTDIR, Some(source), _) => (ErrorKind::SourceMissing, Some(format!("{} does not exist, as the caller sees it; make it, or bind it as optional", source.display()))),
         (libc::ENODEV, _, _) if action.starts_with("open the device") => (ErrorKind::Setup, Some("the host's /dev does not hold that device there".into())),
         (libc::ELOOP, Some(source), _) => (ErrorKind::SourceMissing, Some(format!("a part of {} is a symbolic link, and is not to be followed (nofollow), or they lead in a circle", source.display()))),
-        (libc::EACCES, Some(source), _) if readable => (
-            ErrorKind::SourceUnreadable,
-            Some(format!("the caller is privileged, so the command is another user outside: let others read {} (chmod o+rX), or start as an unprivileged user", source.display())),
-        ),
+        (libc::EACCES, Some(source), _) if readable => (ErrorKind::SourceUnreadable, Some(why_unreadable(source, mapping))),
         (libc::EACCES, Some(source), _) => (ErrorKind::SourceUnreadable, Some(format!("the caller may not reach {}", source.display()))),
         (libc::ELOOP, None, Some(at)) => (
             ErrorKind::Setup,
@@ -271,7 +271,8 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
         (libc::EPERM | libc::EACCES, _, _) if sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") => (ErrorKind::NamespacesDenied, Some(APPARMOR.into())),
         (libc::EINVAL, _, _) if action.starts_with("make a cgroup namespace") => (ErrorKind::Unsupported, Some("this kernel has none: share the caller's (Namespace::Cgroup)".into())),
         (libc::ENOENT, _, _) if action.starts_with("open the device") => (ErrorKind::Setup, Some("the caller's /dev lacks it, as in a bare chroot: make it there, or mount a /dev".into())),
-        (libc::EINVAL, _, _) if action.starts_with("become uid") => (ErrorKind::Setup, Some("that id is not mapped in the caller's own user namespace: choose others (Sandbox::host_ids)".into())),
+        (libc::EINVAL, _, _) if action.starts_with("become uid") => (ErrorKind::Setup, Some(why_not_mapped(mapping).into())),
+        (libc::EBADMSG, _, _) => (ErrorKind::Setup, Some("other ids are mapped than were written, or /proc is not the kernel's own: mount a proc file system at /proc".into())),
         (libc::EINVAL, _, _) if action.starts_with("make the new root") => (ErrorKind::Unsupported, Some("the caller's root is no mount point: it is in a chroot, or on the kernel's initial ramfs".into())),
         (libc::EOPNOTSUPP, _, _) if action.starts_with("make a Landlock") => {
             (ErrorKind::Unsupported, Some("TCP ports are held by Landlock's ABI 4: Linux 6.7, with landlock among the security modules chosen at boot (lsm=), and no filter around the caller that hides it".into()))
@@ -281,6 +282,30 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str) -
         }
         (libc::ENOSYS, _, _) => (ErrorKind::Unsupported, Some("this kernel, or the filter of a surrounding container, lacks the call".into())),
         _ => (ErrorKind::Setup, None),
+    }
+}
+
+/// Why the command may not read a file that the caller could open.
+fn why_unreadable(source: &Path, mapping: Mapping) -> String {
+    let source = source.display();
+    match mapping {
+        Mapping::Own => format!("the caller may not read it: let its user read {source}"),
+        Mapping::Range { .. } | Mapping::Shared { .. } => format!(
+            "the caller is privileged, so the command is another user outside: let others read {source} (chmod o+rX), or start as an unprivileged user"
+        ),
+        Mapping::Joined => format!(
+            "outside, the command is the user that the joined user namespace maps its uid to: let that user read {source} (chmod o+rX), or choose the id that is the caller's own there (Sandbox::uid, Sandbox::gid)"
+        ),
+    }
+}
+
+/// Why the command cannot become its user.
+fn why_not_mapped(mapping: Mapping) -> &'static str {
+    match mapping {
+        Mapping::Own | Mapping::Range { .. } | Mapping::Shared { .. } => {
+            "that id is not mapped in the caller's own user namespace: choose others (Sandbox::host_ids)"
+        }
+        Mapping::Joined => "the joined user namespace does not map that id: choose one that it maps (Sandbox::uid, Sandbox::gid)",
     }
 }
 

@@ -6,7 +6,7 @@ use crate::sandbox::Sandbox;
 use crate::seccomp::Filters;
 use crate::wire::codec::{Reader, Wire};
 use crate::wire::message::{Report, Request};
-use crate::wire::plan::Step;
+use crate::wire::plan::{IdRange, Step};
 
 fn again<'a, T: Wire<'a>>(data: &'a [u8]) -> Option<T> {
     Reader::new(data).only().ok()
@@ -37,7 +37,9 @@ pub fn report(data: &[u8]) {
 /// Compiles a sound policy: to filters, and to plans for each manner of caller, whose steps can all be read.
 pub fn compile(sandbox: &Sandbox) {
     let Ok(filters) = Filters::of(sandbox.policy()) else { return };
-    for mapping in [Mapping::Own, Mapping::Range, Mapping::Shared] {
+    let ids = IdRange { inside: 0, outside: 0x7000_0000, count: 65536 };
+    let range = Mapping::Range { uids: ids, gids: ids };
+    for mapping in [Mapping::Own, range, range.of_copy(), Mapping::Shared { uid: 0x7000_0000, gid: 0x7000_0000 }] {
         let manner = Manner { part: Part::Whole, mapping, admits: true, watches: true, among: false };
         if let Ok(plan) = Plan::compile(sandbox.policy(), manner, &filters) {
             assert_eq!(plan.steps.list::<Step<'_>>().iter().count(), plan.labels.len());

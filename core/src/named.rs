@@ -161,8 +161,8 @@ impl Identity {
     fn of(pid: u32) -> Result<Identity> {
         let unknown =
             || Error::new(ErrorKind::WardenLost, "look at the cell's warden").because("the caller's /proc does not show it");
-        let started = processes::started(pid).ok().flatten().ok_or_else(unknown)?;
-        Ok(Identity { pid, started, boot: boot().ok_or_else(unknown)?, tree: tree().ok_or_else(unknown)? })
+        let started = processes::started(pid)?.ok_or_else(unknown)?;
+        Ok(Identity { pid, started, boot: boot().ok_or_else(unknown)?, tree: tree()?.ok_or_else(unknown)? })
     }
 
     fn life(&self) -> Life {
@@ -172,7 +172,7 @@ impl Identity {
             Some(boot) if boot != self.boot => return Life::Ended,
             Some(_) => {}
         }
-        if tree() != Some(self.tree) {
+        if !matches!(tree(), Ok(Some(tree)) if tree == self.tree) {
             return Life::Unknown;
         }
         match processes::started(self.pid) {
@@ -197,8 +197,10 @@ fn boot() -> Option<String> {
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-fn tree() -> Option<u64> {
-    handle::number(fs::read_link("/proc/thread-self/ns/pid").ok()?.to_str()?)
+fn tree() -> Result<Option<u64>> {
+    const LINK: &str = "/proc/thread-self/ns/pid";
+    let link = fs::read_link(LINK).map_err(|error| Error::io(format!("read {LINK}"), error).at(LINK))?;
+    Ok(link.to_str().and_then(handle::number))
 }
 
 fn check_name(name: &str) -> Result<()> {

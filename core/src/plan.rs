@@ -15,7 +15,7 @@ use crate::policy::{Bind, Clock, Namespace, Policy, System};
 use crate::profile;
 use crate::seccomp::Filters;
 use crate::wire::codec::{ListBuilder, Sink};
-use crate::wire::plan::Step;
+use crate::wire::plan::{IdRange, Step};
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ impl Manner {
     /// Whether the warden waits for the caller.
     pub fn awaits(self) -> bool {
         // A copy's ids are mapped by the template.
-        self.admits || self.mapping == Mapping::Range && self.part != Part::Copy
+        self.admits || matches!(self.mapping, Mapping::Range { .. }) && self.part != Part::Copy
     }
 }
 
@@ -160,9 +160,7 @@ impl Builder {
         let sources = self.open_again(policy)?;
         self.clocks(policy);
         self.admission(manner);
-        if manner.mapping == Mapping::Own {
-            self.map_own(policy);
-        }
+        self.maps(policy, manner.mapping.of_copy());
         self.push_user(policy.uid, policy.gid);
         self.names(policy);
         self.view(policy, manner);
@@ -263,9 +261,22 @@ impl Builder {
         }
     }
 
-    fn map_own(&mut self, policy: &Policy) {
+    /// Has the maps written that the warden writes itself, and reads back all that are the sandbox's own.
+    fn maps(&mut self, policy: &Policy, mapping: Mapping) {
+        const CHECK: &str = "check the id maps of the sandbox";
         let Policy { uid, gid, .. } = *policy;
-        self.push(Step::MapOwnIds { uid, gid }, format!("map the caller's ids to uid {uid} and gid {gid}"));
+        match mapping {
+            Mapping::Own => {
+                self.push(Step::MapOwnIds { uid, gid }, format!("map the caller's ids to uid {uid} and gid {gid}"));
+                let line = |inside: u32| IdRange { inside, outside: 0, count: 1 };
+                self.push(Step::CheckMaps { uids: line(uid), gids: line(gid), own: true }, CHECK);
+            }
+            // While the warden waited, its caller or its template has written them.
+            Mapping::Range { uids, gids } => self.push(Step::CheckMaps { uids, gids, own: false }, CHECK),
+            // The caller has read the map of a namespace that exists, to choose or to judge who the command is in it. The
+            // numbers outside that the warden would see there are those of the namespace around that one.
+            Mapping::Shared { .. } | Mapping::Joined => {}
+        }
     }
 
     fn push_user(&mut self, uid: u32, gid: u32) {
@@ -281,11 +292,7 @@ impl Builder {
     }
 
     fn identity(&mut self, policy: &Policy, mapping: Mapping, sources: &Sources) {
-        match mapping {
-            Mapping::Own => self.map_own(policy),
-            // While the warden waited, its caller has written them; or they are there.
-            Mapping::Range | Mapping::Shared | Mapping::Joined => {}
-        }
+        self.maps(policy, mapping);
         let (uid, gid) = mapping.ids(policy);
         self.push_user(uid, gid);
         if mapping != Mapping::Own {
@@ -379,7 +386,8 @@ mod tests {
     #[test]
     fn what_is_the_callers_is_opened_before_the_ids_change_and_privileges_go_last() {
         let sandbox = Sandbox::new().bind_ro("/opt", "/opt").tmpfs("/opt/tmp", 4096u64).tmpfs("/a", 4096u64);
-        let plan = compile(&sandbox, Mapping::Range);
+        let ids = IdRange { inside: 0, outside: 300_000, count: 2000 };
+        let plan = compile(&sandbox, Mapping::Range { uids: ids, gids: ids });
         let steps = steps_of(&plan);
         assert!(position(&steps, "bind /opt") < position(&steps, "become uid"));
         assert!(position(&steps, "become uid") < position(&steps, "make the new root"));
@@ -390,9 +398,9 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_user_namespace_never_means_a_callers_id() {
+    fn in_a_shared_user_namespace_the_command_is_the_user_that_was_chosen() {
         let sandbox = Sandbox::new().share(Namespace::User).nested().uid(0);
-        let plan = compile(&sandbox, Mapping::Shared);
+        let plan = compile(&sandbox, Mapping::Shared { uid: 0x7000_0000, gid: 0x7000_0000 + 1000 });
         let ids = plan
             .steps
             .list::<Step<'_>>()

@@ -26,7 +26,7 @@ pub const DEFAULT_ID: u32 = 1000;
 /// The first host id of the range that a privileged caller's sandboxes map to, if nothing else is said: a range that
 /// Linux distributions leave unused (systemd's list of ids calls it so).
 pub const DEFAULT_HOST_IDS: u32 = 0x7000_0000;
-/// How many ids a privileged caller's sandbox maps.
+/// How many ids a privileged caller's sandbox maps, where the caller has so many.
 pub const HOST_IDS: u32 = 65536;
 
 /// Where the programs come from.
@@ -55,7 +55,8 @@ pub struct Policy {
     pub gid: u32,
     pub user: String,
     pub home: PathBuf,
-    pub host_ids: u32,
+    /// The first of the ids outside that were asked for; `None`: any that fit.
+    pub host_ids: Option<u32>,
     pub system: System,
     pub files: Vec<Entry>,
     pub writable_root: bool,
@@ -93,7 +94,7 @@ impl Default for Policy {
             gid: DEFAULT_ID,
             user: "user".into(),
             home: "/".into(),
-            host_ids: DEFAULT_HOST_IDS,
+            host_ids: None,
             system: System::Host,
             files: Vec::new(),
             writable_root: false,
@@ -129,11 +130,6 @@ impl Policy {
             | Namespace::Uts
             | Namespace::Cgroup => !self.share.contains(&kind),
         }
-    }
-
-    /// What an id inside is outside, where a privileged caller's sandbox maps a range.
-    pub fn outside(&self, id: u32) -> u32 {
-        self.host_ids + id.min(HOST_IDS - 1)
     }
 
     /// The seccomp filter that holds if nothing is said, or what is said.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub fn below(root: i32) -> Result<Vec<Process>> {
     if root <= 0 {
         return Err(Error::invalid("processes", "the caller's /proc does not tell the number of the first one"));
     }
-    let mut list = walk(vec![root.unsigned_abs()], &children()?);
+    let mut list = walk(vec![root.unsigned_abs()], &children()?)?;
     // So many ids lead to the sandbox's namespace: the first process is the warden.
     let depth = list.first().map_or(1, |warden| warden.pids.len());
     for process in &mut list {
@@ -51,15 +51,17 @@ pub fn all() -> Result<Vec<Process>> {
     let known: BTreeSet<u32> = children.values().flatten().copied().collect();
     // Whose parent is in an outer namespace has none here; whose parent has just ended will have another.
     let roots = children.iter().filter(|(parent, _)| !known.contains(parent)).flat_map(|(_, orphans)| orphans);
-    Ok(walk(roots.rev().copied().collect(), &children))
+    walk(roots.rev().copied().collect(), &children)
 }
 
 /// The processes in `/proc`, by their parents.
 fn children() -> Result<BTreeMap<u32, BTreeSet<u32>>> {
-    let entries = fs::read_dir("/proc").map_err(|error| Error::io("list the processes in /proc", error))?;
+    let failed = |error| Error::io("list the processes in /proc", error);
     let mut children: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
-    for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
-        if let Some(parent) = stat(pid) {
+    for entry in fs::read_dir("/proc").map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        if let Some(parent) = stat(pid)? {
             children.entry(parent).or_default().insert(pid);
         }
     }
@@ -67,37 +69,43 @@ fn children() -> Result<BTreeMap<u32, BTreeSet<u32>>> {
 }
 
 /// The processes of these trees, but for those that have ended meanwhile. The last is walked first.
-fn walk(mut pending: Vec<u32>, children: &BTreeMap<u32, BTreeSet<u32>>) -> Vec<Process> {
+fn walk(mut pending: Vec<u32>, children: &BTreeMap<u32, BTreeSet<u32>>) -> Result<Vec<Process>> {
     let mut list = Vec::new();
     while let Some(pid) = pending.pop() {
-        list.extend(read(pid));
+        list.extend(read(pid)?);
         pending.extend(children.get(&pid).into_iter().flatten().rev());
     }
-    list
+    Ok(list)
+}
+
+/// A file of a process's; `None` if the process has ended, or is hidden from the caller (proc(5), hidepid). Any other failure is one: a list that
+/// leaves out what could not be read would say that it is not there.
+fn file(pid: u32, name: &str) -> Result<Option<Vec<u8>>> {
+    let path = format!("/proc/{pid}/{name}");
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => Ok(None),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        Err(error) => Err(Error::io(format!("read {path}"), error).at(path)),
+    }
 }
 
 /// The parent of a process.
-fn stat(pid: u32) -> Option<u32> {
-    field(pid, 4)?.parse().ok()
+fn stat(pid: u32) -> Result<Option<u32>> {
+    Ok(field(pid, 4)?.and_then(|field| field.parse().ok()))
 }
 
-/// When a process that has not ended started, in the kernel's ticks since the boot: with its number, nobody else's. `None` if no such
-/// process is there; an error if that cannot be told.
-pub fn started(pid: u32) -> io::Result<Option<u64>> {
-    let text = match fs::read(format!("/proc/{pid}/stat")) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => return Ok(None),
-        text => text?,
-    };
-    if field_in(&text, 3).is_none_or(|state| matches!(&*state, "Z" | "X")) {
-        return Ok(None);
+/// When a process that has not ended started, in the kernel's ticks since the boot: with its number, nobody else's.
+pub fn started(pid: u32) -> Result<Option<u64>> {
+    match field(pid, 3)?.as_deref() {
+        None | Some("Z" | "X") => Ok(None),
+        Some(_) => Ok(field(pid, 22)?.and_then(|field| field.parse().ok())),
     }
-    let started = field_in(&text, 22).and_then(|ticks| ticks.parse().ok());
-    started.map(Some).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 /// The state of a process, as one letter; `None` if it is gone, or the caller's `/proc` does not tell.
 pub fn state(pid: u32) -> Option<char> {
-    field(pid, 3)?.chars().next()
+    field(pid, 3).ok()??.chars().next()
 }
 
 /// Kills every process below `root`, and looks again until none is left: one that was just being made may have been missed. Not for
@@ -114,7 +122,7 @@ pub fn kill_below(root: i32) {
         for process in living {
             // By a descriptor, and only if its parent is still the one that was seen: a number can have become another process's.
             let Ok(pidfd) = crate::sys::pidfd_open(process.pid) else { continue };
-            if stat(process.pid) == Some(process.parent) {
+            if matches!(stat(process.pid), Ok(Some(parent)) if parent == process.parent) {
                 let _ = crate::sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
             }
         }
@@ -123,20 +131,22 @@ pub fn kill_below(root: i32) {
 }
 
 /// A field of `/proc/PID/stat` after the name, counted from 1: proc_pid_stat(5). The name in parentheses may hold anything: what follows the last one counts.
-fn field(pid: u32, number: usize) -> Option<String> {
-    field_in(&fs::read(format!("/proc/{pid}/stat")).ok()?, number)
-}
-
-fn field_in(text: &[u8], number: usize) -> Option<String> {
+fn field(pid: u32, number: usize) -> Result<Option<String>> {
     const FIRST: usize = 3;
-    let end = text.iter().rposition(|byte| *byte == b')')?;
-    String::from_utf8_lossy(&text[end + 1..]).split_whitespace().nth(number - FIRST).map(str::to_owned)
+    let text = file(pid, "stat")?.unwrap_or_default();
+    let end = text.iter().rposition(|byte| *byte == b')');
+    Ok(end.and_then(|end| String::from_utf8_lossy(&text[end + 1..]).split_whitespace().nth(number - FIRST).map(str::to_owned)))
 }
 
 /// One process, with its id in its own pid namespace as the inner one.
-fn read(pid: u32) -> Option<Process> {
-    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
-    let status = String::from_utf8_lossy(&status);
+fn read(pid: u32) -> Result<Option<Process>> {
+    let Some(status) = file(pid, "status")? else { return Ok(None) };
+    let command = file(pid, "cmdline")?.unwrap_or_default();
+    Ok(process(pid, &String::from_utf8_lossy(&status), &command))
+}
+
+/// What the kernel says of a process in `status` and `cmdline`.
+fn process(pid: u32, status: &str, command: &[u8]) -> Option<Process> {
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     let mut pids: Vec<u32> = field("NSpid")?.split_whitespace().filter_map(|number| number.parse().ok()).collect();
     // Our own procfs may be that of an outer namespace: the list starts at ours.
@@ -144,7 +154,6 @@ fn read(pid: u32) -> Option<Process> {
         pids.drain(..start);
     }
     let name = name(field("Name")?);
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let mut command: Vec<String> =
         command.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     command.pop();
@@ -190,7 +199,16 @@ pub fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{below, name};
+    use super::{below, file, name};
+
+    #[test]
+    fn what_cannot_be_read_is_not_what_is_gone() {
+        let own = std::process::id();
+        assert!(file(own, "stat").unwrap().is_some());
+        assert!(file(own, "nothing").unwrap().is_none());
+        // Nothing is mapped at its first address: EIO.
+        assert!(file(own, "mem").is_err());
+    }
 
     #[test]
     fn below_nobody_is_not_everybody() {

@@ -152,7 +152,7 @@ impl Sandbox {
     /// The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
     ///
     /// An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands
-    /// [`Sandbox::host_ids`] plus this number, which must then be below 65536: never the host's root.
+    /// [`Sandbox::host_ids`] plus this number, which must then be below the count of these: never the host's root.
     pub fn uid(self, uid: u32) -> Sandbox {
         self.with(|policy| policy.uid = uid)
     }
@@ -172,10 +172,14 @@ impl Sandbox {
         self.with(|policy| policy.home = home.as_ref().into())
     }
 
-    /// The first of 65536 host ids that ids inside map to, if the caller is privileged. 0x70000000 if nothing is said: a
-    /// range that distributions leave unused. Sandboxes that must not touch each other's files want ranges of their own.
+    /// The first of the host ids that the ids inside from 0 on map to, if the caller is privileged; not 0. There are 65536
+    /// of them, or as many as the caller's user namespace maps from there on. Ids that cannot be had are an error.
+    /// Sandboxes that must not touch each other's files want ranges of their own.
+    ///
+    /// If nothing is said, the range begins at 0x70000000, which distributions leave unused. A caller whose user namespace
+    /// has no such ids, as in a container, uses the highest ids that this has, as many as the sandbox's uid and gid need.
     pub fn host_ids(self, first: u32) -> Sandbox {
-        self.with(|policy| policy.host_ids = first)
+        self.with(|policy| policy.host_ids = Some(first))
     }
 
     // ---- files

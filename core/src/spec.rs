@@ -105,7 +105,7 @@ fn read(value: &Value) -> Result<Policy> {
             "gid" => policy.gid = key.unsigned_32()?,
             "user" => policy.user = key.text()?,
             "home" => policy.home = key.path()?,
-            "host_ids" => policy.host_ids = key.unsigned_32()?,
+            "host_ids" => policy.host_ids = Some(key.unsigned_32()?),
             "root" => match policy.system {
                 System::Empty => return Err(key.wrong("excludes empty_root")),
                 System::Host | System::Root(_) => policy.system = System::Root(key.path()?),
@@ -179,7 +179,7 @@ fn write(policy: &Policy) -> Result<Value> {
     put("gid", policy.gid != default.gid, json!(policy.gid));
     put("user", policy.user != default.user, json!(policy.user));
     put("home", policy.home != default.home, path(&policy.home));
-    put("host_ids", policy.host_ids != default.host_ids, json!(policy.host_ids));
+    put("host_ids", policy.host_ids.is_some(), json!(policy.host_ids));
     match &policy.system {
         System::Host => {}
         System::Root(root) => put("root", true, path(root)),

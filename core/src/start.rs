@@ -102,7 +102,7 @@ impl<'a> Prepared<'a> {
             // To tell its peak.
             limits.memory = u64::MAX;
         }
-        let (meter, file) = own.meter();
+        let (meter, file) = own.meter()?;
         let doors = if self.cell.is_some() { own.doors() } else { Some(Vec::new()) };
         let doors = doors.ok_or_else(|| Error::new(ErrorKind::LimitUnavailable, "open the command's own cgroup"))?;
         // Of one among others the kernel counts the processes of all.
@@ -111,7 +111,7 @@ impl<'a> Prepared<'a> {
         drop(all);
         descriptors.extend(file.iter().chain(&doors).map(AsFd::as_fd));
         descriptors.extend(self.line.as_ref().map(|(_, theirs)| theirs.as_fd()));
-        let rlimits = rlimits(policy, processes);
+        let rlimits = rlimits(policy, processes)?;
         let filters = &self.alive.filters;
         let (programs, pass) = filters.load()?;
         let flags = match self.line {
@@ -174,20 +174,24 @@ impl<'a> Prepared<'a> {
 }
 
 /// The policy's limits over the profile's. The latter are ceilings: where the caller's own hard limit is lower, that stays.
-fn rlimits(policy: &Policy, processes: Option<u64>) -> ListBuilder<Vec<u8>> {
+fn rlimits(policy: &Policy, processes: Option<u64>) -> Result<ListBuilder<Vec<u8>>> {
+    let ceiling = |resource: Resource| {
+        let limit = crate::sys::hard_limit(resource.number());
+        limit.map_err(|error| Error::io(format!("read the caller's hard limit {resource}"), error))
+    };
     let mut list = ListBuilder::new(Vec::new());
     for &(resource, soft, hard) in profile::RLIMITS.iter().filter(|(resource, _, _)| !policy.rlimits.contains_key(resource)) {
-        let ceiling = crate::sys::hard_limit(resource.number());
+        let ceiling = ceiling(resource)?;
         list.push(&Rlimit { resource: resource.number(), soft: soft.min(ceiling), hard: hard.min(ceiling) });
     }
     let mut chosen = policy.rlimits.clone();
     if let Some(number) = processes {
-        let ceiling = number.min(crate::sys::hard_limit(Resource::Nproc.number()));
+        let ceiling = number.min(ceiling(Resource::Nproc)?);
         let (soft, hard) = chosen.get(&Resource::Nproc).copied().unwrap_or((ceiling, ceiling));
         chosen.insert(Resource::Nproc, (soft.min(ceiling), hard.min(ceiling)));
     }
     for (resource, (soft, hard)) in chosen {
         list.push(&Rlimit { resource: resource.number(), soft, hard });
     }
-    list
+    Ok(list)
 }

@@ -81,7 +81,7 @@ impl Streams {
                 return Err(Error::invalid("limit output", "what is written to a terminal cannot be counted")
                     .hint("give the command pipes, or leave the limit out"));
             };
-            let one = is_one_file(first, second);
+            let one = is_one_file(first, second)?;
             let (reader, writer) = relayed_pipe()?;
             if one {
                 *second = writer.try_clone().map_err(|error| Error::io("copy a descriptor", error))?;
@@ -136,13 +136,12 @@ fn never_waiting(fd: OwnedFd) -> Result<OwnedFd> {
 }
 
 /// Whether what is written to either comes to one place. What goes to `/dev/null` comes to none.
-fn is_one_file(first: &OwnedFd, second: &OwnedFd) -> bool {
+fn is_one_file(first: &OwnedFd, second: &OwnedFd) -> Result<bool> {
     let null = fs::metadata("/dev/null").map(|status| status.rdev()).ok();
-    let identity = |fd: &OwnedFd| fstat(fd).ok().filter(|status| Some(status.st_rdev) != null);
-    match (identity(first), identity(second)) {
-        (Some(one), Some(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
-        _ => false,
-    }
+    let status = |fd: &OwnedFd| fstat(fd).map_err(|errno| Error::io("look at an output", errno));
+    let (one, other) = (status(first)?, status(second)?);
+    let is_null = Some(one.st_rdev) == null || Some(other.st_rdev) == null;
+    Ok(!is_null && (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 impl Streams {

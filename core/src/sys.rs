@@ -89,12 +89,14 @@ pub fn borrow(number: i32) -> BorrowedFd<'static> {
 }
 
 /// The effective capabilities of this thread, as bits: `capget(2)`.
-pub fn effective_capabilities() -> u64 {
+pub fn effective_capabilities() -> io::Result<u64> {
     let header: [u32; 2] = [0x2008_0522, 0];
     let mut sets = [0u32; 6];
     // SAFETY: version 3 of the call reads the header's 8 bytes and writes the 24 bytes of the sets.
-    unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
-    u64::from(sets[0]) | u64::from(sets[3]) << 32
+    match unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) } {
+        0 => Ok(u64::from(sets[0]) | u64::from(sets[3]) << 32),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Sets them, permitted ones left as they are: `capset(2)`. The error number if not.
@@ -124,11 +126,13 @@ pub fn set_thread_groups(groups: &[u32]) -> Result<(), i32> {
 }
 
 /// The caller's hard limit on a resource, by its number: `getrlimit(2)`.
-pub fn hard_limit(resource: u32) -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+pub fn hard_limit(resource: u32) -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a struct of the size that the call writes.
-    unsafe { libc::getrlimit(resource, &raw mut limit) };
-    limit.rlim_max
+    match unsafe { libc::getrlimit(resource, &raw mut limit) } {
+        0 => Ok(limit.rlim_max),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// What is known of a process that has ended.

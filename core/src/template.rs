@@ -6,11 +6,11 @@ use crate::enforce::Enforcement;
 use crate::error::Result;
 use crate::idmap::Mapping;
 use crate::plan::{Manner, Part, Plan, again};
-use crate::policy::HOST_IDS;
 use crate::sandbox::Sandbox;
 use crate::socket::{Socket, wait_readable};
 use crate::warden::Warden;
 use crate::wire::message::{NETWORK, Report, Request};
+use crate::wire::plan::IdRange;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Template {
     warden: Warden,
+    /// How its ids are mapped, and so those of its copies.
+    pub mapping: Mapping,
     /// Who has asked it something else than for a copy waits for the answer.
     asking: Mutex<()>,
 }
@@ -52,18 +54,21 @@ pub struct RetiredNetwork {
 impl Template {
     fn start(sandbox: &Sandbox) -> Result<Template> {
         let policy = sandbox.policy();
-        let manner =
-            Manner { part: Part::Template, mapping: Mapping::choose(policy)?, admits: false, watches: false, among: false };
+        let mapping = Mapping::choose(policy)?;
+        let manner = Manner { part: Part::Template, mapping, admits: false, watches: false, among: false };
         let plan = sandbox.compiled().plan(policy, manner)?;
         let warden = Warden::start(sandbox, &plan, &mut Enforcement::default(), true, None)?;
         Alive::await_ready(&warden, &plan)?;
-        Ok(Template { warden, asking: Mutex::default() })
+        Ok(Template { warden, mapping, asking: Mutex::default() })
     }
 
     /// Asks for a copy, whose control socket `theirs` is.
     pub fn ask(&self, plan: &Plan, theirs: &Socket, doors: &[File]) -> Result<()> {
-        let ids = if plan.manner.mapping == Mapping::Range { HOST_IDS } else { 0 };
-        let request = Request::Clone { namespaces: plan.flags, ids, doors: doors.len() as u32 };
+        let (maps, uids, gids) = match plan.manner.mapping {
+            Mapping::Range { uids, gids } => (true, uids, gids),
+            Mapping::Own | Mapping::Shared { .. } | Mapping::Joined => (false, IdRange::default(), IdRange::default()),
+        };
+        let request = Request::Clone { namespaces: plan.flags, maps, uids, gids, doors: doors.len() as u32 };
         let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(theirs.as_fd()).chain(doors.iter().map(AsFd::as_fd)).collect();
         self.warden.send(&request, &descriptors)
     }

@@ -4,7 +4,7 @@ use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
 use crate::holder::MARGIN;
-use crate::idmap::{self, Mapping};
+use crate::idmap;
 use crate::launch::{Launched, launch};
 use crate::plan::{Part, Plan};
 use crate::policy::{Namespace, Policy};
@@ -63,10 +63,8 @@ impl Warden {
             warden.meet_founded(policy)?;
         }
         if plan.manner.awaits() {
-            let admitted = enforcement.admit(policy, warden.pid, entered).and_then(|()| match plan.manner.mapping {
-                Mapping::Range => Mapping::write(policy, warden.pid),
-                Mapping::Own | Mapping::Shared | Mapping::Joined => Ok(()),
-            });
+            let admitted = enforcement.admit(policy, warden.pid, entered);
+            let admitted = admitted.and_then(|()| plan.manner.mapping.write(warden.pid));
             warden.let_go_on(admitted)?;
         }
         Ok(warden)

@@ -48,6 +48,9 @@ fn begin() -> Result<Option<(i32, Fd)>, Failure> {
     if born.is_none() {
         drop(founder);
         let _ = sys::wait(&mut [Polled::readable(new.number())], None);
+    } else {
+        // Open until this process has ended: dropped here, it would let the new one speak first.
+        let _ = founder.into_number();
     }
     Ok(born)
 }

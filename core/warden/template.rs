@@ -7,14 +7,14 @@ use crate::networks::Lent;
 use crate::sys::{self, Errno, Fd, Polled, Result};
 use crate::text::Line as Text;
 use crate::wire::message::{Report, Request};
-use crate::wire::plan::namespace;
+use crate::wire::plan::{IdRange, namespace};
 
 /// Answers a Clone request over the new one's own socket. `true`: this is the new one. An error is the template's end, and that of all its copies:
 /// whatever only this request lacks is told, and is none.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
 pub fn clone(mail: &mut Mail, copies: &mut Copies) -> Result<bool> {
-    let Request::Clone { namespaces, ids, doors } = mail.request()? else { return Err(Errno::EPROTO) };
+    let Request::Clone { namespaces, maps, uids, gids, doors } = mail.request()? else { return Err(Errno::EPROTO) };
     // Without its socket there is nobody to tell; the caller hears that it has been closed.
     let Ok(socket) = mail.take_descriptor(0) else { return Ok(false) };
     // The new one waits until its ids are mapped and its birth is told: what it says itself comes after that.
@@ -38,7 +38,7 @@ pub fn clone(mail: &mut Mail, copies: &mut Copies) -> Result<bool> {
         Err(errno) => return refuse(Line::own(socket), errno),
     };
     copies.born(pid, &pidfd, lent);
-    let mapped = if ids > 0 { map(pid, ids) } else { Ok(()) };
+    let mapped = if maps { map(pid, uids, gids) } else { Ok(()) };
     // Who has been killed meanwhile has no maps any more: the end of its socket tells that, and is the true reason.
     if mapped.is_err() && has_ended(&pidfd) {
         return Ok(false);
@@ -80,10 +80,10 @@ fn begin(socket: Fd, doors: &[i32], expected: u32, gate: &Fd) -> Result<()> {
     sys::duplicate_to(socket.number(), crate::control::SOCKET)
 }
 
-/// The same ids, from 0 on, inside as here.
-fn map(pid: i32, ids: u32) -> Result<()> {
-    let line = Text::numbered(b"0 0 ", ids.into(), b"\n");
-    for file in [&b"/gid_map"[..], b"/uid_map"] {
+/// The same ids inside as here.
+fn map(pid: i32, uids: IdRange, gids: IdRange) -> Result<()> {
+    for (file, IdRange { inside, count, .. }) in [(&b"/gid_map"[..], gids), (b"/uid_map", uids)] {
+        let line = Text::of_numbers([inside, inside, count]);
         let path = Text::numbered(b"/proc/", pid.unsigned_abs().into(), file);
         sys::write_file(path.as_c_str(), line.as_bytes())?;
     }

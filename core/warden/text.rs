@@ -84,6 +84,17 @@ impl Line {
         line
     }
 
+    /// Three numbers, as the kernel takes a line of an id map.
+    pub fn of_numbers(numbers: [u32; 3]) -> Line {
+        let mut line = Line::empty();
+        for (place, number) in numbers.into_iter().enumerate() {
+            // There is room: three numbers have at most 30 digits.
+            let _ = line.push(if place == 0 { b"" } else { b" " }).and_then(|()| line.push_number(number.into(), 10));
+        }
+        let _ = line.push(b"\n");
+        line
+    }
+
     /// The name under which the kernel knows a descriptor of this process.
     pub fn of_descriptor(fd: i32) -> Line {
         Line::numbered(b"/proc/self/fd/", fd as u64, b"")

@@ -5,6 +5,7 @@
 //! the last descriptor.
 
 use super::codec::{List, wire_data};
+use super::plan::IdRange;
 use core::ffi::CStr;
 
 /// The version of this protocol; both sides are built from one source, so a mismatch means a foreign warden.
@@ -191,8 +192,8 @@ wire_data! {
         9 Frozen {}
         /// To a template: make another warden, in new namespaces of these kinds, that goes on from here as one that has just been born; of network
         /// namespaces, in one that the template keeps and in which nobody is. Beside it: that one's control socket, and as many files as there
-        /// are `doors`, for it to write 0 to: its cgroups. `ids`: so many ids, from 0 on, are the same inside as here; 0: it maps its own by itself.
-        10 Clone { namespaces: u64, ids: u32, doors: u32, }
+        /// are `doors`, for it to write 0 to: its cgroups. `maps`: it is given the ids `uids` and `gids`, each the same inside as here; else it maps its own by itself.
+        10 Clone { namespaces: u64, maps: bool, uids: IdRange, gids: IdRange, doors: u32, }
         /// First of all, to a warden that is executed outside the sandbox's namespaces: enter those of these kinds, one descriptor for each
         /// beside it, make others of the kinds `namespaces`, and go on as a new process in them.
         11 Found { joined: List<'a, u64>, namespaces: u64, }

@@ -100,6 +100,14 @@ pub mod protection {
     pub const LANDLOCK_SOCKETS: u64 = 1 << 18;
     /// Landlock holds the command to the TCP ports that the policy names.
     pub const LANDLOCK_PORTS: u64 = 1 << 19;
+    /// The command is another user than the caller. Only the caller knows: the warden never reports it.
+    pub const OTHER_USER: u64 = 1 << 21;
+}
+
+wire_data! {
+    /// One line of an id map: `count` ids from `inside` on are those from `outside` on in the user namespace around it
+    /// (user_namespaces(7)).
+    struct IdRange { inside: u32, outside: u32, count: u32, }
 }
 
 wire_data! {
@@ -109,6 +117,9 @@ wire_data! {
         33 Attributes {}
         /// Tells the kernel which ids inside are which outside, for a caller that may map only itself.
         1 MapOwnIds { uid: u32, gid: u32, }
+        /// Checks that the kernel's maps of the warden's user namespace are these lines and nothing else. `own`: outside are
+        /// the ids of [`Setup`](super::message::Request::Setup) instead.
+        34 CheckMaps { uids: IdRange, gids: IdRange, own: bool, }
         /// Waits until the caller has done what only it can: written maps of ranges, moved the warden into its cgroups.
         2 Await {}
         /// Becomes this user and group, without supplementary groups. Capabilities stay until `Seal`.

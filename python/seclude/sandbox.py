@@ -34,7 +34,9 @@ class Sandbox(Runs):
     `hostname`, `domainname` (1 to 64 bytes), `clock_offsets` (`{"monotonic": s, "boottime": s}`, whole seconds).
 
     Identity: `uid`, `gid` inside (1000; 0 is root without power outside), `user` and `home` as `/etc/passwd` names them,
-    `host_ids`, the first of 65536 ids of the host's that a privileged caller's sandbox maps to.
+    `host_ids`, the first of the host's ids that a privileged caller's sandbox maps to: 65536, or as many as the caller's
+    user namespace has from there on. Ids that cannot be had are an error. None: 0x70000000, or in a container without
+    such ids the highest that it has.
 
     Files: `files`, a list of `bind`, `tmpfs`, `directory`, `symlink`, `file`; `root`, a directory with another system in
     it; `empty_root`, no programs but what is bound; `writable_root`; `terminals`, pseudo-terminals of its own

@@ -199,7 +199,7 @@ ORDER = (
     "user mount pid net ipc uts cgroup time".split(),
     "own-root read-only-root masked-proc no-capabilities locked-securebits no-new-privileges no-groups no-nested-users "
     "own-keyring own-session no-core-dumps hidden-warden kill-by-namespace kill-by-warden kill-by-cgroup seccomp-filter filtered-warden "
-    "landlock-files landlock-signals landlock-sockets landlock-ports guarded-warden".split(),
+    "landlock-files landlock-signals landlock-sockets landlock-ports guarded-warden other-user".split(),
 )
 LIMITS = "memory swap cpu_time cpus cpu_weight cpu_set pids io wall_time output".split()
 COUNTS = (

@@ -3,9 +3,9 @@
 
 use crate::scratch;
 use nix::unistd::{Uid, geteuid};
-use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
+use std::{env, fs};
 
 /// The id of the unprivileged user that root borrows: `nobody`, whom every Linux has.
 pub const NOBODY: u32 = 65534;
@@ -14,6 +14,7 @@ const AGAIN: &str = "SECLUDE_TEST_AS_USER";
 const PROGRAMS: &str = "SECLUDE_TEST_PROGRAMS";
 const PRIVATE: &str = "SECLUDE_TEST_OWN_MOUNTS";
 const OWN_CELLS: &str = "SECLUDE_TEST_OWN_CELLS";
+const PLACE: &str = "SECLUDE_TEST_PLACE";
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +145,70 @@ pub fn in_own_mounts(name: &str, body: impl FnOnce()) {
         .env(PRIVATE, "1")
         .status();
     assert!(status.expect("unshare (util-linux) is there").success(), "{name}, in a mount namespace of its own, failed");
+}
+
+/// A process that stays in a user namespace of its own with these maps, as (inside, outside, count) for users and groups alike.
+/// Only root can write them.
+#[derive(Debug)]
+pub struct Holder(Child);
+
+impl Holder {
+    /// Starts one as `user` of the host, in a user namespace that has only these ids.
+    pub fn start(user: u32, map: &[(u32, u32, u32)]) -> Holder {
+        let id = user.to_string();
+        let holder = Command::new("setpriv")
+            .args(["--reuid", &id, "--regid", &id, "--clear-groups", "--", "unshare", "--user", "--", "sleep", "1000"])
+            .current_dir("/")
+            .spawn();
+        let holder = Holder(holder.expect("setpriv and unshare (util-linux) are there"));
+        let link = |process: &str| fs::read_link(format!("/proc/{process}/ns/user")).expect("it is ours");
+        while link(&holder.id().to_string()) == link("self") {
+            std::thread::yield_now();
+        }
+        let lines: String = map.iter().map(|(inside, outside, count)| format!("{inside} {outside} {count}\n")).collect();
+        for kind in ["gid", "uid"] {
+            fs::write(format!("/proc/{}/{kind}_map", holder.id()), &lines).expect("root may map all");
+        }
+        holder
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// A command that runs `program` as the root of its user namespace, with all capabilities there.
+    pub fn as_root(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--user", "--setuid", "0", "--setgid", "0", "--target", &self.id().to_string(), "--"]);
+        command.arg(program.as_ref()).current_dir("/");
+        command
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs the test `name` once more, by the command that `start` makes of a copy of this program. There [`place`] is `at`.
+pub fn once_more(name: &str, at: &Path, start: impl FnOnce(&Path) -> Command) {
+    let programs = scratch::directory();
+    let test = copy(&env::current_exe().expect("/proc names it"), programs.path(), "test");
+    let status = start(&test)
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(PLACE, at)
+        .env("HOME", "/tmp")
+        .current_dir("/")
+        .status();
+    assert!(status.expect("it is there").success(), "{name}, in a process of its own, failed");
+}
+
+/// The place that [`once_more`] has named; `None` in the first process.
+pub fn place() -> Option<PathBuf> {
+    env::var_os(PLACE).map(PathBuf::from)
 }
 
 /// The Rust driver, which the tests also use as a program that uses the library. Cargo builds it beside them.

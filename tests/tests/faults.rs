@@ -145,7 +145,7 @@ impl Tracees {
             let parent = self.present.get(&Pid::from_raw(field(pid, "PPid:")?)).map_or(CALLER, |parent| parent.role);
             let role = match parent {
                 _ if field(pid, "Tgid:")? != pid.as_raw() => THREAD,
-                CALLER | THREAD if manner == "own" => WARDEN,
+                CALLER | THREAD if matches!(manner, "own" | "limited") => WARDEN,
                 CALLER | THREAD => TEMPLATE,
                 TEMPLATE => COPY,
                 _ => COMMAND,
@@ -529,6 +529,65 @@ fn every_call_of_a_template_and_its_copies_may_fail() {
             found.1 += runs;
         }
         judged(who, &table, found);
+    });
+}
+
+/// Each read by which the caller learns who it is and what it may, or the warden what is mapped, fails for a moment. The command is the usual user then, or
+/// there is none.
+#[test]
+fn no_failed_read_makes_the_command_another_user() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each("no_failed_read_makes_the_command_another_user", |who| {
+        const READS: [&str; 5] = ["open", "openat", "read", "capget", "geteuid"];
+        let first = run("own", None);
+        let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();
+        let (mut wrong, mut runs, mut unread, mut unchecked) = (Vec::new(), 0, 0, 0);
+        for (place, number) in &first.calls {
+            let name = Syscall::new(*number as i32).to_string();
+            if !READS.contains(&&*name) || place.0 != CALLER && place.0 != WARDEN {
+                continue;
+            }
+            // A file that is empty all of a sudden is none with less in it. Who one is cannot fail to be told (getuid(2)).
+            let empty = (name == "read").then_some(Errno::UnknownErrno);
+            let refused = (name != "geteuid").then_some([Errno::EMFILE, Errno::EPERM]);
+            for errno in refused.into_iter().flatten().chain(empty) {
+                runs += 1;
+                let run = run("own", Some((*place, *number, errno)));
+                unread += usize::from(run.said.starts_with("error") && run.said.contains("_map"));
+                unchecked += usize::from(run.said.contains("check the id maps"));
+                if let Err(why) = judge(&baseline, &run, (&name, errno)) {
+                    wrong.push(format!("{} {name} (call {}) with {errno:?}: {why}", ROLES[place.0], place.2));
+                }
+            }
+        }
+        println!("{runs} faults as {}: {unread} maps not read by the caller, {unchecked} by the warden", who.name());
+        assert!(wrong.is_empty(), "{} of {runs}:\n{}", wrong.len(), wrong.join("\n"));
+        // Two maps each, of which the opening fails in two ways and the reading in three.
+        assert!(unread >= 10 && unchecked >= 10, "too few faults hit a map");
+    });
+}
+
+/// A caller is short of descriptors for a moment while it looks for what holds the limits. They are held as usual then, or there is no command.
+#[test]
+fn no_shortage_of_a_moment_makes_a_limit_weaker() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each("no_shortage_of_a_moment_makes_a_limit_weaker", |who| {
+        let first = run("limited", None);
+        let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();
+        assert!(baseline.contains("memory by ") && baseline.contains("cpu_time by "), "{baseline}");
+        let (mut wrong, mut runs) = (Vec::new(), 0);
+        for (place, number) in first.calls.iter().filter(|(place, _)| place.0 == CALLER) {
+            let name = Syscall::new(*number as i32).to_string();
+            if matches!(&*name, "open" | "openat" | "openat2") {
+                runs += 1;
+                if let Err(why) = judge(&baseline, &run("limited", Some((*place, *number, Errno::EMFILE))), (&name, Errno::EMFILE))
+                {
+                    wrong.push(format!("{name} (call {}): {why}", place.2));
+                }
+            }
+        }
+        println!("{runs} faults as {}", who.name());
+        assert!(wrong.is_empty() && runs > 4, "{} of {runs}:\n{}", wrong.len(), wrong.join("\n"));
     });
 }
 

@@ -5,9 +5,13 @@
 #![deny(unsafe_code)]
 
 use nix::libc;
-use seclude_tests::caller::{Caller, as_each, program};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use seclude::{ErrorKind, NamedCell, Sandbox};
+use seclude_tests::caller::{Caller, as_each, once_more, place, program};
 use seclude_tests::cgroups;
 use seclude_tests::pooler::Pooler;
+use seclude_tests::scratch;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -271,4 +275,48 @@ fn a_pool_that_can_make_none_rests_between_its_attempts() {
         assert!(tries > 0 && refused > 0, "the control: there was too little");
         assert!(tries <= most, "{tries} attempts, of which each should be 20 ms after the last of its thread: {most}");
     });
+}
+
+/// Neither is a process left out of a list because there was no descriptor to look at it, nor is a living cell taken for one that has ended.
+#[test]
+fn no_list_is_shorter_for_want_of_descriptors() {
+    const NAME: &str = "no_list_is_shorter_for_want_of_descriptors";
+    let Some(place) = place() else {
+        let place = scratch::directory();
+        return once_more(NAME, place.path(), |test| {
+            let mut command = Command::new(test);
+            command.env("SECLUDE_CELLS", place.path().join("cells"));
+            command
+        });
+    };
+    let cell = Sandbox::new().cell().expect("a cell starts");
+    let mut sleeper = cell.command("sleep").arg("1000").spawn().expect("it starts");
+    cell.publish("kept").expect("the name is free");
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is one");
+    let (mut refused, mut told) = (0, 0);
+    for room in 0..8 {
+        setrlimit(Resource::RLIMIT_NOFILE, soft.min(256), hard).expect("it is lower");
+        let mut fillers: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        fillers.truncate(fillers.len() - room);
+        let (processes, cells) = (cell.processes(), NamedCell::all());
+        drop(fillers);
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).expect("it was so");
+        match processes {
+            Ok(list) => assert!(list.iter().any(|process| process.pid == sleeper.id()), "with room for {room}: {list:?}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::HostLimit, "{error}"),
+        }
+        match cells {
+            Ok(list) => {
+                assert!(list.iter().any(|cell| cell.name() == "kept"), "with room for {room}: {list:?}");
+                told += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::HostLimit, "{error}");
+                refused += 1;
+            }
+        }
+        NamedCell::find("kept").unwrap_or_else(|error| panic!("after there was room for {room}: {error}"));
+    }
+    assert!(refused > 1 && told > 1, "the control: {refused} were refused, {told} told, in {}", place.display());
+    sleeper.kill().expect("it is killed");
 }

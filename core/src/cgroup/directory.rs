@@ -1,10 +1,11 @@
 //! One cgroup directory of ours: named after its caller, locked while that lives, removed with what is in it.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{self, Error, Result};
 use crate::socket;
 use nix::fcntl::{Flock, FlockArg};
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -78,9 +79,10 @@ impl Directory {
     }
 
     /// Those of single commands, below it.
-    pub fn of_commands(&self) -> Vec<PathBuf> {
+    pub fn of_commands(&self) -> Result<Vec<PathBuf>> {
         let is_one = |path: &PathBuf| path.file_name().is_some_and(is_of_command);
-        each_below(&self.path).into_iter().filter(is_one).collect()
+        let below = each_below(&self.path).map_err(|error| failed("list the cgroups in", &self.path, &error))?;
+        Ok(below.into_iter().filter(is_one).collect())
     }
 
     pub fn path(&self) -> &Path {
@@ -91,8 +93,10 @@ impl Directory {
         self.lock.as_fd()
     }
 
-    pub fn has(&self, file: &str) -> bool {
-        self.path.join(file).exists()
+    /// Whether this kernel has such a file here.
+    pub fn has(&self, file: &str) -> Result<bool> {
+        let path = self.path.join(file);
+        path.try_exists().map_err(|error| failed("look for", &path, &error))
     }
 
     pub fn open(&self, file: &str) -> std::io::Result<File> {
@@ -103,7 +107,16 @@ impl Directory {
         File::options().write(true).open(self.path.join(file))
     }
 
-    /// A file's contents; empty where there is no such file.
+    /// A file's contents, for a decision; empty where this kernel has no such file.
+    pub fn text(&self, file: &str) -> Result<String> {
+        let path = self.path.join(file);
+        match fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+            result => result.map_err(|error| failed("read", &path, &error)),
+        }
+    }
+
+    /// What a file has counted; empty where it cannot be read.
     pub fn read(&self, file: &str) -> String {
         fs::read_to_string(self.path.join(file)).unwrap_or_default()
     }
@@ -135,8 +148,15 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
 /// What could not be done with a cgroup's directory or file, and where that is known, what would help.
 pub fn failed(action: &str, path: &Path, error: &std::io::Error) -> Error {
     let errno = error.raw_os_error().unwrap_or(libc::EIO);
-    let failure = Error::new(ErrorKind::LimitUnavailable, format!("{action} {}", path.display())).errno(errno).at(path);
+    let action = format!("{action} {}", path.display());
+    let failure = Error::new(error::ErrorKind::LimitUnavailable, action.clone()).errno(errno).at(path);
     match errno {
+        // The caller is short of something for a moment: that is no reason to hold a limit less well.
+        libc::EMFILE | libc::ENFILE => Error::io(action, std::io::Error::from_raw_os_error(errno)).at(path),
+        libc::ENOMEM => Error::new(error::ErrorKind::HostLimit, action)
+            .errno(errno)
+            .at(path)
+            .hint("the machine is out of memory, or the caller's own cgroup is at its limit"),
         libc::EACCES | libc::EPERM => failure.hint(
             "the caller may not write there: delegate a cgroup to it (systemd: Delegate=yes) and name that (Sandbox::cgroup or SECLUDE_CGROUP)",
         ),
@@ -157,7 +177,7 @@ fn remove(path: &Path, time: Duration) {
             _ => return,
         }
         kill(path);
-        let below = each_below(path);
+        let below = each_below(path).unwrap_or_default();
         below.iter().for_each(|place| kill(place));
         // Who is empty now is gone at once; who is not yet, in the next round.
         let removed = below.iter().filter(|place| fs::remove_dir(place).is_ok()).count();
@@ -168,10 +188,21 @@ fn remove(path: &Path, time: Duration) {
 }
 
 /// The directories below, deeper ones first.
-fn each_below(path: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
-    directories.flat_map(|path| each_below(&path).into_iter().chain([path])).collect()
+fn each_below(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(path) {
+        // Removed meanwhile.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.extend(each_below(&entry.path())?);
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }
 
 /// Ends every process in this one cgroup.

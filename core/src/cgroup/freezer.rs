@@ -33,22 +33,37 @@ pub enum Froze {
 impl Cgroup {
     /// Freezes all below the warden. `None`: there is no freezer here.
     pub fn freeze(&mut self, warden: i32, inside: impl Fn() -> Result<Vec<i32>>) -> Result<Option<Froze>> {
-        if let Some(v2) = self.v2.as_ref().filter(|v2| v2.directory.has("cgroup.freeze")) {
+        // By its number it is told from those that are to stand still.
+        if warden <= 0 {
+            return Err(Error::new(ErrorKind::WardenLost, "find the warden's process id")
+                .because("it has ended, or the caller's /proc does not tell"));
+        }
+        if let Some(v2) = self.v2.as_ref()
+            && v2.directory.has("cgroup.freeze")?
+        {
             // First the single commands, for what is said of the place around theirs, and then taken back, is not to wake them. Who has ended
             // meanwhile needs no freezing.
-            let commands = v2.directory.of_commands().into_iter();
-            let mut frozen: Vec<PathBuf> = commands.filter(|place| write(&place.join("cgroup.freeze"), "1").is_ok()).collect();
+            let (mut frozen, mut all) = (Vec::new(), Ok(()));
+            for place in v2.directory.of_commands()? {
+                match write(&place.join("cgroup.freeze"), "1") {
+                    Ok(()) => frozen.push(place),
+                    Err(error) => all = all.and(unless_gone(&place, Err(error))),
+                }
+            }
             let moved = freeze_v2(v2.home(), warden).map(|place| frozen.push(place));
             let still = frozen.iter().map(|path| unless_gone(path, await_state(&path.join("cgroup.events"), "frozen 1")));
-            let still = still.fold(moved, Result::and);
+            let still = still.fold(all.and(moved), Result::and);
             self.frozen = Some(Frozen::V2(frozen));
             return still.map(|()| Some(Froze::V2));
         }
         let directory = match self.frozen.take() {
             Some(Frozen::V1(directory)) => Some(directory),
             _ => {
-                let hierarchy = Hierarchies::find().v1(Controller::Freezer).cloned();
-                hierarchy.and_then(|hierarchy| Directory::make(&hierarchy.own).ok())
+                let hierarchies = Hierarchies::find()?;
+                match hierarchies.v1(Controller::Freezer).map(|hierarchy| Directory::make(&hierarchy.own)) {
+                    Some(Err(error)) if error.kind() == ErrorKind::HostLimit => return Err(error),
+                    made => made.and_then(Result::ok),
+                }
             }
         };
         let Some(directory) = directory else { return Ok(None) };

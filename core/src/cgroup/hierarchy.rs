@@ -1,9 +1,12 @@
 //! The mounted cgroup hierarchies, and where in them the caller stands: `/proc/self/mountinfo`, `/proc/self/cgroup` (cgroups(7)).
 
+use super::directory::failed;
+use crate::error::Result;
 use crate::policy::Limit;
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -85,13 +88,17 @@ pub struct Hierarchies {
 }
 
 impl Hierarchies {
-    pub fn find() -> Hierarchies {
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let mut found = Hierarchies::parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+    pub fn find() -> Result<Hierarchies> {
+        let read = |path: &str| match fs::read_to_string(path) {
+            // A kernel without cgroups has no such file, a caller without /proc none at all.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+            result => result.map_err(|error| failed("read", Path::new(path), &error)),
+        };
+        let mut found = Hierarchies::parse(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
         // A mount may be covered by another one: what lies there must be what it was said to be.
         found.v2 = found.v2.filter(|hierarchy| is_v2(&hierarchy.own));
         found.v1.retain(|hierarchy| statfs(&hierarchy.own).is_ok_and(|found| found.filesystem_type() == CGROUP_SUPER_MAGIC));
-        found
+        Ok(found)
     }
 
     fn parse(mounts: &str, membership: &str) -> Hierarchies {

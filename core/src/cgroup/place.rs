@@ -10,6 +10,7 @@ use super::{Cgroup, systemd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::Policy;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The environment variable that names the cgroup below which ours are made.
@@ -30,12 +31,12 @@ pub struct V2 {
 }
 
 impl V2 {
-    fn new(directory: Directory, parent: &Path) -> V2 {
-        V2 { directory, controllers: given(parent), hall: None }
+    fn new(directory: Directory, parent: &Path) -> Result<V2> {
+        Ok(V2 { directory, controllers: given(parent)?, hall: None })
     }
 
     fn make(parent: &Path, many: bool) -> Result<V2> {
-        let v2 = V2::new(Directory::make(parent)?, parent);
+        let v2 = V2::new(Directory::make(parent)?, parent)?;
         if many { v2.for_many(None) } else { Ok(v2) }
     }
 
@@ -62,7 +63,7 @@ impl V2 {
 
     /// One below it, for a single command.
     pub fn within(&self) -> Result<V2> {
-        Ok(V2::new(Directory::below(&self.directory)?, self.directory.path()))
+        V2::new(Directory::below(&self.directory)?, self.directory.path())
     }
 }
 
@@ -78,7 +79,7 @@ pub struct Place {
 
 /// Makes the directories that these controllers take. `without_scope`: systemd has refused, for this reason. `many`: single commands will have theirs below.
 pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&Error>, many: bool) -> Result<Place> {
-    let hierarchies = Hierarchies::find();
+    let hierarchies = Hierarchies::find()?;
     let needed: Vec<Controller> = controllers
         .iter()
         .copied()
@@ -88,12 +89,12 @@ pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&
     let named = policy.cgroup.clone().or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
     match named {
         Some(parent) => place.cgroup.v2 = Some(below_named(&parent, &needed, many)?),
-        None => place.find_v2(&hierarchies, &needed, without_scope.is_some(), many),
+        None => place.find_v2(&hierarchies, &needed, without_scope.is_some(), many)?,
     }
     // Version 2 counts processor time too, but for single commands one of version 1 is entered sooner.
     let counted = place.cgroup.v2.is_some() && !many;
     for &controller in controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted) {
-        place.make_v1(&hierarchies, controller);
+        place.make_v1(&hierarchies, controller)?;
     }
     if place.refusal.is_none() && hierarchies == Hierarchies::default() {
         place.refusal = Some(
@@ -106,25 +107,27 @@ pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&
 }
 
 impl Place {
-    fn find_v2(&mut self, hierarchies: &Hierarchies, needed: &[Controller], without_scope: bool, many: bool) {
-        let Some(hierarchy) = &hierarchies.v2 else { return };
-        let gives = |parent: &Path| needed.iter().all(|controller| given(parent).contains(controller));
+    fn find_v2(&mut self, hierarchies: &Hierarchies, needed: &[Controller], without_scope: bool, many: bool) -> Result<()> {
+        let Some(hierarchy) = &hierarchies.v2 else { return Ok(()) };
+        let gives = |parent: &Path| given(parent).map(|given| needed.iter().all(|controller| given.contains(controller)));
         let own = hierarchy.own.as_path();
-        if needed.is_empty() || gives(own) {
+        if needed.is_empty() || gives(own)? {
             return self.make_v2(own, many);
         }
         if !without_scope && Path::new("/run/systemd/system").exists() {
             self.scope = Some(needed.to_vec());
-            return;
+            return Ok(());
         }
         let ancestors = own.ancestors().skip(1).take_while(|parent| parent.starts_with(&hierarchy.mount));
-        for parent in ancestors.filter(|parent| gives(parent)) {
-            self.make_v2(parent, many);
+        for parent in ancestors {
+            if gives(parent)? {
+                self.make_v2(parent, many)?;
+            }
             if self.cgroup.v2.is_some() {
-                return;
+                return Ok(());
             }
         }
-        self.make_v2(own, many);
+        self.make_v2(own, many)?;
         self.refusal.get_or_insert_with(|| {
             let names: Vec<_> = needed.iter().filter_map(|controller| controller.v2_name()).collect();
             Error::new(ErrorKind::LimitUnavailable, format!("make a cgroup with the controllers {}", names.join(", ")))
@@ -132,20 +135,32 @@ impl Place {
                 .at(own)
                 .hint("turn them on in a cgroup that is the caller's, and name that (Sandbox::cgroup or SECLUDE_CGROUP)")
         });
+        Ok(())
     }
 
-    fn make_v2(&mut self, parent: &Path, many: bool) {
-        match V2::make(parent, many) {
-            Ok(v2) => self.cgroup.v2 = Some(v2),
-            Err(error) => self.refusal = Some(error),
+    fn make_v2(&mut self, parent: &Path, many: bool) -> Result<()> {
+        self.cgroup.v2 = self.unless_refused(V2::make(parent, many))?;
+        Ok(())
+    }
+
+    /// What was made, or nothing where the host does not let the caller make it, and why. That the caller was short of something at that moment
+    /// says nothing about the host: that is an error.
+    fn unless_refused<T>(&mut self, made: Result<T>) -> Result<Option<T>> {
+        match made {
+            Ok(made) => Ok(Some(made)),
+            Err(error) if error.kind() == ErrorKind::HostLimit => Err(error),
+            Err(error) => {
+                self.refusal = Some(error);
+                Ok(None)
+            }
         }
     }
 
     /// One hierarchy may have several controllers.
-    fn make_v1(&mut self, hierarchies: &Hierarchies, controller: Controller) {
-        let Some(hierarchy) = hierarchies.v1(controller) else { return };
+    fn make_v1(&mut self, hierarchies: &Hierarchies, controller: Controller) -> Result<()> {
+        let Some(hierarchy) = hierarchies.v1(controller) else { return Ok(()) };
         if self.cgroup.v1.iter().any(|(_, controllers)| controllers.contains(&controller)) {
-            return;
+            return Ok(());
         }
         let made = Directory::make(&hierarchy.own).and_then(|directory| {
             if hierarchy.controllers.contains(&Controller::Cpuset) {
@@ -153,10 +168,9 @@ impl Place {
             }
             Ok(directory)
         });
-        match made {
-            Ok(directory) => self.cgroup.v1.push((directory, hierarchy.controllers.clone())),
-            Err(error) => self.refusal = Some(error),
-        }
+        let made = self.unless_refused(made)?;
+        self.cgroup.v1.extend(made.map(|directory| (directory, hierarchy.controllers.clone())));
+        Ok(())
     }
 }
 
@@ -170,7 +184,7 @@ impl Cgroup {
                 None => error,
             }
         };
-        let hierarchy = Hierarchies::find().v2.ok_or_else(|| refused("its hierarchy is not mounted".into(), None))?;
+        let hierarchy = Hierarchies::find()?.v2.ok_or_else(|| refused("its hierarchy is not mounted".into(), None))?;
         let scope =
             systemd::scope(pid.unsigned_abs(), &new_name()).map_err(|systemd::Refusal { cause, hint }| refused(cause, hint))?;
         let parent = hierarchy.mount.join(scope.strip_prefix("/").unwrap_or(&scope));
@@ -178,7 +192,7 @@ impl Cgroup {
         // The scope gives its controllers on only once no process is directly in it.
         directory.write("cgroup.procs", &pid.to_string())?;
         turn_on(&parent, needed)?;
-        let v2 = V2::new(directory, &parent);
+        let v2 = V2::new(directory, &parent)?;
         self.v2 = Some(if many { v2.for_many(Some(pid))? } else { v2 });
         Ok(())
     }
@@ -206,7 +220,7 @@ fn below_named(parent: &Path, needed: &[Controller], many: bool) -> Result<V2> {
 fn turn_on(parent: &Path, needed: &[Controller]) -> Result<()> {
     let available = fs::read_to_string(parent.join("cgroup.controllers"))
         .map_err(|error| failed("read", &parent.join("cgroup.controllers"), &error))?;
-    let on = given(parent);
+    let on = given(parent)?;
     for controller in needed.iter().filter(|controller| !on.contains(controller)) {
         let Some(name) = controller.v2_name().filter(|name| available.split_whitespace().any(|other| other == *name)) else {
             continue;
@@ -217,16 +231,21 @@ fn turn_on(parent: &Path, needed: &[Controller]) -> Result<()> {
 }
 
 /// The controllers that are on in what is made below `parent`.
-fn given(parent: &Path) -> Vec<Controller> {
+fn given(parent: &Path) -> Result<Vec<Controller>> {
     const V2: [Controller; 5] = [Controller::Memory, Controller::Cpu, Controller::Cpuset, Controller::Pids, Controller::Io];
-    let text = fs::read_to_string(parent.join("cgroup.subtree_control")).unwrap_or_default();
+    let path = parent.join("cgroup.subtree_control");
+    let text = match fs::read_to_string(&path) {
+        // Nothing can be made in a cgroup that is gone or that the caller may not look into.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => String::new(),
+        result => result.map_err(|error| failed("read", &path, &error))?,
+    };
     let on = |controller: &Controller| text.split_whitespace().any(|name| Some(name) == controller.v2_name());
-    V2.into_iter().filter(on).collect()
+    Ok(V2.into_iter().filter(on).collect())
 }
 
 /// In v1, before Linux 5.11, a directory's memory limit bounds what is below it only if that has been said before there is any.
 pub fn bound_what_is_below(directory: &Directory) -> Result<()> {
-    match directory.read("memory.use_hierarchy").trim() {
+    match directory.text("memory.use_hierarchy")?.trim() {
         "0" => directory.write("memory.use_hierarchy", "1"),
         _ => Ok(()),
     }

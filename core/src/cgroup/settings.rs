@@ -2,7 +2,7 @@
 
 use super::directory::Directory;
 use super::{Cgroup, Controller, unavailable};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::policy::{Io, Limit, Limits, Mechanism};
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ const PERIOD: u64 = 100_000;
 /// Sets one limit; what holds it.
 pub fn set(cgroup: &Cgroup, limit: Limit, limits: &Limits) -> Result<Mechanism> {
     if limit == Limit::CpuTime {
-        return cgroup.meter().map(|(mechanism, ..)| mechanism).ok_or_else(|| no_controller(limit));
+        return cgroup.meter()?.map(|(mechanism, ..)| mechanism).ok_or_else(|| no_controller(limit));
     }
     let controller = Controller::of(limit).ok_or_else(|| no_controller(limit))?;
     let (mechanism, directory) = cgroup.with(controller).ok_or_else(|| no_controller(limit))?;
@@ -54,7 +54,7 @@ impl Setting<'_> {
     fn number(&self, file: &str, value: u64) -> Result<()> {
         let path = self.directory.path().join(file);
         super::directory::write(&path, &value.to_string())?;
-        let text = self.directory.read(file);
+        let text = self.directory.text(file)?;
         match text.split_whitespace().next().and_then(|word| word.parse::<u64>().ok()) {
             Some(held) if held <= value => Ok(()),
             _ => Err(self.refused(file, format!("{} holds {:?} and not {value}", path.display(), text.trim()))),
@@ -64,26 +64,29 @@ impl Setting<'_> {
     fn memory(&self, bytes: u64, swap: u64) -> Result<()> {
         if self.v2 {
             self.number("memory.max", bytes)?;
-            return if self.directory.has("memory.swap.max") { self.number("memory.swap.max", swap) } else { Ok(()) };
+            return if self.directory.has("memory.swap.max")? { self.number("memory.swap.max", swap) } else { Ok(()) };
         }
-        if !self.directory.has("memory.memsw.limit_in_bytes") {
+        if !self.directory.has("memory.memsw.limit_in_bytes")? {
             // Nobody counts swap: then none is used.
             self.directory.write("memory.swappiness", "0")?;
             return self.number("memory.limit_in_bytes", bytes);
         }
         // The sum may never be below the part: whichever way the limit goes, one of the orders is the right one.
         let sum = bytes.saturating_add(swap).min(i64::MAX as u64);
-        if self.number("memory.limit_in_bytes", bytes).is_ok() {
-            return self.number("memory.memsw.limit_in_bytes", sum);
+        match self.number("memory.limit_in_bytes", bytes) {
+            Ok(()) => self.number("memory.memsw.limit_in_bytes", sum),
+            Err(error) if error.kind() == ErrorKind::HostLimit => Err(error),
+            Err(_) => {
+                self.number("memory.memsw.limit_in_bytes", sum)?;
+                self.number("memory.limit_in_bytes", bytes)
+            }
         }
-        self.number("memory.memsw.limit_in_bytes", sum)?;
-        self.number("memory.limit_in_bytes", bytes)
     }
 
     /// With `memory`, which has set it; here it must also be counted.
     fn swap(&self, limits: &Limits) -> Result<()> {
         let file = if self.v2 { "memory.swap.max" } else { "memory.memsw.limit_in_bytes" };
-        if !self.directory.has(file) {
+        if !self.directory.has(file)? {
             let error = self.refused(file, "this kernel does not count swap");
             return Err(error.hint("boot with swapaccount=1"));
         }
@@ -95,7 +98,7 @@ impl Setting<'_> {
         if self.v2 {
             let file = "cpu.max";
             self.directory.write(file, &format!("{quota} {PERIOD}"))?;
-            let held = self.directory.read(file);
+            let held = self.directory.text(file)?;
             let wanted = format!("{quota} {PERIOD}");
             return if held.trim() == wanted { Ok(()) } else { Err(self.refused(file, format!("the kernel holds {held:?}"))) };
         }
@@ -117,7 +120,7 @@ impl Setting<'_> {
         let hint = "name processors that are online and that the caller's own cgroup may use";
         self.directory.write(file, &list.join(",")).map_err(|error| error.hint(hint))?;
         let effective = if self.v2 { "cpuset.cpus.effective" } else { "cpuset.effective_cpus" };
-        let held = self.directory.read(if self.directory.has(effective) { effective } else { file });
+        let held = self.directory.text(if self.directory.has(effective)? { effective } else { file })?;
         if numbers(&held).as_ref() == Some(processors) {
             Ok(())
         } else {
@@ -143,7 +146,7 @@ impl Setting<'_> {
             let (file, text) =
                 if self.v2 { ("io.max", format!("{device} {key}={rate}")) } else { (v1_file, format!("{device} {rate}")) };
             self.directory.write(file, &text)?;
-            let held = self.directory.read(file);
+            let held = self.directory.text(file)?;
             let line = held.lines().find_map(|line| line.strip_prefix(&*device)?.strip_prefix(' '));
             let wanted = if self.v2 { format!("{key}={rate}") } else { rate.to_string() };
             if !line.is_some_and(|line| line.split_whitespace().any(|word| word == wanted)) {

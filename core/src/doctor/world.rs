@@ -5,15 +5,16 @@ use super::probe::{self, Live};
 use crate::error::{Error, ErrorKind, Result};
 use crate::idmap::Mapping;
 use crate::outcome::Protection;
-use crate::policy::HOST_IDS;
+use crate::wire::plan::IdRange;
 use std::fs;
 
 pub const DEFAULT: &str = "sandbox";
 pub const EMPTY_ROOT: &str = "sandbox.empty-root";
 
 /// What a default sandbox does not have: its clocks are the caller's, and its pid namespace ends what is inside. The second wall has checks of
-/// its own.
-const NOT_BY_DEFAULT: [Protection; 7] = [
+/// its own, and so have the ids.
+const NOT_BY_DEFAULT: [Protection; 8] = [
+    Protection::OtherUser,
     Protection::TimeNamespace,
     Protection::KillByWarden,
     Protection::KillByCgroup,
@@ -61,17 +62,17 @@ fn empty_root() -> Check {
 fn ids() -> Check {
     const NAME: &str = "ids";
     let sandbox = probe::smallest();
-    let first = sandbox.policy().host_ids;
     match Mapping::choose(sandbox.policy()).and_then(|mapping| probe::run(&sandbox).map(|_| mapping)) {
-        Ok(Mapping::Range) => {
-            Check::works(NAME, format!("0 to {} inside are {first} to {} outside", HOST_IDS - 1, first + (HOST_IDS - 1)))
+        Ok(Mapping::Range { uids: IdRange { inside, outside, count }, .. }) => {
+            let last = count - 1;
+            Check::works(NAME, format!("{inside} to {} inside are {outside} to {} outside", inside + last, outside + last))
         }
-        Ok(Mapping::Own | Mapping::Shared | Mapping::Joined) => Check::weaker(
+        Ok(Mapping::Own | Mapping::Shared { .. } | Mapping::Joined) => Check::weaker(
             NAME,
             "one user and one group inside, the caller's own outside",
-            "only a caller with CAP_SETUID and CAP_SETGID may map ids that are not its own",
+            "only a caller with CAP_SETUID and CAP_SETGID may map other ids than its own, and only those that its user namespace has",
         )
-        .or_remedy("start as root, whose sandboxes get host ids that are nobody's"),
+        .or_remedy("start as root, with more ids than one in /proc/self/uid_map: sandboxes then get ids that are nobody's"),
         Err(error) => Check::missing(NAME, &error),
     }
 }

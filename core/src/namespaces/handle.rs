@@ -94,8 +94,9 @@ pub fn kind(namespace: BorrowedFd<'_>, what: &str) -> Result<Namespace> {
 /// Whether the caller is in it.
 pub fn is_callers(kind: Namespace, namespace: BorrowedFd<'_>) -> Result<bool> {
     let id = fstat(namespace).map_err(|errno| Error::io("stat a namespace", errno))?.st_ino;
-    let own = fs::read_link(format!("/proc/thread-self/ns/{}", file_name(kind))).ok();
-    Ok(own.and_then(|link| number(link.to_str()?)) == Some(id))
+    let path = format!("/proc/thread-self/ns/{}", file_name(kind));
+    let own = fs::read_link(&path).map_err(|error| Error::io(format!("read {path}"), error).at(&path))?;
+    Ok(own.to_str().and_then(number) == Some(id))
 }
 
 /// Mounts a namespace at a new file.

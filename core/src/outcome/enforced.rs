@@ -89,6 +89,9 @@ protections! {
     LandlockSockets "landlock-sockets" protections protection::LANDLOCK_SOCKETS;
     /// Landlock holds it to the TCP ports that the policy names.
     LandlockPorts "landlock-ports" protections protection::LANDLOCK_PORTS;
+    /// The command is another user than the caller, so that the caller's files and processes are not its own. Missing where
+    /// the caller can map no id but its own: an unprivileged caller, or one whose user namespace has no other.
+    OtherUser "other-user" protections protection::OTHER_USER;
 }
 
 /// The protections and limits that were in force.

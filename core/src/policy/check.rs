@@ -138,9 +138,9 @@ impl Policy {
                 return Err(Error::invalid(format!("{what} {id}"), "this number means no id at all"));
             }
         }
-        if self.host_ids == 0 || self.host_ids.checked_add(HOST_IDS).is_none() {
+        if let Some(first) = self.host_ids.filter(|first| *first == 0 || first.checked_add(HOST_IDS).is_none()) {
             return Err(Error::invalid(
-                format!("host ids from {}", self.host_ids),
+                format!("host ids from {first}"),
                 format!("the range of {HOST_IDS} must lie between 1 and {}", u32::MAX - 1),
             ));
         }

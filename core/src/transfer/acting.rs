@@ -61,10 +61,14 @@ struct Rights {
     capabilities: u64,
 }
 
+fn effective_capabilities() -> Result<u64> {
+    sys::effective_capabilities().map_err(|error| failed(error.raw_os_error().unwrap_or(libc::EIO)))
+}
+
 impl Rights {
     fn now() -> Result<Rights> {
         let groups = getgroups().map_err(|errno| failed(errno as i32))?;
-        Ok(Rights { uid: file_uid(), gid: file_gid(), groups, capabilities: sys::effective_capabilities() })
+        Ok(Rights { uid: file_uid(), gid: file_gid(), groups, capabilities: effective_capabilities()? })
     }
 
     fn become_owner(&self, (uid, gid): Owner) -> Result<()> {
@@ -82,8 +86,8 @@ impl Rights {
                 .because("the kernel lets this process not act as another user")
                 .hint("it takes CAP_SETUID and CAP_SETGID, and a user that is mapped in the caller's user namespace"));
         }
-        sys::set_effective_capabilities(sys::effective_capabilities() & !OVER_FILES).map_err(failed)?;
-        if sys::effective_capabilities() & OVER_FILES != 0 {
+        sys::set_effective_capabilities(effective_capabilities()? & !OVER_FILES).map_err(failed)?;
+        if effective_capabilities()? & OVER_FILES != 0 {
             return Err(failed(libc::EPERM));
         }
         Ok(())

@@ -4,7 +4,7 @@ use crate::control::{Control, Mail};
 use crate::sys::{self, Errno, Result};
 use crate::text::Line;
 use crate::wire::message::Request;
-use crate::wire::plan::{namespace, protection};
+use crate::wire::plan::{IdRange, namespace, protection};
 use core::ffi::CStr;
 
 /// Maps the caller's own ids, which is all that an unprivileged process may map (user_namespaces(7)).
@@ -14,14 +14,22 @@ pub fn map_own(uid: u32, gid: u32, outside: (u32, u32)) -> Result<()> {
         Ok(()) | Err(Errno::EPERM) => {}
         Err(errno) => return Err(errno),
     }
-    let write = |file: &CStr, inside: u32, outside: u32| {
-        let mut line = Line::numbered(b"", inside.into(), b" ");
-        line.push_number(outside.into(), 10)?;
-        line.push(b" 1\n")?;
-        sys::write_file(file, line.as_bytes())
-    };
+    let write = |file: &CStr, inside: u32, outside: u32| sys::write_file(file, Line::of_numbers([inside, outside, 1]).as_bytes());
     write(c"/proc/self/gid_map", gid, outside.1)?;
     write(c"/proc/self/uid_map", uid, outside.0)
+}
+
+/// Checks that a map is this one line. Here the kernel shows the numbers outside as those of the user namespace around ours
+/// (user_namespaces(7)), which is that of the process that made ours.
+pub fn check_map(file: &CStr, IdRange { inside, outside, count }: IdRange) -> Result<()> {
+    /// Longer than any single line.
+    const LENGTH: usize = 128;
+    let mut text = [0; LENGTH];
+    let length = sys::read(&sys::open(sys::CWD, file, sys::open::READ, 0)?, &mut text)?;
+    let words = text[..length].split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let expected = Line::of_numbers([inside, outside, count]);
+    let wanted = expected.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    if length < LENGTH && words.eq(wanted) { Ok(()) } else { Err(Errno::EBADMSG) }
 }
 
 /// Waits for the caller to have done its part.

@@ -13,7 +13,7 @@ use crate::control::{Control, Mail};
 use crate::sys::{self, Call, Errno, Fd, Result};
 use crate::text::Note;
 use crate::wire::message::{Pass, Request, VERSION, reason};
-use crate::wire::plan::{Step, namespace, protection};
+use crate::wire::plan::{IdRange, Step, namespace, protection};
 use core::ffi::CStr;
 use mounts::Mounts;
 use scratch::Scratch;
@@ -122,6 +122,12 @@ impl<'a> World<'a> {
         match *step {
             Step::Attributes {} => seal::forget_attributes()?,
             Step::MapOwnIds { uid, gid } => ids::map_own(uid, gid, self.outside)?,
+            Step::CheckMaps { uids, gids, own } => {
+                let (uid, gid) = self.outside;
+                let of = |range: IdRange, own_id: u32| if own { IdRange { outside: own_id, ..range } } else { range };
+                ids::check_map(c"/proc/self/uid_map", of(uids, uid))?;
+                ids::check_map(c"/proc/self/gid_map", of(gids, gid))?;
+            }
             Step::Await {} => ids::await_caller(self.control)?,
             Step::BecomeUser { uid, gid } => {
                 self.place.protections |= ids::become_user(uid, gid)?;

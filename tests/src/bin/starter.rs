@@ -1,5 +1,5 @@
 //! A caller that waits for a line, starts one sandbox between two marks that a tracer can see, and says what came of it: for `tests/faults.rs`. `starter MANNER`:
-//! a sandbox of its `own`; to `prepare` a template; a `copy` of one that has been prepared; a `cell`, a `pool` from such a one.
+//! a sandbox of its `own`; one that is `limited`; to `prepare` a template; a `copy` of one that has been prepared; a `cell`, a `pool` from such a one.
 //!
 //! It says `ok` and a fingerprint of the sandbox's protections, as the command sees them and as the outcome tells them; or `error` with kind, errno
 //! and step; then the same of one more, when the marks are past; and how many descriptors it has more than before.
@@ -7,6 +7,7 @@
 
 use nix::unistd::{Pid, getsid};
 use seclude::{Command, Ended, MiB, Result, Sandbox};
+use std::time::Duration;
 
 /// The marks: calls that the kernel answers with "no such process".
 const BEGIN: i32 = 0x5ec_1de1;
@@ -19,8 +20,9 @@ fn main() {
     let before = descriptors();
     let (told, again) = {
         let policy = || Sandbox::new().tmpfs("/tmp", MiB(1)).bind_ro("/etc/hostname", "/etc/hostname").hostname("fault");
-        let sandbox = policy();
-        if manner != "own" && manner != "prepare" {
+        let sandbox =
+            if manner == "limited" { policy().memory(MiB(128)).pids(64).cpu_time(Duration::from_secs(100)) } else { policy() };
+        if !matches!(&*manner, "own" | "limited" | "prepare") {
             sandbox.prepare().expect("nothing fails yet");
         }
         let _ = getsid(Some(Pid::from_raw(BEGIN)));
@@ -55,7 +57,7 @@ fn once(sandbox: &Sandbox, manner: &str) -> Result<String> {
 }
 
 fn tell(mut command: Command) -> Result<String> {
-    let look = "cat /proc/self/status /proc/self/mountinfo /proc/self/limits /proc/self/uid_map /proc/self/gid_map; hostname; ls /";
+    let look = "cat /proc/self/uid_map /proc/self/gid_map /proc/self/status /proc/self/mountinfo /proc/self/limits; hostname; ls /";
     let output = command.args(["-c", look]).output()?;
     if let Ended::WardenLost(_) = output.outcome.ended {
         return Ok("error warden-lost 0 run the command".into());
