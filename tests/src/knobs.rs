@@ -29,9 +29,9 @@ pub fn of(pid: u32) -> BTreeMap<String, String> {
 
 /// The settings that differ, each with what it was and what it is.
 pub fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
-    // One that cannot be read any more is of a process that has ended.
+    // One that cannot be read any more, or is empty now, is of a process that ends.
     let differs = |(name, value): (&String, &String)| {
-        let now = after.get(name)?;
+        let now = after.get(name).filter(|now| !now.is_empty())?;
         (now != value).then(|| format!("{name} {}", differing_lines(value, now)))
     };
     before.iter().filter_map(differs).collect()

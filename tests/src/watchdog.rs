@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn a_call_that_waits_for_a_process_is_told_and_ended() {
         let mark = format!("watchdog-{}", std::process::id());
-        let mut sleeper = std::process::Command::new("sh").args(["-c", "sleep 1000; :", &mark]).spawn().expect("sh is there");
+        let mut sleeper =
+            std::process::Command::new("sh").args(["-c", "while :; do sleep 0.1; done", &mark]).spawn().expect("sh is there");
         let victims = Victims { wardens: vec![u32::MAX / 3], mark };
         let told = returns("a wait", Duration::ZERO, &victims, || sleeper.wait()).expect_err("it waits");
         assert!(told.starts_with("a wait: hung"), "{told}");

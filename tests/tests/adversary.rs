@@ -110,13 +110,15 @@ impl Attack {
         let cells = mode == Mode::Cell;
         std::thread::sleep(A_WHILE);
         self.compare(&mut wrong);
-        let Attack { word, mark, mut child, scene, warden, victims, before, started, _peer } = self;
+        let Attack { word, mark, child, scene, warden, victims, before, started, _peer } = self;
+        let mut child = Some(child);
         if finish == Finish::Drop {
+            let child = child.take();
             match returns("drop of the child", Duration::ZERO, &victims, || drop(child)) {
                 Ok((_, taken)) => late = taken,
                 Err(why) => wrong.push(why),
             }
-        } else {
+        } else if let Some(child) = &mut child {
             if finish == Finish::Kill {
                 match returns("kill", Duration::ZERO, &victims, || child.kill()) {
                     Ok((Ok(()), _)) => {}
@@ -157,7 +159,7 @@ impl Attack {
                 Err(why) => wrong.push(why),
             }
         }
-        if let Err(why) = returns("drop of the scene", Duration::ZERO, &victims, || drop(scene)) {
+        if let Err(why) = returns("drop of all", Duration::ZERO, &victims, || drop((child, scene))) {
             wrong.push(why);
         }
         match survivors(&mark, GRACE) {
@@ -512,11 +514,13 @@ fn an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks() {
         sleeper.wait().expect("it is ours");
         finish(attack);
 
-        // A reader that polls and then reads, blocking, is held: the thief is the only one who writes, and it rests.
+        // A reader that polls and then reads, blocking, is held for good.
+        let (other, stderr) = nix::unistd::pipe().expect("there are descriptors");
         let mut victim = std::process::Command::new(program("adversary"))
             .args(["victim", "all"])
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::from(other))
             .spawn()
             .expect("it is built");
         let pipe = OwnedFd::from(victim.stdin.take().expect("it is piped"));
@@ -524,18 +528,23 @@ fn an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks() {
             .args(["relay", "all"])
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::from(pipe))
-            .stderr(std::process::Stdio::null())
+            .stderr(std::process::Stdio::from(stderr))
             .spawn()
             .expect("it is built");
         thief.stdin.as_mut().expect("it is piped").write_all(b"go\n").expect("it reads");
+        let victims_number = victim.id();
+        let _both = Load(vec![victim, thief]);
+        let end = Instant::now() + here(Duration::from_secs(20));
         let in_read = || {
-            let call = std::fs::read_to_string(format!("/proc/{}/syscall", victim.id())).unwrap_or_default();
-            call.starts_with(&format!("{} 0x0 ", nix::libc::SYS_read))
+            let call = std::fs::read_to_string(format!("/proc/{victims_number}/syscall")).unwrap_or_default();
+            call.starts_with(&format!("{} ", nix::libc::SYS_read))
         };
-        while !in_read() {
+        // Seen several times in turn: it does not come back from there.
+        let mut seen_in_read = 0;
+        while seen_in_read < 10 {
             assert!(Instant::now() < end, "the thief takes nothing");
+            seen_in_read = if in_read() { seen_in_read + 1 } else { 0 };
+            std::thread::sleep(Duration::from_millis(10));
         }
-        finish(thief);
-        finish(victim);
     });
 }

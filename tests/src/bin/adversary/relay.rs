@@ -78,13 +78,14 @@ pub fn linger() -> ! {
     }
 }
 
-/// The control: a reader as the warden must not be. It polls its standard input, then reads, blocking; says a dot after each.
+/// The control: a reader as the warden must not be. It polls two pipes, its descriptors 0 and 2, then reads, blocking.
 pub fn victim() -> ! {
     let mut buffer = [0u8; 4096];
     loop {
-        let mut polled = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
-        call(libc::SYS_ppoll, [at_mut(&mut polled), 1, 0, 0, 0, 0]);
-        call(libc::SYS_read, [0, at_mut(&mut buffer), buffer.len() as u64, 0, 0, 0]);
-        call(libc::SYS_write, [1, at(b"."), 1, 0, 0, 0]);
+        let mut polled = [0, 2].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+        call(libc::SYS_ppoll, [at_mut(&mut polled), polled.len() as u64, 0, 0, 0, 0]);
+        for pipe in polled.iter().filter(|pipe| pipe.revents & libc::POLLIN != 0) {
+            call(libc::SYS_read, [number(pipe.fd), at_mut(&mut buffer), buffer.len() as u64, 0, 0, 0]);
+        }
     }
 }
