@@ -296,7 +296,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 /// What C calls each protection: number and name.
-const PROTECTIONS: [(Protection, u64, &CStr); 30] = [
+const PROTECTIONS: [(Protection, u64, &CStr); 31] = [
     (Protection::UserNamespace, SECLUDE_PROTECTION_USER_NAMESPACE, c"user-namespace"),
     (Protection::MountNamespace, SECLUDE_PROTECTION_MOUNT_NAMESPACE, c"mount-namespace"),
     (Protection::PidNamespace, SECLUDE_PROTECTION_PID_NAMESPACE, c"pid-namespace"),

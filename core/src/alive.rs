@@ -142,8 +142,16 @@ impl Alive {
                 }
                 Ok(self.enforced(protections, landlock, None, None))
             }
-            Err(error) => Err(self.too_little_memory().unwrap_or(error)),
+            Err(error) => Err(self.too_little_memory().unwrap_or_else(|| self.give_up(error))),
         }
+    }
+
+    /// What its warden was to do came to nothing. If that is so because it has been stopped, all that is inside is ended.
+    pub fn give_up(&self, error: Error) -> Error {
+        if self.warden.is_stopped() == Some(true) {
+            self.force();
+        }
+        error
     }
 
     /// Waits for a warden that was asked to tell; what it says of protections and Landlock.

@@ -63,6 +63,8 @@ pub struct Child {
     outcome: Option<Result<Outcome>>,
     /// By when it must have ended.
     holder: Holder,
+    /// By when all in its cell must have.
+    cell: Option<Holder>,
 }
 
 /// What one command among others has to itself.
@@ -106,6 +108,7 @@ impl Child {
             inside_pid,
             started,
             holder: Holder::new(started, &limits),
+            cell: among.as_ref().map(|_| Holder::new(alive.started(), &alive.sandbox.policy().limits)),
             limits,
             wall_time: command.wall_time,
             overflow: None,
@@ -165,7 +168,7 @@ impl Child {
     /// [`Child::try_wait`] after that ends it if its warden has not. `None` if there is no such moment, or it has ended. A caller that
     /// waits ([`Child::wait`], [`Child::wait_timeout`]) need not ask.
     pub fn deadline(&self) -> Option<Instant> {
-        self.outcome.is_none().then(|| self.holder.next(&self.limits, self.wall_time)).flatten()
+        if self.outcome.is_none() { self.next_look() } else { None }
     }
 
     /// Its end, if it has ended.
@@ -375,7 +378,7 @@ impl Child {
                 return outcome.clone().map(Some);
             }
             let now = Instant::now();
-            let look = [now.checked_add(MARGIN), self.holder.next(&self.limits, self.wall_time)].into_iter().flatten().min();
+            let look = [now.checked_add(MARGIN), self.next_look()].into_iter().flatten().min();
             let until = deadline.into_iter().chain(look).min();
             let received = match self.alive.warden.receive_over(self.socket(), until) {
                 Ok(None) => {
@@ -393,6 +396,11 @@ impl Child {
         }
     }
 
+    fn next_look(&self) -> Option<Instant> {
+        let cell = self.cell.as_ref().and_then(|cell| cell.next(&self.alive.sandbox.policy().limits, None));
+        [self.holder.next(&self.limits, self.wall_time), cell].into_iter().flatten().min()
+    }
+
     /// Whether its first process has ended, and its warden is stopped and so cannot tell. Where the caller's `/proc` tells nothing of
     /// it, a warden that has no output to pass on should have told.
     fn is_silent(&self) -> Result<bool> {
@@ -407,6 +415,11 @@ impl Child {
         }
         let mut holder = self.holder;
         let overdue = holder.overdue(&self.limits, self.wall_time, || self.used_so_far().ok().map(|usage| usage.cpu()));
+        let overdue = overdue.or_else(|| {
+            let whole = &self.alive.sandbox.policy().limits;
+            let all = || live::usage(&self.alive.processes().ok()?, None, self.alive.started(), &self.alive.counters()).ok();
+            self.cell.as_mut()?.overdue(whole, None, || all().map(|usage| usage.cpu()))
+        });
         self.holder = holder;
         // A report may have come meanwhile: it is the better answer.
         if self.alive.warden.has_report(self.socket()) {
@@ -499,6 +512,10 @@ impl Drop for Child {
     fn drop(&mut self) {
         if let Some(socket) = self.socket().filter(|_| self.alive.warden.is_ours()) {
             socket.hang_up();
+            // It hears of that, unless it has been stopped.
+            if self.outcome.is_none() && self.alive.warden.is_stopped() == Some(true) {
+                self.alive.force();
+            }
         }
     }
 }

@@ -108,6 +108,11 @@ pub fn state(pid: u32) -> Option<char> {
     field(pid, 3).ok()??.chars().next()
 }
 
+/// Whether a process below `root` has not ended; nobody knows, if the caller's `/proc` does not tell.
+pub fn lives_below(root: i32) -> bool {
+    below(root).is_ok_and(|list| list.iter().skip(1).any(|process| !matches!(process.state, 'Z' | 'X')))
+}
+
 /// Kills every process below `root`, and looks again until none is left: one that was just being made may have been missed. Not for
 /// ever, for one that waits for a disk ends only afterwards.
 pub fn kill_below(root: i32) {

@@ -149,7 +149,7 @@ impl<'a> Prepared<'a> {
         let socket = among.as_ref().map(|among| &among.socket);
         let received = match alive.warden.await_report(socket, "start the command") {
             Ok(received) => received,
-            Err(error) => return Err(alive.too_little_memory().unwrap_or(error)),
+            Err(error) => return Err(alive.too_little_memory().unwrap_or_else(|| alive.give_up(error))),
         };
         match received.report()? {
             Report::Started { pid, protections, landlock } => {

@@ -7,12 +7,13 @@ use crate::error::Result;
 use crate::idmap::Mapping;
 use crate::plan::{Manner, Part, Plan, again};
 use crate::sandbox::Sandbox;
-use crate::socket::{Socket, wait_readable};
+use crate::socket::{Received, Socket, wait_readable};
 use crate::warden::Warden;
 use crate::wire::message::{NETWORK, Report, Request};
 use crate::wire::plan::IdRange;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub struct Template {
     pub mapping: Mapping,
     /// Who has asked it something else than for a copy waits for the answer.
     asking: Mutex<()>,
+    /// It has been stopped from outside. What has been copied from it lives on.
+    held: AtomicBool,
 }
 
 /// What has become of the network namespaces of a policy's [template](crate::Sandbox::prepare). Each copy has one to itself; when that has ended, the namespace serves
@@ -59,7 +62,7 @@ impl Template {
         let plan = sandbox.compiled().plan(policy, manner)?;
         let warden = Warden::start(sandbox, &plan, &mut Enforcement::default(), true, None)?;
         Alive::await_ready(&warden, &plan)?;
-        Ok(Template { warden, mapping, asking: Mutex::default() })
+        Ok(Template { warden, mapping, asking: Mutex::default(), held: AtomicBool::new(false) })
     }
 
     /// Asks for a copy, whose control socket `theirs` is.
@@ -87,18 +90,27 @@ impl Template {
         Ok(NetworkStatistics { made, reused, retired, last_retired })
     }
 
-    pub fn warden(&self) -> &Warden {
-        &self.warden
+    /// Its answer over the control socket of a copy. One that gives none, because it has been stopped, makes no more copies.
+    pub fn await_birth(&self, socket: &Socket) -> Result<Received> {
+        let received = self.warden.await_report(Some(socket), "copy the template");
+        if received.is_err() && self.warden.is_stopped() == Some(true) {
+            self.held.store(true, Ordering::Release);
+        }
+        received
+    }
+
+    fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
     }
 
     /// Whether it has ended or is about to: what was copied from it goes first.
     pub fn is_dying(&self) -> bool {
         const PATIENCE: Duration = Duration::from_millis(500);
-        matches!(wait_readable(&[self.warden.pidfd()], Some(Instant::now() + PATIENCE)), Ok(Some(_)))
+        self.is_held() || matches!(wait_readable(&[self.warden.pidfd()], Some(Instant::now() + PATIENCE)), Ok(Some(_)))
     }
 
     fn serves(&self) -> bool {
-        self.warden.is_ours() && self.warden.is_alive().unwrap_or(false)
+        self.warden.is_ours() && !self.is_held() && self.warden.is_alive().unwrap_or(false)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::wire::message::{Report, Request, VERSION, end};
 use crate::wire::plan::namespace;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The process that is PID 1 inside, and the socket to it.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Warden {
         let doors = enforcement.doors().unwrap_or_default();
         template.ask(plan, &theirs, &doors)?;
         drop(theirs);
-        let received = template.warden().await_report(Some(&ours), "copy the template")?;
+        let received = template.await_birth(&ours)?;
         let Report::Born { errno: 0, .. } = received.report()? else {
             return Err(match received.report()? {
                 Report::Born { errno, kind, .. } => failure::of_birth(errno, kind, policy),
@@ -221,17 +221,28 @@ impl Warden {
         }
     }
 
-    /// Kills it and everything inside without its help, and waits until it is gone; not longer than the kernel takes to give
-    /// back a large memory, for a process that waits for a disk that does not answer cannot be ended.
+    /// Kills it and everything inside without its help, and waits until it is gone.
+    ///
+    /// Not for ever: a process that waits for a disk that does not answer cannot be ended, and the first process of a tree ends only
+    /// when every process in it has been reaped, also one that has entered it and whose parent takes its time.
     pub fn force(&self) -> Gone {
-        const PATIENCE: Duration = Duration::from_secs(10);
+        /// Enough for the kernel to give back a large memory.
+        const ROUNDS: u32 = 10;
         if !self.by_namespace {
             // First what is below, for what has lost its parent is found no more.
             processes::kill_below(self.pid);
         }
         let _ = crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
         self.socket.hang_up();
-        reap(&self.pidfd, PATIENCE).unwrap_or_default()
+        for _ in 0..ROUNDS {
+            if let Some(gone) = reap(&self.pidfd, MARGIN) {
+                return gone;
+            }
+            if !processes::lives_below(self.pid) {
+                break;
+            }
+        }
+        Gone::default()
     }
 }
 

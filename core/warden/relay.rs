@@ -6,7 +6,7 @@ use crate::sys::{self, Errno, Fd, Pages, Polled, Result};
 pub struct Relay {
     /// Where the command writes; `None` once it is at its end, cut, or of no use to anybody.
     from: Option<Fd>,
-    to: Option<Fd>,
+    to: Option<Outlet>,
     buffer: Pages,
     start: usize,
     end: usize,
@@ -20,8 +20,27 @@ pub struct Relay {
     cut: bool,
     /// How much is written at once. Where a write may wait, no more than a pipe that has room takes.
     piece: usize,
-    /// It writes to a socket.
+}
+
+/// Where a relay writes.
+struct Outlet {
+    fd: Fd,
     socket: bool,
+}
+
+impl Outlet {
+    fn write(&self, piece: &[u8]) -> Result<usize> {
+        if self.socket { sys::send_some(&self.fd, piece) } else { sys::write_some(&self.fd, piece) }
+    }
+}
+
+impl Drop for Outlet {
+    /// The last to close a socket waits until it has sent everything, if somebody has had it linger (socket(7)).
+    fn drop(&mut self) {
+        if self.socket {
+            sys::stop_lingering(&self.fd);
+        }
+    }
 }
 
 impl Relay {
@@ -40,7 +59,7 @@ impl Relay {
         let buffer = Pages::new(BUFFER, false)?;
         Ok(Relay {
             from: Some(from),
-            to: Some(to),
+            to: Some(Outlet { fd: to, socket }),
             buffer,
             start: 0,
             end: 0,
@@ -49,15 +68,14 @@ impl Relay {
             passed: 0,
             cut: false,
             piece,
-            socket,
         })
     }
 
     /// What to wait for: something to read, or to be rid of what was read; and whether anybody still wants it.
     pub fn polled(&self) -> [Polled; 2] {
         match (&self.from, &self.to) {
-            (_, Some(to)) if self.holds() => [Polled::NOTHING, Polled::writable(to.number())],
-            (Some(from), Some(to)) if !self.cut => [Polled::readable(from.number()), Polled::deserted(to.number())],
+            (_, Some(to)) if self.holds() => [Polled::NOTHING, Polled::writable(to.fd.number())],
+            (Some(from), Some(to)) if !self.cut => [Polled::readable(from.number()), Polled::deserted(to.fd.number())],
             _ => [Polled::NOTHING; 2],
         }
     }
@@ -113,7 +131,7 @@ impl Relay {
         let Some(to) = &self.to else { return };
         let end = self.end.min(self.start + self.piece);
         let piece = &self.buffer.read()[self.start..end];
-        match if self.socket { sys::send_some(to, piece) } else { sys::write_some(to, piece) } {
+        match to.write(piece) {
             Ok(written) => self.start += written,
             Err(Errno::EINTR | Errno::EAGAIN) => {}
             // Nobody reads it, or there is no room on the disk: the command meets the same when it writes on (EPIPE).

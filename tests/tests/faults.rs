@@ -542,7 +542,7 @@ fn no_failed_read_makes_the_command_another_user() {
         let first = run("own", None);
         let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();
         let (mut wrong, mut runs, mut unread, mut unchecked) = (Vec::new(), 0, 0, 0);
-        for (place, number) in &first.calls {
+        for (place, number, _) in &first.calls {
             let name = Syscall::new(*number as i32).to_string();
             if !READS.contains(&&*name) || place.0 != CALLER && place.0 != WARDEN {
                 continue;
@@ -576,7 +576,7 @@ fn no_shortage_of_a_moment_makes_a_limit_weaker() {
         let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();
         assert!(baseline.contains("memory by ") && baseline.contains("cpu_time by "), "{baseline}");
         let (mut wrong, mut runs) = (Vec::new(), 0);
-        for (place, number) in first.calls.iter().filter(|(place, _)| place.0 == CALLER) {
+        for (place, number, _) in first.calls.iter().filter(|(place, _, _)| place.0 == CALLER) {
             let name = Syscall::new(*number as i32).to_string();
             if matches!(&*name, "open" | "openat" | "openat2") {
                 runs += 1;

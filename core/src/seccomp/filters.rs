@@ -46,6 +46,7 @@ const WARDENS: &[&str] = &[
     "seccomp",
     "sendmsg",
     "setsid",
+    "setsockopt",
     "signalfd4",
     "socketpair",
     "statx",

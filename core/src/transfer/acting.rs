@@ -161,7 +161,7 @@ mod tests {
                 assert_eq!(fchmod(&file, Mode::S_IRWXO), Err(Errno::EPERM));
                 fs::write(open.join("made"), "owner's").unwrap();
                 assert_eq!(getgroups().unwrap(), []);
-                sys::effective_capabilities() & OVER_FILES
+                sys::effective_capabilities().unwrap() & OVER_FILES
             });
             assert_eq!(made.unwrap(), 0);
             let made = fs::metadata(open.join("made")).unwrap();
@@ -177,7 +177,7 @@ mod tests {
     fn rights_that_cannot_be_had_are_an_error_before_anything_is_done() {
         as_root("rights_that_cannot_be_had_are_an_error_before_anything_is_done", |owner| {
             const SETUID: u64 = 1 << 7;
-            let all = sys::effective_capabilities();
+            let all = sys::effective_capabilities().unwrap();
             // Without the capability setfsuid(2) changes nothing, and does not say so.
             sys::set_effective_capabilities(all & !SETUID).unwrap();
             let mut done = false;

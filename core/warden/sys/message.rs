@@ -108,6 +108,15 @@ pub fn socket_pair() -> Result<(Fd, Fd)> {
     Ok((Fd(pair[0]), Fd(pair[1])))
 }
 
+/// Has nobody wait who closes the socket: SO_LINGER of socket(7).
+pub fn stop_lingering(socket: &Fd) {
+    const SOL_SOCKET: u32 = 1;
+    const SO_LINGER: u32 = 13;
+    let off = [0i32; 2];
+    // A socket of a kind that cannot linger needs none.
+    let _ = call!(nr::SETSOCKOPT, socket.number(), SOL_SOCKET, SO_LINGER, off.as_ptr(), size_of_val(&off));
+}
+
 /// Sends as much of `data` as the socket has room for, and never waits.
 pub fn send_some(fd: &Fd, data: &[u8]) -> Result<usize> {
     const NOSIGNAL_DONTWAIT: u32 = 0x4000 | 0x40;

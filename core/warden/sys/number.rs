@@ -27,6 +27,7 @@ numbers! {
     GETPID           39     172
     SOCKET           41     198
     SOCKETPAIR       53     199
+    SETSOCKOPT       54     208
     SENDMSG          46     211
     RECVMSG          47     212
     CLONE            56     220
