@@ -51,11 +51,17 @@ const WARDENS: &[&str] = &[
     "write",
 ];
 
+/// Calls that take memory of the host's which no process has in its own pages: files in memory, and System V objects. A cgroup
+/// counts it. A look at the processes does not, so where that is all that holds the limit on memory, these calls are absent.
+const UNCOUNTED: &[&str] = &["memfd_create", "msgget", "semget", "shmget"];
+
 /// The programs. The kernel asks all that a process has, and the strictest answer holds.
 #[derive(Debug)]
 pub struct Filters {
     warden: Option<Arc<Program>>,
     command: Option<Arc<Program>>,
+    /// Refuses what only a cgroup counts.
+    uncounted: Option<Program>,
     brought: Vec<Vec<u8>>,
 }
 
@@ -71,7 +77,8 @@ impl Filters {
             None if filter.is_empty() => (None, None),
             None => (None, Some(compile(&filter)?)),
         };
-        Ok(Filters { warden, command, brought: policy.seccomp_bpf.clone() })
+        let uncounted = uncounted(policy).as_ref().map(Program::compile).transpose()?;
+        Ok(Filters { warden, command, uncounted, brought: policy.seccomp_bpf.clone() })
     }
 
     /// The program for the warden, if it has one, and whether that is all there is of the sandbox's own filter. Nobody has a pass for it.
@@ -80,9 +87,10 @@ impl Filters {
         Ok(Some((program.with_pass(draw()?), self.command.is_none())))
     }
 
-    /// Whether a command has a filter of the sandbox's own besides the warden's.
-    pub fn commands(&self) -> bool {
-        self.command.is_some()
+    /// How many programs of the sandbox's own a command has besides the warden's: they are loaded before those that were brought.
+    /// `counted`: a cgroup counts all memory.
+    pub fn own(&self, counted: bool) -> u32 {
+        u32::from(self.command.is_some()) + u32::from(self.uncounted.is_some() && !counted)
     }
 
     /// Who is told of calls: one of [`message::listener`].
@@ -94,13 +102,18 @@ impl Filters {
         }
     }
 
-    /// The programs for one start of a command, in the order in which they are loaded, and the pass that it has.
-    pub fn load(&self) -> Result<(ListBuilder<Vec<u8>>, message::Pass)> {
+    /// The programs for one start of a command, in the order in which they are loaded, and the pass that it has. `counted`: a cgroup
+    /// counts all memory.
+    pub fn load(&self, counted: bool) -> Result<(ListBuilder<Vec<u8>>, message::Pass)> {
         let mut programs = ListBuilder::new(Vec::new());
         let mut pass: Pass = [0; 4];
         if let Some(program) = &self.command {
             pass = draw()?;
             programs.push(&program.with_pass(pass).as_slice());
+        }
+        if let Some(program) = self.uncounted.as_ref().filter(|_| !counted) {
+            // It refuses none of the calls of a start: nobody needs a pass for it.
+            programs.push(&program.with_pass([0; 4]).as_slice());
         }
         self.brought.iter().for_each(|program| programs.push(&program.as_slice()));
         let word = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
@@ -128,6 +141,24 @@ impl Seccomp {
         }
         Some(wardens)
     }
+}
+
+/// The filter for a limit on memory that is held by looks only. What the policy's own rules name is left to them, and so is
+/// everything where the profile is no filter at all.
+fn uncounted(policy: &Policy) -> Option<Seccomp> {
+    let filter = policy.filter();
+    if policy.limits.memory.is_none()
+        || filter.profile == Profile::Unconfined && matches!(filter.otherwise, None | Some(Action::Allow))
+    {
+        return None;
+    }
+    let ruled = |call: &str| {
+        let number = Rule::new(call, Action::Allow).number();
+        filter.rules.iter().any(|rule| rule.number() == number)
+    };
+    let calls = UNCOUNTED.iter().filter(|call| !ruled(call));
+    let refused = calls.fold(Seccomp::profile(Profile::Unconfined), |filter, call| filter.deny(*call, libc::ENOSYS));
+    if refused.rules.is_empty() { None } else { Some(refused) }
 }
 
 pub fn draw() -> Result<Pass> {
@@ -168,6 +199,30 @@ mod tests {
                 assert_eq!(filter.decide(call, &[0; 6]), Action::Allow, "{call} under {profile}");
             }
         }
+    }
+
+    #[test]
+    fn what_only_a_cgroup_counts_is_refused_unless_a_rule_names_it() {
+        let refused = |sandbox: crate::Sandbox, name: &str| {
+            let call = Syscall::from_name(name).unwrap();
+            uncounted(sandbox.policy()).is_some_and(|filter| filter.decide(call, &[0; 6]) == Action::Errno(libc::ENOSYS))
+        };
+        let limited = || crate::Sandbox::new().memory(1u64 << 30);
+        let allowing = |call: &str| limited().seccomp(Seccomp::profile(Profile::Default).allow(call));
+        for call in UNCOUNTED {
+            assert!(refused(limited(), call), "{call}");
+            assert!(refused(limited().seccomp(Profile::Strict), call), "{call}");
+            assert!(!refused(crate::Sandbox::new(), call), "{call}: no limit, nothing to hold");
+            assert!(!refused(limited().seccomp(Profile::Unconfined), call), "{call}");
+            assert!(!refused(allowing(call), call), "{call}: the caller's word");
+            let number = Syscall::from_name(call).unwrap().number().to_string();
+            assert!(!refused(allowing(&number), call), "{call}: the caller's word, by number");
+        }
+        assert!(refused(allowing("memfd_create"), "shmget"));
+        let filters = Filters::of(limited().policy()).unwrap();
+        assert_eq!((filters.own(true), filters.own(false)), (0, 1));
+        assert_eq!(filters.load(true).unwrap().0.list::<&[u8]>().len(), 0);
+        assert_eq!(filters.load(false).unwrap().0.list::<&[u8]>().len(), 1);
     }
 
     #[test]
