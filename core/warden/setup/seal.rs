@@ -41,7 +41,15 @@ pub fn forget_attributes() -> Result<()> {
 /// below, by anybody; raising it again takes CAP_SYS_RESOURCE here, which nobody inside has.
 pub fn no_nested_users(mounts: &Mounts) -> Result<()> {
     let knob = mounts.open_inside(c"proc/sys/user/max_user_namespaces", sys::open::WRITE)?;
-    sys::write(&knob, b"0")
+    sys::write(&knob, b"0")?;
+    // A user has 128 of these in all by default, and what is made here counts as the caller's: one
+    // sandbox must not leave none to the host's own services.
+    match mounts.open_inside(c"proc/sys/user/max_inotify_instances", sys::open::WRITE) {
+        Ok(knob) => sys::write(&knob, b"32"),
+        // A kernel without inotify.
+        Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    }
 }
 
 pub fn keyring() -> Result<u64> {
