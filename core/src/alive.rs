@@ -127,7 +127,10 @@ impl Alive {
                         others -= 1;
                         template = template::of(sandbox)?;
                     }
-                    _ => return Err(error),
+                    _ => {
+                        let counters = enforcement.cgroup.counters();
+                        return Err(failure::under_memory_limit(error, policy.limits.memory, &counters));
+                    }
                 },
             }
         }
@@ -142,7 +145,7 @@ impl Alive {
                 }
                 Ok(self.enforced(protections, landlock, None, None))
             }
-            Err(error) => Err(self.too_little_memory().unwrap_or_else(|| self.give_up(error))),
+            Err(error) => Err(self.under_memory_limit(self.give_up(error), &self.sandbox.policy().limits, None)),
         }
     }
 
@@ -182,15 +185,12 @@ impl Alive {
         self.enforcement().cgroup.counters()
     }
 
-    /// Nothing runs, because the kernel killed for want of memory: that is the limit's doing.
-    pub fn too_little_memory(&self) -> Option<Error> {
-        let limit = self.sandbox.policy().limits.memory.filter(|_| self.counters().killed_at_limit())?;
-        Some(
-            Error::new(ErrorKind::HostLimit, format!("start the command in {limit} bytes of memory"))
-                .because("the limit on memory leaves too little for it to start")
-                .errno(libc::ENOMEM)
-                .hint("raise the limit memory: the sandbox itself takes less than 2 MiB, and a program what it takes"),
-        )
+    /// The same error, unless the limit on memory is the cause of it. `limits`: those of one command, if it has any of its own;
+    /// `before`: what had been counted before that one.
+    pub fn under_memory_limit(&self, error: Error, limits: &Limits, before: Option<&Counters>) -> Error {
+        let counters = self.counters();
+        let counters = before.map_or(counters.clone(), |before| counters.since(before));
+        failure::under_memory_limit(error, limits.memory.or(self.sandbox.policy().limits.memory), &counters)
     }
 
     /// Every process inside, the warden first; none once it has ended.

@@ -1,5 +1,6 @@
 //! From what the kernel and the warden say to an error that names cause and remedy.
 
+use crate::cgroup::Counters;
 use crate::command::Command;
 use crate::error::{Error, ErrorKind};
 use crate::idmap::Mapping;
@@ -13,6 +14,22 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// A start that failed for want of memory in a cgroup that holds the limit: the limit is the cause, and
+/// whatever the kernel said of it (a killed process, ENOMEM, E2BIG from execve) only a symptom.
+pub fn under_memory_limit(error: Error, limit: Option<u64>, counters: &Counters) -> Error {
+    // A limit that may not be set, because more is in use, is as good as met.
+    let symptom = match error.raw_os_error() {
+        Some(libc::EBUSY) => true,
+        Some(libc::ENOMEM | libc::E2BIG) => counters.memory_met,
+        _ => false,
+    };
+    let Some(bytes) = limit.filter(|_| symptom || counters.killed_at_limit()) else { return error };
+    Error::new(ErrorKind::HostLimit, format!("start the command in {bytes} bytes of memory"))
+        .because("the limit memory leaves too little for it to start")
+        .errno(libc::ENOMEM)
+        .hint("raise the limit memory: the sandbox itself takes less than 2 MiB, and a program what it takes")
+}
 
 /// The launch itself failed: nothing of ours runs.
 pub fn of_launch(failure: launch::Failure, image: &Image, policy: &Policy) -> Error {
@@ -134,9 +151,10 @@ pub fn of_descriptors(action: impl Into<String>, errno: i32) -> Error {
 }
 
 /// What the warden reports instead of a start.
-pub fn of_report(report: &Report<'_>, plan: &Plan, command: &Command) -> Error {
+/// `filters`: how many filters of the sandbox's own are loaded before those that the policy brought.
+pub fn of_report(report: &Report<'_>, plan: &Plan, command: &Command, filters: u32) -> Error {
     match *report {
-        Report::Failed { stage, errno, detail, path, head } => of_start(stage, errno, detail, path, head, command),
+        Report::Failed { stage, errno, detail, path, head } => of_start(stage, errno, detail, path, head, command, filters),
         _ => of_refusal(report, plan),
     }
 }
@@ -310,7 +328,7 @@ fn why_not_mapped(mapping: Mapping) -> &'static str {
 }
 
 /// The command was not started.
-fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], command: &Command) -> Error {
+fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], command: &Command, filters: u32) -> Error {
     let program = PathBuf::from(OsStr::from_bytes(path));
     let directory = command.directory.display();
     match stage {
@@ -356,7 +374,7 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
         stage::DESCRIPTORS if errno == libc::ETOOMANYREFS => of_descriptors("hand over the command's descriptor", errno),
         stage::DESCRIPTORS => Error::new(ErrorKind::Setup, "place the command's descriptors").errno(errno),
         stage::SESSION => Error::new(ErrorKind::Setup, "start a new session").errno(errno),
-        stage::FILTER => of_filter(errno, detail, command),
+        stage::FILTER => of_filter(errno, detail, filters),
         stage::ATTRIBUTES => Error::new(ErrorKind::Setup, "set the umask and unblock the signals")
             .errno(errno)
             .hint("the filter of a surrounding container forbids it"),
@@ -379,10 +397,8 @@ fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], comma
 }
 
 /// A seccomp filter could not be loaded.
-fn of_filter(errno: i32, number: u32, command: &Command) -> Error {
-    let policy = command.sandbox.policy();
-    let own = command.sandbox.compiled().filters(policy).is_ok_and(|filters| filters.commands());
-    let brought = if own { number.checked_sub(1) } else { Some(number) };
+fn of_filter(errno: i32, number: u32, own: u32) -> Error {
+    let brought = number.checked_sub(own);
     let action =
         brought.map_or("load the command's seccomp filter".to_owned(), |number| format!("load seccomp_bpf program {number}"));
     match errno {

@@ -78,11 +78,12 @@ pub const UMASK: u32 = 0o022;
 /// The size and number of files of the root, a file system in memory that holds mount points and small files only.
 pub const ROOT_SIZE: u64 = 16 << 20;
 
-/// The resource limits of a command. One byte of core: the kernel makes no smaller file, and takes exactly 1 as "not through a
+/// The resource limits of a command. Queued signals and timers count for the caller's user too: one sandbox must leave it some. One byte of core: the kernel makes no smaller file, and takes exactly 1 as "not through a
 /// pipe handler either" (core(5)); 0 would start the handler.
 pub const RLIMITS: &[(Resource, u64, u64)] = &[
     (Resource::Core, 1, 1),
     (Resource::Nofile, 1024, 1024),
     (Resource::Memlock, 64 << 10, 64 << 10),
     (Resource::Stack, 8 << 20, 8 << 20),
+    (Resource::Sigpending, 4096, 4096),
 ];

@@ -35,6 +35,8 @@ pub struct Prepared<'a> {
     limits: Limits,
     /// What its cell had counted before, its stay there, and what holds it beyond what holds all.
     cell: Option<(Counters, Visit, Enforcement)>,
+    /// A cgroup counts all its memory, where that is limited.
+    counted: bool,
     /// Until it has begun in a cell, that is not made to stand still.
     _beginning: Option<Beginning>,
 }
@@ -68,10 +70,13 @@ impl<'a> Prepared<'a> {
             let within = alive.enforcement().within(policy, share)?;
             Some((alive.counters(), Visit::begin(&alive), within))
         } else {
-            alive.enforcement().tighten(&limits, share)?;
+            let tightened = alive.enforcement().tighten(&limits, share);
+            tightened.map_err(|error| alive.under_memory_limit(error, &limits, None))?;
             None
         };
-        Ok(Prepared { command, texts, streams, alive, lease, line, limits, cell, _beginning: beginning })
+        let sampled = |enforcement: &Enforcement| enforcement.mechanism(Limit::Memory) == Some(Mechanism::Sampled);
+        let counted = !sampled(&alive.enforcement()) && !cell.as_ref().is_some_and(|(_, _, within)| sampled(within));
+        Ok(Prepared { command, texts, streams, alive, lease, line, limits, cell, counted, _beginning: beginning })
     }
 
     /// Lets the command start.
@@ -113,7 +118,7 @@ impl<'a> Prepared<'a> {
         descriptors.extend(self.line.as_ref().map(|(_, theirs)| theirs.as_fd()));
         let rlimits = rlimits(policy, processes)?;
         let filters = &self.alive.filters;
-        let (programs, pass) = filters.load()?;
+        let (programs, pass) = filters.load(self.counted)?;
         let flags = match self.line {
             Some(_) => run::AMONG,
             // In a scope of systemd's the warden stays until its cgroup has been read.
@@ -144,12 +149,12 @@ impl<'a> Prepared<'a> {
 
     /// Waits until the program runs.
     pub fn started(self) -> Result<Child> {
-        let Prepared { command, streams, alive, lease, line, limits, cell, .. } = self;
+        let Prepared { command, streams, alive, lease, line, limits, cell, counted, .. } = self;
         let among = line.zip(cell).map(|((socket, _), (before, visit, within))| Among { socket, before, visit, within });
-        let socket = among.as_ref().map(|among| &among.socket);
+        let (socket, before) = (among.as_ref().map(|among| &among.socket), among.as_ref().map(|among| &among.before));
         let received = match alive.warden.await_report(socket, "start the command") {
             Ok(received) => received,
-            Err(error) => return Err(alive.too_little_memory().unwrap_or_else(|| alive.give_up(error))),
+            Err(error) => return Err(alive.under_memory_limit(alive.give_up(error), &limits, before)),
         };
         match received.report()? {
             Report::Started { pid, protections, landlock } => {
@@ -166,8 +171,8 @@ impl<'a> Prepared<'a> {
                 Ok(Child::new(command, streams, (alive, lease, among), pidfd, pids, (limits, enforced), (terminal, listener)))
             }
             report => {
-                let error = failure::of_report(&report, &alive.plan, command);
-                Err(alive.too_little_memory().unwrap_or(error))
+                let error = failure::of_report(&report, &alive.plan, command, alive.filters.own(counted));
+                Err(alive.under_memory_limit(error, &limits, before))
             }
         }
     }

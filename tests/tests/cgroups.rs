@@ -13,7 +13,7 @@ use seclude_tests::payload::{command, mark, sandbox};
 use seclude_tests::scratch;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const MEMORY: u64 = 64 << 20;
 const GRACE: Duration = Duration::from_secs(1);
@@ -186,6 +186,101 @@ fn a_living_callers_cgroups_stay() {
         assert_eq!(survivors(&mark, GRACE), [0; 0]);
         limited().command("true").status().expect("it starts");
     });
+}
+
+/// Cgroups of this test's own, one in every hierarchy with a controller that limits take here.
+struct Own(Vec<PathBuf>);
+
+impl Own {
+    fn make() -> Own {
+        let of_v1 = |mount: &PathBuf| ["memory", "pids", "cpuacct"].iter().any(|name| mount.ends_with(name));
+        let places = mounts("cgroup").into_iter().filter(of_v1).chain(mounts("cgroup2"));
+        let name = format!("test-of-seclude-{}", std::process::id());
+        Own(places.map(|mount| mount.join(&name)).filter(|path| std::fs::create_dir(path).is_ok()).collect())
+    }
+
+    /// The first process of a pid namespace of its own, as in a container, runs this shell command limited.
+    fn contained(&self, script: &str, mark: &str, place: &Path) -> Contained {
+        let (job, result) = (place.join("job"), place.join("result"));
+        // `require` refuses to start where the limit could only be sampled.
+        let policy = r#"{"memory": "64M", "pids": 20, "cpu_time": 100, "require": ["memory"]}"#;
+        let arguments = ["-c", script, mark].map(Into::into).to_vec();
+        let text = Job { policy: policy.into(), program: "sh".into(), arguments, ..Job::default() };
+        std::fs::write(&job, text.write()).expect("a file of our own");
+        let mut command = Command::new("sh");
+        // In v2 the sandbox's directory is made below the one that the variable names; a process in it would be in the way.
+        command.args(["-c", "for place in $PLACES; do echo $$ > $place/cgroup.procs || exit 1; done; exec \"$@\"", "sh"]);
+        command.args(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]).arg(driver()).args([&job, &result]);
+        let (named, entered): (Vec<&PathBuf>, Vec<&PathBuf>) =
+            self.0.iter().partition(|path| path.join("cgroup.controllers").exists());
+        command.env("PLACES", entered.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(" "));
+        command.envs(named.first().map(|path| ("SECLUDE_CGROUP", path)));
+        Contained(command.spawn().expect("sh is there"))
+    }
+
+    /// The library's directories in them.
+    fn made(&self) -> Vec<PathBuf> {
+        let entries = self.0.iter().flat_map(|path| std::fs::read_dir(path).expect("it is there").flatten());
+        let mut made: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        made.sort();
+        made
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        for path in self.made().iter().chain(&self.0) {
+            let end = Instant::now() + GRACE;
+            while std::fs::remove_dir(path).is_err() && path.exists() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+/// Killed at the latest when this is dropped.
+struct Contained(Child);
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Callers in containers all have process number 1. Each has cgroups of its own, and the lock alone decides which were left behind.
+#[test]
+fn callers_of_the_same_number_in_different_pid_namespaces() {
+    if Caller::present() == Caller::User || Cgroups::of(Caller::Root) == Cgroups::None {
+        return eprintln!("callers_of_the_same_number_in_different_pid_namespaces: SKIPPED, for it takes root and cgroups");
+    }
+    let own = Own::make();
+    let (one, other, places) = (mark(), mark(), [0; 3].map(|_| scratch::directory()));
+    let sleep = "while :; do sleep 0.2; done";
+    let first = own.contained(sleep, &one, places[0].path());
+    await_marked(&one, 1);
+    let firsts = own.made();
+    let second = own.contained(sleep, &other, places[1].path());
+    await_marked(&other, 1);
+    let of_both = own.made();
+    assert!(!firsts.is_empty() && of_both.len() == 2 * firsts.len(), "each has its own: {firsts:?}, {of_both:?}");
+    assert!(firsts.iter().all(|path| of_both.contains(path)), "the first keeps its own: {of_both:?}");
+
+    drop(first);
+    assert_eq!(survivors(&one, GRACE), [0; 0]);
+    // A third caller of that number cleans up, and only what was left behind.
+    let seconds: Vec<PathBuf> = of_both.into_iter().filter(|path| !firsts.contains(path)).collect();
+    let end = Instant::now() + 5 * GRACE;
+    while own.made() != seconds && Instant::now() < end {
+        let mut third = own.contained("exit 0", "third", places[2].path());
+        assert!(third.0.wait().expect("it is ours").success());
+        let told = std::fs::read_to_string(places[2].path().join("result")).expect("the driver has written it");
+        assert!(told.contains("ended exited%200"), "{told}");
+    }
+    assert_eq!(own.made(), seconds);
+    assert_ne!(marked(&other), [0; 0], "it runs on");
+    drop(second);
+    assert_eq!(survivors(&other, GRACE), [0; 0]);
 }
 
 /// The caller stays where it is.

@@ -4,11 +4,13 @@ use crate::error::{self, Error, Result};
 use crate::socket;
 use nix::fcntl::{Flock, FlockArg};
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,9 +32,53 @@ pub struct Directory {
     below: bool,
 }
 
-/// A name that nobody else in this process has: `seclude-PID-N`.
-pub fn new_name() -> String {
-    format!("{NAME}-{}-{}", std::process::id(), next())
+/// A name that no other caller uses: `seclude-PID-N-TOKEN`.
+///
+/// Callers in different pid namespaces often have the same number (the first process of a container
+/// is always 1), so the token tells them apart. The number is only for people who read the list.
+pub fn new_name() -> Result<String> {
+    let pid = std::process::id();
+    let token = token_of(pid, &mut TOKEN.lock().unwrap_or_else(PoisonError::into_inner))?;
+    Ok(format!("{NAME}-{pid}-{}-{token}", next()))
+}
+
+/// Hexadecimal digits of a token.
+const TOKEN_LENGTH: usize = 16;
+
+/// The token of this process, and the process that drew it: a forked process draws its own.
+static TOKEN: Mutex<Option<(u32, String)>> = Mutex::new(None);
+
+fn token_of(pid: u32, kept: &mut Option<(u32, String)>) -> Result<String> {
+    if let Some((_, token)) = kept.as_ref().filter(|(owner, _)| *owner == pid) {
+        return Ok(token.clone());
+    }
+    let mut bytes = [0; TOKEN_LENGTH / 2];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::new(error::ErrorKind::Setup, "draw the name of a cgroup").because(error.to_string()))?;
+    let token = format!("{:0TOKEN_LENGTH$x}", u64::from_ne_bytes(bytes));
+    *kept = Some((pid, token.clone()));
+    Ok(token)
+}
+
+/// A forked process can have the number of its parent, in a pid namespace of its own. Then the name
+/// that it composes can be taken, and it needs another token.
+fn forget_token() {
+    *TOKEN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
+const MAKE: &str = "make a cgroup in";
+
+/// Why an attempt to make a directory came to nothing.
+struct Lost {
+    action: &'static str,
+    at: PathBuf,
+    error: std::io::Error,
+}
+
+/// Whether this open directory is the one at `path`.
+fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
+    let (open, there) = (file.metadata()?, fs::symlink_metadata(path)?);
+    Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
 }
 
 fn next() -> u32 {
@@ -41,33 +87,68 @@ fn next() -> u32 {
 }
 
 impl Directory {
-    /// Makes one below `parent`, and removes what callers that are no more have left there.
+    /// Makes one below `parent`, and removes those that callers that have ended left there.
     pub fn make(parent: &Path) -> Result<Directory> {
         reclaim(parent);
-        Directory::create(parent, &new_name(), false)
+        Directory::create(parent, new_name, false)
     }
 
-    /// Makes one for a single command below a cell's, and removes those of earlier ones that have left nobody.
+    /// Makes one for a single command below a cell's, and removes empty ones of earlier commands.
     pub fn below(parent: &Directory) -> Result<Directory> {
         abandoned(&parent.path, is_of_command, |path| drop(fs::remove_dir(path)));
-        Directory::create(&parent.path, &format!("{COMMAND}-{}", next()), true)
+        Directory::create(&parent.path, || Ok(format!("{COMMAND}-{}", next())), true)
     }
 
     /// Makes one of this name below another one.
     pub fn named(parent: &Directory, name: &str) -> Result<Directory> {
-        Directory::create(&parent.path, name, true)
+        Directory::create(&parent.path, || Ok(name.to_owned()), true)
     }
 
-    fn create(parent: &Path, name: &str, below: bool) -> Result<Directory> {
-        let path = parent.join(name);
-        // The name is ours alone: what is told is where it cannot be made.
-        fs::create_dir(&path).map_err(|error| failed("make a cgroup in", parent, &error))?;
-        let opened = File::open(&path).map_err(|error| failed("open the cgroup", &path, &error));
-        let locked = opened.and_then(|file| {
+    /// Makes one and locks it. Whatever takes its name or the lock first costs another attempt, under
+    /// another name: a caller must not lose its limits to a coincidence.
+    fn create(parent: &Path, name: impl Fn() -> Result<String>, below: bool) -> Result<Directory> {
+        const ATTEMPTS: u32 = 32;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let path = parent.join(name()?);
+            let (action, at, error) = match Directory::attempt(path, below) {
+                Ok(directory) => return Ok(directory),
+                Err(Lost { action, at, error }) => (action, at, error),
+            };
+            let lost = matches!(error.raw_os_error(), Some(libc::EEXIST | libc::ENOENT | libc::EWOULDBLOCK | libc::ENODEV));
+            if !lost || !parent.is_dir() || attempts == ATTEMPTS {
+                // No directory was made: the error is about the place where it should be.
+                let at = if action == MAKE { parent } else { &at };
+                return Err(failed(action, at, &error));
+            }
+            if error.raw_os_error() == Some(libc::EEXIST) {
+                forget_token();
+            }
+        }
+    }
+
+    fn attempt(path: PathBuf, below: bool) -> std::result::Result<Directory, Lost> {
+        let lost = |action| {
+            let at = path.clone();
+            move |error| Lost { action, at, error }
+        };
+        // Closed to other users: anyone who can open a directory can lock it.
+        DirBuilder::new().mode(0o700).create(&path).map_err(lost(MAKE))?;
+        let locked = File::open(&path).map_err(lost("open the cgroup")).and_then(|file| {
             // A number that the caller may take for a stream of its own would not keep the lock.
-            let file = socket::above_stdio(file.into())?;
+            let file = socket::above_stdio(file.into()).map_err(|error| {
+                let errno = error.raw_os_error().unwrap_or(libc::EMFILE);
+                lost("open the cgroup")(std::io::Error::from_raw_os_error(errno))
+            })?;
             let lock = Flock::lock(File::from(file), FlockArg::LockExclusiveNonblock);
-            lock.map_err(|(_, errno)| failed("lock the cgroup", &path, &errno.into()))
+            lock.map_err(|(_, errno)| lost("lock the cgroup")(errno.into()))
+        });
+        // Until it was locked, another caller could take it for abandoned: what is locked must be what is there.
+        let locked = locked.and_then(|lock| match is_at(&lock, &path) {
+            Ok(true) => Ok(lock),
+            Ok(false) => Err(lost("lock the cgroup")(std::io::Error::from_raw_os_error(libc::ENOENT))),
+            Err(error) => Err(lost("lock the cgroup")(error)),
         });
         match locked {
             Ok(lock) => Ok(Directory { path, lock, owner: std::process::id(), below }),
@@ -219,17 +300,22 @@ fn kill(path: &Path) {
     let _ = fs::write(path.join("cgroup.freeze"), "0");
 }
 
-/// Removes what callers that are no more have left: of a process number that is nobody's here, and locked by nobody anywhere.
+/// Removes the directories of callers that have ended.
 pub fn reclaim(parent: &Path) {
     const TIME: Duration = Duration::from_millis(200);
-    abandoned(parent, is_orphan, |path| remove(path, TIME));
+    abandoned(parent, is_anothers, |path| remove(path, TIME));
 }
 
-/// Calls `visit` with each directory of such a name that nobody has locked.
+/// Calls `visit` with each directory of such a name that is not locked. The lock alone decides: a process
+/// number says nothing about callers in other pid namespaces. It is held meanwhile, so that a caller that
+/// has just made the directory cannot lock it and rely on it.
 fn abandoned(parent: &Path, is_such: impl Fn(&OsStr) -> bool, visit: impl Fn(&Path)) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for path in entries.flatten().filter(|entry| is_such(&entry.file_name())).map(|entry| entry.path()) {
-        if File::open(&path).is_ok_and(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok()) {
+        let Ok(file) = File::open(&path) else { continue };
+        if let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+            && is_at(&lock, &path).unwrap_or(false)
+        {
             visit(&path);
         }
     }
@@ -239,7 +325,76 @@ fn is_of_command(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(COMMAND))
 }
 
-fn is_orphan(name: &OsStr) -> bool {
-    let owner = || name.to_str()?.strip_prefix(NAME)?.strip_prefix('-')?.split('-').next()?.parse::<u32>().ok();
-    owner().is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
+/// Whether it is the name of a caller's directory, and not of this process's own. Those are in use, and
+/// there can be thousands of them.
+fn is_anothers(name: &OsStr) -> bool {
+    let Some((pid, token)) = name.to_str().and_then(parts) else { return false };
+    let kept = TOKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.as_ref().is_none_or(|(owner, own)| (*owner, own.as_str()) != (pid, token) || *owner != std::process::id())
+}
+
+/// The process number and the token in the name of a caller's directory. Other names, also those that
+/// merely begin like ours, are somebody else's.
+fn parts(name: &str) -> Option<(u32, &str)> {
+    let mut parts = name.strip_prefix(NAME)?.strip_prefix('-')?.split('-');
+    let (pid, _number, token) = (parts.next()?.parse().ok()?, parts.next()?.parse::<u32>().ok()?, parts.next()?);
+    let is_token = token.len() == TOKEN_LENGTH && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_token && parts.next().is_none()).then_some((pid, token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ours_alone() {
+        let (one, other) = (new_name().unwrap(), new_name().unwrap());
+        assert_ne!(one, other);
+        assert_eq!(parts(&one).map(|(pid, _)| pid), Some(std::process::id()));
+        // A caller of the same number in another pid namespace has another token.
+        let mut kept = None;
+        let first = token_of(1, &mut kept).unwrap();
+        assert_eq!(token_of(1, &mut kept).unwrap(), first);
+        assert_ne!(token_of(1, &mut None).unwrap(), first);
+        assert!(!is_anothers(OsStr::new(&one)));
+        let pid = std::process::id();
+        assert!(is_anothers(OsStr::new(&format!("seclude-{pid}-0-0123456789abcdef"))));
+        for name in [
+            "seclude",
+            "seclude-1",
+            "seclude-1-2",
+            "seclude-1-2-web",
+            "seclude-1-2-0123456789abcdef.scope",
+            "seclude-web-0-0123456789abcdef",
+        ] {
+            assert_eq!(parts(name), None, "{name}");
+        }
+    }
+
+    /// On any file system: what decides is the lock.
+    #[test]
+    fn what_is_locked_stays_and_what_is_not_goes() {
+        let place = std::env::temp_dir().join(new_name().unwrap());
+        fs::create_dir(&place).unwrap();
+        let (living, dead) = (place.join("seclude-1-0-0123456789abcdef"), place.join("seclude-1-0-fedcba9876543210"));
+        fs::create_dir(&living).unwrap();
+        fs::create_dir(&dead).unwrap();
+        let lock = Flock::lock(File::open(&living).unwrap(), FlockArg::LockExclusive).unwrap();
+        reclaim(&place);
+        assert!(living.exists() && !dead.exists());
+        drop(lock);
+        reclaim(&place);
+        assert!(!living.exists());
+        // A name that is taken costs another attempt, and no limit.
+        let taken = std::cell::Cell::new(0);
+        let name = || {
+            taken.set(taken.get() + 1);
+            Ok(if taken.get() < 3 { "taken".to_owned() } else { "free".to_owned() })
+        };
+        fs::create_dir(place.join("taken")).unwrap();
+        let made = Directory::create(&place, name, true).unwrap();
+        assert_eq!((made.path(), taken.get()), (place.join("free").as_path(), 3));
+        drop(made);
+        fs::remove_dir_all(&place).unwrap();
+    }
 }

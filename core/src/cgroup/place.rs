@@ -96,6 +96,10 @@ pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&
     for &controller in controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted) {
         place.make_v1(&hierarchies, controller)?;
     }
+    // A name that is taken says nothing about this host: it must not be the reason to hold limits less strictly.
+    if let Some(error) = place.refusal.take_if(|error| error.raw_os_error() == Some(libc::EEXIST)) {
+        return Err(error);
+    }
     if place.refusal.is_none() && hierarchies == Hierarchies::default() {
         place.refusal = Some(
             Error::new(ErrorKind::LimitUnavailable, "find the caller's cgroup")
@@ -186,7 +190,7 @@ impl Cgroup {
         };
         let hierarchy = Hierarchies::find()?.v2.ok_or_else(|| refused("its hierarchy is not mounted".into(), None))?;
         let scope =
-            systemd::scope(pid.unsigned_abs(), &new_name()).map_err(|systemd::Refusal { cause, hint }| refused(cause, hint))?;
+            systemd::scope(pid.unsigned_abs(), &new_name()?).map_err(|systemd::Refusal { cause, hint }| refused(cause, hint))?;
         let parent = hierarchy.mount.join(scope.strip_prefix("/").unwrap_or(&scope));
         let directory = Directory::make(&parent)?;
         // The scope gives its controllers on only once no process is directly in it.

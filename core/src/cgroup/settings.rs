@@ -62,10 +62,24 @@ impl Setting<'_> {
     }
 
     fn memory(&self, bytes: u64, swap: u64) -> Result<()> {
+        self.write_memory(bytes, swap).map_err(|error| match error.raw_os_error() {
+            Some(errno @ libc::EBUSY) => {
+                Error::new(ErrorKind::LimitUnavailable, format!("set the limit {} to {bytes} bytes", self.limit))
+                    .because("more is in use, and the kernel cannot take it back")
+                    .errno(errno)
+                    .at(self.directory.path())
+                    .hint("choose a larger value")
+            }
+            _ => error,
+        })
+    }
+
+    fn write_memory(&self, bytes: u64, swap: u64) -> Result<()> {
         if self.v2 {
             self.number("memory.max", bytes)?;
             return if self.directory.has("memory.swap.max")? { self.number("memory.swap.max", swap) } else { Ok(()) };
         }
+        self.socket_buffers(bytes)?;
         if !self.directory.has("memory.memsw.limit_in_bytes")? {
             // Nobody counts swap: then none is used.
             self.directory.write("memory.swappiness", "0")?;
@@ -75,12 +89,20 @@ impl Setting<'_> {
         let sum = bytes.saturating_add(swap).min(i64::MAX as u64);
         match self.number("memory.limit_in_bytes", bytes) {
             Ok(()) => self.number("memory.memsw.limit_in_bytes", sum),
-            Err(error) if error.kind() == ErrorKind::HostLimit => Err(error),
+            Err(error) if error.kind() == ErrorKind::HostLimit || error.raw_os_error() == Some(libc::EBUSY) => Err(error),
             Err(_) => {
                 self.number("memory.memsw.limit_in_bytes", sum)?;
                 self.number("memory.limit_in_bytes", bytes)
             }
         }
+    }
+
+    /// Version 1 counts the buffers of TCP and UDP sockets apart from the rest, and without a limit of
+    /// their own not at all (Documentation/admin-guide/cgroup-v1/memory.rst, 2.7.1). A kernel without
+    /// the file counts them in the other number, or has no networks.
+    fn socket_buffers(&self, bytes: u64) -> Result<()> {
+        const FILE: &str = "memory.kmem.tcp.limit_in_bytes";
+        if self.directory.has(FILE)? { self.number(FILE, bytes) } else { Ok(()) }
     }
 
     /// With `memory`, which has set it; here it must also be counted.

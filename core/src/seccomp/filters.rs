@@ -55,6 +55,10 @@ const WARDENS: &[&str] = &[
     "write",
 ];
 
+/// Calls that take memory of the host's which no process has in its own pages: files in memory, and System V objects. A cgroup
+/// counts it. A look at the processes does not, so where that is all that holds the limit on memory, these calls are absent.
+const UNCOUNTED: &[&str] = &["memfd_create", "msgget", "semget", "shmget"];
+
 /// The programs. The kernel asks all that a process has, and the strictest answer holds.
 #[derive(Debug)]
 pub struct Filters {
@@ -62,6 +66,8 @@ pub struct Filters {
     /// What the warden's holds: the guard alone, or what the policy says, too.
     wardens_protections: u64,
     command: Option<Arc<Program>>,
+    /// Refuses what only a cgroup counts.
+    uncounted: Option<Program>,
     brought: Vec<Vec<u8>>,
 }
 
@@ -78,7 +84,8 @@ impl Filters {
             None if filter.is_empty() => (compile(&guard)?, None, 0),
             None => (compile(&guard)?, Some(compile(&filter)?), 0),
         };
-        Ok(Filters { warden, wardens_protections, command, brought: policy.seccomp_bpf.clone() })
+        let uncounted = uncounted(policy).as_ref().map(Program::compile).transpose()?;
+        Ok(Filters { warden, wardens_protections, command, uncounted, brought: policy.seccomp_bpf.clone() })
     }
 
     /// The program for the warden, which all that it starts has too, and which protections it is. It has the guard in any case. Nobody
@@ -87,9 +94,10 @@ impl Filters {
         Ok((self.warden.with_pass(draw()?), self.wardens_protections))
     }
 
-    /// Whether a command has a filter of the sandbox's own besides the warden's.
-    pub fn commands(&self) -> bool {
-        self.command.is_some()
+    /// How many programs of the sandbox's own a command has besides the warden's: they are loaded before those that were brought.
+    /// `counted`: a cgroup counts all memory.
+    pub fn own(&self, counted: bool) -> u32 {
+        u32::from(self.command.is_some()) + u32::from(self.uncounted.is_some() && !counted)
     }
 
     /// Who is told of calls: one of [`message::listener`].
@@ -101,13 +109,18 @@ impl Filters {
         }
     }
 
-    /// The programs for one start of a command, in the order in which they are loaded, and the pass that it has.
-    pub fn load(&self) -> Result<(ListBuilder<Vec<u8>>, message::Pass)> {
+    /// The programs for one start of a command, in the order in which they are loaded, and the pass that it has. `counted`: a cgroup
+    /// counts all memory.
+    pub fn load(&self, counted: bool) -> Result<(ListBuilder<Vec<u8>>, message::Pass)> {
         let mut programs = ListBuilder::new(Vec::new());
         let mut pass: Pass = [0; 4];
         if let Some(program) = &self.command {
             pass = draw()?;
             programs.push(&program.with_pass(pass).as_slice());
+        }
+        if let Some(program) = self.uncounted.as_ref().filter(|_| !counted) {
+            // It refuses none of the calls of a start: nobody needs a pass for it.
+            programs.push(&program.with_pass([0; 4]).as_slice());
         }
         self.brought.iter().for_each(|program| programs.push(&program.as_slice()));
         let word = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
@@ -135,6 +148,24 @@ impl Seccomp {
         }
         Some(wardens)
     }
+}
+
+/// The filter for a limit on memory that is held by looks only. What the policy's own rules name is left to them, and so is
+/// everything where the profile is no filter at all.
+fn uncounted(policy: &Policy) -> Option<Seccomp> {
+    let filter = policy.filter();
+    if policy.limits.memory.is_none()
+        || filter.profile == Profile::Unconfined && matches!(filter.otherwise, None | Some(Action::Allow))
+    {
+        return None;
+    }
+    let ruled = |call: &str| {
+        let number = Rule::new(call, Action::Allow).number();
+        filter.rules.iter().any(|rule| rule.number() == number)
+    };
+    let calls = UNCOUNTED.iter().filter(|call| !ruled(call));
+    let refused = calls.fold(Seccomp::profile(Profile::Unconfined), |filter, call| filter.deny(*call, libc::ENOSYS));
+    if refused.rules.is_empty() { None } else { Some(refused) }
 }
 
 pub fn draw() -> Result<Pass> {
@@ -200,6 +231,30 @@ mod tests {
             assert!(!lets.refuses_keys(), "{lets:?}");
         }
         assert!(usual.allow("keyctl").deny("keyctl", 1).refuses_keys(), "the last rule holds");
+    }
+
+    #[test]
+    fn what_only_a_cgroup_counts_is_refused_unless_a_rule_names_it() {
+        let refused = |sandbox: crate::Sandbox, name: &str| {
+            let call = Syscall::from_name(name).unwrap();
+            uncounted(sandbox.policy()).is_some_and(|filter| filter.decide(call, &[0; 6]) == Action::Errno(libc::ENOSYS))
+        };
+        let limited = || crate::Sandbox::new().memory(1u64 << 30);
+        let allowing = |call: &str| limited().seccomp(Seccomp::profile(Profile::Default).allow(call));
+        for call in UNCOUNTED {
+            assert!(refused(limited(), call), "{call}");
+            assert!(refused(limited().seccomp(Profile::Strict), call), "{call}");
+            assert!(!refused(crate::Sandbox::new(), call), "{call}: no limit, nothing to hold");
+            assert!(!refused(limited().seccomp(Profile::Unconfined), call), "{call}");
+            assert!(!refused(allowing(call), call), "{call}: the caller's word");
+            let number = Syscall::from_name(call).unwrap().number().to_string();
+            assert!(!refused(allowing(&number), call), "{call}: the caller's word, by number");
+        }
+        assert!(refused(allowing("memfd_create"), "shmget"));
+        let filters = Filters::of(limited().policy()).unwrap();
+        assert_eq!((filters.own(true), filters.own(false)), (0, 1));
+        assert_eq!(filters.load(true).unwrap().0.list::<&[u8]>().len(), 0);
+        assert_eq!(filters.load(false).unwrap().0.list::<&[u8]>().len(), 1);
     }
 
     #[test]

@@ -51,7 +51,6 @@ const FILES: &[&str] = &[
     "io_destroy",
     "io_getevents",
     "io_pgetevents",
-    "io_setup",
     "io_submit",
     "lchown",
     "lgetxattr",
@@ -346,8 +345,8 @@ const NESTING: &[&str] = &[
 const DEBUGGING: &[&str] = &["kcmp", "pidfd_getfd", "process_vm_readv", "process_vm_writev", "ptrace"];
 
 /// Calls that libc tries first and does without: they are absent rather than forbidden. The arguments of `clone3` lie in memory, where no
-/// filter can look.
-const ABSENT: &[&str] = &["clone3", "listmount", "memfd_secret", "statmount"];
+/// filter can look. Contexts of `io_setup` are counted for the whole host alone (fs.aio-max-nr): one sandbox could take all of them.
+const ABSENT: &[&str] = &["clone3", "io_setup", "listmount", "memfd_secret", "statmount"];
 
 /// The kinds of socket: AF_UNIX, AF_INET, AF_INET6.
 const FAMILIES: &[u16] = &[1, 2, 10];
@@ -387,6 +386,7 @@ impl Profile {
                 rules.push(Rule::new("ioctl", Action::Errno(libc::ENOTTY)));
                 rules.push(Rule::new("ioctl", Action::Allow).when(Test::new(1, Compare::Equal, TCGETS)));
                 absent(&mut rules);
+                huge_pages(&mut rules);
             }
             Profile::Unconfined => {}
         }
@@ -420,6 +420,7 @@ fn usual(rules: &mut Vec<Rule>) {
     rules.extend(FAMILIES.iter().map(|family| socket_family(*family)));
     rules.push(Rule::new("clone", Action::Allow).when(Test::new(0, Compare::Equal, 0).masked(CLONE_NEW)));
     absent(rules);
+    huge_pages(rules);
     // Putting words into a terminal's mouth. The kernel looks at 32 bits of a request, and so must this.
     const TIOCSTI: u64 = 0x5412;
     const TIOCLINUX: u64 = 0x541c;
@@ -444,6 +445,24 @@ fn personality(persona: u64) -> Rule {
 
 fn allow(rules: &mut Vec<Rule>, names: &[&str]) {
     rules.extend(names.iter().map(|name| Rule::new(*name, Action::Allow)));
+}
+
+/// Huge pages of the host's pool, which no limit on memory counts. The errors are those of a host that has none.
+fn huge_pages(rules: &mut Vec<Rule>) {
+    const MAP_HUGETLB: u64 = 0x4_0000;
+    const MFD_HUGETLB: u64 = 0x4;
+    const SHM_HUGETLB: u64 = 0x800;
+    let calls = [
+        ("mmap", 3, MAP_HUGETLB, libc::ENOMEM),
+        ("memfd_create", 1, MFD_HUGETLB, libc::ENOSYS),
+        ("shmget", 2, SHM_HUGETLB, libc::EPERM),
+    ];
+    for (call, argument, bit, errno) in calls {
+        // What a profile does not let through at all needs no exception.
+        if rules.iter().any(|rule| rule.call == call) {
+            rules.push(Rule::new(call, Action::Errno(errno)).when(Test::new(argument, Compare::Equal, bit).masked(bit)));
+        }
+    }
 }
 
 fn absent(rules: &mut Vec<Rule>) {

@@ -77,16 +77,32 @@ pub fn forget_attributes() -> Result<()> {
 /// `given`: what stands at `/proc` inside is the policy's, and may be read-only or no proc at all. Every proc has this file for
 /// the process that opens it, so the caller's does, and so does one that is mounted for it.
 pub fn no_nested_users(mounts: &Mounts, given: bool) -> Result<()> {
-    const KNOB: &CStr = c"proc/sys/user/max_user_namespaces";
-    let knob = if given {
-        match sys::open(sys::CWD, c"/proc/sys/user/max_user_namespaces", sys::open::WRITE, 0).and_then(of_the_kernel) {
-            Ok(knob) => knob,
-            Err(_) => sys::open(mounts.hidden_proc()?.number(), c"sys/user/max_user_namespaces", sys::open::WRITE, 0)?,
+    const KNOB: &CStr = c"/proc/sys/user/max_user_namespaces";
+    const INSTANCES: &CStr = c"/proc/sys/user/max_inotify_instances";
+    let knob = open_knob(mounts, given, KNOB)?;
+    sys::write(&knob, b"0")?;
+    // A user has 128 of these in all by default, and what is made here counts as the caller's: one
+    // sandbox must not leave none to the host's own services.
+    match open_knob(mounts, given, INSTANCES) {
+        Ok(knob) => sys::write(&knob, b"32"),
+        // A kernel without inotify.
+        Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn open_knob(mounts: &Mounts, given: bool, path: &'static CStr) -> Result<Fd> {
+    if !given {
+        return of_the_kernel(mounts.open_inside(path, sys::open::WRITE)?);
+    }
+    match sys::open(sys::CWD, path, sys::open::WRITE, 0).and_then(of_the_kernel) {
+        Ok(knob) => Ok(knob),
+        Err(_) => {
+            let below = path.to_bytes_with_nul().strip_prefix(b"/proc/").unwrap_or_default();
+            let below = CStr::from_bytes_with_nul(below).map_err(|_| Errno::EPROTO)?;
+            sys::open(mounts.hidden_proc()?.number(), below, sys::open::WRITE, 0)
         }
-    } else {
-        of_the_kernel(mounts.open_inside(KNOB, sys::open::WRITE)?)?
-    };
-    sys::write(&knob, b"0")
+    }
 }
 
 /// A knob that is in a proc file system. A file of the same name elsewhere would take what is written, and hold nothing.
