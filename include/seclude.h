@@ -624,10 +624,16 @@
 #define SECLUDE_PROTECTION_LANDLOCK_PORTS 268435456
 
 /**
+ * Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command is in the caller's process
+ * tree or another one that it joined, for there the warden is a process like others of its user.
+ */
+#define SECLUDE_PROTECTION_GUARDED_WARDEN 536870912
+
+/**
  * The command is another user than the caller, so that the caller's files and processes are not its own. Missing where the
  * caller can map no id but its own: an unprivileged caller, or one whose user namespace has no other.
  */
-#define SECLUDE_PROTECTION_OTHER_USER 536870912
+#define SECLUDE_PROTECTION_OTHER_USER 1073741824
 
 /**
  * The feature works as documented.
@@ -923,6 +929,15 @@ typedef struct seclude_outcome {
      * The end in words, with a NUL behind them: "stopped by the memory limit of 67108864 bytes". "" while it runs.
      */
     char text[96];
+    /**
+     * 1 if the caller's side ended it, because the warden had not a second after it should have: it was stopped from outside, or
+     * got no processor. What ended it is still the limit, or `seclude_child_kill`. Else 0.
+     */
+    int32_t by_caller;
+    /**
+     * Always 0.
+     */
+    int32_t reserved;
 } seclude_outcome;
 
 /**
@@ -1410,7 +1425,8 @@ void seclude_sandbox_cgroup(struct seclude_sandbox *sandbox,
 
 /**
  * A filter that starts from a profile: `"default"`, what programs of every kind use; `"strict"`, computing with files and threads only, and anything
- * else kills; `"nested"`, the default and what a sandbox inside is made with; `"debug"`, the default and ptrace(2); `"unconfined"`, every call.
+ * else kills; `"nested"`, the default and what a sandbox inside is made with; `"debug"`, the default and ptrace(2); `"unconfined"`, every call but
+ * those that would change the warden.
  * Never NULL: an unknown name sticks. Free it with `seclude_seccomp_free`.
  */
 struct seclude_seccomp *seclude_seccomp_new(const char *profile);
@@ -1708,10 +1724,18 @@ int seclude_child_wait_with_output(struct seclude_child *child,
                                    struct seclude_error **err);
 
 /**
- * Kills the command and everything that it started. The end is `SECLUDE_ENDED_KILLED`, unless it came before. Does not wait. 0
- * also if it has ended already.
+ * When to ask again, for a program that only polls: in so many milliseconds it must have ended by its limits on time, or by
+ * `seclude_child_kill`, and a `seclude_child_try_wait` after that ends it if its warden has not. A timeout for poll(2): 0 if that
+ * moment has passed, -1 if there is none, the child has ended, or is NULL. The functions that wait need no such care.
  */
-int seclude_child_kill(struct seclude_child *child, struct seclude_error **err);
+int seclude_child_deadline(const struct seclude_child *child);
+
+/**
+ * Kills the command and everything that it started. The end is `SECLUDE_ENDED_KILLED`, unless it came before. Does not wait; if the
+ * warden does not do it within a second, the next call that waits does. 0 also if it has ended already.
+ */
+int seclude_child_kill(struct seclude_child *child,
+                       struct seclude_error **err);
 
 /**
  * Sends a signal, 1 to 64, to the command's first process. 0 also if it has ended already.

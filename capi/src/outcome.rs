@@ -432,6 +432,6 @@ mod tests {
 
     #[test]
     fn the_structure_has_no_padding_and_keeps_its_first_size() {
-        assert_eq!(size_of::<seclude_outcome>(), 8 * 4 + 2 * 8 + 32 + 21 * 8 + 96);
+        assert_eq!(size_of::<seclude_outcome>(), 8 * 4 + 2 * 8 + 32 + 21 * 8 + 96 + 2 * 4);
     }
 }

@@ -552,7 +552,7 @@ fn no_failed_read_makes_the_command_another_user() {
             let refused = (name != "geteuid").then_some([Errno::EMFILE, Errno::EPERM]);
             for errno in refused.into_iter().flatten().chain(empty) {
                 runs += 1;
-                let run = run("own", Some((*place, *number, errno)));
+                let run = run("own", Some(Fault { place: *place, number: *number, errno, extent: Extent::Once }));
                 unread += usize::from(run.said.starts_with("error") && run.said.contains("_map"));
                 unchecked += usize::from(run.said.contains("check the id maps"));
                 if let Err(why) = judge(&baseline, &run, (&name, errno)) {
@@ -580,8 +580,11 @@ fn no_shortage_of_a_moment_makes_a_limit_weaker() {
             let name = Syscall::new(*number as i32).to_string();
             if matches!(&*name, "open" | "openat" | "openat2") {
                 runs += 1;
-                if let Err(why) = judge(&baseline, &run("limited", Some((*place, *number, Errno::EMFILE))), (&name, Errno::EMFILE))
-                {
+                if let Err(why) = judge(
+                    &baseline,
+                    &run("limited", Some(Fault { place: *place, number: *number, errno: Errno::EMFILE, extent: Extent::Once })),
+                    (&name, Errno::EMFILE),
+                ) {
                     wrong.push(format!("{name} (call {}): {why}", place.2));
                 }
             }
