@@ -69,7 +69,6 @@ impl Alive {
     pub fn start_in(sandbox: &Sandbox, purpose: Purpose, existing: Option<&Existing>) -> Result<Alive> {
         let policy = sandbox.policy();
         policy.check()?;
-        let filters = sandbox.compiled().filters(policy)?;
         let entered = existing.is_some_and(|existing| existing.cell.is_some());
         // What a template has made stands in namespaces of its own, and in no others.
         let mut template = if existing.is_some() { None } else { template::of(sandbox)? };
@@ -108,8 +107,8 @@ impl Alive {
                         sandbox: sandbox.clone(),
                         warden,
                         enforcement: Mutex::new(enforcement),
+                        filters: sandbox.compiled().filters(policy, plan.manner.tree(policy))?,
                         plan,
-                        filters,
                         owner,
                         purpose,
                         started: Instant::now(),

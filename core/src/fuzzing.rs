@@ -36,7 +36,7 @@ pub fn report(data: &[u8]) {
 
 /// Compiles a sound policy: to filters, and to plans for each manner of caller, whose steps can all be read.
 pub fn compile(sandbox: &Sandbox) {
-    let Ok(filters) = Filters::of(sandbox.policy()) else { return };
+    let Ok(filters) = Filters::of(sandbox.policy(), crate::seccomp::Tree::Own) else { return };
     let ids = IdRange { inside: 0, outside: 0x7000_0000, count: 65536 };
     let range = Mapping::Range { uids: ids, gids: ids };
     for mapping in [Mapping::Own, range, range.of_copy(), Mapping::Shared { uid: 0x7000_0000, gid: 0x7000_0000 }] {

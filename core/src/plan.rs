@@ -13,9 +13,9 @@ use crate::error::{Error, Result};
 use crate::idmap::Mapping;
 use crate::policy::{Bind, Clock, Namespace, Policy, System};
 use crate::profile;
-use crate::seccomp::Filters;
+use crate::seccomp::{Filters, Tree};
 use crate::wire::codec::{ListBuilder, Sink};
-use crate::wire::plan::{IdRange, Step};
+use crate::wire::plan::{IdRange, Step, protection};
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -61,6 +61,17 @@ pub struct Manner {
 }
 
 impl Manner {
+    /// The process tree that commands are in.
+    pub fn tree(self, policy: &Policy) -> Tree {
+        if self.part == Part::Entered || !policy.private(Namespace::Pid) {
+            Tree::Others
+        } else if self.among {
+            Tree::Cell
+        } else {
+            Tree::Own
+        }
+    }
+
     /// Whether the warden waits for the caller.
     pub fn awaits(self) -> bool {
         // A copy's ids are mapped by the template.
@@ -259,6 +270,9 @@ impl Builder {
             let alone = policy.private(Namespace::Pid);
             self.push(Step::Watch { own, alone }, "keep a view of the processes inside");
         }
+        if manner.tree(policy) == Tree::Cell {
+            self.push(Step::KeepNumbers {}, "keep process ids for the wardens of commands that enter");
+        }
     }
 
     /// Has the maps written that the warden writes itself, and reads back all that are the sandbox's own.
@@ -344,7 +358,10 @@ impl Builder {
         self.push(Step::Keyring { dispensable: policy.filter().refuses_keys() }, "join a new session keyring");
         self.push(Step::Seal {}, "give up all privileges");
         let (program, protections) = filters.wardens()?;
-        self.push(Step::Filter { program: &program, protections }, "load the warden's seccomp filter");
+        // In a tree that is joined, others than the command may be of its user.
+        let guarded = if entered || policy.joined.contains(&Namespace::Pid) { 0 } else { protection::WARDEN_GUARDED };
+        let step = Step::Filter { program: &program, protections: protections | guarded, entrant: entered };
+        self.push(step, "load the warden's seccomp filter");
         Ok(())
     }
 }
@@ -375,7 +392,7 @@ mod tests {
 
     fn compile(sandbox: &Sandbox, mapping: Mapping) -> Plan {
         let manner = Manner { part: Part::Whole, mapping, admits: false, watches: false, among: false };
-        let filters = Filters::of(sandbox.policy()).unwrap();
+        let filters = Filters::of(sandbox.policy(), manner.tree(sandbox.policy())).unwrap();
         Plan::compile(sandbox.policy(), manner, &filters).unwrap()
     }
 

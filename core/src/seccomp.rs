@@ -12,6 +12,7 @@ mod profiles;
 mod syscall;
 
 pub(crate) use filters::Filters;
+pub(crate) use guard::Tree;
 pub use syscall::Syscall;
 
 use crate::policy::named;
@@ -146,8 +147,10 @@ impl Rule {
 /// A seccomp filter: a profile, and rules over it.
 ///
 /// Every filter, whatever it says, refuses with EPERM the calls by which a command could change its warden, and so the limits that
-/// the warden holds: `prlimit64`, `sched_setaffinity`, `sched_setattr`, `sched_setparam`, `sched_setscheduler`, `setpriority`,
-/// `ioprio_set`, `migrate_pages` and `move_pages` of process 1, and `setpriority` and `ioprio_set` of every process of a user.
+/// the warden holds: `prlimit64`, `sched_setaffinity`, `sched_setattr`, `sched_setparam`, `sched_setscheduler`, `setpriority`
+/// and `ioprio_set` of process 1, and `setpriority` and `ioprio_set` of every process of a user. In a
+/// process tree that was there before, where the warden has another number, of that one, and signals to it, too; in a cell also of
+/// the process ids 64 to 127, which the wardens of commands that enter it take there and nobody else.
 ///
 /// The last rule that fits a call decides, then the profile. A name that another architecture has and this one has not is skipped; one that
 /// nobody has is an error, told by [`Sandbox::check`](crate::Sandbox::check) or at the start. Starting the command itself needs no rule: a filter without `execve`
@@ -229,12 +232,13 @@ impl Seccomp {
     /// The program that the kernel would run, for measuring it without this library.
     #[doc(hidden)]
     pub fn program(&self) -> crate::Result<Vec<u8>> {
-        Ok(compile::Program::compile(self)?.with_pass(filters::draw()?))
+        Ok(compile::Program::compile(self, guard::Tree::Own)?.with_pass(filters::draw()?))
     }
 
     /// What becomes of this call.
     pub(crate) fn decide(&self, call: Syscall, arguments: &[u64; 6]) -> Action {
         match call.native().and_then(|number| u32::try_from(number).ok()) {
+            Some(number) if guard::refuses(Tree::Own, number, arguments) => guard::REFUSED,
             Some(number) => self.fate(number, call.name().is_some()).decide(arguments),
             None => self.otherwise.unwrap_or(self.profile.unknown()),
         }

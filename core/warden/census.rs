@@ -3,6 +3,7 @@
 use crate::entries::Entries;
 use crate::sys::{self, CWD, Fd, Result, open};
 use crate::text::Line;
+use crate::wire::plan::guard;
 use core::ffi::CStr;
 
 /// A view of the processes inside.
@@ -28,6 +29,14 @@ impl Census {
     /// By the one at `/proc`, of what descends from us.
     pub fn shared() -> Result<Census> {
         Ok(Census::new(sys::open(CWD, c"/proc", open::PATH | open::DIRECTORY, 0)?, false))
+    }
+
+    /// Has the kernel give no process that is made from now on one of the lowest numbers: a warden whose command enters asks for one of
+    /// those (clone3(2), `set_tid`). Takes the right to that over this process tree.
+    pub fn keep_numbers(&self) -> Result<()> {
+        let last = sys::open(self.proc.number(), c"sys/kernel/ns_last_pid", open::WRITE, 0)?;
+        let number = Line::numbered(b"", guard::LAST_KEPT.into(), b"");
+        sys::write(&last, number.as_bytes())
     }
 
     /// Calls `visit` with each process but the warden, a parent after its children where the tree is walked.

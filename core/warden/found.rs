@@ -5,7 +5,7 @@ use crate::control::{Control, Line, Mail};
 use crate::sys::{self, Errno, Fd, Polled};
 use crate::wire::codec::List;
 use crate::wire::message::{Report, Request};
-use crate::wire::plan::namespace;
+use crate::wire::plan::{guard, namespace};
 
 /// What could not be done, and which kind of namespace could not be entered, if it was one.
 struct Failure(Errno, u64);
@@ -35,6 +35,9 @@ fn begin() -> Result<Option<(i32, Fd)>, Failure> {
     if joined.len() != mail.descriptors().len() {
         return Err(Errno::EPROTO.into());
     }
+    // Where the kernel cannot keep numbers, the cell has kept none for us.
+    let keeps = sys::open(sys::CWD, c"/proc/sys/kernel/ns_last_pid", sys::open::READ, 0).is_ok();
+    let enters = joined.iter().any(|kind| kind == namespace::PID) && keeps;
     join(joined, mail.descriptors())?;
     if joined.iter().any(|kind| kind == namespace::NET) {
         // So nobody takes a template's for one in which nobody is, as long as we are.
@@ -44,7 +47,7 @@ fn begin() -> Result<Option<(i32, Fd)>, Failure> {
     sys::unshare(namespaces)?;
     // The new one waits until the founder has ended, and so told of the birth: what it says itself comes after that.
     let (founder, new) = sys::socket_pair()?;
-    let born = sys::fork_sibling()?;
+    let born = if enters { fork_with_kept_number()? } else { sys::fork_sibling()? };
     if born.is_none() {
         drop(founder);
         let _ = sys::wait(&mut [Polled::readable(new.number())], None);
@@ -53,6 +56,19 @@ fn begin() -> Result<Option<(i32, Fd)>, Failure> {
         let _ = founder.into_number();
     }
     Ok(born)
+}
+
+/// With a number that a cell keeps for wardens that enter, so that its commands cannot name this one; if none can be had, with any.
+fn fork_with_kept_number() -> Result<Option<(i32, Fd)>, Failure> {
+    let first = guard::FIRST_ENTRANT as i32;
+    for number in first..first + guard::ENTRANTS_NUMBER as i32 {
+        match sys::fork_sibling_as(number) {
+            Err(Errno::EEXIST) => {}
+            Err(_) => break,
+            born => return Ok(born?),
+        }
+    }
+    Ok(sys::fork_sibling()?)
 }
 
 /// Enters each as soon as it may: before the user namespace where the caller's rights do, after it where those do that it gives (setns(2)).

@@ -39,6 +39,22 @@ pub mod attribute {
     pub const NO_EXEC: u64 = 0x8;
 }
 
+/// How a filter knows a warden that is not PID 1. No process has one of these two ids: the warden that loads the filter puts
+/// what it means into its place.
+pub mod guard {
+    /// Its own number.
+    pub const OWN: u32 = 0x7ec1_0de1;
+    /// The numbers of wardens whose commands enter this cell, if they are kept for those: [`FIRST_ENTRANT`].
+    pub const ENTRANTS: u32 = 0x7ec1_0d40;
+    /// What of an argument is compared with [`ENTRANTS`].
+    pub const KEPT_MASK: u32 = !(ENTRANTS_NUMBER - 1);
+    /// The first of them; a multiple of their number.
+    pub const FIRST_ENTRANT: u32 = 64;
+    pub const ENTRANTS_NUMBER: u32 = 64;
+    /// In a tree whose last process had this number the kernel gives none below any more: RESERVED_PIDS of its pid.c, less one.
+    pub const LAST_KEPT: u32 = 299;
+}
+
 /// What a Landlock ruleset is to rule, in [`Step::Landlock`].
 pub mod wall {
     /// Files: nothing is read but below `readable`, nothing is changed but below `writable`, no device is written but below `devices`.
@@ -182,8 +198,10 @@ wire_data! {
         }
         /// The file system of the template that this warden comes from is its own from now on: these protections hold already.
         31 Stand { protections: u64, }
-        /// The warden's own filter, which what it starts has too: these protections hold then. In any case it refuses calls
-        /// that would change PID 1.
-        30 Filter { program: &'a [u8], protections: u64, }
+        /// Keeps process ids for the wardens of commands that enter this cell, where the kernel lets nobody else have them.
+        36 KeepNumbers {}
+        /// The warden's own filter, which what it starts has too: these protections hold then. `entrant`: the command enters a cell,
+        /// and its warden is out of the others' reach if it has one of the numbers that are kept for that.
+        30 Filter { program: &'a [u8], protections: u64, entrant: bool, }
     }
 }

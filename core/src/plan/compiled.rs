@@ -4,7 +4,7 @@ use super::{Manner, Plan};
 use crate::error::Result;
 use crate::image::Image;
 use crate::policy::Policy;
-use crate::seccomp::Filters;
+use crate::seccomp::{Filters, Tree};
 use crate::template::Template;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub struct Compiled {
     /// One for each manner in which it has been started.
     plans: Mutex<Vec<Arc<Plan>>>,
-    filters: OnceLock<Arc<Filters>>,
+    /// One for each process tree that its commands can be in.
+    filters: [OnceLock<Arc<Filters>>; Tree::NUMBER],
     image: Mutex<Option<Arc<Image>>>,
     /// The template that sandboxes of this policy are copied from, once there is one.
     pub template: Mutex<Option<Arc<Template>>>,
@@ -29,16 +30,17 @@ impl Compiled {
         if let Some(plan) = known() {
             return Ok(plan);
         }
-        let plan = Arc::new(Plan::compile(policy, manner, &*self.filters(policy)?)?);
+        let plan = Arc::new(Plan::compile(policy, manner, &*self.filters(policy, manner.tree(policy))?)?);
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan.clone());
         Ok(plan)
     }
 
     /// The seccomp filters.
-    pub fn filters(&self, policy: &Policy) -> Result<Arc<Filters>> {
-        match self.filters.get() {
+    pub fn filters(&self, policy: &Policy, tree: Tree) -> Result<Arc<Filters>> {
+        let place = &self.filters[tree as usize];
+        match place.get() {
             Some(filters) => Ok(filters.clone()),
-            None => Filters::of(policy).map(|filters| self.filters.get_or_init(|| Arc::new(filters)).clone()),
+            None => Filters::of(policy, tree).map(|filters| place.get_or_init(|| Arc::new(filters)).clone()),
         }
     }
 

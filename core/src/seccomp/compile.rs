@@ -9,7 +9,8 @@
 //! without privileges, and an exec clears the registers.
 
 use super::fate::Fate;
-use super::{Action, Compare, Listens, NATIVE, Seccomp, Test, guard, syscall};
+use super::guard::{self, Tree};
+use super::{Action, Compare, Listens, NATIVE, Seccomp, Test, syscall};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -52,7 +53,7 @@ fn argument(number: u8) -> u32 {
 
 impl Program {
     /// Compiles a filter that has been checked.
-    pub fn compile(filter: &Seccomp) -> Result<Program> {
+    pub fn compile(filter: &Seccomp, tree: Tree) -> Result<Program> {
         let listens = filter.listens();
         let unknown = filter.otherwise.unwrap_or(filter.profile.unknown());
         let mut code = Assembler { code: Vec::new(), listens };
@@ -62,11 +63,12 @@ impl Program {
         code.finish(unknown);
         code.emit(LOAD, NUMBER);
         code.admit_with_pass();
+        code.guard(tree, unknown);
         code.decide(&stretches(filter, unknown));
-        if !matches!(unknown, Action::Errno(_) | Action::Kill) {
+        if !refuses(unknown) {
             // Programs of another architecture run: the guard holds for them, too.
             code.code[foreign] = Instruction { code: JUMP, then: 0, otherwise: 0, k: (code.code.len() - foreign - 1) as u32 };
-            code.guard_compat(unknown);
+            code.guard_compat(unknown, tree);
         }
         if code.code.len() > LENGTH_MAX {
             return Err(Error::invalid(
@@ -91,6 +93,11 @@ impl Program {
     }
 }
 
+/// Whether a call with this fate is not made, whatever the caller says.
+fn refuses(action: Action) -> bool {
+    matches!(action, Action::Errno(_) | Action::Kill)
+}
+
 /// The line of numbers, cut where the fate changes: each stretch by its first number.
 fn stretches(filter: &Seccomp, unknown: Action) -> Vec<(u32, Fate)> {
     let otherwise = filter.otherwise.unwrap_or(filter.profile.otherwise());
@@ -98,13 +105,6 @@ fn stretches(filter: &Seccomp, unknown: Action) -> Vec<(u32, Fate)> {
     for rule in filter.profile.rules().iter().chain(&filter.rules) {
         let Some(number) = rule.number() else { continue };
         fates.entry(number).or_insert_with(|| Fate::simply(unknown)).overrule(rule);
-    }
-    for (number, rule) in guard::rules() {
-        let second = guard::X32.map(|bit| number | bit);
-        for number in std::iter::once(number).chain(second) {
-            let fate = fates.entry(number).or_insert_with(|| Fate::simply(unknown));
-            fate.guard(&rule);
-        }
     }
     let mut line = vec![(0, Fate::simply(unknown))];
     let mut next = 0;
@@ -176,20 +176,55 @@ impl Assembler {
         self.emit(LOAD, NUMBER);
     }
 
-    /// Another architecture's calls: 32-bit programs' are guarded.
-    fn guard_compat(&mut self, unknown: Action) {
-        const CALL: u8 = 5;
-        let all = guard::CALLS.len() * usize::from(CALL) + 1;
-        self.emit(LOAD, ARCHITECTURE);
-        self.branch(JUMP_EQUAL, guard::COMPAT, 0, all as u8);
-        self.emit(LOAD, NUMBER);
-        for call in guard::CALLS {
-            self.branch(JUMP_EQUAL, call.compat, 0, CALL - 1);
-            self.emit(LOAD, argument(call.argument));
-            self.branch(JUMP_EQUAL, call.value as u32, 0, 1);
-            self.finish(guard::REFUSED);
-            self.emit(LOAD, NUMBER);
+    /// Refuses calls that name the warden. On every way through, the number of the call is loaded again.
+    fn guard(&mut self, tree: Tree, unknown: Action) {
+        if let (Some(bit), false) = (guard::X32, refuses(unknown)) {
+            self.emit(AND, !bit);
         }
+        let (mut named, mut leave) = (Vec::new(), Vec::new());
+        let mut groups = guard::calls(tree).into_iter().peekable();
+        while let Some((numbers, tests)) = groups.next() {
+            let mut block = Assembler { code: Vec::new(), listens: self.listens };
+            for test in tests {
+                block.emit(LOAD, argument(test.argument));
+                if test.mask as u32 != u32::MAX {
+                    block.emit(AND, test.mask as u32);
+                }
+                named.push(self.code.len() + numbers.len() + block.code.len());
+                block.emit(JUMP_EQUAL, test.value as u32);
+            }
+            // A call that is none of these goes on with the next ones, or leaves with the last.
+            let next = block.code.len() as u8 + u8::from(groups.peek().is_some());
+            for (index, number) in numbers.iter().enumerate() {
+                let left = (numbers.len() - index - 1) as u8;
+                self.branch(JUMP_EQUAL, *number, left, if left == 0 { next } else { 0 });
+            }
+            self.code.append(&mut block.code);
+            leave.push(self.code.len());
+            self.emit(JUMP, 0);
+        }
+        let end = self.code.len();
+        named.into_iter().for_each(|at| self.code[at].then = (end - at - 1) as u8);
+        self.finish(guard::REFUSED);
+        leave.into_iter().for_each(|at| self.code[at].k = (end - at) as u32);
+        self.emit(LOAD, NUMBER);
+    }
+
+    /// Another architecture's calls: 32-bit programs' are guarded.
+    fn guard_compat(&mut self, unknown: Action, tree: Tree) {
+        let mut calls = Assembler { code: Vec::new(), listens: self.listens };
+        for (number, test) in guard::compat(tree) {
+            calls.emit(LOAD, NUMBER);
+            calls.branch(JUMP_EQUAL, number, 0, 4);
+            calls.emit(LOAD, argument(test.argument));
+            calls.emit(AND, test.mask as u32);
+            calls.branch(JUMP_EQUAL, test.value as u32, 0, 1);
+            calls.finish(guard::REFUSED);
+        }
+        self.emit(LOAD, ARCHITECTURE);
+        self.branch(JUMP_EQUAL, guard::COMPAT, 1, 0);
+        self.emit(JUMP, calls.code.len() as u32);
+        self.code.append(&mut calls.code);
         self.finish(unknown);
     }
 

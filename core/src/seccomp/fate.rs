@@ -1,6 +1,6 @@
-//! What one call comes to under a filter: the profile, the rules over it, and the guard over all.
+//! What one call comes to under a filter: the profile, and the rules over it.
 
-use super::{Action, Rule, Seccomp, Test, guard};
+use super::{Action, Rule, Seccomp, Test};
 
 /// The first rule whose tests hold decides, else the last word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +23,6 @@ impl Fate {
         }
     }
 
-    /// Refuses what this rule of the guard names. A call that never comes about needs none.
-    pub fn guard(&mut self, rule: &Rule) {
-        let never = self.rules.is_empty() && matches!(self.last, Action::Errno(_) | Action::Kill);
-        if !never {
-            self.overrule(rule);
-        }
-    }
-
     pub fn decide(&self, arguments: &[u64; 6]) -> Action {
         let fits = |(tests, _): &&(Vec<Test>, Action)| tests.iter().all(|test| test.holds(arguments));
         self.rules.iter().find(fits).map_or(self.last, |(_, action)| *action)
@@ -49,8 +41,6 @@ impl Seccomp {
         let mut fate = Fate::simply(self.unruled(known));
         let profile = self.profile.rules();
         profile.iter().chain(&self.rules).filter(|rule| rule.number() == Some(number)).for_each(|rule| fate.overrule(rule));
-        let native = guard::X32.map_or(number, |bit| number & !bit);
-        guard::rules().filter(|(guarded, _)| *guarded == native).for_each(|(_, rule)| fate.guard(&rule));
         fate
     }
 }

@@ -1,6 +1,7 @@
 //! What is loaded into a sandbox: the warden's own filter at the end of set-up, which all that it starts has too; and what a command has besides.
 
 use super::compile::{Pass, Program};
+use super::guard::Tree;
 use super::{Action, Listens, Profile, Rule, Seccomp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::Policy;
@@ -73,10 +74,11 @@ pub struct Filters {
 
 impl Filters {
     /// The filters of a policy that has been checked.
-    pub fn of(policy: &Policy) -> Result<Filters> {
+    pub fn of(policy: &Policy, tree: Tree) -> Result<Filters> {
         let filter = policy.filter();
         let wardens = filter.wardens();
         let guard = Seccomp::profile(Profile::Unconfined);
+        let compile = |filter: &Seccomp| compile(filter, tree);
         let (warden, command, wardens_protections) = match wardens {
             // What holds the warden holds the command, too: once is enough.
             Some(same) if same == filter => (compile(&filter)?, None, protection::FILTERED_WARDEN | protection::FILTERED),
@@ -84,7 +86,7 @@ impl Filters {
             None if filter.is_empty() => (compile(&guard)?, None, 0),
             None => (compile(&guard)?, Some(compile(&filter)?), 0),
         };
-        let uncounted = uncounted(policy).as_ref().map(Program::compile).transpose()?;
+        let uncounted = uncounted(policy).as_ref().map(|filter| Program::compile(filter, tree)).transpose()?;
         Ok(Filters { warden, wardens_protections, command, uncounted, brought: policy.seccomp_bpf.clone() })
     }
 
@@ -175,15 +177,15 @@ pub fn draw() -> Result<Pass> {
 }
 
 /// A bare profile is compiled once for the whole process.
-fn compile(filter: &Seccomp) -> Result<Arc<Program>> {
+fn compile(filter: &Seccomp, tree: Tree) -> Result<Arc<Program>> {
     static PROFILES: [OnceLock<Arc<Program>>; Profile::ALL.len()] = [const { OnceLock::new() }; Profile::ALL.len()];
-    if !filter.rules.is_empty() || filter.otherwise.is_some() {
-        return Program::compile(filter).map(Arc::new);
+    if !filter.rules.is_empty() || filter.otherwise.is_some() || tree != Tree::Own {
+        return Program::compile(filter, tree).map(Arc::new);
     }
     let place = &PROFILES[filter.profile as usize];
     match place.get() {
         Some(program) => Ok(program.clone()),
-        None => Program::compile(filter).map(|program| place.get_or_init(|| Arc::new(program)).clone()),
+        None => Program::compile(filter, tree).map(|program| place.get_or_init(|| Arc::new(program)).clone()),
     }
 }
 
@@ -251,7 +253,7 @@ mod tests {
             assert!(!refused(allowing(&number), call), "{call}: the caller's word, by number");
         }
         assert!(refused(allowing("memfd_create"), "shmget"));
-        let filters = Filters::of(limited().policy()).unwrap();
+        let filters = Filters::of(limited().policy(), Tree::Own).unwrap();
         assert_eq!((filters.own(true), filters.own(false)), (0, 1));
         assert_eq!(filters.load(true).unwrap().0.list::<&[u8]>().len(), 0);
         assert_eq!(filters.load(false).unwrap().0.list::<&[u8]>().len(), 1);

@@ -12,8 +12,8 @@ use crate::census::Census;
 use crate::control::{Control, Mail};
 use crate::sys::{self, Call, Errno, Fd, Result};
 use crate::text::Note;
-use crate::wire::message::{Pass, Request, VERSION, reason};
-use crate::wire::plan::{IdRange, Step, namespace, protection};
+use crate::wire::message::{Request, VERSION, reason};
+use crate::wire::plan::{IdRange, Step, guard, namespace, protection};
 use core::ffi::CStr;
 use mounts::Mounts;
 use scratch::Scratch;
@@ -47,8 +47,8 @@ struct World<'a> {
     user: (u32, u32),
     /// The mount namespace was made for this warden.
     own_mounts: bool,
-    /// The warden is PID 1.
-    own_tree: bool,
+    /// The kernel gives nobody the numbers of wardens whose commands enter.
+    keeps_numbers: bool,
     mounts: Mounts<'a>,
     place: Place,
 }
@@ -82,9 +82,15 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
     let mounts = Mounts::new(classic_mounts, plan.len()).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None, landlock: 0, terminals: None };
     let own_mounts = namespaces & namespace::MOUNT != 0;
-    let own_tree = namespaces & namespace::PID != 0;
-    let mut world =
-        World { control, outside: (outside_uid, outside_gid), user: (u32::MAX, u32::MAX), own_mounts, own_tree, mounts, place };
+    let mut world = World {
+        control,
+        outside: (outside_uid, outside_gid),
+        user: (u32::MAX, u32::MAX),
+        own_mounts,
+        keeps_numbers: false,
+        mounts,
+        place,
+    };
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         if let Err(failure) = world.carry_out(&step) {
@@ -134,6 +140,10 @@ impl<'a> World<'a> {
                 self.user = (uid, gid);
             }
             Step::TimeOffsets { monotonic, boottime } => ids::time_offsets(monotonic, boottime)?,
+            Step::KeepNumbers {} => {
+                // A kernel without the file lets a process have any number: then the guard speaks of none.
+                self.keeps_numbers = self.place.census.as_ref().is_some_and(|census| census.keep_numbers().is_ok());
+            }
             Step::CgroupNamespace {} => sys::unshare(namespace::CGROUP)?,
             Step::HostName { name } => sys::set_host_name(name)?,
             Step::DomainName { name } => sys::set_domain_name(name)?,
@@ -195,11 +205,11 @@ impl<'a> World<'a> {
                 self.mounts.stand()?;
                 self.place.protections |= protections;
             }
-            Step::Filter { program, protections } => {
-                sys::load_filter(program, Pass::default())?;
+            Step::Filter { program, protections, entrant } => {
+                let kept = entrant && sys::process_id().unsigned_abs() & guard::KEPT_MASK == guard::FIRST_ENTRANT;
+                seal::load_filter(program, kept || self.keeps_numbers)?;
                 seal::verify_filter()?;
-                let guarded = if self.own_tree { protection::WARDEN_GUARDED } else { 0 };
-                self.place.protections |= protections | guarded;
+                self.place.protections |= protections | if kept { protection::WARDEN_GUARDED } else { 0 };
             }
             Step::Keyring { dispensable } => self.place.protections |= seal::keyring(dispensable)?,
             Step::Seal {} => {

@@ -1,8 +1,9 @@
 //! What the warden gives up. Each right it gives up here, nothing that it starts can have.
 
 use super::mounts::Mounts;
-use crate::sys::{self, Call, Errno, Fd, Result, process};
-use crate::wire::plan::{namespace, protection};
+use crate::sys::{self, Call, Errno, Fd, Pages, Result, process};
+use crate::wire::message::Pass;
+use crate::wire::plan::{guard, namespace, protection};
 use core::ffi::CStr;
 
 /// Reads back from the kernel what was set: the user, all five capability sets, securebits, `no_new_privs`. EBADE if it is not so.
@@ -24,6 +25,35 @@ pub fn verify((uid, gid): (u32, u32)) -> Result<()> {
     sealed &= sys::ask(process::GET_NO_NEW_PRIVS, 0)? == 1;
     sealed &= sys::ask(process::GET_DUMPABLE, 0)? == DUMPABLE;
     if sealed { Ok(()) } else { Err(Errno::EBADE) }
+}
+
+/// Loads the warden's own filter, with the numbers that only the warden knows in their places: its own, and those of wardens that
+/// enter, if they are kept for those.
+pub fn load_filter(program: &[u8], keeps_numbers: bool) -> Result<()> {
+    /// BPF_JMP | BPF_JEQ | BPF_K
+    const JUMP_EQUAL: u16 = 0x15;
+    const INSTRUCTION: usize = 8;
+    let meant = |k: u32| match k {
+        guard::OWN => Some(sys::process_id().unsigned_abs()),
+        guard::ENTRANTS if keeps_numbers => Some(guard::FIRST_ENTRANT),
+        _ => None,
+    };
+    let operand = |instruction: &[u8]| match *instruction {
+        [a, b, _, _, c, d, e, f] if u16::from_ne_bytes([a, b]) == JUMP_EQUAL => Some(u32::from_ne_bytes([c, d, e, f])),
+        _ => None,
+    };
+    if !program.chunks_exact(INSTRUCTION).any(|instruction| operand(instruction).and_then(meant).is_some()) {
+        return sys::load_filter(program, Pass::default());
+    }
+    let mut copy = Pages::new(program.len(), false)?;
+    let copy = copy.bytes().get_mut(..program.len()).ok_or(Errno::EPROTO)?;
+    copy.copy_from_slice(program);
+    for instruction in copy.chunks_exact_mut(INSTRUCTION) {
+        if let Some(number) = operand(instruction).and_then(meant) {
+            instruction[4..].copy_from_slice(&number.to_ne_bytes());
+        }
+    }
+    sys::load_filter(copy, Pass::default())
 }
 
 /// The same of the filter that has just been loaded.

@@ -83,6 +83,7 @@ numbers! {
     FSOPEN           430    430
     FSCONFIG         431    431
     FSMOUNT          432    432
+    CLONE3           435    435
     CLOSE_RANGE      436    436
     OPENAT2          437    437
     FACCESSAT2       439    439

@@ -173,6 +173,19 @@ pub fn start<T: Sync>(
     if result < 0 { Err(Errno(-result as i32)) } else { Ok((result as i32, Fd(pidfd))) }
 }
 
+/// The same as [`fork_sibling`], with this number in its own process tree, if nobody has it: clone3(2), `set_tid`, Linux 5.5. It takes
+/// CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE over that tree.
+pub fn fork_sibling_as(number: i32) -> Result<Option<(i32, Fd)>> {
+    const PARENT: u64 = 0x8000;
+    const PIDFD: u64 = 0x1000;
+    let mut pidfd = -1i32;
+    // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal (the parent's, for a sibling), stack, its size, tls, set_tid
+    // and its length.
+    let arguments = [PARENT | PIDFD, &raw mut pidfd as u64, 0, 0, 0, 0, 0, 0, &raw const number as u64, 1];
+    let pid = call!(nr::CLONE3, arguments.as_ptr(), size_of_val(&arguments))?;
+    Ok(if pid == 0 { None } else { Some((pid as i32, Fd(pidfd))) })
+}
+
 /// A sibling of this process (a child of its parent) that goes on from here: `Ok(None)` in the new one.
 pub fn fork_sibling() -> Result<Option<(i32, Fd)>> {
     const PARENT: u64 = 0x8000;
