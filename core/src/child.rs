@@ -7,7 +7,7 @@ use crate::command::{Command, Output, Stream};
 use crate::ending::{self, Counted, End, Held};
 use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
-use crate::holder::{Holder, MARGIN};
+use crate::holder::{self, Holder, MARGIN};
 use crate::listener::Listener;
 use crate::live;
 use crate::outcome::{Ended, Enforced, Outcome, Usage};
@@ -61,6 +61,8 @@ pub struct Child {
     enforced: Enforced,
     listener: Option<Listener>,
     outcome: Option<Result<Outcome>>,
+    /// The processor time at which the kernel itself ends a process.
+    backstop: Option<Duration>,
     /// By when it must have ended.
     holder: Holder,
     /// By when all in its cell must have.
@@ -107,6 +109,7 @@ impl Child {
             pid,
             inside_pid,
             started,
+            backstop: limits.cpu_time.map(holder::backstop),
             holder: Holder::new(started, &limits),
             cell: among.as_ref().map(|_| Holder::new(alive.started(), &alive.sandbox.policy().limits)),
             limits,
@@ -312,7 +315,14 @@ impl Child {
     }
 
     /// At most so much processor time, counted from the start; as for [`Child::set_memory`].
+    ///
+    /// At most 60 seconds more than it was started with: there the kernel itself ends each process (`RLIMIT_CPU`).
     pub fn set_cpu_time(&mut self, limit: Duration) -> Result<()> {
+        if self.backstop.is_some_and(|backstop| limit > backstop) {
+            return Err(Error::new(ErrorKind::LimitUnavailable, "change the limit cpu_time")
+                .because("the kernel ends each process 60 seconds above the limit that it was started with")
+                .hint("start with the larger limit, and lower it"));
+        }
         self.change(Limit::CpuTime, |limits| limits.cpu_time = Some(limit))
     }
 
@@ -510,6 +520,10 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
+        // Before its pipes are closed: a command can keep that waiting, for as long as it lives (it splices into one).
+        if !self.is_among() && self.outcome.is_none() && self.alive.warden.is_ours() {
+            self.alive.close();
+        }
         if let Some(socket) = self.socket().filter(|_| self.alive.warden.is_ours()) {
             socket.hang_up();
             // It hears of that, unless it has been stopped.

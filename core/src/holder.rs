@@ -13,6 +13,13 @@ pub const MARGIN: Duration = Duration::from_secs(1);
 /// Between two looks at the processor time.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What one process may use before the kernel itself ends it (RLIMIT_CPU), whatever becomes of those who hold the limit: well above
+/// that, for it counts by the process, and a limit that is raised later cannot raise it.
+pub fn backstop(limit: Duration) -> Duration {
+    const ABOVE: Duration = Duration::from_secs(60);
+    limit.saturating_add(ABOVE)
+}
+
 /// When one command must have ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Holder {

@@ -113,25 +113,37 @@ pub fn lives_below(root: i32) -> bool {
     below(root).is_ok_and(|list| list.iter().skip(1).any(|process| !matches!(process.state, 'Z' | 'X')))
 }
 
-/// Kills every process below `root`, and looks again until none is left: one that was just being made may have been missed. Not for
-/// ever, for one that waits for a disk ends only afterwards.
+/// Kills every process below `root`. First all of them are stopped, until none is found that runs: what still forks would always be
+/// ahead. Not for ever, for one that waits for a disk stops only afterwards.
 pub fn kill_below(root: i32) {
     const ROUNDS: u32 = 100;
     const PAUSE: Duration = Duration::from_millis(2);
+    for _ in 0..ROUNDS {
+        let Ok(list) = below(root) else { return };
+        let running: Vec<&Process> =
+            list.iter().skip(1).filter(|process| !matches!(process.state, 'T' | 't' | 'Z' | 'X')).collect();
+        if running.is_empty() {
+            break;
+        }
+        running.into_iter().for_each(|process| signal(process, libc::SIGSTOP));
+    }
     for _ in 0..ROUNDS {
         let Ok(list) = below(root) else { return };
         let living: Vec<&Process> = list.iter().skip(1).filter(|process| !matches!(process.state, 'Z' | 'X')).collect();
         if living.is_empty() {
             return;
         }
-        for process in living {
-            // By a descriptor, and only if its parent is still the one that was seen: a number can have become another process's.
-            let Ok(pidfd) = crate::sys::pidfd_open(process.pid) else { continue };
-            if matches!(stat(process.pid), Ok(Some(parent)) if parent == process.parent) {
-                let _ = crate::sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
-            }
-        }
+        living.into_iter().for_each(|process| signal(process, libc::SIGKILL));
         std::thread::sleep(PAUSE);
+    }
+}
+
+/// By a descriptor, and only if its parent is still the one that was seen: a number can have become another process's.
+fn signal(process: &Process, signal: i32) {
+    if let Ok(pidfd) = crate::sys::pidfd_open(process.pid)
+        && matches!(stat(process.pid), Ok(Some(parent)) if parent == process.parent)
+    {
+        let _ = crate::sys::pidfd_send_signal(pidfd.as_fd(), signal);
     }
 }
 

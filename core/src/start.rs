@@ -8,6 +8,7 @@ use crate::command::{Command, Ground, Stream, Texts};
 use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
+use crate::holder;
 use crate::listener::Listener;
 use crate::policy::{Limit, Limits, Mechanism, Policy, Resource};
 use crate::pool::Lease;
@@ -20,6 +21,7 @@ use crate::wire::codec::ListBuilder;
 use crate::wire::message::{Relay, Report, Request, Rlimit, run};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A sandbox, and what is to run in it.
 pub struct Prepared<'a> {
@@ -116,7 +118,8 @@ impl<'a> Prepared<'a> {
         drop(all);
         descriptors.extend(file.iter().chain(&doors).map(AsFd::as_fd));
         descriptors.extend(self.line.as_ref().map(|(_, theirs)| theirs.as_fd()));
-        let rlimits = rlimits(policy, processes)?;
+        let cpu_time = self.limits.cpu_time.into_iter().chain(policy.limits.cpu_time).min();
+        let rlimits = rlimits(policy, processes, cpu_time)?;
         let filters = &self.alive.filters;
         let (programs, pass) = filters.load(self.counted)?;
         let flags = match self.line {
@@ -179,7 +182,7 @@ impl<'a> Prepared<'a> {
 }
 
 /// The policy's limits over the profile's. The latter are ceilings: where the caller's own hard limit is lower, that stays.
-fn rlimits(policy: &Policy, processes: Option<u64>) -> Result<ListBuilder<Vec<u8>>> {
+fn rlimits(policy: &Policy, processes: Option<u64>, cpu_time: Option<Duration>) -> Result<ListBuilder<Vec<u8>>> {
     let ceiling = |resource: Resource| {
         let limit = crate::sys::hard_limit(resource.number());
         limit.map_err(|error| Error::io(format!("read the caller's hard limit {resource}"), error))
@@ -194,6 +197,11 @@ fn rlimits(policy: &Policy, processes: Option<u64>) -> Result<ListBuilder<Vec<u8
         let ceiling = number.min(ceiling(Resource::Nproc)?);
         let (soft, hard) = chosen.get(&Resource::Nproc).copied().unwrap_or((ceiling, ceiling));
         chosen.insert(Resource::Nproc, (soft.min(ceiling), hard.min(ceiling)));
+    }
+    if let Some(limit) = cpu_time {
+        let seconds = holder::backstop(limit).as_secs().min(ceiling(Resource::Cpu)?);
+        let (soft, hard) = chosen.get(&Resource::Cpu).copied().unwrap_or((seconds, seconds));
+        chosen.insert(Resource::Cpu, (soft.min(seconds), hard.min(seconds)));
     }
     for (resource, (soft, hard)) in chosen {
         list.push(&Rlimit { resource: resource.number(), soft, hard });

@@ -241,6 +241,8 @@ impl Warden {
             if !processes::lives_below(self.pid) {
                 break;
             }
+            // A command can keep its warden's exit waiting, for a lock on a pipe that both have: it goes first then.
+            processes::kill_below(self.pid);
         }
         Gone::default()
     }

@@ -1,7 +1,7 @@
 //! Who runs inside: every process, by a proc file system.
 
 use crate::entries::Entries;
-use crate::sys::{self, CWD, Fd, Result, open};
+use crate::sys::{self, CWD, Errno, Fd, Pages, Result, Table, open};
 use crate::text::Line;
 use crate::wire::plan::guard;
 use core::ffi::CStr;
@@ -20,6 +20,12 @@ struct Stat {
     session: u32,
 }
 
+impl Stat {
+    fn stands_still(&self) -> bool {
+        matches!(self.state, b'T' | b't' | b'Z' | b'X')
+    }
+}
+
 impl Census {
     /// By this proc. `alone`: all in it but us is inside.
     pub fn new(proc: Fd, alone: bool) -> Census {
@@ -28,7 +34,9 @@ impl Census {
 
     /// By the one at `/proc`, of what descends from us.
     pub fn shared() -> Result<Census> {
-        Ok(Census::new(sys::open(CWD, c"/proc", open::PATH | open::DIRECTORY, 0)?, false))
+        let proc = sys::open(CWD, c"/proc", open::PATH | open::DIRECTORY, 0)?;
+        // Elsewhere a file of that name could be a command's, and an opening of it wait.
+        if sys::is_in_proc(&proc)? { Ok(Census::new(proc, false)) } else { Err(Errno::ENODEV) }
     }
 
     /// Has the kernel give no process that is made from now on one of the lowest numbers: a warden whose command enters asks for one of
@@ -52,6 +60,41 @@ impl Census {
                 Some(WARDEN) | None => {}
                 Some(pid) => visit(pid),
             }
+        }
+    }
+
+    /// Calls `visit` with each process that descends from the warden, however deep, and whether it stands still. By one look at every
+    /// process there is: a chain of them can grow faster than it is followed.
+    pub fn each_descendant(&self, visit: &mut dyn FnMut(u32, bool)) {
+        /// No process has a higher number: PID_MAX_LIMIT.
+        const NUMBERS: usize = 1 << 22;
+        let Ok(listed) = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0) else { return };
+        let Ok(mut marks) = Pages::new(NUMBERS / 8, false) else { return };
+        let (mut entries, mut all) = (Entries::new(listed), Table::new());
+        while let Ok(Some(name)) = entries.next() {
+            let Some(pid) = core::str::from_utf8(name.to_bytes()).ok().and_then(|name| name.parse().ok()) else { continue };
+            if let Some(stat) = self.stat(pid)
+                && all.push((pid, stat)).is_err()
+            {
+                return;
+            }
+        }
+        let marks = marks.bytes();
+        let place = |pid: u32| (pid as usize % NUMBERS / 8, 1u8 << (pid % 8));
+        let is_marked = |marks: &[u8], pid: u32| marks[place(pid).0] & place(pid).1 != 0;
+        let own = sys::process_id().unsigned_abs();
+        marks[place(own).0] |= place(own).1;
+        let mut changed = true;
+        while core::mem::take(&mut changed) {
+            for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own) {
+                if !is_marked(marks, *pid) && is_marked(marks, stat.parent) {
+                    marks[place(*pid).0] |= place(*pid).1;
+                    changed = true;
+                }
+            }
+        }
+        for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own && is_marked(marks, *pid)) {
+            visit(*pid, stat.stands_still());
         }
     }
 
@@ -91,7 +134,7 @@ impl Census {
 
     /// Whether it is stopped, or has ended.
     pub fn stands_still(&self, pid: u32) -> bool {
-        self.stat(pid).is_none_or(|stat| matches!(stat.state, b'T' | b't' | b'Z' | b'X'))
+        self.stat(pid).is_none_or(|stat| stat.stands_still())
     }
 
     /// The second field is a name in parentheses that may hold anything: what follows the last one counts.

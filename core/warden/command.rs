@@ -401,9 +401,11 @@ impl Running {
         if now < self.again {
             return;
         }
+        let first = self.again == 0;
         self.again = now + AGAIN;
         match &house.place.census {
-            _ if !self.is_among() => reap::signal_everything(house.namespaces, sys::SIGKILL),
+            _ if !self.is_among() && first => reap::signal_everything(house.namespaces, sys::SIGKILL),
+            _ if !self.is_among() => reap::end_stubborn(house.namespaces),
             Some(census) => reap::end_tree(census, self.pid),
             None => drop(sys::kill(-self.pid, sys::SIGKILL).or_else(|_| sys::kill(self.pid, sys::SIGKILL))),
         }

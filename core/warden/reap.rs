@@ -9,8 +9,8 @@ use crate::wire::plan::namespace;
 /// kernel would end with it.
 pub fn end_everything(namespaces: u64) {
     const PAUSE: u64 = 2_000_000;
+    signal_everything(namespaces, SIGKILL);
     loop {
-        signal_everything(namespaces, SIGKILL);
         loop {
             match sys::reap() {
                 Ok(Some(_)) | Err(Errno::EINTR) => {}
@@ -20,6 +20,7 @@ pub fn end_everything(namespaces: u64) {
             }
         }
         let _ = sys::wait(&mut [], Some(PAUSE));
+        end_stubborn(namespaces);
     }
 }
 
@@ -34,14 +35,48 @@ pub fn signal_everything(namespaces: u64, signal: i32) {
     }
 }
 
-/// Ends what a command that leads the session `root` has started, and its first process. First all of them are stopped, until none is found that runs: so
-/// nobody forks, and nobody loses a parent by whom it is known. Who has left both the session and its parents is nobody's.
-pub fn end_tree(census: &Census, root: i32) {
+/// Ends every process inside, once that has been asked of them in vain: without a namespace of its own, a command can make processes
+/// faster than they are found.
+pub fn end_stubborn(namespaces: u64) {
+    if namespaces & namespace::PID != 0 {
+        let _ = sys::kill(-1, SIGKILL);
+    } else if let Ok(census) = Census::shared() {
+        end_descendants(&census);
+    }
+}
+
+/// First all of them are stopped, until none is found that runs.
+fn end_descendants(census: &Census) {
     const ROUNDS: u32 = 64;
-    let tree = Some(root.unsigned_abs());
     for _ in 0..ROUNDS {
         let mut running = false;
-        census.each_of(tree, &mut |pid| {
+        census.each_descendant(&mut |pid, stands_still| {
+            if !stands_still {
+                running = true;
+                let _ = sys::kill(pid as i32, SIGSTOP);
+            }
+        });
+        if !running {
+            break;
+        }
+    }
+    census.each_descendant(&mut |pid, _| {
+        let _ = sys::kill(pid as i32, SIGKILL);
+    });
+}
+
+/// Ends what a command that leads the session `root` has started, and its first process. What has left both the session and its parents is nobody's.
+pub fn end_tree(census: &Census, root: i32) {
+    end_all_of(census, Some(root.unsigned_abs()));
+    let _ = sys::kill(root, SIGKILL);
+}
+
+/// First all of them are stopped, until none is found that runs: so none forks, and none loses the parent by which it is known.
+fn end_all_of(census: &Census, root: Option<u32>) {
+    const ROUNDS: u32 = 64;
+    for _ in 0..ROUNDS {
+        let mut running = false;
+        census.each_of(root, &mut |pid| {
             if !census.stands_still(pid) {
                 running = true;
                 let _ = sys::kill(pid as i32, SIGSTOP);
@@ -53,7 +88,7 @@ pub fn end_tree(census: &Census, root: i32) {
     }
     // All are known before the first is killed: with it, its children lose the parent by whom they are.
     let mut members = Table::new();
-    census.each_of(tree, &mut |pid| {
+    census.each_of(root, &mut |pid| {
         if members.push(pid).is_err() {
             let _ = sys::kill(pid as i32, SIGKILL);
         }
@@ -61,7 +96,6 @@ pub fn end_tree(census: &Census, root: i32) {
     for &pid in members.iter() {
         let _ = sys::kill(pid as i32, SIGKILL);
     }
-    let _ = sys::kill(root, SIGKILL);
 }
 
 /// What processes have used, over so long.

@@ -75,7 +75,7 @@ pub struct Filters {
 impl Filters {
     /// The filters of a policy that has been checked.
     pub fn of(policy: &Policy, tree: Tree) -> Result<Filters> {
-        let filter = policy.filter();
+        let filter = held_back(policy);
         let wardens = filter.wardens();
         let guard = Seccomp::profile(Profile::Unconfined);
         let compile = |filter: &Seccomp| compile(filter, tree);
@@ -128,6 +128,17 @@ impl Filters {
         let word = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
         Ok((programs, message::Pass { fourth: word(pass[0], pass[1]), fifth: word(pass[2], pass[3]) }))
     }
+}
+
+/// The policy's filter. With a limit on output it has no calls that hold the lock of a pipe while they wait for something else: an empty
+/// socket spliced into the pipe would keep the warden from reading it, for ever. Programs then copy by read and write.
+fn held_back(policy: &Policy) -> Seccomp {
+    const LOCK_PIPES: &[&str] = &["sendfile", "splice", "tee", "vmsplice"];
+    let filter = policy.filter();
+    if policy.limits.output.is_none() {
+        return filter;
+    }
+    LOCK_PIPES.iter().fold(filter, |filter, call| filter.deny(*call, libc::EINVAL))
 }
 
 impl Seccomp {
