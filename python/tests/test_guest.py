@@ -105,7 +105,7 @@ def test_a_start_leaves_the_gil_to_others(python: Any) -> None:
 import sys, threading, seclude
 sys.setswitchinterval(3600)
 box = seclude.Sandbox()
-core, words = box._core, dict(arg0=None, env=None, cwd=None, streams=[None] * 3, fds=[],
+core, words = box._core, dict(arg0=None, env=None, cwd=None, streams=[None] * 3, own_pipes=[False] * 3, fds=[],
     wall_time=None, memory=None, cpu_time=None, pids=None, window_size=None)
 order = []
 gate = threading.Lock()
