@@ -63,9 +63,10 @@ impl Census {
         }
     }
 
-    /// Calls `visit` with each process that descends from the warden, however deep, and whether it stands still. By one look at every
-    /// process there is: a chain of them can grow faster than it is followed.
-    pub fn each_descendant(&self, visit: &mut dyn FnMut(u32, bool)) {
+    /// Calls `visit` with each process that belongs to the command whose first process is `root`, as [`Census::belongs`] has it, and
+    /// whether it stands still; `None`: with each that descends from the warden. By one look at every process there is: a chain of
+    /// them can grow faster than it is followed.
+    pub fn each_member(&self, root: Option<u32>, visit: &mut dyn FnMut(u32, bool)) {
         /// No process has a higher number: PID_MAX_LIMIT.
         const NUMBERS: usize = 1 << 22;
         let Ok(listed) = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0) else { return };
@@ -83,7 +84,11 @@ impl Census {
         let place = |pid: u32| (pid as usize % NUMBERS / 8, 1u8 << (pid % 8));
         let is_marked = |marks: &[u8], pid: u32| marks[place(pid).0] & place(pid).1 != 0;
         let own = sys::process_id().unsigned_abs();
-        marks[place(own).0] |= place(own).1;
+        let first = root.unwrap_or(own);
+        marks[place(first).0] |= place(first).1;
+        for (pid, _) in all.iter().filter(|(_, stat)| root == Some(stat.session)) {
+            marks[place(*pid).0] |= place(*pid).1;
+        }
         let mut changed = true;
         while core::mem::take(&mut changed) {
             for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own) {
@@ -130,11 +135,6 @@ impl Census {
             ancestor = parent;
         }
         false
-    }
-
-    /// Whether it is stopped, or has ended.
-    pub fn stands_still(&self, pid: u32) -> bool {
-        self.stat(pid).is_none_or(|stat| stat.stands_still())
     }
 
     /// The second field is a name in parentheses that may hold anything: what follows the last one counts.

@@ -1,7 +1,7 @@
 //! The ends of processes: every child and every orphan inside is reaped here, and here everything is ended.
 
 use crate::census::Census;
-use crate::sys::{self, Errno, RawUsage, SIGKILL, SIGSTOP, Table};
+use crate::sys::{self, Errno, RawUsage, SIGKILL, SIGSTOP};
 use crate::wire::message::Usage;
 use crate::wire::plan::namespace;
 
@@ -41,16 +41,22 @@ pub fn end_stubborn(namespaces: u64) {
     if namespaces & namespace::PID != 0 {
         let _ = sys::kill(-1, SIGKILL);
     } else if let Ok(census) = Census::shared() {
-        end_descendants(&census);
+        end_members(&census, None);
     }
 }
 
-/// First all of them are stopped, until none is found that runs.
-fn end_descendants(census: &Census) {
+/// Ends what a command that leads the session `root` has started, and its first process. What has left both the session and its parents is nobody's.
+pub fn end_tree(census: &Census, root: i32) {
+    end_members(census, Some(root.unsigned_abs()));
+    let _ = sys::kill(root, SIGKILL);
+}
+
+/// First all of them are stopped, until none is found that runs: so none forks, and none loses the parent by which it is known.
+fn end_members(census: &Census, root: Option<u32>) {
     const ROUNDS: u32 = 64;
     for _ in 0..ROUNDS {
         let mut running = false;
-        census.each_descendant(&mut |pid, stands_still| {
+        census.each_member(root, &mut |pid, stands_still| {
             if !stands_still {
                 running = true;
                 let _ = sys::kill(pid as i32, SIGSTOP);
@@ -60,42 +66,10 @@ fn end_descendants(census: &Census) {
             break;
         }
     }
-    census.each_descendant(&mut |pid, _| {
+    // All are known before the first is killed: with it, its children lose the parent by which they are.
+    census.each_member(root, &mut |pid, _| {
         let _ = sys::kill(pid as i32, SIGKILL);
     });
-}
-
-/// Ends what a command that leads the session `root` has started, and its first process. What has left both the session and its parents is nobody's.
-pub fn end_tree(census: &Census, root: i32) {
-    end_all_of(census, Some(root.unsigned_abs()));
-    let _ = sys::kill(root, SIGKILL);
-}
-
-/// First all of them are stopped, until none is found that runs: so none forks, and none loses the parent by which it is known.
-fn end_all_of(census: &Census, root: Option<u32>) {
-    const ROUNDS: u32 = 64;
-    for _ in 0..ROUNDS {
-        let mut running = false;
-        census.each_of(root, &mut |pid| {
-            if !census.stands_still(pid) {
-                running = true;
-                let _ = sys::kill(pid as i32, SIGSTOP);
-            }
-        });
-        if !running {
-            break;
-        }
-    }
-    // All are known before the first is killed: with it, its children lose the parent by whom they are.
-    let mut members = Table::new();
-    census.each_of(root, &mut |pid| {
-        if members.push(pid).is_err() {
-            let _ = sys::kill(pid as i32, SIGKILL);
-        }
-    });
-    for &pid in members.iter() {
-        let _ = sys::kill(pid as i32, SIGKILL);
-    }
 }
 
 /// What processes have used, over so long.
