@@ -6,7 +6,7 @@
 //! could not go on for the warden to tell.
 //!
 //! The warden does not wait for it: a program lies where a hostile neighbour may keep an `execve` waiting (a lease on
-//! the file, a file system that does not answer). It hears of the program's beginning by the end of a socket, which
+//! the file, a file system that does not answer). It hears of the program's beginning by the end of a pipe, which
 //! the new process holds open until then.
 
 use crate::control::{Buffer, LentMail, Line, Mail};
@@ -32,8 +32,6 @@ struct Order {
     filters: List<'static, &'static [u8]>,
     pass: Pass,
     kept: Kept,
-    /// The listener of the first filter is to be sent to the warden.
-    listens: bool,
     /// Which of its standard streams are its terminal, by their bits.
     streams: u32,
     notice: Notice,
@@ -49,15 +47,16 @@ pub struct Starting {
     /// When it was made.
     pub at: u64,
     pidfd: Fd,
-    /// Our end of its socket.
-    socket: Fd,
+    /// Our end of a pipe that it holds open until then.
+    pipe: Fd,
+    /// Where it sends the listener of its filter, if there is to be one.
+    socket: Option<Fd>,
     notice: Notice,
     memory: Lent,
     /// What it shares of a memory that is else its own.
     apart: Option<Lent>,
     request: LentMail,
     terminal: Option<Fd>,
-    heard: Option<Fd>,
 }
 
 /// What has become of one.
@@ -110,25 +109,28 @@ pub fn start(line: &Line, mail: &mut Mail, place: &Place, leash: bool) -> core::
         Some(sys::open_terminal(terminals, narrow(terminal.rows), narrow(terminal.columns)).map_err(refused(stage::TERMINAL))?)
     };
     let streams = terminal.streams;
-    let (ours, theirs) = sys::socket_pair().map_err(refused(stage::DESCRIPTORS))?;
+    // No socket, unless one is needed: the network namespace counts them, and the command can see that.
+    let (pipe, their_pipe) = sys::pipe().map_err(refused(stage::DESCRIPTORS))?;
+    let sockets = if listens { Some(sys::socket_pair().map_err(refused(stage::DESCRIPTORS))?) } else { None };
     let request = mail.lend().map_err(refused(stage::REQUEST))?;
     let numbers = [&mail.descriptors()[..given], &mail.descriptors()[before..before + doors]];
     let kept = Kept {
-        socket: theirs.number(),
+        pipe: their_pipe.number(),
+        socket: sockets.as_ref().map(|(_, theirs)| theirs.number()),
         ruleset: place.wall.as_ref().map(|wall| wall.ruleset.number()),
         terminal: terminals.as_ref().map(|(_, theirs)| theirs.number()),
     };
     // A process that the kernel kills in a cgroup for want of memory takes along all that share its memory.
-    let made = match make(&request, numbers, &kept, (streams, listens, leash), doors == 0) {
+    let made = match make(&request, numbers, &kept, (streams, leash), doors == 0) {
         // Before Linux 6.2, a process that shares memory cannot enter the time namespace set for its children.
-        Err(Refused(stage::CLONE, Errno::EINVAL)) if doors == 0 => make(&request, numbers, &kept, (streams, listens, leash), false),
+        Err(Refused(stage::CLONE, Errno::EINVAL)) if doors == 0 => make(&request, numbers, &kept, (streams, leash), false),
         made => made,
     };
     let Made { pid, pidfd, at, notice, memory, apart } = made?;
     // The command has its own now. It must not find a moment to make our closing of one wait: a socket can linger.
     mail.clear();
     let terminal = terminals.map(|(ours, _)| ours);
-    Ok(Starting { pid, at, pidfd, socket: ours, notice, memory, apart, request, terminal, heard: None })
+    Ok(Starting { pid, at, pidfd, pipe, socket: sockets.map(|(ours, _)| ours), notice, memory, apart, request, terminal })
 }
 
 /// A process that has been made, and the memory that it uses.
@@ -146,7 +148,7 @@ fn make(
     request: &LentMail,
     numbers: [&[i32]; 2],
     kept: &Kept,
-    (streams, listens, leash): (u32, bool, bool),
+    (streams, leash): (u32, bool),
     share: bool,
 ) -> core::result::Result<Made, Refused> {
     /// In words.
@@ -188,7 +190,6 @@ fn make(
         filters,
         pass,
         kept: *kept,
-        listens,
         streams,
         notice,
         doors,
@@ -203,19 +204,24 @@ fn make(
 impl Starting {
     /// Readable when there is something to see.
     pub fn polled(&self) -> Polled {
-        Polled::readable(self.socket.number())
+        Polled::readable(self.pipe.number())
     }
 
     /// Whether it has left our memory: it runs its program, or has ended.
     pub fn departed(&mut self) -> Option<Departed> {
-        loop {
-            let mut descriptors = [-1; 253];
-            match sys::receive(self.socket.number(), &mut [0], &mut descriptors) {
-                Ok((0, _)) => return Some(Departed::by_hang_up()),
-                Ok((_, 1)) => self.heard = Some(Fd::own(descriptors[0])),
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(_) => return None,
-            }
+        // Nobody writes to the pipe: it is empty, or at its end.
+        match sys::read(&self.pipe, &mut [0]) {
+            Ok(_) => Some(Departed::by_hang_up()),
+            Err(_) => None,
+        }
+    }
+
+    /// What the new process has sent before it executed the program; nothing if it ended before.
+    fn take_listener(&self) -> Option<Fd> {
+        let mut descriptors = [-1; 253];
+        match sys::receive(self.socket.as_ref()?.number(), &mut [0], &mut descriptors) {
+            Ok((_, 1)) => Some(Fd::own(descriptors[0])),
+            _ => None,
         }
     }
 
@@ -233,7 +239,8 @@ impl Starting {
             // Its number in its own pid namespace, which need not be ours.
             let pid = if self.notice.signature() > 0 { self.notice.signature() } else { self.pid };
             let report = Report::Started { pid, protections, landlock: place.landlock };
-            let (callers, wardens) = if listener == listener::CALLER { (self.heard, None) } else { (None, self.heard) };
+            let heard = self.take_listener();
+            let (callers, wardens) = if listener == listener::CALLER { (heard, None) } else { (None, heard) };
             let told = match (&self.terminal, &callers) {
                 (Some(terminal), Some(listener)) => line.report(&report, &[&self.pidfd, terminal, listener]),
                 (Some(further), None) | (None, Some(further)) => line.report(&report, &[&self.pidfd, further]),
@@ -324,8 +331,10 @@ fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), Failur
 /// The descriptors that the new process needs until it executes the program, by their numbers.
 #[derive(Clone, Copy)]
 struct Kept {
-    /// Open until the program begins; the listener of the first filter is sent over it.
-    socket: i32,
+    /// Open until the program begins.
+    pipe: i32,
+    /// The listener of the first filter is sent over it.
+    socket: Option<i32>,
     /// The Landlock ruleset.
     ruleset: Option<i32>,
     /// The command's side of its terminal.
@@ -336,8 +345,13 @@ struct Kept {
 fn place_descriptors(order: &Order) -> Result<Kept> {
     let above = order.targets.iter().max().unwrap_or(0).max(2) + 1;
     let keep = |number: i32| sys::duplicate_above(number, above);
-    let Kept { socket, ruleset, terminal } = order.kept;
-    let kept = Kept { socket: keep(socket)?, ruleset: ruleset.map(keep).transpose()?, terminal: terminal.map(keep).transpose()? };
+    let Kept { pipe, socket, ruleset, terminal } = order.kept;
+    let kept = Kept {
+        pipe: keep(pipe)?,
+        socket: socket.map(keep).transpose()?,
+        ruleset: ruleset.map(keep).transpose()?,
+        terminal: terminal.map(keep).transpose()?,
+    };
     sys::close_all_on_exec();
     let mut copies = [0i32; crate::wire::message::DESCRIPTORS_MAX];
     for (copy, &descriptor) in copies.iter_mut().zip(order.descriptors) {
@@ -398,11 +412,11 @@ fn search(order: &Order, program: &mut Path) -> core::result::Result<(), Failure
 }
 
 /// Loads the filters; the first one's listener is sent to the warden at once.
-fn load_filters(order: &Order, socket: i32) -> core::result::Result<(), Failure> {
+fn load_filters(order: &Order, socket: Option<i32>) -> core::result::Result<(), Failure> {
     for (index, program) in order.filters.iter().enumerate() {
         let number = |errno| Failure { detail: index as u32, ..Failure::at(stage::FILTER)(errno) };
-        match order.listens {
-            true if index == 0 => {
+        match socket {
+            Some(socket) if index == 0 => {
                 let heard = sys::load_filter_with_listener(program, order.pass).map_err(number)?;
                 sys::send(socket, b"L", &[&heard], order.pass).map_err(Failure::at(stage::LISTENER))?;
                 // Closing it takes a call that the filter may forbid; the exec closes it.

@@ -35,6 +35,7 @@ const WARDENS: &[&str] = &[
     "newfstatat",
     "openat",
     "openat2",
+    "pipe2",
     "ppoll",
     "prctl",
     "pread64",

@@ -99,6 +99,14 @@ pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Resu
     if header.flags & TRUNCATED != 0 { Err(Errno::EPROTO) } else { Ok((length, count)) }
 }
 
+/// A pipe whose ends never wait: where to read, and where to write.
+pub fn pipe() -> Result<(Fd, Fd)> {
+    const NONBLOCK_CLOEXEC: u32 = 0o4000 | 0o200_0000;
+    let mut pair = [-1i32; 2];
+    done(call!(nr::PIPE2, pair.as_mut_ptr(), NONBLOCK_CLOEXEC))?;
+    Ok((Fd(pair[0]), Fd(pair[1])))
+}
+
 /// A pair of connected sockets: what is sent into one comes out of the other, message by message.
 pub fn socket_pair() -> Result<(Fd, Fd)> {
     const AF_UNIX: u32 = 1;

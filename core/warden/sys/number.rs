@@ -74,6 +74,7 @@ numbers! {
     SIGNALFD4        289    74
     EVENTFD2         290    19
     DUP3             292    24
+    PIPE2            293    59
     PRLIMIT64        302    261
     SETNS            308    268
     SECCOMP          317    277
