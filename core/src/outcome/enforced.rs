@@ -68,9 +68,6 @@ protections! {
     NoCoreDumps "no-core-dumps" protections protection::NO_CORE;
     /// The warden can be neither traced nor read from inside.
     HiddenWarden "hidden-warden" protections protection::WARDEN_HIDDEN;
-    /// Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command is in the caller's
-    /// process tree or another one that it joined, for there the warden is a process like others of its user.
-    GuardedWarden "guarded-warden" protections protection::WARDEN_GUARDED;
     /// Everything inside ends with the warden: the kernel sees to it.
     KillByNamespace "kill-by-namespace" protections protection::KILL_BY_NAMESPACE;
     /// Everything inside is ended by the warden, one process after another. Weaker: whoever kills the warden from outside frees what is inside.
@@ -89,6 +86,9 @@ protections! {
     LandlockSockets "landlock-sockets" protections protection::LANDLOCK_SOCKETS;
     /// Landlock holds it to the TCP ports that the policy names.
     LandlockPorts "landlock-ports" protections protection::LANDLOCK_PORTS;
+    /// Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command is in the caller's
+    /// process tree or another one that it joined, for there the warden is a process like others of its user.
+    GuardedWarden "guarded-warden" protections protection::WARDEN_GUARDED;
     /// The command is another user than the caller, so that the caller's files and processes are not its own. Missing where
     /// the caller can map no id but its own: an unprivileged caller, or one whose user namespace has no other.
     OtherUser "other-user" protections protection::OTHER_USER;
