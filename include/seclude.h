@@ -624,8 +624,8 @@
 #define SECLUDE_PROTECTION_LANDLOCK_PORTS 268435456
 
 /**
- * Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command is in the caller's process
- * tree or another one that it joined, for there the warden is a process like others of its user.
+ * Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command has
+ * joined a process tree, for there the warden is a process like others of its user.
  */
 #define SECLUDE_PROTECTION_GUARDED_WARDEN 536870912
 

@@ -101,8 +101,8 @@ pub const SECLUDE_PROTECTION_LANDLOCK_SIGNALS: u64 = 0x400_0000;
 pub const SECLUDE_PROTECTION_LANDLOCK_SOCKETS: u64 = 0x800_0000;
 /// Landlock holds it to the TCP ports that the policy names.
 pub const SECLUDE_PROTECTION_LANDLOCK_PORTS: u64 = 0x1000_0000;
-/// Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command is in the caller's process
-/// tree or another one that it joined, for there the warden is a process like others of its user.
+/// Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command has
+/// joined a process tree, for there the warden is a process like others of its user.
 pub const SECLUDE_PROTECTION_GUARDED_WARDEN: u64 = 0x2000_0000;
 /// The command is another user than the caller, so that the caller's files and processes are not its own. Missing where the
 /// caller can map no id but its own: an unprivileged caller, or one whose user namespace has no other.

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROTECTIONS 29
+#define PROTECTIONS 31
 
 static FILE *result;
 

@@ -86,8 +86,8 @@ protections! {
     LandlockSockets "landlock-sockets" protections protection::LANDLOCK_SOCKETS;
     /// Landlock holds it to the TCP ports that the policy names.
     LandlockPorts "landlock-ports" protections protection::LANDLOCK_PORTS;
-    /// Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command is in the caller's
-    /// process tree or another one that it joined, for there the warden is a process like others of its user.
+    /// Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command has
+    /// joined a process tree, for there the warden is a process like others of its user.
     GuardedWarden "guarded-warden" protections protection::WARDEN_GUARDED;
     /// The command is another user than the caller, so that the caller's files and processes are not its own. Missing where
     /// the caller can map no id but its own: an unprivileged caller, or one whose user namespace has no other.
