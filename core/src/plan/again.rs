@@ -4,9 +4,10 @@
 
 use super::{Builder, Sources};
 use crate::error::Result;
-use crate::policy::{Bind, Entry, Namespace, Policy};
+use crate::policy::{Bind, Entry, Namespace, Policy, System};
 use crate::profile;
 use crate::wire::plan::{Step, protection};
+use std::io::ErrorKind;
 use std::path::Path;
 
 const PROC: &str = "/proc";
@@ -15,7 +16,19 @@ const PROC: &str = "/proc";
 /// namespace that a template must have to itself; or if `/proc` is not their own.
 pub fn has_template(policy: &Policy) -> bool {
     let own = [Namespace::User, Namespace::Mount, Namespace::Pid].into_iter().all(|kind| policy.private(kind));
-    own && !policy.writable_root && is_plain(policy, Path::new(PROC))
+    own && !policy.writable_root && is_plain(policy, Path::new(PROC)) && !has_linked_tmpfs(policy)
+}
+
+/// Whether a tmpfs of the policy stands behind a link of another root. What else is put behind links there may lie in it, and a copy,
+/// which makes each tmpfs anew, cannot tell by the paths. What cannot be looked at counts as a link.
+fn has_linked_tmpfs(policy: &Policy) -> bool {
+    let System::Root(root) = &policy.system else { return false };
+    let is_link = |place: &Path| match root.join(place.strip_prefix("/").unwrap_or(place)).symlink_metadata() {
+        Ok(status) => status.file_type().is_symlink(),
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    };
+    let below_root = |place: &&Path| *place != Path::new("/") && !place.as_os_str().is_empty();
+    policy.files.iter().filter(|entry| entry.is_tmpfs()).any(|entry| entry.at().ancestors().filter(below_root).any(is_link))
 }
 
 /// What holds already where a cell of this policy stands.
