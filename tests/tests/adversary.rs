@@ -149,8 +149,10 @@ impl Attack {
         }
         if cells && !strays {
             // The cell's warden goes on, as it was, and so does the cell.
+            // Read first: a warden that ends in between has no values left to compare.
+            let after = knobs::of(warden);
             if !has_ended(warden) {
-                wrong.extend(knobs::changed(&before, &knobs::of(warden)).into_iter().map(|knob| format!("afterwards {knob}")));
+                wrong.extend(knobs::changed(&before, &after).into_iter().map(|knob| format!("afterwards {knob}")));
             }
             match returns("the next command", WALL, &victims, || scene.command(PLACE).arg("nothing").output()) {
                 Ok((Ok(output), _)) if output.outcome.ended == Ended::Exited(0) => {}
@@ -171,8 +173,10 @@ impl Attack {
 
     /// Looks whether the warden is as it was.
     fn compare(&self, wrong: &mut Vec<String>) {
+        // Read first: a warden that ends in between has no values left to compare.
+        let after = knobs::of(self.warden);
         if !has_ended(self.warden) {
-            wrong.extend(knobs::changed(&self.before, &knobs::of(self.warden)).into_iter().map(|knob| format!("changed {knob}")));
+            wrong.extend(knobs::changed(&self.before, &after).into_iter().map(|knob| format!("changed {knob}")));
         }
     }
 }
@@ -413,7 +417,8 @@ fn bystander(mode: Mode, word: &str, set: &dyn Fn(Sandbox) -> Sandbox) -> Result
             let warden = child.processes().map_err(text)?.first().map_or(cells.wardens[0], |first| first.pid);
             let before = knobs::of(warden);
             std::thread::sleep(A_WHILE);
-            let changed = if has_ended(warden) { Vec::new() } else { knobs::changed(&before, &knobs::of(warden)) };
+            let after = knobs::of(warden);
+            let changed = if has_ended(warden) { Vec::new() } else { knobs::changed(&before, &after) };
             let victims = Victims { wardens: vec![warden, cells.wardens[0]], mark: mark.clone() };
             let waited = returns("wait", WALL, &victims, || child.wait());
             waited.and_then(|(outcome, _)| match outcome.map_err(text)?.ended {
@@ -479,8 +484,10 @@ fn nothing_hostile_outlives_a_caller_that_is_killed() {
             process.kill().expect("it is ours");
             process.wait().expect("it is ours");
             let left = survivors(&mark, GRACE);
-            if left != NONE || !ran {
-                let told = std::fs::read_to_string(&result).unwrap_or_default();
+            let told = std::fs::read_to_string(&result).unwrap_or_default();
+            // Where the warden counts the processes, a fork bomb may be ended before its caller is.
+            let ended = *word == "fork" && told.lines().any(|line| line == "ended process-limit");
+            if left != NONE || !(ran || ended) {
                 wrong.push(format!("{word} as {}: ran {ran}, {left:?} survive {told}", caller.name()));
                 left.into_iter().for_each(slay);
             }
