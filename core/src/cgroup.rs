@@ -102,7 +102,7 @@ impl Cgroup {
     /// Has the kernel end all that is in it, where it can.
     pub fn kill(&self) {
         if let Some(v2) = self.v2.as_ref().filter(|_| self.kills()) {
-            // What it does not end, the caller ends process by process.
+            // The caller ends process by process whatever this leaves.
             let _ = v2.directory.write("cgroup.kill", "1");
         }
     }

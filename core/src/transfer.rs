@@ -197,9 +197,9 @@ struct Copying<'a> {
     skipped: usize,
     /// Where it is, for errors.
     at: PathBuf,
-    /// Whose rights reading takes.
+    /// The user whose rights decide what is read.
     reads: Actor,
-    /// Whose rights making takes: the copies are that user's.
+    /// The user whose rights decide what is made, and who owns the copies.
     makes: Actor,
 }
 

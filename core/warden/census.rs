@@ -65,19 +65,17 @@ impl Census {
 
     /// Calls `visit` with each process that belongs to the command whose first process is `root`, as [`Census::belongs`] has it, and
     /// whether it stands still; `None`: with each that descends from the warden. By one look at every process there is: a chain of
-    /// them can grow faster than it is followed.
-    pub fn each_member(&self, root: Option<u32>, visit: &mut dyn FnMut(u32, bool)) {
+    /// them can grow faster than it is followed. An error, and no call, if that look was not to be had.
+    pub fn each_member(&self, root: Option<u32>, visit: &mut dyn FnMut(u32, bool)) -> Result<()> {
         /// No process has a higher number: PID_MAX_LIMIT.
         const NUMBERS: usize = 1 << 22;
-        let Ok(listed) = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0) else { return };
-        let Ok(mut marks) = Pages::new(NUMBERS / 8, false) else { return };
+        let listed = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0)?;
+        let mut marks = Pages::new(NUMBERS / 8, false)?;
         let (mut entries, mut all) = (Entries::new(listed), Table::new());
-        while let Ok(Some(name)) = entries.next() {
+        while let Some(name) = entries.next()? {
             let Some(pid) = core::str::from_utf8(name.to_bytes()).ok().and_then(|name| name.parse().ok()) else { continue };
-            if let Some(stat) = self.stat(pid)
-                && all.push((pid, stat)).is_err()
-            {
-                return;
+            if let Some(stat) = self.stat(pid) {
+                all.push((pid, stat))?;
             }
         }
         let marks = marks.bytes();
@@ -101,6 +99,7 @@ impl Census {
         for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own && is_marked(marks, *pid)) {
             visit(*pid, stat.stands_still());
         }
+        Ok(())
     }
 
     /// The same with each that belongs to the command whose first process is `root`, that one included: who is in its session, or descends

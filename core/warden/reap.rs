@@ -1,7 +1,7 @@
 //! The ends of processes: every child and every orphan inside is reaped here, and here everything is ended.
 
 use crate::census::Census;
-use crate::sys::{self, Errno, RawUsage, SIGKILL, SIGSTOP};
+use crate::sys::{self, Errno, RawUsage, Result, SIGKILL, SIGSTOP};
 use crate::wire::message::Usage;
 use crate::wire::plan::namespace;
 
@@ -51,8 +51,17 @@ pub fn end_tree(census: &Census, root: i32) {
     let _ = sys::kill(root, SIGKILL);
 }
 
-/// First all of them are stopped, until none is found that runs: so none forks, and none loses the parent by which it is known.
 fn end_members(census: &Census, root: Option<u32>) {
+    if stop_and_end(census, root).is_err() {
+        // No memory for a look at all of them at once: one by one, which a chain of forks can outrun.
+        census.each_of(root, &mut |pid| {
+            let _ = sys::kill(pid as i32, SIGKILL);
+        });
+    }
+}
+
+/// First all of them are stopped, until none is found that runs: so none forks, and none loses the parent by which it is known.
+fn stop_and_end(census: &Census, root: Option<u32>) -> Result<()> {
     const ROUNDS: u32 = 64;
     for _ in 0..ROUNDS {
         let mut running = false;
@@ -61,7 +70,7 @@ fn end_members(census: &Census, root: Option<u32>) {
                 running = true;
                 let _ = sys::kill(pid as i32, SIGSTOP);
             }
-        });
+        })?;
         if !running {
             break;
         }
@@ -69,7 +78,7 @@ fn end_members(census: &Census, root: Option<u32>) {
     // All are known before the first is killed: with it, its children lose the parent by which they are.
     census.each_member(root, &mut |pid, _| {
         let _ = sys::kill(pid as i32, SIGKILL);
-    });
+    })
 }
 
 /// What processes have used, over so long.

@@ -53,7 +53,7 @@ pub struct Starting {
     socket: Option<Fd>,
     notice: Notice,
     memory: Lent,
-    /// What it shares of a memory that is else its own.
+    /// The part that both processes have, if the rest of its memory is a copy.
     apart: Option<Lent>,
     request: LentMail,
     terminal: Option<Fd>,
@@ -126,7 +126,13 @@ pub fn start(line: &Line, mail: &mut Mail, place: &Place, leash: bool) -> core::
         Err(Refused(stage::CLONE, Errno::EINVAL)) if doors == 0 => make(&request, numbers, &kept, (streams, leash), false),
         made => made,
     };
-    let Made { pid, pidfd, at, notice, memory, apart } = made?;
+    let Made { pid, pidfd, at, notice, memory, apart } = match made {
+        Ok(made) => made,
+        Err(refused) => {
+            request.take_back(&Departed::never_made());
+            return Err(refused);
+        }
+    };
     // The command has its own now. It must not find a moment to make our closing of one wait: a socket can linger.
     mail.clear();
     let terminal = terminals.map(|(ours, _)| ours);
@@ -165,15 +171,19 @@ fn make(
     let order_words = size_of::<Order>().div_ceil(size_of::<usize>());
     let (argument_words, environment_words) = (arguments.len() + 1, environment.len() + 1);
     let total = STACK + argument_words + environment_words + number_words + order_words + NOTICE;
-    let mut memory = Pages::new(total * size_of::<usize>(), false).map_err(refused())?.lend();
-    let (stack, rest) = memory.words().split_at_mut(STACK);
+    // A process with a memory of its own leaves its note where both look.
+    let shared = if share { None } else { Some(Pages::new(NOTICE * size_of::<usize>(), true).map_err(refused())?) };
+    let (memory, words) = Pages::new(total * size_of::<usize>(), false).map_err(refused())?.lend_words();
+    let (stack, rest) = words.split_at_mut(STACK);
     let (argument_space, rest) = rest.split_at_mut(argument_words);
     let (environment_space, rest) = rest.split_at_mut(environment_words);
     let (number_space, rest) = rest.split_at_mut(number_words);
     let (order_space, notice_space) = rest.split_at_mut(order_words);
-    // A process with a memory of its own leaves its note where both look.
-    let mut apart = if share { None } else { Some(Pages::new(NOTICE * size_of::<usize>(), true).map_err(refused())?.lend()) };
-    let notice = Notice::on(apart.as_mut().map_or(notice_space, Lent::words));
+    let (apart, notice_space) = match shared.map(Pages::lend_words) {
+        Some((apart, words)) => (Some(apart), words),
+        None => (None, notice_space),
+    };
+    let notice = Notice::on(notice_space);
     let space = sys::as_numbers(number_space);
     space.iter_mut().zip(given.iter().chain(doors)).for_each(|(place, number)| *place = *number);
     let (descriptors, doors) = space[..given.len() + doors.len()].split_at(given.len());
@@ -197,8 +207,18 @@ fn make(
     };
     let order = sys::place(order_space, order).ok_or(Errno::ENOMEM).map_err(refused())?;
     let at = sys::now();
-    let (pid, pidfd) = sys::start(stack, share, become_command, order).map_err(Refused::because(stage::CLONE))?;
-    Ok(Made { pid, pidfd, at, notice, memory, apart })
+    match sys::start(stack, share, become_command, order) {
+        Ok((pid, pidfd)) => Ok(Made { pid, pidfd, at, notice, memory, apart }),
+        Err(errno) => {
+            give_back(memory, apart, &Departed::never_made());
+            Err(Refused(stage::CLONE, errno))
+        }
+    }
+}
+
+fn give_back(memory: Lent, apart: Option<Lent>, departed: &Departed) {
+    drop(memory.take_back(departed));
+    drop(apart.map(|apart| apart.take_back(departed)));
 }
 
 impl Starting {
@@ -252,10 +272,7 @@ impl Starting {
             }
         };
         self.request.take_back(departed);
-        drop(self.memory.take_back(departed));
-        if let Some(apart) = self.apart {
-            drop(apart.take_back(departed));
-        }
+        give_back(self.memory, self.apart, departed);
         Ok(begun)
     }
 }

@@ -116,7 +116,7 @@ fn open_one(directory: &Fd, name: &CStr, flags: u64) -> Result<Fd> {
     }
 }
 
-/// Whether a link is one of those in `/proc` that are no text. In the root of a proc all are.
+/// Whether a link leads to what a process has open, and its text says nothing. The links in the root of a proc are ordinary ones.
 fn is_magic(link: &Fd, directory: &Fd) -> Result<bool> {
     const PROC_ROOT: u64 = 1;
     Ok(sys::is_in_proc(link)? && sys::status(directory.number(), c"")?.number != PROC_ROOT)

@@ -43,7 +43,7 @@ impl From<Errno> for Failure {
 struct World<'a> {
     control: &'a Control,
     outside: (u32, u32),
-    /// Whom the warden has become.
+    /// The user and group that the warden has become.
     user: (u32, u32),
     /// The mount namespace was made for this warden.
     own_mounts: bool,

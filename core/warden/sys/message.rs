@@ -74,23 +74,26 @@ struct MessageHeader {
     flags: u64,
 }
 
+impl MessageHeader {
+    /// A message of one part, with nothing beside it.
+    fn of(parts: &[usize; 2]) -> MessageHeader {
+        let control = core::ptr::null_mut();
+        MessageHeader { name: 0, name_length: 0, parts, part_count: 1, control, control_length: 0, flags: 0 }
+    }
+}
+
+const NOSIGNAL: u32 = 0x4000;
+const DONTWAIT: u32 = 0x40;
+
 /// One message from `fd`, with the descriptors beside it laid into `descriptors`: (length, how many descriptors). Length 0: closed.
 /// EAGAIN if there is none: it never waits.
 pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Result<(usize, usize)> {
-    const DONTWAIT: u32 = 0x40;
     const CMSG_CLOEXEC: u32 = 0x4000_0000;
     const TRUNCATED: u64 = 0x20 | 0x8;
     let parts = [buffer.as_mut_ptr() as usize, buffer.len()];
     let mut control = Control { length: 0, level: 0, kind: 0, descriptors: [-1; 254] };
-    let mut header = MessageHeader {
-        name: 0,
-        name_length: 0,
-        parts: &raw const parts,
-        part_count: 1,
-        control: &raw mut control,
-        control_length: size_of::<Control>(),
-        flags: 0,
-    };
+    let mut header = MessageHeader::of(&parts);
+    (header.control, header.control_length) = (&raw mut control, size_of::<Control>());
     let length = call!(nr::RECVMSG, fd, &raw mut header, CMSG_CLOEXEC | DONTWAIT)?;
     let count = if header.control_length >= SCM_RIGHTS_HEADER { control.length.saturating_sub(SCM_RIGHTS_HEADER) / 4 } else { 0 };
     let count = count.min(descriptors.len());
@@ -127,38 +130,20 @@ pub fn stop_lingering(socket: &Fd) {
 
 /// Sends as much of `data` as the socket has room for, and never waits.
 pub fn send_some(fd: &Fd, data: &[u8]) -> Result<usize> {
-    const NOSIGNAL_DONTWAIT: u32 = 0x4000 | 0x40;
     let parts = [data.as_ptr() as usize, data.len()];
-    let header = MessageHeader {
-        name: 0,
-        name_length: 0,
-        parts: &raw const parts,
-        part_count: 1,
-        control: core::ptr::null_mut(),
-        control_length: 0,
-        flags: 0,
-    };
-    call!(nr::SENDMSG, fd.number(), &raw const header, NOSIGNAL_DONTWAIT)
+    let header = MessageHeader::of(&parts);
+    call!(nr::SENDMSG, fd.number(), &raw const header, NOSIGNAL | DONTWAIT)
 }
 
 /// Sends one message, with some descriptors beside it. Never raises SIGPIPE, never waits.
 pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<()> {
     const SOL_SOCKET: i32 = 1;
     const SCM_RIGHTS: i32 = 1;
-    const NOSIGNAL_DONTWAIT: u32 = 0x4000 | 0x40;
     let parts = [message.as_ptr() as usize, message.len()];
     let carried = descriptors.len().min(4);
     let mut control =
         Control { length: SCM_RIGHTS_HEADER + 4 * carried, level: SOL_SOCKET, kind: SCM_RIGHTS, descriptors: [0; 254] };
-    let mut header = MessageHeader {
-        name: 0,
-        name_length: 0,
-        parts: &raw const parts,
-        part_count: 1,
-        control: core::ptr::null_mut(),
-        control_length: 0,
-        flags: 0,
-    };
+    let mut header = MessageHeader::of(&parts);
     if carried > 0 {
         for (place, descriptor) in control.descriptors.iter_mut().zip(&descriptors[..carried]) {
             *place = descriptor.0;
@@ -167,5 +152,5 @@ pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<
         // Descriptors take whole words.
         header.control_length = (SCM_RIGHTS_HEADER + 4 * carried).next_multiple_of(8);
     }
-    done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL_DONTWAIT, 0, pass.fourth, pass.fifth))
+    done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL | DONTWAIT, 0, pass.fourth, pass.fifth))
 }

@@ -69,9 +69,16 @@ impl Pages {
 pub struct Lent(ManuallyDrop<Pages>);
 
 impl Pages {
-    /// Lends the pages: what is laid into them now may be read by another process until they are taken back.
+    /// Lends the pages as they are: another process may read them until they are taken back.
     pub fn lend(self) -> Lent {
         Lent(ManuallyDrop::new(self))
+    }
+
+    /// Lends the pages to be laid out: the words are the one reference to them.
+    pub fn lend_words(self) -> (Lent, &'static mut [usize]) {
+        // SAFETY: the mapping stays until `take_back`, and this value, the only owner, is lent with it.
+        let words = unsafe { core::slice::from_raw_parts_mut(self.start.cast(), self.length / size_of::<usize>()) };
+        (self.lend(), words)
     }
 }
 
@@ -81,13 +88,7 @@ impl Lent {
         unsafe { core::slice::from_raw_parts(self.0.start, self.0.length) }
     }
 
-    /// All of it as machine words, for who lays it out. Only once: the words are that one's alone.
-    pub fn words(&mut self) -> &'static mut [usize] {
-        // SAFETY: the mapping stays until `take_back`; the one caller asks once.
-        unsafe { core::slice::from_raw_parts_mut(self.0.start.cast(), self.0.length / size_of::<usize>()) }
-    }
-
-    /// The borrower has executed its program or ended: the pages are ours again.
+    /// The borrower has executed its program, has ended, or was never made: the pages are ours again.
     pub fn take_back(self, _: &Departed) -> Pages {
         ManuallyDrop::into_inner(self.0)
     }
@@ -97,8 +98,13 @@ impl Lent {
 pub struct Departed(());
 
 impl Departed {
-    /// Its end of a socket is closed. It is closed on exec and at the end, and the kernel takes the memory away before.
+    /// Its end of a pipe is closed. It is closed on exec and at the end, and the kernel takes the memory away before.
     pub fn by_hang_up() -> Departed {
+        Departed(())
+    }
+
+    /// The kernel refused to make it.
+    pub fn never_made() -> Departed {
         Departed(())
     }
 }

@@ -141,8 +141,8 @@ pub fn wait(polled: &mut [Polled], timeout_ns: Option<u64>) -> Result<()> {
 /// Starts a process that runs `body` on a stack of its own, and does not wait for it. Its number and pidfd.
 ///
 /// With `share` it runs in the warden's memory until it executes a program or ends, else in a copy.
-/// What it is given lasts for ever, or until [`Lent::take_back`](super::Lent::take_back). `body` must
-/// not unwind (there is no unwinding here).
+/// Its stack and argument last for ever, or until [`Lent::take_back`](super::Lent::take_back). `body`
+/// must not unwind (there is no unwinding here).
 pub fn start<T: Sync>(
     stack: &'static mut [usize],
     share: bool,
