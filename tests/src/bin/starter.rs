@@ -1,4 +1,4 @@
-//! A caller that waits for a line, starts one sandbox between two marks that a tracer can see, and says what came of it: for `tests/faults.rs`. `starter MANNER`:
+//! A caller that waits for a line, starts one sandbox between two marks that a tracer can see, and says what came of it: for `tests/faults`. `starter MANNER`:
 //! a sandbox of its `own`; one that is `limited`; to `prepare` a template; a `copy` of one that has been prepared; a `cell`, a `pool` from such a one.
 //!
 //! It says `ok` and a fingerprint of the sandbox's protections, as the command sees them and as the outcome tells them; or `error` with kind, errno

@@ -1,4 +1,4 @@
-//! Hostile programs for `tests/adversary.rs`, all in one: each attacks the process that holds it to its limits, again and again, until it
+//! Hostile programs for `tests/adversary`, all in one: each attacks the process that holds it to its limits, again and again, until it
 //! is killed. `adversary WORD REACH MARK`: it waits for a line of its standard input, then does what WORD says to the processes that
 //! REACH names: `all` that it can see, its `parent`, or one by its number.
 //!
