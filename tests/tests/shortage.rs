@@ -320,3 +320,31 @@ fn no_list_is_shorter_for_want_of_descriptors() {
     assert!(refused > 1 && told > 1, "the control: {refused} were refused, {told} told, in {}", place.display());
     sleeper.kill().expect("it is killed");
 }
+
+/// A start of which no process comes leaves its warden not a page more.
+#[test]
+fn a_refused_start_leaves_no_memory_behind() {
+    as_each("a_refused_start_leaves_no_memory_behind", |_| {
+        let cell = Sandbox::new().cell().expect("it starts");
+        let warden = cell.id().expect("it is open").to_string();
+        let limit = |limit: &str| {
+            let set = Command::new("prlimit").args(["--pid", &warden, limit]).status().expect("prlimit is there");
+            assert!(set.success(), "{limit}");
+        };
+        let pages = || std::fs::read_to_string(format!("/proc/{warden}/statm")).expect("it lives");
+        let pages = || pages().split(' ').next().and_then(|number| number.parse::<u64>().ok()).expect("a number");
+        let start = || cell.command("true").status();
+        start().expect("the control: it starts");
+        limit("--nproc=0:");
+        let refused = || {
+            let error = start().expect_err("there may be no process more");
+            assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::HostLimit, Some(libc::EAGAIN)), "{error}");
+        };
+        refused();
+        let before = pages();
+        (0..50).for_each(|_| refused());
+        assert_eq!(pages(), before);
+        limit("--nproc=1024:");
+        start().expect("it starts again");
+    });
+}
