@@ -108,9 +108,9 @@ pub fn state(pid: u32) -> Option<char> {
     field(pid, 3).ok()??.chars().next()
 }
 
-/// Whether a process below `root` has not ended; nobody knows, if the caller's `/proc` does not tell.
-pub fn lives_below(root: i32) -> bool {
-    below(root).is_ok_and(|list| list.iter().skip(1).any(|process| !matches!(process.state, 'Z' | 'X')))
+/// Whether a process below `root` has not ended; `None` if the caller's `/proc` does not tell.
+pub fn lives_below(root: i32) -> Option<bool> {
+    Some(below(root).ok()?.iter().skip(1).any(|process| !matches!(process.state, 'Z' | 'X')))
 }
 
 /// Kills every process below `root`. First all of them are stopped, until none is found that runs: what still forks would always be

@@ -238,7 +238,7 @@ impl Warden {
             if let Some(gone) = reap(&self.pidfd, MARGIN) {
                 return gone;
             }
-            if !processes::lives_below(self.pid) {
+            if processes::lives_below(self.pid) == Some(false) {
                 break;
             }
             // A command can keep its warden's exit waiting, for a lock on a pipe that both have: it goes first then.
