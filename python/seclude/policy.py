@@ -41,6 +41,7 @@ class Policy(TypedDict, total=False):
     host_ids: int | None
     root: Path | None
     empty_root: bool | None
+    etc: Iterable[str] | None
     writable_root: bool | None
     terminals: bool | None
     files: Iterable[Entry | Mapping[str, Any]] | None

@@ -27,8 +27,9 @@ class Sandbox(Runs):
     """What world a program sees and what it may use. Nothing runs yet.
 
     A new one is safe by default: every namespace private but the clocks', no network but loopback, the host's `/usr`
-    read-only, nothing writable but `/dev/shm`, a user id that means nothing outside, no privileges. Each keyword opens
-    or shapes one thing; None means its default. A mistake is a PolicyError, here and not when it is first used.
+    read-only, nothing writable but `/tmp` and `/dev/shm`, which are its own, a user id that means nothing outside, no
+    privileges. Each keyword opens or shapes one thing; None means its default. A mistake is a PolicyError, here and not
+    when it is first used.
 
     Namespaces: `share` and `unshare` (sets of `user mount pid net ipc uts cgroup time`; all are private but `time`),
     `hostname`, `domainname` (1 to 64 bytes), `clock_offsets` (`{"monotonic": s, "boottime": s}`, whole seconds).
@@ -39,8 +40,9 @@ class Sandbox(Runs):
     such ids the highest that it has.
 
     Files: `files`, a list of `bind`, `tmpfs`, `directory`, `symlink`, `file`; `root`, a directory with another system in
-    it; `empty_root`, no programs but what is bound; `writable_root`; `terminals`, pseudo-terminals of its own
-    (`/dev/pts`), so that a command can have one (`PTY`).
+    it; `empty_root`, no programs but what is bound; `etc`, names in the host's `/etc` to show instead of the usual ones ("ssl/certs",
+    "java-*"; `[]` for none); `writable_root`; `terminals=False` leaves out pseudo-terminals of its own (`/dev/pts`), `True`
+    insists on them, and a command can have one (`PTY`).
 
     Limits on all that runs inside together: `memory` and `swap`, bytes or text ("256M"); `cpu_time`, seconds or text of
     processor time; `cpus`, how many processors' worth of it at once (0.01 to 8192), `cpu_weight`, the share where others
