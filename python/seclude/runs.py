@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from subprocess import PIPE
-from typing import TYPE_CHECKING, Any
+from typing import Any, Unpack
 
+import seclude
+
+from .command import Args, Core
 from .errors import TimeoutExpired
 from .outcome import CompletedRun
 from .popen import Popen as _Popen
-
-if TYPE_CHECKING:
-    from typing import Unpack
-
-    from .aio import Runner
-    from .command import Args, Core
-    from .interaction import Command
-    from .popen import PopenOptions
+from .popen import PopenOptions
 
 
 class Runs:
@@ -80,14 +76,14 @@ class Runs:
 
     Popen = popen
 
-    def command(self, args: Args, **options: Unpack[PopenOptions]) -> Command:
+    def command(self, args: Args, **options: Unpack[PopenOptions]) -> seclude.Command:
         """A command for an `Interaction`, not started yet; `args` and `options` as for `popen`."""
         from .interaction import Command
 
         return Command(self, args, options)
 
     @property
-    def asyncio(self) -> Runner:
+    def asyncio(self) -> seclude.aio.Runner:
         """`await box.asyncio.create_subprocess_exec(...)`: asyncio's, inside."""
         from .aio import Runner
 

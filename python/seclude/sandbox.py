@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING, Any, Self, Unpack, get_type_hints
+
+import seclude
 
 from . import _seclude
-from .command import Streams, prepare
+from .command import Args, CommandOptions, Streams, Text, prepare
 from .outcome import Outcome
-from .policy import as_json
+from .policy import Policy, as_json
 from .runs import Runs
+from .vocabulary import NamespaceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import IO, Self, Unpack
+    from inspect import Signature
 
-    from .cell import Cell
-    from .command import Args, CommandOptions, Text
-    from .join import Joined
-    from .policy import Policy, _Namespace
-    from .pool import Pool
-    from .seccomp import Learned
+
+class _Keywords:
+    """The signature of a sandbox, which takes the keys of a policy by name. It is made when somebody asks for it."""
+
+    def __get__(self, sandbox: Sandbox | None, owner: type[Sandbox]) -> Signature:
+        from inspect import Parameter, Signature
+
+        hints = get_type_hints(Policy)
+        named = [Parameter(key, Parameter.KEYWORD_ONLY, default=None, annotation=hint) for key, hint in hints.items()]
+        return Signature(named)
 
 
 class Sandbox(Runs):
@@ -65,6 +72,7 @@ class Sandbox(Runs):
     """
 
     __slots__ = ("_core", "_limited")
+    __signature__: Any = _Keywords()
     _core: _seclude.Sandbox
     _limited: bool
 
@@ -104,7 +112,7 @@ class Sandbox(Runs):
 
     # ---- running, besides `run`, `popen`, `command` and `asyncio`
 
-    def learn(self, args: Args, **options: Unpack[CommandOptions]) -> Learned:
+    def learn(self, args: Args, **options: Unpack[CommandOptions]) -> seclude.Learned:
         """Runs a command to its end, and learns which system calls it makes and which paths it names.
 
         stdout and stderr are collected unless given; stdin is empty. The sandbox's filter holds meanwhile, by the caller's
@@ -143,8 +151,8 @@ class Sandbox(Runs):
         pidfd: int | IO[Any] | None = None,
         paths: Iterable[Text] = (),
         fds: Iterable[int | IO[Any]] = (),
-        only: Iterable[_Namespace] | None = None,
-    ) -> Joined:
+        only: Iterable[NamespaceKind] | None = None,
+    ) -> seclude.Joined:
         """For commands in namespaces that exist already, instead of new ones of these kinds: `setns(2)`.
 
         Those that a process is in, by `pid` or `pidfd`, all of them or `only` some kinds; those that `paths` (`/run/netns/x`) and
@@ -156,13 +164,13 @@ class Sandbox(Runs):
 
         return Joined(self, self._core.join(sources(pid, pidfd, paths, fds, only)))
 
-    def cell(self) -> Cell:
+    def cell(self) -> seclude.Cell:
         """Starts a cell: a sandbox that stays up, for many commands. `with box.cell() as cell:` closes it."""
         from .cell import Cell
 
         return Cell(self)
 
-    def pool(self, size: int | None = None, *, reuse: bool = False) -> Pool:
+    def pool(self, size: int | None = None, *, reuse: bool = False) -> seclude.Pool:
         """Starts a pool that keeps `size` sandboxes ready, as many as there are processors if not given.
 
         `with box.pool(8) as pool:` closes it. `reuse`: a sandbox is used again when its command has ended, with all that it

@@ -188,7 +188,7 @@ def test_usage_counts_the_command_alone(box: seclude.Sandbox) -> None:
 
 def test_enforced_names_what_held(box: seclude.Sandbox) -> None:
     enforced = box.run(["true"]).outcome.enforced
-    assert {"user-namespace", "net-namespace", "no-capabilities", "no-new-privileges", "own-root"} <= enforced
+    assert {"user-namespace", "net-namespace", "no-capabilities", "no-new-privileges", "own-root"} <= set(enforced)
     shared = seclude.Sandbox(share=["ipc"]).run(["true"]).outcome.enforced
     assert "ipc-namespace" in enforced
     assert "ipc-namespace" not in shared
