@@ -42,6 +42,8 @@ class CommandOptions(TypedDict, total=False):
     """Descriptors that the command gets under numbers of the caller's choice, 3 or higher: `{target: descriptor}`."""
     arg0: Text | None
     """What the program sees as its own name."""
+    restore_signals: bool
+    """False: it ignores the signals that this process ignores, SIGPIPE as a rule. If not given, no signal."""
     wall_time: float | None
     """Seconds that this command may take, instead of what the sandbox says."""
     memory: int | None
@@ -81,6 +83,7 @@ def prepare(
     pass_fds: Iterable[int | IO[Any]] = (),
     fds: Mapping[int, int | IO[Any]] | None = None,
     arg0: Text | None = None,
+    restore_signals: bool = True,
     wall_time: float | None = None,
     memory: int | None = None,
     cpu_time: float | None = None,
@@ -105,6 +108,7 @@ def prepare(
             "streams": streams.inside,
             "own_pipes": streams.own_pipes,
             "fds": granted,
+            "ignored_signals": [] if restore_signals else _ignored(),
             "wall_time": seconds("wall_time", wall_time),
             "memory": None if memory is None else count("memory", memory, 64),
             "cpu_time": seconds("cpu_time", cpu_time),
@@ -178,6 +182,14 @@ class Streams:
         """Our ends, whose closing is from now on the taker's."""
         kept, self._ours = self._ours, [None, None, None]
         return kept
+
+
+def _ignored() -> list[int]:
+    """The signals that this process ignores, whether Python or somebody else has said so."""
+    with open("/proc/self/status", "rb") as status:
+        line = next(line for line in status if line.startswith(b"SigIgn:"))
+    mask = int(line.split()[1], 16)
+    return [number for number in range(1, 65) if mask >> (number - 1) & 1]
 
 
 def _null() -> int:

@@ -28,7 +28,7 @@ from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
 class PopenOptions(command.CommandOptions, total=False):
     """What `Popen` and `run` take besides the arguments, with `subprocess`'s meanings and defaults."""
 
-    bufsize: int
+    bufsize: int | None
     text: bool | None
     encoding: str | None
     errors: str | None
@@ -58,7 +58,7 @@ class Popen:
         sandbox: seclude.runs.Runs,
         args: command.Args,
         *,
-        bufsize: int = -1,
+        bufsize: int | None = -1,
         text: bool | None = None,
         encoding: str | None = None,
         errors: str | None = None,

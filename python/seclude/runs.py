@@ -70,7 +70,8 @@ class Runs:
         `stdin`, `stdout`, `stderr`: None for the caller's own, PIPE, DEVNULL, a descriptor or file, for stderr STDOUT.
         `text`, `encoding`, `errors`, `bufsize` as in `subprocess`. `cwd` is an absolute path inside. `env` is the whole
         environment; if not given, PATH, HOME and LANG. `pass_fds` and `fds={target: descriptor}` grant descriptors.
-        `arg0` is what the program sees as its own name. `wall_time` is this command's own, in seconds, instead of the sandbox's.
+        `arg0` is what the program sees as its own name. With `restore_signals=False` it ignores the signals that the caller
+        ignores. `wall_time` is this command's own, in seconds, instead of the sandbox's.
         """
         return _Popen(self, args, **options)
 

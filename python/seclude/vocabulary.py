@@ -45,6 +45,7 @@ class Parts(TypedDict):
     streams: Sequence[int | None]
     own_pipes: Sequence[bool]
     fds: Sequence[tuple[int, int]]
+    ignored_signals: Sequence[int]
     wall_time: float | None
     memory: int | None
     cpu_time: float | None

@@ -41,9 +41,9 @@ run('''
 try:
     import seclude
 except ImportError as error:
-    print(error)
+    print(error, flush=True)
 else:
-    print("imported:", seclude.Sandbox())
+    print("imported:", seclude.Sandbox(), flush=True)
 ''')
 import seclude
 print(isinstance(seclude.Sandbox()._core, seclude._seclude.Sandbox))

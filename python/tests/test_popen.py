@@ -208,6 +208,10 @@ def test_the_options_are_keywords(box: seclude.Sandbox) -> None:
         box.Popen(["true"], bufsize)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
         box.Popen(["true"], shell=True)  # type: ignore[call-arg]
+    with box.Popen(["cat"], stdin=seclude.PIPE, bufsize=None) as process:
+        assert isinstance(process.stdin, io.BufferedWriter)
+    with pytest.warns(RuntimeWarning, match="line buffering"), box.Popen(["cat"], stdin=seclude.PIPE, bufsize=1):
+        pass
     with pytest.raises(TypeError, match="bufsize"):
         box.Popen(["true"], bufsize="1")  # type: ignore[arg-type]
 
