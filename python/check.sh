@@ -47,6 +47,7 @@ cd "$place/checked"
 step "style (ruff)"
 (cd "$here" && "$bin/ruff" check --no-cache seclude tests examples && "$bin/ruff" format --no-cache --check seclude tests examples)
 # What measures the faces lies beside them, and is read as they are.
+(cd "$here/../tests/programs" && "$bin/ruff" check --no-cache . && "$bin/ruff" format --no-cache --check .)
 (cd "$here/../tests/bench" && "$bin/ruff" check --no-cache . && "$bin/ruff" format --no-cache --check .)
 
 step "types (mypy --strict) and stubs (stubtest)"
