@@ -128,7 +128,7 @@ class Popen:
         self.returncode = self.outcome.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Waits for the end, for at most so many seconds, and returns the return code.
+        """Waits for the end, for at most so many seconds, and returns the return code. None and infinity are for ever.
 
         When this returns, nothing of the sandbox is left. TimeoutExpired leaves the command running. A command that
         fills a pipe nobody reads never ends: `communicate` reads.

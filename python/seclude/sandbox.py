@@ -54,6 +54,7 @@ class Sandbox(Runs):
     want it too (1 to 10000; 100 is usual), `cpu_set`, on which processors; `pids`, processes and threads at one time; `io`, a
     list of `io(path, read_bytes=...)`, rates on devices; `output`, bytes to stdout, and to stderr; `wall_time`, seconds or
     text ("1.5s", "200ms", "2m") from the start. What goes beyond is ended and its `Outcome` says by which limit.
+    A time is at most 4294967295 seconds; what is not limited is None, and infinity a PolicyError.
     `wall_time_grace=(signal, seconds)` sends a signal first and kills only so much later.
 
     `require` names limits that must be held exactly, not by looks at an interval; `best_effort` those that may go missing
