@@ -1585,6 +1585,12 @@ void seclude_command_window_size(struct seclude_command *command,
 void seclude_command_fd(struct seclude_command *command, int target, int fd);
 
 /**
+ * Starts it with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP: programs that set no action of their own, and
+ * what they start, ignore it too. If nothing is said no signal is, whatever the caller ignores. Not SIGKILL or SIGSTOP.
+ */
+void seclude_command_ignore_signal(struct seclude_command *command, int signal);
+
+/**
  * How many milliseconds this command may take, 1 or more, instead of what the sandbox says.
  */
 void seclude_command_wall_time(struct seclude_command *command, uint64_t milliseconds);

@@ -47,6 +47,7 @@ cd "$place/checked"
 step "style (ruff)"
 (cd "$here" && "$bin/ruff" check --no-cache seclude tests examples && "$bin/ruff" format --no-cache --check seclude tests examples)
 # What measures the faces lies beside them, and is read as they are.
+(cd "$here/../tests/programs" && "$bin/ruff" check --no-cache . && "$bin/ruff" format --no-cache --check .)
 (cd "$here/../tests/bench" && "$bin/ruff" check --no-cache . && "$bin/ruff" format --no-cache --check .)
 
 step "types (mypy --strict) and stubs (stubtest)"
@@ -55,7 +56,9 @@ step "types (mypy --strict) and stubs (stubtest)"
 for example in examples/*.py; do
     "$bin/mypy" --config-file pyproject.toml --cache-dir "$place/mypy" "$example"
 done
-"$bin/python" -m mypy.stubtest --mypy-config-file pyproject.toml seclude
+# stubtest compares each module with itself, too, and there takes an alias of several literals for a union that it is not.
+echo 'seclude\.vocabulary\..*' >"$place/allowed"
+"$bin/python" -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist "$place/allowed" --ignore-unused-allowlist seclude
 
 step "tests as $(id -un)"
 "$bin/python" -m pytest -q

@@ -140,6 +140,7 @@ impl<'a> Prepared<'a> {
             targets: targets.list(),
             rlimits: rlimits.list(),
             umask: profile::UMASK,
+            ignored: self.command.ignored,
             limits,
             relays: relays.list(),
             meter,

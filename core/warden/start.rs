@@ -29,6 +29,7 @@ struct Order {
     descriptors: &'static [i32],
     rlimits: List<'static, Rlimit>,
     umask: u32,
+    ignored: u64,
     filters: List<'static, &'static [u8]>,
     pass: Pass,
     kept: Kept,
@@ -161,8 +162,9 @@ fn make(
     const STACK: usize = 8 * 1024;
     const NOTICE: usize = REPORT_MAX / size_of::<usize>() + 2;
     let refused = || Refused::because(stage::REQUEST);
-    let Request::Run { program, search, arguments, environment, directory, targets, rlimits, umask, filters, pass, .. } =
-        request.request().map_err(refused())?
+    let Request::Run {
+        program, search, arguments, environment, directory, targets, rlimits, umask, ignored, filters, pass, ..
+    } = request.request().map_err(refused())?
     else {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     };
@@ -197,6 +199,7 @@ fn make(
         descriptors,
         rlimits,
         umask,
+        ignored,
         filters,
         pass,
         kept: *kept,
@@ -338,6 +341,7 @@ fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), Failur
     sys::umask(order.umask).map_err(Failure::at(stage::ATTRIBUTES))?;
     change_directory(order.directory).map_err(Failure::at(stage::DIRECTORY))?;
     search(order, program)?;
+    sys::ignore_signals(order.ignored).map_err(Failure::at(stage::ATTRIBUTES))?;
     sys::block_signals(0).map_err(Failure::at(stage::ATTRIBUTES))?;
     if let Some(ruleset) = kept.ruleset {
         sys::landlock_restrict(ruleset).map_err(Failure::at(stage::LANDLOCK))?;

@@ -56,7 +56,7 @@ pub fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], c
         stage::DESCRIPTORS => Error::new(ErrorKind::Setup, "place the command's descriptors").errno(errno),
         stage::SESSION => Error::new(ErrorKind::Setup, "start a new session").errno(errno),
         stage::FILTER => of_filter(errno, detail, filters),
-        stage::ATTRIBUTES => Error::new(ErrorKind::Setup, "set the umask and unblock the signals")
+        stage::ATTRIBUTES => Error::new(ErrorKind::Setup, "set the umask and the signals")
             .errno(errno)
             .hint("the filter of a surrounding container forbids it"),
         stage::LANDLOCK => Error::new(ErrorKind::Setup, "put on the Landlock ruleset")
