@@ -123,6 +123,13 @@ fn of_exec(program: &Path, errno: i32, mode: u32, head: &[u8]) -> Error {
         libc::ENOENT | libc::ENOTDIR if mode == 0 => {
             error(ErrorKind::ProgramMissing).because("no such program inside the sandbox").hint("bind the directory that has it")
         }
+        libc::ENOENT if mode & libc::S_IFMT == libc::S_IFLNK => {
+            let mut parts = head.splitn(2, |byte| *byte == 0).map(|part| String::from_utf8_lossy(part));
+            let (link, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            error(ErrorKind::ProgramMissing)
+                .because(format!("{link} is a symbolic link to {target}, which leads to nothing inside the sandbox"))
+                .hint(format!("bind what {target} is, at that path"))
+        }
         libc::ENOENT => {
             let interpreter = interpreter_of(head);
             let named = interpreter.as_deref().unwrap_or("its ELF interpreter (the dynamic linker)");
