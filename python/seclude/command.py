@@ -93,7 +93,7 @@ def prepare(
     """A command that is ready to start, once, while `streams` are open."""
     words = [args] if isinstance(args, (str, bytes, os.PathLike)) else args
     granted = [(number, number) for number in map(_number, pass_fds)]
-    granted += [(count("descriptor", target, 31), _number(fd)) for target, fd in (fds or {}).items()]
+    granted += [(_target(target), _number(fd)) for target, fd in (fds or {}).items()]
     window = None
     if window_size is not None:
         rows, columns = window_size
@@ -215,6 +215,11 @@ def _is_stream(number: int) -> bool:
         return os.get_inheritable(number)
     except OSError:
         return False
+
+
+def _target(number: int) -> int:
+    """The number of a descriptor inside: what is no such number at all is refused here, and the rest by the core."""
+    return number if -(2**31) <= number < 0 else count("descriptor", number, 31)
 
 
 def _number(stream: int | IO[Any]) -> int:
