@@ -156,6 +156,7 @@ to bubblewrap: as it is usually called, it has none.
             words = [options.python, f"{place}/exposure.py", "--json", "--python", options.python]
             again = subprocess.run([*become, *words], capture_output=True, text=True, check=True, cwd="/")
             text += f"\n## As an unprivileged user\n\n{table(json.loads(again.stdout))}\n"
+    text += "\n" + (HERE / "opened.md").read_text()
     print(text)
     if options.write:
         DOCUMENT.write_text(text)
