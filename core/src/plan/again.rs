@@ -13,10 +13,12 @@ use std::path::Path;
 const PROC: &str = "/proc";
 
 /// Whether sandboxes of this policy can come from a template. Not if their root can be written to, which they would share; if they share a
-/// namespace that a template must have to itself; or if `/proc` is not their own.
+/// namespace that a template must have to itself; or if `/proc` is not their own, or `/dev/null`, which masks what is in it.
 pub fn has_template(policy: &Policy) -> bool {
     let own = [Namespace::User, Namespace::Mount, Namespace::Pid].into_iter().all(|kind| policy.private(kind));
-    own && !policy.writable_root && is_plain(policy, Path::new(PROC)) && !has_linked_tmpfs(policy)
+    own && !policy.writable_root
+        && [Path::new(PROC), super::path_of(profile::DEVICES[0].0)].into_iter().all(|place| is_plain(policy, place))
+        && !has_linked_tmpfs(policy)
 }
 
 /// Whether a tmpfs of the policy stands behind a link of another root. What else is put behind links there may lie in it, and a copy,

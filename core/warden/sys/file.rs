@@ -33,8 +33,19 @@ pub mod resolve {
 }
 
 pub fn open_resolved(directory: i32, path: &CStr, flags: u64, resolve: u64) -> Result<Fd> {
+    /// How often the kernel may lose its way. Not for ever: somebody who renames without end could keep us here.
+    const ATTEMPTS: u32 = 64;
     let how = [flags | open::CLOSE_ON_EXEC, 0, resolve];
-    descriptor(call!(nr::OPENAT2, directory, path.as_ptr(), how.as_ptr(), size_of_val(&how)))
+    let attempt = || descriptor(call!(nr::OPENAT2, directory, path.as_ptr(), how.as_ptr(), size_of_val(&how)));
+    let mut opened = attempt();
+    for _ in 1..ATTEMPTS {
+        // A mount or a move anywhere on the machine, while it walked through a "..", and it cannot tell where it is (openat2(2)).
+        if !matches!(opened, Err(Errno::EAGAIN)) {
+            break;
+        }
+        opened = attempt();
+    }
+    opened
 }
 
 pub fn open(directory: i32, path: &CStr, flags: u64, mode: u32) -> Result<Fd> {
