@@ -144,6 +144,8 @@ fn wait_of(pid: u32) -> Option<Wait> {
 mod tests {
     use super::*;
     use crate::caller::Caller;
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
 
     /// The control: a process that waits in another call is seen, and one that polls is not.
     #[test]
@@ -152,7 +154,12 @@ mod tests {
             return eprintln!("who_waits_elsewhere_is_seen: SKIPPED, for only root may look");
         }
         for (code, is_seen) in [("import signal; signal.pause()", true), ("import select; select.poll().poll()", false)] {
-            let mut process = std::process::Command::new("python3").args(["-c", code]).spawn().expect("it is there");
+            let code = format!("print('ready', flush=True); {code}");
+            let mut python = std::process::Command::new("python3");
+            let mut process = python.args(["-c", &code]).stdout(Stdio::piped()).spawn().expect("it is there");
+            // What it waits for while it starts is another matter.
+            let mut ready = String::new();
+            BufReader::new(process.stdout.as_mut().expect("it is piped")).read_line(&mut ready).expect("it says so");
             // Python's poll is poll(2): there the wait is looked at by its place.
             let shared = Shared::default();
             let (looks, held) = thread::scope(|scope| {
