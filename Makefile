@@ -15,7 +15,7 @@ table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table abi test-vm fuzz sanitize soak stress exposure test-races test-adversary programs test-programs programs-page faults bench library wheel install clean
+.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table test-subprocess abi test-vm fuzz sanitize soak stress exposure test-races test-adversary programs test-programs programs-page faults bench library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,10 @@ test-c: ## the header, the C tests, sanitizers, examples, install
 test-python: ## the wheel: style, types, stubs, tests, every CPython that is here
 	$(call say,the Python face)
 	sh python/check.sh $(PUBLIC)/python
+
+test-subprocess: wheel ## CPython's own tests of subprocess through the library's Popen, as an ordinary user
+	$(call say,CPython's tests of subprocess)
+	$(VENV)/bin/python tests/programs/subprocess_suite.py
 
 abi: ## the exported symbols and types against the committed baseline
 	$(call say,the ABI)

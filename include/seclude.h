@@ -1229,6 +1229,17 @@ void seclude_sandbox_root(struct seclude_sandbox *sandbox, const char *directory
 void seclude_sandbox_empty_root(struct seclude_sandbox *sandbox);
 
 /**
+ * Shows these of the host's `/etc`, read-only, and nothing else of it: `names`, which ends with NULL, of names like "ssl/certs", in
+ * whose last part a `*` stands for any characters. None at all is possible. What is not there, and what not everybody may read, is
+ * passed over.
+ *
+ * If nothing is said, what programs in `/usr` cannot do without: the list is in docs/policy.md. Of another root
+ * (`seclude_sandbox_root`) its own `/etc` is shown, and of an empty one none: both with this are an error when the policy is used.
+ */
+void seclude_sandbox_etc(struct seclude_sandbox *sandbox,
+                         const char *const *names);
+
+/**
  * Lets the root directory itself, a file system in memory, stay writable.
  */
 void seclude_sandbox_writable_root(struct seclude_sandbox *sandbox);
@@ -1285,11 +1296,19 @@ void seclude_sandbox_symlink(struct seclude_sandbox *sandbox, const char *target
 void seclude_sandbox_file(struct seclude_sandbox *sandbox, const char *at, const void *data, size_t size, uint32_t mode);
 
 /**
- * Pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (pts(4)), so that programs inside can make some, and a command can have one
- * as its standard streams, `SECLUDE_STDIO_PTY`. None of the caller's is ever among them. Characters cannot be pushed back into one (TIOCSTI)
- * unless the filter of system calls is taken off.
+ * Insists on pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (pts(4)), so that programs inside can make
+ * some, and a command can have one as its standard streams, `SECLUDE_STDIO_PTY`. None of the caller's is ever among them. Characters
+ * cannot be pushed back into one (TIOCSTI) unless the filter of system calls is taken off.
+ *
+ * They are there by default, unless the policy puts something else at their places or shares the mount namespace: then this is an
+ * error when the policy is used.
  */
 void seclude_sandbox_terminals(struct seclude_sandbox *sandbox);
+
+/**
+ * Leaves out pseudo-terminals of the sandbox's own.
+ */
+void seclude_sandbox_no_terminals(struct seclude_sandbox *sandbox);
 
 /**
  * Lets programs inside make user namespaces, and so sandboxes of their own. `/proc` is then neither masked nor hidden in part:
@@ -1583,6 +1602,12 @@ void seclude_command_window_size(struct seclude_command *command,
  * at once: the caller may close its own. Order and collisions with the caller's own numbers do not matter. At most 249.
  */
 void seclude_command_fd(struct seclude_command *command, int target, int fd);
+
+/**
+ * Starts it with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP: programs that set no action of their own, and
+ * what they start, ignore it too. If nothing is said no signal is, whatever the caller ignores. Not SIGKILL or SIGSTOP.
+ */
+void seclude_command_ignore_signal(struct seclude_command *command, int signal);
 
 /**
  * How many milliseconds this command may take, 1 or more, instead of what the sandbox says.

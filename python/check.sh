@@ -58,7 +58,9 @@ for example in examples/*.py; do
     "$bin/mypy" --config-file pyproject.toml --cache-dir "$place/mypy" "$example"
 done
 (cd "$here/../tests/programs" && "$bin/mypy" --config-file "$place/checked/pyproject.toml" --cache-dir "$place/mypy" ./*.py)
-"$bin/python" -m mypy.stubtest --mypy-config-file pyproject.toml seclude
+# stubtest compares each module with itself, too, and there takes an alias of several literals for a union that it is not.
+echo 'seclude\.vocabulary\..*' >"$place/allowed"
+"$bin/python" -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist "$place/allowed" --ignore-unused-allowlist seclude
 
 step "tests as $(id -un)"
 "$bin/python" -m pytest -q

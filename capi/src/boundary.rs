@@ -145,6 +145,12 @@ pub fn strings<'a>(what: &str, list: *const *const c_char) -> Answer<Vec<&'a OsS
     strings.map(|string| bytes(what, string)).collect()
 }
 
+/// C strings up to a NULL that must be UTF-8.
+pub fn texts<'a>(what: &str, list: *const *const c_char) -> Answer<Vec<&'a str>> {
+    let text = |string: &'a OsStr| string.to_str().ok_or_else(|| seclude_error::invalid(what, "is not UTF-8"));
+    strings(what, list)?.into_iter().map(text).collect()
+}
+
 /// So many bytes; none may be at NULL.
 pub fn data<'a>(what: &str, start: *const c_void, size: usize) -> Answer<&'a [u8]> {
     match (start.is_null(), size) {

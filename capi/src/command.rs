@@ -156,6 +156,13 @@ pub unsafe extern "C" fn seclude_command_fd(command: *mut seclude_command, targe
     build(command, |command| Ok(command.fd(target, descriptor("descriptor", fd)?)));
 }
 
+/// Starts it with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP: programs that set no action of their own, and
+/// what they start, ignore it too. If nothing is said no signal is, whatever the caller ignores. Not SIGKILL or SIGSTOP.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_ignore_signal(command: *mut seclude_command, signal: c_int) {
+    build(command, |command| Ok(command.ignore_signal(signal)));
+}
+
 /// How many milliseconds this command may take, 1 or more, instead of what the sandbox says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_wall_time(command: *mut seclude_command, milliseconds: u64) {

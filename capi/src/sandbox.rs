@@ -1,7 +1,7 @@
 //! `seclude_sandbox`: a policy and its setters, each a translation of one method of the core's `Sandbox`. Its limits have a file of
 //! their own, `limits`.
 
-use crate::boundary::{Answer, Sticky, bytes, code, data, free, made, read, set, utf8};
+use crate::boundary::{Answer, Sticky, bytes, code, data, free, made, read, set, texts, utf8};
 use crate::command::seclude_command;
 use crate::error::seclude_error;
 use crate::text::seclude_text;
@@ -274,6 +274,17 @@ pub unsafe extern "C" fn seclude_sandbox_empty_root(sandbox: *mut seclude_sandbo
     build(sandbox, |sandbox| Ok(sandbox.empty_root()));
 }
 
+/// Shows these of the host's `/etc`, read-only, and nothing else of it: `names`, which ends with NULL, of names like "ssl/certs", in
+/// whose last part a `*` stands for any characters. None at all is possible. What is not there, and what not everybody may read, is
+/// passed over.
+///
+/// If nothing is said, what programs in `/usr` cannot do without: the list is in docs/policy.md. Of another root
+/// (`seclude_sandbox_root`) its own `/etc` is shown, and of an empty one none: both with this are an error when the policy is used.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_etc(sandbox: *mut seclude_sandbox, names: *const *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.etc(texts("etc", names)?)));
+}
+
 /// Lets the root directory itself, a file system in memory, stay writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_writable_root(sandbox: *mut seclude_sandbox) {
@@ -382,12 +393,21 @@ pub unsafe extern "C" fn seclude_sandbox_file(
     });
 }
 
-/// Pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (pts(4)), so that programs inside can make some, and a command can have one
-/// as its standard streams, `SECLUDE_STDIO_PTY`. None of the caller's is ever among them. Characters cannot be pushed back into one (TIOCSTI)
-/// unless the filter of system calls is taken off.
+/// Insists on pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (pts(4)), so that programs inside can make
+/// some, and a command can have one as its standard streams, `SECLUDE_STDIO_PTY`. None of the caller's is ever among them. Characters
+/// cannot be pushed back into one (TIOCSTI) unless the filter of system calls is taken off.
+///
+/// They are there by default, unless the policy puts something else at their places or shares the mount namespace: then this is an
+/// error when the policy is used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_terminals(sandbox: *mut seclude_sandbox) {
     build(sandbox, |sandbox| Ok(sandbox.terminals()));
+}
+
+/// Leaves out pseudo-terminals of the sandbox's own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_no_terminals(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.no_terminals()));
 }
 
 // ---- hardening, and limits of single processes

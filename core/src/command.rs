@@ -104,6 +104,10 @@ pub struct Command {
     pub(crate) stderr: Option<Stdio>,
     pub(crate) descriptors: Vec<(i32, OwnedFd)>,
     pub(crate) wall_time: Option<Duration>,
+    /// Bit n-1 for signal n.
+    pub(crate) ignored: u64,
+    /// The first signal given to ignore that cannot be.
+    wrong_signal: Option<i32>,
     pub(crate) share: Share,
     pub(crate) window_size: WindowSize,
 }
@@ -137,6 +141,8 @@ impl Command {
             stderr: None,
             descriptors: Vec::new(),
             wall_time,
+            ignored: 0,
+            wrong_signal: None,
             share: Share::default(),
             window_size: WindowSize::default(),
         }
@@ -217,6 +223,17 @@ impl Command {
         self
     }
 
+    /// Starts it with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP: programs that set no action of their own, and
+    /// what they start, ignore it too. If nothing is said no signal is, whatever the caller ignores. Not SIGKILL or SIGSTOP.
+    pub fn ignore_signal(&mut self, signal: i32) -> &mut Command {
+        match signal {
+            libc::SIGKILL | libc::SIGSTOP => self.wrong_signal = self.wrong_signal.or(Some(signal)),
+            1..=64 => self.ignored |= 1 << (signal - 1),
+            _ => self.wrong_signal = self.wrong_signal.or(Some(signal)),
+        }
+        self
+    }
+
     /// How long this command may take, instead of what the sandbox says.
     pub fn wall_time(&mut self, limit: Duration) -> &mut Command {
         self.wall_time = Some(limit);
@@ -278,6 +295,10 @@ impl Command {
         check_inside("working directory", &self.directory)?;
         if self.wall_time == Some(Duration::ZERO) {
             return Err(Error::invalid("limit wall_time", "a limit of zero would end the command at once"));
+        }
+        if let Some(signal) = self.wrong_signal {
+            let why = "only 1 to 64 can be ignored, and not SIGKILL or SIGSTOP";
+            return Err(Error::invalid(format!("ignore signal {signal}"), why));
         }
         let mut targets: Vec<i32> = self.descriptors.iter().map(|(target, _)| *target).collect();
         targets.sort_unstable();

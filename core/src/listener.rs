@@ -44,13 +44,18 @@ impl Listener {
         }
         // Before Linux 6.11, who asks for a call where nobody is left to make one waits for ever.
         if !self.has(PollFlags::POLLIN)? {
-            return Ok(if self.has(PollFlags::POLLHUP)? { Some(None) } else { None });
+            return Ok(if self.is_deserted()? { Some(None) } else { None });
         }
         match sys::seccomp_receive(self.as_fd()) {
             Ok(raw) => Ok(Some(Some(Notification { listener: self.0.clone(), raw, answered: false }))),
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(error) => Err(Error::io("hear of a system call", error)),
         }
+    }
+
+    /// Whether nobody is left who could make a call, for who waits on the descriptor by a call that does not tell a hang-up.
+    pub fn is_deserted(&self) -> Result<bool> {
+        Ok(!self.has(PollFlags::POLLIN)? && self.has(PollFlags::POLLHUP)?)
     }
 
     /// Whether the descriptor is in this state now.

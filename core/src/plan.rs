@@ -4,6 +4,7 @@
 
 pub mod again;
 mod compiled;
+mod defaults;
 mod files;
 mod wall;
 
@@ -100,6 +101,7 @@ pub struct Label {
 impl Plan {
     pub fn compile(policy: &Policy, manner: Manner, filters: &Filters) -> Result<Plan> {
         policy.check()?;
+        let policy = &defaults::completed(policy);
         let mut plan = Builder { steps: ListBuilder::new(Vec::with_capacity(2048)), labels: Vec::new(), sources: 0 };
         // A copy has none of the caller's, but its template's.
         if manner.part != Part::Copy {
@@ -121,7 +123,7 @@ impl Plan {
 #[derive(Default)]
 struct Sources {
     system: Option<u32>,
-    etc: Option<u32>,
+    etc: Vec<u32>,
     proc: Option<u32>,
     null: u32,
     devices: Vec<u32>,
@@ -230,7 +232,9 @@ impl Builder {
         match &policy.system {
             System::Host => {
                 sources.system = Some(self.source(Path::new("/"), false, "open the host's root".into())?);
-                sources.etc = Some(self.source(Path::new("/etc"), true, "open the host's /etc".into())?);
+                for directory in defaults::etc(policy).keys() {
+                    sources.etc.push(self.source(directory, true, format!("open the host's {}", directory.display()))?);
+                }
             }
             System::Root(root) => sources.system = Some(self.source(root, false, format!("open the root {}", root.display()))?),
             System::Empty => {}
@@ -311,7 +315,10 @@ impl Builder {
         self.push_user(uid, gid);
         if mapping != Mapping::Own {
             let root = if let System::Root(root) = &policy.system { root } else { Path::new("/") };
+            // Whoever may not read what leads into a shared network does without.
+            let dispensable = |path: &Path| profile::NETWORK.iter().any(|name| Path::new(name) == path);
             let binds = sources.binds.iter().map(|(number, path)| (*number, path.as_path()));
+            let binds = binds.filter(|(_, path)| !dispensable(path));
             for (source, path) in sources.system.iter().map(|number| (*number, root)).chain(binds) {
                 self.push(Step::Readable { source }, format!("check that the command may read {}", path.display()));
                 self.name_source(path);
@@ -324,7 +331,7 @@ impl Builder {
             self.push(Step::CgroupNamespace {}, "make a cgroup namespace");
         }
         if policy.private(Namespace::Uts) {
-            let name = policy.hostname.as_deref().unwrap_or("sandbox");
+            let name = policy.hostname.as_deref().unwrap_or(profile::HOST_NAME);
             self.push(Step::HostName { name: name.as_bytes() }, format!("set the host name {name}"));
             if let Some(name) = &policy.domainname {
                 self.push(Step::DomainName { name: name.as_bytes() }, format!("set the domain name {name}"));
@@ -368,7 +375,7 @@ impl Builder {
 
 /// The device nodes that are shown.
 fn devices(policy: &Policy) -> impl Iterator<Item = &'static (&'static CStr, &'static CStr, u32, u32)> {
-    profile::DEVICES.iter().chain(policy.terminals.then_some(&profile::TERMINAL))
+    profile::DEVICES.iter().chain(policy.has_terminals().then_some(&profile::TERMINAL))
 }
 
 fn path_of(text: &CStr) -> &Path {

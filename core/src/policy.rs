@@ -17,9 +17,12 @@ pub(crate) use namespaces::named;
 pub use namespaces::{Clock, Namespace};
 pub use rlimits::Resource;
 
+use crate::profile;
 use crate::seccomp::{Profile, Seccomp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// The user that a command is, inside, if nothing else is said.
 pub const DEFAULT_ID: u32 = 1000;
@@ -59,9 +62,11 @@ pub struct Policy {
     pub host_ids: Option<u32>,
     pub system: System,
     pub files: Vec<Entry>,
+    /// What of the host's `/etc` is shown; `None`: what the profile names.
+    pub etc: Option<Vec<String>>,
     pub writable_root: bool,
-    /// Pseudo-terminals of its own.
-    pub terminals: bool,
+    /// Pseudo-terminals of its own; `None`: where the policy leaves room for them.
+    pub terminals: Option<bool>,
     pub nested: bool,
     /// The seccomp filter; the default depends on the rest.
     pub seccomp: Option<Seccomp>,
@@ -93,12 +98,13 @@ impl Default for Policy {
             uid: DEFAULT_ID,
             gid: DEFAULT_ID,
             user: "user".into(),
-            home: "/".into(),
+            home: "/tmp".into(),
             host_ids: None,
             system: System::Host,
             files: Vec::new(),
+            etc: None,
             writable_root: false,
-            terminals: false,
+            terminals: None,
             nested: false,
             seccomp: None,
             seccomp_bpf: Vec::new(),
@@ -132,10 +138,28 @@ impl Policy {
         }
     }
 
+    /// Whether there are pseudo-terminals of the sandbox's own.
+    pub fn has_terminals(&self) -> bool {
+        self.terminals.unwrap_or_else(|| self.private(Namespace::Mount) && self.instead_of_terminals().is_none())
+    }
+
+    /// What the policy puts where terminals would be.
+    pub(crate) fn instead_of_terminals(&self) -> Option<&Entry> {
+        let usual = [profile::TERMINAL.1, profile::TERMINALS].map(|place| Path::new(OsStr::from_bytes(place.to_bytes())));
+        let hides = |entry: &Entry| match entry {
+            Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Symlink { .. } | Entry::File { .. } => true,
+            Entry::Dir { .. } => false,
+        };
+        let covers = |entry: &&Entry| hides(entry) && usual.iter().any(|place| place.starts_with(entry.at()));
+        self.files.iter().find(covers)
+    }
+
     /// The seccomp filter that holds if nothing is said, or what is said.
     pub fn filter(&self) -> Seccomp {
         let usual = if self.nested { Profile::Nested } else { Profile::Default };
-        self.seccomp.clone().unwrap_or_else(|| usual.into())
+        let filter = self.seccomp.clone().unwrap_or_else(|| usual.into());
+        // It tells of a network, and of nobody else's if that is the sandbox's own.
+        if self.private(Namespace::Net) { filter.with_routes() } else { filter }
     }
 
     /// The private kinds, as clone flags.

@@ -7,14 +7,60 @@ use std::ffi::CStr;
 /// What of the host's root is shown, read-only, as it stands there: a directory as a bind, a link (merged `/usr`) as a link.
 pub const SYSTEM: &[&CStr] = &[c"usr", c"bin", c"sbin", c"lib", c"lib32", c"lib64", c"libx32"];
 
-/// What of the host's `/etc` is shown: what the dynamic linker, name look-up, Debian's alternatives and local time need.
-pub const ETC: &[&CStr] = &[c"ld.so.cache", c"ld.so.conf", c"ld.so.conf.d", c"alternatives", c"localtime", c"nsswitch.conf"];
+/// What of the host's `/etc` is shown, read-only: what programs in `/usr` cannot do without, and what tells of no user, no password
+/// and no other host. A `*` stands for any characters. Only what everybody may read is shown.
+pub const ETC: &[&str] = &[
+    // The dynamic linker, Debian's alternatives, time and language.
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "ld-musl-*.path",
+    "alternatives",
+    "localtime",
+    "timezone",
+    "locale.alias",
+    "terminfo",
+    "os-release",
+    // Names of hosts, services, protocols and kinds of file.
+    "nsswitch.conf",
+    "gai.conf",
+    "host.conf",
+    "services",
+    "protocols",
+    "mime.types",
+    // Who certifies, without anybody's private keys.
+    "ssl/cert.pem",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "pki/ca-trust",
+    "pki/java",
+    "pki/tls/cert.pem",
+    "pki/tls/certs",
+    "pki/tls/openssl.cnf",
+    "crypto-policies",
+    // Languages that keep a part of theirs here.
+    "R",
+    "dotnet",
+    "fonts",
+    "fpc*.cfg",
+    "java",
+    "java-*-openjdk",
+    "mono",
+    "perl",
+    "python*",
+];
 
 /// What of another root's top level is not shown: these are the sandbox's own.
 pub const NOT_FROM_ROOT: &[&CStr] = &[c"dev", c"proc", c"run", c"sys", c"tmp"];
 
+/// What of the host's `/etc` leads to others in a network that is shared with it.
+pub const NETWORK: &[&str] = &["/etc/hosts", "/etc/resolv.conf"];
+
+/// The name of a host of its own.
+pub const HOST_NAME: &str = "sandbox";
+
 /// The directories that exist in every sandbox, empty unless something is put there.
-pub const DIRECTORIES: &[&CStr] = &[c"/dev", c"/proc", c"/tmp"];
+pub const DIRECTORIES: &[&CStr] = &[c"/dev", c"/proc"];
 
 /// The device nodes: name and number.
 pub const DEVICES: &[(&CStr, &CStr, u32, u32)] = &[
@@ -38,12 +84,12 @@ pub const DEVICE_LINKS: &[(&CStr, &CStr)] = &[
     (c"/dev/stdin", c"/proc/self/fd/0"),
     (c"/dev/stdout", c"/proc/self/fd/1"),
     (c"/dev/stderr", c"/proc/self/fd/2"),
+    (c"/dev/core", c"/proc/kcore"),
 ];
 
-/// POSIX shared memory of the sandbox's own: the one writable place of the default sandbox.
-pub const SHM: &CStr = c"/dev/shm";
-/// Its size in bytes.
-pub const SHM_SIZE: u64 = 64 << 20;
+/// The writable places of the default sandbox, file systems in memory of its own: POSIX shared memory, and files for a while.
+/// Their bytes and their files, at most.
+pub const SCRATCH: &[(&str, u64, u64)] = &[("/dev/shm", 64 << 20, 16_384), ("/tmp", 256 << 20, 65_536)];
 
 /// What of `/proc` reads as nothing: it tells about the whole machine or its keys.
 pub const MASKED: &[&CStr] = &[
@@ -68,7 +114,7 @@ pub const READ_ONLY: &[&CStr] = &[c"/proc/bus", c"/proc/fs", c"/proc/irq", c"/pr
 pub const WRITABLE: &[&CStr] = &[c"/dev/full", c"/dev/null", c"/dev/random", c"/dev/urandom", c"/dev/zero", c"/proc"];
 
 /// The environment of a command, with HOME from the policy.
-pub const ENVIRONMENT: &[(&str, &str)] = &[("LANG", "C.UTF-8"), ("PATH", PATH)];
+pub const ENVIRONMENT: &[(&str, &str)] = &[("LANG", "C.UTF-8"), ("PATH", PATH), ("TMPDIR", "/tmp")];
 /// Where a program without a slash is looked for.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -82,8 +128,9 @@ pub const ROOT_SIZE: u64 = 16 << 20;
 /// pipe handler either" (core(5)); 0 would start the handler.
 pub const RLIMITS: &[(Resource, u64, u64)] = &[
     (Resource::Core, 1, 1),
-    (Resource::Nofile, 1024, 1024),
-    (Resource::Memlock, 64 << 10, 64 << 10),
+    // The soft limit is what select(2) can take; who wants more may raise it.
+    (Resource::Nofile, 1024, 65_536),
+    (Resource::Memlock, 8 << 20, 8 << 20),
     (Resource::Stack, 8 << 20, 8 << 20),
     (Resource::Sigpending, 4096, 4096),
 ];

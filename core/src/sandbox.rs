@@ -195,6 +195,15 @@ impl Sandbox {
         self.with(|policy| policy.system = System::Empty)
     }
 
+    /// Shows these of the host's `/etc`, read-only, and nothing else of it: names like `ssl/certs`, in whose last part a `*` stands
+    /// for any characters. None at all is possible. What is not there, and what not everybody may read, is passed over.
+    ///
+    /// If nothing is said, what programs in `/usr` cannot do without: the list is in `docs/policy.md`. Of another root
+    /// ([`Sandbox::root`]) its own `/etc` is shown, and of an empty one none.
+    pub fn etc(self, names: impl IntoIterator<Item = impl Into<String>>) -> Sandbox {
+        self.with(|policy| policy.etc = Some(names.into_iter().map(Into::into).collect()))
+    }
+
     /// Lets the root directory itself, a file system in memory, stay writable.
     pub fn writable_root(self) -> Sandbox {
         self.with(|policy| policy.writable_root = true)
@@ -242,11 +251,19 @@ impl Sandbox {
         self.with(|policy| policy.files.push(entry.tidied()))
     }
 
-    /// Pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (`pts(4)`), so that programs inside can make some, and a command can have
-    /// one as its standard streams, [`Stdio::pty`](crate::Stdio::pty). None of the caller's is ever among them. Characters cannot be pushed back into
-    /// one (TIOCSTI) unless the filter of system calls is taken off.
+    /// Insists on pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (`pts(4)`), so that programs inside can
+    /// make some, and a command can have one as its standard streams, [`Stdio::pty`](crate::Stdio::pty). None of the caller's is ever
+    /// among them. Characters cannot be pushed back into one (TIOCSTI) unless the filter of system calls is taken off.
+    ///
+    /// They are there by default, unless the policy puts something else at their places or shares the mount namespace: then this is an
+    /// error.
     pub fn terminals(self) -> Sandbox {
-        self.with(|policy| policy.terminals = true)
+        self.with(|policy| policy.terminals = Some(true))
+    }
+
+    /// Leaves out pseudo-terminals of the sandbox's own.
+    pub fn no_terminals(self) -> Sandbox {
+        self.with(|policy| policy.terminals = Some(false))
     }
 
     // ---- hardening, and limits of single processes

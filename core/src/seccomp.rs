@@ -215,6 +215,15 @@ impl Seccomp {
         self.rule(profiles::socket_family(family))
     }
 
+    /// Lets a program ask for the devices and addresses of its network, as getifaddrs(3) does, if the profile lets it make sockets
+    /// at all. What the rules say goes before.
+    pub(crate) fn with_routes(mut self) -> Seccomp {
+        if matches!(self.profile, Profile::Default | Profile::Debug) {
+            self.rules.insert(0, profiles::routes());
+        }
+        self
+    }
+
     /// A rule with tests.
     #[must_use]
     pub fn rule(mut self, rule: Rule) -> Seccomp {

@@ -29,6 +29,7 @@ const KEYS: &[&str] = &[
     "host_ids",
     "root",
     "empty_root",
+    "etc",
     "writable_root",
     "terminals",
     "files",
@@ -115,8 +116,9 @@ fn read(value: &Value) -> Result<Policy> {
                 (true, System::Host | System::Empty) => policy.system = System::Empty,
                 (false, _) => {}
             },
+            "etc" => policy.etc = Some(key.items()?.iter().map(Key::text).collect::<Result<_>>()?),
             "writable_root" => policy.writable_root = key.flag()?,
-            "terminals" => policy.terminals = key.flag()?,
+            "terminals" => policy.terminals = Some(key.flag()?),
             "files" => policy.files = key.items()?.iter().map(|item| Ok(files::read(item)?.tidied())).collect::<Result<_>>()?,
             "nested" => policy.nested = key.flag()?,
             "seccomp" => policy.seccomp = Some(seccomp::read(&key)?),
@@ -185,8 +187,9 @@ fn write(policy: &Policy) -> Result<Value> {
         System::Root(root) => put("root", true, path(root)),
         System::Empty => put("empty_root", true, json!(true)),
     }
+    put("etc", policy.etc.is_some(), json!(policy.etc));
     put("writable_root", policy.writable_root, json!(true));
-    put("terminals", policy.terminals, json!(true));
+    put("terminals", policy.terminals.is_some(), json!(policy.terminals));
     put("files", !policy.files.is_empty(), policy.files.iter().map(files::write).collect());
     put("nested", policy.nested, json!(true));
     put("seccomp", policy.seccomp.is_some(), policy.seccomp.as_ref().map_or(Value::Null, seccomp::write));
@@ -327,7 +330,8 @@ mod tests {
     fn every_key_is_written_by_a_policy_that_says_everything() {
         let text = everything().to_json().unwrap();
         let written: Map<String, Value> = serde_json::from_str(&text).unwrap();
-        let missing: Vec<_> = KEYS.iter().filter(|key| !written.contains_key(**key) && **key != "empty_root").collect();
+        let missing: Vec<_> =
+            KEYS.iter().filter(|key| !written.contains_key(**key) && !["empty_root", "etc"].contains(*key)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 

@@ -52,8 +52,10 @@ impl<'a> Prepared<'a> {
         let (policy, share) = (command.sandbox.policy(), &command.share);
         share.check(&policy.limits)?;
         let streams = Streams::new(command, stdin, others, joined)?;
-        if streams.on_terminal() != 0 && !policy.terminals {
-            return Err(Error::invalid("terminal", "the sandbox has none").hint("terminals: Sandbox::terminals gives it its own"));
+        if streams.on_terminal() != 0 && !policy.has_terminals() {
+            return Err(Error::invalid("terminal", "the sandbox has none").hint(
+                "the policy leaves out terminals, shares the mount namespace, or puts something else at /dev, /dev/pts or /dev/tty",
+            ));
         }
         let (alive, lease) = match &command.ground {
             Ground::Own => (Arc::new(Alive::start(&command.sandbox, Purpose::Run)?), None),
@@ -138,6 +140,7 @@ impl<'a> Prepared<'a> {
             targets: targets.list(),
             rlimits: rlimits.list(),
             umask: profile::UMASK,
+            ignored: self.command.ignored,
             limits,
             relays: relays.list(),
             meter,

@@ -29,6 +29,7 @@ struct Order {
     descriptors: &'static [i32],
     rlimits: List<'static, Rlimit>,
     umask: u32,
+    ignored: u64,
     filters: List<'static, &'static [u8]>,
     pass: Pass,
     kept: Kept,
@@ -161,8 +162,9 @@ fn make(
     const STACK: usize = 8 * 1024;
     const NOTICE: usize = REPORT_MAX / size_of::<usize>() + 2;
     let refused = || Refused::because(stage::REQUEST);
-    let Request::Run { program, search, arguments, environment, directory, targets, rlimits, umask, filters, pass, .. } =
-        request.request().map_err(refused())?
+    let Request::Run {
+        program, search, arguments, environment, directory, targets, rlimits, umask, ignored, filters, pass, ..
+    } = request.request().map_err(refused())?
     else {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     };
@@ -197,6 +199,7 @@ fn make(
         descriptors,
         rlimits,
         umask,
+        ignored,
         filters,
         pass,
         kept: *kept,
@@ -338,6 +341,7 @@ fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), Failur
     sys::umask(order.umask).map_err(Failure::at(stage::ATTRIBUTES))?;
     change_directory(order.directory).map_err(Failure::at(stage::DIRECTORY))?;
     search(order, program)?;
+    sys::ignore_signals(order.ignored).map_err(Failure::at(stage::ATTRIBUTES))?;
     sys::block_signals(0).map_err(Failure::at(stage::ATTRIBUTES))?;
     if let Some(ruleset) = kept.ruleset {
         sys::landlock_restrict(ruleset).map_err(Failure::at(stage::LANDLOCK))?;
@@ -466,10 +470,28 @@ fn look_at(path: &[u8], directory: &CStr, head: &mut [u8]) -> Result<(u32, usize
     } else {
         Path::join(directory.to_bytes(), path)
     }?;
-    let file = sys::open(sys::CWD, path.as_c_str(), sys::open::PATH, 0)?;
+    let file = match sys::open(sys::CWD, path.as_c_str(), sys::open::PATH, 0) {
+        Err(Errno::ENOENT) => return dangling(path.as_c_str().to_bytes(), head),
+        file => file?,
+    };
     let status = sys::status(file.number(), c"")?;
     let length = if status.is_file() { read_head(&path, &status, head).unwrap_or(0) } else { 0 };
     Ok((status.mode, length))
+}
+
+/// The first symbolic link on the way to `path` that leads to nothing: its mode, and in `head` its path, a NUL, and its text as far as
+/// there is room.
+fn dangling(path: &[u8], head: &mut [u8]) -> Result<(u32, usize)> {
+    for end in (1..=path.len()).filter(|end| path.get(*end).is_none_or(|byte| *byte == b'/')) {
+        let link = Path::join(b"", &path[1..end])?;
+        let status = sys::status(sys::CWD, link.as_c_str())?;
+        if status.is_symlink() && sys::open(sys::CWD, link.as_c_str(), sys::open::PATH, 0).err() == Some(Errno::ENOENT) {
+            let (name, text) = head.split_at_mut_checked(end + 1).ok_or(Errno::ENAMETOOLONG)?;
+            name[..end].copy_from_slice(&path[..end]);
+            return Ok((status.mode, end + 1 + sys::read_link(sys::CWD, link.as_c_str(), text)?));
+        }
+    }
+    Err(Errno::ENOENT)
 }
 
 /// The first bytes of a file. What stands at its path may be another one by now, a FIFO or a device, or be under a lease: an

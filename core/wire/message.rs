@@ -159,7 +159,7 @@ wire_data! {
         /// to write; one for the `meter`, unless that is NONE; as many files as there are `doors`, for the command to write 0 to: the cgroups that are
         /// its alone; a socket, if it is one AMONG others.
         /// `search`: the directories in which a program without a slash is looked for. `filters`: seccomp programs, loaded in this order; the
-        /// first gives the `listener`. `pass`: what the last arguments of a call must be for these programs to let it through.
+        /// first gives the `listener`. `ignored`: signals that it ignores, bit n-1 for signal n. `pass`: what the last arguments of a call must be for these programs to let it through.
         4 Run {
             flags: u32,
             program: &'a CStr,
@@ -170,6 +170,7 @@ wire_data! {
             targets: List<'a, i32>,
             rlimits: List<'a, Rlimit>,
             umask: u32,
+            ignored: u64,
             limits: Limits,
             relays: List<'a, Relay>,
             meter: u32,

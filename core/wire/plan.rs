@@ -67,6 +67,8 @@ pub mod wall {
     pub const BIND: u32 = 1 << 3;
     /// No TCP port is connected to but these.
     pub const CONNECT: u32 = 1 << 4;
+    /// Nobody inside is to mount anything: a ruleset may speak of files, which forbids it.
+    pub const MOUNTLESS: u32 = 1 << 5;
 }
 
 /// Protections, as the bits in which the warden reports what it has really applied.
@@ -161,7 +163,8 @@ wire_data! {
         15 Symlink { at: &'a CStr, target: &'a CStr, }
         /// In a tree of the caller's, it is laid over the file of that name, and skipped if there is none and it is `optional`.
         16 File { at: &'a CStr, mode: u32, data: &'a [u8], optional: bool, }
-        /// Shows entries of a source directory at `at`: symlinks as symlinks, the rest as binds. `names` empty: every entry but `except`.
+        /// Shows entries of a source directory at `at`: symlinks as symlinks, the rest as binds. Those with these `names`, in which a
+        /// `*` stands for any characters, and which everybody may read; if there are none, every entry; but for `except`.
         17 Populate { source: u32, at: &'a CStr, names: List<'a, &'a CStr>, except: List<'a, &'a CStr>, attributes: u64, }
         /// A fresh proc of our own pid namespace. `hide`: hidepid=invisible.
         18 Proc { at: &'a CStr, hide: bool, }

@@ -35,6 +35,8 @@ enum Step {
     EmptyRoot,
     WritableRoot,
     Terminals,
+    NoTerminals,
+    Etc(Text),
     Bind(Text, Text, u32),
     Tmpfs(Text, u64),
     TmpfsWith(Text, u64, u64, u32, u32),
@@ -86,6 +88,8 @@ unsafe fn perform(steps: &[Step]) {
                 Step::EmptyRoot => c::sandbox::seclude_sandbox_empty_root(sandbox),
                 Step::WritableRoot => c::sandbox::seclude_sandbox_writable_root(sandbox),
                 Step::Terminals => c::sandbox::seclude_sandbox_terminals(sandbox),
+                Step::NoTerminals => c::sandbox::seclude_sandbox_no_terminals(sandbox),
+                Step::Etc(name) => name.with(|name| c::sandbox::seclude_sandbox_etc(sandbox, [name, std::ptr::null()].as_ptr())),
                 Step::Bind(source, at, flags) => {
                     source.with(|source| at.with(|at| c::sandbox::seclude_sandbox_bind(sandbox, source, at, *flags)));
                 }

@@ -8,13 +8,19 @@ A `Sandbox` is a policy; `run` and `Popen` start a command in it with `subproces
     >>> box.run(["echo", "hello"], capture_output=True, text=True).stdout
     'hello\n'
 
-Importing this does nothing and starts nothing: each name is imported when it is first asked for.
+Importing this loads the native half and starts nothing: each name is imported when it is first asked for.
 """
+
+# This raises an ImportError in a sub-interpreter: the native half's types belong to the main one.
+from . import _seclude as _seclude
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from subprocess import DEVNULL, PIPE, STDOUT
 
+    from . import aio as aio
+    from . import popen as popen
+    from . import runs as runs
     from ._seclude import __version__
     from .cell import Cell
     from .command import PTY
@@ -132,14 +138,18 @@ _HOMES = {
     ".terminal": "Terminal raw_mode",
     ".transfer": "Copied copy",
 }
+# Modules that annotations name, for what they have besides.
+_MODULES = ("aio", "popen", "runs")
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(_HOME[name], __name__), name)
     globals()[name] = value
     return value

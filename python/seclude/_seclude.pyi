@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
+from .vocabulary import EndedName, LimitName, Mechanism, NamespaceKind, Parts, Sources
+
 __all__ = [
     "Cell",
     "Child",
@@ -26,23 +28,6 @@ __all__ = [
 __version__: str
 
 _End: TypeAlias = tuple[int, int]
-_LimitName: TypeAlias = Literal[
-    "memory", "swap", "cpu_time", "cpus", "cpu_weight", "cpu_set", "pids", "io", "wall_time", "output"
-]
-_Mechanism: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "rlimit", "warden", "sampled"]
-_EndedName: TypeAlias = Literal[
-    "exited",
-    "signaled",
-    "wall-time",
-    "cpu-time",
-    "memory-limit",
-    "process-limit",
-    "output-limit",
-    "scratch-full",
-    "syscall",
-    "killed",
-    "warden-lost",
-]
 
 @type_check_only
 class _Used(TypedDict):
@@ -67,7 +52,7 @@ class _Used(TypedDict):
 
 @type_check_only
 class _Ending(TypedDict):
-    ended: tuple[_EndedName, int | str | None, str]
+    ended: tuple[EndedName, int | str | None, str]
     returncode: int
     status: int | None
     limit: int | None
@@ -76,7 +61,7 @@ class _Ending(TypedDict):
     enforced: list[str]
     landlock_abi: int | None
     by_caller: bool
-    limits: list[tuple[_LimitName, _Mechanism]]
+    limits: list[tuple[LimitName, Mechanism]]
 
 @type_check_only
 class _Known(TypedDict):
@@ -87,21 +72,6 @@ class _Known(TypedDict):
     refused: list[str]
     paths: list[bytes]
     sandbox: Sandbox
-
-@type_check_only
-class _Parts(TypedDict):
-    args: Sequence[bytes]
-    arg0: bytes | None
-    env: Sequence[tuple[bytes, bytes]] | None
-    cwd: bytes | None
-    streams: Sequence[int | None]
-    own_pipes: Sequence[bool]
-    fds: Sequence[tuple[int, int]]
-    wall_time: float | None
-    memory: int | None
-    cpu_time: float | None
-    pids: int | None
-    window_size: tuple[int, int] | None
 
 @type_check_only
 class _Statistics(TypedDict):
@@ -122,8 +92,7 @@ class _Statistics(TypedDict):
 _Bounds: TypeAlias = tuple[int, int, bool]
 _Done: TypeAlias = tuple[int, int, list[bytes]]
 _Seen: TypeAlias = tuple[int, int, list[int], int, str, list[str], int, str]
-_Kind: TypeAlias = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
-_Living: TypeAlias = tuple[_Kind, int, int | None, int | None, int | None, list[int], list[str]]
+_Living: TypeAlias = tuple[NamespaceKind, int, int | None, int | None, int | None, list[int], list[str]]
 
 @final
 class Sandbox:
@@ -139,11 +108,11 @@ class Sandbox:
         """The policy in JSON."""
     def to_toml(self) -> str:
         """The policy in TOML."""
-    def join(self, sources: _Sources) -> Joined:
+    def join(self, sources: Sources) -> Joined:
         """For commands in namespaces that exist."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
-    def command(self, parts: _Parts) -> Command:
+    def command(self, parts: Parts) -> Command:
         """A command, not started yet. All descriptors are copied."""
     def prepare(self) -> None:
         """Makes a template of the policy."""
@@ -156,7 +125,7 @@ class Sandbox:
 class Cell:
     """A cell. Dropping it, and its commands and children, ends everything inside."""
 
-    def command(self, parts: _Parts) -> Command:
+    def command(self, parts: Parts) -> Command:
         """A command, not started yet. All descriptors are copied."""
     def pid(self) -> int:
         """Its warden's process id."""
@@ -191,24 +160,16 @@ class Cell:
     def copy_in(self, source: bytes, inside: bytes, bounds: _Bounds) -> _Done:
         """Copies into it."""
 
-@type_check_only
-class _Sources(TypedDict):
-    pid: int | None
-    pidfd: int | None
-    paths: Sequence[bytes]
-    fds: Sequence[int]
-    only: Sequence[str] | None
-
 @final
 class Joined:
     """A policy, and namespaces that exist."""
 
-    def command(self, parts: _Parts) -> Command:
+    def command(self, parts: Parts) -> Command:
         """A command, not started yet. All descriptors are copied."""
     def kinds(self) -> list[str]:
         """The names of the kinds that are entered."""
 
-def persist(sources: _Sources, name: str, place: bytes) -> None:
+def persist(sources: Sources, name: str, place: bytes) -> None:
     """Keeps a namespace by a mount."""
 
 def release(place: bytes) -> None:
@@ -224,7 +185,7 @@ def enter(name: str) -> tuple[Joined, str]:
 class Pool:
     """A pool. Dropping it, and its commands, ends what is ready."""
 
-    def command(self, parts: _Parts) -> Command:
+    def command(self, parts: Parts) -> Command:
         """A command, not started yet. All descriptors are copied."""
     def networks(self) -> tuple[int, int, int, tuple[int, str] | None]:
         """Of its template's: how many have been made, used again, given up; of the last of these, the number and why."""
@@ -303,6 +264,8 @@ class Listener:
         """Its descriptor."""
     def receive(self) -> Notification | None:
         """A call that waits now, if one does."""
+    def is_deserted(self) -> bool:
+        """Whether nobody is left who could make a call."""
 
 @final
 class Notification:

@@ -6,20 +6,18 @@ The loop watches the pidfd and the pipes; there is no thread and no child watche
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, Any, Literal, Unpack
 
+import seclude
+
+from . import command
+from .errors import SecludeError
 from .exchange import Kept, pending
+from .outcome import Outcome, Process, Usage
 from .popen import Popen
-
-if TYPE_CHECKING:
-    from typing import Unpack
-
-    from . import command
-    from .outcome import Outcome, Process, Usage
-    from .runs import Runs
-    from .terminal import Terminal
 
 _LIMIT = 2**16
 
@@ -29,7 +27,7 @@ class Runner:
 
     __slots__ = ("_sandbox",)
 
-    def __init__(self, sandbox: Runs) -> None:
+    def __init__(self, sandbox: seclude.runs.Runs) -> None:
         self._sandbox = sandbox
 
     async def create_subprocess_exec(
@@ -37,11 +35,11 @@ class Runner:
     ) -> AsyncProcess:
         """Starts a command: `asyncio.create_subprocess_exec`, with `Popen`'s streams, `cwd`, `env`, descriptors, `arg0`.
 
-        Starting it takes the loop about a millisecond. `limit` is how many bytes the stream readers hold.
+        Starting it takes the loop about a millisecond. `limit` is how many bytes the stream readers hold. Cancelled, it
+        kills what it has started, and waits until it is gone. RuntimeError if no asyncio loop runs: then nothing is started.
         """
-        process = AsyncProcess(Popen(self._sandbox, [program, *args], bufsize=0, **options), asyncio.get_running_loop())
-        await process._connect(limit)
-        return process
+        loop = asyncio.get_running_loop()
+        return await AsyncProcess._connected(Popen(self._sandbox, [program, *args], bufsize=0, **options), loop, limit)
 
 
 class AsyncProcess:
@@ -54,25 +52,55 @@ class AsyncProcess:
     stdout: asyncio.StreamReader | None = None
     stderr: asyncio.StreamReader | None = None
 
+    @classmethod
+    async def _connected(cls, process: Popen, loop: asyncio.AbstractEventLoop, limit: int) -> AsyncProcess:
+        """A command that runs, in the loop's hands. What cannot be handed over, nobody could reach: it is killed."""
+        try:
+            connected = cls(process, loop)
+        except BaseException:
+            # A loop that has no readers. Nobody waits for this one but here.
+            with process:
+                process.kill()
+            raise
+        # A task of its own, which goes on when this one is cancelled: not every loop closes a pipe that it has half taken.
+        connecting = loop.create_task(connected._connect(limit))
+        try:
+            await asyncio.shield(connecting)
+        except BaseException as error:
+            process.kill()
+            if not loop.is_closed():
+                connected._watch()
+                connecting.add_done_callback(connected._abandon)
+            # Where nobody runs this coroutine any longer, it must not wait.
+            if not isinstance(error, (GeneratorExit, KeyboardInterrupt, SystemExit)):
+                await connected._gone()
+            raise
+        return connected
+
     def __init__(self, process: Popen, loop: asyncio.AbstractEventLoop) -> None:
         self._process = process
         self._loop = loop
         self._failure: Exception | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._pipes: list[tuple[asyncio.StreamReader, asyncio.ReadTransport, IO[Any]]] = []
+        self._transports: list[asyncio.BaseTransport] = []
+        # The pipes that the loop does not have yet: it closes those that it has.
+        self._waiting = [process.stdin, process.stdout, process.stderr]
         loop.add_reader(process.fileno(), self._end)
         self._timer: asyncio.TimerHandle | None = None
         self._watch()
 
     async def _connect(self, limit: int) -> None:
         """Hands the pipes to the loop; each transport closes its own."""
-        process, loop = self._process, self._loop
-        if process.stdin is not None:
+        loop = self._loop
+        stdin = self._waiting.pop(0)
+        if stdin is not None:
             protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(loop=loop), loop=loop)
-            transport, _ = await loop.connect_write_pipe(lambda: protocol, process.stdin)
+            transport, _ = await loop.connect_write_pipe(lambda: protocol, stdin)
+            self._transports.append(transport)
             self.stdin = asyncio.StreamWriter(transport, protocol, None, loop)
-        self.stdout = await self._reader(process.stdout, limit)
-        self.stderr = await self._reader(process.stderr, limit)
+        self.stdout = await self._reader(self._waiting.pop(0), limit)
+        self.stderr = await self._reader(self._waiting.pop(0), limit)
         if self._process.outcome is not None:
             # It ended meanwhile.
             self._cut()
@@ -83,8 +111,24 @@ class AsyncProcess:
         reader = asyncio.StreamReader(limit, loop=self._loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
         transport, _ = await self._loop.connect_read_pipe(lambda: protocol, pipe)
+        self._transports.append(transport)
         self._pipes.append((reader, transport, pipe))
         return reader
+
+    def _abandon(self, connecting: asyncio.Task[None]) -> None:
+        """Closes its pipes, those that the loop has and those that it has not. The loop still hears of its end."""
+        if not connecting.cancelled():
+            connecting.exception()  # It was raised, or a cancellation before it.
+        for transport in self._transports:
+            transport.close()
+        for pipe in (*self._waiting, self._process.terminal):
+            if pipe is not None:
+                pipe.close()
+
+    async def _gone(self) -> None:
+        """Waits for the end, whatever it is. A second cancellation is the end of the waiting alone."""
+        with contextlib.suppress(SecludeError):
+            await self.wait()
 
     def _cut(self) -> None:
         """It has ended, and what it leaves behind may hold its pipes open: what is in them now is the rest."""
@@ -144,7 +188,7 @@ class AsyncProcess:
         return self._process.inside_pid
 
     @property
-    def terminal(self) -> Terminal | None:
+    def terminal(self) -> seclude.Terminal | None:
         """The other side of its terminal, if a stream was `PTY`. Its methods wait, unless its descriptor is set not to."""
         return self._process.terminal
 
@@ -202,7 +246,7 @@ class AsyncProcess:
                 self._process._overflow()
         return b"".join(kept.chunks)
 
-    async def _shown(self, terminal: Terminal) -> bytes:
+    async def _shown(self, terminal: seclude.Terminal) -> bytes:
         """What the command writes to its terminal, until nobody inside has it open, or in a cell until the command has ended."""
         kept = Kept(self._process._bound())
         os.set_blocking(terminal.fileno(), False)
@@ -217,7 +261,7 @@ class AsyncProcess:
         terminal.close()
         return b"".join(kept.chunks)
 
-    async def _readable(self, terminal: Terminal) -> None:
+    async def _readable(self, terminal: seclude.Terminal) -> None:
         """Waits until there is something to read, or the command has ended."""
         waiter = self._loop.create_future()
         self._waiters.append(waiter)

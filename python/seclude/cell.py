@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal
+from types import TracebackType
+from typing import Literal, Self
 
+import seclude
+
+from . import _seclude
+from .command import Text
 from .outcome import Process, Usage
 from .runs import Runs
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
-    from . import _seclude
-    from .command import Text
-    from .sandbox import Sandbox
 
 
 class Cell(Runs):
@@ -40,7 +37,7 @@ class Cell(Runs):
 
     __slots__ = ("_core", "sandbox")
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: seclude.Sandbox) -> None:
         self.sandbox = sandbox
         self._core: _seclude.Cell = sandbox._core.cell()
 
@@ -48,9 +45,9 @@ class Cell(Runs):
         return self.sandbox._limits_output()
 
     @property
-    def enforced(self) -> frozenset[str]:
+    def enforced(self) -> tuple[str, ...]:
         """The names of the protections that hold all that run in it."""
-        return frozenset(self._core.enforced())
+        return tuple(self._core.enforced())
 
     @property
     def pid(self) -> int:

@@ -9,26 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Generator, Iterable
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import seclude
 
 from .errors import SecludeError, SetupError
+from .job import Job
+from .outcome import CompletedRun
 from .sandbox import Sandbox
 from .window import in_order, results
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
-    from types import TracebackType
-    from typing import Self
-
     from distributed import Client as _Client
-
-    from .job import Job
-    from .outcome import CompletedRun
-    from .pool import Pool
+else:
+    _Client = Any  # It is there only with the extra.
 
 
 class Cluster:
@@ -116,7 +116,7 @@ async def _answer(there: Any) -> CompletedRun:
 
 @dataclass(slots=True)
 class _Kept:
-    pool: Pool
+    pool: seclude.Pool
     users: int = 0
 
 
@@ -136,7 +136,7 @@ def _run(policy: str, job: Job) -> CompletedRun | SecludeError:
 
 
 @contextmanager
-def _pool(policy: str) -> Generator[Pool]:
+def _pool(policy: str) -> Generator[seclude.Pool]:
     """The pool of a policy, which lives until the process ends, or others have been wanted more."""
     with _lock:
         kept = _pools.pop(policy, None) or _made(policy)

@@ -8,20 +8,18 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from operator import index
 from subprocess import DEVNULL, PIPE, STDOUT
-from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict
+from typing import IO, Any, Protocol, Self, TypeAlias, TypedDict, Unpack
 
+from . import _seclude
 from .errors import PolicyError
-
-if TYPE_CHECKING:
-    from typing import Self, Unpack
-
-    from . import _seclude
+from .vocabulary import Parts, Path
 
 PTY = -4
 """A stream that is a pseudo-terminal of the command's own: the sandbox must have `terminals`."""
 
-Text: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+Text: TypeAlias = Path
 Args: TypeAlias = Text | Sequence[Text]
 Ends: TypeAlias = list[int | None]
 Stream: TypeAlias = int | IO[Any] | None
@@ -44,6 +42,8 @@ class CommandOptions(TypedDict, total=False):
     """Descriptors that the command gets under numbers of the caller's choice, 3 or higher: `{target: descriptor}`."""
     arg0: Text | None
     """What the program sees as its own name."""
+    restore_signals: bool
+    """False: it ignores the signals that this process ignores, SIGPIPE as a rule. If not given, no signal."""
     wall_time: float | None
     """Seconds that this command may take, instead of what the sandbox says."""
     memory: int | None
@@ -59,7 +59,7 @@ class CommandOptions(TypedDict, total=False):
 class Core(Protocol):
     """What of the native half makes commands."""
 
-    def command(self, parts: _seclude._Parts) -> _seclude.Command:
+    def command(self, parts: Parts) -> _seclude.Command:
         """A command, not started yet."""
 
 
@@ -83,6 +83,7 @@ def prepare(
     pass_fds: Iterable[int | IO[Any]] = (),
     fds: Mapping[int, int | IO[Any]] | None = None,
     arg0: Text | None = None,
+    restore_signals: bool = True,
     wall_time: float | None = None,
     memory: int | None = None,
     cpu_time: float | None = None,
@@ -92,7 +93,11 @@ def prepare(
     """A command that is ready to start, once, while `streams` are open."""
     words = [args] if isinstance(args, (str, bytes, os.PathLike)) else args
     granted = [(number, number) for number in map(_number, pass_fds)]
-    granted += [(target, _number(fd)) for target, fd in (fds or {}).items()]
+    granted += [(count("descriptor", target, 31), _number(fd)) for target, fd in (fds or {}).items()]
+    window = None
+    if window_size is not None:
+        rows, columns = window_size
+        window = count("window_size", rows, 16), count("window_size", columns, 16)
     streams.connect(stdin, stdout, stderr)
     return sandbox.command(
         {
@@ -103,11 +108,12 @@ def prepare(
             "streams": streams.inside,
             "own_pipes": streams.own_pipes,
             "fds": granted,
-            "wall_time": wall_time,
-            "memory": memory,
-            "cpu_time": cpu_time,
-            "pids": pids,
-            "window_size": window_size,
+            "ignored_signals": [] if restore_signals else _ignored(),
+            "wall_time": seconds("wall_time", wall_time),
+            "memory": None if memory is None else count("memory", memory, 64),
+            "cpu_time": seconds("cpu_time", cpu_time),
+            "pids": None if pids is None else count("pids", pids, 64),
+            "window_size": window,
         }
     )
 
@@ -178,6 +184,14 @@ class Streams:
         return kept
 
 
+def _ignored() -> list[int]:
+    """The signals that this process ignores, whether Python or somebody else has said so."""
+    with open("/proc/self/status", "rb") as status:
+        line = next(line for line in status if line.startswith(b"SigIgn:"))
+    mask = int(line.split()[1], 16)
+    return [number for number in range(1, 65) if mask >> (number - 1) & 1]
+
+
 def _null() -> int:
     return _above_standard(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
 
@@ -204,7 +218,22 @@ def _is_stream(number: int) -> bool:
 
 
 def _number(stream: int | IO[Any]) -> int:
-    number = stream if isinstance(stream, int) else stream.fileno()
+    return count("descriptor", stream if isinstance(stream, int) else stream.fileno(), 31)
+
+
+def seconds(what: str, value: float | None) -> float | None:
+    """A time, which the native half takes as a floating-point number and judges."""
+    try:
+        return None if value is None else float(value)
+    except OverflowError:
+        raise PolicyError(f"{what}: more seconds than any number of this kind holds", step=what) from None
+
+
+def count(what: str, value: int, bits: int) -> int:
+    """A number that is not negative and has no more than so many bits: what the native half's types hold."""
+    number = index(value)
     if number < 0:
-        raise PolicyError(f"descriptor {number}: a descriptor is not negative", kind="invalid", step="descriptor")
+        raise PolicyError(f"{what} {number}: must not be negative", step=what)
+    if number.bit_length() > bits:
+        raise PolicyError(f"{what} {number}: must not be above {2**bits - 1}", step=what)
     return number

@@ -10,17 +10,16 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import select
 import sys
 import termios
-import time
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from select import PIPE_BUF
+from typing import IO, Any
+from weakref import WeakMethod
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from weakref import WeakMethod
+import seclude
 
-    from .terminal import Terminal
+from .readiness import READ, WRITE, Deadline, Poll
 
 BOUND = 64 << 20
 """Bytes that are kept of a stream where the sandbox has no limit on output: as many as the core keeps."""
@@ -36,7 +35,7 @@ class Exchange:
     def __init__(
         self,
         stdin: IO[Any] | None,
-        stdout: IO[Any] | Terminal | None,
+        stdout: IO[Any] | seclude.Terminal | None,
         stderr: IO[Any] | None,
         data: bytes | None,
         bound: int,
@@ -49,7 +48,7 @@ class Exchange:
         self._end = end
         # Weak: a command that owned its exchange through a cycle would keep its descriptors until a collection.
         self._overflow = overflow
-        self._read: dict[int, tuple[IO[Any] | Terminal, Kept]] = {}
+        self._read: dict[int, tuple[IO[Any] | seclude.Terminal, Kept]] = {}
         self._kept: list[Kept | None] = [None, None]
         for number, pipe in enumerate((stdout, stderr)):
             if pipe is not None:
@@ -80,12 +79,12 @@ class Exchange:
         return [None if kept is None else b"".join(kept.chunks) for kept in self._kept]
 
     def awaits(self) -> dict[int, int]:
-        """The descriptors that this waits for, each with what it waits for (`poll(2)`)."""
-        events = dict.fromkeys(self._read, select.POLLIN)
+        """The descriptors that this waits for, each with what it waits for."""
+        events = dict.fromkeys(self._read, READ)
         if self._stdin is not None:
-            events[self._stdin.fileno()] = select.POLLOUT
+            events[self._stdin.fileno()] = WRITE
         if events and self._end is not None:
-            events[self._end] = select.POLLIN
+            events[self._end] = READ
         return events
 
     def advance(self, fd: int) -> bool:
@@ -128,7 +127,7 @@ class Exchange:
     def _send(self, fd: int) -> bool:
         # A pipe that polls as writable takes this much without blocking: pipe(7).
         try:
-            self._unsent = self._unsent[os.write(fd, self._unsent[: select.PIPE_BUF]) :]
+            self._unsent = self._unsent[os.write(fd, self._unsent[:PIPE_BUF]) :]
         except BrokenPipeError:
             self._unsent = self._unsent[:0]
         if not self._unsent:
@@ -154,26 +153,26 @@ class Kept:
         return fits
 
 
-def exchange(exchanges: Sequence[Exchange], deadline: float | None) -> bool:
-    """Writes and reads until all pipes are at their ends: True; or until the deadline, by `time.monotonic`: False."""
-    poller = select.poll()
+def exchange(exchanges: Sequence[Exchange], deadline: Deadline) -> bool:
+    """Writes and reads until all pipes are at their ends: True; or until the deadline: False."""
+    poll = Poll()
     owners: dict[int, Exchange] = {}
 
     def watch(one: Exchange) -> None:
         for fd in [fd for fd, owner in owners.items() if owner is one]:
-            poller.unregister(fd)
+            poll.unregister(fd)
             del owners[fd]
         for fd, events in one.awaits().items():
-            poller.register(fd, events)
+            poll.register(fd, events)
             owners[fd] = one
 
     for one in exchanges:
         watch(one)
     while owners:
-        ready = poller.poll(milliseconds_to(deadline))
-        if not ready and deadline is not None and time.monotonic() >= deadline:
+        ready = poll.wait(deadline)
+        if not ready and deadline.passed:
             return False
-        for fd, _ in ready:
+        for fd in ready:
             owner = owners.get(fd)
             if owner is not None and not owner.advance(fd):
                 watch(owner)
@@ -183,8 +182,3 @@ def exchange(exchanges: Sequence[Exchange], deadline: float | None) -> bool:
 def pending(fd: int) -> int:
     """How many bytes can be read from a pipe now."""
     return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
-
-
-def milliseconds_to(deadline: float | None) -> float | None:
-    """How long to poll: rounded up by `poll` itself, not negative; None is for ever."""
-    return None if deadline is None else max(0.0, (deadline - time.monotonic()) * 1000)

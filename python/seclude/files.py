@@ -7,13 +7,10 @@ class has a lower-case name too, which reads better in a list: `files=[bind("/op
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from os import PathLike
 from typing import Any, TypeAlias
 
 from .part import Part
-
-Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
-"""A path, in any of the ways that `os` takes one."""
+from .vocabulary import Path
 
 
 @dataclass(frozen=True, slots=True)

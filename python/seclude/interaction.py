@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from . import _seclude, command
 from .errors import PolicyError, TimeoutExpired
 from .exchange import exchange
 from .outcome import CompletedRun
-from .popen import Popen
+from .popen import Popen, PopenOptions
+from .readiness import Deadline
+from .runs import Runs
 from .text import Mode
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .popen import PopenOptions
-    from .runs import Runs
 
 End: TypeAlias = tuple[int, int]
 """One end of a pipe: a command's place in the list, and its descriptor."""
@@ -86,13 +82,13 @@ class Interaction:
 
         After `timeout` seconds all are killed and TimeoutExpired is raised.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         with ExitStack() as stack:
             processes = [stack.enter_context(process) for process in self.spawn()]
             try:
                 whole = exchange([process._exchanged() for process in processes], deadline)
                 for process in processes:
-                    process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()) if whole else 0.0)
+                    process.wait(deadline.left if whole else 0.0)
             except BaseException as error:
                 for process in processes:
                     process.kill()

@@ -9,22 +9,17 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64decode
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from operator import index
 from subprocess import DEVNULL
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
+import seclude
+
+from .command import Args, Text, seconds
 from .errors import PolicyError
 from .policy import _text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Self
-
-    from .command import Args, Text
-    from .outcome import CompletedRun
-    from .popen import PopenOptions
-    from .runs import Runs
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -78,20 +73,20 @@ class Job:
             "cwd": None if cwd is None else _same(cwd),
             "env": None if env is None else {_same(name): _same(value) for name, value in env.items()},
             "arg0": None if arg0 is None else _same(arg0),
-            "wall_time": None if wall_time is None else float(wall_time),
+            "wall_time": seconds("wall_time", wall_time),
             "memory": None if memory is None else index(memory),
-            "cpu_time": None if cpu_time is None else float(cpu_time),
+            "cpu_time": seconds("cpu_time", cpu_time),
             "pids": None if pids is None else index(pids),
         }
         for name, value in given.items():
             object.__setattr__(self, name, value)
 
-    def run(self, place: Runs) -> CompletedRun:
+    def run(self, place: seclude.runs.Runs) -> seclude.CompletedRun:
         """Runs it to its end in a sandbox, a cell or a pool: `place.run`, with the output captured as bytes.
 
         Without input its stdin is empty. Who writes more than `output`, or 64 MiB, to a stream is ended: `output-limit`.
         """
-        options: PopenOptions = {"cwd": self.cwd, "env": self.env, "arg0": self.arg0}
+        options: seclude.popen.PopenOptions = {"cwd": self.cwd, "env": self.env, "arg0": self.arg0}
         options |= {"wall_time": self.wall_time, "memory": self.memory, "cpu_time": self.cpu_time, "pids": self.pids}
         if not self.input:
             options["stdin"] = DEVNULL

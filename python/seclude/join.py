@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+import seclude
 
 from . import _seclude
 from .runs import Runs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .command import Text
-    from .policy import _Namespace
-    from .sandbox import Sandbox
+from .vocabulary import NamespaceKind, Path, Sources
 
 
 class Joined(Runs):
@@ -27,7 +24,7 @@ class Joined(Runs):
 
     __slots__ = ("_core", "sandbox")
 
-    def __init__(self, sandbox: Sandbox, core: _seclude.Joined) -> None:
+    def __init__(self, sandbox: seclude.Sandbox, core: _seclude.Joined) -> None:
         self.sandbox = sandbox
         self._core: _seclude.Joined = core
 
@@ -50,7 +47,7 @@ class NamedCell:
     name: str
     pid: int
     """Its warden's process id, as the caller counts."""
-    sandbox: Sandbox
+    sandbox: seclude.Sandbox
     """Its policy."""
 
     def enter(self) -> Joined:
@@ -82,8 +79,8 @@ def enter(name: str) -> Joined:
 
 
 def persist(
-    path: Text,
-    kind: _Namespace,
+    path: Path,
+    kind: NamespaceKind,
     *,
     pid: int | None = None,
     pidfd: int | IO[Any] | None = None,
@@ -98,7 +95,7 @@ def persist(
     _seclude.persist(sources(pid, pidfd, (), fds, None), kind, os.fsencode(path))
 
 
-def release(path: Text) -> None:
+def release(path: Path) -> None:
     """Lets go of a namespace that `persist` keeps there: takes the mount and the file away. What still runs in it goes on."""
     _seclude.release(os.fsencode(path))
 
@@ -106,10 +103,10 @@ def release(path: Text) -> None:
 def sources(
     pid: int | None,
     pidfd: int | IO[Any] | None,
-    paths: Iterable[Text],
+    paths: Iterable[Path],
     fds: Iterable[int | IO[Any]],
-    only: Iterable[_Namespace] | None,
-) -> _seclude._Sources:
+    only: Iterable[NamespaceKind] | None,
+) -> Sources:
     """What the native half takes."""
     return {
         "pid": pid,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 from . import _seclude
 from .outcome import Process
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from .vocabulary import NamespaceKind
 
 
 @dataclass(frozen=True, slots=True)
 class LiveNamespace:
     """A namespace that exists."""
 
-    kind: Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
+    kind: NamespaceKind
     """Its kind, as policies name it."""
     id: int
     """Its number, which no other of any kind has while it exists: the inode that `readlink /proc/PID/ns/…` shows."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import CalledProcessError
+from .vocabulary import EndedName, LimitName, Mechanism
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ._seclude import _EndedName, _Ending, _LimitName, _Mechanism, _Seen, _Used
+    from ._seclude import _Ending, _Seen, _Used
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Ended:
     `match ended: case Ended("exited", code): ...` works; `str()` is a sentence's end: `killed by SIGSEGV`.
     """
 
-    name: _EndedName
+    name: EndedName
     value: int | str | None = None
     _text: str = field(default="", repr=False, compare=False)
 
@@ -122,7 +122,7 @@ class Outcome:
 
     ended: Ended
     usage: Usage
-    enforced: frozenset[str]
+    enforced: tuple[str, ...]
     """The names of the protections that were in force."""
     returncode: int
     """The exit code, or minus the signal; -9 where a limit or the caller ended it."""
@@ -130,7 +130,7 @@ class Outcome:
     """The first process's own return code, whatever the end of the whole is called; None if nobody saw it."""
     limit: int | None = None
     """The value of the limit that is the end: bytes, nanoseconds, processes or files. None where the end is no limit."""
-    limits: Mapping[_LimitName, _Mechanism] = field(default_factory=dict, hash=False)
+    limits: Mapping[LimitName, Mechanism] = field(default_factory=dict, hash=False)
     """The limits that were in force, each with what enforced it: a cgroup's controller (`cgroup-v2`, `cgroup-v1`),
     `setrlimit(2)` (`rlimit`), the `warden` that all of it passes through; or the warden that looks at an interval
     (`sampled`), and does not see what is above the limit between two looks.
@@ -157,7 +157,7 @@ class Outcome:
         return Outcome(
             Ended(*ending["ended"]),
             Usage._told(ending["usage"]),
-            frozenset(ending["enforced"]),
+            tuple(ending["enforced"]),
             ending["returncode"],
             ending["status"],
             ending["limit"],

@@ -9,18 +9,14 @@ import os
 from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+from math import isfinite
+from typing import Any, TypeAlias, TypedDict
 
+import seclude
+
+from .errors import PolicyError
 from .part import Part
-
-if TYPE_CHECKING:
-    from ._seclude import _LimitName
-    from .files import Entry, Path
-    from .rates import Io
-    from .seccomp import Seccomp, _Profile
-
-    _Namespace = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
-    _Clock = Literal["monotonic", "boottime"]
+from .vocabulary import Clock, LimitName, NamespaceKind, Path, Profile
 
 Limit: TypeAlias = int | str
 """A number, a size as text ("64M"), or "unlimited"."""
@@ -29,11 +25,11 @@ Limit: TypeAlias = int | str
 class Policy(TypedDict, total=False):
     """The keys of a policy, all optional. `Sandbox`'s documentation says what each means."""
 
-    share: Iterable[_Namespace] | None
-    unshare: Iterable[_Namespace] | None
+    share: Iterable[NamespaceKind] | None
+    unshare: Iterable[NamespaceKind] | None
     hostname: str | None
     domainname: str | None
-    clock_offsets: Mapping[_Clock, int] | None
+    clock_offsets: Mapping[Clock, int] | None
     uid: int | None
     gid: int | None
     user: str | None
@@ -41,11 +37,12 @@ class Policy(TypedDict, total=False):
     host_ids: int | None
     root: Path | None
     empty_root: bool | None
+    etc: Iterable[str] | None
     writable_root: bool | None
     terminals: bool | None
-    files: Iterable[Entry | Mapping[str, Any]] | None
+    files: Iterable[seclude.Entry | Mapping[str, Any]] | None
     nested: bool | None
-    seccomp: _Profile | Seccomp | Mapping[str, Any] | None
+    seccomp: Profile | seclude.Seccomp | Mapping[str, Any] | None
     seccomp_bpf: Iterable[bytes] | None
     landlock: bool | None
     tcp_bind: Iterable[int] | None
@@ -58,12 +55,12 @@ class Policy(TypedDict, total=False):
     cpu_weight: int | None
     cpu_set: Iterable[int] | None
     pids: int | None
-    io: Iterable[Io | Mapping[str, Any]] | None
+    io: Iterable[seclude.Io | Mapping[str, Any]] | None
     output: int | str | None
     wall_time: float | str | None
     wall_time_grace: tuple[int, float | str] | Mapping[str, Any] | None
-    require: Iterable[_LimitName] | None
-    best_effort: Iterable[_LimitName] | None
+    require: Iterable[LimitName] | None
+    best_effort: Iterable[LimitName] | None
     cgroup: Path | None
     warden: Path | None
 
@@ -71,10 +68,33 @@ class Policy(TypedDict, total=False):
 def as_json(policy: Mapping[str, Any]) -> str:
     """The policy as JSON. A key whose value is None is left out: its default holds."""
     given = {key: _plain(value) for key, value in policy.items() if value is not None}
+    for key, value in given.items():
+        _finite(key, value)
     match given.get("wall_time_grace"):
         case [sig, time]:
             given["wall_time_grace"] = {"signal": sig, "time": time}
     return json.dumps(given)
+
+
+def _finite(key: str, value: Any) -> None:
+    """Refuses the numbers that JSON has no words for, before its reader does in words of its own."""
+    match value:
+        case float() if not isfinite(value):
+            raise _no_number(key, value)
+        case int() if value.bit_length() > 1023:
+            raise _no_number(key, "an integer of more than 1023 bits")
+        case dict():
+            for name, item in value.items():
+                _finite(f"{key}.{name}", item)
+        case list():
+            for item in value:
+                _finite(key, item)
+
+
+def _no_number(key: str, value: Any) -> PolicyError:
+    hint = "what is not limited is left out, or None"
+    message = f"policy key {key}: {value} is not a number that a policy can hold; hint: {hint}"
+    return PolicyError(message, kind="policy", step=f"policy key {key}", hint=hint)
 
 
 def _plain(value: Any) -> Any:

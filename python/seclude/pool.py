@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import seclude
+
+from . import _seclude
+from .command import Args
 from .job import Job
+from .outcome import CompletedRun
 from .runs import Runs
 from .window import in_order, results
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
-
-    from . import _seclude
-    from .command import Args
-    from .outcome import CompletedRun
-    from .sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ class Pool(Runs, Executor):
         ['0\n', '1\n', '2\n']
     """
 
-    def __init__(self, sandbox: Sandbox, size: int | None = None, *, reuse: bool = False) -> None:
+    def __init__(self, sandbox: seclude.Sandbox, size: int | None = None, *, reuse: bool = False) -> None:
         self.sandbox = sandbox
         self.size = len(os.sched_getaffinity(0)) if size is None else size
         self._core: _seclude.Pool = sandbox._core.pool(self.size, reuse)

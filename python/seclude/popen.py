@@ -7,35 +7,28 @@ from __future__ import annotations
 
 import io
 import os
-import select
 import signal
 import sys
-import time
 import warnings
-from typing import IO, TYPE_CHECKING, Any, Literal
+from types import TracebackType
+from typing import IO, Any, Literal, Self, Unpack
 from weakref import WeakMethod
 
-from . import command
+import seclude
+
+from . import _seclude, command
 from .errors import PolicyError, SecludeError, TimeoutExpired
-from .exchange import BOUND, Exchange, exchange, milliseconds_to
+from .exchange import BOUND, Exchange, exchange
 from .outcome import Outcome, Process, Usage
+from .readiness import READ, Deadline, Poll
 from .text import Mode
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self, Unpack
-
-    from . import _seclude
-    from .runs import Runs
-    from .seccomp import Listener
-    from .terminal import Terminal
 
 
 class PopenOptions(command.CommandOptions, total=False):
     """What `Popen` and `run` take besides the arguments, with `subprocess`'s meanings and defaults."""
 
-    bufsize: int
+    bufsize: int | None
     text: bool | None
     encoding: str | None
     errors: str | None
@@ -56,16 +49,16 @@ class Popen:
     stdin: IO[Any] | None
     stdout: IO[Any] | None
     stderr: IO[Any] | None
-    terminal: Terminal | None
+    terminal: seclude.Terminal | None
     returncode: int | None
     outcome: Outcome | None
 
     def __init__(
         self,
-        sandbox: Runs,
+        sandbox: seclude.runs.Runs,
         args: command.Args,
         *,
-        bufsize: int = -1,
+        bufsize: int | None = -1,
         text: bool | None = None,
         encoding: str | None = None,
         errors: str | None = None,
@@ -77,13 +70,17 @@ class Popen:
         self._run(sandbox, args, mode, child, pipes)
 
     @classmethod
-    def _started(cls, sandbox: Runs, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends) -> Self:
+    def _started(
+        cls, sandbox: seclude.runs.Runs, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends
+    ) -> Self:
         """A command that was started together with others."""
         process = cls.__new__(cls)
         process._run(sandbox, args, mode, child, pipes)
         return process
 
-    def _run(self, sandbox: Runs, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends) -> None:
+    def _run(
+        self, sandbox: seclude.runs.Runs, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends
+    ) -> None:
         self.args = args
         self.returncode = self.outcome = None
         self._owner = os.getpid()
@@ -122,34 +119,30 @@ class Popen:
         """
         return self._child.deadline if self.outcome is None else None
 
-    def _look(self, deadline: float | None) -> float | None:
-        """When to stop waiting, by `time.monotonic`: at the caller's deadline, or at the command's own."""
-        own = self.deadline
-        if own is None:
-            return deadline
-        own += time.monotonic()
-        return own if deadline is None else min(own, deadline)
+    def _look(self, deadline: Deadline) -> Deadline:
+        """When to stop waiting: at the caller's deadline, or at the command's own."""
+        return deadline.or_in(self.deadline)
 
     def _end(self, outcome: Outcome) -> None:
         self.outcome = outcome if self._overflowed is None else outcome._output_limit(self._overflowed)
         self.returncode = self.outcome.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Waits for the end, for at most so many seconds, and returns the return code.
+        """Waits for the end, for at most so many seconds, and returns the return code. None and infinity are for ever.
 
         When this returns, nothing of the sandbox is left. TimeoutExpired leaves the command running. A command that
         fills a pipe nobody reads never ends: `communicate` reads.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         if self.outcome is None:
-            poller = select.poll()
-            poller.register(self._child.pidfd, select.POLLIN)
+            poll = Poll()
+            poll.register(self._child.pidfd, READ)
             while True:
-                poller.poll(milliseconds_to(self._look(deadline)))
+                poll.wait(self._look(deadline))
                 # Also when nothing is ready: what should have ended by now is ended by that.
                 if self.poll() is not None:
                     break
-                if deadline is not None and time.monotonic() >= deadline:
+                if deadline.passed:
                     assert timeout is not None
                     raise TimeoutExpired(self.args, timeout)
         assert self.returncode is not None
@@ -172,13 +165,13 @@ class Popen:
             self.wait(timeout)
             return None, None
         exchanged = self._exchanged(input)
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         try:
             while not exchange([exchanged], self._look(deadline)):
-                if deadline is not None and time.monotonic() >= deadline:
+                if deadline.passed:
                     raise TimeoutExpired(self.args, timeout or 0.0)
                 self.poll()
-            self.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            self.wait(deadline.left)
         except TimeoutExpired as expired:
             # The time that the caller gave, not what the first half left of it.
             output, errors = (data or None for data in exchanged.so_far)
@@ -241,7 +234,7 @@ class Popen:
         if self.outcome is None:
             self._child.kill()
 
-    def listener(self) -> Listener:
+    def listener(self) -> seclude.Listener:
         """Where the calls are heard that the sandbox's filter leaves to the caller. Somebody must listen. Once only."""
         listener = self._child.take_listener()
         if listener is None:
@@ -353,7 +346,7 @@ class Popen:
             _warn(f"{self!r} was dropped: everything in it is killed", ResourceWarning, source=self, stacklevel=2)
 
 
-def _terminal(fd: int | None) -> Terminal | None:
+def _terminal(fd: int | None) -> seclude.Terminal | None:
     """The caller's side of a command's terminal, if it has one."""
     if fd is None:
         return None

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .part import Part
-
-if TYPE_CHECKING:
-    from .files import Path
+from .vocabulary import Path
 
 
 @dataclass(frozen=True, slots=True)

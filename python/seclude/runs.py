@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from subprocess import PIPE
-from typing import TYPE_CHECKING, Any
+from typing import Any, Unpack
 
+import seclude
+
+from .command import Args, Core
 from .errors import TimeoutExpired
 from .outcome import CompletedRun
 from .popen import Popen as _Popen
-
-if TYPE_CHECKING:
-    from typing import Unpack
-
-    from .aio import Runner
-    from .command import Args, Core
-    from .interaction import Command
-    from .popen import PopenOptions
+from .popen import PopenOptions
 
 
 class Runs:
@@ -74,20 +70,21 @@ class Runs:
         `stdin`, `stdout`, `stderr`: None for the caller's own, PIPE, DEVNULL, a descriptor or file, for stderr STDOUT.
         `text`, `encoding`, `errors`, `bufsize` as in `subprocess`. `cwd` is an absolute path inside. `env` is the whole
         environment; if not given, PATH, HOME and LANG. `pass_fds` and `fds={target: descriptor}` grant descriptors.
-        `arg0` is what the program sees as its own name. `wall_time` is this command's own, in seconds, instead of the sandbox's.
+        `arg0` is what the program sees as its own name. With `restore_signals=False` it ignores the signals that the caller
+        ignores. `wall_time` is this command's own, in seconds, instead of the sandbox's.
         """
         return _Popen(self, args, **options)
 
     Popen = popen
 
-    def command(self, args: Args, **options: Unpack[PopenOptions]) -> Command:
+    def command(self, args: Args, **options: Unpack[PopenOptions]) -> seclude.Command:
         """A command for an `Interaction`, not started yet; `args` and `options` as for `popen`."""
         from .interaction import Command
 
         return Command(self, args, options)
 
     @property
-    def asyncio(self) -> Runner:
+    def asyncio(self) -> seclude.aio.Runner:
         """`await box.asyncio.create_subprocess_exec(...)`: asyncio's, inside."""
         from .aio import Runner
 

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING, Any, Self, Unpack, get_type_hints
+
+import seclude
 
 from . import _seclude
-from .command import Streams, prepare
+from .command import Args, CommandOptions, Streams, Text, prepare
 from .outcome import Outcome
-from .policy import as_json
+from .policy import Policy, as_json
 from .runs import Runs
+from .vocabulary import NamespaceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import IO, Self, Unpack
+    from inspect import Signature
 
-    from .cell import Cell
-    from .command import Args, CommandOptions, Text
-    from .join import Joined
-    from .policy import Policy, _Namespace
-    from .pool import Pool
-    from .seccomp import Learned
+
+class _Keywords:
+    """The signature of a sandbox, which takes the keys of a policy by name. It is made when somebody asks for it."""
+
+    def __get__(self, sandbox: Sandbox | None, owner: type[Sandbox]) -> Signature:
+        from inspect import Parameter, Signature
+
+        hints = get_type_hints(Policy)
+        named = [Parameter(key, Parameter.KEYWORD_ONLY, default=None, annotation=hint) for key, hint in hints.items()]
+        return Signature(named)
 
 
 class Sandbox(Runs):
     """What world a program sees and what it may use. Nothing runs yet.
 
     A new one is safe by default: every namespace private but the clocks', no network but loopback, the host's `/usr`
-    read-only, nothing writable but `/dev/shm`, a user id that means nothing outside, no privileges. Each keyword opens
-    or shapes one thing; None means its default. A mistake is a PolicyError, here and not when it is first used.
+    read-only, nothing writable but `/tmp` and `/dev/shm`, which are its own, a user id that means nothing outside, no
+    privileges. Each keyword opens or shapes one thing; None means its default. A mistake is a PolicyError, here and not
+    when it is first used.
 
     Namespaces: `share` and `unshare` (sets of `user mount pid net ipc uts cgroup time`; all are private but `time`),
     `hostname`, `domainname` (1 to 64 bytes), `clock_offsets` (`{"monotonic": s, "boottime": s}`, whole seconds).
@@ -39,14 +47,16 @@ class Sandbox(Runs):
     such ids the highest that it has.
 
     Files: `files`, a list of `bind`, `tmpfs`, `directory`, `symlink`, `file`; `root`, a directory with another system in
-    it; `empty_root`, no programs but what is bound; `writable_root`; `terminals`, pseudo-terminals of its own
-    (`/dev/pts`), so that a command can have one (`PTY`).
+    it; `empty_root`, no programs but what is bound; `etc`, names in the host's `/etc` to show instead of the usual ones ("ssl/certs",
+    "java-*"; `[]` for none); `writable_root`; `terminals=False` leaves out pseudo-terminals of its own (`/dev/pts`), `True`
+    insists on them, and a command can have one (`PTY`).
 
     Limits on all that runs inside together: `memory` and `swap`, bytes or text ("256M"); `cpu_time`, seconds or text of
     processor time; `cpus`, how many processors' worth of it at once (0.01 to 8192), `cpu_weight`, the share where others
     want it too (1 to 10000; 100 is usual), `cpu_set`, on which processors; `pids`, processes and threads at one time; `io`, a
     list of `io(path, read_bytes=...)`, rates on devices; `output`, bytes to stdout, and to stderr; `wall_time`, seconds or
     text ("1.5s", "200ms", "2m") from the start. What goes beyond is ended and its `Outcome` says by which limit.
+    A time is at most 4294967295 seconds; what is not limited is None, and infinity a PolicyError.
     `wall_time_grace=(signal, seconds)` sends a signal first and kills only so much later.
 
     `require` names limits that must be held exactly, not by looks at an interval; `best_effort` those that may go missing
@@ -65,6 +75,7 @@ class Sandbox(Runs):
     """
 
     __slots__ = ("_core", "_limited")
+    __signature__: Any = _Keywords()
     _core: _seclude.Sandbox
     _limited: bool
 
@@ -104,7 +115,7 @@ class Sandbox(Runs):
 
     # ---- running, besides `run`, `popen`, `command` and `asyncio`
 
-    def learn(self, args: Args, **options: Unpack[CommandOptions]) -> Learned:
+    def learn(self, args: Args, **options: Unpack[CommandOptions]) -> seclude.Learned:
         """Runs a command to its end, and learns which system calls it makes and which paths it names.
 
         stdout and stderr are collected unless given; stdin is empty. The sandbox's filter holds meanwhile, by the caller's
@@ -143,8 +154,8 @@ class Sandbox(Runs):
         pidfd: int | IO[Any] | None = None,
         paths: Iterable[Text] = (),
         fds: Iterable[int | IO[Any]] = (),
-        only: Iterable[_Namespace] | None = None,
-    ) -> Joined:
+        only: Iterable[NamespaceKind] | None = None,
+    ) -> seclude.Joined:
         """For commands in namespaces that exist already, instead of new ones of these kinds: `setns(2)`.
 
         Those that a process is in, by `pid` or `pidfd`, all of them or `only` some kinds; those that `paths` (`/run/netns/x`) and
@@ -156,13 +167,13 @@ class Sandbox(Runs):
 
         return Joined(self, self._core.join(sources(pid, pidfd, paths, fds, only)))
 
-    def cell(self) -> Cell:
+    def cell(self) -> seclude.Cell:
         """Starts a cell: a sandbox that stays up, for many commands. `with box.cell() as cell:` closes it."""
         from .cell import Cell
 
         return Cell(self)
 
-    def pool(self, size: int | None = None, *, reuse: bool = False) -> Pool:
+    def pool(self, size: int | None = None, *, reuse: bool = False) -> seclude.Pool:
         """Starts a pool that keeps `size` sandboxes ready, as many as there are processors if not given.
 
         `with box.pool(8) as pool:` closes it. `reuse`: a sandbox is used again when its command has ended, with all that it

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import select
-import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from .exchange import milliseconds_to
+import seclude
+
+from ._seclude import Listener as _Listener
+from ._seclude import Notification
 from .part import Part
-
-if TYPE_CHECKING:
-    from ._seclude import Listener as _Listener
-    from ._seclude import Notification
-    from .outcome import Outcome
-    from .sandbox import Sandbox
-
-    _Profile = Literal["default", "strict", "nested", "debug", "unconfined"]
-    _Action = Literal["allow", "deny", "kill", "log", "notify"]
+from .readiness import READ, Deadline, Poll
+from .vocabulary import Action, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +52,11 @@ class Seccomp(Part):
     command itself needs no rule: a filter without `execve` lets the program run that the caller names, and no other.
     """
 
-    profile: _Profile = "default"
+    profile: Profile = "default"
     rules: tuple[dict[str, Any], ...] = ()
     remainder: dict[str, Any] = field(default_factory=dict)
 
-    def rule(self, call: str, action: _Action, *tests: Test, errno: int | str | None = None) -> Seccomp:
+    def rule(self, call: str, action: Action, *tests: Test, errno: int | str | None = None) -> Seccomp:
         """With this for a call, if all tests hold. `errno`, for `deny`: a number or a name; EPERM if not given."""
         said: dict[str, Any] = {"call": call, "action": action}
         if errno is not None:
@@ -95,7 +89,7 @@ class Seccomp(Part):
         """Lets sockets of this family be made: an AF_ number."""
         return self.rule("socket", "allow", Test(0, "==", int(family)))
 
-    def otherwise(self, action: _Action, errno: int | str | None = None) -> Seccomp:
+    def otherwise(self, action: Action, errno: int | str | None = None) -> Seccomp:
         """With this for every call that neither a rule nor the profile names, known or not."""
         said: dict[str, Any] = {"otherwise": action}
         return replace(self, remainder=said if errno is None else said | {"errno": errno})
@@ -130,14 +124,13 @@ class Listener:
 
     def receive(self, timeout: float | None = None) -> Notification | None:
         """The next call; None when nobody is left who could make one, or none came in so many seconds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        poller = select.poll()
-        poller.register(self.fileno(), select.POLLIN)
+        deadline = Deadline(timeout)
+        poll = Poll()
+        poll.register(self.fileno(), READ)
         while True:
-            ready = poller.poll(milliseconds_to(deadline))
+            ready = poll.wait(deadline)
             call = self._listener.receive() if ready else None
-            deserted = any(events & select.POLLHUP for _, events in ready)
-            if call is not None or deserted or (deadline is not None and time.monotonic() >= deadline):
+            if call is not None or deadline.passed or (ready and self._listener.is_deserted()):
                 return call
 
     def __iter__(self) -> Listener:
@@ -154,7 +147,7 @@ class Listener:
 class Learned:
     """What a program did: `Sandbox.learn`."""
 
-    outcome: Outcome
+    outcome: seclude.Outcome
     """How it ended."""
     stdout: bytes
     stderr: bytes
@@ -164,7 +157,7 @@ class Learned:
     """Those among them that the sandbox's filter refuses, and so refused this time too."""
     paths: frozenset[bytes]
     """The paths that it named, as seen inside, whether or not there was anything."""
-    sandbox: Sandbox
+    sandbox: seclude.Sandbox
     """The sandbox with a filter for these calls alone, as its own filter has them; everything else fails with EPERM.
 
     `sandbox.to_toml()` writes it down. One run may not have done all that a program can do."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 from .command import PTY
 from .files import bind
+from .readiness import READ, WRITE, Deadline, Poll
 from .sandbox import Sandbox
 from .terminal import Terminal, raw_mode, window_size
 
@@ -83,13 +83,13 @@ def _converse(process: Popen, terminal: Terminal) -> None:
     typed = b""
     with _resizes() as resized:
         while True:
-            poller = select.poll()
-            poller.register(fd, select.POLLIN | (select.POLLOUT if typed else 0))
-            poller.register(process.pidfd, select.POLLIN)
-            poller.register(resized, select.POLLIN)
+            poll = Poll()
+            poll.register(fd, READ | (WRITE if typed else 0))
+            poll.register(process.pidfd, READ)
+            poll.register(resized, READ)
             if not typed:
-                poller.register(0, select.POLLIN)
-            ready = dict(poller.poll())
+                poll.register(0, READ)
+            ready = poll.wait(Deadline(None))
             if resized in ready:
                 os.read(resized, _PIECE)
                 terminal.resize(*window_size(0))
@@ -97,9 +97,9 @@ def _converse(process: Popen, terminal: Terminal) -> None:
                 typed = os.read(0, _PIECE)
                 if not typed:
                     return
-            if typed and ready.get(fd, 0) & select.POLLOUT:
+            if typed and ready.get(fd, 0) & WRITE:
                 typed = typed[terminal.write(typed) or 0 :]
-            if ready.get(fd, 0) & ~select.POLLOUT and not _show(terminal):
+            if ready.get(fd, 0) & ~WRITE and not _show(terminal):
                 return
             if process.pidfd in ready:
                 while _show(terminal):

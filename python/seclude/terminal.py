@@ -9,12 +9,13 @@ import io
 import os
 import struct
 import termios
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from _typeshed import ReadableBuffer, WriteableBuffer
+else:
+    ReadableBuffer = WriteableBuffer = Any  # Python itself has no name for them before 3.12.
 
 
 class Terminal(io.RawIOBase):

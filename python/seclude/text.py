@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import IO, Any
 
 
@@ -16,7 +17,7 @@ class Mode:
 
     @staticmethod
     def checked(
-        bufsize: int = -1,
+        bufsize: int | None = -1,
         text: bool | None = None,
         encoding: str | None = None,
         errors: str | None = None,
@@ -27,10 +28,13 @@ class Mode:
             raise ValueError("text and universal_newlines say different things")
         as_text = bool(text or encoding or errors or universal_newlines)
         encoding = io.text_encoding(encoding) if as_text else None
+        if bufsize is None:
+            bufsize = -1
         if not isinstance(bufsize, int):
             raise TypeError("bufsize must be an integer")
         if bufsize == 1 and not as_text:
-            raise ValueError("bufsize=1, a line at a time, is for text mode")
+            message = "line buffering (bufsize=1) is for text mode: the default buffer size is used"
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
         if as_text:
             io.TextIOWrapper(io.BytesIO(), encoding, errors)  # Refuses an unknown encoding.
         return Mode(as_text, encoding, errors, bufsize)

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from . import _seclude
-
-if TYPE_CHECKING:
-    from .files import Path
+from .vocabulary import Path
 
 MAX_BYTES = 256 << 20
 MAX_ENTRIES = 10_000

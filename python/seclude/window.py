@@ -6,15 +6,14 @@ many may be under way is asked each time, for where they run may grow. Whoever l
 
 from __future__ import annotations
 
-import time
 from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+from .readiness import Deadline
 
 _Result = TypeVar("_Result")
 
@@ -26,14 +25,15 @@ def in_order(
 
     After `timeout` seconds, for the whole, it is a TimeoutError.
     """
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = Deadline(timeout)
     pending = deque(islice(futures, width()))
 
     def done() -> Generator[Future[_Result]]:
         try:
             while pending:
-                if not wait(islice(pending, 1), None if deadline is None else max(0.0, deadline - time.monotonic())).done:
-                    raise TimeoutError
+                while not wait(islice(pending, 1), deadline.pause).done:
+                    if deadline.passed:
+                        raise TimeoutError
                 first = pending.popleft()
                 pending.extend(islice(futures, max(0, width() - len(pending))))
                 yield first

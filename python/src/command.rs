@@ -45,6 +45,7 @@ pub struct Parts {
     /// Which of the streams are pipes that the package made for this command alone.
     own_pipes: [bool; 3],
     fds: Vec<(i32, i32)>,
+    ignored_signals: Vec<i32>,
     wall_time: Option<f64>,
     memory: Option<u64>,
     cpu_time: Option<f64>,
@@ -89,6 +90,9 @@ impl Parts {
         }
         for &(target, source) in &self.fds {
             command.fd(target, copy(py, "descriptor", source)?);
+        }
+        for &signal in &self.ignored_signals {
+            command.ignore_signal(signal);
         }
         if let Some(seconds) = self.wall_time {
             command.wall_time(duration(py, "wall_time", seconds)?);

@@ -1,10 +1,10 @@
 //! A descriptor of the caller's, named by its number, copied so that the core owns what it is given.
-//! The only `unsafe` of this crate: a number is all that Python has.
+//! A number is all that Python has: hence the `unsafe`.
 
 use pyo3::prelude::*;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use crate::error::refuse;
+use crate::error::{refuse, refused};
 
 /// A copy, close-on-exec, of the caller's descriptor `number`. `what` names its part in the command.
 #[allow(unsafe_code)]
@@ -15,5 +15,5 @@ pub fn copy(py: Python<'_>, what: &str, number: i32) -> PyResult<OwnedFd> {
     // SAFETY: the number is not negative, and the borrow ends with this call. A number that is not open makes
     // F_DUPFD_CLOEXEC fail with EBADF and touches nothing.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-    borrowed.try_clone_to_owned().map_err(|error| refuse(py, &format!("{what} {number}"), &error.to_string()))
+    borrowed.try_clone_to_owned().map_err(|error| refused(py, &format!("{what} {number}"), &error))
 }

@@ -21,6 +21,11 @@ pub fn refuse(py: Python<'_>, what: &str, why: &str) -> PyErr {
     build(py, "PolicyError", &format!("{what}: {why}"), ErrorKind::Invalid, what, None, None, None)
 }
 
+/// The same where the kernel has refused it.
+pub fn refused(py: Python<'_>, what: &str, why: &std::io::Error) -> PyErr {
+    build(py, "PolicyError", &format!("{what}: {why}"), ErrorKind::Invalid, what, why.raw_os_error(), None, None)
+}
+
 #[allow(clippy::too_many_arguments)]
 fn build(
     py: Python<'_>,

@@ -13,6 +13,7 @@ mod command;
 mod descriptor;
 mod doctor;
 mod error;
+mod interpreter;
 mod join;
 mod listener;
 mod namespaces;
@@ -24,32 +25,24 @@ mod transfer;
 
 /// The native half of the package.
 #[pymodule(gil_used = false)]
-mod _seclude {
-    use pyo3::prelude::*;
-
-    #[pymodule_export]
-    use crate::cell::Cell;
-    #[pymodule_export]
-    use crate::child::Child;
-    #[pymodule_export]
-    use crate::command::{Command, spawn_together};
-    #[pymodule_export]
-    use crate::doctor::doctor;
-    #[pymodule_export]
-    use crate::join::{Joined, cells, enter, persist, release};
-    #[pymodule_export]
-    use crate::listener::{Listener, Notification};
-    #[pymodule_export]
-    use crate::namespaces::namespaces;
-    #[pymodule_export]
-    use crate::pool::Pool;
-    #[pymodule_export]
-    use crate::sandbox::Sandbox;
-    #[pymodule_export]
-    use crate::transfer::copy;
-
-    #[pymodule_init]
-    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
-    }
+fn _seclude(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // First of all: the first class that is added is made for the interpreter that adds it.
+    interpreter::main_only(module.py())?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<cell::Cell>()?;
+    module.add_class::<child::Child>()?;
+    module.add_class::<command::Command>()?;
+    module.add_class::<join::Joined>()?;
+    module.add_class::<listener::Listener>()?;
+    module.add_class::<listener::Notification>()?;
+    module.add_class::<pool::Pool>()?;
+    module.add_class::<sandbox::Sandbox>()?;
+    module.add_function(wrap_pyfunction!(command::spawn_together, module)?)?;
+    module.add_function(wrap_pyfunction!(doctor::doctor, module)?)?;
+    module.add_function(wrap_pyfunction!(join::cells, module)?)?;
+    module.add_function(wrap_pyfunction!(join::enter, module)?)?;
+    module.add_function(wrap_pyfunction!(join::persist, module)?)?;
+    module.add_function(wrap_pyfunction!(join::release, module)?)?;
+    module.add_function(wrap_pyfunction!(namespaces::namespaces, module)?)?;
+    module.add_function(wrap_pyfunction!(transfer::copy, module)?)
 }

@@ -30,6 +30,11 @@ impl Listener {
         let next = py.detach(|| self.0.receive_within(Duration::ZERO)).map_err(|error| raise(py, &error))?;
         Ok(next.map(|call| Notification(Mutex::new(Some(call)))))
     }
+
+    /// Whether nobody is left who could make a call.
+    fn is_deserted(&self, py: Python<'_>) -> PyResult<bool> {
+        self.0.is_deserted().map_err(|error| raise(py, &error))
+    }
 }
 
 /// A system call that waits for an answer. Dropped without one, it fails with EPERM.

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import errno
+import json
+import os
 import pickle
 import subprocess
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import seclude
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def caught(box: seclude.Sandbox, *args: str) -> seclude.SecludeError:
@@ -73,7 +82,54 @@ def test_arguments_of_the_wrong_type(box: seclude.Sandbox) -> None:
 def test_an_argument_list_above_the_kernels_limit(box: seclude.Sandbox) -> None:
     error = caught(box, "true", "x" * (1 << 20))
     assert isinstance(error, seclude.PolicyError)
+    assert isinstance(error, OSError)
+    assert (error.kind, error.errno, error.strerror) == ("invalid", errno.E2BIG, os.strerror(errno.E2BIG))
     assert "longer than the kernel takes" in str(error)
+    assert error.hint is not None
+
+
+@pytest.mark.parametrize(
+    ("directory", "kind", "number"),
+    [
+        ("/no/where", FileNotFoundError, errno.ENOENT),
+        ("/etc/passwd", NotADirectoryError, errno.ENOTDIR),
+        ("/closed", PermissionError, errno.EACCES),
+    ],
+)
+def test_a_working_directory_that_cannot_be_entered(directory: str, kind: type[OSError], number: int) -> None:
+    box = seclude.Sandbox(files=[seclude.directory("/closed", mode=0)], wall_time=60)
+    with pytest.raises(seclude.SetupError) as info:
+        box.run(["true"], cwd=directory)
+    error = info.value
+    assert isinstance(error, kind)
+    assert (error.kind, error.errno, error.filename, error.path) == ("setup", number, directory, directory)
+    assert error.step == f"enter the working directory {directory}"
+    assert directory in str(error)
+    assert type(error).__name__ == "SetupError"
+
+
+def test_a_program_below_a_file_is_no_directorys(box: seclude.Sandbox) -> None:
+    error = caught(box, "/etc/passwd/program")
+    assert isinstance(error, seclude.ProgramNotFound)
+    assert isinstance(error, NotADirectoryError)
+    assert error.kind == "program-missing"
+
+
+def test_a_source_that_is_missing_is_a_missing_file() -> None:
+    error = caught(seclude.Sandbox(files=[seclude.bind("/no/where")]), "true")
+    assert isinstance(error, seclude.SetupError)
+    assert isinstance(error, FileNotFoundError)
+    assert error.kind == "source-missing"
+
+
+def test_a_descriptor_that_is_closed(box: seclude.Sandbox) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.close(writer)
+    with pytest.raises(seclude.PolicyError) as info:
+        box.run(["true"], stdin=reader)
+    assert isinstance(info.value, OSError)
+    assert info.value.errno == errno.EBADF
 
 
 def test_each_has_the_parents_that_handlers_know() -> None:
@@ -104,6 +160,45 @@ def test_all_survive_pickling(box: seclude.Sandbox) -> None:
         for name in ("kind", "step", "errno", "path", "hint", "cmd", "timeout", "stdout", "stderr", "returncode", "outcome"):
             assert getattr(again, name, None) == getattr(error, name, None)
     assert pickle.loads(pickle.dumps(caught(box, "no-such-program"))).filename == "no-such-program"
+
+
+def test_each_can_be_made_again_from_its_arguments(box: seclude.Sandbox) -> None:
+    errors: list[seclude.SecludeError] = [caught(box, "no-such-program"), caught(box, "/etc/passwd")]
+    wrongs: list[Callable[[], object]] = [
+        lambda: box.run(["true"], cwd="/no/where"),
+        lambda: box.run(["true", "x" * (1 << 20)]),
+        lambda: box.run(["sh", "-c", "exit 3"], check=True, capture_output=True),
+        lambda: box.run(["sleep", "1000"], timeout=0.01),
+        lambda: box.run([]),
+    ]
+    for wrong in wrongs:
+        with pytest.raises(seclude.SecludeError) as info:
+            wrong()
+        errors.append(info.value)
+    for error in errors:
+        # As task queues do: by the class's name, and its arguments in JSON.
+        declared = getattr(sys.modules[type(error).__module__], type(error).__name__)
+        again = declared(*json.loads(json.dumps(error.args)))
+        assert type(again) is type(error)
+        assert (again.args, again.errno, again.kind) == (error.args, error.errno, error.kind)
+        for name in ("cmd", "timeout", "returncode", "strerror"):
+            assert getattr(again, name, None) == getattr(error, name, None)
+        assert type(error)(*error.args).args == error.args
+        for copied in (copy.copy(error), copy.deepcopy(error)):
+            assert type(copied) is type(error)
+            assert (str(copied), copied.args) == (str(error), error.args)
+            assert vars(copied).keys() == vars(error).keys()
+    failed = seclude.CalledProcessError(3, ["a"])
+    assert failed.args == subprocess.CalledProcessError(3, ["a"]).args
+    assert not isinstance(failed, OSError)
+
+
+def test_an_error_number_may_come_first_as_in_any_os_error() -> None:
+    error = seclude.SetupError(errno.ENOENT, "why")
+    assert isinstance(error, FileNotFoundError)
+    assert (str(error), error.errno, error.kind) == ("why", errno.ENOENT, "setup")
+    assert seclude.SetupError("why").errno is None
+    assert type(seclude.SetupError("why", errno=errno.EIO)) is seclude.SetupError
 
 
 def test_a_failed_start_leaves_no_pipe_and_no_process(box: seclude.Sandbox) -> None:

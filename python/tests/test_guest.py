@@ -106,7 +106,7 @@ import sys, threading, seclude
 sys.setswitchinterval(3600)
 box = seclude.Sandbox()
 core, words = box._core, dict(arg0=None, env=None, cwd=None, streams=[None] * 3, own_pipes=[False] * 3, fds=[],
-    wall_time=None, memory=None, cpu_time=None, pids=None, window_size=None)
+    wall_time=None, memory=None, cpu_time=None, pids=None, window_size=None, ignored_signals=[])
 order = []
 gate = threading.Lock()
 gate.acquire()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pkgutil
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 import seclude
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_an_import_loads_and_starts_nothing() -> None:
@@ -16,10 +20,43 @@ def test_an_import_loads_and_starts_nothing() -> None:
 import sys
 before = set(sys.modules)
 import os, seclude
-print(*(set(sys.modules) - before), len(os.listdir("/proc/self/task")))
+print(*sorted(set(sys.modules) - before), len(os.listdir("/proc/self/task")))
 """
     told = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told.split() == ["seclude", "1"]
+    assert told.split() == ["seclude", "seclude._seclude", "1"]
+
+
+SUB_INTERPRETER = """
+import sys
+try:
+    import _interpreters
+    number = _interpreters.create()
+    run = lambda text: _interpreters.run_string(number, text)
+except ImportError:
+    import _xxsubinterpreters
+    number = _xxsubinterpreters.create()
+    run = lambda text: _xxsubinterpreters.run_string(number, text)
+FIRST
+run('''
+try:
+    import seclude
+except ImportError as error:
+    print(error, flush=True)
+else:
+    print("imported:", seclude.Sandbox(), flush=True)
+''')
+import seclude
+print(isinstance(seclude.Sandbox()._core, seclude._seclude.Sandbox))
+"""
+
+
+@pytest.mark.parametrize("first", ["", "import seclude"])
+def test_a_sub_interpreter_is_refused(python: Callable[..., subprocess.CompletedProcess[str]], first: str) -> None:
+    done = python(SUB_INTERPRETER.replace("FIRST", first))
+    refusal, main = done.stdout.splitlines()
+    # From 3.12 on, the interpreter itself refuses for one with a lock of its own.
+    assert "sub-interpreter" in refusal or "subinterpreters" in refusal, done
+    assert (main, done.stderr) == ("True", "")
 
 
 def test_every_name_is_there() -> None:

@@ -123,7 +123,7 @@ def test_a_subclass_stays_one() -> None:
         ({"hostname": "a\0b"}, "host name"),
         ({"wall_time": 0}, "wall"),
         ({"wall_time": -1}, "wall"),
-        ({"wall_time": float("nan")}, "JSON"),
+        ({"wall_time": float("nan")}, "wall_time: nan is not a number that a policy can hold"),
         ({"rlimits": {"nofil": 5}}, "nofile"),
         ({"rlimits": {"nofile": (6, 5)}}, "nofile"),
         ({"files": [bind("/usr", "relative")]}, "absolute"),

@@ -188,7 +188,7 @@ def test_usage_counts_the_command_alone(box: seclude.Sandbox) -> None:
 
 def test_enforced_names_what_held(box: seclude.Sandbox) -> None:
     enforced = box.run(["true"]).outcome.enforced
-    assert {"user-namespace", "net-namespace", "no-capabilities", "no-new-privileges", "own-root"} <= enforced
+    assert {"user-namespace", "net-namespace", "no-capabilities", "no-new-privileges", "own-root"} <= set(enforced)
     shared = seclude.Sandbox(share=["ipc"]).run(["true"]).outcome.enforced
     assert "ipc-namespace" in enforced
     assert "ipc-namespace" not in shared
@@ -208,6 +208,10 @@ def test_the_options_are_keywords(box: seclude.Sandbox) -> None:
         box.Popen(["true"], bufsize)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
         box.Popen(["true"], shell=True)  # type: ignore[call-arg]
+    with box.Popen(["cat"], stdin=seclude.PIPE, bufsize=None) as process:
+        assert isinstance(process.stdin, io.BufferedWriter)
+    with pytest.warns(RuntimeWarning, match="line buffering"), box.Popen(["cat"], stdin=seclude.PIPE, bufsize=1):
+        pass
     with pytest.raises(TypeError, match="bufsize"):
         box.Popen(["true"], bufsize="1")  # type: ignore[arg-type]
 

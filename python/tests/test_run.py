@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,19 @@ def test_descriptors(box: seclude.Sandbox) -> None:
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_ignored_signals_stay_so_where_that_is_asked_for(box: seclude.Sandbox) -> None:
+    def mask(status: str) -> int:
+        return next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigIgn:"))
+
+    def ignored(**options: Any) -> int:
+        return mask(box.run(["cat", "/proc/self/status"], capture_output=True, text=True, **options).stdout)
+
+    own = mask(Path("/proc/self/status").read_text())
+    assert own >> (signal.SIGPIPE - 1) & 1  # By Python itself.
+    assert ignored() == ignored(restore_signals=True) == 0
+    assert ignored(restore_signals=False) == own
 
 
 @pytest.mark.parametrize("wrong", [{"fds": {2: 1}}, {"fds": {5: 987654}}, {"fds": {5: -1}}, {"pass_fds": [1]}, {"stdin": 987654}])

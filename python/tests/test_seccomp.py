@@ -29,7 +29,7 @@ def test_a_profile_and_rules_over_it(box: seclude.Sandbox) -> None:
     assert "Invalid cross-device link" in denying.run(MKDIR, capture_output=True, text=True).stderr
     assert box.run(MKDIR).outcome.success
     assert box.replace(seccomp="strict").run(["true"]).outcome.success
-    assert box.run(["true"]).outcome.enforced >= {"seccomp-filter"}
+    assert "seccomp-filter" in box.run(["true"]).outcome.enforced
 
 
 def test_a_test_of_an_argument(box: seclude.Sandbox) -> None:

@@ -44,9 +44,7 @@ class Programs:
     @functools.cached_property
     def rust(self) -> str:
         """core/benches/measure."""
-        messages = run(["cargo", "bench", "--quiet", "--package=seclude", "--bench=measure", "--no-run", "--message-format=json"])
-        built = [message["executable"] for message in map(json.loads, messages.splitlines()) if message.get("executable")]
-        return shutil.copy(built[-1], str(self.folder / "measure"))
+        return built_measure(TOP, self.folder / "measure")
 
     @functools.cached_property
     def floor(self) -> str:
@@ -74,9 +72,17 @@ class Programs:
         return output
 
 
-def run(command: list[str]) -> str:
+def built_measure(tree: pathlib.Path, output: pathlib.Path, target: pathlib.Path | None = None) -> str:
+    """core/benches/measure of a tree, below a target directory of its own if it is another tree than this."""
+    command = ["cargo", "bench", "--quiet", "--package=seclude", "--bench=measure", "--no-run", "--message-format=json"]
+    messages = run([*command, *(["--target-dir", str(target)] if target else [])], tree)
+    built = [message["executable"] for message in map(json.loads, messages.splitlines()) if message.get("executable")]
+    return shutil.copy(built[-1], str(output))
+
+
+def run(command: list[str], where: pathlib.Path = TOP) -> str:
     """A build step's output; its messages, if it fails, are the error."""
-    done = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, cwd=where, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise SystemExit(f"failed: {' '.join(command)}")
     return done.stdout

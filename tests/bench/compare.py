@@ -17,6 +17,7 @@ import tempfile
 
 sys.dont_write_bytecode = True  # Beside the sources it would be litter.
 
+import before  # noqa: E402
 import contestants as names  # noqa: E402
 import floor_check  # noqa: E402
 import interpreter  # noqa: E402
@@ -50,6 +51,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", default=",".join(STORIES), help=f"which stories, of {','.join(STORIES)}; the first is always told"
     )
+    parser.add_argument("--before", metavar="COMMIT", help="tell only what each path costs over the same path in this commit")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the wheel")
     parser.add_argument("--peers", help="another directory in which peers' programs are")
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target"))
@@ -157,6 +159,17 @@ class Comparison:
         return found
 
 
+def changes(options: argparse.Namespace) -> str:
+    """What each path costs over the same path in an earlier commit."""
+    options.build.mkdir(parents=True, exist_ok=True)
+    programs = Programs(options.build.resolve(), options.python)
+    told = []
+    for key, payload in ((targets.STATIC, programs.payload), (targets.TRUE, os.path.realpath("/bin/true"))):
+        times = before.measure(programs, options.before, payload, TITLES[key], WARMUP, options.rounds, options.settle / 1000)
+        told.append(before.table(options.before, TITLES[key], times))
+    return "\n".join(told)
+
+
 def prepared(options: argparse.Namespace) -> tuple[Programs, names.Field]:
     """Everything built, and the floor proved to be a fair one."""
     folder = options.build.resolve()
@@ -176,6 +189,9 @@ def main() -> None:
     options = arguments()
     machine.small_pages()
     machine.many_descriptors()
+    if options.before:
+        print(changes(options))
+        return
     comparison = Comparison(options, *prepared(options))
     report = comparison.report
     for name, reason in report.missing.items():

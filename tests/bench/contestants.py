@@ -33,6 +33,20 @@ BUBBLEWRAP = "bubblewrap"
 GROUNDS = {"": "cold", "template": "from a template", "pool": "from a pool", "cell": "in a cell"}
 """The ways to a run, as each face's program knows them, and their names in the tables."""
 
+PATHS = {
+    RUST: [],
+    RUST_SHARED_NET: ["--but", "no-net"],
+    RUST_LIMITS: ["--but", "limits"],
+    RUST_TEMPLATE: ["--on", "template"],
+    RUST_POOL: ["--on", "pool"],
+    RUST_CELL: ["--on", "cell"],
+    RUST_CELL_LIMITS: ["--but", "limits", "--on", "cell"],
+    RUST_SHARES: ["--but", "limits", "--on", "shares"],
+    RUST_RESET: ["--on", "reset"],
+    RUST_NEW_CELL: ["--on", "new-cell"],
+}
+"""Every path through the Rust core, and the measuring program's words for it."""
+
 Command = Callable[[int, int, str], list[str]]
 
 
@@ -89,20 +103,11 @@ def main_field(programs: Programs) -> Field:
     makers: dict[str, Callable[[], Command]] = {
         POSIX_SPAWN: lambda: other(programs.spawn),
         FLOOR: lambda: other(programs.floor),
-        RUST: lambda: rust(programs),
+        **{name: functools.partial(rust, programs, *words) for name, words in PATHS.items()},
         C: lambda: c_face(programs),
         PYTHON: lambda: python_face(programs),
         BUBBLEWRAP: lambda: bubblewrap_turns(programs),
         FLOOR_SHARED_NET: lambda: other(programs.floor, "--share-net"),
-        RUST_SHARED_NET: lambda: rust(programs, "--but", "no-net"),
-        RUST_LIMITS: lambda: rust(programs, "--but", "limits"),
-        RUST_TEMPLATE: lambda: rust(programs, "--on", "template"),
-        RUST_POOL: lambda: rust(programs, "--on", "pool"),
-        RUST_CELL: lambda: rust(programs, "--on", "cell"),
-        RUST_CELL_LIMITS: lambda: rust(programs, "--but", "limits", "--on", "cell"),
-        RUST_SHARES: lambda: rust(programs, "--but", "limits", "--on", "shares"),
-        RUST_RESET: lambda: rust(programs, "--on", "reset"),
-        RUST_NEW_CELL: lambda: rust(programs, "--on", "new-cell"),
     }
     for name, make in makers.items():
         field.add(name, make)

@@ -345,6 +345,7 @@ static void null_is_never_a_crash(void)
     seclude_command_env_remove(NULL, NULL);
     seclude_command_env_clear(NULL);
     seclude_command_cwd(NULL, NULL);
+    seclude_command_ignore_signal(NULL, 1);
     seclude_command_stdin(NULL, 0);
     seclude_command_stdout(NULL, 0);
     seclude_command_stderr(NULL, 0);

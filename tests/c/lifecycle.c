@@ -198,6 +198,22 @@ static void the_environment_and_the_names_are_ours(void)
     seclude_command_free(command);
 }
 
+static void a_signal_is_ignored_where_it_is_asked_for(void)
+{
+    seclude_command *command = shell("kill -HUP $$; echo alive; grep SigIgn: /proc/self/status | tail -c 17");
+    seclude_command_ignore_signal(command, SIGHUP);
+    seclude_output *output = NULL;
+    seclude_error *err = NULL;
+    CHECK_OK(seclude_command_output(command, &output, &err), err);
+    CHECK_TEXT(seclude_output_stdout(output, NULL), "alive\n0000000000000001\n");
+    seclude_output_free(output);
+    seclude_command_ignore_signal(command, SIGKILL);
+    CHECK_INT(seclude_command_output(command, &output, &err), SECLUDE_EINVAL);
+    CHECK_TEXT(seclude_error_step(err), "ignore signal 9");
+    seclude_error_free(err);
+    seclude_command_free(command);
+}
+
 static void the_processes_inside_are_listed(void)
 {
     seclude_command *command = shell("sleep 600 & echo up; wait");
@@ -322,6 +338,7 @@ int main(int argc, char **argv)
         TEST(full_pipes_do_not_deadlock_and_a_collected_child_still_answers),
         TEST(a_descriptor_is_copied_when_it_is_set),
         TEST(the_environment_and_the_names_are_ours),
+        TEST(a_signal_is_ignored_where_it_is_asked_for),
         TEST(the_processes_inside_are_listed),
         TEST(freeing_a_child_kills_everything_inside),
         TEST(a_forked_process_may_free_without_harm),

@@ -212,7 +212,7 @@ PROTECTIONS = [f"{kind}-namespace" for kind in ORDER[0]] + ORDER[1]
 
 def tell_outcome(outcome: seclude.Outcome, told: Told) -> None:
     ended = outcome.ended
-    unknown = outcome.enforced - set(PROTECTIONS)
+    unknown = set(outcome.enforced) - set(PROTECTIONS)
     assert not unknown, unknown
     told["ended"] = (ended.name if ended.value is None else f"{ended.name} {ended.value}").encode()
     told["returncode"] = str(outcome.returncode).encode()

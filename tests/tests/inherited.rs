@@ -109,6 +109,28 @@ fn a_caller_with_a_filter_of_its_own_loses_nothing() {
 /// A program that crashes starts no handler: one that the machine's core_pattern names would run outside. The pattern is the host's, which a test does not change:
 /// what is shown is that the kernel was told to make no dump at all, and makes none where it would write a file.
 #[test]
+fn a_signal_is_ignored_where_it_is_asked_for() {
+    as_each("a_signal_is_ignored_where_it_is_asked_for", |_| {
+        let ignored = |signals: &[i32]| {
+            let mut command = Sandbox::new().command("grep");
+            command.args(["SigIgn:", "/proc/self/status"]);
+            for &signal in signals {
+                command.ignore_signal(signal);
+            }
+            let output = command.output()?;
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            Ok::<u64, seclude::Error>(u64::from_str_radix(text.trim_start_matches("SigIgn:").trim(), 16).expect("a mask"))
+        };
+        assert_eq!(ignored(&[]).expect("it runs"), 0);
+        assert_eq!(ignored(&[1, 13, 64]).expect("it runs"), 1 | 1 << 12 | 1 << 63);
+        for wrong in [9, 19, 0, -1, 65] {
+            let error = ignored(&[1, wrong]).expect_err("it cannot be ignored");
+            assert_eq!((error.kind(), error.step()), (seclude::ErrorKind::Invalid, format!("ignore signal {wrong}").as_str()));
+        }
+    });
+}
+
+#[test]
 fn a_crash_dumps_nothing() {
     as_each("a_crash_dumps_nothing", |_| {
         let crash = "cd /tmp && python3 -c 'import os; os.kill(os.getpid(), 11)'; echo $?; ls /tmp | wc -l; grep 'core file' /proc/self/limits | tr -s ' '";

@@ -56,7 +56,7 @@ pub fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], c
         stage::DESCRIPTORS => Error::new(ErrorKind::Setup, "place the command's descriptors").errno(errno),
         stage::SESSION => Error::new(ErrorKind::Setup, "start a new session").errno(errno),
         stage::FILTER => of_filter(errno, detail, filters),
-        stage::ATTRIBUTES => Error::new(ErrorKind::Setup, "set the umask and unblock the signals")
+        stage::ATTRIBUTES => Error::new(ErrorKind::Setup, "set the umask and the signals")
             .errno(errno)
             .hint("the filter of a surrounding container forbids it"),
         stage::LANDLOCK => Error::new(ErrorKind::Setup, "put on the Landlock ruleset")
@@ -122,6 +122,13 @@ fn of_exec(program: &Path, errno: i32, mode: u32, head: &[u8]) -> Error {
     match errno {
         libc::ENOENT | libc::ENOTDIR if mode == 0 => {
             error(ErrorKind::ProgramMissing).because("no such program inside the sandbox").hint("bind the directory that has it")
+        }
+        libc::ENOENT if mode & libc::S_IFMT == libc::S_IFLNK => {
+            let mut parts = head.splitn(2, |byte| *byte == 0).map(|part| String::from_utf8_lossy(part));
+            let (link, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            error(ErrorKind::ProgramMissing)
+                .because(format!("{link} is a symbolic link to {target}, which leads to nothing inside the sandbox"))
+                .hint(format!("bind what {target} is, at that path"))
         }
         libc::ENOENT => {
             let interpreter = interpreter_of(head);

@@ -51,9 +51,7 @@ fn is_plain(policy: &Policy, place: &Path) -> bool {
 fn is_anew(policy: &Policy, entry: &Entry) -> bool {
     let below = |parent: &Path| entry.at() != parent && entry.at().starts_with(parent);
     let below_tmpfs = policy.files.iter().any(|other| other.is_tmpfs() && below(other.at()));
-    let shared_memory = super::path_of(profile::SHM);
-    let below_own = below(Path::new(PROC)) || below(shared_memory) && is_plain(policy, shared_memory);
-    entry.is_tmpfs() || below_tmpfs || below_own
+    entry.is_tmpfs() || below_tmpfs || below(Path::new(PROC))
 }
 
 impl Builder {
@@ -78,10 +76,7 @@ impl Builder {
             Step::Stand { protections: protection::ROOT | protection::READ_ONLY_ROOT },
             "take over the template's file system",
         );
-        if is_plain(policy, super::path_of(profile::SHM)) {
-            self.shared_memory();
-        }
-        if policy.terminals {
+        if policy.has_terminals() {
             self.terminals();
         }
         self.proc(&Sources::default(), hide);

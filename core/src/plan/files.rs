@@ -1,13 +1,13 @@
 //! The steps that make the file system: parents before children, and closed at the end.
 
-use super::{Builder, Sources, c_string, path_of};
+use super::{Builder, Sources, c_string, defaults, path_of};
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::{Entry, Policy, System, Tmpfs};
+use crate::policy::{Entry, Namespace, Policy, System, Tmpfs};
 use crate::profile;
 use crate::wire::codec::ListBuilder;
 use crate::wire::plan::{Step, attribute};
 use std::ffi::{CStr, CString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl Builder {
     /// `hide`: nobody sees the warden in `/proc`, nor processes that it may not look into.
@@ -35,28 +35,24 @@ impl Builder {
                 path_of(at),
             );
         }
-        let to_terminals = policy.terminals.then_some(&profile::TERMINAL_LINK);
+        let to_terminals = policy.has_terminals().then_some(&profile::TERMINAL_LINK);
         for (at, target) in profile::DEVICE_LINKS.iter().chain(to_terminals).filter(|(at, _)| !given(at)) {
             self.push_at(Step::Symlink { at, target }, format!("link {}", at.to_string_lossy()), path_of(at));
         }
-        if !given(profile::SHM) {
-            self.shared_memory();
-        }
-        if policy.terminals {
+        if policy.has_terminals() {
             self.terminals();
         }
         if !given(c"/proc") {
             self.proc(sources, hide);
         }
         self.entries(policy, sources, |_| true)?;
-        self.accounts(policy, &given);
+        self.names_inside(policy, &given);
         Ok(())
     }
 
     fn system(&mut self, policy: &Policy, sources: &Sources) -> Result<()> {
         // What the policy puts at the very place of an entry stands there instead of it.
-        let replaced =
-            |parent: &str, name: &CStr| policy.files.iter().any(|entry| entry.at() == Path::new(parent).join(path_of(name)));
+        let replaced = |parent: &Path, name: &CStr| policy.files.iter().any(|entry| entry.at() == parent.join(path_of(name)));
         let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
         let nothing = ListBuilder::new(Vec::new());
         if let (Some(source), System::Root(root)) = (sources.system, &policy.system) {
@@ -78,26 +74,32 @@ impl Builder {
             self.name_source(root);
             return Ok(());
         }
-        for (source, at, names) in [(sources.system, c"/", profile::SYSTEM), (sources.etc, c"/etc", profile::ETC)] {
-            let Some(source) = source else { continue };
-            let parent = path_of(at).to_string_lossy();
-            if policy.files.iter().any(|entry| entry.at() == path_of(at)) {
+        let names = |names: &[String]| names.iter().map(|name| c_string(Path::new(name))).collect::<Result<Vec<CString>>>();
+        let mut shown: Vec<(u32, PathBuf, Vec<CString>)> = Vec::new();
+        if let Some(source) = sources.system {
+            shown.push((source, "/".into(), profile::SYSTEM.iter().map(|name| (*name).to_owned()).collect()));
+        }
+        for (source, (directory, patterns)) in sources.etc.iter().zip(defaults::etc(policy)) {
+            shown.push((*source, directory, names(&patterns)?));
+        }
+        for (source, parent, names) in shown {
+            // Something else stands in the directory's place.
+            let covered = |entry: &Entry| entry.at().components().count() > 1 && parent.starts_with(entry.at());
+            if policy.files.iter().any(covered) {
                 continue;
             }
-            let mut shown = ListBuilder::new(Vec::new());
-            for name in names.iter().filter(|name| !replaced(&parent, name)) {
-                shown.push(name);
+            let (mut list, mut except) = (ListBuilder::new(Vec::new()), ListBuilder::new(Vec::new()));
+            names.iter().filter(|name| !replaced(&parent, name)).for_each(|name| list.push(&name.as_c_str()));
+            let own = policy.files.iter().filter(|entry| entry.at().parent() == Some(&parent));
+            let own: Vec<CString> = own.filter_map(|entry| c_string(Path::new(entry.at().file_name()?)).ok()).collect();
+            own.iter().for_each(|name| except.push(&name.as_c_str()));
+            if names.iter().all(|name| replaced(&parent, name)) {
+                continue;
             }
-            let step = Step::Populate { source, at, names: shown.list(), except: nothing.list(), attributes };
-            self.push_at(step, format!("show the host's programs in {parent}"), path_of(at));
+            let step = Step::Populate { source, at: &c_string(&parent)?, names: list.list(), except: except.list(), attributes };
+            self.push_at(step, format!("show the host's programs in {}", parent.display()), &parent);
         }
         Ok(())
-    }
-
-    pub(super) fn shared_memory(&mut self) {
-        let attributes = attribute::NO_SUID | attribute::NO_DEV;
-        let step = Step::Tmpfs { at: profile::SHM, size: profile::SHM_SIZE, inodes: 0, mode: 0o1777, attributes };
-        self.push_at(step, "mount a tmpfs on /dev/shm", path_of(profile::SHM));
     }
 
     pub(super) fn terminals(&mut self) {
@@ -167,14 +169,16 @@ impl Builder {
         Ok(())
     }
 
-    /// The user has a name inside.
-    fn accounts(&mut self, policy: &Policy, given: &impl Fn(&CStr) -> bool) {
+    /// The user and the host have names inside.
+    fn names_inside(&mut self, policy: &Policy, given: &impl Fn(&CStr) -> bool) {
         let Policy { uid, gid, user, .. } = policy;
         let (home, root) = (policy.home.to_string_lossy(), if *uid == 0 { "" } else { "root:x:0:0:root:/:/bin/sh\n" });
         let passwd = format!("{root}{user}:x:{uid}:{gid}:{user}:{home}:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n");
         let root = if *gid == 0 { "" } else { "root:x:0:\n" };
         let group = format!("{root}{user}:x:{gid}:\nnogroup:x:65534:\n");
-        for (at, text) in [(c"/etc/passwd", passwd), (c"/etc/group", group)] {
+        // With a shared network the host's own is there.
+        let hosts = policy.private(Namespace::Net).then(|| (c"/etc/hosts", defaults::hosts(policy)));
+        for (at, text) in [(c"/etc/passwd", passwd), (c"/etc/group", group)].into_iter().chain(hosts) {
             if !given(at) {
                 self.push_at(
                     Step::File { at, mode: 0o644, data: text.as_bytes(), optional: true },

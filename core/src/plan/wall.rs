@@ -21,6 +21,7 @@ impl Builder {
         let within = !policy.nested;
         let files = within && policy.private(Namespace::Mount) && policy.private(Namespace::Ipc);
         let rules = when(files, wall::FILES)
+            | when(within, wall::MOUNTLESS)
             | when(within && !entered, wall::SIGNALS)
             | when(within && !entered && policy.private(Namespace::Net), wall::SOCKETS)
             | when(policy.tcp_bind.is_some(), wall::BIND)
@@ -28,9 +29,8 @@ impl Builder {
         let (mut readable, mut writable, mut devices) = (Vec::new(), Vec::new(), Vec::new());
         if files {
             if policy.writable_root { &mut writable } else { &mut readable }.push(Path::new("/"));
-            writable.push(super::path_of(profile::SHM));
             devices.extend(profile::WRITABLE.iter().map(|path| super::path_of(path)));
-            if policy.terminals {
+            if policy.has_terminals() {
                 devices.extend([profile::TERMINAL.1, profile::TERMINALS].map(super::path_of));
             }
             for entry in &policy.files {
@@ -46,7 +46,7 @@ impl Builder {
                 }
             }
         }
-        if rules == 0 {
+        if rules & !wall::MOUNTLESS == 0 {
             return Ok(());
         }
         let list = |paths: &[&Path]| -> Result<ListBuilder<Vec<u8>>> {

@@ -4,10 +4,8 @@ mod limits;
 
 use super::{Bind, Entry, HOST_IDS, Namespace, Policy, System, Tmpfs};
 use crate::error::{Error, Result};
-use crate::profile;
 use crate::seccomp::Seccomp;
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
@@ -25,6 +23,7 @@ impl Policy {
         self.check_identity()?;
         self.check_files()?;
         self.check_terminals()?;
+        self.check_etc()?;
         for (resource, (soft, hard)) in &self.rlimits {
             if soft > hard {
                 return Err(Error::invalid(
@@ -94,13 +93,13 @@ impl Policy {
             return Err(Error::invalid("user namespace", "shared with the caller, nested user namespaces cannot be turned off")
                 .hint("allow nested user namespaces explicitly"));
         }
-        if self.terminals && !self.private(Namespace::Mount) {
+        if self.terminals == Some(true) && !self.private(Namespace::Mount) {
             return Err(Error::invalid(
                 "terminals",
                 format!("the mount namespace is {}, and its terminals are those that it has", self.whose(Namespace::Mount)),
             ));
         }
-        if !self.private(Namespace::Mount) && (!self.files.is_empty() || self.system != System::Host) {
+        if !self.private(Namespace::Mount) && (!self.files.is_empty() || self.system != System::Host || self.etc.is_some()) {
             return Err(Error::invalid(
                 "files",
                 format!("the mount namespace is {}, so its files cannot be changed", self.whose(Namespace::Mount)),
@@ -116,18 +115,28 @@ impl Policy {
 
     /// Whose terminals are its own has them at their usual places.
     fn check_terminals(&self) -> Result<()> {
-        let usual = [profile::TERMINAL.1, profile::TERMINALS].map(|place| Path::new(OsStr::from_bytes(place.to_bytes())));
-        let hides = |entry: &Entry| match entry {
-            Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Symlink { .. } | Entry::File { .. } => true,
-            Entry::Dir { .. } => false,
-        };
-        let covers = |entry: &&Entry| hides(entry) && usual.iter().any(|place| place.starts_with(entry.at()));
-        match self.files.iter().filter(|_| self.terminals).find(covers) {
+        match self.instead_of_terminals().filter(|_| self.terminals == Some(true)) {
             Some(entry) => Err(Error::invalid(
                 format!("{}", entry.at().display()),
                 "the policy puts something else there, and asks for terminals, which are there",
             )
             .at(entry.at())),
+            None => Ok(()),
+        }
+    }
+
+    /// Names in `/etc` lead nowhere else.
+    fn check_etc(&self) -> Result<()> {
+        let Some(names) = &self.etc else { return Ok(()) };
+        if self.system != System::Host {
+            return Err(Error::invalid("etc", "the programs are not the host's, and so nothing of the host's /etc is shown")
+                .hint("bind what is to be there"));
+        }
+        let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0') && part.len() <= 255;
+        let patterned = |name: &str| name.rsplit_once('/').is_some_and(|(parent, _)| parent.contains('*'));
+        match names.iter().find(|name| !name.split('/').all(plain) || patterned(name)) {
+            Some(name) => Err(Error::invalid(format!("etc {name:?}"), "it is no name in /etc")
+                .hint("a name like ssl/certs, in whose last part a * stands for any characters")),
             None => Ok(()),
         }
     }

@@ -189,14 +189,14 @@ impl<'a> World<'a> {
                 self.place.protections |= protection::READ_ONLY_ROOT;
             }
             Step::Landlock { rules, readable, writable, devices, bind, connect } => {
-                let (landlock, protections) = wall::put_on(rules)?;
-                self.place.wall = Wall::new(rules, bind, connect)?;
+                self.place.wall = Wall::new(rules, &self.mounts, bind, connect)?;
                 if let Some(wall) = &self.place.wall {
                     wall.readable(&self.mounts, readable)?;
                     wall.writable(&self.mounts, writable)?;
                     wall.devices(&self.mounts, devices)?;
                     wall.queues(&self.mounts, self.own_mounts)?;
                 }
+                let (landlock, protections) = wall::put_on(rules, &self.mounts)?;
                 let (more, by_wall) = self.place.wall.as_ref().map_or((0, 0), |wall| (wall.abi, wall.protections));
                 self.place.landlock = landlock.max(more);
                 self.place.protections |= protections | by_wall;

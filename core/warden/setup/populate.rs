@@ -20,21 +20,53 @@ pub fn populate<'a>(
     attributes: u64,
 ) -> Outcome {
     let Some(directory) = mounts.source(source)? else { return Ok(()) };
-    let mut show = |name: &CStr| failing_at(name, entry(mounts, directory, &Spot::below(at, name), attributes));
-    if names.is_empty() {
-        return each_but(directory, except, &mut show);
+    let all = names.is_empty();
+    let mut show = |name: &CStr| failing_at(name, entry(mounts, directory, &Spot::below(at, name), attributes, all));
+    if all {
+        return each(directory, &mut |name| !except.iter().any(|other| other == name), &mut show);
+    }
+    if names.iter().any(|name| name.to_bytes().contains(&b'*')) {
+        let chosen = |name: &CStr| names.iter().any(|pattern| fits(pattern.to_bytes(), name.to_bytes()));
+        let mut shown = |name: &CStr| chosen(name) && !except.iter().any(|other| other == name);
+        return each(directory, &mut shown, &mut show);
     }
     names.iter().try_for_each(show)
 }
 
+/// Whether a name fits a pattern, in which a `*` stands for any characters, also none.
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut from) = (0, 0);
+    // Where the last star stood, and where what it stands for ends.
+    let mut star: Option<(usize, usize)> = None;
+    while from < name.len() {
+        match (pattern.get(at), star) {
+            (Some(b'*'), _) => {
+                star = Some((at, from));
+                at += 1;
+            }
+            (Some(byte), _) if *byte == name[from] => {
+                at += 1;
+                from += 1;
+            }
+            (_, Some((place, end))) => {
+                star = Some((place, end + 1));
+                at = place + 1;
+                from = end + 1;
+            }
+            (_, None) => return false,
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
 // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
 #[inline(never)]
-fn each_but(directory: i32, except: List<'_, &CStr>, show: &mut dyn FnMut(&CStr) -> Outcome) -> Outcome {
+fn each(directory: i32, chosen: &mut dyn FnMut(&CStr) -> bool, show: &mut dyn FnMut(&CStr) -> Outcome) -> Outcome {
     let listed = sys::open(directory, c".", open::READ | open::DIRECTORY, 0)?;
     let mut entries = Entries::new(listed);
     while let Some(name) = entries.next()? {
         let dots = matches!(name.to_bytes(), b"." | b"..");
-        if !dots && !except.iter().any(|other| other == name) {
+        if !dots && chosen(name) {
             show(name)?;
         }
     }
@@ -42,13 +74,17 @@ fn each_but(directory: i32, except: List<'_, &CStr>, show: &mut dyn FnMut(&CStr)
 }
 
 /// Shows one entry: a missing one is passed over, a symlink stays a symlink, a directory or file is bound; of the rest, nothing is shown.
-fn entry<'a>(mounts: &mut Mounts<'a>, directory: i32, spot: &Spot<'a, '_>, attributes: u64) -> Result<()> {
+/// Not `all`: and nothing that not everybody may read.
+fn entry<'a>(mounts: &mut Mounts<'a>, directory: i32, spot: &Spot<'a, '_>, attributes: u64, all: bool) -> Result<()> {
+    const OTHERS_READ: u32 = 0o004;
     let status = match sys::status(directory, spot.name) {
         Err(Errno::ENOENT) => return Ok(()),
         status => status?,
     };
     if status.is_symlink() {
         link(mounts, directory, spot)
+    } else if !all && status.mode & OTHERS_READ == 0 {
+        Ok(())
     } else if status.is_directory() || status.is_file() {
         let kind = if status.is_directory() { open::DIRECTORY } else { 0 };
         let source = match sys::open(directory, spot.name, open::PATH | open::NO_FOLLOW | kind, 0) {

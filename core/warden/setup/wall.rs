@@ -47,22 +47,31 @@ fn size(abi: u32) -> usize {
 
 /// Keeps the warden, and so all that it starts, from signalling who is outside and from their abstract sockets, as far as this kernel can. On
 /// every command by itself, it would keep them from one another. The ABI by which it does, and the protections.
-pub fn put_on(rules: u32) -> Result<(u32, u64)> {
+pub fn put_on(rules: u32, mounts: &Mounts) -> Result<(u32, u64)> {
     const SCOPE_ABSTRACT_SOCKETS: u64 = 1 << 0;
     const SCOPE_SIGNALS: u64 = 1 << 1;
     let asked = |rule: u32| rules & rule != 0;
     let scopes = when(asked(wall::SOCKETS), SCOPE_ABSTRACT_SOCKETS) | when(asked(wall::SIGNALS), SCOPE_SIGNALS);
     let Some(abi) = abi(false)?.filter(|abi| *abi >= 6 && scopes != 0) else { return Ok((0, 0)) };
-    let ruleset = sys::landlock_ruleset(0, 0, scopes, size(abi))?;
+    let ruleset = sys::landlock_ruleset(access::REFER, 0, scopes, size(abi))?;
+    let_files_move(&ruleset, mounts)?;
     sys::landlock_restrict(ruleset.number())?;
     let protections =
         when(asked(wall::SIGNALS), protection::LANDLOCK_SIGNALS) | when(asked(wall::SOCKETS), protection::LANDLOCK_SOCKETS);
     Ok((abi, protections))
 }
 
+/// Lets files move and be linked from directory to directory, in a ruleset that says nothing else of files. It must say so: beside
+/// another ruleset that does speak of files, every ruleset denies this one right, also one that does not name it (landlock(7),
+/// LANDLOCK_ACCESS_FS_REFER). Nobody can mount from then on.
+fn let_files_move(ruleset: &Fd, mounts: &Mounts) -> Result<()> {
+    let root = mounts.open_inside(c"/", sys::open::PATH)?;
+    sys::landlock_allow_path(ruleset, root.number(), access::REFER)
+}
+
 impl Wall {
     /// A ruleset for `rules`, as far as this kernel has them; `None` if it has none of it.
-    pub fn new(rules: u32, bind: List<'_, u16>, connect: List<'_, u16>) -> Result<Option<Wall>> {
+    pub fn new(rules: u32, mounts: &Mounts, bind: List<'_, u16>, connect: List<'_, u16>) -> Result<Option<Wall>> {
         let asked = |rule: u32| rules & rule != 0;
         let ports = asked(wall::BIND | wall::CONNECT);
         let Some(abi) = abi(ports)? else { return Ok(None) };
@@ -81,7 +90,11 @@ impl Wall {
         if files | denied_ports == 0 {
             return Ok(None);
         }
-        let ruleset = sys::landlock_ruleset(files, denied_ports, 0, size(abi))?;
+        let moves = files == 0 && asked(wall::MOUNTLESS);
+        let ruleset = sys::landlock_ruleset(files | when(moves, access::REFER), denied_ports, 0, size(abi))?;
+        if moves {
+            let_files_move(&ruleset, mounts)?;
+        }
         for (ports, right) in [(bind, sys::BIND_TCP), (connect, sys::CONNECT_TCP)] {
             for port in ports.iter() {
                 sys::landlock_allow_port(&ruleset, port, right)?;

@@ -9,6 +9,9 @@ pub mod access {
     pub const WRITE_FILE: u64 = 1 << 1;
     pub const READ_FILE: u64 = 1 << 2;
     pub const READ_DIR: u64 = 1 << 3;
+    /// Moving or linking a file to another directory. ABI 2.
+    pub const REFER: u64 = 1 << 13;
+    /// ABI 3.
     pub const TRUNCATE: u64 = 1 << 14;
     /// Requests to device files other than the harmless ones. ABI 5.
     pub const IOCTL_DEV: u64 = 1 << 15;

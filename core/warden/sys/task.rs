@@ -27,6 +27,16 @@ pub fn default_signals() -> Result<()> {
     Ok(())
 }
 
+/// Ignores the signals in `mask` (bit n-1 for signal n), here and over exec.
+pub fn ignore_signals(mask: u64) -> Result<()> {
+    const SIG_IGN: usize = 1;
+    let action = [SIG_IGN, 0, 0, 0];
+    for signal in (1..=64u32).filter(|signal| mask & 1 << (signal - 1) != 0) {
+        call!(nr::RT_SIGACTION, signal, action.as_ptr(), 0, 8)?;
+    }
+    Ok(())
+}
+
 /// A descriptor that becomes readable when a child ends.
 pub fn child_signal() -> Result<Fd> {
     const NONBLOCK: u32 = 0o4000;

@@ -89,7 +89,8 @@ impl Attach {
 
     /// A devpts that is nobody else's. Its terminals are opened by all through `ptmx`, and each by who made it.
     pub fn terminals(&self, point: &Fd) -> Result<()> {
-        const OPTIONS: [(&CStr, &CStr); 2] = [(c"ptmxmode", c"0666"), (c"mode", c"0620")];
+        // The host has some thousand terminals altogether (kernel.pty.max): one sandbox must leave others some.
+        const OPTIONS: [(&CStr, &CStr); 3] = [(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"max", c"256")];
         let attributes = attribute::NO_SUID | attribute::NO_EXEC;
         if self.classic {
             return classic::terminals(point, attributes);

@@ -35,7 +35,7 @@ pub fn proc(point: &Fd, hide: bool, attributes: u64) -> Result<()> {
 /// Before Linux 4.7 an instance of its own had to be asked for.
 pub fn terminals(point: &Fd, attributes: u64) -> Result<()> {
     let target = Line::of_descriptor(point.number());
-    let options = Some(c"newinstance,ptmxmode=0666,mode=0620");
+    let options = Some(c"newinstance,ptmxmode=0666,mode=0620,max=256");
     sys::mount(Some(c"devpts"), target.as_c_str(), Some(c"devpts"), attributes & SAME_BITS, options)
 }
 

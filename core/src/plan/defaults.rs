@@ -1,0 +1,102 @@
+//! What a sandbox has in its file system besides what its policy puts there, written as entries of a policy: so that the plan,
+//! the second wall and the copies of templates treat both alike.
+
+use crate::policy::{Bind, Entry, Namespace, Policy, System, Tmpfs};
+use crate::profile;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The policy with the default entries before its own. What it puts at the very place of one stands there instead.
+pub fn completed(policy: &Policy) -> Policy {
+    let mut completed = policy.clone();
+    if policy.private(Namespace::Mount) {
+        let mut files: Vec<Entry> = entries(policy).into_iter().filter(|entry| !is_covered(policy, entry.at())).collect();
+        files.append(&mut completed.files);
+        completed.files = files;
+    }
+    completed
+}
+
+/// Whether the policy puts something at this place, or something that is no plain directory above it.
+fn is_covered(policy: &Policy, place: &Path) -> bool {
+    let covers = |entry: &Entry| match entry {
+        Entry::Dir { at, .. } => at == place,
+        Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Symlink { .. } | Entry::File { .. } => place.starts_with(entry.at()),
+    };
+    policy.files.iter().any(covers)
+}
+
+fn entries(policy: &Policy) -> Vec<Entry> {
+    // Where the limit on memory is sampled, files are not in it: they have no more room than it gives.
+    let most = policy.limits.memory.map_or(u64::MAX, |limit| limit.max(4096));
+    let scratch = profile::SCRATCH.iter().map(|(at, size, inodes)| Tmpfs::new(at).size(most.min(*size)).inodes(*inodes));
+    let shared = if policy.private(Namespace::Net) { &[] } else { profile::NETWORK };
+    let shared = shared.iter().map(|path| Bind::new(path, path).optional());
+    scratch.map(Entry::Tmpfs).chain(shared.map(Entry::Bind)).collect()
+}
+
+/// The directories of the host's `/etc` of which something is shown, with the names in each. A `*` in a name stands for any
+/// characters.
+pub fn etc(policy: &Policy) -> BTreeMap<PathBuf, Vec<String>> {
+    let mut directories: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    if policy.system != System::Host {
+        return directories;
+    }
+    let usual = || profile::ETC.iter().map(|name| (*name).to_owned()).collect();
+    for name in policy.etc.clone().unwrap_or_else(usual) {
+        let (parent, name) = name.rsplit_once('/').unwrap_or(("", &name));
+        directories.entry(Path::new("/etc").join(parent)).or_default().push(name.into());
+    }
+    directories
+}
+
+/// `/etc/hosts` of a network of the sandbox's own: in Debian's form, where the first name of a line is the canonical one.
+pub fn hosts(policy: &Policy) -> String {
+    let names = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+    if !policy.private(Namespace::Uts) {
+        return names.into();
+    }
+    let host = policy.hostname.as_deref().unwrap_or(profile::HOST_NAME);
+    match &policy.domainname {
+        Some(domain) if !host.contains('.') => format!("{names}127.0.1.1\t{host}.{domain} {host}\n"),
+        _ => format!("{names}127.0.1.1\t{host}\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sandbox;
+
+    #[test]
+    fn what_a_policy_puts_at_the_place_of_a_default_stands_there_instead() {
+        let places = |sandbox: &Sandbox| -> Vec<PathBuf> {
+            completed(sandbox.policy()).files.iter().map(|entry| entry.at().to_owned()).collect()
+        };
+        assert_eq!(places(&Sandbox::new()), ["/dev/shm", "/tmp"].map(PathBuf::from));
+        let own = Sandbox::new().bind_rw("/srv", "/tmp").file("/etc/resolv.conf", "").share(Namespace::Net);
+        assert_eq!(places(&own), ["/dev/shm", "/etc/hosts", "/tmp", "/etc/resolv.conf"].map(PathBuf::from));
+        assert!(places(&Sandbox::new().share(Namespace::Mount)).is_empty());
+        assert_eq!(places(&Sandbox::new().bind_ro("/srv", "/dev")), ["/tmp", "/dev"].map(PathBuf::from));
+        assert_eq!(places(&Sandbox::new().dir("/dev")), ["/dev/shm", "/tmp", "/dev"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn names_in_etc_are_told_apart_by_their_directories() {
+        let shown = etc(Sandbox::new().etc(["a", "ssl/certs", "b*", "ssl/openssl.cnf"]).policy());
+        let names = |of: &str| shown[Path::new(of)].clone();
+        assert_eq!(names("/etc"), ["a", "b*"]);
+        assert_eq!(names("/etc/ssl"), ["certs", "openssl.cnf"]);
+        assert!(etc(Sandbox::new().etc([""; 0]).policy()).is_empty());
+        assert!(etc(Sandbox::new().root("/srv").policy()).is_empty());
+        assert!(!etc(Sandbox::new().policy()).values().flatten().any(|name| name.contains("shadow") || name == "private"));
+    }
+
+    #[test]
+    fn a_host_has_its_name_by_itself_and_with_its_domain() {
+        let last = |sandbox: Sandbox| hosts(sandbox.policy()).lines().last().unwrap().to_owned();
+        assert_eq!(last(Sandbox::new()), "127.0.1.1\tsandbox");
+        assert_eq!(last(Sandbox::new().hostname("a").domainname("lan")), "127.0.1.1\ta.lan a");
+        assert!(last(Sandbox::new().share(Namespace::Uts)).contains("localhost"));
+    }
+}

@@ -1,0 +1,63 @@
+"""The words that policies, commands and outcomes are written with: closed sets of names, and a few shared types.
+
+They stand here, and not in the stub of the native half, because tools evaluate annotations at run time
+(`typing.get_type_hints`). For the same reason no import of this package stands below `TYPE_CHECKING`, and a name of
+another module that only an annotation needs is written `seclude.Name`: the package imports that module when it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Literal, TypeAlias, TypedDict
+
+Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
+"""A path, in any of the ways that `os` takes one."""
+
+NamespaceKind: TypeAlias = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
+Clock: TypeAlias = Literal["monotonic", "boottime"]
+Profile: TypeAlias = Literal["default", "strict", "nested", "debug", "unconfined"]
+Action: TypeAlias = Literal["allow", "deny", "kill", "log", "notify"]
+LimitName: TypeAlias = Literal["memory", "swap", "cpu_time", "cpus", "cpu_weight", "cpu_set", "pids", "io", "wall_time", "output"]
+Mechanism: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "rlimit", "warden", "sampled"]
+EndedName: TypeAlias = Literal[
+    "exited",
+    "signaled",
+    "wall-time",
+    "cpu-time",
+    "memory-limit",
+    "process-limit",
+    "output-limit",
+    "scratch-full",
+    "syscall",
+    "killed",
+    "warden-lost",
+]
+
+
+class Parts(TypedDict):
+    """A command, as the native half takes it."""
+
+    args: Sequence[bytes]
+    arg0: bytes | None
+    env: Sequence[tuple[bytes, bytes]] | None
+    cwd: bytes | None
+    streams: Sequence[int | None]
+    own_pipes: Sequence[bool]
+    fds: Sequence[tuple[int, int]]
+    ignored_signals: Sequence[int]
+    wall_time: float | None
+    memory: int | None
+    cpu_time: float | None
+    pids: int | None
+    window_size: tuple[int, int] | None
+
+
+class Sources(TypedDict):
+    """Namespaces that exist, as the native half takes them."""
+
+    pid: int | None
+    pidfd: int | None
+    paths: Sequence[bytes]
+    fds: Sequence[int]
+    only: Sequence[str] | None

@@ -1,0 +1,46 @@
+"""What a change costs: every path through this tree beside the same path through an earlier commit, taking turns.
+
+The earlier core is built from the commit's own files, with its own measuring program.
+"""
+
+import io
+import subprocess
+import tarfile
+
+import tables
+from build import TOP, Programs, built_measure
+from contestants import PATHS
+from turns import Times, percentile, take_turns
+
+BEFORE, NOW = "before: ", "now: "
+
+
+def build(programs: Programs, commit: str) -> str:
+    """The measuring program of that commit."""
+    tree = programs.folder / f"before-{commit}"
+    if not tree.exists():
+        packed = subprocess.run(["git", "archive", commit], cwd=TOP, check=True, capture_output=True).stdout
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(tree, filter="data")
+    return built_measure(tree, programs.folder / f"measure-{commit}", target=tree / "target")
+
+
+def measure(programs: Programs, commit: str, payload: str, title: str, warmup: int, rounds: int, settle: float) -> Times:
+    """The times of every path that both commits have, all in one run."""
+    earlier, commands = build(programs, commit), {}
+    for path, words in PATHS.items():
+        pair = {when + path: [program, "turns", payload, *words, "10", str(warmup)]
+                for when, program in ((NOW, programs.rust), (BEFORE, earlier))}  # fmt: skip
+        if not any(tables.first_error(command) for command in pair.values()):
+            commands |= pair
+    return take_turns(title, commands, rounds, settle)
+
+
+def table(commit: str, title: str, times: Times) -> str:
+    """Now over before: the median, and the tenth percentile, which other work on the machine moves less."""
+    rows = []
+    for path in PATHS:
+        if NOW + path in times:
+            now, then = ([percentile(times[when + path], percent) for percent in (50, 10)] for when in (NOW, BEFORE))
+            rows.append([path, *(f"{new / old:.3f}" for new, old in zip(now, then, strict=True))])
+    return tables.section(f"{title}, over {commit}", *tables.grid(["", "median", "10th percentile"], rows))

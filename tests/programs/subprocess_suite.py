@@ -1,0 +1,248 @@
+"""CPython's own `test_subprocess`, with the library's `Popen` in the place of `subprocess.Popen`.
+
+    python subprocess_suite.py              compares, and exits with 1 if something is not as subprocess_differences.toml says
+    python subprocess_suite.py --run WHICH  runs the suite once, `plain` or `seclude`: a line of JSON
+
+Run by root, it goes on as an ordinary user, because that is what most callers are. Needs Debian's libpython3-testsuite and an
+installed seclude. What passes with `subprocess` must pass with the library, but for what is listed, by name and with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import tomllib
+import unittest
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+USER, GROUP = 65534, 65534
+PATIENCE = 120
+"""Seconds after which one test hangs."""
+
+
+def main() -> int:
+    """Compares both runs with the list."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--run", choices=("plain", "seclude"))
+    parser.add_argument("tests", nargs="*", help="only these, such as ProcessTestCase.test_cwd")
+    wanted = parser.parse_args()
+    if wanted.run is not None:
+        print(json.dumps(run(wanted.run, wanted.tests)))
+        return 0
+    if find_spec("test.test_subprocess") is None:
+        print("skipped: CPython's tests are not installed (Debian: libpython3-testsuite)")
+        return 0
+    plain, ours = (apart(which, wanted.tests) for which in ("plain", "seclude"))
+    groups = tomllib.loads((HERE / "subprocess_differences.toml").read_text())["group"]
+    expected = {name: group["reason"] for group in groups for name in group["tests"]}
+    sound = {name for name, state in plain.items() if state[0] == "passed"}
+    differ = {name for name in sound if ours.get(name, ["missing"])[0] != "passed"}
+    unexpected = sorted(differ - expected.keys())
+    for name in unexpected:
+        print(f"differs: {name}: {' '.join(ours.get(name, ['missing']))}")
+    stale = (
+        sorted(name for name in expected if name in plain and name not in differ)
+        if not wanted.tests
+        else []
+    )
+    for name in stale:
+        print(f"is listed, and does not differ: {name}: {expected[name]}")
+    print(
+        f"{len(plain)} tests: {len(sound)} pass with subprocess, {len(sound) - len(differ)} of these with seclude"
+    )
+    return 1 if unexpected or stale else 0
+
+
+def apart(which: str, tests: list[str]) -> dict[str, list[str]]:
+    """The results of one run, in a process of an ordinary user's, by name: the state, and the last line of what went wrong."""
+    with tempfile.TemporaryDirectory(prefix="seclude-suite-", dir="/var/tmp") as place:
+        # The checkout may lie where that user may not look.
+        program = shutil.copy(__file__, place)
+        command = [sys.executable, "-B", program, "--run", which, *tests]
+        variables = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": place,
+            "TMPDIR": place,
+            "LANG": "C.UTF-8",
+        }
+        options: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            os.chown(place, USER, GROUP)
+            options = {"user": USER, "group": GROUP, "extra_groups": []}
+        done = subprocess.run(
+            command,
+            env=variables,
+            cwd=place,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            **options,
+        )
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+def run(which: str, tests: list[str]) -> dict[str, list[str]]:
+    """Runs the suite here."""
+    # The suite writes to its standard output, and so do its children.
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    if which == "seclude":
+        subprocess.Popen = replacement()  # type: ignore[misc]
+    from test import support, test_subprocess
+
+    support.use_resources = ["cpu"]
+    loader = unittest.defaultTestLoader
+    suite = (
+        loader.loadTestsFromNames(tests, test_subprocess)
+        if tests
+        else loader.loadTestsFromModule(test_subprocess)
+    )
+    result = Result()
+    suite.run(result)
+    sys.stdout.flush()
+    os.dup2(kept, 1)
+    return result.told
+
+
+class Result(unittest.TestResult):
+    """What became of each test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: dict[str, list[str]] = {}
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        super().startTest(test)
+        signal.signal(signal.SIGALRM, _hangs)
+        signal.alarm(PATIENCE)
+        self._tell(test, "passed")
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        signal.alarm(0)
+        super().stopTest(test)
+
+    def addError(self, test: unittest.TestCase, err: Any) -> None:
+        super().addError(test, err)
+        self._wrong(test, err)
+
+    def addFailure(self, test: unittest.TestCase, err: Any) -> None:
+        super().addFailure(test, err)
+        self._wrong(test, err)
+
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._wrong(test, err)
+
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
+        super().addSkip(test, reason)
+        self._tell(test, "skipped", reason)
+
+    def _wrong(self, test: unittest.TestCase, err: Any) -> None:
+        if os.environ.get("VERBOSE"):
+            import traceback
+
+            traceback.print_exception(*err)
+        self._tell(test, "failed", f"{err[0].__name__}: {err[1]}"[:300])
+
+    def _tell(self, test: unittest.TestCase, *words: str) -> None:
+        self.told[test.id().split(".", 2)[-1]] = [" ".join(word.split()) for word in words]
+
+
+def _hangs(*_: Any) -> None:
+    raise TimeoutError(f"this test is not over after {PATIENCE} seconds")
+
+
+def replacement() -> Any:
+    """The library's `Popen` for a caller that knows `subprocess`'s alone.
+
+    What differs by intent is bridged here: the environment and the working directory are the caller's, and its files are there.
+    """
+    import seclude
+
+    own = [
+        path for path in {sys.prefix, sys.base_prefix, os.getcwd()} if not path.startswith("/usr")
+    ]
+    files: list[seclude.Entry] = [seclude.bind(path, writable=path == os.getcwd()) for path in own]
+    files += [seclude.tmpfs("/tmp", "64M")]
+    box = seclude.Sandbox(files=files)
+
+    class Popen(seclude.Popen):
+        def __init__(
+            self,
+            args: Any,
+            bufsize: int = -1,
+            executable: Any = None,
+            stdin: Any = None,
+            stdout: Any = None,
+            stderr: Any = None,
+            preexec_fn: Any = None,
+            close_fds: bool = True,
+            shell: bool = False,
+            cwd: Any = None,
+            env: Any = None,
+            universal_newlines: Any = None,
+            startupinfo: Any = None,
+            creationflags: int = 0,
+            restore_signals: bool = True,
+            start_new_session: bool = False,
+            pass_fds: Any = (),
+            **options: Any,
+        ) -> None:
+            words_of_ours = {
+                name: options.pop(name)
+                for name in ("text", "encoding", "errors")
+                if name in options
+            }
+            lacking = {
+                "preexec_fn": preexec_fn,
+                "startupinfo": startupinfo,
+                "creationflags": creationflags or None,
+            }
+            lacking |= {"close_fds": None if close_fds else False} | options
+            for name, value in lacking.items():
+                if value is not None and (name, value) not in {
+                    ("pipesize", -1),
+                    ("umask", -1),
+                }:
+                    raise NotImplementedError(f"no such word: {name}")
+            words = [args] if isinstance(args, (str, bytes, os.PathLike)) else list(args)
+            if shell:
+                if isinstance(args, os.PathLike):
+                    raise TypeError("a shell takes text")
+                words = [executable or "/bin/sh", "-c", *words]
+            elif executable is not None:
+                words_of_ours["arg0"] = words[0]
+                words[0] = executable
+            super().__init__(
+                box,
+                words,
+                bufsize=bufsize,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=os.path.abspath(cwd) if cwd is not None else os.getcwd(),
+                env=dict(os.environ) if env is None else env,
+                universal_newlines=universal_newlines,
+                restore_signals=restore_signals,
+                pass_fds=pass_fds,
+                **words_of_ours,
+            )
+            self.args = args
+
+    return Popen
+
+
+if __name__ == "__main__":
+    sys.exit(main())
