@@ -1,10 +1,12 @@
 """CPython's own `test_subprocess`, with the library's `Popen` in the place of `subprocess.Popen`.
 
-    python subprocess_suite.py              compares, and exits with 1 if something is not as subprocess_differences.toml says
+    python subprocess_suite.py              compares, and exits with 1 if something is not as
+                                            subprocess_differences.toml says
     python subprocess_suite.py --run WHICH  runs the suite once, `plain` or `seclude`: a line of JSON
 
-Run by root, it goes on as an ordinary user, because that is what most callers are. Needs Debian's libpython3-testsuite and an
-installed seclude. What passes with `subprocess` must pass with the library, but for what is listed, by name and with the reason.
+Run by root, it goes on as an ordinary user, because that is what most callers are. Needs Debian's
+libpython3-testsuite and an installed seclude. What passes with `subprocess` must pass with the
+library, but for what is listed, by name and with the reason.
 """
 
 from __future__ import annotations
@@ -59,13 +61,16 @@ def main() -> int:
     for name in stale:
         print(f"is listed, and does not differ: {name}: {expected[name]}")
     print(
-        f"{len(plain)} tests: {len(sound)} pass with subprocess, {len(sound) - len(differ)} of these with seclude"
+        f"{len(plain)} tests: {len(sound)} pass with subprocess, "
+        f"{len(sound) - len(differ)} of these with seclude"
     )
     return 1 if unexpected or stale else 0
 
 
 def apart(which: str, tests: list[str]) -> dict[str, list[str]]:
-    """The results of one run, in a process of an ordinary user's, by name: the state, and the last line of what went wrong."""
+    """The results of one run, in a process of an ordinary user's, by name: the state, and the last
+    line of what went wrong.
+    """
     with tempfile.TemporaryDirectory(prefix="seclude-suite-", dir="/var/tmp") as place:
         # The checkout may lie where that user may not look.
         program = shutil.copy(__file__, place)
@@ -167,7 +172,8 @@ def _hangs(*_: Any) -> None:
 def replacement() -> Any:
     """The library's `Popen` for a caller that knows `subprocess`'s alone.
 
-    What differs by intent is bridged here: the environment and the working directory are the caller's, and its files are there.
+    What differs by intent is bridged here: the environment and the working directory are the
+    caller's, and its files are there.
     """
     import seclude
 
