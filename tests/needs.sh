@@ -2,20 +2,28 @@
 # Installs the Debian packages that the build, the demo and the tests need. As another user than root it only names what is missing.
 set -eu
 
-packages="gcc g++ clang libclang-rt-14-dev make pkg-config python3 python3-venv util-linux iproute2 procps busybox-static bubblewrap keyutils stress-ng dbus-daemon valgrind abigail-tools"
+packages="gcc g++ clang libclang-rt-14-dev make pkg-config python3 python3-venv util-linux iproute2 procps busybox-static bubblewrap keyutils stress-ng dbus-daemon valgrind abigail-tools git openssl"
 
-missing=
-for package in $packages; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
-done
-[ -n "$missing" ] || exit 0
+# Installs those of the packages that are not there.
+need() {
+    missing=
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
 
-if [ "$(id -u)" != 0 ]; then
-    echo "missing packages, which only root can install:$missing" >&2
-    exit 1
-fi
-echo "installing:$missing"
-export DEBIAN_FRONTEND=noninteractive
-apt-get -o DPkg::Lock::Timeout=400 -qq update
+    if [ "$(id -u)" != 0 ]; then
+        echo "missing packages, which only root can install:$missing" >&2
+        exit 1
+    fi
+    echo "installing:$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -o DPkg::Lock::Timeout=400 -qq update
+    # shellcheck disable=SC2086  # a list of names
+    apt-get -o DPkg::Lock::Timeout=400 -qq install --yes --no-install-recommends $missing >/dev/null
+}
+
 # shellcheck disable=SC2086  # a list of names
-apt-get -o DPkg::Lock::Timeout=400 -qq install --yes --no-install-recommends $missing >/dev/null
+need $packages
+# CPython's own tests, of the version that is installed by now.
+need "lib$(/usr/bin/python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')-testsuite"

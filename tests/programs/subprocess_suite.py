@@ -1,10 +1,12 @@
 """CPython's own `test_subprocess`, with the library's `Popen` in the place of `subprocess.Popen`.
 
-    python subprocess_suite.py              compares, and exits with 1 if something is not as subprocess_differences.toml says
+    python subprocess_suite.py              compares, and exits with 1 if something is not as
+                                            subprocess_differences.toml says
     python subprocess_suite.py --run WHICH  runs the suite once, `plain` or `seclude`: a line of JSON
 
-Run by root, it goes on as an ordinary user, because that is what most callers are. Needs Debian's libpython3-testsuite and an
-installed seclude. What passes with `subprocess` must pass with the library, but for what is listed, by name and with the reason.
+Run by root, it goes on as an ordinary user, because that is what most callers are. Needs Debian's
+libpython3-testsuite and an installed seclude. What passes with `subprocess` must pass with the
+library, but for what is listed, by name and with the reason.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ PATIENCE = 120
 
 def main() -> int:
     """Compares both runs with the list."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--run", choices=("plain", "seclude"))
     parser.add_argument("tests", nargs="*", help="only these, such as ProcessTestCase.test_cwd")
     wanted = parser.parse_args()
@@ -49,15 +53,24 @@ def main() -> int:
     unexpected = sorted(differ - expected.keys())
     for name in unexpected:
         print(f"differs: {name}: {' '.join(ours.get(name, ['missing']))}")
-    stale = sorted(name for name in expected if name in plain and name not in differ) if not wanted.tests else []
+    stale = (
+        sorted(name for name in expected if name in plain and name not in differ)
+        if not wanted.tests
+        else []
+    )
     for name in stale:
         print(f"is listed, and does not differ: {name}: {expected[name]}")
-    print(f"{len(plain)} tests: {len(sound)} pass with subprocess, {len(sound) - len(differ)} of these with seclude")
+    print(
+        f"{len(plain)} tests: {len(sound)} pass with subprocess, "
+        f"{len(sound) - len(differ)} of these with seclude"
+    )
     return 1 if unexpected or stale else 0
 
 
 def apart(which: str, tests: list[str]) -> dict[str, list[str]]:
-    """The results of one run, in a process of an ordinary user's, by name: the state, and the last line of what went wrong."""
+    """The results of one run, in a process of an ordinary user's, by name: the state, and the last
+    line of what went wrong.
+    """
     with tempfile.TemporaryDirectory(prefix="seclude-suite-", dir="/var/tmp") as place:
         # The checkout may lie where that user may not look.
         program = shutil.copy(__file__, place)
@@ -95,7 +108,11 @@ def run(which: str, tests: list[str]) -> dict[str, list[str]]:
 
     support.use_resources = ["cpu"]
     loader = unittest.defaultTestLoader
-    suite = loader.loadTestsFromNames(tests, test_subprocess) if tests else loader.loadTestsFromModule(test_subprocess)
+    suite = (
+        loader.loadTestsFromNames(tests, test_subprocess)
+        if tests
+        else loader.loadTestsFromModule(test_subprocess)
+    )
     result = Result()
     suite.run(result)
     sys.stdout.flush()
@@ -155,11 +172,14 @@ def _hangs(*_: Any) -> None:
 def replacement() -> Any:
     """The library's `Popen` for a caller that knows `subprocess`'s alone.
 
-    What differs by intent is bridged here: the environment and the working directory are the caller's, and its files are there.
+    What differs by intent is bridged here: the environment and the working directory are the
+    caller's, and its files are there.
     """
     import seclude
 
-    own = [path for path in {sys.prefix, sys.base_prefix, os.getcwd()} if not path.startswith("/usr")]
+    own = [
+        path for path in {sys.prefix, sys.base_prefix, os.getcwd()} if not path.startswith("/usr")
+    ]
     files: list[seclude.Entry] = [seclude.bind(path, writable=path == os.getcwd()) for path in own]
     files += [seclude.tmpfs("/tmp", "64M")]
     box = seclude.Sandbox(files=files)
@@ -186,7 +206,11 @@ def replacement() -> Any:
             pass_fds: Any = (),
             **options: Any,
         ) -> None:
-            words_of_ours = {name: options.pop(name) for name in ("text", "encoding", "errors") if name in options}
+            words_of_ours = {
+                name: options.pop(name)
+                for name in ("text", "encoding", "errors")
+                if name in options
+            }
             lacking = {
                 "preexec_fn": preexec_fn,
                 "startupinfo": startupinfo,

@@ -1,0 +1,113 @@
+"""programs.toml and exclusions.toml as values, read strictly: an unknown key is a mistake."""
+
+import pathlib
+import re
+import shutil
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
+
+import ground
+from ground import Done, Work
+from suites import Part, Verdict, Verdicts, last
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCES = HERE / "sources"
+# As many as the issue allows.
+MOST = 12
+
+
+@dataclass(frozen=True)
+class Program:
+    """A row: what a program must say, and what its sandbox needs for it."""
+
+    language: str
+    does: str
+    run: str
+    says: str
+    needs: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    policy: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    slice: bool = False
+    seconds: float = 180
+
+    @property
+    def name(self) -> str:
+        return f"{self.language}: {self.does}"
+
+    @property
+    def special(self) -> bool:
+        """Whether the default sandbox is not enough."""
+        return bool(self.policy or self.env)
+
+    def missing(self) -> list[str]:
+        """The commands that are not here; one with a slash is a pattern of paths."""
+
+        def here(one: str) -> bool:
+            if "/" in one:
+                return any(pathlib.Path("/").glob(one[1:]))
+            return shutil.which(one, path=ground.PATH) is not None
+
+        return [one for one in self.needs if not here(one)]
+
+    def part(self, *, bare: bool = False) -> Part:
+        """The row as work; `bare` leaves out what it needs besides the defaults."""
+        # Go, for one, has no use for a module right in the directory for temporary files.
+        lay = "mkdir work && cd work || exit 9\n"
+        for name in self.sources:
+            text = (SOURCES / name).read_text()
+            lay += f"cat > '{name}' <<'END OF {name}'\n{text}END OF {name}\n"
+        policy, env = ({}, {}) if bare else (self.policy, self.env)
+        work = Work(["sh", "-c", lay + self.run], self.seconds, policy, env)
+
+        def read(done: Done) -> Verdicts:
+            said = done.stdout.decode(errors="replace")
+            if said == self.says and done.code == 0:
+                return {self.name: Verdict("pass")}
+            wanted, got = self.says.splitlines(), said.splitlines()
+            pairs = [pair for pair in zip(got, wanted, strict=False) if pair[0] != pair[1]]
+            wrong = f"says {len(got)} lines of {len(wanted)}"
+            if pairs:
+                wrong = "says {!r} for {!r}".format(*pairs[0])
+            return {self.name: Verdict("fail", f"{wrong}; {done.ended}; {last(done.stderr)}")}
+
+        return Part("programs", self.name, work, read)
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Cases that may differ, by one reason. `cases` are patterns of whole names."""
+
+    suite: str
+    cases: tuple[str, ...]
+    reason: str
+
+    def covers(self, suite: str, case: str) -> bool:
+        return suite == self.suite and any(re.fullmatch(pattern, case) for pattern in self.cases)
+
+
+def programs() -> list[Program]:
+    rows = tomllib.loads((HERE / "programs.toml").read_text())["program"]
+    return [_program(row) for row in rows]
+
+
+def _program(row: dict[str, Any]) -> Program:
+    # The newline that a text begins with where it fills lines of its own is no part of it.
+    row["says"] = row["says"].removeprefix("\n")
+    row |= {key: tuple(row[key]) for key in ("needs", "sources") if key in row}
+    return Program(**row)
+
+
+def exclusions() -> list[Exclusion]:
+    rows = tomllib.loads((HERE / "exclusions.toml").read_text()).get("exclusion", [])
+    found = [Exclusion(row["suite"], tuple(row["cases"]), row["reason"]) for row in rows]
+    if len(found) > MOST:
+        raise SystemExit(f"exclusions.toml: {len(found)} exclusions; at most {MOST} may stand")
+    return found
+
+
+def left_out() -> list[str]:
+    """LTP's tests that are run on neither side."""
+    patterns: list[str] = tomllib.loads((HERE / "exclusions.toml").read_text())["ltp"]["left_out"]
+    return patterns

@@ -1,0 +1,8 @@
+program main;
+
+uses
+  sysutils;
+
+begin
+  writeln(6 * 7, ' ', FileExists('main.pas'));
+end.
