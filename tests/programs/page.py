@@ -51,9 +51,9 @@ def made(programs: list[Program], exclusions: list[Exclusion]) -> str:
                 default = "no" if program.special else "yes"
                 text += f"| {program.does} | {default} | {needed(program)} |\n"
     text += SUITES
-    text += "\n| suite | cases | why |\n|---|---|---|\n"
+    text += "\n| suite and cases | why |\n|---|---|\n"
     for one in exclusions:
-        text += f"| {one.suite} | {', '.join(f'`{case}`' for case in one.cases)} | {one.reason} |\n"
+        text += f"| {', '.join(f'`{case}`' for case in one.cases)} | {one.reason} |\n"
     return text
 
 

@@ -202,7 +202,7 @@ def told(proof: Proof, absent: dict[str, list[str]], *, partial: bool) -> int:
         if not any(one in account.excluded for account in proof.accounts.values())
     ]
     for one in unneeded if not partial else []:
-        print(f"no longer needed here: the exclusion {one.suite} {', '.join(one.cases)}")
+        print(f"no longer needed here: the exclusion {', '.join(one.cases)}")
     for name, account in proof.accounts.items():
         for case in account.unsteady:
             print(f"unsteady, passed when run again or failed outside too: as {name}: {case}")

@@ -2,7 +2,7 @@
 
     python subprocess_suite.py              compares, and exits with 1 if something is not as
                                             subprocess_differences.toml says
-    python subprocess_suite.py --run WHICH  runs the suite once, `plain` or `seclude`: a line of JSON
+    python subprocess_suite.py --run WHICH  runs it once, `plain` or `seclude`: a line of JSON
 
 Run by root, it goes on as an ordinary user, because that is what most callers are. Needs Debian's
 libpython3-testsuite and an installed seclude. What passes with `subprocess` must pass with the
@@ -104,7 +104,7 @@ def run(which: str, tests: list[str]) -> dict[str, list[str]]:
     os.dup2(2, 1)
     if which == "seclude":
         subprocess.Popen = replacement()  # type: ignore[misc]
-    from test import support, test_subprocess
+    from test import support, test_subprocess  # type: ignore[import-not-found]
 
     support.use_resources = ["cpu"]
     loader = unittest.defaultTestLoader
@@ -206,7 +206,7 @@ def replacement() -> Any:
             pass_fds: Any = (),
             **options: Any,
         ) -> None:
-            words_of_ours = {
+            words_of_ours: dict[str, Any] = {
                 name: options.pop(name)
                 for name in ("text", "encoding", "errors")
                 if name in options
