@@ -373,6 +373,10 @@ impl Shared {
         for number in ended {
             if let Some(alive) = state.in_use.remove(&number) {
                 any = true;
+                if let Some(alive) = &alive {
+                    // The next one to have it has it watched under another number.
+                    self.places.forget(alive.warden.pidfd());
+                }
                 // Its lease still holds it: nothing is ended here, under the lock.
                 drop(self.put_back(state, alive));
             }

@@ -71,7 +71,10 @@ impl Drop for Lease {
         }
         // Before the descriptors are closed: epoll(7) would not forget one of which a forked process has a copy.
         if let Some((warden, socket)) = self.watched() {
-            self.shared.places.forget(warden, socket);
+            self.shared.places.forget(socket);
+            if !self.shared.reuse {
+                self.shared.places.forget(warden);
+            }
         }
         let alive = self.alive.take();
         let (fresh, over) = match self.stage {
@@ -86,6 +89,9 @@ impl Drop for Lease {
         let mut state = self.shared.state();
         let mut left = None;
         if let Some(used_again) = state.in_use.remove(&self.number) {
+            if let Some(alive) = &used_again {
+                self.shared.places.forget(alive.warden.pidfd());
+            }
             state.statistics.handed_out -= u64::from(fresh.is_some());
             left = self.shared.put_back(&mut state, used_again.or(fresh));
         }

@@ -64,10 +64,9 @@ impl Places {
         self.epoll.modify(socket, &mut event).map_err(|errno| failed("watch the pool's command", errno))
     }
 
-    /// Watches it no more. By then it may have been forgotten: there is nothing to tell.
-    pub fn forget(&self, warden: BorrowedFd<'_>, socket: BorrowedFd<'_>) {
-        let _ = self.epoll.delete(warden);
-        let _ = self.epoll.delete(socket);
+    /// Watches a warden or a socket no more. No error if it was not watched.
+    pub fn forget(&self, descriptor: BorrowedFd<'_>) {
+        let _ = self.epoll.delete(descriptor);
     }
 
     /// The numbers whose commands have ended since the last call, perhaps some of them twice.
@@ -134,8 +133,9 @@ mod tests {
         // The warden's end is another one, which a number that is no longer known makes harmless.
         drop(alive);
         assert_eq!(places.ended(), [7]);
-        places.forget(warden.as_fd(), socket.as_fd());
-        places.forget(warden.as_fd(), socket.as_fd());
+        for descriptor in [&warden, &socket, &socket] {
+            places.forget(descriptor.as_fd());
+        }
         assert!(!readable(&places));
     }
 
