@@ -98,6 +98,12 @@ impl Interaction {
         prepared.into_iter().map(Prepared::started).collect::<Result<_>>().map(Some)
     }
 
+    /// Its commands, in order: for a face of this library in another language, which tries again with them.
+    #[doc(hidden)]
+    pub fn into_commands(self) -> Vec<Command> {
+        self.commands
+    }
+
     /// The place of each command that runs in a pool; `None` if there are not enough by the deadline.
     fn places(&self, deadline: Option<Instant>) -> Result<Option<Vec<Option<Taken>>>> {
         let mut pools: BTreeMap<usize, (&Pool, Vec<usize>)> = BTreeMap::new();

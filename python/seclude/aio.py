@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
+from . import command
 from .exchange import Kept, pending
 from .popen import Popen
+from .text import Mode
+from .waiters import Waiters
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from . import command
+    from . import _seclude
     from .outcome import Outcome, Process, Usage
     from .runs import Runs
     from .terminal import Terminal
@@ -37,11 +40,29 @@ class Runner:
     ) -> AsyncProcess:
         """Starts a command: `asyncio.create_subprocess_exec`, with `Popen`'s streams, `cwd`, `env`, descriptors, `arg0`.
 
-        Starting it takes the loop about a millisecond. `limit` is how many bytes the stream readers hold.
+        Starting it takes the loop about a millisecond. In a pool it first waits for a place, and the loop goes on meanwhile.
+        The starts of one loop get their places in the order in which they came. One that is cancelled while it waits has
+        started nothing. `limit` is how many bytes the stream readers hold.
         """
-        process = AsyncProcess(Popen(self._sandbox, [program, *args], bufsize=0, **options), asyncio.get_running_loop())
+        started = await self._start([program, *args], options)
+        popen = Popen._started(self._sandbox, [program, *args], Mode.checked(bufsize=0), *started)
+        process = AsyncProcess(popen, asyncio.get_running_loop())
         await process._connect(limit)
         return process
+
+    async def _start(self, args: command.Args, options: command.CommandOptions) -> command.Started:
+        one = command.Start(self._sandbox._core, args, options)
+        loop, loops = asyncio.get_running_loop(), self._sandbox._waiters()
+        if loop not in loops:
+            if (started := one.attempt()) is not None:
+                return started
+            loops[loop] = Waiters(loop, cast("_seclude.Pool", self._sandbox._core).fileno())
+        waiters = loops[loop]
+        try:
+            return await waiters.wait(one.attempt)
+        finally:
+            if not waiters:
+                loops.pop(loop, None)
 
 
 class AsyncProcess:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from . import _seclude, command
 from .errors import PolicyError, TimeoutExpired
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 End: TypeAlias = tuple[int, int]
 """One end of a pipe: a command's place in the list, and its descriptor."""
-_MODE = ("bufsize", "text", "encoding", "errors", "universal_newlines")
+_TURN = 0.1
 _STREAMS = ("stdin", "stdout", "stderr")
 
 
@@ -68,27 +68,36 @@ class Interaction:
                     f"{_STREAMS[fd]} of command {number}: both joined by a pipe and given", kind="invalid", step="pipe"
                 )
 
-    def spawn(self) -> list[Popen]:
-        """Starts them all: set up first, then let go at one time. In the order of `commands`; on an error none runs."""
+    def spawn(self, timeout: float | None = None) -> list[Popen]:
+        """Starts them all: set up first, then let go at one time. In the order of `commands`; on an error none runs.
+
+        Commands of one pool take their places in it together, and wait for them for at most `timeout` seconds:
+        TimeoutExpired after that. A pool that has fewer is a PolicyError.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
         with ExitStack() as stack:
             prepared, streams, modes = [], [], []
             for one in self.commands:
-                options: dict[str, Any] = dict(one.options)
-                modes.append(Mode.checked(**{name: options.pop(name) for name in _MODE if name in options}))
+                mode, options = Mode.taken(one.options)
+                modes.append(mode)
                 streams.append(stack.enter_context(command.Streams()))
                 prepared.append(command.prepare(one.sandbox._core, one.args, streams[-1], **options))
-            children = _seclude.spawn_together(prepared, self.pipes)
+            # In turns: nothing else hears Ctrl-C. What a turn has taken of a pool it gives back.
+            while (children := _seclude.spawn_together(prepared, self.pipes, _turn(deadline))) is None:
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise command.no_place([one.args for one in self.commands], timeout or 0.0)
             parts = zip(self.commands, modes, children, streams, strict=True)
             return [Popen._started(one.sandbox, one.args, mode, child, ours.keep()) for one, mode, child, ours in parts]
 
     def run(self, timeout: float | None = None) -> list[CompletedRun]:
         """Runs them all to their ends, and collects what they write to a PIPE that joins none of them.
 
-        After `timeout` seconds all are killed and TimeoutExpired is raised.
+        After `timeout` seconds, which count also while they wait for places in a pool, all are killed and TimeoutExpired is
+        raised.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with ExitStack() as stack:
-            processes = [stack.enter_context(process) for process in self.spawn()]
+            processes = [stack.enter_context(process) for process in self.spawn(timeout)]
             try:
                 whole = exchange([process._exchanged() for process in processes], deadline)
                 for process in processes:
@@ -106,6 +115,11 @@ class Interaction:
             assert process.outcome is not None
             results.append(CompletedRun(process.args, process.outcome, *process._read()))
         return results
+
+
+def _turn(deadline: float | None) -> float:
+    """How long one turn waits for places, in seconds."""
+    return _TURN if deadline is None else min(_TURN, max(0.0, deadline - time.monotonic()))
 
 
 def interact(

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OPTIONS = ("bufsize", "text", "encoding", "errors", "universal_newlines")
 
 
 class Mode:
@@ -34,6 +39,12 @@ class Mode:
         if as_text:
             io.TextIOWrapper(io.BytesIO(), encoding, errors)  # Refuses an unknown encoding.
         return Mode(as_text, encoding, errors, bufsize)
+
+    @staticmethod
+    def taken(options: Mapping[str, Any]) -> tuple[Mode, dict[str, Any]]:
+        """The mode that these options of `Popen` say, and the others."""
+        others = dict(options)
+        return Mode.checked(**{name: others.pop(name) for name in _OPTIONS if name in others}), others
 
     def open(self, fd: int | None, mode: str) -> IO[Any] | None:
         """The descriptor as a file object, which closes it."""
