@@ -43,7 +43,8 @@ pub fn made<T>(what: &str, out: *mut *mut T, err: *mut *mut seclude_error, work:
     })
 }
 
-/// A function that answers with an object through `*out` and 1, or with 0 if there is none yet; `*out` is NULL then, and after a failure.
+/// A function that answers with an object through `*out` and 1, or with 0 if there is none yet;
+/// `*out` is NULL then, and after a failure.
 pub fn made_or_not<T>(
     what: &str,
     out: *mut *mut T,

@@ -195,9 +195,10 @@ pub unsafe extern "C" fn seclude_command_spawn(
     made("child", child, err, || Ok(seclude_child::new(sound(command)?.spawn()?)))
 }
 
-/// As `seclude_command_spawn`, without waiting for a place in a pool: 1, and `*child` is new; 0 if there is no place now, or no sandbox
-/// is ready: nothing has started then, and `*child` is NULL. `seclude_pool_fd` tells when to try again. A command that
-/// runs elsewhere needs no place. The errors are those of `seclude_command_spawn`.
+/// As `seclude_command_spawn`, without waiting for a place in a pool: 1, and `*child` is new; 0 if
+/// there is no place now, or no sandbox is ready: nothing has started then, and `*child` is NULL.
+/// `seclude_pool_fd` tells when to try again. A command that runs elsewhere needs no place. The
+/// errors are those of `seclude_command_spawn`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_try_spawn(
     command: *mut seclude_command,
@@ -207,8 +208,8 @@ pub unsafe extern "C" fn seclude_command_try_spawn(
     made_or_not("child", child, err, || Ok(sound(command)?.try_spawn()?.map(seclude_child::new)))
 }
 
-/// As `seclude_command_try_spawn`, but waits for a place for at most so many milliseconds. What the command may take once it runs is its
-/// `seclude_command_wall_time`.
+/// As `seclude_command_try_spawn`, but waits for a place for at most so many milliseconds. What the
+/// command may take once it runs is its `seclude_command_wall_time`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_spawn_timeout(
     command: *mut seclude_command,

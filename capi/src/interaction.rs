@@ -99,8 +99,9 @@ pub unsafe extern "C" fn seclude_interaction_pipe(
 /// which the commands were added: free each with `seclude_child_free`. `count` is the number of commands. After a failure nothing
 /// runs, and all places are NULL.
 ///
-/// Streams that are not joined are as `seclude_command_spawn` has them. Commands of one pool take their places in it together, and wait
-/// for them, as long as that takes; a pool that has fewer is `SECLUDE_EINVAL`.
+/// Streams that are not joined are as `seclude_command_spawn` has them. Commands of one pool take
+/// their places in it together, and wait for them, as long as that takes; a pool that has fewer is
+/// `SECLUDE_EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_interaction_spawn(
     interaction: *mut seclude_interaction,
@@ -114,9 +115,9 @@ pub unsafe extern "C" fn seclude_interaction_spawn(
     })
 }
 
-/// As `seclude_interaction_spawn`, but waits for places in a pool for at most so many milliseconds; with 0 it does not wait. 1, and each of
-/// the `count` places at `children` holds a new child; 0 if there were not enough places in the pool: nothing has started then, and
-/// all are NULL.
+/// As `seclude_interaction_spawn`, but waits for places in a pool for at most so many milliseconds;
+/// with 0 it does not wait. 1, and each of the `count` places at `children` holds a new child; 0 if
+/// there were not enough places in the pool: nothing has started then, and all are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_interaction_spawn_timeout(
     interaction: *mut seclude_interaction,

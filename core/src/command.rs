@@ -259,15 +259,17 @@ impl Command {
         self.start(Stream::Inherit, Stream::Inherit, None)?.ok_or_else(never_refused)
     }
 
-    /// Starts it without waiting for a place in its [`Pool`]: `None` if there is none now, or if no sandbox is ready. Nothing has
-    /// been started then; [`Pool::fd`] becomes readable when there is reason to try again.
+    /// Starts it without waiting for a place in its [`Pool`]: `None` if there is none now, or if no
+    /// sandbox is ready. Nothing has been started then; [`Pool::fd`] becomes readable when there is
+    /// reason to try again.
     ///
     /// A command that runs elsewhere needs no place, and is started as by [`Command::spawn`].
     ///
     /// ```
     /// # fn main() -> seclude::Result<()> {
-    /// let pool = seclude::Sandbox::new().pool(1)?;
-    /// let mut first = pool.command("cat").stdin(seclude::Stdio::piped()).try_spawn()?.expect("one is ready");
+    /// # use seclude::{Sandbox, Stdio};
+    /// let pool = Sandbox::new().pool(1)?;
+    /// let mut first = pool.command("cat").stdin(Stdio::piped()).spawn()?;
     /// assert!(pool.command("true").try_spawn()?.is_none());
     /// first.wait()?;
     /// assert!(pool.command("true").spawn()?.wait()?.success());
@@ -278,8 +280,9 @@ impl Command {
         self.start(Stream::Inherit, Stream::Inherit, Some(Instant::now()))
     }
 
-    /// Starts it, and waits for a place in its [`Pool`] for at most this long: `None` if there was none. The time is not the
-    /// command's: what it may take once it runs is its [`Command::wall_time`].
+    /// Starts it, and waits for a place in its [`Pool`] for at most this long: `None` if there was
+    /// none. The time is not the command's: what it may take once it runs is its
+    /// [`Command::wall_time`].
     pub fn spawn_timeout(&mut self, timeout: Duration) -> Result<Option<Child>> {
         self.start(Stream::Inherit, Stream::Inherit, Instant::now().checked_add(timeout))
     }
@@ -291,7 +294,8 @@ impl Command {
         child
     }
 
-    /// It has been refused a place since then: for a face of this library in another language, which waits by itself.
+    /// It has been refused a place since then: for a face of this library in another language,
+    /// which waits by itself.
     #[doc(hidden)]
     pub fn refused_since(&mut self, since: Instant) -> &mut Command {
         self.asked = Some(since);

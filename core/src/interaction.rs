@@ -67,13 +67,15 @@ impl Interaction {
     /// Sets up all sandboxes side by side, then starts the commands together. Streams that are not joined are as for [`Command::spawn`]. If
     /// one cannot be started, none is left running.
     ///
-    /// Commands of one [`Pool`] take their places in it together, and wait for them; a pool that has fewer is an error.
+    /// Commands of one [`Pool`] take their places in it together, and wait for them; a pool that
+    /// has fewer is an error.
     pub fn spawn(&mut self) -> Result<Vec<Child>> {
         self.start(|| Stream::Inherit, || Stream::Inherit, None)?.ok_or_else(never_refused)
     }
 
-    /// As [`Interaction::spawn`], but waits for places in a [`Pool`] for at most this long, or with [`Duration::ZERO`] not at all:
-    /// `None` if there were not enough. Nothing has been started then.
+    /// As [`Interaction::spawn`], but waits for places in a [`Pool`] for at most this long, or with
+    /// [`Duration::ZERO`] not at all: `None` if there were not enough. Nothing has been started
+    /// then.
     pub fn spawn_timeout(&mut self, timeout: Duration) -> Result<Option<Vec<Child>>> {
         self.start(|| Stream::Inherit, || Stream::Inherit, Instant::now().checked_add(timeout))
     }
@@ -98,13 +100,15 @@ impl Interaction {
         prepared.into_iter().map(Prepared::started).collect::<Result<_>>().map(Some)
     }
 
-    /// Its commands, in order: for a face of this library in another language, which tries again with them.
+    /// Its commands, in order: for a face of this library in another language, which tries again
+    /// with them.
     #[doc(hidden)]
     pub fn into_commands(self) -> Vec<Command> {
         self.commands
     }
 
-    /// The place of each command that runs in a pool; `None` if there are not enough by the deadline.
+    /// The place of each command that runs in a pool; `None` if there are not enough by the
+    /// deadline.
     fn places(&self, deadline: Option<Instant>) -> Result<Option<Vec<Option<Taken>>>> {
         let mut pools: BTreeMap<usize, (&Pool, Vec<usize>)> = BTreeMap::new();
         for (number, command) in self.commands.iter().enumerate() {

@@ -22,10 +22,12 @@ use std::time::{Duration, Instant};
 /// Keeps sandboxes of one policy ready, so that a command finds one that has only to start it. Every command has one of its own, as fresh and as apart from all
 /// others as one that was made for it; or with [`Sandbox::reusing_pool`] one in which others have run before.
 ///
-/// They are copies of the policy's [template](Sandbox::prepare), where it can have one, made by threads of the pool's own: at most one for each processor.
-/// At most as many commands run at one time as are kept ready: each has a place, and gives it back when it has ended,
-/// whether or not anybody has asked it. A start for which there is no place waits ([`Command::spawn`]), for as long as it is told to
-/// ([`Command::spawn_timeout`]), or not at all ([`Command::try_spawn`], [`Pool::fd`]).
+/// They are copies of the policy's [template](Sandbox::prepare), where it can have one, made by
+/// threads of the pool's own: at most one for each processor. At most as many commands run at one
+/// time as are kept ready: each has a place, and gives it back when it has ended, whether or not
+/// anybody has asked it. A start for which there is no place waits ([`Command::spawn`]), for as
+/// long as it is told to ([`Command::spawn_timeout`]), or not at all ([`Command::try_spawn`],
+/// [`Pool::fd`]).
 ///
 /// A handle: clones are the same pool. Dropping the last one, and the last of its commands, or [`Pool::close`], ends what is ready and the threads; commands
 /// that run go on. A process forked from the caller has no part in it.
@@ -182,14 +184,16 @@ impl Pool {
         Ok(Pool(Arc::new(handle)))
     }
 
-    /// A command to run in one of its sandboxes. Starting it waits while as many as the pool's size run.
+    /// A command to run in one of its sandboxes. Starting it waits while as many as the pool's size
+    /// run.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         Command::new(self.0.shared.sandbox.clone(), Ground::Pool(self.clone()), program.as_ref())
     }
 
-    /// A descriptor for `poll` and event loops, readable while there is reason to try a start: a place is free and a sandbox ready,
-    /// or there is an error to be told, or the pool has been closed. [`Command::try_spawn`] then tells; another thread may have
-    /// been faster. Nothing is to be read from it.
+    /// A descriptor for `poll` and event loops, readable while there is reason to try a start: a
+    /// place is free and a sandbox ready, or there is an error to be told, or the pool has been
+    /// closed. [`Command::try_spawn`] then tells; another thread may have been faster. Nothing is
+    /// to be read from it.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.shared.places.fd()
     }
@@ -220,8 +224,8 @@ impl Pool {
         Arc::as_ptr(&self.0).addr()
     }
 
-    /// One of its sandboxes, in which nothing runs; `None` if there is none by the deadline. `asked`: since when the
-    /// caller has been refused one, if it has.
+    /// One of its sandboxes, in which nothing runs; `None` if there is none by the deadline.
+    /// `asked`: since when the caller has been refused one, if it has.
     pub(crate) fn take(&self, asked: Option<Instant>, deadline: Option<Instant>) -> Result<Option<Taken>> {
         let shared = &self.0.shared;
         shared.check_ours()?;
@@ -241,8 +245,8 @@ impl Pool {
         }
     }
 
-    /// So many of them; `None` if there are fewer by the deadline. Only one caller at a time collects some: two that held a part
-    /// each would wait for one another.
+    /// So many of them; `None` if there are fewer by the deadline. Only one caller at a time
+    /// collects some: two that held a part each would wait for one another.
     pub(crate) fn take_several(&self, count: usize, deadline: Option<Instant>) -> Result<Option<Vec<Taken>>> {
         let shared = &self.0.shared;
         if count > shared.size {
@@ -354,7 +358,7 @@ impl Shared {
                 None => match state.failure.take_if(|_| place) {
                     Some(error) => break Err(error),
                     None => {
-                        // Who waits on descriptors that are another file's by now would wait for ever.
+                        // A wait on descriptors that are other files' by now would not end.
                         self.places.offer(false)?;
                         state.offered = false;
                         return Ok(None);

@@ -44,8 +44,9 @@ pub struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    /// `stdin` and `others`: what the standard streams are if the command does not say. `joined`: ends of pipes to other commands, and the
-    /// descriptors that they are to be. `place` takes one of a pool's sandboxes; `None` if it does not get one.
+    /// `stdin` and `others`: what the standard streams are if the command does not say. `joined`:
+    /// ends of pipes to other commands, and the descriptors that they are to be. `place` takes one
+    /// of a pool's sandboxes; `None` if it does not get one.
     pub fn new(
         command: &'a Command,
         stdin: Stream,

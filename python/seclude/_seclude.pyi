@@ -240,7 +240,10 @@ class Command:
     """A command, ready to start once."""
 
     def try_spawn(self, waited: float) -> Child | None:
-        """Starts it; None if there is no place in its pool now. `waited`: seconds since the caller was first refused one."""
+        """Starts it; None if there is no place in its pool now.
+
+        `waited`: seconds since the caller was first refused one.
+        """
     def learn(self) -> _Known:
         """Runs it to its end, and learns what it does."""
 

@@ -40,9 +40,10 @@ class Runner:
     ) -> AsyncProcess:
         """Starts a command: `asyncio.create_subprocess_exec`, with `Popen`'s streams, `cwd`, `env`, descriptors, `arg0`.
 
-        Starting it takes the loop about a millisecond. In a pool it first waits for a place, and the loop goes on meanwhile.
-        The starts of one loop get their places in the order in which they came. One that is cancelled while it waits has
-        started nothing. `limit` is how many bytes the stream readers hold.
+        Starting it takes the loop about a millisecond. In a pool it first waits for a place, and
+        the loop goes on meanwhile. The starts of one loop get their places in the order in which
+        they came. One that is cancelled while it waits has started nothing. `limit` is how many
+        bytes the stream readers hold.
         """
         started = await self._start([program, *args], options)
         popen = Popen._started(self._sandbox, [program, *args], Mode.checked(bufsize=0), *started)
@@ -50,7 +51,7 @@ class Runner:
         await process._connect(limit)
         return process
 
-    async def _start(self, args: command.Args, options: command.CommandOptions) -> command.Started:
+    async def _start(self, args: command.Args, options: command.CommandOptions) -> tuple[_seclude.Child, command.Ends]:
         one = command.Start(self._sandbox._core, args, options)
         loop, loops = asyncio.get_running_loop(), self._sandbox._waiters()
         if loop not in loops:

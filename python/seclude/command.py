@@ -27,7 +27,6 @@ PTY = -4
 Text: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Args: TypeAlias = Text | Sequence[Text]
 Ends: TypeAlias = list[int | None]
-Started: TypeAlias = "tuple[_seclude.Child, Ends]"
 Stream: TypeAlias = int | IO[Any] | None
 """`None` is the caller's own stream; `PIPE`, `DEVNULL`, `PTY`; a descriptor or an object that has one; for stderr, `STDOUT`."""
 
@@ -80,8 +79,8 @@ class Start:
             options["pass_fds"] = list(options["pass_fds"])
         self._refused: float | None = None
 
-    def attempt(self) -> Started | None:
-        """The child, and the caller's ends of its three streams where they are pipes; None if there is no place now."""
+    def attempt(self) -> tuple[_seclude.Child, Ends] | None:
+        """The child, and our ends of its streams that are pipes; None if there is no place now."""
         now = time.monotonic()
         with Streams() as streams:
             prepared = prepare(self._sandbox, self._args, streams, **self._options)
@@ -95,7 +94,10 @@ class Start:
 def start(
     sandbox: Core, args: Args, timeout: float | None = None, **options: Unpack[CommandOptions]
 ) -> tuple[_seclude.Child, Ends]:
-    """Starts a command, and waits for a place in a pool, for at most `timeout` seconds: TimeoutExpired after that."""
+    """Starts a command: the child, and the caller's ends of its three streams where they are pipes.
+
+    It waits for a place in a pool for at most `timeout` seconds: TimeoutExpired after that.
+    """
     deadline = None if timeout is None else time.monotonic() + timeout
     one = Start(sandbox, args, options)
     if (started := one.attempt()) is not None:

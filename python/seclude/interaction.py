@@ -69,9 +69,10 @@ class Interaction:
                 )
 
     def spawn(self, timeout: float | None = None) -> list[Popen]:
-        """Starts them all: set up first, then let go at one time. In the order of `commands`; on an error none runs.
+        """Starts them all: set up first, then let go at one time.
 
-        Commands of one pool take their places in it together, and wait for them for at most `timeout` seconds:
+        They are returned in the order of `commands`; on an error none runs. Commands of one pool
+        take their places in it together, and wait for them for at most `timeout` seconds:
         TimeoutExpired after that. A pool that has fewer is a PolicyError.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -92,8 +93,8 @@ class Interaction:
     def run(self, timeout: float | None = None) -> list[CompletedRun]:
         """Runs them all to their ends, and collects what they write to a PIPE that joins none of them.
 
-        After `timeout` seconds, which count also while they wait for places in a pool, all are killed and TimeoutExpired is
-        raised.
+        After `timeout` seconds all are killed and TimeoutExpired is raised. The seconds count also
+        while they wait for places in a pool.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with ExitStack() as stack:

@@ -95,17 +95,20 @@ class Pool(Runs, Executor):
 
     Every command has one of its own, as fresh and as apart from all others as one that was made for it; with `reuse`, one in
     which others have run before. They are copies of the policy's template, where it can have one, made by threads of the
-    core's. At most `size` commands run at one time: each has a place, and gives it back when it has ended, whether or not
-    anybody has asked it. A start for which there is no place waits: in `run` as long as its `timeout` allows, in `popen` as
-    long as `start_timeout` does, and Ctrl-C ends the wait; in `asyncio` the loop goes on meanwhile.
+    core's.
+
+    At most `size` commands run at one time: each has a place, and gives it back when it has ended,
+    whether or not anybody has asked it. A start for which there is no place waits: in `run` as long as
+    its `timeout` allows, in `popen` as long as `start_timeout` does, and Ctrl-C ends the wait; in
+    `asyncio` the loop goes on meanwhile.
 
     `run`, `popen`, `command` and `asyncio` are those of a sandbox. It is also a `concurrent.futures.Executor` over jobs,
     each a `Job` or a program with its arguments: `submit(job)` gives a Future of its result, and `map(jobs)` the results of
     many, in order. Its own threads, `size` of them, are started by the first job.
 
-    `with box.pool(8) as pool:` waits for the jobs and closes it. If it is left because of what is no `Exception` (Ctrl-C,
-    `sys.exit`, a task that is cancelled), it kills the jobs that run and cancels the others. Any thread may use it; a process
-    forked from the caller may not.
+    `with box.pool(8) as pool:` waits for the jobs and closes it. If it is left because of what is no
+    `Exception` (Ctrl-C, `sys.exit`, a task that is cancelled), it kills the jobs that run and cancels
+    the others. Any thread may use it; a process forked from the caller may not.
 
         >>> import seclude
         >>> with seclude.Sandbox().pool(2) as pool:
@@ -132,17 +135,19 @@ class Pool(Runs, Executor):
         return self.sandbox._limits_output()
 
     def fileno(self) -> int:
-        """A descriptor for `select` and event loops, readable while there is reason to try a start. Borrowed.
+        """A descriptor for `select` and event loops, readable while there is reason to try a start.
 
-        A place is free and a sandbox ready, or there is an error to be told, or the pool has been closed:
-        `popen(args, start_timeout=0)` then tells. Another thread may have been faster. Nothing is to be read from it.
+        A place is free and a sandbox ready, or there is an error to be told, or the pool has been
+        closed: `popen(args, start_timeout=0)` then tells. Another thread may have been faster. Nothing
+        is to be read from it. Borrowed.
         """
         return self._core.fileno()
 
     def popen(self, args: Args, *, start_timeout: float | None = None, **options: Unpack[PopenOptions]) -> _Popen:
         """Starts a command: `subprocess.Popen`, inside, with the options of a sandbox's `popen`.
 
-        It waits for a place for at most `start_timeout` seconds, and with 0 not at all: TimeoutExpired if there was none.
+        It waits for a place for at most `start_timeout` seconds, and with 0 not at all:
+        TimeoutExpired if there was none.
         """
         return _Popen._within(self, args, start_timeout, options)
 
@@ -200,7 +205,8 @@ class Pool(Runs, Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more jobs, and ends what is ready.
 
-        `wait`: after the jobs that run and, unless they are cancelled, those that wait. Ctrl-C meanwhile kills the jobs.
+        `wait`: after the jobs that run and, unless they are cancelled, those that wait.
+        Ctrl-C meanwhile kills the jobs.
         """
         if self._threads is not None:
             try:
@@ -218,7 +224,7 @@ class Pool(Runs, Executor):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if kind is not None and not issubclass(kind, Exception):
-            # As for `Popen`: Ctrl-C reached the caller alone, and the jobs would be waited for in vain.
+            # As for `Popen`: Ctrl-C reached the caller alone, and the jobs would not end.
             self._abandon()
         self.shutdown()
 

@@ -78,7 +78,7 @@ class Popen:
 
     @classmethod
     def _within(cls, sandbox: Runs, args: command.Args, timeout: float | None, options: PopenOptions) -> Self:
-        """As the constructor, but it waits for a place in a pool for at most `timeout` seconds: TimeoutExpired after that."""
+        """As the constructor, but it waits for a place in a pool for at most `timeout` seconds."""
         mode, others = Mode.taken(options)
         child, pipes = command.start(sandbox._core, args, timeout, **others)
         return cls._started(sandbox, args, mode, child, pipes)

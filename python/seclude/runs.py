@@ -48,8 +48,8 @@ class Runs:
         `timeout` seconds it is killed and TimeoutExpired raised. `check` raises CalledProcessError unless it exits with
         0. `options` are those of `Popen`.
 
-        In a pool, the seconds of `timeout` count also while it waits for a place: a command that has got none until then was not
-        started, and the exception's `outcome` is None.
+        In a pool, the seconds of `timeout` count also while it waits for a place. A command that
+        has got none until then was not started, and the exception's `outcome` is None.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         if input is not None:
@@ -77,7 +77,7 @@ class Runs:
         return done
 
     def _waiters(self) -> dict[AbstractEventLoop, Waiters]:
-        """Where the starts of each event loop wait for a place: in a pool. Elsewhere there is none to wait for."""
+        """Where the starts of each event loop wait for a place, in a pool; empty elsewhere."""
         return {}
 
     def _begin(self, args: Args, timeout: float | None, options: PopenOptions) -> _Popen:

@@ -15,8 +15,8 @@ _Started = TypeVar("_Started")
 class Waiters:
     """Those of one loop and one pool, whose descriptor is readable while there is reason to try.
 
-    One at a time is told so, and the next one when that one has tried: all at once would be in each other's way, and a loop
-    has only one reader of a descriptor.
+    One at a time is told so, and the next one when that one has tried: all at once would be in each
+    other's way, and a loop has only one reader of a descriptor.
     """
 
     def __init__(self, loop: AbstractEventLoop, descriptor: int) -> None:
@@ -30,7 +30,7 @@ class Waiters:
         return bool(self._waiting) or self._told is not None
 
     async def wait(self, attempt: Callable[[], _Started | None]) -> _Started:
-        """Waits in line, and then tries until something comes of it. Cancelled, it leaves the line."""
+        """Waits in line, and tries until something comes of it. Cancelled, it leaves the line."""
         turn: Future[None] = self._loop.create_future()
         self._waiting.append(turn)
         try:
@@ -54,7 +54,7 @@ class Waiters:
             self._waiting.remove(turn)
 
     def _watch(self) -> None:
-        """Looks at the descriptor while there is a start to be told, and none that has been told and has not tried yet."""
+        """Looks at the descriptor while a start is to be told, and none is about to try."""
         wanted = bool(self._waiting) and self._told is None
         if wanted == self._watching or self._loop.is_closed():
             return

@@ -121,7 +121,8 @@ fn text(bytes: &PyBackedBytes) -> &OsStr {
 
 #[pymethods]
 impl Command {
-    /// Starts it; None if there is no place in its pool now. `waited`: seconds since the caller was first refused one.
+    /// Starts it; None if there is no place in its pool now. `waited`: seconds since the caller was
+    /// first refused one.
     fn try_spawn(&self, py: Python<'_>, waited: f64) -> PyResult<Option<Child>> {
         let mut command = self.take(py)?;
         let since = Duration::try_from_secs_f64(waited).ok().filter(|waited| !waited.is_zero());
@@ -169,8 +170,8 @@ pub struct Known {
 /// One end of a pipe: a command's place in the list, and its descriptor.
 type End = (usize, i32);
 
-/// Starts several commands at one time, joined by pipes from the end that writes to the end that reads. None if there were not
-/// enough places in a pool within `timeout` seconds.
+/// Starts several commands at one time, joined by pipes from the end that writes to the end that
+/// reads. None if there were not enough places in a pool within `timeout` seconds.
 #[pyfunction]
 pub fn spawn_together(
     py: Python<'_>,

@@ -42,7 +42,8 @@ impl Pool {
         parts.of(py, |program| self.0.command(program))
     }
 
-    /// The number of the descriptor that is readable while there is reason to try a start. It stays this object's.
+    /// The number of the descriptor that is readable while there is reason to try a start. It stays
+    /// this object's.
     fn fileno(&self) -> i32 {
         self.0.fd().as_raw_fd()
     }

@@ -1,5 +1,6 @@
-//! A pool's places: a command's is free when the command has ended, whether or not anybody looks at it. A start waits for one
-//! as long as it is told to, or not at all, and a descriptor tells when to try.
+//! A pool's places: a command's is free when the command has ended, whether or not anybody looks at
+//! it. A start waits for one as long as it is told to, or not at all, and a descriptor tells when
+//! to try.
 #![deny(unsafe_code)]
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

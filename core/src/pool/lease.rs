@@ -1,5 +1,6 @@
-//! One of a pool's sandboxes while it is in use: by a start, and by the command that came of it. It has a place, which is
-//! free again when the command has ended, as the pool sees for itself, or when this is dropped.
+//! One of a pool's sandboxes while it is in use: by a start, and by the command that came of it. It
+//! has a place, which is free again when the command has ended, as the pool sees for itself, or
+//! when this is dropped.
 
 use super::{Shared, clear_away};
 use crate::alive::Alive;
@@ -38,7 +39,8 @@ impl Lease {
         (alive.clone(), Lease { shared, number, alive: Some(alive), socket: None, stage: Stage::Fresh })
     }
 
-    /// Has the pool watch it, before a command starts in it: the end will be told over this socket, or the control socket.
+    /// Has the pool watch it, before a command starts in it: the end will be told over this socket,
+    /// or the control socket.
     pub fn watch(&mut self, socket: Option<&Arc<Socket>>) -> Result<()> {
         self.socket = socket.cloned();
         if let Some((warden, socket)) = self.watched() {
@@ -69,7 +71,8 @@ impl Drop for Lease {
         if !self.shared.is_ours() {
             return;
         }
-        // Before the descriptors are closed: epoll(7) would not forget one of which a forked process has a copy.
+        // Before the descriptors are closed: epoll(7) would not forget one of which a forked
+        // process has a copy.
         if let Some((warden, socket)) = self.watched() {
             self.shared.places.forget(socket);
             if !self.shared.reuse {
@@ -80,7 +83,8 @@ impl Drop for Lease {
         let (fresh, over) = match self.stage {
             Stage::Fresh => (alive, None),
             Stage::Left => (None, alive),
-            // What a failed start leaves ends before its place is free. One that is used again is in the pool's own keeping.
+            // What a failed start leaves ends before its place is free. One that is used again is
+            // in the pool's own keeping.
             Stage::Used => {
                 drop(alive);
                 (None, None)

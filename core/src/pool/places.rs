@@ -1,9 +1,10 @@
-//! A pool's places, as one descriptor tells of them: an epoll(7) instance that polls as readable while a start has reason to
-//! try. It watches the commands that run, so that a place becomes free when its command ends, whether or not anybody asks
-//! that command. It needs no thread: whoever wants a place looks here.
+//! A pool's places, as one descriptor tells of them: an epoll(7) instance that polls as readable
+//! while a start has reason to try. It watches the commands that run, so that a place becomes free
+//! when its command ends, whether or not anybody asks that command. It needs no thread: whoever
+//! wants a place looks here.
 //!
-//! Nothing is ever read from or written to a descriptor here: a caller that has closed the library's descriptors
-//! (closefrom(3)) may have given their numbers to files of its own.
+//! Nothing is ever read from or written to a descriptor here: a caller that has closed the
+//! library's descriptors (closefrom(3)) may have given their numbers to files of its own.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::socket::{above_stdio, failed, wait_readable};
@@ -34,7 +35,8 @@ impl Places {
         Ok(places)
     }
 
-    /// Whether there is a place to be had, from now on. An error if the descriptors are no longer ours.
+    /// Whether there is a place to be had, from now on. An error if the descriptors are no longer
+    /// ours.
     pub fn offer(&self, on: bool) -> Result<()> {
         let events = if on { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
         self.epoll.modify(&self.bell, &mut EpollEvent::new(events, BELL)).map_err(|errno| match errno {
@@ -45,8 +47,9 @@ impl Places {
         })
     }
 
-    /// Watches a sandbox of this number, where a command is about to start: the end of its warden, and over which socket the
-    /// command's own end will be told. What the socket says before [`Places::started`] is an answer to the start.
+    /// Watches a sandbox of this number, where a command is about to start: the end of its warden,
+    /// and over which socket the command's own end will be told. What the socket says before
+    /// [`Places::started`] is an answer to the start.
     pub fn watch(&self, number: u64, warden: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> Result<()> {
         let add = |fd, events| self.epoll.add(fd, EpollEvent::new(events | EpollFlags::EPOLLONESHOT, number));
         let added = add(warden, EpollFlags::EPOLLIN).and_then(|()| add(socket, EpollFlags::empty()));
