@@ -733,9 +733,14 @@ typedef struct seclude_output seclude_output;
  * Keeps sandboxes of one policy ready, so that a command finds one that has only to start it. Every command has one of its own, as fresh and as apart
  * from all others as one that was made for it.
  *
- * They are copies of the policy's template, where it can have one (`seclude_sandbox_prepare`), made by threads of the pool's own: at most one for each
- * processor. At most as many commands run at one time as are kept ready; who asks for more waits. Any thread may use a pool at any time, all its calls included. A process
- * forked from the caller has no part in it, and may only free it.
+ * They are copies of the policy's template, where it can have one (`seclude_sandbox_prepare`),
+ * made by threads of the pool's own: at most one for each processor. At most as many commands run
+ * at one time as are kept ready: each has a place, and gives it back when it has ended, whether or
+ * not anybody has waited for its child. A start for which there is no place waits
+ * (`seclude_command_spawn`), for as long as it is told to (`seclude_command_spawn_timeout`), or
+ * not at all (`seclude_command_try_spawn`, `seclude_pool_fd`). Any thread may use a pool at any
+ * time, all its calls included. A process forked from the caller has no part in it, and may only
+ * free it.
  */
 typedef struct seclude_pool seclude_pool;
 
@@ -1636,8 +1641,27 @@ void seclude_command_pids(struct seclude_command *command, uint64_t number);
 /**
  * Starts it. When this returns 0, the program runs, and `*child` is new: free it with `seclude_child_free`. A missing
  * program, a refused policy and every failed step of set-up are errors here: nothing has started then, and `*child` is NULL.
+ *
+ * A command of a pool waits for a place, as long as that takes, and no signal ends that wait.
  */
 int seclude_command_spawn(struct seclude_command *command, struct seclude_child **child, struct seclude_error **err);
+
+/**
+ * As `seclude_command_spawn`, without waiting for a place in a pool: 1, and `*child` is new; 0 if
+ * there is no place now, or no sandbox is ready: nothing has started then, and `*child` is NULL.
+ * `seclude_pool_fd` tells when to try again. A command that runs elsewhere needs no place. The
+ * errors are those of `seclude_command_spawn`.
+ */
+int seclude_command_try_spawn(struct seclude_command *command, struct seclude_child **child, struct seclude_error **err);
+
+/**
+ * As `seclude_command_try_spawn`, but waits for a place for at most so many milliseconds. What the
+ * command may take once it runs is its `seclude_command_wall_time`.
+ */
+int seclude_command_spawn_timeout(struct seclude_command *command,
+                                  uint64_t milliseconds,
+                                  struct seclude_child **child,
+                                  struct seclude_error **err);
 
 /**
  * Starts it, waits for its end, and writes how it ended to `*outcome`, a structure of `size` bytes; `outcome` may be NULL.
@@ -2062,12 +2086,25 @@ void seclude_interaction_pipe(struct seclude_interaction *interaction,
  * which the commands were added: free each with `seclude_child_free`. `count` is the number of commands. After a failure nothing
  * runs, and all places are NULL.
  *
- * Streams that are not joined are as `seclude_command_spawn` has them.
+ * Streams that are not joined are as `seclude_command_spawn` has them. Commands of one pool take
+ * their places in it together, and wait for them, as long as that takes; a pool that has fewer is
+ * `SECLUDE_EINVAL`.
  */
 int seclude_interaction_spawn(struct seclude_interaction *interaction,
                               struct seclude_child **children,
                               size_t count,
                               struct seclude_error **err);
+
+/**
+ * As `seclude_interaction_spawn`, but waits for places in a pool for at most so many milliseconds;
+ * with 0 it does not wait. 1, and each of the `count` places at `children` holds a new child; 0 if
+ * there were not enough places in the pool: nothing has started then, and all are NULL.
+ */
+int seclude_interaction_spawn_timeout(struct seclude_interaction *interaction,
+                                      uint64_t milliseconds,
+                                      struct seclude_child **children,
+                                      size_t count,
+                                      struct seclude_error **err);
 
 /**
  * Starts them together, collects what they write to streams that are not joined, and waits for all. 0 if they ran, however each ended,
@@ -2227,10 +2264,19 @@ void seclude_pool_free(struct seclude_pool *pool);
 
 /**
  * A command that runs `program` in one of the pool's sandboxes, as `seclude_sandbox_command` makes them. Spawning it waits while as many as the pool's size
- * are in use: until their children's ends have been waited for, or they have been freed.
+ * run.
  */
 struct seclude_command *seclude_pool_command(const struct seclude_pool *pool,
                                              const char *program);
+
+/**
+ * A descriptor for poll(2) and event loops, readable while there is reason to try a start: a place
+ * is free and a sandbox ready, or there is an error to be told, or the pool has been closed.
+ * `seclude_command_try_spawn` then tells; another thread may have been faster. Nothing is to be
+ * read from it. Borrowed: never close it; valid until the pool is freed. `SECLUDE_EINVAL` for
+ * NULL.
+ */
+int seclude_pool_fd(const struct seclude_pool *pool);
 
 /**
  * Writes what it has done so far to `*statistics`, a structure of `size` bytes. 0, or -1 if `pool` is NULL.

@@ -43,6 +43,25 @@ pub fn made<T>(what: &str, out: *mut *mut T, err: *mut *mut seclude_error, work:
     })
 }
 
+/// A function that answers with an object through `*out` and 1, or with 0 if there is none yet;
+/// `*out` is NULL then, and after a failure.
+pub fn made_or_not<T>(
+    what: &str,
+    out: *mut *mut T,
+    err: *mut *mut seclude_error,
+    work: impl FnOnce() -> Answer<Option<T>>,
+) -> c_int {
+    write(out, ptr::null_mut());
+    code(err, || {
+        if out.is_null() {
+            return Err(seclude_error::null(what));
+        }
+        let Some(object) = work()? else { return Ok(0) };
+        write(out, Box::into_raw(Box::new(object)));
+        Ok(1)
+    })
+}
+
 /// A function that answers with several objects, one to each of the `count` places at `out`, which are NULL after a failure.
 pub fn made_all<T>(
     what: &str,
@@ -51,18 +70,33 @@ pub fn made_all<T>(
     err: *mut *mut seclude_error,
     work: impl FnOnce() -> Answer<Vec<T>>,
 ) -> c_int {
+    // What has been made is there, which is 0 in C.
+    match made_all_or_none(what, out, count, err, || work().map(Some)) {
+        1 => 0,
+        failed => failed,
+    }
+}
+
+/// The same, with 1; or with 0 if there are none yet, and all places are NULL.
+pub fn made_all_or_none<T>(
+    what: &str,
+    out: *mut *mut T,
+    count: usize,
+    err: *mut *mut seclude_error,
+    work: impl FnOnce() -> Answer<Option<Vec<T>>>,
+) -> c_int {
     let place = |index| if out.is_null() { ptr::null_mut() } else { out.wrapping_add(index) };
     (0..count).for_each(|index| write(place(index), ptr::null_mut()));
     code(err, || {
         if out.is_null() {
             return Err(seclude_error::null(what));
         }
-        let all = work()?;
+        let Some(all) = work()? else { return Ok(0) };
         if all.len() != count {
             return Err(seclude_error::invalid(what, &format!("there is room for {count}, not for {}", all.len())));
         }
         all.into_iter().enumerate().for_each(|(index, object)| write(place(index), Box::into_raw(Box::new(object))));
-        Ok(0)
+        Ok(1)
     })
 }
 

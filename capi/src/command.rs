@@ -1,6 +1,6 @@
 //! `seclude_command`: what to run, and the ways to start it.
 
-use crate::boundary::{Answer, Sticky, bytes, change, code, descriptor, free, made, set, strings, write_sized};
+use crate::boundary::{Answer, Sticky, bytes, change, code, descriptor, free, made, made_or_not, set, strings, write_sized};
 use crate::child::seclude_child;
 use crate::error::seclude_error;
 use crate::outcome::seclude_outcome;
@@ -191,6 +191,8 @@ pub unsafe extern "C" fn seclude_command_pids(command: *mut seclude_command, num
 
 /// Starts it. When this returns 0, the program runs, and `*child` is new: free it with `seclude_child_free`. A missing
 /// program, a refused policy and every failed step of set-up are errors here: nothing has started then, and `*child` is NULL.
+///
+/// A command of a pool waits for a place, as long as that takes, and no signal ends that wait.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_spawn(
     command: *mut seclude_command,
@@ -198,6 +200,34 @@ pub unsafe extern "C" fn seclude_command_spawn(
     err: *mut *mut seclude_error,
 ) -> c_int {
     made("child", child, err, || Ok(seclude_child::new(sound(command)?.spawn()?)))
+}
+
+/// As `seclude_command_spawn`, without waiting for a place in a pool: 1, and `*child` is new; 0 if
+/// there is no place now, or no sandbox is ready: nothing has started then, and `*child` is NULL.
+/// `seclude_pool_fd` tells when to try again. A command that runs elsewhere needs no place. The
+/// errors are those of `seclude_command_spawn`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_try_spawn(
+    command: *mut seclude_command,
+    child: *mut *mut seclude_child,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    made_or_not("child", child, err, || Ok(sound(command)?.try_spawn()?.map(seclude_child::new)))
+}
+
+/// As `seclude_command_try_spawn`, but waits for a place for at most so many milliseconds. What the
+/// command may take once it runs is its `seclude_command_wall_time`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_spawn_timeout(
+    command: *mut seclude_command,
+    milliseconds: u64,
+    child: *mut *mut seclude_child,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    made_or_not("child", child, err, || {
+        let started = sound(command)?.spawn_timeout(Duration::from_millis(milliseconds))?;
+        Ok(started.map(seclude_child::new))
+    })
 }
 
 /// Starts it, waits for its end, and writes how it ended to `*outcome`, a structure of `size` bytes; `outcome` may be NULL.

@@ -1,12 +1,13 @@
 //! `seclude_interaction`: commands joined by pipes and started together, each with its own limits and its own end.
 
-use crate::boundary::{Answer, Sticky, change, code, free, made_all, set, taken};
+use crate::boundary::{Answer, Sticky, change, code, free, made_all, made_all_or_none, set, taken};
 use crate::child::seclude_child;
 use crate::command::seclude_command;
 use crate::error::seclude_error;
 use crate::output::seclude_output;
 use seclude_core::Interaction;
 use std::ffi::c_int;
+use std::time::Duration;
 
 /// Commands that talk with each other over pipes: a solution and its judge, say. Each is in its sandbox, with its limits.
 ///
@@ -98,7 +99,9 @@ pub unsafe extern "C" fn seclude_interaction_pipe(
 /// which the commands were added: free each with `seclude_child_free`. `count` is the number of commands. After a failure nothing
 /// runs, and all places are NULL.
 ///
-/// Streams that are not joined are as `seclude_command_spawn` has them.
+/// Streams that are not joined are as `seclude_command_spawn` has them. Commands of one pool take
+/// their places in it together, and wait for them, as long as that takes; a pool that has fewer is
+/// `SECLUDE_EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_interaction_spawn(
     interaction: *mut seclude_interaction,
@@ -109,6 +112,24 @@ pub unsafe extern "C" fn seclude_interaction_spawn(
     made_all("children", children, count, err, || {
         let started = change("interaction", interaction)?.sound("children", count)?.spawn()?;
         Ok(started.into_iter().map(seclude_child::new).collect())
+    })
+}
+
+/// As `seclude_interaction_spawn`, but waits for places in a pool for at most so many milliseconds;
+/// with 0 it does not wait. 1, and each of the `count` places at `children` holds a new child; 0 if
+/// there were not enough places in the pool: nothing has started then, and all are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_interaction_spawn_timeout(
+    interaction: *mut seclude_interaction,
+    milliseconds: u64,
+    children: *mut *mut seclude_child,
+    count: usize,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    made_all_or_none("children", children, count, err, || {
+        let interaction = change("interaction", interaction)?.sound("children", count)?;
+        let started = interaction.spawn_timeout(Duration::from_millis(milliseconds))?;
+        Ok(started.map(|children| children.into_iter().map(seclude_child::new).collect()))
     })
 }
 

@@ -2,18 +2,24 @@
 
 use crate::boundary::{Structure, bytes, free, made, read, told, write_sized};
 use crate::command::seclude_command;
-use crate::error::seclude_error;
+use crate::error::{SECLUDE_EINVAL, seclude_error};
 use crate::sandbox::seclude_sandbox;
 use seclude_core::{NetworkStatistics, Pool, PoolStatistics};
 use std::ffi::{c_char, c_int};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 /// Keeps sandboxes of one policy ready, so that a command finds one that has only to start it. Every command has one of its own, as fresh and as apart
 /// from all others as one that was made for it.
 ///
-/// They are copies of the policy's template, where it can have one (`seclude_sandbox_prepare`), made by threads of the pool's own: at most one for each
-/// processor. At most as many commands run at one time as are kept ready; who asks for more waits. Any thread may use a pool at any time, all its calls included. A process
-/// forked from the caller has no part in it, and may only free it.
+/// They are copies of the policy's template, where it can have one (`seclude_sandbox_prepare`),
+/// made by threads of the pool's own: at most one for each processor. At most as many commands run
+/// at one time as are kept ready: each has a place, and gives it back when it has ended, whether or
+/// not anybody has waited for its child. A start for which there is no place waits
+/// (`seclude_command_spawn`), for as long as it is told to (`seclude_command_spawn_timeout`), or
+/// not at all (`seclude_command_try_spawn`, `seclude_pool_fd`). Any thread may use a pool at any
+/// time, all its calls included. A process forked from the caller has no part in it, and may only
+/// free it.
 pub struct seclude_pool {
     pool: Pool,
 }
@@ -97,10 +103,20 @@ pub unsafe extern "C" fn seclude_pool_free(pool: *mut seclude_pool) {
 }
 
 /// A command that runs `program` in one of the pool's sandboxes, as `seclude_sandbox_command` makes them. Spawning it waits while as many as the pool's size
-/// are in use: until their children's ends have been waited for, or they have been freed.
+/// run.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_pool_command(pool: *const seclude_pool, program: *const c_char) -> *mut seclude_command {
     seclude_command::new(|| Ok(read("pool", pool)?.pool.command(bytes("program", program)?)))
+}
+
+/// A descriptor for poll(2) and event loops, readable while there is reason to try a start: a place
+/// is free and a sandbox ready, or there is an error to be told, or the pool has been closed.
+/// `seclude_command_try_spawn` then tells; another thread may have been faster. Nothing is to be
+/// read from it. Borrowed: never close it; valid until the pool is freed. `SECLUDE_EINVAL` for
+/// NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_pool_fd(pool: *const seclude_pool) -> c_int {
+    told(pool, SECLUDE_EINVAL, |pool| Some(pool.pool.fd().as_raw_fd()))
 }
 
 /// Writes what it has done so far to `*statistics`, a structure of `size` bytes. 0, or -1 if `pool` is NULL.

@@ -13,7 +13,7 @@ use crate::listener::Listener;
 use crate::live;
 use crate::outcome::{Ended, Enforced, Outcome, Usage};
 use crate::policy::{Cores, Limit, Limits};
-use crate::pool::Lease;
+use crate::pool::{Lease, Pool};
 use crate::processes::{self, Process};
 use crate::socket::{Socket, wait_readable};
 use crate::start::Prepared;
@@ -73,7 +73,7 @@ pub struct Child {
 #[derive(Debug)]
 pub(crate) struct Among {
     /// Over which it is spoken of.
-    pub socket: Socket,
+    pub socket: Arc<Socket>,
     /// What its cell had counted before.
     pub before: Counters,
     pub visit: Visit,
@@ -82,10 +82,12 @@ pub(crate) struct Among {
 }
 
 impl Child {
-    pub(crate) fn spawn(command: &Command, stdin: Stream, others: Stream) -> Result<Child> {
-        let prepared = Prepared::new(command, stdin, others, Vec::new())?;
+    /// `None` if it is to run in a pool, and there is no place by the deadline.
+    pub(crate) fn spawn(command: &Command, stdin: Stream, others: Stream, deadline: Option<Instant>) -> Result<Option<Child>> {
+        let place = |pool: &Pool| pool.take(command.asked, deadline);
+        let Some(prepared) = Prepared::new(command, stdin, others, Vec::new(), place)? else { return Ok(None) };
         prepared.run()?;
-        prepared.started()
+        prepared.started().map(Some)
     }
 
     #[allow(clippy::too_many_arguments, reason = "each is one part of a start, and there is one place that has them all")]
@@ -250,7 +252,7 @@ impl Child {
 
     /// Over which it is spoken of, if not the control socket.
     fn socket(&self) -> Option<&Socket> {
-        self.among.as_ref().map(|among| &among.socket)
+        self.among.as_ref().map(|among| &*among.socket)
     }
 
     /// Every process inside, the warden first: its ids inside and outside, parent, command, user. Empty once it has ended.

@@ -2,7 +2,7 @@
 
 use crate::cell::Cell;
 use crate::child::Child;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::join::Existing;
 use crate::outcome::Outcome;
 use crate::policy::{Share, check_inside};
@@ -17,7 +17,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What one of a command's standard streams is connected to.
 #[derive(Debug)]
@@ -110,6 +110,8 @@ pub struct Command {
     wrong_signal: Option<i32>,
     pub(crate) share: Share,
     pub(crate) window_size: WindowSize,
+    /// Since when it has been refused a place in its pool.
+    pub(crate) asked: Option<Instant>,
 }
 
 /// What a finished command wrote, and how it ended.
@@ -145,6 +147,7 @@ impl Command {
             wrong_signal: None,
             share: Share::default(),
             window_size: WindowSize::default(),
+            asked: None,
         }
     }
 
@@ -267,8 +270,53 @@ impl Command {
     }
 
     /// Starts it. When this returns, the program runs; a program that cannot be executed is an error here.
+    ///
+    /// In a [`Pool`] this waits for a place, as long as that takes.
     pub fn spawn(&mut self) -> Result<Child> {
-        Child::spawn(self, Stream::Inherit, Stream::Inherit)
+        self.start(Stream::Inherit, Stream::Inherit, None)?.ok_or_else(never_refused)
+    }
+
+    /// Starts it without waiting for a place in its [`Pool`]: `None` if there is none now, or if no
+    /// sandbox is ready. Nothing has been started then; [`Pool::fd`] becomes readable when there is
+    /// reason to try again.
+    ///
+    /// A command that runs elsewhere needs no place, and is started as by [`Command::spawn`].
+    ///
+    /// ```
+    /// # fn main() -> seclude::Result<()> {
+    /// # use seclude::{Sandbox, Stdio};
+    /// let pool = Sandbox::new().pool(1)?;
+    /// let mut first = pool.command("cat").stdin(Stdio::piped()).spawn()?;
+    /// assert!(pool.command("true").try_spawn()?.is_none());
+    /// first.wait()?;
+    /// assert!(pool.command("true").spawn()?.wait()?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_spawn(&mut self) -> Result<Option<Child>> {
+        self.start(Stream::Inherit, Stream::Inherit, Some(Instant::now()))
+    }
+
+    /// Starts it, and waits for a place in its [`Pool`] for at most this long: `None` if there was
+    /// none. The time is not the command's: what it may take once it runs is its
+    /// [`Command::wall_time`].
+    pub fn spawn_timeout(&mut self, timeout: Duration) -> Result<Option<Child>> {
+        self.start(Stream::Inherit, Stream::Inherit, Instant::now().checked_add(timeout))
+    }
+
+    fn start(&mut self, stdin: Stream, others: Stream, deadline: Option<Instant>) -> Result<Option<Child>> {
+        let now = Instant::now();
+        let child = Child::spawn(self, stdin, others, deadline);
+        self.asked = if matches!(child, Ok(None)) { self.asked.or(Some(now)) } else { None };
+        child
+    }
+
+    /// It has been refused a place since then: for a face of this library in another language,
+    /// which waits by itself.
+    #[doc(hidden)]
+    pub fn refused_since(&mut self, since: Instant) -> &mut Command {
+        self.asked = Some(since);
+        self
     }
 
     /// Starts it, collects what it writes, and waits for its end.
@@ -276,7 +324,7 @@ impl Command {
     /// Of each stream, as much as [`Sandbox::output`] allows, or 64 MiB: who writes more is stopped, and the end is
     /// [`Ended::OutputLimit`](crate::Ended::OutputLimit).
     pub fn output(&mut self) -> Result<Output> {
-        Child::spawn(self, Stream::Null, Stream::Piped)?.wait_with_output()
+        self.start(Stream::Null, Stream::Piped, None)?.ok_or_else(never_refused)?.wait_with_output()
     }
 
     /// Starts it and waits for its end.
@@ -328,6 +376,11 @@ impl Command {
             search,
         })
     }
+}
+
+/// A start without a deadline has come back without a child.
+pub(crate) fn never_refused() -> Error {
+    Error::new(ErrorKind::Setup, "start the command").because("its pool has refused a place without a deadline")
 }
 
 /// A command's texts, NUL-terminated.

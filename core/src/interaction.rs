@@ -2,12 +2,14 @@
 
 use crate::capture;
 use crate::child::Child;
-use crate::command::{Command, Output, Stream};
+use crate::command::{Command, Ground, Output, Stream, never_refused};
 use crate::error::{Error, Result};
+use crate::pool::{Pool, Taken};
 use crate::start::Prepared;
 use crate::streams;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 /// A command's place in the interaction, and a descriptor of its.
 type End = (usize, i32);
@@ -64,26 +66,65 @@ impl Interaction {
 
     /// Sets up all sandboxes side by side, then starts the commands together. Streams that are not joined are as for [`Command::spawn`]. If
     /// one cannot be started, none is left running.
+    ///
+    /// Commands of one [`Pool`] take their places in it together, and wait for them; a pool that
+    /// has fewer is an error.
     pub fn spawn(&mut self) -> Result<Vec<Child>> {
-        self.start(|| Stream::Inherit, || Stream::Inherit)
+        self.start(|| Stream::Inherit, || Stream::Inherit, None)?.ok_or_else(never_refused)
+    }
+
+    /// As [`Interaction::spawn`], but waits for places in a [`Pool`] for at most this long, or with
+    /// [`Duration::ZERO`] not at all: `None` if there were not enough. Nothing has been started
+    /// then.
+    pub fn spawn_timeout(&mut self, timeout: Duration) -> Result<Option<Vec<Child>>> {
+        self.start(|| Stream::Inherit, || Stream::Inherit, Instant::now().checked_add(timeout))
     }
 
     /// Starts them, collects what they write to streams that are not joined, and waits until all have ended.
     pub fn output(&mut self) -> Result<Vec<Output>> {
-        let mut children = self.start(|| Stream::Null, || Stream::Piped)?;
+        let mut children = self.start(|| Stream::Null, || Stream::Piped, None)?.ok_or_else(never_refused)?;
         children.iter_mut().for_each(|child| child.stdin = None);
         let collected = capture::collect(&mut children)?;
         let ended = children.iter_mut().zip(collected);
         ended.map(|(child, [stdout, stderr])| Ok(Output { outcome: child.wait()?, stdout, stderr })).collect()
     }
 
-    fn start(&self, stdin: fn() -> Stream, others: fn() -> Stream) -> Result<Vec<Child>> {
+    fn start(&self, stdin: fn() -> Stream, others: fn() -> Stream, deadline: Option<Instant>) -> Result<Option<Vec<Child>>> {
+        let joined = self.join()?;
+        let Some(places) = self.places(deadline)? else { return Ok(None) };
         let mut prepared = Vec::with_capacity(self.commands.len());
-        for (command, joined) in self.commands.iter().zip(self.join()?) {
-            prepared.push(Prepared::new(command, stdin(), others(), joined)?);
+        for ((command, joined), place) in self.commands.iter().zip(joined).zip(places) {
+            prepared.extend(Prepared::new(command, stdin(), others(), joined, |_| Ok(place))?);
         }
         prepared.iter().try_for_each(Prepared::run)?;
-        prepared.into_iter().map(Prepared::started).collect()
+        prepared.into_iter().map(Prepared::started).collect::<Result<_>>().map(Some)
+    }
+
+    /// Its commands, in order: for a face of this library in another language, which tries again
+    /// with them.
+    #[doc(hidden)]
+    pub fn into_commands(self) -> Vec<Command> {
+        self.commands
+    }
+
+    /// The place of each command that runs in a pool; `None` if there are not enough by the
+    /// deadline.
+    fn places(&self, deadline: Option<Instant>) -> Result<Option<Vec<Option<Taken>>>> {
+        let mut pools: BTreeMap<usize, (&Pool, Vec<usize>)> = BTreeMap::new();
+        for (number, command) in self.commands.iter().enumerate() {
+            if let Ground::Pool(pool) = &command.ground {
+                pools.entry(pool.address()).or_insert_with(|| (pool, Vec::new())).1.push(number);
+            }
+        }
+        let mut places: Vec<Option<Taken>> = self.commands.iter().map(|_| None).collect();
+        // In the same order everywhere: else two interactions could wait for each other.
+        for (pool, numbers) in pools.into_values() {
+            let Some(taken) = pool.take_several(numbers.len(), deadline)? else { return Ok(None) };
+            for (number, one) in numbers.into_iter().zip(taken) {
+                places[number] = Some(one);
+            }
+        }
+        Ok(Some(places))
     }
 
     /// The ends of fresh pipes that each command gets.

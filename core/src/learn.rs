@@ -1,7 +1,7 @@
 //! Learning what a program does: run once under the eyes of the caller, who is told of every system call.
 
 use crate::child::Child;
-use crate::command::{Command, Ground, Output, Stream};
+use crate::command::{Command, Ground, Output, Stream, never_refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::{Listener, Notification};
 use crate::outcome::Ended;
@@ -93,7 +93,8 @@ impl Command {
     }
 
     fn learn_by(&mut self, filter: &Seccomp) -> Result<(Output, Seen)> {
-        let mut child = Child::spawn(self, Stream::Null, Stream::Piped)?;
+        let child = Child::spawn(self, Stream::Null, Stream::Piped, None)?;
+        let mut child = child.ok_or_else(never_refused)?;
         let unheard = || Error::new(ErrorKind::WardenLost, "learn").because("the filter's listener did not arrive");
         let listener = child.take_listener().ok_or_else(unheard)?;
         let command = child.pidfd().try_clone_to_owned().map_err(|error| Error::io("learn", error))?;

@@ -1,13 +1,20 @@
 //! A pool: sandboxes set up before they are asked for.
 
+mod lease;
+mod places;
+
+pub(crate) use lease::{Lease, Taken};
+
 use crate::alive::{Alive, Purpose};
 use crate::command::{Command, Ground};
 use crate::error::{Error, Result};
 use crate::failure;
 use crate::sandbox::Sandbox;
 use crate::template::{self, NetworkStatistics};
-use std::collections::VecDeque;
+use places::Places;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,8 +22,12 @@ use std::time::{Duration, Instant};
 /// Keeps sandboxes of one policy ready, so that a command finds one that has only to start it. Every command has one of its own, as fresh and as apart from all
 /// others as one that was made for it; or with [`Sandbox::reusing_pool`] one in which others have run before.
 ///
-/// They are copies of the policy's [template](Sandbox::prepare), where it can have one, made by threads of the pool's own: at most one for each processor.
-/// At most as many commands run at one time as are kept ready; who asks for more waits.
+/// They are copies of the policy's [template](Sandbox::prepare), where it can have one, made by
+/// threads of the pool's own: at most one for each processor. At most as many commands run at one
+/// time as are kept ready: each has a place, and gives it back when it has ended, whether or not
+/// anybody has asked it. A start for which there is no place waits ([`Command::spawn`]), for as
+/// long as it is told to ([`Command::spawn_timeout`]), or not at all ([`Command::try_spawn`],
+/// [`Pool::fd`]).
 ///
 /// A handle: clones are the same pool. Dropping the last one, and the last of its commands, or [`Pool::close`], ends what is ready and the threads; commands
 /// that run go on. A process forked from the caller has no part in it.
@@ -82,15 +93,24 @@ struct Shared {
     /// The process that made it, and whose threads fill it.
     owner: u32,
     state: Mutex<State>,
-    /// Who asked may find one now.
-    offered: Condvar,
+    places: Places,
     /// There is something to do for the pool's threads.
     wanted: Condvar,
+    /// Nobody takes several places at one time any more.
+    gathered: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     ready: VecDeque<Arc<Alive>>,
+    /// Those in use, by number: one that is used again goes back.
+    in_use: BTreeMap<u64, Option<Arc<Alive>>>,
+    /// The number of the last one that was handed out.
+    last: u64,
+    /// `places` says that there is one to be had.
+    offered: bool,
+    /// Somebody takes several places at one time.
+    gathering: bool,
     /// In which everything has ended: what is left is to be cleared away.
     over: Vec<Arc<Alive>>,
     making: usize,
@@ -124,40 +144,6 @@ impl Times {
     }
 }
 
-/// One that is in use. It counts as such until this is dropped; one that may be used again then goes back.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    shared: Arc<Shared>,
-    again: Option<Arc<Alive>>,
-    over: Option<Arc<Alive>>,
-}
-
-impl Lease {
-    /// Everything inside has ended, and the warden is about to: the pool's threads wait for that.
-    pub fn leave(&mut self, alive: &Arc<Alive>) {
-        self.over = Some(alive.clone());
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if !self.shared.is_ours() {
-            return;
-        }
-        let mut state = self.shared.state();
-        state.statistics.in_use -= 1;
-        let room = !state.closed && state.ready.len() + state.making < self.shared.size;
-        state.ready.extend(self.again.take().filter(|_| room));
-        if !state.closed {
-            state.over.extend(self.over.take());
-        }
-        drop(state);
-        clear_away(self.over.take());
-        self.shared.offered.notify_all();
-        self.shared.wanted.notify_one();
-    }
-}
-
 /// Waits for wardens that have nothing to do any more, and removes their cgroups.
 fn clear_away(over: impl IntoIterator<Item = Arc<Alive>>) {
     over.into_iter().for_each(|alive| {
@@ -177,12 +163,16 @@ impl Pool {
             reuse,
             owner: std::process::id(),
             state: Mutex::default(),
-            offered: Condvar::new(),
+            places: Places::new()?,
             wanted: Condvar::new(),
+            gathered: Condvar::new(),
         });
         // What is wrong with a policy is told here.
         let first = shared.make()?;
-        shared.state().ready.push_back(first);
+        let mut state = shared.state();
+        state.ready.push_back(first);
+        shared.offer(&mut state);
+        drop(state);
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let handle = Handle { shared, makers: Mutex::default() };
         for _ in 0..processors.min(size) {
@@ -194,17 +184,29 @@ impl Pool {
         Ok(Pool(Arc::new(handle)))
     }
 
-    /// A command to run in one of its sandboxes. Starting it waits while as many as the pool's size are in use.
+    /// A command to run in one of its sandboxes. Starting it waits while as many as the pool's size
+    /// run.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         Command::new(self.0.shared.sandbox.clone(), Ground::Pool(self.clone()), program.as_ref())
     }
 
+    /// A descriptor for `poll` and event loops, readable while there is reason to try a start: a
+    /// place is free and a sandbox ready, or there is an error to be told, or the pool has been
+    /// closed. [`Command::try_spawn`] then tells; another thread may have been faster. Nothing is
+    /// to be read from it.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.shared.places.fd()
+    }
+
     /// What it has done so far.
     pub fn statistics(&self) -> PoolStatistics {
-        let state = self.0.shared.state();
+        let mut state = self.0.shared.state();
+        if self.0.shared.is_ours() {
+            self.0.shared.take_back(&mut state);
+        }
         let ((hand_out_p50, hand_out_p99), (make_p50, make_p99)) = (state.hand_out.told(), state.make.told());
-        let (size, ready) = (self.0.shared.size, state.ready.len());
-        PoolStatistics { size, ready, hand_out_p50, hand_out_p99, make_p50, make_p99, ..state.statistics }
+        let (size, ready, in_use) = (self.0.shared.size, state.ready.len(), state.in_use.len());
+        PoolStatistics { size, ready, in_use, hand_out_p50, hand_out_p99, make_p50, make_p99, ..state.statistics }
     }
 
     /// What has become of the network namespaces of its sandboxes.
@@ -217,54 +219,65 @@ impl Pool {
         self.0.close();
     }
 
-    /// One of its sandboxes, in which nothing runs.
-    pub(crate) fn take(&self) -> Result<(Arc<Alive>, Lease)> {
+    /// Where it stands among all pools of the process: the same for all its handles.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// One of its sandboxes, in which nothing runs; `None` if there is none by the deadline.
+    /// `asked`: since when the caller has been refused one, if it has.
+    pub(crate) fn take(&self, asked: Option<Instant>, deadline: Option<Instant>) -> Result<Option<Taken>> {
         let shared = &self.0.shared;
-        if !shared.is_ours() {
-            return Err(
-                Error::invalid("pool", "it belongs to the process that this one was forked from").hint("make another one here")
-            );
-        }
-        let start = Instant::now();
-        let mut state = shared.state();
-        let mut waited = false;
+        shared.check_ours()?;
+        let start = asked.unwrap_or_else(Instant::now);
+        let mut waited = asked.is_some();
         loop {
-            if state.closed {
-                return Err(Error::invalid("pool", "it has been closed"));
+            // Before the look, so that there is always one more after the deadline.
+            let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            if let Some(taken) = shared.try_take(start, waited)? {
+                return Ok(Some(taken));
             }
-            if state.statistics.in_use < shared.size {
-                let full = shared.is_full(&state);
-                match state.ready.pop_front() {
-                    Some(alive) if alive.warden.is_alive().unwrap_or(false) => {
-                        state.statistics.in_use += 1;
-                        state.statistics.most_in_use = state.statistics.most_in_use.max(state.statistics.in_use);
-                        state.statistics.handed_out += 1;
-                        state.statistics.waited += u64::from(waited);
-                        state.hand_out.add(start.elapsed());
-                        let short = shared.is_short(&state);
-                        drop(state);
-                        match short {
-                            true => shared.wanted.notify_all(),
-                            false if full => shared.wanted.notify_one(),
-                            false => {}
-                        }
-                        let again = shared.reuse.then(|| alive.clone());
-                        return Ok((alive, Lease { shared: shared.clone(), again, over: None }));
-                    }
-                    Some(_) => {
-                        state.statistics.lost += 1;
-                        shared.wanted.notify_all();
-                        continue;
-                    }
-                    None => {}
-                }
-                if let Some(error) = state.failure.take() {
-                    return Err(error);
-                }
+            if late {
+                return Ok(None);
             }
             waited = true;
-            state = shared.offered.wait(state).unwrap_or_else(PoisonError::into_inner);
+            shared.places.wait(deadline)?;
         }
+    }
+
+    /// So many of them; `None` if there are fewer by the deadline. Only one caller at a time
+    /// collects some: two that held a part each would wait for one another.
+    pub(crate) fn take_several(&self, count: usize, deadline: Option<Instant>) -> Result<Option<Vec<Taken>>> {
+        let shared = &self.0.shared;
+        if count > shared.size {
+            return Err(Error::invalid("pool", format!("{count} commands start together, and it has {} places", shared.size))
+                .hint("make it as large as the interaction"));
+        }
+        shared.check_ours()?;
+        if count < 2 {
+            return (0..count).map(|_| self.take(None, deadline)).collect();
+        }
+        let mut state = shared.state();
+        while state.gathering {
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Ok(None);
+            }
+            state = shared.gathered.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.gathering = true;
+        drop(state);
+        let taken = (0..count).map(|_| self.take(None, deadline)).collect();
+        shared.state().gathering = false;
+        shared.gathered.notify_one();
+        taken
+    }
+}
+
+impl AsFd for Pool {
+    /// As [`Pool::fd`].
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd()
     }
 }
 
@@ -276,8 +289,8 @@ impl Handle {
         let mut state = self.shared.state();
         state.closed = true;
         let left = std::mem::take(&mut state.ready);
+        self.shared.offer(&mut state);
         drop(state);
-        self.shared.offered.notify_all();
         self.shared.wanted.notify_all();
         drop(left);
         let makers = std::mem::take(&mut *self.makers.lock().unwrap_or_else(PoisonError::into_inner));
@@ -300,6 +313,98 @@ impl Shared {
 
     fn is_ours(&self) -> bool {
         std::process::id() == self.owner
+    }
+
+    fn check_ours(&self) -> Result<()> {
+        match self.is_ours() {
+            true => Ok(()),
+            false => {
+                Err(Error::invalid("pool", "it belongs to the process that this one was forked from").hint("make another one here"))
+            }
+        }
+    }
+
+    /// One of those that are ready, if there is a place. An error if none can be made.
+    fn try_take(self: &Arc<Shared>, start: Instant, waited: bool) -> Result<Option<Taken>> {
+        let mut state = self.state();
+        let taken = loop {
+            if state.closed {
+                return Err(Error::invalid("pool", "it has been closed"));
+            }
+            let place = state.in_use.len() < self.size;
+            let full = self.is_full(&state);
+            match if place { state.ready.pop_front() } else { None } {
+                Some(alive) if alive.warden.is_alive().unwrap_or(false) => {
+                    state.last += 1;
+                    let (number, in_use) = (state.last, state.in_use.len() + 1);
+                    state.in_use.insert(number, self.reuse.then(|| alive.clone()));
+                    state.statistics.most_in_use = state.statistics.most_in_use.max(in_use);
+                    state.statistics.handed_out += 1;
+                    state.statistics.waited += u64::from(waited);
+                    state.hand_out.add(start.elapsed());
+                    match self.is_short(&state) {
+                        true => self.wanted.notify_all(),
+                        false if full => self.wanted.notify_one(),
+                        false => {}
+                    }
+                    break Ok(Some(Lease::of(alive, self.clone(), number)));
+                }
+                Some(_) => {
+                    state.statistics.lost += 1;
+                    self.wanted.notify_all();
+                }
+                // What has ended is taken back in any case, or its descriptors would stay readable.
+                None if self.take_back(&mut state) => {}
+                None => match state.failure.take_if(|_| place) {
+                    Some(error) => break Err(error),
+                    None => {
+                        // A wait on descriptors that are other files' by now would not end.
+                        self.places.offer(false)?;
+                        state.offered = false;
+                        return Ok(None);
+                    }
+                },
+            }
+        };
+        self.offer(&mut state);
+        taken
+    }
+
+    /// Frees the places of those whose commands have ended; whether there were any.
+    fn take_back(&self, state: &mut State) -> bool {
+        let ended = self.places.ended();
+        let mut any = false;
+        for number in ended {
+            if let Some(alive) = state.in_use.remove(&number) {
+                any = true;
+                if let Some(alive) = &alive {
+                    // The next one to have it has it watched under another number.
+                    self.places.forget(alive.warden.pidfd());
+                }
+                // Its lease still holds it: nothing is ended here, under the lock.
+                drop(self.put_back(state, alive));
+            }
+        }
+        self.offer(state);
+        any
+    }
+
+    /// One is ready again, if there is room for it; else it is returned.
+    fn put_back(&self, state: &mut State, alive: Option<Arc<Alive>>) -> Option<Arc<Alive>> {
+        let room = !state.closed && state.ready.len() + state.making < self.size;
+        let (fits, left) = if room { (alive, None) } else { (None, alive) };
+        state.ready.extend(fits);
+        left
+    }
+
+    /// Has `places` say whether there is one to be had.
+    fn offer(&self, state: &mut State) {
+        let place = state.in_use.len() < self.size && (!state.ready.is_empty() || state.failure.is_some());
+        let offered = state.closed || place;
+        // Where this fails, whoever is about to wait is told.
+        if offered != state.offered && self.places.offer(offered).is_ok() {
+            state.offered = offered;
+        }
     }
 
     /// Whether more must be made at once, even while commands start: fewer than half are ready, or about to be.
@@ -325,7 +430,7 @@ impl Shared {
 
     /// Whether as many as there should be are ready, or about to be. One that may be used again comes back.
     fn is_full(&self, state: &State) -> bool {
-        let coming = if self.reuse { state.statistics.in_use } else { 0 };
+        let coming = if self.reuse { state.in_use.len() } else { 0 };
         state.ready.len() + state.making + coming >= self.size
     }
 
@@ -351,7 +456,7 @@ impl Shared {
                 continue;
             }
             // What has just been handed out has the processors first: a copy takes longer than a short command.
-            if state.statistics.in_use > 0 && !short && !waited {
+            if !state.in_use.is_empty() && !short && !waited {
                 let (woken, time) = self.wanted.wait_timeout(state, START).unwrap_or_else(PoisonError::into_inner);
                 (state, waited) = (woken, time.timed_out());
                 continue;
@@ -370,7 +475,7 @@ impl Shared {
                 Ok(_) => {}
                 Err(error) => state.failure = Some(error),
             }
-            self.offered.notify_all();
+            self.offer(&mut state);
             if state.failure.is_some() {
                 // Whatever else changes meanwhile, another thread's failure above all.
                 let pause = self.wanted.wait_timeout_while(state, PAUSE, |state| !state.closed);

@@ -11,7 +11,7 @@ use crate::failure;
 use crate::holder;
 use crate::listener::Listener;
 use crate::policy::{Limit, Limits, Mechanism, Policy, Resource};
-use crate::pool::Lease;
+use crate::pool::{Lease, Pool, Taken};
 use crate::processes;
 use crate::profile;
 use crate::socket::{self, Socket};
@@ -32,7 +32,7 @@ pub struct Prepared<'a> {
     /// It is a pool's.
     lease: Option<Lease>,
     /// Of one command among others: over which it is spoken of, our end and the warden's.
-    line: Option<(Socket, Socket)>,
+    line: Option<(Arc<Socket>, Socket)>,
     /// What it is held to by itself.
     limits: Limits,
     /// What its cell had counted before, its stay there, and what holds it beyond what holds all.
@@ -44,9 +44,16 @@ pub struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    /// `stdin` and `others`: what the standard streams are if the command does not say. `joined`: ends of pipes to other commands, and the
-    /// descriptors that they are to be.
-    pub fn new(command: &'a Command, stdin: Stream, others: Stream, joined: Vec<(i32, OwnedFd)>) -> Result<Prepared<'a>> {
+    /// `stdin` and `others`: what the standard streams are if the command does not say. `joined`:
+    /// ends of pipes to other commands, and the descriptors that they are to be. `place` takes one
+    /// of a pool's sandboxes; `None` if it does not get one.
+    pub fn new(
+        command: &'a Command,
+        stdin: Stream,
+        others: Stream,
+        joined: Vec<(i32, OwnedFd)>,
+        place: impl FnOnce(&Pool) -> Result<Option<Taken>>,
+    ) -> Result<Option<Prepared<'a>>> {
         let texts = command.texts()?;
         command.sandbox.check()?;
         let (policy, share) = (command.sandbox.policy(), &command.share);
@@ -57,17 +64,27 @@ impl<'a> Prepared<'a> {
                 "the policy leaves out terminals, shares the mount namespace, or puts something else at /dev, /dev/pts or /dev/tty",
             ));
         }
-        let (alive, lease) = match &command.ground {
-            Ground::Own => (Arc::new(Alive::start(&command.sandbox, Purpose::Run)?), None),
-            Ground::Joined(joined) => (Arc::new(Alive::start_in(&command.sandbox, Purpose::Run, Some(joined))?), None),
-            Ground::Cell(cell) => (cell.alive()?, None),
-            Ground::Pool(pool) => pool.take().map(|(alive, lease)| (alive, Some(lease)))?,
+        let mut lease = None;
+        let alive = match &command.ground {
+            Ground::Own => Arc::new(Alive::start(&command.sandbox, Purpose::Run)?),
+            Ground::Joined(joined) => Arc::new(Alive::start_in(&command.sandbox, Purpose::Run, Some(joined))?),
+            Ground::Cell(cell) => cell.alive()?,
+            Ground::Pool(pool) => match place(pool)? {
+                Some((alive, taken)) => {
+                    lease = Some(taken);
+                    alive
+                }
+                None => return Ok(None),
+            },
         };
         if let Some((uid, gid)) = alive.owner {
             streams.give_pipes_to(uid, gid);
         }
         let among = alive.purpose == Purpose::Cell;
-        let line = if among { Some(socket::pair()?) } else { None };
+        let line = if among { Some(socket::pair().map(|(ours, theirs)| (Arc::new(ours), theirs))?) } else { None };
+        if let Some(lease) = &mut lease {
+            lease.watch(line.as_ref().map(|(ours, _)| ours))?;
+        }
         let limits = if among { share.alone(&policy.limits) } else { share.over(&policy.limits) };
         let beginning = among.then(|| Beginning::new(&alive));
         let cell = if among {
@@ -80,7 +97,7 @@ impl<'a> Prepared<'a> {
         };
         let sampled = |enforcement: &Enforcement| enforcement.mechanism(Limit::Memory) == Some(Mechanism::Sampled);
         let counted = !sampled(&alive.enforcement()) && !cell.as_ref().is_some_and(|(_, _, within)| sampled(within));
-        Ok(Prepared { command, texts, streams, alive, lease, line, limits, cell, counted, _beginning: beginning })
+        Ok(Some(Prepared { command, texts, streams, alive, lease, line, limits, cell, counted, _beginning: beginning }))
     }
 
     /// Lets the command start.
@@ -157,13 +174,14 @@ impl<'a> Prepared<'a> {
     pub fn started(self) -> Result<Child> {
         let Prepared { command, streams, alive, lease, line, limits, cell, counted, .. } = self;
         let among = line.zip(cell).map(|((socket, _), (before, visit, within))| Among { socket, before, visit, within });
-        let (socket, before) = (among.as_ref().map(|among| &among.socket), among.as_ref().map(|among| &among.before));
+        let (socket, before) = (among.as_ref().map(|among| &*among.socket), among.as_ref().map(|among| &among.before));
         let received = match alive.warden.await_report(socket, "start the command") {
             Ok(received) => received,
             Err(error) => return Err(alive.under_memory_limit(alive.give_up(error), &limits, before)),
         };
         match received.report()? {
             Report::Started { pid, protections, landlock } => {
+                lease.as_ref().map_or(Ok(()), Lease::started)?;
                 // What did not arrive beside the message found no free number here.
                 let pidfd =
                     received.descriptor.ok_or_else(|| failure::of_descriptors("receive the command's descriptor", libc::EMFILE))?;

@@ -179,6 +179,11 @@ impl Warden {
         self.pidfd.as_fd()
     }
 
+    /// The control socket, to be watched.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
     /// Whether this process started it, and not one that it was forked from.
     pub fn is_ours(&self) -> bool {
         std::process::id() == self.owner

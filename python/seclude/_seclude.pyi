@@ -187,6 +187,8 @@ class Pool:
 
     def command(self, parts: Parts) -> Command:
         """A command, not started yet. All descriptors are copied."""
+    def fileno(self) -> int:
+        """The descriptor that is readable while there is reason to try a start. It stays this object's."""
     def networks(self) -> tuple[int, int, int, tuple[int, str] | None]:
         """Of its template's: how many have been made, used again, given up; of the last of these, the number and why."""
     def statistics(self) -> _Statistics:
@@ -198,13 +200,19 @@ class Pool:
 class Command:
     """A command, ready to start once."""
 
-    def spawn(self) -> Child:
-        """Starts it."""
+    def try_spawn(self, waited: float) -> Child | None:
+        """Starts it; None if there is no place in its pool now.
+
+        `waited`: seconds since the caller was first refused one.
+        """
     def learn(self) -> _Known:
         """Runs it to its end, and learns what it does."""
 
-def spawn_together(commands: Sequence[Command], pipes: Sequence[tuple[_End, _End]]) -> list[Child]:
-    """Starts several commands at one time, joined by pipes from the end that writes to the end that reads."""
+def spawn_together(commands: Sequence[Command], pipes: Sequence[tuple[_End, _End]], timeout: float) -> list[Child] | None:
+    """Starts several commands at one time, joined by pipes from the end that writes to the end that reads.
+
+    None if there were not enough places in a pool within `timeout` seconds.
+    """
 
 @final
 class Child:

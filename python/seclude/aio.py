@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from typing import IO, Any, Literal, Unpack
+from typing import IO, TYPE_CHECKING, Any, Literal, Unpack, cast
 
 import seclude
 
@@ -18,6 +18,11 @@ from .errors import SecludeError
 from .exchange import Kept, pending
 from .outcome import Outcome, Process, Usage
 from .popen import Popen
+from .text import Mode
+from .waiters import Waiters
+
+if TYPE_CHECKING:
+    from . import _seclude
 
 _LIMIT = 2**16
 
@@ -35,11 +40,32 @@ class Runner:
     ) -> AsyncProcess:
         """Starts a command: `asyncio.create_subprocess_exec`, with `Popen`'s streams, `cwd`, `env`, descriptors, `arg0`.
 
-        Starting it takes the loop about a millisecond. `limit` is how many bytes the stream readers hold. Cancelled, it
-        kills what it has started, and waits until it is gone. RuntimeError if no asyncio loop runs: then nothing is started.
+        Starting it takes the loop about a millisecond. In a pool it first waits for a place, and
+        the loop goes on meanwhile. The starts of one loop get their places in the order in which
+        they came. `limit` is how many bytes the stream readers hold.
+
+        One that is cancelled while it waits has started nothing; later, it kills what it has
+        started, and waits until it is gone. RuntimeError if no asyncio loop runs: then nothing is
+        started.
         """
         loop = asyncio.get_running_loop()
-        return await AsyncProcess._connected(Popen(self._sandbox, [program, *args], bufsize=0, **options), loop, limit)
+        started = await self._start([program, *args], options)
+        popen = Popen._started(self._sandbox, [program, *args], Mode.checked(bufsize=0), *started)
+        return await AsyncProcess._connected(popen, loop, limit)
+
+    async def _start(self, args: command.Args, options: command.CommandOptions) -> tuple[_seclude.Child, command.Ends]:
+        one = command.Start(self._sandbox._core, args, options)
+        loop, loops = asyncio.get_running_loop(), self._sandbox._waiters()
+        if loop not in loops:
+            if (started := one.attempt()) is not None:
+                return started
+            loops[loop] = Waiters(loop, cast("_seclude.Pool", self._sandbox._core).fileno())
+        waiters = loops[loop]
+        try:
+            return await waiters.wait(one.attempt)
+        finally:
+            if not waiters:
+                loops.pop(loop, None)
 
 
 class AsyncProcess:

@@ -41,7 +41,9 @@ class Cluster:
     A job whose worker is lost is run again on another one, so that it may run more than once; when as many workers are lost
     with it as the scheduler allows (`distributed.scheduler.allowed-failures`), it is a SetupError of kind `worker-lost`.
 
-    `with Cluster(box, address) as cluster:` waits for the jobs. Any thread may use it.
+    `with Cluster(box, address) as cluster:` waits for the jobs. If it is left because of what is no
+    `Exception` (Ctrl-C, `sys.exit`, a task that is cancelled), it cancels them: those that run on a
+    worker go on there, and nobody waits for them. Any thread may use it.
     """
 
     def __init__(self, sandbox: Sandbox, scheduler: str | _Client) -> None:
@@ -92,6 +94,9 @@ class Cluster:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            for future in list(self._under_way):
+                future.cancel()
         self.close()
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from operator import index
 from subprocess import DEVNULL, PIPE, STDOUT
-from typing import IO, Any, Protocol, Self, TypeAlias, TypedDict, Unpack
+from typing import IO, Any, Protocol, Self, TypeAlias, TypedDict, Unpack, cast
 
 from . import _seclude
-from .errors import PolicyError
+from .errors import PolicyError, TimeoutExpired
+from .readiness import READ, Deadline, Poll
 from .vocabulary import Parts, Path
 
 PTY = -4
@@ -63,11 +65,61 @@ class Core(Protocol):
         """A command, not started yet."""
 
 
-def start(sandbox: Core, args: Args, **options: Unpack[CommandOptions]) -> tuple[_seclude.Child, Ends]:
-    """Starts a command: the child, and the caller's ends of its three streams where they are pipes."""
-    with Streams() as streams:
-        child = prepare(sandbox, args, streams, **options).spawn()
-        return child, streams.keep()
+class Start:
+    """A command that is to start: tried until there is a place for it, which only a pool can lack.
+
+    Its pipes are made for each try, so that many that wait for a place hold no descriptors.
+    """
+
+    def __init__(self, sandbox: Core, args: Args, options: CommandOptions) -> None:
+        self._sandbox, self._args = sandbox, args
+        self._options = options
+        if "pass_fds" in options:
+            options["pass_fds"] = list(options["pass_fds"])
+        self._refused: float | None = None
+
+    def attempt(self) -> tuple[_seclude.Child, Ends] | None:
+        """The child, and our ends of its streams that are pipes; None if there is no place now."""
+        now = time.monotonic()
+        with Streams() as streams:
+            prepared = prepare(self._sandbox, self._args, streams, **self._options)
+            child = prepared.try_spawn(0.0 if self._refused is None else now - self._refused)
+            if child is not None:
+                return child, streams.keep()
+        self._refused = now if self._refused is None else self._refused
+        return None
+
+
+def start(
+    sandbox: Core, args: Args, timeout: float | None = None, **options: Unpack[CommandOptions]
+) -> tuple[_seclude.Child, Ends]:
+    """Starts a command: the child, and the caller's ends of its three streams where they are pipes.
+
+    It waits for a place in a pool for at most `timeout` seconds: TimeoutExpired after that.
+    """
+    deadline = Deadline(timeout)
+    one = Start(sandbox, args, options)
+    if (started := one.attempt()) is not None:
+        return started
+    poll = Poll()
+    poll.register(cast("_seclude.Pool", sandbox).fileno(), READ)
+    while True:
+        # Open to Ctrl-C, and without the GIL.
+        poll.wait(deadline)
+        late = deadline.passed
+        if (started := one.attempt()) is not None:
+            return started
+        if late:
+            assert timeout is not None
+            raise no_place(args, timeout)
+
+
+def no_place(args: Any, timeout: float) -> TimeoutExpired:
+    """What a start raises that has waited in vain."""
+    expired = TimeoutExpired(args, timeout)
+    expired.step = "wait for a place in the pool"
+    expired.hint = "a larger pool runs more commands at one time"
+    return expired
 
 
 def prepare(

@@ -100,7 +100,8 @@ class TimeoutExpired(SecludeError, subprocess.TimeoutExpired):
     """The caller's timeout was over before the command ended: `cmd`, `timeout`, `output` (or `stdout`), `stderr`.
 
     From `run` the command is dead, and `outcome` says so; from `Popen.wait` and `communicate` it still runs, and
-    `outcome` is None. The sandbox's `wall_time` is another thing: it ends the command, and is an outcome, not an error.
+    `outcome` is None. It is None, too, where no place in a pool came free in time: nothing was
+    started then. The sandbox's `wall_time` is another thing: it ends the command, and is an outcome, not an error.
     """
 
     outcome: seclude.Outcome | None

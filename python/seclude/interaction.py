@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from . import _seclude, command
 from .errors import PolicyError, TimeoutExpired
@@ -18,7 +18,7 @@ from .text import Mode
 
 End: TypeAlias = tuple[int, int]
 """One end of a pipe: a command's place in the list, and its descriptor."""
-_MODE = ("bufsize", "text", "encoding", "errors", "universal_newlines")
+_TURN = 0.1
 _STREAMS = ("stdin", "stdout", "stderr")
 
 
@@ -64,27 +64,37 @@ class Interaction:
                     f"{_STREAMS[fd]} of command {number}: both joined by a pipe and given", kind="invalid", step="pipe"
                 )
 
-    def spawn(self) -> list[Popen]:
-        """Starts them all: set up first, then let go at one time. In the order of `commands`; on an error none runs."""
+    def spawn(self, timeout: float | None = None) -> list[Popen]:
+        """Starts them all: set up first, then let go at one time.
+
+        They are returned in the order of `commands`; on an error none runs. Commands of one pool
+        take their places in it together, and wait for them for at most `timeout` seconds:
+        TimeoutExpired after that. A pool that has fewer is a PolicyError.
+        """
+        deadline = Deadline(timeout)
         with ExitStack() as stack:
             prepared, streams, modes = [], [], []
             for one in self.commands:
-                options: dict[str, Any] = dict(one.options)
-                modes.append(Mode.checked(**{name: options.pop(name) for name in _MODE if name in options}))
+                mode, options = Mode.taken(one.options)
+                modes.append(mode)
                 streams.append(stack.enter_context(command.Streams()))
                 prepared.append(command.prepare(one.sandbox._core, one.args, streams[-1], **options))
-            children = _seclude.spawn_together(prepared, self.pipes)
+            # In turns: nothing else hears Ctrl-C. What a turn has taken of a pool it gives back.
+            while (children := _seclude.spawn_together(prepared, self.pipes, _turn(deadline))) is None:
+                if deadline.passed:
+                    raise command.no_place([one.args for one in self.commands], timeout or 0.0)
             parts = zip(self.commands, modes, children, streams, strict=True)
             return [Popen._started(one.sandbox, one.args, mode, child, ours.keep()) for one, mode, child, ours in parts]
 
     def run(self, timeout: float | None = None) -> list[CompletedRun]:
         """Runs them all to their ends, and collects what they write to a PIPE that joins none of them.
 
-        After `timeout` seconds all are killed and TimeoutExpired is raised.
+        After `timeout` seconds all are killed and TimeoutExpired is raised. The seconds count also
+        while they wait for places in a pool.
         """
         deadline = Deadline(timeout)
         with ExitStack() as stack:
-            processes = [stack.enter_context(process) for process in self.spawn()]
+            processes = [stack.enter_context(process) for process in self.spawn(timeout)]
             try:
                 whole = exchange([process._exchanged() for process in processes], deadline)
                 for process in processes:
@@ -102,6 +112,11 @@ class Interaction:
             assert process.outcome is not None
             results.append(CompletedRun(process.args, process.outcome, *process._read()))
         return results
+
+
+def _turn(deadline: Deadline) -> float:
+    """How long one turn waits for places, in seconds."""
+    return min(_TURN, deadline.left if deadline.left is not None else _TURN)
 
 
 def interact(

@@ -5,17 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Unpack
 
 import seclude
 
 from . import _seclude
 from .command import Args
+from .errors import SecludeError
 from .job import Job
 from .outcome import CompletedRun
+from .popen import Popen as _Popen
+from .popen import PopenOptions
 from .runs import Runs
 from .window import in_order, results
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from .waiters import Waiters
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +96,20 @@ class Pool(Runs, Executor):
 
     Every command has one of its own, as fresh and as apart from all others as one that was made for it; with `reuse`, one in
     which others have run before. They are copies of the policy's template, where it can have one, made by threads of the
-    core's. At most `size` commands run at one time; who asks for more waits.
+    core's.
+
+    At most `size` commands run at one time: each has a place, and gives it back when it has ended,
+    whether or not anybody has asked it. A start for which there is no place waits: in `run` as long as
+    its `timeout` allows, in `popen` as long as `start_timeout` does, and Ctrl-C ends the wait; in
+    `asyncio` the loop goes on meanwhile.
 
     `run`, `popen`, `command` and `asyncio` are those of a sandbox. It is also a `concurrent.futures.Executor` over jobs,
     each a `Job` or a program with its arguments: `submit(job)` gives a Future of its result, and `map(jobs)` the results of
     many, in order. Its own threads, `size` of them, are started by the first job.
 
-    `with box.pool(8) as pool:` waits for the jobs and closes it. Any thread may use it; a process forked from the caller may not.
+    `with box.pool(8) as pool:` waits for the jobs and closes it. If it is left because of what is no
+    `Exception` (Ctrl-C, `sys.exit`, a task that is cancelled), it kills the jobs that run and cancels
+    the others. Any thread may use it; a process forked from the caller may not.
 
         >>> import seclude
         >>> with seclude.Sandbox().pool(2) as pool:
@@ -103,9 +123,45 @@ class Pool(Runs, Executor):
         self.size = len(os.sched_getaffinity(0)) if size is None else size
         self._core: _seclude.Pool = sandbox._core.pool(self.size, reuse)
         self._threads: ThreadPoolExecutor | None = None
+        # The command that each thread runs for a job.
+        self._jobs: dict[int, _Popen | None] = {}
+        self._abandoned = False
+        # Where the starts of each event loop wait for a place.
+        self._loops: dict[AbstractEventLoop, Waiters] = {}
+
+    def _waiters(self) -> dict[AbstractEventLoop, Waiters]:
+        return self._loops
 
     def _limits_output(self) -> bool:
         return self.sandbox._limits_output()
+
+    def fileno(self) -> int:
+        """A descriptor for `select` and event loops, readable while there is reason to try a start.
+
+        A place is free and a sandbox ready, or there is an error to be told, or the pool has been
+        closed: `popen(args, start_timeout=0)` then tells. Another thread may have been faster. Nothing
+        is to be read from it. Borrowed.
+        """
+        return self._core.fileno()
+
+    def popen(self, args: Args, *, start_timeout: float | None = None, **options: Unpack[PopenOptions]) -> _Popen:
+        """Starts a command: `subprocess.Popen`, inside, with the options of a sandbox's `popen`.
+
+        It waits for a place for at most `start_timeout` seconds, and with 0 not at all:
+        TimeoutExpired if there was none.
+        """
+        return _Popen._within(self, args, start_timeout, options)
+
+    Popen = popen
+
+    def _begin(self, args: Args, timeout: float | None, options: PopenOptions) -> _Popen:
+        process = super()._begin(args, timeout, options)
+        thread = get_ident()
+        if thread in self._jobs:
+            self._jobs[thread] = process
+            if self._abandoned:
+                process.kill()
+        return process
 
     def statistics(self) -> PoolStatistics:
         """What it has done so far."""
@@ -125,7 +181,17 @@ class Pool(Runs, Executor):
             raise TypeError(f"a Job says all by itself: {', '.join(options)} cannot be given besides")
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.size, "seclude-pool")
-        return self._threads.submit(job.run, self) if isinstance(job, Job) else self._threads.submit(self.run, job, **options)
+        run = partial(job.run, self) if isinstance(job, Job) else partial(self.run, job, **options)
+        return self._threads.submit(self._job, run)
+
+    def _job(self, run: Callable[[], CompletedRun]) -> CompletedRun:
+        """Runs a job in one of the pool's threads, so that its command is known."""
+        thread = get_ident()
+        self._jobs[thread] = None
+        try:
+            return run()
+        finally:
+            del self._jobs[thread]
 
     def map(  # type: ignore[override]
         self, jobs: Iterable[Job | Args], /, *, timeout: float | None = None, **options: Any
@@ -141,15 +207,39 @@ class Pool(Runs, Executor):
         """Takes no more jobs, and ends what is ready.
 
         `wait`: after the jobs that run and, unless they are cancelled, those that wait.
+        Ctrl-C meanwhile kills the jobs.
         """
         if self._threads is not None:
-            self._threads.shutdown(wait, cancel_futures=cancel_futures)
+            try:
+                self._threads.shutdown(wait, cancel_futures=cancel_futures)
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    self._abandon()
+                raise
         if wait or self._threads is None:
             self._core.close()
 
     def close(self) -> None:
         """Waits for the jobs, and ends what is ready. Commands that run go on; starting another one is a PolicyError."""
         self.shutdown()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            # As for `Popen`: Ctrl-C reached the caller alone, and the jobs would not end.
+            self._abandon()
+        self.shutdown()
+
+    def _abandon(self) -> None:
+        """Nobody waits for the jobs any more: those that run are killed, the others never begin."""
+        self._abandoned = True
+        if self._threads is not None:
+            self._threads.shutdown(False, cancel_futures=True)
+        # Those that wait for a place are told.
+        self._core.close()
+        for process in list(self._jobs.values()):
+            if process is not None:
+                with suppress(SecludeError):
+                    process.kill()
 
     def __repr__(self) -> str:
         return f"<seclude.Pool of {self.size}>"

@@ -70,10 +70,17 @@ class Popen:
         self._run(sandbox, args, mode, child, pipes)
 
     @classmethod
+    def _within(cls, sandbox: seclude.runs.Runs, args: command.Args, timeout: float | None, options: PopenOptions) -> Self:
+        """As the constructor, but it waits for a place in a pool for at most `timeout` seconds."""
+        mode, others = Mode.taken(options)
+        child, pipes = command.start(sandbox._core, args, timeout, **others)
+        return cls._started(sandbox, args, mode, child, pipes)
+
+    @classmethod
     def _started(
         cls, sandbox: seclude.runs.Runs, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends
     ) -> Self:
-        """A command that was started together with others."""
+        """A command that has been started by other means than the constructor."""
         process = cls.__new__(cls)
         process._run(sandbox, args, mode, child, pipes)
         return process

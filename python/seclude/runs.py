@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from subprocess import PIPE
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import seclude
 
@@ -12,6 +13,11 @@ from .errors import TimeoutExpired
 from .outcome import CompletedRun
 from .popen import Popen as _Popen
 from .popen import PopenOptions
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from .waiters import Waiters
 
 
 class Runs:
@@ -40,7 +46,11 @@ class Runs:
         `output` or 64 MiB of each: who writes more is killed, and the end is `output-limit`. After
         `timeout` seconds it is killed and TimeoutExpired raised. `check` raises CalledProcessError unless it exits with
         0. `options` are those of `Popen`.
+
+        In a pool, the seconds of `timeout` count also while it waits for a place. A command that
+        has got none until then was not started, and the exception's `outcome` is None.
         """
+        deadline = None if timeout is None else time.monotonic() + timeout
         if input is not None:
             if options.get("stdin") is not None:
                 raise ValueError("input and stdin exclude each other")
@@ -49,20 +59,29 @@ class Runs:
             if options.get("stdout") is not None or options.get("stderr") is not None:
                 raise ValueError("capture_output excludes stdout and stderr")
             options["stdout"] = options["stderr"] = PIPE
-        with _Popen(self, args, **options) as process:
+        with self._begin(args, timeout, options) as process:
             try:
-                stdout, stderr = process.communicate(input, timeout)
+                stdout, stderr = process.communicate(input, None if deadline is None else max(0.0, deadline - time.monotonic()))
             except BaseException as error:
                 process.kill()
                 process.wait()
                 if isinstance(error, TimeoutExpired):
-                    error.outcome = process.outcome
+                    # The time that the caller gave, not what the start left of it.
+                    error.timeout, error.outcome = timeout or 0.0, process.outcome
                 raise
         assert process.outcome is not None
         done = CompletedRun(args, process.outcome, stdout, stderr)
         if check:
             done.check_returncode()
         return done
+
+    def _waiters(self) -> dict[AbstractEventLoop, Waiters]:
+        """Where the starts of each event loop wait for a place, in a pool; empty elsewhere."""
+        return {}
+
+    def _begin(self, args: Args, timeout: float | None, options: PopenOptions) -> _Popen:
+        """The command that `run` runs to its end."""
+        return _Popen._within(self, args, timeout, options)
 
     def popen(self, args: Args, **options: Unpack[PopenOptions]) -> _Popen:
         """Starts a command: `subprocess.Popen`, inside.

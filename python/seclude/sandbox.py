@@ -47,9 +47,9 @@ class Sandbox(Runs):
     such ids the highest that it has.
 
     Files: `files`, a list of `bind`, `tmpfs`, `directory`, `symlink`, `file`; `root`, a directory with another system in
-    it; `empty_root`, no programs but what is bound; `etc`, names in the host's `/etc` to show instead of the usual ones ("ssl/certs",
-    "java-*"; `[]` for none); `writable_root`; `terminals=False` leaves out pseudo-terminals of its own (`/dev/pts`), `True`
-    insists on them, and a command can have one (`PTY`).
+    it; `empty_root`, no programs but what is bound; `etc`, names in the host's `/etc` to show instead of the usual ones
+    ("ssl/certs", "java-*"; `[]` for none); `writable_root`; `terminals=False` leaves out pseudo-terminals of its own
+    (`/dev/pts`), `True` insists on them, and a command can have one (`PTY`).
 
     Limits on all that runs inside together: `memory` and `swap`, bytes or text ("256M"); `cpu_time`, seconds or text of
     processor time; `cpus`, how many processors' worth of it at once (0.01 to 8192), `cpu_weight`, the share where others

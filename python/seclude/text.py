@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Mapping
 from typing import IO, Any
+
+_OPTIONS = ("bufsize", "text", "encoding", "errors", "universal_newlines")
 
 
 class Mode:
@@ -38,6 +41,12 @@ class Mode:
         if as_text:
             io.TextIOWrapper(io.BytesIO(), encoding, errors)  # Refuses an unknown encoding.
         return Mode(as_text, encoding, errors, bufsize)
+
+    @staticmethod
+    def taken(options: Mapping[str, Any]) -> tuple[Mode, dict[str, Any]]:
+        """The mode that these options of `Popen` say, and the others."""
+        others = dict(options)
+        return Mode.checked(**{name: others.pop(name) for name in _OPTIONS if name in others}), others
 
     def open(self, fd: int | None, mode: str) -> IO[Any] | None:
         """The descriptor as a file object, which closes it."""

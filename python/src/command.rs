@@ -13,6 +13,7 @@ use seclude_core::{Interaction, Stdio, WindowSize};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A command, ready to start once.
 #[pyclass(frozen, module = "seclude._seclude")]
@@ -27,6 +28,11 @@ impl Command {
     fn take(&self, py: Python<'_>) -> PyResult<seclude_core::Command> {
         let command = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         command.ok_or_else(|| refuse(py, "command", "it was started already"))
+    }
+
+    /// Nothing has come of it: it can be started once more.
+    fn put_back(&self, command: seclude_core::Command) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(command);
     }
 }
 
@@ -119,10 +125,21 @@ fn text(bytes: &PyBackedBytes) -> &OsStr {
 
 #[pymethods]
 impl Command {
-    /// Starts it.
-    fn spawn(&self, py: Python<'_>) -> PyResult<Child> {
+    /// Starts it; None if there is no place in its pool now. `waited`: seconds since the caller was
+    /// first refused one.
+    fn try_spawn(&self, py: Python<'_>, waited: f64) -> PyResult<Option<Child>> {
         let mut command = self.take(py)?;
-        py.detach(move || command.spawn()).map(Child::new).map_err(|error| raise(py, &error))
+        let since = Duration::try_from_secs_f64(waited).ok().filter(|waited| !waited.is_zero());
+        if let Some(since) = since.and_then(|waited| Instant::now().checked_sub(waited)) {
+            command.refused_since(since);
+        }
+        match py.detach(|| command.try_spawn()).map_err(|error| raise(py, &error))? {
+            Some(child) => Ok(Some(Child::new(child))),
+            None => {
+                self.put_back(command);
+                Ok(None)
+            }
+        }
     }
 
     /// Runs it to its end, and learns what it does.
@@ -157,9 +174,16 @@ pub struct Known {
 /// One end of a pipe: a command's place in the list, and its descriptor.
 type End = (usize, i32);
 
-/// Starts several commands at one time, joined by pipes from the end that writes to the end that reads.
+/// Starts several commands at one time, joined by pipes from the end that writes to the end that
+/// reads. None if there were not enough places in a pool within `timeout` seconds.
 #[pyfunction]
-pub fn spawn_together(py: Python<'_>, commands: Vec<Py<Command>>, pipes: Vec<(End, End)>) -> PyResult<Vec<Child>> {
+pub fn spawn_together(
+    py: Python<'_>,
+    commands: Vec<Py<Command>>,
+    pipes: Vec<(End, End)>,
+    timeout: f64,
+) -> PyResult<Option<Vec<Child>>> {
+    let timeout = duration(py, "timeout", timeout)?;
     let mut interaction = Interaction::new();
     for command in &commands {
         interaction.add(command.get().take(py)?);
@@ -167,6 +191,11 @@ pub fn spawn_together(py: Python<'_>, commands: Vec<Py<Command>>, pipes: Vec<(En
     for (from, to) in pipes {
         interaction.pipe(from, to);
     }
-    let children = py.detach(move || interaction.spawn()).map_err(|error| raise(py, &error))?;
-    Ok(children.into_iter().map(Child::new).collect())
+    match py.detach(|| interaction.spawn_timeout(timeout)).map_err(|error| raise(py, &error))? {
+        Some(children) => Ok(Some(children.into_iter().map(Child::new).collect())),
+        None => {
+            commands.iter().zip(interaction.into_commands()).for_each(|(command, core)| command.get().put_back(core));
+            Ok(None)
+        }
+    }
 }

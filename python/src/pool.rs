@@ -3,6 +3,7 @@
 use crate::command::{Command, Parts};
 use pyo3::prelude::*;
 use seclude_core::PoolStatistics;
+use std::os::fd::AsRawFd;
 
 /// A pool. Dropping it, and its commands, ends what is ready.
 #[pyclass(frozen, module = "seclude._seclude")]
@@ -39,6 +40,12 @@ impl Pool {
     /// A command, not started yet. All descriptors are copied.
     fn command(&self, py: Python<'_>, parts: Parts) -> PyResult<Command> {
         parts.of(py, |program| self.0.command(program))
+    }
+
+    /// The number of the descriptor that is readable while there is reason to try a start. It stays
+    /// this object's.
+    fn fileno(&self) -> i32 {
+        self.0.fd().as_raw_fd()
     }
 
     /// Of its template's: how many have been made, used again, given up; of the last of these, the number and why.

@@ -243,6 +243,25 @@ def test_a_lost_scheduler_ends_the_batch_and_what_was_told_is_whole(tmp_path: Pa
     assert said.splitlines()[-1].startswith(b"python -m seclude batch: "), said
 
 
+INTERRUPTED = """
+import os, signal, sys, threading, seclude
+from seclude.cluster import Cluster
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with Cluster(seclude.Sandbox(wall_time=50), sys.argv[1]) as cluster:
+    job = cluster.submit(seclude.Job(["sleep", "1000"]))
+    threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
+    job.result()
+"""
+
+
+def test_ctrl_c_ends_the_program_and_leaves_the_jobs(tmp_path: Path) -> None:
+    with Engine(tmp_path, 1) as dask:
+        started = time.monotonic()
+        command = [sys.executable, "-P", "-c", INTERRUPTED, dask.address]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert (done.returncode, time.monotonic() - started < 40) == (-2, True), done.stderr
+
+
 def runs_sleep(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/cmdline") as words:

@@ -115,7 +115,7 @@ waiting.start()
 gate.release()  # From here on it wants the GIL, and nothing below but the start lets go of it.
 for _ in range(200):
     if not order:
-        core.command(dict(words, args=[b'true'])).spawn()
+        core.command(dict(words, args=[b'true'])).try_spawn(0.0)
 order.append('started')
 waiting.join()
 print(order)

@@ -1,10 +1,15 @@
 /* Cells and pools: commands that share a sandbox, a reset, and sandboxes that are ready before they are asked for. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+/* Milliseconds after which what has not come hangs. */
+#define HANG 30000
 
 static seclude_sandbox *sandbox_with_tmp(void)
 {
@@ -172,6 +177,103 @@ static void a_pool_serves_threads(void)
     seclude_pool_free(pool);
 }
 
+/* A command that ends when its input does, once started. */
+static seclude_command *cat(seclude_pool *pool)
+{
+    seclude_command *command = seclude_pool_command(pool, "cat");
+    seclude_command_stdin(command, SECLUDE_STDIO_PIPED);
+    seclude_command_stdout(command, SECLUDE_STDIO_NULL);
+    return command;
+}
+
+static int readable(int fd, int milliseconds)
+{
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    return poll(&polled, 1, milliseconds);
+}
+
+/* Has it end, and does not ask it. */
+static void end_unseen(seclude_child *child)
+{
+    CHECK_INT(close(seclude_child_take_stdin(child)), 0);
+    CHECK_INT(readable(seclude_child_pidfd(child), HANG), 1);
+}
+
+static void a_full_pool_says_so_and_an_ended_command_has_no_place(void)
+{
+    seclude_sandbox *sandbox = sandbox_with_tmp();
+    seclude_pool *pool = NULL;
+    seclude_error *err = NULL;
+    seclude_child *first = NULL, *second = NULL;
+    seclude_outcome outcome = {0};
+    CHECK_OK(seclude_sandbox_pool(sandbox, 1, 0, &pool, &err), err);
+    seclude_sandbox_free(sandbox);
+    seclude_command *command = cat(pool);
+    CHECK_INT(seclude_command_spawn_timeout(command, HANG, &first, &err), 1);
+    CHECK(first != NULL);
+    CHECK_INT(readable(seclude_pool_fd(pool), 0), 0);
+    second = first;
+    CHECK_INT(seclude_command_try_spawn(command, &second, &err), 0);
+    CHECK(second == NULL && err == NULL);
+    second = first;
+    CHECK_INT(seclude_command_spawn_timeout(command, 20, &second, &err), 0);
+    CHECK(second == NULL && err == NULL);
+
+    end_unseen(first);
+    CHECK_INT(readable(seclude_pool_fd(pool), HANG), 1);
+    CHECK_INT(seclude_command_spawn_timeout(command, HANG, &second, &err), 1);
+    CHECK_OK(seclude_child_wait(first, &outcome, sizeof outcome, &err), err);
+    CHECK_INT(outcome.returncode, 0);
+    seclude_child_free(first);
+    CHECK_INT(seclude_command_try_spawn(command, &first, &err), 0);
+    seclude_child_free(second);
+
+    seclude_pool_close(pool);
+    CHECK_INT(readable(seclude_pool_fd(pool), 0), 1);
+    CHECK_INT(seclude_command_try_spawn(command, &first, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_command_spawn_timeout(command, HANG, &first, NULL), SECLUDE_EINVAL);
+    seclude_command_free(command);
+    seclude_pool_free(pool);
+}
+
+/* So many commands of one pool that start together. */
+static seclude_interaction *together(seclude_pool *pool, int count)
+{
+    seclude_interaction *interaction = seclude_interaction_new();
+    for (int i = 0; i < count; i++)
+        CHECK_INT(seclude_interaction_add(interaction, seclude_pool_command(pool, "true")), i);
+    return interaction;
+}
+
+static void commands_that_start_together_need_all_their_places(void)
+{
+    seclude_sandbox *sandbox = sandbox_with_tmp();
+    seclude_pool *pool = NULL;
+    seclude_error *err = NULL;
+    seclude_child *running = NULL, *children[3] = {NULL};
+    CHECK_OK(seclude_sandbox_pool(sandbox, 2, 0, &pool, &err), err);
+    seclude_sandbox_free(sandbox);
+    seclude_command *command = cat(pool);
+    CHECK_OK(seclude_command_spawn(command, &running, &err), err);
+    seclude_interaction *two = together(pool, 2), *three = together(pool, 3);
+    children[0] = children[1] = running;
+    CHECK_INT(seclude_interaction_spawn_timeout(two, 0, children, 2, &err), 0);
+    CHECK(children[0] == NULL && children[1] == NULL && err == NULL);
+    CHECK_INT(seclude_interaction_spawn_timeout(three, HANG, children, 3, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_interaction_spawn(three, children, 3, NULL), SECLUDE_EINVAL);
+    end_unseen(running);
+    CHECK_INT(seclude_interaction_spawn_timeout(two, HANG, children, 2, &err), 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(seclude_child_wait(children[i], NULL, 0, &err), err);
+        seclude_child_free(children[i]);
+    }
+    seclude_child_free(running);
+    seclude_interaction_free(two);
+    seclude_interaction_free(three);
+    seclude_command_free(command);
+    seclude_pool_free(pool);
+}
+
 static void null_is_an_error(void)
 {
     seclude_cell *cell = NULL;
@@ -193,7 +295,19 @@ static void null_is_an_error(void)
     seclude_command_free(command);
     command = seclude_pool_command(NULL, "true");
     CHECK_INT(seclude_command_spawn(command, &child, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_command_try_spawn(command, &child, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_command_spawn_timeout(command, 0, &child, NULL), SECLUDE_EINVAL);
     seclude_command_free(command);
+    CHECK_INT(seclude_command_try_spawn(NULL, &child, NULL), SECLUDE_EINVAL);
+    command = seclude_sandbox_command(sandbox, "true");
+    CHECK_INT(seclude_command_try_spawn(command, NULL, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_command_spawn_timeout(command, 0, NULL, NULL), SECLUDE_EINVAL);
+    /* Where there is no pool, there is nothing to wait for. */
+    CHECK_INT(seclude_command_try_spawn(command, &child, NULL), 1);
+    seclude_child_free(child);
+    seclude_command_free(command);
+    CHECK_INT(seclude_interaction_spawn_timeout(NULL, 0, &child, 1, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_pool_fd(NULL), SECLUDE_EINVAL);
     seclude_cell_close(NULL);
     seclude_cell_free(NULL);
     seclude_pool_close(NULL);
@@ -209,6 +323,8 @@ int main(int argc, char **argv)
         TEST(a_command_is_ended_or_all_are),
         TEST(one_command_may_have_less),
         TEST(a_pool_serves_threads),
+        TEST(a_full_pool_says_so_and_an_ended_command_has_no_place),
+        TEST(commands_that_start_together_need_all_their_places),
         TEST(null_is_an_error),
     };
     return RUN_TESTS(TESTS, argc, argv);

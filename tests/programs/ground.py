@@ -103,7 +103,12 @@ def inside(python: str, user: User, work: Work) -> Done:
     request = {"words": work.words, "policy": work.policy, "env": None, "seconds": work.seconds}
     with user.scratch() as (place, env):
         if work.env:
-            request["env"] = {"PATH": PATH, "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8"} | work.env
+            request["env"] = {
+                "PATH": PATH,
+                "HOME": "/tmp",
+                "TMPDIR": "/tmp",
+                "LANG": "C.UTF-8",
+            } | work.env
         try:
             told = subprocess.run(
                 [*user.words, python, "-c", INSIDE.read_text()],

@@ -119,7 +119,7 @@ impl Child {
             Some(among) => (Gone::default(), !among.visit.was_alone()),
             None => match self.lease.as_mut().filter(|_| received.is_ok()) {
                 Some(lease) => {
-                    lease.leave(&self.alive);
+                    lease.leave();
                     (Gone::default(), false)
                 }
                 None => (self.alive.end(), false),
