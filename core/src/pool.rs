@@ -235,7 +235,7 @@ impl Pool {
             if state.statistics.in_use < shared.size {
                 let full = shared.is_full(&state);
                 match state.ready.pop_front() {
-                    Some(alive) if alive.warden.is_alive().unwrap_or(false) => {
+                    Some(alive) if alive.warden.serves() => {
                         state.statistics.in_use += 1;
                         state.statistics.most_in_use = state.statistics.most_in_use.max(state.statistics.in_use);
                         state.statistics.handed_out += 1;
