@@ -123,7 +123,10 @@ pub unsafe extern "C" fn seclude_child_take_terminal(child: *mut seclude_child) 
 
 fn take(child: *mut seclude_child, pipe: impl FnOnce(&mut Child) -> Option<c_int>) -> c_int {
     code(std::ptr::null_mut(), || match &mut change("child", child)?.state {
-        State::Held(child) => pipe(child).ok_or_else(|| seclude_error::invalid("stream", "was not piped, or taken already")),
+        State::Held(child) => {
+            child.forget_lost();
+            pipe(child).ok_or_else(|| seclude_error::invalid("stream", "was not piped, or taken already"))
+        }
         State::Collected(_) => Err(seclude_error::invalid("stream", "was collected")),
     })
 }

@@ -153,7 +153,7 @@ impl Cell {
 
     /// Whether it can run commands: it has not been closed, and its warden lives.
     pub fn is_alive(&self) -> bool {
-        self.alive().is_ok_and(|alive| alive.warden.is_alive().unwrap_or(false))
+        self.alive().is_ok_and(|alive| alive.warden.serves())
     }
 
     // ---- files

@@ -81,7 +81,7 @@ impl Cgroup {
         // Who enters a cpuset has its memory policy changed, which at that moment is the caller's.
         let v1 = self.v1.iter().take_while(|(_, on)| !on.contains(&Controller::Cpuset));
         Doors {
-            v2: self.v2.as_ref().map(|v2| v2.home().as_fd()),
+            v2: self.v2.as_ref().and_then(|v2| v2.home().opened()),
             v1: v1.map_while(|(directory, _)| directory.open_to_write("tasks").ok()).collect(),
         }
     }

@@ -9,6 +9,7 @@ use crate::command::{Command, Output, Stream};
 use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::holder::{self, Holder};
+use crate::kept::Mark;
 use crate::listener::Listener;
 use crate::live;
 use crate::outcome::{Ended, Enforced, Outcome, Usage};
@@ -20,8 +21,9 @@ use crate::start::Prepared;
 use crate::streams::Streams;
 use crate::terminal::Terminal;
 use crate::transfer::{Copied, Transfer};
+use crate::watched::Watched;
 use crate::wire::message::{self, Request, end, meter};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
@@ -44,8 +46,10 @@ pub struct Child {
     pub stderr: Option<ChildStderr>,
     /// The other side of the command's terminal, if it has one ([`Stdio::pty`](crate::Stdio::pty)). Dropping it hangs up: the command gets SIGHUP.
     pub terminal: Option<Terminal>,
-    pidfd: OwnedFd,
-    pid: u32,
+    /// Its first process.
+    process: Watched,
+    /// What its pipes were when they were made, in the order of the streams.
+    pipes: [Option<Mark>; 3],
     inside_pid: u32,
     started: Instant,
     limits: Limits,
@@ -81,6 +85,16 @@ pub(crate) struct Among {
     pub within: Enforcement,
 }
 
+fn mark(pipe: &Option<impl AsFd>) -> Option<Mark> {
+    pipe.as_ref().and_then(Mark::of)
+}
+
+fn forget_if_lost<P: AsFd + IntoRawFd>(pipe: &mut Option<P>, mark: &Option<Mark>) {
+    if let Some(lost) = pipe.take_if(|pipe| mark.as_ref().is_some_and(|mark| mark.is_lost(pipe))) {
+        let _ = lost.into_raw_fd();
+    }
+}
+
 impl Child {
     /// `None` if it is to run in a pool, and there is no place by the deadline.
     pub(crate) fn spawn(command: &Command, stdin: Stream, others: Stream, deadline: Option<Instant>) -> Result<Option<Child>> {
@@ -102,13 +116,14 @@ impl Child {
     ) -> Child {
         let Streams { stdin, stdout, stderr, .. } = streams;
         let started = Instant::now();
+        let pipes = [mark(&stdin), mark(&stdout), mark(&stderr)];
         Child {
             stdin: stdin.map(|pipe| ChildStdin::from(OwnedFd::from(pipe))),
             stdout: stdout.map(|pipe| ChildStdout::from(OwnedFd::from(pipe))),
             stderr: stderr.map(|pipe| ChildStderr::from(OwnedFd::from(pipe))),
             terminal,
-            pidfd,
-            pid,
+            process: Watched::new(pidfd, pid),
+            pipes,
             inside_pid,
             started,
             backstop: limits.cpu_time.map(holder::backstop),
@@ -128,7 +143,7 @@ impl Child {
 
     /// The command's process id, as the caller sees it. 0 if the caller's `/proc` does not tell.
     pub fn id(&self) -> u32 {
-        self.pid
+        self.process.pid()
     }
 
     /// The command's process id, as it sees itself.
@@ -137,9 +152,19 @@ impl Child {
     }
 
     /// A descriptor of the command's first process: readable once that has ended (`pidfd_open(2)`), for `poll` and event loops.
-    /// After that, `wait` and `try_wait` return promptly.
+    /// After that, `wait` and `try_wait` return promptly. Another one after a caller has closed it, as by `closefrom(3)`.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+        self.process.pollable()
+    }
+
+    /// Lets go of its pipes and terminal as far as the caller has closed them without a word: their numbers may be other files' by now.
+    #[doc(hidden)]
+    pub fn forget_lost(&mut self) {
+        let [stdin, stdout, stderr] = &self.pipes;
+        forget_if_lost(&mut self.stdin, stdin);
+        forget_if_lost(&mut self.stdout, stdout);
+        forget_if_lost(&mut self.stderr, stderr);
+        self.terminal.take_if(|terminal| !terminal.is_intact());
     }
 
     /// Where the calls are heard that its filter leaves to the caller ([`Action::Notify`](crate::Action::Notify)); `None` if there are none, or if it has been taken.
@@ -157,6 +182,7 @@ impl Child {
     /// When this returns, nothing of the sandbox is left; of a pool's, nothing that ran, and the pool's threads clear away the empty sandbox. Calling it
     /// again gives the same answer.
     pub fn wait(&mut self) -> Result<Outcome> {
+        self.forget_lost();
         self.stdin = None;
         self.finish(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "wait for the command"))
     }
@@ -178,7 +204,8 @@ impl Child {
 
     /// Its end, if it has ended.
     pub fn try_wait(&mut self) -> Result<Option<Outcome>> {
-        if self.outcome.is_none() && wait_readable(&[self.pidfd.as_fd()], Some(Instant::now()))?.is_some() {
+        let ended = |process: BorrowedFd<'_>| wait_readable(&[process], Some(Instant::now()));
+        if self.outcome.is_none() && self.process.get().map(ended).transpose()?.flatten().is_some() {
             // The first process has ended: the warden's report is on its way.
             return self.finish(None);
         }
@@ -189,6 +216,7 @@ impl Child {
     /// [`Sandbox::output`](crate::Sandbox::output) allows, or 64 MiB: who writes more is stopped, and the end is
     /// [`Ended::OutputLimit`](crate::Ended::OutputLimit).
     pub fn wait_with_output(mut self) -> Result<Output> {
+        self.forget_lost();
         self.stdin = None;
         let [stdout, stderr] = capture::collect(std::slice::from_mut(&mut self))?.pop().unwrap_or_default();
         Ok(Output { outcome: self.wait()?, stdout, stderr })
@@ -259,7 +287,7 @@ impl Child {
     pub fn processes(&self) -> Result<Vec<Process>> {
         match &self.outcome {
             Some(_) => Ok(Vec::new()),
-            None if self.is_among() => processes::below(i32::try_from(self.pid).unwrap_or(0)),
+            None if self.is_among() => processes::below(i32::try_from(self.id()).unwrap_or(0)),
             None => self.alive.processes(),
         }
     }

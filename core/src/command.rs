@@ -4,6 +4,7 @@ use crate::cell::Cell;
 use crate::child::Child;
 use crate::error::{Error, ErrorKind, Result};
 use crate::join::Existing;
+use crate::kept::Kept;
 use crate::outcome::Outcome;
 use crate::policy::{Share, check_inside};
 use crate::pool::Pool;
@@ -29,9 +30,9 @@ pub(crate) enum Stream {
     Null,
     Piped,
     Terminal,
-    Descriptor(OwnedFd),
+    Descriptor(Kept),
     /// One end of a pipe that this library made for this command alone.
-    OwnPipe(OwnedFd),
+    OwnPipe(Kept),
 }
 
 impl Stdio {
@@ -57,7 +58,7 @@ impl Stdio {
     /// language, which makes its own pipes.
     #[doc(hidden)]
     pub fn own_pipe(end: OwnedFd) -> Stdio {
-        Stdio(Stream::OwnPipe(end))
+        Stdio(Stream::OwnPipe(end.into()))
     }
 }
 
@@ -65,7 +66,7 @@ impl From<OwnedFd> for Stdio {
     /// A descriptor of the caller's. A privileged caller's pipe stays its owner's: the command uses it, but cannot open it anew by a
     /// name such as `/dev/stdout`.
     fn from(fd: OwnedFd) -> Stdio {
-        Stdio(Stream::Descriptor(fd))
+        Stdio(Stream::Descriptor(fd.into()))
     }
 }
 
@@ -102,7 +103,7 @@ pub struct Command {
     pub(crate) stdin: Option<Stdio>,
     pub(crate) stdout: Option<Stdio>,
     pub(crate) stderr: Option<Stdio>,
-    pub(crate) descriptors: Vec<(i32, OwnedFd)>,
+    pub(crate) descriptors: Vec<(i32, Kept)>,
     pub(crate) wall_time: Option<Duration>,
     /// Bit n-1 for signal n.
     pub(crate) ignored: u64,
@@ -222,7 +223,7 @@ impl Command {
     /// Gives the command a descriptor of the caller's under the number `target`, 3 or higher. Order and collisions with the
     /// caller's own numbers do not matter. At most 249 descriptors.
     pub fn fd(&mut self, target: i32, fd: impl Into<OwnedFd>) -> &mut Command {
-        self.descriptors.push((target, fd.into()));
+        self.descriptors.push((target, fd.into().into()));
         self
     }
 

@@ -1,17 +1,16 @@
 //! The warden's executable: the one that this library carries, in sealed memory, or one at an installed path.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::file_size;
+use crate::kept::Kept;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::stat::fstat;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
 
 /// The program, built by `build.rs`.
 pub static PROGRAM: &[u8] = include_bytes!(env!("SECLUDE_WARDEN_IMAGE"));
@@ -21,8 +20,8 @@ const VARIABLE: &str = "SECLUDE_WARDEN";
 
 /// What to execute.
 pub enum Image {
-    /// A sealed memfd and the file that it is, by device and inode.
-    Memory(OwnedFd, (u64, u64)),
+    /// A sealed memfd.
+    Memory(Kept),
     /// An installed file: it makes the namespaces itself.
     Installed(CString),
 }
@@ -56,29 +55,21 @@ impl Image {
         file.write_all(PROGRAM).map_err(failed)?;
         let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(|errno| failed(errno.into()))?;
-        let identity = identity(file.as_fd()).ok_or_else(|| Error::new(ErrorKind::Io, ACTION))?;
-        Ok(Image::Memory(file.into(), identity))
+        Ok(Image::Memory(OwnedFd::from(file).into()))
     }
 
     /// Whether the descriptor still is what was made.
     pub fn intact(&self) -> bool {
         match self {
-            Image::Memory(memory, made) => identity(memory.as_fd()) == Some(*made),
+            Image::Memory(memory) => memory.intact().is_some(),
             Image::Installed(_) => true,
-        }
-    }
-
-    /// Lets go of an image whose descriptor somebody else has closed: that number is not ours any more.
-    pub fn abandon(image: Arc<Image>) {
-        if let Some(Image::Memory(memory, _)) = Arc::into_inner(image) {
-            let _ = memory.into_raw_fd();
         }
     }
 
     /// The descriptor's number and the path to execute.
     pub fn executable(&self) -> (i32, &CStr) {
         match self {
-            Image::Memory(memory, _) => (memory.as_raw_fd(), c""),
+            Image::Memory(memory) => (memory.unchecked().as_raw_fd(), c""),
             Image::Installed(path) => (libc::AT_FDCWD, path),
         }
     }
@@ -87,8 +78,4 @@ impl Image {
     pub fn makes_namespaces(&self) -> bool {
         matches!(self, Image::Installed(_))
     }
-}
-
-fn identity(fd: BorrowedFd<'_>) -> Option<(u64, u64)> {
-    fstat(fd).ok().map(|status| (status.st_dev, status.st_ino))
 }

@@ -2,6 +2,7 @@
 
 use crate::command::{Command, Ground};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kept::Kept;
 use crate::namespaces::handle;
 use crate::outcome::Mechanisms;
 use crate::policy::Namespace;
@@ -34,9 +35,9 @@ pub struct Join {
 #[derive(Debug, Clone)]
 enum Source {
     Process(u32),
-    Pidfd(Arc<OwnedFd>),
+    Pidfd(Arc<Kept>),
     Path(PathBuf),
-    Descriptor(Arc<OwnedFd>),
+    Descriptor(Arc<Kept>),
 }
 
 impl Join {
@@ -54,7 +55,7 @@ impl Join {
 
     /// Those that a process is in, by a descriptor of it: `pidfd_open(2)`, or [`Child::pidfd`](crate::Child::pidfd) duplicated.
     pub fn pidfd(mut self, pidfd: impl Into<OwnedFd>) -> Join {
-        self.sources.push(Source::Pidfd(Arc::new(pidfd.into())));
+        self.sources.push(Source::Pidfd(Arc::new(pidfd.into().into())));
         self
     }
 
@@ -66,7 +67,7 @@ impl Join {
 
     /// The one behind a descriptor.
     pub fn descriptor(mut self, namespace: impl Into<OwnedFd>) -> Join {
-        self.sources.push(Source::Descriptor(Arc::new(namespace.into())));
+        self.sources.push(Source::Descriptor(Arc::new(namespace.into().into())));
         self
     }
 
@@ -95,10 +96,10 @@ impl Join {
         for source in &self.sources {
             let more = match source {
                 Source::Process(pid) => handle::of_process(*pid, wanted)?,
-                Source::Pidfd(pidfd) => handle::of_pidfd(pidfd, wanted)?,
+                Source::Pidfd(pidfd) => handle::of_pidfd(&pidfd.try_clone()?, wanted)?,
                 Source::Path(path) => vec![handle::at(path)?],
                 Source::Descriptor(descriptor) => {
-                    let copy = descriptor.try_clone().map_err(|error| Error::io("copy a descriptor", error))?;
+                    let copy = descriptor.try_clone()?;
                     vec![(handle::kind(copy.as_fd(), "the descriptor")?, copy)]
                 }
             };
@@ -112,7 +113,7 @@ impl Join {
 /// Namespaces to enter, held by descriptors.
 #[derive(Debug)]
 pub(crate) struct Existing {
-    pub namespaces: Vec<(Namespace, OwnedFd)>,
+    pub namespaces: Vec<(Namespace, Kept)>,
     /// They are those of a cell of ours.
     pub cell: Option<EnteredCell>,
 }
@@ -143,7 +144,7 @@ impl Joined {
             if !handle::is_callers(kind, namespace.as_fd())? {
                 policy.joined.insert(kind);
                 policy.share.remove(&kind);
-                namespaces.push((kind, namespace));
+                namespaces.push((kind, namespace.into()));
             } else if kind != Namespace::User && kind != Namespace::Time {
                 // There is nothing to enter. In the caller's user namespace the host's root would be within reach.
                 policy.share.insert(kind);

@@ -11,7 +11,7 @@ use crate::image::Image;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
         0 => Ok(Launched { pidfd, pid, entered: Entered { v2: in_v2, v1: entry.entered.load(Ordering::Acquire) } }),
         errno => {
             // It is ending: nothing can keep it from that.
-            crate::sys::reap(&pidfd, Duration::from_secs(1));
+            crate::sys::reap(pidfd.as_fd(), Duration::from_secs(1));
             Err(Failure::Execute(io::Error::from_raw_os_error(errno)))
         }
     }

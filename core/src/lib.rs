@@ -36,6 +36,7 @@ mod idmap;
 mod image;
 mod interaction;
 mod join;
+mod kept;
 mod launch;
 mod learn;
 mod listener;
@@ -62,6 +63,7 @@ mod template;
 mod terminal;
 mod transfer;
 mod warden;
+mod watched;
 #[path = "../wire/mod.rs"]
 #[allow(dead_code)]
 mod wire;

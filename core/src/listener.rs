@@ -1,6 +1,7 @@
 //! Deciding about system calls, one by one, from outside: `seccomp_unotify(2)`.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::kept::Kept;
 use crate::seccomp::{NATIVE, Syscall};
 use crate::socket::wait_readable;
 use crate::sys::{self, SeccompNotification};
@@ -16,11 +17,11 @@ use std::time::{Duration, Instant};
 /// Who makes such a call stands still until it has an answer. Readable when one waits, hung up when nobody can make one any more. Once the
 /// listener and its notifications are dropped, every such call fails with ENOSYS. The descriptor speaks `seccomp_unotify(2)`, for who wants to.
 #[derive(Debug)]
-pub struct Listener(Arc<OwnedFd>);
+pub struct Listener(Arc<Kept>);
 
 impl Listener {
     pub(crate) fn new(fd: OwnedFd) -> Listener {
-        Listener(Arc::new(fd))
+        Listener(Arc::new(fd.into()))
     }
 
     /// The next call that waits for an answer; `None` once nobody is left who could make one.
@@ -39,14 +40,14 @@ impl Listener {
 
     /// `Some(None)`: the end. `None`: the time is over, or who called has gone.
     fn next(&self, deadline: Option<Instant>) -> Result<Option<Option<Notification>>> {
-        if wait_readable(&[self.as_fd()], deadline)?.is_none() {
+        if wait_readable(&[self.0.get()?], deadline)?.is_none() {
             return Ok(None);
         }
         // Before Linux 6.11, who asks for a call where nobody is left to make one waits for ever.
         if !self.has(PollFlags::POLLIN)? {
             return Ok(if self.is_deserted()? { Some(None) } else { None });
         }
-        match sys::seccomp_receive(self.as_fd()) {
+        match sys::seccomp_receive(self.0.get()?) {
             Ok(raw) => Ok(Some(Some(Notification { listener: self.0.clone(), raw, answered: false }))),
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(error) => Err(Error::io("hear of a system call", error)),
@@ -60,7 +61,7 @@ impl Listener {
 
     /// Whether the descriptor is in this state now.
     fn has(&self, state: PollFlags) -> Result<bool> {
-        let mut polled = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        let mut polled = [PollFd::new(self.0.get()?, PollFlags::POLLIN)];
         poll(&mut polled, PollTimeout::ZERO).map_err(|errno| Error::io("hear of a system call", errno))?;
         Ok(polled[0].revents().is_some_and(|events| events.contains(state)))
     }
@@ -68,7 +69,7 @@ impl Listener {
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.unchecked()
     }
 }
 
@@ -78,7 +79,7 @@ impl AsFd for Listener {
 /// no answer to "may it, with these contents": act for the program instead, and answer with the result.
 #[derive(Debug)]
 pub struct Notification {
-    listener: Arc<OwnedFd>,
+    listener: Arc<Kept>,
     raw: SeccompNotification,
     answered: bool,
 }
@@ -109,7 +110,7 @@ impl Notification {
         let failed = |error| Error::io(format!("read the memory of process {}", self.raw.pid), error);
         let memory = File::open(format!("/proc/{}/mem", self.raw.pid)).map_err(failed)?;
         // Only now is it certain that this number is still who asked (seccomp_unotify(2)).
-        if !sys::seccomp_waits(self.listener.as_fd(), self.raw.id) {
+        if !sys::seccomp_waits(self.listener.get()?, self.raw.id) {
             return Err(gone());
         }
         let mut length = 0;
@@ -161,14 +162,14 @@ impl Notification {
 
     /// It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`: the answer to an `open(2)`, say. The number. Linux 5.9.
     pub fn succeed_with_descriptor(mut self, fd: BorrowedFd<'_>, close_on_exec: bool) -> Result<i32> {
-        let number = sys::seccomp_answer_descriptor(self.listener.as_fd(), self.raw.id, fd, close_on_exec).map_err(unanswered)?;
+        let number = sys::seccomp_answer_descriptor(self.listener.get()?, self.raw.id, fd, close_on_exec).map_err(unanswered)?;
         self.answered = true;
         Ok(number)
     }
 
     fn answer(&mut self, value: i64, error: i32, flags: u32) -> Result<()> {
         self.answered = true;
-        sys::seccomp_answer(self.listener.as_fd(), self.raw.id, value, error, flags).map_err(unanswered)
+        sys::seccomp_answer(self.listener.get()?, self.raw.id, value, error, flags).map_err(unanswered)
     }
 }
 

@@ -102,7 +102,7 @@ impl NamedCell {
         let mut entered = Vec::new();
         for (kind, namespace) in namespaces {
             if !handle::is_callers(kind, namespace.as_fd())? {
-                entered.push((kind, namespace));
+                entered.push((kind, namespace.into()));
             }
         }
         let cell = EnteredCell { cgroups: self.cgroups.clone(), mechanisms: self.mechanisms };

@@ -334,7 +334,7 @@ impl Shared {
             let place = state.in_use.len() < self.size;
             let full = self.is_full(&state);
             match if place { state.ready.pop_front() } else { None } {
-                Some(alive) if alive.warden.is_alive().unwrap_or(false) => {
+                Some(alive) if alive.warden.serves() => {
                     state.last += 1;
                     let (number, in_use) = (state.last, state.in_use.len() + 1);
                     state.in_use.insert(number, self.reuse.then(|| alive.clone()));

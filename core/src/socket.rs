@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_size;
+use crate::kept::{self, Kept};
 use crate::wire::codec::{Reader, Wire};
 use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, REPORT_MAX, Report, Request};
 use nix::errno::Errno;
@@ -11,12 +12,12 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, sendmsg, shutdown, socketpair};
 use std::fs::File;
 use std::io::{IoSlice, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
 
 /// One end of a pair.
 #[derive(Debug)]
-pub struct Socket(OwnedFd);
+pub struct Socket(Kept);
 
 /// A received report, still encoded, with the descriptors that came beside it.
 pub struct Received {
@@ -39,7 +40,7 @@ impl Received {
 pub fn pair() -> Result<(Socket, Socket)> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .map_err(|errno| failed("make the control socket", errno))?;
-    Ok((Socket(above_stdio(ours)?), Socket(above_stdio(theirs)?)))
+    Ok((Socket(above_stdio(ours)?.into()), Socket(above_stdio(theirs)?.into())))
 }
 
 /// The same file under a number of 3 or more: a caller may have closed its standard descriptors.
@@ -60,6 +61,7 @@ impl Socket {
     /// Sends a request with `descriptors` beside it. A large one goes into a file in memory, which goes along.
     /// Never waits: there may be nobody yet to make room.
     pub fn send(&self, request: &Request<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+        let socket = self.as_fd()?;
         let mut bytes = Vec::with_capacity(1024);
         request.encode(&mut bytes);
         let mut numbers: Vec<RawFd> = descriptors.iter().map(|fd| fd.as_raw_fd()).collect();
@@ -80,7 +82,7 @@ impl Socket {
         let rights = if numbers.is_empty() { &rights[..0] } else { &rights[..] };
         let sent = loop {
             match sendmsg::<()>(
-                self.0.as_raw_fd(),
+                socket.as_raw_fd(),
                 &[IoSlice::new(&bytes)],
                 rights,
                 MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
@@ -101,10 +103,11 @@ impl Socket {
         }
     }
 
-    /// The next report, waiting for it until `deadline`; `None` if it is over. `warden` is watched too: a copy of its end of the
-    /// socket, in a process forked by another thread, must not hide that it has ended.
-    pub fn receive(&self, warden: BorrowedFd<'_>, deadline: Option<Instant>) -> Result<Option<Received>> {
-        match wait_readable(&[self.0.as_fd(), warden], deadline)? {
+    /// The next report, waiting for it until `deadline`; `None` if it is over. `warden` is watched too, if it can be: a copy of its end
+    /// of the socket, in a process forked by another thread, must not hide that it has ended.
+    pub fn receive(&self, warden: Option<BorrowedFd<'_>>, deadline: Option<Instant>) -> Result<Option<Received>> {
+        let socket = self.as_fd()?;
+        match wait_readable(&[socket, warden.unwrap_or(socket)], deadline)? {
             None => return Ok(None),
             // It may have reported and ended between the two looks that poll takes.
             Some(ready) if !ready[0] && !self.has_report() => return Err(lost()),
@@ -112,7 +115,7 @@ impl Socket {
         }
         let mut bytes = vec![0; REPORT_MAX];
         let (length, descriptors) = loop {
-            match crate::sys::receive(self.0.as_fd(), &mut bytes) {
+            match crate::sys::receive(socket, &mut bytes) {
                 // The warden ended with a request of ours unread: the kernel says so once, before what the warden sent.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ECONNRESET)) => {}
                 Err(error) => return Err(Error::io("receive the warden's report", error)),
@@ -136,16 +139,26 @@ impl Socket {
 
     /// Whether a report has arrived that nobody has read.
     pub fn has_report(&self) -> bool {
-        matches!(wait_readable(&[self.0.as_fd()], Some(Instant::now())), Ok(Some([true])))
+        self.0.intact().is_some_and(|socket| matches!(wait_readable(&[socket], Some(Instant::now())), Ok(Some([true]))))
     }
 
     /// Ends the conversation, whoever else holds a copy of this end.
     pub fn hang_up(&self) {
-        let _ = shutdown(self.0.as_raw_fd(), Shutdown::Both);
+        if let Some(socket) = self.0.intact() {
+            let _ = shutdown(socket.as_raw_fd(), Shutdown::Both);
+        }
     }
 
-    pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    /// Whether the caller has not closed it.
+    pub fn is_intact(&self) -> bool {
+        self.0.intact().is_some()
+    }
+
+    /// The descriptor. A warden whose last socket is closed ends, so one that the caller has closed is the warden's loss.
+    pub fn as_fd(&self) -> Result<BorrowedFd<'_>> {
+        self.0
+            .intact()
+            .ok_or_else(|| kept::explained(Error::new(ErrorKind::WardenLost, "speak with the warden").errno(libc::EBADF)))
     }
 }
 

@@ -110,11 +110,12 @@ impl<'a> Prepared<'a> {
         let mut targets = ListBuilder::new(Vec::new());
         let mut descriptors: Vec<BorrowedFd<'_>> = Vec::with_capacity(8 + self.command.descriptors.len());
         let standard = self.streams.inside.iter().enumerate();
-        let standard = standard.filter_map(|(target, fd)| fd.as_ref().map(|fd| (target as i32, fd.as_fd())));
-        let given = self.command.descriptors.iter().chain(&self.streams.joined).map(|(target, fd)| (*target, fd.as_fd()));
-        for (target, fd) in standard.chain(given) {
+        let standard = standard.filter_map(|(target, fd)| fd.as_ref().map(|fd| (target as i32, Ok(fd.as_fd()))));
+        let given = self.command.descriptors.iter().map(|(target, fd)| (*target, fd.get()));
+        let joined = self.streams.joined.iter().map(|(target, fd)| (*target, Ok(fd.as_fd())));
+        for (target, fd) in standard.chain(given).chain(joined) {
             targets.push(&target);
-            descriptors.push(fd);
+            descriptors.push(fd?);
         }
         let mut relays = ListBuilder::new(Vec::new());
         for (from, to) in &self.streams.relays {
@@ -136,7 +137,9 @@ impl<'a> Prepared<'a> {
         let in_scope = all.in_scope;
         drop(all);
         descriptors.extend(file.iter().chain(&doors).map(AsFd::as_fd));
-        descriptors.extend(self.line.as_ref().map(|(_, theirs)| theirs.as_fd()));
+        if let Some((_, theirs)) = &self.line {
+            descriptors.push(theirs.as_fd()?);
+        }
         let cpu_time = self.limits.cpu_time.into_iter().chain(policy.limits.cpu_time).min();
         let rlimits = rlimits(policy, processes, cpu_time)?;
         let filters = &self.alive.filters;

@@ -41,14 +41,13 @@ impl Streams {
             if let Some(fd) = joined {
                 return Ok(Chosen::OwnPipe(fd));
             }
-            let copy = |fd: &OwnedFd| fd.try_clone().map_err(|error| Error::io("copy a descriptor", error));
             match given.as_ref().map_or(default, |stdio| &stdio.0) {
                 Stream::Inherit => Ok(Chosen::Inherit),
                 Stream::Null => Ok(Chosen::Null),
                 Stream::Piped => Ok(Chosen::Piped),
                 Stream::Terminal => Ok(Chosen::Terminal),
-                Stream::Descriptor(fd) => copy(fd).map(Chosen::Descriptor),
-                Stream::OwnPipe(fd) => copy(fd).map(Chosen::OwnPipe),
+                Stream::Descriptor(fd) => fd.try_clone().map(Chosen::Descriptor),
+                Stream::OwnPipe(fd) => fd.try_clone().map(Chosen::OwnPipe),
             }
         };
         let (mut our_stdin, mut ours, mut own_pipes) = (None, [None, None], [false; 3]);

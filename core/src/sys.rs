@@ -4,7 +4,7 @@
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// A descriptor of this process: `pidfd_open(2)`, Linux 5.3; where a filter refuses that, by a socket whose other end is this
@@ -146,9 +146,9 @@ pub struct Gone {
 
 /// Waits for a process's end for at most so long, and takes its status if it is a child: `waitid(2)`. A caller that ignores
 /// SIGCHLD, or reaps everything, leaves none to take. `None`: it has not ended.
-pub fn reap(pidfd: &OwnedFd, patience: Duration) -> Option<Gone> {
+pub fn reap(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<Gone> {
     let deadline = Instant::now().checked_add(patience);
-    let ended = &mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    let ended = &mut [PollFd::new(pidfd, PollFlags::POLLIN)];
     loop {
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
         let milliseconds = left.as_nanos().div_ceil(1_000_000);
@@ -207,6 +207,12 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, O
     let descriptors: Vec<Option<OwnedFd>> = control.descriptors.into_iter().take(count).map(|number| above(own(number))).collect();
     let descriptors: Option<Vec<OwnedFd>> = descriptors.into_iter().collect();
     Ok((length, descriptors.filter(|_| message.msg_flags & libc::MSG_CTRUNC == 0)))
+}
+
+/// Gives up a lock on an open file, for all who have a copy of the descriptor: `flock(2)`.
+pub fn unlock(file: BorrowedFd<'_>) {
+    // SAFETY: takes numbers only.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
 }
 
 /// How many bytes can be read from a pipe now: FIONREAD.

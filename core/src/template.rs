@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::idmap::Mapping;
 use crate::plan::{Manner, Part, Plan, again};
 use crate::sandbox::Sandbox;
-use crate::socket::{Received, Socket, wait_readable};
+use crate::socket::{Received, Socket};
 use crate::warden::Warden;
 use crate::wire::message::{NETWORK, Report, Request};
 use crate::wire::plan::IdRange;
@@ -72,7 +72,7 @@ impl Template {
             Mapping::Own | Mapping::Shared { .. } | Mapping::Joined => (false, IdRange::default(), IdRange::default()),
         };
         let request = Request::Clone { namespaces: plan.flags, maps, uids, gids, doors: doors.len() as u32 };
-        let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(theirs.as_fd()).chain(doors.iter().map(AsFd::as_fd)).collect();
+        let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(theirs.as_fd()?).chain(doors.iter().map(AsFd::as_fd)).collect();
         self.warden.send(&request, &descriptors)
     }
 
@@ -106,11 +106,11 @@ impl Template {
     /// Whether it has ended or is about to: what was copied from it goes first.
     pub fn is_dying(&self) -> bool {
         const PATIENCE: Duration = Duration::from_millis(500);
-        self.is_held() || matches!(wait_readable(&[self.warden.pidfd()], Some(Instant::now() + PATIENCE)), Ok(Some(_)))
+        self.is_held() || self.warden.lives_until(Instant::now() + PATIENCE) != Ok(true)
     }
 
     fn serves(&self) -> bool {
-        self.warden.is_ours() && !self.is_held() && self.warden.is_alive().unwrap_or(false)
+        self.warden.is_ours() && !self.is_held() && self.warden.serves()
     }
 }
 

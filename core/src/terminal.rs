@@ -1,11 +1,12 @@
 //! Terminals: the caller's side of a command's own, and the caller's own in raw mode.
 
 use crate::error::{Error, Result};
+use crate::kept::Kept;
 use crate::sys;
 use crate::wire::message;
 use nix::errno::Errno;
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
-use std::fs::File;
+use nix::unistd::{read, write};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -42,29 +43,34 @@ impl WindowSize {
 ///
 /// Reading comes to its end when nobody inside has the terminal open any more. Dropping it, and every copy of it, hangs up.
 #[derive(Debug)]
-pub struct Terminal(File);
+pub struct Terminal(Kept);
 
 impl Terminal {
     /// Sets the size of the window; the programs in its foreground get SIGWINCH if it is another one.
     pub fn resize(&self, size: WindowSize) -> Result<()> {
-        sys::set_window_size(self.as_fd(), size.rows, size.columns).map_err(|error| Error::io("set the size of a window", error))
+        sys::set_window_size(self.0.get()?, size.rows, size.columns).map_err(|error| Error::io("set the size of a window", error))
+    }
+
+    /// Whether the caller has not closed it.
+    pub(crate) fn is_intact(&self) -> bool {
+        self.0.intact().is_some()
     }
 
     /// The same terminal by another descriptor, for another thread.
     pub fn try_clone(&self) -> Result<Terminal> {
-        self.0.try_clone().map(Terminal).map_err(|error| Error::io("copy a descriptor", error))
+        self.0.try_clone().map(Terminal::from)
     }
 }
 
 impl Read for &Terminal {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        end_is_end((&self.0).read(buffer))
+        end_is_end(read(self.0.get()?, buffer).map_err(io::Error::from))
     }
 }
 
 impl Write for &Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&self.0).write(bytes)
+        Ok(write(self.0.get()?, bytes)?)
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
@@ -88,20 +94,20 @@ impl Write for Terminal {
 
 impl AsFd for Terminal {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.unchecked()
     }
 }
 
 impl From<OwnedFd> for Terminal {
     /// The caller's side of some other terminal.
     fn from(fd: OwnedFd) -> Terminal {
-        Terminal(File::from(fd))
+        Terminal(fd.into())
     }
 }
 
 impl From<Terminal> for OwnedFd {
     fn from(terminal: Terminal) -> OwnedFd {
-        terminal.0.into()
+        terminal.0.into_unchecked()
     }
 }
 
@@ -117,7 +123,7 @@ pub(crate) fn end_is_end(read: io::Result<usize>) -> io::Result<usize> {
 /// the rest. Dropping it gives the terminal back as it was.
 #[derive(Debug)]
 pub struct RawMode {
-    terminal: OwnedFd,
+    terminal: Kept,
     before: Termios,
 }
 
@@ -130,12 +136,14 @@ impl RawMode {
         let mut raw = before.clone();
         cfmakeraw(&mut raw);
         tcsetattr(&terminal, SetArg::TCSADRAIN, &raw).map_err(failed)?;
-        Ok(RawMode { terminal, before })
+        Ok(RawMode { terminal: terminal.into(), before })
     }
 }
 
 impl Drop for RawMode {
     fn drop(&mut self) {
-        let _ = tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.before);
+        if let Some(terminal) = self.terminal.intact() {
+            let _ = tcsetattr(terminal, SetArg::TCSADRAIN, &self.before);
+        }
     }
 }

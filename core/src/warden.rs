@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
 use crate::holder::MARGIN;
 use crate::idmap;
+use crate::kept::{self, Kept};
 use crate::launch::{Launched, launch};
 use crate::plan::{Part, Plan};
 use crate::policy::{Namespace, Policy};
@@ -13,10 +14,11 @@ use crate::sandbox::Sandbox;
 use crate::socket::{self, Received, Socket, wait_readable};
 use crate::sys::{Gone, reap};
 use crate::template::Template;
+use crate::watched::Watched;
 use crate::wire::codec::ListBuilder;
 use crate::wire::message::{Report, Request, VERSION, end};
 use crate::wire::plan::namespace;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,8 +26,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Warden {
     socket: Socket,
-    pidfd: OwnedFd,
-    pid: i32,
+    process: Watched,
     /// Who started it: a process forked from that one must not end it.
     owner: u32,
     by_namespace: bool,
@@ -42,7 +43,7 @@ impl Warden {
         plan: &Plan,
         enforcement: &mut Enforcement,
         tell: bool,
-        joined: Option<&[(Namespace, OwnedFd)]>,
+        joined: Option<&[(Namespace, Kept)]>,
     ) -> Result<Warden> {
         let policy = sandbox.policy();
         let image = sandbox.compiled().image(policy)?;
@@ -54,17 +55,18 @@ impl Warden {
         }
         send_setup(&ours, policy, plan, tell)?;
         let flags = if founds { None } else { Some(plan.flags) };
-        let Launched { pidfd, pid, entered } = launch(&image, flags, theirs.as_fd(), &enforcement.cgroup.doors())
+        let Launched { pidfd, pid, entered } = launch(&image, flags, theirs.as_fd()?, &enforcement.cgroup.doors())
             .map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
         let by_namespace = plan.flags & namespace::PID != 0;
-        let mut warden = Warden { socket: ours, pidfd, pid, owner: std::process::id(), by_namespace, _template: None };
+        let process = Watched::new(pidfd, pid.unsigned_abs());
+        let mut warden = Warden { socket: ours, process, owner: std::process::id(), by_namespace, _template: None };
         if founds {
             warden.meet_founded(policy)?;
         }
         if plan.manner.awaits() {
-            let admitted = enforcement.admit(policy, warden.pid, entered);
-            let admitted = admitted.and_then(|()| plan.manner.mapping.write(warden.pid));
+            let admitted = enforcement.admit(policy, warden.pid(), entered);
+            let admitted = admitted.and_then(|()| plan.manner.mapping.write(warden.pid()));
             warden.let_go_on(admitted)?;
         }
         Ok(warden)
@@ -93,11 +95,11 @@ impl Warden {
         };
         let pidfd = received.descriptor.ok_or_else(|| failure::of_descriptors("receive the warden's descriptor", libc::EMFILE))?;
         // Its own number there says nothing here.
-        let pid = crate::processes::pid_of(&pidfd).and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
-        let owner = std::process::id();
-        let warden = Warden { socket: ours, pidfd, pid, owner, by_namespace: true, _template: Some(template.clone()) };
+        let pid = processes::pid_of(&pidfd).unwrap_or(0);
+        let (process, owner) = (Watched::new(pidfd, pid), std::process::id());
+        let warden = Warden { socket: ours, process, owner, by_namespace: true, _template: Some(template.clone()) };
         if plan.manner.awaits() {
-            let admitted = enforcement.admit(policy, pid, Default::default());
+            let admitted = enforcement.admit(policy, warden.pid(), Default::default());
             warden.let_go_on(admitted)?;
         }
         Ok(warden)
@@ -127,9 +129,8 @@ impl Warden {
         };
         match (errno, received.descriptor) {
             (0, Some(pidfd)) => {
-                let founder = std::mem::replace(&mut self.pidfd, pidfd);
-                self.pid = pid;
-                reap(&founder, MARGIN);
+                let founder = std::mem::replace(&mut self.process, Watched::new(pidfd, pid.unsigned_abs()));
+                founder.get().and_then(|founder| reap(founder, MARGIN));
                 Ok(())
             }
             (0 | libc::EPROTO, _) => Err(Error::new(ErrorKind::WardenLost, "make the namespaces")
@@ -141,7 +142,7 @@ impl Warden {
 
     /// What it says next, over the control socket or one of a command's own.
     pub fn receive_over(&self, socket: Option<&Socket>, deadline: Option<Instant>) -> Result<Option<Received>> {
-        socket.unwrap_or(&self.socket).receive(self.pidfd.as_fd(), deadline)
+        socket.unwrap_or(&self.socket).receive(self.process.get(), deadline)
     }
 
     /// The answer to something that it is to do at once, over the control socket or another one. It may take its time, but not
@@ -172,16 +173,18 @@ impl Warden {
 
     /// Its process id, as the caller sees it.
     pub fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+        i32::try_from(self.process.pid()).unwrap_or(0)
     }
 
     /// The control socket, to be watched.
-    pub fn socket(&self) -> BorrowedFd<'_> {
+    pub fn socket(&self) -> Result<BorrowedFd<'_>> {
         self.socket.as_fd()
+    }
+
+    /// The process, to be watched.
+    pub fn pidfd(&self) -> Result<BorrowedFd<'_>> {
+        let lost = || kept::explained(Error::new(ErrorKind::WardenLost, "look after the warden").errno(libc::EBADF));
+        self.process.get().ok_or_else(lost)
     }
 
     /// Whether this process started it, and not one that it was forked from.
@@ -190,7 +193,17 @@ impl Warden {
     }
 
     pub fn is_alive(&self) -> Result<bool> {
-        Ok(wait_readable(&[self.pidfd.as_fd()], Some(Instant::now()))?.is_none())
+        self.lives_until(Instant::now())
+    }
+
+    /// Whether it has not ended by then, which is waited for.
+    pub fn lives_until(&self, deadline: Instant) -> Result<bool> {
+        Ok(wait_readable(&[self.pidfd()?], Some(deadline))?.is_none())
+    }
+
+    /// Whether it can be asked something: it lives, and the caller has not closed the socket to it.
+    pub fn serves(&self) -> bool {
+        self.socket.is_intact() && self.is_alive().unwrap_or(false)
     }
 
     /// Whether there is a report that nobody has read.
@@ -200,20 +213,22 @@ impl Warden {
 
     /// Whether it does nothing, because somebody has stopped it or traces it; `None` if the caller's `/proc` does not tell.
     pub fn is_stopped(&self) -> Option<bool> {
-        crate::processes::state(self.pid.unsigned_abs()).map(|state| matches!(state, 'T' | 't'))
+        processes::state(self.process.pid()).map(|state| matches!(state, 'T' | 't'))
     }
 
     /// Lets it go, and waits until it is gone, and everything inside with it.
     pub fn end(&self) -> Gone {
         self.socket.hang_up();
-        reap(&self.pidfd, MARGIN).unwrap_or_else(|| self.force())
+        // One whose descriptor is lost ends without the socket, and nobody can tell when.
+        self.process.get().map_or(Gone::default(), |pidfd| reap(pidfd, MARGIN).unwrap_or_else(|| self.force()))
     }
 
     /// Kills it, with everything inside, and waits until it is gone.
     pub fn kill(&self) {
+        let pidfd = self.process.get();
         if self.by_namespace {
             // Where the filter of a surrounding container forbids the call, say, it still ends when it has nobody to hear.
-            if crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL).is_err() {
+            if pidfd.is_none_or(|pidfd| crate::sys::pidfd_send_signal(pidfd, libc::SIGKILL).is_err()) {
                 self.socket.hang_up();
             }
         } else {
@@ -221,7 +236,7 @@ impl Warden {
             let _ = self.socket.send(&Request::Kill { how: end::KILLED }, &[]);
             self.socket.hang_up();
         }
-        if reap(&self.pidfd, MARGIN).is_none() {
+        if pidfd.is_some_and(|pidfd| reap(pidfd, MARGIN).is_none()) {
             self.force();
         }
     }
@@ -233,21 +248,26 @@ impl Warden {
     pub fn force(&self) -> Gone {
         /// Enough for the kernel to give back a large memory.
         const ROUNDS: u32 = 10;
+        let Some(pidfd) = self.process.get() else {
+            // Its number may be another process's by now.
+            self.socket.hang_up();
+            return Gone::default();
+        };
         if !self.by_namespace {
             // First what is below, for what has lost its parent is found no more.
-            processes::kill_below(self.pid);
+            processes::kill_below(self.pid());
         }
-        let _ = crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+        let _ = crate::sys::pidfd_send_signal(pidfd, libc::SIGKILL);
         self.socket.hang_up();
         for _ in 0..ROUNDS {
-            if let Some(gone) = reap(&self.pidfd, MARGIN) {
+            if let Some(gone) = reap(pidfd, MARGIN) {
                 return gone;
             }
-            if processes::lives_below(self.pid) == Some(false) {
+            if processes::lives_below(self.pid()) == Some(false) {
                 break;
             }
             // A command can keep its warden's exit waiting, for a lock on a pipe that both have: it goes first then.
-            processes::kill_below(self.pid);
+            processes::kill_below(self.pid());
         }
         Gone::default()
     }
@@ -261,10 +281,10 @@ impl Drop for Warden {
     }
 }
 
-fn send_found(socket: &Socket, plan: &Plan, joined: &[(Namespace, OwnedFd)]) -> Result<()> {
+fn send_found(socket: &Socket, plan: &Plan, joined: &[(Namespace, Kept)]) -> Result<()> {
     let mut kinds = ListBuilder::new(Vec::new());
     joined.iter().for_each(|(kind, _)| kinds.push(&kind.flag()));
-    let descriptors: Vec<BorrowedFd<'_>> = joined.iter().map(|(_, fd)| fd.as_fd()).collect();
+    let descriptors = joined.iter().map(|(_, fd)| fd.get()).collect::<Result<Vec<BorrowedFd<'_>>>>()?;
     socket.send(&Request::Found { joined: kinds.list(), namespaces: plan.flags }, &descriptors)
 }
 

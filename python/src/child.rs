@@ -90,7 +90,10 @@ impl Child {
 
     /// The descriptor of the other side of its terminal, the taker's from now on, if it has one that nobody has taken.
     fn take_terminal(&self, py: Python<'_>) -> PyResult<Option<i32>> {
-        self.ask(py, "terminal", |child| Ok(child.terminal.take().map(|terminal| OwnedFd::from(terminal).into_raw_fd())))
+        self.ask(py, "terminal", |child| {
+            child.forget_lost();
+            Ok(child.terminal.take().map(|terminal| OwnedFd::from(terminal).into_raw_fd()))
+        })
     }
 
     /// The listener of its filter, if it has one that nobody has taken.

@@ -1,12 +1,13 @@
 //! One cgroup directory of ours: named after its caller, locked while that lives, removed with what is in it.
 
 use crate::error::{self, Error, Result};
+use crate::kept::Kept;
 use crate::socket;
 use nix::fcntl::{Flock, FlockArg};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,8 +25,8 @@ pub const FROZEN: &str = "frozen";
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    /// The directory itself. While this is open somewhere, nobody takes it for abandoned.
-    lock: Flock<File>,
+    /// The directory itself, locked. While this is open somewhere, nobody takes it for abandoned.
+    lock: Kept,
     /// Who made it: a process forked from that one must not remove it.
     owner: u32,
     /// It lies in one of ours, and goes with that: by itself only when it is empty.
@@ -151,7 +152,12 @@ impl Directory {
             Err(error) => Err(lost("lock the cgroup")(error)),
         });
         match locked {
-            Ok(lock) => Ok(Directory { path, lock, owner: std::process::id(), below }),
+            Ok(lock) => {
+                let number = lock.as_raw_fd();
+                // The guard would unlock what it is dropped in: in a process forked from this one, for both.
+                std::mem::forget(lock);
+                Ok(Directory { path, lock: crate::sys::own(number).into(), owner: std::process::id(), below })
+            }
             Err(error) => {
                 let _ = fs::remove_dir(&path);
                 Err(error)
@@ -170,8 +176,9 @@ impl Directory {
         &self.path
     }
 
-    pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lock.as_fd()
+    /// The directory, opened; `None` if the caller has closed that.
+    pub fn opened(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.intact()
     }
 
     /// Whether this kernel has such a file here.
@@ -211,10 +218,17 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         const TIME: Duration = Duration::from_secs(1);
-        match std::process::id() == self.owner {
-            true if self.below => drop(fs::remove_dir(&self.path)),
-            true => remove(&self.path, TIME),
-            false => {}
+        if std::process::id() != self.owner {
+            return;
+        }
+        if self.below {
+            let _ = fs::remove_dir(&self.path);
+        } else {
+            remove(&self.path, TIME);
+        }
+        // What is still there is abandoned, whoever has a copy of the descriptor.
+        if let Some(directory) = self.lock.intact() {
+            crate::sys::unlock(directory);
         }
     }
 }

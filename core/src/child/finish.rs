@@ -9,7 +9,6 @@ use crate::live;
 use crate::outcome::{Ended, Outcome, Usage};
 use crate::socket::{Received, wait_readable};
 use crate::sys::Gone;
-use std::os::fd::AsFd;
 use std::time::Instant;
 
 impl Child {
@@ -46,7 +45,8 @@ impl Child {
     /// Whether its first process has ended, and its warden is stopped and so cannot tell. Where the caller's `/proc` tells nothing of
     /// it, a warden that has no output to pass on should have told.
     fn is_silent(&self) -> Result<bool> {
-        let ended = wait_readable(&[self.pidfd.as_fd()], Some(Instant::now()))?.is_some();
+        let Some(process) = self.process.get() else { return Ok(false) };
+        let ended = wait_readable(&[process], Some(Instant::now()))?.is_some();
         Ok(ended && self.alive.warden.is_stopped().unwrap_or(self.limits.output.is_none()))
     }
 
@@ -152,6 +152,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
+        self.forget_lost();
         // Before its pipes are closed: a command can keep that waiting, for as long as it lives (it splices into one).
         if !self.is_among() && self.outcome.is_none() && self.alive.warden.is_ours() {
             self.alive.close();

@@ -66,14 +66,14 @@ impl Live {
 
     fn start_with(mut command: Command) -> Result<Live> {
         let (ours, theirs) = socket::pair()?;
-        let theirs = theirs.as_fd().try_clone_to_owned().map_err(|error| Error::io("copy a descriptor", error))?;
+        let theirs = theirs.as_fd()?.try_clone_to_owned().map_err(|error| Error::io("copy a descriptor", error))?;
         let child = command.stdin(theirs).spawn()?;
         Ok(Live { child, socket: ours })
     }
 
     /// What the program reports.
     pub fn hear(&self) -> Result<socket::Received> {
-        let heard = self.socket.receive(self.child.pidfd(), Some(Instant::now() + TIME))?;
+        let heard = self.socket.receive(Some(self.child.pidfd()), Some(Instant::now() + TIME))?;
         heard.ok_or_else(|| Error::new(ErrorKind::Setup, "hear from the probe").because("it says nothing"))
     }
 

@@ -49,14 +49,8 @@ impl Compiled {
         let mut image = self.image.lock().unwrap_or_else(PoisonError::into_inner);
         match &*image {
             Some(image) if image.intact() => Ok(image.clone()),
-            // A caller that closed descriptors it does not know may have closed ours: make another, and leave that number alone.
-            _ => {
-                let made = Arc::new(Image::new(policy.warden.as_deref())?);
-                if let Some(lost) = image.replace(made.clone()) {
-                    Image::abandon(lost);
-                }
-                Ok(made)
-            }
+            // There is none yet, or the caller has closed it: another is made.
+            _ => Ok(image.insert(Arc::new(Image::new(policy.warden.as_deref())?)).clone()),
         }
     }
 }

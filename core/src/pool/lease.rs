@@ -44,7 +44,7 @@ impl Lease {
     pub fn watch(&mut self, socket: Option<&Arc<Socket>>) -> Result<()> {
         self.socket = socket.cloned();
         if let Some((warden, socket)) = self.watched() {
-            self.shared.places.watch(self.number, warden, socket)?;
+            self.shared.places.watch(self.number, warden?, socket?)?;
         }
         self.stage = Stage::Used;
         Ok(())
@@ -52,7 +52,7 @@ impl Lease {
 
     /// The command runs: what is told from now on is its end.
     pub fn started(&self) -> Result<()> {
-        self.watched().map_or(Ok(()), |(_, socket)| self.shared.places.started(self.number, socket))
+        self.watched().map_or(Ok(()), |(_, socket)| self.shared.places.started(self.number, socket?))
     }
 
     /// Everything inside has ended, and the warden is about to: the pool's threads wait for that.
@@ -60,9 +60,10 @@ impl Lease {
         self.stage = Stage::Left;
     }
 
-    fn watched(&self) -> Option<(BorrowedFd<'_>, BorrowedFd<'_>)> {
+    /// Errors for those that the caller has closed.
+    fn watched(&self) -> Option<(Result<BorrowedFd<'_>>, Result<BorrowedFd<'_>>)> {
         let alive = self.alive.as_ref()?;
-        Some((alive.warden.pidfd(), self.socket.as_ref().map_or(alive.warden.socket(), |socket| socket.as_fd())))
+        Some((alive.warden.pidfd(), self.socket.as_ref().map_or_else(|| alive.warden.socket(), |socket| socket.as_fd())))
     }
 }
 

@@ -7,11 +7,12 @@
 //! library's descriptors (closefrom(3)) may have given their numbers to files of its own.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::kept::{Identity, Kept};
 use crate::socket::{above_stdio, failed, wait_readable};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 /// The number of the bell. Leases have others.
@@ -20,9 +21,22 @@ const BELL: u64 = 0;
 /// What is watched, and by what.
 #[derive(Debug)]
 pub struct Places {
-    epoll: Epoll,
+    /// There until this is dropped.
+    epoll: Option<Epoll>,
+    /// What `epoll` was.
+    identity: Option<Identity>,
     /// Always readable: watched while a place is offered, and only then.
-    bell: OwnedFd,
+    bell: Kept,
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        let Some(epoll) = self.epoll.take() else { return };
+        // Its number may be a file of the caller's by now, which is not ours to close.
+        if !self.identity.as_ref().is_some_and(|identity| identity.is_of(epoll.0.as_fd())) {
+            std::mem::forget(epoll);
+        }
+    }
 }
 
 impl Places {
@@ -30,19 +44,27 @@ impl Places {
         let made = |errno| failed("make the pool's descriptor", errno);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(made)?;
         let bell = EventFd::from_value_and_flags(1, EfdFlags::EFD_CLOEXEC).map_err(made)?;
-        let places = Places { epoll: Epoll(above_stdio(epoll.0)?), bell: above_stdio(bell.into())? };
-        places.epoll.add(&places.bell, EpollEvent::new(EpollFlags::empty(), BELL)).map_err(made)?;
-        Ok(places)
+        let (epoll, bell) = (Epoll(above_stdio(epoll.0)?), above_stdio(bell.into())?);
+        epoll.add(&bell, EpollEvent::new(EpollFlags::empty(), BELL)).map_err(made)?;
+        Ok(Places { identity: Identity::of(epoll.0.as_fd()), epoll: Some(epoll), bell: bell.into() })
+    }
+
+    fn epoll(&self) -> &Epoll {
+        self.epoll.as_ref().expect("it is there until this is dropped")
     }
 
     /// Whether there is a place to be had, from now on. An error if the descriptors are no longer
     /// ours.
     pub fn offer(&self, on: bool) -> Result<()> {
         let events = if on { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
-        self.epoll.modify(&self.bell, &mut EpollEvent::new(events, BELL)).map_err(|errno| match errno {
-            Errno::EBADF | Errno::EINVAL | Errno::ENOENT | Errno::EPERM => Error::new(ErrorKind::Invalid, "pool")
+        let closed = || {
+            Error::new(ErrorKind::Invalid, "pool")
                 .because("its descriptors have been closed")
-                .hint("leave the library's descriptors open (closefrom), or make another pool afterwards"),
+                .hint("leave the library's descriptors open (closefrom), or make another pool afterwards")
+        };
+        let bell = self.bell.intact().ok_or_else(closed)?;
+        self.epoll().modify(bell, &mut EpollEvent::new(events, BELL)).map_err(|errno| match errno {
+            Errno::EBADF | Errno::EINVAL | Errno::ENOENT | Errno::EPERM => closed(),
             errno => failed("watch the pool's commands", errno),
         })
     }
@@ -51,7 +73,7 @@ impl Places {
     /// and over which socket the command's own end will be told. What the socket says before
     /// [`Places::started`] is an answer to the start.
     pub fn watch(&self, number: u64, warden: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> Result<()> {
-        let add = |fd, events| self.epoll.add(fd, EpollEvent::new(events | EpollFlags::EPOLLONESHOT, number));
+        let add = |fd, events| self.epoll().add(fd, EpollEvent::new(events | EpollFlags::EPOLLONESHOT, number));
         let added = add(warden, EpollFlags::EPOLLIN).and_then(|()| add(socket, EpollFlags::empty()));
         added.map_err(|errno| match errno {
             Errno::ENOSPC => Error::new(ErrorKind::HostLimit, "watch the pool's command")
@@ -64,12 +86,15 @@ impl Places {
     /// Its command runs: what the socket says next is the end.
     pub fn started(&self, number: u64, socket: BorrowedFd<'_>) -> Result<()> {
         let mut event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, number);
-        self.epoll.modify(socket, &mut event).map_err(|errno| failed("watch the pool's command", errno))
+        self.epoll().modify(socket, &mut event).map_err(|errno| failed("watch the pool's command", errno))
     }
 
-    /// Watches a warden or a socket no more. No error if it was not watched.
-    pub fn forget(&self, descriptor: BorrowedFd<'_>) {
-        let _ = self.epoll.delete(descriptor);
+    /// Watches a warden or a socket no more. No error if it was not watched; one that the caller has
+    /// closed the kernel has forgotten.
+    pub fn forget(&self, descriptor: Result<BorrowedFd<'_>>) {
+        if let Ok(descriptor) = descriptor {
+            let _ = self.epoll().delete(descriptor);
+        }
     }
 
     /// The numbers whose commands have ended since the last call, perhaps some of them twice.
@@ -78,7 +103,7 @@ impl Places {
         let mut ended = Vec::new();
         loop {
             let mut events = [EpollEvent::empty(); BATCH];
-            match self.epoll.wait(&mut events, 0u8) {
+            match self.epoll().wait(&mut events, 0u8) {
                 Err(Errno::EINTR) => {}
                 Err(_) => return ended,
                 Ok(count) => {
@@ -93,11 +118,11 @@ impl Places {
 
     /// Waits until there is reason to try, or until the deadline.
     pub fn wait(&self, deadline: Option<Instant>) -> Result<()> {
-        wait_readable(&[self.epoll.0.as_fd()], deadline).map(drop)
+        wait_readable(&[self.epoll().0.as_fd()], deadline).map(drop)
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.epoll.0.as_fd()
+        self.epoll().0.as_fd()
     }
 }
 
@@ -137,7 +162,7 @@ mod tests {
         drop(alive);
         assert_eq!(places.ended(), [7]);
         for descriptor in [&warden, &socket, &socket] {
-            places.forget(descriptor.as_fd());
+            places.forget(Ok(descriptor.as_fd()));
         }
         assert!(!readable(&places));
     }
