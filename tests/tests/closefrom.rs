@@ -61,7 +61,7 @@ const CASES: &[Case] = &[
             let pool = Sandbox::new().pool(2).expect("there is room");
             Box::new(move || written(pool.command("echo").arg("x")))
         },
-        Then::Works,
+        Then::Told(ErrorKind::Io),
     ),
     (
         "a pool whose sandboxes are used again",
@@ -70,7 +70,7 @@ const CASES: &[Case] = &[
             written(pool.command("echo").arg("x")).expect("it starts");
             Box::new(move || written(pool.command("echo").arg("x")))
         },
-        Then::Works,
+        Then::Told(ErrorKind::Io),
     ),
     (
         "a cell",

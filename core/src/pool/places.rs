@@ -7,7 +7,7 @@
 //! library's descriptors (closefrom(3)) may have given their numbers to files of its own.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kept::{Identity, Kept};
+use crate::kept::{self, Identity, Kept};
 use crate::socket::{above_stdio, failed, wait_readable};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
@@ -31,10 +31,9 @@ pub struct Places {
 
 impl Drop for Places {
     fn drop(&mut self) {
-        let Some(epoll) = self.epoll.take() else { return };
         // Its number may be a file of the caller's by now, which is not ours to close.
-        if !self.identity.as_ref().is_some_and(|identity| identity.is_of(epoll.0.as_fd())) {
-            std::mem::forget(epoll);
+        if !self.is_intact() {
+            std::mem::forget(self.epoll.take());
         }
     }
 }
@@ -53,16 +52,16 @@ impl Places {
         self.epoll.as_ref().expect("it is there until this is dropped")
     }
 
+    /// Whether the caller has not closed it.
+    fn is_intact(&self) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.is_of(self.fd()))
+    }
+
     /// Whether there is a place to be had, from now on. An error if the descriptors are no longer
     /// ours.
     pub fn offer(&self, on: bool) -> Result<()> {
         let events = if on { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
-        let closed = || {
-            Error::new(ErrorKind::Invalid, "pool")
-                .because("its descriptors have been closed")
-                .hint("leave the library's descriptors open (closefrom), or make another pool afterwards")
-        };
-        let bell = self.bell.intact().ok_or_else(closed)?;
+        let bell = self.bell.intact().filter(|_| self.is_intact()).ok_or_else(closed)?;
         self.epoll().modify(bell, &mut EpollEvent::new(events, BELL)).map_err(|errno| match errno {
             Errno::EBADF | Errno::EINVAL | Errno::ENOENT | Errno::EPERM => closed(),
             errno => failed("watch the pool's commands", errno),
@@ -101,6 +100,9 @@ impl Places {
     pub fn ended(&self) -> Vec<u64> {
         const BATCH: usize = 32;
         let mut ended = Vec::new();
+        if !self.is_intact() {
+            return ended;
+        }
         loop {
             let mut events = [EpollEvent::empty(); BATCH];
             match self.epoll().wait(&mut events, 0u8) {
@@ -118,12 +120,19 @@ impl Places {
 
     /// Waits until there is reason to try, or until the deadline.
     pub fn wait(&self, deadline: Option<Instant>) -> Result<()> {
-        wait_readable(&[self.epoll().0.as_fd()], deadline).map(drop)
+        if !self.is_intact() {
+            return Err(closed());
+        }
+        wait_readable(&[self.fd()], deadline).map(drop)
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.epoll().0.as_fd()
     }
+}
+
+fn closed() -> Error {
+    kept::explained(Error::io("look for a place in the pool", Errno::EBADF))
 }
 
 #[cfg(test)]
