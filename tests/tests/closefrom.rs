@@ -59,6 +59,7 @@ const CASES: &[Case] = &[
         "a pool",
         || {
             let pool = Sandbox::new().pool(2).expect("there is room");
+            at_rest(&pool);
             Box::new(move || written(pool.command("echo").arg("x")))
         },
         Then::Told(ErrorKind::Io),
@@ -68,6 +69,7 @@ const CASES: &[Case] = &[
         || {
             let pool = Sandbox::new().reusing_pool(2).expect("there is room");
             written(pool.command("echo").arg("x")).expect("it starts");
+            at_rest(&pool);
             Box::new(move || written(pool.command("echo").arg("x")))
         },
         Then::Told(ErrorKind::Io),
@@ -312,6 +314,15 @@ impl Own {
         }
         harm
     }
+}
+
+/// Waits until the pool's threads have nothing to do: what they open and close meanwhile has numbers for a moment only, and nobody can
+/// tell whose they are then.
+fn at_rest(pool: &seclude::Pool) {
+    while pool.statistics().ready < 2 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(50));
 }
 
 /// Does it, in a process that has nothing else to lose.

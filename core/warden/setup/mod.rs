@@ -94,7 +94,8 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
     world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         if let Err(failure) = world.carry_out(&step) {
-            let (reason, call) = why(&step, failure.0, own_mounts);
+            // Our own ruleset forbids mounts, too.
+            let (reason, call) = why(&step, failure.0, own_mounts && world.place.landlock == 0);
             return Err(Refusal { reason, call, ..refuse(index as u32)(failure) });
         }
         #[cfg(stage_clock)]
