@@ -7,6 +7,7 @@
 //! library's descriptors (closefrom(3)) may have given their numbers to files of its own.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::holder::MARGIN;
 use crate::kept::{self, Identity, Kept};
 use crate::socket::{above_stdio, failed, wait_readable};
 use nix::errno::Errno;
@@ -62,7 +63,9 @@ impl Places {
     pub fn offer(&self, on: bool) -> Result<()> {
         let events = if on { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
         let bell = self.bell.intact().filter(|_| self.is_intact()).ok_or_else(closed)?;
-        self.epoll().modify(bell, &mut EpollEvent::new(events, BELL)).map_err(|errno| match errno {
+        let modify = || self.epoll().modify(bell, &mut EpollEvent::new(events, BELL));
+        // A failure of a moment would leave whoever waits already without news.
+        modify().or_else(|_| modify()).map_err(|errno| match errno {
             Errno::EBADF | Errno::EINVAL | Errno::ENOENT | Errno::EPERM => closed(),
             errno => failed("watch the pool's commands", errno),
         })
@@ -72,7 +75,14 @@ impl Places {
     /// and over which socket the command's own end will be told. What the socket says before
     /// [`Places::started`] is an answer to the start.
     pub fn watch(&self, number: u64, warden: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> Result<()> {
-        let add = |fd, events| self.epoll().add(fd, EpollEvent::new(events | EpollFlags::EPOLLONESHOT, number));
+        let add = |fd: BorrowedFd<'_>, events| {
+            let mut event = EpollEvent::new(events | EpollFlags::EPOLLONESHOT, number);
+            match self.epoll().add(fd, event) {
+                // It could not be forgotten when somebody else had it.
+                Err(Errno::EEXIST) => self.epoll().modify(fd, &mut event),
+                result => result,
+            }
+        };
         let added = add(warden, EpollFlags::EPOLLIN).and_then(|()| add(socket, EpollFlags::empty()));
         added.map_err(|errno| match errno {
             Errno::ENOSPC => Error::new(ErrorKind::HostLimit, "watch the pool's command")
@@ -118,12 +128,14 @@ impl Places {
         }
     }
 
-    /// Waits until there is reason to try, or until the deadline.
+    /// Waits until there is reason to try, or until the deadline; not for ever, since only a try
+    /// tells that the descriptors are no longer ours.
     pub fn wait(&self, deadline: Option<Instant>) -> Result<()> {
         if !self.is_intact() {
             return Err(closed());
         }
-        wait_readable(&[self.fd()], deadline).map(drop)
+        let look = Instant::now().checked_add(MARGIN);
+        wait_readable(&[self.fd()], deadline.into_iter().chain(look).min()).map(drop)
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -167,9 +179,11 @@ mod tests {
         assert!(readable(&places));
         assert_eq!(places.ended(), [7]);
         assert!(!readable(&places) && places.ended().is_empty());
+        // One that was not forgotten has another number from now on.
+        places.watch(8, warden.as_fd(), socket.as_fd()).expect("it is watched");
         // The warden's end is another one, which a number that is no longer known makes harmless.
         drop(alive);
-        assert_eq!(places.ended(), [7]);
+        assert_eq!(places.ended(), [8]);
         for descriptor in [&warden, &socket, &socket] {
             places.forget(Ok(descriptor.as_fd()));
         }
