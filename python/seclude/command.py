@@ -5,18 +5,18 @@ Pipes are made here, so that a failure at any point closes all of them, and the 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict
 
+from . import _seclude
 from .errors import PolicyError
 
 if TYPE_CHECKING:
     from typing import Self, Unpack
-
-    from . import _seclude
 
 PTY = -4
 """A stream that is a pseudo-terminal of the command's own: the sandbox must have `terminals`."""
@@ -159,17 +159,18 @@ class Streams:
     @staticmethod
     def _pipe(number: int) -> tuple[int, int]:
         """The command's end, and ours."""
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        try:
-            reader = _above_standard(reader)
-        except OSError:
-            os.close(writer)
-            raise
-        try:
-            writer = _above_standard(writer)
-        except OSError:
-            os.close(reader)
-            raise
+        with _failing("make a pipe"):
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+            try:
+                reader = _above_standard(reader)
+            except OSError:
+                os.close(writer)
+                raise
+            try:
+                writer = _above_standard(writer)
+            except OSError:
+                os.close(reader)
+                raise
         return (reader, writer) if number == 0 else (writer, reader)
 
     def keep(self) -> Ends:
@@ -179,7 +180,17 @@ class Streams:
 
 
 def _null() -> int:
-    return _above_standard(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+    with _failing("open /dev/null"):
+        return _above_standard(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+
+
+@contextlib.contextmanager
+def _failing(step: str) -> Iterator[None]:
+    """What fails within is an error of this package's, of the same kind as if the native half had met it."""
+    try:
+        yield
+    except OSError as error:
+        raise _seclude.system_error(step, error.errno or 0) from error
 
 
 def _above_standard(fd: int) -> int:

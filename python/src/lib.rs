@@ -36,6 +36,8 @@ mod _seclude {
     #[pymodule_export]
     use crate::doctor::doctor;
     #[pymodule_export]
+    use crate::error::system_error;
+    #[pymodule_export]
     use crate::join::{Joined, cells, enter, persist, release};
     #[pymodule_export]
     use crate::listener::{Listener, Notification};
