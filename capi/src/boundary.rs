@@ -215,8 +215,8 @@ pub fn descriptor(what: &str, fd: c_int) -> Answer<OwnedFd> {
         return Err(seclude_error::invalid(&format!("{what} {fd}"), "is not a descriptor"));
     }
     // SAFETY: borrowed for one system call, which tells if nothing is open under this number.
-    let copy = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned();
-    copy.map_err(|error| seclude_error::io(&format!("{what} {fd}"), &error))
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    Ok(seclude_core::copy_of(&format!("{what} {fd}"), borrowed)?)
 }
 
 // ---- results

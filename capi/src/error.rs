@@ -4,7 +4,6 @@ use crate::boundary::{free, told};
 use seclude_core::{Error, ErrorKind};
 use std::any::Any;
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
@@ -62,16 +61,6 @@ impl seclude_error {
 
     pub(crate) fn null(what: &str) -> seclude_error {
         seclude_error::invalid(what, "is NULL")
-    }
-
-    /// A system call on the caller's side that failed on `what`. A closed descriptor is a mistake in the call.
-    pub(crate) fn io(what: &str, error: &io::Error) -> seclude_error {
-        let errno = error.raw_os_error().unwrap_or(0);
-        let code = if errno == libc::EBADF { SECLUDE_EINVAL } else { SECLUDE_EIO };
-        // The system's own text, in lower case and without Rust's "(os error n)", as the core has it.
-        let said = error.to_string();
-        let said = said.split(" (os error").next().unwrap_or_default().to_lowercase();
-        seclude_error { errno, ..seclude_error::new(code, what, &said) }
     }
 
     pub(crate) fn internal(what: &str, why: &str) -> seclude_error {

@@ -89,7 +89,7 @@ impl Alive {
             let among = purpose == Purpose::Cell;
             let watches = among || enforcement.watches(&policy.limits);
             let (part, admits) = match &template {
-                Some(_) => (Part::Copy, enforcement.doors().is_none()),
+                Some(_) => (Part::Copy, enforcement.doors()?.is_none()),
                 None => (if cell.is_some() { Part::Entered } else { Part::Whole }, enforcement.admits()),
             };
             let plan = sandbox.compiled().plan(policy, Manner { part, mapping, admits, watches, among })?;
@@ -118,8 +118,8 @@ impl Alive {
                         forced: AtomicBool::new(false),
                     });
                 }
-                // Then without one.
-                Err(error) if enforcement.scope_failed => without_scope = Some(error),
+                // Then without one, but not because the caller was short of something at that moment.
+                Err(error) if enforcement.scope_failed && error.kind() != ErrorKind::HostLimit => without_scope = Some(error),
                 // Then from another one.
                 Err(error) => match &template {
                     Some(lost) if others > 0 && error.kind() == ErrorKind::WardenLost && lost.is_dying() => {

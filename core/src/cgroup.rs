@@ -17,7 +17,7 @@ pub use freezer::Froze;
 pub use hierarchy::Controller;
 pub use place::find;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shortage};
 use crate::policy::{Limit, Limits, Mechanism};
 use crate::wire::message::meter;
 use directory::Directory;
@@ -86,11 +86,21 @@ impl Cgroup {
         }
     }
 
-    /// The files by which a process with a memory of its own enters all of it; `None` if one cannot be opened.
-    pub fn all_doors(&self) -> Option<Vec<File>> {
-        let v2 = self.v2.iter().map(|v2| v2.home().open_to_write("cgroup.procs").ok());
-        let v1 = self.v1.iter().map(|(directory, _)| directory.open_to_write("tasks").ok());
-        v2.chain(v1).collect()
+    /// The files by which a process with a memory of its own enters all of it; `None` if the caller may not open one.
+    pub fn all_doors(&self) -> Result<Option<Vec<File>>> {
+        let v2 = self.v2.iter().map(|v2| (v2.home(), "cgroup.procs"));
+        let v1 = self.v1.iter().map(|(directory, _)| (directory, "tasks"));
+        let mut doors = Vec::new();
+        for (directory, name) in v2.chain(v1) {
+            match directory.open_to_write(name) {
+                Ok(file) => doors.push(file),
+                Err(error) if error.raw_os_error().and_then(Shortage::of).is_some() => {
+                    return Err(directory::failed("open", &directory.path().join(name), &error));
+                }
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(Some(doors))
     }
 
     /// Whether the kernel ends all that is in it at one word: `cgroup.kill`, Linux 5.14.

@@ -139,8 +139,8 @@ impl Enforcement {
     }
 
     /// By what a copy of a template enters all its cgroups by itself; `None` if the caller has to move it into some.
-    pub fn doors(&self) -> Option<Vec<File>> {
-        if self.scope.is_some() { None } else { self.cgroup.all_doors() }
+    pub fn doors(&self) -> Result<Option<Vec<File>>> {
+        if self.scope.is_some() { Ok(None) } else { self.cgroup.all_doors() }
     }
 
     /// Whether the warden is to look at the processes inside.

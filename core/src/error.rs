@@ -117,15 +117,11 @@ impl Error {
         Error::new(ErrorKind::Invalid, what).because(why)
     }
 
-    /// A failed operation of the caller's own side.
-    pub(crate) fn io(action: impl Into<String>, error: impl Into<std::io::Error>) -> Error {
-        const DESCRIPTORS: &str =
-            "the limit on open descriptors is reached: raise RLIMIT_NOFILE (ulimit -n), or the system's fs.file-max";
-        const UNDER_WAY: &str = "this user has more descriptors under way in sockets than RLIMIT_NOFILE (ulimit -n): raise that well above what a command may have open, its rlimit nofile";
+    /// A failed operation of the caller's own side. Public for the library's other faces, which have operations of their own.
+    #[doc(hidden)]
+    pub fn io(action: impl Into<String>, error: impl Into<std::io::Error>) -> Error {
         let error = error.into();
         match error.raw_os_error() {
-            Some(errno @ libc::ETOOMANYREFS) => Error::new(ErrorKind::HostLimit, action).errno(errno).hint(UNDER_WAY),
-            Some(errno @ (libc::EMFILE | libc::ENFILE)) => Error::new(ErrorKind::HostLimit, action).errno(errno).hint(DESCRIPTORS),
             Some(errno) => Error::new(ErrorKind::Io, action).errno(errno),
             None => Error::new(ErrorKind::Io, action).because(error.to_string()),
         }
@@ -136,8 +132,20 @@ impl Error {
         self
     }
 
+    /// With the error number of the failed system call. If that says that the host is short of something, so does the kind:
+    /// whatever was being done, it can be tried again later.
     pub(crate) fn errno(mut self, errno: i32) -> Error {
         self.0.errno = Some(errno);
+        if let Some(shortage) = Shortage::of(errno) {
+            self.0.kind = ErrorKind::HostLimit;
+            self.0.hint = Some(shortage.remedy().to_owned());
+        }
+        self
+    }
+
+    /// Of another kind than its error number says.
+    pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Error {
+        (self.0.kind, self.0.hint) = (kind, None);
         self
     }
 
@@ -157,8 +165,12 @@ impl Error {
         self
     }
 
+    /// What to do about it. Of a lack of descriptors that is known already, whatever a step's own errors take.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {
-        self.0.hint = Some(hint.into());
+        let known = self.0.kind == ErrorKind::HostLimit && self.0.errno.and_then(Shortage::of).is_some_and(Shortage::is_certain);
+        if !known {
+            self.0.hint = Some(hint.into());
+        }
         self
     }
 
@@ -185,6 +197,49 @@ impl Error {
     /// What to do about it, if anything is known.
     pub fn remedy(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+}
+
+/// What the host is short of, as far as an error number tells it whatever the call was. EAGAIN and ENOSPC tell it of few calls:
+/// those who make these know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shortage {
+    /// The process has no free number.
+    Numbers,
+    /// The machine has no more open files.
+    Files,
+    /// Too many are under way in sockets.
+    UnderWay,
+    Memory,
+}
+
+impl Shortage {
+    pub fn of(errno: i32) -> Option<Shortage> {
+        match errno {
+            libc::EMFILE => Some(Shortage::Numbers),
+            libc::ENFILE => Some(Shortage::Files),
+            libc::ETOOMANYREFS => Some(Shortage::UnderWay),
+            libc::ENOMEM | libc::ENOBUFS | libc::ENOLCK => Some(Shortage::Memory),
+            _ => None,
+        }
+    }
+
+    /// Of memory a limit of the caller's own can be the cause, too.
+    fn is_certain(self) -> bool {
+        self != Shortage::Memory
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Shortage::Numbers => "the limit on open descriptors is reached: raise RLIMIT_NOFILE (ulimit -n)",
+            Shortage::Files => {
+                "the machine's limit on open files, or this user's on memory for pipes, is reached: raise fs.file-max, or fs.pipe-user-pages-hard"
+            }
+            Shortage::UnderWay => {
+                "this user has more descriptors under way in sockets than RLIMIT_NOFILE (ulimit -n): raise that well above what a command may have open, its rlimit nofile"
+            }
+            Shortage::Memory => "the machine is out of memory, or the caller's own cgroup is at its limit",
+        }
     }
 }
 
@@ -258,6 +313,22 @@ mod tests {
             .position(7, 19)
             .hint("create it");
         assert_eq!(error.to_string(), "bind /opt/tool on /opt/tool: no such file or directory (step 7 of 19); hint: create it");
+    }
+
+    #[test]
+    fn a_shortage_is_one_whatever_was_being_done() {
+        for errno in [libc::EMFILE, libc::ENFILE, libc::ETOOMANYREFS, libc::ENOMEM] {
+            for kind in ErrorKind::ALL {
+                let error = Error::new(kind, "do it").errno(errno);
+                assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::HostLimit, Some(errno)), "{error}");
+                assert!(error.remedy().is_some());
+            }
+        }
+        let error = Error::new(ErrorKind::Setup, "do it").errno(libc::EMFILE).hint("do something else");
+        assert!(error.to_string().ends_with("raise RLIMIT_NOFILE (ulimit -n)"), "{error}");
+        let error = Error::new(ErrorKind::Setup, "do it").errno(libc::ENOMEM).hint("raise the limit memory");
+        assert_eq!(error.to_string(), "do it: out of memory; hint: raise the limit memory");
+        assert_eq!(Error::new(ErrorKind::Setup, "do it").errno(libc::EPERM).kind(), ErrorKind::Setup);
     }
 
     #[test]

@@ -73,7 +73,9 @@ pub fn of_birth(errno: i32, kind: u64, policy: &Policy) -> Error {
             error.hint("it takes CAP_SYS_ADMIN over it and where one comes from: join its user namespace, too, or start as root")
         }
         (libc::EINVAL, Namespace::Pid) => error.hint("only a process tree within the caller's own can be entered"),
-        (libc::ENOMEM, Namespace::Pid) => error.because("its first process has ended, and no other can be started in it"),
+        (libc::ENOMEM, Namespace::Pid) => error
+            .of_kind(ErrorKind::NamespacesDenied)
+            .because("its first process has ended, and no other can be started in it"),
         _ => error,
     }
 }
@@ -90,13 +92,7 @@ pub fn of_clone(errno: i32, policy: &Policy) -> Error {
         libc::EMFILE | libc::ENFILE | libc::ETOOMANYREFS => return of_descriptors(action, errno),
         libc::EPERM => (ErrorKind::NamespacesDenied, Some(why_denied())),
         libc::ENOSPC | libc::EUSERS => (ErrorKind::HostLimit, Some(why_no_space())),
-        libc::EAGAIN => (
-            ErrorKind::HostLimit,
-            Some(
-                "a limit on processes is reached: RLIMIT_NPROC (ulimit -u), pids.max of the caller's cgroup, or kernel.pid_max"
-                    .into(),
-            ),
-        ),
+        libc::EAGAIN => (ErrorKind::HostLimit, Some(PROCESSES.into())),
         libc::ENOMEM => {
             (ErrorKind::HostLimit, Some("the kernel has no memory for it, or the caller's pid namespace has lost its init".into()))
         }
@@ -127,6 +123,9 @@ fn why_denied() -> String {
     }
     "the caller is in a chroot, or its own user or group id is not mapped, or a security module forbids it".into()
 }
+
+const PROCESSES: &str =
+    "a limit on processes is reached: RLIMIT_NPROC (ulimit -u), pids.max of the caller's cgroup, or kernel.pid_max";
 
 const APPARMOR: &str = "AppArmor grants user namespaces by executable only (kernel.apparmor_restrict_unprivileged_userns): install the warden with its profile and name its path (Sandbox::warden or SECLUDE_WARDEN)";
 
@@ -262,6 +261,7 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str, m
     let readable = action.starts_with("check that the command may read");
     match (errno, source, at) {
         (libc::ENOMEM | libc::ENOSPC, _, _) => (ErrorKind::HostLimit, Some("out of memory, or a limit is reached (fs.mount-max, user.max_mnt_namespaces, kernel.keys.maxkeys)".into())),
+        (libc::EAGAIN, _, _) => (ErrorKind::HostLimit, Some(PROCESSES.into())),
         (libc::EBADE, _, _) => (
             ErrorKind::Setup,
             Some("the kernel tells other ids, privileges or filters than were set: a filter around the caller answers calls that it does not make".into()),

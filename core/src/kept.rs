@@ -85,6 +85,15 @@ pub fn explained(error: Error) -> Error {
     error.because(CAUSE).hint(REMEDY)
 }
 
+/// A copy of a descriptor that a caller has named by its number: `what` it is to be. For the library's faces in other languages,
+/// so that its failures are of one kind in all of them.
+pub fn copy_of(what: &str, fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    fd.try_clone_to_owned().map_err(|error| match error.raw_os_error() {
+        Some(libc::EBADF) => Error::invalid(what, "bad file descriptor").errno(libc::EBADF),
+        _ => Error::io(what, error),
+    })
+}
+
 impl From<OwnedFd> for Kept {
     fn from(fd: OwnedFd) -> Kept {
         Kept { identity: Identity::of(fd.as_fd()), fd: ManuallyDrop::new(fd) }

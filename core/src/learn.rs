@@ -3,6 +3,7 @@
 use crate::child::Child;
 use crate::command::{Command, Ground, Output, Stream, never_refused};
 use crate::error::{Error, ErrorKind, Result};
+use crate::failure;
 use crate::listener::{Listener, Notification};
 use crate::outcome::Ended;
 use crate::sandbox::Sandbox;
@@ -99,7 +100,8 @@ impl Command {
         let listener = child.take_listener().ok_or_else(unheard)?;
         let command = child.pidfd().try_clone_to_owned().map_err(|error| Error::io("learn", error))?;
         std::thread::scope(|scope| {
-            let watcher = scope.spawn(move || watch(listener, filter, command.as_fd()));
+            let watcher = std::thread::Builder::new().spawn_scoped(scope, move || watch(listener, filter, command.as_fd()));
+            let watcher = watcher.map_err(|error| failure::of_thread("start a thread that watches the command", error))?;
             let output = child.wait_with_output();
             let seen =
                 watcher.join().map_err(|_| Error::new(ErrorKind::WardenLost, "learn").because("the watching thread panicked"))?;

@@ -76,6 +76,8 @@ pub use doctor::{Check, Report, State, doctor};
 pub use error::{Error, ErrorKind, Result};
 pub use interaction::Interaction;
 pub use join::{Join, Joined, release};
+#[doc(hidden)]
+pub use kept::copy_of;
 pub use learn::Learned;
 pub use listener::{Listener, Notification};
 pub use named::NamedCell;

@@ -13,6 +13,7 @@ use crate::policy::{Limit, Mechanism};
 use crate::processes;
 use crate::sandbox::Sandbox;
 use directory::{Directory, Found};
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use serde_json::{Map, Value, json};
@@ -88,7 +89,10 @@ impl NamedCell {
         let pid = self.warden.pid;
         let lost = || gone(&format!("cell {}", self.name));
         let process = open(&*format!("/proc/{pid}"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-            .map_err(|_| lost())?;
+            .map_err(|errno| match errno {
+                Errno::ENOENT | Errno::ESRCH => lost(),
+                errno => Error::io(format!("open /proc/{pid}"), errno),
+            })?;
         // What is opened through it is of one process: of this one, if this one is still there then.
         let namespaces = handle::of_directory(process.as_fd(), pid, |_| true)?;
         match self.warden.life() {

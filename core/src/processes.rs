@@ -1,6 +1,6 @@
 //! The caller's view of what runs: every process, inside a sandbox or anywhere, by its number there and here.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shortage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
@@ -205,13 +205,19 @@ fn name(written: &str) -> String {
     name
 }
 
-/// The process id behind a pidfd, as the caller sees it; before Linux 6.13 by `/proc/self/fdinfo`.
-pub fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
+/// The process id behind a pidfd, as the caller sees it; before Linux 6.13 by `/proc/self/fdinfo`. `None`: the caller's `/proc` does not tell.
+pub fn pid_of(pidfd: &OwnedFd) -> Result<Option<u32>> {
     if let Ok(pid) = crate::sys::pidfd_pid(pidfd.as_fd()) {
-        return Some(pid);
+        return Ok(Some(pid));
     }
-    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+    let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())),
+        Err(error) if error.raw_os_error().and_then(Shortage::of).is_some() => {
+            Err(Error::io(format!("read {path}"), error).at(path))
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 #[cfg(test)]

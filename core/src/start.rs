@@ -130,7 +130,7 @@ impl<'a> Prepared<'a> {
             limits.memory = u64::MAX;
         }
         let (meter, file) = own.meter()?;
-        let doors = if self.cell.is_some() { own.doors() } else { Some(Vec::new()) };
+        let doors = if self.cell.is_some() { own.doors()? } else { Some(Vec::new()) };
         let doors = doors.ok_or_else(|| Error::new(ErrorKind::LimitUnavailable, "open the command's own cgroup"))?;
         // Of one among others the kernel counts the processes of all.
         let processes = all.process_limit(if self.cell.is_some() { &policy.limits } else { &self.limits });
@@ -190,7 +190,7 @@ impl<'a> Prepared<'a> {
                     received.descriptor.ok_or_else(|| failure::of_descriptors("receive the command's descriptor", libc::EMFILE))?;
                 let within = among.as_ref().map(|among| &among.within);
                 let enforced = alive.enforced(protections, landlock, within, command.wall_time);
-                let outside = processes::pid_of(&pidfd).unwrap_or(0);
+                let outside = processes::pid_of(&pidfd)?.unwrap_or(0);
                 let pids = (outside, pid.unsigned_abs());
                 let mut others = received.others.into_iter();
                 let terminal = if streams.on_terminal() == 0 { None } else { others.next().map(Terminal::from) };

@@ -1,7 +1,7 @@
 //! A command's standard streams: what they are connected to, and our ends of the pipes among them.
 
 use crate::command::{Command, Stdio, Stream};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shortage};
 use crate::socket;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
@@ -129,6 +129,9 @@ fn never_waiting(fd: OwnedFd) -> Result<OwnedFd> {
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     Ok(match open(format!("/proc/self/fd/{}", fd.as_raw_fd()).as_str(), flags, Mode::empty()) {
         Ok(anew) if fstat(&anew).is_ok_and(|found| (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino)) => anew,
+        Err(errno) if Shortage::of(errno as i32).is_some() => {
+            return Err(socket::failed("open an output stream anew", errno));
+        }
         // Nobody reads the pipe, it belongs to another user, or the caller has no /proc.
         Ok(_) | Err(_) => fd,
     })

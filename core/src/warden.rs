@@ -83,7 +83,7 @@ impl Warden {
         let policy = sandbox.policy();
         let (ours, theirs) = socket::pair()?;
         send_setup(&ours, policy, plan, tell)?;
-        let doors = enforcement.doors().unwrap_or_default();
+        let doors = enforcement.doors()?.unwrap_or_default();
         template.ask(plan, &theirs, &doors)?;
         drop(theirs);
         let received = template.await_birth(&ours)?;
@@ -95,7 +95,7 @@ impl Warden {
         };
         let pidfd = received.descriptor.ok_or_else(|| failure::of_descriptors("receive the warden's descriptor", libc::EMFILE))?;
         // Its own number there says nothing here.
-        let pid = processes::pid_of(&pidfd).unwrap_or(0);
+        let pid = processes::pid_of(&pidfd)?.unwrap_or(0);
         let (process, owner) = (Watched::new(pidfd, pid), std::process::id());
         let warden = Warden { socket: ours, process, owner, by_namespace: true, _template: Some(template.clone()) };
         if plan.manner.awaits() {

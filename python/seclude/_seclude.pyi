@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
+from .errors import SetupError
 from .vocabulary import EndedName, LimitName, Mechanism, NamespaceKind, Parts, Sources
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "persist",
     "release",
     "spawn_together",
+    "system_error",
 ]
 
 __version__: str
@@ -306,6 +308,9 @@ class Notification:
 
 def copy(base: bytes, source: bytes, to: bytes, bounds: _Bounds) -> _Done:
     """Copies what stands below a directory."""
+
+def system_error(step: str, errno: int) -> SetupError:
+    """The exception for a failed system call."""
 
 def doctor() -> tuple[str, list[tuple[str, Literal["works", "weaker", "missing"], str, str | None, str | None]], bool, str, str]:
     """What this host allows: the kernel's release, the checks, whether sandboxes start at all, the table, the JSON."""

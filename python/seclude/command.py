@@ -5,10 +5,11 @@ Pipes are made here, so that a failure at any point closes all of them, and the 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import index
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import IO, Any, Protocol, Self, TypeAlias, TypedDict, Unpack, cast
@@ -217,17 +218,18 @@ class Streams:
     @staticmethod
     def _pipe(number: int) -> tuple[int, int]:
         """The command's end, and ours."""
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        try:
-            reader = _above_standard(reader)
-        except OSError:
-            os.close(writer)
-            raise
-        try:
-            writer = _above_standard(writer)
-        except OSError:
-            os.close(reader)
-            raise
+        with _failing("make a pipe"):
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+            try:
+                reader = _above_standard(reader)
+            except OSError:
+                os.close(writer)
+                raise
+            try:
+                writer = _above_standard(writer)
+            except OSError:
+                os.close(reader)
+                raise
         return (reader, writer) if number == 0 else (writer, reader)
 
     def keep(self) -> Ends:
@@ -245,7 +247,17 @@ def _ignored() -> list[int]:
 
 
 def _null() -> int:
-    return _above_standard(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+    with _failing("open /dev/null"):
+        return _above_standard(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+
+
+@contextlib.contextmanager
+def _failing(step: str) -> Iterator[None]:
+    """What fails within is an error of this package's, of the same kind as if the native half had met it."""
+    try:
+        yield
+    except OSError as error:
+        raise _seclude.system_error(step, error.errno or 0) from error
 
 
 def _above_standard(fd: int) -> int:

@@ -4,7 +4,7 @@
 use pyo3::prelude::*;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use crate::error::{refuse, refused};
+use crate::error::{raise, refuse};
 
 /// A copy, close-on-exec, of the caller's descriptor `number`. `what` names its part in the command.
 #[allow(unsafe_code)]
@@ -15,5 +15,5 @@ pub fn copy(py: Python<'_>, what: &str, number: i32) -> PyResult<OwnedFd> {
     // SAFETY: the number is not negative, and the borrow ends with this call. A number that is not open makes
     // F_DUPFD_CLOEXEC fail with EBADF and touches nothing.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-    borrowed.try_clone_to_owned().map_err(|error| refused(py, &format!("{what} {number}"), &error))
+    seclude_core::copy_of(&format!("{what} {number}"), borrowed).map_err(|error| raise(py, &error))
 }

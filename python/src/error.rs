@@ -1,5 +1,6 @@
 //! The core's errors as Python's exceptions, which `seclude/errors.py` defines.
 
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use seclude_core::{Error, ErrorKind};
@@ -21,9 +22,10 @@ pub fn refuse(py: Python<'_>, what: &str, why: &str) -> PyErr {
     build(py, "PolicyError", &format!("{what}: {why}"), ErrorKind::Invalid, what, None, None, None)
 }
 
-/// The same where the kernel has refused it.
-pub fn refused(py: Python<'_>, what: &str, why: &std::io::Error) -> PyErr {
-    build(py, "PolicyError", &format!("{what}: {why}"), ErrorKind::Invalid, what, why.raw_os_error(), None, None)
+/// The exception for a system call of the package's own that failed: of the kind that the core makes of the error number.
+#[pyfunction]
+pub fn system_error<'py>(py: Python<'py>, step: &str, errno: i32) -> Bound<'py, PyBaseException> {
+    raise(py, &Error::io(step, std::io::Error::from_raw_os_error(errno))).into_value(py).into_bound(py)
 }
 
 #[allow(clippy::too_many_arguments)]

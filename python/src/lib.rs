@@ -39,6 +39,7 @@ fn _seclude(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sandbox::Sandbox>()?;
     module.add_function(wrap_pyfunction!(command::spawn_together, module)?)?;
     module.add_function(wrap_pyfunction!(doctor::doctor, module)?)?;
+    module.add_function(wrap_pyfunction!(error::system_error, module)?)?;
     module.add_function(wrap_pyfunction!(join::cells, module)?)?;
     module.add_function(wrap_pyfunction!(join::enter, module)?)?;
     module.add_function(wrap_pyfunction!(join::persist, module)?)?;

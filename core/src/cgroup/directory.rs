@@ -243,15 +243,13 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
 /// What could not be done with a cgroup's directory or file, and where that is known, what would help.
 pub fn failed(action: &str, path: &Path, error: &std::io::Error) -> Error {
     let errno = error.raw_os_error().unwrap_or(libc::EIO);
-    let action = format!("{action} {}", path.display());
-    let failure = Error::new(error::ErrorKind::LimitUnavailable, action.clone()).errno(errno).at(path);
+    let making = action == MAKE;
+    let failure = Error::new(error::ErrorKind::LimitUnavailable, format!("{action} {}", path.display())).errno(errno).at(path);
     match errno {
-        // The caller is short of something for a moment: that is no reason to hold a limit less well.
-        libc::EMFILE | libc::ENFILE => Error::io(action, std::io::Error::from_raw_os_error(errno)).at(path),
-        libc::ENOMEM => Error::new(error::ErrorKind::HostLimit, action)
-            .errno(errno)
-            .at(path)
-            .hint("the machine is out of memory, or the caller's own cgroup is at its limit"),
+        // Short of something for a moment, as with the error numbers that say so of every call: no reason to hold a limit less well.
+        libc::EAGAIN | libc::ENOSPC if making => failure.of_kind(error::ErrorKind::HostLimit).hint(
+            "a limit on cgroups is reached: cgroup.max.descendants or cgroup.max.depth there or above, or the kernel's own",
+        ),
         libc::EACCES | libc::EPERM => failure.hint(
             "the caller may not write there: delegate a cgroup to it (systemd: Delegate=yes) and name that (Sandbox::cgroup or SECLUDE_CGROUP)",
         ),

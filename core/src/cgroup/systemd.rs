@@ -21,11 +21,18 @@ mod tests;
 pub struct Refusal {
     pub cause: String,
     pub hint: Option<String>,
+    /// The caller was short of something: the error number.
+    pub shortage: Option<i32>,
 }
 
 impl Refusal {
     fn new(cause: impl Into<String>) -> Refusal {
-        Refusal { cause: cause.into(), hint: None }
+        Refusal { cause: cause.into(), hint: None, shortage: None }
+    }
+
+    #[cfg(feature = "systemd")]
+    fn short(what: &str, errno: i32) -> Refusal {
+        Refusal { shortage: Some(errno), ..Refusal::new(format!("{what}: {}", crate::error::describe(errno))) }
     }
 
     fn hint(self, hint: impl Into<String>) -> Refusal {

@@ -65,7 +65,9 @@ pub fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], c
         stage::TERMINAL => {
             let error = Error::new(ErrorKind::Setup, "give the command a terminal").errno(errno);
             match errno {
-                libc::ENOSPC => error.hint("the machine has no more pseudo-terminals: kernel.pty.max"),
+                libc::ENOSPC => {
+                    error.of_kind(ErrorKind::HostLimit).hint("the machine has no more pseudo-terminals: kernel.pty.max")
+                }
                 _ => error,
             }
         }
@@ -152,6 +154,7 @@ fn of_exec(program: &Path, errno: i32, mode: u32, head: &[u8]) -> Error {
         libc::E2BIG => Error::invalid("arguments and environment", "longer than the kernel takes")
             .errno(errno)
             .hint("together at most a quarter of the stack limit, and each at most 128 KiB"),
+        libc::EAGAIN => error(ErrorKind::HostLimit).hint(super::PROCESSES),
         libc::ETXTBSY => error(ErrorKind::ProgramNotExecutable).because("somebody has it open for writing"),
         libc::ELOOP => error(ErrorKind::ProgramMissing).because("too many symbolic links"),
         _ => error(ErrorKind::Setup),

@@ -62,7 +62,7 @@ pub fn of_directory(process: BorrowedFd<'_>, pid: u32, wanted: impl Fn(&Namespac
 /// The namespaces of the process behind a pidfd, and of no other.
 pub fn of_pidfd(pidfd: &OwnedFd, wanted: impl Fn(&Namespace) -> bool) -> Result<Vec<(Namespace, OwnedFd)>> {
     let pid =
-        processes::pid_of(pidfd).ok_or_else(|| Error::invalid("pidfd", "is no descriptor of a process that the caller sees"))?;
+        processes::pid_of(pidfd)?.ok_or_else(|| Error::invalid("pidfd", "is no descriptor of a process that the caller sees"))?;
     let found = of_process(pid, wanted)?;
     // It was that process all the time, if it still lives.
     match wait_readable(&[pidfd.as_fd()], Some(Instant::now()))? {

@@ -4,6 +4,7 @@
 //! none of the caller's threads ever has other rights than before, whatever fails.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::failure;
 use crate::sys;
 use nix::sys::prctl::{get_dumpable, set_dumpable};
 use nix::unistd::{Gid, Uid, getgroups, setfsgid, setfsuid};
@@ -25,7 +26,7 @@ pub fn apart<T: Send>(owners: &[Option<Owner>], copy: impl FnOnce() -> Result<T>
     let dumpable = get_dumpable();
     let result = thread::scope(|scope| {
         let copier = thread::Builder::new().name("seclude-copy".into()).spawn_scoped(scope, copy);
-        let copier = copier.map_err(|error| Error::io("start a thread that acts as the sandbox's user", error))?;
+        let copier = copier.map_err(|error| failure::of_thread("start a thread that acts as the sandbox's user", error))?;
         copier.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     // A change of credentials takes this from the whole process: PR_SET_DUMPABLE(2const).

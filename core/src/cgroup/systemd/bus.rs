@@ -4,6 +4,7 @@
 //! event loop to leave behind, and it works inside a caller's own async runtime.
 
 use super::message::{self, Kind, Message, PREFIX, Target};
+use crate::error::Shortage;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SetSockOpt, SockFlag, SockType, UnixAddr, connect, recv, send, setsockopt, socket, sockopt,
@@ -23,6 +24,8 @@ pub enum Fault {
     Answer { name: String, text: String },
     /// The time is up.
     Late,
+    /// The caller is short of something: another bus would be of no help.
+    Short(Errno),
 }
 
 /// Where a bus listens.
@@ -232,5 +235,8 @@ impl Bus {
 }
 
 fn broken(errno: Errno) -> Fault {
-    Fault::Broken(errno.desc().to_lowercase())
+    match Shortage::of(errno as i32) {
+        Some(_) => Fault::Short(errno),
+        None => Fault::Broken(errno.desc().to_lowercase()),
+    }
 }

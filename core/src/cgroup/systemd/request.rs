@@ -3,6 +3,7 @@
 use super::Refusal;
 use super::bus::{Address, Bus, Fault};
 use super::message::{Kind, Message, Target};
+use crate::error::Shortage;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -27,8 +28,13 @@ pub fn scope(pid: u32, name: &str) -> Result<PathBuf, Refusal> {
     let addresses = addresses(uid, |name| std::env::var(name).ok());
     let unit = format!("{name}.scope");
     ask(&addresses, pid, &unit, Instant::now() + LIMIT)?;
-    let membership = fs::read_to_string(format!("/proc/{pid}/cgroup"))
-        .map_err(|error| Refusal::new(format!("read /proc/{pid}/cgroup: {error}")))?;
+    let membership = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|error| {
+        let action = format!("read /proc/{pid}/cgroup");
+        match error.raw_os_error().filter(|errno| Shortage::of(*errno).is_some()) {
+            Some(errno) => Refusal::short(&action, errno),
+            None => Refusal::new(format!("{action}: {error}")),
+        }
+    })?;
     cgroup_of(&membership, &unit)
 }
 
@@ -141,6 +147,7 @@ fn before(fault: Fault, address: &Address) -> Ended {
 fn refused(fault: Fault, what: &str) -> Refusal {
     match fault {
         Fault::Broken(cause) => Refusal::new(format!("{what}: {cause}")),
+        Fault::Short(errno) => Refusal::short(what, errno as i32),
         Fault::Late => Refusal::new(format!("{what}: no answer within {} s", LIMIT.as_secs())),
         Fault::Answer { name, text } => {
             let refusal = Refusal::new(format!("{what}: {} ({name})", text.trim_end_matches('.')));
