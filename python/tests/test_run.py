@@ -126,7 +126,7 @@ def test_timeout_kills_and_tells(box: seclude.Sandbox) -> None:
 def test_environment(box: seclude.Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECLUDE_TEST_SECRET", "1")
     names = {line.split(b"=")[0] for line in box.run(["env"], capture_output=True).stdout.splitlines()}
-    assert names == {b"PATH", b"HOME", b"LANG"}
+    assert names == {b"PATH", b"HOME", b"LANG", b"TMPDIR"}
     assert box.run(["env"], env={"A": "1", "B": "ü"}, capture_output=True).stdout == "A=1\nB=ü\n".encode()
     assert box.run(["env"], env={b"A": b"\xff"}, capture_output=True).stdout == b"A=\xff\n"
     assert box.run(["env"], env={}, capture_output=True).stdout == b""

@@ -66,7 +66,7 @@ def test_asyncio(box: seclude.Sandbox) -> None:
 
 def test_a_sandbox_without_terminals_says_so() -> None:
     with pytest.raises(seclude.PolicyError, match="terminals"):
-        seclude.Sandbox().run(["true"], stdin=PTY)
+        seclude.Sandbox(terminals=False).run(["true"], stdin=PTY)
 
 
 def test_raw_mode_is_undone() -> None:

@@ -75,6 +75,7 @@ static void its_output_is_collected(void)
 static void without_terminals_there_is_none(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
+    seclude_sandbox_no_terminals(sandbox);
     seclude_command *command = on_terminal(sandbox, "true");
     seclude_child *child = NULL;
     seclude_error *err = NULL;
