@@ -1559,10 +1559,12 @@ void seclude_command_args(struct seclude_command *command, const char *const *ar
 void seclude_command_arg0(struct seclude_command *command, const char *name);
 
 /**
- * Sets an environment variable. At first there are PATH, HOME and LANG, and nothing of the caller's. A name is not empty and has
+ * Sets an environment variable. At first there are PATH, HOME, LANG and TMPDIR, and nothing of the caller's. A name is not empty and has
  * no "=".
  */
-void seclude_command_env(struct seclude_command *command, const char *name, const char *value);
+void seclude_command_env(struct seclude_command *command,
+                         const char *name,
+                         const char *value);
 
 /**
  * Removes an environment variable. No error if there is none of this name.

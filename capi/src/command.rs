@@ -89,7 +89,7 @@ pub unsafe extern "C" fn seclude_command_arg0(command: *mut seclude_command, nam
     build(command, |command| Ok(command.arg0(bytes("program's own name", name)?)));
 }
 
-/// Sets an environment variable. At first there are PATH, HOME and LANG, and nothing of the caller's. A name is not empty and has
+/// Sets an environment variable. At first there are PATH, HOME, LANG and TMPDIR, and nothing of the caller's. A name is not empty and has
 /// no "=".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_env(command: *mut seclude_command, name: *const c_char, value: *const c_char) {

@@ -170,7 +170,7 @@ impl Command {
         self
     }
 
-    /// Sets an environment variable. At first there are PATH, HOME and LANG, and nothing of the caller's.
+    /// Sets an environment variable. At first there are PATH, HOME, LANG and TMPDIR, and nothing of the caller's.
     pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Command {
         self.environment.insert(name.as_ref().into(), value.as_ref().into());
         self

@@ -38,7 +38,7 @@ class CommandOptions(TypedDict, total=False):
     cwd: Text | None
     """The working directory, an absolute path inside; `/` if not given."""
     env: Mapping[str, Text] | Mapping[bytes, Text] | None
-    """The whole environment. If not given: PATH, HOME and LANG, and nothing of the caller's."""
+    """The whole environment. If not given: PATH, HOME, LANG and TMPDIR, and nothing of the caller's."""
     pass_fds: Iterable[int | IO[Any]]
     """Descriptors that the command gets under their own numbers, 3 or higher."""
     fds: Mapping[int, int | IO[Any]] | None

@@ -42,7 +42,7 @@ class Job:
     input: bytes
     cwd: str | None
     env: Mapping[str, str] | None = field(hash=False)
-    """The whole environment. If None: PATH, HOME and LANG."""
+    """The whole environment. If None: PATH, HOME, LANG and TMPDIR."""
     arg0: str | None
     wall_time: float | None
     """Seconds that it may take, instead of what the policy says."""

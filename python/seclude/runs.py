@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from subprocess import PIPE
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -13,6 +12,7 @@ from .errors import TimeoutExpired
 from .outcome import CompletedRun
 from .popen import Popen as _Popen
 from .popen import PopenOptions
+from .readiness import Deadline
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -50,7 +50,7 @@ class Runs:
         In a pool, the seconds of `timeout` count also while it waits for a place. A command that
         has got none until then was not started, and the exception's `outcome` is None.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         if input is not None:
             if options.get("stdin") is not None:
                 raise ValueError("input and stdin exclude each other")
@@ -61,13 +61,14 @@ class Runs:
             options["stdout"] = options["stderr"] = PIPE
         with self._begin(args, timeout, options) as process:
             try:
-                stdout, stderr = process.communicate(input, None if deadline is None else max(0.0, deadline - time.monotonic()))
+                stdout, stderr = process.communicate(input, deadline.left)
             except BaseException as error:
                 process.kill()
                 process.wait()
                 if isinstance(error, TimeoutExpired):
                     # The time that the caller gave, not what the start left of it.
                     error.timeout, error.outcome = timeout or 0.0, process.outcome
+                    error.args = (args, error.timeout)
                 raise
         assert process.outcome is not None
         done = CompletedRun(args, process.outcome, stdout, stderr)
@@ -88,7 +89,7 @@ class Runs:
 
         `stdin`, `stdout`, `stderr`: None for the caller's own, PIPE, DEVNULL, a descriptor or file, for stderr STDOUT.
         `text`, `encoding`, `errors`, `bufsize` as in `subprocess`. `cwd` is an absolute path inside. `env` is the whole
-        environment; if not given, PATH, HOME and LANG. `pass_fds` and `fds={target: descriptor}` grant descriptors.
+        environment; if not given, PATH, HOME, LANG and TMPDIR. `pass_fds` and `fds={target: descriptor}` grant descriptors.
         `arg0` is what the program sees as its own name. With `restore_signals=False` it ignores the signals that the caller
         ignores. `wall_time` is this command's own, in seconds, instead of the sandbox's.
         """

@@ -49,9 +49,9 @@ def _shell(wanted: argparse.Namespace) -> int:
     except OSError as error:
         print(f"python -m seclude shell: read {wanted.policy}: {error.strerror}", file=sys.stderr)
         return 2
-    home = json.loads(sandbox.to_json()).get("home", "/")
+    home = json.loads(sandbox.to_json()).get("home", "/tmp")
     # As in every sandbox, and what the program must know of the terminal.
-    variables = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": home, "TERM": os.environ.get("TERM", "dumb")}
+    variables = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": home, "TMPDIR": "/tmp", "TERM": os.environ.get("TERM", "dumb")}
     program = wanted.program or ["sh"]
     with sandbox.Popen(program, stdin=PTY, stdout=PTY, stderr=PTY, env=variables, window_size=window_size(0)) as process:
         assert process.terminal is not None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop, Future
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
-    from collections.abc import Callable
+from collections.abc import Callable
+from typing import TypeVar
 
 _Started = TypeVar("_Started")
 
