@@ -131,6 +131,6 @@ pub const RLIMITS: &[(Resource, u64, u64)] = &[
     // The soft limit is what select(2) can take; who wants more may raise it.
     (Resource::Nofile, 1024, 65_536),
     (Resource::Memlock, 8 << 20, 8 << 20),
-    (Resource::Stack, 8 << 20, 8 << 20),
+    (Resource::Stack, 8 << 20, u64::MAX),
     (Resource::Sigpending, 4096, 4096),
 ];
