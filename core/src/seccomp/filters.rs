@@ -76,7 +76,7 @@ pub struct Filters {
 impl Filters {
     /// The filters of a policy that has been checked.
     pub fn of(policy: &Policy, tree: Tree) -> Result<Filters> {
-        let filter = held_back(policy);
+        let filter = held_back(policy, tree);
         let wardens = filter.wardens();
         let guard = Seccomp::profile(Profile::Unconfined);
         let compile = |filter: &Seccomp| compile(filter, tree);
@@ -133,9 +133,15 @@ impl Filters {
 
 /// The policy's filter. With a limit on output it has no calls that hold the lock of a pipe while they wait for something else: an empty
 /// socket spliced into the pipe would keep the warden from reading it, for ever. Programs then copy by read and write.
-fn held_back(policy: &Policy) -> Seccomp {
+///
+/// Among other commands there is no tracing: whoever traces a neighbour's process would keep its end from the warden. A rule of the
+/// policy's, and the profile for debugging, let it.
+fn held_back(policy: &Policy, tree: Tree) -> Seccomp {
     const LOCK_PIPES: &[&str] = &["sendfile", "splice", "tee", "vmsplice"];
-    let filter = policy.filter();
+    let mut filter = policy.filter();
+    if tree != Tree::Own && matches!(filter.profile, Profile::Default | Profile::Nested) {
+        filter.rules.insert(0, Rule::new("ptrace", Action::Errno(libc::EPERM)));
+    }
     if policy.limits.output.is_none() {
         return filter;
     }
@@ -188,13 +194,20 @@ pub fn draw() -> Result<Pass> {
     Ok(std::array::from_fn(|word| u32::from_ne_bytes(std::array::from_fn(|byte| bytes[4 * word + byte]))))
 }
 
-/// A bare profile is compiled once for the whole process.
+/// A profile, bare or in a network of the sandbox's own, is compiled once for the whole process.
 fn compile(filter: &Seccomp, tree: Tree) -> Result<Arc<Program>> {
-    static PROFILES: [OnceLock<Arc<Program>>; Profile::ALL.len()] = [const { OnceLock::new() }; Profile::ALL.len()];
-    if !filter.rules.is_empty() || filter.otherwise.is_some() || tree != Tree::Own {
-        return Program::compile(filter, tree).map(Arc::new);
-    }
-    let place = &PROFILES[filter.profile as usize];
+    type Compiled = [OnceLock<Arc<Program>>; Profile::ALL.len()];
+    static BARE: Compiled = [const { OnceLock::new() }; Profile::ALL.len()];
+    static WITH_ROUTES: Compiled = [const { OnceLock::new() }; Profile::ALL.len()];
+    let bare = Seccomp::profile(filter.profile);
+    let profiles = match filter {
+        _ if tree != Tree::Own => None,
+        _ if *filter == bare => Some(&BARE),
+        _ if *filter == bare.with_routes() => Some(&WITH_ROUTES),
+        _ => None,
+    };
+    let Some(profiles) = profiles else { return Program::compile(filter, tree).map(Arc::new) };
+    let place = &profiles[filter.profile as usize];
     match place.get() {
         Some(program) => Ok(program.clone()),
         None => Program::compile(filter, tree).map(|program| place.get_or_init(|| Arc::new(program)).clone()),
