@@ -418,7 +418,8 @@ fn without(calls: &[&str], errno: i32, policy: &str) -> Result<(), String> {
     command.stdout(seclude::Stdio::piped()).stderr(seclude::Stdio::piped());
     let child = command.spawn().map_err(|error| format!("the surroundings: {error}"))?;
     // Whoever hangs inside ends with the outer sandbox.
-    let victims = Victims { wardens: vec![child.processes().expect("ours")[0].pid], mark: mark.clone() };
+    let inside = child.processes().expect("ours");
+    let victims = Victims { wardens: inside.iter().take(1).map(|process| process.pid).collect(), mark: mark.clone() };
     let (output, _) = returns("the whole", WALL + BEYOND, &victims, || child.wait_with_output())?;
     let output = output.map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
