@@ -117,13 +117,13 @@ test-adversary: ## 1,000 rounds of hostile programs that attack the warden, in e
 
 programs: wheel ## a part of test-programs that is quick and needs nothing more
 	$(call say,programs outside and inside: a part)
-	$(VENV)/bin/python tests/programs/run.py --slice
+	$(VENV)/bin/python tests/programs/run.py --slice --jobs 4
 
 test-programs: needs wheel ## programs and other people's suites, outside and in the default sandbox: docs/programs.md
 	$(call say,programs and suites)
 	sh tests/needs-programs.sh $(PUBLIC)/suites
 	$(call say,outside and inside)
-	$(VENV)/bin/python tests/programs/run.py --place $(PUBLIC)/suites $(if $(ONLY),--only $(ONLY))
+	$(VENV)/bin/python tests/programs/run.py --place $(PUBLIC)/suites --jobs 3 $(if $(ONLY),--only $(ONLY))
 
 programs-page: ## write docs/programs.md from tests/programs
 	$(PYTHON) tests/programs/run.py --write-page

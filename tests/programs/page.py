@@ -37,7 +37,7 @@ What passes outside passes inside, but for these:
 
 def needed(program: Program) -> str:
     """The third column."""
-    parts = [f"policy `{json.dumps(program.policy)}`"] if program.policy else []
+    parts = [f"`{json.dumps(program.policy)}`"] if program.policy else []
     parts += [f"environment `{name}={value}`" for name, value in program.env.items()]
     return ", ".join(parts)
 

@@ -48,9 +48,9 @@ def last(text: bytes) -> str:
 # ---- CPython's own tests, as Debian's libpython3.N-testsuite has them
 
 # What the issue names and is quick: the slice.
-CPYTHON_SLICE = "os posix pathlib shutil mmap pty httplib fcntl tempfile socket ssl threading"
+CPYTHON_SLICE = "os posix pathlib shutil mmap pty httplib fcntl tempfile socket threading"
 CPYTHON = f"""{CPYTHON_SLICE}
-asyncio signal multiprocessing_fork multiprocessing_forkserver
+asyncio signal ssl multiprocessing_fork multiprocessing_forkserver
 multiprocessing_main_handling multiprocessing_spawn cmd_line concurrent_futures crypt ctypes dbm
 eintr epoll faulthandler file fileinput fork1 ftplib getpass glob grp httpservers io ioctl
 largefile locale logging mailbox openpty platform poll popen posixpath pwd queue readline regrtest
