@@ -68,7 +68,7 @@ done
 # ---- programs
 
 check "examples build with pkg-config alone" make -s -C "$root/examples-c" LIBRARY="$lib" OUT="$work/examples"
-for test in handles settings lifecycle enforcement syscalls transfer cells namespaces terminals join; do
+for test in handles settings lifecycle callers enforcement syscalls transfer cells namespaces terminals join; do
     # shellcheck disable=SC2086
     check "$test builds" cc -g -O1 -std=c11 -pthread $strict "$here/$test.c" -o "$work/$test" $flags
     # shellcheck disable=SC2086
@@ -98,7 +98,7 @@ everything() { # WHO PREFIX...: run all of it by this prefix
     else
         skip "$who: example judge" "its submissions need python3 and gcc in /usr/bin"
     fi
-    for test in handles settings lifecycle enforcement syscalls transfer cells namespaces terminals join; do
+    for test in handles settings lifecycle callers enforcement syscalls transfer cells namespaces terminals join; do
         check "$who: $test" "$@" "$work/$test"
         check "$who: $test under AddressSanitizer" "$@" "$work/$test-asan"
     done

@@ -8,7 +8,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket
 use nix::sys::stat::fstat;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, close};
-use seclude::{Ended, ErrorKind, Join, MiB, Namespace, Outcome, Profile, Result, Sandbox, Seccomp, Stdio, WindowSize};
+use seclude::{Ended, ErrorKind, Join, MiB, Namespace, Outcome, Pool, Profile, Result, Sandbox, Seccomp, Stdio, WindowSize};
 use seclude_tests::caller::as_each;
 use seclude_tests::cgroups::kernel_is_at_least;
 use std::fs::File;
@@ -58,7 +58,7 @@ const CASES: &[Case] = &[
     (
         "a pool",
         || {
-            let pool = Sandbox::new().pool(2).expect("there is room");
+            let pool = filled(Sandbox::new().pool(2).expect("there is room"));
             Box::new(move || written(pool.command("echo").arg("x")))
         },
         Then::Works,
@@ -68,6 +68,7 @@ const CASES: &[Case] = &[
         || {
             let pool = Sandbox::new().reusing_pool(2).expect("there is room");
             written(pool.command("echo").arg("x")).expect("it starts");
+            let pool = filled(pool);
             Box::new(move || written(pool.command("echo").arg("x")))
         },
         Then::Works,
@@ -259,6 +260,14 @@ const CASES: &[Case] = &[
         Then::Told(ErrorKind::Io),
     ),
 ];
+
+/// A pool whose threads have nothing to do: they are not to be in the middle of something when all is closed.
+fn filled(pool: Pool) -> Pool {
+    while pool.statistics().ready < pool.statistics().size {
+        std::thread::yield_now();
+    }
+    pool
+}
 
 fn written(command: &mut seclude::Command) -> Result<String> {
     command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
