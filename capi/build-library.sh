@@ -24,7 +24,8 @@ build() {
     needs=$(cd "$root" && "$cargo" rustc --release --package seclude-capi --lib -- --print native-static-libs 2>&1 | sed -n 's/^note: native-static-libs: //p' | tail -n 1)
     mkdir -p "$built"
     # Cargo says it only when it compiles: it is kept for when it does not.
-    if [ -n "$needs" ]; then echo "$needs" >"$built/native-static-libs"; fi
+    # Not the unwinder: the compiler adds the one that fits, the shared libgcc_s or, with -static, libgcc_eh.
+    if [ -n "$needs" ]; then echo "$needs" | sed 's/-lgcc_s *//' >"$built/native-static-libs"; fi
     needs=$(cat "$built/native-static-libs")
 
     cp "$target/release/libseclude.a" "$built/libseclude.a"

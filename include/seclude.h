@@ -13,7 +13,8 @@
  *     seclude_sandbox_free(sandbox);
  *
  * A sandbox is a policy; a command is what to run in it; a child is a running command; an outcome says how it ended, what it used and
- * what was enforced. Link with the flags that `pkg-config --cflags --libs seclude` prints.
+ * what was enforced. Link with the flags that `pkg-config --cflags --libs seclude` prints; for a program that is static as a whole,
+ * `cc -static` with those of `pkg-config --static --cflags --libs seclude`.
  *
  * RESULTS. Functions that can fail return an int: 0 or more is success, a negative number is one of SECLUDE_E..., and `*err`
  * then holds a new error to read and free. After success `*err` is as it was. `err` may be NULL. There is no errno to look at.

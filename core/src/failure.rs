@@ -261,6 +261,10 @@ fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str, m
     let readable = action.starts_with("check that the command may read");
     match (errno, source, at) {
         (libc::ENOMEM | libc::ENOSPC, _, _) => (ErrorKind::HostLimit, Some("out of memory, or a limit is reached (fs.mount-max, user.max_mnt_namespaces, kernel.keys.maxkeys)".into())),
+        (libc::EFBIG, _, _) => (
+            ErrorKind::HostLimit,
+            Some("the caller's hard limit on the size of files holds for this one too: raise RLIMIT_FSIZE (ulimit -H -f) there".into()),
+        ),
         (libc::EAGAIN, _, _) => (ErrorKind::HostLimit, Some(PROCESSES.into())),
         (libc::EBADE, _, _) => (
             ErrorKind::Setup,

@@ -7,7 +7,6 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -44,7 +43,6 @@ impl Image {
         const ACTION: &str = "put the warden into memory";
         let failed = |error: std::io::Error| Error::io(ACTION, error);
         let remedy = format!(", or install the warden and name it by {VARIABLE}");
-        file_size::check(PROGRAM.len() as u64, file_size::limit()?, ACTION, &remedy)?;
         let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
         // MFD_EXEC says that it is meant to be executed, from Linux 6.3 on.
         let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
@@ -52,7 +50,7 @@ impl Image {
             memfd_create(NAME, flags | executable).or_else(|_| memfd_create(NAME, flags)).map_err(|errno| failed(errno.into()))?;
         let memory = crate::socket::above_stdio(memory)?;
         let mut file = File::from(memory);
-        file.write_all(PROGRAM).map_err(failed)?;
+        file_size::fill(&mut file, PROGRAM, ACTION, &remedy)?;
         let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(|errno| failed(errno.into()))?;
         Ok(Image::Memory(OwnedFd::from(file).into()))

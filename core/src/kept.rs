@@ -6,6 +6,7 @@
 //! What another thread closes between the look and the use is not noticed: nothing can be done about that here.
 
 use crate::error::{Error, Result};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::{SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 use std::fs;
@@ -95,7 +96,10 @@ pub fn copy_of(what: &str, fd: BorrowedFd<'_>) -> Result<OwnedFd> {
 }
 
 impl From<OwnedFd> for Kept {
+    /// Under a number of 3 or more, if there is one: a caller may have closed its standard streams, and put others there later.
     fn from(fd: OwnedFd) -> Kept {
+        let moved = if fd.as_raw_fd() > 2 { None } else { fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(3)).ok() };
+        let fd = moved.map_or(fd, crate::sys::own);
         Kept { identity: Identity::of(fd.as_fd()), fd: ManuallyDrop::new(fd) }
     }
 }
@@ -167,7 +171,6 @@ impl Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::fcntl::{FcntlArg, fcntl};
     use nix::unistd::close;
     use std::io::{self, Read, Write};
 

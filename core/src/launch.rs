@@ -1,7 +1,8 @@
-//! The launch: one clone that makes the namespaces, and the few instructions until the warden is executed.
+//! The launch: one clone that makes the namespaces, and the few instructions until the warden is executed. And another one, for a file
+//! that the caller's own limits do not let it write.
 //!
 //! Between `clone` and `execveat` the new process runs in the caller's memory, with the calling thread suspended
-//! (CLONE_VM|CLONE_VFORK) and other threads running on. So what runs there ([`enter`] and [`raw`]) makes system calls and
+//! (CLONE_VM|CLONE_VFORK) and other threads running on. So what runs there ([`enter`], [`fill`] and [`raw`]) makes system calls and
 //! nothing else: no allocation, no lock, no panic, no libc (its `errno` would be the caller's), and every signal blocked.
 //! This is the one file with these rules.
 #![allow(unsafe_code)]
@@ -114,6 +115,78 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
             crate::sys::reap(pidfd.as_fd(), Duration::from_secs(1));
             Err(Failure::Execute(io::Error::from_raw_os_error(errno)))
         }
+    }
+}
+
+/// What is to be written, and how that went. It lives on the caller's stack, which stands still meanwhile.
+struct Filling {
+    file: c_int,
+    start: *const u8,
+    length: usize,
+    errno: AtomicI32,
+}
+
+/// Writes all of `bytes` to a file, in a process of its own that has raised its limit on the size of files as far as it may: the limit
+/// is a process's, and the caller's stays as it is. EFBIG if that was not far enough, and no signal.
+pub fn write_apart(file: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    const STACK: usize = 16 * 1024;
+    let filling = Filling { file: file.as_raw_fd(), start: bytes.as_ptr(), length: bytes.len(), errno: AtomicI32::new(0) };
+    let mut stack: Box<[MaybeUninit<u128>]> = Box::new_uninit_slice(STACK / size_of::<u128>());
+    let top = stack.as_mut_ptr_range().end;
+    let mut pidfd: c_int = -1;
+    // It ends without a signal to the caller, whose own loops do not see it.
+    let flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as usize;
+    let blocked = block_signals(u64::MAX);
+    // SAFETY: `fill` runs on `stack`, which is large enough for it and outlives it; it reads `filling` and `bytes`, which do too, because
+    // CLONE_VFORK suspends this thread until the new process has ended. `fill` does not return.
+    let result = unsafe {
+        clone(libc::SYS_clone, [flags, top as usize, &raw mut pidfd as usize], fill, (&raw const filling).cast_mut().cast())
+    };
+    block_signals(blocked);
+    if result < 0 {
+        return Err(io::Error::from_raw_os_error(-result as i32));
+    }
+    // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD).
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    crate::sys::reap(pidfd.as_fd(), Duration::from_secs(1));
+    match filling.errno.load(Ordering::Acquire) {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// The process that writes. Every signal is blocked, SIGXFSZ too: what is pending goes with it.
+extern "C" fn fill(argument: *mut c_void) -> c_int {
+    const RLIMIT_FSIZE: usize = libc::RLIMIT_FSIZE as usize;
+    // SAFETY: `write_apart` passes a pointer to a `Filling` that outlives this process.
+    let filling = unsafe { &*argument.cast::<Filling>() };
+    let mut limit = [u64::MAX; 2];
+    let mut written = 0;
+    let mut result = 0;
+    // SAFETY: all calls take numbers, or pointers to the local above and to what `filling` holds: so many bytes.
+    unsafe {
+        // A privileged one may have all. Any other may have what its hard limit says.
+        if raw(libc::SYS_prlimit64, [0, RLIMIT_FSIZE, limit.as_ptr() as usize, 0, 0]) < 0
+            && raw(libc::SYS_prlimit64, [0, RLIMIT_FSIZE, 0, limit.as_mut_ptr() as usize, 0]) == 0
+        {
+            limit[0] = limit[1];
+            raw(libc::SYS_prlimit64, [0, RLIMIT_FSIZE, limit.as_ptr() as usize, 0, 0]);
+        }
+        while written < filling.length {
+            let start = filling.start.wrapping_add(written) as usize;
+            result = raw(libc::SYS_write, [filling.file as usize, start, filling.length.wrapping_sub(written), 0, 0]);
+            if result <= 0 {
+                break;
+            }
+            written = written.wrapping_add(result as usize);
+        }
+    }
+    // A write of nothing is no success either.
+    let errno = if written == filling.length { 0 } else { (result.wrapping_neg() as i32).max(1) };
+    filling.errno.store(errno, Ordering::Release);
+    loop {
+        // SAFETY: ends this process, and only it.
+        unsafe { raw(libc::SYS_exit_group, [0, 0, 0, 0, 0]) };
     }
 }
 

@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, sendmsg, shutdown, socketpair};
 use std::fs::File;
-use std::io::{IoSlice, Write};
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
 
@@ -164,11 +164,10 @@ impl Socket {
 
 fn in_memory(bytes: &[u8]) -> Result<File> {
     const REMEDY: &str = ", or give the command fewer or shorter arguments, variables and files";
-    file_size::check(bytes.len() as u64, file_size::limit()?, "write a large request", REMEDY)?;
     let memory =
         memfd_create(c"seclude-request", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed("make room for a large request", errno))?;
     let mut file = File::from(memory);
-    file.write_all(bytes).map_err(|error| Error::io("write a large request", error))?;
+    file_size::fill(&mut file, bytes, "write a large request", REMEDY)?;
     Ok(file)
 }
 

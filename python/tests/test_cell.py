@@ -73,7 +73,7 @@ def test_kill_all_ends_commands_and_leaves_files(cell: seclude.Cell) -> None:
 
 def test_reset_is_as_if_nothing_had_run(cell: seclude.Cell) -> None:
     cell.reset()
-    look = ["sh", "-c", "ls -laR /tmp /dev/shm; ls /proc | grep '^[0-9]'; cat /proc/mounts /proc/net/dev; hostname; id"]
+    look = ["sh", "-c", "ls -laR /tmp /dev/shm; echo /proc/[0-9]*; cat /proc/mounts /proc/net/dev; hostname; id"]
 
     def seen() -> str:
         lines = cell.run(look, capture_output=True, text=True).stdout.splitlines()

@@ -221,3 +221,32 @@ def test_outcomes_are_values(box: seclude.Sandbox) -> None:
             assert number == 11
         case _:
             pytest.fail(f"{outcome.ended!r}")
+
+
+def test_a_shortage_of_descriptors_is_the_hosts(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """Wherever it is met: in the pipes that are made in Python, the copies of given descriptors, or the core."""
+    text = """
+import os, resource, seclude
+box = seclude.Sandbox()
+box.run(["true"])
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+keep = []
+while True:
+    try: keep.append(os.dup(2))
+    except OSError: break
+copies = {"stdin": seclude.DEVNULL, "stdout": 2, "stderr": 2}
+ways = {"pipes": {"capture_output": True}, "null and copies": copies, "fds": {"fds": {7: 2}}}
+refused = dict.fromkeys(ways, 0)
+for _ in range(16):
+    for name, options in ways.items():
+        try:
+            box.run(["true"], **options)
+        except Exception as error:
+            refused[name] += 1
+            assert (getattr(error, "kind", None), error.errno) == ("host-limit", 24), (name, repr(error))
+            assert isinstance(error, seclude.SetupError) and "RLIMIT_NOFILE" in error.hint, (name, error)
+    os.close(keep.pop())
+assert all(2 < count < 16 for count in refused.values()), refused
+"""
+    done = python(text)
+    assert done.returncode == 0, done.stderr

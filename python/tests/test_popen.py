@@ -256,6 +256,43 @@ assert seclude.Sandbox().run(["cat"], capture_output=True).stdout == b""
     assert done.returncode == 0
 
 
+def test_what_the_caller_has_closed_is_left_alone(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """After `os.closerange`, as a daemon does it, the numbers are the caller's: nothing is sent there, read, or closed."""
+    text = """
+import os, socket, seclude
+def sandbox(): return seclude.Sandbox()
+def prepared(): box = seclude.Sandbox(); box.prepare(); return box
+def cell(): return seclude.Sandbox().cell()
+def pool(): return seclude.Sandbox().pool(1)
+def running(): return seclude.Sandbox().popen(["sleep", "1000"])
+for make in (sandbox, prepared, cell, pool, running):
+    if (pid := os.fork()) == 0:
+        made = make()
+        os.closerange(3, 1024)
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(30)]
+        own = [end for pair in pairs for end in pair]
+        before = [os.fstat(end.fileno()).st_ino for end in own]
+        try:
+            told = made.wait(60) if make is running else made.run(["echo", "x"], capture_output=True).stdout
+        except seclude.SecludeError as error:
+            told = error.kind
+        print(make.__name__, told, flush=True)
+        del made
+        assert [os.fstat(end.fileno()).st_ino for end in own] == before
+        for end in own:
+            end.setblocking(False)
+            try: end.recv(1)
+            except BlockingIOError: pass
+            else: raise AssertionError("somebody has sent something")
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0, make.__name__
+"""
+    done = python(text)
+    expected = ["sandbox b'x\\n'", "prepared b'x\\n'", "cell warden-lost", "pool b'x\\n'", "running -9"]
+    assert done.stdout.splitlines() == expected, done.stderr
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_pipe_of_the_package_can_be_opened_anew_and_the_callers_stays_its_own(box: seclude.Sandbox) -> None:
     script = "echo out >/dev/stdout; echo err >/dev/stderr"
     done = box.run(["sh", "-c", script], capture_output=True)

@@ -68,7 +68,7 @@ done
 # ---- programs
 
 check "examples build with pkg-config alone" make -s -C "$root/examples-c" LIBRARY="$lib" OUT="$work/examples"
-for test in handles settings lifecycle enforcement syscalls transfer cells namespaces terminals join; do
+for test in handles settings lifecycle callers enforcement syscalls transfer cells namespaces terminals join; do
     # shellcheck disable=SC2086
     check "$test builds" cc -g -O1 -std=c11 -pthread $strict "$here/$test.c" -o "$work/$test" $flags
     # shellcheck disable=SC2086
@@ -76,6 +76,16 @@ for test in handles settings lifecycle enforcement syscalls transfer cells names
 done
 # shellcheck disable=SC2046
 check "handles links statically to libseclude.a" cc -std=c11 $strict -I"$lib/include" "$here/handles.c" "$lib/lib/libseclude.a" -o "$work/handles-static" $(sed -n 's/^Libs.private: //p' "$lib/lib/pkgconfig/seclude.pc")
+# A program that needs no library at all at run time, by what pkg-config says and nothing else.
+for compiler in gcc clang; do
+    if command -v "$compiler" >/dev/null; then
+        # shellcheck disable=SC2046
+        check "lifecycle links with -static by $compiler" "$compiler" -static -std=c11 -pthread $strict "$here/lifecycle.c" -o "$work/lifecycle-$compiler-static" $(pkg-config --static --cflags --libs seclude)
+        check "lifecycle by $compiler needs no library" sh -c "! readelf -d '$work/lifecycle-$compiler-static' | grep NEEDED"
+    else
+        skip "lifecycle links with -static by $compiler" "no $compiler here"
+    fi
+done
 
 everything() { # WHO PREFIX...: run all of it by this prefix
     who=$1
@@ -88,11 +98,14 @@ everything() { # WHO PREFIX...: run all of it by this prefix
     else
         skip "$who: example judge" "its submissions need python3 and gcc in /usr/bin"
     fi
-    for test in handles settings lifecycle enforcement syscalls transfer cells namespaces terminals join; do
+    for test in handles settings lifecycle callers enforcement syscalls transfer cells namespaces terminals join; do
         check "$who: $test" "$@" "$work/$test"
         check "$who: $test under AddressSanitizer" "$@" "$work/$test-asan"
     done
     check "$who: handles, static" "$@" "$work/handles-static"
+    for program in "$work"/lifecycle-*-static; do
+        check "$who: $(basename "$program")" "$@" "$program"
+    done
     check "$who: lifecycle with the installed warden" "$@" env SECLUDE_WARDEN="$lib/libexec/seclude/warden" "$work/lifecycle"
     if command -v valgrind >/dev/null; then
         for test in handles settings; do

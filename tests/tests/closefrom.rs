@@ -8,7 +8,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket
 use nix::sys::stat::fstat;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, close};
-use seclude::{Ended, ErrorKind, Join, MiB, Namespace, Outcome, Profile, Result, Sandbox, Seccomp, Stdio, WindowSize};
+use seclude::{Ended, ErrorKind, Join, MiB, Namespace, Outcome, Pool, Profile, Result, Sandbox, Seccomp, Stdio, WindowSize};
 use seclude_tests::caller::as_each;
 use seclude_tests::cgroups::kernel_is_at_least;
 use std::fs::File;
@@ -58,8 +58,7 @@ const CASES: &[Case] = &[
     (
         "a pool",
         || {
-            let pool = Sandbox::new().pool(2).expect("there is room");
-            at_rest(&pool);
+            let pool = filled(Sandbox::new().pool(2).expect("there is room"));
             Box::new(move || written(pool.command("echo").arg("x")))
         },
         Then::Told(ErrorKind::Io),
@@ -69,7 +68,7 @@ const CASES: &[Case] = &[
         || {
             let pool = Sandbox::new().reusing_pool(2).expect("there is room");
             written(pool.command("echo").arg("x")).expect("it starts");
-            at_rest(&pool);
+            let pool = filled(pool);
             Box::new(move || written(pool.command("echo").arg("x")))
         },
         Then::Told(ErrorKind::Io),
@@ -262,6 +261,14 @@ const CASES: &[Case] = &[
     ),
 ];
 
+/// A pool whose threads have nothing to do: they are not to be in the middle of something when all is closed.
+fn filled(pool: Pool) -> Pool {
+    while pool.statistics().ready < pool.statistics().size {
+        std::thread::yield_now();
+    }
+    pool
+}
+
 fn written(command: &mut seclude::Command) -> Result<String> {
     command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -314,15 +321,6 @@ impl Own {
         }
         harm
     }
-}
-
-/// Waits until the pool's threads have nothing to do: what they open and close meanwhile has numbers for a moment only, and nobody can
-/// tell whose they are then.
-fn at_rest(pool: &seclude::Pool) {
-    while pool.statistics().ready < 2 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    std::thread::sleep(std::time::Duration::from_millis(50));
 }
 
 /// Does it, in a process that has nothing else to lose.

@@ -6,12 +6,13 @@
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use seclude::{ErrorKind, NamedCell, Sandbox};
+use seclude::{ErrorKind, Interaction, Join, KiB, MiB, NamedCell, Namespace, Profile, Sandbox, Seccomp, Stdio, Transfer};
 use seclude_tests::caller::{Caller, as_each, once_more, place, program};
 use seclude_tests::cgroups;
 use seclude_tests::pooler::Pooler;
 use seclude_tests::scratch;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -274,6 +275,125 @@ fn a_pool_that_can_make_none_rests_between_its_attempts() {
         println!("{tries} attempts, {refused} commands refused");
         assert!(tries > 0 && refused > 0, "the control: there was too little");
         assert!(tries <= most, "{tries} attempts, of which each should be 20 ms after the last of its thread: {most}");
+    });
+}
+
+/// What a caller does that may find no free descriptor, alone in its process.
+type Act = (&'static str, fn() -> Box<dyn FnMut() -> seclude::Result<()>>);
+
+/// So is every other start, at whatever depth it comes to want one.
+const ACTS: &[Act] = &[
+    ("a first run", || Box::new(|| Sandbox::new().command("true").output().map(drop))),
+    ("another run", || {
+        let sandbox = Sandbox::new();
+        Box::new(move || sandbox.command("true").output().map(drop))
+    }),
+    ("inherited streams", || Box::new(|| Sandbox::new().command("true").status().map(drop))),
+    ("a limit on output", || Box::new(|| Sandbox::new().output(KiB(4)).command("true").output().map(drop))),
+    ("a limit on output to a pipe of the caller's", || {
+        let (mut reader, writer) = std::io::pipe().expect("there is room");
+        std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+        Box::new(move || {
+            let writer = OwnedFd::from(writer.try_clone().map_err(|error| seclude::Error::io("copy a pipe", error))?);
+            Sandbox::new().output(KiB(4)).command("true").stdout(Stdio::from(writer)).status().map(drop)
+        })
+    }),
+    ("limits held by cgroups", || {
+        let sandbox = Sandbox::new().memory(MiB(256)).pids(32).cpu_time(Duration::from_secs(60));
+        Box::new(move || sandbox.command("true").output().map(drop))
+    }),
+    ("a copy of a template", || {
+        let sandbox = Sandbox::new().memory(MiB(256));
+        sandbox.prepare().expect("there is room");
+        Box::new(move || sandbox.command("true").output().map(drop))
+    }),
+    ("a template", || Box::new(|| Sandbox::new().prepare())),
+    ("a cell", || Box::new(|| Sandbox::new().memory(MiB(256)).cell().map(drop))),
+    ("a command in a cell", || {
+        let cell = Sandbox::new().memory(MiB(256)).cell().expect("there is room");
+        Box::new(move || cell.command("true").memory(MiB(64)).output().map(drop))
+    }),
+    ("a terminal", || {
+        let sandbox = Sandbox::new().terminals();
+        Box::new(move || sandbox.command("true").stdin(Stdio::pty()).stdout(Stdio::pty()).stderr(Stdio::pty()).output().map(drop))
+    }),
+    ("a listener", || {
+        let sandbox = Sandbox::new().seccomp(Seccomp::profile(Profile::Default).notify("uname"));
+        Box::new(move || sandbox.command("true").spawn().and_then(|mut child| child.wait()).map(drop))
+    }),
+    ("commands joined by pipes", || {
+        let command = || Sandbox::new().command("true");
+        Box::new(move || Interaction::between(command(), command()).output().map(drop))
+    }),
+    ("namespaces that are joined", || {
+        let child = Sandbox::new().command("sleep").arg("1000").spawn().expect("it starts");
+        Box::new(move || {
+            let join = Join::new().process(child.id()).only([Namespace::User, Namespace::Net]);
+            Sandbox::new().join(&join)?.command("true").status().map(drop)
+        })
+    }),
+    ("learning", || Box::new(|| Sandbox::new().command("true").learn().map(drop))),
+    ("a copy into a cell, and out of it", || {
+        let cell = Sandbox::new().tmpfs("/tmp", MiB(1)).cell().expect("there is room");
+        let place = scratch::directory();
+        std::fs::write(place.path().join("file"), "x").expect("there is room");
+        let mut number = 0;
+        Box::new(move || {
+            number += 1;
+            let inside = format!("/tmp/{number}");
+            cell.copy_in(place.path().join("file"), &inside, &Transfer::new())?;
+            cell.copy_out(&inside, place.path().join(number.to_string()), &Transfer::new()).map(drop)
+        })
+    }),
+    ("a list of namespaces", || Box::new(|| seclude::namespaces().map(drop))),
+];
+
+#[test]
+fn whatever_wants_a_descriptor_says_so() {
+    const NAME: &str = "whatever_wants_a_descriptor_says_so";
+    const ACT: &str = "SECLUDE_TEST_ACT";
+    as_each(NAME, |who| {
+        let Ok(wanted) = std::env::var(ACT) else {
+            let mut failed = Vec::new();
+            for (name, _) in ACTS {
+                let mut again = Command::new("timeout");
+                again.args(["-s", "KILL", "120"]).arg(std::env::current_exe().expect("/proc names it"));
+                let output = again.args(["--exact", NAME, "--nocapture", "--test-threads=1"]).env(ACT, name).output();
+                let output = output.expect("timeout (coreutils) is there");
+                if !output.status.success() {
+                    failed.push(format!(
+                        "{name} as {}: {}\n{}",
+                        who.name(),
+                        output.status,
+                        String::from_utf8_lossy(&output.stderr)
+                    ));
+                }
+            }
+            assert!(failed.is_empty(), "{}", failed.join("\n"));
+            return;
+        };
+        let (name, make) = ACTS.iter().find(|act| act.0 == wanted).expect("it is one");
+        let mut act = make();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is one");
+        let mut refused = 0;
+        for room in 0..40 {
+            setrlimit(Resource::RLIMIT_NOFILE, soft.min(256), hard).expect("it is lower");
+            let mut fillers: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+            fillers.truncate(fillers.len() - room);
+            let result = act();
+            drop(fillers);
+            setrlimit(Resource::RLIMIT_NOFILE, soft, hard).expect("it was so");
+            if let Err(error) = result {
+                refused += 1;
+                let found = (error.kind(), error.raw_os_error());
+                assert_eq!(found, (ErrorKind::HostLimit, Some(libc::EMFILE)), "{name}, with room for {room}: {error}");
+                assert!(error.remedy().is_some_and(|remedy| remedy.contains("RLIMIT_NOFILE")), "{name}: {error}");
+            }
+        }
+        assert!(refused > 1, "the control: {name} was refused {refused} times");
+        act().unwrap_or_else(|error| panic!("{name}, with room again: {error}"));
+        drop(act);
+        std::process::exit(0);
     });
 }
 

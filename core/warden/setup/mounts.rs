@@ -380,8 +380,26 @@ fn open_callers(path: &CStr, flags: u64) -> Result<Fd> {
 
 fn new_file(directory: i32, name: &CStr, mode: u32, data: &[u8]) -> Result<Fd> {
     let file = sys::open(directory, name, open::WRITE | open::CREATE | open::EXCLUSIVE | open::NO_FOLLOW, mode)?;
-    sys::write(&file, data)?;
+    fill(&file, data)?;
     Ok(file)
+}
+
+/// Writes a file that may be longer than the caller lets itself write (RLIMIT_FSIZE), as far as that is no hard limit. What is set for
+/// a command is what the caller has.
+fn fill(file: &Fd, data: &[u8]) -> Result<()> {
+    const RLIMIT_FSIZE: u32 = 1;
+    if data.is_empty() {
+        return Ok(());
+    }
+    match sys::limit(RLIMIT_FSIZE) {
+        Ok((soft, hard)) if soft < data.len() as u64 && soft < hard => {
+            sys::set_limit(RLIMIT_FSIZE, hard, hard)?;
+            let written = sys::write(file, data);
+            sys::set_limit(RLIMIT_FSIZE, soft, hard)?;
+            written
+        }
+        _ => sys::write(file, data),
+    }
 }
 
 /// What covers the things that are to be seen no more: `null` files, and an empty directory others. The first of each, once it is in its place, stands
