@@ -6,6 +6,7 @@
 //! What another thread closes between the look and the use is not noticed: nothing can be done about that here.
 
 use crate::error::{Error, Result};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::{SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
@@ -18,8 +19,8 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub struct Kept {
     fd: ManuallyDrop<OwnedFd>,
-    /// `None`: it was closed already.
-    identity: Option<Identity>,
+    /// Or why that is not known: it was closed already, or `fstat(2)` is refused to this caller.
+    identity: nix::Result<Identity>,
 }
 
 /// What an open descriptor stands for.
@@ -49,13 +50,17 @@ const REMEDY: &str =
 impl Kept {
     /// The descriptor, if it still is what it was.
     pub fn get(&self) -> Result<BorrowedFd<'_>> {
-        self.intact().ok_or_else(|| explained(Error::io("use a descriptor that was kept", nix::errno::Errno::EBADF)))
+        self.intact().ok_or_else(|| explained(Error::io("use a descriptor that was kept", Errno::EBADF)))
     }
 
     /// The same, for who can do without it.
     pub fn intact(&self) -> Option<BorrowedFd<'_>> {
-        let identity = self.identity.as_ref()?;
-        identity.is_of(self.fd.as_fd()).then(|| self.fd.as_fd())
+        let intact = match &self.identity {
+            Ok(identity) => identity.is_of(self.fd.as_fd()),
+            // Who may not ask is not to lose what works.
+            Err(errno) => *errno != Errno::EBADF,
+        };
+        intact.then(|| self.fd.as_fd())
     }
 
     /// The descriptor, whatever it is by now: for who only wants to know its number.
@@ -65,7 +70,7 @@ impl Kept {
 
     /// What it was when it was taken over, if no other descriptor of whatever process can be that.
     pub fn identity(&self) -> Option<&Identity> {
-        self.identity.as_ref().filter(|identity| identity.anonymous.is_none())
+        self.identity.as_ref().ok().filter(|identity| identity.anonymous.is_none())
     }
 
     /// A copy of it for a short time.
@@ -114,20 +119,23 @@ impl Drop for Kept {
 }
 
 impl Identity {
-    /// What this descriptor stands for; `None` if it is closed.
-    pub fn of(fd: BorrowedFd<'_>) -> Option<Identity> {
-        let status = fstat(fd).ok()?;
+    /// What this descriptor stands for. EBADF: it is closed.
+    pub fn of(fd: BorrowedFd<'_>) -> nix::Result<Identity> {
+        let status = fstat(fd)?;
         let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
         // They show as files of no kind.
         let plain = kind.is_empty() || kind == SFlag::S_IFREG;
         let anonymous = plain && fstatfs(fd).is_ok_and(|system| system.filesystem_type() == ANONYMOUS);
         let anonymous = if anonymous { Anonymous::of(fd) } else { None };
-        Some(Identity { device: status.st_dev, inode: status.st_ino, anonymous })
+        Ok(Identity { device: status.st_dev, inode: status.st_ino, anonymous })
     }
 
     /// Whether this descriptor stands for it, as far as can be told.
     pub fn is_of(&self, fd: BorrowedFd<'_>) -> bool {
-        let Ok(status) = fstat(fd) else { return false };
+        let status = match fstat(fd) {
+            Ok(status) => status,
+            Err(errno) => return errno != Errno::EBADF,
+        };
         (status.st_dev, status.st_ino) == (self.device, self.inode)
             && self.anonymous.as_ref().is_none_or(|then| Anonymous::of(fd).is_none_or(|now| then.may_be(&now)))
     }
@@ -159,7 +167,7 @@ pub struct Mark {
 impl Mark {
     pub fn of(fd: &impl AsFd) -> Option<Mark> {
         let fd = fd.as_fd();
-        Identity::of(fd).map(|identity| Mark { number: fd.as_raw_fd(), identity })
+        Identity::of(fd).ok().map(|identity| Mark { number: fd.as_raw_fd(), identity })
     }
 
     /// Whether a descriptor has the number of the marked one, and is another by now.

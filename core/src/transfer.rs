@@ -6,6 +6,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_size;
+use crate::socket;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
@@ -343,7 +344,8 @@ impl Copying<'_> {
         })?;
         let (new, status) = new.map_err(|errno| self.failed("make a file for", errno))?;
         made.push(Made::file(to.1, &status));
-        let mut new = File::from(new);
+        // What another thread prints to a standard stream that is closed must not come into the copy.
+        let mut new = File::from(socket::above_stdio(new)?);
         let mut buffer = vec![0; 64 * 1024];
         let mut written = 0;
         loop {

@@ -34,7 +34,7 @@ impl Watched {
         self.pidfd.intact().or_else(|| {
             let identity = self.pidfd.identity().filter(|_| self.pid != 0)?;
             if self.anew.get().is_none() {
-                let anew = sys::pidfd_open(self.pid).ok().filter(|anew| Identity::of(anew.as_fd()).as_ref() == Some(identity))?;
+                let anew = sys::pidfd_open(self.pid).ok().filter(|anew| Identity::of(anew.as_fd()).as_ref() == Ok(identity))?;
                 let _ = self.anew.set(anew.into());
             }
             self.anew.get()?.intact()

@@ -8,6 +8,7 @@
 use super::{Life, NamedCell, read};
 use crate::error::{Error, Result};
 use crate::file_size;
+use crate::socket;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open, openat, renameat};
@@ -126,7 +127,9 @@ impl Directory {
         let failed = |error: std::io::Error| failed(&action, &self.path, error);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let draft = openat(self.opened.as_fd(), DRAFT, flags, Mode::from_bits_truncate(0o600));
-        draft.map_err(std::io::Error::from).and_then(|draft| File::from(draft).write_all(text.as_bytes())).map_err(failed)?;
+        // What another thread prints to a standard stream that is closed must not come into the entry.
+        let draft = socket::above_stdio(draft.map_err(|errno| failed(errno.into()))?)?;
+        File::from(draft).write_all(text.as_bytes()).map_err(failed)?;
         renameat(self.opened.as_fd(), DRAFT, self.opened.as_fd(), &*file_name(name)).map_err(|errno| failed(errno.into()))
     }
 

@@ -24,8 +24,8 @@ const BELL: u64 = 0;
 pub struct Places {
     /// There until this is dropped.
     epoll: Option<Epoll>,
-    /// What `epoll` was.
-    identity: Option<Identity>,
+    /// What `epoll` was, or why that is not known.
+    identity: nix::Result<Identity>,
     /// Always readable: watched while a place is offered, and only then.
     bell: Kept,
 }
@@ -55,7 +55,10 @@ impl Places {
 
     /// Whether the caller has not closed it.
     fn is_intact(&self) -> bool {
-        self.identity.as_ref().is_some_and(|identity| identity.is_of(self.fd()))
+        match &self.identity {
+            Ok(identity) => identity.is_of(self.fd()),
+            Err(errno) => *errno != Errno::EBADF,
+        }
     }
 
     /// Whether there is a place to be had, from now on. An error if the descriptors are no longer

@@ -95,9 +95,11 @@ fn sweep(manner: &str, extent: Extent, stride: Option<usize>, table: &mut Table)
         if matches!(&*name, "exit" | "exit_group" | "close") || !is_chosen(&name) {
             continue;
         }
-        // The copies of a pool are made like a cell, which has its own turn; and that a process has another number than before would be a fork.
+        // The copies of a pool are made like a cell, which has its own turn. That a process has another number than before would be a fork, which has no part
+        // in what its parent has: neither in the pool nor in the template.
         let skipped = |stride: usize| index % stride != 0 && !(extent == Extent::SameFile && place.0 == CALLER);
-        if manner == "pool" && (place.0 > TEMPLATE || name == "getpid") || stride.is_some_and(skipped) {
+        let forked = name == "getpid" && FROM_A_TEMPLATE.contains(&manner);
+        if manner == "pool" && place.0 > TEMPLATE || forked || stride.is_some_and(skipped) {
             continue;
         }
         // A file that cannot be had from its first use on: later uses are part of that. What facts the caller reads of itself, it may read more than
