@@ -2,7 +2,7 @@
 
 use crate::entries::Entries;
 use crate::sys::{self, CWD, Errno, Fd, Pages, Result, Table, open};
-use crate::text::Line;
+use crate::text::{self, Line};
 use crate::wire::plan::guard;
 use core::ffi::CStr;
 
@@ -134,6 +134,13 @@ impl Census {
             ancestor = parent;
         }
         false
+    }
+
+    /// Who traces this process, if somebody does whom we see.
+    pub fn tracer(&self, pid: u32) -> Option<u32> {
+        let mut buffer = [0u8; 512];
+        let tracer = text::field(self.read(pid, b"/status", &mut buffer)?, b"TracerPid:");
+        u32::try_from(tracer).ok().filter(|tracer| *tracer > 1)
     }
 
     /// The second field is a name in parentheses that may hold anything: what follows the last one counts.

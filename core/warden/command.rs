@@ -18,10 +18,11 @@ use crate::wire::message::{Limits, Report, Request, end, meter, seen, stage};
 use crate::wire::plan::namespace;
 
 /// How many descriptors of a command's there are to wait for.
-pub const POLLED: usize = 7;
+pub const POLLED: usize = 8;
 const LISTENER: usize = 4;
 const LINE: usize = 5;
 const STARTING: usize = 6;
+const PROCESS: usize = 7;
 
 /// Between two looks whether all that is to end has ended.
 const AGAIN: u64 = 5_000_000;
@@ -34,6 +35,10 @@ pub struct Running {
     pid: i32,
     /// Until its program begins.
     starting: Option<Starting>,
+    /// Its first process, from when its program begins until that process has been reaped.
+    process: Option<Fd>,
+    /// That process has ended and could not be reaped: somebody traces it, and is told of its end first (ptrace(2)).
+    held_back: bool,
     /// Its program never began, and the caller has been told.
     failed: bool,
     /// Everything ends with it.
@@ -70,6 +75,11 @@ struct Over {
     usage: Option<RawUsage>,
 }
 
+/// Whether what [`Running::polled`] waited for says that the first process has ended.
+pub fn has_ended(ready: &[Polled]) -> bool {
+    ready[PROCESS].is_ready()
+}
+
 fn how_it_ended(status: i32) -> (u32, i32) {
     match status & 0x7f {
         0 => (end::EXITED, status >> 8 & 0xff),
@@ -90,6 +100,8 @@ impl Running {
         match Running::take(&line, house, mail) {
             Ok((starting, watch, limits, relays)) => Ok(Running {
                 pid: starting.pid,
+                process: None,
+                held_back: false,
                 failed: false,
                 last,
                 line,
@@ -154,6 +166,11 @@ impl Running {
         self.over.is_none() && self.doomed.is_some()
     }
 
+    /// Whether its end is waited for: it is to end, or has ended and is kept back.
+    pub fn is_awaited(&self) -> bool {
+        self.is_doomed() || self.over.is_none() && self.held_back
+    }
+
     /// The id of its first process.
     pub fn root(&self) -> u32 {
         self.pid.unsigned_abs()
@@ -187,6 +204,9 @@ impl Running {
         if let Some(starting) = &self.starting {
             polled[STARTING] = starting.polled();
         }
+        if let (Some(process), false) = (&self.process, self.held_back) {
+            polled[PROCESS] = Polled::readable(process.number());
+        }
         polled
     }
 
@@ -196,7 +216,10 @@ impl Running {
         match &self.over {
             Some(over) => earlier(left(over.patience), left(self.deadline)),
             None if self.doomed.is_some() => left(Some(self.again)),
-            None => earlier(left(self.deadline), self.watch.remaining(now)),
+            None => {
+                let again = if self.held_back { left(Some(self.again)) } else { None };
+                earlier(again, earlier(left(self.deadline), self.watch.remaining(now)))
+            }
         }
     }
 
@@ -206,6 +229,11 @@ impl Running {
     pub fn attend(&mut self, ready: &[Polled], house: &House<'_>, mail: &mut Mail) -> Result<()> {
         if ready[STARTING].is_ready() {
             self.begin(house)?;
+        }
+        if has_ended(ready) && self.process.is_some() {
+            // What could be reaped has been. A tracer may reap it in a moment and let us have it then: a debugger does.
+            self.held_back = true;
+            self.again = sys::now() + AGAIN;
         }
         self.hear(ready, house);
         self.pass_on(ready, house);
@@ -229,7 +257,7 @@ impl Running {
         #[cfg(stage_clock)]
         crate::stages::mark(crate::stages::STARTED);
         match starting.tell(&departed, &self.line, house.place)? {
-            Begun::Running(listener) => self.listener = listener,
+            Begun::Running(process, listener) => (self.process, self.listener) = (Some(process), listener),
             Begun::Failed => self.failed = true,
             Begun::Untold(errno) => {
                 // Too many descriptors of this user's are under way, say. What the caller cannot be told of must not run.
@@ -288,8 +316,10 @@ impl Running {
             }
             return;
         }
-        if self.doomed.is_some() {
+        if self.is_awaited() {
             self.end_rest(house);
+        }
+        if self.doomed.is_some() {
             return;
         }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
@@ -352,6 +382,7 @@ impl Running {
         if self.failed {
             return Ok(());
         }
+        (self.process, self.held_back) = (None, false);
         self.crowded |= house.was_full();
         self.watch.look_back(house.place.census.as_ref());
         self.status = Some(status);
@@ -395,7 +426,8 @@ impl Running {
         self.end_rest(house);
     }
 
-    /// Ends what is left of it, if it is time to: of the only command, all that is inside.
+    /// Ends what is left of it, if it is time to: of the only command, all that is inside; of one among others that has ended by
+    /// itself, nothing but who keeps its end from us.
     fn end_rest(&mut self, house: &House<'_>) {
         let now = sys::now();
         if now < self.again {
@@ -406,8 +438,12 @@ impl Running {
         match &house.place.census {
             _ if !self.is_among() && first => reap::signal_everything(house.namespaces, sys::SIGKILL),
             _ if !self.is_among() => reap::end_stubborn(house.namespaces),
+            _ if self.doomed.is_none() => {}
             Some(census) => reap::end_tree(census, self.pid),
             None => drop(sys::kill(-self.pid, sys::SIGKILL).or_else(|_| sys::kill(self.pid, sys::SIGKILL))),
+        }
+        if self.held_back {
+            reap::end_tracer(house.place.census.as_ref(), self.pid);
         }
         house.thaw();
     }

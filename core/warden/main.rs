@@ -20,6 +20,7 @@ mod command;
 mod control;
 mod copies;
 mod entries;
+mod examine;
 mod found;
 mod house;
 mod networks;

@@ -51,6 +51,17 @@ pub fn end_tree(census: &Census, root: i32) {
     let _ = sys::kill(root, SIGKILL);
 }
 
+/// Ends the tracer of a process that has ended: until it has heard of the end, or has ended itself, nobody else can.
+pub fn end_tracer(census: Option<&Census>, pid: i32) {
+    let tracer = match census {
+        Some(census) => census.tracer(pid.unsigned_abs()),
+        None => Census::shared().ok().and_then(|census| census.tracer(pid.unsigned_abs())),
+    };
+    if let Some(tracer) = tracer {
+        let _ = sys::kill(tracer as i32, SIGKILL);
+    }
+}
+
 fn end_members(census: &Census, root: Option<u32>) {
     if stop_and_end(census, root).is_err() {
         // No memory for a look at all of them at once: one by one, which a chain of forks can outrun.

@@ -1,6 +1,6 @@
 //! The warden's one loop: requests in, commands started, ends reaped and reported, until the caller lets go.
 
-use crate::command::{POLLED, Running};
+use crate::command::{self, POLLED, Running};
 use crate::control::{Control, Line, Mail, OWN};
 use crate::copies::Copies;
 use crate::house::House;
@@ -59,7 +59,8 @@ fn converse(control: &Control, mail: &mut Mail, house: &mut House<'_>, commands:
             }
             return Err(Errno::EPROTO);
         }
-        if event.child || commands.iter().any(Running::is_doomed) {
+        let ended = polled[OWN..].chunks_exact(POLLED).any(command::has_ended);
+        if event.child || ended || commands.iter().any(Running::is_awaited) {
             drain(&children);
             reap_ended(house, commands, &mut copies)?;
         }

@@ -122,3 +122,16 @@ impl Note {
         text.unwrap_or_default().to_bytes()
     }
 }
+
+/// The number behind a name in a process's status file; 0 if there is none.
+pub fn field(status: &[u8], name: &[u8]) -> u64 {
+    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name));
+    line.map_or(0, |rest| number(rest.trim_ascii_start()))
+}
+
+/// The number at the beginning of a text; 0 if there is none.
+pub fn number(text: &[u8]) -> u64 {
+    text.iter()
+        .map_while(|byte| (*byte as char).to_digit(10))
+        .fold(0u64, |value, digit| value.wrapping_mul(10).wrapping_add(digit.into()))
+}

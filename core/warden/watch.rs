@@ -5,6 +5,7 @@
 
 use crate::census::Census;
 use crate::sys::{self, Fd};
+use crate::text::{field, number};
 use crate::wire::message::{Limits, Usage, end, meter};
 
 const MILLISECOND: u64 = 1_000_000;
@@ -258,16 +259,4 @@ fn children_cpu_time(stat: &[u8]) -> u64 {
     let mut fields = stat[after_name..].split(|&byte| byte == b' ').skip(13);
     let mut next = || fields.next().map_or(0, number);
     (next() + next()) * TICK
-}
-
-/// The number behind a name in a process's status file; 0 if there is none.
-fn field(status: &[u8], name: &[u8]) -> u64 {
-    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name));
-    line.map_or(0, |rest| number(rest.trim_ascii_start()))
-}
-
-fn number(text: &[u8]) -> u64 {
-    text.iter()
-        .map_while(|byte| (*byte as char).to_digit(10))
-        .fold(0u64, |value, digit| value.wrapping_mul(10).wrapping_add(digit.into()))
 }

@@ -134,12 +134,12 @@ impl Filters {
 /// The policy's filter. With a limit on output it has no calls that hold the lock of a pipe while they wait for something else: an empty
 /// socket spliced into the pipe would keep the warden from reading it, for ever. Programs then copy by read and write.
 ///
-/// Among other commands there is no tracing: whoever traces a neighbour's process would keep its end from the warden. A rule of the
-/// policy's, and the profile for debugging, let it.
+/// In a tree that was there before there is no tracing: the others in it are not the sandbox's. A rule of the policy's, and the profile
+/// for debugging, let it.
 fn held_back(policy: &Policy, tree: Tree) -> Seccomp {
     const LOCK_PIPES: &[&str] = &["sendfile", "splice", "tee", "vmsplice"];
     let mut filter = policy.filter();
-    if tree != Tree::Own && matches!(filter.profile, Profile::Default | Profile::Nested) {
+    if tree == Tree::Others && matches!(filter.profile, Profile::Default | Profile::Nested) {
         filter.rules.insert(0, Rule::new("ptrace", Action::Errno(libc::EPERM)));
     }
     if policy.limits.output.is_none() {

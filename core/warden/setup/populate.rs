@@ -22,15 +22,12 @@ pub fn populate<'a>(
     let Some(directory) = mounts.source(source)? else { return Ok(()) };
     let all = names.is_empty();
     let mut show = |name: &CStr| failing_at(name, entry(mounts, directory, &Spot::below(at, name), attributes, all));
-    if all {
-        return each(directory, &mut |name| !except.iter().any(|other| other == name), &mut show);
+    let left = |name: &CStr| !except.iter().any(|other| other == name);
+    if all || names.iter().any(|name| name.to_bytes().contains(&b'*')) {
+        let fits = |name: &CStr| names.iter().any(|pattern| fits(pattern.to_bytes(), name.to_bytes()));
+        return each(directory, &mut |name| (all || fits(name)) && left(name), &mut show);
     }
-    if names.iter().any(|name| name.to_bytes().contains(&b'*')) {
-        let chosen = |name: &CStr| names.iter().any(|pattern| fits(pattern.to_bytes(), name.to_bytes()));
-        let mut shown = |name: &CStr| chosen(name) && !except.iter().any(|other| other == name);
-        return each(directory, &mut shown, &mut show);
-    }
-    names.iter().try_for_each(show)
+    names.iter().filter(|name| left(name)).try_for_each(show)
 }
 
 /// Whether a name fits a pattern, in which a `*` stands for any characters, also none.
