@@ -765,8 +765,8 @@ typedef struct seclude_report seclude_report;
  * A policy: what world a program sees, and what it may use. Nothing runs yet.
  *
  * A new one is safe by default: every namespace private but the clocks', no network but loopback, the host's `/usr`
- * read-only, nothing writable but `/dev/shm`, a user id that means nothing outside, no privileges. Each setter opens or
- * shapes one thing. A mistake in a setter sticks: everything that uses the sandbox reports the first one.
+ * read-only, nothing writable but `/tmp` and `/dev/shm`, which are its own, a user id that means nothing outside, no privileges.
+ * Each setter opens or shapes one thing. A mistake in a setter sticks: everything that uses the sandbox reports the first one.
  */
 typedef struct seclude_sandbox seclude_sandbox;
 
@@ -1209,7 +1209,7 @@ void seclude_sandbox_gid(struct seclude_sandbox *sandbox, uint32_t gid);
 void seclude_sandbox_user(struct seclude_sandbox *sandbox, const char *name);
 
 /**
- * The user's home directory in `/etc/passwd` and HOME, an absolute path. "/" if nothing is said. It is not made.
+ * The user's home directory in `/etc/passwd` and HOME, an absolute path. "/tmp" if nothing is said. It is not made.
  */
 void seclude_sandbox_home(struct seclude_sandbox *sandbox, const char *home);
 
@@ -1324,8 +1324,8 @@ void seclude_sandbox_nested(struct seclude_sandbox *sandbox);
 
 /**
  * A resource limit of each process, as for setrlimit(2): `resource` is an `RLIMIT_...` of `<sys/resource.h>`,
- * `SECLUDE_UNLIMITED` is no limit. If nothing is said: core 1 byte (no dump, not even through a pipe), nofile 1024, memlock
- * 64 KiB, stack 8 MiB, and the rest as the caller has it.
+ * `SECLUDE_UNLIMITED` is no limit. If nothing is said: core 1 byte (no dump, not even through a pipe), nofile 1024 of at
+ * most 10240, memlock 8 MiB, stack 8 MiB of at most what the caller has, sigpending 4096, and the rest as the caller has it.
  */
 void seclude_sandbox_rlimit(struct seclude_sandbox *sandbox, int resource, uint64_t soft, uint64_t hard);
 

@@ -53,8 +53,8 @@ pub const SECLUDE_UNLIMITED: u64 = u64::MAX;
 /// A policy: what world a program sees, and what it may use. Nothing runs yet.
 ///
 /// A new one is safe by default: every namespace private but the clocks', no network but loopback, the host's `/usr`
-/// read-only, nothing writable but `/dev/shm`, a user id that means nothing outside, no privileges. Each setter opens or
-/// shapes one thing. A mistake in a setter sticks: everything that uses the sandbox reports the first one.
+/// read-only, nothing writable but `/tmp` and `/dev/shm`, which are its own, a user id that means nothing outside, no privileges.
+/// Each setter opens or shapes one thing. A mistake in a setter sticks: everything that uses the sandbox reports the first one.
 #[derive(Clone, Default)]
 pub struct seclude_sandbox {
     sandbox: Sandbox,
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn seclude_sandbox_user(sandbox: *mut seclude_sandbox, nam
     build(sandbox, |sandbox| Ok(sandbox.user(utf8("user", name)?)));
 }
 
-/// The user's home directory in `/etc/passwd` and HOME, an absolute path. "/" if nothing is said. It is not made.
+/// The user's home directory in `/etc/passwd` and HOME, an absolute path. "/tmp" if nothing is said. It is not made.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_home(sandbox: *mut seclude_sandbox, home: *const c_char) {
     build(sandbox, |sandbox| Ok(sandbox.home(bytes("home", home)?)));
@@ -420,8 +420,8 @@ pub unsafe extern "C" fn seclude_sandbox_nested(sandbox: *mut seclude_sandbox) {
 }
 
 /// A resource limit of each process, as for setrlimit(2): `resource` is an `RLIMIT_...` of `<sys/resource.h>`,
-/// `SECLUDE_UNLIMITED` is no limit. If nothing is said: core 1 byte (no dump, not even through a pipe), nofile 1024, memlock
-/// 64 KiB, stack 8 MiB, and the rest as the caller has it.
+/// `SECLUDE_UNLIMITED` is no limit. If nothing is said: core 1 byte (no dump, not even through a pipe), nofile 1024 of at
+/// most 10240, memlock 8 MiB, stack 8 MiB of at most what the caller has, sigpending 4096, and the rest as the caller has it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_rlimit(sandbox: *mut seclude_sandbox, resource: c_int, soft: u64, hard: u64) {
     build(sandbox, |sandbox| match Resource::ALL.iter().find(|known| i64::from(known.number()) == i64::from(resource)) {

@@ -230,10 +230,10 @@ impl Command {
     /// Starts it with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP: programs that set no action of their own, and
     /// what they start, ignore it too. If nothing is said no signal is, whatever the caller ignores. Not SIGKILL or SIGSTOP.
     pub fn ignore_signal(&mut self, signal: i32) -> &mut Command {
-        match signal {
-            libc::SIGKILL | libc::SIGSTOP => self.wrong_signal = self.wrong_signal.or(Some(signal)),
-            1..=64 => self.ignored |= 1 << (signal - 1),
-            _ => self.wrong_signal = self.wrong_signal.or(Some(signal)),
+        if matches!(signal, 1..=64) && !matches!(signal, libc::SIGKILL | libc::SIGSTOP) {
+            self.ignored |= 1 << (signal - 1);
+        } else {
+            self.wrong_signal = self.wrong_signal.or(Some(signal));
         }
         self
     }

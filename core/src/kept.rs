@@ -53,22 +53,22 @@ impl Kept {
         self.intact().ok_or_else(|| explained(Error::io("use a descriptor that was kept", Errno::EBADF)))
     }
 
-    /// The same, for who can do without it.
+    /// The same, for a caller that can do without it.
     pub fn intact(&self) -> Option<BorrowedFd<'_>> {
         let intact = match &self.identity {
             Ok(identity) => identity.is_of(self.fd.as_fd()),
-            // Who may not ask is not to lose what works.
+            // A caller that may not ask must not lose what works.
             Err(errno) => *errno != Errno::EBADF,
         };
         intact.then(|| self.fd.as_fd())
     }
 
-    /// The descriptor, whatever it is by now: for who only wants to know its number.
+    /// The descriptor, whatever it is by now: for its number alone.
     pub fn unchecked(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
-    /// What it was when it was taken over, if no other descriptor of whatever process can be that.
+    /// Its identity when it was taken over, if no other descriptor of any process can have the same.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref().ok().filter(|identity| identity.anonymous.is_none())
     }
@@ -146,6 +146,9 @@ impl Anonymous {
     fn of(fd: BorrowedFd<'_>) -> Option<Anonymous> {
         let number = fd.as_raw_fd();
         let kind = fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
+        if !kind.as_os_str().as_encoded_bytes().ends_with(b"[pidfd]") {
+            return Some(Anonymous { kind, pid: None });
+        }
         let text = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
         let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).map(|pid| pid.trim().to_owned());
         Some(Anonymous { kind, pid })

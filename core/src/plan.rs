@@ -123,7 +123,8 @@ impl Plan {
 #[derive(Default)]
 struct Sources {
     system: Option<u32>,
-    etc: Vec<u32>,
+    /// Directories in the host's `/etc`, and the names in each that are shown.
+    etc: Vec<(u32, PathBuf, Vec<CString>)>,
     proc: Option<u32>,
     null: u32,
     devices: Vec<u32>,
@@ -232,8 +233,10 @@ impl Builder {
         match &policy.system {
             System::Host => {
                 sources.system = Some(self.source(Path::new("/"), false, "open the host's root".into())?);
-                for directory in defaults::etc(policy).keys() {
-                    sources.etc.push(self.source(directory, true, format!("open the host's {}", directory.display()))?);
+                for (directory, names) in defaults::etc(policy) {
+                    let source = self.source(&directory, true, format!("open the host's {}", directory.display()))?;
+                    let names = names.iter().map(|name| c_string(Path::new(name))).collect::<Result<_>>()?;
+                    sources.etc.push((source, directory, names));
                 }
             }
             System::Root(root) => sources.system = Some(self.source(root, false, format!("open the root {}", root.display()))?),

@@ -62,7 +62,7 @@ pub struct Policy {
     pub host_ids: Option<u32>,
     pub system: System,
     pub files: Vec<Entry>,
-    /// What of the host's `/etc` is shown; `None`: what the profile names.
+    /// The names in the host's `/etc` that are shown; `None`: those of the profile.
     pub etc: Option<Vec<String>>,
     pub writable_root: bool,
     /// Pseudo-terminals of its own; `None`: where the policy leaves room for them.

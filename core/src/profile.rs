@@ -7,8 +7,8 @@ use std::ffi::CStr;
 /// What of the host's root is shown, read-only, as it stands there: a directory as a bind, a link (merged `/usr`) as a link.
 pub const SYSTEM: &[&CStr] = &[c"usr", c"bin", c"sbin", c"lib", c"lib32", c"lib64", c"libx32"];
 
-/// What of the host's `/etc` is shown, read-only: what programs in `/usr` cannot do without, and what tells of no user, no password
-/// and no other host. A `*` stands for any characters. Only what everybody may read is shown.
+/// The names in the host's `/etc` that are shown, read-only: programs in `/usr` need them, and they tell of no user, no password and
+/// no other host. A `*` stands for any characters. Only what everybody may read is shown. docs/policy.md has the same list.
 pub const ETC: &[&str] = &[
     // The dynamic linker, Debian's alternatives, time and language.
     "ld.so.cache",
@@ -28,7 +28,7 @@ pub const ETC: &[&str] = &[
     "services",
     "protocols",
     "mime.types",
-    // Who certifies, without anybody's private keys.
+    // Certificates, without private keys.
     "ssl/cert.pem",
     "ssl/certs",
     "ssl/openssl.cnf",
@@ -53,7 +53,7 @@ pub const ETC: &[&str] = &[
 /// What of another root's top level is not shown: these are the sandbox's own.
 pub const NOT_FROM_ROOT: &[&CStr] = &[c"dev", c"proc", c"run", c"sys", c"tmp"];
 
-/// What of the host's `/etc` leads to others in a network that is shared with it.
+/// The host's files that lead to other hosts, for a network that is shared with it.
 pub const NETWORK: &[&str] = &["/etc/hosts", "/etc/resolv.conf"];
 
 /// The name of a host of its own.
@@ -128,8 +128,9 @@ pub const ROOT_SIZE: u64 = 16 << 20;
 /// pipe handler either" (core(5)); 0 would start the handler.
 pub const RLIMITS: &[(Resource, u64, u64)] = &[
     (Resource::Core, 1, 1),
-    // The soft limit is what select(2) can take; who wants more may raise it.
-    (Resource::Nofile, 1024, 65_536),
+    // The soft limit is what select(2) can take; a program may raise it. The hard one is what a caller without privileges must be
+    // able to exceed: descriptors under way in sockets are counted for its user (docs/cells.md).
+    (Resource::Nofile, 1024, 10_240),
     (Resource::Memlock, 8 << 20, 8 << 20),
     (Resource::Stack, 8 << 20, u64::MAX),
     (Resource::Sigpending, 4096, 4096),

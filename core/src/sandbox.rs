@@ -17,8 +17,8 @@ use std::time::Duration;
 /// What world a program sees and what it may use. Nothing runs yet.
 ///
 /// A sandbox is a value: cheap to clone, comparable, usable from many threads at once. A new one is safe by default: every
-/// namespace private but the clocks', no network but loopback, the host's `/usr` read-only, nothing writable but
-/// `/dev/shm`, a user id that means nothing outside, no privileges. Each method opens or shapes one thing.
+/// namespace private but the clocks', no network but loopback, the host's `/usr` read-only, nothing writable but `/tmp` and
+/// `/dev/shm`, which are its own, a user id that means nothing outside, no privileges. Each method opens or shapes one thing.
 ///
 /// Mistakes are told when a command is started, or by [`Sandbox::check`].
 ///
@@ -167,7 +167,7 @@ impl Sandbox {
         self.with(|policy| policy.user = name.into())
     }
 
-    /// The user's home directory in `/etc/passwd` and HOME. `/` if nothing is said. It is not made.
+    /// The user's home directory in `/etc/passwd` and HOME. `/tmp` if nothing is said. It is not made.
     pub fn home(self, home: impl AsRef<Path>) -> Sandbox {
         self.with(|policy| policy.home = home.as_ref().into())
     }
@@ -308,7 +308,8 @@ impl Sandbox {
     }
 
     /// A resource limit of each process, soft and hard: `setrlimit(2)`. `u64::MAX` is no limit. Without a word from here, `core` is 1
-    /// byte (no dump, not even through a pipe), `nofile` 1024, `memlock` 64 KiB, `stack` 8 MiB, and the rest as the caller has it.
+    /// byte (no dump, not even through a pipe), `nofile` 1024 of at most 10240, `memlock` 8 MiB, `stack` 8 MiB of at most what the
+    /// caller has, `sigpending` 4096, and the rest as the caller has it.
     pub fn rlimit(self, resource: Resource, soft: u64, hard: u64) -> Sandbox {
         self.with(|policy| {
             policy.rlimits.insert(resource, (soft, hard));

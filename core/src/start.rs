@@ -60,9 +60,10 @@ impl<'a> Prepared<'a> {
         share.check(&policy.limits)?;
         let streams = Streams::new(command, stdin, others, joined)?;
         if streams.on_terminal() != 0 && !policy.has_terminals() {
-            return Err(Error::invalid("terminal", "the sandbox has none").hint(
-                "the policy leaves out terminals, shares the mount namespace, or puts something else at /dev, /dev/pts or /dev/tty",
-            ));
+            let why = "the sandbox has none: its policy leaves them out, shares the mount namespace, or puts something else there";
+            return Err(
+                Error::invalid("terminal", why).hint("terminals: a policy that insists on them is told what is in their way")
+            );
         }
         let mut lease = None;
         let alive = match &command.ground {

@@ -159,7 +159,8 @@ wire_data! {
         /// to write; one for the `meter`, unless that is NONE; as many files as there are `doors`, for the command to write 0 to: the cgroups that are
         /// its alone; a socket, if it is one AMONG others.
         /// `search`: the directories in which a program without a slash is looked for. `filters`: seccomp programs, loaded in this order; the
-        /// first gives the `listener`. `ignored`: signals that it ignores, bit n-1 for signal n. `pass`: what the last arguments of a call must be for these programs to let it through.
+        /// first gives the `listener`. `ignored`: signals that it ignores,
+        /// bit n-1 for signal n. `pass`: what the last arguments of a call must be for these programs to let it through.
         4 Run {
             flags: u32,
             program: &'a CStr,

@@ -183,11 +183,10 @@ def main() -> int:
             for program in here
             if any(word in f"programs {program.name}" for word in chosen.only)
         ]
-    elif not chosen.slice:
+    else:
         ran = {part.suite for part in parts}
-        absent |= {
-            suite: ["its files"] for suite in ("cpython", "busybox", "ltp") if suite not in ran
-        }
+        wanted = ("cpython",) if chosen.slice else ("cpython", "busybox", "ltp")
+        absent |= {suite: ["its files"] for suite in wanted if suite not in ran}
     proof.judge(parts)
     proof.without(program for program in here if program.special)
     return told(proof, absent, partial=bool(chosen.slice or chosen.only))

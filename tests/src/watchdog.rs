@@ -49,18 +49,18 @@ pub fn slay(pid: u32) {
 /// For how long a call is at most excused by a machine that gives its threads no processor.
 const STARVED: Duration = Duration::from_secs(60);
 
-/// How long these tasks were ready to run and had no processor: `/proc/PID/schedstat`, nothing where it does not tell.
-fn starved(tasks: &[u32]) -> Duration {
+/// How long each of these tasks has been ready to run without a processor: `/proc/PID/schedstat`, nothing where it does not tell.
+fn starved(tasks: &[u32]) -> Vec<Duration> {
     let waited = |task: &u32| {
         let text = std::fs::read_to_string(format!("/proc/{task}/schedstat")).unwrap_or_default();
-        text.split_whitespace().nth(1).and_then(|field| field.parse().ok()).unwrap_or(0)
+        Duration::from_nanos(text.split_whitespace().nth(1).and_then(|field| field.parse().ok()).unwrap_or(0))
     };
-    Duration::from_nanos(tasks.iter().map(waited).sum())
+    tasks.iter().map(waited).collect()
 }
 
 /// Makes a call that must return within `limit` and [`SLACK`]: what it returned and after how long, or that it hung. Time in
-/// which the calling thread or a warden was ready to run and had no processor does not count: a fork bomb beside other work
-/// starves them, and nobody holds them then.
+/// which the calling thread or a warden was ready to run without a processor, whichever of them the longest, does not count: a
+/// fork bomb beside other work starves them, and nobody holds them then.
 pub fn returns<T>(what: &str, limit: Duration, victims: &Victims, call: impl FnOnce() -> T) -> Result<(T, Duration), String> {
     let patience = limit + here(SLACK);
     let (done, watched) = channel::<()>();
@@ -70,7 +70,8 @@ pub fn returns<T>(what: &str, limit: Duration, victims: &Victims, call: impl FnO
         let dog = scope.spawn(move || {
             let (begin, already) = (Instant::now(), starved(&tasks));
             loop {
-                let excused = starved(&tasks).saturating_sub(already).min(STARVED);
+                let delays = starved(&tasks).into_iter().zip(&already).map(|(now, then)| now.saturating_sub(*then));
+                let excused = delays.max().unwrap_or_default().min(STARVED);
                 let left = (patience + excused).saturating_sub(begin.elapsed());
                 if left.is_zero() {
                     break;

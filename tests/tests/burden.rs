@@ -203,6 +203,8 @@ fn whatever_one_does_another_starts() {
 
 /// Sends descriptors that nobody receives, until the kernel takes no more of this user's; says how many.
 const UNDER_WAY: &str = r#"
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, [resource.getrlimit(resource.RLIMIT_NOFILE)[1]] * 2)
 sent = 0
 def send():
     global sent
@@ -240,7 +242,7 @@ fn descriptors_under_way() {
             let mut child = hostile.spawn().expect("it starts");
             let mut line = String::new();
             BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it tells");
-            assert!(line.trim().parse::<u32>().expect("a number") > 1024, "the control: there are many under way, {line}");
+            assert!(line.trim().parse::<u32>().expect("a number") > 4096, "the control: there are many under way, {line}");
             let well = if who == Caller::Root { root } else { user };
             // What was ready before, what is made now, and what has long been there.
             for line in ["run", "inside", "open 2", "open 2"] {

@@ -6,7 +6,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use seclude::{Child, Ended, MiB, Outcome, Profile, Sandbox, Seccomp};
+use seclude::{Child, Ended, MiB, Profile, Sandbox, Seccomp};
 use seclude_tests::caller::{Caller, as_each, as_each_with_cells, driver};
 use seclude_tests::census::{has_ended, here, survivors, wardens};
 use seclude_tests::job::{Job, Stream};
@@ -28,12 +28,6 @@ const BEYOND: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(2);
 
 const NONE: [u32; 0] = [];
-
-/// Whether the outcome says that the caller's side ended the command because the warden had not reported.
-// When `Outcome::by_caller` is there: `outcome.by_caller`.
-fn by_caller(outcome: &Outcome) -> bool {
-    format!("{outcome:?}").contains("by_caller: true")
-}
 
 /// A command whose warden is stopped.
 struct Held {
@@ -92,7 +86,7 @@ impl Held {
         if outcome.ended != expected {
             return Err(format!("the end is {:?} and not {expected:?}", outcome.ended));
         }
-        if !by_caller(&outcome) {
+        if !outcome.by_caller {
             return Err("the outcome does not say that the caller's side ended it".into());
         }
         let again = self.child().wait().map(|outcome| outcome.ended).map_err(|error| error.to_string());
@@ -206,7 +200,7 @@ fn a_warden_that_acts_ends_its_command_itself() {
         let limits = |sandbox: Sandbox| sandbox.wall_time(CPU);
         let scene = Scene::new(mode, sandbox(), &limits).map_err(|error| error.to_string())?;
         let outcome = scene.command(PLACE).args(["sleep", "1", "/tmp", &mark]).status().map_err(|error| error.to_string())?;
-        match (outcome.ended, by_caller(&outcome)) {
+        match (outcome.ended, outcome.by_caller) {
             (Ended::WallTime, false) => Ok(()),
             told => Err(format!("{told:?}")),
         }

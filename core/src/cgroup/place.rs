@@ -189,10 +189,13 @@ impl Cgroup {
             }
         };
         let hierarchy = Hierarchies::find()?.v2.ok_or_else(|| refused("its hierarchy is not mounted".into(), None))?;
-        let scope = systemd::scope(pid.unsigned_abs(), &new_name()?).map_err(|systemd::Refusal { cause, hint, shortage }| {
-            let error = refused(cause, hint);
-            shortage.map_or(error.clone(), |errno| error.errno(errno))
-        })?;
+        let scope =
+            systemd::scope(pid.unsigned_abs(), &new_name()?).map_err(
+                |systemd::Refusal { cause, hint, shortage }| match shortage {
+                    Some(errno) => refused(cause, hint).errno(errno),
+                    None => refused(cause, hint),
+                },
+            )?;
         let parent = hierarchy.mount.join(scope.strip_prefix("/").unwrap_or(&scope));
         let directory = Directory::make(&parent)?;
         // The scope gives its controllers on only once no process is directly in it.

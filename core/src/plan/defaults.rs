@@ -6,7 +6,7 @@ use crate::profile;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The policy with the default entries before its own. What it puts at the very place of one stands there instead.
+/// The policy with the default entries before its own. An entry of its own at the place of a default one replaces that.
 pub fn completed(policy: &Policy) -> Policy {
     let mut completed = policy.clone();
     if policy.private(Namespace::Mount) {
@@ -30,7 +30,8 @@ fn entries(policy: &Policy) -> Vec<Entry> {
     // Where the limit on memory is sampled, files are not in it: they have no more room than it gives.
     let most = policy.limits.memory.map_or(u64::MAX, |limit| limit.max(4096));
     let scratch = profile::SCRATCH.iter().map(|(at, size, inodes)| Tmpfs::new(at).size(most.min(*size)).inodes(*inodes));
-    let shared = if policy.private(Namespace::Net) { &[] } else { profile::NETWORK };
+    // A network that is joined is not the host's.
+    let shared = if policy.share.contains(&Namespace::Net) { profile::NETWORK } else { &[] };
     let shared = shared.iter().map(|path| Bind::new(path, path).optional());
     scratch.map(Entry::Tmpfs).chain(shared.map(Entry::Bind)).collect()
 }
@@ -77,6 +78,9 @@ mod tests {
         let own = Sandbox::new().bind_rw("/srv", "/tmp").file("/etc/resolv.conf", "").share(Namespace::Net);
         assert_eq!(places(&own), ["/dev/shm", "/etc/hosts", "/tmp", "/etc/resolv.conf"].map(PathBuf::from));
         assert!(places(&Sandbox::new().share(Namespace::Mount)).is_empty());
+        let mut joined = Sandbox::new().policy().clone();
+        joined.joined.insert(Namespace::Net);
+        assert_eq!(completed(&joined).files.len(), profile::SCRATCH.len());
         assert_eq!(places(&Sandbox::new().bind_ro("/srv", "/dev")), ["/tmp", "/dev"].map(PathBuf::from));
         assert_eq!(places(&Sandbox::new().dir("/dev")), ["/dev/shm", "/tmp", "/dev"].map(PathBuf::from));
     }
@@ -90,6 +94,15 @@ mod tests {
         assert!(etc(Sandbox::new().etc([""; 0]).policy()).is_empty());
         assert!(etc(Sandbox::new().root("/srv").policy()).is_empty());
         assert!(!etc(Sandbox::new().policy()).values().flatten().any(|name| name.contains("shadow") || name == "private"));
+    }
+
+    #[test]
+    fn the_document_has_the_same_list() {
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/policy.md");
+        let Ok(text) = std::fs::read_to_string(document) else { return eprintln!("SKIPPED: a package has no docs") };
+        let section = text.split("## What every sandbox has").nth(1).expect("it has this section");
+        let listed: Vec<&str> = section.split("```").nth(1).expect("it has a list").split_whitespace().collect();
+        assert_eq!(listed, profile::ETC);
     }
 
     #[test]

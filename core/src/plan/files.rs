@@ -7,7 +7,7 @@ use crate::profile;
 use crate::wire::codec::ListBuilder;
 use crate::wire::plan::{Step, attribute};
 use std::ffi::{CStr, CString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 impl Builder {
     /// `hide`: nobody sees the warden in `/proc`, nor processes that it may not look into.
@@ -50,55 +50,44 @@ impl Builder {
         Ok(())
     }
 
+    /// Shows what the host, or another root, has. What the policy puts at the very place of an entry stands there instead of it.
     fn system(&mut self, policy: &Policy, sources: &Sources) -> Result<()> {
-        // What the policy puts at the very place of an entry stands there instead of it.
-        let replaced = |parent: &Path, name: &CStr| policy.files.iter().any(|entry| entry.at() == parent.join(path_of(name)));
-        let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
-        let nothing = ListBuilder::new(Vec::new());
         if let (Some(source), System::Root(root)) = (sources.system, &policy.system) {
-            let mut except = ListBuilder::new(Vec::new());
-            for name in profile::NOT_FROM_ROOT {
-                except.push(name);
-            }
-            let top: Vec<CString> = policy
-                .files
-                .iter()
-                .filter(|entry| entry.at().components().count() == 2)
-                .filter_map(|entry| c_string(Path::new(entry.at().file_name()?)).ok())
-                .collect();
-            for name in &top {
-                except.push(&name.as_c_str());
-            }
-            let step = Step::Populate { source, at: c"/", names: nothing.list(), except: except.list(), attributes };
-            self.push(step, format!("show the entries of {}", root.display()));
+            self.show(
+                policy,
+                source,
+                Path::new("/"),
+                &[],
+                profile::NOT_FROM_ROOT,
+                format!("show the entries of {}", root.display()),
+            )?;
             self.name_source(root);
             return Ok(());
         }
-        let names = |names: &[String]| names.iter().map(|name| c_string(Path::new(name))).collect::<Result<Vec<CString>>>();
-        let mut shown: Vec<(u32, PathBuf, Vec<CString>)> = Vec::new();
         if let Some(source) = sources.system {
-            shown.push((source, "/".into(), profile::SYSTEM.iter().map(|name| (*name).to_owned()).collect()));
+            self.show(policy, source, Path::new("/"), profile::SYSTEM, &[], "show the host's programs in /".into())?;
         }
-        for (source, (directory, patterns)) in sources.etc.iter().zip(defaults::etc(policy)) {
-            shown.push((*source, directory, names(&patterns)?));
-        }
-        for (source, parent, names) in shown {
+        for (source, directory, names) in &sources.etc {
             // Something else stands in the directory's place.
-            let covered = |entry: &Entry| entry.at().components().count() > 1 && parent.starts_with(entry.at());
-            if policy.files.iter().any(covered) {
+            if policy.files.iter().any(|entry| entry.at() != Path::new("/") && directory.starts_with(entry.at())) {
                 continue;
             }
-            let (mut list, mut except) = (ListBuilder::new(Vec::new()), ListBuilder::new(Vec::new()));
-            names.iter().filter(|name| !replaced(&parent, name)).for_each(|name| list.push(&name.as_c_str()));
-            let own = policy.files.iter().filter(|entry| entry.at().parent() == Some(&parent));
-            let own: Vec<CString> = own.filter_map(|entry| c_string(Path::new(entry.at().file_name()?)).ok()).collect();
-            own.iter().for_each(|name| except.push(&name.as_c_str()));
-            if names.iter().all(|name| replaced(&parent, name)) {
-                continue;
-            }
-            let step = Step::Populate { source, at: &c_string(&parent)?, names: list.list(), except: except.list(), attributes };
-            self.push_at(step, format!("show the host's programs in {}", parent.display()), &parent);
+            let names: Vec<&CStr> = names.iter().map(CString::as_c_str).collect();
+            self.show(policy, *source, directory, &names, &[], format!("show the host's programs in {}", directory.display()))?;
         }
+        Ok(())
+    }
+
+    /// The entries of a source at `at`: these, or if there are none, all; but those that are left out, and those that the policy has.
+    fn show(&mut self, policy: &Policy, source: u32, at: &Path, names: &[&CStr], left_out: &[&CStr], action: String) -> Result<()> {
+        let own = policy.files.iter().map(Entry::at).filter(|place| place.parent() == Some(at));
+        let own = own.filter_map(Path::file_name).map(|name| c_string(Path::new(name))).collect::<Result<Vec<CString>>>()?;
+        let (mut list, mut except) = (ListBuilder::new(Vec::new()), ListBuilder::new(Vec::new()));
+        names.iter().for_each(|name| list.push(name));
+        left_out.iter().copied().chain(own.iter().map(CString::as_c_str)).for_each(|name| except.push(&name));
+        let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
+        let step = Step::Populate { source, at: &c_string(at)?, names: list.list(), except: except.list(), attributes };
+        self.push_at(step, action, at);
         Ok(())
     }
 

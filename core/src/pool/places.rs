@@ -8,12 +8,13 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::holder::MARGIN;
-use crate::kept::{self, Identity, Kept};
-use crate::socket::{above_stdio, failed, wait_readable};
+use crate::kept::{self, Kept};
+use crate::socket::{failed, wait_readable};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 /// The number of the bell. Leases have others.
@@ -22,21 +23,9 @@ const BELL: u64 = 0;
 /// What is watched, and by what.
 #[derive(Debug)]
 pub struct Places {
-    /// There until this is dropped.
-    epoll: Option<Epoll>,
-    /// What `epoll` was, or why that is not known.
-    identity: nix::Result<Identity>,
+    epoll: Kept,
     /// Always readable: watched while a place is offered, and only then.
     bell: Kept,
-}
-
-impl Drop for Places {
-    fn drop(&mut self) {
-        // Its number may be a file of the caller's by now, which is not ours to close.
-        if !self.is_intact() {
-            std::mem::forget(self.epoll.take());
-        }
-    }
 }
 
 impl Places {
@@ -44,29 +33,22 @@ impl Places {
         let made = |errno| failed("make the pool's descriptor", errno);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(made)?;
         let bell = EventFd::from_value_and_flags(1, EfdFlags::EFD_CLOEXEC).map_err(made)?;
-        let (epoll, bell) = (Epoll(above_stdio(epoll.0)?), above_stdio(bell.into())?);
-        epoll.add(&bell, EpollEvent::new(EpollFlags::empty(), BELL)).map_err(made)?;
-        Ok(Places { identity: Identity::of(epoll.0.as_fd()), epoll: Some(epoll), bell: bell.into() })
+        let places = Places { epoll: epoll.0.into(), bell: OwnedFd::from(bell).into() };
+        places.epoll()?.add(places.bell.get()?, EpollEvent::new(EpollFlags::empty(), BELL)).map_err(made)?;
+        Ok(places)
     }
 
-    fn epoll(&self) -> &Epoll {
-        self.epoll.as_ref().expect("it is there until this is dropped")
+    /// Borrowed, as what changes it: it is not closed here. An error if the caller has closed it.
+    fn epoll(&self) -> Result<ManuallyDrop<Epoll>> {
+        let epoll = self.epoll.intact().ok_or_else(closed)?;
+        Ok(ManuallyDrop::new(Epoll(crate::sys::own(epoll.as_raw_fd()))))
     }
 
-    /// Whether the caller has not closed it.
-    fn is_intact(&self) -> bool {
-        match &self.identity {
-            Ok(identity) => identity.is_of(self.fd()),
-            Err(errno) => *errno != Errno::EBADF,
-        }
-    }
-
-    /// Whether there is a place to be had, from now on. An error if the descriptors are no longer
-    /// ours.
+    /// Whether there is a place to be had, from now on.
     pub fn offer(&self, on: bool) -> Result<()> {
         let events = if on { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
-        let bell = self.bell.intact().filter(|_| self.is_intact()).ok_or_else(closed)?;
-        let modify = || self.epoll().modify(bell, &mut EpollEvent::new(events, BELL));
+        let (epoll, bell) = (self.epoll()?, self.bell.intact().ok_or_else(closed)?);
+        let modify = || epoll.modify(bell, &mut EpollEvent::new(events, BELL));
         // A failure of a moment would leave whoever waits already without news.
         modify().or_else(|_| modify()).map_err(|errno| match errno {
             Errno::EBADF | Errno::EINVAL | Errno::ENOENT | Errno::EPERM => closed(),
@@ -78,11 +60,12 @@ impl Places {
     /// and over which socket the command's own end will be told. What the socket says before
     /// [`Places::started`] is an answer to the start.
     pub fn watch(&self, number: u64, warden: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> Result<()> {
+        let epoll = self.epoll()?;
         let add = |fd: BorrowedFd<'_>, events| {
             let mut event = EpollEvent::new(events | EpollFlags::EPOLLONESHOT, number);
-            match self.epoll().add(fd, event) {
+            match epoll.add(fd, event) {
                 // It could not be forgotten when somebody else had it.
-                Err(Errno::EEXIST) => self.epoll().modify(fd, &mut event),
+                Err(Errno::EEXIST) => epoll.modify(fd, &mut event),
                 result => result,
             }
         };
@@ -98,14 +81,14 @@ impl Places {
     /// Its command runs: what the socket says next is the end.
     pub fn started(&self, number: u64, socket: BorrowedFd<'_>) -> Result<()> {
         let mut event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, number);
-        self.epoll().modify(socket, &mut event).map_err(|errno| failed("watch the pool's command", errno))
+        self.epoll()?.modify(socket, &mut event).map_err(|errno| failed("watch the pool's command", errno))
     }
 
     /// Watches a warden or a socket no more. No error if it was not watched; one that the caller has
     /// closed the kernel has forgotten.
     pub fn forget(&self, descriptor: Result<BorrowedFd<'_>>) {
-        if let Ok(descriptor) = descriptor {
-            let _ = self.epoll().delete(descriptor);
+        if let (Ok(epoll), Ok(descriptor)) = (self.epoll(), descriptor) {
+            let _ = epoll.delete(descriptor);
         }
     }
 
@@ -113,12 +96,10 @@ impl Places {
     pub fn ended(&self) -> Vec<u64> {
         const BATCH: usize = 32;
         let mut ended = Vec::new();
-        if !self.is_intact() {
-            return ended;
-        }
+        let Ok(epoll) = self.epoll() else { return ended };
         loop {
             let mut events = [EpollEvent::empty(); BATCH];
-            match self.epoll().wait(&mut events, 0u8) {
+            match epoll.wait(&mut events, 0u8) {
                 Err(Errno::EINTR) => {}
                 Err(_) => return ended,
                 Ok(count) => {
@@ -134,15 +115,13 @@ impl Places {
     /// Waits until there is reason to try, or until the deadline; not for ever, since only a try
     /// tells that the descriptors are no longer ours.
     pub fn wait(&self, deadline: Option<Instant>) -> Result<()> {
-        if !self.is_intact() {
-            return Err(closed());
-        }
+        let epoll = self.epoll.intact().ok_or_else(closed)?;
         let look = Instant::now().checked_add(MARGIN);
-        wait_readable(&[self.fd()], deadline.into_iter().chain(look).min()).map(drop)
+        wait_readable(&[epoll], deadline.into_iter().chain(look).min()).map(drop)
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.epoll().0.as_fd()
+        self.epoll.unchecked()
     }
 }
 
@@ -154,6 +133,7 @@ fn closed() -> Error {
 mod tests {
     use super::*;
     use nix::unistd::{pipe, write};
+    use std::os::fd::AsFd;
     use std::time::Duration;
 
     fn readable(places: &Places) -> bool {
