@@ -223,6 +223,8 @@ static void after_closefrom(int kind)
     case CELL:
         REQUIRE(code == SECLUDE_EWARDEN_LOST && told);
         break;
+    case POOL:
+    case REUSED:
     case JOINED:
         REQUIRE(code == SECLUDE_EIO && told);
         break;
