@@ -848,27 +848,27 @@ typedef struct seclude_outcome {
      */
     uint8_t mechanisms[32];
     /**
-     * From the command's start to the end of the last process inside, in nanoseconds.
+     * From the command's start to the end of the last process inside. In nanoseconds.
      */
     uint64_t wall_ns;
     /**
-     * Processor time in user mode, of the whole tree, in nanoseconds.
+     * Processor time in user mode, of the whole tree. In nanoseconds.
      */
     uint64_t user_ns;
     /**
-     * Processor time in the kernel, of the whole tree, in nanoseconds.
+     * Processor time in the kernel, of the whole tree. In nanoseconds.
      */
     uint64_t system_ns;
     /**
-     * Bytes of memory in use, while it runs; 0 afterwards.
+     * Memory in use, while it runs; 0 afterwards. In bytes.
      */
     uint64_t memory;
     /**
-     * The most bytes of memory that were in use at one time.
+     * The most memory that was in use at one time. In bytes.
      */
     uint64_t memory_peak;
     /**
-     * The largest resident set that any single process of the tree had, in bytes.
+     * The largest resident set that any single process of the tree had. In bytes.
      */
     uint64_t max_rss;
     /**
@@ -876,7 +876,8 @@ typedef struct seclude_outcome {
      */
     uint64_t processes;
     /**
-     * The most processes and threads at one time, by a cgroup of Linux 6.1, or sampled; 0 where nobody counted.
+     * The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled.
+     * `SECLUDE_UNKNOWN` where nobody counted.
      */
     uint64_t processes_peak;
     /**
@@ -896,19 +897,22 @@ typedef struct seclude_outcome {
      */
     uint64_t involuntary_switches;
     /**
-     * Bytes read from block devices.
+     * What was read from block devices. In bytes.
      */
     uint64_t bytes_read;
     /**
-     * Bytes written to block devices.
+     * What was written to block devices. In bytes.
      */
     uint64_t bytes_written;
     /**
-     * Bytes written to the standard output; `SECLUDE_UNKNOWN` where nobody counted: with a limit on the output it is.
+     * What was written to the standard output. Counted only with a limit on the output. In bytes.
+     * `SECLUDE_UNKNOWN` where nobody counted.
      */
     uint64_t stdout_bytes;
     /**
-     * Bytes written to the standard error, as `stdout_bytes`. 0 if both are one file: then the standard output has them all.
+     * What was written to the standard error. Counted only with a limit on the output; 0 if both
+     * streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` where
+     * nobody counted.
      */
     uint64_t stderr_bytes;
     /**

@@ -144,21 +144,23 @@ pub struct seclude_outcome {
     pub enforced: u64,
     /// What held each limit, by its `SECLUDE_LIMIT_...`: one of `SECLUDE_MECHANISM_...`, 0 where nothing did.
     pub mechanisms: [u8; 32],
-    /// From the command's start to the end of the last process inside, in nanoseconds.
+    // faces: begin figures as C fields
+    /// From the command's start to the end of the last process inside. In nanoseconds.
     pub wall_ns: u64,
-    /// Processor time in user mode, of the whole tree, in nanoseconds.
+    /// Processor time in user mode, of the whole tree. In nanoseconds.
     pub user_ns: u64,
-    /// Processor time in the kernel, of the whole tree, in nanoseconds.
+    /// Processor time in the kernel, of the whole tree. In nanoseconds.
     pub system_ns: u64,
-    /// Bytes of memory in use, while it runs; 0 afterwards.
+    /// Memory in use, while it runs; 0 afterwards. In bytes.
     pub memory: u64,
-    /// The most bytes of memory that were in use at one time.
+    /// The most memory that was in use at one time. In bytes.
     pub memory_peak: u64,
-    /// The largest resident set that any single process of the tree had, in bytes.
+    /// The largest resident set that any single process of the tree had. In bytes.
     pub max_rss: u64,
     /// Processes and threads inside, while it runs, the warden not counted; 0 afterwards.
     pub processes: u64,
-    /// The most processes and threads at one time, by a cgroup of Linux 6.1, or sampled; 0 where nobody counted.
+    /// The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled.
+    /// `SECLUDE_UNKNOWN` where nobody counted.
     pub processes_peak: u64,
     /// Page faults served without I/O.
     pub minor_faults: u64,
@@ -168,14 +170,18 @@ pub struct seclude_outcome {
     pub voluntary_switches: u64,
     /// Times a process was made to give up the processor.
     pub involuntary_switches: u64,
-    /// Bytes read from block devices.
+    /// What was read from block devices. In bytes.
     pub bytes_read: u64,
-    /// Bytes written to block devices.
+    /// What was written to block devices. In bytes.
     pub bytes_written: u64,
-    /// Bytes written to the standard output; `SECLUDE_UNKNOWN` where nobody counted: with a limit on the output it is.
+    /// What was written to the standard output. Counted only with a limit on the output. In bytes.
+    /// `SECLUDE_UNKNOWN` where nobody counted.
     pub stdout_bytes: u64,
-    /// Bytes written to the standard error, as `stdout_bytes`. 0 if both are one file: then the standard output has them all.
+    /// What was written to the standard error. Counted only with a limit on the output; 0 if both
+    /// streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` where
+    /// nobody counted.
     pub stderr_bytes: u64,
+    // faces: end
     /// How long at least one process waited for a processor, in nanoseconds: pressure stall information.
     pub pressure_cpu_some_ns: u64,
     /// How long at least one process waited for memory.
@@ -231,6 +237,7 @@ impl seclude_outcome {
             limit: 0,
             enforced: self::enforced(enforced),
             mechanisms,
+            // faces: begin figures of a usage
             wall_ns: nanoseconds(usage.wall),
             user_ns: nanoseconds(usage.user),
             system_ns: nanoseconds(usage.system),
@@ -238,7 +245,7 @@ impl seclude_outcome {
             memory_peak: usage.memory_peak,
             max_rss: usage.max_rss,
             processes: usage.processes,
-            processes_peak: usage.processes_peak.unwrap_or(0),
+            processes_peak: usage.processes_peak.unwrap_or(SECLUDE_UNKNOWN),
             minor_faults: usage.minor_faults,
             major_faults: usage.major_faults,
             voluntary_switches: usage.voluntary_switches,
@@ -247,6 +254,7 @@ impl seclude_outcome {
             bytes_written: usage.bytes_written,
             stdout_bytes: usage.stdout_bytes.unwrap_or(SECLUDE_UNKNOWN),
             stderr_bytes: usage.stderr_bytes.unwrap_or(SECLUDE_UNKNOWN),
+            // faces: end
             pressure_cpu_some_ns: nanoseconds(pressure.cpu_some),
             pressure_memory_some_ns: nanoseconds(pressure.memory_some),
             pressure_memory_full_ns: nanoseconds(pressure.memory_full),

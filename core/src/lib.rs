@@ -50,6 +50,8 @@ mod pool;
 mod processes;
 mod profile;
 mod sandbox;
+#[doc(hidden)]
+pub mod schema;
 mod seccomp;
 mod socket;
 mod spec;

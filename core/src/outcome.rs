@@ -5,7 +5,7 @@ mod usage;
 
 pub(crate) use enforced::Mechanisms;
 pub use enforced::{Enforced, Protection};
-pub use usage::{MemorySource, Pressure, Usage};
+pub use usage::{FIGURES, MemorySource, Pressure, Usage};
 
 use crate::seccomp::Syscall;
 use std::fmt;

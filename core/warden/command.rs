@@ -457,25 +457,18 @@ impl Running {
             return Ok(());
         };
         let (how, value, status, wall_ns, usage) = (*how, *value, *status, *wall_ns, *usage);
-        let usage = self.watch.complete(reap::usage(wall_ns, usage.unwrap_or_else(|| sys::usage_of(sys::CHILDREN))));
+        let mut usage = self.watch.complete(reap::usage(wall_ns, usage.unwrap_or_else(|| sys::usage_of(sys::CHILDREN))));
+        if let [Some(first), second] = &self.relays {
+            usage.stdout_bytes = first.passed;
+            usage.stderr_bytes = second.as_ref().map_or(0, |second| second.passed);
+        }
         let scratch = place.scratch.full();
         let bit = |condition: bool, bit: u32| if condition { bit } else { 0 };
         let seen = bit(status.is_some(), seen::STATUS)
             | bit(scratch.is_some(), seen::SCRATCH)
             | bit(self.watch.processes_at_limit(), seen::PROCESSES)
-            | bit(self.crowded, seen::CROWDED)
-            | bit(self.relays[0].is_some(), seen::STREAMS);
-        let passed = |relay: &Option<Relay>| relay.as_ref().map_or(0, |relay| relay.passed);
-        let report = Report::Ended {
-            how,
-            value,
-            status: status.unwrap_or(0),
-            seen,
-            scratch: scratch.unwrap_or(0),
-            first_bytes: passed(&self.relays[0]),
-            second_bytes: passed(&self.relays[1]),
-            usage,
-        };
+            | bit(self.crowded, seen::CROWDED);
+        let report = Report::Ended { how, value, status: status.unwrap_or(0), seen, scratch: scratch.unwrap_or(0), usage };
         self.line.report(&report, &[])
     }
 }

@@ -6,7 +6,8 @@
 use crate::census::Census;
 use crate::sys::{self, Fd};
 use crate::text::{field, number};
-use crate::wire::message::{Limits, Usage, end, meter};
+use crate::wire::message::{Limits, end, meter};
+use crate::wire::usage::{UNKNOWN, Usage};
 
 const MILLISECOND: u64 = 1_000_000;
 /// Between two looks at memory and processes.
@@ -170,10 +171,11 @@ impl Watch {
     /// What it knows, added to `usage`.
     pub fn complete(&self, usage: Usage) -> Usage {
         let metered = self.meter.as_ref().map_or(0, Meter::used);
+        let seen = |most: u64| if most > 0 { most } else { UNKNOWN };
         Usage {
-            meter_ns: metered.max(self.settled_ns),
+            meter: metered.max(self.settled_ns),
             memory_peak: self.memory_peak,
-            processes_peak: self.processes_peak,
+            processes_peak: seen(self.processes_peak),
             ..usage
         }
     }

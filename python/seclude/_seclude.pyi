@@ -33,12 +33,12 @@ _End: TypeAlias = tuple[int, int]
 
 @type_check_only
 class _Used(TypedDict):
+    # faces: begin figures as a dictionary
     wall: float
     user: float
     system: float
     memory: int
     memory_peak: int
-    memory_source: Literal["cgroup", "sampled", "largest-process"]
     max_rss: int
     processes: int
     processes_peak: int | None
@@ -50,6 +50,8 @@ class _Used(TypedDict):
     bytes_written: int
     stdout_bytes: int | None
     stderr_bytes: int | None
+    # faces: end
+    memory_source: Literal["cgroup", "sampled", "largest-process"]
     pressure: tuple[float, float, float, float, float] | None
 
 @type_check_only

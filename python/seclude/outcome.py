@@ -64,6 +64,7 @@ class Usage:
     whose parent ignores SIGCHLD is counted by nobody. The caller's own size and earlier runs are no part of any number.
     """
 
+    # faces: begin figures as a dataclass
     wall: float
     """From the command's start to the end of the last process inside."""
     user: float
@@ -71,17 +72,16 @@ class Usage:
     system: float
     """Processor time in the kernel, of the whole tree."""
     memory: int
-    """Memory in use, while it runs; 0 afterwards."""
+    """Memory in use, while it runs; 0 afterwards. In bytes."""
     memory_peak: int
-    """The most memory that was in use at one time."""
-    memory_source: Literal["cgroup", "sampled", "largest-process"]
-    """Where `memory_peak` comes from: the cgroup's own peak; the largest sum that the warden saw; one process alone."""
+    """The most memory that was in use at one time. In bytes."""
     max_rss: int
-    """The largest resident set that any single process of the tree had."""
+    """The largest resident set that any single process of the tree had. In bytes."""
     processes: int
     """Processes and threads inside, while it runs, the warden not counted; 0 afterwards."""
     processes_peak: int | None
-    """The most processes and threads at one time; None where nobody counted."""
+    """The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled. None
+    where nobody counted."""
     minor_faults: int
     """Page faults served without I/O."""
     major_faults: int
@@ -91,13 +91,19 @@ class Usage:
     involuntary_switches: int
     """Times a process was made to give up the processor."""
     bytes_read: int
-    """Bytes read from block devices."""
+    """What was read from block devices. In bytes."""
     bytes_written: int
-    """Bytes written to block devices."""
+    """What was written to block devices. In bytes."""
     stdout_bytes: int | None
-    """Bytes written to the standard output; None where nobody counted: with the limit `output` it is."""
+    """What was written to the standard output. Counted only with a limit on the output. In
+    bytes. None where nobody counted."""
     stderr_bytes: int | None
-    """Bytes written to the standard error; 0 if both are one file: then `stdout_bytes` has them all."""
+    """What was written to the standard error. Counted only with a limit on the output; 0 if both
+    streams are one file: then `stdout_bytes` counts them all. In bytes. None where nobody
+    counted."""
+    # faces: end
+    memory_source: Literal["cgroup", "sampled", "largest-process"]
+    """Where `memory_peak` comes from: the cgroup's own peak; the largest sum that the warden saw; one process alone."""
     pressure: Pressure | None
     """Time lost for want of resources; None without a cgroup of version 2, or where the kernel keeps no count."""
 

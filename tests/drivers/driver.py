@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict, fields
 from typing import IO, Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -202,11 +203,6 @@ ORDER = (
     "landlock-files landlock-signals landlock-sockets landlock-ports guarded-warden other-user".split(),
 )
 LIMITS = "memory swap cpu_time cpus cpu_weight cpu_set pids io wall_time output".split()
-COUNTS = (
-    "max_rss processes processes_peak minor_faults major_faults voluntary_switches involuntary_switches bytes_read "
-    "bytes_written stdout_bytes stderr_bytes".split()
-)
-STALLS = "cpu_some memory_some memory_full io_some io_full".split()
 PROTECTIONS = [f"{kind}-namespace" for kind in ORDER[0]] + ORDER[1]
 
 
@@ -233,14 +229,15 @@ def by_place(limit: tuple[str, str]) -> int:
 
 def tell_usage(usage: seclude.Usage) -> bytes:
     """Every number that somebody counted, times in microseconds, in the order of `seclude.Usage`."""
-    numbers: list[tuple[str, int | None]] = [
-        (f"{name}_us", int(getattr(usage, name) * 1e6)) for name in ("wall", "user", "system")
-    ]
-    numbers += [(name, getattr(usage, name)) for name in ["memory", "memory_peak", *COUNTS]]
-    if usage.pressure is not None:
-        numbers += [(f"pressure_{name}_us", int(getattr(usage.pressure, name) * 1e6)) for name in STALLS]
     words = [f"memory_source={usage.memory_source}"]
-    words += [f"{name}={number}" for name, number in numbers if number is not None]
+    for field in fields(seclude.Usage):
+        match getattr(usage, field.name):
+            case float() as seconds:
+                words.append(f"{field.name}_us={int(seconds * 1e6)}")
+            case int() as number:
+                words.append(f"{field.name}={number}")
+    if usage.pressure is not None:
+        words += [f"pressure_{name}_us={int(seconds * 1e6)}" for name, seconds in asdict(usage.pressure).items()]
     return " ".join(words).encode()
 
 
