@@ -868,6 +868,13 @@ typedef struct seclude_outcome {
      */
     uint64_t memory_peak;
     /**
+     * The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a
+     * cgroup `anon` and `shmem`) that was seen: looked at every 5 milliseconds or less often, if
+     * memory is limited. The pages of files that `memory_peak` contains are not in it. In bytes.
+     * `SECLUDE_UNKNOWN` where nobody counted.
+     */
+    uint64_t anonymous_peak;
+    /**
      * The largest resident set that any single process of the tree had. In bytes.
      */
     uint64_t max_rss;

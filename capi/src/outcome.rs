@@ -155,6 +155,11 @@ pub struct seclude_outcome {
     pub memory: u64,
     /// The most memory that was in use at one time. In bytes.
     pub memory_peak: u64,
+    /// The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a
+    /// cgroup `anon` and `shmem`) that was seen: looked at every 5 milliseconds or less often, if
+    /// memory is limited. The pages of files that `memory_peak` contains are not in it. In bytes.
+    /// `SECLUDE_UNKNOWN` where nobody counted.
+    pub anonymous_peak: u64,
     /// The largest resident set that any single process of the tree had. In bytes.
     pub max_rss: u64,
     /// Processes and threads inside, while it runs, the warden not counted; 0 afterwards.
@@ -243,6 +248,7 @@ impl seclude_outcome {
             system_ns: nanoseconds(usage.system),
             memory: usage.memory,
             memory_peak: usage.memory_peak,
+            anonymous_peak: usage.anonymous_peak.unwrap_or(SECLUDE_UNKNOWN),
             max_rss: usage.max_rss,
             processes: usage.processes,
             processes_peak: usage.processes_peak.unwrap_or(SECLUDE_UNKNOWN),

@@ -14,7 +14,7 @@ use crate::setup::Place;
 use crate::start::{self, Begun, Refused, Starting};
 use crate::sys::{self, Errno, Fd, Polled, RawUsage, Result, SIGCONT, SIGSTOP};
 use crate::watch::Watch;
-use crate::wire::message::{Limits, Report, Request, end, meter, seen, stage};
+use crate::wire::message::{Limits, Report, Request, end, gauge, meter, seen, stage};
 use crate::wire::plan::namespace;
 
 /// How many descriptors of a command's there are to wait for.
@@ -123,10 +123,10 @@ impl Running {
         }
     }
 
-    /// Takes what lies beside the request after the command's own descriptors, the ends of the relays and the meter, and starts it.
+    /// Takes what lies beside the request after the command's own descriptors, the ends of the relays, the meter and the gauge, and starts it.
     fn take(line: &Line, house: &House<'_>, mail: &mut Mail) -> core::result::Result<Parts, Refused> {
         let refused = || Refused::because(stage::REQUEST);
-        let Request::Run { targets, relays, meter, limits, .. } = mail.request().map_err(refused())? else {
+        let Request::Run { targets, relays, meter, gauge, limits, .. } = mail.request().map_err(refused())? else {
             return Err(refused()(Errno::EPROTO));
         };
         let mut bounds = [None; 2];
@@ -142,8 +142,16 @@ impl Running {
                 next += 2;
             }
         }
-        let file = if meter == meter::NONE { None } else { Some(mail.take_descriptor(next).map_err(refused())?) };
-        let mut watch = Watch::new(file, meter, limits, line.is_own().then_some(0));
+        let mut file = |is_there: bool| {
+            let taken = if is_there { Some(mail.take_descriptor(next).map_err(refused())?) } else { None };
+            next += usize::from(is_there);
+            Ok::<_, Refused>(taken)
+        };
+        let (meter_file, gauge_file) = (file(meter != meter::NONE)?, file(gauge != gauge::NONE)?);
+        let mut watch = Watch::new(meter_file, meter, limits, line.is_own().then_some(0));
+        if let Some(file) = gauge_file {
+            watch.gauge_by(file, gauge);
+        }
         let starting = start::start(line, mail, house.place, house.namespaces & namespace::PID == 0)?;
         if line.is_own() {
             watch.look_only_at(starting.pid.unsigned_abs());

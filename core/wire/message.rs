@@ -72,6 +72,16 @@ pub mod meter {
     pub const CPUACCT: u32 = 2;
 }
 
+/// What tells the anonymous memory of a cgroup, in [`Request::Run`].
+pub mod gauge {
+    /// Nothing.
+    pub const NONE: u32 = 0;
+    /// `memory.stat` of cgroup v2.
+    pub const V2: u32 = 1;
+    /// `memory.stat` of cgroup v1.
+    pub const V1: u32 = 2;
+}
+
 /// Who is told of the calls that a filter does not decide by itself, in [`Request::Run`].
 pub mod listener {
     /// Nobody: there are none.
@@ -135,7 +145,7 @@ wire_data! {
         /// The caller has done its part: the id maps are written, the warden stands in its cgroups.
         3 Admitted {}
         /// Start a command. Beside it: one descriptor for each of `targets`, in that order; two for each of `relays`, where to read and where
-        /// to write; one for the `meter`, unless that is NONE; as many files as there are `doors`, for the command to write 0 to: the cgroups that are
+        /// to write; one for the `meter` and one for the `gauge`, unless that is NONE; as many files as there are `doors`, for the command to write 0 to: the cgroups that are
         /// its alone; a socket, if it is one AMONG others.
         /// `search`: the directories in which a program without a slash is looked for. `filters`: seccomp programs, loaded in this order; the
         /// first gives the `listener`. `ignored`: signals that it ignores,
@@ -154,6 +164,7 @@ wire_data! {
             limits: Limits,
             relays: List<'a, Relay>,
             meter: u32,
+            gauge: u32,
             doors: u32,
             filters: List<'a, &'a [u8]>,
             listener: u32,

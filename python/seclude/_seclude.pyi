@@ -39,6 +39,7 @@ class _Used(TypedDict):
     system: float
     memory: int
     memory_peak: int
+    anonymous_peak: int | None
     max_rss: int
     processes: int
     processes_peak: int | None

@@ -58,6 +58,7 @@ static void tell_usage(const seclude_outcome *outcome)
         {"system_us", outcome->system_ns / 1000},
         {"memory", outcome->memory},
         {"memory_peak", outcome->memory_peak},
+        {"anonymous_peak", outcome->anonymous_peak},
         {"max_rss", outcome->max_rss},
         {"processes", outcome->processes},
         {"processes_peak", outcome->processes_peak},

@@ -11,7 +11,8 @@ named! {
     MemorySource {
         /// The cgroup's own peak: all that was charged to it, files in memory and kernel structures among them.
         Cgroup = "cgroup",
-        /// The largest sum of the processes' peaks (VmHWM) that the warden saw at an interval.
+        /// The largest sum of the processes' peaks (VmHWM) that the warden saw at an interval, and no more than a sampled limit
+        /// that was kept to.
         Sampled = "sampled",
         /// The largest single process alone (`ru_maxrss`): nobody counted the sum.
         LargestProcess = "largest-process",
@@ -116,11 +117,10 @@ impl Usage {
 
 impl From<told::Usage> for Usage {
     fn from(told: told::Usage) -> Usage {
-        let sampled = told.memory_peak > 0;
-        Usage {
-            memory_peak: told.memory_peak.max(told.max_rss),
-            memory_source: if sampled { MemorySource::Sampled } else { MemorySource::LargestProcess },
-            ..Usage::of(told)
-        }
+        let (memory_peak, memory_source) = match told.memory_peak {
+            0 => (told.max_rss, MemorySource::LargestProcess),
+            sampled => (sampled, MemorySource::Sampled),
+        };
+        Usage { memory_peak, memory_source, ..Usage::of(told) }
     }
 }
