@@ -22,6 +22,7 @@ mod cell;
 mod cgroup;
 mod child;
 mod command;
+mod declared;
 mod doctor;
 mod ending;
 mod enforce;

@@ -14,19 +14,40 @@
 mod figures;
 mod prose;
 mod section;
+mod words;
 
 use std::path::Path;
 use std::process::ExitCode;
+use words::Numbers::{Bits, FromOne, FromZero};
+use words::{c_constants, c_names, python_types};
 
 /// Which file has which section.
 const SECTIONS: &[section::Section] = &[
+    ("capi/src/control.rs", "freezers as C constants", || c_constants("Freezer", "FREEZER", "c_int", FromOne)),
+    ("capi/src/control.rs", "freezers with their names", || c_names("Freezer", "FREEZER")),
+    ("capi/src/limits.rs", "limits as C constants", || c_constants("Limit", "LIMIT", "c_int", FromZero)),
+    ("capi/src/limits.rs", "limits with their names", || c_names("Limit", "LIMIT")),
+    ("capi/src/limits.rs", "mechanisms as C constants", || c_constants("Mechanism", "MECHANISM", "c_int", FromOne)),
+    ("capi/src/limits.rs", "mechanisms with their names", || c_names("Mechanism", "MECHANISM")),
+    ("capi/src/outcome.rs", "ends as C constants", || c_constants("Ended", "ENDED", "i32", FromOne)),
+    ("capi/src/outcome.rs", "ends with their names", || c_names("Ended", "ENDED")),
+    ("capi/src/outcome.rs", "memory sources as C constants", || c_constants("MemorySource", "MEMORY", "i32", FromOne)),
+    ("capi/src/outcome.rs", "memory sources with their names", || c_names("MemorySource", "MEMORY")),
+    ("capi/src/outcome.rs", "protections as C constants", || c_constants("Protection", "PROTECTION", "u64", Bits)),
+    ("capi/src/outcome.rs", "protections with their names", || c_names("Protection", "PROTECTION")),
     ("capi/src/outcome.rs", "figures as C fields", figures::c_fields),
     ("capi/src/outcome.rs", "figures of a usage", figures::c_values),
+    ("capi/src/seccomp.rs", "comparisons as C constants", || c_constants("Compare", "COMPARE", "c_int", FromOne)),
+    ("capi/src/seccomp.rs", "comparisons with their names", || c_names("Compare", "COMPARE")),
+    ("docs/limits.md", "ends", || words::table("Ended", "end")),
     ("docs/limits.md", "figures", figures::table),
+    ("docs/limits.md", "protections", || words::table("Protection", "protection")),
+    ("python/seclude/_seclude.pyi", "figures as a dictionary", figures::stub_fields),
+    ("python/seclude/outcome.py", "the documentation of Ended", words::python_ends),
+    ("python/seclude/outcome.py", "figures as a dataclass", figures::python_fields),
+    ("python/seclude/vocabulary.py", "names", python_types),
     ("python/src/outcome.rs", "figures as Rust fields", figures::native_fields),
     ("python/src/outcome.rs", "figures of a usage", figures::native_values),
-    ("python/seclude/_seclude.pyi", "figures as a dictionary", figures::stub_fields),
-    ("python/seclude/outcome.py", "figures as a dataclass", figures::python_fields),
     ("tests/drivers/told.h", "figures as numbers", figures::c_numbers),
 ];
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
 from .errors import SetupError
-from .vocabulary import EndedName, LimitName, Mechanism, NamespaceKind, Parts, Sources
+from .vocabulary import EndedName, Freezer, LimitName, Mechanism, MemorySource, NamespaceKind, Parts, Protection, Sources
 
 __all__ = [
     "Cell",
@@ -52,7 +52,7 @@ class _Used(TypedDict):
     stdout_bytes: int | None
     stderr_bytes: int | None
     # faces: end
-    memory_source: Literal["cgroup", "sampled", "largest-process"]
+    memory_source: MemorySource
     pressure: tuple[float, float, float, float, float] | None
 
 @type_check_only
@@ -63,7 +63,7 @@ class _Ending(TypedDict):
     limit: int | None
     text: str
     usage: _Used
-    enforced: list[str]
+    enforced: list[Protection]
     landlock_abi: int | None
     by_caller: bool
     limits: list[tuple[LimitName, Mechanism]]
@@ -136,13 +136,13 @@ class Cell:
         """Its warden's process id."""
     def publish(self, name: str) -> None:
         """Publishes it under a name."""
-    def enforced(self) -> list[str]:
+    def enforced(self) -> list[Protection]:
         """The names of what is enforced on all that run in it."""
     def processes(self) -> list[_Seen]:
         """Every process inside."""
     def usage(self) -> _Used:
         """What all its commands have used so far."""
-    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+    def freeze(self) -> Freezer:
         """Stops everything inside, and tells by which means."""
     def thaw(self) -> None:
         """Lets everything inside go on."""
@@ -264,7 +264,7 @@ class Child:
         """Changes the limit on processor time, in seconds."""
     def set_pids(self, number: int) -> None:
         """Changes the limit on processes and threads."""
-    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+    def freeze(self) -> Freezer:
         """Stops everything inside, and tells by which means."""
     def thaw(self) -> None:
         """Lets everything inside go on."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from .errors import CalledProcessError
-from .vocabulary import EndedName, LimitName, Mechanism
+from .vocabulary import EndedName, LimitName, Mechanism, MemorySource, Protection
 
 if TYPE_CHECKING:
     from ._seclude import _Ending, _Seen, _Used
@@ -15,22 +15,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
+    # faces: begin the documentation of Ended
     """How a command ended: one of a closed set, by `name`. The cases never overlap.
 
-    - `exited`: by itself; `value` is the exit code, 0 to 255.
-    - `signaled`: by a signal of its own making or from inside; `value` is its number.
-    - `wall-time`: the sandbox's or the command's `wall_time` was over.
-    - `cpu-time`: the sandbox's `cpu_time` was used up, by all processes together.
-    - `memory-limit`: there was no more `memory`, even if the first process went on.
-    - `process-limit`: it was refused a process or thread by `pids`, and failed.
-    - `output-limit`: it wrote more than `output` allows, or, captured without one, more than 64 MiB to a stream.
-    - `scratch-full`: it failed, and a `tmpfs` of limited size is full.
-    - `syscall`: it made a system call that its filter answers with `kill`, somewhere inside; `value` is the call's name.
-    - `killed`: the caller killed it.
-    - `warden-lost`: the warden was killed from outside, and all inside with it; `value` is the signal, 0 if nobody can tell.
+    - `exited`: It ended by itself. The value is the exit code, 0 to 255.
+    - `signaled`: A signal killed it, and no limit had a part in it. The value is the signal's
+      number.
+    - `wall-time`: It was still running when its wall time was over. The limit is told in
+      nanoseconds.
+    - `cpu-time`: All processes together used up their processor time. The limit is told in
+      nanoseconds.
+    - `memory-limit`: There was no more memory for it, even if its first process went on. The limit
+      is told in bytes.
+    - `process-limit`: It was refused a process or thread, and failed. The limit is told as their
+      number.
+    - `output-limit`: It wrote more than it may, or, captured without a limit, more than 64 MiB to a
+      stream. The limit is told in bytes.
+    - `scratch-full`: It failed, and a tmpfs is full whose size or number of files the policy
+      limits. The limit is told in bytes or files, whichever ran out.
+    - `killed`: The caller killed it.
+    - `warden-lost`: The warden was killed from outside, and with it all that ran inside. The value
+      is the signal that killed the warden, 0 if nobody can tell.
+    - `syscall`: It made a system call that its filter answers with `kill`, somewhere inside. The
+      value is the call.
 
-    `match ended: case Ended("exited", code): ...` works; `str()` is a sentence's end: `killed by SIGSEGV`.
+    `value` is None where an end has none; of `syscall` it is the call's name. `match ended:` with
+    `case Ended("exited", code)` works; `str()` is a sentence's end: `killed by SIGSEGV`.
     """
+
+    # faces: end
 
     name: EndedName
     value: int | str | None = None
@@ -107,7 +120,7 @@ class Usage:
     streams are one file: then `stdout_bytes` counts them all. In bytes. None where nobody
     counted."""
     # faces: end
-    memory_source: Literal["cgroup", "sampled", "largest-process"]
+    memory_source: MemorySource
     """Where `memory_peak` comes from: the cgroup's own peak; the largest sum that the warden saw; one process alone."""
     pressure: Pressure | None
     """Time lost for want of resources; None without a cgroup of version 2, or where the kernel keeps no count."""
@@ -133,7 +146,7 @@ class Outcome:
 
     ended: Ended
     usage: Usage
-    enforced: tuple[str, ...]
+    enforced: tuple[Protection, ...]
     """The names of the protections that were in force."""
     returncode: int
     """The exit code, or minus the signal; -9 where a limit or the caller ended it."""

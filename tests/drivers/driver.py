@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict, fields
-from typing import IO, Any
+from typing import IO, Any, get_args
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import seclude
+from seclude import vocabulary
 
 Told = dict[str, bytes]
 Runs = seclude.Sandbox | seclude.Cell | seclude.Pool | seclude.Joined
@@ -196,14 +197,8 @@ def change(child: seclude.Popen, limit: bytes, value: float) -> None:
             raise AssertionError(f"no limit {limit!r} can be changed")
 
 
-ORDER = (
-    "user mount pid net ipc uts cgroup time".split(),
-    "own-root read-only-root masked-proc no-capabilities locked-securebits no-new-privileges no-groups no-nested-users "
-    "own-keyring own-session no-core-dumps hidden-warden kill-by-namespace kill-by-warden kill-by-cgroup seccomp-filter filtered-warden "
-    "landlock-files landlock-signals landlock-sockets landlock-ports guarded-warden other-user".split(),
-)
-LIMITS = "memory swap cpu_time cpus cpu_weight cpu_set pids io wall_time output".split()
-PROTECTIONS = [f"{kind}-namespace" for kind in ORDER[0]] + ORDER[1]
+PROTECTIONS = get_args(vocabulary.Protection)
+LIMITS = get_args(vocabulary.LimitName)
 
 
 def tell_outcome(outcome: seclude.Outcome, told: Told) -> None:

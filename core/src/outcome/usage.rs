@@ -1,9 +1,7 @@
 //! What a command used. The figures are declared in `core/wire/usage.rs`.
 
-use crate::policy::named;
-use crate::schema::Figure;
+use crate::declared::{Figure, named};
 use crate::wire::usage::{self as told, UNKNOWN, for_each_figure};
-use std::fmt;
 use std::time::Duration;
 
 named! {
