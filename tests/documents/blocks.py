@@ -1,12 +1,13 @@
 """The fenced code blocks of a Markdown document, and what each of them is for.
 
 A program is a block of `rust`, `c` or `python` whose next block is `text`: what the program prints.
-A `console` block holds commands after `$ `, each with what it prints. A comment `<!-- file: NAME -->`
-before a block gives the block's text to the commands below it, as a file.
+A `console` block holds commands after `$ `, each with what it prints. A comment
+`<!-- file: NAME -->` before a block makes a file of it, for the programs and commands below.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ class Program:
     text: str
     prints: str
     line: int
+    files: dict[str, str]
+    """What it may read from its working directory, by name."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,12 @@ def blocks(text: str) -> list[Block]:
 
 def programs(found: list[Block]) -> Iterator[Program]:
     """The blocks that are programs: the next block says what they print."""
-    for block, after in zip(found, found[1:], strict=False):
+    files: dict[str, str] = {}
+    for block, after in itertools.pairwise(found):
+        if block.file:
+            files[block.file] = block.text
         if block.language in LANGUAGES and after.language == "text":
-            yield Program(block.language, block.text, after.text, block.line)
+            yield Program(block.language, block.text, after.text, block.line, dict(files))
 
 
 def silent(found: list[Block]) -> list[Block]:

@@ -5,7 +5,8 @@ run.py --python INTERPRETER --library PREFIX --place DIRECTORY [DOCUMENT…]
 Each program must print what the document shows below it, and end with 0. The interpreter has the
 wheel, the prefix holds the library as `make library` installs it, and the directory is made anew;
 an unprivileged user must be able to read it. If the caller is root, each program also runs as
-nobody. Then all links between the repository's documents are followed.
+nobody. Then all links between the repository's documents are followed, and the names in the
+reference's tables are compared with the header's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 
 import blocks
 import links
+import names
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # A program that hangs is a failure, not a test that never ends.
@@ -51,7 +53,10 @@ class Failed(Exception):
 
 
 def run(
-    command: list[str], directory: str | pathlib.Path, environment: dict[str, str], seconds: int | None
+    command: list[str],
+    directory: str | pathlib.Path,
+    environment: dict[str, str],
+    seconds: int | None,
 ) -> tuple[int, str]:
     """Runs a command to its end; its exit code, and what it wrote to both streams."""
     done = subprocess.run(
@@ -88,7 +93,8 @@ class Builder:
         self.number += 1
         directory = self.place / f"{program.language}-{self.number}"
         directory.mkdir()
-        return getattr(self, f"_{program.language}")(directory, program.text, install)
+        ways = {"rust": self._rust, "c": self._c, "python": self._python}
+        return ways[program.language](directory, program.text, install)
 
     def _python(self, directory: pathlib.Path, text: str, install: str) -> list[str]:
         (directory / "hello.py").write_text(text)
@@ -126,21 +132,21 @@ class Builder:
 
 
 def differs(
-    command: list[str], builder: Builder, wanted: str, files: dict[str, str] | None = None
+    command: list[str], builder: Builder, wanted: blocks.Program | blocks.Command
 ) -> str | None:
-    """Runs a program, or with `files` a line for the shell beside them; what differs, if anything."""
+    """Runs a program or a line for the shell in a directory of its own; what differs, if any."""
     with tempfile.TemporaryDirectory(prefix="seclude-document-") as home:
         os.chmod(home, 0o777)
-        for name, text in (files or {}).items():
+        for name, text in wanted.files.items():
             pathlib.Path(home, name).write_text(text)
         try:
             code, said = run(command, home, variables(builder, home), SECONDS)
         except subprocess.TimeoutExpired:
             return f"it still ran after {SECONDS} seconds"
     # A line for the shell may fail on purpose; what it prints says so.
-    if blocks.fits(wanted, said) and (code == 0 or files is not None):
+    if blocks.fits(wanted.prints, said) and (code == 0 or isinstance(wanted, blocks.Command)):
         return None
-    return f"exit code {code}; it printed\n{said}but the document shows\n{wanted}"
+    return f"exit code {code}; it printed\n{said}but the document shows\n{wanted.prints}"
 
 
 def prove(document: pathlib.Path, builder: Builder, account: Account) -> None:
@@ -153,17 +159,17 @@ def prove(document: pathlib.Path, builder: Builder, account: Account) -> None:
         title = f"{name}:{program.line} ({program.language})"
         try:
             command = builder.made(program, install)
-        except Failed as problem:
-            account.tell(f"{title} is built", str(problem))
+        except Failed as failure:
+            account.tell(f"{title} is built", str(failure))
             continue
         for caller, prefix in account.callers.items():
-            problem = differs([*prefix, *command], builder, program.prints)
+            problem = differs([*prefix, *command], builder, program)
             account.tell(f"{title} as {caller}", problem)
 
     for one in blocks.commands(found):
         for caller, prefix in account.callers.items():
             command = [*prefix, "sh", "-c", one.text]
-            problem = differs(command, builder, one.prints, one.files)
+            problem = differs(command, builder, one)
             account.tell(f"{name}:{one.line} `$ {one.text}` as {caller}", problem)
 
 
@@ -179,7 +185,8 @@ def complete(document: pathlib.Path) -> str | None:
     there = {program.language for program in blocks.programs(found)}
     missing = [language for language in blocks.LANGUAGES if language not in there]
     problems = [f"it has no program in {language}" for language in missing]
-    problems += [f"line {block.line}: nothing says what it prints" for block in blocks.silent(found)]
+    for block in blocks.silent(found):
+        problems.append(f"line {block.line}: nothing says what it prints")
     return "\n".join(problems) or None
 
 
@@ -206,9 +213,13 @@ def main() -> int:
             account.tell(f"{document.name} has a program in each language", complete(document))
         prove(document, builder, account)
 
-    for document in sorted([*ROOT.glob("*.md"), *ROOT.glob("python/*.md"), *ROOT.glob("docs/**/*.md")]):
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("python/*.md"), *ROOT.glob("docs/**/*.md")]
+    for document in sorted(documents):
         problem = "\n".join(links.broken(ROOT, document)) or None
         account.tell(f"links of {document.relative_to(ROOT)}", problem)
+
+    for page in dict.fromkeys(page for page, _, _ in names.TABLES):
+        account.tell(f"names in docs/{page}", "\n".join(names.wrong(ROOT, page)) or None)
 
     print(f"{account.passed} passed, {account.failed} failed")
     return account.failed != 0
