@@ -52,13 +52,13 @@ html_sidebars = {
 _LINK = re.compile(r"\]\((\.\./[^)#\s]+)(#[^)]*)?\)")
 
 
-def _outside(text, page):
+def _outside(text, page, name):
     """Links to files that are no pages, as links into the repository; the files must be there."""
 
     def link(found):
         place = (page.parent / found[1]).resolve()
         if not place.exists() or not place.is_relative_to(ROOT):
-            logging.getLogger(__name__).warning("%s leads to nothing", found[1], location=str(page))
+            logging.getLogger(__name__).warning("%s leads to nothing", found[1], location=name)
         if place.is_relative_to(ROOT / "docs"):
             return found[0]
         kind = "tree" if place.is_dir() else "blob"
@@ -79,7 +79,7 @@ def _navigation(text):
 
 
 def _read(app, name, source):
-    source[0] = _outside(source[0], Path(app.env.doc2path(name)))
+    source[0] = _outside(source[0], Path(app.env.doc2path(name)), name)
     if name == root_doc:
         source[0] = _navigation(source[0])
 
