@@ -1,7 +1,8 @@
 """Builds and runs the programs of README.md and the guides, from their own text.
 
-run.py --python INTERPRETER --library PREFIX --place DIRECTORY [DOCUMENT…]
+run.py --python INTERPRETER --library PREFIX --place DIRECTORY [FRONT-PAGE [DOCUMENT…]]
 
+The front page must have a program in each language, and show what each of its programs prints.
 Each program must print what the document shows below it, and end with 0. The interpreter has the
 wheel, the prefix holds the library as `make library` installs it, and the directory is made anew;
 an unprivileged user must be able to read it. If the caller is root, each program also runs as
@@ -208,13 +209,15 @@ def main() -> int:
         print("SKIPPED: as nobody: only root can become somebody else")
 
     builder = Builder(wanted)
-    for document in map(pathlib.Path.resolve, wanted.documents):
-        if document.name == "README.md":
-            account.tell(f"{document.name} has a program in each language", complete(document))
+    documents = list(map(pathlib.Path.resolve, wanted.documents))
+    if documents:
+        front = documents[0]
+        account.tell(f"{front.name} has a program in each language", complete(front))
+    for document in documents:
         prove(document, builder, account)
 
-    documents = [*ROOT.glob("*.md"), *ROOT.glob("python/*.md"), *ROOT.glob("docs/**/*.md")]
-    for document in sorted(documents):
+    places = ("*.md", "core/*.md", "python/*.md", "docs/**/*.md")
+    for document in sorted(path for place in places for path in ROOT.glob(place)):
         problem = "\n".join(links.broken(ROOT, document)) or None
         account.tell(f"links of {document.relative_to(ROOT)}", problem)
 
