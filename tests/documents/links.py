@@ -30,6 +30,16 @@ def broken(root: Path, document: Path) -> Iterator[str]:
             yield f"{target} names no heading of {place.name}"
 
 
+def unlisted(root: Path) -> Iterator[str]:
+    """The pages that the index does not lead to."""
+    docs = root / "docs"
+    listed = set(_LINK.findall((docs / "index.md").read_text()))
+    for page in sorted(docs.glob("**/*.md")):
+        name = page.relative_to(docs).as_posix()
+        if name not in listed | {"index.md"}:
+            yield f"docs/index.md does not lead to {name}"
+
+
 def _anchors(document: Path) -> set[str]:
     """The anchors that readers of Markdown make of the headings."""
     text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)

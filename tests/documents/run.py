@@ -221,6 +221,8 @@ def main() -> int:
         problem = "\n".join(links.broken(ROOT, document)) or None
         account.tell(f"links of {document.relative_to(ROOT)}", problem)
 
+    account.tell("index of docs", "\n".join(links.unlisted(ROOT)) or None)
+
     for page in dict.fromkeys(page for page, _, _ in names.TABLES):
         account.tell(f"names in docs/{page}", "\n".join(names.wrong(ROOT, page)) or None)
 
