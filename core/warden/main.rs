@@ -21,7 +21,7 @@ mod control;
 mod copies;
 mod entries;
 mod examine;
-mod found;
+mod founder;
 mod house;
 mod networks;
 mod reap;
@@ -55,7 +55,7 @@ fn main(founds: bool) -> ! {
         let _ = sys::set_limit(RLIMIT_NOFILE, hard, hard);
     }
     if founds {
-        found::found();
+        founder::found();
     }
     let mut mail = Mail::new();
     let code = loop {
