@@ -17,7 +17,7 @@ shown := README.md core/README.md python/README.md $(addprefix docs/,tutorial.md
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint faces warden-lint test-rust test-c test-python test-table test-subprocess abi test-vm fuzz sanitize soak stress exposure test-races test-adversary programs test-programs test-readme programs-page faults bench docs pictures library wheel install clean
+.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess abi test-vm fuzz miri sanitize soak stress exposure test-races test-adversary programs test-programs test-readme programs-page faults bench docs pictures library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,7 +41,7 @@ needs: ## install what Debian has and this build needs (as root)
 
 # ---- the parts of the proof
 
-lint: warden-lint ## formatting and lints, warnings as errors
+lint: ## formatting and lints, warnings as errors
 	$(call say,formatting and lints of the Rust code)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
@@ -52,16 +52,9 @@ faces: ## write what C, Python and the documentation repeat of the core's declar
 	$(CARGO) run --quiet --package seclude-faces
 	SECLUDE_UPDATE_HEADER=1 $(CARGO) test --quiet --package seclude-capi --test header
 
-# The warden is no crate: core/build.rs hands it to the compiler, and here it is handed to the linter.
-warden-lint:
-	$(call say,formatting and lints of the warden)
-	rustfmt --check --edition 2024 core/warden/main.rs
-	mkdir -p target
-	clippy-driver --edition 2024 --crate-type bin --crate-name seclude_warden -Cpanic=abort -Dwarnings -Wclippy::all --emit=metadata -o target/warden.rmeta core/warden/main.rs
-
 test-rust: ## the core's own tests, then the proofs on the real kernel
 	$(call say,the core and its proofs on the real kernel)
-	$(CARGO) test --quiet --package seclude
+	$(CARGO) test --quiet --package seclude --package seclude-warden --package seclude-wire
 	$(CARGO) test --quiet --package seclude-tests --lib $(patsubst tests/tests/%.rs,--test %,$(filter-out %/table.rs,$(wildcard tests/tests/*.rs)))
 
 test-table: library wheel ## the behaviour table through Rust, C and Python, as root and as an unprivileged user
@@ -99,6 +92,11 @@ test-vm: ## the table and the proofs on other kernels and pure cgroup v2; KERNEL
 fuzz: ## each fuzz target for SECONDS (60 if not given): docs/fuzzing.md
 	$(call say,fuzzing)
 	CARGO_TARGET_DIR=$(PUBLIC)/fuzz sh fuzz/run.sh $(or $(SECONDS),60)
+
+miri: ## the unit tests of the wire under Miri, which finds undefined behaviour; takes a nightly compiler
+	$(call say,the wire under Miri)
+	sh tests/needs-nightly.sh miri rust-src
+	$(CARGO) +nightly miri test --quiet --package seclude-wire
 
 sanitize: ## the Rust tests that can run under AddressSanitizer and ThreadSanitizer: docs/fuzzing.md
 	$(call say,sanitizers)
