@@ -66,6 +66,7 @@ pub fn returns<T>(what: &str, limit: Duration, victims: &Victims, call: impl FnO
     let (done, watched) = channel::<()>();
     let mut tasks = victims.wardens.clone();
     tasks.push(nix::unistd::gettid().as_raw().cast_unsigned());
+    let told = tasks.clone();
     thread::scope(|scope| {
         let dog = scope.spawn(move || {
             let (begin, already) = (Instant::now(), starved(&tasks));
@@ -88,6 +89,7 @@ pub fn returns<T>(what: &str, limit: Duration, victims: &Victims, call: impl FnO
                 }
             }
             eprintln!("{what}: did not return in {patience:?}, nor {LAST:?} after all that it may wait for was killed");
+            tell_where(&told, victims);
             std::process::abort()
         });
         let begin = Instant::now();
@@ -102,6 +104,17 @@ pub fn returns<T>(what: &str, limit: Duration, victims: &Victims, call: impl FnO
             Err(_) => Err(format!("{what}: the watchdog failed")),
         }
     })
+}
+
+/// What the calling thread, which comes last, and the wardens wait in, and who of the victims is left: for whoever looks for the cause.
+fn tell_where(tasks: &[u32], victims: &Victims) {
+    for task in tasks {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{task}/{file}")).unwrap_or_else(|error| error.to_string());
+        let status = read("status");
+        let state = status.lines().find(|line| line.starts_with("State:")).unwrap_or("gone");
+        eprintln!("task {task}: {state}, in {:?}, call {:?}, schedstat {:?}", read("wchan"), read("syscall"), read("schedstat"));
+    }
+    eprintln!("marked processes left: {:?}; wardens: {:?}", marked(&victims.mark), wardens());
 }
 
 #[cfg(test)]
