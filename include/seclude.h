@@ -810,8 +810,9 @@ typedef struct seclude_outcome {
      */
     int32_t value;
     /**
-     * The same as one number: the exit code, or minus the signal. Every other end, by a limit or by the caller, reads -9, as if by
-     * SIGKILL.
+     * The same as one number: the exit code, or minus the signal. A process limit and full scratch
+     * space kill nothing, and read as `status`. Every other end, by a limit or by the caller, reads
+     * -9, as if by SIGKILL.
      */
     int32_t returncode;
     /**
