@@ -20,7 +20,8 @@ pub fn read(name: &str, key: &Key<'_>, limits: &mut Limits) -> Result<()> {
         "wall_time_grace" => {
             key.members(&["signal", "time"])?;
             let signal = key.required("signal")?;
-            let number = signal.integer()?.try_into().map_err(|_| signal.wrong("is no signal"))?;
+            let number = signal.integer().ok().and_then(|number| number.try_into().ok());
+            let number = number.ok_or_else(|| signal.unlike("a signal's number").hint("SIGTERM is 15"))?;
             limits.grace = Some((number, key.required("time")?.duration()?));
         }
         "output" => limits.output = Some(key.size()?),
