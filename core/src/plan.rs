@@ -6,6 +6,7 @@ pub mod again;
 mod compiled;
 mod defaults;
 mod files;
+mod unwritable;
 mod wall;
 
 pub use compiled::Compiled;
