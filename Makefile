@@ -15,7 +15,7 @@ table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint warden-lint test-rust test-c test-python test-table test-subprocess abi test-vm fuzz sanitize soak stress exposure test-races test-adversary programs test-programs programs-page faults bench library wheel install clean
+.PHONY: help demo test needs lint faces warden-lint test-rust test-c test-python test-table test-subprocess abi test-vm fuzz sanitize soak stress exposure test-races test-adversary programs test-programs programs-page faults bench library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,12 @@ lint: warden-lint ## formatting and lints, warnings as errors
 	$(call say,formatting and lints of the Rust code)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
+	$(CARGO) test --quiet --package seclude-faces
+	$(CARGO) run --quiet --package seclude-faces -- --check
+
+faces: ## write what C, Python and the documentation repeat of the core's declarations, and the header
+	$(CARGO) run --quiet --package seclude-faces
+	SECLUDE_UPDATE_HEADER=1 $(CARGO) test --quiet --package seclude-capi --test header
 
 # The warden is no crate: core/build.rs hands it to the compiler, and here it is handed to the linter.
 warden-lint:

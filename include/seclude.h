@@ -237,77 +237,77 @@
 #define SECLUDE_UNLIMITED UINT64_MAX
 
 /**
- * Memory: `seclude_sandbox_memory`. The numbers count up from 0, without a gap.
+ * Memory, in bytes.
  */
 #define SECLUDE_LIMIT_MEMORY 0
 
 /**
- * Swap space: `seclude_sandbox_swap`.
+ * Swap space, in bytes.
  */
 #define SECLUDE_LIMIT_SWAP 1
 
 /**
- * Processor time of the whole tree: `seclude_sandbox_cpu_time`.
+ * Processor time of the whole tree.
  */
 #define SECLUDE_LIMIT_CPU_TIME 2
 
 /**
- * Processors, as a number that may have a fraction: `seclude_sandbox_cpus`.
+ * Processors, as a number that may have a fraction.
  */
 #define SECLUDE_LIMIT_CPUS 3
 
 /**
- * The share of processor time under contention: `seclude_sandbox_cpu_weight`.
+ * The share of processor time under contention.
  */
 #define SECLUDE_LIMIT_CPU_WEIGHT 4
 
 /**
- * Which processors: `seclude_sandbox_cpu_set`.
+ * Which processors.
  */
 #define SECLUDE_LIMIT_CPU_SET 5
 
 /**
- * Processes and threads at one time: `seclude_sandbox_pids`.
+ * Processes and threads at one time.
  */
 #define SECLUDE_LIMIT_PIDS 6
 
 /**
- * Bytes and operations a second: `seclude_sandbox_io`.
+ * Bytes and operations a second, for each device.
  */
 #define SECLUDE_LIMIT_IO 7
 
 /**
- * Time from the start: `seclude_sandbox_wall_time`.
+ * Time from the start.
  */
 #define SECLUDE_LIMIT_WALL_TIME 8
 
 /**
- * Bytes written to the standard output, and to the standard error: `seclude_sandbox_output`.
+ * Bytes written to the standard output, and to the standard error.
  */
 #define SECLUDE_LIMIT_OUTPUT 9
 
 /**
- * A controller of cgroup v2 holds the limit: the kernel, exactly.
+ * A controller of cgroup v2: the kernel, exactly.
  */
 #define SECLUDE_MECHANISM_CGROUP_V2 1
 
 /**
- * A controller of cgroup v1 holds it: the kernel, exactly.
+ * A controller of cgroup v1: the kernel, exactly.
  */
 #define SECLUDE_MECHANISM_CGROUP_V1 2
 
 /**
- * setrlimit(2) in a user namespace of the sandbox's own holds it: the kernel, exactly.
+ * `setrlimit(2)` in a user namespace of the sandbox's own: the kernel, exactly.
  */
 #define SECLUDE_MECHANISM_RLIMIT 3
 
 /**
- * The warden holds it, which all of it passes through.
+ * The warden, which all of it passes through.
  */
 #define SECLUDE_MECHANISM_WARDEN 4
 
 /**
- * The warden looks at an interval: what is above the limit between two looks is not seen.
+ * The warden, which looks at an interval: what is above the limit between two looks is not seen.
  */
 #define SECLUDE_MECHANISM_SAMPLED 5
 
@@ -337,7 +337,7 @@
 #define SECLUDE_SECCOMP_NOTIFY 5
 
 /**
- * The argument is the value. Both are unsigned, and so below.
+ * The argument is the value.
  */
 #define SECLUDE_COMPARE_EQUAL 1
 
@@ -389,88 +389,94 @@
 #define SECLUDE_STDIO_PTY -1004
 
 /**
- * `cgroup.freeze` of cgroup v2 froze it: the kernel, all at once.
+ * `cgroup.freeze` of cgroup v2: the kernel, all at once.
  */
 #define SECLUDE_FREEZER_CGROUP_V2 1
 
 /**
- * The freezer controller of cgroup v1 did.
+ * The freezer of cgroup v1: the kernel, all at once.
  */
 #define SECLUDE_FREEZER_CGROUP_V1 2
 
 /**
- * SIGSTOP to every process did. Weaker: their parents inside see it.
+ * SIGSTOP to every process. Weaker: a parent inside sees its child stopped, and a process that is
+ * sent SIGCONT goes on.
  */
 #define SECLUDE_FREEZER_SIGNAL 3
 
 /**
- * It ended by itself; `value` is the exit code, 0 to 255.
+ * It ended by itself. The value is the exit code, 0 to 255.
  */
 #define SECLUDE_ENDED_EXITED 1
 
 /**
- * A signal killed it; `value` is its number.
+ * A signal killed it, and no limit had a part in it. The value is the signal's number.
  */
 #define SECLUDE_ENDED_SIGNALED 2
 
 /**
- * It was still running when its wall time was over; `limit` in nanoseconds.
+ * It was still running when its wall time was over. The limit is told in nanoseconds.
  */
 #define SECLUDE_ENDED_WALL_TIME 3
 
 /**
- * It used up its processor time; `limit` in nanoseconds.
+ * All processes together used up their processor time. The limit is told in nanoseconds.
  */
 #define SECLUDE_ENDED_CPU_TIME 4
 
 /**
- * There was no more memory for it; `limit` in bytes.
+ * There was no more memory for it, even if its first process went on. The limit is told in bytes.
  */
 #define SECLUDE_ENDED_MEMORY_LIMIT 5
 
 /**
- * It was refused a process or thread, and failed; `limit` is their number.
+ * It was refused a process or thread, and failed. The limit is told as their number.
  */
 #define SECLUDE_ENDED_PROCESS_LIMIT 6
 
 /**
- * It wrote more than it may; `limit` in bytes.
+ * It wrote more than it may, or, captured without a limit, more than 64 MiB to a stream. The limit
+ * is told in bytes.
  */
 #define SECLUDE_ENDED_OUTPUT_LIMIT 7
 
 /**
- * It failed, and a tmpfs of limited size is full; `limit` in bytes or files, whichever ran out.
+ * It failed, and a tmpfs is full whose size or number of files the policy limits. The limit is
+ * told in bytes or files, whichever ran out.
  */
 #define SECLUDE_ENDED_SCRATCH_FULL 8
 
 /**
- * The caller killed it: `seclude_child_kill`.
+ * The caller killed it.
  */
 #define SECLUDE_ENDED_KILLED 9
 
 /**
- * The warden was killed from outside, and with it all that ran inside; `value` is the signal that killed the warden, 0 if nobody can tell.
+ * The warden was killed from outside, and with it all that ran inside. The value is the signal
+ * that killed the warden, 0 if nobody can tell.
  */
 #define SECLUDE_ENDED_WARDEN_LOST 10
 
 /**
- * It made a system call that its filter answers with `SECLUDE_SECCOMP_KILL`, somewhere inside; `value` is the call's number, whose name
- * `seclude_syscall_name` tells, or -1 if it was another architecture's.
+ * It made a system call that its filter answers with `kill`, somewhere inside. The value is the
+ * call.
  */
 #define SECLUDE_ENDED_SYSCALL 11
 
 /**
- * The peak of memory is the cgroup's own: all that was charged to it, files in memory and kernel structures among them.
+ * The cgroup's own peak: all that was charged to it, files in memory and kernel structures among
+ * them.
  */
 #define SECLUDE_MEMORY_CGROUP 1
 
 /**
- * It is the largest sum of the processes' peaks (VmHWM) that the warden saw at an interval.
+ * The largest sum of the processes' peaks (VmHWM) that the warden saw at an interval, and no more
+ * than a sampled limit that was kept to.
  */
 #define SECLUDE_MEMORY_SAMPLED 2
 
 /**
- * It is the largest single process alone (`ru_maxrss`): nobody counted the sum.
+ * The largest single process alone (`ru_maxrss`): nobody counted the sum.
  */
 #define SECLUDE_MEMORY_LARGEST_PROCESS 3
 
@@ -550,7 +556,8 @@
 #define SECLUDE_PROTECTION_NO_NEW_PRIVILEGES 8192
 
 /**
- * No supplementary groups. Missing for an unprivileged caller who has some: the kernel does not let it drop them.
+ * No supplementary groups. Missing for an unprivileged caller who has some: the kernel does not
+ * let it drop them.
  */
 #define SECLUDE_PROTECTION_NO_GROUPS 16384
 
@@ -585,12 +592,14 @@
 #define SECLUDE_PROTECTION_KILL_BY_NAMESPACE 1048576
 
 /**
- * Everything inside is ended by the warden, one process after another. Weaker: whoever kills the warden from outside frees it.
+ * Everything inside is ended by the warden, one process after another. Weaker: whoever kills the
+ * warden from outside frees what is inside.
  */
 #define SECLUDE_PROTECTION_KILL_BY_WARDEN 2097152
 
 /**
- * What the warden could not end, the caller ends through a cgroup around it all: together with the one above, where one can be made.
+ * What the warden could not end, the caller ends through a cgroup around it all: together with the
+ * one above, where a cgroup can be made.
  */
 #define SECLUDE_PROTECTION_KILL_BY_CGROUP 4194304
 
@@ -600,8 +609,8 @@
 #define SECLUDE_PROTECTION_SECCOMP_FILTER 8388608
 
 /**
- * A seccomp filter decides which system calls the warden makes. Missing where the command's kills, or asks the caller, at every call that it does not
- * name.
+ * A seccomp filter decides which system calls the warden makes. Missing where the command's kills,
+ * or asks the caller, at every call that it does not name.
  */
 #define SECLUDE_PROTECTION_FILTERED_WARDEN 16777216
 
@@ -626,14 +635,16 @@
 #define SECLUDE_PROTECTION_LANDLOCK_PORTS 268435456
 
 /**
- * Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command has
- * joined a process tree, for there the warden is a process like others of its user.
+ * Nothing inside can change the warden: its limits, its priority, its processors. Missing where
+ * the command has joined a process tree, for there the warden is a process like others of its
+ * user.
  */
 #define SECLUDE_PROTECTION_GUARDED_WARDEN 536870912
 
 /**
- * The command is another user than the caller, so that the caller's files and processes are not its own. Missing where the
- * caller can map no id but its own: an unprivileged caller, or one whose user namespace has no other.
+ * The command is another user than the caller, so that the caller's files and processes are not
+ * its own. Missing where the caller can map no id but its own: an unprivileged caller, or one
+ * whose user namespace has no other.
  */
 #define SECLUDE_PROTECTION_OTHER_USER 1073741824
 
@@ -807,7 +818,8 @@ typedef struct seclude_outcome {
      */
     int32_t ended;
     /**
-     * The exit code, the signal or the system call; 0 where there is none.
+     * The exit code, the signal, or the number of the system call, whose name `seclude_syscall_name` tells: -1 if it was another
+     * architecture's. 0 where there is none.
      */
     int32_t value;
     /**
@@ -850,27 +862,34 @@ typedef struct seclude_outcome {
      */
     uint8_t mechanisms[32];
     /**
-     * From the command's start to the end of the last process inside, in nanoseconds.
+     * From the command's start to the end of the last process inside. In nanoseconds.
      */
     uint64_t wall_ns;
     /**
-     * Processor time in user mode, of the whole tree, in nanoseconds.
+     * Processor time in user mode, of the whole tree. In nanoseconds.
      */
     uint64_t user_ns;
     /**
-     * Processor time in the kernel, of the whole tree, in nanoseconds.
+     * Processor time in the kernel, of the whole tree. In nanoseconds.
      */
     uint64_t system_ns;
     /**
-     * Bytes of memory in use, while it runs; 0 afterwards.
+     * Memory in use, while it runs; 0 afterwards. In bytes.
      */
     uint64_t memory;
     /**
-     * The most bytes of memory that were in use at one time.
+     * The most memory that was in use at one time. In bytes.
      */
     uint64_t memory_peak;
     /**
-     * The largest resident set that any single process of the tree had, in bytes.
+     * The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a
+     * cgroup `anon` and `shmem`) that was seen: looked at every 5 milliseconds or less often, if
+     * memory is limited. The pages of files that `memory_peak` contains are not in it. In bytes.
+     * `SECLUDE_UNKNOWN` where nobody counted.
+     */
+    uint64_t anonymous_peak;
+    /**
+     * The largest resident set that any single process of the tree had. In bytes.
      */
     uint64_t max_rss;
     /**
@@ -878,7 +897,8 @@ typedef struct seclude_outcome {
      */
     uint64_t processes;
     /**
-     * The most processes and threads at one time, by a cgroup of Linux 6.1, or sampled; 0 where nobody counted.
+     * The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled.
+     * `SECLUDE_UNKNOWN` where nobody counted.
      */
     uint64_t processes_peak;
     /**
@@ -898,19 +918,22 @@ typedef struct seclude_outcome {
      */
     uint64_t involuntary_switches;
     /**
-     * Bytes read from block devices.
+     * What was read from block devices. In bytes.
      */
     uint64_t bytes_read;
     /**
-     * Bytes written to block devices.
+     * What was written to block devices. In bytes.
      */
     uint64_t bytes_written;
     /**
-     * Bytes written to the standard output; `SECLUDE_UNKNOWN` where nobody counted: with a limit on the output it is.
+     * What was written to the standard output. Counted only with a limit on the output. In bytes.
+     * `SECLUDE_UNKNOWN` where nobody counted.
      */
     uint64_t stdout_bytes;
     /**
-     * Bytes written to the standard error, as `stdout_bytes`. 0 if both are one file: then the standard output has them all.
+     * What was written to the standard error. Counted only with a limit on the output; 0 if both
+     * streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` where
+     * nobody counted.
      */
     uint64_t stderr_bytes;
     /**

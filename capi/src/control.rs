@@ -4,17 +4,28 @@ use crate::boundary::{Answer, change, code, write_sized};
 use crate::child::{State, request, seclude_child};
 use crate::error::seclude_error;
 use crate::outcome::seclude_outcome;
+use crate::words::{Words, name_of, number_of};
 use seclude_core::Freezer;
 use std::ffi::{c_char, c_int};
-use std::ptr;
 use std::time::Duration;
 
-/// `cgroup.freeze` of cgroup v2 froze it: the kernel, all at once.
+// faces: begin freezers as C constants
+/// `cgroup.freeze` of cgroup v2: the kernel, all at once.
 pub const SECLUDE_FREEZER_CGROUP_V2: c_int = 1;
-/// The freezer controller of cgroup v1 did.
+/// The freezer of cgroup v1: the kernel, all at once.
 pub const SECLUDE_FREEZER_CGROUP_V1: c_int = 2;
-/// SIGSTOP to every process did. Weaker: their parents inside see it.
+/// SIGSTOP to every process. Weaker: a parent inside sees its child stopped, and a process that is
+/// sent SIGCONT goes on.
 pub const SECLUDE_FREEZER_SIGNAL: c_int = 3;
+// faces: end
+
+const FREEZERS: &Words<c_int> = &[
+    // faces: begin freezers with their names
+    (SECLUDE_FREEZER_CGROUP_V2, c"cgroup-v2"),
+    (SECLUDE_FREEZER_CGROUP_V1, c"cgroup-v1"),
+    (SECLUDE_FREEZER_SIGNAL, c"sigstop"),
+    // faces: end
+];
 
 /// Writes what it has used so far to `*usage`, a structure of `size` bytes, and what holds it: the fields about its end are 0. After its
 /// end is known, what it used in all. 0, or an error.
@@ -88,36 +99,22 @@ pub unsafe extern "C" fn seclude_child_thaw(child: *mut seclude_child, err: *mut
 /// The name of a `SECLUDE_FREEZER_...`: "sigstop", the same in every language. NULL for any other number. Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_freezer_name(freezer: c_int) -> *const c_char {
-    let name = match freezer {
-        SECLUDE_FREEZER_CGROUP_V2 => c"cgroup-v2",
-        SECLUDE_FREEZER_CGROUP_V1 => c"cgroup-v1",
-        SECLUDE_FREEZER_SIGNAL => c"sigstop",
-        _ => return ptr::null(),
-    };
-    name.as_ptr()
+    name_of(FREEZERS, freezer)
 }
 
 pub(crate) fn number(freezer: Freezer) -> Answer<c_int> {
-    Ok(match freezer {
-        Freezer::CgroupV2 => SECLUDE_FREEZER_CGROUP_V2,
-        Freezer::CgroupV1 => SECLUDE_FREEZER_CGROUP_V1,
-        Freezer::Signal => SECLUDE_FREEZER_SIGNAL,
-    })
+    let number = number_of(FREEZERS, freezer.name());
+    number.ok_or_else(|| seclude_error::internal("freeze", &format!("\"{freezer}\" has no number in C")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::CStr;
+    use crate::words::assert_complete;
 
     #[test]
-    fn every_freezer_has_the_name_of_the_core() {
-        for freezer in Freezer::ALL {
-            let name = seclude_freezer_name(number(*freezer).expect("a number"));
-            assert!(!name.is_null());
-            // SAFETY: a name of ours, which lives for ever.
-            assert_eq!(unsafe { CStr::from_ptr(name) }.to_str(), Ok(freezer.name()));
-        }
+    fn every_freezer_has_a_number_that_is_not_zero() {
+        assert_complete(FREEZERS, Freezer::ALL.iter().map(|freezer| freezer.name()));
         assert!(seclude_freezer_name(0).is_null());
     }
 }

@@ -31,3 +31,4 @@ pub mod terminal;
 pub mod text;
 pub mod transfer;
 pub mod version;
+mod words;

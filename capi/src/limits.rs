@@ -3,91 +3,97 @@
 use crate::boundary::{Answer, bytes, numbers};
 use crate::error::seclude_error;
 use crate::sandbox::{SECLUDE_UNLIMITED, build, seclude_sandbox};
+use crate::words::{Words, name_of, number_of, word_of};
 use seclude_core::{Io, Limit, Mechanism};
-use std::ffi::{CStr, c_char, c_int};
-use std::ptr;
+use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
-/// Memory: `seclude_sandbox_memory`. The numbers count up from 0, without a gap.
+// A limit's number is its place in `mechanisms` of the outcome: they count up from 0, without a gap.
+// faces: begin limits as C constants
+/// Memory, in bytes.
 pub const SECLUDE_LIMIT_MEMORY: c_int = 0;
-/// Swap space: `seclude_sandbox_swap`.
+/// Swap space, in bytes.
 pub const SECLUDE_LIMIT_SWAP: c_int = 1;
-/// Processor time of the whole tree: `seclude_sandbox_cpu_time`.
+/// Processor time of the whole tree.
 pub const SECLUDE_LIMIT_CPU_TIME: c_int = 2;
-/// Processors, as a number that may have a fraction: `seclude_sandbox_cpus`.
+/// Processors, as a number that may have a fraction.
 pub const SECLUDE_LIMIT_CPUS: c_int = 3;
-/// The share of processor time under contention: `seclude_sandbox_cpu_weight`.
+/// The share of processor time under contention.
 pub const SECLUDE_LIMIT_CPU_WEIGHT: c_int = 4;
-/// Which processors: `seclude_sandbox_cpu_set`.
+/// Which processors.
 pub const SECLUDE_LIMIT_CPU_SET: c_int = 5;
-/// Processes and threads at one time: `seclude_sandbox_pids`.
+/// Processes and threads at one time.
 pub const SECLUDE_LIMIT_PIDS: c_int = 6;
-/// Bytes and operations a second: `seclude_sandbox_io`.
+/// Bytes and operations a second, for each device.
 pub const SECLUDE_LIMIT_IO: c_int = 7;
-/// Time from the start: `seclude_sandbox_wall_time`.
+/// Time from the start.
 pub const SECLUDE_LIMIT_WALL_TIME: c_int = 8;
-/// Bytes written to the standard output, and to the standard error: `seclude_sandbox_output`.
+/// Bytes written to the standard output, and to the standard error.
 pub const SECLUDE_LIMIT_OUTPUT: c_int = 9;
+// faces: end
 
-/// A controller of cgroup v2 holds the limit: the kernel, exactly.
+// faces: begin mechanisms as C constants
+/// A controller of cgroup v2: the kernel, exactly.
 pub const SECLUDE_MECHANISM_CGROUP_V2: c_int = 1;
-/// A controller of cgroup v1 holds it: the kernel, exactly.
+/// A controller of cgroup v1: the kernel, exactly.
 pub const SECLUDE_MECHANISM_CGROUP_V1: c_int = 2;
-/// setrlimit(2) in a user namespace of the sandbox's own holds it: the kernel, exactly.
+/// `setrlimit(2)` in a user namespace of the sandbox's own: the kernel, exactly.
 pub const SECLUDE_MECHANISM_RLIMIT: c_int = 3;
-/// The warden holds it, which all of it passes through.
+/// The warden, which all of it passes through.
 pub const SECLUDE_MECHANISM_WARDEN: c_int = 4;
-/// The warden looks at an interval: what is above the limit between two looks is not seen.
+/// The warden, which looks at an interval: what is above the limit between two looks is not seen.
 pub const SECLUDE_MECHANISM_SAMPLED: c_int = 5;
+// faces: end
 
-/// What C calls each limit: number and name.
-const LIMITS: [(Limit, c_int, &CStr); 10] = [
-    (Limit::Memory, SECLUDE_LIMIT_MEMORY, c"memory"),
-    (Limit::Swap, SECLUDE_LIMIT_SWAP, c"swap"),
-    (Limit::CpuTime, SECLUDE_LIMIT_CPU_TIME, c"cpu_time"),
-    (Limit::Cpus, SECLUDE_LIMIT_CPUS, c"cpus"),
-    (Limit::CpuWeight, SECLUDE_LIMIT_CPU_WEIGHT, c"cpu_weight"),
-    (Limit::CpuSet, SECLUDE_LIMIT_CPU_SET, c"cpu_set"),
-    (Limit::Pids, SECLUDE_LIMIT_PIDS, c"pids"),
-    (Limit::Io, SECLUDE_LIMIT_IO, c"io"),
-    (Limit::WallTime, SECLUDE_LIMIT_WALL_TIME, c"wall_time"),
-    (Limit::Output, SECLUDE_LIMIT_OUTPUT, c"output"),
+const LIMITS: &Words<c_int> = &[
+    // faces: begin limits with their names
+    (SECLUDE_LIMIT_MEMORY, c"memory"),
+    (SECLUDE_LIMIT_SWAP, c"swap"),
+    (SECLUDE_LIMIT_CPU_TIME, c"cpu_time"),
+    (SECLUDE_LIMIT_CPUS, c"cpus"),
+    (SECLUDE_LIMIT_CPU_WEIGHT, c"cpu_weight"),
+    (SECLUDE_LIMIT_CPU_SET, c"cpu_set"),
+    (SECLUDE_LIMIT_PIDS, c"pids"),
+    (SECLUDE_LIMIT_IO, c"io"),
+    (SECLUDE_LIMIT_WALL_TIME, c"wall_time"),
+    (SECLUDE_LIMIT_OUTPUT, c"output"),
+    // faces: end
 ];
 
-/// What C calls each mechanism: number and name.
-const MECHANISMS: [(Mechanism, c_int, &CStr); 5] = [
-    (Mechanism::CgroupV2, SECLUDE_MECHANISM_CGROUP_V2, c"cgroup-v2"),
-    (Mechanism::CgroupV1, SECLUDE_MECHANISM_CGROUP_V1, c"cgroup-v1"),
-    (Mechanism::Rlimit, SECLUDE_MECHANISM_RLIMIT, c"rlimit"),
-    (Mechanism::Warden, SECLUDE_MECHANISM_WARDEN, c"warden"),
-    (Mechanism::Sampled, SECLUDE_MECHANISM_SAMPLED, c"sampled"),
+const MECHANISMS: &Words<c_int> = &[
+    // faces: begin mechanisms with their names
+    (SECLUDE_MECHANISM_CGROUP_V2, c"cgroup-v2"),
+    (SECLUDE_MECHANISM_CGROUP_V1, c"cgroup-v1"),
+    (SECLUDE_MECHANISM_RLIMIT, c"rlimit"),
+    (SECLUDE_MECHANISM_WARDEN, c"warden"),
+    (SECLUDE_MECHANISM_SAMPLED, c"sampled"),
+    // faces: end
 ];
 
 /// A limit's number for each mechanism that is in force, and the mechanism's.
 pub(crate) fn mechanisms(limits: impl Iterator<Item = (Limit, Mechanism)>) -> impl Iterator<Item = (usize, u8)> {
     limits.filter_map(|(limit, mechanism)| {
-        let (_, place, _) = LIMITS.iter().find(|(known, ..)| *known == limit)?;
-        let (_, number, _) = MECHANISMS.iter().find(|(known, ..)| *known == mechanism)?;
-        Some((usize::try_from(*place).ok()?, u8::try_from(*number).ok()?))
+        let (place, number) = (number_of(LIMITS, limit.name())?, number_of(MECHANISMS, mechanism.name())?);
+        Some((usize::try_from(place).ok()?, u8::try_from(number).ok()?))
     })
 }
 
 fn limit(number: c_int) -> Answer<Limit> {
-    let known = LIMITS.iter().find(|(_, known, _)| *known == number);
-    known.map(|(limit, ..)| *limit).ok_or_else(|| seclude_error::invalid(&format!("limit {number}"), "no limit has this number"))
+    let known = word_of(LIMITS, number, Limit::from_name);
+    known.ok_or_else(|| seclude_error::invalid(&format!("limit {number}"), "no limit has this number"))
 }
 
 /// The name of a `SECLUDE_LIMIT_...`: "cpu_time", its key in policies. NULL for any other number, so that a loop from 0 on ends with
 /// the last. Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_limit_name(limit: c_int) -> *const c_char {
-    LIMITS.iter().find(|(_, number, _)| *number == limit).map_or(ptr::null(), |(.., name)| name.as_ptr())
+    name_of(LIMITS, limit)
 }
 
 /// The name of a `SECLUDE_MECHANISM_...`: "cgroup-v2", the same in every language. NULL for any other number. Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_mechanism_name(mechanism: c_int) -> *const c_char {
-    MECHANISMS.iter().find(|(_, number, _)| *number == mechanism).map_or(ptr::null(), |(.., name)| name.as_ptr())
+    name_of(MECHANISMS, mechanism)
 }
 
 // ---- setters
@@ -217,20 +223,13 @@ pub unsafe extern "C" fn seclude_sandbox_cgroup(sandbox: *mut seclude_sandbox, d
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn name<'a>(name: *const c_char) -> &'a str {
-        assert!(!name.is_null());
-        // SAFETY: a name of ours, which lives for ever.
-        unsafe { CStr::from_ptr(name) }.to_str().expect("UTF-8")
-    }
+    use crate::words::assert_complete;
 
     #[test]
-    fn every_limit_has_the_core_s_name_and_its_place_without_a_gap() {
-        assert_eq!(LIMITS.len(), Limit::ALL.len());
+    fn every_limit_has_its_place_without_a_gap() {
+        assert_complete(LIMITS, Limit::ALL.iter().map(|limit| limit.name()));
         for (place, known) in Limit::ALL.iter().enumerate() {
-            let number = place as c_int;
-            assert_eq!(name(seclude_limit_name(number)), known.name());
-            assert_eq!(limit(number).ok(), Some(*known));
+            assert_eq!(limit(place as c_int).ok(), Some(*known));
         }
         for number in [-1, LIMITS.len() as c_int] {
             assert!(seclude_limit_name(number).is_null());
@@ -239,11 +238,8 @@ mod tests {
     }
 
     #[test]
-    fn every_mechanism_has_the_core_s_name_and_is_never_zero() {
-        assert_eq!(MECHANISMS.len(), Mechanism::ALL.len());
-        for (place, known) in Mechanism::ALL.iter().enumerate() {
-            assert_eq!(name(seclude_mechanism_name(place as c_int + 1)), known.name());
-        }
+    fn every_mechanism_has_a_number_that_is_not_zero() {
+        assert_complete(MECHANISMS, Mechanism::ALL.iter().map(|mechanism| mechanism.name()));
         assert!(seclude_mechanism_name(0).is_null() && seclude_mechanism_name(6).is_null());
     }
 

@@ -3,6 +3,7 @@
 use crate::boundary::{Answer, Sticky, data, free, numbers, read, set, utf8};
 use crate::error::seclude_error;
 use crate::sandbox::{build, seclude_sandbox};
+use crate::words::{Words, word_of};
 use seclude_core::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -20,7 +21,8 @@ pub const SECLUDE_SECCOMP_LOG: c_int = 4;
 /// The caller decides: `seclude_child_take_listener`.
 pub const SECLUDE_SECCOMP_NOTIFY: c_int = 5;
 
-/// The argument is the value. Both are unsigned, and so below.
+// faces: begin comparisons as C constants
+/// The argument is the value.
 pub const SECLUDE_COMPARE_EQUAL: c_int = 1;
 /// The argument is not the value.
 pub const SECLUDE_COMPARE_NOT_EQUAL: c_int = 2;
@@ -32,6 +34,18 @@ pub const SECLUDE_COMPARE_LESS_OR_EQUAL: c_int = 4;
 pub const SECLUDE_COMPARE_GREATER: c_int = 5;
 /// The argument is at least the value.
 pub const SECLUDE_COMPARE_GREATER_OR_EQUAL: c_int = 6;
+// faces: end
+
+const COMPARISONS: &Words<c_int> = &[
+    // faces: begin comparisons with their names
+    (SECLUDE_COMPARE_EQUAL, c"=="),
+    (SECLUDE_COMPARE_NOT_EQUAL, c"!="),
+    (SECLUDE_COMPARE_LESS, c"<"),
+    (SECLUDE_COMPARE_LESS_OR_EQUAL, c"<="),
+    (SECLUDE_COMPARE_GREATER, c">"),
+    (SECLUDE_COMPARE_GREATER_OR_EQUAL, c">="),
+    // faces: end
+];
 
 /// A seccomp filter: a profile, and rules over it. Of the rules that fit a call the last one decides, then the profile. A mistake in a setter sticks:
 /// the sandbox that is given the filter has it.
@@ -111,15 +125,8 @@ pub unsafe extern "C" fn seclude_seccomp_when(
     wide: c_int,
 ) {
     set(filter, |object| {
-        let compare = match compare {
-            SECLUDE_COMPARE_EQUAL => Compare::Equal,
-            SECLUDE_COMPARE_NOT_EQUAL => Compare::NotEqual,
-            SECLUDE_COMPARE_LESS => Compare::Less,
-            SECLUDE_COMPARE_LESS_OR_EQUAL => Compare::LessOrEqual,
-            SECLUDE_COMPARE_GREATER => Compare::Greater,
-            SECLUDE_COMPARE_GREATER_OR_EQUAL => Compare::GreaterOrEqual,
-            other => return Err(seclude_error::invalid(&format!("comparison {other}"), "is none of SECLUDE_COMPARE_")),
-        };
+        let compare = word_of(COMPARISONS, compare, Compare::from_name)
+            .ok_or_else(|| seclude_error::invalid(&format!("comparison {compare}"), "is none of SECLUDE_COMPARE_"))?;
         let number = u8::try_from(argument).unwrap_or(u8::MAX);
         let test = Test::new(number, compare, value).masked(mask);
         let rule =

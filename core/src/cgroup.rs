@@ -19,7 +19,7 @@ pub use place::find;
 
 use crate::error::{Error, Result, Shortage};
 use crate::policy::{Limit, Limits, Mechanism};
-use crate::wire::message::meter;
+use crate::wire::message::{gauge, meter};
 use directory::Directory;
 use place::V2;
 use std::fs::File;
@@ -165,6 +165,16 @@ impl Cgroup {
             }
         }
         Ok(None)
+    }
+
+    /// What tells the anonymous memory of all that is in it.
+    pub fn gauge(&self) -> Result<Option<(u32, File)>> {
+        let Some((mechanism, directory)) = self.with(Controller::Memory) else { return Ok(None) };
+        let kind = if mechanism == Mechanism::CgroupV2 { gauge::V2 } else { gauge::V1 };
+        match directory.open("memory.stat") {
+            Ok(file) => Ok(Some((kind, file))),
+            Err(error) => Err(directory::failed("open", &directory.path().join("memory.stat"), &error)),
+        }
     }
 
     /// Whether the kernel tells the peak of its memory.

@@ -6,7 +6,8 @@ use crate::outcome::{Ended, MemorySource, Usage};
 use crate::policy::Limits;
 use crate::seccomp::Syscall;
 use crate::sys::Gone;
-use crate::wire::message::{self, Report, end, seen};
+use crate::wire::message::{Report, end, seen};
+use crate::wire::usage as told;
 use std::time::Duration;
 
 /// What is known of the command's limits at its end.
@@ -35,7 +36,7 @@ pub type End = (Ended, Option<i32>, Option<u64>, Usage);
 
 /// The end as the warden reports it.
 pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> Result<End> {
-    let &Report::Ended { how, value, status, seen: bits, scratch, first_bytes, second_bytes, usage } = report else {
+    let &Report::Ended { how, value, status, seen: bits, scratch, usage } = report else {
         return Err(Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is out of turn"));
     };
     let saw = |bit: u32| bits & bit != 0;
@@ -81,10 +82,7 @@ pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> 
         0 => status >> 8 & 0xff,
         signal => -signal,
     });
-    let mut usage = used(usage, counted.own);
-    if saw(seen::STREAMS) {
-        (usage.stdout_bytes, usage.stderr_bytes) = (Some(first_bytes), Some(second_bytes));
-    }
+    let usage = used(usage, counted.own);
     let looked_at = if value == end::TOGETHER { held.whole } else { held.limits };
     let limits = match ended {
         Ended::MemoryLimit => killed.unwrap_or(looked_at),
@@ -132,10 +130,10 @@ fn value_of(ended: Ended, limits: &Limits, held: &Held<'_>, scratch: u64) -> Opt
 }
 
 /// The warden's account, and the cgroup's where that knows better.
-fn used(raw: message::Usage, counters: &Counters) -> Usage {
-    let mut usage = Usage::from(raw);
+fn used(told: told::Usage, counters: &Counters) -> Usage {
+    let mut usage = Usage::from(told);
     // Processes that nobody waited for are in the meter alone; how the time divides is told by the others.
-    let (metered, waited) = (Duration::from_nanos(raw.meter_ns), usage.cpu());
+    let (metered, waited) = (Duration::from_nanos(told.meter), usage.cpu());
     if metered > waited {
         let system = metered.mul_f64(if waited.is_zero() { 0.0 } else { usage.system.as_secs_f64() / waited.as_secs_f64() });
         (usage.user, usage.system) = (metered.saturating_sub(system), system);

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::join::EnteredCell;
 use crate::outcome::Mechanisms;
 use crate::policy::{Demand, Limit, Limits, Mechanism, Namespace, Policy, Share};
-use crate::wire::message::{self, meter};
+use crate::wire::message::{self, gauge, meter};
 use crate::wire::plan::protection;
 use std::fs::File;
 use std::path::PathBuf;
@@ -238,6 +238,12 @@ impl Enforcement {
     /// The file by which the warden measures processor time, and what it is.
     pub fn meter(&self) -> Result<(u32, Option<File>)> {
         Ok(self.cgroup.meter()?.map_or((meter::NONE, None), |(_, kind, file)| (kind, Some(file))))
+    }
+
+    /// The file by which the warden sees the anonymous memory, and what it is: where a cgroup limits the memory.
+    pub fn gauge(&self, limits: &Limits) -> Result<(u32, Option<File>)> {
+        let gauge = if limits.memory.is_some() { self.cgroup.gauge()? } else { None };
+        Ok(gauge.map_or((gauge::NONE, None), |(kind, file)| (kind, Some(file))))
     }
 
     /// `RLIMIT_NPROC` of every process inside, if that holds the limit: the warden is counted too.

@@ -22,6 +22,7 @@ mod cell;
 mod cgroup;
 mod child;
 mod command;
+mod declared;
 mod doctor;
 mod ending;
 mod enforce;
@@ -50,6 +51,8 @@ mod pool;
 mod processes;
 mod profile;
 mod sandbox;
+#[doc(hidden)]
+pub mod schema;
 mod seccomp;
 mod socket;
 mod spec;

@@ -5,66 +5,69 @@ mod usage;
 
 pub(crate) use enforced::Mechanisms;
 pub use enforced::{Enforced, Protection};
-pub use usage::{MemorySource, Pressure, Usage};
+pub use usage::{FIGURES, MemorySource, Pressure, Usage};
 
+use crate::declared::Word;
 use crate::seccomp::Syscall;
 use std::fmt;
 use std::time::Duration;
 
-/// How a command ended. The cases never overlap.
-///
-/// A limit that stops the command (processor time, wall time, output) is its end from the moment it fires. The memory limit is the end whenever the
-/// kernel killed a process for it, even if the first process went on. A limit that only refuses (processes, scratch space) is the end if it did
-/// refuse and the command did not exit with code 0 then: who copes has succeeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Ended {
-    /// It ended by itself with this exit code, 0 to 255.
-    Exited(i32),
-    /// This signal killed it, and no limit had a part in it.
-    Signaled(i32),
-    /// It was still running when its wall time was over: [`Sandbox::wall_time`](crate::Sandbox::wall_time).
-    WallTime,
-    /// It used up its processor time: [`Sandbox::cpu_time`](crate::Sandbox::cpu_time).
-    CpuTime,
-    /// There was no more memory for it: [`Sandbox::memory`](crate::Sandbox::memory).
-    MemoryLimit,
-    /// It was refused a process or thread, and failed: [`Sandbox::pids`](crate::Sandbox::pids).
-    ProcessLimit,
-    /// It wrote more than it may: [`Sandbox::output`](crate::Sandbox::output).
-    OutputLimit,
-    /// It failed, and a tmpfs whose size or number of files the policy limits is full.
-    ScratchFull,
-    /// It made a system call that its filter answers with [`Action::Kill`](crate::Action::Kill), somewhere inside.
-    Syscall(Syscall),
-    /// The caller killed it: [`Child::kill`](crate::Child::kill).
-    Killed,
-    /// The warden was killed from outside, and with it all that ran inside. The signal that killed the warden; 0 if nobody can tell.
-    WardenLost(i32),
+macro_rules! ends {
+    ($($(#[doc = $doc:literal])* $variant:ident $(($value:ty))? = $name:literal,)*) => {
+        /// How a command ended. The cases never overlap.
+        ///
+        /// A limit that stops the command (processor time, wall time, output) is its end from the moment it fires. The memory
+        /// limit is the end whenever the kernel killed a process for it, even if the first process went on. A limit that only
+        /// refuses (processes, scratch space) is the end if it did refuse and the command did not exit with code 0 then: a
+        /// command that copes has succeeded.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Ended { $($(#[doc = $doc])* $variant $(($value))?,)* }
+
+        impl Ended {
+            #[doc(hidden)]
+            pub const WORDS: &[Word] =
+                &[$(Word { variant: stringify!($variant), name: $name, doc: concat!($($doc),*) },)*];
+
+            /// The name of the case: `exited`, `wall-time`, `memory-limit` and so on, the same in every language.
+            pub fn name(self) -> &'static str {
+                match self { $(Ended::$variant { .. } => $name,)* }
+            }
+        }
+    };
+}
+
+ends! {
+    /// It ended by itself. The value is the exit code, 0 to 255.
+    Exited(i32) = "exited",
+    /// A signal killed it, and no limit had a part in it. The value is the signal's number.
+    Signaled(i32) = "signaled",
+    /// It was still running when its wall time was over. The limit is told in nanoseconds.
+    WallTime = "wall-time",
+    /// All processes together used up their processor time. The limit is told in nanoseconds.
+    CpuTime = "cpu-time",
+    /// There was no more memory for it, even if its first process went on. The limit is told in bytes.
+    MemoryLimit = "memory-limit",
+    /// It was refused a process or thread, and failed. The limit is told as their number.
+    ProcessLimit = "process-limit",
+    /// It wrote more than it may, or, captured without a limit, more than 64 MiB to a stream. The limit is told in bytes.
+    OutputLimit = "output-limit",
+    /// It failed, and a tmpfs is full whose size or number of files the policy limits. The limit is told in bytes or
+    /// files, whichever ran out.
+    ScratchFull = "scratch-full",
+    /// The caller killed it.
+    Killed = "killed",
+    /// The warden was killed from outside, and with it all that ran inside. The value is the signal that killed the
+    /// warden, 0 if nobody can tell.
+    WardenLost(i32) = "warden-lost",
+    /// It made a system call that its filter answers with `kill`, somewhere inside. The value is the call.
+    Syscall(Syscall) = "syscall",
 }
 
 impl Ended {
     /// Whether the command exited with code 0.
     pub fn success(self) -> bool {
         self == Ended::Exited(0)
-    }
-
-    /// The name of the case: `exited`, `signaled`, `wall-time`, `cpu-time`, `memory-limit`, `process-limit`, `output-limit`,
-    /// `scratch-full`, `syscall`, `killed`, `warden-lost`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Ended::Exited(_) => "exited",
-            Ended::Signaled(_) => "signaled",
-            Ended::WallTime => "wall-time",
-            Ended::CpuTime => "cpu-time",
-            Ended::MemoryLimit => "memory-limit",
-            Ended::ProcessLimit => "process-limit",
-            Ended::OutputLimit => "output-limit",
-            Ended::ScratchFull => "scratch-full",
-            Ended::Syscall(_) => "syscall",
-            Ended::Killed => "killed",
-            Ended::WardenLost(_) => "warden-lost",
-        }
     }
 }
 

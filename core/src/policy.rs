@@ -13,7 +13,6 @@ pub(crate) use check::check_inside;
 pub use files::{Bind, Entry, GiB, KiB, MiB, Tmpfs};
 pub(crate) use limits::{Cores, Demand, Limits, Share};
 pub use limits::{Io, Limit, Mechanism};
-pub(crate) use namespaces::named;
 pub use namespaces::{Clock, Namespace};
 pub use rlimits::Resource;
 

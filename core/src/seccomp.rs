@@ -15,7 +15,7 @@ pub(crate) use filters::Filters;
 pub(crate) use guard::Tree;
 pub use syscall::Syscall;
 
-use crate::policy::named;
+use crate::declared::named;
 use std::fmt;
 
 /// AUDIT_ARCH_ of the architecture that this library is built for.
@@ -62,17 +62,17 @@ pub enum Action {
 named! {
     /// How an argument is compared with a value; both are unsigned.
     Compare {
-        /// It is the value.
+        /// The argument is the value.
         Equal = "==",
-        /// It is not the value.
+        /// The argument is not the value.
         NotEqual = "!=",
-        /// It is less than the value.
+        /// The argument is less than the value.
         Less = "<",
-        /// It is at most the value.
+        /// The argument is at most the value.
         LessOrEqual = "<=",
-        /// It is more than the value.
+        /// The argument is more than the value.
         Greater = ">",
-        /// It is at least the value.
+        /// The argument is at least the value.
         GreaterOrEqual = ">=",
     }
 }

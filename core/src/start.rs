@@ -130,14 +130,14 @@ impl<'a> Prepared<'a> {
             // To tell its peak.
             limits.memory = u64::MAX;
         }
-        let (meter, file) = own.meter()?;
+        let ((meter, file), (gauge, stat)) = (own.meter()?, own.gauge(&self.limits)?);
         let doors = if self.cell.is_some() { own.doors()? } else { Some(Vec::new()) };
         let doors = doors.ok_or_else(|| Error::new(ErrorKind::LimitUnavailable, "open the command's own cgroup"))?;
         // Of one among others the kernel counts the processes of all.
         let processes = all.process_limit(if self.cell.is_some() { &policy.limits } else { &self.limits });
         let in_scope = all.in_scope;
         drop(all);
-        descriptors.extend(file.iter().chain(&doors).map(AsFd::as_fd));
+        descriptors.extend(file.iter().chain(&stat).chain(&doors).map(AsFd::as_fd));
         if let Some((_, theirs)) = &self.line {
             descriptors.push(theirs.as_fd()?);
         }
@@ -165,6 +165,7 @@ impl<'a> Prepared<'a> {
             limits,
             relays: relays.list(),
             meter,
+            gauge,
             doors: doors.len() as u32,
             filters: programs.list(),
             listener: filters.listener(),

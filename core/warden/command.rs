@@ -14,7 +14,7 @@ use crate::setup::Place;
 use crate::start::{self, Begun, Refused, Starting};
 use crate::sys::{self, Errno, Fd, Polled, RawUsage, Result, SIGCONT, SIGSTOP};
 use crate::watch::Watch;
-use crate::wire::message::{Limits, Report, Request, end, meter, seen, stage};
+use crate::wire::message::{Limits, Report, Request, end, gauge, meter, seen, stage};
 use crate::wire::plan::namespace;
 
 /// How many descriptors of a command's there are to wait for.
@@ -123,10 +123,10 @@ impl Running {
         }
     }
 
-    /// Takes what lies beside the request after the command's own descriptors, the ends of the relays and the meter, and starts it.
+    /// Takes what lies beside the request after the command's own descriptors, the ends of the relays, the meter and the gauge, and starts it.
     fn take(line: &Line, house: &House<'_>, mail: &mut Mail) -> core::result::Result<Parts, Refused> {
         let refused = || Refused::because(stage::REQUEST);
-        let Request::Run { targets, relays, meter, limits, .. } = mail.request().map_err(refused())? else {
+        let Request::Run { targets, relays, meter, gauge, limits, .. } = mail.request().map_err(refused())? else {
             return Err(refused()(Errno::EPROTO));
         };
         let mut bounds = [None; 2];
@@ -142,8 +142,16 @@ impl Running {
                 next += 2;
             }
         }
-        let file = if meter == meter::NONE { None } else { Some(mail.take_descriptor(next).map_err(refused())?) };
-        let mut watch = Watch::new(file, meter, limits, line.is_own().then_some(0));
+        let mut file = |is_there: bool| {
+            let taken = if is_there { Some(mail.take_descriptor(next).map_err(refused())?) } else { None };
+            next += usize::from(is_there);
+            Ok::<_, Refused>(taken)
+        };
+        let (meter_file, gauge_file) = (file(meter != meter::NONE)?, file(gauge != gauge::NONE)?);
+        let mut watch = Watch::new(meter_file, meter, limits, line.is_own().then_some(0));
+        if let Some(file) = gauge_file {
+            watch.gauge_by(file, gauge);
+        }
         let starting = start::start(line, mail, house.place, house.namespaces & namespace::PID == 0)?;
         if line.is_own() {
             watch.look_only_at(starting.pid.unsigned_abs());
@@ -457,25 +465,18 @@ impl Running {
             return Ok(());
         };
         let (how, value, status, wall_ns, usage) = (*how, *value, *status, *wall_ns, *usage);
-        let usage = self.watch.complete(reap::usage(wall_ns, usage.unwrap_or_else(|| sys::usage_of(sys::CHILDREN))));
+        let mut usage = self.watch.complete(reap::usage(wall_ns, usage.unwrap_or_else(|| sys::usage_of(sys::CHILDREN))));
+        if let [Some(first), second] = &self.relays {
+            usage.stdout_bytes = first.passed;
+            usage.stderr_bytes = second.as_ref().map_or(0, |second| second.passed);
+        }
         let scratch = place.scratch.full();
         let bit = |condition: bool, bit: u32| if condition { bit } else { 0 };
         let seen = bit(status.is_some(), seen::STATUS)
             | bit(scratch.is_some(), seen::SCRATCH)
             | bit(self.watch.processes_at_limit(), seen::PROCESSES)
-            | bit(self.crowded, seen::CROWDED)
-            | bit(self.relays[0].is_some(), seen::STREAMS);
-        let passed = |relay: &Option<Relay>| relay.as_ref().map_or(0, |relay| relay.passed);
-        let report = Report::Ended {
-            how,
-            value,
-            status: status.unwrap_or(0),
-            seen,
-            scratch: scratch.unwrap_or(0),
-            first_bytes: passed(&self.relays[0]),
-            second_bytes: passed(&self.relays[1]),
-            usage,
-        };
+            | bit(self.crowded, seen::CROWDED);
+        let report = Report::Ended { how, value, status: status.unwrap_or(0), seen, scratch: scratch.unwrap_or(0), usage };
         self.line.report(&report, &[])
     }
 }

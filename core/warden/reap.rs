@@ -2,8 +2,8 @@
 
 use crate::census::Census;
 use crate::sys::{self, Errno, RawUsage, Result, SIGKILL, SIGSTOP};
-use crate::wire::message::Usage;
 use crate::wire::plan::namespace;
+use crate::wire::usage::Usage;
 
 /// Ends every process inside and reaps it, until there is none: the last thing that a warden does without a namespace that the
 /// kernel would end with it.
@@ -92,22 +92,23 @@ fn stop_and_end(census: &Census, root: Option<u32>) -> Result<()> {
     })
 }
 
-/// What processes have used, over so long.
-pub fn usage(wall_ns: u64, raw: RawUsage) -> Usage {
+/// What processes have used, over so many nanoseconds: `getrusage(2)` of all that were waited for.
+pub fn usage(wall: u64, raw: RawUsage) -> Usage {
+    /// `ru_inblock` and `ru_oublock` count in blocks of this size.
+    const BLOCK: u64 = 512;
     let raw = raw.map(|value| value as u64);
+    let time = |seconds: u64, microseconds: u64| seconds * 1_000_000_000 + microseconds * 1000;
     Usage {
-        wall_ns,
-        user_us: raw[0] * 1_000_000 + raw[1],
-        system_us: raw[2] * 1_000_000 + raw[3],
-        max_rss_kib: raw[4],
+        wall,
+        user: time(raw[0], raw[1]),
+        system: time(raw[2], raw[3]),
+        max_rss: raw[4] * 1024,
         minor_faults: raw[8],
         major_faults: raw[9],
-        blocks_in: raw[11],
-        blocks_out: raw[12],
+        bytes_read: raw[11] * BLOCK,
+        bytes_written: raw[12] * BLOCK,
         voluntary_switches: raw[16],
         involuntary_switches: raw[17],
-        meter_ns: 0,
-        memory_peak: 0,
-        processes_peak: 0,
+        ..Usage::NONE
     }
 }

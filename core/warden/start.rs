@@ -15,7 +15,7 @@ use crate::setup::Place;
 use crate::sys::{self, Departed, Errno, Fd, Lent, Notice, Pages, Pointers, Polled, Result};
 use crate::text::Path;
 use crate::wire::codec::{List, Reader, Wire};
-use crate::wire::message::{Pass, REPORT_MAX, Report, Request, Rlimit, listener, meter, stage};
+use crate::wire::message::{Pass, REPORT_MAX, Report, Request, Rlimit, gauge, listener, meter, stage};
 use crate::wire::plan::protection;
 use core::ffi::CStr;
 
@@ -90,11 +90,11 @@ impl Refused {
 #[inline(never)]
 pub fn start(line: &Line, mail: &mut Mail, place: &Place, leash: bool) -> core::result::Result<Starting, Refused> {
     let refused = Refused::because;
-    let Ok(Request::Run { targets, relays, meter, doors, terminal, listener, .. }) = mail.request() else {
+    let Ok(Request::Run { targets, relays, meter, gauge, doors, terminal, listener, .. }) = mail.request() else {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     };
     let (given, doors, listens) = (targets.len(), doors as usize, listener != listener::NOBODY);
-    let before = given + 2 * relays.len() + usize::from(meter != meter::NONE);
+    let before = given + 2 * relays.len() + usize::from(meter != meter::NONE) + usize::from(gauge != gauge::NONE);
     if before + doors + usize::from(line.is_own()) != mail.descriptors().len() {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     }

@@ -6,7 +6,8 @@
 use crate::census::Census;
 use crate::sys::{self, Fd};
 use crate::text::{field, number};
-use crate::wire::message::{Limits, Usage, end, meter};
+use crate::wire::message::{Limits, end, gauge, meter};
+use crate::wire::usage::{UNKNOWN, Usage};
 
 const MILLISECOND: u64 = 1_000_000;
 /// Between two looks at memory and processes.
@@ -23,12 +24,22 @@ struct Meter {
     own_start: Option<u64>,
 }
 
+/// A cgroup's account of the memory in it that is no file's.
+struct Gauge {
+    file: Fd,
+    names: [&'static [u8]; 2],
+    next: u64,
+}
+
 pub struct Watch {
     meter: Option<Meter>,
+    gauge: Option<Gauge>,
     limits: Limits,
     /// Whom to look at: a command among others, by its first process, whose meter is its alone. Else everybody.
     root: Option<u32>,
     memory_peak: u64,
+    /// The most that the limit on memory counts, without pages of files; `None` before the first look.
+    anonymous_peak: Option<u64>,
     processes_peak: u64,
     /// Nanoseconds of processor time that a tree had used when it was ended by force.
     settled_ns: u64,
@@ -51,7 +62,24 @@ impl Watch {
         let meter = file
             .map(|file| Meter { file, unit, start: 0, own_start: root.is_none().then(own_cpu_time) })
             .map(|meter| Meter { start: meter.read(), ..meter });
-        Watch { meter, limits, root, memory_peak: 0, processes_peak: 0, settled_ns: 0, next: Some(0) }
+        Watch {
+            meter,
+            gauge: None,
+            limits,
+            root,
+            memory_peak: 0,
+            anonymous_peak: None,
+            processes_peak: 0,
+            settled_ns: 0,
+            next: Some(0),
+        }
+    }
+
+    /// `file` is what `kind` says: it tells the anonymous memory, which is told in the end and nothing else.
+    pub fn gauge_by(&mut self, file: Fd, kind: u32) {
+        let names: [&[u8]; 2] = if kind == gauge::V2 { [b"anon ", b"shmem "] } else { [b"total_rss ", b"total_shmem "] };
+        // What is over before has cost nothing.
+        self.gauge = Some(Gauge { file, names, next: sys::now().saturating_add(INTERVAL) });
     }
 
     /// It looks at this process and those that belong to it, and nobody else.
@@ -97,8 +125,12 @@ impl Watch {
             _ => Look::default(),
         };
         let used = self.meter.as_ref().map_or(seen.cpu_ns, Meter::used);
-        if memory > 0 && seen.memory > memory && census.is_some_and(|census| shared_out(census, self.root) > memory) {
-            return Some(end::MEMORY);
+        if let (1.., Some(census)) = (memory, census) {
+            let has = if seen.memory > memory { shared_out(census, self.root) } else { seen.memory };
+            self.anonymous_peak = self.anonymous_peak.max(Some(has));
+            if has > memory {
+                return Some(end::MEMORY);
+            }
         }
         if processes > 0 && seen.processes > processes {
             return Some(end::PROCESSES);
@@ -112,6 +144,15 @@ impl Watch {
             (Some(rest), true) => Some(rest.min(INTERVAL)),
             (None, true) => Some(INTERVAL),
             (rest, false) => rest,
+        };
+        let gauged = self.gauge.as_mut().map(|gauge| {
+            let (memory, pause) = gauge.look(now);
+            self.anonymous_peak = self.anonymous_peak.max(memory);
+            pause
+        });
+        let pause = match (pause, gauged) {
+            (Some(pause), Some(gauged)) => Some(pause.min(gauged)),
+            (pause, gauged) => pause.or(gauged),
         };
         self.next = pause.map(|pause| sys::now().saturating_add(pause));
         None
@@ -170,10 +211,16 @@ impl Watch {
     /// What it knows, added to `usage`.
     pub fn complete(&self, usage: Usage) -> Usage {
         let metered = self.meter.as_ref().map_or(0, Meter::used);
+        let seen = |most: u64| if most > 0 { most } else { UNKNOWN };
+        // The processes' own peaks contain pages of files, which a sampled limit does not count: what kept to it has no
+        // peak above it.
+        let kept_to = if self.limits.memory > 0 { self.limits.memory.max(self.anonymous_peak.unwrap_or(0)) } else { u64::MAX };
+        let memory_peak = if self.memory_peak > 0 { self.memory_peak.max(usage.max_rss).min(kept_to) } else { 0 };
         Usage {
-            meter_ns: metered.max(self.settled_ns),
-            memory_peak: self.memory_peak,
-            processes_peak: self.processes_peak,
+            meter: metered.max(self.settled_ns),
+            memory_peak,
+            anonymous_peak: self.anonymous_peak.unwrap_or(UNKNOWN),
+            processes_peak: seen(self.processes_peak),
             ..usage
         }
     }
@@ -235,6 +282,21 @@ impl Meter {
         let text = &buffer[..length];
         let digits = text.iter().position(u8::is_ascii_digit).unwrap_or(length);
         number(&text[digits..]).saturating_mul(self.unit).max(self.start)
+    }
+}
+
+impl Gauge {
+    /// What it says, if it is time to look, and nanoseconds until the next look: no look takes more than a fiftieth of the time.
+    fn look(&mut self, now: u64) -> (Option<u64>, u64) {
+        if self.next > now {
+            return (None, self.next - now);
+        }
+        let mut buffer = [0u8; 4096];
+        let length = sys::read_at(&self.file, 0, &mut buffer).unwrap_or(0);
+        let text = &buffer[..length];
+        let pause = INTERVAL.max(sys::now().saturating_sub(now).saturating_mul(50));
+        self.next = now.saturating_add(pause);
+        (Some(self.names.iter().map(|name| field(text, name)).sum()), pause)
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::codec::{List, wire_data};
 use super::plan::IdRange;
+use super::usage::Usage;
 use core::ffi::CStr;
 
 /// The version of this protocol; both sides are built from one source, so a mismatch means a foreign warden.
@@ -39,28 +40,6 @@ wire_data! {
 }
 
 wire_data! {
-    /// What one command and its descendants have used, as far as the warden saw it: `getrusage(2)` of all that it reaped.
-    struct Usage {
-        wall_ns: u64,
-        user_us: u64,
-        system_us: u64,
-        max_rss_kib: u64,
-        minor_faults: u64,
-        major_faults: u64,
-        voluntary_switches: u64,
-        involuntary_switches: u64,
-        blocks_in: u64,
-        blocks_out: u64,
-        /// What the cgroup's meter of processor time says, the warden's own part taken off; 0 without a meter.
-        meter_ns: u64,
-        /// The largest sum of the processes' peaks that a look saw, in bytes; 0 if nobody looked.
-        memory_peak: u64,
-        /// The most processes and threads that a look saw; 0 if nobody looked.
-        processes_peak: u64,
-    }
-}
-
-wire_data! {
     /// What the warden itself holds a command to, or all that run in a cell together. 0: no limit.
     struct Limits {
         wall_ns: u64,
@@ -91,6 +70,16 @@ pub mod meter {
     pub const CPU_STAT: u32 = 1;
     /// `cpuacct.usage` of cgroup v1: nanoseconds.
     pub const CPUACCT: u32 = 2;
+}
+
+/// What tells the anonymous memory of a cgroup, in [`Request::Run`].
+pub mod gauge {
+    /// Nothing.
+    pub const NONE: u32 = 0;
+    /// `memory.stat` of cgroup v2.
+    pub const V2: u32 = 1;
+    /// `memory.stat` of cgroup v1.
+    pub const V1: u32 = 2;
 }
 
 /// Who is told of the calls that a filter does not decide by itself, in [`Request::Run`].
@@ -156,7 +145,7 @@ wire_data! {
         /// The caller has done its part: the id maps are written, the warden stands in its cgroups.
         3 Admitted {}
         /// Start a command. Beside it: one descriptor for each of `targets`, in that order; two for each of `relays`, where to read and where
-        /// to write; one for the `meter`, unless that is NONE; as many files as there are `doors`, for the command to write 0 to: the cgroups that are
+        /// to write; one for the `meter` and one for the `gauge`, unless that is NONE; as many files as there are `doors`, for the command to write 0 to: the cgroups that are
         /// its alone; a socket, if it is one AMONG others.
         /// `search`: the directories in which a program without a slash is looked for. `filters`: seccomp programs, loaded in this order; the
         /// first gives the `listener`. `ignored`: signals that it ignores,
@@ -175,6 +164,7 @@ wire_data! {
             limits: Limits,
             relays: List<'a, Relay>,
             meter: u32,
+            gauge: u32,
             doors: u32,
             filters: List<'a, &'a [u8]>,
             listener: u32,
@@ -270,10 +260,8 @@ pub mod seen {
     pub const SCRATCH: u32 = 1 << 1;
     /// As many processes and threads as it may have.
     pub const PROCESSES: u32 = 1 << 2;
-    /// The streams were relayed: their counts mean something.
-    pub const STREAMS: u32 = 1 << 3;
     /// In all of a cell, as many processes and threads as there may be.
-    pub const CROWDED: u32 = 1 << 4;
+    pub const CROWDED: u32 = 1 << 3;
 }
 
 wire_data! {
@@ -287,7 +275,7 @@ wire_data! {
         /// The command was not started.
         3 Failed { stage: u32, errno: i32, detail: u32, path: &'a [u8], head: &'a [u8], }
         /// The command has ended, and where it was not one among others, all that it started, too.
-        4 Ended { how: u32, value: i32, status: i32, seen: u32, scratch: u64, first_bytes: u64, second_bytes: u64, usage: Usage, }
+        4 Ended { how: u32, value: i32, status: i32, seen: u32, scratch: u64, usage: Usage, }
         /// From a warden that was told to found, or from a template: beside it the pidfd of the new one. `errno` if there is none, and `kind` of the
         /// namespace that could not be entered, 0 if it was the new ones.
         5 Born { pid: i32, errno: i32, kind: u64, }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
 from .errors import SetupError
-from .vocabulary import EndedName, LimitName, Mechanism, NamespaceKind, Parts, Sources
+from .vocabulary import EndedName, Freezer, LimitName, Mechanism, MemorySource, NamespaceKind, Parts, Protection, Sources
 
 __all__ = [
     "Cell",
@@ -35,12 +35,13 @@ _End: TypeAlias = tuple[int, int]
 
 @type_check_only
 class _Used(TypedDict):
+    # faces: begin figures as a dictionary
     wall: float
     user: float
     system: float
     memory: int
     memory_peak: int
-    memory_source: Literal["cgroup", "sampled", "largest-process"]
+    anonymous_peak: int | None
     max_rss: int
     processes: int
     processes_peak: int | None
@@ -52,6 +53,8 @@ class _Used(TypedDict):
     bytes_written: int
     stdout_bytes: int | None
     stderr_bytes: int | None
+    # faces: end
+    memory_source: MemorySource
     pressure: tuple[float, float, float, float, float] | None
 
 @type_check_only
@@ -62,7 +65,7 @@ class _Ending(TypedDict):
     limit: int | None
     text: str
     usage: _Used
-    enforced: list[str]
+    enforced: list[Protection]
     landlock_abi: int | None
     by_caller: bool
     limits: list[tuple[LimitName, Mechanism]]
@@ -135,13 +138,13 @@ class Cell:
         """Its warden's process id."""
     def publish(self, name: str) -> None:
         """Publishes it under a name."""
-    def enforced(self) -> list[str]:
+    def enforced(self) -> list[Protection]:
         """The names of what is enforced on all that run in it."""
     def processes(self) -> list[_Seen]:
         """Every process inside."""
     def usage(self) -> _Used:
         """What all its commands have used so far."""
-    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+    def freeze(self) -> Freezer:
         """Stops everything inside, and tells by which means."""
     def thaw(self) -> None:
         """Lets everything inside go on."""
@@ -263,7 +266,7 @@ class Child:
         """Changes the limit on processor time, in seconds."""
     def set_pids(self, number: int) -> None:
         """Changes the limit on processes and threads."""
-    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+    def freeze(self) -> Freezer:
         """Stops everything inside, and tells by which means."""
     def thaw(self) -> None:
         """Lets everything inside go on."""

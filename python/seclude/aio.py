@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from typing import IO, TYPE_CHECKING, Any, Literal, Unpack, cast
+from typing import IO, TYPE_CHECKING, Any, Unpack, cast
 
 import seclude
 
@@ -20,6 +20,7 @@ from .keywords import refuse_unknown
 from .outcome import Outcome, Process, Usage
 from .popen import Popen
 from .text import Mode
+from .vocabulary import Freezer
 from .waiters import Waiters
 
 if TYPE_CHECKING:
@@ -334,7 +335,7 @@ class AsyncProcess:
         """Changes the limit `pids` while it runs."""
         self._process.set_pids(number)
 
-    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+    def freeze(self) -> Freezer:
         """Stops everything inside, and tells by which means."""
         return self._process.freeze()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import seclude
 
@@ -13,6 +13,7 @@ from .command import Text, size
 from .outcome import Process, Usage
 from .runs import Runs
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
+from .vocabulary import Freezer, Protection
 
 
 class Cell(Runs):
@@ -45,7 +46,7 @@ class Cell(Runs):
         return self.sandbox._limits_output()
 
     @property
-    def enforced(self) -> tuple[str, ...]:
+    def enforced(self) -> tuple[Protection, ...]:
         """The names of the protections that hold all that run in it."""
         return tuple(self._core.enforced())
 
@@ -78,7 +79,7 @@ class Cell(Runs):
         """What all its commands have used so far, since it was started or reset."""
         return Usage._told(self._core.usage())
 
-    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+    def freeze(self) -> Freezer:
         """Stops everything inside, and tells by which means. Wall times go on."""
         return self._core.freeze()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from .errors import CalledProcessError
-from .vocabulary import EndedName, LimitName, Mechanism
+from .vocabulary import EndedName, LimitName, Mechanism, MemorySource, Protection
 
 if TYPE_CHECKING:
     from ._seclude import _Ending, _Seen, _Used
@@ -15,22 +15,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
+    # faces: begin the documentation of Ended
     """How a command ended: one of a closed set, by `name`. The cases never overlap.
 
-    - `exited`: by itself; `value` is the exit code, 0 to 255.
-    - `signaled`: by a signal of its own making or from inside; `value` is its number.
-    - `wall-time`: the sandbox's or the command's `wall_time` was over.
-    - `cpu-time`: the sandbox's `cpu_time` was used up, by all processes together.
-    - `memory-limit`: there was no more `memory`, even if the first process went on.
-    - `process-limit`: it was refused a process or thread by `pids`, and failed.
-    - `output-limit`: it wrote more than `output` allows, or, captured without one, more than 64 MiB to a stream.
-    - `scratch-full`: it failed, and a `tmpfs` of limited size is full.
-    - `syscall`: it made a system call that its filter answers with `kill`, somewhere inside; `value` is the call's name.
-    - `killed`: the caller killed it.
-    - `warden-lost`: the warden was killed from outside, and all inside with it; `value` is the signal, 0 if nobody can tell.
+    - `exited`: It ended by itself. The value is the exit code, 0 to 255.
+    - `signaled`: A signal killed it, and no limit had a part in it. The value is the signal's
+      number.
+    - `wall-time`: It was still running when its wall time was over. The limit is told in
+      nanoseconds.
+    - `cpu-time`: All processes together used up their processor time. The limit is told in
+      nanoseconds.
+    - `memory-limit`: There was no more memory for it, even if its first process went on. The limit
+      is told in bytes.
+    - `process-limit`: It was refused a process or thread, and failed. The limit is told as their
+      number.
+    - `output-limit`: It wrote more than it may, or, captured without a limit, more than 64 MiB to a
+      stream. The limit is told in bytes.
+    - `scratch-full`: It failed, and a tmpfs is full whose size or number of files the policy
+      limits. The limit is told in bytes or files, whichever ran out.
+    - `killed`: The caller killed it.
+    - `warden-lost`: The warden was killed from outside, and with it all that ran inside. The value
+      is the signal that killed the warden, 0 if nobody can tell.
+    - `syscall`: It made a system call that its filter answers with `kill`, somewhere inside. The
+      value is the call.
 
-    `match ended: case Ended("exited", code): ...` works; `str()` is a sentence's end: `killed by SIGSEGV`.
+    `value` is None where an end has none; of `syscall` it is the call's name. `match ended:` with
+    `case Ended("exited", code)` works; `str()` is a sentence's end: `killed by SIGSEGV`.
     """
+
+    # faces: end
 
     name: EndedName
     value: int | str | None = None
@@ -64,6 +77,7 @@ class Usage:
     whose parent ignores SIGCHLD is counted by nobody. The caller's own size and earlier runs are no part of any number.
     """
 
+    # faces: begin figures as a dataclass
     wall: float
     """From the command's start to the end of the last process inside."""
     user: float
@@ -71,17 +85,21 @@ class Usage:
     system: float
     """Processor time in the kernel, of the whole tree."""
     memory: int
-    """Memory in use, while it runs; 0 afterwards."""
+    """Memory in use, while it runs; 0 afterwards. In bytes."""
     memory_peak: int
-    """The most memory that was in use at one time."""
-    memory_source: Literal["cgroup", "sampled", "largest-process"]
-    """Where `memory_peak` comes from: the cgroup's own peak; the largest sum that the warden saw; one process alone."""
+    """The most memory that was in use at one time. In bytes."""
+    anonymous_peak: int | None
+    """The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a
+    cgroup `anon` and `shmem`) that was seen: looked at every 5 milliseconds or less often, if
+    memory is limited. The pages of files that `memory_peak` contains are not in it. In bytes.
+    None where nobody counted."""
     max_rss: int
-    """The largest resident set that any single process of the tree had."""
+    """The largest resident set that any single process of the tree had. In bytes."""
     processes: int
     """Processes and threads inside, while it runs, the warden not counted; 0 afterwards."""
     processes_peak: int | None
-    """The most processes and threads at one time; None where nobody counted."""
+    """The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled. None
+    where nobody counted."""
     minor_faults: int
     """Page faults served without I/O."""
     major_faults: int
@@ -91,13 +109,19 @@ class Usage:
     involuntary_switches: int
     """Times a process was made to give up the processor."""
     bytes_read: int
-    """Bytes read from block devices."""
+    """What was read from block devices. In bytes."""
     bytes_written: int
-    """Bytes written to block devices."""
+    """What was written to block devices. In bytes."""
     stdout_bytes: int | None
-    """Bytes written to the standard output; None where nobody counted: with the limit `output` it is."""
+    """What was written to the standard output. Counted only with a limit on the output. In
+    bytes. None where nobody counted."""
     stderr_bytes: int | None
-    """Bytes written to the standard error; 0 if both are one file: then `stdout_bytes` has them all."""
+    """What was written to the standard error. Counted only with a limit on the output; 0 if both
+    streams are one file: then `stdout_bytes` counts them all. In bytes. None where nobody
+    counted."""
+    # faces: end
+    memory_source: MemorySource
+    """Where `memory_peak` comes from: the cgroup's own peak; the largest sum that the warden saw; one process alone."""
     pressure: Pressure | None
     """Time lost for want of resources; None without a cgroup of version 2, or where the kernel keeps no count."""
 
@@ -122,7 +146,7 @@ class Outcome:
 
     ended: Ended
     usage: Usage
-    enforced: tuple[str, ...]
+    enforced: tuple[Protection, ...]
     """The names of the protections that were in force."""
     returncode: int
     """The exit code, or minus the signal. A process limit and full scratch space kill nothing, and read

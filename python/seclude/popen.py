@@ -11,7 +11,7 @@ import signal
 import sys
 import warnings
 from types import TracebackType
-from typing import IO, Any, Literal, Self, Unpack
+from typing import IO, Any, Self, Unpack
 from weakref import WeakMethod
 
 import seclude
@@ -24,6 +24,7 @@ from .outcome import Outcome, Process, Usage
 from .readiness import READ, Deadline, Poll
 from .text import Mode
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
+from .vocabulary import Freezer
 
 
 class PopenOptions(command.CommandOptions, total=False):
@@ -318,7 +319,7 @@ class Popen:
         bounds = command.size("max_bytes", max_bytes), max_entries, skip_special
         return Copied._told(self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds))
 
-    def freeze(self) -> Literal["cgroup-v2", "cgroup-v1", "sigstop"]:
+    def freeze(self) -> Freezer:
         """Stops everything inside, and tells by which means: a cgroup's freezer, or SIGSTOP to each process.
 
         Time goes on: `wall_time` still ends it, and so does `kill`.

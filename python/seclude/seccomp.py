@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import seclude
 
@@ -11,7 +11,7 @@ from ._seclude import Listener as _Listener
 from ._seclude import Notification
 from .part import Part
 from .readiness import READ, Deadline, Poll
-from .vocabulary import Action, Profile
+from .vocabulary import Action, Compare, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Test:
 
     arg: int
     """Its number, 0 to 5."""
-    compare: Literal["==", "!=", "<", "<=", ">", ">="]
+    compare: Compare
     value: int
     mask: int | None = field(default=None, kw_only=True)
     """Of the argument, only these bits."""

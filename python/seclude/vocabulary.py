@@ -14,12 +14,10 @@ from typing import Literal, TypeAlias, TypedDict
 Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
 """A path, in any of the ways that `os` takes one."""
 
-NamespaceKind: TypeAlias = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
-Clock: TypeAlias = Literal["monotonic", "boottime"]
-Profile: TypeAlias = Literal["default", "strict", "nested", "debug", "unconfined"]
 Action: TypeAlias = Literal["allow", "deny", "kill", "log", "notify"]
-LimitName: TypeAlias = Literal["memory", "swap", "cpu_time", "cpus", "cpu_weight", "cpu_set", "pids", "io", "wall_time", "output"]
-Mechanism: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "rlimit", "warden", "sampled"]
+# faces: begin names
+Clock: TypeAlias = Literal["monotonic", "boottime"]
+Compare: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 EndedName: TypeAlias = Literal[
     "exited",
     "signaled",
@@ -29,10 +27,50 @@ EndedName: TypeAlias = Literal[
     "process-limit",
     "output-limit",
     "scratch-full",
-    "syscall",
     "killed",
     "warden-lost",
+    "syscall",
 ]
+Freezer: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "sigstop"]
+LimitName: TypeAlias = Literal["memory", "swap", "cpu_time", "cpus", "cpu_weight", "cpu_set", "pids", "io", "wall_time", "output"]
+Mechanism: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "rlimit", "warden", "sampled"]
+MemorySource: TypeAlias = Literal["cgroup", "sampled", "largest-process"]
+NamespaceKind: TypeAlias = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
+Profile: TypeAlias = Literal["default", "strict", "nested", "debug", "unconfined"]
+Protection: TypeAlias = Literal[
+    "user-namespace",
+    "mount-namespace",
+    "pid-namespace",
+    "net-namespace",
+    "ipc-namespace",
+    "uts-namespace",
+    "cgroup-namespace",
+    "time-namespace",
+    "own-root",
+    "read-only-root",
+    "masked-proc",
+    "no-capabilities",
+    "locked-securebits",
+    "no-new-privileges",
+    "no-groups",
+    "no-nested-users",
+    "own-keyring",
+    "own-session",
+    "no-core-dumps",
+    "hidden-warden",
+    "kill-by-namespace",
+    "kill-by-warden",
+    "kill-by-cgroup",
+    "seccomp-filter",
+    "filtered-warden",
+    "landlock-files",
+    "landlock-signals",
+    "landlock-sockets",
+    "landlock-ports",
+    "guarded-warden",
+    "other-user",
+]
+# faces: end
 
 
 class Parts(TypedDict):

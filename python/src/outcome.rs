@@ -29,12 +29,13 @@ pub enum Value {
 /// A dictionary with the keyword arguments of `seclude.Usage`: times in seconds.
 #[derive(IntoPyObject)]
 pub struct Used {
+    // faces: begin figures as Rust fields
     wall: f64,
     user: f64,
     system: f64,
     memory: u64,
     memory_peak: u64,
-    memory_source: &'static str,
+    anonymous_peak: Option<u64>,
     max_rss: u64,
     processes: u64,
     processes_peak: Option<u64>,
@@ -46,6 +47,8 @@ pub struct Used {
     bytes_written: u64,
     stdout_bytes: Option<u64>,
     stderr_bytes: Option<u64>,
+    // faces: end
+    memory_source: &'static str,
     pressure: Option<Stalls>,
 }
 
@@ -81,12 +84,13 @@ pub fn used(usage: &seclude_core::Usage) -> Used {
         (seconds(cpu_some), seconds(memory_some), seconds(memory_full), seconds(io_some), seconds(io_full))
     };
     Used {
+        // faces: begin figures of a usage
         wall: seconds(usage.wall),
         user: seconds(usage.user),
         system: seconds(usage.system),
         memory: usage.memory,
         memory_peak: usage.memory_peak,
-        memory_source: usage.memory_source.name(),
+        anonymous_peak: usage.anonymous_peak,
         max_rss: usage.max_rss,
         processes: usage.processes,
         processes_peak: usage.processes_peak,
@@ -98,6 +102,8 @@ pub fn used(usage: &seclude_core::Usage) -> Used {
         bytes_written: usage.bytes_written,
         stdout_bytes: usage.stdout_bytes,
         stderr_bytes: usage.stderr_bytes,
+        // faces: end
+        memory_source: usage.memory_source.name(),
         pressure: usage.pressure.map(stalls),
     }
 }

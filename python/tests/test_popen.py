@@ -288,7 +288,7 @@ for make in (sandbox, prepared, cell, pool, running):
     assert os.waitpid(pid, 0)[1] == 0, make.__name__
 """
     done = python(text)
-    expected = ["sandbox b'x\\n'", "prepared b'x\\n'", "cell warden-lost", "pool b'x\\n'", "running -9"]
+    expected = ["sandbox b'x\\n'", "prepared b'x\\n'", "cell warden-lost", "pool io", "running -9"]
     assert done.stdout.splitlines() == expected, done.stderr
     assert done.returncode == 0, done.stderr
 

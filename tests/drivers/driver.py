@@ -9,10 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-from typing import IO, Any
+from dataclasses import asdict, fields
+from typing import IO, Any, get_args
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import seclude
+from seclude import vocabulary
 
 Told = dict[str, bytes]
 Runs = seclude.Sandbox | seclude.Cell | seclude.Pool | seclude.Joined
@@ -195,19 +197,8 @@ def change(child: seclude.Popen, limit: bytes, value: float) -> None:
             raise AssertionError(f"no limit {limit!r} can be changed")
 
 
-ORDER = (
-    "user mount pid net ipc uts cgroup time".split(),
-    "own-root read-only-root masked-proc no-capabilities locked-securebits no-new-privileges no-groups no-nested-users "
-    "own-keyring own-session no-core-dumps hidden-warden kill-by-namespace kill-by-warden kill-by-cgroup seccomp-filter filtered-warden "
-    "landlock-files landlock-signals landlock-sockets landlock-ports guarded-warden other-user".split(),
-)
-LIMITS = "memory swap cpu_time cpus cpu_weight cpu_set pids io wall_time output".split()
-COUNTS = (
-    "max_rss processes processes_peak minor_faults major_faults voluntary_switches involuntary_switches bytes_read "
-    "bytes_written stdout_bytes stderr_bytes".split()
-)
-STALLS = "cpu_some memory_some memory_full io_some io_full".split()
-PROTECTIONS = [f"{kind}-namespace" for kind in ORDER[0]] + ORDER[1]
+PROTECTIONS = get_args(vocabulary.Protection)
+LIMITS = get_args(vocabulary.LimitName)
 
 
 def tell_outcome(outcome: seclude.Outcome, told: Told) -> None:
@@ -233,14 +224,15 @@ def by_place(limit: tuple[str, str]) -> int:
 
 def tell_usage(usage: seclude.Usage) -> bytes:
     """Every number that somebody counted, times in microseconds, in the order of `seclude.Usage`."""
-    numbers: list[tuple[str, int | None]] = [
-        (f"{name}_us", int(getattr(usage, name) * 1e6)) for name in ("wall", "user", "system")
-    ]
-    numbers += [(name, getattr(usage, name)) for name in ["memory", "memory_peak", *COUNTS]]
-    if usage.pressure is not None:
-        numbers += [(f"pressure_{name}_us", int(getattr(usage.pressure, name) * 1e6)) for name in STALLS]
     words = [f"memory_source={usage.memory_source}"]
-    words += [f"{name}={number}" for name, number in numbers if number is not None]
+    for field in fields(seclude.Usage):
+        match getattr(usage, field.name):
+            case float() as seconds:
+                words.append(f"{field.name}_us={int(seconds * 1e6)}")
+            case int() as number:
+                words.append(f"{field.name}={number}")
+    if usage.pressure is not None:
+        words += [f"pressure_{name}_us={int(seconds * 1e6)}" for name, seconds in asdict(usage.pressure).items()]
     return " ".join(words).encode()
 
 

@@ -47,19 +47,21 @@ static void tell_usage(const seclude_outcome *outcome)
 {
     char text[2048];
     size_t length = (size_t)snprintf(text, sizeof text, "memory_source=%s", seclude_memory_source_name(outcome->memory_source));
-    const uint64_t unknown = SECLUDE_UNKNOWN, peak = outcome->processes_peak ? outcome->processes_peak : unknown;
+    const uint64_t unknown = SECLUDE_UNKNOWN;
     const struct {
         const char *name;
         uint64_t number;
     } numbers[] = {
+        /* faces: begin figures as numbers */
         {"wall_us", outcome->wall_ns / 1000},
         {"user_us", outcome->user_ns / 1000},
         {"system_us", outcome->system_ns / 1000},
         {"memory", outcome->memory},
         {"memory_peak", outcome->memory_peak},
+        {"anonymous_peak", outcome->anonymous_peak},
         {"max_rss", outcome->max_rss},
         {"processes", outcome->processes},
-        {"processes_peak", peak},
+        {"processes_peak", outcome->processes_peak},
         {"minor_faults", outcome->minor_faults},
         {"major_faults", outcome->major_faults},
         {"voluntary_switches", outcome->voluntary_switches},
@@ -68,6 +70,7 @@ static void tell_usage(const seclude_outcome *outcome)
         {"bytes_written", outcome->bytes_written},
         {"stdout_bytes", outcome->stdout_bytes},
         {"stderr_bytes", outcome->stderr_bytes},
+        /* faces: end */
         {"pressure_cpu_some_us", outcome->pressure_known ? outcome->pressure_cpu_some_ns / 1000 : unknown},
         {"pressure_memory_some_us", outcome->pressure_known ? outcome->pressure_memory_some_ns / 1000 : unknown},
         {"pressure_memory_full_us", outcome->pressure_known ? outcome->pressure_memory_full_ns / 1000 : unknown},

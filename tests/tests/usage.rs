@@ -2,7 +2,7 @@
 //! small and from a large caller, and independent of what ran before.
 #![deny(unsafe_code)]
 
-use seclude::{Command, Ended, GiB, Sandbox, Usage};
+use seclude::{Command, Ended, GiB, MemorySource, MiB, Sandbox, Usage};
 use seclude_tests::caller::as_each;
 use seclude_tests::payload::{command, mark, sandbox};
 use std::sync::{Mutex, PoisonError};
@@ -55,6 +55,33 @@ fn the_peak_of_memory_is_what_was_touched() {
         assert_peaks(&sandbox().memory(GiB(2)));
         // Without a limit it is told too.
         assert_peaks(&sandbox());
+    });
+}
+
+/// A program that maps a file and has little of its own: the pages of the file are in one number and not in the other.
+#[test]
+fn the_anonymous_peak_has_no_pages_of_files() {
+    const FILE: usize = 96 << 20;
+    const OWN: u64 = 20 << 20;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    as_each("the_anonymous_peak_has_no_pages_of_files", |_| {
+        let place = seclude_tests::scratch::directory();
+        let file = place.path().join("file");
+        std::fs::write(&file, vec![1; FILE]).expect("there is room");
+        let program = "import mmap, time\n\
+            own = bytearray(20 << 20)\n\
+            with open('/file', 'rb') as file: pages = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n\
+            print(sum(pages[::4096]))\n\
+            time.sleep(0.2)";
+        let run = |sandbox: Sandbox| used(sandbox.bind_ro(&file, "/file").command("python3").args(["-c", program])).0;
+        let usage = run(Sandbox::new().memory(GiB(1)));
+        assert!(usage.max_rss > FILE as u64, "the control: it maps the file: {usage:?}");
+        let told = usage.anonymous_peak.expect("memory is limited");
+        assert!((OWN..FILE as u64 / 2).contains(&told), "{usage:?}");
+        assert_eq!(run(Sandbox::new()).anonymous_peak, None, "without a limit nobody looks");
+        // A sampled limit does not count the file either, and the peak that is told keeps to it.
+        let tight = run(Sandbox::new().memory(MiB(64)));
+        assert!(tight.memory_peak <= 64 << 20 || tight.memory_source == MemorySource::Cgroup, "{tight:?}");
     });
 }
 

@@ -2,12 +2,11 @@
 
 use super::Alive;
 use crate::cgroup::Froze;
+use crate::declared::named;
 use crate::error::Result;
-use crate::policy::named;
 use crate::processes::{self, Process};
 use crate::socket::Socket;
 use crate::wire::message::Request;
-use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -18,7 +17,8 @@ named! {
         CgroupV2 = "cgroup-v2",
         /// The freezer of cgroup v1: the kernel, all at once.
         CgroupV1 = "cgroup-v1",
-        /// SIGSTOP to every process. Weaker: a parent inside sees its child stopped, and who is sent SIGCONT goes on.
+        /// SIGSTOP to every process. Weaker: a parent inside sees its child stopped, and a process that is sent SIGCONT
+        /// goes on.
         Signal = "sigstop",
     }
 }

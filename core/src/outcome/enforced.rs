@@ -1,19 +1,24 @@
 //! What held a command: protections, and limits with what enforced them.
 
+use crate::declared::Word;
 use crate::policy::{Limit, Mechanism, Namespace};
 use crate::wire::plan::{namespace, protection};
 use std::fmt;
 
 macro_rules! protections {
-    ($($(#[$meta:meta])* $variant:ident $name:literal $set:ident $bit:expr;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident $name:literal $set:ident $bit:expr;)*) => {
         /// A protection that held while a command ran.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
-        pub enum Protection { $($(#[$meta])* $variant,)* }
+        pub enum Protection { $($(#[doc = $doc])* $variant,)* }
 
         impl Protection {
             /// Every protection there is.
             pub const ALL: &[Protection] = &[$(Protection::$variant,)*];
+
+            #[doc(hidden)]
+            pub const WORDS: &[Word] =
+                &[$(Word { variant: stringify!($variant), name: $name, doc: concat!($($doc),*) },)*];
 
             /// Its name, as the other languages and the case table spell it.
             pub fn name(self) -> &'static str {
@@ -70,9 +75,11 @@ protections! {
     HiddenWarden "hidden-warden" protections protection::WARDEN_HIDDEN;
     /// Everything inside ends with the warden: the kernel sees to it.
     KillByNamespace "kill-by-namespace" protections protection::KILL_BY_NAMESPACE;
-    /// Everything inside is ended by the warden, one process after another. Weaker: whoever kills the warden from outside frees what is inside.
+    /// Everything inside is ended by the warden, one process after another. Weaker: whoever kills the warden
+    /// from outside frees what is inside.
     KillByWarden "kill-by-warden" protections protection::KILL_BY_WARDEN;
-    /// What the warden could not end, the caller ends through a cgroup around it all: together with `KillByWarden`, where one can be made.
+    /// What the warden could not end, the caller ends through a cgroup around it all: together with the
+    /// one above, where a cgroup can be made.
     KillByCgroup "kill-by-cgroup" protections protection::KILL_BY_CGROUP;
     /// A seccomp filter decides which system calls are made.
     SeccompFilter "seccomp-filter" protections protection::FILTERED;

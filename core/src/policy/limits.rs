@@ -1,8 +1,7 @@
 //! The limits of a sandbox as a whole: what all that runs inside may use together.
 
-use super::namespaces::named;
+use crate::declared::named;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -1,37 +1,7 @@
 //! The eight kinds of namespace, and the clocks that one of them shifts.
 
+use crate::declared::named;
 use crate::wire::plan::namespace;
-use std::fmt;
-
-macro_rules! named {
-    ($(#[$meta:meta])* $type:ident { $($(#[$variant_meta:meta])* $variant:ident = $name:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $type { $($(#[$variant_meta])* $variant,)* }
-
-        impl $type {
-            /// Every one.
-            pub const ALL: &[$type] = &[$($type::$variant,)*];
-
-            /// Its name in policies, in every language.
-            pub fn name(self) -> &'static str {
-                match self { $($type::$variant => $name,)* }
-            }
-
-            /// The one of this name.
-            pub fn from_name(name: &str) -> Option<$type> {
-                $type::ALL.iter().copied().find(|kind| kind.name() == name)
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-    };
-}
-pub(crate) use named;
 
 named! {
     /// A kind of namespace: `namespaces(7)`.

@@ -1,7 +1,6 @@
 //! The resource limits of a single process: `setrlimit(2)`.
 
-use super::namespaces::named;
-use std::fmt;
+use crate::declared::named;
 
 named! {
     /// A resource that `setrlimit(2)` limits for each process.

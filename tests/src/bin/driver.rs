@@ -294,35 +294,27 @@ fn tell_outcome(outcome: &Outcome, told: &mut Told) {
     }
 }
 
-/// Every number, times in microseconds, in the order of `seclude::Usage`.
+/// Every number that somebody counted, times in microseconds, in the order of `seclude::Usage`.
 fn usage(usage: &Usage) -> String {
-    let micros = |time: Duration| Some(time.as_micros() as u64);
-    let pressure = |part: fn(&Pressure) -> Duration| usage.pressure.as_ref().map(|pressure| part(pressure).as_micros() as u64);
-    let numbers = [
-        ("wall_us", micros(usage.wall)),
-        ("user_us", micros(usage.user)),
-        ("system_us", micros(usage.system)),
-        ("memory", Some(usage.memory)),
-        ("memory_peak", Some(usage.memory_peak)),
-        ("max_rss", Some(usage.max_rss)),
-        ("processes", Some(usage.processes)),
-        ("processes_peak", usage.processes_peak),
-        ("minor_faults", Some(usage.minor_faults)),
-        ("major_faults", Some(usage.major_faults)),
-        ("voluntary_switches", Some(usage.voluntary_switches)),
-        ("involuntary_switches", Some(usage.involuntary_switches)),
-        ("bytes_read", Some(usage.bytes_read)),
-        ("bytes_written", Some(usage.bytes_written)),
-        ("stdout_bytes", usage.stdout_bytes),
-        ("stderr_bytes", usage.stderr_bytes),
-        ("pressure_cpu_some_us", pressure(|pressure| pressure.cpu_some)),
-        ("pressure_memory_some_us", pressure(|pressure| pressure.memory_some)),
-        ("pressure_memory_full_us", pressure(|pressure| pressure.memory_full)),
-        ("pressure_io_some_us", pressure(|pressure| pressure.io_some)),
-        ("pressure_io_full_us", pressure(|pressure| pressure.io_full)),
-    ];
+    let stalls = |pressure: Pressure| {
+        let Pressure { cpu_some, memory_some, memory_full, io_some, io_full, .. } = pressure;
+        [
+            ("cpu_some", cpu_some),
+            ("memory_some", memory_some),
+            ("memory_full", memory_full),
+            ("io_some", io_some),
+            ("io_full", io_full),
+        ]
+    };
+    let times = ["wall", "user", "system"];
     let mut words = vec![format!("memory_source={}", usage.memory_source)];
-    words.extend(numbers.iter().filter_map(|(name, number)| Some(format!("{name}={}", (*number)?))));
+    for (name, number) in usage.figures() {
+        let unit = if times.contains(&name) { "_us" } else { "" };
+        words.extend(number.map(|number| format!("{name}{unit}={number}")));
+    }
+    for (name, time) in usage.pressure.into_iter().flat_map(stalls) {
+        words.push(format!("pressure_{name}_us={}", time.as_micros()));
+    }
     words.join(" ")
 }
 

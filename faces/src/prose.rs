@@ -1,0 +1,34 @@
+//! Documentation, in lines of bounded length.
+
+/// The longest line, its indentation included.
+const COLUMNS: usize = 100;
+
+/// The text in lines with `prefix`, which stand behind `indentation` columns.
+pub fn wrapped(prefix: &str, indentation: usize, text: &str) -> Vec<String> {
+    let room = COLUMNS - indentation - prefix.len();
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.iter().map(|line| format!("{prefix}{line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn lines_are_as_long_as_they_may_be() {
+        let words = vec!["12345"; 40].join(" ");
+        let lines = wrapped("/// ", 4, &words);
+        assert!(lines.iter().all(|line| line.len() <= 96), "{lines:?}");
+        assert_eq!(lines.len(), 3);
+        assert_eq!(wrapped("", 0, " a  b "), ["a b"]);
+    }
+}

@@ -1,0 +1,92 @@
+//! A marked part of a file, and its replacement.
+
+use std::io::{Error, ErrorKind, Result};
+use std::path::Path;
+
+/// A file, the name of a section in it, and what writes the section's lines, without their indentation.
+pub type Section = (&'static str, &'static str, fn() -> Vec<String>);
+
+/// Brings a section up to date, or only looks if it is. Whether it differed.
+pub fn write(root: &Path, (file, name, lines): &Section, look_only: bool) -> Result<bool> {
+    let path = root.join(file);
+    let text = std::fs::read_to_string(&path)?;
+    let replaced = replaced(&text, name, &lines())?;
+    let differs = replaced != text;
+    if differs && !look_only {
+        std::fs::write(&path, replaced)?;
+    }
+    Ok(differs)
+}
+
+/// The text, with these lines in the section of this name.
+fn replaced(text: &str, name: &str, lines: &[String]) -> Result<String> {
+    let wrong = |what: &str| Error::new(ErrorKind::InvalidData, what.to_owned());
+    let begin = format!("faces: begin {name}");
+    let is_begin = |line: &str| marker(line) == Some(begin.as_str());
+    let mut all = text.split_inclusive('\n').peekable();
+    let mut out = String::new();
+    let mut found = false;
+    while let Some(line) = all.next() {
+        out.push_str(line);
+        if !is_begin(line) {
+            continue;
+        }
+        if std::mem::replace(&mut found, true) {
+            return Err(wrong("there are two sections of this name"));
+        }
+        let indentation = &line[..line.len() - line.trim_start().len()];
+        for line in lines {
+            if !line.is_empty() {
+                out.push_str(indentation);
+                out.push_str(line);
+            }
+            out.push('\n');
+        }
+        while all.next_if(|line| marker(line) != Some("faces: end")).is_some() {}
+        if all.peek().is_none() {
+            return Err(wrong("it has no end"));
+        }
+    }
+    if found { Ok(out) } else { Err(wrong("there is no such section")) }
+}
+
+/// What a comment says that is a line of its own: in C, Rust, Python and Markdown.
+fn marker(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let comments = [("// ", ""), ("# ", ""), ("/* ", " */"), ("<!-- ", " -->")];
+    comments.iter().find_map(|(open, close)| line.strip_prefix(open)?.strip_suffix(close))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(lines: &[&str]) -> Vec<String> {
+        lines.iter().map(|line| (*line).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_section_is_replaced_and_keeps_its_indentation() {
+        let text = "a\n    // faces: begin x\n    old\n    // faces: end\nb\n";
+        let new = replaced(text, "x", &lines(&["one", "", "two"])).expect("it has the section");
+        assert_eq!(new, "a\n    // faces: begin x\n    one\n\n    two\n    // faces: end\nb\n");
+        assert_eq!(replaced(&new, "x", &lines(&["one", "", "two"])).expect("still"), new);
+    }
+
+    #[test]
+    fn a_marker_is_a_comment_in_each_language() {
+        for line in ["// faces: end", "  # faces: end\n", "/* faces: end */", "<!-- faces: end -->"] {
+            assert_eq!(marker(line), Some("faces: end"));
+        }
+        assert_eq!(marker("faces: end"), None);
+    }
+
+    #[test]
+    fn a_section_that_is_not_there_once_is_an_error() {
+        let error = |text: &str| replaced(text, "x", &[]).expect_err("an error").to_string();
+        assert_eq!(error("a\n"), "there is no such section");
+        assert_eq!(error("// faces: begin x\n"), "it has no end");
+        let one = "# faces: begin x\n# faces: end\n";
+        assert_eq!(error(&format!("{one}{one}")), "there are two sections of this name");
+    }
+}
