@@ -203,12 +203,8 @@ fn of_step(step: usize, errno: i32, path: &[u8], (reason, call): (u32, i32), pla
             .because(format!("{link} is a symbolic link to {target}, which does not exist"))
             .hint("make what the link names, or bind it as optional"));
     }
-    if errno == libc::EINVAL
-        && let Some((cause, hint)) = unlike(label, plan)
-    {
-        return at(Error::new(ErrorKind::Setup, action).errno(errno).because(cause).hint(hint));
-    }
     let (kind, hint) = explain(errno, label.source.as_deref(), label.at.as_deref(), &label.action, plan.manner.mapping);
+    let hint = hint.or_else(|| unlike(label, plan).filter(|_| errno == libc::EINVAL));
     let error = at(Error::new(kind, action).errno(errno));
     match hint {
         Some(hint) => error.hint(hint),
@@ -216,19 +212,15 @@ fn of_step(step: usize, errno: i32, path: &[u8], (reason, call): (u32, i32), pla
     }
 }
 
-/// Why a bind cannot be mounted at its place, and what to do: the kernel puts no file on a
-/// directory, and no directory on a file (move_mount(2)).
-fn unlike(label: &Label, plan: &Plan) -> Option<(String, &'static str)> {
+/// Why a bind may not be mounted at its place: the kernel puts no file on a directory, and no
+/// directory on a file (move_mount(2)). What stands there, inside, the caller cannot see.
+fn unlike(label: &Label, plan: &Plan) -> Option<String> {
     let at = label.at.as_deref()?.display();
     // The step that opened the source goes by the same name.
     let opened = plan.labels.iter().find(|other| other.action == label.action && other.source.is_some())?;
     let source = opened.source.as_deref()?;
-    let (shown, kind) = (source.display(), fs::metadata(source).ok()?.file_type());
-    Some(if kind.is_dir() {
-        (format!("{shown} is a directory, and a file stands at {at}"), "bind a file there, or the directory elsewhere")
-    } else {
-        (format!("{shown} is a file, and a directory stands at {at}"), "bind a directory there, or the file elsewhere")
-    })
+    let (one, other) = if source.is_dir() { ("directory", "file") } else { ("file", "directory") };
+    Some(format!("{} is a {one}, and a {other} may stand at {at}: bind a {other} there, or the {one} elsewhere", source.display()))
 }
 
 /// The first symbolic link on the way to `path` that leads to nothing, and its target. The source

@@ -231,7 +231,7 @@ def mistakes(place: Path) -> list[Mistake]:
             "a file bound where a directory is",
             lambda: run(["true"], files=[bind(place, "/data"), bind(place / "file", "/data/inner")]),
             (f"bind {place / 'file'} on /data/inner",),
-            (f"{place / 'file'} is a file, and a directory stands at /data/inner",),
+            (f"{place / 'file'} is a file, and a directory may stand at /data/inner",),
             ("bind a directory there, or the file elsewhere",),
             setup,
         ),
