@@ -12,10 +12,12 @@ BUILD   := target/seclude-capi
 export CARGO PYTHON
 
 table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/python SECLUDE_TEST_FACES=rust,c,python
+# Documents whose programs are run: each block of code that is followed by what it prints.
+shown := README.md core/README.md python/README.md $(addprefix docs/,tutorial.md ci.md services.md tests.md notebooks.md outcomes.md errors.md rust.md c.md python.md nesting.md)
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint faces warden-lint test-rust test-c test-python test-table test-subprocess abi test-vm fuzz sanitize soak stress exposure test-races test-adversary programs test-programs programs-page faults bench library wheel install clean
+.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess abi test-vm fuzz miri sanitize soak stress exposure test-races test-adversary programs test-programs test-readme programs-page faults bench docs pictures library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,7 +33,7 @@ demo: needs wheel library ## build the three faces, then judge honest and hostil
 	cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -o $(PUBLIC)/judge examples-c/judge.c $$(PKG_CONFIG_PATH=$(STAGE)$(PREFIX)/lib/pkgconfig pkg-config --cflags --libs seclude)
 	LD_LIBRARY_PATH=$(STAGE)$(PREFIX)/lib $(PUBLIC)/judge python/examples/submissions
 
-test: needs lint abi test-rust test-c test-python test-table programs ## prove everything, as root and as an unprivileged user
+test: needs lint abi test-rust test-c test-python test-table test-readme programs ## prove everything, as root and as an unprivileged user
 	$(call say,everything passed)
 
 needs: ## install what Debian has and this build needs (as root)
@@ -39,7 +41,7 @@ needs: ## install what Debian has and this build needs (as root)
 
 # ---- the parts of the proof
 
-lint: warden-lint ## formatting and lints, warnings as errors
+lint: ## formatting and lints, warnings as errors
 	$(call say,formatting and lints of the Rust code)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
@@ -50,16 +52,9 @@ faces: ## write what C, Python and the documentation repeat of the core's declar
 	$(CARGO) run --quiet --package seclude-faces
 	SECLUDE_UPDATE_HEADER=1 $(CARGO) test --quiet --package seclude-capi --test header
 
-# The warden is no crate: core/build.rs hands it to the compiler, and here it is handed to the linter.
-warden-lint:
-	$(call say,formatting and lints of the warden)
-	rustfmt --check --edition 2024 core/warden/main.rs
-	mkdir -p target
-	clippy-driver --edition 2024 --crate-type bin --crate-name seclude_warden -Cpanic=abort -Dwarnings -Wclippy::all --emit=metadata -o target/warden.rmeta core/warden/main.rs
-
 test-rust: ## the core's own tests, then the proofs on the real kernel
 	$(call say,the core and its proofs on the real kernel)
-	$(CARGO) test --quiet --package seclude
+	$(CARGO) test --quiet --package seclude --package seclude-warden --package seclude-wire
 	$(CARGO) test --quiet --package seclude-tests --lib $(patsubst tests/tests/%.rs,--test %,$(filter-out %/table.rs,$(wildcard tests/tests/*.rs)))
 
 test-table: library wheel ## the behaviour table through Rust, C and Python, as root and as an unprivileged user
@@ -98,6 +93,11 @@ fuzz: ## each fuzz target for SECONDS (60 if not given): docs/fuzzing.md
 	$(call say,fuzzing)
 	CARGO_TARGET_DIR=$(PUBLIC)/fuzz sh fuzz/run.sh $(or $(SECONDS),60)
 
+miri: ## the unit tests of the wire under Miri, which finds undefined behaviour; takes a nightly compiler
+	$(call say,the wire under Miri)
+	sh tests/needs-nightly.sh miri rust-src
+	$(CARGO) +nightly miri test --quiet --package seclude-wire
+
 sanitize: ## the Rust tests that can run under AddressSanitizer and ThreadSanitizer: docs/fuzzing.md
 	$(call say,sanitizers)
 	CARGO_TARGET_DIR=$(PUBLIC)/sanitize sh tests/sanitize.sh $(SANITIZERS)
@@ -121,6 +121,11 @@ test-adversary: ## 1,000 rounds of hostile programs that attack the warden, in e
 	$(call say,adversaries)
 	SECLUDE_ROUNDS=$(or $(ROUNDS),1000) $(CARGO) test --quiet --package seclude-tests --test adversary -- --nocapture
 
+test-readme: library wheel ## the programs of README.md and the guides, built and run from the documents' own text; all links
+	$(call say,the programs of README.md and the guides)
+	$(VENV)/bin/python tests/documents/run.py --python $(VENV)/bin/python --library $(STAGE)$(PREFIX) --place $(PUBLIC)/documents $(shown)
+	$(VENV)/bin/python docs/pictures/nested.py --check
+
 programs: wheel ## a part of test-programs that is quick and needs nothing more
 	$(call say,programs outside and inside: a part)
 	$(VENV)/bin/python tests/programs/run.py --slice --jobs 4
@@ -143,6 +148,20 @@ bench: needs wheel ## what a run costs, side by side, as ratios, and the targets
 	sh tests/needs-bench.sh $(PUBLIC)/peers
 	$(call say,side by side)
 	$(PYTHON) tests/bench/compare.py --python $(VENV)/bin/python --peers $(PUBLIC)/peers/bin $(if $(ROUNDS),--rounds $(ROUNDS),--write)
+
+# ---- the documents
+
+docs: ## the pages of docs/ and the Rust API as a site below target/site; a link that leads nowhere is an error
+	$(call say,the site)
+	test -x $(PUBLIC)/sphinx/bin/sphinx-build || { $(PYTHON) -m venv $(PUBLIC)/sphinx && $(PUBLIC)/sphinx/bin/pip install --quiet --disable-pip-version-check --requirement docs/site/requirements.txt; }
+	rm -rf target/site
+	$(PUBLIC)/sphinx/bin/sphinx-build --fail-on-warning --keep-going --quiet -E -d target/site-trees -c docs/site docs target/site
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --package seclude --target-dir target/site-api
+	cp -R target/site-api/doc target/site/api
+	$(PYTHON) tests/documents/browse.py target/site
+
+pictures: wheel ## draw the pictures of docs/ anew from what runs
+	$(VENV)/bin/python docs/pictures/nested.py
 
 # ---- the faces
 

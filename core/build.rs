@@ -54,6 +54,8 @@ fn compile(rustc: &str, target: &str, output: &Path, link: impl FnOnce(&mut Comm
         "bin",
         "--crate-name",
         "seclude_warden",
+        "--cfg",
+        "freestanding",
         "--target",
         target,
         "warden/main.rs",

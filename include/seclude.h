@@ -884,8 +884,8 @@ typedef struct seclude_outcome {
     /**
      * The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a
      * cgroup `anon` and `shmem`) that was seen: looked at every 5 milliseconds or less often, if
-     * memory is limited. The pages of files that `memory_peak` contains are not in it. In bytes.
-     * `SECLUDE_UNKNOWN` where nobody counted.
+     * memory is limited (of a command in a cell, its own). The pages of files that `memory_peak`
+     * contains are not in it. In bytes. `SECLUDE_UNKNOWN` where nobody counted.
      */
     uint64_t anonymous_peak;
     /**
@@ -1206,47 +1206,80 @@ void seclude_sandbox_unshare(struct seclude_sandbox *sandbox, int kinds);
 void seclude_sandbox_clock_offset(struct seclude_sandbox *sandbox, int clock, int64_t seconds);
 
 /**
- * The host name, 1 to 64 bytes of UTF-8. "sandbox" if nothing is said.
+ * The host name, 1 to 64 bytes. `sandbox` if nothing is said. UTF-8.
  */
-void seclude_sandbox_hostname(struct seclude_sandbox *sandbox, const char *name);
+void seclude_sandbox_hostname(struct seclude_sandbox *sandbox, const char *text);
 
 /**
- * The NIS domain name, 1 to 64 bytes of UTF-8. The caller's if nothing is said.
+ * The NIS domain name, 1 to 64 bytes. The caller's if nothing is said. UTF-8.
  */
-void seclude_sandbox_domainname(struct seclude_sandbox *sandbox, const char *name);
+void seclude_sandbox_domainname(struct seclude_sandbox *sandbox, const char *text);
 
 /**
  * The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
  *
- * An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands the first of
- * `seclude_sandbox_host_ids` plus this number, which must then be below the count of these: never the host's root.
+ * An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands
+ * the first of `host_ids` plus this number, which must then be below the count of these: never the
+ * host's root.
  */
-void seclude_sandbox_uid(struct seclude_sandbox *sandbox, uint32_t uid);
+void seclude_sandbox_uid(struct seclude_sandbox *sandbox, uint32_t number);
 
 /**
- * The group id inside, as for `seclude_sandbox_uid`.
+ * The group id inside, as for `uid`.
  */
-void seclude_sandbox_gid(struct seclude_sandbox *sandbox, uint32_t gid);
+void seclude_sandbox_gid(struct seclude_sandbox *sandbox, uint32_t number);
 
 /**
- * The user's name in `/etc/passwd` and `/etc/group`. "user" if nothing is said. No colon, slash or newline.
+ * The user's name in `/etc/passwd` and `/etc/group`. `user` if nothing is said. No colon, slash or
+ * newline. UTF-8.
  */
-void seclude_sandbox_user(struct seclude_sandbox *sandbox, const char *name);
+void seclude_sandbox_user(struct seclude_sandbox *sandbox, const char *text);
 
 /**
- * The user's home directory in `/etc/passwd` and HOME, an absolute path. "/tmp" if nothing is said. It is not made.
+ * The user's home directory in `/etc/passwd` and HOME, an absolute path. `/tmp` if nothing is
+ * said. It is not made.
  */
-void seclude_sandbox_home(struct seclude_sandbox *sandbox, const char *home);
+void seclude_sandbox_home(struct seclude_sandbox *sandbox, const char *path);
 
 /**
- * The first of the host ids that the ids inside from 0 on map to, if the caller is privileged; not 0. There are 65536 of
- * them, or as many as the caller's user namespace maps from there on. Ids that cannot be had are an error. Sandboxes that
- * must not touch each other's files want ranges of their own.
+ * The first of the host's ids that the ids inside from 0 on map to, if the caller is privileged;
+ * not 0. There are 65536 of them, or as many as the caller's user namespace maps from there on.
+ * Ids that cannot be had are an error. Sandboxes that must not touch each other's files want
+ * ranges of their own.
  *
- * If nothing is said, the range begins at 0x70000000, which distributions leave unused. A caller whose user namespace has
- * no such ids, as in a container, uses the highest ids that this has, as many as the sandbox's uid and gid need.
+ * If nothing is said, the range begins at 0x70000000, which distributions leave unused. A caller
+ * whose user namespace has no such ids, as in a container, uses the highest ids that this has, as
+ * many as the sandbox's uid and gid need.
  */
-void seclude_sandbox_host_ids(struct seclude_sandbox *sandbox, uint32_t first);
+void seclude_sandbox_host_ids(struct seclude_sandbox *sandbox, uint32_t number);
+
+/**
+ * The root directory itself, a file system in memory, stays writable.
+ */
+void seclude_sandbox_writable_root(struct seclude_sandbox *sandbox);
+
+/**
+ * Programs inside may make user namespaces, and so sandboxes of their own. `/proc` is then neither
+ * masked nor hidden in part, because the kernel gives a fresh one only to a process that sees a
+ * whole one.
+ */
+void seclude_sandbox_nested(struct seclude_sandbox *sandbox);
+
+/**
+ * The directory of a mounted cgroup v2 hierarchy below which the sandbox's cgroup is made. The
+ * caller may write it, and no process is directly in it; controllers that it lacks are turned on
+ * in it. The environment variable SECLUDE_CGROUP does the same. If nothing is said, one is looked
+ * for (docs/limits.md).
+ */
+void seclude_sandbox_cgroup(struct seclude_sandbox *sandbox, const char *path);
+
+/**
+ * The installed warden to execute instead of the one in the library, for hosts that grant user
+ * namespaces by the path of the executable (AppArmor) or forbid executing memory
+ * (`vm.memfd_noexec=2`). `make install` puts one at `libexec/seclude/warden`. The environment
+ * variable SECLUDE_WARDEN does the same.
+ */
+void seclude_sandbox_warden(struct seclude_sandbox *sandbox, const char *path);
 
 /**
  * Takes the programs from `directory`, which holds another system, instead of from the host's `/usr`. Its top level is shown
@@ -1269,11 +1302,6 @@ void seclude_sandbox_empty_root(struct seclude_sandbox *sandbox);
  */
 void seclude_sandbox_etc(struct seclude_sandbox *sandbox,
                          const char *const *names);
-
-/**
- * Lets the root directory itself, a file system in memory, stay writable.
- */
-void seclude_sandbox_writable_root(struct seclude_sandbox *sandbox);
 
 /**
  * Shows a file or directory of the caller's, `source`, at the absolute path `at`, read-only.
@@ -1347,24 +1375,11 @@ void seclude_sandbox_terminals(struct seclude_sandbox *sandbox);
 void seclude_sandbox_no_terminals(struct seclude_sandbox *sandbox);
 
 /**
- * Lets programs inside make user namespaces, and so sandboxes of their own. `/proc` is then neither masked nor hidden in part:
- * the kernel gives a fresh one only to who sees a whole one.
- */
-void seclude_sandbox_nested(struct seclude_sandbox *sandbox);
-
-/**
  * A resource limit of each process, as for setrlimit(2): `resource` is an `RLIMIT_...` of `<sys/resource.h>`,
  * `SECLUDE_UNLIMITED` is no limit. If nothing is said: core 1 byte (no dump, not even through a pipe), nofile 1024 of at
  * most 10240, memlock 8 MiB, stack 8 MiB of at most what the caller has, sigpending 4096, and the rest as the caller has it.
  */
 void seclude_sandbox_rlimit(struct seclude_sandbox *sandbox, int resource, uint64_t soft, uint64_t hard);
-
-/**
- * Executes the warden from this installed file instead of from memory, for hosts that grant user namespaces by the path of the
- * executable (AppArmor) or forbid executing memory (`vm.memfd_noexec=2`). `make install` puts one at
- * `libexec/seclude/warden`. The environment variable SECLUDE_WARDEN does the same.
- */
-void seclude_sandbox_warden(struct seclude_sandbox *sandbox, const char *path);
 
 /**
  * The name of a `SECLUDE_LIMIT_...`: "cpu_time", its key in policies. NULL for any other number, so that a loop from 0 on ends with
@@ -1378,48 +1393,71 @@ const char *seclude_limit_name(int limit);
 const char *seclude_mechanism_name(int mechanism);
 
 /**
- * At most so many bytes of memory, for all that runs inside, the warden and its kernel structures included; files in memory
- * (tmpfs) count. No swap is used unless `seclude_sandbox_swap` grants some. No limit if nothing is said, and so below.
+ * The most memory of all that runs inside, the warden and its kernel structures included; files in
+ * memory (tmpfs) count. No swap is used unless `swap` grants some. No limit if nothing is said,
+ * and so below. In bytes.
  *
- * By a cgroup, the kernel ends a process when there is nothing left to reclaim, and the end is `SECLUDE_ENDED_MEMORY_LIMIT` even if
- * the first process went on. Without one it is sampled: the sum of what the processes hold, looked at every few milliseconds.
+ * By a cgroup, the kernel ends a process when there is nothing left to reclaim, and the end is
+ * `memory-limit` even if the first process went on. Without one it is sampled: what the processes
+ * hold together, without files in memory, is looked at every few milliseconds.
  */
-void seclude_sandbox_memory(struct seclude_sandbox *sandbox,
-                            uint64_t bytes);
+void seclude_sandbox_memory(struct seclude_sandbox *sandbox, uint64_t bytes);
 
 /**
- * At most so many bytes of swap besides the memory. Takes a cgroup, and a kernel that counts swap.
+ * The most swap besides the memory. Takes a cgroup, and a kernel that counts swap. In bytes.
  */
 void seclude_sandbox_swap(struct seclude_sandbox *sandbox, uint64_t bytes);
 
 /**
- * At most so many milliseconds of processor time, 1 or more, user and system, of all processes inside together. When they are used
- * up, everything inside is killed, and the end is `SECLUDE_ENDED_CPU_TIME`.
+ * The most processor time, user and system, of all processes inside together. When it is used up,
+ * everything inside is killed, and the end is `cpu-time`. In milliseconds, 1 or more.
+ *
+ * The warden reads the cgroup's counter as often as the rest of the time demands; without a
+ * cgroup, the sum of what the processes tell.
  */
-void seclude_sandbox_cpu_time(struct seclude_sandbox *sandbox,
-                              uint64_t milliseconds);
+void seclude_sandbox_cpu_time(struct seclude_sandbox *sandbox, uint64_t milliseconds);
 
 /**
- * At most so many processors' worth of time, a fraction allowed: 0.01 to 8192. Takes a cgroup.
+ * So many processors' worth of time at once: 0.01 to 8192. Takes a cgroup.
  */
 void seclude_sandbox_cpus(struct seclude_sandbox *sandbox, double number);
 
 /**
- * The share of processor time where others want it too: 1 to 10000, 100 for who has said nothing. Takes a cgroup.
+ * The share of processor time where others want it too: 1 to 10000; 100 is usual. Takes a cgroup.
  */
-void seclude_sandbox_cpu_weight(struct seclude_sandbox *sandbox, uint32_t weight);
+void seclude_sandbox_cpu_weight(struct seclude_sandbox *sandbox, uint32_t number);
+
+/**
+ * The most processes and threads at one time, the warden not counted. One more is refused
+ * (EAGAIN); if the command then does not exit with code 0, its end is `process-limit`.
+ *
+ * Without a cgroup nobody tells who was refused: then it is the end of a command that was seen at
+ * its limit, and failed. Before Linux 5.14 it is then sampled: nothing is refused, and what is
+ * seen above the limit is killed.
+ */
+void seclude_sandbox_pids(struct seclude_sandbox *sandbox, uint64_t number);
+
+/**
+ * How long a command may take. When it is over, everything inside is killed, and the end is
+ * `wall-time`. In milliseconds, 1 or more.
+ */
+void seclude_sandbox_wall_time(struct seclude_sandbox *sandbox, uint64_t milliseconds);
+
+/**
+ * The most bytes to the standard output, and the most to the standard error, whether they are
+ * collected or passed on. A command that writes more is killed, and the end is `output-limit`;
+ * exactly the first so many bytes arrive. In bytes.
+ *
+ * Both streams are then pipes to the warden, which passes on what it reads. Streams that are the
+ * same file count as one. If nothing is said, only what is collected is counted: at most 64 MiB of
+ * each stream.
+ */
+void seclude_sandbox_output(struct seclude_sandbox *sandbox, uint64_t bytes);
 
 /**
  * Runs on these processors only: `count` of them, at least 1, by their numbers from 0. Takes a cgroup.
  */
 void seclude_sandbox_cpu_set(struct seclude_sandbox *sandbox, const uint32_t *processors, size_t count);
-
-/**
- * At most so many processes and threads at one time, the warden not counted. Who wants more is refused it (EAGAIN); if the command
- * then does not exit with code 0, its end is `SECLUDE_ENDED_PROCESS_LIMIT`.
- */
-void seclude_sandbox_pids(struct seclude_sandbox *sandbox,
-                          uint64_t number);
 
 /**
  * Limits reading and writing on the block device that holds `path`, a path of the caller's, or that is this node itself: bytes and
@@ -1433,28 +1471,12 @@ void seclude_sandbox_io(struct seclude_sandbox *sandbox,
                         uint64_t write_operations);
 
 /**
- * How many milliseconds a command may take, 1 or more. When they are over, everything inside is killed, and the end is
- * `SECLUDE_ENDED_WALL_TIME`.
- */
-void seclude_sandbox_wall_time(struct seclude_sandbox *sandbox, uint64_t milliseconds);
-
-/**
  * When the wall time is over, sends this signal to the command's process group first, and kills only so many milliseconds later. The
  * end is `SECLUDE_ENDED_WALL_TIME` either way; `status` in the outcome says what the command made of it.
  */
 void seclude_sandbox_wall_time_grace(struct seclude_sandbox *sandbox,
                                      int signal,
                                      uint64_t milliseconds);
-
-/**
- * At most so many bytes to the standard output, and so many to the standard error, whether they are collected or passed on. Who writes
- * more is killed, and the end is `SECLUDE_ENDED_OUTPUT_LIMIT`; exactly the first so many bytes arrive.
- *
- * Both streams are then pipes to the warden, which passes on what it reads. Streams that are the same file count as one. If nothing is
- * said, nothing is counted but what `seclude_command_output` collects: at most 64 MiB of each stream.
- */
-void seclude_sandbox_output(struct seclude_sandbox *sandbox,
-                            uint64_t bytes);
 
 /**
  * This limit, a `SECLUDE_LIMIT_...` that the policy sets, must be held by the kernel or at the warden's hands, exactly: where it can only
@@ -1469,14 +1491,6 @@ void seclude_sandbox_require(struct seclude_sandbox *sandbox,
  */
 void seclude_sandbox_best_effort(struct seclude_sandbox *sandbox,
                                  int limit);
-
-/**
- * Makes the sandbox's cgroup below this directory of a mounted cgroup v2 hierarchy, which the caller may write and no process is
- * directly in; controllers that it lacks are turned on in it. The environment variable SECLUDE_CGROUP does the same. If nothing is
- * said, one is looked for.
- */
-void seclude_sandbox_cgroup(struct seclude_sandbox *sandbox,
-                            const char *directory);
 
 /**
  * A filter that starts from a profile: `"default"`, what programs of every kind use; `"strict"`, computing with files and threads only, and anything

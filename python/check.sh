@@ -47,7 +47,7 @@ cd "$place/checked"
 step "style (ruff)"
 (cd "$here" && "$bin/ruff" check --no-cache seclude tests examples && "$bin/ruff" format --no-cache --check seclude tests examples)
 # What measures the faces lies beside them, and is read as they are.
-for beside in bench programs; do
+for beside in bench programs documents; do
     (cd "$here/../tests/$beside" && "$bin/ruff" check --no-cache . && "$bin/ruff" format --no-cache --check .)
 done
 
@@ -57,7 +57,9 @@ step "types (mypy --strict) and stubs (stubtest)"
 for example in examples/*.py; do
     "$bin/mypy" --config-file pyproject.toml --cache-dir "$place/mypy" "$example"
 done
-(cd "$here/../tests/programs" && "$bin/mypy" --config-file "$place/checked/pyproject.toml" --cache-dir "$place/mypy" ./*.py)
+for beside in programs documents; do
+    (cd "$here/../tests/$beside" && "$bin/mypy" --config-file "$place/checked/pyproject.toml" --cache-dir "$place/mypy" ./*.py)
+done
 # stubtest compares each module with itself, too, and there takes an alias of several literals for a union that it is not.
 echo 'seclude\.vocabulary\..*' >"$place/allowed"
 "$bin/python" -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist "$place/allowed" --ignore-unused-allowlist seclude

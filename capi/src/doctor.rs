@@ -20,10 +20,10 @@ pub struct seclude_report {
     kernel: seclude_text,
     table: seclude_text,
     json: seclude_text,
-    checks: Vec<Entry>,
+    checks: Vec<CheckEntry>,
 }
 
-struct Entry {
+struct CheckEntry {
     state: c_int,
     name: seclude_text,
     detail: seclude_text,
@@ -31,9 +31,9 @@ struct Entry {
     remedy: Option<seclude_text>,
 }
 
-impl Entry {
-    fn new(check: Check) -> Entry {
-        Entry {
+impl CheckEntry {
+    fn new(check: Check) -> CheckEntry {
+        CheckEntry {
             state: match check.state {
                 State::Works => SECLUDE_STATE_WORKS,
                 State::Weaker => SECLUDE_STATE_WEAKER,
@@ -54,12 +54,12 @@ impl seclude_report {
             table: seclude_text::new(report.to_string()),
             json: seclude_text::new(report.to_json()),
             kernel: seclude_text::new(report.kernel),
-            checks: report.checks.into_iter().map(Entry::new).collect(),
+            checks: report.checks.into_iter().map(CheckEntry::new).collect(),
         }
     }
 }
 
-fn of<A>(report: *const seclude_report, index: usize, otherwise: A, ask: impl FnOnce(&Entry) -> Option<A>) -> A {
+fn of<A>(report: *const seclude_report, index: usize, otherwise: A, ask: impl FnOnce(&CheckEntry) -> Option<A>) -> A {
     told(report, otherwise, |report| report.checks.get(index).and_then(ask))
 }
 

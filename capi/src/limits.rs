@@ -98,40 +98,77 @@ pub extern "C" fn seclude_mechanism_name(mechanism: c_int) -> *const c_char {
 
 // ---- setters
 
-/// At most so many bytes of memory, for all that runs inside, the warden and its kernel structures included; files in memory
-/// (tmpfs) count. No swap is used unless `seclude_sandbox_swap` grants some. No limit if nothing is said, and so below.
+// faces: begin plain limits
+/// The most memory of all that runs inside, the warden and its kernel structures included; files in
+/// memory (tmpfs) count. No swap is used unless `swap` grants some. No limit if nothing is said,
+/// and so below. In bytes.
 ///
-/// By a cgroup, the kernel ends a process when there is nothing left to reclaim, and the end is `SECLUDE_ENDED_MEMORY_LIMIT` even if
-/// the first process went on. Without one it is sampled: the sum of what the processes hold, looked at every few milliseconds.
+/// By a cgroup, the kernel ends a process when there is nothing left to reclaim, and the end is
+/// `memory-limit` even if the first process went on. Without one it is sampled: what the processes
+/// hold together, without files in memory, is looked at every few milliseconds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_memory(sandbox: *mut seclude_sandbox, bytes: u64) {
     build(sandbox, |sandbox| Ok(sandbox.memory(bytes)));
 }
 
-/// At most so many bytes of swap besides the memory. Takes a cgroup, and a kernel that counts swap.
+/// The most swap besides the memory. Takes a cgroup, and a kernel that counts swap. In bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_swap(sandbox: *mut seclude_sandbox, bytes: u64) {
     build(sandbox, |sandbox| Ok(sandbox.swap(bytes)));
 }
 
-/// At most so many milliseconds of processor time, 1 or more, user and system, of all processes inside together. When they are used
-/// up, everything inside is killed, and the end is `SECLUDE_ENDED_CPU_TIME`.
+/// The most processor time, user and system, of all processes inside together. When it is used up,
+/// everything inside is killed, and the end is `cpu-time`. In milliseconds, 1 or more.
+///
+/// The warden reads the cgroup's counter as often as the rest of the time demands; without a
+/// cgroup, the sum of what the processes tell.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_cpu_time(sandbox: *mut seclude_sandbox, milliseconds: u64) {
     build(sandbox, |sandbox| Ok(sandbox.cpu_time(Duration::from_millis(milliseconds))));
 }
 
-/// At most so many processors' worth of time, a fraction allowed: 0.01 to 8192. Takes a cgroup.
+/// So many processors' worth of time at once: 0.01 to 8192. Takes a cgroup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_cpus(sandbox: *mut seclude_sandbox, number: f64) {
     build(sandbox, |sandbox| Ok(sandbox.cpus(number)));
 }
 
-/// The share of processor time where others want it too: 1 to 10000, 100 for who has said nothing. Takes a cgroup.
+/// The share of processor time where others want it too: 1 to 10000; 100 is usual. Takes a cgroup.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_cpu_weight(sandbox: *mut seclude_sandbox, weight: u32) {
-    build(sandbox, |sandbox| Ok(sandbox.cpu_weight(weight)));
+pub unsafe extern "C" fn seclude_sandbox_cpu_weight(sandbox: *mut seclude_sandbox, number: u32) {
+    build(sandbox, |sandbox| Ok(sandbox.cpu_weight(number)));
 }
+
+/// The most processes and threads at one time, the warden not counted. One more is refused
+/// (EAGAIN); if the command then does not exit with code 0, its end is `process-limit`.
+///
+/// Without a cgroup nobody tells who was refused: then it is the end of a command that was seen at
+/// its limit, and failed. Before Linux 5.14 it is then sampled: nothing is refused, and what is
+/// seen above the limit is killed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_pids(sandbox: *mut seclude_sandbox, number: u64) {
+    build(sandbox, |sandbox| Ok(sandbox.pids(number)));
+}
+
+/// How long a command may take. When it is over, everything inside is killed, and the end is
+/// `wall-time`. In milliseconds, 1 or more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_wall_time(sandbox: *mut seclude_sandbox, milliseconds: u64) {
+    build(sandbox, |sandbox| Ok(sandbox.wall_time(Duration::from_millis(milliseconds))));
+}
+
+/// The most bytes to the standard output, and the most to the standard error, whether they are
+/// collected or passed on. A command that writes more is killed, and the end is `output-limit`;
+/// exactly the first so many bytes arrive. In bytes.
+///
+/// Both streams are then pipes to the warden, which passes on what it reads. Streams that are the
+/// same file count as one. If nothing is said, only what is collected is counted: at most 64 MiB of
+/// each stream.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_output(sandbox: *mut seclude_sandbox, bytes: u64) {
+    build(sandbox, |sandbox| Ok(sandbox.output(bytes)));
+}
+// faces: end
 
 /// Runs on these processors only: `count` of them, at least 1, by their numbers from 0. Takes a cgroup.
 #[unsafe(no_mangle)]
@@ -140,13 +177,6 @@ pub unsafe extern "C" fn seclude_sandbox_cpu_set(sandbox: *mut seclude_sandbox, 
         [] => Err(seclude_error::invalid("processors", "none is named")),
         processors => Ok(sandbox.cpu_set(processors.iter().copied())),
     });
-}
-
-/// At most so many processes and threads at one time, the warden not counted. Who wants more is refused it (EAGAIN); if the command
-/// then does not exit with code 0, its end is `SECLUDE_ENDED_PROCESS_LIMIT`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_pids(sandbox: *mut seclude_sandbox, number: u64) {
-    build(sandbox, |sandbox| Ok(sandbox.pids(number)));
 }
 
 /// Limits reading and writing on the block device that holds `path`, a path of the caller's, or that is this node itself: bytes and
@@ -174,28 +204,11 @@ pub unsafe extern "C" fn seclude_sandbox_io(
     });
 }
 
-/// How many milliseconds a command may take, 1 or more. When they are over, everything inside is killed, and the end is
-/// `SECLUDE_ENDED_WALL_TIME`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_wall_time(sandbox: *mut seclude_sandbox, milliseconds: u64) {
-    build(sandbox, |sandbox| Ok(sandbox.wall_time(Duration::from_millis(milliseconds))));
-}
-
 /// When the wall time is over, sends this signal to the command's process group first, and kills only so many milliseconds later. The
 /// end is `SECLUDE_ENDED_WALL_TIME` either way; `status` in the outcome says what the command made of it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_wall_time_grace(sandbox: *mut seclude_sandbox, signal: c_int, milliseconds: u64) {
     build(sandbox, |sandbox| Ok(sandbox.wall_time_grace(signal, Duration::from_millis(milliseconds))));
-}
-
-/// At most so many bytes to the standard output, and so many to the standard error, whether they are collected or passed on. Who writes
-/// more is killed, and the end is `SECLUDE_ENDED_OUTPUT_LIMIT`; exactly the first so many bytes arrive.
-///
-/// Both streams are then pipes to the warden, which passes on what it reads. Streams that are the same file count as one. If nothing is
-/// said, nothing is counted but what `seclude_command_output` collects: at most 64 MiB of each stream.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_output(sandbox: *mut seclude_sandbox, bytes: u64) {
-    build(sandbox, |sandbox| Ok(sandbox.output(bytes)));
 }
 
 /// This limit, a `SECLUDE_LIMIT_...` that the policy sets, must be held by the kernel or at the warden's hands, exactly: where it can only
@@ -210,14 +223,6 @@ pub unsafe extern "C" fn seclude_sandbox_require(sandbox: *mut seclude_sandbox, 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_best_effort(sandbox: *mut seclude_sandbox, limit: c_int) {
     build(sandbox, |sandbox| Ok(sandbox.best_effort(self::limit(limit)?)));
-}
-
-/// Makes the sandbox's cgroup below this directory of a mounted cgroup v2 hierarchy, which the caller may write and no process is
-/// directly in; controllers that it lacks are turned on in it. The environment variable SECLUDE_CGROUP does the same. If nothing is
-/// said, one is looked for.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_cgroup(sandbox: *mut seclude_sandbox, directory: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.cgroup(bytes("cgroup", directory)?)));
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ use std::ptr;
 
 /// The namespaces that the caller may see. Never changes. An index past the end answers 0 or NULL.
 pub struct seclude_namespaces {
-    list: Vec<Entry>,
+    list: Vec<NamespaceEntry>,
     closed: seclude_processes,
 }
 
-struct Entry {
+struct NamespaceEntry {
     namespace: LiveNamespace,
     processes: seclude_processes,
     held_by: Vec<seclude_text>,
@@ -23,7 +23,7 @@ struct Entry {
 
 impl seclude_namespaces {
     fn new(seen: Namespaces) -> seclude_namespaces {
-        let entry = |mut namespace: LiveNamespace| Entry {
+        let entry = |mut namespace: LiveNamespace| NamespaceEntry {
             processes: seclude_processes::shared(std::mem::take(&mut namespace.processes)),
             held_by: namespace.held_by.iter().map(|path| seclude_text::new(path.as_os_str().as_bytes())).collect(),
             namespace,
@@ -32,7 +32,7 @@ impl seclude_namespaces {
     }
 }
 
-fn of<A>(namespaces: *const seclude_namespaces, index: usize, otherwise: A, ask: impl FnOnce(&Entry) -> Option<A>) -> A {
+fn of<A>(namespaces: *const seclude_namespaces, index: usize, otherwise: A, ask: impl FnOnce(&NamespaceEntry) -> Option<A>) -> A {
     told(namespaces, otherwise, |namespaces| namespaces.list.get(index).and_then(ask))
 }
 

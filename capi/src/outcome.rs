@@ -175,8 +175,8 @@ pub struct seclude_outcome {
     pub memory_peak: u64,
     /// The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a
     /// cgroup `anon` and `shmem`) that was seen: looked at every 5 milliseconds or less often, if
-    /// memory is limited. The pages of files that `memory_peak` contains are not in it. In bytes.
-    /// `SECLUDE_UNKNOWN` where nobody counted.
+    /// memory is limited (of a command in a cell, its own). The pages of files that `memory_peak`
+    /// contains are not in it. In bytes. `SECLUDE_UNKNOWN` where nobody counted.
     pub anonymous_peak: u64,
     /// The largest resident set that any single process of the tree had. In bytes.
     pub max_rss: u64,

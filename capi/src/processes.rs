@@ -9,10 +9,10 @@ use std::sync::Arc;
 /// A list of processes, as the caller sees them. What they call themselves is their own word. Never changes.
 /// An index past the end answers 0 or NULL.
 pub struct seclude_processes {
-    list: Vec<Entry>,
+    list: Vec<ProcessEntry>,
 }
 
-struct Entry {
+struct ProcessEntry {
     process: Arc<Process>,
     name: CString,
     command: Vec<CString>,
@@ -26,7 +26,7 @@ impl seclude_processes {
     pub(crate) fn shared(list: Vec<Arc<Process>>) -> seclude_processes {
         // The kernel ends these words with a NUL, so none is inside.
         let word = |word: &str| CString::new(word).unwrap_or_default();
-        let entry = |process: Arc<Process>| Entry {
+        let entry = |process: Arc<Process>| ProcessEntry {
             name: word(&process.name),
             command: process.command.iter().map(|text| word(text)).collect(),
             process,
@@ -35,7 +35,7 @@ impl seclude_processes {
     }
 }
 
-fn of<A>(processes: *const seclude_processes, index: usize, otherwise: A, ask: impl FnOnce(&Entry) -> Option<A>) -> A {
+fn of<A>(processes: *const seclude_processes, index: usize, otherwise: A, ask: impl FnOnce(&ProcessEntry) -> Option<A>) -> A {
     told(processes, otherwise, |processes| processes.list.get(index).and_then(ask))
 }
 

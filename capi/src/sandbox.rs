@@ -207,57 +207,96 @@ pub unsafe extern "C" fn seclude_sandbox_clock_offset(sandbox: *mut seclude_sand
     });
 }
 
-/// The host name, 1 to 64 bytes of UTF-8. "sandbox" if nothing is said.
+// ---- settings that are one value
+
+// faces: begin plain settings
+/// The host name, 1 to 64 bytes. `sandbox` if nothing is said. UTF-8.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_hostname(sandbox: *mut seclude_sandbox, name: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.hostname(utf8("host name", name)?)));
+pub unsafe extern "C" fn seclude_sandbox_hostname(sandbox: *mut seclude_sandbox, text: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.hostname(utf8("hostname", text)?)));
 }
 
-/// The NIS domain name, 1 to 64 bytes of UTF-8. The caller's if nothing is said.
+/// The NIS domain name, 1 to 64 bytes. The caller's if nothing is said. UTF-8.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_domainname(sandbox: *mut seclude_sandbox, name: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.domainname(utf8("domain name", name)?)));
+pub unsafe extern "C" fn seclude_sandbox_domainname(sandbox: *mut seclude_sandbox, text: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.domainname(utf8("domainname", text)?)));
 }
-
-// ---- identity
 
 /// The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
 ///
-/// An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands the first of
-/// `seclude_sandbox_host_ids` plus this number, which must then be below the count of these: never the host's root.
+/// An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands
+/// the first of `host_ids` plus this number, which must then be below the count of these: never the
+/// host's root.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_uid(sandbox: *mut seclude_sandbox, uid: u32) {
-    build(sandbox, |sandbox| Ok(sandbox.uid(uid)));
+pub unsafe extern "C" fn seclude_sandbox_uid(sandbox: *mut seclude_sandbox, number: u32) {
+    build(sandbox, |sandbox| Ok(sandbox.uid(number)));
 }
 
-/// The group id inside, as for `seclude_sandbox_uid`.
+/// The group id inside, as for `uid`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_gid(sandbox: *mut seclude_sandbox, gid: u32) {
-    build(sandbox, |sandbox| Ok(sandbox.gid(gid)));
+pub unsafe extern "C" fn seclude_sandbox_gid(sandbox: *mut seclude_sandbox, number: u32) {
+    build(sandbox, |sandbox| Ok(sandbox.gid(number)));
 }
 
-/// The user's name in `/etc/passwd` and `/etc/group`. "user" if nothing is said. No colon, slash or newline.
+/// The user's name in `/etc/passwd` and `/etc/group`. `user` if nothing is said. No colon, slash or
+/// newline. UTF-8.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_user(sandbox: *mut seclude_sandbox, name: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.user(utf8("user", name)?)));
+pub unsafe extern "C" fn seclude_sandbox_user(sandbox: *mut seclude_sandbox, text: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.user(utf8("user", text)?)));
 }
 
-/// The user's home directory in `/etc/passwd` and HOME, an absolute path. "/tmp" if nothing is said. It is not made.
+/// The user's home directory in `/etc/passwd` and HOME, an absolute path. `/tmp` if nothing is
+/// said. It is not made.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_home(sandbox: *mut seclude_sandbox, home: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.home(bytes("home", home)?)));
+pub unsafe extern "C" fn seclude_sandbox_home(sandbox: *mut seclude_sandbox, path: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.home(bytes("home", path)?)));
 }
 
-/// The first of the host ids that the ids inside from 0 on map to, if the caller is privileged; not 0. There are 65536 of
-/// them, or as many as the caller's user namespace maps from there on. Ids that cannot be had are an error. Sandboxes that
-/// must not touch each other's files want ranges of their own.
+/// The first of the host's ids that the ids inside from 0 on map to, if the caller is privileged;
+/// not 0. There are 65536 of them, or as many as the caller's user namespace maps from there on.
+/// Ids that cannot be had are an error. Sandboxes that must not touch each other's files want
+/// ranges of their own.
 ///
-/// If nothing is said, the range begins at 0x70000000, which distributions leave unused. A caller whose user namespace has
-/// no such ids, as in a container, uses the highest ids that this has, as many as the sandbox's uid and gid need.
+/// If nothing is said, the range begins at 0x70000000, which distributions leave unused. A caller
+/// whose user namespace has no such ids, as in a container, uses the highest ids that this has, as
+/// many as the sandbox's uid and gid need.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_host_ids(sandbox: *mut seclude_sandbox, first: u32) {
-    build(sandbox, |sandbox| Ok(sandbox.host_ids(first)));
+pub unsafe extern "C" fn seclude_sandbox_host_ids(sandbox: *mut seclude_sandbox, number: u32) {
+    build(sandbox, |sandbox| Ok(sandbox.host_ids(number)));
 }
+
+/// The root directory itself, a file system in memory, stays writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_writable_root(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.writable_root()));
+}
+
+/// Programs inside may make user namespaces, and so sandboxes of their own. `/proc` is then neither
+/// masked nor hidden in part, because the kernel gives a fresh one only to a process that sees a
+/// whole one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_nested(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.nested()));
+}
+
+/// The directory of a mounted cgroup v2 hierarchy below which the sandbox's cgroup is made. The
+/// caller may write it, and no process is directly in it; controllers that it lacks are turned on
+/// in it. The environment variable SECLUDE_CGROUP does the same. If nothing is said, one is looked
+/// for (docs/limits.md).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_cgroup(sandbox: *mut seclude_sandbox, path: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.cgroup(bytes("cgroup", path)?)));
+}
+
+/// The installed warden to execute instead of the one in the library, for hosts that grant user
+/// namespaces by the path of the executable (AppArmor) or forbid executing memory
+/// (`vm.memfd_noexec=2`). `make install` puts one at `libexec/seclude/warden`. The environment
+/// variable SECLUDE_WARDEN does the same.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_warden(sandbox: *mut seclude_sandbox, path: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.warden(bytes("warden", path)?)));
+}
+// faces: end
 
 // ---- files
 
@@ -283,12 +322,6 @@ pub unsafe extern "C" fn seclude_sandbox_empty_root(sandbox: *mut seclude_sandbo
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_etc(sandbox: *mut seclude_sandbox, names: *const *const c_char) {
     build(sandbox, |sandbox| Ok(sandbox.etc(texts("etc", names)?)));
-}
-
-/// Lets the root directory itself, a file system in memory, stay writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_writable_root(sandbox: *mut seclude_sandbox) {
-    build(sandbox, |sandbox| Ok(sandbox.writable_root()));
 }
 
 /// Shows a file or directory of the caller's, `source`, at the absolute path `at`, read-only.
@@ -417,13 +450,6 @@ pub unsafe extern "C" fn seclude_sandbox_no_terminals(sandbox: *mut seclude_sand
 
 // ---- hardening, and limits of single processes
 
-/// Lets programs inside make user namespaces, and so sandboxes of their own. `/proc` is then neither masked nor hidden in part:
-/// the kernel gives a fresh one only to who sees a whole one.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_nested(sandbox: *mut seclude_sandbox) {
-    build(sandbox, |sandbox| Ok(sandbox.nested()));
-}
-
 /// A resource limit of each process, as for setrlimit(2): `resource` is an `RLIMIT_...` of `<sys/resource.h>`,
 /// `SECLUDE_UNLIMITED` is no limit. If nothing is said: core 1 byte (no dump, not even through a pipe), nofile 1024 of at
 /// most 10240, memlock 8 MiB, stack 8 MiB of at most what the caller has, sigpending 4096, and the rest as the caller has it.
@@ -433,14 +459,6 @@ pub unsafe extern "C" fn seclude_sandbox_rlimit(sandbox: *mut seclude_sandbox, r
         Some(resource) => Ok(sandbox.rlimit(*resource, soft, hard)),
         None => Err(seclude_error::invalid(&format!("rlimit {resource}"), "no resource that can be limited has this number")),
     });
-}
-
-/// Executes the warden from this installed file instead of from memory, for hosts that grant user namespaces by the path of the
-/// executable (AppArmor) or forbid executing memory (`vm.memfd_noexec=2`). `make install` puts one at
-/// `libexec/seclude/warden`. The environment variable SECLUDE_WARDEN does the same.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_warden(sandbox: *mut seclude_sandbox, path: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.warden(bytes("warden", path)?)));
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! A sandbox that is alive: its warden has been started, and waits for commands or runs them. What a one-shot run, a cell and a pool have in common.
 
 mod files;
+mod freeze;
 mod gate;
-mod still;
 mod visit;
 
+pub use freeze::Freezer;
 pub use gate::Beginning;
-pub use still::Freezer;
 pub use visit::Visit;
 
 use crate::cgroup::Counters;

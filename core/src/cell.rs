@@ -3,13 +3,13 @@
 use crate::alive::{Alive, Freezer, Purpose};
 use crate::command::{Command, Ground};
 use crate::error::{Error, Result};
-use crate::live;
 use crate::named::Published;
 use crate::outcome::{Enforced, Usage};
 use crate::policy::{Cores, Limit, Limits};
 use crate::processes::Process;
 use crate::sandbox::Sandbox;
 use crate::transfer::{Copied, Transfer};
+use crate::usage_so_far;
 use crate::wire::message::{Request, end};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -102,7 +102,7 @@ impl Cell {
     /// there tell, and those they and the warden have waited for.
     pub fn usage(&self) -> Result<Usage> {
         let alive = self.alive()?;
-        live::usage(&alive.processes()?, Some(alive.warden.pid()), alive.started(), &alive.counters())
+        usage_so_far::of(&alive.processes()?, Some(alive.warden.pid()), alive.started(), &alive.counters())
     }
 
     /// Stops everything inside, until [`Cell::thaw`]; by what. Wall times go on.

@@ -11,7 +11,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::holder::{self, Holder};
 use crate::kept::Mark;
 use crate::listener::Listener;
-use crate::live;
 use crate::outcome::{Ended, Enforced, Outcome, Usage};
 use crate::policy::{Cores, Limit, Limits};
 use crate::pool::{Lease, Pool};
@@ -21,6 +20,7 @@ use crate::start::Prepared;
 use crate::streams::Streams;
 use crate::terminal::Terminal;
 use crate::transfer::{Copied, Transfer};
+use crate::usage_so_far;
 use crate::watched::Watched;
 use crate::wire::message::{self, Request, end, meter};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
@@ -304,8 +304,8 @@ impl Child {
 
     fn used_so_far(&self) -> Result<Usage> {
         match &self.among {
-            Some(among) => live::usage(&self.processes()?, None, self.started, &among.within.cgroup.counters()),
-            None => live::usage(&self.processes()?, Some(self.alive.warden.pid()), self.started, &self.alive.counters()),
+            Some(among) => usage_so_far::of(&self.processes()?, None, self.started, &among.within.cgroup.counters()),
+            None => usage_so_far::of(&self.processes()?, Some(self.alive.warden.pid()), self.started, &self.alive.counters()),
         }
     }
 

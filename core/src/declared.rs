@@ -11,6 +11,17 @@ pub struct Word {
     pub doc: &'static str,
 }
 
+/// A key of a policy.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name in policies, in Rust, in Python and in C's setter.
+    pub name: &'static str,
+    /// Its kind: see `core/src/policy/keys.rs`.
+    pub kind: &'static str,
+    /// Its documentation: paragraphs, with an empty line between them.
+    pub doc: &'static str,
+}
+
 /// A figure of [`Usage`](crate::Usage).
 #[derive(Debug, Clone, Copy)]
 pub struct Figure {

@@ -32,10 +32,10 @@ pub struct Counted<'a> {
 }
 
 /// How the whole ended, the first process's own end, the limit's value, and what was used.
-pub type End = (Ended, Option<i32>, Option<u64>, Usage);
+pub type Verdict = (Ended, Option<i32>, Option<u64>, Usage);
 
 /// The end as the warden reports it.
-pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> Result<End> {
+pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> Result<Verdict> {
     let &Report::Ended { how, value, status, seen: bits, scratch, usage } = report else {
         return Err(Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is out of turn"));
     };
@@ -93,7 +93,7 @@ pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> 
 }
 
 /// The end of one whose warden is no more, after so long: by this signal, if anybody knows.
-pub fn lost(gone: Gone, wall: Duration, counted: &Counted<'_>, held: &Held<'_>) -> End {
+pub fn lost(gone: Gone, wall: Duration, counted: &Counted<'_>, held: &Held<'_>) -> Verdict {
     let (own, whole) = (counted.own.killed_at_limit(), counted.whole.killed_at_limit());
     let ended = if own || whole { Ended::MemoryLimit } else { Ended::WardenLost(gone.signal.unwrap_or(0)) };
     let usage = unreported(&Usage::NONE, gone, wall, counted);
@@ -101,7 +101,7 @@ pub fn lost(gone: Gone, wall: Duration, counted: &Counted<'_>, held: &Held<'_>) 
 }
 
 /// The end of one that the caller's side has ended. `seen`: what it had used when it was last looked at.
-pub fn forced(ended: Ended, seen: &Usage, gone: Gone, wall: Duration, counted: &Counted<'_>, held: &Held<'_>) -> End {
+pub fn forced(ended: Ended, seen: &Usage, gone: Gone, wall: Duration, counted: &Counted<'_>, held: &Held<'_>) -> Verdict {
     (ended, None, value_of(ended, held.limits, held, 0), unreported(seen, gone, wall, counted))
 }
 

@@ -34,10 +34,10 @@ pub fn under_memory_limit(error: Error, limit: Option<u64>, counters: &Counters)
 }
 
 /// The launch itself failed: nothing of ours runs.
-pub fn of_launch(failure: launch::Failure, image: &Image, policy: &Policy) -> Error {
+pub fn of_launch(failure: launch::LaunchFailure, image: &Image, policy: &Policy) -> Error {
     match failure {
-        launch::Failure::Clone(error) => of_clone(error.raw_os_error().unwrap_or(libc::EIO), policy),
-        launch::Failure::Execute(error) => {
+        launch::LaunchFailure::Clone(error) => of_clone(error.raw_os_error().unwrap_or(libc::EIO), policy),
+        launch::LaunchFailure::Execute(error) => {
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
             let (_, path) = image.executable();
             if image.makes_namespaces() {

@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// A command's place in the interaction, and a descriptor of its.
-type End = (usize, i32);
+type PipeEnd = (usize, i32);
 
 /// Two or more commands joined by pipes, each in its own sandbox with its own limits, outcome and usage.
 ///
@@ -33,7 +33,7 @@ type End = (usize, i32);
 #[derive(Debug, Default)]
 pub struct Interaction {
     commands: Vec<Command>,
-    pipes: Vec<(End, End)>,
+    pipes: Vec<(PipeEnd, PipeEnd)>,
 }
 
 impl Interaction {
@@ -132,7 +132,7 @@ impl Interaction {
         if self.commands.is_empty() {
             return Err(Error::invalid("interaction", "there is no command in it"));
         }
-        let mut taken: BTreeSet<End> = BTreeSet::new();
+        let mut taken: BTreeSet<PipeEnd> = BTreeSet::new();
         let mut joined: Vec<Vec<(i32, OwnedFd)>> = self.commands.iter().map(|_| Vec::new()).collect();
         for &(from, to) in &self.pipes {
             for (command, descriptor) in [from, to] {

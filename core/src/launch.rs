@@ -25,7 +25,7 @@ pub struct Launched {
 }
 
 /// What the new process needs. It lives on the caller's stack, which stands still meanwhile.
-struct Entry {
+struct Needs {
     control: c_int,
     image: c_int,
     path: *const c_char,
@@ -39,7 +39,7 @@ struct Entry {
 }
 
 /// Which of the two system calls failed.
-pub enum Failure {
+pub enum LaunchFailure {
     Clone(io::Error),
     Execute(io::Error),
 }
@@ -48,14 +48,14 @@ pub enum Failure {
 ///
 /// `control` and the image's descriptor must be 3 or higher. Born in the v2 cgroup among the `doors`, where the kernel can do that
 /// (clone3(2), CLONE_INTO_CGROUP, Linux 5.7) and nobody forbids the call, and the first thing that it does is go through the others.
-pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors: &Doors<'_>) -> Result<Launched, Failure> {
+pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors: &Doors<'_>) -> Result<Launched, LaunchFailure> {
     const STACK: usize = 32 * 1024;
     let (image_fd, path) = image.executable();
     let argument = if flags.is_none() { FOUND.as_ptr() } else { std::ptr::null() };
     let arguments: [*const c_char; 3] = [c"seclude-warden".as_ptr(), argument, std::ptr::null()];
     let environment: [*const c_char; 1] = [std::ptr::null()];
     let tasks: Vec<c_int> = doors.v1.iter().map(AsRawFd::as_raw_fd).collect();
-    let entry = Entry {
+    let needs = Needs {
         control: control.as_raw_fd(),
         image: image_fd,
         path: path.as_ptr(),
@@ -70,7 +70,7 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
     let top = stack.as_mut_ptr_range().end;
     let mut pidfd: c_int = -1;
     let flags = flags.unwrap_or(0) | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
-    let argument: *mut c_void = (&raw const entry).cast_mut().cast();
+    let argument: *mut c_void = (&raw const needs).cast_mut().cast();
     let arguments = doors.v2.map(|cgroup| CloneArguments {
         flags: flags | CLONE_INTO_CGROUP,
         pidfd: &raw mut pidfd as u64,
@@ -82,7 +82,7 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
     });
 
     let blocked = block_signals(u64::MAX);
-    // SAFETY: `enter` runs on `stack`, which is large enough for it and outlives it; it reads `entry`, which does too, because
+    // SAFETY: `enter` runs on `stack`, which is large enough for it and outlives it; it reads `needs`, which does too, because
     // CLONE_VFORK suspends this thread until the new process has executed the warden or ended. `enter` does not return.
     let born = arguments.as_ref().map(|arguments| unsafe {
         clone(libc::SYS_clone3, [&raw const *arguments as usize, size_of::<CloneArguments>(), 0], enter, argument)
@@ -99,7 +99,7 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
     block_signals(blocked);
 
     if result < 0 {
-        return Err(Failure::Clone(io::Error::from_raw_os_error(-result as i32)));
+        return Err(LaunchFailure::Clone(io::Error::from_raw_os_error(-result as i32)));
     }
     let pid = result as c_int;
     // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD).
@@ -108,12 +108,12 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
     if pidfd.as_raw_fd() < 3 {
         pidfd = pidfd.try_clone().unwrap_or(pidfd);
     }
-    match entry.errno.load(Ordering::Acquire) {
-        0 => Ok(Launched { pidfd, pid, entered: Entered { v2: in_v2, v1: entry.entered.load(Ordering::Acquire) } }),
+    match needs.errno.load(Ordering::Acquire) {
+        0 => Ok(Launched { pidfd, pid, entered: Entered { v2: in_v2, v1: needs.entered.load(Ordering::Acquire) } }),
         errno => {
             // It is ending: nothing can keep it from that.
             crate::sys::reap(pidfd.as_fd(), Duration::from_secs(1));
-            Err(Failure::Execute(io::Error::from_raw_os_error(errno)))
+            Err(LaunchFailure::Execute(io::Error::from_raw_os_error(errno)))
         }
     }
 }
@@ -262,19 +262,19 @@ const CAPABILITIES: [usize; 8] = [6, 7, 8, 12, 21, 24, 25, 31];
 extern "C" fn enter(argument: *mut c_void) -> c_int {
     const PR_CAP_AMBIENT: usize = 47;
     const PR_CAP_AMBIENT_RAISE: usize = 2;
-    // SAFETY: `launch` passes a pointer to an `Entry` that outlives this process's stay in its memory.
-    let entry = unsafe { &*argument.cast::<Entry>() };
+    // SAFETY: `launch` passes a pointer to `Needs` that outlives this process's stay in its memory.
+    let needs = unsafe { &*argument.cast::<Needs>() };
     let header: [u32; 2] = [0x2008_0522, 0];
     let mut sets = [0u32; 6];
-    // SAFETY: all calls take numbers, or pointers to the locals above and to what `entry` holds, which is as the kernel wants it.
+    // SAFETY: all calls take numbers, or pointers to the locals above and to what `needs` holds, which is as the kernel wants it.
     let result = unsafe {
         let mut through = 0;
-        while through < entry.door_count
-            && raw(libc::SYS_write, [*entry.doors.add(through) as usize, b"0".as_ptr() as usize, 1, 0, 0]) == 1
+        while through < needs.door_count
+            && raw(libc::SYS_write, [*needs.doors.add(through) as usize, b"0".as_ptr() as usize, 1, 0, 0]) == 1
         {
             through += 1;
         }
-        entry.entered.store(through, Ordering::Release);
+        needs.entered.store(through, Ordering::Release);
         raw(libc::SYS_capget, [header.as_ptr() as usize, sets.as_mut_ptr() as usize, 0, 0, 0]);
         sets[2] = sets[1];
         sets[5] = sets[4];
@@ -284,21 +284,21 @@ extern "C" fn enter(argument: *mut c_void) -> c_int {
             raw(libc::SYS_prctl, [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAPABILITIES[next], 0, 0]);
             next += 1;
         }
-        match raw(libc::SYS_dup3, [entry.control as usize, 0, 0, 0, 0]) {
+        match raw(libc::SYS_dup3, [needs.control as usize, 0, 0, 0, 0]) {
             failed @ ..0 => failed,
             _ => raw(
                 libc::SYS_execveat,
                 [
-                    entry.image as usize,
-                    entry.path as usize,
-                    entry.arguments as usize,
-                    entry.environment as usize,
+                    needs.image as usize,
+                    needs.path as usize,
+                    needs.arguments as usize,
+                    needs.environment as usize,
                     libc::AT_EMPTY_PATH as usize,
                 ],
             ),
         }
     };
-    entry.errno.store(-result as i32, Ordering::Release);
+    needs.errno.store(-result as i32, Ordering::Release);
     loop {
         // SAFETY: ends this process, and only it.
         unsafe { raw(libc::SYS_exit_group, [127, 0, 0, 0, 0]) };

@@ -41,7 +41,6 @@ mod kept;
 mod launch;
 mod learn;
 mod listener;
-mod live;
 mod named;
 mod namespaces;
 mod outcome;
@@ -65,6 +64,7 @@ mod sys;
 mod template;
 mod terminal;
 mod transfer;
+mod usage_so_far;
 mod warden;
 mod watched;
 #[path = "../wire/mod.rs"]

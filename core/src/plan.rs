@@ -2,8 +2,8 @@
 //!
 //! The order of everything that happens inside a sandbox before a command starts is here, and nowhere else.
 
-pub mod again;
 mod compiled;
+pub mod copy;
 mod defaults;
 mod files;
 mod unwritable;
@@ -189,7 +189,7 @@ impl Builder {
         self.admission(manner);
         let (uid, gid) = manner.mapping.ids(policy);
         self.push_user(uid, gid);
-        self.push(Step::Stand { protections: again::standing(policy) }, "stand in the cell's file system");
+        self.push(Step::Stand { protections: copy::standing(policy) }, "stand in the cell's file system");
         if manner.watches {
             // The others in the cell are its own warden's to look at.
             self.push(Step::Watch { own: false, alone: false }, "keep a view of what is started");

@@ -5,12 +5,14 @@
 
 mod check;
 mod files;
+mod keys;
 mod limits;
 mod namespaces;
 mod rlimits;
 
 pub(crate) use check::check_inside;
 pub use files::{Bind, Entry, GiB, KiB, MiB, Tmpfs};
+pub(crate) use keys::for_each_key;
 pub(crate) use limits::{Cores, Demand, Limits, Share};
 pub use limits::{Io, Limit, Mechanism};
 pub use namespaces::{Clock, Namespace};

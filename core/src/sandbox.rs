@@ -1,11 +1,13 @@
-//! The sandbox: a reusable policy, and the way to write one.
+//! The sandbox: a reusable policy, and the way to write one. `plain` has the setters that take one value.
+
+mod plain;
 
 use crate::cell::Cell;
 use crate::command::{Command, Ground};
 use crate::error::Result;
 use crate::join::{Join, Joined};
 use crate::plan::Compiled;
-use crate::policy::{Bind, Clock, Cores, Demand, Entry, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs};
+use crate::policy::{Bind, Clock, Demand, Entry, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs};
 use crate::pool::Pool;
 use crate::seccomp::Seccomp;
 use crate::template;
@@ -137,51 +139,6 @@ impl Sandbox {
         })
     }
 
-    /// The host name, 1 to 64 bytes. `sandbox` if nothing is said.
-    pub fn hostname(self, name: impl Into<String>) -> Sandbox {
-        self.with(|policy| policy.hostname = Some(name.into()))
-    }
-
-    /// The NIS domain name, 1 to 64 bytes. The caller's if nothing is said.
-    pub fn domainname(self, name: impl Into<String>) -> Sandbox {
-        self.with(|policy| policy.domainname = Some(name.into()))
-    }
-
-    // ---- identity
-
-    /// The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
-    ///
-    /// An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands
-    /// [`Sandbox::host_ids`] plus this number, which must then be below the count of these: never the host's root.
-    pub fn uid(self, uid: u32) -> Sandbox {
-        self.with(|policy| policy.uid = uid)
-    }
-
-    /// The group id inside; as for [`Sandbox::uid`].
-    pub fn gid(self, gid: u32) -> Sandbox {
-        self.with(|policy| policy.gid = gid)
-    }
-
-    /// The user's name in `/etc/passwd` and `/etc/group`. `user` if nothing is said.
-    pub fn user(self, name: impl Into<String>) -> Sandbox {
-        self.with(|policy| policy.user = name.into())
-    }
-
-    /// The user's home directory in `/etc/passwd` and HOME. `/tmp` if nothing is said. It is not made.
-    pub fn home(self, home: impl AsRef<Path>) -> Sandbox {
-        self.with(|policy| policy.home = home.as_ref().into())
-    }
-
-    /// The first of the host ids that the ids inside from 0 on map to, if the caller is privileged; not 0. There are 65536
-    /// of them, or as many as the caller's user namespace maps from there on. Ids that cannot be had are an error.
-    /// Sandboxes that must not touch each other's files want ranges of their own.
-    ///
-    /// If nothing is said, the range begins at 0x70000000, which distributions leave unused. A caller whose user namespace
-    /// has no such ids, as in a container, uses the highest ids that this has, as many as the sandbox's uid and gid need.
-    pub fn host_ids(self, first: u32) -> Sandbox {
-        self.with(|policy| policy.host_ids = Some(first))
-    }
-
     // ---- files
 
     /// Takes the programs from `directory`, which holds another system, instead of from the host's `/usr`. Its top level is
@@ -202,11 +159,6 @@ impl Sandbox {
     /// ([`Sandbox::root`]) its own `/etc` is shown, and of an empty one none.
     pub fn etc(self, names: impl IntoIterator<Item = impl Into<String>>) -> Sandbox {
         self.with(|policy| policy.etc = Some(names.into_iter().map(Into::into).collect()))
-    }
-
-    /// Lets the root directory itself, a file system in memory, stay writable.
-    pub fn writable_root(self) -> Sandbox {
-        self.with(|policy| policy.writable_root = true)
     }
 
     /// Shows a file or directory of the caller's, read-only.
@@ -268,12 +220,6 @@ impl Sandbox {
 
     // ---- hardening, and limits of single processes
 
-    /// Lets programs inside make user namespaces, and so sandboxes of their own. `/proc` is then neither masked nor hidden
-    /// in part: the kernel gives a fresh one only to who sees a whole one.
-    pub fn nested(self) -> Sandbox {
-        self.with(|policy| policy.nested = true)
-    }
-
     /// Which system calls programs inside may make: a profile, or one with rules over it. [`Profile::Default`](crate::Profile::Default) if nothing is said,
     /// [`Profile::Nested`](crate::Profile::Nested) with [`Sandbox::nested`]. `seccomp(2)`, Linux 5.0 for [`Action::Kill`](crate::Action::Kill), 5.5 for
     /// [`Action::Notify`](crate::Action::Notify).
@@ -318,49 +264,9 @@ impl Sandbox {
 
     // ---- limits of the sandbox as a whole (docs/limits.md)
 
-    /// At most so many bytes of memory, for all that runs inside, the warden and its kernel structures included; files in memory
-    /// (tmpfs) count. Swap is part of it: none is used unless [`Sandbox::swap`] grants some.
-    ///
-    /// By a cgroup, the kernel ends a process when there is nothing left to reclaim, and the end is [`Ended::MemoryLimit`](crate::Ended::MemoryLimit)
-    /// even if the first process went on. Without one it is sampled: what the processes hold together (not the files in memory), looked at every few milliseconds.
-    pub fn memory(self, bytes: impl Into<u64>) -> Sandbox {
-        self.limit(|limits| limits.memory = Some(bytes.into()))
-    }
-
-    /// At most so many bytes of swap besides the memory. Takes a cgroup, and a kernel that counts swap.
-    pub fn swap(self, bytes: impl Into<u64>) -> Sandbox {
-        self.limit(|limits| limits.swap = Some(bytes.into()))
-    }
-
-    /// At most so much processor time, user and system, of all processes inside together. When it is used up, everything inside is killed and the
-    /// end is [`Ended::CpuTime`](crate::Ended::CpuTime).
-    ///
-    /// The warden reads the cgroup's counter as often as the rest of the time demands; without a cgroup, the sum of what the processes tell.
-    pub fn cpu_time(self, limit: Duration) -> Sandbox {
-        self.limit(|limits| limits.cpu_time = Some(limit))
-    }
-
-    /// At most so many processors' worth of time, a fraction allowed: 0.01 to 8192. Takes a cgroup.
-    pub fn cpus(self, number: f64) -> Sandbox {
-        self.limit(|limits| limits.cpus = Some(Cores(number)))
-    }
-
-    /// The share of processor time where others want it too: 1 to 10000, 100 for who has said nothing. Takes a cgroup.
-    pub fn cpu_weight(self, weight: u32) -> Sandbox {
-        self.limit(|limits| limits.cpu_weight = Some(weight))
-    }
-
     /// Runs on these processors only, by their numbers from 0. Takes a cgroup.
     pub fn cpu_set(self, processors: impl IntoIterator<Item = u32>) -> Sandbox {
         self.limit(|limits| limits.cpu_set = Some(processors.into_iter().collect()))
-    }
-
-    /// At most so many processes and threads at one time, the warden not counted. Who wants more is refused it (EAGAIN); if the
-    /// command then does not exit with code 0, its end is [`Ended::ProcessLimit`](crate::Ended::ProcessLimit). Without a cgroup nobody tells who
-    /// was refused: then it is the end of a command that was seen at its limit, and failed. Before Linux 5.14 it is then sampled: nobody is
-    /// refused, and who is seen above the limit is killed.
-    pub fn pids(self, number: u64) -> Sandbox {
-        self.limit(|limits| limits.pids = Some(number))
     }
 
     /// Limits reading and writing on a device. May be said for several devices. Takes a cgroup.
@@ -368,24 +274,10 @@ impl Sandbox {
         self.limit(|limits| limits.io.push(io))
     }
 
-    /// How long a command may take. When it is over, everything inside is killed and the end is [`Ended::WallTime`](crate::Ended::WallTime).
-    pub fn wall_time(self, limit: Duration) -> Sandbox {
-        self.limit(|limits| limits.wall_time = Some(limit))
-    }
-
     /// When the wall time is over, sends this signal to the command's process group first, and kills only so much later. The end is
     /// [`Ended::WallTime`](crate::Ended::WallTime) either way; [`Outcome::status`](crate::Outcome::status) says what the command made of it.
     pub fn wall_time_grace(self, signal: i32, time: Duration) -> Sandbox {
         self.limit(|limits| limits.grace = Some((signal, time)))
-    }
-
-    /// At most so many bytes to the standard output, and so many to the standard error, whether they are captured or passed on. Who
-    /// writes more is killed, and the end is [`Ended::OutputLimit`](crate::Ended::OutputLimit); exactly the first so many bytes arrive.
-    ///
-    /// Both streams are then pipes to the warden, which passes on what it reads. Streams that are the same file count as one. Without a word
-    /// from here, nothing is counted but what [`Command::output`] collects: at most 64 MiB of each stream.
-    pub fn output(self, bytes: impl Into<u64>) -> Sandbox {
-        self.limit(|limits| limits.output = Some(bytes.into()))
     }
 
     /// This limit must be held by the kernel or at the warden's hands, exactly: a sampled one is an error. The limit must be set.
@@ -403,24 +295,11 @@ impl Sandbox {
         })
     }
 
-    /// Makes the sandbox's cgroup below this directory of a mounted cgroup v2 hierarchy, which the caller may write and no process is
-    /// directly in; controllers that it lacks are turned on in it. The environment variable SECLUDE_CGROUP does the same. If nothing is
-    /// said, one is looked for: docs/limits.md.
-    pub fn cgroup(self, directory: impl AsRef<Path>) -> Sandbox {
-        self.with(|policy| policy.cgroup = Some(directory.as_ref().into()))
-    }
-
     fn limit(self, change: impl FnOnce(&mut Limits)) -> Sandbox {
         self.with(|policy| change(&mut policy.limits))
     }
 
-    // ---- the warden
-
-    /// Executes the warden from this installed file instead of from memory, for hosts that grant user namespaces by the path of
-    /// the executable (AppArmor) or forbid executing memory (`vm.memfd_noexec=2`). The environment variable SECLUDE_WARDEN does the same.
-    pub fn warden(self, path: impl AsRef<Path>) -> Sandbox {
-        self.with(|policy| policy.warden = Some(path.as_ref().into()))
-    }
+    // ---- for tests
 
     /// Makes mounts by `mount(2)` alone, as on kernels before 5.12, whatever this kernel offers. For tests of that way.
     #[doc(hidden)]

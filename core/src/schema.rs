@@ -4,11 +4,12 @@
 //! same. It is no part of the API.
 
 use crate::alive::Freezer;
-pub use crate::declared::{Figure, Word};
+pub use crate::declared::{Figure, Setting, Word};
 pub use crate::outcome::FIGURES;
 use crate::outcome::{Ended, MemorySource, Protection};
 use crate::policy::{Clock, Limit, Mechanism, Namespace};
 use crate::seccomp::{Compare, Profile};
+pub use crate::spec::SETTINGS;
 
 /// A closed set of names.
 #[derive(Debug, Clone, Copy)]

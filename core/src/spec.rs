@@ -1,64 +1,55 @@
 //! A policy as text: JSON and TOML with one schema, read and written.
 //!
 //! The text is first a tree of plain values, then a policy, key by key: so each mistake names its key, and an unknown key the
-//! nearest known one. `files`, `limits` and `seccomp` hold the keys of these, `text` how single values look.
+//! nearest known one. `policy::keys` declares them, `value` says how the values of each type
+//! are written, `files`, `limits` and `seccomp` hold the tables of these, `text` how single values look.
 
 mod files;
 mod limits;
 mod numbers;
 mod seccomp;
 mod text;
+mod value;
 
 pub use text::{size_of_text, time_of_text};
 
+use crate::declared::Setting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::{Clock, Namespace, Policy, Resource, System};
+use crate::policy::{Demand, Policy, System, for_each_key};
 use crate::sandbox::Sandbox;
-use serde_json::{Map, Value, json};
-use std::path::Path;
+use serde_json::{Value, json};
 use text::{Distinct, Key, path_value};
 
-/// The keys of a policy.
-const KEYS: &[&str] = &[
-    "share",
-    "unshare",
-    "hostname",
-    "domainname",
-    "clock_offsets",
-    "uid",
-    "gid",
-    "user",
-    "home",
-    "host_ids",
-    "root",
-    "empty_root",
-    "etc",
-    "writable_root",
-    "terminals",
-    "files",
-    "nested",
-    "seccomp",
-    "seccomp_bpf",
-    "landlock",
-    "tcp_bind",
-    "tcp_connect",
-    "rlimits",
-    "memory",
-    "swap",
-    "cpu_time",
-    "cpus",
-    "cpu_weight",
-    "cpu_set",
-    "pids",
-    "io",
-    "wall_time",
-    "wall_time_grace",
-    "output",
-    "require",
-    "best_effort",
-    "cgroup",
-    "warden",
-];
+macro_rules! keys {
+    ($($(#[doc = $doc:literal])* $kind:ident $name:ident $(at $($field:ident).+)?,)*) => {
+        /// The keys of a policy.
+        const KEYS: &[&str] = &[$(stringify!($name),)*];
+
+        /// What the other faces and the documentation say of each key.
+        pub const SETTINGS: &[Setting] =
+            &[$(Setting { name: stringify!($name), kind: stringify!($kind), doc: concat!($($doc, "\n"),*) },)*];
+
+        /// Reads one key, unless it is a special one. Whether it did.
+        fn read_key(name: &str, key: &Key<'_>, policy: &mut Policy) -> Result<bool> {
+            $($(if name == stringify!($name) {
+                policy.$($field).+ = value::Said::read(key)?;
+                return Ok(true);
+            })?)*
+            Ok(false)
+        }
+
+        /// The keys that are not at their default, but for the special ones.
+        fn write_keys(policy: &Policy) -> Vec<(&'static str, Value)> {
+            let default = Policy::default();
+            let mut keys = Vec::new();
+            $($(if policy.$($field).+ != default.$($field).+ {
+                keys.push((stringify!($name), value::Said::write(&policy.$($field).+)));
+            })?)*
+            keys
+        }
+    };
+}
+for_each_key!(keys);
 
 impl Sandbox {
     /// Reads a policy in JSON: an object with any of the keys that `docs/policy.md` lists. An unknown key is an error.
@@ -94,27 +85,13 @@ impl Sandbox {
     }
 }
 
-// ---- reading
-
 fn read(value: &Value) -> Result<Policy> {
     let mut policy = Policy::default();
-    let top = Key::top(value);
-    for (name, key) in top.members(KEYS)? {
+    for (name, key) in Key::top(value).members(KEYS)? {
+        if read_key(name, &key, &mut policy)? {
+            continue;
+        }
         match name {
-            "share" => policy.share = namespaces(&key)?,
-            "unshare" => policy.unshare = namespaces(&key)?,
-            "hostname" => policy.hostname = Some(key.text()?),
-            "domainname" => policy.domainname = Some(key.text()?),
-            "clock_offsets" => {
-                for (clock, key) in key.named(Clock::ALL, Clock::name)? {
-                    policy.clock_offsets.insert(clock, key.integer()?);
-                }
-            }
-            "uid" => policy.uid = key.unsigned_32()?,
-            "gid" => policy.gid = key.unsigned_32()?,
-            "user" => policy.user = key.text()?,
-            "home" => policy.home = key.path()?,
-            "host_ids" => policy.host_ids = Some(key.unsigned_32()?),
             "root" => match policy.system {
                 System::Empty => return Err(key.wrong("excludes empty_root").hint("leave out one of the two")),
                 System::Host | System::Root(_) => policy.system = System::Root(key.path()?),
@@ -124,118 +101,37 @@ fn read(value: &Value) -> Result<Policy> {
                 (true, System::Host | System::Empty) => policy.system = System::Empty,
                 (false, _) => {}
             },
-            "etc" => policy.etc = Some(key.items()?.iter().map(Key::text).collect::<Result<_>>()?),
-            "writable_root" => policy.writable_root = key.flag()?,
-            "terminals" => policy.terminals = Some(key.flag()?),
-            "files" => policy.files = key.items()?.iter().map(|item| Ok(files::read(item)?.tidied())).collect::<Result<_>>()?,
-            "nested" => policy.nested = key.flag()?,
-            "seccomp" => policy.seccomp = Some(seccomp::read(&key)?),
-            "seccomp_bpf" => policy.seccomp_bpf = key.items()?.iter().map(Key::bytes).collect::<Result<_>>()?,
-            "landlock" => policy.landlock = key.flag()?,
-            "tcp_bind" => policy.tcp_bind = Some(ports(&key)?),
-            "tcp_connect" => policy.tcp_connect = Some(ports(&key)?),
-            "rlimits" => {
-                for (resource, key) in key.named(Resource::ALL, Resource::name)? {
-                    policy.rlimits.insert(resource, rlimit(&key)?);
-                }
-            }
-            "cgroup" => policy.cgroup = Some(key.path()?),
-            "warden" => policy.warden = Some(key.path()?),
-            _ => limits::read(name, &key, &mut policy.limits)?,
+            "require" => limits::demand(&key, Demand::Exact, &mut policy.limits)?,
+            "best_effort" => limits::demand(&key, Demand::BestEffort, &mut policy.limits)?,
+            _ => return Err(key.wrong("is unknown")),
         }
     }
     Ok(policy)
 }
 
-fn ports(key: &Key<'_>) -> Result<std::collections::BTreeSet<u16>> {
-    let port = |item: &Key<'_>| {
-        item.unsigned_32()?.try_into().map_err(|_| item.wrong("is no port").hint("a port is a number from 0 to 65535"))
-    };
-    key.items()?.iter().map(port).collect()
-}
-
-fn namespaces(key: &Key<'_>) -> Result<std::collections::BTreeSet<Namespace>> {
-    key.items()?.iter().map(|item| item.one_of(Namespace::ALL, Namespace::name)).collect()
-}
-
-fn rlimit(key: &Key<'_>) -> Result<(u64, u64)> {
-    match key.items() {
-        Ok(pair) => match pair.as_slice() {
-            [soft, hard] => Ok((soft.limit()?, hard.limit()?)),
-            _ => Err(key.wrong("must be a number, or a soft and a hard one")),
-        },
-        Err(_) => key.limit().map(|both| (both, both)),
-    }
-}
-
-// ---- writing
-
 fn write(policy: &Policy) -> Result<Value> {
-    let default = Policy::default();
-    let mut object = Map::new();
-    let mut put = |name: &str, differs: bool, value: Value| {
-        if differs {
-            object.insert(name.into(), value);
-        }
-    };
-    let names = |set: &std::collections::BTreeSet<Namespace>| set.iter().map(|kind| kind.name()).collect::<Vec<_>>();
-    let path = |path: &Path| path_value(path);
-    put("share", policy.share != default.share, json!(names(&policy.share)));
-    put("unshare", policy.unshare != default.unshare, json!(names(&policy.unshare)));
-    put("hostname", policy.hostname.is_some(), json!(policy.hostname));
-    put("domainname", policy.domainname.is_some(), json!(policy.domainname));
-    let offsets: Map<String, Value> =
-        policy.clock_offsets.iter().map(|(clock, seconds)| (clock.name().into(), json!(seconds))).collect();
-    put("clock_offsets", !offsets.is_empty(), Value::Object(offsets));
-    put("uid", policy.uid != default.uid, json!(policy.uid));
-    put("gid", policy.gid != default.gid, json!(policy.gid));
-    put("user", policy.user != default.user, json!(policy.user));
-    put("home", policy.home != default.home, path(&policy.home));
-    put("host_ids", policy.host_ids.is_some(), json!(policy.host_ids));
-    match &policy.system {
-        System::Host => {}
-        System::Root(root) => put("root", true, path(root)),
-        System::Empty => put("empty_root", true, json!(true)),
-    }
-    put("etc", policy.etc.is_some(), json!(policy.etc));
-    put("writable_root", policy.writable_root, json!(true));
-    put("terminals", policy.terminals.is_some(), json!(policy.terminals));
-    put("files", !policy.files.is_empty(), policy.files.iter().map(files::write).collect());
-    put("nested", policy.nested, json!(true));
-    put("seccomp", policy.seccomp.is_some(), policy.seccomp.as_ref().map_or(Value::Null, seccomp::write));
-    put(
-        "seccomp_bpf",
-        !policy.seccomp_bpf.is_empty(),
-        policy.seccomp_bpf.iter().map(|program| text::bytes_value(program)).collect(),
-    );
-    put("landlock", !policy.landlock, json!(false));
-    put("tcp_bind", policy.tcp_bind.is_some(), json!(policy.tcp_bind));
-    put("tcp_connect", policy.tcp_connect.is_some(), json!(policy.tcp_connect));
-    let limits: Map<String, Value> = policy
-        .rlimits
-        .iter()
-        .map(|(resource, (soft, hard))| (resource.name().into(), json!([text::limit_value(*soft), text::limit_value(*hard)])))
-        .collect();
-    put("rlimits", !limits.is_empty(), Value::Object(limits));
-    for (name, value) in limits::write(&policy.limits) {
-        put(name, true, value);
-    }
-    put("cgroup", policy.cgroup.is_some(), policy.cgroup.as_deref().map_or(Value::Null, path));
-    put("warden", policy.warden.is_some(), policy.warden.as_deref().map_or(Value::Null, path));
     if policy.limits.cpus.is_some_and(|cores| !cores.0.is_finite()) {
         return Err(Error::new(ErrorKind::Policy, "write the policy").because("the limit cpus is no number"));
     }
     if policy.classic_mounts {
         return Err(Error::new(ErrorKind::Policy, "write the policy").because("classic mounts are for tests and have no key"));
     }
-    Ok(Value::Object(object))
+    let mut keys = write_keys(policy);
+    match &policy.system {
+        System::Host => {}
+        System::Root(root) => keys.push(("root", path_value(root))),
+        System::Empty => keys.push(("empty_root", json!(true))),
+    }
+    keys.extend(limits::demands(&policy.limits));
+    Ok(Value::Object(keys.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Bind, Entry, Io, Limit, MiB, Tmpfs};
+    use crate::policy::{Bind, Clock, Entry, Io, Limit, MiB, Namespace, Resource, Tmpfs};
     use crate::seccomp::{Action, Compare, Profile, Rule, Seccomp, Test};
+    use serde_json::Map;
     use std::time::Duration;
 
     fn everything() -> Sandbox {

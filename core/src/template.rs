@@ -5,7 +5,7 @@ use crate::alive::Alive;
 use crate::enforce::Enforcement;
 use crate::error::Result;
 use crate::idmap::Mapping;
-use crate::plan::{Manner, Part, Plan, again};
+use crate::plan::{Manner, Part, Plan, copy};
 use crate::sandbox::Sandbox;
 use crate::socket::{Received, Socket};
 use crate::warden::Warden;
@@ -134,7 +134,7 @@ pub fn of(sandbox: &Sandbox) -> Result<Option<Arc<Template>>> {
 pub fn prepare(sandbox: &Sandbox) -> Result<()> {
     let policy = sandbox.policy();
     policy.check()?;
-    if !again::has_template(policy) {
+    if !copy::has_template(policy) {
         return Ok(());
     }
     let mut known = sandbox.compiled().template.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,8 +4,11 @@
 //! with one descriptor, the control socket, as number 0. It applies the plan that it is sent, runs commands, reaps
 //! everything, reports each end, and ends itself when the socket or the caller does; the kernel then kills all that is
 //! left inside. It trusts the caller and nothing else, and once sealed it has no privilege to lose.
+//!
+//! `core/build.rs` compiles it with `--cfg freestanding`: then it has an entry point of its own. Without, it is the
+//! library `warden`, a member of the workspace, by which lints, unit tests and documentation see it.
 #![no_std]
-#![no_main]
+#![cfg_attr(freestanding, no_main)]
 #![deny(unsafe_code)]
 #![allow(clippy::result_large_err, reason = "there is no allocator to box an error with")]
 
@@ -21,7 +24,7 @@ mod control;
 mod copies;
 mod entries;
 mod examine;
-mod found;
+mod founder;
 mod house;
 mod networks;
 mod reap;
@@ -36,6 +39,10 @@ mod text;
 mod walk;
 mod watch;
 
+#[cfg(test)]
+#[path = "../../warden/unit/mod.rs"]
+mod unit;
+
 use control::{Control, Mail};
 use run::Next;
 use sys::{Errno, Result};
@@ -44,7 +51,7 @@ use wire::message::{Report, Request};
 const RLIMIT_NOFILE: u32 = 7;
 
 /// `founds`: this program was executed outside the namespaces that it is to be in.
-fn main(founds: bool) -> ! {
+pub fn main(founds: bool) -> ! {
     // The caller has blocked them; again, for a warden that somebody else executes.
     let _ = sys::block_signals(u64::MAX);
     let limits = sys::limit(RLIMIT_NOFILE);
@@ -55,7 +62,7 @@ fn main(founds: bool) -> ! {
         let _ = sys::set_limit(RLIMIT_NOFILE, hard, hard);
     }
     if founds {
-        found::found();
+        founder::found();
     }
     let mut mail = Mail::new();
     let code = loop {

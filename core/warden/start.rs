@@ -294,7 +294,7 @@ extern "C" fn become_command(order: &'static Order) -> ! {
     order.notice.sign(sys::process_id());
     let mut program = Path::empty();
     let failure = match prepare(order, &mut program) {
-        Ok(()) => Failure::at(stage::EXEC)(execute(order, &program)),
+        Ok(()) => ExecFailure::at(stage::EXEC)(execute(order, &program)),
         Err(failure) => failure,
     };
     leave_word(&order.notice, &failure, &program);
@@ -303,49 +303,50 @@ extern "C" fn become_command(order: &'static Order) -> ! {
 
 // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
 #[inline(never)]
-fn leave_word(notice: &Notice, &Failure { stage, errno, detail }: &Failure, program: &Path) {
+fn leave_word(notice: &Notice, &ExecFailure { stage, errno, detail }: &ExecFailure, program: &Path) {
     let path = if matches!(stage, stage::SEARCH | stage::EXEC) { program.as_bytes() } else { b"" };
     let mut buffer = Buffer::<REPORT_MAX>::new();
     Report::Failed { stage, errno: errno.0, detail, path, head: b"" }.encode(&mut buffer);
     notice.write(buffer.bytes());
 }
 
-struct Failure {
+struct ExecFailure {
     stage: u32,
     errno: Errno,
     detail: u32,
 }
 
-impl Failure {
-    fn at(stage: u32) -> impl FnOnce(Errno) -> Failure {
-        move |errno| Failure { stage, errno, detail: 0 }
+impl ExecFailure {
+    fn at(stage: u32) -> impl FnOnce(Errno) -> ExecFailure {
+        move |errno| ExecFailure { stage, errno, detail: 0 }
     }
 }
 
 /// Everything before the program; where that is, goes to `program`.
-fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), Failure> {
+fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFailure> {
     if order.leash {
-        sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize).map_err(Failure::at(stage::SESSION))?;
+        sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize).map_err(ExecFailure::at(stage::SESSION))?;
     }
     for (number, &door) in order.doors.iter().enumerate() {
-        sys::write_number(door, b"0").map_err(|errno| Failure { detail: number as u32, ..Failure::at(stage::CGROUP)(errno) })?;
+        sys::write_number(door, b"0")
+            .map_err(|errno| ExecFailure { detail: number as u32, ..ExecFailure::at(stage::CGROUP)(errno) })?;
     }
-    let kept = place_descriptors(order).map_err(Failure::at(stage::DESCRIPTORS))?;
-    sys::new_session().map_err(Failure::at(stage::SESSION))?;
+    let kept = place_descriptors(order).map_err(ExecFailure::at(stage::DESCRIPTORS))?;
+    sys::new_session().map_err(ExecFailure::at(stage::SESSION))?;
     if let Some(terminal) = kept.terminal {
-        sys::control_session(terminal).map_err(Failure::at(stage::TERMINAL))?;
+        sys::control_session(terminal).map_err(ExecFailure::at(stage::TERMINAL))?;
     }
     for limit in order.rlimits.iter() {
         sys::set_limit(limit.resource, limit.soft, limit.hard)
-            .map_err(|errno| Failure { detail: limit.resource, ..Failure::at(stage::RLIMIT)(errno) })?;
+            .map_err(|errno| ExecFailure { detail: limit.resource, ..ExecFailure::at(stage::RLIMIT)(errno) })?;
     }
-    sys::umask(order.umask).map_err(Failure::at(stage::ATTRIBUTES))?;
-    change_directory(order.directory).map_err(Failure::at(stage::DIRECTORY))?;
+    sys::umask(order.umask).map_err(ExecFailure::at(stage::ATTRIBUTES))?;
+    change_directory(order.directory).map_err(ExecFailure::at(stage::DIRECTORY))?;
     search(order, program)?;
-    sys::ignore_signals(order.ignored).map_err(Failure::at(stage::ATTRIBUTES))?;
-    sys::block_signals(0).map_err(Failure::at(stage::ATTRIBUTES))?;
+    sys::ignore_signals(order.ignored).map_err(ExecFailure::at(stage::ATTRIBUTES))?;
+    sys::block_signals(0).map_err(ExecFailure::at(stage::ATTRIBUTES))?;
     if let Some(ruleset) = kept.ruleset {
-        sys::landlock_restrict(ruleset).map_err(Failure::at(stage::LANDLOCK))?;
+        sys::landlock_restrict(ruleset).map_err(ExecFailure::at(stage::LANDLOCK))?;
     }
     load_filters(order, kept.socket)
 }
@@ -400,7 +401,7 @@ fn change_directory(path: &CStr) -> Result<()> {
 }
 
 /// Looks for the program as execvp(3) does: before there is a filter that may forbid to look. What was tried, goes to `program`.
-fn search(order: &Order, program: &mut Path) -> core::result::Result<(), Failure> {
+fn search(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFailure> {
     const EXECUTE: u32 = 1;
     let name = order.program.to_bytes();
     if name.contains(&b'/') {
@@ -418,29 +419,29 @@ fn search(order: &Order, program: &mut Path) -> core::result::Result<(), Failure
             Ok(status) if !status.is_directory() => return Ok(()),
             Ok(_) | Err(Errno::EACCES) => denied = denied.or(Some(directory)),
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENODEV | Errno::ELOOP) => {}
-            Err(errno) => return Err(Failure::at(stage::EXEC)(errno)),
+            Err(errno) => return Err(ExecFailure::at(stage::EXEC)(errno)),
         }
     }
     match denied {
         Some(directory) => {
             let _ = program.set_joined(directory, name);
-            Err(Failure::at(stage::EXEC)(Errno::EACCES))
+            Err(ExecFailure::at(stage::EXEC)(Errno::EACCES))
         }
         None => {
             program.set(name);
-            Err(Failure::at(stage::SEARCH)(Errno::ENOENT))
+            Err(ExecFailure::at(stage::SEARCH)(Errno::ENOENT))
         }
     }
 }
 
 /// Loads the filters; the first one's listener is sent to the warden at once.
-fn load_filters(order: &Order, socket: Option<i32>) -> core::result::Result<(), Failure> {
+fn load_filters(order: &Order, socket: Option<i32>) -> core::result::Result<(), ExecFailure> {
     for (index, program) in order.filters.iter().enumerate() {
-        let number = |errno| Failure { detail: index as u32, ..Failure::at(stage::FILTER)(errno) };
+        let number = |errno| ExecFailure { detail: index as u32, ..ExecFailure::at(stage::FILTER)(errno) };
         match socket {
             Some(socket) if index == 0 => {
                 let heard = sys::load_filter_with_listener(program, order.pass).map_err(number)?;
-                sys::send(socket, b"L", &[&heard], order.pass).map_err(Failure::at(stage::LISTENER))?;
+                sys::send(socket, b"L", &[&heard], order.pass).map_err(ExecFailure::at(stage::LISTENER))?;
                 // Closing it takes a call that the filter may forbid; the exec closes it.
                 let _ = heard.into_number();
             }

@@ -3,7 +3,9 @@
 //! Each wrapper is safe to call with any arguments: the kernel checks what it is given, slices and C strings carry
 //! their lengths, and a descriptor closes itself. What a call may fail with is in its man page.
 
-use core::arch::{asm, global_asm};
+use core::arch::asm;
+#[cfg(freestanding)]
+use core::arch::global_asm;
 
 /// An error number, positive as in `errno(3)`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,18 +22,20 @@ errnos! {
 
 pub type Result<T> = core::result::Result<T, Errno>;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(freestanding, target_arch = "x86_64"))]
 global_asm!(".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {enter}", "ud2", enter = sym enter);
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(freestanding, target_arch = "aarch64"))]
 global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, sp", "and sp, x0, #-16", "bl {enter}", "brk #1", enter = sym enter);
 
 /// The first instruction's successor: tells `main` whether the program was given an argument.
+#[cfg(freestanding)]
 unsafe extern "C" fn enter(stack: *const usize) -> ! {
     // SAFETY: the kernel lays the argument count, then the argument pointers, at the initial stack pointer (execve(2)).
     let arguments = unsafe { *stack };
     crate::main(arguments > 1)
 }
 
+#[cfg(freestanding)]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     exit(101)

@@ -315,7 +315,7 @@ fn reaped_cpu_time() -> u64 {
 
 /// What a process's children used that it has waited for: cutime and cstime, the 16th and 17th field, in hundredths of a second.
 /// The second field is a name in parentheses that may hold anything.
-fn children_cpu_time(stat: &[u8]) -> u64 {
+pub fn children_cpu_time(stat: &[u8]) -> u64 {
     const TICK: u64 = 10 * MILLISECOND;
     let after_name = stat.iter().rposition(|&byte| byte == b')').map_or(0, |end| end + 2);
     let mut fields = stat[after_name..].split(|&byte| byte == b' ').skip(13);

@@ -23,8 +23,8 @@ macro_rules! for_each_figure {
             /// The most memory that was in use at one time.
             bytes memory_peak,
             /// The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a cgroup `anon`
-            /// and `shmem`) that was seen: looked at every 5 milliseconds or less often, if memory is limited. The
-            /// pages of files that `memory_peak` contains are not in it.
+            /// and `shmem`) that was seen: looked at every 5 milliseconds or less often, if memory is limited (of a
+            /// command in a cell, its own). The pages of files that `memory_peak` contains are not in it.
             bytes_if_known anonymous_peak,
             /// The largest resident set that any single process of the tree had.
             bytes max_rss,

@@ -1,6 +1,6 @@
 //! What a command used, in every face: `seclude::Usage`.
 
-use crate::prose::wrapped;
+use crate::prose::{flowing, wrapped};
 use seclude::schema::{FIGURES, Figure};
 
 /// What a number counts.
@@ -149,7 +149,7 @@ pub fn table() -> Vec<String> {
             Unit::Number => "number",
         };
         let unit = if optional { format!("{unit}, if counted") } else { unit.to_owned() };
-        let doc = figure.doc.split_whitespace().collect::<Vec<_>>().join(" ");
+        let doc = flowing(figure.doc);
         vec![format!("| `{}` | {unit} | {doc} |", figure.name)]
     }));
     lines

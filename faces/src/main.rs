@@ -12,6 +12,7 @@
 //! `make lint` runs it with `--check`, which writes nothing and fails where a file says something else.
 
 mod figures;
+mod keys;
 mod prose;
 mod section;
 mod words;
@@ -25,6 +26,7 @@ use words::{c_constants, c_names, python_types};
 const SECTIONS: &[section::Section] = &[
     ("capi/src/control.rs", "freezers as C constants", || c_constants("Freezer", "FREEZER", "c_int", FromOne)),
     ("capi/src/control.rs", "freezers with their names", || c_names("Freezer", "FREEZER")),
+    ("capi/src/limits.rs", "plain limits", keys::c_limits),
     ("capi/src/limits.rs", "limits as C constants", || c_constants("Limit", "LIMIT", "c_int", FromZero)),
     ("capi/src/limits.rs", "limits with their names", || c_names("Limit", "LIMIT")),
     ("capi/src/limits.rs", "mechanisms as C constants", || c_constants("Mechanism", "MECHANISM", "c_int", FromOne)),
@@ -37,14 +39,17 @@ const SECTIONS: &[section::Section] = &[
     ("capi/src/outcome.rs", "protections with their names", || c_names("Protection", "PROTECTION")),
     ("capi/src/outcome.rs", "figures as C fields", figures::c_fields),
     ("capi/src/outcome.rs", "figures of a usage", figures::c_values),
+    ("capi/src/sandbox.rs", "plain settings", keys::c_settings),
     ("capi/src/seccomp.rs", "comparisons as C constants", || c_constants("Compare", "COMPARE", "c_int", FromOne)),
     ("capi/src/seccomp.rs", "comparisons with their names", || c_names("Compare", "COMPARE")),
-    ("docs/limits.md", "ends", || words::table("Ended", "end")),
-    ("docs/limits.md", "figures", figures::table),
-    ("docs/limits.md", "protections", || words::table("Protection", "protection")),
+    ("docs/outcomes.md", "ends", || words::table("Ended", "end")),
+    ("docs/outcomes.md", "figures", figures::table),
+    ("docs/outcomes.md", "protections", || words::table("Protection", "protection")),
+    ("docs/policy.md", "keys", keys::table),
     ("python/seclude/_seclude.pyi", "figures as a dictionary", figures::stub_fields),
     ("python/seclude/outcome.py", "the documentation of Ended", words::python_ends),
     ("python/seclude/outcome.py", "figures as a dataclass", figures::python_fields),
+    ("python/seclude/policy.py", "keys", keys::python),
     ("python/seclude/vocabulary.py", "names", python_types),
     ("python/src/outcome.rs", "figures as Rust fields", figures::native_fields),
     ("python/src/outcome.rs", "figures of a usage", figures::native_values),

@@ -3,6 +3,11 @@
 /// The longest line, its indentation included.
 const COLUMNS: usize = 100;
 
+/// The text in one line.
+pub fn flowing(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The text in lines with `prefix`, which stand behind `indentation` columns.
 pub fn wrapped(prefix: &str, indentation: usize, text: &str) -> Vec<String> {
     let room = COLUMNS - indentation - prefix.len();

@@ -1,6 +1,6 @@
 //! Closed sets of names, in every face.
 
-use crate::prose::wrapped;
+use crate::prose::{flowing, wrapped};
 use seclude::schema::{VOCABULARIES, Word};
 
 /// How C numbers the words of a set.
@@ -111,7 +111,7 @@ pub fn python_ends() -> Vec<String> {
 pub fn table(set: &str, heading: &str) -> Vec<String> {
     let mut lines = vec![format!("| {heading} | meaning |"), "|---|---|".to_owned()];
     lines.extend(words(set).iter().map(|word| {
-        let doc = word.doc.split_whitespace().collect::<Vec<_>>().join(" ");
+        let doc = flowing(word.doc);
         format!("| `{}` | {} |", word.name, doc.replace('|', "\\|"))
     }));
     lines

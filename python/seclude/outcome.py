@@ -91,8 +91,8 @@ class Usage:
     anonymous_peak: int | None
     """The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a
     cgroup `anon` and `shmem`) that was seen: looked at every 5 milliseconds or less often, if
-    memory is limited. The pages of files that `memory_peak` contains are not in it. In bytes.
-    None where nobody counted."""
+    memory is limited (of a command in a cell, its own). The pages of files that `memory_peak`
+    contains are not in it. In bytes. None where nobody counted."""
     max_rss: int
     """The largest resident set that any single process of the tree had. In bytes."""
     processes: int

@@ -172,7 +172,7 @@ pub struct Known {
 }
 
 /// One end of a pipe: a command's place in the list, and its descriptor.
-type End = (usize, i32);
+type PipeEnd = (usize, i32);
 
 /// Starts several commands at one time, joined by pipes from the end that writes to the end that
 /// reads. None if there were not enough places in a pool within `timeout` seconds.
@@ -180,7 +180,7 @@ type End = (usize, i32);
 pub fn spawn_together(
     py: Python<'_>,
     commands: Vec<Py<Command>>,
-    pipes: Vec<(End, End)>,
+    pipes: Vec<(PipeEnd, PipeEnd)>,
     timeout: f64,
 ) -> PyResult<Option<Vec<Child>>> {
     let timeout = duration(py, "timeout", timeout)?;

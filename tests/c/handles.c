@@ -142,11 +142,11 @@ static void the_first_mistake_sticks(void)
     seclude_sandbox_hostname(sandbox, NULL);
     seclude_sandbox_share(sandbox, 1);
     seclude_sandbox_hostname(sandbox, "fine");
-    CHECK_TEXT(complaint(sandbox), "host name: is NULL");
+    CHECK_TEXT(complaint(sandbox), "hostname: is NULL");
 
     /* It goes along with copies, commands and texts. */
     seclude_sandbox *copy = seclude_sandbox_clone(sandbox);
-    CHECK_TEXT(complaint(copy), "host name: is NULL");
+    CHECK_TEXT(complaint(copy), "hostname: is NULL");
     seclude_text *text = (seclude_text *)&failures;
     CHECK_INT(seclude_sandbox_to_json(sandbox, &text, NULL), SECLUDE_EINVAL);
     CHECK(text == NULL);
@@ -157,7 +157,7 @@ static void the_first_mistake_sticks(void)
     seclude_child *child = (seclude_child *)&failures;
     seclude_error *err = NULL;
     CHECK_INT(seclude_command_spawn(command, &child, &err), SECLUDE_EINVAL);
-    CHECK_TEXT(seclude_error_message(err), "host name: is NULL");
+    CHECK_TEXT(seclude_error_message(err), "hostname: is NULL");
     CHECK(child == NULL);
     seclude_error_free(err);
     seclude_command_free(command);

@@ -188,7 +188,7 @@ static void a_command_is_handed_over_even_if_something_is_wrong(void)
     seclude_child *children[2];
     seclude_error *err = NULL;
     CHECK_INT(seclude_interaction_spawn(interaction, children, 2, &err), SECLUDE_EINVAL);
-    CHECK_TEXT(seclude_error_message(err), "host name: is NULL");
+    CHECK_TEXT(seclude_error_message(err), "hostname: is NULL");
     seclude_error_free(err);
     seclude_interaction_free(interaction);
 }

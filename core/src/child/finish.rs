@@ -2,13 +2,13 @@
 
 use super::Child;
 use crate::cgroup::Counters;
-use crate::ending::{self, Counted, End, Held};
+use crate::ending::{self, Counted, Held, Verdict};
 use crate::error::{ErrorKind, Result};
 use crate::holder::MARGIN;
-use crate::live;
 use crate::outcome::{Ended, Outcome, Usage};
 use crate::socket::{Received, wait_readable};
 use crate::sys::Gone;
+use crate::usage_so_far;
 use std::time::Instant;
 
 impl Child {
@@ -59,7 +59,7 @@ impl Child {
         let overdue = holder.overdue(&self.limits, self.wall_time, || self.used_so_far().ok().map(|usage| usage.cpu()));
         let overdue = overdue.or_else(|| {
             let whole = &self.alive.sandbox.policy().limits;
-            let all = || live::usage(&self.alive.processes().ok()?, None, self.alive.started(), &self.alive.counters()).ok();
+            let all = || usage_so_far::of(&self.alive.processes().ok()?, None, self.alive.started(), &self.alive.counters()).ok();
             self.cell.as_mut()?.overdue(whole, None, || all().map(|usage| usage.cpu()))
         });
         self.holder = holder;
@@ -139,7 +139,7 @@ impl Child {
         self.settle(end);
     }
 
-    fn settle(&mut self, end: Result<End>) {
+    fn settle(&mut self, end: Result<Verdict>) {
         let (enforced, by_caller) = (self.enforced, self.alive.was_forced());
         let outcome = end.map(|(ended, status, limit, usage)| Outcome { ended, status, limit, usage, enforced, by_caller });
         if let Some(among) = &mut self.among {

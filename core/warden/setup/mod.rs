@@ -31,11 +31,11 @@ pub struct Refusal {
 }
 
 /// A failure inside a step; the path says where, if the step works on several.
-pub struct Failure(pub Errno, pub Note);
+pub struct StepFailure(pub Errno, pub Note);
 
-impl From<Errno> for Failure {
-    fn from(errno: Errno) -> Failure {
-        Failure(errno, Note::NONE)
+impl From<Errno> for StepFailure {
+    fn from(errno: Errno) -> StepFailure {
+        StepFailure(errno, Note::NONE)
     }
 }
 
@@ -74,7 +74,8 @@ pub struct Place {
 #[inline(never)]
 pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<Place, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
-    let refuse = |step: u32| move |Failure(errno, path): Failure| Refusal { step, errno, path, reason: reason::ERRNO, call: -1 };
+    let refuse =
+        |step: u32| move |StepFailure(errno, path): StepFailure| Refusal { step, errno, path, reason: reason::ERRNO, call: -1 };
     let Ok(Request::Setup { version: VERSION, namespaces, outside_uid, outside_gid, classic_mounts, plan, .. }) = mail.request()
     else {
         return Err(refuse(BEFORE_THE_PLAN)(Errno::EPROTO.into()));
@@ -125,7 +126,7 @@ fn why(step: &Step<'_>, errno: Errno, own_mounts: bool) -> (u32, i32) {
 }
 
 impl<'a> World<'a> {
-    fn carry_out(&mut self, step: &Step<'a>) -> core::result::Result<(), Failure> {
+    fn carry_out(&mut self, step: &Step<'a>) -> core::result::Result<(), StepFailure> {
         match *step {
             Step::Attributes {} => seal::forget_attributes()?,
             Step::MapOwnIds { uid, gid } => ids::map_own(uid, gid, self.outside)?,
@@ -224,6 +225,6 @@ impl<'a> World<'a> {
 }
 
 /// What fails here, fails at this place.
-fn failing_at<T>(place: &CStr, result: Result<T>) -> core::result::Result<T, Failure> {
-    result.map_err(|errno| Failure(errno, Note::of(place)))
+fn failing_at<T>(place: &CStr, result: Result<T>) -> core::result::Result<T, StepFailure> {
+    result.map_err(|errno| StepFailure(errno, Note::of(place)))
 }

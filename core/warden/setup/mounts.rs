@@ -4,7 +4,7 @@
 //! file systems that were mounted here.
 
 use super::target::{self, Spot};
-use super::{Failure, failing_at};
+use super::{StepFailure, failing_at};
 use crate::sys::{self, Call, Errno, Fd, FileSystem, Pages, Result, open};
 use crate::text::Line;
 use crate::walk::{self, Links};
@@ -15,7 +15,7 @@ use core::ffi::CStr;
 mod attach;
 use attach::Attach;
 
-type Outcome = core::result::Result<(), Failure>;
+type Outcome = core::result::Result<(), StepFailure>;
 
 pub struct Mounts<'a> {
     attach: Attach,

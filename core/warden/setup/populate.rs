@@ -3,13 +3,13 @@
 
 use super::mounts::Mounts;
 use super::target::Spot;
-use super::{Failure, failing_at};
+use super::{StepFailure, failing_at};
 use crate::entries::Entries;
 use crate::sys::{self, Errno, Result, open};
 use crate::wire::codec::List;
 use core::ffi::CStr;
 
-type Outcome = core::result::Result<(), Failure>;
+type Outcome = core::result::Result<(), StepFailure>;
 
 pub fn populate<'a>(
     mounts: &mut Mounts<'a>,

@@ -8,11 +8,11 @@ use crate::wire::message::{Report, Request};
 use crate::wire::plan::{guard, namespace};
 
 /// What could not be done, and which kind of namespace could not be entered, if it was one.
-struct Failure(Errno, u64);
+struct Unentered(Errno, u64);
 
-impl From<Errno> for Failure {
-    fn from(errno: Errno) -> Failure {
-        Failure(errno, 0)
+impl From<Errno> for Unentered {
+    fn from(errno: Errno) -> Unentered {
+        Unentered(errno, 0)
     }
 }
 
@@ -23,12 +23,12 @@ pub fn found() {
     let report = match begin() {
         Ok(None) => return,
         Ok(Some((pid, pidfd))) => Line::control().report(&Report::Born { pid, errno: 0, kind: 0 }, &[&pidfd]),
-        Err(Failure(errno, kind)) => Line::control().report(&Report::Born { pid: 0, errno: errno.0, kind }, &[]),
+        Err(Unentered(errno, kind)) => Line::control().report(&Report::Born { pid: 0, errno: errno.0, kind }, &[]),
     };
     sys::exit(report.is_err().into())
 }
 
-fn begin() -> Result<Option<(i32, Fd)>, Failure> {
+fn begin() -> Result<Option<(i32, Fd)>, Unentered> {
     let mut mail = Mail::new();
     Control::new().await_message(&mut mail)?;
     let Request::Found { joined, namespaces } = mail.request()? else { return Err(Errno::EPROTO.into()) };
@@ -59,7 +59,7 @@ fn begin() -> Result<Option<(i32, Fd)>, Failure> {
 }
 
 /// With a number that a cell keeps for wardens that enter, so that its commands cannot name this one; if none can be had, with any.
-fn fork_with_kept_number() -> Result<Option<(i32, Fd)>, Failure> {
+fn fork_with_kept_number() -> Result<Option<(i32, Fd)>, Unentered> {
     let first = guard::FIRST_ENTRANT as i32;
     for number in first..first + guard::ENTRANTS_NUMBER as i32 {
         match sys::fork_sibling_as(number) {
@@ -72,7 +72,7 @@ fn fork_with_kept_number() -> Result<Option<(i32, Fd)>, Failure> {
 }
 
 /// Enters each as soon as it may: before the user namespace where the caller's rights do, after it where those do that it gives (setns(2)).
-fn join(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), Failure> {
+fn join(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), Unentered> {
     let each = || kinds.iter().zip(descriptors.iter().copied());
     let mut entered = 0;
     let mut enter_others = || {
@@ -85,11 +85,11 @@ fn join(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), Failure> {
     if let Some((_, user)) = each().find(|(kind, _)| *kind == namespace::USER) {
         join_around(user, &mut enter_others);
         enter_others();
-        sys::join_namespace(user, namespace::USER).map_err(|errno| Failure(errno, namespace::USER))?;
+        sys::join_namespace(user, namespace::USER).map_err(|errno| Unentered(errno, namespace::USER))?;
         entered |= namespace::USER;
     }
     for (kind, descriptor) in each().filter(|(kind, _)| entered & kind == 0) {
-        sys::join_namespace(descriptor, kind).map_err(|errno| Failure(errno, kind))?;
+        sys::join_namespace(descriptor, kind).map_err(|errno| Unentered(errno, kind))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 /// The usage of all these; of the warden, if it is among them, only what it has reaped.
-pub fn usage(processes: &[Process], warden: Option<i32>, started: Instant, counters: &Counters) -> Result<Usage> {
+pub fn of(processes: &[Process], warden: Option<i32>, started: Instant, counters: &Counters) -> Result<Usage> {
     let mut usage = Usage { wall: started.elapsed(), memory_source: MemorySource::Sampled, ..Usage::NONE };
     for process in processes {
         let own = warden.is_none_or(|warden| process.pid != warden.unsigned_abs());

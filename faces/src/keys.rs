@@ -1,0 +1,138 @@
+//! The keys of a policy, in every face: `core/src/policy/keys.rs`.
+
+use crate::prose::{flowing, wrapped};
+use seclude::Limit;
+use seclude::schema::{SETTINGS, Setting};
+
+/// Of a plain kind: the argument of C's setter, how it reaches the core, and what to add to the documentation.
+struct Plain {
+    argument: &'static str,
+    value: fn(&str) -> String,
+    unit: &'static str,
+}
+
+fn plain(setting: &Setting) -> Option<Plain> {
+    let (argument, value, unit): (_, fn(&str) -> String, _) = match setting.kind {
+        "text" => ("text: *const c_char", |name| format!("utf8(\"{name}\", text)?"), "UTF-8."),
+        "path" => ("path: *const c_char", |name| format!("bytes(\"{name}\", path)?"), ""),
+        "id" => ("number: u32", |_| "number".into(), ""),
+        "size" => ("bytes: u64", |_| "bytes".into(), "In bytes."),
+        "count" => ("number: u64", |_| "number".into(), ""),
+        "time" => ("milliseconds: u64", |_| "Duration::from_millis(milliseconds)".into(), "In milliseconds, 1 or more."),
+        "fraction" => ("number: f64", |_| "number".into(), ""),
+        "flag" => ("", |_| String::new(), ""),
+        "own" | "special" => return None,
+        kind => panic!("the key {} is of the unknown kind {kind}", setting.name),
+    };
+    Some(Plain { argument, value, unit })
+}
+
+/// The documentation, by paragraphs.
+fn paragraphs(setting: &Setting) -> Vec<String> {
+    setting.doc.split("\n\n").map(flowing).filter(|text| !text.is_empty()).collect()
+}
+
+/// Whether it is a limit on the sandbox as a whole: these have a file of their own.
+fn is_limit(setting: &Setting) -> bool {
+    Limit::ALL.iter().any(|limit| limit.name() == setting.name)
+}
+
+/// The setters of the plain keys that are limits, and of those that are none.
+pub fn c_limits() -> Vec<String> {
+    c_setters(is_limit)
+}
+
+pub fn c_settings() -> Vec<String> {
+    c_setters(|setting| !is_limit(setting))
+}
+
+fn c_setters(wanted: fn(&Setting) -> bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    for setting in SETTINGS.iter().filter(|setting| wanted(setting)) {
+        let Some(Plain { argument, value, unit }) = plain(setting) else { continue };
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        for (place, mut paragraph) in paragraphs(setting).into_iter().enumerate() {
+            if place == 0 && !unit.is_empty() {
+                paragraph = format!("{paragraph} {unit}");
+            }
+            if place > 0 {
+                lines.push("///".into());
+            }
+            lines.extend(wrapped("/// ", 0, &paragraph));
+        }
+        let (name, comma) = (setting.name, if argument.is_empty() { "" } else { ", " });
+        lines.push("#[unsafe(no_mangle)]".into());
+        lines.push(format!("pub unsafe extern \"C\" fn seclude_sandbox_{name}(sandbox: *mut seclude_sandbox{comma}{argument}) {{"));
+        lines.push(format!("    build(sandbox, |sandbox| Ok(sandbox.{name}({})));", value(name)));
+        lines.push("}".into());
+    }
+    lines
+}
+
+/// What a key of a type of its own takes in Python, and in policies as text.
+fn own(name: &str) -> (&'static str, &'static str) {
+    match name {
+        "share" | "unshare" => ("Iterable[NamespaceKind]", "list of `user` `mount` `pid` `net` `ipc` `uts` `cgroup` `time`"),
+        "clock_offsets" => ("Mapping[Clock, int]", "`{\"monotonic\": s, \"boottime\": s}`"),
+        "root" => ("Path", "path"),
+        "empty_root" | "terminals" | "landlock" => ("bool", "true, false"),
+        "etc" => ("Iterable[str]", "list of names: `ssl/certs`, `java-*`"),
+        "files" => ("Iterable[seclude.Entry | Mapping[str, Any]]", "list of tables"),
+        "seccomp" => (
+            "Profile | seclude.Seccomp | Mapping[str, Any]",
+            "`\"default\"` `\"strict\"` `\"nested\"` `\"debug\"` `\"unconfined\"`, or a table",
+        ),
+        "seccomp_bpf" => ("Iterable[bytes]", "list of data"),
+        "tcp_bind" | "tcp_connect" => ("Iterable[int]", "list of ports"),
+        "rlimits" => ("Mapping[str, Limit | tuple[Limit, Limit]]", "`{\"nofile\": n}`, or `[soft, hard]`, or `\"unlimited\"`"),
+        "cpu_set" => ("Iterable[int]", "list of numbers"),
+        "io" => (
+            "Iterable[seclude.Io | Mapping[str, Any]]",
+            "list of `{\"path\": \"/\", \"read_bytes\": n, \"write_bytes\": n, \"read_operations\": n, \"write_operations\": n}`: one rate at least",
+        ),
+        "wall_time_grace" => ("tuple[int, float | str] | Mapping[str, Any]", "`{\"signal\": 15, \"time\": 0.5}`"),
+        "require" | "best_effort" => ("Iterable[LimitName]", "list of limits' names"),
+        name => panic!("the key {name} has no type in Python: name it in faces/src/keys.rs"),
+    }
+}
+
+/// The type in Python, and the value in policies as text.
+fn types(setting: &Setting) -> (&'static str, &'static str) {
+    match setting.kind {
+        "text" => ("str", "text"),
+        "path" => ("Path", "path"),
+        "id" | "count" => ("int", "number"),
+        "size" => ("int | str", "size: `65536`, `\"64M\"`"),
+        "time" => ("float | str", "time: `1.5`, `\"200ms\"`, `\"2m\"`"),
+        "fraction" => ("float", "number"),
+        "flag" => ("bool", "true"),
+        _ => own(setting.name),
+    }
+}
+
+/// The members of Python's `Policy`.
+pub fn python() -> Vec<String> {
+    let mut lines = Vec::new();
+    for setting in SETTINGS {
+        lines.push(format!("{}: {} | None", setting.name, types(setting).0));
+        let summary = paragraphs(setting).first().cloned().unwrap_or_default();
+        let mut documentation = wrapped("", 10, &summary.replace('\\', "\\\\"));
+        let last = documentation.len() - 1;
+        documentation[0].insert_str(0, "\"\"\"");
+        documentation[last].push_str("\"\"\"");
+        lines.extend(documentation);
+    }
+    lines
+}
+
+/// A table for people.
+pub fn table() -> Vec<String> {
+    let mut lines = vec!["| key | value | meaning |".to_owned(), "|---|---|---|".to_owned()];
+    lines.extend(SETTINGS.iter().map(|setting| {
+        let meaning = paragraphs(setting).join(" ");
+        format!("| `{}` | {} | {meaning} |", setting.name, types(setting).1)
+    }));
+    lines
+}

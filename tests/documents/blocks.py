@@ -1,0 +1,104 @@
+"""The fenced code blocks of a Markdown document, and what each of them is for.
+
+A program is a block of `rust`, `c` or `python` whose next block is `text`: what the program prints.
+A `console` block holds commands after `$ `, each with what it prints. A comment
+`<!-- file: NAME -->` before a block makes a file of it, for the programs and commands below.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LANGUAGES = ("rust", "c", "python")
+
+_FENCE = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"<!-- file: (\S+) -->\s*\Z")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block."""
+
+    language: str
+    text: str
+    line: int
+    """The number of its first line, for messages."""
+    file: str | None
+    """The name that a comment before it gives."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A whole program, and what it prints."""
+
+    language: str
+    text: str
+    prints: str
+    line: int
+    files: dict[str, str]
+    """What it may read from its working directory, by name."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line for the shell, what it prints, and the files that it may read."""
+
+    text: str
+    prints: str
+    line: int
+    files: dict[str, str]
+
+
+def blocks(text: str) -> list[Block]:
+    """All fenced blocks, in order."""
+    found = []
+    for fence in _FENCE.finditer(text):
+        name = _FILE.search(text, 0, fence.start())
+        line = text.count("\n", 0, fence.start()) + 1
+        found.append(Block(fence[1], fence[2], line, name[1] if name else None))
+    return found
+
+
+def programs(found: list[Block]) -> Iterator[Program]:
+    """The blocks that are programs: the next block says what they print."""
+    files: dict[str, str] = {}
+    for block, after in itertools.pairwise(found):
+        if block.file:
+            files[block.file] = block.text
+        if block.language in LANGUAGES and after.language == "text":
+            yield Program(block.language, block.text, after.text, block.line, dict(files))
+
+
+def silent(found: list[Block]) -> list[Block]:
+    """The blocks in a programming language of which nothing says what they print."""
+    shown = {program.line for program in programs(found)}
+    return [block for block in found if block.language in LANGUAGES and block.line not in shown]
+
+
+def commands(found: list[Block]) -> Iterator[Command]:
+    """The commands of all `console` blocks, in order."""
+    files: dict[str, str] = {}
+    for block in found:
+        if block.file:
+            files[block.file] = block.text
+        if block.language != "console":
+            continue
+        # A line of output begins with no `$ `; what stands before the first command is a mistake.
+        before, *entries = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
+        if before or not entries:
+            raise ValueError(f"line {block.line}: a console block begins with no `$ `")
+        for entry in entries:
+            command, _, prints = entry.partition("\n")
+            yield Command(command, prints, block.line, dict(files))
+
+
+def fits(wanted: str, got: str) -> bool:
+    """Whether a program printed what the document shows; `…` there stands for anything."""
+    pattern = ".*".join(re.escape(part) for part in wanted.split("…"))
+    return re.fullmatch(pattern, got, re.DOTALL) is not None

@@ -1,0 +1,48 @@
+//! The warden's own parts, one at a time: what it reads of the kernel's texts, and what it makes of them. That it does
+//! its work as a whole is proved by the tests on the real kernel.
+
+extern crate std;
+
+mod census;
+mod entries;
+mod text;
+mod walk;
+mod watch;
+
+use crate::sys::{self, CWD, Fd, open};
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+/// A directory of this test's own, removed with all that is in it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let place = std::env::temp_dir().join(std::format!("seclude-warden-{name}-{}", std::process::id()));
+        std::fs::create_dir(&place).expect("it is writable");
+        Scratch(place)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A path as the kernel takes it.
+fn c_path(path: &Path) -> CString {
+    CString::new(path.to_str().expect("UTF-8")).expect("no NUL")
+}
+
+fn directory(path: &Path) -> Fd {
+    opened(path, open::READ | open::DIRECTORY)
+}
+
+fn opened(path: &Path, flags: u64) -> Fd {
+    sys::open(CWD, &c_path(path), flags, 0).unwrap_or_else(|errno| panic!("{}: {}", path.display(), errno.0))
+}

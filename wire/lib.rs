@@ -1,0 +1,70 @@
+//! What the library and the warden say to each other, seen by itself: `core/wire` has the sources, since both sides
+//! compile them and the package that is published brings them along.
+#![no_std]
+
+#[allow(unused_imports, reason = "the list of figures is for the library, which has a type of its own")]
+#[path = "../core/wire/mod.rs"]
+pub mod wire;
+
+#[cfg(test)]
+extern crate std;
+
+#[cfg(test)]
+mod tests {
+    use crate::wire::codec::{Malformed, Reader, Sink, Wire};
+    use crate::wire::message::{Limits, Report, Request};
+    use crate::wire::usage::{UNKNOWN, Usage};
+    use std::vec::Vec;
+
+    struct Bytes(Vec<u8>);
+
+    impl Sink for Bytes {
+        fn put(&mut self, bytes: &[u8]) {
+            self.0.extend_from_slice(bytes);
+        }
+    }
+
+    fn written<'a>(value: &impl Wire<'a>) -> Vec<u8> {
+        let mut bytes = Bytes(Vec::new());
+        value.encode(&mut bytes);
+        bytes.0
+    }
+
+    #[test]
+    fn a_report_survives_the_wire() {
+        let usage = Usage { wall: 7, memory_peak: u64::MAX - 1, ..Usage::NONE };
+        let report = Report::Ended { how: 1, value: -2, status: 3, seen: 4, scratch: 5, usage };
+        let bytes = written(&report);
+        match Reader::new(&bytes).only::<Report<'_>>() {
+            Ok(Report::Ended { how: 1, value: -2, status: 3, seen: 4, scratch: 5, usage: told }) => assert_eq!(told, usage),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_cut_short_or_too_long_is_malformed() {
+        let limits = Limits { wall_ns: 1, memory: u64::MAX, ..Limits::default() };
+        let bytes = written(&Request::Limit { limits, meter: 1 });
+        for length in 0..bytes.len() {
+            assert!(Reader::new(&bytes[..length]).only::<Request<'_>>().is_err(), "{length} bytes of {}", bytes.len());
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        assert!(Reader::new(&bytes).only::<Request<'_>>().is_ok());
+        assert!(Reader::new(&longer).only::<Request<'_>>().is_err());
+    }
+
+    #[test]
+    fn a_length_beyond_the_end_is_malformed() {
+        let bytes = written(&&b"abc"[..]);
+        assert_eq!(Reader::new(&bytes).only::<&[u8]>(), Ok(&b"abc"[..]));
+        for length in [4u32, u32::MAX] {
+            let wrong = [&length.to_le_bytes()[..], b"abc"].concat();
+            assert_eq!(Reader::new(&wrong).only::<&[u8]>(), Err(Malformed));
+        }
+    }
+
+    #[test]
+    fn nothing_counted_is_told_apart_from_nothing_used() {
+        assert_eq!((Usage::NONE.processes_peak, Usage::NONE.memory_peak), (UNKNOWN, 0));
+    }
+}
