@@ -80,7 +80,8 @@
 #define SECLUDE_ESOURCE_MISSING -3
 
 /**
- * The source of a bind exists, but the command, or the caller, may not read it.
+ * The source of a bind exists, but the command, or the caller, may not read it; or the command
+ * can write nothing in a bind that is to be writable.
  */
 #define SECLUDE_ESOURCE_UNREADABLE -4
 
@@ -822,8 +823,9 @@ typedef struct seclude_outcome {
      */
     int32_t value;
     /**
-     * The same as one number: the exit code, or minus the signal. Every other end, by a limit or by the caller, reads -9, as if by
-     * SIGKILL.
+     * The same as one number: the exit code, or minus the signal. A process limit and full scratch
+     * space kill nothing, and read as `status`. Every other end, by a limit or by the caller, reads
+     * -9, as if by SIGKILL.
      */
     int32_t returncode;
     /**
@@ -1311,6 +1313,11 @@ void seclude_sandbox_bind_ro(struct seclude_sandbox *sandbox, const char *source
 
 /**
  * Shows a file or directory of the caller's at the absolute path `at`, writable; otherwise as `seclude_sandbox_bind_ro`.
+ *
+ * The command of a caller with CAP_SETUID is another user outside (`seclude_sandbox_host_ids`).
+ * If the owner, the group and the mode of every file in the source deny that user, the start fails
+ * with `SECLUDE_ESOURCE_UNREADABLE`. One file or directory in it that the command may write is
+ * enough.
  */
 void seclude_sandbox_bind_rw(struct seclude_sandbox *sandbox, const char *source, const char *at);
 

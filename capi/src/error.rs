@@ -13,7 +13,8 @@ pub const SECLUDE_EINVAL: c_int = -1;
 pub const SECLUDE_EPOLICY: c_int = -2;
 /// The source of a bind does not exist.
 pub const SECLUDE_ESOURCE_MISSING: c_int = -3;
-/// The source of a bind exists, but the command, or the caller, may not read it.
+/// The source of a bind exists, but the command, or the caller, may not read it; or the command
+/// can write nothing in a bind that is to be writable.
 pub const SECLUDE_ESOURCE_UNREADABLE: c_int = -4;
 /// There is no such program inside the sandbox.
 pub const SECLUDE_EPROGRAM_MISSING: c_int = -5;

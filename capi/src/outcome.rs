@@ -141,8 +141,9 @@ pub struct seclude_outcome {
     /// The exit code, the signal, or the number of the system call, whose name `seclude_syscall_name` tells: -1 if it was another
     /// architecture's. 0 where there is none.
     pub value: i32,
-    /// The same as one number: the exit code, or minus the signal. Every other end, by a limit or by the caller, reads -9, as if by
-    /// SIGKILL.
+    /// The same as one number: the exit code, or minus the signal. A process limit and full scratch
+    /// space kill nothing, and read as `status`. Every other end, by a limit or by the caller, reads
+    /// -9, as if by SIGKILL.
     pub returncode: i32,
     /// 1 if it exited with code 0, else 0.
     pub success: i32,
@@ -231,7 +232,7 @@ impl seclude_outcome {
         Ok(seclude_outcome {
             ended,
             value,
-            returncode: outcome.ended.returncode(),
+            returncode: outcome.returncode(),
             success: outcome.success().into(),
             status: outcome.status.unwrap_or(0),
             status_known: outcome.status.is_some().into(),

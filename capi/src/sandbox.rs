@@ -334,6 +334,11 @@ pub unsafe extern "C" fn seclude_sandbox_bind_ro(sandbox: *mut seclude_sandbox, 
 }
 
 /// Shows a file or directory of the caller's at the absolute path `at`, writable; otherwise as `seclude_sandbox_bind_ro`.
+///
+/// The command of a caller with CAP_SETUID is another user outside (`seclude_sandbox_host_ids`).
+/// If the owner, the group and the mode of every file in the source deny that user, the start fails
+/// with `SECLUDE_ESOURCE_UNREADABLE`. One file or directory in it that the command may write is
+/// enough.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_bind_rw(sandbox: *mut seclude_sandbox, source: *const c_char, at: *const c_char) {
     build(sandbox, |sandbox| Ok(sandbox.bind_rw(bytes("bind source", source)?, bytes("bind destination", at)?)));

@@ -190,7 +190,8 @@ impl Cell {
         let alive = self.alive()?;
         let mut state = self.state();
         if !state.limits.sets(limit) {
-            return Err(Error::invalid(format!("limit {limit}"), "the policy sets none, so there is none to change"));
+            return Err(Error::invalid(format!("limit {limit}"), "the policy sets none, so there is none to change")
+                .hint(format!("set {limit} in the sandbox's policy: it can be changed from there")));
         }
         let mut limits = state.limits.clone();
         change(&mut limits);
@@ -210,5 +211,5 @@ impl Cell {
 }
 
 fn closed() -> Error {
-    Error::invalid("cell", "it has been closed")
+    Error::invalid("cell", "it has been closed").hint("run commands before that, or start another cell")
 }

@@ -363,7 +363,8 @@ impl Child {
 
     fn change(&mut self, limit: Limit, change: impl FnOnce(&mut Limits)) -> Result<()> {
         if !self.limits.sets(limit) {
-            let error = Error::invalid(format!("limit {limit}"), "the policy sets none, so there is none to change");
+            let error = Error::invalid(format!("limit {limit}"), "the policy sets none, so there is none to change")
+                .hint(format!("set {limit} in the sandbox's policy: it can be changed from there"));
             let cells = self.is_among() && self.alive.sandbox.policy().limits.sets(limit);
             return Err(if cells {
                 Error::invalid(format!("limit {limit}"), "it is the cell's").hint("change it there")

@@ -336,7 +336,7 @@ impl Command {
     /// Refuses what makes no sense, and turns the texts into what the warden takes.
     pub(crate) fn texts(&self) -> Result<Texts> {
         if self.program.is_empty() {
-            return Err(Error::invalid("program", "empty"));
+            return Err(Error::invalid("program", "empty").hint("name a program inside, such as sh"));
         }
         let text = |what: &str, text: &OsStr| {
             CString::new(text.as_bytes()).map_err(|_| Error::invalid(format!("{what} {text:?}"), "contains a NUL byte"))

@@ -16,7 +16,8 @@ pub enum ErrorKind {
     Policy,
     /// The source of a bind does not exist.
     SourceMissing,
-    /// The source of a bind exists but the command, or the caller, may not read it.
+    /// The source of a bind exists but the command, or the caller, may not read it; or the command
+    /// can write nothing in a bind that is to be writable.
     SourceUnreadable,
     /// There is no such program inside the sandbox.
     ProgramMissing,

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::idmap::Mapping;
 use crate::image::Image;
 use crate::launch;
-use crate::plan::Plan;
+use crate::plan::{Label, Plan};
 use crate::policy::{Namespace, Policy};
 use crate::seccomp::Syscall;
 use crate::wire::message::{Report, reason};
@@ -112,7 +112,7 @@ fn why_denied() -> String {
         return "kernel.unprivileged_userns_clone is 0: set it to 1 (sysctl)".into();
     }
     if sysctl("user/max_user_namespaces").as_deref() == Some("0") {
-        return "user.max_user_namespaces is 0: raise it (sysctl)".into();
+        return NO_USER_NAMESPACES.into();
     }
     if sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
         return APPARMOR.into();
@@ -124,6 +124,8 @@ fn why_denied() -> String {
     "the caller is in a chroot, or its own user or group id is not mapped, or a security module forbids it".into()
 }
 
+const NO_USER_NAMESPACES: &str = "user.max_user_namespaces is 0: raise it (sysctl), or allow nested sandboxes if this is one";
+
 const PROCESSES: &str =
     "a limit on processes is reached: RLIMIT_NPROC (ulimit -u), pids.max of the caller's cgroup, or kernel.pid_max";
 
@@ -131,7 +133,7 @@ const APPARMOR: &str = "AppArmor grants user namespaces by executable only (kern
 
 fn why_no_space() -> String {
     if sysctl("user/max_user_namespaces").as_deref() == Some("0") {
-        return "user.max_user_namespaces is 0: raise it (sysctl), or allow nested sandboxes if this is one".into();
+        return NO_USER_NAMESPACES.into();
     }
     let levels = fs::read_to_string("/proc/self/status")
         .ok()
@@ -192,12 +194,42 @@ fn of_step(step: usize, errno: i32, path: &[u8], (reason, call): (u32, i32), pla
     if let Some(error) = of_reason(reason, call, errno, &action, place.map(PathBuf::as_path)) {
         return at(error);
     }
+    if errno == libc::ENOENT
+        && let Some((link, target)) = label.source.as_deref().and_then(dangling)
+    {
+        let (link, target) = (link.display(), target.display());
+        return at(Error::new(ErrorKind::SourceMissing, action)
+            .errno(errno)
+            .because(format!("{link} is a symbolic link to {target}, which does not exist"))
+            .hint("make what the link names, or bind it as optional"));
+    }
     let (kind, hint) = explain(errno, label.source.as_deref(), label.at.as_deref(), &label.action, plan.manner.mapping);
+    let hint = hint.or_else(|| unlike(label, plan).filter(|_| errno == libc::EINVAL));
     let error = at(Error::new(kind, action).errno(errno));
     match hint {
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+/// Why a bind may not be mounted at its place: the kernel puts no file on a directory, and no
+/// directory on a file (move_mount(2)). What stands there, inside, the caller cannot see.
+fn unlike(label: &Label, plan: &Plan) -> Option<String> {
+    let at = label.at.as_deref()?.display();
+    // The step that opened the source goes by the same name.
+    let opened = plan.labels.iter().find(|other| other.action == label.action && other.source.is_some())?;
+    let source = opened.source.as_deref()?;
+    let (one, other) = if source.is_dir() { ("directory", "file") } else { ("file", "directory") };
+    Some(format!("{} is a {one}, and a {other} may stand at {at}: bind a {other} there, or the {one} elsewhere", source.display()))
+}
+
+/// The first symbolic link on the way to `path` that leads to nothing, and its target. The source
+/// of a bind is the caller's path, so the caller sees the same link.
+fn dangling(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    let mut parents: Vec<&Path> = path.ancestors().collect();
+    parents.reverse();
+    let link = parents.into_iter().find(|part| part.is_symlink() && !part.exists())?;
+    Some((link.to_owned(), fs::read_link(link).ok()?))
 }
 
 /// The warden has found out more than an error number.

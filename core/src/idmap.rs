@@ -83,10 +83,17 @@ impl Mapping {
     /// sandbox's user namespace.
     pub fn owner(self, policy: &Policy, pid: i32) -> Result<Option<(u32, u32)>> {
         match self {
-            Mapping::Own => Ok(None),
-            Mapping::Range { uids, gids } => Ok(Some((outside(uids, policy.uid), outside(gids, policy.gid)))),
-            Mapping::Shared { uid, gid } => Ok(Some((uid, gid))),
+            Mapping::Own | Mapping::Range { .. } | Mapping::Shared { .. } => Ok(self.known_owner(policy)),
             Mapping::Joined => in_joined(policy, pid).map(Some),
+        }
+    }
+
+    /// The same before there is a process. `None`, too, for a user namespace that is joined.
+    pub fn known_owner(self, policy: &Policy) -> Option<(u32, u32)> {
+        match self {
+            Mapping::Own | Mapping::Joined => None,
+            Mapping::Range { uids, gids } => Some((outside(uids, policy.uid), outside(gids, policy.gid))),
+            Mapping::Shared { uid, gid } => Some((uid, gid)),
         }
     }
 

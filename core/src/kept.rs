@@ -95,7 +95,9 @@ pub fn explained(error: Error) -> Error {
 /// so that its failures are of one kind in all of them.
 pub fn copy_of(what: &str, fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     fd.try_clone_to_owned().map_err(|error| match error.raw_os_error() {
-        Some(libc::EBADF) => Error::invalid(what, "bad file descriptor").errno(libc::EBADF),
+        Some(libc::EBADF) => {
+            Error::invalid(what, "bad file descriptor").errno(libc::EBADF).hint("it is not open in this process: pass one that is")
+        }
         _ => Error::io(what, error),
     })
 }

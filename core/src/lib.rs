@@ -91,6 +91,8 @@ pub use pool::{Pool, PoolStatistics};
 pub use processes::Process;
 pub use sandbox::Sandbox;
 pub use seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
+#[doc(hidden)]
+pub use spec::{size_of_text, time_of_text};
 pub use template::{NetworkStatistics, RetiredNetwork};
 pub use terminal::{RawMode, Terminal, WindowSize};
 pub use transfer::{Copied, Transfer};

@@ -69,16 +69,6 @@ impl Ended {
     pub fn success(self) -> bool {
         self == Ended::Exited(0)
     }
-
-    /// The end as `subprocess` and shells with negative numbers tell it: the exit code, or minus the signal.
-    /// Every other end, by a limit or by the caller, reads -9, as if by SIGKILL.
-    pub fn returncode(self) -> i32 {
-        match self {
-            Ended::Exited(code) => code,
-            Ended::Signaled(signal) => -signal,
-            _ => -libc::SIGKILL,
-        }
-    }
 }
 
 impl fmt::Display for Ended {
@@ -132,6 +122,28 @@ impl Outcome {
     pub fn success(&self) -> bool {
         self.ended.success()
     }
+
+    /// The end as one number, as Python's `subprocess` has it: the exit code, or minus the signal.
+    ///
+    /// A process limit and full scratch space kill nothing: they read as the command's own
+    /// [`status`](Outcome::status). Every other end, by a limit or by the caller, reads -9, as if by
+    /// SIGKILL. Only a command that exited with code 0 by itself reads 0.
+    pub fn returncode(&self) -> i32 {
+        // Where the process limit is sampled, the warden kills: a code of 0 is then no success.
+        let own = self.status.filter(|status| *status != 0);
+        match self.ended {
+            Ended::Exited(code) => code,
+            Ended::Signaled(signal) => -signal,
+            Ended::ProcessLimit | Ended::ScratchFull => own.unwrap_or(-libc::SIGKILL),
+            Ended::WallTime
+            | Ended::CpuTime
+            | Ended::MemoryLimit
+            | Ended::OutputLimit
+            | Ended::Syscall(_)
+            | Ended::Killed
+            | Ended::WardenLost(_) => -libc::SIGKILL,
+        }
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -153,10 +165,28 @@ mod tests {
 
     #[test]
     fn every_end_reads_as_subprocess_would_tell_it() {
-        assert_eq!(Ended::Exited(3).returncode(), 3);
-        assert_eq!(Ended::Signaled(15).returncode(), -15);
-        assert_eq!(Ended::WallTime.returncode(), -9);
-        assert_eq!(Ended::MemoryLimit.returncode(), -9);
+        let returncode = |ended, status| {
+            let outcome = Outcome {
+                ended,
+                status,
+                limit: None,
+                usage: Usage::NONE,
+                enforced: Enforced::new(0, 0, 0, Mechanisms::default()),
+                by_caller: false,
+            };
+            outcome.returncode()
+        };
+        assert_eq!(returncode(Ended::Exited(3), Some(3)), 3);
+        assert_eq!(returncode(Ended::Signaled(15), Some(-15)), -15);
+        // A grace period: the command's own code is not how the whole ended.
+        assert_eq!(returncode(Ended::WallTime, Some(5)), -9);
+        assert_eq!(returncode(Ended::MemoryLimit, Some(1)), -9);
+        for ended in [Ended::ProcessLimit, Ended::ScratchFull] {
+            assert_eq!(returncode(ended, Some(7)), 7);
+            assert_eq!(returncode(ended, Some(-11)), -11);
+            assert_eq!(returncode(ended, Some(0)), -9);
+            assert_eq!(returncode(ended, None), -9);
+        }
         assert_eq!(Ended::Signaled(11).to_string(), "killed by SIGSEGV");
         assert_eq!(Ended::WardenLost(9).to_string(), "lost: its warden was killed by SIGKILL");
     }

@@ -6,6 +6,7 @@ mod compiled;
 pub mod copy;
 mod defaults;
 mod files;
+mod unwritable;
 mod wall;
 
 pub use compiled::Compiled;

@@ -329,7 +329,7 @@ impl Shared {
         let mut state = self.state();
         let taken = loop {
             if state.closed {
-                return Err(Error::invalid("pool", "it has been closed"));
+                return Err(Error::invalid("pool", "it has been closed").hint("run commands before that, or start another pool"));
             }
             let place = state.in_use.len() < self.size;
             let full = self.is_full(&state);

@@ -6,9 +6,12 @@
 
 mod files;
 mod limits;
+mod numbers;
 mod seccomp;
 mod text;
 mod value;
+
+pub use text::{size_of_text, time_of_text};
 
 use crate::declared::Setting;
 use crate::error::{Error, ErrorKind, Result};
@@ -51,8 +54,11 @@ for_each_key!(keys);
 impl Sandbox {
     /// Reads a policy in JSON: an object with any of the keys that `docs/policy.md` lists. An unknown key is an error.
     pub fn from_json(text: &str) -> Result<Sandbox> {
-        let Distinct(value) = serde_json::from_str(text)
-            .map_err(|error| Error::new(ErrorKind::Policy, "read the policy as JSON").because(error.to_string()))?;
+        let unreadable = |error: serde_json::Error| {
+            let told = || Error::new(ErrorKind::Policy, "read the policy as JSON").because(error.to_string());
+            numbers::in_json(text).unwrap_or_else(told)
+        };
+        let Distinct(value) = serde_json::from_str(text).map_err(unreadable)?;
         read(&value).map(Sandbox::from_policy)
     }
 
@@ -61,6 +67,8 @@ impl Sandbox {
         let unreadable =
             |error: String| Error::new(ErrorKind::Policy, "read the policy as TOML").because(error.trim_end().to_owned());
         let value: toml::Value = toml::from_str(text).map_err(|error| unreadable(error.to_string()))?;
+        // JSON would have `null` for a number that is not finite.
+        numbers::in_toml(&value).map_or(Ok(()), Err)?;
         let value = serde_json::to_value(value).map_err(|error| unreadable(error.to_string()))?;
         read(&value).map(Sandbox::from_policy)
     }
@@ -85,11 +93,11 @@ fn read(value: &Value) -> Result<Policy> {
         }
         match name {
             "root" => match policy.system {
-                System::Empty => return Err(key.wrong("excludes empty_root")),
+                System::Empty => return Err(key.wrong("excludes empty_root").hint("leave out one of the two")),
                 System::Host | System::Root(_) => policy.system = System::Root(key.path()?),
             },
             "empty_root" => match (key.flag()?, &policy.system) {
-                (true, System::Root(_)) => return Err(key.wrong("excludes root")),
+                (true, System::Root(_)) => return Err(key.wrong("excludes root").hint("leave out one of the two")),
                 (true, System::Host | System::Empty) => policy.system = System::Empty,
                 (false, _) => {}
             },

@@ -3,6 +3,7 @@
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -122,6 +123,17 @@ pub fn set_thread_groups(groups: &[u32]) -> Result<(), i32> {
     match unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) } {
         0 => Ok(()),
         _ => Err(Errno::last_raw()),
+    }
+}
+
+/// Whether a file has this extended attribute: `getxattr(2)`.
+pub fn has_attribute(path: &CStr, name: &CStr) -> io::Result<bool> {
+    // SAFETY: both are NUL-terminated, and a length of 0 has nothing written to the NULL pointer.
+    let length = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) };
+    match io::Error::last_os_error() {
+        _ if length >= 0 => Ok(true),
+        error if matches!(error.raw_os_error(), Some(libc::ENODATA | libc::EOPNOTSUPP)) => Ok(false),
+        error => Err(error),
     }
 }
 

@@ -23,8 +23,10 @@ __all__ = [
     "namespaces",
     "persist",
     "release",
+    "size_of_text",
     "spawn_together",
     "system_error",
+    "time_of_text",
 ]
 
 __version__: str
@@ -311,6 +313,12 @@ class Notification:
 
 def copy(base: bytes, source: bytes, to: bytes, bounds: _Bounds) -> _Done:
     """Copies what stands below a directory."""
+
+def size_of_text(what: str, text: str) -> int:
+    """The bytes that a text such as "64M" says; `what` names the value in the error."""
+
+def time_of_text(what: str, text: str) -> float:
+    """The seconds that a text such as "200ms" says."""
 
 def system_error(step: str, errno: int) -> SetupError:
     """The exception for a failed system call."""

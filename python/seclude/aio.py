@@ -16,6 +16,7 @@ import seclude
 from . import command
 from .errors import SecludeError
 from .exchange import Kept, pending
+from .keywords import refuse_unknown
 from .outcome import Outcome, Process, Usage
 from .popen import Popen
 from .text import Mode
@@ -49,6 +50,7 @@ class Runner:
         started, and waits until it is gone. RuntimeError if no asyncio loop runs: then nothing is
         started.
         """
+        refuse_unknown("create_subprocess_exec", options, command.CommandOptions.__optional_keys__)
         loop = asyncio.get_running_loop()
         started = await self._start([program, *args], options)
         popen = Popen._started(self._sandbox, [program, *args], Mode.checked(bufsize=0), *started)
@@ -317,7 +319,7 @@ class AsyncProcess:
         """What it has used so far, as `Popen.usage` tells it."""
         return self._process.usage()
 
-    def set_memory(self, bytes: int) -> None:  # noqa: A002
+    def set_memory(self, bytes: int | str) -> None:  # noqa: A002
         """Changes the limit `memory` while it runs, as `Popen.set_memory` does."""
         self._process.set_memory(bytes)
 

@@ -9,7 +9,7 @@ from typing import Self
 import seclude
 
 from . import _seclude
-from .command import Text
+from .command import Text, size
 from .outcome import Process, Usage
 from .runs import Runs
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
@@ -103,9 +103,12 @@ class Cell(Runs):
         """Ends everything inside and waits until it is gone. Using it afterwards is a PolicyError; closing it again is none."""
         self._core.close()
 
-    def set_memory(self, bytes: int) -> None:  # noqa: A002
-        """Changes the limit `memory` of all together, until the next reset, in bytes; the sandbox must have set one."""
-        self._core.set_memory(bytes)
+    def set_memory(self, bytes: int | str) -> None:  # noqa: A002
+        """Changes the limit `memory` of all together, until the next reset: bytes, or text ("64M").
+
+        The sandbox must have set one.
+        """
+        self._core.set_memory(size("memory", bytes))
 
     def set_cpus(self, number: float) -> None:
         """Changes the limit `cpus` of all together."""
@@ -120,12 +123,12 @@ class Cell(Runs):
         inside: Text,
         to: Text,
         *,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int | str = MAX_BYTES,
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
     ) -> Copied:
         """Copies a file or tree out of it, from an absolute path inside: as `Popen.copy_out`."""
-        bounds = (max_bytes, max_entries, skip_special)
+        bounds = size("max_bytes", max_bytes), max_entries, skip_special
         return Copied._told(self._core.copy_out(os.fsencode(inside), os.fsencode(to), bounds))
 
     def copy_in(
@@ -133,12 +136,12 @@ class Cell(Runs):
         path: Text,
         inside: Text,
         *,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int | str = MAX_BYTES,
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
     ) -> Copied:
         """Copies a file or tree of the caller's into it, to an absolute path that commands may write to: as `Popen.copy_in`."""
-        bounds = (max_bytes, max_entries, skip_special)
+        bounds = size("max_bytes", max_bytes), max_entries, skip_special
         return Copied._told(self._core.copy_in(os.fsencode(path), os.fsencode(inside), bounds))
 
     def __enter__(self) -> Self:

@@ -22,6 +22,8 @@ from .vocabulary import Parts, Path
 PTY = -4
 """A stream that is a pseudo-terminal of the command's own: the sandbox must have `terminals`."""
 
+_STREAMS = ("stdin", "stdout", "stderr")
+
 Text: TypeAlias = Path
 Args: TypeAlias = Text | Sequence[Text]
 Ends: TypeAlias = list[int | None]
@@ -47,12 +49,14 @@ class CommandOptions(TypedDict, total=False):
     """What the program sees as its own name."""
     restore_signals: bool
     """False: it ignores the signals that this process ignores, SIGPIPE as a rule. If not given, no signal."""
-    wall_time: float | None
-    """Seconds that this command may take, instead of what the sandbox says."""
-    memory: int | None
-    """Bytes of memory that this command, with what it starts, may use of the sandbox's `memory`, which must be set."""
-    cpu_time: float | None
-    """Seconds of processor time that it may use of the sandbox's `cpu_time`."""
+    wall_time: float | str | None
+    """Seconds that this command may take, or text ("200ms"), instead of what the sandbox says."""
+    memory: int | str | None
+    """Bytes of memory, or text ("64M"), that this command, with what it starts, may use of the
+    sandbox's `memory`, which must be set.
+    """
+    cpu_time: float | str | None
+    """Seconds of processor time, or text, that it may use of the sandbox's `cpu_time`."""
     pids: int | None
     """Processes and threads that it may have of the sandbox's `pids`."""
     window_size: tuple[int, int] | None
@@ -137,14 +141,13 @@ def prepare(
     fds: Mapping[int, int | IO[Any]] | None = None,
     arg0: Text | None = None,
     restore_signals: bool = True,
-    wall_time: float | None = None,
-    memory: int | None = None,
-    cpu_time: float | None = None,
+    wall_time: float | str | None = None,
+    memory: int | str | None = None,
+    cpu_time: float | str | None = None,
     pids: int | None = None,
     window_size: tuple[int, int] | None = None,
 ) -> _seclude.Command:
     """A command that is ready to start, once, while `streams` are open."""
-    words = [args] if isinstance(args, (str, bytes, os.PathLike)) else args
     granted = [(number, number) for number in map(_number, pass_fds)]
     granted += [(_target(target), _number(fd)) for target, fd in (fds or {}).items()]
     window = None
@@ -154,16 +157,16 @@ def prepare(
     streams.connect(stdin, stdout, stderr)
     return sandbox.command(
         {
-            "args": [os.fsencode(word) for word in words],
-            "arg0": None if arg0 is None else os.fsencode(arg0),
-            "env": None if env is None else [(os.fsencode(name), os.fsencode(value)) for name, value in env.items()],
-            "cwd": None if cwd is None else os.fsencode(cwd),
+            "args": words(args),
+            "arg0": None if arg0 is None else encoded("arg0", arg0),
+            "env": None if env is None else variables(env),
+            "cwd": None if cwd is None else encoded("cwd", cwd),
             "streams": streams.inside,
             "own_pipes": streams.own_pipes,
             "fds": granted,
             "ignored_signals": [] if restore_signals else _ignored(),
             "wall_time": seconds("wall_time", wall_time),
-            "memory": None if memory is None else count("memory", memory, 64),
+            "memory": None if memory is None else size("memory", memory),
             "cpu_time": seconds("cpu_time", cpu_time),
             "pids": None if pids is None else count("pids", pids, 64),
             "window_size": window,
@@ -211,7 +214,7 @@ class Streams:
                     return 1 if self.inside[1] is None else self.inside[1]
                 theirs = _null()
             case _:
-                return _number(stream)
+                return _number(stream, _STREAMS[number])
         self._theirs.append(theirs)
         return theirs
 
@@ -286,21 +289,62 @@ def _target(number: int) -> int:
     return number if -(2**31) <= number < 0 else count("descriptor", number, 31)
 
 
-def _number(stream: int | IO[Any]) -> int:
+def _number(stream: int | IO[Any], what: str = "descriptor") -> int:
+    if not isinstance(stream, int) and not hasattr(stream, "fileno"):
+        named = isinstance(stream, (str, bytes, os.PathLike))
+        hint = f"; hint: open({stream!r}, {'rb' if what == 'stdin' else 'wb'!r})" if named else ""
+        raise TypeError(f"{what}: {stream!r} is neither a descriptor nor an open file{hint}")
     return count("descriptor", stream if isinstance(stream, int) else stream.fileno(), 31)
 
 
-def seconds(what: str, value: float | None) -> float | None:
-    """A time, which the native half takes as a floating-point number and judges."""
+def words(args: Args) -> list[bytes]:
+    """The program and its arguments, as the native half takes them."""
+    if isinstance(args, (str, bytes, os.PathLike)):
+        return [encoded("args", args)]
+    if not isinstance(args, Iterable):
+        raise TypeError(f"args: {args!r} is no program; hint: a list of the program and its arguments, or the program alone")
+    return [encoded(f"args[{number}]", word) for number, word in enumerate(args)]
+
+
+def encoded(what: str, value: Text) -> bytes:
+    """Text as bytes, by `os.fsencode`, whose own TypeError does not name what it is about."""
+    try:
+        return os.fsencode(value)
+    except TypeError:
+        hint = f"; hint: str({value!r})" if isinstance(value, (int, float)) else ""
+        raise TypeError(f"{what}: {value!r} is not text, bytes or a path, but {type(value).__name__}{hint}") from None
+
+
+def variables(env: Mapping[str, Text] | Mapping[bytes, Text]) -> list[tuple[bytes, bytes]]:
+    """The names and values of an environment, as the native half takes them."""
+    if not isinstance(env, Mapping):
+        raise TypeError(f"env: {env!r} is not a mapping; hint: of names to values, such as {{'HOME': '/tmp'}}")
+    return [(encoded("env", name), encoded(f"env[{name!r}]", value)) for name, value in env.items()]
+
+
+def seconds(what: str, value: float | str | None) -> float | None:
+    """A time: a number, which the native half judges, or a text as in a policy."""
+    if isinstance(value, str):
+        return _seclude.time_of_text(what, value)
     try:
         return None if value is None else float(value)
     except OverflowError:
         raise PolicyError(f"{what}: more seconds than any number of this kind holds", step=what) from None
+    except TypeError:
+        raise TypeError(f"{what}: {value!r} is not a time; hint: seconds, or a text such as '200ms'") from None
+
+
+def size(what: str, value: int | str) -> int:
+    """A number of bytes, or a text as in a policy: "64M"."""
+    return _seclude.size_of_text(what, value) if isinstance(value, str) else count(what, value, 64)
 
 
 def count(what: str, value: int, bits: int) -> int:
     """A number that is not negative and has no more than so many bits: what the native half's types hold."""
-    number = index(value)
+    try:
+        number = index(value)
+    except TypeError:
+        raise TypeError(f"{what}: {value!r} is not a whole number, but {type(value).__name__}") from None
     if number < 0:
         raise PolicyError(f"{what} {number}: must not be negative", step=what)
     if number.bit_length() > bits:

@@ -17,6 +17,10 @@ from .vocabulary import Path
 class Bind(Part):
     """A file or directory of the caller's, `src`, shown at `at` (`src` itself if not given); read-only unless `writable`.
 
+    A writable one in which the command can write nothing is a SetupError of kind
+    `source-unreadable`. It names the user that the command is outside: if the caller is root,
+    another one. One file or directory that it may write is enough.
+
     `optional` passes over a source that does not exist; with `noexec` nothing in it can be executed; with `devices` its
     device nodes work; with `nofollow` no symbolic link in `src` is followed: for a path through a directory that a program
     inside could write to in an earlier run. What is mounted below a directory is shown with it.

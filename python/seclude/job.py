@@ -11,19 +11,19 @@ import os
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from operator import index
 from subprocess import DEVNULL
 from typing import Any, Self
 
 import seclude
 
-from .command import Args, Text, seconds
+from .command import Args, Text, count, encoded, seconds, size, variables, words
 from .errors import PolicyError
+from .keywords import KnownKeywords
 from .policy import _text
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Job:
+class Job(KnownKeywords):
     r"""A command as a value: immutable, comparable, picklable, and a line of JSON.
 
     `args` is the program and its arguments, or the program alone; `input`, what it reads: bytes, or text, which is UTF-8.
@@ -61,22 +61,21 @@ class Job:
         cwd: Text | None = None,
         env: Mapping[str, Text] | Mapping[bytes, Text] | None = None,
         arg0: Text | None = None,
-        wall_time: float | None = None,
-        memory: int | None = None,
-        cpu_time: float | None = None,
+        wall_time: float | str | None = None,
+        memory: int | str | None = None,
+        cpu_time: float | str | None = None,
         pids: int | None = None,
     ) -> None:
-        words = [args] if isinstance(args, (str, bytes, os.PathLike)) else args
         given: dict[str, Any] = {
-            "args": tuple(_same(word) for word in words),
+            "args": tuple(os.fsdecode(word) for word in words(args)),
             "input": input.encode() if isinstance(input, str) else bytes(memoryview(input)),
-            "cwd": None if cwd is None else _same(cwd),
-            "env": None if env is None else {_same(name): _same(value) for name, value in env.items()},
-            "arg0": None if arg0 is None else _same(arg0),
+            "cwd": None if cwd is None else _same("cwd", cwd),
+            "env": None if env is None else {os.fsdecode(name): os.fsdecode(value) for name, value in variables(env)},
+            "arg0": None if arg0 is None else _same("arg0", arg0),
             "wall_time": seconds("wall_time", wall_time),
-            "memory": None if memory is None else index(memory),
+            "memory": None if memory is None else size("memory", memory),
             "cpu_time": seconds("cpu_time", cpu_time),
-            "pids": None if pids is None else index(pids),
+            "pids": None if pids is None else count("pids", pids, 64),
         }
         for name, value in given.items():
             object.__setattr__(self, name, value)
@@ -126,9 +125,9 @@ class Job:
             raise _wrong(str(error)) from None
 
 
-def _same(value: Text) -> str:
+def _same(what: str, value: Text) -> str:
     """A word as text, from which `os.fsencode` makes the bytes that it stands for."""
-    return os.fsdecode(os.fsencode(value))
+    return os.fsdecode(encoded(what, value))
 
 
 def _object(text: str | bytes) -> dict[str, Any]:
@@ -166,10 +165,16 @@ def _environment(key: str, value: Any) -> Any:
     return {name: _word(f"{key} {name}", text) for name, text in value.items()}
 
 
-def _seconds(key: str, value: Any) -> float:
+def _seconds(key: str, value: Any) -> float | str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _wrong(f"{key}: a number of seconds was expected, not {_kind(value)}")
     return value
+
+
+def _size(key: str, value: Any) -> int | str:
+    return value if isinstance(value, str) else _number(key, value)
 
 
 def _number(key: str, value: Any) -> int:
@@ -178,7 +183,7 @@ def _number(key: str, value: Any) -> int:
     return value
 
 
-_LIMITS: dict[str, Any] = {"wall_time": _seconds, "memory": _number, "cpu_time": _seconds, "pids": _number}
+_LIMITS: dict[str, Any] = {"wall_time": _seconds, "memory": _size, "cpu_time": _seconds, "pids": _number}
 _READERS: dict[str, Any] = {
     "args": _words,
     "input": _word,

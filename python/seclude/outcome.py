@@ -149,7 +149,9 @@ class Outcome:
     enforced: tuple[Protection, ...]
     """The names of the protections that were in force."""
     returncode: int
-    """The exit code, or minus the signal; -9 where a limit or the caller ended it."""
+    """The exit code, or minus the signal. A process limit and full scratch space kill nothing, and read
+    as `status`; every other end, by a limit or by the caller, reads -9.
+    """
     status: int | None = None
     """The first process's own return code, whatever the end of the whole is called; None if nobody saw it."""
     limit: int | None = None

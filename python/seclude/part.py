@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from .keywords import KnownKeywords
 
-class Part:
+
+class Part(KnownKeywords):
     """A value in a policy that knows its own text."""
 
     __slots__ = ()

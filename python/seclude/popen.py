@@ -19,6 +19,7 @@ import seclude
 from . import _seclude, command
 from .errors import PolicyError, SecludeError, TimeoutExpired
 from .exchange import BOUND, Exchange, exchange
+from .keywords import refuse_unknown
 from .outcome import Outcome, Process, Usage
 from .readiness import READ, Deadline, Poll
 from .text import Mode
@@ -66,6 +67,7 @@ class Popen:
         universal_newlines: bool | None = None,
         **options: Unpack[command.CommandOptions],
     ) -> None:
+        refuse_unknown("Popen", options, PopenOptions.__optional_keys__)
         mode = Mode.checked(bufsize, text, encoding, errors, universal_newlines)
         child, pipes = command.start(sandbox._core, args, **options)
         self._run(sandbox, args, mode, child, pipes)
@@ -219,9 +221,18 @@ class Popen:
     def _encoded(self, data: Any) -> bytes | None:
         if isinstance(self.stdin, io.TextIOWrapper) and isinstance(data, str):
             return data.encode(self.stdin.encoding, self.stdin.errors or "strict")
-        if isinstance(data, str) or (self._mode.text and data is not None and not isinstance(data, str)):
-            raise TypeError(f"input must be {'str' if self._mode.text else 'bytes'}, not {type(data).__name__}")
-        return None if data is None else bytes(memoryview(data))
+        if data is None:
+            return None
+        if isinstance(data, str):
+            raise TypeError("input: text, and the pipe takes bytes; hint: text=True, or input.encode()")
+        if self._mode.text:
+            raise TypeError(f"input: {type(data).__name__}, and the pipe takes text; hint: input.decode(), or no text=True")
+        try:
+            return bytes(memoryview(data))
+        except TypeError:
+            raise TypeError(
+                f"input: {data!r} is not bytes, but {type(data).__name__}; hint: bytes, or text=True and text"
+            ) from None
 
     def _decoded(self, data: bytes | None, pipe: IO[Any] | None) -> Any:
         if data is None or not isinstance(pipe, io.TextIOWrapper):
@@ -255,13 +266,13 @@ class Popen:
         """What it and all that it started have used so far; once it has ended, what they used in all."""
         return Usage._told(self._child.usage())
 
-    def set_memory(self, bytes: int) -> None:  # noqa: A002
-        """Changes the limit `memory` while it runs, in bytes.
+    def set_memory(self, bytes: int | str) -> None:  # noqa: A002
+        """Changes the limit `memory` while it runs: bytes, or text ("64M").
 
         Only a limit that the sandbox has set can be changed, here and below: another is a PolicyError. Nothing happens
         once the command has ended.
         """
-        self._child.set_memory(bytes)
+        self._child.set_memory(command.size("memory", bytes))
 
     def set_cpus(self, number: float) -> None:
         """Changes the limit `cpus` while it runs: 0.01 to 8192 processors."""
@@ -280,7 +291,7 @@ class Popen:
         inside: command.Text,
         to: command.Text,
         *,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int | str = MAX_BYTES,
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
     ) -> Copied:
@@ -289,7 +300,7 @@ class Popen:
         A privileged caller reads there what the sandbox's user may read, and no more. What runs may change it meanwhile: `freeze`
         keeps it still.
         """
-        bounds = (max_bytes, max_entries, skip_special)
+        bounds = command.size("max_bytes", max_bytes), max_entries, skip_special
         return Copied._told(self._child.copy_out(os.fsencode(inside), os.fsencode(to), bounds))
 
     def copy_in(
@@ -297,7 +308,7 @@ class Popen:
         path: command.Text,
         inside: command.Text,
         *,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int | str = MAX_BYTES,
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
     ) -> Copied:
@@ -305,7 +316,7 @@ class Popen:
 
         It is made with the rights of the sandbox's user, whose the copies are. There must be nothing there yet.
         """
-        bounds = (max_bytes, max_entries, skip_special)
+        bounds = command.size("max_bytes", max_bytes), max_entries, skip_special
         return Copied._told(self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds))
 
     def freeze(self) -> Freezer:

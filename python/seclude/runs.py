@@ -9,6 +9,7 @@ import seclude
 
 from .command import Args, Core
 from .errors import TimeoutExpired
+from .keywords import refuse_unknown
 from .outcome import CompletedRun
 from .popen import Popen as _Popen
 from .popen import PopenOptions
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from .waiters import Waiters
+
+
+_POPEN = PopenOptions.__optional_keys__
+_RUN = _POPEN | {"input", "capture_output", "timeout", "check"}
 
 
 class Runs:
@@ -50,6 +55,8 @@ class Runs:
         In a pool, the seconds of `timeout` count also while it waits for a place. A command that
         has got none until then was not started, and the exception's `outcome` is None.
         """
+        if not options.keys() <= _POPEN:
+            refuse_unknown("run", options, _RUN)
         deadline = Deadline(timeout)
         if input is not None:
             if options.get("stdin") is not None:
@@ -93,6 +100,7 @@ class Runs:
         `arg0` is what the program sees as its own name. With `restore_signals=False` it ignores the signals that the caller
         ignores. `wall_time` is this command's own, in seconds, instead of the sandbox's.
         """
+        refuse_unknown("popen", options, _POPEN)
         return _Popen(self, args, **options)
 
     Popen = popen
@@ -101,6 +109,7 @@ class Runs:
         """A command for an `Interaction`, not started yet; `args` and `options` as for `popen`."""
         from .interaction import Command
 
+        refuse_unknown("command", options, _POPEN)
         return Command(self, args, options)
 
     @property

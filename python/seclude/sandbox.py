@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any, Self, Unpack, get_type_hints
 
 import seclude
 
 from . import _seclude
 from .command import Args, CommandOptions, Streams, Text, prepare
+from .errors import PolicyError
+from .keywords import hint, refuse_unknown
 from .outcome import Outcome
 from .policy import Policy, as_json
 from .runs import Runs
@@ -80,6 +82,7 @@ class Sandbox(Runs):
     _limited: bool
 
     def __init__(self, **policy: Unpack[Policy]) -> None:
+        _check_keys("Sandbox", policy)
         object.__setattr__(self, "_core", _seclude.Sandbox.from_json(as_json(policy)))
 
     @classmethod
@@ -110,6 +113,7 @@ class Sandbox(Runs):
 
     def replace(self, **changes: Unpack[Policy]) -> Self:
         """A sandbox like this one but for these keys. None brings back a key's default."""
+        _check_keys("replace", changes)
         policy = json.loads(self.to_json()) | dict(changes)
         return self._of(_seclude.Sandbox.from_json(as_json(policy)))
 
@@ -124,6 +128,7 @@ class Sandbox(Runs):
         """
         from .seccomp import Learned
 
+        refuse_unknown("learn", options, CommandOptions.__optional_keys__)
         with Streams() as streams:
             known = prepare(self._core, args, streams, **options).learn()
         return Learned(
@@ -210,3 +215,14 @@ class Sandbox(Runs):
 
     def __repr__(self) -> str:
         return f"Sandbox({', '.join(f'{key}={value!r}' for key, value in json.loads(self.to_json()).items())})"
+
+
+def _check_keys(function: str, policy: Mapping[str, Any]) -> None:
+    """Refuses a keyword that is no key of a policy, also where its value is None.
+
+    It is a PolicyError, as for a policy's text.
+    """
+    for key in policy.keys() - Policy.__optional_keys__:
+        remedy = hint(key, Policy.__optional_keys__)
+        step = f"{function}() keyword {key}"
+        raise PolicyError(f"{step}: is unknown; hint: {remedy}", kind="policy", step=step, hint=remedy)

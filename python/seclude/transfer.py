@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 
 from . import _seclude
+from .command import size
 from .vocabulary import Path
 
 MAX_BYTES = 256 << 20
@@ -29,8 +30,8 @@ class Copied:
 
     @staticmethod
     def _told(done: _seclude._Done) -> Copied:
-        entries, size, skipped = done
-        return Copied(entries, size, tuple(map(os.fsdecode, skipped)))
+        entries, length, skipped = done
+        return Copied(entries, length, tuple(map(os.fsdecode, skipped)))
 
 
 def copy(
@@ -38,7 +39,7 @@ def copy(
     path: Path,
     to: Path,
     *,
-    max_bytes: int = MAX_BYTES,
+    max_bytes: int | str = MAX_BYTES,
     max_entries: int = MAX_ENTRIES,
     skip_special: bool = False,
 ) -> Copied:
@@ -49,5 +50,5 @@ def copy(
     `skip_special` leaves out links, pipes, sockets and devices, and tells them; else they are an error. They count against
     `max_entries`, and their paths may have 4 MiB together.
     """
-    bounds = (max_bytes, max_entries, skip_special)
+    bounds = size("max_bytes", max_bytes), max_entries, skip_special
     return Copied._told(_seclude.copy(os.fsencode(base), os.fsencode(path), os.fsencode(to), bounds))

@@ -45,5 +45,7 @@ fn _seclude(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(join::persist, module)?)?;
     module.add_function(wrap_pyfunction!(join::release, module)?)?;
     module.add_function(wrap_pyfunction!(namespaces::namespaces, module)?)?;
+    module.add_function(wrap_pyfunction!(time::size_of_text, module)?)?;
+    module.add_function(wrap_pyfunction!(time::time_of_text, module)?)?;
     module.add_function(wrap_pyfunction!(transfer::copy, module)?)
 }

@@ -65,7 +65,7 @@ pub fn ending(outcome: &Outcome) -> Ending {
     };
     Ending {
         ended: (outcome.ended.name(), value, outcome.ended.to_string()),
-        returncode: outcome.ended.returncode(),
+        returncode: outcome.returncode(),
         status: outcome.status,
         limit: outcome.limit,
         text: outcome.to_string(),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import errno
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -77,6 +79,80 @@ def test_arguments_of_the_wrong_type(box: seclude.Sandbox) -> None:
         box.run(["echo", 5])  # type: ignore[list-item]
     with pytest.raises(TypeError):
         box.run(None)  # type: ignore[arg-type]
+
+
+def _misspelt(box: seclude.Sandbox) -> list[tuple[str, Callable[[], object]]]:
+    """The functions that take keywords, each called with one that it does not take."""
+    wrong: dict[str, Any] = {"wall_tme": 5}
+    cell, pool = box.cell(), box.pool(1)
+    return [
+        ("run", lambda: box.run(["true"], **wrong)),
+        ("run", lambda: cell.run(["true"], **wrong)),
+        ("popen", lambda: box.popen(["true"], **wrong)),
+        ("popen", lambda: pool.popen(["true"], **wrong)),
+        ("Popen", lambda: seclude.Popen(box, ["true"], **wrong)),
+        ("command", lambda: box.command(["true"], **wrong)),
+        ("learn", lambda: box.learn(["true"], **wrong)),
+        ("submit", lambda: pool.submit(["true"], **wrong)),
+        ("map", lambda: pool.map([["true"]], **wrong)),
+        ("create_subprocess_exec", lambda: asyncio.run(box.asyncio.create_subprocess_exec("true", **wrong))),
+        ("Job", lambda: seclude.Job("true", **wrong)),
+    ]
+
+
+def test_an_unknown_keyword_names_the_function_and_the_nearest(box: seclude.Sandbox) -> None:
+    for function, call in _misspelt(box):
+        with pytest.raises(TypeError) as caught:
+            call()
+        assert str(caught.value) == f"{function}() keyword wall_tme: is unknown; hint: did you mean wall_time?"
+    for function, change in (("Sandbox", seclude.Sandbox), ("replace", box.replace)):
+        # None is a key's default, and no excuse for a key that is none.
+        wrong: dict[str, Any] = {"wall_tme": None}
+        with pytest.raises(seclude.PolicyError) as refused:
+            change(**wrong)
+        assert refused.value.step == f"{function}() keyword wall_tme"
+        assert (refused.value.kind, refused.value.hint) == ("policy", "did you mean wall_time?")
+
+
+def test_a_keyword_of_another_function_names_that(box: seclude.Sandbox) -> None:
+    options: list[tuple[dict[str, Any], str]] = [
+        ({"hostname": "x"}, "Sandbox(hostname=...)"),
+        ({"shell": True}, '["sh", "-c", text]'),
+        ({"preexec_fn": print}, "nothing of the caller's runs inside"),
+        ({"zzz": 1}, "known are arg0, "),
+    ]
+    for wrong, named in options:
+        with pytest.raises(TypeError, match=re.escape(named)):
+            box.run(["true"], **wrong)
+    command: dict[str, Any] = {"cwd": "/tmp"}
+    with pytest.raises(seclude.PolicyError, match=re.escape("run(args, cwd=...)")):
+        seclude.Sandbox(**command)
+
+
+def test_a_size_may_be_text_wherever_one_is_meant(readable: Path) -> None:
+    box = seclude.Sandbox(memory="256M", files=[seclude.tmpfs("/data", "1M")], cpu_time="1m")
+    assert box == seclude.Sandbox(memory=256 << 20, files=[seclude.tmpfs("/data", 1 << 20)], cpu_time=60)
+    assert box.run(["true"], memory="64M", wall_time="30s", cpu_time="500ms").outcome.success
+    with box.popen(["sleep", "1000"]) as process:
+        process.set_memory("128M")
+        process.kill()
+    with box.cell() as cell:
+        cell.set_memory("128M")
+        assert cell.run(["true"], memory="64M").outcome.success
+    (readable / "large").write_bytes(bytes(2048))
+    with pytest.raises(seclude.SecludeError, match="1024"):
+        seclude.copy(readable, "large", readable / "copy", max_bytes="1K")
+    assert seclude.copy(readable, "large", readable / "copy", max_bytes="2K").bytes == 2048
+    wrongs: list[tuple[str, Callable[[], object]]] = [
+        ("memory", lambda: box.run(["true"], memory="64Q")),
+        ("max_bytes", lambda: seclude.copy(readable, "large", readable / "other", max_bytes="much")),
+        ("wall_time", lambda: box.run(["true"], wall_time="2 q")),
+        ("cpu_time", lambda: box.run(["true"], cpu_time="soon")),
+    ]
+    for what, wrong in wrongs:
+        with pytest.raises(seclude.PolicyError, match="such as") as caught:
+            wrong()
+        assert caught.value.step == what
 
 
 def test_an_argument_list_above_the_kernels_limit(box: seclude.Sandbox) -> None:

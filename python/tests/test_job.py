@@ -85,8 +85,10 @@ def test_what_comes_of_it_is_a_value(box: seclude.Sandbox) -> None:
         ('{"args": "a", "input": true}', "input: .* not true or false"),
         ('{"args": "a", "env": ["A=1"]}', "env: .* not a list"),
         ('{"args": "a", "env": {"A": 1}}', "env A: .* not a number"),
-        ('{"args": "a", "wall_time": "2s"}', "wall_time: .* not text"),
-        ('{"args": "a", "memory": "64M"}', "memory: a whole number was expected, not text"),
+        ('{"args": "a", "wall_time": "2 q"}', 'wall_time: "2 q" is not a time'),
+        ('{"args": "a", "wall_time": []}', "wall_time: a number of seconds was expected, not a list"),
+        ('{"args": "a", "memory": "64Q"}', 'memory: "64Q" is not a size'),
+        ('{"args": "a", "memory": 2.5}', "memory: a whole number was expected, not 2.5"),
         ('{"args": "a", "pids": 2.5}', "pids: a whole number was expected, not 2.5"),
         ('{"args": "a", "wall_time": 1' + "0" * 400 + "}", "wall_time: more seconds"),
         ('{"args": "a", "inptu": ""}', "unknown key 'inptu'; hint: did you mean 'input'"),
@@ -97,6 +99,13 @@ def test_what_is_no_job_is_refused(text: str | bytes, wrong: str) -> None:
     with pytest.raises(seclude.PolicyError, match=wrong) as caught:
         Job.from_json(text)
     assert (caught.value.kind, caught.value.step) == ("invalid", "read a job")
+
+
+def test_sizes_and_times_may_be_text() -> None:
+    job = Job("a", memory="64M", wall_time="200ms", cpu_time="2m")
+    assert (job.memory, job.wall_time, job.cpu_time) == (64 << 20, 0.2, 120)
+    assert Job.from_json('{"args": "a", "memory": "64M", "wall_time": "200ms", "cpu_time": "2m"}') == job
+    assert Job.from_json(job.to_json()) == job
 
 
 def test_null_is_the_default() -> None:

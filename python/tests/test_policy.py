@@ -124,6 +124,7 @@ def test_a_subclass_stays_one() -> None:
         ({"wall_time": 0}, "wall"),
         ({"wall_time": -1}, "wall"),
         ({"wall_time": float("nan")}, "wall_time: nan is not a number that a policy can hold"),
+        ({"wall_tme": 5}, r"Sandbox\(\) keyword wall_tme: is unknown; hint: did you mean wall_time"),
         ({"rlimits": {"nofil": 5}}, "nofile"),
         ({"rlimits": {"nofile": (6, 5)}}, "nofile"),
         ({"files": [bind("/usr", "relative")]}, "absolute"),

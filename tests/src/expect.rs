@@ -172,7 +172,7 @@ impl Expect {
 }
 
 /// What cannot be true together, whatever the row says: an end by a limit has a value, no other end has; the first process's own end is that
-/// of the whole where the whole ended by itself.
+/// of the whole where the whole ended by itself; what kills nothing leaves the command its own status.
 fn contradictions(told: &Told) -> Vec<String> {
     let text = |key: &str| told.get(key).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let Some(ended) = text("ended") else { return Vec::new() };
@@ -184,6 +184,9 @@ fn contradictions(told: &Told) -> Vec<String> {
     let returncode = match ended.split_once(' ') {
         Some(("exited", code)) => code.to_owned(),
         Some(("signaled", signal)) => format!("-{signal}"),
+        None if matches!(&*ended, "process-limit" | "scratch-full") => {
+            text("status").filter(|status| status != "0").unwrap_or_else(|| "-9".to_owned())
+        }
         _ => "-9".to_owned(),
     };
     let by_itself = ended.starts_with("exited") || ended.starts_with("signaled");

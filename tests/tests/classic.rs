@@ -4,7 +4,8 @@ use seclude::{Ended, MiB, Sandbox};
 use seclude_tests::caller::as_each;
 use seclude_tests::scratch;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 /// Where each mount is, and its own options: what `/proc/self/mountinfo` says inside.
 fn mounts(sandbox: &Sandbox) -> BTreeMap<String, String> {
@@ -28,6 +29,7 @@ fn both_ways_mount_alike() {
         let (file, folder) = (place.path().join("file"), place.path().join("folder"));
         fs::write(&file, "x").expect("a file of our own");
         fs::create_dir(&folder).expect("a directory of our own");
+        fs::set_permissions(&folder, Permissions::from_mode(0o777)).expect("it is ours");
         let sandboxes = [
             Sandbox::new(),
             Sandbox::new()

@@ -8,7 +8,8 @@ use seclude_tests::caller::{Caller, as_each, copy, in_own_mounts};
 use seclude_tests::scratch;
 use seclude_tests::surroundings::{automount, close_proc, in_landlock, propagate, unmount, use_up_the_quota_of_keys, without};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -30,7 +31,9 @@ fn sandbox(place: &Path) -> Sandbox {
 fn place() -> tempfile::TempDir {
     let place = scratch::directory();
     fs::write(place.path().join("file"), "x").expect("a file of our own");
-    fs::create_dir(place.path().join("folder")).expect("a directory of our own");
+    let folder = place.path().join("folder");
+    fs::create_dir(&folder).expect("a directory of our own");
+    fs::set_permissions(&folder, Permissions::from_mode(0o777)).expect("it is ours");
     place
 }
 

@@ -19,19 +19,28 @@ pub fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], c
                 .environment
                 .get(OsStr::new("PATH"))
                 .map_or_else(|| crate::profile::PATH.to_owned(), |path| path.to_string_lossy().into_owned());
-            Error::new(ErrorKind::ProgramMissing, format!("execute {name}"))
+            let error = Error::new(ErrorKind::ProgramMissing, format!("execute {name}"))
                 .because("no such program inside the sandbox")
                 .errno(libc::ENOENT)
-                .at(&*name)
-                .hint(format!("looked for in {path}; bind the directory that has it"))
+                .at(&*name);
+            match whole_line(command) {
+                Some(hint) => error.hint(hint),
+                None => error.hint(format!("looked for in {path}; bind the directory that has it")),
+            }
         }
-        stage::EXEC => of_exec(&program, errno, detail, head),
+        stage::EXEC => {
+            let error = of_exec(&program, errno, detail, head);
+            match whole_line(command).filter(|_| error.kind() == ErrorKind::ProgramMissing) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        }
         stage::DIRECTORY => {
             let error = Error::new(ErrorKind::Setup, format!("enter the working directory {directory}"))
                 .errno(errno)
                 .at(&command.directory);
             match errno {
-                libc::ENOENT => error.hint("it does not exist inside the sandbox"),
+                libc::ENOENT => error.hint("it does not exist inside the sandbox: bind one there, or have an empty one made"),
                 libc::EACCES => error.hint("the command's user may not enter it"),
                 libc::ELOOP => {
                     error.hint("a link of /proc's to what a process has open, works in or has as its root is not followed")
@@ -77,6 +86,14 @@ pub fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], c
         stage::LISTENER => Error::new(ErrorKind::Setup, "hand over the listener of the seccomp filter").errno(errno),
         _ => Error::new(ErrorKind::Setup, "start the command").errno(errno),
     }
+}
+
+/// What to do about a program's name with blanks in it, and no arguments: most likely it is a whole
+/// command line, which only a shell would split.
+fn whole_line(command: &Command) -> Option<String> {
+    let name = command.program.to_str().filter(|_| command.arguments.len() == 1)?;
+    let (program, rest) = name.trim().split_once(char::is_whitespace)?;
+    Some(format!("the blanks are part of this name: run {program} and pass {rest:?} as arguments, each by itself"))
 }
 
 /// A seccomp filter could not be loaded.
@@ -134,6 +151,14 @@ fn of_exec(program: &Path, errno: i32, mode: u32, head: &[u8]) -> Error {
         }
         libc::ENOENT => {
             let interpreter = interpreter_of(head);
+            if let Some(name) = interpreter.as_deref().and_then(|name| name.strip_suffix('\r')) {
+                return error(ErrorKind::InterpreterMissing)
+                    .because(format!("its first line ends in a carriage return, so that it names the interpreter \"{name}\\r\""))
+                    .hint(format!(
+                        "give it Unix line ends: dos2unix {program}, or sed -i 's/\\r$//' {program}",
+                        program = program.display()
+                    ));
+            }
             let named = interpreter.as_deref().unwrap_or("its ELF interpreter (the dynamic linker)");
             error(ErrorKind::InterpreterMissing)
                 .because(format!("{named} does not exist inside the sandbox"))
@@ -144,9 +169,9 @@ fn of_exec(program: &Path, errno: i32, mode: u32, head: &[u8]) -> Error {
             .because("permission denied")
             .hint("set its execute bit, and do not bind it noexec; a directory on the way may be closed to the command's user"),
         libc::ENOEXEC => match foreign_machine(head) {
-            Some(machine) => {
-                error(ErrorKind::ProgramFormat).because(format!("built for another architecture (ELF machine {machine})"))
-            }
+            Some(machine) => error(ErrorKind::ProgramFormat)
+                .because(format!("built for another architecture (ELF machine {machine})"))
+                .hint(format!("build it for {}, this machine's architecture", std::env::consts::ARCH)),
             None => error(ErrorKind::ProgramFormat)
                 .because("not a program: neither ELF nor a script with #!")
                 .hint("a script needs #! and its interpreter in the first line"),
@@ -161,10 +186,12 @@ fn of_exec(program: &Path, errno: i32, mode: u32, head: &[u8]) -> Error {
     }
 }
 
-/// The interpreter that a script's first line names.
+/// The interpreter that a script's first line names, as the kernel takes it: up to a blank. A
+/// carriage return is part of the name.
 fn interpreter_of(head: &[u8]) -> Option<String> {
-    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    String::from_utf8_lossy(line).split_whitespace().next().map(str::to_owned)
+    let line = head.strip_prefix(b"#!")?.split(|byte| matches!(byte, b'\n' | 0)).next()?;
+    let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+    words.next().map(|word| String::from_utf8_lossy(word).into_owned())
 }
 
 /// The machine number of an ELF file that is not for this machine.
@@ -181,6 +208,9 @@ mod tests {
     #[test]
     fn the_head_of_a_file_tells_why_it_cannot_be_executed() {
         assert_eq!(interpreter_of(b"#! /bin/foo -x\n").as_deref(), Some("/bin/foo"));
+        assert_eq!(interpreter_of(b"#!/bin/sh\r\nexit\r\n").as_deref(), Some("/bin/sh\r"));
+        assert_eq!(interpreter_of(b"#!\t/bin/sh").as_deref(), Some("/bin/sh"));
+        assert_eq!(interpreter_of(b"#!\n"), None);
         assert_eq!(interpreter_of(b"\x7fELF"), None);
         let mut elf = *b"\x7fELF\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0";
         elf[18] = 8;

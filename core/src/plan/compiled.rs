@@ -1,6 +1,6 @@
 //! What a sandbox has ready for its next start: plans, filters, the warden's image, the template.
 
-use super::{Manner, Plan};
+use super::{Manner, Part, Plan, unwritable};
 use crate::error::Result;
 use crate::image::Image;
 use crate::policy::Policy;
@@ -29,6 +29,10 @@ impl Compiled {
         };
         if let Some(plan) = known() {
             return Ok(plan);
+        }
+        // Once for a plan: what is certain of a tree costs a look at each of its files.
+        if matches!(manner.part, Part::Whole | Part::Template) {
+            unwritable::check(policy, manner.mapping)?;
         }
         let plan = Arc::new(Plan::compile(policy, manner, &*self.filters(policy, manner.tree(policy))?)?);
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan.clone());

@@ -86,7 +86,11 @@ impl Policy {
                 ));
             }
             if name.is_empty() || name.len() > NAME_MAX || name.contains('\0') {
-                return Err(Error::invalid(format!("{what} {name:?}"), format!("it must have 1 to {NAME_MAX} bytes and no NUL")));
+                let length = name.len();
+                return Err(Error::invalid(
+                    format!("{what} {name:?}"),
+                    format!("it has {length} bytes, and must have 1 to {NAME_MAX} and no NUL"),
+                ));
             }
         }
         if self.share.contains(&Namespace::User) && !self.nested {
@@ -192,7 +196,9 @@ impl Policy {
                 .at(at));
             }
             if seen.insert(at, entry).is_some() {
-                return Err(Error::invalid(format!("destination {}", at.display()), "given twice").at(at));
+                return Err(Error::invalid(format!("destination {}", at.display()), "given twice")
+                    .hint("leave out one of the entries there")
+                    .at(at));
             }
         }
         for entry in &self.files {
@@ -264,7 +270,9 @@ fn check_text(what: &str, path: &Path) -> Result<()> {
 pub fn check_inside(what: &str, path: &Path) -> Result<()> {
     check_text(what, path)?;
     if !path.is_absolute() {
-        return Err(Error::invalid(format!("{what} {}", path.display()), "must be absolute").at(path));
+        return Err(Error::invalid(format!("{what} {}", path.display()), "must be absolute")
+            .hint(format!("it is a path inside the sandbox, such as /{}", path.display()))
+            .at(path));
     }
     let dots = path.as_os_str().as_bytes().split(|byte| *byte == b'/').any(|name| name == b"." || name == b"..");
     if dots || path.components().any(|component| component == Component::ParentDir) {

@@ -55,6 +55,13 @@ impl Bind {
     }
 
     /// Lets the command write to it, as far as the file permissions let the user behind it.
+    ///
+    /// A privileged caller's command is another user outside
+    /// ([`Sandbox::host_ids`](crate::Sandbox::host_ids)). If the owner, the group and the mode of
+    /// every file in the source deny that user, the start fails with
+    /// [`ErrorKind::SourceUnreadable`](crate::ErrorKind::SourceUnreadable), which names the user
+    /// and what to do. One file or directory in it that the command may write is enough. A source
+    /// that is to become writable only later needs one from the start.
     pub fn writable(mut self) -> Bind {
         self.writable = true;
         self

@@ -7,6 +7,10 @@ use serde_json::{Map, Value, json};
 
 pub fn read(key: &Key<'_>) -> Result<Entry> {
     const KINDS: &[&str] = &["bind", "tmpfs", "dir", "symlink", "file"];
+    if !key.is_table() {
+        let example = r#"such as {"bind": "/opt"}, or {"tmpfs": "/tmp", "size": "64M"}"#;
+        return Err(key.unlike("a table of keys").hint(example));
+    }
     let kinds: Vec<&str> = KINDS.iter().copied().filter(|kind| key.has(kind)).collect();
     match kinds.as_slice() {
         ["bind"] => {

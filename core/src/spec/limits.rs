@@ -51,7 +51,8 @@ impl Said for (i32, Duration) {
     fn read(key: &Key<'_>) -> Result<(i32, Duration)> {
         key.members(&["signal", "time"])?;
         let signal = key.required("signal")?;
-        let number = signal.integer()?.try_into().map_err(|_| signal.wrong("is no signal"))?;
+        let number = signal.integer().ok().and_then(|number| number.try_into().ok());
+        let number = number.ok_or_else(|| signal.unlike("a signal's number").hint("SIGTERM is 15"))?;
         Ok((number, key.required("time")?.duration()?))
     }
 

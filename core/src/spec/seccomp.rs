@@ -1,6 +1,6 @@
 //! The key `seccomp`: a profile by name, or a table with rules over one.
 
-use super::text::{Key, unsigned_value};
+use super::text::{Key, nearest, suggest, unsigned_value};
 use crate::error::Result;
 use crate::seccomp::{Action, Compare, Profile, Rule, Seccomp, Test};
 use nix::errno::Errno;
@@ -65,14 +65,24 @@ fn action(key: &Key<'_>, errno: Option<Key<'_>>) -> Result<Action> {
         "kill" => Ok(Action::Kill),
         "log" => Ok(Action::Log),
         "notify" => Ok(Action::Notify),
-        _ => Err(key.wrong(format!("{name:?} is none of allow, deny, kill, log, notify"))),
+        _ => {
+            const ACTIONS: [&str; 5] = ["allow", "deny", "kill", "log", "notify"];
+            Err(suggest(key.wrong(format!("{name:?} is none of {}", ACTIONS.join(", "))), &name, &ACTIONS))
+        }
     }
 }
 
 fn error_number(key: &Key<'_>) -> Result<i32> {
     let Ok(name) = key.text() else { return key.integer()?.try_into().map_err(|_| key.wrong("is no error number")) };
-    let found = (1..134).find(|number| format!("{:?}", Errno::from_raw(*number)) == name);
-    found.ok_or_else(|| key.wrong(format!("{name:?} is no error of errno(3)")))
+    let names: Vec<String> = (1..134).map(|number| format!("{:?}", Errno::from_raw(number))).collect();
+    let found = names.iter().position(|known| *known == name).and_then(|place| i32::try_from(place + 1).ok());
+    found.ok_or_else(|| {
+        let error = key.wrong(format!("{name:?} is no error of errno(3)"));
+        match nearest(&name, names.iter().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error.hint("a name such as EPERM, or a number"),
+        }
+    })
 }
 
 fn test(key: &Key<'_>) -> Result<Test> {

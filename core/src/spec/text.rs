@@ -87,7 +87,8 @@ impl<'a> Key<'a> {
         Error::new(ErrorKind::Policy, place).because(what.as_ref())
     }
 
-    fn unlike(&self, wanted: &str) -> Error {
+    /// The value here is not what it must be.
+    pub fn unlike(&self, wanted: &str) -> Error {
         self.wrong(format!("{} is not {wanted}", self.value))
     }
 
@@ -115,6 +116,10 @@ impl<'a> Key<'a> {
         Ok(members.into_iter().filter_map(|(name, key)| Some((*kinds.iter().find(|kind| name_of(**kind) == name)?, key))).collect())
     }
 
+    pub fn is_table(&self) -> bool {
+        self.value.is_object()
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.value.get(name).is_some()
     }
@@ -128,7 +133,8 @@ impl<'a> Key<'a> {
     }
 
     pub fn items(&self) -> Result<Vec<Key<'a>>> {
-        let items = self.value.as_array().ok_or_else(|| self.unlike("a list"))?;
+        let one = || self.unlike("a list").hint(format!("a list of one is [{}]", self.value));
+        let items = self.value.as_array().ok_or_else(one)?;
         Ok(items.iter().enumerate().map(|(index, value)| Key { place: format!("{}[{index}]", self.place), value }).collect())
     }
 
@@ -175,29 +181,8 @@ impl<'a> Key<'a> {
 
     /// Bytes: a number, or a text with a unit of 1024s.
     pub fn size(&self) -> Result<u64> {
-        let wrong = || self.unlike("a size such as 65536, \"64K\", \"64M\" or \"1.5G\"");
-        if let Some(bytes) = self.whole() {
-            return Ok(bytes);
-        }
-        match self.value {
-            Value::String(text) => scaled(
-                text,
-                &[
-                    ("", 1.0),
-                    ("B", 1.0),
-                    ("K", 1024.0),
-                    ("KIB", 1024.0),
-                    ("M", 1048576.0),
-                    ("MIB", 1048576.0),
-                    ("G", 1073741824.0),
-                    ("GIB", 1073741824.0),
-                ],
-            )
-            .filter(|bytes| *bytes < 18_446_744_073_709_551_615.0)
-            .map(|bytes| bytes as u64)
-            .ok_or_else(wrong),
-            _ => Err(wrong()),
-        }
+        let bytes = self.value.as_u64().or_else(|| size_in(self.value.as_str()?));
+        bytes.ok_or_else(|| self.unlike(SIZE))
     }
 
     /// A size, or no limit.
@@ -207,19 +192,15 @@ impl<'a> Key<'a> {
 
     /// Seconds: a number, or a text with a unit.
     pub fn duration(&self) -> Result<Duration> {
-        let wrong = || self.unlike("a time such as 1.5, \"1.5s\", \"200ms\" or \"2m\"");
-        if let Some(seconds) = self.whole() {
-            return Ok(Duration::from_secs(seconds));
-        }
-        if let Some(exact) = self.value.as_str().and_then(seconds_and_nanoseconds) {
-            return Ok(exact);
-        }
-        let seconds = match self.value {
-            Value::Number(number) => number.as_f64(),
-            Value::String(text) => scaled(text, &[("", 1.0), ("S", 1.0), ("MS", 1e-3), ("US", 1e-6), ("M", 60.0), ("H", 3600.0)]),
-            _ => None,
+        let time = match self.value {
+            Value::Number(number) => match number.as_u64() {
+                Some(seconds) => Some(Duration::from_secs(seconds)),
+                None => number.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            },
+            Value::String(text) => time_in(text),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
-        seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(wrong)
+        time.ok_or_else(|| self.unlike(TIME))
     }
 
     /// A file mode: octal digits as a text, or a number.
@@ -250,12 +231,55 @@ impl<'a> Key<'a> {
 }
 
 /// Names the known word that is nearest to an unknown one, if any is near.
-fn suggest(error: Error, word: &str, known: &[&str]) -> Error {
-    let nearest = known.iter().map(|name| (strsim::jaro_winkler(word, name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest {
-        Some((similarity, name)) if similarity > 0.75 => error.hint(format!("did you mean {name}?")),
-        _ => error.hint(format!("known are {}", known.join(", "))),
+pub fn suggest(error: Error, word: &str, known: &[&str]) -> Error {
+    match nearest(word, known.iter().copied()) {
+        Some(name) => error.hint(format!("did you mean {name}?")),
+        None => error.hint(format!("known are {}", known.join(", "))),
     }
+}
+
+/// The known word that is most like this one, if one is like it.
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = known.map(|name| (strsim::jaro_winkler(word, name), name));
+    let (likeness, name) = likeness.max_by(|one, other| one.0.total_cmp(&other.0))?;
+    (likeness > 0.75).then_some(name)
+}
+
+const SIZE: &str = "a size such as 65536, \"64K\", \"64M\" or \"1.5G\"";
+const TIME: &str = "a time such as 1.5, \"1.5s\", \"200ms\" or \"2m\"";
+
+/// The bytes that a text such as `64M` says, in a policy and wherever else a size is meant. `what`
+/// names the value in the error. For the faces of this library in other languages.
+#[doc(hidden)]
+pub fn size_of_text(what: &str, text: &str) -> Result<u64> {
+    size_in(text).ok_or_else(|| Error::invalid(what, format!("{text:?} is not {SIZE}")))
+}
+
+/// The same for a time such as `200ms`.
+#[doc(hidden)]
+pub fn time_of_text(what: &str, text: &str) -> Result<Duration> {
+    time_in(text).ok_or_else(|| Error::invalid(what, format!("{text:?} is not {TIME}")))
+}
+
+fn size_in(text: &str) -> Option<u64> {
+    const UNITS: &[(&str, f64)] = &[
+        ("", 1.0),
+        ("B", 1.0),
+        ("K", 1024.0),
+        ("KIB", 1024.0),
+        ("M", 1048576.0),
+        ("MIB", 1048576.0),
+        ("G", 1073741824.0),
+        ("GIB", 1073741824.0),
+    ];
+    let scaled = || scaled(text, UNITS).filter(|bytes| *bytes < 18_446_744_073_709_551_615.0);
+    text.parse().ok().or_else(|| scaled().map(|bytes| bytes as u64))
+}
+
+fn time_in(text: &str) -> Option<Duration> {
+    const UNITS: &[(&str, f64)] = &[("", 1.0), ("S", 1.0), ("MS", 1e-3), ("US", 1e-6), ("M", 60.0), ("H", 3600.0)];
+    let scaled = || Duration::try_from_secs_f64(scaled(text, UNITS)?).ok();
+    text.parse().ok().map(Duration::from_secs).or_else(|| seconds_and_nanoseconds(text)).or_else(scaled)
 }
 
 /// A number with one of these units behind it.

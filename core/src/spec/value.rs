@@ -101,7 +101,7 @@ impl<T: Said + Ord> Said for BTreeSet<T> {
 }
 
 fn port(key: &Key<'_>) -> Result<u16> {
-    key.unsigned_32()?.try_into().map_err(|_| key.wrong("is no port"))
+    key.unsigned_32()?.try_into().map_err(|_| key.wrong("is no port").hint("a port is a number from 0 to 65535"))
 }
 
 fn rlimit(key: &Key<'_>) -> Result<(u64, u64)> {

@@ -282,7 +282,7 @@ fn tell_outcome(outcome: &Outcome, told: &mut Told) {
     told.entry("usage".into()).or_insert_with(|| usage(&outcome.usage).into_bytes());
     let mut tell = |key: &str, value: String| told.insert(key.into(), value.into_bytes());
     tell("ended", format!("{}{value}", outcome.ended.name()));
-    tell("returncode", outcome.ended.returncode().to_string());
+    tell("returncode", outcome.returncode().to_string());
     tell("message", outcome.to_string());
     tell("enforced", enforced.join(" "));
     tell("limits", limits.join(" "));

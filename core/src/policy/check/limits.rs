@@ -50,7 +50,8 @@ impl Limits {
         self.check_grace()?;
         within("output", self.output, 1, BYTES_MAX)?;
         match self.demands.keys().find(|limit| !self.sets(**limit)) {
-            Some(limit) => Err(Error::invalid(format!("demand on the limit {limit}"), "the policy sets no such limit")),
+            Some(limit) => Err(Error::invalid(format!("demand on the limit {limit}"), "the policy sets no such limit")
+                .hint(format!("set {limit} too, or leave out the demand"))),
             None => Ok(()),
         }
     }

@@ -1,0 +1,70 @@
+"""Refuses a keyword that a function does not take, and names the nearest one that it takes.
+
+The error names the function that the user called. Python's own TypeError would name one further in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import fields
+from typing import Any, Self
+
+_OF_SUBPROCESS = {
+    "shell": 'for a shell, run ["sh", "-c", text]',
+    "executable": "name the program in args, and in arg0 what it sees as its own name",
+    "close_fds": "leave it out: a command gets no descriptors but those of pass_fds and fds",
+    "start_new_session": "leave it out: every command has a session of its own",
+    "preexec_fn": "leave it out: nothing of the caller's runs inside",
+    "user": "the sandbox says who the command is: Sandbox(uid=...)",
+    "group": "the sandbox says who the command is: Sandbox(gid=...)",
+}
+"""What `subprocess` takes and this package does not, and what to do instead."""
+
+_FUNCTIONS = {
+    "Bind": "bind",
+    "Directory": "directory",
+    "File": "file",
+    "Io": "io",
+    "Symlink": "symlink",
+    "Tmpfs": "tmpfs",
+}
+"""The functions by which users make these values."""
+
+
+def refuse_unknown(function: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Raises a TypeError for the first keyword that is not known."""
+    for keyword in given:
+        if keyword not in known:
+            raise TypeError(f"{function}() keyword {keyword}: is unknown; hint: {hint(keyword, known)}")
+
+
+def hint(keyword: str, known: Collection[str]) -> str:
+    """What to write instead of this keyword."""
+    from difflib import get_close_matches
+
+    from .policy import Policy
+    from .popen import PopenOptions
+
+    if keyword in _OF_SUBPROCESS:
+        return _OF_SUBPROCESS[keyword]
+    if keyword in Policy.__optional_keys__:
+        return f"it is the sandbox's: Sandbox({keyword}=...)"
+    of_run = ("input", "capture_output", "timeout", "check")
+    if keyword in PopenOptions.__optional_keys__ or keyword in of_run:
+        return f"it is a command's: run(args, {keyword}=...)"
+    near = get_close_matches(keyword, known, 1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+
+
+class KnownKeywords:
+    """A dataclass whose constructor refuses an unknown keyword in these words."""
+
+    __slots__ = ()
+
+    def __new__(cls, *_: object, **keywords: object) -> Self:
+        """Looks at the keywords before `__init__` does, which would name no other."""
+        if keywords:
+            declared: Any = cls
+            known = [named.name for named in fields(declared)]
+            refuse_unknown(_FUNCTIONS.get(cls.__name__, cls.__name__), keywords, known)
+        return super().__new__(cls)
