@@ -179,7 +179,10 @@ fn untrue(mode: Mode, finish: Finish, word: &str, outcome: &Outcome) -> Option<S
         Ended::Killed => finish == Finish::Kill,
         // Who writes without end may come to the limit first.
         Ended::OutputLimit => matches!(word, "relay" | "flood" | "linger"),
-        Ended::MemoryLimit | Ended::ProcessLimit => word == "fork",
+        // Zombies are processes. In a tree that is joined without a cgroup, nothing refuses one more: what is seen above
+        // the limit is ended.
+        Ended::ProcessLimit => word == "fork" || word == "odd" && mode == Mode::Joined,
+        Ended::MemoryLimit => word == "fork",
         // Where it is an ordinary process, who is inside may kill it: the kernel knows no way to forbid it but Landlock.
         Ended::WardenLost(_) => word == "signals" && !mode.warden_is_first(),
         // The adversary goes on for ever.
