@@ -333,6 +333,6 @@ mod tests {
     fn a_closed_descriptor_is_told() {
         assert_eq!(descriptor("stdin", -1).map_err(|error| error.code()).err(), Some(SECLUDE_EINVAL));
         let closed = descriptor("stdin", 1_000_000).expect_err("nobody opened it");
-        assert_eq!(closed.message(), "stdin 1000000: bad file descriptor");
+        assert!(closed.message().starts_with("stdin 1000000: bad file descriptor"), "{}", closed.message());
     }
 }
