@@ -180,7 +180,7 @@ static void each_mistake_in_the_policy_names_itself(void)
     REFUSED(seclude_sandbox_unshare(sandbox, 1 << 8), "no kind of namespace");
     REFUSED(seclude_sandbox_share(sandbox, SECLUDE_NAMESPACE_USER), "shared with the caller");
     REFUSED(seclude_sandbox_clock_offset(sandbox, 0, 1), "clock 0");
-    REFUSED(seclude_sandbox_hostname(sandbox, ""), "1 to 64 bytes");
+    REFUSED(seclude_sandbox_hostname(sandbox, ""), "must have 1 to 64");
     REFUSED(seclude_sandbox_hostname(sandbox, "\xff"), "is not UTF-8");
     REFUSED(seclude_sandbox_uid(sandbox, UINT32_MAX), "uid");
     REFUSED(seclude_sandbox_user(sandbox, "a:b"), "colon");
