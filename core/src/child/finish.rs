@@ -63,25 +63,25 @@ impl Child {
             self.cell.as_mut()?.overdue(whole, None, || all().map(|usage| usage.cpu()))
         });
         self.holder = holder;
-        // A report may have come meanwhile: it is the better answer.
-        if self.alive.warden.has_report(self.socket()) {
-            return Ok(());
-        }
         let lost = silent.then(|| self.holder.asked().unwrap_or(Ended::WardenLost(0)));
-        if let Some(ended) = overdue.or(lost) {
-            self.force(ended);
+        let Some(ended) = overdue.or(lost) else { return Ok(()) };
+        let seen = self.used_so_far().unwrap_or(Usage::NONE);
+        // A report may have come meanwhile: it is the better answer. It is looked for last, because a warden
+        // that has ended since is seen to use nothing, and has reported before it ended.
+        if !self.alive.warden.has_report(self.socket()) {
+            self.force(ended, &seen);
         }
         Ok(())
     }
 
     /// Ends it, and all that is in its sandbox or cell, without the warden.
-    fn force(&mut self, ended: Ended) {
-        let seen = self.used_so_far().unwrap_or(Usage::NONE);
+    /// `seen`: what it had used just before.
+    fn force(&mut self, ended: Ended, seen: &Usage) {
         let gone = self.alive.force();
         let wall = self.started.elapsed();
         let (own, whole) = self.counters();
         let counters = Counted { own: own.as_ref().unwrap_or(&whole), whole: &whole };
-        let end = ending::forced(ended, &seen, gone, wall, &counters, &self.held(false));
+        let end = ending::forced(ended, seen, gone, wall, &counters, &self.held(false));
         self.settle(Ok(end));
     }
 
