@@ -882,10 +882,10 @@ typedef struct seclude_outcome {
      */
     uint64_t memory_peak;
     /**
-     * The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a
-     * cgroup `anon` and `shmem`) that was seen: looked at every 5 milliseconds or less often, if
-     * memory is limited (of a command in a cell, its own). The pages of files that `memory_peak`
-     * contains are not in it. In bytes. `SECLUDE_UNKNOWN` where nobody counted.
+     * The most memory that was seen without the pages of files: `RssAnon` and `RssShmem` of the
+     * processes, or `anon` and `shmem` of the cgroup. The warden looks every 5 milliseconds or
+     * less often, where the memory of the sandbox, or of this command in a cell, is limited. In
+     * bytes. `SECLUDE_UNKNOWN` where nobody counted.
      */
     uint64_t anonymous_peak;
     /**
@@ -1208,12 +1208,12 @@ void seclude_sandbox_clock_offset(struct seclude_sandbox *sandbox, int clock, in
 /**
  * The host name, 1 to 64 bytes. `sandbox` if nothing is said. UTF-8.
  */
-void seclude_sandbox_hostname(struct seclude_sandbox *sandbox, const char *text);
+void seclude_sandbox_hostname(struct seclude_sandbox *sandbox, const char *hostname);
 
 /**
  * The NIS domain name, 1 to 64 bytes. The caller's if nothing is said. UTF-8.
  */
-void seclude_sandbox_domainname(struct seclude_sandbox *sandbox, const char *text);
+void seclude_sandbox_domainname(struct seclude_sandbox *sandbox, const char *domainname);
 
 /**
  * The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
@@ -1222,24 +1222,24 @@ void seclude_sandbox_domainname(struct seclude_sandbox *sandbox, const char *tex
  * the first of `host_ids` plus this number, which must then be below the count of these: never the
  * host's root.
  */
-void seclude_sandbox_uid(struct seclude_sandbox *sandbox, uint32_t number);
+void seclude_sandbox_uid(struct seclude_sandbox *sandbox, uint32_t uid);
 
 /**
  * The group id inside, as for `uid`.
  */
-void seclude_sandbox_gid(struct seclude_sandbox *sandbox, uint32_t number);
+void seclude_sandbox_gid(struct seclude_sandbox *sandbox, uint32_t gid);
 
 /**
  * The user's name in `/etc/passwd` and `/etc/group`. `user` if nothing is said. No colon, slash or
  * newline. UTF-8.
  */
-void seclude_sandbox_user(struct seclude_sandbox *sandbox, const char *text);
+void seclude_sandbox_user(struct seclude_sandbox *sandbox, const char *user);
 
 /**
  * The user's home directory in `/etc/passwd` and HOME, an absolute path. `/tmp` if nothing is
  * said. It is not made.
  */
-void seclude_sandbox_home(struct seclude_sandbox *sandbox, const char *path);
+void seclude_sandbox_home(struct seclude_sandbox *sandbox, const char *home);
 
 /**
  * The first of the host's ids that the ids inside from 0 on map to, if the caller is privileged;
@@ -1251,7 +1251,7 @@ void seclude_sandbox_home(struct seclude_sandbox *sandbox, const char *path);
  * whose user namespace has no such ids, as in a container, uses the highest ids that this has, as
  * many as the sandbox's uid and gid need.
  */
-void seclude_sandbox_host_ids(struct seclude_sandbox *sandbox, uint32_t number);
+void seclude_sandbox_host_ids(struct seclude_sandbox *sandbox, uint32_t host_ids);
 
 /**
  * The root directory itself, a file system in memory, stays writable.
@@ -1271,7 +1271,7 @@ void seclude_sandbox_nested(struct seclude_sandbox *sandbox);
  * in it. The environment variable SECLUDE_CGROUP does the same. If nothing is said, one is looked
  * for (docs/limits.md).
  */
-void seclude_sandbox_cgroup(struct seclude_sandbox *sandbox, const char *path);
+void seclude_sandbox_cgroup(struct seclude_sandbox *sandbox, const char *cgroup);
 
 /**
  * The installed warden to execute instead of the one in the library, for hosts that grant user
@@ -1279,7 +1279,7 @@ void seclude_sandbox_cgroup(struct seclude_sandbox *sandbox, const char *path);
  * (`vm.memfd_noexec=2`). `make install` puts one at `libexec/seclude/warden`. The environment
  * variable SECLUDE_WARDEN does the same.
  */
-void seclude_sandbox_warden(struct seclude_sandbox *sandbox, const char *path);
+void seclude_sandbox_warden(struct seclude_sandbox *sandbox, const char *warden);
 
 /**
  * Takes the programs from `directory`, which holds another system, instead of from the host's `/usr`. Its top level is shown
@@ -1418,14 +1418,14 @@ void seclude_sandbox_swap(struct seclude_sandbox *sandbox, uint64_t bytes);
 void seclude_sandbox_cpu_time(struct seclude_sandbox *sandbox, uint64_t milliseconds);
 
 /**
- * So many processors' worth of time at once: 0.01 to 8192. Takes a cgroup.
+ * How many processors' worth of time it may use at once: 0.01 to 8192. Takes a cgroup.
  */
-void seclude_sandbox_cpus(struct seclude_sandbox *sandbox, double number);
+void seclude_sandbox_cpus(struct seclude_sandbox *sandbox, double cpus);
 
 /**
  * The share of processor time where others want it too: 1 to 10000; 100 is usual. Takes a cgroup.
  */
-void seclude_sandbox_cpu_weight(struct seclude_sandbox *sandbox, uint32_t number);
+void seclude_sandbox_cpu_weight(struct seclude_sandbox *sandbox, uint32_t cpu_weight);
 
 /**
  * The most processes and threads at one time, the warden not counted. One more is refused
@@ -1435,7 +1435,7 @@ void seclude_sandbox_cpu_weight(struct seclude_sandbox *sandbox, uint32_t number
  * its limit, and failed. Before Linux 5.14 it is then sampled: nothing is refused, and what is
  * seen above the limit is killed.
  */
-void seclude_sandbox_pids(struct seclude_sandbox *sandbox, uint64_t number);
+void seclude_sandbox_pids(struct seclude_sandbox *sandbox, uint64_t pids);
 
 /**
  * How long a command may take. When it is over, everything inside is killed, and the end is

@@ -2,7 +2,6 @@
 //! compile them and the package that is published brings them along.
 #![no_std]
 
-#[allow(unused_imports, reason = "the list of figures is for the library, which has a type of its own")]
 #[path = "../core/wire/mod.rs"]
 pub mod wire;
 

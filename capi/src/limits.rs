@@ -127,16 +127,16 @@ pub unsafe extern "C" fn seclude_sandbox_cpu_time(sandbox: *mut seclude_sandbox,
     build(sandbox, |sandbox| Ok(sandbox.cpu_time(Duration::from_millis(milliseconds))));
 }
 
-/// So many processors' worth of time at once: 0.01 to 8192. Takes a cgroup.
+/// How many processors' worth of time it may use at once: 0.01 to 8192. Takes a cgroup.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_cpus(sandbox: *mut seclude_sandbox, number: f64) {
-    build(sandbox, |sandbox| Ok(sandbox.cpus(number)));
+pub unsafe extern "C" fn seclude_sandbox_cpus(sandbox: *mut seclude_sandbox, cpus: f64) {
+    build(sandbox, |sandbox| Ok(sandbox.cpus(cpus)));
 }
 
 /// The share of processor time where others want it too: 1 to 10000; 100 is usual. Takes a cgroup.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_cpu_weight(sandbox: *mut seclude_sandbox, number: u32) {
-    build(sandbox, |sandbox| Ok(sandbox.cpu_weight(number)));
+pub unsafe extern "C" fn seclude_sandbox_cpu_weight(sandbox: *mut seclude_sandbox, cpu_weight: u32) {
+    build(sandbox, |sandbox| Ok(sandbox.cpu_weight(cpu_weight)));
 }
 
 /// The most processes and threads at one time, the warden not counted. One more is refused
@@ -146,8 +146,8 @@ pub unsafe extern "C" fn seclude_sandbox_cpu_weight(sandbox: *mut seclude_sandbo
 /// its limit, and failed. Before Linux 5.14 it is then sampled: nothing is refused, and what is
 /// seen above the limit is killed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_pids(sandbox: *mut seclude_sandbox, number: u64) {
-    build(sandbox, |sandbox| Ok(sandbox.pids(number)));
+pub unsafe extern "C" fn seclude_sandbox_pids(sandbox: *mut seclude_sandbox, pids: u64) {
+    build(sandbox, |sandbox| Ok(sandbox.pids(pids)));
 }
 
 /// How long a command may take. When it is over, everything inside is killed, and the end is

@@ -173,10 +173,10 @@ pub struct seclude_outcome {
     pub memory: u64,
     /// The most memory that was in use at one time. In bytes.
     pub memory_peak: u64,
-    /// The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a
-    /// cgroup `anon` and `shmem`) that was seen: looked at every 5 milliseconds or less often, if
-    /// memory is limited (of a command in a cell, its own). The pages of files that `memory_peak`
-    /// contains are not in it. In bytes. `SECLUDE_UNKNOWN` where nobody counted.
+    /// The most memory that was seen without the pages of files: `RssAnon` and `RssShmem` of the
+    /// processes, or `anon` and `shmem` of the cgroup. The warden looks every 5 milliseconds or
+    /// less often, where the memory of the sandbox, or of this command in a cell, is limited. In
+    /// bytes. `SECLUDE_UNKNOWN` where nobody counted.
     pub anonymous_peak: u64,
     /// The largest resident set that any single process of the tree had. In bytes.
     pub max_rss: u64,

@@ -212,14 +212,14 @@ pub unsafe extern "C" fn seclude_sandbox_clock_offset(sandbox: *mut seclude_sand
 // faces: begin plain settings
 /// The host name, 1 to 64 bytes. `sandbox` if nothing is said. UTF-8.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_hostname(sandbox: *mut seclude_sandbox, text: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.hostname(utf8("hostname", text)?)));
+pub unsafe extern "C" fn seclude_sandbox_hostname(sandbox: *mut seclude_sandbox, hostname: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.hostname(utf8("hostname", hostname)?)));
 }
 
 /// The NIS domain name, 1 to 64 bytes. The caller's if nothing is said. UTF-8.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_domainname(sandbox: *mut seclude_sandbox, text: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.domainname(utf8("domainname", text)?)));
+pub unsafe extern "C" fn seclude_sandbox_domainname(sandbox: *mut seclude_sandbox, domainname: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.domainname(utf8("domainname", domainname)?)));
 }
 
 /// The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
@@ -228,28 +228,28 @@ pub unsafe extern "C" fn seclude_sandbox_domainname(sandbox: *mut seclude_sandbo
 /// the first of `host_ids` plus this number, which must then be below the count of these: never the
 /// host's root.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_uid(sandbox: *mut seclude_sandbox, number: u32) {
-    build(sandbox, |sandbox| Ok(sandbox.uid(number)));
+pub unsafe extern "C" fn seclude_sandbox_uid(sandbox: *mut seclude_sandbox, uid: u32) {
+    build(sandbox, |sandbox| Ok(sandbox.uid(uid)));
 }
 
 /// The group id inside, as for `uid`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_gid(sandbox: *mut seclude_sandbox, number: u32) {
-    build(sandbox, |sandbox| Ok(sandbox.gid(number)));
+pub unsafe extern "C" fn seclude_sandbox_gid(sandbox: *mut seclude_sandbox, gid: u32) {
+    build(sandbox, |sandbox| Ok(sandbox.gid(gid)));
 }
 
 /// The user's name in `/etc/passwd` and `/etc/group`. `user` if nothing is said. No colon, slash or
 /// newline. UTF-8.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_user(sandbox: *mut seclude_sandbox, text: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.user(utf8("user", text)?)));
+pub unsafe extern "C" fn seclude_sandbox_user(sandbox: *mut seclude_sandbox, user: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.user(utf8("user", user)?)));
 }
 
 /// The user's home directory in `/etc/passwd` and HOME, an absolute path. `/tmp` if nothing is
 /// said. It is not made.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_home(sandbox: *mut seclude_sandbox, path: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.home(bytes("home", path)?)));
+pub unsafe extern "C" fn seclude_sandbox_home(sandbox: *mut seclude_sandbox, home: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.home(bytes("home", home)?)));
 }
 
 /// The first of the host's ids that the ids inside from 0 on map to, if the caller is privileged;
@@ -261,8 +261,8 @@ pub unsafe extern "C" fn seclude_sandbox_home(sandbox: *mut seclude_sandbox, pat
 /// whose user namespace has no such ids, as in a container, uses the highest ids that this has, as
 /// many as the sandbox's uid and gid need.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_host_ids(sandbox: *mut seclude_sandbox, number: u32) {
-    build(sandbox, |sandbox| Ok(sandbox.host_ids(number)));
+pub unsafe extern "C" fn seclude_sandbox_host_ids(sandbox: *mut seclude_sandbox, host_ids: u32) {
+    build(sandbox, |sandbox| Ok(sandbox.host_ids(host_ids)));
 }
 
 /// The root directory itself, a file system in memory, stays writable.
@@ -284,8 +284,8 @@ pub unsafe extern "C" fn seclude_sandbox_nested(sandbox: *mut seclude_sandbox) {
 /// in it. The environment variable SECLUDE_CGROUP does the same. If nothing is said, one is looked
 /// for (docs/limits.md).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_cgroup(sandbox: *mut seclude_sandbox, path: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.cgroup(bytes("cgroup", path)?)));
+pub unsafe extern "C" fn seclude_sandbox_cgroup(sandbox: *mut seclude_sandbox, cgroup: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.cgroup(bytes("cgroup", cgroup)?)));
 }
 
 /// The installed warden to execute instead of the one in the library, for hosts that grant user
@@ -293,8 +293,8 @@ pub unsafe extern "C" fn seclude_sandbox_cgroup(sandbox: *mut seclude_sandbox, p
 /// (`vm.memfd_noexec=2`). `make install` puts one at `libexec/seclude/warden`. The environment
 /// variable SECLUDE_WARDEN does the same.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_warden(sandbox: *mut seclude_sandbox, path: *const c_char) {
-    build(sandbox, |sandbox| Ok(sandbox.warden(bytes("warden", path)?)));
+pub unsafe extern "C" fn seclude_sandbox_warden(sandbox: *mut seclude_sandbox, warden: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.warden(bytes("warden", warden)?)));
 }
 // faces: end
 

@@ -16,9 +16,10 @@ macro_rules! ends {
     ($($(#[doc = $doc:literal])* $variant:ident $(($value:ty))? = $name:literal,)*) => {
         /// How a command ended. The cases never overlap.
         ///
-        /// A limit that stops the command (processor time, wall time, output) is its end from the moment it fires. The memory
-        /// limit is the end whenever the kernel killed a process for it, even if the first process went on. A limit that only
-        /// refuses (processes, scratch space) is the end if it did refuse and the command did not exit with code 0 then: a
+        /// A limit that stops the command (processor time, wall time, output) is its end from the
+        /// moment it fires. The memory limit is the end whenever the kernel killed a process for
+        /// it, even if the first process went on. A limit that only refuses (processes, scratch
+        /// space) is the end if it did refuse and the command did not exit with code 0 then: a
         /// command that copes has succeeded.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -29,7 +30,8 @@ macro_rules! ends {
             pub const WORDS: &[Word] =
                 &[$(Word { variant: stringify!($variant), name: $name, doc: concat!($($doc),*) },)*];
 
-            /// The name of the case: `exited`, `wall-time`, `memory-limit` and so on, the same in every language.
+            /// The name of the case: `exited`, `wall-time`, `memory-limit` and so on, the same in
+            /// every language.
             pub fn name(self) -> &'static str {
                 match self { $(Ended::$variant { .. } => $name,)* }
             }
@@ -46,21 +48,24 @@ ends! {
     WallTime = "wall-time",
     /// All processes together used up their processor time. The limit is told in nanoseconds.
     CpuTime = "cpu-time",
-    /// There was no more memory for it, even if its first process went on. The limit is told in bytes.
+    /// There was no more memory for it, even if its first process went on. The limit is told in
+    /// bytes.
     MemoryLimit = "memory-limit",
     /// It was refused a process or thread, and failed. The limit is told as their number.
     ProcessLimit = "process-limit",
-    /// It wrote more than it may, or, captured without a limit, more than 64 MiB to a stream. The limit is told in bytes.
+    /// It wrote more than it may, or, captured without a limit, more than 64 MiB to a stream. The
+    /// limit is told in bytes.
     OutputLimit = "output-limit",
-    /// It failed, and a tmpfs is full whose size or number of files the policy limits. The limit is told in bytes or
-    /// files, whichever ran out.
+    /// It failed, and a tmpfs is full whose size or number of files the policy limits. The limit is
+    /// told in bytes or files, whichever ran out.
     ScratchFull = "scratch-full",
     /// The caller killed it.
     Killed = "killed",
-    /// The warden was killed from outside, and with it all that ran inside. The value is the signal that killed the
-    /// warden, 0 if nobody can tell.
+    /// The warden was killed from outside, and with it all that ran inside. The value is the signal
+    /// that killed the warden, 0 if nobody can tell.
     WardenLost(i32) = "warden-lost",
-    /// It made a system call that its filter answers with `kill`, somewhere inside. The value is the call.
+    /// It made a system call that its filter answers with `kill`, somewhere inside. The value is
+    /// the call.
     Syscall(Syscall) = "syscall",
 }
 
@@ -103,17 +108,19 @@ impl fmt::Display for Ended {
 pub struct Outcome {
     /// How it ended.
     pub ended: Ended,
-    /// How its first process itself ended, whatever the end of the whole is called: its exit code, or minus the signal that killed it,
-    /// which may be ours. `None` if nobody saw it.
+    /// How its first process itself ended, whatever the end of the whole is called: its exit code,
+    /// or minus the signal that killed it, which may be ours. `None` if nobody saw it.
     pub status: Option<i32>,
-    /// The value of the limit that is the end: bytes, nanoseconds, processes, or the tmpfs's bytes or files, whichever ran out. `None` where the end is no limit.
+    /// The value of the limit that is the end: bytes, nanoseconds, processes, or the tmpfs's bytes
+    /// or files, whichever ran out. `None` where the end is no limit.
     pub limit: Option<u64>,
     /// What it used.
     pub usage: Usage,
     /// What was really enforced, as the warden and the kernel reported it after it had been done.
     pub enforced: Enforced,
-    /// The caller's side ended it, because the warden had not a second after it should have: it was stopped from outside, or got
-    /// no processor. What ended it is still the limit, or the caller's [`kill`](crate::Child::kill).
+    /// The caller's side ended it, because the warden had not a second after it should have: it was
+    /// stopped from outside, or got no processor. What ended it is still the limit, or the caller's
+    /// [`kill`](crate::Child::kill).
     pub by_caller: bool,
 }
 
@@ -126,8 +133,8 @@ impl Outcome {
     /// The end as one number, as Python's `subprocess` has it: the exit code, or minus the signal.
     ///
     /// A process limit and full scratch space kill nothing: they read as the command's own
-    /// [`status`](Outcome::status). Every other end, by a limit or by the caller, reads -9, as if by
-    /// SIGKILL. Only a command that exited with code 0 by itself reads 0.
+    /// [`status`](Outcome::status). Every other end, by a limit or by the caller, reads -9, as if
+    /// by SIGKILL. Only a command that exited with code 0 by itself reads 0.
     pub fn returncode(&self) -> i32 {
         // Where the process limit is sampled, the warden kills: a code of 0 is then no success.
         let own = self.status.filter(|status| *status != 0);

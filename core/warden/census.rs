@@ -136,7 +136,7 @@ impl Census {
         false
     }
 
-    /// Who traces this process, if somebody does whom we see.
+    /// The process that traces this one, if it is one that we see.
     pub fn tracer(&self, pid: u32) -> Option<u32> {
         let mut buffer = [0u8; 512];
         let tracer = text::field(self.read(pid, b"/status", &mut buffer)?, b"TracerPid:");

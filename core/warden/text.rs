@@ -123,10 +123,15 @@ impl Note {
     }
 }
 
-/// The number behind a name in a process's status file; 0 if there is none.
+/// The number behind a name at the beginning of a line.
+pub fn find(text: &[u8], name: &[u8]) -> Option<u64> {
+    let line = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name));
+    line.map(|rest| number(rest.trim_ascii_start()))
+}
+
+/// The same in a process's status file, which leaves out what the process has not: 0 if there is none.
 pub fn field(status: &[u8], name: &[u8]) -> u64 {
-    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name));
-    line.map_or(0, |rest| number(rest.trim_ascii_start()))
+    find(status, name).unwrap_or(0)
 }
 
 /// The number at the beginning of a text; 0 if there is none.

@@ -5,7 +5,7 @@
 
 use crate::census::Census;
 use crate::sys::{self, Fd};
-use crate::text::{field, number};
+use crate::text::{field, find, number};
 use crate::wire::message::{Limits, end, gauge, meter};
 use crate::wire::usage::{UNKNOWN, Usage};
 
@@ -286,7 +286,8 @@ impl Meter {
 }
 
 impl Gauge {
-    /// What it says, if it is time to look, and nanoseconds until the next look: no look takes more than a fiftieth of the time.
+    /// The memory, if it is time to look and the file tells, and nanoseconds until the next look. Looks take at most a
+    /// fiftieth of the time.
     fn look(&mut self, now: u64) -> (Option<u64>, u64) {
         if self.next > now {
             return (None, self.next - now);
@@ -296,7 +297,7 @@ impl Gauge {
         let text = &buffer[..length];
         let pause = INTERVAL.max(sys::now().saturating_sub(now).saturating_mul(50));
         self.next = now.saturating_add(pause);
-        (Some(self.names.iter().map(|name| field(text, name)).sum()), pause)
+        (self.names.iter().map(|name| find(text, name)).sum(), pause)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a command can have used: every figure, declared once.
 //!
 //! From this list come the warden's report, `seclude::Usage`, the fields of C's `seclude_outcome` and of Python's
-//! `Usage`, and the table in docs/limits.md. To add a figure, add it here, and count it in `core/warden/watch.rs`
+//! `Usage`, and the table in docs/outcomes.md. To add a figure, add it here, and count it in `core/warden/watch.rs`
 //! or where a cgroup's counters are read; then `make faces`.
 
 /// Hands every figure to the macro `$apply`: documentation, kind and name.
@@ -22,9 +22,10 @@ macro_rules! for_each_figure {
             bytes memory,
             /// The most memory that was in use at one time.
             bytes memory_peak,
-            /// The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a cgroup `anon`
-            /// and `shmem`) that was seen: looked at every 5 milliseconds or less often, if memory is limited (of a
-            /// command in a cell, its own). The pages of files that `memory_peak` contains are not in it.
+            /// The most memory that was seen without the pages of files: `RssAnon` and `RssShmem`
+            /// of the processes, or `anon` and `shmem` of the cgroup. The warden looks every 5
+            /// milliseconds or less often, where the memory of the sandbox, or of this command in a
+            /// cell, is limited.
             bytes_if_known anonymous_peak,
             /// The largest resident set that any single process of the tree had.
             bytes max_rss,
@@ -46,8 +47,8 @@ macro_rules! for_each_figure {
             bytes bytes_written,
             /// What was written to the standard output. Counted only with a limit on the output.
             bytes_if_known stdout_bytes,
-            /// What was written to the standard error. Counted only with a limit on the output; 0 if both streams
-            /// are one file: then `stdout_bytes` counts them all.
+            /// What was written to the standard error. Counted only with a limit on the output; 0
+            /// if both streams are one file: then `stdout_bytes` counts them all.
             bytes_if_known stderr_bytes,
         }
     };
@@ -74,7 +75,8 @@ macro_rules! report {
             /// What one command and its descendants have used, as far as the warden saw it.
             struct Usage {
                 $($(#[doc = $doc])* $name: u64,)*
-                /// Nanoseconds of processor time by the cgroup's meter, the warden's own part taken off; 0 without one.
+                /// Nanoseconds of processor time by the cgroup's meter, the warden's own part taken
+                /// off; 0 without one.
                 meter: u64,
             }
         }

@@ -1,6 +1,6 @@
 //! What a command used, in every face: `seclude::Usage`.
 
-use crate::prose::{flowing, wrapped};
+use crate::prose::{docstring, flowing, wrapped};
 use seclude::schema::{FIGURES, Figure};
 
 /// What a number counts.
@@ -129,11 +129,7 @@ pub fn python_fields() -> Vec<String> {
     each(|figure| {
         let text = documented(figure, "", "None where nobody counted.");
         let mut lines = vec![format!("{}: {}", figure.name, python_type(figure))];
-        let mut documentation = wrapped("", 10, &text);
-        let last = documentation.len() - 1;
-        documentation[0].insert_str(0, "\"\"\"");
-        documentation[last].push_str("\"\"\"");
-        lines.extend(documentation);
+        lines.extend(docstring(&text));
         lines
     })
 }

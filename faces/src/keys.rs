@@ -1,28 +1,30 @@
 //! The keys of a policy, in every face: `core/src/policy/keys.rs`.
 
-use crate::prose::{flowing, wrapped};
+use crate::prose::{docstring, flowing, wrapped};
 use seclude::Limit;
 use seclude::schema::{SETTINGS, Setting};
 
 /// Of a plain kind: the argument of C's setter, how it reaches the core, and what to add to the documentation.
 struct Plain {
-    argument: &'static str,
-    value: fn(&str) -> String,
+    argument: String,
+    value: String,
     unit: &'static str,
 }
 
 fn plain(setting: &Setting) -> Option<Plain> {
-    let (argument, value, unit): (_, fn(&str) -> String, _) = match setting.kind {
-        "text" => ("text: *const c_char", |name| format!("utf8(\"{name}\", text)?"), "UTF-8."),
-        "path" => ("path: *const c_char", |name| format!("bytes(\"{name}\", path)?"), ""),
-        "id" => ("number: u32", |_| "number".into(), ""),
-        "size" => ("bytes: u64", |_| "bytes".into(), "In bytes."),
-        "count" => ("number: u64", |_| "number".into(), ""),
-        "time" => ("milliseconds: u64", |_| "Duration::from_millis(milliseconds)".into(), "In milliseconds, 1 or more."),
-        "fraction" => ("number: f64", |_| "number".into(), ""),
-        "flag" => ("", |_| String::new(), ""),
+    let name = setting.name;
+    let number = |kind: &str| (format!("{name}: {kind}"), name.to_owned(), "");
+    let (argument, value, unit) = match setting.kind {
+        "text" => (format!("{name}: *const c_char"), format!("utf8(\"{name}\", {name})?"), "UTF-8."),
+        "path" => (format!("{name}: *const c_char"), format!("bytes(\"{name}\", {name})?"), ""),
+        "id" => number("u32"),
+        "count" => number("u64"),
+        "fraction" => number("f64"),
+        "size" => ("bytes: u64".into(), "bytes".into(), "In bytes."),
+        "time" => ("milliseconds: u64".into(), "Duration::from_millis(milliseconds)".into(), "In milliseconds, 1 or more."),
+        "flag" => (String::new(), String::new(), ""),
         "own" | "special" => return None,
-        kind => panic!("the key {} is of the unknown kind {kind}", setting.name),
+        kind => panic!("the key {name} is of the unknown kind {kind}"),
     };
     Some(Plain { argument, value, unit })
 }
@@ -65,7 +67,7 @@ fn c_setters(wanted: fn(&Setting) -> bool) -> Vec<String> {
         let (name, comma) = (setting.name, if argument.is_empty() { "" } else { ", " });
         lines.push("#[unsafe(no_mangle)]".into());
         lines.push(format!("pub unsafe extern \"C\" fn seclude_sandbox_{name}(sandbox: *mut seclude_sandbox{comma}{argument}) {{"));
-        lines.push(format!("    build(sandbox, |sandbox| Ok(sandbox.{name}({})));", value(name)));
+        lines.push(format!("    build(sandbox, |sandbox| Ok(sandbox.{name}({value})));"));
         lines.push("}".into());
     }
     lines
@@ -118,11 +120,7 @@ pub fn python() -> Vec<String> {
     for setting in SETTINGS {
         lines.push(format!("{}: {} | None", setting.name, types(setting).0));
         let summary = paragraphs(setting).first().cloned().unwrap_or_default();
-        let mut documentation = wrapped("", 10, &summary.replace('\\', "\\\\"));
-        let last = documentation.len() - 1;
-        documentation[0].insert_str(0, "\"\"\"");
-        documentation[last].push_str("\"\"\"");
-        lines.extend(documentation);
+        lines.extend(docstring(&summary));
     }
     lines
 }

@@ -24,6 +24,17 @@ pub fn wrapped(prefix: &str, indentation: usize, text: &str) -> Vec<String> {
     lines.iter().map(|line| format!("{prefix}{line}")).collect()
 }
 
+/// The text as a docstring of Python's, below an attribute.
+pub fn docstring(text: &str) -> Vec<String> {
+    const INDENTATION: usize = 4;
+    const QUOTES: &str = "\"\"\"";
+    let mut lines = wrapped("", INDENTATION + 2 * QUOTES.len(), text);
+    lines[0].insert_str(0, QUOTES);
+    let last = lines.len() - 1;
+    lines[last].push_str(QUOTES);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::wrapped;

@@ -43,14 +43,13 @@ def hint(keyword: str, known: Collection[str]) -> str:
     from difflib import get_close_matches
 
     from .policy import Policy
-    from .popen import PopenOptions
+    from .runs import RUN_OPTIONS
 
     if keyword in _OF_SUBPROCESS:
         return _OF_SUBPROCESS[keyword]
     if keyword in Policy.__optional_keys__:
         return f"it is the sandbox's: Sandbox({keyword}=...)"
-    of_run = ("input", "capture_output", "timeout", "check")
-    if keyword in PopenOptions.__optional_keys__ or keyword in of_run:
+    if keyword in RUN_OPTIONS:
         return f"it is a command's: run(args, {keyword}=...)"
     near = get_close_matches(keyword, known, 1)
     return f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"

@@ -89,10 +89,10 @@ class Usage:
     memory_peak: int
     """The most memory that was in use at one time. In bytes."""
     anonymous_peak: int | None
-    """The most anonymous memory and memory shared by mapping (`RssAnon` and `RssShmem`; in a
-    cgroup `anon` and `shmem`) that was seen: looked at every 5 milliseconds or less often, if
-    memory is limited (of a command in a cell, its own). The pages of files that `memory_peak`
-    contains are not in it. In bytes. None where nobody counted."""
+    """The most memory that was seen without the pages of files: `RssAnon` and `RssShmem` of the
+    processes, or `anon` and `shmem` of the cgroup. The warden looks every 5 milliseconds or
+    less often, where the memory of the sandbox, or of this command in a cell, is limited. In
+    bytes. None where nobody counted."""
     max_rss: int
     """The largest resident set that any single process of the tree had. In bytes."""
     processes: int

@@ -61,8 +61,9 @@ class Policy(TypedDict, total=False):
     empty_root: bool | None
     """There are no programs but what is bound."""
     etc: Iterable[str] | None
-    """The names in the host's `/etc` that are shown, instead of the list below; an empty list
-    for none. A `*` in the last part of a name stands for any characters."""
+    """The names in the host's `/etc` that are shown, instead of the usual ones, which
+    docs/policy.md lists; none if the list is empty. A `*` in the last part of a name stands
+    for any characters."""
     writable_root: bool | None
     """The root directory itself, a file system in memory, stays writable."""
     terminals: bool | None
@@ -70,14 +71,16 @@ class Policy(TypedDict, total=False):
     (docs/terminals.md). They are there if nothing is said, unless the policy puts something
     else at their places or shares the mount namespace."""
     files: Iterable[seclude.Entry | Mapping[str, Any]] | None
-    """What stands in the file system besides: the tables below."""
+    """What else stands in the file system: binds, file systems in memory, directories, links,
+    files."""
     nested: bool | None
     """Programs inside may make user namespaces, and so sandboxes of their own. `/proc` is then
     neither masked nor hidden in part, because the kernel gives a fresh one only to a process
     that sees a whole one."""
     seccomp: Profile | seclude.Seccomp | Mapping[str, Any] | None
-    """Which system calls may be made: a profile by name, or the table below. `default` if
-    nothing is said, with `nested` the profile `nested` (docs/filters.md)."""
+    """Which system calls may be made: a profile by name, or one with rules over it
+    (docs/filters.md). If nothing is said, the profile is `nested` with the key `nested`, else
+    `default`."""
     seccomp_bpf: Iterable[bytes] | None
     """Further filters, as the kernel takes them: instructions of 8 bytes (`struct sock_filter`)."""
     landlock: bool | None
@@ -101,7 +104,7 @@ class Policy(TypedDict, total=False):
     """The most processor time, user and system, of all processes inside together. When it is
     used up, everything inside is killed, and the end is `cpu-time`."""
     cpus: float | None
-    """So many processors' worth of time at once: 0.01 to 8192. Takes a cgroup."""
+    """How many processors' worth of time it may use at once: 0.01 to 8192. Takes a cgroup."""
     cpu_weight: int | None
     """The share of processor time where others want it too: 1 to 10000; 100 is usual. Takes a
     cgroup."""

@@ -21,7 +21,7 @@ from .keywords import refuse_unknown
 from .outcome import CompletedRun
 from .popen import Popen as _Popen
 from .popen import PopenOptions
-from .runs import _POPEN, _RUN, Runs
+from .runs import POPEN_OPTIONS, RUN_OPTIONS, Runs
 from .window import in_order, results
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Pool(Runs, Executor):
         It waits for a place for at most `start_timeout` seconds, and with 0 not at all:
         TimeoutExpired if there was none.
         """
-        refuse_unknown("popen", options, _POPEN | {"start_timeout"})
+        refuse_unknown("popen", options, POPEN_OPTIONS | {"start_timeout"})
         return _Popen._within(self, args, start_timeout, options)
 
     Popen = popen
@@ -181,7 +181,7 @@ class Pool(Runs, Executor):
         """
         if isinstance(job, Job) and options:
             raise TypeError(f"a Job says all by itself: {', '.join(options)} cannot be given besides")
-        refuse_unknown("submit", options, _RUN)
+        refuse_unknown("submit", options, RUN_OPTIONS)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.size, "seclude-pool")
         run = partial(job.run, self) if isinstance(job, Job) else partial(self.run, job, **options)
@@ -204,7 +204,7 @@ class Pool(Runs, Executor):
         `timeout` is for the whole, in seconds, as in `concurrent.futures`. Jobs are taken in as they can be run: an endless
         source of them is read no further than four times the pool's size ahead.
         """
-        refuse_unknown("map", options, _RUN)
+        refuse_unknown("map", options, RUN_OPTIONS)
         return results(in_order((self.submit(job, **options) for job in jobs), lambda: 4 * self.size, timeout))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

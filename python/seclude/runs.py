@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .waiters import Waiters
 
 
-_POPEN = PopenOptions.__optional_keys__
-_RUN = _POPEN | {"input", "capture_output", "timeout", "check"}
+POPEN_OPTIONS = PopenOptions.__optional_keys__
+RUN_OPTIONS = POPEN_OPTIONS | {"input", "capture_output", "timeout", "check"}
 
 
 class Runs:
@@ -55,8 +55,8 @@ class Runs:
         In a pool, the seconds of `timeout` count also while it waits for a place. A command that
         has got none until then was not started, and the exception's `outcome` is None.
         """
-        if not options.keys() <= _POPEN:
-            refuse_unknown("run", options, _RUN)
+        if not options.keys() <= POPEN_OPTIONS:
+            refuse_unknown("run", options, RUN_OPTIONS)
         deadline = Deadline(timeout)
         if input is not None:
             if options.get("stdin") is not None:
@@ -100,7 +100,7 @@ class Runs:
         `arg0` is what the program sees as its own name. With `restore_signals=False` it ignores the signals that the caller
         ignores. `wall_time` is this command's own, in seconds, instead of the sandbox's.
         """
-        refuse_unknown("popen", options, _POPEN)
+        refuse_unknown("popen", options, POPEN_OPTIONS)
         return _Popen(self, args, **options)
 
     Popen = popen
@@ -109,7 +109,7 @@ class Runs:
         """A command for an `Interaction`, not started yet; `args` and `options` as for `popen`."""
         from .interaction import Command
 
-        refuse_unknown("command", options, _POPEN)
+        refuse_unknown("command", options, POPEN_OPTIONS)
         return Command(self, args, options)
 
     @property

@@ -59,8 +59,8 @@ fn starved(tasks: &[u32]) -> Vec<Duration> {
 }
 
 /// Makes a call that must return within `limit` and [`SLACK`]: what it returned and after how long, or that it hung. Time in
-/// which the calling thread or a warden was ready to run without a processor does not count: a fork bomb beside other work
-/// starves them, and nobody holds them then. They wait for one another, so that their delays add up.
+/// which the calling thread or a warden was ready to run without a processor, whichever of them the longest, does not count: a
+/// fork bomb beside other work starves them, and nobody holds them then.
 pub fn returns<T>(what: &str, limit: Duration, victims: &Victims, call: impl FnOnce() -> T) -> Result<(T, Duration), String> {
     let patience = limit + here(SLACK);
     let (done, watched) = channel::<()>();
@@ -72,7 +72,7 @@ pub fn returns<T>(what: &str, limit: Duration, victims: &Victims, call: impl FnO
             let (begin, already) = (Instant::now(), starved(&tasks));
             loop {
                 let delays = starved(&tasks).into_iter().zip(&already).map(|(now, then)| now.saturating_sub(*then));
-                let excused = delays.sum::<Duration>().min(STARVED);
+                let excused = delays.max().unwrap_or_default().min(STARVED);
                 let left = (patience + excused).saturating_sub(begin.elapsed());
                 if left.is_zero() {
                     break;

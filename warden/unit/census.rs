@@ -1,14 +1,18 @@
 //! Who descends from a process, by a real /proc.
 
-use super::std;
+use super::{Scratch, std};
 use crate::census::Census;
 use std::process::{Command, Stdio};
 
 #[test]
 fn a_child_and_its_child_belong_to_the_child_alone() {
-    // A name with all that could be taken for the end of it.
-    let script = "sleep 100 & exec -a 'x) S 1 (y' sleep 100";
-    let mut child = Command::new("bash").args(["-c", script]).stdout(Stdio::null()).spawn().expect("there is a shell");
+    // The kernel calls a process by the name of its program's file: here one that could be taken for the end of it.
+    let place = Scratch::new("census");
+    let program = place.path().join("x) S 1 (y");
+    std::os::unix::fs::symlink("/bin/sleep", &program).expect("there is room");
+    let mut command = Command::new("sh");
+    command.args(["-c", "sleep 100 & exec \"$0\" 100"]).arg(&program).stdout(Stdio::null());
+    let mut child = command.spawn().expect("there is a shell");
     let census = Census::shared().unwrap_or_else(|errno| panic!("{}", errno.0));
     let mut found = std::vec::Vec::new();
     for _ in 0..200 {
@@ -22,9 +26,11 @@ fn a_child_and_its_child_belong_to_the_child_alone() {
     let belongs = |pid: u32, root: u32| census.belongs(pid, root);
     let (grandchild, own) = (found.iter().copied().find(|pid| *pid != child.id()), std::process::id());
     let judged = grandchild.map(|pid| (belongs(pid, child.id()), belongs(child.id(), pid), belongs(own, child.id())));
+    let name = std::fs::read_to_string(std::format!("/proc/{}/comm", child.id())).unwrap_or_default();
     for pid in &found {
         let _ = crate::sys::kill(*pid as i32, crate::sys::SIGKILL);
     }
     let _ = child.wait();
+    assert_eq!(name, "x) S 1 (y\n", "the control: the name is a hard one");
     assert_eq!((found.len(), judged), (2, Some((true, false, false))), "{found:?}");
 }

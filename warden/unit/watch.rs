@@ -52,3 +52,14 @@ fn a_gauge_tells_the_most_of_anonymous_memory_and_never_ends_anything() {
     assert_eq!(watch.look(u64::MAX - 1, None), None);
     assert_eq!(watch.complete(Usage::NONE).anonymous_peak, 1024, "the most is kept");
 }
+
+#[test]
+fn a_gauge_that_does_not_tell_is_not_taken_for_nothing() {
+    let place = Scratch::new("silent");
+    for text in ["", "anon 1000\n", "shmem 24\n", "xanon 1\nshmem 2\n"] {
+        let mut watch = Watch::new(None, meter::NONE, Limits::default(), Some(1));
+        watch.gauge_by(file(&place, "memory.stat", text), gauge::V2);
+        assert_eq!(watch.look(u64::MAX - 1, None), None);
+        assert_eq!(watch.complete(Usage::NONE).anonymous_peak, UNKNOWN, "{text:?}");
+    }
+}

@@ -61,7 +61,8 @@ protections! {
     LockedSecurebits "locked-securebits" protections protection::SECUREBITS;
     /// No program executed inside gains privileges.
     NoNewPrivileges "no-new-privileges" protections protection::NO_NEW_PRIVS;
-    /// No supplementary groups. Missing for an unprivileged caller who has some: the kernel does not let it drop them.
+    /// No supplementary groups. Missing for an unprivileged caller who has some: the kernel does
+    /// not let it drop them.
     NoGroups "no-groups" protections protection::GROUPS;
     /// No user namespaces can be made inside.
     NoNestedUsers "no-nested-users" protections protection::NO_NESTED_USERS;
@@ -75,15 +76,16 @@ protections! {
     HiddenWarden "hidden-warden" protections protection::WARDEN_HIDDEN;
     /// Everything inside ends with the warden: the kernel sees to it.
     KillByNamespace "kill-by-namespace" protections protection::KILL_BY_NAMESPACE;
-    /// Everything inside is ended by the warden, one process after another. Weaker: whoever kills the warden
-    /// from outside frees what is inside.
+    /// Everything inside is ended by the warden, one process after another. Weaker: whoever kills
+    /// the warden from outside frees what is inside.
     KillByWarden "kill-by-warden" protections protection::KILL_BY_WARDEN;
-    /// What the warden could not end, the caller ends through a cgroup around it all: together with the
-    /// one above, where a cgroup can be made.
+    /// What the warden could not end, the caller ends through a cgroup around it all: together with
+    /// the one above, where a cgroup can be made.
     KillByCgroup "kill-by-cgroup" protections protection::KILL_BY_CGROUP;
     /// A seccomp filter decides which system calls are made.
     SeccompFilter "seccomp-filter" protections protection::FILTERED;
-    /// A seccomp filter decides which system calls the warden makes. Missing where the command's kills, or asks the caller, at every call that it does not name.
+    /// A seccomp filter decides which system calls the warden makes. Missing where the command's
+    /// kills, or asks the caller, at every call that it does not name.
     FilteredWarden "filtered-warden" protections protection::FILTERED_WARDEN;
     /// Landlock holds it to the files that it is shown, and to writing where it may.
     LandlockFiles "landlock-files" protections protection::LANDLOCK_FILES;
@@ -93,11 +95,13 @@ protections! {
     LandlockSockets "landlock-sockets" protections protection::LANDLOCK_SOCKETS;
     /// Landlock holds it to the TCP ports that the policy names.
     LandlockPorts "landlock-ports" protections protection::LANDLOCK_PORTS;
-    /// Nothing inside can change the warden: its limits, its priority, its processors. Missing where the command has
-    /// joined a process tree, for there the warden is a process like others of its user.
+    /// Nothing inside can change the warden: its limits, its priority, its processors. Missing
+    /// where the command has joined a process tree, for there the warden is a process like others
+    /// of its user.
     GuardedWarden "guarded-warden" protections protection::WARDEN_GUARDED;
-    /// The command is another user than the caller, so that the caller's files and processes are not its own. Missing where
-    /// the caller can map no id but its own: an unprivileged caller, or one whose user namespace has no other.
+    /// The command is another user than the caller, so that the caller's files and processes are
+    /// not its own. Missing where the caller can map no id but its own: an unprivileged caller, or
+    /// one whose user namespace has no other.
     OtherUser "other-user" protections protection::OTHER_USER;
 }
 

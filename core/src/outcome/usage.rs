@@ -7,17 +7,19 @@ use std::time::Duration;
 named! {
     /// Where a peak of memory comes from.
     MemorySource {
-        /// The cgroup's own peak: all that was charged to it, files in memory and kernel structures among them.
+        /// The cgroup's own peak: all that was charged to it, files in memory and kernel structures
+        /// among them.
         Cgroup = "cgroup",
-        /// The largest sum of the processes' peaks (VmHWM) that the warden saw at an interval, and no more than a sampled limit
-        /// that was kept to.
+        /// The largest sum of the processes' peaks (VmHWM) that the warden saw at an interval, and
+        /// no more than a sampled limit that was kept to.
         Sampled = "sampled",
         /// The largest single process alone (`ru_maxrss`): nobody counted the sum.
         LargestProcess = "largest-process",
     }
 }
 
-/// How long something inside stood still for want of a resource: the kernel's pressure stall information, `total`s (Linux 4.20).
+/// How long something inside stood still for want of a resource: the kernel's pressure stall
+/// information, `total`s (Linux 4.20).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Pressure {
@@ -33,7 +35,8 @@ pub struct Pressure {
     pub io_full: Duration,
 }
 
-/// What each kind of figure is in Rust: its type, its unit in words, where it starts, how the report's number becomes it.
+/// What each kind of figure is in Rust: its type, its unit in words, where it starts, how the
+/// report's number becomes it.
 #[rustfmt::skip] // A table.
 macro_rules! rust {
     (type time) => { Duration };
@@ -65,18 +68,20 @@ macro_rules! rust {
 
 macro_rules! usage {
     ($($(#[doc = $doc:literal])* $kind:ident $name:ident,)*) => {
-        /// What the command and everything that it started used: the cgroup's counters where there is one, else `getrusage(2)` of all
-        /// processes that were waited for, by their parents or by the warden.
+        /// What the command and everything that it started used: the cgroup's counters where there
+        /// is one, else `getrusage(2)` of all processes that were waited for, by their parents or
+        /// by the warden.
         ///
-        /// Without a cgroup, a process whose parent ignores SIGCHLD is reaped by the kernel and counted by nobody. The caller's own size and
-        /// earlier runs are no part of any number.
+        /// Without a cgroup, a process whose parent ignores SIGCHLD is reaped by the kernel and
+        /// counted by nobody. The caller's own size and earlier runs are no part of any number.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Usage {
             $($(#[doc = $doc])* #[doc = rust!(unit $kind)] pub $name: rust!(type $kind),)*
             /// Where `memory_peak` comes from.
             pub memory_source: MemorySource,
-            /// Time lost for want of resources, where the sandbox has a cgroup of version 2 and the kernel keeps count.
+            /// Time lost for want of resources, where the sandbox has a cgroup of version 2 and the
+            /// kernel keeps count.
             pub pressure: Option<Pressure>,
         }
 

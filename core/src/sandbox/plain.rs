@@ -24,25 +24,25 @@ impl<T> Place<T> for Option<T> {
 
 macro_rules! setter {
     (text $doc:tt $name:ident $($field:ident).+) => {
-        setter!($doc, $name(text: impl Into<String>), $($field).+, text.into());
+        setter!($doc, $name($name: impl Into<String>), $($field).+, $name.into());
     };
     (path $doc:tt $name:ident $($field:ident).+) => {
-        setter!($doc, $name(path: impl AsRef<Path>), $($field).+, path.as_ref().to_owned());
+        setter!($doc, $name($name: impl AsRef<Path>), $($field).+, $name.as_ref().to_owned());
     };
     (id $doc:tt $name:ident $($field:ident).+) => {
-        setter!($doc, $name(number: u32), $($field).+, number);
+        setter!($doc, $name($name: u32), $($field).+, $name);
     };
     (size $doc:tt $name:ident $($field:ident).+) => {
         setter!($doc, $name(bytes: impl Into<u64>), $($field).+, bytes.into());
     };
     (count $doc:tt $name:ident $($field:ident).+) => {
-        setter!($doc, $name(number: u64), $($field).+, number);
+        setter!($doc, $name($name: u64), $($field).+, $name);
     };
     (time $doc:tt $name:ident $($field:ident).+) => {
         setter!($doc, $name(time: Duration), $($field).+, time);
     };
     (fraction $doc:tt $name:ident $($field:ident).+) => {
-        setter!($doc, $name(number: f64), $($field).+, Cores(number));
+        setter!($doc, $name($name: f64), $($field).+, Cores($name));
     };
     (flag $doc:tt $name:ident $($field:ident).+) => {
         setter!($doc, $name(), $($field).+, true);

@@ -1,6 +1,6 @@
 //! One attack: started in a mode, and ended in a manner.
 
-use seclude::{Child, Ended, Limit, MiB, Outcome, Sandbox, Stdio};
+use seclude::{Child, Ended, Limit, Mechanism, MiB, Outcome, Sandbox, Stdio};
 use seclude_tests::caller::program;
 use seclude_tests::census::{has_ended, survivors};
 use seclude_tests::knobs;
@@ -179,9 +179,11 @@ fn untrue(mode: Mode, finish: Finish, word: &str, outcome: &Outcome) -> Option<S
         Ended::Killed => finish == Finish::Kill,
         // Who writes without end may come to the limit first.
         Ended::OutputLimit => matches!(word, "relay" | "flood" | "linger"),
-        // Zombies are processes. In a tree that is joined without a cgroup, nothing refuses one more: what is seen above
-        // the limit is ended.
-        Ended::ProcessLimit => word == "fork" || word == "odd" && mode == Mode::Joined,
+        // Zombies are processes. Where the limit is sampled, nothing refuses one more: what is seen above it is ended.
+        Ended::ProcessLimit => {
+            let sampled = outcome.enforced.mechanism(Limit::Pids) == Some(Mechanism::Sampled);
+            word == "fork" || word == "odd" && sampled
+        }
         Ended::MemoryLimit => word == "fork",
         // Where it is an ordinary process, who is inside may kill it: the kernel knows no way to forbid it but Landlock.
         Ended::WardenLost(_) => word == "signals" && !mode.warden_is_first(),
