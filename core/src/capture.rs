@@ -4,9 +4,10 @@
 use crate::child::Child;
 use crate::error::{Error, Result};
 use crate::socket::wait_for_any;
+use crate::sys;
 use crate::terminal;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
@@ -23,7 +24,16 @@ struct Pipe {
     rest: Option<usize>,
 }
 
+/// More than a terminal holds for its reader: 4 KiB where FIONREAD sees them, and 8 KiB on their way
+/// there. Some of it may be on its way when the writer has ended.
+const TERMINAL_HOLDS: usize = 16 << 10;
+
 impl Pipe {
+    /// Its command has ended: what it wrote last is there, or in a terminal comes when it is polled.
+    fn ended(&mut self) {
+        self.rest = Some(if self.file.is_terminal() { TERMINAL_HOLDS } else { sys::pending(self.file.as_fd()) });
+    }
+
     /// Reads a piece; 0 at the end.
     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
         let room = self.rest.unwrap_or(usize::MAX).min(piece.len());
@@ -53,16 +63,22 @@ pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
         let streams = pipes.iter().map(|pipe| pipe.file.as_fd());
         let fds: Vec<_> = streams.chain(ends.iter().map(|child| children[*child].pidfd())).collect();
         let deadline = children.iter().filter_map(Child::deadline).min();
-        let ready = if fds.len() == 1 && deadline.is_none() { vec![true] } else { wait_for_any(&fds, deadline)? };
+        // A rest is there already.
+        let until = if pipes.iter().any(|pipe| pipe.rest.is_some()) { Some(Instant::now()) } else { deadline };
+        let ready = if fds.len() == 1 && until.is_none() { vec![true] } else { wait_for_any(&fds, until)? };
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             // What should have ended by now is ended here, if its warden has not: then its pipes are at their ends.
             children.iter_mut().try_for_each(|child| child.hold(false))?;
         }
         let (ready, ended) = ready.split_at(pipes.len());
-        for pipe in &mut pipes {
-            if ends.iter().zip(ended).any(|(child, ended)| *child == pipe.child && *ended) {
-                pipe.rest = Some(crate::sys::pending(pipe.file.as_fd()));
+        if ended.contains(&true) {
+            for pipe in &mut pipes {
+                if ends.iter().zip(ended).any(|(child, ended)| *child == pipe.child && *ended) {
+                    pipe.ended();
+                }
             }
+            // They are looked at again: what was written last may have come after the look at them.
+            continue;
         }
         let mut next = ready.iter().copied();
         let mut failure = None;

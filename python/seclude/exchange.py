@@ -19,11 +19,13 @@ from weakref import WeakMethod
 
 import seclude
 
-from .readiness import READ, WRITE, Deadline, Poll
+from .readiness import READ, WRITE, Deadline, Poll, is_readable
 
 BOUND = 64 << 20
 """Bytes that are kept of a stream where the sandbox has no limit on output: as many as the core keeps."""
 _PIECE = 32768
+_TERMINAL_HOLDS = 16 << 10
+"""More than a terminal holds for its reader: 4 KiB where FIONREAD sees them, and 8 KiB on their way there."""
 
 
 class Exchange:
@@ -92,21 +94,21 @@ class Exchange:
         if fd == self._end:
             self._finish()
             return False
-        return self._receive(fd) if fd in self._read else self._send(fd)
+        return self._receive(fd) > 0 if fd in self._read else self._send(fd)
 
     def _finish(self) -> None:
         """The command has ended: reads what is in the pipes, and no more."""
         self._end = None
         for fd in list(self._read):
-            rest = pending(fd)
-            while rest > 0 and fd in self._read:
-                rest -= min(rest, _PIECE)
-                self._receive(fd)
+            # Polling a terminal brings what is on its way when the writer has ended.
+            rest = _TERMINAL_HOLDS if os.isatty(fd) else pending(fd)
+            while rest > 0 and fd in self._read and is_readable(fd):
+                rest -= self._receive(fd)
             if fd in self._read:
                 self._read.pop(fd)[0].close()
         self._close_stdin()
 
-    def _receive(self, fd: int) -> bool:
+    def _receive(self, fd: int) -> int:
         pipe, kept = self._read[fd]
         try:
             chunk = os.read(fd, _PIECE)
@@ -122,7 +124,7 @@ class Exchange:
             overflow = self._overflow()
             if overflow is not None:
                 overflow()
-        return bool(chunk)
+        return len(chunk)
 
     def _send(self, fd: int) -> bool:
         # A pipe that polls as writable takes this much without blocking: pipe(7).

@@ -91,3 +91,10 @@ class Poll:
         for fd in writable:
             ready[fd] = ready.get(fd, 0) | WRITE
         return ready
+
+
+def is_readable(fd: int) -> bool:
+    """Whether reading from it would not wait."""
+    poll = Poll()
+    poll.register(fd, READ)
+    return bool(poll.wait(Deadline(0)))

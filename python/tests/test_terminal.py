@@ -10,12 +10,15 @@ import signal
 import subprocess
 import sys
 import termios
+import tty
 from typing import TYPE_CHECKING
+from weakref import WeakMethod
 
 import pytest
 
 import seclude
 from seclude import PTY
+from seclude.exchange import Exchange
 
 from .conftest import PATIENCE
 
@@ -46,6 +49,22 @@ def test_run_collects_what_is_shown(box: seclude.Sandbox) -> None:
     done = box.run(["sh", "-c", "tty; echo apart >&2"], stdin=PTY, stdout=PTY, stderr=seclude.PIPE)
     assert (done.stdout, done.stderr) == (b"/dev/pts/0\r\n", b"apart\n")
     assert box.run(["tty"], stdin=PTY, stdout=PTY, stderr=seclude.STDOUT).stdout == b"/dev/pts/0\r\n"
+
+
+def test_what_it_showed_last_is_collected() -> None:
+    # More than FIONREAD tells of: the rest is on its way, until somebody polls.
+    ours, theirs = pty.openpty()
+    shown = seclude.Terminal(ours)
+    try:
+        tty.setraw(theirs)
+        assert os.write(theirs, b"x" * 6000) == 6000
+        exchange = Exchange(None, shown, None, None, 10000, WeakMethod(shown.close))
+        exchange._finish()
+        assert exchange.so_far == [b"x" * 6000, None]
+        assert shown.closed
+    finally:
+        os.close(theirs)
+        shown.close()
 
 
 def test_closing_hangs_up(box: seclude.Sandbox) -> None:

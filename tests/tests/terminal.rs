@@ -67,6 +67,13 @@ fn commands_of_a_cell_have_one_each_and_what_stays_does_not_hold_the_reader() {
         command.args(["-c", "trap '' HUP; sleep 1000 & echo left"]).stdin(Stdio::pty()).stdout(Stdio::pty());
         let output = command.output().expect("it runs");
         assert_eq!(output.stdout, b"left\r\n");
+        // More than FIONREAD tells of: the rest is on its way, until somebody polls.
+        let mut command = cell.command("sh");
+        command.args(["-c", "yes 1234567 | head -c 6000"]).stdin(Stdio::pty()).stdout(Stdio::pty());
+        let mut child = command.spawn().expect("it starts");
+        assert_eq!(child.wait().expect("it ends").ended, Ended::Exited(0));
+        let shown = child.wait_with_output().expect("it can be read").stdout;
+        assert_eq!(shown.len(), 6000 / 8 * 9, "{:?}", String::from_utf8_lossy(&shown[shown.len().saturating_sub(20)..]));
         cell.close();
     });
 }
