@@ -1,7 +1,7 @@
 //! Builds the warden (`warden/main.rs`) for the target, so that the library can carry it.
 //!
-//! The compiler that builds this crate builds it, freestanding; the linker is the one that comes with the compiler, or else
-//! the system's `cc`. Nothing is downloaded and no C is compiled.
+//! The compiler that builds this crate builds it, freestanding; the linker is the one that comes
+//! with the compiler, or else the system's `cc`. Nothing is downloaded and no C is compiled.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,10 @@ fn main() {
                     .map(|argument| format!("-Clink-arg={argument}")),
             );
         });
-    assert!(linked, "the warden could not be built for {target}: the compiler's messages are above");
+    assert!(
+        linked,
+        "the warden could not be built for {target}: the compiler's messages are above"
+    );
     println!("cargo:rustc-env=SECLUDE_WARDEN_IMAGE={}", output.display());
 }
 

@@ -1,5 +1,5 @@
-//! What the library and the warden say to each other, seen by itself: `core/wire` has the sources, since both sides
-//! compile them and the package that is published brings them along.
+//! What the library and the warden say to each other, seen by itself: `core/wire` has the sources,
+//! since both sides compile them and the package that is published brings them along.
 #![no_std]
 
 #[path = "../core/wire/mod.rs"]
@@ -35,7 +35,14 @@ mod tests {
         let report = Report::Ended { how: 1, value: -2, status: 3, seen: 4, scratch: 5, usage };
         let bytes = written(&report);
         match Reader::new(&bytes).only::<Report<'_>>() {
-            Ok(Report::Ended { how: 1, value: -2, status: 3, seen: 4, scratch: 5, usage: told }) => assert_eq!(told, usage),
+            Ok(Report::Ended {
+                how: 1,
+                value: -2,
+                status: 3,
+                seen: 4,
+                scratch: 5,
+                usage: told,
+            }) => assert_eq!(told, usage),
             other => panic!("{other:?}"),
         }
     }
@@ -45,7 +52,11 @@ mod tests {
         let limits = Limits { wall_ns: 1, memory: u64::MAX, ..Limits::default() };
         let bytes = written(&Request::Limit { limits, meter: 1 });
         for length in 0..bytes.len() {
-            assert!(Reader::new(&bytes[..length]).only::<Request<'_>>().is_err(), "{length} bytes of {}", bytes.len());
+            assert!(
+                Reader::new(&bytes[..length]).only::<Request<'_>>().is_err(),
+                "{length} bytes of {}",
+                bytes.len()
+            );
         }
         let longer = [&bytes[..], &[0]].concat();
         assert!(Reader::new(&bytes).only::<Request<'_>>().is_ok());

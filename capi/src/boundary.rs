@@ -1,9 +1,10 @@
 //! The border between C and Rust, which every exported function crosses by one of the doors below.
 //!
-//! Inwards: raw pointers become references, or an error that names the argument; nothing dereferences a NULL. Outwards: a
-//! panic becomes `SECLUDE_EPANIC`, for unwinding into C would end the caller; results become a code and an error object.
-//! All `unsafe` of this crate is here. Each SAFETY line leans on the contract at the head of `seclude.h`: a pointer is NULL,
-//! or what its type says, alive, and used by no other call if the function takes it as not const.
+//! Inwards: raw pointers become references, or an error that names the argument; nothing
+//! dereferences a NULL. Outwards: a panic becomes `SECLUDE_EPANIC`, for unwinding into C would end
+//! the caller; results become a code and an error object. All `unsafe` of this crate is here. Each
+//! SAFETY line leans on the contract at the head of `seclude.h`: a pointer is NULL, or what its
+//! type says, alive, and used by no other call if the function takes it as not const.
 
 use crate::error::seclude_error;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
@@ -17,7 +18,8 @@ pub type Answer<T> = Result<T, seclude_error>;
 
 // ---- doors: each exported function is one call of one of these
 
-/// A function that answers with a code: 0 or more, or the negative code of the error that it leaves in `*err`.
+/// A function that answers with a code: 0 or more, or the negative code of the error that it leaves
+/// in `*err`.
 pub fn code(err: *mut *mut seclude_error, work: impl FnOnce() -> Answer<c_int>) -> c_int {
     match guarded(work) {
         Ok(code) => code,
@@ -32,7 +34,12 @@ pub fn code(err: *mut *mut seclude_error, work: impl FnOnce() -> Answer<c_int>) 
 }
 
 /// A function that answers with an object through `*out`, which is NULL after a failure.
-pub fn made<T>(what: &str, out: *mut *mut T, err: *mut *mut seclude_error, work: impl FnOnce() -> Answer<T>) -> c_int {
+pub fn made<T>(
+    what: &str,
+    out: *mut *mut T,
+    err: *mut *mut seclude_error,
+    work: impl FnOnce() -> Answer<T>,
+) -> c_int {
     write(out, ptr::null_mut());
     code(err, || {
         if out.is_null() {
@@ -62,7 +69,8 @@ pub fn made_or_not<T>(
     })
 }
 
-/// A function that answers with several objects, one to each of the `count` places at `out`, which are NULL after a failure.
+/// A function that answers with several objects, one to each of the `count` places at `out`, which
+/// are NULL after a failure.
 pub fn made_all<T>(
     what: &str,
     out: *mut *mut T,
@@ -93,14 +101,20 @@ pub fn made_all_or_none<T>(
         }
         let Some(all) = work()? else { return Ok(0) };
         if all.len() != count {
-            return Err(seclude_error::invalid(what, &format!("there is room for {count}, not for {}", all.len())));
+            return Err(seclude_error::invalid(
+                what,
+                &format!("there is room for {count}, not for {}", all.len()),
+            ));
         }
-        all.into_iter().enumerate().for_each(|(index, object)| write(place(index), Box::into_raw(Box::new(object))));
+        all.into_iter()
+            .enumerate()
+            .for_each(|(index, object)| write(place(index), Box::into_raw(Box::new(object))));
         Ok(1)
     })
 }
 
-/// A question to an object that cannot fail: `otherwise` is the answer to NULL, to a panic, and where there is none.
+/// A question to an object that cannot fail: `otherwise` is the answer to NULL, to a panic, and
+/// where there is none.
 pub fn told<T, A>(object: *const T, otherwise: A, work: impl FnOnce(&T) -> Option<A>) -> A {
     guarded(|| Ok(work(read("object", object)?))).ok().flatten().unwrap_or(otherwise)
 }
@@ -110,7 +124,8 @@ pub trait Sticky {
     fn sticky(&mut self) -> &mut Option<seclude_error>;
 }
 
-/// A setter. After the first error nothing changes any more: whatever uses the object reports that error.
+/// A setter. After the first error nothing changes any more: whatever uses the object reports that
+/// error.
 pub fn set<T: Sticky>(object: *mut T, work: impl FnOnce(&mut T) -> Answer<()>) {
     let Ok(object) = change("object", object) else { return };
     if object.sticky().is_none() {
@@ -175,13 +190,16 @@ pub fn utf8<'a>(what: &str, string: *const c_char) -> Answer<&'a str> {
 pub fn strings<'a>(what: &str, list: *const *const c_char) -> Answer<Vec<&'a OsStr>> {
     read(what, list)?;
     // SAFETY: the list ends with NULL, and nothing behind that is read.
-    let strings = (0..).map(|index| unsafe { *list.add(index) }).take_while(|string| !string.is_null());
+    let strings =
+        (0..).map(|index| unsafe { *list.add(index) }).take_while(|string| !string.is_null());
     strings.map(|string| bytes(what, string)).collect()
 }
 
 /// C strings up to a NULL that must be UTF-8.
 pub fn texts<'a>(what: &str, list: *const *const c_char) -> Answer<Vec<&'a str>> {
-    let text = |string: &'a OsStr| string.to_str().ok_or_else(|| seclude_error::invalid(what, "is not UTF-8"));
+    let text = |string: &'a OsStr| {
+        string.to_str().ok_or_else(|| seclude_error::invalid(what, "is not UTF-8"))
+    };
     strings(what, list)?.into_iter().map(text).collect()
 }
 
@@ -190,7 +208,9 @@ pub fn data<'a>(what: &str, start: *const c_void, size: usize) -> Answer<&'a [u8
     match (start.is_null(), size) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(seclude_error::null(what)),
-        (false, _) if size > isize::MAX as usize => Err(seclude_error::invalid(what, "is larger than any memory")),
+        (false, _) if size > isize::MAX as usize => {
+            Err(seclude_error::invalid(what, "is larger than any memory"))
+        }
         // SAFETY: not NULL, so `size` readable bytes, unchanged during the call.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(start.cast(), size) }),
     }
@@ -204,7 +224,8 @@ pub fn numbers<'a>(what: &str, start: *const u32, count: usize) -> Answer<&'a [u
         (false, _) if count > isize::MAX as usize / size_of::<u32>() => {
             Err(seclude_error::invalid(what, "are more than any memory holds"))
         }
-        // SAFETY: not NULL, so `count` readable numbers where the type says, unchanged during the call.
+        // SAFETY: not NULL, so `count` readable numbers where the type says, unchanged during the
+        // call.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(start, count) }),
     }
 }
@@ -226,8 +247,11 @@ pub fn buffer<'a>(what: &str, start: *mut c_void, size: usize) -> Answer<&'a mut
     match (start.is_null(), size) {
         (_, 0) => Ok(&mut []),
         (true, _) => Err(seclude_error::null(what)),
-        // SAFETY: not NULL, so `size` writable bytes that nobody else uses during the call; they are only written.
-        (false, _) => Ok(unsafe { std::slice::from_raw_parts_mut(start.cast(), size.min(isize::MAX as usize)) }),
+        // SAFETY: not NULL, so `size` writable bytes that nobody else uses during the call; they
+        // are only written.
+        (false, _) => Ok(unsafe {
+            std::slice::from_raw_parts_mut(start.cast(), size.min(isize::MAX as usize))
+        }),
     }
 }
 
@@ -246,11 +270,12 @@ pub fn write<T: Copy>(place: *mut T, value: T) {
     }
 }
 
-/// Plain data of which C may hold an older or a newer form. It has no padding: every byte of it may be copied.
+/// Plain data of which C may hold an older or a newer form. It has no padding: every byte of it may
+/// be copied.
 pub trait Structure: Copy {}
 
-/// Writes as much of `value` as the caller's structure of `size` bytes holds, and zeros into what only the caller knows.
-/// A NULL `out` is a caller who does not want to know.
+/// Writes as much of `value` as the caller's structure of `size` bytes holds, and zeros into what
+/// only the caller knows. A NULL `out` is a caller who does not want to know.
 pub fn write_sized<T: Structure>(out: *mut T, size: usize, value: T) {
     if out.is_null() {
         return;
@@ -258,7 +283,11 @@ pub fn write_sized<T: Structure>(out: *mut T, size: usize, value: T) {
     let ours = size_of::<T>();
     // SAFETY: `size` bytes are writable, and no more than `ours` are read.
     unsafe {
-        ptr::copy_nonoverlapping(ptr::from_ref(&value).cast::<u8>(), out.cast::<u8>(), size.min(ours));
+        ptr::copy_nonoverlapping(
+            ptr::from_ref(&value).cast::<u8>(),
+            out.cast::<u8>(),
+            size.min(ours),
+        );
         ptr::write_bytes(out.cast::<u8>().add(size.min(ours)), 0, size.saturating_sub(ours));
     }
 }
@@ -331,8 +360,15 @@ mod tests {
 
     #[test]
     fn a_closed_descriptor_is_told() {
-        assert_eq!(descriptor("stdin", -1).map_err(|error| error.code()).err(), Some(SECLUDE_EINVAL));
+        assert_eq!(
+            descriptor("stdin", -1).map_err(|error| error.code()).err(),
+            Some(SECLUDE_EINVAL)
+        );
         let closed = descriptor("stdin", 1_000_000).expect_err("nobody opened it");
-        assert!(closed.message().starts_with("stdin 1000000: bad file descriptor"), "{}", closed.message());
+        assert!(
+            closed.message().starts_with("stdin 1000000: bad file descriptor"),
+            "{}",
+            closed.message()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A running command under control: what it uses now, limits that change, standing still and going on.
+//! A running command under control: what it uses now, limits that change, standing still and going
+//! on.
 
 use crate::boundary::{Answer, change, code, write_sized};
 use crate::child::{State, request, seclude_child};
@@ -27,8 +28,8 @@ const FREEZERS: &Words<c_int> = &[
     // faces: end
 ];
 
-/// Writes what it has used so far to `*usage`, a structure of `size` bytes, and what holds it: the fields about its end are 0. After its
-/// end is known, what it used in all. 0, or an error.
+/// Writes what it has used so far to `*usage`, a structure of `size` bytes, and what holds it: the
+/// fields about its end are 0. After its end is known, what it used in all. 0, or an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_usage(
     child: *mut seclude_child,
@@ -47,20 +48,29 @@ pub unsafe extern "C" fn seclude_child_usage(
     })
 }
 
-/// Changes the memory limit of a running command, in bytes. The policy must have set one: `SECLUDE_EINVAL` if not, and so below. 0
-/// also if it has ended already.
+/// Changes the memory limit of a running command, in bytes. The policy must have set one:
+/// `SECLUDE_EINVAL` if not, and so below. 0 also if it has ended already.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_child_set_memory(child: *mut seclude_child, bytes: u64, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_child_set_memory(
+    child: *mut seclude_child,
+    bytes: u64,
+    err: *mut *mut seclude_error,
+) -> c_int {
     request(child, err, |child| child.set_memory(bytes))
 }
 
 /// Changes how many processors' worth of time it gets: 0.01 to 8192.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_child_set_cpus(child: *mut seclude_child, number: f64, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_child_set_cpus(
+    child: *mut seclude_child,
+    number: f64,
+    err: *mut *mut seclude_error,
+) -> c_int {
     request(child, err, |child| child.set_cpus(number))
 }
 
-/// Changes how many milliseconds of processor time it may use in all, what it has used already included.
+/// Changes how many milliseconds of processor time it may use in all, what it has used already
+/// included.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_set_cpu_time(
     child: *mut seclude_child,
@@ -70,20 +80,35 @@ pub unsafe extern "C" fn seclude_child_set_cpu_time(
     request(child, err, |child| child.set_cpu_time(Duration::from_millis(milliseconds)))
 }
 
-/// Changes how many processes and threads may be inside at one time. Fewer than there are ends none of them.
+/// Changes how many processes and threads may be inside at one time. Fewer than there are ends none
+/// of them.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_child_set_pids(child: *mut seclude_child, number: u64, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_child_set_pids(
+    child: *mut seclude_child,
+    number: u64,
+    err: *mut *mut seclude_error,
+) -> c_int {
     request(child, err, |child| child.set_pids(number))
 }
 
-/// Lets everything inside stand still until `seclude_child_thaw`. 0, and `*how`, which may be NULL, is the `SECLUDE_FREEZER_...` that
-/// did it. A frozen command can be killed, and its times go on: wall time too.
+/// Lets everything inside stand still until `seclude_child_thaw`. 0, and `*how`, which may be NULL,
+/// is the `SECLUDE_FREEZER_...` that did it. A frozen command can be killed, and its times go on:
+/// wall time too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_child_freeze(child: *mut seclude_child, how: *mut c_int, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_child_freeze(
+    child: *mut seclude_child,
+    how: *mut c_int,
+    err: *mut *mut seclude_error,
+) -> c_int {
     code(err, || {
         let freezer = match &mut change("child", child)?.state {
             State::Held(child) => child.freeze()?,
-            State::Collected(_) => return Err(seclude_error::invalid("child", "has ended: there is nothing to freeze")),
+            State::Collected(_) => {
+                return Err(seclude_error::invalid(
+                    "child",
+                    "has ended: there is nothing to freeze",
+                ));
+            }
         };
         crate::boundary::write(how, number(freezer)?);
         Ok(0)
@@ -92,11 +117,15 @@ pub unsafe extern "C" fn seclude_child_freeze(child: *mut seclude_child, how: *m
 
 /// Lets a frozen command go on. 0 also if it was not frozen, or has ended.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_child_thaw(child: *mut seclude_child, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_child_thaw(
+    child: *mut seclude_child,
+    err: *mut *mut seclude_error,
+) -> c_int {
     request(child, err, seclude_core::Child::thaw)
 }
 
-/// The name of a `SECLUDE_FREEZER_...`: "sigstop", the same in every language. NULL for any other number. Never freed.
+/// The name of a `SECLUDE_FREEZER_...`: "sigstop", the same in every language. NULL for any other
+/// number. Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_freezer_name(freezer: c_int) -> *const c_char {
     name_of(FREEZERS, freezer)
@@ -104,7 +133,9 @@ pub extern "C" fn seclude_freezer_name(freezer: c_int) -> *const c_char {
 
 pub(crate) fn number(freezer: Freezer) -> Answer<c_int> {
     let number = number_of(FREEZERS, freezer.name());
-    number.ok_or_else(|| seclude_error::internal("freeze", &format!("\"{freezer}\" has no number in C")))
+    number.ok_or_else(|| {
+        seclude_error::internal("freeze", &format!("\"{freezer}\" has no number in C"))
+    })
 }
 
 #[cfg(test)]

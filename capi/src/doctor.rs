@@ -14,7 +14,8 @@ pub const SECLUDE_STATE_WEAKER: c_int = 2;
 /// It does not work.
 pub const SECLUDE_STATE_MISSING: c_int = 3;
 
-/// What this host allows: a list of checks, in groups, one for each feature. Never changes. An index past the end answers 0 or NULL.
+/// What this host allows: a list of checks, in groups, one for each feature. Never changes. An
+/// index past the end answers 0 or NULL.
 pub struct seclude_report {
     ready: bool,
     kernel: seclude_text,
@@ -59,16 +60,25 @@ impl seclude_report {
     }
 }
 
-fn of<A>(report: *const seclude_report, index: usize, otherwise: A, ask: impl FnOnce(&CheckEntry) -> Option<A>) -> A {
+fn of<A>(
+    report: *const seclude_report,
+    index: usize,
+    otherwise: A,
+    ask: impl FnOnce(&CheckEntry) -> Option<A>,
+) -> A {
     told(report, otherwise, |report| report.checks.get(index).and_then(ask))
 }
 
-/// Finds out what this host allows to this process, by starting sandboxes that try one feature each: some forty, one after another, whose
-/// program comes from this library and ends at once. What does not work is what it tells, and no error; it leaves nothing behind.
+/// Finds out what this host allows to this process, by starting sandboxes that try one feature
+/// each: some forty, one after another, whose program comes from this library and ends at once.
+/// What does not work is what it tells, and no error; it leaves nothing behind.
 ///
 /// Gives a report, which the caller frees.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_doctor(report: *mut *mut seclude_report, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_doctor(
+    report: *mut *mut seclude_report,
+    err: *mut *mut seclude_error,
+) -> c_int {
     made("report", report, err, || Ok(seclude_report::new(seclude_core::doctor())))
 }
 
@@ -84,20 +94,23 @@ pub unsafe extern "C" fn seclude_report_ready(report: *const seclude_report) -> 
     told(report, 0, |report| Some(report.ready.into()))
 }
 
-/// The kernel's release, as `uname -r` tells it; "" where /proc does not, NULL for NULL. Borrowed: valid until the report is freed.
+/// The kernel's release, as `uname -r` tells it; "" where /proc does not, NULL for NULL. Borrowed:
+/// valid until the report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_kernel(report: *const seclude_report) -> *const c_char {
     told(report, ptr::null(), |report| Some(report.kernel.start()))
 }
 
-/// The report as a table for people, without a newline at its end; NULL for NULL. Borrowed: valid until the report is freed.
+/// The report as a table for people, without a newline at its end; NULL for NULL. Borrowed: valid
+/// until the report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_table(report: *const seclude_report) -> *const c_char {
     told(report, ptr::null(), |report| Some(report.table.start()))
 }
 
-/// The report in JSON: an object with "seclude", "kernel", "ready" and "checks", a list of objects with "name", "state", "detail", "cause" and
-/// "remedy"; NULL for NULL. Borrowed: valid until the report is freed.
+/// The report in JSON: an object with "seclude", "kernel", "ready" and "checks", a list of objects
+/// with "name", "state", "detail", "cause" and "remedy"; NULL for NULL. Borrowed: valid until the
+/// report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_json(report: *const seclude_report) -> *const c_char {
     told(report, ptr::null(), |report| Some(report.json.start()))
@@ -109,32 +122,51 @@ pub unsafe extern "C" fn seclude_report_count(report: *const seclude_report) -> 
     told(report, 0, |report| Some(report.checks.len()))
 }
 
-/// The name of a check, which does not change from version to version: "namespace.user", "limit.memory". Borrowed: valid until the report is freed.
+/// The name of a check, which does not change from version to version: "namespace.user",
+/// "limit.memory". Borrowed: valid until the report is freed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_report_name(report: *const seclude_report, index: usize) -> *const c_char {
+pub unsafe extern "C" fn seclude_report_name(
+    report: *const seclude_report,
+    index: usize,
+) -> *const c_char {
     of(report, index, ptr::null(), |entry| Some(entry.name.start()))
 }
 
 /// How far the feature goes: one of SECLUDE_STATE_....
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_report_state(report: *const seclude_report, index: usize) -> c_int {
+pub unsafe extern "C" fn seclude_report_state(
+    report: *const seclude_report,
+    index: usize,
+) -> c_int {
     of(report, index, 0, |entry| Some(entry.state))
 }
 
-/// What was found: a mechanism, a path. "" if there is nothing to say. Borrowed: valid until the report is freed.
+/// What was found: a mechanism, a path. "" if there is nothing to say. Borrowed: valid until the
+/// report is freed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_report_detail(report: *const seclude_report, index: usize) -> *const c_char {
+pub unsafe extern "C" fn seclude_report_detail(
+    report: *const seclude_report,
+    index: usize,
+) -> *const c_char {
     of(report, index, ptr::null(), |entry| Some(entry.detail.start()))
 }
 
-/// Why it does not work, or only in a lesser way; NULL if it works. Borrowed: valid until the report is freed.
+/// Why it does not work, or only in a lesser way; NULL if it works. Borrowed: valid until the
+/// report is freed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_report_cause(report: *const seclude_report, index: usize) -> *const c_char {
+pub unsafe extern "C" fn seclude_report_cause(
+    report: *const seclude_report,
+    index: usize,
+) -> *const c_char {
     of(report, index, ptr::null(), |entry| entry.cause.as_ref().map(seclude_text::start))
 }
 
-/// What to do about it; NULL if nothing is known, or nothing need be done. Borrowed: valid until the report is freed.
+/// What to do about it; NULL if nothing is known, or nothing need be done. Borrowed: valid until
+/// the report is freed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_report_remedy(report: *const seclude_report, index: usize) -> *const c_char {
+pub unsafe extern "C" fn seclude_report_remedy(
+    report: *const seclude_report,
+    index: usize,
+) -> *const c_char {
     of(report, index, ptr::null(), |entry| entry.remedy.as_ref().map(seclude_text::start))
 }

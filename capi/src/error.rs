@@ -1,4 +1,5 @@
-//! The error object: a record of its own, so that what C borrows from it lives exactly as long as it does.
+//! The error object: a record of its own, so that what C borrows from it lives exactly as long as
+//! it does.
 
 use crate::boundary::{free, told};
 use seclude_core::{Error, ErrorKind};
@@ -7,7 +8,8 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
-/// An argument or a part of the policy is not allowed: nothing was started. Also every NULL where an object is needed.
+/// An argument or a part of the policy is not allowed: nothing was started. Also every NULL where
+/// an object is needed.
 pub const SECLUDE_EINVAL: c_int = -1;
 /// A policy text cannot be read: not JSON or TOML, an unknown key, a value of the wrong kind.
 pub const SECLUDE_EPOLICY: c_int = -2;
@@ -20,9 +22,11 @@ pub const SECLUDE_ESOURCE_UNREADABLE: c_int = -4;
 pub const SECLUDE_EPROGRAM_MISSING: c_int = -5;
 /// The program exists inside, but may not be executed.
 pub const SECLUDE_EPROGRAM_NOT_EXECUTABLE: c_int = -6;
-/// The program is not in a format that this machine executes: another architecture, or no program at all.
+/// The program is not in a format that this machine executes: another architecture, or no program
+/// at all.
 pub const SECLUDE_EPROGRAM_FORMAT: c_int = -7;
-/// The program exists inside, but the interpreter that its first line or its ELF header names does not.
+/// The program exists inside, but the interpreter that its first line or its ELF header names does
+/// not.
 pub const SECLUDE_EINTERPRETER_MISSING: c_int = -8;
 /// The host does not let this process make a user namespace, or gives it no rights in it.
 pub const SECLUDE_ENAMESPACES_DENIED: c_int = -9;
@@ -40,10 +44,12 @@ pub const SECLUDE_EIO: c_int = -14;
 pub const SECLUDE_ELIMIT_UNAVAILABLE: c_int = -15;
 /// The library met a case that it has no code for. Please report it.
 pub const SECLUDE_EINTERNAL: c_int = -100;
-/// The library panicked: a bug. The call has had no effect that lasts; free the objects that it was given. Please report it.
+/// The library panicked: a bug. The call has had no effect that lasts; free the objects that it was
+/// given. Please report it.
 pub const SECLUDE_EPANIC: c_int = -101;
 
-/// What went wrong, and what to do about it. Made by a failing call, freed with `seclude_error_free`. Never changes.
+/// What went wrong, and what to do about it. Made by a failing call, freed with
+/// `seclude_error_free`. Never changes.
 #[derive(Clone, Debug)]
 pub struct seclude_error {
     code: c_int,
@@ -69,13 +75,27 @@ impl seclude_error {
     }
 
     pub(crate) fn panic(panic: &(dyn Any + Send)) -> seclude_error {
-        let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        seclude_error::new(SECLUDE_EPANIC, "panic in libseclude", said.unwrap_or("it gave no reason"))
+        let said = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        seclude_error::new(
+            SECLUDE_EPANIC,
+            "panic in libseclude",
+            said.unwrap_or("it gave no reason"),
+        )
     }
 
     fn new(code: c_int, what: &str, why: &str) -> seclude_error {
         let message = text(format!("{what}: {why}").as_bytes());
-        seclude_error { code, step: text(what.as_bytes()), errno: 0, path: None, hint: None, message }
+        seclude_error {
+            code,
+            step: text(what.as_bytes()),
+            errno: 0,
+            path: None,
+            hint: None,
+            message,
+        }
     }
 
     pub(crate) fn code(&self) -> c_int {
@@ -101,10 +121,14 @@ impl From<Error> for seclude_error {
     }
 }
 
-/// A policy text can bring a NUL into a name; C would see the rest cut off, so it sees the NUL spelled out.
+/// A policy text can bring a NUL into a name; C would see the rest cut off, so it sees the NUL
+/// spelled out.
 fn text(bytes: &[u8]) -> CString {
     CString::new(bytes).unwrap_or_else(|_| {
-        let spelled: Vec<u8> = bytes.iter().flat_map(|byte| if *byte == 0 { br"\0".to_vec() } else { vec![*byte] }).collect();
+        let spelled: Vec<u8> = bytes
+            .iter()
+            .flat_map(|byte| if *byte == 0 { br"\0".to_vec() } else { vec![*byte] })
+            .collect();
         CString::new(spelled).unwrap_or_default()
     })
 }
@@ -166,7 +190,8 @@ pub unsafe extern "C" fn seclude_error_code(error: *const seclude_error) -> c_in
     told(error, 0, |error| Some(error.code))
 }
 
-/// The name of a code: "program-missing", the same in every language. NULL if there is no such code. Never freed.
+/// The name of a code: "program-missing", the same in every language. NULL if there is no such
+/// code. Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_code_name(code: c_int) -> *const c_char {
     name_of(code).map_or(ptr::null(), CStr::as_ptr)
@@ -178,14 +203,16 @@ pub unsafe extern "C" fn seclude_error_name(error: *const seclude_error) -> *con
     told(error, ptr::null(), |error| name_of(error.code).map(CStr::as_ptr))
 }
 
-/// The whole error as one line of text, without a newline: `action object: cause (step n of m); hint: remedy`. UTF-8, but for
-/// bytes of a path that are not. "no error" for NULL, so never NULL. Borrowed: valid until the error is freed.
+/// The whole error as one line of text, without a newline: `action object: cause (step n of m);
+/// hint: remedy`. UTF-8, but for bytes of a path that are not. "no error" for NULL, so never NULL.
+/// Borrowed: valid until the error is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_message(error: *const seclude_error) -> *const c_char {
     told(error, c"no error".as_ptr(), |error| Some(error.message.as_ptr()))
 }
 
-/// What was being done, with its object: "bind /opt/tool on /opt/tool". NULL for NULL. Borrowed: valid until the error is freed.
+/// What was being done, with its object: "bind /opt/tool on /opt/tool". NULL for NULL. Borrowed:
+/// valid until the error is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_step(error: *const seclude_error) -> *const c_char {
     told(error, ptr::null(), |error| Some(error.step.as_ptr()))
@@ -197,7 +224,8 @@ pub unsafe extern "C" fn seclude_error_errno(error: *const seclude_error) -> c_i
     told(error, 0, |error| Some(error.errno))
 }
 
-/// The path that the failed step was about; NULL if it was about none. Borrowed: valid until the error is freed.
+/// The path that the failed step was about; NULL if it was about none. Borrowed: valid until the
+/// error is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_path(error: *const seclude_error) -> *const c_char {
     told(error, ptr::null(), |error| error.path.as_deref().map(CStr::as_ptr))

@@ -1,4 +1,5 @@
-//! `seclude_interaction`: commands joined by pipes and started together, each with its own limits and its own end.
+//! `seclude_interaction`: commands joined by pipes and started together, each with its own limits
+//! and its own end.
 
 use crate::boundary::{Answer, Sticky, change, code, free, made_all, made_all_or_none, set, taken};
 use crate::child::seclude_child;
@@ -9,7 +10,8 @@ use seclude_core::Interaction;
 use std::ffi::c_int;
 use std::time::Duration;
 
-/// Commands that talk with each other over pipes: a solution and its judge, say. Each is in its sandbox, with its limits.
+/// Commands that talk with each other over pipes: a solution and its judge, say. Each is in its
+/// sandbox, with its limits.
 ///
 /// A mistake in a setter sticks: starting it reports the first one, and a command's before its own.
 pub struct seclude_interaction {
@@ -24,9 +26,10 @@ impl seclude_interaction {
         match &self.sticky {
             Some(error) => Err(error.clone()),
             // Before anything has started.
-            None if room != self.count => {
-                Err(seclude_error::invalid(what, &format!("there is room for {room}, and there are {} commands", self.count)))
-            }
+            None if room != self.count => Err(seclude_error::invalid(
+                what,
+                &format!("there is room for {room}, and there are {} commands", self.count),
+            )),
             None => Ok(&mut self.interaction),
         }
     }
@@ -41,22 +44,30 @@ impl Sticky for seclude_interaction {
 /// An interaction without commands. Never NULL. Free it with `seclude_interaction_free`.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_interaction_new() -> *mut seclude_interaction {
-    Box::into_raw(Box::new(seclude_interaction { interaction: Interaction::new(), count: 0, sticky: None }))
+    Box::into_raw(Box::new(seclude_interaction {
+        interaction: Interaction::new(),
+        count: 0,
+        sticky: None,
+    }))
 }
 
-/// Frees an interaction, the commands that were added to it, and their copies of descriptors. NULL is a no-op. Children that it started
-/// are not affected.
+/// Frees an interaction, the commands that were added to it, and their copies of descriptors. NULL
+/// is a no-op. Children that it started are not affected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_interaction_free(interaction: *mut seclude_interaction) {
     free(interaction);
 }
 
-/// Adds a command, and returns its number, from 0 on; a mistake is a negative `SECLUDE_E...`, and sticks.
+/// Adds a command, and returns its number, from 0 on; a mistake is a negative `SECLUDE_E...`, and
+/// sticks.
 ///
-/// The command is the interaction's from now on, after a mistake too: it is not to be used any more, and not to be freed. Only where
-/// `interaction` is NULL is it freed at once.
+/// The command is the interaction's from now on, after a mistake too: it is not to be used any
+/// more, and not to be freed. Only where `interaction` is NULL is it freed at once.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_interaction_add(interaction: *mut seclude_interaction, command: *mut seclude_command) -> c_int {
+pub unsafe extern "C" fn seclude_interaction_add(
+    interaction: *mut seclude_interaction,
+    command: *mut seclude_command,
+) -> c_int {
     code(std::ptr::null_mut(), || {
         let command = taken("command", command);
         change("interaction", interaction)?;
@@ -64,7 +75,8 @@ pub unsafe extern "C" fn seclude_interaction_add(interaction: *mut seclude_inter
         set(interaction, |object| {
             let place = object.interaction.add(command?.into_sound()?);
             object.count += 1;
-            number = c_int::try_from(place).map_err(|_| seclude_error::invalid("command", "is one too many"));
+            number = c_int::try_from(place)
+                .map_err(|_| seclude_error::invalid("command", "is one too many"));
             number.clone().map(|_| ())
         });
         match change("interaction", interaction)?.sticky() {
@@ -74,8 +86,9 @@ pub unsafe extern "C" fn seclude_interaction_add(interaction: *mut seclude_inter
     })
 }
 
-/// Joins what the command of number `writer` writes to its descriptor `from` to what the command `reader` reads from its descriptor
-/// `to`: `seclude_interaction_pipe(interaction, solution, 1, judge, 0)`. Each descriptor of a command once.
+/// Joins what the command of number `writer` writes to its descriptor `from` to what the command
+/// `reader` reads from its descriptor `to`: `seclude_interaction_pipe(interaction, solution, 1,
+/// judge, 0)`. Each descriptor of a command once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_interaction_pipe(
     interaction: *mut seclude_interaction,
@@ -88,16 +101,19 @@ pub unsafe extern "C" fn seclude_interaction_pipe(
         let count = object.count;
         let command = |number: c_int| {
             let known = usize::try_from(number).ok().filter(|place| *place < count);
-            known.ok_or_else(|| seclude_error::invalid(&format!("command {number}"), "no command has this number"))
+            known.ok_or_else(|| {
+                seclude_error::invalid(&format!("command {number}"), "no command has this number")
+            })
         };
         object.interaction.pipe((command(writer)?, from), (command(reader)?, to));
         Ok(())
     });
 }
 
-/// Sets up all commands, then starts them together. 0, and each of the `count` places at `children` holds a new child, in the order in
-/// which the commands were added: free each with `seclude_child_free`. `count` is the number of commands. After a failure nothing
-/// runs, and all places are NULL.
+/// Sets up all commands, then starts them together. 0, and each of the `count` places at `children`
+/// holds a new child, in the order in which the commands were added: free each with
+/// `seclude_child_free`. `count` is the number of commands. After a failure nothing runs, and all
+/// places are NULL.
 ///
 /// Streams that are not joined are as `seclude_command_spawn` has them. Commands of one pool take
 /// their places in it together, and wait for them, as long as that takes; a pool that has fewer is
@@ -133,9 +149,9 @@ pub unsafe extern "C" fn seclude_interaction_spawn_timeout(
     })
 }
 
-/// Starts them together, collects what they write to streams that are not joined, and waits for all. 0 if they ran, however each ended,
-/// and each of the `count` places at `outputs` holds a new output, in the order in which the commands were added: free each with
-/// `seclude_output_free`.
+/// Starts them together, collects what they write to streams that are not joined, and waits for
+/// all. 0 if they ran, however each ended, and each of the `count` places at `outputs` holds a new
+/// output, in the order in which the commands were added: free each with `seclude_output_free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_interaction_output(
     interaction: *mut seclude_interaction,

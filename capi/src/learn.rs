@@ -13,9 +13,11 @@ use std::os::unix::ffi::OsStrExt;
 /// What a program did: its system calls, and the paths that it named.
 pub struct seclude_learned(Learned);
 
-/// Runs the command to its end, and learns which system calls it makes and which paths it names. Its standard output and error, unless the command says otherwise, are
-/// collected and thrown away; its standard input is /dev/null. The sandbox's filter holds meanwhile, by the caller's hand instead of the kernel's; every call waits for
-/// the caller, so expect it to take many times as long. This function alone starts a thread, which has ended when it returns. Linux 5.5.
+/// Runs the command to its end, and learns which system calls it makes and which paths it names.
+/// Its standard output and error, unless the command says otherwise, are collected and thrown away;
+/// its standard input is /dev/null. The sandbox's filter holds meanwhile, by the caller's hand
+/// instead of the kernel's; every call waits for the caller, so expect it to take many times as
+/// long. This function alone starts a thread, which has ended when it returns. Linux 5.5.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_learn(
     command: *mut seclude_command,
@@ -37,28 +39,49 @@ pub unsafe extern "C" fn seclude_learned_free(learned: *mut seclude_learned) {
     free(learned);
 }
 
-/// The system calls, one in a line: its name, how often it was made, and `refused` if the filter refuses it. In the order of their numbers. NULL for NULL.
+/// The system calls, one in a line: its name, how often it was made, and `refused` if the filter
+/// refuses it. In the order of their numbers. NULL for NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_learned_calls(learned: *const seclude_learned) -> *mut seclude_text {
+pub unsafe extern "C" fn seclude_learned_calls(
+    learned: *const seclude_learned,
+) -> *mut seclude_text {
     lines(learned, |learned| {
-        let line =
-            |(call, count): (_, &u64)| format!("{call} {count}{}\n", if learned.refused.contains(call) { " refused" } else { "" });
+        let line = |(call, count): (_, &u64)| {
+            format!(
+                "{call} {count}{}\n",
+                if learned.refused.contains(call) { " refused" } else { "" }
+            )
+        };
         learned.calls.iter().map(line).collect::<String>().into_bytes()
     })
 }
 
 /// The paths, as seen inside, each with a NUL after it. NULL for NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_learned_paths(learned: *const seclude_learned) -> *mut seclude_text {
-    lines(learned, |learned| learned.paths.iter().flat_map(|path| path.as_os_str().as_bytes().iter().copied().chain([0])).collect())
+pub unsafe extern "C" fn seclude_learned_paths(
+    learned: *const seclude_learned,
+) -> *mut seclude_text {
+    lines(learned, |learned| {
+        learned
+            .paths
+            .iter()
+            .flat_map(|path| path.as_os_str().as_bytes().iter().copied().chain([0]))
+            .collect()
+    })
 }
 
-fn lines(learned: *const seclude_learned, write: impl FnOnce(&Learned) -> Vec<u8>) -> *mut seclude_text {
-    told(learned, std::ptr::null_mut(), |learned| Some(Box::into_raw(Box::new(seclude_text::new(write(&learned.0))))))
+fn lines(
+    learned: *const seclude_learned,
+    write: impl FnOnce(&Learned) -> Vec<u8>,
+) -> *mut seclude_text {
+    told(learned, std::ptr::null_mut(), |learned| {
+        Some(Box::into_raw(Box::new(seclude_text::new(write(&learned.0)))))
+    })
 }
 
-/// A sandbox like the one that the command ran in, with a filter for these calls alone, as its own filter has them; everything else fails with EPERM:
-/// `seclude_sandbox_to_toml` writes it down. One run may not have done all that a program can do.
+/// A sandbox like the one that the command ran in, with a filter for these calls alone, as its own
+/// filter has them; everything else fails with EPERM: `seclude_sandbox_to_toml` writes it down. One
+/// run may not have done all that a program can do.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_learned_sandbox(
     learned: *const seclude_learned,

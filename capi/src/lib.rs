@@ -1,10 +1,14 @@
 //! The C ABI of seclude: `libseclude.so.0` and `seclude.h`, thin over the Rust core.
 //!
-//! The header is made from these files, so the comment of an `extern "C"` function is its page in the reference manual: it
-//! speaks C, and to a C programmer. Rules that hold everywhere (ownership, NULL, threads, errors) stand once, at the head of
-//! `cbindgen.toml`. Nothing here knows about namespaces: what is more than a translation belongs to the core.
+//! The header is made from these files, so the comment of an `extern "C"` function is its page in
+//! the reference manual: it speaks C, and to a C programmer. Rules that hold everywhere (ownership,
+//! NULL, threads, errors) stand once, at the head of `cbindgen.toml`. Nothing here knows about
+//! namespaces: what is more than a translation belongs to the core.
 #![allow(non_camel_case_types, reason = "types bear the names that C sees")]
-#![allow(clippy::missing_safety_doc, reason = "the header's first comment is the contract of every function")]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "the header's first comment is the contract of every function"
+)]
 
 mod boundary;
 

@@ -8,8 +8,8 @@ use seclude_core::{Io, Limit, Mechanism};
 use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
-// A limit's number is its place in `mechanisms` of the outcome: they count up from 0, without a gap.
-// faces: begin limits as C constants
+// A limit's number is its place in `mechanisms` of the outcome: they count up from 0, without a
+// gap. faces: begin limits as C constants
 /// Memory, in bytes.
 pub const SECLUDE_LIMIT_MEMORY: c_int = 0;
 /// Swap space, in bytes.
@@ -71,26 +71,32 @@ const MECHANISMS: &Words<c_int> = &[
 ];
 
 /// A limit's number for each mechanism that is in force, and the mechanism's.
-pub(crate) fn mechanisms(limits: impl Iterator<Item = (Limit, Mechanism)>) -> impl Iterator<Item = (usize, u8)> {
+pub(crate) fn mechanisms(
+    limits: impl Iterator<Item = (Limit, Mechanism)>,
+) -> impl Iterator<Item = (usize, u8)> {
     limits.filter_map(|(limit, mechanism)| {
-        let (place, number) = (number_of(LIMITS, limit.name())?, number_of(MECHANISMS, mechanism.name())?);
+        let (place, number) =
+            (number_of(LIMITS, limit.name())?, number_of(MECHANISMS, mechanism.name())?);
         Some((usize::try_from(place).ok()?, u8::try_from(number).ok()?))
     })
 }
 
 fn limit(number: c_int) -> Answer<Limit> {
     let known = word_of(LIMITS, number, Limit::from_name);
-    known.ok_or_else(|| seclude_error::invalid(&format!("limit {number}"), "no limit has this number"))
+    known.ok_or_else(|| {
+        seclude_error::invalid(&format!("limit {number}"), "no limit has this number")
+    })
 }
 
-/// The name of a `SECLUDE_LIMIT_...`: "cpu_time", its key in policies. NULL for any other number, so that a loop from 0 on ends with
-/// the last. Never freed.
+/// The name of a `SECLUDE_LIMIT_...`: "cpu_time", its key in policies. NULL for any other number,
+/// so that a loop from 0 on ends with the last. Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_limit_name(limit: c_int) -> *const c_char {
     name_of(LIMITS, limit)
 }
 
-/// The name of a `SECLUDE_MECHANISM_...`: "cgroup-v2", the same in every language. NULL for any other number. Never freed.
+/// The name of a `SECLUDE_MECHANISM_...`: "cgroup-v2", the same in every language. NULL for any
+/// other number. Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_mechanism_name(mechanism: c_int) -> *const c_char {
     name_of(MECHANISMS, mechanism)
@@ -123,7 +129,10 @@ pub unsafe extern "C" fn seclude_sandbox_swap(sandbox: *mut seclude_sandbox, byt
 /// The warden reads the cgroup's counter as often as the rest of the time demands; without a
 /// cgroup, the sum of what the processes tell.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_cpu_time(sandbox: *mut seclude_sandbox, milliseconds: u64) {
+pub unsafe extern "C" fn seclude_sandbox_cpu_time(
+    sandbox: *mut seclude_sandbox,
+    milliseconds: u64,
+) {
     build(sandbox, |sandbox| Ok(sandbox.cpu_time(Duration::from_millis(milliseconds))));
 }
 
@@ -135,7 +144,10 @@ pub unsafe extern "C" fn seclude_sandbox_cpus(sandbox: *mut seclude_sandbox, cpu
 
 /// The share of processor time where others want it too: 1 to 10000; 100 is usual. Takes a cgroup.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_cpu_weight(sandbox: *mut seclude_sandbox, cpu_weight: u32) {
+pub unsafe extern "C" fn seclude_sandbox_cpu_weight(
+    sandbox: *mut seclude_sandbox,
+    cpu_weight: u32,
+) {
     build(sandbox, |sandbox| Ok(sandbox.cpu_weight(cpu_weight)));
 }
 
@@ -153,7 +165,10 @@ pub unsafe extern "C" fn seclude_sandbox_pids(sandbox: *mut seclude_sandbox, pid
 /// How long a command may take. When it is over, everything inside is killed, and the end is
 /// `wall-time`. In milliseconds, 1 or more.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_wall_time(sandbox: *mut seclude_sandbox, milliseconds: u64) {
+pub unsafe extern "C" fn seclude_sandbox_wall_time(
+    sandbox: *mut seclude_sandbox,
+    milliseconds: u64,
+) {
     build(sandbox, |sandbox| Ok(sandbox.wall_time(Duration::from_millis(milliseconds))));
 }
 
@@ -170,17 +185,23 @@ pub unsafe extern "C" fn seclude_sandbox_output(sandbox: *mut seclude_sandbox, b
 }
 // faces: end
 
-/// Runs on these processors only: `count` of them, at least 1, by their numbers from 0. Takes a cgroup.
+/// Runs on these processors only: `count` of them, at least 1, by their numbers from 0. Takes a
+/// cgroup.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_cpu_set(sandbox: *mut seclude_sandbox, processors: *const u32, count: usize) {
+pub unsafe extern "C" fn seclude_sandbox_cpu_set(
+    sandbox: *mut seclude_sandbox,
+    processors: *const u32,
+    count: usize,
+) {
     build(sandbox, |sandbox| match numbers("processors", processors, count)? {
         [] => Err(seclude_error::invalid("processors", "none is named")),
         processors => Ok(sandbox.cpu_set(processors.iter().copied())),
     });
 }
 
-/// Limits reading and writing on the block device that holds `path`, a path of the caller's, or that is this node itself: bytes and
-/// operations a second, each 1 or more, or `SECLUDE_UNLIMITED`. May be said for several devices. Takes a cgroup.
+/// Limits reading and writing on the block device that holds `path`, a path of the caller's, or
+/// that is this node itself: bytes and operations a second, each 1 or more, or `SECLUDE_UNLIMITED`.
+/// May be said for several devices. Takes a cgroup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_io(
     sandbox: *mut seclude_sandbox,
@@ -204,22 +225,31 @@ pub unsafe extern "C" fn seclude_sandbox_io(
     });
 }
 
-/// When the wall time is over, sends this signal to the command's process group first, and kills only so many milliseconds later. The
-/// end is `SECLUDE_ENDED_WALL_TIME` either way; `status` in the outcome says what the command made of it.
+/// When the wall time is over, sends this signal to the command's process group first, and kills
+/// only so many milliseconds later. The end is `SECLUDE_ENDED_WALL_TIME` either way; `status` in
+/// the outcome says what the command made of it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_wall_time_grace(sandbox: *mut seclude_sandbox, signal: c_int, milliseconds: u64) {
-    build(sandbox, |sandbox| Ok(sandbox.wall_time_grace(signal, Duration::from_millis(milliseconds))));
+pub unsafe extern "C" fn seclude_sandbox_wall_time_grace(
+    sandbox: *mut seclude_sandbox,
+    signal: c_int,
+    milliseconds: u64,
+) {
+    build(sandbox, |sandbox| {
+        Ok(sandbox.wall_time_grace(signal, Duration::from_millis(milliseconds)))
+    });
 }
 
-/// This limit, a `SECLUDE_LIMIT_...` that the policy sets, must be held by the kernel or at the warden's hands, exactly: where it can only
-/// be sampled, the command does not start (`SECLUDE_ELIMIT_UNAVAILABLE`).
+/// This limit, a `SECLUDE_LIMIT_...` that the policy sets, must be held by the kernel or at the
+/// warden's hands, exactly: where it can only be sampled, the command does not start
+/// (`SECLUDE_ELIMIT_UNAVAILABLE`).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_require(sandbox: *mut seclude_sandbox, limit: c_int) {
     build(sandbox, |sandbox| Ok(sandbox.require(self::limit(limit)?)));
 }
 
-/// Where this limit, a `SECLUDE_LIMIT_...`, cannot be held on this host, goes on without it; `mechanisms` in the outcome tells. If nothing
-/// is said, a limit that cannot even be sampled is an error.
+/// Where this limit, a `SECLUDE_LIMIT_...`, cannot be held on this host, goes on without it;
+/// `mechanisms` in the outcome tells. If nothing is said, a limit that cannot even be sampled is an
+/// error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_best_effort(sandbox: *mut seclude_sandbox, limit: c_int) {
     build(sandbox, |sandbox| Ok(sandbox.best_effort(self::limit(limit)?)));
@@ -238,7 +268,10 @@ mod tests {
         }
         for number in [-1, LIMITS.len() as c_int] {
             assert!(seclude_limit_name(number).is_null());
-            assert_eq!(limit(number).expect_err("no limit").message(), format!("limit {number}: no limit has this number"));
+            assert_eq!(
+                limit(number).expect_err("no limit").message(),
+                format!("limit {number}: no limit has this number")
+            );
         }
     }
 

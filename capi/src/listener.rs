@@ -1,6 +1,9 @@
-//! `seclude_listener` and `seclude_notification`: deciding about system calls, one by one, from outside.
+//! `seclude_listener` and `seclude_notification`: deciding about system calls, one by one, from
+//! outside.
 
-use crate::boundary::{buffer, change, code, descriptor, free, made, read, taken, told, write, write_array};
+use crate::boundary::{
+    buffer, change, code, descriptor, free, made, read, taken, told, write, write_array,
+};
 use crate::child::{State, seclude_child};
 use crate::error::{SECLUDE_EINVAL, seclude_error};
 use seclude_core::{Listener, Notification};
@@ -8,19 +11,22 @@ use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-/// Where calls are heard that a filter leaves to the caller. Who makes such a call stands still until it has an answer.
+/// Where calls are heard that a filter leaves to the caller. Who makes such a call stands still
+/// until it has an answer.
 pub struct seclude_listener(Listener);
 
 /// A system call that waits for an answer. Freed without one, it fails with EPERM.
 ///
-/// What its arguments point at lies in memory that other threads of the program can change while you look. So `seclude_notification_allow` is no
-/// answer to "may it, with these contents": act for the program instead, and answer with the result.
+/// What its arguments point at lies in memory that other threads of the program can change while
+/// you look. So `seclude_notification_allow` is no answer to "may it, with these contents": act for
+/// the program instead, and answer with the result.
 pub struct seclude_notification {
     call: Notification,
     name: std::ffi::CString,
 }
 
-/// Takes the listener of a command whose filter has `SECLUDE_SECCOMP_NOTIFY`, for `seclude_listener_free`. Somebody must listen. A second time, or if there is none,
+/// Takes the listener of a command whose filter has `SECLUDE_SECCOMP_NOTIFY`, for
+/// `seclude_listener_free`. Somebody must listen. A second time, or if there is none,
 /// `SECLUDE_EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_take_listener(
@@ -37,21 +43,23 @@ pub unsafe extern "C" fn seclude_child_take_listener(
     })
 }
 
-/// Frees a listener. NULL is a no-op. Once it and its notifications are freed, calls left to it fail with ENOSYS.
+/// Frees a listener. NULL is a no-op. Once it and its notifications are freed, calls left to it
+/// fail with ENOSYS.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_listener_free(listener: *mut seclude_listener) {
     free(listener);
 }
 
-/// Its descriptor: readable when a call waits, hung up when nobody can make one any more; it speaks seccomp_unotify(2). Borrowed.
-/// `SECLUDE_EINVAL` for NULL.
+/// Its descriptor: readable when a call waits, hung up when nobody can make one any more; it speaks
+/// seccomp_unotify(2). Borrowed. `SECLUDE_EINVAL` for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_listener_fd(listener: *const seclude_listener) -> c_int {
     told(listener, SECLUDE_EINVAL, |listener| Some(listener.0.as_fd().as_raw_fd()))
 }
 
-/// Waits for the next call, at most so many milliseconds, for ever if that is negative: 1 and `*call`, for `seclude_notification_free` or one of the answers; 0 if
-/// none came in time, or nobody is left who could make one.
+/// Waits for the next call, at most so many milliseconds, for ever if that is negative: 1 and
+/// `*call`, for `seclude_notification_free` or one of the answers; 0 if none came in time, or
+/// nobody is left who could make one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_listener_receive(
     listener: *const seclude_listener,
@@ -82,9 +90,12 @@ pub unsafe extern "C" fn seclude_notification_free(call: *mut seclude_notificati
     free(call);
 }
 
-/// The call's name; its number in decimal if it is newer than this library; `foreign:` and its number if it is another architecture's. Borrowed. NULL for NULL.
+/// The call's name; its number in decimal if it is newer than this library; `foreign:` and its
+/// number if it is another architecture's. Borrowed. NULL for NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_notification_name(call: *const seclude_notification) -> *const c_char {
+pub unsafe extern "C" fn seclude_notification_name(
+    call: *const seclude_notification,
+) -> *const c_char {
     told(call, std::ptr::null(), |call| Some(call.name.as_ptr()))
 }
 
@@ -102,12 +113,16 @@ pub unsafe extern "C" fn seclude_notification_pid(call: *const seclude_notificat
 
 /// Writes its six arguments, as they stood in the registers, to six places.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_notification_arguments(call: *const seclude_notification, arguments: *mut u64) {
+pub unsafe extern "C" fn seclude_notification_arguments(
+    call: *const seclude_notification,
+    arguments: *mut u64,
+) {
     let all = told(call, [0; 6], |call| Some(call.call.arguments()));
     write_array(arguments, &all);
 }
 
-/// Reads the program's memory at an address into `size` bytes at `into`; how many there were, which ends where nothing is mapped.
+/// Reads the program's memory at an address into `size` bytes at `into`; how many there were, which
+/// ends where nothing is mapped.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_notification_read(
     call: *const seclude_notification,
@@ -122,9 +137,13 @@ pub unsafe extern "C" fn seclude_notification_read(
     })
 }
 
-/// Has the kernel carry it out, with whatever its arguments point at by then, and frees it. Linux 5.5.
+/// Has the kernel carry it out, with whatever its arguments point at by then, and frees it. Linux
+/// 5.5.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_notification_allow(call: *mut seclude_notification, err: *mut *mut seclude_error) -> c_int {
+pub unsafe extern "C" fn seclude_notification_allow(
+    call: *mut seclude_notification,
+    err: *mut *mut seclude_error,
+) -> c_int {
     code(err, || Ok(taken("call", call)?.call.allow().map(|()| 0)?))
 }
 
@@ -148,8 +167,9 @@ pub unsafe extern "C" fn seclude_notification_fail(
     code(err, || Ok(taken("call", call)?.call.fail(errnum).map(|()| 0)?))
 }
 
-/// It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`, close-on-exec or not: the answer to an open(2), say. Returns its number
-/// there. Frees it. Linux 5.9.
+/// It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`,
+/// close-on-exec or not: the answer to an open(2), say. Returns its number there. Frees it. Linux
+/// 5.9.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_notification_succeed_with_fd(
     call: *mut seclude_notification,

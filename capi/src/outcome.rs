@@ -1,4 +1,5 @@
-//! `seclude_outcome`: how a command ended, what it used, what held it: the one structure whose fields C sees.
+//! `seclude_outcome`: how a command ended, what it used, what held it: the one structure whose
+//! fields C sees.
 
 use crate::boundary::{Answer, Structure};
 use crate::error::seclude_error;
@@ -126,41 +127,47 @@ pub const SECLUDE_PROTECTION_OTHER_USER: u64 = 0x40000000;
 
 /// How a command ended, what it used, and which protections and limits were in force while it ran.
 ///
-/// Functions that fill it take its size, `sizeof(seclude_outcome)`, so that programs and libraries of different versions
-/// agree: fields are only ever added at the end, a field that the library does not know reads 0, and one that the program does not
-/// know is not written.
+/// Functions that fill it take its size, `sizeof(seclude_outcome)`, so that programs and libraries
+/// of different versions agree: fields are only ever added at the end, a field that the library
+/// does not know reads 0, and one that the program does not know is not written.
 ///
-/// What it used are the cgroup's counters where the sandbox has one, else the sums over all processes that were waited for, by their
-/// parents or by the warden: a process whose parent ignores SIGCHLD is then reaped by the kernel and counted by nobody. The
-/// caller's own size and earlier runs are no part of any number.
+/// What it used are the cgroup's counters where the sandbox has one, else the sums over all
+/// processes that were waited for, by their parents or by the warden: a process whose parent
+/// ignores SIGCHLD is then reaped by the kernel and counted by nobody. The caller's own size and
+/// earlier runs are no part of any number.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct seclude_outcome {
     /// How it ended: one of `SECLUDE_ENDED_...`. 0 while it runs.
     pub ended: i32,
-    /// The exit code, the signal, or the number of the system call, whose name `seclude_syscall_name` tells: -1 if it was another
-    /// architecture's. 0 where there is none.
+    /// The exit code, the signal, or the number of the system call, whose name
+    /// `seclude_syscall_name` tells: -1 if it was another architecture's. 0 where there is
+    /// none.
     pub value: i32,
-    /// The same as one number: the exit code, or minus the signal. A process limit and full scratch
-    /// space kill nothing, and read as `status`. Every other end, by a limit or by the caller, reads
-    /// -9, as if by SIGKILL.
+    /// The same as one number: the exit code, or minus the signal. A process limit and full
+    /// scratch space kill nothing, and read as `status`. Every other end, by a limit or by the
+    /// caller, reads -9, as if by SIGKILL.
     pub returncode: i32,
     /// 1 if it exited with code 0, else 0.
     pub success: i32,
-    /// How its first process itself ended, whatever the end of the whole is called: its exit code, or minus the signal that killed
-    /// it, which may be ours.
+    /// How its first process itself ended, whatever the end of the whole is called: its exit code,
+    /// or minus the signal that killed it, which may be ours.
     pub status: i32,
     /// 1 if somebody saw that, else 0, and `status` says nothing.
     pub status_known: i32,
     /// Where `memory_peak` comes from: one of `SECLUDE_MEMORY_...`.
     pub memory_source: i32,
-    /// 1 if the kernel kept count of the pressure on it: a cgroup of version 2, Linux 4.20. Else 0, and so are the `pressure_...`.
+    /// 1 if the kernel kept count of the pressure on it: a cgroup of version 2, Linux 4.20. Else
+    /// 0, and so are the `pressure_...`.
     pub pressure_known: i32,
-    /// The value of the limit that is the end, in the unit that `SECLUDE_ENDED_...` tells; 0 where the end is no limit.
+    /// The value of the limit that is the end, in the unit that `SECLUDE_ENDED_...` tells; 0 where
+    /// the end is no limit.
     pub limit: u64,
-    /// The `SECLUDE_PROTECTION_...` that were really enforced, joined by `|`, as the warden reported them after having done it.
+    /// The `SECLUDE_PROTECTION_...` that were really enforced, joined by `|`, as the warden
+    /// reported them after having done it.
     pub enforced: u64,
-    /// What held each limit, by its `SECLUDE_LIMIT_...`: one of `SECLUDE_MECHANISM_...`, 0 where nothing did.
+    /// What held each limit, by its `SECLUDE_LIMIT_...`: one of `SECLUDE_MECHANISM_...`, 0 where
+    /// nothing did.
     pub mechanisms: [u8; 32],
     // faces: begin figures as C fields
     /// From the command's start to the end of the last process inside. In nanoseconds.
@@ -201,11 +208,12 @@ pub struct seclude_outcome {
     /// `SECLUDE_UNKNOWN` where nobody counted.
     pub stdout_bytes: u64,
     /// What was written to the standard error. Counted only with a limit on the output; 0 if both
-    /// streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` where
-    /// nobody counted.
+    /// streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN`
+    /// where nobody counted.
     pub stderr_bytes: u64,
     // faces: end
-    /// How long at least one process waited for a processor, in nanoseconds: pressure stall information.
+    /// How long at least one process waited for a processor, in nanoseconds: pressure stall
+    /// information.
     pub pressure_cpu_some_ns: u64,
     /// How long at least one process waited for memory.
     pub pressure_memory_some_ns: u64,
@@ -215,10 +223,12 @@ pub struct seclude_outcome {
     pub pressure_io_some_ns: u64,
     /// How long all processes waited for I/O.
     pub pressure_io_full_ns: u64,
-    /// The end in words, with a NUL behind them: "stopped by the memory limit of 67108864 bytes". "" while it runs.
+    /// The end in words, with a NUL behind them: "stopped by the memory limit of 67108864 bytes".
+    /// "" while it runs.
     pub text: [c_char; 96],
-    /// 1 if the caller's side ended it, because the warden had not a second after it should have: it was stopped from outside, or
-    /// got no processor. What ended it is still the limit, or `seclude_child_kill`. Else 0.
+    /// 1 if the caller's side ended it, because the warden had not a second after it should have:
+    /// it was stopped from outside, or got no processor. What ended it is still the limit, or
+    /// `seclude_child_kill`. Else 0.
     pub by_caller: i32,
     /// Always 0.
     pub reserved: i32,
@@ -247,7 +257,8 @@ impl seclude_outcome {
     pub(crate) fn running(usage: &Usage, enforced: &Enforced) -> seclude_outcome {
         let pressure = usage.pressure.unwrap_or_default();
         let mut mechanisms = [0; 32];
-        limits::mechanisms(enforced.limits()).for_each(|(limit, mechanism)| mechanisms[limit] = mechanism);
+        limits::mechanisms(enforced.limits())
+            .for_each(|(limit, mechanism)| mechanisms[limit] = mechanism);
         seclude_outcome {
             ended: 0,
             value: 0,
@@ -354,7 +365,9 @@ const PROTECTIONS: &Words<u64> = &[
 /// The end's number, and its value: the exit code, the signal or the system call.
 fn ended(ended: Ended) -> Answer<(i32, i32)> {
     let number = number_of(ENDS, ended.name());
-    let number = number.ok_or_else(|| seclude_error::internal("outcome", &format!("\"{ended}\" has no number in C")))?;
+    let number = number.ok_or_else(|| {
+        seclude_error::internal("outcome", &format!("\"{ended}\" has no number in C"))
+    })?;
     let value = match ended {
         Ended::Exited(value) | Ended::Signaled(value) | Ended::WardenLost(value) => value,
         Ended::Syscall(call) if call.is_foreign() => -1,
@@ -364,10 +377,14 @@ fn ended(ended: Ended) -> Answer<(i32, i32)> {
     Ok((number, value))
 }
 
-/// A text in a field of the structure, cut where there is no more room; always with a NUL behind it.
+/// A text in a field of the structure, cut where there is no more room; always with a NUL behind
+/// it.
 fn words<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
     let mut field = [0; ROOM];
-    text.bytes().take(ROOM - 1).zip(&mut field).for_each(|(byte, place)| *place = c_char::from_ne_bytes([byte]));
+    text.bytes()
+        .take(ROOM - 1)
+        .zip(&mut field)
+        .for_each(|(byte, place)| *place = c_char::from_ne_bytes([byte]));
     field
 }
 
@@ -376,24 +393,28 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 pub(crate) fn enforced(set: &Enforced) -> u64 {
-    set.iter().filter_map(|protection| number_of(PROTECTIONS, protection.name())).fold(0, |bits, bit| bits | bit)
+    set.iter()
+        .filter_map(|protection| number_of(PROTECTIONS, protection.name()))
+        .fold(0, |bits, bit| bits | bit)
 }
 
-/// The name of a `SECLUDE_ENDED_...`: "exited", "wall-time", "memory-limit", the same in every language. NULL for any other number.
-/// Never freed.
+/// The name of a `SECLUDE_ENDED_...`: "exited", "wall-time", "memory-limit", the same in every
+/// language. NULL for any other number. Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_ended_name(ended: c_int) -> *const c_char {
     name_of(ENDS, ended)
 }
 
-/// The name of a `SECLUDE_MEMORY_...`: "cgroup", the same in every language. NULL for any other number. Never freed.
+/// The name of a `SECLUDE_MEMORY_...`: "cgroup", the same in every language. NULL for any other
+/// number. Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_memory_source_name(source: c_int) -> *const c_char {
     name_of(MEMORY_SOURCES, source)
 }
 
-/// The name of one `SECLUDE_PROTECTION_...`: "no-capabilities", the same in every language. NULL for any other number, so
-/// that a loop over the bits of `enforced` skips what this library does not know. Never freed.
+/// The name of one `SECLUDE_PROTECTION_...`: "no-capabilities", the same in every language. NULL
+/// for any other number, so that a loop over the bits of `enforced` skips what this library does
+/// not know. Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_protection_name(protection: u64) -> *const c_char {
     name_of(PROTECTIONS, protection)

@@ -24,7 +24,8 @@ impl seclude_output {
     }
 }
 
-/// Writes how it ended to `*outcome`, a structure of `size` bytes, and returns 0; `SECLUDE_EINVAL` if `output` is NULL.
+/// Writes how it ended to `*outcome`, a structure of `size` bytes, and returns 0; `SECLUDE_EINVAL`
+/// if `output` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_output_outcome(
     output: *const seclude_output,
@@ -37,21 +38,34 @@ pub unsafe extern "C" fn seclude_output_outcome(
     })
 }
 
-/// What it wrote to its standard output, if that was piped, and how many bytes in `*length`, which may be NULL. A NUL follows
-/// the last byte. "" and 0 for NULL, so never NULL. Borrowed: valid until the output is freed.
+/// What it wrote to its standard output, if that was piped, and how many bytes in `*length`, which
+/// may be NULL. A NUL follows the last byte. "" and 0 for NULL, so never NULL. Borrowed: valid
+/// until the output is freed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_output_stdout(output: *const seclude_output, length: *mut usize) -> *const c_char {
+pub unsafe extern "C" fn seclude_output_stdout(
+    output: *const seclude_output,
+    length: *mut usize,
+) -> *const c_char {
     borrowed(output, length, |output| &output.stdout)
 }
 
 /// What it wrote to its standard error, as `seclude_output_stdout`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_output_stderr(output: *const seclude_output, length: *mut usize) -> *const c_char {
+pub unsafe extern "C" fn seclude_output_stderr(
+    output: *const seclude_output,
+    length: *mut usize,
+) -> *const c_char {
     borrowed(output, length, |output| &output.stderr)
 }
 
-fn borrowed(output: *const seclude_output, length: *mut usize, which: impl Fn(&seclude_output) -> &seclude_text) -> *const c_char {
-    let (start, size) = told(output, (c"".as_ptr(), 0), |output| Some((which(output).start(), which(output).length())));
+fn borrowed(
+    output: *const seclude_output,
+    length: *mut usize,
+    which: impl Fn(&seclude_output) -> &seclude_text,
+) -> *const c_char {
+    let (start, size) = told(output, (c"".as_ptr(), 0), |output| {
+        Some((which(output).start(), which(output).length()))
+    });
     write(length, size);
     start
 }

@@ -9,8 +9,9 @@ use std::ffi::{c_char, c_int};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-/// Keeps sandboxes of one policy ready, so that a command finds one that has only to start it. Every command has one of its own, as fresh and as apart
-/// from all others as one that was made for it.
+/// Keeps sandboxes of one policy ready, so that a command finds one that has only to start it.
+/// Every command has one of its own, as fresh and as apart from all others as one that was made for
+/// it.
 ///
 /// They are copies of the policy's template, where it can have one (`seclude_sandbox_prepare`),
 /// made by threads of the pool's own: at most one for each processor. At most as many commands run
@@ -24,7 +25,8 @@ pub struct seclude_pool {
     pool: Pool,
 }
 
-/// What a pool has done and has. Times are those of the last 1000. Functions that fill it take its size, as for `seclude_outcome`.
+/// What a pool has done and has. Times are those of the last 1000. Functions that fill it take its
+/// size, as for `seclude_outcome`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct seclude_statistics {
@@ -58,9 +60,10 @@ pub struct seclude_statistics {
 
 impl Structure for seclude_statistics {}
 
-/// What has become of the network namespaces of a policy's template. Each copy has one to itself; when that has ended, the namespace serves another only if the
-/// kernel's own account of it (`/proc/net`) is that of one that has just been made. All are zero without a template, or without networks of its own. Functions that
-/// fill it take its size, as for `seclude_outcome`.
+/// What has become of the network namespaces of a policy's template. Each copy has one to itself;
+/// when that has ended, the namespace serves another only if the kernel's own account of it
+/// (`/proc/net`) is that of one that has just been made. All are zero without a template, or
+/// without networks of its own. Functions that fill it take its size, as for `seclude_outcome`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct seclude_networks {
@@ -70,17 +73,20 @@ pub struct seclude_networks {
     pub reused: u64,
     /// How many showed that somebody had been there, and were given up.
     pub retired: u64,
-    /// The last of these, by its number, as `/proc/PID/ns/net` shows it (namespaces(7)); 0 if there is none.
+    /// The last of these, by its number, as `/proc/PID/ns/net` shows it (namespaces(7)); 0 if
+    /// there is none.
     pub last_retired: u64,
-    /// Why: the file in `/proc/net` that is no longer as it was, such as `dev` after traffic, `sockstat` while a socket is left. Empty if there is none.
+    /// Why: the file in `/proc/net` that is no longer as it was, such as `dev` after traffic,
+    /// `sockstat` while a socket is left. Empty if there is none.
     pub last_retired_why: [c_char; 24],
 }
 
 impl Structure for seclude_networks {}
 
-/// Starts a pool that keeps `size` sandboxes of this policy, as it is now, ready: 0, and `*pool` is a new one, of which one is ready. `reuse` not 0: a
-/// sandbox is used again when its command has ended, and what that left behind, processes included, is there for the next: for commands that trust one another.
-/// Free it with `seclude_pool_free`.
+/// Starts a pool that keeps `size` sandboxes of this policy, as it is now, ready: 0, and `*pool` is
+/// a new one, of which one is ready. `reuse` not 0: a sandbox is used again when its command has
+/// ended, and what that left behind, processes included, is there for the next: for commands that
+/// trust one another. Free it with `seclude_pool_free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_pool(
     sandbox: *const seclude_sandbox,
@@ -91,21 +97,26 @@ pub unsafe extern "C" fn seclude_sandbox_pool(
 ) -> c_int {
     made("pool", pool, err, || {
         let sandbox = read("sandbox", sandbox)?.sound()?;
-        Ok(seclude_pool { pool: if reuse == 0 { sandbox.pool(size)? } else { sandbox.reusing_pool(size)? } })
+        Ok(seclude_pool {
+            pool: if reuse == 0 { sandbox.pool(size)? } else { sandbox.reusing_pool(size)? },
+        })
     })
 }
 
-/// Frees a pool. NULL is a no-op. What is ready and its threads end when its commands have been freed too; `seclude_pool_close` ends them at once. Children that
-/// run go on.
+/// Frees a pool. NULL is a no-op. What is ready and its threads end when its commands have been
+/// freed too; `seclude_pool_close` ends them at once. Children that run go on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_pool_free(pool: *mut seclude_pool) {
     free(pool);
 }
 
-/// A command that runs `program` in one of the pool's sandboxes, as `seclude_sandbox_command` makes them. Spawning it waits while as many as the pool's size
-/// run.
+/// A command that runs `program` in one of the pool's sandboxes, as `seclude_sandbox_command` makes
+/// them. Spawning it waits while as many as the pool's size run.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_pool_command(pool: *const seclude_pool, program: *const c_char) -> *mut seclude_command {
+pub unsafe extern "C" fn seclude_pool_command(
+    pool: *const seclude_pool,
+    program: *const c_char,
+) -> *mut seclude_command {
     seclude_command::new(|| Ok(read("pool", pool)?.pool.command(bytes("program", program)?)))
 }
 
@@ -119,7 +130,8 @@ pub unsafe extern "C" fn seclude_pool_fd(pool: *const seclude_pool) -> c_int {
     told(pool, SECLUDE_EINVAL, |pool| Some(pool.pool.fd().as_raw_fd()))
 }
 
-/// Writes what it has done so far to `*statistics`, a structure of `size` bytes. 0, or -1 if `pool` is NULL.
+/// Writes what it has done so far to `*statistics`, a structure of `size` bytes. 0, or -1 if `pool`
+/// is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_pool_statistics(
     pool: *const seclude_pool,
@@ -132,17 +144,22 @@ pub unsafe extern "C" fn seclude_pool_statistics(
     })
 }
 
-/// Writes what has become of the network namespaces of its sandboxes to `*networks`, a structure of `size` bytes. 0, or -1 if `pool` is NULL.
+/// Writes what has become of the network namespaces of its sandboxes to `*networks`, a structure of
+/// `size` bytes. 0, or -1 if `pool` is NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_pool_networks(pool: *const seclude_pool, networks: *mut seclude_networks, size: usize) -> c_int {
+pub unsafe extern "C" fn seclude_pool_networks(
+    pool: *const seclude_pool,
+    networks: *mut seclude_networks,
+    size: usize,
+) -> c_int {
     told(pool, -1, |pool| {
         write_sized(networks, size, networks_in_c(&pool.pool.networks()));
         Some(0)
     })
 }
 
-/// Ends what is ready, and the pool's threads. Children that run go on; spawning another command is `SECLUDE_EINVAL`. NULL, or a closed one, is a no-op. It
-/// must still be freed.
+/// Ends what is ready, and the pool's threads. Children that run go on; spawning another command is
+/// `SECLUDE_EINVAL`. NULL, or a closed one, is a no-op. It must still be freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_pool_close(pool: *const seclude_pool) {
     told(pool, (), |pool| {
@@ -178,5 +195,11 @@ fn networks_in_c(told: &NetworkStatistics) -> seclude_networks {
         *to = from as c_char;
     }
     let last_retired = last.map_or(0, |last| last.id);
-    seclude_networks { made: told.made, reused: told.reused, retired: told.retired, last_retired, last_retired_why: why }
+    seclude_networks {
+        made: told.made,
+        reused: told.reused,
+        retired: told.retired,
+        last_retired,
+        last_retired_why: why,
+    }
 }

@@ -1,4 +1,5 @@
-//! `seclude_seccomp`: which system calls a command may make, and the setters of walls besides namespaces: filters, Landlock.
+//! `seclude_seccomp`: which system calls a command may make, and the setters of walls besides
+//! namespaces: filters, Landlock.
 
 use crate::boundary::{Answer, Sticky, data, free, numbers, read, set, utf8};
 use crate::error::seclude_error;
@@ -47,10 +48,12 @@ const COMPARISONS: &Words<c_int> = &[
     // faces: end
 ];
 
-/// A seccomp filter: a profile, and rules over it. Of the rules that fit a call the last one decides, then the profile. A mistake in a setter sticks:
-/// the sandbox that is given the filter has it.
+/// A seccomp filter: a profile, and rules over it. Of the rules that fit a call the last one
+/// decides, then the profile. A mistake in a setter sticks: the sandbox that is given the filter
+/// has it.
 ///
-/// Starting the command itself needs no rule: a filter without `execve` lets the program run that the caller names, and no other.
+/// Starting the command itself needs no rule: a filter without `execve` lets the program run that
+/// the caller names, and no other.
 pub struct seclude_seccomp {
     filter: Seccomp,
     /// The last rule, which tests may still be added to.
@@ -78,17 +81,24 @@ impl Sticky for seclude_seccomp {
     }
 }
 
-/// A filter that starts from a profile: `"default"`, what programs of every kind use; `"strict"`, computing with files and threads only, and anything
-/// else kills; `"nested"`, the default and what a sandbox inside is made with; `"debug"`, the default and ptrace(2); `"unconfined"`, every call but
-/// those that would change the warden.
+/// A filter that starts from a profile: `"default"`, what programs of every kind use; `"strict"`,
+/// computing with files and threads only, and anything else kills; `"nested"`, the default and what
+/// a sandbox inside is made with; `"debug"`, the default and ptrace(2); `"unconfined"`, every call
+/// but those that would change the warden.
 /// Never NULL: an unknown name sticks. Free it with `seclude_seccomp_free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_seccomp_new(profile: *const c_char) -> *mut seclude_seccomp {
-    let mut object = seclude_seccomp { filter: Profile::Unconfined.into(), rule: None, sticky: None };
+    let mut object =
+        seclude_seccomp { filter: Profile::Unconfined.into(), rule: None, sticky: None };
     set(&raw mut object, |object| {
         let name = utf8("profile", profile)?;
         let names: Vec<&str> = Profile::ALL.iter().map(|profile| profile.name()).collect();
-        let unknown = || seclude_error::invalid(&format!("profile {name:?}"), &format!("is none of {}", names.join(", ")));
+        let unknown = || {
+            seclude_error::invalid(
+                &format!("profile {name:?}"),
+                &format!("is none of {}", names.join(", ")),
+            )
+        };
         object.filter = Profile::from_name(name).ok_or_else(unknown)?.into();
         Ok(())
     });
@@ -101,10 +111,16 @@ pub unsafe extern "C" fn seclude_seccomp_free(filter: *mut seclude_seccomp) {
     free(filter);
 }
 
-/// A rule for the call of this name, or of this number in decimal: one of `SECLUDE_SECCOMP_...`, with the error number of `SECLUDE_SECCOMP_DENY`, else 0. A
-/// name that another architecture has and this one has not is skipped; one that nobody has is an error.
+/// A rule for the call of this name, or of this number in decimal: one of `SECLUDE_SECCOMP_...`,
+/// with the error number of `SECLUDE_SECCOMP_DENY`, else 0. A name that another architecture has
+/// and this one has not is skipped; one that nobody has is an error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_seccomp_rule(filter: *mut seclude_seccomp, call: *const c_char, action: c_int, errnum: c_int) {
+pub unsafe extern "C" fn seclude_seccomp_rule(
+    filter: *mut seclude_seccomp,
+    call: *const c_char,
+    action: c_int,
+    errnum: c_int,
+) {
     set(filter, |object| {
         let rule = Rule::new(utf8("call", call)?, action_of(action, errnum)?);
         object.settle();
@@ -113,8 +129,9 @@ pub unsafe extern "C" fn seclude_seccomp_rule(filter: *mut seclude_seccomp, call
     });
 }
 
-/// The last rule fits only if this holds too: argument number 0 to 5, and of it the bits in `mask`, compared by one of `SECLUDE_COMPARE_...` with `value`. Its lower
-/// 32 bits, as the kernel uses flags, descriptors and ioctl(2) requests; all 64 if `wide` is not 0, for sizes and addresses.
+/// The last rule fits only if this holds too: argument number 0 to 5, and of it the bits in `mask`,
+/// compared by one of `SECLUDE_COMPARE_...` with `value`. Its lower 32 bits, as the kernel uses
+/// flags, descriptors and ioctl(2) requests; all 64 if `wide` is not 0, for sizes and addresses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_seccomp_when(
     filter: *mut seclude_seccomp,
@@ -125,12 +142,14 @@ pub unsafe extern "C" fn seclude_seccomp_when(
     wide: c_int,
 ) {
     set(filter, |object| {
-        let compare = word_of(COMPARISONS, compare, Compare::from_name)
-            .ok_or_else(|| seclude_error::invalid(&format!("comparison {compare}"), "is none of SECLUDE_COMPARE_"))?;
+        let compare = word_of(COMPARISONS, compare, Compare::from_name).ok_or_else(|| {
+            seclude_error::invalid(&format!("comparison {compare}"), "is none of SECLUDE_COMPARE_")
+        })?;
         let number = u8::try_from(argument).unwrap_or(u8::MAX);
         let test = Test::new(number, compare, value).masked(mask);
-        let rule =
-            object.rule.take().ok_or_else(|| seclude_error::invalid("test", "there is no rule yet that it could belong to"))?;
+        let rule = object.rule.take().ok_or_else(|| {
+            seclude_error::invalid("test", "there is no rule yet that it could belong to")
+        })?;
         object.rule = Some(rule.when(if wide != 0 { test.wide() } else { test }));
         Ok(())
     });
@@ -147,9 +166,14 @@ pub unsafe extern "C" fn seclude_seccomp_socket_family(filter: *mut seclude_secc
     });
 }
 
-/// What becomes of every call that neither a rule nor the profile names, known or not: as for `seclude_seccomp_rule`.
+/// What becomes of every call that neither a rule nor the profile names, known or not: as for
+/// `seclude_seccomp_rule`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_seccomp_otherwise(filter: *mut seclude_seccomp, action: c_int, errnum: c_int) {
+pub unsafe extern "C" fn seclude_seccomp_otherwise(
+    filter: *mut seclude_seccomp,
+    action: c_int,
+    errnum: c_int,
+) {
     set(filter, |object| {
         let action = action_of(action, errnum)?;
         let filter = mem::replace(&mut object.filter, Profile::Unconfined.into());
@@ -165,59 +189,84 @@ fn action_of(action: c_int, errnum: c_int) -> Answer<Action> {
         SECLUDE_SECCOMP_KILL => Ok(Action::Kill),
         SECLUDE_SECCOMP_LOG => Ok(Action::Log),
         SECLUDE_SECCOMP_NOTIFY => Ok(Action::Notify),
-        other => Err(seclude_error::invalid(&format!("action {other}"), "is none of SECLUDE_SECCOMP_")),
+        other => {
+            Err(seclude_error::invalid(&format!("action {other}"), "is none of SECLUDE_SECCOMP_"))
+        }
     }
 }
 
-/// Which system calls programs inside may make: a copy of `filter`. Without a word from here, the profile `default`, or `nested` with
-/// `seclude_sandbox_nested`. seccomp(2); Linux 5.0 for `SECLUDE_SECCOMP_KILL`, 5.5 for `SECLUDE_SECCOMP_NOTIFY`.
+/// Which system calls programs inside may make: a copy of `filter`. Without a word from here, the
+/// profile `default`, or `nested` with `seclude_sandbox_nested`. seccomp(2); Linux 5.0 for
+/// `SECLUDE_SECCOMP_KILL`, 5.5 for `SECLUDE_SECCOMP_NOTIFY`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_seccomp(sandbox: *mut seclude_sandbox, filter: *const seclude_seccomp) {
+pub unsafe extern "C" fn seclude_sandbox_seccomp(
+    sandbox: *mut seclude_sandbox,
+    filter: *const seclude_seccomp,
+) {
     build(sandbox, |sandbox| Ok(sandbox.seccomp(read("filter", filter)?.whole()?)));
 }
 
-/// One more filter, as the kernel takes it: `size` bytes of `struct sock_filter`, 1 to 4096 instructions of 8 bytes. May be called several times; they are
-/// loaded after the sandbox's own, in this order, and of all answers the strictest holds. Each must let `execve` pass, and `seccomp` if
-/// another follows.
+/// One more filter, as the kernel takes it: `size` bytes of `struct sock_filter`, 1 to 4096
+/// instructions of 8 bytes. May be called several times; they are loaded after the sandbox's own,
+/// in this order, and of all answers the strictest holds. Each must let `execve` pass, and
+/// `seccomp` if another follows.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_seccomp_bpf(sandbox: *mut seclude_sandbox, program: *const c_void, size: usize) {
+pub unsafe extern "C" fn seclude_sandbox_seccomp_bpf(
+    sandbox: *mut seclude_sandbox,
+    program: *const c_void,
+    size: usize,
+) {
     build(sandbox, |sandbox| Ok(sandbox.seccomp_bpf(data("program", program, size)?)));
 }
 
-/// Leaves out the second wall. Without a word from here, Landlock says once more what the mounts and namespaces say, at the highest ABI that the kernel
-/// has (landlock(7), Linux 5.19); where the kernel lacks it, and with `seclude_sandbox_nested`, it is left out; with a shared ipc namespace, the part
-/// about files.
+/// Leaves out the second wall. Without a word from here, Landlock says once more what the mounts
+/// and namespaces say, at the highest ABI that the kernel has (landlock(7), Linux 5.19); where the
+/// kernel lacks it, and with `seclude_sandbox_nested`, it is left out; with a shared ipc namespace,
+/// the part about files.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_no_landlock(sandbox: *mut seclude_sandbox) {
     build(sandbox, |sandbox| Ok(sandbox.no_landlock()));
 }
 
-/// Lets these TCP ports be bound and no others; none, if `count` is 0. By Landlock: an error where the kernel has not its ABI 4 (Linux 6.7).
+/// Lets these TCP ports be bound and no others; none, if `count` is 0. By Landlock: an error where
+/// the kernel has not its ABI 4 (Linux 6.7).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_tcp_bind(sandbox: *mut seclude_sandbox, ports: *const u32, count: usize) {
+pub unsafe extern "C" fn seclude_sandbox_tcp_bind(
+    sandbox: *mut seclude_sandbox,
+    ports: *const u32,
+    count: usize,
+) {
     build(sandbox, |sandbox| Ok(sandbox.tcp_bind(ports_of(ports, count)?)));
 }
 
-/// Lets these TCP ports be connected to, wherever they are, and no others; as for `seclude_sandbox_tcp_bind`. UDP is not ruled: a filter that refuses its
-/// sockets is.
+/// Lets these TCP ports be connected to, wherever they are, and no others; as for
+/// `seclude_sandbox_tcp_bind`. UDP is not ruled: a filter that refuses its sockets is.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_tcp_connect(sandbox: *mut seclude_sandbox, ports: *const u32, count: usize) {
+pub unsafe extern "C" fn seclude_sandbox_tcp_connect(
+    sandbox: *mut seclude_sandbox,
+    ports: *const u32,
+    count: usize,
+) {
     build(sandbox, |sandbox| Ok(sandbox.tcp_connect(ports_of(ports, count)?)));
 }
 
 fn ports_of(ports: *const u32, count: usize) -> Answer<Vec<u16>> {
-    let port =
-        |number: &u32| u16::try_from(*number).map_err(|_| seclude_error::invalid(&format!("port {number}"), "is not 0 to 65535"));
+    let port = |number: &u32| {
+        u16::try_from(*number)
+            .map_err(|_| seclude_error::invalid(&format!("port {number}"), "is not 0 to 65535"))
+    };
     numbers("ports", ports, count)?.iter().map(port).collect()
 }
 
-/// The number of the system call of this name, on this architecture; -1 if it has none, and for NULL.
+/// The number of the system call of this name, on this architecture; -1 if it has none, and for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_syscall_number(name: *const c_char) -> c_int {
     utf8("name", name).ok().and_then(Syscall::from_name).map_or(-1, Syscall::number)
 }
 
-/// The name of the system call of this number, on this architecture. NULL if this library does not know it. Never freed.
+/// The name of the system call of this number, on this architecture. NULL if this library does not
+/// know it. Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_syscall_name(number: c_int) -> *const c_char {
     /// What has been asked for, for ever: there are only so many names.

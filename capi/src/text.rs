@@ -1,4 +1,5 @@
-//! `seclude_text`: a string that the library made and C borrows from, since nothing that one side allocates is freed by the other.
+//! `seclude_text`: a string that the library made and C borrows from, since nothing that one side
+//! allocates is freed by the other.
 
 use crate::boundary::{free, told};
 use std::ffi::c_char;
@@ -25,7 +26,8 @@ impl seclude_text {
     }
 }
 
-/// The text, which ends with a NUL. "" for NULL, so never NULL. Borrowed: valid until the text is freed.
+/// The text, which ends with a NUL. "" for NULL, so never NULL. Borrowed: valid until the text is
+/// freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_text_string(text: *const seclude_text) -> *const c_char {
     told(text, c"".as_ptr(), |text| Some(text.start()))

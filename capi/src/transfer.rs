@@ -1,4 +1,5 @@
-//! `seclude_transfer`: copying files and trees out of, and into, places that somebody hostile may have filled.
+//! `seclude_transfer`: copying files and trees out of, and into, places that somebody hostile may
+//! have filled.
 
 use crate::boundary::{Answer, Sticky, Structure, bytes, code, free, read, set, write_sized};
 use crate::child::{State, seclude_child};
@@ -6,8 +7,9 @@ use crate::error::seclude_error;
 use seclude_core::{Child, Copied, Transfer};
 use std::ffi::{c_char, c_int};
 
-/// How files and trees are copied, and how much of them at most: 256 MiB in 10,000 files and directories, 64 deep, unless said otherwise. No symbolic link is
-/// followed, and only files and directories are copied.
+/// How files and trees are copied, and how much of them at most: 256 MiB in 10,000 files and
+/// directories, 64 deep, unless said otherwise. No symbolic link is followed, and only files and
+/// directories are copied.
 pub struct seclude_transfer {
     transfer: Transfer,
     sticky: Option<seclude_error>,
@@ -19,7 +21,8 @@ impl Sticky for seclude_transfer {
     }
 }
 
-/// What has been copied. Functions that fill it take its size, `sizeof(seclude_copied)`, as for `seclude_outcome`.
+/// What has been copied. Functions that fill it take its size, `sizeof(seclude_copied)`, as for
+/// `seclude_outcome`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct seclude_copied {
@@ -27,7 +30,8 @@ pub struct seclude_copied {
     pub entries: u64,
     /// Bytes in files.
     pub bytes: u64,
-    /// Symbolic links, pipes, sockets and devices that were left out: `seclude_transfer_skip_special`.
+    /// Symbolic links, pipes, sockets and devices that were left out:
+    /// `seclude_transfer_skip_special`.
     pub skipped: u64,
 }
 
@@ -54,16 +58,21 @@ pub unsafe extern "C" fn seclude_transfer_max_bytes(transfer: *mut seclude_trans
     });
 }
 
-/// At most so many files and directories, and other things that are left out (`seclude_transfer_skip_special`).
+/// At most so many files and directories, and other things that are left out
+/// (`seclude_transfer_skip_special`).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_transfer_max_entries(transfer: *mut seclude_transfer, number: u64) {
+pub unsafe extern "C" fn seclude_transfer_max_entries(
+    transfer: *mut seclude_transfer,
+    number: u64,
+) {
     set(transfer, |object| {
         object.transfer = object.transfer.clone().max_entries(number);
         Ok(())
     });
 }
 
-/// Leaves out symbolic links, pipes, sockets and devices, and counts them. Without a word from here, they are an error.
+/// Leaves out symbolic links, pipes, sockets and devices, and counts them. Without a word from
+/// here, they are an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_transfer_skip_special(transfer: *mut seclude_transfer) {
     set(transfer, |object| {
@@ -72,9 +81,11 @@ pub unsafe extern "C" fn seclude_transfer_skip_special(transfer: *mut seclude_tr
     });
 }
 
-/// Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not exist yet. No link in `path` or below it is followed; `base` is
-/// the caller's word. The copies are the caller's, with the permissions of the originals but for set-user-id and sticky bits. After an error,
-/// nothing is left at `to`. What was copied goes to `*copied`, a structure of `size` bytes, which may be NULL.
+/// Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not
+/// exist yet. No link in `path` or below it is followed; `base` is the caller's word. The copies
+/// are the caller's, with the permissions of the originals but for set-user-id and sticky bits.
+/// After an error, nothing is left at `to`. What was copied goes to `*copied`, a structure of
+/// `size` bytes, which may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_transfer_copy(
     transfer: *const seclude_transfer,
@@ -86,13 +97,19 @@ pub unsafe extern "C" fn seclude_transfer_copy(
     err: *mut *mut seclude_error,
 ) -> c_int {
     code(err, || {
-        let done = read("transfer", transfer)?.transfer.copy(bytes("base", base)?, bytes("path", path)?, bytes("to", to)?)?;
+        let done = read("transfer", transfer)?.transfer.copy(
+            bytes("base", base)?,
+            bytes("path", path)?,
+            bytes("to", to)?,
+        )?;
         Ok(told(&done, copied, size))
     })
 }
 
-/// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, as `seclude_transfer_copy` does with the sandbox's root as the base.
-/// A privileged caller reads there what the sandbox's user may read, and no more. What runs may change it meanwhile: `seclude_child_freeze` keeps it still.
+/// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, as
+/// `seclude_transfer_copy` does with the sandbox's root as the base. A privileged caller reads
+/// there what the sandbox's user may read, and no more. What runs may change it meanwhile:
+/// `seclude_child_freeze` keeps it still.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_copy_out(
     child: *const seclude_child,
@@ -105,13 +122,15 @@ pub unsafe extern "C" fn seclude_child_copy_out(
 ) -> c_int {
     code(err, || {
         let transfer = of(transfer)?;
-        let done = running(child)?.copy_out(bytes("inside", inside)?, bytes("to", to)?, transfer)?;
+        let done =
+            running(child)?.copy_out(bytes("inside", inside)?, bytes("to", to)?, transfer)?;
         Ok(told(&done, copied, size))
     })
 }
 
-/// Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`, which must not exist yet, in a place that the command may write
-/// to: it is made with the rights of the sandbox's user. The copies are the command's own.
+/// Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`,
+/// which must not exist yet, in a place that the command may write to: it is made with the rights
+/// of the sandbox's user. The copies are the command's own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_copy_in(
     child: *const seclude_child,
@@ -124,7 +143,8 @@ pub unsafe extern "C" fn seclude_child_copy_in(
 ) -> c_int {
     code(err, || {
         let transfer = of(transfer)?;
-        let done = running(child)?.copy_in(bytes("from", from)?, bytes("inside", inside)?, transfer)?;
+        let done =
+            running(child)?.copy_in(bytes("from", from)?, bytes("inside", inside)?, transfer)?;
         Ok(told(&done, copied, size))
     })
 }
@@ -136,12 +156,18 @@ pub(crate) fn of<'a>(transfer: *const seclude_transfer) -> Answer<&'a Transfer> 
 fn running<'a>(child: *const seclude_child) -> Answer<&'a Child> {
     match &read("child", child)?.state {
         State::Held(child) => Ok(child),
-        State::Collected(_) => Err(seclude_error::invalid("files of the sandbox", "it has ended, and they are gone")),
+        State::Collected(_) => {
+            Err(seclude_error::invalid("files of the sandbox", "it has ended, and they are gone"))
+        }
     }
 }
 
 pub(crate) fn told(done: &Copied, copied: *mut seclude_copied, size: usize) -> c_int {
     let Copied { entries, bytes, skipped, .. } = done;
-    write_sized(copied, size, seclude_copied { entries: *entries, bytes: *bytes, skipped: skipped.len() as u64 });
+    write_sized(
+        copied,
+        size,
+        seclude_copied { entries: *entries, bytes: *bytes, skipped: skipped.len() as u64 },
+    );
     0
 }

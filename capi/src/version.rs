@@ -2,7 +2,8 @@
 
 use std::ffi::{c_char, c_int};
 
-/// The major version of this header. While it is 0, a new minor version may change the ABI, and the SONAME with it.
+/// The major version of this header. While it is 0, a new minor version may change the ABI, and the
+/// SONAME with it.
 pub const SECLUDE_VERSION_MAJOR: c_int = 0;
 /// The minor version of this header.
 pub const SECLUDE_VERSION_MINOR: c_int = 1;
@@ -11,15 +12,16 @@ pub const SECLUDE_VERSION_PATCH: c_int = 0;
 /// The version of this header as one number that grows: major * 1000000 + minor * 1000 + patch.
 pub const SECLUDE_VERSION_NUMBER: c_int = 1000;
 
-/// The version of the library that the program runs with, as `SECLUDE_VERSION_NUMBER` is that of the header it was compiled
-/// with. The library may be newer than the header, never older:
+/// The version of the library that the program runs with, as `SECLUDE_VERSION_NUMBER` is that of
+/// the header it was compiled with. The library may be newer than the header, never older:
 /// `assert(seclude_version_number() >= SECLUDE_VERSION_NUMBER)`.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_version_number() -> c_int {
     SECLUDE_VERSION_NUMBER
 }
 
-/// The version of the library that the program runs with, as text: "0.1.0". Never NULL, never freed.
+/// The version of the library that the program runs with, as text: "0.1.0". Never NULL, never
+/// freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
@@ -31,11 +33,14 @@ mod tests {
 
     #[test]
     fn the_macros_say_what_the_manifest_says() {
-        let parts = format!("{SECLUDE_VERSION_MAJOR}.{SECLUDE_VERSION_MINOR}.{SECLUDE_VERSION_PATCH}");
+        let parts =
+            format!("{SECLUDE_VERSION_MAJOR}.{SECLUDE_VERSION_MINOR}.{SECLUDE_VERSION_PATCH}");
         assert_eq!(parts, env!("CARGO_PKG_VERSION"));
         assert_eq!(
             SECLUDE_VERSION_NUMBER,
-            SECLUDE_VERSION_MAJOR * 1_000_000 + SECLUDE_VERSION_MINOR * 1000 + SECLUDE_VERSION_PATCH
+            SECLUDE_VERSION_MAJOR * 1_000_000
+                + SECLUDE_VERSION_MINOR * 1000
+                + SECLUDE_VERSION_PATCH
         );
     }
 }

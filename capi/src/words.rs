@@ -11,7 +11,8 @@ pub(crate) fn name_of<Number: PartialEq>(words: &Words<Number>, number: Number) 
     words.iter().find(|(known, _)| *known == number).map_or(ptr::null(), |(_, name)| name.as_ptr())
 }
 
-/// The number of a name. `None` if the core has a word that this table lacks: a test of each set says that it has none.
+/// The number of a name. `None` if the core has a word that this table lacks: a test of each set
+/// says that it has none.
 pub(crate) fn number_of<Number: Copy>(words: &Words<Number>, name: &str) -> Option<Number> {
     words.iter().find(|(_, known)| known.to_bytes() == name.as_bytes()).map(|(number, _)| *number)
 }
@@ -27,7 +28,10 @@ pub(crate) fn word_of<Number: PartialEq, Word>(
 
 /// That a table and the core's set are the same, word by word.
 #[cfg(test)]
-pub(crate) fn assert_complete<Number: Copy + PartialEq>(words: &Words<Number>, core: impl Iterator<Item = &'static str>) {
+pub(crate) fn assert_complete<Number: Copy + PartialEq>(
+    words: &Words<Number>,
+    core: impl Iterator<Item = &'static str>,
+) {
     let names: Vec<&str> = words.iter().filter_map(|(_, name)| name.to_str().ok()).collect();
     assert_eq!(names, core.collect::<Vec<_>>());
     for (number, name) in words {

@@ -1,4 +1,5 @@
-//! `include/seclude.h` is what cbindgen makes of `src`. Drift fails here; SECLUDE_UPDATE_HEADER=1 writes the file anew.
+//! `include/seclude.h` is what cbindgen makes of `src`. Drift fails here; SECLUDE_UPDATE_HEADER=1
+//! writes the file anew.
 
 use std::path::Path;
 
@@ -30,9 +31,10 @@ const SOURCES: &[&str] = &[
 
 fn generate(root: &Path) -> String {
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
-    let builder = SOURCES
-        .iter()
-        .fold(cbindgen::Builder::new().with_config(config), |builder, name| builder.with_src(root.join(format!("src/{name}.rs"))));
+    let builder =
+        SOURCES.iter().fold(cbindgen::Builder::new().with_config(config), |builder, name| {
+            builder.with_src(root.join(format!("src/{name}.rs")))
+        });
     let mut header = Vec::new();
     builder.generate().expect("the sources parse").write(&mut header);
     String::from_utf8(header).expect("UTF-8")
@@ -64,10 +66,20 @@ fn every_exported_function_is_in_the_header() {
         .filter(|file| file.path().extension().is_some_and(|extension| extension == "rs"))
     {
         let source = std::fs::read_to_string(file.path()).expect("a source");
-        for name in source.lines().filter_map(|line| line.split_once("extern \"C\" fn ")?.1.split('(').next()) {
-            assert!(header.contains(&format!("{name}(")), "{name} of {:?} is not in the header", file.file_name());
+        for name in source
+            .lines()
+            .filter_map(|line| line.split_once("extern \"C\" fn ")?.1.split('(').next())
+        {
+            assert!(
+                header.contains(&format!("{name}(")),
+                "{name} of {:?} is not in the header",
+                file.file_name()
+            );
             count += 1;
         }
     }
-    assert!(count > 165, "only {count} functions were found: has the way they are written changed?");
+    assert!(
+        count > 165,
+        "only {count} functions were found: has the way they are written changed?"
+    );
 }

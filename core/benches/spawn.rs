@@ -1,5 +1,5 @@
-//! What one run costs, and what its parts cost, as criterion sees it: for changes to this crate, before and after.
-//! `tests/bench/compare.py` sets whole runs beside other ways to do the same.
+//! What one run costs, and what its parts cost, as criterion sees it: for changes to this crate,
+//! before and after. `tests/bench/compare.py` sets whole runs beside other ways to do the same.
 
 use criterion::{Criterion, criterion_main};
 use seclude::{Command, Ended, Namespace, Sandbox, Stdio};
@@ -19,24 +19,36 @@ fn spawn_to_end(criterion: &mut Criterion) {
     let default = Sandbox::new();
     group.bench_function("default", |bencher| bencher.iter(|| run(default.command(PROGRAM))));
     let network = Sandbox::new().share(Namespace::Net);
-    group.bench_function("network shared", |bencher| bencher.iter(|| run(network.command(PROGRAM))));
+    group
+        .bench_function("network shared", |bencher| bencher.iter(|| run(network.command(PROGRAM))));
     let empty = Sandbox::new()
         .empty_root()
         .bind_ro("/usr", "/usr")
         .bind_ro("/lib", "/lib")
         .bind_ro("/lib64", "/lib64")
         .share(Namespace::Net);
-    group.bench_function("network shared, own few files", |bencher| bencher.iter(|| run(empty.command("/usr/bin/true"))));
+    group.bench_function("network shared, own few files", |bencher| {
+        bencher.iter(|| run(empty.command("/usr/bin/true")))
+    });
     group.bench_function("output collected", |bencher| {
         bencher.iter(|| {
-            let output = default.command("/bin/echo").arg("hello").output().expect("the default sandbox starts on this machine");
+            let output = default
+                .command("/bin/echo")
+                .arg("hello")
+                .output()
+                .expect("the default sandbox starts on this machine");
             assert_eq!(output.stdout, b"hello\n");
         });
     });
-    // What the first run of a sandbox has on top: the plan is compiled, and the warden put into memory.
-    group.bench_function("new sandbox each time", |bencher| bencher.iter(|| run(Sandbox::new().command(PROGRAM))));
+    // What the first run of a sandbox has on top: the plan is compiled, and the warden put into
+    // memory.
+    group.bench_function("new sandbox each time", |bencher| {
+        bencher.iter(|| run(Sandbox::new().command(PROGRAM)))
+    });
     group.bench_function("missing program", |bencher| {
-        bencher.iter(|| default.command("/no/such/program").spawn().expect_err("there is no such program"));
+        bencher.iter(|| {
+            default.command("/no/such/program").spawn().expect_err("there is no such program")
+        });
     });
     group.finish();
 }
@@ -52,12 +64,21 @@ fn values(criterion: &mut Criterion) {
             black_box(command);
         });
     });
-    let policy = || Sandbox::new().bind_ro("/opt", "/opt").tmpfs("/tmp", seclude::MiB(16)).file("/etc/motd", "hello\n");
+    let policy = || {
+        Sandbox::new()
+            .bind_ro("/opt", "/opt")
+            .tmpfs("/tmp", seclude::MiB(16))
+            .file("/etc/motd", "hello\n")
+    };
     group.bench_function("a sandbox", |bencher| bencher.iter(|| black_box(policy())));
     let made = policy();
-    group.bench_function("a check", |bencher| bencher.iter(|| black_box(&made).check().expect("it is a good policy")));
+    group.bench_function("a check", |bencher| {
+        bencher.iter(|| black_box(&made).check().expect("it is a good policy"))
+    });
     let text = made.to_json().expect("a policy can be written");
-    group.bench_function("a sandbox from JSON", |bencher| bencher.iter(|| Sandbox::from_json(black_box(&text)).expect("and read")));
+    group.bench_function("a sandbox from JSON", |bencher| {
+        bencher.iter(|| Sandbox::from_json(black_box(&text)).expect("and read"))
+    });
     group.finish();
 }
 

@@ -1,5 +1,6 @@
-//! Learns what a program does, and writes a policy that lets it do that and nothing else: `learn PROGRAM [ARGUMENT…]`. What it wrote goes to
-//! the standard error, the policy, in TOML, to the standard output.
+//! Learns what a program does, and writes a policy that lets it do that and nothing else: `learn
+//! PROGRAM [ARGUMENT…]`. What it wrote goes to the standard error, the policy, in TOML, to the
+//! standard output.
 
 use std::process::ExitCode;
 
@@ -13,7 +14,12 @@ fn main() -> ExitCode {
     match learned.and_then(|learned| Ok((learned.sandbox().to_toml()?, learned))) {
         Ok((policy, learned)) => {
             eprint!("{}", String::from_utf8_lossy(&learned.output.stdout));
-            eprintln!("{}; {} calls, paths {:?}", learned.output.outcome, learned.calls.values().sum::<u64>(), learned.paths);
+            eprintln!(
+                "{}; {} calls, paths {:?}",
+                learned.output.outcome,
+                learned.calls.values().sum::<u64>(),
+                learned.paths
+            );
             print!("{policy}");
             ExitCode::SUCCESS
         }

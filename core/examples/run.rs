@@ -9,8 +9,8 @@ fn main() -> ExitCode {
         eprintln!("usage: run POLICY PROGRAM [ARGUMENT…]");
         return ExitCode::from(2);
     };
-    let outcome =
-        seclude::Sandbox::from_json(&policy.to_string_lossy()).and_then(|sandbox| sandbox.command(program).args(words).status());
+    let outcome = seclude::Sandbox::from_json(&policy.to_string_lossy())
+        .and_then(|sandbox| sandbox.command(program).args(words).status());
     match outcome {
         Ok(outcome) => {
             eprintln!("{}; {:?}; enforced {:?}", outcome.ended, outcome.usage, outcome.enforced);

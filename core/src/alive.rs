@@ -1,4 +1,5 @@
-//! A sandbox that is alive: its warden has been started, and waits for commands or runs them. What a one-shot run, a cell and a pool have in common.
+//! A sandbox that is alive: its warden has been started, and waits for commands or runs them. What
+//! a one-shot run, a cell and a pool have in common.
 
 mod files;
 mod freeze;
@@ -60,20 +61,26 @@ pub struct Alive {
 }
 
 impl Alive {
-    /// Starts one: a copy of the policy's template if that has been prepared. It is still being set up when this returns.
+    /// Starts one: a copy of the policy's template if that has been prepared. It is still being set
+    /// up when this returns.
     pub fn start(sandbox: &Sandbox, purpose: Purpose) -> Result<Alive> {
         Alive::start_in(sandbox, purpose, None)
     }
 
     /// The same in namespaces that exist.
-    pub fn start_in(sandbox: &Sandbox, purpose: Purpose, existing: Option<&Existing>) -> Result<Alive> {
+    pub fn start_in(
+        sandbox: &Sandbox,
+        purpose: Purpose,
+        existing: Option<&Existing>,
+    ) -> Result<Alive> {
         let policy = sandbox.policy();
         policy.check()?;
         let entered = existing.is_some_and(|existing| existing.cell.is_some());
         // What a template has made stands in namespaces of its own, and in no others.
         let mut template = if existing.is_some() { None } else { template::of(sandbox)? };
         let mut without_scope = None;
-        // So often another template takes the place of one that was lost at the very moment: more often is no accident.
+        // So often another template takes the place of one that was lost at the very moment: more
+        // often is no accident.
         let mut others = 3;
         loop {
             let mapping = match &template {
@@ -84,21 +91,33 @@ impl Alive {
             let cell = existing.and_then(|existing| existing.cell.as_ref());
             let mut enforcement = match cell {
                 Some(cell) => Enforcement::entered(cell),
-                None => Enforcement::prepare(policy, without_scope.as_ref(), purpose == Purpose::Cell)?,
+                None => {
+                    Enforcement::prepare(policy, without_scope.as_ref(), purpose == Purpose::Cell)?
+                }
             };
             let among = purpose == Purpose::Cell;
             let watches = among || enforcement.watches(&policy.limits);
             let (part, admits) = match &template {
                 Some(_) => (Part::Copy, enforcement.doors()?.is_none()),
-                None => (if cell.is_some() { Part::Entered } else { Part::Whole }, enforcement.admits()),
+                None => {
+                    (if cell.is_some() { Part::Entered } else { Part::Whole }, enforcement.admits())
+                }
             };
-            let plan = sandbox.compiled().plan(policy, Manner { part, mapping, admits, watches, among })?;
+            let plan = sandbox
+                .compiled()
+                .plan(policy, Manner { part, mapping, admits, watches, among })?;
             let tell = purpose != Purpose::Run;
             #[cfg(feature = "stage-clock")]
             crate::stage_clock::follow(&plan);
             let started = match &template {
                 Some(template) => Warden::copy(template, sandbox, &plan, &mut enforcement, tell),
-                None => Warden::start(sandbox, &plan, &mut enforcement, tell, existing.map(|existing| &*existing.namespaces)),
+                None => Warden::start(
+                    sandbox,
+                    &plan,
+                    &mut enforcement,
+                    tell,
+                    existing.map(|existing| &*existing.namespaces),
+                ),
             };
             match started {
                 Ok(warden) => {
@@ -118,17 +137,28 @@ impl Alive {
                         forced: AtomicBool::new(false),
                     });
                 }
-                // Then without one, but not because the caller was short of something at that moment.
-                Err(error) if enforcement.scope_failed && error.kind() != ErrorKind::HostLimit => without_scope = Some(error),
+                // Then without one, but not because the caller was short of something at that
+                // moment.
+                Err(error) if enforcement.scope_failed && error.kind() != ErrorKind::HostLimit => {
+                    without_scope = Some(error)
+                }
                 // Then from another one.
                 Err(error) => match &template {
-                    Some(lost) if others > 0 && error.kind() == ErrorKind::WardenLost && lost.is_dying() => {
+                    Some(lost)
+                        if others > 0
+                            && error.kind() == ErrorKind::WardenLost
+                            && lost.is_dying() =>
+                    {
                         others -= 1;
                         template = template::of(sandbox)?;
                     }
                     _ => {
                         let counters = enforcement.cgroup.counters();
-                        return Err(failure::under_memory_limit(error, policy.limits.memory, &counters));
+                        return Err(failure::under_memory_limit(
+                            error,
+                            policy.limits.memory,
+                            &counters,
+                        ));
                     }
                 },
             }
@@ -144,11 +174,16 @@ impl Alive {
                 }
                 Ok(self.enforced(protections, landlock, None, None))
             }
-            Err(error) => Err(self.under_memory_limit(self.give_up(error), &self.sandbox.policy().limits, None)),
+            Err(error) => Err(self.under_memory_limit(
+                self.give_up(error),
+                &self.sandbox.policy().limits,
+                None,
+            )),
         }
     }
 
-    /// What its warden was to do came to nothing. If that is so because it has been stopped, all that is inside is ended.
+    /// What its warden was to do came to nothing. If that is so because it has been stopped, all
+    /// that is inside is ended.
     pub fn give_up(&self, error: Error) -> Error {
         if self.warden.is_stopped() == Some(true) {
             self.force();
@@ -165,11 +200,24 @@ impl Alive {
         }
     }
 
-    /// What is enforced, as the warden reports it and as the caller knows it. `within`: what holds one command of many.
-    pub fn enforced(&self, protections: u64, landlock: u32, within: Option<&Enforcement>, wall_time: Option<Duration>) -> Enforced {
+    /// What is enforced, as the warden reports it and as the caller knows it. `within`: what holds
+    /// one command of many.
+    pub fn enforced(
+        &self,
+        protections: u64,
+        landlock: u32,
+        within: Option<&Enforcement>,
+        wall_time: Option<Duration>,
+    ) -> Enforced {
         let (policy, enforcement) = (self.sandbox.policy(), self.enforcement());
-        let protections = protections | enforcement.protections(policy) | idmap::protections(self.owner);
-        Enforced::new(policy.flags(), protections, landlock, enforcement.mechanisms(within, wall_time))
+        let protections =
+            protections | enforcement.protections(policy) | idmap::protections(self.owner);
+        Enforced::new(
+            policy.flags(),
+            protections,
+            landlock,
+            enforcement.mechanisms(within, wall_time),
+        )
     }
 
     pub fn started(&self) -> Instant {
@@ -184,28 +232,40 @@ impl Alive {
         self.enforcement().cgroup.counters()
     }
 
-    /// The same error, unless the limit on memory is the cause of it. `limits`: those of one command, if it has any of its own;
-    /// `before`: what had been counted before that one.
-    pub fn under_memory_limit(&self, error: Error, limits: &Limits, before: Option<&Counters>) -> Error {
+    /// The same error, unless the limit on memory is the cause of it. `limits`: those of one
+    /// command, if it has any of its own; `before`: what had been counted before that one.
+    pub fn under_memory_limit(
+        &self,
+        error: Error,
+        limits: &Limits,
+        before: Option<&Counters>,
+    ) -> Error {
         let counters = self.counters();
         let counters = before.map_or(counters.clone(), |before| counters.since(before));
-        failure::under_memory_limit(error, limits.memory.or(self.sandbox.policy().limits.memory), &counters)
+        failure::under_memory_limit(
+            error,
+            limits.memory.or(self.sandbox.policy().limits.memory),
+            &counters,
+        )
     }
 
     /// Every process inside, the warden first; none once it has ended.
     pub fn processes(&self) -> Result<Vec<Process>> {
         let list = processes::below(self.warden.pid())?;
-        // The warden's number means the warden only while it has not been reaped, by us or by the caller's own loop.
+        // The warden's number means the warden only while it has not been reaped, by us or by the
+        // caller's own loop.
         Ok(if self.warden.is_alive()? { list } else { Vec::new() })
     }
 
-    /// Other limits from now on: those that a cgroup holds are set there. `limit` is the one that has changed.
+    /// Other limits from now on: those that a cgroup holds are set there. `limit` is the one that
+    /// has changed.
     pub fn change(&self, limit: Limit, limits: &Limits) -> Result<()> {
         limits.check()?;
         self.enforcement().change(limit, limits)
     }
 
-    /// Has a cell's warden hold all commands together to what no kernel mechanism holds, from now on.
+    /// Has a cell's warden hold all commands together to what no kernel mechanism holds, from now
+    /// on.
     pub fn hold_together(&self, limits: &Limits) -> Result<()> {
         let (limits, (meter, file)) = {
             let enforcement = self.enforcement();
@@ -217,7 +277,8 @@ impl Alive {
         self.ask(None, &Request::Limit { limits, meter }, file.as_ref().map(AsFd::as_fd).as_slice())
     }
 
-    /// Lets the warden go and waits until it is gone, and everything inside and its cgroups with it.
+    /// Lets the warden go and waits until it is gone, and everything inside and its cgroups with
+    /// it.
     pub fn end(&self) -> Gone {
         let gone = self.warden.end();
         self.enforcement().cgroup = Default::default();
@@ -264,6 +325,9 @@ impl Drop for Alive {
 
 impl std::fmt::Debug for Alive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Alive").field("warden", &self.warden).field("purpose", &self.purpose).finish_non_exhaustive()
+        f.debug_struct("Alive")
+            .field("warden", &self.warden)
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
     }
 }

@@ -15,14 +15,18 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A sandbox that is alive: its commands share files, processes and network, and what one leaves behind is there for the next.
+/// A sandbox that is alive: its commands share files, processes and network, and what one leaves
+/// behind is there for the next.
 ///
-/// The sandbox's limits on memory, processes, processor time and input and output bound what all commands use together; those on wall time and output
-/// each command by itself, and so do [`Command::memory`], [`Command::cpu_time`] and [`Command::pids`]. A command has an outcome and usage of its own: what
-/// its first process and those that this has waited for have used; where it has a cgroup of its own, what that has counted.
+/// The sandbox's limits on memory, processes, processor time and input and output bound what all
+/// commands use together; those on wall time and output each command by itself, and so do
+/// [`Command::memory`], [`Command::cpu_time`] and [`Command::pids`]. A command has an outcome and
+/// usage of its own: what its first process and those that this has waited for have used; where it
+/// has a cgroup of its own, what that has counted.
 ///
-/// A handle: clones are the same cell. Dropping the last one, and the last of its children, ends everything inside; so does the caller's end, and
-/// [`Cell::close`]. In a process forked by the caller, dropping it only closes its descriptors.
+/// A handle: clones are the same cell. Dropping the last one, and the last of its children, ends
+/// everything inside; so does the caller's end, and [`Cell::close`]. In a process forked by the
+/// caller, dropping it only closes its descriptors.
 ///
 /// ```
 /// # fn main() -> seclude::Result<()> {
@@ -77,10 +81,13 @@ impl Cell {
         Ok(self.alive()?.warden.pid().unsigned_abs())
     }
 
-    /// Publishes it under a name, by which other processes of the caller's user find and enter it ([`NamedCell`](crate::NamedCell)), until it is closed or published
-    /// under another. 1 to 64 letters, digits, dots, hyphens and underscores, not beginning with a dot; an error if another cell lives under it.
+    /// Publishes it under a name, by which other processes of the caller's user find and enter it
+    /// ([`NamedCell`](crate::NamedCell)), until it is closed or published under another. 1 to
+    /// 64 letters, digits, dots, hyphens and underscores, not beginning with a dot; an error if
+    /// another cell lives under it.
     ///
-    /// In the directory that the environment variable SECLUDE_CELLS names; else in `$XDG_RUNTIME_DIR/seclude`, root's in `/run/seclude`, and the rest in
+    /// In the directory that the environment variable SECLUDE_CELLS names; else in
+    /// `$XDG_RUNTIME_DIR/seclude`, root's in `/run/seclude`, and the rest in
     /// `/tmp/seclude-UID`. It must be the user's own, and closed to others' writing.
     pub fn publish(&self, name: &str) -> Result<()> {
         if self.state().published.as_ref().is_some_and(|published| published.name() == name) {
@@ -98,11 +105,17 @@ impl Cell {
         self.alive()?.processes()
     }
 
-    /// What all commands have used so far, since the cell was started or reset: exactly where a cgroup counts, else as far as the processes that are
-    /// there tell, and those they and the warden have waited for.
+    /// What all commands have used so far, since the cell was started or reset: exactly where a
+    /// cgroup counts, else as far as the processes that are there tell, and those they and the
+    /// warden have waited for.
     pub fn usage(&self) -> Result<Usage> {
         let alive = self.alive()?;
-        usage_so_far::of(&alive.processes()?, Some(alive.warden.pid()), alive.started(), &alive.counters())
+        usage_so_far::of(
+            &alive.processes()?,
+            Some(alive.warden.pid()),
+            alive.started(),
+            &alive.counters(),
+        )
     }
 
     /// Stops everything inside, until [`Cell::thaw`]; by what. Wall times go on.
@@ -115,15 +128,19 @@ impl Cell {
         self.alive()?.thaw()
     }
 
-    /// Kills everything inside; commands that run end as [`Ended::Killed`](crate::Ended::Killed). The cell stays, with its files. Does not wait.
+    /// Kills everything inside; commands that run end as [`Ended::Killed`](crate::Ended::Killed).
+    /// The cell stays, with its files. Does not wait.
     pub fn kill_all(&self) -> Result<()> {
         self.alive()?.ask(None, &Request::Kill { how: end::KILLED }, &[])
     }
 
-    /// Back to the state after set-up: no process, the scratch file systems empty, network, System V objects, message queues, keys and clocks new, the cgroups' counters at
-    /// zero. Files of the caller's that are bound writable stay as they are. Commands that run end as [`Ended::Killed`](crate::Ended::Killed).
+    /// Back to the state after set-up: no process, the scratch file systems empty, network, System
+    /// V objects, message queues, keys and clocks new, the cgroups' counters at zero. Files of
+    /// the caller's that are bound writable stay as they are. Commands that run end as
+    /// [`Ended::Killed`](crate::Ended::Killed).
     ///
-    /// The first one makes a [template](Sandbox::prepare) where the policy can have one, and from then on a reset costs a fraction of a new cell.
+    /// The first one makes a [template](Sandbox::prepare) where the policy can have one, and from
+    /// then on a reset costs a fraction of a new cell.
     pub fn reset(&self) -> Result<()> {
         self.0.sandbox.prepare()?;
         let mut state = self.state();
@@ -139,7 +156,8 @@ impl Cell {
         published.map_or(Ok(()), |published| self.publish(published.name()))
     }
 
-    /// Ends everything inside and waits until it is gone. Using the cell afterwards is an error; closing it again is none.
+    /// Ends everything inside and waits until it is gone. Using the cell afterwards is an error;
+    /// closing it again is none.
     pub fn close(&self) {
         let (alive, published) = {
             let mut state = self.state();
@@ -159,18 +177,29 @@ impl Cell {
     // ---- files
 
     /// Copies a file or tree out of it: as [`Child::copy_out`](crate::Child::copy_out).
-    pub fn copy_out(&self, inside: impl AsRef<Path>, to: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
+    pub fn copy_out(
+        &self,
+        inside: impl AsRef<Path>,
+        to: impl AsRef<Path>,
+        transfer: &Transfer,
+    ) -> Result<Copied> {
         self.alive()?.copy_out(inside, to, transfer)
     }
 
     /// Copies a file or tree into it: as [`Child::copy_in`](crate::Child::copy_in).
-    pub fn copy_in(&self, from: impl AsRef<Path>, inside: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
+    pub fn copy_in(
+        &self,
+        from: impl AsRef<Path>,
+        inside: impl AsRef<Path>,
+        transfer: &Transfer,
+    ) -> Result<Copied> {
         self.alive()?.copy_in(from, inside, transfer)
     }
 
     // ---- other limits than it was started with, until it is reset
 
-    /// From now on, at most so many bytes of memory for all together: as [`Child::set_memory`](crate::Child::set_memory).
+    /// From now on, at most so many bytes of memory for all together: as
+    /// [`Child::set_memory`](crate::Child::set_memory).
     pub fn set_memory(&self, bytes: impl Into<u64>) -> Result<()> {
         let bytes = bytes.into();
         self.change(Limit::Memory, |limits| limits.memory = Some(bytes))
@@ -190,8 +219,11 @@ impl Cell {
         let alive = self.alive()?;
         let mut state = self.state();
         if !state.limits.sets(limit) {
-            return Err(Error::invalid(format!("limit {limit}"), "the policy sets none, so there is none to change")
-                .hint(format!("set {limit} in the sandbox's policy: it can be changed from there")));
+            return Err(Error::invalid(
+                format!("limit {limit}"),
+                "the policy sets none, so there is none to change",
+            )
+            .hint(format!("set {limit} in the sandbox's policy: it can be changed from there")));
         }
         let mut limits = state.limits.clone();
         change(&mut limits);
@@ -211,5 +243,6 @@ impl Cell {
 }
 
 fn closed() -> Error {
-    Error::invalid("cell", "it has been closed").hint("run commands before that, or start another cell")
+    Error::invalid("cell", "it has been closed")
+        .hint("run commands before that, or start another cell")
 }

@@ -1,8 +1,10 @@
-//! The cgroups of one sandbox: a directory in the v2 hierarchy, one in each v1 hierarchy whose controller it takes. Found by
-//! `hierarchy`, made by `place`, owned and removed by `directory`, written by `settings`, read by `counters`.
+//! The cgroups of one sandbox: a directory in the v2 hierarchy, one in each v1 hierarchy whose
+//! controller it takes. Found by `hierarchy`, made by `place`, owned and removed by `directory`,
+//! written by `settings`, read by `counters`.
 //!
-//! Nothing of this host's is changed but directories that carry our name: no process is moved but the warden, no controller is turned on
-//! but below a directory that the caller named or systemd gave us. What is below the caller's own cgroup shares its limits.
+//! Nothing of this host's is changed but directories that carry our name: no process is moved but
+//! the warden, no controller is turned on but below a directory that the caller named or systemd
+//! gave us. What is below the caller's own cgroup shares its limits.
 
 mod counters;
 mod directory;
@@ -44,7 +46,8 @@ pub struct Cgroup {
 pub struct Doors<'c> {
     /// The v2 directory, for `CLONE_INTO_CGROUP`.
     pub v2: Option<BorrowedFd<'c>>,
-    /// The file `tasks` of the v1 directories, in their order, for it to write: as many as it may enter by itself.
+    /// The file `tasks` of the v1 directories, in their order, for it to write: as many as it may
+    /// enter by itself.
     pub v1: Vec<File>,
 }
 
@@ -64,7 +67,11 @@ impl Cgroup {
 
     /// The directory in which this controller counts for us, and of which version it is.
     fn with(&self, controller: Controller) -> Option<(Mechanism, &Directory)> {
-        let v2 = self.v2.iter().find(|v2| v2.controllers.contains(&controller)).map(|v2| (Mechanism::CgroupV2, &v2.directory));
+        let v2 = self
+            .v2
+            .iter()
+            .find(|v2| v2.controllers.contains(&controller))
+            .map(|v2| (Mechanism::CgroupV2, &v2.directory));
         v2.or_else(|| {
             let v1 = self.v1.iter().find(|(_, on)| on.contains(&controller));
             v1.map(|(directory, _)| (Mechanism::CgroupV1, directory))
@@ -86,7 +93,8 @@ impl Cgroup {
         }
     }
 
-    /// The files by which a process with a memory of its own enters all of it; `None` if the caller may not open one.
+    /// The files by which a process with a memory of its own enters all of it; `None` if the caller
+    /// may not open one.
     pub fn all_doors(&self) -> Result<Option<Vec<File>>> {
         let v2 = self.v2.iter().map(|v2| (v2.home(), "cgroup.procs"));
         let v1 = self.v1.iter().map(|(directory, _)| (directory, "tasks"));
@@ -117,7 +125,8 @@ impl Cgroup {
         }
     }
 
-    /// Moves the process into those that it has not entered yet; what that starts from now on is in it too.
+    /// Moves the process into those that it has not entered yet; what that starts from now on is in
+    /// it too.
     pub fn admit(&self, pid: i32, entered: Entered) -> Result<()> {
         let v2 = self.v2.iter().filter(|_| !entered.v2).map(V2::home);
         for directory in v2.chain(self.v1.iter().skip(entered.v1).map(|(directory, _)| directory)) {
@@ -128,18 +137,28 @@ impl Cgroup {
 
     /// The directories in which its processes are.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.v2.iter().map(V2::home).chain(self.v1.iter().map(|(directory, _)| directory)).map(Directory::path)
+        self.v2
+            .iter()
+            .map(V2::home)
+            .chain(self.v1.iter().map(|(directory, _)| directory))
+            .map(Directory::path)
     }
 
     /// One below it for a command among others, with these controllers as far as they are on here.
     pub fn within(&self, controllers: &[Controller]) -> Result<Cgroup> {
         let mut inner = Cgroup { among: true, ..Cgroup::default() };
-        for (directory, on) in self.v1.iter().filter(|(_, on)| controllers.iter().any(|controller| on.contains(controller))) {
+        for (directory, on) in self
+            .v1
+            .iter()
+            .filter(|(_, on)| controllers.iter().any(|controller| on.contains(controller)))
+        {
             place::bound_what_is_below(directory)?;
             inner.v1.push((Directory::below(directory)?, on.clone()));
         }
-        // Who enters one of version 2 waits for an RCU grace period: not where version 1 has all that is needed.
-        let lacks = |controller: &Controller| !inner.v1.iter().any(|(_, on)| on.contains(controller));
+        // Who enters one of version 2 waits for an RCU grace period: not where version 1 has all
+        // that is needed.
+        let lacks =
+            |controller: &Controller| !inner.v1.iter().any(|(_, on)| on.contains(controller));
         if let Some(v2) = self.v2.as_ref().filter(|_| controllers.iter().any(lacks)) {
             inner.v2 = Some(v2.within()?);
         }
@@ -153,15 +172,22 @@ impl Cgroup {
 
     /// What measures the processor time of all that is in it.
     pub fn meter(&self) -> Result<Option<(Mechanism, u32, File)>> {
-        let v2 = self.v2.iter().map(|v2| (Mechanism::CgroupV2, meter::CPU_STAT, &v2.directory, "cpu.stat"));
+        let v2 = self
+            .v2
+            .iter()
+            .map(|v2| (Mechanism::CgroupV2, meter::CPU_STAT, &v2.directory, "cpu.stat"));
         let v1 = self.v1.iter().filter(|(_, on)| on.contains(&Controller::Cpuacct));
-        let v1 = v1.map(|(directory, _)| (Mechanism::CgroupV1, meter::CPUACCT, directory, "cpuacct.usage"));
+        let v1 = v1.map(|(directory, _)| {
+            (Mechanism::CgroupV1, meter::CPUACCT, directory, "cpuacct.usage")
+        });
         for (mechanism, kind, directory, name) in v2.chain(v1) {
             match directory.open(name) {
                 Ok(file) => return Ok(Some((mechanism, kind, file))),
                 // This kernel has none.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(directory::failed("open", &directory.path().join(name), &error)),
+                Err(error) => {
+                    return Err(directory::failed("open", &directory.path().join(name), &error));
+                }
             }
         }
         Ok(None)
@@ -173,7 +199,9 @@ impl Cgroup {
         let kind = if mechanism == Mechanism::CgroupV2 { gauge::V2 } else { gauge::V1 };
         match directory.open("memory.stat") {
             Ok(file) => Ok(Some((kind, file))),
-            Err(error) => Err(directory::failed("open", &directory.path().join("memory.stat"), &error)),
+            Err(error) => {
+                Err(directory::failed("open", &directory.path().join("memory.stat"), &error))
+            }
         }
     }
 

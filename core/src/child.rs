@@ -31,11 +31,12 @@ use std::time::{Duration, Instant};
 
 /// A running command.
 ///
-/// Dropping it kills everything inside and waits until it is gone; so does the caller's end, however it comes. In a process
-/// forked by the caller, dropping it only closes its descriptors.
+/// Dropping it kills everything inside and waits until it is gone; so does the caller's end,
+/// however it comes. In a process forked by the caller, dropping it only closes its descriptors.
 ///
-/// In a [`Cell`](crate::Cell) it is one command among others: what is said here of everything inside is then said of this command and what it has started,
-/// and nothing is ended with it when it ends by itself.
+/// In a [`Cell`](crate::Cell) it is one command among others: what is said here of everything
+/// inside is then said of this command and what it has started, and nothing is ended with it when
+/// it ends by itself.
 #[derive(Debug)]
 pub struct Child {
     /// The write end of the command's standard input, if that was piped.
@@ -44,7 +45,8 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The read end of the command's standard error, if that was piped.
     pub stderr: Option<ChildStderr>,
-    /// The other side of the command's terminal, if it has one ([`Stdio::pty`](crate::Stdio::pty)). Dropping it hangs up: the command gets SIGHUP.
+    /// The other side of the command's terminal, if it has one
+    /// ([`Stdio::pty`](crate::Stdio::pty)). Dropping it hangs up: the command gets SIGHUP.
     pub terminal: Option<Terminal>,
     /// Its first process.
     process: Watched,
@@ -97,14 +99,24 @@ fn forget_if_lost<P: AsFd + IntoRawFd>(pipe: &mut Option<P>, mark: &Option<Mark>
 
 impl Child {
     /// `None` if it is to run in a pool, and there is no place by the deadline.
-    pub(crate) fn spawn(command: &Command, stdin: Stream, others: Stream, deadline: Option<Instant>) -> Result<Option<Child>> {
+    pub(crate) fn spawn(
+        command: &Command,
+        stdin: Stream,
+        others: Stream,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Child>> {
         let place = |pool: &Pool| pool.take(command.asked, deadline);
-        let Some(prepared) = Prepared::new(command, stdin, others, Vec::new(), place)? else { return Ok(None) };
+        let Some(prepared) = Prepared::new(command, stdin, others, Vec::new(), place)? else {
+            return Ok(None);
+        };
         prepared.run()?;
         prepared.started().map(Some)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "each is one part of a start, and there is one place that has them all")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is one part of a start, and there is one place that has them all"
+    )]
     pub(crate) fn new(
         command: &Command,
         streams: Streams,
@@ -128,7 +140,9 @@ impl Child {
             started,
             backstop: limits.cpu_time.map(holder::backstop),
             holder: Holder::new(started, &limits),
-            cell: among.as_ref().map(|_| Holder::new(alive.started(), &alive.sandbox.policy().limits)),
+            cell: among
+                .as_ref()
+                .map(|_| Holder::new(alive.started(), &alive.sandbox.policy().limits)),
             limits,
             wall_time: command.wall_time,
             overflow: None,
@@ -151,13 +165,15 @@ impl Child {
         self.inside_pid
     }
 
-    /// A descriptor of the command's first process: readable once that has ended (`pidfd_open(2)`), for `poll` and event loops.
-    /// After that, `wait` and `try_wait` return promptly. Another one after a caller has closed it, as by `closefrom(3)`.
+    /// A descriptor of the command's first process: readable once that has ended (`pidfd_open(2)`),
+    /// for `poll` and event loops. After that, `wait` and `try_wait` return promptly. Another
+    /// one after a caller has closed it, as by `closefrom(3)`.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.process.pollable()
     }
 
-    /// Lets go of its pipes and terminal as far as the caller has closed them without a word: their numbers may be other files' by now.
+    /// Lets go of its pipes and terminal as far as the caller has closed them without a word: their
+    /// numbers may be other files' by now.
     #[doc(hidden)]
     pub fn forget_lost(&mut self) {
         let [stdin, stdout, stderr] = &self.pipes;
@@ -167,8 +183,9 @@ impl Child {
         self.terminal.take_if(|terminal| !terminal.is_intact());
     }
 
-    /// Where the calls are heard that its filter leaves to the caller ([`Action::Notify`](crate::Action::Notify)); `None` if there are none, or if it has been taken.
-    /// Somebody must listen: who makes such a call waits for the answer.
+    /// Where the calls are heard that its filter leaves to the caller
+    /// ([`Action::Notify`](crate::Action::Notify)); `None` if there are none, or if it has been
+    /// taken. Somebody must listen: who makes such a call waits for the answer.
     pub fn take_listener(&mut self) -> Option<Listener> {
         self.listener.take()
     }
@@ -178,8 +195,9 @@ impl Child {
         self.enforced
     }
 
-    /// Waits for its end. The standard input, if piped, is closed first, so that a command that reads it to its end does end.
-    /// When this returns, nothing of the sandbox is left; of a pool's, nothing that ran, and the pool's threads clear away the empty sandbox. Calling it
+    /// Waits for its end. The standard input, if piped, is closed first, so that a command that
+    /// reads it to its end does end. When this returns, nothing of the sandbox is left; of a
+    /// pool's, nothing that ran, and the pool's threads clear away the empty sandbox. Calling it
     /// again gives the same answer.
     pub fn wait(&mut self) -> Result<Outcome> {
         self.forget_lost();
@@ -187,7 +205,8 @@ impl Child {
         self.finish(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "wait for the command"))
     }
 
-    /// Waits for its end for at most this long; `None` if it still runs. Does not close the standard input.
+    /// Waits for its end for at most this long; `None` if it still runs. Does not close the
+    /// standard input.
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Outcome>> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.finish(Some(deadline)),
@@ -195,8 +214,9 @@ impl Child {
         }
     }
 
-    /// When to ask again, for a caller that only polls: by then it must have ended by its limits on time, or by [`Child::kill`], and a
-    /// [`Child::try_wait`] after that ends it if its warden has not. `None` if there is no such moment, or it has ended. A caller that
+    /// When to ask again, for a caller that only polls: by then it must have ended by its limits on
+    /// time, or by [`Child::kill`], and a [`Child::try_wait`] after that ends it if its warden
+    /// has not. `None` if there is no such moment, or it has ended. A caller that
     /// waits ([`Child::wait`], [`Child::wait_timeout`]) need not ask.
     pub fn deadline(&self) -> Option<Instant> {
         if self.outcome.is_none() { self.next_look() } else { None }
@@ -205,20 +225,23 @@ impl Child {
     /// Its end, if it has ended.
     pub fn try_wait(&mut self) -> Result<Option<Outcome>> {
         let ended = |process: BorrowedFd<'_>| wait_readable(&[process], Some(Instant::now()));
-        if self.outcome.is_none() && self.process.get().map(ended).transpose()?.flatten().is_some() {
+        if self.outcome.is_none() && self.process.get().map(ended).transpose()?.flatten().is_some()
+        {
             // The first process has ended: the warden's report is on its way.
             return self.finish(None);
         }
         self.finish(Some(Instant::now()))
     }
 
-    /// Reads both pipes to their ends, or the terminal in place of a missing first one, at once, so that neither can fill up and block the command; then waits. Of each, as much as
-    /// [`Sandbox::output`](crate::Sandbox::output) allows, or 64 MiB: who writes more is stopped, and the end is
-    /// [`Ended::OutputLimit`](crate::Ended::OutputLimit).
+    /// Reads both pipes to their ends, or the terminal in place of a missing first one, at once, so
+    /// that neither can fill up and block the command; then waits. Of each, as much as
+    /// [`Sandbox::output`](crate::Sandbox::output) allows, or 64 MiB: who writes more is stopped,
+    /// and the end is [`Ended::OutputLimit`](crate::Ended::OutputLimit).
     pub fn wait_with_output(mut self) -> Result<Output> {
         self.forget_lost();
         self.stdin = None;
-        let [stdout, stderr] = capture::collect(std::slice::from_mut(&mut self))?.pop().unwrap_or_default();
+        let [stdout, stderr] =
+            capture::collect(std::slice::from_mut(&mut self))?.pop().unwrap_or_default();
         Ok(Output { outcome: self.wait()?, stdout, stderr })
     }
 
@@ -233,8 +256,9 @@ impl Child {
         self.end(Ended::OutputLimit, end::OUTPUT)
     }
 
-    /// Kills the command and everything that it started. The end is [`Ended::Killed`](crate::Ended::Killed), unless it came before.
-    /// Does not wait. No error if it has ended already.
+    /// Kills the command and everything that it started. The end is
+    /// [`Ended::Killed`](crate::Ended::Killed), unless it came before. Does not wait. No error
+    /// if it has ended already.
     ///
     /// If the warden does not do it within a second, the next call that waits does.
     pub fn kill(&mut self) -> Result<()> {
@@ -267,8 +291,9 @@ impl Child {
         }
     }
 
-    /// Whether its pipes may stay open when it has ended: in a [`Cell`](crate::Cell), by what it leaves behind, unless a limit on output has them pass
-    /// through the warden. Who reads them to their ends had better look at [`Child::pidfd`] too.
+    /// Whether its pipes may stay open when it has ended: in a [`Cell`](crate::Cell), by what it
+    /// leaves behind, unless a limit on output has them pass through the warden. Who reads them
+    /// to their ends had better look at [`Child::pidfd`] too.
     pub fn pipes_may_stay(&self) -> bool {
         self.is_among() && self.limits.output.is_none()
     }
@@ -283,7 +308,8 @@ impl Child {
         self.among.as_ref().map(|among| &*among.socket)
     }
 
-    /// Every process inside, the warden first: its ids inside and outside, parent, command, user. Empty once it has ended.
+    /// Every process inside, the warden first: its ids inside and outside, parent, command, user.
+    /// Empty once it has ended.
     pub fn processes(&self) -> Result<Vec<Process>> {
         match &self.outcome {
             Some(_) => Ok(Vec::new()),
@@ -292,8 +318,9 @@ impl Child {
         }
     }
 
-    /// What it has used so far; what it used in all, once it has been waited for. What nobody can tell of a running one, such as the bytes of
-    /// its streams, is absent, and without a cgroup the numbers are those of the processes that are there and of those they have waited for.
+    /// What it has used so far; what it used in all, once it has been waited for. What nobody can
+    /// tell of a running one, such as the bytes of its streams, is absent, and without a cgroup
+    /// the numbers are those of the processes that are there and of those they have waited for.
     pub fn usage(&mut self) -> Result<Usage> {
         match &self.outcome {
             Some(Ok(outcome)) => Ok(outcome.usage),
@@ -304,36 +331,62 @@ impl Child {
 
     fn used_so_far(&self) -> Result<Usage> {
         match &self.among {
-            Some(among) => usage_so_far::of(&self.processes()?, None, self.started, &among.within.cgroup.counters()),
-            None => usage_so_far::of(&self.processes()?, Some(self.alive.warden.pid()), self.started, &self.alive.counters()),
+            Some(among) => usage_so_far::of(
+                &self.processes()?,
+                None,
+                self.started,
+                &among.within.cgroup.counters(),
+            ),
+            None => usage_so_far::of(
+                &self.processes()?,
+                Some(self.alive.warden.pid()),
+                self.started,
+                &self.alive.counters(),
+            ),
         }
     }
 
     // ---- files
 
-    /// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, which must not exist yet: as [`Transfer::copy`], with
-    /// the sandbox's root as the base. A privileged caller reads there what the sandbox's user may read, and no more. What runs may change it meanwhile: [`Child::freeze`] keeps it still.
-    pub fn copy_out(&self, inside: impl AsRef<Path>, to: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
+    /// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`,
+    /// which must not exist yet: as [`Transfer::copy`], with the sandbox's root as the base. A
+    /// privileged caller reads there what the sandbox's user may read, and no more. What runs may
+    /// change it meanwhile: [`Child::freeze`] keeps it still.
+    pub fn copy_out(
+        &self,
+        inside: impl AsRef<Path>,
+        to: impl AsRef<Path>,
+        transfer: &Transfer,
+    ) -> Result<Copied> {
         self.while_it_runs()?.copy_out(inside, to, transfer)
     }
 
-    /// Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`, which must not exist yet, in a place that the command
-    /// may write to: it is made with the rights of the sandbox's user. The copies are the command's own.
-    pub fn copy_in(&self, from: impl AsRef<Path>, inside: impl AsRef<Path>, transfer: &Transfer) -> Result<Copied> {
+    /// Copies a file or tree of the caller's into the running sandbox, to the absolute path
+    /// `inside`, which must not exist yet, in a place that the command may write to: it is made
+    /// with the rights of the sandbox's user. The copies are the command's own.
+    pub fn copy_in(
+        &self,
+        from: impl AsRef<Path>,
+        inside: impl AsRef<Path>,
+        transfer: &Transfer,
+    ) -> Result<Copied> {
         self.while_it_runs()?.copy_in(from, inside, transfer)
     }
 
     fn while_it_runs(&self) -> Result<&Alive> {
         match self.outcome {
-            Some(_) => Err(Error::invalid("files of the sandbox", "it has ended, and they are gone")),
+            Some(_) => {
+                Err(Error::invalid("files of the sandbox", "it has ended, and they are gone"))
+            }
             None => Ok(&self.alive),
         }
     }
 
     // ---- other limits than it was started with
 
-    /// From now on, at most so many bytes of memory. The policy must set a limit, and it must be held. Less than is in use: the kernel takes
-    /// back what it can, and then ends a process (v2), or the change is refused (v1).
+    /// From now on, at most so many bytes of memory. The policy must set a limit, and it must be
+    /// held. Less than is in use: the kernel takes back what it can, and then ends a process
+    /// (v2), or the change is refused (v1).
     pub fn set_memory(&mut self, bytes: impl Into<u64>) -> Result<()> {
         let bytes = bytes.into();
         self.change(Limit::Memory, |limits| limits.memory = Some(bytes))
@@ -346,7 +399,8 @@ impl Child {
 
     /// At most so much processor time, counted from the start; as for [`Child::set_memory`].
     ///
-    /// At most 60 seconds more than it was started with: there the kernel itself ends each process (`RLIMIT_CPU`).
+    /// At most 60 seconds more than it was started with: there the kernel itself ends each process
+    /// (`RLIMIT_CPU`).
     pub fn set_cpu_time(&mut self, limit: Duration) -> Result<()> {
         if self.backstop.is_some_and(|backstop| limit > backstop) {
             return Err(Error::new(ErrorKind::LimitUnavailable, "change the limit cpu_time")
@@ -356,15 +410,19 @@ impl Child {
         self.change(Limit::CpuTime, |limits| limits.cpu_time = Some(limit))
     }
 
-    /// From now on, at most so many processes and threads; as for [`Child::set_memory`]. Takes a cgroup. Those that are there stay.
+    /// From now on, at most so many processes and threads; as for [`Child::set_memory`]. Takes a
+    /// cgroup. Those that are there stay.
     pub fn set_pids(&mut self, number: u64) -> Result<()> {
         self.change(Limit::Pids, |limits| limits.pids = Some(number))
     }
 
     fn change(&mut self, limit: Limit, change: impl FnOnce(&mut Limits)) -> Result<()> {
         if !self.limits.sets(limit) {
-            let error = Error::invalid(format!("limit {limit}"), "the policy sets none, so there is none to change")
-                .hint(format!("set {limit} in the sandbox's policy: it can be changed from there"));
+            let error = Error::invalid(
+                format!("limit {limit}"),
+                "the policy sets none, so there is none to change",
+            )
+            .hint(format!("set {limit} in the sandbox's policy: it can be changed from there"));
             let cells = self.is_among() && self.alive.sandbox.policy().limits.sets(limit);
             return Err(if cells {
                 Error::invalid(format!("limit {limit}"), "it is the cell's").hint("change it there")
@@ -393,7 +451,8 @@ impl Child {
 
     // ---- standing still
 
-    /// Stops everything inside, until [`Child::thaw`]; by what. The wall time goes on. No error if it stands still or has ended already.
+    /// Stops everything inside, until [`Child::thaw`]; by what. The wall time goes on. No error if
+    /// it stands still or has ended already.
     pub fn freeze(&mut self) -> Result<Freezer> {
         match self.socket() {
             _ if self.outcome.is_some() => Ok(Freezer::Signal),

@@ -36,8 +36,8 @@ pub(crate) enum Stream {
 }
 
 impl Stdio {
-    /// The caller's own stream of that number; `/dev/null` if the caller has closed it, or has it closed on `execve(2)`, as a daemon
-    /// may.
+    /// The caller's own stream of that number; `/dev/null` if the caller has closed it, or has it
+    /// closed on `execve(2)`, as a daemon may.
     pub fn inherit() -> Stdio {
         Stdio(Stream::Inherit)
     }
@@ -49,13 +49,14 @@ impl Stdio {
     pub fn piped() -> Stdio {
         Stdio(Stream::Piped)
     }
-    /// A pseudo-terminal that is the sandbox's own and controls the command's session; one for all the streams that say so. Its other side is
-    /// [`Child::terminal`]. Takes [`Sandbox::terminals`].
+    /// A pseudo-terminal that is the sandbox's own and controls the command's session; one for all
+    /// the streams that say so. Its other side is [`Child::terminal`]. Takes
+    /// [`Sandbox::terminals`].
     pub fn pty() -> Stdio {
         Stdio(Stream::Terminal)
     }
-    /// One end of a pipe that was made for this command alone, as [`Stdio::piped`] makes it: for a face of this library in another
-    /// language, which makes its own pipes.
+    /// One end of a pipe that was made for this command alone, as [`Stdio::piped`] makes it: for a
+    /// face of this library in another language, which makes its own pipes.
     #[doc(hidden)]
     pub fn own_pipe(end: OwnedFd) -> Stdio {
         Stdio(Stream::OwnPipe(end.into()))
@@ -63,8 +64,8 @@ impl Stdio {
 }
 
 impl From<OwnedFd> for Stdio {
-    /// A descriptor of the caller's. A privileged caller's pipe stays its owner's: the command uses it, but cannot open it anew by a
-    /// name such as `/dev/stdout`.
+    /// A descriptor of the caller's. A privileged caller's pipe stays its owner's: the command uses
+    /// it, but cannot open it anew by a name such as `/dev/stdout`.
     fn from(fd: OwnedFd) -> Stdio {
         Stdio(Stream::Descriptor(fd.into()))
     }
@@ -89,9 +90,11 @@ pub(crate) enum Ground {
     Joined(Arc<Existing>),
 }
 
-/// What to run in a sandbox: program, arguments, environment, directory, standard streams, further descriptors.
+/// What to run in a sandbox: program, arguments, environment, directory, standard streams, further
+/// descriptors.
 ///
-/// One command can be started many times; a descriptor given with `From<OwnedFd>` or [`Command::fd`] is kept open for that.
+/// One command can be started many times; a descriptor given with `From<OwnedFd>` or
+/// [`Command::fd`] is kept open for that.
 #[derive(Debug)]
 pub struct Command {
     pub(crate) sandbox: Sandbox,
@@ -120,7 +123,8 @@ pub struct Command {
 pub struct Output {
     /// How it ended, what it used, what was enforced.
     pub outcome: Outcome,
-    /// What it wrote to its standard output, if that was piped; to its terminal, if it had one and its standard output was no pipe.
+    /// What it wrote to its standard output, if that was piped; to its terminal, if it had one and
+    /// its standard output was no pipe.
     pub stdout: Vec<u8>,
     /// What it wrote to its standard error, if that was piped.
     pub stderr: Vec<u8>,
@@ -159,7 +163,10 @@ impl Command {
     }
 
     /// Appends arguments.
-    pub fn args<A: AsRef<OsStr>>(&mut self, arguments: impl IntoIterator<Item = A>) -> &mut Command {
+    pub fn args<A: AsRef<OsStr>>(
+        &mut self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> &mut Command {
         self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().into()));
         self
     }
@@ -170,14 +177,18 @@ impl Command {
         self
     }
 
-    /// Sets an environment variable. At first there are PATH, HOME, LANG and TMPDIR, and nothing of the caller's.
+    /// Sets an environment variable. At first there are PATH, HOME, LANG and TMPDIR, and nothing of
+    /// the caller's.
     pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Command {
         self.environment.insert(name.as_ref().into(), value.as_ref().into());
         self
     }
 
     /// Sets environment variables.
-    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(&mut self, variables: impl IntoIterator<Item = (N, V)>) -> &mut Command {
+    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(
+        &mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> &mut Command {
         for (name, value) in variables {
             self.env(name, value);
         }
@@ -190,25 +201,29 @@ impl Command {
         self
     }
 
-    /// Removes every environment variable. A program without a slash is then looked for in the default PATH.
+    /// Removes every environment variable. A program without a slash is then looked for in the
+    /// default PATH.
     pub fn env_clear(&mut self) -> &mut Command {
         self.environment.clear();
         self
     }
 
-    /// The working directory, an absolute path inside, on which no link of `/proc` to an open file is followed. `/` if nothing is said.
+    /// The working directory, an absolute path inside, on which no link of `/proc` to an open file
+    /// is followed. `/` if nothing is said.
     pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Command {
         self.directory = directory.as_ref().into();
         self
     }
 
-    /// The standard input: inherited for `spawn` and `status`, `/dev/null` for `output`, if nothing is said.
+    /// The standard input: inherited for `spawn` and `status`, `/dev/null` for `output`, if nothing
+    /// is said.
     pub fn stdin(&mut self, stream: impl Into<Stdio>) -> &mut Command {
         self.stdin = Some(stream.into());
         self
     }
 
-    /// The standard output: inherited for `spawn` and `status`, piped for `output`, if nothing is said.
+    /// The standard output: inherited for `spawn` and `status`, piped for `output`, if nothing is
+    /// said.
     pub fn stdout(&mut self, stream: impl Into<Stdio>) -> &mut Command {
         self.stdout = Some(stream.into());
         self
@@ -220,15 +235,16 @@ impl Command {
         self
     }
 
-    /// Gives the command a descriptor of the caller's under the number `target`, 3 or higher. Order and collisions with the
-    /// caller's own numbers do not matter. At most 249 descriptors.
+    /// Gives the command a descriptor of the caller's under the number `target`, 3 or higher. Order
+    /// and collisions with the caller's own numbers do not matter. At most 249 descriptors.
     pub fn fd(&mut self, target: i32, fd: impl Into<OwnedFd>) -> &mut Command {
         self.descriptors.push((target, fd.into().into()));
         self
     }
 
-    /// Starts it with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP: programs that set no action of their own, and
-    /// what they start, ignore it too. If nothing is said no signal is, whatever the caller ignores. Not SIGKILL or SIGSTOP.
+    /// Starts it with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP: programs that
+    /// set no action of their own, and what they start, ignore it too. If nothing is said no
+    /// signal is, whatever the caller ignores. Not SIGKILL or SIGSTOP.
     pub fn ignore_signal(&mut self, signal: i32) -> &mut Command {
         if matches!(signal, 1..=64) && !matches!(signal, libc::SIGKILL | libc::SIGSTOP) {
             self.ignored |= 1 << (signal - 1);
@@ -244,33 +260,39 @@ impl Command {
         self
     }
 
-    /// At most so many bytes of memory for this command and what it starts. The sandbox must set [`Sandbox::memory`], which bounds all its commands
-    /// together; of both, the tighter holds. In a [`Cell`] the kernel holds it in a cgroup of the command's own if it so holds the cell's limit; else it is
-    /// [sampled](crate::Mechanism::Sampled). What the command leaves behind in a cell stays in its cgroup.
+    /// At most so many bytes of memory for this command and what it starts. The sandbox must set
+    /// [`Sandbox::memory`], which bounds all its commands together; of both, the tighter holds.
+    /// In a [`Cell`] the kernel holds it in a cgroup of the command's own if it so holds the cell's
+    /// limit; else it is [sampled](crate::Mechanism::Sampled). What the command leaves behind
+    /// in a cell stays in its cgroup.
     pub fn memory(&mut self, bytes: impl Into<u64>) -> &mut Command {
         self.share.memory = Some(bytes.into());
         self
     }
 
-    /// At most so much processor time for this command and what it starts: as for [`Command::memory`].
+    /// At most so much processor time for this command and what it starts: as for
+    /// [`Command::memory`].
     pub fn cpu_time(&mut self, limit: Duration) -> &mut Command {
         self.share.cpu_time = Some(limit);
         self
     }
 
-    /// At most so many processes and threads for this command and what it starts: as for [`Command::memory`].
+    /// At most so many processes and threads for this command and what it starts: as for
+    /// [`Command::memory`].
     pub fn pids(&mut self, number: u64) -> &mut Command {
         self.share.pids = Some(number);
         self
     }
 
-    /// The size of its terminal's window at first, if it has one ([`Stdio::pty`]): 24 rows of 80 columns if nothing is said.
+    /// The size of its terminal's window at first, if it has one ([`Stdio::pty`]): 24 rows of 80
+    /// columns if nothing is said.
     pub fn window_size(&mut self, size: WindowSize) -> &mut Command {
         self.window_size = size;
         self
     }
 
-    /// Starts it. When this returns, the program runs; a program that cannot be executed is an error here.
+    /// Starts it. When this returns, the program runs; a program that cannot be executed is an
+    /// error here.
     ///
     /// In a [`Pool`] this waits for a place, as long as that takes.
     pub fn spawn(&mut self) -> Result<Child> {
@@ -305,7 +327,12 @@ impl Command {
         self.start(Stream::Inherit, Stream::Inherit, Instant::now().checked_add(timeout))
     }
 
-    fn start(&mut self, stdin: Stream, others: Stream, deadline: Option<Instant>) -> Result<Option<Child>> {
+    fn start(
+        &mut self,
+        stdin: Stream,
+        others: Stream,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Child>> {
         let now = Instant::now();
         let child = Child::spawn(self, stdin, others, deadline);
         self.asked = if matches!(child, Ok(None)) { self.asked.or(Some(now)) } else { None };
@@ -322,8 +349,8 @@ impl Command {
 
     /// Starts it, collects what it writes, and waits for its end.
     ///
-    /// Of each stream, as much as [`Sandbox::output`] allows, or 64 MiB: who writes more is stopped, and the end is
-    /// [`Ended::OutputLimit`](crate::Ended::OutputLimit).
+    /// Of each stream, as much as [`Sandbox::output`] allows, or 64 MiB: who writes more is
+    /// stopped, and the end is [`Ended::OutputLimit`](crate::Ended::OutputLimit).
     pub fn output(&mut self) -> Result<Output> {
         self.start(Stream::Null, Stream::Piped, None)?.ok_or_else(never_refused)?.wait_with_output()
     }
@@ -336,14 +363,20 @@ impl Command {
     /// Refuses what makes no sense, and turns the texts into what the warden takes.
     pub(crate) fn texts(&self) -> Result<Texts> {
         if self.program.is_empty() {
-            return Err(Error::invalid("program", "empty").hint("name a program inside, such as sh"));
+            return Err(
+                Error::invalid("program", "empty").hint("name a program inside, such as sh")
+            );
         }
         let text = |what: &str, text: &OsStr| {
-            CString::new(text.as_bytes()).map_err(|_| Error::invalid(format!("{what} {text:?}"), "contains a NUL byte"))
+            CString::new(text.as_bytes())
+                .map_err(|_| Error::invalid(format!("{what} {text:?}"), "contains a NUL byte"))
         };
         check_inside("working directory", &self.directory)?;
         if self.wall_time == Some(Duration::ZERO) {
-            return Err(Error::invalid("limit wall_time", "a limit of zero would end the command at once"));
+            return Err(Error::invalid(
+                "limit wall_time",
+                "a limit of zero would end the command at once",
+            ));
         }
         if let Some(signal) = self.wrong_signal {
             let why = "only 1 to 64 can be ignored, and not SIGKILL or SIGSTOP";
@@ -361,17 +394,27 @@ impl Command {
         let mut environment = Vec::with_capacity(self.environment.len());
         for (name, value) in &self.environment {
             if name.is_empty() || name.as_bytes().contains(&b'=') {
-                return Err(Error::invalid(format!("environment variable {name:?}"), "a name is not empty and has no \"=\""));
+                return Err(Error::invalid(
+                    format!("environment variable {name:?}"),
+                    "a name is not empty and has no \"=\"",
+                ));
             }
             let mut pair = name.clone();
             pair.push("=");
             pair.push(value);
             environment.push(text("environment variable", &pair)?);
         }
-        let search = self.environment.get(OsStr::new("PATH")).map_or_else(|| profile::PATH.into(), |path| path.as_bytes().to_vec());
+        let search = self
+            .environment
+            .get(OsStr::new("PATH"))
+            .map_or_else(|| profile::PATH.into(), |path| path.as_bytes().to_vec());
         Ok(Texts {
             program: text("program", &self.program)?,
-            arguments: self.arguments.iter().map(|argument| text("argument", argument)).collect::<Result<_>>()?,
+            arguments: self
+                .arguments
+                .iter()
+                .map(|argument| text("argument", argument))
+                .collect::<Result<_>>()?,
             environment,
             directory: text("working directory", self.directory.as_os_str())?,
             search,
@@ -381,7 +424,8 @@ impl Command {
 
 /// A start without a deadline has come back without a child.
 pub(crate) fn never_refused() -> Error {
-    Error::new(ErrorKind::Setup, "start the command").because("its pool has refused a place without a deadline")
+    Error::new(ErrorKind::Setup, "start the command")
+        .because("its pool has refused a place without a deadline")
 }
 
 /// A command's texts, NUL-terminated.

@@ -1,4 +1,5 @@
-//! How a name that all faces share is declared: once, with its documentation. `schema` collects what is declared.
+//! How a name that all faces share is declared: once, with its documentation. `schema` collects
+//! what is declared.
 
 /// A name of a closed set.
 #[derive(Debug, Clone, Copy)]

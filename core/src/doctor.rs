@@ -1,7 +1,9 @@
-//! What this host allows: found by starting sandboxes, one feature at a time, the way every command is started.
+//! What this host allows: found by starting sandboxes, one feature at a time, the way every command
+//! is started.
 //!
-//! Nothing is guessed from versions or from files that describe the host. A check that fails tells the very error that a caller would
-//! get, with its cause and remedy. `probe` is what runs in these sandboxes; the other files are one group of checks each.
+//! Nothing is guessed from versions or from files that describe the host. A check that fails tells
+//! the very error that a caller would get, with its cause and remedy. `probe` is what runs in these
+//! sandboxes; the other files are one group of checks each.
 
 mod control;
 mod limits;
@@ -60,10 +62,20 @@ pub struct Check {
 
 impl Check {
     fn works(name: impl Into<String>, detail: impl Into<String>) -> Check {
-        Check { name: name.into(), state: State::Works, detail: detail.into(), cause: None, remedy: None }
+        Check {
+            name: name.into(),
+            state: State::Works,
+            detail: detail.into(),
+            cause: None,
+            remedy: None,
+        }
     }
 
-    fn weaker(name: impl Into<String>, detail: impl Into<String>, cause: impl Into<String>) -> Check {
+    fn weaker(
+        name: impl Into<String>,
+        detail: impl Into<String>,
+        cause: impl Into<String>,
+    ) -> Check {
         Check { state: State::Weaker, cause: Some(cause.into()), ..Check::works(name, detail) }
     }
 
@@ -91,7 +103,8 @@ impl Check {
 
 /// What this host allows, feature by feature: the answer of [`doctor`].
 ///
-/// Shown by `{}`, it is a table for people, in which a reason that several checks share is told once; [`Report::to_json`] is for programs.
+/// Shown by `{}`, it is a table for people, in which a reason that several checks share is told
+/// once; [`Report::to_json`] is for programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -109,11 +122,13 @@ impl Report {
 
     /// Whether sandboxes can be started here at all.
     pub fn ready(&self) -> bool {
-        let starts = |check: &&Check| check.name == world::DEFAULT || check.name == world::EMPTY_ROOT;
+        let starts =
+            |check: &&Check| check.name == world::DEFAULT || check.name == world::EMPTY_ROOT;
         self.checks.iter().filter(starts).any(|check| check.state != State::Missing)
     }
 
-    /// The report in JSON: `{"seclude", "kernel", "ready", "checks": [{"name", "state", "detail", "cause", "remedy"}]}`.
+    /// The report in JSON: `{"seclude", "kernel", "ready", "checks": [{"name", "state", "detail",
+    /// "cause", "remedy"}]}`.
     pub fn to_json(&self) -> String {
         let check = |Check { name, state, detail, cause, remedy }: &Check| json!({"name": name, "state": state.name(), "detail": detail, "cause": cause, "remedy": remedy});
         let checks: Vec<_> = self.checks.iter().map(check).collect();
@@ -126,12 +141,14 @@ impl fmt::Display for Report {
         let kernel = if self.kernel.is_empty() { "of unknown release" } else { &self.kernel };
         writeln!(f, "seclude {} on Linux {kernel}", env!("CARGO_PKG_VERSION"))?;
         let width = self.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
-        for (index, Check { name, state, detail, cause, remedy }) in self.checks.iter().enumerate() {
+        for (index, Check { name, state, detail, cause, remedy }) in self.checks.iter().enumerate()
+        {
             let line = format!("{name:width$}  {state:7}  {detail}");
             writeln!(f, "{}", line.trim_end())?;
             // Where one thing is missing, many are for the same reason: it is told once.
-            let before =
-                self.checks[..index].iter().find(|before| cause.is_some() && (&before.cause, &before.remedy) == (cause, remedy));
+            let before = self.checks[..index].iter().find(|before| {
+                cause.is_some() && (&before.cause, &before.remedy) == (cause, remedy)
+            });
             if let Some(before) = before {
                 writeln!(f, "{:width$}    cause: as for {}", "", before.name)?;
                 continue;
@@ -142,15 +159,18 @@ impl fmt::Display for Report {
                 }
             }
         }
-        let end = if self.ready() { "sandboxes can be started" } else { "no sandbox can be started" };
+        let end =
+            if self.ready() { "sandboxes can be started" } else { "no sandbox can be started" };
         write!(f, "{end}")
     }
 }
 
-/// Finds out what this host allows to this process, by starting sandboxes that try one feature each.
+/// Finds out what this host allows to this process, by starting sandboxes that try one feature
+/// each.
 ///
-/// Never fails: what does not work is what it tells. It starts some forty sandboxes, one after another, whose programs come from this
-/// library and end at once; none may take longer than two seconds. It leaves nothing behind.
+/// Never fails: what does not work is what it tells. It starts some forty sandboxes, one after
+/// another, whose programs come from this library and end at once; none may take longer than two
+/// seconds. It leaves nothing behind.
 ///
 /// ```
 /// let report = seclude::doctor();
@@ -176,12 +196,15 @@ mod tests {
     use crate::error::ErrorKind;
 
     fn report() -> Report {
-        let refused = Error::new(ErrorKind::NamespacesDenied, "make namespaces (user)").errno(libc::EPERM).hint("allow them");
+        let refused = Error::new(ErrorKind::NamespacesDenied, "make namespaces (user)")
+            .errno(libc::EPERM)
+            .hint("allow them");
         let bare = Error::new(ErrorKind::Setup, "do it").because("no");
         let checks = vec![
             Check::works(world::DEFAULT, "from memory"),
             Check::weaker("limit.memory", "sampled", "no cgroup"),
-            Check::missing("namespace.user", &refused).or_remedy("never said: the error knows better"),
+            Check::missing("namespace.user", &refused)
+                .or_remedy("never said: the error knows better"),
             Check::missing("nested", &bare).or_remedy("wait"),
             Check::missing("namespace.net", &refused),
         ];

@@ -1,7 +1,8 @@
 //! What holds each limit on this host: chosen, put in place and proved before the command starts.
 //!
-//! First a cgroup, by which the kernel holds it. Without one, `RLIMIT_NPROC` for processes where that counts them alone, and the warden's
-//! looks for memory, processor time, and else for processes. What can be held by none of these is an error, unless the policy is content
+//! First a cgroup, by which the kernel holds it. Without one, `RLIMIT_NPROC` for processes where
+//! that counts them alone, and the warden's looks for memory, processor time, and else for
+//! processes. What can be held by none of these is an error, unless the policy is content
 //! with less.
 
 use crate::cgroup::{self, Cgroup, Controller, Entered};
@@ -35,19 +36,30 @@ pub struct Enforcement {
 }
 
 impl Enforcement {
-    /// Makes the cgroups and sets the limits, as far as that can be done before there is a process. `without_scope`: why systemd is not to be
-    /// asked any more. `many`: single commands will have theirs below.
-    pub fn prepare(policy: &Policy, without_scope: Option<&Error>, many: bool) -> Result<Enforcement> {
+    /// Makes the cgroups and sets the limits, as far as that can be done before there is a process.
+    /// `without_scope`: why systemd is not to be asked any more. `many`: single commands will
+    /// have theirs below.
+    pub fn prepare(
+        policy: &Policy,
+        without_scope: Option<&Error>,
+        many: bool,
+    ) -> Result<Enforcement> {
         let mut controllers: Vec<Controller> = Vec::new();
-        for controller in Limit::ALL.iter().filter(|limit| policy.limits.sets(**limit)).filter_map(|limit| Controller::of(*limit)) {
+        for controller in Limit::ALL
+            .iter()
+            .filter(|limit| policy.limits.sets(**limit))
+            .filter_map(|limit| Controller::of(*limit))
+        {
             if !controllers.contains(&controller) {
                 controllers.push(controller);
             }
         }
         let mut enforcement = Enforcement { many, ..Enforcement::default() };
-        enforcement.mechanisms[Limit::Output as usize] = policy.limits.output.map(|_| Mechanism::Warden);
+        enforcement.mechanisms[Limit::Output as usize] =
+            policy.limits.output.map(|_| Mechanism::Warden);
         // Where the kernel does not end the tree with the warden, a cgroup does.
-        let asked = !controllers.is_empty() || policy.cgroup.is_some() || !policy.private(Namespace::Pid);
+        let asked =
+            !controllers.is_empty() || policy.cgroup.is_some() || !policy.private(Namespace::Pid);
         if !asked {
             return Ok(enforcement);
         }
@@ -63,14 +75,22 @@ impl Enforcement {
 
     /// What holds all that runs in a cell, for one who enters it.
     pub fn entered(cell: &EnteredCell) -> Enforcement {
-        Enforcement { mechanisms: cell.mechanisms, entered: cell.cgroups.clone(), ..Enforcement::default() }
+        Enforcement {
+            mechanisms: cell.mechanisms,
+            entered: cell.cgroups.clone(),
+            ..Enforcement::default()
+        }
     }
 
-    /// What holds one command of many to limits of its own, beyond what holds them all: what the kernel holds all to, it holds one to in a cgroup below.
+    /// What holds one command of many to limits of its own, beyond what holds them all: what the
+    /// kernel holds all to, it holds one to in a cgroup below.
     pub fn within(&self, policy: &Policy, share: &Share) -> Result<Enforcement> {
-        let by_cgroup = |limit: &Limit| matches!(self.mechanism(*limit), Some(Mechanism::CgroupV2 | Mechanism::CgroupV1));
+        let by_cgroup = |limit: &Limit| {
+            matches!(self.mechanism(*limit), Some(Mechanism::CgroupV2 | Mechanism::CgroupV1))
+        };
         let mut inner = Enforcement::default();
-        let controllers: Vec<Controller> = share.limits().filter(by_cgroup).filter_map(Controller::of).collect();
+        let controllers: Vec<Controller> =
+            share.limits().filter(by_cgroup).filter_map(Controller::of).collect();
         if !controllers.is_empty() {
             inner.cgroup = self.cgroup.within(&controllers)?;
         }
@@ -80,7 +100,11 @@ impl Enforcement {
                 Ok(mechanism) => mechanism,
                 Err(error) if error.kind() == ErrorKind::HostLimit => return Err(error),
                 Err(error) if policy.limits.demand(limit) == Some(Demand::Exact) => {
-                    return Err(self.unavailable(limit, error, "of one command among others it could only be sampled: "));
+                    return Err(self.unavailable(
+                        limit,
+                        error,
+                        "of one command among others it could only be sampled: ",
+                    ));
                 }
                 Err(_) => Mechanism::Sampled,
             });
@@ -108,7 +132,9 @@ impl Enforcement {
     /// Sets another limit where a cgroup holds it; one that is sampled is the warden's to be told.
     pub fn change(&self, limit: Limit, limits: &Limits) -> Result<()> {
         match self.mechanism(limit) {
-            Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) => self.cgroup.set(limit, limits).map(drop),
+            Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) => {
+                self.cgroup.set(limit, limits).map(drop)
+            }
             Some(Mechanism::Sampled) => Ok(()),
             Some(Mechanism::Rlimit | Mechanism::Warden) | None => {
                 Err(Error::new(ErrorKind::LimitUnavailable, format!("change the limit {limit}"))
@@ -124,9 +150,15 @@ impl Enforcement {
     }
 
     /// What holds a command that may take so long, `within` it all if it is one of many.
-    pub fn mechanisms(&self, within: Option<&Enforcement>, wall_time: Option<Duration>) -> Mechanisms {
+    pub fn mechanisms(
+        &self,
+        within: Option<&Enforcement>,
+        wall_time: Option<Duration>,
+    ) -> Mechanisms {
         let mut mechanisms = self.mechanisms;
-        for (held, own) in mechanisms.iter_mut().zip(within.iter().flat_map(|within| within.mechanisms)) {
+        for (held, own) in
+            mechanisms.iter_mut().zip(within.iter().flat_map(|within| within.mechanisms))
+        {
             *held = own.or(*held);
         }
         mechanisms[Limit::WallTime as usize] = wall_time.map(|_| Mechanism::Warden);
@@ -138,14 +170,16 @@ impl Enforcement {
         self.scope.is_some() || !self.cgroup.is_empty() || !self.entered.is_empty()
     }
 
-    /// By what a copy of a template enters all its cgroups by itself; `None` if the caller has to move it into some.
+    /// By what a copy of a template enters all its cgroups by itself; `None` if the caller has to
+    /// move it into some.
     pub fn doors(&self) -> Result<Option<Vec<File>>> {
         if self.scope.is_some() { Ok(None) } else { self.cgroup.all_doors() }
     }
 
     /// Whether the warden is to look at the processes inside.
     pub fn watches(&self, limits: &Limits) -> bool {
-        let looked_for = |mechanism: &Mechanism| matches!(mechanism, Mechanism::Sampled | Mechanism::Rlimit);
+        let looked_for =
+            |mechanism: &Mechanism| matches!(mechanism, Mechanism::Sampled | Mechanism::Rlimit);
         // Before there is a cgroup to look into.
         let untold = self.scope.is_some() && limits.memory.is_some() && !kernel_is_at_least(5, 19);
         self.mechanisms.iter().flatten().any(looked_for) || self.samples_peak(limits) || untold
@@ -153,7 +187,10 @@ impl Enforcement {
 
     /// Whether the peak of memory is to be sampled, for want of a cgroup's: before Linux 5.19.
     fn samples_peak(&self, limits: &Limits) -> bool {
-        let by_cgroup = matches!(self.mechanisms[Limit::Memory as usize], Some(Mechanism::CgroupV2 | Mechanism::CgroupV1));
+        let by_cgroup = matches!(
+            self.mechanisms[Limit::Memory as usize],
+            Some(Mechanism::CgroupV2 | Mechanism::CgroupV1)
+        );
         limits.memory.is_some() && by_cgroup && !self.cgroup.tells_peak()
     }
 
@@ -170,7 +207,11 @@ impl Enforcement {
             self.cgroup.admit(pid, Entered { v2: true, ..entered })?;
             for limit in by_cgroup(policy) {
                 self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
-                    Err(error) if error.kind() != ErrorKind::HostLimit && dispensable(*limit, policy) => None,
+                    Err(error)
+                        if error.kind() != ErrorKind::HostLimit && dispensable(*limit, policy) =>
+                    {
+                        None
+                    }
                     result => Some(result?),
                 };
             }
@@ -180,7 +221,8 @@ impl Enforcement {
         result
     }
 
-    /// Sets every limit that takes one in the cgroups; what cannot be set is held another way, or is an error.
+    /// Sets every limit that takes one in the cgroups; what cannot be set is held another way, or
+    /// is an error.
     fn hold(&mut self, policy: &Policy) -> Result<()> {
         for limit in by_cgroup(policy) {
             self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
@@ -196,13 +238,24 @@ impl Enforcement {
     /// What holds a limit for which there is no cgroup, for this reason.
     fn do_without(&self, limit: Limit, policy: &Policy, error: Error) -> Result<Option<Mechanism>> {
         let other = match limit {
-            // Before Linux 5.14 it counts all processes of that user outside, not those of a user namespace by themselves.
-            Limit::Pids if policy.private(Namespace::User) && kernel_is_at_least(5, 14) => Some(Mechanism::Rlimit),
+            // Before Linux 5.14 it counts all processes of that user outside, not those of a user
+            // namespace by themselves.
+            Limit::Pids if policy.private(Namespace::User) && kernel_is_at_least(5, 14) => {
+                Some(Mechanism::Rlimit)
+            }
             Limit::Memory | Limit::CpuTime | Limit::Pids => Some(Mechanism::Sampled),
-            Limit::Swap | Limit::Cpus | Limit::CpuWeight | Limit::CpuSet | Limit::Io | Limit::WallTime | Limit::Output => None,
+            Limit::Swap
+            | Limit::Cpus
+            | Limit::CpuWeight
+            | Limit::CpuSet
+            | Limit::Io
+            | Limit::WallTime
+            | Limit::Output => None,
         };
         match (other, policy.limits.demand(limit)) {
-            (Some(Mechanism::Sampled), Some(Demand::Exact)) => Err(self.unavailable(limit, error, "it could only be sampled: ")),
+            (Some(Mechanism::Sampled), Some(Demand::Exact)) => {
+                Err(self.unavailable(limit, error, "it could only be sampled: "))
+            }
             (Some(mechanism), _) => Ok(Some(mechanism)),
             (None, Some(Demand::BestEffort)) => Ok(None),
             (None, _) => Err(self.unavailable(limit, error, "")),
@@ -214,8 +267,13 @@ impl Enforcement {
         let cause = self.refusal.clone().filter(|_| !self.cgroup.controls(limit)).unwrap_or(error);
         let plain = cause.clone().without_hint();
         let step = format!("limit {limit}");
-        let text = if plain.step() == step { plain.to_string().replacen(&format!("{step}: "), "", 1) } else { plain.to_string() };
-        let mut error = Error::new(ErrorKind::LimitUnavailable, step).because(format!("{prefix}{text}"));
+        let text = if plain.step() == step {
+            plain.to_string().replacen(&format!("{step}: "), "", 1)
+        } else {
+            plain.to_string()
+        };
+        let mut error =
+            Error::new(ErrorKind::LimitUnavailable, step).because(format!("{prefix}{text}"));
         if let Some(errno) = cause.raw_os_error() {
             error = error.errno(errno);
         }
@@ -225,7 +283,9 @@ impl Enforcement {
         let content = "or be content with less: best_effort";
         match cause.remedy() {
             Some(remedy) => error.hint(format!("{remedy}; {content}")),
-            None => error.hint(format!("start as root, or with a delegated cgroup (docs/limits.md); {content}")),
+            None => error.hint(format!(
+                "start as root, or with a delegated cgroup (docs/limits.md); {content}"
+            )),
         }
     }
 
@@ -240,7 +300,8 @@ impl Enforcement {
         Ok(self.cgroup.meter()?.map_or((meter::NONE, None), |(_, kind, file)| (kind, Some(file))))
     }
 
-    /// The file by which the warden sees the anonymous memory, and what it is: where a cgroup limits the memory.
+    /// The file by which the warden sees the anonymous memory, and what it is: where a cgroup
+    /// limits the memory.
     pub fn gauge(&self, limits: &Limits) -> Result<(u32, Option<File>)> {
         let gauge = if limits.memory.is_some() { self.cgroup.gauge()? } else { None };
         Ok(gauge.map_or((gauge::NONE, None), |(kind, file)| (kind, Some(file))))
@@ -255,7 +316,10 @@ impl Enforcement {
     /// What a cell's warden itself holds all commands together to.
     pub fn together(&self, limits: &Limits) -> message::Limits {
         let message::Limits { cpu_ns, pace, processes, .. } = self.wardens(limits, None);
-        let memory = limits.memory.filter(|_| self.mechanism(Limit::Memory) == Some(Mechanism::Sampled)).unwrap_or(0);
+        let memory = limits
+            .memory
+            .filter(|_| self.mechanism(Limit::Memory) == Some(Mechanism::Sampled))
+            .unwrap_or(0);
         message::Limits { cpu_ns, pace, memory, processes, ..message::Limits::default() }
     }
 
@@ -265,12 +329,18 @@ impl Enforcement {
         let mechanism = |limit: Limit| self.mechanism(limit);
         let (grace_signal, grace) = limits.grace.unwrap_or_default();
         let cpu_time = limits.cpu_time.filter(|_| mechanism(Limit::CpuTime).is_some());
-        // Asked for only where somebody looks at the time: it reads the caller's cgroup, which every run would pay for.
+        // Asked for only where somebody looks at the time: it reads the caller's cgroup, which
+        // every run would pay for.
         let pace = cpu_time.map_or(0.0, |_| {
-            let processors = std::thread::available_parallelism().map_or(1.0, |number| number.get() as f64);
-            limits.cpus.filter(|_| mechanism(Limit::Cpus).is_some()).map_or(processors, |cores| cores.0.min(processors))
+            let processors =
+                std::thread::available_parallelism().map_or(1.0, |number| number.get() as f64);
+            limits
+                .cpus
+                .filter(|_| mechanism(Limit::Cpus).is_some())
+                .map_or(processors, |cores| cores.0.min(processors))
         });
-        let sampled = limits.memory.filter(|_| mechanism(Limit::Memory) == Some(Mechanism::Sampled));
+        let sampled =
+            limits.memory.filter(|_| mechanism(Limit::Memory) == Some(Mechanism::Sampled));
         message::Limits {
             wall_ns: wall_time.map_or(0, nanoseconds),
             grace_signal,
@@ -280,7 +350,9 @@ impl Enforcement {
             memory: sampled.or(self.samples_peak(limits).then_some(u64::MAX)).unwrap_or(0),
             processes: limits
                 .pids
-                .filter(|_| matches!(mechanism(Limit::Pids), Some(Mechanism::Rlimit | Mechanism::Sampled)))
+                .filter(|_| {
+                    matches!(mechanism(Limit::Pids), Some(Mechanism::Rlimit | Mechanism::Sampled))
+                })
                 .unwrap_or(0),
         }
     }
@@ -294,13 +366,17 @@ fn dispensable(limit: Limit, policy: &Policy) -> bool {
 
 /// The limits of a policy that a cgroup would hold.
 fn by_cgroup(policy: &Policy) -> impl Iterator<Item = &'static Limit> + '_ {
-    Limit::ALL.iter().filter(|limit| policy.limits.sets(**limit) && Controller::of(**limit).is_some())
+    Limit::ALL
+        .iter()
+        .filter(|limit| policy.limits.sets(**limit) && Controller::of(**limit).is_some())
 }
 
 fn kernel_is_at_least(major: u32, minor: u32) -> bool {
     let Ok(system) = nix::sys::utsname::uname() else { return false };
     let release = system.release().to_string_lossy().into_owned();
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
+    let mut numbers = release
+        .split(|letter: char| !letter.is_ascii_digit())
+        .map(|number| number.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
 }
 

@@ -23,9 +23,11 @@ pub enum ErrorKind {
     ProgramMissing,
     /// The program exists inside but may not be executed.
     ProgramNotExecutable,
-    /// The program is not in a format that this machine executes: another architecture, or no program at all.
+    /// The program is not in a format that this machine executes: another architecture, or no
+    /// program at all.
     ProgramFormat,
-    /// The program exists inside, but the interpreter that its first line or its ELF header names does not.
+    /// The program exists inside, but the interpreter that its first line or its ELF header names
+    /// does not.
     InterpreterMissing,
     /// The host does not let this process make a user namespace, or gives it no rights in it.
     NamespacesDenied,
@@ -37,7 +39,8 @@ pub enum ErrorKind {
     LimitUnavailable,
     /// Another step of set-up failed.
     Setup,
-    /// The warden ended without a report: it was killed from outside, or the machine ran out of memory.
+    /// The warden ended without a report: it was killed from outside, or the machine ran out of
+    /// memory.
     WardenLost,
     /// An operation on the caller's own side failed: a pipe, a file, a descriptor.
     Io,
@@ -110,7 +113,15 @@ struct Inner {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, action: impl Into<String>) -> Error {
-        Error(Box::new(Inner { kind, action: action.into(), cause: None, errno: None, path: None, position: None, hint: None }))
+        Error(Box::new(Inner {
+            kind,
+            action: action.into(),
+            cause: None,
+            errno: None,
+            path: None,
+            position: None,
+            hint: None,
+        }))
     }
 
     /// An argument that is refused: which, and why.
@@ -118,7 +129,8 @@ impl Error {
         Error::new(ErrorKind::Invalid, what).because(why)
     }
 
-    /// A failed operation of the caller's own side. Public for the library's other faces, which have operations of their own.
+    /// A failed operation of the caller's own side. Public for the library's other faces, which
+    /// have operations of their own.
     #[doc(hidden)]
     pub fn io(action: impl Into<String>, error: impl Into<std::io::Error>) -> Error {
         let error = error.into();
@@ -133,8 +145,8 @@ impl Error {
         self
     }
 
-    /// With the error number of the failed system call. If that says that the host is short of something, so does the kind:
-    /// whatever was being done, it can be tried again later.
+    /// With the error number of the failed system call. If that says that the host is short of
+    /// something, so does the kind: whatever was being done, it can be tried again later.
     pub(crate) fn errno(mut self, errno: i32) -> Error {
         self.0.errno = Some(errno);
         if let Some(shortage) = Shortage::of(errno) {
@@ -166,9 +178,11 @@ impl Error {
         self
     }
 
-    /// What to do about it. Of a lack of descriptors that is known already, whatever a step's own errors take.
+    /// What to do about it. Of a lack of descriptors that is known already, whatever a step's own
+    /// errors take.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {
-        let known = self.0.kind == ErrorKind::HostLimit && self.0.errno.and_then(Shortage::of).is_some_and(Shortage::is_certain);
+        let known = self.0.kind == ErrorKind::HostLimit
+            && self.0.errno.and_then(Shortage::of).is_some_and(Shortage::is_certain);
         if !known {
             self.0.hint = Some(hint.into());
         }
@@ -201,8 +215,8 @@ impl Error {
     }
 }
 
-/// What the host is short of, as far as an error number tells it whatever the call was. EAGAIN and ENOSPC tell it of few calls:
-/// those who make these know.
+/// What the host is short of, as far as an error number tells it whatever the call was. EAGAIN and
+/// ENOSPC tell it of few calls: those who make these know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shortage {
     /// The process has no free number.
@@ -232,14 +246,18 @@ impl Shortage {
 
     fn remedy(self) -> &'static str {
         match self {
-            Shortage::Numbers => "the limit on open descriptors is reached: raise RLIMIT_NOFILE (ulimit -n)",
+            Shortage::Numbers => {
+                "the limit on open descriptors is reached: raise RLIMIT_NOFILE (ulimit -n)"
+            }
             Shortage::Files => {
                 "the machine's limit on open files, or this user's on memory for pipes, is reached: raise fs.file-max, or fs.pipe-user-pages-hard"
             }
             Shortage::UnderWay => {
                 "this user has more descriptors under way in sockets than RLIMIT_NOFILE (ulimit -n): raise that well above what a command may have open, its rlimit nofile"
             }
-            Shortage::Memory => "the machine is out of memory, or the caller's own cgroup is at its limit",
+            Shortage::Memory => {
+                "the machine is out of memory, or the caller's own cgroup is at its limit"
+            }
         }
     }
 }
@@ -282,12 +300,20 @@ impl From<Error> for std::io::Error {
         use std::io::ErrorKind as Io;
         let kind = match error.kind() {
             ErrorKind::Invalid | ErrorKind::Policy => Io::InvalidInput,
-            ErrorKind::SourceMissing | ErrorKind::ProgramMissing | ErrorKind::InterpreterMissing => Io::NotFound,
-            ErrorKind::SourceUnreadable | ErrorKind::ProgramNotExecutable | ErrorKind::NamespacesDenied => Io::PermissionDenied,
+            ErrorKind::SourceMissing
+            | ErrorKind::ProgramMissing
+            | ErrorKind::InterpreterMissing => Io::NotFound,
+            ErrorKind::SourceUnreadable
+            | ErrorKind::ProgramNotExecutable
+            | ErrorKind::NamespacesDenied => Io::PermissionDenied,
             ErrorKind::Unsupported | ErrorKind::LimitUnavailable => Io::Unsupported,
-            ErrorKind::ProgramFormat | ErrorKind::HostLimit | ErrorKind::Setup | ErrorKind::WardenLost | ErrorKind::Io => {
-                error.raw_os_error().map_or(Io::Other, |errno| std::io::Error::from_raw_os_error(errno).kind())
-            }
+            ErrorKind::ProgramFormat
+            | ErrorKind::HostLimit
+            | ErrorKind::Setup
+            | ErrorKind::WardenLost
+            | ErrorKind::Io => error
+                .raw_os_error()
+                .map_or(Io::Other, |errno| std::io::Error::from_raw_os_error(errno).kind()),
         };
         std::io::Error::new(kind, error)
     }
@@ -298,7 +324,9 @@ pub(crate) fn describe(errno: i32) -> String {
     let text = nix::errno::Errno::from_raw(errno).desc();
     let mut letters = text.chars();
     match (letters.next(), text.chars().nth(1)) {
-        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => first.to_lowercase().chain(letters).collect(),
+        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => {
+            first.to_lowercase().chain(letters).collect()
+        }
         _ => text.to_owned(),
     }
 }
@@ -313,7 +341,10 @@ mod tests {
             .errno(libc::ENOENT)
             .position(7, 19)
             .hint("create it");
-        assert_eq!(error.to_string(), "bind /opt/tool on /opt/tool: no such file or directory (step 7 of 19); hint: create it");
+        assert_eq!(
+            error.to_string(),
+            "bind /opt/tool on /opt/tool: no such file or directory (step 7 of 19); hint: create it"
+        );
     }
 
     #[test]
@@ -321,20 +352,31 @@ mod tests {
         for errno in [libc::EMFILE, libc::ENFILE, libc::ETOOMANYREFS, libc::ENOMEM] {
             for kind in ErrorKind::ALL {
                 let error = Error::new(kind, "do it").errno(errno);
-                assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::HostLimit, Some(errno)), "{error}");
+                assert_eq!(
+                    (error.kind(), error.raw_os_error()),
+                    (ErrorKind::HostLimit, Some(errno)),
+                    "{error}"
+                );
                 assert!(error.remedy().is_some());
             }
         }
-        let error = Error::new(ErrorKind::Setup, "do it").errno(libc::EMFILE).hint("do something else");
+        let error =
+            Error::new(ErrorKind::Setup, "do it").errno(libc::EMFILE).hint("do something else");
         assert!(error.to_string().ends_with("raise RLIMIT_NOFILE (ulimit -n)"), "{error}");
-        let error = Error::new(ErrorKind::Setup, "do it").errno(libc::ENOMEM).hint("raise the limit memory");
+        let error = Error::new(ErrorKind::Setup, "do it")
+            .errno(libc::ENOMEM)
+            .hint("raise the limit memory");
         assert_eq!(error.to_string(), "do it: out of memory; hint: raise the limit memory");
-        assert_eq!(Error::new(ErrorKind::Setup, "do it").errno(libc::EPERM).kind(), ErrorKind::Setup);
+        assert_eq!(
+            Error::new(ErrorKind::Setup, "do it").errno(libc::EPERM).kind(),
+            ErrorKind::Setup
+        );
     }
 
     #[test]
     fn every_kind_has_a_name_of_its_own() {
-        let names: std::collections::BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.name()).collect();
+        let names: std::collections::BTreeSet<_> =
+            ErrorKind::ALL.iter().map(|kind| kind.name()).collect();
         assert_eq!(names.len(), ErrorKind::ALL.len());
     }
 }

@@ -17,8 +17,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// A start that failed for want of memory in a cgroup that holds the limit: the limit is the cause, and
-/// whatever the kernel said of it (a killed process, ENOMEM, E2BIG from execve) only a symptom.
+/// A start that failed for want of memory in a cgroup that holds the limit: the limit is the cause,
+/// and whatever the kernel said of it (a killed process, ENOMEM, E2BIG from execve) only a symptom.
 pub fn under_memory_limit(error: Error, limit: Option<u64>, counters: &Counters) -> Error {
     // A limit that may not be set, because more is in use, is as good as met.
     let symptom = match error.raw_os_error() {
@@ -36,16 +36,21 @@ pub fn under_memory_limit(error: Error, limit: Option<u64>, counters: &Counters)
 /// The launch itself failed: nothing of ours runs.
 pub fn of_launch(failure: launch::LaunchFailure, image: &Image, policy: &Policy) -> Error {
     match failure {
-        launch::LaunchFailure::Clone(error) => of_clone(error.raw_os_error().unwrap_or(libc::EIO), policy),
+        launch::LaunchFailure::Clone(error) => {
+            of_clone(error.raw_os_error().unwrap_or(libc::EIO), policy)
+        }
         launch::LaunchFailure::Execute(error) => {
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
             let (_, path) = image.executable();
             if image.makes_namespaces() {
                 let path = Path::new(OsStr::from_bytes(path.to_bytes()));
-                return Error::new(ErrorKind::Setup, format!("execute the warden at {}", path.display()))
-                    .errno(errno)
-                    .at(path)
-                    .hint("install it there (make install), or let the library use its own");
+                return Error::new(
+                    ErrorKind::Setup,
+                    format!("execute the warden at {}", path.display()),
+                )
+                .errno(errno)
+                .at(path)
+                .hint("install it there (make install), or let the library use its own");
             }
             let error = Error::new(ErrorKind::Setup, "execute the warden from memory").errno(errno);
             match sysctl("vm/memfd_noexec").as_deref() {
@@ -63,8 +68,11 @@ pub fn of_launch(failure: launch::LaunchFailure, image: &Image, policy: &Policy)
 
 /// No new warden came of it: a namespace could not be entered, or the others not made.
 pub fn of_birth(errno: i32, kind: u64, policy: &Policy) -> Error {
-    let Some(kind) = Namespace::ALL.iter().find(|known| known.flag() == kind) else { return of_clone(errno, policy) };
-    let error = Error::new(ErrorKind::NamespacesDenied, format!("enter the {kind} namespace")).errno(errno);
+    let Some(kind) = Namespace::ALL.iter().find(|known| known.flag() == kind) else {
+        return of_clone(errno, policy);
+    };
+    let error =
+        Error::new(ErrorKind::NamespacesDenied, format!("enter the {kind} namespace")).errno(errno);
     match (errno, kind) {
         (libc::EPERM, Namespace::User) => error.hint(
             "setns(2) takes CAP_SYS_ADMIN in it, which root has, and in the user namespace that it was made in the user who made it: start as that user there, or as root",
@@ -84,7 +92,9 @@ pub fn of_birth(errno: i32, kind: u64, policy: &Policy) -> Error {
 pub fn of_clone(errno: i32, policy: &Policy) -> Error {
     let kinds: Vec<_> = Namespace::ALL
         .iter()
-        .filter(|kind| policy.private(**kind) && !matches!(**kind, Namespace::Time | Namespace::Cgroup))
+        .filter(|kind| {
+            policy.private(**kind) && !matches!(**kind, Namespace::Time | Namespace::Cgroup)
+        })
         .map(|kind| kind.name())
         .collect();
     let action = format!("make namespaces ({})", kinds.join(", "));
@@ -93,10 +103,17 @@ pub fn of_clone(errno: i32, policy: &Policy) -> Error {
         libc::EPERM => (ErrorKind::NamespacesDenied, Some(why_denied())),
         libc::ENOSPC | libc::EUSERS => (ErrorKind::HostLimit, Some(why_no_space())),
         libc::EAGAIN => (ErrorKind::HostLimit, Some(PROCESSES.into())),
-        libc::ENOMEM => {
-            (ErrorKind::HostLimit, Some("the kernel has no memory for it, or the caller's pid namespace has lost its init".into()))
-        }
-        libc::EINVAL => (ErrorKind::Unsupported, Some("this kernel lacks one of these kinds, or the caller is in a chroot".into())),
+        libc::ENOMEM => (
+            ErrorKind::HostLimit,
+            Some(
+                "the kernel has no memory for it, or the caller's pid namespace has lost its init"
+                    .into(),
+            ),
+        ),
+        libc::EINVAL => (
+            ErrorKind::Unsupported,
+            Some("this kernel lacks one of these kinds, or the caller is in a chroot".into()),
+        ),
         _ => (ErrorKind::Setup, None),
     };
     let error = Error::new(kind, action).errno(errno);
@@ -124,10 +141,10 @@ fn why_denied() -> String {
     "the caller is in a chroot, or its own user or group id is not mapped, or a security module forbids it".into()
 }
 
-const NO_USER_NAMESPACES: &str = "user.max_user_namespaces is 0: raise it (sysctl), or allow nested sandboxes if this is one";
+const NO_USER_NAMESPACES: &str =
+    "user.max_user_namespaces is 0: raise it (sysctl), or allow nested sandboxes if this is one";
 
-const PROCESSES: &str =
-    "a limit on processes is reached: RLIMIT_NPROC (ulimit -u), pids.max of the caller's cgroup, or kernel.pid_max";
+const PROCESSES: &str = "a limit on processes is reached: RLIMIT_NPROC (ulimit -u), pids.max of the caller's cgroup, or kernel.pid_max";
 
 const APPARMOR: &str = "AppArmor grants user namespaces by executable only (kernel.apparmor_restrict_unprivileged_userns): install the warden with its profile and name its path (Sandbox::warden or SECLUDE_WARDEN)";
 
@@ -135,9 +152,9 @@ fn why_no_space() -> String {
     if sysctl("user/max_user_namespaces").as_deref() == Some("0") {
         return NO_USER_NAMESPACES.into();
     }
-    let levels = fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|status| Some(status.lines().find(|line| line.starts_with("NSpid:"))?.split_whitespace().count() - 1));
+    let levels = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
+        Some(status.lines().find(|line| line.starts_with("NSpid:"))?.split_whitespace().count() - 1)
+    });
     match levels {
         Some(levels @ 24..) => format!("namespaces nest at most 32 deep, and this process is {levels} deep"),
         _ => "a limit on namespaces is reached (user.max_*_namespaces), or they are nested 32 deep, the kernel's limit".into(),
@@ -154,10 +171,13 @@ pub fn of_descriptors(action: impl Into<String>, errno: i32) -> Error {
 }
 
 /// What the warden reports instead of a start.
-/// `filters`: how many filters of the sandbox's own are loaded before those that the policy brought.
+/// `filters`: how many filters of the sandbox's own are loaded before those that the policy
+/// brought.
 pub fn of_report(report: &Report<'_>, plan: &Plan, command: &Command, filters: u32) -> Error {
     match *report {
-        Report::Failed { stage, errno, detail, path, head } => start::of_start(stage, errno, detail, path, head, command, filters),
+        Report::Failed { stage, errno, detail, path, head } => {
+            start::of_start(stage, errno, detail, path, head, command, filters)
+        }
         _ => of_refusal(report, plan),
     }
 }
@@ -165,9 +185,14 @@ pub fn of_report(report: &Report<'_>, plan: &Plan, command: &Command, filters: u
 /// What the warden reports instead of being ready.
 pub fn of_refusal(report: &Report<'_>, plan: &Plan) -> Error {
     match *report {
-        Report::Refused { step, errno, path, reason, call } => of_step(step as usize, errno, path, (reason, call), plan),
-        Report::Locked { errno, .. } => Error::new(ErrorKind::LimitUnavailable, "enter the sandbox's cgroup").errno(errno),
-        _ => Error::new(ErrorKind::WardenLost, "read the warden's report").because("it is out of turn"),
+        Report::Refused { step, errno, path, reason, call } => {
+            of_step(step as usize, errno, path, (reason, call), plan)
+        }
+        Report::Locked { errno, .. } => {
+            Error::new(ErrorKind::LimitUnavailable, "enter the sandbox's cgroup").errno(errno)
+        }
+        _ => Error::new(ErrorKind::WardenLost, "read the warden's report")
+            .because("it is out of turn"),
     }
 }
 
@@ -190,7 +215,9 @@ fn of_step(step: usize, errno: i32, path: &[u8], (reason, call): (u32, i32), pla
         return of_descriptors(action, errno).position(step + 1, plan.labels.len());
     }
     let place = label.source.as_ref().or(label.at.as_ref());
-    let at = |error: Error| place.map_or(error.clone(), |path| error.at(path)).position(step + 1, plan.labels.len());
+    let at = |error: Error| {
+        place.map_or(error.clone(), |path| error.at(path)).position(step + 1, plan.labels.len())
+    };
     if let Some(error) = of_reason(reason, call, errno, &action, place.map(PathBuf::as_path)) {
         return at(error);
     }
@@ -203,7 +230,13 @@ fn of_step(step: usize, errno: i32, path: &[u8], (reason, call): (u32, i32), pla
             .because(format!("{link} is a symbolic link to {target}, which does not exist"))
             .hint("make what the link names, or bind it as optional"));
     }
-    let (kind, hint) = explain(errno, label.source.as_deref(), label.at.as_deref(), &label.action, plan.manner.mapping);
+    let (kind, hint) = explain(
+        errno,
+        label.source.as_deref(),
+        label.at.as_deref(),
+        &label.action,
+        plan.manner.mapping,
+    );
     let hint = hint.or_else(|| unlike(label, plan).filter(|_| errno == libc::EINVAL));
     let error = at(Error::new(kind, action).errno(errno));
     match hint {
@@ -217,10 +250,14 @@ fn of_step(step: usize, errno: i32, path: &[u8], (reason, call): (u32, i32), pla
 fn unlike(label: &Label, plan: &Plan) -> Option<String> {
     let at = label.at.as_deref()?.display();
     // The step that opened the source goes by the same name.
-    let opened = plan.labels.iter().find(|other| other.action == label.action && other.source.is_some())?;
+    let opened =
+        plan.labels.iter().find(|other| other.action == label.action && other.source.is_some())?;
     let source = opened.source.as_deref()?;
     let (one, other) = if source.is_dir() { ("directory", "file") } else { ("file", "directory") };
-    Some(format!("{} is a {one}, and a {other} may stand at {at}: bind a {other} there, or the {one} elsewhere", source.display()))
+    Some(format!(
+        "{} is a {one}, and a {other} may stand at {at}: bind a {other} there, or the {one} elsewhere",
+        source.display()
+    ))
 }
 
 /// The first symbolic link on the way to `path` that leads to nothing, and its target. The source
@@ -233,7 +270,13 @@ fn dangling(path: &Path) -> Option<(PathBuf, PathBuf)> {
 }
 
 /// The warden has found out more than an error number.
-fn of_reason(reason: u32, call: i32, errno: i32, action: &str, place: Option<&Path>) -> Option<Error> {
+fn of_reason(
+    reason: u32,
+    call: i32,
+    errno: i32,
+    action: &str,
+    place: Option<&Path>,
+) -> Option<Error> {
     let error = |kind: ErrorKind| Error::new(kind, action).errno(errno);
     let call = Syscall::new(call);
     match reason {
@@ -274,7 +317,9 @@ fn of_filter_around(error: Error, call: &str) -> Error {
         "keyctl" => "allow keyctl in that container's seccomp profile, or have the sandbox's own filter refuse add_key, keyctl and request_key: then no keyring of its own is needed".to_owned(),
         call => format!("allow {call} in that container's seccomp profile"),
     };
-    error.because(format!("the seccomp filter of a surrounding container refuses {call}(2)")).hint(hint)
+    error
+        .because(format!("the seccomp filter of a surrounding container refuses {call}(2)"))
+        .hint(hint)
 }
 
 /// No descriptor of the caller's own process could be had.
@@ -289,7 +334,13 @@ pub fn of_own_descriptor(error: std::io::Error) -> Error {
     }
 }
 
-fn explain(errno: i32, source: Option<&Path>, at: Option<&Path>, action: &str, mapping: Mapping) -> (ErrorKind, Option<String>) {
+fn explain(
+    errno: i32,
+    source: Option<&Path>,
+    at: Option<&Path>,
+    action: &str,
+    mapping: Mapping,
+) -> (ErrorKind, Option<String>) {
     let readable = action.starts_with("check that the command may read");
     match (errno, source, at) {
         (libc::ENOMEM | libc::ENOSPC, _, _) => (ErrorKind::HostLimit, Some("out of memory, or a limit is reached (fs.mount-max, user.max_mnt_namespaces, kernel.keys.maxkeys)".into())),
@@ -361,7 +412,9 @@ fn why_not_mapped(mapping: Mapping) -> &'static str {
         Mapping::Own | Mapping::Range { .. } | Mapping::Shared { .. } => {
             "that id is not mapped in the caller's own user namespace: choose others (Sandbox::host_ids)"
         }
-        Mapping::Joined => "the joined user namespace does not map that id: choose one that it maps (Sandbox::uid, Sandbox::gid)",
+        Mapping::Joined => {
+            "the joined user namespace does not map that id: choose one that it maps (Sandbox::uid, Sandbox::gid)"
+        }
     }
 }
 

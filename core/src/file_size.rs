@@ -1,7 +1,9 @@
-//! The caller's limit on the size of a file that it writes (RLIMIT_FSIZE), asked before each write of the library's own.
+//! The caller's limit on the size of a file that it writes (RLIMIT_FSIZE), asked before each write
+//! of the library's own.
 //!
-//! A process that writes beyond it gets SIGXFSZ, which ends it unless it is prepared: `setrlimit(2)`. That counts for files in memory
-//! too. The limit is a process's own: what is no file on any disk is written by a process that has raised its own, as far as it may.
+//! A process that writes beyond it gets SIGXFSZ, which ends it unless it is prepared:
+//! `setrlimit(2)`. That counts for files in memory too. The limit is a process's own: what is no
+//! file on any disk is written by a process that has raised its own, as far as it may.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::launch;
@@ -12,11 +14,13 @@ use std::os::fd::AsFd;
 
 /// The limit in bytes.
 pub fn limit() -> Result<u64> {
-    let limits = getrlimit(Resource::RLIMIT_FSIZE).map_err(|errno| Error::io("read the limit on the size of files", errno))?;
+    let limits = getrlimit(Resource::RLIMIT_FSIZE)
+        .map_err(|errno| Error::io("read the limit on the size of files", errno))?;
     Ok(limits.0)
 }
 
-/// Writes an empty file in memory, whatever the caller's limit is as long as it may be raised. `remedy`: what else helps.
+/// Writes an empty file in memory, whatever the caller's limit is as long as it may be raised.
+/// `remedy`: what else helps.
 pub fn fill(file: &mut File, bytes: &[u8], action: &str, remedy: &str) -> Result<()> {
     let written = match bytes.len() as u64 <= limit()? {
         true => file.write_all(bytes),
@@ -38,7 +42,9 @@ pub fn check(bytes: u64, limit: u64, action: &str, remedy: &str) -> Result<()> {
 
 fn too_large(bytes: u64, limit: u64, action: &str, remedy: &str) -> Error {
     Error::new(ErrorKind::HostLimit, action)
-        .because(format!("it takes a file of {bytes} bytes, and RLIMIT_FSIZE lets this process write {limit}"))
+        .because(format!(
+            "it takes a file of {bytes} bytes, and RLIMIT_FSIZE lets this process write {limit}"
+        ))
         .errno(libc::EFBIG)
         .hint(format!("raise RLIMIT_FSIZE (ulimit -f) in the caller{remedy}"))
 }

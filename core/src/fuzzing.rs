@@ -34,13 +34,20 @@ pub fn report(data: &[u8]) {
     assert_eq!(format!("{read:?}"), format!("{second:?}"));
 }
 
-/// Compiles a sound policy: to filters, and to plans for each manner of caller, whose steps can all be read.
+/// Compiles a sound policy: to filters, and to plans for each manner of caller, whose steps can all
+/// be read.
 pub fn compile(sandbox: &Sandbox) {
     let Ok(filters) = Filters::of(sandbox.policy(), crate::seccomp::Tree::Own) else { return };
     let ids = IdRange { inside: 0, outside: 0x7000_0000, count: 65536 };
     let range = Mapping::Range { uids: ids, gids: ids };
-    for mapping in [Mapping::Own, range, range.of_copy(), Mapping::Shared { uid: 0x7000_0000, gid: 0x7000_0000 }] {
-        let manner = Manner { part: Part::Whole, mapping, admits: true, watches: true, among: false };
+    for mapping in [
+        Mapping::Own,
+        range,
+        range.of_copy(),
+        Mapping::Shared { uid: 0x7000_0000, gid: 0x7000_0000 },
+    ] {
+        let manner =
+            Manner { part: Part::Whole, mapping, admits: true, watches: true, among: false };
         if let Ok(plan) = Plan::compile(sandbox.policy(), manner, &filters) {
             assert_eq!(plan.steps.list::<Step<'_>>().iter().count(), plan.labels.len());
         }

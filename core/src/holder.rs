@@ -1,8 +1,10 @@
-//! The second holder: the caller's side knows by when a command must have ended, and ends it if its warden has not.
+//! The second holder: the caller's side knows by when a command must have ended, and ends it if its
+//! warden has not.
 //!
-//! The warden holds the limits. It could be stopped from outside, or starved of its processor, and then nobody would; so no
-//! call of the library waits for it longer than this allows. No thread is started: every call that waits looks when it is
-//! time to, and a caller that only polls is told when that is ([`Child::deadline`](crate::Child::deadline)).
+//! The warden holds the limits. It could be stopped from outside, or starved of its processor, and
+//! then nobody would; so no call of the library waits for it longer than this allows. No thread is
+//! started: every call that waits looks when it is time to, and a caller that only polls is told
+//! when that is ([`Child::deadline`](crate::Child::deadline)).
 
 use crate::outcome::Ended;
 use crate::policy::Limits;
@@ -13,8 +15,9 @@ pub const MARGIN: Duration = Duration::from_secs(1);
 /// Between two looks at the processor time.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What one process may use before the kernel itself ends it (RLIMIT_CPU), whatever becomes of those who hold the limit: well above
-/// that, for it counts by the process, and a limit that is raised later cannot raise it.
+/// What one process may use before the kernel itself ends it (RLIMIT_CPU), whatever becomes of
+/// those who hold the limit: well above that, for it counts by the process, and a limit that is
+/// raised later cannot raise it.
 pub fn backstop(limit: Duration) -> Duration {
     const ABOVE: Duration = Duration::from_secs(60);
     limit.saturating_add(ABOVE)
@@ -42,7 +45,8 @@ impl Holder {
     /// The limits have changed.
     pub fn look_anew(&mut self, limits: &Limits) {
         self.spent = None;
-        self.look = limits.cpu_time.and_then(|limit| self.started.checked_add(limit / processors()));
+        self.look =
+            limits.cpu_time.and_then(|limit| self.started.checked_add(limit / processors()));
     }
 
     /// The caller has asked for its end, which is called so.
@@ -55,7 +59,8 @@ impl Holder {
         self.asked.map(|(_, ended)| ended)
     }
 
-    /// When it is time to look; `None` if there is no limit on time, and nobody has asked for its end.
+    /// When it is time to look; `None` if there is no limit on time, and nobody has asked for its
+    /// end.
     pub fn next(&self, limits: &Limits, wall_time: Option<Duration>) -> Option<Instant> {
         let asked = self.asked.and_then(|(at, _)| at.checked_add(MARGIN));
         [asked, self.wall(limits, wall_time), self.look].into_iter().flatten().min()
@@ -102,7 +107,8 @@ impl Holder {
 
 /// Nobody uses up processor time faster than all processors at once.
 fn processors() -> u32 {
-    std::thread::available_parallelism().map_or(1, |number| u32::try_from(number.get()).unwrap_or(u32::MAX))
+    std::thread::available_parallelism()
+        .map_or(1, |number| u32::try_from(number.get()).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -130,7 +136,10 @@ mod tests {
     #[test]
     fn the_wall_time_is_due_a_second_later() {
         let (limits, wall) = (limits(None), Some(Duration::from_secs(3)));
-        assert_eq!(Holder::new(ago(Duration::from_millis(3500)), &limits).overdue(&limits, wall, || None), None);
+        assert_eq!(
+            Holder::new(ago(Duration::from_millis(3500)), &limits).overdue(&limits, wall, || None),
+            None
+        );
         let mut late = Holder::new(ago(Duration::from_secs(5)), &limits);
         assert_eq!(late.overdue(&limits, wall, || None), Some(Ended::WallTime));
     }
@@ -143,6 +152,9 @@ mod tests {
         holder.look = Some(ago(Duration::ZERO));
         assert_eq!(holder.overdue(&limits, None, || Some(Duration::from_secs(2))), None);
         (holder.look, holder.spent) = (Some(ago(Duration::ZERO)), Some(ago(MARGIN)));
-        assert_eq!(holder.overdue(&limits, None, || Some(Duration::from_secs(2))), Some(Ended::CpuTime));
+        assert_eq!(
+            holder.overdue(&limits, None, || Some(Duration::from_secs(2))),
+            Some(Ended::CpuTime)
+        );
     }
 }

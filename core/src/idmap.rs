@@ -1,8 +1,9 @@
-//! Chooses which of the caller's ids stand behind the ids inside, and writes the maps of a privileged caller.
+//! Chooses which of the caller's ids stand behind the ids inside, and writes the maps of a
+//! privileged caller.
 //!
-//! The command is never the host's root. It is the caller itself only where the caller may map no other id. Each fact
-//! this depends on (the caller's maps, its ids, its capabilities) is read or the start fails: a map that cannot be read
-//! never counts as "not mapped".
+//! The command is never the host's root. It is the caller itself only where the caller may map no
+//! other id. Each fact this depends on (the caller's maps, its ids, its capabilities) is read or
+//! the start fails: a map that cannot be read never counts as "not mapped".
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::{DEFAULT_HOST_IDS, HOST_IDS, Namespace, Policy};
@@ -37,7 +38,8 @@ impl Mapping {
         let (own_uid, own_gid) = callers();
         let (uid_map, gid_map) = (Map::of(Kind::Uid, "self")?, Map::of(Kind::Gid, "self")?);
         if private {
-            // The kernel lets nobody else make a user namespace. An empty map would otherwise read as "there are no other ids".
+            // The kernel lets nobody else make a user namespace. An empty map would otherwise read
+            // as "there are no other ids".
             uid_map.must_have(own_uid)?;
             gid_map.must_have(own_gid)?;
         }
@@ -52,7 +54,10 @@ impl Mapping {
                 }
                 // The caller's own group is the only one.
                 (Some(uids), None, true) => {
-                    return Ok(Mapping::Range { uids, gids: IdRange { inside: policy.gid, outside: own_gid, count: 1 } });
+                    return Ok(Mapping::Range {
+                        uids,
+                        gids: IdRange { inside: policy.gid, outside: own_gid, count: 1 },
+                    });
                 }
                 (None, _, true) => {}
                 (None, _, false) | (Some(_), None, false) => {
@@ -79,11 +84,13 @@ impl Mapping {
         }
     }
 
-    /// The command's user and group as the caller counts; `None` if they are the caller's own. `pid` is a process in the
-    /// sandbox's user namespace.
+    /// The command's user and group as the caller counts; `None` if they are the caller's own.
+    /// `pid` is a process in the sandbox's user namespace.
     pub fn owner(self, policy: &Policy, pid: i32) -> Result<Option<(u32, u32)>> {
         match self {
-            Mapping::Own | Mapping::Range { .. } | Mapping::Shared { .. } => Ok(self.known_owner(policy)),
+            Mapping::Own | Mapping::Range { .. } | Mapping::Shared { .. } => {
+                Ok(self.known_owner(policy))
+            }
             Mapping::Joined => in_joined(policy, pid).map(Some),
         }
     }
@@ -92,7 +99,9 @@ impl Mapping {
     pub fn known_owner(self, policy: &Policy) -> Option<(u32, u32)> {
         match self {
             Mapping::Own | Mapping::Joined => None,
-            Mapping::Range { uids, gids } => Some((outside(uids, policy.uid), outside(gids, policy.gid))),
+            Mapping::Range { uids, gids } => {
+                Some((outside(uids, policy.uid), outside(gids, policy.gid)))
+            }
             Mapping::Shared { uid, gid } => Some((uid, gid)),
         }
     }
@@ -109,20 +118,27 @@ impl Mapping {
     /// Writes the maps of the process `pid`, which waits for it.
     pub fn write(self, pid: i32) -> Result<()> {
         let Mapping::Range { uids, gids } = self else { return Ok(()) };
-        // The group first: user_namespaces(7) has no rule for the order, but one process writes both.
+        // The group first: user_namespaces(7) has no rule for the order, but one process writes
+        // both.
         for (kind, IdRange { inside, outside, count }) in [(Kind::Gid, gids), (Kind::Uid, uids)] {
             let path = kind.path(&pid.to_string());
             fs::write(&path, format!("{inside} {outside} {count}\n")).map_err(|error| {
                 let last = inside + (count - 1);
-                let action = format!("map the {}s {inside} to {last} to host ids from {outside}", kind.name());
-                Error::new(ErrorKind::NamespacesDenied, action).errno(error.raw_os_error().unwrap_or(libc::EIO)).at(path)
+                let action = format!(
+                    "map the {}s {inside} to {last} to host ids from {outside}",
+                    kind.name()
+                );
+                Error::new(ErrorKind::NamespacesDenied, action)
+                    .errno(error.raw_os_error().unwrap_or(libc::EIO))
+                    .at(path)
             })?;
         }
         Ok(())
     }
 }
 
-/// The protection that a command has which is this user and group outside, with regard to the caller as it is now.
+/// The protection that a command has which is this user and group outside, with regard to the
+/// caller as it is now.
 pub fn protections(owner: Option<(u32, u32)>) -> u64 {
     let (own_uid, own_gid) = callers();
     match owner {
@@ -131,8 +147,8 @@ pub fn protections(owner: Option<(u32, u32)>) -> u64 {
     }
 }
 
-/// What a command of this policy is outside in a user namespace that has been joined, as the map of the process `pid` in
-/// it says. Never the host's root.
+/// What a command of this policy is outside in a user namespace that has been joined, as the map of
+/// the process `pid` in it says. Never the host's root.
 fn in_joined(policy: &Policy, pid: i32) -> Result<(u32, u32)> {
     let of = |kind: Kind, id: u32| {
         Map::of(kind, &pid.to_string())?.outside(id).ok_or_else(|| {
@@ -166,7 +182,8 @@ fn may_set_ids() -> Result<bool> {
     const CAP_SETGID: u32 = 6;
     const CAP_SETUID: u32 = 7;
     let bits = crate::sys::effective_capabilities().map_err(|error| {
-        Error::io("read the caller's capabilities", error).hint("the filter of a surrounding container must let capget(2) through")
+        Error::io("read the caller's capabilities", error)
+            .hint("the filter of a surrounding container must let capget(2) through")
     })?;
     Ok(bits & (1 << CAP_SETUID) != 0 && bits & (1 << CAP_SETGID) != 0)
 }
@@ -213,14 +230,22 @@ impl Map {
                 .hint("mount a proc file system at /proc: who the command may be is read there (user_namespaces(7))"),
             _ => Error::io(action(), error).at(path),
         })?;
-        Map::parse(kind, &text)
-            .ok_or_else(|| Error::new(ErrorKind::Setup, action()).because("what stands there is no id map").at(path))
+        Map::parse(kind, &text).ok_or_else(|| {
+            Error::new(ErrorKind::Setup, action())
+                .because("what stands there is no id map")
+                .at(path)
+        })
     }
 
     fn parse(kind: Kind, text: &str) -> Option<Map> {
         let line = |line: &str| {
-            let numbers: Vec<u32> = line.split_whitespace().map(|word| word.parse().ok()).collect::<Option<_>>()?;
-            if let [inside, outside, count] = numbers[..] { Some((inside, outside, count)) } else { None }
+            let numbers: Vec<u32> =
+                line.split_whitespace().map(|word| word.parse().ok()).collect::<Option<_>>()?;
+            if let [inside, outside, count] = numbers[..] {
+                Some((inside, outside, count))
+            } else {
+                None
+            }
         };
         Some(Map { kind, lines: text.lines().map(line).collect::<Option<_>>()? })
     }
@@ -240,18 +265,24 @@ impl Map {
         }
         let (name, path) = (self.kind.name(), self.kind.path("self"));
         Err(Error::new(ErrorKind::NamespacesDenied, format!("map the caller's own {name}"))
-            .because(format!("the caller's user namespace does not map the {name} {own} (user_namespaces(7))"))
+            .because(format!(
+                "the caller's user namespace does not map the {name} {own} (user_namespaces(7))"
+            ))
             .hint(format!("start as a user and a group that {path} has"))
             .at(path))
     }
 
-    /// How many ids from `first` on one line maps: a new map's line must lie within one line of the map around it.
+    /// How many ids from `first` on one line maps: a new map's line must lie within one line of the
+    /// map around it.
     fn run(&self, first: u32) -> u32 {
-        let left = |&(inside, _, count): &(u32, u32, u32)| count.checked_sub(first.checked_sub(inside)?).filter(|left| *left > 0);
+        let left = |&(inside, _, count): &(u32, u32, u32)| {
+            count.checked_sub(first.checked_sub(inside)?).filter(|left| *left > 0)
+        };
         self.lines.iter().find_map(left).unwrap_or(0)
     }
 
-    /// The ids that stand behind those of a sandbox from 0 on. `None`: there is no other than the caller's `own`.
+    /// The ids that stand behind those of a sandbox from 0 on. `None`: there is no other than the
+    /// caller's `own`.
     fn choose(&self, policy: &Policy, own: u32) -> Result<Option<IdRange>> {
         let (first, count) = match policy.host_ids {
             Some(first) => {
@@ -272,7 +303,11 @@ impl Map {
         };
         for (what, id) in [("uid", policy.uid), ("gid", policy.gid)] {
             if id >= count {
-                let why = format!("the {}s that this caller can map are 0 to {} inside", self.kind.name(), count - 1);
+                let why = format!(
+                    "the {}s that this caller can map are 0 to {} inside",
+                    self.kind.name(),
+                    count - 1
+                );
                 return Err(Error::invalid(format!("{what} {id}"), why).hint(
                     "choose a lower one (Sandbox::uid, Sandbox::gid), or give the caller's user namespace more ids in one piece",
                 ));
@@ -281,31 +316,38 @@ impl Map {
         let range = IdRange { inside: 0, outside: first, count };
         let id = outside(range, if self.kind == Kind::Uid { policy.uid } else { policy.gid });
         if self.outside(id) == Some(0) {
-            return Err(Error::new(ErrorKind::NamespacesDenied, format!("map the host ids from {first}"))
-                .because(format!(
-                    "the command's {} would be {id}, which is root outside the caller's user namespace",
-                    self.kind.name()
-                ))
-                .hint("choose other host ids, or leave host_ids out"));
+            return Err(Error::new(
+                ErrorKind::NamespacesDenied,
+                format!("map the host ids from {first}"),
+            )
+            .because(format!(
+                "the command's {} would be {id}, which is root outside the caller's user namespace",
+                self.kind.name()
+            ))
+            .hint("choose other host ids, or leave host_ids out"));
         }
         Ok(Some(range))
     }
 
-    /// Ids that nobody is likely to be, up to and including the id `highest` inside: first and count; the longest piece if
-    /// none is long enough, nothing if there is no piece.
+    /// Ids that nobody is likely to be, up to and including the id `highest` inside: first and
+    /// count; the longest piece if none is long enough, nothing if there is no piece.
     ///
-    /// The range ends at the highest id that is free, so that the command itself is as far as can be from the ids that are
-    /// given to people and services from below. In a container with 65536 ids that is 65533, where systemd's list of ids
-    /// names 65520 to 65533 as unused; 65534 is nobody, 65535 means no id to 16-bit interfaces. Taken are 0, which is
+    /// The range ends at the highest id that is free, so that the command itself is as far as can
+    /// be from the ids that are given to people and services from below. In a container with
+    /// 65536 ids that is 65533, where systemd's list of ids names 65520 to 65533 as unused;
+    /// 65534 is nobody, 65535 means no id to 16-bit interfaces. Taken are 0, which is
     /// the caller's root whatever its own id is, the caller's own id, and what is root outside.
     fn free(&self, highest: u32, own: u32) -> (u32, u32) {
         const RESERVED: [u32; 2] = [65534, 65535];
-        let root = self.lines.iter().filter(|(_, outside, _)| *outside == 0).map(|(inside, _, _)| *inside);
+        let root =
+            self.lines.iter().filter(|(_, outside, _)| *outside == 0).map(|(inside, _, _)| *inside);
         let mut taken: Vec<u32> = root.chain([0, own]).collect();
         let least = self.pieces(&taken);
         taken.extend(RESERVED);
         let best = self.pieces(&taken);
-        let fits = |pieces: &[(u32, u32)]| pieces.iter().copied().filter(|(_, count)| *count > highest).max();
+        let fits = |pieces: &[(u32, u32)]| {
+            pieces.iter().copied().filter(|(_, count)| *count > highest).max()
+        };
         match fits(&best).or_else(|| fits(&least)) {
             Some((first, count)) => (first + (count - 1 - highest), highest + 1),
             None => least.into_iter().max_by_key(|(_, count)| *count).unwrap_or_default(),
@@ -353,7 +395,10 @@ mod tests {
     #[test]
     fn a_map_knows_what_an_id_is_outside() {
         let map = map(&[(0, 1000, 1), (1, 100_000, 65536)]);
-        assert_eq!([0, 1, 65536, 65537].map(|id| map.outside(id)), [Some(1000), Some(100_000), Some(165_535), None]);
+        assert_eq!(
+            [0, 1, 65536, 65537].map(|id| map.outside(id)),
+            [Some(1000), Some(100_000), Some(165_535), None]
+        );
         assert_eq!([0, 1, 65536, 65537].map(|id| map.run(id)), [1, 65536, 1, 0]);
     }
 
@@ -362,7 +407,10 @@ mod tests {
         let error = Map::read(Kind::Uid, "/proc/self/no_such_map").unwrap_err();
         assert_eq!((error.kind(), error.step()), (ErrorKind::Setup, "read /proc/self/no_such_map"));
         assert_eq!(Map::read(Kind::Uid, "/proc/self/stat").unwrap_err().kind(), ErrorKind::Setup);
-        assert!(Map::parse(Kind::Uid, "0 0\n").is_none() && Map::parse(Kind::Uid, "0 0 1 2\n").is_none());
+        assert!(
+            Map::parse(Kind::Uid, "0 0\n").is_none()
+                && Map::parse(Kind::Uid, "0 0 1 2\n").is_none()
+        );
         assert!(Map::parse(Kind::Uid, "").is_some_and(|map| map.lines.is_empty()));
         assert!(Map::of(Kind::Gid, "self").unwrap().outside(getegid().as_raw()).is_some());
     }
@@ -385,7 +433,10 @@ mod tests {
         assert_eq!(chosen(&container, None, 65534, 0), Some((1, 65535)));
         assert_eq!(container.choose(&policy(None, 65535), 0).unwrap_err().step(), "uid 65535");
         assert_eq!(chosen(&map(&[(0, 100_000, 2000)]), None, 1000, 0), Some((999, 1001)));
-        assert_eq!(chosen(&map(&[(0, 1000, 1), (1, 100_000, 65536)]), None, 1000, 0), Some((65533 - 1000, 1001)));
+        assert_eq!(
+            chosen(&map(&[(0, 1000, 1), (1, 100_000, 65536)]), None, 1000, 0),
+            Some((65533 - 1000, 1001))
+        );
         let error = map(&[(0, 100_000, 500)]).choose(&policy(None, 1000), 0).unwrap_err();
         assert_eq!((error.kind(), error.step()), (ErrorKind::Invalid, "uid 1000"));
         assert!(error.to_string().contains("0 to 498 inside"), "{error}");

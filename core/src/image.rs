@@ -1,4 +1,5 @@
-//! The warden's executable: the one that this library carries, in sealed memory, or one at an installed path.
+//! The warden's executable: the one that this library carries, in sealed memory, or one at an
+//! installed path.
 
 use crate::error::{Error, Result};
 use crate::file_size;
@@ -28,8 +29,9 @@ pub enum Image {
 impl Image {
     /// The warden at `path`, or where the environment says, or else in memory.
     pub fn new(path: Option<&Path>) -> Result<Image> {
-        let path =
-            path.map(|path| path.as_os_str().to_owned()).or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()));
+        let path = path
+            .map(|path| path.as_os_str().to_owned())
+            .or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()));
         match path {
             Some(path) => CString::new(path.as_bytes())
                 .map(Image::Installed)
@@ -46,12 +48,16 @@ impl Image {
         let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
         // MFD_EXEC says that it is meant to be executed, from Linux 6.3 on.
         let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
-        let memory =
-            memfd_create(NAME, flags | executable).or_else(|_| memfd_create(NAME, flags)).map_err(|errno| failed(errno.into()))?;
+        let memory = memfd_create(NAME, flags | executable)
+            .or_else(|_| memfd_create(NAME, flags))
+            .map_err(|errno| failed(errno.into()))?;
         let memory = crate::socket::above_stdio(memory)?;
         let mut file = File::from(memory);
         file_size::fill(&mut file, PROGRAM, ACTION, &remedy)?;
-        let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+        let seals = SealFlag::F_SEAL_SEAL
+            | SealFlag::F_SEAL_SHRINK
+            | SealFlag::F_SEAL_GROW
+            | SealFlag::F_SEAL_WRITE;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(|errno| failed(errno.into()))?;
         Ok(Image::Memory(OwnedFd::from(file).into()))
     }

@@ -1,4 +1,5 @@
-//! Commands joined by pipes, and started together: a solution and its judge, a client and a server, a pipeline.
+//! Commands joined by pipes, and started together: a solution and its judge, a client and a server,
+//! a pipeline.
 
 use crate::capture;
 use crate::child::Child;
@@ -14,7 +15,8 @@ use std::time::{Duration, Instant};
 /// A command's place in the interaction, and a descriptor of its.
 type PipeEnd = (usize, i32);
 
-/// Two or more commands joined by pipes, each in its own sandbox with its own limits, outcome and usage.
+/// Two or more commands joined by pipes, each in its own sandbox with its own limits, outcome and
+/// usage.
 ///
 /// ```
 /// # fn main() -> seclude::Result<()> {
@@ -56,16 +58,17 @@ impl Interaction {
         self.commands.len() - 1
     }
 
-    /// Joins what one command writes to a descriptor to what another reads from one: `pipe((0, 1), (1, 0))` is the shell's `|`. Each
-    /// descriptor of a command can be joined once. When a writer has ended its reader sees the end of the input, and the other way round a
+    /// Joins what one command writes to a descriptor to what another reads from one: `pipe((0, 1),
+    /// (1, 0))` is the shell's `|`. Each descriptor of a command can be joined once. When a
+    /// writer has ended its reader sees the end of the input, and the other way round a
     /// broken pipe.
     pub fn pipe(&mut self, from: (usize, i32), to: (usize, i32)) -> &mut Interaction {
         self.pipes.push((from, to));
         self
     }
 
-    /// Sets up all sandboxes side by side, then starts the commands together. Streams that are not joined are as for [`Command::spawn`]. If
-    /// one cannot be started, none is left running.
+    /// Sets up all sandboxes side by side, then starts the commands together. Streams that are not
+    /// joined are as for [`Command::spawn`]. If one cannot be started, none is left running.
     ///
     /// Commands of one [`Pool`] take their places in it together, and wait for them; a pool that
     /// has fewer is an error.
@@ -80,16 +83,25 @@ impl Interaction {
         self.start(|| Stream::Inherit, || Stream::Inherit, Instant::now().checked_add(timeout))
     }
 
-    /// Starts them, collects what they write to streams that are not joined, and waits until all have ended.
+    /// Starts them, collects what they write to streams that are not joined, and waits until all
+    /// have ended.
     pub fn output(&mut self) -> Result<Vec<Output>> {
-        let mut children = self.start(|| Stream::Null, || Stream::Piped, None)?.ok_or_else(never_refused)?;
+        let mut children =
+            self.start(|| Stream::Null, || Stream::Piped, None)?.ok_or_else(never_refused)?;
         children.iter_mut().for_each(|child| child.stdin = None);
         let collected = capture::collect(&mut children)?;
         let ended = children.iter_mut().zip(collected);
-        ended.map(|(child, [stdout, stderr])| Ok(Output { outcome: child.wait()?, stdout, stderr })).collect()
+        ended
+            .map(|(child, [stdout, stderr])| Ok(Output { outcome: child.wait()?, stdout, stderr }))
+            .collect()
     }
 
-    fn start(&self, stdin: fn() -> Stream, others: fn() -> Stream, deadline: Option<Instant>) -> Result<Option<Vec<Child>>> {
+    fn start(
+        &self,
+        stdin: fn() -> Stream,
+        others: fn() -> Stream,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Vec<Child>>> {
         let joined = self.join()?;
         let Some(places) = self.places(deadline)? else { return Ok(None) };
         let mut prepared = Vec::with_capacity(self.commands.len());
@@ -133,18 +145,28 @@ impl Interaction {
             return Err(Error::invalid("interaction", "there is no command in it"));
         }
         let mut taken: BTreeSet<PipeEnd> = BTreeSet::new();
-        let mut joined: Vec<Vec<(i32, OwnedFd)>> = self.commands.iter().map(|_| Vec::new()).collect();
+        let mut joined: Vec<Vec<(i32, OwnedFd)>> =
+            self.commands.iter().map(|_| Vec::new()).collect();
         for &(from, to) in &self.pipes {
             for (command, descriptor) in [from, to] {
                 let Some(known) = self.commands.get(command) else {
-                    return Err(Error::invalid(format!("command {command}"), "no command has this number"));
+                    return Err(Error::invalid(
+                        format!("command {command}"),
+                        "no command has this number",
+                    ));
                 };
                 let given = known.descriptors.iter().any(|(target, _)| *target == descriptor);
                 if descriptor < 0 {
-                    return Err(Error::invalid(format!("descriptor {descriptor}"), "must not be negative"));
+                    return Err(Error::invalid(
+                        format!("descriptor {descriptor}"),
+                        "must not be negative",
+                    ));
                 }
                 if given || !taken.insert((command, descriptor)) {
-                    return Err(Error::invalid(format!("descriptor {descriptor} of command {command}"), "given twice"));
+                    return Err(Error::invalid(
+                        format!("descriptor {descriptor} of command {command}"),
+                        "given twice",
+                    ));
                 }
             }
             let (reader, writer) = streams::pipe()?;

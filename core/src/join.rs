@@ -13,7 +13,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Namespaces that exist, named by a process, a path, or a descriptor. What is said later of a kind replaces what was said before.
+/// Namespaces that exist, named by a process, a path, or a descriptor. What is said later of a kind
+/// replaces what was said before.
 ///
 /// Nothing is looked up until [`Sandbox::join`] or [`Join::persist`].
 ///
@@ -46,20 +47,22 @@ impl Join {
         Join::default()
     }
 
-    /// Those that a process is in, by its id as the caller counts. If it ends and another gets its number before they are looked up, they are that one's:
-    /// a pidfd is never mistaken.
+    /// Those that a process is in, by its id as the caller counts. If it ends and another gets its
+    /// number before they are looked up, they are that one's: a pidfd is never mistaken.
     pub fn process(mut self, pid: u32) -> Join {
         self.sources.push(Source::Process(pid));
         self
     }
 
-    /// Those that a process is in, by a descriptor of it: `pidfd_open(2)`, or [`Child::pidfd`](crate::Child::pidfd) duplicated.
+    /// Those that a process is in, by a descriptor of it: `pidfd_open(2)`, or
+    /// [`Child::pidfd`](crate::Child::pidfd) duplicated.
     pub fn pidfd(mut self, pidfd: impl Into<OwnedFd>) -> Join {
         self.sources.push(Source::Pidfd(Arc::new(pidfd.into().into())));
         self
     }
 
-    /// The one that a path leads to: `/proc/PID/ns/net`, or where one is kept by a mount ([`Join::persist`], `ip netns add`).
+    /// The one that a path leads to: `/proc/PID/ns/net`, or where one is kept by a mount
+    /// ([`Join::persist`], `ip netns add`).
     pub fn path(mut self, path: impl AsRef<Path>) -> Join {
         self.sources.push(Source::Path(path.as_ref().into()));
         self
@@ -77,12 +80,15 @@ impl Join {
         self
     }
 
-    /// Keeps the namespace of this kind among them, with processes or without, by a mount of it at `path`, where a file of mode 444 is made for it: until
-    /// [`release`](crate::release) or the machine's end. As `ip netns add` does: takes CAP_SYS_ADMIN over the caller's mount namespace.
+    /// Keeps the namespace of this kind among them, with processes or without, by a mount of it at
+    /// `path`, where a file of mode 444 is made for it: until [`release`](crate::release) or
+    /// the machine's end. As `ip netns add` does: takes CAP_SYS_ADMIN over the caller's mount
+    /// namespace.
     pub fn persist(&self, kind: Namespace, path: impl AsRef<Path>) -> Result<()> {
         let found = self.find()?.into_iter().find(|(found, _)| *found == kind);
-        let (_, namespace) =
-            found.ok_or_else(|| Error::invalid(format!("{kind} namespace"), "is not among those that are named"))?;
+        let (_, namespace) = found.ok_or_else(|| {
+            Error::invalid(format!("{kind} namespace"), "is not among those that are named")
+        })?;
         handle::persist(&namespace, path.as_ref())
     }
 
@@ -126,10 +132,12 @@ pub(crate) struct EnteredCell {
     pub mechanisms: Mechanisms,
 }
 
-/// A policy, and namespaces that exist: commands run in those, and what the policy says of the other kinds holds. Made by [`Sandbox::join`], or by
+/// A policy, and namespaces that exist: commands run in those, and what the policy says of the
+/// other kinds holds. Made by [`Sandbox::join`], or by
 /// [`NamedCell::enter`](crate::NamedCell::enter).
 ///
-/// It holds the namespaces by descriptors: they are there as long as it is. A process tree ends with its first process all the same.
+/// It holds the namespaces by descriptors: they are there as long as it is. A process tree ends
+/// with its first process all the same.
 #[derive(Debug, Clone)]
 pub struct Joined {
     sandbox: Sandbox,
@@ -146,7 +154,8 @@ impl Joined {
                 policy.share.remove(&kind);
                 namespaces.push((kind, namespace.into()));
             } else if kind != Namespace::User && kind != Namespace::Time {
-                // There is nothing to enter. In the caller's user namespace the host's root would be within reach.
+                // There is nothing to enter. In the caller's user namespace the host's root would
+                // be within reach.
                 policy.share.insert(kind);
                 policy.unshare.remove(&kind);
             }
@@ -165,14 +174,15 @@ impl Joined {
         Command::new(self.sandbox.clone(), Ground::Joined(self.existing.clone()), program.as_ref())
     }
 
-    /// The kinds that are entered. The others are as the policy has them; those that a process has in common with the caller are shared.
+    /// The kinds that are entered. The others are as the policy has them; those that a process has
+    /// in common with the caller are shared.
     pub fn kinds(&self) -> BTreeSet<Namespace> {
         self.existing.namespaces.iter().map(|(kind, _)| *kind).collect()
     }
 }
 
-/// Lets go of a namespace that [`Join::persist`] keeps at `path`: takes the mount and the file away. What still runs in it goes on. An error if none is kept
-/// there.
+/// Lets go of a namespace that [`Join::persist`] keeps at `path`: takes the mount and the file
+/// away. What still runs in it goes on. An error if none is kept there.
 pub fn release(path: impl AsRef<Path>) -> Result<()> {
     handle::release(path.as_ref())
 }

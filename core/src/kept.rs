@@ -1,9 +1,11 @@
 //! Descriptors that the library keeps from one call to the next.
 //!
-//! A caller can close descriptors that it does not know: `closefrom(3)`, or a daemon's loop over all numbers. The kernel gives
-//! the free numbers to whatever the caller opens next. So a kept descriptor is used, and closed, only while it is what it was.
+//! A caller can close descriptors that it does not know: `closefrom(3)`, or a daemon's loop over
+//! all numbers. The kernel gives the free numbers to whatever the caller opens next. So a kept
+//! descriptor is used, and closed, only while it is what it was.
 //!
-//! What another thread closes between the look and the use is not noticed: nothing can be done about that here.
+//! What another thread closes between the look and the use is not noticed: nothing can be done
+//! about that here.
 
 use crate::error::{Error, Result};
 use nix::errno::Errno;
@@ -31,7 +33,8 @@ pub struct Identity {
     anonymous: Option<Anonymous>,
 }
 
-/// All anonymous inodes are one inode: seccomp listeners, and before Linux 6.9 pidfds. `/proc` tells these apart.
+/// All anonymous inodes are one inode: seccomp listeners, and before Linux 6.9 pidfds. `/proc`
+/// tells these apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Anonymous {
     /// `anon_inode:[pidfd]` and its like.
@@ -44,13 +47,13 @@ struct Anonymous {
 const ANONYMOUS: FsType = FsType(0x0904_1934);
 
 const CAUSE: &str = "the caller has closed a descriptor of the library's";
-const REMEDY: &str =
-    "close only what the caller has opened itself: closefrom(3) and close_range(2) close a library's descriptors too";
+const REMEDY: &str = "close only what the caller has opened itself: closefrom(3) and close_range(2) close a library's descriptors too";
 
 impl Kept {
     /// The descriptor, if it still is what it was.
     pub fn get(&self) -> Result<BorrowedFd<'_>> {
-        self.intact().ok_or_else(|| explained(Error::io("use a descriptor that was kept", Errno::EBADF)))
+        self.intact()
+            .ok_or_else(|| explained(Error::io("use a descriptor that was kept", Errno::EBADF)))
     }
 
     /// The same, for a caller that can do without it.
@@ -68,7 +71,8 @@ impl Kept {
         self.fd.as_fd()
     }
 
-    /// Its identity when it was taken over, if no other descriptor of any process can have the same.
+    /// Its identity when it was taken over, if no other descriptor of any process can have the
+    /// same.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref().ok().filter(|identity| identity.anonymous.is_none())
     }
@@ -91,21 +95,23 @@ pub fn explained(error: Error) -> Error {
     error.because(CAUSE).hint(REMEDY)
 }
 
-/// A copy of a descriptor that a caller has named by its number: `what` it is to be. For the library's faces in other languages,
-/// so that its failures are of one kind in all of them.
+/// A copy of a descriptor that a caller has named by its number: `what` it is to be. For the
+/// library's faces in other languages, so that its failures are of one kind in all of them.
 pub fn copy_of(what: &str, fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     fd.try_clone_to_owned().map_err(|error| match error.raw_os_error() {
-        Some(libc::EBADF) => {
-            Error::invalid(what, "bad file descriptor").errno(libc::EBADF).hint("it is not open in this process: pass one that is")
-        }
+        Some(libc::EBADF) => Error::invalid(what, "bad file descriptor")
+            .errno(libc::EBADF)
+            .hint("it is not open in this process: pass one that is"),
         _ => Error::io(what, error),
     })
 }
 
 impl From<OwnedFd> for Kept {
-    /// Under a number of 3 or more, if there is one: a caller may have closed its standard streams, and put others there later.
+    /// Under a number of 3 or more, if there is one: a caller may have closed its standard streams,
+    /// and put others there later.
     fn from(fd: OwnedFd) -> Kept {
-        let moved = if fd.as_raw_fd() > 2 { None } else { fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(3)).ok() };
+        let moved =
+            if fd.as_raw_fd() > 2 { None } else { fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(3)).ok() };
         let fd = moved.map_or(fd, crate::sys::own);
         Kept { identity: Identity::of(fd.as_fd()), fd: ManuallyDrop::new(fd) }
     }
@@ -127,7 +133,8 @@ impl Identity {
         let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
         // They show as files of no kind.
         let plain = kind.is_empty() || kind == SFlag::S_IFREG;
-        let anonymous = plain && fstatfs(fd).is_ok_and(|system| system.filesystem_type() == ANONYMOUS);
+        let anonymous =
+            plain && fstatfs(fd).is_ok_and(|system| system.filesystem_type() == ANONYMOUS);
         let anonymous = if anonymous { Anonymous::of(fd) } else { None };
         Ok(Identity { device: status.st_dev, inode: status.st_ino, anonymous })
     }
@@ -139,7 +146,10 @@ impl Identity {
             Err(errno) => return errno != Errno::EBADF,
         };
         (status.st_dev, status.st_ino) == (self.device, self.inode)
-            && self.anonymous.as_ref().is_none_or(|then| Anonymous::of(fd).is_none_or(|now| then.may_be(&now)))
+            && self
+                .anonymous
+                .as_ref()
+                .is_none_or(|then| Anonymous::of(fd).is_none_or(|now| then.may_be(&now)))
     }
 }
 
@@ -152,7 +162,10 @@ impl Anonymous {
             return Some(Anonymous { kind, pid: None });
         }
         let text = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
-        let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).map(|pid| pid.trim().to_owned());
+        let pid = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Pid:"))
+            .map(|pid| pid.trim().to_owned());
         Some(Anonymous { kind, pid })
     }
 
@@ -162,7 +175,8 @@ impl Anonymous {
     }
 }
 
-/// A pipe or terminal that has been handed to a caller in a type that anybody can make: which number it had, and what it was.
+/// A pipe or terminal that has been handed to a caller in a type that anybody can make: which
+/// number it had, and what it was.
 #[derive(Debug)]
 pub struct Mark {
     number: i32,
@@ -196,7 +210,8 @@ mod tests {
     /// Closes what is kept behind its back, and opens something else under its number.
     fn replace(kept: BorrowedFd<'_>, other: impl AsFd) -> OwnedFd {
         close(kept.as_raw_fd()).expect("it is open");
-        let replaced = fcntl(other, FcntlArg::F_DUPFD_CLOEXEC(kept.as_raw_fd())).expect("there is room");
+        let replaced =
+            fcntl(other, FcntlArg::F_DUPFD_CLOEXEC(kept.as_raw_fd())).expect("there is room");
         assert_eq!(replaced, kept.as_raw_fd());
         crate::sys::own(replaced)
     }
@@ -209,8 +224,14 @@ mod tests {
         let (mut other, mut into) = io::pipe().unwrap();
         let replaced = replace(kept.unchecked(), &other);
         let error = kept.get().unwrap_err();
-        assert_eq!((error.kind(), error.raw_os_error()), (crate::error::ErrorKind::Io, Some(libc::EBADF)));
-        assert!(error.to_string().contains("closed a descriptor of the library's; hint: close only"), "{error}");
+        assert_eq!(
+            (error.kind(), error.raw_os_error()),
+            (crate::error::ErrorKind::Io, Some(libc::EBADF))
+        );
+        assert!(
+            error.to_string().contains("closed a descriptor of the library's; hint: close only"),
+            "{error}"
+        );
         drop(kept);
         into.write_all(b"x").unwrap();
         let mut byte = [0];
@@ -239,8 +260,13 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(kept.intact().is_some());
-        let named = |pid: &str| Anonymous { kind: "anon_inode:[pidfd]".into(), pid: Some(pid.to_owned()) };
-        assert!(named("7").may_be(&named("7")) && named("7").may_be(&named("-1")) && !named("7").may_be(&named("8")));
+        let named =
+            |pid: &str| Anonymous { kind: "anon_inode:[pidfd]".into(), pid: Some(pid.to_owned()) };
+        assert!(
+            named("7").may_be(&named("7"))
+                && named("7").may_be(&named("-1"))
+                && !named("7").may_be(&named("8"))
+        );
         let other = Anonymous { kind: "anon_inode:[eventfd]".into(), pid: None };
         assert!(!named("7").may_be(&other) && !other.may_be(&named("7")));
     }

@@ -1,10 +1,11 @@
-//! The launch: one clone that makes the namespaces, and the few instructions until the warden is executed. And another one, for a file
-//! that the caller's own limits do not let it write.
+//! The launch: one clone that makes the namespaces, and the few instructions until the warden is
+//! executed. And another one, for a file that the caller's own limits do not let it write.
 //!
-//! Between `clone` and `execveat` the new process runs in the caller's memory, with the calling thread suspended
-//! (CLONE_VM|CLONE_VFORK) and other threads running on. So what runs there ([`enter`], [`fill`] and [`raw`]) makes system calls and
-//! nothing else: no allocation, no lock, no panic, no libc (its `errno` would be the caller's), and every signal blocked.
-//! This is the one file with these rules.
+//! Between `clone` and `execveat` the new process runs in the caller's memory, with the calling
+//! thread suspended (CLONE_VM|CLONE_VFORK) and other threads running on. So what runs there
+//! ([`enter`], [`fill`] and [`raw`]) makes system calls and nothing else: no allocation, no lock,
+//! no panic, no libc (its `errno` would be the caller's), and every signal blocked. This is the one
+//! file with these rules.
 #![allow(unsafe_code)]
 
 use crate::cgroup::{Doors, Entered};
@@ -44,11 +45,18 @@ pub enum LaunchFailure {
     Execute(io::Error),
 }
 
-/// Executes the warden in new namespaces (`flags`), with `control` as its descriptor 0; without `flags` in the caller's, as a founder.
+/// Executes the warden in new namespaces (`flags`), with `control` as its descriptor 0; without
+/// `flags` in the caller's, as a founder.
 ///
-/// `control` and the image's descriptor must be 3 or higher. Born in the v2 cgroup among the `doors`, where the kernel can do that
-/// (clone3(2), CLONE_INTO_CGROUP, Linux 5.7) and nobody forbids the call, and the first thing that it does is go through the others.
-pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors: &Doors<'_>) -> Result<Launched, LaunchFailure> {
+/// `control` and the image's descriptor must be 3 or higher. Born in the v2 cgroup among the
+/// `doors`, where the kernel can do that (clone3(2), CLONE_INTO_CGROUP, Linux 5.7) and nobody
+/// forbids the call, and the first thing that it does is go through the others.
+pub fn launch(
+    image: &Image,
+    flags: Option<u64>,
+    control: BorrowedFd<'_>,
+    doors: &Doors<'_>,
+) -> Result<Launched, LaunchFailure> {
     const STACK: usize = 32 * 1024;
     let (image_fd, path) = image.executable();
     let argument = if flags.is_none() { FOUND.as_ptr() } else { std::ptr::null() };
@@ -69,7 +77,8 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
     let mut stack: Box<[MaybeUninit<u128>]> = Box::new_uninit_slice(STACK / size_of::<u128>());
     let top = stack.as_mut_ptr_range().end;
     let mut pidfd: c_int = -1;
-    let flags = flags.unwrap_or(0) | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
+    let flags =
+        flags.unwrap_or(0) | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
     let argument: *mut c_void = (&raw const needs).cast_mut().cast();
     let arguments = doors.v2.map(|cgroup| CloneArguments {
         flags: flags | CLONE_INTO_CGROUP,
@@ -82,10 +91,16 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
     });
 
     let blocked = block_signals(u64::MAX);
-    // SAFETY: `enter` runs on `stack`, which is large enough for it and outlives it; it reads `needs`, which does too, because
-    // CLONE_VFORK suspends this thread until the new process has executed the warden or ended. `enter` does not return.
+    // SAFETY: `enter` runs on `stack`, which is large enough for it and outlives it; it reads
+    // `needs`, which does too, because CLONE_VFORK suspends this thread until the new process
+    // has executed the warden or ended. `enter` does not return.
     let born = arguments.as_ref().map(|arguments| unsafe {
-        clone(libc::SYS_clone3, [&raw const *arguments as usize, size_of::<CloneArguments>(), 0], enter, argument)
+        clone(
+            libc::SYS_clone3,
+            [&raw const *arguments as usize, size_of::<CloneArguments>(), 0],
+            enter,
+            argument,
+        )
     });
     let in_v2 = born.is_some_and(|result| result > 0);
     let result = match born {
@@ -104,12 +119,17 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
     let pid = result as c_int;
     // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD).
     let mut pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    // It has a standard number if the caller has closed that one, and may be about to put another stream there.
+    // It has a standard number if the caller has closed that one, and may be about to put another
+    // stream there.
     if pidfd.as_raw_fd() < 3 {
         pidfd = pidfd.try_clone().unwrap_or(pidfd);
     }
     match needs.errno.load(Ordering::Acquire) {
-        0 => Ok(Launched { pidfd, pid, entered: Entered { v2: in_v2, v1: needs.entered.load(Ordering::Acquire) } }),
+        0 => Ok(Launched {
+            pidfd,
+            pid,
+            entered: Entered { v2: in_v2, v1: needs.entered.load(Ordering::Acquire) },
+        }),
         errno => {
             // It is ending: nothing can keep it from that.
             crate::sys::reap(pidfd.as_fd(), Duration::from_secs(1));
@@ -118,7 +138,8 @@ pub fn launch(image: &Image, flags: Option<u64>, control: BorrowedFd<'_>, doors:
     }
 }
 
-/// What is to be written, and how that went. It lives on the caller's stack, which stands still meanwhile.
+/// What is to be written, and how that went. It lives on the caller's stack, which stands still
+/// meanwhile.
 struct Filling {
     file: c_int,
     start: *const u8,
@@ -126,21 +147,33 @@ struct Filling {
     errno: AtomicI32,
 }
 
-/// Writes all of `bytes` to a file, in a process of its own that has raised its limit on the size of files as far as it may: the limit
-/// is a process's, and the caller's stays as it is. EFBIG if that was not far enough, and no signal.
+/// Writes all of `bytes` to a file, in a process of its own that has raised its limit on the size
+/// of files as far as it may: the limit is a process's, and the caller's stays as it is. EFBIG if
+/// that was not far enough, and no signal.
 pub fn write_apart(file: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
     const STACK: usize = 16 * 1024;
-    let filling = Filling { file: file.as_raw_fd(), start: bytes.as_ptr(), length: bytes.len(), errno: AtomicI32::new(0) };
+    let filling = Filling {
+        file: file.as_raw_fd(),
+        start: bytes.as_ptr(),
+        length: bytes.len(),
+        errno: AtomicI32::new(0),
+    };
     let mut stack: Box<[MaybeUninit<u128>]> = Box::new_uninit_slice(STACK / size_of::<u128>());
     let top = stack.as_mut_ptr_range().end;
     let mut pidfd: c_int = -1;
     // It ends without a signal to the caller, whose own loops do not see it.
     let flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as usize;
     let blocked = block_signals(u64::MAX);
-    // SAFETY: `fill` runs on `stack`, which is large enough for it and outlives it; it reads `filling` and `bytes`, which do too, because
-    // CLONE_VFORK suspends this thread until the new process has ended. `fill` does not return.
+    // SAFETY: `fill` runs on `stack`, which is large enough for it and outlives it; it reads
+    // `filling` and `bytes`, which do too, because CLONE_VFORK suspends this thread until the
+    // new process has ended. `fill` does not return.
     let result = unsafe {
-        clone(libc::SYS_clone, [flags, top as usize, &raw mut pidfd as usize], fill, (&raw const filling).cast_mut().cast())
+        clone(
+            libc::SYS_clone,
+            [flags, top as usize, &raw mut pidfd as usize],
+            fill,
+            (&raw const filling).cast_mut().cast(),
+        )
     };
     block_signals(blocked);
     if result < 0 {
@@ -163,7 +196,8 @@ extern "C" fn fill(argument: *mut c_void) -> c_int {
     let mut limit = [u64::MAX; 2];
     let mut written = 0;
     let mut result = 0;
-    // SAFETY: all calls take numbers, or pointers to the local above and to what `filling` holds: so many bytes.
+    // SAFETY: all calls take numbers, or pointers to the local above and to what `filling` holds:
+    // so many bytes.
     unsafe {
         // A privileged one may have all. Any other may have what its hard limit says.
         if raw(libc::SYS_prlimit64, [0, RLIMIT_FSIZE, limit.as_ptr() as usize, 0, 0]) < 0
@@ -174,7 +208,10 @@ extern "C" fn fill(argument: *mut c_void) -> c_int {
         }
         while written < filling.length {
             let start = filling.start.wrapping_add(written) as usize;
-            result = raw(libc::SYS_write, [filling.file as usize, start, filling.length.wrapping_sub(written), 0, 0]);
+            result = raw(
+                libc::SYS_write,
+                [filling.file as usize, start, filling.length.wrapping_sub(written), 0, 0],
+            );
             if result <= 0 {
                 break;
             }
@@ -212,17 +249,26 @@ struct CloneArguments {
     cgroup: u64,
 }
 
-/// clone(2) or clone3(2), its result as the kernel returns it; the new process calls `body(argument)` on the stack that `a` names.
+/// clone(2) or clone3(2), its result as the kernel returns it; the new process calls
+/// `body(argument)` on the stack that `a` names.
 ///
-/// Not libc's clone: a caller built with ThreadSanitizer has that replaced by one that takes the sanitizer's locks before the call and releases
-/// them on both sides of it, which in a shared memory is once too often, and it aborts.
+/// Not libc's clone: a caller built with ThreadSanitizer has that replaced by one that takes the
+/// sanitizer's locks before the call and releases them on both sides of it, which in a shared
+/// memory is once too often, and it aborts.
 ///
 /// # Safety
-/// As for `clone(2)` with CLONE_VM and CLONE_VFORK; `body` must not return. The other two arguments of clone(2), a thread's, are zero.
-unsafe fn clone(number: i64, a: [usize; 3], body: extern "C" fn(*mut c_void) -> c_int, argument: *mut c_void) -> isize {
+/// As for `clone(2)` with CLONE_VM and CLONE_VFORK; `body` must not return. The other two arguments
+/// of clone(2), a thread's, are zero.
+unsafe fn clone(
+    number: i64,
+    a: [usize; 3],
+    body: extern "C" fn(*mut c_void) -> c_int,
+    argument: *mut c_void,
+) -> isize {
     let result: isize;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the caller's promise; the new process never goes on here, and the old one finds all registers as they were.
+    // SAFETY: the caller's promise; the new process never goes on here, and the old one finds all
+    // registers as they were.
     unsafe {
         std::arch::asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
             inlateout("rax") number as isize => result, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") 0, in("r8") 0,
@@ -238,27 +284,39 @@ unsafe fn clone(number: i64, a: [usize; 3], body: extern "C" fn(*mut c_void) -> 
     result
 }
 
-/// Blocks exactly the signals in `mask`, libc's own among them, for this thread; the mask that was in force.
+/// Blocks exactly the signals in `mask`, libc's own among them, for this thread; the mask that was
+/// in force.
 fn block_signals(mask: u64) -> u64 {
     let mut before = 0u64;
-    // SAFETY: both pointers are to 8 bytes, the size that is passed. Raw, because libc keeps two signals out of its own call,
-    // and their handlers must not run in the new process.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, size_of::<u64>()) };
+    // SAFETY: both pointers are to 8 bytes, the size that is passed. Raw, because libc keeps two
+    // signals out of its own call, and their handlers must not run in the new process.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const mask,
+            &raw mut before,
+            size_of::<u64>(),
+        )
+    };
     before
 }
 
-/// What the warden needs while it sets up: CAP_SETGID, SETUID, SETPCAP, NET_ADMIN, SYS_ADMIN, SYS_RESOURCE, SYS_TIME; and SETFCAP, for a
-/// template that maps id 0 for its copies (user_namespaces(7)).
-/// One that cannot be raised is missed where it is needed, by a step that says so.
+/// What the warden needs while it sets up: CAP_SETGID, SETUID, SETPCAP, NET_ADMIN, SYS_ADMIN,
+/// SYS_RESOURCE, SYS_TIME; and SETFCAP, for a template that maps id 0 for its copies
+/// (user_namespaces(7)). One that cannot be raised is missed where it is needed, by a step that
+/// says so.
 const CAPABILITIES: [usize; 8] = [6, 7, 8, 12, 21, 24, 25, 31];
 
-/// The new process: it enters its cgroups, the control socket becomes descriptor 0, the capabilities survive the exec, the warden is executed.
+/// The new process: it enters its cgroups, the control socket becomes descriptor 0, the
+/// capabilities survive the exec, the warden is executed.
 ///
-/// In a new user namespace without a map an exec drops every capability: the process is not root there yet. Ambient ones stay
-/// (capabilities(7)); the warden clears them before any command runs.
+/// In a new user namespace without a map an exec drops every capability: the process is not root
+/// there yet. Ambient ones stay (capabilities(7)); the warden clears them before any command runs.
 ///
-/// A thread that moves itself alone, by 0 in `tasks`, waits for nobody; moved by another, through `cgroup.procs`, it waits until
-/// every processor has passed a quiet moment (RCU), which is many times as long as all the rest.
+/// A thread that moves itself alone, by 0 in `tasks`, waits for nobody; moved by another, through
+/// `cgroup.procs`, it waits until every processor has passed a quiet moment (RCU), which is many
+/// times as long as all the rest.
 extern "C" fn enter(argument: *mut c_void) -> c_int {
     const PR_CAP_AMBIENT: usize = 47;
     const PR_CAP_AMBIENT_RAISE: usize = 2;
@@ -266,11 +324,15 @@ extern "C" fn enter(argument: *mut c_void) -> c_int {
     let needs = unsafe { &*argument.cast::<Needs>() };
     let header: [u32; 2] = [0x2008_0522, 0];
     let mut sets = [0u32; 6];
-    // SAFETY: all calls take numbers, or pointers to the locals above and to what `needs` holds, which is as the kernel wants it.
+    // SAFETY: all calls take numbers, or pointers to the locals above and to what `needs` holds,
+    // which is as the kernel wants it.
     let result = unsafe {
         let mut through = 0;
         while through < needs.door_count
-            && raw(libc::SYS_write, [*needs.doors.add(through) as usize, b"0".as_ptr() as usize, 1, 0, 0]) == 1
+            && raw(
+                libc::SYS_write,
+                [*needs.doors.add(through) as usize, b"0".as_ptr() as usize, 1, 0, 0],
+            ) == 1
         {
             through += 1;
         }

@@ -1,4 +1,5 @@
-//! Learning what a program does: run once under the eyes of the caller, who is told of every system call.
+//! Learning what a program does: run once under the eyes of the caller, who is told of every system
+//! call.
 
 use crate::child::Child;
 use crate::command::{Command, Ground, Output, Stream, never_refused};
@@ -21,7 +22,8 @@ use std::path::{Path, PathBuf};
 pub struct Learned {
     /// What it wrote, and how it ended.
     pub output: Output,
-    /// The system calls that it made, and how often. `execve` is among them: the command itself was started by one.
+    /// The system calls that it made, and how often. `execve` is among them: the command itself
+    /// was started by one.
     pub calls: BTreeMap<Syscall, u64>,
     /// Those among them that the sandbox's filter refuses, and so refused this time too.
     pub refused: BTreeSet<Syscall>,
@@ -31,8 +33,9 @@ pub struct Learned {
 }
 
 impl Learned {
-    /// A filter for these calls alone, with what the sandbox's own filter says of each, tests of arguments included; everything else fails with EPERM. One
-    /// run may not have done all that a program can do: add what is missing.
+    /// A filter for these calls alone, with what the sandbox's own filter says of each, tests of
+    /// arguments included; everything else fails with EPERM. One run may not have done all that
+    /// a program can do: add what is missing.
     pub fn seccomp(&self) -> Seccomp {
         self.sandbox.policy().filter().narrowed(self.calls.keys().copied())
     }
@@ -53,8 +56,10 @@ struct Seen {
 }
 
 impl Command {
-    /// Runs the command as [`Command::output`] does, and learns which system calls it makes and which paths it names. The sandbox's filter
-    /// holds meanwhile, by the caller's hand instead of the kernel's; every call waits for the caller, so expect it to take many times as long. Linux 5.5.
+    /// Runs the command as [`Command::output`] does, and learns which system calls it makes and
+    /// which paths it names. The sandbox's filter holds meanwhile, by the caller's hand instead
+    /// of the kernel's; every call waits for the caller, so expect it to take many times as long.
+    /// Linux 5.5.
     ///
     /// ```
     /// # fn main() -> seclude::Result<()> {
@@ -77,10 +82,15 @@ impl Command {
         }
         let filter = sandbox.policy().filter();
         if filter.notifies() {
-            return Err(Error::invalid("learning", "the filter leaves calls to a listener, and the learner is one")
-                .hint("learn with a filter that allows or denies them"));
+            return Err(Error::invalid(
+                "learning",
+                "the filter leaves calls to a listener, and the learner is one",
+            )
+            .hint("learn with a filter that allows or denies them"));
         }
-        self.sandbox = sandbox.clone().seccomp(Seccomp::profile(Profile::Unconfined).otherwise(Action::Notify));
+        self.sandbox = sandbox
+            .clone()
+            .seccomp(Seccomp::profile(Profile::Unconfined).otherwise(Action::Notify));
         let learned = self.learn_by(&filter);
         self.sandbox = sandbox.clone();
         let (mut output, seen) = learned?;
@@ -89,28 +99,41 @@ impl Command {
         }
         let Seen { mut calls, refused, paths, .. } = seen;
         // The start itself, which the filter lets pass.
-        calls.extend(Syscall::from_name("execve").filter(|call| !calls.contains_key(call)).map(|call| (call, 1)));
+        calls.extend(
+            Syscall::from_name("execve")
+                .filter(|call| !calls.contains_key(call))
+                .map(|call| (call, 1)),
+        );
         Ok(Learned { output, calls, refused, paths, sandbox })
     }
 
     fn learn_by(&mut self, filter: &Seccomp) -> Result<(Output, Seen)> {
         let child = Child::spawn(self, Stream::Null, Stream::Piped, None)?;
         let mut child = child.ok_or_else(never_refused)?;
-        let unheard = || Error::new(ErrorKind::WardenLost, "learn").because("the filter's listener did not arrive");
+        let unheard = || {
+            Error::new(ErrorKind::WardenLost, "learn")
+                .because("the filter's listener did not arrive")
+        };
         let listener = child.take_listener().ok_or_else(unheard)?;
-        let command = child.pidfd().try_clone_to_owned().map_err(|error| Error::io("learn", error))?;
+        let command =
+            child.pidfd().try_clone_to_owned().map_err(|error| Error::io("learn", error))?;
         std::thread::scope(|scope| {
-            let watcher = std::thread::Builder::new().spawn_scoped(scope, move || watch(listener, filter, command.as_fd()));
-            let watcher = watcher.map_err(|error| failure::of_thread("start a thread that watches the command", error))?;
+            let watcher = std::thread::Builder::new()
+                .spawn_scoped(scope, move || watch(listener, filter, command.as_fd()));
+            let watcher = watcher.map_err(|error| {
+                failure::of_thread("start a thread that watches the command", error)
+            })?;
             let output = child.wait_with_output();
-            let seen =
-                watcher.join().map_err(|_| Error::new(ErrorKind::WardenLost, "learn").because("the watching thread panicked"))?;
+            let seen = watcher.join().map_err(|_| {
+                Error::new(ErrorKind::WardenLost, "learn").because("the watching thread panicked")
+            })?;
             Ok((output?, seen?))
         })
     }
 }
 
-/// Sees every call, and answers it as the filter would. With the command's first process, everything inside ends.
+/// Sees every call, and answers it as the filter would. With the command's first process,
+/// everything inside ends.
 fn watch(listener: Listener, filter: &Seccomp, command: BorrowedFd<'_>) -> Result<Seen> {
     let mut seen = Seen::default();
     while let Some(call) = listener.receive()? {
@@ -204,6 +227,10 @@ fn path_of(call: &Notification) -> Option<PathBuf> {
     match (path.as_os_str().is_empty(), path.is_absolute()) {
         (true, _) => None,
         (_, true) => Some(path),
-        _ => Some(std::fs::read_link(Path::new("/proc").join(call.pid().to_string()).join(base)).ok()?.join(path)),
+        _ => Some(
+            std::fs::read_link(Path::new("/proc").join(call.pid().to_string()).join(base))
+                .ok()?
+                .join(path),
+        ),
     }
 }

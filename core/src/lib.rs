@@ -1,7 +1,9 @@
-//! seclude runs a program alone, in its own Linux namespaces, inside limits the caller sets, and says exactly how it ended.
+//! seclude runs a program alone, in its own Linux namespaces, inside limits the caller sets, and
+//! says exactly how it ended.
 //!
-//! A [`Sandbox`] is a policy; a [`Command`] is what to run in it; a [`Child`] is a running command; an [`Outcome`] says how it
-//! ended, what it used and what was enforced. The names and habits are those of `std::process`.
+//! A [`Sandbox`] is a policy; a [`Command`] is what to run in it; a [`Child`] is a running command;
+//! an [`Outcome`] says how it ended, what it used and what was enforced. The names and habits are
+//! those of `std::process`.
 //!
 //! ```
 //! # fn main() -> seclude::Result<()> {
@@ -86,7 +88,9 @@ pub use listener::{Listener, Notification};
 pub use named::NamedCell;
 pub use namespaces::{LiveNamespace, Namespaces, namespaces};
 pub use outcome::{Ended, Enforced, MemorySource, Outcome, Pressure, Protection, Usage};
-pub use policy::{Bind, Clock, Entry, GiB, Io, KiB, Limit, Mechanism, MiB, Namespace, Resource, Tmpfs};
+pub use policy::{
+    Bind, Clock, Entry, GiB, Io, KiB, Limit, Mechanism, MiB, Namespace, Resource, Tmpfs,
+};
 pub use pool::{Pool, PoolStatistics};
 pub use processes::Process;
 pub use sandbox::Sandbox;

@@ -12,10 +12,13 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Where calls are heard that a filter leaves to the caller ([`Action::Notify`](crate::Action::Notify)): [`Child::take_listener`](crate::Child::take_listener).
+/// Where calls are heard that a filter leaves to the caller
+/// ([`Action::Notify`](crate::Action::Notify)):
+/// [`Child::take_listener`](crate::Child::take_listener).
 ///
-/// Who makes such a call stands still until it has an answer. Readable when one waits, hung up when nobody can make one any more. Once the
-/// listener and its notifications are dropped, every such call fails with ENOSYS. The descriptor speaks `seccomp_unotify(2)`, for who wants to.
+/// Who makes such a call stands still until it has an answer. Readable when one waits, hung up when
+/// nobody can make one any more. Once the listener and its notifications are dropped, every such
+/// call fails with ENOSYS. The descriptor speaks `seccomp_unotify(2)`, for who wants to.
 #[derive(Debug)]
 pub struct Listener(Arc<Kept>);
 
@@ -48,13 +51,16 @@ impl Listener {
             return Ok(if self.is_deserted()? { Some(None) } else { None });
         }
         match sys::seccomp_receive(self.0.get()?) {
-            Ok(raw) => Ok(Some(Some(Notification { listener: self.0.clone(), raw, answered: false }))),
+            Ok(raw) => {
+                Ok(Some(Some(Notification { listener: self.0.clone(), raw, answered: false })))
+            }
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(error) => Err(Error::io("hear of a system call", error)),
         }
     }
 
-    /// Whether nobody is left who could make a call, for who waits on the descriptor by a call that does not tell a hang-up.
+    /// Whether nobody is left who could make a call, for who waits on the descriptor by a call that
+    /// does not tell a hang-up.
     pub fn is_deserted(&self) -> Result<bool> {
         Ok(!self.has(PollFlags::POLLIN)? && self.has(PollFlags::POLLHUP)?)
     }
@@ -62,7 +68,8 @@ impl Listener {
     /// Whether the descriptor is in this state now.
     fn has(&self, state: PollFlags) -> Result<bool> {
         let mut polled = [PollFd::new(self.0.get()?, PollFlags::POLLIN)];
-        poll(&mut polled, PollTimeout::ZERO).map_err(|errno| Error::io("hear of a system call", errno))?;
+        poll(&mut polled, PollTimeout::ZERO)
+            .map_err(|errno| Error::io("hear of a system call", errno))?;
         Ok(polled[0].revents().is_some_and(|events| events.contains(state)))
     }
 }
@@ -75,8 +82,9 @@ impl AsFd for Listener {
 
 /// A system call that waits for an answer. Dropped without one, it fails with EPERM.
 ///
-/// What its arguments point at lies in memory that other threads of the program can change while you look. So [`Notification::allow`] is
-/// no answer to "may it, with these contents": act for the program instead, and answer with the result.
+/// What its arguments point at lies in memory that other threads of the program can change while
+/// you look. So [`Notification::allow`] is no answer to "may it, with these contents": act for the
+/// program instead, and answer with the result.
 #[derive(Debug)]
 pub struct Notification {
     listener: Arc<Kept>,
@@ -87,7 +95,11 @@ pub struct Notification {
 impl Notification {
     /// Which call it is.
     pub fn syscall(&self) -> Syscall {
-        if self.raw.architecture == NATIVE { Syscall::new(self.raw.number) } else { Syscall::foreign(self.raw.number) }
+        if self.raw.architecture == NATIVE {
+            Syscall::new(self.raw.number)
+        } else {
+            Syscall::foreign(self.raw.number)
+        }
     }
 
     /// Its six arguments, as they stood in the registers.
@@ -105,9 +117,11 @@ impl Notification {
         self.raw.instruction
     }
 
-    /// Reads the program's memory at an address; how many bytes there were, which ends where nothing is mapped.
+    /// Reads the program's memory at an address; how many bytes there were, which ends where
+    /// nothing is mapped.
     pub fn read(&self, address: u64, buffer: &mut [u8]) -> Result<usize> {
-        let failed = |error| Error::io(format!("read the memory of process {}", self.raw.pid), error);
+        let failed =
+            |error| Error::io(format!("read the memory of process {}", self.raw.pid), error);
         let memory = File::open(format!("/proc/{}/mem", self.raw.pid)).map_err(failed)?;
         // Only now is it certain that this number is still who asked (seccomp_unotify(2)).
         if !sys::seccomp_waits(self.listener.get()?, self.raw.id) {
@@ -133,9 +147,11 @@ impl Notification {
         match text[..length].iter().position(|byte| *byte == 0) {
             Some(end) => text.truncate(end),
             None => {
-                return Err(
-                    Error::new(ErrorKind::Invalid, format!("read a string of process {}", self.raw.pid)).because("it has no end")
-                );
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    format!("read a string of process {}", self.raw.pid),
+                )
+                .because("it has no end"));
             }
         }
         Ok(text)
@@ -160,16 +176,24 @@ impl Notification {
         self.answer(0, -errno, 0)
     }
 
-    /// It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`: the answer to an `open(2)`, say. The number. Linux 5.9.
-    pub fn succeed_with_descriptor(mut self, fd: BorrowedFd<'_>, close_on_exec: bool) -> Result<i32> {
-        let number = sys::seccomp_answer_descriptor(self.listener.get()?, self.raw.id, fd, close_on_exec).map_err(unanswered)?;
+    /// It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`: the
+    /// answer to an `open(2)`, say. The number. Linux 5.9.
+    pub fn succeed_with_descriptor(
+        mut self,
+        fd: BorrowedFd<'_>,
+        close_on_exec: bool,
+    ) -> Result<i32> {
+        let number =
+            sys::seccomp_answer_descriptor(self.listener.get()?, self.raw.id, fd, close_on_exec)
+                .map_err(unanswered)?;
         self.answered = true;
         Ok(number)
     }
 
     fn answer(&mut self, value: i64, error: i32, flags: u32) -> Result<()> {
         self.answered = true;
-        sys::seccomp_answer(self.listener.get()?, self.raw.id, value, error, flags).map_err(unanswered)
+        sys::seccomp_answer(self.listener.get()?, self.raw.id, value, error, flags)
+            .map_err(unanswered)
     }
 }
 
@@ -182,9 +206,15 @@ impl Drop for Notification {
 }
 
 fn unanswered(error: std::io::Error) -> Error {
-    if error.raw_os_error() == Some(libc::ENOENT) { gone() } else { Error::io("answer a system call", error) }
+    if error.raw_os_error() == Some(libc::ENOENT) {
+        gone()
+    } else {
+        Error::io("answer a system call", error)
+    }
 }
 
 fn gone() -> Error {
-    Error::new(ErrorKind::Invalid, "answer a system call").because("who made it has ended, or was interrupted").errno(libc::ENOENT)
+    Error::new(ErrorKind::Invalid, "answer a system call")
+        .because("who made it has ended, or was interrupted")
+        .errno(libc::ENOENT)
 }

@@ -1,7 +1,9 @@
-//! Cells by name: a living cell is published in a directory of its user's own, and another process of that user finds and enters it.
+//! Cells by name: a living cell is published in a directory of its user's own, and another process
+//! of that user finds and enters it.
 //!
-//! An entry is a file that says which process the warden is, what the policy, and which cgroups. Nobody needs to answer for it: whether it still tells the
-//! truth is seen from the process. All who write or tidy up hold the directory's lock meanwhile.
+//! An entry is a file that says which process the warden is, what the policy, and which cgroups.
+//! Nobody needs to answer for it: whether it still tells the truth is seen from the process. All
+//! who write or tidy up hold the directory's lock meanwhile.
 
 use crate::cell::Cell;
 use crate::cgroup;
@@ -48,7 +50,8 @@ struct Identity {
 }
 
 impl NamedCell {
-    /// Every published cell of this user's that lives, by name. Entries of others are removed: of a caller that was killed, for one.
+    /// Every published cell of this user's that lives, by name. Entries of others are removed: of a
+    /// caller that was killed, for one.
     pub fn all() -> Result<Vec<NamedCell>> {
         let directory = Directory::open()?;
         let mut cells = Vec::new();
@@ -63,7 +66,10 @@ impl NamedCell {
     pub fn find(name: &str) -> Result<NamedCell> {
         check_name(name)?;
         let found = Directory::open()?.living(name)?;
-        found.ok_or_else(|| Error::invalid(format!("cell {name}"), "no cell of this name lives").hint("Cell::publish gives it one"))
+        found.ok_or_else(|| {
+            Error::invalid(format!("cell {name}"), "no cell of this name lives")
+                .hint("Cell::publish gives it one")
+        })
     }
 
     /// Its name.
@@ -81,26 +87,36 @@ impl NamedCell {
         &self.sandbox
     }
 
-    /// Enters it: commands run in all its namespaces and cgroups, under its policy, beside those of the cell's own caller. What one has started ends with it. Wall
-    /// time, output and processor time are each command's own; the other limits are the cell's.
+    /// Enters it: commands run in all its namespaces and cgroups, under its policy, beside those of
+    /// the cell's own caller. What one has started ends with it. Wall time, output and
+    /// processor time are each command's own; the other limits are the cell's.
     ///
-    /// What Landlock says of signals and abstract sockets is left out, for they would not reach the cell's own processes.
+    /// What Landlock says of signals and abstract sockets is left out, for they would not reach the
+    /// cell's own processes.
     pub fn enter(&self) -> Result<Joined> {
         let pid = self.warden.pid;
         let lost = || gone(&format!("cell {}", self.name));
-        let process = open(&*format!("/proc/{pid}"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-            .map_err(|errno| match errno {
-                Errno::ENOENT | Errno::ESRCH => lost(),
-                errno => Error::io(format!("open /proc/{pid}"), errno),
-            })?;
-        // What is opened through it is of one process: of this one, if this one is still there then.
+        let process = open(
+            &*format!("/proc/{pid}"),
+            OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|errno| match errno {
+            Errno::ENOENT | Errno::ESRCH => lost(),
+            errno => Error::io(format!("open /proc/{pid}"), errno),
+        })?;
+        // What is opened through it is of one process: of this one, if this one is still there
+        // then.
         let namespaces = handle::of_directory(process.as_fd(), pid, |_| true)?;
         match self.warden.life() {
             Life::Lives => {}
             Life::Ended => return Err(lost()),
             Life::Unknown => {
-                return Err(Error::new(ErrorKind::WardenLost, format!("enter the cell {}", self.name))
-                    .because("the caller's /proc does not tell whether it lives"));
+                return Err(Error::new(
+                    ErrorKind::WardenLost,
+                    format!("enter the cell {}", self.name),
+                )
+                .because("the caller's /proc does not tell whether it lives"));
             }
         }
         let mut entered = Vec::new();
@@ -141,7 +157,12 @@ impl Published {
             write(&alive.sandbox, &warden, &enforcement.cgroup, &enforcement.mechanisms)?
         };
         directory.write(name, &text)?;
-        Ok(Published { name: name.into(), directory: directory.path().into(), warden, owner: std::process::id() })
+        Ok(Published {
+            name: name.into(),
+            directory: directory.path().into(),
+            warden,
+            owner: std::process::id(),
+        })
     }
 
     pub fn name(&self) -> &str {
@@ -163,10 +184,17 @@ impl Drop for Published {
 
 impl Identity {
     fn of(pid: u32) -> Result<Identity> {
-        let unknown =
-            || Error::new(ErrorKind::WardenLost, "look at the cell's warden").because("the caller's /proc does not show it");
+        let unknown = || {
+            Error::new(ErrorKind::WardenLost, "look at the cell's warden")
+                .because("the caller's /proc does not show it")
+        };
         let started = processes::started(pid)?.ok_or_else(unknown)?;
-        Ok(Identity { pid, started, boot: boot().ok_or_else(unknown)?, tree: tree()?.ok_or_else(unknown)? })
+        Ok(Identity {
+            pid,
+            started,
+            boot: boot().ok_or_else(unknown)?,
+            tree: tree()?.ok_or_else(unknown)?,
+        })
     }
 
     fn life(&self) -> Life {
@@ -203,16 +231,20 @@ fn boot() -> Option<String> {
 
 fn tree() -> Result<Option<u64>> {
     const LINK: &str = "/proc/thread-self/ns/pid";
-    let link = fs::read_link(LINK).map_err(|error| Error::io(format!("read {LINK}"), error).at(LINK))?;
+    let link =
+        fs::read_link(LINK).map_err(|error| Error::io(format!("read {LINK}"), error).at(LINK))?;
     Ok(link.to_str().and_then(handle::number))
 }
 
 fn check_name(name: &str) -> Result<()> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if name.is_empty() || name.len() > NAME_MAX || name.starts_with('.') || !name.bytes().all(plain) {
+    if name.is_empty() || name.len() > NAME_MAX || name.starts_with('.') || !name.bytes().all(plain)
+    {
         return Err(Error::invalid(
             format!("cell {name:?}"),
-            format!("a name has 1 to {NAME_MAX} letters, digits, dots, hyphens and underscores, and does not begin with a dot"),
+            format!(
+                "a name has 1 to {NAME_MAX} letters, digits, dots, hyphens and underscores, and does not begin with a dot"
+            ),
         ));
     }
     Ok(())
@@ -220,10 +252,17 @@ fn check_name(name: &str) -> Result<()> {
 
 // ---- the entry as text
 
-fn write(sandbox: &Sandbox, warden: &Identity, cgroup: &cgroup::Cgroup, mechanisms: &Mechanisms) -> Result<String> {
+fn write(
+    sandbox: &Sandbox,
+    warden: &Identity,
+    cgroup: &cgroup::Cgroup,
+    mechanisms: &Mechanisms,
+) -> Result<String> {
     let policy: Value = serde_json::from_str(&sandbox.to_json()?).unwrap_or_default();
-    let held: Map<String, Value> =
-        Limit::ALL.iter().filter_map(|limit| Some((limit.name().into(), json!(mechanisms[*limit as usize]?.name())))).collect();
+    let held: Map<String, Value> = Limit::ALL
+        .iter()
+        .filter_map(|limit| Some((limit.name().into(), json!(mechanisms[*limit as usize]?.name()))))
+        .collect();
     let Identity { pid, started, boot, tree } = warden;
     let cgroups: Vec<_> = cgroup.paths().collect();
     Ok(json!({"pid": pid, "started": started, "boot": boot, "tree": tree, "policy": policy, "cgroups": cgroups, "limits": held})
@@ -240,13 +279,18 @@ fn read(name: &str, text: &str) -> Option<NamedCell> {
     };
     let mut mechanisms = Mechanisms::default();
     for (limit, mechanism) in value["limits"].as_object()? {
-        mechanisms[Limit::from_name(limit)? as usize] = Some(Mechanism::from_name(mechanism.as_str()?)?);
+        mechanisms[Limit::from_name(limit)? as usize] =
+            Some(Mechanism::from_name(mechanism.as_str()?)?);
     }
     Some(NamedCell {
         name: name.into(),
         warden,
         sandbox: Sandbox::from_json(&value["policy"].to_string()).ok()?,
-        cgroups: value["cgroups"].as_array()?.iter().filter_map(|path| Some(path.as_str()?.into())).collect(),
+        cgroups: value["cgroups"]
+            .as_array()?
+            .iter()
+            .filter_map(|path| Some(path.as_str()?.into()))
+            .collect(),
         mechanisms,
     })
 }

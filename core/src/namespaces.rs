@@ -1,9 +1,10 @@
-//! The caller's view of the namespaces that exist: their kinds, who owns them, how they nest, and which processes are in them. It is what
-//! lsns(8) and pstree(1) tell, in one value.
+//! The caller's view of the namespaces that exist: their kinds, who owns them, how they nest, and
+//! which processes are in them. It is what lsns(8) and pstree(1) tell, in one value.
 //!
-//! Read from `/proc` and from descriptors, at one moment after the other: a process that ends meanwhile is left out, and one that the
-//! caller may not look into is told as such. Nothing is entered, stopped or changed. `find` asks the kernel about one namespace, `kept`
-//! knows those that a mount keeps; `handle` is for those who want to enter some.
+//! Read from `/proc` and from descriptors, at one moment after the other: a process that ends
+//! meanwhile is left out, and one that the caller may not look into is told as such. Nothing is
+//! entered, stopped or changed. `find` asks the kernel about one namespace, `kept` knows those that
+//! a mount keeps; `handle` is for those who want to enter some.
 
 mod find;
 pub(crate) mod handle;
@@ -22,18 +23,23 @@ use std::sync::Arc;
 pub struct LiveNamespace {
     /// Its kind.
     pub kind: Namespace,
-    /// Its number, which no other namespace of any kind has while it exists: the inode that `readlink /proc/PID/ns/…` shows.
+    /// Its number, which no other namespace of any kind has while it exists: the inode that
+    /// `readlink /proc/PID/ns/…` shows.
     pub id: u64,
-    /// The user namespace that it belongs to: who has capabilities there has them over it. For a user namespace, its parent. `None` where
-    /// the caller may not know it, being in another branch or further inside; the first of all user namespaces has none.
+    /// The user namespace that it belongs to: who has capabilities there has them over it. For a
+    /// user namespace, its parent. `None` where the caller may not know it, being in another
+    /// branch or further inside; the first of all user namespaces has none.
     pub owner: Option<u64>,
-    /// Of a user namespace, the user who made it, as the caller counts: `/proc/sys/kernel/overflowuid` if nobody that it knows.
+    /// Of a user namespace, the user who made it, as the caller counts:
+    /// `/proc/sys/kernel/overflowuid` if nobody that it knows.
     pub owner_uid: Option<u32>,
     /// Of a pid or user namespace, the one around it. `None` as for the owner.
     pub parent: Option<u64>,
-    /// The processes in it, each after its parent. Those in namespaces further inside are not among them.
+    /// The processes in it, each after its parent. Those in namespaces further inside are not
+    /// among them.
     pub processes: Vec<Arc<Process>>,
-    /// The mounts that keep it, with processes or without: those of the caller's own mount namespace.
+    /// The mounts that keep it, with processes or without: those of the caller's own mount
+    /// namespace.
     pub held_by: Vec<PathBuf>,
 }
 
@@ -43,8 +49,9 @@ pub struct LiveNamespace {
 pub struct Namespaces {
     /// Each namespace, by kind in the order of [`Namespace::ALL`], outer ones before inner ones.
     pub list: Vec<LiveNamespace>,
-    /// The processes whose namespaces are not known, for the caller may not look into them (`ptrace(2)`, "access mode checking"): another
-    /// user's, as a rule. How deep they are in pid namespaces is known, too: [`Process::pids`].
+    /// The processes whose namespaces are not known, for the caller may not look into them
+    /// (`ptrace(2)`, "access mode checking"): another user's, as a rule. How deep they are in
+    /// pid namespaces is known, too: [`Process::pids`].
     pub closed: Vec<Arc<Process>>,
 }
 
@@ -56,18 +63,23 @@ impl Namespaces {
 
     /// The namespace of this kind that a process is in, by its id in the caller's pid namespace.
     pub fn of(&self, pid: u32, kind: Namespace) -> Option<&LiveNamespace> {
-        let within = |namespace: &LiveNamespace| namespace.processes.iter().any(|process| process.pid == pid);
+        let within = |namespace: &LiveNamespace| {
+            namespace.processes.iter().any(|process| process.pid == pid)
+        };
         self.list.iter().find(|namespace| namespace.kind == kind && within(namespace))
     }
 }
 
 /// Finds every namespace that the caller may see, and the processes in each.
 ///
-/// Found are the namespaces of all processes in `/proc`; those that a process has ready for its next children; those that own or surround
-/// one of these, though nobody is in them; and those that a mount keeps. Not found are namespaces that only an open descriptor keeps.
-/// An unprivileged caller sees those of its own processes and sandboxes: the rest are told as [`Namespaces::closed`].
+/// Found are the namespaces of all processes in `/proc`; those that a process has ready for its
+/// next children; those that own or surround one of these, though nobody is in them; and those that
+/// a mount keeps. Not found are namespaces that only an open descriptor keeps. An unprivileged
+/// caller sees those of its own processes and sandboxes: the rest are told as
+/// [`Namespaces::closed`].
 ///
-/// Fails if `/proc` cannot be read, or no descriptor can be opened; never because of what another process does meanwhile.
+/// Fails if `/proc` cannot be read, or no descriptor can be opened; never because of what another
+/// process does meanwhile.
 ///
 /// ```
 /// # fn main() -> seclude::Result<()> {

@@ -78,10 +78,13 @@ impl Ended {
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let signal = |f: &mut fmt::Formatter<'_>, signal: i32| match nix::sys::signal::Signal::try_from(signal) {
-            Ok(name) => write!(f, "killed by {name}"),
-            Err(_) => write!(f, "killed by signal {signal}"),
-        };
+        let signal =
+            |f: &mut fmt::Formatter<'_>, signal: i32| match nix::sys::signal::Signal::try_from(
+                signal,
+            ) {
+                Ok(name) => write!(f, "killed by {name}"),
+                Err(_) => write!(f, "killed by signal {signal}"),
+            };
         match *self {
             Ended::Exited(code) => write!(f, "exited with code {code}"),
             Ended::Signaled(number) => signal(f, number),
@@ -118,9 +121,9 @@ pub struct Outcome {
     pub usage: Usage,
     /// What was really enforced, as the warden and the kernel reported it after it had been done.
     pub enforced: Enforced,
-    /// The caller's side ended it, because the warden had not a second after it should have: it was
-    /// stopped from outside, or got no processor. What ended it is still the limit, or the caller's
-    /// [`kill`](crate::Child::kill).
+    /// The caller's side ended it, because the warden had not a second after it should have: it
+    /// was stopped from outside, or got no processor. What ended it is still the limit, or the
+    /// caller's [`kill`](crate::Child::kill).
     pub by_caller: bool,
 }
 
@@ -157,8 +160,12 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.ended.fmt(f)?;
         match (self.ended, self.limit) {
-            (Ended::WallTime | Ended::CpuTime, Some(limit)) => write!(f, " of {:?}", Duration::from_nanos(limit)),
-            (Ended::MemoryLimit | Ended::OutputLimit, Some(limit)) => write!(f, " of {limit} bytes"),
+            (Ended::WallTime | Ended::CpuTime, Some(limit)) => {
+                write!(f, " of {:?}", Duration::from_nanos(limit))
+            }
+            (Ended::MemoryLimit | Ended::OutputLimit, Some(limit)) => {
+                write!(f, " of {limit} bytes")
+            }
             (Ended::ProcessLimit, Some(limit)) => write!(f, " of {limit}"),
             (Ended::ScratchFull, Some(limit)) => write!(f, " at {limit} bytes or files"),
             _ => Ok(()),

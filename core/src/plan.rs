@@ -1,6 +1,8 @@
-//! A policy, compiled: the flat list of steps that the warden applies, and what each step is called when it fails.
+//! A policy, compiled: the flat list of steps that the warden applies, and what each step is called
+//! when it fails.
 //!
-//! The order of everything that happens inside a sandbox before a command starts is here, and nowhere else.
+//! The order of everything that happens inside a sandbox before a command starts is here, and
+//! nowhere else.
 
 mod compiled;
 pub mod copy;
@@ -37,7 +39,8 @@ pub enum Part {
     Template,
     /// What each of them has to itself.
     Copy,
-    /// What is to be done in a cell that is entered from outside: all stands, and only what belongs to a process is missing.
+    /// What is to be done in a cell that is entered from outside: all stands, and only what belongs
+    /// to a process is missing.
     Entered,
 }
 
@@ -48,7 +51,8 @@ impl Part {
     }
 }
 
-/// What the plan depends on besides the policy: a caller whose rights or whose host have changed needs another plan.
+/// What the plan depends on besides the policy: a caller whose rights or whose host have changed
+/// needs another plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Manner {
     pub part: Part,
@@ -103,7 +107,11 @@ impl Plan {
     pub fn compile(policy: &Policy, manner: Manner, filters: &Filters) -> Result<Plan> {
         policy.check()?;
         let policy = &defaults::completed(policy);
-        let mut plan = Builder { steps: ListBuilder::new(Vec::with_capacity(2048)), labels: Vec::new(), sources: 0 };
+        let mut plan = Builder {
+            steps: ListBuilder::new(Vec::with_capacity(2048)),
+            labels: Vec::new(),
+            sources: 0,
+        };
         // A copy has none of the caller's, but its template's.
         if manner.part != Part::Copy {
             plan.push(Step::Attributes {}, "take back what is the caller's of a process");
@@ -114,8 +122,10 @@ impl Plan {
             Part::Copy => plan.copy(policy, manner, filters)?,
             Part::Entered => plan.entered(policy, manner, filters)?,
         }
-        // The warden enters a time namespace through its commands, and a cgroup namespace when it stands in its cgroup: it makes those itself.
-        let flags = manner.part.makes(policy) & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
+        // The warden enters a time namespace through its commands, and a cgroup namespace when it
+        // stands in its cgroup: it makes those itself.
+        let flags =
+            manner.part.makes(policy) & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
         Ok(Plan { manner, flags, steps: plan.steps, labels: plan.labels })
     }
 }
@@ -161,7 +171,8 @@ impl Builder {
         self.seal(policy, filters, false)
     }
 
-    /// The file system, for copies to stand in. Everything that is to be each copy's own is put over what stands here.
+    /// The file system, for copies to stand in. Everything that is to be each copy's own is put
+    /// over what stands here.
     fn template(&mut self, policy: &Policy, manner: Manner) -> Result<()> {
         let sources = self.open_sources(policy)?;
         self.admission(manner);
@@ -189,7 +200,10 @@ impl Builder {
         self.admission(manner);
         let (uid, gid) = manner.mapping.ids(policy);
         self.push_user(uid, gid);
-        self.push(Step::Stand { protections: copy::standing(policy) }, "stand in the cell's file system");
+        self.push(
+            Step::Stand { protections: copy::standing(policy) },
+            "stand in the cell's file system",
+        );
         if manner.watches {
             // The others in the cell are its own warden's to look at.
             self.push(Step::Watch { own: false, alone: false }, "keep a view of what is started");
@@ -222,7 +236,13 @@ impl Builder {
         self.source_by(path, optional, true, action)
     }
 
-    fn source_by(&mut self, path: &Path, optional: bool, follow: bool, action: String) -> Result<u32> {
+    fn source_by(
+        &mut self,
+        path: &Path,
+        optional: bool,
+        follow: bool,
+        action: String,
+    ) -> Result<u32> {
         self.push(Step::Source { path: &c_string(path)?, optional, follow }, action);
         self.name_source(path);
         self.sources += 1;
@@ -233,21 +253,36 @@ impl Builder {
         let mut sources = Sources::default();
         match &policy.system {
             System::Host => {
-                sources.system = Some(self.source(Path::new("/"), false, "open the host's root".into())?);
+                sources.system =
+                    Some(self.source(Path::new("/"), false, "open the host's root".into())?);
                 for (directory, names) in defaults::etc(policy) {
-                    let source = self.source(&directory, true, format!("open the host's {}", directory.display()))?;
-                    let names = names.iter().map(|name| c_string(Path::new(name))).collect::<Result<_>>()?;
+                    let source = self.source(
+                        &directory,
+                        true,
+                        format!("open the host's {}", directory.display()),
+                    )?;
+                    let names = names
+                        .iter()
+                        .map(|name| c_string(Path::new(name)))
+                        .collect::<Result<_>>()?;
                     sources.etc.push((source, directory, names));
                 }
             }
-            System::Root(root) => sources.system = Some(self.source(root, false, format!("open the root {}", root.display()))?),
+            System::Root(root) => {
+                sources.system =
+                    Some(self.source(root, false, format!("open the root {}", root.display()))?)
+            }
             System::Empty => {}
         }
         if policy.share.contains(&Namespace::Pid) {
-            sources.proc = Some(self.source(Path::new("/proc"), false, "open the caller's /proc".into())?);
+            sources.proc =
+                Some(self.source(Path::new("/proc"), false, "open the caller's /proc".into())?);
         }
         for (index, &(path, _, major, minor)) in devices(policy).enumerate() {
-            self.push(Step::Device { path, major, minor }, format!("open the device {}", path.to_string_lossy()));
+            self.push(
+                Step::Device { path, major, minor },
+                format!("open the device {}", path.to_string_lossy()),
+            );
             if index == 0 {
                 sources.null = self.sources;
             }
@@ -268,7 +303,10 @@ impl Builder {
 
     fn admission(&mut self, manner: Manner) {
         if manner.awaits() {
-            self.push(Step::Await {}, "have the caller map the ids and move the warden into its cgroups");
+            self.push(
+                Step::Await {},
+                "have the caller map the ids and move the warden into its cgroups",
+            );
         }
     }
 
@@ -279,24 +317,34 @@ impl Builder {
             self.push(Step::Watch { own, alone }, "keep a view of the processes inside");
         }
         if manner.tree(policy) == Tree::Cell {
-            self.push(Step::KeepNumbers {}, "keep process ids for the wardens of commands that enter");
+            self.push(
+                Step::KeepNumbers {},
+                "keep process ids for the wardens of commands that enter",
+            );
         }
     }
 
-    /// Has the maps written that the warden writes itself, and reads back all that are the sandbox's own.
+    /// Has the maps written that the warden writes itself, and reads back all that are the
+    /// sandbox's own.
     fn maps(&mut self, policy: &Policy, mapping: Mapping) {
         const CHECK: &str = "check the id maps of the sandbox";
         let Policy { uid, gid, .. } = *policy;
         match mapping {
             Mapping::Own => {
-                self.push(Step::MapOwnIds { uid, gid }, format!("map the caller's ids to uid {uid} and gid {gid}"));
+                self.push(
+                    Step::MapOwnIds { uid, gid },
+                    format!("map the caller's ids to uid {uid} and gid {gid}"),
+                );
                 let line = |inside: u32| IdRange { inside, outside: 0, count: 1 };
                 self.push(Step::CheckMaps { uids: line(uid), gids: line(gid), own: true }, CHECK);
             }
             // While the warden waited, its caller or its template has written them.
-            Mapping::Range { uids, gids } => self.push(Step::CheckMaps { uids, gids, own: false }, CHECK),
-            // The caller has read the map of a namespace that exists, to choose or to judge who the command is in it. The
-            // numbers outside that the warden would see there are those of the namespace around that one.
+            Mapping::Range { uids, gids } => {
+                self.push(Step::CheckMaps { uids, gids, own: false }, CHECK)
+            }
+            // The caller has read the map of a namespace that exists, to choose or to judge who the
+            // command is in it. The numbers outside that the warden would see there are
+            // those of the namespace around that one.
             Mapping::Shared { .. } | Mapping::Joined => {}
         }
     }
@@ -307,8 +355,13 @@ impl Builder {
 
     fn clocks(&mut self, policy: &Policy) {
         if policy.private(Namespace::Time) {
-            let nanoseconds = |clock| policy.clock_offsets.get(&clock).map_or(0, |seconds| seconds * 1_000_000_000);
-            let step = Step::TimeOffsets { monotonic: nanoseconds(Clock::Monotonic), boottime: nanoseconds(Clock::Boottime) };
+            let nanoseconds = |clock| {
+                policy.clock_offsets.get(&clock).map_or(0, |seconds| seconds * 1_000_000_000)
+            };
+            let step = Step::TimeOffsets {
+                monotonic: nanoseconds(Clock::Monotonic),
+                boottime: nanoseconds(Clock::Boottime),
+            };
             self.push(step, "make a time namespace and set its clocks");
         }
     }
@@ -320,11 +373,15 @@ impl Builder {
         if mapping != Mapping::Own {
             let root = if let System::Root(root) = &policy.system { root } else { Path::new("/") };
             // Whoever may not read what leads into a shared network does without.
-            let dispensable = |path: &Path| profile::NETWORK.iter().any(|name| Path::new(name) == path);
+            let dispensable =
+                |path: &Path| profile::NETWORK.iter().any(|name| Path::new(name) == path);
             let binds = sources.binds.iter().map(|(number, path)| (*number, path.as_path()));
             let binds = binds.filter(|(_, path)| !dispensable(path));
             for (source, path) in sources.system.iter().map(|number| (*number, root)).chain(binds) {
-                self.push(Step::Readable { source }, format!("check that the command may read {}", path.display()));
+                self.push(
+                    Step::Readable { source },
+                    format!("check that the command may read {}", path.display()),
+                );
                 self.name_source(path);
             }
         }
@@ -336,9 +393,15 @@ impl Builder {
         }
         if policy.private(Namespace::Uts) {
             let name = policy.hostname.as_deref().unwrap_or(profile::HOST_NAME);
-            self.push(Step::HostName { name: name.as_bytes() }, format!("set the host name {name}"));
+            self.push(
+                Step::HostName { name: name.as_bytes() },
+                format!("set the host name {name}"),
+            );
             if let Some(name) = &policy.domainname {
-                self.push(Step::DomainName { name: name.as_bytes() }, format!("set the domain name {name}"));
+                self.push(
+                    Step::DomainName { name: name.as_bytes() },
+                    format!("set the domain name {name}"),
+                );
             }
         }
     }
@@ -366,19 +429,32 @@ impl Builder {
 
     fn seal(&mut self, policy: &Policy, filters: &Filters, entered: bool) -> Result<()> {
         self.wall(policy, entered)?;
-        self.push(Step::Keyring { dispensable: policy.filter().refuses_keys() }, "join a new session keyring");
+        self.push(
+            Step::Keyring { dispensable: policy.filter().refuses_keys() },
+            "join a new session keyring",
+        );
         self.push(Step::Seal {}, "give up all privileges");
         let (program, protections) = filters.wardens()?;
         // In a tree that is joined, others than the command may be of its user.
-        let guarded = if entered || policy.joined.contains(&Namespace::Pid) { 0 } else { protection::WARDEN_GUARDED };
-        let step = Step::Filter { program: &program, protections: protections | guarded, entrant: entered };
+        let guarded = if entered || policy.joined.contains(&Namespace::Pid) {
+            0
+        } else {
+            protection::WARDEN_GUARDED
+        };
+        let step = Step::Filter {
+            program: &program,
+            protections: protections | guarded,
+            entrant: entered,
+        };
         self.push(step, "load the warden's seccomp filter");
         Ok(())
     }
 }
 
 /// The device nodes that are shown.
-fn devices(policy: &Policy) -> impl Iterator<Item = &'static (&'static CStr, &'static CStr, u32, u32)> {
+fn devices(
+    policy: &Policy,
+) -> impl Iterator<Item = &'static (&'static CStr, &'static CStr, u32, u32)> {
     profile::DEVICES.iter().chain(policy.has_terminals().then_some(&profile::TERMINAL))
 }
 
@@ -387,7 +463,8 @@ fn path_of(text: &CStr) -> &Path {
 }
 
 fn c_string(path: &Path) -> Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::invalid(format!("path {path:?}"), "contains a NUL byte"))
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| Error::invalid(format!("path {path:?}"), "contains a NUL byte"))
 }
 
 /// A step by itself, for the tests of order below.
@@ -402,24 +479,31 @@ mod tests {
     use crate::Sandbox;
 
     fn compile(sandbox: &Sandbox, mapping: Mapping) -> Plan {
-        let manner = Manner { part: Part::Whole, mapping, admits: false, watches: false, among: false };
+        let manner =
+            Manner { part: Part::Whole, mapping, admits: false, watches: false, among: false };
         let filters = Filters::of(sandbox.policy(), manner.tree(sandbox.policy())).unwrap();
         Plan::compile(sandbox.policy(), manner, &filters).unwrap()
     }
 
     fn position(steps: &[String], start: &str) -> usize {
-        steps.iter().position(|step| step.starts_with(start)).unwrap_or_else(|| panic!("no step {start:?} in {steps:#?}"))
+        steps
+            .iter()
+            .position(|step| step.starts_with(start))
+            .unwrap_or_else(|| panic!("no step {start:?} in {steps:#?}"))
     }
 
     #[test]
     fn what_is_the_callers_is_opened_before_the_ids_change_and_privileges_go_last() {
-        let sandbox = Sandbox::new().bind_ro("/opt", "/opt").tmpfs("/opt/tmp", 4096u64).tmpfs("/a", 4096u64);
+        let sandbox =
+            Sandbox::new().bind_ro("/opt", "/opt").tmpfs("/opt/tmp", 4096u64).tmpfs("/a", 4096u64);
         let ids = IdRange { inside: 0, outside: 300_000, count: 2000 };
         let plan = compile(&sandbox, Mapping::Range { uids: ids, gids: ids });
         let steps = steps_of(&plan);
         assert!(position(&steps, "bind /opt") < position(&steps, "become uid"));
         assert!(position(&steps, "become uid") < position(&steps, "make the new root"));
-        assert!(position(&steps, "mount a tmpfs on /a") < position(&steps, "mount a tmpfs on /opt/tmp"));
+        assert!(
+            position(&steps, "mount a tmpfs on /a") < position(&steps, "mount a tmpfs on /opt/tmp")
+        );
         assert_eq!(position(&steps, "give up all privileges"), steps.len() - 2);
         assert_eq!(position(&steps, "load the warden's seccomp filter"), steps.len() - 1);
         assert_eq!(plan.steps.list::<Step<'_>>().iter().count(), steps.len());
@@ -429,11 +513,9 @@ mod tests {
     fn in_a_shared_user_namespace_the_command_is_the_user_that_was_chosen() {
         let sandbox = Sandbox::new().share(Namespace::User).nested().uid(0);
         let plan = compile(&sandbox, Mapping::Shared { uid: 0x7000_0000, gid: 0x7000_0000 + 1000 });
-        let ids = plan
-            .steps
-            .list::<Step<'_>>()
-            .iter()
-            .find_map(|step| if let Step::BecomeUser { uid, gid } = step { Some((uid, gid)) } else { None });
+        let ids = plan.steps.list::<Step<'_>>().iter().find_map(|step| {
+            if let Step::BecomeUser { uid, gid } = step { Some((uid, gid)) } else { None }
+        });
         assert_eq!(ids, Some((0x7000_0000, 0x7000_0000 + 1000)));
     }
 }

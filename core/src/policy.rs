@@ -1,7 +1,8 @@
 //! What a sandbox's policy holds: plain data, comparable, and the same in all languages.
 //!
-//! Nothing here asks the system anything. `Sandbox` is the way to write a policy in Rust, `spec` in JSON and TOML; `check`
-//! refuses what makes no sense; `plan` turns the rest into the warden's steps.
+//! Nothing here asks the system anything. `Sandbox` is the way to write a policy in Rust, `spec` in
+//! JSON and TOML; `check` refuses what makes no sense; `plan` turns the rest into the warden's
+//! steps.
 
 mod check;
 mod files;
@@ -27,8 +28,8 @@ use std::path::{Path, PathBuf};
 
 /// The user that a command is, inside, if nothing else is said.
 pub const DEFAULT_ID: u32 = 1000;
-/// The first host id of the range that a privileged caller's sandboxes map to, if nothing else is said: a range that
-/// Linux distributions leave unused (systemd's list of ids calls it so).
+/// The first host id of the range that a privileged caller's sandboxes map to, if nothing else is
+/// said: a range that Linux distributions leave unused (systemd's list of ids calls it so).
 pub const DEFAULT_HOST_IDS: u32 = 0x7000_0000;
 /// How many ids a privileged caller's sandbox maps, where the caller has so many.
 pub const HOST_IDS: u32 = 65536;
@@ -48,7 +49,8 @@ pub enum System {
 /// A whole policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Namespaces that exist, and are entered ([`Sandbox::join`](crate::Sandbox::join)): never part of a policy as text.
+    /// Namespaces that exist, and are entered ([`Sandbox::join`](crate::Sandbox::join)): never
+    /// part of a policy as text.
     pub joined: BTreeSet<Namespace>,
     pub share: BTreeSet<Namespace>,
     pub unshare: BTreeSet<Namespace>,
@@ -141,17 +143,22 @@ impl Policy {
 
     /// Whether there are pseudo-terminals of the sandbox's own.
     pub fn has_terminals(&self) -> bool {
-        self.terminals.unwrap_or_else(|| self.private(Namespace::Mount) && self.instead_of_terminals().is_none())
+        self.terminals.unwrap_or_else(|| {
+            self.private(Namespace::Mount) && self.instead_of_terminals().is_none()
+        })
     }
 
     /// What the policy puts where terminals would be.
     pub(crate) fn instead_of_terminals(&self) -> Option<&Entry> {
-        let usual = [profile::TERMINAL.1, profile::TERMINALS].map(|place| Path::new(OsStr::from_bytes(place.to_bytes())));
+        let usual = [profile::TERMINAL.1, profile::TERMINALS]
+            .map(|place| Path::new(OsStr::from_bytes(place.to_bytes())));
         let hides = |entry: &Entry| match entry {
             Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Symlink { .. } | Entry::File { .. } => true,
             Entry::Dir { .. } => false,
         };
-        let covers = |entry: &&Entry| hides(entry) && usual.iter().any(|place| place.starts_with(entry.at()));
+        let covers = |entry: &&Entry| {
+            hides(entry) && usual.iter().any(|place| place.starts_with(entry.at()))
+        };
         self.files.iter().find(covers)
     }
 
@@ -165,6 +172,9 @@ impl Policy {
 
     /// The private kinds, as clone flags.
     pub fn flags(&self) -> u64 {
-        Namespace::ALL.iter().filter(|kind| self.private(**kind)).fold(0, |flags, kind| flags | kind.flag())
+        Namespace::ALL
+            .iter()
+            .filter(|kind| self.private(**kind))
+            .fold(0, |flags, kind| flags | kind.flag())
     }
 }

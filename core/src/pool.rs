@@ -19,8 +19,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Keeps sandboxes of one policy ready, so that a command finds one that has only to start it. Every command has one of its own, as fresh and as apart from all
-/// others as one that was made for it; or with [`Sandbox::reusing_pool`] one in which others have run before.
+/// Keeps sandboxes of one policy ready, so that a command finds one that has only to start it.
+/// Every command has one of its own, as fresh and as apart from all others as one that was made for
+/// it; or with [`Sandbox::reusing_pool`] one in which others have run before.
 ///
 /// They are copies of the policy's [template](Sandbox::prepare), where it can have one, made by
 /// threads of the pool's own: at most one for each processor. At most as many commands run at one
@@ -29,8 +30,9 @@ use std::time::{Duration, Instant};
 /// long as it is told to ([`Command::spawn_timeout`]), or not at all ([`Command::try_spawn`],
 /// [`Pool::fd`]).
 ///
-/// A handle: clones are the same pool. Dropping the last one, and the last of its commands, or [`Pool::close`], ends what is ready and the threads; commands
-/// that run go on. A process forked from the caller has no part in it.
+/// A handle: clones are the same pool. Dropping the last one, and the last of its commands, or
+/// [`Pool::close`], ends what is ready and the threads; commands that run go on. A process forked
+/// from the caller has no part in it.
 ///
 /// ```
 /// # fn main() -> seclude::Result<()> {
@@ -139,7 +141,9 @@ impl Times {
     fn told(&self) -> (Duration, Duration) {
         let mut sorted: Vec<Duration> = self.0.iter().copied().collect();
         sorted.sort_unstable();
-        let at = |hundredth: usize| sorted.get(sorted.len() * hundredth / 100).copied().unwrap_or_default();
+        let at = |hundredth: usize| {
+            sorted.get(sorted.len() * hundredth / 100).copied().unwrap_or_default()
+        };
         (at(50), at(99))
     }
 }
@@ -177,8 +181,11 @@ impl Pool {
         let handle = Handle { shared, makers: Mutex::default() };
         for _ in 0..processors.min(size) {
             let shared = handle.shared.clone();
-            let maker = thread::Builder::new().name("seclude-pool".into()).spawn(move || shared.keep_filled());
-            let maker = maker.map_err(|error| failure::of_thread("start a thread of the pool", error))?;
+            let maker = thread::Builder::new()
+                .name("seclude-pool".into())
+                .spawn(move || shared.keep_filled());
+            let maker =
+                maker.map_err(|error| failure::of_thread("start a thread of the pool", error))?;
             handle.makers.lock().unwrap_or_else(PoisonError::into_inner).push(maker);
         }
         Ok(Pool(Arc::new(handle)))
@@ -204,9 +211,19 @@ impl Pool {
         if self.0.shared.is_ours() {
             self.0.shared.take_back(&mut state);
         }
-        let ((hand_out_p50, hand_out_p99), (make_p50, make_p99)) = (state.hand_out.told(), state.make.told());
+        let ((hand_out_p50, hand_out_p99), (make_p50, make_p99)) =
+            (state.hand_out.told(), state.make.told());
         let (size, ready, in_use) = (self.0.shared.size, state.ready.len(), state.in_use.len());
-        PoolStatistics { size, ready, in_use, hand_out_p50, hand_out_p99, make_p50, make_p99, ..state.statistics }
+        PoolStatistics {
+            size,
+            ready,
+            in_use,
+            hand_out_p50,
+            hand_out_p99,
+            make_p50,
+            make_p99,
+            ..state.statistics
+        }
     }
 
     /// What has become of the network namespaces of its sandboxes.
@@ -214,7 +231,8 @@ impl Pool {
         template::networks(&self.0.shared.sandbox)
     }
 
-    /// Ends what is ready, and the pool's threads. Commands that run go on; starting another one is an error.
+    /// Ends what is ready, and the pool's threads. Commands that run go on; starting another one is
+    /// an error.
     pub fn close(&self) {
         self.0.close();
     }
@@ -226,7 +244,11 @@ impl Pool {
 
     /// One of its sandboxes, in which nothing runs; `None` if there is none by the deadline.
     /// `asked`: since when the caller has been refused one, if it has.
-    pub(crate) fn take(&self, asked: Option<Instant>, deadline: Option<Instant>) -> Result<Option<Taken>> {
+    pub(crate) fn take(
+        &self,
+        asked: Option<Instant>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Taken>> {
         let shared = &self.0.shared;
         shared.check_ours()?;
         let start = asked.unwrap_or_else(Instant::now);
@@ -247,11 +269,18 @@ impl Pool {
 
     /// So many of them; `None` if there are fewer by the deadline. Only one caller at a time
     /// collects some: two that held a part each would wait for one another.
-    pub(crate) fn take_several(&self, count: usize, deadline: Option<Instant>) -> Result<Option<Vec<Taken>>> {
+    pub(crate) fn take_several(
+        &self,
+        count: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Vec<Taken>>> {
         let shared = &self.0.shared;
         if count > shared.size {
-            return Err(Error::invalid("pool", format!("{count} commands start together, and it has {} places", shared.size))
-                .hint("make it as large as the interaction"));
+            return Err(Error::invalid(
+                "pool",
+                format!("{count} commands start together, and it has {} places", shared.size),
+            )
+            .hint("make it as large as the interaction"));
         }
         shared.check_ours()?;
         if count < 2 {
@@ -259,11 +288,14 @@ impl Pool {
         }
         let mut state = shared.state();
         while state.gathering {
-            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline.map_or(Duration::MAX, |deadline| {
+                deadline.saturating_duration_since(Instant::now())
+            });
             if left.is_zero() {
                 return Ok(None);
             }
-            state = shared.gathered.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state =
+                shared.gathered.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.gathering = true;
         drop(state);
@@ -293,7 +325,8 @@ impl Handle {
         drop(state);
         self.shared.wanted.notify_all();
         drop(left);
-        let makers = std::mem::take(&mut *self.makers.lock().unwrap_or_else(PoisonError::into_inner));
+        let makers =
+            std::mem::take(&mut *self.makers.lock().unwrap_or_else(PoisonError::into_inner));
         makers.into_iter().for_each(|maker| drop(maker.join()));
         let over = std::mem::take(&mut self.shared.state().over);
         clear_away(over);
@@ -318,9 +351,11 @@ impl Shared {
     fn check_ours(&self) -> Result<()> {
         match self.is_ours() {
             true => Ok(()),
-            false => {
-                Err(Error::invalid("pool", "it belongs to the process that this one was forked from").hint("make another one here"))
-            }
+            false => Err(Error::invalid(
+                "pool",
+                "it belongs to the process that this one was forked from",
+            )
+            .hint("make another one here")),
         }
     }
 
@@ -329,7 +364,8 @@ impl Shared {
         let mut state = self.state();
         let taken = loop {
             if state.closed {
-                return Err(Error::invalid("pool", "it has been closed").hint("run commands before that, or start another pool"));
+                return Err(Error::invalid("pool", "it has been closed")
+                    .hint("run commands before that, or start another pool"));
             }
             let place = state.in_use.len() < self.size;
             let full = self.is_full(&state);
@@ -399,7 +435,8 @@ impl Shared {
 
     /// Has `places` say whether there is one to be had.
     fn offer(&self, state: &mut State) {
-        let place = state.in_use.len() < self.size && (!state.ready.is_empty() || state.failure.is_some());
+        let place =
+            state.in_use.len() < self.size && (!state.ready.is_empty() || state.failure.is_some());
         let offered = state.closed || place;
         // Where this fails, whoever is about to wait is told.
         if offered != state.offered && self.places.offer(offered).is_ok() {
@@ -407,7 +444,8 @@ impl Shared {
         }
     }
 
-    /// Whether more must be made at once, even while commands start: fewer than half are ready, or about to be.
+    /// Whether more must be made at once, even while commands start: fewer than half are ready, or
+    /// about to be.
     fn is_short(&self, state: &State) -> bool {
         2 * (state.ready.len() + state.making) < self.size
     }
@@ -415,7 +453,8 @@ impl Shared {
     /// One more, ready.
     fn make(&self) -> Result<Arc<Alive>> {
         let start = Instant::now();
-        let made = Alive::start(&self.sandbox, if self.reuse { Purpose::Cell } else { Purpose::Wait });
+        let made =
+            Alive::start(&self.sandbox, if self.reuse { Purpose::Cell } else { Purpose::Wait });
         let made = made.and_then(|alive| alive.ready().map(|_| Arc::new(alive)));
         let mut state = self.state();
         match &made {
@@ -428,13 +467,15 @@ impl Shared {
         made
     }
 
-    /// Whether as many as there should be are ready, or about to be. One that may be used again comes back.
+    /// Whether as many as there should be are ready, or about to be. One that may be used again
+    /// comes back.
     fn is_full(&self, state: &State) -> bool {
         let coming = if self.reuse { state.in_use.len() } else { 0 };
         state.ready.len() + state.making + coming >= self.size
     }
 
-    /// What a thread of the pool's does: clears away what is over, and makes one whenever fewer are ready than there should be.
+    /// What a thread of the pool's does: clears away what is over, and makes one whenever fewer are
+    /// ready than there should be.
     fn keep_filled(&self) {
         /// After a failure: what was short may be there again.
         const PAUSE: Duration = Duration::from_millis(20);
@@ -455,9 +496,11 @@ impl Shared {
                 state = self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            // What has just been handed out has the processors first: a copy takes longer than a short command.
+            // What has just been handed out has the processors first: a copy takes longer than a
+            // short command.
             if !state.in_use.is_empty() && !short && !waited {
-                let (woken, time) = self.wanted.wait_timeout(state, START).unwrap_or_else(PoisonError::into_inner);
+                let (woken, time) =
+                    self.wanted.wait_timeout(state, START).unwrap_or_else(PoisonError::into_inner);
                 (state, waited) = (woken, time.timed_out());
                 continue;
             }

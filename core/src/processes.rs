@@ -1,4 +1,5 @@
-//! The caller's view of what runs: every process, inside a sandbox or anywhere, by its number there and here.
+//! The caller's view of what runs: every process, inside a sandbox or anywhere, by its number there
+//! and here.
 
 use crate::error::{Error, Result, Shortage};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +14,12 @@ use std::time::Duration;
 pub struct Process {
     /// Its id in the caller's pid namespace.
     pub pid: u32,
-    /// Its id in the sandbox's pid namespace; the warden's is 1. Equal to `pid` where that namespace is shared. From
-    /// [`namespaces`](crate::namespaces()), its id in the pid namespace that it is in.
+    /// Its id in the sandbox's pid namespace; the warden's is 1. Equal to `pid` where that
+    /// namespace is shared. From [`namespaces`](crate::namespaces()), its id in the pid
+    /// namespace that it is in.
     pub inside_pid: u32,
-    /// All its ids, from the caller's namespace inwards: more than two for a process in a sandbox within.
+    /// All its ids, from the caller's namespace inwards: more than two for a process in a sandbox
+    /// within.
     pub pids: Vec<u32>,
     /// Its parent's id in the caller's pid namespace.
     pub parent: u32,
@@ -26,7 +29,8 @@ pub struct Process {
     pub command: Vec<String>,
     /// Its user id, as the caller sees it.
     pub uid: u32,
-    /// Its state: `R` running, `S` sleeping, `D` in uninterruptible sleep, `T` stopped, `Z` ended but not reaped.
+    /// Its state: `R` running, `S` sleeping, `D` in uninterruptible sleep, `T` stopped, `Z` ended
+    /// but not reaped.
     pub state: char,
 }
 
@@ -34,7 +38,10 @@ pub struct Process {
 pub fn below(root: i32) -> Result<Vec<Process>> {
     // Below 0 is the whole machine.
     if root <= 0 {
-        return Err(Error::invalid("processes", "the caller's /proc does not tell the number of the first one"));
+        return Err(Error::invalid(
+            "processes",
+            "the caller's /proc does not tell the number of the first one",
+        ));
     }
     let mut list = walk(vec![root.unsigned_abs()], &children()?)?;
     // So many ids lead to the sandbox's namespace: the first process is the warden.
@@ -49,8 +56,12 @@ pub fn below(root: i32) -> Result<Vec<Process>> {
 pub fn all() -> Result<Vec<Process>> {
     let children = children()?;
     let known: BTreeSet<u32> = children.values().flatten().copied().collect();
-    // Whose parent is in an outer namespace has none here; whose parent has just ended will have another.
-    let roots = children.iter().filter(|(parent, _)| !known.contains(parent)).flat_map(|(_, orphans)| orphans);
+    // Whose parent is in an outer namespace has none here; whose parent has just ended will have
+    // another.
+    let roots = children
+        .iter()
+        .filter(|(parent, _)| !known.contains(parent))
+        .flat_map(|(_, orphans)| orphans);
     walk(roots.rev().copied().collect(), &children)
 }
 
@@ -78,13 +89,16 @@ fn walk(mut pending: Vec<u32>, children: &BTreeMap<u32, BTreeSet<u32>>) -> Resul
     Ok(list)
 }
 
-/// A file of a process's; `None` if the process has ended, or is hidden from the caller (proc(5), hidepid). Any other failure is one: a list that
-/// leaves out what could not be read would say that it is not there.
+/// A file of a process's; `None` if the process has ended, or is hidden from the caller (proc(5),
+/// hidepid). Any other failure is one: a list that leaves out what could not be read would say that
+/// it is not there.
 fn file(pid: u32, name: &str) -> Result<Option<Vec<u8>>> {
     let path = format!("/proc/{pid}/{name}");
     match fs::read(&path) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+            Ok(None)
+        }
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
         Err(error) => Err(Error::io(format!("read {path}"), error).at(path)),
     }
@@ -95,7 +109,8 @@ fn stat(pid: u32) -> Result<Option<u32>> {
     Ok(field(pid, 4)?.and_then(|field| field.parse().ok()))
 }
 
-/// When a process that has not ended started, in the kernel's ticks since the boot: with its number, nobody else's.
+/// When a process that has not ended started, in the kernel's ticks since the boot: with its
+/// number, nobody else's.
 pub fn started(pid: u32) -> Result<Option<u64>> {
     match field(pid, 3)?.as_deref() {
         None | Some("Z" | "X") => Ok(None),
@@ -103,7 +118,8 @@ pub fn started(pid: u32) -> Result<Option<u64>> {
     }
 }
 
-/// The state of a process, as one letter; `None` if it is gone, or the caller's `/proc` does not tell.
+/// The state of a process, as one letter; `None` if it is gone, or the caller's `/proc` does not
+/// tell.
 pub fn state(pid: u32) -> Option<char> {
     field(pid, 3).ok()??.chars().next()
 }
@@ -113,15 +129,19 @@ pub fn lives_below(root: i32) -> Option<bool> {
     Some(below(root).ok()?.iter().skip(1).any(|process| !matches!(process.state, 'Z' | 'X')))
 }
 
-/// Kills every process below `root`. First all of them are stopped, until none is found that runs: what still forks would always be
-/// ahead. Not for ever, for one that waits for a disk stops only afterwards.
+/// Kills every process below `root`. First all of them are stopped, until none is found that runs:
+/// what still forks would always be ahead. Not for ever, for one that waits for a disk stops only
+/// afterwards.
 pub fn kill_below(root: i32) {
     const ROUNDS: u32 = 100;
     const PAUSE: Duration = Duration::from_millis(2);
     for _ in 0..ROUNDS {
         let Ok(list) = below(root) else { return };
-        let running: Vec<&Process> =
-            list.iter().skip(1).filter(|process| !matches!(process.state, 'T' | 't' | 'Z' | 'X')).collect();
+        let running: Vec<&Process> = list
+            .iter()
+            .skip(1)
+            .filter(|process| !matches!(process.state, 'T' | 't' | 'Z' | 'X'))
+            .collect();
         if running.is_empty() {
             break;
         }
@@ -129,7 +149,8 @@ pub fn kill_below(root: i32) {
     }
     for _ in 0..ROUNDS {
         let Ok(list) = below(root) else { return };
-        let living: Vec<&Process> = list.iter().skip(1).filter(|process| !matches!(process.state, 'Z' | 'X')).collect();
+        let living: Vec<&Process> =
+            list.iter().skip(1).filter(|process| !matches!(process.state, 'Z' | 'X')).collect();
         if living.is_empty() {
             return;
         }
@@ -138,7 +159,8 @@ pub fn kill_below(root: i32) {
     }
 }
 
-/// By a descriptor, and only if its parent is still the one that was seen: a number can have become another process's.
+/// By a descriptor, and only if its parent is still the one that was seen: a number can have become
+/// another process's.
 fn signal(process: &Process, signal: i32) {
     if let Ok(pidfd) = crate::sys::pidfd_open(process.pid)
         && matches!(stat(process.pid), Ok(Some(parent)) if parent == process.parent)
@@ -147,12 +169,18 @@ fn signal(process: &Process, signal: i32) {
     }
 }
 
-/// A field of `/proc/PID/stat` after the name, counted from 1: proc_pid_stat(5). The name in parentheses may hold anything: what follows the last one counts.
+/// A field of `/proc/PID/stat` after the name, counted from 1: proc_pid_stat(5). The name in
+/// parentheses may hold anything: what follows the last one counts.
 fn field(pid: u32, number: usize) -> Result<Option<String>> {
     const FIRST: usize = 3;
     let text = file(pid, "stat")?.unwrap_or_default();
     let end = text.iter().rposition(|byte| *byte == b')');
-    Ok(end.and_then(|end| String::from_utf8_lossy(&text[end + 1..]).split_whitespace().nth(number - FIRST).map(str::to_owned)))
+    Ok(end.and_then(|end| {
+        String::from_utf8_lossy(&text[end + 1..])
+            .split_whitespace()
+            .nth(number - FIRST)
+            .map(str::to_owned)
+    }))
 }
 
 /// One process, with its id in its own pid namespace as the inner one.
@@ -164,15 +192,20 @@ fn read(pid: u32) -> Result<Option<Process>> {
 
 /// What the kernel says of a process in `status` and `cmdline`.
 fn process(pid: u32, status: &str, command: &[u8]) -> Option<Process> {
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-    let mut pids: Vec<u32> = field("NSpid")?.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    let field = |name: &str| {
+        status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    };
+    let mut pids: Vec<u32> =
+        field("NSpid")?.split_whitespace().filter_map(|number| number.parse().ok()).collect();
     // Our own procfs may be that of an outer namespace: the list starts at ours.
     if let Some(start) = pids.iter().position(|number| *number == pid) {
         pids.drain(..start);
     }
     let name = name(field("Name")?);
-    let mut command: Vec<String> =
-        command.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let mut command: Vec<String> = command
+        .split(|byte| *byte == 0)
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect();
     command.pop();
     if command.is_empty() {
         command.push(format!("[{name}]"));
@@ -189,7 +222,8 @@ fn process(pid: u32, status: &str, command: &[u8]) -> Option<Process> {
     })
 }
 
-/// A name as it is: the kernel has written newlines and backslashes as `\n` and `\\`, lest a name look like another line.
+/// A name as it is: the kernel has written newlines and backslashes as `\n` and `\\`, lest a name
+/// look like another line.
 fn name(written: &str) -> String {
     let mut letters = written.chars();
     let mut name = String::new();
@@ -205,14 +239,17 @@ fn name(written: &str) -> String {
     name
 }
 
-/// The process id behind a pidfd, as the caller sees it; before Linux 6.13 by `/proc/self/fdinfo`. `None`: the caller's `/proc` does not tell.
+/// The process id behind a pidfd, as the caller sees it; before Linux 6.13 by `/proc/self/fdinfo`.
+/// `None`: the caller's `/proc` does not tell.
 pub fn pid_of(pidfd: &OwnedFd) -> Result<Option<u32>> {
     if let Ok(pid) = crate::sys::pidfd_pid(pidfd.as_fd()) {
         return Ok(Some(pid));
     }
     let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())),
+        Ok(text) => {
+            Ok(text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok()))
+        }
         Err(error) if error.raw_os_error().and_then(Shortage::of).is_some() => {
             Err(Error::io(format!("read {path}"), error).at(path))
         }
@@ -242,7 +279,13 @@ mod tests {
 
     #[test]
     fn a_name_is_read_as_it_was_set() {
-        for (written, set) in [("sh", "sh"), (r"a\\nb\\", r"a\nb\"), (r"a\nb", "a\nb"), (r"a\", r"a\"), (r"\\\n", "\\\n")] {
+        for (written, set) in [
+            ("sh", "sh"),
+            (r"a\\nb\\", r"a\nb\"),
+            (r"a\nb", "a\nb"),
+            (r"a\", r"a\"),
+            (r"\\\n", "\\\n"),
+        ] {
             assert_eq!(name(written), set, "{written}");
         }
     }

@@ -1,4 +1,5 @@
-//! The sandbox: a reusable policy, and the way to write one. `plain` has the setters that take one value.
+//! The sandbox: a reusable policy, and the way to write one. `plain` has the setters that take one
+//! value.
 
 mod plain;
 
@@ -7,7 +8,9 @@ use crate::command::{Command, Ground};
 use crate::error::Result;
 use crate::join::{Join, Joined};
 use crate::plan::Compiled;
-use crate::policy::{Bind, Clock, Demand, Entry, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs};
+use crate::policy::{
+    Bind, Clock, Demand, Entry, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs,
+};
 use crate::pool::Pool;
 use crate::seccomp::Seccomp;
 use crate::template;
@@ -18,9 +21,10 @@ use std::time::Duration;
 
 /// What world a program sees and what it may use. Nothing runs yet.
 ///
-/// A sandbox is a value: cheap to clone, comparable, usable from many threads at once. A new one is safe by default: every
-/// namespace private but the clocks', no network but loopback, the host's `/usr` read-only, nothing writable but `/tmp` and
-/// `/dev/shm`, which are its own, a user id that means nothing outside, no privileges. Each method opens or shapes one thing.
+/// A sandbox is a value: cheap to clone, comparable, usable from many threads at once. A new one is
+/// safe by default: every namespace private but the clocks', no network but loopback, the host's
+/// `/usr` read-only, nothing writable but `/tmp` and `/dev/shm`, which are its own, a user id that
+/// means nothing outside, no privileges. Each method opens or shapes one thing.
 ///
 /// Mistakes are told when a command is started, or by [`Sandbox::check`].
 ///
@@ -35,7 +39,8 @@ use std::time::Duration;
 #[derive(Clone, Default)]
 pub struct Sandbox {
     policy: Policy,
-    /// The plan and the warden's image, made at the first start and shared by all clones; a change starts afresh.
+    /// The plan and the warden's image, made at the first start and shared by all clones; a change
+    /// starts afresh.
     compiled: Arc<Compiled>,
 }
 
@@ -63,43 +68,52 @@ impl Sandbox {
         self
     }
 
-    /// A command to run in it. A `program` without a slash is looked for in PATH inside the sandbox.
+    /// A command to run in it. A `program` without a slash is looked for in PATH inside the
+    /// sandbox.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         Command::new(self.clone(), Ground::Own, program.as_ref())
     }
 
-    /// For commands in namespaces that exist already, instead of new ones of these kinds: a process's, all or some, or those that paths or descriptors lead to. The
-    /// policy holds for all the rest: who the command is, its filter, limits, files if the mount namespace is not among them. The user is the policy's by
-    /// its number in the user namespace that is joined, and never the host's root. `setns(2)`.
+    /// For commands in namespaces that exist already, instead of new ones of these kinds: a
+    /// process's, all or some, or those that paths or descriptors lead to. The policy holds for
+    /// all the rest: who the command is, its filter, limits, files if the mount namespace is not
+    /// among them. The user is the policy's by its number in the user namespace that is joined,
+    /// and never the host's root. `setns(2)`.
     ///
-    /// They are entered in the right order, the user namespace in the middle: each that the caller's rights reach first, then those that it gives rights over.
-    /// Joining a process tree, a command takes what it has started with it when it ends, by the warden's hand.
+    /// They are entered in the right order, the user namespace in the middle: each that the
+    /// caller's rights reach first, then those that it gives rights over. Joining a process
+    /// tree, a command takes what it has started with it when it ends, by the warden's hand.
     pub fn join(&self, join: &Join) -> Result<Joined> {
         Joined::find(self, join)
     }
 
-    /// Starts a [`Cell`]: a sandbox that stays up, for many commands. When this returns it is set up.
+    /// Starts a [`Cell`]: a sandbox that stays up, for many commands. When this returns it is set
+    /// up.
     pub fn cell(&self) -> Result<Cell> {
         Cell::start(self)
     }
 
-    /// Starts a [`Pool`] that keeps so many sandboxes ready, one for each command. When this returns, one is.
+    /// Starts a [`Pool`] that keeps so many sandboxes ready, one for each command. When this
+    /// returns, one is.
     pub fn pool(&self, size: usize) -> Result<Pool> {
         Pool::start(self, size, false)
     }
 
-    /// The same, but that a sandbox is used again when its command has ended: what that left behind, processes included, is there for the next, and so are its
-    /// limits. For commands that trust one another.
+    /// The same, but that a sandbox is used again when its command has ended: what that left
+    /// behind, processes included, is there for the next, and so are its limits. For commands
+    /// that trust one another.
     pub fn reusing_pool(&self, size: usize) -> Result<Pool> {
         Pool::start(self, size, true)
     }
 
-    /// Makes a template of this policy: later runs and cells of it, and of its clones, are copied from that, which spares them the mounts. They
-    /// are as fresh and as apart as without it. It lives as long as one of them, or of the sandbox's clones, does; a sandbox changed by one of
-    /// the methods below has none.
+    /// Makes a template of this policy: later runs and cells of it, and of its clones, are copied
+    /// from that, which spares them the mounts. They are as fresh and as apart as without it.
+    /// It lives as long as one of them, or of the sandbox's clones, does; a sandbox changed by one
+    /// of the methods below has none.
     ///
-    /// Does nothing where a template cannot serve: with a writable root, a shared user, mount or pid namespace, or something else at `/proc`. What
-    /// the policy binds is opened now, and not again.
+    /// Does nothing where a template cannot serve: with a writable root, a shared user, mount or
+    /// pid namespace, or something else at `/proc`. What the policy binds is opened now, and
+    /// not again.
     pub fn prepare(&self) -> Result<()> {
         template::prepare(self)
     }
@@ -113,10 +127,12 @@ impl Sandbox {
 
     /// Shares the caller's namespace of this kind.
     ///
-    /// - `User`: needs CAP_SYS_ADMIN, and [`Sandbox::nested`], which only a private user namespace can turn off. Ids are the host's.
+    /// - `User`: needs CAP_SYS_ADMIN, and [`Sandbox::nested`], which only a private user namespace
+    ///   can turn off. Ids are the host's.
     /// - `Mount`: the caller's files, as they are; the policy cannot add any.
-    /// - `Pid`: the caller's processes are visible in `/proc`; the warden ends the tree itself, which is weaker than the
-    ///   kernel's promise: if the warden is killed from outside, what is inside lives on.
+    /// - `Pid`: the caller's processes are visible in `/proc`; the warden ends the tree itself,
+    ///   which is weaker than the kernel's promise: if the warden is killed from outside, what is
+    ///   inside lives on.
     /// - `Net`: the caller's network and abstract sockets.
     /// - `Ipc`, `Uts`, `Cgroup`: the caller's. `Time` is shared anyway.
     pub fn share(self, kind: Namespace) -> Sandbox {
@@ -132,7 +148,8 @@ impl Sandbox {
         })
     }
 
-    /// Shifts a clock by so many seconds, forwards or back, in a time namespace of the sandbox's own (Linux 5.6).
+    /// Shifts a clock by so many seconds, forwards or back, in a time namespace of the sandbox's
+    /// own (Linux 5.6).
     pub fn clock_offset(self, clock: Clock, seconds: i64) -> Sandbox {
         self.with(|policy| {
             policy.clock_offsets.insert(clock, seconds);
@@ -141,8 +158,9 @@ impl Sandbox {
 
     // ---- files
 
-    /// Takes the programs from `directory`, which holds another system, instead of from the host's `/usr`. Its top level is
-    /// shown read-only, but for `/dev`, `/proc`, `/run`, `/sys` and `/tmp`; nothing is ever written to it.
+    /// Takes the programs from `directory`, which holds another system, instead of from the host's
+    /// `/usr`. Its top level is shown read-only, but for `/dev`, `/proc`, `/run`, `/sys` and
+    /// `/tmp`; nothing is ever written to it.
     pub fn root(self, directory: impl AsRef<Path>) -> Sandbox {
         self.with(|policy| policy.system = System::Root(directory.as_ref().into()))
     }
@@ -152,11 +170,13 @@ impl Sandbox {
         self.with(|policy| policy.system = System::Empty)
     }
 
-    /// Shows these of the host's `/etc`, read-only, and nothing else of it: names like `ssl/certs`, in whose last part a `*` stands
-    /// for any characters. None at all is possible. What is not there, and what not everybody may read, is passed over.
+    /// Shows these of the host's `/etc`, read-only, and nothing else of it: names like `ssl/certs`,
+    /// in whose last part a `*` stands for any characters. None at all is possible. What is not
+    /// there, and what not everybody may read, is passed over.
     ///
-    /// If nothing is said, what programs in `/usr` cannot do without: the list is in `docs/policy.md`. Of another root
-    /// ([`Sandbox::root`]) its own `/etc` is shown, and of an empty one none.
+    /// If nothing is said, what programs in `/usr` cannot do without: the list is in
+    /// `docs/policy.md`. Of another root ([`Sandbox::root`]) its own `/etc` is shown, and of an
+    /// empty one none.
     pub fn etc(self, names: impl IntoIterator<Item = impl Into<String>>) -> Sandbox {
         self.with(|policy| policy.etc = Some(names.into_iter().map(Into::into).collect()))
     }
@@ -173,7 +193,8 @@ impl Sandbox {
 
     /// Shows a file or directory of the caller's.
     ///
-    /// Mount points are made only in the sandbox's own file systems. In a directory of the caller's that is bound, the place must exist.
+    /// Mount points are made only in the sandbox's own file systems. In a directory of the caller's
+    /// that is bound, the place must exist.
     pub fn bind(self, bind: Bind) -> Sandbox {
         self.entry(Entry::Bind(bind))
     }
@@ -203,12 +224,14 @@ impl Sandbox {
         self.with(|policy| policy.files.push(entry.tidied()))
     }
 
-    /// Insists on pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (`pts(4)`), so that programs inside can
-    /// make some, and a command can have one as its standard streams, [`Stdio::pty`](crate::Stdio::pty). None of the caller's is ever
-    /// among them. Characters cannot be pushed back into one (TIOCSTI) unless the filter of system calls is taken off.
+    /// Insists on pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty`
+    /// (`pts(4)`), so that programs inside can make some, and a command can have one as its
+    /// standard streams, [`Stdio::pty`](crate::Stdio::pty). None of the caller's is ever
+    /// among them. Characters cannot be pushed back into one (TIOCSTI) unless the filter of system
+    /// calls is taken off.
     ///
-    /// They are there by default, unless the policy puts something else at their places or shares the mount namespace: then this is an
-    /// error.
+    /// They are there by default, unless the policy puts something else at their places or shares
+    /// the mount namespace: then this is an error.
     pub fn terminals(self) -> Sandbox {
         self.with(|policy| policy.terminals = Some(true))
     }
@@ -220,42 +243,49 @@ impl Sandbox {
 
     // ---- hardening, and limits of single processes
 
-    /// Which system calls programs inside may make: a profile, or one with rules over it. [`Profile::Default`](crate::Profile::Default) if nothing is said,
-    /// [`Profile::Nested`](crate::Profile::Nested) with [`Sandbox::nested`]. `seccomp(2)`, Linux 5.0 for [`Action::Kill`](crate::Action::Kill), 5.5 for
+    /// Which system calls programs inside may make: a profile, or one with rules over it.
+    /// [`Profile::Default`](crate::Profile::Default) if nothing is said,
+    /// [`Profile::Nested`](crate::Profile::Nested) with [`Sandbox::nested`]. `seccomp(2)`, Linux
+    /// 5.0 for [`Action::Kill`](crate::Action::Kill), 5.5 for
     /// [`Action::Notify`](crate::Action::Notify).
     pub fn seccomp(self, filter: impl Into<Seccomp>) -> Sandbox {
         self.with(|policy| policy.seccomp = Some(filter.into()))
     }
 
-    /// One more filter, as the kernel takes it: instructions of 8 bytes (`struct sock_filter`), 1 to 4096. May be said several times; they are
-    /// loaded after the sandbox's own, in this order, and of all answers the strictest holds. Each must let `execve` pass, and `seccomp` if another
-    /// follows.
+    /// One more filter, as the kernel takes it: instructions of 8 bytes (`struct sock_filter`), 1
+    /// to 4096. May be said several times; they are loaded after the sandbox's own, in this
+    /// order, and of all answers the strictest holds. Each must let `execve` pass, and `seccomp` if
+    /// another follows.
     pub fn seccomp_bpf(self, program: impl Into<Vec<u8>>) -> Sandbox {
         self.with(|policy| policy.seccomp_bpf.push(program.into()))
     }
 
-    /// Leaves out the second wall. Without a word from here, Landlock says once more what the mounts and namespaces say, at the highest ABI
-    /// that the kernel has (`landlock(7)`, Linux 5.19): what may be read and written, that signals and abstract sockets end at the sandbox.
-    /// [`Enforced`](crate::Enforced) tells what it holds and by which ABI. Where the kernel lacks it, and with [`Sandbox::nested`], it is left out; with a shared ipc
-    /// namespace, the part about files.
+    /// Leaves out the second wall. Without a word from here, Landlock says once more what the
+    /// mounts and namespaces say, at the highest ABI that the kernel has (`landlock(7)`, Linux
+    /// 5.19): what may be read and written, that signals and abstract sockets end at the sandbox.
+    /// [`Enforced`](crate::Enforced) tells what it holds and by which ABI. Where the kernel lacks
+    /// it, and with [`Sandbox::nested`], it is left out; with a shared ipc namespace, the part
+    /// about files.
     pub fn no_landlock(self) -> Sandbox {
         self.with(|policy| policy.landlock = false)
     }
 
-    /// Lets these TCP ports be bound and no others; none, if there are none. By Landlock: an error where the kernel has not its ABI 4 (Linux 6.7).
+    /// Lets these TCP ports be bound and no others; none, if there are none. By Landlock: an error
+    /// where the kernel has not its ABI 4 (Linux 6.7).
     pub fn tcp_bind(self, ports: impl IntoIterator<Item = u16>) -> Sandbox {
         self.with(|policy| policy.tcp_bind = Some(ports.into_iter().collect()))
     }
 
-    /// Lets these TCP ports be connected to, wherever they are, and no others; as for [`Sandbox::tcp_bind`]. UDP is not ruled: a filter that refuses
-    /// its sockets is.
+    /// Lets these TCP ports be connected to, wherever they are, and no others; as for
+    /// [`Sandbox::tcp_bind`]. UDP is not ruled: a filter that refuses its sockets is.
     pub fn tcp_connect(self, ports: impl IntoIterator<Item = u16>) -> Sandbox {
         self.with(|policy| policy.tcp_connect = Some(ports.into_iter().collect()))
     }
 
-    /// A resource limit of each process, soft and hard: `setrlimit(2)`. `u64::MAX` is no limit. Without a word from here, `core` is 1
-    /// byte (no dump, not even through a pipe), `nofile` 1024 of at most 10240, `memlock` 8 MiB, `stack` 8 MiB of at most what the
-    /// caller has, `sigpending` 4096, and the rest as the caller has it.
+    /// A resource limit of each process, soft and hard: `setrlimit(2)`. `u64::MAX` is no limit.
+    /// Without a word from here, `core` is 1 byte (no dump, not even through a pipe), `nofile`
+    /// 1024 of at most 10240, `memlock` 8 MiB, `stack` 8 MiB of at most what the caller has,
+    /// `sigpending` 4096, and the rest as the caller has it.
     pub fn rlimit(self, resource: Resource, soft: u64, hard: u64) -> Sandbox {
         self.with(|policy| {
             policy.rlimits.insert(resource, (soft, hard));
@@ -274,20 +304,23 @@ impl Sandbox {
         self.limit(|limits| limits.io.push(io))
     }
 
-    /// When the wall time is over, sends this signal to the command's process group first, and kills only so much later. The end is
-    /// [`Ended::WallTime`](crate::Ended::WallTime) either way; [`Outcome::status`](crate::Outcome::status) says what the command made of it.
+    /// When the wall time is over, sends this signal to the command's process group first, and
+    /// kills only so much later. The end is [`Ended::WallTime`](crate::Ended::WallTime) either
+    /// way; [`Outcome::status`](crate::Outcome::status) says what the command made of it.
     pub fn wall_time_grace(self, signal: i32, time: Duration) -> Sandbox {
         self.limit(|limits| limits.grace = Some((signal, time)))
     }
 
-    /// This limit must be held by the kernel or at the warden's hands, exactly: a sampled one is an error. The limit must be set.
+    /// This limit must be held by the kernel or at the warden's hands, exactly: a sampled one is an
+    /// error. The limit must be set.
     pub fn require(self, limit: Limit) -> Sandbox {
         self.limit(|limits| {
             limits.demands.insert(limit, Demand::Exact);
         })
     }
 
-    /// Where this limit cannot be held on this host, goes on without it; [`Enforced::mechanism`](crate::Enforced::mechanism) tells. Without a word from
+    /// Where this limit cannot be held on this host, goes on without it;
+    /// [`Enforced::mechanism`](crate::Enforced::mechanism) tells. Without a word from
     /// here or from [`Sandbox::require`], one that cannot even be sampled is an error.
     pub fn best_effort(self, limit: Limit) -> Sandbox {
         self.limit(|limits| {
@@ -301,7 +334,8 @@ impl Sandbox {
 
     // ---- for tests
 
-    /// Makes mounts by `mount(2)` alone, as on kernels before 5.12, whatever this kernel offers. For tests of that way.
+    /// Makes mounts by `mount(2)` alone, as on kernels before 5.12, whatever this kernel offers.
+    /// For tests of that way.
     #[doc(hidden)]
     pub fn classic_mounts(self) -> Sandbox {
         self.with(|policy| policy.classic_mounts = true)

@@ -1,7 +1,8 @@
-//! What the other faces are made from: the names that policies, limits and outcomes have, with their documentation.
+//! What the other faces are made from: the names that policies, limits and outcomes have, with
+//! their documentation.
 //!
-//! `faces` (a crate of this repository) reads it and writes the parts of C, Python and the documentation that say the
-//! same. It is no part of the API.
+//! `faces` (a crate of this repository) reads it and writes the parts of C, Python and the
+//! documentation that say the same. It is no part of the API.
 
 use crate::alive::Freezer;
 pub use crate::declared::{Figure, Setting, Word};

@@ -1,7 +1,9 @@
 //! Seccomp filters: which system calls a command may make, `seccomp(2)`.
 //!
-//! A filter is a profile and rules over it. `profiles` says what each profile lets through, `compile` makes the program that the kernel
-//! runs on every call, `fate` what one call comes to, `guard` what every filter refuses, `filters` is what a start loads, `check` refuses what makes no sense, `syscall` knows the calls' names.
+//! A filter is a profile and rules over it. `profiles` says what each profile lets through,
+//! `compile` makes the program that the kernel runs on every call, `fate` what one call comes to,
+//! `guard` what every filter refuses, `filters` is what a start loads, `check` refuses what makes
+//! no sense, `syscall` knows the calls' names.
 
 mod check;
 mod compile;
@@ -51,7 +53,8 @@ pub enum Action {
     Allow,
     /// It fails with this error number, 1 to 4095, and nothing else happens.
     Errno(i32),
-    /// It is not made, and the command ends: [`Ended::Syscall`](crate::Ended::Syscall) names the call.
+    /// It is not made, and the command ends: [`Ended::Syscall`](crate::Ended::Syscall) names the
+    /// call.
     Kill,
     /// It is made, and the kernel writes it to its log (`/proc/sys/kernel/seccomp/actions_logged`).
     Log,
@@ -79,8 +82,9 @@ named! {
 
 /// A test of one argument of a call.
 ///
-/// Arguments are compared as the kernel uses most of them: their lower 32 bits, since it ignores the upper half of an `int`, a flag word or an
-/// `ioctl` request and whoever compares it is deceived. [`Test::wide`] compares all 64, for sizes and addresses.
+/// Arguments are compared as the kernel uses most of them: their lower 32 bits, since it ignores
+/// the upper half of an `int`, a flag word or an `ioctl` request and whoever compares it is
+/// deceived. [`Test::wide`] compares all 64, for sizes and addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Test {
     pub(crate) argument: u8,
@@ -146,15 +150,18 @@ impl Rule {
 
 /// A seccomp filter: a profile, and rules over it.
 ///
-/// Every filter, whatever it says, refuses with EPERM the calls by which a command could change its warden, and so the limits that
-/// the warden holds: `prlimit64`, `sched_setaffinity`, `sched_setattr`, `sched_setparam`, `sched_setscheduler`, `setpriority`
-/// and `ioprio_set` of process 1, and `setpriority` and `ioprio_set` of every process of a user. In a
-/// process tree that was there before, where the warden has another number, of that one, and signals to it, too; in a cell also of
-/// the process ids 64 to 127, which the wardens of commands that enter it take there and nobody else.
+/// Every filter, whatever it says, refuses with EPERM the calls by which a command could change its
+/// warden, and so the limits that the warden holds: `prlimit64`, `sched_setaffinity`,
+/// `sched_setattr`, `sched_setparam`, `sched_setscheduler`, `setpriority` and `ioprio_set` of
+/// process 1, and `setpriority` and `ioprio_set` of every process of a user. In a process tree that
+/// was there before, where the warden has another number, of that one, and signals to it, too; in a
+/// cell also of the process ids 64 to 127, which the wardens of commands that enter it take there
+/// and nobody else.
 ///
-/// The last rule that fits a call decides, then the profile. A name that another architecture has and this one has not is skipped; one that
-/// nobody has is an error, told by [`Sandbox::check`](crate::Sandbox::check) or at the start. Starting the command itself needs no rule: a filter without `execve`
-/// lets the program run that the caller names, and no other.
+/// The last rule that fits a call decides, then the profile. A name that another architecture has
+/// and this one has not is skipped; one that nobody has is an error, told by
+/// [`Sandbox::check`](crate::Sandbox::check) or at the start. Starting the command itself needs no
+/// rule: a filter without `execve` lets the program run that the caller names, and no other.
 ///
 /// ```
 /// use seclude::{Compare, Profile, Rule, Action, Seccomp, Test};
@@ -215,8 +222,8 @@ impl Seccomp {
         self.rule(profiles::socket_family(family))
     }
 
-    /// Lets a program ask for the devices and addresses of its network, as getifaddrs(3) does, if the profile lets it make sockets
-    /// at all. What the rules say goes before.
+    /// Lets a program ask for the devices and addresses of its network, as getifaddrs(3) does, if
+    /// the profile lets it make sockets at all. What the rules say goes before.
     pub(crate) fn with_routes(mut self) -> Seccomp {
         if matches!(self.profile, Profile::Default | Profile::Debug) {
             self.rules.insert(0, profiles::routes());
@@ -265,7 +272,12 @@ impl Seccomp {
         let of = |name: &str| {
             let number = Rule::new(name, Action::Allow).number();
             // Those that can decide: up to and with the one that asks for no argument.
-            let mut rules = self.rules.iter().rev().chain(profile.iter().rev()).filter(|rule| rule.number() == number);
+            let mut rules = self
+                .rules
+                .iter()
+                .rev()
+                .chain(profile.iter().rev())
+                .filter(|rule| rule.number() == number);
             let rest = self.otherwise.unwrap_or(self.profile.otherwise());
             loop {
                 match rules.next() {
@@ -288,14 +300,22 @@ impl Seccomp {
         let mut with_tests = Vec::new();
         for call in calls.filter(|call| !call.is_foreign()) {
             let number = Some(call.number().unsigned_abs());
-            let rules: Vec<&Rule> = profile.iter().chain(&self.rules).filter(|rule| rule.number() == number).collect();
+            let rules: Vec<&Rule> =
+                profile.iter().chain(&self.rules).filter(|rule| rule.number() == number).collect();
             let general = rules.iter().rposition(|rule| rule.tests.is_empty());
-            let unruled = if call.name().is_some() { self.profile.otherwise() } else { self.profile.unknown() };
-            let last = general.map_or(self.otherwise.unwrap_or(unruled), |place| rules[place].action);
+            let unruled = if call.name().is_some() {
+                self.profile.otherwise()
+            } else {
+                self.profile.unknown()
+            };
+            let last =
+                general.map_or(self.otherwise.unwrap_or(unruled), |place| rules[place].action);
             if last != REST {
                 narrow = narrow.rule(Rule::new(call.to_string(), last));
             }
-            with_tests.extend(rules[general.map_or(0, |place| place + 1)..].iter().map(|rule| (*rule).clone()));
+            with_tests.extend(
+                rules[general.map_or(0, |place| place + 1)..].iter().map(|rule| (*rule).clone()),
+            );
         }
         with_tests.into_iter().fold(narrow, Seccomp::rule)
     }
@@ -303,7 +323,9 @@ impl Seccomp {
     /// Every action that it can take.
     fn actions(&self) -> impl Iterator<Item = Action> {
         let profile = self.profile.rules().into_iter().map(|rule| rule.action);
-        let rest = self.otherwise.map_or([self.profile.otherwise(), self.profile.unknown()], |action| [action; 2]);
+        let rest = self
+            .otherwise
+            .map_or([self.profile.otherwise(), self.profile.unknown()], |action| [action; 2]);
         profile.chain(self.rules.iter().map(|rule| rule.action)).chain(rest)
     }
 
@@ -345,7 +367,8 @@ impl fmt::Display for Action {
     }
 }
 
-/// Who is told by the kernel of calls that are not simply made or refused. There can be one only (seccomp_unotify(2)).
+/// Who is told by the kernel of calls that are not simply made or refused. There can be one only
+/// (seccomp_unotify(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Listens {
     Nobody,

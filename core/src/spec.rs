@@ -1,8 +1,9 @@
 //! A policy as text: JSON and TOML with one schema, read and written.
 //!
-//! The text is first a tree of plain values, then a policy, key by key: so each mistake names its key, and an unknown key the
-//! nearest known one. `policy::keys` declares them, `value` says how the values of each type
-//! are written, `files`, `limits` and `seccomp` hold the tables of these, `text` how single values look.
+//! The text is first a tree of plain values, then a policy, key by key: so each mistake names its
+//! key, and an unknown key the nearest known one. `policy::keys` declares them, `value` says how
+//! the values of each type are written, `files`, `limits` and `seccomp` hold the tables of these,
+//! `text` how single values look.
 
 mod files;
 mod limits;
@@ -52,10 +53,13 @@ macro_rules! keys {
 for_each_key!(keys);
 
 impl Sandbox {
-    /// Reads a policy in JSON: an object with any of the keys that `docs/policy.md` lists. An unknown key is an error.
+    /// Reads a policy in JSON: an object with any of the keys that `docs/policy.md` lists. An
+    /// unknown key is an error.
     pub fn from_json(text: &str) -> Result<Sandbox> {
         let unreadable = |error: serde_json::Error| {
-            let told = || Error::new(ErrorKind::Policy, "read the policy as JSON").because(error.to_string());
+            let told = || {
+                Error::new(ErrorKind::Policy, "read the policy as JSON").because(error.to_string())
+            };
             numbers::in_json(text).unwrap_or_else(told)
         };
         let Distinct(value) = serde_json::from_str(text).map_err(unreadable)?;
@@ -64,9 +68,12 @@ impl Sandbox {
 
     /// Reads a policy in TOML, with the same keys.
     pub fn from_toml(text: &str) -> Result<Sandbox> {
-        let unreadable =
-            |error: String| Error::new(ErrorKind::Policy, "read the policy as TOML").because(error.trim_end().to_owned());
-        let value: toml::Value = toml::from_str(text).map_err(|error| unreadable(error.to_string()))?;
+        let unreadable = |error: String| {
+            Error::new(ErrorKind::Policy, "read the policy as TOML")
+                .because(error.trim_end().to_owned())
+        };
+        let value: toml::Value =
+            toml::from_str(text).map_err(|error| unreadable(error.to_string()))?;
         // JSON would have `null` for a number that is not finite.
         numbers::in_toml(&value).map_or(Ok(()), Err)?;
         let value = serde_json::to_value(value).map_err(|error| unreadable(error.to_string()))?;
@@ -80,8 +87,9 @@ impl Sandbox {
 
     /// The policy in TOML.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(&text::without_large_numbers(write(self.policy())?))
-            .map_err(|error| Error::new(ErrorKind::Policy, "write the policy as TOML").because(error.to_string()))
+        toml::to_string(&text::without_large_numbers(write(self.policy())?)).map_err(|error| {
+            Error::new(ErrorKind::Policy, "write the policy as TOML").because(error.to_string())
+        })
     }
 }
 
@@ -93,11 +101,15 @@ fn read(value: &Value) -> Result<Policy> {
         }
         match name {
             "root" => match policy.system {
-                System::Empty => return Err(key.wrong("excludes empty_root").hint("leave out one of the two")),
+                System::Empty => {
+                    return Err(key.wrong("excludes empty_root").hint("leave out one of the two"));
+                }
                 System::Host | System::Root(_) => policy.system = System::Root(key.path()?),
             },
             "empty_root" => match (key.flag()?, &policy.system) {
-                (true, System::Root(_)) => return Err(key.wrong("excludes root").hint("leave out one of the two")),
+                (true, System::Root(_)) => {
+                    return Err(key.wrong("excludes root").hint("leave out one of the two"));
+                }
                 (true, System::Host | System::Empty) => policy.system = System::Empty,
                 (false, _) => {}
             },
@@ -111,10 +123,12 @@ fn read(value: &Value) -> Result<Policy> {
 
 fn write(policy: &Policy) -> Result<Value> {
     if policy.limits.cpus.is_some_and(|cores| !cores.0.is_finite()) {
-        return Err(Error::new(ErrorKind::Policy, "write the policy").because("the limit cpus is no number"));
+        return Err(Error::new(ErrorKind::Policy, "write the policy")
+            .because("the limit cpus is no number"));
     }
     if policy.classic_mounts {
-        return Err(Error::new(ErrorKind::Policy, "write the policy").because("classic mounts are for tests and have no key"));
+        return Err(Error::new(ErrorKind::Policy, "write the policy")
+            .because("classic mounts are for tests and have no key"));
     }
     let mut keys = write_keys(policy);
     match &policy.system {
@@ -166,7 +180,10 @@ mod tests {
                     .deny("900", 4000)
                     .log("open")
                     .socket_family(16)
-                    .rule(Rule::new("mmap", Action::Kill).when(Test::new(1, Compare::Greater, 1 << 40).masked(!0xfff).wide()))
+                    .rule(
+                        Rule::new("mmap", Action::Kill)
+                            .when(Test::new(1, Compare::Greater, 1 << 40).masked(!0xfff).wide()),
+                    )
                     .otherwise(Action::Errno(38)),
             )
             .no_landlock()
@@ -203,8 +220,10 @@ mod tests {
     #[test]
     fn numbers_above_what_toml_has_survive_it() {
         for number in [i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX - 1, u64::MAX] {
-            let sandbox =
-                Sandbox::new().memory(number).cpu_time(Duration::from_secs(number)).rlimit(Resource::Data, number, number);
+            let sandbox = Sandbox::new()
+                .memory(number)
+                .cpu_time(Duration::from_secs(number))
+                .rlimit(Resource::Data, number, number);
             assert_eq!(Sandbox::from_json(&sandbox.to_json().unwrap()).as_ref(), Ok(&sandbox));
             assert_eq!(Sandbox::from_toml(&sandbox.to_toml().unwrap()).as_ref(), Ok(&sandbox));
         }
@@ -228,7 +247,10 @@ mod tests {
     #[test]
     fn a_number_that_is_none_is_not_written() {
         for number in [f64::NAN, f64::INFINITY] {
-            assert_eq!(Sandbox::new().cpus(number).to_json().unwrap_err().kind(), ErrorKind::Policy);
+            assert_eq!(
+                Sandbox::new().cpus(number).to_json().unwrap_err().kind(),
+                ErrorKind::Policy
+            );
         }
     }
 
@@ -236,15 +258,20 @@ mod tests {
     fn every_key_is_written_by_a_policy_that_says_everything() {
         let text = everything().to_json().unwrap();
         let written: Map<String, Value> = serde_json::from_str(&text).unwrap();
-        let missing: Vec<_> =
-            KEYS.iter().filter(|key| !written.contains_key(**key) && !["empty_root", "etc"].contains(*key)).collect();
+        let missing: Vec<_> = KEYS
+            .iter()
+            .filter(|key| !written.contains_key(**key) && !["empty_root", "etc"].contains(*key))
+            .collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]
     fn a_mistake_names_its_key_and_the_nearest_known_one() {
         let error = |text: &str| Sandbox::from_json(text).unwrap_err().to_string();
-        assert_eq!(error(r#"{"hostnme": "a"}"#), "policy key hostnme: is unknown; hint: did you mean hostname?");
+        assert_eq!(
+            error(r#"{"hostnme": "a"}"#),
+            "policy key hostnme: is unknown; hint: did you mean hostname?"
+        );
         assert_eq!(
             error(r#"{"files": [{"bind": "/a", "writeable": true}]}"#),
             "policy key files[0].writeable: is unknown; hint: did you mean writable?"
@@ -253,12 +280,18 @@ mod tests {
             error(r#"{"share": ["network"]}"#),
             "policy key share[0]: \"network\" is none of user, mount, pid, net, ipc, uts, cgroup, time; hint: did you mean net?"
         );
-        assert_eq!(error(r#"{"uid": -1}"#), "policy key uid: -1 is not a whole number from 0 to 4294967295");
+        assert_eq!(
+            error(r#"{"uid": -1}"#),
+            "policy key uid: -1 is not a whole number from 0 to 4294967295"
+        );
         assert_eq!(
             error(r#"{"wall_time": "soon"}"#),
             "policy key wall_time: \"soon\" is not a time such as 1.5, \"1.5s\", \"200ms\" or \"2m\""
         );
-        assert!(error(r#"{"uid": 1, "uid": 2}"#).starts_with("read the policy as JSON: the key uid is given twice"));
+        assert!(
+            error(r#"{"uid": 1, "uid": 2}"#)
+                .starts_with("read the policy as JSON: the key uid is given twice")
+        );
         assert!(error("{").starts_with("read the policy as JSON: "));
     }
 }

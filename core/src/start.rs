@@ -1,5 +1,6 @@
-//! From a command to a child, in three strokes: `Prepared` (the sandbox is being set up, or is there), `run` (the command may start), `started`
-//! (it has). So several commands can be set up side by side and started together.
+//! From a command to a child, in three strokes: `Prepared` (the sandbox is being set up, or is
+//! there), `run` (the command may start), `started` (it has). So several commands can be set up
+//! side by side and started together.
 
 use crate::alive::{Alive, Beginning, Purpose, Visit};
 use crate::cgroup::Counters;
@@ -61,14 +62,15 @@ impl<'a> Prepared<'a> {
         let streams = Streams::new(command, stdin, others, joined)?;
         if streams.on_terminal() != 0 && !policy.has_terminals() {
             let why = "the sandbox has none: its policy leaves them out, shares the mount namespace, or puts something else there";
-            return Err(
-                Error::invalid("terminal", why).hint("terminals: a policy that insists on them is told what is in their way")
-            );
+            return Err(Error::invalid("terminal", why)
+                .hint("terminals: a policy that insists on them is told what is in their way"));
         }
         let mut lease = None;
         let alive = match &command.ground {
             Ground::Own => Arc::new(Alive::start(&command.sandbox, Purpose::Run)?),
-            Ground::Joined(joined) => Arc::new(Alive::start_in(&command.sandbox, Purpose::Run, Some(joined))?),
+            Ground::Joined(joined) => {
+                Arc::new(Alive::start_in(&command.sandbox, Purpose::Run, Some(joined))?)
+            }
             Ground::Cell(cell) => cell.alive()?,
             Ground::Pool(pool) => match place(pool)? {
                 Some((alive, taken)) => {
@@ -82,7 +84,11 @@ impl<'a> Prepared<'a> {
             streams.give_pipes_to(uid, gid);
         }
         let among = alive.purpose == Purpose::Cell;
-        let line = if among { Some(socket::pair().map(|(ours, theirs)| (Arc::new(ours), theirs))?) } else { None };
+        let line = if among {
+            Some(socket::pair().map(|(ours, theirs)| (Arc::new(ours), theirs))?)
+        } else {
+            None
+        };
         if let Some(lease) = &mut lease {
             lease.watch(line.as_ref().map(|(ours, _)| ours))?;
         }
@@ -96,9 +102,23 @@ impl<'a> Prepared<'a> {
             tightened.map_err(|error| alive.under_memory_limit(error, &limits, None))?;
             None
         };
-        let sampled = |enforcement: &Enforcement| enforcement.mechanism(Limit::Memory) == Some(Mechanism::Sampled);
-        let counted = !sampled(&alive.enforcement()) && !cell.as_ref().is_some_and(|(_, _, within)| sampled(within));
-        Ok(Some(Prepared { command, texts, streams, alive, lease, line, limits, cell, counted, _beginning: beginning }))
+        let sampled = |enforcement: &Enforcement| {
+            enforcement.mechanism(Limit::Memory) == Some(Mechanism::Sampled)
+        };
+        let counted = !sampled(&alive.enforcement())
+            && !cell.as_ref().is_some_and(|(_, _, within)| sampled(within));
+        Ok(Some(Prepared {
+            command,
+            texts,
+            streams,
+            alive,
+            lease,
+            line,
+            limits,
+            cell,
+            counted,
+            _beginning: beginning,
+        }))
     }
 
     /// Lets the command start.
@@ -109,9 +129,11 @@ impl<'a> Prepared<'a> {
         let mut environment = ListBuilder::new(Vec::new());
         texts.environment.iter().for_each(|variable| environment.push(&variable.as_c_str()));
         let mut targets = ListBuilder::new(Vec::new());
-        let mut descriptors: Vec<BorrowedFd<'_>> = Vec::with_capacity(8 + self.command.descriptors.len());
+        let mut descriptors: Vec<BorrowedFd<'_>> =
+            Vec::with_capacity(8 + self.command.descriptors.len());
         let standard = self.streams.inside.iter().enumerate();
-        let standard = standard.filter_map(|(target, fd)| fd.as_ref().map(|fd| (target as i32, Ok(fd.as_fd()))));
+        let standard = standard
+            .filter_map(|(target, fd)| fd.as_ref().map(|fd| (target as i32, Ok(fd.as_fd()))));
         let given = self.command.descriptors.iter().map(|(target, fd)| (*target, fd.get()));
         let joined = self.streams.joined.iter().map(|(target, fd)| (*target, Ok(fd.as_fd())));
         for (target, fd) in standard.chain(given).chain(joined) {
@@ -126,15 +148,21 @@ impl<'a> Prepared<'a> {
         let all = self.alive.enforcement();
         let own = self.cell.as_ref().map_or(&*all, |(_, _, within)| within);
         let mut limits = own.wardens(&self.limits, self.command.wall_time);
-        if self.cell.is_some() && limits.memory == 0 && all.mechanism(Limit::Memory) == Some(Mechanism::Sampled) {
+        if self.cell.is_some()
+            && limits.memory == 0
+            && all.mechanism(Limit::Memory) == Some(Mechanism::Sampled)
+        {
             // To tell its peak.
             limits.memory = u64::MAX;
         }
         let ((meter, file), (gauge, stat)) = (own.meter()?, own.gauge(&self.limits)?);
         let doors = if self.cell.is_some() { own.doors()? } else { Some(Vec::new()) };
-        let doors = doors.ok_or_else(|| Error::new(ErrorKind::LimitUnavailable, "open the command's own cgroup"))?;
+        let doors = doors.ok_or_else(|| {
+            Error::new(ErrorKind::LimitUnavailable, "open the command's own cgroup")
+        })?;
         // Of one among others the kernel counts the processes of all.
-        let processes = all.process_limit(if self.cell.is_some() { &policy.limits } else { &self.limits });
+        let processes =
+            all.process_limit(if self.cell.is_some() { &policy.limits } else { &self.limits });
         let in_scope = all.in_scope;
         drop(all);
         descriptors.extend(file.iter().chain(&stat).chain(&doors).map(AsFd::as_fd));
@@ -178,45 +206,78 @@ impl<'a> Prepared<'a> {
     /// Waits until the program runs.
     pub fn started(self) -> Result<Child> {
         let Prepared { command, streams, alive, lease, line, limits, cell, counted, .. } = self;
-        let among = line.zip(cell).map(|((socket, _), (before, visit, within))| Among { socket, before, visit, within });
-        let (socket, before) = (among.as_ref().map(|among| &*among.socket), among.as_ref().map(|among| &among.before));
+        let among = line.zip(cell).map(|((socket, _), (before, visit, within))| Among {
+            socket,
+            before,
+            visit,
+            within,
+        });
+        let (socket, before) =
+            (among.as_ref().map(|among| &*among.socket), among.as_ref().map(|among| &among.before));
         let received = match alive.warden.await_report(socket, "start the command") {
             Ok(received) => received,
-            Err(error) => return Err(alive.under_memory_limit(alive.give_up(error), &limits, before)),
+            Err(error) => {
+                return Err(alive.under_memory_limit(alive.give_up(error), &limits, before));
+            }
         };
         match received.report()? {
             Report::Started { pid, protections, landlock } => {
                 lease.as_ref().map_or(Ok(()), Lease::started)?;
                 // What did not arrive beside the message found no free number here.
-                let pidfd =
-                    received.descriptor.ok_or_else(|| failure::of_descriptors("receive the command's descriptor", libc::EMFILE))?;
+                let pidfd = received.descriptor.ok_or_else(|| {
+                    failure::of_descriptors("receive the command's descriptor", libc::EMFILE)
+                })?;
                 let within = among.as_ref().map(|among| &among.within);
                 let enforced = alive.enforced(protections, landlock, within, command.wall_time);
                 let outside = processes::pid_of(&pidfd)?.unwrap_or(0);
                 let pids = (outside, pid.unsigned_abs());
                 let mut others = received.others.into_iter();
-                let terminal = if streams.on_terminal() == 0 { None } else { others.next().map(Terminal::from) };
+                let terminal = if streams.on_terminal() == 0 {
+                    None
+                } else {
+                    others.next().map(Terminal::from)
+                };
                 let listener = others.next().map(Listener::new);
-                Ok(Child::new(command, streams, (alive, lease, among), pidfd, pids, (limits, enforced), (terminal, listener)))
+                Ok(Child::new(
+                    command,
+                    streams,
+                    (alive, lease, among),
+                    pidfd,
+                    pids,
+                    (limits, enforced),
+                    (terminal, listener),
+                ))
             }
             report => {
-                let error = failure::of_report(&report, &alive.plan, command, alive.filters.own(counted));
+                let error =
+                    failure::of_report(&report, &alive.plan, command, alive.filters.own(counted));
                 Err(alive.under_memory_limit(error, &limits, before))
             }
         }
     }
 }
 
-/// The policy's limits over the profile's. The latter are ceilings: where the caller's own hard limit is lower, that stays.
-fn rlimits(policy: &Policy, processes: Option<u64>, cpu_time: Option<Duration>) -> Result<ListBuilder<Vec<u8>>> {
+/// The policy's limits over the profile's. The latter are ceilings: where the caller's own hard
+/// limit is lower, that stays.
+fn rlimits(
+    policy: &Policy,
+    processes: Option<u64>,
+    cpu_time: Option<Duration>,
+) -> Result<ListBuilder<Vec<u8>>> {
     let ceiling = |resource: Resource| {
         let limit = crate::sys::hard_limit(resource.number());
         limit.map_err(|error| Error::io(format!("read the caller's hard limit {resource}"), error))
     };
     let mut list = ListBuilder::new(Vec::new());
-    for &(resource, soft, hard) in profile::RLIMITS.iter().filter(|(resource, _, _)| !policy.rlimits.contains_key(resource)) {
+    for &(resource, soft, hard) in
+        profile::RLIMITS.iter().filter(|(resource, _, _)| !policy.rlimits.contains_key(resource))
+    {
         let ceiling = ceiling(resource)?;
-        list.push(&Rlimit { resource: resource.number(), soft: soft.min(ceiling), hard: hard.min(ceiling) });
+        list.push(&Rlimit {
+            resource: resource.number(),
+            soft: soft.min(ceiling),
+            hard: hard.min(ceiling),
+        });
     }
     let mut chosen = policy.rlimits.clone();
     if let Some(number) = processes {

@@ -1,4 +1,5 @@
-//! The system calls that no crate in use wraps, a borrowed standard descriptor, and the reaping of a process by its own.
+//! The system calls that no crate in use wraps, a borrowed standard descriptor, and the reaping of
+//! a process by its own.
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
@@ -8,8 +9,9 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// A descriptor of this process: `pidfd_open(2)`, Linux 5.3; where a filter refuses that, by a socket whose other end is this
-/// process's too (SO_PEERPIDFD, Linux 6.5). The error is the call's own.
+/// A descriptor of this process: `pidfd_open(2)`, Linux 5.3; where a filter refuses that, by a
+/// socket whose other end is this process's too (SO_PEERPIDFD, Linux 6.5). The error is the call's
+/// own.
 pub fn own_pidfd() -> io::Result<OwnedFd> {
     // SAFETY: takes numbers only.
     let number = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
@@ -19,11 +21,14 @@ pub fn own_pidfd() -> io::Result<OwnedFd> {
     }
     let error = io::Error::last_os_error();
     match error.raw_os_error() {
-        // The kernel never answers EPERM here, and every kernel that this library runs on has the call.
-        Some(libc::EPERM | libc::ENOSYS) => own_pidfd_by_socket().map_err(|other| match other.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE) => other,
-            _ => error,
-        }),
+        // The kernel never answers EPERM here, and every kernel that this library runs on has the
+        // call.
+        Some(libc::EPERM | libc::ENOSYS) => {
+            own_pidfd_by_socket().map_err(|other| match other.raw_os_error() {
+                Some(libc::EMFILE | libc::ENFILE) => other,
+                _ => error,
+            })
+        }
         _ => Err(error),
     }
 }
@@ -34,8 +39,15 @@ fn own_pidfd_by_socket() -> io::Result<OwnedFd> {
     let mut number: libc::c_int = -1;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes to `number`.
-    let result =
-        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PEERPIDFD, (&raw mut number).cast(), &raw mut length) };
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut number).cast(),
+            &raw mut length,
+        )
+    };
     if result != 0 || number < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -55,7 +67,15 @@ pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
 /// Sends a signal to the process behind `pidfd`: `pidfd_send_signal(2)`, Linux 5.1.
 pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     // SAFETY: takes numbers and a NULL pointer, which means the plain signal.
-    match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<()>(), 0) } {
+    match unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<()>(),
+            0,
+        )
+    } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -85,7 +105,8 @@ pub fn pidfd_pid(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
 
 /// One of the caller's standard descriptors, which may be closed: every use of it says so then.
 pub fn borrow(number: i32) -> BorrowedFd<'static> {
-    // SAFETY: the number is 0, 1 or 2; it is only passed to fcntl(2), which answers EBADF for a closed one.
+    // SAFETY: the number is 0, 1 or 2; it is only passed to fcntl(2), which answers EBADF for a
+    // closed one.
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 
@@ -104,7 +125,8 @@ pub fn effective_capabilities() -> io::Result<u64> {
 pub fn set_effective_capabilities(effective: u64) -> Result<(), i32> {
     let header: [u32; 2] = [0x2008_0522, 0];
     let mut sets = [0u32; 6];
-    // SAFETY: version 3 of the calls reads the header's 8 bytes, and writes, then reads, the 24 bytes of the sets.
+    // SAFETY: version 3 of the calls reads the header's 8 bytes, and writes, then reads, the 24
+    // bytes of the sets.
     let result = unsafe {
         match libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) {
             0 => {
@@ -117,7 +139,8 @@ pub fn set_effective_capabilities(effective: u64) -> Result<(), i32> {
     if result == 0 { Ok(()) } else { Err(Errno::last_raw()) }
 }
 
-/// Sets the supplementary groups of this thread alone: `setgroups(2)`, where libc's function sets every thread's. The error number if not.
+/// Sets the supplementary groups of this thread alone: `setgroups(2)`, where libc's function sets
+/// every thread's. The error number if not.
 pub fn set_thread_groups(groups: &[u32]) -> Result<(), i32> {
     // SAFETY: the kernel reads as many ids as the slice has.
     match unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) } {
@@ -132,7 +155,9 @@ pub fn has_attribute(path: &CStr, name: &CStr) -> io::Result<bool> {
     let length = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) };
     match io::Error::last_os_error() {
         _ if length >= 0 => Ok(true),
-        error if matches!(error.raw_os_error(), Some(libc::ENODATA | libc::EOPNOTSUPP)) => Ok(false),
+        error if matches!(error.raw_os_error(), Some(libc::ENODATA | libc::EOPNOTSUPP)) => {
+            Ok(false)
+        }
         error => Err(error),
     }
 }
@@ -152,17 +177,20 @@ pub fn hard_limit(resource: u32) -> io::Result<u64> {
 pub struct Gone {
     /// The signal that killed it, if one did and nobody else has taken the status.
     pub signal: Option<i32>,
-    /// The user and system time of the process and of all that it has waited for, if the status was ours to take.
+    /// The user and system time of the process and of all that it has waited for, if the status
+    /// was ours to take.
     pub cpu: Option<(Duration, Duration)>,
 }
 
-/// Waits for a process's end for at most so long, and takes its status if it is a child: `waitid(2)`. A caller that ignores
-/// SIGCHLD, or reaps everything, leaves none to take. `None`: it has not ended.
+/// Waits for a process's end for at most so long, and takes its status if it is a child:
+/// `waitid(2)`. A caller that ignores SIGCHLD, or reaps everything, leaves none to take. `None`: it
+/// has not ended.
 pub fn reap(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<Gone> {
     let deadline = Instant::now().checked_add(patience);
     let ended = &mut [PollFd::new(pidfd, PollFlags::POLLIN)];
     loop {
-        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = deadline
+            .map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
         let milliseconds = left.as_nanos().div_ceil(1_000_000);
         match poll(ended, PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)) {
             Ok(0) if left.is_zero() => return None,
@@ -176,7 +204,18 @@ pub fn reap(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<Gone> {
         let (mut status, mut usage): (libc::siginfo_t, libc::rusage) = std::mem::zeroed();
         let options = libc::WEXITED | libc::__WALL | libc::WNOHANG;
         let fd = pidfd.as_raw_fd();
-        (libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, &raw mut status, options, &raw mut usage), status, usage)
+        (
+            libc::syscall(
+                libc::SYS_waitid,
+                libc::P_PIDFD,
+                fd,
+                &raw mut status,
+                options,
+                &raw mut usage,
+            ),
+            status,
+            usage,
+        )
     };
     // No child of ours: a template's, or reaped by somebody else.
     if result != 0 {
@@ -185,16 +224,25 @@ pub fn reap(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<Gone> {
     // SAFETY: the kernel has filled in the part of a child's end.
     let (pid, number) = unsafe { (status.si_pid(), status.si_status()) };
     let killed = matches!(status.si_code, libc::CLD_KILLED | libc::CLD_DUMPED);
-    let time =
-        |time: libc::timeval| Duration::from_secs(time.tv_sec.unsigned_abs()) + Duration::from_micros(time.tv_usec.unsigned_abs());
+    let time = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec.unsigned_abs())
+            + Duration::from_micros(time.tv_usec.unsigned_abs())
+    };
     let cpu = (pid != 0).then(|| (time(usage.ru_utime), time(usage.ru_stime)));
     Some(Gone { signal: killed.then_some(number), cpu })
 }
 
-/// The next message of a socket, and the descriptors beside it, at most four; `None` for these if there was no free number for one of them, which
-/// the kernel tells by MSG_CTRUNC: `recvmsg(2)`, `unix(7)`. What has arrived of them then is closed.
-#[allow(clippy::unnecessary_cast, reason = "the lengths are of another type with another C library")]
-pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Option<Vec<OwnedFd>>)> {
+/// The next message of a socket, and the descriptors beside it, at most four; `None` for these if
+/// there was no free number for one of them, which the kernel tells by MSG_CTRUNC: `recvmsg(2)`,
+/// `unix(7)`. What has arrived of them then is closed.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the lengths are of another type with another C library"
+)]
+pub fn receive(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+) -> io::Result<(usize, Option<Vec<OwnedFd>>)> {
     const MOST: usize = 4;
     /// A control message of descriptors, aligned as the kernel wants it.
     #[repr(C)]
@@ -202,21 +250,31 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, O
         header: libc::cmsghdr,
         descriptors: [RawFd; MOST],
     }
-    const _: () = assert!(size_of::<Control>() == size_of::<libc::cmsghdr>() + MOST * size_of::<RawFd>());
+    const _: () =
+        assert!(size_of::<Control>() == size_of::<libc::cmsghdr>() + MOST * size_of::<RawFd>());
     let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     // SAFETY: all zero is a value of both types.
     let (mut control, mut message): (Control, libc::msghdr) = unsafe { std::mem::zeroed() };
     (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
-    (message.msg_control, message.msg_controllen) = ((&raw mut control).cast(), size_of::<Control>() as _);
-    // SAFETY: the kernel writes to `bytes` and `control`, no more than their sizes, and both outlive the call.
-    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+    (message.msg_control, message.msg_controllen) =
+        ((&raw mut control).cast(), size_of::<Control>() as _);
+    // SAFETY: the kernel writes to `bytes` and `control`, no more than their sizes, and both
+    // outlive the call.
+    let length =
+        unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
     let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
     let is_rights = message.msg_controllen as usize >= size_of::<libc::cmsghdr>()
-        && (control.header.cmsg_level, control.header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS);
-    let count = if is_rights { (control.header.cmsg_len as usize - size_of::<libc::cmsghdr>()) / size_of::<RawFd>() } else { 0 };
+        && (control.header.cmsg_level, control.header.cmsg_type)
+            == (libc::SOL_SOCKET, libc::SCM_RIGHTS);
+    let count = if is_rights {
+        (control.header.cmsg_len as usize - size_of::<libc::cmsghdr>()) / size_of::<RawFd>()
+    } else {
+        0
+    };
     // Above the standard numbers: a caller that has closed these may put other streams there.
     let above = |fd: OwnedFd| if fd.as_raw_fd() < 3 { fd.try_clone().ok() } else { Some(fd) };
-    let descriptors: Vec<Option<OwnedFd>> = control.descriptors.into_iter().take(count).map(|number| above(own(number))).collect();
+    let descriptors: Vec<Option<OwnedFd>> =
+        control.descriptors.into_iter().take(count).map(|number| above(own(number))).collect();
     let descriptors: Option<Vec<OwnedFd>> = descriptors.into_iter().collect();
     Ok((length, descriptors.filter(|_| message.msg_flags & libc::MSG_CTRUNC == 0)))
 }
@@ -269,11 +327,13 @@ pub struct SeccompNotification {
 }
 const _: () = assert!(size_of::<SeccompNotification>() == 80);
 
-/// An `ioctl(2)` of a seccomp listener, on a structure that is as large as the request's number says.
+/// An `ioctl(2)` of a seccomp listener, on a structure that is as large as the request's number
+/// says.
 fn listener_ioctl<T>(listener: BorrowedFd<'_>, request: u32, data: &mut T) -> io::Result<i32> {
     assert_eq!(request >> 16 & 0x3fff, size_of::<T>() as u32);
     loop {
-        // SAFETY: the kernel reads and writes no more than the size in the request's number, which is the structure's.
+        // SAFETY: the kernel reads and writes no more than the size in the request's number, which
+        // is the structure's.
         match unsafe { libc::ioctl(listener.as_raw_fd(), request as _, &raw mut *data) } {
             -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             -1 => return Err(io::Error::last_os_error()),
@@ -289,8 +349,15 @@ pub fn seccomp_receive(listener: BorrowedFd<'_>) -> io::Result<SeccompNotificati
     Ok(notification)
 }
 
-/// Answers a call with a value or a negative error number; flag 1 has the kernel carry it out: SECCOMP_IOCTL_NOTIF_SEND.
-pub fn seccomp_answer(listener: BorrowedFd<'_>, id: u64, value: i64, error: i32, flags: u32) -> io::Result<()> {
+/// Answers a call with a value or a negative error number; flag 1 has the kernel carry it out:
+/// SECCOMP_IOCTL_NOTIF_SEND.
+pub fn seccomp_answer(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    value: i64,
+    error: i32,
+    flags: u32,
+) -> io::Result<()> {
     /// struct seccomp_notif_resp
     #[repr(C)]
     struct Answer {
@@ -307,8 +374,14 @@ pub fn seccomp_waits(listener: BorrowedFd<'_>, mut id: u64) -> bool {
     listener_ioctl(listener, 0x4008_2102, &mut id).is_ok()
 }
 
-/// Makes `fd` a descriptor of who waits, and its number the answer: SECCOMP_IOCTL_NOTIF_ADDFD, Linux 5.9; at one stroke (SEND) from 5.14 on.
-pub fn seccomp_answer_descriptor(listener: BorrowedFd<'_>, id: u64, fd: BorrowedFd<'_>, close_on_exec: bool) -> io::Result<i32> {
+/// Makes `fd` a descriptor of who waits, and its number the answer: SECCOMP_IOCTL_NOTIF_ADDFD,
+/// Linux 5.9; at one stroke (SEND) from 5.14 on.
+pub fn seccomp_answer_descriptor(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    fd: BorrowedFd<'_>,
+    close_on_exec: bool,
+) -> io::Result<i32> {
     /// struct seccomp_notif_addfd
     #[repr(C)]
     struct Added {
@@ -321,7 +394,9 @@ pub fn seccomp_answer_descriptor(listener: BorrowedFd<'_>, id: u64, fd: Borrowed
     const SEND: u32 = 2;
     let new_flags = if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 };
     let from = fd.as_raw_fd() as u32;
-    let add = |flags: u32| listener_ioctl(listener, 0x4018_2103, &mut Added { id, flags, from, to: 0, new_flags });
+    let add = |flags: u32| {
+        listener_ioctl(listener, 0x4018_2103, &mut Added { id, flags, from, to: 0, new_flags })
+    };
     match add(SEND) {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
             let number = add(0)?;
@@ -331,8 +406,8 @@ pub fn seccomp_answer_descriptor(listener: BorrowedFd<'_>, id: u64, fd: Borrowed
     }
 }
 
-/// The user namespace that owns the namespace behind a descriptor: NS_GET_USERNS of `ioctl_ns(2)`, Linux 4.9. EPERM where it is not the
-/// caller's own or below that.
+/// The user namespace that owns the namespace behind a descriptor: NS_GET_USERNS of `ioctl_ns(2)`,
+/// Linux 4.9. EPERM where it is not the caller's own or below that.
 pub fn namespace_owner(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     namespace_ioctl(namespace, 0xb701)
 }

@@ -1,5 +1,6 @@
-//! Templates: a warden that stands in the finished file system of a policy, unsealed, in no command's reach, and copies itself on request. A
-//! copy has a process tree, network, ids and scratch files of its own, and spares the mounts.
+//! Templates: a warden that stands in the finished file system of a policy, unsealed, in no
+//! command's reach, and copies itself on request. A copy has a process tree, network, ids and
+//! scratch files of its own, and spares the mounts.
 
 use crate::alive::Alive;
 use crate::enforce::Enforcement;
@@ -29,8 +30,10 @@ pub struct Template {
     held: AtomicBool,
 }
 
-/// What has become of the network namespaces of a policy's [template](crate::Sandbox::prepare). Each copy has one to itself; when that has ended, the namespace serves
-/// another only if the kernel's own account of it (`/proc/net`) is that of one that has just been made. All are zero without a template, or without networks of its own.
+/// What has become of the network namespaces of a policy's [template](crate::Sandbox::prepare).
+/// Each copy has one to itself; when that has ended, the namespace serves another only if the
+/// kernel's own account of it (`/proc/net`) is that of one that has just been made. All are zero
+/// without a template, or without networks of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NetworkStatistics {
@@ -50,7 +53,8 @@ pub struct NetworkStatistics {
 pub struct RetiredNetwork {
     /// Its number, as `/proc/PID/ns/net` shows it (namespaces(7)).
     pub id: u64,
-    /// Why: the file in `/proc/net` that is no longer as it was, such as `dev` or `snmp` after traffic, `sockstat` while a socket is left.
+    /// Why: the file in `/proc/net` that is no longer as it was, such as `dev` or `snmp` after
+    /// traffic, `sockstat` while a socket is left.
     pub why: &'static str,
 }
 
@@ -58,7 +62,8 @@ impl Template {
     fn start(sandbox: &Sandbox) -> Result<Template> {
         let policy = sandbox.policy();
         let mapping = Mapping::choose(policy)?;
-        let manner = Manner { part: Part::Template, mapping, admits: false, watches: false, among: false };
+        let manner =
+            Manner { part: Part::Template, mapping, admits: false, watches: false, among: false };
         let plan = sandbox.compiled().plan(policy, manner)?;
         let warden = Warden::start(sandbox, &plan, &mut Enforcement::default(), true, None)?;
         Alive::await_ready(&warden, &plan)?;
@@ -69,10 +74,14 @@ impl Template {
     pub fn ask(&self, plan: &Plan, theirs: &Socket, doors: &[File]) -> Result<()> {
         let (maps, uids, gids) = match plan.manner.mapping {
             Mapping::Range { uids, gids } => (true, uids, gids),
-            Mapping::Own | Mapping::Shared { .. } | Mapping::Joined => (false, IdRange::default(), IdRange::default()),
+            Mapping::Own | Mapping::Shared { .. } | Mapping::Joined => {
+                (false, IdRange::default(), IdRange::default())
+            }
         };
-        let request = Request::Clone { namespaces: plan.flags, maps, uids, gids, doors: doors.len() as u32 };
-        let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(theirs.as_fd()?).chain(doors.iter().map(AsFd::as_fd)).collect();
+        let request =
+            Request::Clone { namespaces: plan.flags, maps, uids, gids, doors: doors.len() as u32 };
+        let descriptors: Vec<BorrowedFd<'_>> =
+            std::iter::once(theirs.as_fd()?).chain(doors.iter().map(AsFd::as_fd)).collect();
         self.warden.send(&request, &descriptors)
     }
 
@@ -84,13 +93,15 @@ impl Template {
         let Report::Networks { made, reused, retired, last, file } = received.report()? else {
             return Ok(NetworkStatistics::default());
         };
-        let path = NETWORK.get(file as usize).and_then(|path| path.to_str().ok()).unwrap_or_default();
+        let path =
+            NETWORK.get(file as usize).and_then(|path| path.to_str().ok()).unwrap_or_default();
         let why = path.rsplit('/').next().unwrap_or(path);
         let last_retired = (retired > 0).then_some(RetiredNetwork { id: last, why });
         Ok(NetworkStatistics { made, reused, retired, last_retired })
     }
 
-    /// Its answer over the control socket of a copy. One that gives none, because it has been stopped, makes no more copies.
+    /// Its answer over the control socket of a copy. One that gives none, because it has been
+    /// stopped, makes no more copies.
     pub fn await_birth(&self, socket: &Socket) -> Result<Received> {
         let received = self.warden.await_report(Some(socket), "copy the template");
         if received.is_err() && self.warden.is_stopped() == Some(true) {
@@ -114,7 +125,8 @@ impl Template {
     }
 }
 
-/// The template of a policy that has been prepared; made anew if it is gone. `None`: there is to be none.
+/// The template of a policy that has been prepared; made anew if it is gone. `None`: there is to be
+/// none.
 pub fn of(sandbox: &Sandbox) -> Result<Option<Arc<Template>>> {
     let mut known = sandbox.compiled().template.lock().unwrap_or_else(PoisonError::into_inner);
     match &*known {
@@ -147,5 +159,8 @@ pub fn prepare(sandbox: &Sandbox) -> Result<()> {
 /// What has become of the network namespaces of a policy's template, as far as there is one to ask.
 pub fn networks(sandbox: &Sandbox) -> NetworkStatistics {
     let known = sandbox.compiled().template.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    known.filter(|template| template.serves()).and_then(|template| template.networks().ok()).unwrap_or_default()
+    known
+        .filter(|template| template.serves())
+        .and_then(|template| template.networks().ok())
+        .unwrap_or_default()
 }

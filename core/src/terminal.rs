@@ -26,10 +26,11 @@ impl Default for WindowSize {
 }
 
 impl WindowSize {
-    /// The size of the window of a terminal of the caller's, such as its standard input: `TIOCGWINSZ`, `ioctl_tty(2)`. An error if that is no terminal.
+    /// The size of the window of a terminal of the caller's, such as its standard input:
+    /// `TIOCGWINSZ`, `ioctl_tty(2)`. An error if that is no terminal.
     pub fn of(terminal: impl AsFd) -> Result<WindowSize> {
-        let (rows, columns) =
-            sys::window_size(terminal.as_fd()).map_err(|error| Error::io("ask for the size of a window", error))?;
+        let (rows, columns) = sys::window_size(terminal.as_fd())
+            .map_err(|error| Error::io("ask for the size of a window", error))?;
         Ok(WindowSize { rows, columns })
     }
 
@@ -39,16 +40,20 @@ impl WindowSize {
     }
 }
 
-/// The caller's side of a command's terminal: what is written to it, the command reads, and the other way round, by the terminal's rules (`termios(3)`).
+/// The caller's side of a command's terminal: what is written to it, the command reads, and the
+/// other way round, by the terminal's rules (`termios(3)`).
 ///
-/// Reading comes to its end when nobody inside has the terminal open any more. Dropping it, and every copy of it, hangs up.
+/// Reading comes to its end when nobody inside has the terminal open any more. Dropping it, and
+/// every copy of it, hangs up.
 #[derive(Debug)]
 pub struct Terminal(Kept);
 
 impl Terminal {
-    /// Sets the size of the window; the programs in its foreground get SIGWINCH if it is another one.
+    /// Sets the size of the window; the programs in its foreground get SIGWINCH if it is another
+    /// one.
     pub fn resize(&self, size: WindowSize) -> Result<()> {
-        sys::set_window_size(self.0.get()?, size.rows, size.columns).map_err(|error| Error::io("set the size of a window", error))
+        sys::set_window_size(self.0.get()?, size.rows, size.columns)
+            .map_err(|error| Error::io("set the size of a window", error))
     }
 
     /// Whether the caller has not closed it.
@@ -119,8 +124,9 @@ pub(crate) fn end_is_end(read: io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-/// A terminal of the caller's, such as its standard input, in raw mode: every key goes through as it is, Ctrl-C too, to a command's terminal that does
-/// the rest. Dropping it gives the terminal back as it was.
+/// A terminal of the caller's, such as its standard input, in raw mode: every key goes through as
+/// it is, Ctrl-C too, to a command's terminal that does the rest. Dropping it gives the terminal
+/// back as it was.
 #[derive(Debug)]
 pub struct RawMode {
     terminal: Kept,
@@ -131,7 +137,10 @@ impl RawMode {
     /// Puts it into raw mode (`cfmakeraw(3)`). An error if it is no terminal.
     pub fn enter(terminal: impl AsFd) -> Result<RawMode> {
         let failed = |errno: Errno| Error::io("put a terminal into raw mode", errno);
-        let terminal = terminal.as_fd().try_clone_to_owned().map_err(|error| Error::io("copy a descriptor", error))?;
+        let terminal = terminal
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|error| Error::io("copy a descriptor", error))?;
         let before = tcgetattr(&terminal).map_err(failed)?;
         let mut raw = before.clone();
         cfmakeraw(&mut raw);

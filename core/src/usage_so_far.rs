@@ -1,4 +1,5 @@
-//! What a running command has used so far: as its processes tell it in `/proc`, and better where a cgroup counts.
+//! What a running command has used so far: as its processes tell it in `/proc`, and better where a
+//! cgroup counts.
 
 use crate::cgroup::Counters;
 use crate::ending::add_counters;
@@ -9,8 +10,14 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 /// The usage of all these; of the warden, if it is among them, only what it has reaped.
-pub fn of(processes: &[Process], warden: Option<i32>, started: Instant, counters: &Counters) -> Result<Usage> {
-    let mut usage = Usage { wall: started.elapsed(), memory_source: MemorySource::Sampled, ..Usage::NONE };
+pub fn of(
+    processes: &[Process],
+    warden: Option<i32>,
+    started: Instant,
+    counters: &Counters,
+) -> Result<Usage> {
+    let mut usage =
+        Usage { wall: started.elapsed(), memory_source: MemorySource::Sampled, ..Usage::NONE };
     for process in processes {
         let own = warden.is_none_or(|warden| process.pid != warden.unsigned_abs());
         add(&mut usage, process.pid, own);
@@ -32,7 +39,8 @@ fn add(usage: &mut Usage, pid: u32, own: bool) {
     let end = stat.iter().rposition(|byte| *byte == b')').map_or(0, |end| end + 1);
     let rest = String::from_utf8_lossy(&stat[end..]).into_owned();
     // The third field comes first.
-    let fields: Vec<u64> = rest.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
+    let fields: Vec<u64> =
+        rest.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
     let field = |number: usize| fields.get(number - 3).copied().unwrap_or(0);
     let time = |own_field: usize, childrens: usize| {
         let ticks = field(childrens) + if own { field(own_field) } else { 0 };
@@ -57,7 +65,9 @@ fn add(usage: &mut Usage, pid: u32, own: bool) {
     usage.voluntary_switches += number("voluntary_ctxt_switches:");
     usage.involuntary_switches += number("nonvoluntary_ctxt_switches:");
     let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
-    let bytes = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap_or(0);
+    let bytes = |name: &str| {
+        io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap_or(0)
+    };
     usage.bytes_read += bytes("read_bytes:");
     usage.bytes_written += bytes("write_bytes:");
 }

@@ -1,4 +1,5 @@
-//! The warden as the caller knows it: a process, and the socket to it. Started with a plan, ended with everything inside.
+//! The warden as the caller knows it: a process, and the socket to it. Started with a plan, ended
+//! with everything inside.
 
 use crate::enforce::Enforcement;
 use crate::error::{Error, ErrorKind, Result};
@@ -35,7 +36,8 @@ pub struct Warden {
 }
 
 impl Warden {
-    /// Executes one in new namespaces, and has it carry out a plan in its cgroups. `tell`: it reports when it is ready.
+    /// Executes one in new namespaces, and has it carry out a plan in its cgroups. `tell`: it
+    /// reports when it is ready.
     ///
     /// `joined`: the namespaces to enter before.
     pub fn start(
@@ -55,12 +57,19 @@ impl Warden {
         }
         send_setup(&ours, policy, plan, tell)?;
         let flags = if founds { None } else { Some(plan.flags) };
-        let Launched { pidfd, pid, entered } = launch(&image, flags, theirs.as_fd()?, &enforcement.cgroup.doors())
-            .map_err(|error| failure::of_launch(error, &image, policy))?;
+        let Launched { pidfd, pid, entered } =
+            launch(&image, flags, theirs.as_fd()?, &enforcement.cgroup.doors())
+                .map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
         let by_namespace = plan.flags & namespace::PID != 0;
         let process = Watched::new(pidfd, pid.unsigned_abs());
-        let mut warden = Warden { socket: ours, process, owner: std::process::id(), by_namespace, _template: None };
+        let mut warden = Warden {
+            socket: ours,
+            process,
+            owner: std::process::id(),
+            by_namespace,
+            _template: None,
+        };
         if founds {
             warden.meet_founded(policy)?;
         }
@@ -93,11 +102,19 @@ impl Warden {
                 report => failure::of_refusal(&report, plan),
             });
         };
-        let pidfd = received.descriptor.ok_or_else(|| failure::of_descriptors("receive the warden's descriptor", libc::EMFILE))?;
+        let pidfd = received.descriptor.ok_or_else(|| {
+            failure::of_descriptors("receive the warden's descriptor", libc::EMFILE)
+        })?;
         // Its own number there says nothing here.
         let pid = processes::pid_of(&pidfd)?.unwrap_or(0);
         let (process, owner) = (Watched::new(pidfd, pid), std::process::id());
-        let warden = Warden { socket: ours, process, owner, by_namespace: true, _template: Some(template.clone()) };
+        let warden = Warden {
+            socket: ours,
+            process,
+            owner,
+            by_namespace: true,
+            _template: Some(template.clone()),
+        };
         if plan.manner.awaits() {
             let admitted = enforcement.admit(policy, warden.pid(), Default::default());
             warden.let_go_on(admitted)?;
@@ -110,7 +127,8 @@ impl Warden {
         self.unless_refused(done.and_then(|()| self.send(&Request::Admitted {}, &[])))
     }
 
-    /// A warden that has refused a step meanwhile has said why: that report, which is still to be read, is the better answer.
+    /// A warden that has refused a step meanwhile has said why: that report, which is still to be
+    /// read, is the better answer.
     fn unless_refused(&self, result: Result<()>) -> Result<()> {
         if self.socket.has_report() { Ok(()) } else { result }
     }
@@ -129,7 +147,8 @@ impl Warden {
         };
         match (errno, received.descriptor) {
             (0, Some(pidfd)) => {
-                let founder = std::mem::replace(&mut self.process, Watched::new(pidfd, pid.unsigned_abs()));
+                let founder =
+                    std::mem::replace(&mut self.process, Watched::new(pidfd, pid.unsigned_abs()));
                 founder.get().and_then(|founder| reap(founder, MARGIN));
                 Ok(())
             }
@@ -141,12 +160,16 @@ impl Warden {
     }
 
     /// What it says next, over the control socket or one of a command's own.
-    pub fn receive_over(&self, socket: Option<&Socket>, deadline: Option<Instant>) -> Result<Option<Received>> {
+    pub fn receive_over(
+        &self,
+        socket: Option<&Socket>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Received>> {
         socket.unwrap_or(&self.socket).receive(self.process.get(), deadline)
     }
 
-    /// The answer to something that it is to do at once, over the control socket or another one. It may take its time, but not
-    /// while it is stopped.
+    /// The answer to something that it is to do at once, over the control socket or another one. It
+    /// may take its time, but not while it is stopped.
     pub fn await_report(&self, socket: Option<&Socket>, action: &str) -> Result<Received> {
         let mut stopped = 0;
         loop {
@@ -163,7 +186,12 @@ impl Warden {
     }
 
     /// Asks it something, over the control socket or one of a command's own.
-    pub fn send_over(&self, socket: Option<&Socket>, request: &Request<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+    pub fn send_over(
+        &self,
+        socket: Option<&Socket>,
+        request: &Request<'_>,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<()> {
         socket.unwrap_or(&self.socket).send(request, descriptors)
     }
 
@@ -183,7 +211,11 @@ impl Warden {
 
     /// The process, to be watched.
     pub fn pidfd(&self) -> Result<BorrowedFd<'_>> {
-        let lost = || kept::explained(Error::new(ErrorKind::WardenLost, "look after the warden").errno(libc::EBADF));
+        let lost = || {
+            kept::explained(
+                Error::new(ErrorKind::WardenLost, "look after the warden").errno(libc::EBADF),
+            )
+        };
         self.process.get().ok_or_else(lost)
     }
 
@@ -211,7 +243,8 @@ impl Warden {
         socket.unwrap_or(&self.socket).has_report()
     }
 
-    /// Whether it does nothing, because somebody has stopped it or traces it; `None` if the caller's `/proc` does not tell.
+    /// Whether it does nothing, because somebody has stopped it or traces it; `None` if the
+    /// caller's `/proc` does not tell.
     pub fn is_stopped(&self) -> Option<bool> {
         processes::state(self.process.pid()).map(|state| matches!(state, 'T' | 't'))
     }
@@ -220,15 +253,20 @@ impl Warden {
     pub fn end(&self) -> Gone {
         self.socket.hang_up();
         // One whose descriptor is lost ends without the socket, and nobody can tell when.
-        self.process.get().map_or(Gone::default(), |pidfd| reap(pidfd, MARGIN).unwrap_or_else(|| self.force()))
+        self.process
+            .get()
+            .map_or(Gone::default(), |pidfd| reap(pidfd, MARGIN).unwrap_or_else(|| self.force()))
     }
 
     /// Kills it, with everything inside, and waits until it is gone.
     pub fn kill(&self) {
         let pidfd = self.process.get();
         if self.by_namespace {
-            // Where the filter of a surrounding container forbids the call, say, it still ends when it has nobody to hear.
-            if pidfd.is_none_or(|pidfd| crate::sys::pidfd_send_signal(pidfd, libc::SIGKILL).is_err()) {
+            // Where the filter of a surrounding container forbids the call, say, it still ends when
+            // it has nobody to hear.
+            if pidfd
+                .is_none_or(|pidfd| crate::sys::pidfd_send_signal(pidfd, libc::SIGKILL).is_err())
+            {
                 self.socket.hang_up();
             }
         } else {
@@ -243,8 +281,9 @@ impl Warden {
 
     /// Kills it and everything inside without its help, and waits until it is gone.
     ///
-    /// Not for ever: a process that waits for a disk that does not answer cannot be ended, and the first process of a tree ends only
-    /// when every process in it has been reaped, also one that has entered it and whose parent takes its time.
+    /// Not for ever: a process that waits for a disk that does not answer cannot be ended, and the
+    /// first process of a tree ends only when every process in it has been reaped, also one
+    /// that has entered it and whose parent takes its time.
     pub fn force(&self) -> Gone {
         /// Enough for the kernel to give back a large memory.
         const ROUNDS: u32 = 10;
@@ -266,7 +305,8 @@ impl Warden {
             if processes::lives_below(self.pid()) == Some(false) {
                 break;
             }
-            // A command can keep its warden's exit waiting, for a lock on a pipe that both have: it goes first then.
+            // A command can keep its warden's exit waiting, for a lock on a pipe that both have: it
+            // goes first then.
             processes::kill_below(self.pid());
         }
         Gone::default()
@@ -284,7 +324,8 @@ impl Drop for Warden {
 fn send_found(socket: &Socket, plan: &Plan, joined: &[(Namespace, Kept)]) -> Result<()> {
     let mut kinds = ListBuilder::new(Vec::new());
     joined.iter().for_each(|(kind, _)| kinds.push(&kind.flag()));
-    let descriptors = joined.iter().map(|(_, fd)| fd.get()).collect::<Result<Vec<BorrowedFd<'_>>>>()?;
+    let descriptors =
+        joined.iter().map(|(_, fd)| fd.get()).collect::<Result<Vec<BorrowedFd<'_>>>>()?;
     socket.send(&Request::Found { joined: kinds.list(), namespaces: plan.flags }, &descriptors)
 }
 

@@ -1,4 +1,5 @@
-//! A process that is watched from one call to the next: by its descriptor, or by another one if the caller has closed that.
+//! A process that is watched from one call to the next: by its descriptor, or by another one if the
+//! caller has closed that.
 
 use crate::kept::{Identity, Kept};
 use crate::sys;
@@ -28,21 +29,23 @@ impl Watched {
         self.pid
     }
 
-    /// Its descriptor. `None`: the caller has closed it, and the process is gone, or this kernel cannot tell it from another one
-    /// that has got its number (before Linux 6.9).
+    /// Its descriptor. `None`: the caller has closed it, and the process is gone, or this kernel
+    /// cannot tell it from another one that has got its number (before Linux 6.9).
     pub fn get(&self) -> Option<BorrowedFd<'_>> {
         self.pidfd.intact().or_else(|| {
             let identity = self.pidfd.identity().filter(|_| self.pid != 0)?;
             if self.anew.get().is_none() {
-                let anew = sys::pidfd_open(self.pid).ok().filter(|anew| Identity::of(anew.as_fd()).as_ref() == Ok(identity))?;
+                let anew = sys::pidfd_open(self.pid)
+                    .ok()
+                    .filter(|anew| Identity::of(anew.as_fd()).as_ref() == Ok(identity))?;
                 let _ = self.anew.set(anew.into());
             }
             self.anew.get()?.intact()
         })
     }
 
-    /// What becomes readable when the process ends. If its descriptor cannot be had, something that is readable now: who polls it
-    /// then asks how things stand.
+    /// What becomes readable when the process ends. If its descriptor cannot be had, something that
+    /// is readable now: who polls it then asks how things stand.
     pub fn pollable(&self) -> BorrowedFd<'_> {
         self.get().or_else(|| self.readable()).unwrap_or(self.pidfd.unchecked())
     }
@@ -73,10 +76,14 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         // Under a number that no other test's next descriptor gets.
         let moved = |fd: OwnedFd, number| {
-            sys::own(nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(number)).expect("there is room"))
+            sys::own(
+                nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(number))
+                    .expect("there is room"),
+            )
         };
         let pidfd = || moved(sys::pidfd_open(child.id()).unwrap(), 700);
-        let (living, ended) = (Watched::new(pidfd(), child.id()), Watched::new(pidfd(), child.id()));
+        let (living, ended) =
+            (Watched::new(pidfd(), child.id()), Watched::new(pidfd(), child.id()));
         assert!(!ends_soon(living.pollable()));
         for process in [&living, &ended] {
             nix::unistd::close(process.get().unwrap().as_raw_fd()).unwrap();

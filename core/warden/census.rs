@@ -39,21 +39,26 @@ impl Census {
         if sys::is_in_proc(&proc)? { Ok(Census::new(proc, false)) } else { Err(Errno::ENODEV) }
     }
 
-    /// Has the kernel give no process that is made from now on one of the lowest numbers: a warden whose command enters asks for one of
-    /// those (clone3(2), `set_tid`). Takes the right to that over this process tree.
+    /// Has the kernel give no process that is made from now on one of the lowest numbers: a warden
+    /// whose command enters asks for one of those (clone3(2), `set_tid`). Takes the right to
+    /// that over this process tree.
     pub fn keep_numbers(&self) -> Result<()> {
         let last = sys::open(self.proc.number(), c"sys/kernel/ns_last_pid", open::WRITE, 0)?;
         let number = Line::numbered(b"", guard::LAST_KEPT.into(), b"");
         sys::write(&last, number.as_bytes())
     }
 
-    /// Calls `visit` with each process but the warden, a parent after its children where the tree is walked.
+    /// Calls `visit` with each process but the warden, a parent after its children where the tree
+    /// is walked.
     pub fn each(&self, visit: &mut dyn FnMut(u32)) {
         const WARDEN: u32 = 1;
         if !self.alone {
             return self.each_child(c"thread-self/children", 0, visit);
         }
-        let Ok(listed) = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0) else { return };
+        let Ok(listed) = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0)
+        else {
+            return;
+        };
         let mut entries = Entries::new(listed);
         while let Ok(Some(name)) = entries.next() {
             match core::str::from_utf8(name.to_bytes()).ok().and_then(|name| name.parse().ok()) {
@@ -63,9 +68,11 @@ impl Census {
         }
     }
 
-    /// Calls `visit` with each process that belongs to the command whose first process is `root`, as [`Census::belongs`] has it, and
-    /// whether it stands still; `None`: with each that descends from the warden. By one look at every process there is: a chain of
-    /// them can grow faster than it is followed. An error, and no call, if that look was not to be had.
+    /// Calls `visit` with each process that belongs to the command whose first process is `root`,
+    /// as [`Census::belongs`] has it, and whether it stands still; `None`: with each that
+    /// descends from the warden. By one look at every process there is: a chain of
+    /// them can grow faster than it is followed. An error, and no call, if that look was not to be
+    /// had.
     pub fn each_member(&self, root: Option<u32>, visit: &mut dyn FnMut(u32, bool)) -> Result<()> {
         /// No process has a higher number: PID_MAX_LIMIT.
         const NUMBERS: usize = 1 << 22;
@@ -73,7 +80,11 @@ impl Census {
         let mut marks = Pages::new(NUMBERS / 8, false)?;
         let (mut entries, mut all) = (Entries::new(listed), Table::new());
         while let Some(name) = entries.next()? {
-            let Some(pid) = core::str::from_utf8(name.to_bytes()).ok().and_then(|name| name.parse().ok()) else { continue };
+            let Some(pid) =
+                core::str::from_utf8(name.to_bytes()).ok().and_then(|name| name.parse().ok())
+            else {
+                continue;
+            };
             if let Some(stat) = self.stat(pid) {
                 all.push((pid, stat))?;
             }
@@ -102,8 +113,8 @@ impl Census {
         Ok(())
     }
 
-    /// The same with each that belongs to the command whose first process is `root`, that one included: who is in its session, or descends
-    /// from it. `None`: with each.
+    /// The same with each that belongs to the command whose first process is `root`, that one
+    /// included: who is in its session, or descends from it. `None`: with each.
     pub fn each_of(&self, root: Option<u32>, visit: &mut dyn FnMut(u32)) {
         self.each(&mut |pid| {
             if root.is_none_or(|root| self.belongs(pid, root)) {
@@ -143,7 +154,8 @@ impl Census {
         u32::try_from(tracer).ok().filter(|tracer| *tracer > 1)
     }
 
-    /// The second field is a name in parentheses that may hold anything: what follows the last one counts.
+    /// The second field is a name in parentheses that may hold anything: what follows the last one
+    /// counts.
     fn stat(&self, pid: u32) -> Option<Stat> {
         let mut buffer = [0u8; 512];
         let text = self.read(pid, b"/stat", &mut buffer)?;
@@ -168,7 +180,8 @@ impl Census {
                 } else if pid > 1 {
                     if depth < DEPTH_MAX {
                         let mut path = Line::numbered(b"", pid.into(), b"/task/");
-                        let _ = path.push_number(pid.into(), 10).and_then(|()| path.push(b"/children"));
+                        let _ =
+                            path.push_number(pid.into(), 10).and_then(|()| path.push(b"/children"));
                         self.each_child(path.as_c_str(), depth + 1, visit);
                     }
                     visit(pid);

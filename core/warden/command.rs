@@ -1,10 +1,11 @@
-//! One command, from its start to the report of its end: held to its limits, its streams passed on, its forbidden calls heard.
+//! One command, from its start to the report of its end: held to its limits, its streams passed on,
+//! its forbidden calls heard.
 //!
-//! The one command of a sandbox takes everything inside with it when it ends. One among others takes what it started, if it is ended by force,
-//! and nothing if it ends by itself.
+//! The one command of a sandbox takes everything inside with it when it ends. One among others
+//! takes what it started, if it is ended by force, and nothing if it ends by itself.
 //!
-//! Nothing here waits. A command that is to end has been sent a signal, and has ended when it, and of the one command of a sandbox
-//! all that is inside, has been reaped.
+//! Nothing here waits. A command that is to end has been sent a signal, and has ended when it, and
+//! of the one command of a sandbox all that is inside, has been reaped.
 
 use crate::control::{Line, Mail};
 use crate::house::House;
@@ -37,7 +38,8 @@ pub struct Running {
     starting: Option<Starting>,
     /// Its first process, from when its program begins until that process has been reaped.
     process: Option<Fd>,
-    /// That process has ended and could not be reaped: somebody traces it, and is told of its end first (ptrace(2)).
+    /// That process has ended and could not be reaped: somebody traces it, and is told of its end
+    /// first (ptrace(2)).
     held_back: bool,
     /// Its program never began, and the caller has been told.
     failed: bool,
@@ -54,14 +56,16 @@ pub struct Running {
     relays: [Option<Relay>; 2],
     /// Where calls that are the command's end are told of.
     listener: Option<Fd>,
-    /// It is to end, and this is what its end is called; it, or of the only command something inside, is not reaped yet.
+    /// It is to end, and this is what its end is called; it, or of the only command something
+    /// inside, is not reaped yet.
     doomed: Option<(u32, i32)>,
     /// What the first process of the only command left, while the rest is still to end.
     status: Option<i32>,
     /// When to look again whether all has ended.
     again: u64,
     over: Option<Over>,
-    /// As many processes and threads as there may be of all in its cell have been seen while it ran.
+    /// As many processes and threads as there may be of all in its cell have been seen while it
+    /// ran.
     crowded: bool,
 }
 
@@ -96,7 +100,12 @@ type Parts = (Starting, Watch, Limits, [Option<Relay>; 2]);
 
 impl Running {
     /// Makes the process of a Run request; the caller hears of it over `line`.
-    pub fn start(line: Line, last: bool, house: &House<'_>, mail: &mut Mail) -> core::result::Result<Running, (Refused, Line)> {
+    pub fn start(
+        line: Line,
+        last: bool,
+        house: &House<'_>,
+        mail: &mut Mail,
+    ) -> core::result::Result<Running, (Refused, Line)> {
         match Running::take(&line, house, mail) {
             Ok((starting, watch, limits, relays)) => Ok(Running {
                 pid: starting.pid,
@@ -123,10 +132,17 @@ impl Running {
         }
     }
 
-    /// Takes what lies beside the request after the command's own descriptors, the ends of the relays, the meter and the gauge, and starts it.
-    fn take(line: &Line, house: &House<'_>, mail: &mut Mail) -> core::result::Result<Parts, Refused> {
+    /// Takes what lies beside the request after the command's own descriptors, the ends of the
+    /// relays, the meter and the gauge, and starts it.
+    fn take(
+        line: &Line,
+        house: &House<'_>,
+        mail: &mut Mail,
+    ) -> core::result::Result<Parts, Refused> {
         let refused = || Refused::because(stage::REQUEST);
-        let Request::Run { targets, relays, meter, gauge, limits, .. } = mail.request().map_err(refused())? else {
+        let Request::Run { targets, relays, meter, gauge, limits, .. } =
+            mail.request().map_err(refused())?
+        else {
             return Err(refused()(Errno::EPROTO));
         };
         let mut bounds = [None; 2];
@@ -143,7 +159,8 @@ impl Running {
             }
         }
         let mut file = |is_there: bool| {
-            let taken = if is_there { Some(mail.take_descriptor(next).map_err(refused())?) } else { None };
+            let taken =
+                if is_there { Some(mail.take_descriptor(next).map_err(refused())?) } else { None };
             next += usize::from(is_there);
             Ok::<_, Refused>(taken)
         };
@@ -152,7 +169,8 @@ impl Running {
         if let Some(file) = gauge_file {
             watch.gauge_by(file, gauge);
         }
-        let starting = start::start(line, mail, house.place, house.namespaces & namespace::PID == 0)?;
+        let starting =
+            start::start(line, mail, house.place, house.namespaces & namespace::PID == 0)?;
         if line.is_own() {
             watch.look_only_at(starting.pid.unsigned_abs());
         }
@@ -239,7 +257,8 @@ impl Running {
             self.begin(house)?;
         }
         if has_ended(ready) && self.process.is_some() {
-            // What could be reaped has been. A tracer may reap it in a moment and let us have it then: a debugger does.
+            // What could be reaped has been. A tracer may reap it in a moment and let us have it
+            // then: a debugger does.
             self.held_back = true;
             self.again = sys::now() + AGAIN;
         }
@@ -258,17 +277,23 @@ impl Running {
         Ok(())
     }
 
-    /// Tells the caller what has become of the process that was made for it, as soon as that is known.
+    /// Tells the caller what has become of the process that was made for it, as soon as that is
+    /// known.
     fn begin(&mut self, house: &House<'_>) -> Result<()> {
-        let Some(departed) = self.starting.as_mut().and_then(Starting::departed) else { return Ok(()) };
+        let Some(departed) = self.starting.as_mut().and_then(Starting::departed) else {
+            return Ok(());
+        };
         let Some(starting) = self.starting.take() else { return Ok(()) };
         #[cfg(stage_clock)]
         crate::stages::mark(crate::stages::STARTED);
         match starting.tell(&departed, &self.line, house.place)? {
-            Begun::Running(process, listener) => (self.process, self.listener) = (Some(process), listener),
+            Begun::Running(process, listener) => {
+                (self.process, self.listener) = (Some(process), listener)
+            }
             Begun::Failed => self.failed = true,
             Begun::Untold(errno) => {
-                // Too many descriptors of this user's are under way, say. What the caller cannot be told of must not run.
+                // Too many descriptors of this user's are under way, say. What the caller cannot be
+                // told of must not run.
                 self.end((end::KILLED, 0), house);
                 Refused::because(stage::DESCRIPTORS)(errno).tell(&self.line)?;
                 self.failed = true;
@@ -283,7 +308,9 @@ impl Running {
             // Nobody is left who could make a call: to ask for one would be to wait for ever.
             self.listener = None;
         }
-        let Some(listener) = self.listener.as_ref().filter(|_| ready[LISTENER].has_input()) else { return };
+        let Some(listener) = self.listener.as_ref().filter(|_| ready[LISTENER].has_input()) else {
+            return;
+        };
         // Who made it may be gone by now: then nobody made it.
         match sys::receive_notification(listener) {
             Ok(call) => {
@@ -310,7 +337,9 @@ impl Running {
         }
         match &mut self.over {
             // Its last words were too many.
-            Some(over) if exceeded && matches!(over.how.0, end::EXITED | end::SIGNALED) => over.how = (end::OUTPUT, 0),
+            Some(over) if exceeded && matches!(over.how.0, end::EXITED | end::SIGNALED) => {
+                over.how = (end::OUTPUT, 0)
+            }
             None if exceeded => self.end((end::OUTPUT, 0), house),
             _ => {}
         }
@@ -336,7 +365,8 @@ impl Running {
                 self.end((end::WALL_TIME, 0), house);
                 return;
             }
-            // The command leads a session, and so a process group, of its number; what is stopped hears nothing.
+            // The command leads a session, and so a process group, of its number; what is stopped
+            // hears nothing.
             let _ = sys::kill(-self.pid, grace_signal);
             let _ = sys::kill(-self.pid, SIGCONT);
             self.warned = true;
@@ -369,9 +399,11 @@ impl Running {
             Request::Stop { on } if self.over.is_none() => {
                 let signal = if on { SIGSTOP } else { SIGCONT };
                 match &house.place.census {
-                    Some(census) if self.is_among() => census.each_of(Some(self.pid.unsigned_abs()), &mut |pid| {
-                        let _ = sys::kill(pid as i32, signal);
-                    }),
+                    Some(census) if self.is_among() => {
+                        census.each_of(Some(self.pid.unsigned_abs()), &mut |pid| {
+                            let _ = sys::kill(pid as i32, signal);
+                        })
+                    }
                     _ => reap::signal_everything(house.namespaces, signal),
                 }
             }
@@ -418,7 +450,13 @@ impl Running {
     }
 
     fn conclude(&mut self, how: (u32, i32), patience: Option<u64>, usage: Option<RawUsage>) {
-        self.over = Some(Over { how, status: self.status, wall_ns: sys::now() - self.started, patience, usage });
+        self.over = Some(Over {
+            how,
+            status: self.status,
+            wall_ns: sys::now() - self.started,
+            patience,
+            usage,
+        });
     }
 
     /// It is to end, and this is what its end is called.
@@ -434,8 +472,8 @@ impl Running {
         self.end_rest(house);
     }
 
-    /// Ends what is left of it, if it is time to: of the only command, all that is inside; of one among others that has ended by
-    /// itself, nothing but who keeps its end from us.
+    /// Ends what is left of it, if it is time to: of the only command, all that is inside; of one
+    /// among others that has ended by itself, nothing but who keeps its end from us.
     fn end_rest(&mut self, house: &House<'_>) {
         let now = sys::now();
         if now < self.again {
@@ -444,11 +482,15 @@ impl Running {
         let first = self.again == 0;
         self.again = now + AGAIN;
         match &house.place.census {
-            _ if !self.is_among() && first => reap::signal_everything(house.namespaces, sys::SIGKILL),
+            _ if !self.is_among() && first => {
+                reap::signal_everything(house.namespaces, sys::SIGKILL)
+            }
             _ if !self.is_among() => reap::end_stubborn(house.namespaces),
             _ if self.doomed.is_none() => {}
             Some(census) => reap::end_tree(census, self.pid),
-            None => drop(sys::kill(-self.pid, sys::SIGKILL).or_else(|_| sys::kill(self.pid, sys::SIGKILL))),
+            None => drop(
+                sys::kill(-self.pid, sys::SIGKILL).or_else(|_| sys::kill(self.pid, sys::SIGKILL)),
+            ),
         }
         if self.held_back {
             reap::end_tracer(house.place.census.as_ref(), self.pid);
@@ -461,11 +503,15 @@ impl Running {
     }
 
     pub fn report(&self, place: &Place) -> Result<()> {
-        let Some(Over { how: (how, value), status, wall_ns, usage, .. }) = self.over.as_ref().filter(|_| !self.failed) else {
+        let Some(Over { how: (how, value), status, wall_ns, usage, .. }) =
+            self.over.as_ref().filter(|_| !self.failed)
+        else {
             return Ok(());
         };
         let (how, value, status, wall_ns, usage) = (*how, *value, *status, *wall_ns, *usage);
-        let mut usage = self.watch.complete(reap::usage(wall_ns, usage.unwrap_or_else(|| sys::usage_of(sys::CHILDREN))));
+        let mut usage = self
+            .watch
+            .complete(reap::usage(wall_ns, usage.unwrap_or_else(|| sys::usage_of(sys::CHILDREN))));
         if let [Some(first), second] = &self.relays {
             usage.stdout_bytes = first.passed;
             usage.stderr_bytes = second.as_ref().map_or(0, |second| second.passed);
@@ -476,7 +522,14 @@ impl Running {
             | bit(scratch.is_some(), seen::SCRATCH)
             | bit(self.watch.processes_at_limit(), seen::PROCESSES)
             | bit(self.crowded, seen::CROWDED);
-        let report = Report::Ended { how, value, status: status.unwrap_or(0), seen, scratch: scratch.unwrap_or(0), usage };
+        let report = Report::Ended {
+            how,
+            value,
+            status: status.unwrap_or(0),
+            seen,
+            scratch: scratch.unwrap_or(0),
+            usage,
+        };
         self.line.report(&report, &[])
     }
 }

@@ -1,7 +1,7 @@
 //! The control socket: requests in, reports out, and the lifeline.
 //!
-//! The socket alone is not the lifeline: a worker forked by the caller holds a copy of it. So the warden also watches
-//! the caller itself, through a pidfd.
+//! The socket alone is not the lifeline: a worker forked by the caller holds a copy of it. So the
+//! warden also watches the caller itself, through a pidfd.
 
 use crate::sys::{self, Departed, Errno, Fd, Lent, Pages, Polled, Result};
 use crate::wire::codec::{Reader, Sink, Wire};
@@ -33,16 +33,28 @@ impl Control {
         self.caller = Some(caller);
     }
 
-    /// Waits for a request, the caller's end, a child's end (`children`), one of the rest of `polled`, or the timeout.
-    pub fn wait(&self, children: Option<&Fd>, polled: &mut [Polled], timeout_ns: Option<u64>) -> Result<Event> {
-        let number = |fd: Option<&Fd>| fd.map_or(Polled::NOTHING, |fd| Polled::readable(fd.number()));
+    /// Waits for a request, the caller's end, a child's end (`children`), one of the rest of
+    /// `polled`, or the timeout.
+    pub fn wait(
+        &self,
+        children: Option<&Fd>,
+        polled: &mut [Polled],
+        timeout_ns: Option<u64>,
+    ) -> Result<Event> {
+        let number =
+            |fd: Option<&Fd>| fd.map_or(Polled::NOTHING, |fd| Polled::readable(fd.number()));
         let own = [Polled::readable(SOCKET), number(self.caller.as_ref()), number(children)];
         polled.get_mut(..OWN).ok_or(Errno::EPROTO)?.copy_from_slice(&own);
         sys::wait(polled, timeout_ns)?;
-        Ok(Event { request: polled[0].is_ready(), caller_gone: polled[1].is_ready(), child: polled[2].is_ready() })
+        Ok(Event {
+            request: polled[0].is_ready(),
+            caller_gone: polled[1].is_ready(),
+            child: polled[2].is_ready(),
+        })
     }
 
-    /// The next message, waiting for it. An error when the caller is gone: there is nobody left to tell.
+    /// The next message, waiting for it. An error when the caller is gone: there is nobody left to
+    /// tell.
     pub fn await_message(&self, mail: &mut Mail) -> Result<()> {
         loop {
             let event = self.wait(None, &mut [Polled::NOTHING; OWN], None)?;
@@ -88,7 +100,8 @@ impl Line {
         self.0.as_ref().map_or(Polled::NOTHING, |socket| Polled::readable(socket.number()))
     }
 
-    /// The next message over a socket of its own; EAGAIN if there is none, another error when its caller has let go.
+    /// The next message over a socket of its own; EAGAIN if there is none, another error when its
+    /// caller has let go.
     pub fn receive(&self, mail: &mut Mail) -> Result<()> {
         mail.clear();
         mail.take_from(self.0.as_ref().ok_or(Errno::EPROTO)?.number())
@@ -167,7 +180,8 @@ impl Mail {
         decode(pages.read(), self.length)
     }
 
-    /// Hands the message over to a process that may still be reading it. What comes next is received in other memory.
+    /// Hands the message over to a process that may still be reading it. What comes next is
+    /// received in other memory.
     pub fn lend(&mut self) -> Result<LentMail> {
         let pages = self.body.take().or(self.inline.take()).ok_or(Errno::EPROTO)?;
         Ok(LentMail { pages: pages.lend(), length: core::mem::take(&mut self.length) })
@@ -228,7 +242,8 @@ impl Drop for Mail {
     }
 }
 
-/// A report being written. What does not fit is cut; of the longest there are, only a path can be too long, and then it is not decodable, not unsafe.
+/// A report being written. What does not fit is cut; of the longest there are, only a path can be
+/// too long, and then it is not decodable, not unsafe.
 pub struct Buffer<const N: usize> {
     bytes: [u8; N],
     used: usize,

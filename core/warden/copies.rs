@@ -1,4 +1,5 @@
-//! What a template keeps of its copies: the networks that it lends them, and their mount namespaces, until it has time to let go of those.
+//! What a template keeps of its copies: the networks that it lends them, and their mount
+//! namespaces, until it has time to let go of those.
 
 use crate::networks::{Lent, Networks};
 use crate::sys::{self, Fd};
@@ -12,8 +13,9 @@ pub struct Copies {
     mounts: [Option<Mounts>; KEPT],
 }
 
-/// A copy's mount namespace. Who is the last in one waits, when it ends, until every processor has passed a quiet moment (RCU), and a caller that
-/// waits for that end, too. So the template is the last.
+/// A copy's mount namespace. Who is the last in one waits, when it ends, until every processor has
+/// passed a quiet moment (RCU), and a caller that waits for that end, too. So the template is the
+/// last.
 struct Mounts {
     _namespace: Fd,
     /// The copy's number while it lives.
@@ -35,15 +37,20 @@ impl Copies {
     pub fn born(&mut self, pid: i32, pidfd: &Fd, lent: Lent) {
         self.networks.lend(lent, pid);
         if let Some(place) = self.mounts.iter_mut().find(|place| place.is_none()) {
-            // Before Linux 6.11, or without a number left for the descriptor, it ends as it would without us.
-            *place = sys::mount_namespace_of(pidfd).ok().map(|namespace| Mounts { _namespace: namespace, user: Some(pid) });
+            // Before Linux 6.11, or without a number left for the descriptor, it ends as it would
+            // without us.
+            *place = sys::mount_namespace_of(pidfd)
+                .ok()
+                .map(|namespace| Mounts { _namespace: namespace, user: Some(pid) });
         }
     }
 
     /// A child has been reaped.
     pub fn reaped(&mut self, pid: i32) {
         self.networks.reaped(pid);
-        if let Some(mounts) = self.mounts.iter_mut().flatten().find(|mounts| mounts.user == Some(pid)) {
+        if let Some(mounts) =
+            self.mounts.iter_mut().flatten().find(|mounts| mounts.user == Some(pid))
+        {
             mounts.user = None;
         }
     }
@@ -57,7 +64,9 @@ impl Copies {
     pub fn look_after(&mut self) {
         if self.networks.is_untidy() {
             self.networks.look_after();
-        } else if let Some(place) = self.mounts.iter_mut().find(|place| place.as_ref().is_some_and(Mounts::is_left)) {
+        } else if let Some(place) =
+            self.mounts.iter_mut().find(|place| place.as_ref().is_some_and(Mounts::is_left))
+        {
             *place = None;
         }
     }

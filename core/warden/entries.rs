@@ -25,7 +25,9 @@ impl Entries {
             }
         }
         let record = &self.buffer[self.start..self.end];
-        let length = record.get(LENGTH..LENGTH + 2).map_or(0, |bytes| usize::from(u16::from_ne_bytes([bytes[0], bytes[1]])));
+        let length = record
+            .get(LENGTH..LENGTH + 2)
+            .map_or(0, |bytes| usize::from(u16::from_ne_bytes([bytes[0], bytes[1]])));
         let name = record.get(NAME..length).ok_or(Errno::EPROTO)?;
         self.start += length;
         CStr::from_bytes_until_nul(name).map(Some).map_err(|_| Errno::EPROTO)

@@ -1,5 +1,6 @@
-//! The founder: a warden that was executed outside its namespaces. It enters those that exist, makes the others, and goes on in them as a new
-//! process; the one that was executed tells the caller and ends.
+//! The founder: a warden that was executed outside its namespaces. It enters those that exist,
+//! makes the others, and goes on in them as a new process; the one that was executed tells the
+//! caller and ends.
 
 use crate::control::{Control, Line, Mail};
 use crate::sys::{self, Errno, Fd, Polled};
@@ -22,8 +23,12 @@ impl From<Errno> for Unentered {
 pub fn found() {
     let report = match begin() {
         Ok(None) => return,
-        Ok(Some((pid, pidfd))) => Line::control().report(&Report::Born { pid, errno: 0, kind: 0 }, &[&pidfd]),
-        Err(Unentered(errno, kind)) => Line::control().report(&Report::Born { pid: 0, errno: errno.0, kind }, &[]),
+        Ok(Some((pid, pidfd))) => {
+            Line::control().report(&Report::Born { pid, errno: 0, kind: 0 }, &[&pidfd])
+        }
+        Err(Unentered(errno, kind)) => {
+            Line::control().report(&Report::Born { pid: 0, errno: errno.0, kind }, &[])
+        }
     };
     sys::exit(report.is_err().into())
 }
@@ -31,7 +36,9 @@ pub fn found() {
 fn begin() -> Result<Option<(i32, Fd)>, Unentered> {
     let mut mail = Mail::new();
     Control::new().await_message(&mut mail)?;
-    let Request::Found { joined, namespaces } = mail.request()? else { return Err(Errno::EPROTO.into()) };
+    let Request::Found { joined, namespaces } = mail.request()? else {
+        return Err(Errno::EPROTO.into());
+    };
     if joined.len() != mail.descriptors().len() {
         return Err(Errno::EPROTO.into());
     }
@@ -45,7 +52,8 @@ fn begin() -> Result<Option<(i32, Fd)>, Unentered> {
     }
     mail.clear();
     sys::unshare(namespaces)?;
-    // The new one waits until the founder has ended, and so told of the birth: what it says itself comes after that.
+    // The new one waits until the founder has ended, and so told of the birth: what it says itself
+    // comes after that.
     let (founder, new) = sys::socket_pair()?;
     let born = if enters { fork_with_kept_number()? } else { sys::fork_sibling()? };
     if born.is_none() {
@@ -58,7 +66,8 @@ fn begin() -> Result<Option<(i32, Fd)>, Unentered> {
     Ok(born)
 }
 
-/// With a number that a cell keeps for wardens that enter, so that its commands cannot name this one; if none can be had, with any.
+/// With a number that a cell keeps for wardens that enter, so that its commands cannot name this
+/// one; if none can be had, with any.
 fn fork_with_kept_number() -> Result<Option<(i32, Fd)>, Unentered> {
     let first = guard::FIRST_ENTRANT as i32;
     for number in first..first + guard::ENTRANTS_NUMBER as i32 {
@@ -71,7 +80,8 @@ fn fork_with_kept_number() -> Result<Option<(i32, Fd)>, Unentered> {
     Ok(sys::fork_sibling()?)
 }
 
-/// Enters each as soon as it may: before the user namespace where the caller's rights do, after it where those do that it gives (setns(2)).
+/// Enters each as soon as it may: before the user namespace where the caller's rights do, after it
+/// where those do that it gives (setns(2)).
 fn join(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), Unentered> {
     let each = || kinds.iter().zip(descriptors.iter().copied());
     let mut entered = 0;
@@ -85,7 +95,8 @@ fn join(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), Unentered> {
     if let Some((_, user)) = each().find(|(kind, _)| *kind == namespace::USER) {
         join_around(user, &mut enter_others);
         enter_others();
-        sys::join_namespace(user, namespace::USER).map_err(|errno| Unentered(errno, namespace::USER))?;
+        sys::join_namespace(user, namespace::USER)
+            .map_err(|errno| Unentered(errno, namespace::USER))?;
         entered |= namespace::USER;
     }
     for (kind, descriptor) in each().filter(|(kind, _)| entered & kind == 0) {
@@ -94,7 +105,8 @@ fn join(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), Unentered> {
     Ok(())
 }
 
-/// Enters the user namespaces around one, as far as they are within the caller's: what others of ours belong to, a template's networks above all, may be one of them.
+/// Enters the user namespaces around one, as far as they are within the caller's: what others of
+/// ours belong to, a template's networks above all, may be one of them.
 fn join_around(user: i32, enter_others: &mut dyn FnMut()) {
     let Ok(around) = sys::parent_namespace(user) else { return };
     join_around(around.number(), enter_others);

@@ -1,4 +1,5 @@
-//! What the commands of one sandbox have in common: where they run, and what all of a cell may use together.
+//! What the commands of one sandbox have in common: where they run, and what all of a cell may use
+//! together.
 
 use crate::census::Census;
 use crate::command::Running;
@@ -9,7 +10,8 @@ use crate::watch::{self, Watch};
 use crate::wire::message::{Limits, end};
 use crate::wire::plan::namespace;
 
-/// Whoever has entered from outside has a warden of its own, which looks as often and knows what to call an end: that one is first.
+/// Whoever has entered from outside has a warden of its own, which looks as often and knows what to
+/// call an end: that one is first.
 const PATIENCE: u64 = 50_000_000;
 /// So long is one process that is no command's ended after the other.
 const EXHAUSTED: u64 = 20 * PATIENCE;
@@ -44,7 +46,8 @@ impl<'a> House<'a> {
 
     // ---- what all may use together
 
-    /// From now on, these limits. `file` is what `kind` says, the first time; what has been used since then stays used.
+    /// From now on, these limits. `file` is what `kind` says, the first time; what has been used
+    /// since then stays used.
     pub fn limit(&mut self, limits: Limits, kind: u32, file: Option<Fd>) {
         match &mut self.watch {
             Some(watch) => watch.set(limits),
@@ -57,13 +60,15 @@ impl<'a> House<'a> {
         self.watch.iter_mut().for_each(Watch::begin_anew);
     }
 
-    /// Nanoseconds until the next look, if there is to be one. Who is being ended may still be what is too much.
+    /// Nanoseconds until the next look, if there is to be one. Who is being ended may still be what
+    /// is too much.
     pub fn remaining(&self, now: u64, commands: &[Running]) -> Option<u64> {
         let ending = commands.iter().any(Running::is_doomed);
         self.watch.as_ref().filter(|_| !ending)?.remaining(now)
     }
 
-    /// Looks, if it is time to, and ends who is to be ended for all: whoever has the most; of processor time, which is gone for everybody, all.
+    /// Looks, if it is time to, and ends who is to be ended for all: whoever has the most; of
+    /// processor time, which is gone for everybody, all.
     pub fn hold_together(&mut self, commands: &mut [Running]) {
         let now = sys::now();
         if self.remaining(now, commands) != Some(0) {
@@ -89,16 +94,26 @@ impl<'a> House<'a> {
 
     fn end_who_has_most(&mut self, how: u32, census: &Census, commands: &mut [Running], now: u64) {
         // What commands have left behind, and who has entered.
-        let is_nobodys = |pid: u32| !commands.iter().any(|command| command.is_running() && census.belongs(pid, command.root()));
+        let is_nobodys = |pid: u32| {
+            !commands
+                .iter()
+                .any(|command| command.is_running() && census.belongs(pid, command.root()))
+        };
         let nobodys = if how == end::MEMORY { watch::heaviest(census, &is_nobodys) } else { None };
         let running = commands.iter_mut().filter(|command| command.is_running());
-        let most = running.map(|command| (watch::burden(how, census, command.root()), command)).max_by_key(|(burden, _)| *burden);
+        let most = running
+            .map(|command| (watch::burden(how, census, command.root()), command))
+            .max_by_key(|(burden, _)| *burden);
         // Who is just ending had the memory when it was looked at first, and has it no more.
-        if how == end::MEMORY && !self.watch.as_ref().is_some_and(|watch| watch.is_too_much(census)) {
+        if how == end::MEMORY && !self.watch.as_ref().is_some_and(|watch| watch.is_too_much(census))
+        {
             return;
         }
         match (nobodys, most) {
-            (Some((bytes, pid)), most) if most.as_ref().is_none_or(|(burden, _)| bytes > *burden) && !self.is_exhausted(now) => {
+            (Some((bytes, pid)), most)
+                if most.as_ref().is_none_or(|(burden, _)| bytes > *burden)
+                    && !self.is_exhausted(now) =>
+            {
                 match self.patience {
                     None => self.patience = Some(now.saturating_add(PATIENCE)),
                     Some(until) if until <= now => drop(sys::kill(pid as i32, SIGKILL)),

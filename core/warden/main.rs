@@ -1,12 +1,14 @@
 //! The warden: PID 1 of every sandbox.
 //!
-//! A freestanding program (no libc, no allocator), executed from inside the library in fresh namespaces. It is born
-//! with one descriptor, the control socket, as number 0. It applies the plan that it is sent, runs commands, reaps
-//! everything, reports each end, and ends itself when the socket or the caller does; the kernel then kills all that is
-//! left inside. It trusts the caller and nothing else, and once sealed it has no privilege to lose.
+//! A freestanding program (no libc, no allocator), executed from inside the library in fresh
+//! namespaces. It is born with one descriptor, the control socket, as number 0. It applies the plan
+//! that it is sent, runs commands, reaps everything, reports each end, and ends itself when the
+//! socket or the caller does; the kernel then kills all that is left inside. It trusts the caller
+//! and nothing else, and once sealed it has no privilege to lose.
 //!
-//! `core/build.rs` compiles it with `--cfg freestanding`: then it has an entry point of its own. Without, it is the
-//! library `warden`, a member of the workspace, by which lints, unit tests and documentation see it.
+//! `core/build.rs` compiles it with `--cfg freestanding`: then it has an entry point of its own.
+//! Without, it is the library `warden`, a member of the workspace, by which lints, unit tests and
+//! documentation see it.
 #![no_std]
 #![cfg_attr(freestanding, no_main)]
 #![deny(unsafe_code)]
@@ -56,8 +58,9 @@ pub fn main(founds: bool) -> ! {
     let _ = sys::block_signals(u64::MAX);
     let limits = sys::limit(RLIMIT_NOFILE);
     close_inherited(limits.map_or(1024, |(soft, _)| soft.min(1 << 20)));
-    // The kernel lets nobody send a descriptor while more of the same user's are under way in sockets than the sender may have open, and commands, who
-    // are that user, could see to it. A command's own limit is set when it starts.
+    // The kernel lets nobody send a descriptor while more of the same user's are under way in
+    // sockets than the sender may have open, and commands, who are that user, could see to it.
+    // A command's own limit is set when it starts.
     if let Ok((_, hard)) = limits {
         let _ = sys::set_limit(RLIMIT_NOFILE, hard, hard);
     }
@@ -68,7 +71,8 @@ pub fn main(founds: bool) -> ! {
     let code = loop {
         match serve(&mut Control::new(), &mut mail) {
             Ok(Next::Begin) => {
-                // A new one keeps nothing of the template's, which has few descriptors, and so low numbers.
+                // A new one keeps nothing of the template's, which has few descriptors, and so low
+                // numbers.
                 mail.clear();
                 close_inherited(1024);
             }
@@ -96,25 +100,35 @@ fn set_up(control: &mut Control, mail: &mut Mail) -> Result<Option<(setup::Place
     control.await_message(mail)?;
     #[cfg(stage_clock)]
     stages::mark(stages::TOLD);
-    let Request::Setup { namespaces, tell, .. } = mail.request()? else { return Err(Errno::EPROTO) };
+    let Request::Setup { namespaces, tell, .. } = mail.request()? else {
+        return Err(Errno::EPROTO);
+    };
     control.watch_caller(mail.take_descriptor(0)?);
     let place = match setup::apply(control, mail) {
         Ok(place) => place,
         Err(refusal) => {
             let setup::Refusal { step, errno, path, reason, call } = &refusal;
-            let report = Report::Refused { step: *step, errno: errno.0, path: path.as_bytes(), reason: *reason, call: *call };
+            let report = Report::Refused {
+                step: *step,
+                errno: errno.0,
+                path: path.as_bytes(),
+                reason: *reason,
+                call: *call,
+            };
             return control.report(&report).map(|()| None);
         }
     };
     #[cfg(stage_clock)]
     stages::mark(stages::READY);
     if tell {
-        control.report(&Report::Ready { protections: place.protections, landlock: place.landlock })?;
+        control
+            .report(&Report::Ready { protections: place.protections, landlock: place.landlock })?;
     }
     Ok(Some((place, namespaces)))
 }
 
-/// Closes all but the control socket; before Linux 5.9, where there is no close_range(2), those below `highest`.
+/// Closes all but the control socket; before Linux 5.9, where there is no close_range(2), those
+/// below `highest`.
 fn close_inherited(highest: u64) {
     if sys::close_from(1).is_err() {
         (1..highest).for_each(|number| sys::close_number(number as i32));

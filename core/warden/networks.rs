@@ -1,7 +1,9 @@
-//! A template's network namespaces: each is lent to one copy at a time, and lent again only if nothing in it shows that somebody has been there.
+//! A template's network namespaces: each is lent to one copy at a time, and lent again only if
+//! nothing in it shows that somebody has been there.
 //!
-//! To make one takes longer than all else that a copy takes. They belong to the template's user namespace, so nobody in a copy has a
-//! capability over one: what can be left behind is sockets and what traffic has counted or taught, and [`FILES`] tell of both.
+//! To make one takes longer than all else that a copy takes. They belong to the template's user
+//! namespace, so nobody in a copy has a capability over one: what can be left behind is sockets and
+//! what traffic has counted or taught, and [`FILES`] tell of both.
 
 use crate::sys::{self, CWD, Errno, Fd, Pages, Result, Table, open};
 use crate::wire::message::{NETWORK as FILES, Report};
@@ -52,7 +54,15 @@ impl Lent {
 
 impl Networks {
     pub const fn new() -> Networks {
-        Networks { home: None, kept: Table::new(), fresh: None, made: 0, reused: 0, retired: 0, last: (0, 0) }
+        Networks {
+            home: None,
+            kept: Table::new(),
+            fresh: None,
+            made: 0,
+            reused: 0,
+            retired: 0,
+            last: (0, 0),
+        }
     }
 
     /// Stands in one where nobody is.
@@ -142,7 +152,11 @@ impl Networks {
             Some(file) => {
                 if let Some(network) = self.kept.take(index) {
                     self.retired += 1;
-                    self.last = (sys::status(network.namespace.number(), c"").map_or(0, |status| status.number), file);
+                    self.last = (
+                        sys::status(network.namespace.number(), c"")
+                            .map_or(0, |status| status.number),
+                        file,
+                    );
                 }
             }
         }

@@ -1,12 +1,13 @@
-//! The ends of processes: every child and every orphan inside is reaped here, and here everything is ended.
+//! The ends of processes: every child and every orphan inside is reaped here, and here everything
+//! is ended.
 
 use crate::census::Census;
 use crate::sys::{self, Errno, RawUsage, Result, SIGKILL, SIGSTOP};
 use crate::wire::plan::namespace;
 use crate::wire::usage::Usage;
 
-/// Ends every process inside and reaps it, until there is none: the last thing that a warden does without a namespace that the
-/// kernel would end with it.
+/// Ends every process inside and reaps it, until there is none: the last thing that a warden does
+/// without a namespace that the kernel would end with it.
 pub fn end_everything(namespaces: u64) {
     const PAUSE: u64 = 2_000_000;
     signal_everything(namespaces, SIGKILL);
@@ -14,7 +15,8 @@ pub fn end_everything(namespaces: u64) {
         loop {
             match sys::reap() {
                 Ok(Some(_)) | Err(Errno::EINTR) => {}
-                // In a shared namespace orphans reach us one by one (PR_SET_CHILD_SUBREAPER), and may have forked meanwhile.
+                // In a shared namespace orphans reach us one by one (PR_SET_CHILD_SUBREAPER), and
+                // may have forked meanwhile.
                 Ok(None) => break,
                 Err(_) => return,
             }
@@ -24,7 +26,8 @@ pub fn end_everything(namespaces: u64) {
     }
 }
 
-/// Sends a signal to every process inside but us. As PID 1 that is one call, which no fork escapes: one under way sees the signal and begins again.
+/// Sends a signal to every process inside but us. As PID 1 that is one call, which no fork escapes:
+/// one under way sees the signal and begins again.
 pub fn signal_everything(namespaces: u64, signal: i32) {
     if namespaces & namespace::PID != 0 {
         let _ = sys::kill(-1, signal);
@@ -35,8 +38,8 @@ pub fn signal_everything(namespaces: u64, signal: i32) {
     }
 }
 
-/// Ends every process inside, once that has been asked of them in vain: without a namespace of its own, a command can make processes
-/// faster than they are found.
+/// Ends every process inside, once that has been asked of them in vain: without a namespace of its
+/// own, a command can make processes faster than they are found.
 pub fn end_stubborn(namespaces: u64) {
     if namespaces & namespace::PID != 0 {
         let _ = sys::kill(-1, SIGKILL);
@@ -45,13 +48,15 @@ pub fn end_stubborn(namespaces: u64) {
     }
 }
 
-/// Ends what a command that leads the session `root` has started, and its first process. What has left both the session and its parents is nobody's.
+/// Ends what a command that leads the session `root` has started, and its first process. What has
+/// left both the session and its parents is nobody's.
 pub fn end_tree(census: &Census, root: i32) {
     end_members(census, Some(root.unsigned_abs()));
     let _ = sys::kill(root, SIGKILL);
 }
 
-/// Ends the tracer of a process that has ended: until it has heard of the end, or has ended itself, nobody else can.
+/// Ends the tracer of a process that has ended: until it has heard of the end, or has ended itself,
+/// nobody else can.
 pub fn end_tracer(census: Option<&Census>, pid: i32) {
     let tracer = match census {
         Some(census) => census.tracer(pid.unsigned_abs()),
@@ -64,14 +69,16 @@ pub fn end_tracer(census: Option<&Census>, pid: i32) {
 
 fn end_members(census: &Census, root: Option<u32>) {
     if stop_and_end(census, root).is_err() {
-        // No memory for a look at all of them at once: one by one, which a chain of forks can outrun.
+        // No memory for a look at all of them at once: one by one, which a chain of forks can
+        // outrun.
         census.each_of(root, &mut |pid| {
             let _ = sys::kill(pid as i32, SIGKILL);
         });
     }
 }
 
-/// First all of them are stopped, until none is found that runs: so none forks, and none loses the parent by which it is known.
+/// First all of them are stopped, until none is found that runs: so none forks, and none loses the
+/// parent by which it is known.
 fn stop_and_end(census: &Census, root: Option<u32>) -> Result<()> {
     const ROUNDS: u32 = 64;
     for _ in 0..ROUNDS {
@@ -86,7 +93,8 @@ fn stop_and_end(census: &Census, root: Option<u32>) -> Result<()> {
             break;
         }
     }
-    // All are known before the first is killed: with it, its children lose the parent by which they are.
+    // All are known before the first is killed: with it, its children lose the parent by which they
+    // are.
     census.each_member(root, &mut |pid, _| {
         let _ = sys::kill(pid as i32, SIGKILL);
     })

@@ -12,13 +12,16 @@ pub struct Relay {
     end: usize,
     /// How many bytes may still come.
     left: u64,
-    /// Who else may write does not count any more: so much of what is in the pipe is still the command's.
+    /// Who else may write does not count any more: so much of what is in the pipe is still the
+    /// command's.
     rest: Option<usize>,
     /// How many bytes have come, the one too many not among them.
     pub passed: u64,
-    /// More has come than may. The end that the command writes to stays until it is ended: no broken pipe comes first.
+    /// More has come than may. The end that the command writes to stays until it is ended: no
+    /// broken pipe comes first.
     cut: bool,
-    /// How much is written at once. Where a write may wait, no more than a pipe that has room takes.
+    /// How much is written at once. Where a write may wait, no more than a pipe that has room
+    /// takes.
     piece: usize,
 }
 
@@ -35,7 +38,8 @@ impl Outlet {
 }
 
 impl Drop for Outlet {
-    /// The last to close a socket waits until it has sent everything, if somebody has had it linger (socket(7)).
+    /// The last to close a socket waits until it has sent everything, if somebody has had it linger
+    /// (socket(7)).
     fn drop(&mut self) {
         if self.socket {
             sys::stop_lingering(&self.fd);
@@ -44,8 +48,8 @@ impl Drop for Outlet {
 }
 
 impl Relay {
-    /// `from` never waits: what the command writes, it can also take back before it is read. `to` waits for nobody
-    /// either, but where the caller could not open it anew.
+    /// `from` never waits: what the command writes, it can also take back before it is read. `to`
+    /// waits for nobody either, but where the caller could not open it anew.
     pub fn new(from: Fd, to: Fd, limit: u64) -> Result<Relay> {
         const BUFFER: usize = 64 * 1024;
         const PIPE_BUF: usize = 4096;
@@ -71,11 +75,14 @@ impl Relay {
         })
     }
 
-    /// What to wait for: something to read, or to be rid of what was read; and whether anybody still wants it.
+    /// What to wait for: something to read, or to be rid of what was read; and whether anybody
+    /// still wants it.
     pub fn polled(&self) -> [Polled; 2] {
         match (&self.from, &self.to) {
             (_, Some(to)) if self.holds() => [Polled::NOTHING, Polled::writable(to.fd.number())],
-            (Some(from), Some(to)) if !self.cut => [Polled::readable(from.number()), Polled::deserted(to.fd.number())],
+            (Some(from), Some(to)) if !self.cut => {
+                [Polled::readable(from.number()), Polled::deserted(to.fd.number())]
+            }
             _ => [Polled::NOTHING; 2],
         }
     }
@@ -134,7 +141,8 @@ impl Relay {
         match to.write(piece) {
             Ok(written) => self.start += written,
             Err(Errno::EINTR | Errno::EAGAIN) => {}
-            // Nobody reads it, or there is no room on the disk: the command meets the same when it writes on (EPIPE).
+            // Nobody reads it, or there is no room on the disk: the command meets the same when it
+            // writes on (EPIPE).
             Err(_) => self.abandon(),
         }
         if !self.holds() && self.from.is_none() {

@@ -1,4 +1,5 @@
-//! The warden's one loop: requests in, commands started, ends reaped and reported, until the caller lets go.
+//! The warden's one loop: requests in, commands started, ends reaped and reported, until the caller
+//! lets go.
 
 use crate::command::{self, POLLED, Running};
 use crate::control::{Control, Line, Mail, OWN};
@@ -18,8 +19,9 @@ pub enum Next {
     Begin,
 }
 
-/// Runs commands until the caller is gone or the last one has ended. An error is the caller's absence, and whatever the error, the
-/// kernel ends a namespace with its PID 1; without one, that is ours to do.
+/// Runs commands until the caller is gone or the last one has ended. An error is the caller's
+/// absence, and whatever the error, the kernel ends a namespace with its PID 1; without one, that
+/// is ours to do.
 pub fn serve(control: &Control, mail: &mut Mail, place: &Place, namespaces: u64) -> Result<Next> {
     let mut house = House::new(place, namespaces);
     let mut commands = Table::new();
@@ -33,7 +35,12 @@ pub fn serve(control: &Control, mail: &mut Mail, place: &Place, namespaces: u64)
     served
 }
 
-fn converse(control: &Control, mail: &mut Mail, house: &mut House<'_>, commands: &mut Table<Running>) -> Result<Next> {
+fn converse(
+    control: &Control,
+    mail: &mut Mail,
+    house: &mut House<'_>,
+    commands: &mut Table<Running>,
+) -> Result<Next> {
     let children = sys::child_signal()?;
     // A template's.
     let mut copies = Copies::new();
@@ -43,8 +50,12 @@ fn converse(control: &Control, mail: &mut Mail, house: &mut House<'_>, commands:
         let polled = list(commands, &mut few, &mut many)?;
         let now = sys::now();
         let idle = if copies.is_untidy() { Some(0) } else { None };
-        let remaining =
-            commands.iter().filter_map(|command| command.remaining(now)).chain(idle).chain(house.remaining(now, commands)).min();
+        let remaining = commands
+            .iter()
+            .filter_map(|command| command.remaining(now))
+            .chain(idle)
+            .chain(house.remaining(now, commands))
+            .min();
         let event = match control.wait(Some(&children), polled, remaining) {
             Ok(event) => event,
             Err(Errno::EINTR) => continue,
@@ -119,7 +130,11 @@ fn converse(control: &Control, mail: &mut Mail, house: &mut House<'_>, commands:
 }
 
 /// All that is waited for: in `few`, or where there is more, in `many`.
-fn list<'a>(commands: &[Running], few: &'a mut [Polled], many: &'a mut Table<Polled>) -> Result<&'a mut [Polled]> {
+fn list<'a>(
+    commands: &[Running],
+    few: &'a mut [Polled],
+    many: &'a mut Table<Polled>,
+) -> Result<&'a mut [Polled]> {
     let length = OWN + commands.len() * POLLED;
     let polled = if length <= few.len() {
         &mut few[..length]
@@ -169,7 +184,9 @@ fn obey(mail: &mut Mail, house: &mut House<'_>, commands: &mut [Running]) -> Res
             house.limit(limits, meter, file);
         }
         Request::Signal { signal } => reap::signal_everything(house.namespaces, signal),
-        Request::Stop { on } => reap::signal_everything(house.namespaces, if on { SIGSTOP } else { SIGCONT }),
+        Request::Stop { on } => {
+            reap::signal_everything(house.namespaces, if on { SIGSTOP } else { SIGCONT })
+        }
         _ => return Err(Errno::EPROTO),
     }
     Ok(())
@@ -186,7 +203,9 @@ fn reap_ended(house: &mut House<'_>, commands: &mut [Running], copies: &mut Copi
         match sys::reap() {
             Ok(Some(reaped)) => {
                 copies.reaped(reaped.pid);
-                if let Some(command) = commands.iter_mut().find(|command| command.awaits(reaped.pid)) {
+                if let Some(command) =
+                    commands.iter_mut().find(|command| command.awaits(reaped.pid))
+                {
                     command.reaped(reaped.status, reaped.usage, house)?;
                 }
             }

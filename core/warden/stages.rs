@@ -1,5 +1,6 @@
-//! The stage clock: when each step of set-up was done, and each stage of a command. In builds that ask for it only (`--cfg stage_clock`);
-//! it tells of the one command of a sandbox, not of those among others.
+//! The stage clock: when each step of set-up was done, and each stage of a command. In builds that
+//! ask for it only (`--cfg stage_clock`); it tells of the one command of a sandbox, not of those
+//! among others.
 
 use crate::control::SOCKET;
 use crate::sys;

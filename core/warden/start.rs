@@ -1,13 +1,13 @@
 //! Starting a command.
 //!
-//! The new process shares the warden's memory until it executes the program, so it makes system calls and
-//! nothing else. It has most restrictions already, from the warden; what is its own to do is in `become_command`, the
-//! filters last of all. From the first filter on it only makes calls that have a pass, and it leaves a note of why it
-//! could not go on for the warden to tell.
+//! The new process shares the warden's memory until it executes the program, so it makes system
+//! calls and nothing else. It has most restrictions already, from the warden; what is its own to do
+//! is in `become_command`, the filters last of all. From the first filter on it only makes calls
+//! that have a pass, and it leaves a note of why it could not go on for the warden to tell.
 //!
-//! The warden does not wait for it: a program lies where a hostile neighbour may keep an `execve` waiting (a lease on
-//! the file, a file system that does not answer). It hears of the program's beginning by the end of a pipe, which
-//! the new process holds open until then.
+//! The warden does not wait for it: a program lies where a hostile neighbour may keep an `execve`
+//! waiting (a lease on the file, a file system that does not answer). It hears of the program's
+//! beginning by the end of a pipe, which the new process holds open until then.
 
 use crate::control::{Buffer, LentMail, Line, Mail};
 use crate::examine::examine;
@@ -15,11 +15,14 @@ use crate::setup::Place;
 use crate::sys::{self, Departed, Errno, Fd, Lent, Notice, Pages, Pointers, Polled, Result};
 use crate::text::Path;
 use crate::wire::codec::{List, Reader, Wire};
-use crate::wire::message::{Pass, REPORT_MAX, Report, Request, Rlimit, gauge, listener, meter, stage};
+use crate::wire::message::{
+    Pass, REPORT_MAX, Report, Request, Rlimit, gauge, listener, meter, stage,
+};
 use crate::wire::plan::protection;
 use core::ffi::CStr;
 
-/// What the new process needs to know. It lies in memory that is lent to it, and so do the things it refers to.
+/// What the new process needs to know. It lies in memory that is lent to it, and so do the things
+/// it refers to.
 struct Order {
     program: &'static CStr,
     search: &'static [u8],
@@ -63,7 +66,8 @@ pub struct Starting {
 
 /// What has become of one.
 pub enum Begun {
-    /// It runs its program. Its process, and where the warden hears of calls that the filter forbids, if it does.
+    /// It runs its program. Its process, and where the warden hears of calls that the filter
+    /// forbids, if it does.
     Running(Fd, Option<Fd>),
     /// It could not, and the caller has been told.
     Failed,
@@ -80,21 +84,34 @@ impl Refused {
     }
 
     pub fn tell(&self, line: &Line) -> Result<()> {
-        line.report(&Report::Failed { stage: self.0, errno: self.1.0, detail: 0, path: b"", head: b"" }, &[])
+        line.report(
+            &Report::Failed { stage: self.0, errno: self.1.0, detail: 0, path: b"", head: b"" },
+            &[],
+        )
     }
 }
 
-/// Makes the process of a Run request. What lies beside the request for the command is closed here: from now on only the
-/// new process has it.
+/// Makes the process of a Run request. What lies beside the request for the command is closed here:
+/// from now on only the new process has it.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-pub fn start(line: &Line, mail: &mut Mail, place: &Place, leash: bool) -> core::result::Result<Starting, Refused> {
+pub fn start(
+    line: &Line,
+    mail: &mut Mail,
+    place: &Place,
+    leash: bool,
+) -> core::result::Result<Starting, Refused> {
     let refused = Refused::because;
-    let Ok(Request::Run { targets, relays, meter, gauge, doors, terminal, listener, .. }) = mail.request() else {
+    let Ok(Request::Run { targets, relays, meter, gauge, doors, terminal, listener, .. }) =
+        mail.request()
+    else {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     };
     let (given, doors, listens) = (targets.len(), doors as usize, listener != listener::NOBODY);
-    let before = given + 2 * relays.len() + usize::from(meter != meter::NONE) + usize::from(gauge != gauge::NONE);
+    let before = given
+        + 2 * relays.len()
+        + usize::from(meter != meter::NONE)
+        + usize::from(gauge != gauge::NONE);
     if before + doors + usize::from(line.is_own()) != mail.descriptors().len() {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     }
@@ -107,13 +124,19 @@ pub fn start(line: &Line, mail: &mut Mail, place: &Place, leash: bool) -> core::
         None
     } else {
         let narrow = |number: u32| number.min(u16::MAX.into()) as u16;
-        let terminals = place.terminals.as_ref().ok_or(Errno::ENODEV).map_err(refused(stage::TERMINAL))?;
-        Some(sys::open_terminal(terminals, narrow(terminal.rows), narrow(terminal.columns)).map_err(refused(stage::TERMINAL))?)
+        let terminals =
+            place.terminals.as_ref().ok_or(Errno::ENODEV).map_err(refused(stage::TERMINAL))?;
+        Some(
+            sys::open_terminal(terminals, narrow(terminal.rows), narrow(terminal.columns))
+                .map_err(refused(stage::TERMINAL))?,
+        )
     };
     let streams = terminal.streams;
-    // No socket, unless one is needed: the network namespace counts them, and the command can see that.
+    // No socket, unless one is needed: the network namespace counts them, and the command can see
+    // that.
     let (pipe, their_pipe) = sys::pipe().map_err(refused(stage::DESCRIPTORS))?;
-    let sockets = if listens { Some(sys::socket_pair().map_err(refused(stage::DESCRIPTORS))?) } else { None };
+    let sockets =
+        if listens { Some(sys::socket_pair().map_err(refused(stage::DESCRIPTORS))?) } else { None };
     let request = mail.lend().map_err(refused(stage::REQUEST))?;
     let numbers = [&mail.descriptors()[..given], &mail.descriptors()[before..before + doors]];
     let kept = Kept {
@@ -122,10 +145,14 @@ pub fn start(line: &Line, mail: &mut Mail, place: &Place, leash: bool) -> core::
         ruleset: place.wall.as_ref().map(|wall| wall.ruleset.number()),
         terminal: terminals.as_ref().map(|(_, theirs)| theirs.number()),
     };
-    // A process that the kernel kills in a cgroup for want of memory takes along all that share its memory.
+    // A process that the kernel kills in a cgroup for want of memory takes along all that share its
+    // memory.
     let made = match make(&request, numbers, &kept, (streams, leash), doors == 0) {
-        // Before Linux 6.2, a process that shares memory cannot enter the time namespace set for its children.
-        Err(Refused(stage::CLONE, Errno::EINVAL)) if doors == 0 => make(&request, numbers, &kept, (streams, leash), false),
+        // Before Linux 6.2, a process that shares memory cannot enter the time namespace set for
+        // its children.
+        Err(Refused(stage::CLONE, Errno::EINVAL)) if doors == 0 => {
+            make(&request, numbers, &kept, (streams, leash), false)
+        }
         made => made,
     };
     let Made { pid, pidfd, at, notice, memory, apart } = match made {
@@ -135,10 +162,22 @@ pub fn start(line: &Line, mail: &mut Mail, place: &Place, leash: bool) -> core::
             return Err(refused);
         }
     };
-    // The command has its own now. It must not find a moment to make our closing of one wait: a socket can linger.
+    // The command has its own now. It must not find a moment to make our closing of one wait: a
+    // socket can linger.
     mail.clear();
     let terminal = terminals.map(|(ours, _)| ours);
-    Ok(Starting { pid, at, pidfd, pipe, socket: sockets.map(|(ours, _)| ours), notice, memory, apart, request, terminal })
+    Ok(Starting {
+        pid,
+        at,
+        pidfd,
+        pipe,
+        socket: sockets.map(|(ours, _)| ours),
+        notice,
+        memory,
+        apart,
+        request,
+        terminal,
+    })
 }
 
 /// A process that has been made, and the memory that it uses.
@@ -151,7 +190,8 @@ struct Made {
     apart: Option<Lent>,
 }
 
-/// Lays out what the process needs, and makes it. `numbers`: the descriptors that it is given, and its doors.
+/// Lays out what the process needs, and makes it. `numbers`: the descriptors that it is given, and
+/// its doors.
 fn make(
     request: &LentMail,
     numbers: [&[i32]; 2],
@@ -164,19 +204,36 @@ fn make(
     const NOTICE: usize = REPORT_MAX / size_of::<usize>() + 2;
     let refused = || Refused::because(stage::REQUEST);
     let Request::Run {
-        program, search, arguments, environment, directory, targets, rlimits, umask, ignored, filters, pass, ..
+        program,
+        search,
+        arguments,
+        environment,
+        directory,
+        targets,
+        rlimits,
+        umask,
+        ignored,
+        filters,
+        pass,
+        ..
     } = request.request().map_err(refused())?
     else {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     };
     let [given, doors] = numbers;
-    let number_words = ((given.len() + doors.len()) * size_of::<i32>()).div_ceil(size_of::<usize>());
+    let number_words =
+        ((given.len() + doors.len()) * size_of::<i32>()).div_ceil(size_of::<usize>());
     let order_words = size_of::<Order>().div_ceil(size_of::<usize>());
     let (argument_words, environment_words) = (arguments.len() + 1, environment.len() + 1);
     let total = STACK + argument_words + environment_words + number_words + order_words + NOTICE;
     // A process with a memory of its own leaves its note where both look.
-    let shared = if share { None } else { Some(Pages::new(NOTICE * size_of::<usize>(), true).map_err(refused())?) };
-    let (memory, words) = Pages::new(total * size_of::<usize>(), false).map_err(refused())?.lend_words();
+    let shared = if share {
+        None
+    } else {
+        Some(Pages::new(NOTICE * size_of::<usize>(), true).map_err(refused())?)
+    };
+    let (memory, words) =
+        Pages::new(total * size_of::<usize>(), false).map_err(refused())?.lend_words();
     let (stack, rest) = words.split_at_mut(STACK);
     let (argument_space, rest) = rest.split_at_mut(argument_words);
     let (environment_space, rest) = rest.split_at_mut(environment_words);
@@ -251,7 +308,8 @@ impl Starting {
 
     /// Tells the caller what has become of it.
     pub fn tell(self, departed: &Departed, line: &Line, place: &Place) -> Result<Begun> {
-        let Request::Run { directory, rlimits, filters, listener, .. } = self.request.request()? else {
+        let Request::Run { directory, rlimits, filters, listener, .. } = self.request.request()?
+        else {
             return Err(Errno::EPROTO);
         };
         let begun = if let Ok(report) = Reader::new(self.notice.read()).only::<Report<'_>>() {
@@ -264,10 +322,15 @@ impl Starting {
             let pid = if self.notice.signature() > 0 { self.notice.signature() } else { self.pid };
             let report = Report::Started { pid, protections, landlock: place.landlock };
             let heard = self.take_listener();
-            let (callers, wardens) = if listener == listener::CALLER { (heard, None) } else { (None, heard) };
+            let (callers, wardens) =
+                if listener == listener::CALLER { (heard, None) } else { (None, heard) };
             let told = match (&self.terminal, &callers) {
-                (Some(terminal), Some(listener)) => line.report(&report, &[&self.pidfd, terminal, listener]),
-                (Some(further), None) | (None, Some(further)) => line.report(&report, &[&self.pidfd, further]),
+                (Some(terminal), Some(listener)) => {
+                    line.report(&report, &[&self.pidfd, terminal, listener])
+                }
+                (Some(further), None) | (None, Some(further)) => {
+                    line.report(&report, &[&self.pidfd, further])
+                }
                 (None, None) => line.report(&report, &[&self.pidfd]),
             };
             match told {
@@ -281,14 +344,16 @@ impl Starting {
     }
 }
 
-/// Whether these limits keep a core dump from being made: the kernel makes none of a byte, not even for a pipe handler (core(5)).
+/// Whether these limits keep a core dump from being made: the kernel makes none of a byte, not even
+/// for a pipe handler (core(5)).
 fn no_core(rlimits: List<'_, Rlimit>) -> u64 {
     const RLIMIT_CORE: u32 = 4;
     let prevented = rlimits.iter().any(|limit| limit.resource == RLIMIT_CORE && limit.hard == 1);
     if prevented { protection::NO_CORE } else { 0 }
 }
 
-// ---- the new process -----------------------------------------------------------------------------------------------
+// ---- the new process
+// -----------------------------------------------------------------------------------------------
 
 extern "C" fn become_command(order: &'static Order) -> ! {
     order.notice.sign(sys::process_id());
@@ -303,7 +368,11 @@ extern "C" fn become_command(order: &'static Order) -> ! {
 
 // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
 #[inline(never)]
-fn leave_word(notice: &Notice, &ExecFailure { stage, errno, detail }: &ExecFailure, program: &Path) {
+fn leave_word(
+    notice: &Notice,
+    &ExecFailure { stage, errno, detail }: &ExecFailure,
+    program: &Path,
+) {
     let path = if matches!(stage, stage::SEARCH | stage::EXEC) { program.as_bytes() } else { b"" };
     let mut buffer = Buffer::<REPORT_MAX>::new();
     Report::Failed { stage, errno: errno.0, detail, path, head: b"" }.encode(&mut buffer);
@@ -325,11 +394,14 @@ impl ExecFailure {
 /// Everything before the program; where that is, goes to `program`.
 fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFailure> {
     if order.leash {
-        sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize).map_err(ExecFailure::at(stage::SESSION))?;
+        sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize)
+            .map_err(ExecFailure::at(stage::SESSION))?;
     }
     for (number, &door) in order.doors.iter().enumerate() {
-        sys::write_number(door, b"0")
-            .map_err(|errno| ExecFailure { detail: number as u32, ..ExecFailure::at(stage::CGROUP)(errno) })?;
+        sys::write_number(door, b"0").map_err(|errno| ExecFailure {
+            detail: number as u32,
+            ..ExecFailure::at(stage::CGROUP)(errno)
+        })?;
     }
     let kept = place_descriptors(order).map_err(ExecFailure::at(stage::DESCRIPTORS))?;
     sys::new_session().map_err(ExecFailure::at(stage::SESSION))?;
@@ -337,8 +409,10 @@ fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFa
         sys::control_session(terminal).map_err(ExecFailure::at(stage::TERMINAL))?;
     }
     for limit in order.rlimits.iter() {
-        sys::set_limit(limit.resource, limit.soft, limit.hard)
-            .map_err(|errno| ExecFailure { detail: limit.resource, ..ExecFailure::at(stage::RLIMIT)(errno) })?;
+        sys::set_limit(limit.resource, limit.soft, limit.hard).map_err(|errno| ExecFailure {
+            detail: limit.resource,
+            ..ExecFailure::at(stage::RLIMIT)(errno)
+        })?;
     }
     sys::umask(order.umask).map_err(ExecFailure::at(stage::ATTRIBUTES))?;
     change_directory(order.directory).map_err(ExecFailure::at(stage::DIRECTORY))?;
@@ -364,7 +438,8 @@ struct Kept {
     terminal: Option<i32>,
 }
 
-/// Puts each descriptor at its number. First all are copied above the highest target, so that none overwrites another.
+/// Puts each descriptor at its number. First all are copied above the highest target, so that none
+/// overwrites another.
 fn place_descriptors(order: &Order) -> Result<Kept> {
     let above = order.targets.iter().max().unwrap_or(0).max(2) + 1;
     let keep = |number: i32| sys::duplicate_above(number, above);
@@ -391,7 +466,8 @@ fn place_descriptors(order: &Order) -> Result<Kept> {
     Ok(kept)
 }
 
-/// Never by a link of /proc's: that may lead to what the warden has open, which is closed only later.
+/// Never by a link of /proc's: that may lead to what the warden has open, which is closed only
+/// later.
 fn change_directory(path: &CStr) -> Result<()> {
     if path == c"/" {
         return sys::change_directory(path);
@@ -400,7 +476,8 @@ fn change_directory(path: &CStr) -> Result<()> {
     sys::change_directory_to(&crate::walk::open_path(path, flags, crate::walk::Links::Follow)?)
 }
 
-/// Looks for the program as execvp(3) does: before there is a filter that may forbid to look. What was tried, goes to `program`.
+/// Looks for the program as execvp(3) does: before there is a filter that may forbid to look. What
+/// was tried, goes to `program`.
 fn search(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFailure> {
     const EXECUTE: u32 = 1;
     let name = order.program.to_bytes();
@@ -414,7 +491,8 @@ fn search(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFai
         if program.set_joined(directory, name).is_err() {
             continue;
         }
-        let found = sys::accessible_at(program.as_c_str(), EXECUTE).and_then(|()| sys::status(sys::CWD, program.as_c_str()));
+        let found = sys::accessible_at(program.as_c_str(), EXECUTE)
+            .and_then(|()| sys::status(sys::CWD, program.as_c_str()));
         match found {
             Ok(status) if !status.is_directory() => return Ok(()),
             Ok(_) | Err(Errno::EACCES) => denied = denied.or(Some(directory)),
@@ -437,11 +515,13 @@ fn search(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFai
 /// Loads the filters; the first one's listener is sent to the warden at once.
 fn load_filters(order: &Order, socket: Option<i32>) -> core::result::Result<(), ExecFailure> {
     for (index, program) in order.filters.iter().enumerate() {
-        let number = |errno| ExecFailure { detail: index as u32, ..ExecFailure::at(stage::FILTER)(errno) };
+        let number =
+            |errno| ExecFailure { detail: index as u32, ..ExecFailure::at(stage::FILTER)(errno) };
         match socket {
             Some(socket) if index == 0 => {
                 let heard = sys::load_filter_with_listener(program, order.pass).map_err(number)?;
-                sys::send(socket, b"L", &[&heard], order.pass).map_err(ExecFailure::at(stage::LISTENER))?;
+                sys::send(socket, b"L", &[&heard], order.pass)
+                    .map_err(ExecFailure::at(stage::LISTENER))?;
                 // Closing it takes a call that the filter may forbid; the exec closes it.
                 let _ = heard.into_number();
             }

@@ -1,7 +1,9 @@
-//! The kernel's calls, raw: the only `unsafe` of the warden. No libc, no allocation, no thread-local `errno`.
+//! The kernel's calls, raw: the only `unsafe` of the warden. No libc, no allocation, no
+//! thread-local `errno`.
 //!
-//! Each wrapper is safe to call with any arguments: the kernel checks what it is given, slices and C strings carry
-//! their lengths, and a descriptor closes itself. What a call may fail with is in its man page.
+//! Each wrapper is safe to call with any arguments: the kernel checks what it is given, slices and
+//! C strings carry their lengths, and a descriptor closes itself. What a call may fail with is in
+//! its man page.
 
 use core::arch::asm;
 #[cfg(freestanding)]
@@ -30,7 +32,8 @@ global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, s
 /// The first instruction's successor: tells `main` whether the program was given an argument.
 #[cfg(freestanding)]
 unsafe extern "C" fn enter(stack: *const usize) -> ! {
-    // SAFETY: the kernel lays the argument count, then the argument pointers, at the initial stack pointer (execve(2)).
+    // SAFETY: the kernel lays the argument count, then the argument pointers, at the initial stack
+    // pointer (execve(2)).
     let arguments = unsafe { *stack };
     crate::main(arguments > 1)
 }
@@ -42,7 +45,8 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 }
 
 /// # Safety
-/// The arguments must be what the call of that number expects; pointers must be valid for what the kernel does with them.
+/// The arguments must be what the call of that number expects; pointers must be valid for what the
+/// kernel does with them.
 #[inline]
 unsafe fn syscall(number: usize, a: [usize; 6]) -> Result<usize> {
     let result: isize;
@@ -67,8 +71,9 @@ fn six(given: &[usize]) -> [usize; 6] {
 
 /// One call whose arguments are numbers or pointers into live Rust values.
 ///
-/// A temporary in an argument lives until the call is over, because the arguments are the scrutinee of a `match`. A `let`
-/// would drop it at the semicolon, and the kernel would read memory that is used for something else by then.
+/// A temporary in an argument lives until the call is over, because the arguments are the scrutinee
+/// of a `match`. A `let` would drop it at the semicolon, and the kernel would read memory that is
+/// used for something else by then.
 macro_rules! call {
     ($number:expr $(, $argument:expr)* $(,)?) => {
         match &[$($argument as usize),*] as &[usize] {

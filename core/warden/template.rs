@@ -1,5 +1,6 @@
-//! A template: a warden that has built a file system and stands in it, unsealed and out of every command's reach, and on request copies
-//! itself into new namespaces. The copy finds the mounts as they are and begins as a warden that has just been born.
+//! A template: a warden that has built a file system and stands in it, unsealed and out of every
+//! command's reach, and on request copies itself into new namespaces. The copy finds the mounts as
+//! they are and begins as a warden that has just been born.
 
 use crate::control::{Line, Mail};
 use crate::copies::Copies;
@@ -9,23 +10,29 @@ use crate::text::Line as Text;
 use crate::wire::message::{Report, Request};
 use crate::wire::plan::{IdRange, namespace};
 
-/// Answers a Clone request over the new one's own socket. `true`: this is the new one. An error is the template's end, and that of all its copies:
-/// whatever only this request lacks is told, and is none.
+/// Answers a Clone request over the new one's own socket. `true`: this is the new one. An error is
+/// the template's end, and that of all its copies: whatever only this request lacks is told, and is
+/// none.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
 pub fn clone(mail: &mut Mail, copies: &mut Copies) -> Result<bool> {
-    let Request::Clone { namespaces, maps, uids, gids, doors } = mail.request()? else { return Err(Errno::EPROTO) };
+    let Request::Clone { namespaces, maps, uids, gids, doors } = mail.request()? else {
+        return Err(Errno::EPROTO);
+    };
     // Without its socket there is nobody to tell; the caller hears that it has been closed.
     let Ok(socket) = mail.take_descriptor(0) else { return Ok(false) };
-    // The new one waits until its ids are mapped and its birth is told: what it says itself comes after that.
-    // Who cannot be traced has files in /proc that belong to the host's root, and nobody here could write its maps (proc(5)). We are the new one's
-    // pattern; nobody is in our process tree to use the moment.
-    let prepared = sys::gate().and_then(|gate| sys::prctl(sys::process::SET_DUMPABLE, 1).map(|_| gate));
+    // The new one waits until its ids are mapped and its birth is told: what it says itself comes
+    // after that. Who cannot be traced has files in /proc that belong to the host's root, and
+    // nobody here could write its maps (proc(5)). We are the new one's pattern; nobody is in
+    // our process tree to use the moment.
+    let prepared =
+        sys::gate().and_then(|gate| sys::prctl(sys::process::SET_DUMPABLE, 1).map(|_| gate));
     let gate = match prepared {
         Ok(gate) => gate,
         Err(errno) => return refuse(Line::own(socket), errno),
     };
-    let entered = if namespaces & namespace::NET == 0 { Ok(Lent::NONE) } else { copies.networks.enter() };
+    let entered =
+        if namespaces & namespace::NET == 0 { Ok(Lent::NONE) } else { copies.networks.enter() };
     let born = entered.and_then(|lent| Ok((lent, sys::fork_into(namespaces & !namespace::NET)?)));
     if let Ok((_, None)) = born {
         return begin(socket, &mail.descriptors()[1..], doors, &gate).map(|()| true);
@@ -39,12 +46,14 @@ pub fn clone(mail: &mut Mail, copies: &mut Copies) -> Result<bool> {
     };
     copies.born(pid, &pidfd, lent);
     let mapped = if maps { map(pid, uids, gids) } else { Ok(()) };
-    // Who has been killed meanwhile has no maps any more: the end of its socket tells that, and is the true reason.
+    // Who has been killed meanwhile has no maps any more: the end of its socket tells that, and is
+    // the true reason.
     if mapped.is_err() && has_ended(&pidfd) {
         return Ok(false);
     }
     let line = Line::own(socket);
-    let told = mapped.and_then(|()| line.report(&Report::Born { pid, errno: 0, kind: 0 }, &[&pidfd]));
+    let told =
+        mapped.and_then(|()| line.report(&Report::Born { pid, errno: 0, kind: 0 }, &[&pidfd]));
     if let Err(errno) = told.and_then(|()| sys::write(&gate, &1u64.to_ne_bytes())) {
         let _ = sys::kill(pid, sys::SIGKILL);
         return refuse(line, errno);
@@ -64,7 +73,8 @@ fn has_ended(pidfd: &Fd) -> bool {
     sys::wait(&mut polled, Some(MOMENT)).is_ok() && polled[0].is_ready()
 }
 
-/// The new one: it enters its cgroups, and its own control socket takes the place of the template's.
+/// The new one: it enters its cgroups, and its own control socket takes the place of the
+/// template's.
 fn begin(socket: Fd, doors: &[i32], expected: u32, gate: &Fd) -> Result<()> {
     if doors.len() != expected as usize {
         return Err(Errno::EPROTO);

@@ -80,7 +80,10 @@ impl Line {
     pub fn numbered(before: &[u8], number: u64, after: &[u8]) -> Line {
         let mut line = Line::empty();
         // Every use has room: 20 digits and two short constants.
-        let _ = line.push(before).and_then(|()| line.push_number(number, 10)).and_then(|()| line.push(after));
+        let _ = line
+            .push(before)
+            .and_then(|()| line.push_number(number, 10))
+            .and_then(|()| line.push(after));
         line
     }
 
@@ -89,7 +92,9 @@ impl Line {
         let mut line = Line::empty();
         for (place, number) in numbers.into_iter().enumerate() {
             // There is room: three numbers have at most 30 digits.
-            let _ = line.push(if place == 0 { b"" } else { b" " }).and_then(|()| line.push_number(number.into(), 10));
+            let _ = line
+                .push(if place == 0 { b"" } else { b" " })
+                .and_then(|()| line.push_number(number.into(), 10));
         }
         let _ = line.push(b"\n");
         line
@@ -129,7 +134,8 @@ pub fn find(text: &[u8], name: &[u8]) -> Option<u64> {
     line.map(|rest| number(rest.trim_ascii_start()))
 }
 
-/// The same in a process's status file, which leaves out what the process has not: 0 if there is none.
+/// The same in a process's status file, which leaves out what the process has not: 0 if there is
+/// none.
 pub fn field(status: &[u8], name: &[u8]) -> u64 {
     find(status, name).unwrap_or(0)
 }

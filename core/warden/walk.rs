@@ -1,9 +1,9 @@
-//! Paths, one component at a time: for kernels and surroundings without `openat2(2)`, and to learn where a link leads that
-//! leads to nothing yet.
+//! Paths, one component at a time: for kernels and surroundings without `openat2(2)`, and to learn
+//! where a link leads that leads to nothing yet.
 //!
-//! Nothing outside the root that is given can be reached: every component is opened in the directory before it, never
-//! through a link, and the text of a link is walked in its turn. The links of `/proc` that lead to what a process has
-//! open are never followed.
+//! Nothing outside the root that is given can be reached: every component is opened in the
+//! directory before it, never through a link, and the text of a link is walked in its turn. The
+//! links of `/proc` that lead to what a process has open are never followed.
 
 use crate::sys::{self, Call, Errno, Fd, Result, open, resolve};
 use crate::text::{Path, Text};
@@ -47,8 +47,8 @@ pub fn walk_path(path: &CStr, flags: u64, links: Links) -> Result<Fd> {
     walk(&root, &whole, flags, links, &mut Path::empty())
 }
 
-/// Opens `path` as if `root` were the root. `reached` becomes the path without its links, relative to `root`; after ENOENT, all
-/// of it too, however much of it there is.
+/// Opens `path` as if `root` were the root. `reached` becomes the path without its links, relative
+/// to `root`; after ENOENT, all of it too, however much of it there is.
 // Never inlined: its frame is large.
 #[inline(never)]
 pub fn walk(root: &Fd, path: &Path, flags: u64, links: Links, reached: &mut Path) -> Result<Fd> {
@@ -64,13 +64,18 @@ pub fn walk(root: &Fd, path: &Path, flags: u64, links: Links, reached: &mut Path
             let last = component(text.as_bytes(), next).is_none();
             at = next;
             if name == b".." {
-                // Everything before it has been walked, so what is above it is the text without the last name.
+                // Everything before it has been walked, so what is above it is the text without the
+                // last name.
                 restart(&mut text, parent_of(reached.as_bytes()), b"", next)?;
                 continue 'again;
             }
             let mut component = Text::<256>::empty();
             component.push(name)?;
-            let found = match open_one(&here, component.as_c_str(), if last { flags } else { open::PATH | open::DIRECTORY }) {
+            let found = match open_one(
+                &here,
+                component.as_c_str(),
+                if last { flags } else { open::PATH | open::DIRECTORY },
+            ) {
                 Err(Errno::ENOENT) => {
                     append(reached, component.as_bytes())?;
                     append(reached, text.as_bytes().get(next..).unwrap_or_default())?;
@@ -89,7 +94,8 @@ pub fn walk(root: &Fd, path: &Path, flags: u64, links: Links, reached: &mut Path
             }
             let mut link = [0u8; 4096];
             let length = sys::read_link(found.number(), c"", &mut link)?;
-            let link = link.get(..length).filter(|link| link.len() < 4096).ok_or(Errno::ENAMETOOLONG)?;
+            let link =
+                link.get(..length).filter(|link| link.len() < 4096).ok_or(Errno::ENAMETOOLONG)?;
             let above = if link.starts_with(b"/") { b"" } else { reached.as_bytes() };
             restart(&mut text, above, link, next)?;
             continue 'again;
@@ -116,7 +122,8 @@ fn open_one(directory: &Fd, name: &CStr, flags: u64) -> Result<Fd> {
     }
 }
 
-/// Whether a link leads to what a process has open, and its text says nothing. The links in the root of a proc are ordinary ones.
+/// Whether a link leads to what a process has open, and its text says nothing. The links in the
+/// root of a proc are ordinary ones.
 fn is_magic(link: &Fd, directory: &Fd) -> Result<bool> {
     const PROC_ROOT: u64 = 1;
     Ok(sys::is_in_proc(link)? && sys::status(directory.number(), c"")?.number != PROC_ROOT)
@@ -139,7 +146,10 @@ fn component(text: &[u8], start: usize) -> Option<(&[u8], usize)> {
 }
 
 fn parent_of(path: &[u8]) -> &[u8] {
-    path.iter().rposition(|&byte| byte == b'/').and_then(|slash| path.get(..slash)).unwrap_or_default()
+    path.iter()
+        .rposition(|&byte| byte == b'/')
+        .and_then(|slash| path.get(..slash))
+        .unwrap_or_default()
 }
 
 /// Makes `text` the path of `above`, then `link`, then what of `text` comes after `next`.

@@ -1,7 +1,8 @@
-//! What a running command, or all in a cell, have used so far, for the limits that no kernel mechanism holds.
+//! What a running command, or all in a cell, have used so far, for the limits that no kernel
+//! mechanism holds.
 //!
-//! Processor time is read from the cgroup's meter where there is one. All else is looked at, process by process, at an interval: what happens
-//! between two looks is not seen.
+//! Processor time is read from the cgroup's meter where there is one. All else is looked at,
+//! process by process, at an interval: what happens between two looks is not seen.
 
 use crate::census::Census;
 use crate::sys::{self, Fd};
@@ -35,10 +36,12 @@ pub struct Watch {
     meter: Option<Meter>,
     gauge: Option<Gauge>,
     limits: Limits,
-    /// Whom to look at: a command among others, by its first process, whose meter is its alone. Else everybody.
+    /// Whom to look at: a command among others, by its first process, whose meter is its alone.
+    /// Else everybody.
     root: Option<u32>,
     memory_peak: u64,
-    /// The most that the limit on memory counts, without pages of files; `None` before the first look.
+    /// The most that the limit on memory counts, without pages of files; `None` before the first
+    /// look.
     anonymous_peak: Option<u64>,
     processes_peak: u64,
     /// Nanoseconds of processor time that a tree had used when it was ended by force.
@@ -60,7 +63,12 @@ impl Watch {
     pub fn new(file: Option<Fd>, kind: u32, limits: Limits, root: Option<u32>) -> Watch {
         let unit = if kind == meter::CPU_STAT { 1000 } else { 1 };
         let meter = file
-            .map(|file| Meter { file, unit, start: 0, own_start: root.is_none().then(own_cpu_time) })
+            .map(|file| Meter {
+                file,
+                unit,
+                start: 0,
+                own_start: root.is_none().then(own_cpu_time),
+            })
             .map(|meter| Meter { start: meter.read(), ..meter });
         Watch {
             meter,
@@ -75,9 +83,14 @@ impl Watch {
         }
     }
 
-    /// `file` is what `kind` says: it tells the anonymous memory, which is told in the end and nothing else.
+    /// `file` is what `kind` says: it tells the anonymous memory, which is told in the end and
+    /// nothing else.
     pub fn gauge_by(&mut self, file: Fd, kind: u32) {
-        let names: [&[u8]; 2] = if kind == gauge::V2 { [b"anon ", b"shmem "] } else { [b"total_rss ", b"total_shmem "] };
+        let names: [&[u8]; 2] = if kind == gauge::V2 {
+            [b"anon ", b"shmem "]
+        } else {
+            [b"total_rss ", b"total_shmem "]
+        };
         // What is over before has cost nothing.
         self.gauge = Some(Gauge { file, names, next: sys::now().saturating_add(INTERVAL) });
     }
@@ -126,7 +139,8 @@ impl Watch {
         };
         let used = self.meter.as_ref().map_or(seen.cpu_ns, Meter::used);
         if let (1.., Some(census)) = (memory, census) {
-            let has = if seen.memory > memory { shared_out(census, self.root) } else { seen.memory };
+            let has =
+                if seen.memory > memory { shared_out(census, self.root) } else { seen.memory };
             self.anonymous_peak = self.anonymous_peak.max(Some(has));
             if has > memory {
                 return Some(end::MEMORY);
@@ -139,7 +153,8 @@ impl Watch {
             return Some(end::CPU_TIME);
         }
         // Nobody can use up the rest any sooner than with all processors at once.
-        let rest = (cpu_ns > 0).then(|| (cpu_ns - used).saturating_mul(100) / u64::from(self.limits.pace.max(1)));
+        let rest = (cpu_ns > 0)
+            .then(|| (cpu_ns - used).saturating_mul(100) / u64::from(self.limits.pace.max(1)));
         let pause = match (rest.map(|rest| rest.max(MILLISECOND)), memory > 0 || processes > 0) {
             (Some(rest), true) => Some(rest.min(INTERVAL)),
             (None, true) => Some(INTERVAL),
@@ -164,7 +179,8 @@ impl Watch {
     }
 
     fn look_around(&mut self, census: &Census) -> Look {
-        // What has been reaped may be anybody's: of a command among others, only what it has waited for itself is counted.
+        // What has been reaped may be anybody's: of a command among others, only what it has waited
+        // for itself is counted.
         let reaped = if self.root.is_none() { reaped_cpu_time() } else { 0 };
         let mut look = Look { cpu_ns: reaped, ..Look::default() };
         let times = self.limits.cpu_ns > 0 && self.meter.is_none();
@@ -175,7 +191,8 @@ impl Watch {
                 look.cpu_ns += sys::cpu_time_of(pid) + reaped;
             }
             if let Some(status) = census.read(pid, b"/status", &mut buffer) {
-                look.memory += field(status, b"RssAnon:") * 1024 + field(status, b"RssShmem:") * 1024;
+                look.memory +=
+                    field(status, b"RssAnon:") * 1024 + field(status, b"RssShmem:") * 1024;
                 look.peaks += field(status, b"VmHWM:") * 1024;
                 look.processes += field(status, b"Threads:").max(1);
             }
@@ -185,7 +202,8 @@ impl Watch {
         look
     }
 
-    /// Counts those that the first process has left behind, and it itself: the last chance to see who was there when one was refused.
+    /// Counts those that the first process has left behind, and it itself: the last chance to see
+    /// who was there when one was refused.
     pub fn look_back(&mut self, census: Option<&Census>) {
         if let (Some(census), 1..) = (census, self.limits.processes) {
             let left = self.look_around(census).processes;
@@ -198,7 +216,8 @@ impl Watch {
         let mut used = 0;
         census.each_of(self.root, &mut |pid| {
             let mut buffer = [0u8; 512];
-            used += sys::cpu_time_of(pid) + census.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
+            used += sys::cpu_time_of(pid)
+                + census.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
         });
         self.settled_ns = used;
     }
@@ -212,10 +231,15 @@ impl Watch {
     pub fn complete(&self, usage: Usage) -> Usage {
         let metered = self.meter.as_ref().map_or(0, Meter::used);
         let seen = |most: u64| if most > 0 { most } else { UNKNOWN };
-        // The processes' own peaks contain pages of files, which a sampled limit does not count: what kept to it has no
-        // peak above it.
-        let kept_to = if self.limits.memory > 0 { self.limits.memory.max(self.anonymous_peak.unwrap_or(0)) } else { u64::MAX };
-        let memory_peak = if self.memory_peak > 0 { self.memory_peak.max(usage.max_rss).min(kept_to) } else { 0 };
+        // The processes' own peaks contain pages of files, which a sampled limit does not count:
+        // what kept to it has no peak above it.
+        let kept_to = if self.limits.memory > 0 {
+            self.limits.memory.max(self.anonymous_peak.unwrap_or(0))
+        } else {
+            u64::MAX
+        };
+        let memory_peak =
+            if self.memory_peak > 0 { self.memory_peak.max(usage.max_rss).min(kept_to) } else { 0 };
         Usage {
             meter: metered.max(self.settled_ns),
             memory_peak,
@@ -254,8 +278,9 @@ fn shared_out(census: &Census, root: Option<u32>) -> u64 {
     sum
 }
 
-/// A process's part of its memory, so that the sum counts each page once, however many have it since a fork: what the first sum may not tell. A process that
-/// lets nobody look so closely counts with all it has.
+/// A process's part of its memory, so that the sum counts each page once, however many have it
+/// since a fork: what the first sum may not tell. A process that lets nobody look so closely counts
+/// with all it has.
 fn memory_of(census: &Census, pid: u32) -> u64 {
     let mut buffer = [0u8; 4096];
     let parts = match census.read(pid, b"/smaps_rollup", &mut buffer) {
@@ -286,8 +311,8 @@ impl Meter {
 }
 
 impl Gauge {
-    /// The memory, if it is time to look and the file tells, and nanoseconds until the next look. Looks take at most a
-    /// fiftieth of the time.
+    /// The memory, if it is time to look and the file tells, and nanoseconds until the next look.
+    /// Looks take at most a fiftieth of the time.
     fn look(&mut self, now: u64) -> (Option<u64>, u64) {
         if self.next > now {
             return (None, self.next - now);
@@ -314,8 +339,9 @@ fn reaped_cpu_time() -> u64 {
     cpu_time(sys::CHILDREN)
 }
 
-/// What a process's children used that it has waited for: cutime and cstime, the 16th and 17th field, in hundredths of a second.
-/// The second field is a name in parentheses that may hold anything.
+/// What a process's children used that it has waited for: cutime and cstime, the 16th and 17th
+/// field, in hundredths of a second. The second field is a name in parentheses that may hold
+/// anything.
 pub fn children_cpu_time(stat: &[u8]) -> u64 {
     const TICK: u64 = 10 * MILLISECOND;
     let after_name = stat.iter().rposition(|&byte| byte == b')').map_or(0, |end| end + 2);

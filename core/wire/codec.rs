@@ -1,4 +1,5 @@
-//! Bounds-checked reading and writing of plain data: little-endian integers, byte strings and C strings.
+//! Bounds-checked reading and writing of plain data: little-endian integers, byte strings and C
+//! strings.
 //!
 //! A type is described once, by `wire_data!`, which makes the type and both directions from one
 //! description, so that the two sides cannot drift apart.
@@ -108,7 +109,8 @@ impl<'a> Wire<'a> for &'a CStr {
     }
 }
 
-/// A sequence of values: their number, then each in turn. Decoding checks every item, so that iterating later cannot fail.
+/// A sequence of values: their number, then each in turn. Decoding checks every item, so that
+/// iterating later cannot fail.
 #[derive(Clone, Copy)]
 pub struct List<'a, T> {
     count: u32,
@@ -159,7 +161,8 @@ impl<'a, T: Wire<'a> + core::fmt::Debug> core::fmt::Debug for List<'a, T> {
     }
 }
 
-/// The bytes behind a [`List`] while it is being made: encode each item, then [`ListBuilder::list`].
+/// The bytes behind a [`List`] while it is being made: encode each item, then
+/// [`ListBuilder::list`].
 pub struct ListBuilder<S> {
     count: u32,
     items: S,
@@ -179,7 +182,8 @@ impl<S: Sink> ListBuilder<S> {
 }
 
 impl<S: AsRef<[u8]>> ListBuilder<S> {
-    /// The finished list. `T` must be the type that was pushed: a wrong one reads as an empty or short list.
+    /// The finished list. `T` must be the type that was pushed: a wrong one reads as an empty or
+    /// short list.
     pub fn list<'a, T>(&'a self) -> List<'a, T> {
         List { count: self.count, items: self.items.as_ref(), of: core::marker::PhantomData }
     }
@@ -187,7 +191,8 @@ impl<S: AsRef<[u8]>> ListBuilder<S> {
 
 /// Describes a type once and makes it, its encoder and its decoder.
 ///
-/// A struct is its fields in order; an enum is a tag byte and the variant's fields. The lifetime is that of the buffer.
+/// A struct is its fields in order; an enum is a tag byte and the variant's fields. The lifetime is
+/// that of the buffer.
 #[doc(hidden)]
 macro_rules! wire_data {
     ($(#[$meta:meta])* struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty,)* }) => {

@@ -1,15 +1,16 @@
 //! Requests to the warden and its reports, one message each over a SEQPACKET socket.
 //!
-//! Descriptors travel beside a message (SCM_RIGHTS), in the order that the message's documentation gives. A request
-//! larger than [`INLINE_MAX`] travels in a memfd: the message itself is then [`Request::Attached`] and the memfd is
-//! the last descriptor.
+//! Descriptors travel beside a message (SCM_RIGHTS), in the order that the message's documentation
+//! gives. A request larger than [`INLINE_MAX`] travels in a memfd: the message itself is then
+//! [`Request::Attached`] and the memfd is the last descriptor.
 
 use super::codec::{List, wire_data};
 use super::plan::IdRange;
 use super::usage::Usage;
 use core::ffi::CStr;
 
-/// The version of this protocol; both sides are built from one source, so a mismatch means a foreign warden.
+/// The version of this protocol; both sides are built from one source, so a mismatch means a
+/// foreign warden.
 pub const VERSION: u32 = 1;
 /// A request may have this many bytes in the message itself.
 pub const INLINE_MAX: usize = 32 * 1024;
@@ -17,7 +18,8 @@ pub const INLINE_MAX: usize = 32 * 1024;
 pub const REPORT_MAX: usize = 8 * 1024;
 /// The kernel's limit on descriptors beside one message (SCM_MAX_FD).
 pub const DESCRIPTORS_MAX: usize = 253;
-/// What the kernel tells of a network namespace (proc_pid_net(5)): in these every packet, socket and group is counted. The first four every kernel has.
+/// What the kernel tells of a network namespace (proc_pid_net(5)): in these every packet, socket
+/// and group is counted. The first four every kernel has.
 pub const NETWORK: [&CStr; 11] = [
     c"/proc/self/net/dev",
     c"/proc/self/net/snmp",
@@ -100,9 +102,11 @@ pub mod reason {
     pub const FILTER: u32 = 1;
     /// This kernel, or a filter around the caller, lacks `call`.
     pub const ABSENT: u32 = 2;
-    /// The right to mount is there, but every mount is refused: by a Landlock domain or another security module.
+    /// The right to mount is there, but every mount is refused: by a Landlock domain or another
+    /// security module.
     pub const NO_MOUNTS: u32 = 3;
-    /// The source is an automount point, and what is mounted there does not reach the sandbox's mount namespace.
+    /// The source is an automount point, and what is mounted there does not reach the sandbox's
+    /// mount namespace.
     pub const AUTOMOUNT: u32 = 4;
     /// What the policy puts at `/proc` leaves no proc to forbid nested user namespaces by.
     pub const NO_PROC: u32 = 5;
@@ -112,8 +116,9 @@ pub mod reason {
 pub mod run {
     /// The warden ends, with everything inside, when this command ends.
     pub const LAST: u32 = 1 << 0;
-    /// One command among others: it is spoken of over a socket of its own, the last descriptor beside the request, and what it leaves
-    /// behind stays. Without this flag the control socket speaks of the one command that there is, and all ends with it.
+    /// One command among others: it is spoken of over a socket of its own, the last descriptor
+    /// beside the request, and what it leaves behind stays. Without this flag the control
+    /// socket speaks of the one command that there is, and all ends with it.
     pub const AMONG: u32 = 1 << 1;
 }
 
@@ -208,7 +213,8 @@ pub mod stage {
     pub const DIRECTORY: u32 = 5;
     /// No such program was found in the search path.
     pub const SEARCH: u32 = 6;
-    /// `execve(2)`; `path` is what was tried, `head` its first bytes, the detail its mode, or 0 if there is no such file.
+    /// `execve(2)`; `path` is what was tried, `head` its first bytes, the detail its mode, or 0 if
+    /// there is no such file.
     pub const EXEC: u32 = 7;
     /// The request could not be read.
     pub const REQUEST: u32 = 8;
@@ -248,7 +254,8 @@ pub mod end {
     pub const SYSCALL: u32 = 9;
     /// A system call of another architecture's, by its number there.
     pub const FOREIGN_SYSCALL: u32 = 10;
-    /// The value of an end by a limit, if that was the one on all commands of a cell together; else it is 0.
+    /// The value of an end by a limit, if that was the one on all commands of a cell together; else
+    /// it is 0.
     pub const TOGETHER: i32 = 1;
 }
 
@@ -256,7 +263,8 @@ pub mod end {
 pub mod seen {
     /// The first process's end: `status` is its wait status.
     pub const STATUS: u32 = 1 << 0;
-    /// A tmpfs of limited size that was full: `scratch` is its size in bytes, or its number of files.
+    /// A tmpfs of limited size that was full: `scratch` is its size in bytes, or its number of
+    /// files.
     pub const SCRATCH: u32 = 1 << 1;
     /// As many processes and threads as it may have.
     pub const PROCESSES: u32 = 1 << 2;

@@ -1,8 +1,9 @@
 //! The plan: a sandbox as a flat list of steps, which the warden applies in order.
 //!
-//! The library decides what happens and in which order (`core/src/plan.rs`); the warden only carries it out. A step is
-//! one thing that can fail with one errno; a failure is told as the step's index, so the library can name it in full.
-//! All paths inside (`at`) are absolute and free of `.` and `..`; the library has checked them.
+//! The library decides what happens and in which order (`core/src/plan.rs`); the warden only
+//! carries it out. A step is one thing that can fail with one errno; a failure is told as the
+//! step's index, so the library can name it in full. All paths inside (`at`) are absolute and free
+//! of `.` and `..`; the library has checked them.
 
 use super::codec::{List, wire_data};
 use core::ffi::CStr;
@@ -39,25 +40,28 @@ pub mod attribute {
     pub const NO_EXEC: u64 = 0x8;
 }
 
-/// How a filter knows a warden that is not PID 1. No process has one of these two ids: the warden that loads the filter puts
-/// what it means into its place.
+/// How a filter knows a warden that is not PID 1. No process has one of these two ids: the warden
+/// that loads the filter puts what it means into its place.
 pub mod guard {
     /// Its own number.
     pub const OWN: u32 = 0x7ec1_0de1;
-    /// The numbers of wardens whose commands enter this cell, if they are kept for those: [`FIRST_ENTRANT`].
+    /// The numbers of wardens whose commands enter this cell, if they are kept for those:
+    /// [`FIRST_ENTRANT`].
     pub const ENTRANTS: u32 = 0x7ec1_0d40;
     /// What of an argument is compared with [`ENTRANTS`].
     pub const KEPT_MASK: u32 = !(ENTRANTS_NUMBER - 1);
     /// The first of them; a multiple of their number.
     pub const FIRST_ENTRANT: u32 = 64;
     pub const ENTRANTS_NUMBER: u32 = 64;
-    /// In a tree whose last process had this number the kernel gives none below any more: RESERVED_PIDS of its pid.c, less one.
+    /// In a tree whose last process had this number the kernel gives none below any more:
+    /// RESERVED_PIDS of its pid.c, less one.
     pub const LAST_KEPT: u32 = 299;
 }
 
 /// What a Landlock ruleset is to rule, in [`Step::Landlock`].
 pub mod wall {
-    /// Files: nothing is read but below `readable`, nothing is changed but below `writable`, no device is written but below `devices`.
+    /// Files: nothing is read but below `readable`, nothing is changed but below `writable`, no
+    /// device is written but below `devices`.
     pub const FILES: u32 = 1 << 0;
     /// No signal reaches who is outside.
     pub const SIGNALS: u32 = 1 << 1;
@@ -103,8 +107,8 @@ pub mod protection {
     pub const NO_CORE: u64 = 1 << 13;
     /// The caller ends what the warden could not, by a cgroup around it all.
     pub const KILL_BY_CGROUP: u64 = 1 << 14;
-    /// Nobody inside can change the warden's limits, priority or processors: it is PID 1 and a filter refuses what names it, or
-    /// it is in no process tree of theirs.
+    /// Nobody inside can change the warden's limits, priority or processors: it is PID 1 and a
+    /// filter refuses what names it, or it is in no process tree of theirs.
     pub const WARDEN_GUARDED: u64 = 1 << 22;
     /// A seccomp filter decides which system calls the command may make.
     pub const FILTERED: u64 = 1 << 15;
@@ -118,7 +122,8 @@ pub mod protection {
     pub const LANDLOCK_SOCKETS: u64 = 1 << 18;
     /// Landlock holds the command to the TCP ports that the policy names.
     pub const LANDLOCK_PORTS: u64 = 1 << 19;
-    /// The command is another user than the caller. Only the caller knows: the warden never reports it.
+    /// The command is another user than the caller. Only the caller knows: the warden never reports
+    /// it.
     pub const OTHER_USER: u64 = 1 << 21;
 }
 

@@ -1,5 +1,6 @@
-//! The stage clock's message, in builds that have one: after its tag, pairs of a stage and a time on the monotonic clock, each in
-//! eight bytes. A stage is a step's number in the plan, or `OWN` and more: one of the names.
+//! The stage clock's message, in builds that have one: after its tag, pairs of a stage and a time
+//! on the monotonic clock, each in eight bytes. A stage is a step's number in the plan, or `OWN`
+//! and more: one of the names.
 
 /// No report begins like this.
 pub const TAG: u8 = 0xff;

@@ -1,14 +1,15 @@
 //! What a command can have used: every figure, declared once.
 //!
-//! From this list come the warden's report, `seclude::Usage`, the fields of C's `seclude_outcome` and of Python's
-//! `Usage`, and the table in docs/outcomes.md. To add a figure, add it here, and count it in `core/warden/watch.rs`
-//! or where a cgroup's counters are read; then `make faces`.
+//! From this list come the warden's report, `seclude::Usage`, the fields of C's `seclude_outcome`
+//! and of Python's `Usage`, and the table in docs/outcomes.md. To add a figure, add it here, and
+//! count it in `core/warden/watch.rs` or where a cgroup's counters are read; then `make faces`.
 
 /// Hands every figure to the macro `$apply`: documentation, kind and name.
 ///
 /// - `time`: nanoseconds here, a `Duration` in Rust, nanoseconds in C, seconds in Python.
 /// - `bytes`, `count`: a number.
-/// - `bytes_if_known`, `count_if_known`: a number, or [`UNKNOWN`], where it takes something that a host may not have.
+/// - `bytes_if_known`, `count_if_known`: a number, or [`UNKNOWN`], where it takes something that a
+///   host may not have.
 macro_rules! for_each_figure {
     ($apply:ident) => {
         $apply! {

@@ -4,7 +4,8 @@ use crate::prose::{docstring, flowing, wrapped};
 use seclude::Limit;
 use seclude::schema::{SETTINGS, Setting};
 
-/// Of a plain kind: the argument of C's setter, how it reaches the core, and what to add to the documentation.
+/// Of a plain kind: the argument of C's setter, how it reaches the core, and what to add to the
+/// documentation.
 struct Plain {
     argument: String,
     value: String,
@@ -15,13 +16,19 @@ fn plain(setting: &Setting) -> Option<Plain> {
     let name = setting.name;
     let number = |kind: &str| (format!("{name}: {kind}"), name.to_owned(), "");
     let (argument, value, unit) = match setting.kind {
-        "text" => (format!("{name}: *const c_char"), format!("utf8(\"{name}\", {name})?"), "UTF-8."),
+        "text" => {
+            (format!("{name}: *const c_char"), format!("utf8(\"{name}\", {name})?"), "UTF-8.")
+        }
         "path" => (format!("{name}: *const c_char"), format!("bytes(\"{name}\", {name})?"), ""),
         "id" => number("u32"),
         "count" => number("u64"),
         "fraction" => number("f64"),
         "size" => ("bytes: u64".into(), "bytes".into(), "In bytes."),
-        "time" => ("milliseconds: u64".into(), "Duration::from_millis(milliseconds)".into(), "In milliseconds, 1 or more."),
+        "time" => (
+            "milliseconds: u64".into(),
+            "Duration::from_millis(milliseconds)".into(),
+            "In milliseconds, 1 or more.",
+        ),
         "flag" => (String::new(), String::new(), ""),
         "own" | "special" => return None,
         kind => panic!("the key {name} is of the unknown kind {kind}"),
@@ -76,7 +83,10 @@ fn c_setters(wanted: fn(&Setting) -> bool) -> Vec<String> {
 /// What a key of a type of its own takes in Python, and in policies as text.
 fn own(name: &str) -> (&'static str, &'static str) {
     match name {
-        "share" | "unshare" => ("Iterable[NamespaceKind]", "list of `user` `mount` `pid` `net` `ipc` `uts` `cgroup` `time`"),
+        "share" | "unshare" => (
+            "Iterable[NamespaceKind]",
+            "list of `user` `mount` `pid` `net` `ipc` `uts` `cgroup` `time`",
+        ),
         "clock_offsets" => ("Mapping[Clock, int]", "`{\"monotonic\": s, \"boottime\": s}`"),
         "root" => ("Path", "path"),
         "empty_root" | "terminals" | "landlock" => ("bool", "true, false"),
@@ -88,13 +98,18 @@ fn own(name: &str) -> (&'static str, &'static str) {
         ),
         "seccomp_bpf" => ("Iterable[bytes]", "list of data"),
         "tcp_bind" | "tcp_connect" => ("Iterable[int]", "list of ports"),
-        "rlimits" => ("Mapping[str, Limit | tuple[Limit, Limit]]", "`{\"nofile\": n}`, or `[soft, hard]`, or `\"unlimited\"`"),
+        "rlimits" => (
+            "Mapping[str, Limit | tuple[Limit, Limit]]",
+            "`{\"nofile\": n}`, or `[soft, hard]`, or `\"unlimited\"`",
+        ),
         "cpu_set" => ("Iterable[int]", "list of numbers"),
         "io" => (
             "Iterable[seclude.Io | Mapping[str, Any]]",
             "list of `{\"path\": \"/\", \"read_bytes\": n, \"write_bytes\": n, \"read_operations\": n, \"write_operations\": n}`: one rate at least",
         ),
-        "wall_time_grace" => ("tuple[int, float | str] | Mapping[str, Any]", "`{\"signal\": 15, \"time\": 0.5}`"),
+        "wall_time_grace" => {
+            ("tuple[int, float | str] | Mapping[str, Any]", "`{\"signal\": 15, \"time\": 0.5}`")
+        }
         "require" | "best_effort" => ("Iterable[LimitName]", "list of limits' names"),
         name => panic!("the key {name} has no type in Python: name it in faces/src/keys.rs"),
     }

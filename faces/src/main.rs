@@ -1,4 +1,5 @@
-//! Writes what C, Python, the tests and the documentation say of names that the core declares (`seclude::schema`).
+//! Writes what C, Python, the tests and the documentation say of names that the core declares
+//! (`seclude::schema`).
 //!
 //! A file that repeats a declaration marks the place, in a comment of its own language:
 //!
@@ -8,8 +9,9 @@
 //! // faces: end
 //! ```
 //!
-//! What stands between the two lines is written here, and nothing else in the file is touched. `make faces` writes;
-//! `make lint` runs it with `--check`, which writes nothing and fails where a file says something else.
+//! What stands between the two lines is written here, and nothing else in the file is touched.
+//! `make faces` writes; `make lint` runs it with `--check`, which writes nothing and fails where a
+//! file says something else.
 
 mod figures;
 mod keys;
@@ -24,23 +26,39 @@ use words::{c_constants, c_names, python_types};
 
 /// Which file has which section.
 const SECTIONS: &[section::Section] = &[
-    ("capi/src/control.rs", "freezers as C constants", || c_constants("Freezer", "FREEZER", "c_int", FromOne)),
+    ("capi/src/control.rs", "freezers as C constants", || {
+        c_constants("Freezer", "FREEZER", "c_int", FromOne)
+    }),
     ("capi/src/control.rs", "freezers with their names", || c_names("Freezer", "FREEZER")),
     ("capi/src/limits.rs", "plain limits", keys::c_limits),
-    ("capi/src/limits.rs", "limits as C constants", || c_constants("Limit", "LIMIT", "c_int", FromZero)),
+    ("capi/src/limits.rs", "limits as C constants", || {
+        c_constants("Limit", "LIMIT", "c_int", FromZero)
+    }),
     ("capi/src/limits.rs", "limits with their names", || c_names("Limit", "LIMIT")),
-    ("capi/src/limits.rs", "mechanisms as C constants", || c_constants("Mechanism", "MECHANISM", "c_int", FromOne)),
+    ("capi/src/limits.rs", "mechanisms as C constants", || {
+        c_constants("Mechanism", "MECHANISM", "c_int", FromOne)
+    }),
     ("capi/src/limits.rs", "mechanisms with their names", || c_names("Mechanism", "MECHANISM")),
-    ("capi/src/outcome.rs", "ends as C constants", || c_constants("Ended", "ENDED", "i32", FromOne)),
+    ("capi/src/outcome.rs", "ends as C constants", || {
+        c_constants("Ended", "ENDED", "i32", FromOne)
+    }),
     ("capi/src/outcome.rs", "ends with their names", || c_names("Ended", "ENDED")),
-    ("capi/src/outcome.rs", "memory sources as C constants", || c_constants("MemorySource", "MEMORY", "i32", FromOne)),
-    ("capi/src/outcome.rs", "memory sources with their names", || c_names("MemorySource", "MEMORY")),
-    ("capi/src/outcome.rs", "protections as C constants", || c_constants("Protection", "PROTECTION", "u64", Bits)),
+    ("capi/src/outcome.rs", "memory sources as C constants", || {
+        c_constants("MemorySource", "MEMORY", "i32", FromOne)
+    }),
+    ("capi/src/outcome.rs", "memory sources with their names", || {
+        c_names("MemorySource", "MEMORY")
+    }),
+    ("capi/src/outcome.rs", "protections as C constants", || {
+        c_constants("Protection", "PROTECTION", "u64", Bits)
+    }),
     ("capi/src/outcome.rs", "protections with their names", || c_names("Protection", "PROTECTION")),
     ("capi/src/outcome.rs", "figures as C fields", figures::c_fields),
     ("capi/src/outcome.rs", "figures of a usage", figures::c_values),
     ("capi/src/sandbox.rs", "plain settings", keys::c_settings),
-    ("capi/src/seccomp.rs", "comparisons as C constants", || c_constants("Compare", "COMPARE", "c_int", FromOne)),
+    ("capi/src/seccomp.rs", "comparisons as C constants", || {
+        c_constants("Compare", "COMPARE", "c_int", FromOne)
+    }),
     ("capi/src/seccomp.rs", "comparisons with their names", || c_names("Compare", "COMPARE")),
     ("docs/outcomes.md", "ends", || words::table("Ended", "end")),
     ("docs/outcomes.md", "figures", figures::table),
@@ -70,7 +88,10 @@ fn main() -> ExitCode {
     for section in SECTIONS {
         match section::write(root, section, check) {
             Ok(true) if check => {
-                eprintln!("{}: \"{}\" is not what the core declares: run `make faces`", section.0, section.1);
+                eprintln!(
+                    "{}: \"{}\" is not what the core declares: run `make faces`",
+                    section.0, section.1
+                );
                 failed = true;
             }
             Ok(true) => println!("{}: {}", section.0, section.1),

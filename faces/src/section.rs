@@ -3,7 +3,8 @@
 use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
 
-/// A file, the name of a section in it, and what writes the section's lines, without their indentation.
+/// A file, the name of a section in it, and what writes the section's lines, without their
+/// indentation.
 pub type Section = (&'static str, &'static str, fn() -> Vec<String>);
 
 /// Brings a section up to date, or only looks if it is. Whether it differed.
@@ -75,7 +76,8 @@ mod tests {
 
     #[test]
     fn a_marker_is_a_comment_in_each_language() {
-        for line in ["// faces: end", "  # faces: end\n", "/* faces: end */", "<!-- faces: end -->"] {
+        for line in ["// faces: end", "  # faces: end\n", "/* faces: end */", "<!-- faces: end -->"]
+        {
             assert_eq!(marker(line), Some("faces: end"));
         }
         assert_eq!(marker("faces: end"), None);

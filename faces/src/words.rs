@@ -54,7 +54,9 @@ pub fn c_constants(set: &str, prefix: &str, kind: &str, numbers: Numbers) -> Vec
 
 /// A table of them with their names.
 pub fn c_names(set: &str, prefix: &str) -> Vec<String> {
-    let row = |word: &Word| format!("(SECLUDE_{prefix}_{}, c\"{}\"),", screaming(word.variant), word.name);
+    let row = |word: &Word| {
+        format!("(SECLUDE_{prefix}_{}, c\"{}\"),", screaming(word.variant), word.name)
+    };
     words(set).iter().map(row).collect()
 }
 
@@ -97,7 +99,9 @@ pub fn python_ends() -> Vec<String> {
         lines
     };
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
-    let mut all = lines("\"\"\"How a command ended: one of a closed set, by `name`. The cases never overlap.\n\n");
+    let mut all = lines(
+        "\"\"\"How a command ended: one of a closed set, by `name`. The cases never overlap.\n\n",
+    );
     all.extend(words("Ended").iter().flat_map(item));
     all.extend(lines(
         "\n`value` is None where an end has none; of `syscall` it is the call's name. `match ended:` with\n\
@@ -123,7 +127,9 @@ mod tests {
 
     #[test]
     fn constants_are_spelt_as_c_spells_them() {
-        for (variant, name) in [("CgroupV2", "CGROUP_V2"), ("Memory", "MEMORY"), ("ReadOnlyRoot", "READ_ONLY_ROOT")] {
+        for (variant, name) in
+            [("CgroupV2", "CGROUP_V2"), ("Memory", "MEMORY"), ("ReadOnlyRoot", "READ_ONLY_ROOT")]
+        {
             assert_eq!(screaming(variant), name);
         }
     }

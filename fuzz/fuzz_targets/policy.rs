@@ -1,4 +1,5 @@
-//! A policy as text. What is read and found sound is the same after having been written in either form, and compiles to filters and a plan.
+//! A policy as text. What is read and found sound is the same after having been written in either
+//! form, and compiles to filters and a plan.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

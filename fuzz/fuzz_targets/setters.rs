@@ -1,4 +1,5 @@
-//! C's setters in any order, with any arguments, NULL among them; nothing is started. What has been set is then checked, written and freed.
+//! C's setters in any order, with any arguments, NULL among them; nothing is started. What has been
+//! set is then checked, written and freed.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
@@ -13,10 +14,10 @@ struct Text(Option<Vec<u8>>);
 
 impl Text {
     fn with<T>(&self, use_it: impl FnOnce(*const c_char) -> T) -> T {
-        let text = self
-            .0
-            .as_ref()
-            .map(|bytes| CString::new(bytes.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()).expect("without NUL"));
+        let text = self.0.as_ref().map(|bytes| {
+            CString::new(bytes.split(|byte| *byte == 0).next().unwrap_or_default().to_vec())
+                .expect("without NUL")
+        });
         use_it(text.as_ref().map_or(ptr::null(), |text| text.as_ptr()))
     }
 }
@@ -62,7 +63,8 @@ enum Step {
 }
 
 fuzz_target!(|steps: Vec<Step>| {
-    // SAFETY: every pointer is NULL, or an object of the library's own that lives, or a string or array that does for the call.
+    // SAFETY: every pointer is NULL, or an object of the library's own that lives, or a string or
+    // array that does for the call.
     unsafe { perform(&steps) }
 });
 
@@ -74,39 +76,69 @@ unsafe fn perform(steps: &[Step]) {
             match step {
                 Step::Share(kind) => c::sandbox::seclude_sandbox_share(sandbox, *kind),
                 Step::Unshare(kind) => c::sandbox::seclude_sandbox_unshare(sandbox, *kind),
-                Step::ClockOffset(clock, seconds) => c::sandbox::seclude_sandbox_clock_offset(sandbox, *clock, *seconds),
-                Step::Hostname(name) => name.with(|name| c::sandbox::seclude_sandbox_hostname(sandbox, name)),
-                Step::Domainname(name) => name.with(|name| c::sandbox::seclude_sandbox_domainname(sandbox, name)),
+                Step::ClockOffset(clock, seconds) => {
+                    c::sandbox::seclude_sandbox_clock_offset(sandbox, *clock, *seconds)
+                }
+                Step::Hostname(name) => {
+                    name.with(|name| c::sandbox::seclude_sandbox_hostname(sandbox, name))
+                }
+                Step::Domainname(name) => {
+                    name.with(|name| c::sandbox::seclude_sandbox_domainname(sandbox, name))
+                }
                 Step::Ids(uid, gid, host) => {
                     c::sandbox::seclude_sandbox_uid(sandbox, *uid);
                     c::sandbox::seclude_sandbox_gid(sandbox, *gid);
                     c::sandbox::seclude_sandbox_host_ids(sandbox, *host);
                 }
-                Step::User(name) => name.with(|name| c::sandbox::seclude_sandbox_user(sandbox, name)),
-                Step::Home(path) => path.with(|path| c::sandbox::seclude_sandbox_home(sandbox, path)),
-                Step::Root(path) => path.with(|path| c::sandbox::seclude_sandbox_root(sandbox, path)),
+                Step::User(name) => {
+                    name.with(|name| c::sandbox::seclude_sandbox_user(sandbox, name))
+                }
+                Step::Home(path) => {
+                    path.with(|path| c::sandbox::seclude_sandbox_home(sandbox, path))
+                }
+                Step::Root(path) => {
+                    path.with(|path| c::sandbox::seclude_sandbox_root(sandbox, path))
+                }
                 Step::EmptyRoot => c::sandbox::seclude_sandbox_empty_root(sandbox),
                 Step::WritableRoot => c::sandbox::seclude_sandbox_writable_root(sandbox),
                 Step::Terminals => c::sandbox::seclude_sandbox_terminals(sandbox),
                 Step::NoTerminals => c::sandbox::seclude_sandbox_no_terminals(sandbox),
-                Step::Etc(name) => name.with(|name| c::sandbox::seclude_sandbox_etc(sandbox, [name, std::ptr::null()].as_ptr())),
+                Step::Etc(name) => name.with(|name| {
+                    c::sandbox::seclude_sandbox_etc(sandbox, [name, std::ptr::null()].as_ptr())
+                }),
                 Step::Bind(source, at, flags) => {
-                    source.with(|source| at.with(|at| c::sandbox::seclude_sandbox_bind(sandbox, source, at, *flags)));
+                    source.with(|source| {
+                        at.with(|at| c::sandbox::seclude_sandbox_bind(sandbox, source, at, *flags))
+                    });
                 }
-                Step::Tmpfs(at, size) => at.with(|at| c::sandbox::seclude_sandbox_tmpfs(sandbox, at, *size)),
+                Step::Tmpfs(at, size) => {
+                    at.with(|at| c::sandbox::seclude_sandbox_tmpfs(sandbox, at, *size))
+                }
                 Step::TmpfsWith(at, size, inodes, mode, flags) => {
-                    at.with(|at| c::sandbox::seclude_sandbox_tmpfs_with(sandbox, at, *size, *inodes, *mode, *flags));
+                    at.with(|at| {
+                        c::sandbox::seclude_sandbox_tmpfs_with(
+                            sandbox, at, *size, *inodes, *mode, *flags,
+                        )
+                    });
                 }
-                Step::Dir(at, mode) => at.with(|at| c::sandbox::seclude_sandbox_dir(sandbox, at, *mode)),
+                Step::Dir(at, mode) => {
+                    at.with(|at| c::sandbox::seclude_sandbox_dir(sandbox, at, *mode))
+                }
                 Step::Symlink(target, at) => {
-                    target.with(|target| at.with(|at| c::sandbox::seclude_sandbox_symlink(sandbox, target, at)));
+                    target.with(|target| {
+                        at.with(|at| c::sandbox::seclude_sandbox_symlink(sandbox, target, at))
+                    });
                 }
                 Step::File(at, data, mode) => {
-                    let (start, size) = data.as_ref().map_or((ptr::null(), 3), |data| (data.as_ptr().cast(), data.len()));
+                    let (start, size) = data
+                        .as_ref()
+                        .map_or((ptr::null(), 3), |data| (data.as_ptr().cast(), data.len()));
                     at.with(|at| c::sandbox::seclude_sandbox_file(sandbox, at, start, size, *mode));
                 }
                 Step::Nested => c::sandbox::seclude_sandbox_nested(sandbox),
-                Step::Rlimit(resource, soft, hard) => c::sandbox::seclude_sandbox_rlimit(sandbox, *resource, *soft, *hard),
+                Step::Rlimit(resource, soft, hard) => {
+                    c::sandbox::seclude_sandbox_rlimit(sandbox, *resource, *soft, *hard)
+                }
                 Step::Limits(memory, swap, pids, weight) => {
                     c::limits::seclude_sandbox_memory(sandbox, *memory);
                     c::limits::seclude_sandbox_swap(sandbox, *swap);
@@ -114,23 +146,36 @@ unsafe fn perform(steps: &[Step]) {
                     c::limits::seclude_sandbox_cpu_weight(sandbox, *weight);
                 }
                 Step::Cpus(number) => c::limits::seclude_sandbox_cpus(sandbox, *number),
-                Step::CpuSet(numbers) => c::limits::seclude_sandbox_cpu_set(sandbox, numbers.as_ptr(), numbers.len()),
+                Step::CpuSet(numbers) => {
+                    c::limits::seclude_sandbox_cpu_set(sandbox, numbers.as_ptr(), numbers.len())
+                }
                 Step::Profile(name) => {
                     c::seccomp::seclude_seccomp_free(filter);
                     filter = name.with(|name| c::seccomp::seclude_seccomp_new(name));
                 }
-                Step::Rule(call, action, errnum) => {
-                    call.with(|call| c::seccomp::seclude_seccomp_rule(filter, call, *action, *errnum))
-                }
+                Step::Rule(call, action, errnum) => call
+                    .with(|call| c::seccomp::seclude_seccomp_rule(filter, call, *action, *errnum)),
                 Step::When(argument, compare, value, mask, wide) => {
-                    c::seccomp::seclude_seccomp_when(filter, *argument, *compare, *value, *mask, *wide);
+                    c::seccomp::seclude_seccomp_when(
+                        filter, *argument, *compare, *value, *mask, *wide,
+                    );
                 }
-                Step::Otherwise(action, errnum) => c::seccomp::seclude_seccomp_otherwise(filter, *action, *errnum),
+                Step::Otherwise(action, errnum) => {
+                    c::seccomp::seclude_seccomp_otherwise(filter, *action, *errnum)
+                }
                 Step::Family(family) => c::seccomp::seclude_seccomp_socket_family(filter, *family),
                 Step::Seccomp => c::seccomp::seclude_sandbox_seccomp(sandbox, filter),
-                Step::Bpf(program) => c::seccomp::seclude_sandbox_seccomp_bpf(sandbox, program.as_ptr().cast(), program.len()),
+                Step::Bpf(program) => c::seccomp::seclude_sandbox_seccomp_bpf(
+                    sandbox,
+                    program.as_ptr().cast(),
+                    program.len(),
+                ),
                 Step::Ports(ports, bind) => {
-                    let set = if *bind { c::seccomp::seclude_sandbox_tcp_bind } else { c::seccomp::seclude_sandbox_tcp_connect };
+                    let set = if *bind {
+                        c::seccomp::seclude_sandbox_tcp_bind
+                    } else {
+                        c::seccomp::seclude_sandbox_tcp_connect
+                    };
                     set(sandbox, ports.as_ptr(), ports.len());
                 }
                 Step::NoLandlock => c::seccomp::seclude_sandbox_no_landlock(sandbox),
@@ -139,9 +184,11 @@ unsafe fn perform(steps: &[Step]) {
                     c::sandbox::seclude_sandbox_free(std::mem::replace(&mut sandbox, copy));
                 }
                 Step::Command(program, arguments) => {
-                    let command = program.with(|program| c::sandbox::seclude_sandbox_command(sandbox, program));
+                    let command = program
+                        .with(|program| c::sandbox::seclude_sandbox_command(sandbox, program));
                     for argument in arguments {
-                        argument.with(|argument| c::command::seclude_command_arg(command, argument));
+                        argument
+                            .with(|argument| c::command::seclude_command_arg(command, argument));
                     }
                     c::command::seclude_command_free(command);
                 }
@@ -155,7 +202,14 @@ unsafe fn perform(steps: &[Step]) {
         let mut text = ptr::null_mut();
         if c::sandbox::seclude_sandbox_to_json(sandbox, &mut text, ptr::null_mut()) == 0 {
             let mut again = ptr::null_mut();
-            assert_eq!(c::sandbox::seclude_sandbox_from_json(c::text::seclude_text_string(text), &mut again, ptr::null_mut()), 0);
+            assert_eq!(
+                c::sandbox::seclude_sandbox_from_json(
+                    c::text::seclude_text_string(text),
+                    &mut again,
+                    ptr::null_mut()
+                ),
+                0
+            );
             c::sandbox::seclude_sandbox_free(again);
         }
         c::text::seclude_text_free(text);

@@ -18,7 +18,11 @@ impl Cell {
     }
 
     /// Asks the core, without the GIL.
-    fn ask<T: Send>(&self, py: Python<'_>, question: impl FnOnce(&seclude_core::Cell) -> Result<T> + Send) -> PyResult<T> {
+    fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        question: impl FnOnce(&seclude_core::Cell) -> Result<T> + Send,
+    ) -> PyResult<T> {
         py.detach(|| question(&self.0)).map_err(|error| raise(py, &error))
     }
 }
@@ -101,13 +105,25 @@ impl Cell {
     }
 
     /// Copies out of it.
-    fn copy_out(&self, py: Python<'_>, inside: PyBackedBytes, to: PyBackedBytes, bounds: Bounds) -> PyResult<Done> {
+    fn copy_out(
+        &self,
+        py: Python<'_>,
+        inside: PyBackedBytes,
+        to: PyBackedBytes,
+        bounds: Bounds,
+    ) -> PyResult<Done> {
         let result = py.detach(|| self.0.copy_out(path(&inside), path(&to), &transfer(bounds)));
         done(py, result)
     }
 
     /// Copies into it.
-    fn copy_in(&self, py: Python<'_>, source: PyBackedBytes, inside: PyBackedBytes, bounds: Bounds) -> PyResult<Done> {
+    fn copy_in(
+        &self,
+        py: Python<'_>,
+        source: PyBackedBytes,
+        inside: PyBackedBytes,
+        bounds: Bounds,
+    ) -> PyResult<Done> {
         let result = py.detach(|| self.0.copy_in(path(&source), path(&inside), &transfer(bounds)));
         done(py, result)
     }

@@ -19,7 +19,8 @@ pub struct Child {
     child: Mutex<Option<seclude_core::Child>>,
     /// As the caller sees it, and as it sees itself.
     pids: (u32, u32),
-    /// The process that started it. A copy of it, made by `os.fork`, must not read the reports meant for the first.
+    /// The process that started it. A copy of it, made by `os.fork`, must not read the reports
+    /// meant for the first.
     owner: u32,
 }
 
@@ -37,9 +38,15 @@ impl Child {
         question: impl FnOnce(&mut seclude_core::Child) -> Result<T> + Send,
     ) -> PyResult<T> {
         if std::process::id() != self.owner {
-            return Err(refuse(py, what, "only the process that started the command may do that, not one forked from it"));
+            return Err(refuse(
+                py,
+                what,
+                "only the process that started the command may do that, not one forked from it",
+            ));
         }
-        let answer = py.detach(|| self.child.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(question));
+        let answer = py.detach(|| {
+            self.child.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(question)
+        });
         match answer {
             Some(answer) => answer.map_err(|error| raise(py, &error)),
             None => Err(refuse(py, what, "the command was dropped")),
@@ -48,7 +55,8 @@ impl Child {
 }
 
 impl Drop for Child {
-    /// The core waits until nothing is left inside: other threads go on meanwhile. At the interpreter's end there are none.
+    /// The core waits until nothing is left inside: other threads go on meanwhile. At the
+    /// interpreter's end there are none.
     fn drop(&mut self) {
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         Python::try_attach(|py| py.detach(move || drop(child)));
@@ -69,16 +77,19 @@ impl Child {
         self.pids.1
     }
 
-    /// The number of the descriptor that becomes readable when the command ends. It stays this object's.
+    /// The number of the descriptor that becomes readable when the command ends. It stays this
+    /// object's.
     #[getter]
     fn pidfd(&self, py: Python<'_>) -> PyResult<i32> {
         self.ask(py, "pidfd", |child| Ok(child.pidfd().as_raw_fd()))
     }
 
-    /// In how many seconds it must have ended by its limits on time, or by `kill`, if there is such a moment.
+    /// In how many seconds it must have ended by its limits on time, or by `kill`, if there is such
+    /// a moment.
     #[getter]
     fn deadline(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now()).as_secs_f64();
+        let left =
+            |deadline: Instant| deadline.saturating_duration_since(Instant::now()).as_secs_f64();
         self.ask(py, "deadline", |child| Ok(child.deadline().map(left)))
     }
 
@@ -88,7 +99,8 @@ impl Child {
         self.ask(py, "pipes", |child| Ok(child.pipes_may_stay()))
     }
 
-    /// The descriptor of the other side of its terminal, the taker's from now on, if it has one that nobody has taken.
+    /// The descriptor of the other side of its terminal, the taker's from now on, if it has one
+    /// that nobody has taken.
     fn take_terminal(&self, py: Python<'_>) -> PyResult<Option<i32>> {
         self.ask(py, "terminal", |child| {
             child.forget_lost();
@@ -102,14 +114,30 @@ impl Child {
     }
 
     /// Copies out of the running sandbox.
-    fn copy_out(&self, py: Python<'_>, inside: PyBackedBytes, to: PyBackedBytes, bounds: Bounds) -> PyResult<Done> {
-        let result = self.ask(py, "copy out", |child| Ok(child.copy_out(path(&inside), path(&to), &transfer(bounds))))?;
+    fn copy_out(
+        &self,
+        py: Python<'_>,
+        inside: PyBackedBytes,
+        to: PyBackedBytes,
+        bounds: Bounds,
+    ) -> PyResult<Done> {
+        let result = self.ask(py, "copy out", |child| {
+            Ok(child.copy_out(path(&inside), path(&to), &transfer(bounds)))
+        })?;
         done(py, result)
     }
 
     /// Copies into the running sandbox.
-    fn copy_in(&self, py: Python<'_>, source: PyBackedBytes, inside: PyBackedBytes, bounds: Bounds) -> PyResult<Done> {
-        let result = self.ask(py, "copy in", |child| Ok(child.copy_in(path(&source), path(&inside), &transfer(bounds))))?;
+    fn copy_in(
+        &self,
+        py: Python<'_>,
+        source: PyBackedBytes,
+        inside: PyBackedBytes,
+        bounds: Bounds,
+    ) -> PyResult<Done> {
+        let result = self.ask(py, "copy in", |child| {
+            Ok(child.copy_in(path(&source), path(&inside), &transfer(bounds)))
+        })?;
         done(py, result)
     }
 

@@ -39,7 +39,8 @@ impl Command {
 /// A stream that is the command's terminal.
 const PTY: i32 = -4;
 
-/// What a command is made of, from a dictionary. Streams are descriptor numbers, or `PTY`; `None` is the caller's own.
+/// What a command is made of, from a dictionary. Streams are descriptor numbers, or `PTY`; `None`
+/// is the caller's own.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct Parts {
@@ -61,16 +62,24 @@ pub struct Parts {
 
 impl Parts {
     /// The command, where `make` has it run. All descriptors are copied.
-    pub fn of(&self, py: Python<'_>, make: impl FnOnce(&OsStr) -> seclude_core::Command) -> PyResult<Command> {
+    pub fn of(
+        &self,
+        py: Python<'_>,
+        make: impl FnOnce(&OsStr) -> seclude_core::Command,
+    ) -> PyResult<Command> {
         let args = &self.args;
-        let (program, rest) = args.split_first().map_or((OsStr::new(""), args.as_slice()), |(first, rest)| (text(first), rest));
+        let (program, rest) = args
+            .split_first()
+            .map_or((OsStr::new(""), args.as_slice()), |(first, rest)| (text(first), rest));
         let mut command = make(program);
         command.args(rest.iter().map(text));
         if let Some(name) = &self.arg0 {
             command.arg0(text(name));
         }
         if let Some(variables) = &self.env {
-            command.env_clear().envs(variables.iter().map(|(name, value)| (text(name), text(value))));
+            command
+                .env_clear()
+                .envs(variables.iter().map(|(name, value)| (text(name), text(value))));
         }
         if let Some(directory) = &self.cwd {
             command.current_dir(text(directory));
@@ -81,7 +90,11 @@ impl Parts {
                 Some(PTY) => Ok(Some(Stdio::pty())),
                 Some(number) => {
                     let fd = copy(py, what, number)?;
-                    Ok(Some(if self.own_pipes[index] { Stdio::own_pipe(fd) } else { Stdio::from(fd) }))
+                    Ok(Some(if self.own_pipes[index] {
+                        Stdio::own_pipe(fd)
+                    } else {
+                        Stdio::from(fd)
+                    }))
                 }
             }
         };
@@ -194,7 +207,10 @@ pub fn spawn_together(
     match py.detach(|| interaction.spawn_timeout(timeout)).map_err(|error| raise(py, &error))? {
         Some(children) => Ok(Some(children.into_iter().map(Child::new).collect())),
         None => {
-            commands.iter().zip(interaction.into_commands()).for_each(|(command, core)| command.get().put_back(core));
+            commands
+                .iter()
+                .zip(interaction.into_commands())
+                .for_each(|(command, core)| command.get().put_back(core));
             Ok(None)
         }
     }

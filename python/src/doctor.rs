@@ -5,11 +5,15 @@ use pyo3::prelude::*;
 /// In the order of `seclude.Check`.
 type Checked = (String, &'static str, String, Option<String>, Option<String>);
 
-/// Starts sandboxes that try one feature each: the kernel's release, the checks, whether sandboxes start at all, the table, the JSON.
+/// Starts sandboxes that try one feature each: the kernel's release, the checks, whether sandboxes
+/// start at all, the table, the JSON.
 #[pyfunction]
 pub fn doctor(py: Python<'_>) -> (String, Vec<Checked>, bool, String, String) {
     let report = py.detach(seclude_core::doctor);
     let (ready, table, json) = (report.ready(), report.to_string(), report.to_json());
-    let checks = report.checks.into_iter().map(|check| (check.name, check.state.name(), check.detail, check.cause, check.remedy));
+    let checks = report
+        .checks
+        .into_iter()
+        .map(|check| (check.name, check.state.name(), check.detail, check.cause, check.remedy));
     (report.kernel, checks.collect(), ready, table, json)
 }

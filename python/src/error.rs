@@ -14,7 +14,16 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
         ErrorKind::ProgramNotExecutable => "ProgramNotExecutable",
         _ => "SetupError",
     };
-    build(py, class, &error.to_string(), error.kind(), error.step(), error.raw_os_error(), error.path(), error.remedy())
+    build(
+        py,
+        class,
+        &error.to_string(),
+        error.kind(),
+        error.step(),
+        error.raw_os_error(),
+        error.path(),
+        error.remedy(),
+    )
 }
 
 /// A refusal of this layer's own, in the core's words: what, and why.
@@ -22,10 +31,13 @@ pub fn refuse(py: Python<'_>, what: &str, why: &str) -> PyErr {
     build(py, "PolicyError", &format!("{what}: {why}"), ErrorKind::Invalid, what, None, None, None)
 }
 
-/// The exception for a system call of the package's own that failed: of the kind that the core makes of the error number.
+/// The exception for a system call of the package's own that failed: of the kind that the core
+/// makes of the error number.
 #[pyfunction]
 pub fn system_error<'py>(py: Python<'py>, step: &str, errno: i32) -> Bound<'py, PyBaseException> {
-    raise(py, &Error::io(step, std::io::Error::from_raw_os_error(errno))).into_value(py).into_bound(py)
+    raise(py, &Error::io(step, std::io::Error::from_raw_os_error(errno)))
+        .into_value(py)
+        .into_bound(py)
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -46,7 +58,8 @@ fn build(
         fields.set_item("errno", errno)?;
         fields.set_item("path", path.map(Path::as_os_str))?;
         fields.set_item("hint", hint)?;
-        let exception = py.import("seclude.errors")?.getattr(class)?.call((message,), Some(&fields))?;
+        let exception =
+            py.import("seclude.errors")?.getattr(class)?.call((message,), Some(&fields))?;
         Ok(PyErr::from_value(exception))
     };
     // What fails here is Python itself: out of memory, or interrupted. That is then the news.

@@ -1,7 +1,8 @@
 //! The interpreter that this library is loaded into.
 //!
-//! The types of a native module are made once in a process, for one interpreter. In another one, objects would be of classes that
-//! belong to the first: an `isinstance` that is false, references that outlive their interpreter.
+//! The types of a native module are made once in a process, for one interpreter. In another one,
+//! objects would be of classes that belong to the first: an `isinstance` that is false, references
+//! that outlive their interpreter.
 
 use pyo3::exceptions::PyImportError;
 use pyo3::ffi::{PyInterpreterState_Get, PyInterpreterState_GetID};
@@ -13,7 +14,8 @@ const MAIN: i64 = 0;
 /// Refuses a sub-interpreter, before anything is made in it.
 #[allow(unsafe_code)]
 pub fn main_only(_attached: Python<'_>) -> PyResult<()> {
-    // SAFETY: the thread is attached to an interpreter, as the argument proves: that is what both calls ask for.
+    // SAFETY: the thread is attached to an interpreter, as the argument proves: that is what both
+    // calls ask for.
     let number = unsafe { PyInterpreterState_GetID(PyInterpreterState_Get()) };
     if number == MAIN {
         return Ok(());

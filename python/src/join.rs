@@ -35,14 +35,16 @@ impl Sources {
             join = join.descriptor(copy(py, "descriptor", fd)?);
         }
         if let Some(kinds) = &self.only {
-            join = join.only(kinds.iter().map(|name| kind(py, name)).collect::<PyResult<Vec<_>>>()?);
+            join =
+                join.only(kinds.iter().map(|name| kind(py, name)).collect::<PyResult<Vec<_>>>()?);
         }
         Ok(join)
     }
 }
 
 fn kind(py: Python<'_>, name: &str) -> PyResult<Namespace> {
-    Namespace::from_name(name).ok_or_else(|| refuse(py, "namespace", &format!("{name:?} is no kind of namespace")))
+    Namespace::from_name(name)
+        .ok_or_else(|| refuse(py, "namespace", &format!("{name:?} is no kind of namespace")))
 }
 
 /// A policy, and namespaces that exist.
@@ -84,7 +86,8 @@ pub fn release(py: Python<'_>, place: PyBackedBytes) -> PyResult<()> {
 /// The published cells that live: name, the warden's process id, policy in JSON.
 #[pyfunction]
 pub fn cells(py: Python<'_>) -> PyResult<Vec<(String, u32, String)>> {
-    let told = |cell: &NamedCell| Ok((cell.name().to_owned(), cell.pid(), cell.sandbox().to_json()?));
+    let told =
+        |cell: &NamedCell| Ok((cell.name().to_owned(), cell.pid(), cell.sandbox().to_json()?));
     let all = py.detach(|| NamedCell::all().and_then(|cells| cells.iter().map(told).collect()));
     all.map_err(|error| raise(py, &error))
 }

@@ -1,8 +1,9 @@
 //! The Python face of seclude: the native half, thin by intent.
 //!
-//! Only what needs the core is here: a policy read and written, a command started, a child asked and told. Streams,
-//! waiting, text and the manners of `subprocess` are Python's own, in `seclude/*.py`. Nothing here holds the GIL while the
-//! core waits for another process, and nothing waits long: Python polls the pidfd, so that Ctrl-C works.
+//! Only what needs the core is here: a policy read and written, a command started, a child asked
+//! and told. Streams, waiting, text and the manners of `subprocess` are Python's own, in
+//! `seclude/*.py`. Nothing here holds the GIL while the core waits for another process, and nothing
+//! waits long: Python polls the pidfd, so that Ctrl-C works.
 #![deny(unsafe_code)]
 
 use pyo3::prelude::*;

@@ -27,7 +27,9 @@ impl Listener {
 
     /// A call that waits now, if one does.
     fn receive(&self, py: Python<'_>) -> PyResult<Option<Notification>> {
-        let next = py.detach(|| self.0.receive_within(Duration::ZERO)).map_err(|error| raise(py, &error))?;
+        let next = py
+            .detach(|| self.0.receive_within(Duration::ZERO))
+            .map_err(|error| raise(py, &error))?;
         Ok(next.map(|call| Notification(Mutex::new(Some(call)))))
     }
 
@@ -42,16 +44,25 @@ impl Listener {
 pub struct Notification(Mutex<Option<seclude_core::Notification>>);
 
 impl Notification {
-    fn ask<T>(&self, py: Python<'_>, question: impl FnOnce(&seclude_core::Notification) -> T) -> PyResult<T> {
+    fn ask<T>(
+        &self,
+        py: Python<'_>,
+        question: impl FnOnce(&seclude_core::Notification) -> T,
+    ) -> PyResult<T> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(call) => Ok(question(call)),
             None => Err(refuse(py, "system call", "it was answered already")),
         }
     }
 
-    fn answer<T>(&self, py: Python<'_>, answer: impl FnOnce(seclude_core::Notification) -> seclude_core::Result<T>) -> PyResult<T> {
+    fn answer<T>(
+        &self,
+        py: Python<'_>,
+        answer: impl FnOnce(seclude_core::Notification) -> seclude_core::Result<T>,
+    ) -> PyResult<T> {
         let call = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        answer(call.ok_or_else(|| refuse(py, "system call", "it was answered already"))?).map_err(|error| raise(py, &error))
+        answer(call.ok_or_else(|| refuse(py, "system call", "it was answered already"))?)
+            .map_err(|error| raise(py, &error))
     }
 }
 
@@ -82,7 +93,12 @@ impl Notification {
     }
 
     /// Reads the program's memory.
-    fn read<'py>(&self, py: Python<'py>, address: u64, size: usize) -> PyResult<Bound<'py, PyBytes>> {
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        address: u64,
+        size: usize,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let read = self.ask(py, |call| {
             let mut bytes = vec![0; size];
             call.read(address, &mut bytes).map(|length| {
@@ -115,7 +131,12 @@ impl Notification {
     }
 
     /// It has succeeded with a new descriptor.
-    fn succeed_with_descriptor(&self, py: Python<'_>, fd: i32, close_on_exec: bool) -> PyResult<i32> {
+    fn succeed_with_descriptor(
+        &self,
+        py: Python<'_>,
+        fd: i32,
+        close_on_exec: bool,
+    ) -> PyResult<i32> {
         let given = copy(py, "descriptor", fd)?;
         self.answer(py, |call| call.succeed_with_descriptor(given.as_fd(), close_on_exec))
     }

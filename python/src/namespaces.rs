@@ -33,11 +33,22 @@ impl Processes {
 /// Finds them: the processes, the namespaces, and the processes whose namespaces are not known.
 #[pyfunction]
 pub fn namespaces(py: Python<'_>) -> PyResult<(Vec<Seen>, Vec<Living>, Vec<usize>)> {
-    let Namespaces { list, closed, .. } = py.detach(seclude_core::namespaces).map_err(|error| raise(py, &error))?;
+    let Namespaces { list, closed, .. } =
+        py.detach(seclude_core::namespaces).map_err(|error| raise(py, &error))?;
     let mut processes = Processes::default();
     let mut living = |namespace: LiveNamespace| {
-        let LiveNamespace { kind, id, owner, owner_uid, parent, processes: within, held_by, .. } = namespace;
-        (kind.name(), id, owner, owner_uid, parent, processes.places(within), held_by.into_iter().map(Into::into).collect())
+        let LiveNamespace {
+            kind, id, owner, owner_uid, parent, processes: within, held_by, ..
+        } = namespace;
+        (
+            kind.name(),
+            id,
+            owner,
+            owner_uid,
+            parent,
+            processes.places(within),
+            held_by.into_iter().map(Into::into).collect(),
+        )
     };
     let list = list.into_iter().map(&mut living).collect();
     let closed = processes.places(closed);

@@ -1,10 +1,12 @@
-//! How a command ended, what it used, and what runs inside, as plain dictionaries and tuples: `seclude/outcome.py` gives them names.
+//! How a command ended, what it used, and what runs inside, as plain dictionaries and tuples:
+//! `seclude/outcome.py` gives them names.
 
 use pyo3::prelude::*;
 use seclude_core::{Ended, Outcome, Pressure, Process};
 use std::time::Duration;
 
-/// A dictionary with the keyword arguments of `seclude.Outcome`, but for `ended`, which is name, number and words.
+/// A dictionary with the keyword arguments of `seclude.Outcome`, but for `ended`, which is name,
+/// number and words.
 #[derive(IntoPyObject)]
 pub struct Ending {
     ended: (&'static str, Option<Value>, String),
@@ -59,7 +61,9 @@ pub type Seen = (u32, u32, Vec<u32>, u32, String, Vec<String>, u32, char);
 
 pub fn ending(outcome: &Outcome) -> Ending {
     let value = match outcome.ended {
-        Ended::Exited(number) | Ended::Signaled(number) | Ended::WardenLost(number) => Some(Value::Number(number)),
+        Ended::Exited(number) | Ended::Signaled(number) | Ended::WardenLost(number) => {
+            Some(Value::Number(number))
+        }
         Ended::Syscall(call) => Some(Value::Name(call.to_string())),
         _ => None,
     };
@@ -73,7 +77,11 @@ pub fn ending(outcome: &Outcome) -> Ending {
         enforced: outcome.enforced.iter().map(|protection| protection.name()).collect(),
         landlock_abi: outcome.enforced.landlock_abi(),
         by_caller: outcome.by_caller,
-        limits: outcome.enforced.limits().map(|(limit, mechanism)| (limit.name(), mechanism.name())).collect(),
+        limits: outcome
+            .enforced
+            .limits()
+            .map(|(limit, mechanism)| (limit.name(), mechanism.name()))
+            .collect(),
     }
 }
 
@@ -81,7 +89,13 @@ pub fn used(usage: &seclude_core::Usage) -> Used {
     let seconds = |time: Duration| time.as_secs_f64();
     let stalls = |stalled: Pressure| {
         let Pressure { cpu_some, memory_some, memory_full, io_some, io_full, .. } = stalled;
-        (seconds(cpu_some), seconds(memory_some), seconds(memory_full), seconds(io_some), seconds(io_full))
+        (
+            seconds(cpu_some),
+            seconds(memory_some),
+            seconds(memory_full),
+            seconds(io_some),
+            seconds(io_full),
+        )
     };
     Used {
         // faces: begin figures of a usage

@@ -48,7 +48,8 @@ impl Pool {
         self.0.fd().as_raw_fd()
     }
 
-    /// Of its template's: how many have been made, used again, given up; of the last of these, the number and why.
+    /// Of its template's: how many have been made, used again, given up; of the last of these, the
+    /// number and why.
     fn networks(&self, py: Python<'_>) -> Networks {
         let told = py.detach(|| self.0.networks());
         (told.made, told.reused, told.retired, told.last_retired.map(|last| (last.id, last.why)))

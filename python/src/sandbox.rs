@@ -71,7 +71,10 @@ impl Sandbox {
     }
 
     /// A policy's mistakes are told when it is made, not when it is first used.
-    fn checked(py: Python<'_>, sandbox: seclude_core::Result<seclude_core::Sandbox>) -> PyResult<Sandbox> {
+    fn checked(
+        py: Python<'_>,
+        sandbox: seclude_core::Result<seclude_core::Sandbox>,
+    ) -> PyResult<Sandbox> {
         let checked = sandbox.and_then(|sandbox| sandbox.check().map(|()| Sandbox(sandbox)));
         checked.map_err(|error| raise(py, &error))
     }

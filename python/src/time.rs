@@ -7,7 +7,11 @@ use std::time::Duration;
 /// `seconds` as a time. `what` names the limit that it is.
 pub fn duration(py: Python<'_>, what: &str, seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
-        refuse(py, &format!("{what} {seconds}"), "a time is a number of seconds, not negative and not beyond all bounds")
+        refuse(
+            py,
+            &format!("{what} {seconds}"),
+            "a time is a number of seconds, not negative and not beyond all bounds",
+        )
     })
 }
 
@@ -20,5 +24,7 @@ pub fn size_of_text(py: Python<'_>, what: &str, text: &str) -> PyResult<u64> {
 /// The seconds that a text such as `200ms` says.
 #[pyfunction]
 pub fn time_of_text(py: Python<'_>, what: &str, text: &str) -> PyResult<f64> {
-    seclude_core::time_of_text(what, text).map(|time| time.as_secs_f64()).map_err(|error| raise(py, &error))
+    seclude_core::time_of_text(what, text)
+        .map(|time| time.as_secs_f64())
+        .map_err(|error| raise(py, &error))
 }

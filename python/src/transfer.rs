@@ -31,7 +31,13 @@ pub fn done(py: Python<'_>, result: Result<Copied>) -> PyResult<Done> {
 
 /// Copies what stands below a directory.
 #[pyfunction]
-pub fn copy(py: Python<'_>, base: PyBackedBytes, source: PyBackedBytes, to: PyBackedBytes, bounds: Bounds) -> PyResult<Done> {
+pub fn copy(
+    py: Python<'_>,
+    base: PyBackedBytes,
+    source: PyBackedBytes,
+    to: PyBackedBytes,
+    bounds: Bounds,
+) -> PyResult<Done> {
     let result = py.detach(|| transfer(bounds).copy(path(&base), path(&source), path(&to)));
     done(py, result)
 }

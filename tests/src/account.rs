@@ -1,4 +1,5 @@
-//! What the kernel keeps account of and a sandbox could leave: taken before and after many of them, it is the same.
+//! What the kernel keeps account of and a sandbox could leave: taken before and after many of them,
+//! it is the same.
 
 use crate::caller::Caller;
 use crate::census::{descendants, descriptors, mounts};
@@ -10,7 +11,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// All that is counted. Namespaces of others come and go: only those that this process's descendants are in are ours.
+/// All that is counted. Namespaces of others come and go: only those that this process's
+/// descendants are in are ours.
 #[derive(Debug, PartialEq)]
 pub struct Account {
     /// This process's.
@@ -51,9 +53,13 @@ impl Account {
             mounts: mounts(),
             processes: descendants(),
             cgroups: cgroups::left(|owner| owner == std::process::id()),
-            links: listed("/sys/class/net").filter_map(|entry| entry.file_name().into_string().ok()).collect(),
+            links: listed("/sys/class/net")
+                .filter_map(|entry| entry.file_name().into_string().ok())
+                .collect(),
             keys: users.lines().filter_map(key_line).filter(|(user, _)| is_behind(user)).collect(),
-            system_v: ["shm", "sem", "msg"].map(|kind| lines(&format!("/proc/sysvipc/{kind}"))).to_vec(),
+            system_v: ["shm", "sem", "msg"]
+                .map(|kind| lines(&format!("/proc/sysvipc/{kind}")))
+                .to_vec(),
             temporary: temporary.filter(ours).map(|entry| entry.path()).collect(),
         }
     }
@@ -61,15 +67,21 @@ impl Account {
 
 /// Whether the keys of root's sandboxes are counted under this user.
 fn is_behind(user: &str) -> bool {
-    Caller::present() == Caller::Root && user.parse::<u32>().is_ok_and(|user| (0x7000_0000..0x7001_0000).contains(&user))
+    Caller::present() == Caller::Root
+        && user.parse::<u32>().is_ok_and(|user| (0x7000_0000..0x7001_0000).contains(&user))
 }
 
-/// The kernel takes apart behind the scenes what has been let go of: it is waited for, but not for long. Of what runs before this left to it, less may
-/// be there by now: then the account is the same.
+/// The kernel takes apart behind the scenes what has been let go of: it is waited for, but not for
+/// long. Of what runs before this left to it, less may be there by now: then the account is the
+/// same.
 pub fn settled(before: &Account) -> Account {
     let mut now = Account::of_now();
     for _ in 0..200 {
-        if now.keys.iter().all(|(user, count)| before.keys.get(user).is_some_and(|before| count <= before)) {
+        if now
+            .keys
+            .iter()
+            .all(|(user, count)| before.keys.get(user).is_some_and(|before| count <= before))
+        {
             now.keys = before.keys.clone();
         }
         if now == *before {

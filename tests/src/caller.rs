@@ -1,5 +1,5 @@
-//! Who calls the library: root, or an unprivileged user. A test run by root does everything a second time as `nobody`, by
-//! executing itself again; one run by a user does it once.
+//! Who calls the library: root, or an unprivileged user. A test run by root does everything a
+//! second time as `nobody`, by executing itself again; one run by a user does it once.
 
 use crate::scratch;
 use nix::unistd::{Uid, geteuid};
@@ -70,21 +70,27 @@ impl Caller {
         }
         let mut command = Command::new("setpriv");
         let id = NOBODY.to_string();
-        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--inh-caps=-all", "--"]).arg(program.as_ref());
+        command
+            .args(["--reuid", &id, "--regid", &id, "--clear-groups", "--inh-caps=-all", "--"])
+            .arg(program.as_ref());
         command
     }
 
     /// Gives a file to this caller.
     pub fn own(self, path: &Path) {
         if self != Caller::present() {
-            nix::unistd::chown(path, Some(Uid::from_raw(NOBODY)), Some(nix::unistd::Gid::from_raw(NOBODY)))
-                .expect("root gives files away");
+            nix::unistd::chown(
+                path,
+                Some(Uid::from_raw(NOBODY)),
+                Some(nix::unistd::Gid::from_raw(NOBODY)),
+            )
+            .expect("root gives files away");
         }
     }
 }
 
-/// Runs the body of the test `name` as the present caller and, if that is root, once more as an unprivileged user, in a new
-/// process that runs this test alone.
+/// Runs the body of the test `name` as the present caller and, if that is root, once more as an
+/// unprivileged user, in a new process that runs this test alone.
 pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     if env::var_os(AGAIN).is_some() {
         assert_eq!(Caller::present(), Caller::User);
@@ -98,7 +104,8 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     // The user may not be able to read where cargo builds.
     let place = scratch::directory();
     let test = copy(&env::current_exe().expect("/proc names it"), place.path(), "test");
-    for name in ["adversary", "driver", "keeper", "named", "payload", "pooler", "starter", "worker"] {
+    for name in ["adversary", "driver", "keeper", "named", "payload", "pooler", "starter", "worker"]
+    {
         copy(&program(name), place.path(), name);
     }
     let status = Caller::User
@@ -108,10 +115,14 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
         .env(PROGRAMS, place.path())
         .current_dir("/")
         .status();
-    assert!(status.expect("setpriv (util-linux) is there").success(), "{name}, as an unprivileged user, failed");
+    assert!(
+        status.expect("setpriv (util-linux) is there").success(),
+        "{name}, as an unprivileged user, failed"
+    );
 }
 
-/// As [`as_each`], in a process that has a directory of its own for published cells (SECLUDE_CELLS).
+/// As [`as_each`], in a process that has a directory of its own for published cells
+/// (SECLUDE_CELLS).
 pub fn as_each_with_cells(name: &str, body: impl FnOnce(Caller)) {
     const CELLS: &str = "SECLUDE_CELLS";
     if env::var_os(OWN_CELLS).is_some() {
@@ -124,12 +135,17 @@ pub fn as_each_with_cells(name: &str, body: impl FnOnce(Caller)) {
             .env(OWN_CELLS, "1")
             .env(CELLS, place.path().join("cells"))
             .status();
-        assert!(status.expect("it is there").success(), "{name}, as {}, failed", Caller::present().name());
+        assert!(
+            status.expect("it is there").success(),
+            "{name}, as {}, failed",
+            Caller::present().name()
+        );
     });
 }
 
-/// Runs the body of the test `name` as root in a mount namespace of its own, in a new process that runs this test alone: there it may
-/// mount and unmount what it likes. As another user it cannot, and says so.
+/// Runs the body of the test `name` as root in a mount namespace of its own, in a new process that
+/// runs this test alone: there it may mount and unmount what it likes. As another user it cannot,
+/// and says so.
 pub fn in_own_mounts(name: &str, body: impl FnOnce()) {
     if env::var_os(PRIVATE).is_some() {
         return body();
@@ -144,11 +160,14 @@ pub fn in_own_mounts(name: &str, body: impl FnOnce()) {
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(PRIVATE, "1")
         .status();
-    assert!(status.expect("unshare (util-linux) is there").success(), "{name}, in a mount namespace of its own, failed");
+    assert!(
+        status.expect("unshare (util-linux) is there").success(),
+        "{name}, in a mount namespace of its own, failed"
+    );
 }
 
-/// A process that stays in a user namespace of its own with these maps, as (inside, outside, count) for users and groups alike.
-/// Only root can write them.
+/// A process that stays in a user namespace of its own with these maps, as (inside, outside, count)
+/// for users and groups alike. Only root can write them.
 #[derive(Debug)]
 pub struct Holder(Child);
 
@@ -157,17 +176,34 @@ impl Holder {
     pub fn start(user: u32, map: &[(u32, u32, u32)]) -> Holder {
         let id = user.to_string();
         let holder = Command::new("setpriv")
-            .args(["--reuid", &id, "--regid", &id, "--clear-groups", "--", "unshare", "--user", "--", "sleep", "1000"])
+            .args([
+                "--reuid",
+                &id,
+                "--regid",
+                &id,
+                "--clear-groups",
+                "--",
+                "unshare",
+                "--user",
+                "--",
+                "sleep",
+                "1000",
+            ])
             .current_dir("/")
             .spawn();
         let holder = Holder(holder.expect("setpriv and unshare (util-linux) are there"));
-        let link = |process: &str| fs::read_link(format!("/proc/{process}/ns/user")).expect("it is ours");
+        let link =
+            |process: &str| fs::read_link(format!("/proc/{process}/ns/user")).expect("it is ours");
         while link(&holder.id().to_string()) == link("self") {
             std::thread::yield_now();
         }
-        let lines: String = map.iter().map(|(inside, outside, count)| format!("{inside} {outside} {count}\n")).collect();
+        let lines: String = map
+            .iter()
+            .map(|(inside, outside, count)| format!("{inside} {outside} {count}\n"))
+            .collect();
         for kind in ["gid", "uid"] {
-            fs::write(format!("/proc/{}/{kind}_map", holder.id()), &lines).expect("root may map all");
+            fs::write(format!("/proc/{}/{kind}_map", holder.id()), &lines)
+                .expect("root may map all");
         }
         holder
     }
@@ -177,10 +213,20 @@ impl Holder {
         self.0.id()
     }
 
-    /// A command that runs `program` as the root of its user namespace, with all capabilities there.
+    /// A command that runs `program` as the root of its user namespace, with all capabilities
+    /// there.
     pub fn as_root(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--user", "--setuid", "0", "--setgid", "0", "--target", &self.id().to_string(), "--"]);
+        command.args([
+            "--user",
+            "--setuid",
+            "0",
+            "--setgid",
+            "0",
+            "--target",
+            &self.id().to_string(),
+            "--",
+        ]);
         command.arg(program.as_ref()).current_dir("/");
         command
     }
@@ -193,7 +239,8 @@ impl Drop for Holder {
     }
 }
 
-/// Runs the test `name` once more, by the command that `start` makes of a copy of this program. There [`place`] is `at`.
+/// Runs the test `name` once more, by the command that `start` makes of a copy of this program.
+/// There [`place`] is `at`.
 pub fn once_more(name: &str, at: &Path, start: impl FnOnce(&Path) -> Command) {
     let programs = scratch::directory();
     let test = copy(&env::current_exe().expect("/proc names it"), programs.path(), "test");
@@ -211,25 +258,30 @@ pub fn place() -> Option<PathBuf> {
     env::var_os(PLACE).map(PathBuf::from)
 }
 
-/// The Rust driver, which the tests also use as a program that uses the library. Cargo builds it beside them.
+/// The Rust driver, which the tests also use as a program that uses the library. Cargo builds it
+/// beside them.
 pub fn driver() -> PathBuf {
     program("driver")
 }
 
-/// A program of this crate. Cargo builds them in the profile's directory, and the tests below it: how deep is each version's own.
+/// A program of this crate. Cargo builds them in the profile's directory, and the tests below it:
+/// how deep is each version's own.
 pub fn program(name: &str) -> PathBuf {
     if let Some(directory) = env::var_os(PROGRAMS) {
         return Path::new(&directory).join(name);
     }
     let test = env::current_exe().expect("/proc names it");
     let mut places = test.ancestors().skip(1).map(|directory| directory.join(name));
-    places.find(|place| place.is_file()).unwrap_or_else(|| panic!("no {name} above {}", test.display()))
+    places
+        .find(|place| place.is_file())
+        .unwrap_or_else(|| panic!("no {name} above {}", test.display()))
 }
 
 /// A copy of `program` in `directory` that everybody may execute.
 ///
-/// Another process makes it: were it open for writing here, whoever another thread forks meanwhile would hold it open until its own execve(2),
-/// and a file that is open for writing cannot be executed (ETXTBSY).
+/// Another process makes it: were it open for writing here, whoever another thread forks meanwhile
+/// would hold it open until its own execve(2), and a file that is open for writing cannot be
+/// executed (ETXTBSY).
 pub fn copy(program: &Path, directory: &Path, name: &str) -> PathBuf {
     let place = directory.join(name);
     let status = Command::new("install").args(["-m", "755"]).arg(program).arg(&place).status();

@@ -1,4 +1,5 @@
-//! What exists on the machine, as `/proc` tells: processes by a mark in their arguments, and what this process holds.
+//! What exists on the machine, as `/proc` tells: processes by a mark in their arguments, and what
+//! this process holds.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 /// The processes that have `mark` in their arguments, in every pid namespace below ours.
 pub fn marked(mark: &str) -> Vec<u32> {
     let holds = |pid: &u32| {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| text.windows(mark.len()).any(|part| part == mark.as_bytes()))
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|text| text.windows(mark.len()).any(|part| part == mark.as_bytes()))
     };
     processes().into_iter().filter(holds).collect()
 }
@@ -26,14 +28,15 @@ pub fn await_marked(mark: &str, count: usize) -> Vec<u32> {
     }
 }
 
-/// How long what takes `time` on a usual machine may take on this one: so many times as long as SECLUDE_TEST_SLOWNESS says.
+/// How long what takes `time` on a usual machine may take on this one: so many times as long as
+/// SECLUDE_TEST_SLOWNESS says.
 pub fn here(time: Duration) -> Duration {
     let slowness = std::env::var("SECLUDE_TEST_SLOWNESS").ok().and_then(|text| text.parse().ok());
     time * slowness.unwrap_or(1)
 }
 
-/// Those marked processes that are still there after `grace`; returns as soon as there are none, seen twice: a process inside
-/// execve(2) shows no arguments for a moment.
+/// Those marked processes that are still there after `grace`; returns as soon as there are none,
+/// seen twice: a process inside execve(2) shows no arguments for a moment.
 pub fn survivors(mark: &str, grace: Duration) -> Vec<u32> {
     let end = Instant::now() + here(grace);
     let mut absent = 0;
@@ -60,7 +63,8 @@ pub fn descendants() -> Vec<u32> {
 
 /// The processes below that one, zombies among them.
 pub fn descendants_of(pid: u32) -> Vec<u32> {
-    let parents: Vec<(u32, u32)> = processes().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let parents: Vec<(u32, u32)> =
+        processes().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
     let mut found = vec![pid];
     let mut next = 0;
     while let Some(&ancestor) = found.get(next) {
@@ -87,7 +91,8 @@ pub fn is_warden(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| text.starts_with(b"seclude-warden"))
 }
 
-/// The wardens below this process, by the one that made them: of this process's own children, those that are templates have others below them.
+/// The wardens below this process, by the one that made them: of this process's own children, those
+/// that are templates have others below them.
 pub fn wardens() -> Vec<(u32, u32)> {
     let living = descendants().into_iter().filter(|pid| is_warden(*pid));
     living.filter_map(|pid| Some((parent(pid)?, pid))).collect()
@@ -104,20 +109,30 @@ pub fn descriptors() -> BTreeSet<(u32, PathBuf)> {
     // The descriptor of the listing itself is gone by the time it is looked up.
     entries
         .flatten()
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, fs::read_link(entry.path()).ok()?)))
+        .filter_map(|entry| {
+            Some((entry.file_name().to_str()?.parse().ok()?, fs::read_link(entry.path()).ok()?))
+        })
         .filter(|(_, target)| !target.ends_with("fd"))
         .collect()
 }
 
 /// The mounts of this process's mount namespace.
 pub fn mounts() -> Vec<String> {
-    fs::read_to_string("/proc/self/mountinfo").expect("/proc is mounted").lines().map(str::to_owned).collect()
+    fs::read_to_string("/proc/self/mountinfo")
+        .expect("/proc is mounted")
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The namespaces, all kinds, in which there is a process that our `/proc` shows.
 pub fn namespaces() -> BTreeSet<PathBuf> {
     let of = |pid: u32| {
-        fs::read_dir(format!("/proc/{pid}/ns")).into_iter().flatten().flatten().filter_map(|entry| fs::read_link(entry.path()).ok())
+        fs::read_dir(format!("/proc/{pid}/ns"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| fs::read_link(entry.path()).ok())
     };
     processes().into_iter().flat_map(of).collect()
 }

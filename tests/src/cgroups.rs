@@ -1,5 +1,5 @@
-//! The host's cgroups, as the tests see them by themselves: what a caller can use, and whether any of ours is left. Nothing here asks
-//! the library.
+//! The host's cgroups, as the tests see them by themselves: what a caller can use, and whether any
+//! of ours is left. Nothing here asks the library.
 
 use crate::caller::{Caller, NOBODY};
 use crate::census::here;
@@ -24,9 +24,10 @@ impl Cgroups {
     /// Those of `caller`. SECLUDE_CGROUP names a part of the hierarchy, as it does for the library.
     pub fn of(caller: Caller) -> Cgroups {
         if caller == Caller::Root
-            && mounts("cgroup")
-                .iter()
-                .any(|mount| mount.join("memory.limit_in_bytes").exists() || mount.join("memory.usage_in_bytes").exists())
+            && mounts("cgroup").iter().any(|mount| {
+                mount.join("memory.limit_in_bytes").exists()
+                    || mount.join("memory.usage_in_bytes").exists()
+            })
         {
             return Cgroups::V1;
         }
@@ -41,10 +42,15 @@ impl Cgroups {
             Some(mount.join(membership.lines().find_map(|line| line.strip_prefix("0::/"))?))
         });
         let beside = own.flat_map(|own| [own.parent().map(Path::to_owned), Some(own)]).flatten();
-        if named.into_iter().chain(beside).any(|directory| usable(&directory)) { Cgroups::V2 } else { Cgroups::None }
+        if named.into_iter().chain(beside).any(|directory| usable(&directory)) {
+            Cgroups::V2
+        } else {
+            Cgroups::None
+        }
     }
 
-    /// Whether the kernel itself refuses a process too many: without a cgroup from Linux 5.14 on, which counts by user namespaces.
+    /// Whether the kernel itself refuses a process too many: without a cgroup from Linux 5.14 on,
+    /// which counts by user namespaces.
     pub fn refuses_processes(self) -> bool {
         self != Cgroups::None || kernel_is_at_least(5, 14)
     }
@@ -56,7 +62,8 @@ impl Cgroups {
             (Cgroups::None, _, "rlimit") if !self.refuses_processes() => vec!["sampled"],
             (Cgroups::None, _, without) => vec![without],
             (Cgroups::V2, "cgroup", _) => vec!["cgroup-v2"],
-            // Where there are both versions, some of the counters are in the one and some in the other.
+            // Where there are both versions, some of the counters are in the one and some in the
+            // other.
             (Cgroups::V1, "cgroup", _) => vec!["cgroup-v1", "cgroup-v2"],
             (Cgroups::V1 | Cgroups::V2, with, _) => vec![with],
         }
@@ -66,7 +73,9 @@ impl Cgroups {
 /// Whether the kernel that runs is of this version or a later one.
 pub fn kernel_is_at_least(major: u32, minor: u32) -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc is mounted");
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+    let mut numbers = release
+        .split(|letter: char| !letter.is_ascii_digit())
+        .map_while(|number| number.parse::<u32>().ok());
     (numbers.next(), numbers.next()) >= (Some(major), Some(minor))
 }
 
@@ -74,7 +83,9 @@ fn may_write(caller: Caller, directory: &Path) -> bool {
     match fs::metadata(directory.join("cgroup.procs")) {
         Err(_) => false,
         Ok(_) if caller == Caller::Root => true,
-        Ok(file) if caller != Caller::present() => file.uid() == NOBODY || file.permissions().mode() & 0o002 != 0,
+        Ok(file) if caller != Caller::present() => {
+            file.uid() == NOBODY || file.permissions().mode() & 0o002 != 0
+        }
         Ok(file) => file.uid() == caller.uid() || file.permissions().mode() & 0o002 != 0,
     }
 }
@@ -82,14 +93,22 @@ fn may_write(caller: Caller, directory: &Path) -> bool {
 /// Where hierarchies of this file system type are mounted.
 pub fn mounts(kind: &str) -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/self/mountinfo").expect("/proc is mounted");
-    let of_kind = |line: &&str| line.split_once(" - ").is_some_and(|(_, rest)| rest.split(' ').next() == Some(kind));
-    table.lines().filter(of_kind).filter_map(|line| line.split(' ').nth(4).map(PathBuf::from)).collect()
+    let of_kind = |line: &&str| {
+        line.split_once(" - ").is_some_and(|(_, rest)| rest.split(' ').next() == Some(kind))
+    };
+    table
+        .lines()
+        .filter(of_kind)
+        .filter_map(|line| line.split(' ').nth(4).map(PathBuf::from))
+        .collect()
 }
 
-/// Every cgroup that the library has made for a caller that `is_ours` recognises by its process id, in every hierarchy.
+/// Every cgroup that the library has made for a caller that `is_ours` recognises by its process id,
+/// in every hierarchy.
 pub fn left(is_ours: impl Fn(u32) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open: Vec<PathBuf> = ["cgroup", "cgroup2"].iter().flat_map(|kind| mounts(kind)).collect();
+    let mut open: Vec<PathBuf> =
+        ["cgroup", "cgroup2"].iter().flat_map(|kind| mounts(kind)).collect();
     while let Some(directory) = open.pop() {
         let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
         for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
@@ -105,12 +124,15 @@ pub fn left(is_ours: impl Fn(u32) -> bool) -> Vec<PathBuf> {
 /// The library's own cgroups of the process, in every hierarchy.
 pub fn of(pid: u32) -> Vec<PathBuf> {
     let membership = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it lives");
-    let paths: Vec<&str> = membership.lines().filter_map(|line| line.splitn(3, ':').nth(2)).collect();
+    let paths: Vec<&str> =
+        membership.lines().filter_map(|line| line.splitn(3, ':').nth(2)).collect();
     let everywhere = ["cgroup", "cgroup2"].iter().flat_map(|kind| mounts(kind));
-    let found =
-        everywhere.flat_map(|mount| paths.iter().map(move |path| mount.join(path.trim_start_matches('/'))).collect::<Vec<_>>());
-    let mut found: Vec<PathBuf> =
-        found.filter_map(|path| Some(path.ancestors().find(|path| owner(path).is_some())?.to_owned())).collect();
+    let found = everywhere.flat_map(|mount| {
+        paths.iter().map(move |path| mount.join(path.trim_start_matches('/'))).collect::<Vec<_>>()
+    });
+    let mut found: Vec<PathBuf> = found
+        .filter_map(|path| Some(path.ancestors().find(|path| owner(path).is_some())?.to_owned()))
+        .collect();
     found.retain(|path| path.exists());
     found.sort();
     found.dedup();

@@ -40,19 +40,22 @@ pub(crate) struct Expect {
     enforced: Vec<String>,
     #[serde(default)]
     not_enforced: Vec<String>,
-    /// Limits and what holds them: where the caller can use cgroups and, after a `|` if that differs, where it cannot. `cgroup` is that of
-    /// the host's version, `none` is nothing. No other limit may be told.
+    /// Limits and what holds them: where the caller can use cgroups and, after a `|` if that
+    /// differs, where it cannot. `cgroup` is that of the host's version, `none` is nothing. No
+    /// other limit may be told.
     limits: Option<BTreeMap<String, String>>,
     #[serde(default)]
     freezer: Text,
-    /// Bounds on what was used: a name that the drivers tell, or `wall_ms`, `cpu_ms`, `max_rss_kib`.
+    /// Bounds on what was used: a name that the drivers tell, or `wall_ms`, `cpu_ms`,
+    /// `max_rss_kib`.
     #[serde(default)]
     at_least: BTreeMap<String, u64>,
     #[serde(default)]
     at_most: BTreeMap<String, u64>,
 }
 
-/// What a text must be: exactly this, or with these parts, without those, of this form. All that is said must hold.
+/// What a text must be: exactly this, or with these parts, without those, of this form. All that is
+/// said must hold.
 #[derive(Debug, Default, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Text {
@@ -74,9 +77,16 @@ pub(crate) enum Text {
 
 impl Expect {
     /// What is wrong with the result, line by line. `runs`: the row runs a command.
-    pub(crate) fn judge(&self, stage: &Stage<'_>, told: &Told, inherited: &[u8], runs: bool) -> Vec<String> {
+    pub(crate) fn judge(
+        &self,
+        stage: &Stage<'_>,
+        told: &Told,
+        inherited: &[u8],
+        runs: bool,
+    ) -> Vec<String> {
         let mut wrong = Vec::new();
-        let told_text = |key: &str| told.get(key).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let told_text =
+            |key: &str| told.get(key).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let mut same = |key: &str, expected: Option<String>| {
             if told_text(key) != expected {
                 wrong.push(format!("{key} is {:?}, not {expected:?}", told_text(key)));
@@ -86,14 +96,19 @@ impl Expect {
         if self.error.is_none() && runs {
             same("ended", Some(self.ended.clone().unwrap_or("exited 0".into())));
         }
-        let numbers = [("errno", self.errno.map(i64::from)), ("status", self.status.map(i64::from)), ("limit", self.limit)];
+        let numbers = [
+            ("errno", self.errno.map(i64::from)),
+            ("status", self.status.map(i64::from)),
+            ("limit", self.limit),
+        ];
         for (key, number) in numbers.iter().filter_map(|(key, number)| Some((key, (*number)?))) {
             same(key, Some(number.to_string()));
         }
         if let Some(path) = &self.path {
             same("path", Some(stage.text(path)));
         }
-        for (key, part) in [("step", &self.step), ("hint", &self.hint), ("message", &self.message)] {
+        for (key, part) in [("step", &self.step), ("hint", &self.hint), ("message", &self.message)]
+        {
             let Some(part) = part.as_ref().map(|part| stage.text(part)) else { continue };
             if !told_text(key).is_some_and(|text| text.contains(&part)) {
                 wrong.push(format!("{key} is {:?}, without {part:?}", told_text(key)));
@@ -101,9 +116,12 @@ impl Expect {
         }
         wrong.extend(contradictions(told));
         let nothing = Vec::new();
-        for (key, text) in
-            [("stdout", &self.stdout), ("stderr", &self.stderr), ("processes", &self.processes), ("freezer", &self.freezer)]
-        {
+        for (key, text) in [
+            ("stdout", &self.stdout),
+            ("stderr", &self.stderr),
+            ("processes", &self.processes),
+            ("freezer", &self.freezer),
+        ] {
             wrong.extend(text.judge(key, told.get(key).unwrap_or(&nothing), stage));
         }
         wrong.extend(self.inherited.judge("the driver's stdout", inherited, stage));
@@ -121,28 +139,38 @@ impl Expect {
         );
         let enforced = told_text("enforced").unwrap_or_default();
         let holds = |name: &&String| enforced.split(' ').any(|held| held == *name);
-        wrong.extend(self.enforced.iter().filter(|name| !holds(name)).map(|name| format!("{name} is not enforced")));
-        wrong.extend(self.not_enforced.iter().filter(holds).map(|name| format!("{name} is enforced")));
-        wrong.extend(self.judge_limits(&told_text("limits").unwrap_or_default(), Cgroups::of(stage.caller)));
+        wrong.extend(
+            self.enforced
+                .iter()
+                .filter(|name| !holds(name))
+                .map(|name| format!("{name} is not enforced")),
+        );
+        wrong.extend(
+            self.not_enforced.iter().filter(holds).map(|name| format!("{name} is enforced")),
+        );
+        wrong.extend(
+            self.judge_limits(&told_text("limits").unwrap_or_default(), Cgroups::of(stage.caller)),
+        );
         wrong.extend(self.judge_usage(&told_text("usage").unwrap_or_default()));
         if !wrong.is_empty() {
-            wrong.extend(
-                ["message", "stderr"]
-                    .iter()
-                    .filter_map(|key| Some(format!("  {key}: {}", told_text(key).filter(|text| !text.is_empty())?))),
-            );
+            wrong.extend(["message", "stderr"].iter().filter_map(|key| {
+                Some(format!("  {key}: {}", told_text(key).filter(|text| !text.is_empty())?))
+            }));
         }
         wrong
     }
 
     fn judge_limits(&self, told: &str, cgroups: Cgroups) -> Vec<String> {
         let Some(expected) = &self.limits else { return Vec::new() };
-        let told: BTreeMap<&str, &str> = told.split(' ').filter_map(|word| word.split_once('=')).collect();
-        let names: BTreeSet<&str> = told.keys().copied().chain(expected.keys().map(String::as_str)).collect();
+        let told: BTreeMap<&str, &str> =
+            told.split(' ').filter_map(|word| word.split_once('=')).collect();
+        let names: BTreeSet<&str> =
+            told.keys().copied().chain(expected.keys().map(String::as_str)).collect();
         let complaint = |name: &str| {
             let held = told.get(name).copied().unwrap_or("none");
             let wanted = cgroups.wanted(expected.get(name).map_or("none", String::as_str));
-            (!wanted.contains(&held)).then(|| format!("limit {name} is held by {held}, not by {}", wanted.join(" or ")))
+            (!wanted.contains(&held))
+                .then(|| format!("limit {name} is held by {held}, not by {}", wanted.join(" or ")))
         };
         names.into_iter().filter_map(complaint).collect()
     }
@@ -171,8 +199,9 @@ impl Expect {
     }
 }
 
-/// What cannot be true together, whatever the row says: an end by a limit has a value, no other end has; the first process's own end is that
-/// of the whole where the whole ended by itself; what kills nothing leaves the command its own status.
+/// What cannot be true together, whatever the row says: an end by a limit has a value, no other end
+/// has; the first process's own end is that of the whole where the whole ended by itself; what
+/// kills nothing leaves the command its own status.
 fn contradictions(told: &Told) -> Vec<String> {
     let text = |key: &str| told.get(key).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let Some(ended) = text("ended") else { return Vec::new() };
@@ -190,8 +219,14 @@ fn contradictions(told: &Told) -> Vec<String> {
         _ => "-9".to_owned(),
     };
     let by_itself = ended.starts_with("exited") || ended.starts_with("signaled");
-    if text("returncode").as_ref() != Some(&returncode) || by_itself && text("status").as_ref() != Some(&returncode) {
-        wrong.push(format!("it ended by {ended}, with return code {:?} and status {:?}", text("returncode"), text("status")));
+    if text("returncode").as_ref() != Some(&returncode)
+        || by_itself && text("status").as_ref() != Some(&returncode)
+    {
+        wrong.push(format!(
+            "it ended by {ended}, with return code {:?} and status {:?}",
+            text("returncode"),
+            text("status")
+        ));
     }
     wrong
 }
@@ -203,25 +238,39 @@ impl Text {
         match self {
             Text::Any => Vec::new(),
             Text::Exactly(text) if stage.expand(text) == data => Vec::new(),
-            Text::Exactly(text) => vec![format!("{what} is {shown:?}, not {:?}", String::from_utf8_lossy(&stage.expand(text)))],
+            Text::Exactly(text) => vec![format!(
+                "{what} is {shown:?}, not {:?}",
+                String::from_utf8_lossy(&stage.expand(text))
+            )],
             Text::Like { has, lacks, matches, json } => {
                 let contains = |part: &&String| {
                     let part = stage.expand(part);
                     part.is_empty() || data.windows(part.len()).any(|window| window == part)
                 };
-                let mut wrong: Vec<String> =
-                    has.iter().filter(|part| !contains(part)).map(|part| format!("{what} lacks {part:?}: {shown:?}")).collect();
-                wrong.extend(lacks.iter().filter(contains).map(|part| format!("{what} has {part:?}: {shown:?}")));
+                let mut wrong: Vec<String> = has
+                    .iter()
+                    .filter(|part| !contains(part))
+                    .map(|part| format!("{what} lacks {part:?}: {shown:?}"))
+                    .collect();
+                wrong.extend(
+                    lacks
+                        .iter()
+                        .filter(contains)
+                        .map(|part| format!("{what} has {part:?}: {shown:?}")),
+                );
                 if let Some(pattern) = matches {
-                    let regex = regex::bytes::Regex::new(&stage.text(pattern)).unwrap_or_else(|error| panic!("{error}"));
+                    let regex = regex::bytes::Regex::new(&stage.text(pattern))
+                        .unwrap_or_else(|error| panic!("{error}"));
                     if !regex.is_match(data) {
                         wrong.push(format!("{what} does not match {pattern:?}: {shown:?}"));
                     }
                 }
                 if let Some(json) = json {
-                    let expected: serde_json::Value =
-                        serde_json::from_str(&stage.text(json)).unwrap_or_else(|error| panic!("{json}: {error}"));
-                    if serde_json::from_slice::<serde_json::Value>(data).ok().as_ref() != Some(&expected) {
+                    let expected: serde_json::Value = serde_json::from_str(&stage.text(json))
+                        .unwrap_or_else(|error| panic!("{json}: {error}"));
+                    if serde_json::from_slice::<serde_json::Value>(data).ok().as_ref()
+                        != Some(&expected)
+                    {
                         wrong.push(format!("{what} is {shown:?}, which is not {expected}"));
                     }
                 }

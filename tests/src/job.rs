@@ -1,7 +1,9 @@
-//! A job for a driver: one sandbox, one command in it, and what to do with it; and what the driver tells afterwards.
+//! A job for a driver: one sandbox, one command in it, and what to do with it; and what the driver
+//! tells afterwards.
 //!
-//! Every driver is called `driver JOB RESULT`, reads the one file and writes the other, in the format of [`crate::lines`], and
-//! exits with 0 whatever became of the command. The C and Python drivers (`tests/drivers`) read the same lines.
+//! Every driver is called `driver JOB RESULT`, reads the one file and writes the other, in the
+//! format of [`crate::lines`], and exits with 0 whatever became of the command. The C and Python
+//! drivers (`tests/drivers`) read the same lines.
 
 use crate::lines::{escape, unescape};
 use std::collections::BTreeMap;
@@ -28,24 +30,30 @@ pub enum Action {
     Terminate,
     /// After its first line of output its processes are told as `processes`; then it is killed.
     Processes,
-    /// `try_wait` must have nothing while it runs; its standard input is closed then, and it is waited for, twice.
+    /// `try_wait` must have nothing while it runs; its standard input is closed then, and it is
+    /// waited for, twice.
     TryWait,
-    /// `wait_timeout` of 50 ms must have nothing while it runs; its standard input is closed then, and it is waited for.
+    /// `wait_timeout` of 50 ms must have nothing while it runs; its standard input is closed then,
+    /// and it is waited for.
     WaitTimeout,
     /// The command is run twice; what the second run did is told.
     Twice,
     /// The same, with a reset of the cell between them.
     Reset,
-    /// The command is run in a cell of the policy, which it enters by a name that this is published under.
+    /// The command is run in a cell of the policy, which it enters by a name that this is published
+    /// under.
     Enter,
-    /// The command is run in all namespaces of a cell of the policy, in the default sandbox but for them.
+    /// The command is run in all namespaces of a cell of the policy, in the default sandbox but for
+    /// them.
     Join,
-    /// After its first line of output its usage so far is told as `usage`, in place of the final one; then it is killed.
+    /// After its first line of output its usage so far is told as `usage`, in place of the final
+    /// one; then it is killed.
     Usage,
-    /// After its first line of output its limits are changed to those of `set`; its standard input is closed then, and it is waited for.
+    /// After its first line of output its limits are changed to those of `set`; its standard input
+    /// is closed then, and it is waited for.
     Change,
-    /// After its first line of output it is frozen: how is told as `freezer`, `wait_timeout` of 50 ms must have nothing; it is thawed,
-    /// its standard input is closed, and it is waited for.
+    /// After its first line of output it is frozen: how is told as `freezer`, `wait_timeout` of 50
+    /// ms must have nothing; it is thawed, its standard input is closed, and it is waited for.
     Freeze,
     /// After its first line of output it is frozen, and killed as it stands.
     KillFrozen,
@@ -62,7 +70,8 @@ pub enum Stream {
     Null,
     /// A pipe; for the standard input, with these bytes in it, few enough for a pipe to hold.
     Piped(Vec<u8>),
-    /// The command's own terminal; for the standard input, with this typed on it once the command runs.
+    /// The command's own terminal; for the standard input, with this typed on it once the command
+    /// runs.
     Terminal(Vec<u8>),
     /// A file, for reading or, created or emptied, for writing.
     File(PathBuf),
@@ -101,7 +110,8 @@ pub struct Job {
     pub streams: [Stream; 3],
     /// Further descriptors: number, file, whether for writing.
     pub descriptors: Vec<(i32, PathBuf, bool)>,
-    /// What limits become for [`Action::Change`]: `memory` in bytes, `cpus`, `cpu_time` in seconds, `pids`.
+    /// What limits become for [`Action::Change`]: `memory` in bytes, `cpus`, `cpu_time` in
+    /// seconds, `pids`.
     pub set: Vec<(String, f64)>,
 }
 
@@ -167,7 +177,10 @@ impl Job {
         };
         let bytes = |text: &OsString| text.clone().into_vec();
         let path = |path: &PathBuf| path.clone().into_os_string().into_vec();
-        let name = Action::NAMES.iter().find(|(_, action)| *action == self.action).map_or("output", |(name, _)| *name);
+        let name = Action::NAMES
+            .iter()
+            .find(|(_, action)| *action == self.action)
+            .map_or("output", |(name, _)| *name);
         line("action", &[name.as_bytes()]);
         line(if self.toml { "policy-toml" } else { "policy-json" }, &[self.policy.as_bytes()]);
         line("program", &[&bytes(&self.program)]);
@@ -208,7 +221,14 @@ impl Job {
             }
         }
         for (number, file, write) in &self.descriptors {
-            line("fd", &[number.to_string().as_bytes(), if *write { b"write" } else { b"read" }, &path(file)]);
+            line(
+                "fd",
+                &[
+                    number.to_string().as_bytes(),
+                    if *write { b"write" } else { b"read" },
+                    &path(file),
+                ],
+            );
         }
         for (limit, value) in &self.set {
             line("set", &[limit.as_bytes(), value.to_string().as_bytes()]);
@@ -222,15 +242,26 @@ impl Job {
         for line in text.lines() {
             let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
             let values = rest.split(' ').map(unescape).collect::<Result<Vec<_>, _>>()?;
-            let value = |index: usize| values.get(index).cloned().ok_or_else(|| format!("{key} lacks value {index}"));
-            let word = |index: usize| value(index).and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
+            let value = |index: usize| {
+                values.get(index).cloned().ok_or_else(|| format!("{key} lacks value {index}"))
+            };
+            let word = |index: usize| {
+                value(index)
+                    .and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()))
+            };
             let system = |index: usize| value(index).map(OsString::from_vec);
             match key {
                 "action" => {
                     let name = word(0)?;
-                    job.action = Action::NAMES.iter().find(|(known, _)| *known == name).ok_or(format!("no action {name}"))?.1;
+                    job.action = Action::NAMES
+                        .iter()
+                        .find(|(known, _)| *known == name)
+                        .ok_or(format!("no action {name}"))?
+                        .1;
                 }
-                "policy-json" | "policy-toml" => (job.policy, job.toml) = (word(0)?, key == "policy-toml"),
+                "policy-json" | "policy-toml" => {
+                    (job.policy, job.toml) = (word(0)?, key == "policy-toml")
+                }
                 "program" => job.program = system(0)?,
                 "arg" => job.arguments.push(system(0)?),
                 "arg0" => job.arg0 = Some(system(0)?),
@@ -238,10 +269,17 @@ impl Job {
                 "env-remove" => job.env_remove.push(system(0)?),
                 "env" => job.env.push((system(0)?, system(1)?)),
                 "directory" => job.directory = Some(system(0)?.into()),
-                "wall-ms" => job.wall_ms = Some(word(0)?.parse().map_err(|error| format!("{line}: {error}"))?),
-                "share" => job.share.push((word(0)?, word(1)?.parse().map_err(|error| format!("{line}: {error}"))?)),
+                "wall-ms" => {
+                    job.wall_ms =
+                        Some(word(0)?.parse().map_err(|error| format!("{line}: {error}"))?)
+                }
+                "share" => job.share.push((
+                    word(0)?,
+                    word(1)?.parse().map_err(|error| format!("{line}: {error}"))?,
+                )),
                 "window" => {
-                    let number = |index| word(index)?.parse().map_err(|error| format!("{line}: {error}"));
+                    let number =
+                        |index| word(index)?.parse().map_err(|error| format!("{line}: {error}"));
                     job.window = Some((number(0)?, number(1)?));
                 }
                 "stdin" | "stdout" | "stderr" => {
@@ -260,7 +298,10 @@ impl Job {
                     system(2)?.into(),
                     word(1)? == "write",
                 )),
-                "set" => job.set.push((word(0)?, word(1)?.parse().map_err(|error| format!("{line}: {error}"))?)),
+                "set" => job.set.push((
+                    word(0)?,
+                    word(1)?.parse().map_err(|error| format!("{line}: {error}"))?,
+                )),
                 other => return Err(format!("no key {other}")),
             }
         }
@@ -268,10 +309,12 @@ impl Job {
     }
 }
 
-/// What a driver tells: `ended` (the name, and the value of `exited`, `signaled`, `warden-lost`), `returncode`, `message` (the outcome as a
-/// sentence), `stdout`, `stderr`, `enforced` (names); `status` and `limit` where the outcome has them; `limits` (`memory=cgroup-v2 pids=…`, in
-/// the order of `seclude::Limit`) and `usage` (`wall_us=… user_us=…`, see the driver; what nobody counted is absent). Or `error` (the kind)
-/// with `step`, `errno`, `path`, `hint`, `message`. For some actions `processes` or `freezer`. What does not apply is absent.
+/// What a driver tells: `ended` (the name, and the value of `exited`, `signaled`, `warden-lost`),
+/// `returncode`, `message` (the outcome as a sentence), `stdout`, `stderr`, `enforced` (names);
+/// `status` and `limit` where the outcome has them; `limits` (`memory=cgroup-v2 pids=…`, in
+/// the order of `seclude::Limit`) and `usage` (`wall_us=… user_us=…`, see the driver; what nobody
+/// counted is absent). Or `error` (the kind) with `step`, `errno`, `path`, `hint`, `message`. For
+/// some actions `processes` or `freezer`. What does not apply is absent.
 pub type Told = BTreeMap<String, Vec<u8>>;
 
 /// A driver's result as lines.
@@ -305,7 +348,11 @@ mod tests {
             wall_ms: Some(1500),
             share: vec![("memory".into(), 1_048_576)],
             window: Some((40, 132)),
-            streams: [Stream::Piped(b"a\0b".to_vec()), Stream::Terminal(b"\x03".to_vec()), Stream::File("/x y".into())],
+            streams: [
+                Stream::Piped(b"a\0b".to_vec()),
+                Stream::Terminal(b"\x03".to_vec()),
+                Stream::File("/x y".into()),
+            ],
             descriptors: vec![(7, "/dev/null".into(), true)],
             set: vec![("cpus".into(), 0.5), ("memory".into(), 1_048_576.0)],
             ..Job::default()

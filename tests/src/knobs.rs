@@ -6,17 +6,32 @@ use std::fs;
 
 /// Every setting of a process that this caller can read, by name.
 pub fn of(pid: u32) -> BTreeMap<String, String> {
-    let files = ["limits", "oom_score_adj", "coredump_filter", "timerslack_ns", "autogroup", "comm", "personality"];
-    let read = |file: &&str| Some(((*file).to_owned(), fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?));
+    let files = [
+        "limits",
+        "oom_score_adj",
+        "coredump_filter",
+        "timerslack_ns",
+        "autogroup",
+        "comm",
+        "personality",
+    ];
+    let read = |file: &&str| {
+        Some(((*file).to_owned(), fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?))
+    };
     let mut knobs: BTreeMap<String, String> = files.iter().filter_map(read).collect();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     for name in ["Cpus_allowed_list", "Mems_allowed_list", "Uid", "Gid", "NoNewPrivs", "Seccomp"] {
-        let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default();
+        let value = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .unwrap_or_default();
         knobs.insert(name.into(), value.trim().into());
     }
-    // Fields of stat(5) behind the name, from the state on: group, priority, nice, real-time priority, policy.
+    // Fields of stat(5) behind the name, from the state on: group, priority, nice, real-time
+    // priority, policy.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let fields: Vec<&str> =
+        stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     for (name, index) in [("group", 2), ("nice", 16), ("real-time priority", 37), ("policy", 38)] {
         knobs.insert(name.into(), fields.get(index).copied().unwrap_or_default().into());
     }

@@ -1,5 +1,5 @@
-//! What the tests on the real kernel share: jobs for the drivers, callers of either kind, scratch directories, and the sight
-//! of the machine's processes. Nothing here is part of the product.
+//! What the tests on the real kernel share: jobs for the drivers, callers of either kind, scratch
+//! directories, and the sight of the machine's processes. Nothing here is part of the product.
 #![deny(unsafe_code)]
 
 pub mod account;

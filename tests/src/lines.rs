@@ -1,5 +1,6 @@
-//! The trivial format in which a runner and its drivers talk: one `key value…` a line, so that a driver in any language can
-//! read it without a parser. Bytes of a value that are not plain are written `%XX`; values are separated by one space.
+//! The trivial format in which a runner and its drivers talk: one `key value…` a line, so that a
+//! driver in any language can read it without a parser. Bytes of a value that are not plain are
+//! written `%XX`; values are separated by one space.
 
 use std::fmt::Write;
 
@@ -24,7 +25,11 @@ pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
             (b'%', [high, low, after @ ..]) => {
                 let digits = [*high, *low];
                 let digits = std::str::from_utf8(&digits).map_err(|error| error.to_string())?;
-                (u8::from_str_radix(digits, 16).map_err(|error| format!("%{digits}: {error}"))?, after)
+                (
+                    u8::from_str_radix(digits, 16)
+                        .map_err(|error| format!("%{digits}: {error}"))?,
+                    after,
+                )
             }
             (b'%', _) => return Err(format!("a cut escape in {text:?}")),
             (byte, after) => (*byte, after),

@@ -1,6 +1,8 @@
 //! The ways in which a command comes to run, for tests that must hold in every one of them.
 
-use seclude::{Cell, Child, Command, Join, Joined, NamedCell, Namespace, Pool, Profile, Result, Sandbox, Stdio};
+use seclude::{
+    Cell, Child, Command, Join, Joined, NamedCell, Namespace, Pool, Profile, Result, Sandbox, Stdio,
+};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -47,7 +49,8 @@ impl Mode {
         Mode::NoLandlock,
     ];
 
-    /// Whether the command's warden is PID 1 of the command's pid namespace, which no process inside can signal or leave.
+    /// Whether the command's warden is PID 1 of the command's pid namespace, which no process
+    /// inside can signal or leave.
     pub fn warden_is_first(self) -> bool {
         match self {
             Mode::Entered | Mode::Joined | Mode::SharedPid => false,
@@ -88,7 +91,8 @@ pub struct Scene {
 impl Scene {
     /// Sets it up for commands in `sandbox` with these limits.
     ///
-    /// [`Mode::Entered`] takes SECLUDE_CELLS: [`as_each_with_cells`](crate::caller::as_each_with_cells).
+    /// [`Mode::Entered`] takes SECLUDE_CELLS:
+    /// [`as_each_with_cells`](crate::caller::as_each_with_cells).
     pub fn new(mode: Mode, sandbox: Sandbox, limits: &dyn Fn(Sandbox) -> Sandbox) -> Result<Scene> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let sandbox = limits(sandbox);
@@ -98,27 +102,44 @@ impl Scene {
             Mode::Unconfined => sandbox.seccomp(Profile::Unconfined),
             Mode::OwnFilter => sandbox.seccomp(Profile::Unconfined).seccomp_bpf(PASS),
             Mode::NoLandlock => sandbox.no_landlock(),
-            Mode::Own | Mode::Template | Mode::Cell | Mode::Pool | Mode::Entered | Mode::Joined => sandbox,
+            Mode::Own | Mode::Template | Mode::Cell | Mode::Pool | Mode::Entered | Mode::Joined => {
+                sandbox
+            }
         };
-        let mut scene = Scene { mode, sandbox, joined: None, pool: None, cell: None, sleeper: None };
+        let mut scene =
+            Scene { mode, sandbox, joined: None, pool: None, cell: None, sleeper: None };
         match mode {
             Mode::Template => scene.sandbox.prepare()?,
             Mode::Pool => scene.pool = Some(scene.sandbox.pool(1)?),
             Mode::Cell | Mode::Entered | Mode::Joined => scene.cell = Some(scene.sandbox.cell()?),
-            Mode::Own | Mode::SharedPid | Mode::Nested | Mode::Unconfined | Mode::OwnFilter | Mode::NoLandlock => {}
+            Mode::Own
+            | Mode::SharedPid
+            | Mode::Nested
+            | Mode::Unconfined
+            | Mode::OwnFilter
+            | Mode::NoLandlock => {}
         }
         match (mode, &scene.cell) {
             (Mode::Entered, Some(cell)) => {
-                let name = format!("scene-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+                let name = format!(
+                    "scene-{}-{}",
+                    std::process::id(),
+                    NEXT.fetch_add(1, Ordering::Relaxed)
+                );
                 cell.publish(&name)?;
                 scene.joined = Some(NamedCell::find(&name)?.enter()?);
             }
             (Mode::Joined, Some(cell)) => {
                 let mut command = cell.command("sleep");
-                command.arg("1000").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                command
+                    .arg("1000")
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null());
                 let sleeper = command.wall_time(FOR_EVER).spawn()?;
                 // The files are the cell's.
-                scene.joined = Some(limits(Sandbox::new()).join(&Join::new().process(sleeper.id()))?);
+                scene.joined =
+                    Some(limits(Sandbox::new()).join(&Join::new().process(sleeper.id()))?);
                 scene.sleeper = Some(sleeper);
             }
             _ => {}
@@ -150,7 +171,14 @@ impl Scene {
     pub fn warden(&self, child: &Child) -> u32 {
         match (self.mode, &self.cell) {
             (Mode::Cell, Some(cell)) => cell.id().expect("it is open"),
-            _ => child.processes().expect("the caller may look").first().expect("the warden is among them").pid,
+            _ => {
+                child
+                    .processes()
+                    .expect("the caller may look")
+                    .first()
+                    .expect("the warden is among them")
+                    .pid
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! The payload (`src/bin/payload.rs`) inside a sandbox: how it gets there, and how its processes are told from all others.
+//! The payload (`src/bin/payload.rs`) inside a sandbox: how it gets there, and how its processes
+//! are told from all others.
 
 use crate::caller::program;
 use seclude::{Command, Sandbox};
@@ -18,7 +19,8 @@ pub fn mark() -> String {
     format!("payload-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The payload's `word` with its number in this sandbox, as `mark`; what it writes in a directory, it writes in `/tmp`.
+/// The payload's `word` with its number in this sandbox, as `mark`; what it writes in a directory,
+/// it writes in `/tmp`.
 pub fn command(sandbox: &Sandbox, word: &str, number: u64, mark: &str) -> Command {
     let mut command = sandbox.command(PLACE);
     command.args([word, &number.to_string(), "/tmp", mark]);

@@ -1,4 +1,5 @@
-//! The program `pooler` (`src/bin/pooler.rs`) at work: a caller with a pool, in a process of its own, which is told line by line what to do.
+//! The program `pooler` (`src/bin/pooler.rs`) at work: a caller with a pool, in a process of its
+//! own, which is told line by line what to do.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{BufRead, BufReader, Write};
@@ -18,8 +19,10 @@ pub struct Pooler {
 impl Pooler {
     /// `command` is to become the program.
     pub fn start(mut command: Command) -> Pooler {
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is there");
-        let (input, output) = (process.stdin.take().expect("piped"), process.stdout.take().expect("piped"));
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is there");
+        let (input, output) =
+            (process.stdin.take().expect("piped"), process.stdout.take().expect("piped"));
         Pooler { process, input, output: BufReader::new(output) }
     }
 
@@ -28,7 +31,8 @@ impl Pooler {
         writeln!(self.input, "{line}").expect("it reads");
         if self.output.buffer().is_empty() {
             let mut polled = [PollFd::new(self.output.get_ref().as_fd(), PollFlags::POLLIN)];
-            let ready = poll(&mut polled, PollTimeout::from(PATIENCE_MS)).expect("it can be waited for");
+            let ready =
+                poll(&mut polled, PollTimeout::from(PATIENCE_MS)).expect("it can be waited for");
             assert_eq!(ready, 1, "no answer to {line:?}: it hangs");
         }
         let mut answer = String::new();

@@ -1,5 +1,5 @@
-//! What surrounds a caller in a container: a filter that refuses some system calls, a Landlock domain. Each is put around one
-//! thread alone, which ends with it.
+//! What surrounds a caller in a container: a filter that refuses some system calls, a Landlock
+//! domain. Each is put around one thread alone, which ends with it.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -14,9 +14,17 @@ pub fn without<T: Send>(calls: &[i64], errno: i32, body: impl FnOnce() -> T + Se
     thread::scope(|scope| {
         let surrounded = scope.spawn(|| {
             no_new_privileges();
-            let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
+            let filter =
+                libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
             // SAFETY: the program lives until the call is over, and has the length that is said.
-            let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter) };
+            let result = unsafe {
+                libc::syscall(
+                    libc::SYS_seccomp,
+                    libc::SECCOMP_SET_MODE_FILTER,
+                    0,
+                    &raw const filter,
+                )
+            };
             assert_eq!(result, 0, "the filter is one");
             body()
         });
@@ -38,7 +46,8 @@ fn program(calls: &[i64], errno: i32) -> Vec<libc::sock_filter> {
     program
 }
 
-/// Runs `body` in a thread that Landlock holds to its files, all of which it may write to. `false`: there is no Landlock here.
+/// Runs `body` in a thread that Landlock holds to its files, all of which it may write to. `false`:
+/// there is no Landlock here.
 pub fn in_landlock(body: impl FnOnce() + Send) -> bool {
     const WRITE_FILE: u64 = 1 << 1;
     #[repr(C, packed)]
@@ -51,14 +60,17 @@ pub fn in_landlock(body: impl FnOnce() + Send) -> bool {
             no_new_privileges();
             let attributes = [WRITE_FILE];
             // SAFETY: one word is read, as is said.
-            let ruleset = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, attributes.as_ptr(), 8, 0) };
+            let ruleset = unsafe {
+                libc::syscall(libc::SYS_landlock_create_ruleset, attributes.as_ptr(), 8, 0)
+            };
             if ruleset < 0 {
                 return false;
             }
             // SAFETY: the path is a C string.
             let root = unsafe { libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC) };
             let beneath = Beneath { rights: WRITE_FILE, fd: root };
-            // SAFETY: the rule is laid out as the kernel reads it, and lives until the call is over.
+            // SAFETY: the rule is laid out as the kernel reads it, and lives until the call is
+            // over.
             let held = unsafe {
                 libc::syscall(libc::SYS_landlock_add_rule, ruleset, 1, &raw const beneath, 0) == 0
                     && libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) == 0
@@ -78,18 +90,30 @@ fn no_new_privileges() {
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
 }
 
-/// Gives this thread a session keyring of its own, and fills the quota of keys of the user that it is; how many there was room for.
-/// They go with the thread.
+/// Gives this thread a session keyring of its own, and fills the quota of keys of the user that it
+/// is; how many there was room for. They go with the thread.
 pub fn use_up_the_quota_of_keys() -> usize {
     const JOIN_SESSION_KEYRING: u32 = 1;
     const SESSION_KEYRING: i32 = -3;
     const MOST: usize = 100_000;
     // SAFETY: takes numbers only.
-    assert!(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0) } > 0, "a first keyring");
+    assert!(
+        unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0) } > 0,
+        "a first keyring"
+    );
     for number in 0..MOST {
         let name = CString::new(format!("seclude-test-{number}")).expect("no NUL");
         // SAFETY: both texts are C strings, and the payload is empty.
-        let key = unsafe { libc::syscall(libc::SYS_add_key, c"keyring".as_ptr(), name.as_ptr(), 0, 0, SESSION_KEYRING) };
+        let key = unsafe {
+            libc::syscall(
+                libc::SYS_add_key,
+                c"keyring".as_ptr(),
+                name.as_ptr(),
+                0,
+                0,
+                SESSION_KEYRING,
+            )
+        };
         if key < 0 {
             let error = std::io::Error::last_os_error();
             assert_eq!(error.raw_os_error(), Some(libc::EDQUOT), "{error}");
@@ -99,8 +123,8 @@ pub fn use_up_the_quota_of_keys() -> usize {
     panic!("a quota of more than {MOST} keys");
 }
 
-/// An automount point, served by this process: what is mounted there when somebody looks has a file `hello`. Only root can have one, and
-/// should in a mount namespace of its own, with which it goes.
+/// An automount point, served by this process: what is mounted there when somebody looks has a file
+/// `hello`. Only root can have one, and should in a mount namespace of its own, with which it goes.
 ///
 /// Processes of this one's group never trigger it (autofs(5)).
 pub fn automount(place: &Path) {
@@ -135,11 +159,13 @@ pub fn unmount(place: &Path) {
     while unsafe { libc::umount2(text.as_ptr(), libc::MNT_DETACH) } == 0 {}
 }
 
-/// Makes `/proc` what container engines make it: its knobs read-only, a part of it masked. In a mount namespace of its own.
+/// Makes `/proc` what container engines make it: its knobs read-only, a part of it masked. In a
+/// mount namespace of its own.
 pub fn close_proc() {
     let knobs = Path::new("/proc/sys");
     bind(knobs, knobs);
-    mount("none", knobs, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, "").expect("only root may");
+    mount("none", knobs, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, "")
+        .expect("only root may");
     mount("tmpfs", Path::new("/proc/bus"), libc::MS_RDONLY, "").expect("only root may");
 }
 
@@ -147,7 +173,9 @@ fn bind(from: &Path, to: &Path) {
     let text = |path: &Path| CString::new(path.to_str().expect("it is text")).expect("no NUL");
     let (from, to) = (text(from), text(to));
     // SAFETY: both are C strings that live until the call is over, and what is NULL may be.
-    let result = unsafe { libc::mount(from.as_ptr(), to.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null()) };
+    let result = unsafe {
+        libc::mount(from.as_ptr(), to.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null())
+    };
     assert_eq!(result, 0, "only root may");
 }
 
@@ -162,7 +190,9 @@ fn mount(kind: &str, place: &Path, flags: libc::c_ulong, options: &str) -> std::
     let (kind, options) = (text(kind), text(options));
     let place = text(place.to_str().expect("it is text"));
     // SAFETY: all are C strings that live until the call is over.
-    match unsafe { libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) } {
+    match unsafe {
+        libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast())
+    } {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error()),
     }

@@ -1,7 +1,8 @@
 //! The behaviour table's rows: what `tests/cases/*.toml` may say, and how a row becomes a job.
 //!
-//! In every text of a row, `{dir}` is the directory of its fixtures, `{byte:ff}` a byte, `{repeat:70:x}` seventy `x`,
-//! `{caller}` `root` or `user`, and `{uid_behind}` the host's id behind user 1000 of the default sandbox.
+//! In every text of a row, `{dir}` is the directory of its fixtures, `{byte:ff}` a byte,
+//! `{repeat:70:x}` seventy `x`, `{caller}` `root` or `user`, and `{uid_behind}` the host's id
+//! behind user 1000 of the default sandbox.
 
 use crate::caller::Caller;
 use crate::cgroups::Cgroups;
@@ -38,7 +39,8 @@ pub struct Case {
     /// Whether two runs may differ in what they write.
     #[serde(default)]
     pub varies: bool,
-    /// What must not be on this machine, or must: the path of a program whose absence skips the row.
+    /// What must not be on this machine, or must: the path of a program whose absence skips the
+    /// row.
     pub needs: Option<String>,
     #[serde(default)]
     fixtures: BTreeMap<String, Fixture>,
@@ -72,7 +74,8 @@ pub struct Case {
     set: BTreeMap<String, f64>,
     #[serde(default)]
     action: Action,
-    /// The hosts that it is about, by what cgroups the caller can use there: all, if nothing is said.
+    /// The hosts that it is about, by what cgroups the caller can use there: all, if nothing is
+    /// said.
     #[serde(default)]
     cgroups: Vec<Cgroups>,
     /// Where its command must run for it to make sense: anywhere, if nothing is said.
@@ -187,16 +190,20 @@ impl Stage<'_> {
         let mut rest = text;
         while let Some(start) = rest.find('{') {
             bytes.extend(&rest.as_bytes()[..start]);
-            let (word, after) = rest[start + 1..].split_once('}').unwrap_or((&rest[start + 1..], ""));
+            let (word, after) =
+                rest[start + 1..].split_once('}').unwrap_or((&rest[start + 1..], ""));
             let parts: Vec<&str> = word.splitn(3, ':').collect();
             match parts[..] {
                 ["dir"] => bytes.extend(self.dir.as_os_str().as_encoded_bytes()),
                 ["caller"] => bytes.extend(self.caller.name().bytes()),
                 ["uid_behind"] => bytes.extend(self.caller.uid_behind().to_string().bytes()),
-                ["byte", digits] => bytes.push(u8::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("no byte {digits}"))),
-                ["repeat", count, text] => {
-                    bytes.extend(text.repeat(count.parse().unwrap_or_else(|_| panic!("no count {count}"))).bytes())
-                }
+                ["byte", digits] => bytes.push(
+                    u8::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("no byte {digits}")),
+                ),
+                ["repeat", count, text] => bytes.extend(
+                    text.repeat(count.parse().unwrap_or_else(|_| panic!("no count {count}")))
+                        .bytes(),
+                ),
                 // Braces of the text's own: JSON, shell, awk.
                 _ => {
                     bytes.push(b'{');
@@ -226,9 +233,9 @@ impl Stage<'_> {
             toml::Value::Boolean(truth) => (*truth).into(),
             toml::Value::Datetime(time) => time.to_string().into(),
             toml::Value::Array(values) => values.iter().map(|value| self.json(value)).collect(),
-            toml::Value::Table(table) => {
-                serde_json::Value::Object(table.iter().map(|(key, value)| (self.text(key), self.json(value))).collect())
-            }
+            toml::Value::Table(table) => serde_json::Value::Object(
+                table.iter().map(|(key, value)| (self.text(key), self.json(value))).collect(),
+            ),
         }
     }
 }
@@ -251,7 +258,8 @@ impl Case {
     /// Whether this caller's cgroups are of the kind that the row is about.
     pub fn is_for_cgroups_of(&self, caller: Caller) -> bool {
         let cgroups = Cgroups::of(caller);
-        (self.cgroups.is_empty() || self.cgroups.contains(&cgroups)) && (!self.refusal || cgroups.refuses_processes())
+        (self.cgroups.is_empty() || self.cgroups.contains(&cgroups))
+            && (!self.refusal || cgroups.refuses_processes())
     }
 
     /// Makes the fixtures, as the caller's own.
@@ -283,7 +291,8 @@ impl Case {
                 }
             };
             if let Some(mode) = mode {
-                let mode = u32::from_str_radix(mode, 8).unwrap_or_else(|_| panic!("no mode {mode}"));
+                let mode =
+                    u32::from_str_radix(mode, 8).unwrap_or_else(|_| panic!("no mode {mode}"));
                 fs::set_permissions(&place, fs::Permissions::from_mode(mode))?;
             }
             stage.caller.own(&place);
@@ -293,7 +302,10 @@ impl Case {
 
     /// The row as a driver's job.
     pub fn job(&self, stage: &Stage<'_>) -> Job {
-        let (program, arguments) = self.command.split_first().map_or(("", &[][..]), |(program, arguments)| (program, arguments));
+        let (program, arguments) = self
+            .command
+            .split_first()
+            .map_or(("", &[][..]), |(program, arguments)| (program, arguments));
         let mut streams = Job::default().streams;
         for (stream, source) in streams.iter_mut().zip([&self.stdin, &self.stdout, &self.stderr]) {
             match source {
@@ -310,14 +322,22 @@ impl Case {
         let table = || stage.json(&toml::Value::Table(self.policy.clone())).to_string();
         Job {
             action: self.action,
-            policy: self.policy_toml.as_deref().or(self.policy_json.as_deref()).map_or_else(table, |text| stage.text(text)),
+            policy: self
+                .policy_toml
+                .as_deref()
+                .or(self.policy_json.as_deref())
+                .map_or_else(table, |text| stage.text(text)),
             toml: self.policy_toml.is_some(),
             program: stage.system(program),
             arguments: arguments.iter().map(|text| stage.system(text)).collect(),
             arg0: self.arg0.as_ref().map(|text| stage.system(text)),
             env_clear: self.env_clear,
             env_remove: self.env_remove.iter().map(|text| stage.system(text)).collect(),
-            env: self.env.iter().map(|(name, value)| (stage.system(name), stage.system(value))).collect(),
+            env: self
+                .env
+                .iter()
+                .map(|(name, value)| (stage.system(name), stage.system(value)))
+                .collect(),
             directory: self.directory.as_ref().map(|text| stage.system(text).into()),
             wall_ms: self.wall_ms,
             share: self.share.iter().map(|(limit, value)| (limit.clone(), *value)).collect(),
@@ -332,9 +352,14 @@ impl Case {
         }
     }
 
-    /// What is wrong with the result, line by line; nothing, if it is as the row says. `inherited` is what the driver's own
-    /// standard output got.
+    /// What is wrong with the result, line by line; nothing, if it is as the row says. `inherited`
+    /// is what the driver's own standard output got.
     pub fn judge(&self, stage: &Stage<'_>, told: &Told, inherited: &[u8]) -> Vec<String> {
-        self.expect.judge(stage, told, inherited, !matches!(self.action, Action::Check | Action::Json | Action::Toml))
+        self.expect.judge(
+            stage,
+            told,
+            inherited,
+            !matches!(self.action, Action::Check | Action::Json | Action::Toml),
+        )
     }
 }

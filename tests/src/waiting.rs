@@ -1,5 +1,6 @@
-//! Watches in which calls wardens wait. A warden waits in its one poll and nowhere else: one that is seen in the same wait, in another
-//! call, for longer than it takes to look twice, could be held there by what runs inside. Only root may look.
+//! Watches in which calls wardens wait. A warden waits in its one poll and nowhere else: one that
+//! is seen in the same wait, in another call, for longer than it takes to look twice, could be held
+//! there by what runs inside. Only root may look.
 
 use crate::census::here;
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ const MOMENT: Duration = Duration::from_millis(50);
 /// PF_EXITING (linux/sched.h): whoever ends waits for those that end with it.
 const ENDS: u64 = 0x4;
 
-/// One wait, as it is seen: how often the process had given up its processor, and in which call and state it is.
+/// One wait, as it is seen: how often the process had given up its processor, and in which call and
+/// state it is.
 #[derive(Clone, PartialEq, Eq)]
 struct Wait {
     switches: String,
@@ -48,7 +50,10 @@ pub struct Shared {
 
 impl<'scope> Sampler<'scope> {
     /// Starts to look.
-    pub fn start<'env>(scope: &'scope thread::Scope<'scope, 'env>, shared: &'scope Shared) -> Sampler<'scope> {
+    pub fn start<'env>(
+        scope: &'scope thread::Scope<'scope, 'env>,
+        shared: &'scope Shared,
+    ) -> Sampler<'scope> {
         scope.spawn(move || look(shared));
         Sampler { shared }
     }
@@ -96,7 +101,9 @@ fn look(shared: &Shared) {
                     if since.elapsed() > here(MOMENT) && !*told {
                         *told = true;
                         let Wait { call, state, place, .. } = wait;
-                        let told = format!("{label}: warden {pid} waits (state {state}) in {call} at {place}");
+                        let told = format!(
+                            "{label}: warden {pid} waits (state {state}) in {call} at {place}"
+                        );
                         shared.held.lock().expect("nobody panics with it").push(told);
                     }
                 }
@@ -104,7 +111,11 @@ fn look(shared: &Shared) {
             }
         }
         if !gone.is_empty() {
-            shared.watched.lock().expect("nobody panics with it").retain(|one| !gone.contains(&one.pid));
+            shared
+                .watched
+                .lock()
+                .expect("nobody panics with it")
+                .retain(|one| !gone.contains(&one.pid));
         }
         thread::sleep(Duration::from_micros(300));
     }
@@ -136,7 +147,8 @@ fn wait_of(pid: u32) -> Option<Wait> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let switches = status.lines().filter(|line| line.contains("ctxt_switches")).collect();
     let place = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
-    let call = number.parse().map_or(number, |number: i32| seclude::Syscall::new(number).to_string());
+    let call =
+        number.parse().map_or(number, |number: i32| seclude::Syscall::new(number).to_string());
     Some(Wait { switches, call, state, place })
 }
 
@@ -153,13 +165,19 @@ mod tests {
         if Caller::present() == Caller::User {
             return eprintln!("who_waits_elsewhere_is_seen: SKIPPED, for only root may look");
         }
-        for (code, is_seen) in [("import signal; signal.pause()", true), ("import select; select.poll().poll()", false)] {
+        for (code, is_seen) in [
+            ("import signal; signal.pause()", true),
+            ("import select; select.poll().poll()", false),
+        ] {
             let code = format!("print('ready', flush=True); {code}");
             let mut python = std::process::Command::new("python3");
-            let mut process = python.args(["-c", &code]).stdout(Stdio::piped()).spawn().expect("it is there");
+            let mut process =
+                python.args(["-c", &code]).stdout(Stdio::piped()).spawn().expect("it is there");
             // What it waits for while it starts is another matter.
             let mut ready = String::new();
-            BufReader::new(process.stdout.as_mut().expect("it is piped")).read_line(&mut ready).expect("it says so");
+            BufReader::new(process.stdout.as_mut().expect("it is piped"))
+                .read_line(&mut ready)
+                .expect("it says so");
             // Python's poll is poll(2): there the wait is looked at by its place.
             let shared = Shared::default();
             let (looks, held) = thread::scope(|scope| {

@@ -1,9 +1,11 @@
-//! Sandboxes that were copied from one template share nothing that can be written: what a payload leaves or does in one of them cannot be found, reached or felt in
-//! another, by class.
+//! Sandboxes that were copied from one template share nothing that can be written: what a payload
+//! leaves or does in one of them cannot be found, reached or felt in another, by class.
 //!
-//! Each class is laid in one cell and looked for in others: in one that was there before, in one that was made afterwards, and in a pool's sandbox.
-//! The control is the same look by another command of the same cell, where sharing is meant: there it is found. As root inside with every call that the kernel
-//! has and namespaces of its own (`hostile`), and where the default lets it be laid, with that. What a payload can do to the start of another copy: `tests/burden.rs`.
+//! Each class is laid in one cell and looked for in others: in one that was there before, in one
+//! that was made afterwards, and in a pool's sandbox. The control is the same look by another
+//! command of the same cell, where sharing is meant: there it is found. As root inside with every
+//! call that the kernel has and namespaces of its own (`hostile`), and where the default lets it be
+//! laid, with that. What a payload can do to the start of another copy: `tests/burden.rs`.
 #![deny(unsafe_code)]
 
 use seclude::{Cell, Child, Command, Ended, MiB, Profile, Sandbox, Stdio};
@@ -11,7 +13,8 @@ use seclude_tests::caller::as_each;
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
-/// What both sides begin with. A look ends with 0 if it has found what was laid, with 1 if not; `told` is what was said when it was laid.
+/// What both sides begin with. A look ends with 0 if it has found what was laid, with 1 if not;
+/// `told` is what was said when it was laid.
 const BOTH: &str = r#"
 import ctypes, os, platform, socket, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
@@ -28,7 +31,11 @@ def works(deed):
 
 /// What the default gives, with some more places that can be written to.
 fn usual() -> Sandbox {
-    let sandbox = Sandbox::new().tmpfs("/tmp", MiB(4)).tmpfs("/var/deep", MiB(1)).tmpfs("/tmp/below", MiB(1)).dir("/made");
+    let sandbox = Sandbox::new()
+        .tmpfs("/tmp", MiB(4))
+        .tmpfs("/var/deep", MiB(1))
+        .tmpfs("/tmp/below", MiB(1))
+        .dir("/made");
     sandbox.wall_time(Duration::from_secs(60))
 }
 
@@ -44,7 +51,10 @@ fn python(mut command: Command, text: &str, told: &str) -> Command {
 
 /// Lays something, and waits until it lies there; who holds it, and what was told of it.
 fn lay(cell: &Cell, text: &str) -> (Child, String) {
-    let mut child = python(cell.command("python3"), text, "").stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut child = python(cell.command("python3"), text, "")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it tells");
     assert!(line.ends_with('\n'), "it could not be laid: {:?}", child.wait());
@@ -59,7 +69,8 @@ fn finds(command: Command, look: &str, told: &str) -> bool {
     }
 }
 
-/// Whether what is laid in one sandbox is found in no other, and in the same. What it came to for who holds it is the caller's to judge.
+/// Whether what is laid in one sandbox is found in no other, and in the same. What it came to for
+/// who holds it is the caller's to judge.
 fn apart(sandbox: &Sandbox, what: &str, look: &str) -> Child {
     sandbox.prepare().expect("it can have a template");
     let (one, before) = (sandbox.cell().expect("it starts"), sandbox.cell().expect("it starts"));
@@ -68,9 +79,16 @@ fn apart(sandbox: &Sandbox, what: &str, look: &str) -> Child {
     let pool = sandbox.pool(1).expect("it starts");
     for other in [before.command("python3"), after.command("python3"), pool.command("python3")] {
         assert!(!finds(other, look, &told), "found in another: {look}");
-        assert_eq!(child.try_wait().expect("it can be asked"), None, "it has been ended from another: {look}");
+        assert_eq!(
+            child.try_wait().expect("it can be asked"),
+            None,
+            "it has been ended from another: {look}"
+        );
     }
-    assert!(finds(one.command("python3"), look, &told), "the control: it can be found where it was laid: {look}");
+    assert!(
+        finds(one.command("python3"), look, &told),
+        "the control: it can be found where it was laid: {look}"
+    );
     child
 }
 
@@ -109,7 +127,10 @@ fn system_v_objects() {
         }
         // Segments go by number too: 0o10000 is SHM_RDONLY.
         let what = "number = libc.shmget(0x5ec1de, 4096, 0o1666)\nlaid(number)";
-        apart_in_any(what, "libc.shmat.restype = ctypes.c_ssize_t\nfound(libc.shmat(int(told), None, 0o10000) != -1)");
+        apart_in_any(
+            what,
+            "libc.shmat.restype = ctypes.c_ssize_t\nfound(libc.shmat(int(told), None, 0o10000) != -1)",
+        );
     });
 }
 
@@ -117,7 +138,8 @@ fn system_v_objects() {
 fn message_queues() {
     as_each("message_queues", |_| {
         // O_CREAT | O_RDWR, without attributes.
-        let what = "queue = libc.mq_open(b'/canary', 0o102, 0o666, None)\nassert queue >= 0\nlaid()";
+        let what =
+            "queue = libc.mq_open(b'/canary', 0o102, 0o666, None)\nassert queue >= 0\nlaid()";
         apart_in_any(what, "found(libc.mq_open(b'/canary', 0) >= 0)");
     });
 }
@@ -129,7 +151,9 @@ fn abstract_sockets() {
             let what = format!(
                 "one = socket.socket(socket.AF_UNIX, socket.{kind}); one.bind('\\0canary'); socket.{kind} == 2 or one.listen(9)\nlaid()"
             );
-            let look = format!("found(works(lambda: socket.socket(socket.AF_UNIX, socket.{kind}).connect('\\0canary')))");
+            let look = format!(
+                "found(works(lambda: socket.socket(socket.AF_UNIX, socket.{kind}).connect('\\0canary')))"
+            );
             apart_in_any(&what, &look);
         }
     });
@@ -139,8 +163,15 @@ fn abstract_sockets() {
 fn ports() {
     as_each("ports", |_| {
         for (family, address) in [("AF_INET", "127.0.0.1"), ("AF_INET6", "::1")] {
-            let what = format!("one = socket.socket(socket.{family}); one.bind(('{address}', 4321)); one.listen(9)\nlaid()");
-            apart_in_any(&what, &format!("found(works(lambda: socket.socket(socket.{family}).connect(('{address}', 4321))))"));
+            let what = format!(
+                "one = socket.socket(socket.{family}); one.bind(('{address}', 4321)); one.listen(9)\nlaid()"
+            );
+            apart_in_any(
+                &what,
+                &format!(
+                    "found(works(lambda: socket.socket(socket.{family}).connect(('{address}', 4321))))"
+                ),
+            );
             // A datagram arrives nowhere unless somebody answers: the other side sends it back.
             let what = format!(
                 "one = socket.socket(socket.{family}, socket.SOCK_DGRAM); one.bind(('{address}', 4321)); print(flush=True)\nwhile True: one.sendto(*one.recvfrom(9))"
@@ -195,7 +226,11 @@ fn signals() {
         for sandbox in [usual(), hostile()] {
             // To everybody whom it may be sent to: it fails where there is nobody.
             let mut child = apart(&sandbox, "laid()", "found(works(lambda: os.kill(-1, 9)))");
-            assert_eq!(child.wait().expect("it ends").ended, Ended::Signaled(9), "the control: it does arrive");
+            assert_eq!(
+                child.wait().expect("it ends").ended,
+                Ended::Signaled(9),
+                "the control: it does arrive"
+            );
         }
     });
 }
@@ -215,7 +250,8 @@ found(any(libc.ptrace(0x4206, number, 0, 0) == 0 or works(lambda: memory(number)
     });
 }
 
-/// No knob of the kernel's can be turned; and where namespaces have their own, they are each sandbox's own.
+/// No knob of the kernel's can be turned; and where namespaces have their own, they are each
+/// sandbox's own.
 #[test]
 fn knobs_of_the_kernel() {
     as_each("knobs_of_the_kernel", |_| {
@@ -225,7 +261,9 @@ def writable(top):
     return [name for name in names if works(lambda: os.close(os.open(name, os.O_WRONLY)))]
 "#;
         for sandbox in [usual(), usual().uid(0).gid(0).seccomp(Profile::Unconfined).no_landlock()] {
-            let finds = |top: &str| finds(sandbox.command("python3"), &format!("{look}found(writable({top:?}))"), "");
+            let finds = |top: &str| {
+                finds(sandbox.command("python3"), &format!("{look}found(writable({top:?}))"), "")
+            };
             assert!(!finds("/proc/sys"));
             assert!(finds("/proc/self"), "the control: what can be written to is seen to be");
         }
@@ -255,7 +293,13 @@ laid(" ".join(map(text, names)))"#
         let (_child, told) = lay(&one, &turn);
         println!("{at_first}\n{told}");
         assert!(finds(other.command("python3"), &same, &at_first), "another's have been turned");
-        assert!(finds(sandbox.command("python3"), &same, &at_first), "a new one's have been turned");
-        assert!(finds(one.command("python3"), &same, &told), "the control: its own are as it has turned them");
+        assert!(
+            finds(sandbox.command("python3"), &same, &at_first),
+            "a new one's have been turned"
+        );
+        assert!(
+            finds(one.command("python3"), &same, &told),
+            "the control: its own are as it has turned them"
+        );
     });
 }

@@ -1,6 +1,7 @@
-//! From inside, nothing of the parent is visible: a canary of each kind is laid outside, and a command looks for it. Each look is
-//! a small script that ends with 0 if it finds what it looks for and with 1 if not, and each has its negative control: the same
-//! script, run outside or with that one protection opened, does find the canary.
+//! From inside, nothing of the parent is visible: a canary of each kind is laid outside, and a
+//! command looks for it. Each look is a small script that ends with 0 if it finds what it looks for
+//! and with 1 if not, and each has its negative control: the same script, run outside or with that
+//! one protection opened, does find the canary.
 #![deny(unsafe_code)]
 
 use nix::mqueue::{MQ_OFlag, MqAttr, mq_close, mq_open, mq_unlink};
@@ -43,7 +44,9 @@ impl<'a> Look<'a> {
         match output.outcome.ended {
             Ended::Exited(0) => true,
             Ended::Exited(1) => false,
-            ended => panic!("{self:?} ended {ended:?}: {}", String::from_utf8_lossy(&output.stderr)),
+            ended => {
+                panic!("{self:?} ended {ended:?}: {}", String::from_utf8_lossy(&output.stderr))
+            }
         }
     }
 
@@ -52,8 +55,9 @@ impl<'a> Look<'a> {
         self.judge(usual(self.0[0]).args(&self.0[1..]))
     }
 
-    /// Whether it finds the canary without a sandbox, and in one, when `preparation` has become the caller: a shell's script that
-    /// lays the canary in its own process and then executes its arguments.
+    /// Whether it finds the canary without a sandbox, and in one, when `preparation` has become the
+    /// caller: a shell's script that lays the canary in its own process and then executes its
+    /// arguments.
     fn finds_after(&self, preparation: &str) -> (bool, bool) {
         let prepared = || {
             let mut command = usual("sh");
@@ -72,7 +76,8 @@ impl<'a> Look<'a> {
         };
         std::fs::write(&job, lines.write()).expect("a file of our own");
         let status = prepared().arg(driver()).args([&job, &result]).status().expect("sh is there");
-        let told = std::fs::read_to_string(&result).unwrap_or_else(|error| panic!("{preparation}: {status}, {error}"));
+        let told = std::fs::read_to_string(&result)
+            .unwrap_or_else(|error| panic!("{preparation}: {status}, {error}"));
         let inside = match told.lines().find(|line| line.starts_with("ended ")) {
             Some("ended exited%200") => true,
             Some("ended exited%201") => false,
@@ -86,7 +91,11 @@ impl<'a> Look<'a> {
         match output.status.code() {
             Some(0) => true,
             Some(1) => false,
-            _ => panic!("{self:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)),
+            _ => panic!(
+                "{self:?} ended with {}: {}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            ),
         }
     }
 }
@@ -94,7 +103,9 @@ impl<'a> Look<'a> {
 /// A command outside that finds its programs where one inside does.
 fn usual(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
-    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
+    command
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .stdin(Stdio::null());
     command
 }
 
@@ -103,15 +114,20 @@ fn canary(kind: &str) -> String {
     format!("seclude-canary-{kind}-{}-{}", Caller::present().name(), std::process::id())
 }
 
-/// A process of the host. It has the very user id that the command will have on the host: were it visible, it could be killed.
+/// A process of the host. It has the very user id that the command will have on the host: were it
+/// visible, it could be killed.
 struct Bystander(Child);
 
 impl Bystander {
     fn new(caller: Caller, name: &str) -> Bystander {
         let script = "echo; while :; do sleep 0.2; done";
-        let mut child = as_behind(caller, &["sh", "-c", script, name]).stdout(Stdio::piped()).spawn().expect("sh is there");
+        let mut child = as_behind(caller, &["sh", "-c", script, name])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh is there");
         let mut line = [0];
-        std::io::Read::read_exact(child.stdout.as_mut().expect("piped"), &mut line).expect("it has become what it shall be");
+        std::io::Read::read_exact(child.stdout.as_mut().expect("piped"), &mut line)
+            .expect("it has become what it shall be");
         Bystander(child)
     }
 
@@ -159,7 +175,8 @@ fn no_process_of_the_host_is_listed() {
         assert!(look.finds_inside(&Sandbox::new().share(Namespace::Pid)), "shared, it is there");
         assert!(look.finds_outside());
 
-        // The numbers that a shell alone sees are the warden's and its own: `echo` and the pattern need no process.
+        // The numbers that a shell alone sees are the warden's and its own: `echo` and the pattern
+        // need no process.
         let listing = "cd /proc; echo $$ [0-9]*";
         let strangers = |listed: Vec<u8>| {
             let text = String::from_utf8(listed).expect("numbers");
@@ -167,7 +184,8 @@ fn no_process_of_the_host_is_listed() {
             let own = numbers.next().expect("its own");
             numbers.filter(|number| *number != own && number != "1").count()
         };
-        let inside = Sandbox::new().command("sh").args(["-c", listing]).output().expect("it starts");
+        let inside =
+            Sandbox::new().command("sh").args(["-c", listing]).output().expect("it starts");
         assert_eq!(strangers(inside.stdout), 0);
         let outside = usual("sh").args(["-c", listing]).output().expect("sh is there");
         assert_ne!(strangers(outside.stdout), 0, "outside there are others");
@@ -181,18 +199,36 @@ fn of_the_first_process_nothing_can_be_read() {
         // The control is the same look at a process's own entry.
         for part in ["environ", "mem", "maps", "auxv"] {
             let open = format!("( : < /proc/$1/{part} ) 2>/dev/null || exit 1");
-            assert!(!Look::shell(&open, "1").finds_inside(&sandbox), "/proc/1/{part} can be opened");
-            assert!(Look::shell(&open, "self").finds_inside(&sandbox), "a process's own {part} can be opened");
+            assert!(
+                !Look::shell(&open, "1").finds_inside(&sandbox),
+                "/proc/1/{part} can be opened"
+            );
+            assert!(
+                Look::shell(&open, "self").finds_inside(&sandbox),
+                "a process's own {part} can be opened"
+            );
         }
         for part in ["fd", "fdinfo", "map_files"] {
             let list = format!("ls /proc/$1/{part} >/dev/null 2>&1 || exit 1");
-            assert!(!Look::shell(&list, "1").finds_inside(&sandbox), "/proc/1/{part} can be listed");
-            assert!(Look::shell(&list, "self").finds_inside(&sandbox), "a process's own {part} can be listed");
+            assert!(
+                !Look::shell(&list, "1").finds_inside(&sandbox),
+                "/proc/1/{part} can be listed"
+            );
+            assert!(
+                Look::shell(&list, "self").finds_inside(&sandbox),
+                "a process's own {part} can be listed"
+            );
         }
         for part in ["exe", "cwd", "root", "fd/0", "ns/mnt"] {
             let follow = format!("readlink /proc/$1/{part} >/dev/null || exit 1");
-            assert!(!Look::shell(&follow, "1").finds_inside(&sandbox), "/proc/1/{part} can be read");
-            assert!(Look::shell(&follow, "self").finds_inside(&sandbox), "a process's own {part} can be read");
+            assert!(
+                !Look::shell(&follow, "1").finds_inside(&sandbox),
+                "/proc/1/{part} can be read"
+            );
+            assert!(
+                Look::shell(&follow, "self").finds_inside(&sandbox),
+                "a process's own {part} can be read"
+            );
         }
     });
 }
@@ -202,7 +238,10 @@ fn no_environment_holds_a_variable_of_the_caller() {
     as_each("no_environment_holds_a_variable_of_the_caller", |_| {
         let value = canary("variable");
         let look = Look::shell("cat /proc/[0-9]*/environ 2>/dev/null | grep -qa \"$1\"", &value);
-        assert_eq!(look.finds_after(&format!("export SECLUDE_CANARY={value}; exec \"$@\"")), (true, false));
+        assert_eq!(
+            look.finds_after(&format!("export SECLUDE_CANARY={value}; exec \"$@\"")),
+            (true, false)
+        );
     });
 }
 
@@ -227,7 +266,8 @@ fn no_signal_reaches_a_process_of_the_host() {
         let one = Look::shell("kill -9 $1 2>/dev/null || exit 1", &pid);
         assert!(!one.finds_inside(&sandbox));
 
-        // Whom `kill -1` reaches, shown by one that stands beside it inside: outside it would end every process of that user.
+        // Whom `kill -1` reaches, shown by one that stands beside it inside: outside it would end
+        // every process of that user.
         let all = Look::shell("sleep 1000 & kill -9 -1; wait $!; [ $? = 137 ]", "");
         assert!(all.finds_inside(&sandbox), "inside it reaches everybody");
         assert!(bystander.lives(), "a signal came through");
@@ -242,7 +282,12 @@ fn no_signal_reaches_a_process_of_the_host() {
 
 /// Whether Landlock holds this sandbox's signals: from Linux 6.12 on.
 fn sandbox_keeps_signals(sandbox: &Sandbox) -> bool {
-    sandbox.command("true").status().expect("it starts").enforced.contains(Protection::LandlockSignals)
+    sandbox
+        .command("true")
+        .status()
+        .expect("it starts")
+        .enforced
+        .contains(Protection::LandlockSignals)
 }
 
 #[test]
@@ -255,7 +300,10 @@ fn no_system_v_memory_is_shared() {
                 let _ = usual("ipcrm").args(["-m", &self.0]).status();
             }
         }
-        let made = usual("ipcmk").args(["-M", "64", "-p", "0644"]).output().expect("ipcmk (util-linux) is there");
+        let made = usual("ipcmk")
+            .args(["-M", "64", "-p", "0644"])
+            .output()
+            .expect("ipcmk (util-linux) is there");
         let text = String::from_utf8_lossy(&made.stdout).into_owned();
         let segment = Segment(text.split_whitespace().last().expect("it tells the id").to_owned());
         // 0o10000 is SHM_RDONLY; shmat(2) fails with -1.
@@ -264,7 +312,10 @@ fn no_system_v_memory_is_shared() {
             &segment.0,
         );
         assert!(!look.finds_inside(&Sandbox::new()));
-        assert!(look.finds_inside(&Sandbox::new().share(Namespace::Ipc)), "shared, it can be attached");
+        assert!(
+            look.finds_inside(&Sandbox::new().share(Namespace::Ipc)),
+            "shared, it can be attached"
+        );
         assert!(look.finds_outside());
     });
 }
@@ -283,11 +334,18 @@ fn no_message_queue_is_shared() {
         let mode = Mode::S_IRUSR | Mode::S_IRGRP | Mode::S_IROTH;
         // Without attributes nix leaves out the mode too.
         let size = MqAttr::new(0, 1, 8, 0);
-        let opened = mq_open(queue.0.as_str(), MQ_OFlag::O_CREAT | MQ_OFlag::O_RDONLY, mode, Some(&size));
+        let opened =
+            mq_open(queue.0.as_str(), MQ_OFlag::O_CREAT | MQ_OFlag::O_RDONLY, mode, Some(&size));
         mq_close(opened.expect("the kernel has message queues")).expect("it is ours");
-        let look = Look::python("import ctypes, sys; sys.exit(ctypes.CDLL(None).mq_open(sys.argv[1].encode(), 0) == -1)", &queue.0);
+        let look = Look::python(
+            "import ctypes, sys; sys.exit(ctypes.CDLL(None).mq_open(sys.argv[1].encode(), 0) == -1)",
+            &queue.0,
+        );
         assert!(!look.finds_inside(&Sandbox::new()));
-        assert!(look.finds_inside(&Sandbox::new().share(Namespace::Ipc)), "shared, it can be opened");
+        assert!(
+            look.finds_inside(&Sandbox::new().share(Namespace::Ipc)),
+            "shared, it can be opened"
+        );
         assert!(look.finds_outside());
     });
 }
@@ -298,9 +356,15 @@ fn no_abstract_socket_can_be_reached() {
         let name = canary("socket");
         let address = SocketAddr::from_abstract_name(&name).expect("it is short");
         let _listener = UnixListener::bind_addr(&address).expect("the name is ours");
-        let look = Look::python("import socket, sys; socket.socket(socket.AF_UNIX).connect(chr(0) + sys.argv[1])", &name);
+        let look = Look::python(
+            "import socket, sys; socket.socket(socket.AF_UNIX).connect(chr(0) + sys.argv[1])",
+            &name,
+        );
         assert!(!look.finds_inside(&Sandbox::new()));
-        assert!(look.finds_inside(&Sandbox::new().share(Namespace::Net)), "in the host's network it can be");
+        assert!(
+            look.finds_inside(&Sandbox::new().share(Namespace::Net)),
+            "in the host's network it can be"
+        );
     });
 }
 
@@ -309,9 +373,15 @@ fn no_port_of_the_host_can_be_reached() {
     as_each("no_port_of_the_host_can_be_reached", |_| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a loopback");
         let port = listener.local_addr().expect("it is bound").port().to_string();
-        let look = Look::python("import socket, sys; socket.create_connection((\"127.0.0.1\", int(sys.argv[1])))", &port);
+        let look = Look::python(
+            "import socket, sys; socket.create_connection((\"127.0.0.1\", int(sys.argv[1])))",
+            &port,
+        );
         assert!(!look.finds_inside(&Sandbox::new()));
-        assert!(look.finds_inside(&Sandbox::new().share(Namespace::Net)), "in the host's network it can be");
+        assert!(
+            look.finds_inside(&Sandbox::new().share(Namespace::Net)),
+            "in the host's network it can be"
+        );
     });
 }
 
@@ -319,13 +389,16 @@ fn no_port_of_the_host_can_be_reached() {
 fn no_key_of_the_caller_is_found() {
     as_each("no_key_of_the_caller_is_found", |_| {
         if !Path::new("/usr/bin/keyctl").exists() && !Path::new("/bin/keyctl").exists() {
-            eprintln!("no_key_of_the_caller_is_found: SKIPPED, for this machine has no keyctl (keyutils)");
+            eprintln!(
+                "no_key_of_the_caller_is_found: SKIPPED, for this machine has no keyctl (keyutils)"
+            );
             return;
         }
         let name = canary("key");
         let look = Look::shell("keyctl search @s user \"$1\" >/dev/null 2>&1 || exit 1", &name);
-        let preparation =
-            format!("exec keyctl session - sh -c 'keyctl add user {name} x @s >/dev/null && exec \"$@\"' sh \"$@\" 2>/dev/null");
+        let preparation = format!(
+            "exec keyctl session - sh -c 'keyctl add user {name} x @s >/dev/null && exec \"$@\"' sh \"$@\" 2>/dev/null"
+        );
         assert_eq!(look.finds_after(&preparation), (true, false));
     });
 }
@@ -339,9 +412,13 @@ fn no_file_is_there_that_was_not_bound() {
                 .permissions(Permissions::from_mode(0o644))
                 .tempfile_in(&directory)
                 .expect("everybody may write there");
-            let look = Look::shell("[ -e \"$1\" ]", file.path().to_str().expect("its name is plain"));
+            let look =
+                Look::shell("[ -e \"$1\" ]", file.path().to_str().expect("its name is plain"));
             assert!(!look.finds_inside(&Sandbox::new()), "{} is there", file.path().display());
-            assert!(look.finds_inside(&Sandbox::new().bind_ro(file.path(), file.path())), "bound, it is there");
+            assert!(
+                look.finds_inside(&Sandbox::new().bind_ro(file.path(), file.path())),
+                "bound, it is there"
+            );
             assert!(look.finds_outside());
         }
     });
@@ -361,7 +438,10 @@ fn the_hosts_name_is_not_told() {
 fn no_capability_is_left() {
     as_each("no_capability_is_left", |_| {
         for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
-            assert!(Look::status(&format!("^{set}:.0*$")).finds_inside(&Sandbox::new()), "{set} is not empty");
+            assert!(
+                Look::status(&format!("^{set}:.0*$")).finds_inside(&Sandbox::new()),
+                "{set} is not empty"
+            );
         }
         let some = Look::status("^Cap...:.*[1-9a-f]");
         assert!(!some.finds_inside(&Sandbox::new()));
@@ -374,9 +454,12 @@ fn new_privileges_are_given_up() {
     as_each("new_privileges_are_given_up", |_| {
         let given_up = Look::status("^NoNewPrivs:.1$");
         assert!(given_up.finds_inside(&Sandbox::new()));
-        // The control: outside nobody has. Whoever has, as in some containers, cannot get them back.
+        // The control: outside nobody has. Whoever has, as in some containers, cannot get them
+        // back.
         if given_up.finds_outside() {
-            eprintln!("new_privileges_are_given_up: control SKIPPED, for the caller itself has given them up");
+            eprintln!(
+                "new_privileges_are_given_up: control SKIPPED, for the caller itself has given them up"
+            );
         }
     });
 }
@@ -384,9 +467,18 @@ fn new_privileges_are_given_up() {
 #[test]
 fn no_signal_is_blocked_or_ignored() {
     as_each("no_signal_is_blocked_or_ignored", |_| {
-        // A shell would clear its mask when it starts, and Python ignores a signal: grep leaves both as they came.
+        // A shell would clear its mask when it starts, and Python ignores a signal: grep leaves
+        // both as they came.
         let preparation = "trap '' USR2 PIPE TERM; exec env --block-signal=USR1,INT \"$@\"";
-        assert_eq!(Look::status("^SigBlk:.*[1-9a-f]").finds_after(preparation), (true, false), "blocked");
-        assert_eq!(Look::status("^SigIgn:.*[1-9a-f]").finds_after(preparation), (true, false), "ignored");
+        assert_eq!(
+            Look::status("^SigBlk:.*[1-9a-f]").finds_after(preparation),
+            (true, false),
+            "blocked"
+        );
+        assert_eq!(
+            Look::status("^SigIgn:.*[1-9a-f]").finds_after(preparation),
+            (true, false),
+            "ignored"
+        );
     });
 }

@@ -1,5 +1,6 @@
-//! Hostile programs, each many times, as root and as an unprivileged user: the right end each time, and the host back to normal within a
-//! second: no process of theirs, no cgroup of ours. SECLUDE_ROUNDS sets another number of times.
+//! Hostile programs, each many times, as root and as an unprivileged user: the right end each time,
+//! and the host back to normal within a second: no process of theirs, no cgroup of ours.
+//! SECLUDE_ROUNDS sets another number of times.
 #![deny(unsafe_code)]
 
 use seclude::{Ended, Entry, ErrorKind, MiB, Output, Resource, Sandbox, Tmpfs};
@@ -15,7 +16,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The cgroups of this process are counted: one bomb at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// What happened is none of these tests' concern: a bomb that is not stopped must not stop the tests.
+/// What happened is none of these tests' concern: a bomb that is not stopped must not stop the
+/// tests.
 const LAST_RESORT: Duration = Duration::from_secs(60);
 
 const MEMORY: u64 = 64 << 20;
@@ -25,13 +27,22 @@ fn millis(number: u64) -> Duration {
 }
 
 /// Sets off the payload's bomb `word` and judges each run.
-fn bomb(name: &str, word: &str, number: u64, times: u32, policy: impl Fn(Sandbox) -> Sandbox, judge: impl Fn(Caller, &Output)) {
+fn bomb(
+    name: &str,
+    word: &str,
+    number: u64,
+    times: u32,
+    policy: impl Fn(Sandbox) -> Sandbox,
+    judge: impl Fn(Caller, &Output),
+) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each(name, |caller| {
         let sandbox = policy(sandbox().wall_time(LAST_RESORT));
         for round in 0..rounds(times) {
             let mark = mark();
-            let output = command(&sandbox, word, number, &mark).output().unwrap_or_else(|error| panic!("round {round}: {error}"));
+            let output = command(&sandbox, word, number, &mark)
+                .output()
+                .unwrap_or_else(|error| panic!("round {round}: {error}"));
             judge(caller, &output);
             assert_eq!(survivors(&mark, GRACE), [0; 0], "round {round}: processes that are left");
             let own = std::process::id();
@@ -45,7 +56,12 @@ fn ends(ended: Ended, limit: u64) -> impl Fn(Caller, &Output) {
     move |_, output| {
         let outcome = &output.outcome;
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!((outcome.ended, outcome.limit), (ended, Some(limit)), "{outcome:?} {}", &stderr[..stderr.len().min(500)]);
+        assert_eq!(
+            (outcome.ended, outcome.limit),
+            (ended, Some(limit)),
+            "{outcome:?} {}",
+            &stderr[..stderr.len().min(500)]
+        );
     }
 }
 
@@ -54,7 +70,11 @@ fn forks() {
     let judge = |caller: Caller, output: &Output| {
         ends(Ended::WallTime, 200_000_000)(caller, output);
         // Whoever counts, counts no more than there may be.
-        assert!(output.outcome.usage.processes_peak.is_none_or(|peak| (2..=32).contains(&peak)), "{:?}", output.outcome);
+        assert!(
+            output.outcome.usage.processes_peak.is_none_or(|peak| (2..=32).contains(&peak)),
+            "{:?}",
+            output.outcome
+        );
     };
     bomb("forks", "fork", 0, 20, |sandbox| sandbox.pids(32).wall_time(millis(200)), judge);
 }
@@ -62,7 +82,14 @@ fn forks() {
 #[test]
 fn forks_that_use_up_their_time() {
     let judge = ends(Ended::CpuTime, 200_000_000);
-    bomb("forks_that_use_up_their_time", "fork", 0, 20, |sandbox| sandbox.pids(32).cpu_time(millis(200)), judge);
+    bomb(
+        "forks_that_use_up_their_time",
+        "fork",
+        0,
+        20,
+        |sandbox| sandbox.pids(32).cpu_time(millis(200)),
+        judge,
+    );
 }
 
 #[test]
@@ -112,13 +139,18 @@ fn mappings() {
         assert_eq!(output.outcome.ended, Ended::Exited(0), "{:?}", output.outcome);
         assert!(output.outcome.usage.memory_peak < MEMORY / 2, "{:?}", output.outcome);
         let text = String::from_utf8_lossy(&output.stdout);
-        let gib: u64 = text.trim().strip_prefix("mapped ").and_then(|number| number.parse().ok()).expect("a number");
+        let gib: u64 = text
+            .trim()
+            .strip_prefix("mapped ")
+            .and_then(|number| number.parse().ok())
+            .expect("a number");
         assert!(gib > 1000, "the control: it did map, {gib} GiB");
     };
     bomb("mappings", "mapping", 0, 20, |sandbox| sandbox.memory(MEMORY), judge);
 }
 
-/// Swap counts as memory where some is granted. Where nothing counts swap, that is told before the bomb goes off.
+/// Swap counts as memory where some is granted. Where nothing counts swap, that is told before the
+/// bomb goes off.
 #[test]
 fn swap() {
     const SWAP: u64 = 16 << 20;
@@ -130,10 +162,17 @@ fn swap() {
             match command(&sandbox, "memory", 0, &mark).output() {
                 Ok(output) => {
                     ends(Ended::MemoryLimit, MEMORY)(caller, &output);
-                    assert!(output.outcome.usage.memory_peak <= MEMORY + SWAP, "{:?}", output.outcome);
+                    assert!(
+                        output.outcome.usage.memory_peak <= MEMORY + SWAP,
+                        "{:?}",
+                        output.outcome
+                    );
                 }
                 Err(error) => {
-                    assert!(error.kind() == ErrorKind::LimitUnavailable && !counts_swap(caller), "{error}");
+                    assert!(
+                        error.kind() == ErrorKind::LimitUnavailable && !counts_swap(caller),
+                        "{error}"
+                    );
                     return eprintln!("swap: SKIPPED as {}: {error}", caller.name());
                 }
             }
@@ -144,10 +183,15 @@ fn swap() {
 
 /// Whether a limit on swap must work here.
 fn counts_swap(caller: Caller) -> bool {
-    let v1 = || seclude_tests::cgroups::mounts("cgroup").iter().any(|mount| mount.join("memory.memsw.limit_in_bytes").exists());
+    let v1 = || {
+        seclude_tests::cgroups::mounts("cgroup")
+            .iter()
+            .any(|mount| mount.join("memory.memsw.limit_in_bytes").exists())
+    };
     match Cgroups::of(caller) {
         Cgroups::V1 => v1(),
-        // Only a cgroup below the root shows memory.swap.max: a kernel built without it has none to show.
+        // Only a cgroup below the root shows memory.swap.max: a kernel built without it has none to
+        // show.
         Cgroups::V2 | Cgroups::None => false,
     }
 }
@@ -164,7 +208,9 @@ fn disk() {
 #[test]
 fn inodes() {
     let judge = ends(Ended::ScratchFull, 1000);
-    let policy = |sandbox: Sandbox| sandbox.entry(Entry::Tmpfs(Tmpfs::new("/tmp").size(MiB(16)).inodes(1000)));
+    let policy = |sandbox: Sandbox| {
+        sandbox.entry(Entry::Tmpfs(Tmpfs::new("/tmp").size(MiB(16)).inodes(1000)))
+    };
     bomb("inodes", "inodes", 0, 20, policy, judge);
 }
 
@@ -193,7 +239,10 @@ fn output_and_errors() {
     let judge = |caller: Caller, output: &Output| {
         ends(Ended::OutputLimit, OUTPUT as u64)(caller, output);
         let lengths = [output.stdout.len(), output.stderr.len()];
-        assert!(lengths.contains(&OUTPUT) && lengths.iter().all(|length| *length <= OUTPUT), "{lengths:?}");
+        assert!(
+            lengths.contains(&OUTPUT) && lengths.iter().all(|length| *length <= OUTPUT),
+            "{lengths:?}"
+        );
     };
     bomb("output_and_errors", "write", 3, 20, |sandbox| sandbox.output(OUTPUT as u64), judge);
 }
@@ -204,7 +253,14 @@ fn descriptors() {
         assert_eq!(output.outcome.ended, Ended::Exited(4));
         assert_eq!(String::from_utf8_lossy(&output.stdout), "last 63\n");
     };
-    bomb("descriptors", "descriptors", 0, 20, |sandbox| sandbox.rlimit(Resource::Nofile, 64, 64), judge);
+    bomb(
+        "descriptors",
+        "descriptors",
+        0,
+        20,
+        |sandbox| sandbox.rlimit(Resource::Nofile, 64, 64),
+        judge,
+    );
 }
 
 #[test]
@@ -219,7 +275,14 @@ fn all_processors() {
 
 #[test]
 fn sleep_for_ever() {
-    bomb("sleep_for_ever", "sleep", 0, 20, |sandbox| sandbox.wall_time(millis(100)), ends(Ended::WallTime, 100_000_000));
+    bomb(
+        "sleep_for_ever",
+        "sleep",
+        0,
+        20,
+        |sandbox| sandbox.wall_time(millis(100)),
+        ends(Ended::WallTime, 100_000_000),
+    );
 }
 
 #[test]
@@ -230,10 +293,24 @@ fn deaf_to_signals() {
 
 #[test]
 fn stops_itself() {
-    bomb("stops_itself", "stop", 0, 20, |sandbox| sandbox.wall_time(millis(100)), ends(Ended::WallTime, 100_000_000));
+    bomb(
+        "stops_itself",
+        "stop",
+        0,
+        20,
+        |sandbox| sandbox.wall_time(millis(100)),
+        ends(Ended::WallTime, 100_000_000),
+    );
 }
 
 #[test]
 fn daemons() {
-    bomb("daemons", "daemon", 0, 20, |sandbox| sandbox.wall_time(millis(100)), ends(Ended::WallTime, 100_000_000));
+    bomb(
+        "daemons",
+        "daemon",
+        0,
+        20,
+        |sandbox| sandbox.wall_time(millis(100)),
+        ends(Ended::WallTime, 100_000_000),
+    );
 }

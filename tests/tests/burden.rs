@@ -1,5 +1,6 @@
-//! Whatever a payload does in one sandbox, another is copied from the same template, starts, and its outcome is right. How long that takes is not judged, as
-//! long as it does not take for ever: the machine is the same. The control: the payload was at it all the time.
+//! Whatever a payload does in one sandbox, another is copied from the same template, starts, and
+//! its outcome is right. How long that takes is not judged, as long as it does not take for ever:
+//! the machine is the same. The control: the payload was at it all the time.
 #![deny(unsafe_code)]
 
 use seclude::{Ended, Limit, MiB, Profile, Sandbox, Stdio};
@@ -121,7 +122,11 @@ while True:
 ];
 
 fn sandbox() -> Sandbox {
-    let sandbox = Sandbox::new().bind_ro(program("payload"), PLACE).tmpfs("/tmp", MiB(16)).memory(MiB(64)).pids(64);
+    let sandbox = Sandbox::new()
+        .bind_ro(program("payload"), PLACE)
+        .tmpfs("/tmp", MiB(16))
+        .memory(MiB(64))
+        .pids(64);
     sandbox.best_effort(Limit::Memory).best_effort(Limit::Pids).output(MiB(1)).wall_time(PATIENCE)
 }
 
@@ -135,16 +140,23 @@ fn beside(sandbox: &Sandbox, name: &str, deed: &[String]) {
             let mut times = 0;
             while !over.load(Ordering::Relaxed) {
                 let mut command = cell.command(&deed[0]);
-                command.args(&deed[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                command
+                    .args(&deed[1..])
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null());
                 match command.status() {
-                    // A program of Python's that fails exits with 1; a word that the payload does not know is 99.
+                    // A program of Python's that fails exits with 1; a word that the payload does
+                    // not know is 99.
                     Ok(outcome) => {
                         let failed = matches!(outcome.ended, Ended::Exited(9 | 99))
                             || outcome.ended == Ended::Exited(1) && deed[0] == "python3";
                         assert!(!failed, "{name} could not even begin: {outcome:?}");
                     }
                     // It has used up what there is for the cell.
-                    Err(error) => assert!(cell.is_alive() || over.load(Ordering::Relaxed), "{error}"),
+                    Err(error) => {
+                        assert!(cell.is_alive() || over.load(Ordering::Relaxed), "{error}")
+                    }
                 }
                 times += 1;
             }
@@ -154,13 +166,20 @@ fn beside(sandbox: &Sandbox, name: &str, deed: &[String]) {
             std::thread::sleep(Duration::from_millis(100));
             for start in 0..STARTS {
                 let begun = Instant::now();
-                let script = "test ! -e /tmp/x && test ! -e /tmp/m && : > /tmp/x && echo told && exit 7";
+                let script =
+                    "test ! -e /tmp/x && test ! -e /tmp/m && : > /tmp/x && echo told && exit 7";
                 let output = match start % 2 {
                     0 => sandbox.command("sh").args(["-c", script]).output(),
-                    _ => sandbox.cell().and_then(|cell| cell.command("sh").args(["-c", script]).output()),
+                    _ => sandbox
+                        .cell()
+                        .and_then(|cell| cell.command("sh").args(["-c", script]).output()),
                 };
                 let output = output.unwrap_or_else(|error| panic!("beside {name}: {error}"));
-                assert_eq!((output.outcome.ended, &*output.stdout), (Ended::Exited(7), &b"told\n"[..]), "beside {name}");
+                assert_eq!(
+                    (output.outcome.ended, &*output.stdout),
+                    (Ended::Exited(7), &b"told\n"[..]),
+                    "beside {name}"
+                );
                 assert!(begun.elapsed() < PATIENCE, "beside {name}");
             }
         });
@@ -189,7 +208,11 @@ fn whatever_one_does_another_starts() {
             ("write", 1),
             ("deaf", 0),
         ] {
-            beside(&sandbox(), word, &[PLACE.into(), word.into(), number.to_string(), "/tmp".into()]);
+            beside(
+                &sandbox(),
+                word,
+                &[PLACE.into(), word.into(), number.to_string(), "/tmp".into()],
+            );
         }
         for (name, text) in PYTHONS {
             beside(&sandbox(), name, &["python3".into(), "-c".into(), format!("{PYTHON}{text}")]);
@@ -201,7 +224,8 @@ fn whatever_one_does_another_starts() {
     });
 }
 
-/// Sends descriptors that nobody receives, until the kernel takes no more of this user's; says how many.
+/// Sends descriptors that nobody receives, until the kernel takes no more of this user's; says how
+/// many.
 const UNDER_WAY: &str = r#"
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, [resource.getrlimit(resource.RLIMIT_NOFILE)[1]] * 2)
@@ -218,19 +242,25 @@ print(sent, flush=True)
 time.sleep(1000)
 "#;
 
-/// Descriptors under way are counted by user outside, over all sandboxes, and whoever may open fewer than there are can send none: neither the caller, unless it is
-/// root, nor a warden. Wardens may open as many as the caller's hard limit says; a user who calls with no more than a command may have is refused, by name.
+/// Descriptors under way are counted by user outside, over all sandboxes, and whoever may open
+/// fewer than there are can send none: neither the caller, unless it is root, nor a warden. Wardens
+/// may open as many as the caller's hard limit says; a user who calls with no more than a command
+/// may have is refused, by name.
 #[test]
 fn descriptors_under_way() {
     as_each("descriptors_under_way", |who| {
-        for (limits, root, user) in [("-Sn 1024", true, false), ("-Sn 16384", true, true), ("-n 1024", false, false)] {
+        for (limits, root, user) in
+            [("-Sn 1024", true, false), ("-Sn 16384", true, true), ("-n 1024", false, false)]
+        {
             let refused = |answer: &str| {
                 let told = format!("error host-limit {} ", nix::libc::ETOOMANYREFS);
                 answer.starts_with(&told) && answer.contains("under way")
             };
             let mut pooler = Pooler::start({
                 let mut command = Command::new("sh");
-                command.args(["-c", &format!("ulimit {limits} && exec \"$0\"")]).arg(program("pooler"));
+                command
+                    .args(["-c", &format!("ulimit {limits} && exec \"$0\"")])
+                    .arg(program("pooler"));
                 command
             });
             pooler.does("open 2");
@@ -241,13 +271,21 @@ fn descriptors_under_way() {
             hostile.args(["-c", &format!("{PYTHON}{UNDER_WAY}")]).stdout(Stdio::piped());
             let mut child = hostile.spawn().expect("it starts");
             let mut line = String::new();
-            BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it tells");
-            assert!(line.trim().parse::<u32>().expect("a number") > 4096, "the control: there are many under way, {line}");
+            BufReader::new(child.stdout.take().expect("piped"))
+                .read_line(&mut line)
+                .expect("it tells");
+            assert!(
+                line.trim().parse::<u32>().expect("a number") > 4096,
+                "the control: there are many under way, {line}"
+            );
             let well = if who == Caller::Root { root } else { user };
             // What was ready before, what is made now, and what has long been there.
             for line in ["run", "inside", "open 2", "open 2"] {
                 let answer = pooler.ask(line);
-                assert!(if well { answer == "ok" } else { refused(&answer) }, "{limits}, {line}: {answer}");
+                assert!(
+                    if well { answer == "ok" } else { refused(&answer) },
+                    "{limits}, {line}: {answer}"
+                );
             }
             cell.close();
             drop(child);

@@ -1,4 +1,5 @@
-//! Collecting output protects the caller: an endless writer is stopped and told as such, and the caller's memory stays bounded.
+//! Collecting output protects the caller: an endless writer is stopped and told as such, and the
+//! caller's memory stays bounded.
 #![deny(unsafe_code)]
 
 use seclude::{Ended, Sandbox, Stdio};
@@ -17,8 +18,13 @@ const BOUND: usize = 64 << 20;
 fn growth<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let field = |name: &str| {
         let status = std::fs::read_to_string("/proc/self/status").expect("/proc is mounted");
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells it");
-        line.split_whitespace().next().and_then(|number| number.parse::<usize>().ok()).expect("a number") << 10
+        let line =
+            status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells it");
+        line.split_whitespace()
+            .next()
+            .and_then(|number| number.parse::<usize>().ok())
+            .expect("a number")
+            << 10
     };
     // The peak starts afresh from what is held now: proc_pid_clear_refs(5).
     std::fs::write("/proc/self/clear_refs", "5").expect("it is our own");
@@ -33,7 +39,9 @@ fn an_endless_writer_is_stopped() {
     as_each("an_endless_writer_is_stopped", |_| {
         for (streams, lengths) in [(1, [BOUND, 0]), (2, [0, BOUND])] {
             let sandbox = sandbox().wall_time(Duration::from_secs(60));
-            let (output, grown) = growth(|| command(&sandbox, "write", streams, &mark()).output().expect("it starts"));
+            let (output, grown) = growth(|| {
+                command(&sandbox, "write", streams, &mark()).output().expect("it starts")
+            });
             assert_eq!(
                 (output.outcome.ended, output.outcome.limit),
                 (Ended::OutputLimit, Some(BOUND as u64)),
@@ -54,8 +62,12 @@ fn a_limit_on_output_bounds_the_caller() {
     as_each("a_limit_on_output_bounds_the_caller", |_| {
         const LIMIT: usize = 4 << 20;
         let sandbox = sandbox().output(LIMIT as u64).wall_time(Duration::from_secs(60));
-        let (output, grown) = growth(|| command(&sandbox, "write", 3, &mark()).output().expect("it starts"));
-        assert_eq!((output.outcome.ended, output.outcome.limit), (Ended::OutputLimit, Some(LIMIT as u64)));
+        let (output, grown) =
+            growth(|| command(&sandbox, "write", 3, &mark()).output().expect("it starts"));
+        assert_eq!(
+            (output.outcome.ended, output.outcome.limit),
+            (Ended::OutputLimit, Some(LIMIT as u64))
+        );
         assert!(grown <= 6 * LIMIT + (16 << 20), "{grown} bytes for {LIMIT}");
     });
 }
@@ -66,7 +78,8 @@ fn as_much_as_the_bound() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("as_much_as_the_bound", |_| {
         let script = format!("head -c {BOUND} /dev/zero; exit 3");
-        let output = Sandbox::new().command("sh").args(["-c", &script]).output().expect("it starts");
+        let output =
+            Sandbox::new().command("sh").args(["-c", &script]).output().expect("it starts");
         assert_eq!((output.outcome.ended, output.stdout.len()), (Ended::Exited(3), BOUND));
     });
 }
@@ -90,7 +103,8 @@ fn who_reads_by_himself_is_not_bounded() {
     });
 }
 
-/// A limited stream that goes past the caller is cut as exactly: to a file, and appended behind what was there.
+/// A limited stream that goes past the caller is cut as exactly: to a file, and appended behind
+/// what was there.
 #[test]
 fn what_goes_to_a_file_is_cut() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,8 +114,13 @@ fn what_goes_to_a_file_is_cut() {
         std::fs::write(&path, "before ").expect("a file of our own");
         let file = std::fs::OpenOptions::new().append(true).open(&path).expect("a file of our own");
         let sandbox = sandbox().output(100_000_u64).wall_time(Duration::from_secs(60));
-        let outcome = command(&sandbox, "write", 1, &mark()).stdout(file).status().expect("it starts");
-        assert_eq!((outcome.ended, outcome.limit), (Ended::OutputLimit, Some(100_000)), "{outcome:?}");
+        let outcome =
+            command(&sandbox, "write", 1, &mark()).stdout(file).status().expect("it starts");
+        assert_eq!(
+            (outcome.ended, outcome.limit),
+            (Ended::OutputLimit, Some(100_000)),
+            "{outcome:?}"
+        );
         assert_eq!(outcome.usage.stdout_bytes, Some(100_000));
         let data = std::fs::read(&path).expect("a file of our own");
         assert!(data.starts_with(b"before x") && data.len() == 100_007, "{} bytes", data.len());

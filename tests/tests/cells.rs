@@ -1,11 +1,14 @@
-//! Cells and templates: apart from one another, back to their beginning, gone with their caller, whole after a loss.
+//! Cells and templates: apart from one another, back to their beginning, gone with their caller,
+//! whole after a loss.
 #![deny(unsafe_code)]
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use seclude::{Cell, Ended, ErrorKind, MiB, Output, Protection, Sandbox, Stdio};
 use seclude_tests::caller::{Caller, as_each, program};
-use seclude_tests::census::{await_marked, descendants, descendants_of, here, is_warden, survivors};
+use seclude_tests::census::{
+    await_marked, descendants, descendants_of, here, is_warden, survivors,
+};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -65,8 +68,13 @@ fn look(cell: &Cell) -> String {
 
 /// Starts what leaves traces, and waits until it has.
 fn soil(cell: &Cell) -> seclude::Child {
-    let mut child =
-        cell.command("python3").args(["-c", SOIL]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut child = cell
+        .command("python3")
+        .args(["-c", SOIL])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it tells");
     assert_eq!(line, "soiled\n");
@@ -112,14 +120,26 @@ print(tries(lambda: abstract.connect("\0traces")), tries(lambda: socket.create_c
 print(ctypes.CDLL(None).shmget(0x5ec1de, 0, 0), os.path.exists("/tmp/file"), os.path.exists("/dev/shm/file"))
 "#;
         let text = |output: Output| String::from_utf8(output.stdout).expect("text");
-        assert_eq!(text(python(&other, reach)), "Connection refused Connection refused\n-1 False False\n");
-        assert!(text(python(&one, reach)).starts_with("reached reached\n"), "the control: where it was opened, it is reached");
+        assert_eq!(
+            text(python(&other, reach)),
+            "Connection refused Connection refused\n-1 False False\n"
+        );
+        assert!(
+            text(python(&one, reach)).starts_with("reached reached\n"),
+            "the control: where it was opened, it is reached"
+        );
         drop(child);
         // The one's processes are of another tree than the other's, and the template is in neither.
-        let inside =
-            |cell: &Cell| cell.processes().expect("they are ours").iter().map(|process| process.pid).collect::<BTreeSet<_>>();
+        let inside = |cell: &Cell| {
+            cell.processes()
+                .expect("they are ours")
+                .iter()
+                .map(|process| process.pid)
+                .collect::<BTreeSet<_>>()
+        };
         assert!(inside(&one).is_disjoint(&inside(&other)));
-        let levels: Vec<usize> = other.processes().expect("ours").iter().map(|process| process.pids.len()).collect();
+        let levels: Vec<usize> =
+            other.processes().expect("ours").iter().map(|process| process.pids.len()).collect();
         assert_eq!(levels, [3], "a template's copies are one tree deeper than it");
     });
 }
@@ -127,12 +147,19 @@ print(ctypes.CDLL(None).shmget(0x5ec1de, 0, 0), os.path.exists("/tmp/file"), os.
 #[test]
 fn shared_memory_is_each_copys_own_whatever_is_made_above_it() {
     as_each("shared_memory_is_each_copys_own_whatever_is_made_above_it", |_| {
-        for sandbox in [sandbox(), sandbox().dir("/dev"), sandbox().dir("/dev/shm/below"), sandbox().tmpfs("/dev/shm", MiB(1))] {
+        for sandbox in [
+            sandbox(),
+            sandbox().dir("/dev"),
+            sandbox().dir("/dev/shm/below"),
+            sandbox().tmpfs("/dev/shm", MiB(1)),
+        ] {
             sandbox.prepare().expect("it can have a template");
-            let (one, other) = (sandbox.cell().expect("it starts"), sandbox.cell().expect("it starts"));
+            let (one, other) =
+                (sandbox.cell().expect("it starts"), sandbox.cell().expect("it starts"));
             let leaves = one.command("touch").arg("/dev/shm/left").status().expect("it starts");
             assert!(leaves.success(), "the control: it can be left");
-            let finds = other.command("test").args(["-e", "/dev/shm/left"]).status().expect("it starts");
+            let finds =
+                other.command("test").args(["-e", "/dev/shm/left"]).status().expect("it starts");
             assert_eq!(finds.ended, Ended::Exited(1));
         }
     });
@@ -157,10 +184,19 @@ fn a_copy_is_protected_as_a_sandbox_of_its_own_is() {
         prepared.prepare().expect("it can have a template");
         assert_eq!(protections(&prepared), protections(&cold));
         let pool = sandbox().pool(1).expect("it starts");
-        let pooled = pool.command("true").status().expect("it starts").enforced.iter().collect::<BTreeSet<_>>();
+        let pooled = pool
+            .command("true")
+            .status()
+            .expect("it starts")
+            .enforced
+            .iter()
+            .collect::<BTreeSet<_>>();
         assert_eq!(pooled, protections(&cold));
         let cell = sandbox().cell().expect("it starts");
-        assert!(cell.enforced().contains(Protection::SeccompFilter) || cell.enforced().contains(Protection::FilteredWarden));
+        assert!(
+            cell.enforced().contains(Protection::SeccompFilter)
+                || cell.enforced().contains(Protection::FilteredWarden)
+        );
     });
 }
 
@@ -194,19 +230,23 @@ fn a_killed_caller_leaves_no_cell_and_no_pool() {
         const POOL: usize = 8;
         let rounds = seclude_tests::payload::rounds(3);
         for round in 0..rounds {
-            let mark = format!("seclude-kept-{}-{}-{round}", Caller::present().name(), std::process::id());
+            let mark =
+                format!("seclude-kept-{}-{}-{round}", Caller::present().name(), std::process::id());
             let mut keeper = Command::new(program("keeper"))
                 .args([&mark, &CELLS.to_string(), &POOL.to_string()])
                 .stdout(std::process::Stdio::piped())
                 .spawn()
                 .expect("it is there");
             let mut line = String::new();
-            BufReader::new(keeper.stdout.take().expect("piped")).read_line(&mut line).expect("it tells");
+            BufReader::new(keeper.stdout.take().expect("piped"))
+                .read_line(&mut line)
+                .expect("it tells");
             assert_eq!(line, format!("{CELLS} {POOL}\n"));
             // Each command with what it has left behind.
             await_marked(&mark, 2 * (CELLS + POOL));
             let below = descendants_of(keeper.id());
-            // The control: all that is to be gone is there. The template; the cells; the pool's that are in use, and those that are ready.
+            // The control: all that is to be gone is there. The template; the cells; the pool's
+            // that are in use, and those that are ready.
             let there: Vec<u32> = below.into_iter().filter(|pid| is_warden(*pid)).collect();
             assert_eq!(there.len(), 1 + CELLS + 2 * POOL, "wardens");
             keeper.kill().expect("it is ours");
@@ -218,7 +258,11 @@ fn a_killed_caller_leaves_no_cell_and_no_pool() {
             while there.iter().any(left) && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            assert_eq!(there.into_iter().filter(left).collect::<Vec<_>>(), [0u32; 0], "wardens without a caller");
+            assert_eq!(
+                there.into_iter().filter(left).collect::<Vec<_>>(),
+                [0u32; 0],
+                "wardens without a caller"
+            );
         }
         println!("{rounds} callers killed, each with {CELLS} cells and a pool of {POOL}");
     });
@@ -240,7 +284,10 @@ fn who_loses_a_warden_or_a_template_is_told_and_goes_on() {
         while cell.is_alive() {
             std::thread::sleep(Duration::from_millis(2));
         }
-        assert_eq!(cell.command("true").status().expect_err("it is gone").kind(), ErrorKind::WardenLost);
+        assert_eq!(
+            cell.command("true").status().expect_err("it is gone").kind(),
+            ErrorKind::WardenLost
+        );
         // A reset makes it whole.
         cell.reset().expect("it can be");
         assert!(cell.command("true").status().expect("it starts").success());
@@ -261,9 +308,16 @@ fn a_writable_root_or_a_shared_namespace_does_without_a_template() {
         for sandbox in [sandbox().writable_root(), sandbox().share(seclude::Namespace::Pid)] {
             sandbox.prepare().expect("nothing is done");
             let cell = sandbox.cell().expect("it starts");
-            cell.command("sh").args(["-c", "touch /left /tmp/left 2>/dev/null"]).status().expect("it starts");
+            cell.command("sh")
+                .args(["-c", "touch /left /tmp/left 2>/dev/null"])
+                .status()
+                .expect("it starts");
             cell.reset().expect("it can be");
-            let seen = cell.command("sh").args(["-c", "ls -d /left /tmp/left 2>/dev/null"]).output().expect("it starts");
+            let seen = cell
+                .command("sh")
+                .args(["-c", "ls -d /left /tmp/left 2>/dev/null"])
+                .output()
+                .expect("it starts");
             assert_eq!(String::from_utf8_lossy(&seen.stdout), "");
         }
     });

@@ -1,5 +1,6 @@
-//! The host's cgroups when they are not as one would wish: gone, read-only, not what they look like, changing under us, full of what
-//! others left. A limit is then held another way or the command does not start: never an unlimited run.
+//! The host's cgroups when they are not as one would wish: gone, read-only, not what they look
+//! like, changing under us, full of what others left. A limit is then held another way or the
+//! command does not start: never an unlimited run.
 //!
 //! As root, each in a mount namespace of its own.
 #![deny(unsafe_code)]
@@ -20,7 +21,10 @@ const GRACE: Duration = Duration::from_secs(1);
 
 fn run(program: &str, arguments: &[&str]) {
     let status = Command::new(program).args(arguments).status();
-    assert!(status.unwrap_or_else(|error| panic!("{program}: {error}")).success(), "{program} {arguments:?}");
+    assert!(
+        status.unwrap_or_else(|error| panic!("{program}: {error}")).success(),
+        "{program} {arguments:?}"
+    );
 }
 
 fn hierarchies() -> Vec<PathBuf> {
@@ -44,14 +48,21 @@ fn refusal(sandbox: &Sandbox) -> Error {
     error
 }
 
-/// Where nothing can be made, a limit that can be sampled is, and is an error if it must be exact; one that cannot be is an error.
+/// Where nothing can be made, a limit that can be sampled is, and is an error if it must be exact;
+/// one that cannot be is an error.
 fn assert_falls_back() {
     assert_eq!(explode(&limited()), Mechanism::Sampled);
     let error = refusal(&limited().require(Limit::Memory));
     assert!(error.to_string().contains("memory"), "{error}");
     let error = refusal(&sandbox().cpus(0.5));
     assert!(error.to_string().contains("cpus"), "{error}");
-    let outcome = sandbox().cpus(0.5).best_effort(Limit::Cpus).command("true").output().expect("it starts").outcome;
+    let outcome = sandbox()
+        .cpus(0.5)
+        .best_effort(Limit::Cpus)
+        .command("true")
+        .output()
+        .expect("it starts")
+        .outcome;
     assert_eq!((outcome.ended, outcome.enforced.mechanism(Limit::Cpus)), (Ended::Exited(0), None));
 }
 
@@ -68,10 +79,15 @@ fn without_any_hierarchy() {
 fn read_only() {
     in_own_mounts("read_only", || {
         assert!(!hierarchies().is_empty(), "there is something to take away");
-        hierarchies().iter().for_each(|mount| run("mount", &["-o", "remount,bind,ro", &mount.to_string_lossy()]));
+        hierarchies()
+            .iter()
+            .for_each(|mount| run("mount", &["-o", "remount,bind,ro", &mount.to_string_lossy()]));
         assert_falls_back();
         let error = refusal(&limited().require(Limit::Memory));
-        assert!(error.to_string().contains("read-only") || error.path().is_some(), "it says why: {error}");
+        assert!(
+            error.to_string().contains("read-only") || error.path().is_some(),
+            "it says why: {error}"
+        );
     });
 }
 
@@ -79,7 +95,9 @@ fn read_only() {
 #[test]
 fn something_else_in_the_hierarchies_places() {
     in_own_mounts("something_else_in_the_hierarchies_places", || {
-        hierarchies().iter().for_each(|mount| run("mount", &["-t", "tmpfs", "none", &mount.to_string_lossy()]));
+        hierarchies()
+            .iter()
+            .for_each(|mount| run("mount", &["-t", "tmpfs", "none", &mount.to_string_lossy()]));
         assert_falls_back();
         let place = scratch::directory();
         let error = refusal(&limited().cgroup(place.path()));
@@ -101,20 +119,26 @@ fn gone_between_two_runs() {
     });
 }
 
-/// Read-only while the command runs: it ends as it must, and nothing hangs, though its cgroups cannot be removed from here.
+/// Read-only while the command runs: it ends as it must, and nothing hangs, though its cgroups
+/// cannot be removed from here.
 #[test]
 fn read_only_while_it_runs() {
     in_own_mounts("read_only_while_it_runs", || {
         let mark = mark();
         let mut child = command(&limited(), "sleep", 0, &mark).spawn().expect("it starts");
         await_marked(&mark, 1);
-        hierarchies().iter().for_each(|mount| run("mount", &["-o", "remount,bind,ro", &mount.to_string_lossy()]));
+        hierarchies()
+            .iter()
+            .for_each(|mount| run("mount", &["-o", "remount,bind,ro", &mount.to_string_lossy()]));
         child.kill().expect("it can be asked for");
         assert_eq!(child.wait().expect("it ends").ended, Ended::Killed);
         drop(child);
         assert_eq!(survivors(&mark, GRACE), [0; 0]);
-        hierarchies().iter().for_each(|mount| run("mount", &["-o", "remount,bind,rw", &mount.to_string_lossy()]));
-        // What could not be removed is removed by the next run, at the latest when this caller is no more.
+        hierarchies()
+            .iter()
+            .for_each(|mount| run("mount", &["-o", "remount,bind,rw", &mount.to_string_lossy()]));
+        // What could not be removed is removed by the next run, at the latest when this caller is
+        // no more.
         command(&limited(), "exit", 0, &mark).status().expect("it starts");
     });
     if Caller::present() == Caller::Root {
@@ -146,7 +170,11 @@ fn what_a_killed_caller_left_is_gone_after_the_next_run() {
             await_marked(&mark, 1);
             let pid = killed.id();
             let made = left(|owner| owner == pid);
-            assert_eq!(made.is_empty(), Cgroups::of(who) == Cgroups::None, "the control: it had cgroups: {made:?}");
+            assert_eq!(
+                made.is_empty(),
+                Cgroups::of(who) == Cgroups::None,
+                "the control: it had cgroups: {made:?}"
+            );
             killed.kill().expect("it is ours");
             killed.wait().expect("it is ours");
             assert_eq!(survivors(&mark, GRACE), [0; 0]);
@@ -157,7 +185,8 @@ fn what_a_killed_caller_left_is_gone_after_the_next_run() {
     });
 }
 
-/// Somebody else's cgroups are not ours to remove: not those of a living caller, not even if we cannot see that it lives.
+/// Somebody else's cgroups are not ours to remove: not those of a living caller, not even if we
+/// cannot see that it lives.
 #[test]
 fn a_living_callers_cgroups_stay() {
     as_each("a_living_callers_cgroups_stay", |who| {
@@ -166,15 +195,27 @@ fn a_living_callers_cgroups_stay() {
         await_marked(&mark, 1);
         let pid = living.id();
         let made = left(|owner| owner == pid);
-        assert_eq!(made.is_empty(), Cgroups::of(who) == Cgroups::None, "the control: it has cgroups: {made:?}");
+        assert_eq!(
+            made.is_empty(),
+            Cgroups::of(who) == Cgroups::None,
+            "the control: it has cgroups: {made:?}"
+        );
         limited().command("true").status().expect("it starts");
         if who == Caller::Root {
             // In a pid namespace of its own this caller sees no process of that number.
             let (job, result) = (place.path().join("other-job"), place.path().join("other-result"));
-            let text = Job { policy: r#"{"memory": "64M"}"#.into(), program: "true".into(), ..Job::default() }.write();
+            let text = Job {
+                policy: r#"{"memory": "64M"}"#.into(),
+                program: "true".into(),
+                ..Job::default()
+            }
+            .write();
             std::fs::write(&job, text).expect("a file of our own");
-            let apart =
-                Command::new("unshare").args(["--pid", "--fork", "--mount-proc"]).arg(driver()).args([&job, &result]).status();
+            let apart = Command::new("unshare")
+                .args(["--pid", "--fork", "--mount-proc"])
+                .arg(driver())
+                .args([&job, &result])
+                .status();
             assert!(apart.expect("unshare (util-linux) is there").success());
             let told = std::fs::read_to_string(&result).expect("the driver has written it");
             assert!(told.contains("ended exited%200"), "{told}");
@@ -193,13 +234,19 @@ struct Own(Vec<PathBuf>);
 
 impl Own {
     fn make() -> Own {
-        let of_v1 = |mount: &PathBuf| ["memory", "pids", "cpuacct"].iter().any(|name| mount.ends_with(name));
+        let of_v1 = |mount: &PathBuf| {
+            ["memory", "pids", "cpuacct"].iter().any(|name| mount.ends_with(name))
+        };
         let places = mounts("cgroup").into_iter().filter(of_v1).chain(mounts("cgroup2"));
         let name = format!("test-of-seclude-{}", std::process::id());
-        Own(places.map(|mount| mount.join(&name)).filter(|path| std::fs::create_dir(path).is_ok()).collect())
+        Own(places
+            .map(|mount| mount.join(&name))
+            .filter(|path| std::fs::create_dir(path).is_ok())
+            .collect())
     }
 
-    /// The first process of a pid namespace of its own, as in a container, runs this shell command limited.
+    /// The first process of a pid namespace of its own, as in a container, runs this shell command
+    /// limited.
     fn contained(&self, script: &str, mark: &str, place: &Path) -> Contained {
         let (job, result) = (place.join("job"), place.join("result"));
         // `require` refuses to start where the limit could only be sampled.
@@ -208,20 +255,33 @@ impl Own {
         let text = Job { policy: policy.into(), program: "sh".into(), arguments, ..Job::default() };
         std::fs::write(&job, text.write()).expect("a file of our own");
         let mut command = Command::new("sh");
-        // In v2 the sandbox's directory is made below the one that the variable names; a process in it would be in the way.
-        command.args(["-c", "for place in $PLACES; do echo $$ > $place/cgroup.procs || exit 1; done; exec \"$@\"", "sh"]);
-        command.args(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]).arg(driver()).args([&job, &result]);
+        // In v2 the sandbox's directory is made below the one that the variable names; a process in
+        // it would be in the way.
+        command.args([
+            "-c",
+            "for place in $PLACES; do echo $$ > $place/cgroup.procs || exit 1; done; exec \"$@\"",
+            "sh",
+        ]);
+        command
+            .args(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .arg(driver())
+            .args([&job, &result]);
         let (named, entered): (Vec<&PathBuf>, Vec<&PathBuf>) =
             self.0.iter().partition(|path| path.join("cgroup.controllers").exists());
-        command.env("PLACES", entered.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(" "));
+        command.env(
+            "PLACES",
+            entered.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(" "),
+        );
         command.envs(named.first().map(|path| ("SECLUDE_CGROUP", path)));
         Contained(command.spawn().expect("sh is there"))
     }
 
     /// The library's directories in them.
     fn made(&self) -> Vec<PathBuf> {
-        let entries = self.0.iter().flat_map(|path| std::fs::read_dir(path).expect("it is there").flatten());
-        let mut made: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        let entries =
+            self.0.iter().flat_map(|path| std::fs::read_dir(path).expect("it is there").flatten());
+        let mut made: Vec<PathBuf> =
+            entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
         made.sort();
         made
     }
@@ -248,11 +308,14 @@ impl Drop for Contained {
     }
 }
 
-/// Callers in containers all have process number 1. Each has cgroups of its own, and the lock alone decides which were left behind.
+/// Callers in containers all have process number 1. Each has cgroups of its own, and the lock alone
+/// decides which were left behind.
 #[test]
 fn callers_of_the_same_number_in_different_pid_namespaces() {
     if Caller::present() == Caller::User || Cgroups::of(Caller::Root) == Cgroups::None {
-        return eprintln!("callers_of_the_same_number_in_different_pid_namespaces: SKIPPED, for it takes root and cgroups");
+        return eprintln!(
+            "callers_of_the_same_number_in_different_pid_namespaces: SKIPPED, for it takes root and cgroups"
+        );
     }
     let own = Own::make();
     let (one, other, places) = (mark(), mark(), [0; 3].map(|_| scratch::directory()));
@@ -263,8 +326,14 @@ fn callers_of_the_same_number_in_different_pid_namespaces() {
     let second = own.contained(sleep, &other, places[1].path());
     await_marked(&other, 1);
     let of_both = own.made();
-    assert!(!firsts.is_empty() && of_both.len() == 2 * firsts.len(), "each has its own: {firsts:?}, {of_both:?}");
-    assert!(firsts.iter().all(|path| of_both.contains(path)), "the first keeps its own: {of_both:?}");
+    assert!(
+        !firsts.is_empty() && of_both.len() == 2 * firsts.len(),
+        "each has its own: {firsts:?}, {of_both:?}"
+    );
+    assert!(
+        firsts.iter().all(|path| of_both.contains(path)),
+        "the first keeps its own: {of_both:?}"
+    );
 
     drop(first);
     assert_eq!(survivors(&one, GRACE), [0; 0]);
@@ -274,7 +343,8 @@ fn callers_of_the_same_number_in_different_pid_namespaces() {
     while own.made() != seconds && Instant::now() < end {
         let mut third = own.contained("exit 0", "third", places[2].path());
         assert!(third.0.wait().expect("it is ours").success());
-        let told = std::fs::read_to_string(places[2].path().join("result")).expect("the driver has written it");
+        let told = std::fs::read_to_string(places[2].path().join("result"))
+            .expect("the driver has written it");
         assert!(told.contains("ended exited%200"), "{told}");
     }
     assert_eq!(own.made(), seconds);
@@ -290,7 +360,9 @@ fn the_caller_is_not_moved() {
         let own = || std::fs::read_to_string("/proc/self/cgroup").expect("/proc is mounted");
         let before = own();
         explode(&limited());
-        let child = command(&limited().cpu_time(Duration::from_secs(9)), "sleep", 0, &mark()).spawn().expect("it starts");
+        let child = command(&limited().cpu_time(Duration::from_secs(9)), "sleep", 0, &mark())
+            .spawn()
+            .expect("it starts");
         assert_eq!(own(), before);
         drop(child);
         assert_eq!(own(), before);

@@ -1,4 +1,5 @@
-//! The way of old kernels, `mount(2)` alone, makes the same world as the newer calls: compared by what the kernel lists.
+//! The way of old kernels, `mount(2)` alone, makes the same world as the newer calls: compared by
+//! what the kernel lists.
 
 use seclude::{Ended, MiB, Sandbox};
 use seclude_tests::caller::as_each;
@@ -18,7 +19,8 @@ fn mounts(sandbox: &Sandbox) -> BTreeMap<String, String> {
         let kind = fields.iter().position(|field| *field == "-").map(|dash| fields[dash + 1]);
         (fields[4].to_owned(), format!("{} of {} {}", fields[5], kind.unwrap_or("?"), fields[3]))
     };
-    // The newer calls leave the message queues mounted where nobody comes upon them; mount(2) cannot.
+    // The newer calls leave the message queues mounted where nobody comes upon them; mount(2)
+    // cannot.
     text.lines().filter(|line| !line.contains(" - mqueue ")).map(line).collect()
 }
 
@@ -52,5 +54,8 @@ fn both_ways_mount_alike() {
 /// The comparison can fail: another policy makes other mounts.
 #[test]
 fn another_policy_mounts_otherwise() {
-    assert_ne!(mounts(&Sandbox::new()), mounts(&Sandbox::new().classic_mounts().tmpfs("/other", MiB(1))));
+    assert_ne!(
+        mounts(&Sandbox::new()),
+        mounts(&Sandbox::new().classic_mounts().tmpfs("/other", MiB(1)))
+    );
 }

@@ -1,5 +1,7 @@
-//! A caller that closes descriptors it does not know, as `closefrom(3)` does: the library's go with them, and the kernel gives their numbers to what the caller
-//! opens next. The library sends nothing there, takes nothing from there, and closes nothing; it makes what it needs anew, or says what has happened.
+//! A caller that closes descriptors it does not know, as `closefrom(3)` does: the library's go with
+//! them, and the kernel gives their numbers to what the caller opens next. The library sends
+//! nothing there, takes nothing from there, and closes nothing; it makes what it needs anew, or
+//! says what has happened.
 #![deny(unsafe_code)]
 
 use nix::errno::Errno;
@@ -8,7 +10,10 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket
 use nix::sys::stat::fstat;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, close};
-use seclude::{Ended, ErrorKind, Join, MiB, Namespace, Outcome, Pool, Profile, Result, Sandbox, Seccomp, Stdio, WindowSize};
+use seclude::{
+    Ended, ErrorKind, Join, MiB, Namespace, Outcome, Pool, Profile, Result, Sandbox, Seccomp,
+    Stdio, WindowSize,
+};
 use seclude_tests::caller::as_each;
 use seclude_tests::cgroups::kernel_is_at_least;
 use std::fs::File;
@@ -191,7 +196,12 @@ const CASES: &[Case] = &[
         "a terminal",
         || {
             let mut command = Sandbox::new().terminals().command("cat");
-            let mut child = command.stdin(Stdio::pty()).stdout(Stdio::pty()).stderr(Stdio::pty()).spawn().expect("it starts");
+            let mut child = command
+                .stdin(Stdio::pty())
+                .stdout(Stdio::pty())
+                .stderr(Stdio::pty())
+                .spawn()
+                .expect("it starts");
             let mut terminal = child.terminal.take().expect("it has one");
             Box::new(move || {
                 assert!(terminal.write(b"x").is_err() && terminal.read(&mut [0; 8]).is_err());
@@ -205,8 +215,10 @@ const CASES: &[Case] = &[
     (
         "a listener",
         || {
-            let sandbox = Sandbox::new().seccomp(Seccomp::profile(Profile::Default).notify("uname"));
-            let mut child = sandbox.command("uname").stdout(Stdio::null()).spawn().expect("it starts");
+            let sandbox =
+                Sandbox::new().seccomp(Seccomp::profile(Profile::Default).notify("uname"));
+            let mut child =
+                sandbox.command("uname").stdout(Stdio::null()).spawn().expect("it starts");
             let listener = child.take_listener().expect("it has one");
             let call = listener.receive().expect("it is open").expect("it calls");
             Box::new(move || {
@@ -242,7 +254,9 @@ const CASES: &[Case] = &[
         || {
             let child = Sandbox::new().command("sleep").arg("1000").spawn().expect("it starts");
             let kinds = [Namespace::User, Namespace::Net];
-            let joined = Sandbox::new().join(&Join::new().process(child.id()).only(kinds)).expect("they are there");
+            let joined = Sandbox::new()
+                .join(&Join::new().process(child.id()).only(kinds))
+                .expect("they are there");
             Box::new(move || {
                 let result = written(joined.command("echo").arg("x"));
                 drop(child);
@@ -254,14 +268,16 @@ const CASES: &[Case] = &[
     (
         "namespaces that are to be joined",
         || {
-            let join = Join::new().descriptor(File::open("/proc/self/ns/net").expect("it is there"));
+            let join =
+                Join::new().descriptor(File::open("/proc/self/ns/net").expect("it is there"));
             Box::new(move || Sandbox::new().join(&join).map(|_| "joined".into()))
         },
         Then::Told(ErrorKind::Io),
     ),
 ];
 
-/// A pool whose threads have nothing to do: they are not to be in the middle of something when all is closed.
+/// A pool whose threads have nothing to do: they are not to be in the middle of something when all
+/// is closed.
 fn filled(pool: Pool) -> Pool {
     while pool.statistics().ready < pool.statistics().size {
         std::thread::yield_now();
@@ -292,7 +308,8 @@ impl Own {
     fn open() -> Own {
         let pair = |_| {
             let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-            let (one, other) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).expect("there is room");
+            let (one, other) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
+                .expect("there is room");
             [one, other]
         };
         let inode = |socket: &OwnedFd| fstat(socket).expect("it is open").st_ino;
@@ -312,7 +329,8 @@ impl Own {
             let number = socket.as_raw_fd();
             match fstat(socket) {
                 Ok(status) if status.st_ino == *inode => {}
-                found => harm.push(format!("{number} was closed: {:?}", found.map(|status| status.st_ino))),
+                found => harm
+                    .push(format!("{number} was closed: {:?}", found.map(|status| status.st_ino))),
             }
             match recv(number, &mut [0; 4096], MsgFlags::MSG_DONTWAIT) {
                 Err(Errno::EAGAIN) => {}
@@ -336,13 +354,22 @@ fn run(&(name, make, then): &Case, taken: bool) {
         (Then::Ended, Ok(text)) => assert_eq!(text, "lost", "{name}"),
         (Then::Told(kind), Err(error)) => {
             let text = error.to_string();
-            assert!(error.kind() == kind && error.raw_os_error() == Some(libc::EBADF), "{name}: {error:?}");
-            assert!(text.contains("the caller has closed a descriptor of the library's; hint: close only what"), "{name}: {text}");
+            assert!(
+                error.kind() == kind && error.raw_os_error() == Some(libc::EBADF),
+                "{name}: {error:?}"
+            );
+            assert!(
+                text.contains(
+                    "the caller has closed a descriptor of the library's; hint: close only what"
+                ),
+                "{name}: {text}"
+            );
         }
         _ => panic!("{name}: {result:?}"),
     }
     assert_eq!(own.harm(), Vec::<String>::new(), "{name}");
-    // Before Linux 6.9 a process whose descriptor is lost cannot be told from another one, and is left for the caller's own loop.
+    // Before Linux 6.9 a process whose descriptor is lost cannot be told from another one, and is
+    // left for the caller's own loop.
     if kernel_is_at_least(6, 9) {
         let left = waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG));
         assert!(matches!(left, Err(Errno::ECHILD)), "{name} leaves {left:?}");
@@ -363,7 +390,9 @@ fn what_the_caller_has_closed_is_neither_used_nor_closed_again() {
             for taken in [false, true] {
                 // What hangs is ended.
                 let mut command = Command::new("timeout");
-                command.args(["-s", "KILL", "60"]).arg(std::env::current_exe().expect("/proc names it"));
+                command
+                    .args(["-s", "KILL", "60"])
+                    .arg(std::env::current_exe().expect("/proc names it"));
                 command.args(["--exact", NAME, "--nocapture", "--test-threads=1"]).env(CASE, name);
                 if taken {
                     command.env(TAKEN, "1");

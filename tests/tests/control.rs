@@ -1,4 +1,5 @@
-//! Control of a running command: its limits changed, frozen and thawed by whatever the host has for it, killed as it stands.
+//! Control of a running command: its limits changed, frozen and thawed by whatever the host has for
+//! it, killed as it stands.
 #![deny(unsafe_code)]
 
 use seclude::{Child, Ended, ErrorKind, Freezer, MiB, Sandbox, Stdio};
@@ -27,7 +28,10 @@ impl Flow {
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let mut buffer = [0; 65536];
-            while pipe.read(&mut buffer).is_ok_and(|length| length > 0 && sender.send(length).is_ok()) {}
+            while pipe
+                .read(&mut buffer)
+                .is_ok_and(|length| length > 0 && sender.send(length).is_ok())
+            {}
         });
         Flow(receiver)
     }
@@ -57,7 +61,10 @@ fn freeze_and_thaw(sandbox: &Sandbox, expected: &[Freezer]) {
         assert!(expected.contains(&freezer), "by {freezer}");
         flow.assert_none();
         let used = child.usage().expect("it runs").cpu();
-        assert_eq!(child.wait_timeout(Duration::from_millis(200)).expect("it can be waited for"), None);
+        assert_eq!(
+            child.wait_timeout(Duration::from_millis(200)).expect("it can be waited for"),
+            None
+        );
         let idle = child.usage().expect("it runs").cpu() - used;
         assert!(idle < Duration::from_millis(50), "it used {idle:?} while it was frozen");
         // Twice is once.
@@ -143,7 +150,9 @@ fn killed_while_frozen() {
             .spawn()
             .expect("the worker program is there");
         let mut line = String::new();
-        BufReader::new(caller.stdout.take().expect("piped")).read_line(&mut line).expect("it tells");
+        BufReader::new(caller.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("it tells");
         assert!(line.starts_with("frozen by "), "{line:?}");
         // The caller, the command and its grandchild.
         await_marked(&mark, 3);
@@ -175,7 +184,11 @@ struct Dialogue {
 impl Dialogue {
     fn start(sandbox: &Sandbox, script: &str) -> Dialogue {
         let mut command = sandbox.command("python3");
-        command.args(["-uc", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(["-uc", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         let output = BufReader::new(child.stdout.take().expect("piped"));
         Dialogue { child, output }
@@ -247,7 +260,8 @@ for line in sys.stdin:
 #[test]
 fn the_limit_on_memory_of_a_running_command() {
     as_each("the_limit_on_memory_of_a_running_command", |_| {
-        let mut dialogue = Dialogue::start(&sandbox().memory(MiB(64)).wall_time(Duration::from_secs(60)), HOLD);
+        let mut dialogue =
+            Dialogue::start(&sandbox().memory(MiB(64)).wall_time(Duration::from_secs(60)), HOLD);
         assert_eq!(dialogue.ask("20"), "20");
         dialogue.child.set_memory(256u64 << 20).expect("it can be raised");
         assert_eq!(dialogue.ask("150"), "150");
@@ -258,7 +272,11 @@ fn the_limit_on_memory_of_a_running_command() {
         dialogue.child.set_memory(64u64 << 20).expect("it can be lowered");
         dialogue.ask("150");
         let outcome = dialogue.child.wait().expect("it ends");
-        assert_eq!((outcome.ended, outcome.limit), (Ended::MemoryLimit, Some(64 << 20)), "{outcome:?}");
+        assert_eq!(
+            (outcome.ended, outcome.limit),
+            (Ended::MemoryLimit, Some(64 << 20)),
+            "{outcome:?}"
+        );
         let told = dialogue.child.usage().expect("it is the outcome's");
         assert_eq!(told, outcome.usage);
     });
@@ -268,17 +286,20 @@ fn the_limit_on_memory_of_a_running_command() {
 fn the_processors_of_a_running_command() {
     as_each("the_processors_of_a_running_command", |caller| {
         if Cgroups::of(caller) == Cgroups::None {
-            let error = sandbox().cpus(1.0).command("true").spawn().expect_err("nothing can hold it");
+            let error =
+                sandbox().cpus(1.0).command("true").spawn().expect_err("nothing can hold it");
             assert_eq!(error.kind(), ErrorKind::LimitUnavailable);
             return;
         }
-        let mut child = command(&sandbox().cpus(1.0), "spin", 2, &mark()).spawn().expect("it starts");
+        let mut child =
+            command(&sandbox().cpus(1.0), "spin", 2, &mark()).spawn().expect("it starts");
         child.set_cpus(0.1).expect("it can be lowered");
         // The quota is one of each tenth of a second: what was granted before is used up after one.
         std::thread::sleep(Duration::from_millis(300));
         let (start, used) = (Instant::now(), child.usage().expect("it runs").cpu());
         std::thread::sleep(Duration::from_secs(2));
-        let share = (child.usage().expect("it runs").cpu() - used).as_secs_f64() / start.elapsed().as_secs_f64();
+        let share = (child.usage().expect("it runs").cpu() - used).as_secs_f64()
+            / start.elapsed().as_secs_f64();
         assert!((0.01..0.25).contains(&share), "{share} processors");
         child.kill().expect("it runs");
         assert_eq!(child.wait().expect("it ends").ended, Ended::Killed);
@@ -288,10 +309,16 @@ fn the_processors_of_a_running_command() {
 #[test]
 fn the_processor_time_of_a_running_command() {
     as_each("the_processor_time_of_a_running_command", |_| {
-        let mut child = command(&sandbox().cpu_time(Duration::from_secs(1000)), "spin", 1, &mark()).spawn().expect("it starts");
+        let mut child = command(&sandbox().cpu_time(Duration::from_secs(1000)), "spin", 1, &mark())
+            .spawn()
+            .expect("it starts");
         child.set_cpu_time(Duration::from_millis(300)).expect("it can be lowered");
         let outcome = child.wait().expect("it ends");
-        assert_eq!((outcome.ended, outcome.limit), (Ended::CpuTime, Some(300_000_000)), "{outcome:?}");
+        assert_eq!(
+            (outcome.ended, outcome.limit),
+            (Ended::CpuTime, Some(300_000_000)),
+            "{outcome:?}"
+        );
         assert!(outcome.usage.cpu() < Duration::from_secs(2), "{outcome:?}");
     });
 }

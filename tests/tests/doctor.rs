@@ -1,5 +1,6 @@
-//! The doctor's report is what the host is: as root, as a user, in a sandbox that allows sandboxes, in one that forbids them, and with a
-//! warden that does not exist. Where a report from another place is wanted, the test executes itself there.
+//! The doctor's report is what the host is: as root, as a user, in a sandbox that allows sandboxes,
+//! in one that forbids them, and with a warden that does not exist. Where a report from another
+//! place is wanted, the test executes itself there.
 #![deny(unsafe_code)]
 
 use seclude::{Check, Limit, MiB, Namespace, Report, Sandbox, State, doctor};
@@ -31,11 +32,22 @@ fn every_feature_is_told_as_it_is() {
         let names: BTreeSet<&str> = report.checks.iter().map(|check| check.name.as_str()).collect();
         assert_eq!(names.len(), report.checks.len(), "each name once:\n{report}");
         for Check { name, state, cause, remedy, .. } in &report.checks {
-            assert_eq!(cause.is_some(), *state != State::Works, "{name} tells a cause where it does not work:\n{report}");
-            assert!(remedy.is_none() || *state != State::Works, "{name} needs no remedy:\n{report}");
+            assert_eq!(
+                cause.is_some(),
+                *state != State::Works,
+                "{name} tells a cause where it does not work:\n{report}"
+            );
+            assert!(
+                remedy.is_none() || *state != State::Works,
+                "{name} needs no remedy:\n{report}"
+            );
         }
         for kind in Namespace::ALL {
-            assert_eq!(check(&report, &format!("namespace.{kind}")).state, State::Works, "{report}");
+            assert_eq!(
+                check(&report, &format!("namespace.{kind}")).state,
+                State::Works,
+                "{report}"
+            );
         }
         for limit in Limit::ALL {
             check(&report, &format!("limit.{limit}"));
@@ -46,13 +58,21 @@ fn every_feature_is_told_as_it_is() {
         // A right that the one has and the other has not.
         let shared = check(&report, "share.user");
         let expected = if caller == Caller::Root { State::Works } else { State::Missing };
-        assert_eq!((shared.state, shared.remedy.is_some()), (expected, caller == Caller::User), "{report}");
+        assert_eq!(
+            (shared.state, shared.remedy.is_some()),
+            (expected, caller == Caller::User),
+            "{report}"
+        );
         let ids = if caller == Caller::Root { State::Works } else { State::Weaker };
         assert_eq!(check(&report, "ids").state, ids, "{report}");
 
         // What it says of a limit is what a caller finds.
         let memory = check(&report, "limit.memory");
-        let run = Sandbox::new().memory(MiB(64)).command("true").status().map(|outcome| outcome.enforced.mechanism(Limit::Memory));
+        let run = Sandbox::new()
+            .memory(MiB(64))
+            .command("true")
+            .status()
+            .map(|outcome| outcome.enforced.mechanism(Limit::Memory));
         let found = run.ok().flatten().map_or("", |mechanism| mechanism.name());
         assert_eq!(memory.detail, found, "{report}");
     });
@@ -67,7 +87,8 @@ fn told(output: &std::process::Output) -> serde_json::Value {
 fn told_in(stdout: &[u8], stderr: &[u8]) -> serde_json::Value {
     let text = String::from_utf8_lossy(stdout);
     let report = text.find('{').zip(text.rfind('}')).map(|(start, end)| &text[start..=end]);
-    let report = report.unwrap_or_else(|| panic!("no report in {text}{}", String::from_utf8_lossy(stderr)));
+    let report =
+        report.unwrap_or_else(|| panic!("no report in {text}{}", String::from_utf8_lossy(stderr)));
     serde_json::from_str(report).expect("the report is JSON")
 }
 
@@ -86,13 +107,20 @@ fn within(sandbox: Sandbox, test: &str) -> serde_json::Value {
     let sandbox = sandbox.bind_ro(this, TEST).wall_time(2 * PATIENCE);
     let arguments = ["--exact", test, "--nocapture", "--test-threads=1"];
     let output = sandbox.command(TEST).args(arguments).env(THERE, "1").output().expect("it starts");
-    assert!(output.outcome.success(), "{:?} {}", output.outcome.ended, String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.outcome.success(),
+        "{:?} {}",
+        output.outcome.ended,
+        String::from_utf8_lossy(&output.stderr)
+    );
     told_in(&output.stdout, &output.stderr)
 }
 
 fn of<'a>(report: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
     let mut checks = report["checks"].as_array().expect("a list").iter();
-    checks.find(|check| check["name"] == name).unwrap_or_else(|| panic!("there is no check {name}: {report}"))
+    checks
+        .find(|check| check["name"] == name)
+        .unwrap_or_else(|| panic!("there is no check {name}: {report}"))
 }
 
 #[test]
@@ -106,8 +134,14 @@ fn where_sandboxes_are_forbidden_it_says_so_with_the_remedy() {
         assert_eq!(report["ready"], false);
         let user = of(&report, "namespace.user");
         assert_eq!(user["state"], "missing");
-        assert!(user["cause"].as_str().is_some_and(|cause| cause.starts_with("make namespaces (user")), "{user}");
-        assert!(user["remedy"].as_str().is_some_and(|remedy| remedy.contains("max_user_namespaces")), "{user}");
+        assert!(
+            user["cause"].as_str().is_some_and(|cause| cause.starts_with("make namespaces (user")),
+            "{user}"
+        );
+        assert!(
+            user["remedy"].as_str().is_some_and(|remedy| remedy.contains("max_user_namespaces")),
+            "{user}"
+        );
         // The same place but for the one word.
         let report = within(Sandbox::new().nested(), NAME);
         assert_eq!(report["ready"], true, "{report}");
@@ -124,11 +158,20 @@ fn a_warden_that_does_not_exist_is_what_is_missing() {
     }
     let this: PathBuf = env::current_exe().expect("/proc names it");
     let mut command = Command::new(this);
-    command.args(["--exact", NAME, "--nocapture", "--test-threads=1"]).env(THERE, "1").env("SECLUDE_WARDEN", "/no/such/warden");
+    command
+        .args(["--exact", NAME, "--nocapture", "--test-threads=1"])
+        .env(THERE, "1")
+        .env("SECLUDE_WARDEN", "/no/such/warden");
     let report = told(&command.output().expect("it runs"));
     assert_eq!(report["ready"], false);
     let warden = of(&report, "warden.installed");
     assert_eq!(warden["state"], "missing");
-    assert!(warden["cause"].as_str().is_some_and(|cause| cause.contains("/no/such/warden")), "{warden}");
-    assert!(warden["remedy"].as_str().is_some_and(|remedy| remedy.contains("install it there")), "{warden}");
+    assert!(
+        warden["cause"].as_str().is_some_and(|cause| cause.contains("/no/such/warden")),
+        "{warden}"
+    );
+    assert!(
+        warden["remedy"].as_str().is_some_and(|remedy| remedy.contains("install it there")),
+        "{warden}"
+    );
 }

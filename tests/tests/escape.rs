@@ -1,5 +1,6 @@
-//! Escape through the set-up: published faults of runtimes of this kind, each as a property that can be seen from outside, with a control that
-//! shows the check can fail. `docs/security-tests.md` says which is which.
+//! Escape through the set-up: published faults of runtimes of this kind, each as a property that
+//! can be seen from outside, with a control that shows the check can fail. `docs/security-tests.md`
+//! says which is which.
 #![deny(unsafe_code)]
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -14,14 +15,24 @@ use std::path::Path;
 /// What a shell's script writes, inside; it must exit with 0.
 fn written(sandbox: &Sandbox, script: &str) -> String {
     let output = sandbox.command("sh").args(["-c", script]).output().expect("it starts");
-    assert_eq!(output.outcome.ended, Ended::Exited(0), "{script:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.outcome.ended,
+        Ended::Exited(0),
+        "{script:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Whether it exits with 0 inside.
 fn succeeds(sandbox: &Sandbox, script: &str) -> bool {
-    let outcome =
-        sandbox.command("sh").args(["-c", script]).stderr(Stdio::null()).stdout(Stdio::null()).status().expect("it starts");
+    let outcome = sandbox
+        .command("sh")
+        .args(["-c", script])
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .expect("it starts");
     outcome.ended == Ended::Exited(0)
 }
 
@@ -33,25 +44,35 @@ fn no_descriptor_of_the_host_is_a_way_out() {
         for file in &held {
             fcntl(file, FcntlArg::F_SETFD(FdFlag::empty())).expect("it is ours");
         }
-        // In a process of its own, for reading a directory takes a descriptor; not in a pipeline, of which the shell itself holds one for a moment.
+        // In a process of its own, for reading a directory takes a descriptor; not in a pipeline,
+        // of which the shell itself holds one for a moment.
         let list = "(for fd in /proc/$$/fd/*; do case ${fd##*/} in [012]|10) ;; *) echo ${fd##*/} ;; esac; done); cd /; /bin/pwd";
         assert_eq!(written(&Sandbox::new(), list), "/\n");
         // A working directory that is one of them.
         for file in &held[..3] {
             let place = format!("/proc/self/fd/{}", file.as_raw_fd());
-            let error = Sandbox::new().command("pwd").current_dir(place).status().expect_err("there is no such descriptor inside");
+            let error = Sandbox::new()
+                .command("pwd")
+                .current_dir(place)
+                .status()
+                .expect_err("there is no such descriptor inside");
             assert_eq!(error.kind(), ErrorKind::Setup, "{error}");
         }
         // Nor one that the warden has open, of which a terminal and limits give it more.
         let sandbox = Sandbox::new().terminals().memory(MiB(256)).tmpfs("/tmp", MiB(1));
         for number in 0..64 {
-            let error =
-                sandbox.command("pwd").current_dir(format!("/proc/self/fd/{number}")).status().expect_err("it leads nowhere");
+            let error = sandbox
+                .command("pwd")
+                .current_dir(format!("/proc/self/fd/{number}"))
+                .status()
+                .expect_err("it leads nowhere");
             assert_eq!(error.kind(), ErrorKind::Setup, "{error}");
         }
         // The control: a descriptor that is granted is such a way, and the check does see it.
         let mut granted = Sandbox::new().no_landlock().command("sh");
-        granted.args(["-c", "cd /proc/self/fd/3 && ls"]).fd(3, File::open("/").expect("everybody may"));
+        granted
+            .args(["-c", "cd /proc/self/fd/3 && ls"])
+            .fd(3, File::open("/").expect("everybody may"));
         let output = granted.output().expect("it starts");
         assert!(String::from_utf8_lossy(&output.stdout).contains("root\n"), "{output:?}");
     });
@@ -60,11 +81,16 @@ fn no_descriptor_of_the_host_is_a_way_out() {
 #[test]
 fn no_program_of_ours_is_written_to() {
     as_each("no_program_of_ours_is_written_to", |_| {
-        let open =
-            "import os, sys\nfor path in sys.argv[1:]:\n    try: os.open(path, os.O_WRONLY); print(path)\n    except OSError: pass";
-        let targets = ["/proc/1/exe", "/proc/self/exe", "/proc/1/mem", "/usr/bin/env", "/lib/ld-linux.so.2"];
+        let open = "import os, sys\nfor path in sys.argv[1:]:\n    try: os.open(path, os.O_WRONLY); print(path)\n    except OSError: pass";
+        let targets =
+            ["/proc/1/exe", "/proc/self/exe", "/proc/1/mem", "/usr/bin/env", "/lib/ld-linux.so.2"];
         let writable = |sandbox: Sandbox| {
-            let output = sandbox.command("python3").args(["-c", open]).args(targets).output().expect("it starts");
+            let output = sandbox
+                .command("python3")
+                .args(["-c", open])
+                .args(targets)
+                .output()
+                .expect("it starts");
             assert_eq!(output.outcome.ended, Ended::Exited(0));
             String::from_utf8_lossy(&output.stdout).into_owned()
         };
@@ -80,7 +106,8 @@ fn no_program_of_ours_is_written_to() {
 fn the_warden_is_out_of_reach() {
     as_each("the_warden_is_out_of_reach", |_| {
         // As root inside, with every call that the kernel has, and user namespaces of its own.
-        let hostile = Sandbox::new().uid(0).gid(0).seccomp(Profile::Unconfined).no_landlock().nested();
+        let hostile =
+            Sandbox::new().uid(0).gid(0).seccomp(Profile::Unconfined).no_landlock().nested();
         let program = r#"
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -121,11 +148,15 @@ os.kill(child, 9)
 "#;
         let output = hostile.command("python3").args(["-c", program]).output().expect("it starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let (warden, control) =
-            text.split_once("control:\n").unwrap_or_else(|| panic!("{text} {}", String::from_utf8_lossy(&output.stderr)));
+        let (warden, control) = text
+            .split_once("control:\n")
+            .unwrap_or_else(|| panic!("{text} {}", String::from_utf8_lossy(&output.stderr)));
         assert_eq!(warden, "", "the warden can be reached");
         for way in ["trace", "memory", "environment", "files"] {
-            assert!(control.contains(way), "the control: of a process of its own it finds {control:?}");
+            assert!(
+                control.contains(way),
+                "the control: of a process of its own it finds {control:?}"
+            );
         }
     });
 }
@@ -138,7 +169,9 @@ fn a_root_that_lies_about_itself_does_no_harm() {
         fs::create_dir(&root).expect("there is room");
         fs::write(&canary, "canary").expect("there is room");
         fs::set_permissions(&canary, Permissions::from_mode(0o666)).expect("it is ours");
-        for (directory, outside) in [("usr", "/usr"), ("bin", "/bin"), ("lib", "/lib"), ("lib64", "/lib64")] {
+        for (directory, outside) in
+            [("usr", "/usr"), ("bin", "/bin"), ("lib", "/lib"), ("lib64", "/lib64")]
+        {
             let _ = symlink(outside, root.join(directory))
                 .and(Ok(()))
                 .or_else(|_: std::io::Error| fs::create_dir(root.join(directory)));
@@ -153,7 +186,8 @@ fn a_root_that_lies_about_itself_does_no_harm() {
         }
         fs::create_dir(root.join("etc")).expect("there is room");
         symlink(&canary, root.join("etc/passwd")).expect("there is room");
-        let before = (fs::read(&canary).expect("it is there"), fs::metadata(&canary).expect("it is there"));
+        let before =
+            (fs::read(&canary).expect("it is there"), fs::metadata(&canary).expect("it is there"));
         let sandbox = Sandbox::new()
             .root(&root)
             .bind_ro("/usr", "/usr")
@@ -171,9 +205,11 @@ fn a_root_that_lies_about_itself_does_no_harm() {
                 assert!(matches!(error.kind(), ErrorKind::Setup | ErrorKind::SourceMissing | ErrorKind::Invalid), "{error}")
             }
         }
-        let after = (fs::read(&canary).expect("it is there"), fs::metadata(&canary).expect("it is there"));
+        let after =
+            (fs::read(&canary).expect("it is there"), fs::metadata(&canary).expect("it is there"));
         assert_eq!(before.0, after.0);
-        let facts = |meta: &fs::Metadata| (meta.mode(), meta.uid(), meta.gid(), meta.mtime(), meta.nlink());
+        let facts =
+            |meta: &fs::Metadata| (meta.mode(), meta.uid(), meta.gid(), meta.mtime(), meta.nlink());
         assert_eq!(facts(&before.1), facts(&after.1));
     });
 }
@@ -195,7 +231,10 @@ fn nothing_of_ours_appears_in_the_callers_directories() {
             assert!(sandbox.command("true").status().is_err());
             assert_eq!(listed(), 0);
         }
-        assert!(succeeds(&Sandbox::new().bind_rw(place.path(), "/w"), "touch /w/own"), "the control: it can be written to");
+        assert!(
+            succeeds(&Sandbox::new().bind_rw(place.path(), "/w"), "touch /w/own"),
+            "the control: it can be written to"
+        );
         assert_eq!(listed(), 1);
     });
 }
@@ -219,10 +258,14 @@ fn a_link_that_an_earlier_run_left_leads_nowhere() {
         assert!(!Path::new("/seclude-escape").exists());
         // A source behind the link: as the caller wrote it, or not at all.
         let next = |bind: Bind| Sandbox::new().bind(bind).command("touch").arg("/o/f").status();
-        let error = next(Bind::new(work.join("out"), "/o").writable().nofollow()).expect_err("a link");
+        let error =
+            next(Bind::new(work.join("out"), "/o").writable().nofollow()).expect_err("a link");
         assert_eq!(error.raw_os_error(), Some(libc::ELOOP), "{error}");
         assert_eq!(fs::read_dir(&outside).expect("it is there").count(), 0);
-        assert!(next(Bind::new(work.join("out"), "/o").writable()).is_ok(), "the control: followed, it leads there");
+        assert!(
+            next(Bind::new(work.join("out"), "/o").writable()).is_ok(),
+            "the control: followed, it leads there"
+        );
         assert_eq!(fs::read_dir(&outside).expect("it is there").count(), 1);
     });
 }
@@ -236,7 +279,9 @@ fn a_source_below_a_directory_that_can_be_entered_but_not_read_works() {
         fs::write(open.join("file"), "here").expect("there is room");
         fs::set_permissions(&open, Permissions::from_mode(0o755)).expect("it is ours");
         fs::set_permissions(&closed, Permissions::from_mode(0o711)).expect("it is ours");
-        let shown = |source: &Path| Sandbox::new().bind_ro(source, "/o").command("cat").arg("/o/file").output();
+        let shown = |source: &Path| {
+            Sandbox::new().bind_ro(source, "/o").command("cat").arg("/o/file").output()
+        };
         assert_eq!(shown(&open).expect("it may be entered").stdout, b"here");
         // The control: what may not be entered is told.
         if Caller::present() == Caller::User {
@@ -266,7 +311,8 @@ fn no_cgroup_can_be_written_and_none_mounted() {
 #[test]
 fn groups_are_dropped_by_who_may_and_by_nobody_else() {
     as_each("groups_are_dropped_by_who_may_and_by_nobody_else", |caller| {
-        // A file can be closed to one group and open to the rest: who may not drop that group outside must not drop it inside.
+        // A file can be closed to one group and open to the rest: who may not drop that group
+        // outside must not drop it inside.
         let outside = fs::read_to_string("/proc/self/setgroups").expect("it is there");
         assert_eq!(outside, "allow\n", "the control: here nothing is decided yet");
         let inside = written(&Sandbox::new(), "cat /proc/self/setgroups; id -G");
@@ -285,7 +331,10 @@ fn the_mount_interfaces_and_namespaces_are_closed() {
         let calls = "import ctypes\nl = ctypes.CDLL(None, use_errno=True)\nprint([ctypes.get_errno() for n in (430, 431, 432, 428, 429, 442, 308) if l.syscall(n, 0, 0, 0, 0, 0) == -1])";
         let output = default.command("python3").args(["-c", calls]).output().expect("it starts");
         assert_eq!(output.stdout, b"[1, 1, 1, 1, 1, 1, 1]\n");
-        assert!(succeeds(&Sandbox::new().nested(), "unshare -Um true"), "the control: where it is allowed, it works");
+        assert!(
+            succeeds(&Sandbox::new().nested(), "unshare -Um true"),
+            "the control: where it is allowed, it works"
+        );
     });
 }
 
@@ -295,7 +344,12 @@ fn mounts_cross_in_no_direction() {
     as_each("mounts_cross_in_no_direction", |_| {
         let sandbox = Sandbox::new().tmpfs("/tmp", 4096u64).bind_ro("/dev", "/hostdev");
         let inside = written(&sandbox, "cat /proc/self/mountinfo");
-        assert!(!inside.contains(" shared:") && !inside.contains(" master:") && !inside.contains("propagate_from"), "{inside}");
+        assert!(
+            !inside.contains(" shared:")
+                && !inside.contains(" master:")
+                && !inside.contains("propagate_from"),
+            "{inside}"
+        );
         let within = Sandbox::new().share(Namespace::Mount);
         assert!(
             written(&within, "cat /proc/self/mountinfo").lines().count() > 3,
@@ -313,12 +367,24 @@ fn the_warden_is_no_process_of_its_users_and_has_no_power_by_its_file() {
         let owner = |pid: u32| fs::metadata(format!("/proc/{pid}/environ")).expect("it runs").uid();
         let user = |pid: u32| {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-            let line = status.lines().find_map(|line| line.strip_prefix("Uid:")).expect("it has one").to_owned();
-            line.split_whitespace().next().and_then(|uid| uid.parse::<u32>().ok()).expect("a number")
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("Uid:"))
+                .expect("it has one")
+                .to_owned();
+            line.split_whitespace()
+                .next()
+                .and_then(|uid| uid.parse::<u32>().ok())
+                .expect("a number")
         };
-        // The kernel gives the entries of a process that may not be looked into to root (proc(5)), whoever that is there.
+        // The kernel gives the entries of a process that may not be looked into to root (proc(5)),
+        // whoever that is there.
         assert_ne!(owner(warden), user(warden));
-        assert_eq!(owner(child.id()), user(child.id()), "the control: the command's are its user's");
+        assert_eq!(
+            owner(child.id()),
+            user(child.id()),
+            "the control: the command's are its user's"
+        );
         let mode = fs::metadata(format!("/proc/{warden}/exe")).expect("it runs").mode();
         assert_eq!(mode & 0o6000, 0, "it is not set-user-id");
         child.kill().expect("it is killed");

@@ -1,4 +1,5 @@
-//! A caller with a limit on the size of its files (RLIMIT_FSIZE): the kernel ends a process that writes more than that by SIGXFSZ, which the library must never let come.
+//! A caller with a limit on the size of its files (RLIMIT_FSIZE): the kernel ends a process that
+//! writes more than that by SIGXFSZ, which the library must never let come.
 #![deny(unsafe_code)]
 
 use nix::libc;
@@ -23,7 +24,9 @@ const HARD: &str = "SECLUDE_TEST_FILE_SIZE_HARD";
 /// Runs the test of this name again in a process that has the limit; how it ended.
 fn limited(name: &str, limit: u64, hard: bool) -> std::process::ExitStatus {
     let mut command = Command::new(std::env::current_exe().expect("/proc names it"));
-    command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(LIMIT, limit.to_string());
+    command
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(LIMIT, limit.to_string());
     if hard {
         command.env(HARD, "1");
     }
@@ -31,12 +34,17 @@ fn limited(name: &str, limit: u64, hard: bool) -> std::process::ExitStatus {
 }
 
 fn refused(error: &seclude::Error) {
-    assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::HostLimit, Some(libc::EFBIG)), "{error}");
+    assert_eq!(
+        (error.kind(), error.raw_os_error()),
+        (ErrorKind::HostLimit, Some(libc::EFBIG)),
+        "{error}"
+    );
     assert!(error.to_string().contains("RLIMIT_FSIZE"), "{error}");
     assert!(error.remedy().is_some_and(|remedy| remedy.contains("raise RLIMIT_FSIZE")), "{error}");
 }
 
-/// What is written to memory alone is written by a process of the library's own, with a limit of its own.
+/// What is written to memory alone is written by a process of the library's own, with a limit of
+/// its own.
 #[test]
 fn a_limit_on_the_size_of_files_ends_no_caller() {
     const NAME: &str = "a_limit_on_the_size_of_files_ends_no_caller";
@@ -53,37 +61,61 @@ fn a_limit_on_the_size_of_files_ends_no_caller() {
         let limit: u64 = limit.parse().expect("a number");
         let place = scratch::directory();
         fs::write(place.path().join("large"), vec![b'x'; 300 << 10]).expect("there is room");
-        setrlimit(Resource::RLIMIT_FSIZE, limit, if hard { limit } else { u64::MAX }).expect("it may be lowered");
+        setrlimit(Resource::RLIMIT_FSIZE, limit, if hard { limit } else { u64::MAX })
+            .expect("it may be lowered");
         // Only who may raise a hard limit is not held by one: not every root.
         let may = who == Caller::Root && setrlimit(Resource::RLIMIT_FSIZE, limit, u64::MAX).is_ok();
-        setrlimit(Resource::RLIMIT_FSIZE, limit, if hard { limit } else { u64::MAX }).expect("it may be lowered");
+        setrlimit(Resource::RLIMIT_FSIZE, limit, if hard { limit } else { u64::MAX })
+            .expect("it may be lowered");
         let held = |size: u64| hard && limit < size && !may;
         let judge = |size: u64, result: seclude::Result<Output>, written: &str| match result {
             Err(error) if held(size) => refused(&error),
             result => {
                 let output = result.expect("it fits");
-                let said = (output.outcome.ended, String::from_utf8_lossy(&output.stdout).into_owned());
-                assert_eq!(said, (Ended::Exited(0), written.to_owned()), "limit {limit}, hard {hard}");
+                let said =
+                    (output.outcome.ended, String::from_utf8_lossy(&output.stdout).into_owned());
+                assert_eq!(
+                    said,
+                    (Ended::Exited(0), written.to_owned()),
+                    "limit {limit}, hard {hard}"
+                );
             }
         };
         // The command has the caller's limit all the same.
-        let told = if hard { format!("{0} {0}\n", limit >> 9) } else { format!("{} unlimited\n", limit >> 9) };
+        let told = if hard {
+            format!("{0} {0}\n", limit >> 9)
+        } else {
+            format!("{} unlimited\n", limit >> 9)
+        };
         let script = "echo $(ulimit -S -f) $(ulimit -H -f)";
         judge(WARDEN, Sandbox::new().command("sh").args(["-c", script]).output(), &told);
         let many = std::iter::repeat_n("x".repeat(100_000), 3);
-        judge(290 << 10, Sandbox::new().command("sh").args(["-c", script]).args(many).output(), &told);
+        judge(
+            290 << 10,
+            Sandbox::new().command("sh").args(["-c", script]).args(many).output(),
+            &told,
+        );
         let words = ["x".repeat(100_000), "x".repeat(100_000)];
-        judge(195 << 10, Sandbox::new().command("sh").args(["-c", script]).args(words).output(), &told);
+        judge(
+            195 << 10,
+            Sandbox::new().command("sh").args(["-c", script]).args(words).output(),
+            &told,
+        );
         for sandbox in [Sandbox::new(), Sandbox::new().share(Namespace::Pid)] {
             let sandbox = sandbox.file("/etc/large", vec![b'x'; 300 << 10]);
             let script = format!("wc -c </etc/large; {script}");
             match sandbox.command("sh").args(["-c", &script]).output() {
-                // The warden writes it, who is in a user namespace of its own and may raise no hard limit.
+                // The warden writes it, who is in a user namespace of its own and may raise no hard
+                // limit.
                 Err(error) if hard => refused(&error),
                 result => judge(300 << 10, result, &format!("{}\n{told}", 300 << 10)),
             }
         }
-        refused(&Transfer::new().copy(&place, "large", place.path().join("copy")).expect_err("it does not fit"));
+        refused(
+            &Transfer::new()
+                .copy(&place, "large", place.path().join("copy"))
+                .expect_err("it does not fit"),
+        );
         assert!(!place.path().join("copy").exists());
         // No process of ours is left, and the caller's limit is as it was.
         let left = waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL));

@@ -1,5 +1,6 @@
-//! The warden as an installed file, for hosts that do not let memory be executed: named by the policy or by the environment,
-//! it protects like the one in memory, and a name that leads nowhere is told.
+//! The warden as an installed file, for hosts that do not let memory be executed: named by the
+//! policy or by the environment, it protects like the one in memory, and a name that leads nowhere
+//! is told.
 #![deny(unsafe_code)]
 
 use seclude::{ErrorKind, Namespace, Sandbox};
@@ -24,7 +25,8 @@ fn install(place: &Path) -> PathBuf {
 /// What a driver tells that finds `warden` in its environment, or nothing.
 fn told(place: &Path, warden: Option<&Path>) -> Told {
     let (job, result) = (place.join("job"), place.join("result"));
-    let lines = Job { program: "echo".into(), arguments: vec!["hello".into()], ..Job::default() }.write();
+    let lines =
+        Job { program: "echo".into(), arguments: vec!["hello".into()], ..Job::default() }.write();
     fs::write(&job, lines).expect("a directory of our own");
     let _ = fs::remove_file(&result);
     let mut command = Command::new(driver());
@@ -54,11 +56,17 @@ fn an_installed_warden_protects_as_the_one_in_memory() {
             Sandbox::new().unshare(Namespace::Time).classic_mounts(),
         ];
         for sandbox in policies {
-            let run = |sandbox: &Sandbox| sandbox.command("sh").args(["-c", "id -u; exit 3"]).output().expect("it starts");
+            let run = |sandbox: &Sandbox| {
+                sandbox.command("sh").args(["-c", "id -u; exit 3"]).output().expect("it starts")
+            };
             let (memory, installed) = (run(&sandbox), run(&sandbox.clone().warden(&path)));
             assert_eq!(installed.outcome.enforced, memory.outcome.enforced, "{sandbox:?}");
             assert_eq!(installed.outcome.ended, memory.outcome.ended, "{sandbox:?}");
-            assert_eq!((installed.stdout, installed.stderr), (memory.stdout, memory.stderr), "{sandbox:?}");
+            assert_eq!(
+                (installed.stdout, installed.stderr),
+                (memory.stdout, memory.stderr),
+                "{sandbox:?}"
+            );
         }
         // And it was that file which ran: without it there is no run.
         let sandbox = Sandbox::new().warden(&path);
@@ -74,17 +82,25 @@ fn the_environment_names_one_too() {
         let place = scratch::directory();
         let path = install(place.path());
         let (memory, installed) = (told(place.path(), None), told(place.path(), Some(&path)));
-        assert_eq!((text(&installed, "ended"), text(&installed, "stdout")), ("exited 0".into(), "hello\n".into()));
+        assert_eq!(
+            (text(&installed, "ended"), text(&installed, "stdout")),
+            ("exited 0".into(), "hello\n".into())
+        );
         assert_eq!(text(&installed, "enforced"), text(&memory, "enforced"));
         assert!(text(&memory, "enforced").contains("no-capabilities"));
 
-        // An empty name is none; a name that leads nowhere is an error, so the file above was not passed over.
+        // An empty name is none; a name that leads nowhere is an error, so the file above was not
+        // passed over.
         assert_eq!(text(&told(place.path(), Some(Path::new(""))), "stdout"), "hello\n");
         let nowhere = place.path().join("nowhere");
         let missing = told(place.path(), Some(&nowhere));
         assert_eq!(text(&missing, "error"), "setup");
         assert_eq!(text(&missing, "path"), nowhere.display().to_string());
-        assert!(text(&missing, "message").contains(&text(&missing, "path")), "{}", text(&missing, "message"));
+        assert!(
+            text(&missing, "message").contains(&text(&missing, "path")),
+            "{}",
+            text(&missing, "message")
+        );
     });
 }
 
@@ -98,13 +114,19 @@ fn a_path_without_a_warden_is_an_error_that_names_it() {
 
         let nowhere = place.path().join("nowhere");
         let error = run(&nowhere).expect_err("there is none");
-        assert_eq!((error.kind(), error.raw_os_error(), error.path()), (ErrorKind::Setup, Some(2), Some(&*nowhere)));
+        assert_eq!(
+            (error.kind(), error.raw_os_error(), error.path()),
+            (ErrorKind::Setup, Some(2), Some(&*nowhere))
+        );
         assert!(error.to_string().contains(&nowhere.display().to_string()), "{error}");
         assert!(error.remedy().is_some(), "{error}");
 
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a file of our own");
         let error = run(&path).expect_err("it may not be executed");
-        assert_eq!((error.kind(), error.raw_os_error(), error.path()), (ErrorKind::Setup, Some(13), Some(&*path)));
+        assert_eq!(
+            (error.kind(), error.raw_os_error(), error.path()),
+            (ErrorKind::Setup, Some(13), Some(&*path))
+        );
 
         // A program that is no warden: it ends, or says nothing that a warden says.
         let error = run(Path::new("/bin/true")).expect_err("it is no warden");

@@ -1,4 +1,5 @@
-//! Commands joined by pipes: started together, each in a sandbox of its own with its own limits, outcome and usage.
+//! Commands joined by pipes: started together, each in a sandbox of its own with its own limits,
+//! outcome and usage.
 #![deny(unsafe_code)]
 
 use seclude::{Command, Ended, ErrorKind, Interaction, MiB, Outcome, Sandbox, Stdio};
@@ -58,13 +59,33 @@ fn two_talk_and_both_end() {
             let judge = python(&Sandbox::new().uid(7), JUDGE);
             let outputs = Interaction::between(solution, judge).output().expect("they start");
             let [solution, judge] = &outputs[..] else { panic!("{} outputs", outputs.len()) };
-            assert_eq!(solution.outcome.ended, Ended::Exited(0), "{}", String::from_utf8_lossy(&solution.stderr));
-            assert_eq!(judge.outcome.ended, Ended::Exited(0), "{}", String::from_utf8_lossy(&judge.stderr));
-            let tries = String::from_utf8_lossy(&solution.stderr).trim().rsplit(' ').next().map(str::to_owned);
+            assert_eq!(
+                solution.outcome.ended,
+                Ended::Exited(0),
+                "{}",
+                String::from_utf8_lossy(&solution.stderr)
+            );
+            assert_eq!(
+                judge.outcome.ended,
+                Ended::Exited(0),
+                "{}",
+                String::from_utf8_lossy(&judge.stderr)
+            );
+            let tries = String::from_utf8_lossy(&solution.stderr)
+                .trim()
+                .rsplit(' ')
+                .next()
+                .map(str::to_owned);
             let asked = format!("asked {} times\n", tries.expect("a number"));
             assert_eq!(String::from_utf8_lossy(&judge.stderr), asked);
-            assert!(solution.stdout.is_empty() && judge.stdout.is_empty(), "what is joined is not collected");
-            assert!(solution.outcome.usage.cpu() > Duration::ZERO && judge.outcome.usage.cpu() > Duration::ZERO);
+            assert!(
+                solution.stdout.is_empty() && judge.stdout.is_empty(),
+                "what is joined is not collected"
+            );
+            assert!(
+                solution.outcome.usage.cpu() > Duration::ZERO
+                    && judge.outcome.usage.cpu() > Duration::ZERO
+            );
             assert_eq!(solution.outcome.enforced.limits().count(), 3);
             assert_eq!(judge.outcome.enforced.limits().count(), 1);
         }
@@ -72,7 +93,8 @@ fn two_talk_and_both_end() {
     });
 }
 
-/// Numbers go from the first over the second, which doubles them, to the third, which adds them up and tells the first when it is enough.
+/// Numbers go from the first over the second, which doubles them, to the third, which adds them up
+/// and tells the first when it is enough.
 #[test]
 fn three_in_a_ring() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +127,9 @@ print(total)
         let adder = ring.add(python(&Sandbox::new(), adder));
         assert_eq!([source, doubler, adder], [0, 1, 2]);
         // The adder's standard output is free: its answers go by another descriptor.
-        ring.pipe((source, 1), (doubler, 0)).pipe((doubler, 1), (adder, 0)).pipe((adder, 5), (source, 0));
+        ring.pipe((source, 1), (doubler, 0))
+            .pipe((doubler, 1), (adder, 0))
+            .pipe((adder, 5), (source, 0));
         let outputs = ring.output().expect("they start");
         let shown: Vec<(Ended, String, String)> = outputs
             .iter()
@@ -114,12 +138,14 @@ print(total)
                 (output.outcome.ended, text(&output.stdout), text(&output.stderr))
             })
             .collect();
-        let row = |stdout: &str, stderr: &str| (Ended::Exited(0), stdout.to_owned(), stderr.to_owned());
+        let row =
+            |stdout: &str, stderr: &str| (Ended::Exited(0), stdout.to_owned(), stderr.to_owned());
         assert_eq!(shown, [row("", "sent 10\n"), row("", "end of input\n"), row("90\n", "")]);
     });
 }
 
-/// When one dies, however it does, the other sees the end of its input, and nobody keeps a pipe open.
+/// When one dies, however it does, the other sees the end of its input, and nobody keeps a pipe
+/// open.
 #[test]
 fn who_is_left_sees_the_end() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,8 +158,16 @@ sys.exit(4)
 ";
         let deaths: [(&str, Sandbox, Ended); 4] = [
             ("print('last words'); raise SystemExit(3)", Sandbox::new(), Ended::Exited(3)),
-            ("import os; print('last words'); os.kill(os.getpid(), 9)", Sandbox::new(), Ended::Signaled(9)),
-            ("print('last words')\nwhile True: pass", Sandbox::new().cpu_time(Duration::from_millis(300)), Ended::CpuTime),
+            (
+                "import os; print('last words'); os.kill(os.getpid(), 9)",
+                Sandbox::new(),
+                Ended::Signaled(9),
+            ),
+            (
+                "print('last words')\nwhile True: pass",
+                Sandbox::new().cpu_time(Duration::from_millis(300)),
+                Ended::CpuTime,
+            ),
             (
                 "import time; print('last words'); x = bytearray(200 << 20); time.sleep(1000)",
                 Sandbox::new().memory(MiB(64)),
@@ -142,10 +176,16 @@ sys.exit(4)
         ];
         for (script, sandbox, ended) in deaths {
             let outputs =
-                Interaction::between(python(&sandbox, script), python(&Sandbox::new(), waits)).output().expect("they start");
+                Interaction::between(python(&sandbox, script), python(&Sandbox::new(), waits))
+                    .output()
+                    .expect("they start");
             assert_eq!(outputs[0].outcome.ended, ended, "{script}");
             assert_eq!(outputs[1].outcome.ended, Ended::Exited(4), "{script}");
-            assert_eq!(String::from_utf8_lossy(&outputs[1].stderr), "'last words\\n'\n", "{script}");
+            assert_eq!(
+                String::from_utf8_lossy(&outputs[1].stderr),
+                "'last words\\n'\n",
+                "{script}"
+            );
         }
     });
 }
@@ -156,13 +196,19 @@ fn both_wait_for_ever() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("both_wait_for_ever", |_| {
         let waiting = |milliseconds: u64| {
-            let mut command = Sandbox::new().wall_time(Duration::from_millis(milliseconds)).command("python3");
+            let mut command =
+                Sandbox::new().wall_time(Duration::from_millis(milliseconds)).command("python3");
             command.args(["-c", "import sys, time; sys.stdin.read(1); time.sleep(1000)"]);
             command
         };
-        let outputs = Interaction::between(waiting(300), waiting(600)).output().expect("they start");
-        let shown: Vec<_> = outputs.iter().map(|output| (output.outcome.ended, output.outcome.limit)).collect();
-        assert_eq!(shown, [(Ended::WallTime, Some(300_000_000)), (Ended::WallTime, Some(600_000_000))]);
+        let outputs =
+            Interaction::between(waiting(300), waiting(600)).output().expect("they start");
+        let shown: Vec<_> =
+            outputs.iter().map(|output| (output.outcome.ended, output.outcome.limit)).collect();
+        assert_eq!(
+            shown,
+            [(Ended::WallTime, Some(300_000_000)), (Ended::WallTime, Some(600_000_000))]
+        );
     });
 }
 
@@ -176,7 +222,8 @@ fn all_start_or_none() {
         let mut sleeper = sandbox().command(PLACE);
         sleeper.args(["sleep", "0", "/tmp", &mark]);
         let missing = Sandbox::new().command("no-such-program");
-        let error = Interaction::between(sleeper, missing).spawn().expect_err("one of them cannot start");
+        let error =
+            Interaction::between(sleeper, missing).spawn().expect_err("one of them cannot start");
         assert_eq!(error.kind(), ErrorKind::ProgramMissing, "{error}");
         assert_eq!(survivors(&mark, GRACE), [0; 0]);
         assert_eq!((descriptors(), descendants()), before, "what is left");
@@ -224,7 +271,10 @@ fn impossible_pipes() {
             ErrorKind::Invalid,
             "no descriptor"
         );
-        assert!(Interaction::new().spawn().is_err_and(|error| error.kind() == ErrorKind::Invalid), "nobody at all");
+        assert!(
+            Interaction::new().spawn().is_err_and(|error| error.kind() == ErrorKind::Invalid),
+            "nobody at all"
+        );
     });
 }
 
@@ -243,7 +293,11 @@ fn each_is_a_child_of_its_own() {
         interaction.pipe((counter, 1), (echo, 0));
         let mut children = interaction.spawn().expect("they start");
         assert_eq!(children.len(), 2);
-        assert!(children[counter].stderr.is_some() && children[counter].stdout.is_none() && children[counter].stdin.is_none());
+        assert!(
+            children[counter].stderr.is_some()
+                && children[counter].stdout.is_none()
+                && children[counter].stdin.is_none()
+        );
         assert_eq!(children[counter].usage().expect("it runs").processes, 1);
         assert_ne!(marked(&mark), [0; 0]);
         children[counter].kill().expect("it runs");

@@ -1,4 +1,5 @@
-//! Commands in namespaces that exist already: of a sandbox, of anybody, kept by a mount; all of them or some; by number, descriptor and path.
+//! Commands in namespaces that exist already: of a sandbox, of anybody, kept by a mount; all of
+//! them or some; by number, descriptor and path.
 #![deny(unsafe_code)]
 
 use seclude::{Cell, Ended, ErrorKind, Join, Joined, Namespace, Protection, Sandbox, namespaces};
@@ -12,15 +13,26 @@ const KINDS: [&str; 7] = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"];
 /// The numbers of the namespaces that a command is in, as it sees them itself.
 fn seen_in(joined: &Joined) -> Vec<String> {
     let mut command = joined.command("sh");
-    let output =
-        command.args(["-c", "for kind in user mnt pid net ipc uts cgroup; do readlink /proc/self/ns/$kind; done"]).output();
+    let output = command
+        .args([
+            "-c",
+            "for kind in user mnt pid net ipc uts cgroup; do readlink /proc/self/ns/$kind; done",
+        ])
+        .output();
     let output = output.expect("it runs");
-    assert_eq!(output.outcome.ended, Ended::Exited(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.outcome.ended,
+        Ended::Exited(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect()
 }
 
 fn of_process(pid: u32) -> Vec<String> {
-    let link = |kind: &&str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).expect("the caller may look into it");
+    let link = |kind: &&str| {
+        fs::read_link(format!("/proc/{pid}/ns/{kind}")).expect("the caller may look into it")
+    };
     KINDS.iter().map(|kind| link(kind).to_string_lossy().into_owned()).collect()
 }
 
@@ -31,11 +43,19 @@ fn inhabited() -> (Cell, u32) {
 
 fn inhabit(sandbox: &Sandbox) -> (Cell, u32) {
     let cell = sandbox.cell().expect("a cell starts");
-    let output = cell.command("sh").args(["-c", "sleep 1000 >/dev/null 2>&1 & echo kept > /tmp/file"]).output().expect("it runs");
+    let output = cell
+        .command("sh")
+        .args(["-c", "sleep 1000 >/dev/null 2>&1 & echo kept > /tmp/file"])
+        .output()
+        .expect("it runs");
     assert_eq!(output.outcome.ended, Ended::Exited(0));
     loop {
         // It has been forked, and is about to become what it will be.
-        let sleeper = cell.processes().expect("they are told").into_iter().find(|process| process.name == "sleep");
+        let sleeper = cell
+            .processes()
+            .expect("they are told")
+            .into_iter()
+            .find(|process| process.name == "sleep");
         if let Some(sleeper) = sleeper {
             return (cell, sleeper.pid);
         }
@@ -53,10 +73,18 @@ fn all_of_a_process_by_number_and_by_descriptor() {
             let joined = Sandbox::new().join(&join).expect("they are found");
             assert_eq!(joined.kinds().len(), 7, "{joined:?}");
             assert_eq!(seen_in(&joined), of_process(pid));
-            let output =
-                joined.command("sh").args(["-c", "cat /tmp/file; hostname; ps -e | grep -c sleep"]).output().expect("it runs");
+            let output = joined
+                .command("sh")
+                .args(["-c", "cat /tmp/file; hostname; ps -e | grep -c sleep"])
+                .output()
+                .expect("it runs");
             let shown = String::from_utf8_lossy(&output.stdout);
-            assert_eq!(shown, "kept\ninhabited\n2\n", "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(
+                shown,
+                "kept\ninhabited\n2\n",
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             let enforced = output.outcome.enforced;
             for protection in [
                 Protection::NoCapabilities,
@@ -91,12 +119,21 @@ fn what_a_command_has_started_ends_with_it_and_the_rest_stays() {
     as_each("what_a_command_has_started_ends_with_it_and_the_rest_stays", |_| {
         let (cell, pid) = inhabited();
         let joined = Sandbox::new().join(&Join::new().process(pid)).expect("they are found");
-        let outcome = joined.command("sh").args(["-c", "setsid -f sleep 2000; setsid -f sleep 2000"]).status().expect("it runs");
+        let outcome = joined
+            .command("sh")
+            .args(["-c", "setsid -f sleep 2000; setsid -f sleep 2000"])
+            .status()
+            .expect("it runs");
         assert_eq!(outcome.ended, Ended::Exited(0));
         let mut lost = joined.command("sleep").arg("3000").spawn().expect("it starts");
         lost.kill().expect("it is killed");
         assert_eq!(lost.wait().expect("it ends").ended, Ended::Killed);
-        let left: Vec<_> = cell.processes().expect("they are told").into_iter().filter(|one| one.name == "sleep").collect();
+        let left: Vec<_> = cell
+            .processes()
+            .expect("they are told")
+            .into_iter()
+            .filter(|one| one.name == "sleep")
+            .collect();
         assert_eq!(left.iter().map(|process| process.pid).collect::<Vec<_>>(), [pid], "{left:?}");
     });
 }
@@ -117,15 +154,27 @@ fn only_some_kinds() {
                 there[index]
             );
         }
-        let output = joined.command("sh").args(["-c", "hostname; ls /tmp; ps -e | wc -l"]).output().expect("it runs");
+        let output = joined
+            .command("sh")
+            .args(["-c", "hostname; ls /tmp; ps -e | wc -l"])
+            .output()
+            .expect("it runs");
         assert_eq!(String::from_utf8_lossy(&output.stdout).lines().next(), Some("inhabited"));
         // Without its user namespace, who is nobody has no right to the others; root has.
-        let joined = Sandbox::new().join(&Join::new().process(pid).only([Namespace::Uts])).expect("it is found");
+        let joined = Sandbox::new()
+            .join(&Join::new().process(pid).only([Namespace::Uts]))
+            .expect("it is found");
         match (caller, joined.command("hostname").output()) {
             (Caller::Root, Ok(output)) => assert_eq!(output.stdout, b"inhabited\n"),
             (Caller::User, Err(error)) => {
-                assert_eq!((error.kind(), error.step()), (ErrorKind::NamespacesDenied, "enter the uts namespace"));
-                assert!(error.remedy().is_some_and(|hint| hint.contains("user namespace")), "{error}");
+                assert_eq!(
+                    (error.kind(), error.step()),
+                    (ErrorKind::NamespacesDenied, "enter the uts namespace")
+                );
+                assert!(
+                    error.remedy().is_some_and(|hint| hint.contains("user namespace")),
+                    "{error}"
+                );
             }
             (caller, result) => panic!("{caller:?}: {result:?}"),
         }
@@ -139,8 +188,14 @@ fn a_process_tree_joined_from_another_file_system() {
         let join = Join::new().process(pid).only([Namespace::User, Namespace::Pid]);
         let joined = Sandbox::new().memory(256u64 << 20).join(&join).expect("they are found");
         let script = "setsid -f sleep 1000; until [ $(ps -e -o comm | grep -c sleep) = 2 ]; do :; done; echo both";
-        let output = joined.command("timeout").args(["60", "sh", "-c", script]).output().expect("it runs");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "both\n", "{}", String::from_utf8_lossy(&output.stderr));
+        let output =
+            joined.command("timeout").args(["60", "sh", "-c", script]).output().expect("it runs");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "both\n",
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     });
 }
 
@@ -151,7 +206,11 @@ fn a_network_by_path_and_by_descriptor() {
         let path = format!("/proc/{pid}/ns/net");
         let file = fs::File::open(&path).expect("the caller may look into it");
         for join in [Join::new().path(&path), Join::new().descriptor(file)] {
-            let join = if caller == Caller::User { join.process(pid).only([Namespace::User]) } else { join };
+            let join = if caller == Caller::User {
+                join.process(pid).only([Namespace::User])
+            } else {
+                join
+            };
             let joined = Sandbox::new().join(&join).expect("it is found");
             assert_eq!(seen_in(&joined)[3], of_process(pid)[3]);
         }
@@ -167,10 +226,21 @@ fn a_namespace_kept_by_a_mount() {
         let (cell, pid) = inhabited();
         let number = of_process(pid)[3].clone();
         Join::new().process(pid).persist(Namespace::Net, &place).expect("it is kept");
-        assert_eq!(Join::new().process(pid).persist(Namespace::Net, &place).expect_err("once").raw_os_error(), Some(libc::EEXIST));
+        assert_eq!(
+            Join::new()
+                .process(pid)
+                .persist(Namespace::Net, &place)
+                .expect_err("once")
+                .raw_os_error(),
+            Some(libc::EEXIST)
+        );
         cell.close();
         let known = namespaces().expect("they are told");
-        let kept = known.list.iter().find(|namespace| namespace.held_by.contains(&place)).expect("it is seen");
+        let kept = known
+            .list
+            .iter()
+            .find(|namespace| namespace.held_by.contains(&place))
+            .expect("it is seen");
         assert_eq!((kept.kind, format!("net:[{}]", kept.id)), (Namespace::Net, number.clone()));
         let joined = Sandbox::new().join(&Join::new().path(&place)).expect("it is found");
         assert_eq!(seen_in(&joined)[3], number);
@@ -190,7 +260,10 @@ fn keeping_one_takes_rights_over_the_mounts() {
         if caller == Caller::User {
             let (_cell, pid) = inhabited();
             let directory = scratch::directory();
-            let error = Join::new().process(pid).persist(Namespace::Net, directory.path().join("kept")).expect_err("it takes root");
+            let error = Join::new()
+                .process(pid)
+                .persist(Namespace::Net, directory.path().join("kept"))
+                .expect_err("it takes root");
             assert_eq!(error.kind(), ErrorKind::NamespacesDenied, "{error}");
             assert!(!directory.path().join("kept").exists());
         }
@@ -206,15 +279,30 @@ fn what_cannot_be_joined_is_told() {
         assert_eq!(error(Join::new().process(u32::MAX / 3)).raw_os_error(), Some(libc::ESRCH));
         assert_eq!(error(Join::new().path("/")).kind(), ErrorKind::Invalid);
         assert_eq!(error(Join::new().path("/no/such/place")).raw_os_error(), Some(libc::ENOENT));
-        assert_eq!(error(Join::new().descriptor(fs::File::open("/dev/null").expect("it is there"))).kind(), ErrorKind::Invalid);
+        assert_eq!(
+            error(Join::new().descriptor(fs::File::open("/dev/null").expect("it is there"))).kind(),
+            ErrorKind::Invalid
+        );
         let (_cell, pid) = inhabited();
         let everything = Join::new().process(pid);
-        let error =
-            Sandbox::new().tmpfs("/tmp", 1u64 << 20).join(&everything).map(drop).expect_err("its files are not ours to change");
+        let error = Sandbox::new()
+            .tmpfs("/tmp", 1u64 << 20)
+            .join(&everything)
+            .map(drop)
+            .expect_err("its files are not ours to change");
         assert_eq!(error.step(), "files");
-        let error = Sandbox::new().hostname("other").join(&everything).map(drop).expect_err("its name is not ours to change");
+        let error = Sandbox::new()
+            .hostname("other")
+            .join(&everything)
+            .map(drop)
+            .expect_err("its name is not ours to change");
         assert!(error.to_string().contains("joined"), "{error}");
-        let error = Sandbox::new().uid(70_000).join(&everything).expect("that is seen later").command("true").status();
+        let error = Sandbox::new()
+            .uid(70_000)
+            .join(&everything)
+            .expect("that is seen later")
+            .command("true")
+            .status();
         let error = error.expect_err("there is no such user there");
         assert!(error.step().contains("70000"), "{error}");
     });

@@ -1,4 +1,5 @@
-//! The second wall: what it holds by itself, where the first one is opened or has nothing to say. Each with its control: the same without it.
+//! The second wall: what it holds by itself, where the first one is opened or has nothing to say.
+//! Each with its control: the same without it.
 #![deny(unsafe_code)]
 
 use seclude::{Bind, Ended, ErrorKind, Namespace, Protection, Sandbox, Stdio};
@@ -52,7 +53,8 @@ fn what_is_enforced_is_told() {
 fn what_programs_do_still_works() {
     let place = scratch::directory();
     fs::set_permissions(place.path(), Permissions::from_mode(0o777)).expect("it is ours");
-    let sandbox = Sandbox::new().bind(Bind::new(place.path(), "/w").writable()).tmpfs("/tmp", 1_000_000u64);
+    let sandbox =
+        Sandbox::new().bind(Bind::new(place.path(), "/w").writable()).tmpfs("/tmp", 1_000_000u64);
     let script = r#"cd /w && mkdir a b && echo x > a/f && mv a/f b/f && ln -s f b/l && ln b/f b/h && truncate -s 0 b/f && rm -r a b \
         && cp /bin/true /tmp/t && /tmp/t && mkfifo /tmp/p && echo 1 > /dev/null && echo 2 > /dev/stdout && echo 3 > /dev/shm/s \
         && python3 -c "import ctypes; exit(ctypes.CDLL(None).mq_open(b'/q', 0o102, 0o600, None) < 0)" \
@@ -73,7 +75,10 @@ fn a_file_given_to_be_read_is_not_opened_again_to_be_written() {
             fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("it is ours");
             let given = File::open(&path).expect("it is there");
             let mut command = sandbox.command("sh");
-            command.args(["-c", "cat <&3 && echo after > /proc/self/fd/3"]).fd(3, given).stderr(Stdio::null());
+            command
+                .args(["-c", "cat <&3 && echo after > /proc/self/fd/3"])
+                .fd(3, given)
+                .stderr(Stdio::null());
             let output = command.output().expect("it starts");
             assert_eq!(output.stdout, b"before");
             fs::read_to_string(&path).expect("it is there") != "before"
@@ -82,8 +87,12 @@ fn a_file_given_to_be_read_is_not_opened_again_to_be_written() {
         assert!(writes(Sandbox::new().no_landlock()), "the control");
         // What is given to be written is.
         let out = File::create(&path).expect("it is ours");
-        let written =
-            Sandbox::new().command("sh").args(["-c", "echo twice > /dev/stdout"]).stdout(out).status().expect("it starts");
+        let written = Sandbox::new()
+            .command("sh")
+            .args(["-c", "echo twice > /dev/stdout"])
+            .stdout(out)
+            .status()
+            .expect("it starts");
         assert_eq!(written.ended, Ended::Exited(0));
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "twice\n");
     });
@@ -112,7 +121,9 @@ fn abstract_sockets_of_a_shared_network_are_shared() {
     let name = format!("seclude-landlock-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).expect("a name");
     let _listener = UnixListener::bind_addr(&address).expect("nobody has it");
-    let connect = format!("python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect(chr(0) + '{name}')\"");
+    let connect = format!(
+        "python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect(chr(0) + '{name}')\""
+    );
     assert!(succeeds(&Sandbox::new().share(Namespace::Net), &connect));
     assert!(!succeeds(&Sandbox::new(), &connect));
 }
@@ -123,7 +134,9 @@ fn only_these_ports() {
         return;
     }
     as_each("only_these_ports", |_| {
-        let bind = |port: u16| format!("python3 -c \"import socket; socket.socket().bind(('127.0.0.1', {port}))\"");
+        let bind = |port: u16| {
+            format!("python3 -c \"import socket; socket.socket().bind(('127.0.0.1', {port}))\"")
+        };
         let connect = |port: u16| {
             format!(
                 "python3 -c \"import socket; s = socket.socket(); s.bind(('127.0.0.1', {port})); s.listen(); socket.create_connection(('127.0.0.1', {port}))\""
@@ -134,12 +147,16 @@ fn only_these_ports() {
         assert!(!succeeds(&held, &bind(4003)));
         assert!(succeeds(&held, &connect(4002)));
         assert!(!succeeds(&held, &connect(4001)));
-        assert!(succeeds(&Sandbox::new(), &bind(4003)) && succeeds(&Sandbox::new(), &connect(4001)), "the control");
+        assert!(
+            succeeds(&Sandbox::new(), &bind(4003)) && succeeds(&Sandbox::new(), &connect(4001)),
+            "the control"
+        );
         let outcome = held.command("true").status().expect("it starts");
         assert!(outcome.enforced.contains(Protection::LandlockPorts));
         let none = Sandbox::new().tcp_bind([]);
         assert!(!succeeds(&none, &bind(4001)));
     });
-    let error = Sandbox::new().tcp_bind([80]).no_landlock().check().expect_err("who would hold it?");
+    let error =
+        Sandbox::new().tcp_bind([80]).no_landlock().check().expect_err("who would hold it?");
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }

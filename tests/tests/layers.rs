@@ -1,4 +1,5 @@
-//! The layers point down only, and `unsafe` stays in its rooms. Read off the sources, so that a shortcut does not pass unseen.
+//! The layers point down only, and `unsafe` stays in its rooms. Read off the sources, so that a
+//! shortcut does not pass unseen.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,9 @@ fn top() -> PathBuf {
 /// The Rust sources below a folder, by their path from the repository's top.
 fn sources(folder: &str) -> Vec<(String, String)> {
     fn collect(at: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(at).unwrap_or_else(|error| panic!("{}: {error}", at.display())).flatten() {
+        for entry in
+            fs::read_dir(at).unwrap_or_else(|error| panic!("{}: {error}", at.display())).flatten()
+        {
             let path = entry.path();
             match path.is_dir() {
                 true => collect(&path, found),
@@ -31,7 +34,9 @@ fn sources(folder: &str) -> Vec<(String, String)> {
 
 /// The lines of code, without comments and strings' doc lines, that hold `word`.
 fn lines_with<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).filter(move |line| line.contains(word))
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .filter(move |line| line.contains(word))
 }
 
 fn assert_none(folder: &str, words: &[&str]) {
@@ -45,7 +50,17 @@ fn assert_none(folder: &str, words: &[&str]) {
 
 #[test]
 fn wire_knows_neither_side() {
-    assert_none("core/wire", &["crate::sys", "crate::policy", "crate::control", "std::", "alloc::", "super::super::super"]);
+    assert_none(
+        "core/wire",
+        &[
+            "crate::sys",
+            "crate::policy",
+            "crate::control",
+            "std::",
+            "alloc::",
+            "super::super::super",
+        ],
+    );
 }
 
 #[test]
@@ -55,7 +70,10 @@ fn the_warden_knows_the_wire_and_nothing_of_the_library() {
 
 #[test]
 fn the_core_knows_none_of_its_faces() {
-    assert_none("core/src", &["pyo3", "capi", "seclude_core", "../warden/", "extern \"C\" fn seclude"]);
+    assert_none(
+        "core/src",
+        &["pyo3", "capi", "seclude_core", "../warden/", "extern \"C\" fn seclude"],
+    );
 }
 
 #[test]
@@ -65,7 +83,8 @@ fn the_faces_use_the_public_core_alone() {
     }
 }
 
-/// `unsafe` blocks, functions and implementations, by folder, with the rooms in which they may stand.
+/// `unsafe` blocks, functions and implementations, by folder, with the rooms in which they may
+/// stand.
 #[test]
 fn unsafe_stays_in_its_rooms() {
     let rooms = [
@@ -80,8 +99,10 @@ fn unsafe_stays_in_its_rooms() {
     let mut seen = 0;
     for folder in ["core/src", "core/wire", "core/warden", "capi/src", "python/src"] {
         for (name, text) in sources(folder) {
-            let used =
-                ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().flat_map(|word| lines_with(&text, word)).count();
+            let used = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"]
+                .iter()
+                .flat_map(|word| lines_with(&text, word))
+                .count();
             let at_home = rooms.iter().any(|room| name.starts_with(room));
             assert!(used == 0 || at_home, "{name} has {used} uses of unsafe");
             seen += used;
@@ -96,11 +117,16 @@ fn each_unsafe_block_of_the_core_says_why() {
     for folder in ["core/src", "core/warden"] {
         for (name, text) in sources(folder) {
             let lines: Vec<&str> = text.lines().collect();
-            for (number, line) in
-                lines.iter().enumerate().filter(|(_, line)| line.contains("unsafe {") && !line.trim_start().starts_with("//"))
-            {
+            for (number, line) in lines.iter().enumerate().filter(|(_, line)| {
+                line.contains("unsafe {") && !line.trim_start().starts_with("//")
+            }) {
                 let before = &lines[number.saturating_sub(4)..=number];
-                assert!(before.iter().any(|line| line.contains("SAFETY:")), "{name}:{}: {}", number + 1, line.trim());
+                assert!(
+                    before.iter().any(|line| line.contains("SAFETY:")),
+                    "{name}:{}: {}",
+                    number + 1,
+                    line.trim()
+                );
             }
         }
     }

@@ -1,5 +1,5 @@
-//! 2,000 runs of every kind leave nothing: no descriptor, mount, process, zombie, namespace, temporary file.
-//! SECLUDE_TEST_LEAK_RUNS sets another number.
+//! 2,000 runs of every kind leave nothing: no descriptor, mount, process, zombie, namespace,
+//! temporary file. SECLUDE_TEST_LEAK_RUNS sets another number.
 #![deny(unsafe_code)]
 
 use seclude::{Ended, MiB, Sandbox, Stdio};
@@ -20,13 +20,19 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn two_thousand_runs_leave_nothing() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("two_thousand_runs_leave_nothing", |_| {
-        let runs = std::env::var("SECLUDE_TEST_LEAK_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(2000);
+        let runs = std::env::var("SECLUDE_TEST_LEAK_RUNS")
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(2000);
         let place = scratch::directory();
         let file = place.path().join("file");
         fs::write(&file, "x").expect("a file of our own");
         let sandboxes = [
             Sandbox::new(),
-            Sandbox::new().bind_ro(&file, "/deep/file").tmpfs("/tmp", MiB(1)).file("/etc/motd", "hello"),
+            Sandbox::new()
+                .bind_ro(&file, "/deep/file")
+                .tmpfs("/tmp", MiB(1))
+                .file("/etc/motd", "hello"),
             Sandbox::new().classic_mounts().tmpfs("/tmp", MiB(1)),
             Sandbox::new().share(seclude::Namespace::Pid),
             Sandbox::new().wall_time(Duration::from_millis(20)),
@@ -46,10 +52,25 @@ fn two_thousand_runs_leave_nothing() {
                     let ended = sandbox.command("false").status().expect("it runs").ended;
                     assert!(ended == Ended::Exited(1) || hurried(ended), "{ended:?}");
                 }
-                1 => drop(sandbox.command("sleep").arg("1000").stdout(Stdio::piped()).spawn().expect("it starts")),
+                1 => drop(
+                    sandbox
+                        .command("sleep")
+                        .arg("1000")
+                        .stdout(Stdio::piped())
+                        .spawn()
+                        .expect("it starts"),
+                ),
                 2 => assert!(sandbox.command("no-such-program").spawn().is_err()),
-                3 => assert!(sandbox.clone().bind_ro("/no/where", "/x").command("true").spawn().is_err()),
-                4 => drop(sandbox.command("sh").args(["-c", "(setsid sleep 1000 &); echo"]).output().expect("it runs")),
+                3 => assert!(
+                    sandbox.clone().bind_ro("/no/where", "/x").command("true").spawn().is_err()
+                ),
+                4 => drop(
+                    sandbox
+                        .command("sh")
+                        .args(["-c", "(setsid sleep 1000 &); echo"])
+                        .output()
+                        .expect("it runs"),
+                ),
                 5 => drop(sandbox.clone().uid(0).command("true").output().expect("it runs")),
                 _ => {
                     let ended = sandbox.command("true").output().expect("it runs").outcome.ended;
@@ -57,7 +78,8 @@ fn two_thousand_runs_leave_nothing() {
                 }
             }
         }
-        // A namespace is there as long as a process, a mount or a descriptor refers to it: these three are counted.
+        // A namespace is there as long as a process, a mount or a descriptor refers to it: these
+        // three are counted.
         assert_eq!(descriptors(), before.0, "descriptors");
         assert_eq!(mounts(), before.1, "mounts");
         assert_eq!(descendants(), before.2, "processes and zombies");
@@ -65,13 +87,15 @@ fn two_thousand_runs_leave_nothing() {
     });
 }
 
-/// The namespaces themselves: in a user namespace that may hold only so many of each kind, ten times as many runs only succeed
-/// if each gives its own back. And the control: kept alive, they do run out.
+/// The namespaces themselves: in a user namespace that may hold only so many of each kind, ten
+/// times as many runs only succeed if each gives its own back. And the control: kept alive, they do
+/// run out.
 #[test]
 fn namespaces_are_given_back() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("namespaces_are_given_back", |caller| {
-        // Root in a user namespace of root's own is root outside, which the library refuses to be: only a user's is told.
+        // Root in a user namespace of root's own is root outside, which the library refuses to be:
+        // only a user's is told.
         if caller == Caller::Root {
             return;
         }
@@ -80,7 +104,12 @@ fn namespaces_are_given_back() {
         let place = scratch::directory();
         let (job, result) = (place.path().join("job"), place.path().join("result"));
         let lines = |program: &str| {
-            seclude_tests::job::Job { program: program.into(), arguments: vec!["1000".into()], ..Default::default() }.write()
+            seclude_tests::job::Job {
+                program: program.into(),
+                arguments: vec!["1000".into()],
+                ..Default::default()
+            }
+            .write()
         };
         fs::write(&job, lines("true")).expect("a file of our own");
         let limit = format!(
@@ -111,15 +140,20 @@ fn namespaces_are_given_back() {
     });
 }
 
-/// The files in the temporary directory but those of the test itself, of other tests, and of other users, who may be testing too.
+/// The files in the temporary directory but those of the test itself, of other tests, and of other
+/// users, who may be testing too.
 fn files(directory: &Path, own: &Path) -> BTreeSet<PathBuf> {
     let ours = |name: &str| name.contains("seclude") && !name.starts_with("seclude-test-");
     let entries = fs::read_dir(directory).expect("there is a temporary directory");
-    let own_user = |entry: &fs::DirEntry| entry.metadata().is_ok_and(|status| status.uid() == nix::unistd::geteuid().as_raw());
+    let own_user = |entry: &fs::DirEntry| {
+        entry.metadata().is_ok_and(|status| status.uid() == nix::unistd::geteuid().as_raw())
+    };
     entries
         .flatten()
         .filter(own_user)
         .map(|entry| entry.path())
-        .filter(|path| path != own && path.file_name().and_then(|name| name.to_str()).is_some_and(ours))
+        .filter(|path| {
+            path != own && path.file_name().and_then(|name| name.to_str()).is_some_and(ours)
+        })
         .collect()
 }

@@ -1,4 +1,5 @@
-//! Nothing survives its caller: not when that is killed at any moment, not when a worker it forked lives on.
+//! Nothing survives its caller: not when that is killed at any moment, not when a worker it forked
+//! lives on.
 #![deny(unsafe_code)]
 
 use nix::sys::signal::{Signal, kill};
@@ -17,8 +18,10 @@ const GRACE: Duration = Duration::from_secs(1);
 
 const NONE: [u32; 0] = [];
 
-/// A command that leaves a double-forked grandchild in a session of its own. Its arguments carry the mark.
-const CLINGING: &str = "(setsid sh -c 'while :; do sleep 0.2; done' $0 &); while :; do sleep 0.2; done";
+/// A command that leaves a double-forked grandchild in a session of its own. Its arguments carry
+/// the mark.
+const CLINGING: &str =
+    "(setsid sh -c 'while :; do sleep 0.2; done' $0 &); while :; do sleep 0.2; done";
 
 fn mark(purpose: &str) -> String {
     format!("seclude-{purpose}-{}-{}", Caller::present().name(), std::process::id())
@@ -40,13 +43,19 @@ fn a_caller_killed_at_random_moments_leaves_nobody() {
         let mark = mark("killed");
         let place = scratch::directory();
         let (job, result) = (place.path().join("job"), place.path().join("result"));
-        let lines =
-            Job { program: "sh".into(), arguments: ["-c", CLINGING, &mark].map(Into::into).to_vec(), ..Job::default() }.write();
+        let lines = Job {
+            program: "sh".into(),
+            arguments: ["-c", CLINGING, &mark].map(Into::into).to_vec(),
+            ..Job::default()
+        }
+        .write();
         std::fs::write(&job, lines).expect("a file of our own");
-        // The moments lie before, in and after the start of its command: up to twice as long as that takes here, when nothing delays it.
+        // The moments lie before, in and after the start of its command: up to twice as long as
+        // that takes here, when nothing delays it.
         let start = |_| {
             let begin = std::time::Instant::now();
-            let caller = Command::new(driver()).args([&job, &result]).spawn().expect("the driver is there");
+            let caller =
+                Command::new(driver()).args([&job, &result]).spawn().expect("the driver is there");
             await_marked(&mark, 2);
             let duration = begin.elapsed().as_micros() as u64;
             slay_child(caller);
@@ -58,7 +67,8 @@ fn a_caller_killed_at_random_moments_leaves_nobody() {
         let mut alive_at_the_end = 0;
         let moments = seclude_tests::payload::rounds(200);
         for _ in 0..moments {
-            let caller = Command::new(driver()).args([&job, &result]).spawn().expect("the driver is there");
+            let caller =
+                Command::new(driver()).args([&job, &result]).spawn().expect("the driver is there");
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
@@ -81,16 +91,22 @@ fn a_worker_that_the_caller_forked_holds_nothing_alive() {
     as_each("a_worker_that_the_caller_forked_holds_nothing_alive", |_| {
         for round in 0..10 {
             let mark = mark(&format!("worker-{round}"));
-            let mut caller =
-                Command::new(program("worker")).arg(&mark).stdout(Stdio::piped()).spawn().expect("the worker program is there");
+            let mut caller = Command::new(program("worker"))
+                .arg(&mark)
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("the worker program is there");
             let mut line = String::new();
-            BufReader::new(caller.stdout.take().expect("piped")).read_line(&mut line).expect("it tells");
+            BufReader::new(caller.stdout.take().expect("piped"))
+                .read_line(&mut line)
+                .expect("it tells");
             let worker: u32 = line.trim().parse().expect("the worker's id");
             // The command with its grandchild, the caller, the worker: all are marked.
             await_marked(&mark, 4);
             slay_child(caller);
             let end = std::time::Instant::now() + GRACE;
-            while marked(&mark).iter().any(|pid| *pid != worker) && std::time::Instant::now() < end {
+            while marked(&mark).iter().any(|pid| *pid != worker) && std::time::Instant::now() < end
+            {
                 std::thread::sleep(Duration::from_millis(5));
             }
             let left = marked(&mark);
@@ -104,7 +120,8 @@ fn a_worker_that_the_caller_forked_holds_nothing_alive() {
 fn a_dropped_child_leaves_nobody() {
     as_each("a_dropped_child_leaves_nobody", |_| {
         let mark = mark("dropped");
-        let child = Sandbox::new().command("sh").args(["-c", CLINGING, &mark]).spawn().expect("it starts");
+        let child =
+            Sandbox::new().command("sh").args(["-c", CLINGING, &mark]).spawn().expect("it starts");
         await_marked(&mark, 2);
         drop(child);
         // Dropping waits: there is nothing to wait for here.
@@ -136,7 +153,8 @@ fn in_a_shared_pid_namespace_too() {
     });
 }
 
-/// The negative control: without a sandbox the same command does survive its caller, and the marks show it.
+/// The negative control: without a sandbox the same command does survive its caller, and the marks
+/// show it.
 #[test]
 fn outside_of_a_sandbox_the_grandchild_survives() {
     as_each("outside_of_a_sandbox_the_grandchild_survives", |_| {
@@ -149,7 +167,8 @@ fn outside_of_a_sandbox_the_grandchild_survives() {
             .expect("sh is there");
         await_marked(&mark, 2);
         slay_child(caller);
-        // Whoever still has the mark survived it. One that is inside execve(2) shows no arguments: hence the wait, and the loop.
+        // Whoever still has the mark survived it. One that is inside execve(2) shows no arguments:
+        // hence the wait, and the loop.
         std::thread::sleep(GRACE);
         await_marked(&mark, 1);
         while !survivors(&mark, Duration::ZERO).is_empty() {

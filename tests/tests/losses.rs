@@ -1,5 +1,6 @@
-//! A warden is killed, or a template: who ran in it is told so, with a kind; a pool replaces what it has lost, and goes on.
-//! One test at a time: what is counted and killed is this whole process's.
+//! A warden is killed, or a template: who ran in it is told so, with a kind; a pool replaces what
+//! it has lost, and goes on. One test at a time: what is counted and killed is this whole
+//! process's.
 #![deny(unsafe_code)]
 
 use nix::sys::signal::{Signal, kill};
@@ -20,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// With cgroups, where there are some: they are to be gone as well.
 fn sandbox() -> Sandbox {
-    let sandbox = Sandbox::new().tmpfs("/tmp", MiB(16)).wall_time(PATIENCE).memory(MiB(64)).pids(32);
+    let sandbox =
+        Sandbox::new().tmpfs("/tmp", MiB(16)).wall_time(PATIENCE).memory(MiB(64)).pids(32);
     sandbox.best_effort(Limit::Memory).best_effort(Limit::Pids)
 }
 
@@ -28,11 +30,13 @@ fn slay(pid: u32) {
     let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
 }
 
-/// The wardens that a template has made, and the templates. Who is about to become a command still has a warden's arguments, and is neither.
+/// The wardens that a template has made, and the templates. Who is about to become a command still
+/// has a warden's arguments, and is neither.
 fn copies_and_templates() -> (Vec<u32>, Vec<u32>) {
     let all = wardens();
-    let below =
-        |these: &[u32]| -> Vec<u32> { all.iter().filter(|(parent, _)| these.contains(parent)).map(|(_, pid)| *pid).collect() };
+    let below = |these: &[u32]| -> Vec<u32> {
+        all.iter().filter(|(parent, _)| these.contains(parent)).map(|(_, pid)| *pid).collect()
+    };
     let templates = below(&[std::process::id()]);
     (below(&templates), templates)
 }
@@ -87,7 +91,10 @@ fn lose(name: &str, body: impl Fn(&Pool)) {
         assert_eq!(descriptors(), before);
         until("processes are left", || descendants().is_empty());
         let own = std::process::id();
-        assert_eq!(cgroups::left_after(Duration::from_secs(2), |owner| owner == own), Vec::<std::path::PathBuf>::new());
+        assert_eq!(
+            cgroups::left_after(Duration::from_secs(2), |owner| owner == own),
+            Vec::<std::path::PathBuf>::new()
+        );
     });
 }
 
@@ -126,7 +133,11 @@ fn with_a_template_all_that_was_copied_from_it_ends_and_another_is_made() {
             let mut children: Vec<Child> = (0..SIZE).map(|_| sleeper(pool)).collect();
             await_full(pool);
             let (copies, templates) = copies_and_templates();
-            assert_eq!((copies.len(), templates.len()), (2 * SIZE, 1), "in use, ready; and one template");
+            assert_eq!(
+                (copies.len(), templates.len()),
+                (2 * SIZE, 1),
+                "in use, ready; and one template"
+            );
             slay_all(&templates);
             until("they outlive it", || copies.iter().all(|pid| has_ended(*pid)));
             for child in &mut children {
@@ -139,7 +150,8 @@ fn with_a_template_all_that_was_copied_from_it_ends_and_another_is_made() {
     });
 }
 
-/// Somebody kills wardens and templates at random moments, while many run: each command ends as it should, or tells that it lost its warden.
+/// Somebody kills wardens and templates at random moments, while many run: each command ends as it
+/// should, or tells that it lost its warden.
 #[test]
 fn whatever_is_killed_when_every_command_has_an_end_of_its_own() {
     lose("whatever_is_killed_when_every_command_has_an_end_of_its_own", |pool| {
@@ -155,7 +167,11 @@ fn whatever_is_killed_when_every_command_has_an_end_of_its_own() {
                     state ^= state << 17;
                     std::thread::sleep(Duration::from_micros(state % 20_000));
                     let (copies, all) = copies_and_templates();
-                    let (victims, count) = if state.is_multiple_of(8) { (all, &mut templates) } else { (copies, &mut wardens) };
+                    let (victims, count) = if state.is_multiple_of(8) {
+                        (all, &mut templates)
+                    } else {
+                        (copies, &mut wardens)
+                    };
                     if let Some(victim) = victims.get(state as usize / 8 % victims.len().max(1)) {
                         slay_all(&[*victim]);
                         *count += 1;
@@ -167,11 +183,19 @@ fn whatever_is_killed_when_every_command_has_an_end_of_its_own() {
                 .map(|_| {
                     scope.spawn(|| {
                         for _ in 0..COMMANDS {
-                            let script = "test ! -e /tmp/left && touch /tmp/left && sleep 0.01 && exit 7";
-                            match pool.command("sh").args(["-c", script]).output().map(|output| output.outcome.ended) {
+                            let script =
+                                "test ! -e /tmp/left && touch /tmp/left && sleep 0.01 && exit 7";
+                            match pool
+                                .command("sh")
+                                .args(["-c", script])
+                                .output()
+                                .map(|output| output.outcome.ended)
+                            {
                                 Ok(Ended::Exited(7)) => well.fetch_add(1, Ordering::Relaxed),
                                 Ok(Ended::WardenLost(_)) => lost.fetch_add(1, Ordering::Relaxed),
-                                Err(error) if error.kind() == ErrorKind::WardenLost => lost.fetch_add(1, Ordering::Relaxed),
+                                Err(error) if error.kind() == ErrorKind::WardenLost => {
+                                    lost.fetch_add(1, Ordering::Relaxed)
+                                }
                                 result => panic!("{result:?}"),
                             };
                         }
@@ -187,7 +211,10 @@ fn whatever_is_killed_when_every_command_has_an_end_of_its_own() {
                 "{well} as they should and {lost} without their warden; killed, wardens and templates: {killed:?}; {:?}",
                 pool.statistics()
             );
-            assert!(killed.0 > 0 && killed.1 > 0 && well > 0, "the control: some were killed, and some not");
+            assert!(
+                killed.0 > 0 && killed.1 > 0 && well > 0,
+                "the control: some were killed, and some not"
+            );
         });
     });
 }

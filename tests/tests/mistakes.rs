@@ -21,15 +21,26 @@ struct Mistake {
 
 impl Mistake {
     fn new(name: &'static str, told: impl Into<String>, parts: [&[&str]; 3]) -> Mistake {
-        Mistake { name, told: told.into(), parts: parts.map(|parts| parts.iter().map(ToString::to_string).collect()) }
+        Mistake {
+            name,
+            told: told.into(),
+            parts: parts.map(|parts| parts.iter().map(ToString::to_string).collect()),
+        }
     }
 
     fn of<T>(name: &'static str, told: Result<T, Error>, parts: [&[&str]; 3]) -> Mistake {
-        Mistake::new(name, told.err().map_or_else(|| "no error".to_owned(), |error| error.to_string()), parts)
+        Mistake::new(
+            name,
+            told.err().map_or_else(|| "no error".to_owned(), |error| error.to_string()),
+            parts,
+        )
     }
 
     fn points(&self) -> u32 {
-        self.parts.iter().map(|parts| u32::from(parts.iter().all(|part| self.told.contains(part)))).sum()
+        self.parts
+            .iter()
+            .map(|parts| u32::from(parts.iter().all(|part| self.told.contains(part))))
+            .sum()
     }
 }
 
@@ -43,9 +54,15 @@ fn without_user_namespaces() -> String {
         streams: [Stream::Null, Stream::Inherit, Stream::Inherit],
         ..Job::default()
     };
-    let sandbox = Sandbox::new().bind_ro(driver(), "/driver").file("/job", job.write()).tmpfs("/tmp", MiB(1));
+    let sandbox =
+        Sandbox::new().bind_ro(driver(), "/driver").file("/job", job.write()).tmpfs("/tmp", MiB(1));
     let script = "/driver /job /tmp/result; grep -E '^(message|step|hint)' /tmp/result";
-    let output = sandbox.command("sh").args(["-c", script]).stderr(Stdio::null()).output().expect("the outer one starts");
+    let output = sandbox
+        .command("sh")
+        .args(["-c", script])
+        .stderr(Stdio::null())
+        .output()
+        .expect("the outer one starts");
     String::from_utf8_lossy(&output.stdout).replace("%20", " ")
 }
 
@@ -90,7 +107,11 @@ fn made(who: Caller, place: &Path) -> Vec<Mistake> {
         Mistake::of(
             "an infinite number in TOML",
             Sandbox::from_toml("memory = inf"),
-            [&["policy key memory"], &["inf is not a number that a policy can hold"], &["left out"]],
+            [
+                &["policy key memory"],
+                &["inf is not a number that a policy can hold"],
+                &["left out"],
+            ],
         ),
         Mistake::of(
             "a size with a unit that is none",
@@ -134,7 +155,12 @@ fn an_error_names_the_thing_the_cause_and_the_remedy() {
         let place = scratch::directory();
         let mistakes = made(who, place.path());
         for mistake in &mistakes {
-            println!("{} | {} | {}", mistake.points(), mistake.name, mistake.told.trim().replace('\n', " / "));
+            println!(
+                "{} | {} | {}",
+                mistake.points(),
+                mistake.name,
+                mistake.told.trim().replace('\n', " / ")
+            );
         }
         let total: u32 = mistakes.iter().map(Mistake::points).sum();
         let mean = f64::from(total) / mistakes.len() as f64;

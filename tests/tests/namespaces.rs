@@ -1,5 +1,5 @@
-//! The value of `seclude::namespaces` is what the kernel's own links say, as root and as a user: ids, owners, parents, processes with
-//! their ids outside and inside; and what lsns(8) says.
+//! The value of `seclude::namespaces` is what the kernel's own links say, as root and as a user:
+//! ids, owners, parents, processes with their ids outside and inside; and what lsns(8) says.
 #![deny(unsafe_code)]
 
 use seclude::{Child, LiveNamespace, MiB, Namespace, Namespaces, Sandbox, Stdio, namespaces};
@@ -26,8 +26,12 @@ fn number(pid: u32, name: &str) -> Option<u64> {
 
 /// The namespace of this kind that a process is in, which must be seen.
 fn of(seen: &Namespaces, pid: u32, kind: Namespace) -> &LiveNamespace {
-    seen.of(pid, kind)
-        .unwrap_or_else(|| panic!("no {kind} namespace of {pid}: {:?}", fs::read_link(format!("/proc/{pid}/ns/{}", link(kind)))))
+    seen.of(pid, kind).unwrap_or_else(|| {
+        panic!(
+            "no {kind} namespace of {pid}: {:?}",
+            fs::read_link(format!("/proc/{pid}/ns/{}", link(kind)))
+        )
+    })
 }
 
 /// The ids outside and inside of those in a namespace.
@@ -54,7 +58,8 @@ fn a_sandbox_is_seen_whole() {
             assert_eq!(Some(inside.id), number(child.id(), link(*kind)), "{kind}");
             assert_eq!(inside.kind, *kind);
             // The warden makes the clocks for its children, and keeps the old: time_namespaces(7).
-            let expected = if *kind == Namespace::Time { vec![child.id()] } else { vec![warden, child.id()] };
+            let expected =
+                if *kind == Namespace::Time { vec![child.id()] } else { vec![warden, child.id()] };
             assert_eq!(ids(inside).into_keys().collect::<Vec<_>>(), expected, "{inside:?}");
             let outside = of(&seen, us, *kind);
             assert_eq!(Some(outside.id), number(us, link(*kind)), "{kind}");
@@ -90,7 +95,11 @@ fn what_is_shared_is_one_namespace() {
         let seen = namespaces().expect("they can be listed");
         for kind in Namespace::ALL {
             let one = of(&seen, child.id(), *kind).id == of(&seen, std::process::id(), *kind).id;
-            assert_eq!(one, [Namespace::Net, Namespace::Uts, Namespace::Time].contains(kind), "{kind}");
+            assert_eq!(
+                one,
+                [Namespace::Net, Namespace::Uts, Namespace::Time].contains(kind),
+                "{kind}"
+            );
         }
     });
 }
@@ -107,9 +116,14 @@ fn a_sandbox_in_a_sandbox_nests() {
             streams: [Stream::Null, Stream::Inherit, Stream::Inherit],
             ..Job::default()
         };
-        let around = Sandbox::new().nested().bind_ro(driver(), "/driver").file("/job", job.write()).tmpfs("/tmp", MiB(1));
+        let around = Sandbox::new()
+            .nested()
+            .bind_ro(driver(), "/driver")
+            .file("/job", job.write())
+            .tmpfs("/tmp", MiB(1));
         let mut command = around.command("/driver");
-        let child = command.args(["/job", "/tmp/result"]).stdin(Stdio::null()).spawn().expect("it starts");
+        let child =
+            command.args(["/job", "/tmp/result"]).stdin(Stdio::null()).spawn().expect("it starts");
         let innermost = await_marked(&mark, 1)[0];
         let seen = namespaces().expect("they can be listed");
         for kind in [Namespace::Pid, Namespace::User] {
@@ -127,7 +141,10 @@ fn a_sandbox_in_a_sandbox_nests() {
         assert_eq!(depth, of(&seen, child.id(), Namespace::Pid).processes[0].pids.len() + 1);
         assert_eq!(inner.processes[0].inside_pid, 1, "the inner warden: {inner:?}");
         for process in &inner.processes {
-            assert_eq!((process.pids.len(), process.pids.last()), (depth, Some(&process.inside_pid)));
+            assert_eq!(
+                (process.pids.len(), process.pids.last()),
+                (depth, Some(&process.inside_pid))
+            );
         }
     });
 }
@@ -137,7 +154,10 @@ fn who_may_not_be_looked_into_is_told_as_such() {
     as_each("who_may_not_be_looked_into_is_told_as_such", |caller| {
         let seen = namespaces().expect("they can be listed");
         for process in &seen.closed {
-            assert!(Namespace::ALL.iter().all(|kind| seen.of(process.pid, *kind).is_none()), "{process:?}");
+            assert!(
+                Namespace::ALL.iter().all(|kind| seen.of(process.pid, *kind).is_none()),
+                "{process:?}"
+            );
         }
         let closed = |pid: u32| seen.closed.iter().any(|process| process.pid == pid);
         assert!(!closed(std::process::id()));
@@ -162,11 +182,9 @@ fn a_sandbox_sees_itself_and_nothing_around_it() {
         }
         let user = of(&seen, us, Namespace::User);
         assert_eq!(user.owner, None);
-        assert!(
-            seen.list
-                .iter()
-                .all(|namespace| namespace.id == user.id || namespace.owner == Some(user.id) || namespace.kind == Namespace::Time)
-        );
+        assert!(seen.list.iter().all(|namespace| namespace.id == user.id
+            || namespace.owner == Some(user.id)
+            || namespace.kind == Namespace::Time));
         assert_eq!(ids(of(&seen, us, Namespace::Pid)).get(&us), Some(&us));
         return;
     }
@@ -174,7 +192,8 @@ fn a_sandbox_sees_itself_and_nothing_around_it() {
         let this = std::env::current_exe().expect("/proc names it");
         let sandbox = Sandbox::new().bind_ro(this, "/test");
         let arguments = ["--exact", NAME, "--nocapture", "--test-threads=1"];
-        let output = sandbox.command("/test").args(arguments).env(INSIDE, "1").output().expect("it starts");
+        let output =
+            sandbox.command("/test").args(arguments).env(INSIDE, "1").output().expect("it starts");
         assert!(output.outcome.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(str::from_utf8(&output.stdout).is_ok_and(|text| text.contains("1 passed")));
     });
@@ -195,10 +214,16 @@ fn a_namespace_that_a_mount_keeps_is_found_without_a_process() {
 
         let seen = namespaces().expect("they can be listed");
         let found = seen.get(id).expect("it is found");
-        assert_eq!((found.kind, found.processes.len(), &found.held_by), (Namespace::Net, 0, &vec![kept.clone()]));
+        assert_eq!(
+            (found.kind, found.processes.len(), &found.held_by),
+            (Namespace::Net, 0, &vec![kept.clone()])
+        );
         assert_eq!(found.owner, Some(of(&seen, std::process::id(), Namespace::User).id));
         let hidden = seen.get(below).expect("its number stands in /proc");
-        assert_eq!((hidden.kind, &hidden.held_by, hidden.owner), (Namespace::Net, &vec![covered.clone()], None));
+        assert_eq!(
+            (hidden.kind, &hidden.held_by, hidden.owner),
+            (Namespace::Net, &vec![covered.clone()], None)
+        );
         run(Command::new("umount").arg(&covered));
         run(Command::new("umount").args([&kept, &covered] as [&PathBuf; 2]));
     });
@@ -211,13 +236,18 @@ fn run(command: &mut Command) {
 #[test]
 fn an_owner_without_processes_is_found() {
     as_each("an_owner_without_processes_is_found", |_| {
-        // It ends in the second user namespace, and in a network of the first, in which nobody is left.
+        // It ends in the second user namespace, and in a network of the first, in which nobody is
+        // left.
         let script = "exec unshare --user --map-current-user sleep 1000";
         let mut unshare = Command::new("unshare");
-        let mut child =
-            unshare.args(["--user", "--map-root-user", "--net", "sh", "-c", script]).spawn().expect("util-linux is there");
-        let level =
-            |seen: &Namespaces, pid| std::iter::successors(seen.of(pid, Namespace::User), |user| seen.get(user.parent?)).count();
+        let mut child = unshare
+            .args(["--user", "--map-root-user", "--net", "sh", "-c", script])
+            .spawn()
+            .expect("util-linux is there");
+        let level = |seen: &Namespaces, pid| {
+            std::iter::successors(seen.of(pid, Namespace::User), |user| seen.get(user.parent?))
+                .count()
+        };
         let seen = loop {
             let seen = namespaces().expect("they can be listed");
             if level(&seen, child.id()) == level(&seen, std::process::id()) + 2 {
@@ -238,20 +268,27 @@ fn an_owner_without_processes_is_found() {
 fn lsns_says_the_same() {
     as_each("lsns_says_the_same", |_| {
         let (child, warden) = sleeper(&sandbox());
-        let output = Command::new("lsns").args(["--json", "--output", "NS,TYPE,PNS,ONS,NPROCS"]).output();
+        let output =
+            Command::new("lsns").args(["--json", "--output", "NS,TYPE,PNS,ONS,NPROCS"]).output();
         let Some(output) = output.ok().filter(|output| output.status.success()) else {
-            eprintln!("lsns_says_the_same: SKIPPED, for there is no lsns (util-linux 2.38) that tells parents and owners");
+            eprintln!(
+                "lsns_says_the_same: SKIPPED, for there is no lsns (util-linux 2.38) that tells parents and owners"
+            );
             return;
         };
         let seen = namespaces().expect("they can be listed");
         let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let number = |value: &serde_json::Value| value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or(0);
+        let number = |value: &serde_json::Value| {
+            value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or(0)
+        };
         let mut compared = 0;
         for entry in told["namespaces"].as_array().expect("a list") {
             let id = number(&entry["ns"]);
             // Those of other tests come and go meanwhile.
             let ours = [child.id(), warden, std::process::id()];
-            let Some(namespace) = seen.get(id).filter(|found| found.processes.iter().any(|process| ours.contains(&process.pid)))
+            let Some(namespace) = seen
+                .get(id)
+                .filter(|found| found.processes.iter().any(|process| ours.contains(&process.pid)))
             else {
                 continue;
             };

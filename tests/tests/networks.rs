@@ -1,4 +1,5 @@
-//! A template's network namespaces: they serve one copy after another, one at a time, and not once more when anything shows that somebody has been there.
+//! A template's network namespaces: they serve one copy after another, one at a time, and not once
+//! more when anything shows that somebody has been there.
 #![deny(unsafe_code)]
 
 use seclude::{Ended, Join, Namespace, NetworkStatistics, Pool, Sandbox};
@@ -7,13 +8,18 @@ use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// What a command sees of its network namespace: its number and the kernel's account, without what is the whole machine's.
-const SEEN: &str =
-    "readlink /proc/self/ns/net; cd /proc/net; cat dev snmp snmp6 netstat igmp igmp6 ip6_flowlabel; awk '{print $2, $3}' sockstat";
+/// What a command sees of its network namespace: its number and the kernel's account, without what
+/// is the whole machine's.
+const SEEN: &str = "readlink /proc/self/ns/net; cd /proc/net; cat dev snmp snmp6 netstat igmp igmp6 ip6_flowlabel; awk '{print $2, $3}' sockstat";
 
 fn said(pool: &Pool, script: &str) -> String {
     let output = pool.command("sh").args(["-c", script]).output().expect("it runs");
-    assert_eq!(output.outcome.ended, Ended::Exited(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.outcome.ended,
+        Ended::Exited(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).expect("text")
 }
 
@@ -43,7 +49,10 @@ fn one_after_another_and_as_new() {
         let told = settled(&pool, |told| told.reused >= 30);
         assert_eq!((told.retired, told.last_retired), (0, None), "{told:?}");
         // As many as were in use at one time, or not yet looked after.
-        assert!(told.reused >= 30 && told.made <= 10 && numbers.len() <= 10, "{told:?} {numbers:?}");
+        assert!(
+            told.reused >= 30 && told.made <= 10 && numbers.len() <= 10,
+            "{told:?} {numbers:?}"
+        );
         assert_eq!(accounts.len(), 1, "{accounts:?}");
     });
 }
@@ -57,7 +66,11 @@ fn one_user_at_a_time() {
                 .map(|_| {
                     let mut command = pool.command("sh");
                     command.args(["-c", "readlink /proc/self/ns/net; read line"]);
-                    command.stdin(seclude::Stdio::piped()).stdout(seclude::Stdio::piped()).spawn().expect("it starts")
+                    command
+                        .stdin(seclude::Stdio::piped())
+                        .stdout(seclude::Stdio::piped())
+                        .spawn()
+                        .expect("it starts")
                 })
                 .collect();
             let numbers: BTreeSet<String> = running
@@ -65,13 +78,18 @@ fn one_user_at_a_time() {
                 .map(|child| {
                     let mut line = String::new();
                     let stdout = child.stdout.take().expect("piped");
-                    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("it tells");
+                    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)
+                        .expect("it tells");
                     line
                 })
                 .collect();
             assert_eq!(numbers.len(), 4, "{numbers:?}");
             for child in &mut running {
-                assert_eq!(child.wait().expect("it ends").ended, Ended::Exited(1), "its input has ended");
+                assert_eq!(
+                    child.wait().expect("it ends").ended,
+                    Ended::Exited(1),
+                    "its input has ended"
+                );
             }
         }
     });
@@ -79,14 +97,24 @@ fn one_user_at_a_time() {
 
 /// What leaves something, and where that shows.
 const TRACES: [(&str, &str); 5] = [
-    ("a packet", "a = socket(AF_INET, SOCK_DGRAM); a.bind(('127.0.0.1', 0)); a.sendto(b'x', a.getsockname())"),
-    ("a connection", "a = create_server(('127.0.0.1', 0)); b = create_connection(a.getsockname()); a.accept()"),
-    ("a packet of version 6", "a = socket(AF_INET6, SOCK_DGRAM); a.bind(('::1', 0)); a.sendto(b'x', a.getsockname())"),
+    (
+        "a packet",
+        "a = socket(AF_INET, SOCK_DGRAM); a.bind(('127.0.0.1', 0)); a.sendto(b'x', a.getsockname())",
+    ),
+    (
+        "a connection",
+        "a = create_server(('127.0.0.1', 0)); b = create_connection(a.getsockname()); a.accept()",
+    ),
+    (
+        "a packet of version 6",
+        "a = socket(AF_INET6, SOCK_DGRAM); a.bind(('::1', 0)); a.sendto(b'x', a.getsockname())",
+    ),
     (
         "no route",
         "a = socket(AF_INET, SOCK_DGRAM); import contextlib\nwith contextlib.suppress(OSError): a.connect(('192.0.2.1', 9))",
     ),
-    // struct in6_flowlabel_req: for ::1, to be had and made, for this process, expiring and lingering in 30 seconds (ipv6(7)).
+    // struct in6_flowlabel_req: for ::1, to be had and made, for this process, expiring and
+    // lingering in 30 seconds (ipv6(7)).
     (
         "a flow label",
         "import struct; a = socket(AF_INET6, SOCK_DGRAM)\n\
@@ -102,14 +130,24 @@ fn who_has_left_a_trace_is_not_followed() {
         let fresh = fresh.split_once('\n').expect("two parts").1;
         for (what, code) in TRACES {
             let before = pool.networks().retired;
-            let script = format!("readlink /proc/self/ns/net; exec python3 -c \"from socket import *\n{code}\"");
+            let script = format!(
+                "readlink /proc/self/ns/net; exec python3 -c \"from socket import *\n{code}\""
+            );
             let number = said(&pool, &script);
             let told = settled(&pool, |told| told.retired > before);
             let retired = told.last_retired.unwrap_or_else(|| panic!("{what}: {told:?}"));
-            assert_eq!((told.retired, format!("net:[{}]\n", retired.id)), (before + 1, number), "{what}: {told:?}");
+            assert_eq!(
+                (told.retired, format!("net:[{}]\n", retired.id)),
+                (before + 1, number),
+                "{what}: {told:?}"
+            );
             println!("{what}: {}", retired.why);
             for _ in 0..3 {
-                assert_eq!(said(&pool, SEEN).split_once('\n').expect("two parts").1, fresh, "{what}");
+                assert_eq!(
+                    said(&pool, SEEN).split_once('\n').expect("two parts").1,
+                    fresh,
+                    "{what}"
+                );
             }
         }
     });
@@ -139,9 +177,16 @@ fn who_joins_is_not_joined() {
         let pool = sandbox.pool(1).expect("it starts");
         let mut child = pool.command("sleep").arg("1000").spawn().expect("it starts");
         let join = Join::new().process(child.id()).only([Namespace::User, Namespace::Net]);
-        let mut joined =
-            Sandbox::new().join(&join).expect("they are found").command("sleep").arg("1000").spawn().expect("it starts");
-        let link = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("the caller may look into it");
+        let mut joined = Sandbox::new()
+            .join(&join)
+            .expect("they are found")
+            .command("sleep")
+            .arg("1000")
+            .spawn()
+            .expect("it starts");
+        let link = |pid: u32| {
+            std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("the caller may look into it")
+        };
         assert_eq!(link(child.id()), link(joined.id()));
         child.kill().expect("it is killed");
         child.wait().expect("it ends");

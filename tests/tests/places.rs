@@ -53,7 +53,8 @@ fn end_unseen(child: &mut Child) {
 
 /// A start that must find a place.
 fn started(pool: &Pool) -> Child {
-    let started = returns("a start", PATIENCE, &Victims::default(), || cat(pool).spawn_timeout(PATIENCE));
+    let started =
+        returns("a start", PATIENCE, &Victims::default(), || cat(pool).spawn_timeout(PATIENCE));
     let (child, _) = started.unwrap_or_else(|hung| panic!("{hung}"));
     child.expect("it starts").expect("there is a place")
 }
@@ -107,7 +108,11 @@ fn a_full_pool_says_so_at_once_or_at_the_deadline() {
             assert!(readable(pool.fd(), PATIENCE), "nobody is told of a free place");
             let third = third.spawn_timeout(PATIENCE).expect("no error").expect("there is a place");
             let told = pool.statistics();
-            assert_eq!((told.in_use, told.handed_out, told.waited), (2, 3, before.waited + 1), "{told:?}");
+            assert_eq!(
+                (told.in_use, told.handed_out, told.waited),
+                (2, 3, before.waited + 1),
+                "{told:?}"
+            );
             drop((second, third));
             assert_eq!(first.wait().expect("it ended").ended, Ended::Exited(0));
         }
@@ -158,12 +163,19 @@ fn a_start_that_waits_hears_that_the_pool_is_closed() {
         for pool in pools(1) {
             let running = started(&pool);
             thread::scope(|scope| {
-                let waits = scope.spawn(|| returns("a start", PATIENCE, &Victims::default(), || cat(&pool).spawn()));
+                let waits = scope.spawn(|| {
+                    returns("a start", PATIENCE, &Victims::default(), || cat(&pool).spawn())
+                });
                 thread::sleep(SHORT);
                 pool.close();
-                let (refused, _) = waits.join().expect("no panic").unwrap_or_else(|hung| panic!("{hung}"));
+                let (refused, _) =
+                    waits.join().expect("no panic").unwrap_or_else(|hung| panic!("{hung}"));
                 let refused = refused.expect_err("it is closed");
-                assert_eq!((refused.kind(), refused.to_string().contains("closed")), (ErrorKind::Invalid, true), "{refused}");
+                assert_eq!(
+                    (refused.kind(), refused.to_string().contains("closed")),
+                    (ErrorKind::Invalid, true),
+                    "{refused}"
+                );
             });
             assert!(readable(pool.fd(), Duration::ZERO));
             cat(&pool).try_spawn().expect_err("it is closed");
@@ -192,7 +204,8 @@ fn commands_that_start_together_wait_for_all_their_places() {
             // What was taken is given back, and has not been handed out.
             assert_eq!((pool.statistics().in_use, pool.statistics().handed_out), (1, 1));
             end_unseen(&mut running);
-            let both = pair(&pool).spawn_timeout(PATIENCE).expect("no error").expect("there are places");
+            let both =
+                pair(&pool).spawn_timeout(PATIENCE).expect("no error").expect("there are places");
             for mut child in both {
                 assert_eq!(child.wait().expect("it ended").ended, Ended::Exited(0));
             }

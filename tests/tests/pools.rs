@@ -1,6 +1,7 @@
-//! Many jobs through one pool, a third of them hostile, each kind in turn: the right end each time, and nothing of them stays, whatever a kernel keeps account of.
-//! SECLUDE_POOL_JOBS: how many (`make soak`: 20,000). It prints how long the last thousand took beside the first; nothing is judged by that. One test:
-//! what it counts is this whole process's.
+//! Many jobs through one pool, a third of them hostile, each kind in turn: the right end each time,
+//! and nothing of them stays, whatever a kernel keeps account of. SECLUDE_POOL_JOBS: how many
+//! (`make soak`: 20,000). It prints how long the last thousand took beside the first; nothing is
+//! judged by that. One test: what it counts is this whole process's.
 #![deny(unsafe_code)]
 
 use seclude::{Command, Ended, MiB, Outcome, Pool, Sandbox, Stdio};
@@ -15,14 +16,18 @@ use std::time::{Duration, Instant};
 const SIZE: usize = 8;
 const THREADS: usize = 8;
 
-/// On a processor on which the honest cost more than usual, so many times of what one of them costs: who takes all memory needs dozens of them.
+/// On a processor on which the honest cost more than usual, so many times of what one of them
+/// costs: who takes all memory needs dozens of them.
 const CPU_TIME: Duration = Duration::from_millis(300);
 const HONEST_TIMES: u32 = 100;
 const WALL_TIME: Duration = Duration::from_millis(150);
 
 /// Its limits are what stops the hostile; the honest never come near them.
 fn sandbox(cpu_time: Duration) -> Sandbox {
-    let sandbox = Sandbox::new().bind_ro(program("payload"), PLACE).tmpfs("/tmp", MiB(1)).wall_time(Duration::from_secs(120));
+    let sandbox = Sandbox::new()
+        .bind_ro(program("payload"), PLACE)
+        .tmpfs("/tmp", MiB(1))
+        .wall_time(Duration::from_secs(120));
     sandbox.memory(MiB(48)).pids(24).output(MiB(1)).cpu_time(cpu_time)
 }
 
@@ -43,7 +48,11 @@ const fn until(words: &'static [&'static str]) -> Job {
 
 /// It finds nothing of others', leaves something, and ends.
 const HONEST: Job = job(
-    &["sh", "-c", "test ! -e /tmp/left && test ! -e /dev/shm/left && : > /tmp/left && : > /dev/shm/left && exit 7"],
+    &[
+        "sh",
+        "-c",
+        "test ! -e /tmp/left && test ! -e /dev/shm/left && : > /tmp/left && : > /dev/shm/left && exit 7",
+    ],
     Ended::Exited(7),
 );
 
@@ -58,7 +67,10 @@ const HOSTILE: &[Job] = &[
     job(&[PLACE, "disk", "5", "/tmp"], Ended::ScratchFull),
     job(&[PLACE, "write", "3", "/tmp"], Ended::OutputLimit),
     // The warden is PID 1: to it, and from it to all but who asks.
-    job(&["sh", "-c", "kill -9 1; kill -TERM 1; kill -9 -1; kill -STOP 1; exit 7"], Ended::Exited(7)),
+    job(
+        &["sh", "-c", "kill -9 1; kill -TERM 1; kill -9 -1; kill -STOP 1; exit 7"],
+        Ended::Exited(7),
+    ),
     job(&["sh", "-c", "for i in 1 2 3; do (setsid sleep 1000 &); done; exit 7"], Ended::Exited(7)),
     job(&[PLACE, "descriptors", "0", "/tmp"], Ended::Exited(4)),
     until(&[PLACE, "stop", "0", "/tmp"]),
@@ -85,10 +97,12 @@ fn percentiles(times: &[Duration]) -> (Duration, Duration) {
     (sorted[sorted.len() / 2], sorted[sorted.len() * 99 / 100])
 }
 
-/// How long the honest ones among the first thousand jobs and among the last took, from asking for a sandbox to the outcome.
+/// How long the honest ones among the first thousand jobs and among the last took, from asking for
+/// a sandbox to the outcome.
 fn compare(who: Caller, times: &[Duration]) {
     let part = (times.len() / 2).min(1000 * 2 / 3);
-    let ((p50, p99), (last_p50, last_p99)) = (percentiles(&times[..part]), percentiles(&times[times.len() - part..]));
+    let ((p50, p99), (last_p50, last_p99)) =
+        (percentiles(&times[..part]), percentiles(&times[times.len() - part..]));
     let ratio = |last: Duration, first: Duration| last.as_secs_f64() / first.as_secs_f64();
     println!(
         "as {}: the first {part} honest jobs took {p50:.1?}, p99 {p99:.1?}; the last {part} {last_p50:.1?}, p99 {last_p99:.1?}: {:.2} and, p99, {:.2} times",
@@ -101,7 +115,10 @@ fn compare(who: Caller, times: &[Duration]) {
 #[test]
 fn a_third_of_a_pools_jobs_is_hostile_and_nothing_stays() {
     as_each("a_third_of_a_pools_jobs_is_hostile_and_nothing_stays", |who| {
-        let jobs: usize = std::env::var("SECLUDE_POOL_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+        let jobs: usize = std::env::var("SECLUDE_POOL_JOBS")
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(300);
         let cpu_time = {
             // Whatever is made once for the process.
             let pool = sandbox(Duration::from_secs(60)).pool(1).expect("it starts");
@@ -134,7 +151,11 @@ fn a_third_of_a_pools_jobs_is_hostile_and_nothing_stays() {
                 }
             });
             let told = pool.statistics();
-            assert_eq!((told.handed_out, told.in_use, told.lost, told.failed), (jobs as u64, 0, 0, 0), "{told:?}");
+            assert_eq!(
+                (told.handed_out, told.in_use, told.lost, told.failed),
+                (jobs as u64, 0, 0, 0),
+                "{told:?}"
+            );
             assert!(told.most_in_use <= SIZE);
             println!(
                 "{jobs} jobs as {} in {:.0?}, each with {cpu_time:.0?} of processor time; {told:?}",

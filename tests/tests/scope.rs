@@ -1,7 +1,9 @@
-//! A caller whose own cgroup gives no controllers, on a machine that systemd runs: a session's. Its limits are held in scopes that it asks
-//! systemd for, as exactly as in cgroups of its own, though systemd removes a scope with the last process in it.
+//! A caller whose own cgroup gives no controllers, on a machine that systemd runs: a session's. Its
+//! limits are held in scopes that it asks systemd for, as exactly as in cgroups of its own, though
+//! systemd removes a scope with the last process in it.
 //!
-//! Elsewhere there is nothing to prove: it says that it was skipped. `make test-vm` boots machines for it.
+//! Elsewhere there is nothing to prove: it says that it was skipped. `make test-vm` boots machines
+//! for it.
 #![deny(unsafe_code)]
 
 use seclude::{Ended, Freezer, Limit, Mechanism, MemorySource};
@@ -24,7 +26,8 @@ fn source() -> MemorySource {
     if kernel_is_at_least(5, 19) { MemorySource::Cgroup } else { MemorySource::Sampled }
 }
 
-/// A fork bomb is to end by its processor time, if not before; the others have enough on any machine.
+/// A fork bomb is to end by its processor time, if not before; the others have enough on any
+/// machine.
 fn time_for(word: &str) -> Duration {
     Duration::from_secs(if word == "fork" { 1 } else { 60 })
 }
@@ -37,8 +40,10 @@ fn own() -> String {
 fn applies(test: &str) -> bool {
     let gives = |mount: &Path| {
         let own = own();
-        let place = own.lines().find_map(|line| line.strip_prefix("0::/")).map(|path| mount.join(path));
-        let controllers = place.and_then(|place| fs::read_to_string(place.join("cgroup.subtree_control")).ok());
+        let place =
+            own.lines().find_map(|line| line.strip_prefix("0::/")).map(|path| mount.join(path));
+        let controllers =
+            place.and_then(|place| fs::read_to_string(place.join("cgroup.subtree_control")).ok());
         controllers.is_some_and(|list| list.split_whitespace().any(|name| name == "memory"))
     };
     let v2 = mounts("cgroup").is_empty() && !mounts("cgroup2").iter().any(|mount| gives(mount));
@@ -65,10 +70,15 @@ fn every_end_is_told_and_no_scope_stays() {
             let sandbox = limited.clone().cpu_time(time_for(word));
             let outcome = command(&sandbox, word, 0, &mark()).output().expect("it starts").outcome;
             // A fork bomb goes on after its limit until the time is over.
-            let told = (outcome.ended == ended && outcome.limit == limit) || (word == "fork" && outcome.ended == Ended::CpuTime);
+            let told = (outcome.ended == ended && outcome.limit == limit)
+                || (word == "fork" && outcome.ended == Ended::CpuTime);
             assert!(told, "round {round}, {word}: {outcome:?}");
             for limit in [Limit::Memory, Limit::Pids, Limit::CpuTime] {
-                assert_eq!(outcome.enforced.mechanism(limit), Some(Mechanism::CgroupV2), "round {round}, {word}: {outcome:?}");
+                assert_eq!(
+                    outcome.enforced.mechanism(limit),
+                    Some(Mechanism::CgroupV2),
+                    "round {round}, {word}: {outcome:?}"
+                );
             }
             assert_eq!(outcome.usage.memory_source, source(), "round {round}, {word}: {outcome:?}");
         }
@@ -104,14 +114,24 @@ fn each_of_many_in_one_is_held_to_its_own() {
         return;
     }
     let pid = std::process::id();
-    let cell = sandbox().memory(MEMORY * 4).pids(100).cpu_time(Duration::from_secs(100)).cell().expect("a cell");
+    let cell = sandbox()
+        .memory(MEMORY * 4)
+        .pids(100)
+        .cpu_time(Duration::from_secs(100))
+        .cell()
+        .expect("a cell");
     // The second time, in the scope of a copy.
     for round in 0..2 {
-        let place = fs::read_to_string(format!("/proc/{}/cgroup", cell.id().expect("it lives"))).expect("it lives");
+        let place = fs::read_to_string(format!("/proc/{}/cgroup", cell.id().expect("it lives")))
+            .expect("it lives");
         assert!(place.contains(".scope/seclude-"), "{place}");
         let start = |word: &str| {
             let mut command = cell.command(PLACE);
-            command.args([word, "0", "/tmp", &mark()]).memory(MEMORY).pids(16).cpu_time(time_for(word));
+            command
+                .args([word, "0", "/tmp", &mark()])
+                .memory(MEMORY)
+                .pids(16)
+                .cpu_time(time_for(word));
             command.spawn().expect("it starts")
         };
         let mut beside = start("sleep");
@@ -122,10 +142,15 @@ fn each_of_many_in_one_is_held_to_its_own() {
         ] {
             let outcome = start(word).wait().expect("it ends");
             // A fork bomb goes on after its limit until the time is over.
-            let told = (outcome.ended == ended && outcome.limit == limit) || (word == "fork" && outcome.ended == Ended::CpuTime);
+            let told = (outcome.ended == ended && outcome.limit == limit)
+                || (word == "fork" && outcome.ended == Ended::CpuTime);
             assert!(told, "round {round}, {word}: {outcome:?}");
             for limit in [Limit::Memory, Limit::Pids, Limit::CpuTime] {
-                assert_eq!(outcome.enforced.mechanism(limit), Some(Mechanism::CgroupV2), "round {round}, {word}: {outcome:?}");
+                assert_eq!(
+                    outcome.enforced.mechanism(limit),
+                    Some(Mechanism::CgroupV2),
+                    "round {round}, {word}: {outcome:?}"
+                );
             }
             assert_eq!(outcome.usage.memory_source, source(), "round {round}, {word}: {outcome:?}");
         }
@@ -154,7 +179,8 @@ fn a_killed_callers_scope_goes_with_it() {
         ..Job::default()
     };
     fs::write(&job, text.write()).expect("a file of our own");
-    let mut caller = Command::new(driver()).args([&job, &result]).spawn().expect("the driver is there");
+    let mut caller =
+        Command::new(driver()).args([&job, &result]).spawn().expect("the driver is there");
     await_marked(&mark, 1);
     let pid = caller.id();
     assert!(!left(|owner| owner == pid).is_empty(), "the control: it has a scope");

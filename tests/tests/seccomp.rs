@@ -1,7 +1,9 @@
 //! Which system calls a command may make: by the kernel's hand, by the warden's, by the caller's.
 #![deny(unsafe_code)]
 
-use seclude::{Action, Compare, Ended, ErrorKind, Profile, Protection, Rule, Sandbox, Seccomp, Syscall, Test};
+use seclude::{
+    Action, Compare, Ended, ErrorKind, Profile, Protection, Rule, Sandbox, Seccomp, Syscall, Test,
+};
 use seclude_tests::caller::as_each;
 use seclude_tests::payload;
 use std::os::fd::AsFd;
@@ -10,13 +12,22 @@ use std::time::Duration;
 
 /// What the payload's `call` says: the error number of a raw system call, or 0.
 fn call(sandbox: &Sandbox, words: &[&str]) -> String {
-    let output = sandbox.command(payload::PLACE).arg("call").args(words).output().expect("it starts");
-    assert_eq!(output.outcome.ended, Ended::Exited(0), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output =
+        sandbox.command(payload::PLACE).arg("call").args(words).output().expect("it starts");
+    assert_eq!(
+        output.outcome.ended,
+        Ended::Exited(0),
+        "{words:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 fn number(name: &str) -> String {
-    Syscall::from_name(name).unwrap_or_else(|| panic!("{name} is a call of this architecture")).number().to_string()
+    Syscall::from_name(name)
+        .unwrap_or_else(|| panic!("{name} is a call of this architecture"))
+        .number()
+        .to_string()
 }
 
 const EPERM: &str = "1";
@@ -73,7 +84,9 @@ fn the_default_refuses_what_it_is_there_to_refuse() {
         }
         assert_eq!(call(&default, &["4000"]), ENOSYS);
         // The control: without the filter, the kernel itself gives other answers.
-        for (name, answer) in [("process_vm_readv", "0"), ("clone3", "22"), ("add_key", "14"), ("unshare", "0")] {
+        for (name, answer) in
+            [("process_vm_readv", "0"), ("clone3", "22"), ("add_key", "14"), ("unshare", "0")]
+        {
             assert_eq!(call(&open, &[&number(name), "0", "0"]), answer, "{name}");
         }
     });
@@ -86,7 +99,8 @@ fn a_new_namespace_by_clone_is_refused_and_a_process_is_not() {
     for flags in ["0x10000011", "0x40000011", "0x02000011"] {
         assert_eq!(call(&default, &[&number("clone"), flags]), EPERM);
     }
-    let output = default.command("sh").args(["-c", "(exit 3); echo $?"]).output().expect("it starts");
+    let output =
+        default.command("sh").args(["-c", "(exit 3); echo $?"]).output().expect("it starts");
     assert_eq!(output.stdout, b"3\n");
 }
 
@@ -101,7 +115,8 @@ fn sockets_of_three_families_and_others_by_a_word() {
     for family in ["17", "38", "40", "0x100000011"] {
         assert_eq!(call(&default, &[&socket, family, "2"]), EAFNOSUPPORT, "{family}");
     }
-    // AF_NETLINK for routes (0), and in a network of its own only; by one number more, NETLINK_SOCK_DIAG and the like.
+    // AF_NETLINK for routes (0), and in a network of its own only; by one number more,
+    // NETLINK_SOCK_DIAG and the like.
     let shared = payload::sandbox().share(seclude::Namespace::Net);
     assert_eq!(call(&default, &[&socket, "16", "2", "0"]), "0");
     assert_eq!(call(&shared, &[&socket, "16", "2", "0"]), EAFNOSUPPORT);
@@ -135,7 +150,9 @@ fn other_ways_into_the_kernel_are_closed() {
     let answer = call(&open, &["gate"]);
     assert!(answer == "0" || answer == ENOSYS, "{answer}");
     if answer == ENOSYS {
-        eprintln!("other_ways_into_the_kernel_are_closed: SKIPPED the control: this kernel has no 32-bit calls");
+        eprintln!(
+            "other_ways_into_the_kernel_are_closed: SKIPPED the control: this kernel has no 32-bit calls"
+        );
     }
 }
 
@@ -143,17 +160,29 @@ fn other_ways_into_the_kernel_are_closed() {
 fn a_call_that_kills_is_the_end_and_has_a_name() {
     as_each("a_call_that_kills_is_the_end_and_has_a_name", |_| {
         let sandbox = payload::sandbox().seccomp(Seccomp::profile(Profile::Default).kill("chroot"));
-        let output = sandbox.command(payload::PLACE).args(["call", &number("chroot")]).output().expect("it starts");
-        assert_eq!(output.outcome.ended, Ended::Syscall(Syscall::from_name("chroot").expect("Linux has it")));
+        let output = sandbox
+            .command(payload::PLACE)
+            .args(["call", &number("chroot")])
+            .output()
+            .expect("it starts");
+        assert_eq!(
+            output.outcome.ended,
+            Ended::Syscall(Syscall::from_name("chroot").expect("Linux has it"))
+        );
         assert_eq!(output.outcome.to_string(), "stopped at the forbidden system call chroot");
         assert_eq!(output.outcome.status, Some(-9));
         assert!(output.outcome.enforced.contains(Protection::SeccompFilter));
-        // Wherever inside it happens: a shell's child, in the background, which the shell would never look at.
+        // Wherever inside it happens: a shell's child, in the background, which the shell would
+        // never look at.
         let script = format!("{} call {} & sleep 10; exit 0", payload::PLACE, number("chroot"));
         let output = sandbox.command("sh").args(["-c", &script]).output().expect("it starts");
         assert_eq!(output.outcome.ended.name(), "syscall");
         // The control: the call not made.
-        let output = sandbox.command(payload::PLACE).args(["call", &number("getpid")]).output().expect("it starts");
+        let output = sandbox
+            .command(payload::PLACE)
+            .args(["call", &number("getpid")])
+            .output()
+            .expect("it starts");
         assert_eq!(output.outcome.ended, Ended::Exited(0));
     });
 }
@@ -161,7 +190,11 @@ fn a_call_that_kills_is_the_end_and_has_a_name() {
 #[test]
 fn the_strict_profile_computes_and_nothing_else() {
     let strict = payload::sandbox().seccomp(Profile::Strict);
-    let python = strict.command("python3").args(["-c", "print(sum(range(10)))"]).output().expect("it starts");
+    let python = strict
+        .command("python3")
+        .args(["-c", "print(sum(range(10)))"])
+        .output()
+        .expect("it starts");
     assert_eq!((python.outcome.ended, python.stdout), (Ended::Exited(0), b"45\n".to_vec()));
     let threads = "import threading; t = threading.Thread(target=print, args=('thread',)); t.start(); t.join()";
     let python = strict.command("python3").args(["-c", threads]).output().expect("it starts");
@@ -175,7 +208,11 @@ fn the_strict_profile_computes_and_nothing_else() {
             continue;
         }
         let python = strict.command("python3").args(["-c", program]).output().expect("it starts");
-        assert_eq!(python.outcome.to_string(), format!("stopped at the forbidden system call {name}"), "{program}");
+        assert_eq!(
+            python.outcome.to_string(),
+            format!("stopped at the forbidden system call {name}"),
+            "{program}"
+        );
     }
     let forks = strict.command("sh").args(["-c", "/bin/true; exit 0"]).output().expect("it starts");
     assert_eq!(forks.outcome.ended.name(), "syscall");
@@ -187,7 +224,13 @@ fn a_debugger_works_where_it_is_let() {
     let traceme = [&*number("ptrace"), "0"];
     assert_eq!(call(&payload::sandbox(), &traceme), "0");
     assert_eq!(call(&payload::sandbox().seccomp(Profile::Debug), &traceme), "0");
-    assert_eq!(call(&payload::sandbox().seccomp(Seccomp::profile(Profile::Default).deny("ptrace", 1)), &traceme), EPERM);
+    assert_eq!(
+        call(
+            &payload::sandbox().seccomp(Seccomp::profile(Profile::Default).deny("ptrace", 1)),
+            &traceme
+        ),
+        EPERM
+    );
     let peek = [&*number("process_vm_readv"), "0", "0"];
     assert_eq!(call(&payload::sandbox(), &peek), EPERM);
     assert_eq!(call(&payload::sandbox().seccomp(Profile::Debug), &peek), "0");
@@ -198,12 +241,16 @@ fn rules_with_tests_and_the_last_one_that_fits() {
     let mkdir = || Rule::new("umask", Action::Errno(13));
     let filter = Seccomp::profile(Profile::Default)
         .rule(mkdir())
-        .rule(Rule::new("umask", Action::Errno(7)).when(Test::new(0, Compare::GreaterOrEqual, 0o100)))
-        .rule(Rule::new("umask", Action::Allow).when(Test::new(0, Compare::Equal, 0).masked(0o70)).when(Test::new(
+        .rule(Rule::new("umask", Action::Errno(7)).when(Test::new(
             0,
-            Compare::Less,
+            Compare::GreaterOrEqual,
             0o100,
-        )));
+        )))
+        .rule(
+            Rule::new("umask", Action::Allow)
+                .when(Test::new(0, Compare::Equal, 0).masked(0o70))
+                .when(Test::new(0, Compare::Less, 0o100)),
+        );
     let sandbox = payload::sandbox().seccomp(filter);
     for (mask, answer) in [("0", "0"), ("7", "0"), ("0o27", "13"), ("0o107", "7")] {
         assert_eq!(call(&sandbox, &[&number("umask"), mask]), answer, "{mask}");
@@ -212,12 +259,21 @@ fn rules_with_tests_and_the_last_one_that_fits() {
 
 #[test]
 fn a_filter_without_execve_starts_its_command_and_no_other() {
-    let sandbox = payload::sandbox().seccomp(Seccomp::profile(Profile::Default).deny("execve", 13).deny("execveat", 13));
-    let output = sandbox.command("sh").args(["-c", "echo here; exec /bin/true"]).output().expect("it starts");
+    let sandbox = payload::sandbox()
+        .seccomp(Seccomp::profile(Profile::Default).deny("execve", 13).deny("execveat", 13));
+    let output = sandbox
+        .command("sh")
+        .args(["-c", "echo here; exec /bin/true"])
+        .output()
+        .expect("it starts");
     assert_eq!((output.outcome.ended, output.stdout), (Ended::Exited(126), b"here\n".to_vec()));
     // And an error is told in full though the filter lets the new process say nothing.
     let nothing = Seccomp::profile(Profile::Unconfined).otherwise(Action::Errno(1));
-    let error = payload::sandbox().seccomp(nothing).command("/etc/passwd").output().expect_err("no program");
+    let error = payload::sandbox()
+        .seccomp(nothing)
+        .command("/etc/passwd")
+        .output()
+        .expect_err("no program");
     assert_eq!(error.kind(), ErrorKind::ProgramNotExecutable, "{error}");
 }
 
@@ -235,8 +291,15 @@ fn programs_of_the_callers_own_are_loaded_in_turn() {
     assert_eq!(call(&sandbox, &[&number("umask")]), "12");
     // Of equal answers the one loaded last holds (seccomp(2)).
     assert_eq!(call(&sandbox.clone().seccomp_bpf(program(11)), &[&number("umask")]), "11");
-    assert_eq!(call(&payload::sandbox().seccomp(Profile::Unconfined).seccomp_bpf(program(12)), &[&number("umask")]), "12");
-    let broken = payload::sandbox().seccomp_bpf([0xff; 8]).command("true").status().expect_err("no program");
+    assert_eq!(
+        call(
+            &payload::sandbox().seccomp(Profile::Unconfined).seccomp_bpf(program(12)),
+            &[&number("umask")]
+        ),
+        "12"
+    );
+    let broken =
+        payload::sandbox().seccomp_bpf([0xff; 8]).command("true").status().expect_err("no program");
     assert_eq!(broken.kind(), ErrorKind::Invalid, "{broken}");
     let short = payload::sandbox().seccomp_bpf([0; 7]).check().expect_err("no instruction");
     assert_eq!(short.kind(), ErrorKind::Invalid, "{short}");
@@ -245,7 +308,8 @@ fn programs_of_the_callers_own_are_loaded_in_turn() {
 #[test]
 fn the_caller_decides_where_it_wants_to() {
     as_each("the_caller_decides_where_it_wants_to", |_| {
-        let sandbox = payload::sandbox().seccomp(Seccomp::profile(Profile::Default).notify("uname").notify("openat"));
+        let sandbox = payload::sandbox()
+            .seccomp(Seccomp::profile(Profile::Default).notify("uname").notify("openat"));
         let mut child = sandbox
             .command("sh")
             .args(["-c", "cat /secret; cat /none; uname"])
@@ -256,7 +320,8 @@ fn the_caller_decides_where_it_wants_to() {
         let listener = child.take_listener().expect("its filter has one");
         assert!(child.take_listener().is_none());
         let secret = tempfile::tempfile().expect("there is room");
-        std::os::unix::fs::FileExt::write_all_at(&secret, b"handed over\n", 0).expect("there is room");
+        std::os::unix::fs::FileExt::write_all_at(&secret, b"handed over\n", 0)
+            .expect("there is room");
         let decided = std::thread::spawn(move || {
             let mut heard = Vec::new();
             while let Some(call) = listener.receive().expect("it listens") {
@@ -286,22 +351,42 @@ fn the_caller_decides_where_it_wants_to() {
 fn who_does_not_listen_lets_the_call_fail() {
     let sandbox = payload::sandbox().seccomp(Seccomp::profile(Profile::Default).notify("chroot"));
     let mut command = sandbox.command(payload::PLACE);
-    let mut child = command.args(["call", &number("chroot")]).stdout(seclude::Stdio::piped()).spawn().expect("it starts");
+    let mut child = command
+        .args(["call", &number("chroot")])
+        .stdout(seclude::Stdio::piped())
+        .spawn()
+        .expect("it starts");
     let listener = child.take_listener().expect("its filter has one");
-    assert!(listener.receive_within(Duration::from_secs(20)).expect("it listens").is_some_and(|call| call.fail(33).is_ok()));
+    assert!(
+        listener
+            .receive_within(Duration::from_secs(20))
+            .expect("it listens")
+            .is_some_and(|call| call.fail(33).is_ok())
+    );
     drop(listener);
     assert_eq!(child.wait_with_output().expect("it ends").stdout, b"33\n");
-    // Without any listener at all, when the child that holds it has been asked to wait and nobody took it, the kill still works.
-    let mut child = sandbox.command(payload::PLACE).args(["call", &number("chroot")]).spawn().expect("it starts");
+    // Without any listener at all, when the child that holds it has been asked to wait and nobody
+    // took it, the kill still works.
+    let mut child = sandbox
+        .command(payload::PLACE)
+        .args(["call", &number("chroot")])
+        .spawn()
+        .expect("it starts");
     child.kill().expect("it is killed");
     assert_eq!(child.wait().expect("it ends").ended, Ended::Killed);
 }
 
 #[test]
 fn two_who_would_listen_are_a_mistake() {
-    let error = Sandbox::new().seccomp(Seccomp::profile(Profile::Strict).notify("ptrace")).check().expect_err("one listener only");
+    let error = Sandbox::new()
+        .seccomp(Seccomp::profile(Profile::Strict).notify("ptrace"))
+        .check()
+        .expect_err("one listener only");
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    let error = Sandbox::new().seccomp(Seccomp::profile(Profile::Default).allow("opennat")).check().expect_err("no such call");
+    let error = Sandbox::new()
+        .seccomp(Seccomp::profile(Profile::Default).allow("opennat"))
+        .check()
+        .expect_err("no such call");
     assert_eq!(error.remedy(), Some("did you mean openat?"));
 }
 
@@ -309,10 +394,14 @@ fn two_who_would_listen_are_a_mistake() {
 fn a_program_is_learned_and_then_runs_under_what_was_learned() {
     as_each("a_program_is_learned_and_then_runs_under_what_was_learned", |_| {
         let script = "cat /etc/passwd > /dev/null; cd /usr; ls lib > /dev/null; umask 077";
-        let learned = payload::sandbox().command("sh").args(["-c", script]).learn().expect("it is watched");
+        let learned =
+            payload::sandbox().command("sh").args(["-c", script]).learn().expect("it is watched");
         assert_eq!(learned.output.outcome.ended, Ended::Exited(0));
         for name in ["execve", "openat", "umask", "exit_group"] {
-            assert!(learned.calls.contains_key(&Syscall::from_name(name).expect("Linux has it")), "{name}");
+            assert!(
+                learned.calls.contains_key(&Syscall::from_name(name).expect("Linux has it")),
+                "{name}"
+            );
         }
         for path in ["/etc/passwd", "/usr/lib", "/dev/null"] {
             assert!(learned.paths.contains(Path::new(path)), "{path} in {:?}", learned.paths);
@@ -320,16 +409,33 @@ fn a_program_is_learned_and_then_runs_under_what_was_learned() {
         let text = learned.sandbox().to_toml().expect("it can be written");
         let pasted = Sandbox::from_toml(&text).expect("it can be read");
         let again = pasted.command("sh").args(["-c", script]).output().expect("it starts");
-        assert_eq!(again.outcome.ended, Ended::Exited(0), "{}", String::from_utf8_lossy(&again.stderr));
+        assert_eq!(
+            again.outcome.ended,
+            Ended::Exited(0),
+            "{}",
+            String::from_utf8_lossy(&again.stderr)
+        );
         // What it did not do then it may not do now.
-        let other = pasted.command("sh").args(["-c", "mkdir /dev/shm/d"]).output().expect("it starts");
+        let other =
+            pasted.command("sh").args(["-c", "mkdir /dev/shm/d"]).output().expect("it starts");
         assert_ne!(other.outcome.ended, Ended::Exited(0));
         // What the filter refuses is refused while learning, too.
-        let learned = payload::sandbox().command(payload::PLACE).args(["call", &number("chroot")]).learn().expect("it is watched");
+        let learned = payload::sandbox()
+            .command(payload::PLACE)
+            .args(["call", &number("chroot")])
+            .learn()
+            .expect("it is watched");
         assert_eq!(learned.output.stdout, b"1\n");
-        assert_eq!(learned.refused.into_iter().collect::<Vec<_>>(), [Syscall::from_name("chroot").expect("Linux has it")]);
+        assert_eq!(
+            learned.refused.into_iter().collect::<Vec<_>>(),
+            [Syscall::from_name("chroot").expect("Linux has it")]
+        );
         let killed = payload::sandbox().seccomp(Seccomp::profile(Profile::Default).kill("chroot"));
-        let learned = killed.command(payload::PLACE).args(["call", &number("chroot")]).learn().expect("it is watched");
+        let learned = killed
+            .command(payload::PLACE)
+            .args(["call", &number("chroot")])
+            .learn()
+            .expect("it is watched");
         assert_eq!(learned.output.outcome.ended.name(), "syscall");
     });
 }
@@ -340,18 +446,32 @@ fn the_warden_is_held_too() {
         let lines = |sandbox: &Sandbox| {
             let mut child = sandbox.command("sleep").arg("1000").spawn().expect("it starts");
             let warden = child.processes().expect("it runs")[0].pid;
-            let status = std::fs::read_to_string(format!("/proc/{warden}/status")).expect("it runs");
+            let status =
+                std::fs::read_to_string(format!("/proc/{warden}/status")).expect("it runs");
             let held = child.enforced().contains(Protection::FilteredWarden);
             child.kill().expect("it is killed");
-            let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
+            let line = |name: &str| {
+                status
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name))
+                    .map(|value| value.trim().to_owned())
+            };
             (held, line("Seccomp:"), line("NoNewPrivs:"), line("CapPrm:"))
         };
         let told = |filtered: bool| {
             // In any case the guard is loaded, which is no filter of what the warden does.
-            (filtered, Some("2".to_owned()), Some("1".to_owned()), Some("0000000000000000".to_owned()))
+            (
+                filtered,
+                Some("2".to_owned()),
+                Some("1".to_owned()),
+                Some("0000000000000000".to_owned()),
+            )
         };
         assert_eq!(lines(&Sandbox::new()), told(true));
-        assert_eq!(lines(&Sandbox::new().seccomp(Seccomp::profile(Profile::Default).kill("ptrace"))), told(true));
+        assert_eq!(
+            lines(&Sandbox::new().seccomp(Seccomp::profile(Profile::Default).kill("ptrace"))),
+            told(true)
+        );
         assert_eq!(lines(&Sandbox::new().seccomp(Profile::Unconfined)), told(false), "the control");
     });
 }

@@ -1,4 +1,5 @@
-//! One command's own limits among others: each held to its own, all to the cell's, and what stays is held on.
+//! One command's own limits among others: each held to its own, all to the cell's, and what stays
+//! is held on.
 #![deny(unsafe_code)]
 
 use seclude::{Cell, Child, Ended, Freezer, KiB, Limit, Mechanism, MiB, Outcome, Sandbox, Stdio};
@@ -11,7 +12,9 @@ use std::time::{Duration, Instant};
 
 /// Takes so many MiB, says so, and keeps them.
 fn holder(cell: &Cell, mebibytes: u32) -> seclude::Command {
-    let text = format!("import time; x = bytearray({mebibytes} << 20); print('held', flush=True); time.sleep(1000)");
+    let text = format!(
+        "import time; x = bytearray({mebibytes} << 20); print('held', flush=True); time.sleep(1000)"
+    );
     let mut command = cell.command("python3");
     command.args(["-c", &text]).stdout(Stdio::piped()).stderr(Stdio::null());
     command
@@ -20,7 +23,9 @@ fn holder(cell: &Cell, mebibytes: u32) -> seclude::Command {
 /// Waits until it holds what it is to hold; whether it came to that.
 fn holds(child: &mut Child) -> bool {
     let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).is_ok_and(|length| length > 0)
+    BufReader::new(child.stdout.take().expect("piped"))
+        .read_line(&mut line)
+        .is_ok_and(|length| length > 0)
 }
 
 fn ended(mut child: Child) -> Outcome {
@@ -52,7 +57,9 @@ fn the_cells_limit_bounds_the_sum() {
         holds(&mut second);
         let deadline = Instant::now() + Duration::from_secs(20);
         let outcome = loop {
-            let over = [&mut first, &mut second].into_iter().find_map(|child| child.try_wait().expect("a child"));
+            let over = [&mut first, &mut second]
+                .into_iter()
+                .find_map(|child| child.try_wait().expect("a child"));
             match over {
                 Some(outcome) => break outcome,
                 None => assert!(Instant::now() < deadline, "nobody has been ended"),
@@ -72,13 +79,17 @@ fn processor_time_is_one_sum_and_each_its_own() {
         let own = ended(spin.cpu_time(Duration::from_millis(300)).spawn().expect("it starts"));
         assert_eq!((own.ended, own.limit), (Ended::CpuTime, Some(300_000_000)));
         // The rest is for both together, and when it is gone, for nobody.
-        let both = [spin.cpu_time(Duration::from_secs(1000)).spawn(), spin.spawn()].map(|child| child.expect("it starts"));
+        let both = [spin.cpu_time(Duration::from_secs(1000)).spawn(), spin.spawn()]
+            .map(|child| child.expect("it starts"));
         let outcomes = both.map(ended);
         for outcome in &outcomes {
             assert_eq!((outcome.ended, outcome.limit), (Ended::CpuTime, Some(1_500_000_000)));
         }
         let used: Duration = outcomes.iter().chain([&own]).map(|outcome| outcome.usage.cpu()).sum();
-        assert!((Duration::from_millis(1300)..Duration::from_millis(2500)).contains(&used), "{used:?}");
+        assert!(
+            (Duration::from_millis(1300)..Duration::from_millis(2500)).contains(&used),
+            "{used:?}"
+        );
         assert_eq!(ended(spin.spawn().expect("it starts")).ended, Ended::CpuTime);
     });
 }
@@ -86,7 +97,11 @@ fn processor_time_is_one_sum_and_each_its_own() {
 #[test]
 fn another_limit_gives_no_processor_time_back() {
     as_each("another_limit_gives_no_processor_time_back", |_| {
-        let cell = Sandbox::new().cpu_time(Duration::from_millis(600)).memory(MiB(256)).cell().expect("a cell");
+        let cell = Sandbox::new()
+            .cpu_time(Duration::from_millis(600))
+            .memory(MiB(256))
+            .cell()
+            .expect("a cell");
         let mut busy = cell.command("python3");
         busy.args(["-c", "import time\nwhile time.process_time() < 0.4: pass"]);
         assert_eq!(busy.output().expect("it starts").outcome.ended, Ended::Exited(0));
@@ -95,7 +110,8 @@ fn another_limit_gives_no_processor_time_back() {
     });
 }
 
-/// What has been left behind beside so many others gets the word that it waits for, and is gone soon.
+/// What has been left behind beside so many others gets the word that it waits for, and is gone
+/// soon.
 fn is_ended_once_it_takes_more(cell: &Cell, others: usize) {
     let there = || cell.processes().expect("it lives").len() > others;
     assert!(there(), "it is left behind");
@@ -111,7 +127,9 @@ fn is_ended_once_it_takes_more(cell: &Cell, others: usize) {
 fn what_a_command_leaves_behind_stays_under_its_limits() {
     as_each("what_a_command_leaves_behind_stays_under_its_limits", |caller| {
         if Cgroups::of(caller) == Cgroups::None {
-            println!("SKIPPED: what a command leaves behind is held on by its cgroup, and this caller has none");
+            println!(
+                "SKIPPED: what a command leaves behind is held on by its cgroup, and this caller has none"
+            );
             return;
         }
         let cell = Sandbox::new().memory(MiB(512)).tmpfs("/tmp", MiB(1)).cell().expect("a cell");
@@ -119,17 +137,41 @@ fn what_a_command_leaves_behind_stays_under_its_limits() {
         // It waits for a word before it takes more than it may.
         let text = "open('/tmp/go').read(); x = bytearray(100 << 20); open('/tmp/more', 'w')";
         let text = format!("mkfifo /tmp/go; exec python3 -c \"{text}\" >/dev/null 2>&1 &");
-        let left = cell.command("sh").args(["-c", &text]).memory(MiB(32)).output().expect("it starts").outcome;
+        let left = cell
+            .command("sh")
+            .args(["-c", &text])
+            .memory(MiB(32))
+            .output()
+            .expect("it starts")
+            .outcome;
         assert_eq!(left.ended, Ended::Exited(0));
         is_ended_once_it_takes_more(&cell, 1);
-        assert_eq!(cell.command("test").args(["-e", "/tmp/more"]).output().expect("it starts").outcome.status, Some(1));
+        assert_eq!(
+            cell.command("test")
+                .args(["-e", "/tmp/more"])
+                .output()
+                .expect("it starts")
+                .outcome
+                .status,
+            Some(1)
+        );
         // One more, after which nobody's is left.
-        assert_eq!(cell.command("true").memory(MiB(32)).output().expect("it starts").outcome.ended, Ended::Exited(0));
+        assert_eq!(
+            cell.command("true").memory(MiB(32)).output().expect("it starts").outcome.ended,
+            Ended::Exited(0)
+        );
         let below = |directory: &PathBuf| {
-            fs::read_dir(directory)
-                .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"command")))
+            fs::read_dir(directory).is_ok_and(|entries| {
+                entries
+                    .flatten()
+                    .any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"command"))
+            })
         };
-        assert_eq!(directories.iter().filter(|directory| below(directory)).count(), 0, "{directories:?}");
+        assert_eq!(
+            directories.iter().filter(|directory| below(directory)).count(),
+            0,
+            "{directories:?}"
+        );
         cell.close();
         assert!(directories.iter().all(|directory| !directory.exists()), "{directories:?}");
     });
@@ -140,12 +182,21 @@ fn a_share_too_small_to_start_with_ends_the_command_and_not_the_cell() {
     as_each("a_share_too_small_to_start_with_ends_the_command_and_not_the_cell", |_| {
         let cell = Sandbox::new().memory(MiB(256)).cell().expect("a cell");
         for size in [4, 64, 256, 1024] {
-            let output = cell.command("python3").args(["-c", "import time; time.sleep(1000)"]).memory(KiB(size)).output();
+            let output = cell
+                .command("python3")
+                .args(["-c", "import time; time.sleep(1000)"])
+                .memory(KiB(size))
+                .output();
             match output {
                 Ok(output) => assert_eq!(output.outcome.ended, Ended::MemoryLimit, "{size} KiB"),
-                Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOMEM), "{size} KiB: {error}"),
+                Err(error) => {
+                    assert_eq!(error.raw_os_error(), Some(libc::ENOMEM), "{size} KiB: {error}")
+                }
             }
-            assert_eq!(cell.command("true").status().expect("the cell lives").ended, Ended::Exited(0));
+            assert_eq!(
+                cell.command("true").status().expect("the cell lives").ended,
+                Ended::Exited(0)
+            );
         }
     });
 }
@@ -160,12 +211,20 @@ fn a_share_is_changed_while_it_runs_and_counted_by_itself() {
         assert!(holds(&mut child));
         let memory = child.usage().expect("it runs").memory;
         assert!((40 << 20..90 << 20).contains(&memory), "{memory}");
-        child.set_memory(MiB(20)).map(drop).or_else(|error| if cgroups_v1(&child) { Ok(()) } else { Err(error) }).expect("it can");
+        child
+            .set_memory(MiB(20))
+            .map(drop)
+            .or_else(|error| if cgroups_v1(&child) { Ok(()) } else { Err(error) })
+            .expect("it can");
         if !cgroups_v1(&child) {
             let outcome = child.wait().expect("it ends");
             assert_eq!((outcome.ended, outcome.limit), (Ended::MemoryLimit, Some(20 << 20)));
         }
-        assert!(beside.set_memory(MiB(20)).is_err_and(|error| error.to_string().contains("it is the cell's")));
+        assert!(
+            beside
+                .set_memory(MiB(20))
+                .is_err_and(|error| error.to_string().contains("it is the cell's"))
+        );
     });
 }
 
@@ -180,8 +239,10 @@ fn who_ends_beside_one_at_its_own_limit_has_met_none() {
         let (killed, failed) = (beside("kill -9 $$"), beside("exit 3"));
         let greedy = ended(holder(&cell, 120).memory(MiB(64)).spawn().expect("it starts"));
         assert_eq!((greedy.ended, greedy.limit), (Ended::MemoryLimit, Some(64 << 20)));
-        let text = "exec 2>/dev/null; for i in 0 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; sleep 1; exit 9";
-        let crowd = ended(cell.command("sh").args(["-c", text]).pids(5).spawn().expect("it starts"));
+        let text =
+            "exec 2>/dev/null; for i in 0 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; sleep 1; exit 9";
+        let crowd =
+            ended(cell.command("sh").args(["-c", text]).pids(5).spawn().expect("it starts"));
         assert_eq!((crowd.ended, crowd.limit), (Ended::ProcessLimit, Some(5)));
         assert_eq!(ended(killed).ended, Ended::Signaled(9));
         assert_eq!(ended(failed).ended, Ended::Exited(3));
@@ -200,10 +261,20 @@ fn many_begin_at_once_each_with_its_own() {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..10 {
-                        let outcome = cell.command("true").memory(MiB(32)).pids(5).output().expect("it starts").outcome;
+                        let outcome = cell
+                            .command("true")
+                            .memory(MiB(32))
+                            .pids(5)
+                            .output()
+                            .expect("it starts")
+                            .outcome;
                         assert_eq!(outcome.ended, Ended::Exited(0));
                         for limit in [Limit::Memory, Limit::Pids] {
-                            assert_eq!(outcome.enforced.mechanism(limit), expected(limit), "{limit}");
+                            assert_eq!(
+                                outcome.enforced.mechanism(limit),
+                                expected(limit),
+                                "{limit}"
+                            );
                         }
                     }
                 });
@@ -215,7 +286,11 @@ fn many_begin_at_once_each_with_its_own() {
 #[test]
 fn who_begins_while_all_are_being_stilled_is_in_its_own() {
     as_each("who_begins_while_all_are_being_stilled_is_in_its_own", |_| {
-        let cell = Sandbox::new().memory(MiB(512)).cpu_time(Duration::from_secs(600)).cell().expect("a cell");
+        let cell = Sandbox::new()
+            .memory(MiB(512))
+            .cpu_time(Duration::from_secs(600))
+            .cell()
+            .expect("a cell");
         let by = cell.freeze().expect("it freezes");
         cell.thaw().expect("it goes on");
         if by != Freezer::CgroupV2 {
@@ -224,7 +299,11 @@ fn who_begins_while_all_are_being_stilled_is_in_its_own() {
         let begin = || {
             for _ in 0..20 {
                 let mut command = cell.command("cat");
-                let output = command.arg("/proc/self/cgroup").memory(MiB(64)).cpu_time(Duration::from_secs(60)).output();
+                let output = command
+                    .arg("/proc/self/cgroup")
+                    .memory(MiB(64))
+                    .cpu_time(Duration::from_secs(60))
+                    .output();
                 let output = output.expect("it starts");
                 let places = String::from_utf8_lossy(&output.stdout);
                 assert_eq!(output.outcome.ended, Ended::Exited(0));
@@ -250,7 +329,10 @@ fn who_has_the_most_is_ended_and_not_who_is_beside_it() {
         // It leaves its session, and who started it is gone: no command's.
         let text = "import os; os.setsid(); open('/tmp/go').read(); x = bytearray(400 << 20); open('/tmp/more', 'w')";
         let text = format!("mkfifo /tmp/go; exec python3 -c \"{text}\" >/dev/null 2>&1 &");
-        assert_eq!(cell.command("sh").args(["-c", &text]).status().expect("it starts").ended, Ended::Exited(0));
+        assert_eq!(
+            cell.command("sh").args(["-c", &text]).status().expect("it starts").ended,
+            Ended::Exited(0)
+        );
         is_ended_once_it_takes_more(&cell, 2);
         assert_eq!(beside.try_wait().expect("it runs"), None);
         assert_eq!(cell.command("true").status().expect("the cell lives").ended, Ended::Exited(0));
@@ -265,15 +347,21 @@ fn cgroups_v1(child: &Child) -> bool {
 #[test]
 fn a_cell_that_stands_still_does_so_with_all_its_commands() {
     as_each("a_cell_that_stands_still_does_so_with_all_its_commands", |_| {
-        let cell = Sandbox::new().memory(MiB(512)).cpu_time(Duration::from_secs(600)).cell().expect("a cell");
+        let cell = Sandbox::new()
+            .memory(MiB(512))
+            .cpu_time(Duration::from_secs(600))
+            .cell()
+            .expect("a cell");
         let spin = || {
             let mut command = cell.command("sh");
             command.args(["-c", "while :; do :; done"]);
             command
         };
-        let mut children = [spin().memory(MiB(64)).spawn(), spin().spawn()].map(|child| child.expect("it starts"));
+        let mut children =
+            [spin().memory(MiB(64)).spawn(), spin().spawn()].map(|child| child.expect("it starts"));
         let by = cell.freeze().expect("it freezes");
-        let mut used = || children.each_mut().map(|child| child.usage().expect("it is there").cpu());
+        let mut used =
+            || children.each_mut().map(|child| child.usage().expect("it is there").cpu());
         let before = used();
         std::thread::sleep(Duration::from_millis(200));
         assert_eq!(used(), before, "{by}");

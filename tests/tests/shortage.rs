@@ -1,12 +1,17 @@
-//! A pool on a machine that has run out of processes, descriptors, namespaces: whoever asks is told so by an error that names kind, step, error number and
-//! remedy, nobody waits for ever, and when there is room again the pool is full again, with not a descriptor more.
+//! A pool on a machine that has run out of processes, descriptors, namespaces: whoever asks is told
+//! so by an error that names kind, step, error number and remedy, nobody waits for ever, and when
+//! there is room again the pool is full again, with not a descriptor more.
 //!
-//! The caller that runs short is a process of its own (`src/bin/pooler.rs`). Each shortage is tried at every depth: with room for nothing more, for one, for two, …
+//! The caller that runs short is a process of its own (`src/bin/pooler.rs`). Each shortage is tried
+//! at every depth: with room for nothing more, for one, for two, …
 #![deny(unsafe_code)]
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use seclude::{ErrorKind, Interaction, Join, KiB, MiB, NamedCell, Namespace, Profile, Sandbox, Seccomp, Stdio, Transfer};
+use seclude::{
+    ErrorKind, Interaction, Join, KiB, MiB, NamedCell, Namespace, Profile, Sandbox, Seccomp, Stdio,
+    Transfer,
+};
 use seclude_tests::caller::{Caller, as_each, once_more, place, program};
 use seclude_tests::cgroups;
 use seclude_tests::pooler::Pooler;
@@ -19,8 +24,9 @@ use std::time::{Duration, Instant};
 
 const SIZE: usize = 3;
 
-/// Has it run commands while there is room for `depths` more of something, as `squeeze` makes it, and afterwards; how many were refused.
-/// `may` says of an error number and a remedy whether they tell the truth.
+/// Has it run commands while there is room for `depths` more of something, as `squeeze` makes it,
+/// and afterwards; how many were refused. `may` says of an error number and a remedy whether they
+/// tell the truth.
 fn starve(
     pooler: &mut Pooler,
     depths: std::ops::RangeInclusive<usize>,
@@ -39,11 +45,15 @@ fn starve(
                 continue;
             }
             refused += 1;
-            let (words, remedy) = answer.split_once("; ").unwrap_or_else(|| panic!("room for {depth}: {answer:?}"));
+            let (words, remedy) =
+                answer.split_once("; ").unwrap_or_else(|| panic!("room for {depth}: {answer:?}"));
             let fields: Vec<&str> = words.splitn(4, ' ').collect();
             let [_, kind, errno, step] = fields[..] else { panic!("room for {depth}: {answer:?}") };
             let errno = errno.parse().expect("a number");
-            assert!(kind == "host-limit" && !step.is_empty() && may(errno, remedy), "room for {depth}: {answer:?}");
+            assert!(
+                kind == "host-limit" && !step.is_empty() && may(errno, remedy),
+                "room for {depth}: {answer:?}"
+            );
         }
         squeeze(pooler, None);
         pooler.does("full");
@@ -84,7 +94,10 @@ fn out_of_descriptors() {
             pooler.does("all");
             if answer != "ok" {
                 refused += 1;
-                assert!(answer.starts_with(&format!("error host-limit {} ", libc::EMFILE)), "room for {room}: {answer}");
+                assert!(
+                    answer.starts_with(&format!("error host-limit {} ", libc::EMFILE)),
+                    "room for {room}: {answer}"
+                );
             }
             pooler.does("close");
             pooler.does(&format!("open {SIZE}"));
@@ -100,15 +113,22 @@ struct Few(PathBuf);
 
 impl Few {
     fn make() -> Option<Few> {
-        let v1 = cgroups::mounts("cgroup").into_iter().find(|mount| mount.join("pids.max").exists() || mount.ends_with("pids"));
-        let v2 = || cgroups::mounts("cgroup2").into_iter().find(|mount| holds(&mount.join("cgroup.subtree_control"), "pids"));
+        let v1 = cgroups::mounts("cgroup")
+            .into_iter()
+            .find(|mount| mount.join("pids.max").exists() || mount.ends_with("pids"));
+        let v2 = || {
+            cgroups::mounts("cgroup2")
+                .into_iter()
+                .find(|mount| holds(&mount.join("cgroup.subtree_control"), "pids"))
+        };
         let path = v1.or_else(v2)?.join(format!("test-of-seclude-{}", std::process::id()));
         std::fs::create_dir(&path).ok()?;
         Some(Few(path))
     }
 
     fn write(&self, file: &str, text: &str) {
-        std::fs::write(self.0.join(file), text).unwrap_or_else(|error| panic!("{file} {text}: {error}"));
+        std::fs::write(self.0.join(file), text)
+            .unwrap_or_else(|error| panic!("{file} {text}: {error}"));
     }
 
     /// How many there are, once those that have ended have been reaped: the least of some looks.
@@ -134,10 +154,12 @@ impl Drop for Few {
 }
 
 fn holds(file: &Path, word: &str) -> bool {
-    std::fs::read_to_string(file).is_ok_and(|text| text.split_whitespace().any(|found| found == word))
+    std::fs::read_to_string(file)
+        .is_ok_and(|text| text.split_whitespace().any(|found| found == word))
 }
 
-/// The caller and all that it starts are in a cgroup. Only root can make that; the caller is root in it, and then a user.
+/// The caller and all that it starts are in a cgroup. Only root can make that; the caller is root
+/// in it, and then a user.
 #[test]
 fn out_of_processes() {
     if Caller::present() == Caller::User {
@@ -174,7 +196,10 @@ fn out_of_processes() {
             few.write("pids.max", "max");
             if answer != "ok" {
                 refused += 1;
-                assert!(answer.starts_with(&format!("error host-limit {} ", libc::EAGAIN)), "room for {room}: {answer}");
+                assert!(
+                    answer.starts_with(&format!("error host-limit {} ", libc::EAGAIN)),
+                    "room for {room}: {answer}"
+                );
                 assert!(answer.contains("pids.max"), "room for {room}: {answer}");
             }
             pooler.does("close");
@@ -196,7 +221,11 @@ fn more_processes_than_the_user_may_have() {
         let mut pooler = Pooler::start(Command::new(program("pooler")));
         pooler.does("processes 1");
         let answer = pooler.ask(&format!("open {SIZE}"));
-        assert!(answer.starts_with(&format!("error host-limit {} ", libc::EAGAIN)) && answer.contains("RLIMIT_NPROC"), "{answer}");
+        assert!(
+            answer.starts_with(&format!("error host-limit {} ", libc::EAGAIN))
+                && answer.contains("RLIMIT_NPROC"),
+            "{answer}"
+        );
         pooler.does("all");
         pooler.does(&format!("open {SIZE}"));
         pooler.does("run");
@@ -207,7 +236,8 @@ fn more_processes_than_the_user_may_have() {
 #[test]
 fn out_of_namespaces() {
     as_each("out_of_namespaces", |who| {
-        // Root in a user namespace of root's own is root outside, which the library refuses to be: only a user's is told.
+        // Root in a user namespace of root's own is root outside, which the library refuses to be:
+        // only a user's is told.
         if who == Caller::Root {
             return;
         }
@@ -221,10 +251,14 @@ fn out_of_namespaces() {
                 None => pooler.does("all"),
             };
             let truth = |errno, remedy: &str| errno == libc::ENOSPC && remedy.contains("max_");
-            // The template's, those of the three that are ready; of one kind, its surroundings' too.
+            // The template's, those of the three that are ready; of one kind, its surroundings'
+            // too.
             let refused = starve(&mut pooler, 0..=SIZE + 2, squeeze, truth);
             // Those of one kind are used again: there is only no beginning without any.
-            assert!(refused > SIZE || kind == "net", "the control: there were too few of kind {kind}, {refused}");
+            assert!(
+                refused > SIZE || kind == "net",
+                "the control: there were too few of kind {kind}, {refused}"
+            );
             println!("{kind}: {refused} commands refused");
         }
         pooler.does("close");
@@ -254,7 +288,8 @@ fn a_pool_that_can_make_none_rests_between_its_attempts() {
         let mut pooler = Pooler::start(Command::new(program("pooler")));
         pooler.does(&format!("open {SIZE}"));
         let (mut elapsed, mut refused) = (Duration::ZERO, 0);
-        // At some of these depths there is room for a command, and none for the sandbox that takes its place.
+        // At some of these depths there is room for a command, and none for the sandbox that takes
+        // its place.
         for room in 5..=20 {
             pooler.does("full");
             pooler.does(&format!("descriptors {room}"));
@@ -274,7 +309,10 @@ fn a_pool_that_can_make_none_rests_between_its_attempts() {
         let most = threads * (elapsed.as_millis() / 20 + 16);
         println!("{tries} attempts, {refused} commands refused");
         assert!(tries > 0 && refused > 0, "the control: there was too little");
-        assert!(tries <= most, "{tries} attempts, of which each should be 20 ms after the last of its thread: {most}");
+        assert!(
+            tries <= most,
+            "{tries} attempts, of which each should be 20 ms after the last of its thread: {most}"
+        );
     });
 }
 
@@ -289,13 +327,22 @@ const ACTS: &[Act] = &[
         Box::new(move || sandbox.command("true").output().map(drop))
     }),
     ("inherited streams", || Box::new(|| Sandbox::new().command("true").status().map(drop))),
-    ("a limit on output", || Box::new(|| Sandbox::new().output(KiB(4)).command("true").output().map(drop))),
+    ("a limit on output", || {
+        Box::new(|| Sandbox::new().output(KiB(4)).command("true").output().map(drop))
+    }),
     ("a limit on output to a pipe of the caller's", || {
         let (mut reader, writer) = std::io::pipe().expect("there is room");
         std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
         Box::new(move || {
-            let writer = OwnedFd::from(writer.try_clone().map_err(|error| seclude::Error::io("copy a pipe", error))?);
-            Sandbox::new().output(KiB(4)).command("true").stdout(Stdio::from(writer)).status().map(drop)
+            let writer = OwnedFd::from(
+                writer.try_clone().map_err(|error| seclude::Error::io("copy a pipe", error))?,
+            );
+            Sandbox::new()
+                .output(KiB(4))
+                .command("true")
+                .stdout(Stdio::from(writer))
+                .status()
+                .map(drop)
         })
     }),
     ("limits held by cgroups", || {
@@ -315,11 +362,21 @@ const ACTS: &[Act] = &[
     }),
     ("a terminal", || {
         let sandbox = Sandbox::new().terminals();
-        Box::new(move || sandbox.command("true").stdin(Stdio::pty()).stdout(Stdio::pty()).stderr(Stdio::pty()).output().map(drop))
+        Box::new(move || {
+            sandbox
+                .command("true")
+                .stdin(Stdio::pty())
+                .stdout(Stdio::pty())
+                .stderr(Stdio::pty())
+                .output()
+                .map(drop)
+        })
     }),
     ("a listener", || {
         let sandbox = Sandbox::new().seccomp(Seccomp::profile(Profile::Default).notify("uname"));
-        Box::new(move || sandbox.command("true").spawn().and_then(|mut child| child.wait()).map(drop))
+        Box::new(move || {
+            sandbox.command("true").spawn().and_then(|mut child| child.wait()).map(drop)
+        })
     }),
     ("commands joined by pipes", || {
         let command = || Sandbox::new().command("true");
@@ -342,7 +399,8 @@ const ACTS: &[Act] = &[
             number += 1;
             let inside = format!("/tmp/{number}");
             cell.copy_in(place.path().join("file"), &inside, &Transfer::new())?;
-            cell.copy_out(&inside, place.path().join(number.to_string()), &Transfer::new()).map(drop)
+            cell.copy_out(&inside, place.path().join(number.to_string()), &Transfer::new())
+                .map(drop)
         })
     }),
     ("a list of namespaces", || Box::new(|| seclude::namespaces().map(drop))),
@@ -357,8 +415,13 @@ fn whatever_wants_a_descriptor_says_so() {
             let mut failed = Vec::new();
             for (name, _) in ACTS {
                 let mut again = Command::new("timeout");
-                again.args(["-s", "KILL", "120"]).arg(std::env::current_exe().expect("/proc names it"));
-                let output = again.args(["--exact", NAME, "--nocapture", "--test-threads=1"]).env(ACT, name).output();
+                again
+                    .args(["-s", "KILL", "120"])
+                    .arg(std::env::current_exe().expect("/proc names it"));
+                let output = again
+                    .args(["--exact", NAME, "--nocapture", "--test-threads=1"])
+                    .env(ACT, name)
+                    .output();
                 let output = output.expect("timeout (coreutils) is there");
                 if !output.status.success() {
                     failed.push(format!(
@@ -378,7 +441,8 @@ fn whatever_wants_a_descriptor_says_so() {
         let mut refused = 0;
         for room in 0..40 {
             setrlimit(Resource::RLIMIT_NOFILE, soft.min(256), hard).expect("it is lower");
-            let mut fillers: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+            let mut fillers: Vec<File> =
+                std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
             fillers.truncate(fillers.len() - room);
             let result = act();
             drop(fillers);
@@ -386,8 +450,15 @@ fn whatever_wants_a_descriptor_says_so() {
             if let Err(error) = result {
                 refused += 1;
                 let found = (error.kind(), error.raw_os_error());
-                assert_eq!(found, (ErrorKind::HostLimit, Some(libc::EMFILE)), "{name}, with room for {room}: {error}");
-                assert!(error.remedy().is_some_and(|remedy| remedy.contains("RLIMIT_NOFILE")), "{name}: {error}");
+                assert_eq!(
+                    found,
+                    (ErrorKind::HostLimit, Some(libc::EMFILE)),
+                    "{name}, with room for {room}: {error}"
+                );
+                assert!(
+                    error.remedy().is_some_and(|remedy| remedy.contains("RLIMIT_NOFILE")),
+                    "{name}: {error}"
+                );
             }
         }
         assert!(refused > 1, "the control: {name} was refused {refused} times");
@@ -397,7 +468,8 @@ fn whatever_wants_a_descriptor_says_so() {
     });
 }
 
-/// Neither is a process left out of a list because there was no descriptor to look at it, nor is a living cell taken for one that has ended.
+/// Neither is a process left out of a list because there was no descriptor to look at it, nor is a
+/// living cell taken for one that has ended.
 #[test]
 fn no_list_is_shorter_for_want_of_descriptors() {
     const NAME: &str = "no_list_is_shorter_for_want_of_descriptors";
@@ -422,12 +494,18 @@ fn no_list_is_shorter_for_want_of_descriptors() {
         drop(fillers);
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).expect("it was so");
         match processes {
-            Ok(list) => assert!(list.iter().any(|process| process.pid == sleeper.id()), "with room for {room}: {list:?}"),
+            Ok(list) => assert!(
+                list.iter().any(|process| process.pid == sleeper.id()),
+                "with room for {room}: {list:?}"
+            ),
             Err(error) => assert_eq!(error.kind(), ErrorKind::HostLimit, "{error}"),
         }
         match cells {
             Ok(list) => {
-                assert!(list.iter().any(|cell| cell.name() == "kept"), "with room for {room}: {list:?}");
+                assert!(
+                    list.iter().any(|cell| cell.name() == "kept"),
+                    "with room for {room}: {list:?}"
+                );
                 told += 1;
             }
             Err(error) => {
@@ -435,9 +513,14 @@ fn no_list_is_shorter_for_want_of_descriptors() {
                 refused += 1;
             }
         }
-        NamedCell::find("kept").unwrap_or_else(|error| panic!("after there was room for {room}: {error}"));
+        NamedCell::find("kept")
+            .unwrap_or_else(|error| panic!("after there was room for {room}: {error}"));
     }
-    assert!(refused > 1 && told > 1, "the control: {refused} were refused, {told} told, in {}", place.display());
+    assert!(
+        refused > 1 && told > 1,
+        "the control: {refused} were refused, {told} told, in {}",
+        place.display()
+    );
     sleeper.kill().expect("it is killed");
 }
 
@@ -448,17 +531,30 @@ fn a_refused_start_leaves_no_memory_behind() {
         let cell = Sandbox::new().cell().expect("it starts");
         let warden = cell.id().expect("it is open").to_string();
         let limit = |limit: &str| {
-            let set = Command::new("prlimit").args(["--pid", &warden, limit]).status().expect("prlimit is there");
+            let set = Command::new("prlimit")
+                .args(["--pid", &warden, limit])
+                .status()
+                .expect("prlimit is there");
             assert!(set.success(), "{limit}");
         };
         let pages = || std::fs::read_to_string(format!("/proc/{warden}/statm")).expect("it lives");
-        let pages = || pages().split(' ').next().and_then(|number| number.parse::<u64>().ok()).expect("a number");
+        let pages = || {
+            pages()
+                .split(' ')
+                .next()
+                .and_then(|number| number.parse::<u64>().ok())
+                .expect("a number")
+        };
         let start = || cell.command("true").status();
         start().expect("the control: it starts");
         limit("--nproc=0:");
         let refused = || {
             let error = start().expect_err("there may be no process more");
-            assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::HostLimit, Some(libc::EAGAIN)), "{error}");
+            assert_eq!(
+                (error.kind(), error.raw_os_error()),
+                (ErrorKind::HostLimit, Some(libc::EAGAIN)),
+                "{error}"
+            );
         };
         refused();
         let before = pages();

@@ -1,4 +1,5 @@
-//! Limits on memory that are too small to start in: a run works, ends at its limit, or fails with an error that names the limit.
+//! Limits on memory that are too small to start in: a run works, ends at its limit, or fails with
+//! an error that names the limit.
 #![deny(unsafe_code)]
 
 use seclude::{Command, Ended, ErrorKind, MiB, Result, Sandbox};
@@ -25,8 +26,15 @@ enum Ground {
     Pool,
 }
 
-const GROUNDS: [Ground; 7] =
-    [Ground::Own, Ground::Installed, Ground::Tightened, Ground::Prepared, Ground::Cell, Ground::InCell, Ground::Pool];
+const GROUNDS: [Ground; 7] = [
+    Ground::Own,
+    Ground::Installed,
+    Ground::Tightened,
+    Ground::Prepared,
+    Ground::Cell,
+    Ground::InCell,
+    Ground::Pool,
+];
 
 /// What it is given: much text to copy, or none.
 fn words(command: &mut Command, much: bool) -> &mut Command {
@@ -40,14 +48,20 @@ fn end(ground: Ground, memory: u64, much: bool, warden: &Path) -> Result<Ended> 
     let output = match ground {
         Ground::Own => run(&limited),
         Ground::Installed => run(&limited.warden(warden)),
-        Ground::Tightened => words(base.memory(MiB(64)).command(payload::PLACE).memory(memory), much).output(),
+        Ground::Tightened => {
+            words(base.memory(MiB(64)).command(payload::PLACE).memory(memory), much).output()
+        }
         Ground::Prepared => limited.prepare().and_then(|()| run(&limited)),
-        Ground::Cell => limited.cell().and_then(|cell| words(&mut cell.command(payload::PLACE), much).output()),
+        Ground::Cell => {
+            limited.cell().and_then(|cell| words(&mut cell.command(payload::PLACE), much).output())
+        }
         Ground::InCell => {
             let cell = base.memory(MiB(64)).cell()?;
             words(cell.command(payload::PLACE).memory(memory), much).output()
         }
-        Ground::Pool => limited.pool(1).and_then(|pool| words(&mut pool.command(payload::PLACE), much).output()),
+        Ground::Pool => {
+            limited.pool(1).and_then(|pool| words(&mut pool.command(payload::PLACE), much).output())
+        }
     };
     output.map(|output| output.outcome.ended)
 }
@@ -62,7 +76,9 @@ fn a_limit_that_is_too_small_is_named() {
         for ground in GROUNDS {
             let (mut refused, mut worked) = (0, 0);
             // In finer steps where it begins to be enough.
-            for kib in (4..64).step_by(8).chain((64..1024).step_by(32)).chain((1024..=4096).step_by(256)) {
+            for kib in
+                (4..64).step_by(8).chain((64..1024).step_by(32)).chain((1024..=4096).step_by(256))
+            {
                 let memory = kib * KIB;
                 match end(ground, memory, kib % 64 == 0, &warden) {
                     Ok(Ended::Exited(0)) => worked += 1,
@@ -71,14 +87,21 @@ fn a_limit_that_is_too_small_is_named() {
                     Err(error) => {
                         refused += 1;
                         let text = error.to_string();
-                        let names = text.contains(&memory.to_string()) && text.contains("raise the limit memory");
-                        assert!(error.kind() == ErrorKind::HostLimit && names, "{ground:?}, {kib} KiB: {text}");
+                        let names = text.contains(&memory.to_string())
+                            && text.contains("raise the limit memory");
+                        assert!(
+                            error.kind() == ErrorKind::HostLimit && names,
+                            "{ground:?}, {kib} KiB: {text}"
+                        );
                     }
                 }
             }
             println!("{} {ground:?}: {refused} refused, {worked} worked", who.name());
             let holds = who == Caller::Root && Cgroups::of(who) != Cgroups::None;
-            assert!(worked > 0 && (refused > 0 || !holds), "the control: {refused} refused, {worked} worked");
+            assert!(
+                worked > 0 && (refused > 0 || !holds),
+                "the control: {refused} refused, {worked} worked"
+            );
         }
     });
 }
@@ -88,7 +111,8 @@ fn a_limit_that_is_too_small_is_named() {
 fn an_earlier_end_is_no_later_ones_cause() {
     as_each("an_earlier_end_is_no_later_ones_cause", |_| {
         let cell = payload::sandbox().memory(MiB(16)).cell().expect("it starts");
-        let ended = cell.command(payload::PLACE).arg("memory").output().expect("it starts").outcome.ended;
+        let ended =
+            cell.command(payload::PLACE).arg("memory").output().expect("it starts").outcome.ended;
         assert_eq!(ended, Ended::MemoryLimit);
         let error = cell.command("/nothing/here").output().expect_err("there is no such program");
         assert_eq!(error.kind(), ErrorKind::ProgramMissing, "{error}");

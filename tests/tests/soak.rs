@@ -1,5 +1,5 @@
-//! Many runs, in one thread and in sixteen, and then nothing is there that was not there before: whatever a kernel keeps account of. SECLUDE_SOAK_RUNS: how many
-//! (`make soak`: 10,000 each).
+//! Many runs, in one thread and in sixteen, and then nothing is there that was not there before:
+//! whatever a kernel keeps account of. SECLUDE_SOAK_RUNS: how many (`make soak`: 10,000 each).
 #![deny(unsafe_code)]
 
 use seclude::{Ended, Limit, MiB, Sandbox};
@@ -15,8 +15,10 @@ const GROWTH: u64 = 1 << 20;
 /// Bytes of memory that are this process's own.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("/proc is mounted");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("the kernel tells it");
-    line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).expect("a number") * 1024
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("the kernel tells it");
+    line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).expect("a number")
+        * 1024
 }
 
 fn sandbox() -> Sandbox {
@@ -40,7 +42,10 @@ fn in_threads(threads: usize, runs: usize) {
 #[test]
 fn many_runs_leave_no_trace() {
     as_each("many_runs_leave_no_trace", |who| {
-        let runs = std::env::var("SECLUDE_SOAK_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(320);
+        let runs = std::env::var("SECLUDE_SOAK_RUNS")
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(320);
         // What is made once and kept, and what an allocator keeps for each of its threads.
         in_threads(1, 32);
         in_threads(16, 160);
@@ -62,7 +67,10 @@ fn many_runs_leave_no_trace() {
         drop(held);
         let kept = sandbox().command("sleep").arg("1000").spawn().expect("it starts");
         let with = Account::of_now();
-        assert!(with.processes != before.processes && with.descriptors != before.descriptors, "a run that goes on");
+        assert!(
+            with.processes != before.processes && with.descriptors != before.descriptors,
+            "a run that goes on"
+        );
         drop(kept);
         let left = PathBuf::from(format!("/var/tmp/seclude-soak-{}", std::process::id()));
         fs::write(&left, "").expect("there is room");

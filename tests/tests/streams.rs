@@ -1,4 +1,5 @@
-//! Standard streams of unusual callers: one that has closed its own, and one that gives a pipe to several sandboxes.
+//! Standard streams of unusual callers: one that has closed its own, and one that gives a pipe to
+//! several sandboxes.
 #![deny(unsafe_code)]
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -20,10 +21,13 @@ const RESULT: &str = "SECLUDE_TEST_RESULT";
 
 /// The numbers among the standard three that this process has open.
 fn standard() -> Vec<i32> {
-    (0..3).filter(|number| fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok()).collect()
+    (0..3)
+        .filter(|number| fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok())
+        .collect()
 }
 
-/// What a caller does that has closed some of its standard streams. Returns what it found, for its own are not there to print to.
+/// What a caller does that has closed some of its standard streams. Returns what it found, for its
+/// own are not there to print to.
 fn without_streams(closed: &[i32]) -> Vec<String> {
     let mut wrong = Vec::new();
     for &number in closed {
@@ -46,7 +50,10 @@ fn without_streams(closed: &[i32]) -> Vec<String> {
         };
         // What the library holds while a command runs is in nobody's way.
         if standard() != open {
-            wrong.push(format!("{what}: the library has {:?} open, the caller {open:?}", standard()));
+            wrong.push(format!(
+                "{what}: the library has {:?} open, the caller {open:?}",
+                standard()
+            ));
         }
         let ended = child.wait().map(|outcome| outcome.ended);
         if !matches!(ended, Ok(Ended::Exited(0))) {
@@ -61,15 +68,28 @@ fn without_streams(closed: &[i32]) -> Vec<String> {
         }
     };
     look("inherited", |_| {}, ["/dev/null"; 3]);
-    look("piped output", |command| _ = command.stdout(Stdio::piped()), ["/dev/null", "pipe:", "/dev/null"]);
-    let piped = |command: &mut seclude::Command| _ = command.stdin(Stdio::piped()).stderr(Stdio::piped());
+    look(
+        "piped output",
+        |command| _ = command.stdout(Stdio::piped()),
+        ["/dev/null", "pipe:", "/dev/null"],
+    );
+    let piped =
+        |command: &mut seclude::Command| _ = command.stdin(Stdio::piped()).stderr(Stdio::piped());
     look("piped input and errors", piped, ["pipe:", "/dev/null", "pipe:"]);
-    look("a terminal", |command| _ = command.stdin(Stdio::pty()), ["/dev/pts/0", "/dev/null", "/dev/null"]);
+    look(
+        "a terminal",
+        |command| _ = command.stdin(Stdio::pty()),
+        ["/dev/pts/0", "/dev/null", "/dev/null"],
+    );
     // Pools, cells and templates hold more.
     let cell = sandbox.cell().expect("it starts");
     let mut command = cell.command("true");
     let child = command.spawn();
-    if standard() != open || !child.is_ok_and(|mut child| child.wait().is_ok_and(|outcome| outcome.ended == Ended::Exited(0))) {
+    if standard() != open
+        || !child.is_ok_and(|mut child| {
+            child.wait().is_ok_and(|outcome| outcome.ended == Ended::Exited(0))
+        })
+    {
         wrong.push(format!("a cell: {:?} open", standard()));
     }
     let copied = sandbox.prepare().and_then(|()| sandbox.command("true").status());
@@ -84,8 +104,10 @@ fn a_caller_without_standard_streams_starts_commands() {
     const NAME: &str = "a_caller_without_standard_streams_starts_commands";
     as_each(NAME, |_| {
         if let (Ok(closed), Some(result)) = (std::env::var(CLOSED), std::env::var_os(RESULT)) {
-            let closed: Vec<i32> = closed.split(' ').map(|number| number.parse().expect("a number")).collect();
-            let found = std::panic::catch_unwind(|| without_streams(&closed)).unwrap_or_else(|_| vec!["it panicked".into()]);
+            let closed: Vec<i32> =
+                closed.split(' ').map(|number| number.parse().expect("a number")).collect();
+            let found = std::panic::catch_unwind(|| without_streams(&closed))
+                .unwrap_or_else(|_| vec!["it panicked".into()]);
             fs::write(result, found.join("\n")).expect("there is room");
             std::process::exit(0);
         }
@@ -104,7 +126,8 @@ fn a_caller_without_standard_streams_starts_commands() {
     });
 }
 
-/// A descriptor that takes the number of a closed stream, as the library's own do for a moment, is close-on-exec: it is no stream for programs.
+/// A descriptor that takes the number of a closed stream, as the library's own do for a moment, is
+/// close-on-exec: it is no stream for programs.
 #[test]
 fn what_is_closed_on_exec_is_not_inherited() {
     let close_on_exec = |on: bool| {
@@ -115,9 +138,19 @@ fn what_is_closed_on_exec_is_not_inherited() {
     let look = || {
         let result = place.path().join("links");
         let file = File::create(&result).expect("there is room");
-        let status = Sandbox::new().command("sh").args(["-c", LOOK]).fd(9, file).status().expect("it starts");
+        let status = Sandbox::new()
+            .command("sh")
+            .args(["-c", LOOK])
+            .fd(9, file)
+            .status()
+            .expect("it starts");
         assert_eq!(status.ended, Ended::Exited(0));
-        fs::read_to_string(result).expect("it is there").lines().next().unwrap_or_default().to_owned()
+        fs::read_to_string(result)
+            .expect("it is there")
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     };
     // A file, so that it can be told from `/dev/null` whatever this test's own input is.
     let (saved, file) = (io::stdin().lock(), File::open("/etc/hostname").expect("it is there"));
@@ -144,13 +177,20 @@ fn a_pipe_that_the_caller_made_stays_its_owners() {
         let copy = || OwnedFd::from(writer.try_clone().expect("there is room"));
         for sandbox in [Sandbox::new(), Sandbox::new(), Sandbox::new().output(4096u64)] {
             let mut command = sandbox.command("sh");
-            command.args(["-c", &format!("echo line; {open}")]).stdout(Stdio::from(copy())).stderr(Stdio::piped()).fd(7, copy());
+            command
+                .args(["-c", &format!("echo line; {open}")])
+                .stdout(Stdio::from(copy()))
+                .stderr(Stdio::piped())
+                .fd(7, copy());
             let output = command.output().expect("it starts");
             assert_eq!(output.outcome.ended, Ended::Exited(0));
             assert_eq!(owner(&writer), geteuid(), "a pipe of the caller's was given away");
             // With a limit on output the command has a pipe of the library's instead.
             if who == Caller::Root && sandbox == Sandbox::new() {
-                assert!(String::from_utf8_lossy(&output.stderr).ends_with("refused\n"), "{output:?}");
+                assert!(
+                    String::from_utf8_lossy(&output.stderr).ends_with("refused\n"),
+                    "{output:?}"
+                );
             }
         }
         drop(writer);
@@ -167,7 +207,12 @@ fn a_pipe_that_the_library_made_can_be_opened_anew() {
             let mut command = sandbox.command("sh");
             command.args(["-c", "echo out >/dev/stdout; echo err >/dev/stderr"]);
             let output = command.output().expect("it starts");
-            assert_eq!((&*output.stdout, &*output.stderr), (&b"out\n"[..], &b"err\n"[..]), "{:?}", output.outcome);
+            assert_eq!(
+                (&*output.stdout, &*output.stderr),
+                (&b"out\n"[..], &b"err\n"[..]),
+                "{:?}",
+                output.outcome
+            );
         };
         anew(Sandbox::new());
         anew(Sandbox::new().output(4096u64));
@@ -176,7 +221,16 @@ fn a_pipe_that_the_library_made_can_be_opened_anew() {
             command.args(["-c", script]);
             command
         };
-        let mut joined = Interaction::between(command("echo 6 >/dev/stdout"), command("read x </dev/stdin; test $x = 6"));
-        assert!(joined.output().expect("they start").iter().all(|output| output.outcome.ended == Ended::Exited(0)));
+        let mut joined = Interaction::between(
+            command("echo 6 >/dev/stdout"),
+            command("read x </dev/stdin; test $x = 6"),
+        );
+        assert!(
+            joined
+                .output()
+                .expect("they start")
+                .iter()
+                .all(|output| output.outcome.ended == Ended::Exited(0))
+        );
     });
 }

@@ -1,5 +1,6 @@
-//! stress-ng's stressors inside, with limits: whatever they do to the kernel, each run ends, by itself or by a limit that is told, and nothing of it stays.
-//! SECLUDE_STRESS_SECONDS: how long each (`make stress`: 20).
+//! stress-ng's stressors inside, with limits: whatever they do to the kernel, each run ends, by
+//! itself or by a limit that is told, and nothing of it stays. SECLUDE_STRESS_SECONDS: how long
+//! each (`make stress`: 20).
 #![deny(unsafe_code)]
 
 use seclude::{Ended, Limit, MiB, Profile, Sandbox, Stdio};
@@ -10,14 +11,20 @@ use seclude_tests::payload::mark;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Processes, memory, pipes, queues, shared memory, sockets, procfs, signals: the names are stress-ng's.
+/// Processes, memory, pipes, queues, shared memory, sockets, procfs, signals: the names are
+/// stress-ng's.
 const STRESSORS: &[&str] = &[
-    "fork", "vfork", "clone", "exec", "zombie", "vm", "bigheap", "brk", "mmap", "pipe", "mq", "shm", "shm-sysv", "sem", "sem-sysv",
-    "msg", "sock", "sockpair", "procfs", "sigq", "kill", "fault", "futex", "memfd", "dir", "seccomp",
+    "fork", "vfork", "clone", "exec", "zombie", "vm", "bigheap", "brk", "mmap", "pipe", "mq",
+    "shm", "shm-sysv", "sem", "sem-sysv", "msg", "sock", "sockpair", "procfs", "sigq", "kill",
+    "fault", "futex", "memfd", "dir", "seccomp",
 ];
 
 fn sandbox(seconds: u64) -> Sandbox {
-    let limits = Sandbox::new().tmpfs("/tmp", MiB(16)).memory(MiB(256)).pids(64).cpu_time(Duration::from_secs(4 * seconds + 4));
+    let limits = Sandbox::new()
+        .tmpfs("/tmp", MiB(16))
+        .memory(MiB(256))
+        .pids(64)
+        .cpu_time(Duration::from_secs(4 * seconds + 4));
     let limits = limits.output(MiB(1)).wall_time(Duration::from_secs(5 * seconds + 10));
     // Without cgroups some can only be sampled, and swap cannot be held at all.
     limits.best_effort(Limit::Memory).best_effort(Limit::Pids)
@@ -26,16 +33,23 @@ fn sandbox(seconds: u64) -> Sandbox {
 #[test]
 fn every_stressor_ends_and_nothing_of_it_stays() {
     if !Path::new("/usr/bin/stress-ng").exists() {
-        eprintln!("every_stressor_ends_and_nothing_of_it_stays: SKIPPED: no stress-ng here (Debian: stress-ng)");
+        eprintln!(
+            "every_stressor_ends_and_nothing_of_it_stays: SKIPPED: no stress-ng here (Debian: stress-ng)"
+        );
         return;
     }
-    let seconds = std::env::var("SECLUDE_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let seconds = std::env::var("SECLUDE_STRESS_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1);
     as_each("every_stressor_ends_and_nothing_of_it_stays", |who| {
         let before = (descendants(), mounts());
         let mut told = Vec::new();
         for stressor in STRESSORS {
             // Where there is time, with every call that the kernel has, too.
-            for profile in &[Profile::Default, Profile::Unconfined][..if seconds > 1 { 2 } else { 1 }] {
+            for profile in
+                &[Profile::Default, Profile::Unconfined][..if seconds > 1 { 2 } else { 1 }]
+            {
                 let (mark, started) = (mark(), Instant::now());
                 let mut command = sandbox(seconds).seccomp(*profile).command("stress-ng");
                 let words = [
@@ -48,7 +62,12 @@ fn every_stressor_ends_and_nothing_of_it_stays() {
                     "--no-rand-seed",
                     "--quiet",
                 ];
-                command.args(words).env("SECLUDE_MARK", &mark).current_dir("/tmp").stdout(Stdio::null()).stderr(Stdio::null());
+                command
+                    .args(words)
+                    .env("SECLUDE_MARK", &mark)
+                    .current_dir("/tmp")
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null());
                 command.arg("--log-file").arg(format!("/tmp/{mark}"));
                 let outcome = command.status().expect("it starts");
                 let limit = matches!(
@@ -62,20 +81,29 @@ fn every_stressor_ends_and_nothing_of_it_stays() {
                 );
                 let itself = matches!(outcome.ended, Ended::Exited(_) | Ended::Signaled(_));
                 assert!(limit || itself, "{stressor}, {profile}: {}", outcome.ended);
-                assert!(started.elapsed() < Duration::from_secs(5 * seconds + 40), "{stressor}, {profile}");
-                assert_eq!(survivors(&mark, Duration::from_secs(1)), Vec::<u32>::new(), "{stressor}, {profile}");
+                assert!(
+                    started.elapsed() < Duration::from_secs(5 * seconds + 40),
+                    "{stressor}, {profile}"
+                );
+                assert_eq!(
+                    survivors(&mark, Duration::from_secs(1)),
+                    Vec::<u32>::new(),
+                    "{stressor}, {profile}"
+                );
                 told.push(format!("{stressor}: {}", outcome.ended));
             }
         }
         // The other test's come and go.
-        let left: Vec<u32> = descendants().into_iter().filter(|pid| !before.0.contains(pid)).collect();
+        let left: Vec<u32> =
+            descendants().into_iter().filter(|pid| !before.0.contains(pid)).collect();
         assert_eq!((left, mounts()), (Vec::new(), before.1));
         assert_eq!(
             cgroups::left_after(Duration::from_secs(2), |owner| owner == std::process::id()),
             Vec::<std::path::PathBuf>::new()
         );
         println!("as {}: {}", who.name(), told.join(", "));
-        // They are stressors here, and not programs that are refused everything: most run to their own end.
+        // They are stressors here, and not programs that are refused everything: most run to their
+        // own end.
         let ended = told.iter().filter(|line| line.ends_with("exited with code 0")).count();
         assert!(ended > told.len() / 2, "{ended} of {}", told.len());
     });
@@ -85,7 +113,8 @@ fn every_stressor_ends_and_nothing_of_it_stays() {
 #[test]
 fn what_stays_is_found() {
     let mark = mark();
-    let kept = sandbox(1).command("sh").args(["-c", "sleep 1000; :", &mark]).spawn().expect("it starts");
+    let kept =
+        sandbox(1).command("sh").args(["-c", "sleep 1000; :", &mark]).spawn().expect("it starts");
     assert_ne!(survivors(&mark, Duration::from_millis(300)), Vec::<u32>::new());
     assert!(!descendants().is_empty());
     drop(kept);

@@ -1,12 +1,17 @@
-//! Callers in containers: a filter that refuses the newer calls, with whatever error its author chose; a Landlock domain; a user
-//! whose quota of keys is used up. A sandbox starts by another way that holds as much, or the error names what stands around it.
+//! Callers in containers: a filter that refuses the newer calls, with whatever error its author
+//! chose; a Landlock domain; a user whose quota of keys is used up. A sandbox starts by another way
+//! that holds as much, or the error names what stands around it.
 #![deny(unsafe_code)]
 
 use nix::libc;
-use seclude::{Bind, Ended, Enforced, Error, ErrorKind, MiB, Profile, Protection, Sandbox, Seccomp, Transfer};
+use seclude::{
+    Bind, Ended, Enforced, Error, ErrorKind, MiB, Profile, Protection, Sandbox, Seccomp, Transfer,
+};
 use seclude_tests::caller::{Caller, as_each, copy, in_own_mounts};
 use seclude_tests::scratch;
-use seclude_tests::surroundings::{automount, close_proc, in_landlock, propagate, unmount, use_up_the_quota_of_keys, without};
+use seclude_tests::surroundings::{
+    automount, close_proc, in_landlock, propagate, unmount, use_up_the_quota_of_keys, without,
+};
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +19,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// How filters refuse a call that they do not know: as a kernel without it would, and as container engines do by default.
+/// How filters refuse a call that they do not know: as a kernel without it would, and as container
+/// engines do by default.
 const ANSWERS: [i32; 2] = [libc::ENOSYS, libc::EPERM];
 
 /// Whatever set-up has to do by another way without the newer calls.
@@ -38,7 +44,11 @@ fn place() -> tempfile::TempDir {
 }
 
 fn protections(enforced: &Enforced) -> BTreeSet<&'static str> {
-    Protection::ALL.iter().filter(|protection| enforced.contains(**protection)).map(|protection| protection.name()).collect()
+    Protection::ALL
+        .iter()
+        .filter(|protection| enforced.contains(**protection))
+        .map(|protection| protection.name())
+        .collect()
 }
 
 /// What a run of everything in the sandbox has enforced.
@@ -48,12 +58,18 @@ fn run(place: &Path) -> Result<BTreeSet<&'static str>, Error> {
     let mut command = sandbox(place).command("sh");
     let output = command.args(["-c", script]).current_dir("/link").output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.outcome.ended, Ended::Exited(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.outcome.ended,
+        Ended::Exited(0),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(text, "xxhello/deep/er\ncat\n");
     Ok(protections(&output.outcome.enforced))
 }
 
-/// Calls that there is another way for, alone and all together; and what is not in force without them.
+/// Calls that there is another way for, alone and all together; and what is not in force without
+/// them.
 fn with_another_way() -> Vec<(Vec<i64>, &'static [&'static str])> {
     const NOTHING: &[&str] = &[];
     const KEYRING: &[&str] = &["own-keyring"];
@@ -71,10 +87,15 @@ fn with_another_way() -> Vec<(Vec<i64>, &'static [&'static str])> {
         libc::SYS_mount_setattr,
         libc::SYS_pidfd_open,
     ];
-    let mut calls: Vec<(Vec<i64>, &[&str])> = same.iter().map(|call| (vec![*call], NOTHING)).collect();
+    let mut calls: Vec<(Vec<i64>, &[&str])> =
+        same.iter().map(|call| (vec![*call], NOTHING)).collect();
     calls.push((vec![libc::SYS_keyctl], KEYRING));
     calls.push((vec![libc::SYS_add_key, libc::SYS_keyctl, libc::SYS_request_key], KEYRING));
-    for call in [libc::SYS_landlock_create_ruleset, libc::SYS_landlock_add_rule, libc::SYS_landlock_restrict_self] {
+    for call in [
+        libc::SYS_landlock_create_ruleset,
+        libc::SYS_landlock_add_rule,
+        libc::SYS_landlock_restrict_self,
+    ] {
         calls.push((vec![call], LANDLOCK));
     }
     calls.push((same.to_vec(), NOTHING));
@@ -87,13 +108,15 @@ fn every_call_with_another_way_may_be_refused() {
         let place = place();
         if who == Caller::Root {
             // For the user behind the sandbox.
-            nix::unistd::chown(&place.path().join("folder"), Some(who.uid_behind().into()), None).expect("root may");
+            nix::unistd::chown(&place.path().join("folder"), Some(who.uid_behind().into()), None)
+                .expect("root may");
         }
         let usual = run(place.path()).expect("it runs without a filter");
         for (calls, lost) in with_another_way() {
             for errno in ANSWERS {
                 let found = without(&calls, errno, || run(place.path()));
-                let found = found.unwrap_or_else(|error| panic!("{calls:?} refused with {errno}: {error}"));
+                let found =
+                    found.unwrap_or_else(|error| panic!("{calls:?} refused with {errno}: {error}"));
                 let missing: BTreeSet<&str> = usual.difference(&found).copied().collect();
                 let expected = lost.iter().copied().filter(|name| usual.contains(name)).collect();
                 assert_eq!(missing, expected, "{calls:?} refused with {errno}");
@@ -111,7 +134,11 @@ fn a_refused_call_without_another_way_is_named() {
         let ports = || Sandbox::tcp_bind(Sandbox::new(), [80]);
         let cases: [(&str, i64, Sandbox); 7] = [
             ("keyctl", libc::SYS_keyctl, unconfined()),
-            ("keyctl", libc::SYS_keyctl, Sandbox::new().seccomp(Seccomp::profile(Profile::Default).allow("request_key"))),
+            (
+                "keyctl",
+                libc::SYS_keyctl,
+                Sandbox::new().seccomp(Seccomp::profile(Profile::Default).allow("request_key")),
+            ),
             ("landlock_create_ruleset", libc::SYS_landlock_create_ruleset, ports()),
             ("mount", libc::SYS_mount, Sandbox::new()),
             ("pivot_root", libc::SYS_pivot_root, Sandbox::new()),
@@ -119,24 +146,40 @@ fn a_refused_call_without_another_way_is_named() {
             ("symlinkat", libc::SYS_symlinkat, Sandbox::new()),
         ];
         for (name, call, sandbox) in cases {
-            let error = without(&[call], libc::EPERM, || sandbox.command("true").status()).expect_err(name);
+            let error =
+                without(&[call], libc::EPERM, || sandbox.command("true").status()).expect_err(name);
             let text = error.to_string();
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}: {text}");
-            assert!(text.contains(&format!("the seccomp filter of a surrounding container refuses {name}(2)")), "{name}: {text}");
-            assert!(error.remedy().is_some_and(|hint| hint.contains(&format!("allow {name}"))), "{name}: {text}");
+            assert!(
+                text.contains(&format!(
+                    "the seccomp filter of a surrounding container refuses {name}(2)"
+                )),
+                "{name}: {text}"
+            );
+            assert!(
+                error.remedy().is_some_and(|hint| hint.contains(&format!("allow {name}"))),
+                "{name}: {text}"
+            );
             assert_eq!(error.raw_os_error(), Some(libc::EPERM));
-            sandbox.command("true").status().unwrap_or_else(|error| panic!("the control, {name} allowed: {error}"));
+            sandbox
+                .command("true")
+                .status()
+                .unwrap_or_else(|error| panic!("the control, {name} allowed: {error}"));
         }
         // A kernel without keys answers the same to all three, but not to one of them.
-        let error = without(&[libc::SYS_keyctl], libc::ENOSYS, || unconfined().command("true").status()).expect_err("keyctl");
+        let error =
+            without(&[libc::SYS_keyctl], libc::ENOSYS, || unconfined().command("true").status())
+                .expect_err("keyctl");
         assert!(error.to_string().contains("lacks keyctl(2)"), "{error}");
         let all = [libc::SYS_add_key, libc::SYS_keyctl, libc::SYS_request_key];
-        let outcome = without(&all, libc::ENOSYS, || unconfined().command("true").status()).expect("no keys at all");
+        let outcome = without(&all, libc::ENOSYS, || unconfined().command("true").status())
+            .expect("no keys at all");
         assert!(!outcome.enforced.contains(Protection::OwnKeyring));
     });
 }
 
-/// The kernel's own EPERM is not taken for a filter's: what is refused there stays refused, and no filter is blamed.
+/// The kernel's own EPERM is not taken for a filter's: what is refused there stays refused, and no
+/// filter is blamed.
 #[test]
 fn the_kernels_own_refusal_is_not_blamed_on_a_filter() {
     as_each("the_kernels_own_refusal_is_not_blamed_on_a_filter", |_| {
@@ -157,13 +200,21 @@ fn files_are_copied_without_openat2() {
         for errno in ANSWERS {
             without(&[libc::SYS_openat2], errno, || {
                 let to = |name: &str| place.path().join(format!("{name}-{errno}"));
-                cell.copy_out("/tmp/a/b/file", to("plain"), &Transfer::new()).expect("a plain path");
+                cell.copy_out("/tmp/a/b/file", to("plain"), &Transfer::new())
+                    .expect("a plain path");
                 assert_eq!(fs::read_to_string(to("plain")).expect("it is there"), "out\n");
                 for (inside, name) in [("/tmp/a/link/file", "through"), ("/tmp/a/b/away", "last")] {
-                    let error = cell.copy_out(inside, to(name), &Transfer::new()).expect_err("a link");
-                    assert_eq!(error.raw_os_error(), Some(libc::ELOOP), "{inside} as {}: {error}", who.name());
+                    let error =
+                        cell.copy_out(inside, to(name), &Transfer::new()).expect_err("a link");
+                    assert_eq!(
+                        error.raw_os_error(),
+                        Some(libc::ELOOP),
+                        "{inside} as {}: {error}",
+                        who.name()
+                    );
                 }
-                let error = cell.copy_out("/tmp/none", to("none"), &Transfer::new()).expect_err("nothing");
+                let error =
+                    cell.copy_out("/tmp/none", to("none"), &Transfer::new()).expect_err("nothing");
                 assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "{error}");
             });
         }
@@ -177,17 +228,36 @@ fn a_caller_whose_mounts_landlock_forbids_is_told_so() {
             let error = Sandbox::new().command("true").status().expect_err("the kernel forbids it");
             let text = error.to_string();
             assert_eq!(error.kind(), ErrorKind::NamespacesDenied, "{text}");
-            assert!(text.contains("a Landlock domain or an LSM policy around the caller forbids mounts"), "{text}");
-            assert!(error.remedy().is_some_and(|hint| hint.contains("outside that Landlock sandbox")), "{text}");
+            assert!(
+                text.contains(
+                    "a Landlock domain or an LSM policy around the caller forbids mounts"
+                ),
+                "{text}"
+            );
+            assert!(
+                error.remedy().is_some_and(|hint| hint.contains("outside that Landlock sandbox")),
+                "{text}"
+            );
             let report = seclude::doctor();
             let check = report.check("sandbox").expect("it is checked");
-            assert!(check.cause.as_ref().is_some_and(|cause| cause.contains("Landlock")), "{check:?}");
-            assert!(check.remedy.as_ref().is_some_and(|remedy| remedy.contains("Landlock")), "{check:?}");
+            assert!(
+                check.cause.as_ref().is_some_and(|cause| cause.contains("Landlock")),
+                "{check:?}"
+            );
+            assert!(
+                check.remedy.as_ref().is_some_and(|remedy| remedy.contains("Landlock")),
+                "{check:?}"
+            );
             let mounts = report.check("namespace.mount").expect("it is checked");
-            assert!(mounts.remedy.as_ref().is_some_and(|remedy| remedy.contains("Landlock")), "{mounts:?}");
+            assert!(
+                mounts.remedy.as_ref().is_some_and(|remedy| remedy.contains("Landlock")),
+                "{mounts:?}"
+            );
         });
         if !there_is {
-            eprintln!("a_caller_whose_mounts_landlock_forbids_is_told_so: SKIPPED, for there is no Landlock");
+            eprintln!(
+                "a_caller_whose_mounts_landlock_forbids_is_told_so: SKIPPED, for there is no Landlock"
+            );
         }
         Sandbox::new().command("true").status().expect("the control: without it all is well");
     });
@@ -208,8 +278,13 @@ fn without_room_for_keys_a_sandbox_starts_without_a_keyring() {
     let test = copy(&std::env::current_exe().expect("/proc names it"), place.path(), "test");
     let id = (61_000 + std::process::id() % 1000).to_string();
     let mut command = Command::new("setpriv");
-    command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--inh-caps=-all", "--"]).arg(test);
-    command.args(["--exact", NAME, "--nocapture", "--test-threads=1"]).env(FULL, "1").current_dir("/");
+    command
+        .args(["--reuid", &id, "--regid", &id, "--clear-groups", "--inh-caps=-all", "--"])
+        .arg(test);
+    command
+        .args(["--exact", NAME, "--nocapture", "--test-threads=1"])
+        .env(FULL, "1")
+        .current_dir("/");
     assert!(command.status().expect("setpriv (util-linux) is there").success());
 }
 
@@ -217,7 +292,8 @@ fn with_a_full_quota_of_keys() {
     // The keyring is this process's, and ends with it.
     let number = use_up_the_quota_of_keys();
     println!("{number} keys were room for");
-    let outcome = Sandbox::new().command("true").status().expect("its filter refuses all calls on keys");
+    let outcome =
+        Sandbox::new().command("true").status().expect("its filter refuses all calls on keys");
     assert!(!outcome.enforced.contains(Protection::OwnKeyring), "the control: there is no room");
     assert!(outcome.success());
     let open = Sandbox::new().seccomp(Profile::Unconfined);
@@ -227,7 +303,8 @@ fn with_a_full_quota_of_keys() {
     assert!(error.remedy().is_some_and(|hint| hint.contains("kernel.keys.maxkeys")), "{error}");
 }
 
-/// What stands at an automount point is shown, not the point; where the mount cannot come into the sandbox, the error says so.
+/// What stands at an automount point is shown, not the point; where the mount cannot come into the
+/// sandbox, the error says so.
 #[test]
 fn an_automount_point_is_mounted_before_it_is_shown() {
     const NAME: &str = "an_automount_point_is_mounted_before_it_is_shown";
@@ -241,14 +318,25 @@ fn an_automount_point_is_mounted_before_it_is_shown() {
         propagate(Path::new("/"), true);
         for reaches in [true, false] {
             for who in [Caller::Root, Caller::User] {
-                let source = place.path().join(format!("{}-{}", if reaches { "shared" } else { "private" }, who.name()));
+                let source = place.path().join(format!(
+                    "{}-{}",
+                    if reaches { "shared" } else { "private" },
+                    who.name()
+                ));
                 fs::create_dir(&source).expect("it is ours");
                 automount(&source);
                 propagate(&source, reaches);
                 let mut command = who.command(&test);
-                command.args(["--exact", NAME, "--nocapture", "--test-threads=1"]).env(SOURCE, &source).current_dir("/");
+                command
+                    .args(["--exact", NAME, "--nocapture", "--test-threads=1"])
+                    .env(SOURCE, &source)
+                    .current_dir("/");
                 // Another process group: the server's own never trigger it.
-                assert!(command.process_group(0).status().expect("it starts").success(), "{}", source.display());
+                assert!(
+                    command.process_group(0).status().expect("it starts").success(),
+                    "{}",
+                    source.display()
+                );
                 unmount(&source);
             }
         }
@@ -256,7 +344,8 @@ fn an_automount_point_is_mounted_before_it_is_shown() {
 }
 
 fn show(source: &Path) {
-    let sandbox = Sandbox::new().bind_ro(source, "/shown").wall_time(std::time::Duration::from_secs(20));
+    let sandbox =
+        Sandbox::new().bind_ro(source, "/shown").wall_time(std::time::Duration::from_secs(20));
     let result = sandbox.command("cat").arg("/shown/hello").output();
     if source.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"shared")) {
         assert_eq!(result.expect("it is mounted").stdout, b"mounted");
@@ -268,10 +357,12 @@ fn show(source: &Path) {
     }
 }
 
-/// Where a surrounding container keeps the knobs of `/proc` read-only, and lets no fresh proc be mounted.
+/// Where a surrounding container keeps the knobs of `/proc` read-only, and lets no fresh proc be
+/// mounted.
 #[test]
 fn without_a_proc_to_write_to_nested_user_namespaces_cannot_be_forbidden_and_that_is_told() {
-    const NAME: &str = "without_a_proc_to_write_to_nested_user_namespaces_cannot_be_forbidden_and_that_is_told";
+    const NAME: &str =
+        "without_a_proc_to_write_to_nested_user_namespaces_cannot_be_forbidden_and_that_is_told";
     const HERE: &str = "SECLUDE_TEST_CLOSED_PROC";
     if std::env::var_os(HERE).is_some() {
         let with_proc = || Sandbox::new().bind_ro("/proc", "/proc");
@@ -288,7 +379,10 @@ fn without_a_proc_to_write_to_nested_user_namespaces_cannot_be_forbidden_and_tha
         close_proc();
         for who in [Caller::Root, Caller::User] {
             let mut command = who.command(&test);
-            command.args(["--exact", NAME, "--nocapture", "--test-threads=1"]).env(HERE, "1").current_dir("/");
+            command
+                .args(["--exact", NAME, "--nocapture", "--test-threads=1"])
+                .env(HERE, "1")
+                .current_dir("/");
             assert!(command.status().expect("it starts").success(), "as {}", who.name());
         }
     });

@@ -1,5 +1,6 @@
-//! Links where the set-up works: in a root directory, and in a writable bind, that somebody hostile has filled; before a run, and swapped
-//! while it is being set up. Whatever becomes of the run, a tree outside that the links lead to stays as it was, to the last time stamp, and so do the
+//! Links where the set-up works: in a root directory, and in a writable bind, that somebody hostile
+//! has filled; before a run, and swapped while it is being set up. Whatever becomes of the run, a
+//! tree outside that the links lead to stays as it was, to the last time stamp, and so do the
 //! host's mounts.
 #![deny(unsafe_code)]
 
@@ -27,7 +28,8 @@ enum Kind {
     Dangling,
 }
 
-const KINDS: &[Kind] = &[Kind::Absolute, Kind::Relative, Kind::Upward, Kind::Looping, Kind::Dangling];
+const KINDS: &[Kind] =
+    &[Kind::Absolute, Kind::Relative, Kind::Upward, Kind::Looping, Kind::Dangling];
 
 /// A place with a hostile tree and one outside of it, which is not to change.
 struct Ground {
@@ -44,7 +46,8 @@ impl Ground {
             fs::set_permissions(&path, Permissions::from_mode(0o777)).expect("it is ours");
         }
         fs::write(ground.outside().join("canary"), "canary").expect("there is room");
-        fs::set_permissions(ground.outside().join("canary"), Permissions::from_mode(0o666)).expect("it is ours");
+        fs::set_permissions(ground.outside().join("canary"), Permissions::from_mode(0o666))
+            .expect("it is ours");
         ground
     }
 
@@ -76,8 +79,11 @@ impl Ground {
     fn facts(&self) -> BTreeMap<PathBuf, String> {
         let mut facts = BTreeMap::new();
         look(&self.outside(), &mut facts);
-        let beside: Vec<_> =
-            fs::read_dir(self.place.path()).expect("it is there").flatten().map(|entry| entry.file_name()).collect();
+        let beside: Vec<_> = fs::read_dir(self.place.path())
+            .expect("it is there")
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
         facts.insert("beside".into(), format!("{:?}", beside.len()));
         facts
     }
@@ -87,16 +93,31 @@ fn look(path: &Path, facts: &mut BTreeMap<PathBuf, String>) {
     let meta = fs::symlink_metadata(path).expect("it is there");
     let times = (meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec());
     let content = if meta.is_file() { fs::read(path).expect("it may be read") } else { Vec::new() };
-    facts.insert(path.into(), format!("{:o} {} {} {} {times:?} {content:?}", meta.mode(), meta.uid(), meta.gid(), meta.nlink()));
+    facts.insert(
+        path.into(),
+        format!(
+            "{:o} {} {} {} {times:?} {content:?}",
+            meta.mode(),
+            meta.uid(),
+            meta.gid(),
+            meta.nlink()
+        ),
+    );
     if meta.is_dir() {
-        fs::read_dir(path).expect("it may be read").flatten().for_each(|entry| look(&entry.path(), facts));
+        fs::read_dir(path)
+            .expect("it may be read")
+            .flatten()
+            .for_each(|entry| look(&entry.path(), facts));
     }
 }
 
-/// Policies that put something at, and below, `name` in the tree, which is the root or bound at `/w`.
+/// Policies that put something at, and below, `name` in the tree, which is the root or bound at
+/// `/w`.
 fn policies(tree: &Path, name: &str) -> Vec<Sandbox> {
     let host = |sandbox: Sandbox| {
-        ["/usr", "/bin", "/lib", "/lib64"].iter().fold(sandbox, |sandbox, path| sandbox.bind(Bind::new(path, path).optional()))
+        ["/usr", "/bin", "/lib", "/lib64"]
+            .iter()
+            .fold(sandbox, |sandbox, path| sandbox.bind(Bind::new(path, path).optional()))
     };
     let root = || host(Sandbox::new().root(tree));
     let bound = || Sandbox::new().bind_rw(tree, "/w");
@@ -159,7 +180,8 @@ fn whatever_the_links_the_host_stays_as_it_was() {
     });
 }
 
-/// Somebody swaps a directory and a link to the outside as fast as it can, while sandboxes are set up upon it. SECLUDE_ROUNDS: how often.
+/// Somebody swaps a directory and a link to the outside as fast as it can, while sandboxes are set
+/// up upon it. SECLUDE_ROUNDS: how often.
 #[test]
 fn a_race_is_not_won() {
     as_each("a_race_is_not_won", |_| {
@@ -167,10 +189,15 @@ fn a_race_is_not_won() {
         for name in NAMES {
             for kind in ["dir", "link"] {
                 let path = ground.tree().join(format!("{name}.{kind}"));
-                if kind == "dir" { fs::create_dir_all(path.join("sub")) } else { symlink(ground.outside(), path) }
-                    .expect("there is room");
+                if kind == "dir" {
+                    fs::create_dir_all(path.join("sub"))
+                } else {
+                    symlink(ground.outside(), path)
+                }
+                .expect("there is room");
             }
-            fs::rename(ground.tree().join(format!("{name}.dir")), ground.tree().join(name)).expect("it is ours");
+            fs::rename(ground.tree().join(format!("{name}.dir")), ground.tree().join(name))
+                .expect("it is ours");
         }
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("it is there");
         let before = ground.facts();
@@ -181,14 +208,16 @@ fn a_race_is_not_won() {
                 let at = |name: &str, kind: &str| ground.tree().join(format!("{name}{kind}"));
                 while !over.load(Ordering::Relaxed) {
                     for name in NAMES {
-                        for (from, to) in [("", ".dir"), (".link", ""), ("", ".link"), (".dir", "")] {
+                        for (from, to) in [("", ".dir"), (".link", ""), ("", ".link"), (".dir", "")]
+                        {
                             fs::rename(at(name, from), at(name, to)).expect("it is ours");
                         }
                         swaps.fetch_add(1, Ordering::Relaxed);
                     }
                 }
             });
-            let all: Vec<Sandbox> = NAMES.iter().flat_map(|name| policies(&ground.tree(), name)).collect();
+            let all: Vec<Sandbox> =
+                NAMES.iter().flat_map(|name| policies(&ground.tree(), name)).collect();
             for sandbox in all.iter().cycle().take(rounds(500) as usize) {
                 *if attempt(sandbox) { &mut ran } else { &mut refused } += 1;
             }

@@ -1,9 +1,11 @@
-//! The behaviour table's runner: every row of `tests/cases`, through every face, as root and as an unprivileged user. Each
-//! result is held against the row, and all faces' results against each other.
+//! The behaviour table's runner: every row of `tests/cases`, through every face, as root and as an
+//! unprivileged user. Each result is held against the row, and all faces' results against each
+//! other.
 //!
-//! The faces are drivers with one contract (`seclude_tests::job`). The Rust one is always there. SECLUDE_TEST_C_DRIVER names
-//! the C one, SECLUDE_TEST_PYTHON an interpreter that has the wheel; a face that is not there is skipped, loudly, unless
-//! SECLUDE_TEST_FACES (`rust,c,python`) names it. Arguments pick rows by a part of `file: name`.
+//! The faces are drivers with one contract (`seclude_tests::job`). The Rust one is always there.
+//! SECLUDE_TEST_C_DRIVER names the C one, SECLUDE_TEST_PYTHON an interpreter that has the wheel; a
+//! face that is not there is skipped, loudly, unless SECLUDE_TEST_FACES (`rust,c,python`) names it.
+//! Arguments pick rows by a part of `file: name`.
 #![deny(unsafe_code)]
 
 use seclude_tests::caller::{Caller, copy, driver};
@@ -40,9 +42,13 @@ fn main() -> ExitCode {
         println!("SKIPPED: every row as root, for this is no root");
     }
     let required = env::var("SECLUDE_TEST_FACES").unwrap_or_default();
-    let missing: Vec<&str> = required.split(',').map(str::trim).filter(|name| absent.contains(name)).collect();
+    let missing: Vec<&str> =
+        required.split(',').map(str::trim).filter(|name| absent.contains(name)).collect();
     if !missing.is_empty() {
-        println!("the faces that SECLUDE_TEST_FACES asks for are not there: {}", missing.join(", "));
+        println!(
+            "the faces that SECLUDE_TEST_FACES asks for are not there: {}",
+            missing.join(", ")
+        );
         return ExitCode::FAILURE;
     }
 
@@ -67,28 +73,42 @@ fn main() -> ExitCode {
             skipped += 1;
             continue;
         }
-        skipped += absent.iter().filter(|face| case.faces.is_empty() || case.faces.iter().any(|named| named == *face)).count();
-        let reachable: Vec<Caller> = [Caller::Root, Caller::User].into_iter().filter(|caller| case.is_for(*caller)).collect();
+        skipped += absent
+            .iter()
+            .filter(|face| case.faces.is_empty() || case.faces.iter().any(|named| named == *face))
+            .count();
+        let reachable: Vec<Caller> = [Caller::Root, Caller::User]
+            .into_iter()
+            .filter(|caller| case.is_for(*caller))
+            .collect();
         skipped += reachable.iter().filter(|caller| !Caller::reachable().contains(caller)).count();
         trials.extend(
             reachable
                 .into_iter()
-                .filter(|caller| Caller::reachable().contains(caller) && case.is_for_cgroups_of(*caller))
+                .filter(|caller| {
+                    Caller::reachable().contains(caller) && case.is_for_cgroups_of(*caller)
+                })
                 .map(|caller| (format!("{name} ({})", caller.name()), caller, case)),
         );
     }
 
-    let (next, passed, failures) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let (next, passed, failures) =
+        (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                while let Some((name, caller, case)) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some((name, caller, case)) =
+                    trials.get(next.fetch_add(1, Ordering::Relaxed))
+                {
                     let wrong = attempt(case, *caller, &faces);
                     if wrong.is_empty() {
                         passed.fetch_add(1, Ordering::Relaxed);
                     } else {
                         println!("FAILED: {name}\n    {}", wrong.join("\n    "));
-                        failures.lock().expect("no thread panics while it holds this").insert(name.clone(), wrong);
+                        failures
+                            .lock()
+                            .expect("no thread panics while it holds this")
+                            .insert(name.clone(), wrong);
                     }
                 }
             });
@@ -119,8 +139,10 @@ fn cases() -> Result<Vec<(String, Case)>, String> {
     let mut names = BTreeSet::new();
     for file in files {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let table: Table = toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+        let text =
+            fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let table: Table =
+            toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
         for case in table.case {
             if !names.insert((stem.clone(), case.name.clone())) {
                 return Err(format!("{stem}: two rows are called {:?}", case.name));
@@ -139,18 +161,23 @@ struct Face {
     words: Vec<PathBuf>,
 }
 
-/// The faces that are there, copied to where every caller can reach them, and the names of those that are not.
+/// The faces that are there, copied to where every caller can reach them, and the names of those
+/// that are not.
 fn faces(place: &Path) -> (Vec<Face>, Vec<&'static str>) {
     let mut faces = vec![Face { name: "rust", words: vec![copy(&driver(), place, "driver-rust")] }];
     let mut absent = Vec::new();
     match env::var_os("SECLUDE_TEST_C_DRIVER") {
-        Some(program) => faces.push(Face { name: "c", words: vec![copy(Path::new(&program), place, "driver-c")] }),
+        Some(program) => faces
+            .push(Face { name: "c", words: vec![copy(Path::new(&program), place, "driver-c")] }),
         None => absent.push("c"),
     }
     match env::var_os("SECLUDE_TEST_PYTHON") {
         Some(interpreter) => {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("drivers/driver.py");
-            faces.push(Face { name: "python", words: vec![interpreter.into(), copy(&script, place, "driver.py")] });
+            faces.push(Face {
+                name: "python",
+                words: vec![interpreter.into(), copy(&script, place, "driver.py")],
+            });
         }
         None => absent.push("python"),
     }
@@ -159,8 +186,12 @@ fn faces(place: &Path) -> (Vec<Face>, Vec<&'static str>) {
 
 fn absence(name: &str) -> &'static str {
     match name {
-        "c" => "SECLUDE_TEST_C_DRIVER does not name tests/drivers/driver.c, compiled and linked with the library's archive",
-        _ => "SECLUDE_TEST_PYTHON does not name an interpreter that has the wheel and that an unprivileged user can run",
+        "c" => {
+            "SECLUDE_TEST_C_DRIVER does not name tests/drivers/driver.c, compiled and linked with the library's archive"
+        }
+        _ => {
+            "SECLUDE_TEST_PYTHON does not name an interpreter that has the wheel and that an unprivileged user can run"
+        }
     }
 }
 
@@ -170,12 +201,17 @@ fn absence(name: &str) -> &'static str {
 fn attempt(case: &Case, caller: Caller, faces: &[Face]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut first: Option<(&str, Told)> = None;
-    for face in faces.iter().filter(|face| case.faces.is_empty() || case.faces.iter().any(|name| name == face.name)) {
+    for face in faces
+        .iter()
+        .filter(|face| case.faces.is_empty() || case.faces.iter().any(|name| name == face.name))
+    {
         match attempt_through(case, caller, face) {
             Ok((told, complaints)) => {
                 wrong.extend(complaints.into_iter().map(|text| format!("{}: {text}", face.name)));
                 match &first {
-                    Some((name, other)) if !case.varies => wrong.extend(differences(name, other, face.name, &told)),
+                    Some((name, other)) if !case.varies => {
+                        wrong.extend(differences(name, other, face.name, &told))
+                    }
                     Some(_) => {}
                     None => first = Some((face.name, told)),
                 }
@@ -186,7 +222,11 @@ fn attempt(case: &Case, caller: Caller, faces: &[Face]) -> Vec<String> {
     wrong
 }
 
-fn attempt_through(case: &Case, caller: Caller, face: &Face) -> Result<(Told, Vec<String>), String> {
+fn attempt_through(
+    case: &Case,
+    caller: Caller,
+    face: &Face,
+) -> Result<(Told, Vec<String>), String> {
     // The fixtures have one name for all faces, so that texts that show it can be compared.
     let place = scratch::directory();
     caller.own(place.path());
@@ -195,7 +235,8 @@ fn attempt_through(case: &Case, caller: Caller, face: &Face) -> Result<(Told, Ve
     caller.own(&dir);
     let stage = Stage { caller, dir: &dir };
     case.furnish(&stage).map_err(|error| format!("make the fixtures: {error}"))?;
-    let (job, result, input) = (place.path().join("job"), place.path().join("result"), place.path().join("input"));
+    let (job, result, input) =
+        (place.path().join("job"), place.path().join("result"), place.path().join("input"));
     fs::write(&job, case.job(&stage).write()).map_err(|error| error.to_string())?;
     fs::write(&input, "from the driver's own stdin\n").map_err(|error| error.to_string())?;
     let mut driver = Command::new("timeout");
@@ -203,25 +244,44 @@ fn attempt_through(case: &Case, caller: Caller, face: &Face) -> Result<(Told, Ve
     let run = caller.command(&face.words[0]);
     driver.arg(run.get_program()).args(run.get_args()).args(&face.words[1..]).args([&job, &result]);
     driver.env("SECLUDE_CELLS", place.path().join("cells"));
-    driver.current_dir("/").env("PYTHONDONTWRITEBYTECODE", "1").stdin(File::open(&input).map_err(|error| error.to_string())?);
+    driver
+        .current_dir("/")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(File::open(&input).map_err(|error| error.to_string())?);
     let output = driver.output().map_err(|error| format!("timeout (coreutils): {error}"))?;
     if !output.status.success() {
-        return Err(format!("the driver failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr)));
+        return Err(format!(
+            "the driver failed ({}): {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        ));
     }
-    let mut told = fs::read_to_string(&result).map_err(|error| error.to_string()).and_then(|text| read_told(&text))?;
+    let mut told = fs::read_to_string(&result)
+        .map_err(|error| error.to_string())
+        .and_then(|text| read_told(&text))?;
     let wrong = case.judge(&stage, &told, &output.stdout);
     for value in told.values_mut() {
-        *value = String::from_utf8_lossy(value).replace(&*dir.to_string_lossy(), "{dir}").into_bytes();
+        *value =
+            String::from_utf8_lossy(value).replace(&*dir.to_string_lossy(), "{dir}").into_bytes();
     }
     Ok((told, wrong))
 }
 
 /// Where two faces tell different things of one row. What was used is never the same twice.
 fn differences(name: &str, one: &Told, other_name: &str, other: &Told) -> Vec<String> {
-    let keys: BTreeSet<&String> = one.keys().chain(other.keys()).filter(|key| *key != "usage").collect();
-    let shown = |told: &Told, key: &String| told.get(key).map(|value| String::from_utf8_lossy(value).into_owned());
+    let keys: BTreeSet<&String> =
+        one.keys().chain(other.keys()).filter(|key| *key != "usage").collect();
+    let shown = |told: &Told, key: &String| {
+        told.get(key).map(|value| String::from_utf8_lossy(value).into_owned())
+    };
     keys.into_iter()
         .filter(|key| one.get(*key) != other.get(*key))
-        .map(|key| format!("{key}: {name} tells {:?}, {other_name} tells {:?}", shown(one, key), shown(other, key)))
+        .map(|key| {
+            format!(
+                "{key}: {name} tells {:?}, {other_name} tells {:?}",
+                shown(one, key),
+                shown(other, key)
+            )
+        })
         .collect()
 }

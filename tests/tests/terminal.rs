@@ -1,4 +1,5 @@
-//! Commands on terminals of their own: the window, hanging up, several in one cell, none shared between copies; and the caller's own in raw mode.
+//! Commands on terminals of their own: the window, hanging up, several in one cell, none shared
+//! between copies; and the caller's own in raw mode.
 #![deny(unsafe_code)]
 
 use nix::pty::openpty;
@@ -44,7 +45,12 @@ fn a_new_size_is_told() {
 fn hanging_up_is_the_end() {
     as_each("hanging_up_is_the_end", |_| {
         let mut command = Sandbox::new().terminals().command("sleep");
-        let mut child = command.arg("1000").stdin(Stdio::pty()).stdout(Stdio::pty()).spawn().expect("it starts");
+        let mut child = command
+            .arg("1000")
+            .stdin(Stdio::pty())
+            .stdout(Stdio::pty())
+            .spawn()
+            .expect("it starts");
         drop(child.terminal.take());
         assert_eq!(child.wait().expect("it ends").ended, Ended::Signaled(libc::SIGHUP));
     });
@@ -54,17 +60,27 @@ fn hanging_up_is_the_end() {
 fn commands_of_a_cell_have_one_each_and_what_stays_does_not_hold_the_reader() {
     as_each("commands_of_a_cell_have_one_each_and_what_stays_does_not_hold_the_reader", |_| {
         let cell = Sandbox::new().terminals().cell().expect("a cell starts");
-        let mut first = cell.command("cat").stdin(Stdio::pty()).stdout(Stdio::pty()).spawn().expect("it starts");
+        let mut first = cell
+            .command("cat")
+            .stdin(Stdio::pty())
+            .stdout(Stdio::pty())
+            .spawn()
+            .expect("it starts");
         let mut tty = cell.command("tty");
         let second = tty.stdin(Stdio::pty()).output().expect("it runs");
         assert_eq!(second.stdout, b"/dev/pts/1\n");
-        (first.terminal.as_ref().expect("it has one")).write_all(b"to the first\n\x04").expect("it is typed");
+        (first.terminal.as_ref().expect("it has one"))
+            .write_all(b"to the first\n\x04")
+            .expect("it is typed");
         let mut shown = lines(first.terminal.as_ref().expect("it has one"));
         assert_eq!([line(&mut shown), line(&mut shown)], ["to the first"; 2]);
         assert_eq!(first.wait().expect("it ends").ended, Ended::Exited(0));
         // It leaves behind who keeps the terminal open: the reader goes by the command's own end.
         let mut command = cell.command("sh");
-        command.args(["-c", "trap '' HUP; sleep 1000 & echo left"]).stdin(Stdio::pty()).stdout(Stdio::pty());
+        command
+            .args(["-c", "trap '' HUP; sleep 1000 & echo left"])
+            .stdin(Stdio::pty())
+            .stdout(Stdio::pty());
         let output = command.output().expect("it runs");
         assert_eq!(output.stdout, b"left\r\n");
         // More than FIONREAD tells of: the rest is on its way, until somebody polls.
@@ -73,7 +89,12 @@ fn commands_of_a_cell_have_one_each_and_what_stays_does_not_hold_the_reader() {
         let mut child = command.spawn().expect("it starts");
         assert_eq!(child.wait().expect("it ends").ended, Ended::Exited(0));
         let shown = child.wait_with_output().expect("it can be read").stdout;
-        assert_eq!(shown.len(), 6000 / 8 * 9, "{:?}", String::from_utf8_lossy(&shown[shown.len().saturating_sub(20)..]));
+        assert_eq!(
+            shown.len(),
+            6000 / 8 * 9,
+            "{:?}",
+            String::from_utf8_lossy(&shown[shown.len().saturating_sub(20)..])
+        );
         cell.close();
     });
 }
@@ -82,9 +103,23 @@ fn commands_of_a_cell_have_one_each_and_what_stays_does_not_hold_the_reader() {
 fn copies_of_a_template_share_no_terminals() {
     as_each("copies_of_a_template_share_no_terminals", |_| {
         let pool = Sandbox::new().terminals().pool(2).expect("a pool starts");
-        let mut first = pool.command("cat").stdin(Stdio::pty()).stdout(Stdio::pty()).spawn().expect("it starts");
-        let output = pool.command("sh").args(["-c", "ls /dev/pts; tty"]).stdin(Stdio::pty()).output().expect("it runs");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "0\nptmx\n/dev/pts/0\n", "its own is the first there");
+        let mut first = pool
+            .command("cat")
+            .stdin(Stdio::pty())
+            .stdout(Stdio::pty())
+            .spawn()
+            .expect("it starts");
+        let output = pool
+            .command("sh")
+            .args(["-c", "ls /dev/pts; tty"])
+            .stdin(Stdio::pty())
+            .output()
+            .expect("it runs");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "0\nptmx\n/dev/pts/0\n",
+            "its own is the first there"
+        );
         first.kill().expect("it is killed");
         first.wait().expect("it ends");
         pool.close();
@@ -98,9 +133,14 @@ fn raw_mode_ends_as_it_began() {
     let before = modes();
     assert!(before.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG));
     let raw = RawMode::enter(&pair.slave).expect("it is a terminal");
-    assert!(!modes().local_flags.intersects(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG));
+    assert!(
+        !modes().local_flags.intersects(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
+    );
     drop(raw);
     assert_eq!(modes(), before);
     let (reader, _writer) = std::io::pipe().expect("a pipe");
-    assert_eq!(RawMode::enter(&reader).expect_err("a pipe is no terminal").raw_os_error(), Some(libc::ENOTTY));
+    assert_eq!(
+        RawMode::enter(&reader).expect_err("a pipe is no terminal").raw_os_error(),
+        Some(libc::ENOTTY)
+    );
 }

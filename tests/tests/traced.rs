@@ -1,5 +1,6 @@
-//! Tracers inside: the kernel tells a process's end to its tracer first (ptrace(2)), and to its warden only afterwards. Whoever traces
-//! keeps no end from the caller, whatever becomes of the tracer.
+//! Tracers inside: the kernel tells a process's end to its tracer first (ptrace(2)), and to its
+//! warden only afterwards. Whoever traces keeps no end from the caller, whatever becomes of the
+//! tracer.
 #![deny(unsafe_code)]
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -38,7 +39,9 @@ fn python(command: &mut seclude::Command, program: &str) -> Result<Child, String
 
 fn first_line(child: &mut Child) -> String {
     let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().expect("it is piped")).read_line(&mut line).expect("it says something");
+    BufReader::new(child.stdout.as_mut().expect("it is piped"))
+        .read_line(&mut line)
+        .expect("it says something");
     line.trim().to_owned()
 }
 
@@ -51,7 +54,10 @@ fn end_by_polling(child: &mut Child) -> Result<Ended, String> {
     }
     let victims = Victims::default();
     let (polled, _) = returns("try_wait", Duration::ZERO, &victims, || child.try_wait())?;
-    polled.map_err(|error| error.to_string())?.map(|outcome| outcome.ended).ok_or_else(|| "it is told as running".into())
+    polled
+        .map_err(|error| error.to_string())?
+        .map(|outcome| outcome.ended)
+        .ok_or_else(|| "it is told as running".into())
 }
 
 /// Landlock would keep commands from tracing each other.
@@ -62,8 +68,11 @@ fn sandbox() -> Sandbox {
 #[test]
 fn a_program_whose_child_traces_it_is_told_of_at_its_end() {
     as_each("a_program_whose_child_traces_it_is_told_of_at_its_end", |_| {
-        let (pool, cell) = (Sandbox::new().pool(1).expect("it starts"), sandbox().cell().expect("it starts"));
-        for mut command in [Sandbox::new().command("python3"), pool.command("python3"), cell.command("python3")] {
+        let (pool, cell) =
+            (Sandbox::new().pool(1).expect("it starts"), sandbox().cell().expect("it starts"));
+        for mut command in
+            [Sandbox::new().command("python3"), pool.command("python3"), cell.command("python3")]
+        {
             let mut child = python(&mut command, BY_ITS_CHILD).expect("it starts");
             assert_eq!(first_line(&mut child), "traced");
             assert_eq!(end_by_polling(&mut child), Ok(Ended::Exited(7)));
@@ -74,19 +83,29 @@ fn a_program_whose_child_traces_it_is_told_of_at_its_end() {
 
 #[test]
 fn a_neighbour_that_traces_a_command_keeps_neither_its_end_nor_the_cell() {
-    as_each_with_cells("a_neighbour_that_traces_a_command_keeps_neither_its_end_nor_the_cell", |_| {
-        let cell = sandbox().cell().expect("it starts");
-        let mut command = cell.command("python3");
-        let mut traced = python(&mut command, "print('runs', flush=True); time.sleep(1000)").expect("it starts");
-        assert_eq!(first_line(&mut traced), "runs");
-        let mut command = cell.command("python3");
-        let mut tracer = python(&mut command, &format!("seize({})", traced.inside_id())).expect("it starts");
-        assert_eq!(first_line(&mut tracer), "traced");
-        traced.kill().expect("it is killed");
-        let victims = Victims::default();
-        let (outcome, _) = returns("wait", Duration::ZERO, &victims, || traced.wait()).expect("it returns");
-        let outcome = outcome.expect("it is told");
-        assert_eq!((outcome.ended, outcome.by_caller), (Ended::Killed, false), "its own warden has ended it");
-        assert!(cell.command("true").status().expect("the cell goes on").success());
-    });
+    as_each_with_cells(
+        "a_neighbour_that_traces_a_command_keeps_neither_its_end_nor_the_cell",
+        |_| {
+            let cell = sandbox().cell().expect("it starts");
+            let mut command = cell.command("python3");
+            let mut traced = python(&mut command, "print('runs', flush=True); time.sleep(1000)")
+                .expect("it starts");
+            assert_eq!(first_line(&mut traced), "runs");
+            let mut command = cell.command("python3");
+            let mut tracer =
+                python(&mut command, &format!("seize({})", traced.inside_id())).expect("it starts");
+            assert_eq!(first_line(&mut tracer), "traced");
+            traced.kill().expect("it is killed");
+            let victims = Victims::default();
+            let (outcome, _) =
+                returns("wait", Duration::ZERO, &victims, || traced.wait()).expect("it returns");
+            let outcome = outcome.expect("it is told");
+            assert_eq!(
+                (outcome.ended, outcome.by_caller),
+                (Ended::Killed, false),
+                "its own warden has ended it"
+            );
+            assert!(cell.command("true").status().expect("the cell goes on").success());
+        },
+    );
 }

@@ -43,17 +43,25 @@ fn a_bind_that_is_writable_to_nobody_inside_is_refused_with_the_user_it_needs() 
         fs::write(directory(&full, "deep").join("file"), "x").expect("there is room");
         std::os::unix::fs::symlink("/tmp", full.join("link")).expect("there is room");
         let file = full.join("file");
-        for (path, what, bits) in
-            [(&empty, "nothing in it", "rwX"), (&full, "nothing in it", "rwX"), (&file, "nothing to it", "rw")]
-        {
+        for (path, what, bits) in [
+            (&empty, "nothing in it", "rwX"),
+            (&full, "nothing in it", "rwX"),
+            (&file, "nothing to it", "rw"),
+        ] {
             let told = run(path, "true");
             if who == Caller::User {
                 assert_eq!(told, Ok(Ended::Exited(0)), "its own user's files");
                 continue;
             }
             let error = told.expect_err("root's files, and another user inside");
-            assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::SourceUnreadable, Some(libc::EACCES)));
-            assert_eq!((error.path(), error.step()), (Some(path.as_path()), &*format!("bind {} on /out", path.display())));
+            assert_eq!(
+                (error.kind(), error.raw_os_error()),
+                (ErrorKind::SourceUnreadable, Some(libc::EACCES))
+            );
+            assert_eq!(
+                (error.path(), error.step()),
+                (Some(path.as_path()), &*format!("bind {} on /out", path.display()))
+            );
             let (uid, text) = (who.uid_behind(), error.to_string());
             for part in [
                 format!("uid {uid} outside and may write {what} (owner 0"),
@@ -65,12 +73,26 @@ fn a_bind_that_is_writable_to_nobody_inside_is_refused_with_the_user_it_needs() 
             }
         }
         if who == Caller::Root {
-            let other = bound(&empty).host_ids(300_000).command("true").output().expect_err("as another user, too");
+            let other = bound(&empty)
+                .host_ids(300_000)
+                .command("true")
+                .output()
+                .expect_err("as another user, too");
             assert!(other.to_string().contains("chown 301000 "), "{other}");
-            assert_eq!(bound(&empty).prepare().expect_err("a template").kind(), ErrorKind::SourceUnreadable);
-            assert_eq!(bound(&empty).cell().expect_err("a cell").kind(), ErrorKind::SourceUnreadable);
+            assert_eq!(
+                bound(&empty).prepare().expect_err("a template").kind(),
+                ErrorKind::SourceUnreadable
+            );
+            assert_eq!(
+                bound(&empty).cell().expect_err("a cell").kind(),
+                ErrorKind::SourceUnreadable
+            );
             let read_only = Sandbox::new().bind_ro(&empty, "/out").command("true").output();
-            assert_eq!(read_only.map(|output| output.outcome.ended), Ok(Ended::Exited(0)), "nothing is to be written");
+            assert_eq!(
+                read_only.map(|output| output.outcome.ended),
+                Ok(Ended::Exited(0)),
+                "nothing is to be written"
+            );
         }
     });
 }
@@ -79,13 +101,18 @@ fn a_bind_that_is_writable_to_nobody_inside_is_refused_with_the_user_it_needs() 
 fn each_remedy_helps_the_same_sandbox() {
     as_each("each_remedy_helps_the_same_sandbox", |who| {
         let place = scratch::directory();
-        let start = |sandbox: &Sandbox| sandbox.command("touch").arg("/out/new").output().map(|output| output.outcome.ended);
+        let start = |sandbox: &Sandbox| {
+            sandbox.command("touch").arg("/out/new").output().map(|output| output.outcome.ended)
+        };
         for remedy in ["chown", "chmod"] {
             let path = directory(place.path(), remedy);
             let sandbox = bound(&path);
             assert_eq!(start(&sandbox).is_err(), who == Caller::Root, "the control");
             match remedy {
-                "chown" => drop((who == Caller::Root).then(|| chown(&path, Some(Uid::from_raw(who.uid_behind())), None))),
+                "chown" => drop(
+                    (who == Caller::Root)
+                        .then(|| chown(&path, Some(Uid::from_raw(who.uid_behind())), None)),
+                ),
                 _ => mode(&path, 0o777),
             }
             assert_eq!(start(&sandbox), Ok(Ended::Exited(0)), "{remedy}");
@@ -98,7 +125,9 @@ fn what_may_be_written_in_part_is_not_refused() {
     as_each("what_may_be_written_in_part_is_not_refused", |who| {
         let place = scratch::directory();
         let make = |name: &str| directory(place.path(), name);
-        let ends = |path: &Path, script: &str| assert_eq!(run(path, script), Ok(Ended::Exited(0)), "{}", path.display());
+        let ends = |path: &Path, script: &str| {
+            assert_eq!(run(path, script), Ok(Ended::Exited(0)), "{}", path.display())
+        };
 
         let file = make("a file of everybody's, deep inside");
         let deep = directory(&directory(&file, "a"), "b").join("file");
@@ -121,7 +150,8 @@ fn what_may_be_written_in_part_is_not_refused() {
             let own = make("its own file, which is read-only");
             fs::write(own.join("file"), "").expect("there is room");
             mode(&own.join("file"), 0o444);
-            chown(&own.join("file"), Some(Uid::from_raw(behind)), None).expect("root gives files away");
+            chown(&own.join("file"), Some(Uid::from_raw(behind)), None)
+                .expect("root gives files away");
             ends(&own, "chmod u+w /out/file && echo x > /out/file");
 
             let list = make("an access control list");
@@ -143,7 +173,8 @@ fn what_may_be_written_in_part_is_not_refused() {
 /// others.
 fn grant(path: &Path, uid: u32) {
     const NOBODYS: u32 = u32::MAX;
-    let entries: [(u16, u16, u32); 5] = [(1, 7, NOBODYS), (2, 7, uid), (4, 5, NOBODYS), (16, 7, NOBODYS), (32, 5, NOBODYS)];
+    let entries: [(u16, u16, u32); 5] =
+        [(1, 7, NOBODYS), (2, 7, uid), (4, 5, NOBODYS), (16, 7, NOBODYS), (32, 5, NOBODYS)];
     let mut list = 2u32.to_le_bytes().to_vec();
     for (tag, permissions, id) in entries {
         list.extend(tag.to_le_bytes());
@@ -152,9 +183,14 @@ fn grant(path: &Path, uid: u32) {
     }
     let digits: String = list.iter().map(|byte| format!("{byte:02x}")).collect();
     let script = "import os, sys; os.setxattr(sys.argv[1], 'system.posix_acl_access', bytes.fromhex(sys.argv[2]))";
-    let done = std::process::Command::new("python3").args(["-c", script]).arg(path).arg(digits).status();
+    let done =
+        std::process::Command::new("python3").args(["-c", script]).arg(path).arg(digits).status();
     assert!(done.expect("there is a Python").success(), "a file system with access control lists");
     // A list's mask stands for the group in the mode. Without it there is nothing that the mode
     // grants.
-    assert_eq!(fs::metadata(path).expect("it is ours").permissions().mode() & 0o002, 0, "the control");
+    assert_eq!(
+        fs::metadata(path).expect("it is ours").permissions().mode() & 0o002,
+        0,
+        "the control"
+    );
 }

@@ -1,5 +1,6 @@
-//! What a run is said to have used is what it used: peaks of memory and processor time held against programs that know what they use, from a
-//! small and from a large caller, and independent of what ran before.
+//! What a run is said to have used is what it used: peaks of memory and processor time held against
+//! programs that know what they use, from a small and from a large caller, and independent of what
+//! ran before.
 #![deny(unsafe_code)]
 
 use seclude::{Command, Ended, GiB, MemorySource, MiB, Sandbox, Usage};
@@ -15,7 +16,13 @@ const SIZES: [u64; 3] = [1 << 20, 100 << 20, 1 << 30];
 
 fn used(command: &mut Command) -> (Usage, Vec<u8>) {
     let output = command.output().expect("it starts");
-    assert_eq!(output.outcome.ended, Ended::Exited(0), "{:?} {}", output.outcome, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.outcome.ended,
+        Ended::Exited(0),
+        "{:?} {}",
+        output.outcome,
+        String::from_utf8_lossy(&output.stderr)
+    );
     (output.outcome.usage, output.stdout)
 }
 
@@ -23,8 +30,9 @@ fn peak(sandbox: &Sandbox, bytes: u64) -> u64 {
     used(&mut command(sandbox, "touch", bytes, &mark())).0.memory_peak
 }
 
-/// What the kernel counts in batches, and so knows a peak no better: up to 64 pages for each processor (MEMCG_CHARGE_BATCH; the batch of a
-/// process's own counters is smaller), and the pages of the page tables.
+/// What the kernel counts in batches, and so knows a peak no better: up to 64 pages for each
+/// processor (MEMCG_CHARGE_BATCH; the batch of a process's own counters is smaller), and the pages
+/// of the page tables.
 fn granularity(bytes: u64) -> u64 {
     const PAGE: u64 = 4096;
     let processors = std::thread::available_parallelism().map_or(1, |number| number.get() as u64);
@@ -43,8 +51,14 @@ fn assert_peaks(sandbox: &Sandbox) {
     for bytes in SIZES {
         let told = typical(bytes).saturating_sub(nothing);
         let tolerance = (bytes / 20).max(granularity(bytes));
-        eprintln!("{bytes} bytes touched, {told} told ({:+.2} %)", (told as f64 / bytes as f64 - 1.0) * 100.0);
-        assert!(told.abs_diff(bytes) <= tolerance, "{bytes} bytes touched, {told} told above the {nothing} of nothing");
+        eprintln!(
+            "{bytes} bytes touched, {told} told ({:+.2} %)",
+            (told as f64 / bytes as f64 - 1.0) * 100.0
+        );
+        assert!(
+            told.abs_diff(bytes) <= tolerance,
+            "{bytes} bytes touched, {told} told above the {nothing} of nothing"
+        );
     }
 }
 
@@ -58,7 +72,8 @@ fn the_peak_of_memory_is_what_was_touched() {
     });
 }
 
-/// A program that maps a file and has little of its own: the pages of the file are in one number and not in the other.
+/// A program that maps a file and has little of its own: the pages of the file are in one number
+/// and not in the other.
 #[test]
 fn the_anonymous_peak_has_no_pages_of_files() {
     const FILE: usize = 96 << 20;
@@ -73,7 +88,9 @@ fn the_anonymous_peak_has_no_pages_of_files() {
             with open('/file', 'rb') as file: pages = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n\
             print(sum(pages[::4096]))\n\
             time.sleep(0.2)";
-        let run = |sandbox: Sandbox| used(sandbox.bind_ro(&file, "/file").command("python3").args(["-c", program])).0;
+        let run = |sandbox: Sandbox| {
+            used(sandbox.bind_ro(&file, "/file").command("python3").args(["-c", program])).0
+        };
         let usage = run(Sandbox::new().memory(GiB(1)));
         assert!(usage.max_rss > FILE as u64, "the control: it maps the file: {usage:?}");
         let told = usage.anonymous_peak.expect("memory is limited");
@@ -81,7 +98,10 @@ fn the_anonymous_peak_has_no_pages_of_files() {
         assert_eq!(run(Sandbox::new()).anonymous_peak, None, "without a limit nobody looks");
         // A sampled limit does not count the file either, and the peak that is told keeps to it.
         let tight = run(Sandbox::new().memory(MiB(64)));
-        assert!(tight.memory_peak <= 64 << 20 || tight.memory_source == MemorySource::Cgroup, "{tight:?}");
+        assert!(
+            tight.memory_peak <= 64 << 20 || tight.memory_source == MemorySource::Cgroup,
+            "{tight:?}"
+        );
     });
 }
 
@@ -91,10 +111,13 @@ fn the_peak_of_memory_is_none_of_a_large_callers() {
     as_each("the_peak_of_memory_is_none_of_a_large_callers", |_| {
         const OWN: usize = 4 << 30;
         let available = std::fs::read_to_string("/proc/meminfo").expect("/proc is mounted");
-        let available =
-            available.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse::<u64>().ok());
+        let available = available.lines().find_map(|line| {
+            line.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse::<u64>().ok()
+        });
         if available.is_none_or(|kib| kib < 7 << 20) {
-            return eprintln!("SKIPPED: a caller of 4 GiB takes 7 GiB of memory, and {available:?} KiB are available");
+            return eprintln!(
+                "SKIPPED: a caller of 4 GiB takes 7 GiB of memory, and {available:?} KiB are available"
+            );
         }
         let own = vec![1u8; OWN];
         let sandbox = sandbox().memory(GiB(2));
@@ -110,13 +133,24 @@ fn the_peak_of_memory_is_none_of_a_large_callers() {
 fn processor_time_is_what_getrusage_says() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("processor_time_is_what_getrusage_says", |_| {
-        for sandbox in [sandbox(), sandbox().cpu_time(Duration::from_secs(100)), sandbox().memory(GiB(1))] {
+        for sandbox in
+            [sandbox(), sandbox().cpu_time(Duration::from_secs(100)), sandbox().memory(GiB(1))]
+        {
             for milliseconds in [0, 50, 1000] {
                 let (usage, stdout) = used(&mut command(&sandbox, "burn", milliseconds, &mark()));
-                let own = Duration::from_micros(String::from_utf8_lossy(&stdout).trim().parse().expect("microseconds"));
-                assert!(own >= Duration::from_millis(milliseconds), "the control: it burns {own:?}");
+                let own = Duration::from_micros(
+                    String::from_utf8_lossy(&stdout).trim().parse().expect("microseconds"),
+                );
+                assert!(
+                    own >= Duration::from_millis(milliseconds),
+                    "the control: it burns {own:?}"
+                );
                 let tolerance = (own / 50).max(Duration::from_millis(10));
-                assert!(usage.cpu().abs_diff(own) <= tolerance, "{:?} told, {own:?} by its own account", usage.cpu());
+                assert!(
+                    usage.cpu().abs_diff(own) <= tolerance,
+                    "{:?} told, {own:?} by its own account",
+                    usage.cpu()
+                );
                 assert!(usage.wall * 4 >= own, "{usage:?}");
             }
         }

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 #[test]
 fn a_child_and_its_child_belong_to_the_child_alone() {
-    // The kernel calls a process by the name of its program's file: here one that could be taken for the end of it.
+    // The kernel calls a process by the name of its program's file: here one that could be taken
+    // for the end of it.
     let place = Scratch::new("census");
     let program = place.path().join("x) S 1 (y");
     std::os::unix::fs::symlink("/bin/sleep", &program).expect("there is room");
@@ -24,9 +25,12 @@ fn a_child_and_its_child_belong_to_the_child_alone() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     let belongs = |pid: u32, root: u32| census.belongs(pid, root);
-    let (grandchild, own) = (found.iter().copied().find(|pid| *pid != child.id()), std::process::id());
-    let judged = grandchild.map(|pid| (belongs(pid, child.id()), belongs(child.id(), pid), belongs(own, child.id())));
-    let name = std::fs::read_to_string(std::format!("/proc/{}/comm", child.id())).unwrap_or_default();
+    let (grandchild, own) =
+        (found.iter().copied().find(|pid| *pid != child.id()), std::process::id());
+    let judged = grandchild
+        .map(|pid| (belongs(pid, child.id()), belongs(child.id(), pid), belongs(own, child.id())));
+    let name =
+        std::fs::read_to_string(std::format!("/proc/{}/comm", child.id())).unwrap_or_default();
     for pid in &found {
         let _ = crate::sys::kill(*pid as i32, crate::sys::SIGKILL);
     }

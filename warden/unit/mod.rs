@@ -1,5 +1,5 @@
-//! The warden's own parts, one at a time: what it reads of the kernel's texts, and what it makes of them. That it does
-//! its work as a whole is proved by the tests on the real kernel.
+//! The warden's own parts, one at a time: what it reads of the kernel's texts, and what it makes of
+//! them. That it does its work as a whole is proved by the tests on the real kernel.
 
 extern crate std;
 
@@ -18,7 +18,8 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Scratch {
-        let place = std::env::temp_dir().join(std::format!("seclude-warden-{name}-{}", std::process::id()));
+        let place =
+            std::env::temp_dir().join(std::format!("seclude-warden-{name}-{}", std::process::id()));
         std::fs::create_dir(&place).expect("it is writable");
         Scratch(place)
     }
@@ -44,5 +45,6 @@ fn directory(path: &Path) -> Fd {
 }
 
 fn opened(path: &Path, flags: u64) -> Fd {
-    sys::open(CWD, &c_path(path), flags, 0).unwrap_or_else(|errno| panic!("{}: {}", path.display(), errno.0))
+    sys::open(CWD, &c_path(path), flags, 0)
+        .unwrap_or_else(|errno| panic!("{}: {}", path.display(), errno.0))
 }

@@ -18,7 +18,10 @@ fn a_text_takes_what_fits_and_a_nul() {
 #[test]
 fn numbers_are_written_in_their_base() {
     for value in [0, 7, 8, 10, 4096, u64::MAX] {
-        assert_eq!(Line::numbered(b"a", value, b"b").as_bytes(), ["a", &value.to_string(), "b"].concat().as_bytes());
+        assert_eq!(
+            Line::numbered(b"a", value, b"b").as_bytes(),
+            ["a", &value.to_string(), "b"].concat().as_bytes()
+        );
     }
     let mut mode = Line::empty();
     assert!(mode.push_number(0o1777, 8).is_ok());
@@ -30,7 +33,10 @@ fn numbers_are_written_in_their_base() {
 #[test]
 fn paths_are_joined_by_one_slash() {
     for (directory, joined) in [("/a", "/a/x"), ("/a/", "/a/x"), ("/", "/x")] {
-        assert_eq!(Path::join(directory.as_bytes(), b"x").map(|path| path.as_bytes().to_vec()).ok(), Some(joined.into()));
+        assert_eq!(
+            Path::join(directory.as_bytes(), b"x").map(|path| path.as_bytes().to_vec()).ok(),
+            Some(joined.into())
+        );
     }
     assert!(Path::join(&[b'a'; 4090], b"123456").is_err());
 }

@@ -23,12 +23,23 @@ fn links_are_followed_below_the_root_and_never_above_it() {
     std::fs::create_dir_all(root.join("a/b")).expect("there is room");
     std::fs::write(root.join("a/b/file"), "inside").expect("there is room");
     std::fs::write(&outside, "outside").expect("there is room");
-    for (text, at) in
-        [("a/b", "relative"), ("/a/b", "absolute"), ("../../outside", "above"), ("loop", "loop"), ("a/nothing", "dangling")]
-    {
+    for (text, at) in [
+        ("a/b", "relative"),
+        ("/a/b", "absolute"),
+        ("../../outside", "above"),
+        ("loop", "loop"),
+        ("a/nothing", "dangling"),
+    ] {
         symlink(text, root.join(at)).expect("there is room");
     }
-    for path in ["a/b/file", "/a/b/file", "relative/file", "absolute/file", "a/../a/./b/file", "../a/b/file"] {
+    for path in [
+        "a/b/file",
+        "/a/b/file",
+        "relative/file",
+        "absolute/file",
+        "a/../a/./b/file",
+        "../a/b/file",
+    ] {
         assert_eq!(
             reached(&root, path, Links::Follow).as_deref().map(|path| path.trim_start_matches('/')),
             Ok("a/b/file"),

@@ -1,5 +1,5 @@
-//! Writes the warden, the program that the library carries, to a file, so that it can be installed at a path.
-//! Used while installing; it is not installed itself.
+//! Writes the warden, the program that the library carries, to a file, so that it can be installed
+//! at a path. Used while installing; it is not installed itself.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,7 +10,8 @@ fn main() -> ExitCode {
         eprintln!("usage: seclude-write-warden FILE");
         return ExitCode::from(2);
     };
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(&path);
+    let file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(&path);
     match file.and_then(|mut file| file.write_all(seclude_core::warden_program())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,7 +1,9 @@
-//! Many cells at once, for what they cost together: `tests/bench/memory.py` looks at them from outside meanwhile.
+//! Many cells at once, for what they cost together: `tests/bench/memory.py` looks at them from
+//! outside meanwhile.
 //!
-//! usage: measure crowd PAYLOAD [--but CHANGE]… [--template] CELLS. It prints the nanoseconds of starting the payload as often,
-//! alone and to its end; after a line of input those of making the cells; after another one, of closing them.
+//! usage: measure crowd PAYLOAD [--but CHANGE]… [--template] CELLS. It prints the nanoseconds of
+//! starting the payload as often, alone and to its end; after a line of input those of making the
+//! cells; after another one, of closing them.
 
 use super::ground::Result;
 use seclude::Sandbox;

@@ -1,5 +1,6 @@
-//! What the measuring programs of `tests/bench` have in common: the sandbox that they measure, changed in one point at a time, the
-//! ground on which its commands run, and the caller around it, which has memory that is in use and threads that wait.
+//! What the measuring programs of `tests/bench` have in common: the sandbox that they measure,
+//! changed in one point at a time, the ground on which its commands run, and the caller around it,
+//! which has memory that is in use and threads that wait.
 
 use seclude::{Cell, Command, Ended, KiB, MiB, Namespace, Pool, Profile, Sandbox};
 use std::error::Error;
@@ -29,8 +30,13 @@ pub fn sandbox(words: &mut Vec<String>, payload: &str) -> Result<Sandbox> {
 
 /// One protection less, or one more.
 fn changed(sandbox: Sandbox, change: &str) -> Result<Sandbox> {
-    let limits =
-        |sandbox: Sandbox| sandbox.memory(MiB(256)).pids(16).cpu_time(Duration::from_secs(10)).wall_time(Duration::from_secs(60));
+    let limits = |sandbox: Sandbox| {
+        sandbox
+            .memory(MiB(256))
+            .pids(16)
+            .cpu_time(Duration::from_secs(10))
+            .wall_time(Duration::from_secs(60))
+    };
     Ok(match change {
         "no-net" => sandbox.share(Namespace::Net),
         "no-pid" => sandbox.share(Namespace::Pid),

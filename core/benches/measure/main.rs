@@ -1,7 +1,9 @@
-//! Measures seclude from Rust, for `tests/bench/compare.py`, which has it take turns with other programs.
+//! Measures seclude from Rust, for `tests/bench/compare.py`, which has it take turns with other
+//! programs.
 //!
-//! usage: measure turns|throughput|crowd PAYLOAD [--but CHANGE]… …, as each of these files says; `measure filter` writes the default
-//! filter's program, for the C floor, which is to be held by the same.
+//! usage: measure turns|throughput|crowd PAYLOAD [--but CHANGE]… …, as each of these files says;
+//! `measure filter` writes the default filter's program, for the C floor, which is to be held by
+//! the same.
 
 mod crowd;
 mod ground;
@@ -18,7 +20,8 @@ fn main() -> Result<()> {
         return Ok(());
     }
     if words == ["filter"] {
-        return Ok(std::io::stdout().write_all(&seclude::Seccomp::profile(seclude::Profile::Default).program()?)?);
+        return Ok(std::io::stdout()
+            .write_all(&seclude::Seccomp::profile(seclude::Profile::Default).program()?)?);
     }
     if words.len() < 2 {
         return Err("usage: measure turns|throughput|crowd PAYLOAD [--but CHANGE]… …".into());

@@ -1,7 +1,7 @@
 //! Many runs: several threads of one caller run the payload as fast as they can.
 //!
-//! usage: measure throughput PAYLOAD [--but CHANGE]… [--on template|pool|cell] THREADS RUNS. It prints "ready", waits for a line,
-//! and prints how many nanoseconds all runs took together.
+//! usage: measure throughput PAYLOAD [--but CHANGE]… [--on template|pool|cell] THREADS RUNS. It
+//! prints "ready", waits for a line, and prints how many nanoseconds all runs took together.
 
 use super::ground::{Ground, Result};
 use seclude::Sandbox;

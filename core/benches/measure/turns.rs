@@ -1,7 +1,7 @@
 //! One whole run per line of input.
 //!
-//! usage: measure turns PAYLOAD [--but CHANGE]… [--on template|pool|cell|shares|reset|new-cell] MIB WARMUP. It prints "ready" after its
-//! warm-up, then the nanoseconds of each run.
+//! usage: measure turns PAYLOAD [--but CHANGE]… [--on template|pool|cell|shares|reset|new-cell] MIB
+//! WARMUP. It prints "ready" after its warm-up, then the nanoseconds of each run.
 
 use super::ground::{self, Ground, Result};
 use seclude::Sandbox;

@@ -28,7 +28,9 @@ impl Alive {
     pub fn freeze(&self) -> Result<Freezer> {
         let warden = self.warden.pid();
         let inside = || -> Result<Vec<i32>> {
-            let all = processes::below(warden)?.into_iter().filter_map(|process| i32::try_from(process.pid).ok());
+            let all = processes::below(warden)?
+                .into_iter()
+                .filter_map(|process| i32::try_from(process.pid).ok());
             Ok(all.filter(|pid| *pid != warden).collect())
         };
         let _closed = self.gate.close();
@@ -42,9 +44,14 @@ impl Alive {
         }
     }
 
-    /// Stops what is spoken of over this socket by signal, and waits until all `those` but the first stand still: who waits for a disk does so only
-    /// afterwards, and is not waited for long.
-    pub fn stop(&self, socket: Option<&Socket>, those: impl Fn() -> Result<Vec<Process>>) -> Result<Freezer> {
+    /// Stops what is spoken of over this socket by signal, and waits until all `those` but the
+    /// first stand still: who waits for a disk does so only afterwards, and is not waited for
+    /// long.
+    pub fn stop(
+        &self,
+        socket: Option<&Socket>,
+        those: impl Fn() -> Result<Vec<Process>>,
+    ) -> Result<Freezer> {
         const ROUNDS: u32 = 200;
         const PAUSE: Duration = Duration::from_millis(2);
         self.ask(socket, &Request::Stop { on: true }, &[])?;
@@ -60,11 +67,20 @@ impl Alive {
 
     /// Lets everything inside go on.
     pub fn thaw(&self) -> Result<()> {
-        if self.enforcement().cgroup.thaw()? { Ok(()) } else { self.ask(None, &Request::Stop { on: false }, &[]) }
+        if self.enforcement().cgroup.thaw()? {
+            Ok(())
+        } else {
+            self.ask(None, &Request::Stop { on: false }, &[])
+        }
     }
 
     /// Asks the warden something; no error if it has ended meanwhile: its report says how.
-    pub fn ask(&self, socket: Option<&Socket>, request: &Request<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+    pub fn ask(
+        &self,
+        socket: Option<&Socket>,
+        request: &Request<'_>,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<()> {
         match self.warden.send_over(socket, request, descriptors) {
             Err(error) if error.kind() == crate::error::ErrorKind::WardenLost => Ok(()),
             result => result,

@@ -1,5 +1,5 @@
-//! Where commands begin in a cell, and where who has all stand still keeps them from it meanwhile: a process on its way into a cgroup of its own must not be
-//! taken to another one.
+//! Where commands begin in a cell, and where who has all stand still keeps them from it meanwhile:
+//! a process on its way into a cgroup of its own must not be taken to another one.
 
 use super::Alive;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

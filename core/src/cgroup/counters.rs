@@ -1,4 +1,5 @@
-//! What a cgroup has counted: memory, processes, processor time, input and output, pressure. What a kernel does not tell is absent.
+//! What a cgroup has counted: memory, processes, processor time, input and output, pressure. What a
+//! kernel does not tell is absent.
 
 use super::directory::Directory;
 use super::{Cgroup, Controller, V2};
@@ -6,7 +7,8 @@ use crate::outcome::Pressure;
 use crate::policy::Mechanism;
 use std::time::Duration;
 
-/// The counts, of all that is and was in the cgroup. The warden is one of them, but not counted among the processes.
+/// The counts, of all that is and was in the cgroup. The warden is one of them, but not counted
+/// among the processes.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
     /// So many processes were killed for want of memory, at whatever limit.
@@ -27,7 +29,8 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// What of it can be said of one command among others that ran since `before`: what happened to it, not what all have used.
+    /// What of it can be said of one command among others that ran since `before`: what happened to
+    /// it, not what all have used.
     pub fn since(&self, before: &Counters) -> Counters {
         Counters {
             killed: self.killed.saturating_sub(before.killed),
@@ -37,7 +40,8 @@ impl Counters {
         }
     }
 
-    /// Whether one was refused for this limit on processes: before Linux 6.11, and in v1, also those are counted whom a limit above refused.
+    /// Whether one was refused for this limit on processes: before Linux 6.11, and in v1, also
+    /// those are counted whom a limit above refused.
     pub fn refused_at(&self, limit: Option<u64>) -> bool {
         let met = |limit: u64| self.processes_peak.is_none_or(|peak| peak >= limit);
         self.processes_refused > 0 && limit.is_some_and(met)
@@ -70,7 +74,9 @@ impl Counters {
         } else {
             // Not every kernel counts how often the limit was met (failcnt).
             const NEAR: u64 = 256 << 10;
-            let met = |peak: &str, limit: &str| number(peak).zip(number(limit)).is_some_and(|(peak, limit)| peak + NEAR >= limit);
+            let met = |peak: &str, limit: &str| {
+                number(peak).zip(number(limit)).is_some_and(|(peak, limit)| peak + NEAR >= limit)
+            };
             self.memory_met = met("memory.max_usage_in_bytes", "memory.limit_in_bytes")
                 || met("memory.memsw.max_usage_in_bytes", "memory.memsw.limit_in_bytes");
             self.killed = value(&directory.read("memory.oom_control"), "oom_kill").unwrap_or(0);
@@ -83,9 +89,15 @@ impl Counters {
         let Some((mechanism, directory)) = cgroup.with(Controller::Pids) else { return };
         let number = |file: &str| directory.read(file).trim().parse::<u64>().ok();
         // Before Linux 6.11 it is counted where the refused one was, and not where the limit is.
-        let home = cgroup.v2.as_ref().filter(|_| mechanism == Mechanism::CgroupV2).map_or(directory, V2::home);
+        let home = cgroup
+            .v2
+            .as_ref()
+            .filter(|_| mechanism == Mechanism::CgroupV2)
+            .map_or(directory, V2::home);
         let refused = |directory: &Directory, file: &str| value(&directory.read(file), "max");
-        self.processes_refused = refused(directory, "pids.events.local").or_else(|| refused(home, "pids.events")).unwrap_or(0);
+        self.processes_refused = refused(directory, "pids.events.local")
+            .or_else(|| refused(home, "pids.events"))
+            .unwrap_or(0);
         let others = |number: u64| number.saturating_sub(u64::from(!cgroup.among));
         self.processes = number("pids.current").map(others);
         self.processes_peak = number("pids.peak").map(others);
@@ -97,7 +109,8 @@ impl Counters {
             let microseconds = |name: &str| value(&stat, name).map(Duration::from_micros);
             self.cpu = microseconds("user_usec").zip(microseconds("system_usec"));
         } else if let Some((_, directory)) = cgroup.with(Controller::Cpuacct) {
-            let nanoseconds = |file: &str| directory.read(file).trim().parse().ok().map(Duration::from_nanos);
+            let nanoseconds =
+                |file: &str| directory.read(file).trim().parse().ok().map(Duration::from_nanos);
             self.cpu = nanoseconds("cpuacct.usage_user").zip(nanoseconds("cpuacct.usage_sys"));
         }
     }
@@ -107,7 +120,11 @@ impl Counters {
         self.bytes = Some(if mechanism == Mechanism::CgroupV2 {
             let stat = directory.read("io.stat");
             let sum = |key: &str| {
-                stat.split_whitespace().filter_map(|word| word.strip_prefix(key)?.strip_prefix('=')?.parse::<u64>().ok()).sum()
+                stat.split_whitespace()
+                    .filter_map(|word| {
+                        word.strip_prefix(key)?.strip_prefix('=')?.parse::<u64>().ok()
+                    })
+                    .sum()
             };
             (sum("rbytes"), sum("wbytes"))
         } else {
@@ -133,17 +150,25 @@ impl Counters {
         let Some(V2 { directory, .. }) = &cgroup.v2 else { return };
         let total = |text: &str, which: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(which))?;
-            line.split_whitespace().find_map(|word| word.strip_prefix("total=")?.parse().ok()).map(Duration::from_micros)
+            line.split_whitespace()
+                .find_map(|word| word.strip_prefix("total=")?.parse().ok())
+                .map(Duration::from_micros)
         };
-        let (cpu, memory, io) = (directory.read("cpu.pressure"), directory.read("memory.pressure"), directory.read("io.pressure"));
+        let (cpu, memory, io) = (
+            directory.read("cpu.pressure"),
+            directory.read("memory.pressure"),
+            directory.read("io.pressure"),
+        );
         let totals = total(&cpu, "some").zip(total(&memory, "some").zip(total(&memory, "full")));
-        self.pressure = totals.zip(total(&io, "some").zip(total(&io, "full"))).map(|((cpu_some, memory), io)| Pressure {
-            cpu_some,
-            memory_some: memory.0,
-            memory_full: memory.1,
-            io_some: io.0,
-            io_full: io.1,
-        });
+        self.pressure = totals.zip(total(&io, "some").zip(total(&io, "full"))).map(
+            |((cpu_some, memory), io)| Pressure {
+                cpu_some,
+                memory_some: memory.0,
+                memory_full: memory.1,
+                io_some: io.0,
+                io_full: io.1,
+            },
+        );
     }
 }
 

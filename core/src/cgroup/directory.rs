@@ -1,4 +1,5 @@
-//! One cgroup directory of ours: named after its caller, locked while that lives, removed with what is in it.
+//! One cgroup directory of ours: named after its caller, locked while that lives, removed with what
+//! is in it.
 
 use crate::error::{self, Error, Result};
 use crate::kept::Kept;
@@ -54,8 +55,9 @@ fn token_of(pid: u32, kept: &mut Option<(u32, String)>) -> Result<String> {
         return Ok(token.clone());
     }
     let mut bytes = [0; TOKEN_LENGTH / 2];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::new(error::ErrorKind::Setup, "draw the name of a cgroup").because(error.to_string()))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::new(error::ErrorKind::Setup, "draw the name of a cgroup").because(error.to_string())
+    })?;
     let token = format!("{:0TOKEN_LENGTH$x}", u64::from_ne_bytes(bytes));
     *kept = Some((pid, token.clone()));
     Ok(token)
@@ -105,8 +107,8 @@ impl Directory {
         Directory::create(&parent.path, || Ok(name.to_owned()), true)
     }
 
-    /// Makes one and locks it. Whatever takes its name or the lock first costs another attempt, under
-    /// another name: a caller must not lose its limits to a coincidence.
+    /// Makes one and locks it. Whatever takes its name or the lock first costs another attempt,
+    /// under another name: a caller must not lose its limits to a coincidence.
     fn create(parent: &Path, name: impl Fn() -> Result<String>, below: bool) -> Result<Directory> {
         const ATTEMPTS: u32 = 32;
         let mut attempts = 0;
@@ -117,7 +119,10 @@ impl Directory {
                 Ok(directory) => return Ok(directory),
                 Err(Lost { action, at, error }) => (action, at, error),
             };
-            let lost = matches!(error.raw_os_error(), Some(libc::EEXIST | libc::ENOENT | libc::EWOULDBLOCK | libc::ENODEV));
+            let lost = matches!(
+                error.raw_os_error(),
+                Some(libc::EEXIST | libc::ENOENT | libc::EWOULDBLOCK | libc::ENODEV)
+            );
             if !lost || !parent.is_dir() || attempts == ATTEMPTS {
                 // No directory was made: the error is about the place where it should be.
                 let at = if action == MAKE { parent } else { &at };
@@ -145,18 +150,27 @@ impl Directory {
             let lock = Flock::lock(File::from(file), FlockArg::LockExclusiveNonblock);
             lock.map_err(|(_, errno)| lost("lock the cgroup")(errno.into()))
         });
-        // Until it was locked, another caller could take it for abandoned: what is locked must be what is there.
+        // Until it was locked, another caller could take it for abandoned: what is locked must be
+        // what is there.
         let locked = locked.and_then(|lock| match is_at(&lock, &path) {
             Ok(true) => Ok(lock),
-            Ok(false) => Err(lost("lock the cgroup")(std::io::Error::from_raw_os_error(libc::ENOENT))),
+            Ok(false) => {
+                Err(lost("lock the cgroup")(std::io::Error::from_raw_os_error(libc::ENOENT)))
+            }
             Err(error) => Err(lost("lock the cgroup")(error)),
         });
         match locked {
             Ok(lock) => {
                 let number = lock.as_raw_fd();
-                // The guard would unlock what it is dropped in: in a process forked from this one, for both.
+                // The guard would unlock what it is dropped in: in a process forked from this one,
+                // for both.
                 std::mem::forget(lock);
-                Ok(Directory { path, lock: crate::sys::own(number).into(), owner: std::process::id(), below })
+                Ok(Directory {
+                    path,
+                    lock: crate::sys::own(number).into(),
+                    owner: std::process::id(),
+                    below,
+                })
             }
             Err(error) => {
                 let _ = fs::remove_dir(&path);
@@ -168,7 +182,8 @@ impl Directory {
     /// Those of single commands, below it.
     pub fn of_commands(&self) -> Result<Vec<PathBuf>> {
         let is_one = |path: &PathBuf| path.file_name().is_some_and(is_of_command);
-        let below = each_below(&self.path).map_err(|error| failed("list the cgroups in", &self.path, &error))?;
+        let below = each_below(&self.path)
+            .map_err(|error| failed("list the cgroups in", &self.path, &error))?;
         Ok(below.into_iter().filter(is_one).collect())
     }
 
@@ -236,15 +251,20 @@ impl Drop for Directory {
 /// Writes a cgroup's file: it must exist, and takes one write.
 pub fn write(path: &Path, text: &str) -> Result<()> {
     use std::io::Write;
-    let written = File::options().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    let written =
+        File::options().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| failed(&format!("write {text:?} to"), path, &error))
 }
 
-/// What could not be done with a cgroup's directory or file, and where that is known, what would help.
+/// What could not be done with a cgroup's directory or file, and where that is known, what would
+/// help.
 pub fn failed(action: &str, path: &Path, error: &std::io::Error) -> Error {
     let errno = error.raw_os_error().unwrap_or(libc::EIO);
     let making = action == MAKE;
-    let failure = Error::new(error::ErrorKind::LimitUnavailable, format!("{action} {}", path.display())).errno(errno).at(path);
+    let failure =
+        Error::new(error::ErrorKind::LimitUnavailable, format!("{action} {}", path.display()))
+            .errno(errno)
+            .at(path);
     match errno {
         // Short of something for a moment, as with the error numbers that say so of every call: no reason to hold a limit less well.
         libc::EAGAIN | libc::ENOSPC if making => failure.of_kind(error::ErrorKind::HostLimit).hint(
@@ -259,14 +279,16 @@ pub fn failed(action: &str, path: &Path, error: &std::io::Error) -> Error {
     }
 }
 
-/// Kills what is in it, and in what lies below it, and removes it all. The kernel takes a moment between the last process's end and an
-/// empty cgroup.
+/// Kills what is in it, and in what lies below it, and removes it all. The kernel takes a moment
+/// between the last process's end and an empty cgroup.
 fn remove(path: &Path, time: Duration) {
     const PAUSE: Duration = Duration::from_millis(2);
     let deadline = Instant::now() + time;
     loop {
         match fs::remove_dir(path) {
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::ENOTEMPTY)) && Instant::now() < deadline => {}
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::ENOTEMPTY))
+                    && Instant::now() < deadline => {}
             _ => return,
         }
         kill(path);
@@ -306,7 +328,10 @@ fn kill(path: &Path) {
     let listed = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
     // A 0 is a process that this pid namespace does not see.
     for pid in listed.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 1) {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid),
+            nix::sys::signal::Signal::SIGKILL,
+        );
     }
     let _ = fs::write(path.join("freezer.state"), "THAWED");
     let _ = fs::write(path.join("cgroup.freeze"), "0");
@@ -318,12 +343,14 @@ pub fn reclaim(parent: &Path) {
     abandoned(parent, is_anothers, |path| remove(path, TIME));
 }
 
-/// Calls `visit` with each directory of such a name that is not locked. The lock alone decides: a process
-/// number says nothing about callers in other pid namespaces. It is held meanwhile, so that a caller that
-/// has just made the directory cannot lock it and rely on it.
+/// Calls `visit` with each directory of such a name that is not locked. The lock alone decides: a
+/// process number says nothing about callers in other pid namespaces. It is held meanwhile, so that
+/// a caller that has just made the directory cannot lock it and rely on it.
 fn abandoned(parent: &Path, is_such: impl Fn(&OsStr) -> bool, visit: impl Fn(&Path)) {
     let Ok(entries) = fs::read_dir(parent) else { return };
-    for path in entries.flatten().filter(|entry| is_such(&entry.file_name())).map(|entry| entry.path()) {
+    for path in
+        entries.flatten().filter(|entry| is_such(&entry.file_name())).map(|entry| entry.path())
+    {
         let Ok(file) = File::open(&path) else { continue };
         if let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock)
             && is_at(&lock, &path).unwrap_or(false)
@@ -337,20 +364,24 @@ fn is_of_command(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(COMMAND))
 }
 
-/// Whether it is the name of a caller's directory, and not of this process's own. Those are in use, and
-/// there can be thousands of them.
+/// Whether it is the name of a caller's directory, and not of this process's own. Those are in use,
+/// and there can be thousands of them.
 fn is_anothers(name: &OsStr) -> bool {
     let Some((pid, token)) = name.to_str().and_then(parts) else { return false };
     let kept = TOKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.as_ref().is_none_or(|(owner, own)| (*owner, own.as_str()) != (pid, token) || *owner != std::process::id())
+    kept.as_ref().is_none_or(|(owner, own)| {
+        (*owner, own.as_str()) != (pid, token) || *owner != std::process::id()
+    })
 }
 
-/// The process number and the token in the name of a caller's directory. Other names, also those that
-/// merely begin like ours, are somebody else's.
+/// The process number and the token in the name of a caller's directory. Other names, also those
+/// that merely begin like ours, are somebody else's.
 fn parts(name: &str) -> Option<(u32, &str)> {
     let mut parts = name.strip_prefix(NAME)?.strip_prefix('-')?.split('-');
-    let (pid, _number, token) = (parts.next()?.parse().ok()?, parts.next()?.parse::<u32>().ok()?, parts.next()?);
-    let is_token = token.len() == TOKEN_LENGTH && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (pid, _number, token) =
+        (parts.next()?.parse().ok()?, parts.next()?.parse::<u32>().ok()?, parts.next()?);
+    let is_token =
+        token.len() == TOKEN_LENGTH && token.bytes().all(|byte| byte.is_ascii_hexdigit());
     (is_token && parts.next().is_none()).then_some((pid, token))
 }
 
@@ -388,7 +419,10 @@ mod tests {
     fn what_is_locked_stays_and_what_is_not_goes() {
         let place = std::env::temp_dir().join(new_name().unwrap());
         fs::create_dir(&place).unwrap();
-        let (living, dead) = (place.join("seclude-1-0-0123456789abcdef"), place.join("seclude-1-0-fedcba9876543210"));
+        let (living, dead) = (
+            place.join("seclude-1-0-0123456789abcdef"),
+            place.join("seclude-1-0-fedcba9876543210"),
+        );
         fs::create_dir(&living).unwrap();
         fs::create_dir(&dead).unwrap();
         let lock = Flock::lock(File::open(&living).unwrap(), FlockArg::LockExclusive).unwrap();

@@ -17,7 +17,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// The directories whose processes stand still.
 #[derive(Debug)]
 pub enum Frozen {
-    /// Below our own of version 2, and removed with it: those of single commands, then one for those who were beside the warden.
+    /// Below our own of version 2, and removed with it: those of single commands, then one for
+    /// those who were beside the warden.
     V2(Vec<PathBuf>),
     /// In the v1 hierarchy of the freezer.
     V1(Directory),
@@ -32,7 +33,11 @@ pub enum Froze {
 
 impl Cgroup {
     /// Freezes all below the warden. `None`: there is no freezer here.
-    pub fn freeze(&mut self, warden: i32, inside: impl Fn() -> Result<Vec<i32>>) -> Result<Option<Froze>> {
+    pub fn freeze(
+        &mut self,
+        warden: i32,
+        inside: impl Fn() -> Result<Vec<i32>>,
+    ) -> Result<Option<Froze>> {
         // By its number it is told from those that are to stand still.
         if warden <= 0 {
             return Err(Error::new(ErrorKind::WardenLost, "find the warden's process id")
@@ -41,8 +46,9 @@ impl Cgroup {
         if let Some(v2) = self.v2.as_ref()
             && v2.directory.has("cgroup.freeze")?
         {
-            // First the single commands, for what is said of the place around theirs, and then taken back, is not to wake them. Who has ended
-            // meanwhile needs no freezing.
+            // First the single commands, for what is said of the place around theirs, and then
+            // taken back, is not to wake them. Who has ended meanwhile needs no
+            // freezing.
             let (mut frozen, mut all) = (Vec::new(), Ok(()));
             for place in v2.directory.of_commands()? {
                 match write(&place.join("cgroup.freeze"), "1") {
@@ -51,7 +57,9 @@ impl Cgroup {
                 }
             }
             let moved = freeze_v2(v2.home(), warden).map(|place| frozen.push(place));
-            let still = frozen.iter().map(|path| unless_gone(path, await_state(&path.join("cgroup.events"), "frozen 1")));
+            let still = frozen.iter().map(|path| {
+                unless_gone(path, await_state(&path.join("cgroup.events"), "frozen 1"))
+            });
             let still = still.fold(all.and(moved), Result::and);
             self.frozen = Some(Frozen::V2(frozen));
             return still.map(|()| Some(Froze::V2));
@@ -60,7 +68,10 @@ impl Cgroup {
             Some(Frozen::V1(directory)) => Some(directory),
             _ => {
                 let hierarchies = Hierarchies::find()?;
-                match hierarchies.v1(Controller::Freezer).map(|hierarchy| Directory::make(&hierarchy.own)) {
+                match hierarchies
+                    .v1(Controller::Freezer)
+                    .map(|hierarchy| Directory::make(&hierarchy.own))
+                {
                     Some(Err(error)) if error.kind() == ErrorKind::HostLimit => return Err(error),
                     made => made.and_then(Result::ok),
                 }
@@ -69,7 +80,10 @@ impl Cgroup {
         let Some(directory) = directory else { return Ok(None) };
         freeze_v1(&directory, inside)?;
         let path = directory.path().join("freezer.state");
-        let state = File::options().write(true).open(&path).map_err(|error| failed("open", &path, &error))?;
+        let state = File::options()
+            .write(true)
+            .open(&path)
+            .map_err(|error| failed("open", &path, &error))?;
         self.frozen = Some(Frozen::V1(directory));
         Ok(Some(Froze::V1(state)))
     }
@@ -78,17 +92,22 @@ impl Cgroup {
     pub fn thaw(&mut self) -> Result<bool> {
         match &self.frozen {
             Some(Frozen::V2(paths)) => {
-                let thawed = paths.iter().map(|path| unless_gone(path, write(&path.join("cgroup.freeze"), "0")));
+                let thawed = paths
+                    .iter()
+                    .map(|path| unless_gone(path, write(&path.join("cgroup.freeze"), "0")));
                 // All of them, whatever became of one.
                 thawed.fold(Ok(()), Result::and).map(|()| true)
             }
-            Some(Frozen::V1(directory)) => directory.write("freezer.state", "THAWED").map(|()| true),
+            Some(Frozen::V1(directory)) => {
+                directory.write("freezer.state", "THAWED").map(|()| true)
+            }
             None => Ok(false),
         }
     }
 }
 
-/// A single command's directory goes with the command, whoever is about to do something with it; one that is just going has no files any more.
+/// A single command's directory goes with the command, whoever is about to do something with it;
+/// one that is just going has no files any more.
 fn unless_gone(path: &Path, result: Result<()>) -> Result<()> {
     let going = |error: &Error| error.raw_os_error() == Some(libc::ENODEV);
     if path.exists() && !result.as_ref().is_err_and(going) { result } else { Ok(()) }
@@ -109,14 +128,18 @@ fn admit(path: &Path, pid: i32) -> Result<()> {
 }
 
 fn restless() -> Error {
-    Error::new(ErrorKind::HostLimit, "freeze everything inside").because("new processes came faster than they could be frozen")
+    Error::new(ErrorKind::HostLimit, "freeze everything inside")
+        .because("new processes came faster than they could be frozen")
 }
 
-/// All stand still together while they are moved, the warden with them: so nobody slips away by forking.
+/// All stand still together while they are moved, the warden with them: so nobody slips away by
+/// forking.
 fn freeze_v2(directory: &Directory, warden: i32) -> Result<PathBuf> {
     let frozen = directory.path().join(FROZEN);
     match fs::create_dir(&frozen) {
-        Err(error) if error.raw_os_error() != Some(libc::EEXIST) => return Err(failed("make the cgroup", &frozen, &error)),
+        Err(error) if error.raw_os_error() != Some(libc::EEXIST) => {
+            return Err(failed("make the cgroup", &frozen, &error));
+        }
         _ => {}
     }
     write(&frozen.join("cgroup.freeze"), "1")?;

@@ -1,4 +1,5 @@
-//! The mounted cgroup hierarchies, and where in them the caller stands: `/proc/self/mountinfo`, `/proc/self/cgroup` (cgroups(7)).
+//! The mounted cgroup hierarchies, and where in them the caller stands: `/proc/self/mountinfo`,
+//! `/proc/self/cgroup` (cgroups(7)).
 
 use super::directory::failed;
 use crate::error::Result;
@@ -94,10 +95,13 @@ impl Hierarchies {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
             result => result.map_err(|error| failed("read", Path::new(path), &error)),
         };
-        let mut found = Hierarchies::parse(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
+        let mut found =
+            Hierarchies::parse(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
         // A mount may be covered by another one: what lies there must be what it was said to be.
         found.v2 = found.v2.filter(|hierarchy| is_v2(&hierarchy.own));
-        found.v1.retain(|hierarchy| statfs(&hierarchy.own).is_ok_and(|found| found.filesystem_type() == CGROUP_SUPER_MAGIC));
+        found.v1.retain(|hierarchy| {
+            statfs(&hierarchy.own).is_ok_and(|found| found.filesystem_type() == CGROUP_SUPER_MAGIC)
+        });
         Ok(found)
     }
 
@@ -105,8 +109,12 @@ impl Hierarchies {
         let mut found = Hierarchies::default();
         for line in mounts.lines() {
             let Some((left, right)) = line.split_once(" - ") else { continue };
-            let (left, right): (Vec<&str>, Vec<&str>) = (left.split(' ').collect(), right.split(' ').collect());
-            let (&[_, _, _, root, mount, ..], &[kind, _, options, ..]) = (&left[..], &right[..]) else { continue };
+            let (left, right): (Vec<&str>, Vec<&str>) =
+                (left.split(' ').collect(), right.split(' ').collect());
+            let (&[_, _, _, root, mount, ..], &[kind, _, options, ..]) = (&left[..], &right[..])
+            else {
+                continue;
+            };
             let options: Vec<&str> = options.split(',').collect();
             let is_own = |names: &str| match kind {
                 "cgroup2" => names.is_empty(),
@@ -116,11 +124,15 @@ impl Hierarchies {
                 let (names, path) = line.split_once(':')?.1.split_once(':')?;
                 is_own(names).then_some(path)
             });
-            // A mount may show a part of the hierarchy only; one that does not show our own is of no use.
+            // A mount may show a part of the hierarchy only; one that does not show our own is of
+            // no use.
             let below = own.and_then(|own| Path::new(own).strip_prefix(unescape(root)).ok());
             let Some(below) = below.filter(|path| !path.starts_with("..")) else { continue };
             let mount = unescape(mount);
-            let controllers = Controller::ALL.into_iter().filter(|controller| options.contains(&controller.v1_name())).collect();
+            let controllers = Controller::ALL
+                .into_iter()
+                .filter(|controller| options.contains(&controller.v1_name()))
+                .collect();
             let hierarchy = Hierarchy { own: mount.join(below), mount, controllers };
             match kind {
                 "cgroup2" => found.v2 = found.v2.or(Some(hierarchy)),
@@ -176,7 +188,10 @@ mod tests {
             41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n";
         let membership = "9:name=systemd:/init\n4:memory:/a/b\n2:cpu,cpuacct:/\n0::/user.slice\n";
         let found = Hierarchies::parse(mounts, membership);
-        assert_eq!(found.v2.as_ref().map(|v2| v2.own.as_path()), Some(Path::new("/sys/fs/cgroup/unified/user.slice")));
+        assert_eq!(
+            found.v2.as_ref().map(|v2| v2.own.as_path()),
+            Some(Path::new("/sys/fs/cgroup/unified/user.slice"))
+        );
         let own = |controller| found.v1(controller).map(|hierarchy| hierarchy.own.as_path());
         assert_eq!(own(Controller::Memory), Some(Path::new("/sys/fs/cgroup/my memory/a/b")));
         assert_eq!(own(Controller::Cpuacct), Some(Path::new("/sys/fs/cgroup/cpu,cpuacct/")));

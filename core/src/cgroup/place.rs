@@ -1,8 +1,10 @@
 //! Where a sandbox's cgroups can be made.
 //!
-//! In this order: below the cgroup that the caller named; in v2, below the caller's own if that gives the controllers; in a scope that
-//! systemd makes for it; below the nearest ancestor that gives the controllers and lets the caller write. In v1, below the caller's own. A
-//! v2 directory without controllers is made in any case, where one can be: to kill, to freeze, to count processor time.
+//! In this order: below the cgroup that the caller named; in v2, below the caller's own if that
+//! gives the controllers; in a scope that systemd makes for it; below the nearest ancestor that
+//! gives the controllers and lets the caller write. In v1, below the caller's own. A v2 directory
+//! without controllers is made in any case, where one can be: to kill, to freeze, to count
+//! processor time.
 
 use super::directory::{Directory, failed, new_name, write};
 use super::hierarchy::{Controller, Hierarchies, is_v2};
@@ -26,7 +28,8 @@ pub struct V2 {
     pub directory: Directory,
     /// Those that are on in it.
     pub controllers: Vec<Controller>,
-    /// Where the processes are: a directory that gives controllers to others below it has none of its own.
+    /// Where the processes are: a directory that gives controllers to others below it has none of
+    /// its own.
     hall: Option<Directory>,
 }
 
@@ -43,7 +46,8 @@ impl V2 {
     /// Has it give on the controllers for single commands. `present`: who is in it.
     fn for_many(mut self, present: Option<i32>) -> Result<V2> {
         const SINGLE: [Controller; 2] = [Controller::Memory, Controller::Pids];
-        let on: Vec<Controller> = SINGLE.into_iter().filter(|controller| self.controllers.contains(controller)).collect();
+        let on: Vec<Controller> =
+            SINGLE.into_iter().filter(|controller| self.controllers.contains(controller)).collect();
         if on.is_empty() {
             return Ok(self);
         }
@@ -71,32 +75,48 @@ impl V2 {
 #[derive(Debug, Default)]
 pub struct Place {
     pub cgroup: Cgroup,
-    /// The controllers that systemd is to be asked for, once there is a process to put into its scope.
+    /// The controllers that systemd is to be asked for, once there is a process to put into its
+    /// scope.
     pub scope: Option<Vec<Controller>>,
     /// Why there is not more, if there could be.
     pub refusal: Option<Error>,
 }
 
-/// Makes the directories that these controllers take. `without_scope`: systemd has refused, for this reason. `many`: single commands will have theirs below.
-pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&Error>, many: bool) -> Result<Place> {
+/// Makes the directories that these controllers take. `without_scope`: systemd has refused, for
+/// this reason. `many`: single commands will have theirs below.
+pub fn find(
+    policy: &Policy,
+    controllers: &[Controller],
+    without_scope: Option<&Error>,
+    many: bool,
+) -> Result<Place> {
     let hierarchies = Hierarchies::find()?;
     let needed: Vec<Controller> = controllers
         .iter()
         .copied()
-        .filter(|controller| controller.v2_name().is_some() && hierarchies.v1(*controller).is_none())
+        .filter(|controller| {
+            controller.v2_name().is_some() && hierarchies.v1(*controller).is_none()
+        })
         .collect();
     let mut place = Place { refusal: without_scope.cloned(), ..Place::default() };
-    let named = policy.cgroup.clone().or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
+    let named = policy
+        .cgroup
+        .clone()
+        .or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
     match named {
         Some(parent) => place.cgroup.v2 = Some(below_named(&parent, &needed, many)?),
         None => place.find_v2(&hierarchies, &needed, without_scope.is_some(), many)?,
     }
-    // Version 2 counts processor time too, but for single commands one of version 1 is entered sooner.
+    // Version 2 counts processor time too, but for single commands one of version 1 is entered
+    // sooner.
     let counted = place.cgroup.v2.is_some() && !many;
-    for &controller in controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted) {
+    for &controller in
+        controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted)
+    {
         place.make_v1(&hierarchies, controller)?;
     }
-    // A name that is taken says nothing about this host: it must not be the reason to hold limits less strictly.
+    // A name that is taken says nothing about this host: it must not be the reason to hold limits
+    // less strictly.
     if let Some(error) = place.refusal.take_if(|error| error.raw_os_error() == Some(libc::EEXIST)) {
         return Err(error);
     }
@@ -111,9 +131,17 @@ pub fn find(policy: &Policy, controllers: &[Controller], without_scope: Option<&
 }
 
 impl Place {
-    fn find_v2(&mut self, hierarchies: &Hierarchies, needed: &[Controller], without_scope: bool, many: bool) -> Result<()> {
+    fn find_v2(
+        &mut self,
+        hierarchies: &Hierarchies,
+        needed: &[Controller],
+        without_scope: bool,
+        many: bool,
+    ) -> Result<()> {
         let Some(hierarchy) = &hierarchies.v2 else { return Ok(()) };
-        let gives = |parent: &Path| given(parent).map(|given| needed.iter().all(|controller| given.contains(controller)));
+        let gives = |parent: &Path| {
+            given(parent).map(|given| needed.iter().all(|controller| given.contains(controller)))
+        };
         let own = hierarchy.own.as_path();
         if needed.is_empty() || gives(own)? {
             return self.make_v2(own, many);
@@ -122,7 +150,8 @@ impl Place {
             self.scope = Some(needed.to_vec());
             return Ok(());
         }
-        let ancestors = own.ancestors().skip(1).take_while(|parent| parent.starts_with(&hierarchy.mount));
+        let ancestors =
+            own.ancestors().skip(1).take_while(|parent| parent.starts_with(&hierarchy.mount));
         for parent in ancestors {
             if gives(parent)? {
                 self.make_v2(parent, many)?;
@@ -147,8 +176,9 @@ impl Place {
         Ok(())
     }
 
-    /// What was made, or nothing where the host does not let the caller make it, and why. That the caller was short of something at that moment
-    /// says nothing about the host: that is an error.
+    /// What was made, or nothing where the host does not let the caller make it, and why. That the
+    /// caller was short of something at that moment says nothing about the host: that is an
+    /// error.
     fn unless_refused<T>(&mut self, made: Result<T>) -> Result<Option<T>> {
         match made {
             Ok(made) => Ok(Some(made)),
@@ -179,23 +209,26 @@ impl Place {
 }
 
 impl Cgroup {
-    /// Has systemd put the process `pid` into a scope, and moves it into a directory of ours in there that has the controllers.
+    /// Has systemd put the process `pid` into a scope, and moves it into a directory of ours in
+    /// there that has the controllers.
     pub fn enter_scope(&mut self, pid: i32, needed: &[Controller], many: bool) -> Result<()> {
         let refused = |cause: String, hint: Option<String>| {
-            let error = Error::new(ErrorKind::LimitUnavailable, "get a cgroup from systemd").because(cause);
+            let error =
+                Error::new(ErrorKind::LimitUnavailable, "get a cgroup from systemd").because(cause);
             match hint {
                 Some(hint) => error.hint(hint),
                 None => error,
             }
         };
-        let hierarchy = Hierarchies::find()?.v2.ok_or_else(|| refused("its hierarchy is not mounted".into(), None))?;
-        let scope =
-            systemd::scope(pid.unsigned_abs(), &new_name()?).map_err(
-                |systemd::Refusal { cause, hint, shortage }| match shortage {
-                    Some(errno) => refused(cause, hint).errno(errno),
-                    None => refused(cause, hint),
-                },
-            )?;
+        let hierarchy = Hierarchies::find()?
+            .v2
+            .ok_or_else(|| refused("its hierarchy is not mounted".into(), None))?;
+        let scope = systemd::scope(pid.unsigned_abs(), &new_name()?).map_err(
+            |systemd::Refusal { cause, hint, shortage }| match shortage {
+                Some(errno) => refused(cause, hint).errno(errno),
+                None => refused(cause, hint),
+            },
+        )?;
         let parent = hierarchy.mount.join(scope.strip_prefix("/").unwrap_or(&scope));
         let directory = Directory::make(&parent)?;
         // The scope gives its controllers on only once no process is directly in it.
@@ -231,7 +264,10 @@ fn turn_on(parent: &Path, needed: &[Controller]) -> Result<()> {
         .map_err(|error| failed("read", &parent.join("cgroup.controllers"), &error))?;
     let on = given(parent)?;
     for controller in needed.iter().filter(|controller| !on.contains(controller)) {
-        let Some(name) = controller.v2_name().filter(|name| available.split_whitespace().any(|other| other == *name)) else {
+        let Some(name) = controller
+            .v2_name()
+            .filter(|name| available.split_whitespace().any(|other| other == *name))
+        else {
             continue;
         };
         write(&parent.join("cgroup.subtree_control"), &format!("+{name}"))?;
@@ -241,18 +277,29 @@ fn turn_on(parent: &Path, needed: &[Controller]) -> Result<()> {
 
 /// The controllers that are on in what is made below `parent`.
 fn given(parent: &Path) -> Result<Vec<Controller>> {
-    const V2: [Controller; 5] = [Controller::Memory, Controller::Cpu, Controller::Cpuset, Controller::Pids, Controller::Io];
+    const V2: [Controller; 5] =
+        [Controller::Memory, Controller::Cpu, Controller::Cpuset, Controller::Pids, Controller::Io];
     let path = parent.join("cgroup.subtree_control");
     let text = match fs::read_to_string(&path) {
         // Nothing can be made in a cgroup that is gone or that the caller may not look into.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => String::new(),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            String::new()
+        }
         result => result.map_err(|error| failed("read", &path, &error))?,
     };
-    let on = |controller: &Controller| text.split_whitespace().any(|name| Some(name) == controller.v2_name());
+    let on = |controller: &Controller| {
+        text.split_whitespace().any(|name| Some(name) == controller.v2_name())
+    };
     Ok(V2.into_iter().filter(on).collect())
 }
 
-/// In v1, before Linux 5.11, a directory's memory limit bounds what is below it only if that has been said before there is any.
+/// In v1, before Linux 5.11, a directory's memory limit bounds what is below it only if that has
+/// been said before there is any.
 pub fn bound_what_is_below(directory: &Directory) -> Result<()> {
     match directory.text("memory.use_hierarchy")?.trim() {
         "0" => directory.write("memory.use_hierarchy", "1"),

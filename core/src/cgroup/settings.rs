@@ -15,18 +15,25 @@ const PERIOD: u64 = 100_000;
 /// Sets one limit; what holds it.
 pub fn set(cgroup: &Cgroup, limit: Limit, limits: &Limits) -> Result<Mechanism> {
     if limit == Limit::CpuTime {
-        return cgroup.meter()?.map(|(mechanism, ..)| mechanism).ok_or_else(|| no_controller(limit));
+        return cgroup
+            .meter()?
+            .map(|(mechanism, ..)| mechanism)
+            .ok_or_else(|| no_controller(limit));
     }
     let controller = Controller::of(limit).ok_or_else(|| no_controller(limit))?;
     let (mechanism, directory) = cgroup.with(controller).ok_or_else(|| no_controller(limit))?;
     let setting = Setting { limit, directory, v2: mechanism == Mechanism::CgroupV2 };
     match limit {
-        Limit::Memory => setting.memory(limits.memory.unwrap_or(u64::MAX), limits.swap.unwrap_or(0))?,
+        Limit::Memory => {
+            setting.memory(limits.memory.unwrap_or(u64::MAX), limits.swap.unwrap_or(0))?
+        }
         Limit::Swap => setting.swap(limits)?,
         Limit::Cpus => setting.cpus(limits.cpus.map_or(1.0, |cores| cores.0))?,
         Limit::CpuWeight => setting.cpu_weight(u64::from(limits.cpu_weight.unwrap_or(100)))?,
         Limit::CpuSet => setting.cpu_set(limits.cpu_set.as_ref().unwrap_or(&BTreeSet::new()))?,
-        Limit::Pids => setting.number("pids.max", limits.pids.unwrap_or(0) + u64::from(!cgroup.among))?,
+        Limit::Pids => {
+            setting.number("pids.max", limits.pids.unwrap_or(0) + u64::from(!cgroup.among))?
+        }
         Limit::Io => limits.io.iter().try_for_each(|io| setting.io(io))?,
         Limit::CpuTime | Limit::WallTime | Limit::Output => {}
     }
@@ -57,19 +64,23 @@ impl Setting<'_> {
         let text = self.directory.text(file)?;
         match text.split_whitespace().next().and_then(|word| word.parse::<u64>().ok()) {
             Some(held) if held <= value => Ok(()),
-            _ => Err(self.refused(file, format!("{} holds {:?} and not {value}", path.display(), text.trim()))),
+            _ => Err(self.refused(
+                file,
+                format!("{} holds {:?} and not {value}", path.display(), text.trim()),
+            )),
         }
     }
 
     fn memory(&self, bytes: u64, swap: u64) -> Result<()> {
         self.write_memory(bytes, swap).map_err(|error| match error.raw_os_error() {
-            Some(errno @ libc::EBUSY) => {
-                Error::new(ErrorKind::LimitUnavailable, format!("set the limit {} to {bytes} bytes", self.limit))
-                    .because("more is in use, and the kernel cannot take it back")
-                    .errno(errno)
-                    .at(self.directory.path())
-                    .hint("choose a larger value")
-            }
+            Some(errno @ libc::EBUSY) => Error::new(
+                ErrorKind::LimitUnavailable,
+                format!("set the limit {} to {bytes} bytes", self.limit),
+            )
+            .because("more is in use, and the kernel cannot take it back")
+            .errno(errno)
+            .at(self.directory.path())
+            .hint("choose a larger value"),
             _ => error,
         })
     }
@@ -77,7 +88,11 @@ impl Setting<'_> {
     fn write_memory(&self, bytes: u64, swap: u64) -> Result<()> {
         if self.v2 {
             self.number("memory.max", bytes)?;
-            return if self.directory.has("memory.swap.max")? { self.number("memory.swap.max", swap) } else { Ok(()) };
+            return if self.directory.has("memory.swap.max")? {
+                self.number("memory.swap.max", swap)
+            } else {
+                Ok(())
+            };
         }
         self.socket_buffers(bytes)?;
         if !self.directory.has("memory.memsw.limit_in_bytes")? {
@@ -85,11 +100,17 @@ impl Setting<'_> {
             self.directory.write("memory.swappiness", "0")?;
             return self.number("memory.limit_in_bytes", bytes);
         }
-        // The sum may never be below the part: whichever way the limit goes, one of the orders is the right one.
+        // The sum may never be below the part: whichever way the limit goes, one of the orders is
+        // the right one.
         let sum = bytes.saturating_add(swap).min(i64::MAX as u64);
         match self.number("memory.limit_in_bytes", bytes) {
             Ok(()) => self.number("memory.memsw.limit_in_bytes", sum),
-            Err(error) if error.kind() == ErrorKind::HostLimit || error.raw_os_error() == Some(libc::EBUSY) => Err(error),
+            Err(error)
+                if error.kind() == ErrorKind::HostLimit
+                    || error.raw_os_error() == Some(libc::EBUSY) =>
+            {
+                Err(error)
+            }
             Err(_) => {
                 self.number("memory.memsw.limit_in_bytes", sum)?;
                 self.number("memory.limit_in_bytes", bytes)
@@ -97,9 +118,9 @@ impl Setting<'_> {
         }
     }
 
-    /// Version 1 counts the buffers of TCP and UDP sockets apart from the rest, and without a limit of
-    /// their own not at all (Documentation/admin-guide/cgroup-v1/memory.rst, 2.7.1). A kernel without
-    /// the file counts them in the other number, or has no networks.
+    /// Version 1 counts the buffers of TCP and UDP sockets apart from the rest, and without a limit
+    /// of their own not at all (Documentation/admin-guide/cgroup-v1/memory.rst, 2.7.1). A
+    /// kernel without the file counts them in the other number, or has no networks.
     fn socket_buffers(&self, bytes: u64) -> Result<()> {
         const FILE: &str = "memory.kmem.tcp.limit_in_bytes";
         if self.directory.has(FILE)? { self.number(FILE, bytes) } else { Ok(()) }
@@ -122,7 +143,11 @@ impl Setting<'_> {
             self.directory.write(file, &format!("{quota} {PERIOD}"))?;
             let held = self.directory.text(file)?;
             let wanted = format!("{quota} {PERIOD}");
-            return if held.trim() == wanted { Ok(()) } else { Err(self.refused(file, format!("the kernel holds {held:?}"))) };
+            return if held.trim() == wanted {
+                Ok(())
+            } else {
+                Err(self.refused(file, format!("the kernel holds {held:?}")))
+            };
         }
         self.number("cpu.cfs_period_us", PERIOD)?;
         self.number("cpu.cfs_quota_us", quota)
@@ -142,12 +167,15 @@ impl Setting<'_> {
         let hint = "name processors that are online and that the caller's own cgroup may use";
         self.directory.write(file, &list.join(",")).map_err(|error| error.hint(hint))?;
         let effective = if self.v2 { "cpuset.cpus.effective" } else { "cpuset.effective_cpus" };
-        let held = self.directory.text(if self.directory.has(effective)? { effective } else { file })?;
+        let held =
+            self.directory.text(if self.directory.has(effective)? { effective } else { file })?;
         if numbers(&held).as_ref() == Some(processors) {
             Ok(())
         } else {
             let held = held.trim();
-            Err(self.refused(file, format!("of {} the kernel grants {held:?}", list.join(","))).hint(hint))
+            Err(self
+                .refused(file, format!("of {} the kernel grants {held:?}", list.join(",")))
+                .hint(hint))
         }
     }
 
@@ -165,8 +193,11 @@ impl Setting<'_> {
         ];
         for ((_, rate), (key, v1_file)) in io.rates().into_iter().zip(KEYS) {
             let Some(rate) = rate else { continue };
-            let (file, text) =
-                if self.v2 { ("io.max", format!("{device} {key}={rate}")) } else { (v1_file, format!("{device} {rate}")) };
+            let (file, text) = if self.v2 {
+                ("io.max", format!("{device} {key}={rate}"))
+            } else {
+                (v1_file, format!("{device} {rate}"))
+            };
             self.directory.write(file, &text)?;
             let held = self.directory.text(file)?;
             let line = held.lines().find_map(|line| line.strip_prefix(&*device)?.strip_prefix(' '));
@@ -196,7 +227,9 @@ fn device_of(path: &Path) -> Option<String> {
     let name = format!("{}:{}", nix::sys::stat::major(number), nix::sys::stat::minor(number));
     let about = fs::canonicalize(Path::new("/sys/dev/block").join(&name)).ok()?;
     if about.join("partition").exists() {
-        return fs::read_to_string(about.parent()?.join("dev")).ok().map(|text| text.trim().to_owned());
+        return fs::read_to_string(about.parent()?.join("dev"))
+            .ok()
+            .map(|text| text.trim().to_owned());
     }
     Some(name)
 }

@@ -1,9 +1,11 @@
-//! A cgroup from systemd, for a caller whose own cgroup cannot be used: the usual session on a desktop or a server.
+//! A cgroup from systemd, for a caller whose own cgroup cannot be used: the usual session on a
+//! desktop or a server.
 //!
-//! Only systemd may move processes between the cgroups it made. It is asked over D-Bus for a transient scope with
-//! `Delegate=yes`: what lies below the scope's cgroup is ours (org.freedesktop.systemd1(5), systemd.scope(5), systemd's
-//! CGROUP_DELEGATION). The conversation starts no thread, keeps no connection, and ends within a fixed time whatever the
-//! bus does: a spawn never hangs on it.
+//! Only systemd may move processes between the cgroups it made. It is asked over D-Bus for a
+//! transient scope with `Delegate=yes`: what lies below the scope's cgroup is ours
+//! (org.freedesktop.systemd1(5), systemd.scope(5), systemd's CGROUP_DELEGATION). The conversation
+//! starts no thread, keeps no connection, and ends within a fixed time whatever the bus does: a
+//! spawn never hangs on it.
 
 use std::path::PathBuf;
 
@@ -32,7 +34,10 @@ impl Refusal {
 
     #[cfg(feature = "systemd")]
     fn short(what: &str, errno: i32) -> Refusal {
-        Refusal { shortage: Some(errno), ..Refusal::new(format!("{what}: {}", crate::error::describe(errno))) }
+        Refusal {
+            shortage: Some(errno),
+            ..Refusal::new(format!("{what}: {}", crate::error::describe(errno)))
+        }
     }
 
     fn hint(self, hint: impl Into<String>) -> Refusal {
@@ -40,11 +45,12 @@ impl Refusal {
     }
 }
 
-/// Asks the manager (the system's for uid 0, else the user's) for the scope `NAME.scope` that holds the process `pid`, which
-/// must be of the caller's uid and pid namespace. Returns its cgroup from the root of the v2 hierarchy as the caller sees it:
-/// `/user.slice/…/NAME.scope`.
+/// Asks the manager (the system's for uid 0, else the user's) for the scope `NAME.scope` that holds
+/// the process `pid`, which must be of the caller's uid and pid namespace. Returns its cgroup from
+/// the root of the v2 hierarchy as the caller sees it: `/user.slice/…/NAME.scope`.
 ///
-/// systemd removes the scope when no process is left in it. Names are of the letters, digits and `:-_.` (systemd.unit(5)).
+/// systemd removes the scope when no process is left in it. Names are of the letters, digits and
+/// `:-_.` (systemd.unit(5)).
 #[cfg(feature = "systemd")]
 pub fn scope(pid: u32, name: &str) -> Result<PathBuf, Refusal> {
     request::scope(pid, name)
@@ -53,5 +59,6 @@ pub fn scope(pid: u32, name: &str) -> Result<PathBuf, Refusal> {
 /// This build has no D-Bus.
 #[cfg(not(feature = "systemd"))]
 pub fn scope(_pid: u32, _name: &str) -> Result<PathBuf, Refusal> {
-    Err(Refusal::new("asking systemd is not built in").hint("build seclude with its feature `systemd`"))
+    Err(Refusal::new("asking systemd is not built in")
+        .hint("build seclude with its feature `systemd`"))
 }

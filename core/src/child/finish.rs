@@ -25,7 +25,9 @@ impl Child {
                 Ok(None) => {
                     silent = if self.is_silent()? { silent + 1 } else { 0 };
                     self.hold(silent > 1)?;
-                    if self.outcome.is_none() && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                    if self.outcome.is_none()
+                        && deadline.is_some_and(|deadline| deadline <= Instant::now())
+                    {
                         return Ok(None);
                     }
                     continue;
@@ -38,36 +40,52 @@ impl Child {
     }
 
     pub(super) fn next_look(&self) -> Option<Instant> {
-        let cell = self.cell.as_ref().and_then(|cell| cell.next(&self.alive.sandbox.policy().limits, None));
+        let cell = self
+            .cell
+            .as_ref()
+            .and_then(|cell| cell.next(&self.alive.sandbox.policy().limits, None));
         [self.holder.next(&self.limits, self.wall_time), cell].into_iter().flatten().min()
     }
 
-    /// Whether its first process has ended, and its warden is stopped and so cannot tell. Where the caller's `/proc` tells nothing of
-    /// it, a warden that has no output to pass on should have told.
+    /// Whether its first process has ended, and its warden is stopped and so cannot tell. Where the
+    /// caller's `/proc` tells nothing of it, a warden that has no output to pass on should have
+    /// told.
     fn is_silent(&self) -> Result<bool> {
         let Some(process) = self.process.get() else { return Ok(false) };
         let ended = wait_readable(&[process], Some(Instant::now()))?.is_some();
         Ok(ended && self.alive.warden.is_stopped().unwrap_or(self.limits.output.is_none()))
     }
 
-    /// Ends it if it is to have ended by now and its warden has not seen to that, or `silent`ly knows no more.
+    /// Ends it if it is to have ended by now and its warden has not seen to that, or `silent`ly
+    /// knows no more.
     pub(crate) fn hold(&mut self, silent: bool) -> Result<()> {
         if self.outcome.is_some() {
             return Ok(());
         }
         let mut holder = self.holder;
-        let overdue = holder.overdue(&self.limits, self.wall_time, || self.used_so_far().ok().map(|usage| usage.cpu()));
+        let overdue = holder.overdue(&self.limits, self.wall_time, || {
+            self.used_so_far().ok().map(|usage| usage.cpu())
+        });
         let overdue = overdue.or_else(|| {
             let whole = &self.alive.sandbox.policy().limits;
-            let all = || usage_so_far::of(&self.alive.processes().ok()?, None, self.alive.started(), &self.alive.counters()).ok();
+            let all = || {
+                usage_so_far::of(
+                    &self.alive.processes().ok()?,
+                    None,
+                    self.alive.started(),
+                    &self.alive.counters(),
+                )
+                .ok()
+            };
             self.cell.as_mut()?.overdue(whole, None, || all().map(|usage| usage.cpu()))
         });
         self.holder = holder;
         let lost = silent.then(|| self.holder.asked().unwrap_or(Ended::WardenLost(0)));
         let Some(ended) = overdue.or(lost) else { return Ok(()) };
         let seen = self.used_so_far().unwrap_or(Usage::NONE);
-        // A report may have come meanwhile: it is the better answer. It is looked for last, because a warden
-        // that has ended since is seen to use nothing, and has reported before it ended.
+        // A report may have come meanwhile: it is the better answer. It is looked for last, because
+        // a warden that has ended since is seen to use nothing, and has reported before it
+        // ended.
         if !self.alive.warden.has_report(self.socket()) {
             self.force(ended, &seen);
         }
@@ -113,7 +131,8 @@ impl Child {
             // A process that is frozen by a cgroup of version 1 does not die.
             let _ = self.alive.enforcement().cgroup.thaw();
         }
-        // While the warden is in it: systemd removes a scope, and what has been counted there, with the last process.
+        // While the warden is in it: systemd removes a scope, and what has been counted there, with
+        // the last process.
         let (own, whole) = self.counters();
         let (gone, in_company) = match &self.among {
             Some(among) => (Gone::default(), !among.visit.was_alone()),
@@ -128,11 +147,18 @@ impl Child {
         let held = self.held(in_company);
         let counters = Counted { own: own.as_ref().unwrap_or(&whole), whole: &whole };
         let end = match received {
-            Ok(received) => received.report().and_then(|report| ending::reported(&report, &counters, &held)),
+            Ok(received) => {
+                received.report().and_then(|report| ending::reported(&report, &counters, &held))
+            }
             Err(error) if error.kind() == ErrorKind::WardenLost => {
                 let (ended, status, limit, usage) = ending::lost(gone, wall, &counters, &held);
                 // Its cell has been closed, or reset.
-                Ok((if self.alive.is_closed() { Ended::Killed } else { ended }, status, limit, usage))
+                Ok((
+                    if self.alive.is_closed() { Ended::Killed } else { ended },
+                    status,
+                    limit,
+                    usage,
+                ))
             }
             Err(error) => Err(error),
         };
@@ -141,7 +167,14 @@ impl Child {
 
     fn settle(&mut self, end: Result<Verdict>) {
         let (enforced, by_caller) = (self.enforced, self.alive.was_forced());
-        let outcome = end.map(|(ended, status, limit, usage)| Outcome { ended, status, limit, usage, enforced, by_caller });
+        let outcome = end.map(|(ended, status, limit, usage)| Outcome {
+            ended,
+            status,
+            limit,
+            usage,
+            enforced,
+            by_caller,
+        });
         if let Some(among) = &mut self.among {
             among.visit.end();
         }
@@ -153,7 +186,8 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.forget_lost();
-        // Before its pipes are closed: a command can keep that waiting, for as long as it lives (it splices into one).
+        // Before its pipes are closed: a command can keep that waiting, for as long as it lives (it
+        // splices into one).
         if !self.is_among() && self.outcome.is_none() && self.alive.warden.is_ours() {
             self.alive.close();
         }

@@ -1,4 +1,5 @@
-//! What can be done to a running command, and what can be told about it: its cgroup, freezing, killing, usage.
+//! What can be done to a running command, and what can be told about it: its cgroup, freezing,
+//! killing, usage.
 
 use super::probe::{self, Live};
 use super::{Check, State, limits};
@@ -22,7 +23,8 @@ fn sandbox() -> Sandbox {
     probe::smallest().memory(MiB(256)).best_effort(Limit::Memory).pids(64).best_effort(Limit::Pids)
 }
 
-/// Where there is no cgroup, the cause and the remedy are those of a limit that takes one, unless the check knows better.
+/// Where there is no cgroup, the cause and the remedy are those of a limit that takes one, unless
+/// the check knows better.
 fn without_cgroup(mut check: Check, limits: &[Check]) -> Check {
     if let Some(limit) = limits.iter().find(|check| check.name == limits::name(Limit::Cpus)) {
         check.cause = check.cause.or_else(|| limit.cause.clone());
@@ -40,9 +42,12 @@ fn cgroup(limits: &[Check]) -> Check {
     }
 }
 
-/// The cgroups that a running command stands in and its caller does not: `v2 /path`, `v1 memory /path`.
+/// The cgroups that a running command stands in and its caller does not: `v2 /path`, `v1 memory
+/// /path`.
 fn cgroups() -> Result<Vec<String>> {
-    let read = |path: String| fs::read_to_string(&path).map_err(|error| Error::io(format!("read {path}"), error));
+    let read = |path: String| {
+        fs::read_to_string(&path).map_err(|error| Error::io(format!("read {path}"), error))
+    };
     let live = Live::start(&sandbox())?;
     let inside = read(format!("/proc/{}/cgroup", live.child.id()))?;
     live.release()?;
@@ -50,9 +55,17 @@ fn cgroups() -> Result<Vec<String>> {
     let place = |line: &str| {
         let (_, rest) = line.split_once(':')?;
         let (controllers, path) = rest.split_once(':')?;
-        Some(if controllers.is_empty() { format!("v2 {path}") } else { format!("v1 {controllers} {path}") })
+        Some(if controllers.is_empty() {
+            format!("v2 {path}")
+        } else {
+            format!("v1 {controllers} {path}")
+        })
     };
-    Ok(inside.lines().filter(|line| !callers.lines().any(|callers| callers == *line)).filter_map(place).collect())
+    Ok(inside
+        .lines()
+        .filter(|line| !callers.lines().any(|callers| callers == *line))
+        .filter_map(place)
+        .collect())
 }
 
 fn freeze(limits: &[Check]) -> Check {
@@ -86,8 +99,11 @@ fn kill() -> Check {
         live.child.kill()?;
         match live.child.wait_timeout(PROMPTLY)?.map(|outcome| outcome.ended) {
             Some(Ended::Killed) => Ok(()),
-            Some(ended) => Err(Error::new(ErrorKind::Setup, "kill a command").because(ended.to_string())),
-            None => Err(Error::new(ErrorKind::Setup, "kill a command").because("it still ran a second later")),
+            Some(ended) => {
+                Err(Error::new(ErrorKind::Setup, "kill a command").because(ended.to_string()))
+            }
+            None => Err(Error::new(ErrorKind::Setup, "kill a command")
+                .because("it still ran a second later")),
         }
     };
     match killed() {
@@ -112,15 +128,17 @@ fn usage(limits: &[Check]) -> [Check; 3] {
     };
     let memory = match usage.memory_source {
         source @ MemorySource::Cgroup => Check::works(MEMORY, source.name()),
-        source @ (MemorySource::Sampled | MemorySource::LargestProcess) => {
-            without_cgroup(Check::weaker(MEMORY, source.name(), "there is no cgroup that counts memory"), limits)
-        }
+        source @ (MemorySource::Sampled | MemorySource::LargestProcess) => without_cgroup(
+            Check::weaker(MEMORY, source.name(), "there is no cgroup that counts memory"),
+            limits,
+        ),
     };
     let pressure = match usage.pressure {
         Some(_) => Check::works(PRESSURE, "processor, memory, input and output"),
         None => Check::missing(
             PRESSURE,
-            &Error::new(ErrorKind::Unsupported, "read the pressure").because("the command's cgroup tells none"),
+            &Error::new(ErrorKind::Unsupported, "read the pressure")
+                .because("the command's cgroup tells none"),
         )
         .or_remedy("it takes a cgroup v2 and a kernel that counts it: boot with psi=1"),
     };

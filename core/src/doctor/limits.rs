@@ -25,7 +25,9 @@ fn check(limit: Limit) -> Check {
         match held(&sandbox.clone().require(limit), limit) {
             Ok(mechanism) => return Check::works(name(limit), mechanism.name()),
             // Of several devices, one that could be limited says more than one that never can.
-            Err(error) if refused.is_none() || error.kind() == ErrorKind::LimitUnavailable => refused = Some((sandbox, error)),
+            Err(error) if refused.is_none() || error.kind() == ErrorKind::LimitUnavailable => {
+                refused = Some((sandbox, error))
+            }
             Err(_) => {}
         }
     }
@@ -48,7 +50,8 @@ fn lost(limit: Limit, why: &str) -> Error {
     Error::new(ErrorKind::LimitUnavailable, format!("limit {limit}")).because(why)
 }
 
-/// Sandboxes that set this limit alone, far above what the probe needs. Several where it is the host's devices that count.
+/// Sandboxes that set this limit alone, far above what the probe needs. Several where it is the
+/// host's devices that count.
 fn settings(limit: Limit) -> Vec<Sandbox> {
     let sandbox = probe::smallest();
     let set = match limit {
@@ -60,7 +63,12 @@ fn settings(limit: Limit) -> Vec<Sandbox> {
         Limit::CpuWeight => sandbox.cpu_weight(50),
         Limit::CpuSet => sandbox.cpu_set([processor()]),
         Limit::Pids => sandbox.pids(64),
-        Limit::Io => return devices().into_iter().map(|path| sandbox.clone().io(Io::new(path).read_bytes(MiB(64)))).collect(),
+        Limit::Io => {
+            return devices()
+                .into_iter()
+                .map(|path| sandbox.clone().io(Io::new(path).read_bytes(MiB(64))))
+                .collect();
+        }
         Limit::WallTime => sandbox.wall_time(Duration::from_secs(2)),
         Limit::Output => sandbox.output(MiB(1)),
     };
@@ -70,18 +78,22 @@ fn settings(limit: Limit) -> Vec<Sandbox> {
 /// A processor that the caller may run on.
 fn processor() -> u32 {
     let allowed = sched_getaffinity(Pid::from_raw(0)).ok();
-    let first = allowed.and_then(|set| (0..CpuSet::count()).find(|number| set.is_set(*number).unwrap_or(false)));
+    let first = allowed
+        .and_then(|set| (0..CpuSet::count()).find(|number| set.is_set(*number).unwrap_or(false)));
     first.and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
 }
 
-/// What input and output may be limited on: the device of the root, and the first whole disks that there are.
+/// What input and output may be limited on: the device of the root, and the first whole disks that
+/// there are.
 fn devices() -> Vec<PathBuf> {
     const ENOUGH: usize = 3;
-    let disks = fs::read_dir("/sys/class/block").into_iter().flatten().flatten().filter_map(|disk| {
-        let (node, about) = (Path::new("/dev").join(disk.file_name()), disk.path());
-        let empty = fs::read_to_string(about.join("size")).is_ok_and(|sectors| sectors.trim() == "0");
-        (node.exists() && !empty && !about.join("partition").exists()).then_some(node)
-    });
+    let disks =
+        fs::read_dir("/sys/class/block").into_iter().flatten().flatten().filter_map(|disk| {
+            let (node, about) = (Path::new("/dev").join(disk.file_name()), disk.path());
+            let empty =
+                fs::read_to_string(about.join("size")).is_ok_and(|sectors| sectors.trim() == "0");
+            (node.exists() && !empty && !about.join("partition").exists()).then_some(node)
+        });
     let mut disks: Vec<PathBuf> = disks.collect();
     disks.sort();
     disks.truncate(ENOUGH);

@@ -1,4 +1,5 @@
-//! The namespaces, one kind at a time; the shared ones that take a right or weaken a promise; sandboxes within.
+//! The namespaces, one kind at a time; the shared ones that take a right or weaken a promise;
+//! sandboxes within.
 
 use super::Check;
 use super::probe::{self, Live};
@@ -15,16 +16,20 @@ pub fn checks() -> Vec<Check> {
     checks
 }
 
-/// `kind`, with no more beside it than a sandbox with files of its own takes: a mount namespace, and a user namespace to make it in.
+/// `kind`, with no more beside it than a sandbox with files of its own takes: a mount namespace,
+/// and a user namespace to make it in.
 fn namespace(kind: Namespace) -> Check {
     let name = format!("namespace.{kind}");
     let own = [Namespace::User, Namespace::Mount, kind];
     let result = match probe::run(&only(&own, probe::smallest())) {
-        // The mount namespace may be to blame: without it there is no place for the probe, but a search that ends in vain comes as late.
-        Err(error) if kind == Namespace::User => match only(&[kind], Sandbox::new()).command("/seclude-doctor/none").status() {
-            Err(vain) if vain.kind() == ErrorKind::ProgramMissing => Ok(()),
-            _ => Err(error),
-        },
+        // The mount namespace may be to blame: without it there is no place for the probe, but a
+        // search that ends in vain comes as late.
+        Err(error) if kind == Namespace::User => {
+            match only(&[kind], Sandbox::new()).command("/seclude-doctor/none").status() {
+                Err(vain) if vain.kind() == ErrorKind::ProgramMissing => Ok(()),
+                _ => Err(error),
+            }
+        }
         result => result.map(drop),
     };
     match result {
@@ -42,14 +47,17 @@ fn namespace(kind: Namespace) -> Check {
 
 /// `sandbox`, with no namespaces of its own but these.
 fn only(own: &[Namespace], sandbox: Sandbox) -> Sandbox {
-    let shared = Namespace::ALL.iter().filter(|kind| !own.contains(kind) && **kind != Namespace::Time);
+    let shared =
+        Namespace::ALL.iter().filter(|kind| !own.contains(kind) && **kind != Namespace::Time);
     let sandbox = shared.fold(sandbox, |sandbox, kind| sandbox.share(*kind));
     if own.contains(&Namespace::Time) { sandbox.unshare(Namespace::Time) } else { sandbox }
 }
 
 fn clocks() -> Check {
     const NAME: &str = "clock.offsets";
-    let sandbox = Clock::ALL.iter().fold(probe::smallest(), |sandbox, clock| sandbox.clock_offset(*clock, 3600));
+    let sandbox = Clock::ALL
+        .iter()
+        .fold(probe::smallest(), |sandbox, clock| sandbox.clock_offset(*clock, 3600));
     match probe::run(&sandbox) {
         Ok(_) => Check::works(NAME, "monotonic, boottime"),
         Err(error) if error.kind() == ErrorKind::Setup => {
@@ -63,9 +71,8 @@ fn shared_user() -> Check {
     const NAME: &str = "share.user";
     match probe::run(&probe::smallest().share(Namespace::User).nested()) {
         Ok(_) => Check::works(NAME, "a sandbox without a user namespace of its own"),
-        Err(error) if error.kind() == ErrorKind::NamespacesDenied => {
-            Check::missing(NAME, &error).or_remedy("start as root, or leave the user namespace private")
-        }
+        Err(error) if error.kind() == ErrorKind::NamespacesDenied => Check::missing(NAME, &error)
+            .or_remedy("start as root, or leave the user namespace private"),
         Err(error) => Check::missing(NAME, &error),
     }
 }
@@ -96,12 +103,20 @@ fn nested() -> Check {
 /// Has the program make, in a sandbox, the namespaces that a sandbox within would take.
 fn found_within() -> Result<()> {
     let sandbox = probe::smallest().nested();
-    let kinds = [Namespace::User, Namespace::Mount, Namespace::Pid, Namespace::Net, Namespace::Ipc, Namespace::Uts];
+    let kinds = [
+        Namespace::User,
+        Namespace::Mount,
+        Namespace::Pid,
+        Namespace::Net,
+        Namespace::Ipc,
+        Namespace::Uts,
+    ];
     let flags = kinds.iter().fold(0, |flags, kind| flags | kind.flag());
     let live = Live::start_founder(&sandbox, flags)?;
     match live.hear()?.report()? {
         Report::Born { errno: 0, .. } => Ok(()),
         Report::Born { errno, kind, .. } => Err(failure::of_birth(errno, kind, sandbox.policy())),
-        _ => Err(Error::new(ErrorKind::WardenLost, "make namespaces within a sandbox").because("the report is out of turn")),
+        _ => Err(Error::new(ErrorKind::WardenLost, "make namespaces within a sandbox")
+            .because("the report is out of turn")),
     }
 }

@@ -1,7 +1,9 @@
-//! What runs in the doctor's sandboxes: the warden's own program, which every host can execute if it can execute a warden.
+//! What runs in the doctor's sandboxes: the warden's own program, which every host can execute if
+//! it can execute a warden.
 //!
-//! Executed with a socket as its standard input it waits for a request there; with anything else it ends at once, with code 1; with
-//! a word as its argument it makes namespaces first. So nothing of the host's is needed, and nothing of the host's is run.
+//! Executed with a socket as its standard input it waits for a request there; with anything else it
+//! ends at once, with code 1; with a word as its argument it makes namespaces first. So nothing of
+//! the host's is needed, and nothing of the host's is run.
 
 use crate::child::Child;
 use crate::command::{Command, Stdio};
@@ -29,7 +31,9 @@ pub fn smallest() -> Sandbox {
 
 /// `sandbox`, with the program in it, bounded in time.
 pub fn within(sandbox: Sandbox) -> Sandbox {
-    sandbox.entry(Entry::File { at: AT.into(), data: image::PROGRAM.to_vec(), mode: 0o755 }).wall_time(TIME)
+    sandbox
+        .entry(Entry::File { at: AT.into(), data: image::PROGRAM.to_vec(), mode: 0o755 })
+        .wall_time(TIME)
 }
 
 /// How the program ends.
@@ -60,13 +64,19 @@ impl Live {
         let mut command = quiet(sandbox);
         command.arg(launch::FOUND.to_string_lossy().as_ref());
         let live = Live::start_with(command)?;
-        live.socket.send(&Request::Found { joined: ListBuilder::new(Vec::new()).list(), namespaces: flags }, &[])?;
+        live.socket.send(
+            &Request::Found { joined: ListBuilder::new(Vec::new()).list(), namespaces: flags },
+            &[],
+        )?;
         Ok(live)
     }
 
     fn start_with(mut command: Command) -> Result<Live> {
         let (ours, theirs) = socket::pair()?;
-        let theirs = theirs.as_fd()?.try_clone_to_owned().map_err(|error| Error::io("copy a descriptor", error))?;
+        let theirs = theirs
+            .as_fd()?
+            .try_clone_to_owned()
+            .map_err(|error| Error::io("copy a descriptor", error))?;
         let child = command.stdin(theirs).spawn()?;
         Ok(Live { child, socket: ours })
     }
@@ -74,7 +84,9 @@ impl Live {
     /// What the program reports.
     pub fn hear(&self) -> Result<socket::Received> {
         let heard = self.socket.receive(Some(self.child.pidfd()), Some(Instant::now() + TIME))?;
-        heard.ok_or_else(|| Error::new(ErrorKind::Setup, "hear from the probe").because("it says nothing"))
+        heard.ok_or_else(|| {
+            Error::new(ErrorKind::Setup, "hear from the probe").because("it says nothing")
+        })
     }
 
     /// Lets the program end.

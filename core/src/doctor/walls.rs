@@ -14,7 +14,9 @@ pub fn checks() -> Vec<Check> {
 fn filter() -> Check {
     const NAME: &str = "seccomp";
     match probe::run(&probe::smallest()) {
-        Ok(outcome) if outcome.enforced.contains(Protection::SeccompFilter) => Check::works(NAME, "the default profile"),
+        Ok(outcome) if outcome.enforced.contains(Protection::SeccompFilter) => {
+            Check::works(NAME, "the default profile")
+        }
         Ok(_) => Check::weaker(NAME, "", "no filter was loaded"),
         Err(error) => Check::missing(NAME, &error),
     }
@@ -25,8 +27,14 @@ fn listener() -> Check {
     const NAME: &str = "seccomp.listener";
     let killing = probe::smallest().seccomp(Seccomp::profile(Profile::Default).kill("exit_group"));
     match probe::ended(&killing) {
-        Ok(Ended::Syscall(_)) => Check::works(NAME, "a call that ends the command is told by its name; a caller can decide"),
-        Ok(ended) => Check::missing(NAME, &Error::new(ErrorKind::Setup, "kill at a system call").because(format!("it {ended}"))),
+        Ok(Ended::Syscall(_)) => Check::works(
+            NAME,
+            "a call that ends the command is told by its name; a caller can decide",
+        ),
+        Ok(ended) => Check::missing(
+            NAME,
+            &Error::new(ErrorKind::Setup, "kill at a system call").because(format!("it {ended}")),
+        ),
         Err(error) => Check::missing(NAME, &error),
     }
 }
@@ -42,13 +50,19 @@ fn landlock() -> Check {
         Ok(outcome) => outcome.enforced,
         Err(error) => return Check::missing(NAME, &error),
     };
-    let parts: Vec<&str> = PARTS.iter().filter(|(part, _)| enforced.contains(*part)).map(|(_, name)| *name).collect();
+    let parts: Vec<&str> =
+        PARTS.iter().filter(|(part, _)| enforced.contains(*part)).map(|(_, name)| *name).collect();
     let detail = format!("{}{}", abi(&enforced), parts.join(", "));
     match parts.len() {
         3 => Check::works(NAME, detail),
-        0 => Check::weaker(NAME, "no second wall", "the kernel has none, or it was not chosen at boot (lsm=)")
-            .or_remedy("Linux 5.19 with landlock among the security modules"),
-        _ => Check::weaker(NAME, detail, "this kernel's ABI has no more").or_remedy("Linux 6.12 has all of it"),
+        0 => Check::weaker(
+            NAME,
+            "no second wall",
+            "the kernel has none, or it was not chosen at boot (lsm=)",
+        )
+        .or_remedy("Linux 5.19 with landlock among the security modules"),
+        _ => Check::weaker(NAME, detail, "this kernel's ABI has no more")
+            .or_remedy("Linux 6.12 has all of it"),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The sandbox as such: the default one, the smallest, the ids behind it, its warden and its mounts.
+//! The sandbox as such: the default one, the smallest, the ids behind it, its warden and its
+//! mounts.
 
 use super::Check;
 use super::probe::{self, Live};
@@ -11,8 +12,8 @@ use std::fs;
 pub const DEFAULT: &str = "sandbox";
 pub const EMPTY_ROOT: &str = "sandbox.empty-root";
 
-/// What a default sandbox does not have: its clocks are the caller's, and its pid namespace ends what is inside. The second wall has checks of
-/// its own, and so have the ids.
+/// What a default sandbox does not have: its clocks are the caller's, and its pid namespace ends
+/// what is inside. The second wall has checks of its own, and so have the ids.
 const NOT_BY_DEFAULT: [Protection; 8] = [
     Protection::OtherUser,
     Protection::TimeNamespace,
@@ -35,7 +36,9 @@ fn default() -> Check {
     };
     let lost: Vec<&str> = Protection::ALL
         .iter()
-        .filter(|protection| !NOT_BY_DEFAULT.contains(protection) && !outcome.enforced.contains(**protection))
+        .filter(|protection| {
+            !NOT_BY_DEFAULT.contains(protection) && !outcome.enforced.contains(**protection)
+        })
         .map(|protection| protection.name())
         .collect();
     match lost.as_slice() {
@@ -94,24 +97,30 @@ fn modern_mounts() -> Check {
     const NAME: &str = "files.modern-mounts";
     match way_of_mounting() {
         Ok(true) => Check::works(NAME, "fsopen(2), mount_setattr(2)"),
-        Ok(false) => {
-            Check::weaker(NAME, "mount(2)", "this kernel, or the filter of a surrounding container, lacks mount_setattr(2)")
-                .or_remedy("Linux 5.12 brings it; until then mount(2) makes the same world, less quickly")
-        }
+        Ok(false) => Check::weaker(
+            NAME,
+            "mount(2)",
+            "this kernel, or the filter of a surrounding container, lacks mount_setattr(2)",
+        )
+        .or_remedy("Linux 5.12 brings it; until then mount(2) makes the same world, less quickly"),
         Err(error) => Check::missing(NAME, &error),
     }
 }
 
-/// Whether the newer calls made the root: mount(2) gives it the name of a device, as one must, and the newer calls none.
+/// Whether the newer calls made the root: mount(2) gives it the name of a device, as one must, and
+/// the newer calls none.
 fn way_of_mounting() -> Result<bool> {
     let live = Live::start(&probe::smallest())?;
     let path = format!("/proc/{}/mountinfo", live.child.id());
-    let text = fs::read_to_string(&path).map_err(|error| Error::io(format!("read {path}"), error))?;
+    let text =
+        fs::read_to_string(&path).map_err(|error| Error::io(format!("read {path}"), error))?;
     live.release()?;
     // 36 35 0:50 / / ro,nosuid - tmpfs none rw
     let root = text.lines().find(|line| line.split(' ').nth(4) == Some("/"));
     let device = root.and_then(|line| line.split_once(" - ")?.1.split(' ').nth(1));
-    let device = device.ok_or_else(|| Error::new(ErrorKind::Setup, format!("read {path}")).because("there is no root in it"))?;
+    let device = device.ok_or_else(|| {
+        Error::new(ErrorKind::Setup, format!("read {path}")).because("there is no root in it")
+    })?;
     Ok(device == "none")
 }
 

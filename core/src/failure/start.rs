@@ -9,7 +9,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The command was not started.
-pub fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], command: &Command, filters: u32) -> Error {
+pub fn of_start(
+    stage: u32,
+    errno: i32,
+    detail: u32,
+    path: &[u8],
+    head: &[u8],
+    command: &Command,
+    filters: u32,
+) -> Error {
     let program = PathBuf::from(OsStr::from_bytes(path));
     let directory = command.directory.display();
     match stage {
@@ -93,14 +101,17 @@ pub fn of_start(stage: u32, errno: i32, detail: u32, path: &[u8], head: &[u8], c
 fn whole_line(command: &Command) -> Option<String> {
     let name = command.program.to_str().filter(|_| command.arguments.len() == 1)?;
     let (program, rest) = name.trim().split_once(char::is_whitespace)?;
-    Some(format!("the blanks are part of this name: run {program} and pass {rest:?} as arguments, each by itself"))
+    Some(format!(
+        "the blanks are part of this name: run {program} and pass {rest:?} as arguments, each by itself"
+    ))
 }
 
 /// A seccomp filter could not be loaded.
 fn of_filter(errno: i32, number: u32, own: u32) -> Error {
     let brought = number.checked_sub(own);
-    let action =
-        brought.map_or("load the command's seccomp filter".to_owned(), |number| format!("load seccomp_bpf program {number}"));
+    let action = brought.map_or("load the command's seccomp filter".to_owned(), |number| {
+        format!("load seccomp_bpf program {number}")
+    });
     match errno {
         libc::EMFILE | libc::ENFILE => of_descriptors(action, errno),
         libc::EBUSY => Error::new(ErrorKind::Unsupported, action).errno(errno).hint(
@@ -122,7 +133,11 @@ fn of_filter(errno: i32, number: u32, own: u32) -> Error {
 
 fn of_process(errno: i32) -> Error {
     let error = Error::new(
-        if errno == libc::EAGAIN || errno == libc::ENOMEM { ErrorKind::HostLimit } else { ErrorKind::Setup },
+        if errno == libc::EAGAIN || errno == libc::ENOMEM {
+            ErrorKind::HostLimit
+        } else {
+            ErrorKind::Setup
+        },
         "start a process for the command",
     )
     .errno(errno);
@@ -135,9 +150,12 @@ fn of_process(errno: i32) -> Error {
     }
 }
 
-/// execve(2) refused: its errno alone does not say which of several things is wrong, so the file's first bytes are looked at.
+/// execve(2) refused: its errno alone does not say which of several things is wrong, so the file's
+/// first bytes are looked at.
 fn of_exec(program: &Path, errno: i32, mode: u32, head: &[u8]) -> Error {
-    let error = |kind: ErrorKind| Error::new(kind, format!("execute {}", program.display())).errno(errno).at(program);
+    let error = |kind: ErrorKind| {
+        Error::new(kind, format!("execute {}", program.display())).errno(errno).at(program)
+    };
     match errno {
         libc::ENOENT | libc::ENOTDIR if mode == 0 => {
             error(ErrorKind::ProgramMissing).because("no such program inside the sandbox").hint("bind the directory that has it")
@@ -197,7 +215,8 @@ fn interpreter_of(head: &[u8]) -> Option<String> {
 /// The machine number of an ELF file that is not for this machine.
 fn foreign_machine(head: &[u8]) -> Option<u16> {
     const OWN: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
-    let machine = u16::from_le_bytes(head.strip_prefix(b"\x7fELF").and(head.get(18..20))?.try_into().ok()?);
+    let machine =
+        u16::from_le_bytes(head.strip_prefix(b"\x7fELF").and(head.get(18..20))?.try_into().ok()?);
     (machine != OWN).then_some(machine)
 }
 

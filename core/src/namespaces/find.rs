@@ -1,4 +1,5 @@
-//! What the kernel tells of one namespace through a descriptor of it, `ioctl_ns(2)`, and with it of those around and above.
+//! What the kernel tells of one namespace through a descriptor of it, `ioctl_ns(2)`, and with it of
+//! those around and above.
 
 use super::LiveNamespace;
 use super::handle::file_name;
@@ -17,7 +18,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub enum Link<'a> {
     /// To this namespace.
     To(&'a mut LiveNamespace),
-    /// To none: the process has ended, wholly or but for its status, or this kernel has no such kind.
+    /// To none: the process has ended, wholly or but for its status, or this kernel has no such
+    /// kind.
     Nowhere,
     /// The caller may not know.
     Closed,
@@ -30,7 +32,8 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// The namespace of this kind that a process is in. Also finds the one for its next children, which may have nobody in it yet.
+    /// The namespace of this kind that a process is in. Also finds the one for its next children,
+    /// which may have nobody in it yet.
     pub fn process(&mut self, pid: u32, kind: Namespace) -> Result<Link<'_>> {
         let next = match kind {
             Namespace::Pid => Some("pid_for_children"),
@@ -43,7 +46,8 @@ impl Finder {
         self.link(pid, file_name(kind), kind)
     }
 
-    /// Where one link leads. It is opened only if it names what is not known yet: that costs more than reading it.
+    /// Where one link leads. It is opened only if it names what is not known yet: that costs more
+    /// than reading it.
     fn link(&mut self, pid: u32, name: &str, kind: Namespace) -> Result<Link<'_>> {
         let path = format!("/proc/{pid}/ns/{name}");
         let number = fs::read_link(&path).map(|link| link.to_str().and_then(number));
@@ -58,7 +62,8 @@ impl Finder {
         Ok(self.found.get_mut(&id).map_or(Link::Nowhere, Link::To))
     }
 
-    /// A namespace that a mount keeps. Where something else is mounted over it, or the way to it is closed, its number is known and no more.
+    /// A namespace that a mount keeps. Where something else is mounted over it, or the way to it is
+    /// closed, its number is known and no more.
     pub fn mount(&mut self, mount: Mount) -> Result<()> {
         if !self.found.contains_key(&mount.id) {
             match mount.open() {
@@ -70,11 +75,16 @@ impl Finder {
                 }
             }
         }
-        self.found.entry(mount.id).or_insert_with(|| LiveNamespace::new(mount.kind, mount.id)).held_by.push(mount.path);
+        self.found
+            .entry(mount.id)
+            .or_insert_with(|| LiveNamespace::new(mount.kind, mount.id))
+            .held_by
+            .push(mount.path);
         Ok(())
     }
 
-    /// Adds the namespace behind a descriptor, with its owner and all that are around it; its number.
+    /// Adds the namespace behind a descriptor, with its owner and all that are around it; its
+    /// number.
     fn add(&mut self, kind: Namespace, descriptor: BorrowedFd<'_>) -> Result<u64> {
         let id = fstat(descriptor).map_err(|errno| Error::io("stat a namespace", errno))?.st_ino;
         if self.found.contains_key(&id) {
@@ -99,9 +109,16 @@ impl Finder {
     /// All that was found: by kind, outer before inner, then by number.
     pub fn sorted(self) -> Vec<LiveNamespace> {
         let depth = |namespace: &LiveNamespace| {
-            std::iter::successors(namespace.parent, |parent| self.found.get(parent).and_then(|outer| outer.parent)).count()
+            std::iter::successors(namespace.parent, |parent| {
+                self.found.get(parent).and_then(|outer| outer.parent)
+            })
+            .count()
         };
-        let mut keyed: Vec<_> = self.found.values().map(|namespace| ((namespace.kind, depth(namespace)), namespace)).collect();
+        let mut keyed: Vec<_> = self
+            .found
+            .values()
+            .map(|namespace| ((namespace.kind, depth(namespace)), namespace))
+            .collect();
         // Stable: within one depth they stay in the order of their numbers.
         keyed.sort_by_key(|(key, _)| *key);
         keyed.into_iter().map(|(_, namespace)| namespace.clone()).collect()
@@ -110,7 +127,15 @@ impl Finder {
 
 impl LiveNamespace {
     fn new(kind: Namespace, id: u64) -> LiveNamespace {
-        LiveNamespace { kind, id, owner: None, owner_uid: None, parent: None, processes: Vec::new(), held_by: Vec::new() }
+        LiveNamespace {
+            kind,
+            id,
+            owner: None,
+            owner_uid: None,
+            parent: None,
+            processes: Vec::new(),
+            held_by: Vec::new(),
+        }
     }
 }
 
@@ -119,7 +144,8 @@ pub fn number(link: &str) -> Option<u64> {
     link.split_once(":[")?.1.strip_suffix(']')?.parse().ok()
 }
 
-/// What another process does, or hides, is no error; what this one has run out of is, lest it tell half of what there is.
+/// What another process does, or hides, is no error; what this one has run out of is, lest it tell
+/// half of what there is.
 fn refused(path: &str, error: io::Error) -> Result<Link<'static>> {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOENT | Errno::ESRCH | Errno::ENOTDIR | Errno::ESTALE) => Ok(Link::Nowhere),

@@ -27,26 +27,37 @@ pub fn file_name(kind: Namespace) -> &'static str {
     }
 }
 
-/// The namespaces of these kinds that a process is in. The kinds that this kernel lacks are left out.
-pub fn of_process(pid: u32, wanted: impl Fn(&Namespace) -> bool) -> Result<Vec<(Namespace, OwnedFd)>> {
+/// The namespaces of these kinds that a process is in. The kinds that this kernel lacks are left
+/// out.
+pub fn of_process(
+    pid: u32,
+    wanted: impl Fn(&Namespace) -> bool,
+) -> Result<Vec<(Namespace, OwnedFd)>> {
     // Bound to this process: when that ends, nothing more is found through it.
     let path = format!("/proc/{pid}");
     let process =
-        open(&*path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| match errno {
-            Errno::ENOENT => gone(&format!("process {pid}")).hint("there is no such process"),
-            errno => Error::io(format!("open {path}"), errno).at(&path),
-        })?;
+        open(&*path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(|errno| match errno {
+                Errno::ENOENT => gone(&format!("process {pid}")).hint("there is no such process"),
+                errno => Error::io(format!("open {path}"), errno).at(&path),
+            })?;
     of_directory(process.as_fd(), pid, wanted)
 }
 
 /// The same by `/proc/PID`, opened.
-pub fn of_directory(process: BorrowedFd<'_>, pid: u32, wanted: impl Fn(&Namespace) -> bool) -> Result<Vec<(Namespace, OwnedFd)>> {
+pub fn of_directory(
+    process: BorrowedFd<'_>,
+    pid: u32,
+    wanted: impl Fn(&Namespace) -> bool,
+) -> Result<Vec<(Namespace, OwnedFd)>> {
     let mut found = Vec::new();
     for kind in Namespace::ALL.iter().copied().filter(wanted) {
         let path = format!("ns/{}", file_name(kind));
         match openat(process, &*path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
             Ok(namespace) => found.push((kind, namespace)),
-            Err(Errno::ENOENT) if openat(process, "stat", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).is_ok() => {}
+            Err(Errno::ENOENT)
+                if openat(process, "stat", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+                    .is_ok() => {}
             Err(Errno::ENOENT | Errno::ESRCH) => return Err(gone(&format!("process {pid}"))),
             Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
                 return Err(Error::new(ErrorKind::NamespacesDenied, format!("open the {kind} namespace of process {pid}"))
@@ -60,9 +71,13 @@ pub fn of_directory(process: BorrowedFd<'_>, pid: u32, wanted: impl Fn(&Namespac
 }
 
 /// The namespaces of the process behind a pidfd, and of no other.
-pub fn of_pidfd(pidfd: &OwnedFd, wanted: impl Fn(&Namespace) -> bool) -> Result<Vec<(Namespace, OwnedFd)>> {
-    let pid =
-        processes::pid_of(pidfd)?.ok_or_else(|| Error::invalid("pidfd", "is no descriptor of a process that the caller sees"))?;
+pub fn of_pidfd(
+    pidfd: &OwnedFd,
+    wanted: impl Fn(&Namespace) -> bool,
+) -> Result<Vec<(Namespace, OwnedFd)>> {
+    let pid = processes::pid_of(pidfd)?.ok_or_else(|| {
+        Error::invalid("pidfd", "is no descriptor of a process that the caller sees")
+    })?;
     let found = of_process(pid, wanted)?;
     // It was that process all the time, if it still lives.
     match wait_readable(&[pidfd.as_fd()], Some(Instant::now()))? {
@@ -73,21 +88,28 @@ pub fn of_pidfd(pidfd: &OwnedFd, wanted: impl Fn(&Namespace) -> bool) -> Result<
 
 /// The namespace that a path leads to.
 pub fn at(path: &Path) -> Result<(Namespace, OwnedFd)> {
-    let failed = |errno: Errno| Error::io(format!("open the namespace {}", path.display()), errno).at(path);
+    let failed =
+        |errno: Errno| Error::io(format!("open the namespace {}", path.display()), errno).at(path);
     // Looked at before it is opened: anything may stand there.
     let found = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
     if fstatfs(&found).map_err(failed)?.filesystem_type() != NSFS_MAGIC {
-        return Err(Error::invalid(format!("namespace {}", path.display()), "what stands there is none").at(path));
+        return Err(Error::invalid(
+            format!("namespace {}", path.display()),
+            "what stands there is none",
+        )
+        .at(path));
     }
     let link = format!("/proc/self/fd/{}", found.as_raw_fd());
-    let namespace = open(&*link, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
+    let namespace =
+        open(&*link, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
     Ok((kind(namespace.as_fd(), &path.to_string_lossy())?, namespace))
 }
 
 /// The kind of the namespace behind a descriptor.
 pub fn kind(namespace: BorrowedFd<'_>, what: &str) -> Result<Namespace> {
     let flag = sys::namespace_kind(namespace).ok();
-    let known = flag.and_then(|flag| Namespace::ALL.iter().find(|kind| kind.flag() == flag).copied());
+    let known =
+        flag.and_then(|flag| Namespace::ALL.iter().find(|kind| kind.flag() == flag).copied());
     known.ok_or_else(|| Error::invalid(format!("namespace {what}"), "it is none"))
 }
 
@@ -95,14 +117,20 @@ pub fn kind(namespace: BorrowedFd<'_>, what: &str) -> Result<Namespace> {
 pub fn is_callers(kind: Namespace, namespace: BorrowedFd<'_>) -> Result<bool> {
     let id = fstat(namespace).map_err(|errno| Error::io("stat a namespace", errno))?.st_ino;
     let path = format!("/proc/thread-self/ns/{}", file_name(kind));
-    let own = fs::read_link(&path).map_err(|error| Error::io(format!("read {path}"), error).at(&path))?;
+    let own =
+        fs::read_link(&path).map_err(|error| Error::io(format!("read {path}"), error).at(&path))?;
     Ok(own.to_str().and_then(number) == Some(id))
 }
 
 /// Mounts a namespace at a new file.
 pub fn persist(namespace: &OwnedFd, path: &Path) -> Result<()> {
     let action = || format!("keep a namespace at {}", path.display());
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o444).custom_flags(libc::O_NOFOLLOW).open(path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o444)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path);
     let file = file.map_err(|error| Error::io(action(), error).at(path))?;
     let by_descriptor = |fd: i32| PathBuf::from(format!("/proc/self/fd/{fd}"));
     let (source, target) = (by_descriptor(namespace.as_raw_fd()), by_descriptor(file.as_raw_fd()));
@@ -125,9 +153,12 @@ pub fn persist(namespace: &OwnedFd, path: &Path) -> Result<()> {
 pub fn release(path: &Path) -> Result<()> {
     let action = || format!("let go of the namespace at {}", path.display());
     let failed = |errno: Errno| Error::io(action(), errno).at(path);
-    let found = open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
+    let found = open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(failed)?;
     if fstatfs(&found).map_err(failed)?.filesystem_type() != NSFS_MAGIC {
-        return Err(Error::invalid(format!("namespace {}", path.display()), "none is kept there").at(path));
+        return Err(
+            Error::invalid(format!("namespace {}", path.display()), "none is kept there").at(path)
+        );
     }
     drop(found);
     umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).map_err(failed)?;

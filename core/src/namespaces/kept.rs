@@ -1,4 +1,5 @@
-//! Namespaces that a mount keeps, as `ip netns add` makes them: `nsfs` lines of `/proc/PID/mountinfo`, proc_pid_mountinfo(5).
+//! Namespaces that a mount keeps, as `ip netns add` makes them: `nsfs` lines of
+//! `/proc/PID/mountinfo`, proc_pid_mountinfo(5).
 
 use super::find::number;
 use crate::error::{Error, Result};
@@ -31,7 +32,8 @@ pub fn mounts() -> Result<Vec<Mount>> {
     }
 }
 
-/// `id parent device root path options [tags] - type source options`, where blanks within a field are written as `\040`.
+/// `id parent device root path options [tags] - type source options`, where blanks within a field
+/// are written as `\040`.
 fn parse(line: &[u8]) -> Option<Mount> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     let dash = fields.iter().position(|field| *field == b"-")?;
@@ -51,7 +53,9 @@ fn plain(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, behind)) = rest.split_first() {
-        let digits = behind.get(..3).and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
+        let digits = behind
+            .get(..3)
+            .and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
         let (byte, behind) = match digits {
             Some(byte) if *first == b'\\' => (byte, &behind[3..]),
             _ => (*first, behind),
@@ -63,7 +67,8 @@ fn plain(field: &[u8]) -> Vec<u8> {
 }
 
 impl Mount {
-    /// A descriptor of the namespace. What is found at the path is looked at before it is opened: it may be anything that was mounted later.
+    /// A descriptor of the namespace. What is found at the path is looked at before it is opened:
+    /// it may be anything that was mounted later.
     pub fn open(&self) -> io::Result<File> {
         let found = open(&self.path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
         if fstatfs(&found)?.filesystem_type() != NSFS_MAGIC || fstat(&found)?.st_ino != self.id {
@@ -79,8 +84,11 @@ mod tests {
 
     #[test]
     fn a_mount_of_a_namespace_is_read_whatever_its_path_is() {
-        let line = |path: &str| format!("105 24 0:4 net:[4026532281] {path} rw shared:5 - nsfs nsfs rw").into_bytes();
-        let mount = |path: &str| Some(Mount { kind: Namespace::Net, id: 4_026_532_281, path: path.into() });
+        let line = |path: &str| {
+            format!("105 24 0:4 net:[4026532281] {path} rw shared:5 - nsfs nsfs rw").into_bytes()
+        };
+        let mount =
+            |path: &str| Some(Mount { kind: Namespace::Net, id: 4_026_532_281, path: path.into() });
         assert_eq!(parse(&line("/run/netns/a")), mount("/run/netns/a"));
         assert_eq!(parse(&line(r"/run/a\040b\134c")), mount(r"/run/a b\c"));
         assert_eq!(parse(&line(r"/run/a\9")), mount(r"/run/a\9"));

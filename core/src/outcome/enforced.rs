@@ -118,7 +118,12 @@ pub struct Enforced {
 pub(crate) type Mechanisms = [Option<Mechanism>; Limit::ALL.len()];
 
 impl Enforced {
-    pub(crate) fn new(namespaces: u64, protections: u64, landlock: u32, limits: Mechanisms) -> Enforced {
+    pub(crate) fn new(
+        namespaces: u64,
+        protections: u64,
+        landlock: u32,
+        limits: Mechanisms,
+    ) -> Enforced {
         Enforced { namespaces, protections, landlock, limits }
     }
 
@@ -156,6 +161,8 @@ impl Enforced {
 impl fmt::Debug for Enforced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limits = self.limits().map(|(limit, mechanism)| format!("{limit} by {mechanism}"));
-        f.debug_set().entries(self.iter().map(|protection| protection.name().to_owned()).chain(limits)).finish()
+        f.debug_set()
+            .entries(self.iter().map(|protection| protection.name().to_owned()).chain(limits))
+            .finish()
     }
 }

@@ -34,7 +34,8 @@ impl Compiled {
         if matches!(manner.part, Part::Whole | Part::Template) {
             unwritable::check(policy, manner.mapping)?;
         }
-        let plan = Arc::new(Plan::compile(policy, manner, &*self.filters(policy, manner.tree(policy))?)?);
+        let plan =
+            Arc::new(Plan::compile(policy, manner, &*self.filters(policy, manner.tree(policy))?)?);
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan.clone());
         Ok(plan)
     }
@@ -44,7 +45,8 @@ impl Compiled {
         let place = &self.filters[tree as usize];
         match place.get() {
             Some(filters) => Ok(filters.clone()),
-            None => Filters::of(policy, tree).map(|filters| place.get_or_init(|| Arc::new(filters)).clone()),
+            None => Filters::of(policy, tree)
+                .map(|filters| place.get_or_init(|| Arc::new(filters)).clone()),
         }
     }
 

@@ -1,43 +1,51 @@
-//! What a sandbox has in its file system besides what its policy puts there, written as entries of a policy: so that the plan,
-//! the second wall and the copies of templates treat both alike.
+//! What a sandbox has in its file system besides what its policy puts there, written as entries of
+//! a policy: so that the plan, the second wall and the copies of templates treat both alike.
 
 use crate::policy::{Bind, Entry, Namespace, Policy, System, Tmpfs};
 use crate::profile;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The policy with the default entries before its own. An entry of its own at the place of a default one replaces that.
+/// The policy with the default entries before its own. An entry of its own at the place of a
+/// default one replaces that.
 pub fn completed(policy: &Policy) -> Policy {
     let mut completed = policy.clone();
     if policy.private(Namespace::Mount) {
-        let mut files: Vec<Entry> = entries(policy).into_iter().filter(|entry| !is_covered(policy, entry.at())).collect();
+        let mut files: Vec<Entry> =
+            entries(policy).into_iter().filter(|entry| !is_covered(policy, entry.at())).collect();
         files.append(&mut completed.files);
         completed.files = files;
     }
     completed
 }
 
-/// Whether the policy puts something at this place, or something that is no plain directory above it.
+/// Whether the policy puts something at this place, or something that is no plain directory above
+/// it.
 fn is_covered(policy: &Policy, place: &Path) -> bool {
     let covers = |entry: &Entry| match entry {
         Entry::Dir { at, .. } => at == place,
-        Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Symlink { .. } | Entry::File { .. } => place.starts_with(entry.at()),
+        Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Symlink { .. } | Entry::File { .. } => {
+            place.starts_with(entry.at())
+        }
     };
     policy.files.iter().any(covers)
 }
 
 fn entries(policy: &Policy) -> Vec<Entry> {
-    // Where the limit on memory is sampled, files are not in it: they have no more room than it gives.
+    // Where the limit on memory is sampled, files are not in it: they have no more room than it
+    // gives.
     let most = policy.limits.memory.map_or(u64::MAX, |limit| limit.max(4096));
-    let scratch = profile::SCRATCH.iter().map(|(at, size, inodes)| Tmpfs::new(at).size(most.min(*size)).inodes(*inodes));
+    let scratch = profile::SCRATCH
+        .iter()
+        .map(|(at, size, inodes)| Tmpfs::new(at).size(most.min(*size)).inodes(*inodes));
     // A network that is joined is not the host's.
     let shared = if policy.share.contains(&Namespace::Net) { profile::NETWORK } else { &[] };
     let shared = shared.iter().map(|path| Bind::new(path, path).optional());
     scratch.map(Entry::Tmpfs).chain(shared.map(Entry::Bind)).collect()
 }
 
-/// The directories of the host's `/etc` of which something is shown, with the names in each. A `*` in a name stands for any
-/// characters.
+/// The directories of the host's `/etc` of which something is shown, with the names in each. A `*`
+/// in a name stands for any characters.
 pub fn etc(policy: &Policy) -> BTreeMap<PathBuf, Vec<String>> {
     let mut directories: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     if policy.system != System::Host {
@@ -51,7 +59,8 @@ pub fn etc(policy: &Policy) -> BTreeMap<PathBuf, Vec<String>> {
     directories
 }
 
-/// `/etc/hosts` of a network of the sandbox's own: in Debian's form, where the first name of a line is the canonical one.
+/// `/etc/hosts` of a network of the sandbox's own: in Debian's form, where the first name of a line
+/// is the canonical one.
 pub fn hosts(policy: &Policy) -> String {
     let names = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
     if !policy.private(Namespace::Uts) {
@@ -59,7 +68,9 @@ pub fn hosts(policy: &Policy) -> String {
     }
     let host = policy.hostname.as_deref().unwrap_or(profile::HOST_NAME);
     match &policy.domainname {
-        Some(domain) if !host.contains('.') => format!("{names}127.0.1.1\t{host}.{domain} {host}\n"),
+        Some(domain) if !host.contains('.') => {
+            format!("{names}127.0.1.1\t{host}.{domain} {host}\n")
+        }
         _ => format!("{names}127.0.1.1\t{host}\n"),
     }
 }
@@ -75,14 +86,26 @@ mod tests {
             completed(sandbox.policy()).files.iter().map(|entry| entry.at().to_owned()).collect()
         };
         assert_eq!(places(&Sandbox::new()), ["/dev/shm", "/tmp"].map(PathBuf::from));
-        let own = Sandbox::new().bind_rw("/srv", "/tmp").file("/etc/resolv.conf", "").share(Namespace::Net);
-        assert_eq!(places(&own), ["/dev/shm", "/etc/hosts", "/tmp", "/etc/resolv.conf"].map(PathBuf::from));
+        let own = Sandbox::new()
+            .bind_rw("/srv", "/tmp")
+            .file("/etc/resolv.conf", "")
+            .share(Namespace::Net);
+        assert_eq!(
+            places(&own),
+            ["/dev/shm", "/etc/hosts", "/tmp", "/etc/resolv.conf"].map(PathBuf::from)
+        );
         assert!(places(&Sandbox::new().share(Namespace::Mount)).is_empty());
         let mut joined = Sandbox::new().policy().clone();
         joined.joined.insert(Namespace::Net);
         assert_eq!(completed(&joined).files.len(), profile::SCRATCH.len());
-        assert_eq!(places(&Sandbox::new().bind_ro("/srv", "/dev")), ["/tmp", "/dev"].map(PathBuf::from));
-        assert_eq!(places(&Sandbox::new().dir("/dev")), ["/dev/shm", "/tmp", "/dev"].map(PathBuf::from));
+        assert_eq!(
+            places(&Sandbox::new().bind_ro("/srv", "/dev")),
+            ["/tmp", "/dev"].map(PathBuf::from)
+        );
+        assert_eq!(
+            places(&Sandbox::new().dir("/dev")),
+            ["/dev/shm", "/tmp", "/dev"].map(PathBuf::from)
+        );
     }
 
     #[test]
@@ -93,15 +116,23 @@ mod tests {
         assert_eq!(names("/etc/ssl"), ["certs", "openssl.cnf"]);
         assert!(etc(Sandbox::new().etc([""; 0]).policy()).is_empty());
         assert!(etc(Sandbox::new().root("/srv").policy()).is_empty());
-        assert!(!etc(Sandbox::new().policy()).values().flatten().any(|name| name.contains("shadow") || name == "private"));
+        assert!(
+            !etc(Sandbox::new().policy())
+                .values()
+                .flatten()
+                .any(|name| name.contains("shadow") || name == "private")
+        );
     }
 
     #[test]
     fn the_document_has_the_same_list() {
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/policy.md");
-        let Ok(text) = std::fs::read_to_string(document) else { return eprintln!("SKIPPED: a package has no docs") };
+        let Ok(text) = std::fs::read_to_string(document) else {
+            return eprintln!("SKIPPED: a package has no docs");
+        };
         let section = text.split("## What every sandbox has").nth(1).expect("it has this section");
-        let listed: Vec<&str> = section.split("```").nth(1).expect("it has a list").split_whitespace().collect();
+        let listed: Vec<&str> =
+            section.split("```").nth(1).expect("it has a list").split_whitespace().collect();
         assert_eq!(listed, profile::ETC);
     }
 

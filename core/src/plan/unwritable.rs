@@ -9,7 +9,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::idmap::Mapping;
 use crate::policy::{Bind, Namespace, Policy};
 use nix::sys::stat::lstat;
-use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC, statfs};
+use nix::sys::statfs::{
+    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC,
+    XFS_SUPER_MAGIC, statfs,
+};
 use std::ffi::CString;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
@@ -21,7 +24,8 @@ const FILES_MAX: usize = 1000;
 
 /// The file systems that judge by owner, group and mode alone. The first is also ext2 and ext3.
 /// Over a network the server judges, and FUSE asks its own daemon.
-const JUDGED_BY_MODE: [FsType; 5] = [EXT4_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC];
+const JUDGED_BY_MODE: [FsType; 5] =
+    [EXT4_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC];
 
 /// Refuses each writable bind of the policy in which the command could write nothing.
 ///
@@ -56,7 +60,8 @@ impl User {
             return Ok(());
         }
         let (source, at, uid) = (bind.source.display(), bind.at.display(), self.uid);
-        let (what, bits) = if status.is_dir() { ("nothing in it", "rwX") } else { ("nothing to it", "rw") };
+        let (what, bits) =
+            if status.is_dir() { ("nothing in it", "rwX") } else { ("nothing to it", "rw") };
         Err(Error::new(ErrorKind::SourceUnreadable, format!("bind {source} on {at}"))
             .errno(libc::EACCES)
             .at(&bind.source)
@@ -82,7 +87,10 @@ impl User {
             for entry in entries {
                 seen += 1;
                 // Not fs::symlink_metadata, whose statx(2) would have automount points mounted.
-                let Some(path) = entry.ok().map(|entry| entry.path()).filter(|_| seen <= FILES_MAX) else { return false };
+                let Some(path) = entry.ok().map(|entry| entry.path()).filter(|_| seen <= FILES_MAX)
+                else {
+                    return false;
+                };
                 let Ok(found) = lstat(&path) else { return false };
                 let kind = found.st_mode & libc::S_IFMT;
                 if kind == libc::S_IFLNK {
@@ -90,7 +98,8 @@ impl User {
                 }
                 // A mount point: another file system's rules.
                 let elsewhere = found.st_dev != status.dev();
-                if elsewhere || !self.is_denied(&path, (found.st_uid, found.st_gid, found.st_mode)) {
+                if elsewhere || !self.is_denied(&path, (found.st_uid, found.st_gid, found.st_mode))
+                {
                     return false;
                 }
                 if kind == libc::S_IFDIR {
@@ -107,7 +116,8 @@ impl User {
         const OTHERS: u32 = 0o002;
         const GROUP: u32 = 0o020;
         // An owner can change the mode.
-        let granted = owner == self.uid || mode & OTHERS != 0 || group == self.gid && mode & GROUP != 0;
+        let granted =
+            owner == self.uid || mode & OTHERS != 0 || group == self.gid && mode & GROUP != 0;
         !granted && !has_list(path) && is_judged_by_mode(path)
     }
 }

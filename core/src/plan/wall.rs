@@ -10,14 +10,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 impl Builder {
-    /// `entered`: who comes into a cell from outside is to reach what is there, which would be outside a wall of its own.
+    /// `entered`: who comes into a cell from outside is to reach what is there, which would be
+    /// outside a wall of its own.
     pub(super) fn wall(&mut self, policy: &Policy, entered: bool) -> Result<()> {
         if !policy.landlock {
             return Ok(());
         }
         let when = |condition: bool, rule: u32| if condition { rule } else { 0 };
-        // Who is held to files may make no mounts, and so no sandboxes, and 16 rulesets are the most, one within the other. Whose files are the caller's
-        // own is not held to any; message queues are files, too, but those of the caller's cannot be named.
+        // Who is held to files may make no mounts, and so no sandboxes, and 16 rulesets are the
+        // most, one within the other. Whose files are the caller's own is not held to any;
+        // message queues are files, too, but those of the caller's cannot be named.
         let within = !policy.nested;
         let files = within && policy.private(Namespace::Mount) && policy.private(Namespace::Ipc);
         let rules = when(files, wall::FILES)

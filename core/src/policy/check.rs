@@ -36,7 +36,11 @@ impl Policy {
         if let Some(cgroup) = &self.cgroup {
             check_text("cgroup", cgroup)?;
             if !cgroup.is_absolute() {
-                return Err(Error::invalid(format!("cgroup {}", cgroup.display()), "must be absolute").at(cgroup));
+                return Err(Error::invalid(
+                    format!("cgroup {}", cgroup.display()),
+                    "must be absolute",
+                )
+                .at(cgroup));
             }
         }
         self.limits.check()
@@ -44,17 +48,24 @@ impl Policy {
 
     fn check_filters(&self) -> Result<()> {
         if !self.landlock && (self.tcp_bind.is_some() || self.tcp_connect.is_some()) {
-            return Err(Error::invalid("TCP ports", "are held by Landlock, which the policy turns off"));
+            return Err(Error::invalid(
+                "TCP ports",
+                "are held by Landlock, which the policy turns off",
+            ));
         }
         const INSTRUCTION: usize = 8;
         const INSTRUCTIONS_MAX: usize = 4096;
         self.seccomp.as_ref().map_or(Ok(()), Seccomp::check)?;
         for program in &self.seccomp_bpf {
             let count = program.len() / INSTRUCTION;
-            if !program.len().is_multiple_of(INSTRUCTION) || !(1..=INSTRUCTIONS_MAX).contains(&count) {
+            if !program.len().is_multiple_of(INSTRUCTION)
+                || !(1..=INSTRUCTIONS_MAX).contains(&count)
+            {
                 return Err(Error::invalid(
                     format!("seccomp program of {} bytes", program.len()),
-                    format!("it must be 1 to {INSTRUCTIONS_MAX} instructions of {INSTRUCTION} bytes (struct sock_filter)"),
+                    format!(
+                        "it must be 1 to {INSTRUCTIONS_MAX} instructions of {INSTRUCTION} bytes (struct sock_filter)"
+                    ),
                 ));
             }
         }
@@ -67,7 +78,10 @@ impl Policy {
         }
         let own = !self.share.contains(&Namespace::Time) && !self.joined.contains(&Namespace::Time);
         if !own && !self.clock_offsets.is_empty() {
-            return Err(Error::invalid("clock offset", format!("the time namespace is {}", self.whose(Namespace::Time))));
+            return Err(Error::invalid(
+                "clock offset",
+                format!("the time namespace is {}", self.whose(Namespace::Time)),
+            ));
         }
         for (clock, seconds) in &self.clock_offsets {
             if seconds.checked_mul(1_000_000_000).is_none() {
@@ -94,19 +108,30 @@ impl Policy {
             }
         }
         if self.share.contains(&Namespace::User) && !self.nested {
-            return Err(Error::invalid("user namespace", "shared with the caller, nested user namespaces cannot be turned off")
-                .hint("allow nested user namespaces explicitly"));
+            return Err(Error::invalid(
+                "user namespace",
+                "shared with the caller, nested user namespaces cannot be turned off",
+            )
+            .hint("allow nested user namespaces explicitly"));
         }
         if self.terminals == Some(true) && !self.private(Namespace::Mount) {
             return Err(Error::invalid(
                 "terminals",
-                format!("the mount namespace is {}, and its terminals are those that it has", self.whose(Namespace::Mount)),
+                format!(
+                    "the mount namespace is {}, and its terminals are those that it has",
+                    self.whose(Namespace::Mount)
+                ),
             ));
         }
-        if !self.private(Namespace::Mount) && (!self.files.is_empty() || self.system != System::Host || self.etc.is_some()) {
+        if !self.private(Namespace::Mount)
+            && (!self.files.is_empty() || self.system != System::Host || self.etc.is_some())
+        {
             return Err(Error::invalid(
                 "files",
-                format!("the mount namespace is {}, so its files cannot be changed", self.whose(Namespace::Mount)),
+                format!(
+                    "the mount namespace is {}, so its files cannot be changed",
+                    self.whose(Namespace::Mount)
+                ),
             ));
         }
         Ok(())
@@ -133,11 +158,17 @@ impl Policy {
     fn check_etc(&self) -> Result<()> {
         let Some(names) = &self.etc else { return Ok(()) };
         if self.system != System::Host {
-            return Err(Error::invalid("etc", "the programs are not the host's, and so nothing of the host's /etc is shown")
-                .hint("bind what is to be there"));
+            return Err(Error::invalid(
+                "etc",
+                "the programs are not the host's, and so nothing of the host's /etc is shown",
+            )
+            .hint("bind what is to be there"));
         }
-        let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0') && part.len() <= 255;
-        let patterned = |name: &str| name.rsplit_once('/').is_some_and(|(parent, _)| parent.contains('*'));
+        let plain = |part: &str| {
+            !matches!(part, "" | "." | "..") && !part.contains('\0') && part.len() <= 255
+        };
+        let patterned =
+            |name: &str| name.rsplit_once('/').is_some_and(|(parent, _)| parent.contains('*'));
         match names.iter().find(|name| !name.split('/').all(plain) || patterned(name)) {
             Some(name) => Err(Error::invalid(format!("etc {name:?}"), "it is no name in /etc")
                 .hint("a name like ssl/certs, in whose last part a * stands for any characters")),
@@ -148,16 +179,23 @@ impl Policy {
     fn check_identity(&self) -> Result<()> {
         for (what, id) in [("uid", self.uid), ("gid", self.gid)] {
             if id == u32::MAX {
-                return Err(Error::invalid(format!("{what} {id}"), "this number means no id at all"));
+                return Err(Error::invalid(
+                    format!("{what} {id}"),
+                    "this number means no id at all",
+                ));
             }
         }
-        if let Some(first) = self.host_ids.filter(|first| *first == 0 || first.checked_add(HOST_IDS).is_none()) {
+        if let Some(first) =
+            self.host_ids.filter(|first| *first == 0 || first.checked_add(HOST_IDS).is_none())
+        {
             return Err(Error::invalid(
                 format!("host ids from {first}"),
                 format!("the range of {HOST_IDS} must lie between 1 and {}", u32::MAX - 1),
             ));
         }
-        let plain = |text: &[u8]| !text.is_empty() && !text.iter().any(|byte| matches!(byte, b':' | b'\n' | 0));
+        let plain = |text: &[u8]| {
+            !text.is_empty() && !text.iter().any(|byte| matches!(byte, b':' | b'\n' | 0))
+        };
         if !plain(self.user.as_bytes()) || self.user.contains('/') {
             return Err(Error::invalid(
                 format!("user {:?}", self.user),
@@ -166,7 +204,10 @@ impl Policy {
         }
         check_inside("home", &self.home)?;
         if !plain(self.home.as_os_str().as_bytes()) {
-            return Err(Error::invalid(format!("home {:?}", self.home), "a home directory's name has no colon and no newline"));
+            return Err(Error::invalid(
+                format!("home {:?}", self.home),
+                "a home directory's name has no colon and no newline",
+            ));
         }
         Ok(())
     }
@@ -230,7 +271,13 @@ fn check_entry(entry: &Entry) -> Result<()> {
         Entry::Tmpfs(Tmpfs { size, inodes, mode, .. }) => {
             for (what, value) in [("size", size), ("number of inodes", inodes)] {
                 match value {
-                    Some(0) => return Err(Error::invalid(format!("{what} of tmpfs {}", at.display()), "zero").at(at)),
+                    Some(0) => {
+                        return Err(Error::invalid(
+                            format!("{what} of tmpfs {}", at.display()),
+                            "zero",
+                        )
+                        .at(at));
+                    }
                     Some(value) if *value > TMPFS_MAX => {
                         return Err(Error::invalid(
                             format!("{what} of tmpfs {}", at.display()),
@@ -246,7 +293,11 @@ fn check_entry(entry: &Entry) -> Result<()> {
         Entry::Dir { mode, .. } | Entry::File { mode, .. } => *mode,
     };
     if mode > 0o7777 {
-        return Err(Error::invalid(format!("mode of {}", at.display()), format!("{mode:#o} is above 0o7777")).at(at));
+        return Err(Error::invalid(
+            format!("mode of {}", at.display()),
+            format!("{mode:#o} is above 0o7777"),
+        )
+        .at(at));
     }
     Ok(())
 }
@@ -261,7 +312,10 @@ fn check_text(what: &str, path: &Path) -> Result<()> {
         return Err(Error::invalid(format!("{what} {path:?}"), "contains a NUL byte"));
     }
     if bytes.len() >= PATH_MAX {
-        return Err(Error::invalid(format!("{what} of {} bytes", bytes.len()), format!("the kernel's limit is {}", PATH_MAX - 1)));
+        return Err(Error::invalid(
+            format!("{what} of {} bytes", bytes.len()),
+            format!("the kernel's limit is {}", PATH_MAX - 1),
+        ));
     }
     Ok(())
 }
@@ -274,9 +328,17 @@ pub fn check_inside(what: &str, path: &Path) -> Result<()> {
             .hint(format!("it is a path inside the sandbox, such as /{}", path.display()))
             .at(path));
     }
-    let dots = path.as_os_str().as_bytes().split(|byte| *byte == b'/').any(|name| name == b"." || name == b"..");
+    let dots = path
+        .as_os_str()
+        .as_bytes()
+        .split(|byte| *byte == b'/')
+        .any(|name| name == b"." || name == b"..");
     if dots || path.components().any(|component| component == Component::ParentDir) {
-        return Err(Error::invalid(format!("{what} {}", path.display()), "must not contain \".\" or \"..\"").at(path));
+        return Err(Error::invalid(
+            format!("{what} {}", path.display()),
+            "must not contain \".\" or \"..\"",
+        )
+        .at(path));
     }
     Ok(())
 }

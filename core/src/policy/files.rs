@@ -28,7 +28,8 @@ sizes! { KiB 10 MiB 20 GiB 30 }
 
 /// A file or directory of the caller's, shown inside; read-only unless said otherwise.
 ///
-/// Everything mounted below a directory is shown with it. Set-user-id bits and device nodes have no effect.
+/// Everything mounted below a directory is shown with it. Set-user-id bits and device nodes have no
+/// effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
     pub(crate) source: PathBuf,
@@ -79,8 +80,8 @@ impl Bind {
         self
     }
 
-    /// Follows no symbolic link in the source's path: for a path through a directory that a program inside could write to in an earlier run, and
-    /// leave a link in.
+    /// Follows no symbolic link in the source's path: for a path through a directory that a program
+    /// inside could write to in an earlier run, and leave a link in.
     pub fn nofollow(mut self) -> Bind {
         self.nofollow = true;
         self
@@ -104,7 +105,8 @@ pub struct Tmpfs {
 }
 
 impl Tmpfs {
-    /// One at the absolute path `at`, of mode 1777 and without a size limit of its own (the kernel's: half of the memory).
+    /// One at the absolute path `at`, of mode 1777 and without a size limit of its own (the
+    /// kernel's: half of the memory).
     pub fn new(at: impl AsRef<Path>) -> Tmpfs {
         Tmpfs { at: at.as_ref().into(), size: None, inodes: None, mode: 0o1777, noexec: false }
     }
@@ -175,8 +177,9 @@ impl Entry {
         }
     }
 
-    /// The same with a place that is written without needless slashes: `/data/` and `//data` are `/data`. So that every part of a
-    /// plan, and the warden, can take a place's text as its name.
+    /// The same with a place that is written without needless slashes: `/data/` and `//data` are
+    /// `/data`. So that every part of a plan, and the warden, can take a place's text as its
+    /// name.
     pub(crate) fn tidied(mut self) -> Entry {
         match &mut self {
             Entry::Bind(Bind { at, .. }) | Entry::Tmpfs(Tmpfs { at, .. }) => tidy(at),
@@ -189,7 +192,9 @@ impl Entry {
     pub(crate) fn bind(&self) -> Option<&Bind> {
         match self {
             Entry::Bind(bind) => Some(bind),
-            Entry::Tmpfs(_) | Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => None,
+            Entry::Tmpfs(_) | Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => {
+                None
+            }
         }
     }
 
@@ -197,7 +202,9 @@ impl Entry {
     pub(crate) fn is_tmpfs(&self) -> bool {
         match self {
             Entry::Tmpfs(_) => true,
-            Entry::Bind(_) | Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => false,
+            Entry::Bind(_) | Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => {
+                false
+            }
         }
     }
 
@@ -213,11 +220,13 @@ impl Entry {
 /// Takes needless slashes away, and nothing else: a `.` or `..` is for the check to refuse.
 fn tidy(path: &mut PathBuf) {
     let bytes = path.as_os_str().as_bytes();
-    let is_tidy = !bytes.windows(2).any(|pair| pair == b"//") && (bytes.len() < 2 || !bytes.ends_with(b"/"));
+    let is_tidy =
+        !bytes.windows(2).any(|pair| pair == b"//") && (bytes.len() < 2 || !bytes.ends_with(b"/"));
     if is_tidy {
         return;
     }
-    let names: Vec<&[u8]> = bytes.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect();
+    let names: Vec<&[u8]> =
+        bytes.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect();
     let start: &[u8] = if bytes.starts_with(b"/") { b"/" } else { b"" };
     let tidied = [start, &names.join(&b'/')].concat();
     *path = OsString::from_vec(tidied).into();
@@ -234,7 +243,14 @@ mod tests {
             tidy(&mut path);
             path.into_os_string().into_string().unwrap()
         };
-        let pairs = [("/data/", "/data"), ("//a///b//", "/a/b"), ("///", "/"), ("/", "/"), ("a//b/", "a/b"), ("", "")];
+        let pairs = [
+            ("/data/", "/data"),
+            ("//a///b//", "/a/b"),
+            ("///", "/"),
+            ("/", "/"),
+            ("a//b/", "a/b"),
+            ("", ""),
+        ];
         for (given, meant) in pairs {
             assert_eq!(tidied(given), meant);
         }

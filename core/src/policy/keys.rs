@@ -1,9 +1,11 @@
-//! The keys of a policy, each declared once: what it means, of what kind it is, and where the policy holds it.
+//! The keys of a policy, each declared once: what it means, of what kind it is, and where the
+//! policy holds it.
 //!
 //! From this list come the reader and the writer of policies as text (`spec`), the plain setters of
-//! [`Sandbox`](crate::Sandbox), C's `seclude_sandbox_...` of the same names, the keywords of Python's `Sandbox`, and the
-//! table in docs/policy.md. To add a key of a plain kind, add a field to the policy and a line here, say in `check` what
-//! it may not be, and do with it what it is for; then `make faces`.
+//! [`Sandbox`](crate::Sandbox), C's `seclude_sandbox_...` of the same names, the keywords of
+//! Python's `Sandbox`, and the table in docs/policy.md. To add a key of a plain kind, add a field
+//! to the policy and a line here, say in `check` what it may not be, and do with it what it is for;
+//! then `make faces`.
 
 /// Hands every key to the macro `$apply`: documentation, kind, name, and its field.
 ///

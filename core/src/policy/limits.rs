@@ -79,9 +79,16 @@ pub struct Io {
 }
 
 impl Io {
-    /// No limit yet, on the block device that holds `path`, a path of the caller's, or that is this node itself.
+    /// No limit yet, on the block device that holds `path`, a path of the caller's, or that is this
+    /// node itself.
     pub fn new(path: impl AsRef<Path>) -> Io {
-        Io { path: path.as_ref().into(), read_bytes: None, write_bytes: None, read_operations: None, write_operations: None }
+        Io {
+            path: path.as_ref().into(),
+            read_bytes: None,
+            write_bytes: None,
+            read_operations: None,
+            write_operations: None,
+        }
     }
 
     /// At most so many bytes a second read from the device.
@@ -148,8 +155,11 @@ pub struct Share {
 impl Share {
     /// Those that it sets.
     pub fn limits(&self) -> impl Iterator<Item = Limit> {
-        let set =
-            [(Limit::Memory, self.memory.is_some()), (Limit::CpuTime, self.cpu_time.is_some()), (Limit::Pids, self.pids.is_some())];
+        let set = [
+            (Limit::Memory, self.memory.is_some()),
+            (Limit::CpuTime, self.cpu_time.is_some()),
+            (Limit::Pids, self.pids.is_some()),
+        ];
         set.into_iter().filter(|(_, set)| *set).map(|(limit, _)| limit)
     }
 
@@ -166,7 +176,8 @@ impl Share {
         }
     }
 
-    /// The limits of one command among others: these, and of the whole's those that are each command's own.
+    /// The limits of one command among others: these, and of the whole's those that are each
+    /// command's own.
     pub fn alone(&self, whole: &Limits) -> Limits {
         Limits {
             memory: self.memory,

@@ -36,7 +36,10 @@ enum Stage {
 
 impl Lease {
     pub(super) fn of(alive: Arc<Alive>, shared: Arc<Shared>, number: u64) -> Taken {
-        (alive.clone(), Lease { shared, number, alive: Some(alive), socket: None, stage: Stage::Fresh })
+        (
+            alive.clone(),
+            Lease { shared, number, alive: Some(alive), socket: None, stage: Stage::Fresh },
+        )
     }
 
     /// Has the pool watch it, before a command starts in it: the end will be told over this socket,
@@ -52,7 +55,8 @@ impl Lease {
 
     /// The command runs: what is told from now on is its end.
     pub fn started(&self) -> Result<()> {
-        self.watched().map_or(Ok(()), |(_, socket)| self.shared.places.started(self.number, socket?))
+        self.watched()
+            .map_or(Ok(()), |(_, socket)| self.shared.places.started(self.number, socket?))
     }
 
     /// Everything inside has ended, and the warden is about to: the pool's threads wait for that.
@@ -63,7 +67,10 @@ impl Lease {
     /// Errors for those that the caller has closed.
     fn watched(&self) -> Option<(Result<BorrowedFd<'_>>, Result<BorrowedFd<'_>>)> {
         let alive = self.alive.as_ref()?;
-        Some((alive.warden.pidfd(), self.socket.as_ref().map_or_else(|| alive.warden.socket(), |socket| socket.as_fd())))
+        Some((
+            alive.warden.pidfd(),
+            self.socket.as_ref().map_or_else(|| alive.warden.socket(), |socket| socket.as_fd()),
+        ))
     }
 }
 

@@ -34,7 +34,10 @@ impl Places {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(made)?;
         let bell = EventFd::from_value_and_flags(1, EfdFlags::EFD_CLOEXEC).map_err(made)?;
         let places = Places { epoll: epoll.0.into(), bell: OwnedFd::from(bell).into() };
-        places.epoll()?.add(places.bell.get()?, EpollEvent::new(EpollFlags::empty(), BELL)).map_err(made)?;
+        places
+            .epoll()?
+            .add(places.bell.get()?, EpollEvent::new(EpollFlags::empty(), BELL))
+            .map_err(made)?;
         Ok(places)
     }
 
@@ -69,7 +72,8 @@ impl Places {
                 result => result,
             }
         };
-        let added = add(warden, EpollFlags::EPOLLIN).and_then(|()| add(socket, EpollFlags::empty()));
+        let added =
+            add(warden, EpollFlags::EPOLLIN).and_then(|()| add(socket, EpollFlags::empty()));
         added.map_err(|errno| match errno {
             Errno::ENOSPC => Error::new(ErrorKind::HostLimit, "watch the pool's command")
                 .errno(libc::ENOSPC)
@@ -81,11 +85,13 @@ impl Places {
     /// Its command runs: what the socket says next is the end.
     pub fn started(&self, number: u64, socket: BorrowedFd<'_>) -> Result<()> {
         let mut event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, number);
-        self.epoll()?.modify(socket, &mut event).map_err(|errno| failed("watch the pool's command", errno))
+        self.epoll()?
+            .modify(socket, &mut event)
+            .map_err(|errno| failed("watch the pool's command", errno))
     }
 
-    /// Watches a warden or a socket no more. No error if it was not watched; one that the caller has
-    /// closed the kernel has forgotten.
+    /// Watches a warden or a socket no more. No error if it was not watched; one that the caller
+    /// has closed the kernel has forgotten.
     pub fn forget(&self, descriptor: Result<BorrowedFd<'_>>) {
         if let (Ok(epoll), Ok(descriptor)) = (self.epoll(), descriptor) {
             let _ = epoll.delete(descriptor);
@@ -103,7 +109,12 @@ impl Places {
                 Err(Errno::EINTR) => {}
                 Err(_) => return ended,
                 Ok(count) => {
-                    ended.extend(events[..count].iter().map(EpollEvent::data).filter(|number| *number != BELL));
+                    ended.extend(
+                        events[..count]
+                            .iter()
+                            .map(EpollEvent::data)
+                            .filter(|number| *number != BELL),
+                    );
                     if count < BATCH {
                         return ended;
                     }
@@ -176,7 +187,8 @@ mod tests {
     #[test]
     fn more_ends_than_one_look_takes_are_all_told() {
         let places = Places::new().expect("epoll works");
-        let pipes: Vec<_> = (0..100).map(|_| (pipe().expect("a pipe"), pipe().expect("a pipe"))).collect();
+        let pipes: Vec<_> =
+            (0..100).map(|_| (pipe().expect("a pipe"), pipe().expect("a pipe"))).collect();
         for (number, ((warden, _), (socket, _))) in (1..).zip(&pipes) {
             places.watch(number, warden.as_fd(), socket.as_fd()).expect("it is watched");
             places.started(number, socket.as_fd()).expect("it is watched");

@@ -1,11 +1,14 @@
-//! From a filter to the program that the kernel runs on every call: classic BPF over `struct seccomp_data`.
+//! From a filter to the program that the kernel runs on every call: classic BPF over `struct
+//! seccomp_data`.
 //!
-//! The numbers of all calls are one line, cut into stretches with one fate each, which a tree of comparisons finds in a few steps. That keeps
-//! the program short, and short is what counts: at every start of a command the kernel checks it, translates it, and runs it once for each
+//! The numbers of all calls are one line, cut into stretches with one fate each, which a tree of
+//! comparisons finds in a few steps. That keeps the program short, and short is what counts: at
+//! every start of a command the kernel checks it, translates it, and runs it once for each
 //! call there is, to learn which it always allows.
 //!
-//! The command is started by a process that has the filter already. What that process has still to do, it may do with a pass: a random number in
-//! those arguments of `execve`, `seccomp` and `sendmsg` that the kernel ignores. Nobody inside can know it: the filter cannot be read
+//! The command is started by a process that has the filter already. What that process has still to
+//! do, it may do with a pass: a random number in those arguments of `execve`, `seccomp` and
+//! `sendmsg` that the kernel ignores. Nobody inside can know it: the filter cannot be read
 //! without privileges, and an exec clears the registers.
 
 use super::fate::Fate;
@@ -67,13 +70,21 @@ impl Program {
         code.decide(&stretches(filter, unknown));
         if !refuses(unknown) {
             // Programs of another architecture run: the guard holds for them, too.
-            code.code[foreign] = Instruction { code: JUMP, then: 0, otherwise: 0, k: (code.code.len() - foreign - 1) as u32 };
+            code.code[foreign] = Instruction {
+                code: JUMP,
+                then: 0,
+                otherwise: 0,
+                k: (code.code.len() - foreign - 1) as u32,
+            };
             code.guard_compat(unknown, tree);
         }
         if code.code.len() > LENGTH_MAX {
             return Err(Error::invalid(
                 "seccomp filter",
-                format!("compiles to {} instructions, and {LENGTH_MAX} is the most", code.code.len()),
+                format!(
+                    "compiles to {} instructions, and {LENGTH_MAX} is the most",
+                    code.code.len()
+                ),
             ));
         }
         Ok(Program { code: code.code, listens })
@@ -101,7 +112,8 @@ fn refuses(action: Action) -> bool {
 /// The line of numbers, cut where the fate changes: each stretch by its first number.
 fn stretches(filter: &Seccomp, unknown: Action) -> Vec<(u32, Fate)> {
     let otherwise = filter.otherwise.unwrap_or(filter.profile.otherwise());
-    let mut fates: BTreeMap<u32, Fate> = syscall::known().values().map(|number| (*number, Fate::simply(otherwise))).collect();
+    let mut fates: BTreeMap<u32, Fate> =
+        syscall::known().values().map(|number| (*number, Fate::simply(otherwise))).collect();
     for rule in filter.profile.rules().iter().chain(&filter.rules) {
         let Some(number) = rule.number() else { continue };
         fates.entry(number).or_insert_with(|| Fate::simply(unknown)).overrule(rule);
@@ -124,7 +136,8 @@ fn stretches(filter: &Seccomp, unknown: Action) -> Vec<(u32, Fate)> {
     line
 }
 
-/// Where a comparison goes on: the next instruction, the end of its test (which holds), the end of its rule (which does not).
+/// Where a comparison goes on: the next instruction, the end of its test (which holds), the end of
+/// its rule (which does not).
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     Next,
@@ -137,7 +150,8 @@ struct Assembler {
     listens: Listens,
 }
 
-/// Where the pass stands in the program: in these instructions, which `admit_with_pass` emits first of all.
+/// Where the pass stands in the program: in these instructions, which `admit_with_pass` emits first
+/// of all.
 const PASS: [usize; 4] = [9, 11, 13, 15];
 
 impl Assembler {
@@ -155,7 +169,8 @@ impl Assembler {
             Action::Log => 0x7ffc_0000,
             Action::Errno(number) => 0x0005_0000 | number.unsigned_abs(),
             Action::Notify => 0x7fc0_0000,
-            // By way of the warden, who can tell which call it was; a kill by the kernel is a mere signal.
+            // By way of the warden, who can tell which call it was; a kill by the kernel is a mere
+            // signal.
             Action::Kill if self.listens == Listens::Warden => 0x7fc0_0000,
             Action::Kill => 0x8000_0000,
         };
@@ -168,7 +183,9 @@ impl Assembler {
         self.branch(JUMP_EQUAL, libc::SYS_seccomp as u32, 2, 0);
         self.branch(JUMP_EQUAL, libc::SYS_sendmsg as u32, 1, 0);
         self.emit(JUMP, 10);
-        for (place, offset) in [argument(4), argument(4) + 4, argument(5), argument(5) + 4].into_iter().enumerate() {
+        for (place, offset) in
+            [argument(4), argument(4) + 4, argument(5), argument(5) + 4].into_iter().enumerate()
+        {
             self.emit(LOAD, offset);
             self.branch(JUMP_EQUAL, 0, 0, 7 - 2 * place as u8);
         }
@@ -176,7 +193,8 @@ impl Assembler {
         self.emit(LOAD, NUMBER);
     }
 
-    /// Refuses calls that name the warden. On every way through, the number of the call is loaded again.
+    /// Refuses calls that name the warden. On every way through, the number of the call is loaded
+    /// again.
     fn guard(&mut self, tree: Tree, unknown: Action) {
         if let (Some(bit), false) = (guard::X32, refuses(unknown)) {
             self.emit(AND, !bit);
@@ -261,7 +279,8 @@ impl Assembler {
             for (half, code, k, then, otherwise) in test.steps() {
                 if let Some(offset) = half {
                     self.emit(LOAD, offset);
-                    let mask = if offset % 8 == 0 { test.mask as u32 } else { (test.mask >> 32) as u32 };
+                    let mask =
+                        if offset % 8 == 0 { test.mask as u32 } else { (test.mask >> 32) as u32 };
                     if mask != u32::MAX {
                         self.emit(AND, mask);
                     }
@@ -305,13 +324,20 @@ impl Test {
         if !self.wide {
             return vec![last];
         }
-        // If the upper halves differ they decide: for "not this" and "less", one way round; else, the other.
+        // If the upper halves differ they decide: for "not this" and "less", one way round; else,
+        // the other.
         let negated = then == Fails;
         let differ = if negated { Holds } else { Fails };
         let equal = (None, JUMP_EQUAL, high_value, Next, differ);
         match self.compare {
-            Compare::Equal | Compare::NotEqual => vec![(Some(high), equal.1, equal.2, equal.3, equal.4), last],
-            _ => vec![(Some(high), JUMP_GREATER, high_value, if negated { Fails } else { Holds }, Next), equal, last],
+            Compare::Equal | Compare::NotEqual => {
+                vec![(Some(high), equal.1, equal.2, equal.3, equal.4), last]
+            }
+            _ => vec![
+                (Some(high), JUMP_GREATER, high_value, if negated { Fails } else { Holds }, Next),
+                equal,
+                last,
+            ],
         }
     }
 }

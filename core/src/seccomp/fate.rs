@@ -24,13 +24,15 @@ impl Fate {
     }
 
     pub fn decide(&self, arguments: &[u64; 6]) -> Action {
-        let fits = |(tests, _): &&(Vec<Test>, Action)| tests.iter().all(|test| test.holds(arguments));
+        let fits =
+            |(tests, _): &&(Vec<Test>, Action)| tests.iter().all(|test| test.holds(arguments));
         self.rules.iter().find(fits).map_or(self.last, |(_, action)| *action)
     }
 }
 
 impl Seccomp {
-    /// What becomes of a call of this number that no rule names: one that this library knows, or another.
+    /// What becomes of a call of this number that no rule names: one that this library knows, or
+    /// another.
     fn unruled(&self, known: bool) -> Action {
         let profile = if known { self.profile.otherwise() } else { self.profile.unknown() };
         self.otherwise.unwrap_or(profile)
@@ -40,7 +42,11 @@ impl Seccomp {
     pub(super) fn fate(&self, number: u32, known: bool) -> Fate {
         let mut fate = Fate::simply(self.unruled(known));
         let profile = self.profile.rules();
-        profile.iter().chain(&self.rules).filter(|rule| rule.number() == Some(number)).for_each(|rule| fate.overrule(rule));
+        profile
+            .iter()
+            .chain(&self.rules)
+            .filter(|rule| rule.number() == Some(number))
+            .for_each(|rule| fate.overrule(rule));
         fate
     }
 }

@@ -1,4 +1,5 @@
-//! What is loaded into a sandbox: the warden's own filter at the end of set-up, which all that it starts has too; and what a command has besides.
+//! What is loaded into a sandbox: the warden's own filter at the end of set-up, which all that it
+//! starts has too; and what a command has besides.
 
 use super::compile::{Pass, Program};
 use super::guard::Tree;
@@ -57,8 +58,9 @@ const WARDENS: &[&str] = &[
     "write",
 ];
 
-/// Calls that take memory of the host's which no process has in its own pages: files in memory, and System V objects. A cgroup
-/// counts it. A look at the processes does not, so where that is all that holds the limit on memory, these calls are absent.
+/// Calls that take memory of the host's which no process has in its own pages: files in memory, and
+/// System V objects. A cgroup counts it. A look at the processes does not, so where that is all
+/// that holds the limit on memory, these calls are absent.
 const UNCOUNTED: &[&str] = &["memfd_create", "msgget", "semget", "shmget"];
 
 /// The programs. The kernel asks all that a process has, and the strictest answer holds.
@@ -82,23 +84,32 @@ impl Filters {
         let compile = |filter: &Seccomp| compile(filter, tree);
         let (warden, command, wardens_protections) = match wardens {
             // What holds the warden holds the command, too: once is enough.
-            Some(same) if same == filter => (compile(&filter)?, None, protection::FILTERED_WARDEN | protection::FILTERED),
+            Some(same) if same == filter => {
+                (compile(&filter)?, None, protection::FILTERED_WARDEN | protection::FILTERED)
+            }
             Some(wider) => (compile(&wider)?, Some(compile(&filter)?), protection::FILTERED_WARDEN),
             None if filter.is_empty() => (compile(&guard)?, None, 0),
             None => (compile(&guard)?, Some(compile(&filter)?), 0),
         };
-        let uncounted = uncounted(policy).as_ref().map(|filter| Program::compile(filter, tree)).transpose()?;
-        Ok(Filters { warden, wardens_protections, command, uncounted, brought: policy.seccomp_bpf.clone() })
+        let uncounted =
+            uncounted(policy).as_ref().map(|filter| Program::compile(filter, tree)).transpose()?;
+        Ok(Filters {
+            warden,
+            wardens_protections,
+            command,
+            uncounted,
+            brought: policy.seccomp_bpf.clone(),
+        })
     }
 
-    /// The program for the warden, which all that it starts has too, and which protections it is. It has the guard in any case. Nobody
-    /// has a pass for it.
+    /// The program for the warden, which all that it starts has too, and which protections it is.
+    /// It has the guard in any case. Nobody has a pass for it.
     pub fn wardens(&self) -> Result<(Vec<u8>, u64)> {
         Ok((self.warden.with_pass(draw()?), self.wardens_protections))
     }
 
-    /// How many programs of the sandbox's own a command has besides the warden's: they are loaded before those that were brought.
-    /// `counted`: a cgroup counts all memory.
+    /// How many programs of the sandbox's own a command has besides the warden's: they are loaded
+    /// before those that were brought. `counted`: a cgroup counts all memory.
     pub fn own(&self, counted: bool) -> u32 {
         u32::from(self.command.is_some()) + u32::from(self.uncounted.is_some() && !counted)
     }
@@ -112,8 +123,8 @@ impl Filters {
         }
     }
 
-    /// The programs for one start of a command, in the order in which they are loaded, and the pass that it has. `counted`: a cgroup
-    /// counts all memory.
+    /// The programs for one start of a command, in the order in which they are loaded, and the pass
+    /// that it has. `counted`: a cgroup counts all memory.
     pub fn load(&self, counted: bool) -> Result<(ListBuilder<Vec<u8>>, message::Pass)> {
         let mut programs = ListBuilder::new(Vec::new());
         let mut pass: Pass = [0; 4];
@@ -127,15 +138,19 @@ impl Filters {
         }
         self.brought.iter().for_each(|program| programs.push(&program.as_slice()));
         let word = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-        Ok((programs, message::Pass { fourth: word(pass[0], pass[1]), fifth: word(pass[2], pass[3]) }))
+        Ok((
+            programs,
+            message::Pass { fourth: word(pass[0], pass[1]), fifth: word(pass[2], pass[3]) },
+        ))
     }
 }
 
-/// The policy's filter. With a limit on output it has no calls that hold the lock of a pipe while they wait for something else: an empty
-/// socket spliced into the pipe would keep the warden from reading it, for ever. Programs then copy by read and write.
+/// The policy's filter. With a limit on output it has no calls that hold the lock of a pipe while
+/// they wait for something else: an empty socket spliced into the pipe would keep the warden from
+/// reading it, for ever. Programs then copy by read and write.
 ///
-/// In a tree that was there before there is no tracing: the others in it are not the sandbox's. A rule of the policy's, and the profile
-/// for debugging, let it.
+/// In a tree that was there before there is no tracing: the others in it are not the sandbox's. A
+/// rule of the policy's, and the profile for debugging, let it.
 fn held_back(policy: &Policy, tree: Tree) -> Seccomp {
     const LOCK_PIPES: &[&str] = &["sendfile", "splice", "tee", "vmsplice"];
     let mut filter = policy.filter();
@@ -149,8 +164,9 @@ fn held_back(policy: &Policy, tree: Tree) -> Seccomp {
 }
 
 impl Seccomp {
-    /// The filter that the warden can live with while commands have this one: the same, but that it may do what it must, and that nothing
-    /// is decided that the command's own filter has someone else decide. `None` if that holds nothing back.
+    /// The filter that the warden can live with while commands have this one: the same, but that it
+    /// may do what it must, and that nothing is decided that the command's own filter has
+    /// someone else decide. `None` if that holds nothing back.
     fn wardens(&self) -> Option<Seccomp> {
         let told = |action: Action| matches!(action, Action::Kill | Action::Notify);
         let leave = |action: Action| if told(action) { Action::Allow } else { action };
@@ -158,7 +174,11 @@ impl Seccomp {
         if leave(otherwise) == Action::Allow {
             return None;
         }
-        let rules = self.rules.iter().map(|rule| Rule { action: leave(rule.action), ..rule.clone() }).collect();
+        let rules = self
+            .rules
+            .iter()
+            .map(|rule| Rule { action: leave(rule.action), ..rule.clone() })
+            .collect();
         let mut wardens = Seccomp { rules, ..self.clone() };
         for call in WARDENS {
             let ruled = self.rules.iter().any(|rule| rule.call == *call);
@@ -170,12 +190,13 @@ impl Seccomp {
     }
 }
 
-/// The filter for a limit on memory that is held by looks only. What the policy's own rules name is left to them, and so is
-/// everything where the profile is no filter at all.
+/// The filter for a limit on memory that is held by looks only. What the policy's own rules name is
+/// left to them, and so is everything where the profile is no filter at all.
 fn uncounted(policy: &Policy) -> Option<Seccomp> {
     let filter = policy.filter();
     if policy.limits.memory.is_none()
-        || filter.profile == Profile::Unconfined && matches!(filter.otherwise, None | Some(Action::Allow))
+        || filter.profile == Profile::Unconfined
+            && matches!(filter.otherwise, None | Some(Action::Allow))
     {
         return None;
     }
@@ -184,14 +205,20 @@ fn uncounted(policy: &Policy) -> Option<Seccomp> {
         filter.rules.iter().any(|rule| rule.number() == number)
     };
     let calls = UNCOUNTED.iter().filter(|call| !ruled(call));
-    let refused = calls.fold(Seccomp::profile(Profile::Unconfined), |filter, call| filter.deny(*call, libc::ENOSYS));
+    let refused = calls.fold(Seccomp::profile(Profile::Unconfined), |filter, call| {
+        filter.deny(*call, libc::ENOSYS)
+    });
     if refused.rules.is_empty() { None } else { Some(refused) }
 }
 
 pub fn draw() -> Result<Pass> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Error::new(ErrorKind::Setup, "draw a random number").because(error.to_string()))?;
-    Ok(std::array::from_fn(|word| u32::from_ne_bytes(std::array::from_fn(|byte| bytes[4 * word + byte]))))
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::new(ErrorKind::Setup, "draw a random number").because(error.to_string())
+    })?;
+    Ok(std::array::from_fn(|word| {
+        u32::from_ne_bytes(std::array::from_fn(|byte| bytes[4 * word + byte]))
+    }))
 }
 
 /// A profile, bare or in a network of the sandbox's own, is compiled once for the whole process.
@@ -210,7 +237,8 @@ fn compile(filter: &Seccomp, tree: Tree) -> Result<Arc<Program>> {
     let place = &profiles[filter.profile as usize];
     match place.get() {
         Some(program) => Ok(program.clone()),
-        None => Program::compile(filter, tree).map(|program| place.get_or_init(|| Arc::new(program)).clone()),
+        None => Program::compile(filter, tree)
+            .map(|program| place.get_or_init(|| Arc::new(program)).clone()),
     }
 }
 
@@ -229,7 +257,8 @@ mod tests {
             assert_eq!(wardens(profile), Some(profile.into()));
             let filter = Seccomp::profile(profile);
             for call in WARDENS {
-                let call = Syscall::from_name(call).unwrap_or_else(|| panic!("{call} is a call of this architecture"));
+                let call = Syscall::from_name(call)
+                    .unwrap_or_else(|| panic!("{call} is a call of this architecture"));
                 assert_eq!(filter.decide(call, &[0; 6]), Action::Allow, "{call} under {profile}");
             }
         }
@@ -237,13 +266,25 @@ mod tests {
 
     #[test]
     fn a_filter_refuses_keys_if_nothing_lets_them_be_called() {
-        let deny =
-            |filter: Seccomp| ["add_key", "keyctl", "request_key"].into_iter().fold(filter, |filter, call| filter.deny(call, 1));
+        let deny = |filter: Seccomp| {
+            ["add_key", "keyctl", "request_key"]
+                .into_iter()
+                .fold(filter, |filter, call| filter.deny(call, 1))
+        };
         let usual = Seccomp::profile(Profile::Default);
-        for refuses in [usual.clone(), Profile::Debug.into(), Profile::Strict.into(), deny(Profile::Nested.into())] {
+        for refuses in [
+            usual.clone(),
+            Profile::Debug.into(),
+            Profile::Strict.into(),
+            deny(Profile::Nested.into()),
+        ] {
             assert!(refuses.refuses_keys(), "{refuses:?}");
         }
-        let some = Rule::new("keyctl", Action::Allow).when(crate::seccomp::Test::new(0, crate::seccomp::Compare::Equal, 1));
+        let some = Rule::new("keyctl", Action::Allow).when(crate::seccomp::Test::new(
+            0,
+            crate::seccomp::Compare::Equal,
+            1,
+        ));
         let lets = [
             Profile::Unconfined.into(),
             Profile::Nested.into(),
@@ -264,10 +305,12 @@ mod tests {
     fn what_only_a_cgroup_counts_is_refused_unless_a_rule_names_it() {
         let refused = |sandbox: crate::Sandbox, name: &str| {
             let call = Syscall::from_name(name).unwrap();
-            uncounted(sandbox.policy()).is_some_and(|filter| filter.decide(call, &[0; 6]) == Action::Errno(libc::ENOSYS))
+            uncounted(sandbox.policy())
+                .is_some_and(|filter| filter.decide(call, &[0; 6]) == Action::Errno(libc::ENOSYS))
         };
         let limited = || crate::Sandbox::new().memory(1u64 << 30);
-        let allowing = |call: &str| limited().seccomp(Seccomp::profile(Profile::Default).allow(call));
+        let allowing =
+            |call: &str| limited().seccomp(Seccomp::profile(Profile::Default).allow(call));
         for call in UNCOUNTED {
             assert!(refused(limited(), call), "{call}");
             assert!(refused(limited().seccomp(Profile::Strict), call), "{call}");
@@ -286,7 +329,8 @@ mod tests {
 
     #[test]
     fn what_another_decides_is_left_to_it() {
-        let filter = Seccomp::profile(Profile::Default).kill("chmod").notify("kill").deny("read", 1);
+        let filter =
+            Seccomp::profile(Profile::Default).kill("chmod").notify("kill").deny("read", 1);
         let held = wardens(filter).unwrap();
         let decide = |name: &str| held.decide(Syscall::from_name(name).unwrap(), &[0; 6]);
         assert_eq!(
@@ -295,8 +339,12 @@ mod tests {
         );
         assert_eq!(wardens(Profile::Strict), None);
         assert_eq!(wardens(Profile::Unconfined), None);
-        let strict = wardens(Seccomp::profile(Profile::Strict).otherwise(Action::Errno(38))).unwrap();
+        let strict =
+            wardens(Seccomp::profile(Profile::Strict).otherwise(Action::Errno(38))).unwrap();
         assert_eq!(strict.decide(Syscall::from_name("clone").unwrap(), &[0x11; 6]), Action::Allow);
-        assert_eq!(strict.decide(Syscall::from_name("socket").unwrap(), &[0; 6]), Action::Errno(38));
+        assert_eq!(
+            strict.decide(Syscall::from_name("socket").unwrap(), &[0; 6]),
+            Action::Errno(38)
+        );
     }
 }

@@ -1,12 +1,14 @@
-//! The guard: calls by which a command could change its warden, refused in every filter, whatever its profile and rules say.
+//! The guard: calls by which a command could change its warden, refused in every filter, whatever
+//! its profile and rules say.
 //!
-//! The warden has the command's user, and so the kernel would let the command take its descriptors, its processor and its
-//! priority away, and with them the limits that the warden holds. What takes the right to trace needs no guard: the warden
-//! cannot be traced.
+//! The warden has the command's user, and so the kernel would let the command take its descriptors,
+//! its processor and its priority away, and with them the limits that the warden holds. What takes
+//! the right to trace needs no guard: the warden cannot be traced.
 //!
-//! In a tree of its own the warden is PID 1, and gets no signals from inside (pid_namespaces(7)). Elsewhere it has any number,
-//! and puts that into the program before it loads it. A command that enters a cell has a warden there, too, which the cell's
-//! commands must not reach: it has a number that the kernel gives to nobody else.
+//! In a tree of its own the warden is PID 1, and gets no signals from inside (pid_namespaces(7)).
+//! Elsewhere it has any number, and puts that into the program before it loads it. A command that
+//! enters a cell has a warden there, too, which the cell's commands must not reach: it has a number
+//! that the kernel gives to nobody else.
 
 use super::{Action, Compare, Rule, Test};
 use crate::wire::plan::guard::{ENTRANTS, KEPT_MASK, OWN};
@@ -72,7 +74,8 @@ const CALLS: &[(&str, [u32; 2], u8, Names)] = &[
 pub(super) const COMPAT: u32 = if cfg!(target_arch = "x86_64") { 0x4000_0003 } else { 0x4000_0028 };
 
 /// On x86_64 a call has a second number, by this bit: the x32 ABI.
-pub(super) const X32: Option<u32> = if cfg!(target_arch = "x86_64") { Some(0x4000_0000) } else { None };
+pub(super) const X32: Option<u32> =
+    if cfg!(target_arch = "x86_64") { Some(0x4000_0000) } else { None };
 
 impl Names {
     /// The tests by which an argument is found to name the warden.
@@ -93,13 +96,16 @@ impl Names {
     }
 }
 
-/// The calls by their native numbers, and the tests that find the warden named, one of which is enough: calls with the same tests
-/// together.
+/// The calls by their native numbers, and the tests that find the warden named, one of which is
+/// enough: calls with the same tests together.
 pub(super) fn calls(tree: Tree) -> Vec<(Vec<u32>, Vec<Test>)> {
     let mut by_number: BTreeMap<u32, Vec<Test>> = BTreeMap::new();
     for (name, _, argument, names) in CALLS {
         let number = Rule::new(*name, REFUSED).number();
-        for (number, test) in number.into_iter().flat_map(|number| names.tests(*argument, tree).map(move |test| (number, test))) {
+        for (number, test) in number
+            .into_iter()
+            .flat_map(|number| names.tests(*argument, tree).map(move |test| (number, test)))
+        {
             by_number.entry(number).or_default().push(test);
         }
     }
@@ -135,7 +141,8 @@ mod tests {
     #[test]
     fn every_call_of_the_guard_is_one_of_this_architecture() {
         for tree in [Tree::Own, Tree::Cell, Tree::Others] {
-            let tests: usize = calls(tree).iter().map(|(numbers, tests)| numbers.len() * tests.len()).sum();
+            let tests: usize =
+                calls(tree).iter().map(|(numbers, tests)| numbers.len() * tests.len()).sum();
             assert_eq!(tests, compat(tree).count());
         }
     }

@@ -1,5 +1,6 @@
-//! What each profile lets through, in one readable place. The lists grow from what containers allow by default, less what
-//! a program alone in its sandbox has no use for; SECURITY.md has the reasons. A name that this architecture lacks is skipped.
+//! What each profile lets through, in one readable place. The lists grow from what containers allow
+//! by default, less what a program alone in its sandbox has no use for; SECURITY.md has the
+//! reasons. A name that this architecture lacks is skipped.
 
 use super::{Action, Compare, Profile, Rule, Test};
 
@@ -244,9 +245,10 @@ const SELF: &[&str] = &[
     "uname",
 ];
 
-/// Other processes, and what a process changes about itself. None of it gives a right that it does not have. To trace (ptrace(2)) is
-/// among it for what programs do to their own children and threads, LeakSanitizer first of all: since Linux 4.8 a tracer gets its
-/// tracee past no filter, and the warden cannot be traced.
+/// Other processes, and what a process changes about itself. None of it gives a right that it does
+/// not have. To trace (ptrace(2)) is among it for what programs do to their own children and
+/// threads, LeakSanitizer first of all: since Linux 4.8 a tracer gets its tracee past no filter,
+/// and the warden cannot be traced.
 const PROCESSES: &[&str] = &[
     "capset",
     "execve",
@@ -347,8 +349,9 @@ const NESTING: &[&str] = &[
 /// What a debugger does to another process.
 const DEBUGGING: &[&str] = &["kcmp", "pidfd_getfd", "process_vm_readv", "process_vm_writev"];
 
-/// Calls that libc tries first and does without: they are absent rather than forbidden. The arguments of `clone3` lie in memory, where no
-/// filter can look. Contexts of `io_setup` are counted for the whole host alone (fs.aio-max-nr): one sandbox could take all of them.
+/// Calls that libc tries first and does without: they are absent rather than forbidden. The
+/// arguments of `clone3` lie in memory, where no filter can look. Contexts of `io_setup` are
+/// counted for the whole host alone (fs.aio-max-nr): one sandbox could take all of them.
 const ABSENT: &[&str] = &["clone3", "io_setup", "listmount", "memfd_secret", "statmount"];
 
 /// The kinds of socket: AF_UNIX, AF_INET, AF_INET6.
@@ -380,14 +383,17 @@ impl Profile {
                     allow(&mut rules, group);
                 }
                 // Threads, not processes.
-                rules.push(
-                    Rule::new("clone", Action::Allow)
-                        .when(Test::new(0, Compare::Equal, CLONE_THREAD).masked(CLONE_THREAD | CLONE_NEW)),
-                );
+                rules.push(Rule::new("clone", Action::Allow).when(
+                    Test::new(0, Compare::Equal, CLONE_THREAD).masked(CLONE_THREAD | CLONE_NEW),
+                ));
                 // Whether it is a terminal is what libc asks of every stream.
                 const TCGETS: u64 = 0x5401;
                 rules.push(Rule::new("ioctl", Action::Errno(libc::ENOTTY)));
-                rules.push(Rule::new("ioctl", Action::Allow).when(Test::new(1, Compare::Equal, TCGETS)));
+                rules.push(Rule::new("ioctl", Action::Allow).when(Test::new(
+                    1,
+                    Compare::Equal,
+                    TCGETS,
+                )));
                 absent(&mut rules);
                 huge_pages(&mut rules);
             }
@@ -405,11 +411,14 @@ impl Profile {
         }
     }
 
-    /// What becomes of the calls that nobody knew when this library was made, and of other architectures' calls.
+    /// What becomes of the calls that nobody knew when this library was made, and of other
+    /// architectures' calls.
     pub(super) fn unknown(self) -> Action {
         match self {
             Profile::Unconfined => Action::Allow,
-            Profile::Default | Profile::Nested | Profile::Debug | Profile::Strict => Action::Errno(libc::ENOSYS),
+            Profile::Default | Profile::Nested | Profile::Debug | Profile::Strict => {
+                Action::Errno(libc::ENOSYS)
+            }
         }
     }
 }
@@ -421,15 +430,22 @@ fn usual(rules: &mut Vec<Rule>) {
     }
     rules.push(Rule::new("socket", Action::Errno(libc::EAFNOSUPPORT)));
     rules.extend(FAMILIES.iter().map(|family| socket_family(*family)));
-    rules.push(Rule::new("clone", Action::Allow).when(Test::new(0, Compare::Equal, 0).masked(CLONE_NEW)));
+    rules.push(
+        Rule::new("clone", Action::Allow).when(Test::new(0, Compare::Equal, 0).masked(CLONE_NEW)),
+    );
     absent(rules);
     huge_pages(rules);
-    // Putting words into a terminal's mouth. The kernel looks at 32 bits of a request, and so must this.
+    // Putting words into a terminal's mouth. The kernel looks at 32 bits of a request, and so must
+    // this.
     const TIOCSTI: u64 = 0x5412;
     const TIOCLINUX: u64 = 0x541c;
     rules.push(Rule::new("ioctl", Action::Allow));
     for request in [TIOCSTI, TIOCLINUX] {
-        rules.push(Rule::new("ioctl", Action::Errno(libc::EPERM)).when(Test::new(1, Compare::Equal, request)));
+        rules.push(Rule::new("ioctl", Action::Errno(libc::EPERM)).when(Test::new(
+            1,
+            Compare::Equal,
+            request,
+        )));
     }
     const ADDR_LIMIT_3GB: u64 = 0x8;
     const UNAME26: u64 = 0x2_0000;
@@ -456,7 +472,8 @@ fn allow(rules: &mut Vec<Rule>, names: &[&str]) {
     rules.extend(names.iter().map(|name| Rule::new(*name, Action::Allow)));
 }
 
-/// Huge pages of the host's pool, which no limit on memory counts. The errors are those of a host that has none.
+/// Huge pages of the host's pool, which no limit on memory counts. The errors are those of a host
+/// that has none.
 fn huge_pages(rules: &mut Vec<Rule>) {
     const MAP_HUGETLB: u64 = 0x4_0000;
     const MFD_HUGETLB: u64 = 0x4;
@@ -469,7 +486,10 @@ fn huge_pages(rules: &mut Vec<Rule>) {
     for (call, argument, bit, errno) in calls {
         // What a profile does not let through at all needs no exception.
         if rules.iter().any(|rule| rule.call == call) {
-            rules.push(Rule::new(call, Action::Errno(errno)).when(Test::new(argument, Compare::Equal, bit).masked(bit)));
+            rules.push(
+                Rule::new(call, Action::Errno(errno))
+                    .when(Test::new(argument, Compare::Equal, bit).masked(bit)),
+            );
         }
     }
 }

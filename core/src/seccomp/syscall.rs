@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::OnceLock;
 use syscalls::Sysno;
 
-/// A system call, by the number that this architecture knows it by; another architecture's calls are told as such.
+/// A system call, by the number that this architecture knows it by; another architecture's calls
+/// are told as such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Syscall {
     number: i32,
@@ -44,7 +45,8 @@ impl Syscall {
 
     /// Its name; `None` if it is newer than this library, or another architecture's.
     pub fn name(self) -> Option<&'static str> {
-        let known = usize::try_from(self.number).ok().filter(|_| !self.foreign).and_then(Sysno::new)?;
+        let known =
+            usize::try_from(self.number).ok().filter(|_| !self.foreign).and_then(Sysno::new)?;
         Some(known.name())
     }
 }
@@ -64,7 +66,10 @@ impl fmt::Display for Syscall {
 pub(super) fn known() -> &'static BTreeMap<&'static str, u32> {
     static KNOWN: OnceLock<BTreeMap<&str, u32>> = OnceLock::new();
     // Not by its iterator, which leaves out the last.
-    let all = || (0..=Sysno::last().id().unsigned_abs()).filter_map(|number| Some((Sysno::new(number as usize)?.name(), number)));
+    let all = || {
+        (0..=Sysno::last().id().unsigned_abs())
+            .filter_map(|number| Some((Sysno::new(number as usize)?.name(), number)))
+    };
     KNOWN.get_or_init(|| all().collect())
 }
 

@@ -16,7 +16,9 @@ pub fn read(key: &Key<'_>) -> Result<Entry> {
         ["bind"] => {
             let source = key.required("bind")?.path()?;
             let mut bind = Bind::new(&source, &source);
-            for (name, key) in key.members(&["bind", "at", "writable", "optional", "noexec", "devices", "nofollow"])? {
+            for (name, key) in key
+                .members(&["bind", "at", "writable", "optional", "noexec", "devices", "nofollow"])?
+            {
                 match name {
                     "at" => bind.at = key.path()?,
                     "writable" => bind.writable = key.flag()?,
@@ -44,27 +46,43 @@ pub fn read(key: &Key<'_>) -> Result<Entry> {
         }
         ["dir"] => {
             key.members(&["dir", "mode"])?;
-            Ok(Entry::Dir { at: key.required("dir")?.path()?, mode: key.optional("mode").map_or(Ok(0o755), |mode| mode.mode())? })
+            Ok(Entry::Dir {
+                at: key.required("dir")?.path()?,
+                mode: key.optional("mode").map_or(Ok(0o755), |mode| mode.mode())?,
+            })
         }
         ["symlink"] => {
             key.members(&["symlink", "target"])?;
-            Ok(Entry::Symlink { at: key.required("symlink")?.path()?, target: key.required("target")?.path()? })
+            Ok(Entry::Symlink {
+                at: key.required("symlink")?.path()?,
+                target: key.required("target")?.path()?,
+            })
         }
         ["file"] => {
             key.members(&["file", "data", "mode"])?;
             let mode = key.optional("mode").map_or(Ok(0o644), |mode| mode.mode())?;
-            Ok(Entry::File { at: key.required("file")?.path()?, data: key.required("data")?.bytes()?, mode })
+            Ok(Entry::File {
+                at: key.required("file")?.path()?,
+                data: key.required("data")?.bytes()?,
+                mode,
+            })
         }
         [] => {
             let known: Vec<&str> = KINDS
                 .iter()
                 .copied()
-                .chain(["at", "writable", "optional", "noexec", "devices", "nofollow", "size", "inodes", "mode", "target", "data"])
+                .chain([
+                    "at", "writable", "optional", "noexec", "devices", "nofollow", "size",
+                    "inodes", "mode", "target", "data",
+                ])
                 .collect();
             key.members(&known)?;
             Err(key.wrong("must have one of the keys bind, tmpfs, dir, symlink, file"))
         }
-        several => Err(key.wrong(format!("has more than one of the keys that say what it is: {}", several.join(", ")))),
+        several => Err(key.wrong(format!(
+            "has more than one of the keys that say what it is: {}",
+            several.join(", ")
+        ))),
     }
 }
 
@@ -79,8 +97,13 @@ pub fn write(entry: &Entry) -> Value {
         Entry::Bind(Bind { source, at, writable, optional, noexec, devices, nofollow }) => {
             put("bind", true, path_value(source));
             put("at", at != source, path_value(at));
-            let flags =
-                [("writable", writable), ("optional", optional), ("noexec", noexec), ("devices", devices), ("nofollow", nofollow)];
+            let flags = [
+                ("writable", writable),
+                ("optional", optional),
+                ("noexec", noexec),
+                ("devices", devices),
+                ("nofollow", nofollow),
+            ];
             for (name, flag) in flags {
                 put(name, *flag, json!(true));
             }

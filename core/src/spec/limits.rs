@@ -1,4 +1,5 @@
-//! What limits have that is no single value: rates of devices, the grace after the wall time, demands.
+//! What limits have that is no single value: rates of devices, the grace after the wall time,
+//! demands.
 
 use super::text::{Key, duration_value, path_value};
 use super::value::Said;
@@ -19,16 +20,28 @@ pub fn demand(key: &Key<'_>, demand: Demand, limits: &mut Limits) -> Result<()> 
 
 /// The demands, by the keys that say them.
 pub fn demands(limits: &Limits) -> impl Iterator<Item = (&'static str, Value)> {
-    [("require", Demand::Exact), ("best_effort", Demand::BestEffort)].into_iter().filter_map(|(key, wanted)| {
-        let named = limits.demands.iter().filter(|(_, demand)| **demand == wanted).map(|(limit, _)| json!(limit.name()));
-        Some((key, Value::Array(named.collect()))).filter(|(_, list)| *list != json!([]))
-    })
+    [("require", Demand::Exact), ("best_effort", Demand::BestEffort)].into_iter().filter_map(
+        |(key, wanted)| {
+            let named = limits
+                .demands
+                .iter()
+                .filter(|(_, demand)| **demand == wanted)
+                .map(|(limit, _)| json!(limit.name()));
+            Some((key, Value::Array(named.collect()))).filter(|(_, list)| *list != json!([]))
+        },
+    )
 }
 
 impl Said for Io {
     fn read(key: &Key<'_>) -> Result<Io> {
         let mut io = Io::new(key.required("path")?.path()?);
-        for (name, key) in key.members(&["path", "read_bytes", "write_bytes", "read_operations", "write_operations"])? {
+        for (name, key) in key.members(&[
+            "path",
+            "read_bytes",
+            "write_bytes",
+            "read_operations",
+            "write_operations",
+        ])? {
             match name {
                 "read_bytes" => io.read_bytes = Some(key.size()?),
                 "write_bytes" => io.write_bytes = Some(key.size()?),
@@ -41,8 +54,13 @@ impl Said for Io {
     }
 
     fn write(&self) -> Value {
-        let rates = self.rates().into_iter().filter_map(|(name, rate)| Some((name.to_owned(), json!(rate?))));
-        Value::Object(Map::from_iter([("path".to_owned(), path_value(&self.path))].into_iter().chain(rates)))
+        let rates = self
+            .rates()
+            .into_iter()
+            .filter_map(|(name, rate)| Some((name.to_owned(), json!(rate?))));
+        Value::Object(Map::from_iter(
+            [("path".to_owned(), path_value(&self.path))].into_iter().chain(rates),
+        ))
     }
 }
 
@@ -52,7 +70,8 @@ impl Said for (i32, Duration) {
         key.members(&["signal", "time"])?;
         let signal = key.required("signal")?;
         let number = signal.integer().ok().and_then(|number| number.try_into().ok());
-        let number = number.ok_or_else(|| signal.unlike("a signal's number").hint("SIGTERM is 15"))?;
+        let number =
+            number.ok_or_else(|| signal.unlike("a signal's number").hint("SIGTERM is 15"))?;
         Ok((number, key.required("time")?.duration()?))
     }
 

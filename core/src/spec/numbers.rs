@@ -51,7 +51,9 @@ pub fn in_json(text: &str) -> Option<Error> {
             }
             byte if byte.is_ascii_whitespace() => {}
             _ => {
-                let end = rest.find(|letter: char| letter.is_ascii_whitespace() || "\"{}[]:,".contains(letter));
+                let end = rest.find(|letter: char| {
+                    letter.is_ascii_whitespace() || "\"{}[]:,".contains(letter)
+                });
                 length = end.unwrap_or(rest.len());
                 let word = &rest[..length];
                 if word.parse().is_ok_and(|number: f64| !number.is_finite()) {
@@ -89,14 +91,23 @@ fn search(value: &toml::Value, places: &mut Vec<Place>) -> Option<Error> {
         found
     };
     match value {
-        toml::Value::Float(number) if !number.is_finite() => Some(refused(&named(places), &number.to_string().to_lowercase())),
+        toml::Value::Float(number) if !number.is_finite() => {
+            Some(refused(&named(places), &number.to_string().to_lowercase()))
+        }
         toml::Value::Datetime(_) => Some(
             Error::new(ErrorKind::Policy, format!("policy key {}", named(places)))
                 .because(format!("{value} is a date, and no key takes one")),
         ),
-        toml::Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| inner(Place::Item(index), item)),
-        toml::Value::Table(table) => table.iter().find_map(|(key, item)| inner(Place::Key(key.clone()), item)),
-        toml::Value::String(_) | toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => None,
+        toml::Value::Array(items) => {
+            items.iter().enumerate().find_map(|(index, item)| inner(Place::Item(index), item))
+        }
+        toml::Value::Table(table) => {
+            table.iter().find_map(|(key, item)| inner(Place::Key(key.clone()), item))
+        }
+        toml::Value::String(_)
+        | toml::Value::Integer(_)
+        | toml::Value::Float(_)
+        | toml::Value::Boolean(_) => None,
     }
 }
 
@@ -104,7 +115,8 @@ fn search(value: &toml::Value, places: &mut Vec<Place>) -> Option<Error> {
 mod tests {
     use crate::Sandbox;
 
-    const REST: &str = "is not a number that a policy can hold; hint: what is not limited is left out";
+    const REST: &str =
+        "is not a number that a policy can hold; hint: what is not limited is left out";
 
     #[test]
     fn a_number_that_is_none_is_told_by_its_key_in_both_texts() {
@@ -112,20 +124,31 @@ mod tests {
         for word in ["NaN", "Infinity", "-Infinity", "inf", "1e999"] {
             let told = format!("policy key wall_time: {word} {REST}");
             assert_eq!(json(&format!(r#"{{"wall_time": {word}}}"#)), told);
-            assert_eq!(json(&format!(r#"{{ "user": "a, \"b\": nan", "wall_time":{word} , "uid": 1}}"#)), told);
+            assert_eq!(
+                json(&format!(r#"{{ "user": "a, \"b\": nan", "wall_time":{word} , "uid": 1}}"#)),
+                told
+            );
         }
         let nested = r#"{"files": [{"dir": "/d"}, {"tmpfs": "/t", "size": NaN}]}"#;
         assert_eq!(json(nested), format!("policy key files[1].size: NaN {REST}"));
         let toml = |text: &str| Sandbox::from_toml(text).unwrap_err().to_string();
         assert_eq!(toml("wall_time = inf"), format!("policy key wall_time: inf {REST}"));
         assert_eq!(toml("cpus = -nan"), format!("policy key cpus: nan {REST}"));
-        assert_eq!(toml("[[files]]\ntmpfs = \"/t\"\nsize = -inf"), format!("policy key files[0].size: -inf {REST}"));
-        assert_eq!(toml("uid = 2026-01-31"), "policy key uid: 2026-01-31 is a date, and no key takes one");
+        assert_eq!(
+            toml("[[files]]\ntmpfs = \"/t\"\nsize = -inf"),
+            format!("policy key files[0].size: -inf {REST}")
+        );
+        assert_eq!(
+            toml("uid = 2026-01-31"),
+            "policy key uid: 2026-01-31 is a date, and no key takes one"
+        );
     }
 
     #[test]
     fn every_other_mistake_is_the_readers_to_tell() {
-        for text in ["", "{", r#"{"user": "NaN""#, r#"{"uid": 1,}"#, r#"{"user": "a"#, "{\"uid\": é}", "]]"] {
+        for text in
+            ["", "{", r#"{"user": "NaN""#, r#"{"uid": 1,}"#, r#"{"user": "a"#, "{\"uid\": é}", "]]"]
+        {
             let told = Sandbox::from_json(text).unwrap_err().to_string();
             assert!(told.starts_with("read the policy as JSON: "), "{text}: {told}");
         }

@@ -7,14 +7,17 @@ use nix::errno::Errno;
 use serde_json::{Map, Value, json};
 
 /// The families of sockets that go by a name.
-const FAMILIES: &[(&str, u16)] = &[("unix", 1), ("inet", 2), ("inet6", 10), ("netlink", 16), ("packet", 17), ("vsock", 40)];
+const FAMILIES: &[(&str, u16)] =
+    &[("unix", 1), ("inet", 2), ("inet6", 10), ("netlink", 16), ("packet", 17), ("vsock", 40)];
 
 pub fn read(key: &Key<'_>) -> Result<Seccomp> {
     if key.text().is_ok() {
         return Ok(profile(key)?.into());
     }
     key.members(&["profile", "socket_families", "rules", "otherwise", "errno"])?;
-    let mut filter = Seccomp::profile(key.optional("profile").map_or(Ok(Profile::Default), |key| profile(&key))?);
+    let mut filter = Seccomp::profile(
+        key.optional("profile").map_or(Ok(Profile::Default), |key| profile(&key))?,
+    );
     for item in key.optional("socket_families").map_or(Ok(Vec::new()), |key| key.items())? {
         filter = filter.socket_family(family(&item)?);
     }
@@ -37,7 +40,9 @@ fn family(key: &Key<'_>) -> Result<u16> {
     if let Ok(name) = key.text() {
         let named = FAMILIES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
         let names: Vec<&str> = FAMILIES.iter().map(|(name, _)| *name).collect();
-        return named.ok_or_else(|| key.wrong(format!("{name:?} is none of {}, nor a number", names.join(", "))));
+        return named.ok_or_else(|| {
+            key.wrong(format!("{name:?} is none of {}, nor a number", names.join(", ")))
+        });
     }
     key.unsigned_32()?.try_into().map_err(|_| key.wrong("is no family of sockets"))
 }
@@ -50,7 +55,9 @@ fn rules(key: &Key<'_>) -> Result<Vec<Rule>> {
     let tests: Vec<Test> = tests.iter().map(test).collect::<Result<_>>()?;
     let call = key.required("call")?;
     let calls = if call.text().is_ok() { vec![call] } else { call.items()? };
-    let rule = |call: &Key<'_>| Ok(tests.iter().fold(Rule::new(call.text()?, action), |rule, test| rule.when(*test)));
+    let rule = |call: &Key<'_>| {
+        Ok(tests.iter().fold(Rule::new(call.text()?, action), |rule, test| rule.when(*test)))
+    };
     calls.iter().map(rule).collect()
 }
 
@@ -67,15 +74,25 @@ fn action(key: &Key<'_>, errno: Option<Key<'_>>) -> Result<Action> {
         "notify" => Ok(Action::Notify),
         _ => {
             const ACTIONS: [&str; 5] = ["allow", "deny", "kill", "log", "notify"];
-            Err(suggest(key.wrong(format!("{name:?} is none of {}", ACTIONS.join(", "))), &name, &ACTIONS))
+            Err(suggest(
+                key.wrong(format!("{name:?} is none of {}", ACTIONS.join(", "))),
+                &name,
+                &ACTIONS,
+            ))
         }
     }
 }
 
 fn error_number(key: &Key<'_>) -> Result<i32> {
-    let Ok(name) = key.text() else { return key.integer()?.try_into().map_err(|_| key.wrong("is no error number")) };
-    let names: Vec<String> = (1..134).map(|number| format!("{:?}", Errno::from_raw(number))).collect();
-    let found = names.iter().position(|known| *known == name).and_then(|place| i32::try_from(place + 1).ok());
+    let Ok(name) = key.text() else {
+        return key.integer()?.try_into().map_err(|_| key.wrong("is no error number"));
+    };
+    let names: Vec<String> =
+        (1..134).map(|number| format!("{:?}", Errno::from_raw(number))).collect();
+    let found = names
+        .iter()
+        .position(|known| *known == name)
+        .and_then(|place| i32::try_from(place + 1).ok());
     found.ok_or_else(|| {
         let error = key.wrong(format!("{name:?} is no error of errno(3)"));
         match nearest(&name, names.iter().map(String::as_str)) {
@@ -120,7 +137,8 @@ fn write_rules(rules: &[Rule]) -> Value {
     let groups = rules.chunk_by(alike).map(|group| {
         let (rule, mut object) = (&group[0], Map::new());
         let calls: Vec<&str> = group.iter().map(|rule| rule.call.as_str()).collect();
-        object.insert("call".into(), if let [call] = calls[..] { json!(call) } else { json!(calls) });
+        object
+            .insert("call".into(), if let [call] = calls[..] { json!(call) } else { json!(calls) });
         write_action(&mut object, "action", rule.action);
         if !rule.tests.is_empty() {
             object.insert("when".into(), rule.tests.iter().map(write_test).collect());
@@ -141,7 +159,10 @@ fn write_action(object: &mut Map<String, Value>, name: &str, action: Action) {
     object.insert(name.into(), json!(word));
     if let Action::Errno(number) = action {
         let named = Errno::from_raw(number);
-        object.insert("errno".into(), if named == Errno::UnknownErrno { json!(number) } else { json!(format!("{named:?}")) });
+        object.insert(
+            "errno".into(),
+            if named == Errno::UnknownErrno { json!(number) } else { json!(format!("{named:?}")) },
+        );
     }
 }
 

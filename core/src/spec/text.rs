@@ -1,4 +1,5 @@
-//! How single values look in a policy's text: sizes, times, modes, paths, bytes; and what is said of one that looks otherwise.
+//! How single values look in a policy's text: sizes, times, modes, paths, bytes; and what is said
+//! of one that looks otherwise.
 
 use crate::error::{Error, ErrorKind, Result};
 use base64::Engine;
@@ -77,13 +78,18 @@ impl<'a> Key<'a> {
     }
 
     fn inner(&self, name: &str, value: &'a Value) -> Key<'a> {
-        let place = if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) };
+        let place =
+            if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) };
         Key { place, value }
     }
 
     /// A mistake here.
     pub fn wrong(&self, what: impl AsRef<str>) -> Error {
-        let place = if self.place.is_empty() { "policy".to_owned() } else { format!("policy key {}", self.place) };
+        let place = if self.place.is_empty() {
+            "policy".to_owned()
+        } else {
+            format!("policy key {}", self.place)
+        };
         Error::new(ErrorKind::Policy, place).because(what.as_ref())
     }
 
@@ -110,10 +116,19 @@ impl<'a> Key<'a> {
     }
 
     /// The members, each named after one of `kinds`.
-    pub fn named<T: Copy>(&self, kinds: &[T], name_of: fn(T) -> &'static str) -> Result<Vec<(T, Key<'a>)>> {
+    pub fn named<T: Copy>(
+        &self,
+        kinds: &[T],
+        name_of: fn(T) -> &'static str,
+    ) -> Result<Vec<(T, Key<'a>)>> {
         let names: Vec<&str> = kinds.iter().map(|kind| name_of(*kind)).collect();
         let members = self.members(&names)?;
-        Ok(members.into_iter().filter_map(|(name, key)| Some((*kinds.iter().find(|kind| name_of(**kind) == name)?, key))).collect())
+        Ok(members
+            .into_iter()
+            .filter_map(|(name, key)| {
+                Some((*kinds.iter().find(|kind| name_of(**kind) == name)?, key))
+            })
+            .collect())
     }
 
     pub fn is_table(&self) -> bool {
@@ -135,14 +150,20 @@ impl<'a> Key<'a> {
     pub fn items(&self) -> Result<Vec<Key<'a>>> {
         let one = || self.unlike("a list").hint(format!("a list of one is [{}]", self.value));
         let items = self.value.as_array().ok_or_else(one)?;
-        Ok(items.iter().enumerate().map(|(index, value)| Key { place: format!("{}[{index}]", self.place), value }).collect())
+        Ok(items
+            .iter()
+            .enumerate()
+            .map(|(index, value)| Key { place: format!("{}[{index}]", self.place), value })
+            .collect())
     }
 
     pub fn one_of<T: Copy>(&self, kinds: &[T], name_of: fn(T) -> &'static str) -> Result<T> {
         let name = self.text()?;
         let names: Vec<&str> = kinds.iter().map(|kind| name_of(*kind)).collect();
         let found = kinds.iter().find(|kind| name_of(**kind) == name);
-        found.copied().ok_or_else(|| suggest(self.wrong(format!("{name:?} is none of {}", names.join(", "))), &name, &names))
+        found.copied().ok_or_else(|| {
+            suggest(self.wrong(format!("{name:?} is none of {}", names.join(", "))), &name, &names)
+        })
     }
 
     pub fn flag(&self) -> Result<bool> {
@@ -170,7 +191,10 @@ impl<'a> Key<'a> {
 
     /// A number, or, for the numbers above what TOML has, a text with its hexadecimal digits.
     pub fn unsigned_64(&self) -> Result<u64> {
-        let digits = self.value.as_str().and_then(|text| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok());
+        let digits = self
+            .value
+            .as_str()
+            .and_then(|text| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok());
         digits.or_else(|| self.whole()).ok_or_else(|| self.unlike("a whole number of 64 bits"))
     }
 
@@ -195,7 +219,9 @@ impl<'a> Key<'a> {
         let time = match self.value {
             Value::Number(number) => match number.as_u64() {
                 Some(seconds) => Some(Duration::from_secs(seconds)),
-                None => number.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+                None => {
+                    number.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                }
             },
             Value::String(text) => time_in(text),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
@@ -207,7 +233,9 @@ impl<'a> Key<'a> {
     pub fn mode(&self) -> Result<u32> {
         let wrong = || self.unlike("a mode such as \"0755\"");
         match self.value {
-            Value::String(text) => u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).map_err(|_| wrong()),
+            Value::String(text) => {
+                u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).map_err(|_| wrong())
+            }
             _ => self.unsigned_32().map_err(|_| wrong()),
         }
     }
@@ -219,7 +247,9 @@ impl<'a> Key<'a> {
             Value::Object(_) => {
                 self.members(&["base64"])?;
                 let inner = self.required("base64")?;
-                BASE64.decode(inner.text()?).map_err(|error| inner.wrong(format!("is not base64: {error}")))
+                BASE64
+                    .decode(inner.text()?)
+                    .map_err(|error| inner.wrong(format!("is not base64: {error}")))
             }
             _ => Err(self.unlike("a text or a base64 table")),
         }
@@ -277,14 +307,20 @@ fn size_in(text: &str) -> Option<u64> {
 }
 
 fn time_in(text: &str) -> Option<Duration> {
-    const UNITS: &[(&str, f64)] = &[("", 1.0), ("S", 1.0), ("MS", 1e-3), ("US", 1e-6), ("M", 60.0), ("H", 3600.0)];
+    const UNITS: &[(&str, f64)] =
+        &[("", 1.0), ("S", 1.0), ("MS", 1e-3), ("US", 1e-6), ("M", 60.0), ("H", 3600.0)];
     let scaled = || Duration::try_from_secs_f64(scaled(text, UNITS)?).ok();
-    text.parse().ok().map(Duration::from_secs).or_else(|| seconds_and_nanoseconds(text)).or_else(scaled)
+    text.parse()
+        .ok()
+        .map(Duration::from_secs)
+        .or_else(|| seconds_and_nanoseconds(text))
+        .or_else(scaled)
 }
 
 /// A number with one of these units behind it.
 fn scaled(text: &str, units: &[(&str, f64)]) -> Option<f64> {
-    let digits = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let digits =
+        text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
     let unit = text[digits..].trim().to_uppercase();
     let factor = units.iter().find(|(name, _)| *name == unit)?.1;
     Some(text[..digits].parse::<f64>().ok()? * factor)
@@ -317,9 +353,15 @@ pub fn limit_value(limit: u64) -> Value {
 /// TOML's numbers end at 2⁶³ - 1: those above it become texts with their digits.
 pub fn without_large_numbers(value: Value) -> Value {
     match value {
-        Value::Number(number) if number.as_u64().is_some_and(|number| i64::try_from(number).is_err()) => json!(number.to_string()),
+        Value::Number(number)
+            if number.as_u64().is_some_and(|number| i64::try_from(number).is_err()) =>
+        {
+            json!(number.to_string())
+        }
         Value::Array(items) => items.into_iter().map(without_large_numbers).collect(),
-        Value::Object(members) => members.into_iter().map(|(key, value)| (key, without_large_numbers(value))).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(key, value)| (key, without_large_numbers(value))).collect()
+        }
         other => other,
     }
 }

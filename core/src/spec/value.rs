@@ -50,22 +50,32 @@ said! {
 
 impl Said for BTreeMap<Clock, i64> {
     fn read(key: &Key<'_>) -> Result<BTreeMap<Clock, i64>> {
-        key.named(Clock::ALL, Clock::name)?.into_iter().map(|(clock, key)| Ok((clock, key.integer()?))).collect()
+        key.named(Clock::ALL, Clock::name)?
+            .into_iter()
+            .map(|(clock, key)| Ok((clock, key.integer()?)))
+            .collect()
     }
 
     fn write(&self) -> Value {
-        Value::Object(self.iter().map(|(clock, seconds)| (clock.name().into(), json!(seconds))).collect())
+        Value::Object(
+            self.iter().map(|(clock, seconds)| (clock.name().into(), json!(seconds))).collect(),
+        )
     }
 }
 
 impl Said for BTreeMap<Resource, (u64, u64)> {
     fn read(key: &Key<'_>) -> Result<BTreeMap<Resource, (u64, u64)>> {
-        key.named(Resource::ALL, Resource::name)?.into_iter().map(|(resource, key)| Ok((resource, rlimit(&key)?))).collect()
+        key.named(Resource::ALL, Resource::name)?
+            .into_iter()
+            .map(|(resource, key)| Ok((resource, rlimit(&key)?)))
+            .collect()
     }
 
     fn write(&self) -> Value {
         let both = |(soft, hard): &(u64, u64)| json!([limit_value(*soft), limit_value(*hard)]);
-        Value::Object(self.iter().map(|(resource, limit)| (resource.name().into(), both(limit))).collect())
+        Value::Object(
+            self.iter().map(|(resource, limit)| (resource.name().into(), both(limit))).collect(),
+        )
     }
 }
 
@@ -101,7 +111,9 @@ impl<T: Said + Ord> Said for BTreeSet<T> {
 }
 
 fn port(key: &Key<'_>) -> Result<u16> {
-    key.unsigned_32()?.try_into().map_err(|_| key.wrong("is no port").hint("a port is a number from 0 to 65535"))
+    key.unsigned_32()?
+        .try_into()
+        .map_err(|_| key.wrong("is no port").hint("a port is a number from 0 to 65535"))
 }
 
 fn rlimit(key: &Key<'_>) -> Result<(u64, u64)> {

@@ -1,7 +1,9 @@
-//! Acting with the rights of a sandbox's user: its file system ids, none of the caller's groups, and no capability over files.
+//! Acting with the rights of a sandbox's user: its file system ids, none of the caller's groups,
+//! and no capability over files.
 //!
-//! Credentials are a thread's own (credentials(7)). A copy that changes them runs in a thread that ends with it, so that
-//! none of the caller's threads ever has other rights than before, whatever fails.
+//! Credentials are a thread's own (credentials(7)). A copy that changes them runs in a thread that
+//! ends with it, so that none of the caller's threads ever has other rights than before, whatever
+//! fails.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure;
@@ -13,20 +15,28 @@ use std::thread;
 /// A user and a group, as the caller counts.
 pub type Owner = (u32, u32);
 
-/// The capabilities over files that the kernel itself takes from a root whose file system user id changes (capabilities(7), CAP_FS_SET):
-/// CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, LINUX_IMMUTABLE, MKNOD, MAC_OVERRIDE. And LEASE and SYS_RESOURCE, which
-/// pass over an owner's leases and quotas.
-const OVER_FILES: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 9 | 1 << 24 | 1 << 27 | 1 << 28 | 1 << 32;
+/// The capabilities over files that the kernel itself takes from a root whose file system user id
+/// changes (capabilities(7), CAP_FS_SET): CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID,
+/// LINUX_IMMUTABLE, MKNOD, MAC_OVERRIDE. And LEASE and SYS_RESOURCE, which pass over an owner's
+/// leases and quotas.
+const OVER_FILES: u64 =
+    1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 9 | 1 << 24 | 1 << 27 | 1 << 28 | 1 << 32;
 
-/// Runs `copy` where it may change its rights: in a thread of its own if one of `owners` is somebody else.
-pub fn apart<T: Send>(owners: &[Option<Owner>], copy: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+/// Runs `copy` where it may change its rights: in a thread of its own if one of `owners` is
+/// somebody else.
+pub fn apart<T: Send>(
+    owners: &[Option<Owner>],
+    copy: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
     if owners.iter().all(Option::is_none) {
         return copy();
     }
     let dumpable = get_dumpable();
     let result = thread::scope(|scope| {
         let copier = thread::Builder::new().name("seclude-copy".into()).spawn_scoped(scope, copy);
-        let copier = copier.map_err(|error| failure::of_thread("start a thread that acts as the sandbox's user", error))?;
+        let copier = copier.map_err(|error| {
+            failure::of_thread("start a thread that acts as the sandbox's user", error)
+        })?;
         copier.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     // A change of credentials takes this from the whole process: PR_SET_DUMPABLE(2const).
@@ -44,8 +54,9 @@ impl Actor {
         owner.map(|owner| Rights::now().map(|own| (owner, own))).transpose().map(Actor)
     }
 
-    /// Does something with this actor's rights. An error if these could not be taken on: then it has not been done. Or if
-    /// the caller's own could not be taken back: then nothing more can be done in this thread.
+    /// Does something with this actor's rights. An error if these could not be taken on: then it
+    /// has not been done. Or if the caller's own could not be taken back: then nothing more can
+    /// be done in this thread.
     pub fn act<T>(&self, what: impl FnOnce() -> T) -> Result<T> {
         let Some((owner, own)) = &self.0 else { return Ok(what()) };
         let result = own.become_owner(*owner).map(|()| what());
@@ -69,13 +80,19 @@ fn effective_capabilities() -> Result<u64> {
 impl Rights {
     fn now() -> Result<Rights> {
         let groups = getgroups().map_err(|errno| failed(errno as i32))?;
-        Ok(Rights { uid: file_uid(), gid: file_gid(), groups, capabilities: effective_capabilities()? })
+        Ok(Rights {
+            uid: file_uid(),
+            gid: file_gid(),
+            groups,
+            capabilities: effective_capabilities()?,
+        })
     }
 
     fn become_owner(&self, (uid, gid): Owner) -> Result<()> {
         // The thread's alone: libc's call would change every thread's.
         match sys::set_thread_groups(&[]) {
-            // Denied where the caller's user namespace denies it, to the sandbox's commands as well: they have these groups, too.
+            // Denied where the caller's user namespace denies it, to the sandbox's commands as
+            // well: they have these groups, too.
             Ok(()) | Err(libc::EPERM) => {}
             Err(errno) => return Err(failed(errno)),
         }
@@ -98,13 +115,16 @@ impl Rights {
         let lost = |errno| failed(errno).because("the caller's own rights could not be taken back");
         setfsuid(self.uid);
         setfsgid(self.gid);
-        match sys::set_thread_groups(&self.groups.iter().map(|group| group.as_raw()).collect::<Vec<_>>()) {
+        match sys::set_thread_groups(
+            &self.groups.iter().map(|group| group.as_raw()).collect::<Vec<_>>(),
+        ) {
             Ok(()) | Err(libc::EPERM) => {}
             Err(errno) => return Err(lost(errno)),
         }
         sys::set_effective_capabilities(self.capabilities).map_err(lost)?;
         let now = Rights::now()?;
-        let same = (now.uid, now.gid, now.capabilities) == (self.uid, self.gid, self.capabilities) && now.groups == self.groups;
+        let same = (now.uid, now.gid, now.capabilities) == (self.uid, self.gid, self.capabilities)
+            && now.groups == self.groups;
         if same { Ok(()) } else { Err(lost(libc::EPERM)) }
     }
 }
@@ -158,7 +178,10 @@ mod tests {
             let file = File::open(&closed).unwrap();
             let made = owner.act(|| {
                 assert_eq!(fs::read(&closed).unwrap_err().raw_os_error(), Some(libc::EACCES));
-                assert_eq!(fs::remove_file(&closed).unwrap_err().raw_os_error(), Some(libc::EACCES));
+                assert_eq!(
+                    fs::remove_file(&closed).unwrap_err().raw_os_error(),
+                    Some(libc::EACCES)
+                );
                 assert_eq!(fchmod(&file, Mode::S_IRWXO), Err(Errno::EPERM));
                 fs::write(open.join("made"), "owner's").unwrap();
                 assert_eq!(getgroups().unwrap(), []);

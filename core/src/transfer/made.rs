@@ -1,4 +1,5 @@
-//! What a copy has made so far, so that it can be undone: by name, but only where the very thing that was made still stands.
+//! What a copy has made so far, so that it can be undone: by name, but only where the very thing
+//! that was made still stands.
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -30,11 +31,12 @@ fn identity(status: &FileStat) -> (u64, u64) {
     (status.st_dev, status.st_ino)
 }
 
-/// Removes what was made in the directory `parent`, last things first. Others may have renamed it meanwhile, and put something of
-/// theirs in its place: that stays. So does what they have put into a directory, and the directory with it.
+/// Removes what was made in the directory `parent`, last things first. Others may have renamed it
+/// meanwhile, and put something of theirs in its place: that stays. So does what they have put into
+/// a directory, and the directory with it.
 ///
-/// Between the look and the removal they may exchange it once more. What is removed then is what the rights of this thread allow, and
-/// these are no more than theirs.
+/// Between the look and the removal they may exchange it once more. What is removed then is what
+/// the rights of this thread allow, and these are no more than theirs.
 pub fn undo(parent: BorrowedFd<'_>, made: &[Made]) {
     const FOUND: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
     for made in made.iter().rev() {

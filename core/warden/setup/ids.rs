@@ -1,4 +1,5 @@
-//! Who the warden and the command are: id maps, the user, and the clocks that need the map's owner to set them.
+//! Who the warden and the command are: id maps, the user, and the clocks that need the map's owner
+//! to set them.
 
 use crate::control::{Control, Mail};
 use crate::sys::{self, Errno, Result};
@@ -7,20 +8,23 @@ use crate::wire::message::Request;
 use crate::wire::plan::{IdRange, namespace, protection};
 use core::ffi::CStr;
 
-/// Maps the caller's own ids, which is all that an unprivileged process may map (user_namespaces(7)).
+/// Maps the caller's own ids, which is all that an unprivileged process may map
+/// (user_namespaces(7)).
 pub fn map_own(uid: u32, gid: u32, outside: (u32, u32)) -> Result<()> {
     match sys::write_file(c"/proc/self/setgroups", b"deny") {
         // Denied already, in a namespace below one that denies.
         Ok(()) | Err(Errno::EPERM) => {}
         Err(errno) => return Err(errno),
     }
-    let write = |file: &CStr, inside: u32, outside: u32| sys::write_file(file, Line::of_numbers([inside, outside, 1]).as_bytes());
+    let write = |file: &CStr, inside: u32, outside: u32| {
+        sys::write_file(file, Line::of_numbers([inside, outside, 1]).as_bytes())
+    };
     write(c"/proc/self/gid_map", gid, outside.1)?;
     write(c"/proc/self/uid_map", uid, outside.0)
 }
 
-/// Checks that a map is this one line. Here the kernel shows the numbers outside as those of the user namespace around ours
-/// (user_namespaces(7)), which is that of the process that made ours.
+/// Checks that a map is this one line. Here the kernel shows the numbers outside as those of the
+/// user namespace around ours (user_namespaces(7)), which is that of the process that made ours.
 pub fn check_map(file: &CStr, IdRange { inside, outside, count }: IdRange) -> Result<()> {
     /// Longer than any single line.
     const LENGTH: usize = 128;
@@ -42,7 +46,8 @@ pub fn await_caller(control: &Control) -> Result<()> {
     }
 }
 
-/// Becomes the user, capabilities kept. Where setgroups(2) is denied, the caller's groups stay, and that is not reported as done.
+/// Becomes the user, capabilities kept. Where setgroups(2) is denied, the caller's groups stay, and
+/// that is not reported as done.
 pub fn become_user(uid: u32, gid: u32) -> Result<u64> {
     const NO_SETUID_FIXUP: usize = 1 << 2;
     sys::prctl(sys::process::SET_SECUREBITS, NO_SETUID_FIXUP)?;
@@ -55,7 +60,8 @@ pub fn become_user(uid: u32, gid: u32) -> Result<u64> {
     Ok(if sys::count_groups()? == 0 { protection::GROUPS } else { 0 })
 }
 
-/// A time namespace for what is started from now on. Offsets must be set before anybody enters (time_namespaces(7)).
+/// A time namespace for what is started from now on. Offsets must be set before anybody enters
+/// (time_namespaces(7)).
 pub fn time_offsets(monotonic: i64, boottime: i64) -> Result<()> {
     const SECOND: i64 = 1_000_000_000;
     sys::unshare(namespace::TIME)?;

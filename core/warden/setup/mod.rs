@@ -74,14 +74,37 @@ pub struct Place {
 #[inline(never)]
 pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<Place, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
-    let refuse =
-        |step: u32| move |StepFailure(errno, path): StepFailure| Refusal { step, errno, path, reason: reason::ERRNO, call: -1 };
-    let Ok(Request::Setup { version: VERSION, namespaces, outside_uid, outside_gid, classic_mounts, plan, .. }) = mail.request()
+    let refuse = |step: u32| {
+        move |StepFailure(errno, path): StepFailure| Refusal {
+            step,
+            errno,
+            path,
+            reason: reason::ERRNO,
+            call: -1,
+        }
+    };
+    let Ok(Request::Setup {
+        version: VERSION,
+        namespaces,
+        outside_uid,
+        outside_gid,
+        classic_mounts,
+        plan,
+        ..
+    }) = mail.request()
     else {
         return Err(refuse(BEFORE_THE_PLAN)(Errno::EPROTO.into()));
     };
-    let mounts = Mounts::new(classic_mounts, plan.len()).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
-    let place = Place { protections: 0, scratch: Scratch::new(), census: None, wall: None, landlock: 0, terminals: None };
+    let mounts = Mounts::new(classic_mounts, plan.len())
+        .map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
+    let place = Place {
+        protections: 0,
+        scratch: Scratch::new(),
+        census: None,
+        wall: None,
+        landlock: 0,
+        terminals: None,
+    };
     let own_mounts = namespaces & namespace::MOUNT != 0;
     let mut world = World {
         control,
@@ -92,7 +115,8 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
         mounts,
         place,
     };
-    world.place.protections |= seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
+    world.place.protections |=
+        seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         if let Err(failure) = world.carry_out(&step) {
             // Our own ruleset forbids mounts, too.
@@ -112,12 +136,18 @@ fn why(step: &Step<'_>, errno: Errno, own_mounts: bool) -> (u32, i32) {
     let number = sys::refused_call();
     match errno {
         Errno::ENOSYS => return (reason::ABSENT, number as i32),
-        Errno::EPERM | Errno::EACCES if own_mounts && sys::mounts_are_forbidden() => return (reason::NO_MOUNTS, -1),
-        Errno::EPERM if Call::numbered(number).is_absent() => return (reason::FILTER, number as i32),
+        Errno::EPERM | Errno::EACCES if own_mounts && sys::mounts_are_forbidden() => {
+            return (reason::NO_MOUNTS, -1);
+        }
+        Errno::EPERM if Call::numbered(number).is_absent() => {
+            return (reason::FILTER, number as i32);
+        }
         _ => {}
     }
     match *step {
-        Step::Source { path, follow: true, .. } if errno == Errno::ELOOP && mounts::is_automount_out_of_reach(path) => {
+        Step::Source { path, follow: true, .. }
+            if errno == Errno::ELOOP && mounts::is_automount_out_of_reach(path) =>
+        {
             (reason::AUTOMOUNT, -1)
         }
         Step::NoNestedUsers { given: true } => (reason::NO_PROC, -1),
@@ -132,7 +162,9 @@ impl<'a> World<'a> {
             Step::MapOwnIds { uid, gid } => ids::map_own(uid, gid, self.outside)?,
             Step::CheckMaps { uids, gids, own } => {
                 let (uid, gid) = self.outside;
-                let of = |range: IdRange, own_id: u32| if own { IdRange { outside: own_id, ..range } } else { range };
+                let of = |range: IdRange, own_id: u32| {
+                    if own { IdRange { outside: own_id, ..range } } else { range }
+                };
                 ids::check_map(c"/proc/self/uid_map", of(uids, uid))?;
                 ids::check_map(c"/proc/self/gid_map", of(gids, gid))?;
             }
@@ -143,15 +175,19 @@ impl<'a> World<'a> {
             }
             Step::TimeOffsets { monotonic, boottime } => ids::time_offsets(monotonic, boottime)?,
             Step::KeepNumbers {} => {
-                // A kernel without the file lets a process have any number: then the guard speaks of none.
-                self.keeps_numbers = self.place.census.as_ref().is_some_and(|census| census.keep_numbers().is_ok());
+                // A kernel without the file lets a process have any number: then the guard speaks
+                // of none.
+                self.keeps_numbers =
+                    self.place.census.as_ref().is_some_and(|census| census.keep_numbers().is_ok());
             }
             Step::CgroupNamespace {} => sys::unshare(namespace::CGROUP)?,
             Step::HostName { name } => sys::set_host_name(name)?,
             Step::DomainName { name } => sys::set_domain_name(name)?,
             Step::Loopback {} => sys::loopback_up()?,
             Step::PrivateMounts {} => sys::stop_propagation()?,
-            Step::Source { path, optional, follow } => self.mounts.open_source(path, optional, follow)?,
+            Step::Source { path, optional, follow } => {
+                self.mounts.open_source(path, optional, follow)?
+            }
             Step::Device { path, major, minor } => self.mounts.open_device(path, (major, minor))?,
             Step::Readable { source } => self.mounts.check_readable(source)?,
             Step::Root { size, inodes } => self.mounts.new_root(size, inodes)?,
@@ -164,14 +200,20 @@ impl<'a> World<'a> {
                 }
             }
             Step::Symlink { at, target } => self.mounts.symlink(&Spot::of(at), target)?,
-            Step::File { at, mode, data, optional } => self.mounts.file(at, mode, data, optional)?,
+            Step::File { at, mode, data, optional } => {
+                self.mounts.file(at, mode, data, optional)?
+            }
             Step::Populate { source, at, names, except, attributes } => {
                 populate::populate(&mut self.mounts, source, at, names, except, attributes)?
             }
             Step::Proc { at, hide } => self.mounts.proc(at, hide)?,
             Step::Terminals { at } => self.place.terminals = Some(self.mounts.terminals(at)?),
             Step::Watch { own, alone } => {
-                self.place.census = Some(if own { Census::new(self.mounts.hidden_proc()?, alone) } else { Census::shared()? })
+                self.place.census = Some(if own {
+                    Census::new(self.mounts.hidden_proc()?, alone)
+                } else {
+                    Census::shared()?
+                })
             }
             Step::Mask { paths, null } => {
                 self.mounts.mask(paths, null)?;
@@ -199,7 +241,8 @@ impl<'a> World<'a> {
                     wall.queues(&self.mounts, self.own_mounts)?;
                 }
                 let (landlock, protections) = wall::put_on(rules, &self.mounts)?;
-                let (more, by_wall) = self.place.wall.as_ref().map_or((0, 0), |wall| (wall.abi, wall.protections));
+                let (more, by_wall) =
+                    self.place.wall.as_ref().map_or((0, 0), |wall| (wall.abi, wall.protections));
                 self.place.landlock = landlock.max(more);
                 self.place.protections |= protections | by_wall;
             }
@@ -208,10 +251,12 @@ impl<'a> World<'a> {
                 self.place.protections |= protections;
             }
             Step::Filter { program, protections, entrant } => {
-                let kept = entrant && sys::process_id().unsigned_abs() & guard::KEPT_MASK == guard::FIRST_ENTRANT;
+                let kept = entrant
+                    && sys::process_id().unsigned_abs() & guard::KEPT_MASK == guard::FIRST_ENTRANT;
                 seal::load_filter(program, kept || self.keeps_numbers)?;
                 seal::verify_filter()?;
-                self.place.protections |= protections | if kept { protection::WARDEN_GUARDED } else { 0 };
+                self.place.protections |=
+                    protections | if kept { protection::WARDEN_GUARDED } else { 0 };
             }
             Step::Keyring { dispensable } => self.place.protections |= seal::keyring(dispensable)?,
             Step::Seal {} => {

@@ -1,7 +1,8 @@
-//! The file system of the sandbox: sources opened as the caller, a tmpfs as the new root, and what is put into it.
+//! The file system of the sandbox: sources opened as the caller, a tmpfs as the new root, and what
+//! is put into it.
 //!
-//! Every mount is made by descriptor. Targets are resolved below the new root only, and mount points are made only in
-//! file systems that were mounted here.
+//! Every mount is made by descriptor. Targets are resolved below the new root only, and mount
+//! points are made only in file systems that were mounted here.
 
 use super::target::{self, Spot};
 use super::{StepFailure, failing_at};
@@ -33,10 +34,17 @@ impl<'a> Mounts<'a> {
         const RLIMIT_NOFILE: u32 = 7;
         let (soft, hard) = sys::limit(RLIMIT_NOFILE)?;
         if soft < most as u64 + 64 {
-            // The command's own limit is set when it starts; up to the hard limit this one is ours to raise.
+            // The command's own limit is set when it starts; up to the hard limit this one is ours
+            // to raise.
             sys::set_limit(RLIMIT_NOFILE, hard, hard)?;
         }
-        Ok(Mounts { attach: Attach::new(classic), known: Known::new(most)?, root: None, own_root: false, parent: None })
+        Ok(Mounts {
+            attach: Attach::new(classic),
+            known: Known::new(most)?,
+            root: None,
+            own_root: false,
+            parent: None,
+        })
     }
 
     // ---- sources
@@ -108,7 +116,8 @@ impl<'a> Mounts<'a> {
         if spot.parents.is_empty() {
             return if self.own_root { Ok(self.root()?.number()) } else { Err(Errno::ENOENT) };
         }
-        if let Some((_, directory)) = self.parent.as_ref().filter(|(path, _)| *path == spot.parents) {
+        if let Some((_, directory)) = self.parent.as_ref().filter(|(path, _)| *path == spot.parents)
+        {
             return Ok(directory.number());
         }
         if self.known.own().is_empty() {
@@ -125,7 +134,11 @@ impl<'a> Mounts<'a> {
     }
 
     /// Makes something; `None` if it stands there already, or its parent is a tree of the caller's.
-    fn make<T>(&mut self, spot: &Spot<'a, '_>, how: impl FnOnce(i32, &CStr) -> Result<T>) -> Result<Option<T>> {
+    fn make<T>(
+        &mut self,
+        spot: &Spot<'a, '_>,
+        how: impl FnOnce(i32, &CStr) -> Result<T>,
+    ) -> Result<Option<T>> {
         let parent = match self.parent_of(spot) {
             Err(Errno::ENOENT) => return Ok(None),
             result => result?,
@@ -137,7 +150,12 @@ impl<'a> Mounts<'a> {
     }
 
     /// Makes something where links lead to nothing yet.
-    fn make_behind_links<T>(&self, spot: &Spot<'a, '_>, itself: bool, how: impl FnOnce(i32, &CStr) -> Result<T>) -> Result<T> {
+    fn make_behind_links<T>(
+        &self,
+        spot: &Spot<'a, '_>,
+        itself: bool,
+        how: impl FnOnce(i32, &CStr) -> Result<T>,
+    ) -> Result<T> {
         let own = |file_system| self.known.own().contains(&(file_system as usize));
         let (directory, name) = spot.place_behind_links(self.root()?, &own, itself)?;
         how(directory.number(), name.as_c_str())
@@ -162,12 +180,16 @@ impl<'a> Mounts<'a> {
         }
     }
 
-    /// What stands there already, to be mounted over. ELOOP for a place in `/proc` that a link leads to: that may be another place
-    /// for each process, as `/etc/mtab` is.
+    /// What stands there already, to be mounted over. ELOOP for a place in `/proc` that a link
+    /// leads to: that may be another place for each process, as `/etc/mtab` is.
     fn standing(&self, spot: &Spot<'a, '_>) -> Result<Fd> {
         let root = self.root()?;
         let standing = spot.open(root, open::PATH)?;
-        if sys::is_in_proc(&standing)? && spot.is_behind_links(root)? { Err(Errno::ELOOP) } else { Ok(standing) }
+        if sys::is_in_proc(&standing)? && spot.is_behind_links(root)? {
+            Err(Errno::ELOOP)
+        } else {
+            Ok(standing)
+        }
     }
 
     pub fn directory(&mut self, at: &'a CStr, mode: u32) -> Result<()> {
@@ -187,7 +209,9 @@ impl<'a> Mounts<'a> {
 
     pub fn symlink(&mut self, spot: &Spot<'a, '_>, to: &CStr) -> Result<()> {
         match self.parent_of(spot) {
-            Err(Errno::ENOENT) => self.make_behind_links(spot, false, |parent, name| sys::symlink(to, parent, name)),
+            Err(Errno::ENOENT) => {
+                self.make_behind_links(spot, false, |parent, name| sys::symlink(to, parent, name))
+            }
             parent => sys::symlink(to, parent?, spot.name),
         }
     }
@@ -209,7 +233,11 @@ impl<'a> Mounts<'a> {
         new_file(root, STAGING, mode, data)?;
         let file = sys::open(root, STAGING, open::PATH | open::NO_FOLLOW, 0)?;
         let tree = self.attach.copy(file.number())?;
-        self.attach.put(tree, &existing, attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV)?;
+        self.attach.put(
+            tree,
+            &existing,
+            attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV,
+        )?;
         sys::unlink(root, STAGING)
     }
 
@@ -221,7 +249,13 @@ impl<'a> Mounts<'a> {
         self.bind_fd(source, directory, &Spot::of(at), attributes)
     }
 
-    pub fn bind_fd(&mut self, source: i32, directory: bool, spot: &Spot<'a, '_>, attributes: u64) -> Result<()> {
+    pub fn bind_fd(
+        &mut self,
+        source: i32,
+        directory: bool,
+        spot: &Spot<'a, '_>,
+        attributes: u64,
+    ) -> Result<()> {
         let point = self.mount_point(spot, directory)?;
         let tree = self.attach.copy(source)?;
         self.forget_parent_below(spot);
@@ -229,7 +263,14 @@ impl<'a> Mounts<'a> {
     }
 
     /// A tmpfs; its descriptor.
-    pub fn tmpfs(&mut self, at: &'a CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<Fd> {
+    pub fn tmpfs(
+        &mut self,
+        at: &'a CStr,
+        size: u64,
+        inodes: u64,
+        mode: u32,
+        attributes: u64,
+    ) -> Result<Fd> {
         let spot = Spot::of(at);
         let point = self.mount_point(&spot, true)?;
         self.forget_parent_below(&spot);
@@ -253,8 +294,8 @@ impl<'a> Mounts<'a> {
         self.open_inside(at, open::PATH | open::DIRECTORY)
     }
 
-    /// A proc of our own pid namespace that stands at no place, in which nobody can hide (hidepid hides those who made themselves
-    /// undumpable, from us too).
+    /// A proc of our own pid namespace that stands at no place, in which nobody can hide (hidepid
+    /// hides those who made themselves undumpable, from us too).
     pub fn hidden_proc(&self) -> Result<Fd> {
         self.attach.unattached(c"proc")
     }
@@ -264,8 +305,9 @@ impl<'a> Mounts<'a> {
         self.attach.unattached(c"mqueue")
     }
 
-    /// Puts a tree that is only to be there under `/proc`, to go with all else: to close one that is attached nowhere takes as long as it takes
-    /// every processor to pass a quiet moment (RCU).
+    /// Puts a tree that is only to be there under `/proc`, to go with all else: to close one that
+    /// is attached nowhere takes as long as it takes every processor to pass a quiet moment
+    /// (RCU).
     pub fn hide(&self, tree: &Fd) -> Result<()> {
         match self.open_inside(c"/proc", open::PATH) {
             Err(Errno::ENOENT) => Ok(()),
@@ -287,7 +329,8 @@ impl<'a> Mounts<'a> {
     }
 
     fn cover(&mut self, covered: &Fd, covers: &mut Covers) -> Result<()> {
-        let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+        let attributes =
+            attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
         let directory = sys::status(covered.number(), c"")?.is_directory();
         let cover = if directory { &mut covers.directory } else { &mut covers.file };
         if let Some(cover) = cover {
@@ -309,8 +352,12 @@ impl<'a> Mounts<'a> {
                 Err(Errno::ENOENT) => continue,
                 result => failing_at(path, result)?,
             };
-            let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
-            let covered = self.attach.copy(place.number()).and_then(|tree| self.attach.put(tree, &place, attributes));
+            let attributes =
+                attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+            let covered = self
+                .attach
+                .copy(place.number())
+                .and_then(|tree| self.attach.put(tree, &place, attributes));
             failing_at(path, covered)?;
         }
         Ok(())
@@ -318,7 +365,8 @@ impl<'a> Mounts<'a> {
 
     // ---- the new root becomes the root
 
-    /// pivot_root(".", ".") stacks the old root on the new one; detaching "." then lets go of the old (pivot_root(2)).
+    /// pivot_root(".", ".") stacks the old root on the new one; detaching "." then lets go of the
+    /// old (pivot_root(2)).
     pub fn pivot(&mut self) -> Result<()> {
         sys::change_directory_to(self.root()?)?;
         sys::pivot_root(c".", c".")?;
@@ -333,7 +381,8 @@ impl<'a> Mounts<'a> {
         self.known.forget_sources();
     }
 
-    /// The root as it stands is the one to work in: nothing can be made in it, but what is there can be mounted over.
+    /// The root as it stands is the one to work in: nothing can be made in it, but what is there
+    /// can be mounted over.
     pub fn stand(&mut self) -> Result<()> {
         self.root = Some(sys::open(sys::CWD, c"/", open::PATH | open::DIRECTORY, 0)?);
         Ok(())
@@ -349,11 +398,11 @@ pub fn open_mounted(path: &CStr) -> Result<Fd> {
     open_directory_or_file(|flags| open_callers(path, flags))
 }
 
-/// Opens a directory as such, because to ask for a directory is what makes an automount point mount: `O_PATH` alone does not
-/// (open(2)).
+/// Opens a directory as such, because to ask for a directory is what makes an automount point
+/// mount: `O_PATH` alone does not (open(2)).
 ///
-/// ELOOP for one whose mount does not come into this mount namespace. Opened without that request it would be shown, and
-/// everything that enters it would fail so.
+/// ELOOP for one whose mount does not come into this mount namespace. Opened without that request
+/// it would be shown, and everything that enters it would fail so.
 fn open_directory_or_file(open_by: impl Fn(u64) -> Result<Fd>) -> Result<Fd> {
     match open_by(open::PATH | open::DIRECTORY) {
         Err(Errno::ENOTDIR) => open_by(open::PATH),
@@ -361,16 +410,19 @@ fn open_directory_or_file(open_by: impl Fn(u64) -> Result<Fd>) -> Result<Fd> {
     }
 }
 
-/// Whether this path of the caller's is an automount point whose mount does not come into this mount namespace.
+/// Whether this path of the caller's is an automount point whose mount does not come into this
+/// mount namespace.
 pub fn is_automount_out_of_reach(path: &CStr) -> bool {
     open_mounted(path).err() == Some(Errno::ELOOP) && open_callers(path, open::PATH).is_ok()
 }
 
-/// A path as the caller wrote it and means it: symlinks are followed, the links in `/proc` that lead to open files are not.
+/// A path as the caller wrote it and means it: symlinks are followed, the links in `/proc` that
+/// lead to open files are not.
 fn open_callers(path: &CStr, flags: u64) -> Result<Fd> {
     match sys::open_resolved(sys::CWD, path, flags, sys::resolve::NO_MAGICLINKS) {
         Err(errno) if Call::OPENAT2.is_absent_after(errno) => {
-            // The kernel walks it once more, because it holds links in sticky directories to more rules (proc_sys_fs(5)).
+            // The kernel walks it once more, because it holds links in sticky directories to more
+            // rules (proc_sys_fs(5)).
             drop(walk::walk_path(path, flags, Links::Follow)?);
             sys::open(sys::CWD, path, flags, 0)
         }
@@ -379,13 +431,18 @@ fn open_callers(path: &CStr, flags: u64) -> Result<Fd> {
 }
 
 fn new_file(directory: i32, name: &CStr, mode: u32, data: &[u8]) -> Result<Fd> {
-    let file = sys::open(directory, name, open::WRITE | open::CREATE | open::EXCLUSIVE | open::NO_FOLLOW, mode)?;
+    let file = sys::open(
+        directory,
+        name,
+        open::WRITE | open::CREATE | open::EXCLUSIVE | open::NO_FOLLOW,
+        mode,
+    )?;
     fill(&file, data)?;
     Ok(file)
 }
 
-/// Writes a file that may be longer than the caller lets itself write (RLIMIT_FSIZE), as far as that is no hard limit. What is set for
-/// a command is what the caller has.
+/// Writes a file that may be longer than the caller lets itself write (RLIMIT_FSIZE), as far as
+/// that is no hard limit. What is set for a command is what the caller has.
 fn fill(file: &Fd, data: &[u8]) -> Result<()> {
     const RLIMIT_FSIZE: u32 = 1;
     if data.is_empty() {
@@ -402,15 +459,16 @@ fn fill(file: &Fd, data: &[u8]) -> Result<()> {
     }
 }
 
-/// What covers the things that are to be seen no more: `null` files, and an empty directory others. The first of each, once it is in its place, stands
-/// for the next.
+/// What covers the things that are to be seen no more: `null` files, and an empty directory others.
+/// The first of each, once it is in its place, stands for the next.
 struct Covers {
     null: i32,
     file: Option<Fd>,
     directory: Option<Fd>,
 }
 
-/// What the steps have opened and mounted, in numbers: in one piece of memory, the sources from its start on and the file systems before its end.
+/// What the steps have opened and mounted, in numbers: in one piece of memory, the sources from its
+/// start on and the file systems before its end.
 struct Known {
     few: [usize; Known::FEW],
     /// Where more are needed.
@@ -423,7 +481,11 @@ impl Known {
     const FEW: usize = 64;
 
     fn new(most: usize) -> Result<Known> {
-        let many = if most > Known::FEW { Some(Pages::new(most * size_of::<usize>(), false)?) } else { None };
+        let many = if most > Known::FEW {
+            Some(Pages::new(most * size_of::<usize>(), false)?)
+        } else {
+            None
+        };
         Ok(Known { few: [0; Known::FEW], many, sources: 0, own: 0 })
     }
 
@@ -437,16 +499,21 @@ impl Known {
         words.get_mut(room).filter(|room| !room.is_empty()).ok_or(Errno::EPROTO)
     }
 
-    /// Remembers a source under the next number: its descriptor plus one, 0 if an optional one is missing.
+    /// Remembers a source under the next number: its descriptor plus one, 0 if an optional one is
+    /// missing.
     fn push_source(&mut self, source: Option<Fd>) -> Result<()> {
-        *self.room()?.first_mut().ok_or(Errno::EPROTO)? = source.map_or(0, |fd| fd.into_number() as usize + 1);
+        *self.room()?.first_mut().ok_or(Errno::EPROTO)? =
+            source.map_or(0, |fd| fd.into_number() as usize + 1);
         self.sources += 1;
         Ok(())
     }
 
     fn source(&self, number: u32) -> Result<Option<i32>> {
         let words = &self.words()[..self.sources];
-        words.get(number as usize).map(|word| word.checked_sub(1).map(|fd| fd as i32)).ok_or(Errno::EBADF)
+        words
+            .get(number as usize)
+            .map(|word| word.checked_sub(1).map(|fd| fd as i32))
+            .ok_or(Errno::EBADF)
     }
 
     fn forget_sources(&mut self) {
@@ -460,7 +527,8 @@ impl Known {
 
     /// Remembers a file system that has been mounted here.
     fn push_own(&mut self, mount: &Fd) -> Result<()> {
-        *self.room()?.last_mut().ok_or(Errno::EPROTO)? = sys::status(mount.number(), c"")?.file_system as usize;
+        *self.room()?.last_mut().ok_or(Errno::EPROTO)? =
+            sys::status(mount.number(), c"")?.file_system as usize;
         self.own += 1;
         Ok(())
     }
@@ -472,7 +540,12 @@ impl Known {
 }
 
 /// A tmpfs being configured. `size` and `inodes` 0: the kernel's defaults.
-fn tmpfs_options(size: u64, inodes: u64, mode: u32, mut set: impl FnMut(&CStr, &CStr) -> Result<()>) -> Result<()> {
+fn tmpfs_options(
+    size: u64,
+    inodes: u64,
+    mode: u32,
+    mut set: impl FnMut(&CStr, &CStr) -> Result<()>,
+) -> Result<()> {
     for (key, value) in [(c"size", size), (c"nr_inodes", inodes)] {
         if value > 0 {
             set(key, Line::numbered(b"", value, b"").as_c_str())?;

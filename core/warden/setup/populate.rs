@@ -1,5 +1,6 @@
-//! A directory's entries, shown one by one: so that `/` stays a file system of our own, with `/usr` merged or not, and so
-//! that another root's top level can stand in it. The directory need not be trusted: nothing in it is followed.
+//! A directory's entries, shown one by one: so that `/` stays a file system of our own, with `/usr`
+//! merged or not, and so that another root's top level can stand in it. The directory need not be
+//! trusted: nothing in it is followed.
 
 use super::mounts::Mounts;
 use super::target::Spot;
@@ -21,10 +22,13 @@ pub fn populate<'a>(
 ) -> Outcome {
     let Some(directory) = mounts.source(source)? else { return Ok(()) };
     let all = names.is_empty();
-    let mut show = |name: &CStr| failing_at(name, entry(mounts, directory, &Spot::below(at, name), attributes, all));
+    let mut show = |name: &CStr| {
+        failing_at(name, entry(mounts, directory, &Spot::below(at, name), attributes, all))
+    };
     let left = |name: &CStr| !except.iter().any(|other| other == name);
     if all || names.iter().any(|name| name.to_bytes().contains(&b'*')) {
-        let fits = |name: &CStr| names.iter().any(|pattern| fits(pattern.to_bytes(), name.to_bytes()));
+        let fits =
+            |name: &CStr| names.iter().any(|pattern| fits(pattern.to_bytes(), name.to_bytes()));
         return each(directory, &mut |name| (all || fits(name)) && left(name), &mut show);
     }
     names.iter().filter(|name| left(name)).try_for_each(show)
@@ -58,7 +62,11 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
 
 // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
 #[inline(never)]
-fn each(directory: i32, chosen: &mut dyn FnMut(&CStr) -> bool, show: &mut dyn FnMut(&CStr) -> Outcome) -> Outcome {
+fn each(
+    directory: i32,
+    chosen: &mut dyn FnMut(&CStr) -> bool,
+    show: &mut dyn FnMut(&CStr) -> Outcome,
+) -> Outcome {
     let listed = sys::open(directory, c".", open::READ | open::DIRECTORY, 0)?;
     let mut entries = Entries::new(listed);
     while let Some(name) = entries.next()? {
@@ -70,9 +78,15 @@ fn each(directory: i32, chosen: &mut dyn FnMut(&CStr) -> bool, show: &mut dyn Fn
     Ok(())
 }
 
-/// Shows one entry: a missing one is passed over, a symlink stays a symlink, a directory or file is bound; of the rest, nothing is shown.
-/// Not `all`: and nothing that not everybody may read.
-fn entry<'a>(mounts: &mut Mounts<'a>, directory: i32, spot: &Spot<'a, '_>, attributes: u64, all: bool) -> Result<()> {
+/// Shows one entry: a missing one is passed over, a symlink stays a symlink, a directory or file is
+/// bound; of the rest, nothing is shown. Not `all`: and nothing that not everybody may read.
+fn entry<'a>(
+    mounts: &mut Mounts<'a>,
+    directory: i32,
+    spot: &Spot<'a, '_>,
+    attributes: u64,
+    all: bool,
+) -> Result<()> {
     const OTHERS_READ: u32 = 0o004;
     let status = match sys::status(directory, spot.name) {
         Err(Errno::ENOENT) => return Ok(()),
@@ -86,7 +100,9 @@ fn entry<'a>(mounts: &mut Mounts<'a>, directory: i32, spot: &Spot<'a, '_>, attri
         let kind = if status.is_directory() { open::DIRECTORY } else { 0 };
         let source = match sys::open(directory, spot.name, open::PATH | open::NO_FOLLOW | kind, 0) {
             // An automount point that cannot be mounted is shown as it is.
-            Err(_) if status.is_directory() => sys::open(directory, spot.name, open::PATH | open::NO_FOLLOW, 0)?,
+            Err(_) if status.is_directory() => {
+                sys::open(directory, spot.name, open::PATH | open::NO_FOLLOW, 0)?
+            }
             source => source?,
         };
         mounts.bind_fd(source.number(), status.is_directory(), spot, attributes)

@@ -6,7 +6,8 @@ use crate::wire::message::Pass;
 use crate::wire::plan::{guard, namespace, protection};
 use core::ffi::CStr;
 
-/// Reads back from the kernel what was set: the user, all five capability sets, securebits, `no_new_privs`. EBADE if it is not so.
+/// Reads back from the kernel what was set: the user, all five capability sets, securebits,
+/// `no_new_privs`. EBADE if it is not so.
 ///
 /// The ambient set is empty where the permitted set is (capabilities(7)).
 pub fn verify((uid, gid): (u32, u32)) -> Result<()> {
@@ -27,8 +28,8 @@ pub fn verify((uid, gid): (u32, u32)) -> Result<()> {
     if sealed { Ok(()) } else { Err(Errno::EBADE) }
 }
 
-/// Loads the warden's own filter, with the numbers that only the warden knows in their places: its own, and those of wardens that
-/// enter, if they are kept for those.
+/// Loads the warden's own filter, with the numbers that only the warden knows in their places: its
+/// own, and those of wardens that enter, if they are kept for those.
 pub fn load_filter(program: &[u8], keeps_numbers: bool) -> Result<()> {
     /// BPF_JMP | BPF_JEQ | BPF_K
     const JUMP_EQUAL: u16 = 0x15;
@@ -39,10 +40,15 @@ pub fn load_filter(program: &[u8], keeps_numbers: bool) -> Result<()> {
         _ => None,
     };
     let operand = |instruction: &[u8]| match *instruction {
-        [a, b, _, _, c, d, e, f] if u16::from_ne_bytes([a, b]) == JUMP_EQUAL => Some(u32::from_ne_bytes([c, d, e, f])),
+        [a, b, _, _, c, d, e, f] if u16::from_ne_bytes([a, b]) == JUMP_EQUAL => {
+            Some(u32::from_ne_bytes([c, d, e, f]))
+        }
         _ => None,
     };
-    if !program.chunks_exact(INSTRUCTION).any(|instruction| operand(instruction).and_then(meant).is_some()) {
+    if !program
+        .chunks_exact(INSTRUCTION)
+        .any(|instruction| operand(instruction).and_then(meant).is_some())
+    {
         return sys::load_filter(program, Pass::default());
     }
     let mut copy = Pages::new(program.len(), false)?;
@@ -62,8 +68,8 @@ pub fn verify_filter() -> Result<()> {
     if sys::ask(process::GET_SECCOMP, 0)? == FILTER { Ok(()) } else { Err(Errno::EBADE) }
 }
 
-/// Makes sure that whatever is started inside ends with the warden, and that the warden can send signals: a filter around the
-/// caller may refuse that.
+/// Makes sure that whatever is started inside ends with the warden, and that the warden can send
+/// signals: a filter around the caller may refuse that.
 pub fn lifetime(namespaces: u64) -> Result<u64> {
     let own_tree = namespaces & namespace::PID != 0;
     // Signal 0 reaches nobody. There is nobody else yet in a tree of our own: ESRCH.
@@ -79,8 +85,9 @@ pub fn lifetime(namespaces: u64) -> Result<u64> {
     Ok(protection::KILL_BY_WARDEN)
 }
 
-/// Takes back what a process inherits besides what a policy speaks of: a caller's ignored signals, its umask, its timer slack, its word against large pages, its protection
-/// from the kernel's out-of-memory killer. (Its scheduling cannot be undone without privileges outside.)
+/// Takes back what a process inherits besides what a policy speaks of: a caller's ignored signals,
+/// its umask, its timer slack, its word against large pages, its protection from the kernel's
+/// out-of-memory killer. (Its scheduling cannot be undone without privileges outside.)
 pub fn forget_attributes() -> Result<()> {
     const DEFAULT_SLACK_NS: usize = 50_000;
     const KNOB: &CStr = c"/proc/self/oom_score_adj";
@@ -101,11 +108,13 @@ pub fn forget_attributes() -> Result<()> {
     }
 }
 
-/// The count of user namespaces is kept by the namespace they are made in: with a maximum of 0 here, none can be made
-/// below, by anybody; raising it again takes CAP_SYS_RESOURCE here, which nobody inside has.
+/// The count of user namespaces is kept by the namespace they are made in: with a maximum of 0
+/// here, none can be made below, by anybody; raising it again takes CAP_SYS_RESOURCE here, which
+/// nobody inside has.
 ///
-/// `given`: what stands at `/proc` inside is the policy's, and may be read-only or no proc at all. Every proc has this file for
-/// the process that opens it, so the caller's does, and so does one that is mounted for it.
+/// `given`: what stands at `/proc` inside is the policy's, and may be read-only or no proc at all.
+/// Every proc has this file for the process that opens it, so the caller's does, and so does one
+/// that is mounted for it.
 pub fn no_nested_users(mounts: &Mounts, given: bool) -> Result<()> {
     const KNOB: &CStr = c"/proc/sys/user/max_user_namespaces";
     const INSTANCES: &CStr = c"/proc/sys/user/max_inotify_instances";
@@ -135,17 +144,19 @@ fn open_knob(mounts: &Mounts, given: bool, path: &'static CStr) -> Result<Fd> {
     }
 }
 
-/// A knob that is in a proc file system. A file of the same name elsewhere would take what is written, and hold nothing.
+/// A knob that is in a proc file system. A file of the same name elsewhere would take what is
+/// written, and hold nothing.
 fn of_the_kernel(knob: Fd) -> Result<Fd> {
     if sys::is_in_proc(&knob)? { Ok(knob) } else { Err(Errno::ENODEV) }
 }
 
-/// A session keyring of our own. `dispensable`: the command's filter refuses every call on keys, so that the caller's keyring is
-/// out of its reach anyway.
+/// A session keyring of our own. `dispensable`: the command's filter refuses every call on keys, so
+/// that the caller's keyring is out of its reach anyway.
 pub fn keyring(dispensable: bool) -> Result<u64> {
     match sys::new_session_keyring() {
         Ok(()) => Ok(protection::KEYRING),
-        // A kernel without keys has none to protect. A filter can say the same, and hold back this call alone.
+        // A kernel without keys has none to protect. A filter can say the same, and hold back this
+        // call alone.
         Err(Errno::ENOSYS) if dispensable || sys::has_no_keys() => Ok(0),
         // The new keyring is charged to the user's quota if the caller has a session keyring.
         Err(Errno::EDQUOT) if dispensable => Ok(0),
@@ -154,7 +165,8 @@ pub fn keyring(dispensable: bool) -> Result<u64> {
     }
 }
 
-/// Each of these with its lock: user id 0 means nothing, ids change no capabilities, none can be kept or made ambient.
+/// Each of these with its lock: user id 0 means nothing, ids change no capabilities, none can be
+/// kept or made ambient.
 const SECUREBITS: usize = {
     const NOROOT: usize = 0b11;
     const NO_SETUID_FIXUP: usize = 0b1100;
@@ -183,5 +195,8 @@ pub fn seal() -> Result<u64> {
     sys::prctl(process::SET_SECUREBITS, SECUREBITS)?;
     sys::drop_capabilities()?;
     sys::prctl(process::SET_NO_NEW_PRIVS, 1)?;
-    Ok(protection::CAPABILITIES | protection::SECUREBITS | protection::NO_NEW_PRIVS | protection::WARDEN_HIDDEN)
+    Ok(protection::CAPABILITIES
+        | protection::SECUREBITS
+        | protection::NO_NEW_PRIVS
+        | protection::WARDEN_HIDDEN)
 }

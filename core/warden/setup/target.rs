@@ -1,4 +1,5 @@
-//! Places in the new root: found and made by descriptor, never outside it, never in a tree that is the caller's.
+//! Places in the new root: found and made by descriptor, never outside it, never in a tree that is
+//! the caller's.
 
 use crate::sys::{self, Call, Errno, Fd, Result, open, resolve};
 use crate::text::{Path, Text};
@@ -9,14 +10,21 @@ use core::ffi::CStr;
 fn relative(at: &CStr) -> &CStr {
     let bytes = at.to_bytes_with_nul();
     match bytes.iter().position(|&byte| byte != b'/') {
-        Some(start) if bytes[start] != 0 => CStr::from_bytes_until_nul(&bytes[start..]).unwrap_or_default(),
+        Some(start) if bytes[start] != 0 => {
+            CStr::from_bytes_until_nul(&bytes[start..]).unwrap_or_default()
+        }
         _ => c".",
     }
 }
 
 /// Opens `at` below `root`, following symlinks as a program with that root would.
 pub fn open_inside(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
-    match sys::open_resolved(root.number(), relative(at), flags, resolve::IN_ROOT | resolve::NO_MAGICLINKS) {
+    match sys::open_resolved(
+        root.number(),
+        relative(at),
+        flags,
+        resolve::IN_ROOT | resolve::NO_MAGICLINKS,
+    ) {
         Err(errno) if Call::OPENAT2.is_absent_after(errno) => walk_inside(root, at, flags),
         result => result,
     }
@@ -31,7 +39,8 @@ fn walk_inside(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
     walk(root, &path, flags, Links::Follow, &mut reached)
 }
 
-/// A place inside: the directories that lead to it, relative to the root, and its name in the last of them.
+/// A place inside: the directories that lead to it, relative to the root, and its name in the last
+/// of them.
 pub struct Spot<'a, 'n> {
     pub parents: &'a [u8],
     pub name: &'n CStr,
@@ -42,15 +51,18 @@ pub struct Spot<'a, 'n> {
 impl<'a> Spot<'a, 'a> {
     pub fn of(at: &'a CStr) -> Spot<'a, 'a> {
         let path = relative(at);
-        let start = path.to_bytes().iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-        let name = CStr::from_bytes_until_nul(&path.to_bytes_with_nul()[start..]).unwrap_or_default();
+        let start =
+            path.to_bytes().iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let name =
+            CStr::from_bytes_until_nul(&path.to_bytes_with_nul()[start..]).unwrap_or_default();
         Spot { parents: &path.to_bytes()[..start.saturating_sub(1)], name, whole: Some(path) }
     }
 }
 
 impl<'a, 'n> Spot<'a, 'n> {
     pub fn below(directory: &'a CStr, name: &'n CStr) -> Spot<'a, 'n> {
-        let parents = if relative(directory) == c"." { b"" } else { relative(directory).to_bytes() };
+        let parents =
+            if relative(directory) == c"." { b"" } else { relative(directory).to_bytes() };
         Spot { parents, name, whole: None }
     }
 
@@ -87,14 +99,19 @@ impl<'a, 'n> Spot<'a, 'n> {
         Ok(reached.as_bytes() != path.as_bytes())
     }
 
-    /// Where the links at this place lead to, if nothing stands there and the place is one of `ours`: a directory, made if need
-    /// be, and the name in it. In the tree of another system, `/var/run` often leads to a `/run` that only the sandbox can have.
-    /// ENOENT if it is not.
+    /// Where the links at this place lead to, if nothing stands there and the place is one of
+    /// `ours`: a directory, made if need be, and the name in it. In the tree of another system,
+    /// `/var/run` often leads to a `/run` that only the sandbox can have. ENOENT if it is not.
     ///
     /// `itself`: a link that has the name of what is to be made is followed, too.
     // Never inlined: its frame is large.
     #[inline(never)]
-    pub fn place_behind_links(&self, root: &Fd, ours: &dyn Fn(u64) -> bool, itself: bool) -> Result<(Fd, Text<256>)> {
+    pub fn place_behind_links(
+        &self,
+        root: &Fd,
+        ours: &dyn Fn(u64) -> bool,
+        itself: bool,
+    ) -> Result<(Fd, Text<256>)> {
         let (mut path, mut reached) = (self.path()?, Path::empty());
         if !itself {
             path.truncate(0);
@@ -113,8 +130,13 @@ impl<'a, 'n> Spot<'a, 'n> {
         if reached.as_bytes().split(|&byte| byte == b'/').any(|name| name == b"..") {
             return Err(Errno::ENOENT);
         }
-        let start = reached.as_bytes().iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-        let directory = make_parents(root, reached.as_bytes().get(..start.saturating_sub(1)).unwrap_or_default(), ours)?;
+        let start =
+            reached.as_bytes().iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let directory = make_parents(
+            root,
+            reached.as_bytes().get(..start.saturating_sub(1)).unwrap_or_default(),
+            ours,
+        )?;
         let mut name = Text::<256>::empty();
         name.push(reached.as_bytes().get(start..).unwrap_or_default())?;
         Ok((directory, name))
@@ -122,14 +144,19 @@ impl<'a, 'n> Spot<'a, 'n> {
 
     /// Whether `path`, relative to the root, is this place or below it.
     pub fn covers(&self, path: &[u8]) -> bool {
-        let below = path.strip_prefix(self.parents).map(|rest| rest.strip_prefix(b"/").unwrap_or(rest));
-        below.and_then(|rest| rest.strip_prefix(self.name.to_bytes())).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        let below =
+            path.strip_prefix(self.parents).map(|rest| rest.strip_prefix(b"/").unwrap_or(rest));
+        below
+            .and_then(|rest| rest.strip_prefix(self.name.to_bytes()))
+            .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
     }
 }
 
-/// Opens the directory `parents`, relative to the root, for something to be made in it; missing ones are made on the way.
+/// Opens the directory `parents`, relative to the root, for something to be made in it; missing
+/// ones are made on the way.
 ///
-/// Only in file systems that the warden itself mounted (`ours`): a mount point is never made in a directory of the caller's.
+/// Only in file systems that the warden itself mounted (`ours`): a mount point is never made in a
+/// directory of the caller's.
 // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
 #[inline(never)]
 pub fn make_parents(root: &Fd, parents: &[u8], ours: &dyn Fn(u64) -> bool) -> Result<Fd> {

@@ -1,6 +1,8 @@
-//! The second wall: a Landlock ruleset, made once the file system stands, for each command to put on before its filters.
+//! The second wall: a Landlock ruleset, made once the file system stands, for each command to put
+//! on before its filters.
 //!
-//! It says again, by paths, what the mounts and namespaces say already, so that a fault in one of the two opens nothing.
+//! It says again, by paths, what the mounts and namespaces say already, so that a fault in one of
+//! the two opens nothing.
 
 use super::mounts::Mounts;
 use crate::sys::{self, Call, Errno, Fd, Result, access};
@@ -45,25 +47,28 @@ fn size(abi: u32) -> usize {
     }
 }
 
-/// Keeps the warden, and so all that it starts, from signalling who is outside and from their abstract sockets, as far as this kernel can. On
-/// every command by itself, it would keep them from one another. The ABI by which it does, and the protections.
+/// Keeps the warden, and so all that it starts, from signalling who is outside and from their
+/// abstract sockets, as far as this kernel can. On every command by itself, it would keep them from
+/// one another. The ABI by which it does, and the protections.
 pub fn put_on(rules: u32, mounts: &Mounts) -> Result<(u32, u64)> {
     const SCOPE_ABSTRACT_SOCKETS: u64 = 1 << 0;
     const SCOPE_SIGNALS: u64 = 1 << 1;
     let asked = |rule: u32| rules & rule != 0;
-    let scopes = when(asked(wall::SOCKETS), SCOPE_ABSTRACT_SOCKETS) | when(asked(wall::SIGNALS), SCOPE_SIGNALS);
+    let scopes = when(asked(wall::SOCKETS), SCOPE_ABSTRACT_SOCKETS)
+        | when(asked(wall::SIGNALS), SCOPE_SIGNALS);
     let Some(abi) = abi(false)?.filter(|abi| *abi >= 6 && scopes != 0) else { return Ok((0, 0)) };
     let ruleset = sys::landlock_ruleset(access::REFER, 0, scopes, size(abi))?;
     let_files_move(&ruleset, mounts)?;
     sys::landlock_restrict(ruleset.number())?;
-    let protections =
-        when(asked(wall::SIGNALS), protection::LANDLOCK_SIGNALS) | when(asked(wall::SOCKETS), protection::LANDLOCK_SOCKETS);
+    let protections = when(asked(wall::SIGNALS), protection::LANDLOCK_SIGNALS)
+        | when(asked(wall::SOCKETS), protection::LANDLOCK_SOCKETS);
     Ok((abi, protections))
 }
 
-/// Lets files move and be linked from directory to directory, in a ruleset that says nothing else of files. It must say so: beside
-/// another ruleset that does speak of files, every ruleset denies this one right, also one that does not name it (landlock(7),
-/// LANDLOCK_ACCESS_FS_REFER). Nobody can mount from then on.
+/// Lets files move and be linked from directory to directory, in a ruleset that says nothing else
+/// of files. It must say so: beside another ruleset that does speak of files, every ruleset denies
+/// this one right, also one that does not name it (landlock(7), LANDLOCK_ACCESS_FS_REFER). Nobody
+/// can mount from then on.
 fn let_files_move(ruleset: &Fd, mounts: &Mounts) -> Result<()> {
     let root = mounts.open_inside(c"/", sys::open::PATH)?;
     sys::landlock_allow_path(ruleset, root.number(), access::REFER)
@@ -71,14 +76,20 @@ fn let_files_move(ruleset: &Fd, mounts: &Mounts) -> Result<()> {
 
 impl Wall {
     /// A ruleset for `rules`, as far as this kernel has them; `None` if it has none of it.
-    pub fn new(rules: u32, mounts: &Mounts, bind: List<'_, u16>, connect: List<'_, u16>) -> Result<Option<Wall>> {
+    pub fn new(
+        rules: u32,
+        mounts: &Mounts,
+        bind: List<'_, u16>,
+        connect: List<'_, u16>,
+    ) -> Result<Option<Wall>> {
         let asked = |rule: u32| rules & rule != 0;
         let ports = asked(wall::BIND | wall::CONNECT);
         let Some(abi) = abi(ports)? else { return Ok(None) };
         if ports && abi < 4 {
             return Err(Errno::EOPNOTSUPP);
         }
-        // The first ABI cannot allow a file to move to another directory, and would forbid it everywhere.
+        // The first ABI cannot allow a file to move to another directory, and would forbid it
+        // everywhere.
         let files = match abi {
             _ if !asked(wall::FILES) => 0,
             ..2 => 0,
@@ -86,12 +97,14 @@ impl Wall {
             3..5 => access::IOCTL_DEV - 1,
             _ => (access::IOCTL_DEV << 1) - 1,
         };
-        let denied_ports = when(asked(wall::BIND), sys::BIND_TCP) | when(asked(wall::CONNECT), sys::CONNECT_TCP);
+        let denied_ports =
+            when(asked(wall::BIND), sys::BIND_TCP) | when(asked(wall::CONNECT), sys::CONNECT_TCP);
         if files | denied_ports == 0 {
             return Ok(None);
         }
         let moves = files == 0 && asked(wall::MOUNTLESS);
-        let ruleset = sys::landlock_ruleset(files | when(moves, access::REFER), denied_ports, 0, size(abi))?;
+        let ruleset =
+            sys::landlock_ruleset(files | when(moves, access::REFER), denied_ports, 0, size(abi))?;
         if moves {
             let_files_move(&ruleset, mounts)?;
         }
@@ -100,7 +113,8 @@ impl Wall {
                 sys::landlock_allow_port(&ruleset, port, right)?;
             }
         }
-        let protections = when(files != 0, protection::LANDLOCK_FILES) | when(denied_ports != 0, protection::LANDLOCK_PORTS);
+        let protections = when(files != 0, protection::LANDLOCK_FILES)
+            | when(denied_ports != 0, protection::LANDLOCK_PORTS);
         Ok(Some(Wall { ruleset, abi, protections, files }))
     }
 
@@ -114,13 +128,15 @@ impl Wall {
         self.allow(mounts, places, u64::MAX)
     }
 
-    /// Lets files at these places be written to that take it although nothing changes: devices, knobs.
+    /// Lets files at these places be written to that take it although nothing changes: devices,
+    /// knobs.
     pub fn devices(&self, mounts: &Mounts, places: List<'_, &CStr>) -> Result<()> {
         self.allow(mounts, places, access::WRITE_FILE | access::TRUNCATE | access::IOCTL_DEV)
     }
 
-    /// Lets message queues be opened: they are files of a file system that the ipc namespace keeps to itself. Mounting it shows its root, which is
-    /// what the rule is for. `hide`: the mount stays, out of sight.
+    /// Lets message queues be opened: they are files of a file system that the ipc namespace keeps
+    /// to itself. Mounting it shows its root, which is what the rule is for. `hide`: the mount
+    /// stays, out of sight.
     pub fn queues(&self, mounts: &Mounts, hide: bool) -> Result<()> {
         if self.files == 0 {
             return Ok(());
@@ -156,7 +172,8 @@ impl Wall {
         }
     }
 
-    /// Lets what a command is given as a descriptor be opened again through `/proc/self/fd`, in the way that it is open.
+    /// Lets what a command is given as a descriptor be opened again through `/proc/self/fd`, in the
+    /// way that it is open.
     pub fn given(&self, fd: i32) -> Result<()> {
         if self.files == 0 {
             return Ok(());

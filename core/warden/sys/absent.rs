@@ -1,9 +1,10 @@
-//! Calls that this process cannot make: because the kernel lacks them, or because a seccomp filter around the caller refuses
-//! them.
+//! Calls that this process cannot make: because the kernel lacks them, or because a seccomp filter
+//! around the caller refuses them.
 //!
-//! A kernel answers ENOSYS. A filter answers as its author likes, most often with EPERM, which may also be the kernel's own
-//! answer to that very request. So a call that failed with EPERM is made again in a way in which it changes nothing and in
-//! which the kernel can only give another error: flags that do not exist, a size of zero. EPERM for that, too, is a filter.
+//! A kernel answers ENOSYS. A filter answers as its author likes, most often with EPERM, which may
+//! also be the kernel's own answer to that very request. So a call that failed with EPERM is made
+//! again in a way in which it changes nothing and in which the kernel can only give another error:
+//! flags that do not exist, a size of zero. EPERM for that, too, is a filter.
 
 use super::Errno;
 use super::number as nr;
@@ -46,7 +47,8 @@ impl Call {
         Call(nr::MOVE_MOUNT),
     ];
     /// What a ruleset takes, from its making to its use.
-    pub const LANDLOCK: [Call; 3] = [Call(nr::LANDLOCK_CREATE), Call(nr::LANDLOCK_ADD), Call(nr::LANDLOCK_SELF)];
+    pub const LANDLOCK: [Call; 3] =
+        [Call(nr::LANDLOCK_CREATE), Call(nr::LANDLOCK_ADD), Call(nr::LANDLOCK_SELF)];
 
     /// The one with this number, whichever it is.
     pub fn numbered(number: usize) -> Call {
@@ -58,14 +60,15 @@ impl Call {
         errno == Errno::ENOSYS || errno == Errno::EPERM && self.is_absent()
     }
 
-    /// Whether the kernel lacks it, or a filter refuses it. Of a call that cannot be asked without effect, this says no.
+    /// Whether the kernel lacks it, or a filter refuses it. Of a call that cannot be asked without
+    /// effect, this says no.
     pub fn is_absent(self) -> bool {
         let answer = self.without_effect().map(|[a, b, c, d, e]| call!(self.0, a, b, c, d, e));
         matches!(answer, Some(Err(Errno::EPERM | Errno::ENOSYS)))
     }
 
-    /// Arguments with which the call has no effect. The comments say what the kernel checks before anything that could end in
-    /// EPERM.
+    /// Arguments with which the call has no effect. The comments say what the kernel checks before
+    /// anything that could end in EPERM.
     fn without_effect(self) -> Option<[usize; 5]> {
         /// No flag, mode, option or id that there is; no descriptor either.
         const NONE: usize = u32::MAX as usize;
@@ -82,7 +85,8 @@ impl Call {
             nr::UMOUNT2 | nr::LANDLOCK_SELF | nr::FSMOUNT => [NO_FILE, NONE, 0, 0, 0],
             nr::LANDLOCK_ADD => [NO_FILE, 0, 0, NONE, 0],
             nr::LANDLOCK_CREATE => [0, 0, NONE, 0, 0],
-            // Of these two, as of FSMOUNT and LANDLOCK_SELF above, once CAP_SYS_ADMIN is there, which a warden has while it sets up.
+            // Of these two, as of FSMOUNT and LANDLOCK_SELF above, once CAP_SYS_ADMIN is there,
+            // which a warden has while it sets up.
             nr::FSOPEN => [nothing, NONE, 0, 0, 0],
             nr::MOVE_MOUNT => [NO_FILE, nothing, NO_FILE, nothing, NONE],
             // EINVAL for a reserved bit, or an option.

@@ -33,13 +33,17 @@ pub mod resolve {
 }
 
 pub fn open_resolved(directory: i32, path: &CStr, flags: u64, resolve: u64) -> Result<Fd> {
-    /// How often the kernel may lose its way. Not for ever: somebody who renames without end could keep us here.
+    /// How often the kernel may lose its way. Not for ever: somebody who renames without end could
+    /// keep us here.
     const ATTEMPTS: u32 = 64;
     let how = [flags | open::CLOSE_ON_EXEC, 0, resolve];
-    let attempt = || descriptor(call!(nr::OPENAT2, directory, path.as_ptr(), how.as_ptr(), size_of_val(&how)));
+    let attempt = || {
+        descriptor(call!(nr::OPENAT2, directory, path.as_ptr(), how.as_ptr(), size_of_val(&how)))
+    };
     let mut opened = attempt();
     for _ in 1..ATTEMPTS {
-        // A mount or a move anywhere on the machine, while it walked through a "..", and it cannot tell where it is (openat2(2)).
+        // A mount or a move anywhere on the machine, while it walked through a "..", and it cannot
+        // tell where it is (openat2(2)).
         if !matches!(opened, Err(Errno::EAGAIN)) {
             break;
         }
@@ -65,7 +69,8 @@ pub fn write_some(fd: &Fd, data: &[u8]) -> Result<usize> {
     call!(nr::WRITE, fd.0, data.as_ptr(), data.len())
 }
 
-/// What of a file system is not taken: (blocks of so many bytes, all, free), (files, free), by fstatfs(2).
+/// What of a file system is not taken: (blocks of so many bytes, all, free), (files, free), by
+/// fstatfs(2).
 pub struct Room {
     pub bytes: u64,
     pub bytes_left: u64,
@@ -74,10 +79,16 @@ pub struct Room {
 }
 
 pub fn room(fd: &Fd) -> Result<Room> {
-    // struct statfs: type, block size, blocks, free, available, files, free files, each a word, then what is not asked for.
+    // struct statfs: type, block size, blocks, free, available, files, free files, each a word,
+    // then what is not asked for.
     let mut raw = [0u64; 16];
     done(call!(nr::FSTATFS, fd.0, raw.as_mut_ptr()))?;
-    Ok(Room { bytes: raw[1] * raw[2], bytes_left: raw[1] * raw[3], files: raw[5], files_left: raw[6] })
+    Ok(Room {
+        bytes: raw[1] * raw[2],
+        bytes_left: raw[1] * raw[3],
+        files: raw[5],
+        files_left: raw[6],
+    })
 }
 
 /// Writes all of `data`.
@@ -134,10 +145,14 @@ pub fn list_directory(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
 pub fn accessible(fd: i32, mode: u32) -> Result<()> {
     const AT_EACCESS: u32 = 0x200;
     match call!(nr::FACCESSAT2, fd, c"".as_ptr(), mode, AT_EMPTY_PATH | AT_EACCESS) {
-        // Before Linux 5.8: real and effective user are the same by now, and a descriptor's own name asks as well.
-        Err(errno) if Call::FACCESSAT2.is_absent_after(errno) => {
-            done(call!(nr::FACCESSAT, CWD, crate::text::Line::of_descriptor(fd).as_c_str().as_ptr(), mode))
-        }
+        // Before Linux 5.8: real and effective user are the same by now, and a descriptor's own
+        // name asks as well.
+        Err(errno) if Call::FACCESSAT2.is_absent_after(errno) => done(call!(
+            nr::FACCESSAT,
+            CWD,
+            crate::text::Line::of_descriptor(fd).as_c_str().as_ptr(),
+            mode
+        )),
         result => done(result),
     }
 }
@@ -178,34 +193,54 @@ impl Status {
     }
 }
 
-/// The status of `name` in `directory`, or of the descriptor itself if `name` is empty. Links are not followed.
+/// The status of `name` in `directory`, or of the descriptor itself if `name` is empty. Links are
+/// not followed.
 pub fn status(directory: i32, name: &CStr) -> Result<Status> {
     const STATX_TYPE_MODE_INO: u32 = 0x103;
     const STATX_MNT_ID: u32 = 0x1000;
     const FLAGS: u32 = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW;
     let mut raw = [0u64; 32];
-    match call!(nr::STATX, directory, name.as_ptr(), FLAGS, STATX_TYPE_MODE_INO | STATX_MNT_ID, raw.as_mut_ptr()) {
+    match call!(
+        nr::STATX,
+        directory,
+        name.as_ptr(),
+        FLAGS,
+        STATX_TYPE_MODE_INO | STATX_MNT_ID,
+        raw.as_mut_ptr()
+    ) {
         // Container engines older than the call refuse it.
-        Err(errno) if Call::STATX.is_absent_after(errno) => return older_status(directory, name, FLAGS),
+        Err(errno) if Call::STATX.is_absent_after(errno) => {
+            return older_status(directory, name, FLAGS);
+        }
         result => result?,
     };
-    // struct statx: stx_mask at byte 0, stx_mode at 28, stx_ino at 32, stx_rdev_major and _minor at 128, stx_dev_major and _minor at 136, stx_mnt_id at 144.
+    // struct statx: stx_mask at byte 0, stx_mode at 28, stx_ino at 32, stx_rdev_major and _minor at
+    // 128, stx_dev_major and _minor at 136, stx_mnt_id at 144.
     let mount = if raw[0] as u32 & STATX_MNT_ID != 0 { Some(raw[18]) } else { None };
     let device = (raw[16] as u32, (raw[16] >> 32) as u32);
-    Ok(Status { mode: (raw[3] >> 32) as u32 & 0xffff, number: raw[4], device, file_system: raw[17], mount })
+    Ok(Status {
+        mode: (raw[3] >> 32) as u32 & 0xffff,
+        number: raw[4],
+        device,
+        file_system: raw[17],
+        mount,
+    })
 }
 
 /// The same by `fstatat(2)`, which does not tell the mount.
 fn older_status(directory: i32, name: &CStr, flags: u32) -> Result<Status> {
     let mut raw = [0u64; 18];
     done(call!(nr::NEWFSTATAT, directory, name.as_ptr(), raw.as_mut_ptr(), flags))?;
-    // struct stat: st_dev and st_ino come first; then st_nlink is a word and st_mode a half, or both are halves, mode first.
+    // struct stat: st_dev and st_ino come first; then st_nlink is a word and st_mode a half, or
+    // both are halves, mode first.
     #[cfg(target_arch = "x86_64")]
     let (mode, device) = (raw[3] as u32, raw[5]);
     #[cfg(target_arch = "aarch64")]
     let (mode, device) = (raw[2] as u32, raw[4]);
     // 20 bits of minor number around the 12 of the major one.
-    let parts = |device: u64| ((device >> 8 & 0xfff) as u32, (device & 0xff | device >> 12 & 0xfff00) as u32);
+    let parts = |device: u64| {
+        ((device >> 8 & 0xfff) as u32, (device & 0xff | device >> 12 & 0xfff00) as u32)
+    };
     let (major, minor) = parts(raw[0]);
     let file_system = u64::from(major) | u64::from(minor) << 32;
     Ok(Status { mode, number: raw[1], device: parts(device), file_system, mount: None })

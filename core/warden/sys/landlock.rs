@@ -29,10 +29,16 @@ pub fn landlock_abi() -> Result<u32> {
     call!(nr::LANDLOCK_CREATE, 0, 0, VERSION).map(|version| version as u32)
 }
 
-/// A ruleset that denies these rights, until rules allow them. `size`: what of the three the ABI knows, in bytes.
+/// A ruleset that denies these rights, until rules allow them. `size`: what of the three the ABI
+/// knows, in bytes.
 pub fn landlock_ruleset(files: u64, ports: u64, scopes: u64, size: usize) -> Result<Fd> {
     let attributes = [files, ports, scopes];
-    descriptor(call!(nr::LANDLOCK_CREATE, attributes.as_ptr(), size.min(size_of_val(&attributes)), 0))
+    descriptor(call!(
+        nr::LANDLOCK_CREATE,
+        attributes.as_ptr(),
+        size.min(size_of_val(&attributes)),
+        0
+    ))
 }
 
 /// Allows these rights to what `fd` stands for and all below it.

@@ -1,12 +1,13 @@
-//! The four functions that the compiler takes for granted. Written with volatile accesses, or the compiler would
-//! recognise each loop and replace it by a call to itself.
+//! The four functions that the compiler takes for granted. Written with volatile accesses, or the
+//! compiler would recognise each loop and replace it by a call to itself.
 
 use core::ptr::{read_volatile, write_volatile};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the caller's promise that both ranges are valid and apart; the direction flag is clear by the ABI.
+    // SAFETY: the caller's promise that both ranges are valid and apart; the direction flag is
+    // clear by the ABI.
     unsafe {
         core::arch::asm!("rep movsb", inout("rcx") length => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags));
     }

@@ -38,7 +38,8 @@ pub fn close_number(number: i32) {
     let _ = call!(nr::CLOSE, number);
 }
 
-/// Marks every descriptor close-on-exec. The kernel before 5.11 lacks this; then each has been received so anyway.
+/// Marks every descriptor close-on-exec. The kernel before 5.11 lacks this; then each has been
+/// received so anyway.
 pub fn close_all_on_exec() {
     const CLOEXEC: u32 = 4;
     let _ = call!(nr::CLOSE_RANGE, 0, u32::MAX, CLOEXEC);
@@ -78,15 +79,23 @@ impl MessageHeader {
     /// A message of one part, with nothing beside it.
     fn of(parts: &[usize; 2]) -> MessageHeader {
         let control = core::ptr::null_mut();
-        MessageHeader { name: 0, name_length: 0, parts, part_count: 1, control, control_length: 0, flags: 0 }
+        MessageHeader {
+            name: 0,
+            name_length: 0,
+            parts,
+            part_count: 1,
+            control,
+            control_length: 0,
+            flags: 0,
+        }
     }
 }
 
 const NOSIGNAL: u32 = 0x4000;
 const DONTWAIT: u32 = 0x40;
 
-/// One message from `fd`, with the descriptors beside it laid into `descriptors`: (length, how many descriptors). Length 0: closed.
-/// EAGAIN if there is none: it never waits.
+/// One message from `fd`, with the descriptors beside it laid into `descriptors`: (length, how many
+/// descriptors). Length 0: closed. EAGAIN if there is none: it never waits.
 pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Result<(usize, usize)> {
     const CMSG_CLOEXEC: u32 = 0x4000_0000;
     const TRUNCATED: u64 = 0x20 | 0x8;
@@ -95,10 +104,15 @@ pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Resu
     let mut header = MessageHeader::of(&parts);
     (header.control, header.control_length) = (&raw mut control, size_of::<Control>());
     let length = call!(nr::RECVMSG, fd, &raw mut header, CMSG_CLOEXEC | DONTWAIT)?;
-    let count = if header.control_length >= SCM_RIGHTS_HEADER { control.length.saturating_sub(SCM_RIGHTS_HEADER) / 4 } else { 0 };
+    let count = if header.control_length >= SCM_RIGHTS_HEADER {
+        control.length.saturating_sub(SCM_RIGHTS_HEADER) / 4
+    } else {
+        0
+    };
     let count = count.min(descriptors.len());
     descriptors[..count].copy_from_slice(&control.descriptors[..count]);
-    // A message that did not fit is not to be trusted with what it cut off; the length tells how much came.
+    // A message that did not fit is not to be trusted with what it cut off; the length tells how
+    // much came.
     if header.flags & TRUNCATED != 0 { Err(Errno::EPROTO) } else { Ok((length, count)) }
 }
 
@@ -125,7 +139,14 @@ pub fn stop_lingering(socket: &Fd) {
     const SO_LINGER: u32 = 13;
     let off = [0i32; 2];
     // A socket of a kind that cannot linger needs none.
-    let _ = call!(nr::SETSOCKOPT, socket.number(), SOL_SOCKET, SO_LINGER, off.as_ptr(), size_of_val(&off));
+    let _ = call!(
+        nr::SETSOCKOPT,
+        socket.number(),
+        SOL_SOCKET,
+        SO_LINGER,
+        off.as_ptr(),
+        size_of_val(&off)
+    );
 }
 
 /// Sends as much of `data` as the socket has room for, and never waits.
@@ -141,8 +162,12 @@ pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<
     const SCM_RIGHTS: i32 = 1;
     let parts = [message.as_ptr() as usize, message.len()];
     let carried = descriptors.len().min(4);
-    let mut control =
-        Control { length: SCM_RIGHTS_HEADER + 4 * carried, level: SOL_SOCKET, kind: SCM_RIGHTS, descriptors: [0; 254] };
+    let mut control = Control {
+        length: SCM_RIGHTS_HEADER + 4 * carried,
+        level: SOL_SOCKET,
+        kind: SCM_RIGHTS,
+        descriptors: [0; 254],
+    };
     let mut header = MessageHeader::of(&parts);
     if carried > 0 {
         for (place, descriptor) in control.descriptors.iter_mut().zip(&descriptors[..carried]) {

@@ -8,7 +8,12 @@ use core::ffi::CStr;
 pub fn copy_tree(fd: i32, recursive: bool) -> Result<Fd> {
     const OPEN_TREE_CLONE: u64 = 1;
     let deep = if recursive { AT_RECURSIVE as u64 } else { 0 };
-    descriptor(call!(nr::OPEN_TREE, fd, c"".as_ptr(), OPEN_TREE_CLONE | deep | AT_EMPTY_PATH as u64 | open::CLOSE_ON_EXEC))
+    descriptor(call!(
+        nr::OPEN_TREE,
+        fd,
+        c"".as_ptr(),
+        OPEN_TREE_CLONE | deep | AT_EMPTY_PATH as u64 | open::CLOSE_ON_EXEC
+    ))
 }
 
 /// Attaches the tree at `tree` to what `target` stands for.
@@ -19,7 +24,8 @@ pub fn attach_tree(tree: &Fd, target: i32, path: &CStr) -> Result<()> {
     done(call!(nr::MOVE_MOUNT, tree.0, c"".as_ptr(), target, path.as_ptr(), FROM_EMPTY_PATH | to))
 }
 
-/// Attaches the tree at `tree` under the mount that `top` is the root of, where nobody comes upon it. Linux 6.5.
+/// Attaches the tree at `tree` under the mount that `top` is the root of, where nobody comes upon
+/// it. Linux 6.5.
 pub fn attach_beneath(tree: &Fd, top: &Fd) -> Result<()> {
     const FROM_EMPTY_PATH: u32 = 0x4;
     const TO_EMPTY_PATH: u32 = 0x40;
@@ -61,19 +67,28 @@ impl FileSystem {
     }
 }
 
-/// Whether the right to mount is there, but mounting is refused all the same: by Landlock or another security module.
+/// Whether the right to mount is there, but mounting is refused all the same: by Landlock or
+/// another security module.
 ///
-/// The request changes nothing in a mount namespace of the warden's own: the mount at `/` is to be private in any case.
+/// The request changes nothing in a mount namespace of the warden's own: the mount at `/` is to be
+/// private in any case.
 pub fn mounts_are_forbidden() -> bool {
     const MS_PRIVATE: u64 = 1 << 18;
     // FSOPEN asks for the right to mount, and for no security module's consent.
     let may_mount = matches!(call!(nr::FSOPEN, c"tmpfs".as_ptr(), u32::MAX), Err(Errno::EINVAL));
-    let refused = matches!(mount(None, c"/", None, MS_PRIVATE, None), Err(Errno::EPERM | Errno::EACCES));
+    let refused =
+        matches!(mount(None, c"/", None, MS_PRIVATE, None), Err(Errno::EPERM | Errno::EACCES));
     may_mount && refused && !Call::MOUNT.is_absent()
 }
 
 /// The classic call, for kernels without the others.
-pub fn mount(source: Option<&CStr>, target: &CStr, kind: Option<&CStr>, flags: u64, data: Option<&CStr>) -> Result<()> {
+pub fn mount(
+    source: Option<&CStr>,
+    target: &CStr,
+    kind: Option<&CStr>,
+    flags: u64,
+    data: Option<&CStr>,
+) -> Result<()> {
     fn pointer(text: Option<&CStr>) -> *const core::ffi::c_char {
         text.map_or(core::ptr::null(), CStr::as_ptr)
     }

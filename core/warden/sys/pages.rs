@@ -18,7 +18,15 @@ impl Pages {
         const READ_WRITE: u32 = 3;
         const ANONYMOUS: u32 = 0x20;
         let length = length.max(1).next_multiple_of(4096);
-        let start = call!(nr::MMAP, 0, length, READ_WRITE, ANONYMOUS | if shared { 1 } else { 2 }, -1i32, 0)?;
+        let start = call!(
+            nr::MMAP,
+            0,
+            length,
+            READ_WRITE,
+            ANONYMOUS | if shared { 1 } else { 2 },
+            -1i32,
+            0
+        )?;
         Ok(Pages { start: start as *mut u8, length })
     }
 
@@ -37,7 +45,8 @@ impl Pages {
     }
 
     pub fn read(&self) -> &[u8] {
-        // SAFETY: `start` and `length` are a mapping that this value owns, and nobody holds it mutably.
+        // SAFETY: `start` and `length` are a mapping that this value owns, and nobody holds it
+        // mutably.
         unsafe { core::slice::from_raw_parts(self.start, self.length) }
     }
 
@@ -54,7 +63,9 @@ impl Pages {
     /// The same memory as machine words.
     pub fn words(&mut self) -> &mut [usize] {
         // SAFETY: as above; a page is aligned for any integer and every bit pattern is one.
-        unsafe { core::slice::from_raw_parts_mut(self.start.cast(), self.length / size_of::<usize>()) }
+        unsafe {
+            core::slice::from_raw_parts_mut(self.start.cast(), self.length / size_of::<usize>())
+        }
     }
 
     /// Gives the memory's contents back to the kernel; reads as zero afterwards.
@@ -76,19 +87,24 @@ impl Pages {
 
     /// Lends the pages to be laid out: the words are the one reference to them.
     pub fn lend_words(self) -> (Lent, &'static mut [usize]) {
-        // SAFETY: the mapping stays until `take_back`, and this value, the only owner, is lent with it.
-        let words = unsafe { core::slice::from_raw_parts_mut(self.start.cast(), self.length / size_of::<usize>()) };
+        // SAFETY: the mapping stays until `take_back`, and this value, the only owner, is lent with
+        // it.
+        let words = unsafe {
+            core::slice::from_raw_parts_mut(self.start.cast(), self.length / size_of::<usize>())
+        };
         (self.lend(), words)
     }
 }
 
 impl Lent {
     pub fn read(&self) -> &'static [u8] {
-        // SAFETY: the mapping stays until `take_back`, and nobody writes to what has been handed out.
+        // SAFETY: the mapping stays until `take_back`, and nobody writes to what has been handed
+        // out.
         unsafe { core::slice::from_raw_parts(self.0.start, self.0.length) }
     }
 
-    /// The borrower has executed its program, has ended, or was never made: the pages are ours again.
+    /// The borrower has executed its program, has ended, or was never made: the pages are ours
+    /// again.
     pub fn take_back(self, _: &Departed) -> Pages {
         ManuallyDrop::into_inner(self.0)
     }
@@ -98,7 +114,8 @@ impl Lent {
 pub struct Departed(());
 
 impl Departed {
-    /// Its end of a pipe is closed. It is closed on exec and at the end, and the kernel takes the memory away before.
+    /// Its end of a pipe is closed. It is closed on exec and at the end, and the kernel takes the
+    /// memory away before.
     pub fn by_hang_up() -> Departed {
         Departed(())
     }
@@ -130,14 +147,16 @@ pub fn as_numbers(words: &'static mut [usize]) -> &'static mut [i32] {
     unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), length) }
 }
 
-/// Gives back what deeper calls have left of the stack: set-up goes far down, and what waits afterwards needs little.
+/// Gives back what deeper calls have left of the stack: set-up goes far down, and what waits
+/// afterwards needs little.
 #[inline(never)]
 pub fn forget_deep_stack() {
     const DONTNEED: u32 = 4;
     const PAGE: usize = 4096;
     const DEEPEST: usize = 512 * 1024;
     let here = 0u8;
-    /// Below its locals a function may keep as much as this, the ABI's red zone included; the call itself needs none.
+    /// Below its locals a function may keep as much as this, the ABI's red zone included; the call
+    /// itself needs none.
     const FRAME: usize = 512;
     // What is not mapped is passed over (madvise(2)).
     let end = ((&raw const here) as usize - FRAME) & !(PAGE - 1);
@@ -161,13 +180,15 @@ impl<T> Table<T> {
         if self.used == room {
             let more = Pages::new((room * 2).max(1) * size_of::<T>(), false)?;
             if let Some(pages) = &self.pages {
-                // SAFETY: both are mappings of their own, and the new one is at least as long. The values move: nobody looks at the old ones.
+                // SAFETY: both are mappings of their own, and the new one is at least as long. The
+                // values move: nobody looks at the old ones.
                 unsafe { core::ptr::copy_nonoverlapping(pages.start, more.start, pages.length) };
             }
             self.pages = Some(more);
         }
         if let Some(pages) = &self.pages {
-            // SAFETY: the place is within the mapping, which is aligned for any type of less than a page, and no value is there yet.
+            // SAFETY: the place is within the mapping, which is aligned for any type of less than a
+            // page, and no value is there yet.
             unsafe { pages.start.cast::<T>().add(self.used).write(value) };
             self.used += 1;
         }
@@ -181,7 +202,8 @@ impl<T> Table<T> {
         }
         self.used -= 1;
         let start = self.pages.as_ref()?.start.cast::<T>();
-        // SAFETY: both places hold values; what is read out of the first is not looked at there again.
+        // SAFETY: both places hold values; what is read out of the first is not looked at there
+        // again.
         let taken = unsafe {
             let taken = start.add(index).read();
             if index != self.used {
@@ -200,14 +222,18 @@ impl<T> Deref for Table<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
         // SAFETY: so many values are there, in a mapping that this value owns.
-        self.pages.as_ref().map_or(&[], |pages| unsafe { core::slice::from_raw_parts(pages.start.cast(), self.used) })
+        self.pages.as_ref().map_or(&[], |pages| unsafe {
+            core::slice::from_raw_parts(pages.start.cast(), self.used)
+        })
     }
 }
 
 impl<T> DerefMut for Table<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as above, and this value alone owns it.
-        self.pages.as_ref().map_or(&mut [], |pages| unsafe { core::slice::from_raw_parts_mut(pages.start.cast(), self.used) })
+        self.pages.as_ref().map_or(&mut [], |pages| unsafe {
+            core::slice::from_raw_parts_mut(pages.start.cast(), self.used)
+        })
     }
 }
 
@@ -217,15 +243,16 @@ impl<T> Drop for Table<T> {
     }
 }
 
-/// A page on which a process that has been started leaves its own number, and why it could not go on.
-/// Both processes have it, whether they share the rest of their memory or not.
+/// A page on which a process that has been started leaves its own number, and why it could not go
+/// on. Both processes have it, whether they share the rest of their memory or not.
 #[derive(Clone, Copy)]
 pub struct Notice {
     start: *mut usize,
     length: usize,
 }
 
-// SAFETY: only one process writes, before it ends, and the warden reads after it has ended or gone on.
+// SAFETY: only one process writes, before it ends, and the warden reads after it has ended or gone
+// on.
 unsafe impl Sync for Notice {}
 
 impl Notice {
@@ -251,14 +278,19 @@ impl Notice {
     /// The number that was left; 0 if none was.
     pub fn signature(&self) -> i32 {
         // SAFETY: as above.
-        if self.length >= Notice::HEAD { unsafe { core::ptr::read_volatile(self.start.add(1)) as i32 } } else { 0 }
+        if self.length >= Notice::HEAD {
+            unsafe { core::ptr::read_volatile(self.start.add(1)) as i32 }
+        } else {
+            0
+        }
     }
 
     /// Leaves these bytes, or as many as there is room for.
     pub fn write(&self, bytes: &[u8]) {
         let length = bytes.len().min(self.room());
         if length > 0 {
-            // SAFETY: behind the first two words is room for so much, and nobody else looks at it now.
+            // SAFETY: behind the first two words is room for so much, and nobody else looks at it
+            // now.
             unsafe {
                 core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(2).cast(), length);
                 core::ptr::write_volatile(self.start, length);

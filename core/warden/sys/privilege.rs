@@ -12,7 +12,8 @@ pub fn join_namespace(namespace: i32, kind: u64) -> Result<()> {
     done(call!(nr::SETNS, namespace, kind))
 }
 
-/// The mount namespace of the process behind a pidfd, if it may be looked into (ioctl_pidfd(2)). Linux 6.11.
+/// The mount namespace of the process behind a pidfd, if it may be looked into (ioctl_pidfd(2)).
+/// Linux 6.11.
 pub fn mount_namespace_of(pidfd: &Fd) -> Result<Fd> {
     const PIDFD_GET_MNT_NAMESPACE: u32 = 0xff03;
     descriptor(call!(nr::IOCTL, pidfd.0, PIDFD_GET_MNT_NAMESPACE, 0))
@@ -51,7 +52,8 @@ pub fn new_session_keyring() -> Result<()> {
     done(call!(nr::KEYCTL, JOIN_SESSION_KEYRING, 0, 0, 0, 0))
 }
 
-/// Whether nothing can be done with keys: the kernel has none, or a filter answers all three calls as if it had none.
+/// Whether nothing can be done with keys: the kernel has none, or a filter answers all three calls
+/// as if it had none.
 pub fn has_no_keys() -> bool {
     let refused = |result| result == Err(Errno::ENOSYS);
     // EFAULT for no type of key; EOPNOTSUPP for an operation that there is not.

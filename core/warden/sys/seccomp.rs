@@ -34,7 +34,15 @@ pub fn load_filter(program: &[u8], pass: Pass) -> Result<()> {
 pub fn load_filter_with_listener(program: &[u8], pass: Pass) -> Result<Fd> {
     const NEW_LISTENER: u32 = 1 << 3;
     let program = Program::of(program)?;
-    descriptor(call!(nr::SECCOMP, SET_MODE_FILTER, NEW_LISTENER, &raw const program, 0, pass.fourth, pass.fifth))
+    descriptor(call!(
+        nr::SECCOMP,
+        SET_MODE_FILTER,
+        NEW_LISTENER,
+        &raw const program,
+        0,
+        pass.fourth,
+        pass.fifth
+    ))
 }
 
 /// A system call that waits for an answer.
@@ -52,7 +60,8 @@ pub fn receive_notification(listener: &Fd) -> Result<Notification> {
     const NATIVE: u32 = 0xc000_003e;
     #[cfg(target_arch = "aarch64")]
     const NATIVE: u32 = 0xc000_00b7;
-    // struct seccomp_notif: id, pid and flags, then struct seccomp_data: number and architecture, instruction, six arguments.
+    // struct seccomp_notif: id, pid and flags, then struct seccomp_data: number and architecture,
+    // instruction, six arguments.
     let mut raw = [0u64; 10];
     done(call!(nr::IOCTL, listener.0, RECEIVE, raw.as_mut_ptr()))?;
     Ok(Notification { number: raw[2] as i32, native: (raw[2] >> 32) as u32 == NATIVE })

@@ -41,7 +41,13 @@ pub fn ignore_signals(mask: u64) -> Result<()> {
 pub fn child_signal() -> Result<Fd> {
     const NONBLOCK: u32 = 0o4000;
     let mask = 1u64 << (SIGCHLD - 1);
-    descriptor(call!(nr::SIGNALFD4, -1i32, &raw const mask, 8, NONBLOCK | open::CLOSE_ON_EXEC as u32))
+    descriptor(call!(
+        nr::SIGNALFD4,
+        -1i32,
+        &raw const mask,
+        8,
+        NONBLOCK | open::CLOSE_ON_EXEC as u32
+    ))
 }
 
 /// This process's number in its own pid namespace.
@@ -53,10 +59,12 @@ pub fn kill(pid: i32, signal: i32) -> Result<()> {
     done(call!(nr::KILL, pid, signal))
 }
 
-/// `getrusage(2)`, as the kernel lays it out: user and system time, each in seconds and microseconds, then 14 numbers.
+/// `getrusage(2)`, as the kernel lays it out: user and system time, each in seconds and
+/// microseconds, then 14 numbers.
 pub type RawUsage = [i64; 18];
 
-/// A child that has ended: its number, its raw wait status, what it and those that it waited for have used.
+/// A child that has ended: its number, its raw wait status, what it and those that it waited for
+/// have used.
 pub struct Reaped {
     pub pid: i32,
     pub status: i32,
@@ -70,7 +78,8 @@ pub fn reap() -> Result<Option<Reaped>> {
     const STOPPED: i32 = 0x7f;
     let (mut status, mut usage) = (0i32, [0i64; 18]);
     let pid = call!(nr::WAIT4, -1i32, &raw mut status, WALL | WNOHANG, usage.as_mut_ptr())?;
-    // A child can make its parent its tracer (PTRACE_TRACEME), and then its stops are told here, too: it has not ended.
+    // A child can make its parent its tracer (PTRACE_TRACEME), and then its stops are told here,
+    // too: it has not ended.
     if status & 0xff == STOPPED {
         return Err(Errno::EINTR);
     }
@@ -89,7 +98,8 @@ pub fn usage_of(who: i32) -> RawUsage {
     usage
 }
 
-/// Nanoseconds of processor time that `pid` and all its threads have had (clock_getcpuclockid(3)); 0 if it is gone.
+/// Nanoseconds of processor time that `pid` and all its threads have had (clock_getcpuclockid(3));
+/// 0 if it is gone.
 pub fn cpu_time_of(pid: u32) -> u64 {
     const SCHED: i32 = 2;
     let mut time = [0u64; 2];
@@ -148,11 +158,12 @@ pub fn wait(polled: &mut [Polled], timeout_ns: Option<u64>) -> Result<()> {
     done(call!(nr::PPOLL, polled.as_mut_ptr(), polled.len(), time, 0, 8))
 }
 
-/// Starts a process that runs `body` on a stack of its own, and does not wait for it. Its number and pidfd.
+/// Starts a process that runs `body` on a stack of its own, and does not wait for it. Its number
+/// and pidfd.
 ///
 /// With `share` it runs in the warden's memory until it executes a program or ends, else in a copy.
-/// Its stack and argument last for ever, or until [`Lent::take_back`](super::Lent::take_back). `body`
-/// must not unwind (there is no unwinding here).
+/// Its stack and argument last for ever, or until [`Lent::take_back`](super::Lent::take_back).
+/// `body` must not unwind (there is no unwinding here).
 pub fn start<T: Sync>(
     stack: &'static mut [usize],
     share: bool,
@@ -166,8 +177,8 @@ pub fn start<T: Sync>(
     let top = stack.as_mut_ptr_range().end as usize & !15;
     let result: isize;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the child runs `body` on `stack`, which is its alone; `body` never returns, and `argument`
-    // outlives it. The parent finds all its registers as they were.
+    // SAFETY: the child runs `body` on `stack`, which is its alone; `body` never returns, and
+    // `argument` outlives it. The parent finds all its registers as they were.
     unsafe {
         asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
             inlateout("rax") nr::CLONE as isize => result, in("rdi") flags, in("rsi") top, in("rdx") &raw mut pidfd,
@@ -183,20 +194,23 @@ pub fn start<T: Sync>(
     if result < 0 { Err(Errno(-result as i32)) } else { Ok((result as i32, Fd(pidfd))) }
 }
 
-/// The same as [`fork_sibling`], with this number in its own process tree, if nobody has it: clone3(2), `set_tid`, Linux 5.5. It takes
-/// CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE over that tree.
+/// The same as [`fork_sibling`], with this number in its own process tree, if nobody has it:
+/// clone3(2), `set_tid`, Linux 5.5. It takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE over that
+/// tree.
 pub fn fork_sibling_as(number: i32) -> Result<Option<(i32, Fd)>> {
     const PARENT: u64 = 0x8000;
     const PIDFD: u64 = 0x1000;
     let mut pidfd = -1i32;
-    // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal (the parent's, for a sibling), stack, its size, tls, set_tid
-    // and its length.
-    let arguments = [PARENT | PIDFD, &raw mut pidfd as u64, 0, 0, 0, 0, 0, 0, &raw const number as u64, 1];
+    // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal (the parent's, for a
+    // sibling), stack, its size, tls, set_tid and its length.
+    let arguments =
+        [PARENT | PIDFD, &raw mut pidfd as u64, 0, 0, 0, 0, 0, 0, &raw const number as u64, 1];
     let pid = call!(nr::CLONE3, arguments.as_ptr(), size_of_val(&arguments))?;
     Ok(if pid == 0 { None } else { Some((pid as i32, Fd(pidfd))) })
 }
 
-/// A sibling of this process (a child of its parent) that goes on from here: `Ok(None)` in the new one.
+/// A sibling of this process (a child of its parent) that goes on from here: `Ok(None)` in the new
+/// one.
 pub fn fork_sibling() -> Result<Option<(i32, Fd)>> {
     const PARENT: u64 = 0x8000;
     const PIDFD: u64 = 0x1000;
@@ -205,7 +219,8 @@ pub fn fork_sibling() -> Result<Option<(i32, Fd)>> {
     Ok(if pid == 0 { None } else { Some((pid as i32, Fd(pidfd))) })
 }
 
-/// A copy of this process, in new namespaces of these kinds, that goes on from here: `Ok(None)` in the new one.
+/// A copy of this process, in new namespaces of these kinds, that goes on from here: `Ok(None)` in
+/// the new one.
 pub fn fork_into(namespaces: u64) -> Result<Option<(i32, Fd)>> {
     const PIDFD: u64 = 0x1000;
     let mut pidfd = -1i32;
@@ -222,8 +237,12 @@ pub fn gate() -> Result<Fd> {
 pub struct Pointers(&'static mut [usize]);
 
 impl Pointers {
-    /// Lays the strings' addresses into `space`, which must have one place more than there are strings.
-    pub fn new(space: &'static mut [usize], strings: impl Iterator<Item = &'static CStr>) -> Result<Pointers> {
+    /// Lays the strings' addresses into `space`, which must have one place more than there are
+    /// strings.
+    pub fn new(
+        space: &'static mut [usize],
+        strings: impl Iterator<Item = &'static CStr>,
+    ) -> Result<Pointers> {
         let last = space.len().checked_sub(1).ok_or(Errno::EPROTO)?;
         let mut used = 0;
         for string in strings {
@@ -240,7 +259,15 @@ impl Pointers {
 
 /// Executes the program at `path`; only returns if that failed.
 pub fn execute(path: &CStr, arguments: &Pointers, environment: &Pointers, pass: Pass) -> Errno {
-    match call!(nr::EXECVE, path.as_ptr(), arguments.0.as_ptr(), environment.0.as_ptr(), 0, pass.fourth, pass.fifth) {
+    match call!(
+        nr::EXECVE,
+        path.as_ptr(),
+        arguments.0.as_ptr(),
+        environment.0.as_ptr(),
+        0,
+        pass.fourth,
+        pass.fifth
+    ) {
         Err(errno) => errno,
         Ok(_) => Errno::EPROTO,
     }

@@ -6,7 +6,8 @@ use super::{Fd, Result, descriptor, done, open};
 const NO_CONTROL: u64 = 0o400;
 const READ_WRITE: u64 = 2;
 
-/// A pair from the file system of terminals that `terminals` is the root of: the caller's side and the command's. It controls nobody yet.
+/// A pair from the file system of terminals that `terminals` is the root of: the caller's side and
+/// the command's. It controls nobody yet.
 pub fn open_terminal(terminals: &Fd, rows: u16, columns: u16) -> Result<(Fd, Fd)> {
     const TIOCSPTLCK: u32 = 0x4004_5431;
     const TIOCGPTPEER: u32 = 0x5441;
@@ -17,7 +18,12 @@ pub fn open_terminal(terminals: &Fd, rows: u16, columns: u16) -> Result<(Fd, Fd)
     let size = [rows, columns, 0, 0];
     done(call!(nr::IOCTL, ours.0, TIOCSWINSZ, size.as_ptr()))?;
     // By descriptor: what stands at the path of its name does not matter.
-    let theirs = descriptor(call!(nr::IOCTL, ours.0, TIOCGPTPEER, READ_WRITE | NO_CONTROL | open::CLOSE_ON_EXEC))?;
+    let theirs = descriptor(call!(
+        nr::IOCTL,
+        ours.0,
+        TIOCGPTPEER,
+        READ_WRITE | NO_CONTROL | open::CLOSE_ON_EXEC
+    ))?;
     Ok((ours, theirs))
 }
 

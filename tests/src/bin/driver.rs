@@ -1,10 +1,12 @@
-//! The Rust face's driver: does one job (`seclude_tests::job`) through the crate's public API and tells how it went.
+//! The Rust face's driver: does one job (`seclude_tests::job`) through the crate's public API and
+//! tells how it went.
 //!
 //! `driver JOB RESULT`. The C and Python drivers in `tests/drivers` do the same through theirs.
 #![deny(unsafe_code)]
 
 use seclude::{
-    Cell, Child, Command, Ended, Error, Join, Joined, NamedCell, Outcome, Pool, Pressure, Result, Sandbox, Stdio, Usage, WindowSize,
+    Cell, Child, Command, Ended, Error, Join, Joined, NamedCell, Outcome, Pool, Pressure, Result,
+    Sandbox, Stdio, Usage, WindowSize,
 };
 use seclude_tests::job::{Action, Job, Stream, Told, read_told, write_told};
 use std::fs::File;
@@ -19,14 +21,17 @@ fn main() -> ExitCode {
         eprintln!("usage: driver JOB RESULT");
         return ExitCode::from(2);
     };
-    let told = std::fs::read_to_string(job).map_err(|error| error.to_string()).and_then(|text| Job::read(&text)).map(|job| {
-        let mut told = Told::new();
-        if let Err(error) = perform(&job, &mut told) {
-            told.clear();
-            tell_error(&error, &mut told);
-        }
-        told
-    });
+    let told = std::fs::read_to_string(job)
+        .map_err(|error| error.to_string())
+        .and_then(|text| Job::read(&text))
+        .map(|job| {
+            let mut told = Told::new();
+            if let Err(error) = perform(&job, &mut told) {
+                told.clear();
+                tell_error(&error, &mut told);
+            }
+            told
+        });
     let written = told.and_then(|told| {
         let text = write_told(&told);
         debug_assert_eq!(read_told(&text).as_ref(), Ok(&told));
@@ -42,7 +47,8 @@ fn main() -> ExitCode {
 }
 
 fn perform(job: &Job, told: &mut Told) -> Result<()> {
-    let sandbox = if job.toml { Sandbox::from_toml(&job.policy)? } else { Sandbox::from_json(&job.policy)? };
+    let sandbox =
+        if job.toml { Sandbox::from_toml(&job.policy)? } else { Sandbox::from_json(&job.policy)? };
     match job.action {
         Action::Check => sandbox.check(),
         Action::Json => {
@@ -50,7 +56,10 @@ fn perform(job: &Job, told: &mut Told) -> Result<()> {
             Ok(())
         }
         Action::Toml => {
-            told.insert("stdout".into(), Sandbox::from_toml(&sandbox.to_toml()?)?.to_json()?.into_bytes());
+            told.insert(
+                "stdout".into(),
+                Sandbox::from_toml(&sandbox.to_toml()?)?.to_json()?.into_bytes(),
+            );
             Ok(())
         }
         Action::Reset => {
@@ -63,7 +72,11 @@ fn perform(job: &Job, told: &mut Told) -> Result<()> {
         Action::Enter => {
             let cell = sandbox.cell()?;
             cell.publish(NAME)?;
-            finish(command(&Ground::Joined(NamedCell::find(NAME)?.enter()?.into()), job).spawn()?, job, told)
+            finish(
+                command(&Ground::Joined(NamedCell::find(NAME)?.enter()?.into()), job).spawn()?,
+                job,
+                told,
+            )
         }
         Action::Join => {
             let cell = sandbox.cell()?;
@@ -187,7 +200,14 @@ fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
             let list: Vec<String> = child
                 .processes()?
                 .iter()
-                .map(|process| format!("{} {} {}\n", process.inside_pid, process.name, process.command.join(" ")))
+                .map(|process| {
+                    format!(
+                        "{} {} {}\n",
+                        process.inside_pid,
+                        process.name,
+                        process.command.join(" ")
+                    )
+                })
                 .collect();
             told.insert("processes".into(), list.concat().into_bytes());
             child.kill()?;
@@ -223,7 +243,11 @@ fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
             told.insert("freezer".into(), child.freeze()?.name().into());
         }
         Action::TryWait => assert_eq!(child.try_wait()?, None, "it waits for its input"),
-        Action::WaitTimeout => assert_eq!(child.wait_timeout(Duration::from_millis(50))?, None, "it waits for its input"),
+        Action::WaitTimeout => assert_eq!(
+            child.wait_timeout(Duration::from_millis(50))?,
+            None,
+            "it waits for its input"
+        ),
         Action::Output
         | Action::Twice
         | Action::Reset
@@ -237,7 +261,11 @@ fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
         let outcome = child.wait()?;
         assert_eq!(child.try_wait()?.as_ref(), Some(&outcome), "the answer stays");
         assert_eq!(child.wait()?, outcome, "the answer stays");
-        seclude::Output { outcome, stdout: read(child.stdout.take()), stderr: read(child.stderr.take()) }
+        seclude::Output {
+            outcome,
+            stdout: read(child.stdout.take()),
+            stderr: read(child.stderr.take()),
+        }
     } else {
         child.wait_with_output()?
     };
@@ -272,12 +300,18 @@ fn read(pipe: Option<impl Read>) -> Vec<u8> {
 
 fn tell_outcome(outcome: &Outcome, told: &mut Told) {
     let value = match outcome.ended {
-        Ended::Exited(value) | Ended::Signaled(value) | Ended::WardenLost(value) => format!(" {value}"),
+        Ended::Exited(value) | Ended::Signaled(value) | Ended::WardenLost(value) => {
+            format!(" {value}")
+        }
         Ended::Syscall(call) => format!(" {call}"),
         _ => String::new(),
     };
     let enforced: Vec<_> = outcome.enforced.iter().map(|protection| protection.name()).collect();
-    let limits: Vec<_> = outcome.enforced.limits().map(|(limit, mechanism)| format!("{limit}={mechanism}")).collect();
+    let limits: Vec<_> = outcome
+        .enforced
+        .limits()
+        .map(|(limit, mechanism)| format!("{limit}={mechanism}"))
+        .collect();
     // The usage of a running command stands for the final one where the job asks for it.
     told.entry("usage".into()).or_insert_with(|| usage(&outcome.usage).into_bytes());
     let mut tell = |key: &str, value: String| told.insert(key.into(), value.into_bytes());

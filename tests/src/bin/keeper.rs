@@ -1,5 +1,6 @@
-//! A caller that keeps many cells, each with a command that clings to life, and a pool that is full: as many of its sandboxes are ready as can be, and as many
-//! in use. Until it is killed: for `tests/cells.rs`. `keeper MARK CELLS POOL`: prints a line when all are there.
+//! A caller that keeps many cells, each with a command that clings to life, and a pool that is
+//! full: as many of its sandboxes are ready as can be, and as many in use. Until it is killed: for
+//! `tests/cells.rs`. `keeper MARK CELLS POOL`: prints a line when all are there.
 
 use seclude::Sandbox;
 use std::io::Write;
@@ -20,7 +21,9 @@ fn main() -> seclude::Result<()> {
         let child = cell.command("sh").args(["-c", script, mark]).spawn()?;
         kept.push((cell, child));
     }
-    let busy = (0..size).map(|_| pool.command("sh").args(["-c", script, mark]).spawn()).collect::<Result<Vec<_>, _>>()?;
+    let busy = (0..size)
+        .map(|_| pool.command("sh").args(["-c", script, mark]).spawn())
+        .collect::<Result<Vec<_>, _>>()?;
     while pool.statistics().ready < size {
         std::thread::sleep(Duration::from_millis(2));
     }

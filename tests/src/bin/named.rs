@@ -1,7 +1,8 @@
 //! A caller that has a cell under a name, and one that finds it: for `tests/named.rs`.
 //!
-//! `named keep NAME`: publishes one, says "ready", and does what its lines say: `reset`, `close`, `publish NAME`, `forget` (ends without tidying up).
-//! `named enter NAME PROGRAM ARGUMENT…`: runs a command in it; prints what it wrote and what held it. `named list`: the names.
+//! `named keep NAME`: publishes one, says "ready", and does what its lines say: `reset`, `close`,
+//! `publish NAME`, `forget` (ends without tidying up). `named enter NAME PROGRAM ARGUMENT…`: runs a
+//! command in it; prints what it wrote and what held it. `named list`: the names.
 
 use seclude::{MiB, NamedCell, Sandbox};
 use std::io::{BufRead, Write};
@@ -12,7 +13,8 @@ fn main() -> std::process::ExitCode {
     let result = match words[..] {
         ["keep", name] => keep(name),
         ["enter", name, program, ref arguments @ ..] => enter(name, program, arguments),
-        ["list"] => NamedCell::all().map(|cells| cells.iter().for_each(|cell| println!("{} {}", cell.name(), cell.pid()))),
+        ["list"] => NamedCell::all()
+            .map(|cells| cells.iter().for_each(|cell| println!("{} {}", cell.name(), cell.pid()))),
         _ => panic!("usage: see its head"),
     };
     match result {
@@ -30,10 +32,12 @@ fn say(text: &str) {
 }
 
 fn keep(name: &str) -> seclude::Result<()> {
-    let sandbox = Sandbox::new().tmpfs("/tmp", MiB(4)).hostname("kept").pids(40).memory(MiB(256)).terminals();
+    let sandbox =
+        Sandbox::new().tmpfs("/tmp", MiB(4)).hostname("kept").pids(40).memory(MiB(256)).terminals();
     let cell = sandbox.cell()?;
     cell.publish(name)?;
-    let mut child = cell.command("sh").args(["-c", "echo first > /tmp/file; exec sleep 1000"]).spawn()?;
+    let mut child =
+        cell.command("sh").args(["-c", "echo first > /tmp/file; exec sleep 1000"]).spawn()?;
     say(&format!("ready {}", cell.id()?));
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         match line.split_once(' ').unwrap_or((&line, "")) {
@@ -54,7 +58,11 @@ fn enter(name: &str, program: &str, arguments: &[&str]) -> seclude::Result<()> {
     // A template of the same policy is another matter: who enters comes to the cell.
     cell.sandbox().prepare()?;
     let output = cell.enter()?.command(program).args(arguments).output()?;
-    print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    print!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     println!("{:?} {:?}", output.outcome.ended, output.outcome.enforced);
     Ok(())
 }

@@ -1,7 +1,9 @@
-//! What the tests of limits run inside: hostile and honest programs in one, so that they need nothing but this file and know exactly what
-//! they do. `payload WORD [NUMBER]`; what it says, it says before the deed.
+//! What the tests of limits run inside: hostile and honest programs in one, so that they need
+//! nothing but this file and know exactly what they do. `payload WORD [NUMBER]`; what it says, it
+//! says before the deed.
 //!
-//! Nothing here allocates on the way to a limit but where that is the deed, and no failure of a system call ends it that a bomb would shrug off.
+//! Nothing here allocates on the way to a limit but where that is the deed, and no failure of a
+//! system call ends it that a bomb would shrug off.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -49,7 +51,8 @@ fn say(text: &str) {
     unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
 }
 
-/// Makes a system call by its number with these arguments, or getpid by the 32-bit gate, and says its error number; 0 if it succeeded.
+/// Makes a system call by its number with these arguments, or getpid by the 32-bit gate, and says
+/// its error number; 0 if it succeeded.
 fn call(words: &[String]) {
     let value = |text: &String| {
         let (digits, base) = match text.get(..2) {
@@ -65,7 +68,8 @@ fn call(words: &[String]) {
     let mut numbers = [0; 7];
     numbers.iter_mut().zip(words).for_each(|(number, word)| *number = value(word));
     let [number, a, b, c, d, e, f] = numbers;
-    // SAFETY: whatever it does, it does to this process, which is made for that; no argument points anywhere.
+    // SAFETY: whatever it does, it does to this process, which is made for that; no argument points
+    // anywhere.
     let result = unsafe { libc::syscall(number as i64, a, b, c, d, e, f) };
     let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
     say(&if result < 0 { error } else { 0 }.to_string());
@@ -75,7 +79,8 @@ fn call(words: &[String]) {
 #[cfg(target_arch = "x86_64")]
 fn gate() -> i64 {
     let result: i64;
-    // SAFETY: call 20 of that gate takes no arguments and changes no memory; it may change r8 to r11.
+    // SAFETY: call 20 of that gate takes no arguments and changes no memory; it may change r8 to
+    // r11.
     unsafe {
         std::arch::asm!("int 0x80", inlateout("rax") 20i64 => result, lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _);
     }
@@ -125,7 +130,8 @@ fn touch_for_ever() {
     }
 }
 
-/// Takes address space until there is none, touching nothing: no limit on memory is about that. Then ends well.
+/// Takes address space until there is none, touching nothing: no limit on memory is about that.
+/// Then ends well.
 fn map_for_ever() -> ExitCode {
     let mut step = 1 << 40;
     let mut taken = 0usize;
@@ -151,10 +157,12 @@ fn used(who: i32) -> [u64; 2] {
         libc::getrusage(who, &raw mut usage);
         usage
     };
-    [usage.ru_utime, usage.ru_stime].map(|time| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64)
+    [usage.ru_utime, usage.ru_stime]
+        .map(|time| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64)
 }
 
-/// Uses so many milliseconds of processor time, half in a child, some of it in the kernel; tells what getrusage(2) says, in microseconds.
+/// Uses so many milliseconds of processor time, half in a child, some of it in the kernel; tells
+/// what getrusage(2) says, in microseconds.
 fn burn(milliseconds: usize) {
     let until = |microseconds: u64| {
         while used(libc::RUSAGE_SELF).iter().sum::<u64>() < microseconds {
@@ -185,7 +193,8 @@ fn count() {
     }
 }
 
-/// Starts so many processes that wait, one after the other, and says when one is refused, or all are there; ends at the end of its input.
+/// Starts so many processes that wait, one after the other, and says when one is refused, or all
+/// are there; ends at the end of its input.
 fn spawn(processes: usize) -> ExitCode {
     for number in 0..processes {
         // SAFETY: this process has one thread, so the new one may do anything.
@@ -216,7 +225,8 @@ fn thread_bomb() {
     }
 }
 
-/// A grandchild takes more memory than there is; what becomes of it is nothing to the first process, which exits with this code.
+/// A grandchild takes more memory than there is; what becomes of it is nothing to the first
+/// process, which exits with this code.
 fn grandchild(code: usize) -> ExitCode {
     // SAFETY: this process has one thread, so the new one may do anything.
     unsafe {
@@ -333,8 +343,8 @@ fn daemon() {
 
 // ---- kernel memory and other things that are not in a process's own pages
 
-/// Takes one kind of thing until it is refused or has so many; says how many it got, how many KiB of data they hold where that is
-/// known, and why there are no more. Exits with 6.
+/// Takes one kind of thing until it is refused or has so many; says how many it got, how many KiB
+/// of data they hold where that is known, and why there are no more. Exits with 6.
 fn hoard(kind: &str, most: usize) -> ExitCode {
     // Not an array on the stack: what is sent must be no memory to speak of.
     static DATA: [u8; UNIT] = [b'x'; UNIT];
@@ -347,7 +357,8 @@ fn hoard(kind: &str, most: usize) -> ExitCode {
             let mut ends = [0; 2];
             // SAFETY: there is room for two descriptors, and the data has so many bytes.
             unsafe {
-                libc::pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK) == 0 && sent(libc::write(ends[1], DATA.as_ptr().cast(), UNIT))
+                libc::pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK) == 0
+                    && sent(libc::write(ends[1], DATA.as_ptr().cast(), UNIT))
             }
         }),
         // SAFETY: no argument points anywhere.
@@ -355,7 +366,12 @@ fn hoard(kind: &str, most: usize) -> ExitCode {
         // SAFETY: without a sigevent a timer sends SIGALRM; the kernel writes its number.
         "timer" => Box::new(|_| unsafe {
             let mut timer: libc::timer_t = std::mem::zeroed();
-            libc::syscall(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, ptr::null::<u8>(), &raw mut timer) == 0
+            libc::syscall(
+                libc::SYS_timer_create,
+                libc::CLOCK_MONOTONIC,
+                ptr::null::<u8>(),
+                &raw mut timer,
+            ) == 0
         }),
         "signal" => {
             // SAFETY: the set is filled in before it is used.
@@ -379,7 +395,10 @@ fn hoard(kind: &str, most: usize) -> ExitCode {
                 }
                 let mut event = libc::epoll_event { events: 1, u64: 0 };
                 // SAFETY: the event is a value of the type that the call takes.
-                unsafe { libc::epoll_ctl(watcher, libc::EPOLL_CTL_ADD, watched[place], &raw mut event) == 0 }
+                unsafe {
+                    libc::epoll_ctl(watcher, libc::EPOLL_CTL_ADD, watched[place], &raw mut event)
+                        == 0
+                }
             })
         }
         "message" => {
@@ -397,20 +416,29 @@ fn hoard(kind: &str, most: usize) -> ExitCode {
                     queue = unsafe { libc::msgget(libc::IPC_PRIVATE, 0o600) };
                 }
                 // SAFETY: the message has so many bytes.
-                unsafe { libc::msgsnd(queue, (&raw const MESSAGE).cast(), 8000, libc::IPC_NOWAIT) == 0 }
+                unsafe {
+                    libc::msgsnd(queue, (&raw const MESSAGE).cast(), 8000, libc::IPC_NOWAIT) == 0
+                }
             })
         }
         // SAFETY: no argument points anywhere.
         "semaphore" => Box::new(|_| unsafe { libc::semget(libc::IPC_PRIVATE, 10_000, 0o600) } >= 0),
         "queue" => Box::new(|number| {
             let name = std::ffi::CString::new(format!("/{number}")).expect("digits");
-            // SAFETY: the name is a text that ends with NUL, and without attributes the usual ones are taken.
-            unsafe { libc::mq_open(name.as_ptr(), libc::O_CREAT | libc::O_RDWR, 0o600, ptr::null::<u8>()) >= 0 }
+            // SAFETY: the name is a text that ends with NUL, and without attributes the usual ones
+            // are taken.
+            unsafe {
+                libc::mq_open(name.as_ptr(), libc::O_CREAT | libc::O_RDWR, 0o600, ptr::null::<u8>())
+                    >= 0
+            }
         }),
         // SAFETY: the data has so many bytes.
-        "memfd" => Box::new(move |_| sent(unsafe { libc::write(file, DATA.as_ptr().cast(), UNIT) })),
+        "memfd" => {
+            Box::new(move |_| sent(unsafe { libc::write(file, DATA.as_ptr().cast(), UNIT) }))
+        }
         "segment" => Box::new(|_| {
-            // SAFETY: the segment has so many bytes, is written to where it was attached, and not used afterwards.
+            // SAFETY: the segment has so many bytes, is written to where it was attached, and not
+            // used afterwards.
             unsafe {
                 let segment = libc::shmget(libc::IPC_PRIVATE, UNIT, 0o600);
                 let place = libc::shmat(segment, ptr::null(), 0);
@@ -425,7 +453,11 @@ fn hoard(kind: &str, most: usize) -> ExitCode {
     };
     let number = (0..most).take_while(|number| step(*number)).count();
     let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
-    say(&format!("{number} {} {}", SENT.load(Relaxed) >> 10, if number < most { error } else { 0 }));
+    say(&format!(
+        "{number} {} {}",
+        SENT.load(Relaxed) >> 10,
+        if number < most { error } else { 0 }
+    ));
     ExitCode::from(6)
 }
 
@@ -449,11 +481,14 @@ fn stream_pairs(family: i32, data: &'static [u8]) -> Box<dyn FnMut(usize) -> boo
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
     use std::os::fd::{IntoRawFd, OwnedFd};
     use std::os::unix::net::UnixStream;
-    let listener = (family == libc::AF_INET).then(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback"));
+    let listener = (family == libc::AF_INET)
+        .then(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback"));
     let mut current = -1;
     Box::new(move |_| {
         // SAFETY: the data has so many bytes.
-        let send = |descriptor: i32| sent(unsafe { libc::write(descriptor, data.as_ptr().cast(), data.len()) });
+        let send = |descriptor: i32| {
+            sent(unsafe { libc::write(descriptor, data.as_ptr().cast(), data.len()) })
+        };
         // A connection takes more as long as its receiver's buffer grows.
         if current >= 0
             && (send(current) || {
@@ -469,14 +504,18 @@ fn stream_pairs(family: i32, data: &'static [u8]) -> Box<dyn FnMut(usize) -> boo
                 .and_then(TcpStream::connect)
                 .ok()
                 .and_then(|sender| Some((sender.into(), listener.accept().ok()?.0.into()))),
-            None => UnixStream::pair().ok().map(|(sender, receiver)| (sender.into(), receiver.into())),
+            None => {
+                UnixStream::pair().ok().map(|(sender, receiver)| (sender.into(), receiver.into()))
+            }
         };
         let Some((sender, receiver)) = pair else { return false };
         let (sender, receiver) = (sender.into_raw_fd(), receiver.into_raw_fd());
         let size = 1 << 30;
         for (descriptor, buffer) in [(sender, libc::SO_SNDBUF), (receiver, libc::SO_RCVBUF)] {
             // SAFETY: the option's value is a number.
-            unsafe { libc::setsockopt(descriptor, libc::SOL_SOCKET, buffer, (&raw const size).cast(), 4) };
+            unsafe {
+                libc::setsockopt(descriptor, libc::SOL_SOCKET, buffer, (&raw const size).cast(), 4)
+            };
         }
         // SAFETY: no argument points anywhere.
         unsafe { libc::fcntl(sender, libc::F_SETFL, libc::O_NONBLOCK) };

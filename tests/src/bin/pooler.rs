@@ -1,9 +1,11 @@
-//! A caller with a pool, that does what the lines of its standard input say and answers each with one line: for `tests/shortage.rs`, which has the machine
-//! run out of something for this process alone.
+//! A caller with a pool, that does what the lines of its standard input say and answers each with
+//! one line: for `tests/shortage.rs`, which has the machine run out of something for this process
+//! alone.
 //!
-//! `open SIZE` makes the pool, `close` drops it; `run` runs a command in it; `cell` makes a cell, and
-//! `inside` runs a command there, once; `full` waits until the pool is; `descriptors N` lets this process open so many more,
-//! `namespaces KIND N` the user namespace that it is in have so many; `processes N` sets RLIMIT_NPROC; `all` gives everything back; `count` tells how many
+//! `open SIZE` makes the pool, `close` drops it; `run` runs a command in it; `cell` makes a cell,
+//! and `inside` runs a command there, once; `full` waits until the pool is; `descriptors N` lets
+//! this process open so many more, `namespaces KIND N` the user namespace that it is in have so
+//! many; `processes N` sets RLIMIT_NPROC; `all` gives everything back; `count` tells how many
 //! descriptors are open, `failed` how often a sandbox could not be made.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -81,11 +83,16 @@ fn tell(error: &Error) -> String {
 }
 
 fn run(mut command: Command) -> String {
-    // Whether it is alone and new here; without a process of its own, for which there may be no room.
+    // Whether it is alone and new here; without a process of its own, for which there may be no
+    // room.
     let script = "test ! -e /tmp/left && : > /tmp/left && exit 7";
     match command.args(["-c", script]).output() {
         Ok(output) if output.outcome.ended == Ended::Exited(7) => "ok".into(),
-        Ok(output) => format!("ended {:?} {}", output.outcome.ended, String::from_utf8_lossy(&output.stderr).replace('\n', " ")),
+        Ok(output) => format!(
+            "ended {:?} {}",
+            output.outcome.ended,
+            String::from_utf8_lossy(&output.stderr).replace('\n', " ")
+        ),
         Err(error) => tell(&error),
     }
 }
@@ -115,16 +122,20 @@ fn write(kind: &str, number: &str) -> String {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     // The host's own user namespace maps everything.
     if map.split_whitespace().last() != Some("4294967295") {
-        std::fs::write(format!("/proc/sys/user/max_{kind}_namespaces"), number).expect("root may, in a user namespace");
+        std::fs::write(format!("/proc/sys/user/max_{kind}_namespaces"), number)
+            .expect("root may, in a user namespace");
     }
     "ok".into()
 }
 
 fn open_ones() -> BTreeSet<usize> {
     let entries = std::fs::read_dir("/proc/self/fd").expect("/proc is mounted");
-    let mut numbers: BTreeSet<usize> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let mut numbers: BTreeSet<usize> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     // The listing's own.
-    numbers.retain(|number| std::fs::read_link(format!("/proc/self/fd/{number}")).is_ok_and(|to| !to.ends_with("fd")));
+    numbers.retain(|number| {
+        std::fs::read_link(format!("/proc/self/fd/{number}")).is_ok_and(|to| !to.ends_with("fd"))
+    });
     numbers
 }
 

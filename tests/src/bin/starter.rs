@@ -1,8 +1,11 @@
-//! A caller that waits for a line, starts one sandbox between two marks that a tracer can see, and says what came of it: for `tests/faults`. `starter MANNER`:
-//! a sandbox of its `own`; one that is `limited`; to `prepare` a template; a `copy` of one that has been prepared; a `cell`, a `pool` from such a one.
+//! A caller that waits for a line, starts one sandbox between two marks that a tracer can see, and
+//! says what came of it: for `tests/faults`. `starter MANNER`: a sandbox of its `own`; one that is
+//! `limited`; to `prepare` a template; a `copy` of one that has been prepared; a `cell`, a `pool`
+//! from such a one.
 //!
-//! It says `ok` and a fingerprint of the sandbox's protections, as the command sees them and as the outcome tells them; or `error` with kind, errno
-//! and step; then the same of one more, when the marks are past; and how many descriptors it has more than before.
+//! It says `ok` and a fingerprint of the sandbox's protections, as the command sees them and as the
+//! outcome tells them; or `error` with kind, errno and step; then the same of one more, when the
+//! marks are past; and how many descriptors it has more than before.
 #![deny(unsafe_code)]
 
 use nix::unistd::{Pid, getsid};
@@ -19,15 +22,28 @@ fn main() {
     let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     let before = descriptors();
     let (told, again) = {
-        let policy = || Sandbox::new().tmpfs("/tmp", MiB(1)).bind_ro("/etc/hostname", "/etc/hostname").hostname("fault");
-        let sandbox =
-            if manner == "limited" { policy().memory(MiB(128)).pids(64).cpu_time(Duration::from_secs(100)) } else { policy() };
+        let policy = || {
+            Sandbox::new()
+                .tmpfs("/tmp", MiB(1))
+                .bind_ro("/etc/hostname", "/etc/hostname")
+                .hostname("fault")
+        };
+        let sandbox = if manner == "limited" {
+            policy().memory(MiB(128)).pids(64).cpu_time(Duration::from_secs(100))
+        } else {
+            policy()
+        };
         if !matches!(&*manner, "own" | "limited" | "prepare") {
             sandbox.prepare().expect("nothing fails yet");
         }
         let _ = getsid(Some(Pid::from_raw(BEGIN)));
         let told = once(&sandbox, &manner).unwrap_or_else(|error| {
-            format!("error {} {} {}", error.kind().name(), error.raw_os_error().unwrap_or(0), error.step())
+            format!(
+                "error {} {} {}",
+                error.kind().name(),
+                error.raw_os_error().unwrap_or(0),
+                error.step()
+            )
         });
         let _ = getsid(Some(Pid::from_raw(END)));
         // What a template was made with, it has.
@@ -72,13 +88,25 @@ fn tell(mut command: Command) -> Result<String> {
 
 /// A line, without what differs from run to run; nothing if that is all.
 fn constant(line: &str) -> Option<String> {
-    const STATUS: &[&str] = &["Uid", "Gid", "Groups", "Umask", "Cap", "NoNewPrivs", "Seccomp:", "SigBlk", "SigIgn", "Max "];
+    const STATUS: &[&str] = &[
+        "Uid",
+        "Gid",
+        "Groups",
+        "Umask",
+        "Cap",
+        "NoNewPrivs",
+        "Seccomp:",
+        "SigBlk",
+        "SigIgn",
+        "Max ",
+    ];
     if line.contains(" - ") {
         // What Landlock has looked at stays under /proc, if there is Landlock.
         if line.contains(" - mqueue ") {
             return None;
         }
-        // mountinfo: the numbers in front and the options of the file system behind are each run's own.
+        // mountinfo: the numbers in front and the options of the file system behind are each run's
+        // own.
         let fields: Vec<&str> = line.split(' ').collect();
         return fields.get(3..6).map(|fields| fields.join(" "));
     }

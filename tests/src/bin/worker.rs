@@ -1,6 +1,8 @@
-//! A caller that forks a worker of its own while a command runs, as Python's multiprocessing does: the worker holds a copy of
-//! everything the caller held. `worker MARK`: the command and what it leaves behind have MARK in their arguments, the worker
-//! sleeps until it is killed, the caller waits for the command. `worker MARK frozen` forks nobody: it freezes the command, says how, and waits.
+//! A caller that forks a worker of its own while a command runs, as Python's multiprocessing does:
+//! the worker holds a copy of everything the caller held. `worker MARK`: the command and what it
+//! leaves behind have MARK in their arguments, the worker sleeps until it is killed, the caller
+//! waits for the command. `worker MARK frozen` forks nobody: it freezes the command, says how, and
+//! waits.
 
 use nix::unistd::{ForkResult, fork, pause};
 use std::process::ExitCode;
@@ -9,7 +11,11 @@ fn main() -> ExitCode {
     let Some(mark) = std::env::args().nth(1) else { return ExitCode::from(2) };
     let started = seclude::Sandbox::new()
         .command("sh")
-        .args(["-c", "(setsid sh -c 'while :; do sleep 0.2; done' $0 &); while :; do sleep 0.2; done", &mark])
+        .args([
+            "-c",
+            "(setsid sh -c 'while :; do sleep 0.2; done' $0 &); while :; do sleep 0.2; done",
+            &mark,
+        ])
         .spawn();
     let mut child = match started {
         Ok(child) => child,

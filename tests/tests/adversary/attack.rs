@@ -58,16 +58,22 @@ impl Attack {
     /// Starts one: it waits for its signal.
     pub fn start(mode: Mode, word: &'static str, quota: bool) -> Result<Attack, String> {
         let mark = mark();
-        let scene =
-            Scene::new(mode, sandbox(), &|sandbox| limits(sandbox, quota)).map_err(|error| format!("the scene: {error}"))?;
+        let scene = Scene::new(mode, sandbox(), &|sandbox| limits(sandbox, quota))
+            .map_err(|error| format!("the scene: {error}"))?;
         let mut command = scene.command(PLACE);
         // Numbers of the caller's own tree are not the sandbox's to attack.
         let reach = if mode == Mode::SharedPid { "parent" } else { "all" };
-        command.args([word, reach, &mark]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args([word, reach, &mark])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut peer = None;
         if word == "linger" {
             let (socket, other) = connected();
-            command.stdout(OwnedFd::from(socket.try_clone().expect("a copy"))).fd(3, OwnedFd::from(socket));
+            command
+                .stdout(OwnedFd::from(socket.try_clone().expect("a copy")))
+                .fd(3, OwnedFd::from(socket));
             peer = Some(other);
         }
         let child = command.spawn().map_err(|error| format!("the start: {error}"))?;
@@ -108,7 +114,11 @@ impl Attack {
                     Err(why) => wrong.push(why),
                 }
             }
-            let limit = if finish == Finish::Kill { Duration::ZERO } else { WALL.saturating_sub(started.elapsed()) };
+            let limit = if finish == Finish::Kill {
+                Duration::ZERO
+            } else {
+                WALL.saturating_sub(started.elapsed())
+            };
             match returns("wait", limit, &victims, || child.wait()) {
                 Ok((Ok(outcome), taken)) => {
                     late = taken.saturating_sub(limit);
@@ -134,16 +144,25 @@ impl Attack {
             // Read first: a warden that ends in between has no values left to compare.
             let after = knobs::of(warden);
             if !has_ended(warden) {
-                wrong.extend(knobs::changed(&before, &after).into_iter().map(|knob| format!("afterwards {knob}")));
+                wrong.extend(
+                    knobs::changed(&before, &after)
+                        .into_iter()
+                        .map(|knob| format!("afterwards {knob}")),
+                );
             }
-            match returns("the next command", WALL, &victims, || scene.command(PLACE).arg("nothing").output()) {
+            match returns("the next command", WALL, &victims, || {
+                scene.command(PLACE).arg("nothing").output()
+            }) {
                 Ok((Ok(output), _)) if output.outcome.ended == Ended::Exited(0) => {}
-                Ok((Ok(output), _)) => wrong.push(format!("the next command: {:?}", output.outcome.ended)),
+                Ok((Ok(output), _)) => {
+                    wrong.push(format!("the next command: {:?}", output.outcome.ended))
+                }
                 Ok((Err(error), _)) => wrong.push(format!("the next command: {error}")),
                 Err(why) => wrong.push(why),
             }
         }
-        if let Err(why) = returns("drop of all", Duration::ZERO, &victims, || drop((child, scene))) {
+        if let Err(why) = returns("drop of all", Duration::ZERO, &victims, || drop((child, scene)))
+        {
             wrong.push(why);
         }
         match survivors(&mark, GRACE) {
@@ -158,7 +177,11 @@ impl Attack {
         // Read first: a warden that ends in between has no values left to compare.
         let after = knobs::of(self.warden);
         if !has_ended(self.warden) {
-            wrong.extend(knobs::changed(&self.before, &after).into_iter().map(|knob| format!("changed {knob}")));
+            wrong.extend(
+                knobs::changed(&self.before, &after)
+                    .into_iter()
+                    .map(|knob| format!("changed {knob}")),
+            );
         }
     }
 }
@@ -166,7 +189,8 @@ impl Attack {
 /// A TCP connection whose sender is full before long.
 fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there is a loopback");
-    let socket = TcpStream::connect(listener.local_addr().expect("it has one")).expect("it listens");
+    let socket =
+        TcpStream::connect(listener.local_addr().expect("it has one")).expect("it listens");
     let (peer, _) = listener.accept().expect("it is there");
     (socket, peer)
 }
@@ -179,19 +203,22 @@ fn untrue(mode: Mode, finish: Finish, word: &str, outcome: &Outcome) -> Option<S
         Ended::Killed => finish == Finish::Kill,
         // Who writes without end may come to the limit first.
         Ended::OutputLimit => matches!(word, "relay" | "flood" | "linger"),
-        // Zombies are processes. Where the limit is sampled, nothing refuses one more: what is seen above it is ended.
+        // Zombies are processes. Where the limit is sampled, nothing refuses one more: what is seen
+        // above it is ended.
         Ended::ProcessLimit => {
             let sampled = outcome.enforced.mechanism(Limit::Pids) == Some(Mechanism::Sampled);
             word == "fork" || word == "odd" && sampled
         }
         Ended::MemoryLimit => word == "fork",
-        // Where it is an ordinary process, who is inside may kill it: the kernel knows no way to forbid it but Landlock.
+        // Where it is an ordinary process, who is inside may kill it: the kernel knows no way to
+        // forbid it but Landlock.
         Ended::WardenLost(_) => word == "signals" && !mode.warden_is_first(),
         // The adversary goes on for ever.
         _ => false,
     };
     // What has used a processor for a second has used time.
-    let idle = outcome.usage.wall.is_zero() || (word == "spin" && (outcome.usage.user + outcome.usage.system).is_zero());
+    let idle = outcome.usage.wall.is_zero()
+        || (word == "spin" && (outcome.usage.user + outcome.usage.system).is_zero());
     if !by_limit {
         Some(format!("the end is told as {ended:?}"))
     } else if idle {

@@ -1,14 +1,20 @@
-//! Every system call by which a sandbox is set up fails once, with each of the errors that a machine in distress gives: the caller's own calls, the
-//! warden's, and those of the process that becomes the command, one run each, by a tracer that turns the call into nothing and its result into the error.
+//! Every system call by which a sandbox is set up fails once, with each of the errors that a
+//! machine in distress gives: the caller's own calls, the warden's, and those of the process that
+//! becomes the command, one run each, by a tracer that turns the call into nothing and its result
+//! into the error.
 //!
-//! So is a template made, and copied: the caller's calls and those of a pool's threads, the template's, the copy's.
+//! So is a template made, and copied: the caller's calls and those of a pool's threads, the
+//! template's, the copy's.
 //!
-//! What may come of it: an error that names a step, or a run with every protection in force, as the command itself sees them; nothing that hangs, no descriptor
-//! more than before, and the next one is as usual. SECLUDE_FAULTS=all tries every call with every error and writes the tables of `docs/faults.md`, the name of a call that one alone; without it,
-//! every fourth call gets one error, another one at each, and of those from a template every seventeenth.
+//! What may come of it: an error that names a step, or a run with every protection in force, as the
+//! command itself sees them; nothing that hangs, no descriptor more than before, and the next one
+//! is as usual. SECLUDE_FAULTS=all tries every call with every error and writes the tables of
+//! `docs/faults.md`, the name of a call that one alone; without it, every fourth call gets one
+//! error, another one at each, and of those from a template every seventeenth.
 //!
-//! And once more with faults that last: from a call on, every call of that number by that role fails, or every one that names the same file; of
-//! the caller's files each, of the rest every ninth call. Errors that say "try again" are left out there.
+//! And once more with faults that last: from a call on, every call of that number by that role
+//! fails, or every one that names the same file; of the caller's files each, of the rest every
+//! ninth call. Errors that say "try again" are left out there.
 #![deny(unsafe_code)]
 #![cfg(target_arch = "x86_64")]
 
@@ -24,20 +30,34 @@ use trace::{CALLER, Extent, Fault, ROLES, Run, TEMPLATE, WARDEN, run};
 /// Whoever waits for any child takes the other test's: one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-const ERRORS: &[Errno] = &[Errno::EPERM, Errno::ENOSPC, Errno::EMFILE, Errno::ENOMEM, Errno::EAGAIN, Errno::EINTR, Errno::ENOSYS];
+const ERRORS: &[Errno] = &[
+    Errno::EPERM,
+    Errno::ENOSPC,
+    Errno::EMFILE,
+    Errno::ENOMEM,
+    Errno::EAGAIN,
+    Errno::EINTR,
+    Errno::ENOSYS,
+];
 
 /// What `src/bin/starter.rs` is to do, from a template.
 const FROM_A_TEMPLATE: [&str; 4] = ["prepare", "copy", "cell", "pool"];
 /// For each extent, and each call of each role, and each error: what came of it, how often.
 type Table = BTreeMap<(Extent, usize, String), BTreeMap<i32, BTreeMap<String, u32>>>;
 
-/// What the starter said of the first, and whether the second and the count of descriptors were right.
+/// What the starter said of the first, and whether the second and the count of descriptors were
+/// right.
 fn sound<'a>(said: &'a str, kept: i32, baseline: Option<&str>) -> Result<&'a str, String> {
     let mut lines = said.trim_end().lines();
-    let (Some(told), Some(again), Some(more), None) = (lines.next(), lines.next(), lines.next(), lines.next()) else {
+    let (Some(told), Some(again), Some(more), None) =
+        (lines.next(), lines.next(), lines.next(), lines.next())
+    else {
         return Err(format!("it said {said:?}"));
     };
-    let more: i32 = more.strip_prefix("more ").and_then(|more| more.parse().ok()).ok_or_else(|| format!("it said {said:?}"))?;
+    let more: i32 = more
+        .strip_prefix("more ")
+        .and_then(|more| more.parse().ok())
+        .ok_or_else(|| format!("it said {said:?}"))?;
     if more > kept {
         return Err(format!("{more} descriptors more: {told}"));
     }
@@ -70,65 +90,103 @@ fn judge(baseline: &str, run: &Run, (name, errno): (&str, Errno)) -> Result<Stri
     }
     let (expected, found) = (parts(baseline).ok_or(baseline)?, parts(told).ok_or(told)?);
     let lost: Vec<&str> = expected.0.difference(&found.0).copied().collect();
-    // What is best effort may be left out where the kernel lacks it or a filter refuses it, and is then not told as enforced.
+    // What is best effort may be left out where the kernel lacks it or a filter refuses it, and is
+    // then not told as enforced.
     let dispensable = |name: &&str| name.contains("landlock") || name.contains("own-keyring");
     match (found.1 == expected.1, lost.is_empty()) {
         (true, true) => Ok("as usual".into()),
-        (true, false) if matches!(errno, Errno::ENOSYS | Errno::EPERM) && lost.iter().all(dispensable) => Ok("without".into()),
+        (true, false)
+            if matches!(errno, Errno::ENOSYS | Errno::EPERM) && lost.iter().all(dispensable) =>
+        {
+            Ok("without".into())
+        }
         _ => Err(format!("it started with less: lost {lost:?}\n{}\n{}", expected.1, found.1)),
     }
 }
 
-/// Has calls fail, all of them or every one of so many; what came of it is added to the table. Whatever must not be is returned, and how many runs there were.
-fn sweep(manner: &str, extent: Extent, stride: Option<usize>, table: &mut Table) -> (Vec<String>, usize) {
+/// Has calls fail, all of them or every one of so many; what came of it is added to the table.
+/// Whatever must not be is returned, and how many runs there were.
+fn sweep(
+    manner: &str,
+    extent: Extent,
+    stride: Option<usize>,
+    table: &mut Table,
+) -> (Vec<String>, usize) {
     let first = run(manner, None);
     let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();
     assert!(baseline.starts_with("ok {"), "{baseline}");
     assert!(first.calls.len() > 200, "{manner}: only {} calls were seen", first.calls.len());
     let again = run(manner, None);
-    assert_eq!(sound(&again.said, 0, Some(&baseline)), Ok(&*baseline), "two runs without a fault are alike");
+    assert_eq!(
+        sound(&again.said, 0, Some(&baseline)),
+        Ok(&*baseline),
+        "two runs without a fault are alike"
+    );
     let (mut wrong, mut runs) = (Vec::new(), 0);
     let mut files = BTreeSet::new();
     for (index, (place, number, file)) in first.calls.iter().enumerate() {
         let name = Syscall::new(*number as i32).to_string();
-        // Who ends is gone, by this call or by the next instruction; and a close has closed, whatever it says (close(2)).
+        // Who ends is gone, by this call or by the next instruction; and a close has closed,
+        // whatever it says (close(2)).
         if matches!(&*name, "exit" | "exit_group" | "close") || !is_chosen(&name) {
             continue;
         }
-        // The copies of a pool are made like a cell, which has its own turn. That a process has another number than before would be a fork, which has no part
-        // in what its parent has: neither in the pool nor in the template.
-        let skipped = |stride: usize| index % stride != 0 && !(extent == Extent::SameFile && place.0 == CALLER);
+        // The copies of a pool are made like a cell, which has its own turn. That a process has
+        // another number than before would be a fork, which has no part in what its parent
+        // has: neither in the pool nor in the template.
+        let skipped = |stride: usize| {
+            index % stride != 0 && !(extent == Extent::SameFile && place.0 == CALLER)
+        };
         let forked = name == "getpid" && FROM_A_TEMPLATE.contains(&manner);
         if manner == "pool" && place.0 > TEMPLATE || forked || stride.is_some_and(skipped) {
             continue;
         }
-        // A file that cannot be had from its first use on: later uses are part of that. What facts the caller reads of itself, it may read more than
-        // once, and one answer must not make up for the other.
-        if extent == Extent::SameFile && !file.as_ref().is_some_and(|file| files.insert((place.0, *number, file.clone()))) {
+        // A file that cannot be had from its first use on: later uses are part of that. What facts
+        // the caller reads of itself, it may read more than once, and one answer must not
+        // make up for the other.
+        if extent == Extent::SameFile
+            && !file.as_ref().is_some_and(|file| files.insert((place.0, *number, file.clone())))
+        {
             continue;
         }
-        let errors: Vec<Errno> = ERRORS.iter().copied().filter(|errno| extent.can_be(*errno)).collect();
-        let tried = if stride.is_none() { &errors[..] } else { &errors[index % errors.len()..=index % errors.len()] };
+        let errors: Vec<Errno> =
+            ERRORS.iter().copied().filter(|errno| extent.can_be(*errno)).collect();
+        let tried = if stride.is_none() {
+            &errors[..]
+        } else {
+            &errors[index % errors.len()..=index % errors.len()]
+        };
         for errno in tried {
             runs += 1;
             let fault = Fault { place: *place, number: *number, errno: *errno, extent };
             match judge(&baseline, &run(manner, Some(fault)), (&name, *errno)) {
                 Ok(word) => {
-                    let words = table.entry((extent, place.0, name.clone())).or_default().entry(*errno as i32).or_default();
+                    let words = table
+                        .entry((extent, place.0, name.clone()))
+                        .or_default()
+                        .entry(*errno as i32)
+                        .or_default();
                     *words.entry(word).or_default() += 1;
                 }
                 Err(why) => {
-                    let file = file.as_ref().map(|file| String::from_utf8_lossy(file)).unwrap_or_default();
-                    let call = format!("{} {} {name} (call {}) {file}", ROLES[place.0], place.1, place.2);
-                    wrong.push(format!("{manner}: {call} with {errno:?}, {}: {why}", extent.name()));
+                    let file =
+                        file.as_ref().map(|file| String::from_utf8_lossy(file)).unwrap_or_default();
+                    let call =
+                        format!("{} {} {name} (call {}) {file}", ROLES[place.0], place.1, place.2);
+                    wrong
+                        .push(format!("{manner}: {call} with {errno:?}, {}: {why}", extent.name()));
                 }
             }
         }
     }
     // The control: the check does see a run with less.
-    for less in [baseline.replace("\"no-capabilities\"", "\"\""), baseline.replace("NoNewPrivs: 1", "NoNewPrivs: 0")] {
+    for less in [
+        baseline.replace("\"no-capabilities\"", "\"\""),
+        baseline.replace("NoNewPrivs: 1", "NoNewPrivs: 0"),
+    ] {
         assert_ne!(less, baseline);
-        let run = Run { said: format!("{less}\n{baseline}\nmore 0\n"), calls: Vec::new(), hung: false };
+        let run =
+            Run { said: format!("{less}\n{baseline}\nmore 0\n"), calls: Vec::new(), hung: false };
         assert!(judge(&baseline, &run, ("mount", Errno::EPERM)).is_err());
     }
     (wrong, runs)
@@ -160,14 +218,16 @@ fn every_call_of_the_set_up_may_fail() {
     });
 }
 
-/// There is none of something for a while: a call fails, and so do all later ones of its number by that role; or all that name the same file.
+/// There is none of something for a while: a call fails, and so do all later ones of its number by
+/// that role; or all that name the same file.
 #[test]
 fn every_call_of_the_set_up_may_fail_from_then_on() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("every_call_of_the_set_up_may_fail_from_then_on", |who| {
         let (mut table, mut found) = (Table::new(), (Vec::new(), 0));
         for extent in [Extent::Always, Extent::SameFile] {
-            let (wrong, runs) = sweep("own", extent, if all() { None } else { Some(9) }, &mut table);
+            let (wrong, runs) =
+                sweep("own", extent, if all() { None } else { Some(9) }, &mut table);
             found.0.extend(wrong);
             found.1 += runs;
         }
@@ -175,17 +235,17 @@ fn every_call_of_the_set_up_may_fail_from_then_on() {
     });
 }
 
-/// The facts that the caller reads of itself decide who its command is: the tracer sees these calls, and has them fail.
+/// The facts that the caller reads of itself decide who its command is: the tracer sees these
+/// calls, and has them fail.
 #[test]
 fn the_callers_reading_of_its_own_ids_is_among_the_calls() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     as_each("the_callers_reading_of_its_own_ids_is_among_the_calls", |who| {
         let first = run("own", None);
         let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();
-        let map = first
-            .calls
-            .iter()
-            .find(|(place, _, file)| place.0 == CALLER && file.as_ref().is_some_and(|file| file.ends_with(b"/uid_map")));
+        let map = first.calls.iter().find(|(place, _, file)| {
+            place.0 == CALLER && file.as_ref().is_some_and(|file| file.ends_with(b"/uid_map"))
+        });
         let Some((place, number, _)) = map else {
             assert_eq!(who, Caller::User, "who may map ids must see whether they are there");
             return;
@@ -203,7 +263,8 @@ fn the_callers_reading_of_its_own_ids_is_among_the_calls() {
     });
 }
 
-/// What a template is made with, and what is copied from it: by a command, a cell, a pool. Whatever has failed, the next one comes about.
+/// What a template is made with, and what is copied from it: by a command, a cell, a pool. Whatever
+/// has failed, the next one comes about.
 #[test]
 fn every_call_of_a_template_and_its_copies_may_fail() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -225,8 +286,8 @@ fn every_call_of_a_template_and_its_copies_may_fail() {
     });
 }
 
-/// Each read by which the caller learns who it is and what it may, or the warden what is mapped, fails for a moment. The command is the usual user then, or
-/// there is none.
+/// Each read by which the caller learns who it is and what it may, or the warden what is mapped,
+/// fails for a moment. The command is the usual user then, or there is none.
 #[test]
 fn no_failed_read_makes_the_command_another_user() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -240,27 +301,38 @@ fn no_failed_read_makes_the_command_another_user() {
             if !READS.contains(&&*name) || place.0 != CALLER && place.0 != WARDEN {
                 continue;
             }
-            // A file that is empty all of a sudden is none with less in it. Who one is cannot fail to be told (getuid(2)).
+            // A file that is empty all of a sudden is none with less in it. Who one is cannot fail
+            // to be told (getuid(2)).
             let empty = (name == "read").then_some(Errno::UnknownErrno);
             let refused = (name != "geteuid").then_some([Errno::EMFILE, Errno::EPERM]);
             for errno in refused.into_iter().flatten().chain(empty) {
                 runs += 1;
-                let run = run("own", Some(Fault { place: *place, number: *number, errno, extent: Extent::Once }));
+                let run = run(
+                    "own",
+                    Some(Fault { place: *place, number: *number, errno, extent: Extent::Once }),
+                );
                 unread += usize::from(run.said.starts_with("error") && run.said.contains("_map"));
                 unchecked += usize::from(run.said.contains("check the id maps"));
                 if let Err(why) = judge(&baseline, &run, (&name, errno)) {
-                    wrong.push(format!("{} {name} (call {}) with {errno:?}: {why}", ROLES[place.0], place.2));
+                    wrong.push(format!(
+                        "{} {name} (call {}) with {errno:?}: {why}",
+                        ROLES[place.0], place.2
+                    ));
                 }
             }
         }
-        println!("{runs} faults as {}: {unread} maps not read by the caller, {unchecked} by the warden", who.name());
+        println!(
+            "{runs} faults as {}: {unread} maps not read by the caller, {unchecked} by the warden",
+            who.name()
+        );
         assert!(wrong.is_empty(), "{} of {runs}:\n{}", wrong.len(), wrong.join("\n"));
         // Two maps each, of which the opening fails in two ways and the reading in three.
         assert!(unread >= 10 && unchecked >= 10, "too few faults hit a map");
     });
 }
 
-/// A caller is short of descriptors for a moment while it looks for what holds the limits. They are held as usual then, or there is no command.
+/// A caller is short of descriptors for a moment while it looks for what holds the limits. They are
+/// held as usual then, or there is no command.
 #[test]
 fn no_shortage_of_a_moment_makes_a_limit_weaker() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -275,7 +347,15 @@ fn no_shortage_of_a_moment_makes_a_limit_weaker() {
                 runs += 1;
                 if let Err(why) = judge(
                     &baseline,
-                    &run("limited", Some(Fault { place: *place, number: *number, errno: Errno::EMFILE, extent: Extent::Once })),
+                    &run(
+                        "limited",
+                        Some(Fault {
+                            place: *place,
+                            number: *number,
+                            errno: Errno::EMFILE,
+                            extent: Extent::Once,
+                        }),
+                    ),
                     (&name, Errno::EMFILE),
                 ) {
                     wrong.push(format!("{name} (call {}): {why}", place.2));
@@ -293,14 +373,24 @@ fn write_table(who: Caller, table: &Table) {
     for ((extent, role, name), results) in table {
         if last.replace(*extent) != Some(*extent) {
             let heads = (names.join(" | "), "---|".repeat(ERRORS.len()));
-            println!("\n## As {}, {}\n\n| who | call | {} |\n|---|---|{}", who.name(), extent.name(), heads.0, heads.1);
+            println!(
+                "\n## As {}, {}\n\n| who | call | {} |\n|---|---|{}",
+                who.name(),
+                extent.name(),
+                heads.0,
+                heads.1
+            );
         }
         let cell = |errno: &Errno| {
-            let words = results
-                .get(&(*errno as i32))
-                .map(|words| words.iter().map(|(word, count)| format!("{word} {count}")).collect::<Vec<_>>());
+            let words = results.get(&(*errno as i32)).map(|words| {
+                words.iter().map(|(word, count)| format!("{word} {count}")).collect::<Vec<_>>()
+            });
             words.unwrap_or_default().join(", ")
         };
-        println!("| {} | `{name}` | {} |", ROLES[*role], ERRORS.iter().map(cell).collect::<Vec<_>>().join(" | "));
+        println!(
+            "| {} | `{name}` | {} |",
+            ROLES[*role],
+            ERRORS.iter().map(cell).collect::<Vec<_>>().join(" | ")
+        );
     }
 }

@@ -31,7 +31,8 @@ pub type Place = (usize, usize, usize);
 /// What is done to a run.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// The call at a place, or the next of this number there: in what order somebody hears of several things is chance.
+    /// The call at a place, or the next of this number there: in what order somebody hears of
+    /// several things is chance.
     pub place: Place,
     pub number: i64,
     /// What it fails with.
@@ -44,9 +45,11 @@ pub struct Fault {
 pub enum Extent {
     /// The one.
     Once,
-    /// All later ones of that number too, by everybody of that role: there is none of something for a while.
+    /// All later ones of that number too, by everybody of that role: there is none of something for
+    /// a while.
     Always,
-    /// All later ones of that number and role that name the same file too: one file cannot be had, and all others can.
+    /// All later ones of that number and role that name the same file too: one file cannot be had,
+    /// and all others can.
     SameFile,
 }
 
@@ -59,7 +62,8 @@ impl Extent {
         }
     }
 
-    /// Whether an error can last: who is interrupted or told to try again does try again, and is not for ever.
+    /// Whether an error can last: who is interrupted or told to try again does try again, and is
+    /// not for ever.
     pub fn can_be(self, errno: Errno) -> bool {
         self == Extent::Once || !matches!(errno, Errno::EINTR | Errno::EAGAIN)
     }
@@ -111,14 +115,20 @@ struct Tracees {
 
 impl Tracees {
     fn add(&mut self, pid: Pid, role: usize) {
-        self.present.insert(pid, Tracee { role, which: self.seen[role], calls: 0, spoiled: None, free: false });
+        self.present.insert(
+            pid,
+            Tracee { role, which: self.seen[role], calls: 0, spoiled: None, free: false },
+        );
         self.seen[role] += 1;
     }
 
     /// Who is there, new ones by who has made them.
     fn get(&mut self, pid: Pid, manner: &str) -> Option<&mut Tracee> {
         if !self.present.contains_key(&pid) {
-            let parent = self.present.get(&Pid::from_raw(field(pid, "PPid:")?)).map_or(CALLER, |parent| parent.role);
+            let parent = self
+                .present
+                .get(&Pid::from_raw(field(pid, "PPid:")?))
+                .map_or(CALLER, |parent| parent.role);
             let role = match parent {
                 _ if field(pid, "Tgid:")? != pid.as_raw() => THREAD,
                 CALLER | THREAD if matches!(manner, "own" | "limited") => WARDEN,
@@ -131,7 +141,8 @@ impl Tracees {
         self.present.get_mut(&pid)
     }
 
-    /// A command has begun: what it does is its own, and its warden has done what the start of it takes.
+    /// A command has begun: what it does is its own, and its warden has done what the start of it
+    /// takes.
     fn release(&mut self, command: Pid) {
         let warden = field(command, "PPid:").map(Pid::from_raw);
         for pid in warden.iter().chain([&command]) {
@@ -179,7 +190,8 @@ fn watch(caller: Pid, manner: &str, mut fault: Option<Fault>) -> Run {
     let mut run = Run { said: String::new(), calls: Vec::new(), hung: false };
     let mut lasting: Option<Lasting> = None;
     let started = Instant::now();
-    // Between the marks, and until the command's program runs; of a pool, which makes another one then, until the end.
+    // Between the marks, and until the command's program runs; of a pool, which makes another one
+    // then, until the end.
     let mut counting = false;
     let mut over = false;
     // A pool's first command runs: what its caller does about it is not the set-up of another.
@@ -231,13 +243,16 @@ fn watch(caller: Pid, manner: &str, mut fault: Option<Fault>) -> Run {
                         if let Some(fault) = fault.take_if(|fault| is_it(fault)) {
                             let errno = fault.errno;
                             registers.orig_rax = u64::MAX;
-                            tracee.spoiled = ptrace::setregs(pid, registers).is_ok().then_some(errno);
+                            tracee.spoiled =
+                                ptrace::setregs(pid, registers).is_ok().then_some(errno);
                             lasting = Some(Lasting { fault, file });
                         } else if let Some(lasting) = &lasting
                             && lasting.holds(role, number, file.as_deref())
                         {
                             registers.orig_rax = u64::MAX;
-                            tracee.spoiled = ptrace::setregs(pid, registers).is_ok().then_some(lasting.fault.errno);
+                            tracee.spoiled = ptrace::setregs(pid, registers)
+                                .is_ok()
+                                .then_some(lasting.fault.errno);
                         }
                     }
                 } else if let Some(errno) = tracee.spoiled.take()
@@ -308,10 +323,17 @@ fn named_file(pid: Pid, number: i64, [first, second]: [u64; 2]) -> Option<Vec<u8
     Some(path)
 }
 
-/// Calls by which the standard library makes threads, gives them memory and has them wait: none of ours, some of them it cannot do without, and how often it
-/// makes some of them is chance.
+/// Calls by which the standard library makes threads, gives them memory and has them wait: none of
+/// ours, some of them it cannot do without, and how often it makes some of them is chance.
 fn is_of_a_thread(number: i64) -> bool {
-    const MEMORY: [i64; 5] = [libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_munmap, libc::SYS_brk, libc::SYS_madvise];
-    const THREADS: [i64; 5] = [libc::SYS_futex, libc::SYS_clone3, libc::SYS_rseq, libc::SYS_set_robust_list, libc::SYS_sigaltstack];
+    const MEMORY: [i64; 5] =
+        [libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_munmap, libc::SYS_brk, libc::SYS_madvise];
+    const THREADS: [i64; 5] = [
+        libc::SYS_futex,
+        libc::SYS_clone3,
+        libc::SYS_rseq,
+        libc::SYS_set_robust_list,
+        libc::SYS_sigaltstack,
+    ];
     MEMORY.contains(&number) || THREADS.contains(&number) || number == libc::SYS_sched_yield
 }

@@ -1,13 +1,16 @@
-//! A connection to a message bus: connect, authenticate, call, wait for a signal, all before one moment.
+//! A connection to a message bus: connect, authenticate, call, wait for a signal, all before one
+//! moment.
 //!
-//! It is plain blocking I/O on one socket whose timeouts are what is left until that moment. So there is no thread and no
-//! event loop to leave behind, and it works inside a caller's own async runtime.
+//! It is plain blocking I/O on one socket whose timeouts are what is left until that moment. So
+//! there is no thread and no event loop to leave behind, and it works inside a caller's own async
+//! runtime.
 
 use super::message::{self, Kind, Message, PREFIX, Target};
 use crate::error::Shortage;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SetSockOpt, SockFlag, SockType, UnixAddr, connect, recv, send, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SetSockOpt, SockFlag, SockType, UnixAddr, connect, recv, send,
+    setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use serde::ser::Serialize;
@@ -37,8 +40,8 @@ impl Address {
         UnixAddr::new(path).ok().map(Address)
     }
 
-    /// The Unix sockets among the addresses of `text`: the D-Bus specification, "Server Addresses". Others, which would run a
-    /// program or leave the machine, are no bus of systemd's.
+    /// The Unix sockets among the addresses of `text`: the D-Bus specification, "Server Addresses".
+    /// Others, which would run a program or leave the machine, are no bus of systemd's.
     pub fn parse(text: &str) -> Vec<Address> {
         let of_entry = |entry: &str| {
             let (key, value) = entry
@@ -47,7 +50,11 @@ impl Address {
                 .filter_map(|pair| pair.split_once('='))
                 .find(|(key, _)| matches!(*key, "path" | "abstract"))?;
             let value = unescape(value)?;
-            let address = if key == "path" { UnixAddr::new(value.as_slice()) } else { UnixAddr::new_abstract(&value) };
+            let address = if key == "path" {
+                UnixAddr::new(value.as_slice())
+            } else {
+                UnixAddr::new_abstract(&value)
+            };
             address.ok().map(Address)
         };
         text.split(';').filter_map(of_entry).collect()
@@ -76,8 +83,11 @@ fn unescape(value: &str) -> Option<Vec<u8>> {
 }
 
 /// The bus itself, as a peer.
-const BUS: Target =
-    Target { destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus" };
+const BUS: Target = Target {
+    destination: "org.freedesktop.DBus",
+    path: "/org/freedesktop/DBus",
+    interface: "org.freedesktop.DBus",
+};
 
 /// A connection that is allowed to last until `until`.
 pub struct Bus {
@@ -97,16 +107,20 @@ impl Bus {
                 fault => fault,
             }
         };
-        let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(broken)?;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+            .map_err(broken)?;
         let mut bus = Bus { socket, until, serial: 0, received: Vec::new() };
-        // A bus that does not accept leaves a full queue behind, and connect(2) waits there: for as long as SO_SNDTIMEO says.
-        bus.timed(sockopt::SendTimeout, |socket| connect(socket, &address.0)).map_err(at("connect to"))?;
+        // A bus that does not accept leaves a full queue behind, and connect(2) waits there: for as
+        // long as SO_SNDTIMEO says.
+        bus.timed(sockopt::SendTimeout, |socket| connect(socket, &address.0))
+            .map_err(at("connect to"))?;
         bus.authenticate().map_err(at("authenticate at"))?;
         let (name,) = bus.ask(&BUS, "Hello", &())?;
         Ok((bus, name))
     }
 
-    /// EXTERNAL without a name: the bus takes the uid from the socket, which is right in a user namespace too.
+    /// EXTERNAL without a name: the bus takes the uid from the socket, which is right in a user
+    /// namespace too.
     fn authenticate(&mut self) -> Result<(), Fault> {
         self.send(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")?;
         for expected in ["DATA", "OK "] {
@@ -136,14 +150,21 @@ impl Bus {
         arguments: &T,
     ) -> Result<R, Fault> {
         let reply = self.call(target, member, arguments)?;
-        reply.arguments().ok_or_else(|| Fault::Broken(format!("{member} answered with arguments of other types")))
+        reply.arguments().ok_or_else(|| {
+            Fault::Broken(format!("{member} answered with arguments of other types"))
+        })
     }
 
     /// Calls a method and waits for its reply.
-    fn call<T: Serialize + Type>(&mut self, target: &Target, member: &str, arguments: &T) -> Result<Message, Fault> {
+    fn call<T: Serialize + Type>(
+        &mut self,
+        target: &Target,
+        member: &str,
+        arguments: &T,
+    ) -> Result<Message, Fault> {
         self.serial += 1;
-        let bytes =
-            message::call(self.serial, target, member, arguments).map_err(|error| Fault::Broken(format!("{member}: {error}")))?;
+        let bytes = message::call(self.serial, target, member, arguments)
+            .map_err(|error| Fault::Broken(format!("{member}: {error}")))?;
         self.send(&bytes)?;
         loop {
             let message = self.receive()?;
@@ -192,7 +213,9 @@ impl Bus {
     /// Waits for more bytes.
     fn fill(&mut self) -> Result<(), Fault> {
         let mut bytes = [0; 4096];
-        match self.timed(sockopt::ReceiveTimeout, |socket| recv(socket, &mut bytes, MsgFlags::empty()))? {
+        match self
+            .timed(sockopt::ReceiveTimeout, |socket| recv(socket, &mut bytes, MsgFlags::empty()))?
+        {
             0 => Err(Fault::Broken("the bus closed the connection".to_owned())),
             count => {
                 self.received.extend(&bytes[..count]);
@@ -204,14 +227,17 @@ impl Bus {
     fn send(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
         while !bytes.is_empty() {
             // Not write(2): a bus that has gone would end a caller that does not ignore SIGPIPE.
-            let count = self.timed(sockopt::SendTimeout, |socket| send(socket, bytes, MsgFlags::MSG_NOSIGNAL))?;
+            let count = self.timed(sockopt::SendTimeout, |socket| {
+                send(socket, bytes, MsgFlags::MSG_NOSIGNAL)
+            })?;
             bytes = &bytes[count..];
         }
         Ok(())
     }
 
-    /// A system call that is given what is left of the time: SO_RCVTIMEO and SO_SNDTIMEO of socket(7). A caller's signal
-    /// handler ends such a call, SA_RESTART or not (signal(7)): it is repeated with what is left then.
+    /// A system call that is given what is left of the time: SO_RCVTIMEO and SO_SNDTIMEO of
+    /// socket(7). A caller's signal handler ends such a call, SA_RESTART or not (signal(7)): it
+    /// is repeated with what is left then.
     fn timed<T>(
         &self,
         option: impl SetSockOpt<Val = TimeVal> + Copy,

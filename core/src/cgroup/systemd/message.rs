@@ -1,7 +1,8 @@
 //! D-Bus messages as bytes: the D-Bus specification, "Message Protocol".
 //!
-//! The header of a call is a handful of strings and written here; bodies, and everything that comes from outside, go through
-//! zvariant. What a peer sends is checked before it is used: it can be refused, never believed.
+//! The header of a call is a handful of strings and written here; bodies, and everything that comes
+//! from outside, go through zvariant. What a peer sends is checked before it is used: it can be
+//! refused, never believed.
 
 use serde::de::Deserialize;
 use serde::ser::Serialize;
@@ -36,7 +37,12 @@ pub struct Target {
 }
 
 /// The bytes of a method call whose arguments are the members of the tuple `arguments`.
-pub fn call<T: Serialize + Type>(serial: u32, target: &Target, member: &str, arguments: &T) -> zvariant::Result<Vec<u8>> {
+pub fn call<T: Serialize + Type>(
+    serial: u32,
+    target: &Target,
+    member: &str,
+    arguments: &T,
+) -> zvariant::Result<Vec<u8>> {
     let body = zvariant::to_bytes(Context::new_dbus(Endian::Little, 0), arguments)?;
     let mut fields = Vec::new();
     field(&mut fields, PATH, b'o', target.path);
@@ -76,7 +82,8 @@ fn pad(bytes: &mut Vec<u8>) {
 pub fn length(prefix: &[u8; PREFIX]) -> Result<usize, String> {
     let word = |at: usize| {
         let bytes = [prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]];
-        (if prefix[0] == b'B' { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }) as usize
+        (if prefix[0] == b'B' { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+            as usize
     };
     if !matches!(prefix[0], b'l' | b'B') || prefix[3] != VERSION {
         return Err("the bus does not speak D-Bus".to_owned());
@@ -112,7 +119,8 @@ impl Message {
         let context = Context::new_dbus(endian, 0);
         let all = Data::new(bytes, context);
         type Header<'a> = (u8, u8, u8, u8, u32, u32, Vec<(u8, Value<'a>)>);
-        let ((_, kind, _, _, _, _, fields), read): (Header<'_>, usize) = all.deserialize().map_err(|_| malformed())?;
+        let ((_, kind, _, _, _, _, fields), read): (Header<'_>, usize) =
+            all.deserialize().map_err(|_| malformed())?;
         let text = |code: u8| {
             fields.iter().find(|(field, _)| *field == code).and_then(|(_, value)| match value {
                 Value::Str(text) => Some(text.as_str().to_owned()),
@@ -129,9 +137,10 @@ impl Message {
         };
         let kind = match kind {
             METHOD_RETURN => Kind::Reply { serial: number(REPLY_SERIAL).ok_or_else(malformed)? },
-            ERROR => {
-                Kind::Error { serial: number(REPLY_SERIAL).ok_or_else(malformed)?, name: text(ERROR_NAME).ok_or_else(malformed)? }
-            }
+            ERROR => Kind::Error {
+                serial: number(REPLY_SERIAL).ok_or_else(malformed)?,
+                name: text(ERROR_NAME).ok_or_else(malformed)?,
+            },
             SIGNAL => Kind::Signal {
                 path: text(PATH).ok_or_else(malformed)?,
                 interface: text(INTERFACE).ok_or_else(malformed)?,
@@ -152,7 +161,9 @@ impl Message {
     pub fn arguments<'m, T: Deserialize<'m> + Type>(&'m self) -> Option<T> {
         let mut expected = String::new();
         T::SIGNATURE.write_as_string_no_parens(&mut expected).ok()?;
-        (expected == self.signature).then(|| self.body.deserialize().ok())?.map(|(arguments, _)| arguments)
+        (expected == self.signature)
+            .then(|| self.body.deserialize().ok())?
+            .map(|(arguments, _)| arguments)
     }
 
     /// The text of an error: its first argument, if that is a text.

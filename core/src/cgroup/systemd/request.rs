@@ -1,4 +1,5 @@
-//! The request to systemd: which manager, where its bus is, what is asked, and the look whether it was done.
+//! The request to systemd: which manager, where its bus is, what is asked, and the look whether it
+//! was done.
 
 use super::Refusal;
 use super::bus::{Address, Bus, Fault};
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use zvariant::{OwnedObjectPath, Value};
 
-/// For the whole conversation. systemd answers in some ten milliseconds; a spawn must not wait for one that does not.
+/// For the whole conversation. systemd answers in some ten milliseconds; a spawn must not wait for
+/// one that does not.
 pub const LIMIT: Duration = Duration::from_secs(2);
 
 const MANAGER: Target = Target {
@@ -22,7 +24,9 @@ const MANAGER: Target = Target {
 pub fn scope(pid: u32, name: &str) -> Result<PathBuf, Refusal> {
     // sd_booted(3).
     if !Path::new("/run/systemd/system").is_dir() {
-        return Err(Refusal::new("systemd does not run this system: there is no /run/systemd/system"));
+        return Err(Refusal::new(
+            "systemd does not run this system: there is no /run/systemd/system",
+        ));
     }
     let uid = nix::unistd::geteuid().as_raw();
     let addresses = addresses(uid, |name| std::env::var(name).ok());
@@ -38,15 +42,19 @@ pub fn scope(pid: u32, name: &str) -> Result<PathBuf, Refusal> {
     cgroup_of(&membership, &unit)
 }
 
-/// Where the manager's bus may be, the likeliest first: sd_bus_default(3). One that does not lead to a manager is passed over:
-/// the environment may be another user's (su) or name a bus of its own (dbus-run-session).
+/// Where the manager's bus may be, the likeliest first: sd_bus_default(3). One that does not lead
+/// to a manager is passed over: the environment may be another user's (su) or name a bus of its own
+/// (dbus-run-session).
 pub fn addresses(uid: u32, variable: impl Fn(&str) -> Option<String>) -> Vec<Address> {
     let (named, sockets) = match uid {
         0 => (variable("DBUS_SYSTEM_BUS_ADDRESS"), vec!["/run/dbus/system_bus_socket".to_owned()]),
         uid => {
             let own = variable("XDG_RUNTIME_DIR").filter(|directory| directory.starts_with('/'));
             let own = own.map(|directory| format!("{}/bus", directory.trim_end_matches('/')));
-            (variable("DBUS_SESSION_BUS_ADDRESS"), own.into_iter().chain([format!("/run/user/{uid}/bus")]).collect())
+            (
+                variable("DBUS_SESSION_BUS_ADDRESS"),
+                own.into_iter().chain([format!("/run/user/{uid}/bus")]).collect(),
+            )
         }
     };
     let mut addresses = Address::parse(&named.unwrap_or_default());
@@ -83,7 +91,9 @@ fn converse(address: &Address, pid: u32, unit: &str, until: Instant) -> Result<(
     // systemd reads the number in its own pid namespace: in another one it would move a stranger.
     let known_as = bus.process_of(&name).map_err(|fault| before(fault, address))?;
     if known_as != std::process::id() {
-        return Err(Ended::Refused(Refusal::new(format!("the bus at {address} is in another pid namespace"))));
+        return Err(Ended::Refused(Refusal::new(format!(
+            "the bus at {address} is in another pid namespace"
+        ))));
     }
     // Before the request: the signal may be sent right after its reply.
     bus.add_match(concat!(
@@ -97,11 +107,14 @@ fn converse(address: &Address, pid: u32, unit: &str, until: Instant) -> Result<(
         }
         fault => Ended::Refused(refused(fault, &format!("systemd does not start {unit}"))),
     })?;
-    let result =
-        finished(&mut bus, &job).map_err(|fault| Ended::Refused(refused(fault, &format!("systemd does not finish {unit}"))))?;
+    let result = finished(&mut bus, &job).map_err(|fault| {
+        Ended::Refused(refused(fault, &format!("systemd does not finish {unit}")))
+    })?;
     match result.as_str() {
         "done" => Ok(()),
-        result => Err(Ended::Refused(Refusal::new(format!("systemd's job for {unit} ended as {result:?}")))),
+        result => Err(Ended::Refused(Refusal::new(format!(
+            "systemd's job for {unit} ended as {result:?}"
+        )))),
     }
 }
 
@@ -116,7 +129,12 @@ fn start(bus: &mut Bus, pid: u32, unit: &str) -> Result<OwnedObjectPath, Fault> 
     ];
     let others: Vec<(&str, Vec<(&str, Value<'_>)>)> = Vec::new();
     // "fail": a scope of this name is not ours.
-    bus.ask::<_, (OwnedObjectPath,)>(&MANAGER, "StartTransientUnit", &(unit, "fail", properties, others)).map(|(job,)| job)
+    bus.ask::<_, (OwnedObjectPath,)>(
+        &MANAGER,
+        "StartTransientUnit",
+        &(unit, "fail", properties, others),
+    )
+    .map(|(job,)| job)
 }
 
 /// Waits until the job is done and returns its result.
@@ -132,7 +150,8 @@ fn finished(bus: &mut Bus, job: &OwnedObjectPath) -> Result<String, Fault> {
 fn removed(message: &Message, job: &OwnedObjectPath) -> Option<String> {
     let Kind::Signal { path, interface, member } = &message.kind else { return None };
     let is_ours = path == MANAGER.path && interface == MANAGER.interface && member == "JobRemoved";
-    let (_, of, _, result) = message.arguments::<(u32, OwnedObjectPath, String, String)>().filter(|_| is_ours)?;
+    let (_, of, _, result) =
+        message.arguments::<(u32, OwnedObjectPath, String, String)>().filter(|_| is_ours)?;
     (of == *job).then_some(result)
 }
 
@@ -140,7 +159,9 @@ fn removed(message: &Message, job: &OwnedObjectPath) -> Option<String> {
 fn before(fault: Fault, address: &Address) -> Ended {
     match fault {
         Fault::Broken(cause) => Ended::NoManager(cause),
-        fault => Ended::Refused(refused(fault, &format!("the bus at {address} does not let us in"))),
+        fault => {
+            Ended::Refused(refused(fault, &format!("the bus at {address} does not let us in")))
+        }
     }
 }
 
@@ -151,7 +172,8 @@ fn refused(fault: Fault, what: &str) -> Refusal {
         Fault::Late => Refusal::new(format!("{what}: no answer within {} s", LIMIT.as_secs())),
         Fault::Answer { name, text } => {
             let refusal = Refusal::new(format!("{what}: {} ({name})", text.trim_end_matches('.')));
-            let denied = name.ends_with(".AccessDenied") || name.ends_with(".InteractiveAuthorizationRequired");
+            let denied = name.ends_with(".AccessDenied")
+                || name.ends_with(".InteractiveAuthorizationRequired");
             if denied { refusal.hint(remedy()) } else { refusal }
         }
     }
@@ -160,7 +182,8 @@ fn refused(fault: Fault, what: &str) -> Refusal {
 /// The names of errors with which a bus says that nobody is there.
 fn is_absence(name: &str) -> bool {
     let name = name.strip_prefix("org.freedesktop.DBus.Error.").unwrap_or_default();
-    matches!(name, "ServiceUnknown" | "NameHasNoOwner" | "UnknownMethod" | "UnknownObject") || name.starts_with("Spawn.")
+    matches!(name, "ServiceUnknown" | "NameHasNoOwner" | "UnknownMethod" | "UnknownObject")
+        || name.starts_with("Spawn.")
 }
 
 /// What gives a caller a cgroup of its own without our asking.
@@ -173,13 +196,19 @@ fn remedy() -> String {
     }
 }
 
-/// The cgroup of the v2 hierarchy in `membership`, the text of a /proc/PID/cgroup, which must be the unit's own.
+/// The cgroup of the v2 hierarchy in `membership`, the text of a /proc/PID/cgroup, which must be
+/// the unit's own.
 pub fn cgroup_of(membership: &str, unit: &str) -> Result<PathBuf, Refusal> {
-    let Some(path) = membership.lines().find_map(|line| line.strip_prefix("0::")).map(PathBuf::from) else {
+    let Some(path) =
+        membership.lines().find_map(|line| line.strip_prefix("0::")).map(PathBuf::from)
+    else {
         return Err(Refusal::new("the process is in no cgroup of the v2 hierarchy"));
     };
     match path.file_name().is_some_and(|name| name == unit) {
         true => Ok(path),
-        false => Err(Refusal::new(format!("systemd reports {unit} as started, but the process is in {}", path.display()))),
+        false => Err(Refusal::new(format!(
+            "systemd reports {unit} as started, but the process is in {}",
+            path.display()
+        ))),
     }
 }

@@ -1,5 +1,6 @@
-//! The conversation with a real message bus: a `dbus-daemon` of the test's own, and a service on it, written with zbus, that
-//! plays systemd's manager. That proves what we say and how we take the answers; systemd itself is not here.
+//! The conversation with a real message bus: a `dbus-daemon` of the test's own, and a service on
+//! it, written with zbus, that plays systemd's manager. That proves what we say and how we take the
+//! answers; systemd itself is not here.
 
 use super::Refusal;
 use super::bus::Address;
@@ -30,7 +31,11 @@ fn asks_for_a_delegated_scope_around_the_process() {
     let [asked] = asked.as_slice() else { panic!("{asked:?}") };
     assert_eq!((asked.name.as_str(), asked.mode.as_str(), asked.others), (UNIT, "fail", 0));
     let property = |name: &str| {
-        let mut found = asked.properties.iter().filter(|(key, _)| key == name).map(|(_, value)| value.try_clone().unwrap());
+        let mut found = asked
+            .properties
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.try_clone().unwrap());
         let value = found.next().unwrap_or_else(|| panic!("no {name} in {asked:?}"));
         assert!(found.next().is_none());
         value
@@ -38,7 +43,10 @@ fn asks_for_a_delegated_scope_around_the_process() {
     assert!(bool::try_from(property("Delegate")).unwrap());
     assert_eq!(pids_of(&property("PIDs")), [std::process::id()]);
     assert_eq!(String::try_from(property("CollectMode")).unwrap(), "inactive-or-failed");
-    assert_eq!(String::try_from(property("Description")).unwrap(), format!("sandbox of process {}", std::process::id()));
+    assert_eq!(
+        String::try_from(property("Description")).unwrap(),
+        format!("sandbox of process {}", std::process::id())
+    );
     assert_eq!(asked.properties.len(), 4);
 }
 
@@ -47,7 +55,10 @@ fn a_refusal_says_what_systemd_says() {
     let Some(daemon) = Daemon::start() else { return };
     let (_manager, _) = daemon.manager(Answer::Denied);
     let refusal = daemon.ask(PATIENT).unwrap_err();
-    assert_eq!(refusal.cause, "systemd does not start seclude-1-0.scope: not for you (org.freedesktop.DBus.Error.AccessDenied)");
+    assert_eq!(
+        refusal.cause,
+        "systemd does not start seclude-1-0.scope: not for you (org.freedesktop.DBus.Error.AccessDenied)"
+    );
     assert!(refusal.hint.unwrap().contains("Delegate=yes"));
 }
 
@@ -111,7 +122,9 @@ fn a_bus_that_never_stops_talking_costs_no_more_than_the_limit() {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"DATA\r\nOK 0123456789abcdef0123456789abcdef\r\n").unwrap();
         // A signal without end: no reply ever, always something to read.
-        let mut signal = message::call(1, &Target { destination: "a.b", path: "/", interface: "a.b" }, "C", &()).unwrap();
+        let mut signal =
+            message::call(1, &Target { destination: "a.b", path: "/", interface: "a.b" }, "C", &())
+                .unwrap();
         signal[1] = 4;
         while stream.write_all(&signal).is_ok() {
             thread::sleep(Duration::from_millis(1));
@@ -140,7 +153,10 @@ fn cause_of(bytes: Vec<u8>) -> String {
 #[test]
 fn nonsense_from_a_bus_is_refused() {
     assert_eq!(cause_of(vec![]), "the bus closed the connection");
-    assert_eq!(cause_of(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), "the bus does not speak D-Bus");
+    assert_eq!(
+        cause_of(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
+        "the bus does not speak D-Bus"
+    );
     let mut huge = vec![b'l', 2, 0, 1];
     huge.extend([0xff; 12]);
     assert_eq!(cause_of(huge), "the bus sent a message of more than 1048576 bytes");
@@ -149,7 +165,10 @@ fn nonsense_from_a_bus_is_refused() {
     broken.extend([0xff; 8]);
     assert_eq!(cause_of(broken), "the bus sent a malformed message");
     // A reply that does not say to what.
-    assert_eq!(cause_of(vec![b'l', 2, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]), "the bus sent a malformed message");
+    assert_eq!(
+        cause_of(vec![b'l', 2, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
+        "the bus sent a malformed message"
+    );
 }
 
 #[test]
@@ -163,7 +182,10 @@ fn a_bus_that_rejects_is_refused() {
     });
     let refusal = ask(&[place.address()], 1, UNIT, Instant::now() + PATIENT).unwrap_err();
     peer.join().unwrap();
-    assert_eq!(refusal.cause, format!("authenticate at {}: the bus says \"REJECTED EXTERNAL\"", place.socket()));
+    assert_eq!(
+        refusal.cause,
+        format!("authenticate at {}: the bus says \"REJECTED EXTERNAL\"", place.socket())
+    );
 }
 
 #[test]
@@ -173,27 +195,53 @@ fn a_bus_without_a_manager_is_passed_over() {
     let (_manager, asked) = full.manager(Answer::Job("done"));
     let until = || Instant::now() + PATIENT;
     let refusal = ask(&[nowhere.address()], std::process::id(), UNIT, until()).unwrap_err();
-    assert_eq!(refusal.cause, format!("connect to {}: no such file or directory", nowhere.socket()));
+    assert_eq!(
+        refusal.cause,
+        format!("connect to {}: no such file or directory", nowhere.socket())
+    );
     assert!(refusal.hint.unwrap().contains("Delegate=yes"));
     let refusal = ask(&[empty.place.address()], std::process::id(), UNIT, until()).unwrap_err();
-    assert_eq!(refusal.cause, format!("no systemd manager is on the bus at {}", empty.place.socket()));
-    ask(&[nowhere.address(), empty.place.address(), full.place.address()], std::process::id(), UNIT, until()).unwrap();
+    assert_eq!(
+        refusal.cause,
+        format!("no systemd manager is on the bus at {}", empty.place.socket())
+    );
+    ask(
+        &[nowhere.address(), empty.place.address(), full.place.address()],
+        std::process::id(),
+        UNIT,
+        until(),
+    )
+    .unwrap();
     assert_eq!(asked.lock().unwrap().len(), 1);
 }
 
 #[test]
 fn looks_where_the_environment_says_then_where_systemd_has_its_buses() {
     let shown = |uid, variables: &[(&str, &str)]| -> Vec<String> {
-        let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let find = |name: &str| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
         addresses(uid, find).iter().map(ToString::to_string).collect()
     };
-    assert_eq!(shown(0, &[("DBUS_SESSION_BUS_ADDRESS", "unix:path=/no")]), ["/run/dbus/system_bus_socket"]);
-    assert_eq!(shown(0, &[("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/a")]), ["/a", "/run/dbus/system_bus_socket"]);
+    assert_eq!(
+        shown(0, &[("DBUS_SESSION_BUS_ADDRESS", "unix:path=/no")]),
+        ["/run/dbus/system_bus_socket"]
+    );
+    assert_eq!(
+        shown(0, &[("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/a")]),
+        ["/a", "/run/dbus/system_bus_socket"]
+    );
     assert_eq!(shown(1000, &[]), ["/run/user/1000/bus"]);
     assert_eq!(shown(1000, &[("XDG_RUNTIME_DIR", "/run/user/1000")]), ["/run/user/1000/bus"]);
-    assert_eq!(shown(1000, &[("XDG_RUNTIME_DIR", "/x/"), ("DBUS_SESSION_BUS_ADDRESS", "")]), ["/x/bus", "/run/user/1000/bus"]);
+    assert_eq!(
+        shown(1000, &[("XDG_RUNTIME_DIR", "/x/"), ("DBUS_SESSION_BUS_ADDRESS", "")]),
+        ["/x/bus", "/run/user/1000/bus"]
+    );
     let several = "tcp:host=h,port=1;unix:guid=0,path=/with%20space;unixexec:path=/bin/sh;unix:abstract=hidden;unix:path=%zz";
-    assert_eq!(shown(1000, &[("DBUS_SESSION_BUS_ADDRESS", several)]), ["/with space", "@hidden", "/run/user/1000/bus"]);
+    assert_eq!(
+        shown(1000, &[("DBUS_SESSION_BUS_ADDRESS", several)]),
+        ["/with space", "@hidden", "/run/user/1000/bus"]
+    );
 }
 
 #[test]
@@ -231,10 +279,20 @@ fn caller() {
 fn called(before: &[&str], daemon: &Daemon) -> String {
     let caller = format!("{}::caller", module_path!().split_once("::").unwrap().1);
     let test = std::env::current_exe().unwrap();
-    let words = before.iter().copied().chain([test.to_str().unwrap(), "--ignored", "--exact", "--nocapture", &caller]);
-    let output = Command::new("env").args(words).env(CALLER, daemon.place.socket()).output().unwrap();
+    let words = before.iter().copied().chain([
+        test.to_str().unwrap(),
+        "--ignored",
+        "--exact",
+        "--nocapture",
+        &caller,
+    ]);
+    let output =
+        Command::new("env").args(words).env(CALLER, daemon.place.socket()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    said.lines().find_map(|line| line.strip_prefix("said: ")).unwrap_or_else(|| panic!("{output:?}")).to_owned()
+    said.lines()
+        .find_map(|line| line.strip_prefix("said: "))
+        .unwrap_or_else(|| panic!("{output:?}"))
+        .to_owned()
 }
 
 #[test]

@@ -20,7 +20,10 @@ impl Call {
 
     fn named(name: &str, arguments: &[u64]) -> Call {
         let number = Rule::new(name, Action::Allow).number().unwrap();
-        Call::native(number, std::array::from_fn(|index| arguments.get(index).copied().unwrap_or(0)))
+        Call::native(
+            number,
+            std::array::from_fn(|index| arguments.get(index).copied().unwrap_or(0)),
+        )
     }
 
     fn word(&self, offset: u32) -> u32 {
@@ -38,7 +41,10 @@ fn interpret(program: &Program, call: Call) -> u32 {
     let (mut at, mut accumulator, mut steps) = (0, 0u32, 0);
     loop {
         let raw = &bytes[at * 8..at * 8 + 8];
-        let (code, k) = (u16::from_ne_bytes([raw[0], raw[1]]), u32::from_ne_bytes([raw[4], raw[5], raw[6], raw[7]]));
+        let (code, k) = (
+            u16::from_ne_bytes([raw[0], raw[1]]),
+            u32::from_ne_bytes([raw[4], raw[5], raw[6], raw[7]]),
+        );
         at += 1;
         steps += 1;
         assert!(steps <= LENGTH_MAX, "runs in circles");
@@ -64,7 +70,8 @@ fn value_of(action: Action, listens: Listens) -> u32 {
 
 fn agree(filter: &Seccomp, program: &Program, call: Call) {
     let number = call.number as i32;
-    let named = if call.architecture == NATIVE { Syscall::new(number) } else { Syscall::foreign(number) };
+    let named =
+        if call.architecture == NATIVE { Syscall::new(number) } else { Syscall::foreign(number) };
     let expected = value_of(filter.decide(named, &call.arguments), program.listens);
     assert_eq!(interpret(program, call), expected, "{call:x?} under {filter:?}");
 }
@@ -86,8 +93,19 @@ impl Numbers {
 }
 
 /// Values around which comparisons go wrong.
-const VALUES: &[u64] =
-    &[0, 1, 2, 0x5412, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x1_0000_0000, 0x1_0000_5412, 0x7fff_ffff_ffff_ffff, u64::MAX];
+const VALUES: &[u64] = &[
+    0,
+    1,
+    2,
+    0x5412,
+    0x7fff_ffff,
+    0x8000_0000,
+    0xffff_ffff,
+    0x1_0000_0000,
+    0x1_0000_5412,
+    0x7fff_ffff_ffff_ffff,
+    u64::MAX,
+];
 
 #[test]
 fn every_profile_does_with_every_call_what_its_list_says() {
@@ -95,7 +113,9 @@ fn every_profile_does_with_every_call_what_its_list_says() {
         let filter = Seccomp::profile(*profile);
         filter.check().unwrap();
         let program = Program::compile(&filter, Tree::Own).unwrap();
-        for number in (0..480).chain([0x3fff_ffff, 0x4000_0000, 0x4000_0027, 0x7fff_ffff, 0xffff_ffff]) {
+        for number in
+            (0..480).chain([0x3fff_ffff, 0x4000_0000, 0x4000_0027, 0x7fff_ffff, 0xffff_ffff])
+        {
             for value in VALUES {
                 agree(&filter, &program, Call::native(number, [*value; 6]));
             }
@@ -112,32 +132,47 @@ fn the_default_is_short_enough_to_be_loaded_at_every_start() {
 
 #[test]
 fn random_filters_compile_to_what_they_say() {
-    let names = ["read", "ioctl", "socket", "mmap", "clone", "execve", "sendmsg", "seccomp", "ptrace", "900"];
+    let names = [
+        "read", "ioctl", "socket", "mmap", "clone", "execve", "sendmsg", "seccomp", "ptrace", "900",
+    ];
     let mut numbers = Numbers(0x5ec1_0de5);
     for _ in 0..500 {
         let profile = numbers.of(Profile::ALL);
         let mut filter = Seccomp::profile(profile);
         for _ in 0..numbers.next() % 12 {
-            let action = numbers.of(&[Action::Allow, Action::Errno(1), Action::Errno(38), Action::Kill, Action::Log]);
+            let action = numbers.of(&[
+                Action::Allow,
+                Action::Errno(1),
+                Action::Errno(38),
+                Action::Kill,
+                Action::Log,
+            ]);
             let mut rule = Rule::new(numbers.of(&names), action);
             for _ in 0..numbers.next() % 4 {
                 let wide = numbers.next().is_multiple_of(2);
                 let reach = if wide { u64::MAX } else { 0xffff_ffff };
-                let mask = numbers.of(&[u64::MAX, reach & 0xff00_ff00_ff00_ff00, reach & 0xf000_0000_0000_ffff]);
+                let mask = numbers.of(&[
+                    u64::MAX,
+                    reach & 0xff00_ff00_ff00_ff00,
+                    reach & 0xf000_0000_0000_ffff,
+                ]);
                 let value = numbers.of(VALUES) & reach & mask;
-                let test = Test::new((numbers.next() % 6) as u8, numbers.of(Compare::ALL), value).masked(mask);
+                let test = Test::new((numbers.next() % 6) as u8, numbers.of(Compare::ALL), value)
+                    .masked(mask);
                 rule = rule.when(if wide { test.wide() } else { test });
             }
             filter = filter.rule(rule);
         }
         if numbers.next().is_multiple_of(4) {
-            filter = filter.otherwise(numbers.of(&[Action::Kill, Action::Allow, Action::Errno(13)]));
+            filter =
+                filter.otherwise(numbers.of(&[Action::Kill, Action::Allow, Action::Errno(13)]));
         }
         filter.check().unwrap_or_else(|error| panic!("{error}: {filter:?}"));
         let program = Program::compile(&filter, Tree::Own).unwrap();
         for name in names {
             for _ in 0..16 {
-                let arguments: [u64; 6] = std::array::from_fn(|_| numbers.of(VALUES) ^ (numbers.next() & 3));
+                let arguments: [u64; 6] =
+                    std::array::from_fn(|_| numbers.of(VALUES) ^ (numbers.next() & 3));
                 agree(&filter, &program, Call::named(name, &arguments));
             }
         }
@@ -146,13 +181,18 @@ fn random_filters_compile_to_what_they_say() {
 
 #[test]
 fn the_pass_opens_three_calls_and_only_whole() {
-    let nothing =
-        Seccomp::profile(Profile::Default).otherwise(Action::Errno(1)).deny("execve", 1).deny("seccomp", 1).deny("sendmsg", 1);
+    let nothing = Seccomp::profile(Profile::Default)
+        .otherwise(Action::Errno(1))
+        .deny("execve", 1)
+        .deny("seccomp", 1)
+        .deny("sendmsg", 1);
     let program = Program::compile(&nothing, Tree::Own).unwrap();
     let [a, b, c, d] = PASS_OF_TESTS.map(u64::from);
     let pass = [a | b << 32, c | d << 32];
     for name in ["execve", "seccomp", "sendmsg", "mount"] {
-        let with = |fourth: u64, fifth: u64| interpret(&program, Call::named(name, &[0, 0, 0, 0, fourth, fifth]));
+        let with = |fourth: u64, fifth: u64| {
+            interpret(&program, Call::named(name, &[0, 0, 0, 0, fourth, fifth]))
+        };
         let allowed = if name == "mount" { 0x5_0001 } else { 0x7fff_0000 };
         assert_eq!(with(pass[0], pass[1]), allowed, "{name}");
         for bit in 0..64 {
@@ -175,20 +215,21 @@ fn a_request_with_high_bits_is_the_same_request() {
 fn an_overlong_filter_is_refused() {
     let mut filter = Seccomp::profile(Profile::Default);
     for value in 0..2100 {
-        filter = filter.rule(Rule::new("ioctl", Action::Kill).when(Test::new(1, Compare::Equal, value)));
+        filter =
+            filter.rule(Rule::new("ioctl", Action::Kill).when(Test::new(1, Compare::Equal, value)));
     }
-    assert!(Program::compile(&filter, Tree::Own).unwrap_err().to_string().contains("4096 is the most"));
+    assert!(
+        Program::compile(&filter, Tree::Own).unwrap_err().to_string().contains("4096 is the most")
+    );
 }
 
 #[test]
 fn a_narrowed_filter_says_the_same_of_its_calls_and_no_of_the_rest() {
-    let filter = Seccomp::profile(Profile::Default).kill("chmod").rule(Rule::new("umask", Action::Errno(7)).when(Test::new(
-        0,
-        Compare::Less,
-        8,
-    )));
-    let used =
-        ["read", "ioctl", "socket", "clone", "clone3", "umask", "chmod", "mount"].map(|name| Syscall::from_name(name).unwrap());
+    let filter = Seccomp::profile(Profile::Default)
+        .kill("chmod")
+        .rule(Rule::new("umask", Action::Errno(7)).when(Test::new(0, Compare::Less, 8)));
+    let used = ["read", "ioctl", "socket", "clone", "clone3", "umask", "chmod", "mount"]
+        .map(|name| Syscall::from_name(name).unwrap());
     let narrow = filter.narrowed(used.into_iter());
     for call in used {
         for value in VALUES {
@@ -196,7 +237,10 @@ fn a_narrowed_filter_says_the_same_of_its_calls_and_no_of_the_rest() {
             assert_eq!(narrow.decide(call, &[*value; 6]), expected, "{call} {value:#x}");
         }
     }
-    assert_eq!(narrow.decide(Syscall::from_name("write").unwrap(), &[0; 6]), Action::Errno(libc::EPERM));
+    assert_eq!(
+        narrow.decide(Syscall::from_name("write").unwrap(), &[0; 6]),
+        Action::Errno(libc::EPERM)
+    );
     assert!(narrow.check().is_ok() && !narrow.is_empty());
 }
 
@@ -204,27 +248,49 @@ fn a_narrowed_filter_says_the_same_of_its_calls_and_no_of_the_rest() {
 fn every_filter_refuses_calls_that_name_the_warden() {
     let refused = value_of(guard::REFUSED, Listens::Nobody);
     let allowed = value_of(Action::Allow, Listens::Nobody);
-    let own = Seccomp::profile(Profile::Unconfined).allow("prlimit64").notify("sched_setaffinity").log("setpriority");
-    for filter in [Seccomp::profile(Profile::Default), Seccomp::profile(Profile::Unconfined), own.clone()] {
+    let own = Seccomp::profile(Profile::Unconfined)
+        .allow("prlimit64")
+        .notify("sched_setaffinity")
+        .log("setpriority");
+    for filter in
+        [Seccomp::profile(Profile::Default), Seccomp::profile(Profile::Unconfined), own.clone()]
+    {
         let program = Program::compile(&filter, Tree::Own).unwrap();
         for (number, test) in guard::calls(Tree::Own).into_iter().flat_map(|(numbers, tests)| {
-            numbers.into_iter().flat_map(move |number| tests.clone().into_iter().map(move |test| (number, test)))
+            numbers
+                .into_iter()
+                .flat_map(move |number| tests.clone().into_iter().map(move |test| (number, test)))
         }) {
-            let naming = |value: u64| std::array::from_fn(|index| if index == usize::from(test.argument) { value } else { 77 });
+            let naming = |value: u64| {
+                std::array::from_fn(
+                    |index| if index == usize::from(test.argument) { value } else { 77 },
+                )
+            };
             // The kernel ignores the upper half of a process id.
             for value in [test.value, test.value | 1 << 32, test.value | 0xffff_ffff << 32] {
                 agree(&filter, &program, Call::native(number, naming(value)));
-                assert_eq!(interpret(&program, Call::native(number, naming(value))), refused, "{number} with {value:#x}");
+                assert_eq!(
+                    interpret(&program, Call::native(number, naming(value))),
+                    refused,
+                    "{number} with {value:#x}"
+                );
             }
         }
-        for (name, arguments) in [("prlimit64", [0, 0]), ("sched_setattr", [2, 0]), ("setpriority", [0, 0])] {
+        for (name, arguments) in
+            [("prlimit64", [0, 0]), ("sched_setattr", [2, 0]), ("setpriority", [0, 0])]
+        {
             agree(&filter, &program, Call::named(name, &arguments));
         }
     }
     let open = Program::compile(&Seccomp::profile(Profile::Unconfined), Tree::Own).unwrap();
     for (number, test) in guard::compat(Tree::Own) {
-        let naming = |value: u64| std::array::from_fn(|index| if index == usize::from(test.argument) { value } else { 77 });
-        let compat = |value: u64| Call { number, architecture: guard::COMPAT, arguments: naming(value) };
+        let naming = |value: u64| {
+            std::array::from_fn(
+                |index| if index == usize::from(test.argument) { value } else { 77 },
+            )
+        };
+        let compat =
+            |value: u64| Call { number, architecture: guard::COMPAT, arguments: naming(value) };
         assert_eq!(interpret(&open, compat(test.value)), refused, "{number}");
         assert_eq!(interpret(&open, compat(76)), allowed, "{number}");
     }
@@ -232,6 +298,12 @@ fn every_filter_refuses_calls_that_name_the_warden() {
         let prlimit = Call::named("prlimit64", &[1]);
         assert_eq!(interpret(&open, Call { number: prlimit.number | bit, ..prlimit }), refused);
     }
-    assert_eq!(interpret(&open, Call { number: 20, architecture: guard::COMPAT, arguments: [0; 6] }), allowed);
-    assert_eq!(interpret(&open, Call { number: 20, architecture: 0xc000_0000, arguments: [1; 6] }), allowed);
+    assert_eq!(
+        interpret(&open, Call { number: 20, architecture: guard::COMPAT, arguments: [0; 6] }),
+        allowed
+    );
+    assert_eq!(
+        interpret(&open, Call { number: 20, architecture: 0xc000_0000, arguments: [1; 6] }),
+        allowed
+    );
 }

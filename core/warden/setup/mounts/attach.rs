@@ -1,6 +1,7 @@
-//! How a mount is made: by the mount calls of Linux 5.2 and 5.12, or, where the kernel lacks them, by mount(2) through
-//! `/proc/self/fd`, which names a descriptor too. The second way sets the attributes of a bind after it is attached,
-//! and those of its submounts one by one; nothing of the payload's runs meanwhile.
+//! How a mount is made: by the mount calls of Linux 5.2 and 5.12, or, where the kernel lacks them,
+//! by mount(2) through `/proc/self/fd`, which names a descriptor too. The second way sets the
+//! attributes of a bind after it is attached, and those of its submounts one by one; nothing of the
+//! payload's runs meanwhile.
 
 use super::{FileSystem, tmpfs_options};
 use crate::sys::{self, Call, Errno, Fd, Result, open};
@@ -24,7 +25,8 @@ pub enum Tree {
 }
 
 impl Attach {
-    /// `classic`: the caller asks for the old way. It is also taken once a newer call turns out to be missing.
+    /// `classic`: the caller asks for the old way. It is also taken once a newer call turns out to
+    /// be missing.
     pub fn new(classic: bool) -> Attach {
         Attach { classic: classic || !modern_calls_exist() }
     }
@@ -33,7 +35,8 @@ impl Attach {
         const MODE: u32 = 0o755;
         if self.classic {
             classic::tmpfs(c"/", size, inodes, MODE, attribute::NO_SUID | attribute::NO_DEV)?;
-            // The mount now lies over "/", where a lookup that starts at "/" does not step onto it; one through ".." does.
+            // The mount now lies over "/", where a lookup that starts at "/" does not step onto it;
+            // one through ".." does.
             return sys::open(sys::CWD, c"/..", open::PATH | open::DIRECTORY, 0);
         }
         let root = new_tmpfs(size, inodes, MODE)?.mount(attribute::NO_SUID | attribute::NO_DEV)?;
@@ -43,10 +46,15 @@ impl Attach {
 
     /// A copy of what `source` stands for, with everything that is mounted below.
     pub fn copy(&self, source: i32) -> Result<Tree> {
-        if self.classic { Ok(Tree::Original(source)) } else { sys::copy_tree(source, true).map(Tree::Detached) }
+        if self.classic {
+            Ok(Tree::Original(source))
+        } else {
+            sys::copy_tree(source, true).map(Tree::Detached)
+        }
     }
 
-    /// Puts `tree` over what `point` stands for, with `attributes` on all of it. Its descriptor, where it has one.
+    /// Puts `tree` over what `point` stands for, with `attributes` on all of it. Its descriptor,
+    /// where it has one.
     pub fn put(&self, tree: Tree, point: &Fd, attributes: u64) -> Result<Option<Fd>> {
         match tree {
             Tree::Detached(tree) => {
@@ -58,15 +66,29 @@ impl Attach {
         }
     }
 
-    /// Puts what has been put elsewhere over what `point` stands for, too: a copy has the attributes already.
+    /// Puts what has been put elsewhere over what `point` stands for, too: a copy has the
+    /// attributes already.
     pub fn again(&self, attached: &Fd, point: &Fd) -> Result<()> {
         sys::attach_tree(&sys::copy_tree(attached.number(), true)?, point.number(), c"")
     }
 
     /// The new one's descriptor, where there is one by now.
-    pub fn tmpfs(&self, point: &Fd, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<Option<Fd>> {
+    pub fn tmpfs(
+        &self,
+        point: &Fd,
+        size: u64,
+        inodes: u64,
+        mode: u32,
+        attributes: u64,
+    ) -> Result<Option<Fd>> {
         if self.classic {
-            classic::tmpfs(Line::of_descriptor(point.number()).as_c_str(), size, inodes, mode, attributes)?;
+            classic::tmpfs(
+                Line::of_descriptor(point.number()).as_c_str(),
+                size,
+                inodes,
+                mode,
+                attributes,
+            )?;
             return Ok(None);
         }
         let tree = new_tmpfs(size, inodes, mode)?.mount(attributes)?;
@@ -87,10 +109,13 @@ impl Attach {
         sys::attach_tree(&proc.mount(attributes)?, point.number(), c"")
     }
 
-    /// A devpts that is nobody else's. Its terminals are opened by all through `ptmx`, and each by who made it.
+    /// A devpts that is nobody else's. Its terminals are opened by all through `ptmx`, and each by
+    /// who made it.
     pub fn terminals(&self, point: &Fd) -> Result<()> {
-        // The host has some thousand terminals altogether (kernel.pty.max): one sandbox must leave others some.
-        const OPTIONS: [(&CStr, &CStr); 3] = [(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"max", c"256")];
+        // The host has some thousand terminals altogether (kernel.pty.max): one sandbox must leave
+        // others some.
+        const OPTIONS: [(&CStr, &CStr); 3] =
+            [(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"max", c"256")];
         let attributes = attribute::NO_SUID | attribute::NO_EXEC;
         if self.classic {
             return classic::terminals(point, attributes);
@@ -105,10 +130,15 @@ impl Attach {
     /// A file system of this kind that is attached nowhere, for our own use.
     pub fn unattached(&self, kind: &CStr) -> Result<Fd> {
         let attributes = attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
-        if self.classic { classic::unattached(kind, attributes) } else { FileSystem::open(kind)?.mount(attributes) }
+        if self.classic {
+            classic::unattached(kind, attributes)
+        } else {
+            FileSystem::open(kind)?.mount(attributes)
+        }
     }
 
-    /// Puts `tree` where nobody comes upon it, under what is mounted at `top`, if this kernel can (Linux 6.5).
+    /// Puts `tree` where nobody comes upon it, under what is mounted at `top`, if this kernel can
+    /// (Linux 6.5).
     pub fn hide(&self, tree: &Fd, top: &Fd) -> Result<()> {
         if self.classic {
             return Ok(());
@@ -121,7 +151,11 @@ impl Attach {
 
     pub fn read_only_root(&self, root: &Fd) -> Result<()> {
         let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
-        if self.classic { classic::remount(c"/", attributes) } else { sys::add_attributes(root, attributes, false) }
+        if self.classic {
+            classic::remount(c"/", attributes)
+        } else {
+            sys::add_attributes(root, attributes, false)
+        }
     }
 }
 
@@ -131,7 +165,8 @@ fn new_tmpfs(size: u64, inodes: u64, mode: u32) -> Result<FileSystem> {
     Ok(tmpfs)
 }
 
-/// A surrounding filter may know some of them only, and mount_setattr(2), the youngest (5.12), does not speak for the others.
+/// A surrounding filter may know some of them only, and mount_setattr(2), the youngest (5.12), does
+/// not speak for the others.
 fn modern_calls_exist() -> bool {
     !Call::MODERN_MOUNTS.into_iter().any(Call::is_absent)
 }

@@ -1,4 +1,5 @@
-//! Attacks by calls that change another process: limits, scheduling, priorities, processors, memory.
+//! Attacks by calls that change another process: limits, scheduling, priorities, processors,
+//! memory.
 
 use crate::Reach;
 use crate::sys::{at, call, disguised, number, rest};
@@ -51,7 +52,10 @@ fn of_process(pid: u64) {
     call(libc::SYS_sched_setparam, [pid, at(&parameter), 0, 0, 0, 0]);
     call(libc::SYS_sched_setscheduler, [pid, number(libc::SCHED_IDLE), at(&parameter), 0, 0, 0]);
     call(libc::SYS_sched_setattr, [pid, at(&idle), 0, 0, 0, 0]);
-    call(libc::SYS_sched_setaffinity, [pid, size_of_val(&processor) as u64, at(&processor), 0, 0, 0]);
+    call(
+        libc::SYS_sched_setaffinity,
+        [pid, size_of_val(&processor) as u64, at(&processor), 0, 0, 0],
+    );
     let nodes = 1u64;
     call(libc::SYS_migrate_pages, [pid, 64, at(&nodes), at(&nodes), 0, 0]);
     call(libc::SYS_move_pages, [pid, 0, 0, 0, 0, 0]);

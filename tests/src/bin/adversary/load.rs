@@ -1,4 +1,5 @@
-//! Attacks by numbers: processors that are busy, processes that come faster than they are ended, and processes in odd states.
+//! Attacks by numbers: processors that are busy, processes that come faster than they are ended,
+//! and processes in odd states.
 
 use crate::sys::{at, call, fork, number, rest};
 
@@ -52,7 +53,8 @@ fn reap() {
     while call(libc::SYS_wait4, [number(-1), 0, number(libc::WNOHANG), 0, 0, 0]) > 0 {}
 }
 
-/// Processes that stand still: stopped, traced by a child, waiting in vfork(2), orphans in sessions of their own, zombies.
+/// Processes that stand still: stopped, traced by a child, waiting in vfork(2), orphans in sessions
+/// of their own, zombies.
 pub fn odd() -> ! {
     const FEW: usize = 3;
     for _ in 0..FEW {
@@ -102,8 +104,12 @@ fn traced() -> ! {
 
 /// It waits for a child that never executes anything: the kernel lets it be ended by SIGKILL alone.
 fn in_vfork() -> ! {
-    // No stack of its own: the child uses the parent's memory, and this function does not return in either.
-    let child = call(libc::SYS_clone, [number(libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD), 0, 0, 0, 0, 0]);
+    // No stack of its own: the child uses the parent's memory, and this function does not return in
+    // either.
+    let child = call(
+        libc::SYS_clone,
+        [number(libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD), 0, 0, 0, 0, 0],
+    );
     if child == 0 {
         loop {
             call(libc::SYS_ppoll, [0; 6]);

@@ -1,6 +1,7 @@
-//! Hostile programs for `tests/adversary`, all in one: each attacks the process that holds it to its limits, again and again, until it
-//! is killed. `adversary WORD REACH MARK`: it waits for a line of its standard input, then does what WORD says to the processes that
-//! REACH names: `all` that it can see, its `parent`, or one by its number.
+//! Hostile programs for `tests/adversary`, all in one: each attacks the process that holds it to
+//! its limits, again and again, until it is killed. `adversary WORD REACH MARK`: it waits for a
+//! line of its standard input, then does what WORD says to the processes that REACH names: `all`
+//! that it can see, its `parent`, or one by its number.
 //!
 //! No failure of a call ends it: whether an attack succeeds is seen from outside.
 
@@ -27,8 +28,12 @@ impl Reach {
         /// A pid namespace gives numbers from 1 on.
         const MOST: i32 = 400;
         match self {
-            // PID 1 and the parent again and again between the others: they are the ones that matter.
-            Reach::All => (1..MOST).flat_map(|pid| [1, sys::parent(), pid]).filter(|pid| *pid != sys::own()).collect(),
+            // PID 1 and the parent again and again between the others: they are the ones that
+            // matter.
+            Reach::All => (1..MOST)
+                .flat_map(|pid| [1, sys::parent(), pid])
+                .filter(|pid| *pid != sys::own())
+                .collect(),
             Reach::One(pid) => vec![pid],
         }
     }

@@ -1,5 +1,6 @@
-//! Attacks by way of a path that others start programs by: `/tmp/w/program` is, in turn, a file that cannot be executed, a FIFO, a link to
-//! a device, a file under a write lease, which holds whoever opens it until the lease is given back (fcntl(2)).
+//! Attacks by way of a path that others start programs by: `/tmp/w/program` is, in turn, a file
+//! that cannot be executed, a FIFO, a link to a device, a file under a write lease, which holds
+//! whoever opens it until the lease is given back (fcntl(2)).
 
 use crate::sys::{at, call, number, text};
 use std::ffi::CStr;
@@ -12,7 +13,10 @@ pub fn swap() -> ! {
     let others = ["/tmp/w/fifo", "/tmp/w/leased", "/tmp/w/link", "/tmp/w/directory"].map(text);
     call(libc::SYS_mkdirat, [number(AT), at(c"/tmp/w"), 0o777, 0, 0, 0]);
     file(&place);
-    call(libc::SYS_mknodat, [number(AT), at(&*others[0]), u64::from(libc::S_IFIFO | 0o755), 0, 0, 0]);
+    call(
+        libc::SYS_mknodat,
+        [number(AT), at(&*others[0]), u64::from(libc::S_IFIFO | 0o755), 0, 0, 0],
+    );
     let leased = file(&others[1]);
     call(libc::SYS_symlinkat, [at(c"/dev/ptmx"), number(AT), at(&*others[2]), 0, 0, 0]);
     call(libc::SYS_mkdirat, [number(AT), at(&*others[3]), 0o755, 0, 0, 0]);
@@ -35,5 +39,9 @@ fn file(path: &CStr) -> u64 {
     call(libc::SYS_write, [file, at(b"\x7fELF and no more"), 16, 0, 0, 0]);
     // A write lease takes a descriptor with nobody else's beside it.
     call(libc::SYS_close, [file, 0, 0, 0, 0, 0]);
-    call(libc::SYS_openat, [number(AT), at(path), number(libc::O_RDONLY | libc::O_CLOEXEC), 0, 0, 0]).cast_unsigned()
+    call(
+        libc::SYS_openat,
+        [number(AT), at(path), number(libc::O_RDONLY | libc::O_CLOEXEC), 0, 0, 0],
+    )
+    .cast_unsigned()
 }

@@ -57,7 +57,10 @@ fn files(process: &str) {
         let path = text(&format!("/proc/{process}/{file}"));
         for flags in [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR] {
             let flags = number(flags | libc::O_NONBLOCK | libc::O_CLOEXEC);
-            let opened = call(libc::SYS_openat, [number(libc::AT_FDCWD), at(path.as_c_str()), flags, 0, 0, 0]);
+            let opened = call(
+                libc::SYS_openat,
+                [number(libc::AT_FDCWD), at(path.as_c_str()), flags, 0, 0, 0],
+            );
             if opened >= 0 {
                 let file = opened.cast_unsigned();
                 call(libc::SYS_write, [file, at(b"1000"), 4, 0, 0, 0]);

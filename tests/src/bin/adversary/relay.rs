@@ -1,12 +1,13 @@
-//! Attacks by way of the streams: bytes taken back from a pipe between its reader's poll and read, output without end, a socket
-//! whose closing waits.
+//! Attacks by way of the streams: bytes taken back from a pipe between its reader's poll and read,
+//! output without end, a socket whose closing waits.
 
 use crate::sys::{at, at_mut, call, now, number, rest, text};
 
 const STREAMS: [&str; 2] = ["/proc/self/fd/1", "/proc/self/fd/2"];
 
-/// Writes a byte and takes it back, each time a little later: the reader of the pipe has been told of it, and finds nothing.
-/// It leaves a reader alone that does not come back to the other stream: the next byte would wake it.
+/// Writes a byte and takes it back, each time a little later: the reader of the pipe has been told
+/// of it, and finds nothing. It leaves a reader alone that does not come back to the other stream:
+/// the next byte would wake it.
 pub fn steal() -> ! {
     let open = |path: &&str| {
         let flags = number(libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC);
@@ -22,7 +23,9 @@ pub fn steal() -> ! {
         let written = now();
         while now() - written < delay {}
         if let Ok(reader) = u64::try_from(readers[stream]) {
-            while call(libc::SYS_read, [reader, at_mut(&mut buffer), buffer.len() as u64, 0, 0, 0]) > 0 {}
+            while call(libc::SYS_read, [reader, at_mut(&mut buffer), buffer.len() as u64, 0, 0, 0])
+                > 0
+            {}
         }
         call(libc::SYS_write, [other, at(b"."), 1, 0, 0, 0]);
         let written = now();
@@ -53,7 +56,10 @@ pub fn flood() -> ! {
     loop {
         for (index, path) in STREAMS.iter().enumerate() {
             // One that would block is let go, so that the other is filled too.
-            let own = call(libc::SYS_openat, [number(libc::AT_FDCWD), at(text(path).as_c_str()), flags, 0, 0, 0]);
+            let own = call(
+                libc::SYS_openat,
+                [number(libc::AT_FDCWD), at(text(path).as_c_str()), flags, 0, 0, 0],
+            );
             let stream = if own >= 0 { own.cast_unsigned() } else { index as u64 + 1 };
             while call(libc::SYS_write, [stream, at(&data), data.len() as u64, 0, 0, 0]) > 0 {}
             if own >= 0 {
@@ -64,12 +70,15 @@ pub fn flood() -> ! {
     }
 }
 
-/// Descriptor 3 is a TCP socket that others hold too: from now on whoever closes it last waits until what it still has to send is sent,
-/// which nobody reads.
+/// Descriptor 3 is a TCP socket that others hold too: from now on whoever closes it last waits
+/// until what it still has to send is sent, which nobody reads.
 pub fn linger() -> ! {
     let linger = [1i32, 3600];
     let length = size_of_val(&linger) as u64;
-    call(libc::SYS_setsockopt, [3, number(libc::SOL_SOCKET), number(libc::SO_LINGER), at(&linger), length, 0]);
+    call(
+        libc::SYS_setsockopt,
+        [3, number(libc::SOL_SOCKET), number(libc::SO_LINGER), at(&linger), length, 0],
+    );
     let data = [b'x'; 64 << 10];
     let flags = number(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
     loop {
@@ -78,14 +87,18 @@ pub fn linger() -> ! {
     }
 }
 
-/// The control: a reader as the warden must not be. It polls two pipes, its descriptors 0 and 2, then reads, blocking.
+/// The control: a reader as the warden must not be. It polls two pipes, its descriptors 0 and 2,
+/// then reads, blocking.
 pub fn victim() -> ! {
     let mut buffer = [0u8; 4096];
     loop {
         let mut polled = [0, 2].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
         call(libc::SYS_ppoll, [at_mut(&mut polled), polled.len() as u64, 0, 0, 0, 0]);
         for pipe in polled.iter().filter(|pipe| pipe.revents & libc::POLLIN != 0) {
-            call(libc::SYS_read, [number(pipe.fd), at_mut(&mut buffer), buffer.len() as u64, 0, 0, 0]);
+            call(
+                libc::SYS_read,
+                [number(pipe.fd), at_mut(&mut buffer), buffer.len() as u64, 0, 0, 0],
+            );
         }
     }
 }

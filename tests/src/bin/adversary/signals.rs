@@ -3,7 +3,15 @@
 use crate::Reach;
 use crate::sys::{at, call, disguised, number, rest};
 
-const SIGNALS: [i32; 7] = [libc::SIGSTOP, libc::SIGKILL, libc::SIGTERM, libc::SIGCHLD, libc::SIGTSTP, libc::SIGSEGV, libc::SIGXCPU];
+const SIGNALS: [i32; 7] = [
+    libc::SIGSTOP,
+    libc::SIGKILL,
+    libc::SIGTERM,
+    libc::SIGCHLD,
+    libc::SIGTSTP,
+    libc::SIGSEGV,
+    libc::SIGXCPU,
+];
 
 pub fn send(reach: Reach) -> ! {
     loop {

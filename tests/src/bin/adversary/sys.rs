@@ -1,10 +1,12 @@
-//! System calls by number, with what the attacks need and libc's wrappers do not give: arguments of 64 bits, no checks.
+//! System calls by number, with what the attacks need and libc's wrappers do not give: arguments of
+//! 64 bits, no checks.
 
 use std::ffi::CString;
 
 /// A system call. What it does, it does to processes and files of a sandbox that is made for it.
 pub fn call(number: i64, a: [u64; 6]) -> i64 {
-    // SAFETY: pointers among the arguments come from `at` and `at_mut`, and live as long as the expression that makes the call.
+    // SAFETY: pointers among the arguments come from `at` and `at_mut`, and live as long as the
+    // expression that makes the call.
     unsafe { libc::syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]) }
 }
 

@@ -20,7 +20,8 @@ pub struct Place(PathBuf);
 impl Place {
     pub fn new() -> Place {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("seclude-bus-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name =
+            format!("seclude-bus-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).unwrap();
         Place(path)
@@ -74,14 +75,16 @@ impl Daemon {
     pub fn manager(&self, answer: Answer) -> (zbus::blocking::Connection, Arc<Mutex<Vec<Asked>>>) {
         let asked = Arc::default();
         let manager = Manager { answer, asked: Arc::clone(&asked) };
-        let connection = zbus::blocking::connection::Builder::address(format!("unix:path={}", self.place.socket()).as_str())
-            .unwrap()
-            .serve_at("/org/freedesktop/systemd1", manager)
-            .unwrap()
-            .name("org.freedesktop.systemd1")
-            .unwrap()
-            .build()
-            .unwrap();
+        let connection = zbus::blocking::connection::Builder::address(
+            format!("unix:path={}", self.place.socket()).as_str(),
+        )
+        .unwrap()
+        .serve_at("/org/freedesktop/systemd1", manager)
+        .unwrap()
+        .name("org.freedesktop.systemd1")
+        .unwrap()
+        .build()
+        .unwrap();
         (connection, asked)
     }
 
@@ -137,13 +140,18 @@ impl Manager {
         others: Vec<(String, Properties)>,
         #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
     ) -> zbus::fdo::Result<OwnedObjectPath> {
-        let sender = properties.iter().find(|(key, _)| key == "PIDs").and_then(|(_, pids)| pids_of(pids).first().copied());
+        let sender = properties
+            .iter()
+            .find(|(key, _)| key == "PIDs")
+            .and_then(|(_, pids)| pids_of(pids).first().copied());
         let threads = sender.map_or(0, threads_of);
         let asked = Asked { name: name.clone(), mode, properties, others: others.len(), threads };
         self.asked.lock().unwrap().push(asked);
         let job = OwnedObjectPath::try_from("/org/freedesktop/systemd1/job/7").unwrap();
         match self.answer {
-            Answer::Denied => return Err(zbus::fdo::Error::AccessDenied("not for you.\n".to_owned())),
+            Answer::Denied => {
+                return Err(zbus::fdo::Error::AccessDenied("not for you.\n".to_owned()));
+            }
             Answer::Silence => std::future::pending().await,
             Answer::Endless => {}
             Answer::Job(result) => {
@@ -151,9 +159,12 @@ impl Manager {
                 thread::spawn(move || {
                     // After the reply, as systemd does.
                     thread::sleep(Duration::from_millis(50));
-                    let other = OwnedObjectPath::try_from("/org/freedesktop/systemd1/job/6").unwrap();
+                    let other =
+                        OwnedObjectPath::try_from("/org/freedesktop/systemd1/job/6").unwrap();
                     zbus::block_on(async {
-                        Manager::job_removed(&emitter, 6, other, "other.service", "failed").await.unwrap();
+                        Manager::job_removed(&emitter, 6, other, "other.service", "failed")
+                            .await
+                            .unwrap();
                         Manager::job_removed(&emitter, 7, job, &name, result).await.unwrap();
                     });
                 });
@@ -163,7 +174,13 @@ impl Manager {
     }
 
     #[zbus(signal)]
-    async fn job_removed(emitter: &SignalEmitter<'_>, id: u32, job: OwnedObjectPath, unit: &str, result: &str) -> zbus::Result<()>;
+    async fn job_removed(
+        emitter: &SignalEmitter<'_>,
+        id: u32,
+        job: OwnedObjectPath,
+        unit: &str,
+        result: &str,
+    ) -> zbus::Result<()>;
 }
 
 pub fn pids_of(value: &OwnedValue) -> Vec<u32> {

@@ -1,4 +1,5 @@
-//! mount(2), each path a descriptor by way of `/proc/self/fd`. What has a large frame here is never inlined: it would lie in that of the other way.
+//! mount(2), each path a descriptor by way of `/proc/self/fd`. What has a large frame here is never
+//! inlined: it would lie in that of the other way.
 
 use super::super::tmpfs_options;
 use crate::sys::{self, Errno, Fd, Pages, Result, open};
@@ -11,7 +12,8 @@ const MS_BIND: u64 = 4096;
 const MS_REC: u64 = 16384;
 
 /// The bits of [`attribute`] are those of mount(2) for the four that are used.
-const SAME_BITS: u64 = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+const SAME_BITS: u64 =
+    attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
 
 #[inline(never)]
 pub fn tmpfs(target: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
@@ -24,12 +26,24 @@ pub fn tmpfs(target: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) 
         options.push(b"=")?;
         options.push(value.to_bytes())
     })?;
-    sys::mount(Some(c"tmpfs"), target, Some(c"tmpfs"), attributes & SAME_BITS, Some(options.as_c_str()))
+    sys::mount(
+        Some(c"tmpfs"),
+        target,
+        Some(c"tmpfs"),
+        attributes & SAME_BITS,
+        Some(options.as_c_str()),
+    )
 }
 
 pub fn proc(point: &Fd, hide: bool, attributes: u64) -> Result<()> {
     let options = if hide { Some(c"hidepid=2") } else { None };
-    sys::mount(Some(c"proc"), Line::of_descriptor(point.number()).as_c_str(), Some(c"proc"), attributes & SAME_BITS, options)
+    sys::mount(
+        Some(c"proc"),
+        Line::of_descriptor(point.number()).as_c_str(),
+        Some(c"proc"),
+        attributes & SAME_BITS,
+        options,
+    )
 }
 
 /// Before Linux 4.7 an instance of its own had to be asked for.
@@ -39,8 +53,8 @@ pub fn terminals(point: &Fd, attributes: u64) -> Result<()> {
     sys::mount(Some(c"devpts"), target.as_c_str(), Some(c"devpts"), attributes & SAME_BITS, options)
 }
 
-/// Mounted over the root, opened, and detached: the descriptor keeps it. A lookup that starts at "/" does not step onto what
-/// is mounted there; one through ".." does.
+/// Mounted over the root, opened, and detached: the descriptor keeps it. A lookup that starts at
+/// "/" does not step onto what is mounted there; one through ".." does.
 pub fn unattached(kind: &CStr, attributes: u64) -> Result<Fd> {
     const ROOT: &CStr = c"/..";
     // Without a user namespace of its own the caller's mount namespace would see it, too.
@@ -55,7 +69,13 @@ pub fn unattached(kind: &CStr, attributes: u64) -> Result<Fd> {
 #[inline(never)]
 pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
     let target = Line::of_descriptor(point.number());
-    sys::mount(Some(Line::of_descriptor(source).as_c_str()), target.as_c_str(), None, MS_BIND | MS_REC, None)?;
+    sys::mount(
+        Some(Line::of_descriptor(source).as_c_str()),
+        target.as_c_str(),
+        None,
+        MS_BIND | MS_REC,
+        None,
+    )?;
     // The descriptor still stands for what is now covered; the way down leads onto the mount.
     let mut place = [0u8; 4096];
     let length = sys::read_link(sys::CWD, target.as_c_str(), &mut place[..4095])?;
@@ -66,7 +86,8 @@ pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
     remount_all(&mounted, attributes)
 }
 
-/// Remounts the mount that `mounted` is the root of, and all below it, as mountinfo lists them (proc_pid_mountinfo(5)).
+/// Remounts the mount that `mounted` is the root of, and all below it, as mountinfo lists them
+/// (proc_pid_mountinfo(5)).
 fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
     let top = mount_id(mounted)?;
     let mut ids = Pages::new(1 << 16, false)?;
@@ -76,7 +97,11 @@ fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
     while let Some(line) = lines.next()? {
         // 36 35 98:0 /root /mount/point options … : a mount comes after the one it is mounted on.
         let mut fields = line.split(|&byte| byte == b' ');
-        let (Some(id), Some(parent)) = (fields.next().and_then(decimal), fields.next().and_then(decimal)) else { continue };
+        let (Some(id), Some(parent)) =
+            (fields.next().and_then(decimal), fields.next().and_then(decimal))
+        else {
+            continue;
+        };
         let (Some(point), Some(options)) = (fields.nth(2), fields.next()) else { continue };
         if id == top {
             prefix = unescape(point)?;
@@ -89,7 +114,11 @@ fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
         let below = point.as_bytes().get(prefix.as_bytes().len() + 1..).unwrap_or_default();
         let mut relative = Path::empty();
         relative.push(if below.is_empty() { b"." } else { below })?;
-        let here = if below.is_empty() { None } else { Some(sys::open(mounted.number(), relative.as_c_str(), open::PATH, 0)?) };
+        let here = if below.is_empty() {
+            None
+        } else {
+            Some(sys::open(mounted.number(), relative.as_c_str(), open::PATH, 0)?)
+        };
         let here = here.as_ref().unwrap_or(mounted);
         remount(Line::of_descriptor(here.number()).as_c_str(), attributes | present(options))?;
     }
@@ -114,8 +143,8 @@ fn present(options: &[u8]) -> u64 {
     })
 }
 
-/// The mount that a descriptor is on: by statx(2), or, before Linux 5.8, by its fdinfo (proc_pid_fdinfo(5)), which a process
-/// that is not dumpable may not read before 5.14.
+/// The mount that a descriptor is on: by statx(2), or, before Linux 5.8, by its fdinfo
+/// (proc_pid_fdinfo(5)), which a process that is not dumpable may not read before 5.14.
 fn mount_id(fd: &Fd) -> Result<usize> {
     if let Some(mount) = sys::status(fd.number(), c"")?.mount {
         return Ok(mount as usize);
@@ -142,7 +171,9 @@ fn unescape(text: &[u8]) -> Result<Path> {
         let escaped = if byte == b'\\' { after.first_chunk::<3>() } else { None };
         match escaped {
             Some(digits) => {
-                path.push(&[digits.iter().fold(0u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit.wrapping_sub(b'0')))])?;
+                path.push(&[digits.iter().fold(0u8, |value, digit| {
+                    value.wrapping_mul(8).wrapping_add(digit.wrapping_sub(b'0'))
+                })])?;
                 rest = &after[3..];
             }
             None => {
@@ -164,12 +195,19 @@ struct Lines {
 
 impl Lines {
     fn open(path: &CStr) -> Result<Lines> {
-        Ok(Lines { file: sys::open(sys::CWD, path, open::READ, 0)?, buffer: [0; 8192], start: 0, end: 0 })
+        Ok(Lines {
+            file: sys::open(sys::CWD, path, open::READ, 0)?,
+            buffer: [0; 8192],
+            start: 0,
+            end: 0,
+        })
     }
 
     fn next(&mut self) -> Result<Option<&[u8]>> {
         loop {
-            if let Some(length) = self.buffer[self.start..self.end].iter().position(|&byte| byte == b'\n') {
+            if let Some(length) =
+                self.buffer[self.start..self.end].iter().position(|&byte| byte == b'\n')
+            {
                 let line = self.start..self.start + length;
                 self.start += length + 1;
                 return Ok(Some(&self.buffer[line]));
