@@ -56,6 +56,7 @@ const RLIMIT_NOFILE: u32 = 7;
 pub fn main(founds: bool) -> ! {
     // The caller has blocked them; again, for a warden that somebody else executes.
     let _ = sys::block_signals(u64::MAX);
+    stand_apart();
     let limits = sys::limit(RLIMIT_NOFILE);
     close_inherited(limits.map_or(1024, |(soft, _)| soft.min(1 << 20)));
     // The kernel lets nobody send a descriptor while more of the same user's are under way in
@@ -74,6 +75,7 @@ pub fn main(founds: bool) -> ! {
                 // A new one keeps nothing of the template's, which has few descriptors, and so low
                 // numbers.
                 mail.clear();
+                stand_apart();
                 close_inherited(1024);
             }
             Ok(Next::End) => break 0,
@@ -81,6 +83,14 @@ pub fn main(founds: bool) -> ! {
         }
     };
     sys::exit(code)
+}
+
+/// Leads a session of its own. Where autogroups are on (sched(7)), the kernel shares the processors
+/// among sessions, and each command has its own: in the caller's, a warden would share what is left
+/// to it with all of the caller's processes, and a command that makes sessions would leave little.
+fn stand_apart() {
+    // It fails for the leader of a group, which the caller may have made of it.
+    let _ = sys::new_session();
 }
 
 /// Set-up, then commands until the caller lets go.

@@ -99,16 +99,18 @@ impl Attack {
         std::thread::sleep(A_WHILE);
         self.compare(&mut wrong);
         let Attack { word, mark, child, scene, warden, victims, before, started, _peer } = self;
+        // A call that never returns ends the test, and says of which attack it was.
+        let call = |name: &str| format!("{name}, {word} in {mode:?}, {finish:?}");
         let mut child = Some(child);
         if finish == Finish::Drop {
             let child = child.take();
-            match returns("drop of the child", Duration::ZERO, &victims, || drop(child)) {
+            match returns(&call("drop of the child"), Duration::ZERO, &victims, || drop(child)) {
                 Ok((_, taken)) => late = taken,
                 Err(why) => wrong.push(why),
             }
         } else if let Some(child) = &mut child {
             if finish == Finish::Kill {
-                match returns("kill", Duration::ZERO, &victims, || child.kill()) {
+                match returns(&call("kill"), Duration::ZERO, &victims, || child.kill()) {
                     Ok((Ok(()), _)) => {}
                     Ok((Err(error), _)) => wrong.push(format!("kill: {error}")),
                     Err(why) => wrong.push(why),
@@ -119,7 +121,7 @@ impl Attack {
             } else {
                 WALL.saturating_sub(started.elapsed())
             };
-            match returns("wait", limit, &victims, || child.wait()) {
+            match returns(&call("wait"), limit, &victims, || child.wait()) {
                 Ok((Ok(outcome), taken)) => {
                     late = taken.saturating_sub(limit);
                     wrong.extend(untrue(mode, finish, word, &outcome));
@@ -150,7 +152,7 @@ impl Attack {
                         .map(|knob| format!("afterwards {knob}")),
                 );
             }
-            match returns("the next command", WALL, &victims, || {
+            match returns(&call("the next command"), WALL, &victims, || {
                 scene.command(PLACE).arg("nothing").output()
             }) {
                 Ok((Ok(output), _)) if output.outcome.ended == Ended::Exited(0) => {}
@@ -161,7 +163,8 @@ impl Attack {
                 Err(why) => wrong.push(why),
             }
         }
-        if let Err(why) = returns("drop of all", Duration::ZERO, &victims, || drop((child, scene)))
+        if let Err(why) =
+            returns(&call("drop of all"), Duration::ZERO, &victims, || drop((child, scene)))
         {
             wrong.push(why);
         }
