@@ -4,20 +4,18 @@
 //! The order of everything that happens inside a sandbox before a command starts is here, and
 //! nowhere else.
 
-mod compiled;
 pub mod copy;
 mod defaults;
 mod files;
-mod unwritable;
+pub mod idmap;
+pub mod unwritable;
 mod wall;
 
-pub use compiled::Compiled;
-
-use crate::error::{Error, Result};
-use crate::idmap::Mapping;
+use crate::base::error::{Error, Result};
+use crate::plan::idmap::Mapping;
+use crate::policy::profile;
+use crate::policy::seccomp::{Filters, Tree};
 use crate::policy::{Bind, Clock, Namespace, Policy, System};
-use crate::profile;
-use crate::seccomp::{Filters, Tree};
 use crate::wire::codec::{ListBuilder, Sink};
 use crate::wire::plan::{IdRange, Step, protection};
 use std::ffi::{CStr, CString};

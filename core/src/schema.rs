@@ -4,13 +4,13 @@
 //! `faces` (a crate of this repository) reads it and writes the parts of C, Python and the
 //! documentation that say the same. It is no part of the API.
 
-use crate::alive::Freezer;
-pub use crate::declared::{Figure, Setting, Word};
-pub use crate::outcome::FIGURES;
-use crate::outcome::{Ended, MemorySource, Protection};
+pub use crate::policy::declared::{Figure, Setting, Word};
+pub use crate::policy::outcome::FIGURES;
+use crate::policy::outcome::{Ended, MemorySource, Protection};
+use crate::policy::seccomp::{Compare, Profile};
+pub use crate::policy::spec::SETTINGS;
 use crate::policy::{Clock, Limit, Mechanism, Namespace};
-use crate::seccomp::{Compare, Profile};
-pub use crate::spec::SETTINGS;
+use crate::run::alive::Freezer;
 
 /// A closed set of names.
 #[derive(Debug, Clone, Copy)]
