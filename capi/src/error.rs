@@ -2,6 +2,8 @@
 //! it does.
 
 use crate::boundary::{free, told};
+use crate::steps::STEPS;
+use crate::words::number_of;
 use seclude_core::{Error, ErrorKind};
 use std::any::Any;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -53,6 +55,7 @@ pub const SECLUDE_EPANIC: c_int = -101;
 #[derive(Clone, Debug)]
 pub struct seclude_error {
     code: c_int,
+    step_kind: c_int,
     step: CString,
     errno: c_int,
     path: Option<CString>,
@@ -90,12 +93,17 @@ impl seclude_error {
         let message = text(format!("{what}: {why}").as_bytes());
         seclude_error {
             code,
+            step_kind: 0,
             step: text(what.as_bytes()),
             errno: 0,
             path: None,
             hint: None,
             message,
         }
+    }
+
+    pub(crate) fn step_kind(&self) -> c_int {
+        self.step_kind
     }
 
     pub(crate) fn code(&self) -> c_int {
@@ -110,8 +118,10 @@ impl seclude_error {
 
 impl From<Error> for seclude_error {
     fn from(error: Error) -> seclude_error {
+        let step = error.step_kind();
         seclude_error {
             code: code_of(error.kind()),
+            step_kind: step.and_then(|step| number_of(STEPS, step.name())).unwrap_or(0),
             step: text(error.step().as_bytes()),
             errno: error.raw_os_error().unwrap_or(0),
             path: error.path().map(|path| text(path.as_os_str().as_bytes())),
@@ -245,7 +255,7 @@ mod tests {
     fn every_kind_of_the_core_has_a_code_of_the_same_name() {
         let mut seen = std::collections::BTreeSet::new();
         for kind in ErrorKind::ALL {
-            let code = code_of(kind);
+            let code = code_of(*kind);
             assert!(seen.insert(code), "{kind} shares its code");
             assert_eq!(name_of(code).and_then(|name| name.to_str().ok()), Some(kind.name()));
         }

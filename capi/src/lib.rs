@@ -31,6 +31,7 @@ pub mod pool;
 pub mod processes;
 pub mod sandbox;
 pub mod seccomp;
+pub mod steps;
 pub mod terminal;
 pub mod text;
 pub mod transfer;

@@ -9,7 +9,9 @@ use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
 // A limit's number is its place in `mechanisms` of the outcome: they count up from 0, without a
-// gap. faces: begin limits as C constants
+// gap.
+
+// faces: begin limits as C constants
 /// Memory, in bytes.
 pub const SECLUDE_LIMIT_MEMORY: c_int = 0;
 /// Swap space, in bytes.

@@ -208,8 +208,8 @@ pub struct seclude_outcome {
     /// `SECLUDE_UNKNOWN` where nobody counted.
     pub stdout_bytes: u64,
     /// What was written to the standard error. Counted only with a limit on the output; 0 if both
-    /// streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN`
-    /// where nobody counted.
+    /// streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` where
+    /// nobody counted.
     pub stderr_bytes: u64,
     // faces: end
     /// How long at least one process waited for a processor, in nanoseconds: pressure stall

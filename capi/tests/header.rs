@@ -7,6 +7,7 @@ use std::path::Path;
 const SOURCES: &[&str] = &[
     "version",
     "error",
+    "steps",
     "sandbox",
     "limits",
     "seccomp",

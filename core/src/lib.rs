@@ -105,6 +105,7 @@ pub use base::error::{Error, ErrorKind, Result};
 #[doc(hidden)]
 pub use base::kept::copy_of;
 pub use base::processes::Process;
+pub use base::step::Step;
 pub use host::listener::{Listener, Notification};
 pub use host::terminal::{RawMode, Terminal, WindowSize};
 pub use lives::cell::Cell;

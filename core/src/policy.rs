@@ -5,7 +5,6 @@
 //! steps.
 
 mod check;
-pub mod declared;
 mod files;
 mod keys;
 mod limits;

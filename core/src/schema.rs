@@ -4,7 +4,8 @@
 //! `faces` (a crate of this repository) reads it and writes the parts of C, Python and the
 //! documentation that say the same. It is no part of the API.
 
-pub use crate::policy::declared::{Figure, Setting, Word};
+pub use crate::base::declared::{Figure, Setting, Word};
+use crate::base::step::Step;
 pub use crate::policy::outcome::FIGURES;
 use crate::policy::outcome::{Ended, MemorySource, Protection};
 use crate::policy::seccomp::{Compare, Profile};
@@ -33,4 +34,5 @@ pub const VOCABULARIES: &[Vocabulary] = &[
     Vocabulary { name: "Namespace", words: Namespace::WORDS },
     Vocabulary { name: "Profile", words: Profile::WORDS },
     Vocabulary { name: "Protection", words: Protection::WORDS },
+    Vocabulary { name: "Step", words: Step::WORDS },
 ];

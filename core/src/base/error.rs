@@ -1,96 +1,51 @@
 //! The one error type: what was being done, why it failed, and what to do about it.
 
+use crate::base::declared::named;
+use crate::base::step::Step;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, as a closed set to match on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// An argument or a part of the policy is not allowed: nothing was started.
-    Invalid,
-    /// A policy text cannot be read: not JSON or TOML, an unknown key, a value of the wrong kind.
-    Policy,
-    /// The source of a bind does not exist.
-    SourceMissing,
-    /// The source of a bind exists but the command, or the caller, may not read it; or the command
-    /// can write nothing in a bind that is to be writable.
-    SourceUnreadable,
-    /// There is no such program inside the sandbox.
-    ProgramMissing,
-    /// The program exists inside but may not be executed.
-    ProgramNotExecutable,
-    /// The program is not in a format that this machine executes: another architecture, or no
-    /// program at all.
-    ProgramFormat,
-    /// The program exists inside, but the interpreter that its first line or its ELF header names
-    /// does not.
-    InterpreterMissing,
-    /// The host does not let this process make a user namespace, or gives it no rights in it.
-    NamespacesDenied,
-    /// A limit of the host on namespaces, processes, descriptors or memory is reached.
-    HostLimit,
-    /// This kernel lacks what was asked for.
-    Unsupported,
-    /// A limit of the policy cannot be held on this host, or not as exactly as is required.
-    LimitUnavailable,
-    /// Another step of set-up failed.
-    Setup,
-    /// The warden ended without a report: it was killed from outside, or the machine ran out of
-    /// memory.
-    WardenLost,
-    /// An operation on the caller's own side failed: a pipe, a file, a descriptor.
-    Io,
-}
-
-impl ErrorKind {
-    /// Every kind, in the order of their declaration.
-    pub const ALL: [ErrorKind; 15] = [
-        ErrorKind::Invalid,
-        ErrorKind::Policy,
-        ErrorKind::SourceMissing,
-        ErrorKind::SourceUnreadable,
-        ErrorKind::ProgramMissing,
-        ErrorKind::ProgramNotExecutable,
-        ErrorKind::ProgramFormat,
-        ErrorKind::InterpreterMissing,
-        ErrorKind::NamespacesDenied,
-        ErrorKind::HostLimit,
-        ErrorKind::Unsupported,
-        ErrorKind::LimitUnavailable,
-        ErrorKind::Setup,
-        ErrorKind::WardenLost,
-        ErrorKind::Io,
-    ];
-
-    /// The kind's name as other languages and the case table spell it: `program-missing`.
-    pub fn name(self) -> &'static str {
-        match self {
-            ErrorKind::Invalid => "invalid",
-            ErrorKind::Policy => "policy",
-            ErrorKind::SourceMissing => "source-missing",
-            ErrorKind::SourceUnreadable => "source-unreadable",
-            ErrorKind::ProgramMissing => "program-missing",
-            ErrorKind::ProgramNotExecutable => "program-not-executable",
-            ErrorKind::ProgramFormat => "program-format",
-            ErrorKind::InterpreterMissing => "interpreter-missing",
-            ErrorKind::NamespacesDenied => "namespaces-denied",
-            ErrorKind::HostLimit => "host-limit",
-            ErrorKind::Unsupported => "unsupported",
-            ErrorKind::LimitUnavailable => "limit-unavailable",
-            ErrorKind::Setup => "setup",
-            ErrorKind::WardenLost => "warden-lost",
-            ErrorKind::Io => "io",
-        }
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named! {
+    /// What went wrong, as a closed set to match on.
+    #[non_exhaustive]
+    ErrorKind {
+        /// An argument or a part of the policy is not allowed: nothing was started.
+        Invalid = "invalid",
+        /// A policy text cannot be read: not JSON or TOML, an unknown key, a value of the wrong kind.
+        Policy = "policy",
+        /// The source of a bind does not exist.
+        SourceMissing = "source-missing",
+        /// The source of a bind exists but the command, or the caller, may not read it; or the command
+        /// can write nothing in a bind that is to be writable.
+        SourceUnreadable = "source-unreadable",
+        /// There is no such program inside the sandbox.
+        ProgramMissing = "program-missing",
+        /// The program exists inside but may not be executed.
+        ProgramNotExecutable = "program-not-executable",
+        /// The program is not in a format that this machine executes: another architecture, or no
+        /// program at all.
+        ProgramFormat = "program-format",
+        /// The program exists inside, but the interpreter that its first line or its ELF header names
+        /// does not.
+        InterpreterMissing = "interpreter-missing",
+        /// The host does not let this process make a user namespace, or gives it no rights in it.
+        NamespacesDenied = "namespaces-denied",
+        /// A limit of the host on namespaces, processes, descriptors or memory is reached.
+        HostLimit = "host-limit",
+        /// This kernel lacks what was asked for.
+        Unsupported = "unsupported",
+        /// Another step of set-up failed.
+        Setup = "setup",
+        /// The warden ended without a report: it was killed from outside, or the machine ran out of
+        /// memory.
+        WardenLost = "warden-lost",
+        /// An operation on the caller's own side failed: a pipe, a file, a descriptor.
+        Io = "io",
+        /// A limit of the policy cannot be held on this host, or not as exactly as is required.
+        LimitUnavailable = "limit-unavailable",
     }
 }
 
@@ -103,6 +58,7 @@ pub struct Error(Box<Inner>);
 #[derive(Clone, PartialEq, Eq)]
 struct Inner {
     kind: ErrorKind,
+    step: Option<Step>,
     action: String,
     cause: Option<String>,
     errno: Option<i32>,
@@ -115,6 +71,7 @@ impl Error {
     pub(crate) fn new(kind: ErrorKind, action: impl Into<String>) -> Error {
         Error(Box::new(Inner {
             kind,
+            step: None,
             action: action.into(),
             cause: None,
             errno: None,
@@ -162,6 +119,12 @@ impl Error {
         self
     }
 
+    /// In which step of set-up it happened.
+    pub(crate) fn during(mut self, step: Step) -> Error {
+        self.0.step = Some(step);
+        self
+    }
+
     pub(crate) fn at(mut self, path: impl Into<PathBuf>) -> Error {
         self.0.path = Some(path.into());
         self
@@ -197,6 +160,11 @@ impl Error {
     /// What was being done, with its object: `bind /opt/tool on /opt/tool`.
     pub fn step(&self) -> &str {
         &self.0.action
+    }
+
+    /// Which step of set-up or of the start failed; `None` if none had begun, or all were over.
+    pub fn step_kind(&self) -> Option<Step> {
+        self.0.step
     }
 
     /// The error number of the failed system call, as in `errno(3)`, if there was one.
@@ -350,7 +318,7 @@ mod tests {
     #[test]
     fn a_shortage_is_one_whatever_was_being_done() {
         for errno in [libc::EMFILE, libc::ENFILE, libc::ETOOMANYREFS, libc::ENOMEM] {
-            for kind in ErrorKind::ALL {
+            for &kind in ErrorKind::ALL {
                 let error = Error::new(kind, "do it").errno(errno);
                 assert_eq!(
                     (error.kind(), error.raw_os_error()),
@@ -371,12 +339,5 @@ mod tests {
             Error::new(ErrorKind::Setup, "do it").errno(libc::EPERM).kind(),
             ErrorKind::Setup
         );
-    }
-
-    #[test]
-    fn every_kind_has_a_name_of_its_own() {
-        let names: std::collections::BTreeSet<_> =
-            ErrorKind::ALL.iter().map(|kind| kind.name()).collect();
-        assert_eq!(names.len(), ErrorKind::ALL.len());
     }
 }

@@ -7,7 +7,7 @@ pub(crate) use enforced::Mechanisms;
 pub use enforced::{Enforced, Protection};
 pub use usage::{FIGURES, MemorySource, Pressure, Usage};
 
-use crate::policy::declared::Word;
+use crate::base::declared::Word;
 use crate::policy::seccomp::Syscall;
 use std::fmt;
 use std::time::Duration;

@@ -17,8 +17,8 @@ pub(crate) use filters::Filters;
 pub(crate) use guard::Tree;
 pub use syscall::Syscall;
 
+use crate::base::declared::named;
 use crate::base::error::Result;
-use crate::policy::declared::named;
 use std::fmt;
 
 /// AUDIT_ARCH_ of the architecture that this library is built for.

@@ -14,8 +14,8 @@ mod value;
 
 pub use text::{size_of_text, time_of_text};
 
+use crate::base::declared::Setting;
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::declared::Setting;
 use crate::policy::{Demand, Policy, System, for_each_key};
 use serde_json::{Value, json};
 use text::{Distinct, Key, path_value};

@@ -3,6 +3,7 @@
 mod start;
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::step::Step;
 use crate::host::cgroup::Counters;
 use crate::host::image::Image;
 use crate::host::launch;
@@ -35,6 +36,10 @@ pub fn under_memory_limit(error: Error, limit: Option<u64>, counters: &Counters)
 
 /// The launch itself failed: nothing of ours runs.
 pub fn of_launch(failure: launch::LaunchFailure, image: &Image, policy: &Policy) -> Error {
+    why_not_launched(failure, image, policy).during(Step::Launch)
+}
+
+fn why_not_launched(failure: launch::LaunchFailure, image: &Image, policy: &Policy) -> Error {
     match failure {
         launch::LaunchFailure::Clone(error) => {
             of_clone(error.raw_os_error().unwrap_or(libc::EIO), policy)
@@ -69,10 +74,11 @@ pub fn of_launch(failure: launch::LaunchFailure, image: &Image, policy: &Policy)
 /// No new warden came of it: a namespace could not be entered, or the others not made.
 pub fn of_birth(errno: i32, kind: u64, policy: &Policy) -> Error {
     let Some(kind) = Namespace::ALL.iter().find(|known| known.flag() == kind) else {
-        return of_clone(errno, policy);
+        return of_clone(errno, policy).during(Step::Launch);
     };
     let error =
         Error::new(ErrorKind::NamespacesDenied, format!("enter the {kind} namespace")).errno(errno);
+    let error = error.during(Step::Join);
     match (errno, kind) {
         (libc::EPERM, Namespace::User) => error.hint(
             "setns(2) takes CAP_SYS_ADMIN in it, which root has, and in the user namespace that it was made in the user who made it: start as that user there, or as root",
@@ -176,7 +182,7 @@ pub fn of_descriptors(action: impl Into<String>, errno: i32) -> Error {
 pub fn of_report(report: &Report<'_>, plan: &Plan, command: &Command, filters: u32) -> Error {
     match *report {
         Report::Failed { stage, errno, detail, path, head } => {
-            start::of_start(stage, errno, detail, path, head, command, filters)
+            start::of_start(stage, errno, detail, path, head, command, filters).during(Step::Start)
         }
         _ => of_refusal(report, plan),
     }
@@ -212,11 +218,13 @@ fn of_step(step: usize, errno: i32, path: &[u8], (reason, call): (u32, i32), pla
         path => format!("{} ({})", label.action, String::from_utf8_lossy(path)),
     };
     if matches!(errno, libc::EMFILE | libc::ENFILE) {
-        return of_descriptors(action, errno).position(step + 1, plan.labels.len());
+        let error = of_descriptors(action, errno).during(label.step);
+        return error.position(step + 1, plan.labels.len());
     }
     let place = label.source.as_ref().or(label.at.as_ref());
     let at = |error: Error| {
-        place.map_or(error.clone(), |path| error.at(path)).position(step + 1, plan.labels.len())
+        let error = error.during(label.step).position(step + 1, plan.labels.len());
+        place.map_or(error.clone(), |path| error.at(path))
     };
     if let Some(error) = of_reason(reason, call, errno, &action, place.map(PathBuf::as_path)) {
         return at(error);
@@ -234,7 +242,7 @@ fn of_step(step: usize, errno: i32, path: &[u8], (reason, call): (u32, i32), pla
         errno,
         label.source.as_deref(),
         label.at.as_deref(),
-        &label.action,
+        label.step,
         plan.manner.mapping,
     );
     let hint = hint.or_else(|| unlike(label, plan).filter(|_| errno == libc::EINVAL));
@@ -338,10 +346,10 @@ fn explain(
     errno: i32,
     source: Option<&Path>,
     at: Option<&Path>,
-    action: &str,
+    step: Step,
     mapping: Mapping,
 ) -> (ErrorKind, Option<String>) {
-    let readable = action.starts_with("check that the command may read");
+    let readable = step == Step::CheckReadable;
     match (errno, source, at) {
         (libc::ENOMEM | libc::ENOSPC, _, _) => (ErrorKind::HostLimit, Some("out of memory, or a limit is reached (fs.mount-max, user.max_mnt_namespaces, kernel.keys.maxkeys)".into())),
         (libc::EFBIG, _, _) => (
@@ -354,11 +362,11 @@ fn explain(
             Some("the kernel tells other ids, privileges or filters than were set: a filter around the caller answers calls that it does not make".into()),
         ),
         (libc::EDQUOT, _, _) => (ErrorKind::HostLimit, Some("the user's quota of keys is used up: raise kernel.keys.maxkeys (kernel.keys.root_maxkeys for root), or have the sandbox's filter refuse add_key, keyctl and request_key: then no keyring of its own is needed".into())),
-        (libc::ENOTDIR, Some(source), _) if action.starts_with("show the entries") => {
+        (libc::ENOTDIR, Some(source), _) if step == Step::ShowEntries => {
             (ErrorKind::Invalid, Some(format!("{} is a file; a root is a directory that holds a system", source.display())))
         }
         (libc::ENOENT | libc::ENOTDIR, Some(source), _) => (ErrorKind::SourceMissing, Some(format!("{} does not exist, as the caller sees it; make it, or bind it as optional", source.display()))),
-        (libc::ENODEV, _, _) if action.starts_with("open the device") => (ErrorKind::Setup, Some("the host's /dev does not hold that device there".into())),
+        (libc::ENODEV, _, _) if step == Step::OpenDevice => (ErrorKind::Setup, Some("the host's /dev does not hold that device there".into())),
         (libc::ELOOP, Some(source), _) => (ErrorKind::SourceMissing, Some(format!("a part of {} is a symbolic link, and is not to be followed (nofollow), or they lead in a circle", source.display()))),
         (libc::EACCES, Some(source), _) if readable => (ErrorKind::SourceUnreadable, Some(why_unreadable(source, mapping))),
         (libc::EACCES, Some(source), _) => (ErrorKind::SourceUnreadable, Some(format!("the caller may not reach {}", source.display()))),
@@ -376,15 +384,15 @@ fn explain(
             Some("a surrounding container masks parts of /proc, and the kernel then mounts no fresh one: start that container with an unmasked /proc, or that sandbox with nesting allowed".into()),
         ),
         (libc::EPERM | libc::EACCES, _, _) if sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") => (ErrorKind::NamespacesDenied, Some(APPARMOR.into())),
-        (libc::EINVAL, _, _) if action.starts_with("make a cgroup namespace") => (ErrorKind::Unsupported, Some("this kernel has none: share the caller's (Namespace::Cgroup)".into())),
-        (libc::ENOENT, _, _) if action.starts_with("open the device") => (ErrorKind::Setup, Some("the caller's /dev lacks it, as in a bare chroot: make it there, or mount a /dev".into())),
-        (libc::EINVAL, _, _) if action.starts_with("become uid") => (ErrorKind::Setup, Some(why_not_mapped(mapping).into())),
+        (libc::EINVAL, _, _) if step == Step::CgroupNamespace => (ErrorKind::Unsupported, Some("this kernel has none: share the caller's (Namespace::Cgroup)".into())),
+        (libc::ENOENT, _, _) if step == Step::OpenDevice => (ErrorKind::Setup, Some("the caller's /dev lacks it, as in a bare chroot: make it there, or mount a /dev".into())),
+        (libc::EINVAL, _, _) if step == Step::BecomeUser => (ErrorKind::Setup, Some(why_not_mapped(mapping).into())),
         (libc::EBADMSG, _, _) => (ErrorKind::Setup, Some("other ids are mapped than were written, or /proc is not the kernel's own: mount a proc file system at /proc".into())),
-        (libc::EINVAL, _, _) if action.starts_with("make the new root") => (ErrorKind::Unsupported, Some("the caller's root is no mount point: it is in a chroot, or on the kernel's initial ramfs".into())),
-        (libc::EOPNOTSUPP, _, _) if action.starts_with("make a Landlock") => {
+        (libc::EINVAL, _, _) if step == Step::PivotRoot => (ErrorKind::Unsupported, Some("the caller's root is no mount point: it is in a chroot, or on the kernel's initial ramfs".into())),
+        (libc::EOPNOTSUPP, _, _) if step == Step::Landlock => {
             (ErrorKind::Unsupported, Some("TCP ports are held by Landlock's ABI 4: Linux 6.7, with landlock among the security modules chosen at boot (lsm=), and no filter around the caller that hides it".into()))
         }
-        (libc::EINVAL, _, _) if action.starts_with("load the warden's seccomp") => {
+        (libc::EINVAL, _, _) if step == Step::SeccompFilter => {
             (ErrorKind::Unsupported, Some("this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)".into()))
         }
         (libc::ENOSYS, _, _) => (ErrorKind::Unsupported, Some("this kernel, or the filter of a surrounding container, lacks the call".into())),

@@ -356,6 +356,9 @@ fn tell_error(error: &Error, told: &mut Told) {
     let mut tell = |key: &str, value: &[u8]| told.insert(key.into(), value.to_vec());
     tell("error", error.kind().name().as_bytes());
     tell("step", error.step().as_bytes());
+    if let Some(step) = error.step_kind() {
+        tell("step_kind", step.name().as_bytes());
+    }
     tell("message", error.to_string().as_bytes());
     if let Some(errno) = error.raw_os_error() {
         tell("errno", errno.to_string().as_bytes());

@@ -1,6 +1,6 @@
 //! What held a command: protections, and limits with what enforced them.
 
-use crate::policy::declared::Word;
+use crate::base::declared::Word;
 use crate::policy::{Limit, Mechanism, Namespace};
 use crate::wire::plan::{namespace, protection};
 use std::fmt;

@@ -1,6 +1,6 @@
 //! What a command used. The figures are declared in `core/wire/usage.rs`.
 
-use crate::policy::declared::{Figure, named};
+use crate::base::declared::{Figure, named};
 use crate::wire::usage::{self as told, UNKNOWN, for_each_figure};
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
 //! Standing still and going on: everything inside, or one command of many.
 
 use super::Alive;
+use crate::base::declared::named;
 use crate::base::error::Result;
 use crate::base::processes::{self, Process};
 use crate::host::cgroup::Froze;
 use crate::host::socket::Socket;
-use crate::policy::declared::named;
 use crate::wire::message::Request;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;

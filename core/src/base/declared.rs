@@ -46,7 +46,7 @@ macro_rules! named {
             pub const ALL: &[$type] = &[$($type::$variant,)*];
 
             #[doc(hidden)]
-            pub const WORDS: &[$crate::policy::declared::Word] = &[$($crate::policy::declared::Word {
+            pub const WORDS: &[$crate::base::declared::Word] = &[$($crate::base::declared::Word {
                 variant: stringify!($variant),
                 name: $name,
                 doc: concat!($($doc),*),
