@@ -4,7 +4,7 @@
 use super::directory::Directory;
 use super::{Cgroup, Controller, V2};
 use crate::policy::Mechanism;
-use crate::policy::outcome::Pressure;
+use crate::policy::outcome::{MemorySource, Pressure, Usage};
 use std::time::Duration;
 
 /// The counts, of all that is and was in the cgroup. The warden is one of them, but not counted
@@ -50,6 +50,18 @@ impl Counters {
     /// Whether somebody was killed at the limit on memory that is this cgroup's own.
     pub fn killed_at_limit(&self) -> bool {
         self.killed > 0 && self.memory_met
+    }
+
+    /// Replaces what processes tell by what the cgroup has counted.
+    pub fn add_to(&self, usage: &mut Usage) {
+        if let Some(peak) = self.memory_peak {
+            (usage.memory_peak, usage.memory_source) = (peak, MemorySource::Cgroup);
+        }
+        usage.processes_peak = self.processes_peak.or(usage.processes_peak);
+        if let Some((read, written)) = self.bytes {
+            (usage.bytes_read, usage.bytes_written) = (read, written);
+        }
+        usage.pressure = self.pressure.or(usage.pressure);
     }
 
     pub fn read(cgroup: &Cgroup) -> Counters {
