@@ -23,6 +23,8 @@ pub struct Counters {
     pub processes_refused: u64,
     /// User and system.
     pub cpu: Option<(Duration, Duration)>,
+    /// How long the quota kept processes from running.
+    pub throttled: Option<Duration>,
     /// Read and written.
     pub bytes: Option<(u64, u64)>,
     pub pressure: Option<Pressure>,
@@ -62,6 +64,7 @@ impl Counters {
             (usage.bytes_read, usage.bytes_written) = (read, written);
         }
         usage.pressure = self.pressure.or(usage.pressure);
+        usage.throttled = self.throttled.unwrap_or(usage.throttled);
     }
 
     pub fn read(cgroup: &Cgroup) -> Counters {
@@ -69,6 +72,7 @@ impl Counters {
         counters.read_memory(cgroup);
         counters.read_processes(cgroup);
         counters.read_cpu(cgroup);
+        counters.read_throttled(cgroup);
         counters.read_bytes(cgroup);
         counters.read_pressure(cgroup);
         counters
@@ -125,6 +129,16 @@ impl Counters {
                 |file: &str| directory.read(file).trim().parse().ok().map(Duration::from_nanos);
             self.cpu = nanoseconds("cpuacct.usage_user").zip(nanoseconds("cpuacct.usage_sys"));
         }
+    }
+
+    fn read_throttled(&mut self, cgroup: &Cgroup) {
+        let Some((mechanism, directory)) = cgroup.with(Controller::Cpu) else { return };
+        let stat = directory.read("cpu.stat");
+        self.throttled = if mechanism == Mechanism::CgroupV2 {
+            value(&stat, "throttled_usec").map(Duration::from_micros)
+        } else {
+            value(&stat, "throttled_time").map(Duration::from_nanos)
+        };
     }
 
     fn read_bytes(&mut self, cgroup: &Cgroup) {
