@@ -1096,6 +1096,11 @@ typedef struct seclude_outcome {
      */
     uint64_t system_ns;
     /**
+     * How long processes were ready to run and had to wait, because the limit `cpus` was used up:
+     * added up over the processors. 0 without that limit. In nanoseconds.
+     */
+    uint64_t throttled_ns;
+    /**
      * Memory in use, while it runs; 0 afterwards. In bytes.
      */
     uint64_t memory;

@@ -57,6 +57,7 @@ static void tell_usage(const seclude_outcome *outcome)
         {"wall_us", outcome->wall_ns / 1000},
         {"user_us", outcome->user_ns / 1000},
         {"system_us", outcome->system_ns / 1000},
+        {"throttled_us", outcome->throttled_ns / 1000},
         {"memory", outcome->memory},
         {"memory_peak", outcome->memory_peak},
         {"anonymous_peak", outcome->anonymous_peak},

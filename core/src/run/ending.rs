@@ -4,7 +4,7 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::sys::Gone;
 use crate::host::cgroup::Counters;
 use crate::policy::Limits;
-use crate::policy::outcome::{Ended, MemorySource, Usage};
+use crate::policy::outcome::{Ended, Usage};
 use crate::policy::seccomp::Syscall;
 use crate::wire::message::{Report, end, seen};
 use crate::wire::usage as told;
@@ -129,7 +129,7 @@ fn unreported(seen: &Usage, gone: Gone, wall: Duration, counted: &Counted<'_>) -
     let mut usage = Usage { wall, memory: 0, processes: 0, ..*seen };
     let known = counted.own.cpu.or(gone.cpu).filter(|(user, system)| *user + *system > usage.cpu());
     (usage.user, usage.system) = known.unwrap_or((usage.user, usage.system));
-    add_counters(&mut usage, counted.own);
+    counted.own.add_to(&mut usage);
     usage
 }
 
@@ -166,18 +166,6 @@ fn used(told: told::Usage, counters: &Counters) -> Usage {
         });
         (usage.user, usage.system) = (metered.saturating_sub(system), system);
     }
-    add_counters(&mut usage, counters);
+    counters.add_to(&mut usage);
     usage
-}
-
-/// What the cgroup has counted, over what processes tell.
-pub fn add_counters(usage: &mut Usage, counters: &Counters) {
-    if let Some(peak) = counters.memory_peak {
-        (usage.memory_peak, usage.memory_source) = (peak, MemorySource::Cgroup);
-    }
-    usage.processes_peak = counters.processes_peak.or(usage.processes_peak);
-    if let Some((read, written)) = counters.bytes {
-        (usage.bytes_read, usage.bytes_written) = (read, written);
-    }
-    usage.pressure = counters.pressure.or(usage.pressure);
 }

@@ -5,7 +5,6 @@ use crate::base::error::Result;
 use crate::base::processes::Process;
 use crate::host::cgroup::Counters;
 use crate::policy::outcome::{MemorySource, Usage};
-use crate::run::ending::add_counters;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -27,7 +26,7 @@ pub fn of(
     }
     usage.memory = counters.memory.unwrap_or(usage.memory);
     usage.processes = counters.processes.unwrap_or(usage.processes);
-    add_counters(&mut usage, counters);
+    counters.add_to(&mut usage);
     Ok(usage)
 }
 

@@ -4,7 +4,7 @@
 use super::directory::Directory;
 use super::{Cgroup, Controller, V2};
 use crate::policy::Mechanism;
-use crate::policy::outcome::Pressure;
+use crate::policy::outcome::{MemorySource, Pressure, Usage};
 use std::time::Duration;
 
 /// The counts, of all that is and was in the cgroup. The warden is one of them, but not counted
@@ -23,6 +23,8 @@ pub struct Counters {
     pub processes_refused: u64,
     /// User and system.
     pub cpu: Option<(Duration, Duration)>,
+    /// How long the quota kept processes from running.
+    pub throttled: Option<Duration>,
     /// Read and written.
     pub bytes: Option<(u64, u64)>,
     pub pressure: Option<Pressure>,
@@ -52,11 +54,25 @@ impl Counters {
         self.killed > 0 && self.memory_met
     }
 
+    /// Replaces what processes tell by what the cgroup has counted.
+    pub fn add_to(&self, usage: &mut Usage) {
+        if let Some(peak) = self.memory_peak {
+            (usage.memory_peak, usage.memory_source) = (peak, MemorySource::Cgroup);
+        }
+        usage.processes_peak = self.processes_peak.or(usage.processes_peak);
+        if let Some((read, written)) = self.bytes {
+            (usage.bytes_read, usage.bytes_written) = (read, written);
+        }
+        usage.pressure = self.pressure.or(usage.pressure);
+        usage.throttled = self.throttled.unwrap_or(usage.throttled);
+    }
+
     pub fn read(cgroup: &Cgroup) -> Counters {
         let mut counters = Counters::default();
         counters.read_memory(cgroup);
         counters.read_processes(cgroup);
         counters.read_cpu(cgroup);
+        counters.read_throttled(cgroup);
         counters.read_bytes(cgroup);
         counters.read_pressure(cgroup);
         counters
@@ -113,6 +129,16 @@ impl Counters {
                 |file: &str| directory.read(file).trim().parse().ok().map(Duration::from_nanos);
             self.cpu = nanoseconds("cpuacct.usage_user").zip(nanoseconds("cpuacct.usage_sys"));
         }
+    }
+
+    fn read_throttled(&mut self, cgroup: &Cgroup) {
+        let Some((mechanism, directory)) = cgroup.with(Controller::Cpu) else { return };
+        let stat = directory.read("cpu.stat");
+        self.throttled = if mechanism == Mechanism::CgroupV2 {
+            value(&stat, "throttled_usec").map(Duration::from_micros)
+        } else {
+            value(&stat, "throttled_time").map(Duration::from_nanos)
+        };
     }
 
     fn read_bytes(&mut self, cgroup: &Cgroup) {
