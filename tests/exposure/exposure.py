@@ -136,17 +136,17 @@ def main() -> None:
     text = f"""# What a program can see and do
 
 This page compares three environments: plain `unshare`, bubblewrap with its usual options, and
-seclude's default sandbox. `unshare` makes user, mount, pid, net, ipc, uts and cgroup namespaces, and
-a `/proc` of its own. The options of bubblewrap are `--ro-bind /usr`, `--proc`, `--dev`,
+seclude's default sandbox. `unshare` makes user, mount, pid, net, ipc, uts and cgroup namespaces,
+and a `/proc` of its own. The options of bubblewrap are `--ro-bind /usr`, `--proc`, `--dev`,
 `--unshare-all`, `--new-session` and `--die-with-parent`.
 
 `make exposure` makes this page (`tests/exposure`). It places objects outside, and one program looks
 for them inside. Linux {os.uname().release.split("-")[0]}, {os.uname().machine}.
 
 - Under `unshare`, PID 1 is the program itself.
-- A system call counts as not refused if it fails with an error other than EPERM or ENOSYS when its
-  arguments are meaningless. Calls that would end the probe are not tried. Under `unshare`, calls
-  that would change the machine are not tried either, because nothing would stop them.
+- The last row counts the system calls that do not fail with EPERM or ENOSYS when their arguments
+  are meaningless. Calls that would end the probe are not tried. Under `unshare`, calls that would
+  change the machine are not tried either, because nothing would stop them.
 - bubblewrap accepts a filter from its caller. In its usual form it has none.
 
 ## As {"root" if os.geteuid() == 0 else "an unprivileged user"}
