@@ -5,7 +5,7 @@
 
 use crate::sys::{self, Departed, Errno, Fd, Lent, Pages, Polled, Result};
 use crate::wire::codec::{Reader, Sink, Wire};
-use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, Pass, REPORT_MAX, Report, Request};
+use crate::wire::message::{BypassToken, DESCRIPTORS_MAX, INLINE_MAX, REPORT_MAX, Report, Request};
 
 /// The number that the control socket is born with.
 pub const SOCKET: i32 = 0;
@@ -55,13 +55,13 @@ impl Control {
 
     /// The next message, waiting for it. An error when the caller is gone: there is nobody left to
     /// tell.
-    pub fn await_message(&self, mail: &mut Mail) -> Result<()> {
+    pub fn await_message(&self, incoming: &mut RequestBuffer) -> Result<()> {
         loop {
             let event = self.wait(None, &mut [Polled::NOTHING; OWN], None)?;
             if event.caller_gone {
                 return Err(Errno::EPROTO);
             }
-            match self.receive(mail) {
+            match self.receive(incoming) {
                 Err(Errno::EAGAIN) => {}
                 received => return received,
             }
@@ -69,9 +69,9 @@ impl Control {
     }
 
     /// The next message that is there; EAGAIN if there is none.
-    pub fn receive(&self, mail: &mut Mail) -> Result<()> {
-        mail.clear();
-        mail.take_from(SOCKET)
+    pub fn receive(&self, incoming: &mut RequestBuffer) -> Result<()> {
+        incoming.clear();
+        incoming.take_from(SOCKET)
     }
 
     pub fn report(&self, report: &Report<'_>) -> Result<()> {
@@ -80,15 +80,15 @@ impl Control {
 }
 
 /// Over which one command is spoken of: a socket of its own, or the control socket.
-pub struct Line(Option<Fd>);
+pub struct CommandSocket(Option<Fd>);
 
-impl Line {
-    pub fn own(socket: Fd) -> Line {
-        Line(Some(socket))
+impl CommandSocket {
+    pub fn own(socket: Fd) -> CommandSocket {
+        CommandSocket(Some(socket))
     }
 
-    pub fn control() -> Line {
-        Line(None)
+    pub fn control() -> CommandSocket {
+        CommandSocket(None)
     }
 
     pub fn is_own(&self) -> bool {
@@ -102,9 +102,9 @@ impl Line {
 
     /// The next message over a socket of its own; EAGAIN if there is none, another error when its
     /// caller has let go.
-    pub fn receive(&self, mail: &mut Mail) -> Result<()> {
-        mail.clear();
-        mail.take_from(self.0.as_ref().ok_or(Errno::EPROTO)?.number())
+    pub fn receive(&self, incoming: &mut RequestBuffer) -> Result<()> {
+        incoming.clear();
+        incoming.take_from(self.0.as_ref().ok_or(Errno::EPROTO)?.number())
     }
 
     pub fn report(&self, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
@@ -124,7 +124,7 @@ fn send(socket: i32, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
     if buffer.is_cut() {
         send_long(socket, report, descriptors)
     } else {
-        sys::send(socket, buffer.bytes(), descriptors, Pass::default())
+        sys::send(socket, buffer.bytes(), descriptors, BypassToken::default())
     }
 }
 
@@ -133,11 +133,11 @@ fn send(socket: i32, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
 fn send_long(socket: i32, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
     let mut buffer = Buffer::<REPORT_MAX>::new();
     report.encode(&mut buffer);
-    sys::send(socket, buffer.bytes(), descriptors, Pass::default())
+    sys::send(socket, buffer.bytes(), descriptors, BypassToken::default())
 }
 
 /// A received message and the descriptors beside it.
-pub struct Mail {
+pub struct RequestBuffer {
     inline: Option<Pages>,
     body: Option<Pages>,
     length: usize,
@@ -145,9 +145,15 @@ pub struct Mail {
     count: usize,
 }
 
-impl Mail {
-    pub const fn new() -> Mail {
-        Mail { inline: None, body: None, length: 0, descriptors: [-1; DESCRIPTORS_MAX], count: 0 }
+impl RequestBuffer {
+    pub const fn new() -> RequestBuffer {
+        RequestBuffer {
+            inline: None,
+            body: None,
+            length: 0,
+            descriptors: [-1; DESCRIPTORS_MAX],
+            count: 0,
+        }
     }
 
     fn take_from(&mut self, socket: i32) -> Result<()> {
@@ -182,9 +188,9 @@ impl Mail {
 
     /// Hands the message over to a process that may still be reading it. What comes next is
     /// received in other memory.
-    pub fn lend(&mut self) -> Result<LentMail> {
+    pub fn lend(&mut self) -> Result<LentRequest> {
         let pages = self.body.take().or(self.inline.take()).ok_or(Errno::EPROTO)?;
-        Ok(LentMail { pages: pages.lend(), length: core::mem::take(&mut self.length) })
+        Ok(LentRequest { pages: pages.lend(), length: core::mem::take(&mut self.length) })
     }
 
     /// The numbers of the descriptors beside the message.
@@ -215,12 +221,12 @@ impl Mail {
 }
 
 /// A message in memory that is lent.
-pub struct LentMail {
+pub struct LentRequest {
     pages: Lent,
     length: usize,
 }
 
-impl LentMail {
+impl LentRequest {
     pub fn request(&self) -> Result<Request<'static>> {
         decode(self.pages.read(), self.length)
     }
@@ -236,7 +242,7 @@ fn decode(bytes: &[u8], length: usize) -> Result<Request<'_>> {
     Reader::new(bytes).only().map_err(|_| Errno::EPROTO)
 }
 
-impl Drop for Mail {
+impl Drop for RequestBuffer {
     fn drop(&mut self) {
         self.clear();
     }

@@ -56,14 +56,14 @@ impl Copies {
     }
 
     /// Whether something of one that has ended is still to be looked after.
-    pub fn is_untidy(&self) -> bool {
-        self.networks.is_untidy() || self.mounts.iter().flatten().any(Mounts::is_left)
+    pub fn has_leftover(&self) -> bool {
+        self.networks.has_leftover() || self.mounts.iter().flatten().any(Mounts::is_left)
     }
 
     /// Looks after one thing: a network first, which the next copy needs.
-    pub fn look_after(&mut self) {
-        if self.networks.is_untidy() {
-            self.networks.look_after();
+    pub fn tidy_one(&mut self) {
+        if self.networks.has_leftover() {
+            self.networks.tidy_one();
         } else if let Some(place) =
             self.mounts.iter_mut().find(|place| place.as_ref().is_some_and(Mounts::is_left))
         {
@@ -72,7 +72,7 @@ impl Copies {
     }
 
     /// What has become of the networks.
-    pub fn told(&self) -> Report<'static> {
-        self.networks.told()
+    pub fn report(&self) -> Report<'static> {
+        self.networks.report()
     }
 }

@@ -1,7 +1,7 @@
 //! Why a program could not be executed: a look at what stands at its path, for the caller to
 //! explain.
 
-use crate::control::Line;
+use crate::control::CommandSocket;
 use crate::sys::{self, Errno, Result, Status};
 use crate::text::Path;
 use crate::wire::message::{HEAD_MAX, Report, stage};
@@ -9,20 +9,20 @@ use core::ffi::CStr;
 
 /// Tells the caller of a failure; of what could not be executed, with a look at it, so that the
 /// caller can say why.
-pub fn examine(line: &Line, report: Report<'_>, directory: &CStr) -> Result<()> {
+pub fn examine(socket: &CommandSocket, report: Report<'_>, directory: &CStr) -> Result<()> {
     let Report::Failed { stage: stage::EXEC, errno, path, .. } = report else {
-        return line.report(&report, &[]);
+        return socket.report(&report, &[]);
     };
     let mut head = [0; HEAD_MAX];
-    let (mode, length) = look_at(path, directory, &mut head).unwrap_or((0, 0));
-    line.report(
+    let (mode, length) = inspect(path, directory, &mut head).unwrap_or((0, 0));
+    socket.report(
         &Report::Failed { stage: stage::EXEC, errno, detail: mode, path, head: &head[..length] },
         &[],
     )
 }
 
 /// The mode of the file at `path`, and how many bytes there are of its head.
-fn look_at(path: &[u8], directory: &CStr, head: &mut [u8]) -> Result<(u32, usize)> {
+fn inspect(path: &[u8], directory: &CStr, head: &mut [u8]) -> Result<(u32, usize)> {
     let path = if path.starts_with(b"/") {
         Path::join(b"", path.get(1..).unwrap_or_default())
     } else {

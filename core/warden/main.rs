@@ -20,22 +20,22 @@ mod sys;
 #[allow(dead_code)]
 mod wire;
 
-mod census;
 mod command;
 mod control;
 mod copies;
 mod entries;
 mod examine;
-mod founder;
-mod house;
+mod join;
 mod networks;
 mod reap;
 mod relay;
 mod run;
+mod scan;
 mod setup;
 #[cfg(stage_clock)]
 mod stages;
 mod start;
+mod state;
 mod template;
 mod text;
 mod walk;
@@ -45,18 +45,18 @@ mod watch;
 #[path = "../../warden/unit/mod.rs"]
 mod unit;
 
-use control::{Control, Mail};
+use control::{Control, RequestBuffer};
 use run::Next;
 use sys::{Errno, Result};
 use wire::message::{Report, Request};
 
 const RLIMIT_NOFILE: u32 = 7;
 
-/// `founds`: this program was executed outside the namespaces that it is to be in.
-pub fn main(founds: bool) -> ! {
+/// `joins`: this program was executed outside the namespaces that it is to be in.
+pub fn main(joins: bool) -> ! {
     // The caller has blocked them; again, for a warden that somebody else executes.
     let _ = sys::block_signals(u64::MAX);
-    stand_apart();
+    lead_session();
     let limits = sys::limit(RLIMIT_NOFILE);
     close_inherited(limits.map_or(1024, |(soft, _)| soft.min(1 << 20)));
     // The kernel lets nobody send a descriptor while more of the same user's are under way in
@@ -65,17 +65,17 @@ pub fn main(founds: bool) -> ! {
     if let Ok((_, hard)) = limits {
         let _ = sys::set_limit(RLIMIT_NOFILE, hard, hard);
     }
-    if founds {
-        founder::found();
+    if joins {
+        join::join_and_fork();
     }
-    let mut mail = Mail::new();
+    let mut incoming = RequestBuffer::new();
     let code = loop {
-        match serve(&mut Control::new(), &mut mail) {
+        match serve(&mut Control::new(), &mut incoming) {
             Ok(Next::Begin) => {
                 // A new one keeps nothing of the template's, which has few descriptors, and so low
                 // numbers.
-                mail.clear();
-                stand_apart();
+                incoming.clear();
+                lead_session();
                 close_inherited(1024);
             }
             Ok(Next::End) => break 0,
@@ -88,33 +88,36 @@ pub fn main(founds: bool) -> ! {
 /// Leads a session of its own. Where autogroups are on (sched(7)), the kernel shares the processors
 /// among sessions, and each command has its own: in the caller's, a warden would share what is left
 /// to it with all of the caller's processes, and a command that makes sessions would leave little.
-fn stand_apart() {
+fn lead_session() {
     // It fails for the leader of a group, which the caller may have made of it.
     let _ = sys::new_session();
 }
 
 /// Set-up, then commands until the caller lets go.
-fn serve(control: &mut Control, mail: &mut Mail) -> Result<Next> {
-    let Some((place, namespaces)) = set_up(control, mail)? else { return Ok(Next::End) };
-    mail.clear();
-    sys::forget_deep_stack();
-    run::serve(control, mail, &place, namespaces)
+fn serve(control: &mut Control, incoming: &mut RequestBuffer) -> Result<Next> {
+    let Some((place, namespaces)) = set_up(control, incoming)? else { return Ok(Next::End) };
+    incoming.clear();
+    sys::release_stack();
+    run::serve(control, incoming, &place, namespaces)
 }
 
 /// What the first request asks; `None`, told to the caller, if that could not be done.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-fn set_up(control: &mut Control, mail: &mut Mail) -> Result<Option<(setup::Place, u64)>> {
+fn set_up(
+    control: &mut Control,
+    incoming: &mut RequestBuffer,
+) -> Result<Option<(setup::Place, u64)>> {
     #[cfg(stage_clock)]
     stages::begin();
-    control.await_message(mail)?;
+    control.await_message(incoming)?;
     #[cfg(stage_clock)]
-    stages::mark(stages::TOLD);
-    let Request::Setup { namespaces, tell, .. } = mail.request()? else {
+    stages::mark(stages::PLAN_RECEIVED);
+    let Request::Setup { namespaces, report_ready, .. } = incoming.request()? else {
         return Err(Errno::EPROTO);
     };
-    control.watch_caller(mail.take_descriptor(0)?);
-    let place = match setup::apply(control, mail) {
+    control.watch_caller(incoming.take_descriptor(0)?);
+    let place = match setup::apply(control, incoming) {
         Ok(place) => place,
         Err(refusal) => {
             let setup::Refusal { step, errno, path, reason, call } = &refusal;
@@ -130,7 +133,7 @@ fn set_up(control: &mut Control, mail: &mut Mail) -> Result<Option<(setup::Place
     };
     #[cfg(stage_clock)]
     stages::mark(stages::READY);
-    if tell {
+    if report_ready {
         control
             .report(&Report::Ready { protections: place.protections, landlock: place.landlock })?;
     }

@@ -6,7 +6,7 @@
 //! what traffic has counted or taught, and [`FILES`] tell of both.
 
 use crate::sys::{self, CWD, Errno, Fd, Pages, Result, Table, open};
-use crate::wire::message::{NETWORK as FILES, Report};
+use crate::wire::message::{NETWORK_FILES as FILES, Report};
 use crate::wire::plan::namespace;
 
 /// More than these are not kept: they go with their copies.
@@ -19,8 +19,8 @@ pub struct Networks {
     /// The template's own.
     home: Option<Fd>,
     kept: Table<Network>,
-    /// What the files of the one made last have told before anybody was in it.
-    fresh: Option<Told>,
+    /// What the files of the one made last have contents before anybody was in it.
+    fresh: Option<Contents>,
     made: u64,
     reused: u64,
     retired: u64,
@@ -71,7 +71,7 @@ impl Networks {
             self.home = Some(sys::open(CWD, c"/proc/self/ns/net", open::READ, 0)?);
         }
         while self.find(State::Empty).is_none() && self.find(State::Left).is_some() {
-            self.look_after();
+            self.tidy_one();
         }
         if let Some(index) = self.find(State::Empty) {
             sys::join_namespace(self.kept[index].namespace.number(), namespace::NET)?;
@@ -101,7 +101,7 @@ impl Networks {
                 Err(errno) => return Err(errno),
             }
         }
-        self.fresh = Some(Told::by(&files)?);
+        self.fresh = Some(Contents::by(&files)?);
         self.kept.push(Network { namespace, files, state: State::Empty })?;
         Ok(self.kept.len() - 1)
     }
@@ -128,23 +128,23 @@ impl Networks {
     }
 
     /// What has become of them.
-    pub fn told(&self) -> Report<'static> {
+    pub fn report(&self) -> Report<'static> {
         let &Networks { made, reused, retired, last: (last, file), .. } = self;
         Report::Networks { made, reused, retired, last, file: file as u32 }
     }
 
     /// Whether one is still to be looked after.
-    pub fn is_untidy(&self) -> bool {
+    pub fn has_leftover(&self) -> bool {
         self.find(State::Left).is_some()
     }
 
     /// Looks whether one that has been left is as it was; if not, it is lent to nobody any more.
     // Never inlined: its frame is large, and would lie in that of who waits.
     #[inline(never)]
-    pub fn look_after(&mut self) {
+    pub fn tidy_one(&mut self) {
         let Some(index) = self.find(State::Left) else { return };
-        let differing = match (&self.fresh, Told::by(&self.kept[index].files)) {
-            (Some(fresh), Ok(told)) => told.differs(fresh),
+        let differing = match (&self.fresh, Contents::by(&self.kept[index].files)) {
+            (Some(fresh), Ok(contents)) => contents.differs(fresh),
             _ => Some(0),
         };
         match differing {
@@ -164,20 +164,20 @@ impl Networks {
 }
 
 /// The contents of all [`FILES`].
-struct Told {
+struct Contents {
     text: Pages,
     ends: [usize; FILES.len()],
 }
 
-impl Told {
-    fn by(files: &[Option<Fd>; FILES.len()]) -> Result<Told> {
+impl Contents {
+    fn by(files: &[Option<Fd>; FILES.len()]) -> Result<Contents> {
         const ROOM: usize = 64 * 1024;
-        let mut told = Told { text: Pages::new(ROOM, false)?, ends: [0; FILES.len()] };
+        let mut contents = Contents { text: Pages::new(ROOM, false)?, ends: [0; FILES.len()] };
         let mut end = 0;
-        for (file, its_end) in files.iter().zip(&mut told.ends) {
+        for (file, its_end) in files.iter().zip(&mut contents.ends) {
             let start = end;
             while let Some(file) = file {
-                match sys::read_at(file, (end - start) as u64, &mut told.text.bytes()[end..])? {
+                match sys::read_at(file, (end - start) as u64, &mut contents.text.bytes()[end..])? {
                     0 if end == ROOM => return Err(Errno::ENAMETOOLONG),
                     0 => break,
                     length => end += length,
@@ -185,7 +185,7 @@ impl Told {
             }
             *its_end = end;
         }
-        Ok(told)
+        Ok(contents)
     }
 
     fn file(&self, index: usize) -> &[u8] {
@@ -194,7 +194,7 @@ impl Told {
     }
 
     /// Which file does not say the same.
-    fn differs(&self, other: &Told) -> Option<usize> {
+    fn differs(&self, other: &Contents) -> Option<usize> {
         (0..FILES.len()).find(|&index| {
             let (one, other) = (self.file(index), other.file(index));
             one != other && !words(one).eq(words(other))

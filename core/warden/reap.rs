@@ -1,7 +1,7 @@
 //! The ends of processes: every child and every orphan inside is reaped here, and here everything
 //! is ended.
 
-use crate::census::Census;
+use crate::scan::ProcessScan;
 use crate::sys::{self, Errno, RawUsage, Result, SIGKILL, SIGSTOP};
 use crate::wire::plan::namespace;
 use crate::wire::usage::Usage;
@@ -31,8 +31,8 @@ pub fn end_everything(namespaces: u64) {
 pub fn signal_everything(namespaces: u64, signal: i32) {
     if namespaces & namespace::PID != 0 {
         let _ = sys::kill(-1, signal);
-    } else if let Ok(census) = Census::shared() {
-        census.each(&mut |pid| {
+    } else if let Ok(scan) = ProcessScan::shared() {
+        scan.each(&mut |pid| {
             let _ = sys::kill(pid as i32, signal);
         });
     }
@@ -43,35 +43,35 @@ pub fn signal_everything(namespaces: u64, signal: i32) {
 pub fn end_stubborn(namespaces: u64) {
     if namespaces & namespace::PID != 0 {
         let _ = sys::kill(-1, SIGKILL);
-    } else if let Ok(census) = Census::shared() {
-        end_members(&census, None);
+    } else if let Ok(scan) = ProcessScan::shared() {
+        end_members(&scan, None);
     }
 }
 
 /// Ends what a command that leads the session `root` has started, and its first process. What has
 /// left both the session and its parents is nobody's.
-pub fn end_tree(census: &Census, root: i32) {
-    end_members(census, Some(root.unsigned_abs()));
+pub fn end_tree(scan: &ProcessScan, root: i32) {
+    end_members(scan, Some(root.unsigned_abs()));
     let _ = sys::kill(root, SIGKILL);
 }
 
 /// Ends the tracer of a process that has ended: until it has heard of the end, or has ended itself,
 /// nobody else can.
-pub fn end_tracer(census: Option<&Census>, pid: i32) {
-    let tracer = match census {
-        Some(census) => census.tracer(pid.unsigned_abs()),
-        None => Census::shared().ok().and_then(|census| census.tracer(pid.unsigned_abs())),
+pub fn end_tracer(scan: Option<&ProcessScan>, pid: i32) {
+    let tracer = match scan {
+        Some(scan) => scan.tracer(pid.unsigned_abs()),
+        None => ProcessScan::shared().ok().and_then(|scan| scan.tracer(pid.unsigned_abs())),
     };
     if let Some(tracer) = tracer {
         let _ = sys::kill(tracer as i32, SIGKILL);
     }
 }
 
-fn end_members(census: &Census, root: Option<u32>) {
-    if stop_and_end(census, root).is_err() {
+fn end_members(scan: &ProcessScan, root: Option<u32>) {
+    if stop_and_end(scan, root).is_err() {
         // No memory for a look at all of them at once: one by one, which a chain of forks can
         // outrun.
-        census.each_of(root, &mut |pid| {
+        scan.each_of(root, &mut |pid| {
             let _ = sys::kill(pid as i32, SIGKILL);
         });
     }
@@ -79,12 +79,12 @@ fn end_members(census: &Census, root: Option<u32>) {
 
 /// First all of them are stopped, until none is found that runs: so none forks, and none loses the
 /// parent by which it is known.
-fn stop_and_end(census: &Census, root: Option<u32>) -> Result<()> {
+fn stop_and_end(scan: &ProcessScan, root: Option<u32>) -> Result<()> {
     const ROUNDS: u32 = 64;
     for _ in 0..ROUNDS {
         let mut running = false;
-        census.each_member(root, &mut |pid, stands_still| {
-            if !stands_still {
+        scan.each_member(root, &mut |pid, is_stopped| {
+            if !is_stopped {
                 running = true;
                 let _ = sys::kill(pid as i32, SIGSTOP);
             }
@@ -95,7 +95,7 @@ fn stop_and_end(census: &Census, root: Option<u32>) -> Result<()> {
     }
     // All are known before the first is killed: with it, its children lose the parent by which they
     // are.
-    census.each_member(root, &mut |pid, _| {
+    scan.each_member(root, &mut |pid, _| {
         let _ = sys::kill(pid as i32, SIGKILL);
     })
 }

@@ -6,7 +6,7 @@ use crate::sys::{self, Errno, Fd, Pages, Polled, Result};
 pub struct Relay {
     /// Where the command writes; `None` once it is at its end, cut, or of no use to anybody.
     from: Option<Fd>,
-    to: Option<Outlet>,
+    to: Option<Target>,
     buffer: Pages,
     start: usize,
     end: usize,
@@ -26,18 +26,18 @@ pub struct Relay {
 }
 
 /// Where a relay writes.
-struct Outlet {
+struct Target {
     fd: Fd,
     socket: bool,
 }
 
-impl Outlet {
+impl Target {
     fn write(&self, piece: &[u8]) -> Result<usize> {
         if self.socket { sys::send_some(&self.fd, piece) } else { sys::write_some(&self.fd, piece) }
     }
 }
 
-impl Drop for Outlet {
+impl Drop for Target {
     /// The last to close a socket waits until it has sent everything, if somebody has had it linger
     /// (socket(7)).
     fn drop(&mut self) {
@@ -53,17 +53,17 @@ impl Relay {
     pub fn new(from: Fd, to: Fd, limit: u64) -> Result<Relay> {
         const BUFFER: usize = 64 * 1024;
         const PIPE_BUF: usize = 4096;
-        if !sys::never_waits(from.number())? {
+        if !sys::is_nonblocking(from.number())? {
             return Err(Errno::EPROTO);
         }
         let status = sys::status(to.number(), c"")?;
         let socket = status.is_socket();
-        let patient = !sys::never_waits(to.number())? && !status.is_file() && !socket;
-        let piece = if patient { PIPE_BUF } else { BUFFER };
+        let may_block = !sys::is_nonblocking(to.number())? && !status.is_file() && !socket;
+        let piece = if may_block { PIPE_BUF } else { BUFFER };
         let buffer = Pages::new(BUFFER, false)?;
         Ok(Relay {
             from: Some(from),
-            to: Some(Outlet { fd: to, socket }),
+            to: Some(Target { fd: to, socket }),
             buffer,
             start: 0,
             end: 0,
@@ -79,35 +79,37 @@ impl Relay {
     /// still wants it.
     pub fn polled(&self) -> [Polled; 2] {
         match (&self.from, &self.to) {
-            (_, Some(to)) if self.holds() => [Polled::NOTHING, Polled::writable(to.fd.number())],
+            (_, Some(to)) if self.has_buffered() => {
+                [Polled::NOTHING, Polled::writable(to.fd.number())]
+            }
             (Some(from), Some(to)) if !self.cut => {
-                [Polled::readable(from.number()), Polled::deserted(to.fd.number())]
+                [Polled::readable(from.number()), Polled::hang_up(to.fd.number())]
             }
             _ => [Polled::NOTHING; 2],
         }
     }
 
-    fn holds(&self) -> bool {
+    fn has_buffered(&self) -> bool {
         self.start < self.end
     }
 
     /// Whether nothing is under way any more.
     pub fn is_done(&self) -> bool {
-        self.from.is_none() && !self.holds()
+        self.from.is_none() && !self.has_buffered()
     }
 
     /// Does what can be done without waiting. `true`: the command wrote more than it may.
     pub fn advance(&mut self, ready: [Polled; 2]) -> bool {
-        let mut over = false;
+        let mut exceeded = false;
         if ready[0].is_ready() {
-            over = self.read();
-        } else if ready[1].is_ready() && !self.holds() {
+            exceeded = self.read();
+        } else if ready[1].is_ready() && !self.has_buffered() {
             self.abandon();
         }
-        if ready[1].is_ready() && self.holds() {
+        if ready[1].is_ready() && self.has_buffered() {
             self.write();
         }
-        over
+        exceeded
     }
 
     fn read(&mut self) -> bool {
@@ -128,7 +130,7 @@ impl Relay {
         if length == 0 || self.rest == Some(0) {
             self.from = None;
         }
-        if !self.holds() && self.from.is_none() {
+        if !self.has_buffered() && self.from.is_none() {
             self.to = None;
         }
         self.cut
@@ -145,7 +147,7 @@ impl Relay {
             // writes on (EPIPE).
             Err(_) => self.abandon(),
         }
-        if !self.holds() && self.from.is_none() {
+        if !self.has_buffered() && self.from.is_none() {
             self.to = None;
         }
     }
@@ -157,13 +159,13 @@ impl Relay {
     }
 
     /// The command has ended, but others may go on to write: what is in the pipe now is the rest.
-    pub fn last(&mut self) {
+    pub fn limit_to_pending(&mut self) {
         self.rest = self.from.as_ref().map(|from| sys::pending(from.number()));
         if self.rest == Some(0) {
             self.from = None;
         }
         self.finish();
-        if self.from.is_none() && !self.holds() {
+        if self.from.is_none() && !self.has_buffered() {
             self.to = None;
         }
     }
@@ -172,12 +174,12 @@ impl Relay {
     pub fn finish(&mut self) {
         if self.cut {
             self.from = None;
-            if !self.holds() {
+            if !self.has_buffered() {
                 self.to = None;
             }
         }
         if let Some(from) = &self.from
-            && !self.holds()
+            && !self.has_buffered()
         {
             let mut polled = [Polled::readable(from.number())];
             let empty = sys::wait(&mut polled, Some(0)).is_err() || !polled[0].is_ready();

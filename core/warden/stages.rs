@@ -4,13 +4,13 @@
 
 use crate::control::SOCKET;
 use crate::sys;
-use crate::wire::message::Pass;
+use crate::wire::message::BypassToken;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 #[path = "../wire/stages.rs"]
 #[allow(dead_code)]
-mod words;
-pub use words::*;
+mod names;
+pub use names::*;
 
 const MOST: usize = 200;
 static MARKS: [AtomicU64; 2 * MOST] = [const { AtomicU64::new(0) }; 2 * MOST];
@@ -28,12 +28,12 @@ pub fn mark(stage: u64) {
     MARKS[at + 1].store(sys::now(), Relaxed);
 }
 
-pub fn tell() {
+pub fn report() {
     mark(ENDED);
     let mut message = [TAG; 1 + 2 * MOST * 8];
     let count = 2 * COUNT.load(Relaxed).min(MOST);
     for (bytes, value) in message[1..].chunks_exact_mut(8).zip(&MARKS[..count]) {
         bytes.copy_from_slice(&value.load(Relaxed).to_le_bytes());
     }
-    let _ = sys::send(SOCKET, &message[..1 + count * 8], &[], Pass::default());
+    let _ = sys::send(SOCKET, &message[..1 + count * 8], &[], BypassToken::default());
 }

@@ -9,14 +9,14 @@
 //! waiting (a lease on the file, a file system that does not answer). It hears of the program's
 //! beginning by the end of a pipe, which the new process holds open until then.
 
-use crate::control::{Buffer, LentMail, Line, Mail};
+use crate::control::{Buffer, CommandSocket, LentRequest, RequestBuffer};
 use crate::examine::examine;
 use crate::setup::Place;
-use crate::sys::{self, Departed, Errno, Fd, Lent, Notice, Pages, Pointers, Polled, Result};
+use crate::sys::{self, Departed, Errno, ErrorPage, Fd, Lent, Pages, Pointers, Polled, Result};
 use crate::text::Path;
 use crate::wire::codec::{List, Reader, Wire};
 use crate::wire::message::{
-    Pass, REPORT_MAX, Report, Request, Rlimit, gauge, listener, meter, stage,
+    BypassToken, REPORT_MAX, Report, Request, Rlimit, gauge, listener, meter, stage,
 };
 use crate::wire::plan::protection;
 use core::ffi::CStr;
@@ -35,15 +35,15 @@ struct Order {
     umask: u32,
     ignored: u64,
     filters: List<'static, &'static [u8]>,
-    pass: Pass,
+    bypass: BypassToken,
     kept: Kept,
     /// Which of its standard streams are its terminal, by their bits.
     streams: u32,
-    notice: Notice,
+    error_page: ErrorPage,
     /// By these it enters the cgroups that are its alone.
-    doors: &'static [i32],
+    cgroup_entries: &'static [i32],
     /// It ends with the warden, since the kernel does not see to that otherwise.
-    leash: bool,
+    dies_with_warden: bool,
 }
 
 /// A process that is to become a command, until it has executed its program.
@@ -56,11 +56,11 @@ pub struct Starting {
     pipe: Fd,
     /// Where it sends the listener of its filter, if there is to be one.
     socket: Option<Fd>,
-    notice: Notice,
+    error_page: ErrorPage,
     memory: Lent,
     /// The part that both processes have, if the rest of its memory is a copy.
-    apart: Option<Lent>,
-    request: LentMail,
+    shared_page: Option<Lent>,
+    request: LentRequest,
     terminal: Option<Fd>,
 }
 
@@ -69,10 +69,10 @@ pub enum Begun {
     /// It runs its program. Its process, and where the warden hears of calls that the filter
     /// forbids, if it does.
     Running(Fd, Option<Fd>),
-    /// It could not, and the caller has been told.
+    /// It could not, and the caller has been sent.
     Failed,
-    /// The caller cannot be told that it runs.
-    Untold(Errno),
+    /// The caller cannot be sent that it runs.
+    Unreported(Errno),
 }
 
 /// Why it was not even made, for the caller.
@@ -83,8 +83,8 @@ impl Refused {
         move |errno| Refused(stage, errno)
     }
 
-    pub fn tell(&self, line: &Line) -> Result<()> {
-        line.report(
+    pub fn report(&self, caller: &CommandSocket) -> Result<()> {
+        caller.report(
             &Report::Failed { stage: self.0, errno: self.1.0, detail: 0, path: b"", head: b"" },
             &[],
         )
@@ -96,27 +96,30 @@ impl Refused {
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
 pub fn start(
-    line: &Line,
-    mail: &mut Mail,
+    caller: &CommandSocket,
+    incoming: &mut RequestBuffer,
     place: &Place,
-    leash: bool,
+    dies_with_warden: bool,
 ) -> core::result::Result<Starting, Refused> {
     let refused = Refused::because;
-    let Ok(Request::Run { targets, relays, meter, gauge, doors, terminal, listener, .. }) =
-        mail.request()
+    let Ok(Request::Run {
+        targets, relays, meter, gauge, cgroup_entries, terminal, listener, ..
+    }) = incoming.request()
     else {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     };
-    let (given, doors, listens) = (targets.len(), doors as usize, listener != listener::NOBODY);
+    let (given, cgroup_entries, listens) =
+        (targets.len(), cgroup_entries as usize, listener != listener::NOBODY);
     let before = given
         + 2 * relays.len()
         + usize::from(meter != meter::NONE)
         + usize::from(gauge != gauge::NONE);
-    if before + doors + usize::from(line.is_own()) != mail.descriptors().len() {
+    if before + cgroup_entries + usize::from(caller.is_own()) != incoming.descriptors().len() {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     }
-    if let Some(wall) = &place.wall
-        && let Some(errno) = mail.descriptors()[..given].iter().find_map(|fd| wall.given(*fd).err())
+    if let Some(ruleset) = &place.ruleset
+        && let Some(errno) =
+            incoming.descriptors()[..given].iter().find_map(|fd| ruleset.allow_given(*fd).err())
     {
         return Err(Refused(stage::LANDLOCK, errno));
     }
@@ -137,25 +140,29 @@ pub fn start(
     let (pipe, their_pipe) = sys::pipe().map_err(refused(stage::DESCRIPTORS))?;
     let sockets =
         if listens { Some(sys::socket_pair().map_err(refused(stage::DESCRIPTORS))?) } else { None };
-    let request = mail.lend().map_err(refused(stage::REQUEST))?;
-    let numbers = [&mail.descriptors()[..given], &mail.descriptors()[before..before + doors]];
+    let request = incoming.lend().map_err(refused(stage::REQUEST))?;
+    let numbers = [
+        &incoming.descriptors()[..given],
+        &incoming.descriptors()[before..before + cgroup_entries],
+    ];
     let kept = Kept {
         pipe: their_pipe.number(),
         socket: sockets.as_ref().map(|(_, theirs)| theirs.number()),
-        ruleset: place.wall.as_ref().map(|wall| wall.ruleset.number()),
+        ruleset: place.ruleset.as_ref().map(|ruleset| ruleset.fd.number()),
         terminal: terminals.as_ref().map(|(_, theirs)| theirs.number()),
     };
     // A process that the kernel kills in a cgroup for want of memory takes along all that share its
     // memory.
-    let made = match make(&request, numbers, &kept, (streams, leash), doors == 0) {
-        // Before Linux 6.2, a process that shares memory cannot enter the time namespace set for
-        // its children.
-        Err(Refused(stage::CLONE, Errno::EINVAL)) if doors == 0 => {
-            make(&request, numbers, &kept, (streams, leash), false)
-        }
-        made => made,
-    };
-    let Made { pid, pidfd, at, notice, memory, apart } = match made {
+    let made =
+        match make(&request, numbers, &kept, (streams, dies_with_warden), cgroup_entries == 0) {
+            // Before Linux 6.2, a process that shares memory cannot enter the time namespace set for
+            // its children.
+            Err(Refused(stage::CLONE, Errno::EINVAL)) if cgroup_entries == 0 => {
+                make(&request, numbers, &kept, (streams, dies_with_warden), false)
+            }
+            made => made,
+        };
+    let Made { pid, pidfd, at, error_page, memory, shared_page } = match made {
         Ok(made) => made,
         Err(refused) => {
             request.take_back(&Departed::never_made());
@@ -164,7 +171,7 @@ pub fn start(
     };
     // The command has its own now. It must not find a moment to make our closing of one wait: a
     // socket can linger.
-    mail.clear();
+    incoming.clear();
     let terminal = terminals.map(|(ours, _)| ours);
     Ok(Starting {
         pid,
@@ -172,9 +179,9 @@ pub fn start(
         pidfd,
         pipe,
         socket: sockets.map(|(ours, _)| ours),
-        notice,
+        error_page,
         memory,
-        apart,
+        shared_page,
         request,
         terminal,
     })
@@ -185,18 +192,18 @@ struct Made {
     pid: i32,
     pidfd: Fd,
     at: u64,
-    notice: Notice,
+    error_page: ErrorPage,
     memory: Lent,
-    apart: Option<Lent>,
+    shared_page: Option<Lent>,
 }
 
 /// Lays out what the process needs, and makes it. `numbers`: the descriptors that it is given, and
-/// its doors.
+/// its cgroup_entries.
 fn make(
-    request: &LentMail,
+    request: &LentRequest,
     numbers: [&[i32]; 2],
     kept: &Kept,
-    (streams, leash): (u32, bool),
+    (streams, dies_with_warden): (u32, bool),
     share: bool,
 ) -> core::result::Result<Made, Refused> {
     /// In words.
@@ -214,15 +221,15 @@ fn make(
         umask,
         ignored,
         filters,
-        pass,
+        bypass,
         ..
     } = request.request().map_err(refused())?
     else {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     };
-    let [given, doors] = numbers;
+    let [given, cgroup_entries] = numbers;
     let number_words =
-        ((given.len() + doors.len()) * size_of::<i32>()).div_ceil(size_of::<usize>());
+        ((given.len() + cgroup_entries.len()) * size_of::<i32>()).div_ceil(size_of::<usize>());
     let order_words = size_of::<Order>().div_ceil(size_of::<usize>());
     let (argument_words, environment_words) = (arguments.len() + 1, environment.len() + 1);
     let total = STACK + argument_words + environment_words + number_words + order_words + NOTICE;
@@ -239,14 +246,18 @@ fn make(
     let (environment_space, rest) = rest.split_at_mut(environment_words);
     let (number_space, rest) = rest.split_at_mut(number_words);
     let (order_space, notice_space) = rest.split_at_mut(order_words);
-    let (apart, notice_space) = match shared.map(Pages::lend_words) {
-        Some((apart, words)) => (Some(apart), words),
+    let (shared_page, notice_space) = match shared.map(Pages::lend_words) {
+        Some((shared_page, words)) => (Some(shared_page), words),
         None => (None, notice_space),
     };
-    let notice = Notice::on(notice_space);
+    let error_page = ErrorPage::on(notice_space);
     let space = sys::as_numbers(number_space);
-    space.iter_mut().zip(given.iter().chain(doors)).for_each(|(place, number)| *place = *number);
-    let (descriptors, doors) = space[..given.len() + doors.len()].split_at(given.len());
+    space
+        .iter_mut()
+        .zip(given.iter().chain(cgroup_entries))
+        .for_each(|(place, number)| *place = *number);
+    let (descriptors, cgroup_entries) =
+        space[..given.len() + cgroup_entries.len()].split_at(given.len());
     let order = Order {
         program,
         search,
@@ -259,27 +270,27 @@ fn make(
         umask,
         ignored,
         filters,
-        pass,
+        bypass,
         kept: *kept,
         streams,
-        notice,
-        doors,
-        leash,
+        error_page,
+        cgroup_entries,
+        dies_with_warden,
     };
     let order = sys::place(order_space, order).ok_or(Errno::ENOMEM).map_err(refused())?;
     let at = sys::now();
     match sys::start(stack, share, become_command, order) {
-        Ok((pid, pidfd)) => Ok(Made { pid, pidfd, at, notice, memory, apart }),
+        Ok((pid, pidfd)) => Ok(Made { pid, pidfd, at, error_page, memory, shared_page }),
         Err(errno) => {
-            give_back(memory, apart, &Departed::never_made());
+            give_back(memory, shared_page, &Departed::never_made());
             Err(Refused(stage::CLONE, errno))
         }
     }
 }
 
-fn give_back(memory: Lent, apart: Option<Lent>, departed: &Departed) {
+fn give_back(memory: Lent, shared_page: Option<Lent>, departed: &Departed) {
     drop(memory.take_back(departed));
-    drop(apart.map(|apart| apart.take_back(departed)));
+    drop(shared_page.map(|shared_page| shared_page.take_back(departed)));
 }
 
 impl Starting {
@@ -307,39 +318,44 @@ impl Starting {
     }
 
     /// Tells the caller what has become of it.
-    pub fn tell(self, departed: &Departed, line: &Line, place: &Place) -> Result<Begun> {
+    pub fn report(
+        self,
+        departed: &Departed,
+        caller: &CommandSocket,
+        place: &Place,
+    ) -> Result<Begun> {
         let Request::Run { directory, rlimits, filters, listener, .. } = self.request.request()?
         else {
             return Err(Errno::EPROTO);
         };
-        let begun = if let Ok(report) = Reader::new(self.notice.read()).only::<Report<'_>>() {
-            examine(line, report, directory)?;
+        let begun = if let Ok(report) = Reader::new(self.error_page.read()).only::<Report<'_>>() {
+            examine(caller, report, directory)?;
             Begun::Failed
         } else {
             let filtered = if filters.is_empty() { 0 } else { protection::FILTERED };
             let protections = place.protections | protection::SESSION | no_core(rlimits) | filtered;
             // Its number in its own pid namespace, which need not be ours.
-            let pid = if self.notice.signature() > 0 { self.notice.signature() } else { self.pid };
+            let pid = if self.error_page.pid() > 0 { self.error_page.pid() } else { self.pid };
             let report = Report::Started { pid, protections, landlock: place.landlock };
             let heard = self.take_listener();
             let (callers, wardens) =
                 if listener == listener::CALLER { (heard, None) } else { (None, heard) };
-            let told = match (&self.terminal, &callers) {
+            let sent = match (&self.terminal, &callers) {
                 (Some(terminal), Some(listener)) => {
-                    line.report(&report, &[&self.pidfd, terminal, listener])
+                    caller.report(&report, &[&self.pidfd, terminal, listener])
                 }
                 (Some(further), None) | (None, Some(further)) => {
-                    line.report(&report, &[&self.pidfd, further])
+                    caller.report(&report, &[&self.pidfd, further])
                 }
-                (None, None) => line.report(&report, &[&self.pidfd]),
+                (None, None) => caller.report(&report, &[&self.pidfd]),
             };
-            match told {
+            match sent {
                 Ok(()) => Begun::Running(self.pidfd, wardens),
-                Err(errno) => Begun::Untold(errno),
+                Err(errno) => Begun::Unreported(errno),
             }
         };
         self.request.take_back(departed);
-        give_back(self.memory, self.apart, departed);
+        give_back(self.memory, self.shared_page, departed);
         Ok(begun)
     }
 }
@@ -353,30 +369,29 @@ fn no_core(rlimits: List<'_, Rlimit>) -> u64 {
 }
 
 // ---- the new process
-// -----------------------------------------------------------------------------------------------
 
 extern "C" fn become_command(order: &'static Order) -> ! {
-    order.notice.sign(sys::process_id());
+    order.error_page.set_pid(sys::process_id());
     let mut program = Path::empty();
     let failure = match prepare(order, &mut program) {
         Ok(()) => ExecFailure::at(stage::EXEC)(execute(order, &program)),
         Err(failure) => failure,
     };
-    leave_word(&order.notice, &failure, &program);
+    write_failure(&order.error_page, &failure, &program);
     sys::exit(127)
 }
 
 // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
 #[inline(never)]
-fn leave_word(
-    notice: &Notice,
+fn write_failure(
+    error_page: &ErrorPage,
     &ExecFailure { stage, errno, detail }: &ExecFailure,
     program: &Path,
 ) {
     let path = if matches!(stage, stage::SEARCH | stage::EXEC) { program.as_bytes() } else { b"" };
     let mut buffer = Buffer::<REPORT_MAX>::new();
     Report::Failed { stage, errno: errno.0, detail, path, head: b"" }.encode(&mut buffer);
-    notice.write(buffer.bytes());
+    error_page.write(buffer.bytes());
 }
 
 struct ExecFailure {
@@ -393,12 +408,12 @@ impl ExecFailure {
 
 /// Everything before the program; where that is, goes to `program`.
 fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFailure> {
-    if order.leash {
+    if order.dies_with_warden {
         sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize)
             .map_err(ExecFailure::at(stage::SESSION))?;
     }
-    for (number, &door) in order.doors.iter().enumerate() {
-        sys::write_number(door, b"0").map_err(|errno| ExecFailure {
+    for (number, &entry) in order.cgroup_entries.iter().enumerate() {
+        sys::write_number(entry, b"0").map_err(|errno| ExecFailure {
             detail: number as u32,
             ..ExecFailure::at(stage::CGROUP)(errno)
         })?;
@@ -519,18 +534,19 @@ fn load_filters(order: &Order, socket: Option<i32>) -> core::result::Result<(), 
             |errno| ExecFailure { detail: index as u32, ..ExecFailure::at(stage::FILTER)(errno) };
         match socket {
             Some(socket) if index == 0 => {
-                let heard = sys::load_filter_with_listener(program, order.pass).map_err(number)?;
-                sys::send(socket, b"L", &[&heard], order.pass)
+                let heard =
+                    sys::load_filter_with_listener(program, order.bypass).map_err(number)?;
+                sys::send(socket, b"L", &[&heard], order.bypass)
                     .map_err(ExecFailure::at(stage::LISTENER))?;
                 // Closing it takes a call that the filter may forbid; the exec closes it.
                 let _ = heard.into_number();
             }
-            _ => sys::load_filter(program, order.pass).map_err(number)?,
+            _ => sys::load_filter(program, order.bypass).map_err(number)?,
         }
     }
     Ok(())
 }
 
 fn execute(order: &Order, program: &Path) -> Errno {
-    sys::execute(program.as_c_str(), &order.arguments, &order.environment, order.pass)
+    sys::execute(program.as_c_str(), &order.arguments, &order.environment, order.bypass)
 }

@@ -2,26 +2,27 @@
 //! command's reach, and on request copies itself into new namespaces. The copy finds the mounts as
 //! they are and begins as a warden that has just been born.
 
-use crate::control::{Line, Mail};
+use crate::control::{CommandSocket, RequestBuffer};
 use crate::copies::Copies;
 use crate::networks::Lent;
 use crate::sys::{self, Errno, Fd, Polled, Result};
-use crate::text::Line as Text;
+use crate::text::ShortText;
 use crate::wire::message::{Report, Request};
 use crate::wire::plan::{IdRange, namespace};
 
 /// Answers a Clone request over the new one's own socket. `true`: this is the new one. An error is
-/// the template's end, and that of all its copies: whatever only this request lacks is told, and is
+/// the template's end, and that of all its copies: whatever only this request lacks is sent, and is
 /// none.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-pub fn clone(mail: &mut Mail, copies: &mut Copies) -> Result<bool> {
-    let Request::Clone { namespaces, maps, uids, gids, doors } = mail.request()? else {
+pub fn clone(incoming: &mut RequestBuffer, copies: &mut Copies) -> Result<bool> {
+    let Request::Clone { namespaces, maps, uids, gids, cgroup_entries } = incoming.request()?
+    else {
         return Err(Errno::EPROTO);
     };
     // Without its socket there is nobody to tell; the caller hears that it has been closed.
-    let Ok(socket) = mail.take_descriptor(0) else { return Ok(false) };
-    // The new one waits until its ids are mapped and its birth is told: what it says itself comes
+    let Ok(socket) = incoming.take_descriptor(0) else { return Ok(false) };
+    // The new one waits until its ids are mapped and its birth is sent: what it says itself comes
     // after that. Who cannot be traced has files in /proc that belong to the host's root, and
     // nobody here could write its maps (proc(5)). We are the new one's pattern; nobody is in
     // our process tree to use the moment.
@@ -29,20 +30,20 @@ pub fn clone(mail: &mut Mail, copies: &mut Copies) -> Result<bool> {
         sys::gate().and_then(|gate| sys::prctl(sys::process::SET_DUMPABLE, 1).map(|_| gate));
     let gate = match prepared {
         Ok(gate) => gate,
-        Err(errno) => return refuse(Line::own(socket), errno),
+        Err(errno) => return refuse(CommandSocket::own(socket), errno),
     };
     let entered =
         if namespaces & namespace::NET == 0 { Ok(Lent::NONE) } else { copies.networks.enter() };
     let born = entered.and_then(|lent| Ok((lent, sys::fork_into(namespaces & !namespace::NET)?)));
     if let Ok((_, None)) = born {
-        return begin(socket, &mail.descriptors()[1..], doors, &gate).map(|()| true);
+        return begin(socket, &incoming.descriptors()[1..], cgroup_entries, &gate).map(|()| true);
     }
     copies.networks.leave();
     sys::prctl(sys::process::SET_DUMPABLE, 0)?;
     let (lent, pid, pidfd) = match born {
         Ok((lent, Some((pid, pidfd)))) => (lent, pid, pidfd),
         Ok((_, None)) => return Ok(false),
-        Err(errno) => return refuse(Line::own(socket), errno),
+        Err(errno) => return refuse(CommandSocket::own(socket), errno),
     };
     copies.born(pid, &pidfd, lent);
     let mapped = if maps { map(pid, uids, gids) } else { Ok(()) };
@@ -51,18 +52,18 @@ pub fn clone(mail: &mut Mail, copies: &mut Copies) -> Result<bool> {
     if mapped.is_err() && has_ended(&pidfd) {
         return Ok(false);
     }
-    let line = Line::own(socket);
-    let told =
-        mapped.and_then(|()| line.report(&Report::Born { pid, errno: 0, kind: 0 }, &[&pidfd]));
-    if let Err(errno) = told.and_then(|()| sys::write(&gate, &1u64.to_ne_bytes())) {
+    let channel = CommandSocket::own(socket);
+    let sent =
+        mapped.and_then(|()| channel.report(&Report::Born { pid, errno: 0, kind: 0 }, &[&pidfd]));
+    if let Err(errno) = sent.and_then(|()| sys::write(&gate, &1u64.to_ne_bytes())) {
         let _ = sys::kill(pid, sys::SIGKILL);
-        return refuse(line, errno);
+        return refuse(channel, errno);
     }
     Ok(false)
 }
 
-fn refuse(line: Line, errno: Errno) -> Result<bool> {
-    let _ = line.report(&Report::Born { pid: 0, errno: errno.0, kind: 0 }, &[]);
+fn refuse(channel: CommandSocket, errno: Errno) -> Result<bool> {
+    let _ = channel.report(&Report::Born { pid: 0, errno: errno.0, kind: 0 }, &[]);
     Ok(false)
 }
 
@@ -75,15 +76,15 @@ fn has_ended(pidfd: &Fd) -> bool {
 
 /// The new one: it enters its cgroups, and its own control socket takes the place of the
 /// template's.
-fn begin(socket: Fd, doors: &[i32], expected: u32, gate: &Fd) -> Result<()> {
-    if doors.len() != expected as usize {
+fn begin(socket: Fd, cgroup_entries: &[i32], expected: u32, gate: &Fd) -> Result<()> {
+    if cgroup_entries.len() != expected as usize {
         return Err(Errno::EPROTO);
     }
     sys::read(gate, &mut [0; 8])?;
-    for (number, &door) in doors.iter().enumerate() {
-        if let Err(errno) = sys::write_number(door, b"0") {
-            let report = Report::Locked { door: number as u32, errno: errno.0 };
-            Line::own(socket).report(&report, &[])?;
+    for (number, &entry) in cgroup_entries.iter().enumerate() {
+        if let Err(errno) = sys::write_number(entry, b"0") {
+            let report = Report::CgroupRefused { entry: number as u32, errno: errno.0 };
+            CommandSocket::own(socket).report(&report, &[])?;
             sys::exit(1);
         }
     }
@@ -93,8 +94,8 @@ fn begin(socket: Fd, doors: &[i32], expected: u32, gate: &Fd) -> Result<()> {
 /// The same ids inside as here.
 fn map(pid: i32, uids: IdRange, gids: IdRange) -> Result<()> {
     for (file, IdRange { inside, count, .. }) in [(&b"/gid_map"[..], gids), (b"/uid_map", uids)] {
-        let line = Text::of_numbers([inside, inside, count]);
-        let path = Text::numbered(b"/proc/", pid.unsigned_abs().into(), file);
+        let line = ShortText::of_numbers([inside, inside, count]);
+        let path = ShortText::numbered(b"/proc/", pid.unsigned_abs().into(), file);
         sys::write_file(path.as_c_str(), line.as_bytes())?;
     }
     Ok(())

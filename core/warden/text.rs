@@ -12,7 +12,7 @@ pub struct Text<const N: usize> {
 /// A path: the kernel takes no longer ones.
 pub type Path = Text<4096>;
 /// A number, or a short line of them.
-pub type Line = Text<96>;
+pub type ShortText = Text<96>;
 
 impl<const N: usize> Text<N> {
     pub const fn empty() -> Text<N> {
@@ -75,10 +75,10 @@ impl Path {
     }
 }
 
-impl Line {
+impl ShortText {
     /// `before`, a number, `after`.
-    pub fn numbered(before: &[u8], number: u64, after: &[u8]) -> Line {
-        let mut line = Line::empty();
+    pub fn numbered(before: &[u8], number: u64, after: &[u8]) -> ShortText {
+        let mut line = ShortText::empty();
         // Every use has room: 20 digits and two short constants.
         let _ = line
             .push(before)
@@ -88,8 +88,8 @@ impl Line {
     }
 
     /// Three numbers, as the kernel takes a line of an id map.
-    pub fn of_numbers(numbers: [u32; 3]) -> Line {
-        let mut line = Line::empty();
+    pub fn of_numbers(numbers: [u32; 3]) -> ShortText {
+        let mut line = ShortText::empty();
         for (place, number) in numbers.into_iter().enumerate() {
             // There is room: three numbers have at most 30 digits.
             let _ = line
@@ -101,8 +101,8 @@ impl Line {
     }
 
     /// The name under which the kernel knows a descriptor of this process.
-    pub fn of_descriptor(fd: i32) -> Line {
-        Line::numbered(b"/proc/self/fd/", fd as u64, b"")
+    pub fn of_descriptor(fd: i32) -> ShortText {
+        ShortText::numbered(b"/proc/self/fd/", fd as u64, b"")
     }
 }
 

@@ -4,7 +4,7 @@
 //! Processor time is read from the cgroup's meter where there is one. All else is looked at,
 //! process by process, at an interval: what happens between two looks is not seen.
 
-use crate::census::Census;
+use crate::scan::ProcessScan;
 use crate::sys::{self, Fd};
 use crate::text::{field, find, number};
 use crate::wire::message::{Limits, end, gauge, meter};
@@ -45,13 +45,13 @@ pub struct Watch {
     anonymous_peak: Option<u64>,
     processes_peak: u64,
     /// Nanoseconds of processor time that a tree had used when it was ended by force.
-    settled_ns: u64,
+    recorded_ns: u64,
     next: Option<u64>,
 }
 
 /// What one look saw.
 #[derive(Default)]
-struct Look {
+struct Sample {
     memory: u64,
     peaks: u64,
     processes: u64,
@@ -78,14 +78,14 @@ impl Watch {
             memory_peak: 0,
             anonymous_peak: None,
             processes_peak: 0,
-            settled_ns: 0,
+            recorded_ns: 0,
             next: Some(0),
         }
     }
 
     /// `file` is what `kind` says: it tells the anonymous memory, which is told in the end and
     /// nothing else.
-    pub fn gauge_by(&mut self, file: Fd, kind: u32) {
+    pub fn set_gauge(&mut self, file: Fd, kind: u32) {
         let names: [&[u8]; 2] = if kind == gauge::V2 {
             [b"anon ", b"shmem "]
         } else {
@@ -96,7 +96,7 @@ impl Watch {
     }
 
     /// It looks at this process and those that belong to it, and nobody else.
-    pub fn look_only_at(&mut self, root: u32) {
+    pub fn set_root(&mut self, root: u32) {
         self.root = Some(root);
     }
 
@@ -106,18 +106,18 @@ impl Watch {
     }
 
     /// Somebody has come whom it is to look at: what was seen before is not of its time.
-    pub fn begin_anew(&mut self) {
+    pub fn restart(&mut self) {
         self.processes_peak = 0;
         self.next = Some(0);
     }
 
     /// Until somebody comes, there is nobody to look at.
-    pub fn rest(&mut self) {
+    pub fn stop(&mut self) {
         self.next = None;
     }
 
     /// Not so soon again.
-    pub fn pause(&mut self) {
+    pub fn postpone(&mut self) {
         self.next = Some(sys::now().saturating_add(INTERVAL));
     }
 
@@ -127,20 +127,23 @@ impl Watch {
     }
 
     /// Looks, if it is time to. How the command ended thereby, if it did.
-    pub fn look(&mut self, now: u64, census: Option<&Census>) -> Option<u32> {
+    pub fn check(&mut self, now: u64, scan: Option<&ProcessScan>) -> Option<u32> {
         if self.next? > now {
             return None;
         }
         let Limits { cpu_ns, memory, processes, .. } = self.limits;
         let sampled = memory > 0 || processes > 0 || cpu_ns > 0 && self.meter.is_none();
-        let seen = match census {
-            Some(census) if sampled => self.look_around(census),
-            _ => Look::default(),
+        let seen = match scan {
+            Some(scan) if sampled => self.sample(scan),
+            _ => Sample::default(),
         };
         let used = self.meter.as_ref().map_or(seen.cpu_ns, Meter::used);
-        if let (1.., Some(census)) = (memory, census) {
-            let has =
-                if seen.memory > memory { shared_out(census, self.root) } else { seen.memory };
+        if let (1.., Some(scan)) = (memory, scan) {
+            let has = if seen.memory > memory {
+                proportional_memory(scan, self.root)
+            } else {
+                seen.memory
+            };
             self.anonymous_peak = self.anonymous_peak.max(Some(has));
             if has > memory {
                 return Some(end::MEMORY);
@@ -161,7 +164,7 @@ impl Watch {
             (rest, false) => rest,
         };
         let gauged = self.gauge.as_mut().map(|gauge| {
-            let (memory, pause) = gauge.look(now);
+            let (memory, pause) = gauge.check(now);
             self.anonymous_peak = self.anonymous_peak.max(memory);
             pause
         });
@@ -174,52 +177,52 @@ impl Watch {
     }
 
     /// Whether all have more memory than they may.
-    pub fn is_too_much(&self, census: &Census) -> bool {
-        shared_out(census, None) > self.limits.memory
+    pub fn exceeds_memory(&self, scan: &ProcessScan) -> bool {
+        proportional_memory(scan, None) > self.limits.memory
     }
 
-    fn look_around(&mut self, census: &Census) -> Look {
+    fn sample(&mut self, scan: &ProcessScan) -> Sample {
         // What has been reaped may be anybody's: of a command among others, only what it has waited
         // for itself is counted.
         let reaped = if self.root.is_none() { reaped_cpu_time() } else { 0 };
-        let mut look = Look { cpu_ns: reaped, ..Look::default() };
+        let mut sample = Sample { cpu_ns: reaped, ..Sample::default() };
         let times = self.limits.cpu_ns > 0 && self.meter.is_none();
-        census.each_of(self.root, &mut |pid| {
+        scan.each_of(self.root, &mut |pid| {
             let mut buffer = [0u8; 4096];
             if times {
-                let reaped = census.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
-                look.cpu_ns += sys::cpu_time_of(pid) + reaped;
+                let reaped = scan.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
+                sample.cpu_ns += sys::cpu_time_of(pid) + reaped;
             }
-            if let Some(status) = census.read(pid, b"/status", &mut buffer) {
-                look.memory +=
+            if let Some(status) = scan.read(pid, b"/status", &mut buffer) {
+                sample.memory +=
                     field(status, b"RssAnon:") * 1024 + field(status, b"RssShmem:") * 1024;
-                look.peaks += field(status, b"VmHWM:") * 1024;
-                look.processes += field(status, b"Threads:").max(1);
+                sample.peaks += field(status, b"VmHWM:") * 1024;
+                sample.processes += field(status, b"Threads:").max(1);
             }
         });
-        self.memory_peak = self.memory_peak.max(look.peaks);
-        self.processes_peak = self.processes_peak.max(look.processes);
-        look
+        self.memory_peak = self.memory_peak.max(sample.peaks);
+        self.processes_peak = self.processes_peak.max(sample.processes);
+        sample
     }
 
     /// Counts those that the first process has left behind, and it itself: the last chance to see
     /// who was there when one was refused.
-    pub fn look_back(&mut self, census: Option<&Census>) {
-        if let (Some(census), 1..) = (census, self.limits.processes) {
-            let left = self.look_around(census).processes;
+    pub fn count_remaining(&mut self, scan: Option<&ProcessScan>) {
+        if let (Some(scan), 1..) = (scan, self.limits.processes) {
+            let left = self.sample(scan).processes;
             self.processes_peak = self.processes_peak.max(left + 1);
         }
     }
 
     /// Counts once more what a tree that is about to be ended has used.
-    pub fn settle(&mut self, census: &Census) {
+    pub fn record_cpu_time(&mut self, scan: &ProcessScan) {
         let mut used = 0;
-        census.each_of(self.root, &mut |pid| {
+        scan.each_of(self.root, &mut |pid| {
             let mut buffer = [0u8; 512];
             used += sys::cpu_time_of(pid)
-                + census.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
+                + scan.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
         });
-        self.settled_ns = used;
+        self.recorded_ns = used;
     }
 
     /// Whether there were as many processes as there may be.
@@ -241,7 +244,7 @@ impl Watch {
         let memory_peak =
             if self.memory_peak > 0 { self.memory_peak.max(usage.max_rss).min(kept_to) } else { 0 };
         Usage {
-            meter: metered.max(self.settled_ns),
+            meter: metered.max(self.recorded_ns),
             memory_peak,
             anonymous_peak: self.anonymous_peak.unwrap_or(UNKNOWN),
             processes_peak: seen(self.processes_peak),
@@ -251,43 +254,43 @@ impl Watch {
 }
 
 /// How much one command among others has of what a limit ended all for: bytes, or processes.
-pub fn burden(how: u32, census: &Census, root: u32) -> u64 {
+pub fn share(how: u32, scan: &ProcessScan, root: u32) -> u64 {
     if how == end::MEMORY {
-        return shared_out(census, Some(root));
+        return proportional_memory(scan, Some(root));
     }
     let mut number = 0;
-    census.each_of(Some(root), &mut |_| number += 1);
+    scan.each_of(Some(root), &mut |_| number += 1);
     number
 }
 
 /// The process with the most memory, and how much, of those that are `whose`.
-pub fn heaviest(census: &Census, whose: &dyn Fn(u32) -> bool) -> Option<(u64, u32)> {
-    let mut heaviest = None;
-    census.each(&mut |pid| {
+pub fn largest_process(scan: &ProcessScan, whose: &dyn Fn(u32) -> bool) -> Option<(u64, u32)> {
+    let mut largest_process = None;
+    scan.each(&mut |pid| {
         if whose(pid) {
-            heaviest = heaviest.max(Some((memory_of(census, pid), pid)));
+            largest_process = largest_process.max(Some((memory_of(scan, pid), pid)));
         }
     });
-    heaviest
+    largest_process
 }
 
 /// The memory of all processes.
-fn shared_out(census: &Census, root: Option<u32>) -> u64 {
+fn proportional_memory(scan: &ProcessScan, root: Option<u32>) -> u64 {
     let mut sum = 0;
-    census.each_of(root, &mut |pid| sum += memory_of(census, pid));
+    scan.each_of(root, &mut |pid| sum += memory_of(scan, pid));
     sum
 }
 
 /// A process's part of its memory, so that the sum counts each page once, however many have it
 /// since a fork: what the first sum may not tell. A process that lets nobody look so closely counts
 /// with all it has.
-fn memory_of(census: &Census, pid: u32) -> u64 {
+fn memory_of(scan: &ProcessScan, pid: u32) -> u64 {
     let mut buffer = [0u8; 4096];
-    let parts = match census.read(pid, b"/smaps_rollup", &mut buffer) {
+    let parts = match scan.read(pid, b"/smaps_rollup", &mut buffer) {
         Some(text) if !text.is_empty() => [field(text, b"Pss_Anon:"), field(text, b"Pss_Shmem:")],
         _ => [0; 2],
     };
-    let parts = match (parts, census.read(pid, b"/status", &mut buffer)) {
+    let parts = match (parts, scan.read(pid, b"/status", &mut buffer)) {
         ([0, 0], Some(text)) => [field(text, b"RssAnon:"), field(text, b"RssShmem:")],
         (parts, _) => parts,
     };
@@ -313,7 +316,7 @@ impl Meter {
 impl Gauge {
     /// The memory, if it is time to look and the file tells, and nanoseconds until the next look.
     /// Looks take at most a fiftieth of the time.
-    fn look(&mut self, now: u64) -> (Option<u64>, u64) {
+    fn check(&mut self, now: u64) -> (Option<u64>, u64) {
         if self.next > now {
             return (None, self.next - now);
         }

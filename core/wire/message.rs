@@ -20,7 +20,7 @@ pub const REPORT_MAX: usize = 8 * 1024;
 pub const DESCRIPTORS_MAX: usize = 253;
 /// What the kernel tells of a network namespace (proc_pid_net(5)): in these every packet, socket
 /// and group is counted. The first four every kernel has.
-pub const NETWORK: [&CStr; 11] = [
+pub const NETWORK_FILES: [&CStr; 11] = [
     c"/proc/self/net/dev",
     c"/proc/self/net/snmp",
     c"/proc/self/net/netstat",
@@ -119,7 +119,7 @@ pub mod run {
     /// One command among others: it is spoken of over a socket of its own, the last descriptor
     /// beside the request, and what it leaves behind stays. Without this flag the control
     /// socket speaks of the one command that there is, and all ends with it.
-    pub const AMONG: u32 = 1 << 1;
+    pub const IN_CELL: u32 = 1 << 1;
 }
 
 wire_data! {
@@ -129,7 +129,7 @@ wire_data! {
 
 wire_data! {
     /// The arguments 4 and 5 of a call that a filter lets through.
-    struct Pass { fourth: u64, fifth: u64, }
+    struct BypassToken { fourth: u64, fifth: u64, }
 }
 
 wire_data! {
@@ -144,14 +144,14 @@ wire_data! {
             outside_uid: u32,
             outside_gid: u32,
             classic_mounts: bool,
-            tell: bool,
+            report_ready: bool,
             plan: List<'a, super::plan::Step<'a>>,
         }
         /// The caller has done its part: the id maps are written, the warden stands in its cgroups.
         3 Admitted {}
         /// Start a command. Beside it: one descriptor for each of `targets`, in that order; two for each of `relays`, where to read and where
         /// to write; one for the `meter` and one for the `gauge`, unless that is NONE; as many files as there are `doors`, for the command to write 0 to: the cgroups that are
-        /// its alone; a socket, if it is one AMONG others.
+        /// its alone; a socket, if it is one IN_CELL others.
         /// `search`: the directories in which a program without a slash is looked for. `filters`: seccomp programs, loaded in this order; the
         /// first gives the `listener`. `ignored`: signals that it ignores,
         /// bit n-1 for signal n. `pass`: what the last arguments of a call must be for these programs to let it through.
@@ -170,10 +170,10 @@ wire_data! {
             relays: List<'a, Relay>,
             meter: u32,
             gauge: u32,
-            doors: u32,
+            cgroup_entries: u32,
             filters: List<'a, &'a [u8]>,
             listener: u32,
-            pass: Pass,
+            bypass: BypassToken,
             terminal: Terminal,
         }
         // Over a command's own socket these are about it, over the control socket about everything inside.
@@ -190,10 +190,10 @@ wire_data! {
         /// To a template: make another warden, in new namespaces of these kinds, that goes on from here as one that has just been born; of network
         /// namespaces, in one that the template keeps and in which nobody is. Beside it: that one's control socket, and as many files as there
         /// are `doors`, for it to write 0 to: its cgroups. `maps`: it is given the ids `uids` and `gids`, each the same inside as here; else it maps its own by itself.
-        10 Clone { namespaces: u64, maps: bool, uids: IdRange, gids: IdRange, doors: u32, }
+        10 Clone { namespaces: u64, maps: bool, uids: IdRange, gids: IdRange, cgroup_entries: u32, }
         /// First of all, to a warden that is executed outside the sandbox's namespaces: enter those of these kinds, one descriptor for each
         /// beside it, make others of the kinds `namespaces`, and go on as a new process in them.
-        11 Found { joined: List<'a, u64>, namespaces: u64, }
+        11 Join { joined: List<'a, u64>, namespaces: u64, }
         /// To a template: tell of the network namespaces that it keeps.
         12 Networks {}
     }
@@ -269,7 +269,7 @@ pub mod seen {
     /// As many processes and threads as it may have.
     pub const PROCESSES: u32 = 1 << 2;
     /// In all of a cell, as many processes and threads as there may be.
-    pub const CROWDED: u32 = 1 << 3;
+    pub const CELL_PROCESSES: u32 = 1 << 3;
 }
 
 wire_data! {
@@ -290,8 +290,8 @@ wire_data! {
         /// Set-up is done, and it waits for commands.
         6 Ready { protections: u64, landlock: u32, }
         /// A new warden could not enter the cgroup behind this door.
-        7 Locked { door: u32, errno: i32, }
-        /// From a template: how many network namespaces it has made, lent once more, and retired; of the last of these, the number and by which of [`NETWORK`]'s
+        7 CgroupRefused { entry: u32, errno: i32, }
+        /// From a template: how many network namespaces it has made, lent once more, and retired; of the last of these, the number and by which of [`NETWORK_FILES`]'s
         /// files it showed that somebody had been there.
         8 Networks { made: u64, reused: u64, retired: u64, last: u64, file: u32, }
     }

@@ -49,17 +49,17 @@ pub mod guard {
     /// [`FIRST_ENTRANT`].
     pub const ENTRANTS: u32 = 0x7ec1_0d40;
     /// What of an argument is compared with [`ENTRANTS`].
-    pub const KEPT_MASK: u32 = !(ENTRANTS_NUMBER - 1);
+    pub const RESERVED_MASK: u32 = !(ENTRANTS_COUNT - 1);
     /// The first of them; a multiple of their number.
     pub const FIRST_ENTRANT: u32 = 64;
-    pub const ENTRANTS_NUMBER: u32 = 64;
+    pub const ENTRANTS_COUNT: u32 = 64;
     /// In a tree whose last process had this number the kernel gives none below any more:
     /// RESERVED_PIDS of its pid.c, less one.
-    pub const LAST_KEPT: u32 = 299;
+    pub const LAST_RESERVED: u32 = 299;
 }
 
 /// What a Landlock ruleset is to rule, in [`Step::Landlock`].
-pub mod wall {
+pub mod landlock {
     /// Files: nothing is read but below `readable`, nothing is changed but below `writable`, no
     /// device is written but below `devices`.
     pub const FILES: u32 = 1 << 0;
@@ -205,9 +205,9 @@ wire_data! {
             connect: List<'a, u16>,
         }
         /// The file system of the template that this warden comes from is its own from now on: these protections hold already.
-        31 Stand { protections: u64, }
+        31 AdoptRoot { protections: u64, }
         /// Keeps process ids for the wardens of commands that enter this cell, where the kernel lets nobody else have them.
-        36 KeepNumbers {}
+        36 ReservePids {}
         /// The warden's own filter, which what it starts has too: these protections hold then. `entrant`: the command enters a cell,
         /// and its warden is out of the others' reach if it has one of the numbers that are kept for that.
         30 Filter { program: &'a [u8], protections: u64, entrant: bool, }

@@ -14,8 +14,8 @@ pub const NAMES: [&str; 6] = [
     "all inside has ended",
 ];
 pub const BORN: u64 = OWN;
-pub const TOLD: u64 = OWN + 1;
+pub const PLAN_RECEIVED: u64 = OWN + 1;
 pub const READY: u64 = OWN + 2;
-pub const ORDERED: u64 = OWN + 3;
+pub const COMMAND_RECEIVED: u64 = OWN + 3;
 pub const STARTED: u64 = OWN + 4;
 pub const ENDED: u64 = OWN + 5;

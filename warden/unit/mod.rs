@@ -3,8 +3,8 @@
 
 extern crate std;
 
-mod census;
 mod entries;
+mod scan;
 mod text;
 mod walk;
 mod watch;

@@ -28,11 +28,11 @@ fn a_meter_counts_from_the_start_and_ends_at_the_limit() {
     let limits = Limits { cpu_ns: 2_000_000, pace: 100, ..Limits::default() };
     let stat = file(&place, "cpu.stat", "usage_usec 1000\nuser_usec 1\n");
     let mut watch = Watch::new(Some(stat), meter::CPU_STAT, limits, Some(1));
-    assert_eq!(watch.look(0, None), None);
+    assert_eq!(watch.check(0, None), None);
     std::fs::write(place.path().join("cpu.stat"), "usage_usec 2999\n").expect("there is room");
-    assert_eq!(watch.look(u64::MAX, None), None);
+    assert_eq!(watch.check(u64::MAX, None), None);
     std::fs::write(place.path().join("cpu.stat"), "usage_usec 3000\n").expect("there is room");
-    assert_eq!(watch.look(u64::MAX, None), Some(end::CPU_TIME));
+    assert_eq!(watch.check(u64::MAX, None), Some(end::CPU_TIME));
     assert_eq!(watch.complete(Usage::NONE).meter, 2_000_000);
 }
 
@@ -43,13 +43,13 @@ fn a_gauge_tells_the_most_of_anonymous_memory_and_never_ends_anything() {
     let limits = Limits { memory: 0, ..Limits::default() };
     let mut watch = Watch::new(None, meter::NONE, limits, Some(1));
     assert_eq!(watch.complete(Usage::NONE).anonymous_peak, UNKNOWN);
-    watch.gauge_by(stat, gauge::V2);
-    assert_eq!(watch.look(u64::MAX - 1, None), None);
+    watch.set_gauge(stat, gauge::V2);
+    assert_eq!(watch.check(u64::MAX - 1, None), None);
     assert_eq!(watch.complete(Usage::NONE).anonymous_peak, 1024);
     let v1 = file(&place, "v1.stat", "rss 1\nshmem 2\ntotal_rss 30\ntotal_shmem 4\n");
-    watch.gauge_by(v1, gauge::V1);
+    watch.set_gauge(v1, gauge::V1);
     watch.set(limits);
-    assert_eq!(watch.look(u64::MAX - 1, None), None);
+    assert_eq!(watch.check(u64::MAX - 1, None), None);
     assert_eq!(watch.complete(Usage::NONE).anonymous_peak, 1024, "the most is kept");
 }
 
@@ -58,8 +58,8 @@ fn a_gauge_that_does_not_tell_is_not_taken_for_nothing() {
     let place = Scratch::new("silent");
     for text in ["", "anon 1000\n", "shmem 24\n", "xanon 1\nshmem 2\n"] {
         let mut watch = Watch::new(None, meter::NONE, Limits::default(), Some(1));
-        watch.gauge_by(file(&place, "memory.stat", text), gauge::V2);
-        assert_eq!(watch.look(u64::MAX - 1, None), None);
+        watch.set_gauge(file(&place, "memory.stat", text), gauge::V2);
+        assert_eq!(watch.check(u64::MAX - 1, None), None);
         assert_eq!(watch.complete(Usage::NONE).anonymous_peak, UNKNOWN, "{text:?}");
     }
 }

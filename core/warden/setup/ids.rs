@@ -1,9 +1,9 @@
 //! Who the warden and the command are: id maps, the user, and the clocks that need the map's owner
 //! to set them.
 
-use crate::control::{Control, Mail};
+use crate::control::{Control, RequestBuffer};
 use crate::sys::{self, Errno, Result};
-use crate::text::Line;
+use crate::text::ShortText;
 use crate::wire::message::Request;
 use crate::wire::plan::{IdRange, namespace, protection};
 use core::ffi::CStr;
@@ -17,7 +17,7 @@ pub fn map_own(uid: u32, gid: u32, outside: (u32, u32)) -> Result<()> {
         Err(errno) => return Err(errno),
     }
     let write = |file: &CStr, inside: u32, outside: u32| {
-        sys::write_file(file, Line::of_numbers([inside, outside, 1]).as_bytes())
+        sys::write_file(file, ShortText::of_numbers([inside, outside, 1]).as_bytes())
     };
     write(c"/proc/self/gid_map", gid, outside.1)?;
     write(c"/proc/self/uid_map", uid, outside.0)
@@ -31,16 +31,16 @@ pub fn check_map(file: &CStr, IdRange { inside, outside, count }: IdRange) -> Re
     let mut text = [0; LENGTH];
     let length = sys::read(&sys::open(sys::CWD, file, sys::open::READ, 0)?, &mut text)?;
     let words = text[..length].split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let expected = Line::of_numbers([inside, outside, count]);
+    let expected = ShortText::of_numbers([inside, outside, count]);
     let wanted = expected.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     if length < LENGTH && words.eq(wanted) { Ok(()) } else { Err(Errno::EBADMSG) }
 }
 
 /// Waits for the caller to have done its part.
 pub fn await_caller(control: &Control) -> Result<()> {
-    let mut mail = Mail::new();
-    control.await_message(&mut mail)?;
-    match mail.request()? {
+    let mut incoming = RequestBuffer::new();
+    control.await_message(&mut incoming)?;
+    match incoming.request()? {
         Request::Admitted {} => Ok(()),
         _ => Err(Errno::EPROTO),
     }
@@ -65,7 +65,7 @@ pub fn become_user(uid: u32, gid: u32) -> Result<u64> {
 pub fn time_offsets(monotonic: i64, boottime: i64) -> Result<()> {
     const SECOND: i64 = 1_000_000_000;
     sys::unshare(namespace::TIME)?;
-    let mut lines = Line::empty();
+    let mut lines = ShortText::empty();
     for (clock, offset) in [(&b"monotonic "[..], monotonic), (b"boottime ", boottime)] {
         let (seconds, rest) = (offset.div_euclid(SECOND), offset.rem_euclid(SECOND));
         lines.push(clock)?;

@@ -1,24 +1,24 @@
 //! Set-up: the plan's steps, each carried out in turn by the file that its kind belongs to.
 
 mod ids;
+mod landlock;
 mod mounts;
 mod populate;
 mod scratch;
 mod seal;
 mod target;
-mod wall;
 
-use crate::census::Census;
-use crate::control::{Control, Mail};
+use crate::control::{Control, RequestBuffer};
+use crate::scan::ProcessScan;
 use crate::sys::{self, Call, Errno, Fd, Result};
 use crate::text::Note;
 use crate::wire::message::{Request, VERSION, reason};
 use crate::wire::plan::{IdRange, Step, guard, namespace, protection};
 use core::ffi::CStr;
+use landlock::CommandRuleset;
 use mounts::Mounts;
 use scratch::Scratch;
 use target::Spot;
-use wall::Wall;
 
 /// The step that failed, with what, and on which path where that is not the plan's own.
 pub struct Refusal {
@@ -48,7 +48,7 @@ struct World<'a> {
     /// The mount namespace was made for this warden.
     own_mounts: bool,
     /// The kernel gives nobody the numbers of wardens whose commands enter.
-    keeps_numbers: bool,
+    reserves_pids: bool,
     mounts: Mounts<'a>,
     place: Place,
 }
@@ -60,19 +60,22 @@ pub struct Place {
     /// The file systems in memory whose size is limited.
     pub scratch: Scratch,
     /// A view of the processes, if they are to be looked at.
-    pub census: Option<Census>,
+    pub scan: Option<ProcessScan>,
     /// The Landlock ruleset for the commands.
-    pub wall: Option<Wall>,
+    pub ruleset: Option<CommandRuleset>,
     /// The ABI of the Landlock rulesets, 0 if there are none.
     pub landlock: u32,
     /// The file system of terminals, if there is one.
     pub terminals: Option<Fd>,
 }
 
-/// Applies the plan in `mail`.
+/// Applies the plan in `incoming`.
 // Never inlined: its frame is large, and would lie in that of who waits.
 #[inline(never)]
-pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<Place, Refusal> {
+pub fn apply<'a>(
+    control: &'a Control,
+    incoming: &'a RequestBuffer,
+) -> core::result::Result<Place, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
     let refuse = |step: u32| {
         move |StepFailure(errno, path): StepFailure| Refusal {
@@ -91,7 +94,7 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
         classic_mounts,
         plan,
         ..
-    }) = mail.request()
+    }) = incoming.request()
     else {
         return Err(refuse(BEFORE_THE_PLAN)(Errno::EPROTO.into()));
     };
@@ -100,8 +103,8 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
     let place = Place {
         protections: 0,
         scratch: Scratch::new(),
-        census: None,
-        wall: None,
+        scan: None,
+        ruleset: None,
         landlock: 0,
         terminals: None,
     };
@@ -111,7 +114,7 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
         outside: (outside_uid, outside_gid),
         user: (u32::MAX, u32::MAX),
         own_mounts,
-        keeps_numbers: false,
+        reserves_pids: false,
         mounts,
         place,
     };
@@ -126,7 +129,7 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
         #[cfg(stage_clock)]
         crate::stages::mark(index as u64);
     }
-    world.mounts.forget_sources();
+    world.mounts.close_sources();
     Ok(world.place)
 }
 
@@ -174,11 +177,11 @@ impl<'a> World<'a> {
                 self.user = (uid, gid);
             }
             Step::TimeOffsets { monotonic, boottime } => ids::time_offsets(monotonic, boottime)?,
-            Step::KeepNumbers {} => {
+            Step::ReservePids {} => {
                 // A kernel without the file lets a process have any number: then the guard speaks
                 // of none.
-                self.keeps_numbers =
-                    self.place.census.as_ref().is_some_and(|census| census.keep_numbers().is_ok());
+                self.reserves_pids =
+                    self.place.scan.as_ref().is_some_and(|scan| scan.reserve_pids().is_ok());
             }
             Step::CgroupNamespace {} => sys::unshare(namespace::CGROUP)?,
             Step::HostName { name } => sys::set_host_name(name)?,
@@ -209,10 +212,10 @@ impl<'a> World<'a> {
             Step::Proc { at, hide } => self.mounts.proc(at, hide)?,
             Step::Terminals { at } => self.place.terminals = Some(self.mounts.terminals(at)?),
             Step::Watch { own, alone } => {
-                self.place.census = Some(if own {
-                    Census::new(self.mounts.hidden_proc()?, alone)
+                self.place.scan = Some(if own {
+                    ProcessScan::new(self.mounts.hidden_proc()?, alone)
                 } else {
-                    Census::shared()?
+                    ProcessScan::shared()?
                 })
             }
             Step::Mask { paths, null } => {
@@ -233,27 +236,31 @@ impl<'a> World<'a> {
                 self.place.protections |= protection::READ_ONLY_ROOT;
             }
             Step::Landlock { rules, readable, writable, devices, bind, connect } => {
-                self.place.wall = Wall::new(rules, &self.mounts, bind, connect)?;
-                if let Some(wall) = &self.place.wall {
-                    wall.readable(&self.mounts, readable)?;
-                    wall.writable(&self.mounts, writable)?;
-                    wall.devices(&self.mounts, devices)?;
-                    wall.queues(&self.mounts, self.own_mounts)?;
+                self.place.ruleset = CommandRuleset::new(rules, &self.mounts, bind, connect)?;
+                if let Some(ruleset) = &self.place.ruleset {
+                    ruleset.readable(&self.mounts, readable)?;
+                    ruleset.writable(&self.mounts, writable)?;
+                    ruleset.devices(&self.mounts, devices)?;
+                    ruleset.queues(&self.mounts, self.own_mounts)?;
                 }
-                let (landlock, protections) = wall::put_on(rules, &self.mounts)?;
-                let (more, by_wall) =
-                    self.place.wall.as_ref().map_or((0, 0), |wall| (wall.abi, wall.protections));
+                let (landlock, protections) = landlock::restrict_warden(rules, &self.mounts)?;
+                let (more, by_ruleset) = self
+                    .place
+                    .ruleset
+                    .as_ref()
+                    .map_or((0, 0), |ruleset| (ruleset.abi, ruleset.protections));
                 self.place.landlock = landlock.max(more);
-                self.place.protections |= protections | by_wall;
+                self.place.protections |= protections | by_ruleset;
             }
-            Step::Stand { protections } => {
-                self.mounts.stand()?;
+            Step::AdoptRoot { protections } => {
+                self.mounts.use_current_root()?;
                 self.place.protections |= protections;
             }
             Step::Filter { program, protections, entrant } => {
                 let kept = entrant
-                    && sys::process_id().unsigned_abs() & guard::KEPT_MASK == guard::FIRST_ENTRANT;
-                seal::load_filter(program, kept || self.keeps_numbers)?;
+                    && sys::process_id().unsigned_abs() & guard::RESERVED_MASK
+                        == guard::FIRST_ENTRANT;
+                seal::load_filter(program, kept || self.reserves_pids)?;
                 seal::verify_filter()?;
                 self.place.protections |=
                     protections | if kept { protection::WARDEN_GUARDED } else { 0 };

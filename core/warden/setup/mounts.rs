@@ -7,7 +7,7 @@
 use super::target::{self, Spot};
 use super::{StepFailure, failing_at};
 use crate::sys::{self, Call, Errno, Fd, FileSystem, Pages, Result, open};
-use crate::text::Line;
+use crate::text::ShortText;
 use crate::walk::{self, Links};
 use crate::wire::codec::List;
 use crate::wire::plan::attribute;
@@ -174,7 +174,7 @@ impl<'a> Mounts<'a> {
         if let Some(made) = self.make(spot, new)? {
             return Ok(made);
         }
-        match self.standing(spot) {
+        match self.existing(spot) {
             Err(Errno::ENOENT) => self.make_behind_links(spot, true, new),
             result => result,
         }
@@ -182,13 +182,13 @@ impl<'a> Mounts<'a> {
 
     /// What stands there already, to be mounted over. ELOOP for a place in `/proc` that a link
     /// leads to: that may be another place for each process, as `/etc/mtab` is.
-    fn standing(&self, spot: &Spot<'a, '_>) -> Result<Fd> {
+    fn existing(&self, spot: &Spot<'a, '_>) -> Result<Fd> {
         let root = self.root()?;
-        let standing = spot.open(root, open::PATH)?;
-        if sys::is_in_proc(&standing)? && spot.is_behind_links(root)? {
+        let existing = spot.open(root, open::PATH)?;
+        if sys::is_in_proc(&existing)? && spot.is_behind_links(root)? {
             Err(Errno::ELOOP)
         } else {
-            Ok(standing)
+            Ok(existing)
         }
     }
 
@@ -224,7 +224,7 @@ impl<'a> Mounts<'a> {
         if self.make(&spot, new)?.is_some() {
             return Ok(());
         }
-        let existing = match self.standing(&spot) {
+        let existing = match self.existing(&spot) {
             Err(Errno::ENOENT) if optional => return Ok(()),
             Err(Errno::ENOENT) => return self.make_behind_links(&spot, true, new).map(drop),
             result => result?,
@@ -334,7 +334,7 @@ impl<'a> Mounts<'a> {
         let directory = sys::status(covered.number(), c"")?.is_directory();
         let cover = if directory { &mut covers.directory } else { &mut covers.file };
         if let Some(cover) = cover {
-            return self.attach.again(cover, covered);
+            return self.attach.attach_copy(cover, covered);
         }
         *cover = if directory {
             self.attach.tmpfs(covered, 0, 1, 0o555, attributes)?
@@ -372,18 +372,18 @@ impl<'a> Mounts<'a> {
         sys::pivot_root(c".", c".")?;
         sys::detach(c".")?;
         sys::change_directory(c"/")?;
-        self.forget_sources();
+        self.close_sources();
         Ok(())
     }
 
     /// Closes what was opened to be mounted.
-    pub fn forget_sources(&mut self) {
-        self.known.forget_sources();
+    pub fn close_sources(&mut self) {
+        self.known.close_sources();
     }
 
     /// The root as it stands is the one to work in: nothing can be made in it, but what is there
     /// can be mounted over.
-    pub fn stand(&mut self) -> Result<()> {
+    pub fn use_current_root(&mut self) -> Result<()> {
         self.root = Some(sys::open(sys::CWD, c"/", open::PATH | open::DIRECTORY, 0)?);
         Ok(())
     }
@@ -516,7 +516,7 @@ impl Known {
             .ok_or(Errno::EBADF)
     }
 
-    fn forget_sources(&mut self) {
+    fn close_sources(&mut self) {
         for word in &self.words()[..self.sources] {
             if let Some(number) = word.checked_sub(1) {
                 sys::close_number(number as i32);
@@ -548,10 +548,10 @@ fn tmpfs_options(
 ) -> Result<()> {
     for (key, value) in [(c"size", size), (c"nr_inodes", inodes)] {
         if value > 0 {
-            set(key, Line::numbered(b"", value, b"").as_c_str())?;
+            set(key, ShortText::numbered(b"", value, b"").as_c_str())?;
         }
     }
-    let mut octal = Line::empty();
+    let mut octal = ShortText::empty();
     octal.push_number(mode.into(), 8)?;
     set(c"mode", octal.as_c_str())
 }

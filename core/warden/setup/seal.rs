@@ -2,7 +2,7 @@
 
 use super::mounts::Mounts;
 use crate::sys::{self, Call, Errno, Fd, Pages, Result, process};
-use crate::wire::message::Pass;
+use crate::wire::message::BypassToken;
 use crate::wire::plan::{guard, namespace, protection};
 use core::ffi::CStr;
 
@@ -30,13 +30,13 @@ pub fn verify((uid, gid): (u32, u32)) -> Result<()> {
 
 /// Loads the warden's own filter, with the numbers that only the warden knows in their places: its
 /// own, and those of wardens that enter, if they are kept for those.
-pub fn load_filter(program: &[u8], keeps_numbers: bool) -> Result<()> {
+pub fn load_filter(program: &[u8], reserves_pids: bool) -> Result<()> {
     /// BPF_JMP | BPF_JEQ | BPF_K
     const JUMP_EQUAL: u16 = 0x15;
     const INSTRUCTION: usize = 8;
     let meant = |k: u32| match k {
         guard::OWN => Some(sys::process_id().unsigned_abs()),
-        guard::ENTRANTS if keeps_numbers => Some(guard::FIRST_ENTRANT),
+        guard::ENTRANTS if reserves_pids => Some(guard::FIRST_ENTRANT),
         _ => None,
     };
     let operand = |instruction: &[u8]| match *instruction {
@@ -49,7 +49,7 @@ pub fn load_filter(program: &[u8], keeps_numbers: bool) -> Result<()> {
         .chunks_exact(INSTRUCTION)
         .any(|instruction| operand(instruction).and_then(meant).is_some())
     {
-        return sys::load_filter(program, Pass::default());
+        return sys::load_filter(program, BypassToken::default());
     }
     let mut copy = Pages::new(program.len(), false)?;
     let copy = copy.bytes().get_mut(..program.len()).ok_or(Errno::EPROTO)?;
@@ -59,7 +59,7 @@ pub fn load_filter(program: &[u8], keeps_numbers: bool) -> Result<()> {
             instruction[4..].copy_from_slice(&number.to_ne_bytes());
         }
     }
-    sys::load_filter(copy, Pass::default())
+    sys::load_filter(copy, BypassToken::default())
 }
 
 /// The same of the filter that has just been loaded.

@@ -150,7 +150,7 @@ pub fn accessible(fd: i32, mode: u32) -> Result<()> {
         Err(errno) if Call::FACCESSAT2.is_absent_after(errno) => done(call!(
             nr::FACCESSAT,
             CWD,
-            crate::text::Line::of_descriptor(fd).as_c_str().as_ptr(),
+            crate::text::ShortText::of_descriptor(fd).as_c_str().as_ptr(),
             mode
         )),
         result => done(result),

@@ -2,7 +2,7 @@
 
 use super::number as nr;
 use super::{Errno, Fd, Result, done};
-use crate::wire::message::Pass;
+use crate::wire::message::BypassToken;
 
 /// A close-on-exec copy of `fd` with a number of at least `least`.
 pub fn duplicate_above(fd: i32, least: i32) -> Result<i32> {
@@ -18,7 +18,7 @@ pub fn open_mode(fd: i32) -> Result<u64> {
 }
 
 /// Whether reading from `fd` and writing to it never wait: O_NONBLOCK of its open file description.
-pub fn never_waits(fd: i32) -> Result<bool> {
+pub fn is_nonblocking(fd: i32) -> Result<bool> {
     const GETFL: u32 = 3;
     const NONBLOCK: usize = 0o4000;
     call!(nr::FCNTL, fd, GETFL, 0).map(|flags| flags & NONBLOCK != 0)
@@ -157,7 +157,7 @@ pub fn send_some(fd: &Fd, data: &[u8]) -> Result<usize> {
 }
 
 /// Sends one message, with some descriptors beside it. Never raises SIGPIPE, never waits.
-pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<()> {
+pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], token: BypassToken) -> Result<()> {
     const SOL_SOCKET: i32 = 1;
     const SCM_RIGHTS: i32 = 1;
     let parts = [message.as_ptr() as usize, message.len()];
@@ -177,5 +177,5 @@ pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<
         // Descriptors take whole words.
         header.control_length = (SCM_RIGHTS_HEADER + 4 * carried).next_multiple_of(8);
     }
-    done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL | DONTWAIT, 0, pass.fourth, pass.fifth))
+    done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL | DONTWAIT, 0, token.fourth, token.fifth))
 }

@@ -150,7 +150,7 @@ pub fn as_numbers(words: &'static mut [usize]) -> &'static mut [i32] {
 /// Gives back what deeper calls have left of the stack: set-up goes far down, and what waits
 /// afterwards needs little.
 #[inline(never)]
-pub fn forget_deep_stack() {
+pub fn release_stack() {
     const DONTNEED: u32 = 4;
     const PAGE: usize = 4096;
     const DEEPEST: usize = 512 * 1024;
@@ -246,39 +246,39 @@ impl<T> Drop for Table<T> {
 /// A page on which a process that has been started leaves its own number, and why it could not go
 /// on. Both processes have it, whether they share the rest of their memory or not.
 #[derive(Clone, Copy)]
-pub struct Notice {
+pub struct ErrorPage {
     start: *mut usize,
     length: usize,
 }
 
 // SAFETY: only one process writes, before it ends, and the warden reads after it has ended or gone
 // on.
-unsafe impl Sync for Notice {}
+unsafe impl Sync for ErrorPage {}
 
-impl Notice {
+impl ErrorPage {
     const HEAD: usize = 2 * size_of::<usize>();
 
     /// On these words, which must be clean.
-    pub fn on(memory: &'static mut [usize]) -> Notice {
-        Notice { start: memory.as_mut_ptr(), length: size_of_val(memory) }
+    pub fn on(memory: &'static mut [usize]) -> ErrorPage {
+        ErrorPage { start: memory.as_mut_ptr(), length: size_of_val(memory) }
     }
 
     fn room(&self) -> usize {
-        self.length.saturating_sub(Notice::HEAD)
+        self.length.saturating_sub(ErrorPage::HEAD)
     }
 
     /// Leaves the process's own number.
-    pub fn sign(&self, pid: i32) {
-        if self.length >= Notice::HEAD {
+    pub fn set_pid(&self, pid: i32) {
+        if self.length >= ErrorPage::HEAD {
             // SAFETY: the second word is part of the memory, and nobody looks at it now.
             unsafe { core::ptr::write_volatile(self.start.add(1), pid as usize) };
         }
     }
 
     /// The number that was left; 0 if none was.
-    pub fn signature(&self) -> i32 {
+    pub fn pid(&self) -> i32 {
         // SAFETY: as above.
-        if self.length >= Notice::HEAD {
+        if self.length >= ErrorPage::HEAD {
             unsafe { core::ptr::read_volatile(self.start.add(1)) as i32 }
         } else {
             0

@@ -2,7 +2,7 @@
 
 use super::number as nr;
 use super::{Errno, Fd, Result, descriptor, done};
-use crate::wire::message::Pass;
+use crate::wire::message::BypassToken;
 
 const SET_MODE_FILTER: u32 = 1;
 
@@ -24,14 +24,14 @@ impl Program {
     }
 }
 
-/// Has every later call of this process pass a filter.
-pub fn load_filter(program: &[u8], pass: Pass) -> Result<()> {
+/// Has every later call of this process token a filter.
+pub fn load_filter(program: &[u8], token: BypassToken) -> Result<()> {
     let program = Program::of(program)?;
-    done(call!(nr::SECCOMP, SET_MODE_FILTER, 0, &raw const program, 0, pass.fourth, pass.fifth))
+    done(call!(nr::SECCOMP, SET_MODE_FILTER, 0, &raw const program, 0, token.fourth, token.fifth))
 }
 
 /// The same, and whom the filter tells listens here.
-pub fn load_filter_with_listener(program: &[u8], pass: Pass) -> Result<Fd> {
+pub fn load_filter_with_listener(program: &[u8], token: BypassToken) -> Result<Fd> {
     const NEW_LISTENER: u32 = 1 << 3;
     let program = Program::of(program)?;
     descriptor(call!(
@@ -40,8 +40,8 @@ pub fn load_filter_with_listener(program: &[u8], pass: Pass) -> Result<Fd> {
         NEW_LISTENER,
         &raw const program,
         0,
-        pass.fourth,
-        pass.fifth
+        token.fourth,
+        token.fifth
     ))
 }
 

@@ -2,7 +2,7 @@
 
 use super::number as nr;
 use super::{Errno, Fd, Result, descriptor, done, open};
-use crate::wire::message::Pass;
+use crate::wire::message::BypassToken;
 use core::arch::asm;
 use core::ffi::CStr;
 
@@ -139,7 +139,7 @@ impl Polled {
         Polled { fd, wanted: Polled::WRITE, ready: 0 }
     }
     /// Only that nobody reads any more.
-    pub fn deserted(fd: i32) -> Polled {
+    pub fn hang_up(fd: i32) -> Polled {
         Polled { fd, wanted: 0, ready: 0 }
     }
     pub fn is_ready(&self) -> bool {
@@ -258,15 +258,20 @@ impl Pointers {
 }
 
 /// Executes the program at `path`; only returns if that failed.
-pub fn execute(path: &CStr, arguments: &Pointers, environment: &Pointers, pass: Pass) -> Errno {
+pub fn execute(
+    path: &CStr,
+    arguments: &Pointers,
+    environment: &Pointers,
+    token: BypassToken,
+) -> Errno {
     match call!(
         nr::EXECVE,
         path.as_ptr(),
         arguments.0.as_ptr(),
         environment.0.as_ptr(),
         0,
-        pass.fourth,
-        pass.fifth
+        token.fourth,
+        token.fifth
     ) {
         Err(errno) => errno,
         Ok(_) => Errno::EPROTO,

@@ -5,7 +5,7 @@
 
 use super::{FileSystem, tmpfs_options};
 use crate::sys::{self, Call, Errno, Fd, Result, open};
-use crate::text::Line;
+use crate::text::ShortText;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
 
@@ -68,7 +68,7 @@ impl Attach {
 
     /// Puts what has been put elsewhere over what `point` stands for, too: a copy has the
     /// attributes already.
-    pub fn again(&self, attached: &Fd, point: &Fd) -> Result<()> {
+    pub fn attach_copy(&self, attached: &Fd, point: &Fd) -> Result<()> {
         sys::attach_tree(&sys::copy_tree(attached.number(), true)?, point.number(), c"")
     }
 
@@ -83,7 +83,7 @@ impl Attach {
     ) -> Result<Option<Fd>> {
         if self.classic {
             classic::tmpfs(
-                Line::of_descriptor(point.number()).as_c_str(),
+                ShortText::of_descriptor(point.number()).as_c_str(),
                 size,
                 inodes,
                 mode,

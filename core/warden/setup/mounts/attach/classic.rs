@@ -3,7 +3,7 @@
 
 use super::super::tmpfs_options;
 use crate::sys::{self, Errno, Fd, Pages, Result, open};
-use crate::text::{Line, Path};
+use crate::text::{Path, ShortText};
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
 
@@ -39,7 +39,7 @@ pub fn proc(point: &Fd, hide: bool, attributes: u64) -> Result<()> {
     let options = if hide { Some(c"hidepid=2") } else { None };
     sys::mount(
         Some(c"proc"),
-        Line::of_descriptor(point.number()).as_c_str(),
+        ShortText::of_descriptor(point.number()).as_c_str(),
         Some(c"proc"),
         attributes & SAME_BITS,
         options,
@@ -48,7 +48,7 @@ pub fn proc(point: &Fd, hide: bool, attributes: u64) -> Result<()> {
 
 /// Before Linux 4.7 an instance of its own had to be asked for.
 pub fn terminals(point: &Fd, attributes: u64) -> Result<()> {
-    let target = Line::of_descriptor(point.number());
+    let target = ShortText::of_descriptor(point.number());
     let options = Some(c"newinstance,ptmxmode=0666,mode=0620,max=256");
     sys::mount(Some(c"devpts"), target.as_c_str(), Some(c"devpts"), attributes & SAME_BITS, options)
 }
@@ -68,9 +68,9 @@ pub fn unattached(kind: &CStr, attributes: u64) -> Result<Fd> {
 /// Attaches a copy of `source`, then gives it and each mount below it its attributes.
 #[inline(never)]
 pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
-    let target = Line::of_descriptor(point.number());
+    let target = ShortText::of_descriptor(point.number());
     sys::mount(
-        Some(Line::of_descriptor(source).as_c_str()),
+        Some(ShortText::of_descriptor(source).as_c_str()),
         target.as_c_str(),
         None,
         MS_BIND | MS_REC,
@@ -120,7 +120,7 @@ fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
             Some(sys::open(mounted.number(), relative.as_c_str(), open::PATH, 0)?)
         };
         let here = here.as_ref().unwrap_or(mounted);
-        remount(Line::of_descriptor(here.number()).as_c_str(), attributes | present(options))?;
+        remount(ShortText::of_descriptor(here.number()).as_c_str(), attributes | present(options))?;
     }
     if known == 0 { Err(Errno::EPROTO) } else { Ok(()) }
 }
@@ -149,7 +149,7 @@ fn mount_id(fd: &Fd) -> Result<usize> {
     if let Some(mount) = sys::status(fd.number(), c"")?.mount {
         return Ok(mount as usize);
     }
-    let path = Line::numbered(b"/proc/self/fdinfo/", fd.number() as u64, b"");
+    let path = ShortText::numbered(b"/proc/self/fdinfo/", fd.number() as u64, b"");
     let mut lines = Lines::open(path.as_c_str())?;
     while let Some(line) = lines.next()? {
         if let Some(id) = line.strip_prefix(b"mnt_id:\t").and_then(decimal) {

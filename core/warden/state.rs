@@ -1,9 +1,9 @@
 //! What the commands of one sandbox have in common: where they run, and what all of a cell may use
 //! together.
 
-use crate::census::Census;
 use crate::command::Running;
 use crate::reap;
+use crate::scan::ProcessScan;
 use crate::setup::Place;
 use crate::sys::{self, Fd, SIGKILL};
 use crate::watch::{self, Watch};
@@ -12,11 +12,11 @@ use crate::wire::plan::namespace;
 
 /// Whoever has entered from outside has a warden of its own, which looks as often and knows what to
 /// call an end: that one is first.
-const PATIENCE: u64 = 50_000_000;
+const STRAY_GRACE: u64 = 50_000_000;
 /// So long is one process that is no command's ended after the other.
-const EXHAUSTED: u64 = 20 * PATIENCE;
+const STRAY_KILLS: u64 = 20 * STRAY_GRACE;
 
-pub struct House<'a> {
+pub struct WardenState<'a> {
     pub place: &'a Place,
     pub namespaces: u64,
     /// All has been frozen in a way that lets nobody die: the file that undoes it.
@@ -24,12 +24,12 @@ pub struct House<'a> {
     /// Of a cell, where no kernel mechanism holds what all may use.
     watch: Option<Watch>,
     /// Until then, who is no command's and has too much may still be ended by somebody else.
-    patience: Option<u64>,
+    strays_until: Option<u64>,
 }
 
-impl<'a> House<'a> {
-    pub fn new(place: &'a Place, namespaces: u64) -> House<'a> {
-        House { place, namespaces, thaw: None, watch: None, patience: None }
+impl<'a> WardenState<'a> {
+    pub fn new(place: &'a Place, namespaces: u64) -> WardenState<'a> {
+        WardenState { place, namespaces, thaw: None, watch: None, strays_until: None }
     }
 
     /// Whether the kernel counts the processes inside by themselves.
@@ -48,7 +48,7 @@ impl<'a> House<'a> {
 
     /// From now on, these limits. `file` is what `kind` says, the first time; what has been used
     /// since then stays used.
-    pub fn limit(&mut self, limits: Limits, kind: u32, file: Option<Fd>) {
+    pub fn set_limits(&mut self, limits: Limits, kind: u32, file: Option<Fd>) {
         match &mut self.watch {
             Some(watch) => watch.set(limits),
             None => self.watch = Some(Watch::new(file, kind, limits, None)),
@@ -56,66 +56,67 @@ impl<'a> House<'a> {
     }
 
     /// A command has been started.
-    pub fn rouse(&mut self) {
-        self.watch.iter_mut().for_each(Watch::begin_anew);
+    pub fn command_started(&mut self) {
+        self.watch.iter_mut().for_each(Watch::restart);
     }
 
     /// Nanoseconds until the next look, if there is to be one. Who is being ended may still be what
     /// is too much.
     pub fn remaining(&self, now: u64, commands: &[Running]) -> Option<u64> {
-        let ending = commands.iter().any(Running::is_doomed);
+        let ending = commands.iter().any(Running::is_killed);
         self.watch.as_ref().filter(|_| !ending)?.remaining(now)
     }
 
-    /// Looks, if it is time to, and ends who is to be ended for all: whoever has the most; of
+    /// Looks, if it is time to, and ends who is to be ended for all: whoever has the largest; of
     /// processor time, which is gone for everybody, all.
-    pub fn hold_together(&mut self, commands: &mut [Running]) {
+    pub fn enforce_limits(&mut self, commands: &mut [Running]) {
         let now = sys::now();
         if self.remaining(now, commands) != Some(0) {
             return;
         }
-        let (census, Some(watch)) = (self.place.census.as_ref(), &mut self.watch) else { return };
-        let Some(how) = watch.look(now, census) else {
-            self.patience = None;
+        let (scan, Some(watch)) = (self.place.scan.as_ref(), &mut self.watch) else { return };
+        let Some(how) = watch.check(now, scan) else {
+            self.strays_until = None;
             if watch.processes_at_limit() {
-                commands.iter_mut().for_each(Running::crowd);
+                commands.iter_mut().for_each(Running::set_at_process_limit);
             }
-            if census.is_some_and(Census::is_empty) {
-                watch.rest();
+            if scan.is_some_and(ProcessScan::is_empty) {
+                watch.stop();
             }
             return;
         };
-        watch.pause();
-        match census.filter(|_| how != end::CPU_TIME) {
-            Some(census) => self.end_who_has_most(how, census, commands, now),
+        watch.postpone();
+        match scan.filter(|_| how != end::CPU_TIME) {
+            Some(scan) => self.kill_largest(how, scan, commands, now),
             None => self.end_all(how, commands),
         }
     }
 
-    fn end_who_has_most(&mut self, how: u32, census: &Census, commands: &mut [Running], now: u64) {
+    fn kill_largest(&mut self, how: u32, scan: &ProcessScan, commands: &mut [Running], now: u64) {
         // What commands have left behind, and who has entered.
-        let is_nobodys = |pid: u32| {
+        let is_stray = |pid: u32| {
             !commands
                 .iter()
-                .any(|command| command.is_running() && census.belongs(pid, command.root()))
+                .any(|command| command.is_running() && scan.belongs(pid, command.root()))
         };
-        let nobodys = if how == end::MEMORY { watch::heaviest(census, &is_nobodys) } else { None };
+        let stray = if how == end::MEMORY { watch::largest_process(scan, &is_stray) } else { None };
         let running = commands.iter_mut().filter(|command| command.is_running());
-        let most = running
-            .map(|command| (watch::burden(how, census, command.root()), command))
-            .max_by_key(|(burden, _)| *burden);
+        let largest = running
+            .map(|command| (watch::share(how, scan, command.root()), command))
+            .max_by_key(|(share, _)| *share);
         // Who is just ending had the memory when it was looked at first, and has it no more.
-        if how == end::MEMORY && !self.watch.as_ref().is_some_and(|watch| watch.is_too_much(census))
+        if how == end::MEMORY
+            && !self.watch.as_ref().is_some_and(|watch| watch.exceeds_memory(scan))
         {
             return;
         }
-        match (nobodys, most) {
-            (Some((bytes, pid)), most)
-                if most.as_ref().is_none_or(|(burden, _)| bytes > *burden)
-                    && !self.is_exhausted(now) =>
+        match (stray, largest) {
+            (Some((bytes, pid)), largest)
+                if largest.as_ref().is_none_or(|(share, _)| bytes > *share)
+                    && !self.strays_exhausted(now) =>
             {
-                match self.patience {
-                    None => self.patience = Some(now.saturating_add(PATIENCE)),
+                match self.strays_until {
+                    None => self.strays_until = Some(now.saturating_add(STRAY_GRACE)),
                     Some(until) if until <= now => drop(sys::kill(pid as i32, SIGKILL)),
                     Some(_) => {}
                 }
@@ -126,8 +127,8 @@ impl<'a> House<'a> {
     }
 
     /// Whether one of nobody's after the other has not been enough.
-    fn is_exhausted(&self, now: u64) -> bool {
-        self.patience.is_some_and(|until| until.saturating_add(EXHAUSTED) <= now)
+    fn strays_exhausted(&self, now: u64) -> bool {
+        self.strays_until.is_some_and(|until| until.saturating_add(STRAY_KILLS) <= now)
     }
 
     /// Every command, and whoever else is there.
@@ -138,9 +139,9 @@ impl<'a> House<'a> {
     }
 
     /// Whether there are now, with one that has just ended, as many processes as there may be.
-    pub fn was_full(&mut self) -> bool {
+    pub fn at_process_limit(&mut self) -> bool {
         let Some(watch) = &mut self.watch else { return false };
-        watch.look_back(self.place.census.as_ref());
+        watch.count_remaining(self.place.scan.as_ref());
         watch.processes_at_limit()
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::entries::Entries;
 use crate::sys::{self, CWD, Errno, Fd, Pages, Result, Table, open};
-use crate::text::{self, Line};
+use crate::text::{self, ShortText};
 use crate::wire::plan::guard;
 use core::ffi::CStr;
 
 /// A view of the processes inside.
-pub struct Census {
+pub struct ProcessScan {
     proc: Fd,
     /// All in it but us is inside. Otherwise our descendants are.
     alone: bool,
@@ -21,30 +21,30 @@ struct Stat {
 }
 
 impl Stat {
-    fn stands_still(&self) -> bool {
+    fn is_stopped(&self) -> bool {
         matches!(self.state, b'T' | b't' | b'Z' | b'X')
     }
 }
 
-impl Census {
+impl ProcessScan {
     /// By this proc. `alone`: all in it but us is inside.
-    pub fn new(proc: Fd, alone: bool) -> Census {
-        Census { proc, alone }
+    pub fn new(proc: Fd, alone: bool) -> ProcessScan {
+        ProcessScan { proc, alone }
     }
 
     /// By the one at `/proc`, of what descends from us.
-    pub fn shared() -> Result<Census> {
+    pub fn shared() -> Result<ProcessScan> {
         let proc = sys::open(CWD, c"/proc", open::PATH | open::DIRECTORY, 0)?;
         // Elsewhere a file of that name could be a command's, and an opening of it wait.
-        if sys::is_in_proc(&proc)? { Ok(Census::new(proc, false)) } else { Err(Errno::ENODEV) }
+        if sys::is_in_proc(&proc)? { Ok(ProcessScan::new(proc, false)) } else { Err(Errno::ENODEV) }
     }
 
     /// Has the kernel give no process that is made from now on one of the lowest numbers: a warden
     /// whose command enters asks for one of those (clone3(2), `set_tid`). Takes the right to
     /// that over this process tree.
-    pub fn keep_numbers(&self) -> Result<()> {
+    pub fn reserve_pids(&self) -> Result<()> {
         let last = sys::open(self.proc.number(), c"sys/kernel/ns_last_pid", open::WRITE, 0)?;
-        let number = Line::numbered(b"", guard::LAST_KEPT.into(), b"");
+        let number = ShortText::numbered(b"", guard::LAST_RESERVED.into(), b"");
         sys::write(&last, number.as_bytes())
     }
 
@@ -69,7 +69,7 @@ impl Census {
     }
 
     /// Calls `visit` with each process that belongs to the command whose first process is `root`,
-    /// as [`Census::belongs`] has it, and whether it stands still; `None`: with each that
+    /// as [`ProcessScan::belongs`] has it, and whether it stands still; `None`: with each that
     /// descends from the warden. By one look at every process there is: a chain of
     /// them can grow faster than it is followed. An error, and no call, if that look was not to be
     /// had.
@@ -108,7 +108,7 @@ impl Census {
             }
         }
         for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own && is_marked(marks, *pid)) {
-            visit(*pid, stat.stands_still());
+            visit(*pid, stat.is_stopped());
         }
         Ok(())
     }
@@ -179,7 +179,7 @@ impl Census {
                     pid = pid.wrapping_mul(10).wrapping_add(digit);
                 } else if pid > 1 {
                     if depth < DEPTH_MAX {
-                        let mut path = Line::numbered(b"", pid.into(), b"/task/");
+                        let mut path = ShortText::numbered(b"", pid.into(), b"/task/");
                         let _ =
                             path.push_number(pid.into(), 10).and_then(|()| path.push(b"/children"));
                         self.each_child(path.as_c_str(), depth + 1, visit);
@@ -193,7 +193,7 @@ impl Census {
 
     /// The contents of one of a process's files, as far as they fit.
     pub fn read<'a>(&self, pid: u32, file: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-        let path = Line::numbered(b"", pid.into(), file);
+        let path = ShortText::numbered(b"", pid.into(), file);
         let file = sys::open(self.proc.number(), path.as_c_str(), open::READ, 0).ok()?;
         let length = sys::read(&file, buffer).ok()?;
         Some(&buffer[..length])

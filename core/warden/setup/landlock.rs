@@ -7,11 +7,11 @@
 use super::mounts::Mounts;
 use crate::sys::{self, Call, Errno, Fd, Result, access};
 use crate::wire::codec::List;
-use crate::wire::plan::{protection, wall};
+use crate::wire::plan::{landlock, protection};
 use core::ffi::CStr;
 
-pub struct Wall {
-    pub ruleset: Fd,
+pub struct CommandRuleset {
+    pub fd: Fd,
     pub abi: u32,
     /// What it rules, as protections.
     pub protections: u64,
@@ -50,18 +50,18 @@ fn size(abi: u32) -> usize {
 /// Keeps the warden, and so all that it starts, from signalling who is outside and from their
 /// abstract sockets, as far as this kernel can. On every command by itself, it would keep them from
 /// one another. The ABI by which it does, and the protections.
-pub fn put_on(rules: u32, mounts: &Mounts) -> Result<(u32, u64)> {
+pub fn restrict_warden(rules: u32, mounts: &Mounts) -> Result<(u32, u64)> {
     const SCOPE_ABSTRACT_SOCKETS: u64 = 1 << 0;
     const SCOPE_SIGNALS: u64 = 1 << 1;
     let asked = |rule: u32| rules & rule != 0;
-    let scopes = when(asked(wall::SOCKETS), SCOPE_ABSTRACT_SOCKETS)
-        | when(asked(wall::SIGNALS), SCOPE_SIGNALS);
+    let scopes = when(asked(landlock::SOCKETS), SCOPE_ABSTRACT_SOCKETS)
+        | when(asked(landlock::SIGNALS), SCOPE_SIGNALS);
     let Some(abi) = abi(false)?.filter(|abi| *abi >= 6 && scopes != 0) else { return Ok((0, 0)) };
     let ruleset = sys::landlock_ruleset(access::REFER, 0, scopes, size(abi))?;
-    let_files_move(&ruleset, mounts)?;
+    allow_refer(&ruleset, mounts)?;
     sys::landlock_restrict(ruleset.number())?;
-    let protections = when(asked(wall::SIGNALS), protection::LANDLOCK_SIGNALS)
-        | when(asked(wall::SOCKETS), protection::LANDLOCK_SOCKETS);
+    let protections = when(asked(landlock::SIGNALS), protection::LANDLOCK_SIGNALS)
+        | when(asked(landlock::SOCKETS), protection::LANDLOCK_SOCKETS);
     Ok((abi, protections))
 }
 
@@ -69,21 +69,21 @@ pub fn put_on(rules: u32, mounts: &Mounts) -> Result<(u32, u64)> {
 /// of files. It must say so: beside another ruleset that does speak of files, every ruleset denies
 /// this one right, also one that does not name it (landlock(7), LANDLOCK_ACCESS_FS_REFER). Nobody
 /// can mount from then on.
-fn let_files_move(ruleset: &Fd, mounts: &Mounts) -> Result<()> {
+fn allow_refer(ruleset: &Fd, mounts: &Mounts) -> Result<()> {
     let root = mounts.open_inside(c"/", sys::open::PATH)?;
     sys::landlock_allow_path(ruleset, root.number(), access::REFER)
 }
 
-impl Wall {
+impl CommandRuleset {
     /// A ruleset for `rules`, as far as this kernel has them; `None` if it has none of it.
     pub fn new(
         rules: u32,
         mounts: &Mounts,
         bind: List<'_, u16>,
         connect: List<'_, u16>,
-    ) -> Result<Option<Wall>> {
+    ) -> Result<Option<CommandRuleset>> {
         let asked = |rule: u32| rules & rule != 0;
-        let ports = asked(wall::BIND | wall::CONNECT);
+        let ports = asked(landlock::BIND | landlock::CONNECT);
         let Some(abi) = abi(ports)? else { return Ok(None) };
         if ports && abi < 4 {
             return Err(Errno::EOPNOTSUPP);
@@ -91,22 +91,22 @@ impl Wall {
         // The first ABI cannot allow a file to move to another directory, and would forbid it
         // everywhere.
         let files = match abi {
-            _ if !asked(wall::FILES) => 0,
+            _ if !asked(landlock::FILES) => 0,
             ..2 => 0,
             2 => access::TRUNCATE - 1,
             3..5 => access::IOCTL_DEV - 1,
             _ => (access::IOCTL_DEV << 1) - 1,
         };
-        let denied_ports =
-            when(asked(wall::BIND), sys::BIND_TCP) | when(asked(wall::CONNECT), sys::CONNECT_TCP);
+        let denied_ports = when(asked(landlock::BIND), sys::BIND_TCP)
+            | when(asked(landlock::CONNECT), sys::CONNECT_TCP);
         if files | denied_ports == 0 {
             return Ok(None);
         }
-        let moves = files == 0 && asked(wall::MOUNTLESS);
+        let moves = files == 0 && asked(landlock::MOUNTLESS);
         let ruleset =
             sys::landlock_ruleset(files | when(moves, access::REFER), denied_ports, 0, size(abi))?;
         if moves {
-            let_files_move(&ruleset, mounts)?;
+            allow_refer(&ruleset, mounts)?;
         }
         for (ports, right) in [(bind, sys::BIND_TCP), (connect, sys::CONNECT_TCP)] {
             for port in ports.iter() {
@@ -115,7 +115,7 @@ impl Wall {
         }
         let protections = when(files != 0, protection::LANDLOCK_FILES)
             | when(denied_ports != 0, protection::LANDLOCK_PORTS);
-        Ok(Some(Wall { ruleset, abi, protections, files }))
+        Ok(Some(CommandRuleset { fd: ruleset, abi, protections, files }))
     }
 
     /// Lets what is inside at these places be read and executed.
@@ -168,13 +168,13 @@ impl Wall {
         let directory = || Ok(sys::status(fd, c"")?.is_directory());
         match if asked == of_files || directory()? { asked } else { of_files } {
             0 => Ok(()),
-            rights => sys::landlock_allow_path(&self.ruleset, fd, rights),
+            rights => sys::landlock_allow_path(&self.fd, fd, rights),
         }
     }
 
     /// Lets what a command is given as a descriptor be opened again through `/proc/self/fd`, in the
     /// way that it is open.
-    pub fn given(&self, fd: i32) -> Result<()> {
+    pub fn allow_given(&self, fd: i32) -> Result<()> {
         if self.files == 0 {
             return Ok(());
         }

@@ -1,30 +1,30 @@
 //! Who descends from a process, by a real /proc.
 
 use super::{Scratch, std};
-use crate::census::Census;
+use crate::scan::ProcessScan;
 use std::process::{Command, Stdio};
 
 #[test]
 fn a_child_and_its_child_belong_to_the_child_alone() {
     // The kernel calls a process by the name of its program's file: here one that could be taken
     // for the end of it.
-    let place = Scratch::new("census");
+    let place = Scratch::new("scan");
     let program = place.path().join("x) S 1 (y");
     std::os::unix::fs::symlink("/bin/sleep", &program).expect("there is room");
     let mut command = Command::new("sh");
     command.args(["-c", "sleep 100 & exec \"$0\" 100"]).arg(&program).stdout(Stdio::null());
     let mut child = command.spawn().expect("there is a shell");
-    let census = Census::shared().unwrap_or_else(|errno| panic!("{}", errno.0));
+    let scan = ProcessScan::shared().unwrap_or_else(|errno| panic!("{}", errno.0));
     let mut found = std::vec::Vec::new();
     for _ in 0..200 {
         found.clear();
-        census.each_of(Some(child.id()), &mut |pid| found.push(pid));
+        scan.each_of(Some(child.id()), &mut |pid| found.push(pid));
         if found.len() == 2 {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    let belongs = |pid: u32, root: u32| census.belongs(pid, root);
+    let belongs = |pid: u32, root: u32| scan.belongs(pid, root);
     let (grandchild, own) =
         (found.iter().copied().find(|pid| *pid != child.id()), std::process::id());
     let judged = grandchild
