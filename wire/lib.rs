@@ -1,5 +1,7 @@
-//! What the library and the warden say to each other, seen by itself: `core/wire` has the sources,
-//! since both sides compile them and the package that is published brings them along.
+//! The protocol between the library and the warden as a crate of its own, for lints and tests.
+//!
+//! The sources are in `core/wire`. Both sides compile them from there, and the published package
+//! contains that folder.
 #![no_std]
 
 #[path = "../core/wire/mod.rs"]

@@ -1,11 +1,11 @@
-//! One command, from its start to the report of its end: held to its limits, its streams passed on,
-//! its forbidden calls heard.
+//! One command, from its start to the report of its end: its limits, streams and seccomp
+//! notifications.
 //!
-//! The one command of a sandbox takes everything inside with it when it ends. One among others
-//! takes what it started, if it is ended by force, and nothing if it ends by itself.
+//! The only command of a sandbox takes everything inside with it when it ends. A command in a cell
+//! takes what it has started with it if it is killed, and nothing if it ends by itself.
 //!
-//! Nothing here waits. A command that is to end has been sent a signal, and has ended when it, and
-//! of the one command of a sandbox all that is inside, has been reaped.
+//! Nothing here waits. To kill a command is to send SIGKILL and to return. A command in a cell has
+//! ended when its first process is reaped; the only command, when everything inside is reaped.
 
 use crate::control::{CommandSocket, RequestBuffer};
 use crate::reap;
@@ -18,68 +18,67 @@ use crate::watch::Watch;
 use crate::wire::message::{Limits, Report, Request, end, gauge, meter, seen, stage};
 use crate::wire::plan::namespace;
 
-/// How many descriptors of a command's there are to wait for.
+/// How many descriptors the loop polls for each command.
 pub const POLLED: usize = 8;
 const LISTENER: usize = 4;
 const SOCKET: usize = 5;
 const STARTING: usize = 6;
 const PROCESS: usize = 7;
 
-/// Between two looks whether all that is to end has ended.
+/// Nanoseconds between two checks whether everything killed has ended.
 const CHECK_INTERVAL: u64 = 5_000_000;
 
-/// Whom nobody reads from after an end by force is waited for no longer than this.
+/// How long to drain a killed command's output when nobody reads it.
 const DRAIN_TIMEOUT: u64 = 250_000_000;
 
-/// A command whose end has not been reported.
+/// A command whose end has not been reported yet.
 pub struct Running {
     pid: i32,
-    /// Until its program begins.
+    /// The new process until it executes its program.
     starting: Option<Starting>,
-    /// Its first process, from when its program begins until that process has been reaped.
+    /// The pidfd of the first process, from the `execve(2)` until the process is reaped.
     process: Option<Fd>,
-    /// That process has ended and could not be reaped: somebody traces it, and is told of its end
-    /// first (ptrace(2)).
+    /// The first process has ended but could not be reaped: the kernel first reports its end to the
+    /// tracer (ptrace(2)).
     held_back: bool,
-    /// Its program never began, and the caller has been told.
+    /// The program was never executed, and the caller has the report.
     failed: bool,
-    /// Everything ends with it.
+    /// The warden ends with this command.
     pub last: bool,
     socket: CommandSocket,
     started: u64,
     limits: Limits,
-    /// When the wall time is ended, or after the signal that said so, the grace.
+    /// When the wall time is over, or the grace after its signal.
     deadline: Option<u64>,
-    /// The wall time is ended and the signal has been sent.
+    /// The wall time is over, and `grace_signal` has been sent.
     warned: bool,
     watch: Watch,
     relays: [Option<Relay>; 2],
-    /// Where calls that are the command's end are told of.
+    /// The listener for calls that the filter forbids.
     listener: Option<Fd>,
-    /// It is to end, and this is what its end is called; it, or of the only command something
-    /// inside, is not reaped yet.
+    /// How the end of a killed command is called. Its processes are not all reaped yet.
     killed: Option<(u32, i32)>,
-    /// What the first process of the only command left, while the rest is still to end.
+    /// The wait status of the first process, once it is reaped.
     status: Option<i32>,
-    /// When to look again whether all has ended.
+    /// When to check again whether everything killed has ended.
     next_check: u64,
     ended: Option<Ended>,
-    /// As many processes and threads as there may be of all in its cell have been seen while it
-    /// ran.
+    /// The cell had as many processes and threads as its limit allows while this command ran.
     at_process_limit: bool,
 }
 
-/// What is known of a command that has ended, while its last output is passed on.
+/// The result of a command that has ended, while the rest of its output is forwarded.
 struct Ended {
     how: (u32, i32),
     status: Option<i32>,
     wall_ns: u64,
     drain_deadline: Option<u64>,
-    /// Of one among others: what it and those that it waited for have used.
+    /// Resource usage of a command in a cell: of its first process and of the children that this
+    /// process waited for.
     usage: Option<RawUsage>,
 }
 
-/// Whether what [`Running::polled`] waited for says that the first process has ended.
+/// Whether the polled descriptors show that the first process has ended.
 pub fn process_has_ended(ready: &[Polled]) -> bool {
     ready[PROCESS].is_ready()
 }
@@ -95,11 +94,11 @@ fn after(start: u64, ns: u64) -> Option<u64> {
     if ns > 0 { Some(start.saturating_add(ns)) } else { None }
 }
 
-/// What a command is put together from.
+/// The parts of a new command.
 type Parts = (Starting, Watch, Limits, [Option<Relay>; 2]);
 
 impl Running {
-    /// Makes the process of a Run request; the caller hears of it ended `socket`.
+    /// Starts the process of a Run request. `socket` carries the reports of the command.
     pub fn start(
         socket: CommandSocket,
         last: bool,
@@ -132,8 +131,8 @@ impl Running {
         }
     }
 
-    /// Takes what lies beside the request after the command's own descriptors, the ends of the
-    /// relays, the meter and the gauge, and starts it.
+    /// Takes the relays, the meter and the gauge, which lie beside the request after the command's
+    /// own descriptors, and starts the process.
     fn take(
         socket: &CommandSocket,
         state: &WardenState<'_>,
@@ -180,37 +179,37 @@ impl Running {
         Ok((starting, watch, limits, taken))
     }
 
-    /// Whether it is one among others.
+    /// Whether the command runs in a cell.
     pub fn is_in_cell(&self) -> bool {
         self.socket.is_own()
     }
 
-    /// Whether it runs, and nobody has ended it.
+    /// Whether the command runs and nothing has killed it.
     pub fn is_running(&self) -> bool {
         self.ended.is_none() && self.killed.is_none()
     }
 
-    /// Whether it is to end, and is not gone yet.
+    /// Whether the command is killed but has not ended yet.
     pub fn is_killed(&self) -> bool {
         self.ended.is_none() && self.killed.is_some()
     }
 
-    /// Whether its end is waited for: it is to end, or has ended and is kept back.
+    /// Whether the loop must check for its end: it is killed, or a tracer holds its end back.
     pub fn is_awaited(&self) -> bool {
         self.is_killed() || self.ended.is_none() && self.held_back
     }
 
-    /// The id of its first process.
+    /// The process id of the first process.
     pub fn root(&self) -> u32 {
         self.pid.unsigned_abs()
     }
 
-    /// It runs where there are as many processes as there may be.
+    /// Records that the cell has as many processes as its limit allows.
     pub fn set_at_process_limit(&mut self) {
         self.at_process_limit = true;
     }
 
-    /// Whether `pid` is its first process, and still to be reaped.
+    /// Whether `pid` is its first process, which is not reaped yet.
     pub fn awaits(&self, pid: i32) -> bool {
         self.pid == pid && self.ended.is_none()
     }
@@ -239,7 +238,7 @@ impl Running {
         polled
     }
 
-    /// Nanoseconds until something is to be done.
+    /// Nanoseconds until this command needs attention; `None` for no time limit.
     pub fn remaining(&self, now: u64) -> Option<u64> {
         let left = |deadline: Option<u64>| deadline.map(|deadline| deadline.saturating_sub(now));
         match &self.ended {
@@ -252,9 +251,9 @@ impl Running {
         }
     }
 
-    // ---- what happens
+    // ---- events
 
-    /// Does what is to be done now. `ready`: what [`Running::polled`] waited for.
+    /// Handles what is due. `ready` is the result of polling [`Running::polled`].
     pub fn attend(
         &mut self,
         ready: &[Polled],
@@ -265,8 +264,8 @@ impl Running {
             self.begin(state)?;
         }
         if process_has_ended(ready) && self.process.is_some() {
-            // What could be reaped has been. A tracer may reap it in a moment and let us have it
-            // then: a debugger does.
+            // The loop has reaped all it could. A tracer such as a debugger may reap the process in
+            // a moment, and the warden can reap it afterwards.
             self.held_back = true;
             self.next_check = sys::now() + CHECK_INTERVAL;
         }
@@ -277,7 +276,7 @@ impl Running {
             match self.socket.receive(incoming) {
                 Ok(()) => self.obey(&incoming.request()?, state)?,
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
-                // Its caller has let go of it.
+                // The caller has closed its end of the command socket.
                 Err(_) => self.end((end::KILLED, 0), state),
             }
             incoming.clear();
@@ -285,8 +284,7 @@ impl Running {
         Ok(())
     }
 
-    /// Tells the caller what has become of the process that was made for it, as soon as that is
-    /// known.
+    /// Reports to the caller whether the program was executed, as soon as that is known.
     fn begin(&mut self, state: &WardenState<'_>) -> Result<()> {
         let Some(departed) = self.starting.as_mut().and_then(Starting::departed) else {
             return Ok(());
@@ -300,8 +298,8 @@ impl Running {
             }
             Begun::Failed => self.failed = true,
             Begun::Unreported(errno) => {
-                // Too many descriptors of this user's are under way, say. What the caller cannot be
-                // told of must not run.
+                // This happens when too many descriptors of this user are in flight, for example. A
+                // command of which the caller has no report must not run.
                 self.end((end::KILLED, 0), state);
                 Refused::because(stage::DESCRIPTORS)(errno).report(&self.socket)?;
                 self.failed = true;
@@ -310,16 +308,17 @@ impl Running {
         Ok(())
     }
 
-    /// A call that the filter forbids is the end, whoever inside made it.
+    /// Kills the command at the first call that its filter forbids, whichever process inside made
+    /// it.
     fn hear(&mut self, ready: &[Polled], state: &WardenState<'_>) {
         if ready[LISTENER].is_ready() && !ready[LISTENER].has_input() {
-            // Nobody is left who could make a call: to ask for one would be to wait for ever.
+            // No process with this filter is left. Asking for a notification would block for ever.
             self.listener = None;
         }
         let Some(listener) = self.listener.as_ref().filter(|_| ready[LISTENER].has_input()) else {
             return;
         };
-        // Who made it may be gone by now: then nobody made it.
+        // ENOENT: the process that made the call has ended, and its call counts as never made.
         match sys::receive_notification(listener) {
             Ok(call) => {
                 let how = if call.native { end::SYSCALL } else { end::FOREIGN_SYSCALL };
@@ -344,7 +343,7 @@ impl Running {
             }
         }
         match &mut self.ended {
-            // Its last words were too many.
+            // The output that it wrote before its end exceeds the limit.
             Some(ended) if exceeded && matches!(ended.how.0, end::EXITED | end::SIGNALED) => {
                 ended.how = (end::OUTPUT, 0)
             }
@@ -377,8 +376,8 @@ impl Running {
                 self.end((end::WALL_TIME, 0), state);
                 return;
             }
-            // The command leads a session, and so a process group, of its number; what is stopped
-            // hears nothing.
+            // The command leads a session, and so a process group with its process id. SIGCONT
+            // follows because a stopped process does not receive the signal.
             let _ = sys::kill(-self.pid, grace_signal);
             let _ = sys::kill(-self.pid, SIGCONT);
             self.warned = true;
@@ -389,7 +388,7 @@ impl Running {
         }
     }
 
-    /// A request about it.
+    /// Handles a request about this command.
     pub fn obey(&mut self, request: &Request<'_>, state: &WardenState<'_>) -> Result<()> {
         match *request {
             Request::Signal { signal } => {
@@ -427,14 +426,14 @@ impl Running {
 
     // ---- the end
 
-    /// Its first process has been reaped.
+    /// Handles the end of the first process, which has just been reaped.
     pub fn reaped(
         &mut self,
         status: i32,
         usage: RawUsage,
         state: &mut WardenState<'_>,
     ) -> Result<()> {
-        // Whether its program ever began is known by now, and is told first.
+        // By now it is known whether the program was executed, and that report goes first.
         self.begin(state)?;
         if self.failed {
             return Ok(());
@@ -445,7 +444,7 @@ impl Running {
         self.status = Some(status);
         let by_itself = if self.warned { (end::WALL_TIME, 0) } else { how_it_ended(status) };
         if !self.is_in_cell() {
-            // All else inside ends with it.
+            // Everything else inside ends with the only command.
             self.end(by_itself, state);
             return Ok(());
         }
@@ -457,7 +456,7 @@ impl Running {
         Ok(())
     }
 
-    /// There is no process left that the warden could wait for.
+    /// Concludes a killed command, because the warden has no child left.
     pub fn no_child_left(&mut self) {
         if let (Some(how), false, None) = (self.killed, self.is_in_cell(), &self.ended) {
             let by_itself = matches!(how.0, end::EXITED | end::SIGNALED);
@@ -477,21 +476,24 @@ impl Running {
         });
     }
 
-    /// It is to end, and this is what its end is called.
+    /// Kills the command. `how` becomes the reported end.
     pub fn end(&mut self, how: (u32, i32), state: &WardenState<'_>) {
         if self.ended.is_some() || self.killed.is_some() || self.failed {
             return;
         }
         self.killed = Some(how);
         if let (Some(scan), true) = (&state.place.scan, self.is_in_cell()) {
-            // What is killed before it has been waited for takes its account along.
+            // The kernel loses the usage of a process whose parent dies before it waits.
             self.watch.record_cpu_time(scan);
         }
         self.kill_rest(state);
     }
 
-    /// Ends what is left of it, if it is time to: of the only command, all that is inside; of one
-    /// among others that has ended by itself, nothing but who keeps its end from us.
+    /// Kills what is left, if it is time to.
+    ///
+    /// For the only command, that is everything inside. For a killed command in a cell, it is its
+    /// process tree. For one in a cell that has ended by itself, it is only the tracer that holds
+    /// its end back.
     fn kill_rest(&mut self, state: &WardenState<'_>) {
         let now = sys::now();
         if now < self.next_check {

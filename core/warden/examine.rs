@@ -1,5 +1,4 @@
-//! Why a program could not be executed: a look at what stands at its path, for the caller to
-//! explain.
+//! Examines a program that could not be executed, so that the caller can explain the failure.
 
 use crate::control::CommandSocket;
 use crate::sys::{self, Errno, Result, Status};
@@ -7,8 +6,7 @@ use crate::text::Path;
 use crate::wire::message::{HEAD_MAX, Report, stage};
 use core::ffi::CStr;
 
-/// Tells the caller of a failure; of what could not be executed, with a look at it, so that the
-/// caller can say why.
+/// Reports a failed start. For a failed `execve(2)`, adds the mode and the first bytes of the file.
 pub fn examine(socket: &CommandSocket, report: Report<'_>, directory: &CStr) -> Result<()> {
     let Report::Failed { stage: stage::EXEC, errno, path, .. } = report else {
         return socket.report(&report, &[]);
@@ -21,7 +19,7 @@ pub fn examine(socket: &CommandSocket, report: Report<'_>, directory: &CStr) -> 
     )
 }
 
-/// The mode of the file at `path`, and how many bytes there are of its head.
+/// Returns the mode of the file at `path` and how many bytes of its head were read.
 fn inspect(path: &[u8], directory: &CStr, head: &mut [u8]) -> Result<(u32, usize)> {
     let path = if path.starts_with(b"/") {
         Path::join(b"", path.get(1..).unwrap_or_default())
@@ -37,8 +35,8 @@ fn inspect(path: &[u8], directory: &CStr, head: &mut [u8]) -> Result<(u32, usize
     Ok((status.mode, length))
 }
 
-/// The first symbolic link on the way to `path` that leads to nothing: its mode, and in `head` its
-/// path, a NUL, and its text as far as there is room.
+/// Finds the first symbolic link on the way to `path` that leads to nothing. Returns its mode, and
+/// puts its path, a NUL and as much of its target as fits into `head`.
 fn dangling(path: &[u8], head: &mut [u8]) -> Result<(u32, usize)> {
     for end in (1..=path.len()).filter(|end| path.get(*end).is_none_or(|byte| *byte == b'/')) {
         let link = Path::join(b"", &path[1..end])?;
@@ -54,9 +52,10 @@ fn dangling(path: &[u8], head: &mut [u8]) -> Result<(u32, usize)> {
     Err(Errno::ENOENT)
 }
 
-/// The first bytes of a file. What stands at its path may be another one by now, a FIFO or a
-/// device, or be under a lease: an opening that waits for nobody, and a look at what has been
-/// opened.
+/// Reads the first bytes of a file.
+///
+/// By now another file may be at this path: a FIFO, a device, or a file under a lease. O_NONBLOCK
+/// keeps the warden from waiting in the open, and the check that follows refuses another file.
 fn read_head(path: &Path, found: &Status, head: &mut [u8]) -> Result<usize> {
     let opened = sys::open(
         sys::CWD,

@@ -1,6 +1,8 @@
-//! The first: a warden that was executed outside its namespaces. It enters those that exist,
-//! makes the others, and goes on in them as a new process; the one that was executed tells the
-//! caller and ends.
+//! A warden that was executed outside the namespaces of its sandbox.
+//!
+//! It enters the namespaces that exist and makes the others. Then it forks, because a process
+//! enters a pid namespace only at its birth. The first process reports the new one to the caller
+//! and ends.
 
 use crate::control::{CommandSocket, Control, RequestBuffer};
 use crate::sys::{self, Errno, Fd, Polled};
@@ -8,7 +10,7 @@ use crate::wire::codec::List;
 use crate::wire::message::{Report, Request};
 use crate::wire::plan::{guard, namespace};
 
-/// What could not be done, and which kind of namespace could not be entered, if it was one.
+/// The errno, and the kind of namespace that could not be entered; 0 if something else failed.
 struct JoinFailure(Errno, u64);
 
 impl From<Errno> for JoinFailure {
@@ -17,8 +19,8 @@ impl From<Errno> for JoinFailure {
     }
 }
 
-/// Returns in the new process only.
-// Never inlined: its frame is large, and would lie in that of who waits.
+/// Enters the namespaces and forks. Returns in the new process only.
+// Not inlined: its large frame would become part of the frame of the loop.
 #[inline(never)]
 pub fn join_and_fork() {
     let report = match begin() {
@@ -42,32 +44,34 @@ fn begin() -> Result<Option<(i32, Fd)>, JoinFailure> {
     if joined.len() != incoming.descriptors().len() {
         return Err(Errno::EPROTO.into());
     }
-    // Where the kernel cannot keep numbers, the cell has kept none for us.
+    // Without this file, the kernel cannot reserve process ids, and the cell has reserved none.
     let keeps = sys::open(sys::CWD, c"/proc/sys/kernel/ns_last_pid", sys::open::READ, 0).is_ok();
     let enters = joined.iter().any(|kind| kind == namespace::PID) && keeps;
     enter_namespaces(joined, incoming.descriptors())?;
     if joined.iter().any(|kind| kind == namespace::NET) {
-        // So nobody takes a template's for one in which nobody is, as long as we are.
+        // An open socket shows in the counters of the network namespace. If the namespace belongs
+        // to a template, the template does not take it for unused as long as this process lives.
         let _ = sys::socket()?.into_number();
     }
     incoming.clear();
     sys::unshare(namespaces)?;
-    // The new one waits until the first has ended, and so told of the birth: what it says itself
-    // comes after that.
+    // The new process waits until the first one has ended. Its own reports then follow
+    // `Report::Born`.
     let (first, new) = sys::socket_pair()?;
     let born = if enters { fork_with_kept_number()? } else { sys::fork_sibling()? };
     if born.is_none() {
         drop(first);
         let _ = sys::wait(&mut [Polled::readable(new.number())], None);
     } else {
-        // Open until this process has ended: dropped here, it would let the new one speak first.
+        // The end of this process closes it. If it were dropped here, the new process could report
+        // first.
         let _ = first.into_number();
     }
     Ok(born)
 }
 
-/// With a number that a cell keeps for wardens that enter, so that its commands cannot name this
-/// one; if none can be had, with any.
+/// Forks with one of the process ids that a cell reserves for entering wardens, so that the filters
+/// of its commands guard the new warden. Forks with any id if all are taken.
 fn fork_with_kept_number() -> Result<Option<(i32, Fd)>, JoinFailure> {
     let lowest = guard::FIRST_ENTRANT as i32;
     for number in lowest..lowest + guard::ENTRANTS_COUNT as i32 {
@@ -80,8 +84,9 @@ fn fork_with_kept_number() -> Result<Option<(i32, Fd)>, JoinFailure> {
     Ok(sys::fork_sibling()?)
 }
 
-/// Enters each as soon as it may: before the user namespace where the caller's rights do, after it
-/// where those do that it gives (setns(2)).
+/// Enters each namespace as soon as the kernel permits: with the rights of the caller before
+/// entering the user namespace, or with the rights that the user namespace gives afterwards
+/// (setns(2)).
 fn enter_namespaces(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), JoinFailure> {
     let each = || kinds.iter().zip(descriptors.iter().copied());
     let mut entered = 0;
@@ -105,12 +110,12 @@ fn enter_namespaces(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), Joi
     Ok(())
 }
 
-/// Enters the user namespaces around one, as far as they are within the caller's: what others of
-/// ours belong to, a template's networks above all, may be one of them.
+/// Enters the parents of a user namespace, outermost first, as far as they are within the caller's.
+/// Other namespaces may belong to a parent: the networks of a template belong to the template's.
 fn enter_parents(user: i32, enter_others: &mut dyn FnMut()) {
     let Ok(around) = sys::parent_namespace(user) else { return };
     enter_parents(around.number(), enter_others);
     enter_others();
-    // The outermost is the caller's own, in which it is.
+    // This fails for the outermost, which is the caller's own: the process is in it already.
     let _ = sys::join_namespace(around.number(), namespace::USER);
 }

@@ -139,7 +139,7 @@ impl Networks {
     }
 
     /// Looks whether one that has been left is as it was; if not, it is lent to nobody any more.
-    // Never inlined: its frame is large, and would lie in that of who waits.
+    // Not inlined: its large frame would become part of the frame of the loop.
     #[inline(never)]
     pub fn tidy_one(&mut self) {
         let Some(index) = self.find(State::Left) else { return };

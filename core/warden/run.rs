@@ -1,5 +1,5 @@
-//! The warden's one loop: requests in, commands started, ends reaped and reported, until the caller
-//! lets go.
+//! The warden's loop: handle requests, start commands, reap children and report ends, until the
+//! caller or the last command ends.
 
 use crate::command::{self, POLLED, Running};
 use crate::control::{CommandSocket, Control, OWN, RequestBuffer};
@@ -11,17 +11,21 @@ use crate::sys::{self, Errno, Fd, Polled, Result, SIGCONT, SIGKILL, SIGSTOP, Tab
 use crate::template;
 use crate::wire::message::{Request, meter, run};
 
-/// What comes after.
+/// What follows the loop.
 pub enum Next {
-    /// Nothing: the last command has ended.
+    /// The warden ends, because its last command has ended.
     End,
-    /// This is a new warden, which a template has made.
+    /// This process is a new copy of a template. It starts over with its own set-up.
     Begin,
 }
 
-/// Runs commands until the caller is gone or the last one has ended. An error is the caller's
-/// absence, and whatever the error, the kernel ends a namespace with its PID 1; without one, that
-/// is ours to do.
+/// Runs commands until the caller is gone or the last command has ended.
+///
+/// # Errors
+///
+/// An error means that the caller is gone or can no longer be trusted, so everything inside must
+/// end. The kernel kills a pid namespace with its PID 1. Without one, this function kills the
+/// processes.
 pub fn serve(
     control: &Control,
     incoming: &mut RequestBuffer,
@@ -47,7 +51,7 @@ fn serve_loop(
     commands: &mut Table<Running>,
 ) -> Result<Next> {
     let children = sys::child_signal()?;
-    // A template's.
+    // Empty but in a template.
     let mut copies = Copies::new();
     loop {
         let mut few = [Polled::NOTHING; OWN + 2 * POLLED];
@@ -67,7 +71,7 @@ fn serve_loop(
             Err(errno) => return Err(errno),
         };
         if event.caller_gone {
-            // How its last act is undone may still lie here.
+            // The last message of the caller may carry the file to thaw the sandbox by.
             while control.receive(incoming).is_ok() {
                 if let Ok(Request::Frozen {}) = incoming.request() {
                     state.thaw = incoming.take_descriptor(0).ok();
@@ -99,7 +103,7 @@ fn serve_loop(
                 }
                 Request::Clone { .. } => {
                     if template::clone(incoming, &mut copies)? {
-                        // Its beginning closes all descriptors at once.
+                        // The copy closes all descriptors at once at its start.
                         core::mem::forget(copies);
                         return Ok(Next::Begin);
                     }
@@ -134,7 +138,7 @@ fn serve_loop(
     }
 }
 
-/// All that is waited for: in `few`, or where there is more, in `many`.
+/// The descriptors to wait for: in `few`, or in `many` where `few` has no room.
 fn list<'a>(
     commands: &[Running],
     few: &'a mut [Polled],
@@ -155,7 +159,7 @@ fn list<'a>(
     Ok(polled)
 }
 
-/// Starts a command. `false`: it was to be the last, and could not be started.
+/// Starts a command. Returns `false` if it could not be started and was to be the last one.
 fn start_command(
     state: &WardenState<'_>,
     commands: &mut Table<Running>,
@@ -180,7 +184,7 @@ fn start_command(
     }
 }
 
-/// A request about everything inside.
+/// Handles a request about everything inside.
 fn obey(
     incoming: &mut RequestBuffer,
     state: &mut WardenState<'_>,
@@ -210,7 +214,7 @@ fn drain(signals: &Fd) {
     while let Ok(1..) = sys::read(signals, &mut buffer) {}
 }
 
-/// Reaps whatever has ended.
+/// Reaps every child that has ended.
 fn reap_ended(
     state: &mut WardenState<'_>,
     commands: &mut [Running],

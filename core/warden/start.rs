@@ -1,13 +1,15 @@
-//! Starting a command.
+//! Starts a command.
 //!
 //! The new process shares the warden's memory until it executes the program, so it makes system
-//! calls and nothing else. It has most restrictions already, from the warden; what is its own to do
-//! is in `become_command`, the filters last of all. From the first filter on it only makes calls
-//! that have a pass, and it leaves a note of why it could not go on for the warden to tell.
+//! calls and does nothing else. It inherits most restrictions from the warden. The others are in
+//! `become_command`, with the seccomp filters last. After the first filter, it only makes calls
+//! that carry the filter bypass token. If a step fails, it writes the reason to the error page, and
+//! the warden reports it.
 //!
-//! The warden does not wait for it: a program lies where a hostile neighbour may keep an `execve`
-//! waiting (a lease on the file, a file system that does not answer). It hears of the program's
-//! beginning by the end of a pipe, which the new process holds open until then.
+//! The warden does not wait for the new process. A hostile neighbour may keep an `execve(2)`
+//! waiting, by a lease on the file or with a file system that does not answer. The new process
+//! holds the end of a pipe open until it executes the program, so the warden sees the hang-up of
+//! the pipe.
 
 use crate::control::{Buffer, CommandSocket, LentRequest, RequestBuffer};
 use crate::examine::examine;
@@ -21,8 +23,8 @@ use crate::wire::message::{
 use crate::wire::plan::protection;
 use core::ffi::CStr;
 
-/// What the new process needs to know. It lies in memory that is lent to it, and so do the things
-/// it refers to.
+/// What the new process needs to know. This struct and everything that it refers to are in memory
+/// that is lent to the process.
 struct Order {
     program: &'static CStr,
     search: &'static [u8],
@@ -37,45 +39,47 @@ struct Order {
     filters: List<'static, &'static [u8]>,
     bypass: BypassToken,
     kept: Kept,
-    /// Which of its standard streams are its terminal, by their bits.
+    /// The standard streams that are its terminal, one bit each.
     streams: u32,
     error_page: ErrorPage,
-    /// By these it enters the cgroups that are its alone.
+    /// The cgroup entry descriptors. Writing `0` to each enters the cgroups that are the command's
+    /// alone.
     cgroup_entries: &'static [i32],
-    /// It ends with the warden, since the kernel does not see to that otherwise.
+    /// The process asks for a SIGKILL when the warden ends. Without a pid namespace, the kernel
+    /// does not kill it otherwise.
     dies_with_warden: bool,
 }
 
-/// A process that is to become a command, until it has executed its program.
+/// A new process that has not executed its program yet.
 pub struct Starting {
     pub pid: i32,
-    /// When it was made.
+    /// When it was made, on the monotonic clock in nanoseconds.
     pub at: u64,
     pidfd: Fd,
-    /// Our end of a pipe that it holds open until then.
+    /// The warden's end of the pipe that the process holds open until then.
     pipe: Fd,
-    /// Where it sends the listener of its filter, if there is to be one.
+    /// The socket over which it sends the listener of its filter, if there is to be one.
     socket: Option<Fd>,
     error_page: ErrorPage,
     memory: Lent,
-    /// The part that both processes have, if the rest of its memory is a copy.
+    /// The error page as memory of its own, if the process has a copy of the other memory.
     shared_page: Option<Lent>,
     request: LentRequest,
     terminal: Option<Fd>,
 }
 
-/// What has become of one.
+/// What has become of a new process.
 pub enum Begun {
-    /// It runs its program. Its process, and where the warden hears of calls that the filter
-    /// forbids, if it does.
+    /// It runs its program. With its pidfd, and with the listener if the warden handles the
+    /// notifications.
     Running(Fd, Option<Fd>),
-    /// It could not, and the caller has been sent.
+    /// It could not execute the program, and the caller has the report.
     Failed,
-    /// The caller cannot be sent that it runs.
+    /// It runs its program, but the report to the caller failed.
     Unreported(Errno),
 }
 
-/// Why it was not even made, for the caller.
+/// Why no process was made: the stage and the errno.
 pub struct Refused(u32, Errno);
 
 impl Refused {
@@ -91,9 +95,9 @@ impl Refused {
     }
 }
 
-/// Makes the process of a Run request. What lies beside the request for the command is closed here:
-/// from now on only the new process has it.
-// Never inlined: its frame is large, and would lie in that of who waits.
+/// Makes the process of a Run request. Closes the command's descriptors that lie beside the
+/// request: from now on only the new process has them.
+// Not inlined: its large frame would become part of the frame of the loop.
 #[inline(never)]
 pub fn start(
     caller: &CommandSocket,
@@ -135,8 +139,8 @@ pub fn start(
         )
     };
     let streams = terminal.streams;
-    // No socket, unless one is needed: the network namespace counts them, and the command can see
-    // that.
+    // A socket only where it is needed: the command can see the number of sockets in its network
+    // namespace.
     let (pipe, their_pipe) = sys::pipe().map_err(refused(stage::DESCRIPTORS))?;
     let sockets =
         if listens { Some(sys::socket_pair().map_err(refused(stage::DESCRIPTORS))?) } else { None };
@@ -151,12 +155,12 @@ pub fn start(
         ruleset: place.ruleset.as_ref().map(|ruleset| ruleset.fd.number()),
         terminal: terminals.as_ref().map(|(_, theirs)| theirs.number()),
     };
-    // A process that the kernel kills in a cgroup for want of memory takes along all that share its
-    // memory.
+    // The out-of-memory killer also kills every process that shares memory with its victim. So a
+    // process in a cgroup of its own has a copy of the memory instead.
     let made =
         match make(&request, numbers, &kept, (streams, dies_with_warden), cgroup_entries == 0) {
-            // Before Linux 6.2, a process that shares memory cannot enter the time namespace set for
-            // its children.
+            // Before Linux 6.2, a process that shares memory cannot enter the time namespace that
+            // is set for its children.
             Err(Refused(stage::CLONE, Errno::EINVAL)) if cgroup_entries == 0 => {
                 make(&request, numbers, &kept, (streams, dies_with_warden), false)
             }
@@ -169,8 +173,8 @@ pub fn start(
             return Err(refused);
         }
     };
-    // The command has its own now. It must not find a moment to make our closing of one wait: a
-    // socket can linger.
+    // The command has its own copies now. They are closed at once, before the command can make the
+    // warden's close wait: a socket can linger.
     incoming.clear();
     let terminal = terminals.map(|(ours, _)| ours);
     Ok(Starting {
@@ -187,7 +191,7 @@ pub fn start(
     })
 }
 
-/// A process that has been made, and the memory that it uses.
+/// A new process and the memory that it uses.
 struct Made {
     pid: i32,
     pidfd: Fd,
@@ -197,8 +201,8 @@ struct Made {
     shared_page: Option<Lent>,
 }
 
-/// Lays out what the process needs, and makes it. `numbers`: the descriptors that it is given, and
-/// its cgroup_entries.
+/// Lays out the memory of the process and makes it. `numbers` are the descriptors of the command
+/// and its cgroup entry descriptors.
 fn make(
     request: &LentRequest,
     numbers: [&[i32]; 2],
@@ -206,7 +210,7 @@ fn make(
     (streams, dies_with_warden): (u32, bool),
     share: bool,
 ) -> core::result::Result<Made, Refused> {
-    /// In words.
+    /// Words for the stack of the new process.
     const STACK: usize = 8 * 1024;
     const NOTICE: usize = REPORT_MAX / size_of::<usize>() + 2;
     let refused = || Refused::because(stage::REQUEST);
@@ -233,7 +237,7 @@ fn make(
     let order_words = size_of::<Order>().div_ceil(size_of::<usize>());
     let (argument_words, environment_words) = (arguments.len() + 1, environment.len() + 1);
     let total = STACK + argument_words + environment_words + number_words + order_words + NOTICE;
-    // A process with a memory of its own leaves its note where both look.
+    // A process with a copy of the memory needs an error page that both sides see.
     let shared = if share {
         None
     } else {
@@ -294,21 +298,22 @@ fn give_back(memory: Lent, shared_page: Option<Lent>, departed: &Departed) {
 }
 
 impl Starting {
-    /// Readable when there is something to see.
+    /// Readable once the process has left the warden's memory.
     pub fn polled(&self) -> Polled {
         Polled::readable(self.pipe.number())
     }
 
-    /// Whether it has left our memory: it runs its program, or has ended.
+    /// Whether the process has left the warden's memory: it runs its program, or it has ended.
     pub fn departed(&mut self) -> Option<Departed> {
-        // Nobody writes to the pipe: it is empty, or at its end.
+        // The process never writes to the pipe: it is either empty (EAGAIN) or at its end.
         match sys::read(&self.pipe, &mut [0]) {
             Ok(_) => Some(Departed::by_hang_up()),
             Err(_) => None,
         }
     }
 
-    /// What the new process has sent before it executed the program; nothing if it ended before.
+    /// The listener that the process has sent before it executed the program; `None` if it ended
+    /// earlier.
     fn take_listener(&self) -> Option<Fd> {
         let mut descriptors = [-1; 253];
         match sys::receive(self.socket.as_ref()?.number(), &mut [0], &mut descriptors) {
@@ -317,7 +322,7 @@ impl Starting {
         }
     }
 
-    /// Tells the caller what has become of it.
+    /// Reports to the caller what has become of the process.
     pub fn report(
         self,
         departed: &Departed,
@@ -334,7 +339,7 @@ impl Starting {
         } else {
             let filtered = if filters.is_empty() { 0 } else { protection::FILTERED };
             let protections = place.protections | protection::SESSION | no_core(rlimits) | filtered;
-            // Its number in its own pid namespace, which need not be ours.
+            // Its id in its own pid namespace, which may be another one than the warden's.
             let pid = if self.error_page.pid() > 0 { self.error_page.pid() } else { self.pid };
             let report = Report::Started { pid, protections, landlock: place.landlock };
             let heard = self.take_listener();
@@ -360,8 +365,8 @@ impl Starting {
     }
 }
 
-/// Whether these limits keep a core dump from being made: the kernel makes none of a byte, not even
-/// for a pipe handler (core(5)).
+/// Whether these limits prevent core dumps. With a limit of one byte the kernel makes none, not
+/// even for a pipe handler (core(5)).
 fn no_core(rlimits: List<'_, Rlimit>) -> u64 {
     const RLIMIT_CORE: u32 = 4;
     let prevented = rlimits.iter().any(|limit| limit.resource == RLIMIT_CORE && limit.hard == 1);
@@ -381,7 +386,7 @@ extern "C" fn become_command(order: &'static Order) -> ! {
     sys::exit(127)
 }
 
-// Never inlined: its frame is large, and every page of a stack that is used costs a fault.
+// Not inlined: its frame is large, and each stack page in use costs a page fault.
 #[inline(never)]
 fn write_failure(
     error_page: &ErrorPage,
@@ -406,7 +411,7 @@ impl ExecFailure {
     }
 }
 
-/// Everything before the program; where that is, goes to `program`.
+/// Does everything that comes before `execve(2)`. Puts the path of the program into `program`.
 fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFailure> {
     if order.dies_with_warden {
         sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize)
@@ -440,21 +445,21 @@ fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFa
     load_filters(order, kept.socket)
 }
 
-/// The descriptors that the new process needs until it executes the program, by their numbers.
+/// The numbers of the descriptors that the new process needs until it executes the program.
 #[derive(Clone, Copy)]
 struct Kept {
-    /// Open until the program begins.
+    /// Open until the program is executed.
     pipe: i32,
-    /// The listener of the first filter is sent over it.
+    /// The socket to send the listener of the first filter over.
     socket: Option<i32>,
-    /// The Landlock ruleset.
+    /// The Landlock ruleset to apply.
     ruleset: Option<i32>,
     /// The command's side of its terminal.
     terminal: Option<i32>,
 }
 
-/// Puts each descriptor at its number. First all are copied above the highest target, so that none
-/// overwrites another.
+/// Puts each descriptor at its target number. First it copies all of them above the highest target,
+/// so that none overwrites another.
 fn place_descriptors(order: &Order) -> Result<Kept> {
     let above = order.targets.iter().max().unwrap_or(0).max(2) + 1;
     let keep = |number: i32| sys::duplicate_above(number, above);
@@ -481,8 +486,8 @@ fn place_descriptors(order: &Order) -> Result<Kept> {
     Ok(kept)
 }
 
-/// Never by a link of /proc's: that may lead to what the warden has open, which is closed only
-/// later.
+/// Changes the directory without following a magic link in `/proc`. Such a link may lead to what
+/// the warden has open: its descriptors are closed only by the `execve(2)`.
 fn change_directory(path: &CStr) -> Result<()> {
     if path == c"/" {
         return sys::change_directory(path);
@@ -491,8 +496,8 @@ fn change_directory(path: &CStr) -> Result<()> {
     sys::change_directory_to(&crate::walk::open_path(path, flags, crate::walk::Links::Follow)?)
 }
 
-/// Looks for the program as execvp(3) does: before there is a filter that may forbid to look. What
-/// was tried, goes to `program`.
+/// Looks for the program as execvp(3) does. This comes before the filters, which may forbid it.
+/// Puts the path that was tried last into `program`.
 fn search(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFailure> {
     const EXECUTE: u32 = 1;
     let name = order.program.to_bytes();
@@ -527,7 +532,7 @@ fn search(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFai
     }
 }
 
-/// Loads the filters; the first one's listener is sent to the warden at once.
+/// Loads the filters. Sends the listener of the first one to the warden at once.
 fn load_filters(order: &Order, socket: Option<i32>) -> core::result::Result<(), ExecFailure> {
     for (index, program) in order.filters.iter().enumerate() {
         let number =
@@ -538,7 +543,7 @@ fn load_filters(order: &Order, socket: Option<i32>) -> core::result::Result<(), 
                     sys::load_filter_with_listener(program, order.bypass).map_err(number)?;
                 sys::send(socket, b"L", &[&heard], order.bypass)
                     .map_err(ExecFailure::at(stage::LISTENER))?;
-                // Closing it takes a call that the filter may forbid; the exec closes it.
+                // close(2) may be forbidden by the filter. The `execve(2)` closes it.
                 let _ = heard.into_number();
             }
             _ => sys::load_filter(program, order.bypass).map_err(number)?,

@@ -1,5 +1,4 @@
-//! What the commands of one sandbox have in common: where they run, and what all of a cell may use
-//! together.
+//! What all commands of one sandbox share: the finished set-up, and the limits of a cell.
 
 use crate::command::Running;
 use crate::reap;
@@ -10,20 +9,23 @@ use crate::watch::{self, Watch};
 use crate::wire::message::{Limits, end};
 use crate::wire::plan::namespace;
 
-/// Whoever has entered from outside has a warden of its own, which looks as often and knows what to
-/// call an end: that one is first.
+/// How long a stray process may keep too much memory before this warden kills it.
+///
+/// A stray belongs to no command of this warden: a command left it behind, or it entered from
+/// outside. A process that entered has a warden of its own, which checks as often and can report
+/// the right end. That warden goes first.
 const STRAY_GRACE: u64 = 50_000_000;
-/// So long is one process that is no command's ended after the other.
+/// How long the warden kills strays one at a time before it kills commands too.
 const STRAY_KILLS: u64 = 20 * STRAY_GRACE;
 
 pub struct WardenState<'a> {
     pub place: &'a Place,
     pub namespaces: u64,
-    /// All has been frozen in a way that lets nobody die: the file that undoes it.
+    /// The `freezer.state` file of a frozen cgroup v1, by which the warden thaws what it kills.
     pub thaw: Option<Fd>,
-    /// Of a cell, where no kernel mechanism holds what all may use.
+    /// The usage of a whole cell, where no kernel mechanism enforces its limits.
     watch: Option<Watch>,
-    /// Until then, who is no command's and has too much may still be ended by somebody else.
+    /// When the grace of strays ends; `None` while no stray has too much.
     strays_until: Option<u64>,
 }
 
@@ -32,22 +34,22 @@ impl<'a> WardenState<'a> {
         WardenState { place, namespaces, thaw: None, watch: None, strays_until: None }
     }
 
-    /// Whether the kernel counts the processes inside by themselves.
+    /// Whether the sandbox has a pid namespace of its own.
     pub fn own_tree(&self) -> bool {
         self.namespaces & namespace::PID != 0
     }
 
-    /// Lets everything die, if it stands still.
+    /// Thaws frozen processes. A process frozen by cgroup v1 does not die of SIGKILL.
     pub fn thaw(&self) {
         if let Some(thaw) = &self.thaw {
             let _ = sys::write(thaw, b"THAWED");
         }
     }
 
-    // ---- what all may use together
+    // ---- the limits of a cell
 
-    /// From now on, these limits. `file` is what `kind` says, the first time; what has been used
-    /// since then stays used.
+    /// Sets the limits of the cell. The first call also sets the meter: `file` is of the kind
+    /// `kind`. Usage since the first call keeps counting.
     pub fn set_limits(&mut self, limits: Limits, kind: u32, file: Option<Fd>) {
         match &mut self.watch {
             Some(watch) => watch.set(limits),
@@ -55,20 +57,22 @@ impl<'a> WardenState<'a> {
         }
     }
 
-    /// A command has been started.
+    /// Starts new checks, because a command has started.
     pub fn command_started(&mut self) {
         self.watch.iter_mut().for_each(Watch::restart);
     }
 
-    /// Nanoseconds until the next look, if there is to be one. Who is being ended may still be what
-    /// is too much.
+    /// Nanoseconds until the next check; `None` for none. There is none while a killed command is
+    /// not reaped yet: its processes may be what exceeds a limit.
     pub fn remaining(&self, now: u64, commands: &[Running]) -> Option<u64> {
         let ending = commands.iter().any(Running::is_killed);
         self.watch.as_ref().filter(|_| !ending)?.remaining(now)
     }
 
-    /// Looks, if it is time to, and ends who is to be ended for all: whoever has the largest; of
-    /// processor time, which is gone for everybody, all.
+    /// Checks the limits of the cell if it is time to, and kills what exceeds them.
+    ///
+    /// For memory and processes, that is the command or stray with the most. Processor time is used
+    /// up for all, so everything is killed.
     pub fn enforce_limits(&mut self, commands: &mut [Running]) {
         let now = sys::now();
         if self.remaining(now, commands) != Some(0) {
@@ -93,7 +97,7 @@ impl<'a> WardenState<'a> {
     }
 
     fn kill_largest(&mut self, how: u32, scan: &ProcessScan, commands: &mut [Running], now: u64) {
-        // What commands have left behind, and who has entered.
+        // Processes that a command has left behind, and processes that entered from outside.
         let is_stray = |pid: u32| {
             !commands
                 .iter()
@@ -104,7 +108,7 @@ impl<'a> WardenState<'a> {
         let largest = running
             .map(|command| (watch::share(how, scan, command.root()), command))
             .max_by_key(|(share, _)| *share);
-        // Who is just ending had the memory when it was looked at first, and has it no more.
+        // A process that is just ending may have freed its memory since the first sum.
         if how == end::MEMORY
             && !self.watch.as_ref().is_some_and(|watch| watch.exceeds_memory(scan))
         {
@@ -126,19 +130,19 @@ impl<'a> WardenState<'a> {
         }
     }
 
-    /// Whether one of nobody's after the other has not been enough.
+    /// Whether the warden has killed strays for long enough and still finds too much.
     fn strays_exhausted(&self, now: u64) -> bool {
         self.strays_until.is_some_and(|until| until.saturating_add(STRAY_KILLS) <= now)
     }
 
-    /// Every command, and whoever else is there.
+    /// Kills every command and every other process inside.
     fn end_all(&self, how: u32, commands: &mut [Running]) {
         commands.iter_mut().for_each(|command| command.end((how, end::TOGETHER), self));
         reap::signal_everything(self.namespaces, SIGKILL);
         self.thaw();
     }
 
-    /// Whether there are now, with one that has just ended, as many processes as there may be.
+    /// Whether the cell has as many processes as its limit allows. Counts one that has just ended.
     pub fn at_process_limit(&mut self) -> bool {
         let Some(watch) = &mut self.watch else { return false };
         watch.count_remaining(self.place.scan.as_ref());

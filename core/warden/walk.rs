@@ -31,7 +31,7 @@ pub fn open_path(path: &CStr, flags: u64, links: Links) -> Result<Fd> {
 }
 
 /// The same, without the call.
-// Never inlined: its frame is large.
+// Not inlined: its frame is large.
 #[inline(never)]
 pub fn walk_path(path: &CStr, flags: u64, links: Links) -> Result<Fd> {
     let mut whole = Path::empty();
@@ -49,7 +49,7 @@ pub fn walk_path(path: &CStr, flags: u64, links: Links) -> Result<Fd> {
 
 /// Opens `path` as if `root` were the root. `reached` becomes the path without its links, relative
 /// to `root`; after ENOENT, all of it too, however much of it there is.
-// Never inlined: its frame is large.
+// Not inlined: its frame is large.
 #[inline(never)]
 pub fn walk(root: &Fd, path: &Path, flags: u64, links: Links, reached: &mut Path) -> Result<Fd> {
     const LINKS_MAX: u32 = 40;

@@ -70,7 +70,7 @@ pub struct Place {
 }
 
 /// Applies the plan in `incoming`.
-// Never inlined: its frame is large, and would lie in that of who waits.
+// Not inlined: its large frame would become part of the frame of the loop.
 #[inline(never)]
 pub fn apply<'a>(
     control: &'a Control,

@@ -60,7 +60,7 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-// Never inlined: its frame is large, and every page of a stack that is used costs a fault.
+// Not inlined: its frame is large, and each stack page in use costs a page fault.
 #[inline(never)]
 fn each(
     directory: i32,
@@ -111,7 +111,7 @@ fn entry<'a>(
     }
 }
 
-// Never inlined: its frame is large, too.
+// Not inlined: its frame is large.
 #[inline(never)]
 fn link<'a>(mounts: &mut Mounts<'a>, directory: i32, spot: &Spot<'a, '_>) -> Result<()> {
     let mut text = [0u8; 4096];

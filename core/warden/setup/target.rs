@@ -31,7 +31,7 @@ pub fn open_inside(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
 }
 
 /// The same, without the call.
-// Never inlined: its frame is large.
+// Not inlined: its frame is large.
 #[inline(never)]
 fn walk_inside(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
     let (mut path, mut reached) = (Path::empty(), Path::empty());
@@ -74,7 +74,7 @@ impl<'a, 'n> Spot<'a, 'n> {
         }
     }
 
-    // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
+    // Not inlined: its frame is large, and each stack page in use costs a page fault.
     #[inline(never)]
     fn open_in_parts(&self, root: &Fd, flags: u64) -> Result<Fd> {
         open_inside(root, self.path()?.as_c_str(), flags)
@@ -104,7 +104,7 @@ impl<'a, 'n> Spot<'a, 'n> {
     /// `/var/run` often leads to a `/run` that only the sandbox can have. ENOENT if it is not.
     ///
     /// `itself`: a link that has the name of what is to be made is followed, too.
-    // Never inlined: its frame is large.
+    // Not inlined: its frame is large.
     #[inline(never)]
     pub fn place_behind_links(
         &self,
@@ -157,7 +157,7 @@ impl<'a, 'n> Spot<'a, 'n> {
 ///
 /// Only in file systems that the warden itself mounted (`ours`): a mount point is never made in a
 /// directory of the caller's.
-// Never inlined: its frame is large, and every page of a stack that is used costs a fault.
+// Not inlined: its frame is large, and each stack page in use costs a page fault.
 #[inline(never)]
 pub fn make_parents(root: &Fd, parents: &[u8], ours: &dyn Fn(u64) -> bool) -> Result<Fd> {
     let ours = |directory: &Fd| Ok(ours(sys::status(directory.number(), c"")?.file_system));
@@ -193,7 +193,7 @@ pub fn make_parents(root: &Fd, parents: &[u8], ours: &dyn Fn(u64) -> bool) -> Re
     if ours(&here)? { Ok(here) } else { Err(Errno::ENOENT) }
 }
 
-// Never inlined: its frame is large.
+// Not inlined: its frame is large.
 #[inline(never)]
 fn make_directory(parent: &Fd, name: &[u8]) -> Result<()> {
     let mut component = Path::empty();
