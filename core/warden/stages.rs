@@ -1,6 +1,7 @@
-//! The stage clock: when each step of set-up was done, and each stage of a command. In builds that
-//! ask for it only (`--cfg stage_clock`); it tells of the one command of a sandbox, not of those
-//! among others.
+//! The stage clock: the time of each set-up step and of each stage of a command.
+//!
+//! It exists only in builds with `--cfg stage_clock`. It covers the only command of a sandbox, not
+//! commands in a cell.
 
 use crate::control::SOCKET;
 use crate::sys;
@@ -16,7 +17,7 @@ const MOST: usize = 200;
 static MARKS: [AtomicU64; 2 * MOST] = [const { AtomicU64::new(0) }; 2 * MOST];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Forgets everything: what a copy has from its template is not its own.
+/// Clears the marks, because a copy inherits those of its template.
 pub fn begin() {
     COUNT.store(0, Relaxed);
     mark(BORN);

@@ -1,8 +1,7 @@
-//! What a running command, or all in a cell, have used so far, for the limits that no kernel
-//! mechanism holds.
+//! Usage so far of a command, or of a whole cell, for the limits that no kernel mechanism enforces.
 //!
-//! Processor time is read from the cgroup's meter where there is one. All else is looked at,
-//! process by process, at an interval: what happens between two looks is not seen.
+//! Processor time comes from the cgroup's meter where there is one. Everything else is sampled with
+//! process scans at an interval, so what happens between two scans is not seen.
 
 use crate::scan::ProcessScan;
 use crate::sys::{self, Fd};
@@ -11,21 +10,21 @@ use crate::wire::message::{Limits, end, gauge, meter};
 use crate::wire::usage::{UNKNOWN, Usage};
 
 const MILLISECOND: u64 = 1_000_000;
-/// Between two looks at memory and processes.
+/// Time between two samples of memory and processes.
 const INTERVAL: u64 = 5 * MILLISECOND;
 
-/// A cgroup's count of processor time.
+/// The processor time counter of a cgroup.
 struct Meter {
     file: Fd,
-    /// Nanoseconds in its unit.
+    /// Nanoseconds in one unit of the counter.
     unit: u64,
-    /// What it said when the command started.
+    /// The counter when the command started, in nanoseconds.
     start: u64,
-    /// What the warden itself had used then, if it is in that cgroup.
+    /// The processor time of the warden at that moment, if the warden is in that cgroup.
     own_start: Option<u64>,
 }
 
-/// A cgroup's account of the memory in it that is no file's.
+/// The anonymous and shared memory of a cgroup, without the pages of files.
 struct Gauge {
     file: Fd,
     names: [&'static [u8]; 2],
@@ -36,20 +35,20 @@ pub struct Watch {
     meter: Option<Meter>,
     gauge: Option<Gauge>,
     limits: Limits,
-    /// Whom to look at: a command among others, by its first process, whose meter is its alone.
-    /// Else everybody.
+    /// The first process of the command to sample, for a command in a cell: its meter counts this
+    /// command alone. `None` samples every process inside.
     root: Option<u32>,
     memory_peak: u64,
-    /// The most that the limit on memory counts, without pages of files; `None` before the first
-    /// look.
+    /// The most memory without pages of files, which is what the memory limit counts; `None` before
+    /// the first sample.
     anonymous_peak: Option<u64>,
     processes_peak: u64,
-    /// Nanoseconds of processor time that a tree had used when it was ended by force.
+    /// Nanoseconds of processor time that a command in a cell had used when it was killed.
     recorded_ns: u64,
     next: Option<u64>,
 }
 
-/// What one look saw.
+/// The result of one process scan.
 #[derive(Default)]
 struct Sample {
     memory: u64,
@@ -59,7 +58,7 @@ struct Sample {
 }
 
 impl Watch {
-    /// From now on. `file` is what `kind` says; NONE: there is no meter.
+    /// Starts counting. `file` is a meter of the kind `kind`, or there is none.
     pub fn new(file: Option<Fd>, kind: u32, limits: Limits, root: Option<u32>) -> Watch {
         let unit = if kind == meter::CPU_STAT { 1000 } else { 1 };
         let meter = file
@@ -83,19 +82,19 @@ impl Watch {
         }
     }
 
-    /// `file` is what `kind` says: it tells the anonymous memory, which is told in the end and
-    /// nothing else.
+    /// Sets the gauge. `file` is of the kind `kind`. Its peak is reported at the end and enforces
+    /// nothing.
     pub fn set_gauge(&mut self, file: Fd, kind: u32) {
         let names: [&[u8]; 2] = if kind == gauge::V2 {
             [b"anon ", b"shmem "]
         } else {
             [b"total_rss ", b"total_shmem "]
         };
-        // What is over before has cost nothing.
+        // The first reading comes after one interval, so that a shorter command costs nothing.
         self.gauge = Some(Gauge { file, names, next: sys::now().saturating_add(INTERVAL) });
     }
 
-    /// It looks at this process and those that belong to it, and nobody else.
+    /// Samples only the command whose first process is `root`.
     pub fn set_root(&mut self, root: u32) {
         self.root = Some(root);
     }
@@ -105,28 +104,29 @@ impl Watch {
         self.next = Some(0);
     }
 
-    /// Somebody has come whom it is to look at: what was seen before is not of its time.
+    /// Starts new samples, because a command has started. The peak of processes before it does not
+    /// count for it.
     pub fn restart(&mut self) {
         self.processes_peak = 0;
         self.next = Some(0);
     }
 
-    /// Until somebody comes, there is nobody to look at.
+    /// Stops sampling until a command starts, because no process is inside.
     pub fn stop(&mut self) {
         self.next = None;
     }
 
-    /// Not so soon again.
+    /// Puts the next check off by one interval.
     pub fn postpone(&mut self) {
         self.next = Some(sys::now().saturating_add(INTERVAL));
     }
 
-    /// Nanoseconds until the next look, if there is to be one.
+    /// Nanoseconds until the next check; `None` if there is none.
     pub fn remaining(&self, now: u64) -> Option<u64> {
         self.next.map(|next| next.saturating_sub(now))
     }
 
-    /// Looks, if it is time to. How the command ended thereby, if it did.
+    /// Checks the limits if it is time to. Returns the end, one of [`end`], if a limit is exceeded.
     pub fn check(&mut self, now: u64, scan: Option<&ProcessScan>) -> Option<u32> {
         if self.next? > now {
             return None;
@@ -155,7 +155,7 @@ impl Watch {
         if cpu_ns > 0 && used >= cpu_ns {
             return Some(end::CPU_TIME);
         }
-        // Nobody can use up the rest any sooner than with all processors at once.
+        // The command cannot use up the rest sooner than with all processors at once.
         let rest = (cpu_ns > 0)
             .then(|| (cpu_ns - used).saturating_mul(100) / u64::from(self.limits.pace.max(1)));
         let pause = match (rest.map(|rest| rest.max(MILLISECOND)), memory > 0 || processes > 0) {
@@ -176,14 +176,14 @@ impl Watch {
         None
     }
 
-    /// Whether all have more memory than they may.
+    /// Whether all processes together exceed the memory limit.
     pub fn exceeds_memory(&self, scan: &ProcessScan) -> bool {
         proportional_memory(scan, None) > self.limits.memory
     }
 
     fn sample(&mut self, scan: &ProcessScan) -> Sample {
-        // What has been reaped may be anybody's: of a command among others, only what it has waited
-        // for itself is counted.
+        // The warden reaps the children of all commands. For a command in a cell, only what its own
+        // processes have waited for counts.
         let reaped = if self.root.is_none() { reaped_cpu_time() } else { 0 };
         let mut sample = Sample { cpu_ns: reaped, ..Sample::default() };
         let times = self.limits.cpu_ns > 0 && self.meter.is_none();
@@ -205,8 +205,8 @@ impl Watch {
         sample
     }
 
-    /// Counts those that the first process has left behind, and it itself: the last chance to see
-    /// who was there when one was refused.
+    /// Counts the processes that the first process has left behind, plus this process itself. This
+    /// is the last chance to see how many there were when the kernel refused one.
     pub fn count_remaining(&mut self, scan: Option<&ProcessScan>) {
         if let (Some(scan), 1..) = (scan, self.limits.processes) {
             let left = self.sample(scan).processes;
@@ -214,7 +214,7 @@ impl Watch {
         }
     }
 
-    /// Counts once more what a tree that is about to be ended has used.
+    /// Records the processor time of a process tree that is about to be killed.
     pub fn record_cpu_time(&mut self, scan: &ProcessScan) {
         let mut used = 0;
         scan.each_of(self.root, &mut |pid| {
@@ -225,17 +225,17 @@ impl Watch {
         self.recorded_ns = used;
     }
 
-    /// Whether there were as many processes as there may be.
+    /// Whether there were as many processes as the limit allows.
     pub fn processes_at_limit(&self) -> bool {
         self.limits.processes > 0 && self.processes_peak >= self.limits.processes
     }
 
-    /// What it knows, added to `usage`.
+    /// Adds the sampled figures to `usage`.
     pub fn complete(&self, usage: Usage) -> Usage {
         let metered = self.meter.as_ref().map_or(0, Meter::used);
         let seen = |most: u64| if most > 0 { most } else { UNKNOWN };
-        // The processes' own peaks contain pages of files, which a sampled limit does not count:
-        // what kept to it has no peak above it.
+        // The peaks of the processes (VmHWM) contain pages of files, which a sampled limit does not
+        // count. The reported peak of a command that kept to its limit must not exceed the limit.
         let kept_to = if self.limits.memory > 0 {
             self.limits.memory.max(self.anonymous_peak.unwrap_or(0))
         } else {
@@ -253,7 +253,8 @@ impl Watch {
     }
 }
 
-/// How much one command among others has of what a limit ended all for: bytes, or processes.
+/// What the command `root` has of the resource whose limit the cell exceeds: bytes of memory, or
+/// processes.
 pub fn share(how: u32, scan: &ProcessScan, root: u32) -> u64 {
     if how == end::MEMORY {
         return proportional_memory(scan, Some(root));
@@ -263,7 +264,7 @@ pub fn share(how: u32, scan: &ProcessScan, root: u32) -> u64 {
     number
 }
 
-/// The process with the most memory, and how much, of those that are `whose`.
+/// The process with the most memory among those for which `whose` is true: its bytes and its id.
 pub fn largest_process(scan: &ProcessScan, whose: &dyn Fn(u32) -> bool) -> Option<(u64, u32)> {
     let mut largest_process = None;
     scan.each(&mut |pid| {
@@ -274,16 +275,18 @@ pub fn largest_process(scan: &ProcessScan, whose: &dyn Fn(u32) -> bool) -> Optio
     largest_process
 }
 
-/// The memory of all processes.
+/// The memory of all processes, each shared page counted once.
 fn proportional_memory(scan: &ProcessScan, root: Option<u32>) -> u64 {
     let mut sum = 0;
     scan.each_of(root, &mut |pid| sum += memory_of(scan, pid));
     sum
 }
 
-/// A process's part of its memory, so that the sum counts each page once, however many have it
-/// since a fork: what the first sum may not tell. A process that lets nobody look so closely counts
-/// with all it has.
+/// The proportional memory of a process (Pss).
+///
+/// A page that several processes share since a fork counts once in the sum, where the first sum
+/// over RssAnon counts it several times. A process whose `smaps_rollup` cannot be read counts with
+/// all its memory.
 fn memory_of(scan: &ProcessScan, pid: u32) -> u64 {
     let mut buffer = [0u8; 4096];
     let parts = match scan.read(pid, b"/smaps_rollup", &mut buffer) {
@@ -298,7 +301,7 @@ fn memory_of(scan: &ProcessScan, pid: u32) -> u64 {
 }
 
 impl Meter {
-    /// What all but the warden have used since then.
+    /// The processor time since the start, without the warden's own.
     fn used(&self) -> u64 {
         let own = self.own_start.map_or(0, |start| own_cpu_time().saturating_sub(start));
         self.read().saturating_sub(self.start).saturating_sub(own)
@@ -314,8 +317,8 @@ impl Meter {
 }
 
 impl Gauge {
-    /// The memory, if it is time to look and the file tells, and nanoseconds until the next look.
-    /// Looks take at most a fiftieth of the time.
+    /// Reads the gauge if it is time to. Returns the memory, if the file shows it, and nanoseconds
+    /// until the next reading. Readings take at most a fiftieth of the time.
     fn check(&mut self, now: u64) -> (Option<u64>, u64) {
         if self.next > now {
             return (None, self.next - now);
@@ -342,9 +345,9 @@ fn reaped_cpu_time() -> u64 {
     cpu_time(sys::CHILDREN)
 }
 
-/// What a process's children used that it has waited for: cutime and cstime, the 16th and 17th
-/// field, in hundredths of a second. The second field is a name in parentheses that may hold
-/// anything.
+/// The processor time of the children that a process has waited for: cutime and cstime, fields 16
+/// and 17, in hundredths of a second. Field 2 is a name in parentheses that may itself contain any
+/// character.
 pub fn children_cpu_time(stat: &[u8]) -> u64 {
     const TICK: u64 = 10 * MILLISECOND;
     let after_name = stat.iter().rposition(|&byte| byte == b')').map_or(0, |end| end + 2);

@@ -1,4 +1,4 @@
-//! The names in a directory.
+//! Tests of the names in a directory.
 
 use super::std::collections::BTreeSet;
 use super::std::string::String;

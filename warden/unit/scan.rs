@@ -1,4 +1,4 @@
-//! Who descends from a process, by a real /proc.
+//! Tests which processes descend from a process, with a real /proc.
 
 use super::{Scratch, std};
 use crate::scan::ProcessScan;
@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 #[test]
 fn a_child_and_its_child_belong_to_the_child_alone() {
-    // The kernel calls a process by the name of its program's file: here one that could be taken
-    // for the end of it.
+    // The kernel names a process after the file of its program. This name looks like the end of the
+    // name field in `/proc/PID/stat`.
     let place = Scratch::new("scan");
     let program = place.path().join("x) S 1 (y");
     std::os::unix::fs::symlink("/bin/sleep", &program).expect("there is room");

@@ -1,4 +1,4 @@
-//! Texts in buffers of fixed size, and numbers in texts.
+//! Tests of texts in buffers of fixed size, and of numbers in texts.
 
 use super::std::string::ToString;
 use crate::sys::Errno;

@@ -1,4 +1,4 @@
-//! What a command has used, as the warden counts it.
+//! Tests how the warden counts the usage of a command.
 
 use super::{Scratch, opened, std};
 use crate::sys::open;
@@ -6,7 +6,7 @@ use crate::watch::{Watch, children_cpu_time};
 use crate::wire::message::{Limits, end, gauge, meter};
 use crate::wire::usage::{UNKNOWN, Usage};
 
-/// A file that says what one of a cgroup's would.
+/// A file with the contents of a cgroup's file.
 fn file(place: &Scratch, name: &str, text: &str) -> crate::sys::Fd {
     std::fs::write(place.path().join(name), text).expect("there is room");
     opened(&place.path().join(name), open::READ)

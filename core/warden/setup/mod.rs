@@ -1,4 +1,4 @@
-//! Set-up: the plan's steps, each carried out in turn by the file that its kind belongs to.
+//! Set-up: applies the steps of the plan in order. Each kind of step has its file.
 
 mod ids;
 mod landlock;
@@ -20,17 +20,18 @@ use mounts::Mounts;
 use scratch::Scratch;
 use target::Spot;
 
-/// The step that failed, with what, and on which path where that is not the plan's own.
+/// The step that failed, the error, and the path where that is not the plan's own.
 pub struct Refusal {
     pub step: u32,
     pub errno: Errno,
     pub path: Note,
-    /// What is known besides: one of [`reason`], and the number of the call that it is about.
+    /// What else is known: one of [`reason`], and the number of the system call that it is about,
+    /// or -1.
     pub reason: u32,
     pub call: i32,
 }
 
-/// A failure inside a step; the path says where, if the step works on several.
+/// A failure inside a step. The text is the path, if the step works on several.
 pub struct StepFailure(pub Errno, pub Note);
 
 impl From<Errno> for StepFailure {
@@ -39,33 +40,33 @@ impl From<Errno> for StepFailure {
     }
 }
 
-/// What every step may need.
+/// What the steps work on.
 struct World<'a> {
     control: &'a Control,
     outside: (u32, u32),
     /// The user and group that the warden has become.
     user: (u32, u32),
-    /// The mount namespace was made for this warden.
+    /// The mount namespace is new and belongs to this warden.
     own_mounts: bool,
-    /// The kernel gives nobody the numbers of wardens whose commands enter.
+    /// The kernel keeps the reserved process ids for wardens whose commands enter.
     reserves_pids: bool,
     mounts: Mounts<'a>,
     place: Place,
 }
 
-/// The finished world, as commands and their limits need it.
+/// The result of set-up, as commands and limits need it.
 pub struct Place {
-    /// The protections that are in force.
+    /// The active protections.
     pub protections: u64,
-    /// The file systems in memory whose size is limited.
+    /// The tmpfs mounts with a limit.
     pub scratch: Scratch,
-    /// A view of the processes, if they are to be looked at.
+    /// The view for process scans, if a limit needs them.
     pub scan: Option<ProcessScan>,
     /// The Landlock ruleset for the commands.
     pub ruleset: Option<CommandRuleset>,
-    /// The ABI of the Landlock rulesets, 0 if there are none.
+    /// The ABI of the Landlock rulesets; 0 if there are none.
     pub landlock: u32,
-    /// The file system of terminals, if there is one.
+    /// The root of the devpts, if there is one.
     pub terminals: Option<Fd>,
 }
 
@@ -122,7 +123,7 @@ pub fn apply<'a>(
         seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
         if let Err(failure) = world.carry_out(&step) {
-            // Our own ruleset forbids mounts, too.
+            // The warden's own ruleset forbids mounts too, so the test would say nothing.
             let (reason, call) = why(&step, failure.0, own_mounts && world.place.landlock == 0);
             return Err(Refusal { reason, call, ..refuse(index as u32)(failure) });
         }
@@ -133,7 +134,8 @@ pub fn apply<'a>(
     Ok(world.place)
 }
 
-/// Why a step was refused, as far as more can be found out than its error number; and which call.
+/// Finds out why a step was refused, beyond the error number: the reason, and the system call that
+/// it is about.
 #[cold]
 fn why(step: &Step<'_>, errno: Errno, own_mounts: bool) -> (u32, i32) {
     let number = sys::refused_call();
@@ -178,8 +180,8 @@ impl<'a> World<'a> {
             }
             Step::TimeOffsets { monotonic, boottime } => ids::time_offsets(monotonic, boottime)?,
             Step::ReservePids {} => {
-                // A kernel without the file lets a process have any number: then the guard speaks
-                // of none.
+                // A kernel without `ns_last_pid` may give these ids to any process. The filter then
+                // guards none of them.
                 self.reserves_pids =
                     self.place.scan.as_ref().is_some_and(|scan| scan.reserve_pids().is_ok());
             }
@@ -276,7 +278,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// What fails here, fails at this place.
+/// Adds the path to a failure.
 fn failing_at<T>(place: &CStr, result: Result<T>) -> core::result::Result<T, StepFailure> {
     result.map_err(|errno| StepFailure(errno, Note::of(place)))
 }

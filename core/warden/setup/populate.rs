@@ -1,6 +1,8 @@
-//! A directory's entries, shown one by one: so that `/` stays a file system of our own, with `/usr`
-//! merged or not, and so that another root's top level can stand in it. The directory need not be
-//! trusted: nothing in it is followed.
+//! Shows the entries of a directory one by one.
+//!
+//! So `/` stays a file system of the sandbox's own, whether `/usr` is merged or not, and the top
+//! level of another root can be shown in it. The directory need not be trusted: no link in it is
+//! followed.
 
 use super::mounts::Mounts;
 use super::target::Spot;
@@ -34,10 +36,10 @@ pub fn populate<'a>(
     names.iter().filter(|name| left(name)).try_for_each(show)
 }
 
-/// Whether a name fits a pattern, in which a `*` stands for any characters, also none.
+/// Whether a name matches a pattern. A `*` stands for any number of characters.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut from) = (0, 0);
-    // Where the last star stood, and where what it stands for ends.
+    // The position of the last star in the pattern, and the end of what it matches in the name.
     let mut star: Option<(usize, usize)> = None;
     while from < name.len() {
         match (pattern.get(at), star) {
@@ -78,8 +80,9 @@ fn each(
     Ok(())
 }
 
-/// Shows one entry: a missing one is passed over, a symlink stays a symlink, a directory or file is
-/// bound; of the rest, nothing is shown. Not `all`: and nothing that not everybody may read.
+/// Shows one entry. A missing one is skipped, a symlink stays a symlink, and a directory or file is
+/// bound. Other kinds are not shown. Without `all`, neither are directories and files that not
+/// everybody may read.
 fn entry<'a>(
     mounts: &mut Mounts<'a>,
     directory: i32,
