@@ -10,7 +10,7 @@
 use crate::control::{CommandSocket, RequestBuffer};
 use crate::reap;
 use crate::relay::Relay;
-use crate::setup::Place;
+use crate::setup::FinishedSetup;
 use crate::start::{self, Begun, Refused, Starting};
 use crate::state::WardenState;
 use crate::sys::{self, Errno, Fd, Polled, RawUsage, Result, SIGCONT, SIGSTOP};
@@ -172,7 +172,7 @@ impl Running {
             watch.set_gauge(file, gauge);
         }
         let starting =
-            start::start(socket, incoming, state.place, state.namespaces & namespace::PID == 0)?;
+            start::start(socket, incoming, state.setup, state.namespaces & namespace::PID == 0)?;
         if socket.is_own() {
             watch.set_root(starting.pid.unsigned_abs());
         }
@@ -254,14 +254,14 @@ impl Running {
     // ---- events
 
     /// Handles what is due. `ready` is the result of polling [`Running::polled`].
-    pub fn attend(
+    pub fn handle_events(
         &mut self,
         ready: &[Polled],
         state: &WardenState<'_>,
         incoming: &mut RequestBuffer,
     ) -> Result<()> {
         if ready[STARTING].is_ready() {
-            self.begin(state)?;
+            self.report_start(state)?;
         }
         if process_has_ended(ready) && self.process.is_some() {
             // The loop has reaped all it could. A tracer such as a debugger may reap the process in
@@ -269,12 +269,12 @@ impl Running {
             self.held_back = true;
             self.next_check = sys::now() + CHECK_INTERVAL;
         }
-        self.hear(ready, state);
-        self.pass_on(ready, state);
+        self.receive_notification(ready, state);
+        self.forward_output(ready, state);
         self.enforce_limits(state);
         if ready[SOCKET].is_ready() && self.ended.is_none() {
             match self.socket.receive(incoming) {
-                Ok(()) => self.obey(&incoming.request()?, state)?,
+                Ok(()) => self.handle_request(&incoming.request()?, state)?,
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
                 // The caller has closed its end of the command socket.
                 Err(_) => self.end((end::KILLED, 0), state),
@@ -285,14 +285,14 @@ impl Running {
     }
 
     /// Reports to the caller whether the program was executed, as soon as that is known.
-    fn begin(&mut self, state: &WardenState<'_>) -> Result<()> {
+    fn report_start(&mut self, state: &WardenState<'_>) -> Result<()> {
         let Some(departed) = self.starting.as_mut().and_then(Starting::departed) else {
             return Ok(());
         };
         let Some(starting) = self.starting.take() else { return Ok(()) };
         #[cfg(stage_clock)]
         crate::stages::mark(crate::stages::STARTED);
-        match starting.report(&departed, &self.socket, state.place)? {
+        match starting.report(&departed, &self.socket, state.setup)? {
             Begun::Running(process, listener) => {
                 (self.process, self.listener) = (Some(process), listener)
             }
@@ -310,7 +310,7 @@ impl Running {
 
     /// Kills the command at the first call that its filter forbids, whichever process inside made
     /// it.
-    fn hear(&mut self, ready: &[Polled], state: &WardenState<'_>) {
+    fn receive_notification(&mut self, ready: &[Polled], state: &WardenState<'_>) {
         if ready[LISTENER].is_ready() && !ready[LISTENER].has_input() {
             // No process with this filter is left. Asking for a notification would block for ever.
             self.listener = None;
@@ -329,7 +329,7 @@ impl Running {
         }
     }
 
-    fn pass_on(&mut self, ready: &[Polled], state: &WardenState<'_>) {
+    fn forward_output(&mut self, ready: &[Polled], state: &WardenState<'_>) {
         let mut exceeded = false;
         for (pair, relay) in ready.chunks_exact(2).zip(&mut self.relays) {
             let Some(relay) = relay else { continue };
@@ -383,13 +383,13 @@ impl Running {
             self.warned = true;
             self.deadline = Some(now.saturating_add(grace_ns));
         }
-        if let Some(how) = self.watch.check(now, state.place.scan.as_ref()) {
+        if let Some(how) = self.watch.check(now, state.setup.scan.as_ref()) {
             self.end((how, 0), state);
         }
     }
 
     /// Handles a request about this command.
-    pub fn obey(&mut self, request: &Request<'_>, state: &WardenState<'_>) -> Result<()> {
+    pub fn handle_request(&mut self, request: &Request<'_>, state: &WardenState<'_>) -> Result<()> {
         match *request {
             Request::Signal { signal } => {
                 if self.ended.is_none() {
@@ -409,7 +409,7 @@ impl Running {
             }
             Request::Stop { on } if self.ended.is_none() => {
                 let signal = if on { SIGSTOP } else { SIGCONT };
-                match &state.place.scan {
+                match &state.setup.scan {
                     Some(scan) if self.is_in_cell() => {
                         scan.each_of(Some(self.pid.unsigned_abs()), &mut |pid| {
                             let _ = sys::kill(pid as i32, signal);
@@ -434,13 +434,13 @@ impl Running {
         state: &mut WardenState<'_>,
     ) -> Result<()> {
         // By now it is known whether the program was executed, and that report goes first.
-        self.begin(state)?;
+        self.report_start(state)?;
         if self.failed {
             return Ok(());
         }
         (self.process, self.held_back) = (None, false);
         self.at_process_limit |= state.at_process_limit();
-        self.watch.count_remaining(state.place.scan.as_ref());
+        self.watch.count_remaining(state.setup.scan.as_ref());
         self.status = Some(status);
         let by_itself = if self.warned { (end::WALL_TIME, 0) } else { how_it_ended(status) };
         if !self.is_in_cell() {
@@ -482,8 +482,8 @@ impl Running {
             return;
         }
         self.killed = Some(how);
-        if let (Some(scan), true) = (&state.place.scan, self.is_in_cell()) {
-            // The kernel loses the usage of a process whose parent dies before it waits.
+        if let (Some(scan), true) = (&state.setup.scan, self.is_in_cell()) {
+            // The usage of a process is lost if its parent dies before it waits.
             self.watch.record_cpu_time(scan);
         }
         self.kill_rest(state);
@@ -501,7 +501,7 @@ impl Running {
         }
         let first = self.next_check == 0;
         self.next_check = now + CHECK_INTERVAL;
-        match &state.place.scan {
+        match &state.setup.scan {
             _ if !self.is_in_cell() && first => {
                 reap::signal_everything(state.namespaces, sys::SIGKILL)
             }
@@ -513,7 +513,7 @@ impl Running {
             ),
         }
         if self.held_back {
-            reap::end_tracer(state.place.scan.as_ref(), self.pid);
+            reap::end_tracer(state.setup.scan.as_ref(), self.pid);
         }
         state.thaw();
     }
@@ -522,7 +522,7 @@ impl Running {
         self.failed || self.ended.is_some() && self.relays.iter().flatten().all(Relay::is_done)
     }
 
-    pub fn report(&self, place: &Place) -> Result<()> {
+    pub fn report(&self, setup: &FinishedSetup) -> Result<()> {
         let Some(Ended { how: (how, value), status, wall_ns, usage, .. }) =
             self.ended.as_ref().filter(|_| !self.failed)
         else {
@@ -536,7 +536,7 @@ impl Running {
             usage.stdout_bytes = first.passed;
             usage.stderr_bytes = second.as_ref().map_or(0, |second| second.passed);
         }
-        let scratch = place.scratch.full();
+        let scratch = setup.scratch.full();
         let bit = |condition: bool, bit: u32| if condition { bit } else { 0 };
         let seen = bit(status.is_some(), seen::STATUS)
             | bit(scratch.is_some(), seen::SCRATCH)

@@ -56,7 +56,7 @@ fn dangling(path: &[u8], head: &mut [u8]) -> Result<(u32, usize)> {
 ///
 /// By now another file may be at this path: a FIFO, a device, or a file under a lease. O_NONBLOCK
 /// keeps the warden from waiting in the open, and the check that follows refuses another file.
-fn read_head(path: &Path, found: &Status, head: &mut [u8]) -> Result<usize> {
+fn read_head(path: &Path, expected: &Status, head: &mut [u8]) -> Result<usize> {
     let opened = sys::open(
         sys::CWD,
         path.as_c_str(),
@@ -64,6 +64,6 @@ fn read_head(path: &Path, found: &Status, head: &mut [u8]) -> Result<usize> {
         0,
     )?;
     let status = sys::status(opened.number(), c"")?;
-    let same = (status.number, status.file_system) == (found.number, found.file_system);
+    let same = (status.number, status.file_system) == (expected.number, expected.file_system);
     if same && status.is_file() { sys::read(&opened, head) } else { Ok(0) }
 }

@@ -137,10 +137,10 @@ fn lead_session() {
 
 /// Runs set-up, then commands until the last one or the caller ends.
 fn serve(control: &mut Control, incoming: &mut RequestBuffer) -> Result<Next> {
-    let Some((place, namespaces)) = set_up(control, incoming)? else { return Ok(Next::End) };
+    let Some((finished, namespaces)) = set_up(control, incoming)? else { return Ok(Next::End) };
     incoming.clear();
     sys::release_stack();
-    run::serve(control, incoming, &place, namespaces)
+    run::serve(control, incoming, &finished, namespaces)
 }
 
 /// Handles the first request. Returns `None` after it has reported a failure to the caller.
@@ -149,7 +149,7 @@ fn serve(control: &mut Control, incoming: &mut RequestBuffer) -> Result<Next> {
 fn set_up(
     control: &mut Control,
     incoming: &mut RequestBuffer,
-) -> Result<Option<(setup::Place, u64)>> {
+) -> Result<Option<(setup::FinishedSetup, u64)>> {
     #[cfg(stage_clock)]
     stages::begin();
     control.await_message(incoming)?;
@@ -159,8 +159,8 @@ fn set_up(
         return Err(Errno::EPROTO);
     };
     control.watch_caller(incoming.take_descriptor(0)?);
-    let place = match setup::apply(control, incoming) {
-        Ok(place) => place,
+    let finished = match setup::apply(control, incoming) {
+        Ok(finished) => finished,
         Err(refusal) => {
             let setup::Refusal { step, errno, path, reason, call } = &refusal;
             let report = Report::Refused {
@@ -176,10 +176,12 @@ fn set_up(
     #[cfg(stage_clock)]
     stages::mark(stages::READY);
     if report_ready {
-        control
-            .report(&Report::Ready { protections: place.protections, landlock: place.landlock })?;
+        control.report(&Report::Ready {
+            protections: finished.protections,
+            landlock: finished.landlock,
+        })?;
     }
-    Ok(Some((place, namespaces)))
+    Ok(Some((finished, namespaces)))
 }
 
 /// Closes every descriptor but the control socket. Linux before 5.9 has no close_range(2), so the

@@ -50,7 +50,7 @@ pub fn end_stubborn(namespaces: u64) {
 }
 
 /// Kills what the command with the session `root` has started, and its first process. A process
-/// that has left the session and whose parents have ended cannot be found.
+/// that has left the session and lost its parents cannot be found.
 pub fn end_tree(scan: &ProcessScan, root: i32) {
     end_members(scan, Some(root.unsigned_abs()));
     let _ = sys::kill(root, SIGKILL);

@@ -16,7 +16,7 @@ pub struct Relay {
     /// How many bytes of the pipe are still to be forwarded, after the command has ended. Other
     /// processes may go on writing to the pipe, and that no longer counts.
     rest: Option<usize>,
-    /// How many bytes were forwarded.
+    /// How many bytes have come, within the limit.
     pub passed: u64,
     /// The command wrote more than the limit. The pipe stays open until the command is killed, so
     /// that it dies of no SIGPIPE first.
@@ -178,7 +178,7 @@ impl Relay {
         }
     }
 
-    /// Ends the relay once the pipe is empty: no process is left that could write to it.
+    /// Ends the relay if the pipe is empty or was cut: no process is left that could write to it.
     pub fn finish(&mut self) {
         if self.cut {
             self.from = None;

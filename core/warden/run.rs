@@ -5,7 +5,7 @@ use crate::command::{self, POLLED, Running};
 use crate::control::{CommandSocket, Control, OWN, RequestBuffer};
 use crate::copies::Copies;
 use crate::reap;
-use crate::setup::Place;
+use crate::setup::FinishedSetup;
 use crate::state::WardenState;
 use crate::sys::{self, Errno, Fd, Polled, Result, SIGCONT, SIGKILL, SIGSTOP, Table};
 use crate::template;
@@ -29,10 +29,10 @@ pub enum Next {
 pub fn serve(
     control: &Control,
     incoming: &mut RequestBuffer,
-    place: &Place,
+    setup: &FinishedSetup,
     namespaces: u64,
 ) -> Result<Next> {
-    let mut state = WardenState::new(place, namespaces);
+    let mut state = WardenState::new(setup, namespaces);
     let mut commands = Table::new();
     let served = serve_loop(control, incoming, &mut state, &mut commands);
     if served.is_err() {
@@ -85,7 +85,7 @@ fn serve_loop(
             reap_ended(state, commands, &mut copies)?;
         }
         for (ready, command) in polled[OWN..].chunks_exact(POLLED).zip(commands.iter_mut()) {
-            command.attend(ready, state, incoming)?;
+            command.handle_events(ready, state, incoming)?;
         }
         state.enforce_limits(commands);
         if event.request {
@@ -111,8 +111,8 @@ fn serve_loop(
                 Request::Networks {} => control.report(&copies.report())?,
                 Request::Frozen {} => state.thaw = incoming.take_descriptor(0).ok(),
                 request => match commands.iter_mut().find(|command| !command.is_in_cell()) {
-                    Some(only) => only.obey(&request, state)?,
-                    None => obey(incoming, state, commands)?,
+                    Some(only) => only.handle_request(&request, state)?,
+                    None => handle_request(incoming, state, commands)?,
                 },
             }
             incoming.clear();
@@ -129,7 +129,7 @@ fn serve_loop(
             if command.last {
                 crate::stages::report();
             }
-            command.report(state.place)?;
+            command.report(state.setup)?;
             if command.last {
                 return Ok(Next::End);
             }
@@ -185,7 +185,7 @@ fn start_command(
 }
 
 /// Handles a request about everything inside.
-fn obey(
+fn handle_request(
     incoming: &mut RequestBuffer,
     state: &mut WardenState<'_>,
     commands: &mut [Running],

@@ -39,8 +39,8 @@ impl ProcessScan {
         if sys::is_in_proc(&proc)? { Ok(ProcessScan::new(proc, false)) } else { Err(Errno::ENODEV) }
     }
 
-    /// Keeps the lowest process ids from processes that are made from now on. A warden whose
-    /// command enters the cell takes one of them with clone3(2), `set_tid`. Setting this takes
+    /// Keeps the lowest process ids from processes that are made from now on. The warden of a
+    /// command that enters the cell takes one of them with clone3(2), `set_tid`. Setting this takes
     /// CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE over this process tree.
     pub fn reserve_pids(&self) -> Result<()> {
         let last = sys::open(self.proc.number(), c"sys/kernel/ns_last_pid", open::WRITE, 0)?;
@@ -68,7 +68,7 @@ impl ProcessScan {
         }
     }
 
-    /// Calls `visit` with each process of the command whose first process is `root`, and whether it
+    /// Calls `visit` with each process of the command with the first process `root`, and whether it
     /// is stopped or dead. [`ProcessScan::belongs`] says which processes those are. `None` visits
     /// all descendants of the warden.
     ///
@@ -118,8 +118,8 @@ impl ProcessScan {
         Ok(())
     }
 
-    /// Calls `visit` with each process of the command whose first process is `root`, including this
-    /// one: the processes in its session, and its descendants. `None` visits every process.
+    /// Calls `visit` with each process of the command with the first process `root`: this process,
+    /// the others in its session, and its descendants. `None` visits every process.
     pub fn each_of(&self, root: Option<u32>, visit: &mut dyn FnMut(u32)) {
         self.each(&mut |pid| {
             if root.is_none_or(|root| self.belongs(pid, root)) {
@@ -135,7 +135,7 @@ impl ProcessScan {
         empty
     }
 
-    /// Whether a process belongs to the command whose first process is `root`.
+    /// Whether a process belongs to the command with the first process `root`.
     pub fn belongs(&self, pid: u32, root: u32) -> bool {
         const GENERATIONS: u32 = 256;
         let mut ancestor = pid;

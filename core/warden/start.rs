@@ -13,7 +13,7 @@
 
 use crate::control::{Buffer, CommandSocket, LentRequest, RequestBuffer};
 use crate::examine::examine;
-use crate::setup::Place;
+use crate::setup::FinishedSetup;
 use crate::sys::{self, Departed, Errno, ErrorPage, Fd, Lent, Pages, Pointers, Polled, Result};
 use crate::text::Path;
 use crate::wire::codec::{List, Reader, Wire};
@@ -102,7 +102,7 @@ impl Refused {
 pub fn start(
     caller: &CommandSocket,
     incoming: &mut RequestBuffer,
-    place: &Place,
+    setup: &FinishedSetup,
     dies_with_warden: bool,
 ) -> core::result::Result<Starting, Refused> {
     let refused = Refused::because;
@@ -121,7 +121,7 @@ pub fn start(
     if before + cgroup_entries + usize::from(caller.is_own()) != incoming.descriptors().len() {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     }
-    if let Some(ruleset) = &place.ruleset
+    if let Some(ruleset) = &setup.ruleset
         && let Some(errno) =
             incoming.descriptors()[..given].iter().find_map(|fd| ruleset.allow_given(*fd).err())
     {
@@ -132,7 +132,7 @@ pub fn start(
     } else {
         let narrow = |number: u32| number.min(u16::MAX.into()) as u16;
         let terminals =
-            place.terminals.as_ref().ok_or(Errno::ENODEV).map_err(refused(stage::TERMINAL))?;
+            setup.terminals.as_ref().ok_or(Errno::ENODEV).map_err(refused(stage::TERMINAL))?;
         Some(
             sys::open_terminal(terminals, narrow(terminal.rows), narrow(terminal.columns))
                 .map_err(refused(stage::TERMINAL))?,
@@ -152,7 +152,7 @@ pub fn start(
     let kept = Kept {
         pipe: their_pipe.number(),
         socket: sockets.as_ref().map(|(_, theirs)| theirs.number()),
-        ruleset: place.ruleset.as_ref().map(|ruleset| ruleset.fd.number()),
+        ruleset: setup.ruleset.as_ref().map(|ruleset| ruleset.fd.number()),
         terminal: terminals.as_ref().map(|(_, theirs)| theirs.number()),
     };
     // The out-of-memory killer also kills every process that shares memory with its victim. So a
@@ -327,7 +327,7 @@ impl Starting {
         self,
         departed: &Departed,
         caller: &CommandSocket,
-        place: &Place,
+        setup: &FinishedSetup,
     ) -> Result<Begun> {
         let Request::Run { directory, rlimits, filters, listener, .. } = self.request.request()?
         else {
@@ -338,13 +338,13 @@ impl Starting {
             Begun::Failed
         } else {
             let filtered = if filters.is_empty() { 0 } else { protection::FILTERED };
-            let protections = place.protections | protection::SESSION | no_core(rlimits) | filtered;
+            let protections = setup.protections | protection::SESSION | no_core(rlimits) | filtered;
             // Its id in its own pid namespace, which may be another one than the warden's.
             let pid = if self.error_page.pid() > 0 { self.error_page.pid() } else { self.pid };
-            let report = Report::Started { pid, protections, landlock: place.landlock };
-            let heard = self.take_listener();
+            let report = Report::Started { pid, protections, landlock: setup.landlock };
+            let received = self.take_listener();
             let (callers, wardens) =
-                if listener == listener::CALLER { (heard, None) } else { (None, heard) };
+                if listener == listener::CALLER { (received, None) } else { (None, received) };
             let sent = match (&self.terminal, &callers) {
                 (Some(terminal), Some(listener)) => {
                     caller.report(&report, &[&self.pidfd, terminal, listener])
@@ -539,12 +539,12 @@ fn load_filters(order: &Order, socket: Option<i32>) -> core::result::Result<(), 
             |errno| ExecFailure { detail: index as u32, ..ExecFailure::at(stage::FILTER)(errno) };
         match socket {
             Some(socket) if index == 0 => {
-                let heard =
+                let received =
                     sys::load_filter_with_listener(program, order.bypass).map_err(number)?;
-                sys::send(socket, b"L", &[&heard], order.bypass)
+                sys::send(socket, b"L", &[&received], order.bypass)
                     .map_err(ExecFailure::at(stage::LISTENER))?;
                 // close(2) may be forbidden by the filter. The `execve(2)` closes it.
-                let _ = heard.into_number();
+                let _ = received.into_number();
             }
             _ => sys::load_filter(program, order.bypass).map_err(number)?,
         }

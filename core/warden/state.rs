@@ -3,7 +3,7 @@
 use crate::command::Running;
 use crate::reap;
 use crate::scan::ProcessScan;
-use crate::setup::Place;
+use crate::setup::FinishedSetup;
 use crate::sys::{self, Fd, SIGKILL};
 use crate::watch::{self, Watch};
 use crate::wire::message::{Limits, end};
@@ -19,7 +19,7 @@ const STRAY_GRACE: u64 = 50_000_000;
 const STRAY_KILLS: u64 = 20 * STRAY_GRACE;
 
 pub struct WardenState<'a> {
-    pub place: &'a Place,
+    pub setup: &'a FinishedSetup,
     pub namespaces: u64,
     /// The `freezer.state` file of a frozen cgroup v1, by which the warden thaws what it kills.
     pub thaw: Option<Fd>,
@@ -30,8 +30,8 @@ pub struct WardenState<'a> {
 }
 
 impl<'a> WardenState<'a> {
-    pub fn new(place: &'a Place, namespaces: u64) -> WardenState<'a> {
-        WardenState { place, namespaces, thaw: None, watch: None, strays_until: None }
+    pub fn new(setup: &'a FinishedSetup, namespaces: u64) -> WardenState<'a> {
+        WardenState { setup, namespaces, thaw: None, watch: None, strays_until: None }
     }
 
     /// Whether the sandbox has a pid namespace of its own.
@@ -78,7 +78,7 @@ impl<'a> WardenState<'a> {
         if self.remaining(now, commands) != Some(0) {
             return;
         }
-        let (scan, Some(watch)) = (self.place.scan.as_ref(), &mut self.watch) else { return };
+        let (scan, Some(watch)) = (self.setup.scan.as_ref(), &mut self.watch) else { return };
         let Some(how) = watch.check(now, scan) else {
             self.strays_until = None;
             if watch.processes_at_limit() {
@@ -145,7 +145,7 @@ impl<'a> WardenState<'a> {
     /// Whether the cell has as many processes as its limit allows. Counts one that has just ended.
     pub fn at_process_limit(&mut self) -> bool {
         let Some(watch) = &mut self.watch else { return false };
-        watch.count_remaining(self.place.scan.as_ref());
+        watch.count_remaining(self.setup.scan.as_ref());
         watch.processes_at_limit()
     }
 }

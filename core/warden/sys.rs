@@ -14,20 +14,29 @@ use core::arch::global_asm;
 pub struct Errno(pub i32);
 
 macro_rules! errnos {
-    ($($name:ident = $value:literal),* $(,)?) => { impl Errno { $(pub const $name: Errno = Errno($value);)* } };
+    ($($name:ident = $value:literal),* $(,)?) => {
+        impl Errno { $(pub const $name: Errno = Errno($value);)* }
+    };
 }
 errnos! {
-    EPERM = 1, ENOENT = 2, EINTR = 4, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EEXIST = 17, ENODEV = 19,
-    ENOTDIR = 20, EINVAL = 22, EPIPE = 32, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, EPROTO = 71, EBADMSG = 74, EBADFD = 77, EOPNOTSUPP = 95,
-    ECONNRESET = 104, ESRCH = 3, EBADE = 52, EDQUOT = 122,
+    EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
+    EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EINVAL = 22, EPIPE = 32, ENAMETOOLONG = 36,
+    ENOSYS = 38, ELOOP = 40, EBADE = 52, EPROTO = 71, EBADMSG = 74, EBADFD = 77, EOPNOTSUPP = 95,
+    ECONNRESET = 104, EDQUOT = 122,
 }
 
 pub type Result<T> = core::result::Result<T, Errno>;
 
 #[cfg(all(freestanding, target_arch = "x86_64"))]
-global_asm!(".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {enter}", "ud2", enter = sym enter);
+global_asm!(
+    ".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {enter}",
+    "ud2", enter = sym enter,
+);
 #[cfg(all(freestanding, target_arch = "aarch64"))]
-global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, sp", "and sp, x0, #-16", "bl {enter}", "brk #1", enter = sym enter);
+global_asm!(
+    ".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, sp", "and sp, x0, #-16",
+    "bl {enter}", "brk #1", enter = sym enter,
+);
 
 /// Runs right after the first instruction. Tells `main` whether the program was given an argument.
 #[cfg(freestanding)]
@@ -54,14 +63,15 @@ unsafe fn syscall(number: usize, a: [usize; 6]) -> Result<usize> {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's promise. The instruction destroys rcx and r11.
     unsafe {
-        asm!("syscall", inlateout("rax") number as isize => result, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2],
-            in("r10") a[3], in("r8") a[4], in("r9") a[5], lateout("rcx") _, lateout("r11") _, options(nostack));
+        asm!("syscall", inlateout("rax") number as isize => result, in("rdi") a[0],
+            in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], in("r9") a[5],
+            lateout("rcx") _, lateout("r11") _, options(nostack));
     }
     #[cfg(target_arch = "aarch64")]
     // SAFETY: the caller's promise.
     unsafe {
-        asm!("svc 0", in("x8") number, inlateout("x0") a[0] as isize => result, in("x1") a[1], in("x2") a[2],
-            in("x3") a[3], in("x4") a[4], in("x5") a[5], options(nostack));
+        asm!("svc 0", in("x8") number, inlateout("x0") a[0] as isize => result, in("x1") a[1],
+            in("x2") a[2], in("x3") a[3], in("x4") a[4], in("x5") a[5], options(nostack));
     }
     if result < 0 { Err(absent::noted(number, Errno(-result as i32))) } else { Ok(result as usize) }
 }

@@ -29,8 +29,8 @@ pub fn clone(incoming: &mut RequestBuffer, copies: &mut Copies) -> Result<bool> 
     // closed.
     let Ok(socket) = incoming.take_descriptor(0) else { return Ok(false) };
     // The copy waits at the gate until its ids are mapped and `Report::Born` is sent, so that its
-    // own reports follow. The files in /proc of a process that is not dumpable belong to the host's
-    // root, and the template could not write its id maps (proc(5)). The copy inherits the flag, so
+    // own reports follow. If a process is not dumpable, its files in /proc belong to the host's
+    // root (proc(5)). The template could not write its id maps then. The copy inherits the flag, so
     // the template sets it for a moment. No other process is in its process tree to make use of
     // that.
     let prepared =

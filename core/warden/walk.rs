@@ -1,7 +1,7 @@
 //! Opens paths one component at a time.
 //!
-//! This serves kernels and sandboxes without `openat2(2)`. It also finds out where a link leads
-//! whose target does not exist yet.
+//! This serves kernels and sandboxes without `openat2(2)`. It also finds out where a link leads if
+//! its target does not exist yet.
 //!
 //! Nothing outside the given root can be reached. Each component is opened in the directory before
 //! it and never through a link; the text of a link is walked in turn. The magic links of `/proc` to
@@ -60,7 +60,7 @@ pub fn walk(root: &Fd, path: &Path, flags: u64, links: Links, reached: &mut Path
     let mut followed = 0;
     let mut text = Path::empty();
     text.push(path.as_bytes())?;
-    'again: loop {
+    'restart: loop {
         let mut here = sys::open(root.number(), c".", open::PATH | open::DIRECTORY, 0)?;
         reached.truncate(0);
         let mut at = 0;
@@ -71,11 +71,11 @@ pub fn walk(root: &Fd, path: &Path, flags: u64, links: Links, reached: &mut Path
                 // Everything before `..` has been walked, so its parent is the reached path without
                 // the last name. The walk starts over with that path.
                 restart(&mut text, parent_of(reached.as_bytes()), b"", next)?;
-                continue 'again;
+                continue 'restart;
             }
             let mut component = Text::<256>::empty();
             component.push(name)?;
-            let found = match open_one(
+            let opened = match open_one(
                 &here,
                 component.as_c_str(),
                 if last { flags } else { open::PATH | open::DIRECTORY },
@@ -87,22 +87,22 @@ pub fn walk(root: &Fd, path: &Path, flags: u64, links: Links, reached: &mut Path
                 }
                 result => result?,
             };
-            if !sys::status(found.number(), c"")?.is_symlink() {
+            if !sys::status(opened.number(), c"")?.is_symlink() {
                 append(reached, component.as_bytes())?;
-                here = found;
+                here = opened;
                 continue;
             }
             followed += 1;
-            if links == Links::Refuse || followed > LINKS_MAX || is_magic(&found, &here)? {
+            if links == Links::Refuse || followed > LINKS_MAX || is_magic(&opened, &here)? {
                 return Err(Errno::ELOOP);
             }
             let mut link = [0u8; 4096];
-            let length = sys::read_link(found.number(), c"", &mut link)?;
+            let length = sys::read_link(opened.number(), c"", &mut link)?;
             let link =
                 link.get(..length).filter(|link| link.len() < 4096).ok_or(Errno::ENAMETOOLONG)?;
             let above = if link.starts_with(b"/") { b"" } else { reached.as_bytes() };
             restart(&mut text, above, link, next)?;
-            continue 'again;
+            continue 'restart;
         }
         return if flags & open::PATH != 0 || !reached.as_bytes().is_empty() {
             Ok(here)
@@ -120,8 +120,8 @@ fn open_one(directory: &Fd, name: &CStr, flags: u64) -> Result<Fd> {
     match sys::open(directory.number(), name, flags | open::NO_FOLLOW, 0) {
         // O_DIRECTORY on a link fails with ENOTDIR, and opening a link as a file with ELOOP.
         Err(errno @ (Errno::ENOTDIR | Errno::ELOOP)) => {
-            let found = sys::open(directory.number(), name, open::PATH | open::NO_FOLLOW, 0)?;
-            if sys::status(found.number(), c"")?.is_symlink() { Ok(found) } else { Err(errno) }
+            let opened = sys::open(directory.number(), name, open::PATH | open::NO_FOLLOW, 0)?;
+            if sys::status(opened.number(), c"")?.is_symlink() { Ok(opened) } else { Err(errno) }
         }
         result => result,
     }

@@ -94,7 +94,7 @@ impl Watch {
         self.gauge = Some(Gauge { file, names, next: sys::now().saturating_add(INTERVAL) });
     }
 
-    /// Samples only the command whose first process is `root`.
+    /// Samples only the command with the first process `root`.
     pub fn set_root(&mut self, root: u32) {
         self.root = Some(root);
     }
@@ -253,7 +253,7 @@ impl Watch {
     }
 }
 
-/// What the command `root` has of the resource whose limit the cell exceeds: bytes of memory, or
+/// How much the command `root` uses of what the cell has too much of: bytes of memory, or
 /// processes.
 pub fn share(how: u32, scan: &ProcessScan, root: u32) -> u64 {
     if how == end::MEMORY {
@@ -285,8 +285,8 @@ fn proportional_memory(scan: &ProcessScan, root: Option<u32>) -> u64 {
 /// The proportional memory of a process (Pss).
 ///
 /// A page that several processes share since a fork counts once in the sum, where the first sum
-/// over RssAnon counts it several times. A process whose `smaps_rollup` cannot be read counts with
-/// all its memory.
+/// over RssAnon counts it several times. A process counts with all its memory if its `smaps_rollup`
+/// cannot be read.
 fn memory_of(scan: &ProcessScan, pid: u32) -> u64 {
     let mut buffer = [0u8; 4096];
     let parts = match scan.read(pid, b"/smaps_rollup", &mut buffer) {

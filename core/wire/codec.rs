@@ -197,31 +197,50 @@ impl<S: AsRef<[u8]>> ListBuilder<S> {
 /// the variant. The lifetime is that of the buffer.
 #[doc(hidden)]
 macro_rules! wire_data {
-    ($(#[$meta:meta])* struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty,)* }) => {
+    ($(#[$meta:meta])* struct $name:ident {
+        $($(#[$field_meta:meta])* $field:ident: $ty:ty,)*
+    }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         pub struct $name { $($(#[$field_meta])* pub $field: $ty,)* }
         impl $crate::wire::codec::Wire<'_> for $name {
-            fn encode(&self, out: &mut impl $crate::wire::codec::Sink) { $(self.$field.encode(out);)* }
-            fn decode(from: &mut $crate::wire::codec::Reader<'_>) -> Result<Self, $crate::wire::codec::Malformed> {
+            fn encode(&self, out: &mut impl $crate::wire::codec::Sink) {
+                $(self.$field.encode(out);)*
+            }
+            fn decode(
+                from: &mut $crate::wire::codec::Reader<'_>,
+            ) -> Result<Self, $crate::wire::codec::Malformed> {
                 Ok($name { $($field: from.get()?,)* })
             }
         }
     };
     ($(#[$meta:meta])* enum $name:ident<$buffer:lifetime> {
-        $($(#[$variant_meta:meta])* $tag:literal $variant:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty,)* })*
+        $($(#[$variant_meta:meta])* $tag:literal $variant:ident {
+            $($(#[$field_meta:meta])* $field:ident: $ty:ty,)*
+        })*
     }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy)]
-        #[allow(clippy::large_enum_variant, reason = "there is one at a time, and no allocator on one side to box it with")]
-        pub enum $name<$buffer> { $($(#[$variant_meta])* $variant { $($(#[$field_meta])* $field: $ty,)* },)* }
+        #[allow(
+            clippy::large_enum_variant,
+            reason = "one exists at a time, and the warden has no allocator to box it with"
+        )]
+        pub enum $name<$buffer> {
+            $($(#[$variant_meta])* $variant { $($(#[$field_meta])* $field: $ty,)* },)*
+        }
         impl<$buffer> $crate::wire::codec::Wire<$buffer> for $name<$buffer> {
             fn encode(&self, out: &mut impl $crate::wire::codec::Sink) {
                 match self {
-                    $($name::$variant { $($field,)* } => { let tag: u8 = $tag; tag.encode(out); $($field.encode(out);)* })*
+                    $($name::$variant { $($field,)* } => {
+                        let tag: u8 = $tag;
+                        tag.encode(out);
+                        $($field.encode(out);)*
+                    })*
                 }
             }
-            fn decode(from: &mut $crate::wire::codec::Reader<$buffer>) -> Result<Self, $crate::wire::codec::Malformed> {
+            fn decode(
+                from: &mut $crate::wire::codec::Reader<$buffer>,
+            ) -> Result<Self, $crate::wire::codec::Malformed> {
                 match from.get::<u8>()? {
                     $($tag => Ok($name::$variant { $($field: from.get()?,)* }),)*
                     _ => Err($crate::wire::codec::Malformed),

@@ -342,7 +342,7 @@ wire_data! {
         /// entry descriptor.
         7 CgroupRefused { entry: u32, errno: i32, }
         /// How many network namespaces a template has made, reused and retired. `last` is the inode
-        /// number of the one that it retired last, and `file` the index in [`NETWORK_FILES`] of the
+        /// number of the one that it retired last. `file` is the index in [`NETWORK_FILES`] of the
         /// file that showed traces of use.
         8 Networks { made: u64, reused: u64, retired: u64, last: u64, file: u32, }
     }

@@ -48,8 +48,8 @@ pub mod attribute {
 pub mod guard {
     /// The placeholder for the warden's own process id.
     pub const OWN: u32 = 0x7ec1_0de1;
-    /// The placeholder for [`FIRST_ENTRANT`], the first of the process ids reserved for wardens
-    /// whose commands enter this cell. It stays in place if the cell has reserved none.
+    /// The placeholder for [`FIRST_ENTRANT`], the first process id that this cell reserves for the
+    /// wardens of entering commands. It stays in place if the cell has reserved none.
     pub const ENTRANTS: u32 = 0x7ec1_0d40;
     /// The bits of an argument to compare with [`ENTRANTS`].
     pub const RESERVED_MASK: u32 = !(ENTRANTS_COUNT - 1);
@@ -112,8 +112,8 @@ pub mod protection {
     /// The caller kills what the warden could not, by a cgroup around everything.
     pub const KILL_BY_CGROUP: u64 = 1 << 14;
     /// No process inside can change the limits, the priority or the processors of the warden.
-    /// Either a filter refuses every call that names the warden, which is PID 1 or has a known id,
-    /// or the warden is in no process tree of theirs.
+    /// Either a filter refuses every call that names the process id of the warden, or the warden is
+    /// in none of their process trees.
     pub const WARDEN_GUARDED: u64 = 1 << 22;
     /// A seccomp filter decides which system calls the command may make.
     pub const FILTERED: u64 = 1 << 15;
@@ -178,7 +178,8 @@ wire_data! {
         /// Binds a source. The warden makes the mount point where the new root is its own; in a
         /// tree of the caller it must exist.
         13 Bind { source: u32, at: &'a CStr, attributes: u64, }
-        /// Mounts a tmpfs. A `size` in bytes or a number of `inodes` of 0 means the kernel's default.
+        /// Mounts a tmpfs. A `size` in bytes or a number of `inodes` of 0 means the kernel's
+        /// default.
         14 Tmpfs { at: &'a CStr, size: u64, inodes: u64, mode: u32, attributes: u64, }
         /// Makes a symlink.
         15 Symlink { at: &'a CStr, target: &'a CStr, }
@@ -219,7 +220,7 @@ wire_data! {
         32 Terminals { at: &'a CStr, }
         /// Gives up every privilege, for the warden and everything that it starts.
         26 Seal {}
-        /// Makes a cgroup namespace whose root is the cgroup that the warden is in.
+        /// Makes a cgroup namespace with the warden's cgroup as its root.
         27 CgroupNamespace {}
         /// Opens the proc file system for process scans. With `own`, it is a new proc of the
         /// sandbox's own pid namespace in which no process can hide, else the one at `/proc`. With

@@ -22,8 +22,8 @@ pub fn map_own(uid: u32, gid: u32, outside: (u32, u32)) -> Result<()> {
 }
 
 /// Checks that an id map consists of this one line. The kernel shows the ids outside as those of
-/// the parent user namespace of the reader (user_namespaces(7)), which is that of the process that
-/// made this one.
+/// the reader's parent user namespace (user_namespaces(7)). That is the namespace of the process
+/// that made this one.
 pub fn check_map(file: &CStr, IdRange { inside, outside, count }: IdRange) -> Result<()> {
     /// Longer than any single line.
     const LENGTH: usize = 128;

@@ -41,21 +41,21 @@ impl From<Errno> for StepFailure {
 }
 
 /// What the steps work on.
-struct World<'a> {
+struct SetupContext<'a> {
     control: &'a Control,
     outside: (u32, u32),
     /// The user and group that the warden has become.
     user: (u32, u32),
     /// The mount namespace is new and belongs to this warden.
     own_mounts: bool,
-    /// The kernel keeps the reserved process ids for wardens whose commands enter.
+    /// The kernel keeps the reserved process ids for the wardens of entering commands.
     reserves_pids: bool,
     mounts: Mounts<'a>,
-    place: Place,
+    finished: FinishedSetup,
 }
 
 /// The result of set-up, as commands and limits need it.
-pub struct Place {
+pub struct FinishedSetup {
     /// The active protections.
     pub protections: u64,
     /// The tmpfs mounts with a limit.
@@ -76,7 +76,7 @@ pub struct Place {
 pub fn apply<'a>(
     control: &'a Control,
     incoming: &'a RequestBuffer,
-) -> core::result::Result<Place, Refusal> {
+) -> core::result::Result<FinishedSetup, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
     let refuse = |step: u32| {
         move |StepFailure(errno, path): StepFailure| Refusal {
@@ -101,7 +101,7 @@ pub fn apply<'a>(
     };
     let mounts = Mounts::new(classic_mounts, plan.len())
         .map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
-    let place = Place {
+    let finished = FinishedSetup {
         protections: 0,
         scratch: Scratch::new(),
         scan: None,
@@ -110,28 +110,29 @@ pub fn apply<'a>(
         terminals: None,
     };
     let own_mounts = namespaces & namespace::MOUNT != 0;
-    let mut world = World {
+    let mut context = SetupContext {
         control,
         outside: (outside_uid, outside_gid),
         user: (u32::MAX, u32::MAX),
         own_mounts,
         reserves_pids: false,
         mounts,
-        place,
+        finished,
     };
-    world.place.protections |=
+    context.finished.protections |=
         seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
-        if let Err(failure) = world.carry_out(&step) {
+        if let Err(failure) = context.carry_out(&step) {
             // The warden's own ruleset forbids mounts too, so the test would say nothing.
-            let (reason, call) = why(&step, failure.0, own_mounts && world.place.landlock == 0);
+            let (reason, call) =
+                why(&step, failure.0, own_mounts && context.finished.landlock == 0);
             return Err(Refusal { reason, call, ..refuse(index as u32)(failure) });
         }
         #[cfg(stage_clock)]
         crate::stages::mark(index as u64);
     }
-    world.mounts.close_sources();
-    Ok(world.place)
+    context.mounts.close_sources();
+    Ok(context.finished)
 }
 
 /// Finds out why a step was refused, beyond the error number: the reason, and the system call that
@@ -160,7 +161,7 @@ fn why(step: &Step<'_>, errno: Errno, own_mounts: bool) -> (u32, i32) {
     }
 }
 
-impl<'a> World<'a> {
+impl<'a> SetupContext<'a> {
     fn carry_out(&mut self, step: &Step<'a>) -> core::result::Result<(), StepFailure> {
         match *step {
             Step::Attributes {} => seal::forget_attributes()?,
@@ -175,7 +176,7 @@ impl<'a> World<'a> {
             }
             Step::Await {} => ids::await_caller(self.control)?,
             Step::BecomeUser { uid, gid } => {
-                self.place.protections |= ids::become_user(uid, gid)?;
+                self.finished.protections |= ids::become_user(uid, gid)?;
                 self.user = (uid, gid);
             }
             Step::TimeOffsets { monotonic, boottime } => ids::time_offsets(monotonic, boottime)?,
@@ -183,7 +184,7 @@ impl<'a> World<'a> {
                 // A kernel without `ns_last_pid` may give these ids to any process. The filter then
                 // guards none of them.
                 self.reserves_pids =
-                    self.place.scan.as_ref().is_some_and(|scan| scan.reserve_pids().is_ok());
+                    self.finished.scan.as_ref().is_some_and(|scan| scan.reserve_pids().is_ok());
             }
             Step::CgroupNamespace {} => sys::unshare(namespace::CGROUP)?,
             Step::HostName { name } => sys::set_host_name(name)?,
@@ -201,7 +202,7 @@ impl<'a> World<'a> {
             Step::Tmpfs { at, size, inodes, mode, attributes } => {
                 let mounted = self.mounts.tmpfs(at, size, inodes, mode, attributes)?;
                 if size > 0 || inodes > 0 {
-                    self.place.scratch.push(mounted);
+                    self.finished.scratch.push(mounted);
                 }
             }
             Step::Symlink { at, target } => self.mounts.symlink(&Spot::of(at), target)?,
@@ -212,9 +213,9 @@ impl<'a> World<'a> {
                 populate::populate(&mut self.mounts, source, at, names, except, attributes)?
             }
             Step::Proc { at, hide } => self.mounts.proc(at, hide)?,
-            Step::Terminals { at } => self.place.terminals = Some(self.mounts.terminals(at)?),
+            Step::Terminals { at } => self.finished.terminals = Some(self.mounts.terminals(at)?),
             Step::Watch { own, alone } => {
-                self.place.scan = Some(if own {
+                self.finished.scan = Some(if own {
                     ProcessScan::new(self.mounts.hidden_proc()?, alone)
                 } else {
                     ProcessScan::shared()?
@@ -222,24 +223,24 @@ impl<'a> World<'a> {
             }
             Step::Mask { paths, null } => {
                 self.mounts.mask(paths, null)?;
-                self.place.protections |= protection::MASKED_PROC;
+                self.finished.protections |= protection::MASKED_PROC;
             }
             Step::ReadOnly { paths } => self.mounts.read_only(paths)?,
             Step::NoNestedUsers { given } => {
                 seal::no_nested_users(&self.mounts, given)?;
-                self.place.protections |= protection::NO_NESTED_USERS;
+                self.finished.protections |= protection::NO_NESTED_USERS;
             }
             Step::Pivot {} => {
                 self.mounts.pivot()?;
-                self.place.protections |= protection::ROOT;
+                self.finished.protections |= protection::ROOT;
             }
             Step::ReadOnlyRoot {} => {
                 self.mounts.read_only_root()?;
-                self.place.protections |= protection::READ_ONLY_ROOT;
+                self.finished.protections |= protection::READ_ONLY_ROOT;
             }
             Step::Landlock { rules, readable, writable, devices, bind, connect } => {
-                self.place.ruleset = CommandRuleset::new(rules, &self.mounts, bind, connect)?;
-                if let Some(ruleset) = &self.place.ruleset {
+                self.finished.ruleset = CommandRuleset::new(rules, &self.mounts, bind, connect)?;
+                if let Some(ruleset) = &self.finished.ruleset {
                     ruleset.readable(&self.mounts, readable)?;
                     ruleset.writable(&self.mounts, writable)?;
                     ruleset.devices(&self.mounts, devices)?;
@@ -247,16 +248,16 @@ impl<'a> World<'a> {
                 }
                 let (landlock, protections) = landlock::restrict_warden(rules, &self.mounts)?;
                 let (more, by_ruleset) = self
-                    .place
+                    .finished
                     .ruleset
                     .as_ref()
                     .map_or((0, 0), |ruleset| (ruleset.abi, ruleset.protections));
-                self.place.landlock = landlock.max(more);
-                self.place.protections |= protections | by_ruleset;
+                self.finished.landlock = landlock.max(more);
+                self.finished.protections |= protections | by_ruleset;
             }
             Step::AdoptRoot { protections } => {
                 self.mounts.use_current_root()?;
-                self.place.protections |= protections;
+                self.finished.protections |= protections;
             }
             Step::Filter { program, protections, entrant } => {
                 let kept = entrant
@@ -264,14 +265,16 @@ impl<'a> World<'a> {
                         == guard::FIRST_ENTRANT;
                 seal::load_filter(program, kept || self.reserves_pids)?;
                 seal::verify_filter()?;
-                self.place.protections |=
+                self.finished.protections |=
                     protections | if kept { protection::WARDEN_GUARDED } else { 0 };
             }
-            Step::Keyring { dispensable } => self.place.protections |= seal::keyring(dispensable)?,
+            Step::Keyring { dispensable } => {
+                self.finished.protections |= seal::keyring(dispensable)?
+            }
             Step::Seal {} => {
                 let protections = seal::seal()?;
                 seal::verify(self.user)?;
-                self.place.protections |= protections;
+                self.finished.protections |= protections;
             }
         }
         Ok(())
@@ -279,6 +282,6 @@ impl<'a> World<'a> {
 }
 
 /// Adds the path to a failure.
-fn failing_at<T>(place: &CStr, result: Result<T>) -> core::result::Result<T, StepFailure> {
-    result.map_err(|errno| StepFailure(errno, Note::of(place)))
+fn failing_at<T>(finished: &CStr, result: Result<T>) -> core::result::Result<T, StepFailure> {
+    result.map_err(|errno| StepFailure(errno, Note::of(finished)))
 }

@@ -402,7 +402,7 @@ pub fn open_mounted(path: &CStr) -> Result<Fd> {
 /// Opens a directory with O_DIRECTORY, which makes an automount point mount. `O_PATH` alone does
 /// not (open(2)).
 ///
-/// ELOOP for an automount point whose mount does not reach this mount namespace. Without
+/// ELOOP for an automount point if its mount does not reach this mount namespace. Without
 /// O_DIRECTORY it could be opened and bound, but everything that enters it would fail with the same
 /// error.
 fn open_directory_or_file(open_by: impl Fn(u64) -> Result<Fd>) -> Result<Fd> {
@@ -412,7 +412,7 @@ fn open_directory_or_file(open_by: impl Fn(u64) -> Result<Fd>) -> Result<Fd> {
     }
 }
 
-/// Whether this path of the caller is an automount point whose mount does not reach this mount
+/// Whether this path of the caller is an automount point and its mount does not reach this mount
 /// namespace.
 pub fn is_automount_out_of_reach(path: &CStr) -> bool {
     open_mounted(path).err() == Some(Errno::ELOOP) && open_callers(path, open::PATH).is_ok()

@@ -1,7 +1,7 @@
 //! Shows the entries of a directory one by one.
 //!
-//! So `/` stays a file system of the sandbox's own, whether `/usr` is merged or not, and the top
-//! level of another root can be shown in it. The directory need not be trusted: no link in it is
+//! So `/` stays a file system of the sandbox's own, whether `/usr` is merged or not. It can also
+//! show the top level of another root. The directory need not be trusted: no link in it is
 //! followed.
 
 use super::mounts::Mounts;

@@ -155,8 +155,8 @@ impl<'a, 'n> Spot<'a, 'n> {
 /// Opens the directory `parents`, relative to the root, in order to make an entry in it. Makes
 /// missing directories on the way.
 ///
-/// ENOENT outside the file systems that the warden itself mounted (`ours`): a mount point is never
-/// made in a directory of the caller.
+/// ENOENT outside the file systems that the warden itself has mounted (`ours`): a mount point is
+/// never made in a directory of the caller.
 // Not inlined: its frame is large, and each stack page in use costs a page fault.
 #[inline(never)]
 pub fn make_parents(root: &Fd, parents: &[u8], ours: &dyn Fn(u64) -> bool) -> Result<Fd> {

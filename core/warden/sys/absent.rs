@@ -3,9 +3,9 @@
 //!
 //! A kernel without the call answers ENOSYS. A filter answers as its author chose, most often with
 //! EPERM, which may also be the kernel's own answer to that request. So a call that failed with
-//! EPERM is made again with arguments that change nothing, such as flags that do not exist or a
-//! size of 0. The kernel itself can only give another error for these. If the answer is EPERM
-//! again, it comes from a filter.
+//! EPERM is made again with arguments that change nothing: flags that do not exist, or a size of 0.
+//! The kernel itself can only give another error for these. If the answer is EPERM again, it comes
+//! from a filter.
 
 use super::Errno;
 use super::number as nr;
@@ -28,7 +28,7 @@ pub fn refused_call() -> usize {
     REFUSED.load(Relaxed)
 }
 
-/// A call that has a fallback, or whose absence means that a protection is left out.
+/// A call with a fallback, or one without which a protection is left out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Call(usize);
 

@@ -11,7 +11,8 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut
     // SAFETY: the caller's promise that both ranges are valid and do not overlap. The direction
     // flag is clear by the ABI.
     unsafe {
-        core::arch::asm!("rep movsb", inout("rcx") length => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags));
+        core::arch::asm!("rep movsb", inout("rcx") length => _, inout("rdi") to => _,
+            inout("rsi") from => _, options(nostack, preserves_flags));
     }
     #[cfg(not(target_arch = "x86_64"))]
     for i in 0..length {
@@ -40,7 +41,8 @@ unsafe extern "C" fn memset(to: *mut u8, value: i32, length: usize) -> *mut u8 {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's promise that the range is valid.
     unsafe {
-        core::arch::asm!("rep stosb", inout("rcx") length => _, inout("rdi") to => _, in("al") value as u8, options(nostack, preserves_flags));
+        core::arch::asm!("rep stosb", inout("rcx") length => _, inout("rdi") to => _,
+            in("al") value as u8, options(nostack, preserves_flags));
     }
     #[cfg(not(target_arch = "x86_64"))]
     for i in 0..length {

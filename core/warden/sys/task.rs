@@ -181,16 +181,18 @@ pub fn start<T: Sync>(
     // SAFETY: the child runs `body` on `stack`, which nothing else uses. `body` never returns, and
     // `argument` outlives it. The parent finds all its registers as they were.
     unsafe {
-        asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
-            inlateout("rax") nr::CLONE as isize => result, in("rdi") flags, in("rsi") top, in("rdx") &raw mut pidfd,
-            in("r10") 0, in("r8") 0, in("r12") body, in("r13") argument, lateout("rcx") _, lateout("r11") _);
+        asm!("syscall", "test rax, rax", "jnz 2f",
+            "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
+            inlateout("rax") nr::CLONE as isize => result, in("rdi") flags, in("rsi") top,
+            in("rdx") &raw mut pidfd, in("r10") 0, in("r8") 0, in("r12") body, in("r13") argument,
+            lateout("rcx") _, lateout("r11") _);
     }
     #[cfg(target_arch = "aarch64")]
     // SAFETY: as above.
     unsafe {
         asm!("svc 0", "cbnz x0, 2f", "mov x29, #0", "mov x0, x21", "blr x20", "brk #1", "2:",
-            in("x8") nr::CLONE, inlateout("x0") flags as isize => result, in("x1") top, in("x2") &raw mut pidfd,
-            in("x3") 0, in("x4") 0, in("x20") body, in("x21") argument);
+            in("x8") nr::CLONE, inlateout("x0") flags as isize => result, in("x1") top,
+            in("x2") &raw mut pidfd, in("x3") 0, in("x4") 0, in("x20") body, in("x21") argument);
     }
     if result < 0 { Err(Errno(-result as i32)) } else { Ok((result as i32, Fd(pidfd))) }
 }
