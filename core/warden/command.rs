@@ -18,7 +18,7 @@ use crate::watch::Watch;
 use crate::wire::message::{Limits, Report, Request, end, gauge, meter, seen, stage};
 use crate::wire::plan::namespace;
 
-/// How many descriptors the loop polls for each command.
+/// How many descriptors the loop polls for each command. The first four belong to the relays.
 pub const POLLED: usize = 8;
 const LISTENER: usize = 4;
 const SOCKET: usize = 5;
@@ -277,7 +277,7 @@ impl Running {
                 Ok(()) => self.handle_request(&incoming.request()?, state)?,
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
                 // The caller has closed its end of the command socket.
-                Err(_) => self.end((end::KILLED, 0), state),
+                Err(_) => self.kill((end::KILLED, 0), state),
             }
             incoming.clear();
         }
@@ -300,7 +300,7 @@ impl Running {
             Begun::Unreported(errno) => {
                 // This happens when too many descriptors of this user are in flight, for example. A
                 // command of which the caller has no report must not run.
-                self.end((end::KILLED, 0), state);
+                self.kill((end::KILLED, 0), state);
                 Refused::because(stage::DESCRIPTORS)(errno).report(&self.socket)?;
                 self.failed = true;
             }
@@ -322,7 +322,7 @@ impl Running {
         match sys::receive_notification(listener) {
             Ok(call) => {
                 let how = if call.native { end::SYSCALL } else { end::FOREIGN_SYSCALL };
-                self.end((how, call.number), state);
+                self.kill((how, call.number), state);
             }
             Err(Errno::ENOENT | Errno::EINTR) => {}
             Err(_) => self.listener = None,
@@ -347,7 +347,7 @@ impl Running {
             Some(ended) if exceeded && matches!(ended.how.0, end::EXITED | end::SIGNALED) => {
                 ended.how = (end::OUTPUT, 0)
             }
-            None if exceeded => self.end((end::OUTPUT, 0), state),
+            None if exceeded => self.kill((end::OUTPUT, 0), state),
             _ => {}
         }
     }
@@ -373,7 +373,7 @@ impl Running {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             let Limits { grace_signal, grace_ns, .. } = self.limits;
             if grace_signal == 0 || self.warned {
-                self.end((end::WALL_TIME, 0), state);
+                self.kill((end::WALL_TIME, 0), state);
                 return;
             }
             // The command leads a session, and so a process group with its process id. SIGCONT
@@ -384,7 +384,7 @@ impl Running {
             self.deadline = Some(now.saturating_add(grace_ns));
         }
         if let Some(how) = self.watch.check(now, state.setup.scan.as_ref()) {
-            self.end((how, 0), state);
+            self.kill((how, 0), state);
         }
     }
 
@@ -397,7 +397,7 @@ impl Running {
                 }
             }
             Request::Kill { how } => {
-                self.end((how, 0), state);
+                self.kill((how, 0), state);
                 self.relays.iter_mut().flatten().for_each(Relay::abandon);
             }
             Request::Limit { limits, .. } => {
@@ -445,7 +445,7 @@ impl Running {
         let by_itself = if self.warned { (end::WALL_TIME, 0) } else { how_it_ended(status) };
         if !self.is_in_cell() {
             // Everything else inside ends with the only command.
-            self.end(by_itself, state);
+            self.kill(by_itself, state);
             return Ok(());
         }
         let how = self.killed.unwrap_or(by_itself);
@@ -477,7 +477,7 @@ impl Running {
     }
 
     /// Kills the command. `how` becomes the reported end.
-    pub fn end(&mut self, how: (u32, i32), state: &WardenState<'_>) {
+    pub fn kill(&mut self, how: (u32, i32), state: &WardenState<'_>) {
         if self.ended.is_some() || self.killed.is_some() || self.failed {
             return;
         }
@@ -505,15 +505,15 @@ impl Running {
             _ if !self.is_in_cell() && first => {
                 reap::signal_everything(state.namespaces, sys::SIGKILL)
             }
-            _ if !self.is_in_cell() => reap::end_stubborn(state.namespaces),
+            _ if !self.is_in_cell() => reap::kill_survivors(state.namespaces),
             _ if self.killed.is_none() => {}
-            Some(scan) => reap::end_tree(scan, self.pid),
+            Some(scan) => reap::kill_tree(scan, self.pid),
             None => drop(
                 sys::kill(-self.pid, sys::SIGKILL).or_else(|_| sys::kill(self.pid, sys::SIGKILL)),
             ),
         }
         if self.held_back {
-            reap::end_tracer(state.setup.scan.as_ref(), self.pid);
+            reap::kill_tracer(state.setup.scan.as_ref(), self.pid);
         }
         state.thaw();
     }

@@ -45,8 +45,8 @@ fn begin() -> Result<Option<(i32, Fd)>, JoinFailure> {
         return Err(Errno::EPROTO.into());
     }
     // Without this file, the kernel cannot reserve process ids, and the cell has reserved none.
-    let keeps = sys::open(sys::CWD, c"/proc/sys/kernel/ns_last_pid", sys::open::READ, 0).is_ok();
-    let enters = joined.iter().any(|kind| kind == namespace::PID) && keeps;
+    let reserves = sys::open(sys::CWD, c"/proc/sys/kernel/ns_last_pid", sys::open::READ, 0).is_ok();
+    let enters = joined.iter().any(|kind| kind == namespace::PID) && reserves;
     enter_namespaces(joined, incoming.descriptors())?;
     if joined.iter().any(|kind| kind == namespace::NET) {
         // An open socket shows in the counters of the network namespace. If the namespace belongs
@@ -58,7 +58,7 @@ fn begin() -> Result<Option<(i32, Fd)>, JoinFailure> {
     // The new process waits until the first one has ended. Its own reports then follow
     // `Report::Born`.
     let (first, new) = sys::socket_pair()?;
-    let born = if enters { fork_with_kept_number()? } else { sys::fork_sibling()? };
+    let born = if enters { fork_with_reserved_pid()? } else { sys::fork_sibling()? };
     if born.is_none() {
         drop(first);
         let _ = sys::wait(&mut [Polled::readable(new.number())], None);
@@ -72,7 +72,7 @@ fn begin() -> Result<Option<(i32, Fd)>, JoinFailure> {
 
 /// Forks with one of the process ids that a cell reserves for entering wardens, so that the filters
 /// of its commands guard the new warden. Forks with any id if all are taken.
-fn fork_with_kept_number() -> Result<Option<(i32, Fd)>, JoinFailure> {
+fn fork_with_reserved_pid() -> Result<Option<(i32, Fd)>, JoinFailure> {
     let lowest = guard::FIRST_ENTRANT as i32;
     for number in lowest..lowest + guard::ENTRANTS_COUNT as i32 {
         match sys::fork_sibling_as(number) {

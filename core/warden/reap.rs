@@ -7,7 +7,7 @@ use crate::wire::usage::Usage;
 
 /// Kills and reaps every process inside until none is left. A warden without a pid namespace of its
 /// own does this before it ends.
-pub fn end_everything(namespaces: u64) {
+pub fn kill_everything(namespaces: u64) {
     const PAUSE: u64 = 2_000_000;
     signal_everything(namespaces, SIGKILL);
     loop {
@@ -21,7 +21,7 @@ pub fn end_everything(namespaces: u64) {
             }
         }
         let _ = sys::wait(&mut [], Some(PAUSE));
-        end_stubborn(namespaces);
+        kill_survivors(namespaces);
     }
 }
 
@@ -41,24 +41,24 @@ pub fn signal_everything(namespaces: u64, signal: i32) {
 
 /// Kills every process that is left after a first signal. Without a pid namespace, a command can
 /// make processes faster than a scan finds them.
-pub fn end_stubborn(namespaces: u64) {
+pub fn kill_survivors(namespaces: u64) {
     if namespaces & namespace::PID != 0 {
         let _ = sys::kill(-1, SIGKILL);
     } else if let Ok(scan) = ProcessScan::shared() {
-        end_members(&scan, None);
+        kill_members(&scan, None);
     }
 }
 
 /// Kills what the command with the session `root` has started, and its first process. A process
 /// that has left the session and lost its parents cannot be found.
-pub fn end_tree(scan: &ProcessScan, root: i32) {
-    end_members(scan, Some(root.unsigned_abs()));
+pub fn kill_tree(scan: &ProcessScan, root: i32) {
+    kill_members(scan, Some(root.unsigned_abs()));
     let _ = sys::kill(root, SIGKILL);
 }
 
 /// Kills the tracer of a process that has ended. Until the tracer has waited for the process or has
 /// ended itself, nothing else can reap it.
-pub fn end_tracer(scan: Option<&ProcessScan>, pid: i32) {
+pub fn kill_tracer(scan: Option<&ProcessScan>, pid: i32) {
     let tracer = match scan {
         Some(scan) => scan.tracer(pid.unsigned_abs()),
         None => ProcessScan::shared().ok().and_then(|scan| scan.tracer(pid.unsigned_abs())),
@@ -68,8 +68,8 @@ pub fn end_tracer(scan: Option<&ProcessScan>, pid: i32) {
     }
 }
 
-fn end_members(scan: &ProcessScan, root: Option<u32>) {
-    if stop_and_end(scan, root).is_err() {
+fn kill_members(scan: &ProcessScan, root: Option<u32>) {
+    if stop_and_kill(scan, root).is_err() {
         // There is no memory for a scan of all processes at once. Killing one by one can lose
         // against a chain of forks.
         scan.each_of(root, &mut |pid| {
@@ -80,7 +80,7 @@ fn end_members(scan: &ProcessScan, root: Option<u32>) {
 
 /// Stops all processes, until a scan finds none that runs, and then kills them. A stopped process
 /// cannot fork, and its parent is still there, by which the scan finds it.
-fn stop_and_end(scan: &ProcessScan, root: Option<u32>) -> Result<()> {
+fn stop_and_kill(scan: &ProcessScan, root: Option<u32>) -> Result<()> {
     const ROUNDS: u32 = 64;
     for _ in 0..ROUNDS {
         let mut running = false;

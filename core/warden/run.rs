@@ -38,7 +38,7 @@ pub fn serve(
     if served.is_err() {
         state.thaw();
         if !state.own_tree() || state.thaw.is_some() {
-            reap::end_everything(namespaces);
+            reap::kill_everything(namespaces);
         }
     }
     served
@@ -192,7 +192,7 @@ fn handle_request(
 ) -> Result<()> {
     match incoming.request()? {
         Request::Kill { how } => {
-            commands.iter_mut().for_each(|command| command.end((how, 0), state));
+            commands.iter_mut().for_each(|command| command.kill((how, 0), state));
             reap::signal_everything(state.namespaces, SIGKILL);
             state.thaw();
         }

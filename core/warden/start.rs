@@ -45,7 +45,7 @@ struct Order {
     /// The cgroup entry descriptors. Writing `0` to each enters the cgroups that are the command's
     /// alone.
     cgroup_entries: &'static [i32],
-    /// The process asks for a SIGKILL when the warden ends. Without a pid namespace, the kernel
+    /// The process asks for a SIGKILL at the end of the warden. Without a pid namespace, the kernel
     /// does not kill it otherwise.
     dies_with_warden: bool,
 }
@@ -139,8 +139,8 @@ pub fn start(
         )
     };
     let streams = terminal.streams;
-    // A socket only where it is needed: the command can see the number of sockets in its network
-    // namespace.
+    // A socket is made only where the filter has a listener: the command can see the number of
+    // sockets in its network namespace.
     let (pipe, their_pipe) = sys::pipe().map_err(refused(stage::DESCRIPTORS))?;
     let sockets =
         if listens { Some(sys::socket_pair().map_err(refused(stage::DESCRIPTORS))?) } else { None };
@@ -173,8 +173,8 @@ pub fn start(
             return Err(refused);
         }
     };
-    // The command has its own copies now. They are closed at once, before the command can make the
-    // warden's close wait: a socket can linger.
+    // The new process has its own copies now. The warden closes its copies at once: it is not the
+    // last to close them then, and a lingering socket cannot make it wait.
     incoming.clear();
     let terminal = terminals.map(|(ours, _)| ours);
     Ok(Starting {
@@ -212,7 +212,7 @@ fn make(
 ) -> core::result::Result<Made, Refused> {
     /// Words for the stack of the new process.
     const STACK: usize = 8 * 1024;
-    const NOTICE: usize = REPORT_MAX / size_of::<usize>() + 2;
+    const ERROR_PAGE: usize = REPORT_MAX / size_of::<usize>() + 2;
     let refused = || Refused::because(stage::REQUEST);
     let Request::Run {
         program,
@@ -236,12 +236,13 @@ fn make(
         ((given.len() + cgroup_entries.len()) * size_of::<i32>()).div_ceil(size_of::<usize>());
     let order_words = size_of::<Order>().div_ceil(size_of::<usize>());
     let (argument_words, environment_words) = (arguments.len() + 1, environment.len() + 1);
-    let total = STACK + argument_words + environment_words + number_words + order_words + NOTICE;
+    let total =
+        STACK + argument_words + environment_words + number_words + order_words + ERROR_PAGE;
     // A process with a copy of the memory needs an error page that both sides see.
     let shared = if share {
         None
     } else {
-        Some(Pages::new(NOTICE * size_of::<usize>(), true).map_err(refused())?)
+        Some(Pages::new(ERROR_PAGE * size_of::<usize>(), true).map_err(refused())?)
     };
     let (memory, words) =
         Pages::new(total * size_of::<usize>(), false).map_err(refused())?.lend_words();
@@ -249,12 +250,12 @@ fn make(
     let (argument_space, rest) = rest.split_at_mut(argument_words);
     let (environment_space, rest) = rest.split_at_mut(environment_words);
     let (number_space, rest) = rest.split_at_mut(number_words);
-    let (order_space, notice_space) = rest.split_at_mut(order_words);
-    let (shared_page, notice_space) = match shared.map(Pages::lend_words) {
+    let (order_space, page_space) = rest.split_at_mut(order_words);
+    let (shared_page, page_space) = match shared.map(Pages::lend_words) {
         Some((shared_page, words)) => (Some(shared_page), words),
-        None => (None, notice_space),
+        None => (None, page_space),
     };
-    let error_page = ErrorPage::on(notice_space);
+    let error_page = ErrorPage::on(page_space);
     let space = sys::as_numbers(number_space);
     space
         .iter_mut()

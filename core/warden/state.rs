@@ -21,7 +21,8 @@ const STRAY_KILLS: u64 = 20 * STRAY_GRACE;
 pub struct WardenState<'a> {
     pub setup: &'a FinishedSetup,
     pub namespaces: u64,
-    /// The `freezer.state` file of a frozen cgroup v1, by which the warden thaws what it kills.
+    /// The `freezer.state` file of a frozen cgroup v1, by which the warden thaws what it has
+    /// killed.
     pub thaw: Option<Fd>,
     /// The usage of a whole cell, where no kernel mechanism enforces its limits.
     watch: Option<Watch>,
@@ -92,7 +93,7 @@ impl<'a> WardenState<'a> {
         watch.postpone();
         match scan.filter(|_| how != end::CPU_TIME) {
             Some(scan) => self.kill_largest(how, scan, commands, now),
-            None => self.end_all(how, commands),
+            None => self.kill_all(how, commands),
         }
     }
 
@@ -125,8 +126,8 @@ impl<'a> WardenState<'a> {
                     Some(_) => {}
                 }
             }
-            (_, Some((_, command))) => command.end((how, end::TOGETHER), self),
-            (_, None) => self.end_all(how, commands),
+            (_, Some((_, command))) => command.kill((how, end::TOGETHER), self),
+            (_, None) => self.kill_all(how, commands),
         }
     }
 
@@ -136,8 +137,8 @@ impl<'a> WardenState<'a> {
     }
 
     /// Kills every command and every other process inside.
-    fn end_all(&self, how: u32, commands: &mut [Running]) {
-        commands.iter_mut().for_each(|command| command.end((how, end::TOGETHER), self));
+    fn kill_all(&self, how: u32, commands: &mut [Running]) {
+        commands.iter_mut().for_each(|command| command.kill((how, end::TOGETHER), self));
         reap::signal_everything(self.namespaces, SIGKILL);
         self.thaw();
     }

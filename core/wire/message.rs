@@ -217,7 +217,7 @@ wire_data! {
         8 Stop { on: bool, }
         /// Reports that the caller has frozen everything inside with a cgroup v1 freezer, where
         /// frozen processes do not die. Beside it: the `freezer.state` file, by which the warden
-        /// thaws them before it kills.
+        /// thaws them after it has sent SIGKILL.
         9 Frozen {}
         /// Asks a template for a copy of itself: a warden in new `namespaces`, which then waits for
         /// its own [`Request::Setup`].
@@ -315,7 +315,8 @@ pub mod seen {
 wire_data! {
     /// A report of the warden.
     enum Report<'a> {
-        /// Set-up failed. The warden has started nothing and has ended. `path` is the path that the
+        /// Set-up failed. The warden has started nothing and has ended. `step` is the index in the
+        /// plan, or `u32::MAX` for a failure before the first step. `path` is the path that the
         /// step worked on, where the plan alone does not tell it. `reason` is one of [`reason`],
         /// `call` the system call that it is about, or -1.
         1 Refused { step: u32, errno: i32, path: &'a [u8], reason: u32, call: i32, }

@@ -1,15 +1,15 @@
 //! The protocol between the library and the warden: plans, requests and reports.
 //!
 //! ```text
-//!   library (core/src)                                      warden (core/warden)
-//!   ------------------                                      --------------------
-//!   Request::Setup, with the plan   ----- SEQPACKET ----->  applies the steps in order
-//!   Request::Admitted               ----- control  ----->  continues after Step::Await
-//!                                   <----- socket  ------  Report::Ready or Report::Refused
-//!   Request::Run                    -------------------->  starts a command
-//!                                   <--------------------  Report::Started or Report::Failed
-//!   Request::Signal, Kill, ...      -------------------->  acts on the command
-//!                                   <--------------------  Report::Ended
+//!   library (core/src)                               warden (core/warden)
+//!   ------------------                               --------------------
+//!   Request::Setup, with the plan   ------------->   applies the steps in order
+//!   Request::Admitted               ------------->   continues after Step::Await
+//!                                   <-------------   Report::Ready or Report::Refused
+//!   Request::Run                    ------------->   starts a command
+//!                                   <-------------   Report::Started or Report::Failed
+//!   Request::Signal, Kill, ...      ------------->   acts on the command
+//!                                   <-------------   Report::Ended
 //! ```
 //!
 //! Each message is one datagram on a `SOCK_SEQPACKET` socket. Descriptors travel beside it
@@ -17,7 +17,7 @@
 //! starts with `Request::Join`; both answer with `Report::Born`. A command in a cell has a command
 //! socket of its own, which carries the requests and reports about this command.
 //!
-//! The modules, from the bottom up:
+//! The modules; each uses those below it:
 //!
 //! ```text
 //!   message   requests, reports, and the constants in their fields
