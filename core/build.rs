@@ -12,7 +12,8 @@ fn main() {
     for folder in ["warden", "wire", "build.rs"] {
         println!("cargo:rerun-if-changed={folder}");
     }
-    let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
+    let variable =
+        |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo did not set {name}"));
     let output = PathBuf::from(variable("OUT_DIR")).join("warden");
     let (rustc, target, host) = (variable("RUSTC"), variable("TARGET"), variable("HOST"));
     let linked = match bundled_linker(&rustc, &host) {

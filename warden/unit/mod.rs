@@ -20,7 +20,7 @@ impl Scratch {
     fn new(name: &str) -> Scratch {
         let place =
             std::env::temp_dir().join(std::format!("seclude-warden-{name}-{}", std::process::id()));
-        std::fs::create_dir(&place).expect("it is writable");
+        std::fs::create_dir(&place).expect("the temporary directory is writable");
         Scratch(place)
     }
 

@@ -20,9 +20,9 @@ fn reached(root: &Path, path: &str, links: Links) -> Result<std::string::String,
 fn links_are_followed_below_the_root_and_never_above_it() {
     let place = Scratch::new("walk");
     let (root, outside) = (place.path().join("root"), place.path().join("outside"));
-    std::fs::create_dir_all(root.join("a/b")).expect("there is room");
-    std::fs::write(root.join("a/b/file"), "inside").expect("there is room");
-    std::fs::write(&outside, "outside").expect("there is room");
+    std::fs::create_dir_all(root.join("a/b")).expect("the temporary directory is writable");
+    std::fs::write(root.join("a/b/file"), "inside").expect("the temporary directory is writable");
+    std::fs::write(&outside, "outside").expect("the temporary directory is writable");
     for (text, at) in [
         ("a/b", "relative"),
         ("/a/b", "absolute"),
@@ -30,7 +30,7 @@ fn links_are_followed_below_the_root_and_never_above_it() {
         ("loop", "loop"),
         ("a/nothing", "dangling"),
     ] {
-        symlink(text, root.join(at)).expect("there is room");
+        symlink(text, root.join(at)).expect("the temporary directory is writable");
     }
     for path in [
         "a/b/file",
