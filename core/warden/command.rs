@@ -245,8 +245,8 @@ impl Running {
             Some(ended) => earlier(left(ended.drain_deadline), left(self.deadline)),
             None if self.killed.is_some() => left(Some(self.next_check)),
             None => {
-                let again = if self.held_back { left(Some(self.next_check)) } else { None };
-                earlier(again, earlier(left(self.deadline), self.watch.remaining(now)))
+                let recheck = if self.held_back { left(Some(self.next_check)) } else { None };
+                earlier(recheck, earlier(left(self.deadline), self.watch.remaining(now)))
             }
         }
     }

@@ -264,11 +264,11 @@ pub fn share(how: u32, scan: &ProcessScan, root: u32) -> u64 {
     number
 }
 
-/// The process with the most memory among those for which `whose` is true: its bytes and its id.
-pub fn largest_process(scan: &ProcessScan, whose: &dyn Fn(u32) -> bool) -> Option<(u64, u32)> {
+/// The process with the most memory among those for which `included` is true: its bytes and its id.
+pub fn largest_process(scan: &ProcessScan, included: &dyn Fn(u32) -> bool) -> Option<(u64, u32)> {
     let mut largest_process = None;
     scan.each(&mut |pid| {
-        if whose(pid) {
+        if included(pid) {
             largest_process = largest_process.max(Some((memory_of(scan, pid), pid)));
         }
     });
