@@ -1,7 +1,8 @@
-//! Builds the warden (`warden/main.rs`) for the target, so that the library can carry it.
+//! Compiles the warden (`warden/main.rs`) for the target and embeds the binary in the library.
 //!
-//! The compiler that builds this crate builds it, freestanding; the linker is the one that comes
-//! with the compiler, or else the system's `cc`. Nothing is downloaded and no C is compiled.
+//! The same `rustc` that builds this crate compiles the warden as a freestanding program. It links
+//! with `rust-lld` from the toolchain, or with the system's `cc` where that is missing or fails.
+//! The build downloads nothing and compiles no C.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ fn main() {
     for folder in ["warden", "wire", "build.rs"] {
         println!("cargo:rerun-if-changed={folder}");
     }
-    let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
+    let variable =
+        |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo did not set {name}"));
     let output = PathBuf::from(variable("OUT_DIR")).join("warden");
     let (rustc, target, host) = (variable("RUSTC"), variable("TARGET"), variable("HOST"));
     let linked = match bundled_linker(&rustc, &host) {

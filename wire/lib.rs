@@ -1,5 +1,7 @@
-//! What the library and the warden say to each other, seen by itself: `core/wire` has the sources,
-//! since both sides compile them and the package that is published brings them along.
+//! The protocol between the library and the warden as a crate of its own, for lints and tests.
+//!
+//! The sources are in `core/wire`. Both sides compile them from there, and the published package
+//! contains that folder.
 #![no_std]
 
 #[path = "../core/wire/mod.rs"]
@@ -23,17 +25,17 @@ mod tests {
         }
     }
 
-    fn written<'a>(value: &impl Wire<'a>) -> Vec<u8> {
+    fn encoded<'a>(value: &impl Wire<'a>) -> Vec<u8> {
         let mut bytes = Bytes(Vec::new());
         value.encode(&mut bytes);
         bytes.0
     }
 
     #[test]
-    fn a_report_survives_the_wire() {
+    fn a_report_decodes_to_what_was_encoded() {
         let usage = Usage { wall: 7, memory_peak: u64::MAX - 1, ..Usage::NONE };
         let report = Report::Ended { how: 1, value: -2, status: 3, seen: 4, scratch: 5, usage };
-        let bytes = written(&report);
+        let bytes = encoded(&report);
         match Reader::new(&bytes).only::<Report<'_>>() {
             Ok(Report::Ended {
                 how: 1,
@@ -41,16 +43,16 @@ mod tests {
                 status: 3,
                 seen: 4,
                 scratch: 5,
-                usage: told,
-            }) => assert_eq!(told, usage),
+                usage: decoded,
+            }) => assert_eq!(decoded, usage),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn what_is_cut_short_or_too_long_is_malformed() {
+    fn missing_and_surplus_bytes_are_malformed() {
         let limits = Limits { wall_ns: 1, memory: u64::MAX, ..Limits::default() };
-        let bytes = written(&Request::Limit { limits, meter: 1 });
+        let bytes = encoded(&Request::Limit { limits, meter: 1 });
         for length in 0..bytes.len() {
             assert!(
                 Reader::new(&bytes[..length]).only::<Request<'_>>().is_err(),
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_end_is_malformed() {
-        let bytes = written(&&b"abc"[..]);
+        let bytes = encoded(&&b"abc"[..]);
         assert_eq!(Reader::new(&bytes).only::<&[u8]>(), Ok(&b"abc"[..]));
         for length in [4u32, u32::MAX] {
             let wrong = [&length.to_le_bytes()[..], b"abc"].concat();
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_counted_is_told_apart_from_nothing_used() {
+    fn an_uncounted_figure_is_not_zero() {
         assert_eq!((Usage::NONE.processes_peak, Usage::NONE.memory_peak), (UNKNOWN, 0));
     }
 }

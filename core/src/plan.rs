@@ -192,7 +192,7 @@ impl Builder {
         let (uid, gid) = manner.mapping.ids(policy);
         self.push_user(uid, gid);
         self.push(
-            Step::Stand { protections: copy::standing(policy) },
+            Step::AdoptRoot { protections: copy::standing(policy) },
             "stand in the cell's file system",
         );
         if manner.watches {
@@ -309,7 +309,7 @@ impl Builder {
         }
         if manner.tree(policy) == Tree::Cell {
             self.push(
-                Step::KeepNumbers {},
+                Step::ReservePids {},
                 "keep process ids for the wardens of commands that enter",
             );
         }

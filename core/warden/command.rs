@@ -1,86 +1,85 @@
-//! One command, from its start to the report of its end: held to its limits, its streams passed on,
-//! its forbidden calls heard.
+//! One command, from its start to the report of its end: its limits, streams and seccomp
+//! notifications.
 //!
-//! The one command of a sandbox takes everything inside with it when it ends. One among others
-//! takes what it started, if it is ended by force, and nothing if it ends by itself.
+//! The only command of a sandbox takes everything inside with it when it ends. A command in a cell
+//! takes what it has started with it if it is killed, and nothing if it ends by itself.
 //!
-//! Nothing here waits. A command that is to end has been sent a signal, and has ended when it, and
-//! of the one command of a sandbox all that is inside, has been reaped.
+//! Nothing here waits. To kill a command is to send SIGKILL and to return. A command in a cell has
+//! ended when its first process is reaped; the only command, when everything inside is reaped.
 
-use crate::control::{Line, Mail};
-use crate::house::House;
+use crate::control::{CommandSocket, RequestBuffer};
 use crate::reap;
 use crate::relay::Relay;
-use crate::setup::Place;
+use crate::setup::FinishedSetup;
 use crate::start::{self, Begun, Refused, Starting};
+use crate::state::WardenState;
 use crate::sys::{self, Errno, Fd, Polled, RawUsage, Result, SIGCONT, SIGSTOP};
 use crate::watch::Watch;
 use crate::wire::message::{Limits, Report, Request, end, gauge, meter, seen, stage};
 use crate::wire::plan::namespace;
 
-/// How many descriptors of a command's there are to wait for.
+/// How many descriptors the loop polls for each command. The first four belong to the relays.
 pub const POLLED: usize = 8;
 const LISTENER: usize = 4;
-const LINE: usize = 5;
+const SOCKET: usize = 5;
 const STARTING: usize = 6;
 const PROCESS: usize = 7;
 
-/// Between two looks whether all that is to end has ended.
-const AGAIN: u64 = 5_000_000;
+/// Nanoseconds between two checks whether everything killed has ended.
+const CHECK_INTERVAL: u64 = 5_000_000;
 
-/// Whom nobody reads from after an end by force is waited for no longer than this.
-const PATIENCE: u64 = 250_000_000;
+/// How long to drain a killed command's output when nobody reads it.
+const DRAIN_TIMEOUT: u64 = 250_000_000;
 
-/// A command whose end has not been reported.
+/// A command whose end has not been reported yet.
 pub struct Running {
     pid: i32,
-    /// Until its program begins.
+    /// The new process until it executes its program.
     starting: Option<Starting>,
-    /// Its first process, from when its program begins until that process has been reaped.
+    /// The pidfd of the first process, from the `execve(2)` until the process is reaped.
     process: Option<Fd>,
-    /// That process has ended and could not be reaped: somebody traces it, and is told of its end
-    /// first (ptrace(2)).
+    /// The first process has ended but could not be reaped: the kernel first reports its end to the
+    /// tracer (ptrace(2)).
     held_back: bool,
-    /// Its program never began, and the caller has been told.
+    /// The program was never executed, and the caller has the report.
     failed: bool,
-    /// Everything ends with it.
+    /// The warden ends with this command.
     pub last: bool,
-    line: Line,
+    socket: CommandSocket,
     started: u64,
     limits: Limits,
-    /// When the wall time is over, or after the signal that said so, the grace.
+    /// When the wall time is over, or the grace after its signal.
     deadline: Option<u64>,
-    /// The wall time is over and the signal has been sent.
+    /// The wall time is over, and `grace_signal` has been sent.
     warned: bool,
     watch: Watch,
     relays: [Option<Relay>; 2],
-    /// Where calls that are the command's end are told of.
+    /// The listener for calls that the filter forbids.
     listener: Option<Fd>,
-    /// It is to end, and this is what its end is called; it, or of the only command something
-    /// inside, is not reaped yet.
-    doomed: Option<(u32, i32)>,
-    /// What the first process of the only command left, while the rest is still to end.
+    /// How the end of a killed command is called. Its processes are not all reaped yet.
+    killed: Option<(u32, i32)>,
+    /// The wait status of the first process, once it is reaped.
     status: Option<i32>,
-    /// When to look again whether all has ended.
-    again: u64,
-    over: Option<Over>,
-    /// As many processes and threads as there may be of all in its cell have been seen while it
-    /// ran.
-    crowded: bool,
+    /// When to check again whether everything killed has ended.
+    next_check: u64,
+    ended: Option<Ended>,
+    /// The cell had as many processes and threads as its limit allows while this command ran.
+    at_process_limit: bool,
 }
 
-/// What is known of a command that has ended, while its last output is passed on.
-struct Over {
+/// The result of a command that has ended, while the rest of its output is forwarded.
+struct Ended {
     how: (u32, i32),
     status: Option<i32>,
     wall_ns: u64,
-    patience: Option<u64>,
-    /// Of one among others: what it and those that it waited for have used.
+    drain_deadline: Option<u64>,
+    /// Resource usage of a command in a cell: of its first process and of the children that this
+    /// process waited for.
     usage: Option<RawUsage>,
 }
 
-/// Whether what [`Running::polled`] waited for says that the first process has ended.
-pub fn has_ended(ready: &[Polled]) -> bool {
+/// Whether the polled descriptors show that the first process has ended.
+pub fn process_has_ended(ready: &[Polled]) -> bool {
     ready[PROCESS].is_ready()
 }
 
@@ -95,25 +94,25 @@ fn after(start: u64, ns: u64) -> Option<u64> {
     if ns > 0 { Some(start.saturating_add(ns)) } else { None }
 }
 
-/// What a command is put together from.
+/// The parts of a new command.
 type Parts = (Starting, Watch, Limits, [Option<Relay>; 2]);
 
 impl Running {
-    /// Makes the process of a Run request; the caller hears of it over `line`.
+    /// Starts the process of a Run request. `socket` carries the reports of the command.
     pub fn start(
-        line: Line,
+        socket: CommandSocket,
         last: bool,
-        house: &House<'_>,
-        mail: &mut Mail,
-    ) -> core::result::Result<Running, (Refused, Line)> {
-        match Running::take(&line, house, mail) {
+        state: &WardenState<'_>,
+        incoming: &mut RequestBuffer,
+    ) -> core::result::Result<Running, (Refused, CommandSocket)> {
+        match Running::take(&socket, state, incoming) {
             Ok((starting, watch, limits, relays)) => Ok(Running {
                 pid: starting.pid,
                 process: None,
                 held_back: false,
                 failed: false,
                 last,
-                line,
+                socket,
                 started: starting.at,
                 limits,
                 deadline: after(starting.at, limits.wall_ns),
@@ -121,27 +120,27 @@ impl Running {
                 watch,
                 relays,
                 listener: None,
-                doomed: None,
+                killed: None,
                 status: None,
-                again: 0,
-                over: None,
-                crowded: false,
+                next_check: 0,
+                ended: None,
+                at_process_limit: false,
                 starting: Some(starting),
             }),
-            Err(refused) => Err((refused, line)),
+            Err(refused) => Err((refused, socket)),
         }
     }
 
-    /// Takes what lies beside the request after the command's own descriptors, the ends of the
-    /// relays, the meter and the gauge, and starts it.
+    /// Takes the relays, the meter and the gauge, which lie beside the request after the command's
+    /// own descriptors, and starts the process.
     fn take(
-        line: &Line,
-        house: &House<'_>,
-        mail: &mut Mail,
+        socket: &CommandSocket,
+        state: &WardenState<'_>,
+        incoming: &mut RequestBuffer,
     ) -> core::result::Result<Parts, Refused> {
         let refused = || Refused::because(stage::REQUEST);
         let Request::Run { targets, relays, meter, gauge, limits, .. } =
-            mail.request().map_err(refused())?
+            incoming.request().map_err(refused())?
         else {
             return Err(refused()(Errno::EPROTO));
         };
@@ -153,63 +152,66 @@ impl Running {
         let mut taken = [None, None];
         for (relay, bound) in taken.iter_mut().zip(bounds) {
             if let Some(limit) = bound {
-                let mut end = |index: usize| mail.take_descriptor(index).map_err(refused());
+                let mut end = |index: usize| incoming.take_descriptor(index).map_err(refused());
                 *relay = Some(Relay::new(end(next)?, end(next + 1)?, limit).map_err(refused())?);
                 next += 2;
             }
         }
         let mut file = |is_there: bool| {
-            let taken =
-                if is_there { Some(mail.take_descriptor(next).map_err(refused())?) } else { None };
+            let taken = if is_there {
+                Some(incoming.take_descriptor(next).map_err(refused())?)
+            } else {
+                None
+            };
             next += usize::from(is_there);
             Ok::<_, Refused>(taken)
         };
         let (meter_file, gauge_file) = (file(meter != meter::NONE)?, file(gauge != gauge::NONE)?);
-        let mut watch = Watch::new(meter_file, meter, limits, line.is_own().then_some(0));
+        let mut watch = Watch::new(meter_file, meter, limits, socket.is_own().then_some(0));
         if let Some(file) = gauge_file {
-            watch.gauge_by(file, gauge);
+            watch.set_gauge(file, gauge);
         }
         let starting =
-            start::start(line, mail, house.place, house.namespaces & namespace::PID == 0)?;
-        if line.is_own() {
-            watch.look_only_at(starting.pid.unsigned_abs());
+            start::start(socket, incoming, state.setup, state.namespaces & namespace::PID == 0)?;
+        if socket.is_own() {
+            watch.set_root(starting.pid.unsigned_abs());
         }
         Ok((starting, watch, limits, taken))
     }
 
-    /// Whether it is one among others.
-    pub fn is_among(&self) -> bool {
-        self.line.is_own()
+    /// Whether the command runs in a cell.
+    pub fn is_in_cell(&self) -> bool {
+        self.socket.is_own()
     }
 
-    /// Whether it runs, and nobody has ended it.
+    /// Whether the command runs and nothing has killed it.
     pub fn is_running(&self) -> bool {
-        self.over.is_none() && self.doomed.is_none()
+        self.ended.is_none() && self.killed.is_none()
     }
 
-    /// Whether it is to end, and is not gone yet.
-    pub fn is_doomed(&self) -> bool {
-        self.over.is_none() && self.doomed.is_some()
+    /// Whether the command is killed but has not ended yet.
+    pub fn is_killed(&self) -> bool {
+        self.ended.is_none() && self.killed.is_some()
     }
 
-    /// Whether its end is waited for: it is to end, or has ended and is kept back.
+    /// Whether the loop must check for its end: it is killed, or a tracer holds its end back.
     pub fn is_awaited(&self) -> bool {
-        self.is_doomed() || self.over.is_none() && self.held_back
+        self.is_killed() || self.ended.is_none() && self.held_back
     }
 
-    /// The id of its first process.
+    /// The process id of the first process.
     pub fn root(&self) -> u32 {
         self.pid.unsigned_abs()
     }
 
-    /// It runs where there are as many processes as there may be.
-    pub fn crowd(&mut self) {
-        self.crowded = true;
+    /// Records that the cell has as many processes as its limit allows.
+    pub fn set_at_process_limit(&mut self) {
+        self.at_process_limit = true;
     }
 
-    /// Whether `pid` is its first process, and still to be reaped.
+    /// Whether `pid` is its first process, which is not reaped yet.
     pub fn awaits(&self, pid: i32) -> bool {
-        self.pid == pid && self.over.is_none()
+        self.pid == pid && self.ended.is_none()
     }
 
     // ---- what to wait for
@@ -221,11 +223,11 @@ impl Running {
                 pair.copy_from_slice(&relay.polled());
             }
         }
-        if let (Some(listener), None) = (&self.listener, &self.over) {
+        if let (Some(listener), None) = (&self.listener, &self.ended) {
             polled[LISTENER] = Polled::readable(listener.number());
         }
-        if self.over.is_none() {
-            polled[LINE] = self.line.polled();
+        if self.ended.is_none() {
+            polled[SOCKET] = self.socket.polled();
         }
         if let Some(starting) = &self.starting {
             polled[STARTING] = starting.polled();
@@ -236,157 +238,166 @@ impl Running {
         polled
     }
 
-    /// Nanoseconds until something is to be done.
+    /// Nanoseconds until this command needs attention; `None` for no time limit.
     pub fn remaining(&self, now: u64) -> Option<u64> {
         let left = |deadline: Option<u64>| deadline.map(|deadline| deadline.saturating_sub(now));
-        match &self.over {
-            Some(over) => earlier(left(over.patience), left(self.deadline)),
-            None if self.doomed.is_some() => left(Some(self.again)),
+        match &self.ended {
+            Some(ended) => earlier(left(ended.drain_deadline), left(self.deadline)),
+            None if self.killed.is_some() => left(Some(self.next_check)),
             None => {
-                let again = if self.held_back { left(Some(self.again)) } else { None };
-                earlier(again, earlier(left(self.deadline), self.watch.remaining(now)))
+                let recheck = if self.held_back { left(Some(self.next_check)) } else { None };
+                earlier(recheck, earlier(left(self.deadline), self.watch.remaining(now)))
             }
         }
     }
 
-    // ---- what happens
+    // ---- events
 
-    /// Does what is to be done now. `ready`: what [`Running::polled`] waited for.
-    pub fn attend(&mut self, ready: &[Polled], house: &House<'_>, mail: &mut Mail) -> Result<()> {
+    /// Handles what is due. `ready` is the result of polling [`Running::polled`].
+    pub fn handle_events(
+        &mut self,
+        ready: &[Polled],
+        state: &WardenState<'_>,
+        incoming: &mut RequestBuffer,
+    ) -> Result<()> {
         if ready[STARTING].is_ready() {
-            self.begin(house)?;
+            self.report_start(state)?;
         }
-        if has_ended(ready) && self.process.is_some() {
-            // What could be reaped has been. A tracer may reap it in a moment and let us have it
-            // then: a debugger does.
+        if process_has_ended(ready) && self.process.is_some() {
+            // The loop has reaped all it could. A tracer such as a debugger may reap the process in
+            // a moment, and the warden can reap it afterwards.
             self.held_back = true;
-            self.again = sys::now() + AGAIN;
+            self.next_check = sys::now() + CHECK_INTERVAL;
         }
-        self.hear(ready, house);
-        self.pass_on(ready, house);
-        self.hold_to_limits(house);
-        if ready[LINE].is_ready() && self.over.is_none() {
-            match self.line.receive(mail) {
-                Ok(()) => self.obey(&mail.request()?, house)?,
+        self.receive_notification(ready, state);
+        self.forward_output(ready, state);
+        self.enforce_limits(state);
+        if ready[SOCKET].is_ready() && self.ended.is_none() {
+            match self.socket.receive(incoming) {
+                Ok(()) => self.handle_request(&incoming.request()?, state)?,
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
-                // Its caller has let go of it.
-                Err(_) => self.end((end::KILLED, 0), house),
+                // The caller has closed its end of the command socket.
+                Err(_) => self.kill((end::KILLED, 0), state),
             }
-            mail.clear();
+            incoming.clear();
         }
         Ok(())
     }
 
-    /// Tells the caller what has become of the process that was made for it, as soon as that is
-    /// known.
-    fn begin(&mut self, house: &House<'_>) -> Result<()> {
+    /// Reports to the caller whether the program was executed, as soon as that is known.
+    fn report_start(&mut self, state: &WardenState<'_>) -> Result<()> {
         let Some(departed) = self.starting.as_mut().and_then(Starting::departed) else {
             return Ok(());
         };
         let Some(starting) = self.starting.take() else { return Ok(()) };
         #[cfg(stage_clock)]
         crate::stages::mark(crate::stages::STARTED);
-        match starting.tell(&departed, &self.line, house.place)? {
+        match starting.report(&departed, &self.socket, state.setup)? {
             Begun::Running(process, listener) => {
                 (self.process, self.listener) = (Some(process), listener)
             }
             Begun::Failed => self.failed = true,
-            Begun::Untold(errno) => {
-                // Too many descriptors of this user's are under way, say. What the caller cannot be
-                // told of must not run.
-                self.end((end::KILLED, 0), house);
-                Refused::because(stage::DESCRIPTORS)(errno).tell(&self.line)?;
+            Begun::Unreported(errno) => {
+                // This happens when too many descriptors of this user are in flight, for example. A
+                // command of which the caller has no report must not run.
+                self.kill((end::KILLED, 0), state);
+                Refused::because(stage::DESCRIPTORS)(errno).report(&self.socket)?;
                 self.failed = true;
             }
         }
         Ok(())
     }
 
-    /// A call that the filter forbids is the end, whoever inside made it.
-    fn hear(&mut self, ready: &[Polled], house: &House<'_>) {
+    /// Kills the command at the first call that its filter forbids, whichever process inside made
+    /// it.
+    fn receive_notification(&mut self, ready: &[Polled], state: &WardenState<'_>) {
         if ready[LISTENER].is_ready() && !ready[LISTENER].has_input() {
-            // Nobody is left who could make a call: to ask for one would be to wait for ever.
+            // No process with this filter is left. Asking for a notification would block for ever.
             self.listener = None;
         }
         let Some(listener) = self.listener.as_ref().filter(|_| ready[LISTENER].has_input()) else {
             return;
         };
-        // Who made it may be gone by now: then nobody made it.
+        // ENOENT: the process that made the call has ended, and its call counts as never made.
         match sys::receive_notification(listener) {
             Ok(call) => {
                 let how = if call.native { end::SYSCALL } else { end::FOREIGN_SYSCALL };
-                self.end((how, call.number), house);
+                self.kill((how, call.number), state);
             }
             Err(Errno::ENOENT | Errno::EINTR) => {}
             Err(_) => self.listener = None,
         }
     }
 
-    fn pass_on(&mut self, ready: &[Polled], house: &House<'_>) {
+    fn forward_output(&mut self, ready: &[Polled], state: &WardenState<'_>) {
         let mut exceeded = false;
         for (pair, relay) in ready.chunks_exact(2).zip(&mut self.relays) {
             let Some(relay) = relay else { continue };
             let moved = pair.iter().any(Polled::is_ready);
             exceeded |= relay.advance([pair[0], pair[1]]);
-            if let Some(over) = &mut self.over {
+            if let Some(ended) = &mut self.ended {
                 relay.finish();
-                if moved && over.patience.is_some() {
-                    over.patience = Some(sys::now() + PATIENCE);
+                if moved && ended.drain_deadline.is_some() {
+                    ended.drain_deadline = Some(sys::now() + DRAIN_TIMEOUT);
                 }
             }
         }
-        match &mut self.over {
-            // Its last words were too many.
-            Some(over) if exceeded && matches!(over.how.0, end::EXITED | end::SIGNALED) => {
-                over.how = (end::OUTPUT, 0)
+        match &mut self.ended {
+            // The output that it wrote before its end exceeds the limit.
+            Some(ended) if exceeded && matches!(ended.how.0, end::EXITED | end::SIGNALED) => {
+                ended.how = (end::OUTPUT, 0)
             }
-            None if exceeded => self.end((end::OUTPUT, 0), house),
+            None if exceeded => self.kill((end::OUTPUT, 0), state),
             _ => {}
         }
     }
 
-    fn hold_to_limits(&mut self, house: &House<'_>) {
+    fn enforce_limits(&mut self, state: &WardenState<'_>) {
         let now = sys::now();
-        if let Some(over) = &self.over {
-            if [over.patience, self.deadline].iter().flatten().any(|deadline| *deadline <= now) {
+        if let Some(ended) = &self.ended {
+            if [ended.drain_deadline, self.deadline]
+                .iter()
+                .flatten()
+                .any(|deadline| *deadline <= now)
+            {
                 self.relays.iter_mut().flatten().for_each(Relay::abandon);
             }
             return;
         }
         if self.is_awaited() {
-            self.end_rest(house);
+            self.kill_rest(state);
         }
-        if self.doomed.is_some() {
+        if self.killed.is_some() {
             return;
         }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             let Limits { grace_signal, grace_ns, .. } = self.limits;
             if grace_signal == 0 || self.warned {
-                self.end((end::WALL_TIME, 0), house);
+                self.kill((end::WALL_TIME, 0), state);
                 return;
             }
-            // The command leads a session, and so a process group, of its number; what is stopped
-            // hears nothing.
+            // The command leads a session, and so a process group with its process id. SIGCONT
+            // follows because a stopped process does not receive the signal.
             let _ = sys::kill(-self.pid, grace_signal);
             let _ = sys::kill(-self.pid, SIGCONT);
             self.warned = true;
             self.deadline = Some(now.saturating_add(grace_ns));
         }
-        if let Some(how) = self.watch.look(now, house.place.census.as_ref()) {
-            self.end((how, 0), house);
+        if let Some(how) = self.watch.check(now, state.setup.scan.as_ref()) {
+            self.kill((how, 0), state);
         }
     }
 
-    /// A request about it.
-    pub fn obey(&mut self, request: &Request<'_>, house: &House<'_>) -> Result<()> {
+    /// Handles a request about this command.
+    pub fn handle_request(&mut self, request: &Request<'_>, state: &WardenState<'_>) -> Result<()> {
         match *request {
             Request::Signal { signal } => {
-                if self.over.is_none() {
+                if self.ended.is_none() {
                     let _ = sys::kill(self.pid, signal);
                 }
             }
             Request::Kill { how } => {
-                self.end((how, 0), house);
+                self.kill((how, 0), state);
                 self.relays.iter_mut().flatten().for_each(Relay::abandon);
             }
             Request::Limit { limits, .. } => {
@@ -396,15 +407,15 @@ impl Running {
                 self.limits = limits;
                 self.watch.set(limits);
             }
-            Request::Stop { on } if self.over.is_none() => {
+            Request::Stop { on } if self.ended.is_none() => {
                 let signal = if on { SIGSTOP } else { SIGCONT };
-                match &house.place.census {
-                    Some(census) if self.is_among() => {
-                        census.each_of(Some(self.pid.unsigned_abs()), &mut |pid| {
+                match &state.setup.scan {
+                    Some(scan) if self.is_in_cell() => {
+                        scan.each_of(Some(self.pid.unsigned_abs()), &mut |pid| {
                             let _ = sys::kill(pid as i32, signal);
                         })
                     }
-                    _ => reap::signal_everything(house.namespaces, signal),
+                    _ => reap::signal_everything(state.namespaces, signal),
                 }
             }
             Request::Stop { .. } | Request::Frozen {} => {}
@@ -415,96 +426,105 @@ impl Running {
 
     // ---- the end
 
-    /// Its first process has been reaped.
-    pub fn reaped(&mut self, status: i32, usage: RawUsage, house: &mut House<'_>) -> Result<()> {
-        // Whether its program ever began is known by now, and is told first.
-        self.begin(house)?;
+    /// Handles the end of the first process, which has just been reaped.
+    pub fn reaped(
+        &mut self,
+        status: i32,
+        usage: RawUsage,
+        state: &mut WardenState<'_>,
+    ) -> Result<()> {
+        // By now it is known whether the program was executed, and that report goes first.
+        self.report_start(state)?;
         if self.failed {
             return Ok(());
         }
         (self.process, self.held_back) = (None, false);
-        self.crowded |= house.was_full();
-        self.watch.look_back(house.place.census.as_ref());
+        self.at_process_limit |= state.at_process_limit();
+        self.watch.count_remaining(state.setup.scan.as_ref());
         self.status = Some(status);
         let by_itself = if self.warned { (end::WALL_TIME, 0) } else { how_it_ended(status) };
-        if !self.is_among() {
-            // All else inside ends with it.
-            self.end(by_itself, house);
+        if !self.is_in_cell() {
+            // Everything else inside ends with the only command.
+            self.kill(by_itself, state);
             return Ok(());
         }
-        let how = self.doomed.unwrap_or(by_itself);
-        let patience = if self.doomed.is_some() { Some(sys::now() + PATIENCE) } else { None };
-        self.conclude(how, patience, Some(usage));
-        self.relays.iter_mut().flatten().for_each(Relay::last);
+        let how = self.killed.unwrap_or(by_itself);
+        let drain_deadline =
+            if self.killed.is_some() { Some(sys::now() + DRAIN_TIMEOUT) } else { None };
+        self.conclude(how, drain_deadline, Some(usage));
+        self.relays.iter_mut().flatten().for_each(Relay::limit_to_pending);
         Ok(())
     }
 
-    /// There is no process left that the warden could wait for.
-    pub fn nobody_is_left(&mut self) {
-        if let (Some(how), false, None) = (self.doomed, self.is_among(), &self.over) {
+    /// Concludes a killed command, because the warden has no child left.
+    pub fn no_child_left(&mut self) {
+        if let (Some(how), false, None) = (self.killed, self.is_in_cell(), &self.ended) {
             let by_itself = matches!(how.0, end::EXITED | end::SIGNALED);
-            let patience = if by_itself { None } else { Some(sys::now() + PATIENCE) };
-            self.conclude(how, patience, None);
+            let drain_deadline = if by_itself { None } else { Some(sys::now() + DRAIN_TIMEOUT) };
+            self.conclude(how, drain_deadline, None);
             self.relays.iter_mut().flatten().for_each(Relay::finish);
         }
     }
 
-    fn conclude(&mut self, how: (u32, i32), patience: Option<u64>, usage: Option<RawUsage>) {
-        self.over = Some(Over {
+    fn conclude(&mut self, how: (u32, i32), drain_deadline: Option<u64>, usage: Option<RawUsage>) {
+        self.ended = Some(Ended {
             how,
             status: self.status,
             wall_ns: sys::now() - self.started,
-            patience,
+            drain_deadline,
             usage,
         });
     }
 
-    /// It is to end, and this is what its end is called.
-    pub fn end(&mut self, how: (u32, i32), house: &House<'_>) {
-        if self.over.is_some() || self.doomed.is_some() || self.failed {
+    /// Kills the command. `how` becomes the reported end.
+    pub fn kill(&mut self, how: (u32, i32), state: &WardenState<'_>) {
+        if self.ended.is_some() || self.killed.is_some() || self.failed {
             return;
         }
-        self.doomed = Some(how);
-        if let (Some(census), true) = (&house.place.census, self.is_among()) {
-            // What is killed before it has been waited for takes its account along.
-            self.watch.settle(census);
+        self.killed = Some(how);
+        if let (Some(scan), true) = (&state.setup.scan, self.is_in_cell()) {
+            // The usage of a process is lost if its parent dies before it waits.
+            self.watch.record_cpu_time(scan);
         }
-        self.end_rest(house);
+        self.kill_rest(state);
     }
 
-    /// Ends what is left of it, if it is time to: of the only command, all that is inside; of one
-    /// among others that has ended by itself, nothing but who keeps its end from us.
-    fn end_rest(&mut self, house: &House<'_>) {
+    /// Kills what is left, if it is time to.
+    ///
+    /// For the only command, that is everything inside. For a killed command in a cell, it is its
+    /// process tree. For one in a cell that has ended by itself, it is only the tracer that holds
+    /// its end back.
+    fn kill_rest(&mut self, state: &WardenState<'_>) {
         let now = sys::now();
-        if now < self.again {
+        if now < self.next_check {
             return;
         }
-        let first = self.again == 0;
-        self.again = now + AGAIN;
-        match &house.place.census {
-            _ if !self.is_among() && first => {
-                reap::signal_everything(house.namespaces, sys::SIGKILL)
+        let first = self.next_check == 0;
+        self.next_check = now + CHECK_INTERVAL;
+        match &state.setup.scan {
+            _ if !self.is_in_cell() && first => {
+                reap::signal_everything(state.namespaces, sys::SIGKILL)
             }
-            _ if !self.is_among() => reap::end_stubborn(house.namespaces),
-            _ if self.doomed.is_none() => {}
-            Some(census) => reap::end_tree(census, self.pid),
+            _ if !self.is_in_cell() => reap::kill_survivors(state.namespaces),
+            _ if self.killed.is_none() => {}
+            Some(scan) => reap::kill_tree(scan, self.pid),
             None => drop(
                 sys::kill(-self.pid, sys::SIGKILL).or_else(|_| sys::kill(self.pid, sys::SIGKILL)),
             ),
         }
         if self.held_back {
-            reap::end_tracer(house.place.census.as_ref(), self.pid);
+            reap::kill_tracer(state.setup.scan.as_ref(), self.pid);
         }
-        house.thaw();
+        state.thaw();
     }
 
-    pub fn is_over(&self) -> bool {
-        self.failed || self.over.is_some() && self.relays.iter().flatten().all(Relay::is_done)
+    pub fn is_finished(&self) -> bool {
+        self.failed || self.ended.is_some() && self.relays.iter().flatten().all(Relay::is_done)
     }
 
-    pub fn report(&self, place: &Place) -> Result<()> {
-        let Some(Over { how: (how, value), status, wall_ns, usage, .. }) =
-            self.over.as_ref().filter(|_| !self.failed)
+    pub fn report(&self, setup: &FinishedSetup) -> Result<()> {
+        let Some(Ended { how: (how, value), status, wall_ns, usage, .. }) =
+            self.ended.as_ref().filter(|_| !self.failed)
         else {
             return Ok(());
         };
@@ -516,12 +536,12 @@ impl Running {
             usage.stdout_bytes = first.passed;
             usage.stderr_bytes = second.as_ref().map_or(0, |second| second.passed);
         }
-        let scratch = place.scratch.full();
+        let scratch = setup.scratch.full();
         let bit = |condition: bool, bit: u32| if condition { bit } else { 0 };
         let seen = bit(status.is_some(), seen::STATUS)
             | bit(scratch.is_some(), seen::SCRATCH)
             | bit(self.watch.processes_at_limit(), seen::PROCESSES)
-            | bit(self.crowded, seen::CROWDED);
+            | bit(self.at_process_limit, seen::CELL_PROCESSES);
         let report = Report::Ended {
             how,
             value,
@@ -530,7 +550,7 @@ impl Running {
             scratch: scratch.unwrap_or(0),
             usage,
         };
-        self.line.report(&report, &[])
+        self.socket.report(&report, &[])
     }
 }
 

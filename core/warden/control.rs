@@ -1,23 +1,24 @@
-//! The control socket: requests in, reports out, and the lifeline.
+//! The sockets to the caller: the control socket, command sockets, and the buffer for requests.
 //!
-//! The socket alone is not the lifeline: a worker forked by the caller holds a copy of it. So the
-//! warden also watches the caller itself, through a pidfd.
+//! The control socket alone does not show that the caller lives: a process that the caller has
+//! forked holds a copy of the other end. So the warden also watches the caller itself, through a
+//! pidfd.
 
 use crate::sys::{self, Departed, Errno, Fd, Lent, Pages, Polled, Result};
 use crate::wire::codec::{Reader, Sink, Wire};
-use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, Pass, REPORT_MAX, Report, Request};
+use crate::wire::message::{BypassToken, DESCRIPTORS_MAX, INLINE_MAX, REPORT_MAX, Report, Request};
 
-/// The number that the control socket is born with.
+/// The descriptor number of the control socket when the warden starts.
 pub const SOCKET: i32 = 0;
 
-/// How many of the descriptors that [`Control::wait`] watches are its own: the first ones.
+/// How many descriptors of [`Control::wait`] are its own. They come first in the list.
 pub const OWN: usize = 3;
 
 pub struct Control {
     caller: Option<Fd>,
 }
 
-/// What [`Control::wait`] saw.
+/// What [`Control::wait`] found.
 pub struct Event {
     pub request: bool,
     pub caller_gone: bool,
@@ -33,8 +34,8 @@ impl Control {
         self.caller = Some(caller);
     }
 
-    /// Waits for a request, the caller's end, a child's end (`children`), one of the rest of
-    /// `polled`, or the timeout.
+    /// Waits for a request, the end of the caller, the end of a child (`children`), one of the
+    /// other descriptors in `polled`, or the timeout.
     pub fn wait(
         &self,
         children: Option<&Fd>,
@@ -53,25 +54,28 @@ impl Control {
         })
     }
 
-    /// The next message, waiting for it. An error when the caller is gone: there is nobody left to
-    /// tell.
-    pub fn await_message(&self, mail: &mut Mail) -> Result<()> {
+    /// Waits for the next message and receives it.
+    ///
+    /// # Errors
+    ///
+    /// EPROTO if the caller is gone.
+    pub fn await_message(&self, incoming: &mut RequestBuffer) -> Result<()> {
         loop {
             let event = self.wait(None, &mut [Polled::NOTHING; OWN], None)?;
             if event.caller_gone {
                 return Err(Errno::EPROTO);
             }
-            match self.receive(mail) {
+            match self.receive(incoming) {
                 Err(Errno::EAGAIN) => {}
                 received => return received,
             }
         }
     }
 
-    /// The next message that is there; EAGAIN if there is none.
-    pub fn receive(&self, mail: &mut Mail) -> Result<()> {
-        mail.clear();
-        mail.take_from(SOCKET)
+    /// Receives the next message without waiting; EAGAIN if there is none.
+    pub fn receive(&self, incoming: &mut RequestBuffer) -> Result<()> {
+        incoming.clear();
+        incoming.take_from(SOCKET)
     }
 
     pub fn report(&self, report: &Report<'_>) -> Result<()> {
@@ -79,37 +83,38 @@ impl Control {
     }
 }
 
-/// Over which one command is spoken of: a socket of its own, or the control socket.
-pub struct Line(Option<Fd>);
+/// The socket for the requests and reports of one command: a socket of its own in a cell, else the
+/// control socket.
+pub struct CommandSocket(Option<Fd>);
 
-impl Line {
-    pub fn own(socket: Fd) -> Line {
-        Line(Some(socket))
+impl CommandSocket {
+    pub fn own(socket: Fd) -> CommandSocket {
+        CommandSocket(Some(socket))
     }
 
-    pub fn control() -> Line {
-        Line(None)
+    pub fn control() -> CommandSocket {
+        CommandSocket(None)
     }
 
     pub fn is_own(&self) -> bool {
         self.0.is_some()
     }
 
-    /// What to wait for, if not for the control socket.
+    /// What to wait for on a socket of its own. [`Control::wait`] polls the control socket.
     pub fn polled(&self) -> Polled {
         self.0.as_ref().map_or(Polled::NOTHING, |socket| Polled::readable(socket.number()))
     }
 
-    /// The next message over a socket of its own; EAGAIN if there is none, another error when its
-    /// caller has let go.
-    pub fn receive(&self, mail: &mut Mail) -> Result<()> {
-        mail.clear();
-        mail.take_from(self.0.as_ref().ok_or(Errno::EPROTO)?.number())
+    /// Receives the next message on a socket of its own. EAGAIN if there is none; another error if
+    /// the caller has closed its end.
+    pub fn receive(&self, incoming: &mut RequestBuffer) -> Result<()> {
+        incoming.clear();
+        incoming.take_from(self.0.as_ref().ok_or(Errno::EPROTO)?.number())
     }
 
     pub fn report(&self, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
         match send(self.0.as_ref().map_or(SOCKET, Fd::number), report, descriptors) {
-            // Who has let go of one command only is told nothing.
+            // The caller may drop one command of a cell. Nobody reads its reports then.
             Err(Errno::EPIPE | Errno::ECONNRESET) if self.is_own() => Ok(()),
             sent => sent,
         }
@@ -117,27 +122,27 @@ impl Line {
 }
 
 fn send(socket: i32, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
-    /// Enough for all but those that quote a path or a file.
+    /// Room for every report that quotes neither a path nor the head of a file.
     const FEW: usize = 256;
     let mut buffer = Buffer::<FEW>::new();
     report.encode(&mut buffer);
     if buffer.is_cut() {
         send_long(socket, report, descriptors)
     } else {
-        sys::send(socket, buffer.bytes(), descriptors, Pass::default())
+        sys::send(socket, buffer.bytes(), descriptors, BypassToken::default())
     }
 }
 
-// Never inlined: its frame is large, and would lie in that of who waits.
+// Not inlined: its large frame would become part of the frame of the loop.
 #[inline(never)]
 fn send_long(socket: i32, report: &Report<'_>, descriptors: &[&Fd]) -> Result<()> {
     let mut buffer = Buffer::<REPORT_MAX>::new();
     report.encode(&mut buffer);
-    sys::send(socket, buffer.bytes(), descriptors, Pass::default())
+    sys::send(socket, buffer.bytes(), descriptors, BypassToken::default())
 }
 
-/// A received message and the descriptors beside it.
-pub struct Mail {
+/// A received message with its descriptors.
+pub struct RequestBuffer {
     inline: Option<Pages>,
     body: Option<Pages>,
     length: usize,
@@ -145,9 +150,15 @@ pub struct Mail {
     count: usize,
 }
 
-impl Mail {
-    pub const fn new() -> Mail {
-        Mail { inline: None, body: None, length: 0, descriptors: [-1; DESCRIPTORS_MAX], count: 0 }
+impl RequestBuffer {
+    pub const fn new() -> RequestBuffer {
+        RequestBuffer {
+            inline: None,
+            body: None,
+            length: 0,
+            descriptors: [-1; DESCRIPTORS_MAX],
+            count: 0,
+        }
     }
 
     fn take_from(&mut self, socket: i32) -> Result<()> {
@@ -163,7 +174,7 @@ impl Mail {
         self.attach()
     }
 
-    /// Fetches a body that travels in a memfd.
+    /// Reads a request that travels in a memfd.
     fn attach(&mut self) -> Result<()> {
         if let Request::Attached { length } = self.request()? {
             let last = self.count.checked_sub(1).ok_or(Errno::EPROTO)?;
@@ -180,14 +191,14 @@ impl Mail {
         decode(pages.read(), self.length)
     }
 
-    /// Hands the message over to a process that may still be reading it. What comes next is
-    /// received in other memory.
-    pub fn lend(&mut self) -> Result<LentMail> {
+    /// Lends the message to a process that may still be reading it. The next message is received
+    /// into other memory.
+    pub fn lend(&mut self) -> Result<LentRequest> {
         let pages = self.body.take().or(self.inline.take()).ok_or(Errno::EPROTO)?;
-        Ok(LentMail { pages: pages.lend(), length: core::mem::take(&mut self.length) })
+        Ok(LentRequest { pages: pages.lend(), length: core::mem::take(&mut self.length) })
     }
 
-    /// The numbers of the descriptors beside the message.
+    /// The descriptor numbers beside the message. A taken one is -1.
     pub fn descriptors(&self) -> &[i32] {
         &self.descriptors[..self.count]
     }
@@ -199,7 +210,7 @@ impl Mail {
         }
     }
 
-    /// Closes what nobody took and gives the memory back.
+    /// Closes the descriptors that nobody took and gives the memory back.
     pub fn clear(&mut self) {
         for number in &mut self.descriptors[..self.count] {
             if *number >= 0 {
@@ -214,18 +225,18 @@ impl Mail {
     }
 }
 
-/// A message in memory that is lent.
-pub struct LentMail {
+/// A message in memory that a started process may be reading.
+pub struct LentRequest {
     pages: Lent,
     length: usize,
 }
 
-impl LentMail {
+impl LentRequest {
     pub fn request(&self) -> Result<Request<'static>> {
         decode(self.pages.read(), self.length)
     }
 
-    /// Nobody reads it any more.
+    /// Frees the message, because the process has left the memory.
     pub fn take_back(self, departed: &Departed) {
         drop(self.pages.take_back(departed));
     }
@@ -236,14 +247,14 @@ fn decode(bytes: &[u8], length: usize) -> Result<Request<'_>> {
     Reader::new(bytes).only().map_err(|_| Errno::EPROTO)
 }
 
-impl Drop for Mail {
+impl Drop for RequestBuffer {
     fn drop(&mut self) {
         self.clear();
     }
 }
 
-/// A report being written. What does not fit is cut; of the longest there are, only a path can be
-/// too long, and then it is not decodable, not unsafe.
+/// A report in a buffer of fixed size. Bytes that do not fit are cut. Only a long path can exceed
+/// [`REPORT_MAX`]; the library then rejects the report as malformed.
 pub struct Buffer<const N: usize> {
     bytes: [u8; N],
     used: usize,

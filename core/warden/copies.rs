@@ -1,11 +1,11 @@
-//! What a template keeps of its copies: the networks that it lends them, and their mount
-//! namespaces, until it has time to let go of those.
+//! What a template keeps for its copies: the network namespaces that it lends them, and their mount
+//! namespaces until it has time to release them.
 
 use crate::networks::{Lent, Networks};
 use crate::sys::{self, Fd};
 use crate::wire::message::Report;
 
-/// Of so many at a time. Who comes then takes its mounts along when it ends.
+/// How many mount namespaces are kept at one time. Further copies release their mounts themselves.
 const KEPT: usize = 32;
 
 pub struct Copies {
@@ -13,12 +13,14 @@ pub struct Copies {
     mounts: [Option<Mounts>; KEPT],
 }
 
-/// A copy's mount namespace. Who is the last in one waits, when it ends, until every processor has
-/// passed a quiet moment (RCU), and a caller that waits for that end, too. So the template is the
-/// last.
+/// The mount namespace of a copy.
+///
+/// The last process to leave a mount namespace waits for an RCU grace period when it ends. A caller
+/// that waits for this end waits as well. So the template holds on to the namespace and releases it
+/// later.
 struct Mounts {
     _namespace: Fd,
-    /// The copy's number while it lives.
+    /// The process id of the copy while it lives.
     user: Option<i32>,
 }
 
@@ -33,19 +35,19 @@ impl Copies {
         Copies { networks: Networks::new(), mounts: [const { None }; KEPT] }
     }
 
-    /// One has been made.
+    /// Records a new copy.
     pub fn born(&mut self, pid: i32, pidfd: &Fd, lent: Lent) {
         self.networks.lend(lent, pid);
         if let Some(place) = self.mounts.iter_mut().find(|place| place.is_none()) {
-            // Before Linux 6.11, or without a number left for the descriptor, it ends as it would
-            // without us.
+            // This fails before Linux 6.11, or without a free descriptor. The copy then waits at
+            // its end.
             *place = sys::mount_namespace_of(pidfd)
                 .ok()
                 .map(|namespace| Mounts { _namespace: namespace, user: Some(pid) });
         }
     }
 
-    /// A child has been reaped.
+    /// Records that a child has been reaped.
     pub fn reaped(&mut self, pid: i32) {
         self.networks.reaped(pid);
         if let Some(mounts) =
@@ -55,15 +57,15 @@ impl Copies {
         }
     }
 
-    /// Whether something of one that has ended is still to be looked after.
-    pub fn is_untidy(&self) -> bool {
-        self.networks.is_untidy() || self.mounts.iter().flatten().any(Mounts::is_left)
+    /// Whether something of a copy that has ended is still to be released or checked.
+    pub fn has_leftover(&self) -> bool {
+        self.networks.has_leftover() || self.mounts.iter().flatten().any(Mounts::is_left)
     }
 
-    /// Looks after one thing: a network first, which the next copy needs.
-    pub fn look_after(&mut self) {
-        if self.networks.is_untidy() {
-            self.networks.look_after();
+    /// Handles one thing that is left: networks first, because the next copy needs one.
+    pub fn tidy_one(&mut self) {
+        if self.networks.has_leftover() {
+            self.networks.tidy_one();
         } else if let Some(place) =
             self.mounts.iter_mut().find(|place| place.as_ref().is_some_and(Mounts::is_left))
         {
@@ -71,8 +73,8 @@ impl Copies {
         }
     }
 
-    /// What has become of the networks.
-    pub fn told(&self) -> Report<'static> {
-        self.networks.told()
+    /// The report on the network namespaces.
+    pub fn report(&self) -> Report<'static> {
+        self.networks.report()
     }
 }

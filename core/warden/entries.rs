@@ -1,4 +1,4 @@
-//! The names in a directory (getdents64(2)).
+//! The entries of a directory (getdents64(2)).
 
 use crate::sys::{self, Errno, Fd, Result};
 use core::ffi::CStr;

@@ -1,28 +1,26 @@
-//! Why a program could not be executed: a look at what stands at its path, for the caller to
-//! explain.
+//! Examines a program that could not be executed, so that the caller can explain the failure.
 
-use crate::control::Line;
+use crate::control::CommandSocket;
 use crate::sys::{self, Errno, Result, Status};
 use crate::text::Path;
 use crate::wire::message::{HEAD_MAX, Report, stage};
 use core::ffi::CStr;
 
-/// Tells the caller of a failure; of what could not be executed, with a look at it, so that the
-/// caller can say why.
-pub fn examine(line: &Line, report: Report<'_>, directory: &CStr) -> Result<()> {
+/// Reports a failed start. For a failed `execve(2)`, adds the mode and the first bytes of the file.
+pub fn examine(socket: &CommandSocket, report: Report<'_>, directory: &CStr) -> Result<()> {
     let Report::Failed { stage: stage::EXEC, errno, path, .. } = report else {
-        return line.report(&report, &[]);
+        return socket.report(&report, &[]);
     };
     let mut head = [0; HEAD_MAX];
-    let (mode, length) = look_at(path, directory, &mut head).unwrap_or((0, 0));
-    line.report(
+    let (mode, length) = inspect(path, directory, &mut head).unwrap_or((0, 0));
+    socket.report(
         &Report::Failed { stage: stage::EXEC, errno, detail: mode, path, head: &head[..length] },
         &[],
     )
 }
 
-/// The mode of the file at `path`, and how many bytes there are of its head.
-fn look_at(path: &[u8], directory: &CStr, head: &mut [u8]) -> Result<(u32, usize)> {
+/// Returns the mode of the file at `path` and how many bytes of its head were read.
+fn inspect(path: &[u8], directory: &CStr, head: &mut [u8]) -> Result<(u32, usize)> {
     let path = if path.starts_with(b"/") {
         Path::join(b"", path.get(1..).unwrap_or_default())
     } else {
@@ -37,8 +35,8 @@ fn look_at(path: &[u8], directory: &CStr, head: &mut [u8]) -> Result<(u32, usize
     Ok((status.mode, length))
 }
 
-/// The first symbolic link on the way to `path` that leads to nothing: its mode, and in `head` its
-/// path, a NUL, and its text as far as there is room.
+/// Finds the first symbolic link on the way to `path` that leads to nothing. Returns its mode, and
+/// puts its path, a NUL and as much of its target as fits into `head`.
 fn dangling(path: &[u8], head: &mut [u8]) -> Result<(u32, usize)> {
     for end in (1..=path.len()).filter(|end| path.get(*end).is_none_or(|byte| *byte == b'/')) {
         let link = Path::join(b"", &path[1..end])?;
@@ -54,10 +52,11 @@ fn dangling(path: &[u8], head: &mut [u8]) -> Result<(u32, usize)> {
     Err(Errno::ENOENT)
 }
 
-/// The first bytes of a file. What stands at its path may be another one by now, a FIFO or a
-/// device, or be under a lease: an opening that waits for nobody, and a look at what has been
-/// opened.
-fn read_head(path: &Path, found: &Status, head: &mut [u8]) -> Result<usize> {
+/// Reads the first bytes of a file.
+///
+/// By now another file may be at this path: a FIFO, a device, or a file under a lease. O_NONBLOCK
+/// keeps the warden from waiting in the open, and the check that follows refuses another file.
+fn read_head(path: &Path, expected: &Status, head: &mut [u8]) -> Result<usize> {
     let opened = sys::open(
         sys::CWD,
         path.as_c_str(),
@@ -65,6 +64,6 @@ fn read_head(path: &Path, found: &Status, head: &mut [u8]) -> Result<usize> {
         0,
     )?;
     let status = sys::status(opened.number(), c"")?;
-    let same = (status.number, status.file_system) == (found.number, found.file_system);
+    let same = (status.number, status.file_system) == (expected.number, expected.file_system);
     if same && status.is_file() { sys::read(&opened, head) } else { Ok(0) }
 }

@@ -1,14 +1,52 @@
-//! The warden: PID 1 of every sandbox.
+//! The warden: the first process of every sandbox, and PID 1 where the process tree is its own.
 //!
-//! A freestanding program (no libc, no allocator), executed from inside the library in fresh
-//! namespaces. It is born with one descriptor, the control socket, as number 0. It applies the plan
-//! that it is sent, runs commands, reaps everything, reports each end, and ends itself when the
-//! socket or the caller does; the kernel then kills all that is left inside. It trusts the caller
-//! and nothing else, and once sealed it has no privilege to lose.
+//! The warden is a small freestanding program, without libc and without an allocator. The library
+//! carries the binary and executes it in new namespaces. Its only descriptor is the control socket,
+//! number 0.
 //!
-//! `core/build.rs` compiles it with `--cfg freestanding`: then it has an entry point of its own.
-//! Without, it is the library `warden`, a member of the workspace, by which lints, unit tests and
-//! documentation see it.
+//! Its life has three parts:
+//! 1. **Set-up.** The library sends a plan (`Request::Setup`), and the warden applies its steps in
+//!    order. The last steps take all privileges away. Nothing of the payload runs yet.
+//! 2. **The loop.** The warden waits in one `ppoll(2)`. It starts commands, forwards their output,
+//!    enforces the limits that no kernel mechanism enforces, reaps every process, and reports ends.
+//! 3. **The end.** The warden ends with its last command, or when the control socket is closed, or
+//!    when the caller ends. The kernel then kills everything in its pid namespace. Without a pid
+//!    namespace of its own, the warden kills and reaps the processes itself.
+//!
+//! A *template* stops after set-up without giving up its privileges. It runs no command. Instead it
+//! copies itself on request, and each copy continues as a warden with ready mounts.
+//!
+//! The modules; each uses those below it:
+//!
+//! ```text
+//!   main        session, descriptors, then set-up and the loop
+//!    |
+//!    +-- join       executed outside the namespaces: enter them, and fork into them
+//!    +-- setup      the steps: ids, mounts, populate, target, scratch, landlock, seal
+//!    +-- run        the loop: requests, ready descriptors, ended children
+//!         |
+//!         +-- template   copies of a template, with copies and networks
+//!         +-- state      what all commands share, and the limits of a cell
+//!         +-- command    one command, from its start to the report of its end
+//!              |
+//!              +-- start    makes the process of a command; examine says why execve failed
+//!              +-- relay    forwards a stream and counts its bytes
+//!              +-- watch    samples usage for the limits on memory, processes and time
+//!              +-- reap     kills processes; scan finds them in a proc file system
+//!
+//!   control     control socket, command sockets, request buffer
+//!   text, entries, walk      fixed-size texts, directory entries, paths without openat2(2)
+//!   wire        the protocol, compiled from core/wire
+//!   sys         the system calls, and the only unsafe code
+//! ```
+//!
+//! The warden trusts the caller and nothing else. After the sealing step it has no privilege that
+//! an attacker could take. The payload runs as the same user, so seccomp filters guard the warden;
+//! `docs/warden.md` tells how, and lists every system call of the loop.
+//!
+//! `core/build.rs` compiles this file with `--cfg freestanding`, which adds the entry point.
+//! Without it, the file is the library crate `seclude-warden` of the workspace, for lints, unit
+//! tests and documentation.
 #![no_std]
 #![cfg_attr(freestanding, no_main)]
 #![deny(unsafe_code)]
@@ -20,22 +58,22 @@ mod sys;
 #[allow(dead_code)]
 mod wire;
 
-mod census;
 mod command;
 mod control;
 mod copies;
 mod entries;
 mod examine;
-mod founder;
-mod house;
+mod join;
 mod networks;
 mod reap;
 mod relay;
 mod run;
+mod scan;
 mod setup;
 #[cfg(stage_clock)]
 mod stages;
 mod start;
+mod state;
 mod template;
 mod text;
 mod walk;
@@ -45,37 +83,38 @@ mod watch;
 #[path = "../../warden/unit/mod.rs"]
 mod unit;
 
-use control::{Control, Mail};
+use control::{Control, RequestBuffer};
 use run::Next;
 use sys::{Errno, Result};
 use wire::message::{Report, Request};
 
 const RLIMIT_NOFILE: u32 = 7;
 
-/// `founds`: this program was executed outside the namespaces that it is to be in.
-pub fn main(founds: bool) -> ! {
-    // The caller has blocked them; again, for a warden that somebody else executes.
+/// Runs the warden. `joins`: this program was executed outside the namespaces of the sandbox.
+pub fn main(joins: bool) -> ! {
+    // The caller has blocked all signals already. This is for a warden that another program
+    // executes.
     let _ = sys::block_signals(u64::MAX);
-    stand_apart();
+    lead_session();
     let limits = sys::limit(RLIMIT_NOFILE);
     close_inherited(limits.map_or(1024, |(soft, _)| soft.min(1 << 20)));
-    // The kernel lets nobody send a descriptor while more of the same user's are under way in
-    // sockets than the sender may have open, and commands, who are that user, could see to it.
-    // A command's own limit is set when it starts.
+    // The kernel refuses to send a descriptor (ETOOMANYREFS, unix(7)) while more of the user's
+    // descriptors are in flight than the sender's soft limit allows. Commands run as the same user
+    // and could reach a low limit. The limit of a command is set when it starts.
     if let Ok((_, hard)) = limits {
         let _ = sys::set_limit(RLIMIT_NOFILE, hard, hard);
     }
-    if founds {
-        founder::found();
+    if joins {
+        join::join_and_fork();
     }
-    let mut mail = Mail::new();
+    let mut incoming = RequestBuffer::new();
     let code = loop {
-        match serve(&mut Control::new(), &mut mail) {
+        match serve(&mut Control::new(), &mut incoming) {
             Ok(Next::Begin) => {
-                // A new one keeps nothing of the template's, which has few descriptors, and so low
-                // numbers.
-                mail.clear();
-                stand_apart();
+                // A copy keeps no descriptor of its template. A template has few, so their numbers
+                // are low.
+                incoming.clear();
+                lead_session();
                 close_inherited(1024);
             }
             Ok(Next::End) => break 0,
@@ -85,37 +124,43 @@ pub fn main(founds: bool) -> ! {
     sys::exit(code)
 }
 
-/// Leads a session of its own. Where autogroups are on (sched(7)), the kernel shares the processors
-/// among sessions, and each command has its own: in the caller's, a warden would share what is left
-/// to it with all of the caller's processes, and a command that makes sessions would leave little.
-fn stand_apart() {
-    // It fails for the leader of a group, which the caller may have made of it.
+/// Makes the warden the leader of a new session.
+///
+/// With autogroups (sched(7)), the kernel shares the processors among sessions, and each command
+/// has a session of its own. In the caller's session, the warden would share one portion with all
+/// processes of the caller. A command that makes many sessions would leave it little time.
+fn lead_session() {
+    // setsid(2) fails for the leader of a process group, which the caller may have made of the
+    // warden.
     let _ = sys::new_session();
 }
 
-/// Set-up, then commands until the caller lets go.
-fn serve(control: &mut Control, mail: &mut Mail) -> Result<Next> {
-    let Some((place, namespaces)) = set_up(control, mail)? else { return Ok(Next::End) };
-    mail.clear();
-    sys::forget_deep_stack();
-    run::serve(control, mail, &place, namespaces)
+/// Runs set-up, then commands until the last one or the caller ends.
+fn serve(control: &mut Control, incoming: &mut RequestBuffer) -> Result<Next> {
+    let Some((finished, namespaces)) = set_up(control, incoming)? else { return Ok(Next::End) };
+    incoming.clear();
+    sys::release_stack();
+    run::serve(control, incoming, &finished, namespaces)
 }
 
-/// What the first request asks; `None`, told to the caller, if that could not be done.
-// Never inlined: its frame is large, and would lie in that of who waits.
+/// Handles the first request. Returns `None` after it has reported a failure to the caller.
+// Not inlined: its large frame would become part of the frame of the loop.
 #[inline(never)]
-fn set_up(control: &mut Control, mail: &mut Mail) -> Result<Option<(setup::Place, u64)>> {
+fn set_up(
+    control: &mut Control,
+    incoming: &mut RequestBuffer,
+) -> Result<Option<(setup::FinishedSetup, u64)>> {
     #[cfg(stage_clock)]
     stages::begin();
-    control.await_message(mail)?;
+    control.await_message(incoming)?;
     #[cfg(stage_clock)]
-    stages::mark(stages::TOLD);
-    let Request::Setup { namespaces, tell, .. } = mail.request()? else {
+    stages::mark(stages::PLAN_RECEIVED);
+    let Request::Setup { namespaces, report_ready, .. } = incoming.request()? else {
         return Err(Errno::EPROTO);
     };
-    control.watch_caller(mail.take_descriptor(0)?);
-    let place = match setup::apply(control, mail) {
-        Ok(place) => place,
+    control.watch_caller(incoming.take_descriptor(0)?);
+    let finished = match setup::apply(control, incoming) {
+        Ok(finished) => finished,
         Err(refusal) => {
             let setup::Refusal { step, errno, path, reason, call } = &refusal;
             let report = Report::Refused {
@@ -130,15 +175,17 @@ fn set_up(control: &mut Control, mail: &mut Mail) -> Result<Option<(setup::Place
     };
     #[cfg(stage_clock)]
     stages::mark(stages::READY);
-    if tell {
-        control
-            .report(&Report::Ready { protections: place.protections, landlock: place.landlock })?;
+    if report_ready {
+        control.report(&Report::Ready {
+            protections: finished.protections,
+            landlock: finished.landlock,
+        })?;
     }
-    Ok(Some((place, namespaces)))
+    Ok(Some((finished, namespaces)))
 }
 
-/// Closes all but the control socket; before Linux 5.9, where there is no close_range(2), those
-/// below `highest`.
+/// Closes every descriptor but the control socket. Linux before 5.9 has no close_range(2), so the
+/// warden then closes the numbers below `highest` one by one.
 fn close_inherited(highest: u64) {
     if sys::close_from(1).is_err() {
         (1..highest).for_each(|number| sys::close_number(number as i32));

@@ -1,30 +1,32 @@
-//! A template's network namespaces: each is lent to one copy at a time, and lent again only if
-//! nothing in it shows that somebody has been there.
+//! The network namespaces of a template. Each is lent to one copy at a time, and lent again only if
+//! nothing in it shows that the last copy used it.
 //!
-//! To make one takes longer than all else that a copy takes. They belong to the template's user
-//! namespace, so nobody in a copy has a capability over one: what can be left behind is sockets and
-//! what traffic has counted or taught, and [`FILES`] tell of both.
+//! Making one takes longer than everything else in making a copy. They belong to the template's
+//! user namespace, so no process in a copy has a capability over them. Such a process can leave
+//! behind only sockets, and what its traffic has counted and what the kernel learned from it.
+//! [`FILES`] show both.
 
 use crate::sys::{self, CWD, Errno, Fd, Pages, Result, Table, open};
-use crate::wire::message::{NETWORK as FILES, Report};
+use crate::wire::message::{NETWORK_FILES as FILES, Report};
 use crate::wire::plan::namespace;
 
-/// More than these are not kept: they go with their copies.
+/// The most namespaces to keep. Others end with their copies.
 const KEPT: usize = 32;
 
-/// So many of [`FILES`] must be there.
+/// How many of [`FILES`], from the first on, must exist.
 const NEEDED: usize = 4;
 
 pub struct Networks {
-    /// The template's own.
+    /// The template's own network namespace.
     home: Option<Fd>,
     kept: Table<Network>,
-    /// What the files of the one made last have told before anybody was in it.
-    fresh: Option<Told>,
+    /// The contents of the files in the namespace made last, before any process used it.
+    fresh: Option<Contents>,
     made: u64,
     reused: u64,
     retired: u64,
-    /// The one retired last, by its number (namespaces(7)), and by which of [`FILES`].
+    /// The inode number of the namespace retired last (namespaces(7)), and the index in [`FILES`]
+    /// of the file that differed.
     last: (u64, usize),
 }
 
@@ -36,19 +38,20 @@ struct Network {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// As one that has just been made.
+    /// In the state of a new one.
     Empty,
-    /// To the copy of this number.
+    /// Lent to the copy with this process id.
     Lent(i32),
-    /// Nobody is in it any more.
+    /// The copy has ended. The files are not compared yet.
     Left,
 }
 
-/// Where the template stands while it makes a copy: one of those kept, or one that is not.
+/// The network namespace that the template is in while it makes a copy: the index of a kept one, or
+/// `None` for one that is not kept.
 pub struct Lent(Option<usize>);
 
 impl Lent {
-    /// None of ours.
+    /// The copy gets no network namespace of the template.
     pub const NONE: Lent = Lent(None);
 }
 
@@ -65,13 +68,13 @@ impl Networks {
         }
     }
 
-    /// Stands in one where nobody is.
+    /// Enters a network namespace that no process uses.
     pub fn enter(&mut self) -> Result<Lent> {
         if self.home.is_none() {
             self.home = Some(sys::open(CWD, c"/proc/self/ns/net", open::READ, 0)?);
         }
         while self.find(State::Empty).is_none() && self.find(State::Left).is_some() {
-            self.look_after();
+            self.tidy_one();
         }
         if let Some(index) = self.find(State::Empty) {
             sys::join_namespace(self.kept[index].namespace.number(), namespace::NET)?;
@@ -81,7 +84,7 @@ impl Networks {
         sys::unshare(namespace::NET)?;
         self.made += 1;
         sys::loopback_up().inspect_err(|_| self.leave())?;
-        // Without a number left for its descriptors it is as good, for once.
+        // Without free descriptors it cannot be kept, but it serves this one copy.
         Ok(Lent(if self.kept.len() < KEPT { self.keep().ok() } else { None }))
     }
 
@@ -89,27 +92,27 @@ impl Networks {
         self.kept.iter().position(|network| network.state == state)
     }
 
-    /// Keeps the one that has just been made, and the template is in.
+    /// Keeps the new network namespace that the template is in.
     fn keep(&mut self) -> Result<usize> {
         let namespace = sys::open(CWD, c"/proc/self/ns/net", open::READ, 0)?;
         let mut files = [const { None }; FILES.len()];
         for (index, (file, path)) in files.iter_mut().zip(FILES).enumerate() {
             match sys::open(CWD, path, open::READ, 0) {
                 Ok(opened) => *file = Some(opened),
-                // A kernel without IPv6, say.
+                // This kernel may lack IPv6, for example.
                 Err(Errno::ENOENT) if index >= NEEDED => {}
                 Err(errno) => return Err(errno),
             }
         }
-        self.fresh = Some(Told::by(&files)?);
+        self.fresh = Some(Contents::by(&files)?);
         self.kept.push(Network { namespace, files, state: State::Empty })?;
         Ok(self.kept.len() - 1)
     }
 
-    /// Goes home; the copy, if there is one, stays.
+    /// Goes back to the template's own network namespace. A copy stays in the other.
     pub fn leave(&self) {
         if let Some(home) = &self.home {
-            // It is the template's own: it may.
+            // The template owns this namespace, so this cannot be refused.
             let _ = sys::join_namespace(home.number(), namespace::NET);
         }
     }
@@ -120,31 +123,32 @@ impl Networks {
         }
     }
 
-    /// A child has been reaped.
+    /// Records that a child has been reaped.
     pub fn reaped(&mut self, pid: i32) {
         if let Some(index) = self.find(State::Lent(pid)) {
             self.kept[index].state = State::Left;
         }
     }
 
-    /// What has become of them.
-    pub fn told(&self) -> Report<'static> {
+    /// The report on the network namespaces.
+    pub fn report(&self) -> Report<'static> {
         let &Networks { made, reused, retired, last: (last, file), .. } = self;
         Report::Networks { made, reused, retired, last, file: file as u32 }
     }
 
-    /// Whether one is still to be looked after.
-    pub fn is_untidy(&self) -> bool {
+    /// Whether a namespace is still to be compared.
+    pub fn has_leftover(&self) -> bool {
         self.find(State::Left).is_some()
     }
 
-    /// Looks whether one that has been left is as it was; if not, it is lent to nobody any more.
-    // Never inlined: its frame is large, and would lie in that of who waits.
+    /// Compares one namespace that a copy has left with a new one. If they differ, it is retired
+    /// and never lent again.
+    // Not inlined: its large frame would become part of the frame of the loop.
     #[inline(never)]
-    pub fn look_after(&mut self) {
+    pub fn tidy_one(&mut self) {
         let Some(index) = self.find(State::Left) else { return };
-        let differing = match (&self.fresh, Told::by(&self.kept[index].files)) {
-            (Some(fresh), Ok(told)) => told.differs(fresh),
+        let differing = match (&self.fresh, Contents::by(&self.kept[index].files)) {
+            (Some(fresh), Ok(contents)) => contents.differs(fresh),
             _ => Some(0),
         };
         match differing {
@@ -164,20 +168,20 @@ impl Networks {
 }
 
 /// The contents of all [`FILES`].
-struct Told {
+struct Contents {
     text: Pages,
     ends: [usize; FILES.len()],
 }
 
-impl Told {
-    fn by(files: &[Option<Fd>; FILES.len()]) -> Result<Told> {
+impl Contents {
+    fn by(files: &[Option<Fd>; FILES.len()]) -> Result<Contents> {
         const ROOM: usize = 64 * 1024;
-        let mut told = Told { text: Pages::new(ROOM, false)?, ends: [0; FILES.len()] };
+        let mut contents = Contents { text: Pages::new(ROOM, false)?, ends: [0; FILES.len()] };
         let mut end = 0;
-        for (file, its_end) in files.iter().zip(&mut told.ends) {
+        for (file, its_end) in files.iter().zip(&mut contents.ends) {
             let start = end;
             while let Some(file) = file {
-                match sys::read_at(file, (end - start) as u64, &mut told.text.bytes()[end..])? {
+                match sys::read_at(file, (end - start) as u64, &mut contents.text.bytes()[end..])? {
                     0 if end == ROOM => return Err(Errno::ENAMETOOLONG),
                     0 => break,
                     length => end += length,
@@ -185,7 +189,7 @@ impl Told {
             }
             *its_end = end;
         }
-        Ok(told)
+        Ok(contents)
     }
 
     fn file(&self, index: usize) -> &[u8] {
@@ -193,8 +197,8 @@ impl Told {
         self.text.read().get(start..self.ends[index]).unwrap_or_default()
     }
 
-    /// Which file does not say the same.
-    fn differs(&self, other: &Told) -> Option<usize> {
+    /// The index of the first file that differs.
+    fn differs(&self, other: &Contents) -> Option<usize> {
         (0..FILES.len()).find(|&index| {
             let (one, other) = (self.file(index), other.file(index));
             one != other && !words(one).eq(words(other))
@@ -202,7 +206,7 @@ impl Told {
     }
 }
 
-/// The words, but for the numbers of sockstat that are the whole machine's.
+/// The words of a text, without the numbers in sockstat that count for the whole machine.
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     const MACHINES: [&[u8]; 3] = [b"orphan", b"alloc", b"mem"];
     let mut machines = false;

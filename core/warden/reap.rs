@@ -1,90 +1,91 @@
-//! The ends of processes: every child and every orphan inside is reaped here, and here everything
-//! is ended.
+//! Reaps children and orphans, and kills processes.
 
-use crate::census::Census;
+use crate::scan::ProcessScan;
 use crate::sys::{self, Errno, RawUsage, Result, SIGKILL, SIGSTOP};
 use crate::wire::plan::namespace;
 use crate::wire::usage::Usage;
 
-/// Ends every process inside and reaps it, until there is none: the last thing that a warden does
-/// without a namespace that the kernel would end with it.
-pub fn end_everything(namespaces: u64) {
+/// Kills and reaps every process inside until none is left. A warden without a pid namespace of its
+/// own does this before it ends.
+pub fn kill_everything(namespaces: u64) {
     const PAUSE: u64 = 2_000_000;
     signal_everything(namespaces, SIGKILL);
     loop {
         loop {
             match sys::reap() {
                 Ok(Some(_)) | Err(Errno::EINTR) => {}
-                // In a shared namespace orphans reach us one by one (PR_SET_CHILD_SUBREAPER), and
-                // may have forked meanwhile.
+                // Without a pid namespace, orphans become children of the warden one by one
+                // (PR_SET_CHILD_SUBREAPER). They may have forked meanwhile.
                 Ok(None) => break,
                 Err(_) => return,
             }
         }
         let _ = sys::wait(&mut [], Some(PAUSE));
-        end_stubborn(namespaces);
+        kill_survivors(namespaces);
     }
 }
 
-/// Sends a signal to every process inside but us. As PID 1 that is one call, which no fork escapes:
-/// one under way sees the signal and begins again.
+/// Sends a signal to every process inside but the warden.
+///
+/// For PID 1 that is one call, and no fork escapes it: a fork in progress sees the signal and
+/// starts over.
 pub fn signal_everything(namespaces: u64, signal: i32) {
     if namespaces & namespace::PID != 0 {
         let _ = sys::kill(-1, signal);
-    } else if let Ok(census) = Census::shared() {
-        census.each(&mut |pid| {
+    } else if let Ok(scan) = ProcessScan::shared() {
+        scan.each(&mut |pid| {
             let _ = sys::kill(pid as i32, signal);
         });
     }
 }
 
-/// Ends every process inside, once that has been asked of them in vain: without a namespace of its
-/// own, a command can make processes faster than they are found.
-pub fn end_stubborn(namespaces: u64) {
+/// Kills every process that is left after a first signal. Without a pid namespace, a command can
+/// make processes faster than a scan finds them.
+pub fn kill_survivors(namespaces: u64) {
     if namespaces & namespace::PID != 0 {
         let _ = sys::kill(-1, SIGKILL);
-    } else if let Ok(census) = Census::shared() {
-        end_members(&census, None);
+    } else if let Ok(scan) = ProcessScan::shared() {
+        kill_members(&scan, None);
     }
 }
 
-/// Ends what a command that leads the session `root` has started, and its first process. What has
-/// left both the session and its parents is nobody's.
-pub fn end_tree(census: &Census, root: i32) {
-    end_members(census, Some(root.unsigned_abs()));
+/// Kills what the command with the session `root` has started, and its first process. A process
+/// that has left the session and lost its parents cannot be found.
+pub fn kill_tree(scan: &ProcessScan, root: i32) {
+    kill_members(scan, Some(root.unsigned_abs()));
     let _ = sys::kill(root, SIGKILL);
 }
 
-/// Ends the tracer of a process that has ended: until it has heard of the end, or has ended itself,
-/// nobody else can.
-pub fn end_tracer(census: Option<&Census>, pid: i32) {
-    let tracer = match census {
-        Some(census) => census.tracer(pid.unsigned_abs()),
-        None => Census::shared().ok().and_then(|census| census.tracer(pid.unsigned_abs())),
+/// Kills the tracer of a process that has ended. Until the tracer has waited for the process or has
+/// ended itself, nothing else can reap it.
+pub fn kill_tracer(scan: Option<&ProcessScan>, pid: i32) {
+    let tracer = match scan {
+        Some(scan) => scan.tracer(pid.unsigned_abs()),
+        None => ProcessScan::shared().ok().and_then(|scan| scan.tracer(pid.unsigned_abs())),
     };
     if let Some(tracer) = tracer {
         let _ = sys::kill(tracer as i32, SIGKILL);
     }
 }
 
-fn end_members(census: &Census, root: Option<u32>) {
-    if stop_and_end(census, root).is_err() {
-        // No memory for a look at all of them at once: one by one, which a chain of forks can
-        // outrun.
-        census.each_of(root, &mut |pid| {
+fn kill_members(scan: &ProcessScan, root: Option<u32>) {
+    if stop_and_kill(scan, root).is_err() {
+        // There is no memory for a scan of all processes at once. Killing one by one can lose
+        // against a chain of forks.
+        scan.each_of(root, &mut |pid| {
             let _ = sys::kill(pid as i32, SIGKILL);
         });
     }
 }
 
-/// First all of them are stopped, until none is found that runs: so none forks, and none loses the
-/// parent by which it is known.
-fn stop_and_end(census: &Census, root: Option<u32>) -> Result<()> {
+/// Stops all processes, until a scan finds none that runs, and then kills them. A stopped process
+/// cannot fork, and its parent is still there, by which the scan finds it.
+fn stop_and_kill(scan: &ProcessScan, root: Option<u32>) -> Result<()> {
     const ROUNDS: u32 = 64;
     for _ in 0..ROUNDS {
         let mut running = false;
-        census.each_member(root, &mut |pid, stands_still| {
-            if !stands_still {
+        scan.each_member(root, &mut |pid, is_stopped| {
+            if !is_stopped {
                 running = true;
                 let _ = sys::kill(pid as i32, SIGSTOP);
             }
@@ -93,16 +94,16 @@ fn stop_and_end(census: &Census, root: Option<u32>) -> Result<()> {
             break;
         }
     }
-    // All are known before the first is killed: with it, its children lose the parent by which they
-    // are.
-    census.each_member(root, &mut |pid, _| {
+    // The scan lists all of them before the first is killed. Children of a killed process get
+    // another parent and could not be found by a later scan.
+    scan.each_member(root, &mut |pid, _| {
         let _ = sys::kill(pid as i32, SIGKILL);
     })
 }
 
-/// What processes have used, over so many nanoseconds: `getrusage(2)` of all that were waited for.
+/// Converts `getrusage(2)` of the reaped processes. `wall` is the wall time in nanoseconds.
 pub fn usage(wall: u64, raw: RawUsage) -> Usage {
-    /// `ru_inblock` and `ru_oublock` count in blocks of this size.
+    /// The unit of `ru_inblock` and `ru_oublock` in bytes.
     const BLOCK: u64 = 512;
     let raw = raw.map(|value| value as u64);
     let time = |seconds: u64, microseconds: u64| seconds * 1_000_000_000 + microseconds * 1000;

@@ -1,45 +1,46 @@
-//! A command's output on its way through the warden: counted, passed on, and cut at its limit.
+//! Forwards a stream of a command: counts its bytes and cuts it at the limit.
 
 use crate::sys::{self, Errno, Fd, Pages, Polled, Result};
 
-/// One stream.
+/// One forwarded stream.
 pub struct Relay {
-    /// Where the command writes; `None` once it is at its end, cut, or of no use to anybody.
+    /// The pipe that the command writes to. `None` after its end, after a cut, or when nobody wants
+    /// the output.
     from: Option<Fd>,
-    to: Option<Outlet>,
+    to: Option<Target>,
     buffer: Pages,
     start: usize,
     end: usize,
-    /// How many bytes may still come.
+    /// How many more bytes the limit allows.
     left: u64,
-    /// Who else may write does not count any more: so much of what is in the pipe is still the
-    /// command's.
+    /// How many bytes of the pipe are still to be forwarded, after the command has ended. Other
+    /// processes may go on writing to the pipe, and that no longer counts.
     rest: Option<usize>,
-    /// How many bytes have come, the one too many not among them.
+    /// How many bytes have come, within the limit.
     pub passed: u64,
-    /// More has come than may. The end that the command writes to stays until it is ended: no
-    /// broken pipe comes first.
+    /// The command wrote more than the limit. The pipe stays open until the command is killed, so
+    /// that it dies of no SIGPIPE first.
     cut: bool,
-    /// How much is written at once. Where a write may wait, no more than a pipe that has room
-    /// takes.
+    /// The most bytes of one write. Where a write could block, it is no more than fits into a pipe
+    /// with room.
     piece: usize,
 }
 
-/// Where a relay writes.
-struct Outlet {
+/// The destination of a stream.
+struct Target {
     fd: Fd,
     socket: bool,
 }
 
-impl Outlet {
+impl Target {
     fn write(&self, piece: &[u8]) -> Result<usize> {
         if self.socket { sys::send_some(&self.fd, piece) } else { sys::write_some(&self.fd, piece) }
     }
 }
 
-impl Drop for Outlet {
-    /// The last to close a socket waits until it has sent everything, if somebody has had it linger
-    /// (socket(7)).
+impl Drop for Target {
+    /// close(2) of the last reference to a socket waits until everything is sent, if SO_LINGER is
+    /// set (socket(7)). The warden must not wait.
     fn drop(&mut self) {
         if self.socket {
             sys::stop_lingering(&self.fd);
@@ -48,22 +49,28 @@ impl Drop for Outlet {
 }
 
 impl Relay {
-    /// `from` never waits: what the command writes, it can also take back before it is read. `to`
-    /// waits for nobody either, but where the caller could not open it anew.
+    /// Forwards `from` to `to`.
+    ///
+    /// `from` must be nonblocking: the command can read back what it wrote before the warden reads
+    /// it. `to` is nonblocking too, unless the caller could not open it anew.
+    ///
+    /// # Errors
+    ///
+    /// EPROTO if `from` is not nonblocking.
     pub fn new(from: Fd, to: Fd, limit: u64) -> Result<Relay> {
         const BUFFER: usize = 64 * 1024;
         const PIPE_BUF: usize = 4096;
-        if !sys::never_waits(from.number())? {
+        if !sys::is_nonblocking(from.number())? {
             return Err(Errno::EPROTO);
         }
         let status = sys::status(to.number(), c"")?;
         let socket = status.is_socket();
-        let patient = !sys::never_waits(to.number())? && !status.is_file() && !socket;
-        let piece = if patient { PIPE_BUF } else { BUFFER };
+        let may_block = !sys::is_nonblocking(to.number())? && !status.is_file() && !socket;
+        let piece = if may_block { PIPE_BUF } else { BUFFER };
         let buffer = Pages::new(BUFFER, false)?;
         Ok(Relay {
             from: Some(from),
-            to: Some(Outlet { fd: to, socket }),
+            to: Some(Target { fd: to, socket }),
             buffer,
             start: 0,
             end: 0,
@@ -75,39 +82,41 @@ impl Relay {
         })
     }
 
-    /// What to wait for: something to read, or to be rid of what was read; and whether anybody
-    /// still wants it.
+    /// What to wait for: input or the end of the reader, or room for buffered bytes.
     pub fn polled(&self) -> [Polled; 2] {
         match (&self.from, &self.to) {
-            (_, Some(to)) if self.holds() => [Polled::NOTHING, Polled::writable(to.fd.number())],
+            (_, Some(to)) if self.has_buffered() => {
+                [Polled::NOTHING, Polled::writable(to.fd.number())]
+            }
             (Some(from), Some(to)) if !self.cut => {
-                [Polled::readable(from.number()), Polled::deserted(to.fd.number())]
+                [Polled::readable(from.number()), Polled::hang_up(to.fd.number())]
             }
             _ => [Polled::NOTHING; 2],
         }
     }
 
-    fn holds(&self) -> bool {
+    fn has_buffered(&self) -> bool {
         self.start < self.end
     }
 
-    /// Whether nothing is under way any more.
+    /// Whether nothing is left to forward.
     pub fn is_done(&self) -> bool {
-        self.from.is_none() && !self.holds()
+        self.from.is_none() && !self.has_buffered()
     }
 
-    /// Does what can be done without waiting. `true`: the command wrote more than it may.
+    /// Forwards what it can without waiting. Returns `true` if the command wrote more than the
+    /// limit.
     pub fn advance(&mut self, ready: [Polled; 2]) -> bool {
-        let mut over = false;
+        let mut exceeded = false;
         if ready[0].is_ready() {
-            over = self.read();
-        } else if ready[1].is_ready() && !self.holds() {
+            exceeded = self.read();
+        } else if ready[1].is_ready() && !self.has_buffered() {
             self.abandon();
         }
-        if ready[1].is_ready() && self.holds() {
+        if ready[1].is_ready() && self.has_buffered() {
             self.write();
         }
-        over
+        exceeded
     }
 
     fn read(&mut self) -> bool {
@@ -128,7 +137,7 @@ impl Relay {
         if length == 0 || self.rest == Some(0) {
             self.from = None;
         }
-        if !self.holds() && self.from.is_none() {
+        if !self.has_buffered() && self.from.is_none() {
             self.to = None;
         }
         self.cut
@@ -141,43 +150,44 @@ impl Relay {
         match to.write(piece) {
             Ok(written) => self.start += written,
             Err(Errno::EINTR | Errno::EAGAIN) => {}
-            // Nobody reads it, or there is no room on the disk: the command meets the same when it
-            // writes on (EPIPE).
+            // Nobody reads it, or the disk is full. The next write of the command fails too
+            // (EPIPE).
             Err(_) => self.abandon(),
         }
-        if !self.holds() && self.from.is_none() {
+        if !self.has_buffered() && self.from.is_none() {
             self.to = None;
         }
     }
 
-    /// Lets go of both ends, and of what is under way.
+    /// Drops both ends and the buffered bytes.
     pub fn abandon(&mut self) {
         (self.from, self.to) = (None, None);
         (self.start, self.end) = (0, 0);
     }
 
-    /// The command has ended, but others may go on to write: what is in the pipe now is the rest.
-    pub fn last(&mut self) {
+    /// Forwards only what is in the pipe now: the command has ended, but other processes may still
+    /// write.
+    pub fn limit_to_pending(&mut self) {
         self.rest = self.from.as_ref().map(|from| sys::pending(from.number()));
         if self.rest == Some(0) {
             self.from = None;
         }
         self.finish();
-        if self.from.is_none() && !self.holds() {
+        if self.from.is_none() && !self.has_buffered() {
             self.to = None;
         }
     }
 
-    /// Nobody is left who could write: what is in the pipe now is the rest.
+    /// Ends the relay if the pipe is empty or was cut: no process is left that could write to it.
     pub fn finish(&mut self) {
         if self.cut {
             self.from = None;
-            if !self.holds() {
+            if !self.has_buffered() {
                 self.to = None;
             }
         }
         if let Some(from) = &self.from
-            && !self.holds()
+            && !self.has_buffered()
         {
             let mut polled = [Polled::readable(from.number())];
             let empty = sys::wait(&mut polled, Some(0)).is_err() || !polled[0].is_ready();

@@ -1,60 +1,69 @@
-//! The warden's one loop: requests in, commands started, ends reaped and reported, until the caller
-//! lets go.
+//! The warden's loop: handle requests, start commands, reap children and report ends, until the
+//! caller or the last command ends.
 
 use crate::command::{self, POLLED, Running};
-use crate::control::{Control, Line, Mail, OWN};
+use crate::control::{CommandSocket, Control, OWN, RequestBuffer};
 use crate::copies::Copies;
-use crate::house::House;
 use crate::reap;
-use crate::setup::Place;
+use crate::setup::FinishedSetup;
+use crate::state::WardenState;
 use crate::sys::{self, Errno, Fd, Polled, Result, SIGCONT, SIGKILL, SIGSTOP, Table};
 use crate::template;
 use crate::wire::message::{Request, meter, run};
 
-/// What comes after.
+/// What follows the loop.
 pub enum Next {
-    /// Nothing: the last command has ended.
+    /// The warden ends, because its last command has ended.
     End,
-    /// This is a new warden, which a template has made.
+    /// This process is a new copy of a template. It starts over with its own set-up.
     Begin,
 }
 
-/// Runs commands until the caller is gone or the last one has ended. An error is the caller's
-/// absence, and whatever the error, the kernel ends a namespace with its PID 1; without one, that
-/// is ours to do.
-pub fn serve(control: &Control, mail: &mut Mail, place: &Place, namespaces: u64) -> Result<Next> {
-    let mut house = House::new(place, namespaces);
+/// Runs commands until the caller is gone or the last command has ended.
+///
+/// # Errors
+///
+/// An error means that the caller is gone or can no longer be trusted, so everything inside must
+/// end. The kernel kills a pid namespace with its PID 1. Without one, this function kills the
+/// processes.
+pub fn serve(
+    control: &Control,
+    incoming: &mut RequestBuffer,
+    setup: &FinishedSetup,
+    namespaces: u64,
+) -> Result<Next> {
+    let mut state = WardenState::new(setup, namespaces);
     let mut commands = Table::new();
-    let served = converse(control, mail, &mut house, &mut commands);
+    let served = serve_loop(control, incoming, &mut state, &mut commands);
     if served.is_err() {
-        house.thaw();
-        if !house.own_tree() || house.thaw.is_some() {
-            reap::end_everything(namespaces);
+        state.thaw();
+        if !state.own_tree() || state.thaw.is_some() {
+            reap::kill_everything(namespaces);
         }
     }
     served
 }
 
-fn converse(
+fn serve_loop(
     control: &Control,
-    mail: &mut Mail,
-    house: &mut House<'_>,
+    incoming: &mut RequestBuffer,
+    state: &mut WardenState<'_>,
     commands: &mut Table<Running>,
 ) -> Result<Next> {
     let children = sys::child_signal()?;
-    // A template's.
+    // Empty but in a template.
     let mut copies = Copies::new();
     loop {
         let mut few = [Polled::NOTHING; OWN + 2 * POLLED];
         let mut many = Table::new();
         let polled = list(commands, &mut few, &mut many)?;
         let now = sys::now();
-        let idle = if copies.is_untidy() { Some(0) } else { None };
+        let idle = if copies.has_leftover() { Some(0) } else { None };
         let remaining = commands
             .iter()
             .filter_map(|command| command.remaining(now))
             .chain(idle)
-            .chain(house.remaining(now, commands))
+            .chain(state.remaining(now, commands))
             .min();
         let event = match control.wait(Some(&children), polled, remaining) {
             Ok(event) => event,
@@ -62,65 +71,65 @@ fn converse(
             Err(errno) => return Err(errno),
         };
         if event.caller_gone {
-            // How its last act is undone may still lie here.
-            while control.receive(mail).is_ok() {
-                if let Ok(Request::Frozen {}) = mail.request() {
-                    house.thaw = mail.take_descriptor(0).ok();
+            // The last message of the caller may carry the file to thaw the sandbox by.
+            while control.receive(incoming).is_ok() {
+                if let Ok(Request::Frozen {}) = incoming.request() {
+                    state.thaw = incoming.take_descriptor(0).ok();
                 }
             }
             return Err(Errno::EPROTO);
         }
-        let ended = polled[OWN..].chunks_exact(POLLED).any(command::has_ended);
+        let ended = polled[OWN..].chunks_exact(POLLED).any(command::process_has_ended);
         if event.child || ended || commands.iter().any(Running::is_awaited) {
             drain(&children);
-            reap_ended(house, commands, &mut copies)?;
+            reap_ended(state, commands, &mut copies)?;
         }
         for (ready, command) in polled[OWN..].chunks_exact(POLLED).zip(commands.iter_mut()) {
-            command.attend(ready, house, mail)?;
+            command.handle_events(ready, state, incoming)?;
         }
-        house.hold_together(commands);
+        state.enforce_limits(commands);
         if event.request {
-            match control.receive(mail) {
+            match control.receive(incoming) {
                 Ok(()) => {}
                 Err(Errno::EAGAIN | Errno::EINTR) => continue,
                 Err(errno) => return Err(errno),
             }
-            match mail.request()? {
-                Request::Run { .. } if commands.iter().all(Running::is_among) => {
-                    if !begin(house, commands, mail)? {
+            match incoming.request()? {
+                Request::Run { .. } if commands.iter().all(Running::is_in_cell) => {
+                    if !start_command(state, commands, incoming)? {
                         return Ok(Next::End);
                     }
-                    house.rouse();
+                    state.command_started();
                 }
                 Request::Clone { .. } => {
-                    if template::clone(mail, &mut copies)? {
-                        // Its beginning closes all descriptors at once.
+                    if template::clone(incoming, &mut copies)? {
+                        // The copy closes all descriptors at once at its start.
                         core::mem::forget(copies);
                         return Ok(Next::Begin);
                     }
                 }
-                Request::Networks {} => control.report(&copies.told())?,
-                Request::Frozen {} => house.thaw = mail.take_descriptor(0).ok(),
-                request => match commands.iter_mut().find(|command| !command.is_among()) {
-                    Some(only) => only.obey(&request, house)?,
-                    None => obey(mail, house, commands)?,
+                Request::Networks {} => control.report(&copies.report())?,
+                Request::Frozen {} => state.thaw = incoming.take_descriptor(0).ok(),
+                request => match commands.iter_mut().find(|command| !command.is_in_cell()) {
+                    Some(only) => only.handle_request(&request, state)?,
+                    None => handle_request(incoming, state, commands)?,
                 },
             }
-            mail.clear();
-        } else if copies.is_untidy() {
-            copies.look_after();
+            incoming.clear();
+        } else if copies.has_leftover() {
+            copies.tidy_one();
         }
         let mut next = 0;
         while let Some(command) = commands.get(next) {
-            if !command.is_over() {
+            if !command.is_finished() {
                 next += 1;
                 continue;
             }
             #[cfg(stage_clock)]
             if command.last {
-                crate::stages::tell();
+                crate::stages::report();
             }
-            command.report(house.place)?;
+            command.report(state.setup)?;
             if command.last {
                 return Ok(Next::End);
             }
@@ -129,7 +138,7 @@ fn converse(
     }
 }
 
-/// All that is waited for: in `few`, or where there is more, in `many`.
+/// The descriptors to wait for: in `few`, or in `many` where `few` has no room.
 fn list<'a>(
     commands: &[Running],
     few: &'a mut [Polled],
@@ -150,42 +159,50 @@ fn list<'a>(
     Ok(polled)
 }
 
-/// Starts a command. `false`: it was to be the last, and could not be started.
-fn begin(house: &House<'_>, commands: &mut Table<Running>, mail: &mut Mail) -> Result<bool> {
-    let Request::Run { flags, .. } = mail.request()? else { return Err(Errno::EPROTO) };
-    let line = if flags & run::AMONG != 0 {
-        let last = mail.descriptors().len().checked_sub(1).ok_or(Errno::EPROTO)?;
-        Line::own(mail.take_descriptor(last)?)
+/// Starts a command. Returns `false` if it could not be started and was to be the last one.
+fn start_command(
+    state: &WardenState<'_>,
+    commands: &mut Table<Running>,
+    incoming: &mut RequestBuffer,
+) -> Result<bool> {
+    let Request::Run { flags, .. } = incoming.request()? else { return Err(Errno::EPROTO) };
+    let socket = if flags & run::IN_CELL != 0 {
+        let last = incoming.descriptors().len().checked_sub(1).ok_or(Errno::EPROTO)?;
+        CommandSocket::own(incoming.take_descriptor(last)?)
     } else {
-        Line::control()
+        CommandSocket::control()
     };
     let last = flags & run::LAST != 0;
     #[cfg(stage_clock)]
-    crate::stages::mark(crate::stages::ORDERED);
-    match Running::start(line, last, house, mail) {
+    crate::stages::mark(crate::stages::COMMAND_RECEIVED);
+    match Running::start(socket, last, state, incoming) {
         Ok(command) => {
             commands.push(command)?;
             Ok(true)
         }
-        Err((refused, line)) => refused.tell(&line).map(|()| !last),
+        Err((refused, socket)) => refused.report(&socket).map(|()| !last),
     }
 }
 
-/// A request about everything inside.
-fn obey(mail: &mut Mail, house: &mut House<'_>, commands: &mut [Running]) -> Result<()> {
-    match mail.request()? {
+/// Handles a request about everything inside.
+fn handle_request(
+    incoming: &mut RequestBuffer,
+    state: &mut WardenState<'_>,
+    commands: &mut [Running],
+) -> Result<()> {
+    match incoming.request()? {
         Request::Kill { how } => {
-            commands.iter_mut().for_each(|command| command.end((how, 0), house));
-            reap::signal_everything(house.namespaces, SIGKILL);
-            house.thaw();
+            commands.iter_mut().for_each(|command| command.kill((how, 0), state));
+            reap::signal_everything(state.namespaces, SIGKILL);
+            state.thaw();
         }
         Request::Limit { limits, meter } => {
-            let file = if meter == meter::NONE { None } else { Some(mail.take_descriptor(0)?) };
-            house.limit(limits, meter, file);
+            let file = if meter == meter::NONE { None } else { Some(incoming.take_descriptor(0)?) };
+            state.set_limits(limits, meter, file);
         }
-        Request::Signal { signal } => reap::signal_everything(house.namespaces, signal),
+        Request::Signal { signal } => reap::signal_everything(state.namespaces, signal),
         Request::Stop { on } => {
-            reap::signal_everything(house.namespaces, if on { SIGSTOP } else { SIGCONT })
+            reap::signal_everything(state.namespaces, if on { SIGSTOP } else { SIGCONT })
         }
         _ => return Err(Errno::EPROTO),
     }
@@ -197,8 +214,12 @@ fn drain(signals: &Fd) {
     while let Ok(1..) = sys::read(signals, &mut buffer) {}
 }
 
-/// Reaps whatever has ended.
-fn reap_ended(house: &mut House<'_>, commands: &mut [Running], copies: &mut Copies) -> Result<()> {
+/// Reaps every child that has ended.
+fn reap_ended(
+    state: &mut WardenState<'_>,
+    commands: &mut [Running],
+    copies: &mut Copies,
+) -> Result<()> {
     loop {
         match sys::reap() {
             Ok(Some(reaped)) => {
@@ -206,13 +227,13 @@ fn reap_ended(house: &mut House<'_>, commands: &mut [Running], copies: &mut Copi
                 if let Some(command) =
                     commands.iter_mut().find(|command| command.awaits(reaped.pid))
                 {
-                    command.reaped(reaped.status, reaped.usage, house)?;
+                    command.reaped(reaped.status, reaped.usage, state)?;
                 }
             }
             Ok(None) => return Ok(()),
             Err(Errno::EINTR) => {}
             Err(_) => {
-                commands.iter_mut().for_each(Running::nobody_is_left);
+                commands.iter_mut().for_each(Running::no_child_left);
                 return Ok(());
             }
         }

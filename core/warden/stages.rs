@@ -1,22 +1,23 @@
-//! The stage clock: when each step of set-up was done, and each stage of a command. In builds that
-//! ask for it only (`--cfg stage_clock`); it tells of the one command of a sandbox, not of those
-//! among others.
+//! The stage clock: the time of each set-up step and of each stage of a command.
+//!
+//! It exists only in builds with `--cfg stage_clock`. It covers the only command of a sandbox, not
+//! commands in a cell.
 
 use crate::control::SOCKET;
 use crate::sys;
-use crate::wire::message::Pass;
+use crate::wire::message::BypassToken;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 #[path = "../wire/stages.rs"]
 #[allow(dead_code)]
-mod words;
-pub use words::*;
+mod names;
+pub use names::*;
 
 const MOST: usize = 200;
 static MARKS: [AtomicU64; 2 * MOST] = [const { AtomicU64::new(0) }; 2 * MOST];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Forgets everything: what a copy has from its template is not its own.
+/// Clears the marks, because a copy inherits those of its template.
 pub fn begin() {
     COUNT.store(0, Relaxed);
     mark(BORN);
@@ -28,12 +29,12 @@ pub fn mark(stage: u64) {
     MARKS[at + 1].store(sys::now(), Relaxed);
 }
 
-pub fn tell() {
+pub fn report() {
     mark(ENDED);
     let mut message = [TAG; 1 + 2 * MOST * 8];
     let count = 2 * COUNT.load(Relaxed).min(MOST);
     for (bytes, value) in message[1..].chunks_exact_mut(8).zip(&MARKS[..count]) {
         bytes.copy_from_slice(&value.load(Relaxed).to_le_bytes());
     }
-    let _ = sys::send(SOCKET, &message[..1 + count * 8], &[], Pass::default());
+    let _ = sys::send(SOCKET, &message[..1 + count * 8], &[], BypassToken::default());
 }

@@ -1,28 +1,30 @@
-//! Starting a command.
+//! Starts a command.
 //!
 //! The new process shares the warden's memory until it executes the program, so it makes system
-//! calls and nothing else. It has most restrictions already, from the warden; what is its own to do
-//! is in `become_command`, the filters last of all. From the first filter on it only makes calls
-//! that have a pass, and it leaves a note of why it could not go on for the warden to tell.
+//! calls and does nothing else. It inherits most restrictions from the warden. The others are in
+//! `become_command`, with the seccomp filters last. After the first filter, it only makes calls
+//! that carry the filter bypass token. If a step fails, it writes the reason to the error page, and
+//! the warden reports it.
 //!
-//! The warden does not wait for it: a program lies where a hostile neighbour may keep an `execve`
-//! waiting (a lease on the file, a file system that does not answer). It hears of the program's
-//! beginning by the end of a pipe, which the new process holds open until then.
+//! The warden does not wait for the new process. A hostile neighbour may keep an `execve(2)`
+//! waiting, by a lease on the file or with a file system that does not answer. The new process
+//! holds the end of a pipe open until it executes the program, so the warden sees the hang-up of
+//! the pipe.
 
-use crate::control::{Buffer, LentMail, Line, Mail};
+use crate::control::{Buffer, CommandSocket, LentRequest, RequestBuffer};
 use crate::examine::examine;
-use crate::setup::Place;
-use crate::sys::{self, Departed, Errno, Fd, Lent, Notice, Pages, Pointers, Polled, Result};
+use crate::setup::FinishedSetup;
+use crate::sys::{self, Departed, Errno, ErrorPage, Fd, Lent, Pages, Pointers, Polled, Result};
 use crate::text::Path;
 use crate::wire::codec::{List, Reader, Wire};
 use crate::wire::message::{
-    Pass, REPORT_MAX, Report, Request, Rlimit, gauge, listener, meter, stage,
+    BypassToken, REPORT_MAX, Report, Request, Rlimit, gauge, listener, meter, stage,
 };
 use crate::wire::plan::protection;
 use core::ffi::CStr;
 
-/// What the new process needs to know. It lies in memory that is lent to it, and so do the things
-/// it refers to.
+/// What the new process needs to know. This struct and everything that it refers to are in memory
+/// that is lent to the process.
 struct Order {
     program: &'static CStr,
     search: &'static [u8],
@@ -35,47 +37,49 @@ struct Order {
     umask: u32,
     ignored: u64,
     filters: List<'static, &'static [u8]>,
-    pass: Pass,
+    bypass: BypassToken,
     kept: Kept,
-    /// Which of its standard streams are its terminal, by their bits.
+    /// The standard streams that are its terminal, one bit each.
     streams: u32,
-    notice: Notice,
-    /// By these it enters the cgroups that are its alone.
-    doors: &'static [i32],
-    /// It ends with the warden, since the kernel does not see to that otherwise.
-    leash: bool,
+    error_page: ErrorPage,
+    /// The cgroup entry descriptors. Writing `0` to each enters the cgroups that are the command's
+    /// alone.
+    cgroup_entries: &'static [i32],
+    /// The process asks for a SIGKILL at the end of the warden. Without a pid namespace, the kernel
+    /// does not kill it otherwise.
+    dies_with_warden: bool,
 }
 
-/// A process that is to become a command, until it has executed its program.
+/// A new process that has not executed its program yet.
 pub struct Starting {
     pub pid: i32,
-    /// When it was made.
+    /// When it was made, on the monotonic clock in nanoseconds.
     pub at: u64,
     pidfd: Fd,
-    /// Our end of a pipe that it holds open until then.
+    /// The warden's end of the pipe that the process holds open until then.
     pipe: Fd,
-    /// Where it sends the listener of its filter, if there is to be one.
+    /// The socket over which it sends the listener of its filter, if there is to be one.
     socket: Option<Fd>,
-    notice: Notice,
+    error_page: ErrorPage,
     memory: Lent,
-    /// The part that both processes have, if the rest of its memory is a copy.
-    apart: Option<Lent>,
-    request: LentMail,
+    /// The error page as memory of its own, if the process has a copy of the other memory.
+    shared_page: Option<Lent>,
+    request: LentRequest,
     terminal: Option<Fd>,
 }
 
-/// What has become of one.
+/// What has become of a new process.
 pub enum Begun {
-    /// It runs its program. Its process, and where the warden hears of calls that the filter
-    /// forbids, if it does.
+    /// It runs its program. With its pidfd, and with the listener if the warden handles the
+    /// notifications.
     Running(Fd, Option<Fd>),
-    /// It could not, and the caller has been told.
+    /// It could not execute the program, and the caller has the report.
     Failed,
-    /// The caller cannot be told that it runs.
-    Untold(Errno),
+    /// It runs its program, but the report to the caller failed.
+    Unreported(Errno),
 }
 
-/// Why it was not even made, for the caller.
+/// Why no process was made: the stage and the errno.
 pub struct Refused(u32, Errno);
 
 impl Refused {
@@ -83,40 +87,43 @@ impl Refused {
         move |errno| Refused(stage, errno)
     }
 
-    pub fn tell(&self, line: &Line) -> Result<()> {
-        line.report(
+    pub fn report(&self, caller: &CommandSocket) -> Result<()> {
+        caller.report(
             &Report::Failed { stage: self.0, errno: self.1.0, detail: 0, path: b"", head: b"" },
             &[],
         )
     }
 }
 
-/// Makes the process of a Run request. What lies beside the request for the command is closed here:
-/// from now on only the new process has it.
-// Never inlined: its frame is large, and would lie in that of who waits.
+/// Makes the process of a Run request. Closes the command's descriptors that lie beside the
+/// request: from now on only the new process has them.
+// Not inlined: its large frame would become part of the frame of the loop.
 #[inline(never)]
 pub fn start(
-    line: &Line,
-    mail: &mut Mail,
-    place: &Place,
-    leash: bool,
+    caller: &CommandSocket,
+    incoming: &mut RequestBuffer,
+    setup: &FinishedSetup,
+    dies_with_warden: bool,
 ) -> core::result::Result<Starting, Refused> {
     let refused = Refused::because;
-    let Ok(Request::Run { targets, relays, meter, gauge, doors, terminal, listener, .. }) =
-        mail.request()
+    let Ok(Request::Run {
+        targets, relays, meter, gauge, cgroup_entries, terminal, listener, ..
+    }) = incoming.request()
     else {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     };
-    let (given, doors, listens) = (targets.len(), doors as usize, listener != listener::NOBODY);
+    let (given, cgroup_entries, listens) =
+        (targets.len(), cgroup_entries as usize, listener != listener::NOBODY);
     let before = given
         + 2 * relays.len()
         + usize::from(meter != meter::NONE)
         + usize::from(gauge != gauge::NONE);
-    if before + doors + usize::from(line.is_own()) != mail.descriptors().len() {
+    if before + cgroup_entries + usize::from(caller.is_own()) != incoming.descriptors().len() {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     }
-    if let Some(wall) = &place.wall
-        && let Some(errno) = mail.descriptors()[..given].iter().find_map(|fd| wall.given(*fd).err())
+    if let Some(ruleset) = &setup.ruleset
+        && let Some(errno) =
+            incoming.descriptors()[..given].iter().find_map(|fd| ruleset.allow_given(*fd).err())
     {
         return Err(Refused(stage::LANDLOCK, errno));
     }
@@ -125,46 +132,50 @@ pub fn start(
     } else {
         let narrow = |number: u32| number.min(u16::MAX.into()) as u16;
         let terminals =
-            place.terminals.as_ref().ok_or(Errno::ENODEV).map_err(refused(stage::TERMINAL))?;
+            setup.terminals.as_ref().ok_or(Errno::ENODEV).map_err(refused(stage::TERMINAL))?;
         Some(
             sys::open_terminal(terminals, narrow(terminal.rows), narrow(terminal.columns))
                 .map_err(refused(stage::TERMINAL))?,
         )
     };
     let streams = terminal.streams;
-    // No socket, unless one is needed: the network namespace counts them, and the command can see
-    // that.
+    // A socket is made only where the filter has a listener: the command can see the number of
+    // sockets in its network namespace.
     let (pipe, their_pipe) = sys::pipe().map_err(refused(stage::DESCRIPTORS))?;
     let sockets =
         if listens { Some(sys::socket_pair().map_err(refused(stage::DESCRIPTORS))?) } else { None };
-    let request = mail.lend().map_err(refused(stage::REQUEST))?;
-    let numbers = [&mail.descriptors()[..given], &mail.descriptors()[before..before + doors]];
+    let request = incoming.lend().map_err(refused(stage::REQUEST))?;
+    let numbers = [
+        &incoming.descriptors()[..given],
+        &incoming.descriptors()[before..before + cgroup_entries],
+    ];
     let kept = Kept {
         pipe: their_pipe.number(),
         socket: sockets.as_ref().map(|(_, theirs)| theirs.number()),
-        ruleset: place.wall.as_ref().map(|wall| wall.ruleset.number()),
+        ruleset: setup.ruleset.as_ref().map(|ruleset| ruleset.fd.number()),
         terminal: terminals.as_ref().map(|(_, theirs)| theirs.number()),
     };
-    // A process that the kernel kills in a cgroup for want of memory takes along all that share its
-    // memory.
-    let made = match make(&request, numbers, &kept, (streams, leash), doors == 0) {
-        // Before Linux 6.2, a process that shares memory cannot enter the time namespace set for
-        // its children.
-        Err(Refused(stage::CLONE, Errno::EINVAL)) if doors == 0 => {
-            make(&request, numbers, &kept, (streams, leash), false)
-        }
-        made => made,
-    };
-    let Made { pid, pidfd, at, notice, memory, apart } = match made {
+    // The out-of-memory killer also kills every process that shares memory with its victim. So a
+    // process in a cgroup of its own has a copy of the memory instead.
+    let made =
+        match make(&request, numbers, &kept, (streams, dies_with_warden), cgroup_entries == 0) {
+            // Before Linux 6.2, a process that shares memory cannot enter the time namespace that
+            // is set for its children.
+            Err(Refused(stage::CLONE, Errno::EINVAL)) if cgroup_entries == 0 => {
+                make(&request, numbers, &kept, (streams, dies_with_warden), false)
+            }
+            made => made,
+        };
+    let Made { pid, pidfd, at, error_page, memory, shared_page } = match made {
         Ok(made) => made,
         Err(refused) => {
             request.take_back(&Departed::never_made());
             return Err(refused);
         }
     };
-    // The command has its own now. It must not find a moment to make our closing of one wait: a
-    // socket can linger.
-    mail.clear();
+    // The new process has its own copies now. The warden closes its copies at once: it is not the
+    // last to close them then, and a lingering socket cannot make it wait.
+    incoming.clear();
     let terminal = terminals.map(|(ours, _)| ours);
     Ok(Starting {
         pid,
@@ -172,36 +183,36 @@ pub fn start(
         pidfd,
         pipe,
         socket: sockets.map(|(ours, _)| ours),
-        notice,
+        error_page,
         memory,
-        apart,
+        shared_page,
         request,
         terminal,
     })
 }
 
-/// A process that has been made, and the memory that it uses.
+/// A new process and the memory that it uses.
 struct Made {
     pid: i32,
     pidfd: Fd,
     at: u64,
-    notice: Notice,
+    error_page: ErrorPage,
     memory: Lent,
-    apart: Option<Lent>,
+    shared_page: Option<Lent>,
 }
 
-/// Lays out what the process needs, and makes it. `numbers`: the descriptors that it is given, and
-/// its doors.
+/// Lays out the memory of the process and makes it. `numbers` are the descriptors of the command
+/// and its cgroup entry descriptors.
 fn make(
-    request: &LentMail,
+    request: &LentRequest,
     numbers: [&[i32]; 2],
     kept: &Kept,
-    (streams, leash): (u32, bool),
+    (streams, dies_with_warden): (u32, bool),
     share: bool,
 ) -> core::result::Result<Made, Refused> {
-    /// In words.
+    /// Words for the stack of the new process.
     const STACK: usize = 8 * 1024;
-    const NOTICE: usize = REPORT_MAX / size_of::<usize>() + 2;
+    const ERROR_PAGE: usize = REPORT_MAX / size_of::<usize>() + 2;
     let refused = || Refused::because(stage::REQUEST);
     let Request::Run {
         program,
@@ -214,23 +225,24 @@ fn make(
         umask,
         ignored,
         filters,
-        pass,
+        bypass,
         ..
     } = request.request().map_err(refused())?
     else {
         return Err(Refused(stage::REQUEST, Errno::EPROTO));
     };
-    let [given, doors] = numbers;
+    let [given, cgroup_entries] = numbers;
     let number_words =
-        ((given.len() + doors.len()) * size_of::<i32>()).div_ceil(size_of::<usize>());
+        ((given.len() + cgroup_entries.len()) * size_of::<i32>()).div_ceil(size_of::<usize>());
     let order_words = size_of::<Order>().div_ceil(size_of::<usize>());
     let (argument_words, environment_words) = (arguments.len() + 1, environment.len() + 1);
-    let total = STACK + argument_words + environment_words + number_words + order_words + NOTICE;
-    // A process with a memory of its own leaves its note where both look.
+    let total =
+        STACK + argument_words + environment_words + number_words + order_words + ERROR_PAGE;
+    // A process with a copy of the memory needs an error page that both sides see.
     let shared = if share {
         None
     } else {
-        Some(Pages::new(NOTICE * size_of::<usize>(), true).map_err(refused())?)
+        Some(Pages::new(ERROR_PAGE * size_of::<usize>(), true).map_err(refused())?)
     };
     let (memory, words) =
         Pages::new(total * size_of::<usize>(), false).map_err(refused())?.lend_words();
@@ -238,15 +250,19 @@ fn make(
     let (argument_space, rest) = rest.split_at_mut(argument_words);
     let (environment_space, rest) = rest.split_at_mut(environment_words);
     let (number_space, rest) = rest.split_at_mut(number_words);
-    let (order_space, notice_space) = rest.split_at_mut(order_words);
-    let (apart, notice_space) = match shared.map(Pages::lend_words) {
-        Some((apart, words)) => (Some(apart), words),
-        None => (None, notice_space),
+    let (order_space, page_space) = rest.split_at_mut(order_words);
+    let (shared_page, page_space) = match shared.map(Pages::lend_words) {
+        Some((shared_page, words)) => (Some(shared_page), words),
+        None => (None, page_space),
     };
-    let notice = Notice::on(notice_space);
+    let error_page = ErrorPage::on(page_space);
     let space = sys::as_numbers(number_space);
-    space.iter_mut().zip(given.iter().chain(doors)).for_each(|(place, number)| *place = *number);
-    let (descriptors, doors) = space[..given.len() + doors.len()].split_at(given.len());
+    space
+        .iter_mut()
+        .zip(given.iter().chain(cgroup_entries))
+        .for_each(|(place, number)| *place = *number);
+    let (descriptors, cgroup_entries) =
+        space[..given.len() + cgroup_entries.len()].split_at(given.len());
     let order = Order {
         program,
         search,
@@ -259,45 +275,46 @@ fn make(
         umask,
         ignored,
         filters,
-        pass,
+        bypass,
         kept: *kept,
         streams,
-        notice,
-        doors,
-        leash,
+        error_page,
+        cgroup_entries,
+        dies_with_warden,
     };
     let order = sys::place(order_space, order).ok_or(Errno::ENOMEM).map_err(refused())?;
     let at = sys::now();
     match sys::start(stack, share, become_command, order) {
-        Ok((pid, pidfd)) => Ok(Made { pid, pidfd, at, notice, memory, apart }),
+        Ok((pid, pidfd)) => Ok(Made { pid, pidfd, at, error_page, memory, shared_page }),
         Err(errno) => {
-            give_back(memory, apart, &Departed::never_made());
+            give_back(memory, shared_page, &Departed::never_made());
             Err(Refused(stage::CLONE, errno))
         }
     }
 }
 
-fn give_back(memory: Lent, apart: Option<Lent>, departed: &Departed) {
+fn give_back(memory: Lent, shared_page: Option<Lent>, departed: &Departed) {
     drop(memory.take_back(departed));
-    drop(apart.map(|apart| apart.take_back(departed)));
+    drop(shared_page.map(|shared_page| shared_page.take_back(departed)));
 }
 
 impl Starting {
-    /// Readable when there is something to see.
+    /// Readable once the process has left the warden's memory.
     pub fn polled(&self) -> Polled {
         Polled::readable(self.pipe.number())
     }
 
-    /// Whether it has left our memory: it runs its program, or has ended.
+    /// Whether the process has left the warden's memory: it runs its program, or it has ended.
     pub fn departed(&mut self) -> Option<Departed> {
-        // Nobody writes to the pipe: it is empty, or at its end.
+        // The process never writes to the pipe: it is either empty (EAGAIN) or at its end.
         match sys::read(&self.pipe, &mut [0]) {
             Ok(_) => Some(Departed::by_hang_up()),
             Err(_) => None,
         }
     }
 
-    /// What the new process has sent before it executed the program; nothing if it ended before.
+    /// The listener that the process has sent before it executed the program; `None` if it ended
+    /// earlier.
     fn take_listener(&self) -> Option<Fd> {
         let mut descriptors = [-1; 253];
         match sys::receive(self.socket.as_ref()?.number(), &mut [0], &mut descriptors) {
@@ -306,46 +323,51 @@ impl Starting {
         }
     }
 
-    /// Tells the caller what has become of it.
-    pub fn tell(self, departed: &Departed, line: &Line, place: &Place) -> Result<Begun> {
+    /// Reports to the caller what has become of the process.
+    pub fn report(
+        self,
+        departed: &Departed,
+        caller: &CommandSocket,
+        setup: &FinishedSetup,
+    ) -> Result<Begun> {
         let Request::Run { directory, rlimits, filters, listener, .. } = self.request.request()?
         else {
             return Err(Errno::EPROTO);
         };
-        let begun = if let Ok(report) = Reader::new(self.notice.read()).only::<Report<'_>>() {
-            examine(line, report, directory)?;
+        let begun = if let Ok(report) = Reader::new(self.error_page.read()).only::<Report<'_>>() {
+            examine(caller, report, directory)?;
             Begun::Failed
         } else {
             let filtered = if filters.is_empty() { 0 } else { protection::FILTERED };
-            let protections = place.protections | protection::SESSION | no_core(rlimits) | filtered;
-            // Its number in its own pid namespace, which need not be ours.
-            let pid = if self.notice.signature() > 0 { self.notice.signature() } else { self.pid };
-            let report = Report::Started { pid, protections, landlock: place.landlock };
-            let heard = self.take_listener();
+            let protections = setup.protections | protection::SESSION | no_core(rlimits) | filtered;
+            // Its id in its own pid namespace, which may be another one than the warden's.
+            let pid = if self.error_page.pid() > 0 { self.error_page.pid() } else { self.pid };
+            let report = Report::Started { pid, protections, landlock: setup.landlock };
+            let received = self.take_listener();
             let (callers, wardens) =
-                if listener == listener::CALLER { (heard, None) } else { (None, heard) };
-            let told = match (&self.terminal, &callers) {
+                if listener == listener::CALLER { (received, None) } else { (None, received) };
+            let sent = match (&self.terminal, &callers) {
                 (Some(terminal), Some(listener)) => {
-                    line.report(&report, &[&self.pidfd, terminal, listener])
+                    caller.report(&report, &[&self.pidfd, terminal, listener])
                 }
                 (Some(further), None) | (None, Some(further)) => {
-                    line.report(&report, &[&self.pidfd, further])
+                    caller.report(&report, &[&self.pidfd, further])
                 }
-                (None, None) => line.report(&report, &[&self.pidfd]),
+                (None, None) => caller.report(&report, &[&self.pidfd]),
             };
-            match told {
+            match sent {
                 Ok(()) => Begun::Running(self.pidfd, wardens),
-                Err(errno) => Begun::Untold(errno),
+                Err(errno) => Begun::Unreported(errno),
             }
         };
         self.request.take_back(departed);
-        give_back(self.memory, self.apart, departed);
+        give_back(self.memory, self.shared_page, departed);
         Ok(begun)
     }
 }
 
-/// Whether these limits keep a core dump from being made: the kernel makes none of a byte, not even
-/// for a pipe handler (core(5)).
+/// Whether these limits prevent core dumps. With a limit of one byte the kernel makes none, not
+/// even for a pipe handler (core(5)).
 fn no_core(rlimits: List<'_, Rlimit>) -> u64 {
     const RLIMIT_CORE: u32 = 4;
     let prevented = rlimits.iter().any(|limit| limit.resource == RLIMIT_CORE && limit.hard == 1);
@@ -353,30 +375,29 @@ fn no_core(rlimits: List<'_, Rlimit>) -> u64 {
 }
 
 // ---- the new process
-// -----------------------------------------------------------------------------------------------
 
 extern "C" fn become_command(order: &'static Order) -> ! {
-    order.notice.sign(sys::process_id());
+    order.error_page.set_pid(sys::process_id());
     let mut program = Path::empty();
     let failure = match prepare(order, &mut program) {
         Ok(()) => ExecFailure::at(stage::EXEC)(execute(order, &program)),
         Err(failure) => failure,
     };
-    leave_word(&order.notice, &failure, &program);
+    write_failure(&order.error_page, &failure, &program);
     sys::exit(127)
 }
 
-// Never inlined: its frame is large, and every page of a stack that is used costs a fault.
+// Not inlined: its frame is large, and each stack page in use costs a page fault.
 #[inline(never)]
-fn leave_word(
-    notice: &Notice,
+fn write_failure(
+    error_page: &ErrorPage,
     &ExecFailure { stage, errno, detail }: &ExecFailure,
     program: &Path,
 ) {
     let path = if matches!(stage, stage::SEARCH | stage::EXEC) { program.as_bytes() } else { b"" };
     let mut buffer = Buffer::<REPORT_MAX>::new();
     Report::Failed { stage, errno: errno.0, detail, path, head: b"" }.encode(&mut buffer);
-    notice.write(buffer.bytes());
+    error_page.write(buffer.bytes());
 }
 
 struct ExecFailure {
@@ -391,14 +412,14 @@ impl ExecFailure {
     }
 }
 
-/// Everything before the program; where that is, goes to `program`.
+/// Does everything that comes before `execve(2)`. Puts the path of the program into `program`.
 fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFailure> {
-    if order.leash {
+    if order.dies_with_warden {
         sys::prctl(sys::process::SET_PDEATHSIG, sys::SIGKILL as usize)
             .map_err(ExecFailure::at(stage::SESSION))?;
     }
-    for (number, &door) in order.doors.iter().enumerate() {
-        sys::write_number(door, b"0").map_err(|errno| ExecFailure {
+    for (number, &entry) in order.cgroup_entries.iter().enumerate() {
+        sys::write_number(entry, b"0").map_err(|errno| ExecFailure {
             detail: number as u32,
             ..ExecFailure::at(stage::CGROUP)(errno)
         })?;
@@ -425,21 +446,21 @@ fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFa
     load_filters(order, kept.socket)
 }
 
-/// The descriptors that the new process needs until it executes the program, by their numbers.
+/// The numbers of the descriptors that the new process needs until it executes the program.
 #[derive(Clone, Copy)]
 struct Kept {
-    /// Open until the program begins.
+    /// Open until the program is executed.
     pipe: i32,
-    /// The listener of the first filter is sent over it.
+    /// The socket to send the listener of the first filter over.
     socket: Option<i32>,
-    /// The Landlock ruleset.
+    /// The Landlock ruleset to apply.
     ruleset: Option<i32>,
     /// The command's side of its terminal.
     terminal: Option<i32>,
 }
 
-/// Puts each descriptor at its number. First all are copied above the highest target, so that none
-/// overwrites another.
+/// Puts each descriptor at its target number. First it copies all of them above the highest target,
+/// so that none overwrites another.
 fn place_descriptors(order: &Order) -> Result<Kept> {
     let above = order.targets.iter().max().unwrap_or(0).max(2) + 1;
     let keep = |number: i32| sys::duplicate_above(number, above);
@@ -466,8 +487,8 @@ fn place_descriptors(order: &Order) -> Result<Kept> {
     Ok(kept)
 }
 
-/// Never by a link of /proc's: that may lead to what the warden has open, which is closed only
-/// later.
+/// Changes the directory without following a magic link in `/proc`. Such a link may lead to what
+/// the warden has open: its descriptors are closed only by the `execve(2)`.
 fn change_directory(path: &CStr) -> Result<()> {
     if path == c"/" {
         return sys::change_directory(path);
@@ -476,8 +497,8 @@ fn change_directory(path: &CStr) -> Result<()> {
     sys::change_directory_to(&crate::walk::open_path(path, flags, crate::walk::Links::Follow)?)
 }
 
-/// Looks for the program as execvp(3) does: before there is a filter that may forbid to look. What
-/// was tried, goes to `program`.
+/// Looks for the program as execvp(3) does. This comes before the filters, which may forbid it.
+/// Puts the path that was tried last into `program`.
 fn search(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFailure> {
     const EXECUTE: u32 = 1;
     let name = order.program.to_bytes();
@@ -512,25 +533,26 @@ fn search(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFai
     }
 }
 
-/// Loads the filters; the first one's listener is sent to the warden at once.
+/// Loads the filters. Sends the listener of the first one to the warden at once.
 fn load_filters(order: &Order, socket: Option<i32>) -> core::result::Result<(), ExecFailure> {
     for (index, program) in order.filters.iter().enumerate() {
         let number =
             |errno| ExecFailure { detail: index as u32, ..ExecFailure::at(stage::FILTER)(errno) };
         match socket {
             Some(socket) if index == 0 => {
-                let heard = sys::load_filter_with_listener(program, order.pass).map_err(number)?;
-                sys::send(socket, b"L", &[&heard], order.pass)
+                let received =
+                    sys::load_filter_with_listener(program, order.bypass).map_err(number)?;
+                sys::send(socket, b"L", &[&received], order.bypass)
                     .map_err(ExecFailure::at(stage::LISTENER))?;
-                // Closing it takes a call that the filter may forbid; the exec closes it.
-                let _ = heard.into_number();
+                // close(2) may be forbidden by the filter. The `execve(2)` closes it.
+                let _ = received.into_number();
             }
-            _ => sys::load_filter(program, order.pass).map_err(number)?,
+            _ => sys::load_filter(program, order.bypass).map_err(number)?,
         }
     }
     Ok(())
 }
 
 fn execute(order: &Order, program: &Path) -> Errno {
-    sys::execute(program.as_c_str(), &order.arguments, &order.environment, order.pass)
+    sys::execute(program.as_c_str(), &order.arguments, &order.environment, order.bypass)
 }

@@ -1,25 +1,26 @@
-//! Text in a buffer of its own: the warden has no allocator.
+//! Texts in buffers of fixed size: the warden has no allocator.
 
 use crate::sys::{Errno, Pages, Result};
 use core::ffi::CStr;
 
-/// At most `N - 1` bytes and a NUL.
+/// A text of at most `N - 1` bytes, followed by a NUL.
 pub struct Text<const N: usize> {
     bytes: [u8; N],
     used: usize,
 }
 
-/// A path: the kernel takes no longer ones.
+/// A path. The kernel takes no longer ones.
 pub type Path = Text<4096>;
 /// A number, or a short line of them.
-pub type Line = Text<96>;
+pub type ShortText = Text<96>;
 
 impl<const N: usize> Text<N> {
     pub const fn empty() -> Text<N> {
         Text { bytes: [0; N], used: 0 }
     }
 
-    /// What does not fit is cut; for a path, the kernel refuses what then is too long or missing.
+    /// Replaces the text. A text that does not fit leaves the buffer empty, and the kernel refuses
+    /// an empty path.
     pub fn set(&mut self, text: &[u8]) {
         self.truncate(0);
         let _ = self.push(text);
@@ -75,10 +76,10 @@ impl Path {
     }
 }
 
-impl Line {
-    /// `before`, a number, `after`.
-    pub fn numbered(before: &[u8], number: u64, after: &[u8]) -> Line {
-        let mut line = Line::empty();
+impl ShortText {
+    /// A text of `before`, the number in base 10, and `after`.
+    pub fn numbered(before: &[u8], number: u64, after: &[u8]) -> ShortText {
+        let mut line = ShortText::empty();
         // Every use has room: 20 digits and two short constants.
         let _ = line
             .push(before)
@@ -87,9 +88,9 @@ impl Line {
         line
     }
 
-    /// Three numbers, as the kernel takes a line of an id map.
-    pub fn of_numbers(numbers: [u32; 3]) -> Line {
-        let mut line = Line::empty();
+    /// A text of three numbers, as the kernel takes a line of an id map.
+    pub fn of_numbers(numbers: [u32; 3]) -> ShortText {
+        let mut line = ShortText::empty();
         for (place, number) in numbers.into_iter().enumerate() {
             // There is room: three numbers have at most 30 digits.
             let _ = line
@@ -100,13 +101,14 @@ impl Line {
         line
     }
 
-    /// The name under which the kernel knows a descriptor of this process.
-    pub fn of_descriptor(fd: i32) -> Line {
-        Line::numbered(b"/proc/self/fd/", fd as u64, b"")
+    /// The path of a descriptor of this process in `/proc/self/fd`.
+    pub fn of_descriptor(fd: i32) -> ShortText {
+        ShortText::numbered(b"/proc/self/fd/", fd as u64, b"")
     }
 }
 
-/// A text that is seldom there: memory of its own, and none until then. Without memory it is lost.
+/// A text that is rarely needed. It takes memory only if there is one. Without memory the text is
+/// lost.
 pub struct Note(Option<Pages>);
 
 impl Note {
@@ -128,14 +130,14 @@ impl Note {
     }
 }
 
-/// The number behind a name at the beginning of a line.
+/// The number after `name` at the beginning of a line; `None` if there is no such line.
 pub fn find(text: &[u8], name: &[u8]) -> Option<u64> {
     let line = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name));
     line.map(|rest| number(rest.trim_ascii_start()))
 }
 
-/// The same in a process's status file, which leaves out what the process has not: 0 if there is
-/// none.
+/// Reads a field of a process's status file. The kernel leaves out fields that do not apply: these
+/// are 0.
 pub fn field(status: &[u8], name: &[u8]) -> u64 {
     find(status, name).unwrap_or(0)
 }

@@ -1,24 +1,26 @@
-//! Paths, one component at a time: for kernels and surroundings without `openat2(2)`, and to learn
-//! where a link leads that leads to nothing yet.
+//! Opens paths one component at a time.
 //!
-//! Nothing outside the root that is given can be reached: every component is opened in the
-//! directory before it, never through a link, and the text of a link is walked in its turn. The
-//! links of `/proc` that lead to what a process has open are never followed.
+//! This serves kernels and sandboxes without `openat2(2)`. It also finds out where a link leads if
+//! its target does not exist yet.
+//!
+//! Nothing outside the given root can be reached. Each component is opened in the directory before
+//! it and never through a link; the text of a link is walked in turn. The magic links of `/proc` to
+//! open files are never followed.
 
 use crate::sys::{self, Call, Errno, Fd, Result, open, resolve};
 use crate::text::{Path, Text};
 use core::ffi::CStr;
 
-/// What happens to symbolic links.
+/// How to treat symbolic links.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// They are followed.
+    /// Follow them.
     Follow,
-    /// They end the walk with ELOOP.
+    /// Fail with ELOOP.
     Refuse,
 }
 
-/// Opens a path of the process itself, an absolute one or one below its working directory.
+/// Opens an absolute path, or one relative to the working directory.
 pub fn open_path(path: &CStr, flags: u64, links: Links) -> Result<Fd> {
     let bounds = match links {
         Links::Follow => resolve::NO_MAGICLINKS,
@@ -30,13 +32,13 @@ pub fn open_path(path: &CStr, flags: u64, links: Links) -> Result<Fd> {
     }
 }
 
-/// The same, without the call.
-// Never inlined: its frame is large.
+/// Opens a path without `openat2(2)`.
+// Not inlined: its frame is large.
 #[inline(never)]
 pub fn walk_path(path: &CStr, flags: u64, links: Links) -> Result<Fd> {
     let mut whole = Path::empty();
     if !path.to_bytes().starts_with(b"/") {
-        // The kernel says where the working directory is.
+        // The walk needs an absolute path, so the kernel is asked for the working directory.
         let mut text = [0u8; 4096];
         let length = sys::read_link(sys::CWD, c"/proc/self/cwd", &mut text)?;
         whole.push(text.get(..length).ok_or(Errno::ENAMETOOLONG)?)?;
@@ -47,16 +49,18 @@ pub fn walk_path(path: &CStr, flags: u64, links: Links) -> Result<Fd> {
     walk(&root, &whole, flags, links, &mut Path::empty())
 }
 
-/// Opens `path` as if `root` were the root. `reached` becomes the path without its links, relative
-/// to `root`; after ENOENT, all of it too, however much of it there is.
-// Never inlined: its frame is large.
+/// Opens `path` as if `root` were the root directory.
+///
+/// `reached` becomes the path without its links, relative to `root`. After ENOENT it is complete
+/// too, with the components that do not exist.
+// Not inlined: its frame is large.
 #[inline(never)]
 pub fn walk(root: &Fd, path: &Path, flags: u64, links: Links, reached: &mut Path) -> Result<Fd> {
     const LINKS_MAX: u32 = 40;
     let mut followed = 0;
     let mut text = Path::empty();
     text.push(path.as_bytes())?;
-    'again: loop {
+    'restart: loop {
         let mut here = sys::open(root.number(), c".", open::PATH | open::DIRECTORY, 0)?;
         reached.truncate(0);
         let mut at = 0;
@@ -64,14 +68,14 @@ pub fn walk(root: &Fd, path: &Path, flags: u64, links: Links, reached: &mut Path
             let last = component(text.as_bytes(), next).is_none();
             at = next;
             if name == b".." {
-                // Everything before it has been walked, so what is above it is the text without the
-                // last name.
+                // Everything before `..` has been walked, so its parent is the reached path without
+                // the last name. The walk starts over with that path.
                 restart(&mut text, parent_of(reached.as_bytes()), b"", next)?;
-                continue 'again;
+                continue 'restart;
             }
             let mut component = Text::<256>::empty();
             component.push(name)?;
-            let found = match open_one(
+            let opened = match open_one(
                 &here,
                 component.as_c_str(),
                 if last { flags } else { open::PATH | open::DIRECTORY },
@@ -83,22 +87,22 @@ pub fn walk(root: &Fd, path: &Path, flags: u64, links: Links, reached: &mut Path
                 }
                 result => result?,
             };
-            if !sys::status(found.number(), c"")?.is_symlink() {
+            if !sys::status(opened.number(), c"")?.is_symlink() {
                 append(reached, component.as_bytes())?;
-                here = found;
+                here = opened;
                 continue;
             }
             followed += 1;
-            if links == Links::Refuse || followed > LINKS_MAX || is_magic(&found, &here)? {
+            if links == Links::Refuse || followed > LINKS_MAX || is_magic(&opened, &here)? {
                 return Err(Errno::ELOOP);
             }
             let mut link = [0u8; 4096];
-            let length = sys::read_link(found.number(), c"", &mut link)?;
+            let length = sys::read_link(opened.number(), c"", &mut link)?;
             let link =
                 link.get(..length).filter(|link| link.len() < 4096).ok_or(Errno::ENAMETOOLONG)?;
             let above = if link.starts_with(b"/") { b"" } else { reached.as_bytes() };
             restart(&mut text, above, link, next)?;
-            continue 'again;
+            continue 'restart;
         }
         return if flags & open::PATH != 0 || !reached.as_bytes().is_empty() {
             Ok(here)
@@ -108,28 +112,30 @@ pub fn walk(root: &Fd, path: &Path, flags: u64, links: Links, reached: &mut Path
     }
 }
 
-/// One component, or the link itself if it is one.
+/// Opens one component, or the link itself if it is one.
 ///
-/// A directory is asked for first: that is what makes an automount point mount.
+/// Opening a directory mounts what an automount point stands for; `O_PATH` alone does not
+/// (open(2)).
 fn open_one(directory: &Fd, name: &CStr, flags: u64) -> Result<Fd> {
     match sys::open(directory.number(), name, flags | open::NO_FOLLOW, 0) {
-        // A link is no directory, and a link is no file to read or write.
+        // O_DIRECTORY on a link fails with ENOTDIR, and opening a link as a file with ELOOP.
         Err(errno @ (Errno::ENOTDIR | Errno::ELOOP)) => {
-            let found = sys::open(directory.number(), name, open::PATH | open::NO_FOLLOW, 0)?;
-            if sys::status(found.number(), c"")?.is_symlink() { Ok(found) } else { Err(errno) }
+            let opened = sys::open(directory.number(), name, open::PATH | open::NO_FOLLOW, 0)?;
+            if sys::status(opened.number(), c"")?.is_symlink() { Ok(opened) } else { Err(errno) }
         }
         result => result,
     }
 }
 
-/// Whether a link leads to what a process has open, and its text says nothing. The links in the
-/// root of a proc are ordinary ones.
+/// Whether a link in proc leads directly to what a process has open, so that its text means
+/// nothing. The links in the root directory of a proc are ordinary ones.
 fn is_magic(link: &Fd, directory: &Fd) -> Result<bool> {
     const PROC_ROOT: u64 = 1;
     Ok(sys::is_in_proc(link)? && sys::status(directory.number(), c"")?.number != PROC_ROOT)
 }
 
-/// The component of `text` that begins at or after `start`, `.` passed over, and where it ends.
+/// The component of `text` that begins at or after `start`, and where it ends. Skips `.`
+/// components.
 fn component(text: &[u8], start: usize) -> Option<(&[u8], usize)> {
     let mut start = start;
     loop {
@@ -152,7 +158,7 @@ fn parent_of(path: &[u8]) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// Makes `text` the path of `above`, then `link`, then what of `text` comes after `next`.
+/// Replaces `text` with the path of `above`, then `link`, then what follows `next` in `text`.
 fn restart(text: &mut Path, above: &[u8], link: &[u8], next: usize) -> Result<()> {
     let mut new = Path::empty();
     append(&mut new, above)?;
@@ -162,7 +168,7 @@ fn restart(text: &mut Path, above: &[u8], link: &[u8], next: usize) -> Result<()
     Ok(())
 }
 
-/// Adds a name, or several, after a slash.
+/// Appends one or more names after a slash.
 fn append(path: &mut Path, names: &[u8]) -> Result<()> {
     let start = names.iter().position(|&byte| byte != b'/').unwrap_or(names.len());
     let names = names.get(start..).unwrap_or_default();

@@ -1,31 +1,30 @@
-//! What a running command, or all in a cell, have used so far, for the limits that no kernel
-//! mechanism holds.
+//! Usage so far of a command, or of a whole cell, for the limits that no kernel mechanism enforces.
 //!
-//! Processor time is read from the cgroup's meter where there is one. All else is looked at,
-//! process by process, at an interval: what happens between two looks is not seen.
+//! Processor time comes from the cgroup's meter where there is one. Everything else is sampled with
+//! process scans at an interval, so what happens between two scans is not seen.
 
-use crate::census::Census;
+use crate::scan::ProcessScan;
 use crate::sys::{self, Fd};
 use crate::text::{field, find, number};
 use crate::wire::message::{Limits, end, gauge, meter};
 use crate::wire::usage::{UNKNOWN, Usage};
 
 const MILLISECOND: u64 = 1_000_000;
-/// Between two looks at memory and processes.
+/// Time between two samples of memory and processes.
 const INTERVAL: u64 = 5 * MILLISECOND;
 
-/// A cgroup's count of processor time.
+/// The processor time counter of a cgroup.
 struct Meter {
     file: Fd,
-    /// Nanoseconds in its unit.
+    /// Nanoseconds in one unit of the counter.
     unit: u64,
-    /// What it said when the command started.
+    /// The counter when the command started, in nanoseconds.
     start: u64,
-    /// What the warden itself had used then, if it is in that cgroup.
+    /// The processor time of the warden at that moment, if the warden is in that cgroup.
     own_start: Option<u64>,
 }
 
-/// A cgroup's account of the memory in it that is no file's.
+/// The anonymous and shared memory of a cgroup, without the pages of files.
 struct Gauge {
     file: Fd,
     names: [&'static [u8]; 2],
@@ -36,22 +35,22 @@ pub struct Watch {
     meter: Option<Meter>,
     gauge: Option<Gauge>,
     limits: Limits,
-    /// Whom to look at: a command among others, by its first process, whose meter is its alone.
-    /// Else everybody.
+    /// The first process of the command to sample, for a command in a cell: its meter counts this
+    /// command alone. `None` samples every process inside.
     root: Option<u32>,
     memory_peak: u64,
-    /// The most that the limit on memory counts, without pages of files; `None` before the first
-    /// look.
+    /// The most memory without pages of files, which is what the memory limit counts; `None` before
+    /// the first sample.
     anonymous_peak: Option<u64>,
     processes_peak: u64,
-    /// Nanoseconds of processor time that a tree had used when it was ended by force.
-    settled_ns: u64,
+    /// Nanoseconds of processor time that a command in a cell had used when it was killed.
+    recorded_ns: u64,
     next: Option<u64>,
 }
 
-/// What one look saw.
+/// The result of one process scan.
 #[derive(Default)]
-struct Look {
+struct Sample {
     memory: u64,
     peaks: u64,
     processes: u64,
@@ -59,7 +58,7 @@ struct Look {
 }
 
 impl Watch {
-    /// From now on. `file` is what `kind` says; NONE: there is no meter.
+    /// Starts counting. `file` is a meter of the kind `kind`, or there is none.
     pub fn new(file: Option<Fd>, kind: u32, limits: Limits, root: Option<u32>) -> Watch {
         let unit = if kind == meter::CPU_STAT { 1000 } else { 1 };
         let meter = file
@@ -78,25 +77,25 @@ impl Watch {
             memory_peak: 0,
             anonymous_peak: None,
             processes_peak: 0,
-            settled_ns: 0,
+            recorded_ns: 0,
             next: Some(0),
         }
     }
 
-    /// `file` is what `kind` says: it tells the anonymous memory, which is told in the end and
-    /// nothing else.
-    pub fn gauge_by(&mut self, file: Fd, kind: u32) {
+    /// Sets the gauge. `file` is of the kind `kind`. Its peak is reported at the end and enforces
+    /// nothing.
+    pub fn set_gauge(&mut self, file: Fd, kind: u32) {
         let names: [&[u8]; 2] = if kind == gauge::V2 {
             [b"anon ", b"shmem "]
         } else {
             [b"total_rss ", b"total_shmem "]
         };
-        // What is over before has cost nothing.
+        // The first reading comes after one interval, so that a shorter command costs nothing.
         self.gauge = Some(Gauge { file, names, next: sys::now().saturating_add(INTERVAL) });
     }
 
-    /// It looks at this process and those that belong to it, and nobody else.
-    pub fn look_only_at(&mut self, root: u32) {
+    /// Samples only the command with the first process `root`.
+    pub fn set_root(&mut self, root: u32) {
         self.root = Some(root);
     }
 
@@ -105,42 +104,46 @@ impl Watch {
         self.next = Some(0);
     }
 
-    /// Somebody has come whom it is to look at: what was seen before is not of its time.
-    pub fn begin_anew(&mut self) {
+    /// Starts new samples, because a command has started. The peak of processes before it does not
+    /// count for it.
+    pub fn restart(&mut self) {
         self.processes_peak = 0;
         self.next = Some(0);
     }
 
-    /// Until somebody comes, there is nobody to look at.
-    pub fn rest(&mut self) {
+    /// Stops sampling until a command starts, because no process is inside.
+    pub fn stop(&mut self) {
         self.next = None;
     }
 
-    /// Not so soon again.
-    pub fn pause(&mut self) {
+    /// Puts the next check off by one interval.
+    pub fn postpone(&mut self) {
         self.next = Some(sys::now().saturating_add(INTERVAL));
     }
 
-    /// Nanoseconds until the next look, if there is to be one.
+    /// Nanoseconds until the next check; `None` if there is none.
     pub fn remaining(&self, now: u64) -> Option<u64> {
         self.next.map(|next| next.saturating_sub(now))
     }
 
-    /// Looks, if it is time to. How the command ended thereby, if it did.
-    pub fn look(&mut self, now: u64, census: Option<&Census>) -> Option<u32> {
+    /// Checks the limits if it is time to. Returns the end, one of [`end`], if a limit is exceeded.
+    pub fn check(&mut self, now: u64, scan: Option<&ProcessScan>) -> Option<u32> {
         if self.next? > now {
             return None;
         }
         let Limits { cpu_ns, memory, processes, .. } = self.limits;
         let sampled = memory > 0 || processes > 0 || cpu_ns > 0 && self.meter.is_none();
-        let seen = match census {
-            Some(census) if sampled => self.look_around(census),
-            _ => Look::default(),
+        let seen = match scan {
+            Some(scan) if sampled => self.sample(scan),
+            _ => Sample::default(),
         };
         let used = self.meter.as_ref().map_or(seen.cpu_ns, Meter::used);
-        if let (1.., Some(census)) = (memory, census) {
-            let has =
-                if seen.memory > memory { shared_out(census, self.root) } else { seen.memory };
+        if let (1.., Some(scan)) = (memory, scan) {
+            let has = if seen.memory > memory {
+                proportional_memory(scan, self.root)
+            } else {
+                seen.memory
+            };
             self.anonymous_peak = self.anonymous_peak.max(Some(has));
             if has > memory {
                 return Some(end::MEMORY);
@@ -152,7 +155,7 @@ impl Watch {
         if cpu_ns > 0 && used >= cpu_ns {
             return Some(end::CPU_TIME);
         }
-        // Nobody can use up the rest any sooner than with all processors at once.
+        // The command cannot use up the rest sooner than with all processors at once.
         let rest = (cpu_ns > 0)
             .then(|| (cpu_ns - used).saturating_mul(100) / u64::from(self.limits.pace.max(1)));
         let pause = match (rest.map(|rest| rest.max(MILLISECOND)), memory > 0 || processes > 0) {
@@ -161,7 +164,7 @@ impl Watch {
             (rest, false) => rest,
         };
         let gauged = self.gauge.as_mut().map(|gauge| {
-            let (memory, pause) = gauge.look(now);
+            let (memory, pause) = gauge.check(now);
             self.anonymous_peak = self.anonymous_peak.max(memory);
             pause
         });
@@ -173,66 +176,66 @@ impl Watch {
         None
     }
 
-    /// Whether all have more memory than they may.
-    pub fn is_too_much(&self, census: &Census) -> bool {
-        shared_out(census, None) > self.limits.memory
+    /// Whether all processes together exceed the memory limit.
+    pub fn exceeds_memory(&self, scan: &ProcessScan) -> bool {
+        proportional_memory(scan, None) > self.limits.memory
     }
 
-    fn look_around(&mut self, census: &Census) -> Look {
-        // What has been reaped may be anybody's: of a command among others, only what it has waited
-        // for itself is counted.
+    fn sample(&mut self, scan: &ProcessScan) -> Sample {
+        // The warden reaps the children of all commands. For a command in a cell, only what its own
+        // processes have waited for counts.
         let reaped = if self.root.is_none() { reaped_cpu_time() } else { 0 };
-        let mut look = Look { cpu_ns: reaped, ..Look::default() };
+        let mut sample = Sample { cpu_ns: reaped, ..Sample::default() };
         let times = self.limits.cpu_ns > 0 && self.meter.is_none();
-        census.each_of(self.root, &mut |pid| {
+        scan.each_of(self.root, &mut |pid| {
             let mut buffer = [0u8; 4096];
             if times {
-                let reaped = census.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
-                look.cpu_ns += sys::cpu_time_of(pid) + reaped;
+                let reaped = scan.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
+                sample.cpu_ns += sys::cpu_time_of(pid) + reaped;
             }
-            if let Some(status) = census.read(pid, b"/status", &mut buffer) {
-                look.memory +=
+            if let Some(status) = scan.read(pid, b"/status", &mut buffer) {
+                sample.memory +=
                     field(status, b"RssAnon:") * 1024 + field(status, b"RssShmem:") * 1024;
-                look.peaks += field(status, b"VmHWM:") * 1024;
-                look.processes += field(status, b"Threads:").max(1);
+                sample.peaks += field(status, b"VmHWM:") * 1024;
+                sample.processes += field(status, b"Threads:").max(1);
             }
         });
-        self.memory_peak = self.memory_peak.max(look.peaks);
-        self.processes_peak = self.processes_peak.max(look.processes);
-        look
+        self.memory_peak = self.memory_peak.max(sample.peaks);
+        self.processes_peak = self.processes_peak.max(sample.processes);
+        sample
     }
 
-    /// Counts those that the first process has left behind, and it itself: the last chance to see
-    /// who was there when one was refused.
-    pub fn look_back(&mut self, census: Option<&Census>) {
-        if let (Some(census), 1..) = (census, self.limits.processes) {
-            let left = self.look_around(census).processes;
+    /// Counts the processes that the first process has left behind, plus this process itself. This
+    /// is the last chance to see how many there were when the kernel refused one.
+    pub fn count_remaining(&mut self, scan: Option<&ProcessScan>) {
+        if let (Some(scan), 1..) = (scan, self.limits.processes) {
+            let left = self.sample(scan).processes;
             self.processes_peak = self.processes_peak.max(left + 1);
         }
     }
 
-    /// Counts once more what a tree that is about to be ended has used.
-    pub fn settle(&mut self, census: &Census) {
+    /// Records the processor time of a process tree that is about to be killed.
+    pub fn record_cpu_time(&mut self, scan: &ProcessScan) {
         let mut used = 0;
-        census.each_of(self.root, &mut |pid| {
+        scan.each_of(self.root, &mut |pid| {
             let mut buffer = [0u8; 512];
             used += sys::cpu_time_of(pid)
-                + census.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
+                + scan.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
         });
-        self.settled_ns = used;
+        self.recorded_ns = used;
     }
 
-    /// Whether there were as many processes as there may be.
+    /// Whether there were as many processes as the limit allows.
     pub fn processes_at_limit(&self) -> bool {
         self.limits.processes > 0 && self.processes_peak >= self.limits.processes
     }
 
-    /// What it knows, added to `usage`.
+    /// Adds the sampled figures to `usage`.
     pub fn complete(&self, usage: Usage) -> Usage {
         let metered = self.meter.as_ref().map_or(0, Meter::used);
         let seen = |most: u64| if most > 0 { most } else { UNKNOWN };
-        // The processes' own peaks contain pages of files, which a sampled limit does not count:
-        // what kept to it has no peak above it.
+        // The peaks of the processes (VmHWM) contain pages of files, which a sampled limit does not
+        // count. The reported peak of a command that kept to its limit must not exceed the limit.
         let kept_to = if self.limits.memory > 0 {
             self.limits.memory.max(self.anonymous_peak.unwrap_or(0))
         } else {
@@ -241,7 +244,7 @@ impl Watch {
         let memory_peak =
             if self.memory_peak > 0 { self.memory_peak.max(usage.max_rss).min(kept_to) } else { 0 };
         Usage {
-            meter: metered.max(self.settled_ns),
+            meter: metered.max(self.recorded_ns),
             memory_peak,
             anonymous_peak: self.anonymous_peak.unwrap_or(UNKNOWN),
             processes_peak: seen(self.processes_peak),
@@ -250,44 +253,47 @@ impl Watch {
     }
 }
 
-/// How much one command among others has of what a limit ended all for: bytes, or processes.
-pub fn burden(how: u32, census: &Census, root: u32) -> u64 {
+/// How much the command `root` uses of what the cell has too much of: bytes of memory, or
+/// processes.
+pub fn share(how: u32, scan: &ProcessScan, root: u32) -> u64 {
     if how == end::MEMORY {
-        return shared_out(census, Some(root));
+        return proportional_memory(scan, Some(root));
     }
     let mut number = 0;
-    census.each_of(Some(root), &mut |_| number += 1);
+    scan.each_of(Some(root), &mut |_| number += 1);
     number
 }
 
-/// The process with the most memory, and how much, of those that are `whose`.
-pub fn heaviest(census: &Census, whose: &dyn Fn(u32) -> bool) -> Option<(u64, u32)> {
-    let mut heaviest = None;
-    census.each(&mut |pid| {
-        if whose(pid) {
-            heaviest = heaviest.max(Some((memory_of(census, pid), pid)));
+/// The process with the most memory among those for which `included` is true: its bytes and its id.
+pub fn largest_process(scan: &ProcessScan, included: &dyn Fn(u32) -> bool) -> Option<(u64, u32)> {
+    let mut largest_process = None;
+    scan.each(&mut |pid| {
+        if included(pid) {
+            largest_process = largest_process.max(Some((memory_of(scan, pid), pid)));
         }
     });
-    heaviest
+    largest_process
 }
 
-/// The memory of all processes.
-fn shared_out(census: &Census, root: Option<u32>) -> u64 {
+/// The memory of all processes, each shared page counted once.
+fn proportional_memory(scan: &ProcessScan, root: Option<u32>) -> u64 {
     let mut sum = 0;
-    census.each_of(root, &mut |pid| sum += memory_of(census, pid));
+    scan.each_of(root, &mut |pid| sum += memory_of(scan, pid));
     sum
 }
 
-/// A process's part of its memory, so that the sum counts each page once, however many have it
-/// since a fork: what the first sum may not tell. A process that lets nobody look so closely counts
-/// with all it has.
-fn memory_of(census: &Census, pid: u32) -> u64 {
+/// The proportional memory of a process (Pss).
+///
+/// A page that several processes share since a fork counts once in the sum, where the first sum
+/// over RssAnon counts it several times. A process counts with all its memory if its `smaps_rollup`
+/// cannot be read.
+fn memory_of(scan: &ProcessScan, pid: u32) -> u64 {
     let mut buffer = [0u8; 4096];
-    let parts = match census.read(pid, b"/smaps_rollup", &mut buffer) {
+    let parts = match scan.read(pid, b"/smaps_rollup", &mut buffer) {
         Some(text) if !text.is_empty() => [field(text, b"Pss_Anon:"), field(text, b"Pss_Shmem:")],
         _ => [0; 2],
     };
-    let parts = match (parts, census.read(pid, b"/status", &mut buffer)) {
+    let parts = match (parts, scan.read(pid, b"/status", &mut buffer)) {
         ([0, 0], Some(text)) => [field(text, b"RssAnon:"), field(text, b"RssShmem:")],
         (parts, _) => parts,
     };
@@ -295,7 +301,7 @@ fn memory_of(census: &Census, pid: u32) -> u64 {
 }
 
 impl Meter {
-    /// What all but the warden have used since then.
+    /// The processor time since the start, without the warden's own.
     fn used(&self) -> u64 {
         let own = self.own_start.map_or(0, |start| own_cpu_time().saturating_sub(start));
         self.read().saturating_sub(self.start).saturating_sub(own)
@@ -311,9 +317,9 @@ impl Meter {
 }
 
 impl Gauge {
-    /// The memory, if it is time to look and the file tells, and nanoseconds until the next look.
-    /// Looks take at most a fiftieth of the time.
-    fn look(&mut self, now: u64) -> (Option<u64>, u64) {
+    /// Reads the gauge if it is time to. Returns the memory, if the file shows it, and nanoseconds
+    /// until the next reading. Readings take at most a fiftieth of the time.
+    fn check(&mut self, now: u64) -> (Option<u64>, u64) {
         if self.next > now {
             return (None, self.next - now);
         }
@@ -339,9 +345,9 @@ fn reaped_cpu_time() -> u64 {
     cpu_time(sys::CHILDREN)
 }
 
-/// What a process's children used that it has waited for: cutime and cstime, the 16th and 17th
-/// field, in hundredths of a second. The second field is a name in parentheses that may hold
-/// anything.
+/// The processor time of the children that a process has waited for: cutime and cstime, fields 16
+/// and 17, in hundredths of a second. Field 2 is a name in parentheses that may itself contain any
+/// character.
 pub fn children_cpu_time(stat: &[u8]) -> u64 {
     const TICK: u64 = 10 * MILLISECOND;
     let after_name = stat.iter().rposition(|&byte| byte == b')').map_or(0, |end| end + 2);

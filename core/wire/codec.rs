@@ -1,18 +1,19 @@
-//! Bounds-checked reading and writing of plain data: little-endian integers, byte strings and C
-//! strings.
+//! Bounds-checked encoding of plain data: little-endian integers, byte strings and C strings.
 //!
-//! A type is described once, by `wire_data!`, which makes the type and both directions from one
-//! description, so that the two sides cannot drift apart.
+//! `wire_data!` describes a type once and generates the type, its encoder and its decoder. The
+//! library and the warden therefore cannot disagree about a layout.
 
 use core::ffi::CStr;
 
-/// Where encoded bytes go. The library appends to a `Vec`, the warden to a buffer of fixed size.
+/// The destination of encoded bytes.
+///
+/// The library appends to a `Vec`, the warden to a buffer of fixed size.
 pub trait Sink {
     /// Appends `bytes`.
     fn put(&mut self, bytes: &[u8]);
 }
 
-/// The bytes were cut short, too long, or not what the type allows.
+/// The bytes are too short, too long, or not a valid value of the type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -23,36 +24,36 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads from the start of `bytes`.
+    /// Starts reading at the first byte of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Reader { rest: bytes }
     }
 
-    /// Whether every byte has been read.
+    /// Returns whether every byte has been read.
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// The next `length` bytes.
+    /// Reads the next `length` bytes.
     pub fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (head, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
         self.rest = rest;
         Ok(head)
     }
 
-    /// One value.
+    /// Reads one value.
     pub fn get<T: Wire<'a>>(&mut self) -> Result<T, Malformed> {
         T::decode(self)
     }
 
-    /// One value that must be the last.
+    /// Reads one value that must use up all remaining bytes.
     pub fn only<T: Wire<'a>>(mut self) -> Result<T, Malformed> {
         let value = self.get()?;
         if self.is_empty() { Ok(value) } else { Err(Malformed) }
     }
 }
 
-/// A value with one encoding.
+/// A type with exactly one encoding.
 pub trait Wire<'a>: Sized {
     /// Appends the value to `out`.
     fn encode(&self, out: &mut impl Sink);
@@ -99,7 +100,7 @@ impl<'a> Wire<'a> for &'a [u8] {
     }
 }
 
-/// A C string travels with its NUL, so that the warden can hand it to the kernel where it lies.
+/// A C string is encoded with its NUL, so that the warden can pass it to the kernel without a copy.
 impl<'a> Wire<'a> for &'a CStr {
     fn encode(&self, out: &mut impl Sink) {
         self.to_bytes_with_nul().encode(out);
@@ -109,8 +110,9 @@ impl<'a> Wire<'a> for &'a CStr {
     }
 }
 
-/// A sequence of values: their number, then each in turn. Decoding checks every item, so that
-/// iterating later cannot fail.
+/// A sequence of values: their count, then each value in turn.
+///
+/// Decoding checks every item, so iterating afterwards cannot fail.
 #[derive(Clone, Copy)]
 pub struct List<'a, T> {
     count: u32,
@@ -119,17 +121,17 @@ pub struct List<'a, T> {
 }
 
 impl<'a, T: Wire<'a>> List<'a, T> {
-    /// How many items there are.
+    /// The number of items.
     pub fn len(&self) -> usize {
         self.count as usize
     }
 
-    /// Whether there are none.
+    /// Returns whether the list has no items.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The items in order.
+    /// Iterates over the items in order.
     pub fn iter(&self) -> impl Iterator<Item = T> + use<'a, T> {
         let mut reader = Reader::new(self.items);
         core::iter::from_fn(move || if reader.is_empty() { None } else { reader.get().ok() })
@@ -161,8 +163,7 @@ impl<'a, T: Wire<'a> + core::fmt::Debug> core::fmt::Debug for List<'a, T> {
     }
 }
 
-/// The bytes behind a [`List`] while it is being made: encode each item, then
-/// [`ListBuilder::list`].
+/// Collects encoded items for a [`List`]: push each item, then call [`ListBuilder::list`].
 pub struct ListBuilder<S> {
     count: u32,
     items: S,
@@ -182,44 +183,64 @@ impl<S: Sink> ListBuilder<S> {
 }
 
 impl<S: AsRef<[u8]>> ListBuilder<S> {
-    /// The finished list. `T` must be the type that was pushed: a wrong one reads as an empty or
-    /// short list.
+    /// Returns the finished list.
+    ///
+    /// `T` must be the type that was pushed. With another type, the list reads as empty or short.
     pub fn list<'a, T>(&'a self) -> List<'a, T> {
         List { count: self.count, items: self.items.as_ref(), of: core::marker::PhantomData }
     }
 }
 
-/// Describes a type once and makes it, its encoder and its decoder.
+/// Defines a struct or an enum together with its encoder and decoder.
 ///
-/// A struct is its fields in order; an enum is a tag byte and the variant's fields. The lifetime is
-/// that of the buffer.
+/// A struct is encoded as its fields in order. An enum is encoded as a tag byte and the fields of
+/// the variant. The lifetime is that of the buffer.
 #[doc(hidden)]
 macro_rules! wire_data {
-    ($(#[$meta:meta])* struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty,)* }) => {
+    ($(#[$meta:meta])* struct $name:ident {
+        $($(#[$field_meta:meta])* $field:ident: $ty:ty,)*
+    }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         pub struct $name { $($(#[$field_meta])* pub $field: $ty,)* }
         impl $crate::wire::codec::Wire<'_> for $name {
-            fn encode(&self, out: &mut impl $crate::wire::codec::Sink) { $(self.$field.encode(out);)* }
-            fn decode(from: &mut $crate::wire::codec::Reader<'_>) -> Result<Self, $crate::wire::codec::Malformed> {
+            fn encode(&self, out: &mut impl $crate::wire::codec::Sink) {
+                $(self.$field.encode(out);)*
+            }
+            fn decode(
+                from: &mut $crate::wire::codec::Reader<'_>,
+            ) -> Result<Self, $crate::wire::codec::Malformed> {
                 Ok($name { $($field: from.get()?,)* })
             }
         }
     };
     ($(#[$meta:meta])* enum $name:ident<$buffer:lifetime> {
-        $($(#[$variant_meta:meta])* $tag:literal $variant:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty,)* })*
+        $($(#[$variant_meta:meta])* $tag:literal $variant:ident {
+            $($(#[$field_meta:meta])* $field:ident: $ty:ty,)*
+        })*
     }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy)]
-        #[allow(clippy::large_enum_variant, reason = "there is one at a time, and no allocator on one side to box it with")]
-        pub enum $name<$buffer> { $($(#[$variant_meta])* $variant { $($(#[$field_meta])* $field: $ty,)* },)* }
+        #[allow(
+            clippy::large_enum_variant,
+            reason = "one exists at a time, and the warden has no allocator to box it with"
+        )]
+        pub enum $name<$buffer> {
+            $($(#[$variant_meta])* $variant { $($(#[$field_meta])* $field: $ty,)* },)*
+        }
         impl<$buffer> $crate::wire::codec::Wire<$buffer> for $name<$buffer> {
             fn encode(&self, out: &mut impl $crate::wire::codec::Sink) {
                 match self {
-                    $($name::$variant { $($field,)* } => { let tag: u8 = $tag; tag.encode(out); $($field.encode(out);)* })*
+                    $($name::$variant { $($field,)* } => {
+                        let tag: u8 = $tag;
+                        tag.encode(out);
+                        $($field.encode(out);)*
+                    })*
                 }
             }
-            fn decode(from: &mut $crate::wire::codec::Reader<$buffer>) -> Result<Self, $crate::wire::codec::Malformed> {
+            fn decode(
+                from: &mut $crate::wire::codec::Reader<$buffer>,
+            ) -> Result<Self, $crate::wire::codec::Malformed> {
                 match from.get::<u8>()? {
                     $($tag => Ok($name::$variant { $($field: from.get()?,)* }),)*
                     _ => Err($crate::wire::codec::Malformed),

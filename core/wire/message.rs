@@ -1,26 +1,27 @@
-//! Requests to the warden and its reports, one message each over a SEQPACKET socket.
+//! The messages on the control socket and on command sockets: requests to the warden, and reports.
 //!
-//! Descriptors travel beside a message (SCM_RIGHTS), in the order that the message's documentation
-//! gives. A request larger than [`INLINE_MAX`] travels in a memfd: the message itself is then
-//! [`Request::Attached`] and the memfd is the last descriptor.
+//! Each message is one datagram on a SEQPACKET socket. Its descriptors travel beside it
+//! (SCM_RIGHTS), in the order that the documentation of the message gives. A request larger than
+//! [`INLINE_MAX`] travels in a memfd. The message itself is then [`Request::Attached`], and the
+//! memfd is its last descriptor.
 
 use super::codec::{List, wire_data};
 use super::plan::IdRange;
 use super::usage::Usage;
 use core::ffi::CStr;
 
-/// The version of this protocol; both sides are built from one source, so a mismatch means a
-/// foreign warden.
+/// The version of this protocol. Both sides are built from one source, so another version means
+/// that the peer is not this library's warden.
 pub const VERSION: u32 = 1;
-/// A request may have this many bytes in the message itself.
+/// The most bytes of a request that the message itself carries.
 pub const INLINE_MAX: usize = 32 * 1024;
-/// A report never has more bytes than this.
+/// The most bytes of a report.
 pub const REPORT_MAX: usize = 8 * 1024;
 /// The kernel's limit on descriptors beside one message (SCM_MAX_FD).
 pub const DESCRIPTORS_MAX: usize = 253;
-/// What the kernel tells of a network namespace (proc_pid_net(5)): in these every packet, socket
-/// and group is counted. The first four every kernel has.
-pub const NETWORK: [&CStr; 11] = [
+/// The files that describe a network namespace (proc_pid_net(5)). They count every packet, socket
+/// and multicast group. Every kernel has the first four.
+pub const NETWORK_FILES: [&CStr; 11] = [
     c"/proc/self/net/dev",
     c"/proc/self/net/snmp",
     c"/proc/self/net/netstat",
@@ -33,50 +34,56 @@ pub const NETWORK: [&CStr; 11] = [
     c"/proc/self/net/mcfilter6",
     c"/proc/self/net/ip6_flowlabel",
 ];
-/// How many bytes of a file that could not be executed are shown to the caller.
+/// How many bytes of a file that could not be executed are reported to the caller.
 pub const HEAD_MAX: usize = 256;
 
 wire_data! {
-    /// One resource limit of a command: `setrlimit(2)`.
+    /// A resource limit of a command, for `setrlimit(2)`.
     struct Rlimit { resource: u32, soft: u64, hard: u64, }
 }
 
 wire_data! {
-    /// What the warden itself holds a command to, or all that run in a cell together. 0: no limit.
+    /// The limits that the warden itself enforces, on one command or on all commands of a cell
+    /// together. 0 means no limit.
     struct Limits {
         wall_ns: u64,
-        /// Sent when the wall time is over, if it is not 0; what still runs `grace_ns` later is ended.
+        /// The signal to send when the wall time is over; 0 for none. The command is killed
+        /// `grace_ns` after this signal.
         grace_signal: i32,
         grace_ns: u64,
-        /// Processor time of the whole tree: by the meter if there is one, else by looks at the processes.
+        /// Nanoseconds of processor time of the whole tree. The meter counts them, or without a
+        /// meter, process scans.
         cpu_ns: u64,
-        /// How many processors can be busy at once, in hundredths: the pace of looks at the processor time.
+        /// How many processors the tree can use at once, in hundredths. It sets the interval
+        /// between two checks of the processor time.
         pace: u32,
-        /// Bytes of memory of all processes, by looks. With `processes` 0, nothing is looked at for it.
+        /// Bytes of memory of all processes, sampled by process scans.
         memory: u64,
-        /// Processes and threads, by looks. Where the kernel refuses more (RLIMIT_NPROC), there never are.
+        /// Processes and threads, counted by process scans. Where the kernel itself refuses to make
+        /// more (RLIMIT_NPROC), the count never exceeds the limit.
         processes: u64,
     }
 }
 
 wire_data! {
-    /// A stream of the command's that passes through the warden: at most this many bytes of it.
+    /// A stream of the command that passes through the warden, which forwards at most `limit`
+    /// bytes.
     struct Relay { limit: u64, }
 }
 
-/// What measures the processor time of a cgroup, in [`Request::Run`] and [`Request::Limit`].
+/// The file that counts the processor time of a cgroup, in [`Request::Run`] and [`Request::Limit`].
 pub mod meter {
-    /// Nothing.
+    /// There is no such file.
     pub const NONE: u32 = 0;
-    /// `cpu.stat` of cgroup v2: a line `usage_usec N` comes first.
+    /// `cpu.stat` of cgroup v2. Its first line is `usage_usec N`.
     pub const CPU_STAT: u32 = 1;
-    /// `cpuacct.usage` of cgroup v1: nanoseconds.
+    /// `cpuacct.usage` of cgroup v1, in nanoseconds.
     pub const CPUACCT: u32 = 2;
 }
 
-/// What tells the anonymous memory of a cgroup, in [`Request::Run`].
+/// The file that shows the anonymous memory of a cgroup, in [`Request::Run`].
 pub mod gauge {
-    /// Nothing.
+    /// There is no such file.
     pub const NONE: u32 = 0;
     /// `memory.stat` of cgroup v2.
     pub const V2: u32 = 1;
@@ -84,77 +91,97 @@ pub mod gauge {
     pub const V1: u32 = 2;
 }
 
-/// Who is told of the calls that a filter does not decide by itself, in [`Request::Run`].
+/// The receiver of the seccomp notifications of a command's filter, in [`Request::Run`].
 pub mod listener {
-    /// Nobody: there are none.
+    /// Nobody: the filter sends no notifications.
     pub const NOBODY: u32 = 0;
-    /// The warden: each of them is the command's end.
+    /// The warden. It kills the command at the first notification.
     pub const WARDEN: u32 = 1;
-    /// The caller, who gets the descriptor beside [`super::Report::Started`].
+    /// The caller, which gets the listener beside [`super::Report::Started`].
     pub const CALLER: u32 = 2;
 }
 
-/// Why a step was refused, where that is more than its error number says, in [`Report::Refused`].
+/// Why the kernel refused a step, where the warden knows more than the error number. For
+/// [`Report::Refused`].
 pub mod reason {
-    /// The error number is all there is.
+    /// Nothing but the error number is known.
     pub const ERRNO: u32 = 0;
-    /// A filter around the caller refuses `call`, whatever it asks.
+    /// A filter around the caller refuses `call`, whatever its arguments.
     pub const FILTER: u32 = 1;
-    /// This kernel, or a filter around the caller, lacks `call`.
+    /// The kernel has no such `call`, or a filter around the caller pretends so.
     pub const ABSENT: u32 = 2;
-    /// The right to mount is there, but every mount is refused: by a Landlock domain or another
-    /// security module.
+    /// The warden has the right to mount, but a Landlock domain or another security module refuses
+    /// every mount.
     pub const NO_MOUNTS: u32 = 3;
-    /// The source is an automount point, and what is mounted there does not reach the sandbox's
-    /// mount namespace.
+    /// The source is an automount point, and its mount does not reach the mount namespace of the
+    /// sandbox.
     pub const AUTOMOUNT: u32 = 4;
-    /// What the policy puts at `/proc` leaves no proc to forbid nested user namespaces by.
+    /// The policy puts something of its own at `/proc`, and the warden found no writable proc file
+    /// system by which to forbid nested user namespaces.
     pub const NO_PROC: u32 = 5;
 }
 
 /// Flags of [`Request::Run`].
 pub mod run {
-    /// The warden ends, with everything inside, when this command ends.
+    /// The warden ends when this command ends, and everything inside with it.
     pub const LAST: u32 = 1 << 0;
-    /// One command among others: it is spoken of over a socket of its own, the last descriptor
-    /// beside the request, and what it leaves behind stays. Without this flag the control
-    /// socket speaks of the one command that there is, and all ends with it.
-    pub const AMONG: u32 = 1 << 1;
+    /// The command runs in a cell. Its requests and reports use a command socket of its own, the
+    /// last descriptor beside the request. Processes that it leaves behind keep running.
+    ///
+    /// Without this flag the sandbox has one command only. The control socket carries its requests
+    /// and reports, and everything inside ends with it.
+    pub const IN_CELL: u32 = 1 << 1;
 }
 
 wire_data! {
-    /// A pseudo-terminal for a command: for the `streams` among its standard ones, by their bits (1 << 0: the input), and of this size. No streams: none.
+    /// A pseudo-terminal of `rows` times `columns` for a command. `streams` has one bit for each
+    /// standard stream that it replaces (`1 << 0` is the input). Without any bit there is no
+    /// terminal.
     struct Terminal { streams: u32, rows: u32, columns: u32, }
 }
 
 wire_data! {
-    /// The arguments 4 and 5 of a call that a filter lets through.
-    struct Pass { fourth: u64, fifth: u64, }
+    /// The filter bypass token: the values of arguments 4 and 5 with which a filter allows a call.
+    struct BypassToken { fourth: u64, fifth: u64, }
 }
 
 wire_data! {
-    /// What the caller asks.
+    /// A request of the caller.
     enum Request<'a> {
-        /// The body is in the memfd beside this message.
+        /// The request is in the memfd beside this message and has this length in bytes.
         1 Attached { length: u64, }
-        /// First of all. Beside it: the caller's pidfd. `tell`: say so when it is done.
+        /// Builds the sandbox. This is the first request of a warden that is in its namespaces.
+        ///
+        /// Beside it: a pidfd of the caller. With `report_ready` the warden sends [`Report::Ready`]
+        /// when set-up is done.
         2 Setup {
             version: u32,
             namespaces: u64,
             outside_uid: u32,
             outside_gid: u32,
             classic_mounts: bool,
-            tell: bool,
+            report_ready: bool,
             plan: List<'a, super::plan::Step<'a>>,
         }
-        /// The caller has done its part: the id maps are written, the warden stands in its cgroups.
+        /// Continues set-up after [`Step::Await`](super::plan::Step::Await): the caller has written
+        /// the id maps and moved the warden into its cgroups.
         3 Admitted {}
-        /// Start a command. Beside it: one descriptor for each of `targets`, in that order; two for each of `relays`, where to read and where
-        /// to write; one for the `meter` and one for the `gauge`, unless that is NONE; as many files as there are `doors`, for the command to write 0 to: the cgroups that are
-        /// its alone; a socket, if it is one AMONG others.
-        /// `search`: the directories in which a program without a slash is looked for. `filters`: seccomp programs, loaded in this order; the
-        /// first gives the `listener`. `ignored`: signals that it ignores,
-        /// bit n-1 for signal n. `pass`: what the last arguments of a call must be for these programs to let it through.
+        /// Starts a command.
+        ///
+        /// Beside it, in this order:
+        /// - one descriptor for each of `targets`;
+        /// - two for each of `relays`: the end to read from, and the end to write to;
+        /// - the file of the `meter` and the file of the `gauge`, each unless it is NONE;
+        /// - the cgroup entry descriptors, `cgroup_entries` of them. The new process writes `0` to
+        ///   each and so enters the cgroups that are its alone;
+        /// - the command socket, with [`run::IN_CELL`].
+        ///
+        /// Its fields:
+        /// - `search`: the directories to look in for a `program` without a slash, separated by
+        ///   colons.
+        /// - `filters`: seccomp programs, loaded in this order. The first one makes the `listener`.
+        /// - `ignored`: the signals that the command ignores, bit n-1 for signal n.
+        /// - `bypass`: the token with which these filters allow the calls of the start itself.
         4 Run {
             flags: u32,
             program: &'a CStr,
@@ -170,129 +197,154 @@ wire_data! {
             relays: List<'a, Relay>,
             meter: u32,
             gauge: u32,
-            doors: u32,
+            cgroup_entries: u32,
             filters: List<'a, &'a [u8]>,
             listener: u32,
-            pass: Pass,
+            bypass: BypassToken,
             terminal: Terminal,
         }
-        // Over a command's own socket these are about it, over the control socket about everything inside.
-        /// Send a signal to the command's first process.
+        // On a command socket, these requests are about its command. On the control socket, they
+        // are about everything inside.
+        /// Sends a signal to the first process of the command.
         5 Signal { signal: i32, }
-        /// End it, and all that it started; `how` is what the end is called.
+        /// Kills the command and everything that it has started. `how` is the reported end, one of
+        /// [`end`].
         6 Kill { how: u32, }
-        /// From now on, these limits. Beside it: one for the `meter`, unless that is NONE. The first one counts on.
+        /// Replaces the limits. Beside it: the file of the `meter`, unless that is NONE. The first
+        /// request sets the meter, which then counts on; later requests change the limits only.
         7 Limit { limits: Limits, meter: u32, }
-        /// Stop it by a signal, or let it go on.
+        /// Stops the command by a signal, or continues it.
         8 Stop { on: bool, }
-        /// The caller has frozen everything inside by a cgroup whose frozen processes do not die (v1). Beside it: the file to thaw it by.
+        /// Reports that the caller has frozen everything inside with a cgroup v1 freezer, where
+        /// frozen processes do not die. Beside it: the `freezer.state` file, by which the warden
+        /// thaws them after it has sent SIGKILL.
         9 Frozen {}
-        /// To a template: make another warden, in new namespaces of these kinds, that goes on from here as one that has just been born; of network
-        /// namespaces, in one that the template keeps and in which nobody is. Beside it: that one's control socket, and as many files as there
-        /// are `doors`, for it to write 0 to: its cgroups. `maps`: it is given the ids `uids` and `gids`, each the same inside as here; else it maps its own by itself.
-        10 Clone { namespaces: u64, maps: bool, uids: IdRange, gids: IdRange, doors: u32, }
-        /// First of all, to a warden that is executed outside the sandbox's namespaces: enter those of these kinds, one descriptor for each
-        /// beside it, make others of the kinds `namespaces`, and go on as a new process in them.
-        11 Found { joined: List<'a, u64>, namespaces: u64, }
-        /// To a template: tell of the network namespaces that it keeps.
+        /// Asks a template for a copy of itself: a warden in new `namespaces`, which then waits for
+        /// its own [`Request::Setup`].
+        ///
+        /// A network namespace among them is one of the template's own that no process is in.
+        /// Beside the request: the control socket of the copy, then its cgroup entry descriptors,
+        /// `cgroup_entries` of them. With `maps`, the template maps the ids `uids` and `gids` to
+        /// the same ids outside. Without it, the copy writes its own maps.
+        10 Clone { namespaces: u64, maps: bool, uids: IdRange, gids: IdRange, cgroup_entries: u32, }
+        /// Asks a warden that was executed outside the namespaces of the sandbox to enter them.
+        /// This is its first request.
+        ///
+        /// It enters the namespaces of the kinds `joined`, one descriptor for each beside the
+        /// request. It makes new `namespaces` of the other kinds, and continues as a new process in
+        /// all of them.
+        11 Join { joined: List<'a, u64>, namespaces: u64, }
+        /// Asks a template to report on the network namespaces that it keeps.
         12 Networks {}
     }
 }
 
-/// Where the start of a command failed, in [`Report::Failed`].
+/// The stage at which the start of a command failed, in [`Report::Failed`].
 pub mod stage {
-    /// The new process itself.
+    /// Making the new process.
     pub const CLONE: u32 = 1;
     /// Placing its descriptors.
     pub const DESCRIPTORS: u32 = 2;
     /// `setsid(2)`.
     pub const SESSION: u32 = 3;
-    /// `setrlimit(2)`; the detail is the resource.
+    /// `setrlimit(2)`. `detail` is the resource.
     pub const RLIMIT: u32 = 4;
     /// `chdir(2)` to the working directory.
     pub const DIRECTORY: u32 = 5;
-    /// No such program was found in the search path.
+    /// Looking for the program in the search path, which does not contain it.
     pub const SEARCH: u32 = 6;
-    /// `execve(2)`; `path` is what was tried, `head` its first bytes, the detail its mode, or 0 if
-    /// there is no such file.
+    /// `execve(2)`. `path` is the file that was tried and `head` its first bytes. `detail` is its
+    /// mode, or 0 if there is no such file.
     pub const EXEC: u32 = 7;
-    /// The request could not be read.
+    /// Reading the request.
     pub const REQUEST: u32 = 8;
-    /// `seccomp(2)`: loading a filter; the detail is which one.
+    /// `seccomp(2)`, to load a filter. `detail` is the index of the filter.
     pub const FILTER: u32 = 9;
-    /// Handing over the listener of a filter.
+    /// Sending the listener of a filter to the warden.
     pub const LISTENER: u32 = 10;
-    /// `landlock_restrict_self(2)`, or a rule for one of its descriptors.
+    /// `landlock_restrict_self(2)`, or adding a rule for a descriptor of the command.
     pub const LANDLOCK: u32 = 11;
-    /// `umask(2)`, `sigprocmask(2)`.
+    /// `umask(2)` or `sigprocmask(2)`.
     pub const ATTRIBUTES: u32 = 12;
-    /// A terminal of its own: making it, or having it control the session.
+    /// Making the terminal of the command, or making it the controlling terminal of the session.
     pub const TERMINAL: u32 = 13;
-    /// Entering a cgroup of its own; the detail is which one.
+    /// Entering a cgroup. `detail` is the index of the cgroup entry descriptor.
     pub const CGROUP: u32 = 14;
 }
 
 /// How a command ended, in [`Report::Ended`].
 pub mod end {
-    /// It exited; the value is its code.
+    /// It exited. The value is the exit code.
     pub const EXITED: u32 = 1;
-    /// A signal killed it; the value is the signal.
+    /// A signal killed it. The value is the signal.
     pub const SIGNALED: u32 = 2;
-    /// The wall time limit.
+    /// It reached the limit on the wall time.
     pub const WALL_TIME: u32 = 3;
-    /// The caller's kill.
+    /// The caller killed it.
     pub const KILLED: u32 = 4;
-    /// The limit on processor time.
+    /// It reached the limit on processor time.
     pub const CPU_TIME: u32 = 5;
-    /// The limit on memory, by looks.
+    /// A process scan found more memory than the limit.
     pub const MEMORY: u32 = 6;
-    /// The limit on what a stream carries.
+    /// A stream carried more bytes than the limit.
     pub const OUTPUT: u32 = 7;
-    /// The limit on processes, by looks.
+    /// A process scan found more processes than the limit.
     pub const PROCESSES: u32 = 8;
-    /// A system call that the filter forbids; the value is its number.
+    /// It made a system call that the filter forbids. The value is the number of the call.
     pub const SYSCALL: u32 = 9;
-    /// A system call of another architecture's, by its number there.
+    /// It made a forbidden system call of another architecture. The value is the number there.
     pub const FOREIGN_SYSCALL: u32 = 10;
-    /// The value of an end by a limit, if that was the one on all commands of a cell together; else
-    /// it is 0.
+    /// The value of an end by a limit that all commands of a cell share. The value is 0 for a limit
+    /// of the command itself.
     pub const TOGETHER: i32 = 1;
 }
 
 /// What else the warden saw, in [`Report::Ended`].
 pub mod seen {
-    /// The first process's end: `status` is its wait status.
+    /// The first process was reaped. `status` is its wait status.
     pub const STATUS: u32 = 1 << 0;
-    /// A tmpfs of limited size that was full: `scratch` is its size in bytes, or its number of
+    /// A tmpfs with a limit was full. `scratch` is the limit: a size in bytes, or a number of
     /// files.
     pub const SCRATCH: u32 = 1 << 1;
-    /// As many processes and threads as it may have.
+    /// The command had as many processes and threads as its limit allows.
     pub const PROCESSES: u32 = 1 << 2;
-    /// In all of a cell, as many processes and threads as there may be.
-    pub const CROWDED: u32 = 1 << 3;
+    /// All commands of the cell together had as many processes and threads as their limit allows.
+    pub const CELL_PROCESSES: u32 = 1 << 3;
 }
 
 wire_data! {
-    /// What the warden tells.
+    /// A report of the warden.
     enum Report<'a> {
-        /// Set-up failed: nothing has been started and the warden has ended. `path` is what the step worked on where it knows better than the plan.
+        /// Set-up failed. The warden has started nothing and has ended. `step` is the index in the
+        /// plan, or `u32::MAX` for a failure before the first step. `path` is the path that the
+        /// step worked on, where the plan alone does not tell it. `reason` is one of [`reason`],
+        /// `call` the system call that it is about, or -1.
         1 Refused { step: u32, errno: i32, path: &'a [u8], reason: u32, call: i32, }
-        /// The command runs. Beside it: its pidfd, the other side of its terminal if it has one, and the listener if that is the caller's. `pid` is as seen inside; `landlock` is
-        /// the ABI of the rulesets in force, 0 if there are none.
+        /// The command runs.
+        ///
+        /// Beside it: its pidfd, the caller's side of its terminal if it has one, and the listener
+        /// if that is for the caller. `pid` is the process id inside. `landlock` is the ABI of the
+        /// active Landlock rulesets, or 0.
         2 Started { pid: i32, protections: u64, landlock: u32, }
-        /// The command was not started.
+        /// The command was not started. `stage` is one of [`stage`].
         3 Failed { stage: u32, errno: i32, detail: u32, path: &'a [u8], head: &'a [u8], }
-        /// The command has ended, and where it was not one among others, all that it started, too.
+        /// The command has ended. The only command of a sandbox takes everything inside with it; a
+        /// command in a cell may leave processes behind.
         4 Ended { how: u32, value: i32, status: i32, seen: u32, scratch: u64, usage: Usage, }
-        /// From a warden that was told to found, or from a template: beside it the pidfd of the new one. `errno` if there is none, and `kind` of the
-        /// namespace that could not be entered, 0 if it was the new ones.
+        /// The answer to [`Request::Join`] and [`Request::Clone`]. Beside it: the pidfd of the new
+        /// warden.
+        ///
+        /// If there is no new warden, `errno` says why. `kind` is then the kind of namespace that
+        /// could not be entered, or 0 if making the new process or its namespaces failed.
         5 Born { pid: i32, errno: i32, kind: u64, }
-        /// Set-up is done, and it waits for commands.
+        /// Set-up is done, and the warden waits for commands.
         6 Ready { protections: u64, landlock: u32, }
-        /// A new warden could not enter the cgroup behind this door.
-        7 Locked { door: u32, errno: i32, }
-        /// From a template: how many network namespaces it has made, lent once more, and retired; of the last of these, the number and by which of [`NETWORK`]'s
-        /// files it showed that somebody had been there.
+        /// The copy of a template could not enter a cgroup. `entry` is the index of the cgroup
+        /// entry descriptor.
+        7 CgroupRefused { entry: u32, errno: i32, }
+        /// How many network namespaces a template has made, reused and retired. `last` is the inode
+        /// number of the one that it retired last. `file` is the index in [`NETWORK_FILES`] of the
+        /// file that showed traces of use.
         8 Networks { made: u64, reused: u64, retired: u64, last: u64, file: u32, }
     }
 }

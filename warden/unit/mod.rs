@@ -1,10 +1,10 @@
-//! The warden's own parts, one at a time: what it reads of the kernel's texts, and what it makes of
-//! them. That it does its work as a whole is proved by the tests on the real kernel.
+//! Unit tests of the warden's parts: how it reads the kernel's texts and what it makes of them. The
+//! tests on the real kernel cover the warden as a whole.
 
 extern crate std;
 
-mod census;
 mod entries;
+mod scan;
 mod text;
 mod walk;
 mod watch;
@@ -13,14 +13,14 @@ use crate::sys::{self, CWD, Fd, open};
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
-/// A directory of this test's own, removed with all that is in it.
+/// A directory of this test, removed with everything in it.
 struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Scratch {
         let place =
             std::env::temp_dir().join(std::format!("seclude-warden-{name}-{}", std::process::id()));
-        std::fs::create_dir(&place).expect("it is writable");
+        std::fs::create_dir(&place).expect("the temporary directory is writable");
         Scratch(place)
     }
 
@@ -35,7 +35,7 @@ impl Drop for Scratch {
     }
 }
 
-/// A path as the kernel takes it.
+/// A path as a C string.
 fn c_path(path: &Path) -> CString {
     CString::new(path.to_str().expect("UTF-8")).expect("no NUL")
 }

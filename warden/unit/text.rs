@@ -1,8 +1,8 @@
-//! Texts in buffers of fixed size, and numbers in texts.
+//! Tests of texts in buffers of fixed size, and of numbers in texts.
 
 use super::std::string::ToString;
 use crate::sys::Errno;
-use crate::text::{Line, Path, Text, field, number};
+use crate::text::{Path, ShortText, Text, field, number};
 
 #[test]
 fn a_text_takes_what_fits_and_a_nul() {
@@ -19,15 +19,18 @@ fn a_text_takes_what_fits_and_a_nul() {
 fn numbers_are_written_in_their_base() {
     for value in [0, 7, 8, 10, 4096, u64::MAX] {
         assert_eq!(
-            Line::numbered(b"a", value, b"b").as_bytes(),
+            ShortText::numbered(b"a", value, b"b").as_bytes(),
             ["a", &value.to_string(), "b"].concat().as_bytes()
         );
     }
-    let mut mode = Line::empty();
+    let mut mode = ShortText::empty();
     assert!(mode.push_number(0o1777, 8).is_ok());
     assert_eq!(mode.as_bytes(), b"1777");
-    assert_eq!(Line::of_numbers([0, 100_000, 65536]).as_bytes(), b"0 100000 65536\n");
-    assert_eq!(Line::of_numbers([u32::MAX; 3]).as_bytes(), b"4294967295 4294967295 4294967295\n");
+    assert_eq!(ShortText::of_numbers([0, 100_000, 65536]).as_bytes(), b"0 100000 65536\n");
+    assert_eq!(
+        ShortText::of_numbers([u32::MAX; 3]).as_bytes(),
+        b"4294967295 4294967295 4294967295\n"
+    );
 }
 
 #[test]

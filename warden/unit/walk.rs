@@ -1,4 +1,4 @@
-//! Paths without openat2(2): where they lead, and where they must not.
+//! Tests where paths lead without openat2(2), and where they must not.
 
 use super::std::os::unix::fs::symlink;
 use super::std::path::Path;
@@ -7,7 +7,7 @@ use crate::sys::{Errno, open};
 use crate::text;
 use crate::walk::{Links, walk};
 
-/// A tree with links: what is reached from its root by `path`, or the error.
+/// The path that `path` reaches from `root` without its links, or the errno.
 fn reached(root: &Path, path: &str, links: Links) -> Result<std::string::String, i32> {
     let mut whole = text::Path::empty();
     let mut reached = text::Path::empty();
@@ -20,9 +20,9 @@ fn reached(root: &Path, path: &str, links: Links) -> Result<std::string::String,
 fn links_are_followed_below_the_root_and_never_above_it() {
     let place = Scratch::new("walk");
     let (root, outside) = (place.path().join("root"), place.path().join("outside"));
-    std::fs::create_dir_all(root.join("a/b")).expect("there is room");
-    std::fs::write(root.join("a/b/file"), "inside").expect("there is room");
-    std::fs::write(&outside, "outside").expect("there is room");
+    std::fs::create_dir_all(root.join("a/b")).expect("the temporary directory is writable");
+    std::fs::write(root.join("a/b/file"), "inside").expect("the temporary directory is writable");
+    std::fs::write(&outside, "outside").expect("the temporary directory is writable");
     for (text, at) in [
         ("a/b", "relative"),
         ("/a/b", "absolute"),
@@ -30,7 +30,7 @@ fn links_are_followed_below_the_root_and_never_above_it() {
         ("loop", "loop"),
         ("a/nothing", "dangling"),
     ] {
-        symlink(text, root.join(at)).expect("there is room");
+        symlink(text, root.join(at)).expect("the temporary directory is writable");
     }
     for path in [
         "a/b/file",
@@ -46,7 +46,7 @@ fn links_are_followed_below_the_root_and_never_above_it() {
             "{path}"
         );
     }
-    // Above the root there is the root: nothing of that name is in it.
+    // The parent of the root is the root itself, which has no file of that name.
     assert_eq!(reached(&root, "above", Links::Follow), Err(Errno::ENOENT.0));
     assert_eq!(reached(&root, "dangling", Links::Follow), Err(Errno::ENOENT.0));
     assert_eq!(reached(&root, "loop", Links::Follow), Err(Errno::ELOOP.0));

@@ -24,7 +24,7 @@ named! {
         /// Open a view of the processes inside, for limits that are sampled.
         ProcessView = "process-view",
         /// Keep process ids for the wardens of commands that enter a cell.
-        ReserveIds = "reserve-ids",
+        ReservePids = "reserve-pids",
         /// Write an id map of one line.
         MapIds = "map-ids",
         /// Compare the kernel's id maps with those that were written.
@@ -72,7 +72,7 @@ named! {
         /// Make the root read-only.
         ReadOnlyRoot = "read-only-root",
         /// Take over the file system of a template or a cell.
-        TakeOver = "take-over",
+        AdoptRoot = "adopt-root",
         /// Forbid nested user namespaces.
         NoNestedUsers = "no-nested-users",
         /// Make a Landlock ruleset.

@@ -106,7 +106,7 @@ impl Builder {
         hide: bool,
     ) -> Result<()> {
         self.push(
-            Step::Stand { protections: protection::ROOT | protection::READ_ONLY_ROOT },
+            Step::AdoptRoot { protections: protection::ROOT | protection::READ_ONLY_ROOT },
             "take over the template's file system",
         );
         if policy.has_terminals() {

@@ -57,8 +57,8 @@ fn public(step: &Step<'_>) -> step::Step {
         Step::CgroupNamespace {} => Public::CgroupNamespace,
         Step::Watch { .. } => Public::ProcessView,
         Step::Landlock { .. } => Public::Landlock,
-        Step::Stand { .. } => Public::TakeOver,
-        Step::KeepNumbers {} => Public::ReserveIds,
+        Step::AdoptRoot { .. } => Public::AdoptRoot,
+        Step::ReservePids {} => Public::ReservePids,
         Step::Filter { .. } => Public::SeccompFilter,
     }
 }

@@ -5,7 +5,7 @@ use crate::base::error::Result;
 use crate::policy::profile;
 use crate::policy::{Entry, Namespace, Policy};
 use crate::wire::codec::ListBuilder;
-use crate::wire::plan::{Step, wall};
+use crate::wire::plan::{Step, landlock};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -22,12 +22,12 @@ impl Builder {
         // message queues are files, too, but those of the caller's cannot be named.
         let within = !policy.nested;
         let files = within && policy.private(Namespace::Mount) && policy.private(Namespace::Ipc);
-        let rules = when(files, wall::FILES)
-            | when(within, wall::MOUNTLESS)
-            | when(within && !entered, wall::SIGNALS)
-            | when(within && !entered && policy.private(Namespace::Net), wall::SOCKETS)
-            | when(policy.tcp_bind.is_some(), wall::BIND)
-            | when(policy.tcp_connect.is_some(), wall::CONNECT);
+        let rules = when(files, landlock::FILES)
+            | when(within, landlock::MOUNTLESS)
+            | when(within && !entered, landlock::SIGNALS)
+            | when(within && !entered && policy.private(Namespace::Net), landlock::SOCKETS)
+            | when(policy.tcp_bind.is_some(), landlock::BIND)
+            | when(policy.tcp_connect.is_some(), landlock::CONNECT);
         let (mut readable, mut writable, mut devices) = (Vec::new(), Vec::new(), Vec::new());
         if files {
             if policy.writable_root { &mut writable } else { &mut readable }.push(Path::new("/"));
@@ -48,7 +48,7 @@ impl Builder {
                 }
             }
         }
-        if rules & !wall::MOUNTLESS == 0 {
+        if rules & !landlock::MOUNTLESS == 0 {
             return Ok(());
         }
         let list = |paths: &[&Path]| -> Result<ListBuilder<Vec<u8>>> {

@@ -58,7 +58,7 @@ pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> 
     let refused = if saw(seen::PROCESSES) || counted.own.refused_at(own_processes) {
         held.limits.pids.map(|_| held.limits)
     } else {
-        let refused = saw(seen::CROWDED)
+        let refused = saw(seen::CELL_PROCESSES)
             || counted.whole.processes_refused > 0
             || counted.own.processes_refused > 0;
         held.whole.pids.filter(|_| refused).map(|_| held.whole)

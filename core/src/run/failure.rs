@@ -194,7 +194,7 @@ pub fn of_refusal(report: &Report<'_>, plan: &Plan) -> Error {
         Report::Refused { step, errno, path, reason, call } => {
             of_step(step as usize, errno, path, (reason, call), plan)
         }
-        Report::Locked { errno, .. } => {
+        Report::CgroupRefused { errno, .. } => {
             Error::new(ErrorKind::LimitUnavailable, "enter the sandbox's cgroup").errno(errno)
         }
         _ => Error::new(ErrorKind::WardenLost, "read the warden's report")

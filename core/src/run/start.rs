@@ -160,7 +160,7 @@ impl<'a> Prepared<'a> {
         let filters = &self.alive.filters;
         let (programs, pass) = filters.load(self.counted)?;
         let flags = match self.line {
-            Some(_) => run::AMONG,
+            Some(_) => run::IN_CELL,
             // In a scope of systemd's the warden stays until its cgroup has been read.
             None if in_scope => 0,
             None => run::LAST,
@@ -180,10 +180,10 @@ impl<'a> Prepared<'a> {
             relays: relays.list(),
             meter,
             gauge,
-            doors: doors.len() as u32,
+            cgroup_entries: doors.len() as u32,
             filters: programs.list(),
             listener: filters.listener(),
-            pass,
+            bypass: pass,
             terminal: self.command.window_size.terminal(self.streams.on_terminal()),
         };
         self.alive.warden.run(&request, &descriptors)

@@ -10,7 +10,7 @@ use crate::plan::{Manner, Part, Plan, copy};
 use crate::run::alive::Alive;
 use crate::run::sandbox::Sandbox;
 use crate::run::warden::Warden;
-use crate::wire::message::{NETWORK, Report, Request};
+use crate::wire::message::{NETWORK_FILES, Report, Request};
 use crate::wire::plan::IdRange;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -78,8 +78,13 @@ impl Template {
                 (false, IdRange::default(), IdRange::default())
             }
         };
-        let request =
-            Request::Clone { namespaces: plan.flags, maps, uids, gids, doors: doors.len() as u32 };
+        let request = Request::Clone {
+            namespaces: plan.flags,
+            maps,
+            uids,
+            gids,
+            cgroup_entries: doors.len() as u32,
+        };
         let descriptors: Vec<BorrowedFd<'_>> =
             std::iter::once(theirs.as_fd()?).chain(doors.iter().map(AsFd::as_fd)).collect();
         self.warden.send(&request, &descriptors)
@@ -93,8 +98,10 @@ impl Template {
         let Report::Networks { made, reused, retired, last, file } = received.report()? else {
             return Ok(NetworkStatistics::default());
         };
-        let path =
-            NETWORK.get(file as usize).and_then(|path| path.to_str().ok()).unwrap_or_default();
+        let path = NETWORK_FILES
+            .get(file as usize)
+            .and_then(|path| path.to_str().ok())
+            .unwrap_or_default();
         let why = path.rsplit('/').next().unwrap_or(path);
         let last_retired = (retired > 0).then_some(RetiredNetwork { id: last, why });
         Ok(NetworkStatistics { made, reused, retired, last_retired })

@@ -326,7 +326,7 @@ fn send_found(socket: &Socket, plan: &Plan, joined: &[(Namespace, Kept)]) -> Res
     joined.iter().for_each(|(kind, _)| kinds.push(&kind.flag()));
     let descriptors =
         joined.iter().map(|(_, fd)| fd.get()).collect::<Result<Vec<BorrowedFd<'_>>>>()?;
-    socket.send(&Request::Found { joined: kinds.list(), namespaces: plan.flags }, &descriptors)
+    socket.send(&Request::Join { joined: kinds.list(), namespaces: plan.flags }, &descriptors)
 }
 
 fn send_setup(socket: &Socket, policy: &Policy, plan: &Plan, tell: bool) -> Result<()> {
@@ -342,7 +342,7 @@ fn send_setup(socket: &Socket, policy: &Policy, plan: &Plan, tell: bool) -> Resu
         outside_uid,
         outside_gid,
         classic_mounts: policy.classic_mounts,
-        tell,
+        report_ready: tell,
         plan: plan.steps.list(),
     };
     socket.send(&setup, &[caller.as_fd()])

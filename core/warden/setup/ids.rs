@@ -1,53 +1,52 @@
-//! Who the warden and the command are: id maps, the user, and the clocks that need the map's owner
-//! to set them.
+//! Id maps, the user of the warden and its commands, and clock offsets.
 
-use crate::control::{Control, Mail};
+use crate::control::{Control, RequestBuffer};
 use crate::sys::{self, Errno, Result};
-use crate::text::Line;
+use crate::text::ShortText;
 use crate::wire::message::Request;
 use crate::wire::plan::{IdRange, namespace, protection};
 use core::ffi::CStr;
 
-/// Maps the caller's own ids, which is all that an unprivileged process may map
-/// (user_namespaces(7)).
+/// Maps the ids of the caller. An unprivileged process may map no others (user_namespaces(7)).
 pub fn map_own(uid: u32, gid: u32, outside: (u32, u32)) -> Result<()> {
     match sys::write_file(c"/proc/self/setgroups", b"deny") {
-        // Denied already, in a namespace below one that denies.
+        // A parent user namespace denies it already.
         Ok(()) | Err(Errno::EPERM) => {}
         Err(errno) => return Err(errno),
     }
     let write = |file: &CStr, inside: u32, outside: u32| {
-        sys::write_file(file, Line::of_numbers([inside, outside, 1]).as_bytes())
+        sys::write_file(file, ShortText::of_numbers([inside, outside, 1]).as_bytes())
     };
     write(c"/proc/self/gid_map", gid, outside.1)?;
     write(c"/proc/self/uid_map", uid, outside.0)
 }
 
-/// Checks that a map is this one line. Here the kernel shows the numbers outside as those of the
-/// user namespace around ours (user_namespaces(7)), which is that of the process that made ours.
+/// Checks that an id map consists of this one line. The kernel shows the ids outside as those of
+/// the reader's parent user namespace (user_namespaces(7)). That is the namespace of the process
+/// that made this one.
 pub fn check_map(file: &CStr, IdRange { inside, outside, count }: IdRange) -> Result<()> {
     /// Longer than any single line.
     const LENGTH: usize = 128;
     let mut text = [0; LENGTH];
     let length = sys::read(&sys::open(sys::CWD, file, sys::open::READ, 0)?, &mut text)?;
     let words = text[..length].split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let expected = Line::of_numbers([inside, outside, count]);
+    let expected = ShortText::of_numbers([inside, outside, count]);
     let wanted = expected.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     if length < LENGTH && words.eq(wanted) { Ok(()) } else { Err(Errno::EBADMSG) }
 }
 
-/// Waits for the caller to have done its part.
+/// Waits until the caller sends `Request::Admitted`.
 pub fn await_caller(control: &Control) -> Result<()> {
-    let mut mail = Mail::new();
-    control.await_message(&mut mail)?;
-    match mail.request()? {
+    let mut incoming = RequestBuffer::new();
+    control.await_message(&mut incoming)?;
+    match incoming.request()? {
         Request::Admitted {} => Ok(()),
         _ => Err(Errno::EPROTO),
     }
 }
 
-/// Becomes the user, capabilities kept. Where setgroups(2) is denied, the caller's groups stay, and
-/// that is not reported as done.
+/// Becomes the user and keeps the capabilities. Where setgroups(2) is denied, the caller's
+/// supplementary groups stay, and the protection is not reported.
 pub fn become_user(uid: u32, gid: u32) -> Result<u64> {
     const NO_SETUID_FIXUP: usize = 1 << 2;
     sys::prctl(sys::process::SET_SECUREBITS, NO_SETUID_FIXUP)?;
@@ -60,12 +59,12 @@ pub fn become_user(uid: u32, gid: u32) -> Result<u64> {
     Ok(if sys::count_groups()? == 0 { protection::GROUPS } else { 0 })
 }
 
-/// A time namespace for what is started from now on. Offsets must be set before anybody enters
-/// (time_namespaces(7)).
+/// Makes a time namespace for processes started from now on. The offsets must be set before any
+/// process enters it (time_namespaces(7)).
 pub fn time_offsets(monotonic: i64, boottime: i64) -> Result<()> {
     const SECOND: i64 = 1_000_000_000;
     sys::unshare(namespace::TIME)?;
-    let mut lines = Line::empty();
+    let mut lines = ShortText::empty();
     for (clock, offset) in [(&b"monotonic "[..], monotonic), (b"boottime ", boottime)] {
         let (seconds, rest) = (offset.div_euclid(SECOND), offset.rem_euclid(SECOND));
         lines.push(clock)?;

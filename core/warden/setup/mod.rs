@@ -1,36 +1,37 @@
-//! Set-up: the plan's steps, each carried out in turn by the file that its kind belongs to.
+//! Set-up: applies the steps of the plan in order. Each kind of step has its file.
 
 mod ids;
+mod landlock;
 mod mounts;
 mod populate;
 mod scratch;
 mod seal;
 mod target;
-mod wall;
 
-use crate::census::Census;
-use crate::control::{Control, Mail};
+use crate::control::{Control, RequestBuffer};
+use crate::scan::ProcessScan;
 use crate::sys::{self, Call, Errno, Fd, Result};
 use crate::text::Note;
 use crate::wire::message::{Request, VERSION, reason};
 use crate::wire::plan::{IdRange, Step, guard, namespace, protection};
 use core::ffi::CStr;
+use landlock::CommandRuleset;
 use mounts::Mounts;
 use scratch::Scratch;
 use target::Spot;
-use wall::Wall;
 
-/// The step that failed, with what, and on which path where that is not the plan's own.
+/// The step that failed, the error, and the path where that is not the plan's own.
 pub struct Refusal {
     pub step: u32,
     pub errno: Errno,
     pub path: Note,
-    /// What is known besides: one of [`reason`], and the number of the call that it is about.
+    /// What else is known: one of [`reason`], and the number of the system call that it is about,
+    /// or -1.
     pub reason: u32,
     pub call: i32,
 }
 
-/// A failure inside a step; the path says where, if the step works on several.
+/// A failure inside a step. The text is the path, if the step works on several.
 pub struct StepFailure(pub Errno, pub Note);
 
 impl From<Errno> for StepFailure {
@@ -39,40 +40,43 @@ impl From<Errno> for StepFailure {
     }
 }
 
-/// What every step may need.
-struct World<'a> {
+/// What the steps work on.
+struct SetupContext<'a> {
     control: &'a Control,
     outside: (u32, u32),
     /// The user and group that the warden has become.
     user: (u32, u32),
-    /// The mount namespace was made for this warden.
+    /// The mount namespace is new and belongs to this warden.
     own_mounts: bool,
-    /// The kernel gives nobody the numbers of wardens whose commands enter.
-    keeps_numbers: bool,
+    /// The kernel keeps the reserved process ids for the wardens of entering commands.
+    reserves_pids: bool,
     mounts: Mounts<'a>,
-    place: Place,
+    finished: FinishedSetup,
 }
 
-/// The finished world, as commands and their limits need it.
-pub struct Place {
-    /// The protections that are in force.
+/// The result of set-up, as commands and limits need it.
+pub struct FinishedSetup {
+    /// The active protections.
     pub protections: u64,
-    /// The file systems in memory whose size is limited.
+    /// The tmpfs mounts with a limit.
     pub scratch: Scratch,
-    /// A view of the processes, if they are to be looked at.
-    pub census: Option<Census>,
+    /// The view for process scans, if a limit needs them.
+    pub scan: Option<ProcessScan>,
     /// The Landlock ruleset for the commands.
-    pub wall: Option<Wall>,
-    /// The ABI of the Landlock rulesets, 0 if there are none.
+    pub ruleset: Option<CommandRuleset>,
+    /// The ABI of the Landlock rulesets; 0 if there are none.
     pub landlock: u32,
-    /// The file system of terminals, if there is one.
+    /// The root of the devpts, if there is one.
     pub terminals: Option<Fd>,
 }
 
-/// Applies the plan in `mail`.
-// Never inlined: its frame is large, and would lie in that of who waits.
+/// Applies the plan in `incoming`.
+// Not inlined: its large frame would become part of the frame of the loop.
 #[inline(never)]
-pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<Place, Refusal> {
+pub fn apply<'a>(
+    control: &'a Control,
+    incoming: &'a RequestBuffer,
+) -> core::result::Result<FinishedSetup, Refusal> {
     const BEFORE_THE_PLAN: u32 = u32::MAX;
     let refuse = |step: u32| {
         move |StepFailure(errno, path): StepFailure| Refusal {
@@ -91,46 +95,48 @@ pub fn apply<'a>(control: &'a Control, mail: &'a Mail) -> core::result::Result<P
         classic_mounts,
         plan,
         ..
-    }) = mail.request()
+    }) = incoming.request()
     else {
         return Err(refuse(BEFORE_THE_PLAN)(Errno::EPROTO.into()));
     };
     let mounts = Mounts::new(classic_mounts, plan.len())
         .map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
-    let place = Place {
+    let finished = FinishedSetup {
         protections: 0,
         scratch: Scratch::new(),
-        census: None,
-        wall: None,
+        scan: None,
+        ruleset: None,
         landlock: 0,
         terminals: None,
     };
     let own_mounts = namespaces & namespace::MOUNT != 0;
-    let mut world = World {
+    let mut context = SetupContext {
         control,
         outside: (outside_uid, outside_gid),
         user: (u32::MAX, u32::MAX),
         own_mounts,
-        keeps_numbers: false,
+        reserves_pids: false,
         mounts,
-        place,
+        finished,
     };
-    world.place.protections |=
+    context.finished.protections |=
         seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
-        if let Err(failure) = world.carry_out(&step) {
-            // Our own ruleset forbids mounts, too.
-            let (reason, call) = why(&step, failure.0, own_mounts && world.place.landlock == 0);
+        if let Err(failure) = context.carry_out(&step) {
+            // The warden's own ruleset forbids mounts too, so the test would say nothing.
+            let (reason, call) =
+                why(&step, failure.0, own_mounts && context.finished.landlock == 0);
             return Err(Refusal { reason, call, ..refuse(index as u32)(failure) });
         }
         #[cfg(stage_clock)]
         crate::stages::mark(index as u64);
     }
-    world.mounts.forget_sources();
-    Ok(world.place)
+    context.mounts.close_sources();
+    Ok(context.finished)
 }
 
-/// Why a step was refused, as far as more can be found out than its error number; and which call.
+/// Finds out why a step was refused, beyond the error number: the reason, and the system call that
+/// it is about.
 #[cold]
 fn why(step: &Step<'_>, errno: Errno, own_mounts: bool) -> (u32, i32) {
     let number = sys::refused_call();
@@ -155,7 +161,7 @@ fn why(step: &Step<'_>, errno: Errno, own_mounts: bool) -> (u32, i32) {
     }
 }
 
-impl<'a> World<'a> {
+impl<'a> SetupContext<'a> {
     fn carry_out(&mut self, step: &Step<'a>) -> core::result::Result<(), StepFailure> {
         match *step {
             Step::Attributes {} => seal::forget_attributes()?,
@@ -170,15 +176,15 @@ impl<'a> World<'a> {
             }
             Step::Await {} => ids::await_caller(self.control)?,
             Step::BecomeUser { uid, gid } => {
-                self.place.protections |= ids::become_user(uid, gid)?;
+                self.finished.protections |= ids::become_user(uid, gid)?;
                 self.user = (uid, gid);
             }
             Step::TimeOffsets { monotonic, boottime } => ids::time_offsets(monotonic, boottime)?,
-            Step::KeepNumbers {} => {
-                // A kernel without the file lets a process have any number: then the guard speaks
-                // of none.
-                self.keeps_numbers =
-                    self.place.census.as_ref().is_some_and(|census| census.keep_numbers().is_ok());
+            Step::ReservePids {} => {
+                // A kernel without `ns_last_pid` may give these ids to any process. The filter then
+                // guards none of them.
+                self.reserves_pids =
+                    self.finished.scan.as_ref().is_some_and(|scan| scan.reserve_pids().is_ok());
             }
             Step::CgroupNamespace {} => sys::unshare(namespace::CGROUP)?,
             Step::HostName { name } => sys::set_host_name(name)?,
@@ -196,7 +202,7 @@ impl<'a> World<'a> {
             Step::Tmpfs { at, size, inodes, mode, attributes } => {
                 let mounted = self.mounts.tmpfs(at, size, inodes, mode, attributes)?;
                 if size > 0 || inodes > 0 {
-                    self.place.scratch.push(mounted);
+                    self.finished.scratch.push(mounted);
                 }
             }
             Step::Symlink { at, target } => self.mounts.symlink(&Spot::of(at), target)?,
@@ -207,69 +213,75 @@ impl<'a> World<'a> {
                 populate::populate(&mut self.mounts, source, at, names, except, attributes)?
             }
             Step::Proc { at, hide } => self.mounts.proc(at, hide)?,
-            Step::Terminals { at } => self.place.terminals = Some(self.mounts.terminals(at)?),
+            Step::Terminals { at } => self.finished.terminals = Some(self.mounts.terminals(at)?),
             Step::Watch { own, alone } => {
-                self.place.census = Some(if own {
-                    Census::new(self.mounts.hidden_proc()?, alone)
+                self.finished.scan = Some(if own {
+                    ProcessScan::new(self.mounts.hidden_proc()?, alone)
                 } else {
-                    Census::shared()?
+                    ProcessScan::shared()?
                 })
             }
             Step::Mask { paths, null } => {
                 self.mounts.mask(paths, null)?;
-                self.place.protections |= protection::MASKED_PROC;
+                self.finished.protections |= protection::MASKED_PROC;
             }
             Step::ReadOnly { paths } => self.mounts.read_only(paths)?,
             Step::NoNestedUsers { given } => {
                 seal::no_nested_users(&self.mounts, given)?;
-                self.place.protections |= protection::NO_NESTED_USERS;
+                self.finished.protections |= protection::NO_NESTED_USERS;
             }
             Step::Pivot {} => {
                 self.mounts.pivot()?;
-                self.place.protections |= protection::ROOT;
+                self.finished.protections |= protection::ROOT;
             }
             Step::ReadOnlyRoot {} => {
                 self.mounts.read_only_root()?;
-                self.place.protections |= protection::READ_ONLY_ROOT;
+                self.finished.protections |= protection::READ_ONLY_ROOT;
             }
             Step::Landlock { rules, readable, writable, devices, bind, connect } => {
-                self.place.wall = Wall::new(rules, &self.mounts, bind, connect)?;
-                if let Some(wall) = &self.place.wall {
-                    wall.readable(&self.mounts, readable)?;
-                    wall.writable(&self.mounts, writable)?;
-                    wall.devices(&self.mounts, devices)?;
-                    wall.queues(&self.mounts, self.own_mounts)?;
+                self.finished.ruleset = CommandRuleset::new(rules, &self.mounts, bind, connect)?;
+                if let Some(ruleset) = &self.finished.ruleset {
+                    ruleset.readable(&self.mounts, readable)?;
+                    ruleset.writable(&self.mounts, writable)?;
+                    ruleset.devices(&self.mounts, devices)?;
+                    ruleset.queues(&self.mounts, self.own_mounts)?;
                 }
-                let (landlock, protections) = wall::put_on(rules, &self.mounts)?;
-                let (more, by_wall) =
-                    self.place.wall.as_ref().map_or((0, 0), |wall| (wall.abi, wall.protections));
-                self.place.landlock = landlock.max(more);
-                self.place.protections |= protections | by_wall;
+                let (landlock, protections) = landlock::restrict_warden(rules, &self.mounts)?;
+                let (more, by_ruleset) = self
+                    .finished
+                    .ruleset
+                    .as_ref()
+                    .map_or((0, 0), |ruleset| (ruleset.abi, ruleset.protections));
+                self.finished.landlock = landlock.max(more);
+                self.finished.protections |= protections | by_ruleset;
             }
-            Step::Stand { protections } => {
-                self.mounts.stand()?;
-                self.place.protections |= protections;
+            Step::AdoptRoot { protections } => {
+                self.mounts.use_current_root()?;
+                self.finished.protections |= protections;
             }
             Step::Filter { program, protections, entrant } => {
                 let kept = entrant
-                    && sys::process_id().unsigned_abs() & guard::KEPT_MASK == guard::FIRST_ENTRANT;
-                seal::load_filter(program, kept || self.keeps_numbers)?;
+                    && sys::process_id().unsigned_abs() & guard::RESERVED_MASK
+                        == guard::FIRST_ENTRANT;
+                seal::load_filter(program, kept || self.reserves_pids)?;
                 seal::verify_filter()?;
-                self.place.protections |=
+                self.finished.protections |=
                     protections | if kept { protection::WARDEN_GUARDED } else { 0 };
             }
-            Step::Keyring { dispensable } => self.place.protections |= seal::keyring(dispensable)?,
+            Step::Keyring { dispensable } => {
+                self.finished.protections |= seal::keyring(dispensable)?
+            }
             Step::Seal {} => {
                 let protections = seal::seal()?;
                 seal::verify(self.user)?;
-                self.place.protections |= protections;
+                self.finished.protections |= protections;
             }
         }
         Ok(())
     }
 }
 
-/// What fails here, fails at this place.
-fn failing_at<T>(place: &CStr, result: Result<T>) -> core::result::Result<T, StepFailure> {
-    result.map_err(|errno| StepFailure(errno, Note::of(place)))
+/// Adds the path to a failure.
+fn failing_at<T>(finished: &CStr, result: Result<T>) -> core::result::Result<T, StepFailure> {
+    result.map_err(|errno| StepFailure(errno, Note::of(finished)))
 }

@@ -1,13 +1,13 @@
-//! The file system of the sandbox: sources opened as the caller, a tmpfs as the new root, and what
-//! is put into it.
+//! The file system of the sandbox: the sources, opened as the caller, a tmpfs as the new root, and
+//! the mounts in it.
 //!
-//! Every mount is made by descriptor. Targets are resolved below the new root only, and mount
-//! points are made only in file systems that were mounted here.
+//! Every mount is made by descriptor. Targets are resolved below the new root only. Mount points
+//! are made only in file systems that the warden has mounted.
 
 use super::target::{self, Spot};
 use super::{StepFailure, failing_at};
 use crate::sys::{self, Call, Errno, Fd, FileSystem, Pages, Result, open};
-use crate::text::Line;
+use crate::text::ShortText;
 use crate::walk::{self, Links};
 use crate::wire::codec::List;
 use crate::wire::plan::attribute;
@@ -22,20 +22,20 @@ pub struct Mounts<'a> {
     attach: Attach,
     known: Known,
     root: Option<Fd>,
-    /// The root is a file system that was mounted here.
+    /// The warden has mounted the root itself.
     own_root: bool,
-    /// The directory in which something was made last, for the next thing beside it.
+    /// The directory in which the last entry was made, for the next one beside it.
     parent: Option<(&'a [u8], Fd)>,
 }
 
 impl<'a> Mounts<'a> {
-    /// `most` bounds how many sources and file systems there can be.
+    /// `most` is the largest possible number of sources and file systems.
     pub fn new(classic: bool, most: usize) -> Result<Mounts<'a>> {
         const RLIMIT_NOFILE: u32 = 7;
         let (soft, hard) = sys::limit(RLIMIT_NOFILE)?;
         if soft < most as u64 + 64 {
-            // The command's own limit is set when it starts; up to the hard limit this one is ours
-            // to raise.
+            // The warden may raise its own soft limit up to the hard one. The limit of a command is
+            // set when it starts.
             sys::set_limit(RLIMIT_NOFILE, hard, hard)?;
         }
         Ok(Mounts {
@@ -61,7 +61,8 @@ impl<'a> Mounts<'a> {
         }
     }
 
-    /// A device node by its number, so that a file of that name cannot stand in for it.
+    /// Opens a device node. The check of its number keeps a file of that name from taking its
+    /// place.
     pub fn open_device(&mut self, path: &CStr, device: (u32, u32)) -> Result<()> {
         let fd = open_callers(path, open::PATH)?;
         let status = sys::status(fd.number(), c"")?;
@@ -103,7 +104,7 @@ impl<'a> Mounts<'a> {
         self.root.as_ref().ok_or(Errno::EPROTO)
     }
 
-    /// Opens a path inside: in the new root, or where there is none, in the shared one.
+    /// Opens a path inside: in the new root, or in the shared one if there is none.
     pub fn open_inside(&self, at: &CStr, flags: u64) -> Result<Fd> {
         match &self.root {
             Some(root) => target::open_inside(root, at, flags),
@@ -111,7 +112,7 @@ impl<'a> Mounts<'a> {
         }
     }
 
-    /// The directory in which something is to be made; ENOENT in a tree of the caller's.
+    /// The directory in which to make an entry; ENOENT in a tree of the caller.
     fn parent_of(&mut self, spot: &Spot<'a, '_>) -> Result<i32> {
         if spot.parents.is_empty() {
             return if self.own_root { Ok(self.root()?.number()) } else { Err(Errno::ENOENT) };
@@ -128,12 +129,13 @@ impl<'a> Mounts<'a> {
         Ok(self.parent.insert((spot.parents, directory)).1.number())
     }
 
-    /// A mount at this place may cover the parent that is remembered.
+    /// Forgets the remembered parent if a mount at this place covers it.
     fn forget_parent_below(&mut self, spot: &Spot<'a, '_>) {
         self.parent.take_if(|(path, _)| spot.covers(path));
     }
 
-    /// Makes something; `None` if it stands there already, or its parent is a tree of the caller's.
+    /// Makes an entry. Returns `None` if it exists already, or if its parent is in a tree of the
+    /// caller.
     fn make<T>(
         &mut self,
         spot: &Spot<'a, '_>,
@@ -149,7 +151,7 @@ impl<'a> Mounts<'a> {
         }
     }
 
-    /// Makes something where links lead to nothing yet.
+    /// Makes an entry where links lead to a place that does not exist yet.
     fn make_behind_links<T>(
         &self,
         spot: &Spot<'a, '_>,
@@ -161,7 +163,7 @@ impl<'a> Mounts<'a> {
         how(directory.number(), name.as_c_str())
     }
 
-    /// A mount point made there, or what stands there.
+    /// Makes a mount point, or opens what exists there.
     fn mount_point(&mut self, spot: &Spot<'a, '_>, directory: bool) -> Result<Fd> {
         let new = |parent: i32, name: &CStr| {
             if directory {
@@ -174,21 +176,21 @@ impl<'a> Mounts<'a> {
         if let Some(made) = self.make(spot, new)? {
             return Ok(made);
         }
-        match self.standing(spot) {
+        match self.existing(spot) {
             Err(Errno::ENOENT) => self.make_behind_links(spot, true, new),
             result => result,
         }
     }
 
-    /// What stands there already, to be mounted over. ELOOP for a place in `/proc` that a link
-    /// leads to: that may be another place for each process, as `/etc/mtab` is.
-    fn standing(&self, spot: &Spot<'a, '_>) -> Result<Fd> {
+    /// Opens what exists there, to mount over it. ELOOP for a place in `/proc` behind a link: each
+    /// process may see another place there, as with `/etc/mtab`.
+    fn existing(&self, spot: &Spot<'a, '_>) -> Result<Fd> {
         let root = self.root()?;
-        let standing = spot.open(root, open::PATH)?;
-        if sys::is_in_proc(&standing)? && spot.is_behind_links(root)? {
+        let existing = spot.open(root, open::PATH)?;
+        if sys::is_in_proc(&existing)? && spot.is_behind_links(root)? {
             Err(Errno::ELOOP)
         } else {
-            Ok(standing)
+            Ok(existing)
         }
     }
 
@@ -216,7 +218,7 @@ impl<'a> Mounts<'a> {
         }
     }
 
-    /// A file of our own; over a file of the caller's it is laid as a read-only mount.
+    /// Makes a file. An existing file of the caller is covered by a read-only mount instead.
     pub fn file(&mut self, at: &'a CStr, mode: u32, data: &[u8], optional: bool) -> Result<()> {
         const STAGING: &CStr = c".file";
         let spot = Spot::of(at);
@@ -224,7 +226,7 @@ impl<'a> Mounts<'a> {
         if self.make(&spot, new)?.is_some() {
             return Ok(());
         }
-        let existing = match self.standing(&spot) {
+        let existing = match self.existing(&spot) {
             Err(Errno::ENOENT) if optional => return Ok(()),
             Err(Errno::ENOENT) => return self.make_behind_links(&spot, true, new).map(drop),
             result => result?,
@@ -241,7 +243,7 @@ impl<'a> Mounts<'a> {
         sys::unlink(root, STAGING)
     }
 
-    // ---- mounts in it
+    // ---- mounts in the tree
 
     pub fn bind(&mut self, source: u32, at: &'a CStr, attributes: u64) -> Result<()> {
         let Some(source) = self.source(source)? else { return Ok(()) };
@@ -262,7 +264,7 @@ impl<'a> Mounts<'a> {
         self.attach.put(tree, &point, attributes).map(drop)
     }
 
-    /// A tmpfs; its descriptor.
+    /// Mounts a tmpfs and returns its descriptor.
     pub fn tmpfs(
         &mut self,
         at: &'a CStr,
@@ -285,7 +287,7 @@ impl<'a> Mounts<'a> {
         self.attach.proc(&point, hide)
     }
 
-    /// A devpts of our own; its root.
+    /// Mounts a devpts and returns its root.
     pub fn terminals(&mut self, at: &'a CStr) -> Result<Fd> {
         let spot = Spot::of(at);
         let point = self.mount_point(&spot, true)?;
@@ -294,20 +296,19 @@ impl<'a> Mounts<'a> {
         self.open_inside(at, open::PATH | open::DIRECTORY)
     }
 
-    /// A proc of our own pid namespace that stands at no place, in which nobody can hide (hidepid
-    /// hides those who made themselves undumpable, from us too).
+    /// Mounts a proc of the warden's pid namespace that is attached nowhere. No process can hide in
+    /// it, while `hidepid` hides undumpable processes even from the warden.
     pub fn hidden_proc(&self) -> Result<Fd> {
         self.attach.unattached(c"proc")
     }
 
-    /// The file system of this ipc namespace's message queues, which stands at no place either.
+    /// Mounts the file system of the message queues of this ipc namespace, attached nowhere.
     pub fn queues(&self) -> Result<Fd> {
         self.attach.unattached(c"mqueue")
     }
 
-    /// Puts a tree that is only to be there under `/proc`, to go with all else: to close one that
-    /// is attached nowhere takes as long as it takes every processor to pass a quiet moment
-    /// (RCU).
+    /// Puts a tree below the mount at `/proc`, where it goes away with all others. Closing a tree
+    /// that is attached nowhere takes an RCU grace period.
     pub fn hide(&self, tree: &Fd) -> Result<()> {
         match self.open_inside(c"/proc", open::PATH) {
             Err(Errno::ENOENT) => Ok(()),
@@ -334,13 +335,14 @@ impl<'a> Mounts<'a> {
         let directory = sys::status(covered.number(), c"")?.is_directory();
         let cover = if directory { &mut covers.directory } else { &mut covers.file };
         if let Some(cover) = cover {
-            return self.attach.again(cover, covered);
+            return self.attach.attach_copy(cover, covered);
         }
         *cover = if directory {
             self.attach.tmpfs(covered, 0, 1, 0o555, attributes)?
         } else {
             let tree = self.attach.copy(covers.null)?;
-            // A device, so without NO_DEV: what is read from it must be nothing.
+            // This is a device node, so NO_DEV is left out: reading the covered file must give
+            // nothing, not an error.
             self.attach.put(tree, covered, attributes & !attribute::NO_DEV)?
         };
         Ok(())
@@ -365,25 +367,24 @@ impl<'a> Mounts<'a> {
 
     // ---- the new root becomes the root
 
-    /// pivot_root(".", ".") stacks the old root on the new one; detaching "." then lets go of the
-    /// old (pivot_root(2)).
+    /// Makes the new root the root. `pivot_root(".", ".")` stacks the old root on the new one, and
+    /// detaching `.` then detaches the old one (pivot_root(2)).
     pub fn pivot(&mut self) -> Result<()> {
         sys::change_directory_to(self.root()?)?;
         sys::pivot_root(c".", c".")?;
         sys::detach(c".")?;
         sys::change_directory(c"/")?;
-        self.forget_sources();
+        self.close_sources();
         Ok(())
     }
 
-    /// Closes what was opened to be mounted.
-    pub fn forget_sources(&mut self) {
-        self.known.forget_sources();
+    /// Closes the descriptors that were opened as sources.
+    pub fn close_sources(&mut self) {
+        self.known.close_sources();
     }
 
-    /// The root as it stands is the one to work in: nothing can be made in it, but what is there
-    /// can be mounted over.
-    pub fn stand(&mut self) -> Result<()> {
+    /// Works in the root as it is. Nothing can be made in it, but mounts can cover what exists.
+    pub fn use_current_root(&mut self) -> Result<()> {
         self.root = Some(sys::open(sys::CWD, c"/", open::PATH | open::DIRECTORY, 0)?);
         Ok(())
     }
@@ -393,16 +394,17 @@ impl<'a> Mounts<'a> {
     }
 }
 
-/// What stands at a path of the caller's, and what is mounted there.
+/// Opens a path of the caller, including what is mounted there.
 pub fn open_mounted(path: &CStr) -> Result<Fd> {
     open_directory_or_file(|flags| open_callers(path, flags))
 }
 
-/// Opens a directory as such, because to ask for a directory is what makes an automount point
-/// mount: `O_PATH` alone does not (open(2)).
+/// Opens a directory with O_DIRECTORY, which makes an automount point mount. `O_PATH` alone does
+/// not (open(2)).
 ///
-/// ELOOP for one whose mount does not come into this mount namespace. Opened without that request
-/// it would be shown, and everything that enters it would fail so.
+/// ELOOP for an automount point if its mount does not reach this mount namespace. Without
+/// O_DIRECTORY it could be opened and bound, but everything that enters it would fail with the same
+/// error.
 fn open_directory_or_file(open_by: impl Fn(u64) -> Result<Fd>) -> Result<Fd> {
     match open_by(open::PATH | open::DIRECTORY) {
         Err(Errno::ENOTDIR) => open_by(open::PATH),
@@ -410,19 +412,19 @@ fn open_directory_or_file(open_by: impl Fn(u64) -> Result<Fd>) -> Result<Fd> {
     }
 }
 
-/// Whether this path of the caller's is an automount point whose mount does not come into this
-/// mount namespace.
+/// Whether this path of the caller is an automount point and its mount does not reach this mount
+/// namespace.
 pub fn is_automount_out_of_reach(path: &CStr) -> bool {
     open_mounted(path).err() == Some(Errno::ELOOP) && open_callers(path, open::PATH).is_ok()
 }
 
-/// A path as the caller wrote it and means it: symlinks are followed, the links in `/proc` that
-/// lead to open files are not.
+/// Opens a path of the caller. Symlinks are followed, but not the links in `/proc` that lead to
+/// open files.
 fn open_callers(path: &CStr, flags: u64) -> Result<Fd> {
     match sys::open_resolved(sys::CWD, path, flags, sys::resolve::NO_MAGICLINKS) {
         Err(errno) if Call::OPENAT2.is_absent_after(errno) => {
-            // The kernel walks it once more, because it holds links in sticky directories to more
-            // rules (proc_sys_fs(5)).
+            // The kernel walks the path once more, because it applies further rules to links in
+            // sticky directories (proc_sys_fs(5)).
             drop(walk::walk_path(path, flags, Links::Follow)?);
             sys::open(sys::CWD, path, flags, 0)
         }
@@ -441,8 +443,8 @@ fn new_file(directory: i32, name: &CStr, mode: u32, data: &[u8]) -> Result<Fd> {
     Ok(file)
 }
 
-/// Writes a file that may be longer than the caller lets itself write (RLIMIT_FSIZE), as far as
-/// that is no hard limit. What is set for a command is what the caller has.
+/// Writes a file that may exceed the caller's soft limit on the file size (RLIMIT_FSIZE), but not
+/// its hard limit. The soft limit is restored afterwards, because a command may inherit it.
 fn fill(file: &Fd, data: &[u8]) -> Result<()> {
     const RLIMIT_FSIZE: u32 = 1;
     if data.is_empty() {
@@ -459,19 +461,19 @@ fn fill(file: &Fd, data: &[u8]) -> Result<()> {
     }
 }
 
-/// What covers the things that are to be seen no more: `null` files, and an empty directory others.
-/// The first of each, once it is in its place, stands for the next.
+/// The mounts that cover masked paths: `null` for files, an empty directory for directories. Later
+/// covers are copies of the first one of each kind.
 struct Covers {
     null: i32,
     file: Option<Fd>,
     directory: Option<Fd>,
 }
 
-/// What the steps have opened and mounted, in numbers: in one piece of memory, the sources from its
-/// start on and the file systems before its end.
+/// What the steps have opened and mounted. One piece of memory holds the sources from its start and
+/// the file systems from its end.
 struct Known {
     few: [usize; Known::FEW],
-    /// Where more are needed.
+    /// Used where `few` has no room.
     many: Option<Pages>,
     sources: usize,
     own: usize,
@@ -499,8 +501,8 @@ impl Known {
         words.get_mut(room).filter(|room| !room.is_empty()).ok_or(Errno::EPROTO)
     }
 
-    /// Remembers a source under the next number: its descriptor plus one, 0 if an optional one is
-    /// missing.
+    /// Stores a source under the next number: its descriptor plus one, or 0 if an optional source
+    /// is missing.
     fn push_source(&mut self, source: Option<Fd>) -> Result<()> {
         *self.room()?.first_mut().ok_or(Errno::EPROTO)? =
             source.map_or(0, |fd| fd.into_number() as usize + 1);
@@ -516,7 +518,7 @@ impl Known {
             .ok_or(Errno::EBADF)
     }
 
-    fn forget_sources(&mut self) {
+    fn close_sources(&mut self) {
         for word in &self.words()[..self.sources] {
             if let Some(number) = word.checked_sub(1) {
                 sys::close_number(number as i32);
@@ -525,7 +527,7 @@ impl Known {
         self.sources = 0;
     }
 
-    /// Remembers a file system that has been mounted here.
+    /// Stores a file system that the warden has mounted.
     fn push_own(&mut self, mount: &Fd) -> Result<()> {
         *self.room()?.last_mut().ok_or(Errno::EPROTO)? =
             sys::status(mount.number(), c"")?.file_system as usize;
@@ -539,7 +541,7 @@ impl Known {
     }
 }
 
-/// A tmpfs being configured. `size` and `inodes` 0: the kernel's defaults.
+/// Sets the options of a tmpfs. A `size` or a number of `inodes` of 0 means the kernel's default.
 fn tmpfs_options(
     size: u64,
     inodes: u64,
@@ -548,10 +550,10 @@ fn tmpfs_options(
 ) -> Result<()> {
     for (key, value) in [(c"size", size), (c"nr_inodes", inodes)] {
         if value > 0 {
-            set(key, Line::numbered(b"", value, b"").as_c_str())?;
+            set(key, ShortText::numbered(b"", value, b"").as_c_str())?;
         }
     }
-    let mut octal = Line::empty();
+    let mut octal = ShortText::empty();
     octal.push_number(mode.into(), 8)?;
     set(c"mode", octal.as_c_str())
 }

@@ -1,6 +1,8 @@
-//! A directory's entries, shown one by one: so that `/` stays a file system of our own, with `/usr`
-//! merged or not, and so that another root's top level can stand in it. The directory need not be
-//! trusted: nothing in it is followed.
+//! Shows the entries of a directory one by one.
+//!
+//! So `/` stays a file system of the sandbox's own, whether `/usr` is merged or not. It can also
+//! show the top level of another root. The directory need not be trusted: no link in it is
+//! followed.
 
 use super::mounts::Mounts;
 use super::target::Spot;
@@ -34,10 +36,10 @@ pub fn populate<'a>(
     names.iter().filter(|name| left(name)).try_for_each(show)
 }
 
-/// Whether a name fits a pattern, in which a `*` stands for any characters, also none.
+/// Whether a name matches a pattern. A `*` stands for any number of characters.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut from) = (0, 0);
-    // Where the last star stood, and where what it stands for ends.
+    // The position of the last star in the pattern, and the end of what it matches in the name.
     let mut star: Option<(usize, usize)> = None;
     while from < name.len() {
         match (pattern.get(at), star) {
@@ -60,7 +62,7 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-// Never inlined: its frame is large, and every page of a stack that is used costs a fault.
+// Not inlined: its frame is large, and each stack page in use costs a page fault.
 #[inline(never)]
 fn each(
     directory: i32,
@@ -78,8 +80,9 @@ fn each(
     Ok(())
 }
 
-/// Shows one entry: a missing one is passed over, a symlink stays a symlink, a directory or file is
-/// bound; of the rest, nothing is shown. Not `all`: and nothing that not everybody may read.
+/// Shows one entry. A missing one is skipped, a symlink stays a symlink, and a directory or file is
+/// bound. Other kinds are not shown. Without `all`, neither are directories and files that not
+/// everybody may read.
 fn entry<'a>(
     mounts: &mut Mounts<'a>,
     directory: i32,
@@ -111,7 +114,7 @@ fn entry<'a>(
     }
 }
 
-// Never inlined: its frame is large, too.
+// Not inlined: its frame is large.
 #[inline(never)]
 fn link<'a>(mounts: &mut Mounts<'a>, directory: i32, spot: &Spot<'a, '_>) -> Result<()> {
     let mut text = [0u8; 4096];

@@ -1,8 +1,8 @@
-//! The file systems in memory whose size is limited, so that it can be told which is full.
+//! The tmpfs mounts with a limit, to report which one is full.
 
 use crate::sys::{self, Fd};
 
-/// Some of them: more than anybody has, and the rest is enforced but not told.
+/// At most 16 mounts. The limits of further ones are enforced but not reported.
 pub struct Scratch {
     mounts: [Option<Fd>; 16],
 }
@@ -18,7 +18,7 @@ impl Scratch {
         }
     }
 
-    /// The limit of one that is full: its bytes, or its number of files.
+    /// The limit of a full mount: its size in bytes, or its number of files.
     pub fn full(&self) -> Option<u64> {
         self.mounts.iter().flatten().find_map(|mount| {
             let room = sys::room(mount).ok()?;

@@ -1,15 +1,20 @@
-//! What the warden gives up. Each right it gives up here, nothing that it starts can have.
+//! Gives up the warden's privileges. Nothing that the warden starts can have a privilege that is
+//! given up here.
 
 use super::mounts::Mounts;
 use crate::sys::{self, Call, Errno, Fd, Pages, Result, process};
-use crate::wire::message::Pass;
+use crate::wire::message::BypassToken;
 use crate::wire::plan::{guard, namespace, protection};
 use core::ffi::CStr;
 
-/// Reads back from the kernel what was set: the user, all five capability sets, securebits,
-/// `no_new_privs`. EBADE if it is not so.
+/// Reads back from the kernel what was set: the user, all five capability sets, securebits and
+/// `no_new_privs`.
 ///
-/// The ambient set is empty where the permitted set is (capabilities(7)).
+/// The ambient set is not read: it is empty where the permitted set is (capabilities(7)).
+///
+/// # Errors
+///
+/// EBADE if any of them is not as it should be.
 pub fn verify((uid, gid): (u32, u32)) -> Result<()> {
     const DUMPABLE: usize = 0;
     let (uids, gids) = sys::user()?;
@@ -28,15 +33,15 @@ pub fn verify((uid, gid): (u32, u32)) -> Result<()> {
     if sealed { Ok(()) } else { Err(Errno::EBADE) }
 }
 
-/// Loads the warden's own filter, with the numbers that only the warden knows in their places: its
-/// own, and those of wardens that enter, if they are kept for those.
-pub fn load_filter(program: &[u8], keeps_numbers: bool) -> Result<()> {
+/// Loads the warden's own filter. Replaces the placeholders in it with the process ids: that of
+/// this warden, and those reserved for entering wardens if there are any.
+pub fn load_filter(program: &[u8], reserves_pids: bool) -> Result<()> {
     /// BPF_JMP | BPF_JEQ | BPF_K
     const JUMP_EQUAL: u16 = 0x15;
     const INSTRUCTION: usize = 8;
     let meant = |k: u32| match k {
         guard::OWN => Some(sys::process_id().unsigned_abs()),
-        guard::ENTRANTS if keeps_numbers => Some(guard::FIRST_ENTRANT),
+        guard::ENTRANTS if reserves_pids => Some(guard::FIRST_ENTRANT),
         _ => None,
     };
     let operand = |instruction: &[u8]| match *instruction {
@@ -49,7 +54,7 @@ pub fn load_filter(program: &[u8], keeps_numbers: bool) -> Result<()> {
         .chunks_exact(INSTRUCTION)
         .any(|instruction| operand(instruction).and_then(meant).is_some())
     {
-        return sys::load_filter(program, Pass::default());
+        return sys::load_filter(program, BypassToken::default());
     }
     let mut copy = Pages::new(program.len(), false)?;
     let copy = copy.bytes().get_mut(..program.len()).ok_or(Errno::EPROTO)?;
@@ -59,20 +64,20 @@ pub fn load_filter(program: &[u8], keeps_numbers: bool) -> Result<()> {
             instruction[4..].copy_from_slice(&number.to_ne_bytes());
         }
     }
-    sys::load_filter(copy, Pass::default())
+    sys::load_filter(copy, BypassToken::default())
 }
 
-/// The same of the filter that has just been loaded.
+/// Checks that the kernel has a filter loaded for this process; EBADE if not.
 pub fn verify_filter() -> Result<()> {
     const FILTER: usize = 2;
     if sys::ask(process::GET_SECCOMP, 0)? == FILTER { Ok(()) } else { Err(Errno::EBADE) }
 }
 
-/// Makes sure that whatever is started inside ends with the warden, and that the warden can send
-/// signals: a filter around the caller may refuse that.
+/// Makes sure that every process inside ends with the warden. Also checks that the warden can send
+/// signals, which a filter around the caller may refuse.
 pub fn lifetime(namespaces: u64) -> Result<u64> {
     let own_tree = namespaces & namespace::PID != 0;
-    // Signal 0 reaches nobody. There is nobody else yet in a tree of our own: ESRCH.
+    // Signal 0 is only a check. In a new pid namespace there is no other process yet: ESRCH.
     match sys::kill(if own_tree { -1 } else { sys::process_id() }, 0) {
         Ok(()) | Err(Errno::ESRCH) => {}
         Err(errno) => return Err(errno),
@@ -80,14 +85,15 @@ pub fn lifetime(namespaces: u64) -> Result<u64> {
     if own_tree {
         return Ok(protection::KILL_BY_NAMESPACE);
     }
-    // Orphans come to us instead of the host's init, so that we can end them.
+    // Orphans become children of the warden instead of the host's init, so that the warden can find
+    // them.
     sys::prctl(process::SET_CHILD_SUBREAPER, 1)?;
     Ok(protection::KILL_BY_WARDEN)
 }
 
-/// Takes back what a process inherits besides what a policy speaks of: a caller's ignored signals,
-/// its umask, its timer slack, its word against large pages, its protection from the kernel's
-/// out-of-memory killer. (Its scheduling cannot be undone without privileges outside.)
+/// Resets what a process inherits from the caller and no policy covers: ignored signals, the umask,
+/// the timer slack, a ban on huge pages, and a protection from the out-of-memory killer. (Resetting
+/// the scheduling takes privileges outside.)
 pub fn forget_attributes() -> Result<()> {
     const DEFAULT_SLACK_NS: usize = 50_000;
     const KNOB: &CStr = c"/proc/self/oom_score_adj";
@@ -95,11 +101,11 @@ pub fn forget_attributes() -> Result<()> {
     sys::umask(0)?;
     sys::prctl(process::SET_TIMERSLACK, DEFAULT_SLACK_NS)?;
     match sys::prctl(process::SET_THP_DISABLE, 0) {
-        // A kernel without large pages.
+        // A kernel without transparent huge pages.
         Ok(()) | Err(Errno::EINVAL) => {}
         Err(errno) => return Err(errno),
     }
-    // Where the caller has no /proc, nobody has set it by one.
+    // Without /proc, the caller cannot have set it there.
     let Ok(knob) = sys::open(sys::CWD, KNOB, sys::open::READ, 0) else { return Ok(()) };
     let mut sign = [0];
     match sys::read(&knob, &mut sign)? {
@@ -108,20 +114,22 @@ pub fn forget_attributes() -> Result<()> {
     }
 }
 
-/// The count of user namespaces is kept by the namespace they are made in: with a maximum of 0
-/// here, none can be made below, by anybody; raising it again takes CAP_SYS_RESOURCE here, which
-/// nobody inside has.
+/// Forbids user namespaces below this one.
 ///
-/// `given`: what stands at `/proc` inside is the policy's, and may be read-only or no proc at all.
-/// Every proc has this file for the process that opens it, so the caller's does, and so does one
-/// that is mounted for it.
+/// The user namespace in which others are made counts them. With a maximum of 0 here, none can be
+/// made below, by any process. Raising it again takes CAP_SYS_RESOURCE here, which no process
+/// inside has.
+///
+/// With `given`, what the policy puts at `/proc` may be read-only or no proc at all. Every proc has
+/// this file for the process that opens it: the caller's proc has it, and so has one that the
+/// warden mounts.
 pub fn no_nested_users(mounts: &Mounts, given: bool) -> Result<()> {
     const KNOB: &CStr = c"/proc/sys/user/max_user_namespaces";
     const INSTANCES: &CStr = c"/proc/sys/user/max_inotify_instances";
     let knob = open_knob(mounts, given, KNOB)?;
     sys::write(&knob, b"0")?;
-    // A user has 128 of these in all by default, and what is made here counts as the caller's: one
-    // sandbox must not leave none to the host's own services.
+    // By default, a user has 128 inotify instances in total, and those made inside count as the
+    // caller's. One sandbox must leave some to the services of the host.
     match open_knob(mounts, given, INSTANCES) {
         Ok(knob) => sys::write(&knob, b"32"),
         // A kernel without inotify.
@@ -144,29 +152,29 @@ fn open_knob(mounts: &Mounts, given: bool, path: &'static CStr) -> Result<Fd> {
     }
 }
 
-/// A knob that is in a proc file system. A file of the same name elsewhere would take what is
-/// written, and hold nothing.
+/// Checks that a knob is in a proc file system. An ordinary file of the same name would accept the
+/// write without any effect.
 fn of_the_kernel(knob: Fd) -> Result<Fd> {
     if sys::is_in_proc(&knob)? { Ok(knob) } else { Err(Errno::ENODEV) }
 }
 
-/// A session keyring of our own. `dispensable`: the command's filter refuses every call on keys, so
-/// that the caller's keyring is out of its reach anyway.
+/// Makes a new session keyring. With `dispensable`, the filter of the command refuses every call on
+/// keys, so the caller's keyring is out of its reach anyway.
 pub fn keyring(dispensable: bool) -> Result<u64> {
     match sys::new_session_keyring() {
         Ok(()) => Ok(protection::KEYRING),
-        // A kernel without keys has none to protect. A filter can say the same, and hold back this
-        // call alone.
+        // A kernel without keys has none to protect. But a filter can answer ENOSYS to this one
+        // call only, so the other calls are tried too.
         Err(Errno::ENOSYS) if dispensable || sys::has_no_keys() => Ok(0),
-        // The new keyring is charged to the user's quota if the caller has a session keyring.
+        // The quota of the user is charged for the new keyring if the caller has a session keyring.
         Err(Errno::EDQUOT) if dispensable => Ok(0),
         Err(Errno::EPERM) if dispensable && Call::KEYCTL.is_absent() => Ok(0),
         Err(errno) => Err(errno),
     }
 }
 
-/// Each of these with its lock: user id 0 means nothing, ids change no capabilities, none can be
-/// kept or made ambient.
+/// The securebits, each with its lock: user id 0 has no special meaning, a change of ids changes no
+/// capabilities, and none can be kept or made ambient.
 const SECUREBITS: usize = {
     const NOROOT: usize = 0b11;
     const NO_SETUID_FIXUP: usize = 0b1100;
@@ -183,7 +191,7 @@ pub fn seal() -> Result<u64> {
     for capability in 0..64 {
         match sys::prctl(process::CAPBSET_DROP, capability) {
             Ok(()) => {}
-            // Past the last capability that this kernel has.
+            // Past the last capability of this kernel.
             Err(Errno::EINVAL) if capability > 0 => break,
             Err(errno) => return Err(errno),
         }

@@ -1,12 +1,12 @@
-//! Places in the new root: found and made by descriptor, never outside it, never in a tree that is
-//! the caller's.
+//! Places in the new root. They are found and made by descriptor, never outside the root and never
+//! in a tree of the caller.
 
 use crate::sys::{self, Call, Errno, Fd, Result, open, resolve};
 use crate::text::{Path, Text};
 use crate::walk::{Links, walk};
 use core::ffi::CStr;
 
-/// The path of `at` relative to the root; the root itself is `.`.
+/// The path of `at` relative to the root. The root itself is `.`.
 fn relative(at: &CStr) -> &CStr {
     let bytes = at.to_bytes_with_nul();
     match bytes.iter().position(|&byte| byte != b'/') {
@@ -17,7 +17,7 @@ fn relative(at: &CStr) -> &CStr {
     }
 }
 
-/// Opens `at` below `root`, following symlinks as a program with that root would.
+/// Opens `at` below `root`. Symlinks are resolved as for a program with that root.
 pub fn open_inside(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
     match sys::open_resolved(
         root.number(),
@@ -30,8 +30,8 @@ pub fn open_inside(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
     }
 }
 
-/// The same, without the call.
-// Never inlined: its frame is large.
+/// Opens `at` below `root` without `openat2(2)`.
+// Not inlined: its frame is large.
 #[inline(never)]
 fn walk_inside(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
     let (mut path, mut reached) = (Path::empty(), Path::empty());
@@ -39,12 +39,11 @@ fn walk_inside(root: &Fd, at: &CStr, flags: u64) -> Result<Fd> {
     walk(root, &path, flags, Links::Follow, &mut reached)
 }
 
-/// A place inside: the directories that lead to it, relative to the root, and its name in the last
-/// of them.
+/// A place inside: its parent directories, relative to the root, and its name in the last of them.
 pub struct Spot<'a, 'n> {
     pub parents: &'a [u8],
     pub name: &'n CStr,
-    /// All of it, if that is written anywhere.
+    /// The whole path, if the plan contains it as one text.
     whole: Option<&'a CStr>,
 }
 
@@ -66,7 +65,7 @@ impl<'a, 'n> Spot<'a, 'n> {
         Spot { parents, name, whole: None }
     }
 
-    /// Opens what stands there.
+    /// Opens what exists there.
     pub fn open(&self, root: &Fd, flags: u64) -> Result<Fd> {
         match self.whole {
             Some(path) => open_inside(root, path, flags),
@@ -74,7 +73,7 @@ impl<'a, 'n> Spot<'a, 'n> {
         }
     }
 
-    // Never inlined: its frame is large, and every page of a stack that is used costs a fault.
+    // Not inlined: its frame is large, and each stack page in use costs a page fault.
     #[inline(never)]
     fn open_in_parts(&self, root: &Fd, flags: u64) -> Result<Fd> {
         open_inside(root, self.path()?.as_c_str(), flags)
@@ -91,7 +90,7 @@ impl<'a, 'n> Spot<'a, 'n> {
         Ok(path)
     }
 
-    /// Whether what stands there is reached through a link.
+    /// Whether a link is on the way to this place.
     #[inline(never)]
     pub fn is_behind_links(&self, root: &Fd) -> Result<bool> {
         let (path, mut reached) = (self.path()?, Path::empty());
@@ -99,12 +98,13 @@ impl<'a, 'n> Spot<'a, 'n> {
         Ok(reached.as_bytes() != path.as_bytes())
     }
 
-    /// Where the links at this place lead to, if nothing stands there and the place is one of
-    /// `ours`: a directory, made if need be, and the name in it. In the tree of another system,
-    /// `/var/run` often leads to a `/run` that only the sandbox can have. ENOENT if it is not.
+    /// Finds where the links on the way to this place lead, if nothing exists there and that place
+    /// is in one of `ours`. Returns its directory, which is made if it is missing, and the name in
+    /// it. ENOENT otherwise.
     ///
-    /// `itself`: a link that has the name of what is to be made is followed, too.
-    // Never inlined: its frame is large.
+    /// In the tree of another system, `/var/run` often leads to a `/run` that exists only in the
+    /// sandbox. With `itself`, a link with the name of the new entry is followed too.
+    // Not inlined: its frame is large.
     #[inline(never)]
     pub fn place_behind_links(
         &self,
@@ -126,7 +126,7 @@ impl<'a, 'n> Spot<'a, 'n> {
             reached.push(b"/")?;
             reached.push(self.name.to_bytes())?;
         }
-        // Where nothing exists there is no telling what is above it.
+        // The parent of a directory that does not exist is unknown.
         if reached.as_bytes().split(|&byte| byte == b'/').any(|name| name == b"..") {
             return Err(Errno::ENOENT);
         }
@@ -152,12 +152,12 @@ impl<'a, 'n> Spot<'a, 'n> {
     }
 }
 
-/// Opens the directory `parents`, relative to the root, for something to be made in it; missing
-/// ones are made on the way.
+/// Opens the directory `parents`, relative to the root, in order to make an entry in it. Makes
+/// missing directories on the way.
 ///
-/// Only in file systems that the warden itself mounted (`ours`): a mount point is never made in a
-/// directory of the caller's.
-// Never inlined: its frame is large, and every page of a stack that is used costs a fault.
+/// ENOENT outside the file systems that the warden itself has mounted (`ours`): a mount point is
+/// never made in a directory of the caller.
+// Not inlined: its frame is large, and each stack page in use costs a page fault.
 #[inline(never)]
 pub fn make_parents(root: &Fd, parents: &[u8], ours: &dyn Fn(u64) -> bool) -> Result<Fd> {
     let ours = |directory: &Fd| Ok(ours(sys::status(directory.number(), c"")?.file_system));
@@ -181,7 +181,7 @@ pub fn make_parents(root: &Fd, parents: &[u8], ours: &dyn Fn(u64) -> bool) -> Re
                     return Err(Errno::ENOENT);
                 }
                 match make_directory(&here, name) {
-                    // A link that leads to nothing.
+                    // It is a link that leads to nothing.
                     Err(Errno::EEXIST) => return Err(Errno::ENOENT),
                     made => made?,
                 }
@@ -193,7 +193,7 @@ pub fn make_parents(root: &Fd, parents: &[u8], ours: &dyn Fn(u64) -> bool) -> Re
     if ours(&here)? { Ok(here) } else { Err(Errno::ENOENT) }
 }
 
-// Never inlined: its frame is large.
+// Not inlined: its frame is large.
 #[inline(never)]
 fn make_directory(parent: &Fd, name: &[u8]) -> Result<()> {
     let mut component = Path::empty();

@@ -1,16 +1,17 @@
-//! Calls that this process cannot make: because the kernel lacks them, or because a seccomp filter
+//! System calls that this process cannot make, because the kernel lacks them or a seccomp filter
 //! around the caller refuses them.
 //!
-//! A kernel answers ENOSYS. A filter answers as its author likes, most often with EPERM, which may
-//! also be the kernel's own answer to that very request. So a call that failed with EPERM is made
-//! again in a way in which it changes nothing and in which the kernel can only give another error:
-//! flags that do not exist, a size of zero. EPERM for that, too, is a filter.
+//! A kernel without the call answers ENOSYS. A filter answers as its author chose, most often with
+//! EPERM, which may also be the kernel's own answer to that request. So a call that failed with
+//! EPERM is made again with arguments that change nothing: flags that do not exist, or a size of 0.
+//! The kernel itself can only give another error for these. If the answer is EPERM again, it comes
+//! from a filter.
 
 use super::Errno;
 use super::number as nr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// The number of the call that failed last with EPERM or ENOSYS.
+/// The number of the last call that failed with EPERM or ENOSYS.
 static REFUSED: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Remembers a call that was refused, so that the error of a whole step can name it.
@@ -22,12 +23,12 @@ pub(super) fn noted(number: usize, errno: Errno) -> Errno {
     errno
 }
 
-/// The call that failed last with EPERM or ENOSYS.
+/// The number of the last call that failed with EPERM or ENOSYS.
 pub fn refused_call() -> usize {
     REFUSED.load(Relaxed)
 }
 
-/// The calls that have a fallback, or whose absence means that a protection is left out.
+/// A call with a fallback, or one without which a protection is left out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Call(usize);
 
@@ -37,7 +38,7 @@ impl Call {
     pub const STATX: Call = Call(nr::STATX);
     pub const KEYCTL: Call = Call(nr::KEYCTL);
     pub const MOUNT: Call = Call(nr::MOUNT);
-    /// What the newer way of mounting takes.
+    /// The calls of the newer way to mount.
     pub const MODERN_MOUNTS: [Call; 6] = [
         Call(nr::MOUNT_SETATTR),
         Call(nr::FSOPEN),
@@ -46,31 +47,31 @@ impl Call {
         Call(nr::OPEN_TREE),
         Call(nr::MOVE_MOUNT),
     ];
-    /// What a ruleset takes, from its making to its use.
+    /// The calls that make a ruleset and apply it.
     pub const LANDLOCK: [Call; 3] =
         [Call(nr::LANDLOCK_CREATE), Call(nr::LANDLOCK_ADD), Call(nr::LANDLOCK_SELF)];
 
-    /// The one with this number, whichever it is.
+    /// The call with this number.
     pub fn numbered(number: usize) -> Call {
         Call(number)
     }
 
-    /// Whether it is absent, after it failed with `errno`.
+    /// Whether the call is absent, after it failed with `errno`.
     pub fn is_absent_after(self, errno: Errno) -> bool {
         errno == Errno::ENOSYS || errno == Errno::EPERM && self.is_absent()
     }
 
-    /// Whether the kernel lacks it, or a filter refuses it. Of a call that cannot be asked without
-    /// effect, this says no.
+    /// Whether the kernel lacks the call or a filter refuses it. False for a call that cannot be
+    /// made without an effect.
     pub fn is_absent(self) -> bool {
         let answer = self.without_effect().map(|[a, b, c, d, e]| call!(self.0, a, b, c, d, e));
         matches!(answer, Some(Err(Errno::EPERM | Errno::ENOSYS)))
     }
 
-    /// Arguments with which the call has no effect. The comments say what the kernel checks before
-    /// anything that could end in EPERM.
+    /// Arguments with which the call has no effect. The comments name what the kernel checks before
+    /// anything that could fail with EPERM.
     fn without_effect(self) -> Option<[usize; 5]> {
-        /// No flag, mode, option or id that there is; no descriptor either.
+        /// A value that is no flag, mode, option, id or descriptor.
         const NONE: usize = u32::MAX as usize;
         const NO_FILE: usize = -1isize as usize;
         let nothing = c"".as_ptr() as usize;
@@ -85,11 +86,11 @@ impl Call {
             nr::UMOUNT2 | nr::LANDLOCK_SELF | nr::FSMOUNT => [NO_FILE, NONE, 0, 0, 0],
             nr::LANDLOCK_ADD => [NO_FILE, 0, 0, NONE, 0],
             nr::LANDLOCK_CREATE => [0, 0, NONE, 0, 0],
-            // Of these two, as of FSMOUNT and LANDLOCK_SELF above, once CAP_SYS_ADMIN is there,
-            // which a warden has while it sets up.
+            // EINVAL too, but for these two, FSMOUNT and LANDLOCK_SELF only after a check for
+            // CAP_SYS_ADMIN. The warden has it during set-up.
             nr::FSOPEN => [nothing, NONE, 0, 0, 0],
             nr::MOVE_MOUNT => [NO_FILE, nothing, NO_FILE, nothing, NONE],
-            // EINVAL for a reserved bit, or an option.
+            // EINVAL for a reserved bit or an option.
             nr::STATX => [NO_FILE, nothing, 0, 1 << 31, 0],
             nr::SECCOMP | nr::PRCTL | nr::PRLIMIT64 => [NONE, NONE, 0, 0, 0],
             nr::UNSHARE => [1, 0, 0, 0, 0],
@@ -97,10 +98,10 @@ impl Call {
             nr::FSCONFIG | nr::SETNS | nr::IOCTL | nr::FCHDIR => [NO_FILE, 0, 0, 0, 0],
             // EOPNOTSUPP for the operation.
             nr::KEYCTL => [NONE, 0, 0, 0, 0],
-            // EFAULT for no path at all.
+            // EFAULT for a null path.
             nr::MOUNT | nr::PIVOT_ROOT | nr::SYMLINKAT | nr::CAPSET => [0; 5],
             nr::OPENAT | nr::MKDIRAT => [NO_FILE, 0, 0, 0, 0],
-            // These succeed, and leave everything as it is.
+            // These succeed and change nothing.
             nr::SETRESUID | nr::SETRESGID => [NONE, NONE, NONE, 0, 0],
             nr::PERSONALITY => [NONE, 0, 0, 0, 0],
             _ => return None,

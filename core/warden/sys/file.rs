@@ -1,4 +1,4 @@
-//! Files, directories, links, and what they are.
+//! Files, directories and links.
 
 use super::number as nr;
 use super::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, CWD, Call, Errno, Fd, Result, descriptor, done};
@@ -25,7 +25,7 @@ pub mod open {
     pub const NO_FOLLOW: u64 = 0o100000;
 }
 
-/// `openat2(2)`'s resolve bits.
+/// The resolve flags of `openat2(2)`.
 pub mod resolve {
     pub const NO_MAGICLINKS: u64 = 0x02;
     pub const NO_SYMLINKS: u64 = 0x04;
@@ -33,8 +33,7 @@ pub mod resolve {
 }
 
 pub fn open_resolved(directory: i32, path: &CStr, flags: u64, resolve: u64) -> Result<Fd> {
-    /// How often the kernel may lose its way. Not for ever: somebody who renames without end could
-    /// keep us here.
+    /// How often to try. A process that renames without end must not keep the warden here.
     const ATTEMPTS: u32 = 64;
     let how = [flags | open::CLOSE_ON_EXEC, 0, resolve];
     let attempt = || {
@@ -42,8 +41,8 @@ pub fn open_resolved(directory: i32, path: &CStr, flags: u64, resolve: u64) -> R
     };
     let mut opened = attempt();
     for _ in 1..ATTEMPTS {
-        // A mount or a move anywhere on the machine, while it walked through a "..", and it cannot
-        // tell where it is (openat2(2)).
+        // EAGAIN: a mount or rename anywhere on the machine during a walk through "..", after which
+        // the kernel cannot tell where it is (openat2(2)).
         if !matches!(opened, Err(Errno::EAGAIN)) {
             break;
         }
@@ -64,13 +63,12 @@ pub fn read_at(fd: &Fd, offset: u64, buffer: &mut [u8]) -> Result<usize> {
     call!(nr::PREAD64, fd.0, buffer.as_mut_ptr(), buffer.len(), offset)
 }
 
-/// Writes as much of `data` as there is room for.
+/// Writes as much of `data` as there is room for. Returns the number of bytes.
 pub fn write_some(fd: &Fd, data: &[u8]) -> Result<usize> {
     call!(nr::WRITE, fd.0, data.as_ptr(), data.len())
 }
 
-/// What of a file system is not taken: (blocks of so many bytes, all, free), (files, free), by
-/// fstatfs(2).
+/// Size and free space of a file system, by fstatfs(2).
 pub struct Room {
     pub bytes: u64,
     pub bytes_left: u64,
@@ -79,8 +77,8 @@ pub struct Room {
 }
 
 pub fn room(fd: &Fd) -> Result<Room> {
-    // struct statfs: type, block size, blocks, free, available, files, free files, each a word,
-    // then what is not asked for.
+    // struct statfs: type, block size, blocks, free, available, files, free files, one word each.
+    // The rest is not used.
     let mut raw = [0u64; 16];
     done(call!(nr::FSTATFS, fd.0, raw.as_mut_ptr()))?;
     Ok(Room {
@@ -105,7 +103,7 @@ pub fn write_number(number: i32, data: &[u8]) -> Result<()> {
     done(call!(nr::WRITE, number, data.as_ptr(), data.len()))
 }
 
-/// Writes `data` to a file that exists, in one write, as the kernel's own files want it.
+/// Writes `data` to an existing file in one write, as files of the kernel expect it.
 pub fn write_file(path: &CStr, data: &[u8]) -> Result<()> {
     let file = open(CWD, path, open::WRITE, 0)?;
     let written = call!(nr::WRITE, file.0, data.as_ptr(), data.len())?;
@@ -136,42 +134,42 @@ pub fn change_directory_to(fd: &Fd) -> Result<()> {
     done(call!(nr::FCHDIR, fd.0))
 }
 
-/// Entries of an open directory, as `getdents64(2)` packs them; 0 at the end.
+/// Reads entries of an open directory, as `getdents64(2)` packs them. Returns 0 at the end.
 pub fn list_directory(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
     call!(nr::GETDENTS64, fd.0, buffer.as_mut_ptr(), buffer.len())
 }
 
-/// Whether the effective user may do what `mode` says (R_OK 4, X_OK 1) to what `fd` stands for.
+/// Checks that the effective user has the access `mode` (R_OK 4, X_OK 1) to the file behind `fd`.
 pub fn accessible(fd: i32, mode: u32) -> Result<()> {
     const AT_EACCESS: u32 = 0x200;
     match call!(nr::FACCESSAT2, fd, c"".as_ptr(), mode, AT_EMPTY_PATH | AT_EACCESS) {
-        // Before Linux 5.8: real and effective user are the same by now, and a descriptor's own
-        // name asks as well.
+        // Before Linux 5.8. The real and effective user are the same at this point, and the path of
+        // a descriptor leads to the same file.
         Err(errno) if Call::FACCESSAT2.is_absent_after(errno) => done(call!(
             nr::FACCESSAT,
             CWD,
-            crate::text::Line::of_descriptor(fd).as_c_str().as_ptr(),
+            crate::text::ShortText::of_descriptor(fd).as_c_str().as_ptr(),
             mode
         )),
         result => done(result),
     }
 }
 
-/// Whether this user may do what `mode` says to the file at `path`.
+/// Checks that the real user has the access `mode` to the file at `path`.
 pub fn accessible_at(path: &CStr, mode: u32) -> Result<()> {
     done(call!(nr::FACCESSAT, CWD, path.as_ptr(), mode))
 }
 
-/// What `statx(2)` says that the warden asks for.
+/// The fields of `statx(2)` that the warden uses.
 pub struct Status {
     pub mode: u32,
-    /// The inode's.
+    /// The inode number.
     pub number: u64,
-    /// What it stands for, if it is a device node.
+    /// Major and minor number of a device node.
     pub device: (u32, u32),
-    /// The file system that it lies on.
+    /// The device number of the file system, which identifies it.
     pub file_system: u64,
-    /// The mount that it is on, as mountinfo counts, where the kernel says so (Linux 5.8).
+    /// The id of the mount as in mountinfo, where the kernel has it (Linux 5.8).
     pub mount: Option<u64>,
 }
 
@@ -227,17 +225,17 @@ pub fn status(directory: i32, name: &CStr) -> Result<Status> {
     })
 }
 
-/// The same by `fstatat(2)`, which does not tell the mount.
+/// The status by `newfstatat(2)`, which does not have the mount id.
 fn older_status(directory: i32, name: &CStr, flags: u32) -> Result<Status> {
     let mut raw = [0u64; 18];
     done(call!(nr::NEWFSTATAT, directory, name.as_ptr(), raw.as_mut_ptr(), flags))?;
-    // struct stat: st_dev and st_ino come first; then st_nlink is a word and st_mode a half, or
-    // both are halves, mode first.
+    // struct stat: st_dev and st_ino come first. On x86_64, st_nlink is a word and st_mode the next
+    // half. On aarch64, both are halves, st_mode first.
     #[cfg(target_arch = "x86_64")]
     let (mode, device) = (raw[3] as u32, raw[5]);
     #[cfg(target_arch = "aarch64")]
     let (mode, device) = (raw[2] as u32, raw[4]);
-    // 20 bits of minor number around the 12 of the major one.
+    // The minor number has 20 bits, placed around the 12 of the major number.
     let parts = |device: u64| {
         ((device >> 8 & 0xfff) as u32, (device & 0xff | device >> 12 & 0xfff00) as u32)
     };
@@ -246,13 +244,13 @@ fn older_status(directory: i32, name: &CStr, flags: u32) -> Result<Status> {
     Ok(Status { mode, number: raw[1], device: parts(device), file_system, mount: None })
 }
 
-/// Whether what `fd` stands for is in a proc file system, by `fstatfs(2)`.
+/// Whether the file behind `fd` is in a proc file system, by `fstatfs(2)`.
 pub fn is_in_proc(fd: &Fd) -> Result<bool> {
     const PROC_SUPER_MAGIC: u64 = 0x9fa0;
     Ok(kind_of_file_system(fd)? == PROC_SUPER_MAGIC)
 }
 
-/// The magic number of the file system that `fd` is in.
+/// The magic number of the file system of `fd`.
 fn kind_of_file_system(fd: &Fd) -> Result<u64> {
     let mut raw = [0u64; 16];
     done(call!(nr::FSTATFS, fd.0, raw.as_mut_ptr()))?;

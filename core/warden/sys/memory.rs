@@ -1,15 +1,18 @@
-//! The four functions that the compiler takes for granted. Written with volatile accesses, or the
-//! compiler would recognise each loop and replace it by a call to itself.
+//! The memory and string functions to which the compiler generates calls.
+//!
+//! They use volatile accesses. Without them, the compiler would recognise each loop and replace it
+//! by a call to the function itself.
 
 use core::ptr::{read_volatile, write_volatile};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the caller's promise that both ranges are valid and apart; the direction flag is
-    // clear by the ABI.
+    // SAFETY: the caller's promise that both ranges are valid and do not overlap. The direction
+    // flag is clear by the ABI.
     unsafe {
-        core::arch::asm!("rep movsb", inout("rcx") length => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags));
+        core::arch::asm!("rep movsb", inout("rcx") length => _, inout("rdi") to => _,
+            inout("rsi") from => _, options(nostack, preserves_flags));
     }
     #[cfg(not(target_arch = "x86_64"))]
     for i in 0..length {
@@ -22,7 +25,8 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
     if (to as usize).wrapping_sub(from as usize) >= length {
-        // SAFETY: copying upwards is right here: `to` is below `from`, or the ranges are apart.
+        // SAFETY: copying upwards is correct here: `to` is below `from`, or the ranges do not
+        // overlap.
         return unsafe { memcpy(to, from, length) };
     }
     for i in (0..length).rev() {
@@ -37,7 +41,8 @@ unsafe extern "C" fn memset(to: *mut u8, value: i32, length: usize) -> *mut u8 {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's promise that the range is valid.
     unsafe {
-        core::arch::asm!("rep stosb", inout("rcx") length => _, inout("rdi") to => _, in("al") value as u8, options(nostack, preserves_flags));
+        core::arch::asm!("rep stosb", inout("rcx") length => _, inout("rdi") to => _,
+            in("al") value as u8, options(nostack, preserves_flags));
     }
     #[cfg(not(target_arch = "x86_64"))]
     for i in 0..length {

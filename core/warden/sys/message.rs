@@ -1,30 +1,30 @@
-//! Descriptors and the messages that carry them.
+//! Descriptors, and the messages that carry them.
 
 use super::number as nr;
 use super::{Errno, Fd, Result, done};
-use crate::wire::message::Pass;
+use crate::wire::message::BypassToken;
 
-/// A close-on-exec copy of `fd` with a number of at least `least`.
+/// Makes a close-on-exec copy of `fd` with a number of at least `least`.
 pub fn duplicate_above(fd: i32, least: i32) -> Result<i32> {
     const DUPFD_CLOEXEC: u32 = 1030;
     call!(nr::FCNTL, fd, DUPFD_CLOEXEC, least).map(|number| number as i32)
 }
 
-/// How `fd` is open: `open::READ`, `open::WRITE`, or both.
+/// The access mode of `fd`: `open::READ`, `open::WRITE`, or read and write.
 pub fn open_mode(fd: i32) -> Result<u64> {
     const GETFL: u32 = 3;
     const ACCMODE: usize = 3;
     call!(nr::FCNTL, fd, GETFL, 0).map(|flags| (flags & ACCMODE) as u64)
 }
 
-/// Whether reading from `fd` and writing to it never wait: O_NONBLOCK of its open file description.
-pub fn never_waits(fd: i32) -> Result<bool> {
+/// Whether reads and writes on `fd` never wait: O_NONBLOCK of its open file description.
+pub fn is_nonblocking(fd: i32) -> Result<bool> {
     const GETFL: u32 = 3;
     const NONBLOCK: usize = 0o4000;
     call!(nr::FCNTL, fd, GETFL, 0).map(|flags| flags & NONBLOCK != 0)
 }
 
-/// Makes `target` a copy of `fd` that stays open over exec.
+/// Makes `target` a copy of `fd` that stays open over `execve(2)`.
 pub fn duplicate_to(fd: i32, target: i32) -> Result<()> {
     done(call!(nr::DUP3, fd, target, 0))
 }
@@ -38,14 +38,14 @@ pub fn close_number(number: i32) {
     let _ = call!(nr::CLOSE, number);
 }
 
-/// Marks every descriptor close-on-exec. The kernel before 5.11 lacks this; then each has been
-/// received so anyway.
+/// Marks every descriptor close-on-exec. Before Linux 5.11 this fails, but every descriptor was
+/// already received with that flag.
 pub fn close_all_on_exec() {
     const CLOEXEC: u32 = 4;
     let _ = call!(nr::CLOSE_RANGE, 0, u32::MAX, CLOEXEC);
 }
 
-/// How many bytes can be read from a pipe now.
+/// The number of bytes that can be read from a pipe now.
 pub fn pending(fd: i32) -> usize {
     const FIONREAD: u32 = 0x541b;
     let mut count = 0i32;
@@ -53,7 +53,7 @@ pub fn pending(fd: i32) -> usize {
     count as usize
 }
 
-/// A control message that carries up to 253 descriptors.
+/// A control message with up to 253 descriptors.
 #[repr(C, align(8))]
 struct Control {
     length: usize,
@@ -76,7 +76,7 @@ struct MessageHeader {
 }
 
 impl MessageHeader {
-    /// A message of one part, with nothing beside it.
+    /// A message of one part, without descriptors.
     fn of(parts: &[usize; 2]) -> MessageHeader {
         let control = core::ptr::null_mut();
         MessageHeader {
@@ -94,8 +94,9 @@ impl MessageHeader {
 const NOSIGNAL: u32 = 0x4000;
 const DONTWAIT: u32 = 0x40;
 
-/// One message from `fd`, with the descriptors beside it laid into `descriptors`: (length, how many
-/// descriptors). Length 0: closed. EAGAIN if there is none: it never waits.
+/// Receives one message and puts its descriptors into `descriptors`. Returns the length and the
+/// number of descriptors. Length 0 means that the other end is closed. Never waits: EAGAIN if there
+/// is no message.
 pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Result<(usize, usize)> {
     const CMSG_CLOEXEC: u32 = 0x4000_0000;
     const TRUNCATED: u64 = 0x20 | 0x8;
@@ -111,12 +112,11 @@ pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Resu
     };
     let count = count.min(descriptors.len());
     descriptors[..count].copy_from_slice(&control.descriptors[..count]);
-    // A message that did not fit is not to be trusted with what it cut off; the length tells how
-    // much came.
+    // A message that did not fit is incomplete, so it is refused.
     if header.flags & TRUNCATED != 0 { Err(Errno::EPROTO) } else { Ok((length, count)) }
 }
 
-/// A pipe whose ends never wait: where to read, and where to write.
+/// Makes a nonblocking pipe. Returns the end to read from and the end to write to.
 pub fn pipe() -> Result<(Fd, Fd)> {
     const NONBLOCK_CLOEXEC: u32 = 0o4000 | 0o200_0000;
     let mut pair = [-1i32; 2];
@@ -124,7 +124,7 @@ pub fn pipe() -> Result<(Fd, Fd)> {
     Ok((Fd(pair[0]), Fd(pair[1])))
 }
 
-/// A pair of connected sockets: what is sent into one comes out of the other, message by message.
+/// Makes a pair of connected sockets that keep the bounds of messages.
 pub fn socket_pair() -> Result<(Fd, Fd)> {
     const AF_UNIX: u32 = 1;
     const SEQPACKET_CLOEXEC: u32 = 5 | 0o200_0000;
@@ -133,12 +133,12 @@ pub fn socket_pair() -> Result<(Fd, Fd)> {
     Ok((Fd(pair[0]), Fd(pair[1])))
 }
 
-/// Has nobody wait who closes the socket: SO_LINGER of socket(7).
+/// Clears SO_LINGER (socket(7)), so that closing the socket does not wait.
 pub fn stop_lingering(socket: &Fd) {
     const SOL_SOCKET: u32 = 1;
     const SO_LINGER: u32 = 13;
     let off = [0i32; 2];
-    // A socket of a kind that cannot linger needs none.
+    // This fails for a kind of socket that cannot linger, which needs nothing.
     let _ = call!(
         nr::SETSOCKOPT,
         socket.number(),
@@ -149,15 +149,15 @@ pub fn stop_lingering(socket: &Fd) {
     );
 }
 
-/// Sends as much of `data` as the socket has room for, and never waits.
+/// Sends as much of `data` as the socket has room for. Never waits.
 pub fn send_some(fd: &Fd, data: &[u8]) -> Result<usize> {
     let parts = [data.as_ptr() as usize, data.len()];
     let header = MessageHeader::of(&parts);
     call!(nr::SENDMSG, fd.number(), &raw const header, NOSIGNAL | DONTWAIT)
 }
 
-/// Sends one message, with some descriptors beside it. Never raises SIGPIPE, never waits.
-pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<()> {
+/// Sends one message with up to four descriptors. Never waits and never raises SIGPIPE.
+pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], token: BypassToken) -> Result<()> {
     const SOL_SOCKET: i32 = 1;
     const SCM_RIGHTS: i32 = 1;
     let parts = [message.as_ptr() as usize, message.len()];
@@ -174,8 +174,8 @@ pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], pass: Pass) -> Result<
             *place = descriptor.0;
         }
         header.control = &raw mut control;
-        // Descriptors take whole words.
+        // The length of the control message is a multiple of the word size.
         header.control_length = (SCM_RIGHTS_HEADER + 4 * carried).next_multiple_of(8);
     }
-    done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL | DONTWAIT, 0, pass.fourth, pass.fifth))
+    done(call!(nr::SENDMSG, fd, &raw mut header, NOSIGNAL | DONTWAIT, 0, token.fourth, token.fifth))
 }

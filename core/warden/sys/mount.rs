@@ -4,7 +4,7 @@ use super::number as nr;
 use super::{AT_EMPTY_PATH, AT_RECURSIVE, Call, Errno, Fd, Result, descriptor, done, open};
 use core::ffi::CStr;
 
-/// A copy of the mount tree at `fd`, attached nowhere.
+/// Copies the mount tree at `fd`. The copy is attached nowhere.
 pub fn copy_tree(fd: i32, recursive: bool) -> Result<Fd> {
     const OPEN_TREE_CLONE: u64 = 1;
     let deep = if recursive { AT_RECURSIVE as u64 } else { 0 };
@@ -16,7 +16,7 @@ pub fn copy_tree(fd: i32, recursive: bool) -> Result<Fd> {
     ))
 }
 
-/// Attaches the tree at `tree` to what `target` stands for.
+/// Attaches `tree` to `path` in `target`, or to `target` itself if `path` is empty.
 pub fn attach_tree(tree: &Fd, target: i32, path: &CStr) -> Result<()> {
     const FROM_EMPTY_PATH: u32 = 0x4;
     const TO_EMPTY_PATH: u32 = 0x40;
@@ -24,8 +24,7 @@ pub fn attach_tree(tree: &Fd, target: i32, path: &CStr) -> Result<()> {
     done(call!(nr::MOVE_MOUNT, tree.0, c"".as_ptr(), target, path.as_ptr(), FROM_EMPTY_PATH | to))
 }
 
-/// Attaches the tree at `tree` under the mount that `top` is the root of, where nobody comes upon
-/// it. Linux 6.5.
+/// Attaches `tree` beneath the mount with the root `top`, where no process can reach it. Linux 6.5.
 pub fn attach_beneath(tree: &Fd, top: &Fd) -> Result<()> {
     const FROM_EMPTY_PATH: u32 = 0x4;
     const TO_EMPTY_PATH: u32 = 0x40;
@@ -41,14 +40,14 @@ pub fn add_attributes(fd: &Fd, attributes: u64, recursive: bool) -> Result<()> {
     done(call!(nr::MOUNT_SETATTR, fd.0, c"".as_ptr(), flags, change.as_ptr(), size_of_val(&change)))
 }
 
-/// Stops propagation, both ways, of every mount that the warden sees.
+/// Makes every mount that the warden sees private: nothing propagates from or to them.
 pub fn stop_propagation() -> Result<()> {
     const MS_PRIVATE: u64 = 1 << 18;
     const MS_REC: u64 = 1 << 14;
     mount(None, c"/", None, MS_PRIVATE | MS_REC, None)
 }
 
-/// A file system that is being configured: `fsopen(2)`.
+/// A file system that is being configured, with `fsopen(2)`.
 pub struct FileSystem(Fd);
 
 impl FileSystem {
@@ -59,7 +58,7 @@ impl FileSystem {
         const SET_STRING: u32 = 1;
         done(call!(nr::FSCONFIG, self.0.0, SET_STRING, key.as_ptr(), value.as_ptr(), 0))
     }
-    /// Makes it, as a tree attached nowhere.
+    /// Makes the file system, as a tree attached nowhere.
     pub fn mount(&self, attributes: u64) -> Result<Fd> {
         const CREATE: u32 = 6;
         done(call!(nr::FSCONFIG, self.0.0, CREATE, 0, 0, 0))?;
@@ -67,21 +66,21 @@ impl FileSystem {
     }
 }
 
-/// Whether the right to mount is there, but mounting is refused all the same: by Landlock or
-/// another security module.
+/// Whether mounting is refused although the right to mount is there: by Landlock or another
+/// security module.
 ///
-/// The request changes nothing in a mount namespace of the warden's own: the mount at `/` is to be
-/// private in any case.
+/// The tested request changes nothing in a mount namespace of the warden's own, where the mount at
+/// `/` becomes private in any case.
 pub fn mounts_are_forbidden() -> bool {
     const MS_PRIVATE: u64 = 1 << 18;
-    // FSOPEN asks for the right to mount, and for no security module's consent.
+    // fsopen(2) checks the right to mount, and asks no security module.
     let may_mount = matches!(call!(nr::FSOPEN, c"tmpfs".as_ptr(), u32::MAX), Err(Errno::EINVAL));
     let refused =
         matches!(mount(None, c"/", None, MS_PRIVATE, None), Err(Errno::EPERM | Errno::EACCES));
     may_mount && refused && !Call::MOUNT.is_absent()
 }
 
-/// The classic call, for kernels without the others.
+/// mount(2), for kernels without the newer calls.
 pub fn mount(
     source: Option<&CStr>,
     target: &CStr,
@@ -99,7 +98,7 @@ pub fn pivot_root(new: &CStr, old: &CStr) -> Result<()> {
     done(call!(nr::PIVOT_ROOT, new.as_ptr(), old.as_ptr()))
 }
 
-/// Lets go of the mount tree at `path`; it disappears once nobody uses it.
+/// Detaches the mount tree at `path`. It disappears once nothing uses it.
 pub fn detach(path: &CStr) -> Result<()> {
     const MNT_DETACH: u32 = 2;
     done(call!(nr::UMOUNT2, path.as_ptr(), MNT_DETACH))

@@ -1,4 +1,4 @@
-//! Memory, straight from the kernel.
+//! Memory from `mmap(2)`: the warden has no allocator.
 
 use super::number as nr;
 use super::{Errno, Fd, Result};
@@ -6,14 +6,15 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 
-/// Zeroed pages, given back when dropped.
+/// Zeroed pages, unmapped when dropped.
 pub struct Pages {
     start: *mut u8,
     length: usize,
 }
 
 impl Pages {
-    /// At least `length` bytes; `shared` with children that do not share memory.
+    /// Maps at least `length` bytes. With `shared`, child processes share them even if they have a
+    /// copy of the other memory.
     pub fn new(length: usize, shared: bool) -> Result<Pages> {
         const READ_WRITE: u32 = 3;
         const ANONYMOUS: u32 = 0x20;
@@ -45,8 +46,8 @@ impl Pages {
     }
 
     pub fn read(&self) -> &[u8] {
-        // SAFETY: `start` and `length` are a mapping that this value owns, and nobody holds it
-        // mutably.
+        // SAFETY: `start` and `length` are a mapping that this value owns, and no mutable reference
+        // to it exists.
         unsafe { core::slice::from_raw_parts(self.start, self.length) }
     }
 
@@ -56,36 +57,36 @@ impl Pages {
     }
 
     pub fn read_words(&self) -> &[usize] {
-        // SAFETY: as above; a page is aligned for any integer and every bit pattern is one.
+        // SAFETY: as above. A page is aligned for any integer, and every bit pattern is one.
         unsafe { core::slice::from_raw_parts(self.start.cast(), self.length / size_of::<usize>()) }
     }
 
     /// The same memory as machine words.
     pub fn words(&mut self) -> &mut [usize] {
-        // SAFETY: as above; a page is aligned for any integer and every bit pattern is one.
+        // SAFETY: as above. A page is aligned for any integer, and every bit pattern is one.
         unsafe {
             core::slice::from_raw_parts_mut(self.start.cast(), self.length / size_of::<usize>())
         }
     }
 
-    /// Gives the memory's contents back to the kernel; reads as zero afterwards.
+    /// Gives the contents back to the kernel. The memory reads as zero afterwards.
     pub fn forget_contents(&mut self) {
         const DONTNEED: u32 = 4;
         let _ = call!(nr::MADVISE, self.start, self.length, DONTNEED);
     }
 }
 
-/// Pages that a process which shares this memory may be using. They stay mapped until that process
-/// has left the memory, and for ever if nobody sees it leave.
+/// Pages that may be in use by a process which shares the memory. They stay mapped until that
+/// process has left the memory, and for ever if it is never seen to leave.
 pub struct Lent(ManuallyDrop<Pages>);
 
 impl Pages {
-    /// Lends the pages as they are: another process may read them until they are taken back.
+    /// Lends the pages: another process may read them until they are taken back.
     pub fn lend(self) -> Lent {
         Lent(ManuallyDrop::new(self))
     }
 
-    /// Lends the pages to be laid out: the words are the one reference to them.
+    /// Lends the pages to be filled. The words are the only reference to them.
     pub fn lend_words(self) -> (Lent, &'static mut [usize]) {
         // SAFETY: the mapping stays until `take_back`, and this value, the only owner, is lent with
         // it.
@@ -98,72 +99,72 @@ impl Pages {
 
 impl Lent {
     pub fn read(&self) -> &'static [u8] {
-        // SAFETY: the mapping stays until `take_back`, and nobody writes to what has been handed
+        // SAFETY: the mapping stays until `take_back`, and nothing writes to memory that was handed
         // out.
         unsafe { core::slice::from_raw_parts(self.0.start, self.0.length) }
     }
 
-    /// The borrower has executed its program, has ended, or was never made: the pages are ours
-    /// again.
+    /// Takes the pages back: the process has executed its program, has ended, or was never made.
     pub fn take_back(self, _: &Departed) -> Pages {
         ManuallyDrop::into_inner(self.0)
     }
 }
 
-/// Proof that a process which shared this memory uses it no more.
+/// Proof that a process which shared this memory no longer uses it.
 pub struct Departed(());
 
 impl Departed {
-    /// Its end of a pipe is closed. It is closed on exec and at the end, and the kernel takes the
-    /// memory away before.
+    /// The other end of the pipe is closed. The kernel closes it in `execve(2)` and at the end of
+    /// the process, in both cases after the process has left the memory.
     pub fn by_hang_up() -> Departed {
         Departed(())
     }
 
-    /// The kernel refused to make it.
+    /// The kernel refused to make the process.
     pub fn never_made() -> Departed {
         Departed(())
     }
 }
 
-/// Puts a value into these words; it stays there. `None`: there is not enough room.
+/// Moves a value into these words, where it stays. Returns `None` if there is not enough room.
 pub fn place<T>(words: &'static mut [usize], value: T) -> Option<&'static T> {
     const { assert!(align_of::<T>() <= align_of::<usize>()) };
     if size_of_val(words) < size_of::<T>() {
         return None;
     }
     let start = words.as_mut_ptr().cast::<T>();
-    // SAFETY: there is room for so much, aligned for a word, and nobody else has it.
+    // SAFETY: the words have room for a `T` and are aligned for it, and nothing else refers to
+    // them.
     unsafe {
         start.write(value);
         Some(&*start)
     }
 }
 
-/// The same words as numbers of half the size.
+/// The same memory as `i32` numbers.
 pub fn as_numbers(words: &'static mut [usize]) -> &'static mut [i32] {
     let length = size_of_val(words) / size_of::<i32>();
-    // SAFETY: they are so many, aligned for more, and every bit pattern is a number.
+    // SAFETY: the memory has room for `length` numbers and is aligned for words, and every bit
+    // pattern is a number.
     unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), length) }
 }
 
-/// Gives back what deeper calls have left of the stack: set-up goes far down, and what waits
-/// afterwards needs little.
+/// Gives back the stack pages that set-up has used: the loop that follows needs few.
 #[inline(never)]
-pub fn forget_deep_stack() {
+pub fn release_stack() {
     const DONTNEED: u32 = 4;
     const PAGE: usize = 4096;
     const DEEPEST: usize = 512 * 1024;
     let here = 0u8;
-    /// Below its locals a function may keep as much as this, the ABI's red zone included; the call
-    /// itself needs none.
+    /// The most bytes that a function may use below its locals, including the red zone of the ABI.
+    /// The call itself needs none.
     const FRAME: usize = 512;
-    // What is not mapped is passed over (madvise(2)).
+    // Pages that are not mapped are skipped (madvise(2)).
     let end = ((&raw const here) as usize - FRAME) & !(PAGE - 1);
     let _ = call!(nr::MADVISE, end - DEEPEST, DEEPEST, DONTNEED);
 }
 
-/// Values in a row, in memory that is there only while there are any.
+/// A growable array. It has memory only while it has elements.
 pub struct Table<T> {
     pages: Option<Pages>,
     used: usize,
@@ -180,29 +181,29 @@ impl<T> Table<T> {
         if self.used == room {
             let more = Pages::new((room * 2).max(1) * size_of::<T>(), false)?;
             if let Some(pages) = &self.pages {
-                // SAFETY: both are mappings of their own, and the new one is at least as long. The
-                // values move: nobody looks at the old ones.
+                // SAFETY: both are separate mappings, and the new one is at least as long. The
+                // values move: nothing reads the old ones again.
                 unsafe { core::ptr::copy_nonoverlapping(pages.start, more.start, pages.length) };
             }
             self.pages = Some(more);
         }
         if let Some(pages) = &self.pages {
             // SAFETY: the place is within the mapping, which is aligned for any type of less than a
-            // page, and no value is there yet.
+            // page, and it holds no value yet.
             unsafe { pages.start.cast::<T>().add(self.used).write(value) };
             self.used += 1;
         }
         Ok(())
     }
 
-    /// Takes out one; the last takes its place.
+    /// Removes an element. The last one takes its place.
     pub fn take(&mut self, index: usize) -> Option<T> {
         if index >= self.used {
             return None;
         }
         self.used -= 1;
         let start = self.pages.as_ref()?.start.cast::<T>();
-        // SAFETY: both places hold values; what is read out of the first is not looked at there
+        // SAFETY: both places hold values. The value read from the first place is not read there
         // again.
         let taken = unsafe {
             let taken = start.add(index).read();
@@ -221,7 +222,7 @@ impl<T> Table<T> {
 impl<T> Deref for Table<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
-        // SAFETY: so many values are there, in a mapping that this value owns.
+        // SAFETY: the mapping, which this value owns, holds `used` values.
         self.pages.as_ref().map_or(&[], |pages| unsafe {
             core::slice::from_raw_parts(pages.start.cast(), self.used)
         })
@@ -243,54 +244,54 @@ impl<T> Drop for Table<T> {
     }
 }
 
-/// A page on which a process that has been started leaves its own number, and why it could not go
-/// on. Both processes have it, whether they share the rest of their memory or not.
+/// The error page: memory in which a new process leaves its process id and the reason why it
+/// failed. Both processes have it, even if they do not share their other memory.
 #[derive(Clone, Copy)]
-pub struct Notice {
+pub struct ErrorPage {
     start: *mut usize,
     length: usize,
 }
 
-// SAFETY: only one process writes, before it ends, and the warden reads after it has ended or gone
-// on.
-unsafe impl Sync for Notice {}
+// SAFETY: only the new process writes, before it ends, and the warden reads after it has ended or
+// executed its program.
+unsafe impl Sync for ErrorPage {}
 
-impl Notice {
+impl ErrorPage {
     const HEAD: usize = 2 * size_of::<usize>();
 
-    /// On these words, which must be clean.
-    pub fn on(memory: &'static mut [usize]) -> Notice {
-        Notice { start: memory.as_mut_ptr(), length: size_of_val(memory) }
+    /// Uses these words, which must be zero.
+    pub fn on(memory: &'static mut [usize]) -> ErrorPage {
+        ErrorPage { start: memory.as_mut_ptr(), length: size_of_val(memory) }
     }
 
     fn room(&self) -> usize {
-        self.length.saturating_sub(Notice::HEAD)
+        self.length.saturating_sub(ErrorPage::HEAD)
     }
 
-    /// Leaves the process's own number.
-    pub fn sign(&self, pid: i32) {
-        if self.length >= Notice::HEAD {
-            // SAFETY: the second word is part of the memory, and nobody looks at it now.
+    /// Stores the process id, as the new process sees it.
+    pub fn set_pid(&self, pid: i32) {
+        if self.length >= ErrorPage::HEAD {
+            // SAFETY: the second word is part of the memory, and nothing reads it now.
             unsafe { core::ptr::write_volatile(self.start.add(1), pid as usize) };
         }
     }
 
-    /// The number that was left; 0 if none was.
-    pub fn signature(&self) -> i32 {
+    /// The stored process id; 0 if there is none.
+    pub fn pid(&self) -> i32 {
         // SAFETY: as above.
-        if self.length >= Notice::HEAD {
+        if self.length >= ErrorPage::HEAD {
             unsafe { core::ptr::read_volatile(self.start.add(1)) as i32 }
         } else {
             0
         }
     }
 
-    /// Leaves these bytes, or as many as there is room for.
+    /// Stores these bytes, or as many as fit.
     pub fn write(&self, bytes: &[u8]) {
         let length = bytes.len().min(self.room());
         if length > 0 {
-            // SAFETY: behind the first two words is room for so much, and nobody else looks at it
-            // now.
+            // SAFETY: there is room for `length` bytes after the first two words, and nothing else
+            // reads them now.
             unsafe {
                 core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(2).cast(), length);
                 core::ptr::write_volatile(self.start, length);
@@ -298,12 +299,12 @@ impl Notice {
         }
     }
 
-    /// What has been left; nothing if nothing was.
+    /// The stored bytes; empty if there are none.
     pub fn read(&self) -> &[u8] {
         if self.room() == 0 {
             return &[];
         }
-        // SAFETY: as above; a length that was never written is 0.
+        // SAFETY: as above. A length that was never written is 0.
         unsafe {
             let length = core::ptr::read_volatile(self.start).min(self.room());
             core::slice::from_raw_parts(self.start.add(2).cast(), length)

@@ -1,4 +1,4 @@
-//! Who the process is and what it may do.
+//! Namespaces, ids, capabilities and limits of the process.
 
 use super::number as nr;
 use super::{Errno, Fd, Result, descriptor, done, open};
@@ -7,19 +7,19 @@ pub fn unshare(namespaces: u64) -> Result<()> {
     done(call!(nr::UNSHARE, namespaces))
 }
 
-/// Enters the namespace of this kind behind a descriptor.
+/// Enters the namespace behind a descriptor, which must be of this kind.
 pub fn join_namespace(namespace: i32, kind: u64) -> Result<()> {
     done(call!(nr::SETNS, namespace, kind))
 }
 
-/// The mount namespace of the process behind a pidfd, if it may be looked into (ioctl_pidfd(2)).
-/// Linux 6.11.
+/// The mount namespace of the process behind a pidfd, if the warden may look into that process
+/// (ioctl_pidfd(2)). Linux 6.11.
 pub fn mount_namespace_of(pidfd: &Fd) -> Result<Fd> {
     const PIDFD_GET_MNT_NAMESPACE: u32 = 0xff03;
     descriptor(call!(nr::IOCTL, pidfd.0, PIDFD_GET_MNT_NAMESPACE, 0))
 }
 
-/// The namespace around one, if that is within the caller's (ioctl_nsfs(2)).
+/// The parent of a namespace, if it is within the caller's (ioctl_nsfs(2)).
 pub fn parent_namespace(namespace: i32) -> Result<Fd> {
     const NS_GET_PARENT: u32 = 0xb702;
     descriptor(call!(nr::IOCTL, namespace, NS_GET_PARENT, 0))
@@ -34,7 +34,7 @@ pub fn drop_groups() -> Result<()> {
     done(call!(nr::SETGROUPS, 0, 0))
 }
 
-/// How many supplementary groups there are.
+/// The number of supplementary groups.
 pub fn count_groups() -> Result<usize> {
     call!(nr::GETGROUPS, 0, 0)
 }
@@ -52,17 +52,18 @@ pub fn new_session_keyring() -> Result<()> {
     done(call!(nr::KEYCTL, JOIN_SESSION_KEYRING, 0, 0, 0, 0))
 }
 
-/// Whether nothing can be done with keys: the kernel has none, or a filter answers all three calls
-/// as if it had none.
+/// Whether no call on keys works: the kernel has no keys, or a filter answers all three calls as if
+/// it had none.
 pub fn has_no_keys() -> bool {
     let refused = |result| result == Err(Errno::ENOSYS);
-    // EFAULT for no type of key; EOPNOTSUPP for an operation that there is not.
+    // A kernel with keys answers EFAULT for a missing type, and EOPNOTSUPP for an operation that
+    // does not exist.
     refused(call!(nr::ADD_KEY, 0, 0, 0, 0, 0))
         && refused(call!(nr::REQUEST_KEY, 0, 0, 0, 0))
         && refused(call!(nr::KEYCTL, u32::MAX, 0, 0, 0, 0))
 }
 
-/// The `prctl(2)` options in use.
+/// The options of `prctl(2)` that the warden uses.
 pub mod process {
     pub const GET_DUMPABLE: u32 = 3;
     pub const SET_DUMPABLE: u32 = 4;
@@ -85,14 +86,14 @@ pub fn prctl(option: u32, value: usize) -> Result<()> {
     done(call!(nr::PRCTL, option, value, 0, 0, 0))
 }
 
-/// The same for an option that asks something, and the answer.
+/// Returns the answer of an option that asks for a value.
 pub fn ask(option: u32, value: usize) -> Result<usize> {
     call!(nr::PRCTL, option, value, 0, 0, 0)
 }
 
 const VERSION_3: u32 = 0x2008_0522;
 
-/// The effective, permitted and inheritable sets, their lower words, then their upper ones.
+/// The effective, permitted and inheritable sets: their lower words, then their upper words.
 pub fn capabilities() -> Result<[u32; 6]> {
     let header = [VERSION_3, 0];
     let mut sets = [u32::MAX; 6];
@@ -100,7 +101,7 @@ pub fn capabilities() -> Result<[u32; 6]> {
     Ok(sets)
 }
 
-/// The real, effective and saved user ids, and the group ids.
+/// The real, effective and saved user ids, and the same group ids.
 pub fn user() -> Result<([u32; 3], [u32; 3])> {
     let (mut uids, mut gids) = ([0u32; 3], [0u32; 3]);
     let [real, effective, saved] = uids.each_mut().map(|id| &raw mut *id);
@@ -125,7 +126,7 @@ pub fn new_session() -> Result<()> {
     done(call!(nr::SETSID))
 }
 
-/// Fails only where a surrounding filter forbids it.
+/// Sets the umask. This fails only if a filter around the caller forbids it.
 pub fn umask(mask: u32) -> Result<()> {
     done(call!(nr::UMASK, mask))
 }
@@ -141,7 +142,8 @@ pub fn limit(resource: u32) -> Result<(u64, u64)> {
     Ok((limit[0], limit[1]))
 }
 
-/// A socket of the warden's network namespace, of the kind that every kernel with networks has.
+/// Makes a UDP socket in the warden's network namespace. Every kernel with networking has this
+/// kind.
 pub fn socket() -> Result<Fd> {
     const AF_INET: u32 = 2;
     const SOCK_DGRAM: u32 = 2;

@@ -1,8 +1,8 @@
-//! Seccomp filters and those who listen to them.
+//! Seccomp filters and their listeners.
 
 use super::number as nr;
 use super::{Errno, Fd, Result, descriptor, done};
-use crate::wire::message::Pass;
+use crate::wire::message::BypassToken;
 
 const SET_MODE_FILTER: u32 = 1;
 
@@ -24,14 +24,14 @@ impl Program {
     }
 }
 
-/// Has every later call of this process pass a filter.
-pub fn load_filter(program: &[u8], pass: Pass) -> Result<()> {
+/// Loads a filter for all later calls of this process.
+pub fn load_filter(program: &[u8], token: BypassToken) -> Result<()> {
     let program = Program::of(program)?;
-    done(call!(nr::SECCOMP, SET_MODE_FILTER, 0, &raw const program, 0, pass.fourth, pass.fifth))
+    done(call!(nr::SECCOMP, SET_MODE_FILTER, 0, &raw const program, 0, token.fourth, token.fifth))
 }
 
-/// The same, and whom the filter tells listens here.
-pub fn load_filter_with_listener(program: &[u8], pass: Pass) -> Result<Fd> {
+/// Loads a filter and returns the listener for its notifications.
+pub fn load_filter_with_listener(program: &[u8], token: BypassToken) -> Result<Fd> {
     const NEW_LISTENER: u32 = 1 << 3;
     let program = Program::of(program)?;
     descriptor(call!(
@@ -40,19 +40,19 @@ pub fn load_filter_with_listener(program: &[u8], pass: Pass) -> Result<Fd> {
         NEW_LISTENER,
         &raw const program,
         0,
-        pass.fourth,
-        pass.fifth
+        token.fourth,
+        token.fifth
     ))
 }
 
-/// A system call that waits for an answer.
+/// A system call about which a filter has notified the listener.
 pub struct Notification {
     pub number: i32,
-    /// AUDIT_ARCH_ of the call.
+    /// Whether the call was made for this machine's architecture (AUDIT_ARCH_).
     pub native: bool,
 }
 
-/// The next call that a filter tells of. Does not wait if the descriptor is readable.
+/// Receives the next notification. Does not wait if the descriptor is readable.
 pub fn receive_notification(listener: &Fd) -> Result<Notification> {
     /// _IOWR('!', 0, struct seccomp_notif)
     const RECEIVE: u32 = 0xc050_2100;
@@ -61,7 +61,7 @@ pub fn receive_notification(listener: &Fd) -> Result<Notification> {
     #[cfg(target_arch = "aarch64")]
     const NATIVE: u32 = 0xc000_00b7;
     // struct seccomp_notif: id, pid and flags, then struct seccomp_data: number and architecture,
-    // instruction, six arguments.
+    // instruction pointer, six arguments.
     let mut raw = [0u64; 10];
     done(call!(nr::IOCTL, listener.0, RECEIVE, raw.as_mut_ptr()))?;
     Ok(Notification { number: raw[2] as i32, native: (raw[2] >> 32) as u32 == NATIVE })

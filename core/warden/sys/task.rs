@@ -2,7 +2,7 @@
 
 use super::number as nr;
 use super::{Errno, Fd, Result, descriptor, done, open};
-use crate::wire::message::Pass;
+use crate::wire::message::BypassToken;
 use core::arch::asm;
 use core::ffi::CStr;
 
@@ -17,17 +17,18 @@ pub fn block_signals(mask: u64) -> Result<()> {
     done(call!(nr::RT_SIGPROCMASK, SIG_SETMASK, &raw const mask, 0, 8))
 }
 
-/// Gives every signal its default meaning again: an ignored one would stay ignored over exec.
+/// Resets every signal to its default action: an ignored signal would stay ignored over
+/// `execve(2)`.
 pub fn default_signals() -> Result<()> {
     let action = [0usize; 4];
-    // These two have no other.
+    // The action of these two cannot be changed.
     for signal in (1..=64).filter(|signal| ![SIGKILL, SIGSTOP].contains(signal)) {
         call!(nr::RT_SIGACTION, signal, action.as_ptr(), 0, 8)?;
     }
     Ok(())
 }
 
-/// Ignores the signals in `mask` (bit n-1 for signal n), here and over exec.
+/// Ignores the signals in `mask` (bit n-1 for signal n), also over `execve(2)`.
 pub fn ignore_signals(mask: u64) -> Result<()> {
     const SIG_IGN: usize = 1;
     let action = [SIG_IGN, 0, 0, 0];
@@ -37,7 +38,7 @@ pub fn ignore_signals(mask: u64) -> Result<()> {
     Ok(())
 }
 
-/// A descriptor that becomes readable when a child ends.
+/// A signalfd that becomes readable when a child ends.
 pub fn child_signal() -> Result<Fd> {
     const NONBLOCK: u32 = 0o4000;
     let mask = 1u64 << (SIGCHLD - 1);
@@ -50,7 +51,7 @@ pub fn child_signal() -> Result<Fd> {
     ))
 }
 
-/// This process's number in its own pid namespace.
+/// The id of this process in its own pid namespace.
 pub fn process_id() -> i32 {
     call!(nr::GETPID).map_or(0, |pid| pid as i32)
 }
@@ -59,46 +60,46 @@ pub fn kill(pid: i32, signal: i32) -> Result<()> {
     done(call!(nr::KILL, pid, signal))
 }
 
-/// `getrusage(2)`, as the kernel lays it out: user and system time, each in seconds and
-/// microseconds, then 14 numbers.
+/// The result of `getrusage(2)` as the kernel lays it out: user and system time, each in seconds
+/// and microseconds, then 14 numbers.
 pub type RawUsage = [i64; 18];
 
-/// A child that has ended: its number, its raw wait status, what it and those that it waited for
-/// have used.
+/// A child that has ended: its id, its raw wait status, and the usage of it and of the children
+/// that it waited for.
 pub struct Reaped {
     pub pid: i32,
     pub status: i32,
     pub usage: RawUsage,
 }
 
-/// One child that has ended; `None` while all run; ECHILD when there are none. Never waits.
+/// Reaps one child that has ended. `None` while all run, ECHILD if there are none. Never waits.
 pub fn reap() -> Result<Option<Reaped>> {
     const WNOHANG: u32 = 1;
     const WALL: u32 = 0x4000_0000;
     const STOPPED: i32 = 0x7f;
     let (mut status, mut usage) = (0i32, [0i64; 18]);
     let pid = call!(nr::WAIT4, -1i32, &raw mut status, WALL | WNOHANG, usage.as_mut_ptr())?;
-    // A child can make its parent its tracer (PTRACE_TRACEME), and then its stops are told here,
-    // too: it has not ended.
+    // A child can make its parent its tracer (PTRACE_TRACEME). Its stops are reported here too, but
+    // it has not ended.
     if status & 0xff == STOPPED {
         return Err(Errno::EINTR);
     }
     Ok(if pid == 0 { None } else { Some(Reaped { pid: pid as i32, status, usage }) })
 }
 
-/// All children that have been reaped, for [`usage_of`].
+/// For [`usage_of`]: all children that have been reaped.
 pub const CHILDREN: i32 = -1;
-/// The warden, for [`usage_of`].
+/// For [`usage_of`]: the warden itself.
 pub const SELF: i32 = 0;
 
-/// What they have used.
+/// The resource usage of [`SELF`] or [`CHILDREN`].
 pub fn usage_of(who: i32) -> RawUsage {
     let mut usage = [0i64; 18];
     let _ = call!(nr::GETRUSAGE, who, usage.as_mut_ptr());
     usage
 }
 
-/// Nanoseconds of processor time that `pid` and all its threads have had (clock_getcpuclockid(3));
+/// Nanoseconds of processor time that `pid` and all its threads have used (clock_getcpuclockid(3));
 /// 0 if it is gone.
 pub fn cpu_time_of(pid: u32) -> u64 {
     const SCHED: i32 = 2;
@@ -109,14 +110,14 @@ pub fn cpu_time_of(pid: u32) -> u64 {
     }
 }
 
-/// Nanoseconds of the monotonic clock.
+/// The monotonic clock in nanoseconds.
 pub fn now() -> u64 {
     let mut time = [0u64; 2];
     let _ = call!(nr::CLOCK_GETTIME, 1, time.as_mut_ptr());
     time[0] * 1_000_000_000 + time[1]
 }
 
-/// What [`wait`] waits for on one descriptor, as `poll(2)` lays it out.
+/// A descriptor for [`wait`], as `poll(2)` lays it out.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Polled {
@@ -130,40 +131,40 @@ impl Polled {
     const WRITE: u16 = 4;
 
     pub const NOTHING: Polled = Polled { fd: -1, wanted: 0, ready: 0 };
-    /// Something to read, or the other side hung up.
+    /// Ready when there is input, or when the other side has hung up.
     pub fn readable(fd: i32) -> Polled {
         Polled { fd, wanted: Polled::READ, ready: 0 }
     }
-    /// Room to write, or nobody who reads.
+    /// Ready when there is room to write, or when nobody reads.
     pub fn writable(fd: i32) -> Polled {
         Polled { fd, wanted: Polled::WRITE, ready: 0 }
     }
-    /// Only that nobody reads any more.
-    pub fn deserted(fd: i32) -> Polled {
+    /// Ready only when nobody reads any more.
+    pub fn hang_up(fd: i32) -> Polled {
         Polled { fd, wanted: 0, ready: 0 }
     }
     pub fn is_ready(&self) -> bool {
         self.ready != 0
     }
-    /// There is something to read, and not only nobody left to write.
+    /// Whether there is input, and not only a hang-up.
     pub fn has_input(&self) -> bool {
         self.ready & Polled::READ != 0
     }
 }
 
-/// Waits until one of `polled` is ready or the time is over.
+/// Waits until one of `polled` is ready or the timeout has passed.
 pub fn wait(polled: &mut [Polled], timeout_ns: Option<u64>) -> Result<()> {
     let time = timeout_ns.map(|ns| [ns / 1_000_000_000, ns % 1_000_000_000]);
     let time = time.as_ref().map_or(core::ptr::null(), |time| time.as_ptr());
     done(call!(nr::PPOLL, polled.as_mut_ptr(), polled.len(), time, 0, 8))
 }
 
-/// Starts a process that runs `body` on a stack of its own, and does not wait for it. Its number
-/// and pidfd.
+/// Starts a process that runs `body` on its own stack, without waiting for it. Returns its id and
+/// pidfd.
 ///
-/// With `share` it runs in the warden's memory until it executes a program or ends, else in a copy.
-/// Its stack and argument last for ever, or until [`Lent::take_back`](super::Lent::take_back).
-/// `body` must not unwind (there is no unwinding here).
+/// With `share`, it runs in the warden's memory until it executes a program or ends, else in a
+/// copy. Its stack and argument stay valid until [`Lent::take_back`](super::Lent::take_back).
+/// `body` must not unwind; the warden is built without unwinding.
 pub fn start<T: Sync>(
     stack: &'static mut [usize],
     share: bool,
@@ -177,40 +178,42 @@ pub fn start<T: Sync>(
     let top = stack.as_mut_ptr_range().end as usize & !15;
     let result: isize;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the child runs `body` on `stack`, which is its alone; `body` never returns, and
+    // SAFETY: the child runs `body` on `stack`, which nothing else uses. `body` never returns, and
     // `argument` outlives it. The parent finds all its registers as they were.
     unsafe {
-        asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
-            inlateout("rax") nr::CLONE as isize => result, in("rdi") flags, in("rsi") top, in("rdx") &raw mut pidfd,
-            in("r10") 0, in("r8") 0, in("r12") body, in("r13") argument, lateout("rcx") _, lateout("r11") _);
+        asm!("syscall", "test rax, rax", "jnz 2f",
+            "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
+            inlateout("rax") nr::CLONE as isize => result, in("rdi") flags, in("rsi") top,
+            in("rdx") &raw mut pidfd, in("r10") 0, in("r8") 0, in("r12") body, in("r13") argument,
+            lateout("rcx") _, lateout("r11") _);
     }
     #[cfg(target_arch = "aarch64")]
     // SAFETY: as above.
     unsafe {
         asm!("svc 0", "cbnz x0, 2f", "mov x29, #0", "mov x0, x21", "blr x20", "brk #1", "2:",
-            in("x8") nr::CLONE, inlateout("x0") flags as isize => result, in("x1") top, in("x2") &raw mut pidfd,
-            in("x3") 0, in("x4") 0, in("x20") body, in("x21") argument);
+            in("x8") nr::CLONE, inlateout("x0") flags as isize => result, in("x1") top,
+            in("x2") &raw mut pidfd, in("x3") 0, in("x4") 0, in("x20") body, in("x21") argument);
     }
     if result < 0 { Err(Errno(-result as i32)) } else { Ok((result as i32, Fd(pidfd))) }
 }
 
-/// The same as [`fork_sibling`], with this number in its own process tree, if nobody has it:
-/// clone3(2), `set_tid`, Linux 5.5. It takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE over that
-/// tree.
+/// Forks like [`fork_sibling`], with this process id in its own pid namespace; EEXIST if it is
+/// taken. It uses clone3(2) with `set_tid` (Linux 5.5), which takes CAP_SYS_ADMIN or
+/// CAP_CHECKPOINT_RESTORE over the namespace.
 pub fn fork_sibling_as(number: i32) -> Result<Option<(i32, Fd)>> {
     const PARENT: u64 = 0x8000;
     const PIDFD: u64 = 0x1000;
     let mut pidfd = -1i32;
-    // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal (the parent's, for a
-    // sibling), stack, its size, tls, set_tid and its length.
+    // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal (that of the parent, for
+    // a sibling), stack and its size, tls, set_tid and its length.
     let arguments =
         [PARENT | PIDFD, &raw mut pidfd as u64, 0, 0, 0, 0, 0, 0, &raw const number as u64, 1];
     let pid = call!(nr::CLONE3, arguments.as_ptr(), size_of_val(&arguments))?;
     Ok(if pid == 0 { None } else { Some((pid as i32, Fd(pidfd))) })
 }
 
-/// A sibling of this process (a child of its parent) that goes on from here: `Ok(None)` in the new
-/// one.
+/// Forks a sibling of this process, that is, a child of its parent. Returns `Ok(None)` in the new
+/// process.
 pub fn fork_sibling() -> Result<Option<(i32, Fd)>> {
     const PARENT: u64 = 0x8000;
     const PIDFD: u64 = 0x1000;
@@ -219,8 +222,7 @@ pub fn fork_sibling() -> Result<Option<(i32, Fd)>> {
     Ok(if pid == 0 { None } else { Some((pid as i32, Fd(pidfd))) })
 }
 
-/// A copy of this process, in new namespaces of these kinds, that goes on from here: `Ok(None)` in
-/// the new one.
+/// Forks into new namespaces of these kinds. Returns `Ok(None)` in the new process.
 pub fn fork_into(namespaces: u64) -> Result<Option<(i32, Fd)>> {
     const PIDFD: u64 = 0x1000;
     let mut pidfd = -1i32;
@@ -228,16 +230,16 @@ pub fn fork_into(namespaces: u64) -> Result<Option<(i32, Fd)>> {
     Ok(if pid == 0 { None } else { Some((pid as i32, Fd(pidfd))) })
 }
 
-/// Something to wait at: reading 8 bytes waits until 8 bytes have been written.
+/// An eventfd to wait at: reading 8 bytes waits until 8 bytes have been written.
 pub fn gate() -> Result<Fd> {
     descriptor(call!(nr::EVENTFD2, 0, open::CLOSE_ON_EXEC as u32))
 }
 
-/// Pointers to C strings, as `execve(2)` wants them: NULL-terminated.
+/// A NULL-terminated array of pointers to C strings, as `execve(2)` takes it.
 pub struct Pointers(&'static mut [usize]);
 
 impl Pointers {
-    /// Lays the strings' addresses into `space`, which must have one place more than there are
+    /// Stores the addresses of the strings in `space`, which needs one word more than there are
     /// strings.
     pub fn new(
         space: &'static mut [usize],
@@ -257,16 +259,21 @@ impl Pointers {
     }
 }
 
-/// Executes the program at `path`; only returns if that failed.
-pub fn execute(path: &CStr, arguments: &Pointers, environment: &Pointers, pass: Pass) -> Errno {
+/// Executes the program at `path`. Returns only if that fails.
+pub fn execute(
+    path: &CStr,
+    arguments: &Pointers,
+    environment: &Pointers,
+    token: BypassToken,
+) -> Errno {
     match call!(
         nr::EXECVE,
         path.as_ptr(),
         arguments.0.as_ptr(),
         environment.0.as_ptr(),
         0,
-        pass.fourth,
-        pass.fifth
+        token.fourth,
+        token.fifth
     ) {
         Err(errno) => errno,
         Ok(_) => Errno::EPROTO,

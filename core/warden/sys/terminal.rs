@@ -6,8 +6,8 @@ use super::{Fd, Result, descriptor, done, open};
 const NO_CONTROL: u64 = 0o400;
 const READ_WRITE: u64 = 2;
 
-/// A pair from the file system of terminals that `terminals` is the root of: the caller's side and
-/// the command's. It controls nobody yet.
+/// Opens a pair from the devpts with the root `terminals`. Returns the caller's side and the
+/// command's. It is no controlling terminal yet.
 pub fn open_terminal(terminals: &Fd, rows: u16, columns: u16) -> Result<(Fd, Fd)> {
     const TIOCSPTLCK: u32 = 0x4004_5431;
     const TIOCGPTPEER: u32 = 0x5441;
@@ -17,7 +17,7 @@ pub fn open_terminal(terminals: &Fd, rows: u16, columns: u16) -> Result<(Fd, Fd)
     done(call!(nr::IOCTL, ours.0, TIOCSPTLCK, &raw const unlocked))?;
     let size = [rows, columns, 0, 0];
     done(call!(nr::IOCTL, ours.0, TIOCSWINSZ, size.as_ptr()))?;
-    // By descriptor: what stands at the path of its name does not matter.
+    // By descriptor, so that it does not matter what is at the path of the terminal.
     let theirs = descriptor(call!(
         nr::IOCTL,
         ours.0,
@@ -27,7 +27,7 @@ pub fn open_terminal(terminals: &Fd, rows: u16, columns: u16) -> Result<(Fd, Fd)
     Ok((ours, theirs))
 }
 
-/// Makes it the terminal that controls this process's session, which has none.
+/// Makes the terminal the controlling terminal of this process's session, which has none.
 pub fn control_session(terminal: i32) -> Result<()> {
     const TIOCSCTTY: u32 = 0x540e;
     done(call!(nr::IOCTL, terminal, TIOCSCTTY, 0))

@@ -65,7 +65,7 @@ impl Live {
         command.arg(launch::FOUND.to_string_lossy().as_ref());
         let live = Live::start_with(command)?;
         live.socket.send(
-            &Request::Found { joined: ListBuilder::new(Vec::new()).list(), namespaces: flags },
+            &Request::Join { joined: ListBuilder::new(Vec::new()).list(), namespaces: flags },
             &[],
         )?;
         Ok(live)

@@ -125,7 +125,7 @@ impl Filters {
 
     /// The programs for one start of a command, in the order in which they are loaded, and the pass
     /// that it has. `counted`: a cgroup counts all memory.
-    pub fn load(&self, counted: bool) -> Result<(ListBuilder<Vec<u8>>, message::Pass)> {
+    pub fn load(&self, counted: bool) -> Result<(ListBuilder<Vec<u8>>, message::BypassToken)> {
         let mut programs = ListBuilder::new(Vec::new());
         let mut pass: Pass = [0; 4];
         if let Some(program) = &self.command {
@@ -140,7 +140,7 @@ impl Filters {
         let word = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
         Ok((
             programs,
-            message::Pass { fourth: word(pass[0], pass[1]), fifth: word(pass[2], pass[3]) },
+            message::BypassToken { fourth: word(pass[0], pass[1]), fifth: word(pass[2], pass[3]) },
         ))
     }
 }

@@ -11,7 +11,7 @@
 //! that the kernel gives to nobody else.
 
 use super::{Action, Compare, Rule, Test};
-use crate::wire::plan::guard::{ENTRANTS, KEPT_MASK, OWN};
+use crate::wire::plan::guard::{ENTRANTS, OWN, RESERVED_MASK};
 use std::collections::BTreeMap;
 
 /// PID 1 inside. The kernel looks at the lower 32 bits of a process id, and so do the tests.
@@ -81,7 +81,7 @@ impl Names {
     /// The tests by which an argument is found to name the warden.
     fn tests(self, argument: u8, tree: Tree) -> impl Iterator<Item = Test> {
         let is = move |value: u64| Test::new(argument, Compare::Equal, value);
-        let entrant = Test { value: ENTRANTS.into(), ..is(0).masked(KEPT_MASK.into()) };
+        let entrant = Test { value: ENTRANTS.into(), ..is(0).masked(RESERVED_MASK.into()) };
         let (first, own) = (is(FIRST), is(OWN.into()));
         let tests = match (self, tree) {
             (User(value), _) => [Some(is(value)), None, None],

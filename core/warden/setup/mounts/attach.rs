@@ -1,32 +1,34 @@
-//! How a mount is made: by the mount calls of Linux 5.2 and 5.12, or, where the kernel lacks them,
-//! by mount(2) through `/proc/self/fd`, which names a descriptor too. The second way sets the
-//! attributes of a bind after it is attached, and those of its submounts one by one; nothing of the
-//! payload's runs meanwhile.
+//! Two ways to make a mount: the calls of Linux 5.2 and 5.12, or mount(2) where the kernel lacks
+//! them.
+//!
+//! mount(2) gets each path as `/proc/self/fd/N`, which names a descriptor too. It attaches a bind
+//! before it sets its attributes, and it sets those of submounts one by one. No process of the
+//! payload runs meanwhile.
 
 use super::{FileSystem, tmpfs_options};
 use crate::sys::{self, Call, Errno, Fd, Result, open};
-use crate::text::Line;
+use crate::text::ShortText;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
 
 mod classic;
 
-/// Which way this kernel offers.
+/// The way that is used on this kernel.
 pub struct Attach {
     classic: bool,
 }
 
-/// Something that can be put at a place.
+/// A mount tree that is to be attached.
 pub enum Tree {
-    /// A tree attached nowhere.
+    /// A copy that is attached nowhere.
     Detached(Fd),
-    /// The original, which mount(2) copies while it attaches.
+    /// The original, which mount(2) copies when it attaches.
     Original(i32),
 }
 
 impl Attach {
-    /// `classic`: the caller asks for the old way. It is also taken once a newer call turns out to
-    /// be missing.
+    /// `classic`: the caller asks for mount(2). It is also used if one of the newer calls is
+    /// missing.
     pub fn new(classic: bool) -> Attach {
         Attach { classic: classic || !modern_calls_exist() }
     }
@@ -35,8 +37,8 @@ impl Attach {
         const MODE: u32 = 0o755;
         if self.classic {
             classic::tmpfs(c"/", size, inodes, MODE, attribute::NO_SUID | attribute::NO_DEV)?;
-            // The mount now lies over "/", where a lookup that starts at "/" does not step onto it;
-            // one through ".." does.
+            // The mount now covers "/". A lookup that starts at "/" does not step onto it, but one
+            // through ".." does.
             return sys::open(sys::CWD, c"/..", open::PATH | open::DIRECTORY, 0);
         }
         let root = new_tmpfs(size, inodes, MODE)?.mount(attribute::NO_SUID | attribute::NO_DEV)?;
@@ -44,7 +46,7 @@ impl Attach {
         Ok(root)
     }
 
-    /// A copy of what `source` stands for, with everything that is mounted below.
+    /// Copies the tree at `source`, with all mounts below it.
     pub fn copy(&self, source: i32) -> Result<Tree> {
         if self.classic {
             Ok(Tree::Original(source))
@@ -53,8 +55,8 @@ impl Attach {
         }
     }
 
-    /// Puts `tree` over what `point` stands for, with `attributes` on all of it. Its descriptor,
-    /// where it has one.
+    /// Attaches `tree` to `point`, with `attributes` on all its mounts. Returns its descriptor if
+    /// there is one.
     pub fn put(&self, tree: Tree, point: &Fd, attributes: u64) -> Result<Option<Fd>> {
         match tree {
             Tree::Detached(tree) => {
@@ -66,13 +68,12 @@ impl Attach {
         }
     }
 
-    /// Puts what has been put elsewhere over what `point` stands for, too: a copy has the
-    /// attributes already.
-    pub fn again(&self, attached: &Fd, point: &Fd) -> Result<()> {
+    /// Attaches a copy of an attached tree to `point`. The copy has the attributes already.
+    pub fn attach_copy(&self, attached: &Fd, point: &Fd) -> Result<()> {
         sys::attach_tree(&sys::copy_tree(attached.number(), true)?, point.number(), c"")
     }
 
-    /// The new one's descriptor, where there is one by now.
+    /// Mounts a tmpfs. Returns its descriptor if there is one already.
     pub fn tmpfs(
         &self,
         point: &Fd,
@@ -83,7 +84,7 @@ impl Attach {
     ) -> Result<Option<Fd>> {
         if self.classic {
             classic::tmpfs(
-                Line::of_descriptor(point.number()).as_c_str(),
+                ShortText::of_descriptor(point.number()).as_c_str(),
                 size,
                 inodes,
                 mode,
@@ -109,11 +110,11 @@ impl Attach {
         sys::attach_tree(&proc.mount(attributes)?, point.number(), c"")
     }
 
-    /// A devpts that is nobody else's. Its terminals are opened by all through `ptmx`, and each by
-    /// who made it.
+    /// Mounts a new devpts. Every user may open `ptmx`, and each terminal only the user who made
+    /// it.
     pub fn terminals(&self, point: &Fd) -> Result<()> {
-        // The host has some thousand terminals altogether (kernel.pty.max): one sandbox must leave
-        // others some.
+        // The host has a few thousand terminals in total (kernel.pty.max), and one sandbox must
+        // leave some to others.
         const OPTIONS: [(&CStr, &CStr); 3] =
             [(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"max", c"256")];
         let attributes = attribute::NO_SUID | attribute::NO_EXEC;
@@ -127,7 +128,7 @@ impl Attach {
         sys::attach_tree(&terminals.mount(attributes)?, point.number(), c"")
     }
 
-    /// A file system of this kind that is attached nowhere, for our own use.
+    /// Mounts a file system of this kind that is attached nowhere, for the warden itself.
     pub fn unattached(&self, kind: &CStr) -> Result<Fd> {
         let attributes = attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
         if self.classic {
@@ -137,8 +138,8 @@ impl Attach {
         }
     }
 
-    /// Puts `tree` where nobody comes upon it, under what is mounted at `top`, if this kernel can
-    /// (Linux 6.5).
+    /// Attaches `tree` beneath the mount at `top`, where no process can reach it, if this kernel
+    /// can (Linux 6.5).
     pub fn hide(&self, tree: &Fd, top: &Fd) -> Result<()> {
         if self.classic {
             return Ok(());
@@ -165,8 +166,8 @@ fn new_tmpfs(size: u64, inodes: u64, mode: u32) -> Result<FileSystem> {
     Ok(tmpfs)
 }
 
-/// A surrounding filter may know some of them only, and mount_setattr(2), the youngest (5.12), does
-/// not speak for the others.
+/// A filter around the caller may allow only some of them. So mount_setattr(2), the newest (5.12),
+/// does not stand for the others.
 fn modern_calls_exist() -> bool {
     !Call::MODERN_MOUNTS.into_iter().any(Call::is_absent)
 }

@@ -1,9 +1,11 @@
-//! mount(2), each path a descriptor by way of `/proc/self/fd`. What has a large frame here is never
-//! inlined: it would lie in that of the other way.
+//! Mounts with mount(2), each path a descriptor in `/proc/self/fd`.
+//!
+//! Functions with a large frame are not inlined here: their frames would become part of the other
+//! way's.
 
 use super::super::tmpfs_options;
 use crate::sys::{self, Errno, Fd, Pages, Result, open};
-use crate::text::{Line, Path};
+use crate::text::{Path, ShortText};
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
 
@@ -11,7 +13,7 @@ const MS_REMOUNT: u64 = 32;
 const MS_BIND: u64 = 4096;
 const MS_REC: u64 = 16384;
 
-/// The bits of [`attribute`] are those of mount(2) for the four that are used.
+/// For these four attributes, the bits of [`attribute`] are those of mount(2).
 const SAME_BITS: u64 =
     attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
 
@@ -39,25 +41,25 @@ pub fn proc(point: &Fd, hide: bool, attributes: u64) -> Result<()> {
     let options = if hide { Some(c"hidepid=2") } else { None };
     sys::mount(
         Some(c"proc"),
-        Line::of_descriptor(point.number()).as_c_str(),
+        ShortText::of_descriptor(point.number()).as_c_str(),
         Some(c"proc"),
         attributes & SAME_BITS,
         options,
     )
 }
 
-/// Before Linux 4.7 an instance of its own had to be asked for.
+/// Before Linux 4.7, `newinstance` is needed to get a new instance.
 pub fn terminals(point: &Fd, attributes: u64) -> Result<()> {
-    let target = Line::of_descriptor(point.number());
+    let target = ShortText::of_descriptor(point.number());
     let options = Some(c"newinstance,ptmxmode=0666,mode=0620,max=256");
     sys::mount(Some(c"devpts"), target.as_c_str(), Some(c"devpts"), attributes & SAME_BITS, options)
 }
 
-/// Mounted over the root, opened, and detached: the descriptor keeps it. A lookup that starts at
-/// "/" does not step onto what is mounted there; one through ".." does.
+/// Mounts over the root, opens the mount, and detaches it: the descriptor keeps it. A lookup that
+/// starts at "/" does not step onto a mount at "/", but one through ".." does.
 pub fn unattached(kind: &CStr, attributes: u64) -> Result<Fd> {
     const ROOT: &CStr = c"/..";
-    // Without a user namespace of its own the caller's mount namespace would see it, too.
+    // Without a new user namespace, the mount would also propagate to the caller's mount namespace.
     sys::stop_propagation()?;
     sys::mount(Some(kind), c"/", Some(kind), attributes & SAME_BITS, None)?;
     let mounted = sys::open(sys::CWD, ROOT, open::PATH | open::DIRECTORY, 0);
@@ -65,18 +67,19 @@ pub fn unattached(kind: &CStr, attributes: u64) -> Result<Fd> {
     mounted
 }
 
-/// Attaches a copy of `source`, then gives it and each mount below it its attributes.
+/// Attaches a copy of `source`, then sets the attributes of it and of each mount below it.
 #[inline(never)]
 pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
-    let target = Line::of_descriptor(point.number());
+    let target = ShortText::of_descriptor(point.number());
     sys::mount(
-        Some(Line::of_descriptor(source).as_c_str()),
+        Some(ShortText::of_descriptor(source).as_c_str()),
         target.as_c_str(),
         None,
         MS_BIND | MS_REC,
         None,
     )?;
-    // The descriptor still stands for what is now covered; the way down leads onto the mount.
+    // The descriptor still refers to what the mount covers. The path through the parent leads onto
+    // the mount.
     let mut place = [0u8; 4096];
     let length = sys::read_link(sys::CWD, target.as_c_str(), &mut place[..4095])?;
     let mut above = Path::empty();
@@ -86,7 +89,7 @@ pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
     remount_all(&mounted, attributes)
 }
 
-/// Remounts the mount that `mounted` is the root of, and all below it, as mountinfo lists them
+/// Remounts the mount with the root `mounted` and all mounts below it, as mountinfo lists them
 /// (proc_pid_mountinfo(5)).
 fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
     let top = mount_id(mounted)?;
@@ -95,7 +98,7 @@ fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
     let (mut known, mut prefix) = (0, Path::empty());
     let mut lines = Lines::open(c"/proc/self/mountinfo")?;
     while let Some(line) = lines.next()? {
-        // 36 35 98:0 /root /mount/point options … : a mount comes after the one it is mounted on.
+        // 36 35 98:0 /root /mount/point options ...: a mount follows the one that it is mounted on.
         let mut fields = line.split(|&byte| byte == b' ');
         let (Some(id), Some(parent)) =
             (fields.next().and_then(decimal), fields.next().and_then(decimal))
@@ -120,7 +123,7 @@ fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
             Some(sys::open(mounted.number(), relative.as_c_str(), open::PATH, 0)?)
         };
         let here = here.as_ref().unwrap_or(mounted);
-        remount(Line::of_descriptor(here.number()).as_c_str(), attributes | present(options))?;
+        remount(ShortText::of_descriptor(here.number()).as_c_str(), attributes | present(options))?;
     }
     if known == 0 { Err(Errno::EPROTO) } else { Ok(()) }
 }
@@ -129,7 +132,7 @@ pub fn remount(target: &CStr, attributes: u64) -> Result<()> {
     sys::mount(None, target, None, MS_REMOUNT | MS_BIND | (attributes & SAME_BITS), None)
 }
 
-/// The attributes that a mount has, and may not lose, by its options in mountinfo.
+/// The attributes of a mount by its options in mountinfo. A remount must not remove them.
 fn present(options: &[u8]) -> u64 {
     options.split(|&byte| byte == b',').fold(0, |attributes, option| {
         attributes
@@ -143,13 +146,13 @@ fn present(options: &[u8]) -> u64 {
     })
 }
 
-/// The mount that a descriptor is on: by statx(2), or, before Linux 5.8, by its fdinfo
-/// (proc_pid_fdinfo(5)), which a process that is not dumpable may not read before 5.14.
+/// The id of the mount that a descriptor is on. It comes from statx(2), or before Linux 5.8 from
+/// fdinfo (proc_pid_fdinfo(5)). Before 5.14, a process that is not dumpable may not read fdinfo.
 fn mount_id(fd: &Fd) -> Result<usize> {
     if let Some(mount) = sys::status(fd.number(), c"")?.mount {
         return Ok(mount as usize);
     }
-    let path = Line::numbered(b"/proc/self/fdinfo/", fd.number() as u64, b"");
+    let path = ShortText::numbered(b"/proc/self/fdinfo/", fd.number() as u64, b"");
     let mut lines = Lines::open(path.as_c_str())?;
     while let Some(line) = lines.next()? {
         if let Some(id) = line.strip_prefix(b"mnt_id:\t").and_then(decimal) {
@@ -163,7 +166,8 @@ fn decimal(text: &[u8]) -> Option<usize> {
     core::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// mountinfo writes space, tab, newline and backslash as a backslash and three octal digits.
+/// Decodes a path in mountinfo, which has space, tab, newline and backslash as a backslash and
+/// three octal digits.
 fn unescape(text: &[u8]) -> Result<Path> {
     let mut path = Path::empty();
     let mut rest = text;
@@ -185,7 +189,7 @@ fn unescape(text: &[u8]) -> Result<Path> {
     Ok(path)
 }
 
-/// A file's lines, one at a time.
+/// The lines of a file, one at a time.
 struct Lines {
     file: Fd,
     buffer: [u8; 8192],

@@ -1,19 +1,19 @@
-//! The second wall: a Landlock ruleset, made once the file system stands, for each command to put
-//! on before its filters.
+//! The Landlock rulesets: one for the warden itself, and one that each command applies before its
+//! filters.
 //!
-//! It says again, by paths, what the mounts and namespaces say already, so that a fault in one of
-//! the two opens nothing.
+//! They repeat by paths what the mounts and namespaces enforce already, so that a fault in either
+//! one opens nothing. The file system must be complete when they are made.
 
 use super::mounts::Mounts;
 use crate::sys::{self, Call, Errno, Fd, Result, access};
 use crate::wire::codec::List;
-use crate::wire::plan::{protection, wall};
+use crate::wire::plan::{landlock, protection};
 use core::ffi::CStr;
 
-pub struct Wall {
-    pub ruleset: Fd,
+pub struct CommandRuleset {
+    pub fd: Fd,
     pub abi: u32,
-    /// What it rules, as protections.
+    /// The protections that it provides.
     pub protections: u64,
     /// The rights to files that it denies.
     files: u64,
@@ -23,14 +23,14 @@ fn when(condition: bool, bits: u64) -> u64 {
     if condition { bits } else { 0 }
 }
 
-/// The ABI of this kernel's Landlock; `None` if it has none, an error if it is `needed`.
+/// The Landlock ABI of this kernel; `None` if there is none. An error if it is `needed`.
 fn abi(needed: bool) -> Result<Option<u32>> {
     match sys::landlock_abi() {
         Ok(abi) if !Call::LANDLOCK.into_iter().any(Call::is_absent) => Ok(Some(abi)),
-        // A filter around the caller refuses what a ruleset takes besides.
+        // A filter around the caller refuses another call that a ruleset takes.
         Ok(_) if needed => Err(Errno::EPERM),
         Ok(_) => Ok(None),
-        // Not built in, or not among the security modules that were chosen at boot.
+        // Landlock is not built in, or it was not enabled at boot.
         Err(Errno::ENOSYS | Errno::EOPNOTSUPP) if !needed => Ok(None),
         Err(Errno::ENOSYS) => Err(Errno::EOPNOTSUPP),
         Err(Errno::EPERM) if !needed && Call::LANDLOCK[0].is_absent() => Ok(None),
@@ -38,7 +38,7 @@ fn abi(needed: bool) -> Result<Option<u32>> {
     }
 }
 
-/// How much of a ruleset's attributes this ABI knows.
+/// The size in bytes of the ruleset attributes that this ABI knows.
 fn size(abi: u32) -> usize {
     match abi {
         ..4 => 8,
@@ -47,66 +47,74 @@ fn size(abi: u32) -> usize {
     }
 }
 
-/// Keeps the warden, and so all that it starts, from signalling who is outside and from their
-/// abstract sockets, as far as this kernel can. On every command by itself, it would keep them from
-/// one another. The ABI by which it does, and the protections.
-pub fn put_on(rules: u32, mounts: &Mounts) -> Result<(u32, u64)> {
+/// Keeps the warden and everything that it starts from signalling processes outside and from their
+/// abstract sockets, as far as this kernel can. Returns the ABI and the protections.
+///
+/// The rules apply to the warden because a ruleset on each command would keep the commands from one
+/// another.
+pub fn restrict_warden(rules: u32, mounts: &Mounts) -> Result<(u32, u64)> {
     const SCOPE_ABSTRACT_SOCKETS: u64 = 1 << 0;
     const SCOPE_SIGNALS: u64 = 1 << 1;
     let asked = |rule: u32| rules & rule != 0;
-    let scopes = when(asked(wall::SOCKETS), SCOPE_ABSTRACT_SOCKETS)
-        | when(asked(wall::SIGNALS), SCOPE_SIGNALS);
+    let scopes = when(asked(landlock::SOCKETS), SCOPE_ABSTRACT_SOCKETS)
+        | when(asked(landlock::SIGNALS), SCOPE_SIGNALS);
     let Some(abi) = abi(false)?.filter(|abi| *abi >= 6 && scopes != 0) else { return Ok((0, 0)) };
     let ruleset = sys::landlock_ruleset(access::REFER, 0, scopes, size(abi))?;
-    let_files_move(&ruleset, mounts)?;
+    allow_refer(&ruleset, mounts)?;
     sys::landlock_restrict(ruleset.number())?;
-    let protections = when(asked(wall::SIGNALS), protection::LANDLOCK_SIGNALS)
-        | when(asked(wall::SOCKETS), protection::LANDLOCK_SOCKETS);
+    let protections = when(asked(landlock::SIGNALS), protection::LANDLOCK_SIGNALS)
+        | when(asked(landlock::SOCKETS), protection::LANDLOCK_SOCKETS);
     Ok((abi, protections))
 }
 
-/// Lets files move and be linked from directory to directory, in a ruleset that says nothing else
-/// of files. It must say so: beside another ruleset that does speak of files, every ruleset denies
-/// this one right, also one that does not name it (landlock(7), LANDLOCK_ACCESS_FS_REFER). Nobody
-/// can mount from then on.
-fn let_files_move(ruleset: &Fd, mounts: &Mounts) -> Result<()> {
+/// Allows files to be moved and linked between directories, in a ruleset with no other rule about
+/// files.
+///
+/// This rule is necessary. Beside another ruleset that does restrict files, every ruleset denies
+/// this one right, even without naming it (landlock(7), LANDLOCK_ACCESS_FS_REFER). Nobody can mount
+/// afterwards.
+fn allow_refer(ruleset: &Fd, mounts: &Mounts) -> Result<()> {
     let root = mounts.open_inside(c"/", sys::open::PATH)?;
     sys::landlock_allow_path(ruleset, root.number(), access::REFER)
 }
 
-impl Wall {
-    /// A ruleset for `rules`, as far as this kernel has them; `None` if it has none of it.
+impl CommandRuleset {
+    /// Makes a ruleset for `rules`, as far as this kernel has them. Returns `None` if it has none
+    /// of them.
+    ///
+    /// # Errors
+    ///
+    /// EOPNOTSUPP if there are rules for ports and the kernel lacks them.
     pub fn new(
         rules: u32,
         mounts: &Mounts,
         bind: List<'_, u16>,
         connect: List<'_, u16>,
-    ) -> Result<Option<Wall>> {
+    ) -> Result<Option<CommandRuleset>> {
         let asked = |rule: u32| rules & rule != 0;
-        let ports = asked(wall::BIND | wall::CONNECT);
+        let ports = asked(landlock::BIND | landlock::CONNECT);
         let Some(abi) = abi(ports)? else { return Ok(None) };
         if ports && abi < 4 {
             return Err(Errno::EOPNOTSUPP);
         }
-        // The first ABI cannot allow a file to move to another directory, and would forbid it
-        // everywhere.
+        // ABI 1 cannot allow a move to another directory, so it would forbid every move.
         let files = match abi {
-            _ if !asked(wall::FILES) => 0,
+            _ if !asked(landlock::FILES) => 0,
             ..2 => 0,
             2 => access::TRUNCATE - 1,
             3..5 => access::IOCTL_DEV - 1,
             _ => (access::IOCTL_DEV << 1) - 1,
         };
-        let denied_ports =
-            when(asked(wall::BIND), sys::BIND_TCP) | when(asked(wall::CONNECT), sys::CONNECT_TCP);
+        let denied_ports = when(asked(landlock::BIND), sys::BIND_TCP)
+            | when(asked(landlock::CONNECT), sys::CONNECT_TCP);
         if files | denied_ports == 0 {
             return Ok(None);
         }
-        let moves = files == 0 && asked(wall::MOUNTLESS);
+        let moves = files == 0 && asked(landlock::MOUNTLESS);
         let ruleset =
             sys::landlock_ruleset(files | when(moves, access::REFER), denied_ports, 0, size(abi))?;
         if moves {
-            let_files_move(&ruleset, mounts)?;
+            allow_refer(&ruleset, mounts)?;
         }
         for (ports, right) in [(bind, sys::BIND_TCP), (connect, sys::CONNECT_TCP)] {
             for port in ports.iter() {
@@ -115,28 +123,27 @@ impl Wall {
         }
         let protections = when(files != 0, protection::LANDLOCK_FILES)
             | when(denied_ports != 0, protection::LANDLOCK_PORTS);
-        Ok(Some(Wall { ruleset, abi, protections, files }))
+        Ok(Some(CommandRuleset { fd: ruleset, abi, protections, files }))
     }
 
-    /// Lets what is inside at these places be read and executed.
+    /// Allows reading and executing what is at these places.
     pub fn readable(&self, mounts: &Mounts, places: List<'_, &CStr>) -> Result<()> {
         self.allow(mounts, places, access::EXECUTE | access::READ_FILE | access::READ_DIR)
     }
 
-    /// Lets everything be done at these places.
+    /// Allows everything at these places.
     pub fn writable(&self, mounts: &Mounts, places: List<'_, &CStr>) -> Result<()> {
         self.allow(mounts, places, u64::MAX)
     }
 
-    /// Lets files at these places be written to that take it although nothing changes: devices,
-    /// knobs.
+    /// Allows writing to existing files at these places, such as devices and knobs.
     pub fn devices(&self, mounts: &Mounts, places: List<'_, &CStr>) -> Result<()> {
         self.allow(mounts, places, access::WRITE_FILE | access::TRUNCATE | access::IOCTL_DEV)
     }
 
-    /// Lets message queues be opened: they are files of a file system that the ipc namespace keeps
-    /// to itself. Mounting it shows its root, which is what the rule is for. `hide`: the mount
-    /// stays, out of sight.
+    /// Allows opening message queues. They are files of a file system that belongs to the ipc
+    /// namespace. A rule needs its root directory, so the warden mounts it. With `hide`, the mount
+    /// stays but no process can reach it.
     pub fn queues(&self, mounts: &Mounts, hide: bool) -> Result<()> {
         if self.files == 0 {
             return Ok(());
@@ -154,7 +161,7 @@ impl Wall {
         for at in places.iter().filter(|_| self.files != 0) {
             match mounts.open_inside(at, sys::open::PATH) {
                 Ok(file) => self.allow_file(file.number(), rights)?,
-                // An optional bind whose source is missing.
+                // The source of an optional bind is missing.
                 Err(Errno::ENOENT) => {}
                 Err(errno) => return Err(errno),
             }
@@ -168,13 +175,13 @@ impl Wall {
         let directory = || Ok(sys::status(fd, c"")?.is_directory());
         match if asked == of_files || directory()? { asked } else { of_files } {
             0 => Ok(()),
-            rights => sys::landlock_allow_path(&self.ruleset, fd, rights),
+            rights => sys::landlock_allow_path(&self.fd, fd, rights),
         }
     }
 
-    /// Lets what a command is given as a descriptor be opened again through `/proc/self/fd`, in the
-    /// way that it is open.
-    pub fn given(&self, fd: i32) -> Result<()> {
+    /// Allows a command to open one of its descriptors again through `/proc/self/fd`, with the mode
+    /// in which it is open.
+    pub fn allow_given(&self, fd: i32) -> Result<()> {
         if self.files == 0 {
             return Ok(());
         }
@@ -186,7 +193,8 @@ impl Wall {
             _ => access::OF_FILES,
         };
         match self.allow_file(fd, rights) {
-            // Pipes, sockets and files in memory lie nowhere, and are not ruled.
+            // Pipes, sockets and memfds are on no mounted file system, and Landlock does not
+            // restrict them.
             Err(Errno::EBADFD) => Ok(()),
             result => result,
         }

@@ -1,19 +1,19 @@
-//! Who runs inside: every process, by a proc file system.
+//! Process scans: the processes inside, as a proc file system lists them.
 
 use crate::entries::Entries;
 use crate::sys::{self, CWD, Errno, Fd, Pages, Result, Table, open};
-use crate::text::{self, Line};
+use crate::text::{self, ShortText};
 use crate::wire::plan::guard;
 use core::ffi::CStr;
 
 /// A view of the processes inside.
-pub struct Census {
+pub struct ProcessScan {
     proc: Fd,
-    /// All in it but us is inside. Otherwise our descendants are.
+    /// Every process in it but the warden is inside. Otherwise the descendants of the warden are.
     alone: bool,
 }
 
-/// What is known of a process.
+/// What a scan needs of `/proc/PID/stat`.
 struct Stat {
     state: u8,
     parent: u32,
@@ -21,35 +21,35 @@ struct Stat {
 }
 
 impl Stat {
-    fn stands_still(&self) -> bool {
+    fn is_stopped(&self) -> bool {
         matches!(self.state, b'T' | b't' | b'Z' | b'X')
     }
 }
 
-impl Census {
-    /// By this proc. `alone`: all in it but us is inside.
-    pub fn new(proc: Fd, alone: bool) -> Census {
-        Census { proc, alone }
+impl ProcessScan {
+    /// Scans this proc. `alone`: every process in it but the warden is inside.
+    pub fn new(proc: Fd, alone: bool) -> ProcessScan {
+        ProcessScan { proc, alone }
     }
 
-    /// By the one at `/proc`, of what descends from us.
-    pub fn shared() -> Result<Census> {
+    /// Scans the descendants of the warden in the proc at `/proc`.
+    pub fn shared() -> Result<ProcessScan> {
         let proc = sys::open(CWD, c"/proc", open::PATH | open::DIRECTORY, 0)?;
-        // Elsewhere a file of that name could be a command's, and an opening of it wait.
-        if sys::is_in_proc(&proc)? { Ok(Census::new(proc, false)) } else { Err(Errno::ENODEV) }
+        // Anything else at `/proc` could be a command's. A file in it could keep an open waiting.
+        if sys::is_in_proc(&proc)? { Ok(ProcessScan::new(proc, false)) } else { Err(Errno::ENODEV) }
     }
 
-    /// Has the kernel give no process that is made from now on one of the lowest numbers: a warden
-    /// whose command enters asks for one of those (clone3(2), `set_tid`). Takes the right to
-    /// that over this process tree.
-    pub fn keep_numbers(&self) -> Result<()> {
+    /// Keeps the lowest process ids from processes that are made from now on. The warden of a
+    /// command that enters the cell takes one of them with clone3(2), `set_tid`. Setting this takes
+    /// CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE over this process tree.
+    pub fn reserve_pids(&self) -> Result<()> {
         let last = sys::open(self.proc.number(), c"sys/kernel/ns_last_pid", open::WRITE, 0)?;
-        let number = Line::numbered(b"", guard::LAST_KEPT.into(), b"");
+        let number = ShortText::numbered(b"", guard::LAST_RESERVED.into(), b"");
         sys::write(&last, number.as_bytes())
     }
 
-    /// Calls `visit` with each process but the warden, a parent after its children where the tree
-    /// is walked.
+    /// Calls `visit` with each process but the warden. Where this walks the tree, children come
+    /// before their parent.
     pub fn each(&self, visit: &mut dyn FnMut(u32)) {
         const WARDEN: u32 = 1;
         if !self.alone {
@@ -68,13 +68,18 @@ impl Census {
         }
     }
 
-    /// Calls `visit` with each process that belongs to the command whose first process is `root`,
-    /// as [`Census::belongs`] has it, and whether it stands still; `None`: with each that
-    /// descends from the warden. By one look at every process there is: a chain of
-    /// them can grow faster than it is followed. An error, and no call, if that look was not to be
-    /// had.
+    /// Calls `visit` with each process of the command with the first process `root`, and whether it
+    /// is stopped or dead. [`ProcessScan::belongs`] says which processes those are. `None` visits
+    /// all descendants of the warden.
+    ///
+    /// This lists all processes at once, because a chain of forks can grow faster than a scan
+    /// follows it.
+    ///
+    /// # Errors
+    ///
+    /// An error means that the list could not be read. `visit` is not called then.
     pub fn each_member(&self, root: Option<u32>, visit: &mut dyn FnMut(u32, bool)) -> Result<()> {
-        /// No process has a higher number: PID_MAX_LIMIT.
+        /// The kernel's limit on process ids (PID_MAX_LIMIT).
         const NUMBERS: usize = 1 << 22;
         let listed = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0)?;
         let mut marks = Pages::new(NUMBERS / 8, false)?;
@@ -108,13 +113,13 @@ impl Census {
             }
         }
         for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own && is_marked(marks, *pid)) {
-            visit(*pid, stat.stands_still());
+            visit(*pid, stat.is_stopped());
         }
         Ok(())
     }
 
-    /// The same with each that belongs to the command whose first process is `root`, that one
-    /// included: who is in its session, or descends from it. `None`: with each.
+    /// Calls `visit` with each process of the command with the first process `root`: this process,
+    /// the others in its session, and its descendants. `None` visits every process.
     pub fn each_of(&self, root: Option<u32>, visit: &mut dyn FnMut(u32)) {
         self.each(&mut |pid| {
             if root.is_none_or(|root| self.belongs(pid, root)) {
@@ -123,14 +128,14 @@ impl Census {
         });
     }
 
-    /// Whether nobody but the warden is there.
+    /// Whether no process but the warden is inside.
     pub fn is_empty(&self) -> bool {
         let mut empty = true;
         self.each(&mut |_| empty = false);
         empty
     }
 
-    /// Whether it is the command's whose first process is `root`.
+    /// Whether a process belongs to the command with the first process `root`.
     pub fn belongs(&self, pid: u32, root: u32) -> bool {
         const GENERATIONS: u32 = 256;
         let mut ancestor = pid;
@@ -147,15 +152,15 @@ impl Census {
         false
     }
 
-    /// The process that traces this one, if it is one that we see.
+    /// The process that traces this one, if this proc shows it.
     pub fn tracer(&self, pid: u32) -> Option<u32> {
         let mut buffer = [0u8; 512];
         let tracer = text::field(self.read(pid, b"/status", &mut buffer)?, b"TracerPid:");
         u32::try_from(tracer).ok().filter(|tracer| *tracer > 1)
     }
 
-    /// The second field is a name in parentheses that may hold anything: what follows the last one
-    /// counts.
+    /// Reads `/proc/PID/stat`. Field 2 is a name in parentheses that may contain any character, so
+    /// the fields are counted from the last parenthesis.
     fn stat(&self, pid: u32) -> Option<Stat> {
         let mut buffer = [0u8; 512];
         let text = self.read(pid, b"/stat", &mut buffer)?;
@@ -168,7 +173,7 @@ impl Census {
     }
 
     fn each_child(&self, path: &CStr, depth: u32, visit: &mut dyn FnMut(u32)) {
-        // Deeper ones become our own children, one level a round, as their parents die.
+        // Deeper processes become children of the warden as their parents die, one level each time.
         const DEPTH_MAX: u32 = 16;
         let Ok(file) = sys::open(self.proc.number(), path, open::READ, 0) else { return };
         let mut buffer = [0u8; 512];
@@ -179,7 +184,7 @@ impl Census {
                     pid = pid.wrapping_mul(10).wrapping_add(digit);
                 } else if pid > 1 {
                     if depth < DEPTH_MAX {
-                        let mut path = Line::numbered(b"", pid.into(), b"/task/");
+                        let mut path = ShortText::numbered(b"", pid.into(), b"/task/");
                         let _ =
                             path.push_number(pid.into(), 10).and_then(|()| path.push(b"/children"));
                         self.each_child(path.as_c_str(), depth + 1, visit);
@@ -191,9 +196,9 @@ impl Census {
         }
     }
 
-    /// The contents of one of a process's files, as far as they fit.
+    /// Reads one of a process's files, as far as it fits into the buffer.
     pub fn read<'a>(&self, pid: u32, file: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-        let path = Line::numbered(b"", pid.into(), file);
+        let path = ShortText::numbered(b"", pid.into(), file);
         let file = sys::open(self.proc.number(), path.as_c_str(), open::READ, 0).ok()?;
         let length = sys::read(&file, buffer).ok()?;
         Some(&buffer[..length])
