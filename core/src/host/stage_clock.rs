@@ -1,5 +1,5 @@
-//! The stage clock's other end: what the warden of the last run has told. For measuring, in builds
-//! with the feature `stage-clock`; no part of the API.
+//! The receiving end of the stage clock: the times that the warden of the last run reported. Only
+//! for measurements, in builds with the feature `stage-clock`. Not part of the API.
 
 use crate::plan::Plan;
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 mod stages;
 pub(crate) use stages::TAG;
 
-/// The names of the last plan's steps, and what was told: of one run at a time.
+/// The names of the last plan's steps, and the reported times. They belong to one run at a time.
 static STEPS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static TOLD: Mutex<Vec<(String, u64)>> = Mutex::new(Vec::new());
 
@@ -32,12 +32,12 @@ pub(crate) fn take_in(message: &[u8]) {
     *TOLD.lock().unwrap_or_else(PoisonError::into_inner) = told.collect();
 }
 
-/// The stages of the last run and when each was over, in nanoseconds of the monotonic clock.
+/// The stages of the last run, and the end of each in nanoseconds of the monotonic clock.
 pub fn taken() -> Vec<(String, u64)> {
     std::mem::take(&mut TOLD.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// The same clock.
+/// The current time of the same clock.
 pub fn now() -> u64 {
     let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
         .expect("there is such a clock");

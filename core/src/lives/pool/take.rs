@@ -1,4 +1,4 @@
-//! Taking sandboxes out of a pool, one or several for commands that start together.
+//! Takes sandboxes out of a pool: one, or several for commands that start together.
 
 use super::Handle;
 use crate::base::error::{Error, Result};
@@ -30,7 +30,7 @@ impl Keeper for Handle {
 }
 
 impl Handle {
-    /// A sandbox in which nothing runs; `None` if there is none by the deadline.
+    /// Takes an idle sandbox. Returns `None` if there is none by the deadline.
     fn take_one(
         &self,
         refused_since: Option<Instant>,
@@ -39,7 +39,7 @@ impl Handle {
         let start = refused_since.unwrap_or_else(Instant::now);
         let mut waited = refused_since.is_some();
         loop {
-            // Before the attempt, so that one more follows after the deadline.
+            // Checked before the attempt, so that one attempt follows after the deadline.
             let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
             if let Some(taken) = self.shared.try_take(start, waited)? {
                 return Ok(Some(taken));
@@ -52,8 +52,8 @@ impl Handle {
         }
     }
 
-    /// Several sandboxes; `None` if there are too few by the deadline. One caller at a time collects
-    /// several: two callers that each hold a part would wait for each other.
+    /// Takes several sandboxes. Returns `None` if there are too few by the deadline. One caller at
+    /// a time takes several: two callers that each hold a part would wait for each other.
     fn take_several(&self, number: usize, deadline: Option<Instant>) -> Result<Option<Vec<Place>>> {
         let shared = &self.shared;
         let mut state = shared.state();

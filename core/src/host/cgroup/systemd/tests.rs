@@ -1,6 +1,6 @@
-//! The conversation with a real message bus: a `dbus-daemon` of the test's own, and a service on
-//! it, written with zbus, that plays systemd's manager. That proves what we say and how we take the
-//! answers; systemd itself is not here.
+//! Tests against a real message bus: a `dbus-daemon` of the test's own, and a service on it,
+//! written with zbus, that plays systemd's manager. They prove what the module sends and how it
+//! treats the replies. systemd itself does not take part.
 
 use super::Refusal;
 use super::bus::Address;
@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 mod manager;
 
 const UNIT: &str = "seclude-1-0.scope";
-/// Long enough for an answer on a busy machine.
+/// A limit that a busy machine still meets.
 const PATIENT: Duration = Duration::from_secs(20);
-/// For the tests that run into it.
+/// A limit for the tests that reach it.
 const SHORT: Duration = Duration::from_millis(300);
 
 #[test]
@@ -70,7 +70,7 @@ fn a_job_that_fails_is_a_refusal() {
     assert_eq!(refusal.cause, "systemd's job for seclude-1-0.scope ended as \"failed\"");
 }
 
-/// Runs `ask`, which must end by its limit, and returns the cause.
+/// Runs `ask`, which must end at its time limit. Returns the cause.
 fn timed(ask: impl FnOnce(Duration) -> Result<(), Refusal>) -> String {
     let start = Instant::now();
     let refusal = ask(SHORT).unwrap_err();
@@ -101,7 +101,7 @@ fn a_job_without_end_costs_no_more_than_the_limit() {
 fn a_bus_that_never_accepts_costs_no_more_than_the_limit() {
     let place = Place::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
-    // The shortest queue, filled: the next connect(2) waits.
+    // Fill the shortest possible queue, so that the next connect(2) waits.
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
     let _first = std::os::unix::net::UnixStream::connect(place.socket()).unwrap();
     timed(|limit| ask(&[place.address()], 1, UNIT, Instant::now() + limit));
@@ -121,7 +121,7 @@ fn a_bus_that_never_stops_talking_costs_no_more_than_the_limit() {
     let talker = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"DATA\r\nOK 0123456789abcdef0123456789abcdef\r\n").unwrap();
-        // A signal without end: no reply ever, always something to read.
+        // Sends signals for ever: there is always something to read, and never a reply.
         let mut signal =
             message::call(1, &Target { destination: "a.b", path: "/", interface: "a.b" }, "C", &())
                 .unwrap();
@@ -134,7 +134,7 @@ fn a_bus_that_never_stops_talking_costs_no_more_than_the_limit() {
     talker.join().unwrap();
 }
 
-/// What a bus that answers the greeting and then sends `bytes` is refused for.
+/// The cause of the refusal when a bus completes the authentication and then sends `bytes`.
 fn cause_of(bytes: Vec<u8>) -> String {
     let place = Place::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
@@ -160,11 +160,11 @@ fn nonsense_from_a_bus_is_refused() {
     let mut huge = vec![b'l', 2, 0, 1];
     huge.extend([0xff; 12]);
     assert_eq!(cause_of(huge), "the bus sent a message of more than 1048576 bytes");
-    // A reply whose fields are no fields.
+    // A reply whose header fields are malformed.
     let mut broken = vec![b'l', 2, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0];
     broken.extend([0xff; 8]);
     assert_eq!(cause_of(broken), "the bus sent a malformed message");
-    // A reply that does not say to what.
+    // A reply without a reply serial.
     assert_eq!(
         cause_of(vec![b'l', 2, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
         "the bus sent a malformed message"
@@ -262,7 +262,7 @@ fn believes_only_the_process_itself_about_where_it_is() {
 
 const CALLER: &str = "SECLUDE_TEST_CALLER_OF_BUS";
 
-/// What the next two tests run as a process of its own: its threads are not zbus's.
+/// The next two tests run this in a process of its own, because threads of zbus run in theirs.
 #[test]
 #[ignore = "a part of other tests, which start it"]
 fn caller() {
@@ -275,7 +275,7 @@ fn caller() {
     }
 }
 
-/// Runs `caller` behind the words `before` and returns what it says.
+/// Runs `caller` with the command prefix `before`, and returns the line that it prints.
 fn called(before: &[&str], daemon: &Daemon) -> String {
     let caller = format!("{}::caller", module_path!().split_once("::").unwrap().1);
     let test = std::env::current_exe().unwrap();
