@@ -39,12 +39,12 @@ pub struct Cgroup {
     /// The directories that hold frozen processes.
     frozen: Option<freezer::Frozen>,
     /// Whether the cgroup belongs to a single command in a cell. The warden is then not in it.
-    among: bool,
+    single_command: bool,
 }
 
 /// The descriptors through which a new process enters the directories of one sandbox.
 #[derive(Debug)]
-pub struct Doors<'c> {
+pub struct EntryDescriptors<'c> {
     /// The v2 directory, for `CLONE_INTO_CGROUP`.
     pub v2: Option<BorrowedFd<'c>>,
     /// The `tasks` files of the v1 directories, in their order. The new process writes 0 to each.
@@ -85,12 +85,12 @@ impl Cgroup {
     }
 
     /// Opens the descriptors through which a new process enters the directories.
-    pub fn doors(&self) -> Doors<'_> {
+    pub fn entry_descriptors(&self) -> EntryDescriptors<'_> {
         // A process that enters a cpuset gets another memory policy. At that moment the new process
         // still shares the caller's memory, so the policy would be the caller's.
         let v1 = self.v1.iter().take_while(|(_, on)| !on.contains(&Controller::Cpuset));
-        Doors {
-            v2: self.v2.as_ref().and_then(|v2| v2.home().opened()),
+        EntryDescriptors {
+            v2: self.v2.as_ref().and_then(|v2| v2.process_directory().opened()),
             v1: v1.map_while(|(directory, _)| directory.open_to_write("tasks").ok()).collect(),
         }
     }
@@ -102,20 +102,20 @@ impl Cgroup {
     ///
     /// [`ErrorKind::HostLimit`](crate::ErrorKind::HostLimit) if the caller ran out of descriptors
     /// or memory.
-    pub fn all_doors(&self) -> Result<Option<Vec<File>>> {
-        let v2 = self.v2.iter().map(|v2| (v2.home(), "cgroup.procs"));
+    pub fn all_entry_descriptors(&self) -> Result<Option<Vec<File>>> {
+        let v2 = self.v2.iter().map(|v2| (v2.process_directory(), "cgroup.procs"));
         let v1 = self.v1.iter().map(|(directory, _)| (directory, "tasks"));
-        let mut doors = Vec::new();
+        let mut files = Vec::new();
         for (directory, name) in v2.chain(v1) {
             match directory.open_to_write(name) {
-                Ok(file) => doors.push(file),
+                Ok(file) => files.push(file),
                 Err(error) if error.raw_os_error().and_then(Shortage::of).is_some() => {
                     return Err(directory::failed("open", &directory.path().join(name), &error));
                 }
                 Err(_) => return Ok(None),
             }
         }
-        Ok(Some(doors))
+        Ok(Some(files))
     }
 
     /// Whether the kernel can kill the whole cgroup with one write: `cgroup.kill`, Linux 5.14.
@@ -140,7 +140,7 @@ impl Cgroup {
     ///
     /// An error if the kernel or the file permissions refuse the move.
     pub fn admit(&self, pid: i32, entered: Entered) -> Result<()> {
-        let v2 = self.v2.iter().filter(|_| !entered.v2).map(V2::home);
+        let v2 = self.v2.iter().filter(|_| !entered.v2).map(V2::process_directory);
         for directory in v2.chain(self.v1.iter().skip(entered.v1).map(|(directory, _)| directory)) {
             directory.write("cgroup.procs", &pid.to_string())?;
         }
@@ -151,7 +151,7 @@ impl Cgroup {
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.v2
             .iter()
-            .map(V2::home)
+            .map(V2::process_directory)
             .chain(self.v1.iter().map(|(directory, _)| directory))
             .map(Directory::path)
     }
@@ -163,13 +163,13 @@ impl Cgroup {
     ///
     /// An error if a directory cannot be created.
     pub fn within(&self, controllers: &[Controller]) -> Result<Cgroup> {
-        let mut inner = Cgroup { among: true, ..Cgroup::default() };
+        let mut inner = Cgroup { single_command: true, ..Cgroup::default() };
         for (directory, on) in self
             .v1
             .iter()
             .filter(|(_, on)| controllers.iter().any(|controller| on.contains(controller)))
         {
-            place::bound_what_is_below(directory)?;
+            place::use_hierarchy(directory)?;
             inner.v1.push((Directory::below(directory)?, on.clone()));
         }
         // Entering a v2 cgroup waits for an RCU grace period. Create one only for controllers that
@@ -236,7 +236,7 @@ impl Cgroup {
     }
 
     /// Whether the kernel reports the cgroup's peak memory: always in v1, since Linux 5.19 in v2.
-    pub fn tells_peak(&self) -> bool {
+    pub fn has_memory_peak(&self) -> bool {
         match self.with(Controller::Memory) {
             Some((Mechanism::CgroupV2, directory)) => directory.has("memory.peak").unwrap_or(false),
             found => found.is_some(),

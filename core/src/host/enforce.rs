@@ -41,7 +41,7 @@ pub struct Enforcement {
     entered: Vec<PathBuf>,
     /// Whether it belongs to a cell or to a sandbox of a reusing pool: single commands then have
     /// cgroups of their own below.
-    many: bool,
+    for_cell: bool,
 }
 
 impl Enforcement {
@@ -56,7 +56,7 @@ impl Enforcement {
     pub fn prepare(
         policy: &Policy,
         without_scope: Option<&Error>,
-        many: bool,
+        for_cell: bool,
     ) -> Result<Enforcement> {
         let mut controllers: Vec<Controller> = Vec::new();
         for controller in Limit::ALL
@@ -68,7 +68,7 @@ impl Enforcement {
                 controllers.push(controller);
             }
         }
-        let mut enforcement = Enforcement { many, ..Enforcement::default() };
+        let mut enforcement = Enforcement { for_cell, ..Enforcement::default() };
         enforcement.mechanisms[Limit::Output as usize] =
             policy.limits.output.map(|_| Mechanism::Warden);
         // Without a pid namespace the kernel does not kill the processes with the warden. A cgroup
@@ -78,7 +78,7 @@ impl Enforcement {
         if !asked {
             return Ok(enforcement);
         }
-        let place = cgroup::find(policy, &controllers, without_scope, many)?;
+        let place = cgroup::find(policy, &controllers, without_scope, for_cell)?;
         enforcement.cgroup = place.cgroup;
         enforcement.scope = place.scope;
         enforcement.refusal = place.refusal;
@@ -123,7 +123,7 @@ impl Enforcement {
                     return Err(self.unavailable(
                         limit,
                         error,
-                        "of one command among others it could only be sampled: ",
+                        "for a single command in a cell it could only be sampled: ",
                     ));
                 }
                 Err(_) => Mechanism::Sampled,
@@ -207,8 +207,8 @@ impl Enforcement {
     /// # Errors
     ///
     /// [`ErrorKind::HostLimit`] if the caller ran out of descriptors or memory.
-    pub fn doors(&self) -> Result<Option<Vec<File>>> {
-        if self.scope.is_some() { Ok(None) } else { self.cgroup.all_doors() }
+    pub fn entry_descriptors(&self) -> Result<Option<Vec<File>>> {
+        if self.scope.is_some() { Ok(None) } else { self.cgroup.all_entry_descriptors() }
     }
 
     /// Whether the warden has to sample the processes inside.
@@ -227,7 +227,7 @@ impl Enforcement {
             self.mechanisms[Limit::Memory as usize],
             Some(Mechanism::CgroupV2 | Mechanism::CgroupV1)
         );
-        limits.memory.is_some() && by_cgroup && !self.cgroup.tells_peak()
+        limits.memory.is_some() && by_cgroup && !self.cgroup.has_memory_peak()
     }
 
     /// Moves the warden into its cgroups, or into one that systemd creates for it.
@@ -240,11 +240,11 @@ impl Enforcement {
         // Both a cgroup file and systemd take 0 for the process that writes it: the caller.
         if pid <= 0 {
             return Err(Error::new(ErrorKind::WardenLost, "find the warden's process id")
-                .because("it has ended, or the caller's /proc does not tell"));
+                .because("it has ended, or the caller's /proc does not show it"));
         }
         self.entered.iter().try_for_each(|directory| cgroup::move_into(directory, pid))?;
         let Some(needed) = self.scope.take() else { return self.cgroup.admit(pid, entered) };
-        let result = self.cgroup.enter_scope(pid, &needed, self.many).and_then(|()| {
+        let result = self.cgroup.enter_scope(pid, &needed, self.for_cell).and_then(|()| {
             self.cgroup.admit(pid, Entered { v2: true, ..entered })?;
             for limit in by_cgroup(policy) {
                 self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {

@@ -31,7 +31,7 @@ pub fn limit() -> Result<u64> {
 pub fn fill(file: &mut File, bytes: &[u8], action: &str, remedy: &str) -> Result<()> {
     let written = match bytes.len() as u64 <= limit()? {
         true => file.write_all(bytes),
-        false => launch::write_apart(file.as_fd(), bytes),
+        false => launch::write_in_child(file.as_fd(), bytes),
     };
     written.map_err(|error| match (error.raw_os_error(), getrlimit(Resource::RLIMIT_FSIZE)) {
         (Some(libc::EFBIG), Ok((_, hard))) => too_large(bytes.len() as u64, hard, action, remedy),
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "write it: it takes a file of 11 bytes, and RLIMIT_FSIZE lets this process write 10; \
-             hint: raise RLIMIT_FSIZE (ulimit -f) in the caller, or write less"
+            hint: raise RLIMIT_FSIZE (ulimit -f) in the caller, or write less"
         );
     }
 }

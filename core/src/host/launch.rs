@@ -9,7 +9,7 @@
 //! blocked. Only this file has these rules.
 #![allow(unsafe_code)]
 
-use crate::host::cgroup::{Doors, Entered};
+use crate::host::cgroup::{Entered, EntryDescriptors};
 use crate::host::image::Image;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
@@ -35,8 +35,8 @@ struct Needs {
     arguments: *const *const c_char,
     environment: *const *const c_char,
     /// The `tasks` files of v1 cgroups, and how many of these cgroups the process has entered.
-    doors: *const c_int,
-    door_count: usize,
+    tasks: *const c_int,
+    task_count: usize,
     entered: AtomicUsize,
     errno: AtomicI32,
 }
@@ -62,22 +62,22 @@ pub fn launch(
     image: &Image,
     flags: Option<u64>,
     control: BorrowedFd<'_>,
-    doors: &Doors<'_>,
+    entry: &EntryDescriptors<'_>,
 ) -> Result<Launched, LaunchFailure> {
     const STACK: usize = 32 * 1024;
     let (image_fd, path) = image.executable();
     let argument = if flags.is_none() { FOUND.as_ptr() } else { std::ptr::null() };
     let arguments: [*const c_char; 3] = [c"seclude-warden".as_ptr(), argument, std::ptr::null()];
     let environment: [*const c_char; 1] = [std::ptr::null()];
-    let tasks: Vec<c_int> = doors.v1.iter().map(AsRawFd::as_raw_fd).collect();
+    let tasks: Vec<c_int> = entry.v1.iter().map(AsRawFd::as_raw_fd).collect();
     let needs = Needs {
         control: control.as_raw_fd(),
         image: image_fd,
         path: path.as_ptr(),
         arguments: arguments.as_ptr(),
         environment: environment.as_ptr(),
-        doors: tasks.as_ptr(),
-        door_count: tasks.len(),
+        tasks: tasks.as_ptr(),
+        task_count: tasks.len(),
         entered: AtomicUsize::new(0),
         errno: AtomicI32::new(0),
     };
@@ -87,7 +87,7 @@ pub fn launch(
     let flags =
         flags.unwrap_or(0) | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
     let argument: *mut c_void = (&raw const needs).cast_mut().cast();
-    let arguments = doors.v2.map(|cgroup| CloneArguments {
+    let arguments = entry.v2.map(|cgroup| CloneArguments {
         flags: flags | CLONE_INTO_CGROUP,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
@@ -161,7 +161,7 @@ struct Filling {
 ///
 /// EFBIG if the raised limit is still too low, without a signal. Otherwise the error of the clone
 /// or the write.
-pub fn write_apart(file: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+pub fn write_in_child(file: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
     const STACK: usize = 16 * 1024;
     let filling = Filling {
         file: file.as_raw_fd(),
@@ -203,7 +203,7 @@ pub fn write_apart(file: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
 /// discarded when the process exits.
 extern "C" fn fill(argument: *mut c_void) -> c_int {
     const RLIMIT_FSIZE: usize = libc::RLIMIT_FSIZE as usize;
-    // SAFETY: `write_apart` passes a pointer to a `Filling` that outlives this process.
+    // SAFETY: `write_in_child` passes a pointer to a `Filling` that outlives this process.
     let filling = unsafe { &*argument.cast::<Filling>() };
     let mut limit = [u64::MAX; 2];
     let mut written = 0;
@@ -268,6 +268,8 @@ struct CloneArguments {
 /// before the call and releases them in both processes. In shared memory that releases them twice,
 /// and the caller aborts.
 ///
+/// # Safety
+///
 /// As for `clone(2)` with CLONE_VM and CLONE_VFORK. `body` must not return. The other two arguments
 /// of clone(2), which concern threads, are zero.
 unsafe fn clone(
@@ -281,15 +283,33 @@ unsafe fn clone(
     // SAFETY: the caller's promise. The new process never continues here, and the old one finds all
     // registers unchanged.
     unsafe {
-        std::arch::asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
-            inlateout("rax") number as isize => result, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") 0, in("r8") 0,
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            // Only the new process gets here. A zero frame pointer ends its backtraces.
+            "xor ebp, ebp",
+            "mov rdi, r13",
+            "call r12",
+            "ud2",
+            "2:",
+            inlateout("rax") number as isize => result,
+            in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") 0, in("r8") 0,
             in("r12") body, in("r13") argument, lateout("rcx") _, lateout("r11") _);
     }
     #[cfg(target_arch = "aarch64")]
     // SAFETY: as above.
     unsafe {
-        std::arch::asm!("svc 0", "cbnz x0, 2f", "mov x29, #0", "mov x0, x21", "blr x20", "brk #1", "2:",
-            in("x8") number, inlateout("x0") a[0] as isize => result, in("x1") a[1], in("x2") a[2], in("x3") 0, in("x4") 0,
+        std::arch::asm!(
+            "svc 0",
+            "cbnz x0, 2f",
+            "mov x29, #0",
+            "mov x0, x21",
+            "blr x20",
+            "brk #1",
+            "2:",
+            in("x8") number, inlateout("x0") a[0] as isize => result,
+            in("x1") a[1], in("x2") a[2], in("x3") 0, in("x4") 0,
             in("x20") body, in("x21") argument);
     }
     result
@@ -326,7 +346,7 @@ const CAPABILITIES: [usize; 8] = [6, 7, 8, 12, 21, 24, 25, 31];
 /// command runs.
 ///
 /// A thread that moves only itself, by a 0 in `tasks`, does not wait. A process that another one
-/// moves, through `cgroup.procs`, waits for an RCU grace period, which takes many times as long as
+/// moves, entered `cgroup.procs`, waits for an RCU grace period, which takes many times as long as
 /// the rest of the launch.
 extern "C" fn enter(argument: *mut c_void) -> c_int {
     const PR_CAP_AMBIENT: usize = 47;
@@ -338,16 +358,16 @@ extern "C" fn enter(argument: *mut c_void) -> c_int {
     // SAFETY: all calls take numbers, or pointers to the local variables above and to what `needs`
     // holds, in the form that the kernel expects.
     let result = unsafe {
-        let mut through = 0;
-        while through < needs.door_count
+        let mut entered = 0;
+        while entered < needs.task_count
             && raw(
                 libc::SYS_write,
-                [*needs.doors.add(through) as usize, b"0".as_ptr() as usize, 1, 0, 0],
+                [*needs.tasks.add(entered) as usize, b"0".as_ptr() as usize, 1, 0, 0],
             ) == 1
         {
-            through += 1;
+            entered += 1;
         }
-        needs.entered.store(through, Ordering::Release);
+        needs.entered.store(entered, Ordering::Release);
         raw(libc::SYS_capget, [header.as_ptr() as usize, sets.as_mut_ptr() as usize, 0, 0, 0]);
         sets[2] = sets[1];
         sets[5] = sets[4];
@@ -388,14 +408,19 @@ unsafe fn raw(number: i64, a: [usize; 5]) -> isize {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's promise. The instruction destroys rcx and r11.
     unsafe {
-        std::arch::asm!("syscall", inlateout("rax") number as isize => result, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2],
-            in("r10") a[3], in("r8") a[4], lateout("rcx") _, lateout("r11") _, options(nostack));
+        std::arch::asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4],
+            lateout("rcx") _, lateout("r11") _, options(nostack));
     }
     #[cfg(target_arch = "aarch64")]
     // SAFETY: the caller's promise.
     unsafe {
-        std::arch::asm!("svc 0", in("x8") number, inlateout("x0") a[0] as isize => result, in("x1") a[1], in("x2") a[2],
-            in("x3") a[3], in("x4") a[4], options(nostack));
+        std::arch::asm!(
+            "svc 0",
+            in("x8") number, inlateout("x0") a[0] as isize => result,
+            in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], options(nostack));
     }
     result
 }

@@ -67,7 +67,7 @@ impl Listener {
                 Ok(Some(Some(Notification { listener: self.0.clone(), raw, answered: false })))
             }
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
-            Err(error) => Err(Error::io("hear of a system call", error)),
+            Err(error) => Err(Error::io("receive a system call", error)),
         }
     }
 
@@ -85,7 +85,7 @@ impl Listener {
     fn has(&self, state: PollFlags) -> Result<bool> {
         let mut polled = [PollFd::new(self.0.get()?, PollFlags::POLLIN)];
         poll(&mut polled, PollTimeout::ZERO)
-            .map_err(|errno| Error::io("hear of a system call", errno))?;
+            .map_err(|errno| Error::io("receive a system call", errno))?;
         Ok(polled[0].revents().is_some_and(|events| events.contains(state)))
     }
 }
@@ -262,6 +262,6 @@ fn unanswered(error: std::io::Error) -> Error {
 
 fn gone() -> Error {
     Error::new(ErrorKind::Invalid, "answer a system call")
-        .because("who made it has ended, or was interrupted")
+        .because("the thread that made it has ended, or was interrupted")
         .errno(libc::ENOENT)
 }

@@ -77,9 +77,15 @@ pub fn of_directory(
                     .is_ok() => {}
             Err(Errno::ENOENT | Errno::ESRCH) => return Err(gone(&format!("process {pid}"))),
             Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
-                return Err(Error::new(ErrorKind::NamespacesDenied, format!("open the {kind} namespace of process {pid}"))
-                    .errno(errno as i32)
-                    .hint("the caller may not look into that process: it takes to be its user, or root (ptrace(2))"));
+                return Err(Error::new(
+                    ErrorKind::NamespacesDenied,
+                    format!("open the {kind} namespace of process {pid}"),
+                )
+                .errno(errno as i32)
+                .hint(
+                    "the caller may not inspect that process: it must be its user, or root \
+                    (ptrace(2))",
+                ));
             }
             Err(errno) => return Err(Error::io(format!("open /proc/{pid}/{path}"), errno)),
         }
@@ -98,7 +104,7 @@ pub fn of_pidfd(
     wanted: impl Fn(&Namespace) -> bool,
 ) -> Result<Vec<(Namespace, OwnedFd)>> {
     let pid = processes::pid_of(pidfd)?.ok_or_else(|| {
-        Error::invalid("pidfd", "is no descriptor of a process that the caller sees")
+        Error::invalid("pidfd", "is not a descriptor of a process that the caller sees")
     })?;
     let found = of_process(pid, wanted)?;
     // If the process still lives, the id was its own all the time.
@@ -140,7 +146,7 @@ pub fn kind(namespace: BorrowedFd<'_>, what: &str) -> Result<Namespace> {
     let flag = sys::namespace_kind(namespace).ok();
     let known =
         flag.and_then(|flag| Namespace::ALL.iter().find(|kind| kind.flag() == flag).copied());
-    known.ok_or_else(|| Error::invalid(format!("namespace {what}"), "it is none"))
+    known.ok_or_else(|| Error::invalid(format!("namespace {what}"), "it is not a namespace"))
 }
 
 /// Whether the caller is in this namespace.
@@ -176,12 +182,14 @@ pub fn persist(namespace: &OwnedFd, path: &Path) -> Result<()> {
         let _ = unlink(path);
         let error = Error::new(ErrorKind::NamespacesDenied, action()).errno(errno as i32).at(path);
         match errno {
-            Errno::EPERM => {
-                error.hint("it takes CAP_SYS_ADMIN over the caller's mount namespace: start as root, or hold a descriptor")
-            }
-            Errno::EINVAL => {
-                error.hint("a mount namespace can only be kept by a mount that is private, in an older one (mount_namespaces(7))")
-            }
+            Errno::EPERM => error.hint(
+                "CAP_SYS_ADMIN over the caller's mount namespace is required: start as root, or \
+                keep a descriptor",
+            ),
+            Errno::EINVAL => error.hint(
+                "a mount namespace can only be kept by a mount that is private, in an older one \
+                (mount_namespaces(7))",
+            ),
             _ => error,
         }
     })
@@ -193,7 +201,7 @@ pub fn persist(namespace: &OwnedFd, path: &Path) -> Result<()> {
 ///
 /// [`ErrorKind::Invalid`] if no namespace is mounted there. Otherwise the error of the unmount.
 pub fn release(path: &Path) -> Result<()> {
-    let action = || format!("let go of the namespace at {}", path.display());
+    let action = || format!("release the namespace at {}", path.display());
     let failed = |errno: Errno| Error::io(action(), errno).at(path);
     let found = open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(failed)?;

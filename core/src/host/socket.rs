@@ -203,7 +203,7 @@ impl Socket {
     pub fn as_fd(&self) -> Result<BorrowedFd<'_>> {
         self.0.intact().ok_or_else(|| {
             kept::explained(
-                Error::new(ErrorKind::WardenLost, "speak with the warden").errno(libc::EBADF),
+                Error::new(ErrorKind::WardenLost, "communicate with the warden").errno(libc::EBADF),
             )
         })
     }
@@ -219,7 +219,7 @@ fn in_memory(bytes: &[u8]) -> Result<File> {
 }
 
 fn lost() -> Error {
-    Error::new(ErrorKind::WardenLost, "hear from the warden")
+    Error::new(ErrorKind::WardenLost, "receive the warden's report")
         .because("it ended without a report")
         .hint("was it killed from outside, or was the machine out of memory?")
 }

@@ -11,7 +11,7 @@ pub(crate) use stages::TAG;
 
 /// The names of the last plan's steps, and the reported times. They belong to one run at a time.
 static STEPS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-static TOLD: Mutex<Vec<(String, u64)>> = Mutex::new(Vec::new());
+static REPORTED: Mutex<Vec<(String, u64)>> = Mutex::new(Vec::new());
 
 pub(crate) fn follow(plan: &Plan) {
     *STEPS.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -26,15 +26,15 @@ pub(crate) fn take_in(message: &[u8]) {
         Some(own) => stages::NAMES.get(own as usize).map(|name| (*name).into()),
         None => steps.get(stage as usize).cloned(),
     };
-    let told = message[1..]
+    let reported = message[1..]
         .chunks_exact(16)
         .map(|pair| (name(number(&pair[..8])).unwrap_or_default(), number(&pair[8..])));
-    *TOLD.lock().unwrap_or_else(PoisonError::into_inner) = told.collect();
+    *REPORTED.lock().unwrap_or_else(PoisonError::into_inner) = reported.collect();
 }
 
 /// The stages of the last run, and the end of each in nanoseconds of the monotonic clock.
 pub fn taken() -> Vec<(String, u64)> {
-    std::mem::take(&mut TOLD.lock().unwrap_or_else(PoisonError::into_inner))
+    std::mem::take(&mut REPORTED.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The current time of the same clock.

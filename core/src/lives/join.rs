@@ -22,7 +22,10 @@ use std::sync::Arc;
 /// # fn main() -> seclude::Result<()> {
 /// use seclude::{Join, Namespace, Sandbox};
 /// let mut server = Sandbox::new().command("sleep").arg("1000").spawn()?;
-/// let beside = Sandbox::new().join(&Join::new().process(server.id()).only([Namespace::User, Namespace::Net, Namespace::Uts]))?;
+/// let join = Join::new()
+///     .process(server.id())
+///     .only([Namespace::User, Namespace::Net, Namespace::Uts]);
+/// let beside = Sandbox::new().join(&join)?;
 /// assert_eq!(beside.command("hostname").output()?.stdout, b"sandbox\n");
 /// # server.kill()
 /// # }
@@ -93,9 +96,8 @@ impl Join {
     /// Otherwise the error of creating the file.
     pub fn persist(&self, kind: Namespace, path: impl AsRef<Path>) -> Result<()> {
         let found = self.find()?.into_iter().find(|(found, _)| *found == kind);
-        let (_, namespace) = found.ok_or_else(|| {
-            Error::invalid(format!("{kind} namespace"), "is not among those that are named")
-        })?;
+        let (_, namespace) = found
+            .ok_or_else(|| Error::invalid(format!("{kind} namespace"), "no source names one"))?;
         namespace::persist(&namespace, path.as_ref())
     }
 

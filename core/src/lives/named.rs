@@ -134,7 +134,7 @@ impl NamedCell {
                     ErrorKind::WardenLost,
                     format!("enter the cell {}", self.name),
                 )
-                .because("the caller's /proc does not tell whether it lives"));
+                .because("the caller's /proc does not show whether it lives"));
             }
         }
         let mut entered = Vec::new();
@@ -261,7 +261,8 @@ fn check_name(name: &str) -> Result<()> {
         return Err(Error::invalid(
             format!("cell {name:?}"),
             format!(
-                "a name has 1 to {NAME_MAX} letters, digits, dots, hyphens and underscores, and does not begin with a dot"
+                "a name has 1 to {NAME_MAX} letters, digits, dots, hyphens and underscores, and \
+                does not begin with a dot"
             ),
         ));
     }
@@ -283,8 +284,16 @@ fn write(
         .collect();
     let Identity { pid, started, boot, tree } = warden;
     let cgroups: Vec<_> = cgroup.paths().collect();
-    Ok(json!({"pid": pid, "started": started, "boot": boot, "tree": tree, "policy": policy, "cgroups": cgroups, "limits": held})
-        .to_string())
+    Ok(json!({
+        "pid": pid,
+        "started": started,
+        "boot": boot,
+        "tree": tree,
+        "policy": policy,
+        "cgroups": cgroups,
+        "limits": held,
+    })
+    .to_string())
 }
 
 fn read(name: &str, text: &str) -> Option<NamedCell> {

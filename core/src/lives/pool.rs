@@ -100,7 +100,7 @@ struct Shared {
     /// Wakes the pool's threads: there is work.
     wanted: Condvar,
     /// Wakes callers that want several places: no other caller is taking several.
-    gathered: Condvar,
+    several_taken: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -114,9 +114,9 @@ struct State {
     /// Whether `places` currently reports a free place.
     offered: bool,
     /// Whether a caller is taking several places.
-    gathering: bool,
+    taking_several: bool,
     /// Sandboxes in which everything has ended, and which the threads have to clean up.
-    over: Vec<Arc<Alive>>,
+    ended: Vec<Arc<Alive>>,
     making: usize,
     closed: bool,
     /// Why the last sandbox could not be created.
@@ -140,7 +140,7 @@ impl Times {
     }
 
     /// The median and the 99th percentile.
-    fn told(&self) -> (Duration, Duration) {
+    fn percentiles(&self) -> (Duration, Duration) {
         let mut sorted: Vec<Duration> = self.0.iter().copied().collect();
         sorted.sort_unstable();
         let at = |hundredth: usize| {
@@ -151,8 +151,8 @@ impl Times {
 }
 
 /// Waits for wardens that have nothing left to do, and removes their cgroups.
-fn clear_away(over: impl IntoIterator<Item = Arc<Alive>>) {
-    over.into_iter().for_each(|alive| {
+fn clean_up(ended: impl IntoIterator<Item = Arc<Alive>>) {
+    ended.into_iter().for_each(|alive| {
         alive.end();
     });
 }
@@ -184,7 +184,7 @@ impl Sandbox {
 impl Pool {
     pub(crate) fn start(sandbox: &Sandbox, size: usize, reuse: bool) -> Result<Pool> {
         if size == 0 {
-            return Err(Error::invalid("pool", "must be of one at least"));
+            return Err(Error::invalid("pool", "its size must be at least 1"));
         }
         sandbox.prepare()?;
         let shared = Arc::new(Shared {
@@ -195,7 +195,7 @@ impl Pool {
             state: Mutex::default(),
             places: Places::new()?,
             wanted: Condvar::new(),
-            gathered: Condvar::new(),
+            several_taken: Condvar::new(),
         });
         // Create the first sandbox here, so that this call reports an error of the policy.
         let first = shared.make()?;
@@ -238,7 +238,7 @@ impl Pool {
             self.0.shared.take_back(&mut state);
         }
         let ((hand_out_p50, hand_out_p99), (make_p50, make_p99)) =
-            (state.hand_out.told(), state.make.told());
+            (state.hand_out.percentiles(), state.make.percentiles());
         let (size, ready, in_use) = (self.0.shared.size, state.ready.len(), state.in_use.len());
         PoolStatistics {
             size,
@@ -286,8 +286,8 @@ impl Handle {
         let makers =
             std::mem::take(&mut *self.makers.lock().unwrap_or_else(PoisonError::into_inner));
         makers.into_iter().for_each(|maker| drop(maker.join()));
-        let over = std::mem::take(&mut self.shared.state().over);
-        clear_away(over);
+        let ended = std::mem::take(&mut self.shared.state().ended);
+        clean_up(ended);
     }
 }
 
@@ -446,10 +446,10 @@ impl Shared {
         let mut waited = false;
         while !state.closed {
             let short = self.is_short(&state);
-            if !state.over.is_empty() && (!short || state.over.len() > self.size) {
-                let over = std::mem::take(&mut state.over);
+            if !state.ended.is_empty() && (!short || state.ended.len() > self.size) {
+                let ended = std::mem::take(&mut state.ended);
                 drop(state);
-                clear_away(over);
+                clean_up(ended);
                 state = self.state();
                 continue;
             }

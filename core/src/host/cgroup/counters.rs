@@ -96,12 +96,12 @@ impl Counters {
             .v2
             .as_ref()
             .filter(|_| mechanism == Mechanism::CgroupV2)
-            .map_or(directory, V2::home);
+            .map_or(directory, V2::process_directory);
         let refused = |directory: &Directory, file: &str| value(&directory.read(file), "max");
         self.processes_refused = refused(directory, "pids.events.local")
             .or_else(|| refused(home, "pids.events"))
             .unwrap_or(0);
-        let others = |number: u64| number.saturating_sub(u64::from(!cgroup.among));
+        let others = |number: u64| number.saturating_sub(u64::from(!cgroup.single_command));
         self.processes = number("pids.current").map(others);
         self.processes_peak = number("pids.peak").map(others);
     }

@@ -187,7 +187,7 @@ impl Directory {
     }
 
     /// The directories of single commands below this one.
-    pub fn of_commands(&self) -> Result<Vec<PathBuf>> {
+    pub fn command_directories(&self) -> Result<Vec<PathBuf>> {
         let is_one = |path: &PathBuf| path.file_name().is_some_and(is_of_command);
         let below = each_below(&self.path)
             .map_err(|error| failed("list the cgroups in", &self.path, &error))?;
@@ -277,13 +277,21 @@ pub fn failed(action: &str, path: &Path, error: &std::io::Error) -> Error {
         // A shortage may be gone in a moment, so it must not weaken a limit: it is an error of its
         // own kind.
         libc::EAGAIN | libc::ENOSPC if making => failure.of_kind(error::ErrorKind::HostLimit).hint(
-            "a limit on cgroups is reached: cgroup.max.descendants or cgroup.max.depth there or above, or the kernel's own",
+            "a limit on cgroups is reached: cgroup.max.descendants or cgroup.max.depth there or \
+            above, or the kernel's own",
         ),
         libc::EACCES | libc::EPERM => failure.hint(
-            "the caller may not write there: delegate a cgroup to it (systemd: Delegate=yes) and name that (Sandbox::cgroup or SECLUDE_CGROUP)",
+            "the caller may not write there: delegate a cgroup to it (systemd: Delegate=yes) and \
+            name that (Sandbox::cgroup or SECLUDE_CGROUP)",
         ),
-        libc::EROFS => failure.hint("a surrounding container mounts the cgroups read-only: start that one with writable cgroups"),
-        libc::EBUSY => failure.hint("a cgroup whose processes are directly in it cannot give controllers to others below it: name an empty one (Sandbox::cgroup or SECLUDE_CGROUP)"),
+        libc::EROFS => failure.hint(
+            "a surrounding container mounts the cgroups read-only: start that one with writable \
+            cgroups",
+        ),
+        libc::EBUSY => failure.hint(
+            "a cgroup whose processes are directly in it cannot give controllers to others below \
+            it: name an empty one (Sandbox::cgroup or SECLUDE_CGROUP)",
+        ),
         _ => failure,
     }
 }

@@ -49,7 +49,7 @@ impl Cgroup {
         // The id distinguishes the warden from the processes to freeze.
         if warden <= 0 {
             return Err(Error::new(ErrorKind::WardenLost, "find the warden's process id")
-                .because("it has ended, or the caller's /proc does not tell"));
+                .because("it has ended, or the caller's /proc does not show it"));
         }
         if let Some(v2) = self.v2.as_ref()
             && v2.directory.has("cgroup.freeze")?
@@ -58,13 +58,13 @@ impl Cgroup {
             // thaws it again, which must not wake them. A directory whose command has ended needs
             // no freezing.
             let (mut frozen, mut all) = (Vec::new(), Ok(()));
-            for place in v2.directory.of_commands()? {
+            for place in v2.directory.command_directories()? {
                 match write(&place.join("cgroup.freeze"), "1") {
                     Ok(()) => frozen.push(place),
                     Err(error) => all = all.and(unless_gone(&place, Err(error))),
                 }
             }
-            let moved = freeze_v2(v2.home(), warden).map(|place| frozen.push(place));
+            let moved = freeze_v2(v2.process_directory(), warden).map(|place| frozen.push(place));
             let still = frozen.iter().map(|path| {
                 unless_gone(path, await_state(&path.join("cgroup.events"), "frozen 1"))
             });
@@ -139,7 +139,7 @@ fn admit(path: &Path, pid: i32) -> Result<()> {
     }
 }
 
-fn restless() -> Error {
+fn too_many_new_processes() -> Error {
     Error::new(ErrorKind::HostLimit, "freeze everything inside")
         .because("new processes came faster than they could be frozen")
 }
@@ -172,7 +172,7 @@ fn move_all_but(directory: &Directory, frozen: &Path, warden: i32) -> Result<()>
             admit(frozen, pid)?;
         }
     }
-    Err(restless())
+    Err(too_many_new_processes())
 }
 
 fn freeze_v1(directory: &Directory, inside: impl Fn() -> Result<Vec<i32>>) -> Result<()> {
@@ -188,7 +188,7 @@ fn freeze_v1(directory: &Directory, inside: impl Fn() -> Result<Vec<i32>>) -> Re
         }
     }
     let _ = directory.write("freezer.state", "THAWED");
-    Err(restless())
+    Err(too_many_new_processes())
 }
 
 /// Waits for a state, at most `ROUNDS` times `PAUSE`. A process in an uninterruptible wait for a

@@ -20,7 +20,7 @@ const VARIABLE: &str = "SECLUDE_CGROUP";
 
 /// The name of the leaf cgroup: it holds a cell's warden and every command that has no cgroup of
 /// its own.
-const HALL: &str = "hall";
+const LEAF: &str = "hall";
 
 /// A directory in the v2 hierarchy.
 #[derive(Debug)]
@@ -31,40 +31,40 @@ pub struct V2 {
     pub controllers: Vec<Controller>,
     /// The leaf cgroup below it that holds the processes. A v2 cgroup that enables controllers for
     /// its children must not contain processes itself (cgroups(7), "no internal processes").
-    hall: Option<Directory>,
+    leaf: Option<Directory>,
 }
 
 impl V2 {
     fn new(directory: Directory, parent: &Path) -> Result<V2> {
-        Ok(V2 { directory, controllers: given(parent)?, hall: None })
+        Ok(V2 { directory, controllers: given(parent)?, leaf: None })
     }
 
-    fn make(parent: &Path, many: bool) -> Result<V2> {
+    fn make(parent: &Path, for_cell: bool) -> Result<V2> {
         let v2 = V2::new(Directory::make(parent)?, parent)?;
-        if many { v2.for_many(None) } else { Ok(v2) }
+        if for_cell { v2.enable_for_commands(None) } else { Ok(v2) }
     }
 
     /// Enables the controllers that single commands need in their own cgroups. `present` is the
     /// process that is already in the directory.
-    fn for_many(mut self, present: Option<i32>) -> Result<V2> {
+    fn enable_for_commands(mut self, present: Option<i32>) -> Result<V2> {
         const SINGLE: [Controller; 2] = [Controller::Memory, Controller::Pids];
         let on: Vec<Controller> =
             SINGLE.into_iter().filter(|controller| self.controllers.contains(controller)).collect();
         if on.is_empty() {
             return Ok(self);
         }
-        let hall = Directory::named(&self.directory, HALL)?;
+        let leaf = Directory::named(&self.directory, LEAF)?;
         if let Some(pid) = present {
-            hall.write("cgroup.procs", &pid.to_string())?;
+            leaf.write("cgroup.procs", &pid.to_string())?;
         }
         turn_on(self.directory.path(), &on)?;
-        self.hall = Some(hall);
+        self.leaf = Some(leaf);
         Ok(self)
     }
 
     /// The directory that holds the processes.
-    pub fn home(&self) -> &Directory {
-        self.hall.as_ref().unwrap_or(&self.directory)
+    pub fn process_directory(&self) -> &Directory {
+        self.leaf.as_ref().unwrap_or(&self.directory)
     }
 
     /// Creates a directory below it for a single command.
@@ -96,7 +96,7 @@ pub fn find(
     policy: &Policy,
     controllers: &[Controller],
     without_scope: Option<&Error>,
-    many: bool,
+    for_cell: bool,
 ) -> Result<Place> {
     let hierarchies = Hierarchies::find()?;
     let needed: Vec<Controller> = controllers
@@ -112,12 +112,12 @@ pub fn find(
         .clone()
         .or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
     match named {
-        Some(parent) => place.cgroup.v2 = Some(below_named(&parent, &needed, many)?),
-        None => place.find_v2(&hierarchies, &needed, without_scope.is_some(), many)?,
+        Some(parent) => place.cgroup.v2 = Some(below_named(&parent, &needed, for_cell)?),
+        None => place.find_v2(&hierarchies, &needed, without_scope.is_some(), for_cell)?,
     }
     // Version 2 counts processor time without a controller. A cell prefers v1 nevertheless, because
     // a single command enters a v1 cgroup faster.
-    let counted = place.cgroup.v2.is_some() && !many;
+    let counted = place.cgroup.v2.is_some() && !for_cell;
     for &controller in
         controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted)
     {
@@ -144,7 +144,7 @@ impl Place {
         hierarchies: &Hierarchies,
         needed: &[Controller],
         without_scope: bool,
-        many: bool,
+        for_cell: bool,
     ) -> Result<()> {
         let Some(hierarchy) = &hierarchies.v2 else { return Ok(()) };
         let gives = |parent: &Path| {
@@ -152,7 +152,7 @@ impl Place {
         };
         let own = hierarchy.own.as_path();
         if needed.is_empty() || gives(own)? {
-            return self.make_v2(own, many);
+            return self.make_v2(own, for_cell);
         }
         if !without_scope && Path::new("/run/systemd/system").exists() {
             self.scope = Some(needed.to_vec());
@@ -162,31 +162,38 @@ impl Place {
             own.ancestors().skip(1).take_while(|parent| parent.starts_with(&hierarchy.mount));
         for parent in ancestors {
             if gives(parent)? {
-                self.make_v2(parent, many)?;
+                self.make_v2(parent, for_cell)?;
             }
             if self.cgroup.v2.is_some() {
                 return Ok(());
             }
         }
-        self.make_v2(own, many)?;
+        self.make_v2(own, for_cell)?;
         self.refusal.get_or_insert_with(|| {
-            let names: Vec<_> = needed.iter().filter_map(|controller| controller.v2_name()).collect();
-            Error::new(ErrorKind::LimitUnavailable, format!("make a cgroup with the controllers {}", names.join(", ")))
-                .because(format!("they are on neither in {} nor above", own.display()))
-                .at(own)
-                .hint("turn them on in a cgroup that is the caller's, and name that (Sandbox::cgroup or SECLUDE_CGROUP)")
+            let names: Vec<_> =
+                needed.iter().filter_map(|controller| controller.v2_name()).collect();
+            Error::new(
+                ErrorKind::LimitUnavailable,
+                format!("make a cgroup with the controllers {}", names.join(", ")),
+            )
+            .because(format!("they are on neither in {} nor above", own.display()))
+            .at(own)
+            .hint(
+                "turn them on in a cgroup that is the caller's, and name that (Sandbox::cgroup \
+                or SECLUDE_CGROUP)",
+            )
         });
         Ok(())
     }
 
-    fn make_v2(&mut self, parent: &Path, many: bool) -> Result<()> {
-        self.cgroup.v2 = self.unless_refused(V2::make(parent, many))?;
+    fn make_v2(&mut self, parent: &Path, for_cell: bool) -> Result<()> {
+        self.cgroup.v2 = self.or_record_refusal(V2::make(parent, for_cell))?;
         Ok(())
     }
 
     /// Records why the host refused to create a directory, and returns `None` then. A shortage at
     /// the moment says nothing about the host: it is an error.
-    fn unless_refused<T>(&mut self, made: Result<T>) -> Result<Option<T>> {
+    fn or_record_refusal<T>(&mut self, made: Result<T>) -> Result<Option<T>> {
         match made {
             Ok(made) => Ok(Some(made)),
             Err(error) if error.kind() == ErrorKind::HostLimit => Err(error),
@@ -210,7 +217,7 @@ impl Place {
             }
             Ok(directory)
         });
-        let made = self.unless_refused(made)?;
+        let made = self.or_record_refusal(made)?;
         self.cgroup.v1.extend(made.map(|directory| (directory, hierarchy.controllers.clone())));
         Ok(())
     }
@@ -223,7 +230,7 @@ impl Cgroup {
     /// # Errors
     ///
     /// An error if systemd refuses, or if the directory below the scope cannot be set up.
-    pub fn enter_scope(&mut self, pid: i32, needed: &[Controller], many: bool) -> Result<()> {
+    pub fn enter_scope(&mut self, pid: i32, needed: &[Controller], for_cell: bool) -> Result<()> {
         let refused = |cause: String, hint: Option<String>| {
             let error =
                 Error::new(ErrorKind::LimitUnavailable, "get a cgroup from systemd").because(cause);
@@ -247,18 +254,21 @@ impl Cgroup {
         directory.write("cgroup.procs", &pid.to_string())?;
         turn_on(&parent, needed)?;
         let v2 = V2::new(directory, &parent)?;
-        self.v2 = Some(if many { v2.for_many(Some(pid))? } else { v2 });
+        self.v2 = Some(if for_cell { v2.enable_for_commands(Some(pid))? } else { v2 });
         Ok(())
     }
 }
 
 /// Creates a directory below the one that the caller named.
-fn below_named(parent: &Path, needed: &[Controller], many: bool) -> Result<V2> {
+fn below_named(parent: &Path, needed: &[Controller], for_cell: bool) -> Result<V2> {
     let refused = |cause: &str| {
         Error::new(ErrorKind::LimitUnavailable, format!("use the cgroup {}", parent.display()))
             .because(cause)
             .at(parent)
-            .hint("name a directory of a mounted cgroup v2 hierarchy (Sandbox::cgroup or SECLUDE_CGROUP)")
+            .hint(
+                "name a directory of a mounted cgroup v2 hierarchy (Sandbox::cgroup or \
+                SECLUDE_CGROUP)",
+            )
     };
     if !parent.is_dir() {
         return Err(refused("there is no such directory"));
@@ -267,7 +277,7 @@ fn below_named(parent: &Path, needed: &[Controller], many: bool) -> Result<V2> {
         return Err(refused("it is no cgroup of version 2"));
     }
     turn_on(parent, needed)?;
-    V2::make(parent, many)
+    V2::make(parent, for_cell)
 }
 
 /// Enables these controllers for the children of `parent`, as far as `parent` has them.
@@ -312,7 +322,7 @@ fn given(parent: &Path) -> Result<Vec<Controller>> {
 
 /// Makes the memory limit of a v1 directory cover the directories below it. Before Linux 5.11 this
 /// is off by default, and can be set only before there are any.
-pub fn bound_what_is_below(directory: &Directory) -> Result<()> {
+pub fn use_hierarchy(directory: &Directory) -> Result<()> {
     match directory.text("memory.use_hierarchy")?.trim() {
         "0" => directory.write("memory.use_hierarchy", "1"),
         _ => Ok(()),

@@ -32,9 +32,8 @@ pub fn set(cgroup: &Cgroup, limit: Limit, limits: &Limits) -> Result<Mechanism> 
         Limit::Cpus => setting.cpus(limits.cpus.map_or(1.0, |cores| cores.0))?,
         Limit::CpuWeight => setting.cpu_weight(u64::from(limits.cpu_weight.unwrap_or(100)))?,
         Limit::CpuSet => setting.cpu_set(limits.cpu_set.as_ref().unwrap_or(&BTreeSet::new()))?,
-        Limit::Pids => {
-            setting.number("pids.max", limits.pids.unwrap_or(0) + u64::from(!cgroup.among))?
-        }
+        Limit::Pids => setting
+            .number("pids.max", limits.pids.unwrap_or(0) + u64::from(!cgroup.single_command))?,
         Limit::Io => limits.io.iter().try_for_each(|io| setting.io(io))?,
         Limit::CpuTime | Limit::WallTime | Limit::Output => {}
     }

@@ -2,7 +2,7 @@
 //! place. The place becomes free when the command has ended, which the pool detects by itself, or
 //! when the lease is dropped.
 
-use super::{Shared, clear_away};
+use super::{Shared, clean_up};
 use crate::base::error::Result;
 use crate::host::socket::Socket;
 use crate::run::alive::Alive;
@@ -30,7 +30,7 @@ enum Stage {
     /// The pool watches it, and a command is starting or running in it.
     Used,
     /// Everything inside has ended, and the warden is about to end.
-    Left,
+    Ending,
 }
 
 impl PoolLease {
@@ -76,7 +76,7 @@ impl Lease for PoolLease {
     /// Everything inside has ended, and the warden is about to end. The pool's threads wait for
     /// that.
     fn leave(&mut self) {
-        self.stage = Stage::Left;
+        self.stage = Stage::Ending;
     }
 }
 
@@ -94,9 +94,9 @@ impl Drop for PoolLease {
             }
         }
         let alive = self.alive.take();
-        let (fresh, over) = match self.stage {
+        let (fresh, ended) = match self.stage {
             Stage::Fresh => (alive, None),
-            Stage::Left => (None, alive),
+            Stage::Ending => (None, alive),
             // A failed start leaves a sandbox here, which ends before its place becomes free. A
             // reusing pool keeps its own reference.
             Stage::Used => {
@@ -113,14 +113,14 @@ impl Drop for PoolLease {
             state.statistics.handed_out -= u64::from(fresh.is_some());
             left = self.shared.put_back(&mut state, used_again.or(fresh));
         }
-        let mut over = over;
+        let mut ended = ended;
         if !state.closed {
-            state.over.extend(over.take());
+            state.ended.extend(ended.take());
         }
         self.shared.offer(&mut state);
         drop(state);
         drop(left);
-        clear_away(over);
+        clean_up(ended);
         self.shared.wanted.notify_one();
     }
 }

@@ -18,7 +18,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 /// The epoll data of the offer event. Leases have numbers from 1.
-const BELL: u64 = 0;
+const OFFER: u64 = 0;
 
 /// The epoll instance and its offer event.
 #[derive(Debug)]
@@ -26,18 +26,19 @@ pub struct Places {
     epoll: Kept,
     /// An eventfd that is always readable. The epoll instance watches it only while a place is
     /// offered.
-    bell: Kept,
+    offer_event: Kept,
 }
 
 impl Places {
     pub fn new() -> Result<Places> {
         let made = |errno| failed("make the pool's descriptor", errno);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(made)?;
-        let bell = EventFd::from_value_and_flags(1, EfdFlags::EFD_CLOEXEC).map_err(made)?;
-        let places = Places { epoll: epoll.0.into(), bell: OwnedFd::from(bell).into() };
+        let offer_event = EventFd::from_value_and_flags(1, EfdFlags::EFD_CLOEXEC).map_err(made)?;
+        let places =
+            Places { epoll: epoll.0.into(), offer_event: OwnedFd::from(offer_event).into() };
         places
             .epoll()?
-            .add(places.bell.get()?, EpollEvent::new(EpollFlags::empty(), BELL))
+            .add(places.offer_event.get()?, EpollEvent::new(EpollFlags::empty(), OFFER))
             .map_err(made)?;
         Ok(places)
     }
@@ -52,8 +53,8 @@ impl Places {
     /// Sets whether a place is offered.
     pub fn offer(&self, on: bool) -> Result<()> {
         let events = if on { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
-        let (epoll, bell) = (self.epoll()?, self.bell.intact().ok_or_else(closed)?);
-        let modify = || epoll.modify(bell, &mut EpollEvent::new(events, BELL));
+        let (epoll, offer_event) = (self.epoll()?, self.offer_event.intact().ok_or_else(closed)?);
+        let modify = || epoll.modify(offer_event, &mut EpollEvent::new(events, OFFER));
         // Retry once: callers that wait already would miss the change after a temporary failure.
         modify().or_else(|_| modify()).map_err(|errno| match errno {
             Errno::EBADF | Errno::EINVAL | Errno::ENOENT | Errno::EPERM => closed(),
@@ -115,7 +116,7 @@ impl Places {
                         events[..count]
                             .iter()
                             .map(EpollEvent::data)
-                            .filter(|number| *number != BELL),
+                            .filter(|number| *number != OFFER),
                     );
                     if count < BATCH {
                         return ended;

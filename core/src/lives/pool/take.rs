@@ -57,21 +57,24 @@ impl Handle {
     fn take_several(&self, number: usize, deadline: Option<Instant>) -> Result<Option<Vec<Place>>> {
         let shared = &self.shared;
         let mut state = shared.state();
-        while state.gathering {
+        while state.taking_several {
             let left = deadline.map_or(Duration::MAX, |deadline| {
                 deadline.saturating_duration_since(Instant::now())
             });
             if left.is_zero() {
                 return Ok(None);
             }
-            state =
-                shared.gathered.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = shared
+                .several_taken
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
-        state.gathering = true;
+        state.taking_several = true;
         drop(state);
         let taken = (0..number).map(|_| self.take_one(None, deadline)).collect();
-        shared.state().gathering = false;
-        shared.gathered.notify_one();
+        shared.state().taking_several = false;
+        shared.several_taken.notify_one();
         taken
     }
 }

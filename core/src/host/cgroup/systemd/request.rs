@@ -192,7 +192,8 @@ fn remedy() -> String {
     match nix::unistd::geteuid().as_raw() {
         0 => "start the caller in a service or scope with Delegate=yes".to_owned(),
         uid => format!(
-            "start the caller in a service with Delegate=yes, or have the user's manager started: `loginctl enable-linger {uid}`"
+            "start the caller in a service with Delegate=yes, or have the user's manager \
+            started: `loginctl enable-linger {uid}`"
         ),
     }
 }

@@ -57,7 +57,8 @@ fn a_refusal_says_what_systemd_says() {
     let refusal = daemon.ask(PATIENT).unwrap_err();
     assert_eq!(
         refusal.cause,
-        "systemd does not start seclude-1-0.scope: not for you (org.freedesktop.DBus.Error.AccessDenied)"
+        "systemd does not start seclude-1-0.scope: not for you \
+        (org.freedesktop.DBus.Error.AccessDenied)"
     );
     assert!(refusal.hint.unwrap().contains("Delegate=yes"));
 }
@@ -237,7 +238,8 @@ fn looks_where_the_environment_says_then_where_systemd_has_its_buses() {
         shown(1000, &[("XDG_RUNTIME_DIR", "/x/"), ("DBUS_SESSION_BUS_ADDRESS", "")]),
         ["/x/bus", "/run/user/1000/bus"]
     );
-    let several = "tcp:host=h,port=1;unix:guid=0,path=/with%20space;unixexec:path=/bin/sh;unix:abstract=hidden;unix:path=%zz";
+    let several = "tcp:host=h,port=1;unix:guid=0,path=/with%20space;unixexec:path=/bin/sh;\
+                   unix:abstract=hidden;unix:path=%zz";
     assert_eq!(
         shown(1000, &[("DBUS_SESSION_BUS_ADDRESS", several)]),
         ["/with space", "@hidden", "/run/user/1000/bus"]
@@ -251,7 +253,8 @@ fn believes_only_the_process_itself_about_where_it_is() {
     for (elsewhere, cause) in [
         (
             "0::/user.slice/session-1.scope\n",
-            "systemd reports seclude-1-0.scope as started, but the process is in /user.slice/session-1.scope",
+            "systemd reports seclude-1-0.scope as started, but the process is in \
+            /user.slice/session-1.scope",
         ),
         ("0::/\n", "systemd reports seclude-1-0.scope as started, but the process is in /"),
         ("1:name=systemd:/seclude-1-0.scope\n", "the process is in no cgroup of the v2 hierarchy"),
