@@ -97,8 +97,9 @@ impl Enforcement {
         }
     }
 
-    /// Enforces the limits of a single command in a cell, which apply in addition to the cell's. A
-    /// limit that a cgroup enforces on the cell gets a cgroup below for the command.
+    /// Enforces the limits of a single command in a cell, which apply in addition to the cell's. If
+    /// a cgroup enforces a limit on the cell, the command gets a cgroup below that one. The warden
+    /// samples the other limits.
     ///
     /// # Errors
     ///

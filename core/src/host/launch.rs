@@ -264,9 +264,9 @@ struct CloneArguments {
 /// Calls clone(2) or clone3(2) and returns the kernel's result. The new process calls
 /// `body(argument)` on the stack that `a` names.
 ///
-/// This is not libc's clone. ThreadSanitizer replaces that by one that takes the sanitizer's locks
-/// before the call and releases them in both processes. In shared memory that releases them twice,
-/// and the caller aborts.
+/// This is not libc's clone. ThreadSanitizer replaces that by a function that takes the sanitizer's
+/// locks before the call and releases them in both processes. In shared memory this releases them
+/// twice, and the caller aborts.
 ///
 /// # Safety
 ///
@@ -346,7 +346,7 @@ const CAPABILITIES: [usize; 8] = [6, 7, 8, 12, 21, 24, 25, 31];
 /// command runs.
 ///
 /// A thread that moves only itself, by a 0 in `tasks`, does not wait. A process that another one
-/// moves, entered `cgroup.procs`, waits for an RCU grace period, which takes many times as long as
+/// moves through `cgroup.procs` waits for an RCU grace period, which takes many times as long as
 /// the rest of the launch.
 extern "C" fn enter(argument: *mut c_void) -> c_int {
     const PR_CAP_AMBIENT: usize = 47;

@@ -141,8 +141,8 @@ impl Socket {
         let socket = self.as_fd()?;
         match wait_readable(&[socket, warden.unwrap_or(socket)], deadline)? {
             None => return Ok(None),
-            // The warden may have sent a report and ended after poll checked the socket and before
-            // it checked the pidfd. So check the socket again.
+            // The warden may have sent a report and ended after poll checked the socket, but before
+            // poll checked the pidfd. So check the socket again.
             Some(ready) if !ready[0] && !self.has_report() => return Err(lost()),
             Some(_) => {}
         }
@@ -198,8 +198,8 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WardenLost`] if the caller has closed it. A warden whose last socket is closed
-    /// ends.
+    /// [`ErrorKind::WardenLost`] if the caller has closed it. A warden ends when its last socket is
+    /// closed.
     pub fn as_fd(&self) -> Result<BorrowedFd<'_>> {
         self.0.intact().ok_or_else(|| {
             kept::explained(

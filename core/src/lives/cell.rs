@@ -65,8 +65,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// The error of the set-up step that failed, as [`Command::spawn`](crate::Command::spawn)
-    /// returns it.
+    /// The error of the set-up step that failed, as [`Command::spawn`] returns it.
     pub fn cell(&self) -> Result<Cell> {
         Cell::start(self)
     }

@@ -170,8 +170,8 @@ impl Sandbox {
     }
 
     /// Like [`Sandbox::pool`], but a sandbox is reused when its command has ended. The next command
-    /// finds what earlier ones left behind, processes included, and the same limits apply to all.
-    /// Only for commands that trust one another.
+    /// finds what earlier ones left behind, processes included. The sandbox also keeps its limits
+    /// as they are then. Only for commands that trust one another.
     ///
     /// # Errors
     ///

@@ -354,7 +354,7 @@ fn kill(path: &Path) {
     let _ = fs::write(path.join("cgroup.freeze"), "0");
 }
 
-/// Removes the directories below `parent` whose callers have ended.
+/// Removes the directories below `parent` that belong to callers which have ended.
 pub fn reclaim(parent: &Path) {
     const TIME: Duration = Duration::from_millis(200);
     abandoned(parent, is_anothers, |path| remove(path, TIME));

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 /// The environment variable that names the parent cgroup.
 const VARIABLE: &str = "SECLUDE_CGROUP";
 
-/// The name of the leaf cgroup: it holds a cell's warden and every command that has no cgroup of
-/// its own.
+/// The name of the leaf cgroup's directory. It holds a cell's warden and every command that has no
+/// cgroup of its own. Users see this name (docs/limits.md).
 const LEAF: &str = "hall";
 
 /// A directory in the v2 hierarchy.
