@@ -83,7 +83,7 @@ impl Enforcement {
         enforcement.scope = place.scope;
         enforcement.refusal = place.refusal;
         if enforcement.scope.is_none() {
-            enforcement.hold(policy)?;
+            enforcement.set_limits(policy)?;
         }
         Ok(enforcement)
     }
@@ -265,20 +265,20 @@ impl Enforcement {
 
     /// Sets every limit that a cgroup can enforce. A limit that cannot be set falls back to another
     /// mechanism, or is an error.
-    fn hold(&mut self, policy: &Policy) -> Result<()> {
+    fn set_limits(&mut self, policy: &Policy) -> Result<()> {
         for limit in by_cgroup(policy) {
             self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
                 Ok(mechanism) => Some(mechanism),
                 // A momentary shortage is no reason for another mechanism.
                 Err(error) if error.kind() == ErrorKind::HostLimit => return Err(error),
-                Err(error) => self.do_without(*limit, policy, error)?,
+                Err(error) => self.fall_back(*limit, policy, error)?,
             };
         }
         Ok(())
     }
 
     /// The mechanism for a limit that no cgroup enforces. `error` is the reason.
-    fn do_without(&self, limit: Limit, policy: &Policy, error: Error) -> Result<Option<Mechanism>> {
+    fn fall_back(&self, limit: Limit, policy: &Policy, error: Error) -> Result<Option<Mechanism>> {
         let other = match limit {
             // Before Linux 5.14 RLIMIT_NPROC counts all processes of the user on the host, not
             // those of each user namespace.
@@ -437,7 +437,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_warden_without_a_number_is_never_taken_for_the_caller() {
+    fn admit_rejects_process_id_zero() {
         let admit = |pid| Enforcement::default().admit(&Policy::default(), pid, Entered::default());
         assert_eq!(admit(0).unwrap_err().kind(), ErrorKind::WardenLost);
         admit(1).unwrap();

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_is_let_through_and_the_rest_names_the_limit() {
+    fn check_names_the_limit_that_a_file_exceeds() {
         check(10, 10, "write it", "").unwrap();
         check(u64::MAX, u64::MAX, "write it", "").unwrap();
         let error = check(11, 10, "write it", ", or write less").unwrap_err();

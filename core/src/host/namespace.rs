@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_names_a_number() {
+    fn parses_the_number_in_a_link() {
         assert_eq!(number("pid:[4026531836]"), Some(4_026_531_836));
         assert_eq!(number("pid:[]"), None);
         assert_eq!(number("pid:[12"), None);

@@ -62,7 +62,7 @@ impl NamedCell {
         let directory = Directory::open()?;
         let mut cells = Vec::new();
         for name in directory.names()? {
-            cells.extend(directory.living(&name)?);
+            cells.extend(directory.find_running(&name)?);
         }
         cells.sort_by(|one: &NamedCell, other| one.name.cmp(&other.name));
         Ok(cells)
@@ -76,7 +76,7 @@ impl NamedCell {
     /// directory cannot be opened or read.
     pub fn find(name: &str) -> Result<NamedCell> {
         check_name(name)?;
-        let found = Directory::open()?.living(name)?;
+        let found = Directory::open()?.find_running(name)?;
         found.ok_or_else(|| {
             Error::invalid(format!("cell {name}"), "no cell of this name lives")
                 .hint("Cell::publish gives it one")
@@ -163,7 +163,7 @@ impl Published {
         let alive = cell.alive()?;
         let warden = Identity::of(alive.warden.pid().unsigned_abs())?;
         let directory = Directory::open()?;
-        if let Some(other) = directory.living(name)?.filter(|other| other.warden != warden) {
+        if let Some(other) = directory.find_running(name)?.filter(|other| other.warden != warden) {
             return Err(Error::invalid(
                 format!("cell {name}"),
                 format!("another one lives under this name: process {}", other.warden.pid),
@@ -172,7 +172,7 @@ impl Published {
         }
         let text = {
             let enforcement = alive.enforcement();
-            write(&alive.sandbox, &warden, &enforcement.cgroup, &enforcement.mechanisms)?
+            encode(&alive.sandbox, &warden, &enforcement.cgroup, &enforcement.mechanisms)?
         };
         directory.write(name, &text)?;
         Ok(Published {
@@ -271,7 +271,7 @@ fn check_name(name: &str) -> Result<()> {
 
 // ---- the entry as text
 
-fn write(
+fn encode(
     sandbox: &Sandbox,
     warden: &Identity,
     cgroup: &cgroup::Cgroup,
@@ -296,7 +296,7 @@ fn write(
     .to_string())
 }
 
-fn read(name: &str, text: &str) -> Option<NamedCell> {
+fn decode(name: &str, text: &str) -> Option<NamedCell> {
     let value: Value = serde_json::from_str(text).ok()?;
     let warden = Identity {
         pid: value["pid"].as_u64()?.try_into().ok()?,

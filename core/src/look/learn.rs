@@ -116,11 +116,11 @@ impl Command {
     fn learn_by(&mut self, filter: &Seccomp) -> Result<(Output, Seen)> {
         let child = Child::spawn(self, Stream::Null, Stream::Piped, None)?;
         let mut child = child.ok_or_else(never_refused)?;
-        let unheard = || {
+        let no_listener = || {
             Error::new(ErrorKind::WardenLost, "learn")
                 .because("the filter's listener did not arrive")
         };
-        let listener = child.take_listener().ok_or_else(unheard)?;
+        let listener = child.take_listener().ok_or_else(no_listener)?;
         let command =
             child.pidfd().try_clone_to_owned().map_err(|error| Error::io("learn", error))?;
         std::thread::scope(|scope| {

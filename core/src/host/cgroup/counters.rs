@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_whole() {
+    fn value_matches_the_whole_name() {
         assert_eq!(value("oom 3\noom_kill 4\n", "oom_kill"), Some(4));
         assert_eq!(value("oom_kill 4\n", "oom"), None);
     }

@@ -76,7 +76,7 @@ fn forget_token() {
 const MAKE: &str = "make a cgroup in";
 
 /// Why an attempt to create a directory failed.
-struct Lost {
+struct FailedAttempt {
     action: &'static str,
     at: PathBuf,
     error: std::io::Error,
@@ -104,7 +104,7 @@ impl Directory {
     /// Creates a directory for a single command below a cell's. First removes empty ones of earlier
     /// commands.
     pub fn below(parent: &Directory) -> Result<Directory> {
-        abandoned(&parent.path, is_of_command, |path| drop(fs::remove_dir(path)));
+        for_each_abandoned(&parent.path, is_of_command, |path| drop(fs::remove_dir(path)));
         Directory::create(&parent.path, || Ok(format!("{COMMAND}-{}", next())), true)
     }
 
@@ -123,13 +123,13 @@ impl Directory {
             let path = parent.join(name()?);
             let (action, at, error) = match Directory::attempt(path, below) {
                 Ok(directory) => return Ok(directory),
-                Err(Lost { action, at, error }) => (action, at, error),
+                Err(FailedAttempt { action, at, error }) => (action, at, error),
             };
-            let lost = matches!(
+            let retry = matches!(
                 error.raw_os_error(),
                 Some(libc::EEXIST | libc::ENOENT | libc::EWOULDBLOCK | libc::ENODEV)
             );
-            if !lost || !parent.is_dir() || attempts == ATTEMPTS {
+            if !retry || !parent.is_dir() || attempts == ATTEMPTS {
                 // Creating the directory failed, so the error names the parent.
                 let at = if action == MAKE { parent } else { &at };
                 return Err(failed(action, at, &error));
@@ -140,31 +140,31 @@ impl Directory {
         }
     }
 
-    fn attempt(path: PathBuf, below: bool) -> std::result::Result<Directory, Lost> {
-        let lost = |action| {
+    fn attempt(path: PathBuf, below: bool) -> std::result::Result<Directory, FailedAttempt> {
+        let failed = |action| {
             let at = path.clone();
-            move |error| Lost { action, at, error }
+            move |error| FailedAttempt { action, at, error }
         };
         // Mode 0700, because anyone who can open a directory can lock it (flock(2)).
-        DirBuilder::new().mode(0o700).create(&path).map_err(lost(MAKE))?;
-        let locked = File::open(&path).map_err(lost("open the cgroup")).and_then(|file| {
+        DirBuilder::new().mode(0o700).create(&path).map_err(failed(MAKE))?;
+        let locked = File::open(&path).map_err(failed("open the cgroup")).and_then(|file| {
             // Not under a standard number: the caller may put a stream of its own there, which
             // would release the lock.
             let file = socket::above_stdio(file.into()).map_err(|error| {
                 let errno = error.raw_os_error().unwrap_or(libc::EMFILE);
-                lost("open the cgroup")(std::io::Error::from_raw_os_error(errno))
+                failed("open the cgroup")(std::io::Error::from_raw_os_error(errno))
             })?;
             let lock = Flock::lock(File::from(file), FlockArg::LockExclusiveNonblock);
-            lock.map_err(|(_, errno)| lost("lock the cgroup")(errno.into()))
+            lock.map_err(|(_, errno)| failed("lock the cgroup")(errno.into()))
         });
         // Before the lock was taken, another caller could remove the directory as abandoned. So
         // check that the path still names the locked directory.
         let locked = locked.and_then(|lock| match is_at(&lock, &path) {
             Ok(true) => Ok(lock),
             Ok(false) => {
-                Err(lost("lock the cgroup")(std::io::Error::from_raw_os_error(libc::ENOENT)))
+                Err(failed("lock the cgroup")(std::io::Error::from_raw_os_error(libc::ENOENT)))
             }
-            Err(error) => Err(lost("lock the cgroup")(error)),
+            Err(error) => Err(failed("lock the cgroup")(error)),
         });
         match locked {
             Ok(lock) => {
@@ -189,7 +189,7 @@ impl Directory {
     /// The directories of single commands below this one.
     pub fn command_directories(&self) -> Result<Vec<PathBuf>> {
         let is_one = |path: &PathBuf| path.file_name().is_some_and(is_of_command);
-        let below = each_below(&self.path)
+        let below = directories_below(&self.path)
             .map_err(|error| failed("list the cgroups in", &self.path, &error))?;
         Ok(below.into_iter().filter(is_one).collect())
     }
@@ -309,7 +309,7 @@ fn remove(path: &Path, time: Duration) {
             _ => return,
         }
         kill(path);
-        let below = each_below(path).unwrap_or_default();
+        let below = directories_below(path).unwrap_or_default();
         below.iter().for_each(|place| kill(place));
         // Directories that are empty already go at once. The others go in a later round.
         let removed = below.iter().filter(|place| fs::remove_dir(place).is_ok()).count();
@@ -320,7 +320,7 @@ fn remove(path: &Path, time: Duration) {
 }
 
 /// All directories below, deeper ones first.
-fn each_below(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+fn directories_below(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(path) {
         // The directory was removed in the meantime.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -330,7 +330,7 @@ fn each_below(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     for entry in entries {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            found.extend(each_below(&entry.path())?);
+            found.extend(directories_below(&entry.path())?);
             found.push(entry.path());
         }
     }
@@ -357,13 +357,13 @@ fn kill(path: &Path) {
 /// Removes the directories below `parent` that belong to callers which have ended.
 pub fn reclaim(parent: &Path) {
     const TIME: Duration = Duration::from_millis(200);
-    abandoned(parent, is_anothers, |path| remove(path, TIME));
+    for_each_abandoned(parent, is_another_callers, |path| remove(path, TIME));
 }
 
 /// Calls `visit` with each directory that has such a name and is not locked. Only the lock decides:
 /// a process id says nothing about callers in other pid namespaces. The lock is held during the
 /// call, so that a caller that has just created the directory cannot lock it and rely on it.
-fn abandoned(parent: &Path, is_such: impl Fn(&OsStr) -> bool, visit: impl Fn(&Path)) {
+fn for_each_abandoned(parent: &Path, is_such: impl Fn(&OsStr) -> bool, visit: impl Fn(&Path)) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for path in
         entries.flatten().filter(|entry| is_such(&entry.file_name())).map(|entry| entry.path())
@@ -383,7 +383,7 @@ fn is_of_command(name: &OsStr) -> bool {
 
 /// Whether this is the name of another caller's directory. This process's own are in use, and there
 /// can be thousands of them.
-fn is_anothers(name: &OsStr) -> bool {
+fn is_another_callers(name: &OsStr) -> bool {
     let Some((pid, token)) = name.to_str().and_then(parts) else { return false };
     let kept = TOKEN.lock().unwrap_or_else(PoisonError::into_inner);
     kept.as_ref().is_none_or(|(owner, own)| {
@@ -407,7 +407,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_ours_alone() {
+    fn names_are_unique_and_recognized() {
         let (one, other) = (new_name().unwrap(), new_name().unwrap());
         assert_ne!(one, other);
         assert_eq!(parts(&one).map(|(pid, _)| pid), Some(std::process::id()));
@@ -416,9 +416,9 @@ mod tests {
         let first = token_of(1, &mut kept).unwrap();
         assert_eq!(token_of(1, &mut kept).unwrap(), first);
         assert_ne!(token_of(1, &mut None).unwrap(), first);
-        assert!(!is_anothers(OsStr::new(&one)));
+        assert!(!is_another_callers(OsStr::new(&one)));
         let pid = std::process::id();
-        assert!(is_anothers(OsStr::new(&format!("seclude-{pid}-0-0123456789abcdef"))));
+        assert!(is_another_callers(OsStr::new(&format!("seclude-{pid}-0-0123456789abcdef"))));
         for name in [
             "seclude",
             "seclude-1",
@@ -433,7 +433,7 @@ mod tests {
 
     /// This works on any file system, because only the lock decides.
     #[test]
-    fn what_is_locked_stays_and_what_is_not_goes() {
+    fn reclaim_removes_only_unlocked_directories() {
         let place = std::env::temp_dir().join(new_name().unwrap());
         fs::create_dir(&place).unwrap();
         let (living, dead) = (

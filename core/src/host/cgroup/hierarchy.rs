@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_sees_a_part() {
+    fn a_container_that_mounts_a_part() {
         let mounts = "50 40 0:26 /docker/abc /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw\n";
         let own = |membership: &str| Hierarchies::parse(mounts, membership).v2.map(|v2| v2.own);
         assert_eq!(own("0::/docker/abc/x\n"), Some("/sys/fs/cgroup/x".into()));

@@ -36,7 +36,7 @@ pub struct V2 {
 
 impl V2 {
     fn new(directory: Directory, parent: &Path) -> Result<V2> {
-        Ok(V2 { directory, controllers: given(parent)?, leaf: None })
+        Ok(V2 { directory, controllers: enabled_for_children(parent)?, leaf: None })
     }
 
     fn make(parent: &Path, for_cell: bool) -> Result<V2> {
@@ -57,7 +57,7 @@ impl V2 {
         if let Some(pid) = present {
             leaf.write("cgroup.procs", &pid.to_string())?;
         }
-        turn_on(self.directory.path(), &on)?;
+        enable_controllers(self.directory.path(), &on)?;
         self.leaf = Some(leaf);
         Ok(self)
     }
@@ -147,11 +147,12 @@ impl Place {
         for_cell: bool,
     ) -> Result<()> {
         let Some(hierarchy) = &hierarchies.v2 else { return Ok(()) };
-        let gives = |parent: &Path| {
-            given(parent).map(|given| needed.iter().all(|controller| given.contains(controller)))
+        let provides = |parent: &Path| {
+            enabled_for_children(parent)
+                .map(|enabled| needed.iter().all(|controller| enabled.contains(controller)))
         };
         let own = hierarchy.own.as_path();
-        if needed.is_empty() || gives(own)? {
+        if needed.is_empty() || provides(own)? {
             return self.make_v2(own, for_cell);
         }
         if !without_scope && Path::new("/run/systemd/system").exists() {
@@ -161,7 +162,7 @@ impl Place {
         let ancestors =
             own.ancestors().skip(1).take_while(|parent| parent.starts_with(&hierarchy.mount));
         for parent in ancestors {
-            if gives(parent)? {
+            if provides(parent)? {
                 self.make_v2(parent, for_cell)?;
             }
             if self.cgroup.v2.is_some() {
@@ -252,7 +253,7 @@ impl Cgroup {
         let directory = Directory::make(&parent)?;
         // The scope can enable controllers for its children only once it contains no process.
         directory.write("cgroup.procs", &pid.to_string())?;
-        turn_on(&parent, needed)?;
+        enable_controllers(&parent, needed)?;
         let v2 = V2::new(directory, &parent)?;
         self.v2 = Some(if for_cell { v2.enable_for_commands(Some(pid))? } else { v2 });
         Ok(())
@@ -276,15 +277,15 @@ fn below_named(parent: &Path, needed: &[Controller], for_cell: bool) -> Result<V
     if !is_v2(parent) {
         return Err(refused("it is no cgroup of version 2"));
     }
-    turn_on(parent, needed)?;
+    enable_controllers(parent, needed)?;
     V2::make(parent, for_cell)
 }
 
 /// Enables these controllers for the children of `parent`, as far as `parent` has them.
-fn turn_on(parent: &Path, needed: &[Controller]) -> Result<()> {
+fn enable_controllers(parent: &Path, needed: &[Controller]) -> Result<()> {
     let available = fs::read_to_string(parent.join("cgroup.controllers"))
         .map_err(|error| failed("read", &parent.join("cgroup.controllers"), &error))?;
-    let on = given(parent)?;
+    let on = enabled_for_children(parent)?;
     for controller in needed.iter().filter(|controller| !on.contains(controller)) {
         let Some(name) = controller
             .v2_name()
@@ -298,7 +299,7 @@ fn turn_on(parent: &Path, needed: &[Controller]) -> Result<()> {
 }
 
 /// The controllers that are enabled for the children of `parent`.
-fn given(parent: &Path) -> Result<Vec<Controller>> {
+fn enabled_for_children(parent: &Path) -> Result<Vec<Controller>> {
     const V2: [Controller; 5] =
         [Controller::Memory, Controller::Cpu, Controller::Cpuset, Controller::Pids, Controller::Io];
     let path = parent.join("cgroup.subtree_control");

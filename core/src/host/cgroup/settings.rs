@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_processors() {
+    fn parses_a_list_of_processors() {
         assert_eq!(numbers("0-2,5\n"), Some([0, 1, 2, 5].into()));
         assert_eq!(numbers("\n"), Some([].into()));
         assert_eq!(numbers("x"), None);

@@ -7,7 +7,7 @@
 //! The environment variable SECLUDE_CELLS names the directory. Without it the directory is in
 //! XDG_RUNTIME_DIR; without that one in `/run` for root and in `/tmp` for others.
 
-use super::{Life, NamedCell, read};
+use super::{Life, NamedCell, decode};
 use crate::base::error::{Error, Result};
 use crate::host::file_size;
 use crate::host::socket;
@@ -112,7 +112,7 @@ impl Directory {
     }
 
     /// The running cell with this name. Removes the entry of a cell that has ended.
-    pub fn living(&self, name: &str) -> Result<Option<NamedCell>> {
+    pub fn find_running(&self, name: &str) -> Result<Option<NamedCell>> {
         match self.read(name)? {
             Found::Cell(cell) => match cell.warden.life() {
                 Life::Lives => return Ok(Some(*cell)),
@@ -142,7 +142,7 @@ impl Directory {
             Err(error) if error.raw_os_error() == Some(libc::EISDIR) => return Ok(Found::Other),
             result => result.map_err(failed)?,
         };
-        let cell = String::from_utf8(bytes).ok().and_then(|text| read(name, &text));
+        let cell = String::from_utf8(bytes).ok().and_then(|text| decode(name, &text));
         Ok(cell.map_or(Found::Other, |cell| Found::Cell(Box::new(cell))))
     }
 

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_told_once_and_only_after_the_start() {
+    fn an_end_is_reported_once_and_only_after_the_start() {
         let places = Places::new().expect("epoll works");
         let ((warden, alive), (socket, says)) = (pipe().expect("a pipe"), pipe().expect("a pipe"));
         places.watch(7, warden.as_fd(), socket.as_fd()).expect("it is watched");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn more_ends_than_one_look_takes_are_all_told() {
+    fn more_ends_than_one_batch_are_all_reported() {
         let places = Places::new().expect("epoll works");
         let pipes: Vec<_> =
             (0..100).map(|_| (pipe().expect("a pipe"), pipe().expect("a pipe"))).collect();

@@ -103,14 +103,14 @@ fn shared_pid() -> Check {
 
 fn nested() -> Check {
     const NAME: &str = "nested";
-    match found_within() {
+    match create_namespaces_inside() {
         Ok(()) => Check::works(NAME, "a sandbox starts within a sandbox"),
         Err(error) => Check::missing(NAME, &error),
     }
 }
 
 /// Has the program in a sandbox create the namespaces that a nested sandbox needs.
-fn found_within() -> Result<()> {
+fn create_namespaces_inside() -> Result<()> {
     let sandbox = probe::smallest().nested();
     let kinds = [
         Namespace::User,
@@ -122,7 +122,7 @@ fn found_within() -> Result<()> {
     ];
     let flags = kinds.iter().fold(0, |flags, kind| flags | kind.flag());
     let running = Running::start_founder(&sandbox, flags)?;
-    match running.hear()?.report()? {
+    match running.receive()?.report()? {
         Report::Born { errno: 0, .. } => Ok(()),
         Report::Born { errno, kind, .. } => Err(failure::of_birth(errno, kind, sandbox.policy())),
         _ => Err(Error::new(ErrorKind::WardenLost, "make namespaces within a sandbox")

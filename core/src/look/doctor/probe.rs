@@ -18,9 +18,9 @@ use crate::wire::codec::ListBuilder;
 use crate::wire::message::Request;
 use std::time::{Duration, Instant};
 
-const AT: &str = "/probe";
+const PROGRAM_PATH: &str = "/probe";
 /// How the program ends if no request comes.
-const ALONE: Ended = Ended::Exited(1);
+const WITHOUT_REQUEST: Ended = Ended::Exited(1);
 /// The time limit, longer than any check takes.
 const TIME: Duration = Duration::from_secs(2);
 
@@ -32,7 +32,7 @@ pub fn smallest() -> Sandbox {
 /// `sandbox` with the program in it and a time limit.
 pub fn within(sandbox: Sandbox) -> Sandbox {
     sandbox
-        .entry(Entry::File { at: AT.into(), data: image::PROGRAM.to_vec(), mode: 0o755 })
+        .entry(Entry::File { at: PROGRAM_PATH.into(), data: image::PROGRAM.to_vec(), mode: 0o755 })
         .wall_time(TIME)
 }
 
@@ -44,7 +44,7 @@ pub fn ended(sandbox: &Sandbox) -> Result<Ended> {
 /// Runs the program to its end. An error if it did not end as it does without a request.
 pub fn run(sandbox: &Sandbox) -> Result<Outcome> {
     let outcome = quiet(sandbox).stdin(Stdio::null()).status()?;
-    if outcome.ended == ALONE { Ok(outcome) } else { Err(unexpected(outcome.ended)) }
+    if outcome.ended == WITHOUT_REQUEST { Ok(outcome) } else { Err(unexpected(outcome.ended)) }
 }
 
 /// The running program, which waits for a request.
@@ -82,9 +82,10 @@ impl Running {
     }
 
     /// Receives the program's report.
-    pub fn hear(&self) -> Result<socket::Received> {
-        let heard = self.socket.receive(Some(self.child.pidfd()), Some(Instant::now() + TIME))?;
-        heard.ok_or_else(|| {
+    pub fn receive(&self) -> Result<socket::Received> {
+        let received =
+            self.socket.receive(Some(self.child.pidfd()), Some(Instant::now() + TIME))?;
+        received.ok_or_else(|| {
             Error::new(ErrorKind::Setup, "receive the probe's report").because("it sent none")
         })
     }
@@ -94,12 +95,12 @@ impl Running {
         let Running { mut child, socket } = self;
         drop(socket);
         let outcome = child.wait()?;
-        if outcome.ended == ALONE { Ok(outcome) } else { Err(unexpected(outcome.ended)) }
+        if outcome.ended == WITHOUT_REQUEST { Ok(outcome) } else { Err(unexpected(outcome.ended)) }
     }
 }
 
 fn quiet(sandbox: &Sandbox) -> Command {
-    let mut command = sandbox.command(AT);
+    let mut command = sandbox.command(PROGRAM_PATH);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mount_of_a_namespace_is_read_whatever_its_path_is() {
+    fn parses_a_mount_with_any_path() {
         let line = |path: &str| {
             format!("105 24 0:4 net:[4026532281] {path} rw shared:5 - nsfs nsfs rw").into_bytes()
         };
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn other_mounts_are_none_of_ours() {
+    fn other_mounts_are_skipped() {
         for line in [
             "",
             "24 1 8:1 / / rw - ext4 /dev/sda1 rw",

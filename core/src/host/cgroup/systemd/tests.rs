@@ -217,7 +217,7 @@ fn a_bus_without_a_manager_is_passed_over() {
 }
 
 #[test]
-fn looks_where_the_environment_says_then_where_systemd_has_its_buses() {
+fn tries_the_environment_then_the_usual_paths() {
     let shown = |uid, variables: &[(&str, &str)]| -> Vec<String> {
         let find = |name: &str| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
@@ -247,7 +247,7 @@ fn looks_where_the_environment_says_then_where_systemd_has_its_buses() {
 }
 
 #[test]
-fn believes_only_the_process_itself_about_where_it_is() {
+fn checks_the_cgroup_of_the_process_itself() {
     let there = "1:name=systemd:/x\n0::/user.slice/seclude-1-0.scope\n";
     assert_eq!(cgroup_of(there, UNIT), Ok(PathBuf::from("/user.slice/seclude-1-0.scope")));
     for (elsewhere, cause) in [
@@ -299,7 +299,7 @@ fn called(before: &[&str], daemon: &Daemon) -> String {
 }
 
 #[test]
-fn no_thread_works_for_it_and_none_is_left() {
+fn no_thread_is_started() {
     let Some(daemon) = Daemon::start() else { return };
     let (_manager, asked) = daemon.manager(Answer::Job("done"));
     let said = called(&[], &daemon);
