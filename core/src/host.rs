@@ -1,5 +1,5 @@
-//! Everything that is made or opened outside the sandbox: the warden's executable and its launch,
-//! the command socket, cgroups and the other mechanisms that enforce limits, terminals, and
+//! Everything that is created or opened outside the sandbox. That is the warden's executable and
+//! its launch, the command socket, cgroups and other mechanisms that enforce limits, terminals, and
 //! descriptors of existing namespaces.
 
 pub mod cgroup;

@@ -180,9 +180,9 @@ impl Cell {
         self.alive()?.ask(None, &Request::Kill { how: end::KILLED }, &[])
     }
 
-    /// Returns the cell to its state after set-up: no processes, empty scratch file systems, new
-    /// network, System V objects, message queues, keys and clocks, and zero cgroup counters. The
-    /// caller's files that are bound writable stay as they are. Running commands end as
+    /// Returns the cell to its state after set-up. It has no processes, empty scratch file systems,
+    /// and zero cgroup counters. Network, System V objects, message queues, keys and clocks are
+    /// new. The caller's files that are bound writable stay as they are. Running commands end as
     /// [`Ended::Killed`](crate::Ended::Killed).
     ///
     /// The first reset creates a [template](Sandbox::prepare) if the policy allows one. Later

@@ -223,10 +223,10 @@ impl Pool {
         Command::new(self.0.shared.sandbox.clone(), Ground::Kept(self.0.clone()), program.as_ref())
     }
 
-    /// A descriptor for `poll` and event loops. It is readable while a start is worth trying: a
-    /// place is free and a sandbox is ready, or there is an error to report, or the pool has been
-    /// closed. [`Command::try_spawn`] then tells which; another thread may have been faster. Do not
-    /// read from the descriptor.
+    /// A descriptor for `poll` and event loops. It is readable while a start is worth trying.
+    /// Either a place is free and a sandbox is ready, or there is an error to report, or the pool
+    /// has been closed. [`Command::try_spawn`] then tells which; another thread may have been
+    /// faster. Do not read from the descriptor.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.shared.places.fd()
     }

@@ -39,8 +39,8 @@ impl Cgroup {
     ///
     /// # Errors
     ///
-    /// An error if the warden's process id is unknown, if a cgroup file cannot be written, or if
-    /// new processes appear faster than they can be frozen.
+    /// An error if the warden's process id is unknown or a cgroup file cannot be written. An error
+    /// if new processes appear faster than they can be frozen.
     pub fn freeze(
         &mut self,
         warden: i32,

@@ -16,8 +16,8 @@ pub fn checks() -> Vec<Check> {
     checks
 }
 
-/// Checks a namespace of this kind, with only those beside it that a sandbox with its own files
-/// needs: a mount namespace, and a user namespace in which to create it.
+/// Checks a namespace of this kind. Beside it there are only the namespaces that a sandbox with its
+/// own files needs: a mount namespace, and a user namespace in which to create it.
 fn namespace(kind: Namespace) -> Check {
     let name = format!("namespace.{kind}");
     let own = [Namespace::User, Namespace::Mount, kind];
