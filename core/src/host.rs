@@ -1,6 +1,6 @@
-//! The host: everything that is made or opened outside the sandbox. The warden's executable and its
-//! launch, the command socket, cgroups and the other means by which limits are enforced, terminals,
-//! and handles of existing namespaces.
+//! Everything that is created or opened outside the sandbox. That is the warden's executable and
+//! its launch, the command socket, cgroups and other mechanisms that enforce limits, terminals, and
+//! descriptors of existing namespaces.
 
 pub mod cgroup;
 pub mod enforce;

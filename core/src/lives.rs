@@ -1,5 +1,5 @@
-//! Sandboxes that outlive one command: cells, cells under a name, pools, and namespaces that exist
-//! already. Each is a ground on which commands run.
+//! Sandboxes that outlive one command: cells, named cells, pools, and namespaces that exist
+//! already. Commands run on each of them as their ground (`run::ground`).
 
 pub mod cell;
 pub mod join;

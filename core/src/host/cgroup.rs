@@ -1,10 +1,11 @@
-//! The cgroups of one sandbox: a directory in the v2 hierarchy, one in each v1 hierarchy whose
-//! controller it takes. Found by `hierarchy`, made by `place`, owned and removed by `directory`,
-//! written by `settings`, read by `counters`.
+//! The cgroups of one sandbox: one directory in the v2 hierarchy, and one in each v1 hierarchy
+//! whose controller a limit needs. `hierarchy` finds the hierarchies, `place` chooses where to
+//! create the directories, `directory` owns and removes them, `settings` writes limits, `counters`
+//! reads usage.
 //!
-//! Nothing of this host's is changed but directories that carry our name: no process is moved but
-//! the warden, no controller is turned on but below a directory that the caller named or systemd
-//! gave us. What is below the caller's own cgroup shares its limits.
+//! The library changes only directories that carry its name. It moves no process except the warden.
+//! It enables controllers only below a directory that the caller named or that systemd delegated.
+//! Directories below the caller's own cgroup share the limits of that cgroup.
 
 mod counters;
 mod directory;
@@ -28,34 +29,34 @@ use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-/// The directories of one sandbox, or below them, of one command among others.
+/// The directories of one sandbox, or those of one command in a cell, which lie below the cell's.
 #[derive(Debug, Default)]
 pub struct Cgroup {
-    /// In the v2 hierarchy.
+    /// The directory in the v2 hierarchy.
     v2: Option<V2>,
-    /// In v1 hierarchies, each with the controllers of that hierarchy.
+    /// The directories in v1 hierarchies, each with the controllers of its hierarchy.
     v1: Vec<(Directory, Vec<Controller>)>,
-    /// Where the processes are while they stand still.
+    /// The directories that hold frozen processes.
     frozen: Option<freezer::Frozen>,
-    /// It is a command's alone: the warden is not in it.
-    among: bool,
+    /// Whether the cgroup belongs to a single command in a cell. The warden is then not in it.
+    single_command: bool,
 }
 
-/// By what a new process enters the directories of one sandbox.
+/// The descriptors through which a new process enters the directories of one sandbox.
 #[derive(Debug)]
-pub struct Doors<'c> {
+pub struct EntryDescriptors<'c> {
     /// The v2 directory, for `CLONE_INTO_CGROUP`.
     pub v2: Option<BorrowedFd<'c>>,
-    /// The file `tasks` of the v1 directories, in their order, for it to write: as many as it may
-    /// enter by itself.
+    /// The `tasks` files of the v1 directories, in their order. The new process writes 0 to each.
+    /// The list stops at the first directory that the process may not enter by itself.
     pub v1: Vec<File>,
 }
 
-/// Which directories a process stands in.
+/// The directories that a process is in already.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Entered {
     pub v2: bool,
-    /// So many of version 1, from the first.
+    /// How many v1 directories, counted from the first.
     pub v1: usize,
 }
 
@@ -65,7 +66,7 @@ impl Cgroup {
         self.v2.is_none() && self.v1.is_empty()
     }
 
-    /// The directory in which this controller counts for us, and of which version it is.
+    /// The directory that has this controller, and its cgroup version.
     fn with(&self, controller: Controller) -> Option<(Mechanism, &Directory)> {
         let v2 = self
             .v2
@@ -78,85 +79,101 @@ impl Cgroup {
         })
     }
 
-    /// Whether there is a directory with the controller that this limit takes.
+    /// Whether a directory has the controller that this limit needs.
     pub fn controls(&self, limit: Limit) -> bool {
         Controller::of(limit).is_some_and(|controller| self.with(controller).is_some())
     }
 
-    /// By what a new process enters it.
-    pub fn doors(&self) -> Doors<'_> {
-        // Who enters a cpuset has its memory policy changed, which at that moment is the caller's.
+    /// Opens the descriptors through which a new process enters the directories.
+    pub fn entry_descriptors(&self) -> EntryDescriptors<'_> {
+        // A process that enters a cpuset gets another memory policy. At that moment the new process
+        // still shares the caller's memory, so the policy would be the caller's.
         let v1 = self.v1.iter().take_while(|(_, on)| !on.contains(&Controller::Cpuset));
-        Doors {
-            v2: self.v2.as_ref().and_then(|v2| v2.home().opened()),
+        EntryDescriptors {
+            v2: self.v2.as_ref().and_then(|v2| v2.process_directory().opened()),
             v1: v1.map_while(|(directory, _)| directory.open_to_write("tasks").ok()).collect(),
         }
     }
 
-    /// The files by which a process with a memory of its own enters all of it; `None` if the caller
-    /// may not open one.
-    pub fn all_doors(&self) -> Result<Option<Vec<File>>> {
-        let v2 = self.v2.iter().map(|v2| (v2.home(), "cgroup.procs"));
+    /// Opens the files through which a process with its own address space enters every directory.
+    /// Returns `None` if the caller may not open one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::HostLimit`](crate::ErrorKind::HostLimit) if the caller ran out of descriptors
+    /// or memory.
+    pub fn all_entry_descriptors(&self) -> Result<Option<Vec<File>>> {
+        let v2 = self.v2.iter().map(|v2| (v2.process_directory(), "cgroup.procs"));
         let v1 = self.v1.iter().map(|(directory, _)| (directory, "tasks"));
-        let mut doors = Vec::new();
+        let mut files = Vec::new();
         for (directory, name) in v2.chain(v1) {
             match directory.open_to_write(name) {
-                Ok(file) => doors.push(file),
+                Ok(file) => files.push(file),
                 Err(error) if error.raw_os_error().and_then(Shortage::of).is_some() => {
                     return Err(directory::failed("open", &directory.path().join(name), &error));
                 }
                 Err(_) => return Ok(None),
             }
         }
-        Ok(Some(doors))
+        Ok(Some(files))
     }
 
-    /// Whether the kernel ends all that is in it at one word: `cgroup.kill`, Linux 5.14.
+    /// Whether the kernel can kill the whole cgroup with one write: `cgroup.kill`, Linux 5.14.
     pub fn kills(&self) -> bool {
-        // Where that cannot be seen, it is not promised.
+        // If the look-up fails, assume that the file is missing: a false yes would be a broken
+        // promise.
         self.v2.as_ref().is_some_and(|v2| v2.directory.has("cgroup.kill").unwrap_or(false))
     }
 
-    /// Has the kernel end all that is in it, where it can.
+    /// Kills every process in the cgroup where the kernel supports it.
     pub fn kill(&self) {
         if let Some(v2) = self.v2.as_ref().filter(|_| self.kills()) {
-            // The caller ends process by process whatever this leaves.
+            // A failure is harmless: the caller then kills the remaining processes one by one.
             let _ = v2.directory.write("cgroup.kill", "1");
         }
     }
 
-    /// Moves the process into those that it has not entered yet; what that starts from now on is in
-    /// it too.
+    /// Moves the process into the directories that it has not entered yet. Processes that it starts
+    /// afterwards are in them too.
+    ///
+    /// # Errors
+    ///
+    /// An error if the kernel or the file permissions refuse the move.
     pub fn admit(&self, pid: i32, entered: Entered) -> Result<()> {
-        let v2 = self.v2.iter().filter(|_| !entered.v2).map(V2::home);
+        let v2 = self.v2.iter().filter(|_| !entered.v2).map(V2::process_directory);
         for directory in v2.chain(self.v1.iter().skip(entered.v1).map(|(directory, _)| directory)) {
             directory.write("cgroup.procs", &pid.to_string())?;
         }
         Ok(())
     }
 
-    /// The directories in which its processes are.
+    /// The directories that hold the cgroup's processes.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.v2
             .iter()
-            .map(V2::home)
+            .map(V2::process_directory)
             .chain(self.v1.iter().map(|(directory, _)| directory))
             .map(Directory::path)
     }
 
-    /// One below it for a command among others, with these controllers as far as they are on here.
+    /// Creates a cgroup below this one for a single command in a cell. It gets those of
+    /// `controllers` that are enabled here.
+    ///
+    /// # Errors
+    ///
+    /// An error if a directory cannot be created.
     pub fn within(&self, controllers: &[Controller]) -> Result<Cgroup> {
-        let mut inner = Cgroup { among: true, ..Cgroup::default() };
+        let mut inner = Cgroup { single_command: true, ..Cgroup::default() };
         for (directory, on) in self
             .v1
             .iter()
             .filter(|(_, on)| controllers.iter().any(|controller| on.contains(controller)))
         {
-            place::bound_what_is_below(directory)?;
+            place::use_hierarchy(directory)?;
             inner.v1.push((Directory::below(directory)?, on.clone()));
         }
-        // Who enters one of version 2 waits for an RCU grace period: not where version 1 has all
-        // that is needed.
+        // Entering a v2 cgroup waits for an RCU grace period. Create one only for controllers that
+        // v1 does not provide.
         let lacks =
             |controller: &Controller| !inner.v1.iter().any(|(_, on)| on.contains(controller));
         if let Some(v2) = self.v2.as_ref().filter(|_| controllers.iter().any(lacks)) {
@@ -165,12 +182,21 @@ impl Cgroup {
         Ok(inner)
     }
 
-    /// Sets one limit of the policy, proved by reading it back; what holds it.
+    /// Sets one limit of the policy and verifies it by reading it back. Returns the mechanism that
+    /// enforces it.
+    ///
+    /// # Errors
+    ///
+    /// An error if no controller is available, or if the kernel does not accept the value.
     pub fn set(&self, limit: Limit, limits: &Limits) -> Result<Mechanism> {
         settings::set(self, limit, limits)
     }
 
-    /// What measures the processor time of all that is in it.
+    /// Opens the file that counts the processor time of the whole cgroup.
+    ///
+    /// # Errors
+    ///
+    /// An error if the file exists and cannot be opened.
     pub fn meter(&self) -> Result<Option<(Mechanism, u32, File)>> {
         let v2 = self
             .v2
@@ -183,7 +209,7 @@ impl Cgroup {
         for (mechanism, kind, directory, name) in v2.chain(v1) {
             match directory.open(name) {
                 Ok(file) => return Ok(Some((mechanism, kind, file))),
-                // This kernel has none.
+                // This kernel does not have the file.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => {
                     return Err(directory::failed("open", &directory.path().join(name), &error));
@@ -193,7 +219,11 @@ impl Cgroup {
         Ok(None)
     }
 
-    /// What tells the anonymous memory of all that is in it.
+    /// Opens the file that reports the anonymous memory of the whole cgroup.
+    ///
+    /// # Errors
+    ///
+    /// An error if the file cannot be opened.
     pub fn gauge(&self) -> Result<Option<(u32, File)>> {
         let Some((mechanism, directory)) = self.with(Controller::Memory) else { return Ok(None) };
         let kind = if mechanism == Mechanism::CgroupV2 { gauge::V2 } else { gauge::V1 };
@@ -205,26 +235,30 @@ impl Cgroup {
         }
     }
 
-    /// Whether the kernel tells the peak of its memory.
-    pub fn tells_peak(&self) -> bool {
+    /// Whether the kernel reports the cgroup's peak memory: always in v1, since Linux 5.19 in v2.
+    pub fn has_memory_peak(&self) -> bool {
         match self.with(Controller::Memory) {
             Some((Mechanism::CgroupV2, directory)) => directory.has("memory.peak").unwrap_or(false),
             found => found.is_some(),
         }
     }
 
-    /// What it has counted.
+    /// Reads the cgroup's counters.
     pub fn counters(&self) -> Counters {
         Counters::read(self)
     }
 }
 
-/// Moves a process into a cgroup that somebody else has made.
+/// Moves a process into a cgroup that this process did not create.
+///
+/// # Errors
+///
+/// An error if the kernel or the file permissions refuse the move.
 pub fn move_into(directory: &Path, pid: i32) -> Result<()> {
     directory::write(&directory.join("cgroup.procs"), &pid.to_string())
 }
 
-/// A limit that cannot be held here.
+/// The error for a limit that cannot be enforced on this host.
 fn unavailable(limit: Limit) -> Error {
     Error::new(crate::base::error::ErrorKind::LimitUnavailable, format!("limit {limit}"))
 }

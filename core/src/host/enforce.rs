@@ -1,9 +1,10 @@
-//! What holds each limit on this host: chosen, put in place and proved before the command starts.
+//! Chooses the mechanism that enforces each limit on this host, sets it up, and verifies it before
+//! the command starts.
 //!
-//! First a cgroup, by which the kernel holds it. Without one, `RLIMIT_NPROC` for processes where
-//! that counts them alone, and the warden's looks for memory, processor time, and else for
-//! processes. What can be held by none of these is an error, unless the policy is content
-//! with less.
+//! A cgroup comes first: the kernel then enforces the limit. Without a cgroup, `RLIMIT_NPROC`
+//! limits processes where the kernel counts them per user namespace. The warden samples memory,
+//! processor time, and in the other cases processes. A limit that no mechanism can enforce is an
+//! error, unless the policy accepts best effort.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::cgroup::{self, Cgroup, Controller, Entered};
@@ -15,41 +16,47 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What else there is to enter of a cell.
+/// What a command that enters a cell needs besides its namespaces.
 #[derive(Debug)]
 pub struct EnteredCell {
     pub cgroups: Vec<PathBuf>,
-    /// What holds its limits.
+    /// The mechanisms that enforce the cell's limits.
     pub mechanisms: Mechanisms,
 }
 
-/// What holds one sandbox.
+/// The mechanisms that enforce one sandbox's limits.
 #[derive(Debug, Default)]
 pub struct Enforcement {
     pub cgroup: Cgroup,
     pub mechanisms: Mechanisms,
-    /// Systemd is to be asked for a cgroup with these, when the warden runs.
+    /// The controllers to request from systemd once the warden runs.
     scope: Option<Vec<Controller>>,
-    /// The cgroup is in a scope of systemd's.
+    /// Whether the cgroup is in a systemd scope.
     pub in_scope: bool,
-    /// Systemd has been asked, and it came to nothing.
+    /// Whether the request to systemd failed.
     pub scope_failed: bool,
-    /// Why there is no better cgroup.
+    /// Why the host did not provide a better cgroup.
     refusal: Option<Error>,
-    /// The cgroups of a cell that is entered from outside.
+    /// The cgroups of the cell that the command enters from outside.
     entered: Vec<PathBuf>,
-    /// It is a cell's, or what a pool uses again: single commands have theirs below.
-    many: bool,
+    /// Whether it belongs to a cell or to a sandbox of a reusing pool: single commands then have
+    /// cgroups of their own below.
+    for_cell: bool,
 }
 
 impl Enforcement {
-    /// Makes the cgroups and sets the limits, as far as that can be done before there is a process.
-    /// `without_scope`: why systemd is not to be asked any more. `many`: single commands will
-    /// have theirs below.
+    /// Creates the cgroups and sets the limits, as far as that is possible before there is a
+    /// process. `without_scope` is the reason not to ask systemd again. `for_cell`: single commands
+    /// will have cgroups of their own below.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LimitUnavailable`] if a limit cannot be enforced as the policy demands.
+    /// [`ErrorKind::HostLimit`] if the caller ran out of a resource.
     pub fn prepare(
         policy: &Policy,
         without_scope: Option<&Error>,
-        many: bool,
+        for_cell: bool,
     ) -> Result<Enforcement> {
         let mut controllers: Vec<Controller> = Vec::new();
         for controller in Limit::ALL
@@ -61,26 +68,27 @@ impl Enforcement {
                 controllers.push(controller);
             }
         }
-        let mut enforcement = Enforcement { many, ..Enforcement::default() };
+        let mut enforcement = Enforcement { for_cell, ..Enforcement::default() };
         enforcement.mechanisms[Limit::Output as usize] =
             policy.limits.output.map(|_| Mechanism::Warden);
-        // Where the kernel does not end the tree with the warden, a cgroup does.
+        // Without a pid namespace the kernel does not kill the processes with the warden. A cgroup
+        // does.
         let asked =
             !controllers.is_empty() || policy.cgroup.is_some() || !policy.private(Namespace::Pid);
         if !asked {
             return Ok(enforcement);
         }
-        let place = cgroup::find(policy, &controllers, without_scope, many)?;
+        let place = cgroup::find(policy, &controllers, without_scope, for_cell)?;
         enforcement.cgroup = place.cgroup;
         enforcement.scope = place.scope;
         enforcement.refusal = place.refusal;
         if enforcement.scope.is_none() {
-            enforcement.hold(policy)?;
+            enforcement.set_limits(policy)?;
         }
         Ok(enforcement)
     }
 
-    /// What holds all that runs in a cell, for one who enters it.
+    /// The mechanisms of a cell, for a command that enters it.
     pub fn entered(cell: &EnteredCell) -> Enforcement {
         Enforcement {
             mechanisms: cell.mechanisms,
@@ -89,8 +97,14 @@ impl Enforcement {
         }
     }
 
-    /// What holds one command of many to limits of its own, beyond what holds them all: what the
-    /// kernel holds all to, it holds one to in a cgroup below.
+    /// Enforces the limits of a single command in a cell, which apply in addition to the cell's. If
+    /// a cgroup enforces a limit on the cell, the command gets a cgroup below that one. The warden
+    /// samples the other limits.
+    ///
+    /// # Errors
+    ///
+    /// An error if the policy demands exact enforcement and the limit could only be sampled, or if
+    /// the caller ran out of a resource.
     pub fn within(&self, policy: &Policy, share: &Share) -> Result<Enforcement> {
         let by_cgroup = |limit: &Limit| {
             matches!(self.mechanism(*limit), Some(Mechanism::CgroupV2 | Mechanism::CgroupV1))
@@ -110,7 +124,7 @@ impl Enforcement {
                     return Err(self.unavailable(
                         limit,
                         error,
-                        "of one command among others it could only be sampled: ",
+                        "for a single command in a cell it could only be sampled: ",
                     ));
                 }
                 Err(_) => Mechanism::Sampled,
@@ -119,7 +133,11 @@ impl Enforcement {
         Ok(inner)
     }
 
-    /// Holds the only command that there will be to limits that are tighter than the sandbox's.
+    /// Tightens the sandbox's limits for the only command that will run in it.
+    ///
+    /// # Errors
+    ///
+    /// An error if a cgroup does not accept a value.
     pub fn tighten(&mut self, limits: &Limits, share: &Share) -> Result<()> {
         for limit in share.limits() {
             let held = &mut self.mechanisms[limit as usize];
@@ -127,7 +145,7 @@ impl Enforcement {
                 *held = Some(match self.cgroup.set(limit, limits) {
                     Ok(mechanism) => mechanism,
                     Err(error) if error.kind() == ErrorKind::HostLimit => return Err(error),
-                    // The cell's cgroups are everybody's there.
+                    // The command entered a cell, whose cgroups belong to all its commands.
                     Err(_) if !self.entered.is_empty() => Mechanism::Sampled,
                     Err(error) => return Err(error),
                 });
@@ -136,7 +154,13 @@ impl Enforcement {
         Ok(())
     }
 
-    /// Sets another limit where a cgroup holds it; one that is sampled is the warden's to be told.
+    /// Changes a limit that a cgroup enforces. A sampled limit needs no change here: the caller
+    /// sends it to the warden.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LimitUnavailable`] if neither a cgroup nor sampling enforces the limit, or if
+    /// the cgroup does not accept the value.
     pub fn change(&self, limit: Limit, limits: &Limits) -> Result<()> {
         match self.mechanism(limit) {
             Some(Mechanism::CgroupV2 | Mechanism::CgroupV1) => {
@@ -151,12 +175,13 @@ impl Enforcement {
         }
     }
 
-    /// What holds this limit.
+    /// The mechanism that enforces this limit.
     pub fn mechanism(&self, limit: Limit) -> Option<Mechanism> {
         self.mechanisms[limit as usize]
     }
 
-    /// What holds a command that may take so long, `within` it all if it is one of many.
+    /// The mechanisms that enforce a command's limits. `within` holds its own limits if it is in a
+    /// cell. `wall_time` is its time limit, if it has one.
     pub fn mechanisms(
         &self,
         within: Option<&Enforcement>,
@@ -172,45 +197,55 @@ impl Enforcement {
         mechanisms
     }
 
-    /// Whether the caller is to move the warden into cgroups.
+    /// Whether the caller has to move the warden into cgroups.
     pub fn admits(&self) -> bool {
         self.scope.is_some() || !self.cgroup.is_empty() || !self.entered.is_empty()
     }
 
-    /// By what a copy of a template enters all its cgroups by itself; `None` if the caller has to
-    /// move it into some.
-    pub fn doors(&self) -> Result<Option<Vec<File>>> {
-        if self.scope.is_some() { Ok(None) } else { self.cgroup.all_doors() }
+    /// Opens the descriptors through which a copy of a template enters all its cgroups by itself.
+    /// Returns `None` if the caller has to move it into some of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::HostLimit`] if the caller ran out of descriptors or memory.
+    pub fn entry_descriptors(&self) -> Result<Option<Vec<File>>> {
+        if self.scope.is_some() { Ok(None) } else { self.cgroup.all_entry_descriptors() }
     }
 
-    /// Whether the warden is to look at the processes inside.
+    /// Whether the warden has to sample the processes inside.
     pub fn watches(&self, limits: &Limits) -> bool {
         let looked_for =
             |mechanism: &Mechanism| matches!(mechanism, Mechanism::Sampled | Mechanism::Rlimit);
-        // Before there is a cgroup to look into.
+        // The scope does not exist yet, so whether it has `memory.peak` follows from the version.
         let untold = self.scope.is_some() && limits.memory.is_some() && !kernel_is_at_least(5, 19);
         self.mechanisms.iter().flatten().any(looked_for) || self.samples_peak(limits) || untold
     }
 
-    /// Whether the peak of memory is to be sampled, for want of a cgroup's: before Linux 5.19.
+    /// Whether the peak memory has to be sampled because the cgroup does not report it: in v2
+    /// before Linux 5.19.
     fn samples_peak(&self, limits: &Limits) -> bool {
         let by_cgroup = matches!(
             self.mechanisms[Limit::Memory as usize],
             Some(Mechanism::CgroupV2 | Mechanism::CgroupV1)
         );
-        limits.memory.is_some() && by_cgroup && !self.cgroup.tells_peak()
+        limits.memory.is_some() && by_cgroup && !self.cgroup.has_memory_peak()
     }
 
-    /// Moves the warden into its cgroups, or into one that systemd makes for it.
+    /// Moves the warden into its cgroups, or into one that systemd creates for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WardenLost`] if `pid` is not positive. Otherwise an error if the warden cannot
+    /// be moved, or if a limit cannot be set in the new cgroup.
     pub fn admit(&mut self, policy: &Policy, pid: i32, entered: Entered) -> Result<()> {
-        // In a cgroup's file, and to systemd, 0 is who writes it: the caller.
+        // Both a cgroup file and systemd take 0 for the process that writes it: the caller.
         if pid <= 0 {
             return Err(Error::new(ErrorKind::WardenLost, "find the warden's process id")
-                .because("it has ended, or the caller's /proc does not tell"));
+                .because("it has ended, or the caller's /proc does not show it"));
         }
         self.entered.iter().try_for_each(|directory| cgroup::move_into(directory, pid))?;
         let Some(needed) = self.scope.take() else { return self.cgroup.admit(pid, entered) };
-        let result = self.cgroup.enter_scope(pid, &needed, self.many).and_then(|()| {
+        let result = self.cgroup.enter_scope(pid, &needed, self.for_cell).and_then(|()| {
             self.cgroup.admit(pid, Entered { v2: true, ..entered })?;
             for limit in by_cgroup(policy) {
                 self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
@@ -228,25 +263,25 @@ impl Enforcement {
         result
     }
 
-    /// Sets every limit that takes one in the cgroups; what cannot be set is held another way, or
-    /// is an error.
-    fn hold(&mut self, policy: &Policy) -> Result<()> {
+    /// Sets every limit that a cgroup can enforce. A limit that cannot be set falls back to another
+    /// mechanism, or is an error.
+    fn set_limits(&mut self, policy: &Policy) -> Result<()> {
         for limit in by_cgroup(policy) {
             self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
                 Ok(mechanism) => Some(mechanism),
-                // A shortage of the moment is no reason for another mechanism.
+                // A momentary shortage is no reason for another mechanism.
                 Err(error) if error.kind() == ErrorKind::HostLimit => return Err(error),
-                Err(error) => self.do_without(*limit, policy, error)?,
+                Err(error) => self.fall_back(*limit, policy, error)?,
             };
         }
         Ok(())
     }
 
-    /// What holds a limit for which there is no cgroup, for this reason.
-    fn do_without(&self, limit: Limit, policy: &Policy, error: Error) -> Result<Option<Mechanism>> {
+    /// The mechanism for a limit that no cgroup enforces. `error` is the reason.
+    fn fall_back(&self, limit: Limit, policy: &Policy, error: Error) -> Result<Option<Mechanism>> {
         let other = match limit {
-            // Before Linux 5.14 it counts all processes of that user outside, not those of a user
-            // namespace by themselves.
+            // Before Linux 5.14 RLIMIT_NPROC counts all processes of the user on the host, not
+            // those of each user namespace.
             Limit::Pids if policy.private(Namespace::User) && kernel_is_at_least(5, 14) => {
                 Some(Mechanism::Rlimit)
             }
@@ -270,7 +305,7 @@ impl Enforcement {
     }
 
     fn unavailable(&self, limit: Limit, error: Error, prefix: &str) -> Error {
-        // What kept a cgroup from being made is the cause of all that follows from it.
+        // If no cgroup could be created, that is the cause of every error that follows.
         let cause = self.refusal.clone().filter(|_| !self.cgroup.controls(limit)).unwrap_or(error);
         let plain = cause.clone().without_hint();
         let step = format!("limit {limit}");
@@ -296,31 +331,41 @@ impl Enforcement {
         }
     }
 
-    /// What the caller's side adds to the warden's protections.
+    /// The protections that the caller's side adds to the warden's.
     pub fn protections(&self, policy: &Policy) -> u64 {
         let kills = !policy.private(Namespace::Pid) && self.cgroup.kills();
         if kills { protection::KILL_BY_CGROUP } else { 0 }
     }
 
-    /// The file by which the warden measures processor time, and what it is.
+    /// Opens the file from which the warden reads the processor time, and says which kind of file
+    /// it is.
+    ///
+    /// # Errors
+    ///
+    /// An error if the file exists and cannot be opened.
     pub fn meter(&self) -> Result<(u32, Option<File>)> {
         Ok(self.cgroup.meter()?.map_or((meter::NONE, None), |(_, kind, file)| (kind, Some(file))))
     }
 
-    /// The file by which the warden sees the anonymous memory, and what it is: where a cgroup
-    /// limits the memory.
+    /// Opens the file from which the warden reads the anonymous memory, and says which kind of file
+    /// it is. There is one where a cgroup limits the memory.
+    ///
+    /// # Errors
+    ///
+    /// An error if the file cannot be opened.
     pub fn gauge(&self, limits: &Limits) -> Result<(u32, Option<File>)> {
         let gauge = if limits.memory.is_some() { self.cgroup.gauge()? } else { None };
         Ok(gauge.map_or((gauge::NONE, None), |(kind, file)| (kind, Some(file))))
     }
 
-    /// `RLIMIT_NPROC` of every process inside, if that holds the limit: the warden is counted too.
+    /// `RLIMIT_NPROC` of every process inside, if that enforces the limit. It includes one for the
+    /// warden.
     pub fn process_limit(&self, limits: &Limits) -> Option<u64> {
         let by_rlimit = self.mechanisms[Limit::Pids as usize] == Some(Mechanism::Rlimit);
         limits.pids.filter(|_| by_rlimit).map(|number| number + 1)
     }
 
-    /// What a cell's warden itself holds all commands together to.
+    /// The limits that a cell's warden itself enforces on all commands together.
     pub fn together(&self, limits: &Limits) -> message::Limits {
         let message::Limits { cpu_ns, pace, processes, .. } = self.wardens(limits, None);
         let memory = limits
@@ -330,14 +375,14 @@ impl Enforcement {
         message::Limits { cpu_ns, pace, memory, processes, ..message::Limits::default() }
     }
 
-    /// What the warden itself holds the command to.
+    /// The limits that the warden itself enforces on the command.
     pub fn wardens(&self, limits: &Limits, wall_time: Option<Duration>) -> message::Limits {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let mechanism = |limit: Limit| self.mechanism(limit);
         let (grace_signal, grace) = limits.grace.unwrap_or_default();
         let cpu_time = limits.cpu_time.filter(|_| mechanism(Limit::CpuTime).is_some());
-        // Asked for only where somebody looks at the time: it reads the caller's cgroup, which
-        // every run would pay for.
+        // Queried only if there is a limit on processor time: `available_parallelism` reads the
+        // caller's cgroup files, which would slow down every run.
         let pace = cpu_time.map_or(0.0, |_| {
             let processors =
                 std::thread::available_parallelism().map_or(1.0, |number| number.get() as f64);
@@ -365,13 +410,13 @@ impl Enforcement {
     }
 }
 
-/// Whether nothing but a cgroup can hold it, and the policy can do without.
+/// Whether only a cgroup can enforce the limit, and the policy accepts to go without it.
 fn dispensable(limit: Limit, policy: &Policy) -> bool {
     let held_otherwise = matches!(limit, Limit::Memory | Limit::CpuTime | Limit::Pids);
     !held_otherwise && policy.limits.demand(limit) == Some(Demand::BestEffort)
 }
 
-/// The limits of a policy that a cgroup would hold.
+/// The limits of a policy that a cgroup can enforce.
 fn by_cgroup(policy: &Policy) -> impl Iterator<Item = &'static Limit> + '_ {
     Limit::ALL
         .iter()
@@ -392,7 +437,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_warden_without_a_number_is_never_taken_for_the_caller() {
+    fn admit_rejects_process_id_zero() {
         let admit = |pid| Enforcement::default().admit(&Policy::default(), pid, Entered::default());
         assert_eq!(admit(0).unwrap_err().kind(), ErrorKind::WardenLost);
         admit(1).unwrap();

@@ -1,9 +1,8 @@
-//! The caller's limit on the size of a file that it writes (RLIMIT_FSIZE), asked before each write
-//! of the library's own.
+//! The caller's limit on file sizes (RLIMIT_FSIZE), checked before each write of the library's own.
 //!
-//! A process that writes beyond it gets SIGXFSZ, which ends it unless it is prepared:
-//! `setrlimit(2)`. That counts for files in memory too. The limit is a process's own: what is no
-//! file on any disk is written by a process that has raised its own, as far as it may.
+//! A process that writes beyond the limit gets SIGXFSZ, which kills it by default (setrlimit(2)).
+//! The limit also applies to files in memory. It is a property of the process. So a child process
+//! that has raised its own limit, as far as it may, writes the files in memory.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::launch;
@@ -13,18 +12,26 @@ use std::io::Write;
 use std::os::fd::AsFd;
 
 /// The limit in bytes.
+///
+/// # Errors
+///
+/// An error if getrlimit(2) fails.
 pub fn limit() -> Result<u64> {
     let limits = getrlimit(Resource::RLIMIT_FSIZE)
         .map_err(|errno| Error::io("read the limit on the size of files", errno))?;
     Ok(limits.0)
 }
 
-/// Writes an empty file in memory, whatever the caller's limit is as long as it may be raised.
-/// `remedy`: what else helps.
+/// Fills an empty file in memory, even beyond the caller's soft limit if the limit may be raised.
+/// `remedy` is appended to the hint of the error.
+///
+/// # Errors
+///
+/// [`ErrorKind::HostLimit`] if the hard limit is too low. Otherwise the error of the write.
 pub fn fill(file: &mut File, bytes: &[u8], action: &str, remedy: &str) -> Result<()> {
     let written = match bytes.len() as u64 <= limit()? {
         true => file.write_all(bytes),
-        false => launch::write_apart(file.as_fd(), bytes),
+        false => launch::write_in_child(file.as_fd(), bytes),
     };
     written.map_err(|error| match (error.raw_os_error(), getrlimit(Resource::RLIMIT_FSIZE)) {
         (Some(libc::EFBIG), Ok((_, hard))) => too_large(bytes.len() as u64, hard, action, remedy),
@@ -32,7 +39,12 @@ pub fn fill(file: &mut File, bytes: &[u8], action: &str, remedy: &str) -> Result
     })
 }
 
-/// Refuses what would go beyond `limit`. `remedy`: what else helps, besides a higher limit.
+/// Checks that a file of `bytes` bytes stays within `limit`. `remedy` is appended to the hint of
+/// the error.
+///
+/// # Errors
+///
+/// [`ErrorKind::HostLimit`] if it does not.
 pub fn check(bytes: u64, limit: u64, action: &str, remedy: &str) -> Result<()> {
     if bytes <= limit {
         return Ok(());
@@ -54,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_is_let_through_and_the_rest_names_the_limit() {
+    fn check_names_the_limit_that_a_file_exceeds() {
         check(10, 10, "write it", "").unwrap();
         check(u64::MAX, u64::MAX, "write it", "").unwrap();
         let error = check(11, 10, "write it", ", or write less").unwrap_err();
@@ -62,7 +74,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "write it: it takes a file of 11 bytes, and RLIMIT_FSIZE lets this process write 10; \
-             hint: raise RLIMIT_FSIZE (ulimit -f) in the caller, or write less"
+            hint: raise RLIMIT_FSIZE (ulimit -f) in the caller, or write less"
         );
     }
 }

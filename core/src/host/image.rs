@@ -1,5 +1,5 @@
-//! The warden's executable: the one that this library carries, in sealed memory, or one at an
-//! installed path.
+//! The warden's executable: either the copy that this library carries, in a sealed memfd, or a file
+//! at an installed path.
 
 use crate::base::error::{Error, Result};
 use crate::base::kept::Kept;
@@ -12,22 +12,27 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The program, built by `build.rs`.
+/// The warden's program, which `build.rs` builds.
 pub static PROGRAM: &[u8] = include_bytes!(env!("SECLUDE_WARDEN_IMAGE"));
 
 /// The environment variable that names an installed warden.
 const VARIABLE: &str = "SECLUDE_WARDEN";
 
-/// What to execute.
+/// The file to execute.
 pub enum Image {
     /// A sealed memfd.
     Memory(Kept),
-    /// An installed file: it makes the namespaces itself.
+    /// An installed file. It runs outside the namespaces first and creates them itself.
     Installed(CString),
 }
 
 impl Image {
-    /// The warden at `path`, or where the environment says, or else in memory.
+    /// The warden at `path`, else at the path in the environment variable, else in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the path contains a NUL byte.
+    /// [`ErrorKind::HostLimit`](crate::ErrorKind::HostLimit) if the memfd cannot be written.
     pub fn new(path: Option<&Path>) -> Result<Image> {
         let path = path
             .map(|path| path.as_os_str().to_owned())
@@ -46,7 +51,8 @@ impl Image {
         let failed = |error: std::io::Error| Error::io(ACTION, error);
         let remedy = format!(", or install the warden and name it by {VARIABLE}");
         let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-        // MFD_EXEC says that it is meant to be executed, from Linux 6.3 on.
+        // MFD_EXEC marks the file as executable, since Linux 6.3. Older kernels reject the flag,
+        // hence the second attempt.
         let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
         let memory = memfd_create(NAME, flags | executable)
             .or_else(|_| memfd_create(NAME, flags))
@@ -62,7 +68,7 @@ impl Image {
         Ok(Image::Memory(OwnedFd::from(file).into()))
     }
 
-    /// Whether the descriptor still is what was made.
+    /// Whether the descriptor still refers to the file that was created.
     pub fn intact(&self) -> bool {
         match self {
             Image::Memory(memory) => memory.intact().is_some(),
@@ -70,7 +76,7 @@ impl Image {
         }
     }
 
-    /// The descriptor's number and the path to execute.
+    /// The descriptor and the path for execveat(2).
     pub fn executable(&self) -> (i32, &CStr) {
         match self {
             Image::Memory(memory) => (memory.unchecked().as_raw_fd(), c""),
@@ -78,7 +84,7 @@ impl Image {
         }
     }
 
-    /// Whether it is executed outside the namespaces.
+    /// Whether the program runs outside the namespaces and creates them itself.
     pub fn makes_namespaces(&self) -> bool {
         matches!(self, Image::Installed(_))
     }

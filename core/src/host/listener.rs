@@ -1,4 +1,4 @@
-//! Deciding about system calls, one by one, from outside: `seccomp_unotify(2)`.
+//! Decides about system calls, one by one, from outside the sandbox: `seccomp_unotify(2)`.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::Kept;
@@ -12,13 +12,14 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Where calls are heard that a filter leaves to the caller
-/// ([`Action::Notify`](crate::Action::Notify)):
-/// [`Child::take_listener`](crate::Child::take_listener).
+/// Receives the system calls that a filter leaves to the caller
+/// ([`Action::Notify`](crate::Action::Notify)).
+/// [`Child::take_listener`](crate::Child::take_listener) returns it.
 ///
-/// Who makes such a call stands still until it has an answer. Readable when one waits, hung up when
-/// nobody can make one any more. Once the listener and its notifications are dropped, every such
-/// call fails with ENOSYS. The descriptor speaks `seccomp_unotify(2)`, for who wants to.
+/// A thread that makes such a call stops until the call is answered. The descriptor is readable
+/// when a call waits. It reports a hang-up when no process is left that could make one. Once the
+/// listener and its notifications are dropped, every such call fails with ENOSYS. The descriptor
+/// can also be used directly, by the interface of `seccomp_unotify(2)`.
 #[derive(Debug)]
 pub struct Listener(Arc<Kept>);
 
@@ -27,7 +28,11 @@ impl Listener {
         Listener(Arc::new(fd.into()))
     }
 
-    /// The next call that waits for an answer; `None` once nobody is left who could make one.
+    /// Waits for the next call. Returns `None` once no process is left that could make one.
+    ///
+    /// # Errors
+    ///
+    /// An error if the descriptor was closed or the kernel refuses the request.
     pub fn receive(&self) -> Result<Option<Notification>> {
         loop {
             if let Some(next) = self.next(None)? {
@@ -36,17 +41,24 @@ impl Listener {
         }
     }
 
-    /// The same, for so long: `None` too if none came in time.
+    /// Like [`Listener::receive`], but waits no longer than `time`. Also returns `None` if no call
+    /// came in that time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::receive`].
     pub fn receive_within(&self, time: Duration) -> Result<Option<Notification>> {
         Ok(self.next(Some(Instant::now() + time))?.flatten())
     }
 
-    /// `Some(None)`: the end. `None`: the time is over, or who called has gone.
+    /// `Some(None)`: no process is left that could make a call. `None`: the deadline has passed, or
+    /// the thread that made the call is gone.
     fn next(&self, deadline: Option<Instant>) -> Result<Option<Option<Notification>>> {
         if wait_readable(&[self.0.get()?], deadline)?.is_none() {
             return Ok(None);
         }
-        // Before Linux 6.11, who asks for a call where nobody is left to make one waits for ever.
+        // Before Linux 6.11 the receive request blocks for ever when no process is left that could
+        // make a call. So receive only what poll(2) has announced.
         if !self.has(PollFlags::POLLIN)? {
             return Ok(if self.is_deserted()? { Some(None) } else { None });
         }
@@ -55,21 +67,25 @@ impl Listener {
                 Ok(Some(Some(Notification { listener: self.0.clone(), raw, answered: false })))
             }
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
-            Err(error) => Err(Error::io("hear of a system call", error)),
+            Err(error) => Err(Error::io("receive a system call", error)),
         }
     }
 
-    /// Whether nobody is left who could make a call, for who waits on the descriptor by a call that
-    /// does not tell a hang-up.
+    /// Whether no process is left that could make a call. For callers whose event loop does not
+    /// report a hang-up.
+    ///
+    /// # Errors
+    ///
+    /// An error if the descriptor was closed or cannot be polled.
     pub fn is_deserted(&self) -> Result<bool> {
         Ok(!self.has(PollFlags::POLLIN)? && self.has(PollFlags::POLLHUP)?)
     }
 
-    /// Whether the descriptor is in this state now.
+    /// Whether poll(2) reports this state now.
     fn has(&self, state: PollFlags) -> Result<bool> {
         let mut polled = [PollFd::new(self.0.get()?, PollFlags::POLLIN)];
         poll(&mut polled, PollTimeout::ZERO)
-            .map_err(|errno| Error::io("hear of a system call", errno))?;
+            .map_err(|errno| Error::io("receive a system call", errno))?;
         Ok(polled[0].revents().is_some_and(|events| events.contains(state)))
     }
 }
@@ -80,11 +96,11 @@ impl AsFd for Listener {
     }
 }
 
-/// A system call that waits for an answer. Dropped without one, it fails with EPERM.
+/// A system call that waits for an answer. If it is dropped without one, the call fails with EPERM.
 ///
-/// What its arguments point at lies in memory that other threads of the program can change while
-/// you look. So [`Notification::allow`] is no answer to "may it, with these contents": act for the
-/// program instead, and answer with the result.
+/// Its pointer arguments lead to memory that other threads of the program can change at any time.
+/// So never decide on these contents and then call [`Notification::allow`]. Act on the program's
+/// behalf instead, and answer with the result.
 #[derive(Debug)]
 pub struct Notification {
     listener: Arc<Kept>,
@@ -93,7 +109,7 @@ pub struct Notification {
 }
 
 impl Notification {
-    /// Which call it is.
+    /// The system call.
     pub fn syscall(&self) -> Syscall {
         if self.raw.architecture == NATIVE {
             Syscall::new(self.raw.number)
@@ -102,28 +118,34 @@ impl Notification {
         }
     }
 
-    /// Its six arguments, as they stood in the registers.
+    /// The six arguments, as they are in the registers.
     pub fn arguments(&self) -> [u64; 6] {
         self.raw.arguments
     }
 
-    /// The thread that makes it, as the caller sees it.
+    /// The id of the thread that makes the call, in the caller's pid namespace.
     pub fn pid(&self) -> u32 {
         self.raw.pid
     }
 
-    /// Where in the program it is made: the instruction pointer.
+    /// The instruction pointer of the program at the call.
     pub fn instruction(&self) -> u64 {
         self.raw.instruction
     }
 
-    /// Reads the program's memory at an address; how many bytes there were, which ends where
-    /// nothing is mapped.
+    /// Reads the program's memory at an address. Returns the number of bytes read, which is smaller
+    /// than the buffer where nothing is mapped.
+    ///
+    /// # Errors
+    ///
+    /// ENOENT if the thread has ended or was interrupted. Otherwise an error if the caller may not
+    /// read the program's memory (`ptrace(2)`).
     pub fn read(&self, address: u64, buffer: &mut [u8]) -> Result<usize> {
         let failed =
             |error| Error::io(format!("read the memory of process {}", self.raw.pid), error);
         let memory = File::open(format!("/proc/{}/mem", self.raw.pid)).map_err(failed)?;
-        // Only now is it certain that this number is still who asked (seccomp_unotify(2)).
+        // Only after the open is it certain that this id still belongs to the thread that made the
+        // call (seccomp_unotify(2)).
         if !sys::seccomp_waits(self.listener.get()?, self.raw.id) {
             return Err(gone());
         }
@@ -139,7 +161,13 @@ impl Notification {
         Ok(length)
     }
 
-    /// The NUL-terminated string at an address, without the NUL: a path, say. At most 4096 bytes.
+    /// Reads the NUL-terminated string at an address, a path for example. Returns it without the
+    /// NUL. At most 4096 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if there is no NUL within 4096 bytes. Otherwise as
+    /// [`Notification::read`].
     pub fn read_string(&self, address: u64) -> Result<Vec<u8>> {
         const PATH_MAX: usize = 4096;
         let mut text = vec![0; PATH_MAX];
@@ -157,18 +185,32 @@ impl Notification {
         Ok(text)
     }
 
-    /// Has the kernel carry it out, with whatever its arguments point at by then. Linux 5.5.
+    /// Lets the kernel carry out the call, with whatever its pointer arguments lead to by then.
+    /// Linux 5.5.
+    ///
+    /// # Errors
+    ///
+    /// ENOENT if the thread has ended or was interrupted.
     pub fn allow(mut self) -> Result<()> {
         const CONTINUE: u32 = 1;
         self.answer(0, 0, CONTINUE)
     }
 
-    /// It has succeeded, with this result.
+    /// Answers that the call succeeded, with this result.
+    ///
+    /// # Errors
+    ///
+    /// ENOENT if the thread has ended or was interrupted.
     pub fn succeed(mut self, value: i64) -> Result<()> {
         self.answer(value, 0, 0)
     }
 
-    /// It has failed, with this error number, 1 to 4095.
+    /// Answers that the call failed, with this error number, 1 to 4095.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the number is out of range. ENOENT if the thread has ended or was
+    /// interrupted.
     pub fn fail(mut self, errno: i32) -> Result<()> {
         if !(1..4096).contains(&errno) {
             return Err(Error::invalid(format!("errno {errno}"), "is not 1 to 4095"));
@@ -176,8 +218,13 @@ impl Notification {
         self.answer(0, -errno, 0)
     }
 
-    /// It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`: the
-    /// answer to an `open(2)`, say. The number. Linux 5.9.
+    /// Answers that the call succeeded, with a new descriptor of the program as its result: a copy
+    /// of `fd`, as for an `open(2)`. Returns the descriptor's number. Linux 5.9.
+    ///
+    /// # Errors
+    ///
+    /// ENOENT if the thread has ended or was interrupted. Otherwise the kernel's error, such as
+    /// EMFILE if the program has too many descriptors.
     pub fn succeed_with_descriptor(
         mut self,
         fd: BorrowedFd<'_>,
@@ -215,6 +262,6 @@ fn unanswered(error: std::io::Error) -> Error {
 
 fn gone() -> Error {
     Error::new(ErrorKind::Invalid, "answer a system call")
-        .because("who made it has ended, or was interrupted")
+        .because("the thread that made it has ended, or was interrupted")
         .errno(libc::ENOENT)
 }

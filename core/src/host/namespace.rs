@@ -1,4 +1,4 @@
-//! Descriptors of namespaces: found by process, path or kind, and kept by a mount.
+//! Opens descriptors of namespaces by process, path or kind, and keeps namespaces by a mount.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::processes;
@@ -17,17 +17,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// The number in `pid:[4026531836]`.
+/// Parses the number in a link such as `pid:[4026531836]`.
 pub fn number(link: &str) -> Option<u64> {
     link.split_once(":[")?.1.strip_suffix(']')?.parse().ok()
 }
 
-/// The error for what has ended.
+/// The error for a process that has ended.
 pub fn gone(what: &str) -> Error {
     Error::new(ErrorKind::Invalid, what.to_owned()).because("it has ended").errno(libc::ESRCH)
 }
 
-/// The name of a kind in `/proc/PID/ns`.
+/// The file name of a kind in `/proc/PID/ns`.
 pub fn file_name(kind: Namespace) -> &'static str {
     match kind {
         Namespace::Mount => "mnt",
@@ -35,13 +35,18 @@ pub fn file_name(kind: Namespace) -> &'static str {
     }
 }
 
-/// The namespaces of these kinds that a process is in. The kinds that this kernel lacks are left
+/// Opens the namespaces of these kinds that a process is in. Kinds that this kernel lacks are left
 /// out.
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`] if the process has ended. [`ErrorKind::NamespacesDenied`] if the caller
+/// may not inspect it.
 pub fn of_process(
     pid: u32,
     wanted: impl Fn(&Namespace) -> bool,
 ) -> Result<Vec<(Namespace, OwnedFd)>> {
-    // Bound to this process: when that ends, nothing more is found through it.
+    // The descriptor stays bound to this process. After its end nothing can be opened through it.
     let path = format!("/proc/{pid}");
     let process =
         open(&*path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
@@ -52,7 +57,11 @@ pub fn of_process(
     of_directory(process.as_fd(), pid, wanted)
 }
 
-/// The same by `/proc/PID`, opened.
+/// Like [`of_process`], with `/proc/PID` already open.
+///
+/// # Errors
+///
+/// As [`of_process`].
 pub fn of_directory(
     process: BorrowedFd<'_>,
     pid: u32,
@@ -68,9 +77,15 @@ pub fn of_directory(
                     .is_ok() => {}
             Err(Errno::ENOENT | Errno::ESRCH) => return Err(gone(&format!("process {pid}"))),
             Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
-                return Err(Error::new(ErrorKind::NamespacesDenied, format!("open the {kind} namespace of process {pid}"))
-                    .errno(errno as i32)
-                    .hint("the caller may not look into that process: it takes to be its user, or root (ptrace(2))"));
+                return Err(Error::new(
+                    ErrorKind::NamespacesDenied,
+                    format!("open the {kind} namespace of process {pid}"),
+                )
+                .errno(errno as i32)
+                .hint(
+                    "the caller may not inspect that process: it must be its user, or root \
+                    (ptrace(2))",
+                ));
             }
             Err(errno) => return Err(Error::io(format!("open /proc/{pid}/{path}"), errno)),
         }
@@ -78,27 +93,36 @@ pub fn of_directory(
     Ok(found)
 }
 
-/// The namespaces of the process behind a pidfd, and of no other.
+/// Opens the namespaces of the process behind a pidfd, and of no other process.
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`] if the caller does not see the process, or if it has ended. Otherwise as
+/// [`of_process`].
 pub fn of_pidfd(
     pidfd: &OwnedFd,
     wanted: impl Fn(&Namespace) -> bool,
 ) -> Result<Vec<(Namespace, OwnedFd)>> {
     let pid = processes::pid_of(pidfd)?.ok_or_else(|| {
-        Error::invalid("pidfd", "is no descriptor of a process that the caller sees")
+        Error::invalid("pidfd", "is not a descriptor of a process that the caller sees")
     })?;
     let found = of_process(pid, wanted)?;
-    // It was that process all the time, if it still lives.
+    // If the process still lives, the id was its own all the time.
     match wait_readable(&[pidfd.as_fd()], Some(Instant::now()))? {
         None => Ok(found),
         Some(_) => Err(gone(&format!("process {pid}"))),
     }
 }
 
-/// The namespace that a path leads to.
+/// Opens the namespace at a path.
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`] if the file is no namespace. Otherwise the error of the open.
 pub fn at(path: &Path) -> Result<(Namespace, OwnedFd)> {
     let failed =
         |errno: Errno| Error::io(format!("open the namespace {}", path.display()), errno).at(path);
-    // Looked at before it is opened: anything may stand there.
+    // Check the file type before the real open: the path may name a FIFO or a device.
     let found = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
     if fstatfs(&found).map_err(failed)?.filesystem_type() != NSFS_MAGIC {
         return Err(Error::invalid(
@@ -114,14 +138,22 @@ pub fn at(path: &Path) -> Result<(Namespace, OwnedFd)> {
 }
 
 /// The kind of the namespace behind a descriptor.
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`] if the descriptor is no namespace.
 pub fn kind(namespace: BorrowedFd<'_>, what: &str) -> Result<Namespace> {
     let flag = sys::namespace_kind(namespace).ok();
     let known =
         flag.and_then(|flag| Namespace::ALL.iter().find(|kind| kind.flag() == flag).copied());
-    known.ok_or_else(|| Error::invalid(format!("namespace {what}"), "it is none"))
+    known.ok_or_else(|| Error::invalid(format!("namespace {what}"), "it is not a namespace"))
 }
 
-/// Whether the caller is in it.
+/// Whether the caller is in this namespace.
+///
+/// # Errors
+///
+/// An error if the namespace or the caller's own cannot be identified.
 pub fn is_callers(kind: Namespace, namespace: BorrowedFd<'_>) -> Result<bool> {
     let id = fstat(namespace).map_err(|errno| Error::io("stat a namespace", errno))?.st_ino;
     let path = format!("/proc/thread-self/ns/{}", file_name(kind));
@@ -130,7 +162,11 @@ pub fn is_callers(kind: Namespace, namespace: BorrowedFd<'_>) -> Result<bool> {
     Ok(own.to_str().and_then(number) == Some(id))
 }
 
-/// Mounts a namespace at a new file.
+/// Mounts a namespace on a new file, which keeps it alive.
+///
+/// # Errors
+///
+/// [`ErrorKind::NamespacesDenied`] if the mount fails. Otherwise the error of creating the file.
 pub fn persist(namespace: &OwnedFd, path: &Path) -> Result<()> {
     let action = || format!("keep a namespace at {}", path.display());
     let file = OpenOptions::new()
@@ -146,20 +182,26 @@ pub fn persist(namespace: &OwnedFd, path: &Path) -> Result<()> {
         let _ = unlink(path);
         let error = Error::new(ErrorKind::NamespacesDenied, action()).errno(errno as i32).at(path);
         match errno {
-            Errno::EPERM => {
-                error.hint("it takes CAP_SYS_ADMIN over the caller's mount namespace: start as root, or hold a descriptor")
-            }
-            Errno::EINVAL => {
-                error.hint("a mount namespace can only be kept by a mount that is private, in an older one (mount_namespaces(7))")
-            }
+            Errno::EPERM => error.hint(
+                "CAP_SYS_ADMIN over the caller's mount namespace is required: start as root, or \
+                keep a descriptor",
+            ),
+            Errno::EINVAL => error.hint(
+                "a mount namespace can only be kept by a mount that is private, in an older one \
+                (mount_namespaces(7))",
+            ),
             _ => error,
         }
     })
 }
 
-/// Takes such a mount and its file away.
+/// Removes such a mount and its file.
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`] if no namespace is mounted there. Otherwise the error of the unmount.
 pub fn release(path: &Path) -> Result<()> {
-    let action = || format!("let go of the namespace at {}", path.display());
+    let action = || format!("release the namespace at {}", path.display());
     let failed = |errno: Errno| Error::io(action(), errno).at(path);
     let found = open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(failed)?;
@@ -178,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_names_a_number() {
+    fn parses_the_number_in_a_link() {
         assert_eq!(number("pid:[4026531836]"), Some(4_026_531_836));
         assert_eq!(number("pid:[]"), None);
         assert_eq!(number("pid:[12"), None);

@@ -1,4 +1,4 @@
-//! The caller's end of the control socket: requests out, reports in.
+//! The caller's end of the control socket: sends requests, receives reports.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::{self, Kept};
@@ -18,16 +18,16 @@ use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
 
-/// One end of a pair.
+/// One end of a socket pair.
 #[derive(Debug)]
 pub struct Socket(Kept);
 
-/// A received report, still encoded, with the descriptors that came beside it.
+/// A received report, not decoded yet, with the descriptors that came with it.
 pub struct Received {
     bytes: Vec<u8>,
-    /// A process.
+    /// The first descriptor: a pidfd, where the report has one.
     pub descriptor: Option<OwnedFd>,
-    /// What else came, in order.
+    /// The other descriptors, in order.
     pub others: Vec<OwnedFd>,
 }
 
@@ -39,7 +39,11 @@ impl Received {
     }
 }
 
-/// A pair of connected sockets with numbers above the standard three.
+/// Creates a pair of connected sockets with descriptor numbers above the standard three.
+///
+/// # Errors
+///
+/// An error if the caller has no free descriptors.
 pub fn pair() -> Result<(Socket, Socket)> {
     let (ours, theirs) =
         socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
@@ -47,7 +51,12 @@ pub fn pair() -> Result<(Socket, Socket)> {
     Ok((Socket(above_stdio(ours)?.into()), Socket(above_stdio(theirs)?.into())))
 }
 
-/// The same file under a number of 3 or more: a caller may have closed its standard descriptors.
+/// Moves a descriptor to a number of 3 or more: the caller may have closed its standard
+/// descriptors.
+///
+/// # Errors
+///
+/// An error if there is no free number.
 pub fn above_stdio(fd: OwnedFd) -> Result<OwnedFd> {
     if fd.as_raw_fd() > 2 {
         return Ok(fd);
@@ -62,8 +71,14 @@ pub(crate) fn failed(action: &str, errno: Errno) -> Error {
 }
 
 impl Socket {
-    /// Sends a request with `descriptors` beside it. A large one goes into a file in memory, which
-    /// goes along. Never waits: there may be nobody yet to make room.
+    /// Sends a request and passes `descriptors` with it. A large request goes into a file in
+    /// memory, whose descriptor is passed instead. Never blocks, because there may be no warden yet
+    /// that would read.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WardenLost`] if the warden has ended. [`ErrorKind::HostLimit`] if the socket is
+    /// full. [`ErrorKind::Invalid`] if there are too many descriptors.
     pub fn send(&self, request: &Request<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
         let socket = self.as_fd()?;
         let mut bytes = Vec::with_capacity(1024);
@@ -109,9 +124,15 @@ impl Socket {
         }
     }
 
-    /// The next report, waiting for it until `deadline`; `None` if it is over. `warden` is watched
-    /// too, if it can be: a copy of its end of the socket, in a process forked by another
-    /// thread, must not hide that it has ended.
+    /// Waits until `deadline` for the next report. Returns `None` if none came. Also watches
+    /// `warden`, a pidfd, if there is one. A process forked by another thread may hold a copy of
+    /// the warden's end of the socket. The socket alone would then not show that the warden has
+    /// ended.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WardenLost`] if the warden ended without a report. An error if not all
+    /// descriptors could be received.
     pub fn receive(
         &self,
         warden: Option<BorrowedFd<'_>>,
@@ -120,15 +141,16 @@ impl Socket {
         let socket = self.as_fd()?;
         match wait_readable(&[socket, warden.unwrap_or(socket)], deadline)? {
             None => return Ok(None),
-            // It may have reported and ended between the two looks that poll takes.
+            // The warden may have sent a report and ended after poll checked the socket, but before
+            // poll checked the pidfd. So check the socket again.
             Some(ready) if !ready[0] && !self.has_report() => return Err(lost()),
             Some(_) => {}
         }
         let mut bytes = vec![0; REPORT_MAX];
         let (length, descriptors) = loop {
             match crate::base::sys::receive(socket, &mut bytes) {
-                // The warden ended with a request of ours unread: the kernel says so once, before
-                // what the warden sent.
+                // The warden ended before it read a request. The kernel reports that once, ahead of
+                // the warden's last messages.
                 Err(error)
                     if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ECONNRESET)) => {}
                 Err(error) => return Err(Error::io("receive the warden's report", error)),
@@ -140,7 +162,7 @@ impl Socket {
             crate::host::stage_clock::take_in(&bytes[..length]);
             return self.receive(warden, deadline);
         }
-        // With less than was sent beside it, nobody can go on.
+        // A report without all its descriptors is useless.
         let mut descriptors = descriptors
             .ok_or_else(|| {
                 failed("receive the descriptors beside the warden's report", Errno::EMFILE)
@@ -153,31 +175,35 @@ impl Socket {
         Ok(Some(Received { bytes, descriptor: descriptors.next(), others: descriptors.collect() }))
     }
 
-    /// Whether a report has arrived that nobody has read.
+    /// Whether a report is ready to be received.
     pub fn has_report(&self) -> bool {
         self.0.intact().is_some_and(|socket| {
             matches!(wait_readable(&[socket], Some(Instant::now())), Ok(Some([true])))
         })
     }
 
-    /// Ends the conversation, whoever else holds a copy of this end.
+    /// Shuts the connection down, even if other processes hold copies of this end.
     pub fn hang_up(&self) {
         if let Some(socket) = self.0.intact() {
             let _ = shutdown(socket.as_raw_fd(), Shutdown::Both);
         }
     }
 
-    /// Whether the caller has not closed it.
+    /// Whether the descriptor is still open and ours.
     pub fn is_intact(&self) -> bool {
         self.0.intact().is_some()
     }
 
-    /// The descriptor. A warden whose last socket is closed ends, so one that the caller has closed
-    /// is the warden's loss.
+    /// The descriptor.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WardenLost`] if the caller has closed it. A warden ends when its last socket is
+    /// closed.
     pub fn as_fd(&self) -> Result<BorrowedFd<'_>> {
         self.0.intact().ok_or_else(|| {
             kept::explained(
-                Error::new(ErrorKind::WardenLost, "speak with the warden").errno(libc::EBADF),
+                Error::new(ErrorKind::WardenLost, "communicate with the warden").errno(libc::EBADF),
             )
         })
     }
@@ -193,12 +219,17 @@ fn in_memory(bytes: &[u8]) -> Result<File> {
 }
 
 fn lost() -> Error {
-    Error::new(ErrorKind::WardenLost, "hear from the warden")
+    Error::new(ErrorKind::WardenLost, "receive the warden's report")
         .because("it ended without a report")
         .hint("was it killed from outside, or was the machine out of memory?")
 }
 
-/// Waits until one of `fds` is readable or hung up; which are. `None`: the deadline came first.
+/// Waits until one of `fds` is readable or hung up, and says which ones are. Returns `None` if the
+/// deadline came first.
+///
+/// # Errors
+///
+/// An error if poll(2) fails.
 pub fn wait_readable<const N: usize>(
     fds: &[BorrowedFd<'_>; N],
     deadline: Option<Instant>,
@@ -207,7 +238,12 @@ pub fn wait_readable<const N: usize>(
     Ok(poll(&mut polled, deadline)?.then(|| polled.map(|fd| fd.any().unwrap_or(true))))
 }
 
-/// The same for any number of descriptors; none is, if the deadline came first.
+/// Like [`wait_readable`], for any number of descriptors. All entries are false if the deadline
+/// came first.
+///
+/// # Errors
+///
+/// An error if poll(2) fails.
 pub fn wait_for_any(fds: &[BorrowedFd<'_>], deadline: Option<Instant>) -> Result<Vec<bool>> {
     let mut polled: Vec<PollFd<'_>> =
         fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
@@ -215,13 +251,13 @@ pub fn wait_for_any(fds: &[BorrowedFd<'_>], deadline: Option<Instant>) -> Result
     Ok(polled.iter().map(|fd| fd.any().unwrap_or(true)).collect())
 }
 
-/// Whether there is something before the deadline.
+/// Polls until an event or the deadline. Returns whether there was an event.
 fn poll(polled: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<bool> {
     loop {
         let timeout = match deadline {
             None => PollTimeout::NONE,
             Some(deadline) => {
-                // Rounded up, so as not to wake before the deadline and turn round until it comes.
+                // Rounded up, or poll would wake early and spin until the deadline.
                 let left = deadline
                     .saturating_duration_since(Instant::now())
                     .as_nanos()

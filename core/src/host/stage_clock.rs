@@ -1,5 +1,5 @@
-//! The stage clock's other end: what the warden of the last run has told. For measuring, in builds
-//! with the feature `stage-clock`; no part of the API.
+//! The receiving end of the stage clock: the times that the warden of the last run reported. Only
+//! for measurements, in builds with the feature `stage-clock`. Not part of the API.
 
 use crate::plan::Plan;
 use std::sync::{Mutex, PoisonError};
@@ -9,9 +9,9 @@ use std::sync::{Mutex, PoisonError};
 mod stages;
 pub(crate) use stages::TAG;
 
-/// The names of the last plan's steps, and what was told: of one run at a time.
+/// The names of the last plan's steps, and the reported times. They belong to one run at a time.
 static STEPS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-static TOLD: Mutex<Vec<(String, u64)>> = Mutex::new(Vec::new());
+static REPORTED: Mutex<Vec<(String, u64)>> = Mutex::new(Vec::new());
 
 pub(crate) fn follow(plan: &Plan) {
     *STEPS.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -26,18 +26,18 @@ pub(crate) fn take_in(message: &[u8]) {
         Some(own) => stages::NAMES.get(own as usize).map(|name| (*name).into()),
         None => steps.get(stage as usize).cloned(),
     };
-    let told = message[1..]
+    let reported = message[1..]
         .chunks_exact(16)
         .map(|pair| (name(number(&pair[..8])).unwrap_or_default(), number(&pair[8..])));
-    *TOLD.lock().unwrap_or_else(PoisonError::into_inner) = told.collect();
+    *REPORTED.lock().unwrap_or_else(PoisonError::into_inner) = reported.collect();
 }
 
-/// The stages of the last run and when each was over, in nanoseconds of the monotonic clock.
+/// The stages of the last run, and the end of each in nanoseconds of the monotonic clock.
 pub fn taken() -> Vec<(String, u64)> {
-    std::mem::take(&mut TOLD.lock().unwrap_or_else(PoisonError::into_inner))
+    std::mem::take(&mut REPORTED.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// The same clock.
+/// The current time of the same clock.
 pub fn now() -> u64 {
     let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
         .expect("there is such a clock");

@@ -1,4 +1,4 @@
-//! Terminals: the caller's side of a command's own, and the caller's own in raw mode.
+//! Terminals: the caller's side of a command's terminal, and raw mode for the caller's own.
 
 use crate::base::error::{Error, Result};
 use crate::base::kept::Kept;
@@ -13,9 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// The size of a terminal's window, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WindowSize {
-    /// Lines.
+    /// The number of lines.
     pub rows: u16,
-    /// Characters in a line.
+    /// The number of characters in a line.
     pub columns: u16,
 }
 
@@ -26,42 +26,53 @@ impl Default for WindowSize {
 }
 
 impl WindowSize {
-    /// The size of the window of a terminal of the caller's, such as its standard input:
-    /// `TIOCGWINSZ`, `ioctl_tty(2)`. An error if that is no terminal.
+    /// The window size of one of the caller's terminals, such as its standard input: `TIOCGWINSZ`,
+    /// `ioctl_tty(2)`.
+    ///
+    /// # Errors
+    ///
+    /// An error if the descriptor is not a terminal.
     pub fn of(terminal: impl AsFd) -> Result<WindowSize> {
         let (rows, columns) = sys::window_size(terminal.as_fd())
             .map_err(|error| Error::io("ask for the size of a window", error))?;
         Ok(WindowSize { rows, columns })
     }
 
-    /// What the warden is told of a terminal for these streams.
+    /// The message that describes a terminal for these streams to the warden.
     pub(crate) fn terminal(self, streams: u32) -> message::Terminal {
         message::Terminal { streams, rows: self.rows.into(), columns: self.columns.into() }
     }
 }
 
-/// The caller's side of a command's terminal: what is written to it, the command reads, and the
-/// other way round, by the terminal's rules (`termios(3)`).
+/// The caller's side of a command's terminal. The command reads what is written to it, and the
+/// reverse, by the rules of terminals (`termios(3)`).
 ///
-/// Reading comes to its end when nobody inside has the terminal open any more. Dropping it, and
-/// every copy of it, hangs up.
+/// A read returns the end of the file once no process inside has the terminal open. Dropping this
+/// value and every copy of it hangs up the terminal.
 #[derive(Debug)]
 pub struct Terminal(Kept);
 
 impl Terminal {
-    /// Sets the size of the window; the programs in its foreground get SIGWINCH if it is another
-    /// one.
+    /// Sets the window size. If it changes, the foreground programs get SIGWINCH.
+    ///
+    /// # Errors
+    ///
+    /// An error if the descriptor was closed or is not a terminal.
     pub fn resize(&self, size: WindowSize) -> Result<()> {
         sys::set_window_size(self.0.get()?, size.rows, size.columns)
             .map_err(|error| Error::io("set the size of a window", error))
     }
 
-    /// Whether the caller has not closed it.
+    /// Whether the descriptor is still open and ours.
     pub(crate) fn is_intact(&self) -> bool {
         self.0.intact().is_some()
     }
 
-    /// The same terminal by another descriptor, for another thread.
+    /// Duplicates the descriptor, for use in another thread.
+    ///
+    /// # Errors
+    ///
+    /// An error if the caller has closed the descriptor or has no free one.
     pub fn try_clone(&self) -> Result<Terminal> {
         self.0.try_clone().map(Terminal::from)
     }
@@ -104,7 +115,7 @@ impl AsFd for Terminal {
 }
 
 impl From<OwnedFd> for Terminal {
-    /// The caller's side of some other terminal.
+    /// Wraps the caller's side of any other terminal.
     fn from(fd: OwnedFd) -> Terminal {
         Terminal(fd.into())
     }
@@ -116,7 +127,8 @@ impl From<Terminal> for OwnedFd {
     }
 }
 
-/// A terminal that nobody has open on the other side answers EIO (pty(7)): that is its end.
+/// Turns EIO into the end of the file. A read of a terminal fails with EIO once no process has the
+/// other side open (pty(7)).
 pub(crate) fn end_is_end(read: io::Result<usize>) -> io::Result<usize> {
     match read {
         Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(0),
@@ -124,9 +136,9 @@ pub(crate) fn end_is_end(read: io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-/// A terminal of the caller's, such as its standard input, in raw mode: every key goes through as
-/// it is, Ctrl-C too, to a command's terminal that does the rest. Dropping it gives the terminal
-/// back as it was.
+/// One of the caller's terminals, such as its standard input, in raw mode. Every key, Ctrl-C
+/// included, then goes unchanged to the command's terminal, which interprets it. Dropping this
+/// value restores the previous mode.
 #[derive(Debug)]
 pub struct RawMode {
     terminal: Kept,
@@ -134,7 +146,11 @@ pub struct RawMode {
 }
 
 impl RawMode {
-    /// Puts it into raw mode (`cfmakeraw(3)`). An error if it is no terminal.
+    /// Puts a terminal into raw mode (`cfmakeraw(3)`).
+    ///
+    /// # Errors
+    ///
+    /// An error if the descriptor is not a terminal.
     pub fn enter(terminal: impl AsFd) -> Result<RawMode> {
         let failed = |errno: Errno| Error::io("put a terminal into raw mode", errno);
         let terminal = terminal

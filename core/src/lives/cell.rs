@@ -1,4 +1,4 @@
-//! A cell: a sandbox that stays up and runs many commands, in turn or at once.
+//! A cell: a sandbox that keeps running and executes many commands, in turn or at the same time.
 
 use crate::base::error::{Error, Result};
 use crate::base::processes::Process;
@@ -17,18 +17,18 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// A sandbox that is alive: its commands share files, processes and network, and what one leaves
-/// behind is there for the next.
+/// A running sandbox for many commands. They share files, processes and network, and each command
+/// finds what earlier ones left behind.
 ///
-/// The sandbox's limits on memory, processes, processor time and input and output bound what all
-/// commands use together; those on wall time and output each command by itself, and so do
-/// [`Command::memory`], [`Command::cpu_time`] and [`Command::pids`]. A command has an outcome and
-/// usage of its own: what its first process and those that this has waited for have used; where it
-/// has a cgroup of its own, what that has counted.
+/// The sandbox's limits on memory, processes, processor time, and input and output apply to all
+/// commands together. Its limits on wall time and output apply to each command separately, and so
+/// do [`Command::memory`], [`Command::cpu_time`] and [`Command::pids`]. Each command has its own
+/// outcome and usage. The usage is that of its first process and of the processes that this one has
+/// waited for. If the command has a cgroup of its own, the usage is what that has counted.
 ///
-/// A handle: clones are the same cell. Dropping the last one, and the last of its children, ends
-/// everything inside; so does the caller's end, and [`Cell::close`]. In a process forked by the
-/// caller, dropping it only closes its descriptors.
+/// This is a handle: clones refer to the same cell. Everything inside ends when the last clone and
+/// the last child are dropped, when the caller ends, or with [`Cell::close`]. In a process forked
+/// by the caller, dropping it only closes its descriptors.
 ///
 /// ```
 /// # fn main() -> seclude::Result<()> {
@@ -51,17 +51,21 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    /// `None` once it has been closed.
+    /// `None` once the cell has been closed.
     alive: Option<Arc<Alive>>,
     enforced: Enforced,
     limits: Limits,
-    /// Under a name, for other processes.
+    /// The entry under which other processes find the cell.
     published: Option<Published>,
 }
 
 impl Sandbox {
-    /// Starts a [`Cell`]: a sandbox that stays up, for many commands. When this returns it is set
-    /// up.
+    /// Starts a [`Cell`]: a sandbox that keeps running, for many commands. Set-up is complete when
+    /// this returns.
+    ///
+    /// # Errors
+    ///
+    /// The error of the set-up step that failed, as [`Command::spawn`] returns it.
     pub fn cell(&self) -> Result<Cell> {
         Cell::start(self)
     }
@@ -76,48 +80,66 @@ impl Cell {
         Ok(Cell(Arc::new(Shared { sandbox: sandbox.clone(), state: Mutex::new(state) })))
     }
 
-    /// A command to run in it. Many can run at once.
+    /// Creates a command that runs in the cell. Many can run at once.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         Command::new(self.0.sandbox.clone(), Ground::Kept(self.0.clone()), program.as_ref())
     }
 
-    /// What is enforced on all that run in it.
+    /// The protections and limits that are enforced on all commands in the cell.
     pub fn enforced(&self) -> Enforced {
         self.state().enforced
     }
 
-    /// Its warden's process id, as the caller counts: another one after a reset.
+    /// The warden's process id in the caller's pid namespace. A reset changes it.
+    ///
+    /// # Errors
+    ///
+    /// An error if the cell has been closed.
     pub fn id(&self) -> Result<u32> {
         Ok(self.alive()?.warden.pid().unsigned_abs())
     }
 
-    /// Publishes it under a name, by which other processes of the caller's user find and enter it
-    /// ([`NamedCell`](crate::NamedCell)), until it is closed or published under another. 1 to
-    /// 64 letters, digits, dots, hyphens and underscores, not beginning with a dot; an error if
-    /// another cell lives under it.
+    /// Publishes the cell under a name, until it is closed or published under another one. Other
+    /// processes of the caller's user find and enter it by that name
+    /// ([`NamedCell`](crate::NamedCell)). A name has 1 to 64 letters, digits, dots, hyphens and
+    /// underscores, and does not begin with a dot.
     ///
-    /// In the directory that the environment variable SECLUDE_CELLS names; else in
-    /// `$XDG_RUNTIME_DIR/seclude`, root's in `/run/seclude`, and the rest in
-    /// `/tmp/seclude-UID`. It must be the user's own, and closed to others' writing.
+    /// The entry is in the directory that the environment variable SECLUDE_CELLS names, else in
+    /// `$XDG_RUNTIME_DIR/seclude`, else in `/run/seclude` for root and in `/tmp/seclude-UID` for
+    /// other users. The directory must belong to the user, and others must not be able to write to
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the name is malformed, if another cell
+    /// uses it, or if others can write to the directory. An error if the entry cannot be written.
     pub fn publish(&self, name: &str) -> Result<()> {
         if self.state().published.as_ref().is_some_and(|published| published.name() == name) {
             return Ok(());
         }
         let published = Published::new(name, self)?;
-        // The entry of an earlier name goes.
+        // Dropping the entry of an earlier name removes it.
         let before = self.state().published.replace(published);
         drop(before);
         Ok(())
     }
 
     /// Every process inside, the warden first: its ids inside and outside, parent, command, user.
+    ///
+    /// # Errors
+    ///
+    /// An error if the cell has been closed or `/proc` cannot be read.
     pub fn processes(&self) -> Result<Vec<Process>> {
         self.alive()?.processes()
     }
 
-    /// What all commands have used so far, since the cell was started or reset: exactly where a
-    /// cgroup counts, else as far as the processes that are there tell, and those they and the
-    /// warden have waited for.
+    /// What all commands have used since the cell was started or reset. With a cgroup the numbers
+    /// are exact. Without one they cover the running processes, and the ended ones that these and
+    /// the warden have waited for.
+    ///
+    /// # Errors
+    ///
+    /// An error if the cell has been closed or `/proc` cannot be read.
     pub fn usage(&self) -> Result<Usage> {
         let alive = self.alive()?;
         usage_so_far::of(
@@ -128,29 +150,47 @@ impl Cell {
         )
     }
 
-    /// Stops everything inside, until [`Cell::thaw`]; by what. Wall times go on.
+    /// Stops everything inside until [`Cell::thaw`]. Returns the mechanism. Wall times keep
+    /// running.
+    ///
+    /// # Errors
+    ///
+    /// An error if the cell has been closed, or if processes appear faster than they can be
+    /// stopped.
     pub fn freeze(&self) -> Result<Freezer> {
         self.alive()?.freeze()
     }
 
-    /// Lets everything inside go on. No error if it does already.
+    /// Resumes everything inside. Has no effect if nothing is frozen.
+    ///
+    /// # Errors
+    ///
+    /// An error if the cell has been closed or a cgroup file cannot be written.
     pub fn thaw(&self) -> Result<()> {
         self.alive()?.thaw()
     }
 
-    /// Kills everything inside; commands that run end as [`Ended::Killed`](crate::Ended::Killed).
-    /// The cell stays, with its files. Does not wait.
+    /// Kills everything inside. Running commands end as [`Ended::Killed`](crate::Ended::Killed).
+    /// The cell stays, with its files. Does not wait for the processes to end.
+    ///
+    /// # Errors
+    ///
+    /// An error if the cell has been closed or the request cannot be sent.
     pub fn kill_all(&self) -> Result<()> {
         self.alive()?.ask(None, &Request::Kill { how: end::KILLED }, &[])
     }
 
-    /// Back to the state after set-up: no process, the scratch file systems empty, network, System
-    /// V objects, message queues, keys and clocks new, the cgroups' counters at zero. Files of
-    /// the caller's that are bound writable stay as they are. Commands that run end as
+    /// Returns the cell to its state after set-up. It has no processes, empty scratch file systems,
+    /// and zero cgroup counters. Network, System V objects, message queues, keys and clocks are
+    /// new. The caller's files that are bound writable stay as they are. Running commands end as
     /// [`Ended::Killed`](crate::Ended::Killed).
     ///
-    /// The first one makes a [template](Sandbox::prepare) where the policy can have one, and from
-    /// then on a reset costs a fraction of a new cell.
+    /// The first reset creates a [template](Sandbox::prepare) if the policy allows one. Later
+    /// resets then cost a fraction of a new cell.
+    ///
+    /// # Errors
+    ///
+    /// An error if the cell has been closed or the new sandbox cannot be set up.
     pub fn reset(&self) -> Result<()> {
         self.0.sandbox.prepare()?;
         let mut state = self.state();
@@ -162,12 +202,12 @@ impl Cell {
         let published = state.published.take();
         drop(state);
         old.close();
-        // The name is its, whichever process the warden is.
+        // The cell keeps its name, so publish it again with the new warden.
         published.map_or(Ok(()), |published| self.publish(published.name()))
     }
 
-    /// Ends everything inside and waits until it is gone. Using the cell afterwards is an error;
-    /// closing it again is none.
+    /// Kills everything inside and waits until it is gone. Using the cell afterwards is an error.
+    /// Closing it again has no effect.
     pub fn close(&self) {
         let (alive, published) = {
             let mut state = self.state();
@@ -179,14 +219,18 @@ impl Cell {
         }
     }
 
-    /// Whether it can run commands: it has not been closed, and its warden lives.
+    /// Whether the cell can run commands: it has not been closed, and its warden lives.
     pub fn is_alive(&self) -> bool {
         self.alive().is_ok_and(|alive| alive.warden.serves())
     }
 
     // ---- files
 
-    /// Copies a file or tree out of it: as [`Child::copy_out`](crate::Child::copy_out).
+    /// Copies a file or tree out of the cell, as [`Child::copy_out`](crate::Child::copy_out) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Child::copy_out`](crate::Child::copy_out), or an error if the cell has been closed.
     pub fn copy_out(
         &self,
         inside: impl AsRef<Path>,
@@ -196,7 +240,11 @@ impl Cell {
         self.alive()?.copy_out(inside, to, transfer)
     }
 
-    /// Copies a file or tree into it: as [`Child::copy_in`](crate::Child::copy_in).
+    /// Copies a file or tree into the cell, as [`Child::copy_in`](crate::Child::copy_in) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Child::copy_in`](crate::Child::copy_in), or an error if the cell has been closed.
     pub fn copy_in(
         &self,
         from: impl AsRef<Path>,
@@ -206,21 +254,35 @@ impl Cell {
         self.alive()?.copy_in(from, inside, transfer)
     }
 
-    // ---- other limits than it was started with, until it is reset
+    // ---- changes of limits, which last until a reset
 
-    /// From now on, at most so many bytes of memory for all together: as
-    /// [`Child::set_memory`](crate::Child::set_memory).
+    /// Changes the limit on the memory of all commands together, in bytes, as
+    /// [`Child::set_memory`](crate::Child::set_memory) does.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the policy sets no such limit.
+    /// Otherwise an error if the limit cannot be changed.
     pub fn set_memory(&self, bytes: impl Into<u64>) -> Result<()> {
         let bytes = bytes.into();
         self.change(Limit::Memory, |limits| limits.memory = Some(bytes))
     }
 
-    /// From now on, at most so many processors' worth of time for all together.
+    /// Changes the limit on the processors that all commands together can use, as a number of
+    /// cores.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cell::set_memory`].
     pub fn set_cpus(&self, number: f64) -> Result<()> {
         self.change(Limit::Cpus, |limits| limits.cpus = Some(Cores(number)))
     }
 
-    /// From now on, at most so many processes and threads for all together.
+    /// Changes the limit on the number of processes and threads of all commands together.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cell::set_memory`].
     pub fn set_pids(&self, number: u64) -> Result<()> {
         self.change(Limit::Pids, |limits| limits.pids = Some(number))
     }

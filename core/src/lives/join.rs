@@ -1,4 +1,4 @@
-//! Joining: commands in namespaces that exist already, whoever made them.
+//! Joining: runs commands in namespaces that exist already, whoever created them.
 
 use crate::base::error::{Error, Result};
 use crate::base::kept::Kept;
@@ -13,8 +13,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Namespaces that exist, named by a process, a path, or a descriptor. What is said later of a kind
-/// replaces what was said before.
+/// Existing namespaces, named by a process, a path, or a descriptor. A later source replaces the
+/// namespaces of the same kind from earlier ones.
 ///
 /// Nothing is looked up until [`Sandbox::join`] or [`Join::persist`].
 ///
@@ -22,7 +22,10 @@ use std::sync::Arc;
 /// # fn main() -> seclude::Result<()> {
 /// use seclude::{Join, Namespace, Sandbox};
 /// let mut server = Sandbox::new().command("sleep").arg("1000").spawn()?;
-/// let beside = Sandbox::new().join(&Join::new().process(server.id()).only([Namespace::User, Namespace::Net, Namespace::Uts]))?;
+/// let join = Join::new()
+///     .process(server.id())
+///     .only([Namespace::User, Namespace::Net, Namespace::Uts]);
+/// let beside = Sandbox::new().join(&join)?;
 /// assert_eq!(beside.command("hostname").output()?.stdout, b"sandbox\n");
 /// # server.kill()
 /// # }
@@ -42,57 +45,63 @@ enum Source {
 }
 
 impl Join {
-    /// None.
+    /// Names no namespace yet.
     pub fn new() -> Join {
         Join::default()
     }
 
-    /// Those that a process is in, by its id as the caller counts. If it ends and another gets its
-    /// number before they are looked up, they are that one's: a pidfd is never mistaken.
+    /// Adds the namespaces of a process, by its id in the caller's pid namespace. If the process
+    /// ends and another one gets its id before the look-up, the namespaces are that one's. A pidfd
+    /// does not have this problem.
     pub fn process(mut self, pid: u32) -> Join {
         self.sources.push(Source::Process(pid));
         self
     }
 
-    /// Those that a process is in, by a descriptor of it: `pidfd_open(2)`, or
-    /// [`Child::pidfd`](crate::Child::pidfd) duplicated.
+    /// Adds the namespaces of a process, by a descriptor of it: `pidfd_open(2)`, or a duplicate of
+    /// [`Child::pidfd`](crate::Child::pidfd).
     pub fn pidfd(mut self, pidfd: impl Into<OwnedFd>) -> Join {
         self.sources.push(Source::Pidfd(Arc::new(pidfd.into().into())));
         self
     }
 
-    /// The one that a path leads to: `/proc/PID/ns/net`, or where one is kept by a mount
+    /// Adds the namespace at a path: `/proc/PID/ns/net`, or a mount that keeps a namespace
     /// ([`Join::persist`], `ip netns add`).
     pub fn path(mut self, path: impl AsRef<Path>) -> Join {
         self.sources.push(Source::Path(path.as_ref().into()));
         self
     }
 
-    /// The one behind a descriptor.
+    /// Adds the namespace behind a descriptor.
     pub fn descriptor(mut self, namespace: impl Into<OwnedFd>) -> Join {
         self.sources.push(Source::Descriptor(Arc::new(namespace.into().into())));
         self
     }
 
-    /// Of a process, only namespaces of these kinds.
+    /// Takes only namespaces of these kinds from processes.
     pub fn only(mut self, kinds: impl IntoIterator<Item = Namespace>) -> Join {
         self.only = Some(kinds.into_iter().collect());
         self
     }
 
-    /// Keeps the namespace of this kind among them, with processes or without, by a mount of it at
-    /// `path`, where a file of mode 444 is made for it: until [`release`](crate::release) or
-    /// the machine's end. As `ip netns add` does: takes CAP_SYS_ADMIN over the caller's mount
-    /// namespace.
+    /// Keeps the namespace of this kind alive, even without processes, by a mount of it at `path`.
+    /// Creates a file of mode 444 there, as `ip netns add` does. The mount lasts until
+    /// [`release`](crate::release) or until the machine shuts down. Takes CAP_SYS_ADMIN over the
+    /// caller's mount namespace.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if no namespace of this kind is named.
+    /// [`ErrorKind::NamespacesDenied`](crate::ErrorKind::NamespacesDenied) if the mount fails.
+    /// Otherwise the error of creating the file.
     pub fn persist(&self, kind: Namespace, path: impl AsRef<Path>) -> Result<()> {
         let found = self.find()?.into_iter().find(|(found, _)| *found == kind);
-        let (_, namespace) = found.ok_or_else(|| {
-            Error::invalid(format!("{kind} namespace"), "is not among those that are named")
-        })?;
+        let (_, namespace) = found
+            .ok_or_else(|| Error::invalid(format!("{kind} namespace"), "no source names one"))?;
         namespace::persist(&namespace, path.as_ref())
     }
 
-    /// What it names, by kind, outer kinds of user namespaces' rights first.
+    /// Opens the namespaces that are named, at most one of each kind.
     fn find(&self) -> Result<Vec<(Namespace, OwnedFd)>> {
         if self.sources.is_empty() {
             return Err(Error::invalid("namespaces to join", "none is named"));
@@ -116,12 +125,11 @@ impl Join {
     }
 }
 
-/// A policy, and namespaces that exist: commands run in those, and what the policy says of the
-/// other kinds holds. Made by [`Sandbox::join`], or by
-/// [`NamedCell::enter`](crate::NamedCell::enter).
+/// A policy and existing namespaces. Commands run in these namespaces, and the policy determines
+/// the other kinds. Made by [`Sandbox::join`] or [`NamedCell::enter`](crate::NamedCell::enter).
 ///
-/// It holds the namespaces by descriptors: they are there as long as it is. A process tree ends
-/// with its first process all the same.
+/// It holds descriptors of the namespaces, which keep them alive. A pid namespace ends with its
+/// first process nevertheless.
 #[derive(Debug, Clone)]
 pub struct Joined {
     sandbox: Sandbox,
@@ -129,15 +137,20 @@ pub struct Joined {
 }
 
 impl Sandbox {
-    /// For commands in namespaces that exist already, instead of new ones of these kinds: a
-    /// process's, all or some, or those that paths or descriptors lead to. The policy holds for
-    /// all the rest: who the command is, its filter, limits, files if the mount namespace is not
-    /// among them. The user is the policy's by its number in the user namespace that is joined,
-    /// and never the host's root. `setns(2)`.
+    /// Prepares commands that run in existing namespaces instead of new ones of these kinds
+    /// (`setns(2)`). The policy applies to everything else: the command's user, its filter, its
+    /// limits, and its files unless the mount namespace is joined. The policy's user id counts in
+    /// the joined user namespace, and is never root on the host.
     ///
-    /// They are entered in the right order, the user namespace in the middle: each that the
-    /// caller's rights reach first, then those that it gives rights over. Joining a process
-    /// tree, a command takes what it has started with it when it ends, by the warden's hand.
+    /// The order of entering follows from the caller's rights: first the namespaces that these
+    /// reach, then the user namespace, then those over which it gives rights. If a command joins a
+    /// pid namespace, the warden kills the processes that it started when it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if no namespace is named or one does not
+    /// exist any more. [`ErrorKind::NamespacesDenied`](crate::ErrorKind::NamespacesDenied) if the
+    /// caller may not open one. Otherwise an error of the policy.
     pub fn join(&self, join: &Join) -> Result<Joined> {
         Joined::find(self, join)
     }
@@ -153,8 +166,9 @@ impl Joined {
                 policy.share.remove(&kind);
                 namespaces.push((kind, namespace.into()));
             } else if kind != Namespace::User && kind != Namespace::Time {
-                // There is nothing to enter. In the caller's user namespace the host's root would
-                // be within reach.
+                // The caller is in this namespace already, so there is nothing to enter. The
+                // caller's user namespace is left out, because the host's root would be within
+                // reach there.
                 policy.share.insert(kind);
                 policy.unshare.remove(&kind);
             }
@@ -168,20 +182,25 @@ impl Joined {
         Joined { sandbox, existing: Arc::new(existing) }
     }
 
-    /// A command to run in them. All that it starts ends with it.
+    /// Creates a command that runs in these namespaces. Every process that it starts ends with it.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         Command::new(self.sandbox.clone(), Ground::Joined(self.existing.clone()), program.as_ref())
     }
 
-    /// The kinds that are entered. The others are as the policy has them; those that a process has
-    /// in common with the caller are shared.
+    /// The kinds of namespaces that the command enters. The policy determines the others. Kinds
+    /// that the process has in common with the caller are shared.
     pub fn kinds(&self) -> BTreeSet<Namespace> {
         self.existing.namespaces.iter().map(|(kind, _)| *kind).collect()
     }
 }
 
-/// Lets go of a namespace that [`Join::persist`] keeps at `path`: takes the mount and the file
-/// away. What still runs in it goes on. An error if none is kept there.
+/// Stops keeping a namespace that [`Join::persist`] mounted at `path`: removes the mount and the
+/// file. Processes in the namespace keep running.
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if no namespace is mounted there. Otherwise
+/// the error of the unmount.
 pub fn release(path: impl AsRef<Path>) -> Result<()> {
     namespace::release(path.as_ref())
 }

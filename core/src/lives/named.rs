@@ -1,9 +1,9 @@
-//! Cells by name: a living cell is published in a directory of its user's own, and another process
-//! of that user finds and enters it.
+//! Named cells: a cell is published in a directory of its user, and other processes of that user
+//! find and enter it.
 //!
-//! An entry is a file that says which process the warden is, what the policy, and which cgroups.
-//! Nobody needs to answer for it: whether it still tells the truth is seen from the process. All
-//! who write or tidy up hold the directory's lock meanwhile.
+//! An entry is a file with the identity of the warden, the policy, and the cgroups. Reading it
+//! needs no answer from the warden: the warden's process shows whether the entry is still valid.
+//! Whoever writes or removes entries holds the directory's lock.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::processes;
@@ -30,7 +30,7 @@ mod directory;
 /// The longest name.
 const NAME_MAX: usize = 64;
 
-/// A cell that has been published, seen from any process of its user's.
+/// A published cell, as any process of its user sees it.
 #[derive(Debug, Clone)]
 pub struct NamedCell {
     name: String,
@@ -40,61 +40,77 @@ pub struct NamedCell {
     mechanisms: Mechanisms,
 }
 
-/// A process, told from another one that may get its number.
+/// The identity of a process, which differs from that of a later process with the same id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Identity {
     pid: u32,
-    /// When it started, in the kernel's ticks since the boot.
+    /// The start time, in clock ticks since the boot (`/proc/PID/stat`).
     started: u64,
     boot: String,
-    /// The pid namespace in which it has that number.
+    /// The pid namespace in which `pid` counts.
     tree: u64,
 }
 
 impl NamedCell {
-    /// Every published cell of this user's that lives, by name. Entries of others are removed: of a
-    /// caller that was killed, for one.
+    /// Every running published cell of this user, sorted by name. Removes entries of cells that
+    /// have ended, for example because their caller was killed.
+    ///
+    /// # Errors
+    ///
+    /// An error if the directory cannot be opened or read.
     pub fn all() -> Result<Vec<NamedCell>> {
         let directory = Directory::open()?;
         let mut cells = Vec::new();
         for name in directory.names()? {
-            cells.extend(directory.living(&name)?);
+            cells.extend(directory.find_running(&name)?);
         }
         cells.sort_by(|one: &NamedCell, other| one.name.cmp(&other.name));
         Ok(cells)
     }
 
-    /// The one of this name; an error if none lives.
+    /// Finds the cell with this name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the name is malformed or no running cell has it. An error if the
+    /// directory cannot be opened or read.
     pub fn find(name: &str) -> Result<NamedCell> {
         check_name(name)?;
-        let found = Directory::open()?.living(name)?;
+        let found = Directory::open()?.find_running(name)?;
         found.ok_or_else(|| {
             Error::invalid(format!("cell {name}"), "no cell of this name lives")
                 .hint("Cell::publish gives it one")
         })
     }
 
-    /// Its name.
+    /// The cell's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its warden's process id, as the caller counts.
+    /// The process id of the cell's warden, in the caller's pid namespace.
     pub fn pid(&self) -> u32 {
         self.warden.pid
     }
 
-    /// Its policy.
+    /// A sandbox with the cell's policy.
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
     }
 
-    /// Enters it: commands run in all its namespaces and cgroups, under its policy, beside those of
-    /// the cell's own caller. What one has started ends with it. Wall time, output and
-    /// processor time are each command's own; the other limits are the cell's.
+    /// Enters the cell: commands run in all its namespaces and cgroups, under its policy, beside
+    /// those of the cell's own caller. The processes that a command starts end with it. Wall time,
+    /// output and processor time are limited for each command separately. The other limits are the
+    /// cell's.
     ///
-    /// What Landlock says of signals and abstract sockets is left out, for they would not reach the
-    /// cell's own processes.
+    /// Landlock's rules for signals and abstract sockets are not applied. They would separate the
+    /// commands from the cell's own processes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the cell has ended. [`ErrorKind::WardenLost`] if the caller's
+    /// `/proc` does not show whether it lives. [`ErrorKind::NamespacesDenied`] if the caller may
+    /// not open its namespaces.
     pub fn enter(&self) -> Result<Joined> {
         let pid = self.warden.pid;
         let lost = || gone(&format!("cell {}", self.name));
@@ -107,8 +123,8 @@ impl NamedCell {
             Errno::ENOENT | Errno::ESRCH => lost(),
             errno => Error::io(format!("open /proc/{pid}"), errno),
         })?;
-        // What is opened through it is of one process: of this one, if this one is still there
-        // then.
+        // Everything opened through this descriptor belongs to one process. It is the warden if the
+        // warden still lives afterwards.
         let namespaces = namespace::of_directory(process.as_fd(), pid, |_| true)?;
         match self.warden.life() {
             Life::Lives => {}
@@ -118,7 +134,7 @@ impl NamedCell {
                     ErrorKind::WardenLost,
                     format!("enter the cell {}", self.name),
                 )
-                .because("the caller's /proc does not tell whether it lives"));
+                .because("the caller's /proc does not show whether it lives"));
             }
         }
         let mut entered = Vec::new();
@@ -132,7 +148,7 @@ impl NamedCell {
     }
 }
 
-/// A cell under a name; not any more, when this is dropped.
+/// The entry of a published cell. Dropping it removes the entry.
 #[derive(Debug)]
 pub(crate) struct Published {
     name: String,
@@ -147,7 +163,7 @@ impl Published {
         let alive = cell.alive()?;
         let warden = Identity::of(alive.warden.pid().unsigned_abs())?;
         let directory = Directory::open()?;
-        if let Some(other) = directory.living(name)?.filter(|other| other.warden != warden) {
+        if let Some(other) = directory.find_running(name)?.filter(|other| other.warden != warden) {
             return Err(Error::invalid(
                 format!("cell {name}"),
                 format!("another one lives under this name: process {}", other.warden.pid),
@@ -156,7 +172,7 @@ impl Published {
         }
         let text = {
             let enforcement = alive.enforcement();
-            write(&alive.sandbox, &warden, &enforcement.cgroup, &enforcement.mechanisms)?
+            encode(&alive.sandbox, &warden, &enforcement.cgroup, &enforcement.mechanisms)?
         };
         directory.write(name, &text)?;
         Ok(Published {
@@ -202,7 +218,7 @@ impl Identity {
     fn life(&self) -> Life {
         match boot() {
             None => return Life::Unknown,
-            // A number and a time of an earlier boot may be another process's in this one.
+            // After a reboot the same process id and start time may belong to another process.
             Some(boot) if boot != self.boot => return Life::Ended,
             Some(_) => {}
         }
@@ -217,12 +233,12 @@ impl Identity {
     }
 }
 
-/// What the caller can say of a process.
+/// What the caller knows about a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
     Lives,
     Ended,
-    /// The caller counts in another process tree, or its `/proc` does not tell.
+    /// The caller is in another pid namespace, or its `/proc` does not show the process.
     Unknown,
 }
 
@@ -245,7 +261,8 @@ fn check_name(name: &str) -> Result<()> {
         return Err(Error::invalid(
             format!("cell {name:?}"),
             format!(
-                "a name has 1 to {NAME_MAX} letters, digits, dots, hyphens and underscores, and does not begin with a dot"
+                "a name has 1 to {NAME_MAX} letters, digits, dots, hyphens and underscores, and \
+                does not begin with a dot"
             ),
         ));
     }
@@ -254,7 +271,7 @@ fn check_name(name: &str) -> Result<()> {
 
 // ---- the entry as text
 
-fn write(
+fn encode(
     sandbox: &Sandbox,
     warden: &Identity,
     cgroup: &cgroup::Cgroup,
@@ -267,11 +284,19 @@ fn write(
         .collect();
     let Identity { pid, started, boot, tree } = warden;
     let cgroups: Vec<_> = cgroup.paths().collect();
-    Ok(json!({"pid": pid, "started": started, "boot": boot, "tree": tree, "policy": policy, "cgroups": cgroups, "limits": held})
-        .to_string())
+    Ok(json!({
+        "pid": pid,
+        "started": started,
+        "boot": boot,
+        "tree": tree,
+        "policy": policy,
+        "cgroups": cgroups,
+        "limits": held,
+    })
+    .to_string())
 }
 
-fn read(name: &str, text: &str) -> Option<NamedCell> {
+fn decode(name: &str, text: &str) -> Option<NamedCell> {
     let value: Value = serde_json::from_str(text).ok()?;
     let warden = Identity {
         pid: value["pid"].as_u64()?.try_into().ok()?,

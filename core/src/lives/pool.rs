@@ -1,4 +1,4 @@
-//! A pool: sandboxes set up before they are asked for.
+//! A pool: sandboxes that are set up before they are needed.
 
 mod lease;
 mod places;
@@ -20,20 +20,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Keeps sandboxes of one policy ready, so that a command finds one that has only to start it.
-/// Every command has one of its own, as fresh and as apart from all others as one that was made for
-/// it; or with [`Sandbox::reusing_pool`] one in which others have run before.
+/// Keeps sandboxes of one policy ready, so that starting a command takes no set-up. Each command
+/// gets a sandbox of its own, as fresh and isolated as one made for it. With
+/// [`Sandbox::reusing_pool`] it gets one in which other commands may have run before.
 ///
-/// They are copies of the policy's [template](Sandbox::prepare), where it can have one, made by
-/// threads of the pool's own: at most one for each processor. At most as many commands run at one
-/// time as are kept ready: each has a place, and gives it back when it has ended, whether or not
-/// anybody has asked it. A start for which there is no place waits ([`Command::spawn`]), for as
-/// long as it is told to ([`Command::spawn_timeout`]), or not at all ([`Command::try_spawn`],
-/// [`Pool::fd`]).
+/// The pool's own threads create the sandboxes, with at most one thread per processor. The
+/// sandboxes are copies of the policy's [template](Sandbox::prepare) if it can have one. The pool's
+/// size also bounds how many commands run at the same time. Each command occupies a place, and
+/// frees it when it has ended, even if nobody waits for the command. A start that finds no free
+/// place waits ([`Command::spawn`]), waits for a limited time ([`Command::spawn_timeout`]), or
+/// returns at once ([`Command::try_spawn`], [`Pool::fd`]).
 ///
-/// A handle: clones are the same pool. Dropping the last one, and the last of its commands, or
-/// [`Pool::close`], ends what is ready and the threads; commands that run go on. A process forked
-/// from the caller has no part in it.
+/// This is a handle: clones refer to the same pool. The idle sandboxes and the threads end when the
+/// last clone and the last command are dropped, or with [`Pool::close`]. Running commands continue.
+/// A process forked from the caller cannot use the pool.
 ///
 /// ```
 /// # fn main() -> seclude::Result<()> {
@@ -49,39 +49,39 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub struct Pool(Arc<Handle>);
 
-/// What a pool has done and has. Times are those of the last 1000.
+/// Statistics of a pool. Percentiles cover the last 1000 durations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStatistics {
-    /// How many are kept ready, and can be in use at one time.
+    /// How many sandboxes are kept ready, and how many can be in use at the same time.
     pub size: usize,
-    /// How many are ready now.
+    /// How many sandboxes are ready now.
     pub ready: usize,
-    /// How many are in use now.
+    /// How many sandboxes are in use now.
     pub in_use: usize,
-    /// How many were in use at one time, at the most.
+    /// The largest number of sandboxes in use at the same time.
     pub most_in_use: usize,
-    /// How many have been made.
+    /// How many sandboxes have been created.
     pub made: u64,
-    /// How many have been handed out.
+    /// How many sandboxes have been handed out.
     pub handed_out: u64,
-    /// How often who asked had to wait, for one to be ready or for the number in use to fall.
+    /// How often a start had to wait for a sandbox or a place.
     pub waited: u64,
-    /// How many were found dead when they were wanted, and replaced.
+    /// How many sandboxes had died before they were handed out, and were replaced.
     pub lost: u64,
-    /// How often one could not be made.
+    /// How often a sandbox could not be created.
     pub failed: u64,
-    /// How long it took to be handed one: the median.
+    /// The median time to be handed a sandbox.
     pub hand_out_p50: Duration,
-    /// How long it took to be handed one: all but one in a hundred.
+    /// The 99th percentile of the time to be handed a sandbox.
     pub hand_out_p99: Duration,
-    /// How long it took to make one: the median.
+    /// The median time to create a sandbox.
     pub make_p50: Duration,
-    /// How long it took to make one: all but one in a hundred.
+    /// The 99th percentile of the time to create a sandbox.
     pub make_p99: Duration,
 }
 
-/// The last handle's end is the pool's.
+/// Closes the pool when the last clone is dropped.
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
@@ -93,32 +93,33 @@ struct Shared {
     sandbox: Sandbox,
     size: usize,
     reuse: bool,
-    /// The process that made it, and whose threads fill it.
+    /// The process that created the pool and runs its threads.
     owner: u32,
     state: Mutex<State>,
     places: Places,
-    /// There is something to do for the pool's threads.
+    /// Wakes the pool's threads: there is work.
     wanted: Condvar,
-    /// Nobody takes several places at one time any more.
-    gathered: Condvar,
+    /// Wakes callers that want several places: no other caller is taking several.
+    several_taken: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     ready: VecDeque<Arc<Alive>>,
-    /// Those in use, by number: one that is used again goes back.
+    /// The sandboxes in use, by number. The value of a reusing pool's is the sandbox, which goes
+    /// back to `ready`.
     in_use: BTreeMap<u64, Option<Arc<Alive>>>,
-    /// The number of the last one that was handed out.
+    /// The number of the last sandbox that was handed out.
     last: u64,
-    /// `places` says that there is one to be had.
+    /// Whether `places` currently reports a free place.
     offered: bool,
-    /// Somebody takes several places at one time.
-    gathering: bool,
-    /// In which everything has ended: what is left is to be cleared away.
-    over: Vec<Arc<Alive>>,
+    /// Whether a caller is taking several places.
+    taking_several: bool,
+    /// Sandboxes in which everything has ended, and which the threads have to clean up.
+    ended: Vec<Arc<Alive>>,
     making: usize,
     closed: bool,
-    /// Why the last one could not be made.
+    /// Why the last sandbox could not be created.
     failure: Option<Error>,
     statistics: PoolStatistics,
     hand_out: Times,
@@ -138,8 +139,8 @@ impl Times {
         self.0.push_back(time);
     }
 
-    /// The median, and the 99th of a hundred.
-    fn told(&self) -> (Duration, Duration) {
+    /// The median and the 99th percentile.
+    fn percentiles(&self) -> (Duration, Duration) {
         let mut sorted: Vec<Duration> = self.0.iter().copied().collect();
         sorted.sort_unstable();
         let at = |hundredth: usize| {
@@ -149,23 +150,32 @@ impl Times {
     }
 }
 
-/// Waits for wardens that have nothing to do any more, and removes their cgroups.
-fn clear_away(over: impl IntoIterator<Item = Arc<Alive>>) {
-    over.into_iter().for_each(|alive| {
+/// Waits for wardens that have nothing left to do, and removes their cgroups.
+fn clean_up(ended: impl IntoIterator<Item = Arc<Alive>>) {
+    ended.into_iter().for_each(|alive| {
         alive.end();
     });
 }
 
 impl Sandbox {
-    /// Starts a [`Pool`] that keeps so many sandboxes ready, one for each command. When this
-    /// returns, one is.
+    /// Starts a [`Pool`] that keeps `size` sandboxes ready, one for each command. At least one is
+    /// ready when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the size is 0. Otherwise the error of
+    /// setting up the first sandbox or of starting a thread.
     pub fn pool(&self, size: usize) -> Result<Pool> {
         Pool::start(self, size, false)
     }
 
-    /// The same, but that a sandbox is used again when its command has ended: what that left
-    /// behind, processes included, is there for the next, and so are its limits. For commands
-    /// that trust one another.
+    /// Like [`Sandbox::pool`], but a sandbox is reused when its command has ended. The next command
+    /// finds what earlier ones left behind, processes included. The sandbox also keeps its limits
+    /// as they are then. Only for commands that trust one another.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::pool`].
     pub fn reusing_pool(&self, size: usize) -> Result<Pool> {
         Pool::start(self, size, true)
     }
@@ -174,7 +184,7 @@ impl Sandbox {
 impl Pool {
     pub(crate) fn start(sandbox: &Sandbox, size: usize, reuse: bool) -> Result<Pool> {
         if size == 0 {
-            return Err(Error::invalid("pool", "must be of one at least"));
+            return Err(Error::invalid("pool", "its size must be at least 1"));
         }
         sandbox.prepare()?;
         let shared = Arc::new(Shared {
@@ -185,9 +195,9 @@ impl Pool {
             state: Mutex::default(),
             places: Places::new()?,
             wanted: Condvar::new(),
-            gathered: Condvar::new(),
+            several_taken: Condvar::new(),
         });
-        // What is wrong with a policy is told here.
+        // Create the first sandbox here, so that this call reports an error of the policy.
         let first = shared.make()?;
         let mut state = shared.state();
         state.ready.push_back(first);
@@ -207,28 +217,28 @@ impl Pool {
         Ok(Pool(Arc::new(handle)))
     }
 
-    /// A command to run in one of its sandboxes. Starting it waits while as many as the pool's size
-    /// run.
+    /// Creates a command that runs in one of the pool's sandboxes. Starting it waits while the
+    /// pool's size is reached.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         Command::new(self.0.shared.sandbox.clone(), Ground::Kept(self.0.clone()), program.as_ref())
     }
 
-    /// A descriptor for `poll` and event loops, readable while there is reason to try a start: a
-    /// place is free and a sandbox ready, or there is an error to be told, or the pool has been
-    /// closed. [`Command::try_spawn`] then tells; another thread may have been faster. Nothing is
-    /// to be read from it.
+    /// A descriptor for `poll` and event loops. It is readable while a start is worth trying.
+    /// Either a place is free and a sandbox is ready, or there is an error to report, or the pool
+    /// has been closed. [`Command::try_spawn`] then tells which; another thread may have been
+    /// faster. Do not read from the descriptor.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.shared.places.fd()
     }
 
-    /// What it has done so far.
+    /// The pool's statistics so far.
     pub fn statistics(&self) -> PoolStatistics {
         let mut state = self.0.shared.state();
         if self.0.shared.is_ours() {
             self.0.shared.take_back(&mut state);
         }
         let ((hand_out_p50, hand_out_p99), (make_p50, make_p99)) =
-            (state.hand_out.told(), state.make.told());
+            (state.hand_out.percentiles(), state.make.percentiles());
         let (size, ready, in_use) = (self.0.shared.size, state.ready.len(), state.in_use.len());
         PoolStatistics {
             size,
@@ -242,20 +252,20 @@ impl Pool {
         }
     }
 
-    /// What has become of the network namespaces of its sandboxes.
+    /// What happened to the network namespaces of the pool's sandboxes.
     pub fn networks(&self) -> NetworkStatistics {
         template::networks(&self.0.shared.sandbox)
     }
 
-    /// Ends what is ready, and the pool's threads. Commands that run go on; starting another one is
-    /// an error.
+    /// Ends the idle sandboxes and the pool's threads. Running commands continue. Starting another
+    /// one is an error.
     pub fn close(&self) {
         self.0.close();
     }
 }
 
 impl AsFd for Pool {
-    /// As [`Pool::fd`].
+    /// The descriptor of [`Pool::fd`].
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd()
     }
@@ -276,8 +286,8 @@ impl Handle {
         let makers =
             std::mem::take(&mut *self.makers.lock().unwrap_or_else(PoisonError::into_inner));
         makers.into_iter().for_each(|maker| drop(maker.join()));
-        let over = std::mem::take(&mut self.shared.state().over);
-        clear_away(over);
+        let ended = std::mem::take(&mut self.shared.state().ended);
+        clean_up(ended);
     }
 }
 
@@ -307,7 +317,7 @@ impl Shared {
         }
     }
 
-    /// One of those that are ready, if there is a place. An error if none can be made.
+    /// Takes a ready sandbox if there is a place. An error if none can be created.
     fn try_take(self: &Arc<Shared>, start: Instant, waited: bool) -> Result<Option<Place>> {
         let mut state = self.state();
         let taken = loop {
@@ -337,12 +347,14 @@ impl Shared {
                     state.statistics.lost += 1;
                     self.wanted.notify_all();
                 }
-                // What has ended is taken back in any case, or its descriptors would stay readable.
+                // Free the places of ended commands even if nothing was ready. Their descriptors
+                // would keep the epoll instance readable.
                 None if self.take_back(&mut state) => {}
                 None => match state.failure.take_if(|_| place) {
                     Some(error) => break Err(error),
                     None => {
-                        // A wait on descriptors that are other files' by now would not end.
+                        // An error here prevents an endless wait: the caller may have closed the
+                        // pool's descriptors, and reused their numbers for other files.
                         self.places.offer(false)?;
                         state.offered = false;
                         return Ok(None);
@@ -354,7 +366,7 @@ impl Shared {
         taken
     }
 
-    /// Frees the places of those whose commands have ended; whether there were any.
+    /// Frees the places of commands that have ended. Returns whether there were any.
     fn take_back(&self, state: &mut State) -> bool {
         let ended = self.places.ended();
         let mut any = false;
@@ -362,10 +374,11 @@ impl Shared {
             if let Some(alive) = state.in_use.remove(&number) {
                 any = true;
                 if let Some(alive) = &alive {
-                    // The next one to have it has it watched under another number.
+                    // The next lease watches this warden under another number.
                     self.places.forget(alive.warden.pidfd());
                 }
-                // Its lease still holds it: nothing is ended here, under the lock.
+                // The lease still holds a reference, so this drop does not end the sandbox while
+                // the lock is held.
                 drop(self.put_back(state, alive));
             }
         }
@@ -373,7 +386,7 @@ impl Shared {
         any
     }
 
-    /// One is ready again, if there is room for it; else it is returned.
+    /// Makes a sandbox ready again if there is room, else returns it.
     fn put_back(&self, state: &mut State, alive: Option<Arc<Alive>>) -> Option<Arc<Alive>> {
         let room = !state.closed && state.ready.len() + state.making < self.size;
         let (fits, left) = if room { (alive, None) } else { (None, alive) };
@@ -381,24 +394,24 @@ impl Shared {
         left
     }
 
-    /// Has `places` say whether there is one to be had.
+    /// Updates whether `places` reports a free place.
     fn offer(&self, state: &mut State) {
         let place =
             state.in_use.len() < self.size && (!state.ready.is_empty() || state.failure.is_some());
         let offered = state.closed || place;
-        // Where this fails, whoever is about to wait is told.
+        // A failure needs no handling here: `try_take` reports it before anyone waits.
         if offered != state.offered && self.places.offer(offered).is_ok() {
             state.offered = offered;
         }
     }
 
-    /// Whether more must be made at once, even while commands start: fewer than half are ready, or
-    /// about to be.
+    /// Whether sandboxes must be created at once, even while commands start: fewer than half are
+    /// ready or being created.
     fn is_short(&self, state: &State) -> bool {
         2 * (state.ready.len() + state.making) < self.size
     }
 
-    /// One more, ready.
+    /// Creates a sandbox and waits until it is ready.
     fn make(&self) -> Result<Arc<Alive>> {
         let start = Instant::now();
         let made =
@@ -415,28 +428,28 @@ impl Shared {
         made
     }
 
-    /// Whether as many as there should be are ready, or about to be. One that may be used again
-    /// comes back.
+    /// Whether enough sandboxes are ready or being created. A reusing pool counts those in use,
+    /// which come back.
     fn is_full(&self, state: &State) -> bool {
         let coming = if self.reuse { state.in_use.len() } else { 0 };
         state.ready.len() + state.making + coming >= self.size
     }
 
-    /// What a thread of the pool's does: clears away what is over, and makes one whenever fewer are
-    /// ready than there should be.
+    /// The main loop of the pool's threads: cleans up ended sandboxes, and creates one whenever too
+    /// few are ready.
     fn keep_filled(&self) {
-        /// After a failure: what was short may be there again.
+        /// How long to wait after a failure: a shortage may be over by then.
         const PAUSE: Duration = Duration::from_millis(20);
-        /// How long a command that has just been handed out has the processors to itself.
+        /// How long a command that was just handed out has the processors to itself.
         const START: Duration = Duration::from_millis(5);
         let mut state = self.state();
         let mut waited = false;
         while !state.closed {
             let short = self.is_short(&state);
-            if !state.over.is_empty() && (!short || state.over.len() > self.size) {
-                let over = std::mem::take(&mut state.over);
+            if !state.ended.is_empty() && (!short || state.ended.len() > self.size) {
+                let ended = std::mem::take(&mut state.ended);
                 drop(state);
-                clear_away(over);
+                clean_up(ended);
                 state = self.state();
                 continue;
             }
@@ -444,8 +457,8 @@ impl Shared {
                 state = self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            // What has just been handed out has the processors first: a copy takes longer than a
-            // short command.
+            // Let the command that was just handed out use the processors first: copying a template
+            // takes longer than a short command.
             if !state.in_use.is_empty() && !short && !waited {
                 let (woken, time) =
                     self.wanted.wait_timeout(state, START).unwrap_or_else(PoisonError::into_inner);
@@ -468,7 +481,8 @@ impl Shared {
             }
             self.offer(&mut state);
             if state.failure.is_some() {
-                // Whatever else changes meanwhile, another thread's failure above all.
+                // Wait the full pause even if the thread is woken, for example by another thread's
+                // failure.
                 let pause = self.wanted.wait_timeout_while(state, PAUSE, |state| !state.closed);
                 state = pause.unwrap_or_else(PoisonError::into_inner).0;
             }

@@ -1,34 +1,33 @@
-//! What this host allows: found by starting sandboxes, one feature at a time, the way every command
-//! is started.
+//! Finds out what this host allows, by starting sandboxes in the usual way, one for each feature.
 //!
-//! Nothing is guessed from versions or from files that describe the host. A check that fails tells
-//! the very error that a caller would get, with its cause and remedy. `probe` is what runs in these
-//! sandboxes; the other files are one group of checks each.
+//! Nothing is inferred from kernel versions or from files that describe the host. A failed check
+//! has the error that a caller would get, with its cause and remedy. `probe` is the program that
+//! runs in these sandboxes. Each other file is one group of checks.
 
+mod confinement;
 mod control;
 mod limits;
 mod namespaces;
 mod probe;
-mod walls;
-mod world;
+mod sandbox;
 
 use crate::base::error::Error;
 use serde_json::json;
 use std::fmt;
 
-/// How far this host allows something.
+/// How well this host supports a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// As documented.
+    /// It works as documented.
     Works,
-    /// In a lesser way, which the check tells.
+    /// It works with restrictions, which the check describes.
     Weaker,
-    /// Not at all.
+    /// It does not work.
     Missing,
 }
 
 impl State {
-    /// `works`, `weaker`, `missing`.
+    /// The name of the state: `works`, `weaker` or `missing`.
     pub fn name(self) -> &'static str {
         match self {
             State::Works => "works",
@@ -44,19 +43,19 @@ impl fmt::Display for State {
     }
 }
 
-/// One feature.
+/// The check of one feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Check {
-    /// Its name, which does not change: `namespace.user`, `limit.memory`.
+    /// The stable name of the feature, such as `namespace.user` or `limit.memory`.
     pub name: String,
-    /// How far it goes.
+    /// How well the feature works.
     pub state: State,
-    /// What was found: a mechanism, a path. Empty if there is nothing to say.
+    /// What the check found, such as a mechanism or a path. Empty if there is nothing to add.
     pub detail: String,
-    /// Why it does not work, or only in a lesser way.
+    /// Why it does not work, or works only with restrictions.
     pub cause: Option<String>,
-    /// What to do about it, if anything is known.
+    /// How to make it work, if that is known.
     pub remedy: Option<String>,
 }
 
@@ -83,7 +82,7 @@ impl Check {
         Check { state: State::Missing, ..Check::works(name, "").blame(error) }
     }
 
-    /// The cause and the remedy are this error's.
+    /// Takes the cause and the remedy from this error.
     fn blame(mut self, error: &Error) -> Check {
         let text = error.to_string();
         self.remedy = error.remedy().map(str::to_owned);
@@ -92,7 +91,7 @@ impl Check {
         self
     }
 
-    /// The remedy, where no error has told a better one.
+    /// Sets the remedy, unless an error has provided a better one.
     fn or_remedy(mut self, remedy: &str) -> Check {
         if self.state != State::Works && self.remedy.is_none() {
             self.remedy = Some(remedy.to_owned());
@@ -101,21 +100,21 @@ impl Check {
     }
 }
 
-/// What this host allows, feature by feature: the answer of [`doctor`].
+/// What this host allows, feature by feature: the result of [`doctor`].
 ///
-/// Shown by `{}`, it is a table for people, in which a reason that several checks share is told
-/// once; [`Report::to_json`] is for programs.
+/// Its `Display` form is a table for people, which prints a reason that several checks share only
+/// once. [`Report::to_json`] is for programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The kernel's release, as `uname -r` tells it; empty where `/proc` does not.
+    /// The kernel's release, as `uname -r` prints it. Empty if `/proc` does not have it.
     pub kernel: String,
     /// The features, in groups.
     pub checks: Vec<Check>,
 }
 
 impl Report {
-    /// The check of this name.
+    /// The check with this name.
     pub fn check(&self, name: &str) -> Option<&Check> {
         self.checks.iter().find(|check| check.name == name)
     }
@@ -123,16 +122,30 @@ impl Report {
     /// Whether sandboxes can be started here at all.
     pub fn ready(&self) -> bool {
         let starts =
-            |check: &&Check| check.name == world::DEFAULT || check.name == world::EMPTY_ROOT;
+            |check: &&Check| check.name == sandbox::DEFAULT || check.name == sandbox::EMPTY_ROOT;
         self.checks.iter().filter(starts).any(|check| check.state != State::Missing)
     }
 
     /// The report in JSON: `{"seclude", "kernel", "ready", "checks": [{"name", "state", "detail",
     /// "cause", "remedy"}]}`.
     pub fn to_json(&self) -> String {
-        let check = |Check { name, state, detail, cause, remedy }: &Check| json!({"name": name, "state": state.name(), "detail": detail, "cause": cause, "remedy": remedy});
+        let check = |Check { name, state, detail, cause, remedy }: &Check| {
+            json!({
+                "name": name,
+                "state": state.name(),
+                "detail": detail,
+                "cause": cause,
+                "remedy": remedy,
+            })
+        };
         let checks: Vec<_> = self.checks.iter().map(check).collect();
-        json!({"seclude": env!("CARGO_PKG_VERSION"), "kernel": self.kernel, "ready": self.ready(), "checks": checks}).to_string()
+        json!({
+            "seclude": env!("CARGO_PKG_VERSION"),
+            "kernel": self.kernel,
+            "ready": self.ready(),
+            "checks": checks,
+        })
+        .to_string()
     }
 }
 
@@ -145,7 +158,7 @@ impl fmt::Display for Report {
         {
             let line = format!("{name:width$}  {state:7}  {detail}");
             writeln!(f, "{}", line.trim_end())?;
-            // Where one thing is missing, many are for the same reason: it is told once.
+            // One missing feature often causes several failures, so print each reason once.
             let before = self.checks[..index].iter().find(|before| {
                 cause.is_some() && (&before.cause, &before.remedy) == (cause, remedy)
             });
@@ -165,12 +178,12 @@ impl fmt::Display for Report {
     }
 }
 
-/// Finds out what this host allows to this process, by starting sandboxes that try one feature
+/// Finds out what this host allows to this process, by starting sandboxes that test one feature
 /// each.
 ///
-/// Never fails: what does not work is what it tells. It starts some forty sandboxes, one after
-/// another, whose programs come from this library and end at once; none may take longer than two
-/// seconds. It leaves nothing behind.
+/// Never fails: the report says what does not work. Starts about forty sandboxes, one after
+/// another. They run programs from this library that end at once, and each has two seconds at most.
+/// Leaves nothing behind.
 ///
 /// ```
 /// let report = seclude::doctor();
@@ -178,11 +191,11 @@ impl fmt::Display for Report {
 /// assert!(report.check("namespace.user").is_some());
 /// ```
 pub fn doctor() -> Report {
-    let mut checks = world::checks();
+    let mut checks = sandbox::checks();
     checks.extend(namespaces::checks());
-    checks.extend(walls::checks());
+    checks.extend(confinement::checks());
     let limits = limits::checks();
-    // A cgroup is missed for the reason that a limit which takes one tells.
+    // If there is no cgroup, the check of a limit that needs one has the reason.
     let control = control::checks(&limits);
     checks.extend(limits);
     checks.extend(control);
@@ -201,7 +214,7 @@ mod tests {
             .hint("allow them");
         let bare = Error::new(ErrorKind::Setup, "do it").because("no");
         let checks = vec![
-            Check::works(world::DEFAULT, "from memory"),
+            Check::works(sandbox::DEFAULT, "from memory"),
             Check::weaker("limit.memory", "sampled", "no cgroup"),
             Check::missing("namespace.user", &refused)
                 .or_remedy("never said: the error knows better"),

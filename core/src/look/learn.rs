@@ -1,5 +1,4 @@
-//! Learning what a program does: run once under the eyes of the caller, who is told of every system
-//! call.
+//! Learning which system calls a program makes: runs it once, and reports every call to the caller.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::sys::pidfd_send_signal;
@@ -17,37 +16,37 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// What a program did: [`Command::learn`].
+/// What a program did: the result of [`Command::learn`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Learned {
-    /// What it wrote, and how it ended.
+    /// The program's output, and how it ended.
     pub output: Output,
-    /// The system calls that it made, and how often. `execve` is among them: the command itself
-    /// was started by one.
+    /// The system calls that it made, and how often. `execve` is included, because one started the
+    /// command itself.
     pub calls: BTreeMap<Syscall, u64>,
-    /// Those among them that the sandbox's filter refuses, and so refused this time too.
+    /// The calls that the sandbox's filter refuses. They were refused in this run too.
     pub refused: BTreeSet<Syscall>,
-    /// The paths that it named, as seen inside, whether or not there was anything.
+    /// The paths that it named, as seen inside, whether or not they exist.
     pub paths: BTreeSet<PathBuf>,
     sandbox: Sandbox,
 }
 
 impl Learned {
-    /// A filter for these calls alone, with what the sandbox's own filter says of each, tests of
-    /// arguments included; everything else fails with EPERM. One run may not have done all that
-    /// a program can do: add what is missing.
+    /// A filter that allows only these calls, under the same conditions on arguments as the
+    /// sandbox's own filter. Every other call fails with EPERM. One run may not show everything
+    /// that a program can do: add what is missing.
     pub fn seccomp(&self) -> Seccomp {
         self.sandbox.policy().filter().narrowed(self.calls.keys().copied())
     }
 
-    /// The sandbox with that filter; its policy is ready to be written down: [`Sandbox::to_toml`].
+    /// The sandbox with that filter. [`Sandbox::to_toml`] writes its policy down.
     pub fn sandbox(&self) -> Sandbox {
         self.sandbox.clone().seccomp(self.seccomp())
     }
 }
 
-/// What has been seen so far.
+/// The calls seen so far.
 #[derive(Default)]
 struct Seen {
     calls: BTreeMap<Syscall, u64>,
@@ -57,10 +56,15 @@ struct Seen {
 }
 
 impl Command {
-    /// Runs the command as [`Command::output`] does, and learns which system calls it makes and
-    /// which paths it names. The sandbox's filter holds meanwhile, by the caller's hand instead
-    /// of the kernel's; every call waits for the caller, so expect it to take many times as long.
-    /// Linux 5.5.
+    /// Runs the command as [`Command::output`] does, and records which system calls it makes and
+    /// which paths it names. The sandbox's filter applies during the run, but the caller decides
+    /// instead of the kernel. Every call waits for the caller, so the command takes many times as
+    /// long. Linux 5.5.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the command is not one of a plain sandbox, or if its filter
+    /// already has a listener. Otherwise as [`Command::output`].
     ///
     /// ```
     /// # fn main() -> seclude::Result<()> {
@@ -77,7 +81,8 @@ impl Command {
         if !matches!(self.ground, Ground::Own) {
             return Err(Error::invalid(
                 "learning",
-                "only a command of the sandbox itself can be learned from, not one in a cell, a pool or what it has joined",
+                "only a command of the sandbox itself can be learned from, not one in a cell, a \
+                pool or what it has joined",
             )
             .hint("the same program in a sandbox of its own: Sandbox::command"));
         }
@@ -99,7 +104,7 @@ impl Command {
             output.outcome.ended = Ended::Syscall(call);
         }
         let Seen { mut calls, refused, paths, .. } = seen;
-        // The start itself, which the filter lets pass.
+        // The start of the command itself, which bypasses the filter.
         calls.extend(
             Syscall::from_name("execve")
                 .filter(|call| !calls.contains_key(call))
@@ -111,11 +116,11 @@ impl Command {
     fn learn_by(&mut self, filter: &Seccomp) -> Result<(Output, Seen)> {
         let child = Child::spawn(self, Stream::Null, Stream::Piped, None)?;
         let mut child = child.ok_or_else(never_refused)?;
-        let unheard = || {
+        let no_listener = || {
             Error::new(ErrorKind::WardenLost, "learn")
                 .because("the filter's listener did not arrive")
         };
-        let listener = child.take_listener().ok_or_else(unheard)?;
+        let listener = child.take_listener().ok_or_else(no_listener)?;
         let command =
             child.pidfd().try_clone_to_owned().map_err(|error| Error::io("learn", error))?;
         std::thread::scope(|scope| {
@@ -133,15 +138,15 @@ impl Command {
     }
 }
 
-/// Sees every call, and answers it as the filter would. With the command's first process,
-/// everything inside ends.
+/// Receives every call and answers it as the filter would. When the command's first process ends,
+/// so does everything inside.
 fn watch(listener: Listener, filter: &Seccomp, command: BorrowedFd<'_>) -> Result<Seen> {
     let mut seen = Seen::default();
     while let Some(call) = listener.receive()? {
         let name = call.syscall();
         *seen.calls.entry(name).or_default() += 1;
         seen.paths.extend(path_of(&call));
-        // Who asked may be gone by now, and then needs no answer.
+        // The calling thread may have ended, and then needs no answer.
         let _ = match filter.decide(name, &call.arguments()) {
             Action::Allow | Action::Log | Action::Notify => call.allow(),
             Action::Errno(number) => {
@@ -159,9 +164,10 @@ fn watch(listener: Listener, filter: &Seccomp, command: BorrowedFd<'_>) -> Resul
     Ok(seen)
 }
 
-/// The path that a call names, made absolute: which argument it is, and relative to what.
+/// The path that a call names, made absolute. The tables say which argument it is, and what it is
+/// relative to.
 fn path_of(call: &Notification) -> Option<PathBuf> {
-    /// At the first argument, relative to the working directory.
+    /// Calls with the path in the first argument, relative to the working directory.
     const PLAIN: &[&str] = &[
         "access",
         "chdir",
@@ -194,7 +200,8 @@ fn path_of(call: &Notification) -> Option<PathBuf> {
         "utime",
         "utimes",
     ];
-    /// At the second, relative to the directory that the first is a descriptor of.
+    /// Calls with the path in the second argument, relative to the directory of the first, a
+    /// descriptor.
     const RELATIVE: &[&str] = &[
         "execveat",
         "faccessat",

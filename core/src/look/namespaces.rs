@@ -1,13 +1,13 @@
-//! The caller's view of the namespaces that exist: their kinds, who owns them, how they nest, and
-//! which processes are in them. It is what lsns(8) and pstree(1) tell, in one value.
+//! The existing namespaces as the caller sees them: their kinds, their owners, how they nest, and
+//! which processes are in them. That is the information of lsns(8) and pstree(1) in one value.
 //!
-//! Read from `/proc` and from descriptors, at one moment after the other: a process that ends
-//! meanwhile is left out, and one that the caller may not look into is told as such. Nothing is
-//! entered, stopped or changed. `find` asks the kernel about one namespace, `kept` knows those that
-//! a mount keeps; `host::namespace` opens those that are to be entered.
+//! The information comes from `/proc` and from descriptors, read one after another. A process that
+//! ends meanwhile is left out, and one that the caller may not inspect is listed as such. Nothing
+//! is entered, stopped or changed. `find` asks the kernel about one namespace. `mount` lists those
+//! that a mount keeps. `host::namespace` opens namespaces to enter.
 
 mod find;
-mod kept;
+mod mount;
 
 use crate::base::error::Result;
 use crate::base::processes::{self, Process};
@@ -16,41 +16,39 @@ use find::{Finder, Link};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A namespace that exists.
+/// An existing namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveNamespace {
-    /// Its kind.
+    /// The kind of the namespace.
     pub kind: Namespace,
-    /// Its number, which no other namespace of any kind has while it exists: the inode that
-    /// `readlink /proc/PID/ns/…` shows.
+    /// Its inode number, as `readlink /proc/PID/ns/…` shows it. No other namespace of any kind has
+    /// it at the same time.
     pub id: u64,
-    /// The user namespace that it belongs to: who has capabilities there has them over it. For a
-    /// user namespace, its parent. `None` where the caller may not know it, being in another
-    /// branch or further inside; the first of all user namespaces has none.
+    /// The user namespace that owns it: capabilities there apply to it. For a user namespace, its
+    /// parent. `None` for the initial user namespace, and where the caller may not know it because
+    /// it is in another branch or further inside.
     pub owner: Option<u64>,
-    /// Of a user namespace, the user who made it, as the caller counts:
-    /// `/proc/sys/kernel/overflowuid` if nobody that it knows.
+    /// For a user namespace, the user who created it, as an id in the caller's user namespace:
+    /// `/proc/sys/kernel/overflowuid` if the user has none there.
     pub owner_uid: Option<u32>,
-    /// Of a pid or user namespace, the one around it. `None` as for the owner.
+    /// For a pid or user namespace, its parent. `None` in the same cases as for the owner.
     pub parent: Option<u64>,
-    /// The processes in it, each after its parent. Those in namespaces further inside are not
-    /// among them.
+    /// The processes in it, each after its parent. Processes in nested namespaces are not included.
     pub processes: Vec<Arc<Process>>,
-    /// The mounts that keep it, with processes or without: those of the caller's own mount
-    /// namespace.
+    /// The mounts in the caller's own mount namespace that keep it alive, even without processes.
     pub held_by: Vec<PathBuf>,
 }
 
-/// The namespaces that the caller may see: the answer of [`namespaces`].
+/// The namespaces that the caller can see: the result of [`namespaces`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Namespaces {
-    /// Each namespace, by kind in the order of [`Namespace::ALL`], outer ones before inner ones.
+    /// The namespaces, by kind in the order of [`Namespace::ALL`], outer ones before inner ones.
     pub list: Vec<LiveNamespace>,
-    /// The processes whose namespaces are not known, for the caller may not look into them
-    /// (`ptrace(2)`, "access mode checking"): another user's, as a rule. How deep they are in
-    /// pid namespaces is known, too: [`Process::pids`].
+    /// The processes whose namespaces are unknown because the caller may not inspect them
+    /// (`ptrace(2)`, "access mode checking"). They usually belong to another user. Their ids in
+    /// nested pid namespaces are known nevertheless: [`Process::pids`].
     pub closed: Vec<Arc<Process>>,
 }
 
@@ -69,16 +67,17 @@ impl Namespaces {
     }
 }
 
-/// Finds every namespace that the caller may see, and the processes in each.
+/// Finds every namespace that the caller can see, and the processes in each.
 ///
-/// Found are the namespaces of all processes in `/proc`; those that a process has ready for its
-/// next children; those that own or surround one of these, though nobody is in them; and those that
-/// a mount keeps. Not found are namespaces that only an open descriptor keeps. An unprivileged
-/// caller sees those of its own processes and sandboxes: the rest are told as
-/// [`Namespaces::closed`].
+/// The result has the namespaces of all processes in `/proc`; those that a process has set for its
+/// next children; those that own or contain one of these, even without processes; and those that a
+/// mount keeps. It lacks namespaces that only an open descriptor keeps. An unprivileged caller sees
+/// those of its own processes and sandboxes. Other processes are in [`Namespaces::closed`].
 ///
-/// Fails if `/proc` cannot be read, or no descriptor can be opened; never because of what another
-/// process does meanwhile.
+/// # Errors
+///
+/// An error if `/proc` cannot be read or no descriptor can be opened. What other processes do
+/// meanwhile never causes one.
 ///
 /// ```
 /// # fn main() -> seclude::Result<()> {
@@ -111,7 +110,7 @@ pub fn namespaces() -> Result<Namespaces> {
             }
         }
     }
-    for mount in kept::mounts()? {
+    for mount in mount::all()? {
         finder.mount(mount)?;
     }
     Ok(Namespaces { list: finder.sorted(), closed })

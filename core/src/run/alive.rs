@@ -98,7 +98,7 @@ impl Alive {
             let among = purpose == Purpose::Cell;
             let watches = among || enforcement.watches(&policy.limits);
             let (part, admits) = match &template {
-                Some(_) => (Part::Copy, enforcement.doors()?.is_none()),
+                Some(_) => (Part::Copy, enforcement.entry_descriptors()?.is_none()),
                 None => {
                     (if cell.is_some() { Part::Entered } else { Part::Whole }, enforcement.admits())
                 }

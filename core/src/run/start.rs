@@ -142,7 +142,7 @@ impl<'a> Prepared<'a> {
             limits.memory = u64::MAX;
         }
         let ((meter, file), (gauge, stat)) = (own.meter()?, own.gauge(&self.limits)?);
-        let doors = if self.cell.is_some() { own.doors()? } else { Some(Vec::new()) };
+        let doors = if self.cell.is_some() { own.entry_descriptors()? } else { Some(Vec::new()) };
         let doors = doors.ok_or_else(|| {
             Error::new(ErrorKind::LimitUnavailable, "open the command's own cgroup")
         })?;

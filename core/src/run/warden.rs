@@ -58,7 +58,7 @@ impl Warden {
         send_setup(&ours, policy, plan, tell)?;
         let flags = if founds { None } else { Some(plan.flags) };
         let Launched { pidfd, pid, entered } =
-            launch(&image, flags, theirs.as_fd()?, &enforcement.cgroup.doors())
+            launch(&image, flags, theirs.as_fd()?, &enforcement.cgroup.entry_descriptors())
                 .map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
         let by_namespace = plan.flags & namespace::PID != 0;
@@ -92,7 +92,7 @@ impl Warden {
         let policy = sandbox.policy();
         let (ours, theirs) = socket::pair()?;
         send_setup(&ours, policy, plan, tell)?;
-        let doors = enforcement.doors()?.unwrap_or_default();
+        let doors = enforcement.entry_descriptors()?.unwrap_or_default();
         template.ask(plan, &theirs, &doors)?;
         drop(theirs);
         let received = template.await_birth(&ours)?;

@@ -1,5 +1,5 @@
-//! What a cgroup has counted: memory, processes, processor time, input and output, pressure. What a
-//! kernel does not tell is absent.
+//! A cgroup's counters: memory, processes, processor time, input and output, pressure. A value that
+//! the kernel does not report is `None`.
 
 use super::directory::Directory;
 use super::{Cgroup, Controller, V2};
@@ -7,32 +7,32 @@ use crate::policy::Mechanism;
 use crate::policy::outcome::{MemorySource, Pressure, Usage};
 use std::time::Duration;
 
-/// The counts, of all that is and was in the cgroup. The warden is one of them, but not counted
-/// among the processes.
+/// The counters cover every process that is or was in the cgroup. They include the warden, except
+/// in the number of processes.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
-    /// So many processes were killed for want of memory, at whatever limit.
+    /// How many processes the out-of-memory killer killed, at this limit or another one.
     pub killed: u64,
-    /// The limit on memory that is this cgroup's own has been met.
+    /// Whether this cgroup's own memory limit was reached.
     pub memory_met: bool,
     pub memory: Option<u64>,
     pub memory_peak: Option<u64>,
     pub processes: Option<u64>,
     pub processes_peak: Option<u64>,
-    /// So often a process was refused for the limit on processes.
+    /// How often the limit on processes refused a new process.
     pub processes_refused: u64,
-    /// User and system.
+    /// User time and system time.
     pub cpu: Option<(Duration, Duration)>,
     /// How long the quota kept processes from running.
     pub throttled: Option<Duration>,
-    /// Read and written.
+    /// Bytes read and bytes written.
     pub bytes: Option<(u64, u64)>,
     pub pressure: Option<Pressure>,
 }
 
 impl Counters {
-    /// What of it can be said of one command among others that ran since `before`: what happened to
-    /// it, not what all have used.
+    /// What can be attributed to one command in a cell that has run since `before`: the events that
+    /// happened meanwhile. The usage counters cover all commands and are left out.
     pub fn since(&self, before: &Counters) -> Counters {
         Counters {
             killed: self.killed.saturating_sub(before.killed),
@@ -42,14 +42,15 @@ impl Counters {
         }
     }
 
-    /// Whether one was refused for this limit on processes: before Linux 6.11, and in v1, also
-    /// those are counted whom a limit above refused.
+    /// Whether this limit refused a process. In v1, and in v2 before Linux 6.11, the counter also
+    /// includes processes that a limit further up refused. So the peak must have reached the limit
+    /// too.
     pub fn refused_at(&self, limit: Option<u64>) -> bool {
         let met = |limit: u64| self.processes_peak.is_none_or(|peak| peak >= limit);
         self.processes_refused > 0 && limit.is_some_and(met)
     }
 
-    /// Whether somebody was killed at the limit on memory that is this cgroup's own.
+    /// Whether a process was killed at this cgroup's own memory limit.
     pub fn killed_at_limit(&self) -> bool {
         self.killed > 0 && self.memory_met
     }
@@ -83,12 +84,13 @@ impl Counters {
         let number = |file: &str| directory.read(file).trim().parse::<u64>().ok();
         if mechanism == Mechanism::CgroupV2 {
             self.killed = value(&directory.read("memory.events"), "oom_kill").unwrap_or(0);
-            // In the other file are also those of the limits below.
+            // `memory.events` also counts events of cgroups below this one; this file does not.
             self.memory_met = value(&directory.read("memory.events.local"), "oom") > Some(0);
             self.memory = number("memory.current");
             self.memory_peak = number("memory.peak");
         } else {
-            // Not every kernel counts how often the limit was met (failcnt).
+            // Not every v1 kernel maintains `failcnt`. A peak within 256 KiB of the limit counts as
+            // reaching it.
             const NEAR: u64 = 256 << 10;
             let met = |peak: &str, limit: &str| {
                 number(peak).zip(number(limit)).is_some_and(|(peak, limit)| peak + NEAR >= limit)
@@ -104,17 +106,18 @@ impl Counters {
     fn read_processes(&mut self, cgroup: &Cgroup) {
         let Some((mechanism, directory)) = cgroup.with(Controller::Pids) else { return };
         let number = |file: &str| directory.read(file).trim().parse::<u64>().ok();
-        // Before Linux 6.11 it is counted where the refused one was, and not where the limit is.
+        // Before Linux 6.11 the kernel counts the event in the cgroup of the refused process, not
+        // in the cgroup that has the limit.
         let home = cgroup
             .v2
             .as_ref()
             .filter(|_| mechanism == Mechanism::CgroupV2)
-            .map_or(directory, V2::home);
+            .map_or(directory, V2::process_directory);
         let refused = |directory: &Directory, file: &str| value(&directory.read(file), "max");
         self.processes_refused = refused(directory, "pids.events.local")
             .or_else(|| refused(home, "pids.events"))
             .unwrap_or(0);
-        let others = |number: u64| number.saturating_sub(u64::from(!cgroup.among));
+        let others = |number: u64| number.saturating_sub(u64::from(!cgroup.single_command));
         self.processes = number("pids.current").map(others);
         self.processes_peak = number("pids.peak").map(others);
     }
@@ -198,7 +201,7 @@ impl Counters {
     }
 }
 
-/// The number behind a name, in a file of lines `name number`.
+/// The number that follows `name` in a file of `name number` lines.
 fn value(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
@@ -208,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_whole() {
+    fn value_matches_the_whole_name() {
         assert_eq!(value("oom 3\noom_kill 4\n", "oom_kill"), Some(4));
         assert_eq!(value("oom_kill 4\n", "oom"), None);
     }

@@ -1,5 +1,5 @@
-//! One cgroup directory of ours: named after its caller, locked while that lives, removed with what
-//! is in it.
+//! One cgroup directory that this library created. Its name identifies the caller. A lock marks it
+//! as in use while the caller lives. Dropping it kills what is in it and removes it.
 
 use crate::base::error::{self, Error, Result};
 use crate::base::kept::Kept;
@@ -17,37 +17,41 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const NAME: &str = "seclude";
-/// Those of single commands, below a cell's.
+/// The name prefix of single commands' directories, below a cell's.
 const COMMAND: &str = "command";
-/// The directory below one of ours in which processes stand still.
+/// The directory for frozen processes, below a sandbox's.
 pub const FROZEN: &str = "frozen";
 
-/// A directory of ours.
+/// A directory that this library created.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    /// The directory itself, locked. While this is open somewhere, nobody takes it for abandoned.
+    /// The directory itself, locked. While a copy of the descriptor is open somewhere, no other
+    /// caller takes the directory for abandoned.
     lock: Kept,
-    /// Who made it: a process forked from that one must not remove it.
+    /// The process that created it. A process forked from that one must not remove it.
     owner: u32,
-    /// It lies in one of ours, and goes with that: by itself only when it is empty.
+    /// Whether it lies below another directory of ours, which removes it as well. Its own drop
+    /// removes it only when it is empty.
     below: bool,
 }
 
 /// A name that no other caller uses: `seclude-PID-N-TOKEN`.
 ///
-/// Callers in different pid namespaces often have the same number (the first process of a container
-/// is always 1), so the token tells them apart. The number is only for people who read the list.
+/// Callers in different pid namespaces often have the same process id: the first process of a
+/// container always has id 1. The token tells them apart. The id is only there for people who read
+/// the list.
 pub fn new_name() -> Result<String> {
     let pid = std::process::id();
     let token = token_of(pid, &mut TOKEN.lock().unwrap_or_else(PoisonError::into_inner))?;
     Ok(format!("{NAME}-{pid}-{}-{token}", next()))
 }
 
-/// Hexadecimal digits of a token.
+/// The length of a token in hexadecimal digits.
 const TOKEN_LENGTH: usize = 16;
 
-/// The token of this process, and the process that drew it: a forked process draws its own.
+/// The token of this process, and the id of the process that drew it. A forked process draws its
+/// own.
 static TOKEN: Mutex<Option<(u32, String)>> = Mutex::new(None);
 
 fn token_of(pid: u32, kept: &mut Option<(u32, String)>) -> Result<String> {
@@ -63,22 +67,22 @@ fn token_of(pid: u32, kept: &mut Option<(u32, String)>) -> Result<String> {
     Ok(token)
 }
 
-/// A forked process can have the number of its parent, in a pid namespace of its own. Then the name
-/// that it composes can be taken, and it needs another token.
+/// Makes the next name use another token. A forked process in a pid namespace of its own can have
+/// its parent's id. It would then reuse the parent's token, and its names could be taken already.
 fn forget_token() {
     *TOKEN.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 const MAKE: &str = "make a cgroup in";
 
-/// Why an attempt to make a directory came to nothing.
-struct Lost {
+/// Why an attempt to create a directory failed.
+struct FailedAttempt {
     action: &'static str,
     at: PathBuf,
     error: std::io::Error,
 }
 
-/// Whether this open directory is the one at `path`.
+/// Whether this open directory is the one that `path` names now.
 fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
     let (open, there) = (file.metadata()?, fs::symlink_metadata(path)?);
     Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
@@ -90,25 +94,27 @@ fn next() -> u32 {
 }
 
 impl Directory {
-    /// Makes one below `parent`, and removes those that callers that have ended left there.
+    /// Creates a directory below `parent`. First removes the directories that callers left there
+    /// which have ended.
     pub fn make(parent: &Path) -> Result<Directory> {
         reclaim(parent);
         Directory::create(parent, new_name, false)
     }
 
-    /// Makes one for a single command below a cell's, and removes empty ones of earlier commands.
+    /// Creates a directory for a single command below a cell's. First removes empty ones of earlier
+    /// commands.
     pub fn below(parent: &Directory) -> Result<Directory> {
-        abandoned(&parent.path, is_of_command, |path| drop(fs::remove_dir(path)));
+        for_each_abandoned(&parent.path, is_of_command, |path| drop(fs::remove_dir(path)));
         Directory::create(&parent.path, || Ok(format!("{COMMAND}-{}", next())), true)
     }
 
-    /// Makes one of this name below another one.
+    /// Creates a directory with this name below another one.
     pub fn named(parent: &Directory, name: &str) -> Result<Directory> {
         Directory::create(&parent.path, || Ok(name.to_owned()), true)
     }
 
-    /// Makes one and locks it. Whatever takes its name or the lock first costs another attempt,
-    /// under another name: a caller must not lose its limits to a coincidence.
+    /// Creates a directory and locks it. If another process takes the name or the lock first, it
+    /// tries again under another name: a coincidence must not cost a caller its limits.
     fn create(parent: &Path, name: impl Fn() -> Result<String>, below: bool) -> Result<Directory> {
         const ATTEMPTS: u32 = 32;
         let mut attempts = 0;
@@ -117,14 +123,14 @@ impl Directory {
             let path = parent.join(name()?);
             let (action, at, error) = match Directory::attempt(path, below) {
                 Ok(directory) => return Ok(directory),
-                Err(Lost { action, at, error }) => (action, at, error),
+                Err(FailedAttempt { action, at, error }) => (action, at, error),
             };
-            let lost = matches!(
+            let retry = matches!(
                 error.raw_os_error(),
                 Some(libc::EEXIST | libc::ENOENT | libc::EWOULDBLOCK | libc::ENODEV)
             );
-            if !lost || !parent.is_dir() || attempts == ATTEMPTS {
-                // No directory was made: the error is about the place where it should be.
+            if !retry || !parent.is_dir() || attempts == ATTEMPTS {
+                // Creating the directory failed, so the error names the parent.
                 let at = if action == MAKE { parent } else { &at };
                 return Err(failed(action, at, &error));
             }
@@ -134,36 +140,37 @@ impl Directory {
         }
     }
 
-    fn attempt(path: PathBuf, below: bool) -> std::result::Result<Directory, Lost> {
-        let lost = |action| {
+    fn attempt(path: PathBuf, below: bool) -> std::result::Result<Directory, FailedAttempt> {
+        let failed = |action| {
             let at = path.clone();
-            move |error| Lost { action, at, error }
+            move |error| FailedAttempt { action, at, error }
         };
-        // Closed to other users: anyone who can open a directory can lock it.
-        DirBuilder::new().mode(0o700).create(&path).map_err(lost(MAKE))?;
-        let locked = File::open(&path).map_err(lost("open the cgroup")).and_then(|file| {
-            // A number that the caller may take for a stream of its own would not keep the lock.
+        // Mode 0700, because anyone who can open a directory can lock it (flock(2)).
+        DirBuilder::new().mode(0o700).create(&path).map_err(failed(MAKE))?;
+        let locked = File::open(&path).map_err(failed("open the cgroup")).and_then(|file| {
+            // Not under a standard number: the caller may put a stream of its own there, which
+            // would release the lock.
             let file = socket::above_stdio(file.into()).map_err(|error| {
                 let errno = error.raw_os_error().unwrap_or(libc::EMFILE);
-                lost("open the cgroup")(std::io::Error::from_raw_os_error(errno))
+                failed("open the cgroup")(std::io::Error::from_raw_os_error(errno))
             })?;
             let lock = Flock::lock(File::from(file), FlockArg::LockExclusiveNonblock);
-            lock.map_err(|(_, errno)| lost("lock the cgroup")(errno.into()))
+            lock.map_err(|(_, errno)| failed("lock the cgroup")(errno.into()))
         });
-        // Until it was locked, another caller could take it for abandoned: what is locked must be
-        // what is there.
+        // Before the lock was taken, another caller could remove the directory as abandoned. So
+        // check that the path still names the locked directory.
         let locked = locked.and_then(|lock| match is_at(&lock, &path) {
             Ok(true) => Ok(lock),
             Ok(false) => {
-                Err(lost("lock the cgroup")(std::io::Error::from_raw_os_error(libc::ENOENT)))
+                Err(failed("lock the cgroup")(std::io::Error::from_raw_os_error(libc::ENOENT)))
             }
-            Err(error) => Err(lost("lock the cgroup")(error)),
+            Err(error) => Err(failed("lock the cgroup")(error)),
         });
         match locked {
             Ok(lock) => {
                 let number = lock.as_raw_fd();
-                // The guard would unlock what it is dropped in: in a process forked from this one,
-                // for both.
+                // `Flock` unlocks on drop. In a process forked from this one, that would release
+                // the lock for both. `Kept` only closes.
                 std::mem::forget(lock);
                 Ok(Directory {
                     path,
@@ -179,10 +186,10 @@ impl Directory {
         }
     }
 
-    /// Those of single commands, below it.
-    pub fn of_commands(&self) -> Result<Vec<PathBuf>> {
+    /// The directories of single commands below this one.
+    pub fn command_directories(&self) -> Result<Vec<PathBuf>> {
         let is_one = |path: &PathBuf| path.file_name().is_some_and(is_of_command);
-        let below = each_below(&self.path)
+        let below = directories_below(&self.path)
             .map_err(|error| failed("list the cgroups in", &self.path, &error))?;
         Ok(below.into_iter().filter(is_one).collect())
     }
@@ -191,12 +198,12 @@ impl Directory {
         &self.path
     }
 
-    /// The directory, opened; `None` if the caller has closed that.
+    /// The open directory. `None` if the caller has closed the descriptor.
     pub fn opened(&self) -> Option<BorrowedFd<'_>> {
         self.lock.intact()
     }
 
-    /// Whether this kernel has such a file here.
+    /// Whether the directory has this file, which depends on the kernel.
     pub fn has(&self, file: &str) -> Result<bool> {
         let path = self.path.join(file);
         path.try_exists().map_err(|error| failed("look for", &path, &error))
@@ -210,7 +217,8 @@ impl Directory {
         File::options().write(true).open(self.path.join(file))
     }
 
-    /// A file's contents, for a decision; empty where this kernel has no such file.
+    /// Reads a file on which a decision depends. Empty if this kernel has no such file; any other
+    /// failure is an error.
     pub fn text(&self, file: &str) -> Result<String> {
         let path = self.path.join(file);
         match fs::read_to_string(&path) {
@@ -219,12 +227,12 @@ impl Directory {
         }
     }
 
-    /// What a file has counted; empty where it cannot be read.
+    /// Reads a file of counters. Empty if it cannot be read.
     pub fn read(&self, file: &str) -> String {
         fs::read_to_string(self.path.join(file)).unwrap_or_default()
     }
 
-    /// Writes a file of the directory in one piece, as the kernel wants it.
+    /// Writes a file of the directory in one write(2), which the kernel requires.
     pub fn write(&self, file: &str, text: &str) -> Result<()> {
         write(&self.path.join(file), text)
     }
@@ -241,14 +249,15 @@ impl Drop for Directory {
         } else {
             remove(&self.path, TIME);
         }
-        // What is still there is abandoned, whoever has a copy of the descriptor.
+        // Unlocks explicitly, because a forked process may hold a copy of the descriptor. Another
+        // caller can then remove what is left.
         if let Some(directory) = self.lock.intact() {
             crate::base::sys::unlock(directory);
         }
     }
 }
 
-/// Writes a cgroup's file: it must exist, and takes one write.
+/// Writes a cgroup file in one write(2). The file must exist.
 pub fn write(path: &Path, text: &str) -> Result<()> {
     use std::io::Write;
     let written =
@@ -256,8 +265,7 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
     written.map_err(|error| failed(&format!("write {text:?} to"), path, &error))
 }
 
-/// What could not be done with a cgroup's directory or file, and where that is known, what would
-/// help.
+/// The error for a failed action on a cgroup directory or file, with a remedy where one is known.
 pub fn failed(action: &str, path: &Path, error: &std::io::Error) -> Error {
     let errno = error.raw_os_error().unwrap_or(libc::EIO);
     let making = action == MAKE;
@@ -266,21 +274,30 @@ pub fn failed(action: &str, path: &Path, error: &std::io::Error) -> Error {
             .errno(errno)
             .at(path);
     match errno {
-        // Short of something for a moment, as with the error numbers that say so of every call: no reason to hold a limit less well.
+        // A shortage may be gone in a moment, so it must not weaken a limit: it is an error of its
+        // own kind.
         libc::EAGAIN | libc::ENOSPC if making => failure.of_kind(error::ErrorKind::HostLimit).hint(
-            "a limit on cgroups is reached: cgroup.max.descendants or cgroup.max.depth there or above, or the kernel's own",
+            "a limit on cgroups is reached: cgroup.max.descendants or cgroup.max.depth there or \
+            above, or the kernel's own",
         ),
         libc::EACCES | libc::EPERM => failure.hint(
-            "the caller may not write there: delegate a cgroup to it (systemd: Delegate=yes) and name that (Sandbox::cgroup or SECLUDE_CGROUP)",
+            "the caller may not write there: delegate a cgroup to it (systemd: Delegate=yes) and \
+            name that (Sandbox::cgroup or SECLUDE_CGROUP)",
         ),
-        libc::EROFS => failure.hint("a surrounding container mounts the cgroups read-only: start that one with writable cgroups"),
-        libc::EBUSY => failure.hint("a cgroup whose processes are directly in it cannot give controllers to others below it: name an empty one (Sandbox::cgroup or SECLUDE_CGROUP)"),
+        libc::EROFS => failure.hint(
+            "a surrounding container mounts the cgroups read-only: start that one with writable \
+            cgroups",
+        ),
+        libc::EBUSY => failure.hint(
+            "a cgroup whose processes are directly in it cannot give controllers to others below \
+            it: name an empty one (Sandbox::cgroup or SECLUDE_CGROUP)",
+        ),
         _ => failure,
     }
 }
 
-/// Kills what is in it, and in what lies below it, and removes it all. The kernel takes a moment
-/// between the last process's end and an empty cgroup.
+/// Kills every process in the directory and below it, and removes them all. The kernel needs a
+/// moment between the end of the last process and an empty cgroup.
 fn remove(path: &Path, time: Duration) {
     const PAUSE: Duration = Duration::from_millis(2);
     let deadline = Instant::now() + time;
@@ -292,9 +309,9 @@ fn remove(path: &Path, time: Duration) {
             _ => return,
         }
         kill(path);
-        let below = each_below(path).unwrap_or_default();
+        let below = directories_below(path).unwrap_or_default();
         below.iter().for_each(|place| kill(place));
-        // Who is empty now is gone at once; who is not yet, in the next round.
+        // Directories that are empty already go at once. The others go in a later round.
         let removed = below.iter().filter(|place| fs::remove_dir(place).is_ok()).count();
         if removed == 0 {
             thread::sleep(PAUSE);
@@ -302,10 +319,10 @@ fn remove(path: &Path, time: Duration) {
     }
 }
 
-/// The directories below, deeper ones first.
-fn each_below(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+/// All directories below, deeper ones first.
+fn directories_below(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(path) {
-        // Removed meanwhile.
+        // The directory was removed in the meantime.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
@@ -313,20 +330,20 @@ fn each_below(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     for entry in entries {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            found.extend(each_below(&entry.path())?);
+            found.extend(directories_below(&entry.path())?);
             found.push(entry.path());
         }
     }
     Ok(found)
 }
 
-/// Ends every process in this one cgroup.
+/// Kills every process in this one cgroup.
 fn kill(path: &Path) {
     if fs::write(path.join("cgroup.kill"), "1").is_ok() {
         return;
     }
     let listed = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-    // A 0 is a process that this pid namespace does not see.
+    // The kernel lists a process outside this pid namespace as 0.
     for pid in listed.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 1) {
         let _ = nix::sys::signal::kill(
             nix::unistd::Pid::from_raw(pid),
@@ -337,16 +354,16 @@ fn kill(path: &Path) {
     let _ = fs::write(path.join("cgroup.freeze"), "0");
 }
 
-/// Removes the directories of callers that have ended.
+/// Removes the directories below `parent` that belong to callers which have ended.
 pub fn reclaim(parent: &Path) {
     const TIME: Duration = Duration::from_millis(200);
-    abandoned(parent, is_anothers, |path| remove(path, TIME));
+    for_each_abandoned(parent, is_another_callers, |path| remove(path, TIME));
 }
 
-/// Calls `visit` with each directory of such a name that is not locked. The lock alone decides: a
-/// process number says nothing about callers in other pid namespaces. It is held meanwhile, so that
-/// a caller that has just made the directory cannot lock it and rely on it.
-fn abandoned(parent: &Path, is_such: impl Fn(&OsStr) -> bool, visit: impl Fn(&Path)) {
+/// Calls `visit` with each directory that has such a name and is not locked. Only the lock decides:
+/// a process id says nothing about callers in other pid namespaces. The lock is held during the
+/// call, so that a caller that has just created the directory cannot lock it and rely on it.
+fn for_each_abandoned(parent: &Path, is_such: impl Fn(&OsStr) -> bool, visit: impl Fn(&Path)) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for path in
         entries.flatten().filter(|entry| is_such(&entry.file_name())).map(|entry| entry.path())
@@ -364,9 +381,9 @@ fn is_of_command(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(COMMAND))
 }
 
-/// Whether it is the name of a caller's directory, and not of this process's own. Those are in use,
-/// and there can be thousands of them.
-fn is_anothers(name: &OsStr) -> bool {
+/// Whether this is the name of another caller's directory. This process's own are in use, and there
+/// can be thousands of them.
+fn is_another_callers(name: &OsStr) -> bool {
     let Some((pid, token)) = name.to_str().and_then(parts) else { return false };
     let kept = TOKEN.lock().unwrap_or_else(PoisonError::into_inner);
     kept.as_ref().is_none_or(|(owner, own)| {
@@ -374,8 +391,8 @@ fn is_anothers(name: &OsStr) -> bool {
     })
 }
 
-/// The process number and the token in the name of a caller's directory. Other names, also those
-/// that merely begin like ours, are somebody else's.
+/// The process id and the token in the name of a caller's directory. `None` for any other name,
+/// even one that begins like ours.
 fn parts(name: &str) -> Option<(u32, &str)> {
     let mut parts = name.strip_prefix(NAME)?.strip_prefix('-')?.split('-');
     let (pid, _number, token) =
@@ -390,18 +407,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_ours_alone() {
+    fn names_are_unique_and_recognized() {
         let (one, other) = (new_name().unwrap(), new_name().unwrap());
         assert_ne!(one, other);
         assert_eq!(parts(&one).map(|(pid, _)| pid), Some(std::process::id()));
-        // A caller of the same number in another pid namespace has another token.
+        // A caller with the same process id in another pid namespace has another token.
         let mut kept = None;
         let first = token_of(1, &mut kept).unwrap();
         assert_eq!(token_of(1, &mut kept).unwrap(), first);
         assert_ne!(token_of(1, &mut None).unwrap(), first);
-        assert!(!is_anothers(OsStr::new(&one)));
+        assert!(!is_another_callers(OsStr::new(&one)));
         let pid = std::process::id();
-        assert!(is_anothers(OsStr::new(&format!("seclude-{pid}-0-0123456789abcdef"))));
+        assert!(is_another_callers(OsStr::new(&format!("seclude-{pid}-0-0123456789abcdef"))));
         for name in [
             "seclude",
             "seclude-1",
@@ -414,9 +431,9 @@ mod tests {
         }
     }
 
-    /// On any file system: what decides is the lock.
+    /// This works on any file system, because only the lock decides.
     #[test]
-    fn what_is_locked_stays_and_what_is_not_goes() {
+    fn reclaim_removes_only_unlocked_directories() {
         let place = std::env::temp_dir().join(new_name().unwrap());
         fs::create_dir(&place).unwrap();
         let (living, dead) = (
@@ -431,7 +448,7 @@ mod tests {
         drop(lock);
         reclaim(&place);
         assert!(!living.exists());
-        // A name that is taken costs another attempt, and no limit.
+        // A name that is taken costs another attempt, not a limit.
         let taken = std::cell::Cell::new(0);
         let name = || {
             taken.set(taken.get() + 1);

@@ -1,4 +1,5 @@
-//! Standing still: everything inside but the warden, which must go on to hold it to its wall time.
+//! Freezing: stops every process in the sandbox except the warden, which must go on to enforce the
+//! wall time.
 
 use super::Cgroup;
 use super::directory::{Directory, FROZEN, failed, write};
@@ -10,53 +11,60 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// So often is looked whether all are in.
+/// How many times to check that all processes are in the frozen cgroup.
 const ROUNDS: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The directories whose processes stand still.
+/// The directories whose processes are frozen.
 #[derive(Debug)]
 pub enum Frozen {
-    /// Below our own of version 2, and removed with it: those of single commands, then one for
-    /// those who were beside the warden.
+    /// Directories below the sandbox's v2 directory, removed with it: those of single commands,
+    /// then one for the processes that were beside the warden.
     V2(Vec<PathBuf>),
-    /// In the v1 hierarchy of the freezer.
+    /// A directory in the v1 freezer hierarchy.
     V1(Directory),
 }
 
-/// How it was frozen.
+/// Which freezer froze the processes.
 pub enum Froze {
     V2,
-    /// Nobody in it dies before it is thawed: by this file.
+    /// A v1 freezer. A frozen process there cannot die before it is thawed, by a write to this file
+    /// (`freezer.state`).
     V1(File),
 }
 
 impl Cgroup {
-    /// Freezes all below the warden. `None`: there is no freezer here.
+    /// Freezes every process in the sandbox except the warden. `inside` lists them. Returns `None`
+    /// if this host has no freezer.
+    ///
+    /// # Errors
+    ///
+    /// An error if the warden's process id is unknown or a cgroup file cannot be written. An error
+    /// if new processes appear faster than they can be frozen.
     pub fn freeze(
         &mut self,
         warden: i32,
         inside: impl Fn() -> Result<Vec<i32>>,
     ) -> Result<Option<Froze>> {
-        // By its number it is told from those that are to stand still.
+        // The id distinguishes the warden from the processes to freeze.
         if warden <= 0 {
             return Err(Error::new(ErrorKind::WardenLost, "find the warden's process id")
-                .because("it has ended, or the caller's /proc does not tell"));
+                .because("it has ended, or the caller's /proc does not show it"));
         }
         if let Some(v2) = self.v2.as_ref()
             && v2.directory.has("cgroup.freeze")?
         {
-            // First the single commands, for what is said of the place around theirs, and then
-            // taken back, is not to wake them. Who has ended meanwhile needs no
-            // freezing.
+            // Freeze the single commands first. `freeze_v2` freezes the directory around theirs and
+            // thaws it again, which must not wake them. A directory whose command has ended needs
+            // no freezing.
             let (mut frozen, mut all) = (Vec::new(), Ok(()));
-            for place in v2.directory.of_commands()? {
+            for place in v2.directory.command_directories()? {
                 match write(&place.join("cgroup.freeze"), "1") {
                     Ok(()) => frozen.push(place),
                     Err(error) => all = all.and(unless_gone(&place, Err(error))),
                 }
             }
-            let moved = freeze_v2(v2.home(), warden).map(|place| frozen.push(place));
+            let moved = freeze_v2(v2.process_directory(), warden).map(|place| frozen.push(place));
             let still = frozen.iter().map(|path| {
                 unless_gone(path, await_state(&path.join("cgroup.events"), "frozen 1"))
             });
@@ -88,14 +96,18 @@ impl Cgroup {
         Ok(Some(Froze::V1(state)))
     }
 
-    /// Lets all go on; whether this was ours to do.
+    /// Thaws every process. Returns whether a cgroup had frozen them.
+    ///
+    /// # Errors
+    ///
+    /// An error if a cgroup file cannot be written.
     pub fn thaw(&mut self) -> Result<bool> {
         match &self.frozen {
             Some(Frozen::V2(paths)) => {
                 let thawed = paths
                     .iter()
                     .map(|path| unless_gone(path, write(&path.join("cgroup.freeze"), "0")));
-                // All of them, whatever became of one.
+                // `fold` goes through all of them, even after a failure.
                 thawed.fold(Ok(()), Result::and).map(|()| true)
             }
             Some(Frozen::V1(directory)) => {
@@ -106,8 +118,8 @@ impl Cgroup {
     }
 }
 
-/// A single command's directory goes with the command, whoever is about to do something with it;
-/// one that is just going has no files any more.
+/// Ignores a failure for a directory that is gone. A single command's directory goes with its
+/// command at any time. Its files return ENODEV while it is being removed.
 fn unless_gone(path: &Path, result: Result<()>) -> Result<()> {
     let going = |error: &Error| error.raw_os_error() == Some(libc::ENODEV);
     if path.exists() && !result.as_ref().is_err_and(going) { result } else { Ok(()) }
@@ -119,7 +131,7 @@ fn processes(path: &Path) -> Result<BTreeSet<i32>> {
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
-/// Moves a process; one that has ended meanwhile needs no moving.
+/// Moves a process. A process that has ended in the meantime is no error.
 fn admit(path: &Path, pid: i32) -> Result<()> {
     match write(&path.join("cgroup.procs"), &pid.to_string()) {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
@@ -127,13 +139,13 @@ fn admit(path: &Path, pid: i32) -> Result<()> {
     }
 }
 
-fn restless() -> Error {
+fn too_many_new_processes() -> Error {
     Error::new(ErrorKind::HostLimit, "freeze everything inside")
         .because("new processes came faster than they could be frozen")
 }
 
-/// All stand still together while they are moved, the warden with them: so nobody slips away by
-/// forking.
+/// Freezes the whole directory, the warden included, while the processes are moved. None of them
+/// can escape by forking.
 fn freeze_v2(directory: &Directory, warden: i32) -> Result<PathBuf> {
     let frozen = directory.path().join(FROZEN);
     match fs::create_dir(&frozen) {
@@ -160,7 +172,7 @@ fn move_all_but(directory: &Directory, frozen: &Path, warden: i32) -> Result<()>
             admit(frozen, pid)?;
         }
     }
-    Err(restless())
+    Err(too_many_new_processes())
 }
 
 fn freeze_v1(directory: &Directory, inside: impl Fn() -> Result<Vec<i32>>) -> Result<()> {
@@ -176,10 +188,11 @@ fn freeze_v1(directory: &Directory, inside: impl Fn() -> Result<Vec<i32>>) -> Re
         }
     }
     let _ = directory.write("freezer.state", "THAWED");
-    Err(restless())
+    Err(too_many_new_processes())
 }
 
-/// A process that waits for a disk stands still only afterwards: that may take its time.
+/// Waits for a state, at most `ROUNDS` times `PAUSE`. A process in an uninterruptible wait for a
+/// disk freezes only afterwards, which may take longer.
 fn await_state(file: &Path, wanted: &str) -> Result<()> {
     for _ in 0..ROUNDS {
         let text = fs::read_to_string(file).map_err(|error| failed("read", file, &error))?;

@@ -1,4 +1,4 @@
-//! The mounted cgroup hierarchies, and where in them the caller stands: `/proc/self/mountinfo`,
+//! The mounted cgroup hierarchies, and the caller's own cgroup in each: `/proc/self/mountinfo`,
 //! `/proc/self/cgroup` (cgroups(7)).
 
 use super::directory::failed;
@@ -11,17 +11,17 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// What controls one resource.
+/// A controller of one resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Controller {
     Memory,
     Cpu,
-    /// Only of version 1: in version 2 every cgroup counts its processor time.
+    /// Only in version 1. In version 2 every cgroup counts its processor time.
     Cpuacct,
     Cpuset,
     Pids,
     Io,
-    /// Only of version 1: in version 2 every cgroup can be frozen.
+    /// Only in version 1. In version 2 every cgroup can be frozen.
     Freezer,
 }
 
@@ -36,7 +36,7 @@ impl Controller {
         Controller::Freezer,
     ];
 
-    /// The one that a limit takes.
+    /// The controller that a limit needs.
     pub fn of(limit: Limit) -> Option<Controller> {
         match limit {
             Limit::Memory | Limit::Swap => Some(Controller::Memory),
@@ -49,7 +49,7 @@ impl Controller {
         }
     }
 
-    /// Its name in version 2; `None` where that needs none.
+    /// Its name in version 2. `None` where version 2 needs no controller.
     pub fn v2_name(self) -> Option<&'static str> {
         match self {
             Controller::Memory => Some("memory"),
@@ -77,11 +77,11 @@ pub struct Hierarchy {
     pub mount: PathBuf,
     /// The caller's own cgroup in it.
     pub own: PathBuf,
-    /// Those of version 1 that it controls.
+    /// The v1 controllers of this hierarchy.
     pub controllers: Vec<Controller>,
 }
 
-/// All that are mounted, and reach the caller's own cgroup.
+/// All mounted hierarchies that contain the caller's own cgroup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hierarchies {
     pub v2: Option<Hierarchy>,
@@ -91,13 +91,14 @@ pub struct Hierarchies {
 impl Hierarchies {
     pub fn find() -> Result<Hierarchies> {
         let read = |path: &str| match fs::read_to_string(path) {
-            // A kernel without cgroups has no such file, a caller without /proc none at all.
+            // A kernel without cgroups has no `cgroup` file. A caller without /proc has neither
+            // file.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
             result => result.map_err(|error| failed("read", Path::new(path), &error)),
         };
         let mut found =
             Hierarchies::parse(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
-        // A mount may be covered by another one: what lies there must be what it was said to be.
+        // Another mount may cover this one. So check the file system that the path leads to.
         found.v2 = found.v2.filter(|hierarchy| is_v2(&hierarchy.own));
         found.v1.retain(|hierarchy| {
             statfs(&hierarchy.own).is_ok_and(|found| found.filesystem_type() == CGROUP_SUPER_MAGIC)
@@ -124,8 +125,8 @@ impl Hierarchies {
                 let (names, path) = line.split_once(':')?.1.split_once(':')?;
                 is_own(names).then_some(path)
             });
-            // A mount may show a part of the hierarchy only; one that does not show our own is of
-            // no use.
+            // A mount may show only a part of the hierarchy. Skip one that does not show the
+            // caller's own cgroup.
             let below = own.and_then(|own| Path::new(own).strip_prefix(unescape(root)).ok());
             let Some(below) = below.filter(|path| !path.starts_with("..")) else { continue };
             let mount = unescape(mount);
@@ -149,7 +150,7 @@ impl Hierarchies {
     }
 }
 
-/// Whether a directory is a cgroup of version 2.
+/// Whether a directory is a v2 cgroup.
 pub fn is_v2(path: &Path) -> bool {
     statfs(path).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC)
 }
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_sees_a_part() {
+    fn a_container_that_mounts_a_part() {
         let mounts = "50 40 0:26 /docker/abc /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw\n";
         let own = |membership: &str| Hierarchies::parse(mounts, membership).v2.map(|v2| v2.own);
         assert_eq!(own("0::/docker/abc/x\n"), Some("/sys/fs/cgroup/x".into()));

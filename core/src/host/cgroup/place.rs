@@ -1,10 +1,10 @@
-//! Where a sandbox's cgroups can be made.
+//! Chooses where to create a sandbox's cgroups.
 //!
-//! In this order: below the cgroup that the caller named; in v2, below the caller's own if that
-//! gives the controllers; in a scope that systemd makes for it; below the nearest ancestor that
-//! gives the controllers and lets the caller write. In v1, below the caller's own. A v2 directory
-//! without controllers is made in any case, where one can be: to kill, to freeze, to count
-//! processor time.
+//! The v2 directory is created in the first of these places: below the cgroup that the caller
+//! named; below the caller's own cgroup, if it provides the controllers; in a scope that systemd
+//! creates; below the nearest ancestor that provides the controllers and that the caller can write.
+//! A v1 directory is created below the caller's own cgroup. A v2 directory without controllers is
+//! created wherever possible: it serves to kill, to freeze, and to count processor time.
 
 use super::directory::{Directory, failed, new_name, write};
 use super::hierarchy::{Controller, Hierarchies, is_v2};
@@ -15,80 +15,88 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The environment variable that names the cgroup below which ours are made.
+/// The environment variable that names the parent cgroup.
 const VARIABLE: &str = "SECLUDE_CGROUP";
 
-/// The directory in which the warden of a cell is, and all commands that have none to themselves.
-const HALL: &str = "hall";
+/// The name of the leaf cgroup's directory. It holds a cell's warden and every command that has no
+/// cgroup of its own. Users see this name (docs/limits.md).
+const LEAF: &str = "hall";
 
-/// One of version 2.
+/// A directory in the v2 hierarchy.
 #[derive(Debug)]
 pub struct V2 {
-    /// Here limits are set, and all is counted.
+    /// The directory that has the limits and the counters.
     pub directory: Directory,
-    /// Those that are on in it.
+    /// The controllers that are enabled in it.
     pub controllers: Vec<Controller>,
-    /// Where the processes are: a directory that gives controllers to others below it has none of
-    /// its own.
-    hall: Option<Directory>,
+    /// The leaf cgroup below it that holds the processes. A v2 cgroup that enables controllers for
+    /// its children must not contain processes itself (cgroups(7), "no internal processes").
+    leaf: Option<Directory>,
 }
 
 impl V2 {
     fn new(directory: Directory, parent: &Path) -> Result<V2> {
-        Ok(V2 { directory, controllers: given(parent)?, hall: None })
+        Ok(V2 { directory, controllers: enabled_for_children(parent)?, leaf: None })
     }
 
-    fn make(parent: &Path, many: bool) -> Result<V2> {
+    fn make(parent: &Path, for_cell: bool) -> Result<V2> {
         let v2 = V2::new(Directory::make(parent)?, parent)?;
-        if many { v2.for_many(None) } else { Ok(v2) }
+        if for_cell { v2.enable_for_commands(None) } else { Ok(v2) }
     }
 
-    /// Has it give on the controllers for single commands. `present`: who is in it.
-    fn for_many(mut self, present: Option<i32>) -> Result<V2> {
+    /// Enables the controllers that single commands need in their own cgroups. `present` is the
+    /// process that is already in the directory.
+    fn enable_for_commands(mut self, present: Option<i32>) -> Result<V2> {
         const SINGLE: [Controller; 2] = [Controller::Memory, Controller::Pids];
         let on: Vec<Controller> =
             SINGLE.into_iter().filter(|controller| self.controllers.contains(controller)).collect();
         if on.is_empty() {
             return Ok(self);
         }
-        let hall = Directory::named(&self.directory, HALL)?;
+        let leaf = Directory::named(&self.directory, LEAF)?;
         if let Some(pid) = present {
-            hall.write("cgroup.procs", &pid.to_string())?;
+            leaf.write("cgroup.procs", &pid.to_string())?;
         }
-        turn_on(self.directory.path(), &on)?;
-        self.hall = Some(hall);
+        enable_controllers(self.directory.path(), &on)?;
+        self.leaf = Some(leaf);
         Ok(self)
     }
 
-    /// Where the warden is.
-    pub fn home(&self) -> &Directory {
-        self.hall.as_ref().unwrap_or(&self.directory)
+    /// The directory that holds the processes.
+    pub fn process_directory(&self) -> &Directory {
+        self.leaf.as_ref().unwrap_or(&self.directory)
     }
 
-    /// One below it, for a single command.
+    /// Creates a directory below it for a single command.
     pub fn within(&self) -> Result<V2> {
         V2::new(Directory::below(&self.directory)?, self.directory.path())
     }
 }
 
-/// What there is for one sandbox.
+/// The cgroups available for one sandbox.
 #[derive(Debug, Default)]
 pub struct Place {
     pub cgroup: Cgroup,
-    /// The controllers that systemd is to be asked for, once there is a process to put into its
-    /// scope.
+    /// The controllers to request from systemd. The request waits until there is a process to put
+    /// into the scope.
     pub scope: Option<Vec<Controller>>,
-    /// Why there is not more, if there could be.
+    /// Why the host did not provide more.
     pub refusal: Option<Error>,
 }
 
-/// Makes the directories that these controllers take. `without_scope`: systemd has refused, for
-/// this reason. `many`: single commands will have theirs below.
+/// Creates the directories that these controllers need. `without_scope` is the reason why systemd
+/// refused, if it did. `for_cell`: single commands will have directories of their own below.
+///
+/// # Errors
+///
+/// An error if the cgroup that the caller named cannot be used, or if the caller runs out of a
+/// resource. A host that does not provide a cgroup is no error: [`Place::refusal`] then has the
+/// reason.
 pub fn find(
     policy: &Policy,
     controllers: &[Controller],
     without_scope: Option<&Error>,
-    many: bool,
+    for_cell: bool,
 ) -> Result<Place> {
     let hierarchies = Hierarchies::find()?;
     let needed: Vec<Controller> = controllers
@@ -104,19 +112,19 @@ pub fn find(
         .clone()
         .or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
     match named {
-        Some(parent) => place.cgroup.v2 = Some(below_named(&parent, &needed, many)?),
-        None => place.find_v2(&hierarchies, &needed, without_scope.is_some(), many)?,
+        Some(parent) => place.cgroup.v2 = Some(below_named(&parent, &needed, for_cell)?),
+        None => place.find_v2(&hierarchies, &needed, without_scope.is_some(), for_cell)?,
     }
-    // Version 2 counts processor time too, but for single commands one of version 1 is entered
-    // sooner.
-    let counted = place.cgroup.v2.is_some() && !many;
+    // Version 2 counts processor time without a controller. A cell prefers v1 nevertheless, because
+    // a single command enters a v1 cgroup faster.
+    let counted = place.cgroup.v2.is_some() && !for_cell;
     for &controller in
         controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted)
     {
         place.make_v1(&hierarchies, controller)?;
     }
-    // A name that is taken says nothing about this host: it must not be the reason to hold limits
-    // less strictly.
+    // A name that is taken says nothing about this host. It must not make limits weaker, so it is
+    // an error.
     if let Some(error) = place.refusal.take_if(|error| error.raw_os_error() == Some(libc::EEXIST)) {
         return Err(error);
     }
@@ -136,15 +144,16 @@ impl Place {
         hierarchies: &Hierarchies,
         needed: &[Controller],
         without_scope: bool,
-        many: bool,
+        for_cell: bool,
     ) -> Result<()> {
         let Some(hierarchy) = &hierarchies.v2 else { return Ok(()) };
-        let gives = |parent: &Path| {
-            given(parent).map(|given| needed.iter().all(|controller| given.contains(controller)))
+        let provides = |parent: &Path| {
+            enabled_for_children(parent)
+                .map(|enabled| needed.iter().all(|controller| enabled.contains(controller)))
         };
         let own = hierarchy.own.as_path();
-        if needed.is_empty() || gives(own)? {
-            return self.make_v2(own, many);
+        if needed.is_empty() || provides(own)? {
+            return self.make_v2(own, for_cell);
         }
         if !without_scope && Path::new("/run/systemd/system").exists() {
             self.scope = Some(needed.to_vec());
@@ -153,33 +162,39 @@ impl Place {
         let ancestors =
             own.ancestors().skip(1).take_while(|parent| parent.starts_with(&hierarchy.mount));
         for parent in ancestors {
-            if gives(parent)? {
-                self.make_v2(parent, many)?;
+            if provides(parent)? {
+                self.make_v2(parent, for_cell)?;
             }
             if self.cgroup.v2.is_some() {
                 return Ok(());
             }
         }
-        self.make_v2(own, many)?;
+        self.make_v2(own, for_cell)?;
         self.refusal.get_or_insert_with(|| {
-            let names: Vec<_> = needed.iter().filter_map(|controller| controller.v2_name()).collect();
-            Error::new(ErrorKind::LimitUnavailable, format!("make a cgroup with the controllers {}", names.join(", ")))
-                .because(format!("they are on neither in {} nor above", own.display()))
-                .at(own)
-                .hint("turn them on in a cgroup that is the caller's, and name that (Sandbox::cgroup or SECLUDE_CGROUP)")
+            let names: Vec<_> =
+                needed.iter().filter_map(|controller| controller.v2_name()).collect();
+            Error::new(
+                ErrorKind::LimitUnavailable,
+                format!("make a cgroup with the controllers {}", names.join(", ")),
+            )
+            .because(format!("they are on neither in {} nor above", own.display()))
+            .at(own)
+            .hint(
+                "turn them on in a cgroup that is the caller's, and name that (Sandbox::cgroup \
+                or SECLUDE_CGROUP)",
+            )
         });
         Ok(())
     }
 
-    fn make_v2(&mut self, parent: &Path, many: bool) -> Result<()> {
-        self.cgroup.v2 = self.unless_refused(V2::make(parent, many))?;
+    fn make_v2(&mut self, parent: &Path, for_cell: bool) -> Result<()> {
+        self.cgroup.v2 = self.or_record_refusal(V2::make(parent, for_cell))?;
         Ok(())
     }
 
-    /// What was made, or nothing where the host does not let the caller make it, and why. That the
-    /// caller was short of something at that moment says nothing about the host: that is an
-    /// error.
-    fn unless_refused<T>(&mut self, made: Result<T>) -> Result<Option<T>> {
+    /// Records why the host refused to create a directory, and returns `None` then. A shortage at
+    /// the moment says nothing about the host: it is an error.
+    fn or_record_refusal<T>(&mut self, made: Result<T>) -> Result<Option<T>> {
         match made {
             Ok(made) => Ok(Some(made)),
             Err(error) if error.kind() == ErrorKind::HostLimit => Err(error),
@@ -190,7 +205,8 @@ impl Place {
         }
     }
 
-    /// One hierarchy may have several controllers.
+    /// Creates a directory in the v1 hierarchy of this controller. One hierarchy may have several
+    /// controllers; it gets one directory.
     fn make_v1(&mut self, hierarchies: &Hierarchies, controller: Controller) -> Result<()> {
         let Some(hierarchy) = hierarchies.v1(controller) else { return Ok(()) };
         if self.cgroup.v1.iter().any(|(_, controllers)| controllers.contains(&controller)) {
@@ -202,16 +218,20 @@ impl Place {
             }
             Ok(directory)
         });
-        let made = self.unless_refused(made)?;
+        let made = self.or_record_refusal(made)?;
         self.cgroup.v1.extend(made.map(|directory| (directory, hierarchy.controllers.clone())));
         Ok(())
     }
 }
 
 impl Cgroup {
-    /// Has systemd put the process `pid` into a scope, and moves it into a directory of ours in
-    /// there that has the controllers.
-    pub fn enter_scope(&mut self, pid: i32, needed: &[Controller], many: bool) -> Result<()> {
+    /// Has systemd put the process `pid` into a scope. Then moves it into a directory of ours below
+    /// the scope, where the controllers are enabled.
+    ///
+    /// # Errors
+    ///
+    /// An error if systemd refuses, or if the directory below the scope cannot be set up.
+    pub fn enter_scope(&mut self, pid: i32, needed: &[Controller], for_cell: bool) -> Result<()> {
         let refused = |cause: String, hint: Option<String>| {
             let error =
                 Error::new(ErrorKind::LimitUnavailable, "get a cgroup from systemd").because(cause);
@@ -231,22 +251,25 @@ impl Cgroup {
         )?;
         let parent = hierarchy.mount.join(scope.strip_prefix("/").unwrap_or(&scope));
         let directory = Directory::make(&parent)?;
-        // The scope gives its controllers on only once no process is directly in it.
+        // The scope can enable controllers for its children only once it contains no process.
         directory.write("cgroup.procs", &pid.to_string())?;
-        turn_on(&parent, needed)?;
+        enable_controllers(&parent, needed)?;
         let v2 = V2::new(directory, &parent)?;
-        self.v2 = Some(if many { v2.for_many(Some(pid))? } else { v2 });
+        self.v2 = Some(if for_cell { v2.enable_for_commands(Some(pid))? } else { v2 });
         Ok(())
     }
 }
 
-/// A directory below the one that the caller named.
-fn below_named(parent: &Path, needed: &[Controller], many: bool) -> Result<V2> {
+/// Creates a directory below the one that the caller named.
+fn below_named(parent: &Path, needed: &[Controller], for_cell: bool) -> Result<V2> {
     let refused = |cause: &str| {
         Error::new(ErrorKind::LimitUnavailable, format!("use the cgroup {}", parent.display()))
             .because(cause)
             .at(parent)
-            .hint("name a directory of a mounted cgroup v2 hierarchy (Sandbox::cgroup or SECLUDE_CGROUP)")
+            .hint(
+                "name a directory of a mounted cgroup v2 hierarchy (Sandbox::cgroup or \
+                SECLUDE_CGROUP)",
+            )
     };
     if !parent.is_dir() {
         return Err(refused("there is no such directory"));
@@ -254,15 +277,15 @@ fn below_named(parent: &Path, needed: &[Controller], many: bool) -> Result<V2> {
     if !is_v2(parent) {
         return Err(refused("it is no cgroup of version 2"));
     }
-    turn_on(parent, needed)?;
-    V2::make(parent, many)
+    enable_controllers(parent, needed)?;
+    V2::make(parent, for_cell)
 }
 
-/// Has `parent` give these controllers to what is below it, those that it has.
-fn turn_on(parent: &Path, needed: &[Controller]) -> Result<()> {
+/// Enables these controllers for the children of `parent`, as far as `parent` has them.
+fn enable_controllers(parent: &Path, needed: &[Controller]) -> Result<()> {
     let available = fs::read_to_string(parent.join("cgroup.controllers"))
         .map_err(|error| failed("read", &parent.join("cgroup.controllers"), &error))?;
-    let on = given(parent)?;
+    let on = enabled_for_children(parent)?;
     for controller in needed.iter().filter(|controller| !on.contains(controller)) {
         let Some(name) = controller
             .v2_name()
@@ -275,13 +298,13 @@ fn turn_on(parent: &Path, needed: &[Controller]) -> Result<()> {
     Ok(())
 }
 
-/// The controllers that are on in what is made below `parent`.
-fn given(parent: &Path) -> Result<Vec<Controller>> {
+/// The controllers that are enabled for the children of `parent`.
+fn enabled_for_children(parent: &Path) -> Result<Vec<Controller>> {
     const V2: [Controller; 5] =
         [Controller::Memory, Controller::Cpu, Controller::Cpuset, Controller::Pids, Controller::Io];
     let path = parent.join("cgroup.subtree_control");
     let text = match fs::read_to_string(&path) {
-        // Nothing can be made in a cgroup that is gone or that the caller may not look into.
+        // In a cgroup that is gone, or that the caller cannot read, no directory can be created.
         Err(error)
             if matches!(
                 error.kind(),
@@ -298,16 +321,17 @@ fn given(parent: &Path) -> Result<Vec<Controller>> {
     Ok(V2.into_iter().filter(on).collect())
 }
 
-/// In v1, before Linux 5.11, a directory's memory limit bounds what is below it only if that has
-/// been said before there is any.
-pub fn bound_what_is_below(directory: &Directory) -> Result<()> {
+/// Makes the memory limit of a v1 directory cover the directories below it. Before Linux 5.11 this
+/// is off by default, and can be set only before there are any.
+pub fn use_hierarchy(directory: &Directory) -> Result<()> {
     match directory.text("memory.use_hierarchy")?.trim() {
         "0" => directory.write("memory.use_hierarchy", "1"),
         _ => Ok(()),
     }
 }
 
-/// In v1 a new cpuset is empty, and takes no process before it is filled.
+/// Copies the parent's cpuset. In v1 a new cpuset is empty, and accepts no process until it is
+/// filled.
 fn inherit_cpuset(directory: &Directory, parent: &Path) -> Result<()> {
     for file in ["cpuset.cpus", "cpuset.mems"] {
         let path = parent.join(file);

@@ -1,4 +1,5 @@
-//! The limits, written to a cgroup's files and read back: what the kernel then says is what holds.
+//! Writes limits to a cgroup's files and reads them back. A limit counts as enforced only if the
+//! kernel then reports it.
 
 use super::directory::Directory;
 use super::{Cgroup, Controller, unavailable};
@@ -9,10 +10,10 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-/// Bandwidth is given out anew so often, in microseconds.
+/// The period of the CPU bandwidth controller, in microseconds.
 const PERIOD: u64 = 100_000;
 
-/// Sets one limit; what holds it.
+/// Sets one limit. Returns the mechanism that enforces it.
 pub fn set(cgroup: &Cgroup, limit: Limit, limits: &Limits) -> Result<Mechanism> {
     if limit == Limit::CpuTime {
         return cgroup
@@ -31,9 +32,8 @@ pub fn set(cgroup: &Cgroup, limit: Limit, limits: &Limits) -> Result<Mechanism> 
         Limit::Cpus => setting.cpus(limits.cpus.map_or(1.0, |cores| cores.0))?,
         Limit::CpuWeight => setting.cpu_weight(u64::from(limits.cpu_weight.unwrap_or(100)))?,
         Limit::CpuSet => setting.cpu_set(limits.cpu_set.as_ref().unwrap_or(&BTreeSet::new()))?,
-        Limit::Pids => {
-            setting.number("pids.max", limits.pids.unwrap_or(0) + u64::from(!cgroup.among))?
-        }
+        Limit::Pids => setting
+            .number("pids.max", limits.pids.unwrap_or(0) + u64::from(!cgroup.single_command))?,
         Limit::Io => limits.io.iter().try_for_each(|io| setting.io(io))?,
         Limit::CpuTime | Limit::WallTime | Limit::Output => {}
     }
@@ -57,7 +57,7 @@ impl Setting<'_> {
         unavailable(self.limit).because(why).at(self.directory.path().join(file))
     }
 
-    /// Writes a number; the kernel may round it, but not raise it.
+    /// Writes a number and reads it back. The kernel may round it down, but not up.
     fn number(&self, file: &str, value: u64) -> Result<()> {
         let path = self.directory.path().join(file);
         super::directory::write(&path, &value.to_string())?;
@@ -96,12 +96,12 @@ impl Setting<'_> {
         }
         self.socket_buffers(bytes)?;
         if !self.directory.has("memory.memsw.limit_in_bytes")? {
-            // Nobody counts swap: then none is used.
+            // This kernel does not count swap for cgroups. So keep the cgroup from swapping.
             self.directory.write("memory.swappiness", "0")?;
             return self.number("memory.limit_in_bytes", bytes);
         }
-        // The sum may never be below the part: whichever way the limit goes, one of the orders is
-        // the right one.
+        // memory.memsw.limit_in_bytes must never be below memory.limit_in_bytes. Whether the limit
+        // rises or falls, one of the two orders satisfies that.
         let sum = bytes.saturating_add(swap).min(i64::MAX as u64);
         match self.number("memory.limit_in_bytes", bytes) {
             Ok(()) => self.number("memory.memsw.limit_in_bytes", sum),
@@ -118,15 +118,15 @@ impl Setting<'_> {
         }
     }
 
-    /// Version 1 counts the buffers of TCP and UDP sockets apart from the rest, and without a limit
-    /// of their own not at all (Documentation/admin-guide/cgroup-v1/memory.rst, 2.7.1). A
-    /// kernel without the file counts them in the other number, or has no networks.
+    /// Version 1 counts the buffers of TCP and UDP sockets separately, and only once they have a
+    /// limit of their own (Documentation/admin-guide/cgroup-v1/memory.rst, 2.7.1). A kernel without
+    /// the file includes them in the main counter, or has no networking.
     fn socket_buffers(&self, bytes: u64) -> Result<()> {
         const FILE: &str = "memory.kmem.tcp.limit_in_bytes";
         if self.directory.has(FILE)? { self.number(FILE, bytes) } else { Ok(()) }
     }
 
-    /// With `memory`, which has set it; here it must also be counted.
+    /// `memory` sets the same files. This also requires that the kernel counts swap.
     fn swap(&self, limits: &Limits) -> Result<()> {
         let file = if self.v2 { "memory.swap.max" } else { "memory.memsw.limit_in_bytes" };
         if !self.directory.has(file)? {
@@ -210,7 +210,7 @@ impl Setting<'_> {
     }
 }
 
-/// A list of processors as the kernel writes it: `0-2,5`.
+/// Parses a list of processors as the kernel writes it: `0-2,5`.
 fn numbers(text: &str) -> Option<BTreeSet<u32>> {
     let mut set = BTreeSet::new();
     for part in text.trim().split(',').filter(|part| !part.is_empty()) {
@@ -220,7 +220,8 @@ fn numbers(text: &str) -> Option<BTreeSet<u32>> {
     Some(set)
 }
 
-/// The whole disk that a path lies on, or is: `8:0`. Limits are on whole disks, not on partitions.
+/// The device number of the disk that holds a path, or that the path names: `8:0`. The kernel
+/// limits whole disks, not partitions.
 fn device_of(path: &Path) -> Option<String> {
     let status = fs::metadata(path).ok()?;
     let number = if status.file_type().is_block_device() { status.rdev() } else { status.dev() };
@@ -239,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_processors() {
+    fn parses_a_list_of_processors() {
         assert_eq!(numbers("0-2,5\n"), Some([0, 1, 2, 5].into()));
         assert_eq!(numbers("\n"), Some([].into()));
         assert_eq!(numbers("x"), None);

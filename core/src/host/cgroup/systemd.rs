@@ -1,11 +1,11 @@
-//! A cgroup from systemd, for a caller whose own cgroup cannot be used: the usual session on a
-//! desktop or a server.
+//! Gets a cgroup from systemd, for a caller whose own cgroup cannot be used. That is the usual case
+//! in a session on a desktop or a server.
 //!
-//! Only systemd may move processes between the cgroups it made. It is asked over D-Bus for a
-//! transient scope with `Delegate=yes`: what lies below the scope's cgroup is ours
-//! (org.freedesktop.systemd1(5), systemd.scope(5), systemd's CGROUP_DELEGATION). The conversation
-//! starts no thread, keeps no connection, and ends within a fixed time whatever the bus does: a
-//! spawn never hangs on it.
+//! Only systemd may move processes between the cgroups that it created. This module asks it over
+//! D-Bus for a transient scope with `Delegate=yes`: the caller manages everything below the scope's
+//! cgroup (org.freedesktop.systemd1(5), systemd.scope(5), systemd's CGROUP_DELEGATION). The
+//! exchange starts no thread and keeps no connection. It ends within a fixed time whatever the bus
+//! does, so a spawn never hangs on it.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ mod tests;
 pub struct Refusal {
     pub cause: String,
     pub hint: Option<String>,
-    /// The caller was short of something: the error number.
+    /// The error number, if the caller ran out of a resource.
     pub shortage: Option<i32>,
 }
 
@@ -46,17 +46,22 @@ impl Refusal {
 }
 
 /// Asks the manager (the system's for uid 0, else the user's) for the scope `NAME.scope` that holds
-/// the process `pid`, which must be of the caller's uid and pid namespace. Returns its cgroup from
-/// the root of the v2 hierarchy as the caller sees it: `/user.slice/…/NAME.scope`.
+/// the process `pid`. The process must have the caller's uid and pid namespace. Returns the scope's
+/// cgroup relative to the root of the v2 hierarchy, as the caller sees it:
+/// `/user.slice/…/NAME.scope`.
 ///
-/// systemd removes the scope when no process is left in it. Names are of the letters, digits and
+/// systemd removes the scope when its last process ends. A name consists of letters, digits and
 /// `:-_.` (systemd.unit(5)).
+///
+/// # Errors
+///
+/// A [`Refusal`] if there is no manager, or if it does not create the scope in time.
 #[cfg(feature = "systemd")]
 pub fn scope(pid: u32, name: &str) -> Result<PathBuf, Refusal> {
     request::scope(pid, name)
 }
 
-/// This build has no D-Bus.
+/// Always refuses: this build does not include D-Bus.
 #[cfg(not(feature = "systemd"))]
 pub fn scope(_pid: u32, _name: &str) -> Result<PathBuf, Refusal> {
     Err(Refusal::new("asking systemd is not built in")

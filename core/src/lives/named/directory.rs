@@ -1,13 +1,13 @@
-//! The directory of a user's published cells: the user's own, that nobody else may write to, and
-//! locked while it is worked on.
+//! The directory of a user's published cells. It belongs to the user, nobody else can write to it,
+//! and it is locked while it is in use.
 //!
-//! The lock is on a file in it that nobody else may open. Any user who may open a file or a
-//! directory, if only to read it, can lock it and keep it locked: flock(2).
+//! The lock is on a file in the directory that other users cannot open. A user who can open a file
+//! or a directory, even for reading only, can lock it and keep the lock (flock(2)).
 //!
-//! The environment variable SECLUDE_CELLS names it; else it is in XDG_RUNTIME_DIR, for root in
-//! `/run`, and for who has neither in `/tmp`.
+//! The environment variable SECLUDE_CELLS names the directory. Without it the directory is in
+//! XDG_RUNTIME_DIR; without that one in `/run` for root and in `/tmp` for others.
 
-use super::{Life, NamedCell, read};
+use super::{Life, NamedCell, decode};
 use crate::base::error::{Error, Result};
 use crate::host::file_size;
 use crate::host::socket;
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 const VARIABLE: &str = "SECLUDE_CELLS";
 const SUFFIX: &str = ".cell";
-/// An entry that is longer is none of ours.
+/// The longest entry. Longer files are not ours.
 const LONGEST: u64 = 16 << 20;
 
 const LOCK: &str = ".lock";
@@ -37,10 +37,10 @@ pub struct Directory {
     _lock: Flock<File>,
 }
 
-/// What stands under a name.
+/// What the directory has under a name.
 pub enum Found {
     Cell(Box<NamedCell>),
-    /// Something that is no entry of ours.
+    /// A file that is not a valid entry.
     Other,
     Nothing,
 }
@@ -111,8 +111,8 @@ impl Directory {
         Ok(names)
     }
 
-    /// The living cell of this name. What is left of another one is removed.
-    pub fn living(&self, name: &str) -> Result<Option<NamedCell>> {
+    /// The running cell with this name. Removes the entry of a cell that has ended.
+    pub fn find_running(&self, name: &str) -> Result<Option<NamedCell>> {
         match self.read(name)? {
             Found::Cell(cell) => match cell.warden.life() {
                 Life::Lives => return Ok(Some(*cell)),
@@ -125,7 +125,7 @@ impl Directory {
         Ok(None)
     }
 
-    /// An entry that cannot be read is an error: it may be a living cell's.
+    /// Reads an entry. A read failure is an error, because the entry may belong to a running cell.
     pub fn read(&self, name: &str) -> Result<Found> {
         let failed = |error: std::io::Error| {
             failed(&format!("read the entry of the cell {name} in"), &self.path, error)
@@ -133,7 +133,7 @@ impl Directory {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = match openat(self.opened.as_fd(), &*file_name(name), flags, Mode::empty()) {
             Err(Errno::ENOENT) => return Ok(Found::Nothing),
-            // A link, a socket, a device that is not there.
+            // A symbolic link, a socket, or a device node without a device.
             Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => return Ok(Found::Other),
             result => result.map_err(|errno| failed(errno.into()))?,
         };
@@ -142,11 +142,11 @@ impl Directory {
             Err(error) if error.raw_os_error() == Some(libc::EISDIR) => return Ok(Found::Other),
             result => result.map_err(failed)?,
         };
-        let cell = String::from_utf8(bytes).ok().and_then(|text| read(name, &text));
+        let cell = String::from_utf8(bytes).ok().and_then(|text| decode(name, &text));
         Ok(cell.map_or(Found::Other, |cell| Found::Cell(Box::new(cell))))
     }
 
-    /// Writes an entry, in one stroke for those who read it.
+    /// Writes an entry atomically: readers see the old one or the new one.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         const DRAFT: &str = ".draft";
         let action = format!("publish the cell {name}");
@@ -158,8 +158,8 @@ impl Directory {
             | OFlag::O_NOFOLLOW
             | OFlag::O_CLOEXEC;
         let draft = openat(self.opened.as_fd(), DRAFT, flags, Mode::from_bits_truncate(0o600));
-        // What another thread prints to a standard stream that is closed must not come into the
-        // entry.
+        // Not under a standard number: another thread may print to a closed standard stream, and
+        // its output would end up in the entry.
         let draft = socket::above_stdio(draft.map_err(|errno| failed(errno.into()))?)?;
         File::from(draft).write_all(text.as_bytes()).map_err(failed)?;
         renameat(self.opened.as_fd(), DRAFT, self.opened.as_fd(), &*file_name(name))
@@ -172,7 +172,7 @@ impl Directory {
     }
 }
 
-/// Locks the directory against the caller's other processes, and against nobody else's.
+/// Locks the directory against other processes of the same user. Other users cannot hold the lock.
 fn lock(directory: BorrowedFd<'_>, path: &Path) -> Result<Flock<File>> {
     const ACTION: &str = "lock the directory of published cells";
     let flags =

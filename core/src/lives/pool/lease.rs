@@ -1,8 +1,8 @@
-//! One of a pool's sandboxes while it is in use: by a start, and by the command that came of it. It
-//! has a place, which is free again when the command has ended, as the pool sees for itself, or
-//! when this is dropped.
+//! The lease of one of a pool's sandboxes, held by a start and then by its command. It occupies a
+//! place. The place becomes free when the command has ended, which the pool detects by itself, or
+//! when the lease is dropped.
 
-use super::{Shared, clear_away};
+use super::{Shared, clean_up};
 use crate::base::error::Result;
 use crate::host::socket::Socket;
 use crate::run::alive::Alive;
@@ -13,23 +13,24 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct PoolLease {
     shared: Arc<Shared>,
-    /// Among all that were handed out.
+    /// The number among all leases of the pool.
     number: u64,
-    /// There until this is dropped.
+    /// `Some` until the lease is dropped.
     alive: Option<Arc<Alive>>,
-    /// Over which its command is spoken of, if not the control socket.
+    /// The command socket, if the command has one of its own. Else its reports come over the
+    /// control socket.
     socket: Option<Arc<Socket>>,
     stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Nothing has been asked of it: the next one may have it.
+    /// The sandbox is unused: another start can have it.
     Fresh,
-    /// It is watched, and a command starts in it or runs.
+    /// The pool watches it, and a command is starting or running in it.
     Used,
-    /// Everything inside has ended, and the warden is about to.
-    Left,
+    /// Everything inside has ended, and the warden is about to end.
+    Ending,
 }
 
 impl PoolLease {
@@ -44,7 +45,7 @@ impl PoolLease {
         Place { alive, lease: Some(Box::new(lease)) }
     }
 
-    /// Errors for those that the caller has closed.
+    /// The warden's pidfd and the socket to watch. An error for each that the caller has closed.
     fn watched(&self) -> Option<(Result<BorrowedFd<'_>>, Result<BorrowedFd<'_>>)> {
         let alive = self.alive.as_ref()?;
         Some((
@@ -55,8 +56,8 @@ impl PoolLease {
 }
 
 impl Lease for PoolLease {
-    /// Has the pool watch it, before a command starts in it: the end will be told over this socket,
-    /// or the control socket.
+    /// Has the pool watch the sandbox, before a command starts in it. The command's end will be
+    /// reported over `socket`, or over the control socket.
     fn watch(&mut self, socket: Option<&Arc<Socket>>) -> Result<()> {
         self.socket = socket.cloned();
         if let Some((warden, socket)) = self.watched() {
@@ -66,15 +67,16 @@ impl Lease for PoolLease {
         Ok(())
     }
 
-    /// The command runs: what is told from now on is its end.
+    /// The command runs: the next report is its end.
     fn started(&self) -> Result<()> {
         self.watched()
             .map_or(Ok(()), |(_, socket)| self.shared.places.started(self.number, socket?))
     }
 
-    /// Everything inside has ended, and the warden is about to: the pool's threads wait for that.
+    /// Everything inside has ended, and the warden is about to end. The pool's threads wait for
+    /// that.
     fn leave(&mut self) {
-        self.stage = Stage::Left;
+        self.stage = Stage::Ending;
     }
 }
 
@@ -83,8 +85,8 @@ impl Drop for PoolLease {
         if !self.shared.is_ours() {
             return;
         }
-        // Before the descriptors are closed: epoll(7) would not forget one of which a forked
-        // process has a copy.
+        // Remove the descriptors from the epoll instance before they are closed. epoll(7) keeps a
+        // closed descriptor if a forked process has a copy.
         if let Some((warden, socket)) = self.watched() {
             self.shared.places.forget(socket);
             if !self.shared.reuse {
@@ -92,11 +94,11 @@ impl Drop for PoolLease {
             }
         }
         let alive = self.alive.take();
-        let (fresh, over) = match self.stage {
+        let (fresh, ended) = match self.stage {
             Stage::Fresh => (alive, None),
-            Stage::Left => (None, alive),
-            // What a failed start leaves ends before its place is free. One that is used again is
-            // in the pool's own keeping.
+            Stage::Ending => (None, alive),
+            // A failed start leaves a sandbox here, which ends before its place becomes free. A
+            // reusing pool keeps its own reference.
             Stage::Used => {
                 drop(alive);
                 (None, None)
@@ -111,14 +113,14 @@ impl Drop for PoolLease {
             state.statistics.handed_out -= u64::from(fresh.is_some());
             left = self.shared.put_back(&mut state, used_again.or(fresh));
         }
-        let mut over = over;
+        let mut ended = ended;
         if !state.closed {
-            state.over.extend(over.take());
+            state.ended.extend(ended.take());
         }
         self.shared.offer(&mut state);
         drop(state);
         drop(left);
-        clear_away(over);
+        clean_up(ended);
         self.shared.wanted.notify_one();
     }
 }

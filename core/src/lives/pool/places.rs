@@ -1,10 +1,10 @@
-//! A pool's places, as one descriptor tells of them: an epoll(7) instance that polls as readable
-//! while a start has reason to try. It watches the commands that run, so that a place becomes free
-//! when its command ends, whether or not anybody asks that command. It needs no thread: whoever
-//! wants a place looks here.
+//! A pool's places, reported by one descriptor: an epoll(7) instance that is readable while a start
+//! is worth trying. It watches the running commands, so that a place becomes free when its command
+//! ends, even if nobody waits for the command. It needs no thread: each caller that wants a place
+//! checks it.
 //!
-//! Nothing is ever read from or written to a descriptor here: a caller that has closed the
-//! library's descriptors (closefrom(3)) may have given their numbers to files of its own.
+//! No descriptor is ever read or written here. A caller that has closed the library's descriptors
+//! (closefrom(3)) may have reused their numbers for its own files.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::{self, Kept};
@@ -17,57 +17,60 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-/// The number of the bell. Leases have others.
-const BELL: u64 = 0;
+/// The epoll data of the offer event. Leases have numbers from 1.
+const OFFER: u64 = 0;
 
-/// What is watched, and by what.
+/// The epoll instance and its offer event.
 #[derive(Debug)]
 pub struct Places {
     epoll: Kept,
-    /// Always readable: watched while a place is offered, and only then.
-    bell: Kept,
+    /// An eventfd that is always readable. The epoll instance watches it only while a place is
+    /// offered.
+    offer_event: Kept,
 }
 
 impl Places {
     pub fn new() -> Result<Places> {
         let made = |errno| failed("make the pool's descriptor", errno);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(made)?;
-        let bell = EventFd::from_value_and_flags(1, EfdFlags::EFD_CLOEXEC).map_err(made)?;
-        let places = Places { epoll: epoll.0.into(), bell: OwnedFd::from(bell).into() };
+        let offer_event = EventFd::from_value_and_flags(1, EfdFlags::EFD_CLOEXEC).map_err(made)?;
+        let places =
+            Places { epoll: epoll.0.into(), offer_event: OwnedFd::from(offer_event).into() };
         places
             .epoll()?
-            .add(places.bell.get()?, EpollEvent::new(EpollFlags::empty(), BELL))
+            .add(places.offer_event.get()?, EpollEvent::new(EpollFlags::empty(), OFFER))
             .map_err(made)?;
         Ok(places)
     }
 
-    /// Borrowed, as what changes it: it is not closed here. An error if the caller has closed it.
+    /// The epoll instance, in `ManuallyDrop` so that it is not closed here. An error if the caller
+    /// has closed it.
     fn epoll(&self) -> Result<ManuallyDrop<Epoll>> {
         let epoll = self.epoll.intact().ok_or_else(closed)?;
         Ok(ManuallyDrop::new(Epoll(crate::base::sys::own(epoll.as_raw_fd()))))
     }
 
-    /// Whether there is a place to be had, from now on.
+    /// Sets whether a place is offered.
     pub fn offer(&self, on: bool) -> Result<()> {
         let events = if on { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
-        let (epoll, bell) = (self.epoll()?, self.bell.intact().ok_or_else(closed)?);
-        let modify = || epoll.modify(bell, &mut EpollEvent::new(events, BELL));
-        // A failure of a moment would leave whoever waits already without news.
+        let (epoll, offer_event) = (self.epoll()?, self.offer_event.intact().ok_or_else(closed)?);
+        let modify = || epoll.modify(offer_event, &mut EpollEvent::new(events, OFFER));
+        // Retry once: callers that wait already would miss the change after a temporary failure.
         modify().or_else(|_| modify()).map_err(|errno| match errno {
             Errno::EBADF | Errno::EINVAL | Errno::ENOENT | Errno::EPERM => closed(),
             errno => failed("watch the pool's commands", errno),
         })
     }
 
-    /// Watches a sandbox of this number, where a command is about to start: the end of its warden,
-    /// and over which socket the command's own end will be told. What the socket says before
-    /// [`Places::started`] is an answer to the start.
+    /// Watches a sandbox under this number before a command starts in it. It watches for the end of
+    /// the warden, and later for the command's end on `socket`. What the socket reports before
+    /// [`Places::started`] is the reply to the start.
     pub fn watch(&self, number: u64, warden: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> Result<()> {
         let epoll = self.epoll()?;
         let add = |fd: BorrowedFd<'_>, events| {
             let mut event = EpollEvent::new(events | EpollFlags::EPOLLONESHOT, number);
             match epoll.add(fd, event) {
-                // It could not be forgotten when somebody else had it.
+                // The previous lease could not remove it.
                 Err(Errno::EEXIST) => epoll.modify(fd, &mut event),
                 result => result,
             }
@@ -82,7 +85,7 @@ impl Places {
         })
     }
 
-    /// Its command runs: what the socket says next is the end.
+    /// The command runs: the next report on the socket is its end.
     pub fn started(&self, number: u64, socket: BorrowedFd<'_>) -> Result<()> {
         let mut event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, number);
         self.epoll()?
@@ -90,15 +93,15 @@ impl Places {
             .map_err(|errno| failed("watch the pool's command", errno))
     }
 
-    /// Watches a warden or a socket no more. No error if it was not watched; one that the caller
-    /// has closed the kernel has forgotten.
+    /// Stops watching a warden or a socket. Has no effect if it was not watched. The kernel removes
+    /// one that the caller has closed.
     pub fn forget(&self, descriptor: Result<BorrowedFd<'_>>) {
         if let (Ok(epoll), Ok(descriptor)) = (self.epoll(), descriptor) {
             let _ = epoll.delete(descriptor);
         }
     }
 
-    /// The numbers whose commands have ended since the last call, perhaps some of them twice.
+    /// The numbers of commands that have ended since the last call. A number may appear twice.
     pub fn ended(&self) -> Vec<u64> {
         const BATCH: usize = 32;
         let mut ended = Vec::new();
@@ -113,7 +116,7 @@ impl Places {
                         events[..count]
                             .iter()
                             .map(EpollEvent::data)
-                            .filter(|number| *number != BELL),
+                            .filter(|number| *number != OFFER),
                     );
                     if count < BATCH {
                         return ended;
@@ -123,8 +126,8 @@ impl Places {
         }
     }
 
-    /// Waits until there is reason to try, or until the deadline; not for ever, since only a try
-    /// tells that the descriptors are no longer ours.
+    /// Waits until a start is worth trying, or until the deadline. Returns after `MARGIN` at the
+    /// latest: only a new attempt can detect that the caller closed the descriptors.
     pub fn wait(&self, deadline: Option<Instant>) -> Result<()> {
         let epoll = self.epoll.intact().ok_or_else(closed)?;
         let look = Instant::now().checked_add(MARGIN);
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_told_once_and_only_after_the_start() {
+    fn an_end_is_reported_once_and_only_after_the_start() {
         let places = Places::new().expect("epoll works");
         let ((warden, alive), (socket, says)) = (pipe().expect("a pipe"), pipe().expect("a pipe"));
         places.watch(7, warden.as_fd(), socket.as_fd()).expect("it is watched");
@@ -173,9 +176,10 @@ mod tests {
         assert!(readable(&places));
         assert_eq!(places.ended(), [7]);
         assert!(!readable(&places) && places.ended().is_empty());
-        // One that was not forgotten has another number from now on.
+        // Watching it again under another number replaces the first.
         places.watch(8, warden.as_fd(), socket.as_fd()).expect("it is watched");
-        // The warden's end is another one, which a number that is no longer known makes harmless.
+        // The warden's end is a second event. The pool ignores a number that it does not know any
+        // more.
         drop(alive);
         assert_eq!(places.ended(), [8]);
         for descriptor in [&warden, &socket, &socket] {
@@ -185,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn more_ends_than_one_look_takes_are_all_told() {
+    fn more_ends_than_one_batch_are_all_reported() {
         let places = Places::new().expect("epoll works");
         let pipes: Vec<_> =
             (0..100).map(|_| (pipe().expect("a pipe"), pipe().expect("a pipe"))).collect();

@@ -1,4 +1,4 @@
-//! Taking sandboxes out of a pool, one or several for commands that start together.
+//! Takes sandboxes out of a pool: one, or several for commands that start together.
 
 use super::Handle;
 use crate::base::error::{Error, Result};
@@ -30,7 +30,7 @@ impl Keeper for Handle {
 }
 
 impl Handle {
-    /// A sandbox in which nothing runs; `None` if there is none by the deadline.
+    /// Takes an idle sandbox. Returns `None` if there is none by the deadline.
     fn take_one(
         &self,
         refused_since: Option<Instant>,
@@ -39,7 +39,7 @@ impl Handle {
         let start = refused_since.unwrap_or_else(Instant::now);
         let mut waited = refused_since.is_some();
         loop {
-            // Before the attempt, so that one more follows after the deadline.
+            // Checked before the attempt, so that one attempt follows after the deadline.
             let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
             if let Some(taken) = self.shared.try_take(start, waited)? {
                 return Ok(Some(taken));
@@ -52,26 +52,29 @@ impl Handle {
         }
     }
 
-    /// Several sandboxes; `None` if there are too few by the deadline. One caller at a time collects
-    /// several: two callers that each hold a part would wait for each other.
+    /// Takes several sandboxes. Returns `None` if there are too few by the deadline. One caller at
+    /// a time takes several: two callers that each hold a part would wait for each other.
     fn take_several(&self, number: usize, deadline: Option<Instant>) -> Result<Option<Vec<Place>>> {
         let shared = &self.shared;
         let mut state = shared.state();
-        while state.gathering {
+        while state.taking_several {
             let left = deadline.map_or(Duration::MAX, |deadline| {
                 deadline.saturating_duration_since(Instant::now())
             });
             if left.is_zero() {
                 return Ok(None);
             }
-            state =
-                shared.gathered.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = shared
+                .several_taken
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
-        state.gathering = true;
+        state.taking_several = true;
         drop(state);
         let taken = (0..number).map(|_| self.take_one(None, deadline)).collect();
-        shared.state().gathering = false;
-        shared.gathered.notify_one();
+        shared.state().taking_several = false;
+        shared.several_taken.notify_one();
         taken
     }
 }

@@ -1,7 +1,7 @@
-//! What can be done to a running command, and what can be told about it: its cgroup, freezing,
+//! Checks what can be done to a running command and what can be measured: its cgroup, freezing,
 //! killing, usage.
 
-use super::probe::{self, Live};
+use super::probe::{self, Running};
 use super::{Check, State, limits};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::outcome::{Ended, MemorySource, Usage};
@@ -11,20 +11,21 @@ use crate::run::sandbox::Sandbox;
 use std::fs;
 use std::time::Duration;
 
-/// `limits`: their checks, of which one says why there is no cgroup.
+/// Runs the checks. `limits` are the checks of the limits, one of which says why there is no
+/// cgroup.
 pub fn checks(limits: &[Check]) -> Vec<Check> {
     let mut checks = vec![cgroup(limits), freeze(limits), kill()];
     checks.extend(usage(limits));
     checks
 }
 
-/// A sandbox that takes a cgroup if there is one to be had.
+/// A sandbox that gets a cgroup if the host allows one.
 fn sandbox() -> Sandbox {
     probe::smallest().memory(MiB(256)).best_effort(Limit::Memory).pids(64).best_effort(Limit::Pids)
 }
 
-/// Where there is no cgroup, the cause and the remedy are those of a limit that takes one, unless
-/// the check knows better.
+/// Explains a missing cgroup: copies the cause and the remedy of a limit that needs one, unless the
+/// check has its own.
 fn without_cgroup(mut check: Check, limits: &[Check]) -> Check {
     if let Some(limit) = limits.iter().find(|check| check.name == limits::name(Limit::Cpus)) {
         check.cause = check.cause.or_else(|| limit.cause.clone());
@@ -42,15 +43,14 @@ fn cgroup(limits: &[Check]) -> Check {
     }
 }
 
-/// The cgroups that a running command stands in and its caller does not: `v2 /path`, `v1 memory
-/// /path`.
+/// The cgroups that a running command is in and its caller is not: `v2 /path`, `v1 memory /path`.
 fn cgroups() -> Result<Vec<String>> {
     let read = |path: String| {
         fs::read_to_string(&path).map_err(|error| Error::io(format!("read {path}"), error))
     };
-    let live = Live::start(&sandbox())?;
-    let inside = read(format!("/proc/{}/cgroup", live.child.id()))?;
-    live.release()?;
+    let running = Running::start(&sandbox())?;
+    let inside = read(format!("/proc/{}/cgroup", running.child.id()))?;
+    running.release()?;
     let callers = read("/proc/self/cgroup".into())?;
     let place = |line: &str| {
         let (_, rest) = line.split_once(':')?;
@@ -71,10 +71,10 @@ fn cgroups() -> Result<Vec<String>> {
 fn freeze(limits: &[Check]) -> Check {
     const NAME: &str = "freeze";
     let frozen = || -> Result<Freezer> {
-        let mut live = Live::start(&sandbox())?;
-        let freezer = live.child.freeze()?;
-        live.child.thaw()?;
-        live.release()?;
+        let mut running = Running::start(&sandbox())?;
+        let freezer = running.child.freeze()?;
+        running.child.thaw()?;
+        running.release()?;
         Ok(freezer)
     };
     match frozen() {
@@ -95,9 +95,9 @@ fn kill() -> Check {
     const NAME: &str = "kill";
     const PROMPTLY: Duration = Duration::from_secs(1);
     let killed = || -> Result<()> {
-        let mut live = Live::start(&sandbox())?;
-        live.child.kill()?;
-        match live.child.wait_timeout(PROMPTLY)?.map(|outcome| outcome.ended) {
+        let mut running = Running::start(&sandbox())?;
+        running.child.kill()?;
+        match running.child.wait_timeout(PROMPTLY)?.map(|outcome| outcome.ended) {
             Some(Ended::Killed) => Ok(()),
             Some(ended) => {
                 Err(Error::new(ErrorKind::Setup, "kill a command").because(ended.to_string()))
@@ -112,15 +112,15 @@ fn kill() -> Check {
     }
 }
 
-/// What can be told about a command while it runs, and how well.
+/// What can be measured of a command while it runs, and how precisely.
 fn usage(limits: &[Check]) -> [Check; 3] {
     const LIVE: &str = "usage.live";
     const MEMORY: &str = "usage.memory";
     const PRESSURE: &str = "usage.pressure";
     let used = || -> Result<Usage> {
-        let mut live = Live::start(&sandbox())?;
-        live.child.usage()?;
-        Ok(live.release()?.usage)
+        let mut running = Running::start(&sandbox())?;
+        running.child.usage()?;
+        Ok(running.release()?.usage)
     };
     let usage = match used() {
         Ok(usage) => usage,
@@ -138,7 +138,7 @@ fn usage(limits: &[Check]) -> [Check; 3] {
         None => Check::missing(
             PRESSURE,
             &Error::new(ErrorKind::Unsupported, "read the pressure")
-                .because("the command's cgroup tells none"),
+                .because("the command's cgroup reports none"),
         )
         .or_remedy("it takes a cgroup v2 and a kernel that counts it: boot with psi=1"),
     };

@@ -1,4 +1,4 @@
-//! The limits, one at a time: first demanded exactly, then as well as this host can.
+//! Checks the limits, one at a time: first with exact enforcement demanded, then with best effort.
 
 use super::Check;
 use super::probe;
@@ -24,7 +24,7 @@ fn check(limit: Limit) -> Check {
     for sandbox in settings(limit) {
         match held(&sandbox.clone().require(limit), limit) {
             Ok(mechanism) => return Check::works(name(limit), mechanism.name()),
-            // Of several devices, one that could be limited says more than one that never can.
+            // Among several devices, prefer the error of one that could be limited.
             Err(error) if refused.is_none() || error.kind() == ErrorKind::LimitUnavailable => {
                 refused = Some((sandbox, error))
             }
@@ -40,7 +40,7 @@ fn check(limit: Limit) -> Check {
     }
 }
 
-/// What holds the limit in a sandbox that sets it.
+/// The mechanism that enforces the limit in a sandbox that sets it.
 fn held(sandbox: &Sandbox, limit: Limit) -> Result<Mechanism> {
     let outcome = probe::run(sandbox)?;
     outcome.enforced.mechanism(limit).ok_or_else(|| lost(limit, "the command ran without it"))
@@ -50,13 +50,13 @@ fn lost(limit: Limit, why: &str) -> Error {
     Error::new(ErrorKind::LimitUnavailable, format!("limit {limit}")).because(why)
 }
 
-/// Sandboxes that set this limit alone, far above what the probe needs. Several where it is the
-/// host's devices that count.
+/// Sandboxes that set only this limit, far above what the probe needs. There are several if the
+/// result depends on the host's devices.
 fn settings(limit: Limit) -> Vec<Sandbox> {
     let sandbox = probe::smallest();
     let set = match limit {
         Limit::Memory => sandbox.memory(MiB(256)),
-        // Swap comes on top of memory: alone it would mean nothing.
+        // The swap limit is added to the memory limit, and means nothing without it.
         Limit::Swap => sandbox.memory(MiB(256)).swap(MiB(16)),
         Limit::CpuTime => sandbox.cpu_time(Duration::from_secs(1)),
         Limit::Cpus => sandbox.cpus(0.5),
@@ -83,8 +83,8 @@ fn processor() -> u32 {
     first.and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
 }
 
-/// What input and output may be limited on: the device of the root, and the first whole disks that
-/// there are.
+/// The devices on which input and output may be limited: the one of the root, and the first whole
+/// disks.
 fn devices() -> Vec<PathBuf> {
     const ENOUGH: usize = 3;
     let disks =

@@ -1,8 +1,8 @@
-//! The namespaces, one kind at a time; the shared ones that take a right or weaken a promise;
-//! sandboxes within.
+//! Checks the namespaces, one kind at a time; shared namespaces that need privileges or weaken a
+//! guarantee; and nested sandboxes.
 
 use super::Check;
-use super::probe::{self, Live};
+use super::probe::{self, Running};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::outcome::Protection;
 use crate::policy::{Clock, Namespace};
@@ -16,14 +16,14 @@ pub fn checks() -> Vec<Check> {
     checks
 }
 
-/// `kind`, with no more beside it than a sandbox with files of its own takes: a mount namespace,
-/// and a user namespace to make it in.
+/// Checks a namespace of this kind. Beside it there are only the namespaces that a sandbox with its
+/// own files needs: a mount namespace, and a user namespace in which to create it.
 fn namespace(kind: Namespace) -> Check {
     let name = format!("namespace.{kind}");
     let own = [Namespace::User, Namespace::Mount, kind];
     let result = match probe::run(&only(&own, probe::smallest())) {
-        // The mount namespace may be to blame: without it there is no place for the probe, but a
-        // search that ends in vain comes as late.
+        // The mount namespace may be the cause. Without one there is nowhere to put the probe. But
+        // a failed search for a program also proves that the set-up succeeded.
         Err(error) if kind == Namespace::User => {
             match only(&[kind], Sandbox::new()).command("/seclude-doctor/none").status() {
                 Err(vain) if vain.kind() == ErrorKind::ProgramMissing => Ok(()),
@@ -34,10 +34,13 @@ fn namespace(kind: Namespace) -> Check {
     };
     match result {
         Ok(()) => Check::works(name, ""),
-        // A kernel that lacks the kind knows no better word than EINVAL.
+        // A kernel that lacks the kind fails with EINVAL, which says nothing about the cause.
         Err(error) if matches!(error.kind(), ErrorKind::Setup | ErrorKind::Unsupported) => {
             Check::missing(name, &error).or_remedy(match kind {
-                Namespace::Time => "Linux 5.6 has time namespaces (CONFIG_TIME_NS); without one the clocks are the caller's",
+                Namespace::Time => {
+                    "Linux 5.6 has time namespaces (CONFIG_TIME_NS); without one the clocks are \
+                    the caller's"
+                }
                 _ => "a kernel with namespaces of this kind, or share the caller's",
             })
         }
@@ -45,7 +48,7 @@ fn namespace(kind: Namespace) -> Check {
     }
 }
 
-/// `sandbox`, with no namespaces of its own but these.
+/// `sandbox` with only these namespaces of its own.
 fn only(own: &[Namespace], sandbox: Sandbox) -> Sandbox {
     let shared =
         Namespace::ALL.iter().filter(|kind| !own.contains(kind) && **kind != Namespace::Time);
@@ -77,31 +80,37 @@ fn shared_user() -> Check {
     }
 }
 
-/// Without a pid namespace, what ends a tree that tries to outlive its sandbox?
+/// Checks what ends the processes of a sandbox without a pid namespace of its own.
 fn shared_pid() -> Check {
     const NAME: &str = "share.pid";
     match probe::run(&probe::smallest().share(Namespace::Pid)) {
-        Ok(outcome) if outcome.enforced.contains(Protection::KillByCgroup) => Check::works(NAME, "a cgroup ends what is inside"),
+        Ok(outcome) if outcome.enforced.contains(Protection::KillByCgroup) => {
+            Check::works(NAME, "a cgroup kills the processes inside")
+        }
         Ok(_) => Check::weaker(
             NAME,
             "the warden ends what is inside, one process after another",
-            "there is no cgroup with cgroup.kill to be had around it: whoever kills the warden from outside frees what is inside",
+            "no cgroup with cgroup.kill contains it: if the warden is killed from outside, the \
+            processes inside go on",
         )
-        .or_remedy("leave the pid namespace private, or give the caller a delegated cgroup v2 (Linux 5.14): docs/limits.md"),
+        .or_remedy(
+            "leave the pid namespace private, or give the caller a delegated cgroup v2 (Linux \
+            5.14): docs/limits.md",
+        ),
         Err(error) => Check::missing(NAME, &error),
     }
 }
 
 fn nested() -> Check {
     const NAME: &str = "nested";
-    match found_within() {
+    match create_namespaces_inside() {
         Ok(()) => Check::works(NAME, "a sandbox starts within a sandbox"),
         Err(error) => Check::missing(NAME, &error),
     }
 }
 
-/// Has the program make, in a sandbox, the namespaces that a sandbox within would take.
-fn found_within() -> Result<()> {
+/// Has the program in a sandbox create the namespaces that a nested sandbox needs.
+fn create_namespaces_inside() -> Result<()> {
     let sandbox = probe::smallest().nested();
     let kinds = [
         Namespace::User,
@@ -112,11 +121,11 @@ fn found_within() -> Result<()> {
         Namespace::Uts,
     ];
     let flags = kinds.iter().fold(0, |flags, kind| flags | kind.flag());
-    let live = Live::start_founder(&sandbox, flags)?;
-    match live.hear()?.report()? {
+    let running = Running::start_founder(&sandbox, flags)?;
+    match running.receive()?.report()? {
         Report::Born { errno: 0, .. } => Ok(()),
         Report::Born { errno, kind, .. } => Err(failure::of_birth(errno, kind, sandbox.policy())),
         _ => Err(Error::new(ErrorKind::WardenLost, "make namespaces within a sandbox")
-            .because("the report is out of turn")),
+            .because("it is not the expected report")),
     }
 }

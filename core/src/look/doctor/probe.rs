@@ -1,9 +1,9 @@
-//! What runs in the doctor's sandboxes: the warden's own program, which every host can execute if
-//! it can execute a warden.
+//! The program that runs in the doctor's sandboxes: the warden's own. A host that can run a warden
+//! can run it.
 //!
-//! Executed with a socket as its standard input it waits for a request there; with anything else it
-//! ends at once, with code 1; with a word as its argument it makes namespaces first. So nothing of
-//! the host's is needed, and nothing of the host's is run.
+//! If its standard input is a socket, it waits there for a request. Otherwise it ends at once with
+//! code 1. With an argument it creates namespaces first. So the checks neither need nor run any
+//! program of the host.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::image;
@@ -18,88 +18,89 @@ use crate::wire::codec::ListBuilder;
 use crate::wire::message::Request;
 use std::time::{Duration, Instant};
 
-const AT: &str = "/probe";
-/// What the program ends with if nobody speaks to it.
-const ALONE: Ended = Ended::Exited(1);
-/// Longer than any of it takes.
+const PROGRAM_PATH: &str = "/probe";
+/// How the program ends if no request comes.
+const WITHOUT_REQUEST: Ended = Ended::Exited(1);
+/// The time limit, longer than any check takes.
 const TIME: Duration = Duration::from_secs(2);
 
-/// The sandbox that asks least of the host: nothing of its files is in it.
+/// The sandbox that needs least from the host: it has none of the host's files.
 pub fn smallest() -> Sandbox {
     within(Sandbox::new().empty_root())
 }
 
-/// `sandbox`, with the program in it, bounded in time.
+/// `sandbox` with the program in it and a time limit.
 pub fn within(sandbox: Sandbox) -> Sandbox {
     sandbox
-        .entry(Entry::File { at: AT.into(), data: image::PROGRAM.to_vec(), mode: 0o755 })
+        .entry(Entry::File { at: PROGRAM_PATH.into(), data: image::PROGRAM.to_vec(), mode: 0o755 })
         .wall_time(TIME)
 }
 
-/// How the program ends.
+/// Runs the program and returns how it ended.
 pub fn ended(sandbox: &Sandbox) -> Result<Ended> {
     Ok(quiet(sandbox).stdin(Stdio::null()).status()?.ended)
 }
 
-/// Runs the program to its end.
+/// Runs the program to its end. An error if it did not end as it does without a request.
 pub fn run(sandbox: &Sandbox) -> Result<Outcome> {
     let outcome = quiet(sandbox).stdin(Stdio::null()).status()?;
-    if outcome.ended == ALONE { Ok(outcome) } else { Err(unexpected(outcome.ended)) }
+    if outcome.ended == WITHOUT_REQUEST { Ok(outcome) } else { Err(unexpected(outcome.ended)) }
 }
 
-/// The program, waiting to be spoken to.
-pub struct Live {
+/// The running program, which waits for a request.
+pub struct Running {
     pub child: Child,
-    /// Our end. The program ends when it is closed.
+    /// The caller's end of its standard input. The program ends when it is closed.
     socket: Socket,
 }
 
-impl Live {
-    pub fn start(sandbox: &Sandbox) -> Result<Live> {
-        Live::start_with(quiet(sandbox))
+impl Running {
+    pub fn start(sandbox: &Sandbox) -> Result<Running> {
+        Running::start_with(quiet(sandbox))
     }
 
-    /// One that makes namespaces of these kinds before it waits.
-    pub fn start_founder(sandbox: &Sandbox, flags: u64) -> Result<Live> {
+    /// Starts the program with a request to create namespaces of these kinds.
+    pub fn start_founder(sandbox: &Sandbox, flags: u64) -> Result<Running> {
         let mut command = quiet(sandbox);
         command.arg(launch::FOUND.to_string_lossy().as_ref());
-        let live = Live::start_with(command)?;
-        live.socket.send(
+        let running = Running::start_with(command)?;
+        running.socket.send(
             &Request::Join { joined: ListBuilder::new(Vec::new()).list(), namespaces: flags },
             &[],
         )?;
-        Ok(live)
+        Ok(running)
     }
 
-    fn start_with(mut command: Command) -> Result<Live> {
+    fn start_with(mut command: Command) -> Result<Running> {
         let (ours, theirs) = socket::pair()?;
         let theirs = theirs
             .as_fd()?
             .try_clone_to_owned()
             .map_err(|error| Error::io("copy a descriptor", error))?;
         let child = command.stdin(theirs).spawn()?;
-        Ok(Live { child, socket: ours })
+        Ok(Running { child, socket: ours })
     }
 
-    /// What the program reports.
-    pub fn hear(&self) -> Result<socket::Received> {
-        let heard = self.socket.receive(Some(self.child.pidfd()), Some(Instant::now() + TIME))?;
-        heard.ok_or_else(|| {
-            Error::new(ErrorKind::Setup, "hear from the probe").because("it says nothing")
+    /// Receives the program's report.
+    pub fn receive(&self) -> Result<socket::Received> {
+        let received =
+            self.socket.receive(Some(self.child.pidfd()), Some(Instant::now() + TIME))?;
+        received.ok_or_else(|| {
+            Error::new(ErrorKind::Setup, "receive the probe's report").because("it sent none")
         })
     }
 
-    /// Lets the program end.
+    /// Ends the program and waits for it.
     pub fn release(self) -> Result<Outcome> {
-        let Live { mut child, socket } = self;
+        let Running { mut child, socket } = self;
         drop(socket);
         let outcome = child.wait()?;
-        if outcome.ended == ALONE { Ok(outcome) } else { Err(unexpected(outcome.ended)) }
+        if outcome.ended == WITHOUT_REQUEST { Ok(outcome) } else { Err(unexpected(outcome.ended)) }
     }
 }
 
 fn quiet(sandbox: &Sandbox) -> Command {
-    let mut command = sandbox.command(AT);
+    let mut command = sandbox.command(PROGRAM_PATH);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }

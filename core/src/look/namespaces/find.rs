@@ -1,8 +1,8 @@
-//! What the kernel tells of one namespace through a descriptor of it, `ioctl_ns(2)`, and with it of
-//! those around and above.
+//! Asks the kernel about one namespace through a descriptor of it (`ioctl_ns(2)`), and about its
+//! owner and parents.
 
 use super::LiveNamespace;
-use super::kept::Mount;
+use super::mount::Mount;
 use crate::base::error::{Error, Result};
 use crate::base::sys;
 use crate::host::namespace::{file_name, number};
@@ -14,14 +14,13 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Where an entry of `/proc/PID/ns` leads.
+/// What an entry of `/proc/PID/ns` refers to.
 pub enum Link<'a> {
-    /// To this namespace.
+    /// This namespace.
     To(&'a mut LiveNamespace),
-    /// To none: the process has ended, wholly or but for its status, or this kernel has no such
-    /// kind.
+    /// None: the process has ended or is a zombie, or this kernel lacks the kind.
     Nowhere,
-    /// The caller may not know.
+    /// The caller may not inspect the process.
     Closed,
 }
 
@@ -32,8 +31,8 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// The namespace of this kind that a process is in. Also finds the one for its next children,
-    /// which may have nobody in it yet.
+    /// The namespace of this kind that a process is in. Also adds the one for its next children,
+    /// which may have no process yet.
     pub fn process(&mut self, pid: u32, kind: Namespace) -> Result<Link<'_>> {
         let next = match kind {
             Namespace::Pid => Some("pid_for_children"),
@@ -46,8 +45,8 @@ impl Finder {
         self.link(pid, file_name(kind), kind)
     }
 
-    /// Where one link leads. It is opened only if it names what is not known yet: that costs more
-    /// than reading it.
+    /// What one link refers to. It is opened only for an unknown namespace, because opening costs
+    /// more than reading the link.
     fn link(&mut self, pid: u32, name: &str, kind: Namespace) -> Result<Link<'_>> {
         let path = format!("/proc/{pid}/ns/{name}");
         let number = fs::read_link(&path).map(|link| link.to_str().and_then(number));
@@ -62,8 +61,8 @@ impl Finder {
         Ok(self.found.get_mut(&id).map_or(Link::Nowhere, Link::To))
     }
 
-    /// A namespace that a mount keeps. Where something else is mounted over it, or the way to it is
-    /// closed, its number is known and no more.
+    /// Adds a namespace that a mount keeps. If another mount covers it, or the path is not
+    /// accessible, only its number is known.
     pub fn mount(&mut self, mount: Mount) -> Result<()> {
         if !self.found.contains_key(&mount.id) {
             match mount.open() {
@@ -83,7 +82,7 @@ impl Finder {
         Ok(())
     }
 
-    /// Adds the namespace behind a descriptor, with its owner and all that are around it; its
+    /// Adds the namespace behind a descriptor, with its owner and all its parents. Returns its
     /// number.
     fn add(&mut self, kind: Namespace, descriptor: BorrowedFd<'_>) -> Result<u64> {
         let id = fstat(descriptor).map_err(|errno| Error::io("stat a namespace", errno))?.st_ino;
@@ -106,7 +105,7 @@ impl Finder {
         Ok(id)
     }
 
-    /// All that was found: by kind, outer before inner, then by number.
+    /// All namespaces found: by kind, outer before inner, then by number.
     pub fn sorted(self) -> Vec<LiveNamespace> {
         let depth = |namespace: &LiveNamespace| {
             std::iter::successors(namespace.parent, |parent| {
@@ -119,7 +118,7 @@ impl Finder {
             .values()
             .map(|namespace| ((namespace.kind, depth(namespace)), namespace))
             .collect();
-        // Stable: within one depth they stay in the order of their numbers.
+        // The sort is stable: within one depth they stay in the order of their numbers.
         keyed.sort_by_key(|(key, _)| *key);
         keyed.into_iter().map(|(_, namespace)| namespace.clone()).collect()
     }
@@ -139,8 +138,8 @@ impl LiveNamespace {
     }
 }
 
-/// What another process does, or hides, is no error; what this one has run out of is, lest it tell
-/// half of what there is.
+/// Classifies a failure to open a namespace. That another process has ended or is inaccessible is
+/// no error. A shortage of the caller's own is one, because the result would be incomplete.
 fn refused(path: &str, error: io::Error) -> Result<Link<'static>> {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOENT | Errno::ESRCH | Errno::ENOTDIR | Errno::ESTALE) => Ok(Link::Nowhere),
@@ -149,7 +148,8 @@ fn refused(path: &str, error: io::Error) -> Result<Link<'static>> {
     }
 }
 
-/// A relation that the caller may know, or that this kernel tells of at all.
+/// The related namespace, or `None` if the caller may not know it or this kernel does not report
+/// it.
 fn known<T>(answer: io::Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(namespace) => Ok(Some(namespace)),

@@ -1,9 +1,8 @@
-//! A connection to a message bus: connect, authenticate, call, wait for a signal, all before one
-//! moment.
+//! A connection to a message bus: connect, authenticate, call, and wait for a signal, all before
+//! one deadline.
 //!
-//! It is plain blocking I/O on one socket whose timeouts are what is left until that moment. So
-//! there is no thread and no event loop to leave behind, and it works inside a caller's own async
-//! runtime.
+//! It uses blocking I/O on one socket, whose timeouts are set to the time that is left. So it
+//! leaves no thread and no event loop behind, and it works inside a caller's own async runtime.
 
 use super::message::{self, Kind, Message, PREFIX, Target};
 use crate::base::error::Shortage;
@@ -18,20 +17,20 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 use zvariant::Type;
 
-/// Why a conversation ended early.
+/// Why an exchange ended early.
 #[derive(Debug)]
 pub enum Fault {
-    /// There is no bus, or it lets nobody in, or it went away.
+    /// There is no bus, it does not accept the caller, or the connection broke.
     Broken(String),
     /// An error reply: its name and its text.
     Answer { name: String, text: String },
-    /// The time is up.
+    /// The deadline has passed.
     Late,
-    /// The caller is short of something: another bus would be of no help.
+    /// The caller ran out of a resource. Trying another bus would not help.
     Short(Errno),
 }
 
-/// Where a bus listens.
+/// The address on which a bus listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address(UnixAddr);
 
@@ -40,8 +39,9 @@ impl Address {
         UnixAddr::new(path).ok().map(Address)
     }
 
-    /// The Unix sockets among the addresses of `text`: the D-Bus specification, "Server Addresses".
-    /// Others, which would run a program or leave the machine, are no bus of systemd's.
+    /// Parses the Unix sockets in a list of addresses: the D-Bus specification, "Server Addresses".
+    /// Other transports are skipped. They would run a program or leave the machine, and systemd
+    /// does not use them.
     pub fn parse(text: &str) -> Vec<Address> {
         let of_entry = |entry: &str| {
             let (key, value) = entry
@@ -71,7 +71,7 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// `%2f` and its like.
+/// Decodes escapes such as `%2f`.
 fn unescape(value: &str) -> Option<Vec<u8>> {
     let mut parts = value.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
@@ -89,12 +89,12 @@ const BUS: Target = Target {
     interface: "org.freedesktop.DBus",
 };
 
-/// A connection that is allowed to last until `until`.
+/// A connection that lasts until `until` at most.
 pub struct Bus {
     socket: OwnedFd,
     until: Instant,
     serial: u32,
-    /// What was received and not yet read.
+    /// Received bytes that are not parsed yet.
     received: Vec<u8>,
 }
 
@@ -110,8 +110,8 @@ impl Bus {
         let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
             .map_err(broken)?;
         let mut bus = Bus { socket, until, serial: 0, received: Vec::new() };
-        // A bus that does not accept leaves a full queue behind, and connect(2) waits there: for as
-        // long as SO_SNDTIMEO says.
+        // A bus that does not accept connections leaves its queue full. connect(2) then waits for
+        // the time that SO_SNDTIMEO allows.
         bus.timed(sockopt::SendTimeout, |socket| connect(socket, &address.0))
             .map_err(at("connect to"))?;
         bus.authenticate().map_err(at("authenticate at"))?;
@@ -119,8 +119,8 @@ impl Bus {
         Ok((bus, name))
     }
 
-    /// EXTERNAL without a name: the bus takes the uid from the socket, which is right in a user
-    /// namespace too.
+    /// Authenticates by EXTERNAL without a name. The bus then takes the uid from the socket, which
+    /// is also right in a user namespace.
     fn authenticate(&mut self) -> Result<(), Fault> {
         self.send(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")?;
         for expected in ["DATA", "OK "] {
@@ -137,12 +137,12 @@ impl Bus {
         self.ask::<_, (u32,)>(&BUS, "GetConnectionUnixProcessID", &(name,)).map(|(pid,)| pid)
     }
 
-    /// Has the signals that match `rule` sent to us.
+    /// Subscribes to the signals that match `rule`.
     pub fn add_match(&mut self, rule: &str) -> Result<(), Fault> {
         self.call(&BUS, "AddMatch", &(rule,)).map(drop)
     }
 
-    /// Calls a method that answers with the tuple `R`.
+    /// Calls a method that replies with the tuple `R`.
     pub fn ask<T: Serialize + Type, R: serde::de::DeserializeOwned + Type>(
         &mut self,
         target: &Target,
@@ -178,7 +178,7 @@ impl Bus {
         }
     }
 
-    /// The next message.
+    /// Receives the next message.
     pub fn receive(&mut self) -> Result<Message, Fault> {
         while self.received.len() < PREFIX {
             self.fill()?;
@@ -193,9 +193,9 @@ impl Bus {
         Message::read(std::mem::replace(&mut self.received, rest)).map_err(Fault::Broken)
     }
 
-    /// The next line of the authentication, which is text.
+    /// Receives the next line of the authentication, which is text.
     fn line(&mut self) -> Result<String, Fault> {
-        /// No command of the protocol comes near.
+        /// Far more than any line of the protocol.
         const LINE_MAX: usize = 4096;
         loop {
             if let Some(end) = self.received.windows(2).position(|pair| pair == b"\r\n") {
@@ -226,7 +226,8 @@ impl Bus {
 
     fn send(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
         while !bytes.is_empty() {
-            // Not write(2): a bus that has gone would end a caller that does not ignore SIGPIPE.
+            // Not write(2): if the bus has closed the connection, SIGPIPE would kill a caller that
+            // does not ignore it.
             let count = self.timed(sockopt::SendTimeout, |socket| {
                 send(socket, bytes, MsgFlags::MSG_NOSIGNAL)
             })?;
@@ -235,9 +236,9 @@ impl Bus {
         Ok(())
     }
 
-    /// A system call that is given what is left of the time: SO_RCVTIMEO and SO_SNDTIMEO of
-    /// socket(7). A caller's signal handler ends such a call, SA_RESTART or not (signal(7)): it
-    /// is repeated with what is left then.
+    /// Makes a system call with the remaining time as its timeout: SO_RCVTIMEO or SO_SNDTIMEO of
+    /// socket(7). A signal handler of the caller interrupts such a call even with SA_RESTART
+    /// (signal(7)). The call is then repeated with the time that is left.
     fn timed<T>(
         &self,
         option: impl SetSockOpt<Val = TimeVal> + Copy,
@@ -245,7 +246,7 @@ impl Bus {
     ) -> Result<T, Fault> {
         loop {
             let left = self.until.saturating_duration_since(Instant::now()).as_micros();
-            // A timeout of zero would mean for ever.
+            // A timeout of zero means no timeout at all.
             if left == 0 {
                 return Err(Fault::Late);
             }

@@ -1,8 +1,8 @@
 //! D-Bus messages as bytes: the D-Bus specification, "Message Protocol".
 //!
-//! The header of a call is a handful of strings and written here; bodies, and everything that comes
-//! from outside, go through zvariant. What a peer sends is checked before it is used: it can be
-//! refused, never believed.
+//! The header of a call is a handful of strings, which this module encodes itself. Bodies, and
+//! everything that is received, go through zvariant. Every received message is checked before it is
+//! used.
 
 use serde::de::Deserialize;
 use serde::ser::Serialize;
@@ -10,9 +10,10 @@ use std::fmt::Write as _;
 use zvariant::serialized::{Context, Data};
 use zvariant::{Endian, Type, Value};
 
-/// Bytes that tell how long the whole message is.
+/// The size of the prefix that determines the length of a message.
 pub const PREFIX: usize = 16;
-/// The specification allows 128 MiB; what is asked here is answered in a few hundred bytes.
+/// The longest part accepted. The specification allows 128 MiB, but replies to these calls have a
+/// few hundred bytes.
 const LENGTH_MAX: usize = 1 << 20;
 
 const METHOD_CALL: u8 = 1;
@@ -29,14 +30,14 @@ const REPLY_SERIAL: u8 = 5;
 const DESTINATION: u8 = 6;
 const SIGNATURE: u8 = 8;
 
-/// Whom a call is for.
+/// The receiver of a call.
 pub struct Target {
     pub destination: &'static str,
     pub path: &'static str,
     pub interface: &'static str,
 }
 
-/// The bytes of a method call whose arguments are the members of the tuple `arguments`.
+/// Encodes a method call whose arguments are the members of the tuple `arguments`.
 pub fn call<T: Serialize + Type>(
     serial: u32,
     target: &Target,
@@ -62,7 +63,7 @@ pub fn call<T: Serialize + Type>(
     Ok(message)
 }
 
-/// One header field: its code and a variant, aligned to 8.
+/// Appends one header field: its code and a variant, aligned to 8.
 fn field(fields: &mut Vec<u8>, code: u8, kind: u8, text: &str) {
     pad(fields);
     fields.extend([code, 1, kind, 0]);
@@ -78,7 +79,7 @@ fn pad(bytes: &mut Vec<u8>) {
     bytes.resize(bytes.len().next_multiple_of(8), 0);
 }
 
-/// How long the message is that begins with `prefix`, or why it cannot be read.
+/// The length of the message that begins with `prefix`, or the reason why it cannot be read.
 pub fn length(prefix: &[u8; PREFIX]) -> Result<usize, String> {
     let word = |at: usize| {
         let bytes = [prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]];
@@ -95,7 +96,7 @@ pub fn length(prefix: &[u8; PREFIX]) -> Result<usize, String> {
     Ok(PREFIX + fields.next_multiple_of(8) + body)
 }
 
-/// What a received message is.
+/// The type of a received message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     Reply { serial: u32 },
@@ -157,7 +158,7 @@ impl Message {
         Ok(Message { kind, signature, body })
     }
 
-    /// Its arguments as the tuple `T`; nothing if they are of other types.
+    /// Its arguments as the tuple `T`. `None` if they have other types.
     pub fn arguments<'m, T: Deserialize<'m> + Type>(&'m self) -> Option<T> {
         let mut expected = String::new();
         T::SIGNATURE.write_as_string_no_parens(&mut expected).ok()?;
@@ -166,11 +167,11 @@ impl Message {
             .map(|(arguments, _)| arguments)
     }
 
-    /// The text of an error: its first argument, if that is a text.
+    /// The text of an error: its first argument, if that is a string.
     pub fn text(&self) -> String {
         let mut text = String::new();
         if let Some((said,)) = self.arguments::<(&str,)>() {
-            // An error's text ends up in a line of ours.
+            // The text becomes part of a one-line error message.
             said.chars().filter(|letter| !letter.is_control()).take(200).for_each(|letter| {
                 let _ = text.write_char(letter);
             });

@@ -1,5 +1,5 @@
-//! The request to systemd: which manager, where its bus is, what is asked, and the look whether it
-//! was done.
+//! The request to systemd: chooses the manager and its bus, sends the request, and checks the
+//! result.
 
 use super::Refusal;
 use super::bus::{Address, Bus, Fault};
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use zvariant::{OwnedObjectPath, Value};
 
-/// For the whole conversation. systemd answers in some ten milliseconds; a spawn must not wait for
-/// one that does not.
+/// The time limit for the whole exchange. systemd usually replies within about ten milliseconds. A
+/// spawn must not wait for a manager that does not reply.
 pub const LIMIT: Duration = Duration::from_secs(2);
 
 const MANAGER: Target = Target {
@@ -42,8 +42,8 @@ pub fn scope(pid: u32, name: &str) -> Result<PathBuf, Refusal> {
     cgroup_of(&membership, &unit)
 }
 
-/// Where the manager's bus may be, the likeliest first: sd_bus_default(3). One that does not lead
-/// to a manager is passed over: the environment may be another user's (su) or name a bus of its own
+/// The addresses where the manager's bus may be, the likeliest first: sd_bus_default(3). An address
+/// without a manager is skipped: the environment may be another user's (su) or name a private bus
 /// (dbus-run-session).
 pub fn addresses(uid: u32, variable: impl Fn(&str) -> Option<String>) -> Vec<Address> {
     let (named, sockets) = match uid {
@@ -66,7 +66,7 @@ pub fn addresses(uid: u32, variable: impl Fn(&str) -> Option<String>) -> Vec<Add
     addresses
 }
 
-/// Has the manager on the first bus that has one make `unit` around `pid`.
+/// Asks the manager on the first bus that has one to create `unit` around `pid`.
 pub fn ask(addresses: &[Address], pid: u32, unit: &str, until: Instant) -> Result<(), Refusal> {
     let mut refusal = Refusal::new("there is no bus to ask systemd on");
     for address in addresses {
@@ -79,23 +79,24 @@ pub fn ask(addresses: &[Address], pid: u32, unit: &str, until: Instant) -> Resul
     Err(refusal.hint(remedy()))
 }
 
-/// Why there is no scope from this bus.
+/// Why this bus provided no scope.
 enum Ended {
-    /// Nothing was asked of a manager: another bus may have one.
+    /// No manager received a request. Another bus may have one.
     NoManager(String),
     Refused(Refusal),
 }
 
 fn converse(address: &Address, pid: u32, unit: &str, until: Instant) -> Result<(), Ended> {
     let (mut bus, name) = Bus::open(address, until).map_err(|fault| before(fault, address))?;
-    // systemd reads the number in its own pid namespace: in another one it would move a stranger.
+    // systemd interprets the process id in its own pid namespace. In another one it would move an
+    // unrelated process.
     let known_as = bus.process_of(&name).map_err(|fault| before(fault, address))?;
     if known_as != std::process::id() {
         return Err(Ended::Refused(Refusal::new(format!(
             "the bus at {address} is in another pid namespace"
         ))));
     }
-    // Before the request: the signal may be sent right after its reply.
+    // Subscribe before the request: the signal may be sent right after its reply.
     bus.add_match(concat!(
         "type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1',",
         "interface='org.freedesktop.systemd1.Manager',member='JobRemoved'"
@@ -118,17 +119,17 @@ fn converse(address: &Address, pid: u32, unit: &str, until: Instant) -> Result<(
     }
 }
 
-/// StartTransientUnit of org.freedesktop.systemd1(5); returns the job.
+/// Calls StartTransientUnit of org.freedesktop.systemd1(5). Returns the job.
 fn start(bus: &mut Bus, pid: u32, unit: &str) -> Result<OwnedObjectPath, Fault> {
     let properties: Vec<(&str, Value<'_>)> = vec![
         ("Description", Value::from(format!("sandbox of process {}", std::process::id()))),
         ("Delegate", Value::from(true)),
-        // Forgets the scope even if it failed: nobody asks for its state later.
+        // Has systemd unload the scope even if it failed: nobody asks for its state later.
         ("CollectMode", Value::from("inactive-or-failed")),
         ("PIDs", Value::from(vec![pid])),
     ];
     let others: Vec<(&str, Vec<(&str, Value<'_>)>)> = Vec::new();
-    // "fail": a scope of this name is not ours.
+    // Mode "fail": an existing unit of this name is not ours.
     bus.ask::<_, (OwnedObjectPath,)>(
         &MANAGER,
         "StartTransientUnit",
@@ -155,7 +156,7 @@ fn removed(message: &Message, job: &OwnedObjectPath) -> Option<String> {
     (of == *job).then_some(result)
 }
 
-/// A fault before anything was asked of systemd.
+/// Converts a fault that came before the request to systemd.
 fn before(fault: Fault, address: &Address) -> Ended {
     match fault {
         Fault::Broken(cause) => Ended::NoManager(cause),
@@ -179,25 +180,25 @@ fn refused(fault: Fault, what: &str) -> Refusal {
     }
 }
 
-/// The names of errors with which a bus says that nobody is there.
+/// Whether an error name means that there is no such service on the bus.
 fn is_absence(name: &str) -> bool {
     let name = name.strip_prefix("org.freedesktop.DBus.Error.").unwrap_or_default();
     matches!(name, "ServiceUnknown" | "NameHasNoOwner" | "UnknownMethod" | "UnknownObject")
         || name.starts_with("Spawn.")
 }
 
-/// What gives a caller a cgroup of its own without our asking.
+/// How the caller can get a cgroup of its own without this request.
 fn remedy() -> String {
     match nix::unistd::geteuid().as_raw() {
         0 => "start the caller in a service or scope with Delegate=yes".to_owned(),
         uid => format!(
-            "start the caller in a service with Delegate=yes, or have the user's manager started: `loginctl enable-linger {uid}`"
+            "start the caller in a service with Delegate=yes, or have the user's manager \
+            started: `loginctl enable-linger {uid}`"
         ),
     }
 }
 
-/// The cgroup of the v2 hierarchy in `membership`, the text of a /proc/PID/cgroup, which must be
-/// the unit's own.
+/// The v2 cgroup in `membership`, the text of a `/proc/PID/cgroup` file. It must be the unit's own.
 pub fn cgroup_of(membership: &str, unit: &str) -> Result<PathBuf, Refusal> {
     let Some(path) =
         membership.lines().find_map(|line| line.strip_prefix("0::")).map(PathBuf::from)

@@ -1,6 +1,6 @@
-//! The conversation with a real message bus: a `dbus-daemon` of the test's own, and a service on
-//! it, written with zbus, that plays systemd's manager. That proves what we say and how we take the
-//! answers; systemd itself is not here.
+//! Tests against a real message bus: a `dbus-daemon` of the test's own, and a service on it,
+//! written with zbus, that plays systemd's manager. They prove what the module sends and how it
+//! treats the replies. systemd itself does not take part.
 
 use super::Refusal;
 use super::bus::Address;
@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 mod manager;
 
 const UNIT: &str = "seclude-1-0.scope";
-/// Long enough for an answer on a busy machine.
+/// A limit that a busy machine still meets.
 const PATIENT: Duration = Duration::from_secs(20);
-/// For the tests that run into it.
+/// A limit for the tests that reach it.
 const SHORT: Duration = Duration::from_millis(300);
 
 #[test]
@@ -57,7 +57,8 @@ fn a_refusal_says_what_systemd_says() {
     let refusal = daemon.ask(PATIENT).unwrap_err();
     assert_eq!(
         refusal.cause,
-        "systemd does not start seclude-1-0.scope: not for you (org.freedesktop.DBus.Error.AccessDenied)"
+        "systemd does not start seclude-1-0.scope: not for you \
+        (org.freedesktop.DBus.Error.AccessDenied)"
     );
     assert!(refusal.hint.unwrap().contains("Delegate=yes"));
 }
@@ -70,7 +71,7 @@ fn a_job_that_fails_is_a_refusal() {
     assert_eq!(refusal.cause, "systemd's job for seclude-1-0.scope ended as \"failed\"");
 }
 
-/// Runs `ask`, which must end by its limit, and returns the cause.
+/// Runs `ask`, which must end at its time limit. Returns the cause.
 fn timed(ask: impl FnOnce(Duration) -> Result<(), Refusal>) -> String {
     let start = Instant::now();
     let refusal = ask(SHORT).unwrap_err();
@@ -101,7 +102,7 @@ fn a_job_without_end_costs_no_more_than_the_limit() {
 fn a_bus_that_never_accepts_costs_no_more_than_the_limit() {
     let place = Place::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
-    // The shortest queue, filled: the next connect(2) waits.
+    // Fill the shortest possible queue, so that the next connect(2) waits.
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
     let _first = std::os::unix::net::UnixStream::connect(place.socket()).unwrap();
     timed(|limit| ask(&[place.address()], 1, UNIT, Instant::now() + limit));
@@ -121,7 +122,7 @@ fn a_bus_that_never_stops_talking_costs_no_more_than_the_limit() {
     let talker = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"DATA\r\nOK 0123456789abcdef0123456789abcdef\r\n").unwrap();
-        // A signal without end: no reply ever, always something to read.
+        // Sends signals for ever: there is always something to read, and never a reply.
         let mut signal =
             message::call(1, &Target { destination: "a.b", path: "/", interface: "a.b" }, "C", &())
                 .unwrap();
@@ -134,7 +135,7 @@ fn a_bus_that_never_stops_talking_costs_no_more_than_the_limit() {
     talker.join().unwrap();
 }
 
-/// What a bus that answers the greeting and then sends `bytes` is refused for.
+/// The cause of the refusal when a bus completes the authentication and then sends `bytes`.
 fn cause_of(bytes: Vec<u8>) -> String {
     let place = Place::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
@@ -160,11 +161,11 @@ fn nonsense_from_a_bus_is_refused() {
     let mut huge = vec![b'l', 2, 0, 1];
     huge.extend([0xff; 12]);
     assert_eq!(cause_of(huge), "the bus sent a message of more than 1048576 bytes");
-    // A reply whose fields are no fields.
+    // A reply whose header fields are malformed.
     let mut broken = vec![b'l', 2, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0];
     broken.extend([0xff; 8]);
     assert_eq!(cause_of(broken), "the bus sent a malformed message");
-    // A reply that does not say to what.
+    // A reply without a reply serial.
     assert_eq!(
         cause_of(vec![b'l', 2, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
         "the bus sent a malformed message"
@@ -216,7 +217,7 @@ fn a_bus_without_a_manager_is_passed_over() {
 }
 
 #[test]
-fn looks_where_the_environment_says_then_where_systemd_has_its_buses() {
+fn tries_the_environment_then_the_usual_paths() {
     let shown = |uid, variables: &[(&str, &str)]| -> Vec<String> {
         let find = |name: &str| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
@@ -237,7 +238,8 @@ fn looks_where_the_environment_says_then_where_systemd_has_its_buses() {
         shown(1000, &[("XDG_RUNTIME_DIR", "/x/"), ("DBUS_SESSION_BUS_ADDRESS", "")]),
         ["/x/bus", "/run/user/1000/bus"]
     );
-    let several = "tcp:host=h,port=1;unix:guid=0,path=/with%20space;unixexec:path=/bin/sh;unix:abstract=hidden;unix:path=%zz";
+    let several = "tcp:host=h,port=1;unix:guid=0,path=/with%20space;unixexec:path=/bin/sh;\
+                   unix:abstract=hidden;unix:path=%zz";
     assert_eq!(
         shown(1000, &[("DBUS_SESSION_BUS_ADDRESS", several)]),
         ["/with space", "@hidden", "/run/user/1000/bus"]
@@ -245,13 +247,14 @@ fn looks_where_the_environment_says_then_where_systemd_has_its_buses() {
 }
 
 #[test]
-fn believes_only_the_process_itself_about_where_it_is() {
+fn checks_the_cgroup_of_the_process_itself() {
     let there = "1:name=systemd:/x\n0::/user.slice/seclude-1-0.scope\n";
     assert_eq!(cgroup_of(there, UNIT), Ok(PathBuf::from("/user.slice/seclude-1-0.scope")));
     for (elsewhere, cause) in [
         (
             "0::/user.slice/session-1.scope\n",
-            "systemd reports seclude-1-0.scope as started, but the process is in /user.slice/session-1.scope",
+            "systemd reports seclude-1-0.scope as started, but the process is in \
+            /user.slice/session-1.scope",
         ),
         ("0::/\n", "systemd reports seclude-1-0.scope as started, but the process is in /"),
         ("1:name=systemd:/seclude-1-0.scope\n", "the process is in no cgroup of the v2 hierarchy"),
@@ -262,7 +265,7 @@ fn believes_only_the_process_itself_about_where_it_is() {
 
 const CALLER: &str = "SECLUDE_TEST_CALLER_OF_BUS";
 
-/// What the next two tests run as a process of its own: its threads are not zbus's.
+/// The next two tests run this in a process of its own, because threads of zbus run in theirs.
 #[test]
 #[ignore = "a part of other tests, which start it"]
 fn caller() {
@@ -275,7 +278,7 @@ fn caller() {
     }
 }
 
-/// Runs `caller` behind the words `before` and returns what it says.
+/// Runs `caller` with the command prefix `before`, and returns the line that it prints.
 fn called(before: &[&str], daemon: &Daemon) -> String {
     let caller = format!("{}::caller", module_path!().split_once("::").unwrap().1);
     let test = std::env::current_exe().unwrap();
@@ -296,7 +299,7 @@ fn called(before: &[&str], daemon: &Daemon) -> String {
 }
 
 #[test]
-fn no_thread_works_for_it_and_none_is_left() {
+fn no_thread_is_started() {
     let Some(daemon) = Daemon::start() else { return };
     let (_manager, asked) = daemon.manager(Answer::Job("done"));
     let said = called(&[], &daemon);

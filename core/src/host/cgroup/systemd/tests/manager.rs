@@ -1,4 +1,4 @@
-//! A message bus of the test's own, and a service on it that plays systemd's manager.
+//! A message bus for one test, and a service on it that plays systemd's manager.
 
 use super::super::Refusal;
 use super::super::bus::Address;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
-/// A directory of its own for one test's sockets.
+/// A directory for one test's sockets.
 pub struct Place(PathBuf);
 
 impl Place {
@@ -49,7 +49,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Nothing, said aloud, where there is no dbus-daemon.
+    /// Returns `None`, and prints the reason, if there is no dbus-daemon.
     pub fn start() -> Option<Daemon> {
         let place = Place::new();
         let spawned = Command::new("dbus-daemon")
@@ -71,7 +71,7 @@ impl Daemon {
         Some(Daemon { process, place })
     }
 
-    /// A manager on it that answers as `answer` says.
+    /// Starts a manager on it that replies as `answer` says.
     pub fn manager(&self, answer: Answer) -> (zbus::blocking::Connection, Arc<Mutex<Vec<Asked>>>) {
         let asked = Arc::default();
         let manager = Manager { answer, asked: Arc::clone(&asked) };
@@ -100,7 +100,7 @@ impl Drop for Daemon {
     }
 }
 
-/// What the manager does with a request.
+/// How the manager replies to a request.
 #[derive(Clone, Copy)]
 pub enum Answer {
     /// Other jobs end first, then this one with the given result.

@@ -1,4 +1,4 @@
-//! Namespaces that a mount keeps, as `ip netns add` makes them: `nsfs` lines of
+//! Namespaces that a mount keeps alive, as `ip netns add` creates them: the `nsfs` lines of
 //! `/proc/PID/mountinfo`, proc_pid_mountinfo(5).
 
 use crate::base::error::{Error, Result};
@@ -15,7 +15,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-/// A mount that keeps a namespace.
+/// A mount that keeps a namespace alive.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mount {
     pub kind: Namespace,
@@ -23,8 +23,8 @@ pub struct Mount {
     pub path: PathBuf,
 }
 
-/// Those of the caller's mount namespace; none where `/proc` does not tell.
-pub fn mounts() -> Result<Vec<Mount>> {
+/// The mounts in the caller's mount namespace. Empty if `/proc` does not have the file.
+pub fn all() -> Result<Vec<Mount>> {
     match fs::read("/proc/thread-self/mountinfo") {
         Ok(text) => Ok(text.split(|byte| *byte == b'\n').filter_map(parse).collect()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -32,8 +32,8 @@ pub fn mounts() -> Result<Vec<Mount>> {
     }
 }
 
-/// `id parent device root path options [tags] - type source options`, where blanks within a field
-/// are written as `\040`.
+/// Parses a line `id parent device root path options [tags] - type source options`. A space within
+/// a field is written as `\040`.
 fn parse(line: &[u8]) -> Option<Mount> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     let dash = fields.iter().position(|field| *field == b"-")?;
@@ -48,7 +48,7 @@ fn parse(line: &[u8]) -> Option<Mount> {
     Some(Mount { kind, id: number(root)?, path: OsString::from_vec(plain(fields.get(4)?)).into() })
 }
 
-/// The bytes of a field: three octal digits behind each backslash.
+/// Decodes a field: a backslash precedes three octal digits.
 fn plain(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -67,8 +67,8 @@ fn plain(field: &[u8]) -> Vec<u8> {
 }
 
 impl Mount {
-    /// A descriptor of the namespace. What is found at the path is looked at before it is opened:
-    /// it may be anything that was mounted later.
+    /// Opens the namespace. Checks the file before the real open, because anything may have been
+    /// mounted over the path since.
     pub fn open(&self) -> io::Result<File> {
         let found = open(&self.path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
         if fstatfs(&found)?.filesystem_type() != NSFS_MAGIC || fstat(&found)?.st_ino != self.id {
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mount_of_a_namespace_is_read_whatever_its_path_is() {
+    fn parses_a_mount_with_any_path() {
         let line = |path: &str| {
             format!("105 24 0:4 net:[4026532281] {path} rw shared:5 - nsfs nsfs rw").into_bytes()
         };
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn other_mounts_are_none_of_ours() {
+    fn other_mounts_are_skipped() {
         for line in [
             "",
             "24 1 8:1 / / rw - ext4 /dev/sda1 rw",

@@ -1,8 +1,8 @@
-//! The sandbox as such: the default one, the smallest, the ids behind it, its warden and its
+//! Checks sandboxes as a whole: the default one, the smallest, the id mapping, the warden, and the
 //! mounts.
 
 use super::Check;
-use super::probe::{self, Live};
+use super::probe::{self, Running};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::plan::idmap::Mapping;
 use crate::policy::outcome::Protection;
@@ -13,8 +13,9 @@ use std::fs;
 pub const DEFAULT: &str = "sandbox";
 pub const EMPTY_ROOT: &str = "sandbox.empty-root";
 
-/// What a default sandbox does not have: its clocks are the caller's, and its pid namespace ends
-/// what is inside. The second wall has checks of its own, and so have the ids.
+/// The protections that a default sandbox does not have, or that other checks cover. Its clocks are
+/// the caller's, and its pid namespace kills what is inside. Landlock and the ids have their own
+/// checks.
 const NOT_BY_DEFAULT: [Protection; 8] = [
     Protection::OtherUser,
     Protection::TimeNamespace,
@@ -47,11 +48,18 @@ fn default() -> Check {
         ["no-groups"] => Check::weaker(
             DEFAULT,
             "without no-groups",
-            "the kernel lets no unprivileged caller drop its supplementary groups: what they may read, the command may",
+            "the kernel lets no unprivileged caller drop its supplementary groups: what they may \
+            read, the command may",
         )
-        .or_remedy("start from a user without supplementary groups (setpriv --clear-groups), or as root"),
-        lost => Check::weaker(DEFAULT, format!("without {}", lost.join(", ")), "this kernel did not grant them")
-            .or_remedy("a newer kernel, or a surrounding container that filters less"),
+        .or_remedy(
+            "start from a user without supplementary groups (setpriv --clear-groups), or as root",
+        ),
+        lost => Check::weaker(
+            DEFAULT,
+            format!("without {}", lost.join(", ")),
+            "this kernel did not grant them",
+        )
+        .or_remedy("a newer kernel, or a surrounding container that filters less"),
     }
 }
 
@@ -62,26 +70,39 @@ fn empty_root() -> Check {
     }
 }
 
-/// Whose ids stand behind those inside.
+/// Checks which host ids the ids inside map to.
 fn ids() -> Check {
     const NAME: &str = "ids";
     let sandbox = probe::smallest();
-    match Mapping::choose(sandbox.policy()).and_then(|mapping| probe::run(&sandbox).map(|_| mapping)) {
+    match Mapping::choose(sandbox.policy())
+        .and_then(|mapping| probe::run(&sandbox).map(|_| mapping))
+    {
         Ok(Mapping::Range { uids: IdRange { inside, outside, count }, .. }) => {
             let last = count - 1;
-            Check::works(NAME, format!("{inside} to {} inside are {outside} to {} outside", inside + last, outside + last))
+            Check::works(
+                NAME,
+                format!(
+                    "{inside} to {} inside are {outside} to {} outside",
+                    inside + last,
+                    outside + last
+                ),
+            )
         }
         Ok(Mapping::Own | Mapping::Shared { .. } | Mapping::Joined) => Check::weaker(
             NAME,
             "one user and one group inside, the caller's own outside",
-            "only a caller with CAP_SETUID and CAP_SETGID may map other ids than its own, and only those that its user namespace has",
+            "only a caller with CAP_SETUID and CAP_SETGID may map other ids than its own, and \
+            only those that its user namespace has",
         )
-        .or_remedy("start as root, with more ids than one in /proc/self/uid_map: sandboxes then get ids that are nobody's"),
+        .or_remedy(
+            "start as root, with more ids than one in /proc/self/uid_map: sandboxes then get ids \
+            that are nobody's",
+        ),
         Err(error) => Check::missing(NAME, &error),
     }
 }
 
-/// Where the warden is executed from.
+/// Checks the file from which the warden is executed.
 fn warden() -> Check {
     let installed = std::env::var_os("SECLUDE_WARDEN").filter(|path| !path.is_empty());
     let (name, detail) = match &installed {
@@ -103,19 +124,19 @@ fn modern_mounts() -> Check {
             "mount(2)",
             "this kernel, or the filter of a surrounding container, lacks mount_setattr(2)",
         )
-        .or_remedy("Linux 5.12 brings it; until then mount(2) makes the same world, less quickly"),
+        .or_remedy("Linux 5.12 has it; mount(2) creates the same mounts, more slowly"),
         Err(error) => Check::missing(NAME, &error),
     }
 }
 
-/// Whether the newer calls made the root: mount(2) gives it the name of a device, as one must, and
-/// the newer calls none.
+/// Whether the newer calls mounted the root. mount(2) requires a device name for it; the newer
+/// calls leave it `none`.
 fn way_of_mounting() -> Result<bool> {
-    let live = Live::start(&probe::smallest())?;
-    let path = format!("/proc/{}/mountinfo", live.child.id());
+    let running = Running::start(&probe::smallest())?;
+    let path = format!("/proc/{}/mountinfo", running.child.id());
     let text =
         fs::read_to_string(&path).map_err(|error| Error::io(format!("read {path}"), error))?;
-    live.release()?;
+    running.release()?;
     // 36 35 0:50 / / ro,nosuid - tmpfs none rw
     let root = text.lines().find(|line| line.split(' ').nth(4) == Some("/"));
     let device = root.and_then(|line| line.split_once(" - ")?.1.split(' ').nth(1));

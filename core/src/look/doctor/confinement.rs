@@ -1,4 +1,4 @@
-//! What holds a command besides namespaces: filters of system calls, and Landlock.
+//! Checks what confines a command besides namespaces: seccomp filters and Landlock.
 
 use super::Check;
 use super::probe;
@@ -22,14 +22,14 @@ fn filter() -> Check {
     }
 }
 
-/// A filter that kills at the call by which the program ends.
+/// Checks that a filter can kill: it does so at the call by which the program ends.
 fn listener() -> Check {
     const NAME: &str = "seccomp.listener";
     let killing = probe::smallest().seccomp(Seccomp::profile(Profile::Default).kill("exit_group"));
     match probe::ended(&killing) {
         Ok(Ended::Syscall(_)) => Check::works(
             NAME,
-            "a call that ends the command is told by its name; a caller can decide",
+            "a call that kills the command is reported by name; the caller can decide about calls",
         ),
         Ok(ended) => Check::missing(
             NAME,
