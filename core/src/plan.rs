@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_callers_is_opened_before_the_ids_change_and_privileges_go_last() {
+    fn sources_are_opened_before_the_ids_change_and_privileges_dropped_last() {
         let sandbox =
             Sandbox::new().bind_ro("/opt", "/opt").tmpfs("/opt/tmp", 4096u64).tmpfs("/a", 4096u64);
         let ids = IdRange { inside: 0, outside: 300_000, count: 2000 };

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shortage_is_one_whatever_was_being_done() {
+    fn a_shortage_has_the_kind_host_limit_for_every_action() {
         for errno in [libc::EMFILE, libc::ENFILE, libc::ETOOMANYREFS, libc::ENOMEM] {
             for &kind in ErrorKind::ALL {
                 let error = Error::new(kind, "do it").errno(errno);

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_any_more_is_neither_used_nor_closed() {
+    fn a_replaced_descriptor_is_neither_used_nor_closed() {
         let (reader, _writer) = io::pipe().unwrap();
         let kept = Kept::from(moved(reader, 500));
         assert!(kept.get().is_ok());
@@ -264,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ours_is_closed() {
+    fn an_intact_descriptor_is_closed_on_drop() {
         let (reader, mut writer) = io::pipe().unwrap();
         drop(Kept::from(OwnedFd::from(reader)));
         assert_eq!(writer.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]
-    fn a_process_is_told_from_another() {
+    fn pidfds_of_different_processes_differ() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let own = crate::base::sys::own_pidfd().unwrap();
         let same = crate::base::sys::own_pidfd().unwrap();

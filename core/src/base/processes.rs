@@ -288,7 +288,7 @@ mod tests {
     use super::{below, file, name};
 
     #[test]
-    fn what_cannot_be_read_is_not_what_is_gone() {
+    fn an_unreadable_file_is_an_error_and_a_missing_one_is_not() {
         let own = std::process::id();
         assert!(file(own, "stat").unwrap().is_some());
         assert!(file(own, "nothing").unwrap().is_none());
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn below_nobody_is_not_everybody() {
+    fn process_0_has_no_descendants_to_list() {
         assert!(below(0).is_err());
         let own = std::process::id();
         assert_eq!(below(own.cast_signed()).unwrap()[0].pid, own);

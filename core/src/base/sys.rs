@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Opens a pidfd of the calling process: `pidfd_open(2)`, Linux 5.3.
 ///
-/// If a seccomp filter refuses that call, SO_PEERPIDFD (Linux 6.5) on a socket pair of this process
-/// gives the same.
+/// If a seccomp filter refuses that call, SO_PEERPIDFD (Linux 6.5) on a socket pair within this
+/// process returns a pidfd of the process.
 ///
 /// # Errors
 ///

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_whose_descriptor_was_closed_is_found_again_or_asked_after() {
+    fn a_closed_pidfd_is_reopened_or_reads_as_ended() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         // A high number, which no other test's next descriptor gets.
         let moved = |fd: OwnedFd, number| {

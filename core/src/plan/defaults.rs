@@ -82,7 +82,7 @@ mod tests {
     use crate::Sandbox;
 
     #[test]
-    fn what_a_policy_puts_at_the_place_of_a_default_stands_there_instead() {
+    fn an_entry_of_the_policy_replaces_a_default_entry() {
         let places = |sandbox: &Sandbox| -> Vec<PathBuf> {
             with_defaults(sandbox.policy())
                 .files
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_etc_are_told_apart_by_their_directories() {
+    fn names_in_etc_are_grouped_by_directory() {
         let shown = etc(Sandbox::new().etc(["a", "ssl/certs", "b*", "ssl/openssl.cnf"]).policy());
         let names = |of: &str| shown[Path::new(of)].clone();
         assert_eq!(names("/etc"), ["a", "b*"]);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_its_name_by_itself_and_with_its_domain() {
+    fn the_hosts_file_has_the_host_name_alone_and_with_its_domain() {
         let last = |sandbox: Sandbox| hosts(sandbox.policy()).lines().last().unwrap().to_owned();
         assert_eq!(last(Sandbox::new()), "127.0.1.1\tsandbox");
         assert_eq!(last(Sandbox::new().hostname("a").domainname("lan")), "127.0.1.1\ta.lan a");

@@ -165,8 +165,12 @@ pub fn protections(owner: Option<(u32, u32)>) -> u64 {
     }
 }
 
-/// The command's user and group outside, in a joined user namespace. The map of the process `pid`
-/// in that namespace tells them. They are never the host's root.
+/// The host user and group of a command in a joined user namespace, from the id map of the process
+/// `pid` in that namespace.
+///
+/// # Errors
+///
+/// `Setup` if the map lacks the policy's ids; `NamespacesDenied` if the user is the host's root.
 fn joined_owner(policy: &Policy, pid: i32) -> Result<(u32, u32)> {
     let of = |kind: Kind, id: u32| {
         Map::of(kind, &pid.to_string())?.outside(id).ok_or_else(|| {
@@ -469,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_were_asked_for_are_had_or_refused() {
+    fn requested_ids_are_used_or_refused() {
         let container = map(CONTAINER);
         assert_eq!(chosen(&container, Some(1000), 1000, 0), Some((1000, 64536)));
         assert_eq!(container.choose(&policy(Some(65000), 1000), 0).unwrap_err().step(), "uid 1000");
@@ -480,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_root_outside_nor_the_callers_own_id_is_given() {
+    fn neither_root_outside_nor_the_callers_own_id_is_chosen() {
         for own_alone in [map(&[(0, 1000, 1)]), map(&[(0, 0, 1)]), map(&[(7, 1000, 1)]), map(&[])] {
             let own = own_alone.lines.first().map_or(65534, |line| line.0);
             assert_eq!(chosen(&own_alone, None, 0, own), None, "{own_alone:?}");

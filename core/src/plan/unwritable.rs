@@ -1,6 +1,6 @@
 //! Rejects writable binds in which the command could write to nothing.
 //!
-//! The command of a privileged caller runs as another host user, who often has no permissions on
+//! The command of a privileged caller runs as another host user, which often has no permissions on
 //! the caller's files. Without this check, the program would fail later with an error that does not
 //! name the cause.
 //!

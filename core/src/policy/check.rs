@@ -141,7 +141,7 @@ impl Policy {
         Ok(())
     }
 
-    /// How the sandbox comes by a namespace that is not its own, for error messages.
+    /// The origin of a namespace that is not the sandbox's own, for error messages.
     fn origin(&self, kind: Namespace) -> &'static str {
         if self.joined.contains(&kind) { "joined" } else { "shared with the caller" }
     }

@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn needless_slashes_are_taken_away_and_nothing_else() {
+    fn only_redundant_slashes_are_removed() {
         let tidied = |text: &str| {
             let mut path = PathBuf::from(text);
             tidy(&mut path);

@@ -20,7 +20,7 @@
 /// | `time` | a `Duration`, seconds, or `"200ms"` |
 /// | `fraction` | a number that may have a fraction |
 /// | `flag` | true; the setter takes no argument |
-/// | `own` | a type of its own, for which each language has a handwritten setter |
+/// | `own` | a value of a specific type, for which each language has a handwritten setter |
 /// | `special` | as `own`, and the text reader and writer are handwritten, too |
 macro_rules! for_each_key {
     ($apply:ident) => {
@@ -103,7 +103,8 @@ macro_rules! for_each_key {
             own rlimits at rlimits,
             /// The largest amount of memory for all processes inside together, including the
             /// warden, its kernel structures and files in memory (tmpfs). No swap is used unless
-            /// `swap` allows it. Default of this and the following limits: no limit.
+            /// `swap` allows it. Default: no limit. The other limits have the same default, except
+            /// `output`.
             ///
             /// With a cgroup, the kernel kills a process when it can reclaim no more memory. The
             /// command then ends with `memory-limit`, even if its first process continues. Without

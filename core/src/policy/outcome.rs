@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_end_reads_as_subprocess_would_tell_it() {
+    fn every_end_has_the_returncode_of_subprocess() {
         let returncode = |ended, status| {
             let outcome = Outcome {
                 ended,

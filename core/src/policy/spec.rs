@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_above_what_toml_has_survive_it() {
+    fn numbers_above_the_largest_of_toml_survive() {
         for number in [i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX - 1, u64::MAX] {
             let sandbox = Sandbox::new()
                 .memory(number)
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_not_written() {
+    fn a_number_that_is_not_finite_is_not_written() {
         for number in [f64::NAN, f64::INFINITY] {
             assert_eq!(
                 Sandbox::new().cpus(number).to_json().unwrap_err().kind(),
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_written_by_a_policy_that_says_everything() {
+    fn a_policy_with_every_key_writes_every_key() {
         let text = everything().to_json().unwrap();
         let written: Map<String, Value> = serde_json::from_str(&text).unwrap();
         let missing: Vec<_> = KEYS

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_profiles_hold_the_warden_as_they_are() {
+    fn the_usual_profiles_allow_the_calls_of_the_warden() {
         for profile in [Profile::Default, Profile::Nested, Profile::Debug] {
             assert_eq!(wardens(profile), Some(profile.into()));
             let filter = Seccomp::profile(profile);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_refuses_keys_if_nothing_lets_them_be_called() {
+    fn a_filter_refuses_keys_unless_a_rule_or_profile_allows_a_call() {
         let deny = |filter: Seccomp| {
             ["add_key", "keyctl", "request_key"]
                 .into_iter()
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_decides_is_left_to_it() {
+    fn calls_that_a_listener_decides_are_left_to_it() {
         let filter =
             Seccomp::profile(Profile::Default).kill("chmod").notify("kill").deny("read", 1);
         let held = wardens(filter).unwrap();

@@ -123,7 +123,7 @@ mod tests {
         "is not a number that a policy can hold; hint: what is not limited is left out";
 
     #[test]
-    fn a_number_that_is_none_is_told_by_its_key_in_both_texts() {
+    fn a_number_that_is_not_finite_is_reported_with_its_key() {
         let json = |text: &str| Sandbox::from_json(text).unwrap_err().to_string();
         for word in ["NaN", "Infinity", "-Infinity", "inf", "1e999"] {
             let told = format!("policy key wall_time: {word} {REST}");
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_mistake_is_the_readers_to_tell() {
+    fn the_json_parser_reports_every_other_mistake() {
         for text in
             ["", "{", r#"{"user": "NaN""#, r#"{"uid": 1,}"#, r#"{"user": "a"#, "{\"uid\": é}", "]]"]
         {

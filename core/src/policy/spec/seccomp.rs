@@ -47,7 +47,7 @@ fn family(key: &Key<'_>) -> Result<u16> {
     key.unsigned_32()?.try_into().map_err(|_| key.wrong("is no family of sockets"))
 }
 
-/// Reads a table of `rules`. It stands for one rule for each call that it names.
+/// Reads a table of `rules`. It expands to one rule for each call that it names.
 fn rules(key: &Key<'_>) -> Result<Vec<Rule>> {
     key.members(&["call", "action", "errno", "when"])?;
     let action = action(&key.required("action")?, key.optional("errno"))?;

@@ -108,7 +108,7 @@ const VALUES: &[u64] = &[
 ];
 
 #[test]
-fn every_profile_does_with_every_call_what_its_list_says() {
+fn every_profile_compiles_to_what_its_list_says() {
     for profile in Profile::ALL {
         let filter = Seccomp::profile(*profile);
         filter.check().unwrap();
@@ -125,7 +125,7 @@ fn every_profile_does_with_every_call_what_its_list_says() {
 }
 
 #[test]
-fn the_default_is_short_enough_to_be_loaded_at_every_start() {
+fn the_default_program_has_fewer_than_256_instructions() {
     let program = Program::compile(&Profile::Default.into(), Tree::Own).unwrap();
     assert!(program.code.len() < 256, "{} instructions", program.code.len());
 }
@@ -224,7 +224,7 @@ fn an_overlong_filter_is_refused() {
 }
 
 #[test]
-fn a_narrowed_filter_says_the_same_of_its_calls_and_no_of_the_rest() {
+fn a_narrowed_filter_decides_its_calls_alike_and_refuses_the_rest() {
     let filter = Seccomp::profile(Profile::Default)
         .kill("chmod")
         .rule(Rule::new("umask", Action::Errno(7)).when(Test::new(0, Compare::Less, 8)));
