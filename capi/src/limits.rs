@@ -109,8 +109,8 @@ pub extern "C" fn seclude_mechanism_name(mechanism: c_int) -> *const c_char {
 
 // faces: begin plain limits
 /// The largest amount of memory for all processes inside together, including the warden, its kernel
-/// structures and files in memory (tmpfs). No swap is used unless `swap` allows it. Default of this
-/// and the following limits: no limit. In bytes.
+/// structures and files in memory (tmpfs). No swap is used unless `swap` allows it. Default: no
+/// limit. The other limits have the same default, except `output`. In bytes.
 ///
 /// With a cgroup, the kernel kills a process when it can reclaim no more memory. The command then
 /// ends with `memory-limit`, even if its first process continues. Without a cgroup, the warden

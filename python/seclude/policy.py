@@ -96,7 +96,7 @@ class Policy(TypedDict, total=False):
     memory: int | str | None
     """The largest amount of memory for all processes inside together, including the warden, its
     kernel structures and files in memory (tmpfs). No swap is used unless `swap` allows it.
-    Default of this and the following limits: no limit."""
+    Default: no limit. The other limits have the same default, except `output`."""
     swap: int | str | None
     """The largest amount of swap in addition to `memory`. Needs a cgroup, and a kernel that
     accounts swap."""
