@@ -122,8 +122,8 @@ impl Plan {
             Part::Entered => plan.entered(policy, manner, filters)?,
         }
         // The warden creates these two namespaces itself. A time namespace applies only to the
-        // children of the process that creates it, and the root of a cgroup namespace is the
-        // cgroup that the process is in.
+        // children of the process that creates it, and the root of a cgroup namespace is the cgroup
+        // that the process is in.
         let flags =
             manner.part.makes(policy) & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
         Ok(Plan { manner, flags, steps: plan.steps, labels: plan.labels })

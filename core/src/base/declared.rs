@@ -1,5 +1,5 @@
-//! Declares the names that every language binding shares. Each name is declared once, together
-//! with its documentation. `schema` collects the declarations.
+//! Declares the names that every language binding shares. Each name is declared once, together with
+//! its documentation. `schema` collects the declarations.
 
 /// One value of an enumeration, as all languages name it.
 #[derive(Debug, Clone, Copy)]

@@ -34,8 +34,8 @@ impl Builder {
             super::devices(policy).enumerate().filter(|(_, (_, at, _, _))| !given(at))
         {
             // A read-only mount prevents changes to the mode and times of the host's device node.
-            // Writing to the device still works, because the kernel checks this mount flag only
-            // for regular files.
+            // Writing to the device still works, because the kernel checks this mount flag only for
+            // regular files.
             let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_EXEC;
             self.push_at(
                 Step::Bind { source: sources.devices[index], at, attributes },
