@@ -16,34 +16,35 @@ use std::time::Duration;
 pub const SECLUDE_LIMIT_MEMORY: c_int = 0;
 /// Swap space, in bytes.
 pub const SECLUDE_LIMIT_SWAP: c_int = 1;
-/// Processor time of the whole tree.
+/// Processor time of all processes together.
 pub const SECLUDE_LIMIT_CPU_TIME: c_int = 2;
-/// Processors, as a number that may have a fraction.
+/// The number of processors, which may have a fraction.
 pub const SECLUDE_LIMIT_CPUS: c_int = 3;
-/// The share of processor time under contention.
+/// The weight when competing for processor time.
 pub const SECLUDE_LIMIT_CPU_WEIGHT: c_int = 4;
-/// Which processors.
+/// The set of allowed processors.
 pub const SECLUDE_LIMIT_CPU_SET: c_int = 5;
 /// Processes and threads at one time.
 pub const SECLUDE_LIMIT_PIDS: c_int = 6;
-/// Bytes and operations a second, for each device.
+/// Bytes and operations per second, for each device.
 pub const SECLUDE_LIMIT_IO: c_int = 7;
-/// Time from the start.
+/// Elapsed time since the start of the command.
 pub const SECLUDE_LIMIT_WALL_TIME: c_int = 8;
-/// Bytes written to the standard output, and to the standard error.
+/// Bytes written to each of standard output and standard error.
 pub const SECLUDE_LIMIT_OUTPUT: c_int = 9;
 // faces: end
 
 // faces: begin mechanisms as C constants
-/// A controller of cgroup v2: the kernel, exactly.
+/// The kernel enforces the limit exactly, by a controller of cgroup v2.
 pub const SECLUDE_MECHANISM_CGROUP_V2: c_int = 1;
-/// A controller of cgroup v1: the kernel, exactly.
+/// The kernel enforces the limit exactly, by a controller of cgroup v1.
 pub const SECLUDE_MECHANISM_CGROUP_V1: c_int = 2;
-/// `setrlimit(2)` in a user namespace of the sandbox's own: the kernel, exactly.
+/// The kernel enforces the limit exactly, by `setrlimit(2)` in the sandbox's own user namespace.
 pub const SECLUDE_MECHANISM_RLIMIT: c_int = 3;
-/// The warden, which all of it passes through.
+/// The warden enforces the limit exactly, because everything limited passes through it.
 pub const SECLUDE_MECHANISM_WARDEN: c_int = 4;
-/// The warden, which looks at an interval: what is above the limit between two looks is not seen.
+/// The warden samples the usage at intervals. Usage above the limit between two samples goes
+/// unnoticed.
 pub const SECLUDE_MECHANISM_SAMPLED: c_int = 5;
 // faces: end
 
@@ -107,29 +108,31 @@ pub extern "C" fn seclude_mechanism_name(mechanism: c_int) -> *const c_char {
 // ---- setters
 
 // faces: begin plain limits
-/// The most memory of all that runs inside, the warden and its kernel structures included; files in
-/// memory (tmpfs) count. No swap is used unless `swap` grants some. No limit if nothing is said,
-/// and so below. In bytes.
+/// The largest amount of memory for all processes inside together, including the warden, its kernel
+/// structures and files in memory (tmpfs). No swap is used unless `swap` allows it. Default: no
+/// limit. The other limits have the same default, except `output`. In bytes.
 ///
-/// By a cgroup, the kernel ends a process when there is nothing left to reclaim, and the end is
-/// `memory-limit` even if the first process went on. Without one it is sampled: what the processes
-/// hold together, without files in memory, is looked at every few milliseconds.
+/// With a cgroup, the kernel kills a process when it can reclaim no more memory. The command then
+/// ends with `memory-limit`, even if its first process continues. Without a cgroup, the warden
+/// samples the sum of the memory of all processes every few milliseconds, without files in memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_memory(sandbox: *mut seclude_sandbox, bytes: u64) {
     build(sandbox, |sandbox| Ok(sandbox.memory(bytes)));
 }
 
-/// The most swap besides the memory. Takes a cgroup, and a kernel that counts swap. In bytes.
+/// The largest amount of swap in addition to `memory`. Needs a cgroup, and a kernel that accounts
+/// swap. In bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_swap(sandbox: *mut seclude_sandbox, bytes: u64) {
     build(sandbox, |sandbox| Ok(sandbox.swap(bytes)));
 }
 
-/// The most processor time, user and system, of all processes inside together. When it is used up,
-/// everything inside is killed, and the end is `cpu-time`. In milliseconds, 1 or more.
+/// The largest processor time, user and system, of all processes inside together. When it is used
+/// up, all processes inside are killed and the command ends with `cpu-time`. In milliseconds, 1 or
+/// more.
 ///
-/// The warden reads the cgroup's counter as often as the rest of the time demands; without a
-/// cgroup, the sum of what the processes tell.
+/// The warden reads the cgroup's counter at intervals that shrink with the remaining time. Without
+/// a cgroup it reads the sum over all processes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_cpu_time(
     sandbox: *mut seclude_sandbox,
@@ -138,13 +141,14 @@ pub unsafe extern "C" fn seclude_sandbox_cpu_time(
     build(sandbox, |sandbox| Ok(sandbox.cpu_time(Duration::from_millis(milliseconds))));
 }
 
-/// How many processors' worth of time it may use at once: 0.01 to 8192. Takes a cgroup.
+/// The number of processors that the sandbox may keep busy at once: 0.01 to 8192. Needs a cgroup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_cpus(sandbox: *mut seclude_sandbox, cpus: f64) {
     build(sandbox, |sandbox| Ok(sandbox.cpus(cpus)));
 }
 
-/// The share of processor time where others want it too: 1 to 10000; 100 is usual. Takes a cgroup.
+/// The weight of the sandbox when it competes for processor time: 1 to 10000. The usual weight is
+/// 100. Needs a cgroup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_cpu_weight(
     sandbox: *mut seclude_sandbox,
@@ -153,19 +157,20 @@ pub unsafe extern "C" fn seclude_sandbox_cpu_weight(
     build(sandbox, |sandbox| Ok(sandbox.cpu_weight(cpu_weight)));
 }
 
-/// The most processes and threads at one time, the warden not counted. One more is refused
-/// (EAGAIN); if the command then does not exit with code 0, its end is `process-limit`.
+/// The largest number of processes and threads at one time, without the warden. The kernel refuses
+/// to create more (EAGAIN). A command that was refused one and does not exit with code 0 ends with
+/// `process-limit`.
 ///
-/// Without a cgroup nobody tells who was refused: then it is the end of a command that was seen at
-/// its limit, and failed. Before Linux 5.14 it is then sampled: nothing is refused, and what is
-/// seen above the limit is killed.
+/// Without a cgroup, refusals are not counted. The end is then `process-limit` if the command was
+/// seen at its limit and failed. Before Linux 5.14 a limit without a cgroup is sampled: nothing is
+/// refused, and the warden kills the processes that it sees above the limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_pids(sandbox: *mut seclude_sandbox, pids: u64) {
     build(sandbox, |sandbox| Ok(sandbox.pids(pids)));
 }
 
-/// How long a command may take. When it is over, everything inside is killed, and the end is
-/// `wall-time`. In milliseconds, 1 or more.
+/// The largest duration of a command. When it is over, all processes inside are killed and the
+/// command ends with `wall-time`. In milliseconds, 1 or more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_wall_time(
     sandbox: *mut seclude_sandbox,
@@ -174,13 +179,12 @@ pub unsafe extern "C" fn seclude_sandbox_wall_time(
     build(sandbox, |sandbox| Ok(sandbox.wall_time(Duration::from_millis(milliseconds))));
 }
 
-/// The most bytes to the standard output, and the most to the standard error, whether they are
-/// collected or passed on. A command that writes more is killed, and the end is `output-limit`;
-/// exactly the first so many bytes arrive. In bytes.
+/// The largest number of bytes to each of standard output and standard error, whether they are
+/// collected or passed on. A command that writes more is killed and ends with `output-limit`.
+/// Exactly the allowed number of bytes arrives. In bytes.
 ///
-/// Both streams are then pipes to the warden, which passes on what it reads. Streams that are the
-/// same file count as one. If nothing is said, only what is collected is counted: at most 64 MiB of
-/// each stream.
+/// Both streams are then pipes to the warden, which passes on what it reads. If both are the same
+/// file, they count as one stream. By default only collected streams are limited, to 64 MiB each.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_output(sandbox: *mut seclude_sandbox, bytes: u64) {
     build(sandbox, |sandbox| Ok(sandbox.output(bytes)));

@@ -10,42 +10,42 @@ use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
 // faces: begin ends as C constants
-/// It ended by itself. The value is the exit code, 0 to 255.
+/// The command exited by itself. The value is the exit code, 0 to 255.
 pub const SECLUDE_ENDED_EXITED: i32 = 1;
-/// A signal killed it, and no limit had a part in it. The value is the signal's number.
+/// A signal killed the command, and no limit was involved. The value is the signal number.
 pub const SECLUDE_ENDED_SIGNALED: i32 = 2;
-/// It was still running when its wall time was over. The limit is told in nanoseconds.
+/// The command was still running when its wall time was over. The limit is in nanoseconds.
 pub const SECLUDE_ENDED_WALL_TIME: i32 = 3;
-/// All processes together used up their processor time. The limit is told in nanoseconds.
+/// All processes together used up their processor time. The limit is in nanoseconds.
 pub const SECLUDE_ENDED_CPU_TIME: i32 = 4;
-/// There was no more memory for it, even if its first process went on. The limit is told in bytes.
+/// The command ran out of memory, even if its first process continued. The limit is in bytes.
 pub const SECLUDE_ENDED_MEMORY_LIMIT: i32 = 5;
-/// It was refused a process or thread, and failed. The limit is told as their number.
+/// The command was refused a process or thread, and failed. The limit is a number of processes.
 pub const SECLUDE_ENDED_PROCESS_LIMIT: i32 = 6;
-/// It wrote more than it may, or, captured without a limit, more than 64 MiB to a stream. The limit
-/// is told in bytes.
+/// The command wrote more than its output limit, or more than 64 MiB to a captured stream without a
+/// limit. The limit is in bytes.
 pub const SECLUDE_ENDED_OUTPUT_LIMIT: i32 = 7;
-/// It failed, and a tmpfs is full whose size or number of files the policy limits. The limit is
-/// told in bytes or files, whichever ran out.
+/// The command failed, and a tmpfs with a limited size or number of files is full. The limit is in
+/// bytes or files, whichever ran out.
 pub const SECLUDE_ENDED_SCRATCH_FULL: i32 = 8;
-/// The caller killed it.
+/// The caller killed the command.
 pub const SECLUDE_ENDED_KILLED: i32 = 9;
-/// The warden was killed from outside, and with it all that ran inside. The value is the signal
-/// that killed the warden, 0 if nobody can tell.
+/// The warden was killed from outside, and all processes inside ended with it. The value is the
+/// signal that killed the warden, or 0 if unknown.
 pub const SECLUDE_ENDED_WARDEN_LOST: i32 = 10;
-/// It made a system call that its filter answers with `kill`, somewhere inside. The value is the
+/// A process inside made a system call for which the filter has the action `kill`. The value is the
 /// call.
 pub const SECLUDE_ENDED_SYSCALL: i32 = 11;
 // faces: end
 
 // faces: begin memory sources as C constants
-/// The cgroup's own peak: all that was charged to it, files in memory and kernel structures among
-/// them.
+/// The peak of the cgroup: everything charged to it, including files in memory and kernel
+/// structures.
 pub const SECLUDE_MEMORY_CGROUP: i32 = 1;
-/// The largest sum of the processes' peaks (VmHWM) that the warden saw at an interval, and no more
-/// than a sampled limit that was kept to.
+/// The largest sum of the processes' peaks (VmHWM) that the warden sampled. It does not exceed a
+/// sampled limit that was kept.
 pub const SECLUDE_MEMORY_SAMPLED: i32 = 2;
-/// The largest single process alone (`ru_maxrss`): nobody counted the sum.
+/// The peak of the largest single process (`ru_maxrss`). The sum was not counted.
 pub const SECLUDE_MEMORY_LARGEST_PROCESS: i32 = 3;
 // faces: end
 
@@ -53,23 +53,23 @@ pub const SECLUDE_MEMORY_LARGEST_PROCESS: i32 = 3;
 pub const SECLUDE_UNKNOWN: u64 = u64::MAX;
 
 // faces: begin protections as C constants
-/// A user namespace of its own.
+/// The command has its own user namespace.
 pub const SECLUDE_PROTECTION_USER_NAMESPACE: u64 = 0x1;
-/// A mount namespace of its own.
+/// The command has its own mount namespace.
 pub const SECLUDE_PROTECTION_MOUNT_NAMESPACE: u64 = 0x2;
-/// A process tree of its own.
+/// The command has its own process tree.
 pub const SECLUDE_PROTECTION_PID_NAMESPACE: u64 = 0x4;
-/// A network of its own.
+/// The command has its own network.
 pub const SECLUDE_PROTECTION_NET_NAMESPACE: u64 = 0x8;
-/// System V IPC and POSIX message queues of its own.
+/// The command has its own System V IPC and POSIX message queues.
 pub const SECLUDE_PROTECTION_IPC_NAMESPACE: u64 = 0x10;
-/// Host and domain name of its own.
+/// The command has its own host and domain name.
 pub const SECLUDE_PROTECTION_UTS_NAMESPACE: u64 = 0x20;
-/// A view of the cgroup tree of its own.
+/// The command has its own view of the cgroup tree.
 pub const SECLUDE_PROTECTION_CGROUP_NAMESPACE: u64 = 0x40;
-/// Clocks of its own.
+/// The command has its own clocks.
 pub const SECLUDE_PROTECTION_TIME_NAMESPACE: u64 = 0x80;
-/// A file system of its own: the caller's is out of reach.
+/// The command has its own root file system and cannot reach the caller's.
 pub const SECLUDE_PROTECTION_OWN_ROOT: u64 = 0x100;
 /// The root is mounted read-only.
 pub const SECLUDE_PROTECTION_READ_ONLY_ROOT: u64 = 0x200;
@@ -77,51 +77,50 @@ pub const SECLUDE_PROTECTION_READ_ONLY_ROOT: u64 = 0x200;
 pub const SECLUDE_PROTECTION_MASKED_PROC: u64 = 0x400;
 /// All five capability sets are empty.
 pub const SECLUDE_PROTECTION_NO_CAPABILITIES: u64 = 0x800;
-/// User id 0 has no meaning of its own (locked securebits).
+/// User id 0 has no special privileges (locked securebits).
 pub const SECLUDE_PROTECTION_LOCKED_SECUREBITS: u64 = 0x1000;
 /// No program executed inside gains privileges.
 pub const SECLUDE_PROTECTION_NO_NEW_PRIVILEGES: u64 = 0x2000;
-/// No supplementary groups. Missing for an unprivileged caller who has some: the kernel does not
-/// let it drop them.
+/// The command has no supplementary groups. Missing for an unprivileged caller with supplementary
+/// groups, because the kernel does not let it drop them.
 pub const SECLUDE_PROTECTION_NO_GROUPS: u64 = 0x4000;
-/// No user namespaces can be made inside.
+/// No user namespaces can be created inside.
 pub const SECLUDE_PROTECTION_NO_NESTED_USERS: u64 = 0x8000;
-/// A session keyring of its own.
+/// The command has its own session keyring.
 pub const SECLUDE_PROTECTION_OWN_KEYRING: u64 = 0x10000;
-/// A session of its own, without a terminal.
+/// The command has its own session, without a controlling terminal.
 pub const SECLUDE_PROTECTION_OWN_SESSION: u64 = 0x20000;
-/// No core dumps.
+/// Core dumps are disabled.
 pub const SECLUDE_PROTECTION_NO_CORE_DUMPS: u64 = 0x40000;
 /// The warden can be neither traced nor read from inside.
 pub const SECLUDE_PROTECTION_HIDDEN_WARDEN: u64 = 0x80000;
-/// Everything inside ends with the warden: the kernel sees to it.
+/// The kernel kills all processes inside when the warden ends.
 pub const SECLUDE_PROTECTION_KILL_BY_NAMESPACE: u64 = 0x100000;
-/// Everything inside is ended by the warden, one process after another. Weaker: whoever kills the
-/// warden from outside frees what is inside.
+/// The warden kills the processes inside, one after another. This is weaker: if the warden is
+/// killed from outside, they survive.
 pub const SECLUDE_PROTECTION_KILL_BY_WARDEN: u64 = 0x200000;
-/// What the warden could not end, the caller ends through a cgroup around it all: together with the
-/// one above, where a cgroup can be made.
+/// The caller kills any process that the warden could not kill, through the sandbox's cgroup.
+/// Present together with `kill-by-warden`, if a cgroup can be created.
 pub const SECLUDE_PROTECTION_KILL_BY_CGROUP: u64 = 0x400000;
-/// A seccomp filter decides which system calls are made.
+/// A seccomp filter restricts the system calls of the command.
 pub const SECLUDE_PROTECTION_SECCOMP_FILTER: u64 = 0x800000;
-/// A seccomp filter decides which system calls the warden makes. Missing where the command's kills,
-/// or asks the caller, at every call that it does not name.
+/// A seccomp filter restricts the system calls of the warden. Missing if the command's filter
+/// kills, or asks the caller, at every call that it does not name.
 pub const SECLUDE_PROTECTION_FILTERED_WARDEN: u64 = 0x1000000;
-/// Landlock holds it to the files that it is shown, and to writing where it may.
+/// Landlock restricts the command to its visible files, and to writing where it may.
 pub const SECLUDE_PROTECTION_LANDLOCK_FILES: u64 = 0x2000000;
-/// Landlock keeps its signals inside.
+/// Landlock prevents signals to processes outside.
 pub const SECLUDE_PROTECTION_LANDLOCK_SIGNALS: u64 = 0x4000000;
-/// Landlock keeps it from abstract sockets made outside.
+/// Landlock prevents connections to abstract sockets created outside.
 pub const SECLUDE_PROTECTION_LANDLOCK_SOCKETS: u64 = 0x8000000;
-/// Landlock holds it to the TCP ports that the policy names.
+/// Landlock restricts the command to the TCP ports in the policy.
 pub const SECLUDE_PROTECTION_LANDLOCK_PORTS: u64 = 0x10000000;
-/// Nothing inside can change the warden: its limits, its priority, its processors. Missing where
-/// the command has joined a process tree, for there the warden is a process like others of its
-/// user.
+/// No process inside can change the warden's limits, priority or processors. Missing if the command
+/// has joined an existing process tree, where other processes may run as the same user.
 pub const SECLUDE_PROTECTION_GUARDED_WARDEN: u64 = 0x20000000;
-/// The command is another user than the caller, so that the caller's files and processes are not
-/// its own. Missing where the caller can map no id but its own: an unprivileged caller, or one
-/// whose user namespace has no other.
+/// The command runs as another user than the caller, so the caller's files and processes are not
+/// its own. Missing if the caller can map only its own id: an unprivileged caller, or one in a user
+/// namespace without other ids.
 pub const SECLUDE_PROTECTION_OTHER_USER: u64 = 0x40000000;
 // faces: end
 

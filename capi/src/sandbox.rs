@@ -246,7 +246,7 @@ pub unsafe extern "C" fn seclude_sandbox_clock_offset(
 // ---- settings that are one value
 
 // faces: begin plain settings
-/// The host name, 1 to 64 bytes. `sandbox` if nothing is said. UTF-8.
+/// The host name, 1 to 64 bytes. Default: `sandbox`. UTF-8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_hostname(
     sandbox: *mut seclude_sandbox,
@@ -255,7 +255,7 @@ pub unsafe extern "C" fn seclude_sandbox_hostname(
     build(sandbox, |sandbox| Ok(sandbox.hostname(utf8("hostname", hostname)?)));
 }
 
-/// The NIS domain name, 1 to 64 bytes. The caller's if nothing is said. UTF-8.
+/// The NIS domain name, 1 to 64 bytes. Default: the caller's. UTF-8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_domainname(
     sandbox: *mut seclude_sandbox,
@@ -264,67 +264,67 @@ pub unsafe extern "C" fn seclude_sandbox_domainname(
     build(sandbox, |sandbox| Ok(sandbox.domainname(utf8("domainname", domainname)?)));
 }
 
-/// The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
+/// The user id inside. Default: 1000. The id 0 is root inside, without any capability.
 ///
-/// An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands
-/// the first of `host_ids` plus this number, which must then be below the count of these: never the
-/// host's root.
+/// Outside, the command of an unprivileged caller has the caller's own id. The command of a
+/// privileged caller has the id `host_ids` plus this number, and never the host's root. This number
+/// must then be below the number of mapped ids (see `host_ids`).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_uid(sandbox: *mut seclude_sandbox, uid: u32) {
     build(sandbox, |sandbox| Ok(sandbox.uid(uid)));
 }
 
-/// The group id inside, as for `uid`.
+/// The group id inside. The rules for `uid` apply.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_gid(sandbox: *mut seclude_sandbox, gid: u32) {
     build(sandbox, |sandbox| Ok(sandbox.gid(gid)));
 }
 
-/// The user's name in `/etc/passwd` and `/etc/group`. `user` if nothing is said. No colon, slash or
-/// newline. UTF-8.
+/// The user's name in `/etc/passwd` and `/etc/group`, without colon, slash and newline. Default:
+/// `user`. UTF-8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_user(sandbox: *mut seclude_sandbox, user: *const c_char) {
     build(sandbox, |sandbox| Ok(sandbox.user(utf8("user", user)?)));
 }
 
-/// The user's home directory in `/etc/passwd` and HOME, an absolute path. `/tmp` if nothing is
-/// said. It is not made.
+/// The user's home directory in `/etc/passwd` and HOME, an absolute path. Default: `/tmp`. The
+/// directory is not created.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_home(sandbox: *mut seclude_sandbox, home: *const c_char) {
     build(sandbox, |sandbox| Ok(sandbox.home(bytes("home", home)?)));
 }
 
-/// The first of the host's ids that the ids inside from 0 on map to, if the caller is privileged;
-/// not 0. There are 65536 of them, or as many as the caller's user namespace maps from there on.
-/// Ids that cannot be had are an error. Sandboxes that must not touch each other's files want
-/// ranges of their own.
+/// The first host id to which a privileged caller's sandbox maps its ids, starting with id 0
+/// inside. Must not be 0. The sandbox maps 65536 ids, or as many as the caller's user namespace has
+/// from there on. It is an error if the caller's user namespace lacks the requested ids. Give
+/// sandboxes different ranges if they must not access each other's files.
 ///
-/// If nothing is said, the range begins at 0x70000000, which distributions leave unused. A caller
-/// whose user namespace has no such ids, as in a container, uses the highest ids that this has, as
-/// many as the sandbox's uid and gid need.
+/// By default the range starts at 0x70000000, which distributions leave unused. If the caller's
+/// user namespace lacks these ids, as in a container, the sandbox uses its highest ids, as many as
+/// uid and gid need.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_host_ids(sandbox: *mut seclude_sandbox, host_ids: u32) {
     build(sandbox, |sandbox| Ok(sandbox.host_ids(host_ids)));
 }
 
-/// The root directory itself, a file system in memory, stays writable.
+/// Keeps the root directory, a tmpfs, writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_writable_root(sandbox: *mut seclude_sandbox) {
     build(sandbox, |sandbox| Ok(sandbox.writable_root()));
 }
 
-/// Programs inside may make user namespaces, and so sandboxes of their own. `/proc` is then neither
-/// masked nor hidden in part, because the kernel gives a fresh one only to a process that sees a
-/// whole one.
+/// Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is then neither
+/// masked nor partly hidden, because the kernel allows a fresh procfs only where a complete one is
+/// visible.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_nested(sandbox: *mut seclude_sandbox) {
     build(sandbox, |sandbox| Ok(sandbox.nested()));
 }
 
-/// The directory of a mounted cgroup v2 hierarchy below which the sandbox's cgroup is made. The
-/// caller may write it, and no process is directly in it; controllers that it lacks are turned on
-/// in it. The environment variable SECLUDE_CGROUP does the same. If nothing is said, one is looked
-/// for (docs/limits.md).
+/// The parent directory of the sandbox's cgroup, in a mounted cgroup v2 hierarchy. The caller must
+/// have write access, and no process may be directly in it. The library enables missing controllers
+/// there. The environment variable SECLUDE_CGROUP has the same effect. By default the library looks
+/// for a suitable directory (docs/limits.md).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_cgroup(
     sandbox: *mut seclude_sandbox,
@@ -333,10 +333,10 @@ pub unsafe extern "C" fn seclude_sandbox_cgroup(
     build(sandbox, |sandbox| Ok(sandbox.cgroup(bytes("cgroup", cgroup)?)));
 }
 
-/// The installed warden to execute instead of the one in the library, for hosts that grant user
-/// namespaces by the path of the executable (AppArmor) or forbid executing memory
+/// An installed warden to execute instead of the built-in one. Needed on hosts that allow user
+/// namespaces by the path of the executable (AppArmor), or forbid to execute memory files
 /// (`vm.memfd_noexec=2`). `make install` puts one at `libexec/seclude/warden`. The environment
-/// variable SECLUDE_WARDEN does the same.
+/// variable SECLUDE_WARDEN has the same effect.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_warden(
     sandbox: *mut seclude_sandbox,

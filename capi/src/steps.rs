@@ -6,33 +6,33 @@ use crate::words::{Words, name_of};
 use std::ffi::{c_char, c_int};
 
 // faces: begin steps as C constants
-/// Make the namespaces and execute the warden: `clone(2)`, `execveat(2)`.
+/// Create the namespaces and execute the warden: `clone(2)`, `execveat(2)`.
 pub const SECLUDE_STEP_LAUNCH: c_int = 1;
-/// Enter namespaces that exist: `setns(2)`.
+/// Enter existing namespaces: `setns(2)`.
 pub const SECLUDE_STEP_JOIN: c_int = 2;
-/// Reset what a process inherits: ignored signals, the umask, the timer slack.
+/// Reset inherited process attributes: ignored signals, the umask, the timer slack.
 pub const SECLUDE_STEP_ATTRIBUTES: c_int = 3;
-/// Open a path of the caller's: the source of a bind, or a root.
+/// Open a path outside the sandbox: the source of a bind, or a root directory.
 pub const SECLUDE_STEP_OPEN_SOURCE: c_int = 4;
 /// Open a device node of the host.
 pub const SECLUDE_STEP_OPEN_DEVICE: c_int = 5;
 /// Wait until the caller has written the id maps and moved the warden into its cgroups.
 pub const SECLUDE_STEP_ADMISSION: c_int = 6;
-/// Open a view of the processes inside, for limits that are sampled.
+/// Open the `/proc` that the process scan reads, for sampled limits.
 pub const SECLUDE_STEP_PROCESS_VIEW: c_int = 7;
-/// Keep process ids for the wardens of commands that enter a cell.
+/// Reserve process ids for the wardens of commands that enter a cell.
 pub const SECLUDE_STEP_RESERVE_IDS: c_int = 8;
 /// Write an id map of one line.
 pub const SECLUDE_STEP_MAP_IDS: c_int = 9;
 /// Compare the kernel's id maps with those that were written.
 pub const SECLUDE_STEP_CHECK_IDS: c_int = 10;
-/// Become the user and group of the command.
+/// Change to the user and group of the command.
 pub const SECLUDE_STEP_BECOME_USER: c_int = 11;
 /// Check that the command's user may read a source.
 pub const SECLUDE_STEP_CHECK_READABLE: c_int = 12;
-/// Make a time namespace and set its clocks.
+/// Create a time namespace and set its clocks.
 pub const SECLUDE_STEP_CLOCKS: c_int = 13;
-/// Make a cgroup namespace.
+/// Create a cgroup namespace.
 pub const SECLUDE_STEP_CGROUP_NAMESPACE: c_int = 14;
 /// Set the host name.
 pub const SECLUDE_STEP_HOST_NAME: c_int = 15;
@@ -40,21 +40,21 @@ pub const SECLUDE_STEP_HOST_NAME: c_int = 15;
 pub const SECLUDE_STEP_DOMAIN_NAME: c_int = 16;
 /// Bring up the loopback device.
 pub const SECLUDE_STEP_LOOPBACK: c_int = 17;
-/// Separate the mounts from the caller's.
+/// Detach mount propagation from the caller's mount namespace.
 pub const SECLUDE_STEP_PRIVATE_MOUNTS: c_int = 18;
 /// Mount a tmpfs as the new root.
 pub const SECLUDE_STEP_ROOT: c_int = 19;
-/// Show entries of a directory: the host's programs, or those of another root.
+/// Bind entries of a directory: the host's programs, or those of another root.
 pub const SECLUDE_STEP_SHOW_ENTRIES: c_int = 20;
 /// Bind a file or directory.
 pub const SECLUDE_STEP_BIND: c_int = 21;
 /// Mount a tmpfs.
 pub const SECLUDE_STEP_TMPFS: c_int = 22;
-/// Make a directory.
+/// Create a directory.
 pub const SECLUDE_STEP_DIRECTORY: c_int = 23;
-/// Make a file.
+/// Create a file.
 pub const SECLUDE_STEP_FILE: c_int = 24;
-/// Make a symbolic link.
+/// Create a symbolic link.
 pub const SECLUDE_STEP_SYMLINK: c_int = 25;
 /// Mount a proc file system.
 pub const SECLUDE_STEP_PROC: c_int = 26;
@@ -64,7 +64,7 @@ pub const SECLUDE_STEP_MASK_PROC: c_int = 27;
 pub const SECLUDE_STEP_READ_ONLY_PROC: c_int = 28;
 /// Mount a devpts file system.
 pub const SECLUDE_STEP_TERMINALS: c_int = 29;
-/// Make the new root the root: `pivot_root(2)`.
+/// Change to the new root: `pivot_root(2)`.
 pub const SECLUDE_STEP_PIVOT_ROOT: c_int = 30;
 /// Make the root read-only.
 pub const SECLUDE_STEP_READ_ONLY_ROOT: c_int = 31;
@@ -72,11 +72,11 @@ pub const SECLUDE_STEP_READ_ONLY_ROOT: c_int = 31;
 pub const SECLUDE_STEP_TAKE_OVER: c_int = 32;
 /// Forbid nested user namespaces.
 pub const SECLUDE_STEP_NO_NESTED_USERS: c_int = 33;
-/// Make a Landlock ruleset.
+/// Create a Landlock ruleset.
 pub const SECLUDE_STEP_LANDLOCK: c_int = 34;
 /// Join a new session keyring.
 pub const SECLUDE_STEP_KEYRING: c_int = 35;
-/// Give up all capabilities.
+/// Drop all capabilities.
 pub const SECLUDE_STEP_DROP_PRIVILEGES: c_int = 36;
 /// Load the warden's seccomp filter.
 pub const SECLUDE_STEP_SECCOMP_FILTER: c_int = 37;

@@ -1,5 +1,5 @@
-//! The base: declarations of names, errors, system calls, and descriptors that are kept. It knows
-//! nothing of sandboxes.
+//! The bottom layer: declarations of shared names, the error type, system call wrappers, and
+//! descriptors that are checked before each use. Nothing here knows about sandboxes.
 
 pub mod declared;
 pub mod error;

@@ -1,16 +1,16 @@
-//! A policy, compiled: the flat list of steps that the warden applies, and what each step is called
-//! when it fails.
+//! Compiles a policy to a plan: the list of steps that the warden applies, with a label for each
+//! step that names it in errors.
 //!
-//! The order of everything that happens inside a sandbox before a command starts is here, and
-//! nowhere else.
+//! This module alone decides the order of everything that happens inside a sandbox before a command
+//! starts.
 
 pub mod copy;
 mod defaults;
 mod files;
 pub mod idmap;
 mod label;
+mod landlock;
 pub mod unwritable;
-mod wall;
 
 use crate::base::error::{Error, Result};
 use crate::plan::idmap::Mapping;
@@ -30,80 +30,88 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// Which part of a sandbox's set-up a plan is.
+/// The part of a sandbox's set-up that a plan covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// All of it.
+    /// The whole set-up.
     Whole,
-    /// What copies of a template have in common: the file system.
+    /// The part that the copies of a template share: the file system.
     Template,
-    /// What each of them has to itself.
+    /// The part that each copy of a template has of its own.
     Copy,
-    /// What is to be done in a cell that is entered from outside: all stands, and only what belongs
-    /// to a process is missing.
+    /// The part for a command that enters a cell from outside. The cell is already set up, so only
+    /// the attributes of the process are missing.
     Entered,
 }
 
 impl Part {
-    /// The kinds of namespace that are made, as clone flags.
+    /// The kinds of namespace that this part creates, as clone flags.
     pub fn makes(self, policy: &Policy) -> u64 {
         if self == Part::Entered { 0 } else { policy.flags() }
     }
 }
 
-/// What the plan depends on besides the policy: a caller whose rights or whose host have changed
-/// needs another plan.
+/// The conditions that a plan depends on besides the policy. If the caller's privileges or the host
+/// change, another plan is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Manner {
     pub part: Part,
     /// How ids are mapped.
     pub mapping: Mapping,
-    /// The caller moves the warden into cgroups.
+    /// Whether the caller moves the warden into cgroups.
     pub admits: bool,
-    /// The warden looks at the processes inside.
+    /// Whether the warden scans the processes inside.
     pub watches: bool,
-    /// Commands are among others, and see their processes.
-    pub among: bool,
+    /// Whether the commands run in a cell, where they see each other's processes.
+    pub in_cell: bool,
 }
 
 impl Manner {
-    /// The process tree that commands are in.
+    /// The process tree that commands run in.
     pub fn tree(self, policy: &Policy) -> Tree {
         if self.part == Part::Entered || !policy.private(Namespace::Pid) {
             Tree::Others
-        } else if self.among {
+        } else if self.in_cell {
             Tree::Cell
         } else {
             Tree::Own
         }
     }
 
-    /// Whether the warden waits for the caller.
+    /// Whether the warden must wait for the caller: to be moved into cgroups, or to have its ids
+    /// mapped.
     pub fn awaits(self) -> bool {
-        // A copy's ids are mapped by the template.
+        // The ids of a copy are mapped by the template.
         self.admits || matches!(self.mapping, Mapping::Range { .. }) && self.part != Part::Copy
     }
 }
 
-/// The steps, encoded, with their names.
+/// A compiled plan.
 pub struct Plan {
     pub manner: Manner,
-    /// The clone flags of the namespaces that the launch makes; the others are made by steps.
+    /// The clone flags of the namespaces that the launch creates. Steps create the others.
     pub flags: u64,
+    /// The encoded steps.
     pub steps: ListBuilder<Vec<u8>>,
+    /// The labels of the steps, in the same order.
     pub labels: Vec<Label>,
 }
 
 impl Plan {
+    /// Compiles a policy under the given conditions.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the policy does not pass its check.
     pub fn compile(policy: &Policy, manner: Manner, filters: &Filters) -> Result<Plan> {
         policy.check()?;
-        let policy = &defaults::completed(policy);
+        let policy = &defaults::with_defaults(policy);
         let mut plan = Builder {
             steps: ListBuilder::new(Vec::with_capacity(2048)),
             labels: Vec::new(),
             sources: 0,
         };
-        // A copy has none of the caller's, but its template's.
+        // A copy inherits its attributes from the template, which has already reset them.
         if manner.part != Part::Copy {
             plan.push(Step::Attributes {}, "take back what is the caller's of a process");
         }
@@ -113,19 +121,20 @@ impl Plan {
             Part::Copy => plan.copy(policy, manner, filters)?,
             Part::Entered => plan.entered(policy, manner, filters)?,
         }
-        // The warden enters a time namespace through its commands, and a cgroup namespace when it
-        // stands in its cgroup: it makes those itself.
+        // The warden creates these two namespaces itself. A time namespace applies only to the
+        // children of the process that creates it, and the root of a cgroup namespace is the cgroup
+        // that the process is in.
         let flags =
             manner.part.makes(policy) & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
         Ok(Plan { manner, flags, steps: plan.steps, labels: plan.labels })
     }
 }
 
-/// The numbers under which the warden remembers what it opened.
+/// The sources that the warden opens, each by its index in the order of opening.
 #[derive(Default)]
 struct Sources {
     system: Option<u32>,
-    /// Directories in the host's `/etc`, and the names in each that are shown.
+    /// Directories in the host's `/etc`, each with its visible names.
     etc: Vec<(u32, PathBuf, Vec<CString>)>,
     proc: Option<u32>,
     null: u32,
@@ -136,6 +145,7 @@ struct Sources {
 struct Builder {
     steps: ListBuilder<Vec<u8>>,
     labels: Vec<Label>,
+    /// The number of sources so far.
     sources: u32,
 }
 
@@ -150,8 +160,8 @@ impl Builder {
         self.loopback(policy);
         self.view(policy, manner);
         if own_files {
-            // In a tree that has been joined the others are to be seen.
-            let alone = !manner.among && !policy.joined.contains(&Namespace::Pid);
+            // In a joined process tree, the command may see the other processes.
+            let alone = !manner.in_cell && !policy.joined.contains(&Namespace::Pid);
             self.files(policy, &sources, !policy.nested && alone)?;
         }
         self.no_nested_users(policy);
@@ -162,8 +172,7 @@ impl Builder {
         self.seal(policy, filters, false)
     }
 
-    /// The file system, for copies to stand in. Everything that is to be each copy's own is put
-    /// over what stands here.
+    /// The file system of a template. Each copy mounts its own parts over it.
     fn template(&mut self, policy: &Policy, manner: Manner) -> Result<()> {
         let sources = self.open_sources(policy)?;
         self.admission(manner);
@@ -174,14 +183,14 @@ impl Builder {
     }
 
     fn copy(&mut self, policy: &Policy, manner: Manner, filters: &Filters) -> Result<()> {
-        let sources = self.open_again(policy)?;
+        let sources = self.open_copied_binds(policy)?;
         self.clocks(policy);
         self.admission(manner);
         self.maps(policy, manner.mapping.of_copy());
         self.push_user(policy.uid, policy.gid);
         self.names(policy);
         self.view(policy, manner);
-        self.files_again(policy, &sources, !policy.nested && !manner.among)?;
+        self.copied_files(policy, &sources, !policy.nested && !manner.in_cell)?;
         self.no_nested_users(policy);
         self.close_proc(policy, sources.null);
         self.seal(policy, filters, false)
@@ -192,11 +201,11 @@ impl Builder {
         let (uid, gid) = manner.mapping.ids(policy);
         self.push_user(uid, gid);
         self.push(
-            Step::AdoptRoot { protections: copy::standing(policy) },
+            Step::AdoptRoot { protections: copy::cell_protections(policy) },
             "stand in the cell's file system",
         );
         if manner.watches {
-            // The others in the cell are its own warden's to look at.
+            // The cell's own warden watches the other processes in the cell.
             self.push(Step::Watch { own: false, alone: false }, "keep a view of what is started");
         }
         self.seal(policy, filters, true)
@@ -214,14 +223,14 @@ impl Builder {
         }
     }
 
-    /// The step pushed last needs this path outside.
+    /// Records that the last step needs this path outside.
     fn name_source(&mut self, path: &Path) {
         if let Some(label) = self.labels.last_mut() {
             label.source = Some(path.into());
         }
     }
 
-    // ---- 1. what is the caller's is opened as the caller
+    // ---- 1. open the sources, with the caller's ids and permissions
 
     fn source(&mut self, path: &Path, optional: bool, action: String) -> Result<u32> {
         self.source_by(path, optional, true, action)
@@ -290,7 +299,7 @@ impl Builder {
         Ok(sources)
     }
 
-    // ---- 2. clocks, ids, names
+    // ---- 2. set clocks, ids and names
 
     fn admission(&mut self, manner: Manner) {
         if manner.awaits() {
@@ -315,8 +324,8 @@ impl Builder {
         }
     }
 
-    /// Has the maps written that the warden writes itself, and reads back all that are the
-    /// sandbox's own.
+    /// Writes the id maps that the warden writes itself, and checks all maps of the sandbox's own
+    /// user namespace.
     fn maps(&mut self, policy: &Policy, mapping: Mapping) {
         const CHECK: &str = "check the id maps of the sandbox";
         let Policy { uid, gid, .. } = *policy;
@@ -329,13 +338,13 @@ impl Builder {
                 let line = |inside: u32| IdRange { inside, outside: 0, count: 1 };
                 self.push(Step::CheckMaps { uids: line(uid), gids: line(gid), own: true }, CHECK);
             }
-            // While the warden waited, its caller or its template has written them.
+            // The caller or the template wrote these maps while the warden waited.
             Mapping::Range { uids, gids } => {
                 self.push(Step::CheckMaps { uids, gids, own: false }, CHECK)
             }
-            // The caller has read the map of a namespace that exists, to choose or to judge who the
-            // command is in it. The numbers outside that the warden would see there are
-            // those of the namespace around that one.
+            // The caller has already read the map of an existing namespace, to choose or check the
+            // command's ids. The warden could not compare it: from inside the namespace, the outer
+            // ids in the map are those of the parent namespace, not those of the caller.
             Mapping::Shared { .. } | Mapping::Joined => {}
         }
     }
@@ -363,7 +372,7 @@ impl Builder {
         self.push_user(uid, gid);
         if mapping != Mapping::Own {
             let root = if let System::Root(root) = &policy.system { root } else { Path::new("/") };
-            // Whoever may not read what leads into a shared network does without.
+            // A user that may not read the host's network configuration runs without it.
             let dispensable =
                 |path: &Path| profile::NETWORK.iter().any(|name| Path::new(name) == path);
             let binds = sources.binds.iter().map(|(number, path)| (*number, path.as_path()));
@@ -405,10 +414,10 @@ impl Builder {
 }
 
 impl Builder {
-    // ---- 3. what is given up
+    // ---- 3. give up privileges
 
     fn no_nested_users(&mut self, policy: &Policy) {
-        // What somebody else's user namespace allows is not ours to say.
+        // The limits of a joined user namespace belong to whoever created it.
         if !policy.nested && !policy.joined.contains(&Namespace::User) {
             let given = policy.files.iter().any(|entry| entry.at() == Path::new("/proc"));
             self.push(Step::NoNestedUsers { given }, "forbid nested user namespaces");
@@ -419,14 +428,15 @@ impl Builder {
     }
 
     fn seal(&mut self, policy: &Policy, filters: &Filters, entered: bool) -> Result<()> {
-        self.wall(policy, entered)?;
+        self.landlock(policy, entered)?;
         self.push(
             Step::Keyring { dispensable: policy.filter().refuses_keys() },
             "join a new session keyring",
         );
         self.push(Step::Seal {}, "give up all privileges");
         let (program, protections) = filters.wardens()?;
-        // In a tree that is joined, others than the command may be of its user.
+        // In a joined process tree, other processes may run as the command's user and are not bound
+        // by the filter.
         let guarded = if entered || policy.joined.contains(&Namespace::Pid) {
             0
         } else {
@@ -442,7 +452,7 @@ impl Builder {
     }
 }
 
-/// The device nodes that are shown.
+/// The device nodes that are visible in the sandbox.
 fn devices(
     policy: &Policy,
 ) -> impl Iterator<Item = &'static (&'static CStr, &'static CStr, u32, u32)> {
@@ -458,7 +468,7 @@ fn c_string(path: &Path) -> Result<CString> {
         .map_err(|_| Error::invalid(format!("path {path:?}"), "contains a NUL byte"))
 }
 
-/// A step by itself, for the tests of order below.
+/// The actions of a plan, for the tests of their order.
 #[cfg(test)]
 fn steps_of(plan: &Plan) -> Vec<String> {
     plan.labels.iter().map(|label| label.action.clone()).collect()
@@ -471,7 +481,7 @@ mod tests {
 
     fn compile(sandbox: &Sandbox, mapping: Mapping) -> Plan {
         let manner =
-            Manner { part: Part::Whole, mapping, admits: false, watches: false, among: false };
+            Manner { part: Part::Whole, mapping, admits: false, watches: false, in_cell: false };
         let filters = Filters::of(sandbox.policy(), manner.tree(sandbox.policy())).unwrap();
         Plan::compile(sandbox.policy(), manner, &filters).unwrap()
     }
@@ -484,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_callers_is_opened_before_the_ids_change_and_privileges_go_last() {
+    fn sources_are_opened_before_the_ids_change_and_privileges_dropped_last() {
         let sandbox =
             Sandbox::new().bind_ro("/opt", "/opt").tmpfs("/opt/tmp", 4096u64).tmpfs("/a", 4096u64);
         let ids = IdRange { inside: 0, outside: 300_000, count: 2000 };

@@ -1,7 +1,7 @@
-//! What a sandbox's policy holds: plain data, comparable, and the same in all languages.
+//! The policy of a sandbox: plain, comparable data that is the same in all languages.
 //!
-//! Nothing here asks the system anything. `Sandbox` is the way to write a policy in Rust, `spec` in
-//! JSON and TOML; `check` refuses what makes no sense; `plan` turns the rest into the warden's
+//! Nothing here makes a system call. `Sandbox` builds a policy in Rust, and `spec` reads it from
+//! JSON or TOML. `check` rejects invalid policies, and `plan` compiles valid ones into the warden's
 //! steps.
 
 mod check;
@@ -29,31 +29,32 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The user that a command is, inside, if nothing else is said.
+/// The default user and group id of a command inside the sandbox.
 pub const DEFAULT_ID: u32 = 1000;
-/// The first host id of the range that a privileged caller's sandboxes map to, if nothing else is
-/// said: a range that Linux distributions leave unused (systemd's list of ids calls it so).
+/// The default first host id of the range that a privileged caller's sandboxes map to. systemd's
+/// list of ids names this range as unused by Linux distributions.
 pub const DEFAULT_HOST_IDS: u32 = 0x7000_0000;
-/// How many ids a privileged caller's sandbox maps, where the caller has so many.
+/// The number of ids that a privileged caller's sandbox maps. It maps fewer if the caller's user
+/// namespace has fewer.
 pub const HOST_IDS: u32 = 65536;
 
-/// Where the programs come from.
+/// The source of the programs in a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum System {
-    /// The host's `/usr` and what belongs to it, read-only.
+    /// The host's `/usr` and its companions, read-only.
     #[default]
     Host,
-    /// A directory that holds another system: its top level, read-only.
+    /// The top level of this directory, which holds another system, read-only.
     Root(PathBuf),
-    /// Nothing but what the policy's files bring.
+    /// Nothing. Only the files of the policy are visible.
     Empty,
 }
 
-/// A whole policy.
+/// A complete policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Namespaces that exist, and are entered ([`Sandbox::join`](crate::Sandbox::join)): never
-    /// part of a policy as text.
+    /// Existing namespaces that the sandbox enters ([`Sandbox::join`](crate::Sandbox::join)). A
+    /// policy as text never contains them.
     pub joined: BTreeSet<Namespace>,
     pub share: BTreeSet<Namespace>,
     pub unshare: BTreeSet<Namespace>,
@@ -64,31 +65,33 @@ pub struct Policy {
     pub gid: u32,
     pub user: String,
     pub home: PathBuf,
-    /// The first of the ids outside that were asked for; `None`: any that fit.
+    /// The first host id to map. With `None`, the library chooses the range.
     pub host_ids: Option<u32>,
     pub system: System,
     pub files: Vec<Entry>,
-    /// The names in the host's `/etc` that are shown; `None`: those of the profile.
+    /// The visible names in the host's `/etc`. With `None`, those of the profile.
     pub etc: Option<Vec<String>>,
     pub writable_root: bool,
-    /// Pseudo-terminals of its own; `None`: where the policy leaves room for them.
+    /// Whether the sandbox has its own pseudo-terminals. With `None`, it has them unless the policy
+    /// puts something else in their place.
     pub terminals: Option<bool>,
     pub nested: bool,
-    /// The seccomp filter; the default depends on the rest.
+    /// The seccomp filter. With `None`, the default depends on `nested`.
     pub seccomp: Option<Seccomp>,
-    /// Further filters, as the kernel takes them.
+    /// Additional filters as BPF programs.
     pub seccomp_bpf: Vec<Vec<u8>>,
-    /// Landlock as a second wall.
+    /// Whether a Landlock ruleset repeats what the mounts and namespaces enforce.
     pub landlock: bool,
-    /// The only TCP ports that may be bound, and connected to.
+    /// The only TCP ports that may be bound. With `None`, all of them.
     pub tcp_bind: Option<BTreeSet<u16>>,
+    /// The only TCP ports that may be connected to. With `None`, all of them.
     pub tcp_connect: Option<BTreeSet<u16>>,
     pub rlimits: BTreeMap<Resource, (u64, u64)>,
     pub limits: Limits,
-    /// The cgroup below which the sandbox's own is made, instead of one that is found.
+    /// The parent of the sandbox's cgroup. With `None`, the library looks for one.
     pub cgroup: Option<PathBuf>,
     pub warden: Option<PathBuf>,
-    /// Make mounts the way old kernels need it, to test that way on new ones.
+    /// Use mount(2) as old kernels require, so that tests cover this path on new kernels.
     pub classic_mounts: bool,
 }
 
@@ -127,7 +130,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Whether a namespace of this kind is the sandbox's own.
+    /// Whether the sandbox has its own namespace of this kind.
     pub fn private(&self, kind: Namespace) -> bool {
         if self.joined.contains(&kind) {
             return false;
@@ -144,36 +147,37 @@ impl Policy {
         }
     }
 
-    /// Whether there are pseudo-terminals of the sandbox's own.
+    /// Whether the sandbox has its own pseudo-terminals.
     pub fn has_terminals(&self) -> bool {
         self.terminals.unwrap_or_else(|| {
-            self.private(Namespace::Mount) && self.instead_of_terminals().is_none()
+            self.private(Namespace::Mount) && self.entry_over_terminals().is_none()
         })
     }
 
-    /// What the policy puts where terminals would be.
-    pub(crate) fn instead_of_terminals(&self) -> Option<&Entry> {
-        let usual = [profile::TERMINAL.1, profile::TERMINALS]
+    /// The entry that the policy puts on `/dev/tty` or `/dev/pts`, or above them, if any.
+    pub(crate) fn entry_over_terminals(&self) -> Option<&Entry> {
+        let terminal_paths = [profile::TERMINAL.1, profile::TERMINALS]
             .map(|place| Path::new(OsStr::from_bytes(place.to_bytes())));
         let hides = |entry: &Entry| match entry {
             Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Symlink { .. } | Entry::File { .. } => true,
             Entry::Dir { .. } => false,
         };
         let covers = |entry: &&Entry| {
-            hides(entry) && usual.iter().any(|place| place.starts_with(entry.at()))
+            hides(entry) && terminal_paths.iter().any(|place| place.starts_with(entry.at()))
         };
         self.files.iter().find(covers)
     }
 
-    /// The seccomp filter that holds if nothing is said, or what is said.
+    /// The seccomp filter: that of the policy, or the default.
     pub fn filter(&self) -> Seccomp {
-        let usual = if self.nested { Profile::Nested } else { Profile::Default };
-        let filter = self.seccomp.clone().unwrap_or_else(|| usual.into());
-        // It tells of a network, and of nobody else's if that is the sandbox's own.
+        let default = if self.nested { Profile::Nested } else { Profile::Default };
+        let filter = self.seccomp.clone().unwrap_or_else(|| default.into());
+        // NETLINK_ROUTE reveals the network's devices and addresses. That is harmless only if the
+        // network is the sandbox's own.
         if self.private(Namespace::Net) { filter.with_routes() } else { filter }
     }
 
-    /// The private kinds, as clone flags.
+    /// The kinds of the sandbox's own namespaces, as clone flags.
     pub fn flags(&self) -> u64 {
         Namespace::ALL
             .iter()

@@ -1,8 +1,7 @@
-//! What the other faces are made from: the names that policies, limits and outcomes have, with
-//! their documentation.
+//! The shared names of policies, limits and outcomes, with their documentation.
 //!
-//! `faces` (a crate of this repository) reads it and writes the parts of C, Python and the
-//! documentation that say the same. It is no part of the API.
+//! The crate `faces` of this repository generates parts of the C and Python bindings and of the
+//! documentation from them. This module is not part of the public API.
 
 pub use crate::base::declared::{Figure, Setting, Word};
 use crate::base::step::Step;
@@ -13,16 +12,16 @@ pub use crate::policy::spec::SETTINGS;
 use crate::policy::{Clock, Limit, Mechanism, Namespace};
 use crate::run::alive::Freezer;
 
-/// A closed set of names.
+/// An enumeration whose values have names.
 #[derive(Debug, Clone, Copy)]
 pub struct Vocabulary {
-    /// The type in Rust.
+    /// The Rust type.
     pub name: &'static str,
-    /// Its values, in the order of their declaration.
+    /// The values, in the order of declaration.
     pub words: &'static [Word],
 }
 
-/// Every set that another face repeats.
+/// Every enumeration that another language repeats.
 pub const VOCABULARIES: &[Vocabulary] = &[
     Vocabulary { name: "Clock", words: Clock::WORDS },
     Vocabulary { name: "Compare", words: Compare::WORDS },

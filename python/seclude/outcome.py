@@ -18,25 +18,24 @@ class Ended:
     # faces: begin the documentation of Ended
     """How a command ended: one of a closed set, by `name`. The cases never overlap.
 
-    - `exited`: It ended by itself. The value is the exit code, 0 to 255.
-    - `signaled`: A signal killed it, and no limit had a part in it. The value is the signal's
+    - `exited`: The command exited by itself. The value is the exit code, 0 to 255.
+    - `signaled`: A signal killed the command, and no limit was involved. The value is the signal
       number.
-    - `wall-time`: It was still running when its wall time was over. The limit is told in
+    - `wall-time`: The command was still running when its wall time was over. The limit is in
       nanoseconds.
-    - `cpu-time`: All processes together used up their processor time. The limit is told in
-      nanoseconds.
-    - `memory-limit`: There was no more memory for it, even if its first process went on. The limit
-      is told in bytes.
-    - `process-limit`: It was refused a process or thread, and failed. The limit is told as their
-      number.
-    - `output-limit`: It wrote more than it may, or, captured without a limit, more than 64 MiB to a
-      stream. The limit is told in bytes.
-    - `scratch-full`: It failed, and a tmpfs is full whose size or number of files the policy
-      limits. The limit is told in bytes or files, whichever ran out.
-    - `killed`: The caller killed it.
-    - `warden-lost`: The warden was killed from outside, and with it all that ran inside. The value
-      is the signal that killed the warden, 0 if nobody can tell.
-    - `syscall`: It made a system call that its filter answers with `kill`, somewhere inside. The
+    - `cpu-time`: All processes together used up their processor time. The limit is in nanoseconds.
+    - `memory-limit`: The command ran out of memory, even if its first process continued. The limit
+      is in bytes.
+    - `process-limit`: The command was refused a process or thread, and failed. The limit is a
+      number of processes.
+    - `output-limit`: The command wrote more than its output limit, or more than 64 MiB to a
+      captured stream without a limit. The limit is in bytes.
+    - `scratch-full`: The command failed, and a tmpfs with a limited size or number of files is
+      full. The limit is in bytes or files, whichever ran out.
+    - `killed`: The caller killed the command.
+    - `warden-lost`: The warden was killed from outside, and all processes inside ended with it. The
+      value is the signal that killed the warden, or 0 if unknown.
+    - `syscall`: A process inside made a system call for which the filter has the action `kill`. The
       value is the call.
 
     `value` is None where an end has none; of `syscall` it is the call's name. `match ended:` with

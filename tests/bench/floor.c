@@ -243,7 +243,7 @@ static void become_user(void) {
     NEED(SYS(__NR_setresuid, ID, ID, ID));
 }
 
-/* Landlock, as far as this kernel has it: what core/src/plan/wall.rs says of the default sandbox. 0 if there is none. */
+/* Landlock, as far as this kernel has it: what core/src/plan/landlock.rs says of the default sandbox. 0 if there is none. */
 static int wall(void) {
     enum { CREATE = 444, ADD = 445, VERSION = 1, BENEATH = 1 };
     enum { EXECUTE = 1, WRITE = 2, READ = 4, LIST = 8, TRUNCATE = 1 << 14, IOCTL = 1 << 15 };

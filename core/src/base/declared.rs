@@ -1,40 +1,40 @@
-//! How a name that all faces share is declared: once, with its documentation. `schema` collects
-//! what is declared.
+//! Declares the names that every language binding shares. Each name is declared once, together with
+//! its documentation. `schema` collects the declarations.
 
-/// A name of a closed set.
+/// One value of an enumeration, as all languages name it.
 #[derive(Debug, Clone, Copy)]
 pub struct Word {
-    /// Its name in Rust: `CpuTime`.
+    /// The Rust variant: `CpuTime`.
     pub variant: &'static str,
-    /// Its name in policies, in Python, and as text in C: `cpu_time`.
+    /// The name in policies, in Python, and as text in C: `cpu_time`.
     pub name: &'static str,
-    /// Its documentation, one line after the other.
+    /// The documentation, with all its lines joined.
     pub doc: &'static str,
 }
 
 /// A key of a policy.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// Its name in policies, in Rust, in Python and in C's setter.
+    /// The name in policies, in Rust, in Python and in the C setter.
     pub name: &'static str,
-    /// Its kind: see `core/src/policy/keys.rs`.
+    /// The kind of its value: see `core/src/policy/keys.rs`.
     pub kind: &'static str,
-    /// Its documentation: paragraphs, with an empty line between them.
+    /// The documentation, as paragraphs separated by empty lines.
     pub doc: &'static str,
 }
 
 /// A figure of [`Usage`](crate::Usage).
 #[derive(Debug, Clone, Copy)]
 pub struct Figure {
-    /// Its name in Rust and Python.
+    /// The name in Rust and Python.
     pub name: &'static str,
-    /// `time`, `bytes` or `count`; with `_if_known` behind it where it may be missing.
+    /// `time`, `bytes` or `count`. The suffix `_if_known` marks a figure that may be missing.
     pub kind: &'static str,
-    /// Its documentation, one line after the other.
+    /// The documentation, with all its lines joined.
     pub doc: &'static str,
 }
 
-/// An enumeration whose values have names.
+/// Defines an enumeration with a text name for each variant.
 macro_rules! named {
     ($(#[$meta:meta])* $type:ident { $($(#[doc = $doc:literal])* $variant:ident = $name:literal,)* }) => {
         $(#[$meta])*
@@ -42,7 +42,7 @@ macro_rules! named {
         pub enum $type { $($(#[doc = $doc])* $variant,)* }
 
         impl $type {
-            /// Every one.
+            /// Every variant, in the order of declaration.
             pub const ALL: &[$type] = &[$($type::$variant,)*];
 
             #[doc(hidden)]
@@ -52,12 +52,12 @@ macro_rules! named {
                 doc: concat!($($doc),*),
             },)*];
 
-            /// Its name in policies, in every language.
+            /// The name in policies. It is the same in every language.
             pub fn name(self) -> &'static str {
                 match self { $($type::$variant => $name,)* }
             }
 
-            /// The one of this name.
+            /// The variant with this name, or `None` if there is none.
             pub fn from_name(name: &str) -> Option<$type> {
                 $type::ALL.iter().copied().find(|kind| kind.name() == name)
             }

@@ -1,57 +1,59 @@
-//! The one error type: what was being done, why it failed, and what to do about it.
+//! The error type of this crate. An error holds the failed action, the cause, and a remedy.
 
 use crate::base::declared::named;
 use crate::base::step::Step;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The result of everything in this crate that can fail.
+/// The result type of every fallible function in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 named! {
-    /// What went wrong, as a closed set to match on.
+    /// The category of an error, as a closed set to match on.
     #[non_exhaustive]
     ErrorKind {
-        /// An argument or a part of the policy is not allowed: nothing was started.
+        /// An argument or a part of the policy is not allowed. Nothing was started.
         Invalid = "invalid",
-        /// A policy text cannot be read: not JSON or TOML, an unknown key, a value of the wrong kind.
+        /// A policy text cannot be read: it is not JSON or TOML, has an unknown key, or has a value
+        /// of the wrong type.
         Policy = "policy",
         /// The source of a bind does not exist.
         SourceMissing = "source-missing",
-        /// The source of a bind exists but the command, or the caller, may not read it; or the command
-        /// can write nothing in a bind that is to be writable.
+        /// The source of a bind exists, but the command or the caller may not read it. Also: a bind
+        /// is writable, but the command can write to nothing in it.
         SourceUnreadable = "source-unreadable",
-        /// There is no such program inside the sandbox.
+        /// The program does not exist inside the sandbox.
         ProgramMissing = "program-missing",
-        /// The program exists inside but may not be executed.
+        /// The program exists inside the sandbox but may not be executed.
         ProgramNotExecutable = "program-not-executable",
-        /// The program is not in a format that this machine executes: another architecture, or no
-        /// program at all.
+        /// This machine cannot execute the program: it is for another architecture, or the file is
+        /// not a program.
         ProgramFormat = "program-format",
-        /// The program exists inside, but the interpreter that its first line or its ELF header names
-        /// does not.
+        /// The program exists inside the sandbox, but the interpreter named by its first line or
+        /// its ELF header does not.
         InterpreterMissing = "interpreter-missing",
-        /// The host does not let this process make a user namespace, or gives it no rights in it.
+        /// The host does not let this process create a user namespace, or grants it no privileges
+        /// there.
         NamespacesDenied = "namespaces-denied",
         /// A limit of the host on namespaces, processes, descriptors or memory is reached.
         HostLimit = "host-limit",
-        /// This kernel lacks what was asked for.
+        /// The running kernel lacks a required feature.
         Unsupported = "unsupported",
-        /// Another step of set-up failed.
+        /// Another step of the set-up failed.
         Setup = "setup",
         /// The warden ended without a report: it was killed from outside, or the machine ran out of
         /// memory.
         WardenLost = "warden-lost",
-        /// An operation on the caller's own side failed: a pipe, a file, a descriptor.
+        /// An operation in the caller's own process failed: on a pipe, a file or a descriptor.
         Io = "io",
-        /// A limit of the policy cannot be held on this host, or not as exactly as is required.
+        /// This host cannot enforce a limit of the policy, or not as exactly as required.
         LimitUnavailable = "limit-unavailable",
     }
 }
 
-/// An error: kind, step, errno, path and hint.
+/// An error, with its kind, step, errno, path and hint.
 ///
-/// Its text reads `action object: cause (step n of m); hint: remedy`.
+/// The text has the form `action object: cause (step n of m); hint: remedy`.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -81,13 +83,13 @@ impl Error {
         }))
     }
 
-    /// An argument that is refused: which, and why.
+    /// An error of kind `Invalid`: the refused argument, and the reason.
     pub(crate) fn invalid(what: impl Into<String>, why: impl Into<String>) -> Error {
         Error::new(ErrorKind::Invalid, what).because(why)
     }
 
-    /// A failed operation of the caller's own side. Public for the library's other faces, which
-    /// have operations of their own.
+    /// An error of kind `Io`: an operation in the caller's process failed. Public because the C and
+    /// Python bindings report failed operations of their own.
     #[doc(hidden)]
     pub fn io(action: impl Into<String>, error: impl Into<std::io::Error>) -> Error {
         let error = error.into();
@@ -102,8 +104,8 @@ impl Error {
         self
     }
 
-    /// With the error number of the failed system call. If that says that the host is short of
-    /// something, so does the kind: whatever was being done, it can be tried again later.
+    /// Sets the error number of the failed system call. If it means that the host lacks a resource,
+    /// the kind becomes `HostLimit`: the action can be retried later, whatever it was.
     pub(crate) fn errno(mut self, errno: i32) -> Error {
         self.0.errno = Some(errno);
         if let Some(shortage) = Shortage::of(errno) {
@@ -113,13 +115,13 @@ impl Error {
         self
     }
 
-    /// Of another kind than its error number says.
+    /// Overrides the kind that `errno` chose, and drops its hint.
     pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Error {
         (self.0.kind, self.0.hint) = (kind, None);
         self
     }
 
-    /// In which step of set-up it happened.
+    /// Sets the step in which the error happened.
     pub(crate) fn during(mut self, step: Step) -> Error {
         self.0.step = Some(step);
         self
@@ -135,92 +137,95 @@ impl Error {
         self
     }
 
-    /// What went wrong alone, without what to do about it.
+    /// Removes the hint.
     pub(crate) fn without_hint(mut self) -> Error {
         self.0.hint = None;
         self
     }
 
-    /// What to do about it. Of a lack of descriptors that is known already, whatever a step's own
-    /// errors take.
+    /// Sets the hint. A lack of descriptors keeps the hint that `errno` chose, because it is the
+    /// right one whatever the step was.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {
-        let known = self.0.kind == ErrorKind::HostLimit
+        let hint_is_final = self.0.kind == ErrorKind::HostLimit
             && self.0.errno.and_then(Shortage::of).is_some_and(Shortage::is_certain);
-        if !known {
+        if !hint_is_final {
             self.0.hint = Some(hint.into());
         }
         self
     }
 
-    /// What kind of error this is.
+    /// The category of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What was being done, with its object: `bind /opt/tool on /opt/tool`.
+    /// The failed action with its object: `bind /opt/tool on /opt/tool`.
     pub fn step(&self) -> &str {
         &self.0.action
     }
 
-    /// Which step of set-up or of the start failed; `None` if none had begun, or all were over.
+    /// The step of the set-up or of the start that failed. `None` if the error happened before the
+    /// first step or after the last one.
     pub fn step_kind(&self) -> Option<Step> {
         self.0.step
     }
 
-    /// The error number of the failed system call, as in `errno(3)`, if there was one.
+    /// The error number of the failed system call (`errno(3)`), if a system call failed.
     pub fn raw_os_error(&self) -> Option<i32> {
         self.0.errno
     }
 
-    /// The path that the failed step was about, if it was about one.
+    /// The path that the failed action was about, if any.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// What to do about it, if anything is known.
+    /// The hint: how to fix the error, if the library knows.
     pub fn remedy(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 }
 
-/// What the host is short of, as far as an error number tells it whatever the call was. EAGAIN and
-/// ENOSPC tell it of few calls: those who make these know.
+/// A resource that the host lacks, as far as the error number alone reveals it.
+///
+/// EAGAIN and ENOSPC mean a shortage for only a few system calls, so the callers of these decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shortage {
-    /// The process has no free number.
-    Numbers,
-    /// The machine has no more open files.
-    Files,
-    /// Too many are under way in sockets.
-    UnderWay,
+    /// Descriptor numbers of this process (RLIMIT_NOFILE).
+    Descriptors,
+    /// Open files of the whole machine.
+    OpenFiles,
+    /// Descriptors in flight in Unix sockets.
+    InFlight,
     Memory,
 }
 
 impl Shortage {
     pub fn of(errno: i32) -> Option<Shortage> {
         match errno {
-            libc::EMFILE => Some(Shortage::Numbers),
-            libc::ENFILE => Some(Shortage::Files),
-            libc::ETOOMANYREFS => Some(Shortage::UnderWay),
+            libc::EMFILE => Some(Shortage::Descriptors),
+            libc::ENFILE => Some(Shortage::OpenFiles),
+            libc::ETOOMANYREFS => Some(Shortage::InFlight),
             libc::ENOMEM | libc::ENOBUFS | libc::ENOLCK => Some(Shortage::Memory),
             _ => None,
         }
     }
 
-    /// Of memory a limit of the caller's own can be the cause, too.
+    /// Whether the error number leaves no other cause. A lack of memory can also come from a limit
+    /// that the caller has set, so a more specific hint may replace the general one.
     fn is_certain(self) -> bool {
         self != Shortage::Memory
     }
 
     fn remedy(self) -> &'static str {
         match self {
-            Shortage::Numbers => {
+            Shortage::Descriptors => {
                 "the limit on open descriptors is reached: raise RLIMIT_NOFILE (ulimit -n)"
             }
-            Shortage::Files => {
+            Shortage::OpenFiles => {
                 "the machine's limit on open files, or this user's on memory for pipes, is reached: raise fs.file-max, or fs.pipe-user-pages-hard"
             }
-            Shortage::UnderWay => {
+            Shortage::InFlight => {
                 "this user has more descriptors under way in sockets than RLIMIT_NOFILE (ulimit -n): raise that well above what a command may have open, its rlimit nofile"
             }
             Shortage::Memory => {
@@ -287,7 +292,8 @@ impl From<Error> for std::io::Error {
     }
 }
 
-/// The system's own text for an error number, in lower case and without the number.
+/// The system's text for an error number. The first letter is lower case, unless the word is an
+/// acronym.
 pub(crate) fn describe(errno: i32) -> String {
     let text = nix::errno::Errno::from_raw(errno).desc();
     let mut letters = text.chars();
@@ -316,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shortage_is_one_whatever_was_being_done() {
+    fn a_shortage_has_the_kind_host_limit_for_every_action() {
         for errno in [libc::EMFILE, libc::ENFILE, libc::ETOOMANYREFS, libc::ENOMEM] {
             for &kind in ErrorKind::ALL {
                 let error = Error::new(kind, "do it").errno(errno);

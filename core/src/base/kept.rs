@@ -1,11 +1,11 @@
-//! Descriptors that the library keeps from one call to the next.
+//! Descriptors that the library keeps open from one call to the next.
 //!
-//! A caller can close descriptors that it does not know: `closefrom(3)`, or a daemon's loop over
-//! all numbers. The kernel gives the free numbers to whatever the caller opens next. So a kept
-//! descriptor is used, and closed, only while it is what it was.
+//! A caller can close descriptors that it did not open, with `closefrom(3)` or a daemon's loop over
+//! all numbers. The kernel then reuses the number for the next file that the caller opens. So the
+//! library compares the identity of a kept descriptor before it uses or closes it.
 //!
-//! What another thread closes between the look and the use is not noticed: nothing can be done
-//! about that here.
+//! A descriptor that another thread closes between the check and the use goes unnoticed. User space
+//! cannot prevent this race.
 
 use crate::base::error::{Error, Result};
 use nix::errno::Errno;
@@ -17,15 +17,16 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-/// A descriptor, and what it was when it was taken over.
+/// A descriptor, with the identity of its file when the library took ownership.
 #[derive(Debug)]
 pub struct Kept {
     fd: ManuallyDrop<OwnedFd>,
-    /// Or why that is not known: it was closed already, or `fstat(2)` is refused to this caller.
+    /// An error if the identity is unknown: the descriptor was already closed (EBADF), or a filter
+    /// refuses `fstat(2)` to this process.
     identity: nix::Result<Identity>,
 }
 
-/// What an open descriptor stands for.
+/// The identity of an open file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
@@ -33,13 +34,15 @@ pub struct Identity {
     anonymous: Option<Anonymous>,
 }
 
-/// All anonymous inodes are one inode: seccomp listeners, and before Linux 6.9 pidfds. `/proc`
-/// tells these apart.
+/// Tells anonymous inodes apart by what `/proc` shows of them.
+///
+/// Seccomp listeners share one inode with all other anonymous files, and before Linux 6.9 pidfds do
+/// too. Device and inode numbers are therefore not enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Anonymous {
-    /// `anon_inode:[pidfd]` and its like.
+    /// The target of the link in `/proc/self/fd`, such as `anon_inode:[pidfd]`.
     kind: PathBuf,
-    /// The process behind a pidfd; -1 once that has been reaped.
+    /// The process that a pidfd refers to. -1 once that process has been reaped.
     pid: Option<String>,
 }
 
@@ -50,39 +53,48 @@ const CAUSE: &str = "the caller has closed a descriptor of the library's";
 const REMEDY: &str = "close only what the caller has opened itself: closefrom(3) and close_range(2) close a library's descriptors too";
 
 impl Kept {
-    /// The descriptor, if it still is what it was.
+    /// The descriptor, if it still refers to the same file.
+    ///
+    /// # Errors
+    ///
+    /// `Io` with EBADF if the caller has closed or replaced it.
     pub fn get(&self) -> Result<BorrowedFd<'_>> {
         self.intact()
             .ok_or_else(|| explained(Error::io("use a descriptor that was kept", Errno::EBADF)))
     }
 
-    /// The same, for a caller that can do without it.
+    /// The same as [`Kept::get`], for code that can continue without the descriptor.
     pub fn intact(&self) -> Option<BorrowedFd<'_>> {
         let intact = match &self.identity {
             Ok(identity) => identity.is_of(self.fd.as_fd()),
-            // A caller that may not ask must not lose what works.
+            // Where a filter refuses fstat(2), the descriptor must stay usable.
             Err(errno) => *errno != Errno::EBADF,
         };
         intact.then(|| self.fd.as_fd())
     }
 
-    /// The descriptor, whatever it is by now: for its number alone.
+    /// The descriptor without a check. It may refer to another file by now, so only its number is
+    /// meaningful.
     pub fn unchecked(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
-    /// Its identity when it was taken over, if no other descriptor of any process can have the
-    /// same.
+    /// The identity at the time of taking ownership. `None` if it is not unique, as that of an
+    /// anonymous inode.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref().ok().filter(|identity| identity.anonymous.is_none())
     }
 
-    /// A copy of it for a short time.
+    /// Duplicates the descriptor.
+    ///
+    /// # Errors
+    ///
+    /// As [`Kept::get`], or the error of `fcntl(2)`.
     pub fn try_clone(&self) -> Result<OwnedFd> {
         self.get()?.try_clone_to_owned().map_err(|error| Error::io("copy a descriptor", error))
     }
 
-    /// Gives it away; what is not ours any more, too.
+    /// Gives up ownership without a check, even if the descriptor refers to another file by now.
     pub fn into_unchecked(self) -> OwnedFd {
         let number = self.fd.as_raw_fd();
         std::mem::forget(self);
@@ -90,13 +102,19 @@ impl Kept {
     }
 }
 
-/// The caller has closed it: that is the cause, and what to do about it is known.
+/// Adds the cause and the remedy to an error: the caller has closed the library's descriptor.
 pub fn explained(error: Error) -> Error {
     error.because(CAUSE).hint(REMEDY)
 }
 
-/// A copy of a descriptor that a caller has named by its number: `what` it is to be. For the
-/// library's faces in other languages, so that its failures are of one kind in all of them.
+/// Duplicates a descriptor that a caller passed by number. `what` names its purpose in the error.
+///
+/// The C and Python bindings use it, so that the same mistake gives the same error in every
+/// language.
+///
+/// # Errors
+///
+/// `Invalid` with EBADF if the descriptor is not open; else the error of `fcntl(2)`.
 pub fn copy_of(what: &str, fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     fd.try_clone_to_owned().map_err(|error| match error.raw_os_error() {
         Some(libc::EBADF) => Error::invalid(what, "bad file descriptor")
@@ -107,8 +125,8 @@ pub fn copy_of(what: &str, fd: BorrowedFd<'_>) -> Result<OwnedFd> {
 }
 
 impl From<OwnedFd> for Kept {
-    /// Under a number of 3 or more, if there is one: a caller may have closed its standard streams,
-    /// and put others there later.
+    /// Moves the descriptor to a number of 3 or more, if one is free. A caller may have closed its
+    /// standard streams, and may open others under these numbers later.
     fn from(fd: OwnedFd) -> Kept {
         let moved =
             if fd.as_raw_fd() > 2 { None } else { fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(3)).ok() };
@@ -119,7 +137,7 @@ impl From<OwnedFd> for Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // The number is not ours any more, if it is something else by now.
+        // If the number refers to another file by now, it belongs to the caller.
         if self.intact().is_some() {
             drop(crate::base::sys::own(self.fd.as_raw_fd()));
         }
@@ -127,11 +145,15 @@ impl Drop for Kept {
 }
 
 impl Identity {
-    /// What this descriptor stands for. EBADF: it is closed.
+    /// The identity of an open descriptor.
+    ///
+    /// # Errors
+    ///
+    /// The error of `fstat(2)`: EBADF if the descriptor is closed.
     pub fn of(fd: BorrowedFd<'_>) -> nix::Result<Identity> {
         let status = fstat(fd)?;
         let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
-        // They show as files of no kind.
+        // Anonymous inodes have no file type in st_mode.
         let plain = kind.is_empty() || kind == SFlag::S_IFREG;
         let anonymous =
             plain && fstatfs(fd).is_ok_and(|system| system.filesystem_type() == ANONYMOUS);
@@ -139,7 +161,7 @@ impl Identity {
         Ok(Identity { device: status.st_dev, inode: status.st_ino, anonymous })
     }
 
-    /// Whether this descriptor stands for it, as far as can be told.
+    /// Whether a descriptor has this identity. True if that cannot be determined.
     pub fn is_of(&self, fd: BorrowedFd<'_>) -> bool {
         let status = match fstat(fd) {
             Ok(status) => status,
@@ -154,7 +176,7 @@ impl Identity {
 }
 
 impl Anonymous {
-    /// `None`: the caller's `/proc` does not tell.
+    /// `None` if the caller's `/proc` does not show the descriptor.
     fn of(fd: BorrowedFd<'_>) -> Option<Anonymous> {
         let number = fd.as_raw_fd();
         let kind = fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
@@ -169,14 +191,15 @@ impl Anonymous {
         Some(Anonymous { kind, pid })
     }
 
-    /// Whether it can have become this.
+    /// Whether `now` can be the same file at a later time: a reaped process changes its id to -1.
     fn may_be(&self, now: &Anonymous) -> bool {
         self.kind == now.kind && (self.pid == now.pid || now.pid.as_deref() == Some("-1"))
     }
 }
 
-/// A pipe or terminal that has been handed to a caller in a type that anybody can make: which
-/// number it had, and what it was.
+/// The number and identity of a pipe or terminal that the library gave to the caller.
+///
+/// The caller holds it in a public type that anyone can construct, so it cannot be a [`Kept`].
 #[derive(Debug)]
 pub struct Mark {
     number: i32,
@@ -189,7 +212,7 @@ impl Mark {
         Identity::of(fd).ok().map(|identity| Mark { number: fd.as_raw_fd(), identity })
     }
 
-    /// Whether a descriptor has the number of the marked one, and is another by now.
+    /// Whether a descriptor has the marked number but refers to another file by now.
     pub fn is_lost(&self, fd: &impl AsFd) -> bool {
         fd.as_fd().as_raw_fd() == self.number && !self.identity.is_of(fd.as_fd())
     }
@@ -201,13 +224,13 @@ mod tests {
     use nix::unistd::close;
     use std::io::{self, Read, Write};
 
-    /// The same under a number of its own, which no other test's next descriptor gets.
+    /// Moves a descriptor to a high number, which no other test's next descriptor gets.
     fn moved(fd: impl Into<OwnedFd>, number: i32) -> OwnedFd {
         let number = fcntl(fd.into(), FcntlArg::F_DUPFD_CLOEXEC(number)).expect("there is room");
         crate::base::sys::own(number)
     }
 
-    /// Closes what is kept behind its back, and opens something else under its number.
+    /// Closes a kept descriptor as a careless caller does, and reuses its number.
     fn replace(kept: BorrowedFd<'_>, other: impl AsFd) -> OwnedFd {
         close(kept.as_raw_fd()).expect("it is open");
         let replaced =
@@ -217,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_any_more_is_neither_used_nor_closed() {
+    fn a_replaced_descriptor_is_neither_used_nor_closed() {
         let (reader, _writer) = io::pipe().unwrap();
         let kept = Kept::from(moved(reader, 500));
         assert!(kept.get().is_ok());
@@ -241,21 +264,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ours_is_closed() {
+    fn an_intact_descriptor_is_closed_on_drop() {
         let (reader, mut writer) = io::pipe().unwrap();
         drop(Kept::from(OwnedFd::from(reader)));
         assert_eq!(writer.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]
-    fn a_process_is_told_from_another() {
+    fn pidfds_of_different_processes_differ() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let own = crate::base::sys::own_pidfd().unwrap();
         let same = crate::base::sys::own_pidfd().unwrap();
         let other = crate::base::sys::pidfd_open(child.id()).unwrap();
         let is = |fd: &OwnedFd| Identity::of(own.as_fd()).unwrap().is_of(fd.as_fd());
         assert!(is(&same) && !is(&other));
-        // As a process does that has been reaped.
+        // The pidfd of a reaped process is still the same descriptor.
         let kept = Kept::from(other);
         child.kill().unwrap();
         child.wait().unwrap();

@@ -1,5 +1,4 @@
-//! The caller's view of what runs: every process, inside a sandbox or anywhere, by its number there
-//! and here.
+//! Reads the process tree from the caller's `/proc`, and kills parts of it.
 
 use crate::base::error::{Error, Result, Shortage};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,35 +7,41 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-/// A process, as the caller sees it. What it calls itself is its own word.
+/// A process, as the caller sees it.
+///
+/// A process chooses its own `name` and `command`, so they identify nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Process {
-    /// Its id in the caller's pid namespace.
+    /// The process id in the caller's pid namespace.
     pub pid: u32,
-    /// Its id in the sandbox's pid namespace; the warden's is 1. Equal to `pid` where that
-    /// namespace is shared. From [`namespaces`](crate::namespaces()), its id in the pid
-    /// namespace that it is in.
+    /// The process id in the sandbox's pid namespace, where the warden is 1. Equal to `pid` if that
+    /// namespace is shared. In the result of [`namespaces`](crate::namespaces()), the id in the
+    /// process's own pid namespace.
     pub inside_pid: u32,
-    /// All its ids, from the caller's namespace inwards: more than two for a process in a sandbox
-    /// within.
+    /// The ids in all nested pid namespaces, from the caller's inwards. A process in a nested
+    /// sandbox has more than two.
     pub pids: Vec<u32>,
-    /// Its parent's id in the caller's pid namespace.
+    /// The parent's id in the caller's pid namespace.
     pub parent: u32,
-    /// Its name, at most 15 bytes (`PR_SET_NAME`).
+    /// The name, at most 15 bytes (`PR_SET_NAME`).
     pub name: String,
-    /// Its command line; the name in brackets where the kernel shows none.
+    /// The command line, or the name in brackets if the kernel shows none.
     pub command: Vec<String>,
-    /// Its user id, as the caller sees it.
+    /// The effective user id, as the caller sees it.
     pub uid: u32,
-    /// Its state: `R` running, `S` sleeping, `D` in uninterruptible sleep, `T` stopped, `Z` ended
+    /// The state: `R` running, `S` sleeping, `D` in uninterruptible sleep, `T` stopped, `Z` ended
     /// but not reaped.
     pub state: char,
 }
 
-/// The processes below and including `root`, each after its parent.
+/// Lists `root` and its descendants, each after its parent.
+///
+/// # Errors
+///
+/// `Invalid` if `root` is not positive; `Io` if `/proc` cannot be read.
 pub fn below(root: i32) -> Result<Vec<Process>> {
-    // Below 0 is the whole machine.
+    // Process 0 is the ancestor of every process on the machine.
     if root <= 0 {
         return Err(Error::invalid(
             "processes",
@@ -44,7 +49,7 @@ pub fn below(root: i32) -> Result<Vec<Process>> {
         ));
     }
     let mut list = walk(vec![root.unsigned_abs()], &children()?)?;
-    // So many ids lead to the sandbox's namespace: the first process is the warden.
+    // The first process is the warden. It has one id for each namespace down to the sandbox's.
     let depth = list.first().map_or(1, |warden| warden.pids.len());
     for process in &mut list {
         process.inside_pid = process.pids.get(depth - 1).copied().unwrap_or(process.pid);
@@ -52,12 +57,15 @@ pub fn below(root: i32) -> Result<Vec<Process>> {
     Ok(list)
 }
 
-/// Every process that `/proc` shows, each after its parent.
+/// Lists every process in `/proc`, each after its parent.
+///
+/// # Errors
+///
+/// `Io` if `/proc` cannot be read.
 pub fn all() -> Result<Vec<Process>> {
     let children = children()?;
     let known: BTreeSet<u32> = children.values().flatten().copied().collect();
-    // Whose parent is in an outer namespace has none here; whose parent has just ended will have
-    // another.
+    // A parent is missing if it lives in an outer pid namespace, or ended during the scan.
     let roots = children
         .iter()
         .filter(|(parent, _)| !known.contains(parent))
@@ -65,7 +73,7 @@ pub fn all() -> Result<Vec<Process>> {
     walk(roots.rev().copied().collect(), &children)
 }
 
-/// The processes in `/proc`, by their parents.
+/// The processes in `/proc`, grouped by parent.
 fn children() -> Result<BTreeMap<u32, BTreeSet<u32>>> {
     let failed = |error| Error::io("list the processes in /proc", error);
     let mut children: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
@@ -79,7 +87,8 @@ fn children() -> Result<BTreeMap<u32, BTreeSet<u32>>> {
     Ok(children)
 }
 
-/// The processes of these trees, but for those that have ended meanwhile. The last is walked first.
+/// Lists the processes of the given trees, except those that have ended meanwhile. The last tree
+/// comes first.
 fn walk(mut pending: Vec<u32>, children: &BTreeMap<u32, BTreeSet<u32>>) -> Result<Vec<Process>> {
     let mut list = Vec::new();
     while let Some(pid) = pending.pop() {
@@ -89,9 +98,10 @@ fn walk(mut pending: Vec<u32>, children: &BTreeMap<u32, BTreeSet<u32>>) -> Resul
     Ok(list)
 }
 
-/// A file of a process's; `None` if the process has ended, or is hidden from the caller (proc(5),
-/// hidepid). Any other failure is one: a list that leaves out what could not be read would say that
-/// it is not there.
+/// Reads a file in `/proc/PID`. `None` if the process has ended, or is hidden from the caller
+/// (`hidepid` in proc(5)).
+///
+/// Every other failure is an error. Leaving the process out would claim that it does not exist.
 fn file(pid: u32, name: &str) -> Result<Option<Vec<u8>>> {
     let path = format!("/proc/{pid}/{name}");
     match fs::read(&path) {
@@ -109,8 +119,13 @@ fn stat(pid: u32) -> Result<Option<u32>> {
     Ok(field(pid, 4)?.and_then(|field| field.parse().ok()))
 }
 
-/// When a process that has not ended started, in the kernel's ticks since the boot: with its
-/// number, nobody else's.
+/// The start time of a process in clock ticks since boot, or `None` if it has ended.
+///
+/// Process id and start time together identify a process, even if the id is reused.
+///
+/// # Errors
+///
+/// `Io` if `/proc` cannot be read.
 pub fn started(pid: u32) -> Result<Option<u64>> {
     match field(pid, 3)?.as_deref() {
         None | Some("Z" | "X") => Ok(None),
@@ -118,20 +133,22 @@ pub fn started(pid: u32) -> Result<Option<u64>> {
     }
 }
 
-/// The state of a process, as one letter; `None` if it is gone, or the caller's `/proc` does not
-/// tell.
+/// The state letter of a process. `None` if the process is gone, or the caller's `/proc` does not
+/// show it.
 pub fn state(pid: u32) -> Option<char> {
     field(pid, 3).ok()??.chars().next()
 }
 
-/// Whether a process below `root` has not ended; `None` if the caller's `/proc` does not tell.
+/// Whether `root` has a descendant that has not ended. `None` if the caller's `/proc` cannot be
+/// read.
 pub fn lives_below(root: i32) -> Option<bool> {
     Some(below(root).ok()?.iter().skip(1).any(|process| !matches!(process.state, 'Z' | 'X')))
 }
 
-/// Kills every process below `root`. First all of them are stopped, until none is found that runs:
-/// what still forks would always be ahead. Not for ever, for one that waits for a disk stops only
-/// afterwards.
+/// Kills every descendant of `root`.
+///
+/// All of them are stopped first, because a process that keeps forking would outrun the scan. The
+/// number of rounds is bounded, because a process in uninterruptible sleep does not stop.
 pub fn kill_below(root: i32) {
     const ROUNDS: u32 = 100;
     const PAUSE: Duration = Duration::from_millis(2);
@@ -159,8 +176,10 @@ pub fn kill_below(root: i32) {
     }
 }
 
-/// By a descriptor, and only if its parent is still the one that was seen: a number can have become
-/// another process's.
+/// Sends a signal to a process that a scan has found.
+///
+/// Its id may have been reused since the scan. So the signal goes to a pidfd, and only if the
+/// process still has the same parent.
 fn signal(process: &Process, signal: i32) {
     if let Ok(pidfd) = crate::base::sys::pidfd_open(process.pid)
         && matches!(stat(process.pid), Ok(Some(parent)) if parent == process.parent)
@@ -169,8 +188,10 @@ fn signal(process: &Process, signal: i32) {
     }
 }
 
-/// A field of `/proc/PID/stat` after the name, counted from 1: proc_pid_stat(5). The name in
-/// parentheses may hold anything: what follows the last one counts.
+/// A field of `/proc/PID/stat`, numbered from 1 as in proc_pid_stat(5). Only fields after the name
+/// are supported.
+///
+/// The name in parentheses may itself contain parentheses and spaces, so the last `)` ends it.
 fn field(pid: u32, number: usize) -> Result<Option<String>> {
     const FIRST: usize = 3;
     let text = file(pid, "stat")?.unwrap_or_default();
@@ -183,21 +204,21 @@ fn field(pid: u32, number: usize) -> Result<Option<String>> {
     }))
 }
 
-/// One process, with its id in its own pid namespace as the inner one.
+/// Reads one process. Its `inside_pid` is the id in its own pid namespace.
 fn read(pid: u32) -> Result<Option<Process>> {
     let Some(status) = file(pid, "status")? else { return Ok(None) };
     let command = file(pid, "cmdline")?.unwrap_or_default();
     Ok(process(pid, &String::from_utf8_lossy(&status), &command))
 }
 
-/// What the kernel says of a process in `status` and `cmdline`.
+/// Parses `/proc/PID/status` and `/proc/PID/cmdline`.
 fn process(pid: u32, status: &str, command: &[u8]) -> Option<Process> {
     let field = |name: &str| {
         status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     };
     let mut pids: Vec<u32> =
         field("NSpid")?.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-    // Our own procfs may be that of an outer namespace: the list starts at ours.
+    // The mounted procfs may belong to an outer pid namespace, whose ids come first in the list.
     if let Some(start) = pids.iter().position(|number| *number == pid) {
         pids.drain(..start);
     }
@@ -222,8 +243,7 @@ fn process(pid: u32, status: &str, command: &[u8]) -> Option<Process> {
     })
 }
 
-/// A name as it is: the kernel has written newlines and backslashes as `\n` and `\\`, lest a name
-/// look like another line.
+/// Unescapes a name. The kernel escapes newlines and backslashes in `status` as `\n` and `\\`.
 fn name(written: &str) -> String {
     let mut letters = written.chars();
     let mut name = String::new();
@@ -239,8 +259,14 @@ fn name(written: &str) -> String {
     name
 }
 
-/// The process id behind a pidfd, as the caller sees it; before Linux 6.13 by `/proc/self/fdinfo`.
-/// `None`: the caller's `/proc` does not tell.
+/// The process id behind a pidfd, as the caller sees it. `None` if the caller's `/proc` does not
+/// show it.
+///
+/// Before Linux 6.13 (PIDFD_GET_INFO) the id comes from `/proc/self/fdinfo`.
+///
+/// # Errors
+///
+/// `HostLimit` if no descriptor is free to read that file, or memory is short.
 pub fn pid_of(pidfd: &OwnedFd) -> Result<Option<u32>> {
     if let Ok(pid) = crate::base::sys::pidfd_pid(pidfd.as_fd()) {
         return Ok(Some(pid));
@@ -262,16 +288,16 @@ mod tests {
     use super::{below, file, name};
 
     #[test]
-    fn what_cannot_be_read_is_not_what_is_gone() {
+    fn an_unreadable_file_is_an_error_and_a_missing_one_is_not() {
         let own = std::process::id();
         assert!(file(own, "stat").unwrap().is_some());
         assert!(file(own, "nothing").unwrap().is_none());
-        // Nothing is mapped at its first address: EIO.
+        // Reading the unmapped address 0 fails with EIO.
         assert!(file(own, "mem").is_err());
     }
 
     #[test]
-    fn below_nobody_is_not_everybody() {
+    fn process_0_has_no_descendants_to_list() {
         assert!(below(0).is_err());
         let own = std::process::id();
         assert_eq!(below(own.cast_signed()).unwrap()[0].pid, own);

@@ -1,41 +1,41 @@
-//! The steps in which a sandbox is set up and a command is started, as a closed set to match on.
+//! The steps of setting up a sandbox and starting a command, as a closed set to match on.
 
 use crate::base::declared::named;
 
 named! {
-    /// What the library was doing when it failed, between the clone and the program's first
-    /// instruction: [`Error::step_kind`](crate::Error::step_kind).
+    /// A step between `clone(2)` and the program's first instruction.
     ///
-    /// [`Error::step`](crate::Error::step) is the same in words, with the object of the step.
+    /// [`Error::step_kind`](crate::Error::step_kind) returns the step that failed.
+    /// [`Error::step`](crate::Error::step) describes the same step in words, with its object.
     #[non_exhaustive]
     Step {
-        /// Make the namespaces and execute the warden: `clone(2)`, `execveat(2)`.
+        /// Create the namespaces and execute the warden: `clone(2)`, `execveat(2)`.
         Launch = "launch",
-        /// Enter namespaces that exist: `setns(2)`.
+        /// Enter existing namespaces: `setns(2)`.
         Join = "join",
-        /// Reset what a process inherits: ignored signals, the umask, the timer slack.
+        /// Reset inherited process attributes: ignored signals, the umask, the timer slack.
         Attributes = "attributes",
-        /// Open a path of the caller's: the source of a bind, or a root.
+        /// Open a path outside the sandbox: the source of a bind, or a root directory.
         OpenSource = "open-source",
         /// Open a device node of the host.
         OpenDevice = "open-device",
         /// Wait until the caller has written the id maps and moved the warden into its cgroups.
         Admission = "admission",
-        /// Open a view of the processes inside, for limits that are sampled.
+        /// Open the `/proc` that the process scan reads, for sampled limits.
         ProcessView = "process-view",
-        /// Keep process ids for the wardens of commands that enter a cell.
+        /// Reserve process ids for the wardens of commands that enter a cell.
         ReservePids = "reserve-pids",
         /// Write an id map of one line.
         MapIds = "map-ids",
         /// Compare the kernel's id maps with those that were written.
         CheckIds = "check-ids",
-        /// Become the user and group of the command.
+        /// Change to the user and group of the command.
         BecomeUser = "become-user",
         /// Check that the command's user may read a source.
         CheckReadable = "check-readable",
-        /// Make a time namespace and set its clocks.
+        /// Create a time namespace and set its clocks.
         Clocks = "clocks",
-        /// Make a cgroup namespace.
+        /// Create a cgroup namespace.
         CgroupNamespace = "cgroup-namespace",
         /// Set the host name.
         HostName = "host-name",
@@ -43,21 +43,21 @@ named! {
         DomainName = "domain-name",
         /// Bring up the loopback device.
         Loopback = "loopback",
-        /// Separate the mounts from the caller's.
+        /// Detach mount propagation from the caller's mount namespace.
         PrivateMounts = "private-mounts",
         /// Mount a tmpfs as the new root.
         Root = "root",
-        /// Show entries of a directory: the host's programs, or those of another root.
+        /// Bind entries of a directory: the host's programs, or those of another root.
         ShowEntries = "show-entries",
         /// Bind a file or directory.
         Bind = "bind",
         /// Mount a tmpfs.
         Tmpfs = "tmpfs",
-        /// Make a directory.
+        /// Create a directory.
         Directory = "directory",
-        /// Make a file.
+        /// Create a file.
         File = "file",
-        /// Make a symbolic link.
+        /// Create a symbolic link.
         Symlink = "symlink",
         /// Mount a proc file system.
         Proc = "proc",
@@ -67,7 +67,7 @@ named! {
         ReadOnlyProc = "read-only-proc",
         /// Mount a devpts file system.
         Terminals = "terminals",
-        /// Make the new root the root: `pivot_root(2)`.
+        /// Change to the new root: `pivot_root(2)`.
         PivotRoot = "pivot-root",
         /// Make the root read-only.
         ReadOnlyRoot = "read-only-root",
@@ -75,11 +75,11 @@ named! {
         AdoptRoot = "adopt-root",
         /// Forbid nested user namespaces.
         NoNestedUsers = "no-nested-users",
-        /// Make a Landlock ruleset.
+        /// Create a Landlock ruleset.
         Landlock = "landlock",
         /// Join a new session keyring.
         Keyring = "keyring",
-        /// Give up all capabilities.
+        /// Drop all capabilities.
         DropPrivileges = "drop-privileges",
         /// Load the warden's seccomp filter.
         SeccompFilter = "seccomp-filter",

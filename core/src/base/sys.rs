@@ -1,5 +1,6 @@
-//! The system calls that no crate in use wraps, a borrowed standard descriptor, and the reaping of
-//! a process by its own.
+//! Safe wrappers for the system calls that no crate in use wraps.
+//!
+//! This is one of the few modules that may contain `unsafe` code.
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
@@ -9,20 +10,25 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// A descriptor of this process: `pidfd_open(2)`, Linux 5.3; where a filter refuses that, by a
-/// socket whose other end is this process's too (SO_PEERPIDFD, Linux 6.5). The error is the call's
-/// own.
+/// Opens a pidfd of the calling process: `pidfd_open(2)`, Linux 5.3.
+///
+/// If a seccomp filter refuses that call, SO_PEERPIDFD (Linux 6.5) on a socket pair within this
+/// process returns a pidfd of the process.
+///
+/// # Errors
+///
+/// The error of `pidfd_open(2)`, or EMFILE or ENFILE of the second way.
 pub fn own_pidfd() -> io::Result<OwnedFd> {
     // SAFETY: takes numbers only.
     let number = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
     if number >= 0 {
-        // SAFETY: the kernel has just made it for us.
+        // SAFETY: the kernel has just created this descriptor, and nothing else owns it.
         return Ok(unsafe { OwnedFd::from_raw_fd(number as i32) });
     }
     let error = io::Error::last_os_error();
     match error.raw_os_error() {
-        // The kernel never answers EPERM here, and every kernel that this library runs on has the
-        // call.
+        // Both errors come from a seccomp filter: the kernel itself never returns EPERM here, and
+        // every supported kernel has the call.
         Some(libc::EPERM | libc::ENOSYS) => {
             own_pidfd_by_socket().map_err(|other| match other.raw_os_error() {
                 Some(libc::EMFILE | libc::ENFILE) => other,
@@ -51,11 +57,11 @@ fn own_pidfd_by_socket() -> io::Result<OwnedFd> {
     if result != 0 || number < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made it for us, close-on-exec as every pidfd.
+    // SAFETY: the kernel has just created this descriptor, close-on-exec as every pidfd.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// A descriptor of another process: `pidfd_open(2)`, Linux 5.3.
+/// Opens a pidfd of another process: `pidfd_open(2)`, Linux 5.3.
 pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: takes numbers only.
     match unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } {
@@ -66,7 +72,7 @@ pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
 
 /// Sends a signal to the process behind `pidfd`: `pidfd_send_signal(2)`, Linux 5.1.
 pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
-    // SAFETY: takes numbers and a NULL pointer, which means the plain signal.
+    // SAFETY: takes numbers and a NULL siginfo pointer, which means a signal as kill(2) sends it.
     match unsafe {
         libc::syscall(
             libc::SYS_pidfd_send_signal,
@@ -83,7 +89,7 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
 
 /// The process id behind `pidfd`, as the caller sees it: PIDFD_GET_INFO, Linux 6.13.
 pub fn pidfd_pid(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
-    /// struct pidfd_info, first published size: mask, cgroup id, then pid.
+    /// `struct pidfd_info` in its first published size: mask, cgroup id, then pid.
     #[repr(C)]
     #[derive(Default)]
     struct Info {
@@ -103,14 +109,15 @@ pub fn pidfd_pid(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
     }
 }
 
-/// One of the caller's standard descriptors, which may be closed: every use of it says so then.
+/// Borrows one of the caller's standard descriptors, 0, 1 or 2. If it is closed, its use fails with
+/// EBADF.
 pub fn borrow(number: i32) -> BorrowedFd<'static> {
     // SAFETY: the number is 0, 1 or 2; it is only passed to fcntl(2), which answers EBADF for a
     // closed one.
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 
-/// The effective capabilities of this thread, as bits: `capget(2)`.
+/// The effective capabilities of the calling thread, as a bit mask: `capget(2)`.
 pub fn effective_capabilities() -> io::Result<u64> {
     let header: [u32; 2] = [0x2008_0522, 0];
     let mut sets = [0u32; 6];
@@ -121,7 +128,11 @@ pub fn effective_capabilities() -> io::Result<u64> {
     }
 }
 
-/// Sets them, permitted ones left as they are: `capset(2)`. The error number if not.
+/// Sets the effective capabilities of the calling thread, and keeps its other sets: `capset(2)`.
+///
+/// # Errors
+///
+/// The error number.
 pub fn set_effective_capabilities(effective: u64) -> Result<(), i32> {
     let header: [u32; 2] = [0x2008_0522, 0];
     let mut sets = [0u32; 6];
@@ -139,8 +150,12 @@ pub fn set_effective_capabilities(effective: u64) -> Result<(), i32> {
     if result == 0 { Ok(()) } else { Err(Errno::last_raw()) }
 }
 
-/// Sets the supplementary groups of this thread alone: `setgroups(2)`, where libc's function sets
-/// every thread's. The error number if not.
+/// Sets the supplementary groups of the calling thread only: `setgroups(2)`. libc's function sets
+/// them for every thread.
+///
+/// # Errors
+///
+/// The error number.
 pub fn set_thread_groups(groups: &[u32]) -> Result<(), i32> {
     // SAFETY: the kernel reads as many ids as the slice has.
     match unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) } {
@@ -151,7 +166,8 @@ pub fn set_thread_groups(groups: &[u32]) -> Result<(), i32> {
 
 /// Whether a file has this extended attribute: `getxattr(2)`.
 pub fn has_attribute(path: &CStr, name: &CStr) -> io::Result<bool> {
-    // SAFETY: both are NUL-terminated, and a length of 0 has nothing written to the NULL pointer.
+    // SAFETY: both strings are NUL-terminated, and with a length of 0 the kernel writes nothing to
+    // the NULL pointer.
     let length = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) };
     match io::Error::last_os_error() {
         _ if length >= 0 => Ok(true),
@@ -162,7 +178,7 @@ pub fn has_attribute(path: &CStr, name: &CStr) -> io::Result<bool> {
     }
 }
 
-/// The caller's hard limit on a resource, by its number: `getrlimit(2)`.
+/// The caller's hard limit on a resource, given by its RLIMIT number: `getrlimit(2)`.
 pub fn hard_limit(resource: u32) -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a struct of the size that the call writes.
@@ -172,19 +188,19 @@ pub fn hard_limit(resource: u32) -> io::Result<u64> {
     }
 }
 
-/// What is known of a process that has ended.
+/// What is known about a process that has ended. Unknown parts are `None`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Gone {
-    /// The signal that killed it, if one did and nobody else has taken the status.
+    /// The signal that killed the process, if a signal did.
     pub signal: Option<i32>,
-    /// The user and system time of the process and of all that it has waited for, if the status
-    /// was ours to take.
+    /// The user and system time of the process and of all descendants that were waited for.
     pub cpu: Option<(Duration, Duration)>,
 }
 
-/// Waits for a process's end for at most so long, and takes its status if it is a child:
-/// `waitid(2)`. A caller that ignores SIGCHLD, or reaps everything, leaves none to take. `None`: it
-/// has not ended.
+/// Waits at most `patience` for a process to end, and reaps it if it is a child: `waitid(2)`.
+///
+/// `None` if the process has not ended. Nothing is known about its end if it is not a child, if the
+/// caller ignores SIGCHLD, or if another thread has reaped it.
 pub fn reap(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<Gone> {
     let deadline = Instant::now().checked_add(patience);
     let ended = &mut [PollFd::new(pidfd, PollFlags::POLLIN)];
@@ -199,7 +215,7 @@ pub fn reap(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<Gone> {
             Err(_) => return None,
         }
     }
-    // SAFETY: all zero is a value of both types; the kernel writes no more than one of each.
+    // SAFETY: all zeroes is a valid value of both types; the kernel writes at most one of each.
     let (result, status, usage) = unsafe {
         let (mut status, mut usage): (libc::siginfo_t, libc::rusage) = std::mem::zeroed();
         let options = libc::WEXITED | libc::__WALL | libc::WNOHANG;
@@ -217,11 +233,11 @@ pub fn reap(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<Gone> {
             usage,
         )
     };
-    // No child of ours: a template's, or reaped by somebody else.
+    // Not a child (a template has started it), or already reaped.
     if result != 0 {
         return Some(Gone::default());
     }
-    // SAFETY: the kernel has filled in the part of a child's end.
+    // SAFETY: waitid(2) has filled in the SIGCHLD fields.
     let (pid, number) = unsafe { (status.si_pid(), status.si_status()) };
     let killed = matches!(status.si_code, libc::CLD_KILLED | libc::CLD_DUMPED);
     let time = |time: libc::timeval| {
@@ -232,9 +248,11 @@ pub fn reap(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<Gone> {
     Some(Gone { signal: killed.then_some(number), cpu })
 }
 
-/// The next message of a socket, and the descriptors beside it, at most four; `None` for these if
-/// there was no free number for one of them, which the kernel tells by MSG_CTRUNC: `recvmsg(2)`,
-/// `unix(7)`. What has arrived of them then is closed.
+/// Receives a message and at most four descriptors from a socket: `recvmsg(2)`, `unix(7)`.
+///
+/// Returns the length of the message and the descriptors. The latter are `None` if no descriptor
+/// number was free for one of them, which the kernel reports by MSG_CTRUNC. Those that did arrive
+/// are then closed.
 #[allow(
     clippy::unnecessary_cast,
     reason = "the lengths are of another type with another C library"
@@ -244,7 +262,7 @@ pub fn receive(
     bytes: &mut [u8],
 ) -> io::Result<(usize, Option<Vec<OwnedFd>>)> {
     const MOST: usize = 4;
-    /// A control message of descriptors, aligned as the kernel wants it.
+    /// A control message with descriptors, aligned as the kernel requires.
     #[repr(C)]
     struct Control {
         header: libc::cmsghdr,
@@ -253,7 +271,7 @@ pub fn receive(
     const _: () =
         assert!(size_of::<Control>() == size_of::<libc::cmsghdr>() + MOST * size_of::<RawFd>());
     let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-    // SAFETY: all zero is a value of both types.
+    // SAFETY: all zeroes is a valid value of both types.
     let (mut control, mut message): (Control, libc::msghdr) = unsafe { std::mem::zeroed() };
     (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
     (message.msg_control, message.msg_controllen) =
@@ -271,7 +289,7 @@ pub fn receive(
     } else {
         0
     };
-    // Above the standard numbers: a caller that has closed these may put other streams there.
+    // Avoid the standard numbers: a caller that has closed these may open other streams there.
     let above = |fd: OwnedFd| if fd.as_raw_fd() < 3 { fd.try_clone().ok() } else { Some(fd) };
     let descriptors: Vec<Option<OwnedFd>> =
         control.descriptors.into_iter().take(count).map(|number| above(own(number))).collect();
@@ -279,13 +297,13 @@ pub fn receive(
     Ok((length, descriptors.filter(|_| message.msg_flags & libc::MSG_CTRUNC == 0)))
 }
 
-/// Gives up a lock on an open file, for all who have a copy of the descriptor: `flock(2)`.
+/// Releases a lock on an open file, also for duplicates of the descriptor: `flock(2)`.
 pub fn unlock(file: BorrowedFd<'_>) {
     // SAFETY: takes numbers only.
     unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
 }
 
-/// How many bytes can be read from a pipe now: FIONREAD.
+/// The number of bytes in a pipe: FIONREAD. 0 if that cannot be determined.
 pub fn pending(pipe: BorrowedFd<'_>) -> usize {
     let mut count: libc::c_int = 0;
     // SAFETY: the kernel writes one int.
@@ -293,7 +311,7 @@ pub fn pending(pipe: BorrowedFd<'_>) -> usize {
     usize::try_from(count).unwrap_or(0)
 }
 
-/// The rows and columns of a terminal's window: TIOCGWINSZ.
+/// The window size of a terminal, as rows and columns: TIOCGWINSZ.
 pub fn window_size(terminal: BorrowedFd<'_>) -> io::Result<(u16, u16)> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the kernel writes one `winsize`.
@@ -303,7 +321,7 @@ pub fn window_size(terminal: BorrowedFd<'_>) -> io::Result<(u16, u16)> {
     }
 }
 
-/// Sets them: TIOCSWINSZ.
+/// Sets the window size of a terminal: TIOCSWINSZ.
 pub fn set_window_size(terminal: BorrowedFd<'_>, rows: u16, columns: u16) -> io::Result<()> {
     let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the kernel reads one `winsize`.
@@ -313,7 +331,7 @@ pub fn set_window_size(terminal: BorrowedFd<'_>, rows: u16, columns: u16) -> io:
     }
 }
 
-/// A system call that waits for an answer: `struct seccomp_notif`.
+/// A system call that waits for the decision of a seccomp listener: `struct seccomp_notif`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SeccompNotification {
@@ -327,13 +345,12 @@ pub struct SeccompNotification {
 }
 const _: () = assert!(size_of::<SeccompNotification>() == 80);
 
-/// An `ioctl(2)` of a seccomp listener, on a structure that is as large as the request's number
-/// says.
+/// Calls `ioctl(2)` on a seccomp listener. The request number encodes the size of `data`.
 fn listener_ioctl<T>(listener: BorrowedFd<'_>, request: u32, data: &mut T) -> io::Result<i32> {
     assert_eq!(request >> 16 & 0x3fff, size_of::<T>() as u32);
     loop {
-        // SAFETY: the kernel reads and writes no more than the size in the request's number, which
-        // is the structure's.
+        // SAFETY: the kernel reads and writes at most the size in the request number, which the
+        // assertion has compared with the size of `T`.
         match unsafe { libc::ioctl(listener.as_raw_fd(), request as _, &raw mut *data) } {
             -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             -1 => return Err(io::Error::last_os_error()),
@@ -342,15 +359,16 @@ fn listener_ioctl<T>(listener: BorrowedFd<'_>, request: u32, data: &mut T) -> io
     }
 }
 
-/// The next call that waits: SECCOMP_IOCTL_NOTIF_RECV, Linux 5.0.
+/// Receives the next waiting call: SECCOMP_IOCTL_NOTIF_RECV, Linux 5.0.
 pub fn seccomp_receive(listener: BorrowedFd<'_>) -> io::Result<SeccompNotification> {
     let mut notification = SeccompNotification::default();
     listener_ioctl(listener, 0xc050_2100, &mut notification)?;
     Ok(notification)
 }
 
-/// Answers a call with a value or a negative error number; flag 1 has the kernel carry it out:
-/// SECCOMP_IOCTL_NOTIF_SEND.
+/// Answers a call with a return value or a negative error number: SECCOMP_IOCTL_NOTIF_SEND.
+///
+/// With flag 1 (SECCOMP_USER_NOTIF_FLAG_CONTINUE) the kernel executes the call instead.
 pub fn seccomp_answer(
     listener: BorrowedFd<'_>,
     id: u64,
@@ -358,7 +376,7 @@ pub fn seccomp_answer(
     error: i32,
     flags: u32,
 ) -> io::Result<()> {
-    /// struct seccomp_notif_resp
+    /// `struct seccomp_notif_resp`
     #[repr(C)]
     struct Answer {
         id: u64,
@@ -369,20 +387,22 @@ pub fn seccomp_answer(
     listener_ioctl(listener, 0xc018_2101, &mut Answer { id, value, error, flags }).map(drop)
 }
 
-/// Whether who made this call still waits: SECCOMP_IOCTL_NOTIF_ID_VALID.
+/// Whether the process that made this call still waits: SECCOMP_IOCTL_NOTIF_ID_VALID.
 pub fn seccomp_waits(listener: BorrowedFd<'_>, mut id: u64) -> bool {
     listener_ioctl(listener, 0x4008_2102, &mut id).is_ok()
 }
 
-/// Makes `fd` a descriptor of who waits, and its number the answer: SECCOMP_IOCTL_NOTIF_ADDFD,
-/// Linux 5.9; at one stroke (SEND) from 5.14 on.
+/// Installs a copy of `fd` in the waiting process, and returns its number from the call:
+/// SECCOMP_IOCTL_NOTIF_ADDFD, Linux 5.9.
+///
+/// Since Linux 5.14 the flag SECCOMP_ADDFD_FLAG_SEND does both atomically.
 pub fn seccomp_answer_descriptor(
     listener: BorrowedFd<'_>,
     id: u64,
     fd: BorrowedFd<'_>,
     close_on_exec: bool,
 ) -> io::Result<i32> {
-    /// struct seccomp_notif_addfd
+    /// `struct seccomp_notif_addfd`
     #[repr(C)]
     struct Added {
         id: u64,
@@ -406,20 +426,27 @@ pub fn seccomp_answer_descriptor(
     }
 }
 
-/// The user namespace that owns the namespace behind a descriptor: NS_GET_USERNS of `ioctl_ns(2)`,
-/// Linux 4.9. EPERM where it is not the caller's own or below that.
+/// Opens the user namespace that owns a namespace: NS_GET_USERNS of `ioctl_ns(2)`, Linux 4.9.
+///
+/// # Errors
+///
+/// EPERM if the owner is neither the caller's user namespace nor a descendant of it.
 pub fn namespace_owner(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     namespace_ioctl(namespace, 0xb701)
 }
 
-/// The one around a pid or user namespace: NS_GET_PARENT. EPERM as above, and for the outermost.
+/// Opens the parent of a pid or user namespace: NS_GET_PARENT of `ioctl_ns(2)`, Linux 4.9.
+///
+/// # Errors
+///
+/// EPERM if the parent is outside the caller's own namespace, or there is none.
 pub fn namespace_parent(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     namespace_ioctl(namespace, 0xb702)
 }
 
-/// Its kind, as a clone flag: NS_GET_NSTYPE, Linux 4.11.
+/// The kind of a namespace, as a clone flag: NS_GET_NSTYPE, Linux 4.11.
 pub fn namespace_kind(namespace: BorrowedFd<'_>) -> io::Result<u64> {
-    // SAFETY: takes numbers only, and answers with one.
+    // SAFETY: takes numbers only, and returns a number.
     match unsafe { libc::ioctl(namespace.as_raw_fd(), 0xb703) } {
         -1 => Err(io::Error::last_os_error()),
         kind => Ok(kind as u64 & 0xffff_ffff),
@@ -427,14 +454,14 @@ pub fn namespace_kind(namespace: BorrowedFd<'_>) -> io::Result<u64> {
 }
 
 fn namespace_ioctl(namespace: BorrowedFd<'_>, request: u32) -> io::Result<OwnedFd> {
-    // SAFETY: takes numbers only, and answers with a new descriptor.
+    // SAFETY: takes numbers only, and returns a new descriptor.
     match unsafe { libc::ioctl(namespace.as_raw_fd(), request as _) } {
         -1 => Err(io::Error::last_os_error()),
         number => Ok(own(number)),
     }
 }
 
-/// The user who made a user namespace, as the caller counts: NS_GET_OWNER_UID, Linux 4.11.
+/// The user id that created a user namespace, as the caller sees it: NS_GET_OWNER_UID, Linux 4.11.
 pub fn namespace_owner_uid(namespace: BorrowedFd<'_>) -> io::Result<u32> {
     const NS_GET_OWNER_UID: u32 = 0xb704;
     let mut uid: libc::uid_t = 0;
@@ -445,8 +472,9 @@ pub fn namespace_owner_uid(namespace: BorrowedFd<'_>) -> io::Result<u32> {
     }
 }
 
-/// Takes over a descriptor that the kernel has just made for us.
+/// Takes ownership of a descriptor that the kernel has just created.
 pub fn own(number: i32) -> OwnedFd {
-    // SAFETY: every caller passes a number fresh from the kernel, which nobody else owns.
+    // SAFETY: every caller passes a number that the kernel has just returned, and nothing else
+    // owns.
     unsafe { OwnedFd::from_raw_fd(number) }
 }

@@ -1,5 +1,5 @@
-//! A process that is watched from one call to the next: by its descriptor, or by another one if the
-//! caller has closed that.
+//! A process that the library watches from one call to the next. If the caller closes the pidfd,
+//! the library opens another one.
 
 use crate::base::kept::{Identity, Kept};
 use crate::base::sys;
@@ -7,45 +7,48 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
-/// A process, by its pidfd.
+/// A watched process.
 #[derive(Debug)]
 pub struct Watched {
     pidfd: Kept,
-    /// As the caller counts; 0 if the caller's `/proc` does not tell.
+    /// The id in the caller's pid namespace. 0 if the caller's `/proc` does not show it.
     pid: u32,
-    /// In place of one that the caller has closed.
-    anew: OnceLock<Kept>,
-    /// In place of one that cannot be had again.
+    /// Replaces a pidfd that the caller has closed.
+    reopened: OnceLock<Kept>,
+    /// An always readable pipe. It replaces a pidfd that cannot be opened again.
     readable: OnceLock<Kept>,
 }
 
 impl Watched {
     pub fn new(pidfd: OwnedFd, pid: u32) -> Watched {
-        Watched { pidfd: pidfd.into(), pid, anew: OnceLock::new(), readable: OnceLock::new() }
+        Watched { pidfd: pidfd.into(), pid, reopened: OnceLock::new(), readable: OnceLock::new() }
     }
 
-    /// As the caller counts.
+    /// The id in the caller's pid namespace. 0 if unknown.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Its descriptor. `None`: the caller has closed it, and the process is gone, or this kernel
-    /// cannot tell it from another one that has got its number (before Linux 6.9).
+    /// A pidfd of the process.
+    ///
+    /// `None` if the caller has closed the pidfd, and it cannot be opened again. Either the process
+    /// is gone, or the kernel (before Linux 6.9) gives pidfds no inode of their own, so that a
+    /// process which reuses the id could not be told apart.
     pub fn get(&self) -> Option<BorrowedFd<'_>> {
         self.pidfd.intact().or_else(|| {
             let identity = self.pidfd.identity().filter(|_| self.pid != 0)?;
-            if self.anew.get().is_none() {
-                let anew = sys::pidfd_open(self.pid)
+            if self.reopened.get().is_none() {
+                let reopened = sys::pidfd_open(self.pid)
                     .ok()
-                    .filter(|anew| Identity::of(anew.as_fd()).as_ref() == Ok(identity))?;
-                let _ = self.anew.set(anew.into());
+                    .filter(|pidfd| Identity::of(pidfd.as_fd()).as_ref() == Ok(identity))?;
+                let _ = self.reopened.set(reopened.into());
             }
-            self.anew.get()?.intact()
+            self.reopened.get()?.intact()
         })
     }
 
-    /// What becomes readable when the process ends. If its descriptor cannot be had, something that
-    /// is readable now: who polls it then asks how things stand.
+    /// A descriptor that becomes readable when the process ends. Without a pidfd it is readable at
+    /// once, so that a caller which polls it goes on to ask for the state of the process.
     pub fn pollable(&self) -> BorrowedFd<'_> {
         self.get().or_else(|| self.readable()).unwrap_or(self.pidfd.unchecked())
     }
@@ -72,9 +75,9 @@ mod tests {
     }
 
     #[test]
-    fn a_process_whose_descriptor_was_closed_is_found_again_or_asked_after() {
+    fn a_closed_pidfd_is_reopened_or_reads_as_ended() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-        // Under a number that no other test's next descriptor gets.
+        // A high number, which no other test's next descriptor gets.
         let moved = |fd: OwnedFd, number| {
             sys::own(
                 nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(number))
@@ -88,10 +91,10 @@ mod tests {
         for process in [&living, &ended] {
             nix::unistd::close(process.get().unwrap().as_raw_fd()).unwrap();
         }
-        // Before Linux 6.9 there is no telling.
-        if let Some(anew) = living.get() {
-            assert!(!ends_soon(anew));
-            sys::pidfd_send_signal(anew, libc::SIGKILL).unwrap();
+        // Before Linux 6.9 the pidfd cannot be opened again.
+        if let Some(reopened) = living.get() {
+            assert!(!ends_soon(reopened));
+            sys::pidfd_send_signal(reopened, libc::SIGKILL).unwrap();
         } else {
             child.kill().unwrap();
         }

@@ -1,8 +1,8 @@
-//! The steps of a copy of a template: what in the file system is to be its own, put over what the
-//! template has at the same place.
+//! The steps for a copy of a template. A copy mounts its own parts of the file system over those of
+//! the template.
 //!
-//! That is every file system in memory that may be written, the terminals, `/proc`, and whatever
-//! the policy puts below one of these.
+//! Its own parts are every writable tmpfs, the terminals, `/proc`, and all entries that the policy
+//! puts below one of these.
 
 use super::{Builder, Sources};
 use crate::base::error::Result;
@@ -14,9 +14,13 @@ use std::path::Path;
 
 const PROC: &str = "/proc";
 
-/// Whether sandboxes of this policy can come from a template. Not if their root can be written to,
-/// which they would share; if they share a namespace that a template must have to itself; or if
-/// `/proc` is not their own, or `/dev/null`, which masks what is in it.
+/// Whether sandboxes of this policy can be copies of a template.
+///
+/// They cannot if:
+/// - the root is writable, because the copies would share it;
+/// - the policy shares a namespace that a template must have of its own;
+/// - the policy covers `/proc`, or `/dev/null`, with which the copies mask files in `/proc`;
+/// - a tmpfs lies behind a symbolic link of another root.
 pub fn has_template(policy: &Policy) -> bool {
     let own = [Namespace::User, Namespace::Mount, Namespace::Pid]
         .into_iter()
@@ -24,13 +28,14 @@ pub fn has_template(policy: &Policy) -> bool {
     own && !policy.writable_root
         && [Path::new(PROC), super::path_of(profile::DEVICES[0].0)]
             .into_iter()
-            .all(|place| is_plain(policy, place))
+            .all(|place| is_uncovered(policy, place))
         && !has_linked_tmpfs(policy)
 }
 
-/// Whether a tmpfs of the policy stands behind a link of another root. What else is put behind
-/// links there may lie in it, and a copy, which makes each tmpfs anew, cannot tell by the paths.
-/// What cannot be looked at counts as a link.
+/// Whether the path of a tmpfs leads through a symbolic link of another root.
+///
+/// Other entries may then lie in the tmpfs although their paths do not show it. A copy, which
+/// recreates each tmpfs, would miss them. A path that cannot be examined counts as a link.
 fn has_linked_tmpfs(policy: &Policy) -> bool {
     let System::Root(root) = &policy.system else { return false };
     let is_link =
@@ -47,8 +52,8 @@ fn has_linked_tmpfs(policy: &Policy) -> bool {
         .any(|entry| entry.at().ancestors().filter(below_root).any(is_link))
 }
 
-/// What holds already where a cell of this policy stands.
-pub fn standing(policy: &Policy) -> u64 {
+/// The protections that the file system and user namespace of a cell with this policy provide.
+pub fn cell_protections(policy: &Policy) -> u64 {
     let when = |condition: bool, bits: u64| if condition { bits } else { 0 };
     let own_files = policy.private(Namespace::Mount);
     let own_proc = own_files && !policy.files.iter().any(|entry| entry.at() == Path::new(PROC));
@@ -58,25 +63,24 @@ pub fn standing(policy: &Policy) -> u64 {
         | when(!policy.nested, protection::NO_NESTED_USERS)
 }
 
-/// Whether the policy puts nothing at this place, and mounts nothing over it. What is made above it
-/// and is no mount leaves it in sight.
-fn is_plain(policy: &Policy, place: &Path) -> bool {
+/// Whether the policy leaves this path alone: it has no entry there, and no mount above it. A plain
+/// directory above the path does not hide it.
+fn is_uncovered(policy: &Policy, place: &Path) -> bool {
     !policy.files.iter().any(|entry| {
         if entry.is_mount() { place.starts_with(entry.at()) } else { place == entry.at() }
     })
 }
 
-/// What each copy makes anew: by itself, and below what it has made anew.
-fn is_anew(policy: &Policy, entry: &Entry) -> bool {
+/// Whether each copy recreates this entry: a tmpfs, or an entry below a tmpfs or `/proc`.
+fn is_recreated(policy: &Policy, entry: &Entry) -> bool {
     let below = |parent: &Path| entry.at() != parent && entry.at().starts_with(parent);
     let below_tmpfs = policy.files.iter().any(|other| other.is_tmpfs() && below(other.at()));
     entry.is_tmpfs() || below_tmpfs || below(Path::new(PROC))
 }
 
 impl Builder {
-    /// Opens what the template has bound and the copy is to bind again, where it stands in the
-    /// template.
-    pub(super) fn open_again(&mut self, policy: &Policy) -> Result<Sources> {
+    /// Opens `/dev/null` and the binds that the copy recreates, at their places in the template.
+    pub(super) fn open_copied_binds(&mut self, policy: &Policy) -> Result<Sources> {
         let mut sources = Sources::default();
         let &(_, null, major, minor) = &profile::DEVICES[0];
         self.push(
@@ -85,7 +89,7 @@ impl Builder {
         );
         sources.null = self.sources;
         self.sources += 1;
-        for entry in policy.files.iter().filter(|entry| is_anew(policy, entry)) {
+        for entry in policy.files.iter().filter(|entry| is_recreated(policy, entry)) {
             if let Some(Bind { source, at, optional, .. }) = entry.bind() {
                 let number = self.source_by(
                     at,
@@ -99,7 +103,7 @@ impl Builder {
         Ok(sources)
     }
 
-    pub(super) fn files_again(
+    pub(super) fn copied_files(
         &mut self,
         policy: &Policy,
         sources: &Sources,
@@ -113,6 +117,6 @@ impl Builder {
             self.terminals();
         }
         self.proc(&Sources::default(), hide);
-        self.entries(policy, sources, |entry| is_anew(policy, entry))
+        self.entries(policy, sources, |entry| is_recreated(policy, entry))
     }
 }

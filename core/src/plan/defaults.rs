@@ -1,14 +1,16 @@
-//! What a sandbox has in its file system besides what its policy puts there, written as entries of
-//! a policy: so that the plan, the second wall and the copies of templates treat both alike.
+//! The default entries of a sandbox's file system.
+//!
+//! They have the form of policy entries, so that the plan, the Landlock ruleset and the copies of
+//! templates treat default entries and the policy's own alike.
 
 use crate::policy::profile;
 use crate::policy::{Bind, Entry, Namespace, Policy, System, Tmpfs};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The policy with the default entries before its own. An entry of its own at the place of a
-/// default one replaces that.
-pub fn completed(policy: &Policy) -> Policy {
+/// The policy with the default entries before its own. An entry of the policy replaces a default
+/// entry with the same path.
+pub fn with_defaults(policy: &Policy) -> Policy {
     let mut completed = policy.clone();
     if policy.private(Namespace::Mount) {
         let mut files: Vec<Entry> =
@@ -19,8 +21,7 @@ pub fn completed(policy: &Policy) -> Policy {
     completed
 }
 
-/// Whether the policy puts something at this place, or something that is no plain directory above
-/// it.
+/// Whether the policy has an entry at this path, or one above it that is not a plain directory.
 fn is_covered(policy: &Policy, place: &Path) -> bool {
     let covers = |entry: &Entry| match entry {
         Entry::Dir { at, .. } => at == place,
@@ -32,20 +33,20 @@ fn is_covered(policy: &Policy, place: &Path) -> bool {
 }
 
 fn entries(policy: &Policy) -> Vec<Entry> {
-    // Where the limit on memory is sampled, files are not in it: they have no more room than it
-    // gives.
+    // A sampled limit on memory does not count files in memory. So each tmpfs is at most as large
+    // as the limit.
     let most = policy.limits.memory.map_or(u64::MAX, |limit| limit.max(4096));
     let scratch = profile::SCRATCH
         .iter()
         .map(|(at, size, inodes)| Tmpfs::new(at).size(most.min(*size)).inodes(*inodes));
-    // A network that is joined is not the host's.
+    // The host's files apply only to a network that is shared with the caller, not to a joined one.
     let shared = if policy.share.contains(&Namespace::Net) { profile::NETWORK } else { &[] };
     let shared = shared.iter().map(|path| Bind::new(path, path).optional());
     scratch.map(Entry::Tmpfs).chain(shared.map(Entry::Bind)).collect()
 }
 
-/// The directories of the host's `/etc` of which something is shown, with the names in each. A `*`
-/// in a name stands for any characters.
+/// The directories below the host's `/etc` with visible entries, and the names of these. A `*` in a
+/// name matches any characters.
 pub fn etc(policy: &Policy) -> BTreeMap<PathBuf, Vec<String>> {
     let mut directories: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     if policy.system != System::Host {
@@ -59,8 +60,8 @@ pub fn etc(policy: &Policy) -> BTreeMap<PathBuf, Vec<String>> {
     directories
 }
 
-/// `/etc/hosts` of a network of the sandbox's own: in Debian's form, where the first name of a line
-/// is the canonical one.
+/// The contents of `/etc/hosts` in the sandbox's own network. As in Debian, the first name of a
+/// line is the canonical one.
 pub fn hosts(policy: &Policy) -> String {
     let names = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
     if !policy.private(Namespace::Uts) {
@@ -81,9 +82,13 @@ mod tests {
     use crate::Sandbox;
 
     #[test]
-    fn what_a_policy_puts_at_the_place_of_a_default_stands_there_instead() {
+    fn an_entry_of_the_policy_replaces_a_default_entry() {
         let places = |sandbox: &Sandbox| -> Vec<PathBuf> {
-            completed(sandbox.policy()).files.iter().map(|entry| entry.at().to_owned()).collect()
+            with_defaults(sandbox.policy())
+                .files
+                .iter()
+                .map(|entry| entry.at().to_owned())
+                .collect()
         };
         assert_eq!(places(&Sandbox::new()), ["/dev/shm", "/tmp"].map(PathBuf::from));
         let own = Sandbox::new()
@@ -97,7 +102,7 @@ mod tests {
         assert!(places(&Sandbox::new().share(Namespace::Mount)).is_empty());
         let mut joined = Sandbox::new().policy().clone();
         joined.joined.insert(Namespace::Net);
-        assert_eq!(completed(&joined).files.len(), profile::SCRATCH.len());
+        assert_eq!(with_defaults(&joined).files.len(), profile::SCRATCH.len());
         assert_eq!(
             places(&Sandbox::new().bind_ro("/srv", "/dev")),
             ["/tmp", "/dev"].map(PathBuf::from)
@@ -109,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_etc_are_told_apart_by_their_directories() {
+    fn names_in_etc_are_grouped_by_directory() {
         let shown = etc(Sandbox::new().etc(["a", "ssl/certs", "b*", "ssl/openssl.cnf"]).policy());
         let names = |of: &str| shown[Path::new(of)].clone();
         assert_eq!(names("/etc"), ["a", "b*"]);
@@ -137,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_its_name_by_itself_and_with_its_domain() {
+    fn the_hosts_file_has_the_host_name_alone_and_with_its_domain() {
         let last = |sandbox: Sandbox| hosts(sandbox.policy()).lines().last().unwrap().to_owned();
         assert_eq!(last(Sandbox::new()), "127.0.1.1\tsandbox");
         assert_eq!(last(Sandbox::new().hostname("a").domainname("lan")), "127.0.1.1\ta.lan a");

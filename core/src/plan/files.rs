@@ -1,4 +1,5 @@
-//! The steps that make the file system: parents before children, and closed at the end.
+//! The steps that create the file system. Parents come before children, and the last steps make it
+//! read-only.
 
 use super::{Builder, Sources, c_string, defaults, path_of};
 use crate::base::error::{Error, ErrorKind, Result};
@@ -10,7 +11,8 @@ use std::ffi::{CStr, CString};
 use std::path::Path;
 
 impl Builder {
-    /// `hide`: nobody sees the warden in `/proc`, nor processes that it may not look into.
+    /// All steps of the file system except the last ones, which restrict it. `hide`: `/proc` shows
+    /// neither the warden nor processes that the reader may not inspect.
     pub(super) fn files(&mut self, policy: &Policy, sources: &Sources, hide: bool) -> Result<()> {
         self.push(Step::PrivateMounts {}, "cut the mounts off from the caller's");
         self.push(
@@ -20,7 +22,7 @@ impl Builder {
         self.system(policy, sources)?;
         let own: Vec<&Path> = policy.files.iter().map(Entry::at).collect();
         let given = |path: &CStr| own.contains(&path_of(path));
-        // What the policy puts at one of these places is no directory beside it.
+        // An entry of the policy with the same path replaces the directory.
         for path in profile::DIRECTORIES.iter().copied().filter(|path| !given(path)) {
             self.push_at(
                 Step::Directory { at: path, mode: 0o755 },
@@ -31,8 +33,8 @@ impl Builder {
         for (index, (_, at, _, _)) in
             super::devices(policy).enumerate().filter(|(_, (_, at, _, _))| !given(at))
         {
-            // Read-only keeps a device's owner from changing its mode or times on the host. Writing
-            // to the device itself goes on: the kernel asks a mount that only for
+            // A read-only mount prevents changes to the mode and times of the host's device node.
+            // Writing to the device still works, because the kernel checks this mount flag only for
             // regular files.
             let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_EXEC;
             self.push_at(
@@ -62,8 +64,8 @@ impl Builder {
         Ok(())
     }
 
-    /// Shows what the host, or another root, has. What the policy puts at the very place of an
-    /// entry stands there instead of it.
+    /// Shows the programs of the host, or the entries of another root. An entry of the policy with
+    /// the same path replaces an entry shown here.
     fn system(&mut self, policy: &Policy, sources: &Sources) -> Result<()> {
         if let (Some(source), System::Root(root)) = (sources.system, &policy.system) {
             self.show(
@@ -88,7 +90,7 @@ impl Builder {
             )?;
         }
         for (source, directory, names) in &sources.etc {
-            // Something else stands in the directory's place.
+            // An entry of the policy hides the directory.
             if policy
                 .files
                 .iter()
@@ -109,8 +111,8 @@ impl Builder {
         Ok(())
     }
 
-    /// The entries of a source at `at`: these, or if there are none, all; but those that are left
-    /// out, and those that the policy has.
+    /// Shows entries of a source directory at `at`: those in `names`, or all if `names` is empty.
+    /// The entries in `left_out` and those that the policy replaces are omitted.
     fn show(
         &mut self,
         policy: &Policy,
@@ -154,8 +156,8 @@ impl Builder {
 
     pub(super) fn proc(&mut self, sources: &Sources, hide: bool) {
         let (step, action) = match sources.proc {
-            // A proc of the caller's pid namespace can be mounted by its owner only: the caller's
-            // own is shown.
+            // Mounting a procfs of the caller's pid namespace requires privileges over that
+            // namespace. So the caller's own mount is bound.
             Some(source) => (
                 Step::Bind {
                     source,
@@ -169,7 +171,11 @@ impl Builder {
         self.push_at(step, action, Path::new("/proc"));
     }
 
-    /// Those of the policy's entries that are `chosen`, parents before children.
+    /// The entries of the policy that are `chosen`, parents before children.
+    ///
+    /// # Errors
+    ///
+    /// `Setup` if the opened sources do not match the binds, which is a bug in this library.
     pub(super) fn entries(
         &mut self,
         policy: &Policy,
@@ -189,7 +195,7 @@ impl Builder {
         steps.into_iter().try_for_each(|(entry, source)| self.entry(entry, source))
     }
 
-    /// One thing that the policy puts into the file system; `source` is that of a bind.
+    /// One entry of the policy. `source` is the opened source of a bind.
     fn entry(&mut self, entry: &Entry, source: Option<u32>) -> Result<()> {
         let place = entry.at();
         let at = &*c_string(place)?;
@@ -197,7 +203,7 @@ impl Builder {
         match entry {
             Entry::Bind(bind) => {
                 let action = format!("bind {} on {shown}", bind.source.display());
-                // Left out, it would leave in sight what it is to cover.
+                // Skipping the bind would expose the files that it is meant to cover.
                 let source =
                     source.ok_or_else(|| internal(&action, "its source has not been opened"))?;
                 let when = |condition: bool, bits: u64| if condition { bits } else { 0 };
@@ -240,7 +246,7 @@ impl Builder {
         Ok(())
     }
 
-    /// The user and the host have names inside.
+    /// Writes `/etc/passwd`, `/etc/group` and `/etc/hosts`, unless the policy replaces them.
     fn names_inside(&mut self, policy: &Policy, given: &impl Fn(&CStr) -> bool) {
         let Policy { uid, gid, user, .. } = policy;
         let (home, root) = (
@@ -252,7 +258,7 @@ impl Builder {
         );
         let root = if *gid == 0 { "" } else { "root:x:0:\n" };
         let group = format!("{root}{user}:x:{gid}:\nnogroup:x:65534:\n");
-        // With a shared network the host's own is there.
+        // With a shared network, the host's own /etc/hosts is bound.
         let hosts =
             policy.private(Namespace::Net).then(|| (c"/etc/hosts", defaults::hosts(policy)));
         for (at, text) in
@@ -268,8 +274,8 @@ impl Builder {
         }
     }
 
-    /// Closes what in `/proc` is the whole machine's, once the last mount point has been made.
-    /// `null`: the source that is `/dev/null`.
+    /// Masks the parts of `/proc` that concern the whole machine, or makes them read-only. This
+    /// comes after the last mount point has been created. `null`: the source of `/dev/null`.
     pub(super) fn close_proc(&mut self, policy: &Policy, null: u32) {
         let own_proc = !policy.files.iter().any(|entry| entry.at() == Path::new("/proc"));
         if own_proc && !policy.nested {
@@ -297,7 +303,7 @@ impl Builder {
     }
 }
 
-/// A plan that contradicts itself: the library's own fault, told instead of being carried out.
+/// The error for a plan that contradicts itself because of a bug in this library.
 fn internal(action: &str, cause: &str) -> Error {
     Error::new(ErrorKind::Setup, action)
         .because(cause)

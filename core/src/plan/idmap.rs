@@ -1,9 +1,11 @@
-//! Chooses which of the caller's ids stand behind the ids inside, and writes the maps of a
-//! privileged caller.
+//! Chooses the host ids to which the ids inside are mapped, and writes the maps of a privileged
+//! caller.
 //!
-//! The command is never the host's root. It is the caller itself only where the caller may map no
-//! other id. Each fact this depends on (the caller's maps, its ids, its capabilities) is read or
-//! the start fails: a map that cannot be read never counts as "not mapped".
+//! The command never runs as the host's root. It runs as the caller's own user only if the caller
+//! may map no other id.
+//!
+//! The choice depends on the caller's maps, ids and capabilities. If any of them cannot be read,
+//! the start fails. An unreadable map never counts as an empty one.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::{DEFAULT_HOST_IDS, HOST_IDS, Namespace, Policy};
@@ -14,23 +16,29 @@ use std::fs;
 /// How a sandbox's ids are mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mapping {
-    /// The caller's own uid and gid, one each: all that an unprivileged process may map.
+    /// The caller's own uid and gid, one each. An unprivileged process may map no others.
     Own,
-    /// Ranges of the caller's ids, written by a privileged caller.
+    /// Ranges of ids, in maps that a privileged caller writes.
     Range { uids: IdRange, gids: IdRange },
-    /// None: the user namespace is the caller's, and the command becomes this user and group of it.
+    /// No map: the sandbox shares the caller's user namespace, and the command changes to this user
+    /// and group in it.
     Shared { uid: u32, gid: u32 },
-    /// None: the user namespace exists, and has its map.
+    /// No map: the sandbox joins a user namespace, which already has one.
     Joined,
 }
 
 impl Mapping {
-    /// What this caller can do for this policy.
+    /// Chooses the mapping for this policy and caller.
+    ///
+    /// # Errors
+    ///
+    /// `NamespacesDenied` if the caller may not map any suitable ids, `Invalid` if the policy's ids
+    /// do not fit, and `Setup` or `Io` if the caller's maps or capabilities cannot be read.
     pub fn choose(policy: &Policy) -> Result<Mapping> {
         if policy.joined.contains(&Namespace::User) {
             return Ok(Mapping::Joined);
         }
-        let (privileged, private) = (may_set_ids()?, policy.private(Namespace::User));
+        let (privileged, private) = (can_set_ids()?, policy.private(Namespace::User));
         if !privileged && !private {
             return Err(Error::new(ErrorKind::NamespacesDenied, "share the user namespace")
                 .because("only a caller with CAP_SYS_ADMIN can make the other namespaces without a user namespace of their own"));
@@ -38,10 +46,10 @@ impl Mapping {
         let (own_uid, own_gid) = callers();
         let (uid_map, gid_map) = (Map::of(Kind::Uid, "self")?, Map::of(Kind::Gid, "self")?);
         if private {
-            // The kernel lets nobody else make a user namespace. An empty map would otherwise read
-            // as "there are no other ids".
-            uid_map.must_have(own_uid)?;
-            gid_map.must_have(own_gid)?;
+            // The kernel refuses to create a user namespace if the caller's ids are unmapped. An
+            // empty map would otherwise look like a map without other ids.
+            uid_map.require(own_uid)?;
+            gid_map.require(own_gid)?;
         }
         if privileged {
             let uids = uid_map.choose(policy, own_uid)?;
@@ -52,7 +60,7 @@ impl Mapping {
                     let (uid, gid) = (outside(uids, policy.uid), outside(gids, policy.gid));
                     return Ok(Mapping::Shared { uid, gid });
                 }
-                // The caller's own group is the only one.
+                // Other users can be mapped, but the only group is the caller's own.
                 (Some(uids), None, true) => {
                     return Ok(Mapping::Range {
                         uids,
@@ -75,27 +83,33 @@ impl Mapping {
         Ok(Mapping::Own)
     }
 
-    /// The numbers by which the command's user and group are called inside.
+    /// The command's user and group id inside.
     pub fn ids(self, policy: &Policy) -> (u32, u32) {
         match self {
             Mapping::Own | Mapping::Range { .. } | Mapping::Joined => (policy.uid, policy.gid),
-            // Inside and outside are the same here.
+            // In a shared user namespace, ids inside and outside are the same.
             Mapping::Shared { uid, gid } => (uid, gid),
         }
     }
 
-    /// The command's user and group as the caller counts; `None` if they are the caller's own.
-    /// `pid` is a process in the sandbox's user namespace.
+    /// The command's user and group id in the caller's user namespace. `None` if they are the
+    /// caller's own. `pid` is a process in the sandbox's user namespace.
+    ///
+    /// # Errors
+    ///
+    /// For a joined user namespace: its map cannot be read, does not map the ids of the policy, or
+    /// maps the user to the host's root.
     pub fn owner(self, policy: &Policy, pid: i32) -> Result<Option<(u32, u32)>> {
         match self {
             Mapping::Own | Mapping::Range { .. } | Mapping::Shared { .. } => {
                 Ok(self.known_owner(policy))
             }
-            Mapping::Joined => in_joined(policy, pid).map(Some),
+            Mapping::Joined => joined_owner(policy, pid).map(Some),
         }
     }
 
-    /// The same before there is a process. `None`, too, for a user namespace that is joined.
+    /// The same as [`Mapping::owner`] before a process exists. `None` also for a joined user
+    /// namespace, where the ids are not yet known.
     pub fn known_owner(self, policy: &Policy) -> Option<(u32, u32)> {
         match self {
             Mapping::Own | Mapping::Joined => None,
@@ -106,7 +120,8 @@ impl Mapping {
         }
     }
 
-    /// The same for a copy of a template, for which the ids outside are the template's.
+    /// The mapping of a copy of a template. Its user namespace is nested in the template's, so it
+    /// maps the template's ids to themselves.
     pub fn of_copy(self) -> Mapping {
         let same = |range: IdRange| IdRange { outside: range.inside, ..range };
         match self {
@@ -115,11 +130,14 @@ impl Mapping {
         }
     }
 
-    /// Writes the maps of the process `pid`, which waits for it.
+    /// Writes the maps of the process `pid`, which waits for them. Only for [`Mapping::Range`].
+    ///
+    /// # Errors
+    ///
+    /// `NamespacesDenied` if the kernel refuses a map.
     pub fn write(self, pid: i32) -> Result<()> {
         let Mapping::Range { uids, gids } = self else { return Ok(()) };
-        // The group first: user_namespaces(7) has no rule for the order, but one process writes
-        // both.
+        // user_namespaces(7) requires no order of the two maps.
         for (kind, IdRange { inside, outside, count }) in [(Kind::Gid, gids), (Kind::Uid, uids)] {
             let path = kind.path(&pid.to_string());
             fs::write(&path, format!("{inside} {outside} {count}\n")).map_err(|error| {
@@ -137,8 +155,8 @@ impl Mapping {
     }
 }
 
-/// The protection that a command has which is this user and group outside, with regard to the
-/// caller as it is now.
+/// The protection `OTHER_USER`, if a command with this user and group outside differs from the
+/// caller in both. The caller's current ids count.
 pub fn protections(owner: Option<(u32, u32)>) -> u64 {
     let (own_uid, own_gid) = callers();
     match owner {
@@ -147,9 +165,13 @@ pub fn protections(owner: Option<(u32, u32)>) -> u64 {
     }
 }
 
-/// What a command of this policy is outside in a user namespace that has been joined, as the map of
-/// the process `pid` in it says. Never the host's root.
-fn in_joined(policy: &Policy, pid: i32) -> Result<(u32, u32)> {
+/// The host user and group of a command in a joined user namespace, from the id map of the process
+/// `pid` in that namespace.
+///
+/// # Errors
+///
+/// `Setup` if the map lacks the policy's ids; `NamespacesDenied` if the user is the host's root.
+fn joined_owner(policy: &Policy, pid: i32) -> Result<(u32, u32)> {
     let of = |kind: Kind, id: u32| {
         Map::of(kind, &pid.to_string())?.outside(id).ok_or_else(|| {
             Error::new(ErrorKind::Setup, format!("become {} {id}", kind.name()))
@@ -167,18 +189,18 @@ fn in_joined(policy: &Policy, pid: i32) -> Result<(u32, u32)> {
     Ok((uid, gid))
 }
 
-/// The caller's ids, as its own user namespace calls them.
+/// The caller's effective user and group id, in its own user namespace.
 pub fn callers() -> (u32, u32) {
     (geteuid().as_raw(), getegid().as_raw())
 }
 
-/// What an id inside is outside.
+/// The id outside for an id inside.
 fn outside(range: IdRange, id: u32) -> u32 {
     range.outside + (id - range.inside)
 }
 
 /// Whether CAP_SETUID and CAP_SETGID are effective.
-fn may_set_ids() -> Result<bool> {
+fn can_set_ids() -> Result<bool> {
     const CAP_SETGID: u32 = 6;
     const CAP_SETUID: u32 = 7;
     let bits = crate::base::sys::effective_capabilities().map_err(|error| {
@@ -188,7 +210,7 @@ fn may_set_ids() -> Result<bool> {
     Ok(bits & (1 << CAP_SETUID) != 0 && bits & (1 << CAP_SETGID) != 0)
 }
 
-/// Which of the two maps.
+/// The two kinds of id map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Uid,
@@ -208,15 +230,16 @@ impl Kind {
     }
 }
 
-/// A user namespace's map of user or group ids: (inside, outside, count), line by line.
+/// An id map of a user namespace.
 #[derive(Debug)]
 struct Map {
     kind: Kind,
+    /// The lines of the map: (inside, outside, count).
     lines: Vec<(u32, u32, u32)>,
 }
 
 impl Map {
-    /// The map of the user namespace that `process` is in.
+    /// Reads the map of the user namespace that `process` is in: a process id or `self`.
     fn of(kind: Kind, process: &str) -> Result<Map> {
         Map::read(kind, &kind.path(process))
     }
@@ -250,7 +273,7 @@ impl Map {
         Some(Map { kind, lines: text.lines().map(line).collect::<Option<_>>()? })
     }
 
-    /// What `id` inside is outside.
+    /// The id outside for `id` inside, if it is mapped.
     fn outside(&self, id: u32) -> Option<u32> {
         self.lines.iter().find_map(|&(inside, outside, count)| {
             let place = id.checked_sub(inside).filter(|place| *place < count)?;
@@ -259,7 +282,7 @@ impl Map {
     }
 
     /// Checks that the caller's `own` id is mapped.
-    fn must_have(&self, own: u32) -> Result<()> {
+    fn require(&self, own: u32) -> Result<()> {
         if self.outside(own).is_some() {
             return Ok(());
         }
@@ -272,21 +295,26 @@ impl Map {
             .at(path))
     }
 
-    /// How many ids from `first` on one line maps: a new map's line must lie within one line of the
-    /// map around it.
-    fn run(&self, first: u32) -> u32 {
+    /// The number of ids from `first` on that a single line maps. A line of a new map must lie
+    /// within one line of the parent namespace's map.
+    fn contiguous(&self, first: u32) -> u32 {
         let left = |&(inside, _, count): &(u32, u32, u32)| {
             count.checked_sub(first.checked_sub(inside)?).filter(|left| *left > 0)
         };
         self.lines.iter().find_map(left).unwrap_or(0)
     }
 
-    /// The ids that stand behind those of a sandbox from 0 on. `None`: there is no other than the
-    /// caller's `own`.
+    /// Chooses the range to which the sandbox's ids are mapped, starting with id 0 inside. `None`
+    /// if the map contains no other id than the caller's `own`.
+    ///
+    /// # Errors
+    ///
+    /// `NamespacesDenied` if the requested host ids are not mapped, or the command would be root
+    /// outside; `Invalid` if the range is too small for the policy's uid or gid.
     fn choose(&self, policy: &Policy, own: u32) -> Result<Option<IdRange>> {
         let (first, count) = match policy.host_ids {
             Some(first) => {
-                let count = self.run(first).min(HOST_IDS);
+                let count = self.contiguous(first).min(HOST_IDS);
                 if count == 0 {
                     return Err(Error::new(ErrorKind::NamespacesDenied, format!("map the host ids from {first}"))
                         .because(format!("the caller's user namespace has no {} {first}", self.kind.name()))
@@ -295,7 +323,7 @@ impl Map {
                 }
                 (first, count)
             }
-            None if self.run(DEFAULT_HOST_IDS) >= HOST_IDS => (DEFAULT_HOST_IDS, HOST_IDS),
+            None if self.contiguous(DEFAULT_HOST_IDS) >= HOST_IDS => (DEFAULT_HOST_IDS, HOST_IDS),
             None => match self.free(policy.uid.max(policy.gid), own) {
                 (first, count) if count > 0 => (first, count),
                 _ => return Ok(None),
@@ -329,47 +357,49 @@ impl Map {
         Ok(Some(range))
     }
 
-    /// Ids that nobody is likely to be, up to and including the id `highest` inside: first and
-    /// count; the longest piece if none is long enough, nothing if there is no piece.
+    /// Finds ids that are unlikely to be in use, for the ids 0 to `highest` inside. Returns the
+    /// first id and the count. If no free range is large enough, the result is the largest one, or
+    /// (0, 0) if there is none.
     ///
-    /// The range ends at the highest id that is free, so that the command itself is as far as can
-    /// be from the ids that are given to people and services from below. In a container with
-    /// 65536 ids that is 65533, where systemd's list of ids names 65520 to 65533 as unused;
-    /// 65534 is nobody, 65535 means no id to 16-bit interfaces. Taken are 0, which is
-    /// the caller's root whatever its own id is, the caller's own id, and what is root outside.
+    /// The range ends at the highest free id, because users and services are numbered upwards from
+    /// low ids. In a container with 65536 ids that is 65533: systemd's list of ids names 65520 to
+    /// 65533 as unused, 65534 is nobody, and 65535 means "no id" in 16-bit interfaces.
+    ///
+    /// Three ids are never free: 0, which is root in the caller's user namespace, the caller's own
+    /// id, and the id that is root outside.
     fn free(&self, highest: u32, own: u32) -> (u32, u32) {
         const RESERVED: [u32; 2] = [65534, 65535];
         let root =
             self.lines.iter().filter(|(_, outside, _)| *outside == 0).map(|(inside, _, _)| *inside);
         let mut taken: Vec<u32> = root.chain([0, own]).collect();
-        let least = self.pieces(&taken);
+        let acceptable = self.free_ranges(&taken);
         taken.extend(RESERVED);
-        let best = self.pieces(&taken);
-        let fits = |pieces: &[(u32, u32)]| {
-            pieces.iter().copied().filter(|(_, count)| *count > highest).max()
+        let preferred = self.free_ranges(&taken);
+        let fits = |ranges: &[(u32, u32)]| {
+            ranges.iter().copied().filter(|(_, count)| *count > highest).max()
         };
-        match fits(&best).or_else(|| fits(&least)) {
+        match fits(&preferred).or_else(|| fits(&acceptable)) {
             Some((first, count)) => (first + (count - 1 - highest), highest + 1),
-            None => least.into_iter().max_by_key(|(_, count)| *count).unwrap_or_default(),
+            None => acceptable.into_iter().max_by_key(|(_, count)| *count).unwrap_or_default(),
         }
     }
 
-    /// What is left of each line without the ids that are taken: first and count.
-    fn pieces(&self, taken: &[u32]) -> Vec<(u32, u32)> {
+    /// The ranges of each line without the ids in `taken`, each as first id and count.
+    fn free_ranges(&self, taken: &[u32]) -> Vec<(u32, u32)> {
         let mut taken = taken.to_vec();
         taken.sort_unstable();
-        let mut pieces = Vec::new();
+        let mut free_ranges = Vec::new();
         for &(inside, _, count) in &self.lines {
             let end = inside.saturating_add(count);
             let mut first = inside;
             for &id in taken.iter().filter(|id| (inside..end).contains(*id)) {
-                pieces.push((first, id.saturating_sub(first)));
+                free_ranges.push((first, id.saturating_sub(first)));
                 first = id + 1;
             }
-            pieces.push((first, end.saturating_sub(first)));
+            free_ranges.push((first, end.saturating_sub(first)));
         }
-        pieces.retain(|(_, count)| *count > 0);
-        pieces
+        free_ranges.retain(|(_, count)| *count > 0);
+        free_ranges
     }
 }
 
@@ -399,7 +429,7 @@ mod tests {
             [0, 1, 65536, 65537].map(|id| map.outside(id)),
             [Some(1000), Some(100_000), Some(165_535), None]
         );
-        assert_eq!([0, 1, 65536, 65537].map(|id| map.run(id)), [1, 65536, 1, 0]);
+        assert_eq!([0, 1, 65536, 65537].map(|id| map.contiguous(id)), [1, 65536, 1, 0]);
     }
 
     #[test]
@@ -428,7 +458,7 @@ mod tests {
         assert_eq!(chosen(&container, None, 1000, 0), Some((65533 - 1000, 1001)));
         // The group of the default policy is 1000.
         assert_eq!(chosen(&container, None, 0, 0), Some((65533 - 1000, 1001)));
-        // The caller's own id, and where it is nearly all that is needed, nobody's.
+        // Avoids the caller's own id. Uses 65534 (nobody) only if nearly all ids are needed.
         assert_eq!(chosen(&container, None, 1000, 65533), Some((65532 - 1000, 1001)));
         assert_eq!(chosen(&container, None, 65534, 0), Some((1, 65535)));
         assert_eq!(container.choose(&policy(None, 65535), 0).unwrap_err().step(), "uid 65535");
@@ -443,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_were_asked_for_are_had_or_refused() {
+    fn requested_ids_are_used_or_refused() {
         let container = map(CONTAINER);
         assert_eq!(chosen(&container, Some(1000), 1000, 0), Some((1000, 64536)));
         assert_eq!(container.choose(&policy(Some(65000), 1000), 0).unwrap_err().step(), "uid 1000");
@@ -454,12 +484,12 @@ mod tests {
     }
 
     #[test]
-    fn neither_root_outside_nor_the_callers_own_id_is_given() {
+    fn neither_root_outside_nor_the_callers_own_id_is_chosen() {
         for own_alone in [map(&[(0, 1000, 1)]), map(&[(0, 0, 1)]), map(&[(7, 1000, 1)]), map(&[])] {
             let own = own_alone.lines.first().map_or(65534, |line| line.0);
             assert_eq!(chosen(&own_alone, None, 0, own), None, "{own_alone:?}");
         }
-        // 5 is root outside: neither chosen by itself nor on request.
+        // The id 5 is root outside. It is neither chosen automatically nor allowed on request.
         let hidden = map(&[(0, 100_000, 5), (5, 0, 1), (6, 100_006, 2000)]);
         assert_eq!(chosen(&hidden, None, 1000, 0), Some((2005 - 1000, 1001)));
         let error = map(&[(0, 1000, 5), (5, 0, 2000)]).choose(&policy(Some(5), 0), 1).unwrap_err();

@@ -1,28 +1,28 @@
-//! What a step of a plan is called when it fails.
+//! The labels of steps, which name them in errors.
 
 use crate::base::step;
 use crate::wire::plan::Step;
 use std::path::PathBuf;
 
-/// The name of one step.
+/// The label of one step.
 pub struct Label {
     pub step: step::Step,
-    /// With its object: `bind /opt/tool on /opt/tool`.
+    /// The action with its object: `bind /opt/tool on /opt/tool`.
     pub action: String,
-    /// The path outside that the step needs, if it is one.
+    /// The path outside that the step needs, if any.
     pub source: Option<PathBuf>,
-    /// The path inside that the step makes, if it is one.
+    /// The path inside that the step creates, if any.
     pub at: Option<PathBuf>,
 }
 
 impl Label {
     pub fn new(step: &Step<'_>, action: String) -> Label {
-        Label { step: public(step), action, source: None, at: None }
+        Label { step: public_step(step), action, source: None, at: None }
     }
 }
 
-/// What the warden is to do, as users match on it.
-fn public(step: &Step<'_>) -> step::Step {
+/// Maps a step of the warden to its public name.
+fn public_step(step: &Step<'_>) -> step::Step {
     use step::Step as Public;
     match step {
         Step::Attributes {} => Public::Attributes,

@@ -1,9 +1,11 @@
-//! Refuses a writable bind in which the command could write nothing. The command of a privileged
-//! caller is another user outside, to whom the caller's files say nothing. Without this look the
-//! program fails later with an error of its own, which does not tell the cause.
+//! Rejects writable binds in which the command could write to nothing.
 //!
-//! Only what is certain is refused: the owner, the group and the mode of every file in the tree
-//! deny it. Where anything else may decide, the bind passes, and the kernel judges each access.
+//! The command of a privileged caller runs as another host user, which often has no permissions on
+//! the caller's files. Without this check, the program would fail later with an error that does not
+//! name the cause.
+//!
+//! A bind is rejected only if the owner, group and mode of every file in the tree deny writing. If
+//! anything else may decide, the bind passes, and the kernel checks each access.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::plan::idmap::Mapping;
@@ -19,22 +21,24 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// How many files of a tree are looked at. A larger tree passes.
+/// The largest number of files to examine. A larger tree passes.
 const FILES_MAX: usize = 1000;
 
-/// The file systems that judge by owner, group and mode alone. The first is also ext2 and ext3.
-/// Over a network the server judges, and FUSE asks its own daemon.
-const JUDGED_BY_MODE: [FsType; 5] =
+/// The file systems that check access by owner, group and mode alone. The first one is also that of
+/// ext2 and ext3. In contrast, a network file system leaves the decision to its server, and FUSE to
+/// its daemon.
+const MODE_ONLY: [FsType; 5] =
     [EXT4_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC];
 
-/// Refuses each writable bind of the policy in which the command could write nothing.
+/// Checks all writable binds of the policy.
 ///
 /// # Errors
 ///
-/// `SourceUnreadable`, which names the user that the command is outside.
+/// `SourceUnreadable` if the command could write to nothing in a bind. The error names the
+/// command's host user.
 pub fn check(policy: &Policy, mapping: Mapping) -> Result<()> {
-    // The command of an unprivileged caller has the caller's own rights, and who it is in a user
-    // namespace that is joined is known only there.
+    // The command of an unprivileged caller has the caller's own permissions. The host user of a
+    // command in a joined user namespace is known only once a process is in there.
     let Some((uid, gid)) = mapping.known_owner(policy) else { return Ok(()) };
     if !policy.private(Namespace::Mount) {
         return Ok(());
@@ -44,7 +48,8 @@ pub fn check(policy: &Policy, mapping: Mapping) -> Result<()> {
     binds.filter(|bind| bind.writable).try_for_each(|bind| user.check(bind))
 }
 
-/// What the command is outside: no other groups, and no capability that counts there.
+/// The host user and group of the command. It has no other groups, and no capabilities outside of
+/// its user namespace.
 struct User {
     uid: u32,
     gid: u32,
@@ -53,10 +58,10 @@ struct User {
 impl User {
     fn check(&self, bind: &Bind) -> Result<()> {
         let Ok(status) = fs::metadata(&bind.source) else {
-            // What is missing or cannot be reached, the warden tells.
+            // The warden reports a source that is missing or cannot be reached.
             return Ok(());
         };
-        if !self.is_shut_out(&bind.source, &status) || keeps_groups() {
+        if !self.can_change_nothing(&bind.source, &status) || keeps_groups() {
             return Ok(());
         }
         let (source, at, uid) = (bind.source.display(), bind.at.display(), self.uid);
@@ -73,8 +78,9 @@ impl User {
             .hint(format!("chown {uid} {source}, or let others write (chmod o+{bits} {source}), or start as a user who may")))
     }
 
-    /// Whether it is certain that this user can change nothing at `top`, which has this status.
-    fn is_shut_out(&self, top: &Path, status: &Metadata) -> bool {
+    /// Whether it is certain that this user can write to nothing in the tree `top`, which has this
+    /// status.
+    fn can_change_nothing(&self, top: &Path, status: &Metadata) -> bool {
         if !self.is_denied(top, (status.uid(), status.gid(), status.mode())) {
             return false;
         }
@@ -86,7 +92,8 @@ impl User {
             let Ok(entries) = fs::read_dir(&directory) else { return false };
             for entry in entries {
                 seen += 1;
-                // Not fs::symlink_metadata, whose statx(2) would have automount points mounted.
+                // lstat(2) below instead of fs::symlink_metadata, whose statx(2) would trigger
+                // automount points.
                 let Some(path) = entry.ok().map(|entry| entry.path()).filter(|_| seen <= FILES_MAX)
                 else {
                     return false;
@@ -96,7 +103,7 @@ impl User {
                 if kind == libc::S_IFLNK {
                     continue;
                 }
-                // A mount point: another file system's rules.
+                // At a mount point, the rules of another file system apply.
                 let elsewhere = found.st_dev != status.dev();
                 if elsewhere || !self.is_denied(&path, (found.st_uid, found.st_gid, found.st_mode))
                 {
@@ -110,30 +117,30 @@ impl User {
         true
     }
 
-    /// Whether it is certain that this user may not write to the file itself, nor grant itself
-    /// that.
+    /// Whether it is certain that this user may neither write to the file itself nor change its
+    /// mode.
     fn is_denied(&self, path: &Path, (owner, group, mode): (u32, u32, u32)) -> bool {
         const OTHERS: u32 = 0o002;
         const GROUP: u32 = 0o020;
-        // An owner can change the mode.
+        // An owner could change the mode, and so counts as permitted.
         let granted =
             owner == self.uid || mode & OTHERS != 0 || group == self.gid && mode & GROUP != 0;
-        !granted && !has_list(path) && is_judged_by_mode(path)
+        !granted && !has_acl(path) && checks_mode_only(path)
     }
 }
 
-/// Whether the file has an access control list (acl(5)), or may have one.
-fn has_list(path: &Path) -> bool {
+/// Whether the file has an access control list (acl(5)). True if that cannot be determined.
+fn has_acl(path: &Path) -> bool {
     let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return true };
     crate::base::sys::has_attribute(&path, c"system.posix_acl_access").unwrap_or(true)
 }
 
-fn is_judged_by_mode(path: &Path) -> bool {
-    statfs(path).is_ok_and(|status| JUDGED_BY_MODE.contains(&status.filesystem_type()))
+fn checks_mode_only(path: &Path) -> bool {
+    statfs(path).is_ok_and(|status| MODE_ONLY.contains(&status.filesystem_type()))
 }
 
-/// Whether the command may have kept the caller's supplementary groups: setgroups(2) is denied in
-/// some user namespaces (user_namespaces(7)).
+/// Whether the command keeps the caller's supplementary groups, because the user namespace denies
+/// setgroups(2) (user_namespaces(7)).
 fn keeps_groups() -> bool {
     fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny")
 }

@@ -1,4 +1,4 @@
-//! What no policy may say. Each refusal names the part and the value, before anything starts.
+//! Rejects invalid policies before anything starts. Each error names the key and the value.
 
 mod limits;
 
@@ -9,15 +9,19 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-/// The kernel's longest path, with its NUL.
+/// The kernel's limit on the length of a path, including the terminating NUL.
 const PATH_MAX: usize = 4096;
-/// The kernel's longest host and domain name (`uname(2)`).
+/// The kernel's limit on the length of a host or domain name (`uname(2)`).
 const NAME_MAX: usize = 64;
-/// A tmpfs is counted in pages.
+/// The largest size and number of inodes of a tmpfs.
 const TMPFS_MAX: u64 = i64::MAX as u64;
 
 impl Policy {
-    /// Refuses what makes no sense.
+    /// Checks the whole policy.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, with the key and the value that are not allowed.
     pub fn check(&self) -> Result<()> {
         self.check_namespaces()?;
         self.check_identity()?;
@@ -80,7 +84,7 @@ impl Policy {
         if !own && !self.clock_offsets.is_empty() {
             return Err(Error::invalid(
                 "clock offset",
-                format!("the time namespace is {}", self.whose(Namespace::Time)),
+                format!("the time namespace is {}", self.origin(Namespace::Time)),
             ));
         }
         for (clock, seconds) in &self.clock_offsets {
@@ -96,7 +100,7 @@ impl Policy {
             if !self.private(Namespace::Uts) {
                 return Err(Error::invalid(
                     format!("{what} {name}"),
-                    format!("the uts namespace is {}", self.whose(Namespace::Uts)),
+                    format!("the uts namespace is {}", self.origin(Namespace::Uts)),
                 ));
             }
             if name.is_empty() || name.len() > NAME_MAX || name.contains('\0') {
@@ -119,7 +123,7 @@ impl Policy {
                 "terminals",
                 format!(
                     "the mount namespace is {}, and its terminals are those that it has",
-                    self.whose(Namespace::Mount)
+                    self.origin(Namespace::Mount)
                 ),
             ));
         }
@@ -130,21 +134,21 @@ impl Policy {
                 "files",
                 format!(
                     "the mount namespace is {}, so its files cannot be changed",
-                    self.whose(Namespace::Mount)
+                    self.origin(Namespace::Mount)
                 ),
             ));
         }
         Ok(())
     }
 
-    /// Whose a namespace is that is not the sandbox's own.
-    fn whose(&self, kind: Namespace) -> &'static str {
+    /// The origin of a namespace that is not the sandbox's own, for error messages.
+    fn origin(&self, kind: Namespace) -> &'static str {
         if self.joined.contains(&kind) { "joined" } else { "shared with the caller" }
     }
 
-    /// Whose terminals are its own has them at their usual places.
+    /// With `terminals`, the policy may not put anything on `/dev/pts` or `/dev/tty`.
     fn check_terminals(&self) -> Result<()> {
-        match self.instead_of_terminals().filter(|_| self.terminals == Some(true)) {
+        match self.entry_over_terminals().filter(|_| self.terminals == Some(true)) {
             Some(entry) => Err(Error::invalid(
                 format!("{}", entry.at().display()),
                 "the policy puts something else there, and asks for terminals, which are there",
@@ -154,7 +158,7 @@ impl Policy {
         }
     }
 
-    /// Names in `/etc` lead nowhere else.
+    /// A name in `etc` must stay below `/etc`, and only its last part may contain a `*`.
     fn check_etc(&self) -> Result<()> {
         let Some(names) = &self.etc else { return Ok(()) };
         if self.system != System::Host {
@@ -302,7 +306,7 @@ fn check_entry(entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// A path that is handed to the kernel as it is.
+/// Checks a path that is passed to the kernel unchanged.
 fn check_text(what: &str, path: &Path) -> Result<()> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
@@ -320,7 +324,11 @@ fn check_text(what: &str, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A path inside: absolute, and what it says.
+/// Checks a path inside the sandbox: it must be absolute, without `.` and `..`.
+///
+/// # Errors
+///
+/// `Invalid`, with `what` as the name of the path.
 pub fn check_inside(what: &str, path: &Path) -> Result<()> {
     check_text(what, path)?;
     if !path.is_absolute() {

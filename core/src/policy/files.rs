@@ -1,23 +1,24 @@
-//! What a policy puts into the sandbox's file system.
+//! The entries that a policy puts into the sandbox's file system.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// A number of KiB, where a size in bytes is asked for.
+/// A size in KiB, for functions that take a size in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KiB(pub u64);
-/// A number of MiB, where a size in bytes is asked for.
+/// A size in MiB, for functions that take a size in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MiB(pub u64);
-/// A number of GiB, where a size in bytes is asked for.
+/// A size in GiB, for functions that take a size in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GiB(pub u64);
 
 macro_rules! sizes {
     ($($unit:ident $shift:literal)*) => {$(
         impl From<$unit> for u64 {
-            /// The size in bytes; one above what 64 bits hold becomes the largest they do, which is refused later.
+            /// The size in bytes. A size that exceeds 64 bits becomes `u64::MAX`, which the check
+            /// of the policy rejects.
             fn from(size: $unit) -> u64 {
                 size.0.saturating_mul(1 << $shift)
             }
@@ -26,10 +27,11 @@ macro_rules! sizes {
 }
 sizes! { KiB 10 MiB 20 GiB 30 }
 
-/// A file or directory of the caller's, shown inside; read-only unless said otherwise.
+/// A bind mount: a file or directory of the host that is visible inside. It is read-only by
+/// default.
 ///
-/// Everything mounted below a directory is shown with it. Set-user-id bits and device nodes have no
-/// effect.
+/// Mounts below a directory are visible, too. Set-user-ID bits have no effect, and neither do
+/// device nodes unless [`Bind::devices`] is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
     pub(crate) source: PathBuf,
@@ -42,7 +44,7 @@ pub struct Bind {
 }
 
 impl Bind {
-    /// Shows `source`, a path of the caller's, at the absolute path `at` inside.
+    /// Binds `source`, a path outside the sandbox, at the absolute path `at` inside.
     pub fn new(source: impl AsRef<Path>, at: impl AsRef<Path>) -> Bind {
         Bind {
             source: source.as_ref().into(),
@@ -55,46 +57,48 @@ impl Bind {
         }
     }
 
-    /// Lets the command write to it, as far as the file permissions let the user behind it.
+    /// Lets the command write, as far as the file permissions let its user outside the sandbox.
     ///
-    /// A privileged caller's command is another user outside
-    /// ([`Sandbox::host_ids`](crate::Sandbox::host_ids)). If the owner, the group and the mode of
-    /// every file in the source deny that user, the start fails with
-    /// [`ErrorKind::SourceUnreadable`](crate::ErrorKind::SourceUnreadable), which names the user
-    /// and what to do. One file or directory in it that the command may write is enough. A source
-    /// that is to become writable only later needs one from the start.
+    /// A privileged caller's command runs as another host user
+    /// ([`Sandbox::host_ids`](crate::Sandbox::host_ids)). If the owner, group and mode of every
+    /// file in the source deny that user, the start fails with
+    /// [`ErrorKind::SourceUnreadable`](crate::ErrorKind::SourceUnreadable). The error names the
+    /// user and a remedy. One writable file or directory in the source is enough to pass. It must
+    /// exist at the start, even if other files become writable later.
     pub fn writable(mut self) -> Bind {
         self.writable = true;
         self
     }
 
-    /// Passes over it if the source does not exist.
+    /// Skips the bind if the source does not exist.
     pub fn optional(mut self) -> Bind {
         self.optional = true;
         self
     }
 
-    /// Nothing in it can be executed.
+    /// Forbids to execute files in the bind.
     pub fn noexec(mut self) -> Bind {
         self.noexec = true;
         self
     }
 
-    /// Follows no symbolic link in the source's path: for a path through a directory that a program
-    /// inside could write to in an earlier run, and leave a link in.
+    /// Refuses symbolic links in the path of the source.
+    ///
+    /// Use it if the path leads through a directory that an earlier sandboxed program could write
+    /// to: that program may have left a link there.
     pub fn nofollow(mut self) -> Bind {
         self.nofollow = true;
         self
     }
 
-    /// Lets device nodes in it work: `/dev/kvm`, say.
+    /// Allows to open device nodes in the bind, such as `/dev/kvm`.
     pub fn devices(mut self) -> Bind {
         self.devices = true;
         self
     }
 }
 
-/// An empty, writable file system in memory.
+/// A tmpfs: an empty, writable file system in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tmpfs {
     pub(crate) at: PathBuf,
@@ -105,71 +109,71 @@ pub struct Tmpfs {
 }
 
 impl Tmpfs {
-    /// One at the absolute path `at`, of mode 1777 and without a size limit of its own (the
-    /// kernel's: half of the memory).
+    /// A tmpfs at the absolute path `at`, with mode 1777. Without [`Tmpfs::size`] the kernel's
+    /// default applies: half of the machine's memory.
     pub fn new(at: impl AsRef<Path>) -> Tmpfs {
         Tmpfs { at: at.as_ref().into(), size: None, inodes: None, mode: 0o1777, noexec: false }
     }
 
-    /// At most this many bytes, at least one page.
+    /// Limits the size in bytes. The kernel rounds it up to whole pages.
     pub fn size(mut self, bytes: impl Into<u64>) -> Tmpfs {
         self.size = Some(bytes.into());
         self
     }
 
-    /// At most this many files and directories, its own root among them.
+    /// Limits the number of files and directories, including the root directory of the tmpfs.
     pub fn inodes(mut self, inodes: u64) -> Tmpfs {
         self.inodes = Some(inodes);
         self
     }
 
-    /// The mode of its root directory, 0 to 0o7777.
+    /// Sets the mode of the root directory, 0 to 0o7777.
     pub fn mode(mut self, mode: u32) -> Tmpfs {
         self.mode = mode;
         self
     }
 
-    /// Nothing in it can be executed.
+    /// Forbids to execute files in the tmpfs.
     pub fn noexec(mut self) -> Tmpfs {
         self.noexec = true;
         self
     }
 }
 
-/// One thing in the sandbox's file system.
+/// One entry of the sandbox's file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A file or directory of the caller's.
+    /// A bind mount of a host file or directory.
     Bind(Bind),
     /// An empty file system in memory.
     Tmpfs(Tmpfs),
     /// An empty directory.
     Dir {
-        /// Where.
+        /// The path inside.
         at: PathBuf,
-        /// Its mode, 0 to 0o7777.
+        /// The mode, 0 to 0o7777.
         mode: u32,
     },
     /// A symbolic link.
     Symlink {
-        /// Where.
+        /// The path inside.
         at: PathBuf,
-        /// Its text.
+        /// The target of the link.
         target: PathBuf,
     },
-    /// A file made from bytes.
+    /// A regular file with given contents.
     File {
-        /// Where.
+        /// The path inside.
         at: PathBuf,
-        /// Its contents.
+        /// The contents.
         data: Vec<u8>,
-        /// Its mode, 0 to 0o7777.
+        /// The mode, 0 to 0o7777.
         mode: u32,
     },
 }
 
 impl Entry {
-    /// Where it stands inside.
+    /// The path of the entry inside the sandbox.
     pub fn at(&self) -> &Path {
         match self {
             Entry::Bind(Bind { at, .. }) | Entry::Tmpfs(Tmpfs { at, .. }) => at,
@@ -177,9 +181,9 @@ impl Entry {
         }
     }
 
-    /// The same with a place that is written without needless slashes: `/data/` and `//data` are
-    /// `/data`. So that every part of a plan, and the warden, can take a place's text as its
-    /// name.
+    /// Removes redundant slashes from the path: `/data/` and `//data` become `/data`.
+    ///
+    /// The plan and the warden compare paths as text, so each place must have one spelling.
     pub(crate) fn tidied(mut self) -> Entry {
         match &mut self {
             Entry::Bind(Bind { at, .. }) | Entry::Tmpfs(Tmpfs { at, .. }) => tidy(at),
@@ -188,7 +192,7 @@ impl Entry {
         self
     }
 
-    /// The bind, if this is one: the only entries whose source is opened before the ids change.
+    /// The bind, if this is one. Only binds have a source that is opened before the ids change.
     pub(crate) fn bind(&self) -> Option<&Bind> {
         match self {
             Entry::Bind(bind) => Some(bind),
@@ -198,7 +202,7 @@ impl Entry {
         }
     }
 
-    /// Whether it is a new file system in memory that commands can write to.
+    /// Whether the entry is a writable file system in memory.
     pub(crate) fn is_tmpfs(&self) -> bool {
         match self {
             Entry::Tmpfs(_) => true,
@@ -208,7 +212,7 @@ impl Entry {
         }
     }
 
-    /// Whether it is a mount, and so covers what is made below it earlier.
+    /// Whether the entry is a mount, which hides everything created below its path earlier.
     pub(crate) fn is_mount(&self) -> bool {
         match self {
             Entry::Bind(_) | Entry::Tmpfs(_) => true,
@@ -217,7 +221,8 @@ impl Entry {
     }
 }
 
-/// Takes needless slashes away, and nothing else: a `.` or `..` is for the check to refuse.
+/// Removes redundant slashes. Leaves `.` and `..` alone, because the check of the policy rejects
+/// these.
 fn tidy(path: &mut PathBuf) {
     let bytes = path.as_os_str().as_bytes();
     let is_tidy =
@@ -237,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn needless_slashes_are_taken_away_and_nothing_else() {
+    fn only_redundant_slashes_are_removed() {
         let tidied = |text: &str| {
             let mut path = PathBuf::from(text);
             tidy(&mut path);

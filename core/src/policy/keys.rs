@@ -1,170 +1,176 @@
-//! The keys of a policy, each declared once: what it means, of what kind it is, and where the
-//! policy holds it.
+//! The keys of a policy. Each key is declared once, with its meaning, its kind of value and its
+//! field in the policy.
 //!
-//! From this list come the reader and the writer of policies as text (`spec`), the plain setters of
-//! [`Sandbox`](crate::Sandbox), C's `seclude_sandbox_...` of the same names, the keywords of
-//! Python's `Sandbox`, and the table in docs/policy.md. To add a key of a plain kind, add a field
-//! to the policy and a line here, say in `check` what it may not be, and do with it what it is for;
-//! then `make faces`.
+//! This list generates the text reader and writer (`spec`), the plain setters of
+//! [`Sandbox`](crate::Sandbox), the C functions `seclude_sandbox_...` of the same names, the
+//! keywords of Python's `Sandbox`, and the table in docs/policy.md.
+//!
+//! To add a key of a plain kind: add a field to the policy and a line here, reject its invalid
+//! values in `check`, implement its effect, and run `make faces`.
 
-/// Hands every key to the macro `$apply`: documentation, kind, name, and its field.
+/// Passes every key to the macro `$apply`: documentation, kind, name and field.
 ///
 /// | kind | value |
 /// |---|---|
 /// | `text` | a text in UTF-8 |
 /// | `path` | a path |
-/// | `id` | a number of 32 bits |
-/// | `size` | bytes: `"64M"` |
-/// | `count` | a number of 64 bits |
+/// | `id` | a 32-bit number |
+/// | `size` | a number of bytes: `"64M"` |
+/// | `count` | a 64-bit number |
 /// | `time` | a `Duration`, seconds, or `"200ms"` |
 /// | `fraction` | a number that may have a fraction |
-/// | `flag` | true; its setter takes nothing |
-/// | `own` | of a type of its own: each language has a setter that fits it |
-/// | `special` | read and written by hand, too |
+/// | `flag` | true; the setter takes no argument |
+/// | `own` | a value of a specific type, for which each language has a handwritten setter |
+/// | `special` | as `own`, and the text reader and writer are handwritten, too |
 macro_rules! for_each_key {
     ($apply:ident) => {
         $apply! {
-            /// The caller's namespaces of these kinds are used. All but `time` are the sandbox's
-            /// own otherwise.
+            /// The kinds of namespace that the sandbox shares with the caller. By default it has
+            /// its own of every kind except `time`.
             own share at share,
-            /// Namespaces of these kinds are the sandbox's own: of use for `time`, which is shared
-            /// otherwise.
+            /// The kinds of namespace that the sandbox has of its own. Only needed for `time`,
+            /// which is shared by default.
             own unshare at unshare,
-            /// The host name, 1 to 64 bytes. `sandbox` if nothing is said.
+            /// The host name, 1 to 64 bytes. Default: `sandbox`.
             text hostname at hostname,
-            /// The NIS domain name, 1 to 64 bytes. The caller's if nothing is said.
+            /// The NIS domain name, 1 to 64 bytes. Default: the caller's.
             text domainname at domainname,
-            /// Shifts these clocks by so many whole seconds, forwards or back, in a time namespace
-            /// (Linux 5.6).
+            /// Offsets of these clocks in whole seconds, positive or negative. The sandbox then has
+            /// its own time namespace (Linux 5.6).
             own clock_offsets at clock_offsets,
-            /// The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
+            /// The user id inside. Default: 1000. The id 0 is root inside, without any capability.
             ///
-            /// An unprivileged caller's own id stands behind it outside. Behind a privileged
-            /// caller's stands the first of `host_ids` plus this number, which must then be below
-            /// the count of these: never the host's root.
+            /// Outside, the command of an unprivileged caller has the caller's own id. The command
+            /// of a privileged caller has the id `host_ids` plus this number, and never the host's
+            /// root. This number must then be below the number of mapped ids (see `host_ids`).
             id uid at uid,
-            /// The group id inside, as for `uid`.
+            /// The group id inside. The rules for `uid` apply.
             id gid at gid,
-            /// The user's name in `/etc/passwd` and `/etc/group`. `user` if nothing is said. No
-            /// colon, slash or newline.
+            /// The user's name in `/etc/passwd` and `/etc/group`, without colon, slash and newline.
+            /// Default: `user`.
             text user at user,
-            /// The user's home directory in `/etc/passwd` and HOME, an absolute path. `/tmp` if
-            /// nothing is said. It is not made.
+            /// The user's home directory in `/etc/passwd` and HOME, an absolute path. Default:
+            /// `/tmp`. The directory is not created.
             path home at home,
-            /// The first of the host's ids that the ids inside from 0 on map to, if the caller is
-            /// privileged; not 0. There are 65536 of them, or as many as the caller's user
-            /// namespace maps from there on. Ids that cannot be had are an error. Sandboxes that
-            /// must not touch each other's files want ranges of their own.
+            /// The first host id to which a privileged caller's sandbox maps its ids, starting with
+            /// id 0 inside. Must not be 0. The sandbox maps 65536 ids, or as many as the caller's
+            /// user namespace has from there on. It is an error if the caller's user namespace
+            /// lacks the requested ids. Give sandboxes different ranges if they must not access
+            /// each other's files.
             ///
-            /// If nothing is said, the range begins at 0x70000000, which distributions leave
-            /// unused. A caller whose user namespace has no such ids, as in a container, uses the
-            /// highest ids that this has, as many as the sandbox's uid and gid need.
+            /// By default the range starts at 0x70000000, which distributions leave unused. If the
+            /// caller's user namespace lacks these ids, as in a container, the sandbox uses its
+            /// highest ids, as many as uid and gid need.
             id host_ids at host_ids,
-            /// The programs are those of this directory, which holds another system, instead of the
-            /// host's `/usr`. Its top level is shown read-only, but for `/dev`, `/proc`, `/run`,
-            /// `/sys` and `/tmp`; nothing is ever written to it.
+            /// A directory that holds another system, whose programs replace those in the host's
+            /// `/usr`. Its top level is visible read-only, except `/dev`, `/proc`, `/run`, `/sys`
+            /// and `/tmp`. Nothing is written to it.
             special root,
-            /// There are no programs but what is bound.
+            /// The sandbox contains no programs except those in `files`.
             special empty_root,
-            /// The names in the host's `/etc` that are shown, instead of the usual ones, which
-            /// docs/policy.md lists; none if the list is empty. A `*` in the last part of a name
-            /// stands for any characters.
+            /// The visible names in the host's `/etc`, instead of the default list in
+            /// docs/policy.md. With an empty list, none is visible. A `*` in the last part of a
+            /// name matches any characters.
             own etc at etc,
-            /// The root directory itself, a file system in memory, stays writable.
+            /// Keeps the root directory, a tmpfs, writable.
             flag writable_root at writable_root,
-            /// Pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty`
-            /// (docs/terminals.md). They are there if nothing is said, unless the policy puts
-            /// something else at their places or shares the mount namespace.
+            /// Whether the sandbox has its own pseudo-terminals: `/dev/pts`, `/dev/ptmx` and
+            /// `/dev/tty` (docs/terminals.md). Default: true, unless the policy puts something else
+            /// in their place or shares the mount namespace.
             own terminals at terminals,
-            /// What else stands in the file system: binds, file systems in memory, directories,
-            /// links, files.
+            /// Additional entries of the file system: binds, tmpfs, directories, links, files.
             own files at files,
-            /// Programs inside may make user namespaces, and so sandboxes of their own. `/proc` is
-            /// then neither masked nor hidden in part, because the kernel gives a fresh one only to
-            /// a process that sees a whole one.
+            /// Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is
+            /// then neither masked nor partly hidden, because the kernel allows a fresh procfs only
+            /// where a complete one is visible.
             flag nested at nested,
-            /// Which system calls may be made: a profile by name, or one with rules over it
-            /// (docs/filters.md). If nothing is said, the profile is `nested` with the key
-            /// `nested`, else `default`.
+            /// The seccomp filter: the name of a profile, or a profile with additional rules
+            /// (docs/filters.md). Default: the profile `nested` if `nested` is set, else `default`.
             own seccomp at seccomp,
-            /// Further filters, as the kernel takes them: instructions of 8 bytes (`struct
-            /// sock_filter`).
+            /// Additional seccomp filters as BPF programs, which consist of instructions of 8 bytes
+            /// (`struct sock_filter`).
             own seccomp_bpf at seccomp_bpf,
-            /// Whether Landlock says once more what the mounts and namespaces say, where the kernel
-            /// can (`landlock(7)`).
+            /// Whether a Landlock ruleset repeats what the mounts and namespaces enforce, as far as
+            /// the kernel supports it (`landlock(7)`). Default: true.
             own landlock at landlock,
-            /// The only TCP ports that may be bound (Linux 6.7).
+            /// The only TCP ports that the sandbox may bind (Linux 6.7).
             own tcp_bind at tcp_bind,
-            /// The only TCP ports that may be connected to, wherever they are (Linux 6.7).
+            /// The only TCP ports that the sandbox may connect to, on any host (Linux 6.7).
             own tcp_connect at tcp_connect,
-            /// Resource limits of each process, soft and hard: `setrlimit(2)`. If nothing is said:
-            /// core 1 byte, which is no dump; nofile 1024 of at most 10240; memlock 8 MiB; stack 8
-            /// MiB of at most what the caller has; sigpending 4096; and the rest as the caller has
-            /// it.
+            /// The soft and hard resource limits of each process: `setrlimit(2)`. Default: core 1
+            /// byte, which disables core dumps; nofile 1024, hard limit 10240; memlock 8 MiB; stack
+            /// 8 MiB, with the caller's hard limit; sigpending 4096; all others as the caller's.
             own rlimits at rlimits,
-            /// The most memory of all that runs inside, the warden and its kernel structures
-            /// included; files in memory (tmpfs) count. No swap is used unless `swap` grants some.
-            /// No limit if nothing is said, and so below.
+            /// The largest amount of memory for all processes inside together, including the
+            /// warden, its kernel structures and files in memory (tmpfs). No swap is used unless
+            /// `swap` allows it. Default: no limit. The other limits have the same default, except
+            /// `output`.
             ///
-            /// By a cgroup, the kernel ends a process when there is nothing left to reclaim, and
-            /// the end is `memory-limit` even if the first process went on. Without one it is
-            /// sampled: what the processes hold together, without files in memory, is looked at
-            /// every few milliseconds.
+            /// With a cgroup, the kernel kills a process when it can reclaim no more memory. The
+            /// command then ends with `memory-limit`, even if its first process continues. Without
+            /// a cgroup, the warden samples the sum of the memory of all processes every few
+            /// milliseconds, without files in memory.
             size memory at limits.memory,
-            /// The most swap besides the memory. Takes a cgroup, and a kernel that counts swap.
+            /// The largest amount of swap in addition to `memory`. Needs a cgroup, and a kernel
+            /// that accounts swap.
             size swap at limits.swap,
-            /// The most processor time, user and system, of all processes inside together. When it
-            /// is used up, everything inside is killed, and the end is `cpu-time`.
+            /// The largest processor time, user and system, of all processes inside together. When
+            /// it is used up, all processes inside are killed and the command ends with `cpu-time`.
             ///
-            /// The warden reads the cgroup's counter as often as the rest of the time demands;
-            /// without a cgroup, the sum of what the processes tell.
+            /// The warden reads the cgroup's counter at intervals that shrink with the remaining
+            /// time. Without a cgroup it reads the sum over all processes.
             time cpu_time at limits.cpu_time,
-            /// How many processors' worth of time it may use at once: 0.01 to 8192. Takes a cgroup.
+            /// The number of processors that the sandbox may keep busy at once: 0.01 to 8192. Needs
+            /// a cgroup.
             fraction cpus at limits.cpus,
-            /// The share of processor time where others want it too: 1 to 10000; 100 is usual.
-            /// Takes a cgroup.
+            /// The weight of the sandbox when it competes for processor time: 1 to 10000. The usual
+            /// weight is 100. Needs a cgroup.
             id cpu_weight at limits.cpu_weight,
-            /// The processors that it may run on, by their numbers from 0. Takes a cgroup.
+            /// The numbers of the processors that the sandbox may run on, starting at 0. Needs a
+            /// cgroup.
             own cpu_set at limits.cpu_set,
-            /// The most processes and threads at one time, the warden not counted. One more is
-            /// refused (EAGAIN); if the command then does not exit with code 0, its end is
-            /// `process-limit`.
+            /// The largest number of processes and threads at one time, without the warden. The
+            /// kernel refuses to create more (EAGAIN). A command that was refused one and does not
+            /// exit with code 0 ends with `process-limit`.
             ///
-            /// Without a cgroup nobody tells who was refused: then it is the end of a command that
-            /// was seen at its limit, and failed. Before Linux 5.14 it is then sampled: nothing is
-            /// refused, and what is seen above the limit is killed.
+            /// Without a cgroup, refusals are not counted. The end is then `process-limit` if the
+            /// command was seen at its limit and failed. Before Linux 5.14 a limit without a cgroup
+            /// is sampled: nothing is refused, and the warden kills the processes that it sees
+            /// above the limit.
             count pids at limits.pids,
-            /// Rates of reading and writing, for each device. Takes a cgroup.
+            /// Limits on the rate of reads and writes of each device. Needs a cgroup.
             own io at limits.io,
-            /// How long a command may take. When it is over, everything inside is killed, and the
-            /// end is `wall-time`.
+            /// The largest duration of a command. When it is over, all processes inside are killed
+            /// and the command ends with `wall-time`.
             time wall_time at limits.wall_time,
-            /// A signal to the command's process group when the wall time is over, and how much
-            /// later it is killed. The end is `wall-time` either way; the outcome's `status` says
-            /// what the command made of it.
+            /// A signal for the command's process group at the end of the wall time, and the time
+            /// from then until the command is killed. The command ends with `wall-time` in any
+            /// case. The outcome's `status` tells how its first process ended.
             own wall_time_grace at limits.grace,
-            /// The most bytes to the standard output, and the most to the standard error, whether
-            /// they are collected or passed on. A command that writes more is killed, and the end
-            /// is `output-limit`; exactly the first so many bytes arrive.
+            /// The largest number of bytes to each of standard output and standard error, whether
+            /// they are collected or passed on. A command that writes more is killed and ends with
+            /// `output-limit`. Exactly the allowed number of bytes arrives.
             ///
-            /// Both streams are then pipes to the warden, which passes on what it reads. Streams
-            /// that are the same file count as one. If nothing is said, only what is collected is
-            /// counted: at most 64 MiB of each stream.
+            /// Both streams are then pipes to the warden, which passes on what it reads. If both
+            /// are the same file, they count as one stream. By default only collected streams are
+            /// limited, to 64 MiB each.
             size output at limits.output,
-            /// Limits that must be held exactly, and not by looks at an interval, or the command
-            /// does not start.
+            /// Limits that must be enforced exactly, not by sampling. Otherwise the command does
+            /// not start.
             special require,
-            /// Limits that may go missing where the host cannot hold them: the outcome tells.
+            /// Limits that the command may run without if the host cannot enforce them. The outcome
+            /// lists the limits that were enforced.
             special best_effort,
-            /// The directory of a mounted cgroup v2 hierarchy below which the sandbox's cgroup is
-            /// made. The caller may write it, and no process is directly in it; controllers that it
-            /// lacks are turned on in it. The environment variable SECLUDE_CGROUP does the same. If
-            /// nothing is said, one is looked for (docs/limits.md).
+            /// The parent directory of the sandbox's cgroup, in a mounted cgroup v2 hierarchy. The
+            /// caller must have write access, and no process may be directly in it. The library
+            /// enables missing controllers there. The environment variable SECLUDE_CGROUP has the
+            /// same effect. By default the library looks for a suitable directory (docs/limits.md).
             path cgroup at cgroup,
-            /// The installed warden to execute instead of the one in the library, for hosts that
-            /// grant user namespaces by the path of the executable (AppArmor) or forbid executing
-            /// memory (`vm.memfd_noexec=2`). `make install` puts one at `libexec/seclude/warden`.
-            /// The environment variable SECLUDE_WARDEN does the same.
+            /// An installed warden to execute instead of the built-in one. Needed on hosts that
+            /// allow user namespaces by the path of the executable (AppArmor), or forbid to execute
+            /// memory files (`vm.memfd_noexec=2`). `make install` puts one at
+            /// `libexec/seclude/warden`. The environment variable SECLUDE_WARDEN has the same
+            /// effect.
             path warden at warden,
         }
     };

@@ -1,4 +1,4 @@
-//! The limits of a sandbox as a whole: what all that runs inside may use together.
+//! The limits of a sandbox, which all processes inside share.
 
 use crate::base::declared::named;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,42 +12,44 @@ named! {
         Memory = "memory",
         /// Swap space, in bytes.
         Swap = "swap",
-        /// Processor time of the whole tree.
+        /// Processor time of all processes together.
         CpuTime = "cpu_time",
-        /// Processors, as a number that may have a fraction.
+        /// The number of processors, which may have a fraction.
         Cpus = "cpus",
-        /// The share of processor time under contention.
+        /// The weight when competing for processor time.
         CpuWeight = "cpu_weight",
-        /// Which processors.
+        /// The set of allowed processors.
         CpuSet = "cpu_set",
         /// Processes and threads at one time.
         Pids = "pids",
-        /// Bytes and operations a second, for each device.
+        /// Bytes and operations per second, for each device.
         Io = "io",
-        /// Time from the start.
+        /// Elapsed time since the start of the command.
         WallTime = "wall_time",
-        /// Bytes written to the standard output, and to the standard error.
+        /// Bytes written to each of standard output and standard error.
         Output = "output",
     }
 }
 
 named! {
-    /// What enforces a limit.
+    /// The mechanism that enforces a limit.
     Mechanism {
-        /// A controller of cgroup v2: the kernel, exactly.
+        /// The kernel enforces the limit exactly, by a controller of cgroup v2.
         CgroupV2 = "cgroup-v2",
-        /// A controller of cgroup v1: the kernel, exactly.
+        /// The kernel enforces the limit exactly, by a controller of cgroup v1.
         CgroupV1 = "cgroup-v1",
-        /// `setrlimit(2)` in a user namespace of the sandbox's own: the kernel, exactly.
+        /// The kernel enforces the limit exactly, by `setrlimit(2)` in the sandbox's own user
+        /// namespace.
         Rlimit = "rlimit",
-        /// The warden, which all of it passes through.
+        /// The warden enforces the limit exactly, because everything limited passes through it.
         Warden = "warden",
-        /// The warden, which looks at an interval: what is above the limit between two looks is not seen.
+        /// The warden samples the usage at intervals. Usage above the limit between two samples
+        /// goes unnoticed.
         Sampled = "sampled",
     }
 }
 
-/// How far a limit must be held.
+/// How strictly a limit must be enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {
     /// Exactly, or the command does not start.
@@ -56,7 +58,7 @@ pub enum Demand {
     BestEffort,
 }
 
-/// A number of processors. Compared by its bits, so that a policy stays a value.
+/// A number of processors. The comparison is by bits, so that policies can implement `Eq`.
 #[derive(Debug, Clone, Copy)]
 pub struct Cores(pub f64);
 
@@ -68,7 +70,7 @@ impl PartialEq for Cores {
 
 impl Eq for Cores {}
 
-/// How fast what runs inside may read and write, on the device that holds a path.
+/// The rates at which a sandbox may read from and write to one block device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Io {
     pub(crate) path: PathBuf,
@@ -79,8 +81,8 @@ pub struct Io {
 }
 
 impl Io {
-    /// No limit yet, on the block device that holds `path`, a path of the caller's, or that is this
-    /// node itself.
+    /// No rates yet, for the block device that holds `path`. `path` is outside the sandbox, and may
+    /// be the device node itself.
     pub fn new(path: impl AsRef<Path>) -> Io {
         Io {
             path: path.as_ref().into(),
@@ -91,31 +93,31 @@ impl Io {
         }
     }
 
-    /// At most so many bytes a second read from the device.
+    /// Limits the number of bytes read from the device per second.
     pub fn read_bytes(mut self, per_second: impl Into<u64>) -> Io {
         self.read_bytes = Some(per_second.into());
         self
     }
 
-    /// At most so many bytes a second written to the device.
+    /// Limits the number of bytes written to the device per second.
     pub fn write_bytes(mut self, per_second: impl Into<u64>) -> Io {
         self.write_bytes = Some(per_second.into());
         self
     }
 
-    /// At most so many read operations a second.
+    /// Limits the number of read operations per second.
     pub fn read_operations(mut self, per_second: u64) -> Io {
         self.read_operations = Some(per_second);
         self
     }
 
-    /// At most so many write operations a second.
+    /// Limits the number of write operations per second.
     pub fn write_operations(mut self, per_second: u64) -> Io {
         self.write_operations = Some(per_second);
         self
     }
 
-    /// The four rates: name in policies, and value.
+    /// The four rates, each with its name in policies.
     pub(crate) fn rates(&self) -> [(&'static str, Option<u64>); 4] {
         [
             ("read_bytes", self.read_bytes),
@@ -138,13 +140,13 @@ pub struct Limits {
     pub pids: Option<u64>,
     pub io: Vec<Io>,
     pub wall_time: Option<Duration>,
-    /// The signal that a command gets when its wall time is over, and how long it then has.
+    /// The signal that a command gets when its wall time is over, and the time until it is killed.
     pub grace: Option<(i32, Duration)>,
     pub output: Option<u64>,
     pub demands: BTreeMap<Limit, Demand>,
 }
 
-/// What one command may use of what its sandbox may.
+/// The limits of one command, as its share of the sandbox's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Share {
     pub memory: Option<u64>,
@@ -153,7 +155,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// Those that it sets.
+    /// The limits that are set.
     pub fn limits(&self) -> impl Iterator<Item = Limit> {
         let set = [
             (Limit::Memory, self.memory.is_some()),
@@ -163,7 +165,8 @@ impl Share {
         set.into_iter().filter(|(_, set)| *set).map(|(limit, _)| limit)
     }
 
-    /// The limits of a command that is the only one: the tighter of these and the whole's.
+    /// The limits of a command that has the sandbox to itself: the tighter of its own and the
+    /// sandbox's (`whole`).
     pub fn over(&self, whole: &Limits) -> Limits {
         fn tighter<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
             one.into_iter().chain(other).min()
@@ -176,8 +179,8 @@ impl Share {
         }
     }
 
-    /// The limits of one command among others: these, and of the whole's those that are each
-    /// command's own.
+    /// The limits of a command in a cell: its own, and those limits of the sandbox (`whole`) that
+    /// apply to each command separately.
     pub fn alone(&self, whole: &Limits) -> Limits {
         Limits {
             memory: self.memory,
@@ -193,7 +196,7 @@ impl Share {
 }
 
 impl Limits {
-    /// Whether the policy sets this one.
+    /// Whether the policy sets this limit.
     pub fn sets(&self, limit: Limit) -> bool {
         match limit {
             Limit::Memory => self.memory.is_some(),

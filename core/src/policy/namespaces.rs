@@ -1,4 +1,4 @@
-//! The eight kinds of namespace, and the clocks that one of them shifts.
+//! The eight kinds of namespace, and the clocks of a time namespace.
 
 use crate::base::declared::named;
 use crate::wire::plan::namespace;
@@ -6,27 +6,29 @@ use crate::wire::plan::namespace;
 named! {
     /// A kind of namespace: `namespaces(7)`.
     Namespace {
-        /// User and group ids, keyrings, capabilities: `user_namespaces(7)`.
+        /// User and group ids, keyrings and capabilities: `user_namespaces(7)`.
         User = "user",
         /// The file system tree: `mount_namespaces(7)`.
         Mount = "mount",
-        /// Process ids: `pid_namespaces(7)`. Shared, the warden ends the tree itself, which is a weaker promise than the kernel's.
+        /// Process ids: `pid_namespaces(7)`. In a shared one the warden kills the process tree,
+        /// which is a weaker guarantee than the kernel's.
         Pid = "pid",
-        /// Network devices, addresses, ports, abstract sockets: `network_namespaces(7)`.
+        /// Network devices, addresses, ports and abstract sockets: `network_namespaces(7)`.
         Net = "net",
-        /// System V IPC, POSIX message queues: `ipc_namespaces(7)`.
+        /// System V IPC and POSIX message queues: `ipc_namespaces(7)`.
         Ipc = "ipc",
         /// Host and domain name: `uts_namespaces(7)`.
         Uts = "uts",
         /// The view of the cgroup tree: `cgroup_namespaces(7)`.
         Cgroup = "cgroup",
-        /// The monotonic and boot clocks: `time_namespaces(7)`, Linux 5.6. Shared with the caller unless asked for.
+        /// The monotonic and boot clocks: `time_namespaces(7)`, Linux 5.6. Shared with the caller
+        /// by default.
         Time = "time",
     }
 }
 
 impl Namespace {
-    /// The kind's flag for `clone(2)`: CLONE_NEWUSER and so on.
+    /// The flag of this kind for `clone(2)`: CLONE_NEWUSER and so on.
     pub fn flag(self) -> u64 {
         match self {
             Namespace::User => namespace::USER,
@@ -42,9 +44,9 @@ impl Namespace {
 }
 
 named! {
-    /// A clock that a time namespace shifts.
+    /// A clock with an offset in a time namespace.
     Clock {
-        /// CLOCK_MONOTONIC and its kin.
+        /// CLOCK_MONOTONIC and its coarse and raw variants.
         Monotonic = "monotonic",
         /// CLOCK_BOOTTIME and `/proc/uptime`.
         Boottime = "boottime",

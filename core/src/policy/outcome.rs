@@ -1,4 +1,4 @@
-//! How a command ended, what it used, and what held it.
+//! The outcome of a command: how it ended, what it used, and which protections were in force.
 
 mod enforced;
 mod usage;
@@ -14,13 +14,13 @@ use std::time::Duration;
 
 macro_rules! ends {
     ($($(#[doc = $doc:literal])* $variant:ident $(($value:ty))? = $name:literal,)*) => {
-        /// How a command ended. The cases never overlap.
+        /// How a command ended. Exactly one variant applies.
         ///
-        /// A limit that stops the command (processor time, wall time, output) is its end from the
-        /// moment it fires. The memory limit is the end whenever the kernel killed a process for
-        /// it, even if the first process went on. A limit that only refuses (processes, scratch
-        /// space) is the end if it did refuse and the command did not exit with code 0 then: a
-        /// command that copes has succeeded.
+        /// A limit that stops the command (processor time, wall time, output) decides the end from
+        /// the moment it fires. The memory limit decides the end whenever the kernel killed a
+        /// process for it, even if the first process continued. A limit that only refuses requests
+        /// (processes, scratch space) decides the end if it refused one and the command did not
+        /// exit with code 0. A command that copes with the refusal has succeeded.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Ended { $($(#[doc = $doc])* $variant $(($value))?,)* }
@@ -30,8 +30,8 @@ macro_rules! ends {
             pub const WORDS: &[Word] =
                 &[$(Word { variant: stringify!($variant), name: $name, doc: concat!($($doc),*) },)*];
 
-            /// The name of the case: `exited`, `wall-time`, `memory-limit` and so on, the same in
-            /// every language.
+            /// The name of the variant: `exited`, `wall-time`, `memory-limit` and so on. It is the
+            /// same in every language.
             pub fn name(self) -> &'static str {
                 match self { $(Ended::$variant { .. } => $name,)* }
             }
@@ -40,31 +40,30 @@ macro_rules! ends {
 }
 
 ends! {
-    /// It ended by itself. The value is the exit code, 0 to 255.
+    /// The command exited by itself. The value is the exit code, 0 to 255.
     Exited(i32) = "exited",
-    /// A signal killed it, and no limit had a part in it. The value is the signal's number.
+    /// A signal killed the command, and no limit was involved. The value is the signal number.
     Signaled(i32) = "signaled",
-    /// It was still running when its wall time was over. The limit is told in nanoseconds.
+    /// The command was still running when its wall time was over. The limit is in nanoseconds.
     WallTime = "wall-time",
-    /// All processes together used up their processor time. The limit is told in nanoseconds.
+    /// All processes together used up their processor time. The limit is in nanoseconds.
     CpuTime = "cpu-time",
-    /// There was no more memory for it, even if its first process went on. The limit is told in
-    /// bytes.
+    /// The command ran out of memory, even if its first process continued. The limit is in bytes.
     MemoryLimit = "memory-limit",
-    /// It was refused a process or thread, and failed. The limit is told as their number.
+    /// The command was refused a process or thread, and failed. The limit is a number of processes.
     ProcessLimit = "process-limit",
-    /// It wrote more than it may, or, captured without a limit, more than 64 MiB to a stream. The
-    /// limit is told in bytes.
+    /// The command wrote more than its output limit, or more than 64 MiB to a captured stream
+    /// without a limit. The limit is in bytes.
     OutputLimit = "output-limit",
-    /// It failed, and a tmpfs is full whose size or number of files the policy limits. The limit is
-    /// told in bytes or files, whichever ran out.
+    /// The command failed, and a tmpfs with a limited size or number of files is full. The limit is
+    /// in bytes or files, whichever ran out.
     ScratchFull = "scratch-full",
-    /// The caller killed it.
+    /// The caller killed the command.
     Killed = "killed",
-    /// The warden was killed from outside, and with it all that ran inside. The value is the signal
-    /// that killed the warden, 0 if nobody can tell.
+    /// The warden was killed from outside, and all processes inside ended with it. The value is the
+    /// signal that killed the warden, or 0 if unknown.
     WardenLost(i32) = "warden-lost",
-    /// It made a system call that its filter answers with `kill`, somewhere inside. The value is
+    /// A process inside made a system call for which the filter has the action `kill`. The value is
     /// the call.
     Syscall(Syscall) = "syscall",
 }
@@ -105,25 +104,27 @@ impl fmt::Display for Ended {
     }
 }
 
-/// How a command ended, what it used, and which protections and limits were in force while it ran.
+/// The outcome of a command: how it ended, what it used, and which protections and limits were in
+/// force while it ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// How it ended.
+    /// How the command ended.
     pub ended: Ended,
-    /// How its first process itself ended, whatever the end of the whole is called: its exit code,
-    /// or minus the signal that killed it, which may be ours. `None` if nobody saw it.
+    /// How the first process itself ended, independently of `ended`: its exit code, or minus the
+    /// signal that killed it, which the library may have sent. `None` if unknown.
     pub status: Option<i32>,
-    /// The value of the limit that is the end: bytes, nanoseconds, processes, or the tmpfs's bytes
-    /// or files, whichever ran out. `None` where the end is no limit.
+    /// The value of the limit that decided the end: bytes, nanoseconds, processes, or the bytes or
+    /// files of a tmpfs, whichever ran out. `None` if no limit did.
     pub limit: Option<u64>,
-    /// What it used.
+    /// The resources that the command used.
     pub usage: Usage,
-    /// What was really enforced, as the warden and the kernel reported it after it had been done.
+    /// The protections and limits in force, as the warden and the kernel reported them after
+    /// applying them.
     pub enforced: Enforced,
-    /// The caller's side ended it, because the warden had not a second after it should have: it
-    /// was stopped from outside, or got no processor. What ended it is still the limit, or the
-    /// caller's [`kill`](crate::Child::kill).
+    /// Whether the caller's process killed the command, because the warden had not done so within a
+    /// second. The warden was then stopped from outside, or got no processor time. `ended` is still
+    /// the limit, or the caller's [`kill`](crate::Child::kill).
     pub by_caller: bool,
 }
 
@@ -133,13 +134,15 @@ impl Outcome {
         self.ended.success()
     }
 
-    /// The end as one number, as Python's `subprocess` has it: the exit code, or minus the signal.
+    /// The end as one number, in the format of Python's `subprocess`: the exit code, or minus the
+    /// signal.
     ///
-    /// A process limit and full scratch space kill nothing: they read as the command's own
-    /// [`status`](Outcome::status). Every other end, by a limit or by the caller, reads -9, as if
-    /// by SIGKILL. Only a command that exited with code 0 by itself reads 0.
+    /// A process limit and full scratch space kill nothing, so they give the command's own
+    /// [`status`](Outcome::status). Every other end, by a limit or by the caller, gives -9 for
+    /// SIGKILL. Only a command that exited with code 0 by itself gives 0.
     pub fn returncode(&self) -> i32 {
-        // Where the process limit is sampled, the warden kills: a code of 0 is then no success.
+        // If the process limit is sampled, the warden kills processes, so even a status of 0 is not
+        // a success.
         let own = self.status.filter(|status| *status != 0);
         match self.ended {
             Ended::Exited(code) => code,
@@ -178,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_end_reads_as_subprocess_would_tell_it() {
+    fn every_end_has_the_returncode_of_subprocess() {
         let returncode = |ended, status| {
             let outcome = Outcome {
                 ended,
@@ -192,7 +195,7 @@ mod tests {
         };
         assert_eq!(returncode(Ended::Exited(3), Some(3)), 3);
         assert_eq!(returncode(Ended::Signaled(15), Some(-15)), -15);
-        // A grace period: the command's own code is not how the whole ended.
+        // With a grace period, the command's own exit code is not the end.
         assert_eq!(returncode(Ended::WallTime, Some(5)), -9);
         assert_eq!(returncode(Ended::MemoryLimit, Some(1)), -9);
         for ended in [Ended::ProcessLimit, Ended::ScratchFull] {

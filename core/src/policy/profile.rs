@@ -1,18 +1,19 @@
-//! The default sandbox, in one readable place: what it shows, hides, and sets, unless a policy says
-//! otherwise. DESIGN's and SECURITY.md's tables give the reason for each line.
+//! The defaults of every sandbox: what it shows, hides and sets unless the policy overrides it.
+//! SECURITY.md gives the reason for each of them.
 
 use crate::policy::Resource;
 use std::ffi::CStr;
 
-/// What of the host's root is shown, read-only, as it stands there: a directory as a bind, a link
-/// (merged `/usr`) as a link.
+/// The entries of the host's root directory that are visible, read-only. A directory is bound, and
+/// a link (merged `/usr`) is copied as a link.
 pub const SYSTEM: &[&CStr] = &[c"usr", c"bin", c"sbin", c"lib", c"lib32", c"lib64", c"libx32"];
 
-/// The names in the host's `/etc` that are shown, read-only: programs in `/usr` need them, and they
-/// tell of no user, no password and no other host. A `*` stands for any characters. Only what
-/// everybody may read is shown. docs/policy.md has the same list.
+/// The names in the host's `/etc` that are visible, read-only.
+///
+/// Programs in `/usr` need them, and they reveal no users, passwords or other hosts. A `*` matches
+/// any characters. Only world-readable entries are shown. docs/policy.md contains the same list.
 pub const ETC: &[&str] = &[
-    // The dynamic linker, Debian's alternatives, time and language.
+    // The dynamic linker, Debian's alternatives, time zone and locale.
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",
@@ -23,7 +24,7 @@ pub const ETC: &[&str] = &[
     "locale.alias",
     "terminfo",
     "os-release",
-    // Names of hosts, services, protocols and kinds of file.
+    // Host name lookup, services, protocols and file types.
     "nsswitch.conf",
     "gai.conf",
     "host.conf",
@@ -40,7 +41,7 @@ pub const ETC: &[&str] = &[
     "pki/tls/certs",
     "pki/tls/openssl.cnf",
     "crypto-policies",
-    // Languages that keep a part of theirs here.
+    // Language runtimes that keep parts of their configuration here.
     "R",
     "dotnet",
     "fonts",
@@ -52,19 +53,19 @@ pub const ETC: &[&str] = &[
     "python*",
 ];
 
-/// What of another root's top level is not shown: these are the sandbox's own.
+/// The top-level directories of another root that are not shown, because the sandbox has its own.
 pub const NOT_FROM_ROOT: &[&CStr] = &[c"dev", c"proc", c"run", c"sys", c"tmp"];
 
-/// The host's files that lead to other hosts, for a network that is shared with it.
+/// The host's files for host name lookup. They are visible if the network is shared with the host.
 pub const NETWORK: &[&str] = &["/etc/hosts", "/etc/resolv.conf"];
 
-/// The name of a host of its own.
+/// The host name in the sandbox's own UTS namespace.
 pub const HOST_NAME: &str = "sandbox";
 
-/// The directories that exist in every sandbox, empty unless something is put there.
+/// The directories that exist in every sandbox.
 pub const DIRECTORIES: &[&CStr] = &[c"/dev", c"/proc"];
 
-/// The device nodes: name and number.
+/// The device nodes: the path outside, the path inside, and the major and minor number.
 pub const DEVICES: &[(&CStr, &CStr, u32, u32)] = &[
     (c"/dev/null", c"/dev/null", 1, 3),
     (c"/dev/zero", c"/dev/zero", 1, 5),
@@ -73,14 +74,14 @@ pub const DEVICES: &[(&CStr, &CStr, u32, u32)] = &[
     (c"/dev/urandom", c"/dev/urandom", 1, 9),
 ];
 
-/// With terminals of its own: the one that controls the process, whichever that is.
+/// The device node for a process's controlling terminal, in sandboxes with their own terminals.
 pub const TERMINAL: (&CStr, &CStr, u32, u32) = (c"/dev/tty", c"/dev/tty", 5, 0);
-/// Where the terminals are.
+/// The mount point of devpts.
 pub const TERMINALS: &CStr = c"/dev/pts";
-/// What makes one.
+/// The link to the device that creates pseudo-terminals: its path and target.
 pub const TERMINAL_LINK: (&CStr, &CStr) = (c"/dev/ptmx", c"pts/ptmx");
 
-/// The links in `/dev` that programs expect.
+/// The links in `/dev` that programs expect, each with its target.
 pub const DEVICE_LINKS: &[(&CStr, &CStr)] = &[
     (c"/dev/fd", c"/proc/self/fd"),
     (c"/dev/stdin", c"/proc/self/fd/0"),
@@ -89,12 +90,13 @@ pub const DEVICE_LINKS: &[(&CStr, &CStr)] = &[
     (c"/dev/core", c"/proc/kcore"),
 ];
 
-/// The writable places of the default sandbox, file systems in memory of its own: POSIX shared
-/// memory, and files for a while. Their bytes and their files, at most.
+/// The writable tmpfs mounts of the default sandbox, for POSIX shared memory and temporary files.
+/// Each has its largest size in bytes and its largest number of files.
 pub const SCRATCH: &[(&str, u64, u64)] =
     &[("/dev/shm", 64 << 20, 16_384), ("/tmp", 256 << 20, 65_536)];
 
-/// What of `/proc` reads as nothing: it tells about the whole machine or its keys.
+/// The files in `/proc` that are masked, because they reveal facts about the whole machine or its
+/// keys. They read as empty.
 pub const MASKED: &[&CStr] = &[
     c"/proc/acpi",
     c"/proc/asound",
@@ -110,37 +112,38 @@ pub const MASKED: &[&CStr] = &[
     c"/proc/timer_stats",
 ];
 
-/// What of `/proc` is read-only: it changes the whole machine.
+/// The files in `/proc` that are read-only, because writing to them changes the whole machine.
 pub const READ_ONLY: &[&CStr] =
     &[c"/proc/bus", c"/proc/fs", c"/proc/irq", c"/proc/sys", c"/proc/sysrq-trigger"];
 
-/// Where files may be written to although their file system does not change: devices, and what
-/// `/proc` lets a process say of itself.
+/// The paths that Landlock lets be written although their mounts are read-only: devices, and the
+/// files of `/proc` by which a process changes itself.
 pub const WRITABLE: &[&CStr] =
     &[c"/dev/full", c"/dev/null", c"/dev/random", c"/dev/urandom", c"/dev/zero", c"/proc"];
 
-/// The environment of a command, with HOME from the policy.
+/// The environment of a command. HOME, from the policy, is added to it.
 pub const ENVIRONMENT: &[(&str, &str)] = &[("LANG", "C.UTF-8"), ("PATH", PATH), ("TMPDIR", "/tmp")];
-/// Where a program without a slash is looked for.
+/// The search path for a program name without a slash.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The umask of a command.
 pub const UMASK: u32 = 0o022;
 
-/// The size and number of files of the root, a file system in memory that holds mount points and
-/// small files only.
+/// The largest size in bytes of the root tmpfs, which holds only mount points and small files.
 pub const ROOT_SIZE: u64 = 16 << 20;
 
-/// The resource limits of a command. Queued signals and timers count for the caller's user too: one
-/// sandbox must leave it some. One byte of core: the kernel makes no smaller file, and takes
-/// exactly 1 as "not through a pipe handler either" (core(5)); 0 would start the handler.
+/// The default resource limits of a command: soft and hard.
 pub const RLIMITS: &[(Resource, u64, u64)] = &[
+    // A core file of 1 byte is never written, and the kernel treats exactly 1 as "no pipe handler
+    // either" (core(5)). With 0 it would still start the pipe handler.
     (Resource::Core, 1, 1),
-    // The soft limit is what select(2) can take; a program may raise it. The hard one is what a
-    // caller without privileges must be able to exceed: descriptors under way in sockets are
-    // counted for its user (docs/cells.md).
+    // The soft limit is the most that select(2) supports. A program may raise it. The hard limit
+    // must stay below that of an unprivileged caller, because descriptors in flight in sockets are
+    // counted for the caller's user (docs/cells.md).
     (Resource::Nofile, 1024, 10_240),
     (Resource::Memlock, 8 << 20, 8 << 20),
     (Resource::Stack, 8 << 20, u64::MAX),
+    // Queued signals and timers are counted for the caller's user, too. One sandbox must not use
+    // them up.
     (Resource::Sigpending, 4096, 4096),
 ];

@@ -7,37 +7,38 @@ named! {
     Resource {
         /// Processor time, in seconds.
         Cpu = "cpu",
-        /// Size of a file written, in bytes.
+        /// The size of files that the process writes, in bytes.
         Fsize = "fsize",
-        /// Data segment, in bytes.
+        /// The data segment, in bytes.
         Data = "data",
-        /// Stack, in bytes.
+        /// The stack, in bytes.
         Stack = "stack",
-        /// Core dump, in bytes.
+        /// Core dumps, in bytes.
         Core = "core",
-        /// Processes of the user; counted over the whole host for the host's id behind it.
+        /// Processes of the user. The kernel counts those of the mapped host id, over the whole
+        /// host.
         Nproc = "nproc",
-        /// One more than the highest descriptor.
+        /// One more than the highest descriptor number.
         Nofile = "nofile",
         /// Locked memory, in bytes.
         Memlock = "memlock",
-        /// Address space, in bytes.
+        /// The address space, in bytes.
         As = "as",
         /// Queued signals.
         Sigpending = "sigpending",
         /// POSIX message queues, in bytes.
         Msgqueue = "msgqueue",
-        /// Niceness ceiling, as 20 minus the nice value.
+        /// The highest priority, as 20 minus the nice value.
         Nice = "nice",
-        /// Real-time priority ceiling.
+        /// The highest real-time priority.
         Rtprio = "rtprio",
-        /// Real-time processor time without a blocking call, in microseconds.
+        /// Real-time processor time without a blocking system call, in microseconds.
         Rttime = "rttime",
     }
 }
 
 impl Resource {
-    /// The resource's number: RLIMIT_CPU and so on.
+    /// The number of the resource: RLIMIT_CPU and so on.
     pub fn number(self) -> u32 {
         match self {
             Resource::Cpu => libc::RLIMIT_CPU,

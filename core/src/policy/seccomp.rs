@@ -1,17 +1,22 @@
-//! Seccomp filters: which system calls a command may make, `seccomp(2)`.
+//! Seccomp filters, which restrict the system calls of a command: `seccomp(2)`.
 //!
-//! A filter is a profile and rules over it. `profiles` says what each profile lets through,
-//! `compile` makes the program that the kernel runs on every call, `fate` what one call comes to,
-//! `guard` what every filter refuses, `filters` is what a start loads, `check` refuses what makes
-//! no sense, `syscall` knows the calls' names.
+//! A filter consists of a profile and additional rules.
+//!
+//! - `profiles`: the system calls that each profile allows.
+//! - `guard`: the calls that every filter refuses, to protect the warden.
+//! - `verdict`: the decision of a filter about one call.
+//! - `compile`: compiles a filter to the BPF program that the kernel runs.
+//! - `filters`: the programs that the warden and a command load.
+//! - `check`: rejects invalid filters.
+//! - `syscall`: the names and numbers of system calls.
 
 mod check;
 mod compile;
-mod fate;
 mod filters;
 mod guard;
 mod profiles;
 mod syscall;
+mod verdict;
 
 pub(crate) use filters::Filters;
 pub(crate) use guard::Tree;
@@ -21,50 +26,54 @@ use crate::base::declared::named;
 use crate::base::error::Result;
 use std::fmt;
 
-/// AUDIT_ARCH_ of the architecture that this library is built for.
+/// The AUDIT_ARCH value of the architecture that this library is built for.
 #[cfg(target_arch = "x86_64")]
 pub(crate) const NATIVE: u32 = 0xc000_003e;
-/// AUDIT_ARCH_ of the architecture that this library is built for.
+/// The AUDIT_ARCH value of the architecture that this library is built for.
 #[cfg(target_arch = "aarch64")]
 pub(crate) const NATIVE: u32 = 0xc000_00b7;
 
 named! {
-    /// A filter by name.
+    /// A predefined filter.
     Profile {
-        /// What programs of every kind use: what containers allow by default, and less. No namespaces, no mounts, no tracing, no keys,
-        /// no kernel programs; sockets of the families unix, inet and inet6. What Linux has besides fails with EPERM, what this library
-        /// does not know with ENOSYS, so that libc falls back.
+        /// For programs of every kind: fewer calls than container runtimes allow by default. It
+        /// allows no namespaces, mounts, keys or BPF programs, and only sockets of the families
+        /// unix, inet and inet6. Other calls fail with EPERM. Calls that this library does not know
+        /// fail with ENOSYS, so that libc falls back.
         Default = "default",
-        /// Computing with files and threads only: no process, no other program, no socket, no terminal. Anything else kills.
+        /// For computing with files and threads only. Any other call kills: it allows no new
+        /// processes, programs, sockets or terminals.
         Strict = "strict",
-        /// The default and what a sandbox inside a sandbox is made with: namespaces, mounts, netlink. The default of
-        /// [`Sandbox::nested`](crate::Sandbox::nested).
+        /// `default` plus the calls that create nested sandboxes: namespaces, mounts, netlink. It
+        /// is the default if the policy allows nested user namespaces.
         Nested = "nested",
-        /// The default and what a debugger does to other processes of the sandbox: `ptrace(2)` and its kin.
+        /// `default` plus the calls that debuggers need: to access the memory and descriptors of
+        /// other processes in the sandbox, and to turn off address space randomisation.
         Debug = "debug",
-        /// Every call of every architecture that the kernel runs, but for those that would change the warden.
+        /// Every call of every architecture that the kernel supports, except those that would
+        /// change the warden.
         Unconfined = "unconfined",
     }
 }
 
-/// What becomes of a system call.
+/// The effect of a filter on a system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// It is made.
+    /// The kernel executes the call.
     Allow,
-    /// It fails with this error number, 1 to 4095, and nothing else happens.
+    /// The call fails with this error number, 1 to 4095, and has no other effect.
     Errno(i32),
-    /// It is not made, and the command ends: [`Ended::Syscall`](crate::Ended::Syscall) names the
-    /// call.
+    /// The kernel does not execute the call, and the command ends.
+    /// [`Ended::Syscall`](crate::Ended::Syscall) names the call.
     Kill,
-    /// It is made, and the kernel writes it to its log (`/proc/sys/kernel/seccomp/actions_logged`).
+    /// The kernel executes the call and logs it (`/proc/sys/kernel/seccomp/actions_logged`).
     Log,
-    /// The caller decides: [`Child::take_listener`](crate::Child::take_listener).
+    /// The caller decides, through [`Child::take_listener`](crate::Child::take_listener).
     Notify,
 }
 
 named! {
-    /// How an argument is compared with a value; both are unsigned.
+    /// A comparison of an argument with a value. Both are unsigned.
     Compare {
         /// The argument is the value.
         Equal = "==",
@@ -81,11 +90,11 @@ named! {
     }
 }
 
-/// A test of one argument of a call.
+/// A test of one argument of a system call.
 ///
-/// Arguments are compared as the kernel uses most of them: their lower 32 bits, since it ignores
-/// the upper half of an `int`, a flag word or an `ioctl` request and whoever compares it is
-/// deceived. [`Test::wide`] compares all 64, for sizes and addresses.
+/// By default only the lower 32 bits of the argument are compared. The kernel ignores the upper
+/// half of an `int`, a flag word or an `ioctl` request, so a program could evade a comparison of
+/// all 64 bits. [`Test::wide`] compares all 64 bits, for sizes and addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Test {
     pub(crate) argument: u8,
@@ -96,18 +105,18 @@ pub struct Test {
 }
 
 impl Test {
-    /// Compares the argument of this number, 0 to 5, with `value`.
+    /// Compares argument number `argument`, 0 to 5, with `value`.
     pub fn new(argument: u8, compare: Compare, value: u64) -> Test {
         Test { argument, compare, value, mask: u64::MAX, wide: false }
     }
 
-    /// Of the argument, only these bits.
+    /// Compares only the bits of the argument that are set in `mask`.
     #[must_use]
     pub fn masked(self, mask: u64) -> Test {
         Test { mask, ..self }
     }
 
-    /// All 64 bits.
+    /// Compares all 64 bits of the argument.
     #[must_use]
     pub fn wide(self) -> Test {
         Test { wide: true, ..self }
@@ -127,7 +136,7 @@ impl Test {
     }
 }
 
-/// What becomes of one call, if all tests hold.
+/// A rule: the action for one system call, if all its tests hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     pub(crate) call: String,
@@ -136,12 +145,12 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// For every call of this name, or of this number in decimal.
+    /// A rule for the call with this name or decimal number, whatever its arguments.
     pub fn new(call: impl Into<String>, action: Action) -> Rule {
         Rule { call: call.into(), action, tests: Vec::new() }
     }
 
-    /// Only if this holds too.
+    /// Restricts the rule to calls for which `test` holds.
     #[must_use]
     pub fn when(mut self, test: Test) -> Rule {
         self.tests.push(test);
@@ -149,20 +158,24 @@ impl Rule {
     }
 }
 
-/// A seccomp filter: a profile, and rules over it.
+/// A seccomp filter: a profile and additional rules.
 ///
-/// Every filter, whatever it says, refuses with EPERM the calls by which a command could change its
-/// warden, and so the limits that the warden holds: `prlimit64`, `sched_setaffinity`,
-/// `sched_setattr`, `sched_setparam`, `sched_setscheduler`, `setpriority` and `ioprio_set` of
-/// process 1, and `setpriority` and `ioprio_set` of every process of a user. In a process tree that
-/// was there before, where the warden has another number, of that one, and signals to it, too; in a
-/// cell also of the process ids 64 to 127, which the wardens of commands that enter it take there
-/// and nobody else.
+/// The last rule that matches a call decides, and the profile decides calls without a matching
+/// rule. A rule for a name that only other architectures have is skipped. A name that no
+/// architecture has is an error, which [`Sandbox::check`](crate::Sandbox::check) or the start
+/// returns. Starting the command itself needs no rule: a filter without `execve` runs the program
+/// that the caller names, and no other.
 ///
-/// The last rule that fits a call decides, then the profile. A name that another architecture has
-/// and this one has not is skipped; one that nobody has is an error, told by
-/// [`Sandbox::check`](crate::Sandbox::check) or at the start. Starting the command itself needs no
-/// rule: a filter without `execve` lets the program run that the caller names, and no other.
+/// # The guard
+///
+/// Every filter also refuses, with EPERM, the calls by which a command could change its warden and
+/// so the limits that the warden enforces. These are `prlimit64`, `sched_setaffinity`,
+/// `sched_setattr`, `sched_setparam`, `sched_setscheduler`, `setpriority` and `ioprio_set` for
+/// process 1, and `setpriority` and `ioprio_set` for all processes of a user.
+///
+/// In a process tree that existed before, the warden has another process id. There the guard covers
+/// that id, and signals to it as well. In a cell it also covers the process ids 64 to 127, which
+/// only the wardens of entering commands get.
 ///
 /// ```
 /// use seclude::{Compare, Profile, Rule, Action, Seccomp, Test};
@@ -170,7 +183,10 @@ impl Rule {
 /// let filter = Seccomp::profile(Profile::Default)
 ///     .kill("ptrace")
 ///     .deny("chmod", libc::EPERM)
-///     .rule(Rule::new("socket", Action::Allow).when(Test::new(0, Compare::Equal, libc::AF_NETLINK as u64)));
+///     .rule(
+///         Rule::new("socket", Action::Allow)
+///             .when(Test::new(0, Compare::Equal, libc::AF_NETLINK as u64)),
+///     );
 /// let sandbox = seclude::Sandbox::new().seccomp(filter);
 /// # sandbox.check().unwrap();
 /// ```
@@ -182,49 +198,49 @@ pub struct Seccomp {
 }
 
 impl Seccomp {
-    /// This profile, as it is.
+    /// The filter of this profile, without additional rules.
     pub fn profile(profile: Profile) -> Seccomp {
         Seccomp { profile, rules: Vec::new(), otherwise: None }
     }
 
-    /// Lets a call be made.
+    /// Allows a call.
     #[must_use]
     pub fn allow(self, call: impl Into<String>) -> Seccomp {
         self.rule(Rule::new(call, Action::Allow))
     }
 
-    /// Has a call fail with this error number.
+    /// Makes a call fail with this error number, 1 to 4095.
     #[must_use]
     pub fn deny(self, call: impl Into<String>, errno: i32) -> Seccomp {
         self.rule(Rule::new(call, Action::Errno(errno)))
     }
 
-    /// Has a call end the command.
+    /// Makes a call end the command.
     #[must_use]
     pub fn kill(self, call: impl Into<String>) -> Seccomp {
         self.rule(Rule::new(call, Action::Kill))
     }
 
-    /// Has the kernel log a call that is made.
+    /// Allows a call and makes the kernel log it.
     #[must_use]
     pub fn log(self, call: impl Into<String>) -> Seccomp {
         self.rule(Rule::new(call, Action::Log))
     }
 
-    /// Has the caller decide about a call.
+    /// Lets the caller decide about a call.
     #[must_use]
     pub fn notify(self, call: impl Into<String>) -> Seccomp {
         self.rule(Rule::new(call, Action::Notify))
     }
 
-    /// Lets sockets of this family be made: an AF_ number.
+    /// Allows sockets of this address family, given by its AF_ number.
     #[must_use]
     pub fn socket_family(self, family: u16) -> Seccomp {
         self.rule(profiles::socket_family(family))
     }
 
-    /// Lets a program ask for the devices and addresses of its network, as getifaddrs(3) does, if
-    /// the profile lets it make sockets at all. What the rules say goes before.
+    /// Allows NETLINK_ROUTE sockets, with which getifaddrs(3) lists network devices and addresses,
+    /// if the profile allows sockets at all. The filter's own rules take precedence.
     pub(crate) fn with_routes(mut self) -> Seccomp {
         if matches!(self.profile, Profile::Default | Profile::Debug) {
             self.rules.insert(0, profiles::routes());
@@ -232,47 +248,49 @@ impl Seccomp {
         self
     }
 
-    /// A rule with tests.
+    /// Adds a rule. It takes precedence over earlier rules.
     #[must_use]
     pub fn rule(mut self, rule: Rule) -> Seccomp {
         self.rules.push(rule);
         self
     }
 
-    /// What becomes of every call that neither a rule nor the profile names, known or not.
+    /// Sets the action for every call that neither a rule nor the profile names, including calls
+    /// that this library does not know.
     #[must_use]
     pub fn otherwise(mut self, action: Action) -> Seccomp {
         self.otherwise = Some(action);
         self
     }
 
-    /// The program that the kernel would run, for measuring it without this library.
+    /// The BPF program, to measure it without this library.
     #[doc(hidden)]
     pub fn program(&self) -> Result<Vec<u8>> {
-        Ok(compile::Program::compile(self, guard::Tree::Own)?.with_pass(filters::draw()?))
+        Ok(compile::Program::compile(self, guard::Tree::Own)?.with_token(filters::random_token()?))
     }
 
-    /// What becomes of this call.
+    /// The action for a call with these arguments.
     pub(crate) fn decide(&self, call: Syscall, arguments: &[u64; 6]) -> Action {
         match call.native().and_then(|number| u32::try_from(number).ok()) {
             Some(number) if guard::refuses(Tree::Own, number, arguments) => guard::REFUSED,
-            Some(number) => self.fate(number, call.name().is_some()).decide(arguments),
+            Some(number) => self.verdict(number, call.name().is_some()).decide(arguments),
             None => self.otherwise.unwrap_or(self.profile.unknown()),
         }
     }
 
-    /// Whether a command can make no call on keys, whatever its arguments.
+    /// Whether the filter refuses every call on keyrings, whatever its arguments.
     pub(crate) fn refuses_keys(&self) -> bool {
         const CALLS: [&str; 3] = ["add_key", "keyctl", "request_key"];
         let refused = |action: Action| match action {
             Action::Errno(_) | Action::Kill => true,
-            // What a listener says is not known.
+            // The decision of a listener is not known in advance.
             Action::Allow | Action::Log | Action::Notify => false,
         };
         let profile = self.profile.rules();
         let of = |name: &str| {
             let number = Rule::new(name, Action::Allow).number();
-            // Those that can decide: up to and with the one that asks for no argument.
+            // Later rules take precedence. The search ends at a rule without tests, which always
+            // matches.
             let mut rules = self
                 .rules
                 .iter()
@@ -289,11 +307,11 @@ impl Seccomp {
                 }
             }
         };
-        // Other architectures' calls on keys are unknown ones.
+        // Calls of other architectures, including those on keys, are treated as unknown.
         CALLS.into_iter().all(of) && refused(self.otherwise.unwrap_or(self.profile.unknown()))
     }
 
-    /// What it says of these calls, and nothing else: the rest fails with EPERM.
+    /// The same filter for these calls. All others fail with EPERM.
     pub(crate) fn narrowed(&self, calls: impl Iterator<Item = Syscall>) -> Seccomp {
         const REST: Action = Action::Errno(libc::EPERM);
         let mut narrow = Seccomp::profile(Profile::Unconfined).otherwise(REST);
@@ -321,7 +339,7 @@ impl Seccomp {
         with_tests.into_iter().fold(narrow, Seccomp::rule)
     }
 
-    /// Every action that it can take.
+    /// Every action that the filter can take.
     fn actions(&self) -> impl Iterator<Item = Action> {
         let profile = self.profile.rules().into_iter().map(|rule| rule.action);
         let rest = self
@@ -330,22 +348,22 @@ impl Seccomp {
         profile.chain(self.rules.iter().map(|rule| rule.action)).chain(rest)
     }
 
-    /// Whether it decides nothing.
+    /// Whether the filter allows every call.
     pub(crate) fn is_empty(&self) -> bool {
         self.actions().all(|action| action == Action::Allow)
     }
 
-    /// Whether calls are left to the caller.
+    /// Whether the caller decides about any call.
     pub(crate) fn notifies(&self) -> bool {
-        self.listens() == Listens::Caller
+        self.listener() == Listener::Caller
     }
 
-    /// Who is told of calls.
-    pub(crate) fn listens(&self) -> Listens {
-        self.actions().fold(Listens::Nobody, |who, action| match action {
-            Action::Notify => Listens::Caller,
-            Action::Kill if who == Listens::Nobody => Listens::Warden,
-            _ => who,
+    /// The process that the filter needs as its listener.
+    pub(crate) fn listener(&self) -> Listener {
+        self.actions().fold(Listener::None, |listener, action| match action {
+            Action::Notify => Listener::Caller,
+            Action::Kill if listener == Listener::None => Listener::Warden,
+            _ => listener,
         })
     }
 }
@@ -368,13 +386,13 @@ impl fmt::Display for Action {
     }
 }
 
-/// Who is told by the kernel of calls that are not simply made or refused. There can be one only
-/// (seccomp_unotify(2)).
+/// The process to which the kernel sends calls that the filter does not decide itself. A process
+/// can have only one listener (seccomp_unotify(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Listens {
-    Nobody,
-    /// It ends the command, and tells which call it was.
+pub(crate) enum Listener {
+    None,
+    /// The warden ends the command and reports the call.
     Warden,
-    /// The calls are the caller's to decide.
+    /// The caller decides about the calls.
     Caller,
 }

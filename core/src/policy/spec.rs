@@ -1,13 +1,17 @@
-//! A policy as text: JSON and TOML with one schema, read and written.
+//! Reads and writes policies as JSON and TOML, with the same schema.
 //!
-//! The text is first a tree of plain values, then a policy, key by key: so each mistake names its
-//! key, and an unknown key the nearest known one. `policy::keys` declares them, `value` says how
-//! the values of each type are written, `files`, `limits` and `seccomp` hold the tables of these,
-//! `text` how single values look.
+//! The text is parsed to a tree of plain values, and these are converted key by key. So each error
+//! names its key, and for an unknown key also the most similar known one.
+//!
+//! - `policy::keys`: declares the keys.
+//! - `value`: converts the values of each type.
+//! - `files`, `limits`, `seccomp`: convert the tables of these keys.
+//! - `text`: the formats of single values.
+//! - `nonfinite`: rejects NaN and infinities.
 
 mod files;
 mod limits;
-mod numbers;
+mod nonfinite;
 mod seccomp;
 mod text;
 mod value;
@@ -22,28 +26,28 @@ use text::{Distinct, Key, path_value};
 
 macro_rules! keys {
     ($($(#[doc = $doc:literal])* $kind:ident $name:ident $(at $($field:ident).+)?,)*) => {
-        /// The keys of a policy.
+        /// The names of all keys.
         const KEYS: &[&str] = &[$(stringify!($name),)*];
 
-        /// What the other faces and the documentation say of each key.
+        /// The names, kinds and documentation of all keys, for the other languages.
         pub const SETTINGS: &[Setting] =
             &[$(Setting { name: stringify!($name), kind: stringify!($kind), doc: concat!($($doc, "\n"),*) },)*];
 
-        /// Reads one key, unless it is a special one. Whether it did.
+        /// Reads one key into the policy. Returns false if the key is a special one.
         fn read_key(name: &str, key: &Key<'_>, policy: &mut Policy) -> Result<bool> {
             $($(if name == stringify!($name) {
-                policy.$($field).+ = value::Said::read(key)?;
+                policy.$($field).+ = value::TextValue::read(key)?;
                 return Ok(true);
             })?)*
             Ok(false)
         }
 
-        /// The keys that are not at their default, but for the special ones.
+        /// The keys with values other than the default, without the special ones.
         fn write_keys(policy: &Policy) -> Vec<(&'static str, Value)> {
             let default = Policy::default();
             let mut keys = Vec::new();
             $($(if policy.$($field).+ != default.$($field).+ {
-                keys.push((stringify!($name), value::Said::write(&policy.$($field).+)));
+                keys.push((stringify!($name), value::TextValue::write(&policy.$($field).+)));
             })?)*
             keys
         }
@@ -52,35 +56,51 @@ macro_rules! keys {
 for_each_key!(keys);
 
 /// Reads a policy in JSON.
+///
+/// # Errors
+///
+/// `Policy`, with the key that is wrong.
 pub fn from_json(text: &str) -> Result<Policy> {
     let unreadable = |error: serde_json::Error| {
-        let told =
+        let syntax_error =
             || Error::new(ErrorKind::Policy, "read the policy as JSON").because(error.to_string());
-        numbers::in_json(text).unwrap_or_else(told)
+        nonfinite::in_json(text).unwrap_or_else(syntax_error)
     };
     let Distinct(value) = serde_json::from_str(text).map_err(unreadable)?;
     read(&value)
 }
 
 /// Reads a policy in TOML.
+///
+/// # Errors
+///
+/// `Policy`, with the key that is wrong.
 pub fn from_toml(text: &str) -> Result<Policy> {
     let unreadable = |error: String| {
         Error::new(ErrorKind::Policy, "read the policy as TOML")
             .because(error.trim_end().to_owned())
     };
     let value: toml::Value = toml::from_str(text).map_err(|error| unreadable(error.to_string()))?;
-    // JSON would have `null` for a number that is not finite.
-    numbers::in_toml(&value).map_or(Ok(()), Err)?;
+    // The conversion to JSON would turn a number that is not finite into `null`.
+    nonfinite::in_toml(&value).map_or(Ok(()), Err)?;
     let value = serde_json::to_value(value).map_err(|error| unreadable(error.to_string()))?;
     read(&value)
 }
 
 /// Writes a policy in JSON.
+///
+/// # Errors
+///
+/// `Policy` if the policy has no text form: a limit `cpus` that is not finite, or classic mounts.
 pub fn to_json(policy: &Policy) -> Result<String> {
     Ok(write(policy)?.to_string())
 }
 
 /// Writes a policy in TOML.
+///
+/// # Errors
+///
+/// The same as for [`to_json`].
 pub fn to_toml(policy: &Policy) -> Result<String> {
     toml::to_string(&text::without_large_numbers(write(policy)?)).map_err(|error| {
         Error::new(ErrorKind::Policy, "write the policy as TOML").because(error.to_string())
@@ -213,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_above_what_toml_has_survive_it() {
+    fn numbers_above_the_largest_of_toml_survive() {
         for number in [i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX - 1, u64::MAX] {
             let sandbox = Sandbox::new()
                 .memory(number)
@@ -240,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_not_written() {
+    fn a_number_that_is_not_finite_is_not_written() {
         for number in [f64::NAN, f64::INFINITY] {
             assert_eq!(
                 Sandbox::new().cpus(number).to_json().unwrap_err().kind(),
@@ -250,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_written_by_a_policy_that_says_everything() {
+    fn a_policy_with_every_key_writes_every_key() {
         let text = everything().to_json().unwrap();
         let written: Map<String, Value> = serde_json::from_str(&text).unwrap();
         let missing: Vec<_> = KEYS

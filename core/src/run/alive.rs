@@ -105,7 +105,7 @@ impl Alive {
             };
             let plan = sandbox
                 .compiled()
-                .plan(policy, Manner { part, mapping, admits, watches, among })?;
+                .plan(policy, Manner { part, mapping, admits, watches, in_cell: among })?;
             let tell = purpose != Purpose::Run;
             #[cfg(feature = "stage-clock")]
             crate::host::stage_clock::follow(&plan);

@@ -63,7 +63,7 @@ impl Template {
         let policy = sandbox.policy();
         let mapping = Mapping::choose(policy)?;
         let manner =
-            Manner { part: Part::Template, mapping, admits: false, watches: false, among: false };
+            Manner { part: Part::Template, mapping, admits: false, watches: false, in_cell: false };
         let plan = sandbox.compiled().plan(policy, manner)?;
         let warden = Warden::start(sandbox, &plan, &mut Enforcement::default(), true, None)?;
         Alive::await_ready(&warden, &plan)?;

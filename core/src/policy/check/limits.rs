@@ -1,4 +1,4 @@
-//! What no limit may be.
+//! Rejects invalid limits.
 
 use super::check_text;
 use crate::base::error::{Error, Result};
@@ -7,16 +7,20 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
 
-/// The kernel counts bytes in 63 bits.
+/// The kernel counts bytes in signed 64-bit integers.
 const BYTES_MAX: u64 = i64::MAX as u64;
-/// PID_MAX_LIMIT: no kernel has more processes.
+/// PID_MAX_LIMIT, the largest number of processes of any kernel.
 const PIDS_MAX: u64 = 1 << 22;
-/// The most processors that a kernel is built for.
+/// The largest number of processors (NR_CPUS) that a kernel is built for.
 const PROCESSORS_MAX: u32 = 8192;
-const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+const TIME_MAX: Duration = Duration::from_secs(u32::MAX as u64);
 
 impl Limits {
-    /// Refuses what makes no sense.
+    /// Checks all limits.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, with the limit and the value that are not allowed.
     pub fn check(&self) -> Result<()> {
         within("memory", self.memory, 1, BYTES_MAX)?;
         within("swap", self.swap, 0, BYTES_MAX)?;
@@ -88,7 +92,12 @@ impl Limits {
 }
 
 impl Share {
-    /// Refuses what makes no sense, and what is a share of nothing.
+    /// Checks the limits of one command in the sandbox with the limits `whole`. A command may only
+    /// have limits that its sandbox sets too.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, with the limit that is not allowed.
     pub fn check(&self, whole: &Limits) -> Result<()> {
         match self.limits().find(|limit| !whole.sets(*limit)) {
             Some(limit) => Err(Error::invalid(
@@ -127,9 +136,9 @@ fn time(name: &str, value: Option<Duration>) -> Result<()> {
             format!("limit {name}"),
             "a limit of zero would end every command at once",
         )),
-        Some(value) if value > LONGEST => Err(Error::invalid(
+        Some(value) if value > TIME_MAX => Err(Error::invalid(
             format!("limit {name}"),
-            format!("{} s is above {} s", value.as_secs(), LONGEST.as_secs()),
+            format!("{} s is above {} s", value.as_secs(), TIME_MAX.as_secs()),
         )),
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! What held a command: protections, and limits with what enforced them.
+//! The protections and limits that were in force while a command ran.
 
 use crate::base::declared::Word;
 use crate::policy::{Limit, Mechanism, Namespace};
@@ -7,20 +7,20 @@ use std::fmt;
 
 macro_rules! protections {
     ($($(#[doc = $doc:literal])* $variant:ident $name:literal $set:ident $bit:expr;)*) => {
-        /// A protection that held while a command ran.
+        /// A protection that was in force while a command ran.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Protection { $($(#[doc = $doc])* $variant,)* }
 
         impl Protection {
-            /// Every protection there is.
+            /// Every protection, in the order of declaration.
             pub const ALL: &[Protection] = &[$(Protection::$variant,)*];
 
             #[doc(hidden)]
             pub const WORDS: &[Word] =
                 &[$(Word { variant: stringify!($variant), name: $name, doc: concat!($($doc),*) },)*];
 
-            /// Its name, as the other languages and the case table spell it.
+            /// The name. It is the same in every language.
             pub fn name(self) -> &'static str {
                 match self { $(Protection::$variant => $name,)* }
             }
@@ -33,23 +33,23 @@ macro_rules! protections {
 }
 
 protections! {
-    /// A user namespace of its own.
+    /// The command has its own user namespace.
     UserNamespace "user-namespace" namespaces namespace::USER;
-    /// A mount namespace of its own.
+    /// The command has its own mount namespace.
     MountNamespace "mount-namespace" namespaces namespace::MOUNT;
-    /// A process tree of its own.
+    /// The command has its own process tree.
     PidNamespace "pid-namespace" namespaces namespace::PID;
-    /// A network of its own.
+    /// The command has its own network.
     NetNamespace "net-namespace" namespaces namespace::NET;
-    /// System V IPC and POSIX message queues of its own.
+    /// The command has its own System V IPC and POSIX message queues.
     IpcNamespace "ipc-namespace" namespaces namespace::IPC;
-    /// Host and domain name of its own.
+    /// The command has its own host and domain name.
     UtsNamespace "uts-namespace" namespaces namespace::UTS;
-    /// A view of the cgroup tree of its own.
+    /// The command has its own view of the cgroup tree.
     CgroupNamespace "cgroup-namespace" namespaces namespace::CGROUP;
-    /// Clocks of its own.
+    /// The command has its own clocks.
     TimeNamespace "time-namespace" namespaces namespace::TIME;
-    /// A file system of its own: the caller's is out of reach.
+    /// The command has its own root file system and cannot reach the caller's.
     OwnRoot "own-root" protections protection::ROOT;
     /// The root is mounted read-only.
     ReadOnlyRoot "read-only-root" protections protection::READ_ONLY_ROOT;
@@ -57,55 +57,54 @@ protections! {
     MaskedProc "masked-proc" protections protection::MASKED_PROC;
     /// All five capability sets are empty.
     NoCapabilities "no-capabilities" protections protection::CAPABILITIES;
-    /// User id 0 has no meaning of its own (locked securebits).
+    /// User id 0 has no special privileges (locked securebits).
     LockedSecurebits "locked-securebits" protections protection::SECUREBITS;
     /// No program executed inside gains privileges.
     NoNewPrivileges "no-new-privileges" protections protection::NO_NEW_PRIVS;
-    /// No supplementary groups. Missing for an unprivileged caller who has some: the kernel does
-    /// not let it drop them.
+    /// The command has no supplementary groups. Missing for an unprivileged caller with
+    /// supplementary groups, because the kernel does not let it drop them.
     NoGroups "no-groups" protections protection::GROUPS;
-    /// No user namespaces can be made inside.
+    /// No user namespaces can be created inside.
     NoNestedUsers "no-nested-users" protections protection::NO_NESTED_USERS;
-    /// A session keyring of its own.
+    /// The command has its own session keyring.
     OwnKeyring "own-keyring" protections protection::KEYRING;
-    /// A session of its own, without a terminal.
+    /// The command has its own session, without a controlling terminal.
     OwnSession "own-session" protections protection::SESSION;
-    /// No core dumps.
+    /// Core dumps are disabled.
     NoCoreDumps "no-core-dumps" protections protection::NO_CORE;
     /// The warden can be neither traced nor read from inside.
     HiddenWarden "hidden-warden" protections protection::WARDEN_HIDDEN;
-    /// Everything inside ends with the warden: the kernel sees to it.
+    /// The kernel kills all processes inside when the warden ends.
     KillByNamespace "kill-by-namespace" protections protection::KILL_BY_NAMESPACE;
-    /// Everything inside is ended by the warden, one process after another. Weaker: whoever kills
-    /// the warden from outside frees what is inside.
+    /// The warden kills the processes inside, one after another. This is weaker: if the warden is
+    /// killed from outside, they survive.
     KillByWarden "kill-by-warden" protections protection::KILL_BY_WARDEN;
-    /// What the warden could not end, the caller ends through a cgroup around it all: together with
-    /// the one above, where a cgroup can be made.
+    /// The caller kills any process that the warden could not kill, through the sandbox's cgroup.
+    /// Present together with `kill-by-warden`, if a cgroup can be created.
     KillByCgroup "kill-by-cgroup" protections protection::KILL_BY_CGROUP;
-    /// A seccomp filter decides which system calls are made.
+    /// A seccomp filter restricts the system calls of the command.
     SeccompFilter "seccomp-filter" protections protection::FILTERED;
-    /// A seccomp filter decides which system calls the warden makes. Missing where the command's
+    /// A seccomp filter restricts the system calls of the warden. Missing if the command's filter
     /// kills, or asks the caller, at every call that it does not name.
     FilteredWarden "filtered-warden" protections protection::FILTERED_WARDEN;
-    /// Landlock holds it to the files that it is shown, and to writing where it may.
+    /// Landlock restricts the command to its visible files, and to writing where it may.
     LandlockFiles "landlock-files" protections protection::LANDLOCK_FILES;
-    /// Landlock keeps its signals inside.
+    /// Landlock prevents signals to processes outside.
     LandlockSignals "landlock-signals" protections protection::LANDLOCK_SIGNALS;
-    /// Landlock keeps it from abstract sockets made outside.
+    /// Landlock prevents connections to abstract sockets created outside.
     LandlockSockets "landlock-sockets" protections protection::LANDLOCK_SOCKETS;
-    /// Landlock holds it to the TCP ports that the policy names.
+    /// Landlock restricts the command to the TCP ports in the policy.
     LandlockPorts "landlock-ports" protections protection::LANDLOCK_PORTS;
-    /// Nothing inside can change the warden: its limits, its priority, its processors. Missing
-    /// where the command has joined a process tree, for there the warden is a process like others
-    /// of its user.
+    /// No process inside can change the warden's limits, priority or processors. Missing if the
+    /// command has joined an existing process tree, where other processes may run as the same user.
     GuardedWarden "guarded-warden" protections protection::WARDEN_GUARDED;
-    /// The command is another user than the caller, so that the caller's files and processes are
-    /// not its own. Missing where the caller can map no id but its own: an unprivileged caller, or
-    /// one whose user namespace has no other.
+    /// The command runs as another user than the caller, so the caller's files and processes are
+    /// not its own. Missing if the caller can map only its own id: an unprivileged caller, or one
+    /// in a user namespace without other ids.
     OtherUser "other-user" protections protection::OTHER_USER;
 }
 
-/// The protections and limits that were in force.
+/// The protections and limits that were in force while a command ran.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Enforced {
     namespaces: u64,
@@ -114,7 +113,7 @@ pub struct Enforced {
     limits: Mechanisms,
 }
 
-/// What enforces each limit, by the limit's place in [`Limit::ALL`].
+/// The mechanism that enforces each limit, indexed by the limit's position in [`Limit::ALL`].
 pub(crate) type Mechanisms = [Option<Mechanism>; Limit::ALL.len()];
 
 impl Enforced {
@@ -127,7 +126,7 @@ impl Enforced {
         Enforced { namespaces, protections, landlock, limits }
     }
 
-    /// The ABI of Landlock that was in force; `None` if it was not.
+    /// The version of the Landlock ABI in force. `None` if Landlock was not in force.
     pub fn landlock_abi(&self) -> Option<u32> {
         Some(self.landlock).filter(|abi| *abi > 0)
     }
@@ -142,17 +141,17 @@ impl Enforced {
         Protection::ALL.iter().copied().filter(|protection| protection.is_in(self))
     }
 
-    /// What enforced this limit; `None` if nothing did.
+    /// The mechanism that enforced this limit. `None` if the limit was not enforced.
     pub fn mechanism(&self, limit: Limit) -> Option<Mechanism> {
         self.limits[limit as usize]
     }
 
-    /// The limits that were in force, each with what enforced it.
+    /// The limits that were in force, each with its mechanism.
     pub fn limits(&self) -> impl Iterator<Item = (Limit, Mechanism)> + '_ {
         Limit::ALL.iter().filter_map(|limit| Some((*limit, self.mechanism(*limit)?)))
     }
 
-    /// Whether the command had a namespace of this kind of its own.
+    /// Whether the command had its own namespace of this kind.
     pub fn private(&self, kind: Namespace) -> bool {
         self.namespaces & kind.flag() != 0
     }

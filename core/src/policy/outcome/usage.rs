@@ -1,25 +1,25 @@
-//! What a command used. The figures are declared in `core/wire/usage.rs`.
+//! The resources that a command used. `core/wire/usage.rs` declares the figures.
 
 use crate::base::declared::{Figure, named};
-use crate::wire::usage::{self as told, UNKNOWN, for_each_figure};
+use crate::wire::usage::{self as report, UNKNOWN, for_each_figure};
 use std::time::Duration;
 
 named! {
-    /// Where a peak of memory comes from.
+    /// The source of the figure `memory_peak`.
     MemorySource {
-        /// The cgroup's own peak: all that was charged to it, files in memory and kernel structures
-        /// among them.
+        /// The peak of the cgroup: everything charged to it, including files in memory and kernel
+        /// structures.
         Cgroup = "cgroup",
-        /// The largest sum of the processes' peaks (VmHWM) that the warden saw at an interval, and
-        /// no more than a sampled limit that was kept to.
+        /// The largest sum of the processes' peaks (VmHWM) that the warden sampled. It does not
+        /// exceed a sampled limit that was kept.
         Sampled = "sampled",
-        /// The largest single process alone (`ru_maxrss`): nobody counted the sum.
+        /// The peak of the largest single process (`ru_maxrss`). The sum was not counted.
         LargestProcess = "largest-process",
     }
 }
 
-/// How long something inside stood still for want of a resource: the kernel's pressure stall
-/// information, `total`s (Linux 4.20).
+/// The time that processes inside waited for a resource: the `total` fields of the kernel's
+/// pressure stall information (Linux 4.20).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Pressure {
@@ -35,8 +35,8 @@ pub struct Pressure {
     pub io_full: Duration,
 }
 
-/// What each kind of figure is in Rust: its type, its unit in words, where it starts, how the
-/// report's number becomes it.
+/// Maps each kind of figure to Rust: its type, its unit in words, its initial value, the conversion
+/// from the report's number, and the conversion to a plain number.
 #[rustfmt::skip] // A table.
 macro_rules! rust {
     (type time) => { Duration };
@@ -47,18 +47,18 @@ macro_rules! rust {
     (unit time) => { "" };
     (unit bytes) => { " In bytes." };
     (unit count) => { "" };
-    (unit bytes_if_known) => { " In bytes. `None` where nobody counted." };
-    (unit count_if_known) => { " `None` where nobody counted." };
+    (unit bytes_if_known) => { " In bytes. `None` if not counted." };
+    (unit count_if_known) => { " `None` if not counted." };
     (none time) => { Duration::ZERO };
     (none bytes) => { 0 };
     (none count) => { 0 };
     (none bytes_if_known) => { None };
     (none count_if_known) => { None };
-    (from time $told:expr) => { Duration::from_nanos($told) };
-    (from bytes $told:expr) => { $told };
-    (from count $told:expr) => { $told };
-    (from bytes_if_known $told:expr) => { Some($told).filter(|number| *number != UNKNOWN) };
-    (from count_if_known $told:expr) => { Some($told).filter(|number| *number != UNKNOWN) };
+    (from time $value:expr) => { Duration::from_nanos($value) };
+    (from bytes $value:expr) => { $value };
+    (from count $value:expr) => { $value };
+    (from bytes_if_known $value:expr) => { Some($value).filter(|number| *number != UNKNOWN) };
+    (from count_if_known $value:expr) => { Some($value).filter(|number| *number != UNKNOWN) };
     (number time $figure:expr) => { u64::try_from($figure.as_micros()).ok() };
     (number bytes $figure:expr) => { Some($figure) };
     (number count $figure:expr) => { Some($figure) };
@@ -68,43 +68,43 @@ macro_rules! rust {
 
 macro_rules! usage {
     ($($(#[doc = $doc:literal])* $kind:ident $name:ident,)*) => {
-        /// What the command and everything that it started used: the cgroup's counters where there
-        /// is one, else `getrusage(2)` of all processes that were waited for, by their parents or
-        /// by the warden.
+        /// The resources that the command and all its descendants used.
         ///
-        /// Without a cgroup, a process whose parent ignores SIGCHLD is reaped by the kernel and
-        /// counted by nobody. The caller's own size and earlier runs are no part of any number.
+        /// The figures come from the cgroup's counters if there is a cgroup. Otherwise they come
+        /// from `getrusage(2)` and cover all processes that a parent or the warden has waited for.
+        /// A process whose parent ignores SIGCHLD is then not counted, because the kernel reaps it.
+        /// No figure includes the caller's own memory or earlier commands.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Usage {
             $($(#[doc = $doc])* #[doc = rust!(unit $kind)] pub $name: rust!(type $kind),)*
-            /// Where `memory_peak` comes from.
+            /// The source of `memory_peak`.
             pub memory_source: MemorySource,
-            /// Time lost for want of resources, where the sandbox has a cgroup of version 2 and the
-            /// kernel keeps count.
+            /// The time spent waiting for resources. `None` unless the sandbox has a v2 cgroup and
+            /// the kernel provides pressure stall information.
             pub pressure: Option<Pressure>,
         }
 
         impl Usage {
-            /// Nothing.
+            /// No usage.
             pub(crate) const NONE: Usage = Usage {
                 $($name: rust!(none $kind),)*
                 memory_source: MemorySource::LargestProcess,
                 pressure: None,
             };
 
-            /// Every figure by its name, times in microseconds; `None` where nobody counted.
+            /// Every figure with its name. Times are in microseconds. `None` if not counted.
             #[doc(hidden)]
             pub fn figures(&self) -> Vec<(&'static str, Option<u64>)> {
                 vec![$((stringify!($name), rust!(number $kind self.$name)),)*]
             }
 
-            fn of(told: told::Usage) -> Usage {
-                Usage { $($name: rust!(from $kind told.$name),)* ..Usage::NONE }
+            fn of(report: report::Usage) -> Usage {
+                Usage { $($name: rust!(from $kind report.$name),)* ..Usage::NONE }
             }
         }
 
-        /// What the other faces and the documentation say of each figure.
+        /// The names, kinds and documentation of all figures, for the other languages.
         pub const FIGURES: &[Figure] =
             &[$(Figure { name: stringify!($name), kind: stringify!($kind), doc: concat!($($doc),*) },)*];
     };
@@ -118,12 +118,12 @@ impl Usage {
     }
 }
 
-impl From<told::Usage> for Usage {
-    fn from(told: told::Usage) -> Usage {
-        let (memory_peak, memory_source) = match told.memory_peak {
-            0 => (told.max_rss, MemorySource::LargestProcess),
+impl From<report::Usage> for Usage {
+    fn from(report: report::Usage) -> Usage {
+        let (memory_peak, memory_source) = match report.memory_peak {
+            0 => (report.max_rss, MemorySource::LargestProcess),
             sampled => (sampled, MemorySource::Sampled),
         };
-        Usage { memory_peak, memory_source, ..Usage::of(told) }
+        Usage { memory_peak, memory_source, ..Usage::of(report) }
     }
 }

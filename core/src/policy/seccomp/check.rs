@@ -1,15 +1,20 @@
-//! What no filter may say.
+//! Rejects invalid filters.
 
-use super::{Action, Compare, Listens, Rule, Seccomp, syscall};
+use super::{Action, Compare, Listener, Rule, Seccomp, syscall};
 use crate::base::error::{Error, Result};
 
-/// The largest error number that the kernel's filters can give.
+/// The largest error number that a seccomp filter can return (MAX_ERRNO of the kernel).
 const MAX_ERRNO: i32 = 4095;
-/// As many tests as a rule can have: its code must be short enough for one jump over it.
+/// The largest number of tests in a rule. The code of a rule must be short enough for a conditional
+/// jump, whose distance is 8 bits.
 const TESTS_MAX: usize = 16;
 
 impl Seccomp {
-    /// Refuses what makes no sense.
+    /// Checks the rules of the filter.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, with the rule that is not allowed.
     pub(crate) fn check(&self) -> Result<()> {
         for rule in &self.rules {
             rule.check()?;
@@ -17,7 +22,8 @@ impl Seccomp {
         if let Some(action) = self.otherwise {
             check_action("otherwise", action)?;
         }
-        if self.listens() == Listens::Caller && self.actions().any(|action| action == Action::Kill)
+        if self.listener() == Listener::Caller
+            && self.actions().any(|action| action == Action::Kill)
         {
             return Err(Error::invalid(
                 "seccomp filter",
@@ -77,7 +83,7 @@ impl Rule {
         Ok(())
     }
 
-    /// The number of its call here.
+    /// The number of the call on this architecture, if it has the call.
     pub(super) fn number(&self) -> Option<u32> {
         let named = syscall::known().get(self.call.as_str()).copied();
         named.or_else(|| self.call.parse().ok().filter(|number| i32::try_from(*number).is_ok()))

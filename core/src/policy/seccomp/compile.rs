@@ -1,30 +1,30 @@
-//! From a filter to the program that the kernel runs on every call: classic BPF over `struct
-//! seccomp_data`.
+//! Compiles a filter to the program that the kernel runs on every system call: classic BPF over
+//! `struct seccomp_data`.
 //!
-//! The numbers of all calls are one line, cut into stretches with one fate each, which a tree of
-//! comparisons finds in a few steps. That keeps the program short, and short is what counts: at
-//! every start of a command the kernel checks it, translates it, and runs it once for each
-//! call there is, to learn which it always allows.
+//! All system call numbers are divided into ranges with the same verdict. A binary tree of
+//! comparisons finds the range in a few steps, and keeps the program short. A short program is
+//! important, because at every start of a command the kernel verifies and translates it. The kernel
+//! also runs it once for each system call, to learn which calls it always allows.
 //!
-//! The command is started by a process that has the filter already. What that process has still to
-//! do, it may do with a pass: a random number in those arguments of `execve`, `seccomp` and
-//! `sendmsg` that the kernel ignores. Nobody inside can know it: the filter cannot be read
-//! without privileges, and an exec clears the registers.
+//! The process that starts the command has already loaded the filter. A bypass token lets it make
+//! its remaining calls: a random number in those arguments of `execve`, `seccomp` and `sendmsg`
+//! that the kernel ignores. The command cannot learn the token, because a filter cannot be read
+//! without privileges, and execve(2) clears the registers.
 
-use super::fate::Fate;
 use super::guard::{self, Tree};
-use super::{Action, Compare, Listens, NATIVE, Seccomp, Test, syscall};
+use super::verdict::Verdict;
+use super::{Action, Compare, Listener, NATIVE, Seccomp, Test, syscall};
 use crate::base::error::{Error, Result};
 use std::collections::BTreeMap;
 
-/// One random number per start.
-pub type Pass = [u32; 4];
+/// A filter bypass token: a random number, drawn for each start.
+pub type Token = [u32; 4];
 
-/// A filter's program, but for the pass.
+/// A compiled filter, without a token.
 #[derive(Debug, Clone)]
 pub struct Program {
     code: Vec<Instruction>,
-    pub listens: Listens,
+    pub listener: Listener,
 }
 
 /// `struct sock_filter`.
@@ -36,7 +36,7 @@ struct Instruction {
     k: u32,
 }
 
-/// The kernel takes no longer programs (BPF_MAXINSNS).
+/// BPF_MAXINSNS, the kernel's limit on the length of a program.
 const LENGTH_MAX: usize = 4096;
 
 const LOAD: u16 = 0x20;
@@ -47,29 +47,36 @@ const JUMP_GREATER: u16 = 0x25;
 const JUMP_AT_LEAST: u16 = 0x35;
 const RETURN: u16 = 0x06;
 
+/// The offset of the system call number in `struct seccomp_data`.
 const NUMBER: u32 = 0;
+/// The offset of the architecture.
 const ARCHITECTURE: u32 = 4;
-/// Where the lower half of an argument lies.
+/// The offset of the lower half of an argument.
 fn argument(number: u8) -> u32 {
     16 + 8 * u32::from(number)
 }
 
 impl Program {
-    /// Compiles a filter that has been checked.
+    /// Compiles a filter that has passed its check.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the program would be longer than the kernel allows.
     pub fn compile(filter: &Seccomp, tree: Tree) -> Result<Program> {
-        let listens = filter.listens();
+        let listener = filter.listener();
         let unknown = filter.otherwise.unwrap_or(filter.profile.unknown());
-        let mut code = Assembler { code: Vec::new(), listens };
+        let mut code = Assembler { code: Vec::new(), listener };
         code.emit(LOAD, ARCHITECTURE);
         code.branch(JUMP_EQUAL, NATIVE, 1, 0);
         let foreign = code.code.len();
         code.finish(unknown);
         code.emit(LOAD, NUMBER);
-        code.admit_with_pass();
+        code.allow_with_token();
         code.guard(tree, unknown);
-        code.decide(&stretches(filter, unknown));
+        code.decide(&ranges(filter, unknown));
         if !refuses(unknown) {
-            // Programs of another architecture run: the guard holds for them, too.
+            // The filter lets programs of other architectures run, so the guard must cover their
+            // calls, too.
             code.code[foreign] = Instruction {
                 code: JUMP,
                 then: 0,
@@ -87,15 +94,15 @@ impl Program {
                 ),
             ));
         }
-        Ok(Program { code: code.code, listens })
+        Ok(Program { code: code.code, listener })
     }
 
-    /// The bytes of the program, with this pass.
-    pub fn with_pass(&self, pass: Pass) -> Vec<u8> {
+    /// The bytes of the program, with this token.
+    pub fn with_token(&self, token: Token) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.code.len() * 8);
         for (index, instruction) in self.code.iter().enumerate() {
-            let place = PASS.iter().position(|place| *place == index);
-            let k = place.map_or(instruction.k, |place| pass[place]);
+            let place = TOKEN_POSITIONS.iter().position(|place| *place == index);
+            let k = place.map_or(instruction.k, |place| token[place]);
             bytes.extend_from_slice(&instruction.code.to_ne_bytes());
             bytes.extend_from_slice(&[instruction.then, instruction.otherwise]);
             bytes.extend_from_slice(&k.to_ne_bytes());
@@ -104,55 +111,58 @@ impl Program {
     }
 }
 
-/// Whether a call with this fate is not made, whatever the caller says.
+/// Whether the action prevents the call without asking a listener.
 fn refuses(action: Action) -> bool {
     matches!(action, Action::Errno(_) | Action::Kill)
 }
 
-/// The line of numbers, cut where the fate changes: each stretch by its first number.
-fn stretches(filter: &Seccomp, unknown: Action) -> Vec<(u32, Fate)> {
+/// All system call numbers as ranges with the same verdict. Each range is given by its first
+/// number.
+fn ranges(filter: &Seccomp, unknown: Action) -> Vec<(u32, Verdict)> {
     let otherwise = filter.otherwise.unwrap_or(filter.profile.otherwise());
-    let mut fates: BTreeMap<u32, Fate> =
-        syscall::known().values().map(|number| (*number, Fate::simply(otherwise))).collect();
+    let mut verdicts: BTreeMap<u32, Verdict> =
+        syscall::known().values().map(|number| (*number, Verdict::always(otherwise))).collect();
     for rule in filter.profile.rules().iter().chain(&filter.rules) {
         let Some(number) = rule.number() else { continue };
-        fates.entry(number).or_insert_with(|| Fate::simply(unknown)).overrule(rule);
+        verdicts.entry(number).or_insert_with(|| Verdict::always(unknown)).overrule(rule);
     }
-    let mut line = vec![(0, Fate::simply(unknown))];
+    let mut ranges = vec![(0, Verdict::always(unknown))];
     let mut next = 0;
-    let mut cut = |start: u32, fate: Fate| match line.last_mut() {
-        Some((last, before)) if *last == start => *before = fate,
-        Some((_, before)) if *before == fate => {}
-        _ => line.push((start, fate)),
+    let mut begin = |start: u32, verdict: Verdict| match ranges.last_mut() {
+        Some((last, before)) if *last == start => *before = verdict,
+        Some((_, before)) if *before == verdict => {}
+        _ => ranges.push((start, verdict)),
     };
-    for (number, fate) in fates {
+    for (number, verdict) in verdicts {
         if number > next {
-            cut(next, Fate::simply(unknown));
+            begin(next, Verdict::always(unknown));
         }
-        cut(number, fate);
+        begin(number, verdict);
         next = number + 1;
     }
-    cut(next, Fate::simply(unknown));
-    line
+    begin(next, Verdict::always(unknown));
+    ranges
 }
 
-/// Where a comparison goes on: the next instruction, the end of its test (which holds), the end of
-/// its rule (which does not).
+/// The target of a conditional jump.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
+enum JumpTo {
+    /// The next instruction.
     Next,
+    /// The end of the test, because it holds.
     Holds,
+    /// The end of the rule, because the test fails.
     Fails,
 }
 
 struct Assembler {
     code: Vec<Instruction>,
-    listens: Listens,
+    listener: Listener,
 }
 
-/// Where the pass stands in the program: in these instructions, which `admit_with_pass` emits first
-/// of all.
-const PASS: [usize; 4] = [9, 11, 13, 15];
+/// The positions of the instructions that compare with the token. They are near the start of the
+/// program, where `allow_with_token` emits them.
+const TOKEN_POSITIONS: [usize; 4] = [9, 11, 13, 15];
 
 impl Assembler {
     fn emit(&mut self, code: u16, k: u32) {
@@ -169,16 +179,16 @@ impl Assembler {
             Action::Log => 0x7ffc_0000,
             Action::Errno(number) => 0x0005_0000 | number.unsigned_abs(),
             Action::Notify => 0x7fc0_0000,
-            // By way of the warden, who can tell which call it was; a kill by the kernel is a mere
-            // signal.
-            Action::Kill if self.listens == Listens::Warden => 0x7fc0_0000,
+            // The warden kills the command, because it can report the call. A kill by the kernel
+            // looks like any other signal.
+            Action::Kill if self.listener == Listener::Warden => 0x7fc0_0000,
             Action::Kill => 0x8000_0000,
         };
         self.emit(RETURN, value);
     }
 
-    /// Allows the three calls of a start that has the pass in arguments 4 and 5.
-    fn admit_with_pass(&mut self) {
+    /// Allows the three calls of a start if arguments 4 and 5 contain the token.
+    fn allow_with_token(&mut self) {
         self.branch(JUMP_EQUAL, libc::SYS_execve as u32, 3, 0);
         self.branch(JUMP_EQUAL, libc::SYS_seccomp as u32, 2, 0);
         self.branch(JUMP_EQUAL, libc::SYS_sendmsg as u32, 1, 0);
@@ -193,8 +203,8 @@ impl Assembler {
         self.emit(LOAD, NUMBER);
     }
 
-    /// Refuses calls that name the warden. On every way through, the number of the call is loaded
-    /// again.
+    /// Refuses calls that name the warden. Afterwards the accumulator holds the number of the call
+    /// again, on every path.
     fn guard(&mut self, tree: Tree, unknown: Action) {
         if let (Some(bit), false) = (guard::X32, refuses(unknown)) {
             self.emit(AND, !bit);
@@ -202,7 +212,7 @@ impl Assembler {
         let (mut named, mut leave) = (Vec::new(), Vec::new());
         let mut groups = guard::calls(tree).into_iter().peekable();
         while let Some((numbers, tests)) = groups.next() {
-            let mut block = Assembler { code: Vec::new(), listens: self.listens };
+            let mut block = Assembler { code: Vec::new(), listener: self.listener };
             for test in tests {
                 block.emit(LOAD, argument(test.argument));
                 if test.mask as u32 != u32::MAX {
@@ -211,7 +221,8 @@ impl Assembler {
                 named.push(self.code.len() + numbers.len() + block.code.len());
                 block.emit(JUMP_EQUAL, test.value as u32);
             }
-            // A call that is none of these goes on with the next ones, or leaves with the last.
+            // A call that is not in this group goes on to the next group. After the last group it
+            // jumps to the end of the guard.
             let next = block.code.len() as u8 + u8::from(groups.peek().is_some());
             for (index, number) in numbers.iter().enumerate() {
                 let left = (numbers.len() - index - 1) as u8;
@@ -228,9 +239,9 @@ impl Assembler {
         self.emit(LOAD, NUMBER);
     }
 
-    /// Another architecture's calls: 32-bit programs' are guarded.
+    /// Handles calls of other architectures. Those of 32-bit programs are guarded.
     fn guard_compat(&mut self, unknown: Action, tree: Tree) {
-        let mut calls = Assembler { code: Vec::new(), listens: self.listens };
+        let mut calls = Assembler { code: Vec::new(), listener: self.listener };
         for (number, test) in guard::compat(tree) {
             calls.emit(LOAD, NUMBER);
             calls.branch(JUMP_EQUAL, number, 0, 4);
@@ -246,13 +257,13 @@ impl Assembler {
         self.finish(unknown);
     }
 
-    /// Finds the stretch by halves.
-    fn decide(&mut self, stretches: &[(u32, Fate)]) {
-        if let [(_, fate)] = stretches {
-            return self.carry_out(fate);
+    /// Finds the range of the call by binary search.
+    fn decide(&mut self, ranges: &[(u32, Verdict)]) {
+        if let [(_, verdict)] = ranges {
+            return self.carry_out(verdict);
         }
-        let (lower, upper) = stretches.split_at(stretches.len() / 2);
-        let mut below = Assembler { code: Vec::new(), listens: self.listens };
+        let (lower, upper) = ranges.split_at(ranges.len() / 2);
+        let mut below = Assembler { code: Vec::new(), listener: self.listener };
         below.decide(lower);
         match u8::try_from(below.code.len()) {
             Ok(distance) => self.branch(JUMP_AT_LEAST, upper[0].0, distance, 0),
@@ -265,18 +276,18 @@ impl Assembler {
         self.decide(upper);
     }
 
-    fn carry_out(&mut self, fate: &Fate) {
-        for (tests, action) in &fate.rules {
+    fn carry_out(&mut self, verdict: &Verdict) {
+        for (tests, action) in &verdict.rules {
             self.rule(tests, *action);
         }
-        self.finish(fate.last);
+        self.finish(verdict.default);
     }
 
     fn rule(&mut self, tests: &[Test], action: Action) {
-        let mut compared: Vec<(usize, Way, Way, usize)> = Vec::new();
+        let mut compared: Vec<(usize, JumpTo, JumpTo, usize)> = Vec::new();
         for test in tests {
             let first = compared.len();
-            for (half, code, k, then, otherwise) in test.steps() {
+            for (half, code, k, then, otherwise) in test.comparisons() {
                 if let Some(offset) = half {
                     self.emit(LOAD, offset);
                     let mask =
@@ -294,22 +305,23 @@ impl Assembler {
         self.finish(action);
         let end = self.code.len();
         for (at, then, otherwise, holds) in compared {
-            let distance = |way: Way| match way {
-                Way::Next => 0,
-                Way::Holds => (holds - at - 1) as u8,
-                Way::Fails => (end - at - 1) as u8,
+            let distance = |target: JumpTo| match target {
+                JumpTo::Next => 0,
+                JumpTo::Holds => (holds - at - 1) as u8,
+                JumpTo::Fails => (end - at - 1) as u8,
             };
             (self.code[at].then, self.code[at].otherwise) = (distance(then), distance(otherwise));
         }
     }
 }
 
-/// A comparison: what to load first, how to compare with what, and where to go on if so and if not.
-type Step = (Option<u32>, u16, u32, Way, Way);
+/// A comparison: the offset to load first, the jump instruction, the value, and the targets if the
+/// comparison is true and if it is false.
+type Comparison = (Option<u32>, u16, u32, JumpTo, JumpTo);
 
 impl Test {
-    fn steps(&self) -> Vec<Step> {
-        use Way::{Fails, Holds, Next};
+    fn comparisons(&self) -> Vec<Comparison> {
+        use JumpTo::{Fails, Holds, Next};
         let (low, high) = (argument(self.argument), argument(self.argument) + 4);
         let (low_value, high_value) = (self.value as u32, (self.value >> 32) as u32);
         let (code, then, otherwise) = match self.compare {
@@ -324,8 +336,7 @@ impl Test {
         if !self.wide {
             return vec![last];
         }
-        // If the upper halves differ they decide: for "not this" and "less", one way round; else,
-        // the other.
+        // BPF compares 32 bits at a time. If the upper halves differ, they alone decide.
         let negated = then == Fails;
         let differ = if negated { Holds } else { Fails };
         let equal = (None, JUMP_EQUAL, high_value, Next, differ);

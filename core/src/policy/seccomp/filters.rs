@@ -1,9 +1,9 @@
-//! What is loaded into a sandbox: the warden's own filter at the end of set-up, which all that it
-//! starts has too; and what a command has besides.
+//! The filters of a sandbox. The warden loads its own at the end of the set-up, and every command
+//! inherits it. A command loads additional ones.
 
-use super::compile::{Pass, Program};
+use super::compile::{Program, Token};
 use super::guard::Tree;
-use super::{Action, Listens, Profile, Rule, Seccomp};
+use super::{Action, Listener, Profile, Rule, Seccomp};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::Policy;
 use crate::wire::codec::ListBuilder;
@@ -11,8 +11,8 @@ use crate::wire::message;
 use crate::wire::plan::protection;
 use std::sync::{Arc, OnceLock};
 
-/// The calls by which a warden starts, watches and ends commands.
-const WARDENS: &[&str] = &[
+/// The system calls that the warden needs to start, watch and end commands.
+const WARDEN_CALLS: &[&str] = &[
     "chdir",
     "clock_gettime",
     "clone",
@@ -58,32 +58,40 @@ const WARDENS: &[&str] = &[
     "write",
 ];
 
-/// Calls that take memory of the host's which no process has in its own pages: files in memory, and
-/// System V objects. A cgroup counts it. A look at the processes does not, so where that is all
-/// that holds the limit on memory, these calls are absent.
+/// Calls that allocate memory outside of any process: files in memory and System V objects. A
+/// cgroup counts this memory, but sampling the processes does not. So these calls fail with ENOSYS
+/// if the limit on memory is sampled.
 const UNCOUNTED: &[&str] = &["memfd_create", "msgget", "semget", "shmget"];
 
-/// The programs. The kernel asks all that a process has, and the strictest answer holds.
+/// The compiled filters of a policy. The kernel runs all filters of a process, and the strictest
+/// result applies.
 #[derive(Debug)]
 pub struct Filters {
     warden: Arc<Program>,
-    /// What the warden's holds: the guard alone, or what the policy says, too.
-    wardens_protections: u64,
+    /// The protections that the warden's filter provides. None if it consists of the guard alone.
+    warden_protections: u64,
+    /// The policy's filter, unless the warden's filter is the same.
     command: Option<Arc<Program>>,
-    /// Refuses what only a cgroup counts.
+    /// Refuses the calls whose memory only a cgroup counts.
     uncounted: Option<Program>,
-    brought: Vec<Vec<u8>>,
+    /// The BPF programs in the policy.
+    extra: Vec<Vec<u8>>,
 }
 
 impl Filters {
-    /// The filters of a policy that has been checked.
+    /// Compiles the filters of a policy that has passed its check.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if a program would be longer than the kernel allows.
     pub fn of(policy: &Policy, tree: Tree) -> Result<Filters> {
-        let filter = held_back(policy, tree);
+        let filter = restricted(policy, tree);
         let wardens = filter.wardens();
         let guard = Seccomp::profile(Profile::Unconfined);
         let compile = |filter: &Seccomp| compile(filter, tree);
-        let (warden, command, wardens_protections) = match wardens {
-            // What holds the warden holds the command, too: once is enough.
+        let (warden, command, warden_protections) = match wardens {
+            // The command inherits the warden's filter, so the same filter need not be loaded
+            // twice.
             Some(same) if same == filter => {
                 (compile(&filter)?, None, protection::FILTERED_WARDEN | protection::FILTERED)
             }
@@ -95,64 +103,74 @@ impl Filters {
             uncounted(policy).as_ref().map(|filter| Program::compile(filter, tree)).transpose()?;
         Ok(Filters {
             warden,
-            wardens_protections,
+            warden_protections,
             command,
             uncounted,
-            brought: policy.seccomp_bpf.clone(),
+            extra: policy.seccomp_bpf.clone(),
         })
     }
 
-    /// The program for the warden, which all that it starts has too, and which protections it is.
-    /// It has the guard in any case. Nobody has a pass for it.
+    /// The warden's program, which commands inherit, and the protections that it provides. It
+    /// always includes the guard. Its token is thrown away, so nothing can bypass it.
+    ///
+    /// # Errors
+    ///
+    /// `Setup` if no random number can be drawn.
     pub fn wardens(&self) -> Result<(Vec<u8>, u64)> {
-        Ok((self.warden.with_pass(draw()?), self.wardens_protections))
+        Ok((self.warden.with_token(random_token()?), self.warden_protections))
     }
 
-    /// How many programs of the sandbox's own a command has besides the warden's: they are loaded
-    /// before those that were brought. `counted`: a cgroup counts all memory.
+    /// The number of the sandbox's own programs that a command loads besides the warden's. They are
+    /// loaded before the BPF programs in the policy. `counted`: a cgroup counts all memory.
     pub fn own(&self, counted: bool) -> u32 {
         u32::from(self.command.is_some()) + u32::from(self.uncounted.is_some() && !counted)
     }
 
-    /// Who is told of calls: one of [`message::listener`].
+    /// The process that listens to calls: one of [`message::listener`].
     pub fn listener(&self) -> u32 {
-        match self.command.as_ref().map(|program| program.listens) {
-            None | Some(Listens::Nobody) => message::listener::NOBODY,
-            Some(Listens::Warden) => message::listener::WARDEN,
-            Some(Listens::Caller) => message::listener::CALLER,
+        match self.command.as_ref().map(|program| program.listener) {
+            None | Some(Listener::None) => message::listener::NOBODY,
+            Some(Listener::Warden) => message::listener::WARDEN,
+            Some(Listener::Caller) => message::listener::CALLER,
         }
     }
 
-    /// The programs for one start of a command, in the order in which they are loaded, and the pass
-    /// that it has. `counted`: a cgroup counts all memory.
+    /// The programs for one start of a command, in the order of loading, and its bypass token.
+    /// `counted`: a cgroup counts all memory.
+    ///
+    /// # Errors
+    ///
+    /// `Setup` if no random number can be drawn.
     pub fn load(&self, counted: bool) -> Result<(ListBuilder<Vec<u8>>, message::BypassToken)> {
         let mut programs = ListBuilder::new(Vec::new());
-        let mut pass: Pass = [0; 4];
+        let mut token: Token = [0; 4];
         if let Some(program) = &self.command {
-            pass = draw()?;
-            programs.push(&program.with_pass(pass).as_slice());
+            token = random_token()?;
+            programs.push(&program.with_token(token).as_slice());
         }
         if let Some(program) = self.uncounted.as_ref().filter(|_| !counted) {
-            // It refuses none of the calls of a start: nobody needs a pass for it.
-            programs.push(&program.with_pass([0; 4]).as_slice());
+            // This program refuses none of the calls of a start, so it needs no token.
+            programs.push(&program.with_token([0; 4]).as_slice());
         }
-        self.brought.iter().for_each(|program| programs.push(&program.as_slice()));
+        self.extra.iter().for_each(|program| programs.push(&program.as_slice()));
         let word = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
         Ok((
             programs,
-            message::BypassToken { fourth: word(pass[0], pass[1]), fifth: word(pass[2], pass[3]) },
+            message::BypassToken { fourth: word(token[0], token[1]), fifth: word(token[2], token[3]) },
         ))
     }
 }
 
-/// The policy's filter. With a limit on output it has no calls that hold the lock of a pipe while
-/// they wait for something else: an empty socket spliced into the pipe would keep the warden from
-/// reading it, for ever. Programs then copy by read and write.
+/// The policy's filter, with the restrictions that the rest of the policy requires.
 ///
-/// In a tree that was there before there is no tracing: the others in it are not the sandbox's. A
-/// rule of the policy's, and the profile for debugging, let it.
-fn held_back(policy: &Policy, tree: Tree) -> Seccomp {
-    const LOCK_PIPES: &[&str] = &["sendfile", "splice", "tee", "vmsplice"];
+/// With a limit on output, it refuses the calls that hold the lock of a pipe while they wait for
+/// something else. An empty socket spliced into the pipe would prevent the warden from reading the
+/// pipe, without end. Programs then fall back to read(2) and write(2).
+///
+/// In a process tree that existed before, it refuses ptrace(2), because the tree contains processes
+/// that are not the sandbox's. A rule of the policy or the profile `debug` still allows it.
+fn restricted(policy: &Policy, tree: Tree) -> Seccomp {
+    const PIPE_LOCKING: &[&str] = &["sendfile", "splice", "tee", "vmsplice"];
     let mut filter = policy.filter();
     if tree == Tree::Others && matches!(filter.profile, Profile::Default | Profile::Nested) {
         filter.rules.insert(0, Rule::new("ptrace", Action::Errno(libc::EPERM)));
@@ -160,13 +178,15 @@ fn held_back(policy: &Policy, tree: Tree) -> Seccomp {
     if policy.limits.output.is_none() {
         return filter;
     }
-    LOCK_PIPES.iter().fold(filter, |filter, call| filter.deny(*call, libc::EINVAL))
+    PIPE_LOCKING.iter().fold(filter, |filter, call| filter.deny(*call, libc::EINVAL))
 }
 
 impl Seccomp {
-    /// The filter that the warden can live with while commands have this one: the same, but that it
-    /// may do what it must, and that nothing is decided that the command's own filter has
-    /// someone else decide. `None` if that holds nothing back.
+    /// The warden's filter for commands with this filter. `None` if it would restrict nothing.
+    ///
+    /// It is the same filter with two changes. It allows the calls that the warden needs. It also
+    /// allows the calls that the command's filter kills or leaves to a listener, so that the
+    /// command's own filter, which is loaded later, decides about them.
     fn wardens(&self) -> Option<Seccomp> {
         let told = |action: Action| matches!(action, Action::Kill | Action::Notify);
         let leave = |action: Action| if told(action) { Action::Allow } else { action };
@@ -180,7 +200,7 @@ impl Seccomp {
             .map(|rule| Rule { action: leave(rule.action), ..rule.clone() })
             .collect();
         let mut wardens = Seccomp { rules, ..self.clone() };
-        for call in WARDENS {
+        for call in WARDEN_CALLS {
             let ruled = self.rules.iter().any(|rule| rule.call == *call);
             if ruled || self.profile == Profile::Strict || self.profile == Profile::Unconfined {
                 wardens = wardens.allow(*call);
@@ -190,8 +210,8 @@ impl Seccomp {
     }
 }
 
-/// The filter for a limit on memory that is held by looks only. What the policy's own rules name is
-/// left to them, and so is everything where the profile is no filter at all.
+/// The additional filter for a sampled limit on memory. It leaves out the calls that the policy's
+/// own rules name. There is none if the profile is `unconfined` and allows everything.
 fn uncounted(policy: &Policy) -> Option<Seccomp> {
     let filter = policy.filter();
     if policy.limits.memory.is_none()
@@ -211,7 +231,12 @@ fn uncounted(policy: &Policy) -> Option<Seccomp> {
     if refused.rules.is_empty() { None } else { Some(refused) }
 }
 
-pub fn draw() -> Result<Pass> {
+/// Draws a token.
+///
+/// # Errors
+///
+/// `Setup` if the system's random number generator fails.
+pub fn random_token() -> Result<Token> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
         Error::new(ErrorKind::Setup, "draw a random number").because(error.to_string())
@@ -221,7 +246,8 @@ pub fn draw() -> Result<Pass> {
     }))
 }
 
-/// A profile, bare or in a network of the sandbox's own, is compiled once for the whole process.
+/// Compiles a filter. The programs of plain profiles, with and without NETLINK_ROUTE, are cached
+/// for the lifetime of the process.
 fn compile(filter: &Seccomp, tree: Tree) -> Result<Arc<Program>> {
     type Compiled = [OnceLock<Arc<Program>>; Profile::ALL.len()];
     static BARE: Compiled = [const { OnceLock::new() }; Profile::ALL.len()];
@@ -252,11 +278,11 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_profiles_hold_the_warden_as_they_are() {
+    fn the_usual_profiles_allow_the_calls_of_the_warden() {
         for profile in [Profile::Default, Profile::Nested, Profile::Debug] {
             assert_eq!(wardens(profile), Some(profile.into()));
             let filter = Seccomp::profile(profile);
-            for call in WARDENS {
+            for call in WARDEN_CALLS {
                 let call = Syscall::from_name(call)
                     .unwrap_or_else(|| panic!("{call} is a call of this architecture"));
                 assert_eq!(filter.decide(call, &[0; 6]), Action::Allow, "{call} under {profile}");
@@ -265,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_refuses_keys_if_nothing_lets_them_be_called() {
+    fn a_filter_refuses_keys_unless_a_rule_or_profile_allows_a_call() {
         let deny = |filter: Seccomp| {
             ["add_key", "keyctl", "request_key"]
                 .into_iter()
@@ -292,7 +318,7 @@ mod tests {
             usual.clone().notify("keyctl"),
             usual.clone().rule(some),
             usual.clone().otherwise(Action::Allow),
-            // Another architecture's calls are still let through.
+            // Calls of other architectures are still allowed.
             deny(Profile::Unconfined.into()),
         ];
         for lets in lets {
@@ -328,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_decides_is_left_to_it() {
+    fn calls_that_a_listener_decides_are_left_to_it() {
         let filter =
             Seccomp::profile(Profile::Default).kill("chmod").notify("kill").deny("read", 1);
         let held = wardens(filter).unwrap();

@@ -1,58 +1,59 @@
-//! The guard: calls by which a command could change its warden, refused in every filter, whatever
-//! its profile and rules say.
+//! The guard: calls by which a command could change its warden. Every filter refuses them, whatever
+//! its profile and rules.
 //!
-//! The warden has the command's user, and so the kernel would let the command take its descriptors,
-//! its processor and its priority away, and with them the limits that the warden holds. What takes
-//! the right to trace needs no guard: the warden cannot be traced.
+//! The warden runs as the command's user. So the kernel would let the command change the warden's
+//! resource limits, processors and priority, and thus disable the limits that the warden enforces.
+//! Calls that require the right to trace need no guard, because the warden cannot be traced.
 //!
-//! In a tree of its own the warden is PID 1, and gets no signals from inside (pid_namespaces(7)).
-//! Elsewhere it has any number, and puts that into the program before it loads it. A command that
-//! enters a cell has a warden there, too, which the cell's commands must not reach: it has a number
-//! that the kernel gives to nobody else.
+//! In its own process tree the warden is PID 1, to which the kernel delivers no signals from inside
+//! (pid_namespaces(7)). In any other tree its id is not known in advance, and the warden writes it
+//! into the program before it loads the filter. A command that enters a cell has a warden of its
+//! own there, which the cell's commands must not reach. That warden has a reserved process id.
 
 use super::{Action, Compare, Rule, Test};
 use crate::wire::plan::guard::{ENTRANTS, OWN, RESERVED_MASK};
 use std::collections::BTreeMap;
 
-/// PID 1 inside. The kernel looks at the lower 32 bits of a process id, and so do the tests.
-const FIRST: u64 = 1;
+/// PID 1 inside. The kernel reads only the lower 32 bits of a process id, and so do the tests.
+const INIT: u64 = 1;
 /// PRIO_USER of setpriority(2): every process of a user.
 const PRIO_USER: u64 = 2;
-/// IOPRIO_WHO_USER of ioprio_set(2): the same.
+/// IOPRIO_WHO_USER of ioprio_set(2): every process of a user.
 const IOPRIO_WHO_USER: u64 = 3;
 
-/// The error of a call that the guard refuses.
+/// The action for a call that the guard refuses.
 pub(super) const REFUSED: Action = Action::Errno(libc::EPERM);
 
-/// Which process tree commands are in.
+/// The process tree that commands run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tree {
-    /// One of their own.
+    /// The sandbox's own.
     Own,
-    /// A cell's, which others enter.
+    /// That of a cell, which other commands may enter.
     Cell,
-    /// One that was there before: the caller's, or one that they enter.
+    /// One that existed before: the caller's, or one that the command enters.
     Others,
 }
 
 impl Tree {
+    /// The number of variants.
     pub const NUMBER: usize = 3;
 }
 
-/// What an argument names.
+/// The meaning of an argument that names processes.
 #[derive(Clone, Copy)]
-enum Names {
-    /// A process that is changed.
+enum Target {
+    /// A process that the call changes.
     Process,
-    /// A process that gets a signal, or a descriptor of one: PID 1 is immune.
+    /// A process that the call signals, or opens as a pidfd. PID 1 gets no signals anyway.
     Signalled,
-    /// With this value, every process of a user.
+    /// Every process of a user, if the argument has this value.
     User(u64),
 }
-use Names::{Process, Signalled, User};
+use Target::{Process, Signalled, User};
 
-/// A call: its name, its numbers for 32-bit programs (i386, arm), which argument names whom.
-const CALLS: &[(&str, [u32; 2], u8, Names)] = &[
+/// The guarded calls: name, numbers for 32-bit programs (i386, arm), argument, and its meaning.
+const CALLS: &[(&str, [u32; 2], u8, Target)] = &[
     ("ioprio_set", [289, 314], 0, User(IOPRIO_WHO_USER)),
     ("ioprio_set", [289, 314], 1, Process),
     ("kill", [37, 37], 0, Signalled),
@@ -70,24 +71,24 @@ const CALLS: &[(&str, [u32; 2], u8, Names)] = &[
     ("tkill", [238, 238], 0, Signalled),
 ];
 
-/// The 32-bit programs' architecture, as AUDIT_ARCH_: i386, arm.
+/// The AUDIT_ARCH value of 32-bit programs: i386 or arm.
 pub(super) const COMPAT: u32 = if cfg!(target_arch = "x86_64") { 0x4000_0003 } else { 0x4000_0028 };
 
-/// On x86_64 a call has a second number, by this bit: the x32 ABI.
+/// The bit that marks a call of the x32 ABI on x86_64, where each call has this second number.
 pub(super) const X32: Option<u32> =
     if cfg!(target_arch = "x86_64") { Some(0x4000_0000) } else { None };
 
-impl Names {
-    /// The tests by which an argument is found to name the warden.
+impl Target {
+    /// The tests for an argument that names the warden. Each of them suffices.
     fn tests(self, argument: u8, tree: Tree) -> impl Iterator<Item = Test> {
         let is = move |value: u64| Test::new(argument, Compare::Equal, value);
         let entrant = Test { value: ENTRANTS.into(), ..is(0).masked(RESERVED_MASK.into()) };
-        let (first, own) = (is(FIRST), is(OWN.into()));
+        let (init, own) = (is(INIT), is(OWN.into()));
         let tests = match (self, tree) {
             (User(value), _) => [Some(is(value)), None, None],
-            (Process, Tree::Own) => [Some(first), None, None],
-            (Process, Tree::Cell) => [Some(first), Some(entrant), None],
-            (Process, Tree::Others) => [Some(first), Some(entrant), Some(own)],
+            (Process, Tree::Own) => [Some(init), None, None],
+            (Process, Tree::Cell) => [Some(init), Some(entrant), None],
+            (Process, Tree::Others) => [Some(init), Some(entrant), Some(own)],
             (Signalled, Tree::Own) => [None, None, None],
             (Signalled, Tree::Cell) => [Some(entrant), None, None],
             (Signalled, Tree::Others) => [Some(entrant), Some(own), None],
@@ -96,15 +97,15 @@ impl Names {
     }
 }
 
-/// The calls by their native numbers, and the tests that find the warden named, one of which is
-/// enough: calls with the same tests together.
+/// The guarded calls by their native numbers, grouped by their tests. A call names the warden if
+/// any of its tests holds.
 pub(super) fn calls(tree: Tree) -> Vec<(Vec<u32>, Vec<Test>)> {
     let mut by_number: BTreeMap<u32, Vec<Test>> = BTreeMap::new();
-    for (name, _, argument, names) in CALLS {
+    for (name, _, argument, target) in CALLS {
         let number = Rule::new(*name, REFUSED).number();
         for (number, test) in number
             .into_iter()
-            .flat_map(|number| names.tests(*argument, tree).map(move |test| (number, test)))
+            .flat_map(|number| target.tests(*argument, tree).map(move |test| (number, test)))
         {
             by_number.entry(number).or_default().push(test);
         }
@@ -119,18 +120,18 @@ pub(super) fn calls(tree: Tree) -> Vec<(Vec<u32>, Vec<Test>)> {
     calls
 }
 
-/// Whether the call of this number names the warden.
+/// Whether the guard refuses a call with this number and these arguments.
 pub(super) fn refuses(tree: Tree, number: u32, arguments: &[u64; 6]) -> bool {
     let native = X32.map_or(number, |bit| number & !bit);
     let mut guarded = calls(tree).into_iter().filter(|(numbers, _)| numbers.contains(&native));
     guarded.any(|(_, tests)| tests.iter().any(|test| test.holds(arguments)))
 }
 
-/// The same of 32-bit programs' calls.
+/// The guarded calls of 32-bit programs, by their numbers, each with one test.
 pub(super) fn compat(tree: Tree) -> impl Iterator<Item = (u32, Test)> {
-    CALLS.iter().flat_map(move |(_, numbers, argument, names)| {
+    CALLS.iter().flat_map(move |(_, numbers, argument, target)| {
         let number = if cfg!(target_arch = "x86_64") { numbers[0] } else { numbers[1] };
-        names.tests(*argument, tree).map(move |test| (number, test))
+        target.tests(*argument, tree).map(move |test| (number, test))
     })
 }
 

@@ -1,10 +1,12 @@
-//! What each profile lets through, in one readable place. The lists grow from what containers allow
-//! by default, less what a program alone in its sandbox has no use for; SECURITY.md has the
-//! reasons. A name that this architecture lacks is skipped.
+//! The system calls that each profile allows.
+//!
+//! The lists start from what container runtimes allow by default, without the calls that a program
+//! in its own sandbox does not need. SECURITY.md gives the reasons. A name that this architecture
+//! lacks is skipped.
 
 use super::{Action, Compare, Profile, Rule, Test};
 
-/// Files, directories and what is done with a descriptor.
+/// Files, directories and descriptors.
 const FILES: &[&str] = &[
     "access",
     "chdir",
@@ -184,7 +186,7 @@ const TIME: &[&str] = &[
     "times",
 ];
 
-/// Threads, signals, and what a process asks about itself.
+/// Threads, signals, and queries of a process about itself.
 const SELF: &[&str] = &[
     "arch_prctl",
     "capget",
@@ -245,10 +247,11 @@ const SELF: &[&str] = &[
     "uname",
 ];
 
-/// Other processes, and what a process changes about itself. None of it gives a right that it does
-/// not have. To trace (ptrace(2)) is among it for what programs do to their own children and
-/// threads, LeakSanitizer first of all: since Linux 4.8 a tracer gets its tracee past no filter,
-/// and the warden cannot be traced.
+/// Other processes, and changes of a process to itself. None of these calls grants a privilege.
+///
+/// ptrace(2) is in the list because programs trace their own children and threads, LeakSanitizer in
+/// particular. It is safe: since Linux 4.8 a tracer cannot bypass the tracee's filter, and the
+/// warden cannot be traced.
 const PROCESSES: &[&str] = &[
     "capset",
     "execve",
@@ -281,7 +284,7 @@ const PROCESSES: &[&str] = &[
     "waitid",
 ];
 
-/// Sockets, once there is one.
+/// Operations on sockets. `socket` itself has rules that depend on the family.
 const SOCKETS: &[&str] = &[
     "accept",
     "accept4",
@@ -302,7 +305,7 @@ const SOCKETS: &[&str] = &[
     "socketpair",
 ];
 
-/// System V IPC and POSIX message queues: of the sandbox's own ipc namespace.
+/// System V IPC and POSIX message queues of the sandbox's own ipc namespace.
 const IPC: &[&str] = &[
     "mq_getsetattr",
     "mq_notify",
@@ -324,7 +327,7 @@ const IPC: &[&str] = &[
     "shmget",
 ];
 
-/// What a sandbox inside a sandbox is made with.
+/// The calls that create nested sandboxes.
 const NESTING: &[&str] = &[
     "chroot",
     "clone",
@@ -346,15 +349,16 @@ const NESTING: &[&str] = &[
     "unshare",
 ];
 
-/// What a debugger does to another process.
+/// The calls by which a debugger inspects another process.
 const DEBUGGING: &[&str] = &["kcmp", "pidfd_getfd", "process_vm_readv", "process_vm_writev"];
 
-/// Calls that libc tries first and does without: they are absent rather than forbidden. The
-/// arguments of `clone3` lie in memory, where no filter can look. Contexts of `io_setup` are
-/// counted for the whole host alone (fs.aio-max-nr): one sandbox could take all of them.
+/// Calls that fail with ENOSYS instead of EPERM, because libc tries them first and then falls back.
+///
+/// The arguments of `clone3` lie in memory, which a filter cannot read. The contexts of `io_setup`
+/// are counted only for the whole host (fs.aio-max-nr), so one sandbox could use up all of them.
 const ABSENT: &[&str] = &["clone3", "io_setup", "listmount", "memfd_secret", "statmount"];
 
-/// The kinds of socket: AF_UNIX, AF_INET, AF_INET6.
+/// The allowed socket families: AF_UNIX, AF_INET and AF_INET6.
 const FAMILIES: &[u16] = &[1, 2, 10];
 const AF_NETLINK: u16 = 16;
 
@@ -362,19 +366,19 @@ const CLONE_NEW: u64 = 0x7e02_0000;
 const CLONE_THREAD: u64 = 0x1_0000;
 
 impl Profile {
-    /// The calls that the profile decides itself, first to last; the last one that fits holds.
+    /// The rules of the profile. The last one that matches a call decides.
     pub(super) fn rules(self) -> Vec<Rule> {
         let mut rules = Vec::new();
         match self {
-            Profile::Default => usual(&mut rules),
+            Profile::Default => allow_default(&mut rules),
             Profile::Debug => {
-                usual(&mut rules);
+                allow_default(&mut rules);
                 allow(&mut rules, DEBUGGING);
                 const ADDR_NO_RANDOMIZE: u64 = 0x4_0000;
                 rules.push(personality(ADDR_NO_RANDOMIZE));
             }
             Profile::Nested => {
-                usual(&mut rules);
+                allow_default(&mut rules);
                 allow(&mut rules, NESTING);
                 rules.push(socket_family(AF_NETLINK));
             }
@@ -382,11 +386,11 @@ impl Profile {
                 for group in [FILES, MEMORY, TIME, SELF] {
                     allow(&mut rules, group);
                 }
-                // Threads, not processes.
+                // Allow new threads, but no new processes.
                 rules.push(Rule::new("clone", Action::Allow).when(
                     Test::new(0, Compare::Equal, CLONE_THREAD).masked(CLONE_THREAD | CLONE_NEW),
                 ));
-                // Whether it is a terminal is what libc asks of every stream.
+                // libc calls isatty(3) on every stream, which is the TCGETS request.
                 const TCGETS: u64 = 0x5401;
                 rules.push(Rule::new("ioctl", Action::Errno(libc::ENOTTY)));
                 rules.push(Rule::new("ioctl", Action::Allow).when(Test::new(
@@ -402,7 +406,7 @@ impl Profile {
         rules
     }
 
-    /// What becomes of the calls that Linux has and the profile does not name.
+    /// The action for known calls that the profile does not name.
     pub(super) fn otherwise(self) -> Action {
         match self {
             Profile::Default | Profile::Nested | Profile::Debug => Action::Errno(libc::EPERM),
@@ -411,8 +415,7 @@ impl Profile {
         }
     }
 
-    /// What becomes of the calls that nobody knew when this library was made, and of other
-    /// architectures' calls.
+    /// The action for calls that are newer than this library, and for calls of other architectures.
     pub(super) fn unknown(self) -> Action {
         match self {
             Profile::Unconfined => Action::Allow,
@@ -423,8 +426,8 @@ impl Profile {
     }
 }
 
-/// What programs of every kind use.
-fn usual(rules: &mut Vec<Rule>) {
+/// Adds the rules of the profile `default`.
+fn allow_default(rules: &mut Vec<Rule>) {
     for group in [FILES, MEMORY, TIME, SELF, PROCESSES, SOCKETS, IPC] {
         allow(rules, group);
     }
@@ -435,8 +438,8 @@ fn usual(rules: &mut Vec<Rule>) {
     );
     absent(rules);
     huge_pages(rules);
-    // Putting words into a terminal's mouth. The kernel looks at 32 bits of a request, and so must
-    // this.
+    // These requests insert characters into a terminal's input, and so let a program type commands
+    // into its caller's shell. The kernel reads only 32 bits of a request, and so do these tests.
     const TIOCSTI: u64 = 0x5412;
     const TIOCLINUX: u64 = 0x541c;
     rules.push(Rule::new("ioctl", Action::Allow));
@@ -458,7 +461,7 @@ pub(super) fn socket_family(family: u16) -> Rule {
     Rule::new("socket", Action::Allow).when(Test::new(0, Compare::Equal, family.into()))
 }
 
-/// NETLINK_ROUTE sockets: rtnetlink(7). To change anything with one takes capabilities.
+/// Allows NETLINK_ROUTE sockets: rtnetlink(7). Changing the network with one requires capabilities.
 pub(super) fn routes() -> Rule {
     const NETLINK_ROUTE: u64 = 0;
     socket_family(AF_NETLINK).when(Test::new(2, Compare::Equal, NETLINK_ROUTE))
@@ -472,8 +475,8 @@ fn allow(rules: &mut Vec<Rule>, names: &[&str]) {
     rules.extend(names.iter().map(|name| Rule::new(*name, Action::Allow)));
 }
 
-/// Huge pages of the host's pool, which no limit on memory counts. The errors are those of a host
-/// that has none.
+/// Refuses huge pages, which come from the host's pool and are not counted by any limit on memory.
+/// The errors are those of a host without huge pages.
 fn huge_pages(rules: &mut Vec<Rule>) {
     const MAP_HUGETLB: u64 = 0x4_0000;
     const MFD_HUGETLB: u64 = 0x4;
@@ -484,7 +487,7 @@ fn huge_pages(rules: &mut Vec<Rule>) {
         ("shmget", 2, SHM_HUGETLB, libc::EPERM),
     ];
     for (call, argument, bit, errno) in calls {
-        // What a profile does not let through at all needs no exception.
+        // A call that the profile does not allow needs no exception.
         if rules.iter().any(|rule| rule.call == call) {
             rules.push(
                 Rule::new(call, Action::Errno(errno))

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::OnceLock;
 use syscalls::Sysno;
 
-/// A system call, by the number that this architecture knows it by; another architecture's calls
-/// are told as such.
+/// A system call, identified by its number on this architecture, or marked as a call of another
+/// architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Syscall {
     number: i32,
@@ -14,12 +14,12 @@ pub struct Syscall {
 }
 
 impl Syscall {
-    /// The call of this number.
+    /// The call with this number.
     pub fn new(number: i32) -> Syscall {
         Syscall { number, foreign: false }
     }
 
-    /// The call of this name, if this architecture has it.
+    /// The call with this name, if this architecture has it.
     pub fn from_name(name: &str) -> Option<Syscall> {
         known().get(name).and_then(|number| i32::try_from(*number).ok()).map(Syscall::new)
     }
@@ -28,22 +28,23 @@ impl Syscall {
         Syscall { number, foreign: true }
     }
 
-    /// Its number, if it is this architecture's.
+    /// The number, if it is a call of this architecture.
     pub(crate) fn native(self) -> Option<i32> {
         (!self.foreign).then_some(self.number)
     }
 
-    /// Whether it is another architecture's: made through the kernel's door for that one.
+    /// Whether the call was made through another architecture's system call interface, such as that
+    /// of 32-bit programs.
     pub fn is_foreign(self) -> bool {
         self.foreign
     }
 
-    /// Its number; another architecture's has the meaning that it has there.
+    /// The number. That of a foreign call has the meaning of the other architecture.
     pub fn number(self) -> i32 {
         self.number
     }
 
-    /// Its name; `None` if it is newer than this library, or another architecture's.
+    /// The name. `None` if the call is newer than this library, or foreign.
     pub fn name(self) -> Option<&'static str> {
         let known =
             usize::try_from(self.number).ok().filter(|_| !self.foreign).and_then(Sysno::new)?;
@@ -52,7 +53,8 @@ impl Syscall {
 }
 
 impl fmt::Display for Syscall {
-    /// Its name; else its number, with `foreign:` before it if it is another architecture's.
+    /// Writes the name, or the number if the name is unknown. A foreign call has the prefix
+    /// `foreign:`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
@@ -62,10 +64,10 @@ impl fmt::Display for Syscall {
     }
 }
 
-/// Every name that this architecture has, with its number.
+/// Every system call name of this architecture, with its number.
 pub(super) fn known() -> &'static BTreeMap<&'static str, u32> {
     static KNOWN: OnceLock<BTreeMap<&str, u32>> = OnceLock::new();
-    // Not by its iterator, which leaves out the last.
+    // `Sysno::iter` omits the last call, so this counts through the numbers.
     let all = || {
         (0..=Sysno::last().id().unsigned_abs())
             .filter_map(|number| Some((Sysno::new(number as usize)?.name(), number)))
@@ -73,7 +75,7 @@ pub(super) fn known() -> &'static BTreeMap<&'static str, u32> {
     KNOWN.get_or_init(|| all().collect())
 }
 
-/// Whether another architecture that this library runs on has a call of this name.
+/// Whether any architecture that this library supports has a call with this name.
 pub(super) fn is_elsewhere(name: &str) -> bool {
     syscalls::x86_64::Sysno::iter().any(|call| call.name() == name)
         || syscalls::aarch64::Sysno::iter().any(|call| call.name() == name)

@@ -1,4 +1,4 @@
-//! The key `files`: one table for each thing that stands in the file system.
+//! The key `files`: a list with one table for each entry of the file system.
 
 use super::text::{self, Key, path_value};
 use crate::base::error::Result;

@@ -1,8 +1,8 @@
-//! What limits have that is no single value: rates of devices, the grace after the wall time,
-//! demands.
+//! The keys of limits that are not single values: device rates, the grace period after the wall
+//! time, and demands.
 
 use super::text::{Key, duration_value, path_value};
-use super::value::Said;
+use super::value::TextValue;
 use crate::base::error::Result;
 use crate::policy::{Demand, Io, Limit, Limits};
 use serde_json::{Map, Value, json};
@@ -18,7 +18,7 @@ pub fn demand(key: &Key<'_>, demand: Demand, limits: &mut Limits) -> Result<()> 
     Ok(())
 }
 
-/// The demands, by the keys that say them.
+/// The demands as the keys `require` and `best_effort`, each with its list of limits.
 pub fn demands(limits: &Limits) -> impl Iterator<Item = (&'static str, Value)> {
     [("require", Demand::Exact), ("best_effort", Demand::BestEffort)].into_iter().filter_map(
         |(key, wanted)| {
@@ -32,7 +32,7 @@ pub fn demands(limits: &Limits) -> impl Iterator<Item = (&'static str, Value)> {
     )
 }
 
-impl Said for Io {
+impl TextValue for Io {
     fn read(key: &Key<'_>) -> Result<Io> {
         let mut io = Io::new(key.required("path")?.path()?);
         for (name, key) in key.members(&[
@@ -64,8 +64,8 @@ impl Said for Io {
     }
 }
 
-/// A signal, and the time that it gives.
-impl Said for (i32, Duration) {
+/// A signal, and the grace period that follows it.
+impl TextValue for (i32, Duration) {
     fn read(key: &Key<'_>) -> Result<(i32, Duration)> {
         key.members(&["signal", "time"])?;
         let signal = key.required("signal")?;

@@ -1,4 +1,4 @@
-//! The key `seccomp`: a profile by name, or a table with rules over one.
+//! The key `seccomp`: the name of a profile, or a table with a profile and additional rules.
 
 use super::text::{Key, nearest, suggest, unsigned_value};
 use crate::base::error::Result;
@@ -6,7 +6,7 @@ use crate::policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Test};
 use nix::errno::Errno;
 use serde_json::{Map, Value, json};
 
-/// The families of sockets that go by a name.
+/// The socket families with names in policies.
 const FAMILIES: &[(&str, u16)] =
     &[("unix", 1), ("inet", 2), ("inet6", 10), ("netlink", 16), ("packet", 17), ("vsock", 40)];
 
@@ -47,7 +47,7 @@ fn family(key: &Key<'_>) -> Result<u16> {
     key.unsigned_32()?.try_into().map_err(|_| key.wrong("is no family of sockets"))
 }
 
-/// One rule for each of the calls that it names.
+/// Reads a table of `rules`. It expands to one rule for each call that it names.
 fn rules(key: &Key<'_>) -> Result<Vec<Rule>> {
     key.members(&["call", "action", "errno", "when"])?;
     let action = action(&key.required("action")?, key.optional("errno"))?;
@@ -131,7 +131,7 @@ pub fn write(filter: &Seccomp) -> Value {
     Value::Object(object)
 }
 
-/// Rules that follow one another and differ in their calls only are written as one.
+/// Writes rules. Consecutive rules that differ only in their calls become one table.
 fn write_rules(rules: &[Rule]) -> Value {
     let alike = |one: &Rule, other: &Rule| one.action == other.action && one.tests == other.tests;
     let groups = rules.chunk_by(alike).map(|group| {

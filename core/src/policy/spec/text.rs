@@ -1,5 +1,5 @@
-//! How single values look in a policy's text: sizes, times, modes, paths, bytes; and what is said
-//! of one that looks otherwise.
+//! The formats of single values in a policy's text (sizes, times, modes, paths, bytes), and the
+//! errors for values in other formats.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use base64::Engine;
@@ -12,7 +12,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A JSON value in which no table has a key twice: of two `uid`s, neither can be meant.
+/// A JSON value in which no table has a duplicate key. serde_json itself would silently keep the
+/// last one.
 pub struct Distinct(pub Value);
 
 impl<'de> Deserialize<'de> for Distinct {
@@ -66,7 +67,7 @@ impl<'de> Visitor<'de> for DistinctVisitor {
     }
 }
 
-/// A value and where it stands.
+/// A value with its place in the policy, such as `files[0].size`.
 pub struct Key<'a> {
     place: String,
     value: &'a Value,
@@ -83,7 +84,7 @@ impl<'a> Key<'a> {
         Key { place, value }
     }
 
-    /// A mistake here.
+    /// The error for a mistake at this place.
     pub fn wrong(&self, what: impl AsRef<str>) -> Error {
         let place = if self.place.is_empty() {
             "policy".to_owned()
@@ -93,7 +94,7 @@ impl<'a> Key<'a> {
         Error::new(ErrorKind::Policy, place).because(what.as_ref())
     }
 
-    /// The value here is not what it must be.
+    /// The error for a value that is not of the wanted form.
     pub fn unlike(&self, wanted: &str) -> Error {
         self.wrong(format!("{} is not {wanted}", self.value))
     }
@@ -102,7 +103,7 @@ impl<'a> Key<'a> {
         self.value.as_object().ok_or_else(|| self.unlike("a table of keys"))
     }
 
-    /// The members, each of which must be one of `known`.
+    /// The members of the table. Each name must be one of `known`.
     pub fn members(&self, known: &[&str]) -> Result<Vec<(&'a str, Key<'a>)>> {
         let mut members = Vec::new();
         for (name, value) in self.object()? {
@@ -115,7 +116,7 @@ impl<'a> Key<'a> {
         Ok(members)
     }
 
-    /// The members, each named after one of `kinds`.
+    /// The members of the table. Each must have the name of one of `kinds`.
     pub fn named<T: Copy>(
         &self,
         kinds: &[T],
@@ -189,7 +190,8 @@ impl<'a> Key<'a> {
             .ok_or_else(|| self.unlike("a whole number from 0 to 4294967295"))
     }
 
-    /// A number, or, for the numbers above what TOML has, a text with its hexadecimal digits.
+    /// A 64-bit number, or a text with its decimal or hexadecimal digits. TOML has no numbers above
+    /// 2⁶³ - 1, so these are written as texts.
     pub fn unsigned_64(&self) -> Result<u64> {
         let digits = self
             .value
@@ -198,23 +200,23 @@ impl<'a> Key<'a> {
         digits.or_else(|| self.whole()).ok_or_else(|| self.unlike("a whole number of 64 bits"))
     }
 
-    /// A number, or a text with its digits.
+    /// A number, or a text with its decimal digits.
     fn whole(&self) -> Option<u64> {
         self.value.as_u64().or_else(|| self.value.as_str()?.parse().ok())
     }
 
-    /// Bytes: a number, or a text with a unit of 1024s.
+    /// A size in bytes: a number, or a text with a binary unit (K is 1024).
     pub fn size(&self) -> Result<u64> {
         let bytes = self.value.as_u64().or_else(|| size_in(self.value.as_str()?));
         bytes.ok_or_else(|| self.unlike(SIZE))
     }
 
-    /// A size, or no limit.
+    /// A size, or `unlimited`.
     pub fn limit(&self) -> Result<u64> {
         if self.value.as_str() == Some("unlimited") { Ok(u64::MAX) } else { self.size() }
     }
 
-    /// Seconds: a number, or a text with a unit.
+    /// A time: a number of seconds, or a text with a unit.
     pub fn duration(&self) -> Result<Duration> {
         let time = match self.value {
             Value::Number(number) => match number.as_u64() {
@@ -229,7 +231,7 @@ impl<'a> Key<'a> {
         time.ok_or_else(|| self.unlike(TIME))
     }
 
-    /// A file mode: octal digits as a text, or a number.
+    /// A file mode: a text with octal digits, or a number.
     pub fn mode(&self) -> Result<u32> {
         let wrong = || self.unlike("a mode such as \"0755\"");
         match self.value {
@@ -240,7 +242,7 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// A text, or anything at all in base64.
+    /// Bytes: a text, or a table with the key `base64` for data that is not UTF-8.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         match self.value {
             Value::String(text) => Ok(text.clone().into_bytes()),
@@ -260,7 +262,7 @@ impl<'a> Key<'a> {
     }
 }
 
-/// Names the known word that is nearest to an unknown one, if any is near.
+/// Adds a hint with the most similar known word. If none is similar, the hint lists all known ones.
 pub fn suggest(error: Error, word: &str, known: &[&str]) -> Error {
     match nearest(word, known.iter().copied()) {
         Some(name) => error.hint(format!("did you mean {name}?")),
@@ -268,7 +270,7 @@ pub fn suggest(error: Error, word: &str, known: &[&str]) -> Error {
     }
 }
 
-/// The known word that is most like this one, if one is like it.
+/// The known word that is most similar to this one, if any is similar enough.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = known.map(|name| (strsim::jaro_winkler(word, name), name));
     let (likeness, name) = likeness.max_by(|one, other| one.0.total_cmp(&other.0))?;
@@ -278,14 +280,23 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
 const SIZE: &str = "a size such as 65536, \"64K\", \"64M\" or \"1.5G\"";
 const TIME: &str = "a time such as 1.5, \"1.5s\", \"200ms\" or \"2m\"";
 
-/// The bytes that a text such as `64M` says, in a policy and wherever else a size is meant. `what`
-/// names the value in the error. For the faces of this library in other languages.
+/// Parses a size such as `64M` to bytes. `what` names the value in the error. Public for the C and
+/// Python bindings.
+///
+/// # Errors
+///
+/// `Invalid` if the text is not a size.
 #[doc(hidden)]
 pub fn size_of_text(what: &str, text: &str) -> Result<u64> {
     size_in(text).ok_or_else(|| Error::invalid(what, format!("{text:?} is not {SIZE}")))
 }
 
-/// The same for a time such as `200ms`.
+/// Parses a time such as `200ms`. `what` names the value in the error. Public for the C and Python
+/// bindings.
+///
+/// # Errors
+///
+/// `Invalid` if the text is not a time.
 #[doc(hidden)]
 pub fn time_of_text(what: &str, text: &str) -> Result<Duration> {
     time_in(text).ok_or_else(|| Error::invalid(what, format!("{text:?} is not {TIME}")))
@@ -317,7 +328,7 @@ fn time_in(text: &str) -> Option<Duration> {
         .or_else(scaled)
 }
 
-/// A number with one of these units behind it.
+/// Parses a number that is followed by one of these units.
 fn scaled(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     let digits =
         text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
@@ -341,7 +352,8 @@ pub fn mode_value(mode: u32) -> Value {
     json!(format!("{mode:04o}"))
 }
 
-/// A number of 64 bits: in hexadecimal, as a text, where TOML has no such number.
+/// A 64-bit number. Above TOML's largest number, 2⁶³ - 1, it becomes a text with hexadecimal
+/// digits.
 pub fn unsigned_value(value: u64) -> Value {
     if i64::try_from(value).is_ok() { json!(value) } else { json!(format!("{value:#x}")) }
 }
@@ -350,7 +362,7 @@ pub fn limit_value(limit: u64) -> Value {
     if limit == u64::MAX { json!("unlimited") } else { json!(limit) }
 }
 
-/// TOML's numbers end at 2⁶³ - 1: those above it become texts with their digits.
+/// Replaces numbers above TOML's largest number, 2⁶³ - 1, by texts with their decimal digits.
 pub fn without_large_numbers(value: Value) -> Value {
     match value {
         Value::Number(number)
@@ -366,7 +378,8 @@ pub fn without_large_numbers(value: Value) -> Value {
     }
 }
 
-/// Seconds; a whole number where it is one, and a text with all digits where a number has too few.
+/// A time in seconds: a whole number if possible, else a fraction. If a floating-point number
+/// cannot represent it exactly, it becomes a text with all digits.
 pub fn duration_value(duration: Duration) -> Value {
     let number = duration.as_secs_f64();
     match duration.subsec_nanos() {
@@ -376,7 +389,7 @@ pub fn duration_value(duration: Duration) -> Value {
     }
 }
 
-/// A text with a point and nine digits behind it, read exactly.
+/// Parses seconds with exactly nine decimal places, without rounding.
 fn seconds_and_nanoseconds(text: &str) -> Option<Duration> {
     let (seconds, fraction) = text.split_once('.')?;
     let digits = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! How the values of a policy look as text, by their type.
+//! Converts the values of a policy from and to text, by their Rust types.
 
 use super::text::{Key, bytes_value, duration_value, limit_value, path_value};
 use super::{files, seccomp};
@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A value that a key can have.
-pub trait Said: Sized {
+/// A type of values that a key of a policy can have.
+pub trait TextValue: Sized {
     fn read(key: &Key<'_>) -> Result<Self>;
     fn write(&self) -> Value;
 }
 
-macro_rules! said {
+macro_rules! text_values {
     ($($type:ty: |$key:ident| $read:expr, |$value:ident| $write:expr;)*) => {
-        $(impl Said for $type {
+        $(impl TextValue for $type {
             fn read($key: &Key<'_>) -> Result<$type> {
                 $read
             }
@@ -31,24 +31,24 @@ macro_rules! said {
     };
 }
 
-said! {
+text_values! {
     bool: |key| key.flag(), |flag| json!(flag);
     u16: |key| port(key), |port| json!(port);
     u32: |key| key.unsigned_32(), |number| json!(number);
-    // Numbers of 64 bits count bytes or processes: a unit does no harm to these.
+    // 64-bit numbers count bytes or processes. For the latter a unit is unusual, but harmless.
     u64: |key| key.size(), |bytes| json!(bytes);
     String: |key| key.text(), |text| json!(text);
     PathBuf: |key| key.path(), |path| path_value(path);
     Duration: |key| key.duration(), |time| duration_value(*time);
     Cores: |key| key.number().map(Cores), |cores| json!(cores.0);
     Namespace: |key| key.one_of(Namespace::ALL, Namespace::name), |kind| json!(kind.name());
-    // Data, such as a program for the kernel.
+    // Binary data, such as a BPF program.
     Vec<u8>: |key| key.bytes(), |data| bytes_value(data);
     Entry: |key| Ok(files::read(key)?.tidied()), |entry| files::write(entry);
     Seccomp: |key| seccomp::read(key), |filter| seccomp::write(filter);
 }
 
-impl Said for BTreeMap<Clock, i64> {
+impl TextValue for BTreeMap<Clock, i64> {
     fn read(key: &Key<'_>) -> Result<BTreeMap<Clock, i64>> {
         key.named(Clock::ALL, Clock::name)?
             .into_iter()
@@ -63,7 +63,7 @@ impl Said for BTreeMap<Clock, i64> {
     }
 }
 
-impl Said for BTreeMap<Resource, (u64, u64)> {
+impl TextValue for BTreeMap<Resource, (u64, u64)> {
     fn read(key: &Key<'_>) -> Result<BTreeMap<Resource, (u64, u64)>> {
         key.named(Resource::ALL, Resource::name)?
             .into_iter()
@@ -79,8 +79,8 @@ impl Said for BTreeMap<Resource, (u64, u64)> {
     }
 }
 
-/// `None` is never written: it is the default wherever it is possible.
-impl<T: Said> Said for Option<T> {
+/// `None` is the default of every optional key, and a default is never written.
+impl<T: TextValue> TextValue for Option<T> {
     fn read(key: &Key<'_>) -> Result<Option<T>> {
         T::read(key).map(Some)
     }
@@ -90,7 +90,7 @@ impl<T: Said> Said for Option<T> {
     }
 }
 
-impl<T: Said> Said for Vec<T> {
+impl<T: TextValue> TextValue for Vec<T> {
     fn read(key: &Key<'_>) -> Result<Vec<T>> {
         key.items()?.iter().map(T::read).collect()
     }
@@ -100,7 +100,7 @@ impl<T: Said> Said for Vec<T> {
     }
 }
 
-impl<T: Said + Ord> Said for BTreeSet<T> {
+impl<T: TextValue + Ord> TextValue for BTreeSet<T> {
     fn read(key: &Key<'_>) -> Result<BTreeSet<T>> {
         key.items()?.iter().map(T::read).collect()
     }

@@ -1,11 +1,11 @@
-//! The compiled program against the filter itself, by an interpreter of both.
+//! Compares compiled programs, run by an interpreter, with the decisions of the filters themselves.
 
 use super::*;
 use crate::policy::seccomp::{Profile, Rule, Syscall};
 
-const PASS_OF_TESTS: Pass = [0x1234_5678, 0x9abc_def0, 7, 0xffff_ffff];
+const TEST_TOKEN: Token = [0x1234_5678, 0x9abc_def0, 7, 0xffff_ffff];
 
-/// One call, as the kernel shows it to a filter.
+/// A system call, as a filter sees it (`struct seccomp_data`).
 #[derive(Debug, Clone, Copy)]
 struct Call {
     number: u32,
@@ -35,9 +35,9 @@ impl Call {
     }
 }
 
-/// What the kernel would do with the program.
+/// Runs the program as the kernel does, and returns its result.
 fn interpret(program: &Program, call: Call) -> u32 {
-    let bytes = program.with_pass(PASS_OF_TESTS);
+    let bytes = program.with_token(TEST_TOKEN);
     let (mut at, mut accumulator, mut steps) = (0, 0u32, 0);
     loop {
         let raw = &bytes[at * 8..at * 8 + 8];
@@ -62,8 +62,8 @@ fn interpret(program: &Program, call: Call) -> u32 {
     }
 }
 
-fn value_of(action: Action, listens: Listens) -> u32 {
-    let mut one = Assembler { code: Vec::new(), listens };
+fn value_of(action: Action, listener: Listener) -> u32 {
+    let mut one = Assembler { code: Vec::new(), listener };
     one.finish(action);
     one.code[0].k
 }
@@ -72,11 +72,11 @@ fn agree(filter: &Seccomp, program: &Program, call: Call) {
     let number = call.number as i32;
     let named =
         if call.architecture == NATIVE { Syscall::new(number) } else { Syscall::foreign(number) };
-    let expected = value_of(filter.decide(named, &call.arguments), program.listens);
+    let expected = value_of(filter.decide(named, &call.arguments), program.listener);
     assert_eq!(interpret(program, call), expected, "{call:x?} under {filter:?}");
 }
 
-/// A small generator of numbers that look random: the same ones at every run.
+/// A small pseudo-random number generator (xorshift) with a fixed seed.
 struct Numbers(u64);
 
 impl Numbers {
@@ -92,7 +92,7 @@ impl Numbers {
     }
 }
 
-/// Values around which comparisons go wrong.
+/// Boundary values for comparisons.
 const VALUES: &[u64] = &[
     0,
     1,
@@ -108,7 +108,7 @@ const VALUES: &[u64] = &[
 ];
 
 #[test]
-fn every_profile_does_with_every_call_what_its_list_says() {
+fn every_profile_compiles_to_what_its_list_says() {
     for profile in Profile::ALL {
         let filter = Seccomp::profile(*profile);
         filter.check().unwrap();
@@ -125,7 +125,7 @@ fn every_profile_does_with_every_call_what_its_list_says() {
 }
 
 #[test]
-fn the_default_is_short_enough_to_be_loaded_at_every_start() {
+fn the_default_program_has_fewer_than_256_instructions() {
     let program = Program::compile(&Profile::Default.into(), Tree::Own).unwrap();
     assert!(program.code.len() < 256, "{} instructions", program.code.len());
 }
@@ -180,24 +180,24 @@ fn random_filters_compile_to_what_they_say() {
 }
 
 #[test]
-fn the_pass_opens_three_calls_and_only_whole() {
+fn only_the_whole_token_allows_the_three_calls_of_a_start() {
     let nothing = Seccomp::profile(Profile::Default)
         .otherwise(Action::Errno(1))
         .deny("execve", 1)
         .deny("seccomp", 1)
         .deny("sendmsg", 1);
     let program = Program::compile(&nothing, Tree::Own).unwrap();
-    let [a, b, c, d] = PASS_OF_TESTS.map(u64::from);
-    let pass = [a | b << 32, c | d << 32];
+    let [a, b, c, d] = TEST_TOKEN.map(u64::from);
+    let token = [a | b << 32, c | d << 32];
     for name in ["execve", "seccomp", "sendmsg", "mount"] {
         let with = |fourth: u64, fifth: u64| {
             interpret(&program, Call::named(name, &[0, 0, 0, 0, fourth, fifth]))
         };
         let allowed = if name == "mount" { 0x5_0001 } else { 0x7fff_0000 };
-        assert_eq!(with(pass[0], pass[1]), allowed, "{name}");
+        assert_eq!(with(token[0], token[1]), allowed, "{name}");
         for bit in 0..64 {
-            assert_eq!(with(pass[0] ^ 1 << bit, pass[1]), 0x5_0001, "{name}");
-            assert_eq!(with(pass[0], pass[1] ^ 1 << bit), 0x5_0001, "{name}");
+            assert_eq!(with(token[0] ^ 1 << bit, token[1]), 0x5_0001, "{name}");
+            assert_eq!(with(token[0], token[1] ^ 1 << bit), 0x5_0001, "{name}");
         }
     }
 }
@@ -224,7 +224,7 @@ fn an_overlong_filter_is_refused() {
 }
 
 #[test]
-fn a_narrowed_filter_says_the_same_of_its_calls_and_no_of_the_rest() {
+fn a_narrowed_filter_decides_its_calls_alike_and_refuses_the_rest() {
     let filter = Seccomp::profile(Profile::Default)
         .kill("chmod")
         .rule(Rule::new("umask", Action::Errno(7)).when(Test::new(0, Compare::Less, 8)));
@@ -246,8 +246,8 @@ fn a_narrowed_filter_says_the_same_of_its_calls_and_no_of_the_rest() {
 
 #[test]
 fn every_filter_refuses_calls_that_name_the_warden() {
-    let refused = value_of(guard::REFUSED, Listens::Nobody);
-    let allowed = value_of(Action::Allow, Listens::Nobody);
+    let refused = value_of(guard::REFUSED, Listener::None);
+    let allowed = value_of(Action::Allow, Listener::None);
     let own = Seccomp::profile(Profile::Unconfined)
         .allow("prlimit64")
         .notify("sched_setaffinity")

@@ -1,16 +1,18 @@
-//! NaN and the infinities, which no policy can hold. JSON has no words for them and TOML has, so
-//! each text is searched in its own way, and both say the same.
+//! Rejects NaN and infinities, which a policy cannot contain.
+//!
+//! TOML can express them and JSON cannot, so each format needs its own search. Both report the same
+//! error.
 
 use crate::base::error::{Error, ErrorKind};
 
-/// The refusal of a number at this place, such as `files[0].size`.
+/// The error for a number at a place such as `files[0].size`.
 fn refused(place: &str, number: &str) -> Error {
     Error::new(ErrorKind::Policy, format!("policy key {place}"))
         .because(format!("{number} is not a number that a policy can hold"))
         .hint("what is not limited is left out")
 }
 
-/// Where the search is, from the outermost table inwards.
+/// One component of a place in a policy, such as `files` or `[0]`.
 enum Place {
     Key(String),
     Item(usize),
@@ -24,8 +26,10 @@ fn named(places: &[Place]) -> String {
     })
 }
 
-/// The first number in a text that is no JSON for its sake. The text is read as far as the search
-/// needs it, so that all else that is wrong with it stays for the JSON reader to tell.
+/// Finds the first number that is not finite in a text that the JSON parser has rejected.
+///
+/// The search tokenises the text only roughly. It ignores all other mistakes, which the JSON parser
+/// has already found.
 pub fn in_json(text: &str) -> Option<Error> {
     let (mut places, mut string) = (Vec::new(), "");
     let mut rest = text;
@@ -66,7 +70,7 @@ pub fn in_json(text: &str) -> Option<Error> {
     None
 }
 
-/// The contents of the string that a text begins with, its escapes as they stand.
+/// The contents of the JSON string at the start of a text, with its escapes unchanged.
 fn string_at(text: &str) -> Option<&str> {
     let mut escaped = false;
     let inner = &text[1..];
@@ -78,7 +82,7 @@ fn string_at(text: &str) -> Option<&str> {
     Some(&inner[..end])
 }
 
-/// What TOML has and a policy does not: numbers that are not finite, and dates.
+/// Finds the first TOML value that a policy cannot contain: a number that is not finite, or a date.
 pub fn in_toml(value: &toml::Value) -> Option<Error> {
     search(value, &mut Vec::new())
 }
@@ -119,7 +123,7 @@ mod tests {
         "is not a number that a policy can hold; hint: what is not limited is left out";
 
     #[test]
-    fn a_number_that_is_none_is_told_by_its_key_in_both_texts() {
+    fn a_number_that_is_not_finite_is_reported_with_its_key() {
         let json = |text: &str| Sandbox::from_json(text).unwrap_err().to_string();
         for word in ["NaN", "Infinity", "-Infinity", "inf", "1e999"] {
             let told = format!("policy key wall_time: {word} {REST}");
@@ -145,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_mistake_is_the_readers_to_tell() {
+    fn the_json_parser_reports_every_other_mistake() {
         for text in
             ["", "{", r#"{"user": "NaN""#, r#"{"uid": 1,}"#, r#"{"user": "a"#, "{\"uid\": é}", "]]"]
         {

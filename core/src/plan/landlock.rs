@@ -1,4 +1,5 @@
-//! The step that makes the second wall ready: what the mounts say, once more, by paths.
+//! The step that creates the Landlock ruleset. It repeats the restrictions of the mounts and
+//! namespaces as a second line of defence.
 
 use super::{Builder, c_string};
 use crate::base::error::Result;
@@ -10,22 +11,26 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 impl Builder {
-    /// `entered`: who comes into a cell from outside is to reach what is there, which would be
-    /// outside a wall of its own.
-    pub(super) fn wall(&mut self, policy: &Policy, entered: bool) -> Result<()> {
+    /// Pushes the step, unless there is nothing to restrict.
+    ///
+    /// `entered`: the command enters a cell from outside. It gets no rules on signals and sockets,
+    /// because the processes of the cell are outside of its own Landlock domain.
+    pub(super) fn landlock(&mut self, policy: &Policy, entered: bool) -> Result<()> {
         if !policy.landlock {
             return Ok(());
         }
         let when = |condition: bool, rule: u32| if condition { rule } else { 0 };
-        // Who is held to files may make no mounts, and so no sandboxes, and 16 rulesets are the
-        // most, one within the other. Whose files are the caller's own is not held to any;
-        // message queues are files, too, but those of the caller's cannot be named.
-        let within = !policy.nested;
-        let files = within && policy.private(Namespace::Mount) && policy.private(Namespace::Ipc);
+        // With nested sandboxes there are few rules: a ruleset on files forbids mounts, which
+        // sandboxes need, and the kernel allows at most 16 nested rulesets. There are no rules on
+        // files if the mount namespace is shared, because then all files are the caller's. Nor are
+        // there if the ipc namespace is shared: POSIX message queues are files, too, and those of
+        // the caller have no path that a rule could allow.
+        let unnested = !policy.nested;
+        let files = unnested && policy.private(Namespace::Mount) && policy.private(Namespace::Ipc);
         let rules = when(files, landlock::FILES)
-            | when(within, landlock::MOUNTLESS)
-            | when(within && !entered, landlock::SIGNALS)
-            | when(within && !entered && policy.private(Namespace::Net), landlock::SOCKETS)
+            | when(unnested, landlock::MOUNTLESS)
+            | when(unnested && !entered, landlock::SIGNALS)
+            | when(unnested && !entered && policy.private(Namespace::Net), landlock::SOCKETS)
             | when(policy.tcp_bind.is_some(), landlock::BIND)
             | when(policy.tcp_connect.is_some(), landlock::CONNECT);
         let (mut readable, mut writable, mut devices) = (Vec::new(), Vec::new(), Vec::new());
@@ -43,7 +48,7 @@ impl Builder {
                         (false, false) => {}
                     },
                     Entry::Tmpfs(tmpfs) => writable.push(&tmpfs.at),
-                    // They stand in the root, which is writable or not as a whole.
+                    // These lie in the root, which is writable or read-only as a whole.
                     Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => {}
                 }
             }
