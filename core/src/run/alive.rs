@@ -1,5 +1,5 @@
-//! A sandbox whose warden has been launched, and waits for commands or runs them. One-shot runs,
-//! cells and pools are all built on it.
+//! A sandbox with a launched warden, which waits for commands or runs them. One-shot runs, cells
+//! and pools are all built on it.
 
 mod files;
 mod freeze;
@@ -42,7 +42,7 @@ pub enum Purpose {
     Cell,
 }
 
-/// A sandbox whose warden has been launched.
+/// A sandbox with a launched warden.
 pub struct Alive {
     pub sandbox: Sandbox,
     // Declared before the cgroups: a drop ends the warden first, and only then are its cgroups
@@ -178,7 +178,7 @@ impl Alive {
                 Ok(self.enforced(protections, landlock, None, None))
             }
             Err(error) => Err(self.under_memory_limit(
-                self.give_up(error),
+                self.force_if_stopped(error),
                 &self.sandbox.policy().limits,
                 None,
             )),
@@ -187,7 +187,7 @@ impl Alive {
 
     /// Ends everything in the sandbox if its warden has been stopped from outside, and passes on
     /// `error`.
-    pub fn give_up(&self, error: Error) -> Error {
+    pub fn force_if_stopped(&self, error: Error) -> Error {
         if self.warden.is_stopped() == Some(true) {
             self.force();
         }

@@ -33,7 +33,7 @@ const TERMINAL_HOLDS: usize = 16 << 10;
 impl Pipe {
     /// Notes that the command has ended. Its last output is in the pipe. A terminal may deliver it
     /// only when it is polled, so there the number of bytes is a bound.
-    fn ended(&mut self) {
+    fn note_end(&mut self) {
         self.remaining = Some(if self.file.is_terminal() {
             TERMINAL_HOLDS
         } else {
@@ -76,12 +76,12 @@ pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
     }
     let mut buffer = vec![0; 64 << 10];
     while !pipes.is_empty() {
-        let waits =
+        let watches_end =
             |pipe: &&Pipe| children[pipe.child].pipes_may_stay() && pipe.remaining.is_none();
-        let ends: Vec<usize> = pipes.iter().filter(waits).map(|pipe| pipe.child).collect();
+        let watched: Vec<usize> = pipes.iter().filter(watches_end).map(|pipe| pipe.child).collect();
         let streams = pipes.iter().map(|pipe| pipe.file.as_fd());
         let fds: Vec<_> =
-            streams.chain(ends.iter().map(|child| children[*child].pidfd())).collect();
+            streams.chain(watched.iter().map(|child| children[*child].pidfd())).collect();
         let deadline = children.iter().filter_map(Child::deadline).min();
         // The rest of an ended command's output is in the pipe already: poll without waiting.
         let until = if pipes.iter().any(|pipe| pipe.remaining.is_some()) {
@@ -99,8 +99,8 @@ pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
         let (ready, ended) = ready.split_at(pipes.len());
         if ended.contains(&true) {
             for pipe in &mut pipes {
-                if ends.iter().zip(ended).any(|(child, ended)| *child == pipe.child && *ended) {
-                    pipe.ended();
+                if watched.iter().zip(ended).any(|(child, ended)| *child == pipe.child && *ended) {
+                    pipe.note_end();
                 }
             }
             // Poll again before reading: the command may have written its last output after the

@@ -1,4 +1,4 @@
-//! A running command: watched, limited anew, frozen, waited for, killed.
+//! A running command: watched, limited, frozen, waited for, killed.
 
 mod finish;
 
@@ -44,8 +44,8 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The read end of the command's standard error, if that is a pipe of this library.
     pub stderr: Option<ChildStderr>,
-    /// The other side of the command's terminal, if it has one
-    /// ([`Stdio::pty`](crate::Stdio::pty)). Dropping it hangs up: the command gets SIGHUP.
+    /// The other side of the command's terminal, if it has one ([`Stdio::pty`](crate::Stdio::pty)).
+    /// Dropping it hangs up: the command gets SIGHUP.
     pub terminal: Option<Terminal>,
     /// The command's first process.
     process: Watched,
@@ -91,7 +91,7 @@ fn mark(pipe: &Option<impl AsFd>) -> Option<Mark> {
     pipe.as_ref().and_then(Mark::of)
 }
 
-/// Gives up a pipe whose descriptor the caller has closed, without closing the number once more.
+/// Gives up a pipe that the caller has closed, without closing its descriptor number again.
 fn forget_if_lost<P: AsFd + IntoRawFd>(pipe: &mut Option<P>, mark: &Option<Mark>) {
     if let Some(lost) = pipe.take_if(|pipe| mark.as_ref().is_some_and(|mark| mark.is_lost(pipe))) {
         let _ = lost.into_raw_fd();
@@ -163,8 +163,8 @@ impl Child {
         self.process.pollable()
     }
 
-    /// Gives up each pipe and terminal whose descriptor the caller has closed behind this library's
-    /// back. The number may be another file's by now, and must not be closed here.
+    /// Gives up each pipe and terminal that the caller has closed behind this library's back. The
+    /// descriptor number may be another file's by now, and must not be closed here.
     #[doc(hidden)]
     pub fn forget_lost(&mut self) {
         let [stdin, stdout, stderr] = &self.pipes;
@@ -276,8 +276,8 @@ impl Child {
 
     /// Kills everything in the sandbox, without waiting for its end.
     ///
-    /// The command ends as [`Ended::Killed`](crate::Ended::Killed), unless it has ended before.
-    /// If the warden does not kill it within a second, the next call that waits does.
+    /// The command ends as [`Ended::Killed`](crate::Ended::Killed), unless it has ended before. If
+    /// the warden does not kill it within a second, the next call that waits does.
     ///
     /// # Errors
     ///
@@ -448,7 +448,10 @@ impl Child {
     pub fn set_cpu_time(&mut self, limit: Duration) -> Result<()> {
         if self.kernel_cpu_limit.is_some_and(|highest| limit > highest) {
             return Err(Error::new(ErrorKind::LimitUnavailable, "change the limit cpu_time")
-                .because("the kernel ends each process 60 seconds above the limit that it was started with")
+                .because(
+                    "the kernel ends each process 60 seconds above the limit that it was started \
+                    with",
+                )
                 .hint("start with the larger limit, and lower it"));
         }
         self.change(Limit::CpuTime, |limits| limits.cpu_time = Some(limit))

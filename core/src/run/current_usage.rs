@@ -32,8 +32,8 @@ pub fn read(
     Ok(usage)
 }
 
-/// Adds what one process and the children that it has waited for have used. Without `own`, only
-/// the children count.
+/// Adds what one process and the children that it has waited for have used. Without `own`, only the
+/// children count.
 fn add(usage: &mut Usage, pid: u32, own: bool) {
     /// USER_HZ: clock ticks per second in `/proc/PID/stat` (proc_pid_stat(5)). 100 on every
     /// architecture that this library supports.

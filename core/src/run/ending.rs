@@ -99,11 +99,11 @@ pub fn reported(
         signal => -signal,
     });
     let usage = used(usage, counts.own);
-    let looked_at = if value == end::TOGETHER { in_force.whole } else { in_force.own };
+    let limit_set = if value == end::TOGETHER { in_force.whole } else { in_force.own };
     let limits = match ended {
-        Ended::MemoryLimit => killed.unwrap_or(looked_at),
-        Ended::ProcessLimit if how != end::PROCESSES => refused.unwrap_or(looked_at),
-        _ => looked_at,
+        Ended::MemoryLimit => killed.unwrap_or(limit_set),
+        Ended::ProcessLimit if how != end::PROCESSES => refused.unwrap_or(limit_set),
+        _ => limit_set,
     };
     Ok((ended, status, value_of(ended, limits, in_force, scratch), usage))
 }

@@ -57,7 +57,8 @@ impl<'a> Prepared<'a> {
         share.check(&policy.limits)?;
         let streams = Streams::new(command, stdin, others, joined)?;
         if streams.on_terminal() != 0 && !policy.has_terminals() {
-            let why = "the sandbox has none: its policy leaves them out, shares the mount namespace, or puts something else there";
+            let why = "the sandbox has none: its policy leaves them out, shares the mount \
+            namespace, or puts something else there";
             return Err(Error::invalid("terminal", why)
                 .hint("terminals: a policy that insists on them is told what is in their way"));
         }
@@ -152,7 +153,7 @@ impl<'a> Prepared<'a> {
         let received = match alive.warden.await_report(tenancy.socket(), "start the command") {
             Ok(received) => received,
             Err(error) => {
-                let error = alive.give_up(error);
+                let error = alive.force_if_stopped(error);
                 return Err(alive.under_memory_limit(error, &limits, tenancy.counters_before()));
             }
         };

@@ -1,5 +1,5 @@
-//! The watchdog on the caller's side: it knows by when a command must have ended, and says so if the
-//! warden has not ended it.
+//! The watchdog on the caller's side: it knows by when a command must have ended, and says so if
+//! the warden has not ended it.
 //!
 //! The warden enforces the limits. If it is stopped from outside, or gets no processor time, it
 //! enforces nothing. So no call of the library waits for the warden longer than the watchdog
@@ -16,9 +16,9 @@ pub const MARGIN: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The processor time at which the kernel itself kills a process (`RLIMIT_CPU`): 60 seconds above
-/// the limit. This holds even if both the warden and the caller fail. It is that far above the limit
-/// because the kernel counts each process by itself, and because it cannot be raised together with
-/// the limit.
+/// the limit. This holds even if both the warden and the caller fail. It is that far above the
+/// limit because the kernel counts each process by itself, and because it cannot be raised together
+/// with the limit.
 pub fn kernel_cpu_limit(limit: Duration) -> Duration {
     const ABOVE: Duration = Duration::from_secs(60);
     limit.saturating_add(ABOVE)

@@ -115,7 +115,9 @@ fn found_within() -> Result<()> {
     let live = Live::start_founder(&sandbox, flags)?;
     match live.hear()?.report()? {
         Report::Born { errno: 0, .. } => Ok(()),
-        Report::Born { errno, kind, .. } => Err(failure::of_birth(errno, kind, sandbox.policy())),
+        Report::Born { errno, kind, .. } => {
+            Err(failure::of_warden_creation(errno, kind, sandbox.policy()))
+        }
         _ => Err(Error::new(ErrorKind::WardenLost, "make namespaces within a sandbox")
             .because("the report is out of turn")),
     }

@@ -11,14 +11,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 named! {
-    /// By what a command, or a whole cell, was frozen.
+    /// The mechanism that froze a command, or a whole cell.
     Freezer {
-        /// `cgroup.freeze` of cgroup v2: the kernel, all at once.
+        /// `cgroup.freeze` of cgroup v2: the kernel stops all processes at once.
         CgroupV2 = "cgroup-v2",
-        /// The freezer of cgroup v1: the kernel, all at once.
+        /// The freezer of cgroup v1: the kernel stops all processes at once.
         CgroupV1 = "cgroup-v1",
-        /// SIGSTOP to every process. Weaker: a parent inside sees its child stopped, and a process that is sent SIGCONT
-        /// goes on.
+        /// SIGSTOP to every process. This is weaker: a parent inside can see that its child has
+        /// stopped, and a process that gets SIGCONT continues.
         Signal = "sigstop",
     }
 }

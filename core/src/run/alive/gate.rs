@@ -1,6 +1,6 @@
 //! Keeps freezing and starting apart: while a caller freezes a cell, no command starts in it, and a
-//! freeze waits for the commands that are starting. A process that is about to enter its own
-//! cgroup must not be moved to another one meanwhile.
+//! freeze waits for the commands that are starting. A process that is about to enter its own cgroup
+//! must not be moved to another one meanwhile.
 
 use super::Alive;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -155,8 +155,8 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.forget_lost();
-        // End the command before the pipes are closed: it can keep a close waiting for as long as it
-        // lives, by a splice(2) into the pipe.
+        // End the command before the pipes are closed: it can keep a close waiting for as long as
+        // it lives, by a splice(2) into the pipe.
         self.tenancy.abandon(&self.alive, self.outcome.is_some());
     }
 }
