@@ -319,7 +319,7 @@ impl Alive {
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        // A process that the freezer of cgroup v1 holds does not die of SIGKILL.
+        // Thaw first: a process that the freezer of cgroup v1 holds does not die of SIGKILL.
         if self.warden.is_ours() {
             let _ = self.enforcement().cgroup.thaw();
         }

@@ -1,7 +1,7 @@
 //! Whether a command has its sandbox to itself or shares a cell, and what follows from that.
 //!
-//! Every difference between the two cases is a `match` here or in [`Child`](crate::Child), so that
-//! a third case would not compile until each place handles it.
+//! Every difference between the two cases is a `match` in this file. The start, the running child
+//! and the end call its methods and compare nothing themselves.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::processes::{self, Process};
