@@ -1,11 +1,11 @@
 //! Run a program in isolation on Linux: in its own namespaces, inside limits that the caller sets,
-//! with an exact account of how it ended.
+//! and with an exact account of how it ended.
 //!
 //! # Start here
 //!
 //! A [`Sandbox`] is a policy, a [`Command`] is what to run in it, a [`Child`] is a running command,
-//! and an [`Outcome`] says how it ended, what it used and which protections were active. The names
-//! and habits are those of [`std::process`].
+//! and an [`Outcome`] says how it ended, what it used and which protections were active. Names and
+//! behaviour follow [`std::process`].
 //!
 //! ```
 //! # fn main() -> seclude::Result<()> {
@@ -24,19 +24,26 @@
 //!
 //! # Policy
 //!
-//! [`Sandbox::new`] is safe without any option. Every namespace but the clocks' is private, the
-//! network has only a loopback device, the host's programs are read-only, the user id means nothing
-//! outside, and there are no privileges. Each method of [`Sandbox`] opens or limits one thing:
-//! files ([`Sandbox::bind`], [`Tmpfs`], [`Entry`]), namespaces ([`Namespace`]), limits
-//! ([`Limit`], [`Sandbox::memory`]), system calls ([`Seccomp`]), resource limits of each process
-//! ([`Resource`]). [`Sandbox::from_json`] and [`Sandbox::from_toml`] read the same policy as text.
+//! [`Sandbox::new`] is safe without any option. Every namespace except the time namespace is
+//! private, and the network has only a loopback device. The host's programs are read-only, the user
+//! id has no rights outside, and there are no privileges. Each method of [`Sandbox`] opens or
+//! limits one thing:
+//!
+//! - files: [`Sandbox::bind`], [`Tmpfs`], [`Entry`]
+//! - namespaces: [`Namespace`]
+//! - limits of the whole sandbox: [`Limit`], [`Sandbox::memory`]
+//! - system calls: [`Seccomp`]
+//! - resource limits of each process: [`Resource`]
+//!
+//! [`Sandbox::from_json`] and [`Sandbox::from_toml`] read the same policy from text.
 //!
 //! # Running
 //!
-//! [`Command::output`] collects what the program writes, [`Command::spawn`] gives a [`Child`] to
-//! talk to, to watch ([`Child::pidfd`]), to limit anew, to freeze and to kill. [`Interaction`] joins
-//! several commands by pipes. [`Stdio::pty`] gives a command a terminal, [`Transfer`] copies files
-//! in and out, a [`Listener`] decides about single system calls.
+//! [`Command::output`] collects what the program writes. [`Command::spawn`] returns a [`Child`],
+//! which the caller can talk to, poll ([`Child::pidfd`]), freeze and kill, and whose limits it can
+//! change. [`Interaction`] joins several commands by pipes. [`Stdio::pty`] gives a command a
+//! terminal. [`Transfer`] copies files in and out. A [`Listener`] decides about single system
+//! calls.
 //!
 //! # Cells and pools
 //!
@@ -45,24 +52,25 @@
 //! makes a template that later sandboxes are copied from. [`Join`] runs commands in namespaces that
 //! exist already.
 //!
-//! # Looking
+//! # Examining the host and programs
 //!
-//! [`doctor()`] says what this host allows and why not more. [`namespaces()`] lists the namespaces
-//! that exist, with their processes. [`Command::learn`] records which system calls a program makes.
+//! [`doctor()`] says what this host allows, and why it does not allow more. [`namespaces()`] lists
+//! the namespaces that exist, with their processes. [`Command::learn`] records which system calls a
+//! program makes.
 //!
 //! # Requirements and features
 //!
 //! Linux 5.4 or later on x86_64. No privileges are needed where the host lets users make user
-//! namespaces; [`doctor()`] names what is in the way elsewhere.
+//! namespaces. Elsewhere [`doctor()`] names the obstacle.
 //!
 //! | feature | default | meaning |
 //! |---|---|---|
-//! | `systemd` | on | where the caller's own cgroup cannot be used, ask systemd for one |
+//! | `systemd` | on | asks systemd for a cgroup where the caller's own cannot be used |
 //! | `stage-clock` | off | measures the stages of a start, for this repository's benchmarks |
 //!
 //! # Layers
 //!
-//! Each wing of the source uses the wings below it, and no others:
+//! Each layer of the source uses only the layers below it:
 //!
 //! ```text
 //!        lives          look         cells, pools, joining | doctor, namespaces, learning
@@ -73,7 +81,7 @@
 //!                 |
 //!                plan                from a policy to a list of steps
 //!                 |
-//!               policy               what a caller may say, declared once
+//!               policy               what a caller can set, declared once
 //!                 |
 //!                base                errors, system calls, descriptors
 //!                 |
@@ -130,7 +138,7 @@ pub use run::sandbox::Sandbox;
 pub use run::template::{NetworkStatistics, RetiredNetwork};
 pub use run::transfer::{Copied, Transfer};
 
-/// The warden's program, for installing it at a path: see [`Sandbox::warden`].
+/// Returns the warden's executable, for installing it at a path: see [`Sandbox::warden`].
 pub fn warden_program() -> &'static [u8] {
     host::image::PROGRAM
 }

@@ -7,10 +7,10 @@ use crate::policy::outcome::{Enforced, Usage};
 use crate::policy::{Cores, Limit, Limits};
 use crate::run::alive::{Alive, Freezer, Purpose};
 use crate::run::command::Command;
+use crate::run::current_usage;
 use crate::run::ground::{Ground, Keeper, Place};
 use crate::run::sandbox::Sandbox;
 use crate::run::transfer::{Copied, Transfer};
-use crate::run::usage_so_far;
 use crate::wire::message::{Request, end};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -142,7 +142,7 @@ impl Cell {
     /// An error if the cell has been closed or `/proc` cannot be read.
     pub fn usage(&self) -> Result<Usage> {
         let alive = self.alive()?;
-        usage_so_far::of(
+        current_usage::read(
             &alive.processes()?,
             Some(alive.warden.pid()),
             alive.started(),

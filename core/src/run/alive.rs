@@ -1,14 +1,14 @@
-//! A sandbox that is alive: its warden has been started, and waits for commands or runs them. What
-//! a one-shot run, a cell and a pool have in common.
+//! A sandbox with a launched warden, which waits for commands or runs them. One-shot runs, cells
+//! and pools are all built on it.
 
 mod files;
 mod freeze;
 mod gate;
-mod visit;
+mod occupancy;
 
 pub use freeze::Freezer;
-pub use gate::Beginning;
-pub use visit::Visit;
+pub use gate::StartGuard;
+pub use occupancy::Stay;
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::processes::{self, Process};
@@ -31,10 +31,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What it is started for.
+/// What a sandbox is started for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// One command, which is already known.
+    /// One command, which is known already.
     Run,
     /// One command, which is still to come.
     Wait,
@@ -42,32 +42,33 @@ pub enum Purpose {
     Cell,
 }
 
-/// A sandbox whose warden has been started.
+/// A sandbox with a launched warden.
 pub struct Alive {
     pub sandbox: Sandbox,
-    // Ended, when this is dropped, before its cgroups are removed.
+    // Declared before the cgroups: a drop ends the warden first, and only then are its cgroups
+    // empty and can be removed.
     pub warden: Warden,
     enforcement: Mutex<Enforcement>,
     pub plan: Arc<Plan>,
     pub filters: Arc<Filters>,
-    /// Who its commands are outside, where that is not the caller.
+    /// The user and group of its commands on the host, if they differ from the caller's.
     pub owner: Option<(u32, u32)>,
     pub purpose: Purpose,
     started: Instant,
-    company: Mutex<visit::Company>,
+    occupancy: Mutex<occupancy::Occupancy>,
     gate: gate::Gate,
     closed: AtomicBool,
     forced: AtomicBool,
 }
 
 impl Alive {
-    /// Starts one: a copy of the policy's template if that has been prepared. It is still being set
-    /// up when this returns.
+    /// Starts a sandbox. If the policy has a template, the sandbox is a copy of that. The set-up
+    /// may still be going on when this returns: see [`Alive::ready`].
     pub fn start(sandbox: &Sandbox, purpose: Purpose) -> Result<Alive> {
         Alive::start_in(sandbox, purpose, None)
     }
 
-    /// The same in namespaces that exist.
+    /// Starts a sandbox in `existing` namespaces, where they are given.
     pub fn start_in(
         sandbox: &Sandbox,
         purpose: Purpose,
@@ -76,12 +77,12 @@ impl Alive {
         let policy = sandbox.policy();
         policy.check()?;
         let entered = existing.is_some_and(|existing| existing.cell.is_some());
-        // What a template has made stands in namespaces of its own, and in no others.
+        // A template has namespaces of its own, so a copy of it cannot be made in existing ones.
         let mut template = if existing.is_some() { None } else { template::of(sandbox)? };
         let mut without_scope = None;
-        // So often another template takes the place of one that was lost at the very moment: more
-        // often is no accident.
-        let mut others = 3;
+        // How many times to take another template when one is lost during the copy. A template may
+        // be killed just then, but more losses in a row are no coincidence.
+        let mut retries = 3;
         loop {
             let mapping = match &template {
                 Some(template) => template.mapping,
@@ -106,16 +107,18 @@ impl Alive {
             let plan = sandbox
                 .compiled()
                 .plan(policy, Manner { part, mapping, admits, watches, in_cell: among })?;
-            let tell = purpose != Purpose::Run;
+            let report_ready = purpose != Purpose::Run;
             #[cfg(feature = "stage-clock")]
             crate::host::stage_clock::follow(&plan);
             let started = match &template {
-                Some(template) => Warden::copy(template, sandbox, &plan, &mut enforcement, tell),
+                Some(template) => {
+                    Warden::copy(template, sandbox, &plan, &mut enforcement, report_ready)
+                }
                 None => Warden::start(
                     sandbox,
                     &plan,
                     &mut enforcement,
-                    tell,
+                    report_ready,
                     existing.map(|existing| &*existing.namespaces),
                 ),
             };
@@ -131,25 +134,25 @@ impl Alive {
                         owner,
                         purpose,
                         started: Instant::now(),
-                        company: Mutex::default(),
+                        occupancy: Mutex::default(),
                         gate: gate::Gate::default(),
                         closed: AtomicBool::new(false),
                         forced: AtomicBool::new(false),
                     });
                 }
-                // Then without one, but not because the caller was short of something at that
-                // moment.
+                // systemd could not make a scope: try again without one. If the caller lacks a
+                // resource, another way would only hide that.
                 Err(error) if enforcement.scope_failed && error.kind() != ErrorKind::HostLimit => {
                     without_scope = Some(error)
                 }
-                // Then from another one.
+                // The template is gone: try again with another one.
                 Err(error) => match &template {
                     Some(lost)
-                        if others > 0
+                        if retries > 0
                             && error.kind() == ErrorKind::WardenLost
                             && lost.is_dying() =>
                     {
-                        others -= 1;
+                        retries -= 1;
                         template = template::of(sandbox)?;
                     }
                     _ => {
@@ -165,7 +168,7 @@ impl Alive {
         }
     }
 
-    /// Waits until it has been set up. Of one that has been started to wait, or for many; once.
+    /// Waits until the sandbox is set up. To be called once, and not for [`Purpose::Run`].
     pub fn ready(&self) -> Result<Enforced> {
         match Alive::await_ready(&self.warden, &self.plan) {
             Ok((protections, landlock)) => {
@@ -175,23 +178,24 @@ impl Alive {
                 Ok(self.enforced(protections, landlock, None, None))
             }
             Err(error) => Err(self.under_memory_limit(
-                self.give_up(error),
+                self.force_if_stopped(error),
                 &self.sandbox.policy().limits,
                 None,
             )),
         }
     }
 
-    /// What its warden was to do came to nothing. If that is so because it has been stopped, all
-    /// that is inside is ended.
-    pub fn give_up(&self, error: Error) -> Error {
+    /// Ends everything in the sandbox if its warden has been stopped from outside, and passes on
+    /// `error`.
+    pub fn force_if_stopped(&self, error: Error) -> Error {
         if self.warden.is_stopped() == Some(true) {
             self.force();
         }
         error
     }
 
-    /// Waits for a warden that was asked to tell; what it says of protections and Landlock.
+    /// Waits for the report that the set-up is complete. Returns the active protections and
+    /// Landlock's ABI version.
     pub fn await_ready(warden: &Warden, plan: &Plan) -> Result<(u64, u32)> {
         let received = warden.await_report(None, "set up the sandbox")?;
         match received.report()? {
@@ -200,8 +204,8 @@ impl Alive {
         }
     }
 
-    /// What is enforced, as the warden reports it and as the caller knows it. `within`: what holds
-    /// one command of many.
+    /// Combines what the warden reports as active with what the caller's side knows. `within`
+    /// enforces the own limits of one command in a cell.
     pub fn enforced(
         &self,
         protections: u64,
@@ -232,8 +236,8 @@ impl Alive {
         self.enforcement().cgroup.counters()
     }
 
-    /// The same error, unless the limit on memory is the cause of it. `limits`: those of one
-    /// command, if it has any of its own; `before`: what had been counted before that one.
+    /// Returns `error`, or a clearer one if the memory limit is its cause. `limits` are the
+    /// command's own, if it has any. `before` is what had been counted before the command started.
     pub fn under_memory_limit(
         &self,
         error: Error,
@@ -249,23 +253,22 @@ impl Alive {
         )
     }
 
-    /// Every process inside, the warden first; none once it has ended.
+    /// Returns every process in the sandbox, the warden first. Empty once the warden has ended.
     pub fn processes(&self) -> Result<Vec<Process>> {
         let list = processes::below(self.warden.pid())?;
-        // The warden's number means the warden only while it has not been reaped, by us or by the
-        // caller's own loop.
+        // Check after reading: the pid is the warden's only until it is reaped, by this library or
+        // by a `wait` loop of the caller.
         Ok(if self.warden.is_alive()? { list } else { Vec::new() })
     }
 
-    /// Other limits from now on: those that a cgroup holds are set there. `limit` is the one that
-    /// has changed.
+    /// Changes `limit` to its value in `limits`, where a cgroup enforces it.
     pub fn change(&self, limit: Limit, limits: &Limits) -> Result<()> {
         limits.check()?;
         self.enforcement().change(limit, limits)
     }
 
-    /// Has a cell's warden hold all commands together to what no kernel mechanism holds, from now
-    /// on.
+    /// Makes a cell's warden enforce the limits on all commands together that no kernel mechanism
+    /// enforces.
     pub fn hold_together(&self, limits: &Limits) -> Result<()> {
         let (limits, (meter, file)) = {
             let enforcement = self.enforcement();
@@ -277,15 +280,15 @@ impl Alive {
         self.ask(None, &Request::Limit { limits, meter }, file.as_ref().map(AsFd::as_fd).as_slice())
     }
 
-    /// Lets the warden go and waits until it is gone, and everything inside and its cgroups with
-    /// it.
+    /// Ends the sandbox normally: hangs up, waits until the warden and everything inside is gone,
+    /// and removes the cgroups.
     pub fn end(&self) -> Gone {
         let gone = self.warden.end();
         self.enforcement().cgroup = Default::default();
         gone
     }
 
-    /// Ends everything inside without the warden, which has not done so.
+    /// Kills everything in the sandbox without the warden's help.
     pub fn force(&self) -> Gone {
         self.forced.store(true, Ordering::Release);
         let _ = self.enforcement().cgroup.thaw();
@@ -293,12 +296,12 @@ impl Alive {
         self.warden.force()
     }
 
-    /// Whether the caller's side has had to end it.
+    /// Whether the caller's side had to end the sandbox because the warden did not.
     pub fn was_forced(&self) -> bool {
         self.forced.load(Ordering::Acquire)
     }
 
-    /// Ends everything inside, for good.
+    /// Kills everything in the sandbox, for good.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         if self.warden.is_ours() {
@@ -308,7 +311,7 @@ impl Alive {
         }
     }
 
-    /// Whether the caller has ended it.
+    /// Whether the caller has closed the sandbox.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -316,7 +319,7 @@ impl Alive {
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        // Who is frozen by a cgroup of version 1 does not die.
+        // Thaw first: a process that the freezer of cgroup v1 holds does not die of SIGKILL.
         if self.warden.is_ours() {
             let _ = self.enforcement().cgroup.thaw();
         }

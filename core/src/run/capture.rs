@@ -1,5 +1,6 @@
-//! Collecting what commands write: from all their pipes at once, so that none can fill up and block
-//! its command, and never more than a bound of each, so that no command fills the caller's memory.
+//! Collects what commands write. All pipes are read at the same time, so that none fills up and
+//! blocks its command. Each stream is collected up to a bound, so that no command fills the
+//! caller's memory.
 
 use crate::base::error::{Error, Result};
 use crate::base::sys;
@@ -11,47 +12,48 @@ use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
-/// The most bytes of one stream that are collected, if the policy sets no limit on the output.
+/// The most bytes of one stream that are collected, if the policy sets no limit on output.
 pub const BOUND: u64 = 64 << 20;
 
-/// A pipe that is still open, and whose it is.
+/// A pipe that is still open.
 struct Pipe {
     file: File,
     child: usize,
-    /// Standard output, or standard error.
+    /// 0 for standard output, 1 for standard error.
     stream: usize,
-    /// The command has ended, and others in its cell may go on to write: so much of what is in the
-    /// pipe is still its own.
-    rest: Option<usize>,
+    /// Set once the command has ended: how many bytes in the pipe are still to be read. What comes
+    /// after them is from other processes in the cell.
+    remaining: Option<usize>,
 }
 
-/// More than a terminal holds for its reader: 4 KiB where FIONREAD sees them, and 8 KiB on their
-/// way there. Some of it may be on its way when the writer has ended.
+/// More than a terminal can hold for its reader when the writer has ended: 4 KiB that FIONREAD
+/// counts, and 8 KiB that are still on their way there.
 const TERMINAL_HOLDS: usize = 16 << 10;
 
 impl Pipe {
-    /// Its command has ended: what it wrote last is there, or in a terminal comes when it is
-    /// polled.
-    fn ended(&mut self) {
-        self.rest = Some(if self.file.is_terminal() {
+    /// Notes that the command has ended. Its last output is in the pipe. A terminal may deliver it
+    /// only when it is polled, so there the number of bytes is a bound.
+    fn note_end(&mut self) {
+        self.remaining = Some(if self.file.is_terminal() {
             TERMINAL_HOLDS
         } else {
             sys::pending(self.file.as_fd())
         });
     }
 
-    /// Reads a piece; 0 at the end.
-    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
-        let room = self.rest.unwrap_or(usize::MAX).min(piece.len());
+    /// Reads the next bytes. 0 means the end.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = self.remaining.unwrap_or(usize::MAX).min(buffer.len());
         let length =
-            if room == 0 { 0 } else { terminal::end_is_end(self.file.read(&mut piece[..room]))? };
-        self.rest = self.rest.map(|rest| rest - length);
+            if room == 0 { 0 } else { terminal::end_is_end(self.file.read(&mut buffer[..room]))? };
+        self.remaining = self.remaining.map(|bytes| bytes - length);
         Ok(length)
     }
 }
 
-/// Reads the pipes of all children to their ends, or of one among others, to its end: what it has
-/// left behind may hold them open for ever. Who writes more than the bound is stopped.
+/// Reads the pipes of all children until end-of-file. For a command in a cell, reads only until the
+/// command ends: processes that it leaves behind may hold the pipe open for ever. Stops a command
+/// that writes more than the bound.
 pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
     let mut collected: Vec<[Vec<u8>; 2]> = Vec::new();
     let mut pipes = Vec::new();
@@ -68,20 +70,21 @@ pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
                 file: File::from(fd),
                 child: number,
                 stream,
-                rest: None,
+                remaining: None,
             }));
         }
     }
-    let mut piece = vec![0; 64 << 10];
+    let mut buffer = vec![0; 64 << 10];
     while !pipes.is_empty() {
-        let waits = |pipe: &&Pipe| children[pipe.child].pipes_may_stay() && pipe.rest.is_none();
-        let ends: Vec<usize> = pipes.iter().filter(waits).map(|pipe| pipe.child).collect();
+        let watches_end =
+            |pipe: &&Pipe| children[pipe.child].pipes_may_stay() && pipe.remaining.is_none();
+        let watched: Vec<usize> = pipes.iter().filter(watches_end).map(|pipe| pipe.child).collect();
         let streams = pipes.iter().map(|pipe| pipe.file.as_fd());
         let fds: Vec<_> =
-            streams.chain(ends.iter().map(|child| children[*child].pidfd())).collect();
+            streams.chain(watched.iter().map(|child| children[*child].pidfd())).collect();
         let deadline = children.iter().filter_map(Child::deadline).min();
-        // A rest is there already.
-        let until = if pipes.iter().any(|pipe| pipe.rest.is_some()) {
+        // The rest of an ended command's output is in the pipe already: poll without waiting.
+        let until = if pipes.iter().any(|pipe| pipe.remaining.is_some()) {
             Some(Instant::now())
         } else {
             deadline
@@ -89,34 +92,35 @@ pub fn collect(children: &mut [Child]) -> Result<Vec<[Vec<u8>; 2]>> {
         let ready =
             if fds.len() == 1 && until.is_none() { vec![true] } else { wait_for_any(&fds, until)? };
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            // What should have ended by now is ended here, if its warden has not: then its pipes
-            // are at their ends.
-            children.iter_mut().try_for_each(|child| child.hold(false))?;
+            // End what is overdue and has not been ended by its warden. Its pipes then come to
+            // their ends.
+            children.iter_mut().try_for_each(|child| child.enforce_deadlines(false))?;
         }
         let (ready, ended) = ready.split_at(pipes.len());
         if ended.contains(&true) {
             for pipe in &mut pipes {
-                if ends.iter().zip(ended).any(|(child, ended)| *child == pipe.child && *ended) {
-                    pipe.ended();
+                if watched.iter().zip(ended).any(|(child, ended)| *child == pipe.child && *ended) {
+                    pipe.note_end();
                 }
             }
-            // They are looked at again: what was written last may have come after the look at them.
+            // Poll again before reading: the command may have written its last output after the
+            // poll.
             continue;
         }
         let mut next = ready.iter().copied();
         let mut failure = None;
         pipes.retain_mut(|pipe| {
             if !next.next().unwrap_or(false) {
-                return pipe.rest.is_none();
+                return pipe.remaining.is_none();
             }
             let child = &mut children[pipe.child];
             let bound = child.bound();
             let into = &mut collected[pipe.child][pipe.stream];
-            match pipe.read(&mut piece) {
+            match pipe.read(&mut buffer) {
                 Ok(0) => false,
                 Ok(length) => {
                     let room = usize::try_from(bound).unwrap_or(usize::MAX) - into.len();
-                    into.extend_from_slice(&piece[..length.min(room)]);
+                    into.extend_from_slice(&buffer[..length.min(room)]);
                     if length > room {
                         failure = child.overflow(bound).err().or(failure.take());
                     }

@@ -1,28 +1,26 @@
-//! A running command: started, watched, waited for, ended.
+//! A running command: watched, limited, frozen, waited for, killed.
 
 mod finish;
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::Mark;
-use crate::base::processes::{self, Process};
+use crate::base::processes::Process;
 use crate::base::watched::Watched;
-use crate::host::cgroup::Counters;
-use crate::host::enforce::Enforcement;
 use crate::host::listener::Listener;
-use crate::host::socket::{Socket, wait_readable};
+use crate::host::socket::wait_readable;
 use crate::host::terminal::Terminal;
 use crate::policy::outcome::{Ended, Enforced, Outcome, Usage};
 use crate::policy::{Cores, Limit, Limits};
-use crate::run::alive::{Alive, Freezer, Visit};
+use crate::run::alive::{Alive, Freezer};
 use crate::run::capture;
 use crate::run::command::{Command, Output, Stream};
 use crate::run::ground::Lease;
-use crate::run::holder::{self, Holder};
 use crate::run::start::Prepared;
 use crate::run::streams::Streams;
+use crate::run::tenancy::Tenancy;
 use crate::run::transfer::{Copied, Transfer};
-use crate::run::usage_so_far;
-use crate::wire::message::{self, Request, end, meter};
+use crate::run::watchdog::{self, Watchdog};
+use crate::wire::message::{Request, end, meter};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
@@ -31,66 +29,69 @@ use std::time::{Duration, Instant};
 
 /// A running command.
 ///
-/// Dropping it kills everything inside and waits until it is gone; so does the caller's end,
-/// however it comes. In a process forked by the caller, dropping it only closes its descriptors.
+/// Dropping it kills everything in the sandbox and waits until it is gone. The end of the calling
+/// process has the same effect, however it comes. In a process that the caller has forked, dropping
+/// it only closes its descriptors.
 ///
-/// In a [`Cell`](crate::Cell) it is one command among others: what is said here of everything
-/// inside is then said of this command and what it has started, and nothing is ended with it when
-/// it ends by itself.
+/// In a [`Cell`](crate::Cell) several commands share one sandbox. Where this page says "everything
+/// in the sandbox", it then means this command and the processes that it has started. When such a
+/// command ends by itself, the processes that it has started stay.
 #[derive(Debug)]
 pub struct Child {
-    /// The write end of the command's standard input, if that was piped.
+    /// The write end of the command's standard input, if that is a pipe of this library.
     pub stdin: Option<ChildStdin>,
-    /// The read end of the command's standard output, if that was piped.
+    /// The read end of the command's standard output, if that is a pipe of this library.
     pub stdout: Option<ChildStdout>,
-    /// The read end of the command's standard error, if that was piped.
+    /// The read end of the command's standard error, if that is a pipe of this library.
     pub stderr: Option<ChildStderr>,
-    /// The other side of the command's terminal, if it has one
-    /// ([`Stdio::pty`](crate::Stdio::pty)). Dropping it hangs up: the command gets SIGHUP.
+    /// The other side of the command's terminal, if it has one ([`Stdio::pty`](crate::Stdio::pty)).
+    /// Dropping it hangs up: the command gets SIGHUP.
     pub terminal: Option<Terminal>,
-    /// Its first process.
+    /// The command's first process.
     process: Watched,
-    /// What its pipes were when they were made, in the order of the streams.
+    /// The identity of each pipe when it was made, in the order of the streams.
     pipes: [Option<Mark>; 3],
     inside_pid: u32,
     started: Instant,
     limits: Limits,
     wall_time: Option<Duration>,
-    /// More was written than the caller collects: this much.
+    /// The bound that the command exceeded by writing more than the caller collects.
     overflow: Option<u64>,
-    /// Where it runs: alone, or among others.
     alive: Arc<Alive>,
-    /// That is a pool's, until this has ended.
+    /// Present until the command has ended, if the sandbox is a pool's.
     lease: Option<Box<dyn Lease>>,
-    /// What it has to itself as one among others.
-    among: Option<Among>,
+    tenancy: Tenancy,
     enforced: Enforced,
     listener: Option<Listener>,
     outcome: Option<Result<Outcome>>,
-    /// The processor time at which the kernel itself ends a process.
-    backstop: Option<Duration>,
-    /// By when it must have ended.
-    holder: Holder,
-    /// By when all in its cell must have.
-    cell: Option<Holder>,
+    /// The processor time at which the kernel kills a single process (`RLIMIT_CPU`).
+    kernel_cpu_limit: Option<Duration>,
+    /// Enforces the command's time limits if the warden does not.
+    watchdog: Watchdog,
 }
 
-/// What one command among others has to itself.
-#[derive(Debug)]
-pub(crate) struct Among {
-    /// Over which it is spoken of.
-    pub socket: Arc<Socket>,
-    /// What its cell had counted before.
-    pub before: Counters,
-    pub visit: Visit,
-    /// What holds it beyond what holds all.
-    pub within: Enforcement,
+/// What is known of a command that has just started.
+pub(crate) struct StartedChild {
+    pub wall_time: Option<Duration>,
+    pub streams: Streams,
+    pub alive: Arc<Alive>,
+    pub lease: Option<Box<dyn Lease>>,
+    pub tenancy: Tenancy,
+    pub pidfd: OwnedFd,
+    /// 0 if the caller's `/proc` does not tell.
+    pub outside_pid: u32,
+    pub inside_pid: u32,
+    pub limits: Limits,
+    pub enforced: Enforced,
+    pub terminal: Option<Terminal>,
+    pub listener: Option<Listener>,
 }
 
 fn mark(pipe: &Option<impl AsFd>) -> Option<Mark> {
     pipe.as_ref().and_then(Mark::of)
 }
 
+/// Gives up a pipe that the caller has closed, without closing its descriptor number again.
 fn forget_if_lost<P: AsFd + IntoRawFd>(pipe: &mut Option<P>, mark: &Option<Mark>) {
     if let Some(lost) = pipe.take_if(|pipe| mark.as_ref().is_some_and(|mark| mark.is_lost(pipe))) {
         let _ = lost.into_raw_fd();
@@ -98,14 +99,14 @@ fn forget_if_lost<P: AsFd + IntoRawFd>(pipe: &mut Option<P>, mark: &Option<Mark>
 }
 
 impl Child {
-    /// `None` if it is to run in a pool, and there is no place by the deadline.
+    /// Starts a command. `None` if its pool has no place for it by the deadline.
     pub(crate) fn spawn(
         command: &Command,
         stdin: Stream,
         others: Stream,
         deadline: Option<Instant>,
     ) -> Result<Option<Child>> {
-        let place = || command.ground.place(&command.sandbox, command.asked, deadline);
+        let place = || command.ground.place(&command.sandbox, command.refused_since, deadline);
         let Some(prepared) = Prepared::new(command, stdin, others, Vec::new(), place)? else {
             return Ok(None);
         };
@@ -113,67 +114,57 @@ impl Child {
         prepared.started().map(Some)
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "each is one part of a start, and there is one place that has them all"
-    )]
-    pub(crate) fn new(
-        command: &Command,
-        streams: Streams,
-        (alive, lease, among): (Arc<Alive>, Option<Box<dyn Lease>>, Option<Among>),
-        pidfd: OwnedFd,
-        (pid, inside_pid): (u32, u32),
-        (limits, enforced): (Limits, Enforced),
-        (terminal, listener): (Option<Terminal>, Option<Listener>),
-    ) -> Child {
+    pub(crate) fn new(started: StartedChild) -> Child {
+        let StartedChild { streams, limits, .. } = started;
         let Streams { stdin, stdout, stderr, .. } = streams;
-        let started = Instant::now();
+        let now = Instant::now();
         let pipes = [mark(&stdin), mark(&stdout), mark(&stderr)];
         Child {
             stdin: stdin.map(|pipe| ChildStdin::from(OwnedFd::from(pipe))),
             stdout: stdout.map(|pipe| ChildStdout::from(OwnedFd::from(pipe))),
             stderr: stderr.map(|pipe| ChildStderr::from(OwnedFd::from(pipe))),
-            terminal,
-            process: Watched::new(pidfd, pid),
+            terminal: started.terminal,
+            process: Watched::new(started.pidfd, started.outside_pid),
             pipes,
-            inside_pid,
-            started,
-            backstop: limits.cpu_time.map(holder::backstop),
-            holder: Holder::new(started, &limits),
-            cell: among
-                .as_ref()
-                .map(|_| Holder::new(alive.started(), &alive.sandbox.policy().limits)),
+            inside_pid: started.inside_pid,
+            started: now,
+            kernel_cpu_limit: limits.cpu_time.map(watchdog::kernel_cpu_limit),
+            watchdog: Watchdog::new(now, &limits),
             limits,
-            wall_time: command.wall_time,
+            wall_time: started.wall_time,
             overflow: None,
-            alive,
-            lease,
-            among,
-            enforced,
-            listener,
+            alive: started.alive,
+            lease: started.lease,
+            tenancy: started.tenancy,
+            enforced: started.enforced,
+            listener: started.listener,
             outcome: None,
         }
     }
 
-    /// The command's process id, as the caller sees it. 0 if the caller's `/proc` does not tell.
+    /// Returns the command's process id in the caller's pid namespace, or 0 if the caller's `/proc`
+    /// does not show it.
     pub fn id(&self) -> u32 {
         self.process.pid()
     }
 
-    /// The command's process id, as it sees itself.
+    /// Returns the command's process id in its own pid namespace.
     pub fn inside_id(&self) -> u32 {
         self.inside_pid
     }
 
-    /// A descriptor of the command's first process: readable once that has ended (`pidfd_open(2)`),
-    /// for `poll` and event loops. After that, `wait` and `try_wait` return promptly. Another
-    /// one after a caller has closed it, as by `closefrom(3)`.
+    /// Returns a pidfd of the command's first process, for `poll` and event loops
+    /// (`pidfd_open(2)`).
+    ///
+    /// It becomes readable once that process has ended. After that, `wait` and `try_wait` return
+    /// promptly. If the caller has closed the descriptor, as by `closefrom(3)`, this returns a new
+    /// one.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.process.pollable()
     }
 
-    /// Lets go of its pipes and terminal as far as the caller has closed them without a word: their
-    /// numbers may be other files' by now.
+    /// Gives up each pipe and terminal that the caller has closed behind this library's back. The
+    /// descriptor number may be another file's by now, and must not be closed here.
     #[doc(hidden)]
     pub fn forget_lost(&mut self) {
         let [stdin, stdout, stderr] = &self.pipes;
@@ -183,30 +174,44 @@ impl Child {
         self.terminal.take_if(|terminal| !terminal.is_intact());
     }
 
-    /// Where the calls are heard that its filter leaves to the caller
-    /// ([`Action::Notify`](crate::Action::Notify)); `None` if there are none, or if it has been
-    /// taken. Somebody must listen: who makes such a call waits for the answer.
+    /// Takes the listener for the system calls that the command's filter leaves to the caller
+    /// ([`Action::Notify`](crate::Action::Notify)). `None` if the filter has no such rule, or if
+    /// the listener has been taken before.
+    ///
+    /// The caller must serve it: a process that makes such a call blocks until it is answered.
     pub fn take_listener(&mut self) -> Option<Listener> {
         self.listener.take()
     }
 
-    /// What is enforced on it.
+    /// Returns which protections and limits are active for the command.
     pub fn enforced(&self) -> Enforced {
         self.enforced
     }
 
-    /// Waits for its end. The standard input, if piped, is closed first, so that a command that
-    /// reads it to its end does end. When this returns, nothing of the sandbox is left; of a
-    /// pool's, nothing that ran, and the pool's threads clear away the empty sandbox. Calling it
-    /// again gives the same answer.
+    /// Waits for the command's end.
+    ///
+    /// If the standard input is piped, it is closed first, so that a command that reads until
+    /// end-of-file ends. When this returns, nothing of the sandbox is left. In a
+    /// [`Pool`](crate::Pool), no process of the command is left, and the pool's threads remove the
+    /// empty sandbox. Further calls return the same outcome.
+    ///
+    /// # Errors
+    ///
+    /// How the command ends is no error, not even [`Ended::WardenLost`](crate::Ended::WardenLost).
+    /// Errors come from the caller's side: its descriptor of the warden was closed, `poll` failed,
+    /// or the warden's report is malformed.
     pub fn wait(&mut self) -> Result<Outcome> {
         self.forget_lost();
         self.stdin = None;
         self.finish(None)?.ok_or_else(|| Error::new(ErrorKind::WardenLost, "wait for the command"))
     }
 
-    /// Waits for its end for at most this long; `None` if it still runs. Does not close the
-    /// standard input.
+    /// Waits at most `timeout` for the command's end. Returns `None` if the command still runs.
+    /// Leaves the standard input open.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`Child::wait`].
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Outcome>> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.finish(Some(deadline)),
@@ -214,15 +219,22 @@ impl Child {
         }
     }
 
-    /// When to ask again, for a caller that only polls: by then it must have ended by its limits on
-    /// time, or by [`Child::kill`], and a [`Child::try_wait`] after that ends it if its warden
-    /// has not. `None` if there is no such moment, or it has ended. A caller that
-    /// waits ([`Child::wait`], [`Child::wait_timeout`]) need not ask.
+    /// Returns when to call [`Child::try_wait`] next, for a caller that only polls.
+    ///
+    /// By this moment the command must have ended by a time limit or by [`Child::kill`]. If the
+    /// warden has not ended it, a [`Child::try_wait`] after this moment does. `None` if there is no
+    /// such moment, or if the command has ended. A caller of [`Child::wait`] or
+    /// [`Child::wait_timeout`] need not call this.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.outcome.is_none() { self.next_look() } else { None }
+        if self.outcome.is_none() { self.next_check() } else { None }
     }
 
-    /// Its end, if it has ended.
+    /// Returns the outcome if the command has ended, or `None` if it still runs. Does not block
+    /// while the command runs.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`Child::wait`].
     pub fn try_wait(&mut self) -> Result<Option<Outcome>> {
         let ended = |process: BorrowedFd<'_>| wait_readable(&[process], Some(Instant::now()));
         if self.outcome.is_none() && self.process.get().map(ended).transpose()?.flatten().is_some()
@@ -233,10 +245,16 @@ impl Child {
         self.finish(Some(Instant::now()))
     }
 
-    /// Reads both pipes to their ends, or the terminal in place of a missing first one, at once, so
-    /// that neither can fill up and block the command; then waits. Of each, as much as
-    /// [`Sandbox::output`](crate::Sandbox::output) allows, or 64 MiB: who writes more is stopped,
-    /// and the end is [`Ended::OutputLimit`](crate::Ended::OutputLimit).
+    /// Collects what the command writes to its pipes, then waits for its end.
+    ///
+    /// Both pipes are read at the same time, so that neither can fill up and block the command. If
+    /// the standard output is no pipe, the terminal is read in its place. Each stream is collected
+    /// up to [`Sandbox::output`](crate::Sandbox::output) bytes, or 64 MiB. A command that writes
+    /// more is stopped, and ends as [`Ended::OutputLimit`](crate::Ended::OutputLimit).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Child::wait`], and those of reading a pipe.
     pub fn wait_with_output(mut self) -> Result<Output> {
         self.forget_lost();
         self.stdin = None;
@@ -250,33 +268,42 @@ impl Child {
         self.limits.output.unwrap_or(capture::BOUND)
     }
 
-    /// It has written more than this.
+    /// Ends the command because it has written more than `bound` bytes to one stream.
     pub(crate) fn overflow(&mut self, bound: u64) -> Result<()> {
         self.overflow = Some(bound);
         self.end(Ended::OutputLimit, end::OUTPUT)
     }
 
-    /// Kills the command and everything that it started. The end is
-    /// [`Ended::Killed`](crate::Ended::Killed), unless it came before. Does not wait. No error
-    /// if it has ended already.
+    /// Kills everything in the sandbox, without waiting for its end.
     ///
-    /// If the warden does not do it within a second, the next call that waits does.
+    /// The command ends as [`Ended::Killed`](crate::Ended::Killed), unless it has ended before. If
+    /// the warden does not kill it within a second, the next call that waits does.
+    ///
+    /// # Errors
+    ///
+    /// If the request cannot be sent to the warden. A command that has ended is no error.
     pub fn kill(&mut self) -> Result<()> {
         self.end(Ended::Killed, end::KILLED)
     }
 
     fn end(&mut self, ended: Ended, how: u32) -> Result<()> {
         if self.outcome.is_none() {
-            self.holder.ask(ended);
+            self.watchdog.ask(ended);
         }
         match self.request(&Request::Kill { how }) {
-            // A warden that reads nothing has no room for more: it is ended all the same.
+            // A warden that has been stopped reads nothing, and its socket fills up. The watchdog
+            // ends the command then.
             Err(error) if error.kind() == ErrorKind::HostLimit => Ok(()),
             result => result,
         }
     }
 
-    /// Sends a signal to the command's first process, if it still runs.
+    /// Sends a signal to the command's first process. Does nothing if the command has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] unless `signal` is 1 to 64. Other kinds if the request cannot be sent
+    /// to the warden.
     pub fn signal(&mut self, signal: i32) -> Result<()> {
         if !(1..=64).contains(&signal) {
             return Err(Error::invalid(format!("signal {signal}"), "must be 1 to 64"));
@@ -287,93 +314,94 @@ impl Child {
     fn request(&self, request: &Request<'_>) -> Result<()> {
         match self.outcome {
             Some(_) => Ok(()),
-            None => self.alive.ask(self.socket(), request, &[]),
+            None => self.alive.ask(self.tenancy.socket(), request, &[]),
         }
     }
 
-    /// Whether its pipes may stay open when it has ended: in a [`Cell`](crate::Cell), by what it
-    /// leaves behind, unless a limit on output has them pass through the warden. Who reads them
-    /// to their ends had better look at [`Child::pidfd`] too.
+    /// Returns whether the pipes may stay open after the command's end.
+    ///
+    /// In a [`Cell`](crate::Cell), processes that the command has left behind can keep them open.
+    /// With a limit on output they cannot, because the pipes then pass through the warden. A caller
+    /// that reads the pipes until end-of-file should watch [`Child::pidfd`] too.
     pub fn pipes_may_stay(&self) -> bool {
-        self.is_among() && self.limits.output.is_none()
+        self.tenancy.may_leave_processes() && self.limits.output.is_none()
     }
 
-    /// Whether it is one among others.
-    fn is_among(&self) -> bool {
-        self.among.is_some()
-    }
-
-    /// Over which it is spoken of, if not the control socket.
-    fn socket(&self) -> Option<&Socket> {
-        self.among.as_ref().map(|among| &*among.socket)
-    }
-
-    /// Every process inside, the warden first: its ids inside and outside, parent, command, user.
-    /// Empty once it has ended.
+    /// Returns every process in the sandbox, the warden first: its ids inside and outside, parent,
+    /// command and user. Empty once the command has ended.
+    ///
+    /// # Errors
+    ///
+    /// If the caller's `/proc` cannot be read.
     pub fn processes(&self) -> Result<Vec<Process>> {
         match &self.outcome {
             Some(_) => Ok(Vec::new()),
-            None if self.is_among() => processes::below(i32::try_from(self.id()).unwrap_or(0)),
-            None => self.alive.processes(),
+            None => self.tenancy.processes(&self.alive, self.id()),
         }
     }
 
-    /// What it has used so far; what it used in all, once it has been waited for. What nobody can
-    /// tell of a running one, such as the bytes of its streams, is absent, and without a cgroup
-    /// the numbers are those of the processes that are there and of those they have waited for.
+    /// Returns what the command has used so far, or in total once it has been waited for.
+    ///
+    /// While the command runs, values that only the warden knows are absent, such as the bytes of
+    /// its streams. Without a cgroup the values are sums over the processes that are present and
+    /// over those that they have waited for.
+    ///
+    /// # Errors
+    ///
+    /// If the caller's `/proc` cannot be read, or the error that [`Child::wait`] has returned.
     pub fn usage(&mut self) -> Result<Usage> {
         match &self.outcome {
             Some(Ok(outcome)) => Ok(outcome.usage),
             Some(Err(error)) => Err(error.clone()),
-            None => self.used_so_far(),
+            None => self.current_usage(),
         }
     }
 
-    fn used_so_far(&self) -> Result<Usage> {
-        match &self.among {
-            Some(among) => usage_so_far::of(
-                &self.processes()?,
-                None,
-                self.started,
-                &among.within.cgroup.counters(),
-            ),
-            None => usage_so_far::of(
-                &self.processes()?,
-                Some(self.alive.warden.pid()),
-                self.started,
-                &self.alive.counters(),
-            ),
-        }
+    fn current_usage(&self) -> Result<Usage> {
+        self.tenancy.usage(&self.alive, self.id(), self.started)
     }
 
     // ---- files
 
-    /// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`,
-    /// which must not exist yet: as [`Transfer::copy`], with the sandbox's root as the base. A
-    /// privileged caller reads there what the sandbox's user may read, and no more. What runs may
-    /// change it meanwhile: [`Child::freeze`] keeps it still.
+    /// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`.
+    /// `to` must not exist yet.
+    ///
+    /// This works like [`Transfer::copy`] with the sandbox's root as the base. A privileged caller
+    /// reads with the rights of the sandbox's user. Programs inside may change the files meanwhile;
+    /// [`Child::freeze`] prevents that.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the command has ended, if a path is not allowed or if a bound of
+    /// `transfer` is exceeded. [`ErrorKind::Io`] if a file cannot be read or written.
     pub fn copy_out(
         &self,
         inside: impl AsRef<Path>,
         to: impl AsRef<Path>,
         transfer: &Transfer,
     ) -> Result<Copied> {
-        self.while_it_runs()?.copy_out(inside, to, transfer)
+        self.running_sandbox()?.copy_out(inside, to, transfer)
     }
 
     /// Copies a file or tree of the caller's into the running sandbox, to the absolute path
-    /// `inside`, which must not exist yet, in a place that the command may write to: it is made
-    /// with the rights of the sandbox's user. The copies are the command's own.
+    /// `inside`. `inside` must not exist yet.
+    ///
+    /// The copy is made with the rights of the sandbox's user, so it needs a directory that the
+    /// command may write to. The command owns the copies.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`Child::copy_out`].
     pub fn copy_in(
         &self,
         from: impl AsRef<Path>,
         inside: impl AsRef<Path>,
         transfer: &Transfer,
     ) -> Result<Copied> {
-        self.while_it_runs()?.copy_in(from, inside, transfer)
+        self.running_sandbox()?.copy_in(from, inside, transfer)
     }
 
-    fn while_it_runs(&self) -> Result<&Alive> {
+    fn running_sandbox(&self) -> Result<&Alive> {
         match self.outcome {
             Some(_) => {
                 Err(Error::invalid("files of the sandbox", "it has ended, and they are gone"))
@@ -382,53 +410,66 @@ impl Child {
         }
     }
 
-    // ---- other limits than it was started with
+    // ---- changing limits
 
-    /// From now on, at most so many bytes of memory. The policy must set a limit, and it must be
-    /// held. Less than is in use: the kernel takes back what it can, and then ends a process
-    /// (v2), or the change is refused (v1).
+    /// Changes the memory limit of the running command, in bytes.
+    ///
+    /// If more is in use, cgroup v2 reclaims what it can and then kills a process. cgroup v1
+    /// refuses the change.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the policy sets no such limit, if the limit is the cell's, or if
+    /// the value is not allowed. [`ErrorKind::LimitUnavailable`] if the limit is not enforced on
+    /// this host. Other kinds if the kernel refuses the change.
     pub fn set_memory(&mut self, bytes: impl Into<u64>) -> Result<()> {
         let bytes = bytes.into();
         self.change(Limit::Memory, |limits| limits.memory = Some(bytes))
     }
 
-    /// From now on, at most so many processors' worth of time; as for [`Child::set_memory`].
+    /// Changes how many processors' worth of time the command may use.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`Child::set_memory`].
     pub fn set_cpus(&mut self, number: f64) -> Result<()> {
         self.change(Limit::Cpus, |limits| limits.cpus = Some(Cores(number)))
     }
 
-    /// At most so much processor time, counted from the start; as for [`Child::set_memory`].
+    /// Changes the limit on processor time, counted from the command's start.
     ///
-    /// At most 60 seconds more than it was started with: there the kernel itself ends each process
-    /// (`RLIMIT_CPU`).
+    /// It can be raised by at most 60 seconds above its value at the start: there the kernel kills
+    /// each process (`RLIMIT_CPU`).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LimitUnavailable`] if `limit` is higher than that. Otherwise the same as for
+    /// [`Child::set_memory`].
     pub fn set_cpu_time(&mut self, limit: Duration) -> Result<()> {
-        if self.backstop.is_some_and(|backstop| limit > backstop) {
+        if self.kernel_cpu_limit.is_some_and(|highest| limit > highest) {
             return Err(Error::new(ErrorKind::LimitUnavailable, "change the limit cpu_time")
-                .because("the kernel ends each process 60 seconds above the limit that it was started with")
+                .because(
+                    "the kernel ends each process 60 seconds above the limit that it was started \
+                    with",
+                )
                 .hint("start with the larger limit, and lower it"));
         }
         self.change(Limit::CpuTime, |limits| limits.cpu_time = Some(limit))
     }
 
-    /// From now on, at most so many processes and threads; as for [`Child::set_memory`]. Takes a
-    /// cgroup. Those that are there stay.
+    /// Changes the limit on the number of processes and threads. Needs a cgroup. Processes that
+    /// exist above a lower limit stay.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`Child::set_memory`].
     pub fn set_pids(&mut self, number: u64) -> Result<()> {
         self.change(Limit::Pids, |limits| limits.pids = Some(number))
     }
 
     fn change(&mut self, limit: Limit, change: impl FnOnce(&mut Limits)) -> Result<()> {
         if !self.limits.sets(limit) {
-            let error = Error::invalid(
-                format!("limit {limit}"),
-                "the policy sets none, so there is none to change",
-            )
-            .hint(format!("set {limit} in the sandbox's policy: it can be changed from there"));
-            let cells = self.is_among() && self.alive.sandbox.policy().limits.sets(limit);
-            return Err(if cells {
-                Error::invalid(format!("limit {limit}"), "it is the cell's").hint("change it there")
-            } else {
-                error
-            });
+            return Err(self.tenancy.no_such_limit(self.alive.sandbox.policy(), limit));
         }
         let mut limits = self.limits.clone();
         change(&mut limits);
@@ -436,36 +477,38 @@ impl Child {
         if self.outcome.is_some() {
             return Ok(());
         }
-        let wardens = |enforcement: &Enforcement| -> Result<message::Limits> {
-            enforcement.change(limit, &limits)?;
-            Ok(enforcement.wardens(&limits, self.wall_time))
-        };
-        let told = match &self.among {
-            Some(among) => wardens(&among.within),
-            None => wardens(&self.alive.enforcement()),
-        }?;
+        let wardens = self.tenancy.change(&self.alive, limit, &limits, self.wall_time)?;
         self.limits = limits;
-        self.holder.look_anew(&self.limits);
-        self.request(&Request::Limit { limits: told, meter: meter::NONE })
+        self.watchdog.limits_changed(&self.limits);
+        self.request(&Request::Limit { limits: wardens, meter: meter::NONE })
     }
 
-    // ---- standing still
+    // ---- freezing
 
-    /// Stops everything inside, until [`Child::thaw`]; by what. The wall time goes on. No error if
-    /// it stands still or has ended already.
+    /// Stops everything in the sandbox until [`Child::thaw`]. Returns the mechanism that did it.
+    ///
+    /// The wall time continues to run. Freezing twice has no further effect, and freezing a command
+    /// that has ended has none.
+    ///
+    /// # Errors
+    ///
+    /// If the cgroup cannot be frozen, or if the request cannot be sent to the warden.
     pub fn freeze(&mut self) -> Result<Freezer> {
-        match self.socket() {
-            _ if self.outcome.is_some() => Ok(Freezer::Signal),
-            Some(socket) => self.alive.stop(Some(socket), || self.processes()),
-            None => self.alive.freeze(),
+        match self.outcome {
+            Some(_) => Ok(Freezer::Signal),
+            None => self.tenancy.freeze(&self.alive, self.id()),
         }
     }
 
-    /// Lets everything inside go on. No error if it does already.
+    /// Lets everything in the sandbox continue. Has no effect if nothing is frozen.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`Child::freeze`].
     pub fn thaw(&mut self) -> Result<()> {
-        if self.outcome.is_some() || !self.is_among() {
-            return if self.outcome.is_some() { Ok(()) } else { self.alive.thaw() };
+        match self.outcome {
+            Some(_) => Ok(()),
+            None => self.tenancy.thaw(&self.alive),
         }
-        self.request(&Request::Stop { on: false })
     }
 }

@@ -1,4 +1,4 @@
-//! A command: what to run in a sandbox, with `std::process::Command`'s names.
+//! A command to run in a sandbox. The names are those of `std::process::Command`.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::Kept;
@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What one of a command's standard streams is connected to.
+/// The connection of one of a command's standard streams.
 #[derive(Debug)]
 pub struct Stdio(pub(crate) Stream);
 
@@ -33,8 +33,8 @@ pub(crate) enum Stream {
 }
 
 impl Stdio {
-    /// The caller's own stream of that number; `/dev/null` if the caller has closed it, or has it
-    /// closed on `execve(2)`, as a daemon may.
+    /// The caller's own stream. It becomes `/dev/null` if the caller has closed that stream or
+    /// marked it close-on-exec, as a daemon may.
     pub fn inherit() -> Stdio {
         Stdio(Stream::Inherit)
     }
@@ -42,18 +42,18 @@ impl Stdio {
     pub fn null() -> Stdio {
         Stdio(Stream::Null)
     }
-    /// A pipe, whose other end the [`Child`] holds.
+    /// A pipe. The [`Child`] holds the other end.
     pub fn piped() -> Stdio {
         Stdio(Stream::Piped)
     }
-    /// A pseudo-terminal that is the sandbox's own and controls the command's session; one for all
-    /// the streams that say so. Its other side is [`Child::terminal`]. Takes
-    /// [`Sandbox::terminals`].
+    /// A pseudo-terminal of the sandbox, which becomes the controlling terminal of the command's
+    /// session. All streams that are set to this share one terminal. Its other side is
+    /// [`Child::terminal`]. The policy must allow terminals: see [`Sandbox::terminals`].
     pub fn pty() -> Stdio {
         Stdio(Stream::Terminal)
     }
-    /// One end of a pipe that was made for this command alone, as [`Stdio::piped`] makes it: for a
-    /// face of this library in another language, which makes its own pipes.
+    /// One end of a pipe that was made for this command alone, as [`Stdio::piped`] makes it. For
+    /// bindings to other languages, which make their own pipes.
     #[doc(hidden)]
     pub fn own_pipe(end: OwnedFd) -> Stdio {
         Stdio(Stream::OwnPipe(end.into()))
@@ -61,8 +61,9 @@ impl Stdio {
 }
 
 impl From<OwnedFd> for Stdio {
-    /// A descriptor of the caller's. A privileged caller's pipe stays its owner's: the command uses
-    /// it, but cannot open it anew by a name such as `/dev/stdout`.
+    /// A descriptor of the caller's. If a privileged caller passes a pipe, the pipe's owner does
+    /// not change. The command can then use the descriptor, but cannot reopen it by a name such as
+    /// `/dev/stdout`.
     fn from(fd: OwnedFd) -> Stdio {
         Stdio(Stream::Descriptor(fd.into()))
     }
@@ -74,11 +75,11 @@ impl From<File> for Stdio {
     }
 }
 
-/// What to run in a sandbox: program, arguments, environment, directory, standard streams, further
-/// descriptors.
+/// A command to run in a sandbox: program, arguments, environment, working directory, standard
+/// streams and further descriptors.
 ///
-/// One command can be started many times; a descriptor given with `From<OwnedFd>` or
-/// [`Command::fd`] is kept open for that.
+/// One command can be started many times. For that, a descriptor given with `From<OwnedFd>` or
+/// [`Command::fd`] stays open until the command is dropped.
 #[derive(Debug)]
 pub struct Command {
     pub(crate) sandbox: Sandbox,
@@ -92,31 +93,31 @@ pub struct Command {
     pub(crate) stderr: Option<Stdio>,
     pub(crate) descriptors: Vec<(i32, Kept)>,
     pub(crate) wall_time: Option<Duration>,
-    /// Bit n-1 for signal n.
+    /// Bit n-1 stands for signal n.
     pub(crate) ignored: u64,
-    /// The first signal given to ignore that cannot be.
+    /// The first signal to ignore that cannot be ignored, for the error at the start.
     wrong_signal: Option<i32>,
     pub(crate) share: Share,
     pub(crate) window_size: WindowSize,
-    /// Since when it has been refused a place in its pool.
-    pub(crate) asked: Option<Instant>,
+    /// When the command's pool first refused it a place, if it has.
+    pub(crate) refused_since: Option<Instant>,
 }
 
-/// What a finished command wrote, and how it ended.
+/// The output of a finished command, and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// How it ended, what it used, what was enforced.
+    /// How it ended, what it used and which protections were active.
     pub outcome: Outcome,
-    /// What it wrote to its standard output, if that was piped; to its terminal, if it had one and
-    /// its standard output was no pipe.
+    /// The bytes written to standard output, if that was piped. If the command had a terminal and
+    /// no pipe for standard output, the bytes written to the terminal.
     pub stdout: Vec<u8>,
-    /// What it wrote to its standard error, if that was piped.
+    /// The bytes written to standard error, if that was piped.
     pub stderr: Vec<u8>,
 }
 
 impl Sandbox {
-    /// A command to run in it. A `program` without a slash is looked for in PATH inside the
-    /// sandbox.
+    /// Returns a command to run in this sandbox. A `program` without a slash is looked up in PATH
+    /// inside the sandbox.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         Command::new(self.clone(), Ground::Own, program.as_ref())
     }
@@ -144,7 +145,7 @@ impl Command {
             wrong_signal: None,
             share: Share::default(),
             window_size: WindowSize::default(),
-            asked: None,
+            refused_since: None,
         }
     }
 
@@ -163,14 +164,15 @@ impl Command {
         self
     }
 
-    /// What the program sees as its own name, instead of the name it is started by.
+    /// Sets argument 0, the program's own name. By default it is the name by which the program is
+    /// started.
     pub fn arg0(&mut self, name: impl AsRef<OsStr>) -> &mut Command {
         self.arguments[0] = name.as_ref().into();
         self
     }
 
-    /// Sets an environment variable. At first there are PATH, HOME, LANG and TMPDIR, and nothing of
-    /// the caller's.
+    /// Sets an environment variable. A new command has PATH, HOME, LANG and TMPDIR, and no variable
+    /// of the caller's.
     pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Command {
         self.environment.insert(name.as_ref().into(), value.as_ref().into());
         self
@@ -193,50 +195,50 @@ impl Command {
         self
     }
 
-    /// Removes every environment variable. A program without a slash is then looked for in the
+    /// Removes every environment variable. A program without a slash is then looked up in the
     /// default PATH.
     pub fn env_clear(&mut self) -> &mut Command {
         self.environment.clear();
         self
     }
 
-    /// The working directory, an absolute path inside, on which no link of `/proc` to an open file
-    /// is followed. `/` if nothing is said.
+    /// Sets the working directory, an absolute path inside. The default is `/`. Links in `/proc` to
+    /// open files are not followed.
     pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Command {
         self.directory = directory.as_ref().into();
         self
     }
 
-    /// The standard input: inherited for `spawn` and `status`, `/dev/null` for `output`, if nothing
-    /// is said.
+    /// Sets the standard input. The default is to inherit it for `spawn` and `status`, and
+    /// `/dev/null` for `output`.
     pub fn stdin(&mut self, stream: impl Into<Stdio>) -> &mut Command {
         self.stdin = Some(stream.into());
         self
     }
 
-    /// The standard output: inherited for `spawn` and `status`, piped for `output`, if nothing is
-    /// said.
+    /// Sets the standard output. The default is to inherit it for `spawn` and `status`, and a pipe
+    /// for `output`.
     pub fn stdout(&mut self, stream: impl Into<Stdio>) -> &mut Command {
         self.stdout = Some(stream.into());
         self
     }
 
-    /// The standard error: as for the standard output.
+    /// Sets the standard error, with the same defaults as the standard output.
     pub fn stderr(&mut self, stream: impl Into<Stdio>) -> &mut Command {
         self.stderr = Some(stream.into());
         self
     }
 
-    /// Gives the command a descriptor of the caller's under the number `target`, 3 or higher. Order
-    /// and collisions with the caller's own numbers do not matter. At most 249 descriptors.
+    /// Passes a descriptor of the caller's to the command as number `target`, 3 or higher. The
+    /// order of calls and the caller's own numbers do not matter. At most 249 descriptors.
     pub fn fd(&mut self, target: i32, fd: impl Into<OwnedFd>) -> &mut Command {
         self.descriptors.push((target, fd.into().into()));
         self
     }
 
-    /// Starts it with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP: programs that
-    /// set no action of their own, and what they start, ignore it too. If nothing is said no
-    /// signal is, whatever the caller ignores. Not SIGKILL or SIGSTOP.
+    /// Starts the command with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP.
+    /// Programs that set no action of their own inherit that. By default no signal is ignored,
+    /// whatever the caller ignores. Not possible for SIGKILL and SIGSTOP.
     pub fn ignore_signal(&mut self, signal: i32) -> &mut Command {
         if matches!(signal, 1..=64) && !matches!(signal, libc::SIGKILL | libc::SIGSTOP) {
             self.ignored |= 1 << (signal - 1);
@@ -246,56 +248,67 @@ impl Command {
         self
     }
 
-    /// How long this command may take, instead of what the sandbox says.
+    /// Limits the wall time of this command, in place of the sandbox's limit.
     pub fn wall_time(&mut self, limit: Duration) -> &mut Command {
         self.wall_time = Some(limit);
         self
     }
 
-    /// At most so many bytes of memory for this command and what it starts. The sandbox must set
-    /// [`Sandbox::memory`], which bounds all its commands together; of both, the tighter holds.
-    /// In a [`Cell`](crate::Cell) the kernel holds it in a cgroup of the command's own if it so holds the cell's
-    /// limit; else it is [sampled](crate::Mechanism::Sampled). What the command leaves behind
-    /// in a cell stays in its cgroup.
+    /// Limits the memory of this command and its processes, in bytes.
+    ///
+    /// The sandbox must set [`Sandbox::memory`], which limits all its commands together. The lower
+    /// of both limits applies. In a [`Cell`](crate::Cell) the kernel enforces this limit with a
+    /// cgroup of the command's own if it also enforces the cell's limit; else the limit is
+    /// [sampled](crate::Mechanism::Sampled). Processes that the command leaves behind in a cell
+    /// stay in its cgroup.
     pub fn memory(&mut self, bytes: impl Into<u64>) -> &mut Command {
         self.share.memory = Some(bytes.into());
         self
     }
 
-    /// At most so much processor time for this command and what it starts: as for
-    /// [`Command::memory`].
+    /// Limits the processor time of this command and its processes. The sandbox must set
+    /// [`Sandbox::cpu_time`]; otherwise like [`Command::memory`].
     pub fn cpu_time(&mut self, limit: Duration) -> &mut Command {
         self.share.cpu_time = Some(limit);
         self
     }
 
-    /// At most so many processes and threads for this command and what it starts: as for
-    /// [`Command::memory`].
+    /// Limits the number of processes and threads of this command. The sandbox must set
+    /// [`Sandbox::pids`]; otherwise like [`Command::memory`].
     pub fn pids(&mut self, number: u64) -> &mut Command {
         self.share.pids = Some(number);
         self
     }
 
-    /// The size of its terminal's window at first, if it has one ([`Stdio::pty`]): 24 rows of 80
-    /// columns if nothing is said.
+    /// Sets the initial window size of the command's terminal, if it has one ([`Stdio::pty`]). The
+    /// default is 24 rows of 80 columns.
     pub fn window_size(&mut self, size: WindowSize) -> &mut Command {
         self.window_size = size;
         self
     }
 
-    /// Starts it. When this returns, the program runs; a program that cannot be executed is an
-    /// error here.
+    /// Starts the command, and returns once the program runs.
     ///
-    /// In a [`Pool`](crate::Pool) this waits for a place, as long as that takes.
+    /// In a [`Pool`](crate::Pool) this waits until there is a place.
+    ///
+    /// # Errors
+    ///
+    /// A mistake in the command or the policy ([`ErrorKind::Invalid`]), each failed step of the
+    /// set-up, and a program that cannot be executed, such as [`ErrorKind::ProgramMissing`]. After
+    /// an error nothing is left running.
     pub fn spawn(&mut self) -> Result<Child> {
         self.start(Stream::Inherit, Stream::Inherit, None)?.ok_or_else(never_refused)
     }
 
-    /// Starts it without waiting for a place in its [`Pool`](crate::Pool): `None` if there is none now, or if no
-    /// sandbox is ready. Nothing has been started then; [`Pool::fd`](crate::Pool::fd) becomes readable when there is
-    /// reason to try again.
+    /// Starts the command if its [`Pool`](crate::Pool) has a free place and a sandbox ready now.
+    /// Otherwise returns `None`, and has started nothing. [`Pool::fd`](crate::Pool::fd) becomes
+    /// readable when it is worth trying again.
     ///
-    /// A command that runs elsewhere needs no place, and is started as by [`Command::spawn`].
+    /// A command that is not a pool's needs no place, and is started as by [`Command::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`Command::spawn`].
     ///
     /// ```
     /// # fn main() -> seclude::Result<()> {
@@ -312,9 +325,13 @@ impl Command {
         self.start(Stream::Inherit, Stream::Inherit, Some(Instant::now()))
     }
 
-    /// Starts it, and waits for a place in its [`Pool`](crate::Pool) for at most this long: `None` if there was
-    /// none. The time is not the command's: what it may take once it runs is its
+    /// Starts the command, and waits at most `timeout` for a place in its [`Pool`](crate::Pool).
+    /// Returns `None` if there was none. The timeout does not limit the running command: that is
     /// [`Command::wall_time`].
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`Command::spawn`].
     pub fn spawn_timeout(&mut self, timeout: Duration) -> Result<Option<Child>> {
         self.start(Stream::Inherit, Stream::Inherit, Instant::now().checked_add(timeout))
     }
@@ -327,32 +344,42 @@ impl Command {
     ) -> Result<Option<Child>> {
         let now = Instant::now();
         let child = Child::spawn(self, stdin, others, deadline);
-        self.asked = if matches!(child, Ok(None)) { self.asked.or(Some(now)) } else { None };
+        self.refused_since =
+            if matches!(child, Ok(None)) { self.refused_since.or(Some(now)) } else { None };
         child
     }
 
-    /// It has been refused a place since then: for a face of this library in another language,
-    /// which waits by itself.
+    /// Notes that a pool has refused the command a place since then. For bindings to other
+    /// languages, which wait by themselves.
     #[doc(hidden)]
     pub fn refused_since(&mut self, since: Instant) -> &mut Command {
-        self.asked = Some(since);
+        self.refused_since = Some(since);
         self
     }
 
-    /// Starts it, collects what it writes, and waits for its end.
+    /// Starts the command, collects its output, and waits for its end.
     ///
-    /// Of each stream, as much as [`Sandbox::output`] allows, or 64 MiB: who writes more is
-    /// stopped, and the end is [`Ended::OutputLimit`](crate::Ended::OutputLimit).
+    /// Each stream is collected up to [`Sandbox::output`] bytes, or 64 MiB. A command that writes
+    /// more is stopped, and ends as [`Ended::OutputLimit`](crate::Ended::OutputLimit).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Command::spawn`] and of [`Child::wait_with_output`]. How the command ends is no
+    /// error.
     pub fn output(&mut self) -> Result<Output> {
         self.start(Stream::Null, Stream::Piped, None)?.ok_or_else(never_refused)?.wait_with_output()
     }
 
-    /// Starts it and waits for its end.
+    /// Starts the command and waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Command::spawn`] and of [`Child::wait`]. How the command ends is no error.
     pub fn status(&mut self) -> Result<Outcome> {
         self.spawn()?.wait()
     }
 
-    /// Refuses what makes no sense, and turns the texts into what the warden takes.
+    /// Checks the command, and converts its texts to NUL-terminated strings.
     pub(crate) fn texts(&self) -> Result<Texts> {
         if self.program.is_empty() {
             return Err(
@@ -414,13 +441,13 @@ impl Command {
     }
 }
 
-/// A start without a deadline has come back without a child.
+/// The error for a start without a deadline that returned no child, which a pool must never cause.
 pub(crate) fn never_refused() -> Error {
     Error::new(ErrorKind::Setup, "start the command")
         .because("its pool has refused a place without a deadline")
 }
 
-/// A command's texts, NUL-terminated.
+/// The command's strings, NUL-terminated.
 pub(crate) struct Texts {
     pub program: CString,
     pub arguments: Vec<CString>,

@@ -1,4 +1,4 @@
-//! The end, put together from what the warden reports and what the cgroup has counted.
+//! The outcome of a command, worked out from the warden's report and the cgroup's counters.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::sys::Gone;
@@ -7,61 +7,68 @@ use crate::policy::Limits;
 use crate::policy::outcome::{Ended, Usage};
 use crate::policy::seccomp::Syscall;
 use crate::wire::message::{Report, end, seen};
-use crate::wire::usage as told;
+use crate::wire::usage as wire;
 use std::time::Duration;
 
-/// What is known of the command's limits at its end.
-pub struct Held<'a> {
-    /// Its own; of the only command there is, those of the whole.
-    pub limits: &'a Limits,
-    /// Those on all commands together.
+/// The limits of the command at its end, and what else decides between them.
+pub struct LimitsInForce<'a> {
+    /// The command's own. If it is alone, the sandbox's.
+    pub own: &'a Limits,
+    /// Those on all commands of the sandbox together.
     pub whole: &'a Limits,
     pub wall_time: Option<Duration>,
-    /// The caller stopped it, because it wrote more than this where the caller was reading.
+    /// Set if the caller stopped the command because it wrote more than this many bytes.
     pub overflow: Option<u64>,
-    /// Others ran beside it: what the counters tell may have happened to them.
-    pub in_company: bool,
+    /// Other commands ran in the cell at the same time, so the cell's counters may count their
+    /// events.
+    pub beside_others: bool,
 }
 
-/// What cgroups have counted.
-pub struct Counted<'a> {
+/// The counters of the command's cgroups.
+pub struct CgroupCounts<'a> {
     /// Of the command alone.
     pub own: &'a Counters,
-    /// Of all that were there.
+    /// Of the whole sandbox.
     pub whole: &'a Counters,
 }
 
-/// How the whole ended, the first process's own end, the limit's value, and what was used.
+/// The end of the command, the status of its first process, the value of the limit that ended it,
+/// and what it used.
 pub type Verdict = (Ended, Option<i32>, Option<u64>, Usage);
 
-/// The end as the warden reports it.
-pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> Result<Verdict> {
+/// Works out the end from the warden's report.
+pub fn reported(
+    report: &Report<'_>,
+    counts: &CgroupCounts<'_>,
+    in_force: &LimitsInForce<'_>,
+) -> Result<Verdict> {
     let &Report::Ended { how, value, status, seen: bits, scratch, usage } = report else {
         return Err(Error::new(ErrorKind::WardenLost, "read the warden's report")
             .because("it is out of turn"));
     };
     let saw = |bit: u32| bits & bit != 0;
     let killed = match how {
-        _ if counted.own.killed_at_limit() => Some(held.limits),
-        // Version 1 counts a kill only where the victim was.
-        _ if counted.own.killed > 0 && counted.whole.memory_met => Some(held.whole),
-        // In company, it may have been somebody else who was killed.
-        end::SIGNALED if value == libc::SIGKILL && counted.whole.killed_at_limit() => {
-            Some(held.whole)
+        _ if counts.own.killed_at_limit() => Some(in_force.own),
+        // cgroup v1 counts a kill only in the victim's cgroup, not where the limit is.
+        _ if counts.own.killed > 0 && counts.whole.memory_met => Some(in_force.whole),
+        // If other commands ran, the kill may have been theirs. It was this command's if it died of
+        // SIGKILL.
+        end::SIGNALED if value == libc::SIGKILL && counts.whole.killed_at_limit() => {
+            Some(in_force.whole)
         }
-        _ if counted.whole.killed_at_limit() && !held.in_company => Some(held.whole),
+        _ if counts.whole.killed_at_limit() && !in_force.beside_others => Some(in_force.whole),
         _ => None,
     };
-    // Nobody alone comes to a limit that is above that on all.
+    // A command cannot reach a limit of its own that is higher than the cell's.
     let own_processes =
-        held.limits.pids.filter(|own| held.whole.pids.is_none_or(|whole| *own <= whole));
-    let refused = if saw(seen::PROCESSES) || counted.own.refused_at(own_processes) {
-        held.limits.pids.map(|_| held.limits)
+        in_force.own.pids.filter(|own| in_force.whole.pids.is_none_or(|whole| *own <= whole));
+    let refused = if saw(seen::PROCESSES) || counts.own.refused_at(own_processes) {
+        in_force.own.pids.map(|_| in_force.own)
     } else {
         let refused = saw(seen::CELL_PROCESSES)
-            || counted.whole.processes_refused > 0
-            || counted.own.processes_refused > 0;
-        held.whole.pids.filter(|_| refused).map(|_| held.whole)
+            || counts.whole.processes_refused > 0
+            || counts.own.processes_refused > 0;
+        in_force.whole.pids.filter(|_| refused).map(|_| in_force.whole)
     };
     let by_itself = |ended: Ended| match ended {
         Ended::Exited(0) => ended,
@@ -71,7 +78,7 @@ pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> 
     };
     let ended = match how {
         _ if killed.is_some() => Ended::MemoryLimit,
-        _ if held.overflow.is_some() => Ended::OutputLimit,
+        _ if in_force.overflow.is_some() => Ended::OutputLimit,
         end::EXITED => by_itself(Ended::Exited(value)),
         end::SIGNALED => by_itself(Ended::Signaled(value)),
         end::WALL_TIME => Ended::WallTime,
@@ -91,58 +98,74 @@ pub fn reported(report: &Report<'_>, counted: &Counted<'_>, held: &Held<'_>) -> 
         0 => status >> 8 & 0xff,
         signal => -signal,
     });
-    let usage = used(usage, counted.own);
-    let looked_at = if value == end::TOGETHER { held.whole } else { held.limits };
+    let usage = used(usage, counts.own);
+    let limit_set = if value == end::TOGETHER { in_force.whole } else { in_force.own };
     let limits = match ended {
-        Ended::MemoryLimit => killed.unwrap_or(looked_at),
-        Ended::ProcessLimit if how != end::PROCESSES => refused.unwrap_or(looked_at),
-        _ => looked_at,
+        Ended::MemoryLimit => killed.unwrap_or(limit_set),
+        Ended::ProcessLimit if how != end::PROCESSES => refused.unwrap_or(limit_set),
+        _ => limit_set,
     };
-    Ok((ended, status, value_of(ended, limits, held, scratch), usage))
+    Ok((ended, status, value_of(ended, limits, in_force, scratch), usage))
 }
 
-/// The end of one whose warden is no more, after so long: by this signal, if anybody knows.
-pub fn lost(gone: Gone, wall: Duration, counted: &Counted<'_>, held: &Held<'_>) -> Verdict {
-    let (own, whole) = (counted.own.killed_at_limit(), counted.whole.killed_at_limit());
+/// Works out the end if the warden died without a report. `gone` says by which signal, if it is
+/// known.
+pub fn lost(
+    gone: Gone,
+    wall: Duration,
+    counts: &CgroupCounts<'_>,
+    in_force: &LimitsInForce<'_>,
+) -> Verdict {
+    let (own, whole) = (counts.own.killed_at_limit(), counts.whole.killed_at_limit());
     let ended =
         if own || whole { Ended::MemoryLimit } else { Ended::WardenLost(gone.signal.unwrap_or(0)) };
-    let usage = unreported(&Usage::NONE, gone, wall, counted);
-    (ended, None, value_of(ended, if own { held.limits } else { held.whole }, held, 0), usage)
+    let usage = unreported(&Usage::NONE, gone, wall, counts);
+    (
+        ended,
+        None,
+        value_of(ended, if own { in_force.own } else { in_force.whole }, in_force, 0),
+        usage,
+    )
 }
 
-/// The end of one that the caller's side has ended. `seen`: what it had used when it was last
-/// looked at.
+/// Works out the end of a command that the caller's side has ended. `seen` is its usage at the last
+/// look.
 pub fn forced(
     ended: Ended,
     seen: &Usage,
     gone: Gone,
     wall: Duration,
-    counted: &Counted<'_>,
-    held: &Held<'_>,
+    counts: &CgroupCounts<'_>,
+    in_force: &LimitsInForce<'_>,
 ) -> Verdict {
-    (ended, None, value_of(ended, held.limits, held, 0), unreported(seen, gone, wall, counted))
+    (ended, None, value_of(ended, in_force.own, in_force, 0), unreported(seen, gone, wall, counts))
 }
 
-/// What was used, when the warden does not tell: by the cgroup's account, the kernel's of the
-/// warden and all that it waited for, or as it was last seen.
-fn unreported(seen: &Usage, gone: Gone, wall: Duration, counted: &Counted<'_>) -> Usage {
+/// What was used, if the warden does not report it. The processor time is that of the cgroup, or
+/// the kernel's account of the warden and all processes that it has reaped, or that of `seen`.
+fn unreported(seen: &Usage, gone: Gone, wall: Duration, counts: &CgroupCounts<'_>) -> Usage {
     let mut usage = Usage { wall, memory: 0, processes: 0, ..*seen };
-    let known = counted.own.cpu.or(gone.cpu).filter(|(user, system)| *user + *system > usage.cpu());
+    let known = counts.own.cpu.or(gone.cpu).filter(|(user, system)| *user + *system > usage.cpu());
     (usage.user, usage.system) = known.unwrap_or((usage.user, usage.system));
-    counted.own.add_to(&mut usage);
+    counts.own.add_to(&mut usage);
     usage
 }
 
-/// The value of the limit that was the end, one of `limits` where both the command and all together
-/// have one.
-fn value_of(ended: Ended, limits: &Limits, held: &Held<'_>, scratch: u64) -> Option<u64> {
+/// The value of the limit that ended the command. `limits` is the set that was exceeded, the
+/// command's own or the whole sandbox's.
+fn value_of(
+    ended: Ended,
+    limits: &Limits,
+    in_force: &LimitsInForce<'_>,
+    scratch: u64,
+) -> Option<u64> {
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     match ended {
-        Ended::WallTime => held.wall_time.map(nanoseconds),
+        Ended::WallTime => in_force.wall_time.map(nanoseconds),
         Ended::CpuTime => limits.cpu_time.map(nanoseconds),
         Ended::MemoryLimit => limits.memory,
         Ended::ProcessLimit => limits.pids,
-        Ended::OutputLimit => held.overflow.or(held.limits.output),
+        Ended::OutputLimit => in_force.overflow.or(in_force.own.output),
         Ended::ScratchFull => Some(scratch),
         Ended::Exited(_)
         | Ended::Signaled(_)
@@ -152,12 +175,12 @@ fn value_of(ended: Ended, limits: &Limits, held: &Held<'_>, scratch: u64) -> Opt
     }
 }
 
-/// The warden's account, and the cgroup's where that knows better.
-fn used(told: told::Usage, counters: &Counters) -> Usage {
-    let mut usage = Usage::from(told);
-    // Processes that nobody waited for are in the meter alone; how the time divides is told by the
-    // others.
-    let (metered, waited) = (Duration::from_nanos(told.meter), usage.cpu());
+/// Combines the warden's account with the cgroup's counters, which are more accurate.
+fn used(reported: wire::Usage, counters: &Counters) -> Usage {
+    let mut usage = Usage::from(reported);
+    // The cgroup's meter includes processes that nobody has waited for. It does not separate user
+    // and system time, so divide it in the ratio of the processes that were waited for.
+    let (metered, waited) = (Duration::from_nanos(reported.meter), usage.cpu());
     if metered > waited {
         let system = metered.mul_f64(if waited.is_zero() {
             0.0

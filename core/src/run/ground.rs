@@ -1,4 +1,4 @@
-//! The ground of a command: what gives it a sandbox that is alive.
+//! Where a command gets its sandbox from.
 
 use crate::base::error::Result;
 use crate::base::kept::Kept;
@@ -16,23 +16,23 @@ use std::time::Instant;
 pub enum Ground {
     /// In a sandbox of its own, which starts and ends with it.
     Own,
-    /// In namespaces that exist.
+    /// In namespaces that exist already.
     Joined(Arc<Existing>),
-    /// In a sandbox that something else keeps alive.
+    /// In a sandbox that a cell or a pool keeps alive.
     Kept(Arc<dyn Keeper>),
 }
 
-/// Namespaces to enter, held by descriptors.
+/// Namespaces to enter, held open by descriptors.
 #[derive(Debug)]
 pub struct Existing {
     pub namespaces: Vec<(Namespace, Kept)>,
-    /// They are those of a cell of ours.
+    /// Set if the namespaces are those of a cell of this library.
     pub cell: Option<EnteredCell>,
 }
 
-/// Keeps sandboxes alive for commands: a cell, or a pool.
+/// Keeps sandboxes alive for commands: a cell or a pool.
 pub trait Keeper: Debug + Send + Sync {
-    /// The sandboxes for `number` commands that start together; `None` if it has too few by the
+    /// Returns sandboxes for `number` commands that start together. `None` if it has too few by the
     /// deadline.
     ///
     /// `refused_since`: when the same command was first refused, if it was.
@@ -44,7 +44,7 @@ pub trait Keeper: Debug + Send + Sync {
     ) -> Result<Option<Vec<Place>>>;
 }
 
-/// A sandbox for one command, and the lease of it if its keeper wants it back.
+/// A sandbox for one command. A lease comes with it if the keeper wants the sandbox back.
 #[derive(Debug)]
 pub struct Place {
     pub alive: Arc<Alive>,
@@ -53,11 +53,11 @@ pub struct Place {
 
 /// The use of a keeper's sandbox by one command. Dropping it gives the sandbox back.
 pub trait Lease: Debug + Send + Sync {
-    /// A command is about to start. Its end will be reported over this socket, or over the
-    /// warden's command socket.
+    /// A command is about to start. The warden will report its end over `socket`, or without one
+    /// over the sandbox's command socket.
     fn watch(&mut self, socket: Option<&Arc<Socket>>) -> Result<()>;
 
-    /// The command runs: the next report is its end.
+    /// The command runs. The next report is its end.
     fn started(&self) -> Result<()>;
 
     /// Everything inside has ended, and the warden is about to end.
@@ -65,7 +65,7 @@ pub trait Lease: Debug + Send + Sync {
 }
 
 impl Ground {
-    /// A sandbox for one command; `None` if its keeper has none by the deadline.
+    /// Returns a sandbox for one command. `None` if its keeper has none by the deadline.
     pub fn place(
         &self,
         sandbox: &Sandbox,

@@ -1,5 +1,5 @@
-//! Commands joined by pipes, and started together: a solution and its judge, a client and a server,
-//! a pipeline.
+//! Commands that are joined by pipes and start together, such as a solution and its judge, a client
+//! and a server, or a pipeline.
 
 use crate::base::error::{Error, Result};
 use crate::run::capture;
@@ -13,11 +13,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A command's place in the interaction, and a descriptor of its.
+/// A command's index in the interaction, and a descriptor number of that command.
 type PipeEnd = (usize, i32);
 
-/// Two or more commands joined by pipes, each in its own sandbox with its own limits, outcome and
-/// usage.
+/// Two or more commands joined by pipes. Each runs in its own sandbox, with its own limits, outcome
+/// and usage.
 ///
 /// ```
 /// # fn main() -> seclude::Result<()> {
@@ -40,12 +40,12 @@ pub struct Interaction {
 }
 
 impl Interaction {
-    /// Nobody yet.
+    /// Creates an interaction without commands.
     pub fn new() -> Interaction {
         Interaction::default()
     }
 
-    /// Two commands, each one's standard output joined to the other's standard input.
+    /// Joins two commands: the standard output of each is the standard input of the other.
     pub fn between(first: Command, second: Command) -> Interaction {
         let mut interaction = Interaction::new();
         let (first, second) = (interaction.add(first), interaction.add(second));
@@ -53,39 +53,54 @@ impl Interaction {
         interaction
     }
 
-    /// Adds a command; its place, from 0 on.
+    /// Adds a command. Returns its index, which starts at 0.
     pub fn add(&mut self, command: Command) -> usize {
         self.commands.push(command);
         self.commands.len() - 1
     }
 
-    /// Joins what one command writes to a descriptor to what another reads from one: `pipe((0, 1),
-    /// (1, 0))` is the shell's `|`. Each descriptor of a command can be joined once. When a
-    /// writer has ended its reader sees the end of the input, and the other way round a
-    /// broken pipe.
+    /// Joins a descriptor that one command writes to with a descriptor that another one reads from.
+    /// `pipe((0, 1), (1, 0))` is the shell's `|`.
+    ///
+    /// Each descriptor of a command can be joined once. When the writer has ended, the reader sees
+    /// end-of-file. When the reader has ended, the writer gets SIGPIPE or EPIPE.
     pub fn pipe(&mut self, from: (usize, i32), to: (usize, i32)) -> &mut Interaction {
         self.pipes.push((from, to));
         self
     }
 
-    /// Sets up all sandboxes side by side, then starts the commands together. Streams that are not
-    /// joined are as for [`Command::spawn`]. If one cannot be started, none is left running.
+    /// Sets up all sandboxes in parallel, then starts the commands together. Streams that are not
+    /// joined are as for [`Command::spawn`].
     ///
-    /// Commands of one [`Pool`](crate::Pool) take their places in it together, and wait for them; a pool that
-    /// has fewer is an error.
+    /// Commands of one [`Pool`](crate::Pool) take their places together, and wait until there are
+    /// enough.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Command::spawn`]. Also if the interaction is empty, if a pipe names a command
+    /// that is not in it, if a descriptor is joined twice, or if a pool has fewer places than
+    /// commands. After an error no command is left running.
     pub fn spawn(&mut self) -> Result<Vec<Child>> {
         self.start(|| Stream::Inherit, || Stream::Inherit, None)?.ok_or_else(never_refused)
     }
 
-    /// As [`Interaction::spawn`], but waits for places in a [`Pool`](crate::Pool) for at most this long, or with
-    /// [`Duration::ZERO`] not at all: `None` if there were not enough. Nothing has been started
-    /// then.
+    /// Like [`Interaction::spawn`], but waits at most `timeout` for places in a
+    /// [`Pool`](crate::Pool). With [`Duration::ZERO`] it does not wait. Returns `None` if there
+    /// were not enough places, and has started nothing then.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`Interaction::spawn`].
     pub fn spawn_timeout(&mut self, timeout: Duration) -> Result<Option<Vec<Child>>> {
         self.start(|| Stream::Inherit, || Stream::Inherit, Instant::now().checked_add(timeout))
     }
 
-    /// Starts them, collects what they write to streams that are not joined, and waits until all
-    /// have ended.
+    /// Starts the commands, collects what they write to streams that are not joined, and waits
+    /// until all have ended.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Interaction::spawn`] and of [`Child::wait_with_output`].
     pub fn output(&mut self) -> Result<Vec<Output>> {
         let mut children =
             self.start(|| Stream::Null, || Stream::Piped, None)?.ok_or_else(never_refused)?;
@@ -117,15 +132,15 @@ impl Interaction {
         prepared.into_iter().map(Prepared::started).collect::<Result<_>>().map(Some)
     }
 
-    /// Its commands, in order: for a face of this library in another language, which tries again
-    /// with them.
+    /// Takes the commands out, in order. For bindings to other languages, which try again with
+    /// them.
     #[doc(hidden)]
     pub fn into_commands(self) -> Vec<Command> {
         self.commands
     }
 
-    /// The place of each command whose sandbox something else keeps; `None` if there are not enough
-    /// by the deadline.
+    /// Takes a place for each command that a keeper has a sandbox for. `None` if there are not
+    /// enough by the deadline.
     fn places(&self, deadline: Option<Instant>) -> Result<Option<Vec<Option<Place>>>> {
         let mut keepers: BTreeMap<usize, (&Arc<dyn Keeper>, Vec<usize>)> = BTreeMap::new();
         for (number, command) in self.commands.iter().enumerate() {
@@ -135,7 +150,8 @@ impl Interaction {
             }
         }
         let mut places: Vec<Option<Place>> = self.commands.iter().map(|_| None).collect();
-        // In the same order everywhere: else two interactions could wait for each other.
+        // Ask the keepers in the same order everywhere, the order of their addresses. Otherwise two
+        // interactions could each hold the places that the other waits for.
         for (keeper, numbers) in keepers.into_values() {
             let Some(taken) = keeper.take(numbers.len(), None, deadline)? else { return Ok(None) };
             for (number, one) in numbers.into_iter().zip(taken) {
@@ -145,7 +161,7 @@ impl Interaction {
         Ok(Some(places))
     }
 
-    /// The ends of fresh pipes that each command gets.
+    /// Makes the pipes. Returns the pipe ends of each command, with their descriptor numbers.
     fn join(&self) -> Result<Vec<Vec<(i32, OwnedFd)>>> {
         if self.commands.is_empty() {
             return Err(Error::invalid("interaction", "there is no command in it"));

@@ -1,5 +1,5 @@
-//! The sandbox: a reusable policy, and the way to write one. `plain` has the setters that take one
-//! value.
+//! The sandbox: a reusable policy, and the methods that build it. The setters that take a single
+//! value are in `plain`.
 
 mod compiled;
 mod plain;
@@ -16,18 +16,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What world a program sees and what it may use. Nothing runs yet.
+/// A policy: what a program sees and what it may use. Nothing runs yet.
 ///
-/// A sandbox is a value: cheap to clone, comparable, usable from many threads at once. A new one is
-/// safe by default: every namespace private but the clocks', no network but loopback, the host's
-/// `/usr` read-only, nothing writable but `/tmp` and `/dev/shm`, which are its own, a user id that
-/// means nothing outside, no privileges. Each method opens or shapes one thing.
+/// A sandbox is a value. It is cheap to clone, it can be compared, and many threads can use it at
+/// once. A new sandbox is safe by default:
 ///
-/// Mistakes are told when a command is started, or by [`Sandbox::check`].
+/// - Every namespace except the time namespace is private.
+/// - The network has only a loopback device.
+/// - The host's `/usr` is read-only. Only the sandbox's own `/tmp` and `/dev/shm` are writable.
+/// - The user id has no rights outside, and there are no privileges.
+///
+/// Each method opens or changes one thing. Mistakes are reported when a command is started, or by
+/// [`Sandbox::check`].
 ///
 /// ```
 /// # fn main() -> seclude::Result<()> {
-/// let sandbox = seclude::Sandbox::new().tmpfs("/tmp", seclude::MiB(64)).wall_time(std::time::Duration::from_secs(5));
+/// use seclude::{MiB, Sandbox};
+/// use std::time::Duration;
+///
+/// let sandbox = Sandbox::new().tmpfs("/tmp", MiB(64)).wall_time(Duration::from_secs(5));
 /// let output = sandbox.command("echo").arg("hello").output()?;
 /// assert_eq!(output.stdout, b"hello\n");
 /// # Ok(())
@@ -36,13 +43,13 @@ use std::time::Duration;
 #[derive(Clone, Default)]
 pub struct Sandbox {
     policy: Policy,
-    /// The plan and the warden's image, made at the first start and shared by all clones; a change
-    /// starts afresh.
+    /// The plans and the warden's image, made at the first start and shared by all clones. A
+    /// changed policy starts with an empty set.
     compiled: Arc<Compiled>,
 }
 
 impl Sandbox {
-    /// The default sandbox.
+    /// Creates a sandbox with the default policy.
     pub fn new() -> Sandbox {
         Sandbox::default()
     }
@@ -65,7 +72,11 @@ impl Sandbox {
         self
     }
 
-    /// Tells the first mistake in the policy, without starting anything.
+    /// Checks the policy without starting anything.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake in the policy.
     pub fn check(&self) -> Result<()> {
         self.policy.check()
     }
@@ -74,29 +85,29 @@ impl Sandbox {
 
     /// Shares the caller's namespace of this kind.
     ///
-    /// - `User`: needs CAP_SYS_ADMIN, and [`Sandbox::nested`], which only a private user namespace
-    ///   can turn off. Ids are the host's.
-    /// - `Mount`: the caller's files, as they are; the policy cannot add any.
-    /// - `Pid`: the caller's processes are visible in `/proc`; the warden ends the tree itself,
-    ///   which is weaker than the kernel's promise: if the warden is killed from outside, what is
-    ///   inside lives on.
+    /// - `User`: needs CAP_SYS_ADMIN. It also needs [`Sandbox::nested`], because only a private
+    ///   user namespace can prevent nesting. Ids are the host's.
+    /// - `Mount`: the caller's files, unchanged. The policy cannot add any.
+    /// - `Pid`: the caller's processes are visible in `/proc`. The warden ends the process tree
+    ///   itself, which is weaker than the kernel's guarantee: if the warden is killed from outside,
+    ///   the processes inside live on.
     /// - `Net`: the caller's network and abstract sockets.
-    /// - `Ipc`, `Uts`, `Cgroup`: the caller's. `Time` is shared anyway.
+    /// - `Ipc`, `Uts`, `Cgroup`: the caller's.
+    /// - `Time`: shared by default.
     pub fn share(self, kind: Namespace) -> Sandbox {
         self.with(|policy| {
             policy.share.insert(kind);
         })
     }
 
-    /// A namespace of this kind of the sandbox's own. All but `Time` are, unless shared.
+    /// Makes a private namespace of this kind. That is the default for every kind except `Time`.
     pub fn unshare(self, kind: Namespace) -> Sandbox {
         self.with(|policy| {
             policy.unshare.insert(kind);
         })
     }
 
-    /// Shifts a clock by so many seconds, forwards or back, in a time namespace of the sandbox's
-    /// own (Linux 5.6).
+    /// Shifts a clock by `seconds`, which may be negative, in a private time namespace (Linux 5.6).
     pub fn clock_offset(self, clock: Clock, seconds: i64) -> Sandbox {
         self.with(|policy| {
             policy.clock_offsets.insert(clock, seconds);
@@ -105,134 +116,143 @@ impl Sandbox {
 
     // ---- files
 
-    /// Takes the programs from `directory`, which holds another system, instead of from the host's
-    /// `/usr`. Its top level is shown read-only, but for `/dev`, `/proc`, `/run`, `/sys` and
-    /// `/tmp`; nothing is ever written to it.
+    /// Takes the programs from `directory`, the root of another system, in place of the host's
+    /// `/usr`. Its top-level entries are visible read-only, except `/dev`, `/proc`, `/run`, `/sys`
+    /// and `/tmp`. Nothing is ever written to it.
     pub fn root(self, directory: impl AsRef<Path>) -> Sandbox {
         self.with(|policy| policy.system = System::Root(directory.as_ref().into()))
     }
 
-    /// Takes no programs from anywhere: only what is bound.
+    /// Makes the root empty: only what the policy binds is visible.
     pub fn empty_root(self) -> Sandbox {
         self.with(|policy| policy.system = System::Empty)
     }
 
-    /// Shows these of the host's `/etc`, read-only, and nothing else of it: names like `ssl/certs`,
-    /// in whose last part a `*` stands for any characters. None at all is possible. What is not
-    /// there, and what not everybody may read, is passed over.
+    /// Selects the entries of the host's `/etc` that are visible, read-only. Nothing else of it is.
+    /// The last part of a name such as `ssl/certs` may contain `*`, which stands for any
+    /// characters. The list may be empty. Entries that do not exist, or that not every user may
+    /// read, are skipped.
     ///
-    /// If nothing is said, what programs in `/usr` cannot do without: the list is in
-    /// `docs/policy.md`. Of another root ([`Sandbox::root`]) its own `/etc` is shown, and of an
-    /// empty one none.
+    /// The default is a list of what programs in `/usr` need: see `docs/policy.md`. With another
+    /// root ([`Sandbox::root`]) the default is that root's own `/etc`, and with an empty root
+    /// nothing.
     pub fn etc(self, names: impl IntoIterator<Item = impl Into<String>>) -> Sandbox {
         self.with(|policy| policy.etc = Some(names.into_iter().map(Into::into).collect()))
     }
 
-    /// Shows a file or directory of the caller's, read-only.
+    /// Makes a file or directory of the caller's visible at `at`, read-only.
     pub fn bind_ro(self, source: impl AsRef<Path>, at: impl AsRef<Path>) -> Sandbox {
         self.bind(Bind::new(source, at))
     }
 
-    /// Shows a file or directory of the caller's, writable.
+    /// Makes a file or directory of the caller's visible at `at`, writable.
     pub fn bind_rw(self, source: impl AsRef<Path>, at: impl AsRef<Path>) -> Sandbox {
         self.bind(Bind::new(source, at).writable())
     }
 
-    /// Shows a file or directory of the caller's.
+    /// Makes a file or directory of the caller's visible.
     ///
-    /// Mount points are made only in the sandbox's own file systems. In a directory of the caller's
-    /// that is bound, the place must exist.
+    /// Mount points are created only in the sandbox's own file systems. Below a bound directory of
+    /// the caller's, the mount point must exist.
     pub fn bind(self, bind: Bind) -> Sandbox {
         self.entry(Entry::Bind(bind))
     }
 
-    /// An empty, writable file system in memory of so many bytes.
+    /// Mounts an empty, writable file system in memory, of `size` bytes.
     pub fn tmpfs(self, at: impl AsRef<Path>, size: impl Into<u64>) -> Sandbox {
         self.entry(Entry::Tmpfs(Tmpfs::new(at).size(size)))
     }
 
-    /// An empty directory of mode 755.
+    /// Creates an empty directory of mode 755.
     pub fn dir(self, at: impl AsRef<Path>) -> Sandbox {
         self.entry(Entry::Dir { at: at.as_ref().into(), mode: 0o755 })
     }
 
-    /// A symbolic link at `at` with the text `target`.
+    /// Creates a symbolic link at `at` with the text `target`.
     pub fn symlink(self, target: impl AsRef<Path>, at: impl AsRef<Path>) -> Sandbox {
         self.entry(Entry::Symlink { at: at.as_ref().into(), target: target.as_ref().into() })
     }
 
-    /// A file of mode 644 made from bytes.
+    /// Creates a file of mode 644 with the given bytes.
     pub fn file(self, at: impl AsRef<Path>, data: impl Into<Vec<u8>>) -> Sandbox {
         self.entry(Entry::File { at: at.as_ref().into(), data: data.into(), mode: 0o644 })
     }
 
-    /// Anything that can stand in the file system.
+    /// Adds an entry of any kind to the file system.
     pub fn entry(self, entry: Entry) -> Sandbox {
         self.with(|policy| policy.files.push(entry.tidied()))
     }
 
-    /// Insists on pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty`
-    /// (`pts(4)`), so that programs inside can make some, and a command can have one as its
-    /// standard streams, [`Stdio::pty`](crate::Stdio::pty). None of the caller's is ever
-    /// among them. Characters cannot be pushed back into one (TIOCSTI) unless the filter of system
-    /// calls is taken off.
+    /// Requires private pseudo-terminals: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (`pts(4)`).
     ///
-    /// They are there by default, unless the policy puts something else at their places or shares
-    /// the mount namespace: then this is an error.
+    /// Programs inside can then open pseudo-terminals, and a command can have one as its standard
+    /// streams ([`Stdio::pty`](crate::Stdio::pty)). The caller's terminals are never visible there.
+    /// Input cannot be pushed back into a terminal (TIOCSTI) unless the system call filter is
+    /// removed.
+    ///
+    /// They exist by default, unless the policy puts something else at these paths or shares the
+    /// mount namespace. With this method, such a policy is an error.
     pub fn terminals(self) -> Sandbox {
         self.with(|policy| policy.terminals = Some(true))
     }
 
-    /// Leaves out pseudo-terminals of the sandbox's own.
+    /// Makes no pseudo-terminals.
     pub fn no_terminals(self) -> Sandbox {
         self.with(|policy| policy.terminals = Some(false))
     }
 
     // ---- hardening, and limits of single processes
 
-    /// Which system calls programs inside may make: a profile, or one with rules over it.
-    /// [`Profile::Default`](crate::Profile::Default) if nothing is said,
-    /// [`Profile::Nested`](crate::Profile::Nested) with [`Sandbox::nested`]. `seccomp(2)`, Linux
-    /// 5.0 for [`Action::Kill`](crate::Action::Kill), 5.5 for
-    /// [`Action::Notify`](crate::Action::Notify).
+    /// Sets which system calls programs inside may make: a profile, or a profile with rules. The
+    /// default is [`Profile::Default`](crate::Profile::Default), and
+    /// [`Profile::Nested`](crate::Profile::Nested) with [`Sandbox::nested`].
+    ///
+    /// See `seccomp(2)`. [`Action::Kill`](crate::Action::Kill) needs Linux 5.0,
+    /// [`Action::Notify`](crate::Action::Notify) Linux 5.5.
     pub fn seccomp(self, filter: impl Into<Seccomp>) -> Sandbox {
         self.with(|policy| policy.seccomp = Some(filter.into()))
     }
 
-    /// One more filter, as the kernel takes it: instructions of 8 bytes (`struct sock_filter`), 1
-    /// to 4096. May be said several times; they are loaded after the sandbox's own, in this
-    /// order, and of all answers the strictest holds. Each must let `execve` pass, and `seccomp` if
-    /// another follows.
+    /// Adds a seccomp filter in the kernel's format: 1 to 4096 instructions (`struct sock_filter`)
+    /// of 8 bytes each.
+    ///
+    /// May be called several times. The filters are loaded after the sandbox's own, in this order,
+    /// and the kernel applies the strictest result. Each filter must allow `execve`, and also
+    /// `seccomp` if another filter follows.
     pub fn seccomp_bpf(self, program: impl Into<Vec<u8>>) -> Sandbox {
         self.with(|policy| policy.seccomp_bpf.push(program.into()))
     }
 
-    /// Leaves out the second wall. Without a word from here, Landlock says once more what the
-    /// mounts and namespaces say, at the highest ABI that the kernel has (`landlock(7)`, Linux
-    /// 5.19): what may be read and written, that signals and abstract sockets end at the sandbox.
-    /// [`Enforced`](crate::Enforced) tells what it holds and by which ABI. Where the kernel lacks
-    /// it, and with [`Sandbox::nested`], it is left out; with a shared ipc namespace, the part
-    /// about files.
+    /// Disables the Landlock ruleset.
+    ///
+    /// By default Landlock enforces once more what mounts and namespaces enforce: which files may
+    /// be read and written, and that signals and abstract sockets do not leave the sandbox. It uses
+    /// the highest ABI of the kernel (`landlock(7)`, Linux 5.19). [`Enforced`](crate::Enforced)
+    /// says what is active, and by which ABI. There is no ruleset where the kernel lacks Landlock,
+    /// and with [`Sandbox::nested`]. With a shared ipc namespace, the ruleset has no rules about
+    /// files.
     pub fn no_landlock(self) -> Sandbox {
         self.with(|policy| policy.landlock = false)
     }
 
-    /// Lets these TCP ports be bound and no others; none, if there are none. By Landlock: an error
-    /// where the kernel has not its ABI 4 (Linux 6.7).
+    /// Allows only these TCP ports to be bound. An empty list allows none. Landlock enforces this;
+    /// it is an error on kernels without ABI 4 (Linux 6.7).
     pub fn tcp_bind(self, ports: impl IntoIterator<Item = u16>) -> Sandbox {
         self.with(|policy| policy.tcp_bind = Some(ports.into_iter().collect()))
     }
 
-    /// Lets these TCP ports be connected to, wherever they are, and no others; as for
-    /// [`Sandbox::tcp_bind`]. UDP is not ruled: a filter that refuses its sockets is.
+    /// Allows only connections to these TCP ports, on any host. An empty list allows none. Like
+    /// [`Sandbox::tcp_bind`]. UDP is not restricted: use a filter that refuses UDP sockets.
     pub fn tcp_connect(self, ports: impl IntoIterator<Item = u16>) -> Sandbox {
         self.with(|policy| policy.tcp_connect = Some(ports.into_iter().collect()))
     }
 
-    /// A resource limit of each process, soft and hard: `setrlimit(2)`. `u64::MAX` is no limit.
-    /// Without a word from here, `core` is 1 byte (no dump, not even through a pipe), `nofile`
-    /// 1024 of at most 10240, `memlock` 8 MiB, `stack` 8 MiB of at most what the caller has,
-    /// `sigpending` 4096, and the rest as the caller has it.
+    /// Sets a resource limit of each process, soft and hard (`setrlimit(2)`). `u64::MAX` means
+    /// unlimited.
+    ///
+    /// The defaults are: `core` 1 byte (no dump, not even through a pipe), `nofile` 1024 soft and
+    /// 10240 hard, `memlock` 8 MiB, `stack` 8 MiB soft and the caller's hard limit, `sigpending`
+    /// 4096. Other limits are the caller's.
     pub fn rlimit(self, resource: Resource, soft: u64, hard: u64) -> Sandbox {
         self.with(|policy| {
             policy.rlimits.insert(resource, (soft, hard));
@@ -241,34 +261,37 @@ impl Sandbox {
 
     // ---- limits of the sandbox as a whole (docs/limits.md)
 
-    /// Runs on these processors only, by their numbers from 0. Takes a cgroup.
+    /// Restricts the command to these processors, numbered from 0. Needs a cgroup.
     pub fn cpu_set(self, processors: impl IntoIterator<Item = u32>) -> Sandbox {
         self.limit(|limits| limits.cpu_set = Some(processors.into_iter().collect()))
     }
 
-    /// Limits reading and writing on a device. May be said for several devices. Takes a cgroup.
+    /// Limits reads and writes on one device. May be called for several devices. Needs a cgroup.
     pub fn io(self, io: Io) -> Sandbox {
         self.limit(|limits| limits.io.push(io))
     }
 
-    /// When the wall time is over, sends this signal to the command's process group first, and
-    /// kills only so much later. The end is [`Ended::WallTime`](crate::Ended::WallTime) either
-    /// way; [`Outcome::status`](crate::Outcome::status) says what the command made of it.
+    /// Sends `signal` to the command's process group when the wall time is over, and kills the
+    /// command `time` later.
+    ///
+    /// The end is [`Ended::WallTime`](crate::Ended::WallTime) in both cases.
+    /// [`Outcome::status`](crate::Outcome::status) says how the first process ended.
     pub fn wall_time_grace(self, signal: i32, time: Duration) -> Sandbox {
         self.limit(|limits| limits.grace = Some((signal, time)))
     }
 
-    /// This limit must be held by the kernel or at the warden's hands, exactly: a sampled one is an
-    /// error. The limit must be set.
+    /// Requires that the kernel or the warden enforces this limit exactly. If it could only be
+    /// sampled, the start fails. The limit must be set.
     pub fn require(self, limit: Limit) -> Sandbox {
         self.limit(|limits| {
             limits.demands.insert(limit, Demand::Exact);
         })
     }
 
-    /// Where this limit cannot be held on this host, goes on without it;
-    /// [`Enforced::mechanism`](crate::Enforced::mechanism) tells. Without a word from
-    /// here or from [`Sandbox::require`], one that cannot even be sampled is an error.
+    /// Continues without this limit where the host cannot enforce it.
+    /// [`Enforced::mechanism`](crate::Enforced::mechanism) says whether it is enforced.
+    ///
+    /// By default, a limit that cannot even be sampled is an error.
     pub fn best_effort(self, limit: Limit) -> Sandbox {
         self.limit(|limits| {
             limits.demands.insert(limit, Demand::BestEffort);
@@ -281,8 +304,7 @@ impl Sandbox {
 
     // ---- for tests
 
-    /// Makes mounts by `mount(2)` alone, as on kernels before 5.12, whatever this kernel offers.
-    /// For tests of that way.
+    /// Makes mounts by `mount(2)` alone, as on kernels before 5.12. For tests of that code path.
     #[doc(hidden)]
     pub fn classic_mounts(self) -> Sandbox {
         self.with(|policy| policy.classic_mounts = true)

@@ -1,53 +1,49 @@
-//! From a command to a child, in three strokes: `Prepared` (the sandbox is being set up, or is
-//! there), `run` (the command may start), `started` (it has). So several commands can be set up
-//! side by side and started together.
+//! From a command to a child, in three steps: `Prepared::new` claims a sandbox, which may still be
+//! in set-up; `Prepared::run` lets the command start; `Prepared::started` waits until it has. An
+//! [`Interaction`](crate::Interaction) so sets up several commands side by side and starts them
+//! together.
 
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, Result};
 use crate::base::processes;
-use crate::host::cgroup::Counters;
-use crate::host::enforce::Enforcement;
 use crate::host::listener::Listener;
-use crate::host::socket::{self, Socket};
 use crate::host::terminal::Terminal;
 use crate::policy::profile;
-use crate::policy::{Limit, Limits, Mechanism, Policy, Resource};
-use crate::run::alive::{Alive, Beginning, Purpose, Visit};
-use crate::run::child::{Among, Child};
+use crate::policy::{Limits, Policy, Resource};
+use crate::run::alive::Alive;
+use crate::run::child::{Child, StartedChild};
 use crate::run::command::{Command, Stream, Texts};
 use crate::run::failure;
 use crate::run::ground::{Lease, Place};
-use crate::run::holder;
 use crate::run::streams::Streams;
+use crate::run::tenancy::Tenancy;
+use crate::run::watchdog;
 use crate::wire::codec::ListBuilder;
-use crate::wire::message::{Relay, Report, Request, Rlimit, run};
+use crate::wire::message::{Relay, Report, Request, Rlimit};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A sandbox, and what is to run in it.
+/// A sandbox, and the command that is to run in it.
 pub struct Prepared<'a> {
     command: &'a Command,
     texts: Texts,
     streams: Streams,
     alive: Arc<Alive>,
-    /// It is a pool's.
+    /// Present if the sandbox is a pool's.
     lease: Option<Box<dyn Lease>>,
-    /// Of one command among others: over which it is spoken of, our end and the warden's.
-    line: Option<(Arc<Socket>, Socket)>,
-    /// What it is held to by itself.
+    /// The limits that apply to the command by itself.
     limits: Limits,
-    /// What its cell had counted before, its stay there, and what holds it beyond what holds all.
-    cell: Option<(Counters, Visit, Enforcement)>,
-    /// A cgroup counts all its memory, where that is limited.
-    counted: bool,
-    /// Until it has begun in a cell, that is not made to stand still.
-    _beginning: Option<Beginning>,
+    tenancy: Tenancy,
+    /// A cgroup counts the command's memory, where that is limited at all.
+    memory_in_cgroup: bool,
 }
 
 impl<'a> Prepared<'a> {
-    /// `stdin` and `others`: what the standard streams are if the command does not say. `joined`:
-    /// ends of pipes to other commands, and the descriptors that they are to be. `place` takes the
-    /// sandbox; `None` if it does not get one.
+    /// Checks the command, opens its streams and claims a sandbox for it from `place`. Returns
+    /// `None` if `place` gives none.
+    ///
+    /// `stdin` and `others` are the defaults of the standard streams. `joined` holds ends of pipes
+    /// to other commands, each with its descriptor number inside.
     pub fn new(
         command: &'a Command,
         stdin: Stream,
@@ -61,7 +57,8 @@ impl<'a> Prepared<'a> {
         share.check(&policy.limits)?;
         let streams = Streams::new(command, stdin, others, joined)?;
         if streams.on_terminal() != 0 && !policy.has_terminals() {
-            let why = "the sandbox has none: its policy leaves them out, shares the mount namespace, or puts something else there";
+            let why = "the sandbox has none: its policy leaves them out, shares the mount \
+            namespace, or puts something else there";
             return Err(Error::invalid("terminal", why)
                 .hint("terminals: a policy that insists on them is told what is in their way"));
         }
@@ -69,41 +66,17 @@ impl<'a> Prepared<'a> {
         if let Some((uid, gid)) = alive.owner {
             streams.give_pipes_to(uid, gid);
         }
-        let among = alive.purpose == Purpose::Cell;
-        let line = if among {
-            Some(socket::pair().map(|(ours, theirs)| (Arc::new(ours), theirs))?)
-        } else {
-            None
-        };
-        if let Some(lease) = &mut lease {
-            lease.watch(line.as_ref().map(|(ours, _)| ours))?;
-        }
-        let limits = if among { share.alone(&policy.limits) } else { share.over(&policy.limits) };
-        let beginning = among.then(|| Beginning::new(&alive));
-        let cell = if among {
-            let within = alive.enforcement().within(policy, share)?;
-            Some((alive.counters(), Visit::begin(&alive), within))
-        } else {
-            let tightened = alive.enforcement().tighten(&limits, share);
-            tightened.map_err(|error| alive.under_memory_limit(error, &limits, None))?;
-            None
-        };
-        let sampled = |enforcement: &Enforcement| {
-            enforcement.mechanism(Limit::Memory) == Some(Mechanism::Sampled)
-        };
-        let counted = !sampled(&alive.enforcement())
-            && !cell.as_ref().is_some_and(|(_, _, within)| sampled(within));
+        let (tenancy, limits) = Tenancy::begin(&alive, lease.as_mut(), policy, share)?;
+        let memory_in_cgroup = tenancy.memory_in_cgroup(&alive);
         Ok(Some(Prepared {
             command,
             texts,
             streams,
             alive,
             lease,
-            line,
             limits,
-            cell,
-            counted,
-            _beginning: beginning,
+            tenancy,
+            memory_in_cgroup,
         }))
     }
 
@@ -115,6 +88,8 @@ impl<'a> Prepared<'a> {
         let mut environment = ListBuilder::new(Vec::new());
         texts.environment.iter().for_each(|variable| environment.push(&variable.as_c_str()));
         let mut targets = ListBuilder::new(Vec::new());
+        // The warden takes the descriptors in the order in which they are pushed here: streams,
+        // relays, meter, gauge, cgroup entries, command socket.
         let mut descriptors: Vec<BorrowedFd<'_>> =
             Vec::with_capacity(8 + self.command.descriptors.len());
         let standard = self.streams.inside.iter().enumerate();
@@ -131,40 +106,20 @@ impl<'a> Prepared<'a> {
             relays.push(&Relay { limit: policy.limits.output.unwrap_or(u64::MAX) });
             descriptors.extend([from.as_fd(), to.as_fd()]);
         }
-        let all = self.alive.enforcement();
-        let own = self.cell.as_ref().map_or(&*all, |(_, _, within)| within);
-        let mut limits = own.wardens(&self.limits, self.command.wall_time);
-        if self.cell.is_some()
-            && limits.memory == 0
-            && all.mechanism(Limit::Memory) == Some(Mechanism::Sampled)
-        {
-            // To tell its peak.
-            limits.memory = u64::MAX;
-        }
+        let whole = self.alive.enforcement();
+        let own = self.tenancy.own_enforcement().unwrap_or(&*whole);
+        let limits = self.tenancy.wardens_limits(&whole, &self.limits, self.command.wall_time);
         let ((meter, file), (gauge, stat)) = (own.meter()?, own.gauge(&self.limits)?);
-        let doors = if self.cell.is_some() { own.entry_descriptors()? } else { Some(Vec::new()) };
-        let doors = doors.ok_or_else(|| {
-            Error::new(ErrorKind::LimitUnavailable, "open the command's own cgroup")
-        })?;
-        // Of one among others the kernel counts the processes of all.
-        let processes =
-            all.process_limit(if self.cell.is_some() { &policy.limits } else { &self.limits });
-        let in_scope = all.in_scope;
-        drop(all);
-        descriptors.extend(file.iter().chain(&stat).chain(&doors).map(AsFd::as_fd));
-        if let Some((_, theirs)) = &self.line {
-            descriptors.push(theirs.as_fd()?);
-        }
+        let entries = self.tenancy.cgroup_entries()?;
+        let processes = self.tenancy.process_limit(&whole, &self.limits, policy);
+        let flags = self.tenancy.flags(&whole);
+        drop(whole);
+        descriptors.extend(file.iter().chain(&stat).chain(&entries).map(AsFd::as_fd));
+        descriptors.extend(self.tenancy.wardens_end()?);
         let cpu_time = self.limits.cpu_time.into_iter().chain(policy.limits.cpu_time).min();
         let rlimits = rlimits(policy, processes, cpu_time)?;
         let filters = &self.alive.filters;
-        let (programs, pass) = filters.load(self.counted)?;
-        let flags = match self.line {
-            Some(_) => run::IN_CELL,
-            // In a scope of systemd's the warden stays until its cgroup has been read.
-            None if in_scope => 0,
-            None => run::LAST,
-        };
+        let (programs, pass) = filters.load(self.memory_in_cgroup)?;
         let request = Request::Run {
             flags,
             program: &texts.program,
@@ -180,7 +135,7 @@ impl<'a> Prepared<'a> {
             relays: relays.list(),
             meter,
             gauge,
-            cgroup_entries: doors.len() as u32,
+            cgroup_entries: entries.len() as u32,
             filters: programs.list(),
             listener: filters.listener(),
             bypass: pass,
@@ -191,32 +146,28 @@ impl<'a> Prepared<'a> {
 
     /// Waits until the program runs.
     pub fn started(self) -> Result<Child> {
-        let Prepared { command, streams, alive, lease, line, limits, cell, counted, .. } = self;
-        let among = line.zip(cell).map(|((socket, _), (before, visit, within))| Among {
-            socket,
-            before,
-            visit,
-            within,
-        });
-        let (socket, before) =
-            (among.as_ref().map(|among| &*among.socket), among.as_ref().map(|among| &among.before));
-        let received = match alive.warden.await_report(socket, "start the command") {
+        let Prepared {
+            command, streams, alive, lease, limits, mut tenancy, memory_in_cgroup, ..
+        } = self;
+        tenancy.requested();
+        let received = match alive.warden.await_report(tenancy.socket(), "start the command") {
             Ok(received) => received,
             Err(error) => {
-                return Err(alive.under_memory_limit(alive.give_up(error), &limits, before));
+                let error = alive.force_if_stopped(error);
+                return Err(alive.under_memory_limit(error, &limits, tenancy.counters_before()));
             }
         };
         match received.report()? {
             Report::Started { pid, protections, landlock } => {
                 lease.as_ref().map_or(Ok(()), |lease| lease.started())?;
-                // What did not arrive beside the message found no free number here.
+                // The kernel drops a descriptor from a message if this process has no free number
+                // for it (unix(7), MSG_CTRUNC).
                 let pidfd = received.descriptor.ok_or_else(|| {
                     failure::of_descriptors("receive the command's descriptor", libc::EMFILE)
                 })?;
-                let within = among.as_ref().map(|among| &among.within);
-                let enforced = alive.enforced(protections, landlock, within, command.wall_time);
-                let outside = processes::pid_of(&pidfd)?.unwrap_or(0);
-                let pids = (outside, pid.unsigned_abs());
+                let own = tenancy.own_enforcement();
+                let enforced = alive.enforced(protections, landlock, own, command.wall_time);
+                let outside_pid = processes::pid_of(&pidfd)?.unwrap_or(0);
                 let mut others = received.others.into_iter();
                 let terminal = if streams.on_terminal() == 0 {
                     None
@@ -224,27 +175,36 @@ impl<'a> Prepared<'a> {
                     others.next().map(Terminal::from)
                 };
                 let listener = others.next().map(Listener::new);
-                Ok(Child::new(
-                    command,
+                tenancy.started();
+                Ok(Child::new(StartedChild {
+                    wall_time: command.wall_time,
                     streams,
-                    (alive, lease, among),
+                    alive,
+                    lease,
+                    tenancy,
                     pidfd,
-                    pids,
-                    (limits, enforced),
-                    (terminal, listener),
-                ))
+                    outside_pid,
+                    inside_pid: pid.unsigned_abs(),
+                    limits,
+                    enforced,
+                    terminal,
+                    listener,
+                }))
             }
             report => {
-                let error =
-                    failure::of_report(&report, &alive.plan, command, alive.filters.own(counted));
-                Err(alive.under_memory_limit(error, &limits, before))
+                let own_filters = alive.filters.own(memory_in_cgroup);
+                let error = failure::of_report(&report, &alive.plan, command, own_filters);
+                Err(alive.under_memory_limit(error, &limits, tenancy.counters_before()))
             }
         }
     }
 }
 
-/// The policy's limits over the profile's. The latter are ceilings: where the caller's own hard
-/// limit is lower, that stays.
+/// The resource limits of the command: the policy's, and the profile's where the policy sets none.
+/// `processes` and `cpu_time` lower `RLIMIT_NPROC` and `RLIMIT_CPU` further.
+///
+/// The profile's values are capped at the caller's hard limits, which an unprivileged process
+/// cannot raise. The policy's are not: there the start fails, and names the limit.
 fn rlimits(
     policy: &Policy,
     processes: Option<u64>,
@@ -272,7 +232,7 @@ fn rlimits(
         chosen.insert(Resource::Nproc, (soft.min(ceiling), hard.min(ceiling)));
     }
     if let Some(limit) = cpu_time {
-        let seconds = holder::backstop(limit).as_secs().min(ceiling(Resource::Cpu)?);
+        let seconds = watchdog::kernel_cpu_limit(limit).as_secs().min(ceiling(Resource::Cpu)?);
         let (soft, hard) = chosen.get(&Resource::Cpu).copied().unwrap_or((seconds, seconds));
         chosen.insert(Resource::Cpu, (soft.min(seconds), hard.min(seconds)));
     }

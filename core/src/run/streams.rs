@@ -1,4 +1,4 @@
-//! A command's standard streams: what they are connected to, and our ends of the pipes among them.
+//! A command's standard streams: what they are connected to, and the caller's ends of the pipes.
 
 use crate::base::error::{Error, Result, Shortage};
 use crate::host::socket;
@@ -12,17 +12,17 @@ use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-/// The command's ends of its standard streams, and ours.
+/// The command's ends of its standard streams, and the caller's.
 pub struct Streams {
-    /// `None`: its terminal.
+    /// `None` stands for the command's terminal.
     pub inside: [Option<OwnedFd>; 3],
     pub stdin: Option<PipeWriter>,
     pub stdout: Option<PipeReader>,
     pub stderr: Option<PipeReader>,
-    /// What passes through the warden: where it reads, and where it writes. Standard output first;
-    /// one if both streams are one file.
+    /// Streams that pass through the warden: the descriptor that it reads, and the one that it
+    /// writes. Standard output comes first. There is one relay if both streams are one file.
     pub relays: Vec<(OwnedFd, OwnedFd)>,
-    /// Ends of pipes to other commands, under other numbers than the standard ones.
+    /// Ends of pipes to other commands, with numbers other than the standard three.
     pub joined: Vec<(i32, OwnedFd)>,
     /// Which of `inside` are pipes that this library made for this command.
     own_pipes: [bool; 3],
@@ -91,18 +91,18 @@ impl Streams {
                 )
                 .hint("give the command pipes, or leave the limit out"));
             };
-            let one = is_one_file(first, second)?;
-            let (reader, writer) = relayed_pipe()?;
-            if one {
+            let shared = is_same_file(first, second)?;
+            let (reader, writer) = relay_pipe()?;
+            if shared {
                 *second =
                     writer.try_clone().map_err(|error| Error::io("copy a descriptor", error))?;
             }
-            relays.push((reader, never_waiting(std::mem::replace(first, writer))?));
-            if !one {
-                let (reader, writer) = relayed_pipe()?;
-                relays.push((reader, never_waiting(std::mem::replace(second, writer))?));
+            relays.push((reader, reopen_nonblocking(std::mem::replace(first, writer))?));
+            if !shared {
+                let (reader, writer) = relay_pipe()?;
+                relays.push((reader, reopen_nonblocking(std::mem::replace(second, writer))?));
             }
-            // What they lead to is the warden's alone to write.
+            // The command now has the relay pipes. Only the warden writes to what they lead to.
             (own_pipes[1], own_pipes[2]) = (true, true);
         }
         let [stdout, stderr] = ours;
@@ -118,16 +118,16 @@ impl Streams {
     }
 }
 
-/// A pipe with numbers above the standard three: what a caller writes to a standard stream that it
-/// has closed must not come to a command.
+/// Makes a pipe with descriptor numbers above 2. If the caller has closed a standard stream, the
+/// pipe must not get that number: what the caller then writes to that stream would reach a command.
 pub fn pipe() -> Result<(PipeReader, PipeWriter)> {
     let (reader, writer) = io::pipe().map_err(|error| Error::io("make a pipe", error))?;
     Ok((socket::above_stdio(reader.into())?.into(), socket::above_stdio(writer.into())?.into()))
 }
 
-/// A pipe whose reader never waits: the command can open it anew and take back what it wrote, just
-/// before it is read.
-fn relayed_pipe() -> Result<(OwnedFd, OwnedFd)> {
+/// Makes a pipe with a non-blocking reader, for the warden. After poll(2) has reported data, the
+/// command could still open the pipe and read the data back, and a blocking reader would hang.
+fn relay_pipe() -> Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = pipe()?;
     let failed = |errno| socket::failed("make a pipe that is read without waiting", errno);
     let flags = fcntl(&reader, FcntlArg::F_GETFL).map_err(failed)?;
@@ -136,39 +136,40 @@ fn relayed_pipe() -> Result<(OwnedFd, OwnedFd)> {
     Ok((reader.into(), writer.into()))
 }
 
-/// The same pipe or terminal by an open file description of its own, for writing without waiting.
-/// The flag is the description's, and that of `fd` may be somebody else's, too: the caller's
-/// terminal above all. A file takes what is written, and a socket is written to without waiting.
-/// What cannot be opened anew stays as it is: the warden then writes no more at once than a pipe
-/// with room takes.
-fn never_waiting(fd: OwnedFd) -> Result<OwnedFd> {
+/// Opens the same pipe or terminal once more, for non-blocking writes.
+///
+/// O_NONBLOCK belongs to the open file description, and that of `fd` may be shared with other
+/// processes, above all for the caller's terminal. Regular files need no flag, and the warden
+/// writes to sockets without blocking anyway. If it cannot be opened again, `fd` stays as it is:
+/// the warden then writes only as much at once as a pipe with room takes.
+fn reopen_nonblocking(fd: OwnedFd) -> Result<OwnedFd> {
     let status = fstat(&fd).map_err(|errno| socket::failed("look at an output stream", errno))?;
     let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
-    // Of devices only the far sides of pseudo-terminals: opening another one anew can make
-    // something new.
+    // 136 to 143 are the slave sides of pseudo-terminals (pts(4)). Opening another kind of device
+    // again may create a new object, as `/dev/ptmx` does.
     let terminal = kind == SFlag::S_IFCHR && (136..144).contains(&major(status.st_rdev));
     if kind != SFlag::S_IFIFO && !terminal {
         return Ok(fd);
     }
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     Ok(match open(format!("/proc/self/fd/{}", fd.as_raw_fd()).as_str(), flags, Mode::empty()) {
-        Ok(anew)
-            if fstat(&anew).is_ok_and(|found| {
+        Ok(reopened)
+            if fstat(&reopened).is_ok_and(|found| {
                 (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino)
             }) =>
         {
-            anew
+            reopened
         }
         Err(errno) if Shortage::of(errno as i32).is_some() => {
             return Err(socket::failed("open an output stream anew", errno));
         }
-        // Nobody reads the pipe, it belongs to another user, or the caller has no /proc.
+        // The pipe has no reader, it belongs to another user, or the caller has no /proc.
         Ok(_) | Err(_) => fd,
     })
 }
 
-/// Whether what is written to either comes to one place. What goes to `/dev/null` comes to none.
-fn is_one_file(first: &OwnedFd, second: &OwnedFd) -> Result<bool> {
+/// Whether both descriptors are the same file. `/dev/null` does not count: nothing is kept there.
+fn is_same_file(first: &OwnedFd, second: &OwnedFd) -> Result<bool> {
     let null = fs::metadata("/dev/null").map(|status| status.rdev()).ok();
     let status = |fd: &OwnedFd| fstat(fd).map_err(|errno| Error::io("look at an output", errno));
     let (one, other) = (status(first)?, status(second)?);
@@ -177,7 +178,7 @@ fn is_one_file(first: &OwnedFd, second: &OwnedFd) -> Result<bool> {
 }
 
 impl Streams {
-    /// Which of the standard streams are the command's terminal, by their bits.
+    /// Which of the standard streams are the command's terminal, as a bit mask.
     pub fn on_terminal(&self) -> u32 {
         self.inside
             .iter()
@@ -186,13 +187,13 @@ impl Streams {
             .fold(0, |bits, (stream, _)| bits | 1 << stream)
     }
 
-    /// Gives the pipes that this library made to the user that a privileged caller's command is
-    /// outside. A pipe belongs to the user who made it, and the kernel asks for rights to it
-    /// when it is opened anew by name (`/dev/stderr`).
+    /// Gives the pipes that this library made to the user on the host that a privileged caller's
+    /// command runs as. A pipe belongs to the user who made it, and the kernel checks permissions
+    /// when it is opened by name (`/dev/stderr`).
     ///
-    /// A pipe that the caller made stays as it is: the caller may give it to several sandboxes,
-    /// whose commands have the same user outside. Each could then open the other's end for
-    /// itself.
+    /// The owner of a pipe that the caller made does not change. The caller may pass such a pipe to
+    /// several sandboxes. Their commands run as the same user on the host, so each could open the
+    /// other's end.
     pub fn give_pipes_to(&self, uid: u32, gid: u32) {
         let standard = self
             .inside
@@ -201,8 +202,8 @@ impl Streams {
             .filter(|(_, own)| *own)
             .filter_map(|(fd, _)| fd.as_ref());
         for fd in standard.chain(self.joined.iter().map(|(_, fd)| fd)) {
-            // Not being able to is no loss of a protection: the command then has the descriptor
-            // alone.
+            // A failure weakens no protection: the command can then use the descriptor, but cannot
+            // open the pipe by name.
             let _ = fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         }
     }
@@ -225,7 +226,7 @@ impl Chosen {
         }
     }
 
-    /// `None`: the command's terminal.
+    /// `None` stands for the command's terminal.
     fn open(self, number: i32) -> Result<Option<OwnedFd>> {
         match self {
             Chosen::Terminal => Ok(None),
@@ -245,12 +246,12 @@ fn null() -> Result<OwnedFd> {
     socket::above_stdio(null.into())
 }
 
-/// A copy of the caller's standard stream; `None` if the caller has none, as a daemon that has
-/// closed it.
+/// Copies a standard stream of the caller's. `None` if the caller has none, such as a daemon that
+/// has closed it.
 ///
-/// A descriptor of that number that `execve(2)` closes is no stream for programs: after the caller
-/// has closed its own, whatever it opens next gets that number, and so do the library's
-/// descriptors, for a moment. They all are close-on-exec.
+/// A descriptor with FD_CLOEXEC is not a stream for other programs. Once the caller has closed the
+/// stream, the number goes to whatever is opened next, for a moment also to the library's
+/// descriptors. All of those are close-on-exec.
 fn inherited(number: i32) -> Result<Option<OwnedFd>> {
     let stream = crate::base::sys::borrow(number);
     let flags = match fcntl(stream, FcntlArg::F_GETFD) {

@@ -1,6 +1,6 @@
-//! Templates: a warden that stands in the finished file system of a policy, unsealed, in no
-//! command's reach, and copies itself on request. A copy has a process tree, network, ids and
-//! scratch files of its own, and spares the mounts.
+//! Templates. A template is a warden in the finished file system of a policy, not yet locked down,
+//! out of reach of any command. It copies itself on request. A copy has its own process tree,
+//! network, ids and scratch files, but does not repeat the mounts.
 
 use crate::base::error::Result;
 use crate::host::enforce::Enforcement;
@@ -22,28 +22,29 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Template {
     warden: Warden,
-    /// How its ids are mapped, and so those of its copies.
+    /// How its ids and those of its copies are mapped.
     pub mapping: Mapping,
-    /// Who has asked it something else than for a copy waits for the answer.
-    asking: Mutex<()>,
-    /// It has been stopped from outside. What has been copied from it lives on.
-    held: AtomicBool,
+    /// Held while a question other than for a copy waits for its answer.
+    question: Mutex<()>,
+    /// It has been stopped from outside, and makes no more copies. Its copies live on.
+    stopped: AtomicBool,
 }
 
 /// What has become of the network namespaces of a policy's [template](crate::Sandbox::prepare).
-/// Each copy has one to itself; when that has ended, the namespace serves another only if the
-/// kernel's own account of it (`/proc/net`) is that of one that has just been made. All are zero
-/// without a template, or without networks of its own.
+///
+/// Each copy of the template has a network namespace to itself. When the copy has ended, another
+/// one may use that namespace, but only if the kernel's account of it (`/proc/net`) equals that of
+/// a new one. All values are zero without a template, or if the policy has no private network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NetworkStatistics {
-    /// How many have been made.
+    /// How many namespaces were made.
     pub made: u64,
-    /// How often one that had been used before was used again.
+    /// How many times a used namespace was used again.
     pub reused: u64,
-    /// How many showed that somebody had been there, and were given up.
+    /// How many namespaces showed traces of their use, and were given up.
     pub retired: u64,
-    /// The last of these.
+    /// The namespace that was given up last.
     pub last_retired: Option<RetiredNetwork>,
 }
 
@@ -51,10 +52,10 @@ pub struct NetworkStatistics {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetiredNetwork {
-    /// Its number, as `/proc/PID/ns/net` shows it (namespaces(7)).
+    /// Its inode number, as `/proc/PID/ns/net` shows it (namespaces(7)).
     pub id: u64,
-    /// Why: the file in `/proc/net` that is no longer as it was, such as `dev` or `snmp` after
-    /// traffic, `sockstat` while a socket is left.
+    /// The file in `/proc/net` that differs from that of a new namespace. For example `dev` or
+    /// `snmp` after traffic, or `sockstat` while a socket is left.
     pub why: &'static str,
 }
 
@@ -67,11 +68,16 @@ impl Template {
         let plan = sandbox.compiled().plan(policy, manner)?;
         let warden = Warden::start(sandbox, &plan, &mut Enforcement::default(), true, None)?;
         Alive::await_ready(&warden, &plan)?;
-        Ok(Template { warden, mapping, asking: Mutex::default(), held: AtomicBool::new(false) })
+        Ok(Template {
+            warden,
+            mapping,
+            question: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        })
     }
 
-    /// Asks for a copy, whose control socket `theirs` is.
-    pub fn ask(&self, plan: &Plan, theirs: &Socket, doors: &[File]) -> Result<()> {
+    /// Asks for a copy. `theirs` becomes the copy's command socket.
+    pub fn request_copy(&self, plan: &Plan, theirs: &Socket, entries: &[File]) -> Result<()> {
         let (maps, uids, gids) = match plan.manner.mapping {
             Mapping::Range { uids, gids } => (true, uids, gids),
             Mapping::Own | Mapping::Shared { .. } | Mapping::Joined => {
@@ -83,16 +89,16 @@ impl Template {
             maps,
             uids,
             gids,
-            cgroup_entries: doors.len() as u32,
+            cgroup_entries: entries.len() as u32,
         };
         let descriptors: Vec<BorrowedFd<'_>> =
-            std::iter::once(theirs.as_fd()?).chain(doors.iter().map(AsFd::as_fd)).collect();
+            std::iter::once(theirs.as_fd()?).chain(entries.iter().map(AsFd::as_fd)).collect();
         self.warden.send(&request, &descriptors)
     }
 
-    /// What has become of its network namespaces.
+    /// Asks what has become of the template's network namespaces.
     fn networks(&self) -> Result<NetworkStatistics> {
-        let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _question = self.question.lock().unwrap_or_else(PoisonError::into_inner);
         self.warden.send(&Request::Networks {}, &[])?;
         let received = self.warden.await_report(None, "ask the template of its networks")?;
         let Report::Networks { made, reused, retired, last, file } = received.report()? else {
@@ -107,39 +113,39 @@ impl Template {
         Ok(NetworkStatistics { made, reused, retired, last_retired })
     }
 
-    /// Its answer over the control socket of a copy. One that gives none, because it has been
-    /// stopped, makes no more copies.
-    pub fn await_birth(&self, socket: &Socket) -> Result<Received> {
+    /// Waits for the template's answer, which comes over the command socket of the copy. If the
+    /// template has been stopped and does not answer, it is not asked for copies again.
+    pub fn await_copy(&self, socket: &Socket) -> Result<Received> {
         let received = self.warden.await_report(Some(socket), "copy the template");
         if received.is_err() && self.warden.is_stopped() == Some(true) {
-            self.held.store(true, Ordering::Release);
+            self.stopped.store(true, Ordering::Release);
         }
         received
     }
 
-    fn is_held(&self) -> bool {
-        self.held.load(Ordering::Acquire)
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
-    /// Whether it has ended or is about to: what was copied from it goes first.
+    /// Whether it has ended or is about to. A copy can be seen to end before its template does.
     pub fn is_dying(&self) -> bool {
         const PATIENCE: Duration = Duration::from_millis(500);
-        self.is_held() || self.warden.lives_until(Instant::now() + PATIENCE) != Ok(true)
+        self.is_stopped() || self.warden.lives_until(Instant::now() + PATIENCE) != Ok(true)
     }
 
     fn serves(&self) -> bool {
-        self.warden.is_ours() && !self.is_held() && self.warden.serves()
+        self.warden.is_ours() && !self.is_stopped() && self.warden.serves()
     }
 }
 
-/// The template of a policy that has been prepared; made anew if it is gone. `None`: there is to be
-/// none.
+/// Returns the template of a policy that has been prepared, and makes a new one if it is gone.
+/// `None` if the policy has not been prepared.
 pub fn of(sandbox: &Sandbox) -> Result<Option<Arc<Template>>> {
     let mut known = sandbox.compiled().template.lock().unwrap_or_else(PoisonError::into_inner);
     match &*known {
         None => Ok(None),
         Some(template) if template.serves() => Ok(Some(template.clone())),
-        // In a process that was forked from the one that made it, nothing of that may be touched.
+        // In a process that was forked from the one that made the template, do not touch it.
         Some(template) if !template.warden.is_ours() => Ok(None),
         Some(_) => {
             let made = Arc::new(Template::start(sandbox)?);
@@ -150,20 +156,27 @@ pub fn of(sandbox: &Sandbox) -> Result<Option<Arc<Template>>> {
 }
 
 impl Sandbox {
-    /// Makes a template of this policy: later runs and cells of it, and of its clones, are copied
-    /// from that, which spares them the mounts. They are as fresh and as apart as without it.
-    /// It lives as long as one of them, or of the sandbox's clones, does; a sandbox changed by one
-    /// of the methods below has none.
+    /// Makes a template of this policy. Later runs and cells of this sandbox and its clones are
+    /// copied from the template, which avoids the cost of the mounts. They are as fresh and as
+    /// isolated as without a template.
     ///
-    /// Does nothing where a template cannot serve: with a writable root, a shared user, mount or
-    /// pid namespace, or something else at `/proc`. What the policy binds is opened now, and
-    /// not again.
+    /// The template lives as long as one of the copies, or one of the sandbox's clones. A sandbox
+    /// with a changed policy has no template.
+    ///
+    /// Does nothing where a template is not possible: with a writable root, with a shared user,
+    /// mount or pid namespace, or with something else at `/proc`. The sources of binds are opened
+    /// now, and not again.
+    ///
+    /// # Errors
+    ///
+    /// A mistake in the policy ([`ErrorKind::Invalid`](crate::ErrorKind::Invalid)), or a step of
+    /// the set-up that fails.
     pub fn prepare(&self) -> Result<()> {
         prepare(self)
     }
 }
 
-/// Makes sure that there is one, where this policy can have one.
+/// Makes a template if there is none and the policy can have one.
 fn prepare(sandbox: &Sandbox) -> Result<()> {
     let policy = sandbox.policy();
     policy.check()?;
@@ -177,7 +190,7 @@ fn prepare(sandbox: &Sandbox) -> Result<()> {
     Ok(())
 }
 
-/// What has become of the network namespaces of a policy's template, as far as there is one to ask.
+/// The statistics of the template's network namespaces. All zero if there is no template to ask.
 pub fn networks(sandbox: &Sandbox) -> NetworkStatistics {
     let known = sandbox.compiled().template.lock().unwrap_or_else(PoisonError::into_inner).clone();
     known

@@ -1,11 +1,10 @@
-//! Copying files and trees out of, and into, places that somebody hostile may have filled, and may
-//! change meanwhile.
+//! Copies files and trees between the host and places that a hostile program may have filled, and
+//! may change during the copy.
 //!
-//! Everything is found by descriptor, one name at a time, and no symbolic link is followed. Only
-//! regular files and directories are copied; what is copied is counted against bounds as it is
-//! read, not as it is promised. What a privileged caller does inside a sandbox it does with the
-//! rights of the sandbox's user (`acting`), so that nothing inside can have it done what the user
-//! could not do.
+//! Each entry is found by descriptor, one name at a time, and no symbolic link is followed. Only
+//! regular files and directories are copied. The bounds apply to what is read, not to what the
+//! file's size promises. Inside a sandbox, a privileged caller acts with the rights of the
+//! sandbox's user (`acting`), so that a program inside cannot misuse the caller's rights.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::file_size;
@@ -23,18 +22,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 mod acting;
-mod made;
+mod created;
 
 use acting::Actor;
 pub(crate) use acting::Owner;
-use made::Made;
+use created::Created;
 
-/// How files and trees are copied, and how much of them at most.
+/// How to copy files and trees, and the bounds of a copy.
 ///
 /// ```no_run
 /// # fn main() -> seclude::Result<()> {
-/// // What a program left in a directory that was bound writable.
-/// let copied = seclude::Transfer::new().max_bytes(seclude::MiB(1)).copy("/srv/work/7", "out", "/srv/results/7")?;
+/// // Copies what a program has left in a directory that was bound writable.
+/// let transfer = seclude::Transfer::new().max_bytes(seclude::MiB(1));
+/// let copied = transfer.copy("/srv/work/7", "out", "/srv/results/7")?;
 /// assert!(copied.bytes <= 1 << 20);
 /// # Ok(())
 /// # }
@@ -46,17 +46,17 @@ pub struct Transfer {
     skips: bool,
 }
 
-/// What has been copied.
+/// What a copy contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Copied {
-    /// Files and directories.
+    /// The number of files and directories.
     pub entries: u64,
-    /// Bytes in files.
+    /// The number of bytes in files.
     pub bytes: u64,
-    /// What is neither a file nor a directory, below the copied path; left out with
-    /// [`Transfer::skip_special`]. It counts against [`Transfer::max_entries`], and all the
-    /// paths together have at most 4 MiB.
+    /// The paths below the copied one that are neither files nor directories, and were left out
+    /// with [`Transfer::skip_special`]. They count against [`Transfer::max_entries`]. All paths
+    /// together take at most 4 MiB.
     pub skipped: Vec<PathBuf>,
 }
 
@@ -66,44 +66,53 @@ impl Default for Transfer {
     }
 }
 
-/// Directories are entered so deep, and no deeper.
+/// The deepest level of directories that a copy enters.
 const DEPTH_MAX: usize = 64;
 
-/// So much the list of what was left out may take, and no more: a path counts with what it costs
-/// besides its bytes.
+/// The most memory that the list of skipped paths may take, in bytes, and what each path costs
+/// besides its own bytes.
 const SKIPPED_MAX: usize = 4 << 20;
 const SKIPPED_EACH: usize = 64;
 
 impl Transfer {
-    /// At most 256 MiB in 10,000 files and directories, 64 deep.
+    /// Creates a transfer with the default bounds: 256 MiB in 10,000 files and directories, 64
+    /// levels deep.
     pub fn new() -> Transfer {
         Transfer::default()
     }
 
-    /// At most so many bytes in files. A file counts with its length, holes included.
+    /// Sets the most bytes to copy. A file counts with its length, holes included.
     #[must_use]
     pub fn max_bytes(self, bytes: impl Into<u64>) -> Transfer {
         Transfer { max_bytes: bytes.into(), ..self }
     }
 
-    /// At most so many files and directories, and other things that are left out.
+    /// Sets the most files and directories to copy. Skipped entries count too.
     #[must_use]
     pub fn max_entries(self, number: u64) -> Transfer {
         Transfer { max_entries: number, ..self }
     }
 
-    /// Leaves out symbolic links, pipes, sockets and devices, and tells them. Without a word from
-    /// here, they are an error.
+    /// Skips symbolic links, pipes, sockets and devices, and lists them in [`Copied::skipped`]. By
+    /// default they are an error.
     #[must_use]
     pub fn skip_special(self) -> Transfer {
         Transfer { skips: true, ..self }
     }
 
-    /// Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not
-    /// exist yet. No link in `path` or below it is followed; `base` is the caller's word. The
-    /// copies are the caller's, with the permissions of the originals but for set-user-id and
-    /// sticky bits. After an error, nothing is left at `to` but what others have put there
-    /// meanwhile.
+    /// Copies the file or tree at `path`, relative to the directory `base`, to `to`. `to` must not
+    /// exist yet.
+    ///
+    /// No symbolic link in `path` or below it is followed. `base` is trusted, and links in it are
+    /// followed. The copies belong to the caller. They have the permissions of the originals,
+    /// without the set-user-id, set-group-id and sticky bits.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if a bound is exceeded, or if there is something that is neither a
+    /// file nor a directory. [`ErrorKind::Io`] if a file cannot be read or written, or if `to`
+    /// exists. After an error the copy is removed, except for what other processes have put into
+    /// it.
     pub fn copy(
         &self,
         base: impl AsRef<Path>,
@@ -122,29 +131,29 @@ impl Transfer {
         self.run(Side { directory, path, shown: path, owner: None }, to)
     }
 
-    /// From a path below a directory to a path below another one.
+    /// Copies from a path below one directory to a path below another.
     pub(crate) fn run(&self, from: Side<'_>, to: Side<'_>) -> Result<Copied> {
-        acting::apart(&[from.owner, to.owner], || {
-            let (reads, makes) = (Actor::new(from.owner)?, Actor::new(to.owner)?);
+        acting::in_own_thread(&[from.owner, to.owner], || {
+            let (reader, writer) = (Actor::new(from.owner)?, Actor::new(to.owner)?);
             let mut copying = Copying {
                 transfer: self,
                 copied: Copied::default(),
                 skipped: 0,
                 at: from.path.into(),
-                reads,
-                makes,
+                reader,
+                writer,
             };
             let source =
-                copying.reads.act(|| find(from.directory.as_fd(), from.path, OFlag::O_PATH))?;
+                copying.reader.act(|| find(from.directory.as_fd(), from.path, OFlag::O_PATH))?;
             let source = source.map_err(|errno| copying.failed("find", errno))?;
             let (parent, name) = split(to.path)?;
             let directory = OFlag::O_PATH | OFlag::O_DIRECTORY;
-            let place = copying.makes.act(|| find(to.directory.as_fd(), parent, directory))?;
+            let place = copying.writer.act(|| find(to.directory.as_fd(), parent, directory))?;
             let shown = to.shown.parent().unwrap_or(to.shown);
             let place = place
                 .map_err(|errno| Error::io(format!("find {}", shown.display()), errno).at(shown))?;
             if copying
-                .makes
+                .writer
                 .act(|| fstatat(&place, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW))?
                 .is_ok()
             {
@@ -153,14 +162,15 @@ impl Transfer {
                     Errno::EEXIST,
                 ));
             }
-            let mut made = Vec::new();
-            let result = copying.one(source.as_fd(), (place.as_fd(), &name), &mut made, 0);
+            let mut created = Vec::new();
+            let result =
+                copying.copy_entry(source.as_fd(), (place.as_fd(), &name), &mut created, 0);
             match result {
                 Ok(()) => Ok(copying.copied),
                 Err(error) => {
-                    // What cannot be undone with the rights with which it was made is not ours to
-                    // undo.
-                    let _ = copying.makes.act(|| made::undo(place.as_fd(), &made));
+                    // Undo with the same rights that made the files. What these rights cannot
+                    // remove stays.
+                    let _ = copying.writer.act(|| created::undo(place.as_fd(), &created));
                     Err(error)
                 }
             }
@@ -168,12 +178,12 @@ impl Transfer {
     }
 }
 
-/// Where one side of a copy is: a path below a directory, found with the rights of `owner` if that
-/// is not the caller itself.
+/// One side of a copy: a path below a directory. It is used with the rights of `owner`, or without
+/// one with the caller's.
 pub(crate) struct Side<'a> {
     pub directory: OwnedFd,
     pub path: &'a Path,
-    /// The same as the caller wrote it.
+    /// The path as the caller gave it, for errors.
     pub shown: &'a Path,
     pub owner: Option<Owner>,
 }
@@ -182,21 +192,21 @@ pub(crate) fn path_of(name: &CStr) -> &Path {
     Path::new(OsStr::from_bytes(name.to_bytes()))
 }
 
-/// Opens what stands at `path` below `base`, and not behind any link.
+/// Opens `path` below `base` without following any link.
 pub(crate) fn find(base: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     let bounds = ResolveFlag::RESOLVE_BENEATH
         | ResolveFlag::RESOLVE_NO_SYMLINKS
         | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     match openat2(base, path, OpenHow::new().flags(flags).resolve(bounds)) {
-        // Before Linux 5.6, or where a filter refuses the call. The kernel itself has no reason for
-        // EPERM here.
+        // openat2(2) is missing before Linux 5.6, or a filter refuses it. Here the kernel itself
+        // never returns EPERM.
         Err(Errno::ENOSYS | Errno::EPERM) => walk(base, path, flags),
         result => result,
     }
 }
 
-/// The same, one component at a time.
+/// The same without openat2(2), one component at a time.
 fn walk(base: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     const STEP: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
     let open = |directory: BorrowedFd<'_>, name: &OsStr, flags: OFlag| {
@@ -206,10 +216,10 @@ fn walk(base: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<OwnedFd>
         {
             return Err(Errno::ELOOP);
         }
-        // O_NOFOLLOW is among them: what has become a link meanwhile is not followed.
+        // `flags` contain O_NOFOLLOW, so a link that has taken the place meanwhile is not followed.
         if flags == STEP { Ok(found) } else { openat(directory, name, flags, Mode::empty()) }
     };
-    // The directories that lead to where it is, without the first.
+    // The open directories on the way to the current one, without `base`.
     let mut above: Vec<OwnedFd> = Vec::new();
     let mut components = path.components().peekable();
     while let Some(component) = components.next() {
@@ -236,14 +246,14 @@ const LIST: OFlag =
 struct Copying<'a> {
     transfer: &'a Transfer,
     copied: Copied,
-    /// What the list of what was left out takes.
+    /// The memory that the list of skipped paths takes, in bytes.
     skipped: usize,
-    /// Where it is, for errors.
+    /// The current path, for errors.
     at: PathBuf,
-    /// The user whose rights decide what is read.
-    reads: Actor,
-    /// The user whose rights decide what is made, and who owns the copies.
-    makes: Actor,
+    /// The user whose rights apply to reading.
+    reader: Actor,
+    /// The user whose rights apply to writing, and who owns the copies.
+    writer: Actor,
 }
 
 impl Copying<'_> {
@@ -259,20 +269,20 @@ impl Copying<'_> {
         }
     }
 
-    fn bounded(&self, what: &str, most: u64) -> Error {
+    fn exceeded(&self, what: &str, most: u64) -> Error {
         Error::new(ErrorKind::Invalid, format!("copy {}", self.at.display()))
             .because(format!("there are more than {most} {what}"))
             .errno(libc::EFBIG)
             .hint("raise the bound, if that is what it should be")
     }
 
-    /// Copies what `found` stands for, which nobody has opened yet, and notes in `made` what it
-    /// makes.
-    fn one(
+    /// Copies one entry. `found` refers to it by O_PATH: opening a device or a pipe for reading
+    /// could block or have an effect. Notes in `created` what the copy creates.
+    fn copy_entry(
         &mut self,
         found: BorrowedFd<'_>,
         to: (BorrowedFd<'_>, &CString),
-        made: &mut Vec<Made>,
+        created: &mut Vec<Created>,
         depth: usize,
     ) -> Result<()> {
         let status = fstat(found).map_err(|errno| self.failed("look at", errno))?;
@@ -283,21 +293,21 @@ impl Copying<'_> {
                 .because("it is neither a file nor a directory");
             return Err(error.at(&self.at).hint("leave such things out (skip_special)"));
         }
-        // What is left out counts, too: it is looked at and told, and there may be any number of
-        // it.
+        // Skipped entries count against the bound too: they take time and memory, and there may be
+        // any number of them.
         if self.copied.entries + self.copied.skipped.len() as u64 >= self.transfer.max_entries {
             let what = if self.transfer.skips {
                 "files, directories and other things"
             } else {
                 "files and directories"
             };
-            return Err(self.bounded(what, self.transfer.max_entries));
+            return Err(self.exceeded(what, self.transfer.max_entries));
         }
         if special {
             self.skipped += self.at.as_os_str().len() + SKIPPED_EACH;
             if self.skipped > SKIPPED_MAX {
                 return Err(self
-                    .bounded("bytes in the paths of what was left out", SKIPPED_MAX as u64)
+                    .exceeded("bytes in the paths of what was left out", SKIPPED_MAX as u64)
                     .hint("copy parts of it"));
             }
             self.copied.skipped.push(self.at.clone());
@@ -306,39 +316,39 @@ impl Copying<'_> {
         self.copied.entries += 1;
         let mode = Mode::from_bits_truncate(status.st_mode & 0o777);
         if kind == SFlag::S_IFDIR {
-            self.directory(found, to, mode, made, depth)
+            self.copy_directory(found, to, mode, created, depth)
         } else {
             let length = u64::try_from(status.st_size).unwrap_or(0);
             if length > self.transfer.max_bytes.saturating_sub(self.copied.bytes) {
-                return Err(self.bounded("bytes", self.transfer.max_bytes));
+                return Err(self.exceeded("bytes", self.transfer.max_bytes));
             }
-            self.file(found, to, mode, length, made)
+            self.copy_file(found, to, mode, length, created)
         }
     }
 
-    fn directory(
+    fn copy_directory(
         &mut self,
         found: BorrowedFd<'_>,
         to: (BorrowedFd<'_>, &CString),
         mode: Mode,
-        made: &mut Vec<Made>,
+        created: &mut Vec<Created>,
         depth: usize,
     ) -> Result<()> {
         if depth == DEPTH_MAX {
-            return Err(self.bounded("directories, one within the other", DEPTH_MAX as u64));
+            return Err(self.exceeded("directories, one within the other", DEPTH_MAX as u64));
         }
-        // Its owner's alone while it is filled; what it is to be comes last.
-        let new = self.makes.act(|| -> nix::Result<(OwnedFd, FileStat, bool)> {
+        // Only the owner has rights to the directory while it is filled. The final mode comes last.
+        let new = self.writer.act(|| -> nix::Result<(OwnedFd, FileStat, bool)> {
             mkdirat(to.0, to.1.as_c_str(), Mode::S_IRWXU)?;
             let new = openat(to.0, to.1.as_c_str(), LIST, Mode::empty())?;
             let status = fstat(&new)?;
-            let empty = made::is_empty(new.as_fd())?;
+            let empty = created::is_empty(new.as_fd())?;
             Ok((new, status, empty))
         })?;
         let (new, status, empty) =
             new.map_err(|errno| self.failed("make a directory for", errno))?;
         if !empty {
-            // Not noted as made, so that it stays as it is.
+            // Do not add it to `created`, so that the undo leaves it alone.
             return Err(Error::new(
                 ErrorKind::Io,
                 format!("make a directory for {}", self.at.display()),
@@ -346,23 +356,23 @@ impl Copying<'_> {
             .because("a process has put another one in its place")
             .at(&self.at));
         }
-        let mut within = Vec::new();
-        let filled = self.fill(found, new.as_fd(), &mut within, depth);
-        made.push(Made::directory(to.1, &status, within));
+        let mut contents = Vec::new();
+        let filled = self.copy_contents(found, new.as_fd(), &mut contents, depth);
+        created.push(Created::directory(to.1, &status, contents));
         filled?;
-        let changed = self.makes.act(|| fchmod(&new, mode | Mode::S_IRWXU))?;
+        let changed = self.writer.act(|| fchmod(&new, mode | Mode::S_IRWXU))?;
         changed.map_err(|errno| self.failed("set the mode of the copy of", errno))
     }
 
-    /// Copies what is in a directory.
-    fn fill(
+    /// Copies the entries of a directory.
+    fn copy_contents(
         &mut self,
         found: BorrowedFd<'_>,
         new: BorrowedFd<'_>,
-        made: &mut Vec<Made>,
+        created: &mut Vec<Created>,
         depth: usize,
     ) -> Result<()> {
-        let list = self.reads.act(|| Dir::openat(found, c".", LIST, Mode::empty()))?;
+        let list = self.reader.act(|| Dir::openat(found, c".", LIST, Mode::empty()))?;
         let mut list = list.map_err(|errno| self.failed("list", errno))?;
         for entry in list.iter() {
             let entry = entry.map_err(|errno| self.failed("list", errno))?;
@@ -372,21 +382,21 @@ impl Copying<'_> {
             }
             self.at.push(OsStr::from_bytes(name.to_bytes()));
             let path = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            let next = self.reads.act(|| openat(found, name, path, Mode::empty()))?;
+            let next = self.reader.act(|| openat(found, name, path, Mode::empty()))?;
             let next = next.map_err(|errno| self.failed("find", errno))?;
-            self.one(next.as_fd(), (new, &name.to_owned()), made, depth + 1)?;
+            self.copy_entry(next.as_fd(), (new, &name.to_owned()), created, depth + 1)?;
             self.at.pop();
         }
         Ok(())
     }
 
-    fn file(
+    fn copy_file(
         &mut self,
         found: BorrowedFd<'_>,
         to: (BorrowedFd<'_>, &CString),
         mode: Mode,
         length: u64,
-        made: &mut Vec<Made>,
+        created: &mut Vec<Created>,
     ) -> Result<()> {
         const NEW: OFlag = OFlag::O_WRONLY
             .union(OFlag::O_CREAT)
@@ -397,7 +407,7 @@ impl Copying<'_> {
             Error::io(format!("{action} {}", at.display()), error).at(at)
         };
         let largest = file_size::limit()?;
-        let within = |bytes: u64, at: &Path| {
+        let check_size = |bytes: u64, at: &Path| {
             file_size::check(
                 bytes,
                 largest,
@@ -406,28 +416,28 @@ impl Copying<'_> {
             )
             .map_err(|error| error.at(at))
         };
-        within(length, &self.at)?;
-        // The very file that was looked at, by its descriptor: whatever stands at its name by now.
-        // Without O_NONBLOCK, opening would wait as long as a process inside holds a lease
-        // on it.
+        check_size(length, &self.at)?;
+        // Open the file that was checked, by its descriptor, whatever its name refers to by now.
+        // O_NONBLOCK: if a process inside holds a lease on the file, open(2) would otherwise block
+        // until the lease is given up.
         let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
         let source = self
-            .reads
+            .reader
             .act(|| OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(itself))?;
         let mut source = source.map_err(|error| match error.raw_os_error() {
             Some(libc::EWOULDBLOCK) => failed(&self.at, "open", error)
                 .hint("a process holds a lease on it (fcntl(2), F_SETLEASE)"),
             _ => failed(&self.at, "open", error),
         })?;
-        let new = self.makes.act(|| -> nix::Result<(OwnedFd, FileStat)> {
+        let new = self.writer.act(|| -> nix::Result<(OwnedFd, FileStat)> {
             let new = openat(to.0, to.1.as_c_str(), NEW, Mode::S_IRUSR | Mode::S_IWUSR)?;
             let status = fstat(&new)?;
             Ok((new, status))
         })?;
         let (new, status) = new.map_err(|errno| self.failed("make a file for", errno))?;
-        made.push(Made::file(to.1, &status));
-        // What another thread prints to a standard stream that is closed must not come into the
-        // copy.
+        created.push(Created::file(to.1, &status));
+        // If a standard stream is closed, the new file could get its number. What another thread
+        // prints would then end up in the copy.
         let mut new = File::from(socket::above_stdio(new)?);
         let mut buffer = vec![0; 64 * 1024];
         let mut written = 0;
@@ -437,17 +447,17 @@ impl Copying<'_> {
             if count == 0 {
                 break;
             }
-            // It may have grown since it was looked at.
+            // The file may have grown since its size was checked.
             self.copied.bytes += count as u64;
             if self.copied.bytes > self.transfer.max_bytes {
-                return Err(self.bounded("bytes", self.transfer.max_bytes));
+                return Err(self.exceeded("bytes", self.transfer.max_bytes));
             }
             written += count as u64;
-            within(written, &self.at)?;
+            check_size(written, &self.at)?;
             new.write_all(&buffer[..count])
                 .map_err(|error| failed(&self.at, "write the copy of", error))?;
         }
-        let changed = self.makes.act(|| fchmod(&new, mode | Mode::S_IRUSR | Mode::S_IWUSR))?;
+        let changed = self.writer.act(|| fchmod(&new, mode | Mode::S_IRUSR | Mode::S_IWUSR))?;
         changed.map_err(|errno| self.failed("set the mode of the copy of", errno))
     }
 }
@@ -458,7 +468,7 @@ pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {
         .map_err(|errno| Error::io(format!("open the directory {}", path.display()), errno))
 }
 
-/// The directory in which `path` stands or is to be made, and its name there.
+/// Splits `path` into the directory that contains it and its name there.
 pub(crate) fn split(path: &Path) -> Result<(&Path, CString)> {
     let name = path.file_name().and_then(|name| CString::new(name.as_bytes()).ok());
     let name = name.ok_or_else(|| {

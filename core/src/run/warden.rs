@@ -1,5 +1,5 @@
-//! The warden as the caller knows it: a process, and the socket to it. Started with a plan, ended
-//! with everything inside.
+//! The warden as the caller sees it: a process and the socket to it. It starts with a plan, and
+//! ends with everything inside.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::{self, Kept};
@@ -13,9 +13,9 @@ use crate::plan::idmap;
 use crate::plan::{Part, Plan};
 use crate::policy::{Namespace, Policy};
 use crate::run::failure;
-use crate::run::holder::MARGIN;
 use crate::run::sandbox::Sandbox;
 use crate::run::template::Template;
+use crate::run::watchdog::MARGIN;
 use crate::wire::codec::ListBuilder;
 use crate::wire::message::{Report, Request, VERSION, end};
 use crate::wire::plan::namespace;
@@ -28,35 +28,34 @@ use std::time::Instant;
 pub struct Warden {
     socket: Socket,
     process: Watched,
-    /// Who started it: a process forked from that one must not end it.
-    owner: u32,
+    /// The process that started it. One that was forked from that process must not end the warden.
+    creator: u32,
     by_namespace: bool,
-    /// What it was copied from, which must live as long.
+    /// The template that it is a copy of, which must live as long.
     _template: Option<Arc<Template>>,
 }
 
 impl Warden {
-    /// Executes one in new namespaces, and has it carry out a plan in its cgroups. `tell`: it
-    /// reports when it is ready.
-    ///
-    /// `joined`: the namespaces to enter before.
+    /// Launches a warden in new namespaces, and has it carry out a plan in its cgroups. With
+    /// `report_ready` it reports when the set-up is complete. `joined` are namespaces to enter
+    /// first.
     pub fn start(
         sandbox: &Sandbox,
         plan: &Plan,
         enforcement: &mut Enforcement,
-        tell: bool,
+        report_ready: bool,
         joined: Option<&[(Namespace, Kept)]>,
     ) -> Result<Warden> {
         let policy = sandbox.policy();
         let image = sandbox.compiled().image(policy)?;
         let (ours, theirs) = socket::pair()?;
-        let founds = joined.is_some() || image.makes_namespaces();
-        // What is sent waits for the warden: there is always room for so much.
-        if founds {
+        let via_founder = joined.is_some() || image.makes_namespaces();
+        // These requests wait in the socket until the warden runs. There is always room for them.
+        if via_founder {
             send_found(&ours, plan, joined.unwrap_or_default())?;
         }
-        send_setup(&ours, policy, plan, tell)?;
-        let flags = if founds { None } else { Some(plan.flags) };
+        send_setup(&ours, policy, plan, report_ready)?;
+        let flags = if via_founder { None } else { Some(plan.flags) };
         let Launched { pidfd, pid, entered } =
             launch(&image, flags, theirs.as_fd()?, &enforcement.cgroup.entry_descriptors())
                 .map_err(|error| failure::of_launch(error, &image, policy))?;
@@ -66,69 +65,72 @@ impl Warden {
         let mut warden = Warden {
             socket: ours,
             process,
-            owner: std::process::id(),
+            creator: std::process::id(),
             by_namespace,
             _template: None,
         };
-        if founds {
-            warden.meet_founded(policy)?;
+        if via_founder {
+            warden.adopt_founded(policy)?;
         }
         if plan.manner.awaits() {
             let admitted = enforcement.admit(policy, warden.pid(), entered);
             let admitted = admitted.and_then(|()| plan.manner.mapping.write(warden.pid()));
-            warden.let_go_on(admitted)?;
+            warden.resume(admitted)?;
         }
         Ok(warden)
     }
 
-    /// Has a template make one, which carries out a plan in its cgroups.
+    /// Has a template make a copy, which carries out a plan in its cgroups.
     pub fn copy(
         template: &Arc<Template>,
         sandbox: &Sandbox,
         plan: &Plan,
         enforcement: &mut Enforcement,
-        tell: bool,
+        report_ready: bool,
     ) -> Result<Warden> {
         let policy = sandbox.policy();
         let (ours, theirs) = socket::pair()?;
-        send_setup(&ours, policy, plan, tell)?;
-        let doors = enforcement.entry_descriptors()?.unwrap_or_default();
-        template.ask(plan, &theirs, &doors)?;
+        send_setup(&ours, policy, plan, report_ready)?;
+        let entries = enforcement.entry_descriptors()?.unwrap_or_default();
+        template.request_copy(plan, &theirs, &entries)?;
         drop(theirs);
-        let received = template.await_birth(&ours)?;
+        let received = template.await_copy(&ours)?;
         let Report::Born { errno: 0, .. } = received.report()? else {
             return Err(match received.report()? {
-                Report::Born { errno, kind, .. } => failure::of_birth(errno, kind, policy),
+                Report::Born { errno, kind, .. } => {
+                    failure::of_warden_creation(errno, kind, policy)
+                }
                 report => failure::of_refusal(&report, plan),
             });
         };
         let pidfd = received.descriptor.ok_or_else(|| {
             failure::of_descriptors("receive the warden's descriptor", libc::EMFILE)
         })?;
-        // Its own number there says nothing here.
+        // The process id in the report is that of another pid namespace. Read the caller's view of
+        // it.
         let pid = processes::pid_of(&pidfd)?.unwrap_or(0);
-        let (process, owner) = (Watched::new(pidfd, pid), std::process::id());
+        let (process, creator) = (Watched::new(pidfd, pid), std::process::id());
         let warden = Warden {
             socket: ours,
             process,
-            owner,
+            creator,
             by_namespace: true,
             _template: Some(template.clone()),
         };
         if plan.manner.awaits() {
             let admitted = enforcement.admit(policy, warden.pid(), Default::default());
-            warden.let_go_on(admitted)?;
+            warden.resume(admitted)?;
         }
         Ok(warden)
     }
 
-    /// What only its caller can do for a warden that waits has been done, with this result.
-    fn let_go_on(&self, done: Result<()>) -> Result<()> {
+    /// Lets a waiting warden continue after `done`, the steps that only the caller can take.
+    fn resume(&self, done: Result<()>) -> Result<()> {
         self.unless_refused(done.and_then(|()| self.send(&Request::Admitted {}, &[])))
     }
 
-    /// A warden that has refused a step meanwhile has said why: that report, which is still to be
-    /// read, is the better answer.
+    /// Ignores an error if the warden has reported one. That report is still to be read, and is
+    /// more precise.
     fn unless_refused(&self, result: Result<()>) -> Result<()> {
         if self.socket.has_report() { Ok(()) } else { result }
     }
@@ -138,8 +140,9 @@ impl Warden {
         self.unless_refused(self.send(request, descriptors))
     }
 
-    /// A founder has made the namespaces and a process in them: that one is ours from now on.
-    fn meet_founded(&mut self, policy: &Policy) -> Result<()> {
+    /// Replaces a founder, the process that has made the namespaces, by the warden that it has
+    /// started in them.
+    fn adopt_founded(&mut self, policy: &Policy) -> Result<()> {
         let received = self.await_report(None, "make the namespaces")?;
         let (errno, pid, kind) = match received.report()? {
             Report::Born { errno, pid, kind } => (errno, pid, kind),
@@ -155,11 +158,11 @@ impl Warden {
             (0 | libc::EPROTO, _) => Err(Error::new(ErrorKind::WardenLost, "make the namespaces")
                 .because("the installed warden speaks another language")
                 .hint("install the one of this version")),
-            (errno, _) => Err(failure::of_birth(errno, kind, policy)),
+            (errno, _) => Err(failure::of_warden_creation(errno, kind, policy)),
         }
     }
 
-    /// What it says next, over the control socket or one of a command's own.
+    /// Receives the next report, from a command's own socket or from the command socket.
     pub fn receive_over(
         &self,
         socket: Option<&Socket>,
@@ -168,8 +171,8 @@ impl Warden {
         socket.unwrap_or(&self.socket).receive(self.process.get(), deadline)
     }
 
-    /// The answer to something that it is to do at once, over the control socket or another one. It
-    /// may take its time, but not while it is stopped.
+    /// Waits for an answer, from a command's own socket or from the command socket. Waits for as
+    /// long as the warden needs, but gives up if it has been stopped.
     pub fn await_report(&self, socket: Option<&Socket>, action: &str) -> Result<Received> {
         let mut stopped = 0;
         loop {
@@ -185,7 +188,7 @@ impl Warden {
         }
     }
 
-    /// Asks it something, over the control socket or one of a command's own.
+    /// Sends a request, over a command's own socket or over the command socket.
     pub fn send_over(
         &self,
         socket: Option<&Socket>,
@@ -199,17 +202,17 @@ impl Warden {
         self.send_over(None, request, descriptors)
     }
 
-    /// Its process id, as the caller sees it.
+    /// Its process id in the caller's pid namespace.
     pub fn pid(&self) -> i32 {
         i32::try_from(self.process.pid()).unwrap_or(0)
     }
 
-    /// The control socket, to be watched.
+    /// The command socket, for poll.
     pub fn socket(&self) -> Result<BorrowedFd<'_>> {
         self.socket.as_fd()
     }
 
-    /// The process, to be watched.
+    /// The pidfd, for poll.
     pub fn pidfd(&self) -> Result<BorrowedFd<'_>> {
         let lost = || {
             kept::explained(
@@ -219,58 +222,59 @@ impl Warden {
         self.process.get().ok_or_else(lost)
     }
 
-    /// Whether this process started it, and not one that it was forked from.
+    /// Whether this process started it, not one that this process was forked from.
     pub fn is_ours(&self) -> bool {
-        std::process::id() == self.owner
+        std::process::id() == self.creator
     }
 
     pub fn is_alive(&self) -> Result<bool> {
         self.lives_until(Instant::now())
     }
 
-    /// Whether it has not ended by then, which is waited for.
+    /// Whether it still runs at `deadline`. Waits until then.
     pub fn lives_until(&self, deadline: Instant) -> Result<bool> {
         Ok(wait_readable(&[self.pidfd()?], Some(deadline))?.is_none())
     }
 
-    /// Whether it can be asked something: it lives, and the caller has not closed the socket to it.
+    /// Whether it can take requests: it runs, and the caller has not closed its socket.
     pub fn serves(&self) -> bool {
         self.socket.is_intact() && self.is_alive().unwrap_or(false)
     }
 
-    /// Whether there is a report that nobody has read.
+    /// Whether there is a report that has not been read.
     pub fn has_report(&self, socket: Option<&Socket>) -> bool {
         socket.unwrap_or(&self.socket).has_report()
     }
 
-    /// Whether it does nothing, because somebody has stopped it or traces it; `None` if the
-    /// caller's `/proc` does not tell.
+    /// Whether it has been stopped by a signal or a tracer. `None` if the caller's `/proc` does not
+    /// tell.
     pub fn is_stopped(&self) -> Option<bool> {
         processes::state(self.process.pid()).map(|state| matches!(state, 'T' | 't'))
     }
 
-    /// Lets it go, and waits until it is gone, and everything inside with it.
+    /// Hangs up, and waits until it is gone with everything inside.
     pub fn end(&self) -> Gone {
         self.socket.hang_up();
-        // One whose descriptor is lost ends without the socket, and nobody can tell when.
+        // Without a pidfd there is nothing to wait for: the warden ends because the socket is
+        // closed.
         self.process
             .get()
             .map_or(Gone::default(), |pidfd| reap(pidfd, MARGIN).unwrap_or_else(|| self.force()))
     }
 
-    /// Kills it, with everything inside, and waits until it is gone.
+    /// Kills it with everything inside, and waits until it is gone.
     pub fn kill(&self) {
         let pidfd = self.process.get();
         if self.by_namespace {
-            // Where the filter of a surrounding container forbids the call, say, it still ends when
-            // it has nobody to hear.
+            // The signal may fail, for example where the filter of a surrounding container refuses
+            // it. The warden still ends when its socket is hung up.
             if pidfd.is_none_or(|pidfd| {
                 crate::base::sys::pidfd_send_signal(pidfd, libc::SIGKILL).is_err()
             }) {
                 self.socket.hang_up();
             }
         } else {
-            // Without a namespace of its own it must end what is inside before it ends.
+            // Without a pid namespace of its own the warden must live to kill what is inside.
             let _ = self.socket.send(&Request::Kill { how: end::KILLED }, &[]);
             self.socket.hang_up();
         }
@@ -281,19 +285,20 @@ impl Warden {
 
     /// Kills it and everything inside without its help, and waits until it is gone.
     ///
-    /// Not for ever: a process that waits for a disk that does not answer cannot be ended, and the
-    /// first process of a tree ends only when every process in it has been reaped, also one
-    /// that has entered it and whose parent takes its time.
+    /// The wait is bounded. A process in uninterruptible sleep, such as one that waits for a disk,
+    /// cannot be killed. The init of a pid namespace ends only when every process in it has been
+    /// reaped, also one that has entered it and is reaped late by its parent.
     pub fn force(&self) -> Gone {
-        /// Enough for the kernel to give back a large memory.
+        /// The number of waits of one second each. Enough for the kernel to free a large memory.
         const ROUNDS: u32 = 10;
         let Some(pidfd) = self.process.get() else {
-            // Its number may be another process's by now.
+            // Its process id may be another process's by now.
             self.socket.hang_up();
             return Gone::default();
         };
         if !self.by_namespace {
-            // First what is below, for what has lost its parent is found no more.
+            // Kill its descendants first: once it is gone they have another parent and are not
+            // found.
             processes::kill_below(self.pid());
         }
         let _ = crate::base::sys::pidfd_send_signal(pidfd, libc::SIGKILL);
@@ -305,8 +310,8 @@ impl Warden {
             if processes::lives_below(self.pid()) == Some(false) {
                 break;
             }
-            // A command can keep its warden's exit waiting, for a lock on a pipe that both have: it
-            // goes first then.
+            // A command can delay its warden's exit by a lock on a pipe that both have open. Kill
+            // the command first.
             processes::kill_below(self.pid());
         }
         Gone::default()
@@ -329,11 +334,11 @@ fn send_found(socket: &Socket, plan: &Plan, joined: &[(Namespace, Kept)]) -> Res
     socket.send(&Request::Join { joined: kinds.list(), namespaces: plan.flags }, &descriptors)
 }
 
-fn send_setup(socket: &Socket, policy: &Policy, plan: &Plan, tell: bool) -> Result<()> {
+fn send_setup(socket: &Socket, policy: &Policy, plan: &Plan, report_ready: bool) -> Result<()> {
     let caller = crate::base::sys::own_pidfd().map_err(failure::of_own_descriptor)?;
     let (outside_uid, outside_gid) = match plan.manner.part {
         Part::Whole | Part::Template | Part::Entered => idmap::callers(),
-        // What stands behind its ids are the template's.
+        // The ids behind the copy's are those of the template.
         Part::Copy => (policy.uid, policy.gid),
     };
     let setup = Request::Setup {
@@ -342,7 +347,7 @@ fn send_setup(socket: &Socket, policy: &Policy, plan: &Plan, tell: bool) -> Resu
         outside_uid,
         outside_gid,
         classic_mounts: policy.classic_mounts,
-        report_ready: tell,
+        report_ready,
         plan: plan.steps.list(),
     };
     socket.send(&setup, &[caller.as_fd()])

@@ -9,7 +9,7 @@
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::{self, Kept};
 use crate::host::socket::{failed, wait_readable};
-use crate::run::holder::MARGIN;
+use crate::run::watchdog::MARGIN;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};

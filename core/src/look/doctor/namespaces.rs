@@ -124,7 +124,9 @@ fn create_namespaces_inside() -> Result<()> {
     let running = Running::start_founder(&sandbox, flags)?;
     match running.receive()?.report()? {
         Report::Born { errno: 0, .. } => Ok(()),
-        Report::Born { errno, kind, .. } => Err(failure::of_birth(errno, kind, sandbox.policy())),
+        Report::Born { errno, kind, .. } => {
+            Err(failure::of_warden_creation(errno, kind, sandbox.policy()))
+        }
         _ => Err(Error::new(ErrorKind::WardenLost, "make namespaces within a sandbox")
             .because("it is not the expected report")),
     }

@@ -156,7 +156,10 @@ impl Filters {
         let word = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
         Ok((
             programs,
-            message::BypassToken { fourth: word(token[0], token[1]), fifth: word(token[2], token[3]) },
+            message::BypassToken {
+                fourth: word(token[0], token[1]),
+                fifth: word(token[2], token[3]),
+            },
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! Files that go in and out while it is alive.
+//! Copying files into and out of a running sandbox.
 
 use super::Alive;
 use crate::base::error::{Error, Result};
@@ -21,8 +21,8 @@ impl Alive {
             shown: to.as_ref(),
             owner: None,
         };
-        // What the user inside may not read is not to come out in its name: it may have moved it
-        // here.
+        // Read with the rights of the sandbox's user. Otherwise a program inside could move a file
+        // here that it may not read, and get it out in the caller's name.
         transfer.run(self.side(inside.as_ref())?, to)
     }
 
@@ -49,17 +49,17 @@ impl Alive {
         })
     }
 
-    /// The sandbox's root, as its warden has it.
+    /// Opens the root directory of the sandbox's mount namespace.
     fn root(&self) -> Result<OwnedFd> {
         let ended = || Error::invalid("files of the sandbox", "it has ended, and they are gone");
         let root =
             transfer::open_directory(Path::new(&format!("/proc/{}/root", self.warden.pid())));
-        // Its number means the warden only while it has not been reaped.
+        // Check after opening: the pid is the warden's only until it is reaped.
         if self.warden.is_alive()? { root } else { Err(ended()) }
     }
 }
 
-/// An absolute path inside, relative to the root.
+/// Makes an absolute path inside relative to the root.
 fn within(path: &Path) -> Result<&Path> {
     check_inside("path", path)?;
     Ok(path

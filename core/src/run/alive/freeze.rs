@@ -1,4 +1,4 @@
-//! Standing still and going on: everything inside, or one command of many.
+//! Freezing and thawing: everything in a sandbox, or one command in a cell.
 
 use super::Alive;
 use crate::base::declared::named;
@@ -11,20 +11,20 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 named! {
-    /// By what a command, or a whole cell, was frozen.
+    /// The mechanism that froze a command, or a whole cell.
     Freezer {
-        /// `cgroup.freeze` of cgroup v2: the kernel, all at once.
+        /// `cgroup.freeze` of cgroup v2: the kernel stops all processes at once.
         CgroupV2 = "cgroup-v2",
-        /// The freezer of cgroup v1: the kernel, all at once.
+        /// The freezer of cgroup v1: the kernel stops all processes at once.
         CgroupV1 = "cgroup-v1",
-        /// SIGSTOP to every process. Weaker: a parent inside sees its child stopped, and a process that is sent SIGCONT
-        /// goes on.
+        /// SIGSTOP to every process. This is weaker: a parent inside can see that its child has
+        /// stopped, and a process that gets SIGCONT continues.
         Signal = "sigstop",
     }
 }
 
 impl Alive {
-    /// Stops everything inside, until [`Alive::thaw`]; by what.
+    /// Stops everything in the sandbox until [`Alive::thaw`]. Returns the mechanism that did it.
     pub fn freeze(&self) -> Result<Freezer> {
         let warden = self.warden.pid();
         let inside = || -> Result<Vec<i32>> {
@@ -44,20 +44,23 @@ impl Alive {
         }
     }
 
-    /// Stops what is spoken of over this socket by signal, and waits until all `those` but the
-    /// first stand still: who waits for a disk does so only afterwards, and is not waited for
-    /// long.
+    /// Stops by SIGSTOP the processes that the warden manages over `socket`, and waits until all of
+    /// `processes` have stopped. Without a socket of its own, the first is the warden, which does
+    /// not stop.
+    ///
+    /// A process in uninterruptible sleep, such as one that waits for a disk, stops only
+    /// afterwards. So the wait is limited to 400 ms.
     pub fn stop(
         &self,
         socket: Option<&Socket>,
-        those: impl Fn() -> Result<Vec<Process>>,
+        processes: impl Fn() -> Result<Vec<Process>>,
     ) -> Result<Freezer> {
         const ROUNDS: u32 = 200;
         const PAUSE: Duration = Duration::from_millis(2);
         self.ask(socket, &Request::Stop { on: true }, &[])?;
         for _ in 0..ROUNDS {
             let still = |process: &Process| matches!(process.state, 'T' | 't' | 'Z' | 'X');
-            if those()?.iter().skip(usize::from(socket.is_none())).all(still) {
+            if processes()?.iter().skip(usize::from(socket.is_none())).all(still) {
                 break;
             }
             std::thread::sleep(PAUSE);
@@ -65,7 +68,7 @@ impl Alive {
         Ok(Freezer::Signal)
     }
 
-    /// Lets everything inside go on.
+    /// Lets everything in the sandbox continue.
     pub fn thaw(&self) -> Result<()> {
         if self.enforcement().cgroup.thaw()? {
             Ok(())
@@ -74,7 +77,8 @@ impl Alive {
         }
     }
 
-    /// Asks the warden something; no error if it has ended meanwhile: its report says how.
+    /// Sends a request to the warden. A warden that has ended is no error here: its report says how
+    /// it ended.
     pub fn ask(
         &self,
         socket: Option<&Socket>,

@@ -1,11 +1,13 @@
-//! Where commands begin in a cell, and where who has all stand still keeps them from it meanwhile:
-//! a process on its way into a cgroup of its own must not be taken to another one.
+//! Keeps freezing and starting apart: while a caller freezes a cell, no command starts in it, and a
+//! freeze waits for the commands that are starting. A process that is about to enter its own cgroup
+//! must not be moved to another one meanwhile.
 
 use super::Alive;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Nobody waits longer for one that begins: its program may lie where nobody answers.
+/// How long a freeze waits for the commands that are starting. Not longer: a program may lie on a
+/// file system that does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
@@ -16,41 +18,43 @@ pub struct Gate {
 
 #[derive(Debug, Default)]
 struct State {
-    beginning: usize,
-    keepers: usize,
+    /// Commands that are starting.
+    starting: usize,
+    /// Callers that keep commands from starting.
+    closed_by: usize,
 }
 
-/// One that begins, until this is dropped.
+/// Held by a command while it starts in a cell.
 #[derive(Debug)]
-pub struct Beginning(Arc<Alive>);
+pub struct StartGuard(Arc<Alive>);
 
-impl Beginning {
-    /// Waits until nobody keeps it from that.
-    pub fn new(alive: &Arc<Alive>) -> Beginning {
+impl StartGuard {
+    /// Waits until the gate is open.
+    pub fn new(alive: &Arc<Alive>) -> StartGuard {
         let gate = &alive.gate;
-        let open = gate.changed.wait_while(gate.state(), |state| state.keepers > 0);
-        open.unwrap_or_else(PoisonError::into_inner).beginning += 1;
-        Beginning(alive.clone())
+        let open = gate.changed.wait_while(gate.state(), |state| state.closed_by > 0);
+        open.unwrap_or_else(PoisonError::into_inner).starting += 1;
+        StartGuard(alive.clone())
     }
 }
 
-impl Drop for Beginning {
+impl Drop for StartGuard {
     fn drop(&mut self) {
-        self.0.gate.state().beginning -= 1;
+        self.0.gate.state().starting -= 1;
         self.0.gate.changed.notify_all();
     }
 }
 
-/// Nobody begins until this is dropped.
+/// Keeps the gate closed until it is dropped.
 #[derive(Debug)]
 pub struct Closed<'a>(&'a Gate);
 
 impl Gate {
-    /// Lets nobody begin any more, and waits for those who do.
+    /// Closes the gate, and waits for the commands that are starting.
     pub fn close(&self) -> Closed<'_> {
         let mut state = self.state();
-        state.keepers += 1;
-        drop(self.changed.wait_timeout_while(state, PATIENCE, |state| state.beginning > 0));
+        state.closed_by += 1;
+        drop(self.changed.wait_timeout_while(state, PATIENCE, |state| state.starting > 0));
         Closed(self)
     }
 
@@ -61,7 +65,7 @@ impl Gate {
 
 impl Drop for Closed<'_> {
     fn drop(&mut self) {
-        self.0.state().keepers -= 1;
+        self.0.state().closed_by -= 1;
         self.0.changed.notify_all();
     }
 }

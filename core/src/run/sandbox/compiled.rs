@@ -1,4 +1,4 @@
-//! What a sandbox has ready for its next start: plans, filters, the warden's image, the template.
+//! What a sandbox keeps for its next start: plans, filters, the warden's image and the template.
 
 use crate::base::error::Result;
 use crate::host::image::Image;
@@ -8,20 +8,20 @@ use crate::policy::seccomp::{Filters, Tree};
 use crate::run::template::Template;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// What is made once for a sandbox and shared by its clones.
+/// Made once for a sandbox, and shared by its clones.
 #[derive(Default)]
 pub struct Compiled {
-    /// One for each manner in which it has been started.
+    /// One plan for each manner in which the sandbox has been started.
     plans: Mutex<Vec<Arc<Plan>>>,
-    /// One for each process tree that its commands can be in.
+    /// One set of filters for each kind of process tree that its commands can be in.
     filters: [OnceLock<Arc<Filters>>; Tree::NUMBER],
     image: Mutex<Option<Arc<Image>>>,
-    /// The template that sandboxes of this policy are copied from, once there is one.
+    /// The template that sandboxes of this policy are copied from, if it has been made.
     pub template: Mutex<Option<Arc<Template>>>,
 }
 
 impl Compiled {
-    /// The plan for this caller on this host.
+    /// Returns the plan for this caller on this host.
     pub fn plan(&self, policy: &Policy, manner: Manner) -> Result<Arc<Plan>> {
         let known = || {
             let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,7 +30,7 @@ impl Compiled {
         if let Some(plan) = known() {
             return Ok(plan);
         }
-        // Once for a plan: what is certain of a tree costs a look at each of its files.
+        // The check runs once for a plan only, because it looks at each file of a bound tree.
         if matches!(manner.part, Part::Whole | Part::Template) {
             unwritable::check(policy, manner.mapping)?;
         }
@@ -40,7 +40,7 @@ impl Compiled {
         Ok(plan)
     }
 
-    /// The seccomp filters.
+    /// Returns the seccomp filters.
     pub fn filters(&self, policy: &Policy, tree: Tree) -> Result<Arc<Filters>> {
         let place = &self.filters[tree as usize];
         match place.get() {
@@ -50,12 +50,12 @@ impl Compiled {
         }
     }
 
-    /// The warden to execute.
+    /// Returns the warden's executable.
     pub fn image(&self, policy: &Policy) -> Result<Arc<Image>> {
         let mut image = self.image.lock().unwrap_or_else(PoisonError::into_inner);
         match &*image {
             Some(image) if image.intact() => Ok(image.clone()),
-            // There is none yet, or the caller has closed it: another is made.
+            // Make one: there is none yet, or the caller has closed its descriptor.
             _ => Ok(image.insert(Arc::new(Image::new(policy.warden.as_deref())?)).clone()),
         }
     }

@@ -1,11 +1,11 @@
-//! The plain setters: one for each key of a plain kind that `policy::keys` declares.
+//! The plain setters, one for each key of a plain kind that `policy::keys` declares.
 
 use super::Sandbox;
 use crate::policy::{Cores, for_each_key};
 use std::path::Path;
 use std::time::Duration;
 
-/// A place in a policy that takes a value: of its type, or an option of it.
+/// A field of a policy that takes a value: of the value's type, or an `Option` of it.
 trait Place<T> {
     fn put(&mut self, value: T);
 }
@@ -47,10 +47,15 @@ macro_rules! setter {
     (flag $doc:tt $name:ident $($field:ident).+) => {
         setter!($doc, $name(), $($field).+, true);
     };
-    // Written by hand, in sandbox.rs.
+    // These are written by hand in sandbox.rs.
     (own $doc:tt $name:ident $($field:ident).+) => {};
     (special $doc:tt $name:ident) => {};
-    ([$(#[$doc:meta])*], $name:ident($($argument:ident: $type:ty)?), $($field:ident).+, $value:expr) => {
+    (
+        [$(#[$doc:meta])*],
+        $name:ident($($argument:ident: $type:ty)?),
+        $($field:ident).+,
+        $value:expr
+    ) => {
         $(#[$doc])*
         pub fn $name(self, $($argument: $type)?) -> Sandbox {
             self.with(|policy| policy.$($field).+.put($value))
@@ -60,7 +65,7 @@ macro_rules! setter {
 
 macro_rules! setters {
     ($($(#[doc = $doc:literal])* $kind:ident $name:ident $(at $($field:ident).+)?,)*) => {
-        /// # Settings that are one value
+        /// # Settings with a single value
         impl Sandbox {
             $(setter!($kind [$(#[doc = $doc])*] $name $($($field).+)?);)*
         }

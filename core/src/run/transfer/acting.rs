@@ -1,8 +1,8 @@
-//! Acting with the rights of a sandbox's user: its file system ids, none of the caller's groups,
-//! and no capability over files.
+//! Acts with the rights of a sandbox's user: its file system ids, none of the caller's groups, and
+//! no capability over files.
 //!
-//! Credentials are a thread's own (credentials(7)). A copy that changes them runs in a thread that
-//! ends with it, so that none of the caller's threads ever has other rights than before, whatever
+//! Credentials belong to a thread (credentials(7)). A copy that changes them runs in a thread that
+//! ends with the copy. So no thread of the caller's ever has other rights than before, whatever
 //! fails.
 
 use crate::base::error::{Error, ErrorKind, Result};
@@ -12,19 +12,19 @@ use nix::sys::prctl::{get_dumpable, set_dumpable};
 use nix::unistd::{Gid, Uid, getgroups, setfsgid, setfsuid};
 use std::thread;
 
-/// A user and a group, as the caller counts.
+/// A user id and a group id in the caller's user namespace.
 pub type Owner = (u32, u32);
 
-/// The capabilities over files that the kernel itself takes from a root whose file system user id
-/// changes (capabilities(7), CAP_FS_SET): CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID,
-/// LINUX_IMMUTABLE, MKNOD, MAC_OVERRIDE. And LEASE and SYS_RESOURCE, which pass over an owner's
-/// leases and quotas.
+/// The capabilities over files. Most of them the kernel itself removes when the file system user id
+/// changes from 0 (capabilities(7), CAP_FS_SET): CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER,
+/// FSETID, LINUX_IMMUTABLE, MKNOD, MAC_OVERRIDE. LEASE and SYS_RESOURCE are added, because they
+/// override an owner's leases and quotas.
 const OVER_FILES: u64 =
     1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 9 | 1 << 24 | 1 << 27 | 1 << 28 | 1 << 32;
 
-/// Runs `copy` where it may change its rights: in a thread of its own if one of `owners` is
-/// somebody else.
-pub fn apart<T: Send>(
+/// Runs `copy` in a thread of its own if one of `owners` is given, so that it may change its
+/// credentials.
+pub fn in_own_thread<T: Send>(
     owners: &[Option<Owner>],
     copy: impl FnOnce() -> Result<T> + Send,
 ) -> Result<T> {
@@ -39,7 +39,8 @@ pub fn apart<T: Send>(
         })?;
         copier.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
-    // A change of credentials takes this from the whole process: PR_SET_DUMPABLE(2const).
+    // A change of credentials clears the dumpable flag of the whole process
+    // (PR_SET_DUMPABLE(2const)).
     if dumpable == Ok(true) {
         let _ = set_dumpable(true);
     }
@@ -51,21 +52,22 @@ pub struct Actor(Option<(Owner, Rights)>);
 
 impl Actor {
     pub fn new(owner: Option<Owner>) -> Result<Actor> {
-        owner.map(|owner| Rights::now().map(|own| (owner, own))).transpose().map(Actor)
+        owner.map(|owner| Rights::current().map(|own| (owner, own))).transpose().map(Actor)
     }
 
-    /// Does something with this actor's rights. An error if these could not be taken on: then it
-    /// has not been done. Or if the caller's own could not be taken back: then nothing more can
-    /// be done in this thread.
+    /// Calls `what` with this actor's rights.
+    ///
+    /// Fails if the rights cannot be acquired: `what` has not been called then. Also fails if the
+    /// caller's own rights cannot be restored: this thread must then do nothing more.
     pub fn act<T>(&self, what: impl FnOnce() -> T) -> Result<T> {
         let Some((owner, own)) = &self.0 else { return Ok(what()) };
         let result = own.become_owner(*owner).map(|()| what());
-        own.take_back()?;
+        own.restore()?;
         result
     }
 }
 
-/// What the kernel asks a thread for when it opens, makes and changes files.
+/// The credentials of a thread that the kernel checks when it opens, creates and changes files.
 struct Rights {
     uid: Uid,
     gid: Gid,
@@ -78,7 +80,7 @@ fn effective_capabilities() -> Result<u64> {
 }
 
 impl Rights {
-    fn now() -> Result<Rights> {
+    fn current() -> Result<Rights> {
         let groups = getgroups().map_err(|errno| failed(errno as i32))?;
         Ok(Rights {
             uid: file_uid(),
@@ -89,20 +91,23 @@ impl Rights {
     }
 
     fn become_owner(&self, (uid, gid): Owner) -> Result<()> {
-        // The thread's alone: libc's call would change every thread's.
+        // The raw system call changes this thread only. libc's setgroups(3) changes every thread.
         match sys::set_thread_groups(&[]) {
-            // Denied where the caller's user namespace denies it, to the sandbox's commands as
-            // well: they have these groups, too.
+            // The caller's user namespace denies setgroups(2). It then denies it to the sandbox's
+            // commands too, so they have these groups themselves.
             Ok(()) | Err(libc::EPERM) => {}
             Err(errno) => return Err(failed(errno)),
         }
         setfsgid(gid.into());
         setfsuid(uid.into());
-        // Both say what was, whether or not it has changed.
+        // setfsuid(2) and setfsgid(2) return the previous id and do not report failure.
         if (file_uid(), file_gid()) != (uid.into(), gid.into()) {
             return Err(failed(libc::EPERM)
                 .because("the kernel lets this process not act as another user")
-                .hint("it takes CAP_SETUID and CAP_SETGID, and a user that is mapped in the caller's user namespace"));
+                .hint(
+                    "it takes CAP_SETUID and CAP_SETGID, and a user that is mapped in the \
+                    caller's user namespace",
+                ));
         }
         sys::set_effective_capabilities(effective_capabilities()? & !OVER_FILES).map_err(failed)?;
         if effective_capabilities()? & OVER_FILES != 0 {
@@ -111,7 +116,7 @@ impl Rights {
         Ok(())
     }
 
-    fn take_back(&self) -> Result<()> {
+    fn restore(&self) -> Result<()> {
         let lost = |errno| failed(errno).because("the caller's own rights could not be taken back");
         setfsuid(self.uid);
         setfsgid(self.gid);
@@ -122,14 +127,14 @@ impl Rights {
             Err(errno) => return Err(lost(errno)),
         }
         sys::set_effective_capabilities(self.capabilities).map_err(lost)?;
-        let now = Rights::now()?;
+        let now = Rights::current()?;
         let same = (now.uid, now.gid, now.capabilities) == (self.uid, self.gid, self.capabilities)
             && now.groups == self.groups;
         if same { Ok(()) } else { Err(lost(libc::EPERM)) }
     }
 }
 
-/// An id that no user has changes nothing, and the call tells the present one: setfsuid(2).
+/// setfsuid(2) with an invalid id changes nothing and returns the current id.
 fn file_uid() -> Uid {
     setfsuid(Uid::from_raw(u32::MAX))
 }
@@ -152,13 +157,13 @@ mod tests {
 
     const OWNER: Owner = (0x7000_1000, 0x7000_2000);
 
-    /// As root, in a thread of its own, what `body` does as `OWNER` and then as the caller.
+    /// As root, runs `body` in a thread of its own, with an actor for `OWNER`.
     fn as_root(name: &str, body: impl FnOnce(&Actor) + Send) {
         if !nix::unistd::geteuid().is_root() {
             eprintln!("{name}: SKIPPED, for only root may act as others");
             return;
         }
-        apart(&[Some(OWNER)], || {
+        in_own_thread(&[Some(OWNER)], || {
             body(&Actor::new(Some(OWNER))?);
             Ok(())
         })
@@ -190,7 +195,7 @@ mod tests {
             assert_eq!(made.unwrap(), 0);
             let made = fs::metadata(open.join("made")).unwrap();
             assert_eq!((made.uid(), made.gid()), OWNER);
-            // Afterwards the thread is the caller's again.
+            // Afterwards the thread has the caller's rights again.
             fchmod(&file, Mode::S_IRUSR).unwrap();
             assert_eq!(fstat(&file).unwrap().st_mode & 0o777, 0o400);
             fs::remove_dir_all(place).unwrap();
@@ -202,7 +207,7 @@ mod tests {
         as_root("rights_that_cannot_be_had_are_an_error_before_anything_is_done", |owner| {
             const SETUID: u64 = 1 << 7;
             let all = sys::effective_capabilities().unwrap();
-            // Without the capability setfsuid(2) changes nothing, and does not say so.
+            // Without the capability, setfsuid(2) changes nothing and does not report it.
             sys::set_effective_capabilities(all & !SETUID).unwrap();
             let mut done = false;
             let other = Actor::new(Some(OWNER)).unwrap();

@@ -1,5 +1,5 @@
-//! What a running command has used so far: as its processes tell it in `/proc`, and better where a
-//! cgroup counts.
+//! What a running command has used so far: the sum over its processes in `/proc`, replaced by a
+//! cgroup's counters where there are any.
 
 use crate::base::error::Result;
 use crate::base::processes::Process;
@@ -8,8 +8,9 @@ use crate::policy::outcome::{MemorySource, Usage};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// The usage of all these; of the warden, if it is among them, only what it has reaped.
-pub fn of(
+/// Reads the usage of `processes`. For `warden`, only the usage of the processes that it has reaped
+/// counts.
+pub fn read(
     processes: &[Process],
     warden: Option<i32>,
     started: Instant,
@@ -30,14 +31,17 @@ pub fn of(
     Ok(usage)
 }
 
-/// What one process has used, and the children that it has waited for; of the warden, only those.
+/// Adds what one process and the children that it has waited for have used. Without `own`, only the
+/// children count.
 fn add(usage: &mut Usage, pid: u32, own: bool) {
-    /// USER_HZ, the same on every machine that Linux is on.
+    /// USER_HZ: clock ticks per second in `/proc/PID/stat` (proc_pid_stat(5)). 100 on every
+    /// architecture that this library supports.
     const TICKS: u64 = 100;
     let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else { return };
     let end = stat.iter().rposition(|byte| *byte == b')').map_or(0, |end| end + 1);
     let rest = String::from_utf8_lossy(&stat[end..]).into_owned();
-    // The third field comes first.
+    // The first field after the name is number 3 in proc_pid_stat(5). The name itself may contain
+    // blanks and parentheses, so the fields begin after the last parenthesis.
     let fields: Vec<u64> =
         rest.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
     let field = |number: usize| fields.get(number - 3).copied().unwrap_or(0);
