@@ -1,5 +1,6 @@
-/* Two programs that talk with each other: a judge that thinks of a number, and a solution that guesses it. Each has its own sandbox, limits
- * and end; what one writes to its standard output is the other's standard input. */
+/* Two programs that talk to each other: a judge that thinks of a number, and a solution that
+ * guesses it. Each has its own sandbox, limits and end. Each one's standard output is the other's
+ * standard input. */
 #include <seclude.h>
 #include <stdio.h>
 
@@ -34,10 +35,10 @@ static seclude_command *command(const char *script, uint64_t memory)
 
 int main(void)
 {
-    /* The interaction owns the commands: they are not freed here. */
+    /* The interaction takes ownership of the commands. */
     seclude_interaction *interaction = seclude_interaction_new();
-    int judge = seclude_interaction_add(interaction, command(JUDGE, 256u << 20));
-    int solution = seclude_interaction_add(interaction, command(SOLUTION, 64u << 20));
+    int judge = seclude_interaction_add(interaction, command(JUDGE, SECLUDE_MIB(256)));
+    int solution = seclude_interaction_add(interaction, command(SOLUTION, SECLUDE_MIB(64)));
     seclude_interaction_pipe(interaction, solution, 1, judge, 0);
     seclude_interaction_pipe(interaction, judge, 1, solution, 0);
 
@@ -52,7 +53,8 @@ int main(void)
     for (int index = 0; index < 2 && !failed; index++) {
         seclude_outcome outcome;
         seclude_output_outcome(outputs[index], &outcome, sizeof outcome);
-        printf("%s: %s, %.1f ms of processor time\n%s", NAMES[index], outcome.text, (double)(outcome.user_ns + outcome.system_ns) / 1e6,
+        printf("%s: %s, %.1f ms of processor time\n%s", NAMES[index], outcome.text,
+               (double)(outcome.user_ns + outcome.system_ns) / 1e6,
                seclude_output_stderr(outputs[index], NULL));
         failed |= !outcome.success;
     }

@@ -87,8 +87,8 @@
  * Processes
  *
  *     The library installs no signal handler, needs no SIGCHLD, and changes no state of the calling
- *     process. It starts threads for a pool, while seclude_command_learn runs, and while
- *     it copies files with the rights of a sandbox's user. After fork(2), the new process may free
+ *     process. It starts threads for a pool, while seclude_command_learn runs, and while it copies
+ *     files with the rights of a sandbox's user. After fork(2), the new process may only free
  *     objects, which has no effect in its parent. Every descriptor is close-on-exec.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
@@ -109,7 +109,7 @@
 #define SECLUDE_WARN_UNUSED
 #endif
 
-/** A size of `n` KiB, MiB or GiB, in bytes: `SECLUDE_MIB(64)`. */
+/** `n` KiB, MiB or GiB as a number of bytes: `SECLUDE_MIB(64)`. */
 #define SECLUDE_KIB(n) ((uint64_t)(n) << 10)
 #define SECLUDE_MIB(n) ((uint64_t)(n) << 20)
 #define SECLUDE_GIB(n) ((uint64_t)(n) << 30)
@@ -155,7 +155,8 @@ const char *seclude_version(void);
 /* ================================================================================================
  * Types
  *
- * The part of the header that has a type's functions explains the type.
+ * All are opaque, except the structures seclude_outcome, seclude_copied, seclude_statistics and
+ * seclude_networks. Each is explained where its functions are.
  * ============================================================================================= */
 
 /** What went wrong, at which step, and what to do about it. */
@@ -164,10 +165,7 @@ typedef struct seclude_error seclude_error;
 /** A policy: what a program sees, and what it may use. No process runs yet. */
 typedef struct seclude_sandbox seclude_sandbox;
 
-/**
- * A string that the library made: a policy as text, for example. An object because no memory that
- * one side allocates is freed by the other.
- */
+/** A string that the library made: a policy as text, for example. */
 typedef struct seclude_text seclude_text;
 
 /** A seccomp filter: a profile, and rules that take precedence over it. */
@@ -253,7 +251,7 @@ typedef struct seclude_named_cells seclude_named_cells;
 typedef struct seclude_report seclude_report;
 
 /* ================================================================================================
- * Errors
+ * Errors: seclude_error
  *
  * What went wrong, at which step, and what to do about it.
  *
@@ -312,7 +310,7 @@ const char *seclude_error_path(const seclude_error *error);
  */
 const char *seclude_error_hint(const seclude_error *error);
 
-/* ---- The codes of errors ---- */
+/* ---- Codes ---- */
 
 /**
  * An argument or a part of the policy is not allowed, or a required pointer is NULL. Nothing was
@@ -385,7 +383,7 @@ const char *seclude_error_hint(const seclude_error *error);
 #define SECLUDE_EPANIC (-101)
 
 /* ================================================================================================
- * Sandboxes
+ * Sandboxes: seclude_sandbox
  *
  * A policy: what a program sees, and what it may use. No process runs yet.
  *
@@ -552,12 +550,13 @@ void seclude_sandbox_warden(seclude_sandbox *sandbox, const char *warden);
 #define SECLUDE_CLOCK_BOOTTIME 7
 
 /* ================================================================================================
- * Policies as text
+ * Policies as text: seclude_text
  *
  * The keys of a policy and their values are the same in JSON and TOML. docs/policy.md lists them.
  *
- * A string that the library made: a policy as text, for example. An object because no memory that
- * one side allocates is freed by the other.
+ * A string that the library made: a policy as text, for example.
+ *
+ * It is an object because neither side frees memory that the other one allocates.
  * ============================================================================================= */
 
 /**
@@ -750,19 +749,6 @@ void seclude_sandbox_no_terminals(seclude_sandbox *sandbox);
  * ============================================================================================= */
 
 /**
- * Returns the name of a `SECLUDE_LIMIT_...`, which is its key in policies: "cpu_time".
- *
- * NULL for any other number, so that a loop from 0 ends after the last limit. Static: never freed.
- */
-const char *seclude_limit_name(int limit);
-
-/**
- * Returns the name of a `SECLUDE_MECHANISM_...`, which is the same in every language: "cgroup-v2".
- * NULL for any other number. Static: never freed.
- */
-const char *seclude_mechanism_name(int mechanism);
-
-/**
  * The most memory of all that runs inside, the warden and its kernel structures included; files in
  * memory (tmpfs) count. No swap is used unless `swap` grants some. No limit if nothing is said,
  * and so below. In bytes.
@@ -871,6 +857,19 @@ void seclude_sandbox_best_effort(seclude_sandbox *sandbox, int limit);
  */
 void seclude_sandbox_rlimit(seclude_sandbox *sandbox, int resource, uint64_t soft, uint64_t hard);
 
+/**
+ * Returns the name of a `SECLUDE_LIMIT_...`, which is its key in policies: "cpu_time".
+ *
+ * NULL for any other number, so that a loop from 0 ends after the last limit. Static: never freed.
+ */
+const char *seclude_limit_name(int limit);
+
+/**
+ * Returns the name of a `SECLUDE_MECHANISM_...`, which is the same in every language: "cgroup-v2".
+ * NULL for any other number. Static: never freed.
+ */
+const char *seclude_mechanism_name(int mechanism);
+
 /** No limit, as a size, a number or a resource: `UINT64_MAX`. */
 #define SECLUDE_UNLIMITED UINT64_MAX
 
@@ -926,7 +925,7 @@ void seclude_sandbox_rlimit(seclude_sandbox *sandbox, int resource, uint64_t sof
 #define SECLUDE_MECHANISM_SAMPLED 5
 
 /* ================================================================================================
- * System calls
+ * System calls: seclude_seccomp
  *
  * A seccomp filter: a profile, and rules that take precedence over it.
  *
@@ -1079,7 +1078,7 @@ void seclude_sandbox_tcp_bind(seclude_sandbox *sandbox, const uint32_t *ports, s
 void seclude_sandbox_tcp_connect(seclude_sandbox *sandbox, const uint32_t *ports, size_t count);
 
 /* ================================================================================================
- * Commands
+ * Commands: seclude_command
  *
  * A program to run in a sandbox: arguments, environment, working directory, standard streams,
  * further descriptors.
@@ -1283,7 +1282,7 @@ int seclude_command_output(seclude_command *command, seclude_output **output, se
 #define SECLUDE_STDIO_PTY (-1004)
 
 /* ================================================================================================
- * Children
+ * Children: seclude_child
  *
  * A running command.
  *
@@ -1469,8 +1468,8 @@ int seclude_child_usage(seclude_child *child, seclude_outcome *usage, size_t siz
 /**
  * Changes the memory limit of a running command, in bytes.
  *
- * The policy must set that limit. If it does not, this and the following functions return
- * `SECLUDE_EINVAL`. They return 0 also if the command has ended already.
+ * The policy must set that limit. If it does not, this and the other `seclude_child_set_...`
+ * return `SECLUDE_EINVAL`. They return 0 also if the command has ended already.
  */
 SECLUDE_WARN_UNUSED
 int seclude_child_set_memory(seclude_child *child, uint64_t bytes, seclude_error **err);
@@ -1529,7 +1528,7 @@ const char *seclude_freezer_name(int freezer);
 #define SECLUDE_FREEZER_SIGNAL 3
 
 /* ================================================================================================
- * Terminals
+ * Terminals: seclude_raw_mode
  *
  * A terminal of the caller's in raw mode. Freeing the object restores the terminal.
  * ============================================================================================= */
@@ -1900,7 +1899,7 @@ const char *seclude_protection_name(uint64_t protection);
 #define SECLUDE_PROTECTION_OTHER_USER 0x40000000
 
 /* ================================================================================================
- * Output
+ * Output: seclude_output
  *
  * What a command wrote, and how it ended. It never changes.
  * ============================================================================================= */
@@ -1928,7 +1927,7 @@ const char *seclude_output_stderr(const seclude_output *output, size_t *length);
 void seclude_output_free(seclude_output *output);
 
 /* ================================================================================================
- * Lists of processes
+ * Lists of processes: seclude_processes
  *
  * A list of processes at one moment, as the caller sees them. It never changes.
  *
@@ -1992,7 +1991,7 @@ const char *seclude_processes_argument(const seclude_processes *processes, size_
                                        size_t argument);
 
 /* ================================================================================================
- * Copying files in and out
+ * Copying files in and out: seclude_transfer
  *
  * How to copy files and trees, and how much at most.
  *
@@ -2196,7 +2195,7 @@ int seclude_notification_succeed_with_fd(seclude_notification *call, int fd, int
                                          seclude_error **err);
 
 /* ================================================================================================
- * Learning a filter
+ * Learning a filter: seclude_learned
  *
  * What a program did: its system calls, and the paths that it named.
  * ============================================================================================= */
@@ -2250,7 +2249,7 @@ int seclude_learned_sandbox(const seclude_learned *learned, seclude_sandbox **sa
                             seclude_error **err);
 
 /* ================================================================================================
- * Commands that talk to each other
+ * Commands that talk to each other: seclude_interaction
  *
  * Commands that are joined by pipes and started together: a solution and its judge, for example.
  * Each has its own sandbox, limits and end.
@@ -2331,7 +2330,7 @@ int seclude_interaction_output(seclude_interaction *interaction, seclude_output 
                                size_t count, seclude_error **err);
 
 /* ================================================================================================
- * Cells
+ * Cells: seclude_cell
  *
  * A sandbox that stays up and runs many commands, which share its files, processes and network.
  *
@@ -2466,7 +2465,7 @@ int seclude_cell_is_alive(const seclude_cell *cell);
 /**
  * Changes the memory limit of all commands together, in bytes, until the next reset.
  *
- * The policy must set that limit. If it does not, this and the following functions return
+ * The policy must set that limit. If it does not, this and the other `seclude_cell_set_...` return
  * `SECLUDE_EINVAL`.
  */
 SECLUDE_WARN_UNUSED
@@ -2496,7 +2495,7 @@ int seclude_cell_copy_in(const seclude_cell *cell, const char *from, const char 
                          seclude_error **err);
 
 /* ================================================================================================
- * Pools
+ * Pools: seclude_pool
  *
  * Sandboxes of one policy that are ready before a command needs one.
  *
@@ -2645,7 +2644,7 @@ struct seclude_networks {
 };
 
 /* ================================================================================================
- * Namespaces that exist
+ * Namespaces that exist: seclude_namespaces
  *
  * The namespaces that the caller may see, at one moment. The list never changes.
  *
@@ -2831,7 +2830,7 @@ seclude_command *seclude_joined_command(const seclude_joined *joined, const char
 int seclude_joined_kinds(const seclude_joined *joined);
 
 /* ================================================================================================
- * Published cells
+ * Published cells: seclude_named_cells
  *
  * The published cells of the caller's user, at one moment, sorted by name. The list never changes.
  *
@@ -2874,7 +2873,7 @@ SECLUDE_WARN_UNUSED
 int seclude_named_cell_enter(const char *name, seclude_joined **joined, seclude_error **err);
 
 /* ================================================================================================
- * What the host allows
+ * What the host allows: seclude_report
  *
  * What this host allows: a list of checks, one for each feature. It never changes.
  *

@@ -219,7 +219,7 @@ pub unsafe extern "C" fn seclude_cell_is_alive(cell: *const seclude_cell) -> c_i
 
 /// Changes the memory limit of all commands together, in bytes, until the next reset.
 ///
-/// The policy must set that limit. If it does not, this and the following functions return
+/// The policy must set that limit. If it does not, this and the other `seclude_cell_set_...` return
 /// `SECLUDE_EINVAL`.
 #[unsafe(no_mangle)]
 #[must_use]

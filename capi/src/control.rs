@@ -53,8 +53,8 @@ pub unsafe extern "C" fn seclude_child_usage(
 
 /// Changes the memory limit of a running command, in bytes.
 ///
-/// The policy must set that limit. If it does not, this and the following functions return
-/// `SECLUDE_EINVAL`. They return 0 also if the command has ended already.
+/// The policy must set that limit. If it does not, this and the other `seclude_child_set_...`
+/// return `SECLUDE_EINVAL`. They return 0 also if the command has ended already.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn seclude_child_set_memory(

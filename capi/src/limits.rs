@@ -91,21 +91,6 @@ fn limit(number: c_int) -> Answer<Limit> {
     })
 }
 
-/// Returns the name of a `SECLUDE_LIMIT_...`, which is its key in policies: "cpu_time".
-///
-/// NULL for any other number, so that a loop from 0 ends after the last limit. Static: never freed.
-#[unsafe(no_mangle)]
-pub extern "C" fn seclude_limit_name(limit: c_int) -> *const c_char {
-    name_of(LIMITS, limit)
-}
-
-/// Returns the name of a `SECLUDE_MECHANISM_...`, which is the same in every language: "cgroup-v2".
-/// NULL for any other number. Static: never freed.
-#[unsafe(no_mangle)]
-pub extern "C" fn seclude_mechanism_name(mechanism: c_int) -> *const c_char {
-    name_of(MECHANISMS, mechanism)
-}
-
 // ---- setters
 
 // faces: begin plain limits
@@ -287,6 +272,23 @@ pub unsafe extern "C" fn seclude_sandbox_rlimit(
             )),
         }
     });
+}
+
+// ---- names
+
+/// Returns the name of a `SECLUDE_LIMIT_...`, which is its key in policies: "cpu_time".
+///
+/// NULL for any other number, so that a loop from 0 ends after the last limit. Static: never freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn seclude_limit_name(limit: c_int) -> *const c_char {
+    name_of(LIMITS, limit)
+}
+
+/// Returns the name of a `SECLUDE_MECHANISM_...`, which is the same in every language: "cgroup-v2".
+/// NULL for any other number. Static: never freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn seclude_mechanism_name(mechanism: c_int) -> *const c_char {
+    name_of(MECHANISMS, mechanism)
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 use crate::boundary::{free, told};
 use std::ffi::c_char;
 
-/// A string that the library made: a policy as text, for example. An object because no memory that
-/// one side allocates is freed by the other.
+/// A string that the library made: a policy as text, for example.
+///
+/// It is an object because neither side frees memory that the other one allocates.
 pub struct seclude_text {
     /// With a NUL at the end.
     bytes: Vec<u8>,
