@@ -45,10 +45,11 @@ int main(void)
     seclude_sandbox_dir(sandbox, "/empty", 0755);
     seclude_sandbox_file(sandbox, "/etc/motd", DATA, strlen(DATA), 0644);
     seclude_sandbox_symlink(sandbox, "/etc/motd", "/motd");
-    static const char *const WORK[] = {
-        "sh", "-c",
-        "cat /motd; touch /data/x; dd if=/dev/zero of=/tmp/big bs=1M count=17 status=none; echo done > /results/done",
-        NULL};
+    static const char *const WORK[] = {"sh", "-c",
+                                       "cat /motd; touch /data/x; "
+                                       "dd if=/dev/zero of=/tmp/big bs=1M count=17 status=none; "
+                                       "echo done > /results/done",
+                                       NULL};
     int code = show(sandbox, WORK);
     seclude_sandbox_free(sandbox);
 

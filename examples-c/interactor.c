@@ -4,22 +4,26 @@
 #include <seclude.h>
 #include <stdio.h>
 
-static const char JUDGE[] =
-    "secret=37 tries=0\n"
-    "while read guess; do\n"
-    "  tries=$((tries + 1))\n"
-    "  if [ $guess -lt $secret ]; then echo more; elif [ $guess -gt $secret ]; then echo less; else\n"
-    "    echo right; echo \"found after $tries guesses\" >&2; exit 0\n"
-    "  fi\n"
-    "done\n"
-    "echo 'gave up' >&2; exit 1\n";
+static const char JUDGE[] = "secret=37 tries=0\n"
+                            "while read guess; do\n"
+                            "  tries=$((tries + 1))\n"
+                            "  if [ $guess -lt $secret ]; then echo more\n"
+                            "  elif [ $guess -gt $secret ]; then echo less\n"
+                            "  else\n"
+                            "    echo right; echo \"found after $tries guesses\" >&2; exit 0\n"
+                            "  fi\n"
+                            "done\n"
+                            "echo 'gave up' >&2; exit 1\n";
 
-static const char SOLUTION[] =
-    "low=1 high=100\n"
-    "while :; do\n"
-    "  guess=$(((low + high) / 2)); echo $guess; read answer || exit 1\n"
-    "  case $answer in more) low=$((guess + 1));; less) high=$((guess - 1));; right) exit 0;; esac\n"
-    "done\n";
+static const char SOLUTION[] = "low=1 high=100\n"
+                               "while :; do\n"
+                               "  guess=$(((low + high) / 2)); echo $guess; read answer || exit 1\n"
+                               "  case $answer in\n"
+                               "  more) low=$((guess + 1));;\n"
+                               "  less) high=$((guess - 1));;\n"
+                               "  right) exit 0;;\n"
+                               "  esac\n"
+                               "done\n";
 
 static seclude_command *command(const char *script, uint64_t memory)
 {

@@ -246,8 +246,8 @@ static int drill(void)
     struct bytes nothing = {0}, secret = {watch.secret, strlen(watch.secret)};
     remark text = "";
     bool quiet = alarms(&watch, &nothing, &nothing, text) == 0;
-    int port = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
-        local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int port = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     connect(port, (struct sockaddr *)&watch.port_address, sizeof watch.port_address);
     connect(local, (struct sockaddr *)&watch.socket_address, watch.socket_length);
     int started[2];
@@ -259,8 +259,8 @@ static int drill(void)
         _exit(127);
     }
     close(started[1]);
-    need(marked > 0 && read(started[0], text, 1) == 0,
-         "fork"); /* the exec has closed it, so the process has its mark */
+    /* The exec closes the pipe. From then on, the process has its mark. */
+    need(marked > 0 && read(started[0], text, 1) == 0, "fork");
     close(started[0]);
     write_text(watch.file, "vandal");
     kill(watch.process, SIGKILL);

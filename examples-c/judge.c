@@ -136,7 +136,8 @@ static const char *verdict(const struct run *run, const char *answer, remark tex
     switch (run->outcome.ended) {
     case SECLUDE_ENDED_MEMORY_LIMIT:
         return "memory limit";
-    case SECLUDE_ENDED_CPU_TIME: /* To a contestant, waiting too long counts as computing too long. */
+    case SECLUDE_ENDED_CPU_TIME:
+        /* To a contestant, waiting too long is the same as computing too long. */
     case SECLUDE_ENDED_WALL_TIME:
         return "time limit";
     case SECLUDE_ENDED_PROCESS_LIMIT:
@@ -237,12 +238,13 @@ int main(int count, char **arguments)
 {
     const char *path = count > 1 ? arguments[1] : "../python/examples/submissions";
     struct dirent **submissions;
-    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-        number = scandir(path, &submissions, is_submission, alphasort);
-    if (directory < 0 || number < 0)
-        return fprintf(stderr, "usage: %s SUBMISSIONS-DIRECTORY\n%s: %s\n", arguments[0], path,
-                       strerror(errno)),
-               2;
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int number = scandir(path, &submissions, is_submission, alphasort);
+    if (directory < 0 || number < 0) {
+        fprintf(stderr, "usage: %s SUBMISSIONS-DIRECTORY\n%s: %s\n", arguments[0], path,
+                strerror(errno));
+        return 2;
+    }
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     int noticed = drill(), right = 0;

@@ -5,13 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char POLICY[] =
-    "{\n"
-    "  \"hostname\": \"judge\",\n"
-    "  \"wall_time\": \"2s\",\n"
-    "  \"rlimits\": {\"nofile\": 64, \"fsize\": \"1M\"},\n"
-    "  \"files\": [{\"tmpfs\": \"/tmp\", \"size\": \"64M\"}, {\"file\": \"/input\", \"data\": \"6 7\\n\"}]\n"
-    "}\n";
+static const char POLICY[] = "{\n"
+                             "  \"hostname\": \"judge\",\n"
+                             "  \"wall_time\": \"2s\",\n"
+                             "  \"rlimits\": {\"nofile\": 64, \"fsize\": \"1M\"},\n"
+                             "  \"files\": [\n"
+                             "    {\"tmpfs\": \"/tmp\", \"size\": \"64M\"},\n"
+                             "    {\"file\": \"/input\", \"data\": \"6 7\\n\"}\n"
+                             "  ]\n"
+                             "}\n";
 
 static char *contents(const char *path)
 {

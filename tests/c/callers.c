@@ -372,10 +372,6 @@ static void a_limit_on_the_size_of_files_ends_no_caller(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name)  \
-    {               \
-        #name, name \
-    }
     static const struct test TESTS[] = {
         TEST(a_caller_without_standard_streams_starts_commands_everywhere),
         TEST(what_the_caller_has_closed_is_left_alone),

@@ -165,8 +165,8 @@ static void a_pool_serves_threads(void)
     CHECK_INT(seclude_pool_networks(pool, &networks, sizeof networks), 0);
     CHECK(networks.made > 0 && networks.reused > 0 && networks.retired == 0);
     CHECK(networks.last_retired == 0 && networks.last_retired_why[0] == '\0');
-    const char *packet =
-        "from socket import *; a = socket(AF_INET, SOCK_DGRAM); a.bind(('127.0.0.1', 0)); a.sendto(b'x', a.getsockname())";
+    const char *packet = "from socket import *; a = socket(AF_INET, SOCK_DGRAM); "
+                         "a.bind(('127.0.0.1', 0)); a.sendto(b'x', a.getsockname())";
     CHECK_INT(run(seclude_pool_command(pool, "python3"), packet).returncode, 0);
     /* The child's end is known as soon as everything inside has ended. The warden ends a moment
      * later. */
@@ -324,10 +324,6 @@ static void null_is_an_error(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name)  \
-    {               \
-        #name, name \
-    }
     static const struct test TESTS[] = {
         TEST(what_is_left_is_there_until_a_reset),
         TEST(a_command_is_ended_or_all_are),

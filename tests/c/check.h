@@ -59,6 +59,11 @@ struct test {
     void (*run)(void);
 };
 
+/* An entry in a list of tests. */
+/* clang-format off */
+#define TEST(name) {#name, name}
+/* clang-format on */
+
 /* Runs all tests, or those that the command line names, and prints a line for each. */
 static int run_tests(const struct test *tests, size_t count, int argc, char **argv)
 {

@@ -185,8 +185,8 @@ static void limits_change_while_it_runs(void)
     seclude_child *child = running(sandbox, "echo up; while :; do :; done");
     seclude_error *err = NULL;
     CHECK_OK(seclude_child_set_memory(child, SECLUDE_MIB(128), &err), err);
-    CHECK_INT(seclude_child_set_pids(child, 5, &err),
-              SECLUDE_EINVAL); /* the policy has no limit on processes */
+    /* The policy has no limit on processes. */
+    CHECK_INT(seclude_child_set_pids(child, 5, &err), SECLUDE_EINVAL);
     CHECK(strstr(seclude_error_message(err), "pids") != NULL);
     seclude_error_free(err);
     err = NULL;
@@ -212,8 +212,8 @@ static void a_frozen_command_stands_still(void)
     CHECK(seclude_freezer_name(how) != NULL);
     int in = seclude_child_take_stdin(child);
     CHECK_INT(write(in, "go\n", 3), 3);
-    CHECK_INT(seclude_child_wait_timeout(child, 100, NULL, 0, NULL),
-              0); /* it is frozen, so it does not read */
+    /* It is frozen, so it does not read. */
+    CHECK_INT(seclude_child_wait_timeout(child, 100, NULL, 0, NULL), 0);
     CHECK_OK(seclude_child_thaw(child, &err), err);
     seclude_outcome outcome;
     CHECK_INT(seclude_child_wait(child, &outcome, sizeof outcome, NULL), 0);
@@ -310,10 +310,6 @@ static void one_that_cannot_start_stops_all(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name)  \
-    {               \
-        #name, name \
-    }
     static const struct test TESTS[] = {
         TEST(memory_is_limited),
         TEST(processes_are_limited),

@@ -80,23 +80,14 @@ static void every_setter_is_taken(void)
     seclude_error *err = NULL;
     CHECK_OK(seclude_sandbox_to_json(sandbox, &json, &err), err);
     CHECK_INT(seclude_text_length(json), strlen(seclude_text_string(json)));
-    static const char *const SAID[] = {"net",        "ipc",
-                                       "time",       "boottime",
-                                       "-60",        "judge",
-                                       "lan",        "\"uid\"",
-                                       "\"gid\"",    "\"me\"",
-                                       "/work",      "300000",
-                                       "/srv/other", "writable_root",
-                                       "\"/a\"",     "\"/b\"",
-                                       "\"/c\"",     "writable",
-                                       "optional",   "noexec",
-                                       "devices",    "4096",
-                                       "0700",       "\"/dir\"",
-                                       "target",     "/link",
-                                       "/file",      "0600",
-                                       "/nothing",   "nested",
-                                       "nofile",     "unlimited",
-                                       "1.5",        "/usr/libexec/seclude/warden"};
+    /* clang-format off */
+    static const char *const SAID[] = {
+        "net", "ipc", "time", "boottime", "-60", "judge", "lan", "\"uid\"", "\"gid\"", "\"me\"",
+        "/work", "300000", "/srv/other", "writable_root", "\"/a\"", "\"/b\"", "\"/c\"", "writable",
+        "optional", "noexec", "devices", "4096", "0700", "\"/dir\"", "target", "/link", "/file",
+        "0600", "/nothing", "nested", "nofile", "unlimited", "1.5", "/usr/libexec/seclude/warden",
+    };
+    /* clang-format on */
     for (size_t index = 0; index < sizeof SAID / sizeof *SAID; index++) {
         const char *quoted = SAID[index];
         if (!strstr(seclude_text_string(json), quoted) &&
@@ -460,10 +451,6 @@ static void ten_thousand_entries_are_taken_at_once(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name)  \
-    {               \
-        #name, name \
-    }
     static const struct test TESTS[] = {
         TEST(versions_agree),
         TEST(names_are_those_of_every_language),

@@ -128,10 +128,10 @@ static void a_published_cell(void)
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        {"the_namespaces_of_a_process", the_namespaces_of_a_process},
-        {"what_cannot_be_joined", what_cannot_be_joined},
-        {"a_published_cell", a_published_cell},
+    static const struct test TESTS[] = {
+        TEST(the_namespaces_of_a_process),
+        TEST(what_cannot_be_joined),
+        TEST(a_published_cell),
     };
-    return RUN_TESTS(tests, argc, argv);
+    return RUN_TESTS(TESTS, argc, argv);
 }

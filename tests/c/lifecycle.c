@@ -339,10 +339,6 @@ static void a_caller_without_standard_streams_starts_commands(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name)  \
-    {               \
-        #name, name \
-    }
     static const struct test TESTS[] = {
         TEST(output_and_outcome_are_told),
         TEST(every_end_is_distinct),

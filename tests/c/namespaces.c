@@ -89,10 +89,6 @@ static void nothing_is_asked_of_nothing(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name)  \
-    {               \
-        #name, name \
-    }
     static const struct test TESTS[] = {
         TEST(a_sandbox_is_among_them),
         TEST(nothing_is_asked_of_nothing),

@@ -256,10 +256,6 @@ static void each_mistake_in_an_interaction_names_itself(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name)  \
-    {               \
-        #name, name \
-    }
     static const struct test TESTS[] = {
         TEST(names_are_those_of_every_language),
         TEST(what_is_set_is_what_the_policy_says),

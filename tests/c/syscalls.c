@@ -48,10 +48,11 @@ static void a_rule_kills_and_the_end_has_a_name(void)
 
 static void a_test_narrows_a_rule(void)
 {
-    const char *const words[] = {
-        "-c",
-        "import os; os.umask(0o27)\ntry: os.kill(os.getpid(), 10)\nexcept PermissionError: os._exit(7)",
-        NULL};
+    const char *const words[] = {"-c",
+                                 "import os; os.umask(0o27)\n"
+                                 "try: os.kill(os.getpid(), 10)\n"
+                                 "except PermissionError: os._exit(7)",
+                                 NULL};
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_seccomp *filter = seclude_seccomp_new("default");
     seclude_seccomp_rule(filter, "kill", SECLUDE_SECCOMP_DENY, EPERM);
@@ -226,10 +227,6 @@ static void null_is_an_error(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name)  \
-    {               \
-        #name, name \
-    }
     static const struct test TESTS[] = {
         TEST(a_rule_kills_and_the_end_has_a_name),
         TEST(a_test_narrows_a_rule),

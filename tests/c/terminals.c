@@ -117,11 +117,11 @@ static void raw_mode_is_undone(void)
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        {"what_is_typed_is_read", what_is_typed_is_read},
-        {"its_output_is_collected", its_output_is_collected},
-        {"without_terminals_there_is_none", without_terminals_there_is_none},
-        {"raw_mode_is_undone", raw_mode_is_undone},
+    static const struct test TESTS[] = {
+        TEST(what_is_typed_is_read),
+        TEST(its_output_is_collected),
+        TEST(without_terminals_there_is_none),
+        TEST(raw_mode_is_undone),
     };
-    return RUN_TESTS(tests, argc, argv);
+    return RUN_TESTS(TESTS, argc, argv);
 }

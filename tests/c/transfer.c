@@ -101,10 +101,6 @@ static void in_and_out_while_it_runs(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name)  \
-    {               \
-        #name, name \
-    }
     static const struct test TESTS[] = {
         TEST(links_are_refused_or_left_out),
         TEST(in_and_out_while_it_runs),
