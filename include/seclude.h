@@ -579,7 +579,7 @@ SECLUDE_WARN_UNUSED
 int seclude_sandbox_from_toml(const char *toml, seclude_sandbox **sandbox, seclude_error **err);
 
 /**
- * Writes the policy as JSON, with only the settings that differ from the default.
+ * Returns the policy as JSON, with only the settings that differ from the default.
  *
  * `*text` is owned: free it with `seclude_text_free`. It is NULL on failure.
  */
@@ -588,7 +588,7 @@ int seclude_sandbox_to_json(const seclude_sandbox *sandbox, seclude_text **text,
                             seclude_error **err);
 
 /**
- * Writes the policy as TOML, with only the settings that differ from the default.
+ * Returns the policy as TOML, with only the settings that differ from the default.
  *
  * `*text` is owned: free it with `seclude_text_free`. It is NULL on failure.
  */
@@ -724,7 +724,7 @@ void seclude_sandbox_no_terminals(seclude_sandbox *sandbox);
 /** The command may write, as far as the file permissions let its user outside. */
 #define SECLUDE_BIND_WRITABLE 0x1
 
-/** Skip the bind if its source does not exist. */
+/** The bind is skipped if its source does not exist. */
 #define SECLUDE_BIND_OPTIONAL 0x2
 
 /** Nothing in it can be executed. */
@@ -734,8 +734,8 @@ void seclude_sandbox_no_terminals(seclude_sandbox *sandbox);
 #define SECLUDE_BIND_DEVICES 0x8
 
 /**
- * Follow no symbolic link in the path of the source. For a path through a directory that a program
- * inside could write to in an earlier run.
+ * No symbolic link in the path of the source is followed. For a path through a directory that a
+ * program inside could write to in an earlier run.
  */
 #define SECLUDE_BIND_NOFOLLOW 0x10
 
@@ -1163,8 +1163,8 @@ void seclude_command_window_size(seclude_command *command, uint16_t rows, uint16
  * Gives the command the caller's descriptor `fd` under the number `target`, 3 or higher. Each
  * target is given once, and at most 249 in all.
  *
- * `fd` is borrowed and duplicated at once, so the caller may close it. Neither the order of the
- * calls nor equal numbers of targets and the caller's descriptors matter.
+ * `fd` is borrowed and duplicated at once, so the caller may close it. Targets may equal numbers
+ * of the caller's descriptors, and the order of the calls does not matter.
  */
 void seclude_command_fd(seclude_command *command, int target, int fd);
 
@@ -2046,7 +2046,7 @@ void seclude_transfer_skip_special(seclude_transfer *transfer);
  *
  * Links in `base` are followed, links in `path` and below it are not. The copies belong to the
  * caller. They have the permissions of the originals without set-user-id, set-group-id and sticky
- * bits. On failure nothing is left at `to`.
+ * bits, and their owner may always read and write them. On failure nothing is left at `to`.
  *
  * `*copied` receives what was copied. `size` is its size in bytes, and it may be NULL.
  */
@@ -2336,8 +2336,12 @@ int seclude_interaction_output(seclude_interaction *interaction, seclude_output 
  *
  * What one command leaves behind is there for the next. The sandbox's limits on memory, processes,
  * processor time, and input and output apply to all commands together. Those on wall time and
- * output apply to each command. The usage of a command is that of its first process and of the
- * processes that this one has waited for.
+ * output apply to each command by itself, and so do the limits of a command:
+ * `seclude_command_memory` and the like.
+ *
+ * A command has an outcome and a usage of its own. They count its first process and the processes
+ * that this one has waited for, or, if the command has a cgroup of its own, everything in that
+ * cgroup.
  *
  * All functions on a cell may overlap, in any thread.
  * ============================================================================================= */
@@ -2698,8 +2702,8 @@ uint64_t seclude_namespaces_owner(const seclude_namespaces *namespaces, size_t i
 uint32_t seclude_namespaces_owner_uid(const seclude_namespaces *namespaces, size_t index);
 
 /**
- * Returns the number of the namespace around a pid or user namespace. 0 for other kinds, and where
- * `seclude_namespaces_owner` is 0 for want of rights.
+ * Returns the number of the namespace around a pid or user namespace. 0 for other kinds, for the
+ * initial namespace, and if the caller may not know it.
  */
 uint64_t seclude_namespaces_parent(const seclude_namespaces *namespaces, size_t index);
 
@@ -2769,7 +2773,7 @@ void seclude_join_pidfd(seclude_join *join, int pidfd);
 
 /**
  * Names the namespace at a path: /proc/PID/ns/net, or a mount that keeps one
- * (`seclude_join_persist`, `ip netns add`).
+ * (`seclude_join_persist`, ip-netns(8)).
  */
 void seclude_join_path(seclude_join *join, const char *path);
 
@@ -2780,11 +2784,11 @@ void seclude_join_descriptor(seclude_join *join, int descriptor_of_it);
 void seclude_join_only(seclude_join *join, int kinds);
 
 /**
- * Keeps the named namespace of this kind, even without processes, by a mount at `path`, as `ip
- * netns add` does.
+ * Keeps the named namespace of this kind, even without processes, by a mount at `path`, as
+ * ip-netns(8) does.
  *
- * It makes a file of mode 0444 at `path`. The namespace is kept until `seclude_namespace_release`
- * or the end of the machine. Takes CAP_SYS_ADMIN over the caller's mount namespace.
+ * It makes a file of mode 0444 at `path`. The namespace is kept until `seclude_namespace_release`,
+ * or until the machine shuts down. Takes CAP_SYS_ADMIN over the caller's mount namespace.
  */
 SECLUDE_WARN_UNUSED
 int seclude_join_persist(const seclude_join *join, int kind, const char *path, seclude_error **err);

@@ -36,7 +36,7 @@ pub fn code(err: *mut *mut seclude_error, work: impl FnOnce() -> Answer<c_int>) 
 }
 
 /// Runs a function that stores a new object in `*out`, or NULL on failure.
-pub fn made<T>(
+pub fn create<T>(
     what: &str,
     out: *mut *mut T,
     err: *mut *mut seclude_error,
@@ -54,7 +54,7 @@ pub fn made<T>(
 
 /// Runs a function that stores a new object in `*out` and returns 1, or returns 0 if there is none
 /// yet. `*out` is NULL unless it returns 1.
-pub fn made_or_not<T>(
+pub fn try_create<T>(
     what: &str,
     out: *mut *mut T,
     err: *mut *mut seclude_error,
@@ -73,7 +73,7 @@ pub fn made_or_not<T>(
 
 /// Runs a function that stores a new object in each of the `count` elements of the array `out`.
 /// On failure all of them are NULL.
-pub fn made_all<T>(
+pub fn create_all<T>(
     what: &str,
     out: *mut *mut T,
     count: usize,
@@ -81,15 +81,15 @@ pub fn made_all<T>(
     work: impl FnOnce() -> Answer<Vec<T>>,
 ) -> c_int {
     // Success is 0 in C.
-    match made_all_or_none(what, out, count, err, || work().map(Some)) {
+    match try_create_all(what, out, count, err, || work().map(Some)) {
         1 => 0,
         failed => failed,
     }
 }
 
-/// Like [`made_all`], but returns 1, or 0 if there are no objects yet. All elements are NULL unless
+/// Like [`create_all`], but returns 1, or 0 if there are no objects yet. All elements are NULL unless
 /// it returns 1.
-pub fn made_all_or_none<T>(
+pub fn try_create_all<T>(
     what: &str,
     out: *mut *mut T,
     count: usize,
@@ -118,7 +118,7 @@ pub fn made_all_or_none<T>(
 
 /// Runs a query that cannot fail. Returns `otherwise` for a NULL object, for a panic, and for
 /// `None`.
-pub fn told<T, A>(object: *const T, otherwise: A, work: impl FnOnce(&T) -> Option<A>) -> A {
+pub fn query<T, A>(object: *const T, otherwise: A, work: impl FnOnce(&T) -> Option<A>) -> A {
     guarded(|| Ok(work(read("object", object)?))).ok().flatten().unwrap_or(otherwise)
 }
 
@@ -137,7 +137,7 @@ pub fn set<T: Sticky>(object: *mut T, work: impl FnOnce(&mut T) -> Answer<()>) {
 }
 
 /// Takes ownership of an object from the caller.
-pub fn taken<T>(what: &str, object: *mut T) -> Answer<T> {
+pub fn take<T>(what: &str, object: *mut T) -> Answer<T> {
     match object.is_null() {
         true => Err(seclude_error::null(what)),
         // SAFETY: not NULL, so an object of ours, which the caller does not use again.
@@ -307,7 +307,7 @@ mod tests {
         let error = unsafe { Box::from_raw(err) };
         assert!(error.message().contains("the sky fell"), "{}", error.message());
         assert_eq!(code(ptr::null_mut(), || panic!("nobody asks why")), SECLUDE_EPANIC);
-        assert_eq!(told(&0, 7, |_| panic!("a number")), 7);
+        assert_eq!(query(&0, 7, |_| panic!("a number")), 7);
     }
 
     #[derive(Default)]
@@ -343,7 +343,10 @@ mod tests {
 
     #[test]
     fn a_null_out_pointer_is_an_error() {
-        assert_eq!(made::<u32>("out", ptr::null_mut(), ptr::null_mut(), || Ok(1)), SECLUDE_EINVAL);
+        assert_eq!(
+            create::<u32>("out", ptr::null_mut(), ptr::null_mut(), || Ok(1)),
+            SECLUDE_EINVAL
+        );
     }
 
     impl Structure for [u32; 2] {}

@@ -1,6 +1,6 @@
 //! `seclude_cell`: a sandbox that stays up and runs many commands.
 
-use crate::boundary::{Answer, bytes, code, free, made, read, told, utf8, write, write_sized};
+use crate::boundary::{Answer, bytes, code, create, free, query, read, utf8, write, write_sized};
 use crate::command::seclude_command;
 use crate::control;
 use crate::error::seclude_error;
@@ -15,8 +15,12 @@ use std::ffi::{c_char, c_int};
 ///
 /// What one command leaves behind is there for the next. The sandbox's limits on memory, processes,
 /// processor time, and input and output apply to all commands together. Those on wall time and
-/// output apply to each command. The usage of a command is that of its first process and of the
-/// processes that this one has waited for.
+/// output apply to each command by itself, and so do the limits of a command:
+/// `seclude_command_memory` and the like.
+///
+/// A command has an outcome and a usage of its own. They count its first process and the processes
+/// that this one has waited for, or, if the command has a cgroup of its own, everything in that
+/// cgroup.
 ///
 /// All functions on a cell may overlap, in any thread.
 pub struct seclude_cell {
@@ -56,7 +60,7 @@ pub unsafe extern "C" fn seclude_sandbox_cell(
     cell: *mut *mut seclude_cell,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("cell", cell, err, || {
+    create("cell", cell, err, || {
         Ok(seclude_cell { cell: read("sandbox", sandbox)?.sound()?.cell()? })
     })
 }
@@ -88,7 +92,7 @@ pub unsafe extern "C" fn seclude_cell_command(
 /// reset. 0 for a closed cell, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_cell_pid(cell: *const seclude_cell) -> u32 {
-    told(cell, 0, |cell| cell.cell.id().ok())
+    query(cell, 0, |cell| cell.cell.id().ok())
 }
 
 /// Publishes the cell under `name`, so that other processes of the caller's user can find and enter
@@ -124,7 +128,9 @@ pub unsafe extern "C" fn seclude_cell_processes(
     processes: *mut *mut seclude_processes,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("processes", processes, err, || Ok(seclude_processes::new(self::cell(cell)?.processes()?)))
+    create("processes", processes, err, || {
+        Ok(seclude_processes::new(self::cell(cell)?.processes()?))
+    })
 }
 
 /// Writes to `*usage` what all commands have used together since the start or the last reset, and
@@ -204,7 +210,7 @@ pub unsafe extern "C" fn seclude_cell_reset(
 /// Using a closed cell is `SECLUDE_EINVAL`. Closing it again is a no-op, and so is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_cell_close(cell: *const seclude_cell) {
-    told(cell, (), |cell| {
+    query(cell, (), |cell| {
         cell.cell.close();
         Some(())
     });
@@ -214,7 +220,7 @@ pub unsafe extern "C" fn seclude_cell_close(cell: *const seclude_cell) {
 /// alive. Otherwise 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_cell_is_alive(cell: *const seclude_cell) -> c_int {
-    told(cell, 0, |cell| Some(c_int::from(cell.cell.is_alive())))
+    query(cell, 0, |cell| Some(c_int::from(cell.cell.is_alive())))
 }
 
 /// Changes the memory limit of all commands together, in bytes, until the next reset.
@@ -272,7 +278,7 @@ pub unsafe extern "C" fn seclude_cell_copy_out(
             bytes("to", to)?,
             transfer::of(transfer)?,
         )?;
-        Ok(transfer::told(&done, copied, size))
+        Ok(transfer::written(&done, copied, size))
     })
 }
 
@@ -294,7 +300,7 @@ pub unsafe extern "C" fn seclude_cell_copy_in(
             bytes("inside", inside)?,
             transfer::of(transfer)?,
         )?;
-        Ok(transfer::told(&done, copied, size))
+        Ok(transfer::written(&done, copied, size))
     })
 }
 

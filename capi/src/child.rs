@@ -1,6 +1,6 @@
 //! `seclude_child`: a running command, with the functions to wait for, signal and kill it.
 
-use crate::boundary::{Answer, change, code, free, made, read, told, write_sized};
+use crate::boundary::{Answer, change, code, create, free, query, read, write_sized};
 use crate::error::{SECLUDE_EINVAL, seclude_error};
 use crate::outcome::{enforced, seclude_outcome};
 use crate::output::seclude_output;
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn seclude_child_free(child: *mut seclude_child) {
 /// child is freed or its output collected. Afterwards, and for NULL, this returns `SECLUDE_EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_pidfd(child: *const seclude_child) -> c_int {
-    told(child, SECLUDE_EINVAL, |child| match &child.state {
+    query(child, SECLUDE_EINVAL, |child| match &child.state {
         State::Held(child) => Some(child.pidfd().as_raw_fd()),
         State::Collected(_) => None,
     })
@@ -85,20 +85,20 @@ pub unsafe extern "C" fn seclude_child_pidfd(child: *const seclude_child) -> c_i
 /// The process is no child of the caller: wait for it with the functions here, not with waitpid(2).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_pid(child: *const seclude_child) -> u32 {
-    told(child, 0, |child| Some(child.pid))
+    query(child, 0, |child| Some(child.pid))
 }
 
 /// Returns the process id of the command's first process in the sandbox's pid namespace. 0 for
 /// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_inside_pid(child: *const seclude_child) -> u32 {
-    told(child, 0, |child| Some(child.inside_pid))
+    query(child, 0, |child| Some(child.inside_pid))
 }
 
 /// Returns the protections that are active, `SECLUDE_PROTECTION_...` joined by `|`. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_enforced(child: *const seclude_child) -> u64 {
-    told(child, 0, |child| Some(enforced(&child.enforced)))
+    query(child, 0, |child| Some(enforced(&child.enforced)))
 }
 
 /// Returns the Landlock ABI that the ruleset uses; 0 without Landlock, and for NULL.
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn seclude_child_enforced(child: *const seclude_child) -> 
 /// The `SECLUDE_PROTECTION_LANDLOCK_...` in `seclude_child_enforced` tell what Landlock restricts.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_landlock_abi(child: *const seclude_child) -> u32 {
-    told(child, 0, |child| child.enforced.landlock_abi())
+    query(child, 0, |child| child.enforced.landlock_abi())
 }
 
 /// Takes the write end of the command's standard input, if that is a pipe.
@@ -116,21 +116,21 @@ pub unsafe extern "C" fn seclude_child_landlock_abi(child: *const seclude_child)
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn seclude_child_take_stdin(child: *mut seclude_child) -> c_int {
-    take(child, |child| child.stdin.take().map(IntoRawFd::into_raw_fd))
+    take_stream(child, |child| child.stdin.take().map(IntoRawFd::into_raw_fd))
 }
 
 /// Takes the read end of the command's standard output, as `seclude_child_take_stdin` does.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn seclude_child_take_stdout(child: *mut seclude_child) -> c_int {
-    take(child, |child| child.stdout.take().map(IntoRawFd::into_raw_fd))
+    take_stream(child, |child| child.stdout.take().map(IntoRawFd::into_raw_fd))
 }
 
 /// Takes the read end of the command's standard error, as `seclude_child_take_stdin` does.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn seclude_child_take_stderr(child: *mut seclude_child) -> c_int {
-    take(child, |child| child.stderr.take().map(IntoRawFd::into_raw_fd))
+    take_stream(child, |child| child.stderr.take().map(IntoRawFd::into_raw_fd))
 }
 
 /// Takes the other side of the command's terminal, if a stream is `SECLUDE_STDIO_PTY`. Otherwise
@@ -142,10 +142,12 @@ pub unsafe extern "C" fn seclude_child_take_stderr(child: *mut seclude_child) ->
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn seclude_child_take_terminal(child: *mut seclude_child) -> c_int {
-    take(child, |child| child.terminal.take().map(|terminal| OwnedFd::from(terminal).into_raw_fd()))
+    take_stream(child, |child| {
+        child.terminal.take().map(|terminal| OwnedFd::from(terminal).into_raw_fd())
+    })
 }
 
-fn take(child: *mut seclude_child, pipe: impl FnOnce(&mut Child) -> Option<c_int>) -> c_int {
+fn take_stream(child: *mut seclude_child, pipe: impl FnOnce(&mut Child) -> Option<c_int>) -> c_int {
     code(std::ptr::null_mut(), || match &mut change("child", child)?.state {
         State::Held(child) => {
             child.forget_lost();
@@ -233,7 +235,7 @@ pub unsafe extern "C" fn seclude_child_wait_with_output(
     output: *mut *mut seclude_output,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("output", output, err, || {
+    create("output", output, err, || {
         let object = change("child", child)?;
         let gone = || Err(seclude_error::invalid("output", "was collected already"));
         if matches!(object.state, State::Collected(_)) {
@@ -259,7 +261,7 @@ pub unsafe extern "C" fn seclude_child_wait_with_output(
 /// that wait need no such care.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_deadline(child: *const seclude_child) -> c_int {
-    told(child, -1, |child| match &child.state {
+    query(child, -1, |child| match &child.state {
         State::Held(child) => child.deadline().map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
@@ -320,7 +322,7 @@ pub unsafe extern "C" fn seclude_child_processes(
     processes: *mut *mut seclude_processes,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("processes", processes, err, || match &read("child", child)?.state {
+    create("processes", processes, err, || match &read("child", child)?.state {
         State::Held(child) => Ok(seclude_processes::new(child.processes()?)),
         State::Collected(_) => Ok(seclude_processes::new(Vec::new())),
     })

@@ -1,7 +1,7 @@
 //! `seclude_command`: a program to run, and the ways to start it.
 
 use crate::boundary::{
-    Answer, Sticky, bytes, change, code, descriptor, free, made, made_or_not, read, set, strings,
+    Answer, Sticky, bytes, change, code, create, descriptor, free, read, set, strings, try_create,
     write_sized,
 };
 use crate::child::seclude_child;
@@ -210,8 +210,8 @@ pub unsafe extern "C" fn seclude_command_window_size(
 /// Gives the command the caller's descriptor `fd` under the number `target`, 3 or higher. Each
 /// target is given once, and at most 249 in all.
 ///
-/// `fd` is borrowed and duplicated at once, so the caller may close it. Neither the order of the
-/// calls nor equal numbers of targets and the caller's descriptors matter.
+/// `fd` is borrowed and duplicated at once, so the caller may close it. Targets may equal numbers
+/// of the caller's descriptors, and the order of the calls does not matter.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_fd(
     command: *mut seclude_command,
@@ -286,7 +286,7 @@ pub unsafe extern "C" fn seclude_command_spawn(
     child: *mut *mut seclude_child,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("child", child, err, || Ok(seclude_child::new(sound(command)?.spawn()?)))
+    create("child", child, err, || Ok(seclude_child::new(sound(command)?.spawn()?)))
 }
 
 /// Starts the command if its pool has a free place and a ready sandbox. Does not wait.
@@ -303,7 +303,7 @@ pub unsafe extern "C" fn seclude_command_try_spawn(
     child: *mut *mut seclude_child,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made_or_not("child", child, err, || Ok(sound(command)?.try_spawn()?.map(seclude_child::new)))
+    try_create("child", child, err, || Ok(sound(command)?.try_spawn()?.map(seclude_child::new)))
 }
 
 /// Starts the command, and waits at most `milliseconds` for a place in its pool. Otherwise like
@@ -318,7 +318,7 @@ pub unsafe extern "C" fn seclude_command_spawn_timeout(
     child: *mut *mut seclude_child,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made_or_not("child", child, err, || {
+    try_create("child", child, err, || {
         let started = sound(command)?.spawn_timeout(Duration::from_millis(milliseconds))?;
         Ok(started.map(seclude_child::new))
     })
@@ -355,5 +355,5 @@ pub unsafe extern "C" fn seclude_command_output(
     output: *mut *mut seclude_output,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("output", output, err, || seclude_output::new(sound(command)?.output()?))
+    create("output", output, err, || seclude_output::new(sound(command)?.output()?))
 }

@@ -1,6 +1,6 @@
 //! `seclude_report`: what this host allows, feature by feature.
 
-use crate::boundary::{free, made, told};
+use crate::boundary::{create, free, query};
 use crate::error::seclude_error;
 use crate::text::seclude_text;
 use seclude_core::{Check, Report, State};
@@ -67,7 +67,7 @@ fn of<A>(
     otherwise: A,
     ask: impl FnOnce(&CheckEntry) -> Option<A>,
 ) -> A {
-    told(report, otherwise, |report| report.checks.get(index).and_then(ask))
+    query(report, otherwise, |report| report.checks.get(index).and_then(ask))
 }
 
 /// Finds out what this host allows to this process.
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn seclude_doctor(
     report: *mut *mut seclude_report,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("report", report, err, || Ok(seclude_report::new(seclude_core::doctor())))
+    create("report", report, err, || Ok(seclude_report::new(seclude_core::doctor())))
 }
 
 /// Frees a report. NULL is a no-op.
@@ -95,21 +95,21 @@ pub unsafe extern "C" fn seclude_report_free(report: *mut seclude_report) {
 /// Returns 1 if sandboxes can be started at all, otherwise 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_ready(report: *const seclude_report) -> c_int {
-    told(report, 0, |report| Some(report.ready.into()))
+    query(report, 0, |report| Some(report.ready.into()))
 }
 
 /// Returns the kernel's release, as `uname -r` prints it. "" if /proc does not show it, NULL for
 /// NULL. Borrowed: valid until the report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_kernel(report: *const seclude_report) -> *const c_char {
-    told(report, ptr::null(), |report| Some(report.kernel.start()))
+    query(report, ptr::null(), |report| Some(report.kernel.start()))
 }
 
 /// Returns the report as a table for people, without a newline at its end. NULL for NULL. Borrowed:
 /// valid until the report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_table(report: *const seclude_report) -> *const c_char {
-    told(report, ptr::null(), |report| Some(report.table.start()))
+    query(report, ptr::null(), |report| Some(report.table.start()))
 }
 
 /// Returns the report in JSON. NULL for NULL. Borrowed: valid until the report is freed.
@@ -118,13 +118,13 @@ pub unsafe extern "C" fn seclude_report_table(report: *const seclude_report) -> 
 /// with "name", "state", "detail", "cause" and "remedy".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_json(report: *const seclude_report) -> *const c_char {
-    told(report, ptr::null(), |report| Some(report.json.start()))
+    query(report, ptr::null(), |report| Some(report.json.start()))
 }
 
 /// Returns the number of checks. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_count(report: *const seclude_report) -> usize {
-    told(report, 0, |report| Some(report.checks.len()))
+    query(report, 0, |report| Some(report.checks.len()))
 }
 
 /// Returns the name of a check, which is the same in every version: "namespace.user",

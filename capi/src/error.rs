@@ -1,7 +1,7 @@
 //! `seclude_error`, which holds copies of its texts, so that what C borrows from it is valid as long
 //! as the object.
 
-use crate::boundary::{free, told};
+use crate::boundary::{free, query};
 use seclude_core::{Error, ErrorKind};
 use std::any::Any;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -189,7 +189,7 @@ pub unsafe extern "C" fn seclude_error_free(error: *mut seclude_error) {
 /// Returns the code of an error, which is the one that the failing call returned. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_code(error: *const seclude_error) -> c_int {
-    told(error, 0, |error| Some(error.code))
+    query(error, 0, |error| Some(error.code))
 }
 
 /// Returns the name of a code, which is the same in every language: "program-missing". NULL for a
@@ -203,7 +203,7 @@ pub extern "C" fn seclude_code_name(code: c_int) -> *const c_char {
 /// freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_name(error: *const seclude_error) -> *const c_char {
-    told(error, ptr::null(), |error| name_of(error.code).map(CStr::as_ptr))
+    query(error, ptr::null(), |error| name_of(error.code).map(CStr::as_ptr))
 }
 
 /// Returns the whole error as one line without a newline: `action object: cause (step n of m);
@@ -213,35 +213,35 @@ pub unsafe extern "C" fn seclude_error_name(error: *const seclude_error) -> *con
 /// result is never NULL. Borrowed: valid until the error is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_message(error: *const seclude_error) -> *const c_char {
-    told(error, c"no error".as_ptr(), |error| Some(error.message.as_ptr()))
+    query(error, c"no error".as_ptr(), |error| Some(error.message.as_ptr()))
 }
 
 /// Returns the step that failed, with its object: "bind /opt/tool on /opt/tool". NULL for NULL.
 /// Borrowed: valid until the error is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_step(error: *const seclude_error) -> *const c_char {
-    told(error, ptr::null(), |error| Some(error.step.as_ptr()))
+    query(error, ptr::null(), |error| Some(error.step.as_ptr()))
 }
 
 /// Returns the error number of the system call that failed, as in errno(3). 0 if no system call
 /// failed, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_errno(error: *const seclude_error) -> c_int {
-    told(error, 0, |error| Some(error.errno))
+    query(error, 0, |error| Some(error.errno))
 }
 
 /// Returns the path that the failed step worked on. NULL if there is none, and for NULL. Borrowed:
 /// valid until the error is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_path(error: *const seclude_error) -> *const c_char {
-    told(error, ptr::null(), |error| error.path.as_deref().map(CStr::as_ptr))
+    query(error, ptr::null(), |error| error.path.as_deref().map(CStr::as_ptr))
 }
 
 /// Returns what to do about the error. NULL if no remedy is known, and for NULL. Borrowed: valid
 /// until the error is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_hint(error: *const seclude_error) -> *const c_char {
-    told(error, ptr::null(), |error| error.hint.as_deref().map(CStr::as_ptr))
+    query(error, ptr::null(), |error| error.hint.as_deref().map(CStr::as_ptr))
 }
 
 #[cfg(test)]

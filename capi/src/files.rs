@@ -9,14 +9,14 @@ use std::ffi::{c_char, c_void};
 
 /// The command may write, as far as the file permissions let its user outside.
 pub const SECLUDE_BIND_WRITABLE: u32 = 0x1;
-/// Skip the bind if its source does not exist.
+/// The bind is skipped if its source does not exist.
 pub const SECLUDE_BIND_OPTIONAL: u32 = 0x2;
 /// Nothing in it can be executed.
 pub const SECLUDE_BIND_NOEXEC: u32 = 0x4;
 /// Device nodes in it work.
 pub const SECLUDE_BIND_DEVICES: u32 = 0x8;
-/// Follow no symbolic link in the path of the source. For a path through a directory that a program
-/// inside could write to in an earlier run.
+/// No symbolic link in the path of the source is followed. For a path through a directory that a
+/// program inside could write to in an earlier run.
 pub const SECLUDE_BIND_NOFOLLOW: u32 = 0x10;
 
 /// Nothing in it can be executed.

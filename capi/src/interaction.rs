@@ -1,7 +1,7 @@
 //! `seclude_interaction`: commands that are joined by pipes and started together, each with its own
 //! limits and end.
 
-use crate::boundary::{Answer, Sticky, change, code, free, made_all, made_all_or_none, set, taken};
+use crate::boundary::{Answer, Sticky, change, code, create_all, free, set, take, try_create_all};
 use crate::child::seclude_child;
 use crate::command::seclude_command;
 use crate::error::seclude_error;
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn seclude_interaction_add(
     command: *mut seclude_command,
 ) -> c_int {
     code(std::ptr::null_mut(), || {
-        let command = taken("command", command);
+        let command = take("command", command);
         change("interaction", interaction)?;
         let mut number = Ok(0);
         set(interaction, |object| {
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn seclude_interaction_spawn(
     count: usize,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made_all("children", children, count, err, || {
+    create_all("children", children, count, err, || {
         let started = change("interaction", interaction)?.sound("children", count)?.spawn()?;
         Ok(started.into_iter().map(seclude_child::new).collect())
     })
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn seclude_interaction_spawn_timeout(
     count: usize,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made_all_or_none("children", children, count, err, || {
+    try_create_all("children", children, count, err, || {
         let interaction = change("interaction", interaction)?.sound("children", count)?;
         let started = interaction.spawn_timeout(Duration::from_millis(milliseconds))?;
         Ok(started.map(|children| children.into_iter().map(seclude_child::new).collect()))
@@ -174,7 +174,7 @@ pub unsafe extern "C" fn seclude_interaction_output(
     count: usize,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made_all("outputs", outputs, count, err, || {
+    create_all("outputs", outputs, count, err, || {
         let outputs = change("interaction", interaction)?.sound("outputs", count)?.output()?;
         outputs.into_iter().map(seclude_output::new).collect()
     })

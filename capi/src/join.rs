@@ -1,6 +1,6 @@
 //! `seclude_join` and `seclude_joined`: existing namespaces, and commands in them.
 
-use crate::boundary::{Answer, Sticky, bytes, code, descriptor, free, made, read, set, told};
+use crate::boundary::{Answer, Sticky, bytes, code, create, descriptor, free, query, read, set};
 use crate::command::seclude_command;
 use crate::error::seclude_error;
 use crate::sandbox::{namespaces, seclude_sandbox};
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn seclude_join_pidfd(join: *mut seclude_join, pidfd: c_in
 }
 
 /// Names the namespace at a path: /proc/PID/ns/net, or a mount that keeps one
-/// (`seclude_join_persist`, `ip netns add`).
+/// (`seclude_join_persist`, ip-netns(8)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_join_path(join: *mut seclude_join, path: *const c_char) {
     build(join, |join| Ok(join.path(bytes("path", path)?)));
@@ -83,11 +83,11 @@ pub unsafe extern "C" fn seclude_join_only(join: *mut seclude_join, kinds: c_int
     build(join, |join| Ok(join.only(namespaces(kinds)?)));
 }
 
-/// Keeps the named namespace of this kind, even without processes, by a mount at `path`, as `ip
-/// netns add` does.
+/// Keeps the named namespace of this kind, even without processes, by a mount at `path`, as
+/// ip-netns(8) does.
 ///
-/// It makes a file of mode 0444 at `path`. The namespace is kept until `seclude_namespace_release`
-/// or the end of the machine. Takes CAP_SYS_ADMIN over the caller's mount namespace.
+/// It makes a file of mode 0444 at `path`. The namespace is kept until `seclude_namespace_release`,
+/// or until the machine shuts down. Takes CAP_SYS_ADMIN over the caller's mount namespace.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn seclude_join_persist(
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn seclude_sandbox_join(
     joined: *mut *mut seclude_joined,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("joined", joined, err, || {
+    create("joined", joined, err, || {
         let (sandbox, join) = (read("sandbox", sandbox)?.sound()?, read("join", join)?.sound()?);
         Ok(seclude_joined { joined: sandbox.join(join)? })
     })
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn seclude_joined_command(
 /// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_joined_kinds(joined: *const seclude_joined) -> c_int {
-    told(joined, 0, |joined| {
+    query(joined, 0, |joined| {
         Some(joined.joined.kinds().iter().fold(0, |kinds, kind| kinds | kind.flag() as c_int))
     })
 }

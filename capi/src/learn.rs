@@ -1,10 +1,10 @@
 //! `seclude_learned`: what a program did, and a sandbox that allows just that.
 
-use crate::boundary::{change, free, made, read, told};
+use crate::boundary::{change, create, free, query, read};
 use crate::command::seclude_command;
 use crate::error::seclude_error;
 use crate::outcome::seclude_outcome;
-use crate::sandbox::{loaded, seclude_sandbox};
+use crate::sandbox::{from_policy, seclude_sandbox};
 use crate::text::seclude_text;
 use seclude_core::Learned;
 use std::ffi::c_int;
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn seclude_command_learn(
     size: usize,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("learned", learned, err, || {
+    create("learned", learned, err, || {
         let known = change("command", command)?.sound()?.learn()?;
         crate::boundary::write_sized(outcome, size, seclude_outcome::new(&known.output.outcome)?);
         Ok(seclude_learned(known))
@@ -84,7 +84,7 @@ fn lines(
     learned: *const seclude_learned,
     write: impl FnOnce(&Learned) -> Vec<u8>,
 ) -> *mut seclude_text {
-    told(learned, std::ptr::null_mut(), |learned| {
+    query(learned, std::ptr::null_mut(), |learned| {
         Some(Box::into_raw(Box::new(seclude_text::new(write(&learned.0)))))
     })
 }
@@ -104,5 +104,5 @@ pub unsafe extern "C" fn seclude_learned_sandbox(
     sandbox: *mut *mut seclude_sandbox,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("sandbox", sandbox, err, || Ok(loaded(read("learned", learned)?.0.sandbox())))
+    create("sandbox", sandbox, err, || Ok(from_policy(read("learned", learned)?.0.sandbox())))
 }

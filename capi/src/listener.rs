@@ -1,7 +1,7 @@
 //! `seclude_listener` and `seclude_notification`: the caller decides about single system calls.
 
 use crate::boundary::{
-    buffer, change, code, descriptor, free, made, read, taken, told, write, write_array,
+    buffer, change, code, create, descriptor, free, query, read, take, write, write_array,
 };
 use crate::child::{State, seclude_child};
 use crate::error::{SECLUDE_EINVAL, seclude_error};
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn seclude_child_take_listener(
     listener: *mut *mut seclude_listener,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("listener", listener, err, || {
+    create("listener", listener, err, || {
         let none = || seclude_error::invalid("listener", "there is none, or it was taken already");
         match &mut change("child", child)?.state {
             State::Held(child) => child.take_listener().map(seclude_listener).ok_or_else(none),
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn seclude_listener_free(listener: *mut seclude_listener) 
 /// one. Borrowed: never close it; valid until the listener is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_listener_fd(listener: *const seclude_listener) -> c_int {
-    told(listener, SECLUDE_EINVAL, |listener| Some(listener.0.as_fd().as_raw_fd()))
+    query(listener, SECLUDE_EINVAL, |listener| Some(listener.0.as_fd().as_raw_fd()))
 }
 
 /// Waits for the next call, for at most `timeout_ms` milliseconds, or without a limit if that is
@@ -107,19 +107,19 @@ pub unsafe extern "C" fn seclude_notification_free(call: *mut seclude_notificati
 pub unsafe extern "C" fn seclude_notification_name(
     call: *const seclude_notification,
 ) -> *const c_char {
-    told(call, std::ptr::null(), |call| Some(call.name.as_ptr()))
+    query(call, std::ptr::null(), |call| Some(call.name.as_ptr()))
 }
 
 /// Returns the number of the call. -1 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_notification_number(call: *const seclude_notification) -> c_int {
-    told(call, -1, |call| Some(call.call.syscall().number()))
+    query(call, -1, |call| Some(call.call.syscall().number()))
 }
 
 /// Returns the thread that makes the call, by its id in the caller's pid namespace. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_notification_pid(call: *const seclude_notification) -> u32 {
-    told(call, 0, |call| Some(call.call.pid()))
+    query(call, 0, |call| Some(call.call.pid()))
 }
 
 /// Writes the six arguments of the call, as they stood in the registers, to `arguments[0]` to
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn seclude_notification_arguments(
     call: *const seclude_notification,
     arguments: *mut u64,
 ) {
-    let all = told(call, [0; 6], |call| Some(call.call.arguments()));
+    let all = query(call, [0; 6], |call| Some(call.call.arguments()));
     write_array(arguments, &all);
 }
 
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn seclude_notification_allow(
     call: *mut seclude_notification,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    code(err, || Ok(taken("call", call)?.call.allow().map(|()| 0)?))
+    code(err, || Ok(take("call", call)?.call.allow().map(|()| 0)?))
 }
 
 /// Lets the call succeed with the result `value`, without making it. Frees the notification, on
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn seclude_notification_succeed(
     value: i64,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    code(err, || Ok(taken("call", call)?.call.succeed(value).map(|()| 0)?))
+    code(err, || Ok(take("call", call)?.call.succeed(value).map(|()| 0)?))
 }
 
 /// Lets the call fail with an error number of errno(3), 1 to 4095. Frees the notification, on
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn seclude_notification_fail(
     errnum: c_int,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    code(err, || Ok(taken("call", call)?.call.fail(errnum).map(|()| 0)?))
+    code(err, || Ok(take("call", call)?.call.fail(errnum).map(|()| 0)?))
 }
 
 /// Lets the call succeed with a new descriptor in the program, a copy of `fd`: the answer to
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn seclude_notification_succeed_with_fd(
     err: *mut *mut seclude_error,
 ) -> c_int {
     code(err, || {
-        let call = taken("call", call)?;
+        let call = take("call", call)?;
         let fd = descriptor("fd", fd)?;
         Ok(call.call.succeed_with_descriptor(fd.as_fd(), close_on_exec != 0)?)
     })

@@ -1,7 +1,7 @@
 //! `seclude_namespaces`: the namespaces that the caller may see, and the processes in each, at one
 //! moment.
 
-use crate::boundary::{free, made, told};
+use crate::boundary::{create, free, query};
 use crate::error::seclude_error;
 use crate::processes::seclude_processes;
 use crate::text::seclude_text;
@@ -49,7 +49,7 @@ fn of<A>(
     otherwise: A,
     ask: impl FnOnce(&NamespaceEntry) -> Option<A>,
 ) -> A {
-    told(namespaces, otherwise, |namespaces| namespaces.list.get(index).and_then(ask))
+    query(namespaces, otherwise, |namespaces| namespaces.list.get(index).and_then(ask))
 }
 
 /// Finds every namespace that the caller may see, and the processes in each. Enters, stops and
@@ -68,7 +68,9 @@ pub unsafe extern "C" fn seclude_namespaces_read(
     namespaces: *mut *mut seclude_namespaces,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("namespaces", namespaces, err, || Ok(seclude_namespaces::new(seclude_core::namespaces()?)))
+    create("namespaces", namespaces, err, || {
+        Ok(seclude_namespaces::new(seclude_core::namespaces()?))
+    })
 }
 
 /// Frees a list. NULL is a no-op.
@@ -80,7 +82,7 @@ pub unsafe extern "C" fn seclude_namespaces_free(namespaces: *mut seclude_namesp
 /// Returns the number of namespaces in the list. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_namespaces_count(namespaces: *const seclude_namespaces) -> usize {
-    told(namespaces, 0, |namespaces| Some(namespaces.list.len()))
+    query(namespaces, 0, |namespaces| Some(namespaces.list.len()))
 }
 
 /// Returns a namespace's kind: one of `SECLUDE_NAMESPACE_...`.
@@ -125,8 +127,8 @@ pub unsafe extern "C" fn seclude_namespaces_owner_uid(
     of(namespaces, index, u32::MAX, |entry| entry.namespace.owner_uid)
 }
 
-/// Returns the number of the namespace around a pid or user namespace. 0 for other kinds, and where
-/// `seclude_namespaces_owner` is 0 for want of rights.
+/// Returns the number of the namespace around a pid or user namespace. 0 for other kinds, for the
+/// initial namespace, and if the caller may not know it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_namespaces_parent(
     namespaces: *const seclude_namespaces,
@@ -168,5 +170,5 @@ pub unsafe extern "C" fn seclude_namespaces_held_by(
 pub unsafe extern "C" fn seclude_namespaces_closed(
     namespaces: *const seclude_namespaces,
 ) -> *const seclude_processes {
-    told(namespaces, ptr::null(), |namespaces| Some(&raw const namespaces.closed))
+    query(namespaces, ptr::null(), |namespaces| Some(&raw const namespaces.closed))
 }

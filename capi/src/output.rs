@@ -1,6 +1,6 @@
 //! `seclude_output`: what a finished command wrote, and how it ended.
 
-use crate::boundary::{Answer, free, told, write, write_sized};
+use crate::boundary::{Answer, free, query, write, write_sized};
 use crate::outcome::seclude_outcome;
 use crate::text::seclude_text;
 use seclude_core::Output;
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn seclude_output_outcome(
     outcome: *mut seclude_outcome,
     size: usize,
 ) -> c_int {
-    told(output, crate::error::SECLUDE_EINVAL, |output| {
+    query(output, crate::error::SECLUDE_EINVAL, |output| {
         write_sized(outcome, size, output.outcome);
         Some(0)
     })
@@ -66,7 +66,7 @@ fn borrowed(
     length: *mut usize,
     which: impl Fn(&seclude_output) -> &seclude_text,
 ) -> *const c_char {
-    let (start, size) = told(output, (c"".as_ptr(), 0), |output| {
+    let (start, size) = query(output, (c"".as_ptr(), 0), |output| {
         Some((which(output).start(), which(output).length()))
     });
     write(length, size);

@@ -1,8 +1,8 @@
 //! A policy as text: from JSON or TOML to a sandbox, and back.
 
-use crate::boundary::{made, read, utf8};
+use crate::boundary::{create, read, utf8};
 use crate::error::seclude_error;
-use crate::sandbox::{loaded, seclude_sandbox};
+use crate::sandbox::{from_policy, seclude_sandbox};
 use crate::text::seclude_text;
 use seclude_core::Sandbox;
 use std::ffi::{c_char, c_int};
@@ -20,7 +20,7 @@ pub unsafe extern "C" fn seclude_sandbox_from_json(
     sandbox: *mut *mut seclude_sandbox,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("sandbox", sandbox, err, || Ok(loaded(Sandbox::from_json(utf8("policy", json)?)?)))
+    create("sandbox", sandbox, err, || Ok(from_policy(Sandbox::from_json(utf8("policy", json)?)?)))
 }
 
 /// Makes a sandbox from a policy in TOML, which has the same keys as in JSON.
@@ -33,10 +33,10 @@ pub unsafe extern "C" fn seclude_sandbox_from_toml(
     sandbox: *mut *mut seclude_sandbox,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("sandbox", sandbox, err, || Ok(loaded(Sandbox::from_toml(utf8("policy", toml)?)?)))
+    create("sandbox", sandbox, err, || Ok(from_policy(Sandbox::from_toml(utf8("policy", toml)?)?)))
 }
 
-/// Writes the policy as JSON, with only the settings that differ from the default.
+/// Returns the policy as JSON, with only the settings that differ from the default.
 ///
 /// `*text` is owned: free it with `seclude_text_free`. It is NULL on failure.
 #[unsafe(no_mangle)]
@@ -46,10 +46,12 @@ pub unsafe extern "C" fn seclude_sandbox_to_json(
     text: *mut *mut seclude_text,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("text", text, err, || Ok(seclude_text::new(read("sandbox", sandbox)?.sound()?.to_json()?)))
+    create("text", text, err, || {
+        Ok(seclude_text::new(read("sandbox", sandbox)?.sound()?.to_json()?))
+    })
 }
 
-/// Writes the policy as TOML, with only the settings that differ from the default.
+/// Returns the policy as TOML, with only the settings that differ from the default.
 ///
 /// `*text` is owned: free it with `seclude_text_free`. It is NULL on failure.
 #[unsafe(no_mangle)]
@@ -59,5 +61,7 @@ pub unsafe extern "C" fn seclude_sandbox_to_toml(
     text: *mut *mut seclude_text,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("text", text, err, || Ok(seclude_text::new(read("sandbox", sandbox)?.sound()?.to_toml()?)))
+    create("text", text, err, || {
+        Ok(seclude_text::new(read("sandbox", sandbox)?.sound()?.to_toml()?))
+    })
 }

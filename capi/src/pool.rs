@@ -1,6 +1,6 @@
 //! `seclude_pool`: sandboxes that are ready before a command needs one.
 
-use crate::boundary::{Structure, bytes, free, made, read, told, write_sized};
+use crate::boundary::{Structure, bytes, create, free, query, read, write_sized};
 use crate::command::seclude_command;
 use crate::error::{SECLUDE_EINVAL, seclude_error};
 use crate::sandbox::seclude_sandbox;
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn seclude_sandbox_pool(
     pool: *mut *mut seclude_pool,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("pool", pool, err, || {
+    create("pool", pool, err, || {
         let sandbox = read("sandbox", sandbox)?.sound()?;
         Ok(seclude_pool {
             pool: if reuse == 0 { sandbox.pool(size)? } else { sandbox.reusing_pool(size)? },
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn seclude_pool_command(
 /// Do not read from it. Borrowed: never close it; valid until the pool is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_pool_fd(pool: *const seclude_pool) -> c_int {
-    told(pool, SECLUDE_EINVAL, |pool| Some(pool.pool.fd().as_raw_fd()))
+    query(pool, SECLUDE_EINVAL, |pool| Some(pool.pool.fd().as_raw_fd()))
 }
 
 /// Writes to `*statistics` what the pool has done so far. Returns 0, or -1 if `pool` is NULL.
@@ -157,7 +157,7 @@ pub unsafe extern "C" fn seclude_pool_statistics(
     statistics: *mut seclude_statistics,
     size: usize,
 ) -> c_int {
-    told(pool, -1, |pool| {
+    query(pool, -1, |pool| {
         write_sized(statistics, size, in_c(&pool.pool.statistics()));
         Some(0)
     })
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn seclude_pool_networks(
     networks: *mut seclude_networks,
     size: usize,
 ) -> c_int {
-    told(pool, -1, |pool| {
+    query(pool, -1, |pool| {
         write_sized(networks, size, networks_in_c(&pool.pool.networks()));
         Some(0)
     })
@@ -186,7 +186,7 @@ pub unsafe extern "C" fn seclude_pool_networks(
 /// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_pool_close(pool: *const seclude_pool) {
-    told(pool, (), |pool| {
+    query(pool, (), |pool| {
         pool.pool.close();
         Some(())
     });

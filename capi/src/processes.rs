@@ -1,6 +1,6 @@
 //! `seclude_processes`: a list of processes in a sandbox or a namespace, at one moment.
 
-use crate::boundary::{free, told};
+use crate::boundary::{free, query};
 use seclude_core::Process;
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -43,7 +43,7 @@ fn of<A>(
     otherwise: A,
     ask: impl FnOnce(&ProcessEntry) -> Option<A>,
 ) -> A {
-    told(processes, otherwise, |processes| processes.list.get(index).and_then(ask))
+    query(processes, otherwise, |processes| processes.list.get(index).and_then(ask))
 }
 
 /// Frees a list. NULL is a no-op. Lists that are borrowed from `seclude_namespaces` are not freed.
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn seclude_processes_free(processes: *mut seclude_processe
 /// Returns the number of processes in the list. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_count(processes: *const seclude_processes) -> usize {
-    told(processes, 0, |processes| Some(processes.list.len()))
+    query(processes, 0, |processes| Some(processes.list.len()))
 }
 
 /// Returns a process's id in the caller's pid namespace.

@@ -1,6 +1,6 @@
 //! `seclude_named_cells`: the published cells of the caller's user.
 
-use crate::boundary::{free, made, told, utf8};
+use crate::boundary::{create, free, query, utf8};
 use crate::error::seclude_error;
 use crate::join::seclude_joined;
 use crate::text::seclude_text;
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn seclude_named_cells_read(
     cells: *mut *mut seclude_named_cells,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("cells", cells, err, || {
+    create("cells", cells, err, || {
         let named = |cell: NamedCell| (cell.clone(), seclude_text::new(cell.name().as_bytes()));
         Ok(seclude_named_cells { list: NamedCell::all()?.into_iter().map(named).collect() })
     })
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn seclude_named_cells_free(cells: *mut seclude_named_cell
 /// Returns the number of cells in the list. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_named_cells_count(cells: *const seclude_named_cells) -> usize {
-    told(cells, 0, |cells| Some(cells.list.len()))
+    query(cells, 0, |cells| Some(cells.list.len()))
 }
 
 /// Returns the name of a cell. Borrowed: valid until the list is freed.
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn seclude_named_cells_name(
     cells: *const seclude_named_cells,
     index: usize,
 ) -> *const c_char {
-    told(cells, ptr::null(), |cells| cells.list.get(index).map(|(_, name)| name.start()))
+    query(cells, ptr::null(), |cells| cells.list.get(index).map(|(_, name)| name.start()))
 }
 
 /// Returns the process id of a cell's warden in the caller's pid namespace.
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn seclude_named_cells_pid(
     cells: *const seclude_named_cells,
     index: usize,
 ) -> u32 {
-    told(cells, 0, |cells| cells.list.get(index).map(|(cell, _)| cell.pid()))
+    query(cells, 0, |cells| cells.list.get(index).map(|(cell, _)| cell.pid()))
 }
 
 /// Enters the published cell of this name. Fails if there is none.
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn seclude_named_cell_enter(
     joined: *mut *mut seclude_joined,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("joined", joined, err, || {
+    create("joined", joined, err, || {
         Ok(seclude_joined { joined: NamedCell::find(utf8("name", name)?)?.enter()? })
     })
 }

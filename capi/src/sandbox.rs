@@ -1,7 +1,7 @@
 //! `seclude_sandbox`: a policy and its setters, each of which calls one method of the core's
 //! `Sandbox`. The setters of files, limits, filters and Landlock have files of their own.
 
-use crate::boundary::{Answer, Sticky, bytes, code, free, made, read, set, utf8};
+use crate::boundary::{Answer, Sticky, bytes, code, create, free, read, set, utf8};
 use crate::error::seclude_error;
 use seclude_core::{Clock, Namespace, Sandbox};
 use std::ffi::{c_char, c_int};
@@ -68,7 +68,7 @@ pub(crate) fn build(
     });
 }
 
-pub(crate) fn loaded(sandbox: Sandbox) -> seclude_sandbox {
+pub(crate) fn from_policy(sandbox: Sandbox) -> seclude_sandbox {
     seclude_sandbox { sandbox, sticky: None }
 }
 
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn seclude_sandbox_clone(
     sandbox: *const seclude_sandbox,
 ) -> *mut seclude_sandbox {
     let mut copy = ptr::null_mut();
-    made("sandbox", &mut copy, ptr::null_mut(), || Ok(read("sandbox", sandbox)?.clone()));
+    create("sandbox", &mut copy, ptr::null_mut(), || Ok(read("sandbox", sandbox)?.clone()));
     copy
 }
 

@@ -1,6 +1,6 @@
 //! Terminals: the window size of a command's terminal, and raw mode for a terminal of the caller's.
 
-use crate::boundary::{code, descriptor, free, made};
+use crate::boundary::{code, create, descriptor, free};
 use crate::error::seclude_error;
 use seclude_core::{RawMode, Terminal, WindowSize};
 use std::ffi::c_int;
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn seclude_raw_mode_enter(
     mode: *mut *mut seclude_raw_mode,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("raw mode", mode, err, || {
+    create("raw mode", mode, err, || {
         Ok(seclude_raw_mode(RawMode::enter(descriptor("terminal", terminal)?)?))
     })
 }

@@ -1,7 +1,7 @@
 //! `seclude_text`: a string that the library made and C borrows. It is an object because neither side
 //! frees what the other allocates.
 
-use crate::boundary::{free, told};
+use crate::boundary::{free, query};
 use std::ffi::c_char;
 
 /// A string that the library made: a policy as text, for example.
@@ -32,13 +32,13 @@ impl seclude_text {
 /// text is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_text_string(text: *const seclude_text) -> *const c_char {
-    told(text, c"".as_ptr(), |text| Some(text.start()))
+    query(text, c"".as_ptr(), |text| Some(text.start()))
 }
 
 /// Returns the length in bytes, without the NUL at the end. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_text_length(text: *const seclude_text) -> usize {
-    told(text, 0, |text| Some(text.length()))
+    query(text, 0, |text| Some(text.length()))
 }
 
 /// Frees a text. NULL is a no-op.

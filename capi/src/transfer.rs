@@ -88,7 +88,7 @@ pub unsafe extern "C" fn seclude_transfer_skip_special(transfer: *mut seclude_tr
 ///
 /// Links in `base` are followed, links in `path` and below it are not. The copies belong to the
 /// caller. They have the permissions of the originals without set-user-id, set-group-id and sticky
-/// bits. On failure nothing is left at `to`.
+/// bits, and their owner may always read and write them. On failure nothing is left at `to`.
 ///
 /// `*copied` receives what was copied. `size` is its size in bytes, and it may be NULL.
 #[unsafe(no_mangle)]
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn seclude_transfer_copy(
             bytes("path", path)?,
             bytes("to", to)?,
         )?;
-        Ok(told(&done, copied, size))
+        Ok(written(&done, copied, size))
     })
 }
 
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn seclude_child_copy_out(
         let transfer = of(transfer)?;
         let done =
             running(child)?.copy_out(bytes("inside", inside)?, bytes("to", to)?, transfer)?;
-        Ok(told(&done, copied, size))
+        Ok(written(&done, copied, size))
     })
 }
 
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn seclude_child_copy_in(
         let transfer = of(transfer)?;
         let done =
             running(child)?.copy_in(bytes("from", from)?, bytes("inside", inside)?, transfer)?;
-        Ok(told(&done, copied, size))
+        Ok(written(&done, copied, size))
     })
 }
 
@@ -173,7 +173,7 @@ fn running<'a>(child: *const seclude_child) -> Answer<&'a Child> {
     }
 }
 
-pub(crate) fn told(done: &Copied, copied: *mut seclude_copied, size: usize) -> c_int {
+pub(crate) fn written(done: &Copied, copied: *mut seclude_copied, size: usize) -> c_int {
     let Copied { entries, bytes, skipped, .. } = done;
     write_sized(
         copied,
