@@ -76,6 +76,24 @@ for dialect in "gcc c99 c" "gcc c11 c" "g++ c++17 cc" \
     fi
 done
 
+cat >"$work/ignores.c" <<'END'
+#include <seclude.h>
+void ignores(void);
+void ignores(void) { seclude_sandbox_check(NULL, NULL); }
+END
+ignored_result() { # the compiler warns about it
+    # shellcheck disable=SC2086
+    ! "$1" -std=c11 $strict -I"$lib/include" -c "$work/ignores.c" -o "$work/ignores.o" \
+        2>"$work/warnings" && grep -q unused-result "$work/warnings"
+}
+for compiler in gcc clang; do
+    if command -v "$compiler" >/dev/null; then
+        check "an ignored result is a warning of $compiler" ignored_result "$compiler"
+    else
+        skip "an ignored result is a warning of $compiler" "no $compiler here"
+    fi
+done
+
 # ---- programs
 
 check "examples build with pkg-config alone" \

@@ -227,8 +227,8 @@ static void each_mistake_in_an_interaction_names_itself(void)
         seclude_interaction *interaction = seclude_interaction_new();                            \
         seclude_child *children[3] = {NULL, NULL, NULL};                                         \
         seclude_error *err = NULL;                                                               \
-        seclude_interaction_add(interaction, some_command("a"));                                 \
-        seclude_interaction_add(interaction, some_command("b"));                                 \
+        CHECK_INT(seclude_interaction_add(interaction, some_command("a")), 0);                   \
+        CHECK_INT(seclude_interaction_add(interaction, some_command("b")), 1);                   \
         change;                                                                                  \
         CHECK_INT(seclude_interaction_spawn(interaction, children, room, &err), SECLUDE_EINVAL); \
         if (!strstr(seclude_error_message(err), words)) {                                        \
