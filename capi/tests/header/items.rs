@@ -47,14 +47,14 @@ pub fn functions(source: &str) -> impl Iterator<Item = &str> {
     source.lines().filter_map(|line| line.split_once("extern \"C\" fn ")?.1.split('(').next())
 }
 
-/// The word after the last of these prefixes at the beginning of a line.
+/// The name that follows one of these prefixes at the beginning of a line.
 fn declared<'a>(line: &'a str, prefixes: &[&str]) -> Option<&'a str> {
     let rest = prefixes.iter().find_map(|prefix| line.strip_prefix(prefix))?;
     rest.split(|letter: char| letter != '_' && !letter.is_alphanumeric()).next()
 }
 
 impl Items {
-    /// Notes what the source file of this name declares.
+    /// Notes the file and the hexadecimal values of everything that a source declares.
     pub fn note_source(&mut self, file: &str, source: &str) {
         for line in source.lines() {
             if let Some(name) = declared(line, &["pub const ", "pub struct "]) {
@@ -71,7 +71,7 @@ impl Items {
         }
     }
 
-    /// Reads what cbindgen has written: declarations with a blank line between them.
+    /// Reads the output of cbindgen: declarations with a blank line between them.
     pub fn read(&mut self, declarations: &str) {
         for block in declarations.split("\n\n").map(str::trim).filter(|block| !block.is_empty()) {
             let item = self.item(block);
@@ -117,8 +117,8 @@ impl Items {
         item
     }
 
-    /// Flags as the source writes them, in hexadecimal; a negative number in parentheses, so that
-    /// it is one operand wherever it is used.
+    /// A constant. Flags are in hexadecimal, as in the source. A negative number is in parentheses,
+    /// so that it is a single operand in any expression.
     fn constant(&self, item: &Item) -> String {
         let name = &item.name;
         let value = item.declaration.rsplit(' ').next().unwrap_or_default();
@@ -142,7 +142,7 @@ impl Items {
         self.list.iter().filter(|item| matches!(item.kind, Kind::Object | Kind::Struct))
     }
 
-    /// The names that nobody has taken.
+    /// The names of the items that were not taken.
     pub fn names(&self) -> Vec<&str> {
         self.list.iter().map(|item| item.name.as_str()).collect()
     }
@@ -154,7 +154,7 @@ impl Item {
         format!("{}{}\n", comment(&self.doc, ""), self.declaration)
     }
 
-    /// The first paragraph of the documentation, which says what it is.
+    /// The first paragraph of the documentation.
     pub fn summary(&self) -> Vec<String> {
         self.doc.iter().take_while(|line| !line.is_empty()).cloned().collect()
     }
@@ -204,7 +204,7 @@ fn short_comments(structure: &str) -> String {
     out.trim_end().to_owned()
 }
 
-/// A function with its attribute on a line of its own, and parameters that are filled into lines.
+/// A function with its attribute on a line of its own, and with lines of at most 100 columns.
 fn function(declaration: &str) -> String {
     let (attribute, rest) = match declaration.strip_prefix(MUST_USE) {
         Some(rest) => (format!("{MUST_USE}\n"), rest.trim_start()),

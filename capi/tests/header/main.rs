@@ -1,4 +1,4 @@
-//! `include/seclude.h` is `seclude.h.in` with what cbindgen makes of `src` in its marked places.
+//! `include/seclude.h` is `seclude.h.in` with the declarations that cbindgen generates from `src`.
 //!
 //! The tests fail when the committed header differs from that. With SECLUDE_UPDATE_HEADER=1 they
 //! write it.
@@ -73,7 +73,7 @@ fn every_exported_function_is_in_the_header() {
     }
     assert!(
         count > 165,
-        "only {count} functions were found: has the way they are written changed?"
+        "only {count} functions were found: are they written in another way now?"
     );
 }
 

@@ -8,7 +8,7 @@
 //! @constants outcome SECLUDE_ENDED_@   its constants of which the names begin so
 //! ```
 //!
-//! Everything that the sources declare must have its place.
+//! Every declaration must have its place.
 
 use crate::items::{Items, Kind, comment};
 
