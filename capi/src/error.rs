@@ -2,6 +2,8 @@
 //! as the object.
 
 use crate::boundary::{free, query};
+use crate::steps::STEPS;
+use crate::words::number_of;
 use seclude_core::{Error, ErrorKind};
 use std::any::Any;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -55,6 +57,7 @@ pub const SECLUDE_EPANIC: c_int = -101;
 #[derive(Clone, Debug)]
 pub struct seclude_error {
     code: c_int,
+    step_kind: c_int,
     step: CString,
     errno: c_int,
     path: Option<CString>,
@@ -92,12 +95,17 @@ impl seclude_error {
         let message = text(format!("{what}: {why}").as_bytes());
         seclude_error {
             code,
+            step_kind: 0,
             step: text(what.as_bytes()),
             errno: 0,
             path: None,
             hint: None,
             message,
         }
+    }
+
+    pub(crate) fn step_kind(&self) -> c_int {
+        self.step_kind
     }
 
     pub(crate) fn code(&self) -> c_int {
@@ -112,8 +120,10 @@ impl seclude_error {
 
 impl From<Error> for seclude_error {
     fn from(error: Error) -> seclude_error {
+        let step = error.step_kind();
         seclude_error {
             code: code_of(error.kind()),
+            step_kind: step.and_then(|step| number_of(STEPS, step.name())).unwrap_or(0),
             step: text(error.step().as_bytes()),
             errno: error.raw_os_error().unwrap_or(0),
             path: error.path().map(|path| text(path.as_os_str().as_bytes())),
@@ -252,7 +262,7 @@ mod tests {
     fn every_kind_of_the_core_has_a_code_of_the_same_name() {
         let mut seen = std::collections::BTreeSet::new();
         for kind in ErrorKind::ALL {
-            let code = code_of(kind);
+            let code = code_of(*kind);
             assert!(seen.insert(code), "{kind} shares its code");
             assert_eq!(name_of(code).and_then(|name| name.to_str().ok()), Some(kind.name()));
         }

@@ -35,6 +35,7 @@ pub mod processes;
 pub mod published;
 pub mod sandbox;
 pub mod seccomp;
+pub mod steps;
 pub mod terminal;
 pub mod text;
 pub mod transfer;

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub const SECLUDE_UNLIMITED: u64 = u64::MAX;
 
 // A limit's number is its index in `mechanisms` of the outcome, so they count from 0 without a gap.
+
 // faces: begin limits as C constants
 /// Memory, in bytes.
 pub const SECLUDE_LIMIT_MEMORY: c_int = 0;

@@ -175,6 +175,9 @@ pub struct seclude_outcome {
     pub user_ns: u64,
     /// Processor time in the kernel, of the whole tree. In nanoseconds.
     pub system_ns: u64,
+    /// How long processes were ready to run and had to wait, because the limit `cpus` was used up:
+    /// added up over the processors. 0 without that limit. In nanoseconds.
+    pub throttled_ns: u64,
     /// Memory in use, while it runs; 0 afterwards. In bytes.
     pub memory: u64,
     /// The most memory that was in use at one time. In bytes.
@@ -274,6 +277,7 @@ impl seclude_outcome {
             wall_ns: nanoseconds(usage.wall),
             user_ns: nanoseconds(usage.user),
             system_ns: nanoseconds(usage.system),
+            throttled_ns: nanoseconds(usage.throttled),
             memory: usage.memory,
             memory_peak: usage.memory_peak,
             anonymous_peak: usage.anonymous_peak.unwrap_or(SECLUDE_UNKNOWN),

@@ -1,9 +1,9 @@
 //! What the fuzz targets reach inside for; there is nothing of it in any other build.
 
-use crate::idmap::Mapping;
+use crate::plan::idmap::Mapping;
 use crate::plan::{Manner, Part, Plan};
-use crate::sandbox::Sandbox;
-use crate::seccomp::Filters;
+use crate::policy::seccomp::Filters;
+use crate::run::sandbox::Sandbox;
 use crate::wire::codec::{Reader, Wire};
 use crate::wire::message::{Report, Request};
 use crate::wire::plan::{IdRange, Step};
@@ -37,7 +37,9 @@ pub fn report(data: &[u8]) {
 /// Compiles a sound policy: to filters, and to plans for each manner of caller, whose steps can all
 /// be read.
 pub fn compile(sandbox: &Sandbox) {
-    let Ok(filters) = Filters::of(sandbox.policy(), crate::seccomp::Tree::Own) else { return };
+    let Ok(filters) = Filters::of(sandbox.policy(), crate::policy::seccomp::Tree::Own) else {
+        return;
+    };
     let ids = IdRange { inside: 0, outside: 0x7000_0000, count: 65536 };
     let range = Mapping::Range { uids: ids, gids: ids };
     for mapping in [

@@ -1,107 +1,136 @@
-//! seclude runs a program alone, in its own Linux namespaces, inside limits the caller sets, and
-//! says exactly how it ended.
+//! Run a program in isolation on Linux: in its own namespaces, inside limits that the caller sets,
+//! with an exact account of how it ended.
 //!
-//! A [`Sandbox`] is a policy; a [`Command`] is what to run in it; a [`Child`] is a running command;
-//! an [`Outcome`] says how it ended, what it used and what was enforced. The names and habits are
-//! those of `std::process`.
+//! # Start here
+//!
+//! A [`Sandbox`] is a policy, a [`Command`] is what to run in it, a [`Child`] is a running command,
+//! and an [`Outcome`] says how it ended, what it used and which protections were active. The names
+//! and habits are those of [`std::process`].
 //!
 //! ```
 //! # fn main() -> seclude::Result<()> {
 //! use seclude::{Ended, MiB, Sandbox};
+//! use std::time::Duration;
 //!
-//! let sandbox = Sandbox::new().tmpfs("/tmp", MiB(16)).wall_time(std::time::Duration::from_secs(5));
+//! let sandbox = Sandbox::new()
+//!     .memory(MiB(256))
+//!     .wall_time(Duration::from_secs(5));
 //! let output = sandbox.command("sh").args(["-c", "id -u; exit 3"]).output()?;
 //! assert_eq!(output.stdout, b"1000\n");
 //! assert_eq!(output.outcome.ended, Ended::Exited(3));
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Policy
+//!
+//! [`Sandbox::new`] is safe without any option. Every namespace but the clocks' is private, the
+//! network has only a loopback device, the host's programs are read-only, the user id means nothing
+//! outside, and there are no privileges. Each method of [`Sandbox`] opens or limits one thing:
+//! files ([`Sandbox::bind`], [`Tmpfs`], [`Entry`]), namespaces ([`Namespace`]), limits
+//! ([`Limit`], [`Sandbox::memory`]), system calls ([`Seccomp`]), resource limits of each process
+//! ([`Resource`]). [`Sandbox::from_json`] and [`Sandbox::from_toml`] read the same policy as text.
+//!
+//! # Running
+//!
+//! [`Command::output`] collects what the program writes, [`Command::spawn`] gives a [`Child`] to
+//! talk to, to watch ([`Child::pidfd`]), to limit anew, to freeze and to kill. [`Interaction`] joins
+//! several commands by pipes. [`Stdio::pty`] gives a command a terminal, [`Transfer`] copies files
+//! in and out, a [`Listener`] decides about single system calls.
+//!
+//! # Cells and pools
+//!
+//! A [`Cell`] is a sandbox that stays up and runs many commands; [`NamedCell`] enters one from
+//! another process. A [`Pool`] keeps sandboxes ready, one for each command. [`Sandbox::prepare`]
+//! makes a template that later sandboxes are copied from. [`Join`] runs commands in namespaces that
+//! exist already.
+//!
+//! # Looking
+//!
+//! [`doctor()`] says what this host allows and why not more. [`namespaces()`] lists the namespaces
+//! that exist, with their processes. [`Command::learn`] records which system calls a program makes.
+//!
+//! # Requirements and features
+//!
+//! Linux 5.4 or later on x86_64. No privileges are needed where the host lets users make user
+//! namespaces; [`doctor()`] names what is in the way elsewhere.
+//!
+//! | feature | default | meaning |
+//! |---|---|---|
+//! | `systemd` | on | where the caller's own cgroup cannot be used, ask systemd for one |
+//! | `stage-clock` | off | measures the stages of a start, for this repository's benchmarks |
+//!
+//! # Layers
+//!
+//! Each wing of the source uses the wings below it, and no others:
+//!
+//! ```text
+//!        lives          look         cells, pools, joining | doctor, namespaces, learning
+//!           \            /
+//!                run                 sandbox, command, child, outcome
+//!                 |
+//!                host                launch, command socket, cgroups, terminals
+//!                 |
+//!                plan                from a policy to a list of steps
+//!                 |
+//!               policy               what a caller may say, declared once
+//!                 |
+//!                base                errors, system calls, descriptors
+//!                 |
+//!                wire                the plan and the messages, shared with the warden
+//! ```
 #![deny(unsafe_code)]
 
-mod alive;
-mod capture;
-mod cell;
-mod cgroup;
-mod child;
-mod command;
-mod declared;
-mod doctor;
-mod ending;
-mod enforce;
-mod error;
-mod failure;
-mod file_size;
+mod base;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-mod holder;
-mod idmap;
-mod image;
-mod interaction;
-mod join;
-mod kept;
-mod launch;
-mod learn;
-mod listener;
-mod named;
-mod namespaces;
-mod outcome;
+mod host;
+mod lives;
+mod look;
 mod plan;
 mod policy;
-mod pool;
-mod processes;
-mod profile;
-mod sandbox;
+mod run;
 #[doc(hidden)]
 pub mod schema;
-mod seccomp;
-mod socket;
-mod spec;
-#[cfg(feature = "stage-clock")]
-#[doc(hidden)]
-pub mod stage_clock;
-mod start;
-mod streams;
-mod sys;
-mod template;
-mod terminal;
-mod transfer;
-mod usage_so_far;
-mod warden;
-mod watched;
 #[path = "../wire/mod.rs"]
 #[allow(dead_code)]
 mod wire;
 
-pub use alive::Freezer;
-pub use cell::Cell;
-pub use child::Child;
-pub use command::{Command, Output, Stdio};
-pub use doctor::{Check, Report, State, doctor};
-pub use error::{Error, ErrorKind, Result};
-pub use interaction::Interaction;
-pub use join::{Join, Joined, release};
+#[cfg(feature = "stage-clock")]
 #[doc(hidden)]
-pub use kept::copy_of;
-pub use learn::Learned;
-pub use listener::{Listener, Notification};
-pub use named::NamedCell;
-pub use namespaces::{LiveNamespace, Namespaces, namespaces};
-pub use outcome::{Ended, Enforced, MemorySource, Outcome, Pressure, Protection, Usage};
+pub use host::stage_clock;
+
+pub use base::error::{Error, ErrorKind, Result};
+#[doc(hidden)]
+pub use base::kept::copy_of;
+pub use base::processes::Process;
+pub use base::step::Step;
+pub use host::listener::{Listener, Notification};
+pub use host::terminal::{RawMode, Terminal, WindowSize};
+pub use lives::cell::Cell;
+pub use lives::join::{Join, Joined, release};
+pub use lives::named::NamedCell;
+pub use lives::pool::{Pool, PoolStatistics};
+pub use look::doctor::{Check, Report, State, doctor};
+pub use look::learn::Learned;
+pub use look::namespaces::{LiveNamespace, Namespaces, namespaces};
+pub use policy::outcome::{Ended, Enforced, MemorySource, Outcome, Pressure, Protection, Usage};
+pub use policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
+#[doc(hidden)]
+pub use policy::spec::{size_of_text, time_of_text};
 pub use policy::{
     Bind, Clock, Entry, GiB, Io, KiB, Limit, Mechanism, MiB, Namespace, Resource, Tmpfs,
 };
-pub use pool::{Pool, PoolStatistics};
-pub use processes::Process;
-pub use sandbox::Sandbox;
-pub use seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
-#[doc(hidden)]
-pub use spec::{size_of_text, time_of_text};
-pub use template::{NetworkStatistics, RetiredNetwork};
-pub use terminal::{RawMode, Terminal, WindowSize};
-pub use transfer::{Copied, Transfer};
+pub use run::alive::Freezer;
+pub use run::child::Child;
+pub use run::command::{Command, Output, Stdio};
+pub use run::interaction::Interaction;
+pub use run::sandbox::Sandbox;
+pub use run::template::{NetworkStatistics, RetiredNetwork};
+pub use run::transfer::{Copied, Transfer};
 
 /// The warden's program, for installing it at a path: see [`Sandbox::warden`].
 pub fn warden_program() -> &'static [u8] {
-    image::PROGRAM
+    host::image::PROGRAM
 }

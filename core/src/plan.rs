@@ -4,22 +4,22 @@
 //! The order of everything that happens inside a sandbox before a command starts is here, and
 //! nowhere else.
 
-mod compiled;
 pub mod copy;
 mod defaults;
 mod files;
-mod unwritable;
+pub mod idmap;
+mod label;
+pub mod unwritable;
 mod wall;
 
-pub use compiled::Compiled;
-
-use crate::error::{Error, Result};
-use crate::idmap::Mapping;
+use crate::base::error::{Error, Result};
+use crate::plan::idmap::Mapping;
+use crate::policy::profile;
+use crate::policy::seccomp::{Filters, Tree};
 use crate::policy::{Bind, Clock, Namespace, Policy, System};
-use crate::profile;
-use crate::seccomp::{Filters, Tree};
 use crate::wire::codec::{ListBuilder, Sink};
 use crate::wire::plan::{IdRange, Step, protection};
+pub use label::Label;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -92,15 +92,6 @@ pub struct Plan {
     pub flags: u64,
     pub steps: ListBuilder<Vec<u8>>,
     pub labels: Vec<Label>,
-}
-
-/// What a step is called: `bind /opt/tool on /opt/tool`.
-pub struct Label {
-    pub action: String,
-    /// The path outside that the step needs, if it is one.
-    pub source: Option<PathBuf>,
-    /// The path inside that the step makes, if it is one.
-    pub at: Option<PathBuf>,
 }
 
 impl Plan {
@@ -213,7 +204,7 @@ impl Builder {
 
     fn push(&mut self, step: Step<'_>, action: impl Into<String>) {
         self.steps.push(&step);
-        self.labels.push(Label { action: action.into(), source: None, at: None });
+        self.labels.push(Label::new(&step, action.into()));
     }
 
     fn push_at(&mut self, step: Step<'_>, action: impl Into<String>, at: &Path) {

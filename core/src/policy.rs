@@ -9,7 +9,11 @@ mod files;
 mod keys;
 mod limits;
 mod namespaces;
+pub mod outcome;
+pub mod profile;
 mod rlimits;
+pub mod seccomp;
+pub mod spec;
 
 pub(crate) use check::check_inside;
 pub use files::{Bind, Entry, GiB, KiB, MiB, Tmpfs};
@@ -19,8 +23,7 @@ pub use limits::{Io, Limit, Mechanism};
 pub use namespaces::{Clock, Namespace};
 pub use rlimits::Resource;
 
-use crate::profile;
-use crate::seccomp::{Profile, Seccomp};
+use seccomp::{Profile, Seccomp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -4,13 +4,14 @@
 //! `faces` (a crate of this repository) reads it and writes the parts of C, Python and the
 //! documentation that say the same. It is no part of the API.
 
-use crate::alive::Freezer;
-pub use crate::declared::{Figure, Setting, Word};
-pub use crate::outcome::FIGURES;
-use crate::outcome::{Ended, MemorySource, Protection};
+pub use crate::base::declared::{Figure, Setting, Word};
+use crate::base::step::Step;
+pub use crate::policy::outcome::FIGURES;
+use crate::policy::outcome::{Ended, MemorySource, Protection};
+use crate::policy::seccomp::{Compare, Profile};
+pub use crate::policy::spec::SETTINGS;
 use crate::policy::{Clock, Limit, Mechanism, Namespace};
-use crate::seccomp::{Compare, Profile};
-pub use crate::spec::SETTINGS;
+use crate::run::alive::Freezer;
 
 /// A closed set of names.
 #[derive(Debug, Clone, Copy)]
@@ -33,4 +34,5 @@ pub const VOCABULARIES: &[Vocabulary] = &[
     Vocabulary { name: "Namespace", words: Namespace::WORDS },
     Vocabulary { name: "Profile", words: Profile::WORDS },
     Vocabulary { name: "Protection", words: Protection::WORDS },
+    Vocabulary { name: "Step", words: Step::WORDS },
 ];

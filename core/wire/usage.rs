@@ -19,6 +19,9 @@ macro_rules! for_each_figure {
             time user,
             /// Processor time in the kernel, of the whole tree.
             time system,
+            /// How long processes were ready to run and had to wait, because the limit `cpus` was
+            /// used up: added up over the processors. 0 without that limit.
+            time throttled,
             /// Memory in use, while it runs; 0 afterwards.
             bytes memory,
             /// The most memory that was in use at one time.

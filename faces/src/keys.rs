@@ -1,6 +1,6 @@
 //! The keys of a policy, in every face: `core/src/policy/keys.rs`.
 
-use crate::prose::{COLUMNS, docstring, flowing, wrapped};
+use crate::prose::{docstring, flowing, wrapped};
 use seclude::Limit;
 use seclude::schema::{SETTINGS, Setting};
 
@@ -71,30 +71,13 @@ fn c_setters(wanted: fn(&Setting) -> bool) -> Vec<String> {
             }
             lines.extend(wrapped("/// ", 0, &paragraph));
         }
-        let name = setting.name;
+        let (name, comma) = (setting.name, if argument.is_empty() { "" } else { ", " });
         lines.push("#[unsafe(no_mangle)]".into());
-        lines.extend(signature(&format!("seclude_sandbox_{name}"), &argument));
+        lines.push(format!("pub unsafe extern \"C\" fn seclude_sandbox_{name}(sandbox: *mut seclude_sandbox{comma}{argument}) {{"));
         lines.push(format!("    build(sandbox, |sandbox| Ok(sandbox.{name}({value})));"));
         lines.push("}".into());
     }
     lines
-}
-
-/// The first lines of a setter, broken as rustfmt breaks them.
-fn signature(name: &str, argument: &str) -> Vec<String> {
-    let object = "sandbox: *mut seclude_sandbox";
-    let comma = if argument.is_empty() { "" } else { ", " };
-    let line = format!("pub unsafe extern \"C\" fn {name}({object}{comma}{argument}) {{");
-    if line.len() <= COLUMNS {
-        return vec![line];
-    }
-    let lines = [
-        format!("pub unsafe extern \"C\" fn {name}("),
-        format!("    {object},"),
-        format!("    {argument},"),
-        ") {".to_owned(),
-    ];
-    lines.into()
 }
 
 /// What a key of a type of its own takes in Python, and in policies as text.

@@ -60,6 +60,9 @@ const SECTIONS: &[section::Section] = &[
         c_constants("Compare", "COMPARE", "c_int", FromOne)
     }),
     ("capi/src/seccomp.rs", "comparisons with their names", || c_names("Compare", "COMPARE")),
+    ("capi/src/steps.rs", "steps as C constants", || c_constants("Step", "STEP", "c_int", FromOne)),
+    ("capi/src/steps.rs", "steps with their names", || c_names("Step", "STEP")),
+    ("docs/errors.md", "steps", || words::table("Step", "step")),
     ("docs/outcomes.md", "ends", || words::table("Ended", "end")),
     ("docs/outcomes.md", "figures", figures::table),
     ("docs/outcomes.md", "protections", || words::table("Protection", "protection")),

@@ -1,7 +1,7 @@
 //! Documentation, in lines of bounded length.
 
 /// The longest line, its indentation included.
-pub const COLUMNS: usize = 100;
+const COLUMNS: usize = 100;
 
 /// The text in one line.
 pub fn flowing(text: &str) -> String {

@@ -1,7 +1,8 @@
 //! A marked part of a file, and its replacement.
 
-use std::io::{Error, ErrorKind, Result};
+use std::io::{Error, ErrorKind, Result, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// A file, the name of a section in it, and what writes the section's lines, without their
 /// indentation.
@@ -11,12 +12,32 @@ pub type Section = (&'static str, &'static str, fn() -> Vec<String>);
 pub fn write(root: &Path, (file, name, lines): &Section, look_only: bool) -> Result<bool> {
     let path = root.join(file);
     let text = std::fs::read_to_string(&path)?;
-    let replaced = replaced(&text, name, &lines())?;
+    let mut replaced = replaced(&text, name, &lines())?;
+    if file.ends_with(".rs") {
+        replaced = formatted(root, &replaced)?;
+    }
     let differs = replaced != text;
     if differs && !look_only {
         std::fs::write(&path, replaced)?;
     }
     Ok(differs)
+}
+
+/// The text as `cargo fmt` leaves it: both are checked, so they must agree.
+fn formatted(root: &Path, text: &str) -> Result<String> {
+    let mut rustfmt = Command::new("rustfmt")
+        .args(["--edition", "2024"])
+        .current_dir(root)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    // rustfmt reads all before it writes.
+    rustfmt.stdin.take().expect("it is piped").write_all(text.as_bytes())?;
+    let output = rustfmt.wait_with_output()?;
+    if !output.status.success() {
+        return Err(Error::new(ErrorKind::InvalidData, "rustfmt cannot read it"));
+    }
+    String::from_utf8(output.stdout).map_err(|error| Error::new(ErrorKind::InvalidData, error))
 }
 
 /// The text, with these lines in the section of this name.

@@ -73,6 +73,7 @@ pub fn python_types() -> Vec<String> {
         ("Namespace", "NamespaceKind"),
         ("Profile", "Profile"),
         ("Protection", "Protection"),
+        ("Step", "Step"),
     ];
     types.iter().flat_map(|(set, name)| python_type(set, name)).collect()
 }

@@ -39,6 +39,7 @@ class _Used(TypedDict):
     wall: float
     user: float
     system: float
+    throttled: float
     memory: int
     memory_peak: int
     anonymous_peak: int | None

@@ -7,9 +7,12 @@ do: `type(error)(*error.args)`.
 from __future__ import annotations
 
 import subprocess
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import seclude
+
+if TYPE_CHECKING:
+    from .vocabulary import Step
 
 
 class SecludeError(Exception):
@@ -19,7 +22,7 @@ class SecludeError(Exception):
     `program-missing`, `program-not-executable`, `program-format`, `interpreter-missing`, `namespaces-denied`,
     `host-limit`, `limit-unavailable` (a limit that this host cannot hold), `unsupported`, `setup`, `warden-lost` (before the
     command ran; later it is an outcome), `io`; and from Python itself `timeout`, `failed` and `worker-lost` (a `Cluster`'s).
-    `step` is what was being done, `errno` the kernel's answer (`errno(3)`), `path` what it was about, `hint` the remedy;
+    `step` is what was being done, `step_kind` the same as one of a closed set (`docs/errors.md`), `errno` the kernel's answer (`errno(3)`), `path` what it was about, `hint` the remedy;
     each is None where there is none. `str()` says it all in one line.
 
     One with an `errno` is an OSError too, of the class that Python has for that number: for a working directory that does not
@@ -30,6 +33,7 @@ class SecludeError(Exception):
 
     kind: str
     step: str | None
+    step_kind: Step | None
     # Not annotated as an attribute of its own: in `SetupError` it is OSError's.
     errno: Any
     path: str | None
@@ -52,6 +56,7 @@ class SecludeError(Exception):
         *args: Any,
         kind: str | None = None,
         step: str | None = None,
+        step_kind: Step | None = None,
         errno: int | None = None,
         path: str | None = None,
         hint: str | None = None,
@@ -61,7 +66,8 @@ class SecludeError(Exception):
         message = args[0] if args and number is None else args[1] if args else ""
         errno = number if errno is None else errno
         self.args = (message,) if errno is None else (errno, message)
-        self.kind, self.step, self.errno, self.path, self.hint = kind or self._kind, step, errno, path, hint
+        self.kind, self.step, self.step_kind = kind or self._kind, step, step_kind
+        self.errno, self.path, self.hint = errno, path, hint
         if errno is not None or isinstance(self, SetupError):
             _complete(self)
 
@@ -70,7 +76,7 @@ class SecludeError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         declared = vars(type(self)).get("_declared", type(self))
-        fields = {name: getattr(self, name) for name in ("kind", "step", "errno", "path", "hint")}
+        fields = {name: getattr(self, name) for name in ("kind", "step", "step_kind", "errno", "path", "hint")}
         return _restore, (declared, self.args, fields, self.__dict__)
 
 

@@ -84,6 +84,9 @@ class Usage:
     """Processor time in user mode, of the whole tree."""
     system: float
     """Processor time in the kernel, of the whole tree."""
+    throttled: float
+    """How long processes were ready to run and had to wait, because the limit `cpus` was used
+    up: added up over the processors. 0 without that limit."""
     memory: int
     """Memory in use, while it runs; 0 afterwards. In bytes."""
     memory_peak: int

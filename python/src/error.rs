@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use seclude_core::{Error, ErrorKind};
+use seclude_core::{Error, ErrorKind, Step};
 use std::path::Path;
 
 /// The exception that an error of the core is.
@@ -19,6 +19,7 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
         class,
         &error.to_string(),
         error.kind(),
+        error.step_kind().map(Step::name),
         error.step(),
         error.raw_os_error(),
         error.path(),
@@ -28,7 +29,17 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
 
 /// A refusal of this layer's own, in the core's words: what, and why.
 pub fn refuse(py: Python<'_>, what: &str, why: &str) -> PyErr {
-    build(py, "PolicyError", &format!("{what}: {why}"), ErrorKind::Invalid, what, None, None, None)
+    build(
+        py,
+        "PolicyError",
+        &format!("{what}: {why}"),
+        ErrorKind::Invalid,
+        None,
+        what,
+        None,
+        None,
+        None,
+    )
 }
 
 /// The exception for a system call of the package's own that failed: of the kind that the core
@@ -46,6 +57,7 @@ fn build(
     class: &str,
     message: &str,
     kind: ErrorKind,
+    step_kind: Option<&str>,
     step: &str,
     errno: Option<i32>,
     path: Option<&Path>,
@@ -55,6 +67,7 @@ fn build(
         let fields = PyDict::new(py);
         fields.set_item("kind", kind.name())?;
         fields.set_item("step", step)?;
+        fields.set_item("step_kind", step_kind)?;
         fields.set_item("errno", errno)?;
         fields.set_item("path", path.map(Path::as_os_str))?;
         fields.set_item("hint", hint)?;

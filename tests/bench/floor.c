@@ -1,6 +1,6 @@
 /* The physical limit: the default sandbox, written out by hand, with nothing that a library needs.
  *
- * The same isolation as `Sandbox::new()` plus one bind, /payload (core/src/plan.rs and profile.rs say what that is), but no
+ * The same isolation as `Sandbox::new()` plus one bind, /payload (core/src/plan.rs and policy/profile.rs say what that is), but no
  * protocol, no named errors, no policy: whatever fails ends the run with a status that names the line. What seclude takes
  * longer than this is what its contract costs.
  *

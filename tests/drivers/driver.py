@@ -239,7 +239,7 @@ def tell_usage(usage: seclude.Usage) -> bytes:
 def tell_error(error: seclude.SecludeError, told: Told) -> None:
     told["error"] = error.kind.encode()
     told["message"] = str(error).encode()
-    for key in ("step", "errno", "path", "hint"):
+    for key in ("step", "step_kind", "errno", "path", "hint"):
         value = getattr(error, key)
         if value is not None:
             told[key] = value if isinstance(value, bytes) else os.fsencode(str(value))

@@ -32,6 +32,7 @@ static void tell_error(seclude_error *error)
     char number[16];
     tell_text("error", seclude_error_name(error));
     tell_text("step", seclude_error_step(error));
+    tell_text("step_kind", seclude_step_name(seclude_error_step_kind(error)));
     tell_text("message", seclude_error_message(error));
     tell_text("path", seclude_error_path(error));
     tell_text("hint", seclude_error_hint(error));
@@ -56,6 +57,7 @@ static void tell_usage(const seclude_outcome *outcome)
         {"wall_us", outcome->wall_ns / 1000},
         {"user_us", outcome->user_ns / 1000},
         {"system_us", outcome->system_ns / 1000},
+        {"throttled_us", outcome->throttled_ns / 1000},
         {"memory", outcome->memory},
         {"memory_peak", outcome->memory_peak},
         {"anonymous_peak", outcome->anonymous_peak},

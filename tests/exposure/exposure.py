@@ -135,13 +135,19 @@ def main() -> None:
         return
     text = f"""# What a program can see and do
 
-Under plain `unshare` (user, mount, pid, net, ipc, uts, cgroup, and a proc of its own), under bubblewrap with its usual options (`--ro-bind /usr`, `--proc`, `--dev`,
-`--unshare-all`, `--new-session`, `--die-with-parent`), and in seclude's default sandbox. Made by `make exposure` (`tests/exposure`): canaries are laid outside, and
-one program looks for them inside. Linux {os.uname().release.split("-")[0]}, {os.uname().machine}.
+This page compares three environments: plain `unshare`, bubblewrap with its usual options, and
+seclude's default sandbox. `unshare` makes user, mount, pid, net, ipc, uts and cgroup namespaces,
+and a `/proc` of its own. The options of bubblewrap are `--ro-bind /usr`, `--proc`, `--dev`,
+`--unshare-all`, `--new-session` and `--die-with-parent`.
 
-Three things need a word. Under `unshare` PID 1 is the program itself. Calls are counted that do not fail with EPERM or ENOSYS when their arguments mean nothing; what would end the probe
-is not tried, and under `unshare`, where nothing would stop it, what would change the machine neither. And a filter of one's own choice can be given
-to bubblewrap: as it is usually called, it has none.
+`make exposure` makes this page (`tests/exposure`). It places objects outside, and one program looks
+for them inside. Linux {os.uname().release.split("-")[0]}, {os.uname().machine}.
+
+- Under `unshare`, PID 1 is the program itself.
+- The last row counts the system calls that do not fail with EPERM or ENOSYS when their arguments
+  are meaningless. Calls that would end the probe are not tried. Under `unshare`, calls that would
+  change the machine are not tried either, because nothing would stop them.
+- bubblewrap accepts a filter from its caller. In its usual form it has none.
 
 ## As {"root" if os.geteuid() == 0 else "an unprivileged user"}
 

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import textwrap
 
 import rows
 from rows import Exclusion, Program
@@ -10,29 +11,34 @@ DOCUMENT = rows.HERE.parent.parent / "docs" / "programs.md"
 
 HEAD = """# What programs find inside
 
-What works in the default sandbox, and what needs one line. Each line of the tables is a test. The
-program runs outside, as an ordinary user, and inside, started by root and by an ordinary user, and
-must say the same. A line that needs something is also run without it, and must then fail.
-`make test-programs` runs all of them and the suites below; `make test` runs a part. This page is
-made from their data (`tests/programs`).
+This page lists what works in the default sandbox, and what needs one more line. Each line of the
+tables is a test. The test runs the program outside as an ordinary user, and inside a sandbox that
+root or an ordinary user started. All must print the same. A line that needs something is also run
+without it, and must then fail. `make test-programs` runs all lines and the suites below, and
+`make test` a part of them. This page is made from the same data (`tests/programs`).
 
-A policy is given as its text ([policy.md](policy.md)); an environment is the command's. The
-programs work in a directory below `/tmp`. They are those of the host's `/usr`: what is not
-installed there is not there inside.
+A policy is given as its text ([policy.md](policy.md)), and an environment is the command's. The
+programs work in a directory below `/tmp`. They come from the host's `/usr`: a program that is not
+installed there does not exist inside.
+
+A Java, JavaScript or Go program that derives its heap size from the machine does not see the limit
+on memory. An environment variable sets the heap size.
 """
 
 SUITES = """
 ## Suites
 
-The same comparison, case by case, with other people's tests:
+The same comparison, case by case, with the tests of other projects:
 
 - **CPython's own tests** of files, processes, sockets, TLS, asyncio, signals, threads, terminals,
   HTTP and multiprocessing.
 - **busybox's testsuite**, over the installed busybox.
-- **The Linux Test Project's** tests of system calls, as far as an ordinary user can run them.
+- **The Linux Test Project's** tests (LTP) of system calls, as far as an ordinary user can run them.
 
-What passes outside passes inside, but for these:
+Every case that passes outside passes inside, with these exceptions:
+
 """
+NAMES = {"cpython": "CPython", "ltp": "LTP", "busybox": "busybox"}
 
 
 def needed(program: Program) -> str:
@@ -51,10 +57,30 @@ def made(programs: list[Program], exclusions: list[Exclusion]) -> str:
                 default = "no" if program.special else "yes"
                 text += f"| {program.does} | {default} | {needed(program)} |\n"
     text += SUITES
-    text += "\n| suite and cases | why |\n|---|---|\n"
     for one in exclusions:
-        text += f"| {', '.join(f'`{case}`' for case in one.cases)} | {one.reason} |\n"
+        text += item(f"{one.reason} Cases: {listed(one.cases)}.") + "\n"
     return text
+
+
+def listed(cases: list[str]) -> str:
+    """The cases by suite: CPython `a`, `b`; LTP `c`."""
+    suites: dict[str, list[str]] = {}
+    for case in cases:
+        suite, _, pattern = case.partition(" ")
+        suites.setdefault(suite, []).append(f"`{pattern}`")
+    return "; ".join(f"{NAMES[suite]} {', '.join(names)}" for suite, names in suites.items())
+
+
+def item(text: str) -> str:
+    """An item of a list, at most 100 columns wide."""
+    return textwrap.fill(
+        text,
+        100,
+        initial_indent="- ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def check(*, write: bool) -> str | None:

@@ -18,6 +18,8 @@ pub(crate) struct Expect {
     error: Option<String>,
     /// Parts of the error's texts.
     step: Option<String>,
+    /// The step by its name; `none` for an error that has none.
+    step_kind: Option<String>,
     hint: Option<String>,
     message: Option<String>,
     path: Option<String>,
@@ -103,6 +105,9 @@ impl Expect {
         ];
         for (key, number) in numbers.iter().filter_map(|(key, number)| Some((key, (*number)?))) {
             same(key, Some(number.to_string()));
+        }
+        if let Some(kind) = &self.step_kind {
+            same("step_kind", Some(kind.clone()).filter(|kind| kind != "none"));
         }
         if let Some(path) = &self.path {
             same("path", Some(stage.text(path)));

@@ -76,6 +76,35 @@ fn the_core_knows_none_of_its_faces() {
     );
 }
 
+/// The wings of the core, from the bottom up. A file uses its own wing and those below it; the last
+/// two stand side by side.
+const WINGS: [&str; 8] = ["wire", "base", "policy", "plan", "host", "run", "lives", "look"];
+
+#[test]
+fn each_file_of_the_core_uses_its_own_wing_and_those_below() {
+    let height = |wing: &str| WINGS.iter().position(|name| *name == wing);
+    let mut seen = 0;
+    for (name, text) in sources("core/src") {
+        let wing = name.trim_start_matches("core/src/").split(['/', '.']).next().unwrap_or("");
+        let Some(own) = height(wing) else {
+            assert!(matches!(wing, "lib" | "schema" | "fuzzing"), "{name} is in no wing");
+            continue;
+        };
+        // Tests may use what they test with.
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in lines_with(code, "crate::") {
+            let path = line.split("crate::").nth(1).unwrap_or_default();
+            let used = path.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default();
+            // A public name, such as `crate::Sandbox`, says nothing of the wing.
+            let used = height(used).unwrap_or_else(|| panic!("{name}: {line} names no wing"));
+            let beside = (wing, WINGS[used]) == ("look", "lives");
+            assert!(used <= own && !beside, "{name} reaches up: {line}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 300, "only {seen} uses found: this test looks in the wrong place");
+}
+
 #[test]
 fn the_faces_use_the_public_core_alone() {
     for face in ["capi/src", "python/src"] {
@@ -88,8 +117,8 @@ fn the_faces_use_the_public_core_alone() {
 #[test]
 fn unsafe_stays_in_its_rooms() {
     let rooms = [
-        "core/src/launch.rs",
-        "core/src/sys.rs",
+        "core/src/host/launch.rs",
+        "core/src/base/sys.rs",
         "core/warden/sys.rs",
         "core/warden/sys/",
         "capi/src/",

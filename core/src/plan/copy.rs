@@ -5,9 +5,9 @@
 //! the policy puts below one of these.
 
 use super::{Builder, Sources};
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::policy::profile;
 use crate::policy::{Bind, Entry, Namespace, Policy, System};
-use crate::profile;
 use crate::wire::plan::{Step, protection};
 use std::io::ErrorKind;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! What a sandbox has in its file system besides what its policy puts there, written as entries of
 //! a policy: so that the plan, the second wall and the copies of templates treat both alike.
 
+use crate::policy::profile;
 use crate::policy::{Bind, Entry, Namespace, Policy, System, Tmpfs};
-use crate::profile;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,9 @@
 //! The steps that make the file system: parents before children, and closed at the end.
 
 use super::{Builder, Sources, c_string, defaults, path_of};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::policy::profile;
 use crate::policy::{Entry, Namespace, Policy, System, Tmpfs};
-use crate::profile;
 use crate::wire::codec::ListBuilder;
 use crate::wire::plan::{Step, attribute};
 use std::ffi::{CStr, CString};

@@ -5,8 +5,8 @@
 //! Only what is certain is refused: the owner, the group and the mode of every file in the tree
 //! deny it. Where anything else may decide, the bind passes, and the kernel judges each access.
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::idmap::Mapping;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::plan::idmap::Mapping;
 use crate::policy::{Bind, Namespace, Policy};
 use nix::sys::stat::lstat;
 use nix::sys::statfs::{
@@ -125,7 +125,7 @@ impl User {
 /// Whether the file has an access control list (acl(5)), or may have one.
 fn has_list(path: &Path) -> bool {
     let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return true };
-    crate::sys::has_attribute(&path, c"system.posix_acl_access").unwrap_or(true)
+    crate::base::sys::has_attribute(&path, c"system.posix_acl_access").unwrap_or(true)
 }
 
 fn is_judged_by_mode(path: &Path) -> bool {

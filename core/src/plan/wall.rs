@@ -1,9 +1,9 @@
 //! The step that makes the second wall ready: what the mounts say, once more, by paths.
 
 use super::{Builder, c_string};
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::policy::profile;
 use crate::policy::{Entry, Namespace, Policy};
-use crate::profile;
 use crate::wire::codec::ListBuilder;
 use crate::wire::plan::{Step, wall};
 use std::collections::BTreeSet;

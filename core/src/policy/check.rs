@@ -3,8 +3,8 @@
 mod limits;
 
 use super::{Bind, Entry, HOST_IDS, Namespace, Policy, System, Tmpfs};
-use crate::error::{Error, Result};
-use crate::seccomp::Seccomp;
+use crate::base::error::{Error, Result};
+use crate::policy::seccomp::Seccomp;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};

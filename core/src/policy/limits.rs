@@ -1,6 +1,6 @@
 //! The limits of a sandbox as a whole: what all that runs inside may use together.
 
-use crate::declared::named;
+use crate::base::declared::named;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The eight kinds of namespace, and the clocks that one of them shifts.
 
-use crate::declared::named;
+use crate::base::declared::named;
 use crate::wire::plan::namespace;
 
 named! {

@@ -1,6 +1,6 @@
 //! The resource limits of a single process: `setrlimit(2)`.
 
-use crate::declared::named;
+use crate::base::declared::named;
 
 named! {
     /// A resource that `setrlimit(2)` limits for each process.

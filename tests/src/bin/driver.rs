@@ -4,6 +4,7 @@
 //! `driver JOB RESULT`. The C and Python drivers in `tests/drivers` do the same through theirs.
 #![deny(unsafe_code)]
 
+use seclude::schema::FIGURES;
 use seclude::{
     Cell, Child, Command, Ended, Error, Join, Joined, NamedCell, Outcome, Pool, Pressure, Result,
     Sandbox, Stdio, Usage, WindowSize,
@@ -340,10 +341,10 @@ fn usage(usage: &Usage) -> String {
             ("io_full", io_full),
         ]
     };
-    let times = ["wall", "user", "system"];
+    let is_time = |name: &str| FIGURES.iter().any(|one| one.name == name && one.kind == "time");
     let mut words = vec![format!("memory_source={}", usage.memory_source)];
     for (name, number) in usage.figures() {
-        let unit = if times.contains(&name) { "_us" } else { "" };
+        let unit = if is_time(name) { "_us" } else { "" };
         words.extend(number.map(|number| format!("{name}{unit}={number}")));
     }
     for (name, time) in usage.pressure.into_iter().flat_map(stalls) {
@@ -356,6 +357,9 @@ fn tell_error(error: &Error, told: &mut Told) {
     let mut tell = |key: &str, value: &[u8]| told.insert(key.into(), value.to_vec());
     tell("error", error.kind().name().as_bytes());
     tell("step", error.step().as_bytes());
+    if let Some(step) = error.step_kind() {
+        tell("step_kind", step.name().as_bytes());
+    }
     tell("message", error.to_string().as_bytes());
     if let Some(errno) = error.raw_os_error() {
         tell("errno", errno.to_string().as_bytes());

@@ -1,7 +1,7 @@
 //! What no limit may be.
 
 use super::check_text;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::policy::{Io, Limits, Share};
 use std::collections::BTreeSet;
 use std::fmt::Display;

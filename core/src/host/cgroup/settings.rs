@@ -1,0 +1,247 @@
+//! The limits, written to a cgroup's files and read back: what the kernel then says is what holds.
+
+use super::directory::Directory;
+use super::{Cgroup, Controller, unavailable};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::policy::{Io, Limit, Limits, Mechanism};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+/// Bandwidth is given out anew so often, in microseconds.
+const PERIOD: u64 = 100_000;
+
+/// Sets one limit; what holds it.
+pub fn set(cgroup: &Cgroup, limit: Limit, limits: &Limits) -> Result<Mechanism> {
+    if limit == Limit::CpuTime {
+        return cgroup
+            .meter()?
+            .map(|(mechanism, ..)| mechanism)
+            .ok_or_else(|| no_controller(limit));
+    }
+    let controller = Controller::of(limit).ok_or_else(|| no_controller(limit))?;
+    let (mechanism, directory) = cgroup.with(controller).ok_or_else(|| no_controller(limit))?;
+    let setting = Setting { limit, directory, v2: mechanism == Mechanism::CgroupV2 };
+    match limit {
+        Limit::Memory => {
+            setting.memory(limits.memory.unwrap_or(u64::MAX), limits.swap.unwrap_or(0))?
+        }
+        Limit::Swap => setting.swap(limits)?,
+        Limit::Cpus => setting.cpus(limits.cpus.map_or(1.0, |cores| cores.0))?,
+        Limit::CpuWeight => setting.cpu_weight(u64::from(limits.cpu_weight.unwrap_or(100)))?,
+        Limit::CpuSet => setting.cpu_set(limits.cpu_set.as_ref().unwrap_or(&BTreeSet::new()))?,
+        Limit::Pids => {
+            setting.number("pids.max", limits.pids.unwrap_or(0) + u64::from(!cgroup.among))?
+        }
+        Limit::Io => limits.io.iter().try_for_each(|io| setting.io(io))?,
+        Limit::CpuTime | Limit::WallTime | Limit::Output => {}
+    }
+    Ok(mechanism)
+}
+
+fn no_controller(limit: Limit) -> Error {
+    let name = Controller::of(limit).map_or("right", Controller::v1_name);
+    unavailable(limit).because(format!("there is no cgroup with the {name} controller for it"))
+}
+
+/// One limit in one directory.
+struct Setting<'a> {
+    limit: Limit,
+    directory: &'a Directory,
+    v2: bool,
+}
+
+impl Setting<'_> {
+    fn refused(&self, file: &str, why: impl Into<String>) -> Error {
+        unavailable(self.limit).because(why).at(self.directory.path().join(file))
+    }
+
+    /// Writes a number; the kernel may round it, but not raise it.
+    fn number(&self, file: &str, value: u64) -> Result<()> {
+        let path = self.directory.path().join(file);
+        super::directory::write(&path, &value.to_string())?;
+        let text = self.directory.text(file)?;
+        match text.split_whitespace().next().and_then(|word| word.parse::<u64>().ok()) {
+            Some(held) if held <= value => Ok(()),
+            _ => Err(self.refused(
+                file,
+                format!("{} holds {:?} and not {value}", path.display(), text.trim()),
+            )),
+        }
+    }
+
+    fn memory(&self, bytes: u64, swap: u64) -> Result<()> {
+        self.write_memory(bytes, swap).map_err(|error| match error.raw_os_error() {
+            Some(errno @ libc::EBUSY) => Error::new(
+                ErrorKind::LimitUnavailable,
+                format!("set the limit {} to {bytes} bytes", self.limit),
+            )
+            .because("more is in use, and the kernel cannot take it back")
+            .errno(errno)
+            .at(self.directory.path())
+            .hint("choose a larger value"),
+            _ => error,
+        })
+    }
+
+    fn write_memory(&self, bytes: u64, swap: u64) -> Result<()> {
+        if self.v2 {
+            self.number("memory.max", bytes)?;
+            return if self.directory.has("memory.swap.max")? {
+                self.number("memory.swap.max", swap)
+            } else {
+                Ok(())
+            };
+        }
+        self.socket_buffers(bytes)?;
+        if !self.directory.has("memory.memsw.limit_in_bytes")? {
+            // Nobody counts swap: then none is used.
+            self.directory.write("memory.swappiness", "0")?;
+            return self.number("memory.limit_in_bytes", bytes);
+        }
+        // The sum may never be below the part: whichever way the limit goes, one of the orders is
+        // the right one.
+        let sum = bytes.saturating_add(swap).min(i64::MAX as u64);
+        match self.number("memory.limit_in_bytes", bytes) {
+            Ok(()) => self.number("memory.memsw.limit_in_bytes", sum),
+            Err(error)
+                if error.kind() == ErrorKind::HostLimit
+                    || error.raw_os_error() == Some(libc::EBUSY) =>
+            {
+                Err(error)
+            }
+            Err(_) => {
+                self.number("memory.memsw.limit_in_bytes", sum)?;
+                self.number("memory.limit_in_bytes", bytes)
+            }
+        }
+    }
+
+    /// Version 1 counts the buffers of TCP and UDP sockets apart from the rest, and without a limit
+    /// of their own not at all (Documentation/admin-guide/cgroup-v1/memory.rst, 2.7.1). A
+    /// kernel without the file counts them in the other number, or has no networks.
+    fn socket_buffers(&self, bytes: u64) -> Result<()> {
+        const FILE: &str = "memory.kmem.tcp.limit_in_bytes";
+        if self.directory.has(FILE)? { self.number(FILE, bytes) } else { Ok(()) }
+    }
+
+    /// With `memory`, which has set it; here it must also be counted.
+    fn swap(&self, limits: &Limits) -> Result<()> {
+        let file = if self.v2 { "memory.swap.max" } else { "memory.memsw.limit_in_bytes" };
+        if !self.directory.has(file)? {
+            let error = self.refused(file, "this kernel does not count swap");
+            return Err(error.hint("boot with swapaccount=1"));
+        }
+        self.memory(limits.memory.unwrap_or(u64::MAX), limits.swap.unwrap_or(0))
+    }
+
+    fn cpus(&self, number: f64) -> Result<()> {
+        let quota = (number * PERIOD as f64).round() as u64;
+        if self.v2 {
+            let file = "cpu.max";
+            self.directory.write(file, &format!("{quota} {PERIOD}"))?;
+            let held = self.directory.text(file)?;
+            let wanted = format!("{quota} {PERIOD}");
+            return if held.trim() == wanted {
+                Ok(())
+            } else {
+                Err(self.refused(file, format!("the kernel holds {held:?}")))
+            };
+        }
+        self.number("cpu.cfs_period_us", PERIOD)?;
+        self.number("cpu.cfs_quota_us", quota)
+    }
+
+    fn cpu_weight(&self, weight: u64) -> Result<()> {
+        if self.v2 {
+            return self.number("cpu.weight", weight);
+        }
+        const LEAST: u64 = 2;
+        self.number("cpu.shares", (weight * 1024 / 100).max(LEAST))
+    }
+
+    fn cpu_set(&self, processors: &BTreeSet<u32>) -> Result<()> {
+        let file = "cpuset.cpus";
+        let list: Vec<String> = processors.iter().map(u32::to_string).collect();
+        let hint = "name processors that are online and that the caller's own cgroup may use";
+        self.directory.write(file, &list.join(",")).map_err(|error| error.hint(hint))?;
+        let effective = if self.v2 { "cpuset.cpus.effective" } else { "cpuset.effective_cpus" };
+        let held =
+            self.directory.text(if self.directory.has(effective)? { effective } else { file })?;
+        if numbers(&held).as_ref() == Some(processors) {
+            Ok(())
+        } else {
+            let held = held.trim();
+            Err(self
+                .refused(file, format!("of {} the kernel grants {held:?}", list.join(",")))
+                .hint(hint))
+        }
+    }
+
+    fn io(&self, io: &Io) -> Result<()> {
+        let device = device_of(&io.path).ok_or_else(|| {
+            self.refused("io.max", format!("{} lies on no block device", io.path.display()))
+                .at(&io.path)
+                .hint("name a file on a disk, or the disk's own node in /dev")
+        })?;
+        const KEYS: [(&str, &str); 4] = [
+            ("rbps", "blkio.throttle.read_bps_device"),
+            ("wbps", "blkio.throttle.write_bps_device"),
+            ("riops", "blkio.throttle.read_iops_device"),
+            ("wiops", "blkio.throttle.write_iops_device"),
+        ];
+        for ((_, rate), (key, v1_file)) in io.rates().into_iter().zip(KEYS) {
+            let Some(rate) = rate else { continue };
+            let (file, text) = if self.v2 {
+                ("io.max", format!("{device} {key}={rate}"))
+            } else {
+                (v1_file, format!("{device} {rate}"))
+            };
+            self.directory.write(file, &text)?;
+            let held = self.directory.text(file)?;
+            let line = held.lines().find_map(|line| line.strip_prefix(&*device)?.strip_prefix(' '));
+            let wanted = if self.v2 { format!("{key}={rate}") } else { rate.to_string() };
+            if !line.is_some_and(|line| line.split_whitespace().any(|word| word == wanted)) {
+                return Err(self.refused(file, format!("the kernel does not hold {text:?}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A list of processors as the kernel writes it: `0-2,5`.
+fn numbers(text: &str) -> Option<BTreeSet<u32>> {
+    let mut set = BTreeSet::new();
+    for part in text.trim().split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        set.extend(first.parse::<u32>().ok()?..=last.parse().ok()?);
+    }
+    Some(set)
+}
+
+/// The whole disk that a path lies on, or is: `8:0`. Limits are on whole disks, not on partitions.
+fn device_of(path: &Path) -> Option<String> {
+    let status = fs::metadata(path).ok()?;
+    let number = if status.file_type().is_block_device() { status.rdev() } else { status.dev() };
+    let name = format!("{}:{}", nix::sys::stat::major(number), nix::sys::stat::minor(number));
+    let about = fs::canonicalize(Path::new("/sys/dev/block").join(&name)).ok()?;
+    if about.join("partition").exists() {
+        return fs::read_to_string(about.parent()?.join("dev"))
+            .ok()
+            .map(|text| text.trim().to_owned());
+    }
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_processors() {
+        assert_eq!(numbers("0-2,5\n"), Some([0, 1, 2, 5].into()));
+        assert_eq!(numbers("\n"), Some([].into()));
+        assert_eq!(numbers("x"), None);
+    }
+}

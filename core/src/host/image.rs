@@ -1,0 +1,85 @@
+//! The warden's executable: the one that this library carries, in sealed memory, or one at an
+//! installed path.
+
+use crate::base::error::{Error, Result};
+use crate::base::kept::Kept;
+use crate::host::file_size;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The program, built by `build.rs`.
+pub static PROGRAM: &[u8] = include_bytes!(env!("SECLUDE_WARDEN_IMAGE"));
+
+/// The environment variable that names an installed warden.
+const VARIABLE: &str = "SECLUDE_WARDEN";
+
+/// What to execute.
+pub enum Image {
+    /// A sealed memfd.
+    Memory(Kept),
+    /// An installed file: it makes the namespaces itself.
+    Installed(CString),
+}
+
+impl Image {
+    /// The warden at `path`, or where the environment says, or else in memory.
+    pub fn new(path: Option<&Path>) -> Result<Image> {
+        let path = path
+            .map(|path| path.as_os_str().to_owned())
+            .or_else(|| std::env::var_os(VARIABLE).filter(|path| !path.is_empty()));
+        match path {
+            Some(path) => CString::new(path.as_bytes())
+                .map(Image::Installed)
+                .map_err(|_| Error::invalid(format!("warden {path:?}"), "contains a NUL byte")),
+            None => Image::in_memory(),
+        }
+    }
+
+    fn in_memory() -> Result<Image> {
+        const NAME: &CStr = c"seclude-warden";
+        const ACTION: &str = "put the warden into memory";
+        let failed = |error: std::io::Error| Error::io(ACTION, error);
+        let remedy = format!(", or install the warden and name it by {VARIABLE}");
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        // MFD_EXEC says that it is meant to be executed, from Linux 6.3 on.
+        let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
+        let memory = memfd_create(NAME, flags | executable)
+            .or_else(|_| memfd_create(NAME, flags))
+            .map_err(|errno| failed(errno.into()))?;
+        let memory = crate::host::socket::above_stdio(memory)?;
+        let mut file = File::from(memory);
+        file_size::fill(&mut file, PROGRAM, ACTION, &remedy)?;
+        let seals = SealFlag::F_SEAL_SEAL
+            | SealFlag::F_SEAL_SHRINK
+            | SealFlag::F_SEAL_GROW
+            | SealFlag::F_SEAL_WRITE;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(|errno| failed(errno.into()))?;
+        Ok(Image::Memory(OwnedFd::from(file).into()))
+    }
+
+    /// Whether the descriptor still is what was made.
+    pub fn intact(&self) -> bool {
+        match self {
+            Image::Memory(memory) => memory.intact().is_some(),
+            Image::Installed(_) => true,
+        }
+    }
+
+    /// The descriptor's number and the path to execute.
+    pub fn executable(&self) -> (i32, &CStr) {
+        match self {
+            Image::Memory(memory) => (memory.unchecked().as_raw_fd(), c""),
+            Image::Installed(path) => (libc::AT_FDCWD, path),
+        }
+    }
+
+    /// Whether it is executed outside the namespaces.
+    pub fn makes_namespaces(&self) -> bool {
+        matches!(self, Image::Installed(_))
+    }
+}

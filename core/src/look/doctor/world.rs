@@ -1,0 +1,134 @@
+//! The sandbox as such: the default one, the smallest, the ids behind it, its warden and its
+//! mounts.
+
+use super::Check;
+use super::probe::{self, Live};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::plan::idmap::Mapping;
+use crate::policy::outcome::Protection;
+use crate::run::sandbox::Sandbox;
+use crate::wire::plan::IdRange;
+use std::fs;
+
+pub const DEFAULT: &str = "sandbox";
+pub const EMPTY_ROOT: &str = "sandbox.empty-root";
+
+/// What a default sandbox does not have: its clocks are the caller's, and its pid namespace ends
+/// what is inside. The second wall has checks of its own, and so have the ids.
+const NOT_BY_DEFAULT: [Protection; 8] = [
+    Protection::OtherUser,
+    Protection::TimeNamespace,
+    Protection::KillByWarden,
+    Protection::KillByCgroup,
+    Protection::LandlockFiles,
+    Protection::LandlockSignals,
+    Protection::LandlockSockets,
+    Protection::LandlockPorts,
+];
+
+pub fn checks() -> Vec<Check> {
+    vec![default(), empty_root(), ids(), warden(), modern_mounts(), classic_mounts()]
+}
+
+fn default() -> Check {
+    let outcome = match probe::run(&probe::within(Sandbox::new())) {
+        Ok(outcome) => outcome,
+        Err(error) => return Check::missing(DEFAULT, &error),
+    };
+    let lost: Vec<&str> = Protection::ALL
+        .iter()
+        .filter(|protection| {
+            !NOT_BY_DEFAULT.contains(protection) && !outcome.enforced.contains(**protection)
+        })
+        .map(|protection| protection.name())
+        .collect();
+    match lost.as_slice() {
+        [] => Check::works(DEFAULT, "every protection of the default policy is in force"),
+        ["no-groups"] => Check::weaker(
+            DEFAULT,
+            "without no-groups",
+            "the kernel lets no unprivileged caller drop its supplementary groups: what they may read, the command may",
+        )
+        .or_remedy("start from a user without supplementary groups (setpriv --clear-groups), or as root"),
+        lost => Check::weaker(DEFAULT, format!("without {}", lost.join(", ")), "this kernel did not grant them")
+            .or_remedy("a newer kernel, or a surrounding container that filters less"),
+    }
+}
+
+fn empty_root() -> Check {
+    match probe::run(&probe::smallest()) {
+        Ok(_) => Check::works(EMPTY_ROOT, "nothing of the host's files is needed"),
+        Err(error) => Check::missing(EMPTY_ROOT, &error),
+    }
+}
+
+/// Whose ids stand behind those inside.
+fn ids() -> Check {
+    const NAME: &str = "ids";
+    let sandbox = probe::smallest();
+    match Mapping::choose(sandbox.policy()).and_then(|mapping| probe::run(&sandbox).map(|_| mapping)) {
+        Ok(Mapping::Range { uids: IdRange { inside, outside, count }, .. }) => {
+            let last = count - 1;
+            Check::works(NAME, format!("{inside} to {} inside are {outside} to {} outside", inside + last, outside + last))
+        }
+        Ok(Mapping::Own | Mapping::Shared { .. } | Mapping::Joined) => Check::weaker(
+            NAME,
+            "one user and one group inside, the caller's own outside",
+            "only a caller with CAP_SETUID and CAP_SETGID may map other ids than its own, and only those that its user namespace has",
+        )
+        .or_remedy("start as root, with more ids than one in /proc/self/uid_map: sandboxes then get ids that are nobody's"),
+        Err(error) => Check::missing(NAME, &error),
+    }
+}
+
+/// Where the warden is executed from.
+fn warden() -> Check {
+    let installed = std::env::var_os("SECLUDE_WARDEN").filter(|path| !path.is_empty());
+    let (name, detail) = match &installed {
+        Some(path) => ("warden.installed", format!("executed from {}", path.display())),
+        None => ("warden.memfd", "executed from memory".to_owned()),
+    };
+    match probe::run(&probe::smallest()) {
+        Ok(_) => Check::works(name, detail),
+        Err(error) => Check::missing(name, &error),
+    }
+}
+
+fn modern_mounts() -> Check {
+    const NAME: &str = "files.modern-mounts";
+    match way_of_mounting() {
+        Ok(true) => Check::works(NAME, "fsopen(2), mount_setattr(2)"),
+        Ok(false) => Check::weaker(
+            NAME,
+            "mount(2)",
+            "this kernel, or the filter of a surrounding container, lacks mount_setattr(2)",
+        )
+        .or_remedy("Linux 5.12 brings it; until then mount(2) makes the same world, less quickly"),
+        Err(error) => Check::missing(NAME, &error),
+    }
+}
+
+/// Whether the newer calls made the root: mount(2) gives it the name of a device, as one must, and
+/// the newer calls none.
+fn way_of_mounting() -> Result<bool> {
+    let live = Live::start(&probe::smallest())?;
+    let path = format!("/proc/{}/mountinfo", live.child.id());
+    let text =
+        fs::read_to_string(&path).map_err(|error| Error::io(format!("read {path}"), error))?;
+    live.release()?;
+    // 36 35 0:50 / / ro,nosuid - tmpfs none rw
+    let root = text.lines().find(|line| line.split(' ').nth(4) == Some("/"));
+    let device = root.and_then(|line| line.split_once(" - ")?.1.split(' ').nth(1));
+    let device = device.ok_or_else(|| {
+        Error::new(ErrorKind::Setup, format!("read {path}")).because("there is no root in it")
+    })?;
+    Ok(device == "none")
+}
+
+fn classic_mounts() -> Check {
+    const NAME: &str = "files.classic-mounts";
+    match probe::run(&probe::smallest().classic_mounts()) {
+        Ok(_) => Check::works(NAME, "mount(2) alone, as on kernels before 5.12"),
+        Err(error) => Check::missing(NAME, &error),
+    }
+}

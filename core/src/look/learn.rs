@@ -1,0 +1,237 @@
+//! Learning what a program does: run once under the eyes of the caller, who is told of every system
+//! call.
+
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::sys::pidfd_send_signal;
+use crate::host::listener::{Listener, Notification};
+use crate::policy::outcome::Ended;
+use crate::policy::seccomp::{Action, Profile, Seccomp, Syscall};
+use crate::run::child::Child;
+use crate::run::command::{Command, Output, Stream, never_refused};
+use crate::run::failure;
+use crate::run::ground::Ground;
+use crate::run::sandbox::Sandbox;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// What a program did: [`Command::learn`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Learned {
+    /// What it wrote, and how it ended.
+    pub output: Output,
+    /// The system calls that it made, and how often. `execve` is among them: the command itself
+    /// was started by one.
+    pub calls: BTreeMap<Syscall, u64>,
+    /// Those among them that the sandbox's filter refuses, and so refused this time too.
+    pub refused: BTreeSet<Syscall>,
+    /// The paths that it named, as seen inside, whether or not there was anything.
+    pub paths: BTreeSet<PathBuf>,
+    sandbox: Sandbox,
+}
+
+impl Learned {
+    /// A filter for these calls alone, with what the sandbox's own filter says of each, tests of
+    /// arguments included; everything else fails with EPERM. One run may not have done all that
+    /// a program can do: add what is missing.
+    pub fn seccomp(&self) -> Seccomp {
+        self.sandbox.policy().filter().narrowed(self.calls.keys().copied())
+    }
+
+    /// The sandbox with that filter; its policy is ready to be written down: [`Sandbox::to_toml`].
+    pub fn sandbox(&self) -> Sandbox {
+        self.sandbox.clone().seccomp(self.seccomp())
+    }
+}
+
+/// What has been seen so far.
+#[derive(Default)]
+struct Seen {
+    calls: BTreeMap<Syscall, u64>,
+    refused: BTreeSet<Syscall>,
+    paths: BTreeSet<PathBuf>,
+    killed: Option<Syscall>,
+}
+
+impl Command {
+    /// Runs the command as [`Command::output`] does, and learns which system calls it makes and
+    /// which paths it names. The sandbox's filter holds meanwhile, by the caller's hand instead
+    /// of the kernel's; every call waits for the caller, so expect it to take many times as long.
+    /// Linux 5.5.
+    ///
+    /// ```
+    /// # fn main() -> seclude::Result<()> {
+    /// let learned = seclude::Sandbox::new().command("cat").arg("/etc/passwd").learn()?;
+    /// assert!(learned.calls.contains_key(&seclude::Syscall::from_name("openat").unwrap()));
+    /// assert!(learned.paths.contains(std::path::Path::new("/etc/passwd")));
+    /// println!("{}", learned.sandbox().to_toml()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn learn(&mut self) -> Result<Learned> {
+        let sandbox = self.sandbox.clone();
+        sandbox.check()?;
+        if !matches!(self.ground, Ground::Own) {
+            return Err(Error::invalid(
+                "learning",
+                "only a command of the sandbox itself can be learned from, not one in a cell, a pool or what it has joined",
+            )
+            .hint("the same program in a sandbox of its own: Sandbox::command"));
+        }
+        let filter = sandbox.policy().filter();
+        if filter.notifies() {
+            return Err(Error::invalid(
+                "learning",
+                "the filter leaves calls to a listener, and the learner is one",
+            )
+            .hint("learn with a filter that allows or denies them"));
+        }
+        self.sandbox = sandbox
+            .clone()
+            .seccomp(Seccomp::profile(Profile::Unconfined).otherwise(Action::Notify));
+        let learned = self.learn_by(&filter);
+        self.sandbox = sandbox.clone();
+        let (mut output, seen) = learned?;
+        if let Some(call) = seen.killed {
+            output.outcome.ended = Ended::Syscall(call);
+        }
+        let Seen { mut calls, refused, paths, .. } = seen;
+        // The start itself, which the filter lets pass.
+        calls.extend(
+            Syscall::from_name("execve")
+                .filter(|call| !calls.contains_key(call))
+                .map(|call| (call, 1)),
+        );
+        Ok(Learned { output, calls, refused, paths, sandbox })
+    }
+
+    fn learn_by(&mut self, filter: &Seccomp) -> Result<(Output, Seen)> {
+        let child = Child::spawn(self, Stream::Null, Stream::Piped, None)?;
+        let mut child = child.ok_or_else(never_refused)?;
+        let unheard = || {
+            Error::new(ErrorKind::WardenLost, "learn")
+                .because("the filter's listener did not arrive")
+        };
+        let listener = child.take_listener().ok_or_else(unheard)?;
+        let command =
+            child.pidfd().try_clone_to_owned().map_err(|error| Error::io("learn", error))?;
+        std::thread::scope(|scope| {
+            let watcher = std::thread::Builder::new()
+                .spawn_scoped(scope, move || watch(listener, filter, command.as_fd()));
+            let watcher = watcher.map_err(|error| {
+                failure::of_thread("start a thread that watches the command", error)
+            })?;
+            let output = child.wait_with_output();
+            let seen = watcher.join().map_err(|_| {
+                Error::new(ErrorKind::WardenLost, "learn").because("the watching thread panicked")
+            })?;
+            Ok((output?, seen?))
+        })
+    }
+}
+
+/// Sees every call, and answers it as the filter would. With the command's first process,
+/// everything inside ends.
+fn watch(listener: Listener, filter: &Seccomp, command: BorrowedFd<'_>) -> Result<Seen> {
+    let mut seen = Seen::default();
+    while let Some(call) = listener.receive()? {
+        let name = call.syscall();
+        *seen.calls.entry(name).or_default() += 1;
+        seen.paths.extend(path_of(&call));
+        // Who asked may be gone by now, and then needs no answer.
+        let _ = match filter.decide(name, &call.arguments()) {
+            Action::Allow | Action::Log | Action::Notify => call.allow(),
+            Action::Errno(number) => {
+                seen.refused.insert(name);
+                call.fail(number)
+            }
+            Action::Kill => {
+                seen.refused.insert(name);
+                seen.killed.get_or_insert(name);
+                let _ = pidfd_send_signal(command, libc::SIGKILL);
+                call.fail(libc::EPERM)
+            }
+        };
+    }
+    Ok(seen)
+}
+
+/// The path that a call names, made absolute: which argument it is, and relative to what.
+fn path_of(call: &Notification) -> Option<PathBuf> {
+    /// At the first argument, relative to the working directory.
+    const PLAIN: &[&str] = &[
+        "access",
+        "chdir",
+        "chmod",
+        "chown",
+        "chroot",
+        "creat",
+        "execve",
+        "getxattr",
+        "lchown",
+        "lgetxattr",
+        "link",
+        "listxattr",
+        "llistxattr",
+        "lremovexattr",
+        "lsetxattr",
+        "lstat",
+        "mkdir",
+        "mknod",
+        "open",
+        "readlink",
+        "removexattr",
+        "rename",
+        "rmdir",
+        "setxattr",
+        "stat",
+        "statfs",
+        "truncate",
+        "unlink",
+        "utime",
+        "utimes",
+    ];
+    /// At the second, relative to the directory that the first is a descriptor of.
+    const RELATIVE: &[&str] = &[
+        "execveat",
+        "faccessat",
+        "faccessat2",
+        "fchmodat",
+        "fchmodat2",
+        "fchownat",
+        "futimesat",
+        "linkat",
+        "mkdirat",
+        "mknodat",
+        "newfstatat",
+        "openat",
+        "openat2",
+        "readlinkat",
+        "renameat",
+        "renameat2",
+        "statx",
+        "unlinkat",
+        "utimensat",
+    ];
+    let name = call.syscall().name()?;
+    let [first, second, ..] = call.arguments();
+    let (base, address) = match (PLAIN.contains(&name), RELATIVE.contains(&name)) {
+        (true, _) => ("cwd".to_owned(), first),
+        (_, true) if first as i32 == libc::AT_FDCWD => ("cwd".to_owned(), second),
+        (_, true) => (format!("fd/{}", first as i32), second),
+        _ => return None,
+    };
+    let path = PathBuf::from(OsString::from_vec(call.read_string(address).ok()?));
+    match (path.as_os_str().is_empty(), path.is_absolute()) {
+        (true, _) => None,
+        (_, true) => Some(path),
+        _ => Some(
+            std::fs::read_link(Path::new("/proc").join(call.pid().to_string()).join(base))
+                .ok()?
+                .join(path),
+        ),
+    }
+}

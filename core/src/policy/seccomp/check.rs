@@ -1,0 +1,95 @@
+//! What no filter may say.
+
+use super::{Action, Compare, Listens, Rule, Seccomp, syscall};
+use crate::base::error::{Error, Result};
+
+/// The largest error number that the kernel's filters can give.
+const MAX_ERRNO: i32 = 4095;
+/// As many tests as a rule can have: its code must be short enough for one jump over it.
+const TESTS_MAX: usize = 16;
+
+impl Seccomp {
+    /// Refuses what makes no sense.
+    pub(crate) fn check(&self) -> Result<()> {
+        for rule in &self.rules {
+            rule.check()?;
+        }
+        if let Some(action) = self.otherwise {
+            check_action("otherwise", action)?;
+        }
+        if self.listens() == Listens::Caller && self.actions().any(|action| action == Action::Kill)
+        {
+            return Err(Error::invalid(
+                "seccomp filter",
+                "has both notify and kill, and the kernel tells one listener only",
+            )
+            .hint("let the listener decide, and kill by Child::kill"));
+        }
+        Ok(())
+    }
+}
+
+impl Rule {
+    fn check(&self) -> Result<()> {
+        let what = format!("seccomp rule for {}", self.call);
+        if self.number().is_none() && !syscall::is_elsewhere(&self.call) {
+            let error = Error::invalid(what, "Linux has no such system call");
+            let nearest =
+                syscall::known().keys().map(|name| (strsim::jaro_winkler(&self.call, name), name));
+            return Err(match nearest.max_by(|one, other| one.0.total_cmp(&other.0)) {
+                Some((likeness, name)) if likeness > 0.8 => {
+                    error.hint(format!("did you mean {name}?"))
+                }
+                _ => error.hint("a call that is newer than this library goes by its number"),
+            });
+        }
+        check_action(&self.call, self.action)?;
+        if self.tests.len() > TESTS_MAX {
+            return Err(Error::invalid(
+                what,
+                format!("has {} tests, and {TESTS_MAX} is the most", self.tests.len()),
+            ));
+        }
+        for test in &self.tests {
+            if test.argument > 5 {
+                return Err(Error::invalid(
+                    what,
+                    format!("tests argument {}, and they are 0 to 5", test.argument),
+                ));
+            }
+            let narrow = u64::from(u32::MAX);
+            if !test.wide && (test.value > narrow || test.mask != u64::MAX && test.mask > narrow) {
+                return Err(Error::invalid(
+                    what,
+                    format!("compares 32 bits with {:#x}", test.value.max(test.mask)),
+                )
+                .hint("compare all 64 (wide)"));
+            }
+            let mask = if test.wide { test.mask } else { test.mask & narrow };
+            if matches!(test.compare, Compare::Equal | Compare::NotEqual) && test.value & !mask != 0
+            {
+                return Err(Error::invalid(
+                    what,
+                    format!("{:#x} has bits that the mask {mask:#x} lacks", test.value),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of its call here.
+    pub(super) fn number(&self) -> Option<u32> {
+        let named = syscall::known().get(self.call.as_str()).copied();
+        named.or_else(|| self.call.parse().ok().filter(|number| i32::try_from(*number).is_ok()))
+    }
+}
+
+fn check_action(what: &str, action: Action) -> Result<()> {
+    match action {
+        Action::Errno(number) if !(1..=MAX_ERRNO).contains(&number) => Err(Error::invalid(
+            format!("seccomp action for {what}"),
+            format!("errno {number} is not 1 to {MAX_ERRNO}"),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,292 @@
+//! A policy as text: JSON and TOML with one schema, read and written.
+//!
+//! The text is first a tree of plain values, then a policy, key by key: so each mistake names its
+//! key, and an unknown key the nearest known one. `policy::keys` declares them, `value` says how
+//! the values of each type are written, `files`, `limits` and `seccomp` hold the tables of these,
+//! `text` how single values look.
+
+mod files;
+mod limits;
+mod numbers;
+mod seccomp;
+mod text;
+mod value;
+
+pub use text::{size_of_text, time_of_text};
+
+use crate::base::declared::Setting;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::policy::{Demand, Policy, System, for_each_key};
+use serde_json::{Value, json};
+use text::{Distinct, Key, path_value};
+
+macro_rules! keys {
+    ($($(#[doc = $doc:literal])* $kind:ident $name:ident $(at $($field:ident).+)?,)*) => {
+        /// The keys of a policy.
+        const KEYS: &[&str] = &[$(stringify!($name),)*];
+
+        /// What the other faces and the documentation say of each key.
+        pub const SETTINGS: &[Setting] =
+            &[$(Setting { name: stringify!($name), kind: stringify!($kind), doc: concat!($($doc, "\n"),*) },)*];
+
+        /// Reads one key, unless it is a special one. Whether it did.
+        fn read_key(name: &str, key: &Key<'_>, policy: &mut Policy) -> Result<bool> {
+            $($(if name == stringify!($name) {
+                policy.$($field).+ = value::Said::read(key)?;
+                return Ok(true);
+            })?)*
+            Ok(false)
+        }
+
+        /// The keys that are not at their default, but for the special ones.
+        fn write_keys(policy: &Policy) -> Vec<(&'static str, Value)> {
+            let default = Policy::default();
+            let mut keys = Vec::new();
+            $($(if policy.$($field).+ != default.$($field).+ {
+                keys.push((stringify!($name), value::Said::write(&policy.$($field).+)));
+            })?)*
+            keys
+        }
+    };
+}
+for_each_key!(keys);
+
+/// Reads a policy in JSON.
+pub fn from_json(text: &str) -> Result<Policy> {
+    let unreadable = |error: serde_json::Error| {
+        let told =
+            || Error::new(ErrorKind::Policy, "read the policy as JSON").because(error.to_string());
+        numbers::in_json(text).unwrap_or_else(told)
+    };
+    let Distinct(value) = serde_json::from_str(text).map_err(unreadable)?;
+    read(&value)
+}
+
+/// Reads a policy in TOML.
+pub fn from_toml(text: &str) -> Result<Policy> {
+    let unreadable = |error: String| {
+        Error::new(ErrorKind::Policy, "read the policy as TOML")
+            .because(error.trim_end().to_owned())
+    };
+    let value: toml::Value = toml::from_str(text).map_err(|error| unreadable(error.to_string()))?;
+    // JSON would have `null` for a number that is not finite.
+    numbers::in_toml(&value).map_or(Ok(()), Err)?;
+    let value = serde_json::to_value(value).map_err(|error| unreadable(error.to_string()))?;
+    read(&value)
+}
+
+/// Writes a policy in JSON.
+pub fn to_json(policy: &Policy) -> Result<String> {
+    Ok(write(policy)?.to_string())
+}
+
+/// Writes a policy in TOML.
+pub fn to_toml(policy: &Policy) -> Result<String> {
+    toml::to_string(&text::without_large_numbers(write(policy)?)).map_err(|error| {
+        Error::new(ErrorKind::Policy, "write the policy as TOML").because(error.to_string())
+    })
+}
+
+fn read(value: &Value) -> Result<Policy> {
+    let mut policy = Policy::default();
+    for (name, key) in Key::top(value).members(KEYS)? {
+        if read_key(name, &key, &mut policy)? {
+            continue;
+        }
+        match name {
+            "root" => match policy.system {
+                System::Empty => {
+                    return Err(key.wrong("excludes empty_root").hint("leave out one of the two"));
+                }
+                System::Host | System::Root(_) => policy.system = System::Root(key.path()?),
+            },
+            "empty_root" => match (key.flag()?, &policy.system) {
+                (true, System::Root(_)) => {
+                    return Err(key.wrong("excludes root").hint("leave out one of the two"));
+                }
+                (true, System::Host | System::Empty) => policy.system = System::Empty,
+                (false, _) => {}
+            },
+            "require" => limits::demand(&key, Demand::Exact, &mut policy.limits)?,
+            "best_effort" => limits::demand(&key, Demand::BestEffort, &mut policy.limits)?,
+            _ => return Err(key.wrong("is unknown")),
+        }
+    }
+    Ok(policy)
+}
+
+fn write(policy: &Policy) -> Result<Value> {
+    if policy.limits.cpus.is_some_and(|cores| !cores.0.is_finite()) {
+        return Err(Error::new(ErrorKind::Policy, "write the policy")
+            .because("the limit cpus is no number"));
+    }
+    if policy.classic_mounts {
+        return Err(Error::new(ErrorKind::Policy, "write the policy")
+            .because("classic mounts are for tests and have no key"));
+    }
+    let mut keys = write_keys(policy);
+    match &policy.system {
+        System::Host => {}
+        System::Root(root) => keys.push(("root", path_value(root))),
+        System::Empty => keys.push(("empty_root", json!(true))),
+    }
+    keys.extend(limits::demands(&policy.limits));
+    Ok(Value::Object(keys.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sandbox;
+    use crate::policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Test};
+    use crate::policy::{Bind, Clock, Entry, Io, Limit, MiB, Namespace, Resource, Tmpfs};
+    use serde_json::Map;
+    use std::time::Duration;
+
+    fn everything() -> Sandbox {
+        Sandbox::new()
+            .share(Namespace::Net)
+            .unshare(Namespace::Time)
+            .clock_offset(Clock::Boottime, -60)
+            .hostname("judge")
+            .domainname("lan")
+            .uid(0)
+            .gid(5)
+            .user("me")
+            .home("/work")
+            .host_ids(300_000)
+            .root("/srv/other")
+            .writable_root()
+            .terminals()
+            .bind(Bind::new("/a", "/b").writable().optional().noexec().devices().nofollow())
+            .bind_ro("/same", "/same")
+            .tmpfs("/tmp", MiB(64))
+            .entry(Entry::Tmpfs(Tmpfs::new("/t").inodes(9).mode(0o700).noexec()))
+            .dir("/d")
+            .symlink("target", "/l")
+            .file("/f", "text")
+            .file("/g", [0xff, 0])
+            .nested()
+            .seccomp(
+                Seccomp::profile(Profile::Strict)
+                    .allow("execve")
+                    .allow("fork")
+                    .deny("chmod", libc::EACCES)
+                    .deny("900", 4000)
+                    .log("open")
+                    .socket_family(16)
+                    .rule(
+                        Rule::new("mmap", Action::Kill)
+                            .when(Test::new(1, Compare::Greater, 1 << 40).masked(!0xfff).wide()),
+                    )
+                    .otherwise(Action::Errno(38)),
+            )
+            .no_landlock()
+            .tcp_bind([80, 443])
+            .tcp_connect([])
+            .seccomp_bpf([6, 0, 0, 0, 0, 0, 0xff, 0x7f])
+            .rlimit(Resource::Nofile, 5, u64::MAX)
+            .memory(MiB(64))
+            .swap(MiB(1))
+            .cpu_time(Duration::from_millis(2500))
+            .cpus(0.5)
+            .cpu_weight(7)
+            .cpu_set([1, 0])
+            .pids(9)
+            .io(Io::new("/").read_bytes(5u64).write_operations(6))
+            .wall_time(Duration::from_millis(1500))
+            .wall_time_grace(15, Duration::from_secs(2))
+            .output(MiB(2))
+            .require(Limit::Memory)
+            .best_effort(Limit::Cpus)
+            .best_effort(Limit::Io)
+            .cgroup("/sys/fs/cgroup/judge")
+            .warden("/usr/libexec/seclude/warden")
+    }
+
+    #[test]
+    fn a_policy_survives_json_and_toml() {
+        let sandbox = everything();
+        assert_eq!(Sandbox::from_json(&sandbox.to_json().unwrap()).unwrap(), sandbox);
+        assert_eq!(Sandbox::from_toml(&sandbox.to_toml().unwrap()).unwrap(), sandbox);
+        assert_eq!(Sandbox::new().to_json().unwrap(), "{}");
+    }
+
+    #[test]
+    fn numbers_above_what_toml_has_survive_it() {
+        for number in [i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX - 1, u64::MAX] {
+            let sandbox = Sandbox::new()
+                .memory(number)
+                .cpu_time(Duration::from_secs(number))
+                .rlimit(Resource::Data, number, number);
+            assert_eq!(Sandbox::from_json(&sandbox.to_json().unwrap()).as_ref(), Ok(&sandbox));
+            assert_eq!(Sandbox::from_toml(&sandbox.to_toml().unwrap()).as_ref(), Ok(&sandbox));
+        }
+    }
+
+    #[test]
+    fn times_are_written_to_the_nanosecond() {
+        for (seconds, nanoseconds) in [
+            (0, 1),
+            (1, 500_000_000),
+            (99_696_218_774_186, 455_500_000),
+            (1_000_000_001_318_450, 125_000_000),
+            (u64::MAX, 999_999_999),
+        ] {
+            let sandbox = Sandbox::new().wall_time(Duration::new(seconds, nanoseconds));
+            assert_eq!(Sandbox::from_json(&sandbox.to_json().unwrap()).as_ref(), Ok(&sandbox));
+            assert_eq!(Sandbox::from_toml(&sandbox.to_toml().unwrap()).as_ref(), Ok(&sandbox));
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_not_written() {
+        for number in [f64::NAN, f64::INFINITY] {
+            assert_eq!(
+                Sandbox::new().cpus(number).to_json().unwrap_err().kind(),
+                ErrorKind::Policy
+            );
+        }
+    }
+
+    #[test]
+    fn every_key_is_written_by_a_policy_that_says_everything() {
+        let text = everything().to_json().unwrap();
+        let written: Map<String, Value> = serde_json::from_str(&text).unwrap();
+        let missing: Vec<_> = KEYS
+            .iter()
+            .filter(|key| !written.contains_key(**key) && !["empty_root", "etc"].contains(*key))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn a_mistake_names_its_key_and_the_nearest_known_one() {
+        let error = |text: &str| Sandbox::from_json(text).unwrap_err().to_string();
+        assert_eq!(
+            error(r#"{"hostnme": "a"}"#),
+            "policy key hostnme: is unknown; hint: did you mean hostname?"
+        );
+        assert_eq!(
+            error(r#"{"files": [{"bind": "/a", "writeable": true}]}"#),
+            "policy key files[0].writeable: is unknown; hint: did you mean writable?"
+        );
+        assert_eq!(
+            error(r#"{"share": ["network"]}"#),
+            "policy key share[0]: \"network\" is none of user, mount, pid, net, ipc, uts, cgroup, time; hint: did you mean net?"
+        );
+        assert_eq!(
+            error(r#"{"uid": -1}"#),
+            "policy key uid: -1 is not a whole number from 0 to 4294967295"
+        );
+        assert_eq!(
+            error(r#"{"wall_time": "soon"}"#),
+            "policy key wall_time: \"soon\" is not a time such as 1.5, \"1.5s\", \"200ms\" or \"2m\""
+        );
+        assert!(
+            error(r#"{"uid": 1, "uid": 2}"#)
+                .starts_with("read the policy as JSON: the key uid is given twice")
+        );
+        assert!(error("{").starts_with("read the policy as JSON: "));
+    }
+}

@@ -1,0 +1,223 @@
+//! Acting with the rights of a sandbox's user: its file system ids, none of the caller's groups,
+//! and no capability over files.
+//!
+//! Credentials are a thread's own (credentials(7)). A copy that changes them runs in a thread that
+//! ends with it, so that none of the caller's threads ever has other rights than before, whatever
+//! fails.
+
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::sys;
+use crate::run::failure;
+use nix::sys::prctl::{get_dumpable, set_dumpable};
+use nix::unistd::{Gid, Uid, getgroups, setfsgid, setfsuid};
+use std::thread;
+
+/// A user and a group, as the caller counts.
+pub type Owner = (u32, u32);
+
+/// The capabilities over files that the kernel itself takes from a root whose file system user id
+/// changes (capabilities(7), CAP_FS_SET): CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID,
+/// LINUX_IMMUTABLE, MKNOD, MAC_OVERRIDE. And LEASE and SYS_RESOURCE, which pass over an owner's
+/// leases and quotas.
+const OVER_FILES: u64 =
+    1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 9 | 1 << 24 | 1 << 27 | 1 << 28 | 1 << 32;
+
+/// Runs `copy` where it may change its rights: in a thread of its own if one of `owners` is
+/// somebody else.
+pub fn apart<T: Send>(
+    owners: &[Option<Owner>],
+    copy: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    if owners.iter().all(Option::is_none) {
+        return copy();
+    }
+    let dumpable = get_dumpable();
+    let result = thread::scope(|scope| {
+        let copier = thread::Builder::new().name("seclude-copy".into()).spawn_scoped(scope, copy);
+        let copier = copier.map_err(|error| {
+            failure::of_thread("start a thread that acts as the sandbox's user", error)
+        })?;
+        copier.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    // A change of credentials takes this from the whole process: PR_SET_DUMPABLE(2const).
+    if dumpable == Ok(true) {
+        let _ = set_dumpable(true);
+    }
+    result
+}
+
+/// Acts as the caller, or as a sandbox's user.
+pub struct Actor(Option<(Owner, Rights)>);
+
+impl Actor {
+    pub fn new(owner: Option<Owner>) -> Result<Actor> {
+        owner.map(|owner| Rights::now().map(|own| (owner, own))).transpose().map(Actor)
+    }
+
+    /// Does something with this actor's rights. An error if these could not be taken on: then it
+    /// has not been done. Or if the caller's own could not be taken back: then nothing more can
+    /// be done in this thread.
+    pub fn act<T>(&self, what: impl FnOnce() -> T) -> Result<T> {
+        let Some((owner, own)) = &self.0 else { return Ok(what()) };
+        let result = own.become_owner(*owner).map(|()| what());
+        own.take_back()?;
+        result
+    }
+}
+
+/// What the kernel asks a thread for when it opens, makes and changes files.
+struct Rights {
+    uid: Uid,
+    gid: Gid,
+    groups: Vec<Gid>,
+    capabilities: u64,
+}
+
+fn effective_capabilities() -> Result<u64> {
+    sys::effective_capabilities().map_err(|error| failed(error.raw_os_error().unwrap_or(libc::EIO)))
+}
+
+impl Rights {
+    fn now() -> Result<Rights> {
+        let groups = getgroups().map_err(|errno| failed(errno as i32))?;
+        Ok(Rights {
+            uid: file_uid(),
+            gid: file_gid(),
+            groups,
+            capabilities: effective_capabilities()?,
+        })
+    }
+
+    fn become_owner(&self, (uid, gid): Owner) -> Result<()> {
+        // The thread's alone: libc's call would change every thread's.
+        match sys::set_thread_groups(&[]) {
+            // Denied where the caller's user namespace denies it, to the sandbox's commands as
+            // well: they have these groups, too.
+            Ok(()) | Err(libc::EPERM) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
+        setfsgid(gid.into());
+        setfsuid(uid.into());
+        // Both say what was, whether or not it has changed.
+        if (file_uid(), file_gid()) != (uid.into(), gid.into()) {
+            return Err(failed(libc::EPERM)
+                .because("the kernel lets this process not act as another user")
+                .hint("it takes CAP_SETUID and CAP_SETGID, and a user that is mapped in the caller's user namespace"));
+        }
+        sys::set_effective_capabilities(effective_capabilities()? & !OVER_FILES).map_err(failed)?;
+        if effective_capabilities()? & OVER_FILES != 0 {
+            return Err(failed(libc::EPERM));
+        }
+        Ok(())
+    }
+
+    fn take_back(&self) -> Result<()> {
+        let lost = |errno| failed(errno).because("the caller's own rights could not be taken back");
+        setfsuid(self.uid);
+        setfsgid(self.gid);
+        match sys::set_thread_groups(
+            &self.groups.iter().map(|group| group.as_raw()).collect::<Vec<_>>(),
+        ) {
+            Ok(()) | Err(libc::EPERM) => {}
+            Err(errno) => return Err(lost(errno)),
+        }
+        sys::set_effective_capabilities(self.capabilities).map_err(lost)?;
+        let now = Rights::now()?;
+        let same = (now.uid, now.gid, now.capabilities) == (self.uid, self.gid, self.capabilities)
+            && now.groups == self.groups;
+        if same { Ok(()) } else { Err(lost(libc::EPERM)) }
+    }
+}
+
+/// An id that no user has changes nothing, and the call tells the present one: setfsuid(2).
+fn file_uid() -> Uid {
+    setfsuid(Uid::from_raw(u32::MAX))
+}
+
+fn file_gid() -> Gid {
+    setfsgid(Gid::from_raw(u32::MAX))
+}
+
+fn failed(errno: i32) -> Error {
+    Error::new(ErrorKind::Io, "act as the sandbox's user").errno(errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::errno::Errno;
+    use nix::sys::stat::{Mode, fchmod, fstat};
+    use std::fs::{self, File};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    const OWNER: Owner = (0x7000_1000, 0x7000_2000);
+
+    /// As root, in a thread of its own, what `body` does as `OWNER` and then as the caller.
+    fn as_root(name: &str, body: impl FnOnce(&Actor) + Send) {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("{name}: SKIPPED, for only root may act as others");
+            return;
+        }
+        apart(&[Some(OWNER)], || {
+            body(&Actor::new(Some(OWNER))?);
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn an_owner_has_its_own_rights_and_no_others() {
+        as_root("an_owner_has_its_own_rights_and_no_others", |owner| {
+            let place = tempfile();
+            let (open, closed) = (place.join("open"), place.join("closed"));
+            fs::create_dir(&open).unwrap();
+            fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+            fs::write(&closed, "root's").unwrap();
+            // Readable by root's groups, which the owner does not have.
+            fs::set_permissions(&closed, fs::Permissions::from_mode(0o640)).unwrap();
+            let file = File::open(&closed).unwrap();
+            let made = owner.act(|| {
+                assert_eq!(fs::read(&closed).unwrap_err().raw_os_error(), Some(libc::EACCES));
+                assert_eq!(
+                    fs::remove_file(&closed).unwrap_err().raw_os_error(),
+                    Some(libc::EACCES)
+                );
+                assert_eq!(fchmod(&file, Mode::S_IRWXO), Err(Errno::EPERM));
+                fs::write(open.join("made"), "owner's").unwrap();
+                assert_eq!(getgroups().unwrap(), []);
+                sys::effective_capabilities().unwrap() & OVER_FILES
+            });
+            assert_eq!(made.unwrap(), 0);
+            let made = fs::metadata(open.join("made")).unwrap();
+            assert_eq!((made.uid(), made.gid()), OWNER);
+            // Afterwards the thread is the caller's again.
+            fchmod(&file, Mode::S_IRUSR).unwrap();
+            assert_eq!(fstat(&file).unwrap().st_mode & 0o777, 0o400);
+            fs::remove_dir_all(place).unwrap();
+        });
+    }
+
+    #[test]
+    fn rights_that_cannot_be_had_are_an_error_before_anything_is_done() {
+        as_root("rights_that_cannot_be_had_are_an_error_before_anything_is_done", |owner| {
+            const SETUID: u64 = 1 << 7;
+            let all = sys::effective_capabilities().unwrap();
+            // Without the capability setfsuid(2) changes nothing, and does not say so.
+            sys::set_effective_capabilities(all & !SETUID).unwrap();
+            let mut done = false;
+            let other = Actor::new(Some(OWNER)).unwrap();
+            assert!(other.act(|| done = true).is_err());
+            assert!(!done);
+            sys::set_effective_capabilities(all).unwrap();
+            owner.act(|| done = true).unwrap();
+            assert!(done);
+        });
+    }
+
+    fn tempfile() -> std::path::PathBuf {
+        let place = std::env::temp_dir().join(format!("seclude-acting-{}", std::process::id()));
+        fs::create_dir(&place).unwrap();
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).unwrap();
+        place
+    }
+}
