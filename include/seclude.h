@@ -1630,7 +1630,7 @@ struct seclude_outcome {
      * The most memory that was seen without the pages of files: `RssAnon` and `RssShmem` of the
      * processes, or `anon` and `shmem` of the cgroup. The warden looks every 5 milliseconds or
      * less often, where the memory of the sandbox, or of this command in a cell, is limited. In
-     * bytes. `SECLUDE_UNKNOWN` where nobody counted.
+     * bytes. `SECLUDE_UNKNOWN` if it was not counted.
      */
     uint64_t anonymous_peak;
     /** The largest resident set that any single process of the tree had. In bytes. */
@@ -1639,7 +1639,7 @@ struct seclude_outcome {
     uint64_t processes;
     /**
      * The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled.
-     * `SECLUDE_UNKNOWN` where nobody counted.
+     * `SECLUDE_UNKNOWN` if it was not counted.
      */
     uint64_t processes_peak;
     /** Page faults served without I/O. */
@@ -1656,13 +1656,13 @@ struct seclude_outcome {
     uint64_t bytes_written;
     /**
      * What was written to the standard output. Counted only with a limit on the output. In bytes.
-     * `SECLUDE_UNKNOWN` where nobody counted.
+     * `SECLUDE_UNKNOWN` if it was not counted.
      */
     uint64_t stdout_bytes;
     /**
      * What was written to the standard error. Counted only with a limit on the output; 0 if both
-     * streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` where
-     * nobody counted.
+     * streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` if it
+     * was not counted.
      */
     uint64_t stderr_bytes;
     /**

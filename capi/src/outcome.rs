@@ -185,14 +185,14 @@ pub struct seclude_outcome {
     /// The most memory that was seen without the pages of files: `RssAnon` and `RssShmem` of the
     /// processes, or `anon` and `shmem` of the cgroup. The warden looks every 5 milliseconds or
     /// less often, where the memory of the sandbox, or of this command in a cell, is limited. In
-    /// bytes. `SECLUDE_UNKNOWN` where nobody counted.
+    /// bytes. `SECLUDE_UNKNOWN` if it was not counted.
     pub anonymous_peak: u64,
     /// The largest resident set that any single process of the tree had. In bytes.
     pub max_rss: u64,
     /// Processes and threads inside, while it runs, the warden not counted; 0 afterwards.
     pub processes: u64,
     /// The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled.
-    /// `SECLUDE_UNKNOWN` where nobody counted.
+    /// `SECLUDE_UNKNOWN` if it was not counted.
     pub processes_peak: u64,
     /// Page faults served without I/O.
     pub minor_faults: u64,
@@ -207,11 +207,11 @@ pub struct seclude_outcome {
     /// What was written to block devices. In bytes.
     pub bytes_written: u64,
     /// What was written to the standard output. Counted only with a limit on the output. In bytes.
-    /// `SECLUDE_UNKNOWN` where nobody counted.
+    /// `SECLUDE_UNKNOWN` if it was not counted.
     pub stdout_bytes: u64,
     /// What was written to the standard error. Counted only with a limit on the output; 0 if both
-    /// streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` where
-    /// nobody counted.
+    /// streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` if it
+    /// was not counted.
     pub stderr_bytes: u64,
     // faces: end
     /// How long at least one process waited for a processor: pressure stall information, in

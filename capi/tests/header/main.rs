@@ -71,10 +71,7 @@ fn every_exported_function_is_in_the_header() {
             count += 1;
         }
     }
-    assert!(
-        count > 165,
-        "only {count} functions were found: are they written in another way now?"
-    );
+    assert!(count > 165, "only {count} functions were found: are they written in another way now?");
 }
 
 #[test]
