@@ -1,11 +1,11 @@
 #!/bin/sh
 # Builds libseclude and installs it: capi/build-library.sh build | install
 #
-#   DESTDIR, PREFIX     where to install: $DESTDIR$PREFIX, PREFIX being /usr/local if nothing is said
-#   CARGO_TARGET_DIR    where cargo builds; the library is put together in its seclude-capi directory
+#   DESTDIR, PREFIX     where to install: $DESTDIR$PREFIX. The default of PREFIX is /usr/local.
+#   CARGO_TARGET_DIR    where cargo builds. The libraries are made in its directory seclude-capi.
 #
-# The shared library is linked here, from the static one: a version script given to a Rust cdylib is ignored by one linker
-# and refused by the other.
+# This script links the shared library from the static one. A version script for a Rust cdylib does
+# not work: lld ignores it, and bfd refuses it.
 set -eu
 
 capi=$(cd "$(dirname "$0")" && pwd)
@@ -19,31 +19,36 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)
 soname=libseclude.so.0
 
 build() {
-    # rustc names the libraries that a static one needs; they go to the linker and to pkg-config.
     (cd "$root" && "$cargo" build --quiet --release --package seclude-capi --bins)
-    needs=$(cd "$root" && "$cargo" rustc --release --package seclude-capi --lib -- --print native-static-libs 2>&1 | sed -n 's/^note: native-static-libs: //p' | tail -n 1)
+    # rustc names the libraries that the static one needs. The linker and pkg-config get them.
+    needs=$(cd "$root" && "$cargo" rustc --release --package seclude-capi --lib -- \
+        --print native-static-libs 2>&1 | sed -n 's/^note: native-static-libs: //p' | tail -n 1)
     mkdir -p "$built"
-    # Cargo says it only when it compiles: it is kept for when it does not.
-    # Not the unwinder: the compiler adds the one that fits, the shared libgcc_s or, with -static, libgcc_eh.
+    # rustc prints them only when it compiles, so they are kept in a file. libgcc_s is left out: the
+    # compiler adds the unwinder that fits, the shared libgcc_s, or libgcc_eh with -static.
     if [ -n "$needs" ]; then echo "$needs" | sed 's/-lgcc_s *//' >"$built/native-static-libs"; fi
     needs=$(cat "$built/native-static-libs")
 
     cp "$target/release/libseclude.a" "$built/libseclude.a"
-    # shellcheck disable=SC2086  # a list of flags
+    # shellcheck disable=SC2086  # $needs is a list of flags
     "$cc" -shared -o "$built/libseclude.so.$version" \
-        -Wl,-soname,"$soname" -Wl,--version-script="$capi/seclude.map" -Wl,--gc-sections -Wl,-z,relro,-z,now,-z,noexecstack \
+        -Wl,-soname,"$soname" -Wl,--version-script="$capi/seclude.map" \
+        -Wl,--gc-sections -Wl,-z,relro,-z,now,-z,noexecstack \
         -Wl,--whole-archive "$built/libseclude.a" -Wl,--no-whole-archive $needs
     ln -sf "libseclude.so.$version" "$built/$soname"
     ln -sf "$soname" "$built/libseclude.so"
 
     "$target/release/seclude-write-warden" "$built/warden"
-    sed -e "s|@VERSION@|$version|" -e "s|@STATIC_LIBS@|$needs|" "$capi/seclude.pc.in" >"$built/seclude.pc"
-    sed -e "s|@WARDEN@|$prefix/libexec/seclude/warden|" "$capi/apparmor/seclude-warden.in" >"$built/seclude-warden"
+    sed -e "s|@VERSION@|$version|" -e "s|@STATIC_LIBS@|$needs|" \
+        "$capi/seclude.pc.in" >"$built/seclude.pc"
+    sed -e "s|@WARDEN@|$prefix/libexec/seclude/warden|" \
+        "$capi/apparmor/seclude-warden.in" >"$built/seclude-warden"
 }
 
 install_files() {
     to=${DESTDIR:-}$prefix
-    install -d "$to/lib/pkgconfig" "$to/include" "$to/libexec/seclude" "$to/share/seclude/apparmor.d"
+    install -d "$to/lib/pkgconfig" "$to/include" "$to/libexec/seclude" \
+        "$to/share/seclude/apparmor.d"
     install -m 755 "$built/libseclude.so.$version" "$to/lib/"
     strip --strip-unneeded "$to/lib/libseclude.so.$version"
     ln -sf "libseclude.so.$version" "$to/lib/$soname"

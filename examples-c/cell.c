@@ -1,4 +1,4 @@
-/* A cell: a build in steps, each of which finds what the one before has left; then everything is as at first. */
+/* A cell: the steps of a build share files, and a reset removes what they left. */
 #include <seclude.h>
 #include <stdio.h>
 
@@ -7,8 +7,8 @@ static int step(const seclude_cell *cell, const char *script)
     seclude_command *command = seclude_cell_command(cell, "sh");
     seclude_command_arg(command, "-c");
     seclude_command_arg(command, script);
-    /* Of what the cell may have, so much for one step. */
-    seclude_command_memory(command, 64u << 20);
+    /* One step may use only a part of what the cell may use. */
+    seclude_command_memory(command, SECLUDE_MIB(64));
     seclude_outcome outcome;
     seclude_error *err = NULL;
     int code = seclude_command_run(command, &outcome, sizeof outcome, &err);
@@ -22,8 +22,8 @@ static int step(const seclude_cell *cell, const char *script)
 int main(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
-    seclude_sandbox_tmpfs(sandbox, "/tmp", 64u << 20);
-    seclude_sandbox_memory(sandbox, 256u << 20);
+    seclude_sandbox_tmpfs(sandbox, "/tmp", SECLUDE_MIB(64));
+    seclude_sandbox_memory(sandbox, SECLUDE_MIB(256));
     seclude_cell *cell = NULL;
     seclude_error *err = NULL;
     if (seclude_sandbox_cell(sandbox, &cell, &err) < 0) {

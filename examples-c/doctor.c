@@ -1,4 +1,5 @@
-/* What this host allows: as a table, then what of it a judge would miss. Exits with 0 if sandboxes can be started at all. */
+/* Prints what this host allows, and what a judge of submissions would lack. Exits with 0 if
+ * sandboxes can be started at all. */
 #include <seclude.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,10 +19,12 @@ int main(void)
 
     for (size_t i = 0; i < seclude_report_count(report); i++) {
         for (size_t j = 0; j < sizeof wanted / sizeof *wanted; j++) {
-            if (strcmp(seclude_report_name(report, i), wanted[j]) || seclude_report_state(report, i) == SECLUDE_STATE_WORKS)
+            if (strcmp(seclude_report_name(report, i), wanted[j]) ||
+                seclude_report_state(report, i) == SECLUDE_STATE_WORKS)
                 continue;
             const char *remedy = seclude_report_remedy(report, i);
-            printf("a judge wants an exact %s: %s\n", wanted[j], remedy ? remedy : seclude_report_cause(report, i));
+            printf("a judge wants an exact %s: %s\n", wanted[j],
+                   remedy ? remedy : seclude_report_cause(report, i));
         }
     }
     int ready = seclude_report_ready(report);

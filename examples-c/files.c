@@ -1,5 +1,5 @@
-/* A world of one's own: a directory of the caller's read-only, another writable, memory to work in, files from bytes; then the same
- * with an empty root, where only what was bound is there. */
+/* The files of a sandbox: a read-only and a writable directory of the caller, a file system in
+ * memory, files from bytes. Then an empty root, which has only what is bound. */
 #define _POSIX_C_SOURCE 200809L
 #include <seclude.h>
 #include <stdio.h>
@@ -28,8 +28,9 @@ static int show(seclude_sandbox *sandbox, const char *const *words)
 
 int main(void)
 {
-    /* What the command writes belongs, outside, to the user that stands behind it: a root caller's is a number that means nothing
-     * on the host. So the directory lets everybody write. */
+    /* Outside, the command's files belong to the user that the command is there. If the caller is
+     * root, that user has an id that nothing else on the host uses. So the directory is writable
+     * for everybody. */
     char results[] = "/tmp/seclude-files-XXXXXX";
     if (!mkdtemp(results) || chmod(results, 0777) != 0)
         return perror("results"), 1;
@@ -38,13 +39,17 @@ int main(void)
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_sandbox_bind_ro(sandbox, "/usr/share", "/data");
     seclude_sandbox_bind_rw(sandbox, results, "/results");
-    seclude_sandbox_bind(sandbox, "/no/such/cache", "/cache", SECLUDE_BIND_OPTIONAL | SECLUDE_BIND_NOEXEC);
-    seclude_sandbox_tmpfs(sandbox, "/tmp", 16u << 20);
+    seclude_sandbox_bind(sandbox, "/no/such/cache", "/cache",
+                         SECLUDE_BIND_OPTIONAL | SECLUDE_BIND_NOEXEC);
+    seclude_sandbox_tmpfs(sandbox, "/tmp", SECLUDE_MIB(16));
     seclude_sandbox_dir(sandbox, "/empty", 0755);
     seclude_sandbox_file(sandbox, "/etc/motd", DATA, strlen(DATA), 0644);
     seclude_sandbox_symlink(sandbox, "/etc/motd", "/motd");
     static const char *const WORK[] = {"sh", "-c",
-        "cat /motd; touch /data/x; dd if=/dev/zero of=/tmp/big bs=1M count=17 status=none; echo done > /results/done", NULL};
+                                       "cat /motd; touch /data/x; "
+                                       "dd if=/dev/zero of=/tmp/big bs=1M count=17 status=none; "
+                                       "echo done > /results/done",
+                                       NULL};
     int code = show(sandbox, WORK);
     seclude_sandbox_free(sandbox);
 
@@ -55,7 +60,8 @@ int main(void)
     printf("outside: the command's file was there\n");
     rmdir(results);
 
-    /* Nothing but the loader, the C library and one program: `/usr` of the host has no part in it. */
+    /* Only the loader, the C library and one program. The rest of the host's `/usr` is not
+     * there. */
     seclude_sandbox *bare = seclude_sandbox_new();
     seclude_sandbox_empty_root(bare);
     seclude_sandbox_bind_ro(bare, "/bin/ls", "/ls");

@@ -1,4 +1,4 @@
-/* System calls: a filter that ends the command at one call, and learning what a program does. */
+/* System calls: a filter that kills at one call, and a filter that is learned from a run. */
 #include <seclude.h>
 #include <stdio.h>
 
@@ -31,7 +31,8 @@ int main(void)
     command = seclude_sandbox_command(sandbox, "true");
     seclude_learned *learned = NULL;
     seclude_error *err = NULL;
-    if (seclude_command_learn(command, &learned, NULL, 0, &err) < 0 || seclude_learned_sandbox(learned, &taught, &err) < 0)
+    if (seclude_command_learn(command, &learned, NULL, 0, &err) < 0 ||
+        seclude_learned_sandbox(learned, &taught, &err) < 0)
         fprintf(stderr, "%s\n", seclude_error_message(err));
     seclude_text *calls = seclude_learned_calls(learned);
     printf("true makes these calls:\n%s", seclude_text_string(calls));

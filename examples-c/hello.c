@@ -1,4 +1,4 @@
-/* The shortest use: run a program in the default sandbox, and tell how it ended. */
+/* The shortest use: run a program in the default sandbox, and print how it ended. */
 #include <seclude.h>
 #include <stdio.h>
 
@@ -15,7 +15,8 @@ int main(void)
     if (code < 0)
         fprintf(stderr, "%s\n", seclude_error_message(err));
     else
-        printf("%s %d after %.1f ms\n", seclude_ended_name(outcome.ended), outcome.value, (double)outcome.wall_ns / 1e6);
+        printf("%s %d after %.1f ms\n", seclude_ended_name(outcome.ended), outcome.value,
+               (double)outcome.wall_ns / 1e6);
 
     seclude_error_free(err);
     seclude_command_free(command);

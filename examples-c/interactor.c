@@ -1,24 +1,29 @@
-/* Two programs that talk with each other: a judge that thinks of a number, and a solution that guesses it. Each has its own sandbox, limits
- * and end; what one writes to its standard output is the other's standard input. */
+/* Two programs that talk to each other: a judge that thinks of a number, and a solution that
+ * guesses it. Each has its own sandbox, limits and end. Each one's standard output is the other's
+ * standard input. */
 #include <seclude.h>
 #include <stdio.h>
 
-static const char JUDGE[] =
-    "secret=37 tries=0\n"
-    "while read guess; do\n"
-    "  tries=$((tries + 1))\n"
-    "  if [ $guess -lt $secret ]; then echo more; elif [ $guess -gt $secret ]; then echo less; else\n"
-    "    echo right; echo \"found after $tries guesses\" >&2; exit 0\n"
-    "  fi\n"
-    "done\n"
-    "echo 'gave up' >&2; exit 1\n";
+static const char JUDGE[] = "secret=37 tries=0\n"
+                            "while read guess; do\n"
+                            "  tries=$((tries + 1))\n"
+                            "  if [ $guess -lt $secret ]; then echo more\n"
+                            "  elif [ $guess -gt $secret ]; then echo less\n"
+                            "  else\n"
+                            "    echo right; echo \"found after $tries guesses\" >&2; exit 0\n"
+                            "  fi\n"
+                            "done\n"
+                            "echo 'gave up' >&2; exit 1\n";
 
-static const char SOLUTION[] =
-    "low=1 high=100\n"
-    "while :; do\n"
-    "  guess=$(((low + high) / 2)); echo $guess; read answer || exit 1\n"
-    "  case $answer in more) low=$((guess + 1));; less) high=$((guess - 1));; right) exit 0;; esac\n"
-    "done\n";
+static const char SOLUTION[] = "low=1 high=100\n"
+                               "while :; do\n"
+                               "  guess=$(((low + high) / 2)); echo $guess; read answer || exit 1\n"
+                               "  case $answer in\n"
+                               "  more) low=$((guess + 1));;\n"
+                               "  less) high=$((guess - 1));;\n"
+                               "  right) exit 0;;\n"
+                               "  esac\n"
+                               "done\n";
 
 static seclude_command *command(const char *script, uint64_t memory)
 {
@@ -34,10 +39,10 @@ static seclude_command *command(const char *script, uint64_t memory)
 
 int main(void)
 {
-    /* The interaction owns the commands: they are not freed here. */
+    /* The interaction takes ownership of the commands. */
     seclude_interaction *interaction = seclude_interaction_new();
-    int judge = seclude_interaction_add(interaction, command(JUDGE, 256u << 20));
-    int solution = seclude_interaction_add(interaction, command(SOLUTION, 64u << 20));
+    int judge = seclude_interaction_add(interaction, command(JUDGE, SECLUDE_MIB(256)));
+    int solution = seclude_interaction_add(interaction, command(SOLUTION, SECLUDE_MIB(64)));
     seclude_interaction_pipe(interaction, solution, 1, judge, 0);
     seclude_interaction_pipe(interaction, judge, 1, solution, 0);
 
@@ -52,7 +57,8 @@ int main(void)
     for (int index = 0; index < 2 && !failed; index++) {
         seclude_outcome outcome;
         seclude_output_outcome(outputs[index], &outcome, sizeof outcome);
-        printf("%s: %s, %.1f ms of processor time\n%s", NAMES[index], outcome.text, (double)(outcome.user_ns + outcome.system_ns) / 1e6,
+        printf("%s: %s, %.1f ms of processor time\n%s", NAMES[index], outcome.text,
+               (double)(outcome.user_ns + outcome.system_ns) / 1e6,
                seclude_output_stderr(outputs[index], NULL));
         failed |= !outcome.success;
     }

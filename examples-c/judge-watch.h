@@ -1,6 +1,6 @@
-/* The judge's watch: knows nothing of sandboxes, and looks from outside whether a submission got out of one. It lays out what a
- * submission would touch, tells what has been touched, and proves first that it can. Included once, by judge.c, which defines
- * _GNU_SOURCE before. */
+/* The judge's watch: it knows nothing of sandboxes, and checks from outside whether a submission
+ * got out of one. It prepares targets that a submission would touch, and reports which were
+ * touched. First it proves that it can. judge.c includes it, and defines _GNU_SOURCE before. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
@@ -29,7 +29,8 @@ struct bytes {
 
 typedef char remark[1024];
 
-/* One thing more to say. It may quote a submission, which is not to send escape sequences to the judge's terminal. */
+/* Appends a remark. It may quote a submission, which must not send escape sequences to the
+ * terminal. */
 __attribute__((format(printf, 2, 3))) static void add(remark text, const char *format, ...)
 {
     size_t used = strlen(text);
@@ -44,7 +45,7 @@ __attribute__((format(printf, 2, 3))) static void add(remark text, const char *f
             *byte = '?';
 }
 
-/* For the judge's own affairs: without them there is no judging. */
+/* For operations that the judge cannot do without: prints the error and exits. */
 static void need(bool done, const char *what)
 {
     if (!done) {
@@ -53,7 +54,7 @@ static void need(bool done, const char *what)
     }
 }
 
-/* Reads once, at most so many bytes. False at the end. */
+/* Reads once, at most `most` bytes. Returns false at the end of the file. */
 static bool read_more(int descriptor, struct bytes *into, size_t most)
 {
     into->data = realloc(into->data, into->length + most + 1);
@@ -75,7 +76,8 @@ static struct bytes read_file(int directory, const char *name)
     return file;
 }
 
-/* What a submission would touch if it got out: a process, a file, a secret, a port, a socket; and a mark of its processes. */
+/* What a submission would touch if it got out: a process, a file, a secret, a port, a socket. The
+ * mark identifies its processes. */
 struct watch {
     char directory[32], file[48], secret_file[48], secret[33], mark[39];
     pid_t process;
@@ -102,11 +104,12 @@ static bool write_text(const char *path, const char *text)
 static int listener(int family, struct sockaddr *address, socklen_t length)
 {
     int descriptor = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    need(descriptor >= 0 && bind(descriptor, address, length) == 0 && listen(descriptor, 8) == 0, "listen");
+    need(descriptor >= 0 && bind(descriptor, address, length) == 0 && listen(descriptor, 8) == 0,
+         "listen");
     return descriptor;
 }
 
-/* A process that does nothing, and ends with the judge. */
+/* Starts a process that does nothing, and that ends with the judge. */
 static pid_t idle(void)
 {
     pid_t process = fork();
@@ -124,20 +127,24 @@ static struct watch watch_new(void)
     struct watch watch = {.directory = "/tmp/judge-XXXXXX", .mark = "judge-", .process = idle()};
     random_text(watch.mark + strlen(watch.mark));
     random_text(watch.secret);
-    /* Whoever has the judge's user id, or is let near by a mistake in the id map, may write here. */
+    /* Everybody may write here: the judge's user, and any other that a mistake in the id map lets
+     * in. */
     need(mkdtemp(watch.directory) && chmod(watch.directory, 0777) == 0, "directory");
     snprintf(watch.file, sizeof watch.file, "%s/canary", watch.directory);
     snprintf(watch.secret_file, sizeof watch.secret_file, "%s/secret", watch.directory);
     need(write_text(watch.file, "untouched") && chmod(watch.file, 0666) == 0, watch.file);
     need(write_text(watch.secret_file, watch.secret), watch.secret_file);
 
-    watch.port_address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    watch.port_address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof watch.port_address;
     watch.port = listener(AF_INET, (struct sockaddr *)&watch.port_address, length);
     need(getsockname(watch.port, (struct sockaddr *)&watch.port_address, &length) == 0, "port");
     watch.socket_address.sun_family = AF_UNIX;
-    strcpy(watch.socket_address.sun_path + 1, watch.mark); /* after a NUL: an abstract one, unix(7) */
-    watch.socket_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(watch.mark));
+    strcpy(watch.socket_address.sun_path + 1,
+           watch.mark); /* a NUL at the beginning makes it an abstract socket: unix(7) */
+    watch.socket_length =
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(watch.mark));
     watch.socket = listener(AF_UNIX, (struct sockaddr *)&watch.socket_address, watch.socket_length);
     return watch;
 }
@@ -164,7 +171,7 @@ static int entries(const char *directory)
     return count;
 }
 
-/* How many processes of this machine have the mark in their command line. */
+/* Returns how many processes on this machine have the mark in their command line. */
 static int survivors(const char *mark)
 {
     DIR *processes = opendir("/proc");
@@ -174,7 +181,8 @@ static int survivors(const char *mark)
         char path[sizeof entry->d_name + 16], line[4096];
         snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
         int file = isdigit((unsigned char)*entry->d_name) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-        ssize_t length = file >= 0 ? read(file, line, sizeof line) : -1; /* It may have ended while we looked. */
+        ssize_t length = file >= 0 ? read(file, line, sizeof line)
+                                   : -1; /* The process may have ended meanwhile. */
         found += length > 0 && memmem(line, (size_t)length, mark, strlen(mark)) != NULL;
         if (file >= 0)
             close(file);
@@ -183,7 +191,7 @@ static int survivors(const char *mark)
     return found;
 }
 
-/* Leaves it to be waited for, so that its number goes to nobody else meanwhile. */
+/* Does not wait for the process, so that no other process gets its id meanwhile. */
 static bool has_ended(pid_t process)
 {
     siginfo_t end = {0};
@@ -203,8 +211,9 @@ static bool contains(const struct bytes *text, const char *word)
     return text->length > 0 && memmem(text->data, text->length, word, strlen(word));
 }
 
-/* What has been touched, and how much of it. */
-static int alarms(struct watch *watch, const struct bytes *output, const struct bytes *errors, remark text)
+/* Adds to `text` what was touched. Returns how many things. */
+static int alarms(struct watch *watch, const struct bytes *output, const struct bytes *errors,
+                  remark text)
 {
     struct bytes file = read_file(AT_FDCWD, watch->file);
     const struct {
@@ -212,7 +221,8 @@ static int alarms(struct watch *watch, const struct bytes *output, const struct 
         const char *what;
     } all[ALARMS] = {
         {has_ended(watch->process), "the target process is dead"},
-        {strcmp(file.data, "untouched") != 0 || entries(watch->directory) != 4, "a file was written"},
+        {strcmp(file.data, "untouched") != 0 || entries(watch->directory) != 4,
+         "a file was written"},
         {contains(output, watch->secret) || contains(errors, watch->secret), "the secret is out"},
         {visited(watch->port), "a connection came to the port"},
         {visited(watch->socket), "a connection came to the socket"},
@@ -228,14 +238,16 @@ static int alarms(struct watch *watch, const struct bytes *output, const struct 
     return raised;
 }
 
-/* Touches everything once, from outside any sandbox: a watch that cannot raise an alarm proves nothing. */
+/* Touches everything once, from outside of any sandbox, and returns how much of it the watch
+ * noticed. A watch that cannot raise an alarm proves nothing. */
 static int drill(void)
 {
     struct watch watch = watch_new();
     struct bytes nothing = {0}, secret = {watch.secret, strlen(watch.secret)};
     remark text = "";
     bool quiet = alarms(&watch, &nothing, &nothing, text) == 0;
-    int port = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int port = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     connect(port, (struct sockaddr *)&watch.port_address, sizeof watch.port_address);
     connect(local, (struct sockaddr *)&watch.socket_address, watch.socket_length);
     int started[2];
@@ -247,7 +259,8 @@ static int drill(void)
         _exit(127);
     }
     close(started[1]);
-    need(marked > 0 && read(started[0], text, 1) == 0, "fork"); /* closed by its exec: it has its mark now */
+    /* The exec closes the pipe. From then on, the process has its mark. */
+    need(marked > 0 && read(started[0], text, 1) == 0, "fork");
     close(started[0]);
     write_text(watch.file, "vandal");
     kill(watch.process, SIGKILL);

@@ -1,7 +1,8 @@
-/* A small contest judge: compiles and runs each submission in a sandbox of its own, and says how it did. The first line of each
- * says which verdict it must get. The judge believes no word of theirs that is to their favour: a watch of its own (judge-watch.h)
- * looks after every run whether anything got out. Ends with 0 only if every verdict is the expected one. The same in Python, over
- * the same submissions: python/examples/judge.py. */
+/* A small contest judge: compiles and runs each submission in a sandbox of its own, and prints a
+ * verdict. The first line of each submission names the expected verdict. The judge does not trust
+ * what a submission says in its own favour: after each run, a watch (judge-watch.h) checks whether
+ * anything got out. Exits with 0 if all verdicts are as expected. python/examples/judge.py is the
+ * same program in Python, for the same submissions. */
 #define _GNU_SOURCE
 #include "judge-watch.h"
 
@@ -10,10 +11,11 @@
 
 #include <signal.h>
 
-/* A privileged caller's sandboxes share one range of host ids: this judge has a range of its own. Others pay no heed to it. */
+/* The sandboxes of privileged callers share one range of host ids by default. This judge has a
+ * range of its own, but nothing reserves it. */
 static const uint32_t HOST_IDS = 0x71000000;
 
-/* What came of one command. */
+/* The result of one command. */
 struct run {
     seclude_outcome outcome;
     struct bytes output, errors;
@@ -30,7 +32,7 @@ static struct bytes copied(const char *data, size_t length)
     return copy;
 }
 
-/* Runs a command and collects what it writes, as much of it as its sandbox allows. */
+/* Runs a command and collects its output, as much as its sandbox allows. */
 static struct run run_of(seclude_command *command)
 {
     struct run run = {0};
@@ -44,7 +46,7 @@ static struct run run_of(seclude_command *command)
         run.errors = copied(data, length);
         seclude_output_outcome(output, &run.outcome, sizeof run.outcome);
         seclude_output_free(output);
-    } else { /* The sandbox failed, not the submission: no verdict can be given. */
+    } else { /* The sandbox failed, not the submission: there is no verdict. */
         fprintf(stderr, "%s\n", seclude_error_message(err));
         need(false, "judge");
     }
@@ -58,8 +60,9 @@ static void run_free(struct run *run)
     free(run->errors.data);
 }
 
-/* Times are milliseconds, sizes bytes. */
-static seclude_sandbox *sandbox_of(uint64_t memory, uint64_t cpu_time, uint64_t wall_time, uint64_t processes, uint64_t output)
+/* Times are in milliseconds, sizes in bytes. */
+static seclude_sandbox *sandbox_of(uint64_t memory, uint64_t cpu_time, uint64_t wall_time,
+                                   uint64_t processes, uint64_t output)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_sandbox_host_ids(sandbox, HOST_IDS);
@@ -72,15 +75,17 @@ static seclude_sandbox *sandbox_of(uint64_t memory, uint64_t cpu_time, uint64_t 
     return sandbox;
 }
 
-/* The compiler is not to be trusted with a hostile source either. Its program comes out through its standard output. */
+/* A hostile source may attack the compiler, so it runs in a sandbox too. It returns the program
+ * through its standard output. */
 static struct run compile(const struct bytes *source)
 {
-    seclude_sandbox *sandbox = sandbox_of(512 << 20, 10000, 30000, 16, 4 << 20);
-    seclude_sandbox_tmpfs(sandbox, "/tmp", 32 << 20);
+    seclude_sandbox *sandbox = sandbox_of(SECLUDE_MIB(512), 10000, 30000, 16, SECLUDE_MIB(4));
+    seclude_sandbox_tmpfs(sandbox, "/tmp", SECLUDE_MIB(32));
     seclude_sandbox_file(sandbox, "/judge/source.c", source->data, source->length, 0644);
     seclude_command *command = seclude_sandbox_command(sandbox, "sh");
     seclude_command_arg(command, "-c");
-    seclude_command_arg(command, "gcc -std=gnu11 -O2 -w -o /tmp/program /judge/source.c && cat /tmp/program");
+    seclude_command_arg(
+        command, "gcc -std=gnu11 -O2 -w -o /tmp/program /judge/source.c && cat /tmp/program");
     struct run run = run_of(command);
     seclude_sandbox_free(sandbox);
     return run;
@@ -94,7 +99,7 @@ static bool same_words(const struct bytes *output, const char *answer)
 {
     const char *said = output->data;
     if (strlen(said) != output->length)
-        return false; /* there is a NUL in it */
+        return false; /* it contains a NUL */
     for (;;) {
         said += strspn(said, SPACE);
         answer += strspn(answer, SPACE);
@@ -108,7 +113,8 @@ static bool same_words(const struct bytes *output, const char *answer)
     }
 }
 
-/* What the end and the output mean. A hostile one says on its standard error what it tried, and what it was answered. */
+/* Derives the verdict from the end and the output. A hostile submission writes to its standard
+ * error what it tried, and with which result. */
 static const char *verdict(const struct run *run, const char *answer, remark text)
 {
     static const char ATTACK[] = "attack: ", SUCCEEDED[] = ": SUCCEEDED";
@@ -130,7 +136,8 @@ static const char *verdict(const struct run *run, const char *answer, remark tex
     switch (run->outcome.ended) {
     case SECLUDE_ENDED_MEMORY_LIMIT:
         return "memory limit";
-    case SECLUDE_ENDED_CPU_TIME: /* Waiting too long and working too long are the same to a contestant. */
+    case SECLUDE_ENDED_CPU_TIME:
+        /* To a contestant, waiting too long is the same as computing too long. */
     case SECLUDE_ENDED_WALL_TIME:
         return "time limit";
     case SECLUDE_ENDED_PROCESS_LIMIT:
@@ -147,16 +154,20 @@ static const char *verdict(const struct run *run, const char *answer, remark tex
     return same_words(&run->output, answer) ? "accepted" : "wrong answer";
 }
 
-static void show(const char *name, const char *verdict, const seclude_outcome *outcome, const char *text)
+static void show(const char *name, const char *verdict, const seclude_outcome *outcome,
+                 const char *text)
 {
     char end[24];
-    bool number = outcome->ended == SECLUDE_ENDED_EXITED || outcome->ended == SECLUDE_ENDED_SIGNALED;
-    snprintf(end, sizeof end, number ? "%s %d" : "%s", seclude_ended_name(outcome->ended), outcome->value);
-    printf("%-18s %-14s %-13s %5.0f ms %5.0f ms %7.1f MiB  %s\n", name, verdict, end, (double)outcome->wall_ns / 1e6,
-           (double)(outcome->user_ns + outcome->system_ns) / 1e6, (double)outcome->memory_peak / (1 << 20), text);
+    bool number =
+        outcome->ended == SECLUDE_ENDED_EXITED || outcome->ended == SECLUDE_ENDED_SIGNALED;
+    snprintf(end, sizeof end, number ? "%s %d" : "%s", seclude_ended_name(outcome->ended),
+             outcome->value);
+    printf("%-18s %-14s %-13s %5.0f ms %5.0f ms %7.1f MiB  %s\n", name, verdict, end,
+           (double)outcome->wall_ns / 1e6, (double)(outcome->user_ns + outcome->system_ns) / 1e6,
+           (double)outcome->memory_peak / (double)SECLUDE_MIB(1), text);
 }
 
-/* Where to aim: a contestant who knows the judge's machine knows all this. */
+/* Tells the submission what to attack, because a contestant may know the machine of the judge. */
 static void tell_targets(seclude_command *command, const struct watch *watch)
 {
     char process[16], port[16];
@@ -169,7 +180,8 @@ static void tell_targets(seclude_command *command, const struct watch *watch)
     seclude_command_env(command, "TARGET_SOCKET", watch->mark);
 }
 
-/* Compiles, runs, compares, looks around. True if the verdict is the expected one. */
+/* Compiles and runs a submission, compares its output, and checks the watch. Returns true if the
+ * verdict is the expected one. */
 static bool judge(int directory, const char *name, struct watch *watch, const char *answer)
 {
     struct bytes source = read_file(directory, name);
@@ -184,11 +196,12 @@ static bool judge(int directory, const char *name, struct watch *watch, const ch
         program = run.output;
     }
     if (runs) {
-        seclude_sandbox *sandbox = sandbox_of(64 << 20, 1000, 3000, 24, 64 << 10);
+        seclude_sandbox *sandbox = sandbox_of(SECLUDE_MIB(64), 1000, 3000, 24, SECLUDE_KIB(64));
         seclude_sandbox_wall_time_grace(sandbox, SIGTERM, 200);
-        seclude_sandbox_tmpfs(sandbox, "/scratch", 1 << 20);
+        seclude_sandbox_tmpfs(sandbox, "/scratch", SECLUDE_MIB(1));
         seclude_sandbox_file(sandbox, "/judge/program", program.data, program.length, 0755);
-        seclude_command *command = seclude_sandbox_command(sandbox, compiled ? "/judge/program" : "python3");
+        seclude_command *command =
+            seclude_sandbox_command(sandbox, compiled ? "/judge/program" : "python3");
         static const char *const PYTHON[] = {"-I", "/judge/program", NULL};
         if (!compiled)
             seclude_command_args(command, PYTHON);
@@ -225,14 +238,20 @@ int main(int count, char **arguments)
 {
     const char *path = count > 1 ? arguments[1] : "../python/examples/submissions";
     struct dirent **submissions;
-    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), number = scandir(path, &submissions, is_submission, alphasort);
-    if (directory < 0 || number < 0)
-        return fprintf(stderr, "usage: %s SUBMISSIONS-DIRECTORY\n%s: %s\n", arguments[0], path, strerror(errno)), 2;
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int number = scandir(path, &submissions, is_submission, alphasort);
+    if (directory < 0 || number < 0) {
+        fprintf(stderr, "usage: %s SUBMISSIONS-DIRECTORY\n%s: %s\n", arguments[0], path,
+                strerror(errno));
+        return 2;
+    }
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     int noticed = drill(), right = 0;
-    printf("the watch noticed %d of %d things that the judge did to it; uid %d\n", noticed, ALARMS, (int)getuid());
-    printf("%-18s %-14s %-13s %8s %8s %11s  %s\n", "submission", "verdict", "end", "wall", "cpu", "peak memory", "remark");
+    printf("the watch noticed %d of %d things that the judge did to it; uid %d\n", noticed, ALARMS,
+           (int)getuid());
+    printf("%-18s %-14s %-13s %8s %8s %11s  %s\n", "submission", "verdict", "end", "wall", "cpu",
+           "peak memory", "remark");
     struct bytes answer = read_file(directory, "answer.txt");
     struct watch watch = watch_new();
     for (int index = 0; index < number; index++) {

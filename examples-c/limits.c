@@ -1,41 +1,46 @@
-/* Limits of a sandbox as a whole: four programs that want too much, each ended by the right one, and one that copes. For each: how it ended,
- * the limit's value, what it used, and what held the limit here. */
+/* The limits of a sandbox: one program that keeps to them, and four that exceed one each. For each,
+ * prints how it ended, the limit, what it used, and which mechanism enforced the limits. */
 #include <inttypes.h>
 #include <seclude.h>
 #include <stdio.h>
 
 static const char *const SCRIPTS[] = {
     "echo modest; exit 0",
-    "head -c 200M /dev/zero | tail -c 200M >/dev/null",            /* tail keeps in memory what it may have to print */
+    "head -c 200M /dev/zero | tail -c 200M >/dev/null", /* tail keeps its input */
     "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 1 & done; wait",
     "while :; do :; done",
     "while :; do echo more and more; done",
 };
-static const int ENDS[] = {SECLUDE_ENDED_EXITED, SECLUDE_ENDED_MEMORY_LIMIT, SECLUDE_ENDED_PROCESS_LIMIT, SECLUDE_ENDED_CPU_TIME,
+static const int ENDS[] = {SECLUDE_ENDED_EXITED, SECLUDE_ENDED_MEMORY_LIMIT,
+                           SECLUDE_ENDED_PROCESS_LIMIT, SECLUDE_ENDED_CPU_TIME,
                            SECLUDE_ENDED_OUTPUT_LIMIT};
 
 static void show(const seclude_outcome *outcome)
 {
     printf("%s\n", outcome->text);
-    printf("  ended %s, returncode %d, limit %" PRIu64 "\n", seclude_ended_name(outcome->ended), outcome->returncode, outcome->limit);
-    printf("  used %.0f ms of processor time in %.0f ms, at most %" PRIu64 " KiB (%s)\n", (double)(outcome->user_ns + outcome->system_ns) / 1e6,
-           (double)outcome->wall_ns / 1e6, outcome->memory_peak / 1024, seclude_memory_source_name(outcome->memory_source));
+    printf("  ended %s, returncode %d, limit %" PRIu64 "\n", seclude_ended_name(outcome->ended),
+           outcome->returncode, outcome->limit);
+    printf("  used %.0f ms of processor time in %.0f ms, at most %" PRIu64 " KiB (%s)\n",
+           (double)(outcome->user_ns + outcome->system_ns) / 1e6, (double)outcome->wall_ns / 1e6,
+           outcome->memory_peak / 1024, seclude_memory_source_name(outcome->memory_source));
     printf("  held:");
     for (int limit = 0; seclude_limit_name(limit); limit++)
         if (outcome->mechanisms[limit])
-            printf(" %s by %s,", seclude_limit_name(limit), seclude_mechanism_name(outcome->mechanisms[limit]));
+            printf(" %s by %s,", seclude_limit_name(limit),
+                   seclude_mechanism_name(outcome->mechanisms[limit]));
     printf("\n");
 }
 
 int main(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
-    seclude_sandbox_memory(sandbox, 64u << 20);
+    seclude_sandbox_memory(sandbox, SECLUDE_MIB(64));
     seclude_sandbox_pids(sandbox, 16);
     seclude_sandbox_cpu_time(sandbox, 300);
-    seclude_sandbox_output(sandbox, 1u << 16);
+    seclude_sandbox_output(sandbox, SECLUDE_KIB(64));
     seclude_sandbox_wall_time(sandbox, 10000);
-    /* Half a processor, where this host can hold it: without a cgroup it cannot, and the programs run all the same. */
+    /* Half a processor, where this host can enforce that. It takes a cgroup. Without one, the
+     * programs run without this limit. */
     seclude_sandbox_cpus(sandbox, 0.5);
     seclude_sandbox_best_effort(sandbox, SECLUDE_LIMIT_CPUS);
 

@@ -1,16 +1,19 @@
-/* A policy as text: read from JSON (a file named on the command line, or the one below), checked, used, and written as TOML.
- * The same text works from Rust and Python. */
+/* A policy as text: reads it from JSON (a file that the command line names, or the text below),
+ * checks it, runs a command, and writes the policy as TOML. The same text works in Rust and
+ * Python. */
 #include <seclude.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char POLICY[] =
-    "{\n"
-    "  \"hostname\": \"judge\",\n"
-    "  \"wall_time\": \"2s\",\n"
-    "  \"rlimits\": {\"nofile\": 64, \"fsize\": \"1M\"},\n"
-    "  \"files\": [{\"tmpfs\": \"/tmp\", \"size\": \"64M\"}, {\"file\": \"/input\", \"data\": \"6 7\\n\"}]\n"
-    "}\n";
+static const char POLICY[] = "{\n"
+                             "  \"hostname\": \"judge\",\n"
+                             "  \"wall_time\": \"2s\",\n"
+                             "  \"rlimits\": {\"nofile\": 64, \"fsize\": \"1M\"},\n"
+                             "  \"files\": [\n"
+                             "    {\"tmpfs\": \"/tmp\", \"size\": \"64M\"},\n"
+                             "    {\"file\": \"/input\", \"data\": \"6 7\\n\"}\n"
+                             "  ]\n"
+                             "}\n";
 
 static char *contents(const char *path)
 {
@@ -40,7 +43,8 @@ int main(int argc, char **argv)
     if (code == 0) {
         command = seclude_sandbox_command(sandbox, "sh");
         seclude_command_arg(command, "-c");
-        seclude_command_arg(command, "read a b </input; echo $((a * b)) on $(hostname), $(ulimit -n) descriptors");
+        seclude_command_arg(
+            command, "read a b </input; echo $((a * b)) on $(hostname), $(ulimit -n) descriptors");
         code = seclude_command_output(command, &output, &err);
     }
     if (code == 0)

@@ -1,5 +1,6 @@
-/* Several commands at once in one poll(2) loop, without a thread: each child has a descriptor that becomes readable when it
- * has ended. Their output goes into pipes that the same loop reads. One of them never ends by itself. */
+/* Several commands at a time in one poll(2) loop without threads. Each child has a descriptor that
+ * becomes readable when it has ended. The same loop reads their output. One of the commands never
+ * ends by itself. */
 #define _POSIX_C_SOURCE 200809L
 #include <poll.h>
 #include <seclude.h>
@@ -15,8 +16,10 @@ static const char *const SCRIPTS[CHILDREN] = {
     "echo endless; while :; do sleep 1; done",
 };
 
-/* Two descriptors of each child are watched: its end, and its output. A negative one poll(2) passes over. */
-static void start(seclude_sandbox *sandbox, int index, seclude_child **child, struct pollfd *end, struct pollfd *output)
+/* poll(2) watches two descriptors of each child, its pidfd and its output. It ignores a negative
+ * descriptor. */
+static void start(seclude_sandbox *sandbox, int index, seclude_child **child, struct pollfd *end,
+                  struct pollfd *output)
 {
     seclude_command *command = seclude_sandbox_command(sandbox, "sh");
     seclude_command_arg(command, "-c");
@@ -30,7 +33,8 @@ static void start(seclude_sandbox *sandbox, int index, seclude_child **child, st
     }
     seclude_command_free(command);
     *end = (struct pollfd){.fd = *child ? seclude_child_pidfd(*child) : -1, .events = POLLIN};
-    *output = (struct pollfd){.fd = *child ? seclude_child_take_stdout(*child) : -1, .events = POLLIN};
+    *output =
+        (struct pollfd){.fd = *child ? seclude_child_take_stdout(*child) : -1, .events = POLLIN};
 }
 
 int main(void)
@@ -64,8 +68,9 @@ int main(void)
             if (end->fd >= 0 && end->revents) {
                 seclude_outcome outcome;
                 if (seclude_child_wait(children[index], &outcome, sizeof outcome, NULL) == 0)
-                    printf("%d ended: %s %d, %.0f ms\n", index, seclude_ended_name(outcome.ended), outcome.value, (double)outcome.wall_ns / 1e6);
-                end->fd = -1; /* borrowed: only no longer watched */
+                    printf("%d ended: %s %d, %.0f ms\n", index, seclude_ended_name(outcome.ended),
+                           outcome.value, (double)outcome.wall_ns / 1e6);
+                end->fd = -1; /* borrowed: not closed, only ignored from now on */
                 open--;
             }
         }

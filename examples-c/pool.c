@@ -1,4 +1,4 @@
-/* A pool that four threads share: every command has a sandbox of its own, which was ready before it was asked for. */
+/* Four threads share a pool. Every command gets a sandbox of its own, which was ready before. */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <seclude.h>
@@ -6,7 +6,7 @@
 
 enum { THREADS = 4, JOBS = 25 };
 
-/* How many of its jobs ended as they should. */
+/* Runs the jobs of one thread, and returns how many ended as expected. */
 static void *work(void *pool)
 {
     static const char SCRIPT[] = "test ! -e /tmp/mine && touch /tmp/mine && exit 7";
@@ -34,7 +34,7 @@ static void *work(void *pool)
 int main(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
-    seclude_sandbox_tmpfs(sandbox, "/tmp", 1u << 20);
+    seclude_sandbox_tmpfs(sandbox, "/tmp", SECLUDE_MIB(1));
     seclude_pool *pool = NULL;
     seclude_error *err = NULL;
     if (seclude_sandbox_pool(sandbox, THREADS, 0, &pool, &err) < 0) {
@@ -52,14 +52,15 @@ int main(void)
         pthread_join(threads[i], &count);
         good += *(int *)count;
     }
-    seclude_statistics told;
-    seclude_pool_statistics(pool, &told, sizeof told);
-    printf("%d of %d jobs found a fresh sandbox; %llu were made, at most %llu in use at one time\n", good, THREADS * JOBS,
-           (unsigned long long)told.made, (unsigned long long)told.most_in_use);
+    seclude_statistics statistics;
+    seclude_pool_statistics(pool, &statistics, sizeof statistics);
+    printf("%d of %d jobs found a fresh sandbox; %llu were made, at most %llu in use at one time\n",
+           good, THREADS * JOBS, (unsigned long long)statistics.made,
+           (unsigned long long)statistics.most_in_use);
     seclude_networks networks;
     seclude_pool_networks(pool, &networks, sizeof networks);
-    printf("of their network namespaces %llu were made, and lent again %llu times\n", (unsigned long long)networks.made,
-           (unsigned long long)networks.reused);
+    printf("of their network namespaces %llu were made, and lent again %llu times\n",
+           (unsigned long long)networks.made, (unsigned long long)networks.reused);
     seclude_pool_free(pool);
     seclude_sandbox_free(sandbox);
     return good != THREADS * JOBS;

@@ -1,4 +1,5 @@
-/* A shell in a sandbox, on a terminal of its own. From a terminal, keys go through as they are; from a pipe, its lines are typed. */
+/* A shell in a sandbox, on a terminal of its own. If the input is a terminal, every key is passed
+ * on as it is. If it is a pipe, its lines are typed into the terminal. */
 #define _DEFAULT_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -7,11 +8,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* Passes on what is typed and shown until nobody inside has the terminal open; 0 if all went well. */
+/* Copies input and output until no process inside has the terminal open. Returns 0 on success. */
 static int converse(int terminal)
 {
     char piece[4096];
-    struct pollfd ready[2] = {{.fd = terminal, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+    struct pollfd ready[2] = {{.fd = terminal, .events = POLLIN},
+                              {.fd = STDIN_FILENO, .events = POLLIN}};
     for (;;) {
         if (poll(ready, 2, -1) < 0)
             return errno == EINTR ? 0 : -1;
@@ -19,7 +21,7 @@ static int converse(int terminal)
             ssize_t typed = read(STDIN_FILENO, piece, sizeof piece);
             if (typed > 0 && write(terminal, piece, (size_t)typed) < 0)
                 return -1;
-            /* The end of a pipe is typed, too: Ctrl-D. */
+            /* At the end of its input, type the end of file: Ctrl-D. */
             if (typed <= 0) {
                 ready[1].fd = -1;
                 if (write(terminal, "\004", 1) < 0)

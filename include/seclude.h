@@ -1,41 +1,99 @@
-/* seclude.h: runs a program alone, in its own Linux namespaces, inside limits the caller sets, and says exactly how it ended.
+/*
+ * seclude.h: runs a program in isolation on Linux, and reports how it ended.
+ *
+ * The program runs in namespaces of its own, within limits that the caller sets:
  *
  *     seclude_sandbox *sandbox = seclude_sandbox_new();
- *     seclude_sandbox_tmpfs(sandbox, "/tmp", 64u << 20);
+ *     seclude_sandbox_memory(sandbox, SECLUDE_MIB(256));
+ *     seclude_sandbox_tmpfs(sandbox, "/tmp", SECLUDE_MIB(64));
  *     seclude_command *command = seclude_sandbox_command(sandbox, "echo");
  *     seclude_command_arg(command, "hello");
  *     seclude_outcome outcome;
  *     seclude_error *err = NULL;
  *     if (seclude_command_run(command, &outcome, sizeof outcome, &err) < 0)
  *         fprintf(stderr, "%s\n", seclude_error_message(err));
+ *     else
+ *         puts(outcome.text);
  *     seclude_error_free(err);
  *     seclude_command_free(command);
  *     seclude_sandbox_free(sandbox);
  *
- * A sandbox is a policy; a command is what to run in it; a child is a running command; an outcome says how it ended, what it used and
- * what was enforced. Link with the flags that `pkg-config --cflags --libs seclude` prints; for a program that is static as a whole,
- * `cc -static` with those of `pkg-config --static --cflags --libs seclude`.
+ * A sandbox is a policy. A command is a program to run under that policy. A child is a running
+ * command. An outcome says how the command ended, what it used, and which protections and limits
+ * were active. "Inside" means in the sandbox, "outside" means on the host. The warden is the
+ * library's own process that sets up a sandbox and supervises it.
  *
- * RESULTS. Functions that can fail return an int: 0 or more is success, a negative number is one of SECLUDE_E..., and `*err`
- * then holds a new error to read and free. After success `*err` is as it was. `err` may be NULL. There is no errno to look at.
+ * Link with the flags that `pkg-config --cflags --libs seclude` prints. For a fully static program,
+ * use `cc -static` with the flags that `pkg-config --static --cflags --libs seclude` prints.
  *
- * SETTERS return nothing. Their first error sticks to the object, later ones change nothing, and whatever uses the object
- * reports it: nothing ever runs with half a policy.
+ * Contents
  *
- * OWNERSHIP. What a function gives through a pointer to a pointer, or returns as a pointer that is not const, is the caller's, who frees it
- * once with the _free function of its type; _free(NULL) does nothing. Strings, bytes and descriptors that go in are copied. A
- * const pointer that comes out is borrowed from its object. After a failure, an object asked for is NULL.
+ *     Version                Outcomes
+ *     Types                  Output
+ *     Errors                 Lists of processes
+ *     Sandboxes              Copying files in and out
+ *     Policies as text       System calls that the caller decides
+ *     Files                  Learning a filter
+ *     Limits                 Commands that talk to each other
+ *     System calls           Cells
+ *     Landlock               Pools
+ *     Commands               Namespaces that exist
+ *     Children               Joining namespaces
+ *     Control                Published cells
+ *     Terminals              What the host allows
  *
- * NULL where an object or a string is needed is SECLUDE_EINVAL, or the error that sticks, or a no-op: never a crash.
+ * The rules below hold for every function.
  *
- * THREADS. Any thread may use any object. Calls that take it as const may overlap; a call that takes it as not const may overlap
- * with no other on the same object.
+ * Results
  *
- * PROCESS. The library installs no signal handler, starts no thread (but while it learns), needs no SIGCHLD, changes nothing that belongs to the process. After
- * fork(2), the new process may only free objects, which harms nothing of its parent's. Every descriptor is close-on-exec.
+ *     A function that can fail returns an int: 0 or more is success, a negative number is one of
+ *     SECLUDE_E.... On failure `*err` receives a new error, which the caller frees. On success
+ *     `*err` keeps its value. `err` may be NULL. The library reports nothing through errno.
+ *
+ * Setters
+ *
+ *     A setter returns nothing. The first mistake sticks to the object, and later setters change
+ *     nothing. The function that uses the object reports the mistake, so no command ever runs under
+ *     half a policy.
+ *
+ * Ownership
+ *
+ *     The caller owns every object that a function stores through a `T **` or returns as a pointer
+ *     to non-const, and frees it once with the _free function of its type. _free(NULL) does
+ *     nothing. On failure the function stores NULL.
+ *
+ *     A pointer to const that a function returns is borrowed from its object: it is valid until
+ *     that object is freed, and the caller never frees it.
+ *
+ *     Functions copy the strings and bytes that they take, and duplicate the descriptors.
+ *
+ * NULL
+ *
+ *     NULL for a required pointer never crashes. A function that returns a code returns
+ *     SECLUDE_EINVAL, a setter that gets a NULL string stores the mistake in its object, and a call
+ *     on a NULL object does nothing. For this reason no parameter has the attribute nonnull, which
+ *     would let the compiler assume otherwise.
+ *
+ * Unused results
+ *
+ *     The compiler warns about an ignored result where it is the only report of a failure, or
+ *     an object or a descriptor that the caller owns (SECLUDE_WARN_UNUSED).
+ *
+ * Threads
+ *
+ *     Any thread may use any object. Calls that take an object as const may overlap. A call that
+ *     takes it as non-const may not overlap with any other call on the same object.
+ *
+ * Processes
+ *
+ *     The library installs no signal handler, needs no SIGCHLD, and changes no state of the calling
+ *     process. It starts threads for a pool, while seclude_command_learn runs, and while it copies
+ *     files with the rights of a sandbox's user. After fork(2), the new process may only free
+ *     objects, which has no effect in its parent. Every descriptor is close-on-exec.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
- * This file is made by cbindgen from capi/src: `SECLUDE_UPDATE_HEADER=1 cargo test -p seclude-capi` writes it anew.
+ *
+ * Generated from capi/seclude.h.in and capi/src by `make faces`: edit those.
  */
 
 #ifndef SECLUDE_H
@@ -44,558 +102,1423 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** Warns when the caller ignores the result of the function. */
+#if defined(__GNUC__) || defined(__clang__)
+#define SECLUDE_WARN_UNUSED __attribute__((warn_unused_result))
+#else
+#define SECLUDE_WARN_UNUSED
+#endif
+
+/** `n` KiB, MiB or GiB as a number of bytes: `SECLUDE_MIB(64)`. */
+#define SECLUDE_KIB(n) ((uint64_t)(n) << 10)
+#define SECLUDE_MIB(n) ((uint64_t)(n) << 20)
+#define SECLUDE_GIB(n) ((uint64_t)(n) << 30)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ================================================================================================
+ * Version
+ * ============================================================================================= */
+
 /**
- * The major version of this header. While it is 0, a new minor version may change the ABI, and the
- * SONAME with it.
+ * Returns the version of the library that the program runs with, in the form of
+ * `SECLUDE_VERSION_NUMBER`.
+ *
+ * The library may be newer than the header that the program was compiled with, never older:
+ * `assert(seclude_version_number() >= SECLUDE_VERSION_NUMBER)`.
+ */
+int seclude_version_number(void);
+
+/**
+ * Returns the version of the library that the program runs with, as text: "0.1.0". Static: never
+ * NULL, never freed.
+ */
+const char *seclude_version(void);
+
+/**
+ * The major version of this header. While it is 0, a new minor version may change the ABI and the
+ * SONAME.
  */
 #define SECLUDE_VERSION_MAJOR 0
 
-/**
- * The minor version of this header.
- */
+/** The minor version of this header. */
 #define SECLUDE_VERSION_MINOR 1
 
-/**
- * The patch version of this header.
- */
+/** The patch version of this header. */
 #define SECLUDE_VERSION_PATCH 0
 
-/**
- * The version of this header as one number that grows: major * 1000000 + minor * 1000 + patch.
- */
+/** The version of this header as one number: major * 1000000 + minor * 1000 + patch. */
 #define SECLUDE_VERSION_NUMBER 1000
 
-/**
- * An argument or a part of the policy is not allowed: nothing was started. Also every NULL where
- * an object is needed.
- */
-#define SECLUDE_EINVAL -1
+/* ================================================================================================
+ * Types
+ *
+ * All are opaque, except the structures seclude_outcome, seclude_copied, seclude_statistics and
+ * seclude_networks. Each is explained where its functions are.
+ * ============================================================================================= */
+
+/** What went wrong, at which step, and what to do about it. */
+typedef struct seclude_error seclude_error;
+
+/** A policy: what a program sees, and what it may use. No process runs yet. */
+typedef struct seclude_sandbox seclude_sandbox;
+
+/** A string that the library made: a policy as text, for example. */
+typedef struct seclude_text seclude_text;
+
+/** A seccomp filter: a profile, and rules that take precedence over it. */
+typedef struct seclude_seccomp seclude_seccomp;
 
 /**
- * A policy text cannot be read: not JSON or TOML, an unknown key, a value of the wrong kind.
+ * A program to run in a sandbox: arguments, environment, working directory, standard streams,
+ * further descriptors.
  */
-#define SECLUDE_EPOLICY -2
+typedef struct seclude_command seclude_command;
+
+/** A running command. */
+typedef struct seclude_child seclude_child;
+
+/** A terminal of the caller's in raw mode. Freeing the object restores the terminal. */
+typedef struct seclude_raw_mode seclude_raw_mode;
+
+/** How a command ended, what it used, and which protections and limits were active while it ran. */
+typedef struct seclude_outcome seclude_outcome;
+
+/** What a command wrote, and how it ended. It never changes. */
+typedef struct seclude_output seclude_output;
+
+/** A list of processes at one moment, as the caller sees them. It never changes. */
+typedef struct seclude_processes seclude_processes;
+
+/** How to copy files and trees, and how much at most. */
+typedef struct seclude_transfer seclude_transfer;
+
+/** What was copied. */
+typedef struct seclude_copied seclude_copied;
 
 /**
- * The source of a bind does not exist.
+ * A source of the system calls that a filter leaves to the caller. A thread that makes such a call
+ * is stopped until the caller has answered.
  */
-#define SECLUDE_ESOURCE_MISSING -3
+typedef struct seclude_listener seclude_listener;
+
+/** A system call that waits for an answer. Freed without one, the call fails with EPERM. */
+typedef struct seclude_notification seclude_notification;
+
+/** What a program did: its system calls, and the paths that it named. */
+typedef struct seclude_learned seclude_learned;
 
 /**
- * The source of a bind exists, but the command, or the caller, may not read it; or the command
- * can write nothing in a bind that is to be writable.
+ * Commands that are joined by pipes and started together: a solution and its judge, for example.
+ * Each has its own sandbox, limits and end.
  */
-#define SECLUDE_ESOURCE_UNREADABLE -4
+typedef struct seclude_interaction seclude_interaction;
+
+/** A sandbox that stays up and runs many commands, which share its files, processes and network. */
+typedef struct seclude_cell seclude_cell;
+
+/** Sandboxes of one policy that are ready before a command needs one. */
+typedef struct seclude_pool seclude_pool;
 
 /**
- * There is no such program inside the sandbox.
+ * What a pool has done so far, and what it contains. The times are those of the last 1000 events.
  */
-#define SECLUDE_EPROGRAM_MISSING -5
+typedef struct seclude_statistics seclude_statistics;
+
+/** What became of the network namespaces of a policy's template. */
+typedef struct seclude_networks seclude_networks;
+
+/** The namespaces that the caller may see, at one moment. The list never changes. */
+typedef struct seclude_namespaces seclude_namespaces;
+
+/** Existing namespaces, named by a process, a path or a descriptor. */
+typedef struct seclude_join seclude_join;
 
 /**
- * The program exists inside, but may not be executed.
+ * A policy together with existing namespaces, in which its commands run. The policy determines the
+ * rest.
  */
-#define SECLUDE_EPROGRAM_NOT_EXECUTABLE -6
+typedef struct seclude_joined seclude_joined;
 
 /**
- * The program is not in a format that this machine executes: another architecture, or no program
- * at all.
+ * The published cells of the caller's user, at one moment, sorted by name. The list never changes.
  */
-#define SECLUDE_EPROGRAM_FORMAT -7
+typedef struct seclude_named_cells seclude_named_cells;
+
+/** What this host allows: a list of checks, one for each feature. It never changes. */
+typedef struct seclude_report seclude_report;
+
+/* ================================================================================================
+ * Errors: seclude_error
+ *
+ * What went wrong, at which step, and what to do about it.
+ *
+ * A failing call makes an error, and the caller frees it with `seclude_error_free`. An error never
+ * changes.
+ * ============================================================================================= */
+
+/** Frees an error. NULL is a no-op. */
+void seclude_error_free(seclude_error *error);
+
+/** Returns the code of an error, which is the one that the failing call returned. 0 for NULL. */
+int seclude_error_code(const seclude_error *error);
 
 /**
- * The program exists inside, but the interpreter that its first line or its ELF header names does
- * not.
+ * Returns the name of a code, which is the same in every language: "program-missing". NULL for a
+ * number that is no code. Static: never freed.
  */
-#define SECLUDE_EINTERPRETER_MISSING -8
+const char *seclude_code_name(int code);
 
 /**
- * The host does not let this process make a user namespace, or gives it no rights in it.
+ * Returns the name of the error's code, as `seclude_code_name` does. NULL for NULL. Static: never
+ * freed.
  */
-#define SECLUDE_ENAMESPACES_DENIED -9
+const char *seclude_error_name(const seclude_error *error);
 
 /**
- * A limit of the host on namespaces, processes, descriptors or memory is reached.
+ * Returns the whole error as one line without a newline: `action object: cause (step n of m);
+ * hint: remedy`.
+ *
+ * The text is UTF-8, except for bytes of a path that is not. For NULL it is "no error", so the
+ * result is never NULL. Borrowed: valid until the error is freed.
  */
-#define SECLUDE_EHOST_LIMIT -10
+const char *seclude_error_message(const seclude_error *error);
 
 /**
- * This kernel lacks what was asked for.
+ * Returns the step that failed, with its object: "bind /opt/tool on /opt/tool". NULL for NULL.
+ * Borrowed: valid until the error is freed.
  */
-#define SECLUDE_EUNSUPPORTED -11
+const char *seclude_error_step(const seclude_error *error);
 
 /**
- * Another step of set-up failed: `seclude_error_step` tells which.
+ * Returns the error number of the system call that failed, as in errno(3). 0 if no system call
+ * failed, and for NULL.
  */
-#define SECLUDE_ESETUP -12
+int seclude_error_errno(const seclude_error *error);
+
+/**
+ * Returns the path that the failed step worked on. NULL if there is none, and for NULL. Borrowed:
+ * valid until the error is freed.
+ */
+const char *seclude_error_path(const seclude_error *error);
+
+/**
+ * Returns what to do about the error. NULL if no remedy is known, and for NULL. Borrowed: valid
+ * until the error is freed.
+ */
+const char *seclude_error_hint(const seclude_error *error);
+
+/* ---- Codes ---- */
+
+/**
+ * An argument or a part of the policy is not allowed, or a required pointer is NULL. Nothing was
+ * started.
+ */
+#define SECLUDE_EINVAL (-1)
+
+/**
+ * A policy text cannot be read: it is not JSON or TOML, has an unknown key, or a value of the
+ * wrong kind.
+ */
+#define SECLUDE_EPOLICY (-2)
+
+/** The source of a bind does not exist. */
+#define SECLUDE_ESOURCE_MISSING (-3)
+
+/**
+ * The source of a bind exists, but the command or the caller may not read it, or the command may
+ * write nothing in a writable bind.
+ */
+#define SECLUDE_ESOURCE_UNREADABLE (-4)
+
+/** The program does not exist inside. */
+#define SECLUDE_EPROGRAM_MISSING (-5)
+
+/** The program exists inside, but is not executable. */
+#define SECLUDE_EPROGRAM_NOT_EXECUTABLE (-6)
+
+/**
+ * This machine cannot execute the program's format: the program is for another architecture, or
+ * the file is no program.
+ */
+#define SECLUDE_EPROGRAM_FORMAT (-7)
+
+/**
+ * The program exists inside, but not the interpreter that its first line or its ELF header names.
+ */
+#define SECLUDE_EINTERPRETER_MISSING (-8)
+
+/** The host does not let this process make a user namespace, or grants it no rights in one. */
+#define SECLUDE_ENAMESPACES_DENIED (-9)
+
+/** A limit of the host on namespaces, processes, descriptors or memory is reached. */
+#define SECLUDE_EHOST_LIMIT (-10)
+
+/** The kernel lacks a requested feature. */
+#define SECLUDE_EUNSUPPORTED (-11)
+
+/** Another step of the set-up failed. `seclude_error_step` names it. */
+#define SECLUDE_ESETUP (-12)
 
 /**
  * The warden ended without a report: it was killed from outside, or the machine ran out of memory.
  */
-#define SECLUDE_EWARDEN_LOST -13
+#define SECLUDE_EWARDEN_LOST (-13)
+
+/** An operation of the caller's process failed, on a pipe, a file or a descriptor. */
+#define SECLUDE_EIO (-14)
+
+/** This host cannot enforce a limit, or not as exactly as `seclude_sandbox_require` demands. */
+#define SECLUDE_ELIMIT_UNAVAILABLE (-15)
+
+/** The library met a case that it has no code for. This is a bug: please report it. */
+#define SECLUDE_EINTERNAL (-100)
 
 /**
- * An operation on the caller's own side failed: a pipe, a file, a descriptor.
+ * The library panicked. This is a bug: please report it. The call had no lasting effect. Free the
+ * objects that it was given.
  */
-#define SECLUDE_EIO -14
+#define SECLUDE_EPANIC (-101)
+
+/* ================================================================================================
+ * Sandboxes: seclude_sandbox
+ *
+ * A policy: what a program sees, and what it may use. No process runs yet.
+ *
+ * A new sandbox is restrictive. It has every namespace of its own except the time namespace. Its
+ * network has only a loopback device. It shows the host's `/usr` read-only. Only `/tmp` and
+ * `/dev/shm` are writable, and both are its own. The user id inside means nothing outside, and the
+ * command has no privileges. Each setter changes one of these things.
+ *
+ * A mistake in a setter sticks to the sandbox. Every function that uses the sandbox reports the
+ * first one.
+ * ============================================================================================= */
 
 /**
- * A limit that this host cannot hold, or not as exactly as `seclude_sandbox_require` wants it.
+ * Makes a sandbox with the default policy. Never NULL.
+ *
+ * Owned: free it with `seclude_sandbox_free`. Commands made from it do not depend on it.
  */
-#define SECLUDE_ELIMIT_UNAVAILABLE -15
+SECLUDE_WARN_UNUSED
+seclude_sandbox *seclude_sandbox_new(void);
 
 /**
- * The library met a case that it has no code for. Please report it.
+ * Copies a sandbox, together with the mistake that sticks to it. The copy is cheap. NULL for NULL.
+ *
+ * Owned: free it with `seclude_sandbox_free`.
  */
-#define SECLUDE_EINTERNAL -100
+SECLUDE_WARN_UNUSED
+seclude_sandbox *seclude_sandbox_clone(const seclude_sandbox *sandbox);
+
+/** Frees a sandbox. NULL is a no-op. Commands and children made from it are not affected. */
+void seclude_sandbox_free(seclude_sandbox *sandbox);
 
 /**
- * The library panicked: a bug. The call has had no effect that lasts; free the objects that it was
- * given. Please report it.
+ * Reports the first mistake in the policy without starting anything. Returns 0 if there is none.
  */
-#define SECLUDE_EPANIC -101
+SECLUDE_WARN_UNUSED
+int seclude_sandbox_check(const seclude_sandbox *sandbox, seclude_error **err);
 
 /**
- * Create the namespaces and execute the warden: `clone(2)`, `execveat(2)`.
+ * Shares the caller's namespaces of these kinds: `SECLUDE_NAMESPACE_...`, joined by `|`.
+ *
+ * - User: takes CAP_SYS_ADMIN and `seclude_sandbox_nested`. Ids inside are the host's.
+ * - Mount: the command sees the caller's files as they are, and the policy cannot add any.
+ * - Pid: the warden ends the process tree itself. This is weaker than the kernel's guarantee: if
+ *   the warden is killed from outside, the processes inside live on.
+ * - Time: shared by default.
  */
-#define SECLUDE_STEP_LAUNCH 1
+void seclude_sandbox_share(seclude_sandbox *sandbox, int kinds);
 
 /**
- * Enter existing namespaces: `setns(2)`.
+ * Gives the sandbox namespaces of its own of these kinds: `SECLUDE_NAMESPACE_...`, joined by `|`.
+ *
+ * By default a sandbox has its own of every kind except time.
  */
-#define SECLUDE_STEP_JOIN 2
+void seclude_sandbox_unshare(seclude_sandbox *sandbox, int kinds);
 
 /**
- * Reset inherited process attributes: ignored signals, the umask, the timer slack.
+ * Shifts a clock inside, one of `SECLUDE_CLOCK_...`, by `seconds`, forwards or backwards.
+ *
+ * This gives the sandbox a time namespace of its own (Linux 5.6). The kernel refuses an offset
+ * that makes the clock negative.
  */
-#define SECLUDE_STEP_ATTRIBUTES 3
+void seclude_sandbox_clock_offset(seclude_sandbox *sandbox, int clock, int64_t seconds);
+
+/** The host name, 1 to 64 bytes. `sandbox` if nothing is said. UTF-8. */
+void seclude_sandbox_hostname(seclude_sandbox *sandbox, const char *hostname);
+
+/** The NIS domain name, 1 to 64 bytes. The caller's if nothing is said. UTF-8. */
+void seclude_sandbox_domainname(seclude_sandbox *sandbox, const char *domainname);
 
 /**
- * Open a path outside the sandbox: the source of a bind, or a root directory.
+ * The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
+ *
+ * An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands
+ * the first of `host_ids` plus this number, which must then be below the count of these: never the
+ * host's root.
  */
-#define SECLUDE_STEP_OPEN_SOURCE 4
+void seclude_sandbox_uid(seclude_sandbox *sandbox, uint32_t uid);
+
+/** The group id inside, as for `uid`. */
+void seclude_sandbox_gid(seclude_sandbox *sandbox, uint32_t gid);
 
 /**
- * Open a device node of the host.
+ * The user's name in `/etc/passwd` and `/etc/group`. `user` if nothing is said. No colon, slash or
+ * newline. UTF-8.
  */
-#define SECLUDE_STEP_OPEN_DEVICE 5
+void seclude_sandbox_user(seclude_sandbox *sandbox, const char *user);
 
 /**
- * Wait until the caller has written the id maps and moved the warden into its cgroups.
+ * The user's home directory in `/etc/passwd` and HOME, an absolute path. `/tmp` if nothing is
+ * said. It is not made.
  */
-#define SECLUDE_STEP_ADMISSION 6
+void seclude_sandbox_home(seclude_sandbox *sandbox, const char *home);
 
 /**
- * Open the `/proc` that the process scan reads, for sampled limits.
+ * The first of the host's ids that the ids inside from 0 on map to, if the caller is privileged;
+ * not 0. There are 65536 of them, or as many as the caller's user namespace maps from there on.
+ * Ids that cannot be had are an error. Sandboxes that must not touch each other's files want
+ * ranges of their own.
+ *
+ * If nothing is said, the range begins at 0x70000000, which distributions leave unused. A caller
+ * whose user namespace has no such ids, as in a container, uses the highest ids that this has, as
+ * many as the sandbox's uid and gid need.
  */
-#define SECLUDE_STEP_PROCESS_VIEW 7
+void seclude_sandbox_host_ids(seclude_sandbox *sandbox, uint32_t host_ids);
+
+/** The root directory itself, a file system in memory, stays writable. */
+void seclude_sandbox_writable_root(seclude_sandbox *sandbox);
 
 /**
- * Reserve process ids for the wardens of commands that enter a cell.
+ * Programs inside may make user namespaces, and so sandboxes of their own. `/proc` is then neither
+ * masked nor hidden in part, because the kernel gives a fresh one only to a process that sees a
+ * whole one.
  */
-#define SECLUDE_STEP_RESERVE_IDS 8
+void seclude_sandbox_nested(seclude_sandbox *sandbox);
 
 /**
- * Write an id map of one line.
+ * The directory of a mounted cgroup v2 hierarchy below which the sandbox's cgroup is made. The
+ * caller may write it, and no process is directly in it; controllers that it lacks are turned on
+ * in it. The environment variable SECLUDE_CGROUP does the same. If nothing is said, one is looked
+ * for (docs/limits.md).
  */
-#define SECLUDE_STEP_MAP_IDS 9
+void seclude_sandbox_cgroup(seclude_sandbox *sandbox, const char *cgroup);
 
 /**
- * Compare the kernel's id maps with those that were written.
+ * The installed warden to execute instead of the one in the library, for hosts that grant user
+ * namespaces by the path of the executable (AppArmor) or forbid executing memory
+ * (`vm.memfd_noexec=2`). `make install` puts one at `libexec/seclude/warden`. The environment
+ * variable SECLUDE_WARDEN does the same.
  */
-#define SECLUDE_STEP_CHECK_IDS 10
+void seclude_sandbox_warden(seclude_sandbox *sandbox, const char *warden);
 
-/**
- * Change to the user and group of the command.
- */
-#define SECLUDE_STEP_BECOME_USER 11
+/* ---- Kinds of namespaces, to be joined by `|`; the numbers are those of clone(2) ---- */
 
-/**
- * Check that the command's user may read a source.
- */
-#define SECLUDE_STEP_CHECK_READABLE 12
+/** User and group ids, keyrings, capabilities: user_namespaces(7), `CLONE_NEWUSER`. */
+#define SECLUDE_NAMESPACE_USER 0x10000000
 
-/**
- * Create a time namespace and set its clocks.
- */
-#define SECLUDE_STEP_CLOCKS 13
+/** The file system tree: mount_namespaces(7), `CLONE_NEWNS`. */
+#define SECLUDE_NAMESPACE_MOUNT 0x00020000
 
-/**
- * Create a cgroup namespace.
- */
-#define SECLUDE_STEP_CGROUP_NAMESPACE 14
+/** Process ids: pid_namespaces(7), `CLONE_NEWPID`. */
+#define SECLUDE_NAMESPACE_PID 0x20000000
 
-/**
- * Set the host name.
- */
-#define SECLUDE_STEP_HOST_NAME 15
+/** Network devices, addresses, ports, abstract sockets: network_namespaces(7), `CLONE_NEWNET`. */
+#define SECLUDE_NAMESPACE_NET 0x40000000
 
-/**
- * Set the NIS domain name.
- */
-#define SECLUDE_STEP_DOMAIN_NAME 16
+/** System V IPC, POSIX message queues: ipc_namespaces(7), `CLONE_NEWIPC`. */
+#define SECLUDE_NAMESPACE_IPC 0x08000000
 
-/**
- * Bring up the loopback device.
- */
-#define SECLUDE_STEP_LOOPBACK 17
+/** Host and domain name: uts_namespaces(7), `CLONE_NEWUTS`. */
+#define SECLUDE_NAMESPACE_UTS 0x04000000
 
-/**
- * Detach mount propagation from the caller's mount namespace.
- */
-#define SECLUDE_STEP_PRIVATE_MOUNTS 18
+/** The view of the cgroup tree: cgroup_namespaces(7), `CLONE_NEWCGROUP`. */
+#define SECLUDE_NAMESPACE_CGROUP 0x02000000
 
-/**
- * Mount a tmpfs as the new root.
- */
-#define SECLUDE_STEP_ROOT 19
+/** The monotonic and boot clocks: time_namespaces(7), `CLONE_NEWTIME`, Linux 5.6. */
+#define SECLUDE_NAMESPACE_TIME 0x00000080
 
-/**
- * Bind entries of a directory: the host's programs, or those of another root.
- */
-#define SECLUDE_STEP_SHOW_ENTRIES 20
+/* ---- Clocks; the numbers are those of clock_gettime(2) ---- */
 
-/**
- * Bind a file or directory.
- */
-#define SECLUDE_STEP_BIND 21
-
-/**
- * Mount a tmpfs.
- */
-#define SECLUDE_STEP_TMPFS 22
-
-/**
- * Create a directory.
- */
-#define SECLUDE_STEP_DIRECTORY 23
-
-/**
- * Create a file.
- */
-#define SECLUDE_STEP_FILE 24
-
-/**
- * Create a symbolic link.
- */
-#define SECLUDE_STEP_SYMLINK 25
-
-/**
- * Mount a proc file system.
- */
-#define SECLUDE_STEP_PROC 26
-
-/**
- * Mask files of `/proc`.
- */
-#define SECLUDE_STEP_MASK_PROC 27
-
-/**
- * Make files of `/proc` read-only.
- */
-#define SECLUDE_STEP_READ_ONLY_PROC 28
-
-/**
- * Mount a devpts file system.
- */
-#define SECLUDE_STEP_TERMINALS 29
-
-/**
- * Change to the new root: `pivot_root(2)`.
- */
-#define SECLUDE_STEP_PIVOT_ROOT 30
-
-/**
- * Make the root read-only.
- */
-#define SECLUDE_STEP_READ_ONLY_ROOT 31
-
-/**
- * Take over the file system of a template or a cell.
- */
-#define SECLUDE_STEP_TAKE_OVER 32
-
-/**
- * Forbid nested user namespaces.
- */
-#define SECLUDE_STEP_NO_NESTED_USERS 33
-
-/**
- * Create a Landlock ruleset.
- */
-#define SECLUDE_STEP_LANDLOCK 34
-
-/**
- * Join a new session keyring.
- */
-#define SECLUDE_STEP_KEYRING 35
-
-/**
- * Drop all capabilities.
- */
-#define SECLUDE_STEP_DROP_PRIVILEGES 36
-
-/**
- * Load the warden's seccomp filter.
- */
-#define SECLUDE_STEP_SECCOMP_FILTER 37
-
-/**
- * Start the command in the finished sandbox.
- */
-#define SECLUDE_STEP_START 38
-
-/**
- * User and group ids, keyrings, capabilities: user_namespaces(7). The number is that of
- * `CLONE_NEWUSER`, and so below.
- */
-#define SECLUDE_NAMESPACE_USER 268435456
-
-/**
- * The file system tree: mount_namespaces(7).
- */
-#define SECLUDE_NAMESPACE_MOUNT 131072
-
-/**
- * Process ids: pid_namespaces(7).
- */
-#define SECLUDE_NAMESPACE_PID 536870912
-
-/**
- * Network devices, addresses, ports, abstract sockets: network_namespaces(7).
- */
-#define SECLUDE_NAMESPACE_NET 1073741824
-
-/**
- * System V IPC, POSIX message queues: ipc_namespaces(7).
- */
-#define SECLUDE_NAMESPACE_IPC 134217728
-
-/**
- * Host and domain name: uts_namespaces(7).
- */
-#define SECLUDE_NAMESPACE_UTS 67108864
-
-/**
- * The view of the cgroup tree: cgroup_namespaces(7).
- */
-#define SECLUDE_NAMESPACE_CGROUP 33554432
-
-/**
- * The monotonic and boot clocks: time_namespaces(7), Linux 5.6.
- */
-#define SECLUDE_NAMESPACE_TIME 128
-
-/**
- * The clock that never jumps, and its kin. The number is that of `CLOCK_MONOTONIC`.
- */
+/** The monotonic clock: `CLOCK_MONOTONIC`, and the clocks that are derived from it. */
 #define SECLUDE_CLOCK_MONOTONIC 1
 
-/**
- * The time since boot, and `/proc/uptime`. The number is that of `CLOCK_BOOTTIME`.
- */
+/** The time since boot: `CLOCK_BOOTTIME`, and `/proc/uptime`. */
 #define SECLUDE_CLOCK_BOOTTIME 7
 
-/**
- * For `seclude_sandbox_bind`: the command may write, as far as the file permissions let the user
- * behind it.
- */
-#define SECLUDE_BIND_WRITABLE 1
+/* ================================================================================================
+ * Policies as text: seclude_text
+ *
+ * The keys of a policy and their values are the same in JSON and TOML. docs/policy.md lists them.
+ *
+ * A string that the library made: a policy as text, for example.
+ *
+ * It is an object because neither side frees memory that the other one allocates.
+ * ============================================================================================= */
 
 /**
- * For `seclude_sandbox_bind`: passed over if the source does not exist.
+ * Makes a sandbox from a policy in JSON: `{"hostname": "judge", "files": [{"tmpfs": "/tmp",
+ * "size": "64M"}]}`.
+ *
+ * The text is UTF-8. An unknown key is refused with `SECLUDE_EPOLICY`, and the error names the
+ * nearest known key. `*sandbox` is owned: free it with `seclude_sandbox_free`. It is NULL on
+ * failure.
  */
-#define SECLUDE_BIND_OPTIONAL 2
+SECLUDE_WARN_UNUSED
+int seclude_sandbox_from_json(const char *json, seclude_sandbox **sandbox, seclude_error **err);
 
 /**
- * For `seclude_sandbox_bind`: nothing in it can be executed.
+ * Makes a sandbox from a policy in TOML, which has the same keys as in JSON.
+ *
+ * `*sandbox` is owned: free it with `seclude_sandbox_free`. It is NULL on failure.
  */
-#define SECLUDE_BIND_NOEXEC 4
+SECLUDE_WARN_UNUSED
+int seclude_sandbox_from_toml(const char *toml, seclude_sandbox **sandbox, seclude_error **err);
 
 /**
- * For `seclude_sandbox_bind`: device nodes in it work.
+ * Returns the policy as JSON, with only the settings that differ from the default.
+ *
+ * `*text` is owned: free it with `seclude_text_free`. It is NULL on failure.
  */
-#define SECLUDE_BIND_DEVICES 8
+SECLUDE_WARN_UNUSED
+int seclude_sandbox_to_json(const seclude_sandbox *sandbox, seclude_text **text,
+                            seclude_error **err);
 
 /**
- * For `seclude_sandbox_bind`: no symbolic link in the source's path is followed: for a path
- * through a directory that a program inside could write to in an earlier run.
+ * Returns the policy as TOML, with only the settings that differ from the default.
+ *
+ * `*text` is owned: free it with `seclude_text_free`. It is NULL on failure.
  */
-#define SECLUDE_BIND_NOFOLLOW 16
+SECLUDE_WARN_UNUSED
+int seclude_sandbox_to_toml(const seclude_sandbox *sandbox, seclude_text **text,
+                            seclude_error **err);
 
 /**
- * For `seclude_sandbox_tmpfs_with`: nothing in it can be executed.
+ * Returns the string, which ends with a NUL. "" for NULL, so never NULL. Borrowed: valid until the
+ * text is freed.
  */
-#define SECLUDE_TMPFS_NOEXEC 1
+const char *seclude_text_string(const seclude_text *text);
+
+/** Returns the length in bytes, without the NUL at the end. 0 for NULL. */
+size_t seclude_text_length(const seclude_text *text);
+
+/** Frees a text. NULL is a no-op. */
+void seclude_text_free(seclude_text *text);
+
+/* ================================================================================================
+ * Files
+ *
+ * A sandbox begins with the host's programs, read-only, and an empty `/tmp`. The functions below
+ * add to it. Paths in the sandbox are absolute. Missing parent directories are made.
+ * ============================================================================================= */
 
 /**
- * No limit, where a size, a number or a resource is limited: `UINT64_MAX`.
+ * Takes the programs from `directory`, which holds another system, instead of from the host's
+ * `/usr`.
+ *
+ * The top level of the directory appears inside read-only, except for `/dev`, `/proc`, `/run`,
+ * `/sys` and `/tmp`. Nothing is ever written to it.
  */
+void seclude_sandbox_root(seclude_sandbox *sandbox, const char *directory);
+
+/** Begins with an empty root: only what the policy adds is there. */
+void seclude_sandbox_empty_root(seclude_sandbox *sandbox);
+
+/**
+ * Shows these files of the host's `/etc` read-only, and no others.
+ *
+ * `names` ends with NULL. A name is relative to `/etc`: "ssl/certs". In its last part, a `*`
+ * stands for any characters. The list may be empty. Files that do not exist, or that not everybody
+ * may read, are skipped.
+ *
+ * By default the sandbox shows the files that programs in `/usr` need; docs/policy.md lists them.
+ * With `seclude_sandbox_root` it shows the `/etc` of that root, and with
+ * `seclude_sandbox_empty_root` none. Together with either, this setter is a mistake, which is
+ * reported when the policy is used.
+ */
+void seclude_sandbox_etc(seclude_sandbox *sandbox, const char *const *names);
+
+/**
+ * Shows the caller's file or directory `source` at the absolute path `at`, read-only.
+ *
+ * Everything that is mounted below a directory appears with it. Set-user-id bits and device nodes
+ * have no effect. Mount points are made only in the sandbox's own file systems: below a bound
+ * directory, `at` must exist already.
+ */
+void seclude_sandbox_bind_ro(seclude_sandbox *sandbox, const char *source, const char *at);
+
+/**
+ * Shows the caller's file or directory `source` at the absolute path `at`, writable. Otherwise
+ * like `seclude_sandbox_bind_ro`.
+ *
+ * If the caller has CAP_SETUID, the command is another user outside (`seclude_sandbox_host_ids`).
+ * The start fails with `SECLUDE_ESOURCE_UNREADABLE` if the owners, groups and modes in the source
+ * let that user write no file or directory at all. One that it may write is enough.
+ */
+void seclude_sandbox_bind_rw(seclude_sandbox *sandbox, const char *source, const char *at);
+
+/**
+ * Shows the caller's file or directory `source` at the absolute path `at`, with `SECLUDE_BIND_...`
+ * flags joined by `|`, or 0.
+ *
+ * With 0 it is the same as `seclude_sandbox_bind_ro`.
+ */
+void seclude_sandbox_bind(seclude_sandbox *sandbox, const char *source, const char *at,
+                          uint32_t flags);
+
+/**
+ * Adds an empty, writable file system in memory at the absolute path `at`, of at most `size`
+ * bytes, at least 1. Its mode is 01777.
+ */
+void seclude_sandbox_tmpfs(seclude_sandbox *sandbox, const char *at, uint64_t size);
+
+/**
+ * Adds a file system in memory, like `seclude_sandbox_tmpfs`, with every choice.
+ *
+ * It holds at most `size` bytes and `inodes` files and directories, its root included. Both are 1
+ * or more, or `SECLUDE_UNLIMITED` for the kernel's own limit, half of the memory. `mode` is the
+ * mode of its root, 0 to 07777. `flags` are `SECLUDE_TMPFS_...` joined by `|`, or 0.
+ */
+void seclude_sandbox_tmpfs_with(seclude_sandbox *sandbox, const char *at, uint64_t size,
+                                uint64_t inodes, uint32_t mode, uint32_t flags);
+
+/**
+ * Adds an empty directory at the absolute path `at`, of mode `mode`, 0 to 07777: 0755, for
+ * example.
+ */
+void seclude_sandbox_dir(seclude_sandbox *sandbox, const char *at, uint32_t mode);
+
+/** Adds a symbolic link at the absolute path `at` with the text `target`, as symlink(2) does. */
+void seclude_sandbox_symlink(seclude_sandbox *sandbox, const char *target, const char *at);
+
+/**
+ * Adds a file at the absolute path `at` with `size` bytes from `data`, of mode `mode`, 0 to 07777:
+ * 0644, for example.
+ *
+ * The bytes are copied. `data` may be NULL if `size` is 0.
+ */
+void seclude_sandbox_file(seclude_sandbox *sandbox, const char *at, const void *data, size_t size,
+                          uint32_t mode);
+
+/**
+ * Requires pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (pts(4)).
+ *
+ * Programs inside can then open terminals, and a command can have one as its standard streams
+ * (`SECLUDE_STDIO_PTY`). None of the caller's terminals is among them. No program can push
+ * characters back into one (TIOCSTI), unless the policy removes the filter of system calls.
+ *
+ * A sandbox has them by default, unless the policy puts something else at these paths or shares
+ * the mount namespace. With this setter, that is a mistake, which is reported when the policy is
+ * used.
+ */
+void seclude_sandbox_terminals(seclude_sandbox *sandbox);
+
+/** Leaves out the pseudo-terminals of the sandbox's own. */
+void seclude_sandbox_no_terminals(seclude_sandbox *sandbox);
+
+/* ---- Flags for seclude_sandbox_bind, to be joined by `|` ---- */
+
+/** The command may write, as far as the file permissions let its user outside. */
+#define SECLUDE_BIND_WRITABLE 0x1
+
+/** The bind is skipped if its source does not exist. */
+#define SECLUDE_BIND_OPTIONAL 0x2
+
+/** Nothing in it can be executed. */
+#define SECLUDE_BIND_NOEXEC 0x4
+
+/** Device nodes in it work. */
+#define SECLUDE_BIND_DEVICES 0x8
+
+/**
+ * No symbolic link in the path of the source is followed. For a path through a directory that a
+ * program inside could write to in an earlier run.
+ */
+#define SECLUDE_BIND_NOFOLLOW 0x10
+
+/* ---- Flags for seclude_sandbox_tmpfs_with, to be joined by `|` ---- */
+
+/** Nothing in it can be executed. */
+#define SECLUDE_TMPFS_NOEXEC 0x1
+
+/* ================================================================================================
+ * Limits
+ * ============================================================================================= */
+
+/**
+ * The most memory of all that runs inside, the warden and its kernel structures included; files in
+ * memory (tmpfs) count. No swap is used unless `swap` grants some. No limit if nothing is said,
+ * and so below. In bytes.
+ *
+ * By a cgroup, the kernel ends a process when there is nothing left to reclaim, and the end is
+ * `memory-limit` even if the first process went on. Without one it is sampled: what the processes
+ * hold together, without files in memory, is looked at every few milliseconds.
+ */
+void seclude_sandbox_memory(seclude_sandbox *sandbox, uint64_t bytes);
+
+/** The most swap besides the memory. Takes a cgroup, and a kernel that counts swap. In bytes. */
+void seclude_sandbox_swap(seclude_sandbox *sandbox, uint64_t bytes);
+
+/**
+ * The most processor time, user and system, of all processes inside together. When it is used up,
+ * everything inside is killed, and the end is `cpu-time`. In milliseconds, 1 or more.
+ *
+ * The warden reads the cgroup's counter as often as the rest of the time demands; without a
+ * cgroup, the sum of what the processes tell.
+ */
+void seclude_sandbox_cpu_time(seclude_sandbox *sandbox, uint64_t milliseconds);
+
+/** How many processors' worth of time it may use at once: 0.01 to 8192. Takes a cgroup. */
+void seclude_sandbox_cpus(seclude_sandbox *sandbox, double cpus);
+
+/**
+ * The share of processor time where others want it too: 1 to 10000; 100 is usual. Takes a cgroup.
+ */
+void seclude_sandbox_cpu_weight(seclude_sandbox *sandbox, uint32_t cpu_weight);
+
+/**
+ * The most processes and threads at one time, the warden not counted. One more is refused
+ * (EAGAIN); if the command then does not exit with code 0, its end is `process-limit`.
+ *
+ * Without a cgroup nobody tells who was refused: then it is the end of a command that was seen at
+ * its limit, and failed. Before Linux 5.14 it is then sampled: nothing is refused, and what is
+ * seen above the limit is killed.
+ */
+void seclude_sandbox_pids(seclude_sandbox *sandbox, uint64_t pids);
+
+/**
+ * How long a command may take. When it is over, everything inside is killed, and the end is
+ * `wall-time`. In milliseconds, 1 or more.
+ */
+void seclude_sandbox_wall_time(seclude_sandbox *sandbox, uint64_t milliseconds);
+
+/**
+ * The most bytes to the standard output, and the most to the standard error, whether they are
+ * collected or passed on. A command that writes more is killed, and the end is `output-limit`;
+ * exactly the first so many bytes arrive. In bytes.
+ *
+ * Both streams are then pipes to the warden, which passes on what it reads. Streams that are the
+ * same file count as one. If nothing is said, only what is collected is counted: at most 64 MiB of
+ * each stream.
+ */
+void seclude_sandbox_output(seclude_sandbox *sandbox, uint64_t bytes);
+
+/**
+ * Runs everything on these processors only: `count` numbers, which begin at 0; at least one. Takes
+ * a cgroup.
+ */
+void seclude_sandbox_cpu_set(seclude_sandbox *sandbox, const uint32_t *processors, size_t count);
+
+/**
+ * Limits reads and writes of one block device: the one that holds the caller's file `path`, or the
+ * device node `path` itself.
+ *
+ * The limits are bytes and operations per second, each 1 or more, or `SECLUDE_UNLIMITED`. Call it
+ * once for each device. Takes a cgroup.
+ */
+void seclude_sandbox_io(seclude_sandbox *sandbox, const char *path, uint64_t read_bytes,
+                        uint64_t write_bytes, uint64_t read_operations, uint64_t write_operations);
+
+/**
+ * Sends `signal` to the command's process group when the wall time is over, and kills
+ * `milliseconds` later.
+ *
+ * The end is `SECLUDE_ENDED_WALL_TIME` in either case. `status` in the outcome tells how the
+ * command's first process ended.
+ */
+void seclude_sandbox_wall_time_grace(seclude_sandbox *sandbox, int signal, uint64_t milliseconds);
+
+/**
+ * Requires that this limit, a `SECLUDE_LIMIT_...` that the policy sets, is enforced exactly, by
+ * the kernel or by the warden.
+ *
+ * If the host can only sample it, the command does not start (`SECLUDE_ELIMIT_UNAVAILABLE`).
+ */
+void seclude_sandbox_require(seclude_sandbox *sandbox, int limit);
+
+/**
+ * Runs commands without this limit, a `SECLUDE_LIMIT_...`, where the host cannot enforce it.
+ * `mechanisms` in the outcome shows that.
+ *
+ * By default, a limit that the host cannot even sample is an error.
+ */
+void seclude_sandbox_best_effort(seclude_sandbox *sandbox, int limit);
+
+/**
+ * Sets a resource limit of each process, as setrlimit(2) does.
+ *
+ * `resource` is an `RLIMIT_...` of `<sys/resource.h>`. `SECLUDE_UNLIMITED` is no limit. The
+ * defaults are: core 1 byte (no dump, not even through a pipe), nofile 1024 (hard limit 10240),
+ * memlock 8 MiB, stack 8 MiB (hard limit: the caller's), sigpending 4096, and the rest as the
+ * caller has it.
+ */
+void seclude_sandbox_rlimit(seclude_sandbox *sandbox, int resource, uint64_t soft, uint64_t hard);
+
+/**
+ * Returns the name of a `SECLUDE_LIMIT_...`, which is its key in policies: "cpu_time".
+ *
+ * NULL for any other number, so that a loop from 0 ends after the last limit. Static: never freed.
+ */
+const char *seclude_limit_name(int limit);
+
+/**
+ * Returns the name of a `SECLUDE_MECHANISM_...`, which is the same in every language: "cgroup-v2".
+ * NULL for any other number. Static: never freed.
+ */
+const char *seclude_mechanism_name(int mechanism);
+
+/** No limit, as a size, a number or a resource: `UINT64_MAX`. */
 #define SECLUDE_UNLIMITED UINT64_MAX
 
-/**
- * Memory, in bytes.
- */
+/* ---- Limits ---- */
+
+/** Memory, in bytes. */
 #define SECLUDE_LIMIT_MEMORY 0
 
-/**
- * Swap space, in bytes.
- */
+/** Swap space, in bytes. */
 #define SECLUDE_LIMIT_SWAP 1
 
-/**
- * Processor time of all processes together.
- */
+/** Processor time of the whole tree. */
 #define SECLUDE_LIMIT_CPU_TIME 2
 
-/**
- * The number of processors, which may have a fraction.
- */
+/** Processors, as a number that may have a fraction. */
 #define SECLUDE_LIMIT_CPUS 3
 
-/**
- * The weight when competing for processor time.
- */
+/** The share of processor time under contention. */
 #define SECLUDE_LIMIT_CPU_WEIGHT 4
 
-/**
- * The set of allowed processors.
- */
+/** Which processors. */
 #define SECLUDE_LIMIT_CPU_SET 5
 
-/**
- * Processes and threads at one time.
- */
+/** Processes and threads at one time. */
 #define SECLUDE_LIMIT_PIDS 6
 
-/**
- * Bytes and operations per second, for each device.
- */
+/** Bytes and operations a second, for each device. */
 #define SECLUDE_LIMIT_IO 7
 
-/**
- * Elapsed time since the start of the command.
- */
+/** Time from the start. */
 #define SECLUDE_LIMIT_WALL_TIME 8
 
-/**
- * Bytes written to each of standard output and standard error.
- */
+/** Bytes written to the standard output, and to the standard error. */
 #define SECLUDE_LIMIT_OUTPUT 9
 
-/**
- * The kernel enforces the limit exactly, by a controller of cgroup v2.
- */
+/* ---- Mechanisms that enforce a limit ---- */
+
+/** A controller of cgroup v2: the kernel, exactly. */
 #define SECLUDE_MECHANISM_CGROUP_V2 1
 
-/**
- * The kernel enforces the limit exactly, by a controller of cgroup v1.
- */
+/** A controller of cgroup v1: the kernel, exactly. */
 #define SECLUDE_MECHANISM_CGROUP_V1 2
 
-/**
- * The kernel enforces the limit exactly, by `setrlimit(2)` in the sandbox's own user namespace.
- */
+/** `setrlimit(2)` in a user namespace of the sandbox's own: the kernel, exactly. */
 #define SECLUDE_MECHANISM_RLIMIT 3
 
-/**
- * The warden enforces the limit exactly, because everything limited passes through it.
- */
+/** The warden, which all of it passes through. */
 #define SECLUDE_MECHANISM_WARDEN 4
 
 /**
- * The warden samples the usage at intervals. Usage above the limit between two samples goes
- * unnoticed.
+ * The warden, which looks at an interval: what is above the limit between two looks is not seen.
  */
 #define SECLUDE_MECHANISM_SAMPLED 5
 
+/* ================================================================================================
+ * System calls: seclude_seccomp
+ *
+ * A seccomp filter: a profile, and rules that take precedence over it.
+ *
+ * The last rule that matches a call decides. If none matches, the profile decides. The filter
+ * applies to everything that the command runs, but not to its own start: even a filter without
+ * `execve` lets the program start that the caller names, and no other.
+ *
+ * A mistake in a setter sticks to the filter, and then to the sandbox that is given the filter.
+ * ============================================================================================= */
+
 /**
- * The call is made.
+ * Makes a filter that starts from a profile:
+ *
+ * - `"default"`: what programs of every kind use.
+ * - `"strict"`: computing with files and threads. Any other call kills.
+ * - `"nested"`: the default, and the calls that set up a sandbox inside.
+ * - `"debug"`: the default, and ptrace(2).
+ * - `"unconfined"`: every call, except those that would change the warden.
+ *
+ * Never NULL: an unknown name sticks as a mistake. Owned: free it with `seclude_seccomp_free`.
  */
+SECLUDE_WARN_UNUSED
+seclude_seccomp *seclude_seccomp_new(const char *profile);
+
+/** Frees a filter. NULL is a no-op. Sandboxes that were given it are not affected. */
+void seclude_seccomp_free(seclude_seccomp *filter);
+
+/**
+ * Adds a rule for a system call, by name or by number in decimal.
+ *
+ * `action` is one of `SECLUDE_SECCOMP_...`. `errnum` is the error number for
+ * `SECLUDE_SECCOMP_DENY`, and 0 otherwise. A name that only other architectures have is skipped. A
+ * name that no architecture has is a mistake.
+ */
+void seclude_seccomp_rule(seclude_seccomp *filter, const char *call, int action, int errnum);
+
+/**
+ * Adds a condition to the last rule, which then matches only if the condition holds too.
+ *
+ * The condition takes argument `argument`, 0 to 5, keeps the bits of `mask`, and compares the
+ * result with `value` by one of `SECLUDE_COMPARE_...`. If `wide` is 0, it compares the lower 32
+ * bits, as the kernel uses flags, descriptors and ioctl(2) requests. Otherwise it compares all 64
+ * bits, for sizes and addresses.
+ */
+void seclude_seccomp_when(seclude_seccomp *filter, uint32_t argument, int compare, uint64_t value,
+                          uint64_t mask, int wide);
+
+/** Allows sockets of this address family, an `AF_...` number. */
+void seclude_seccomp_socket_family(seclude_seccomp *filter, uint16_t family);
+
+/**
+ * Sets the action for every call that neither a rule nor the profile names, known or unknown. The
+ * arguments are those of `seclude_seccomp_rule`.
+ */
+void seclude_seccomp_otherwise(seclude_seccomp *filter, int action, int errnum);
+
+/**
+ * Sets the filter of system calls to a copy of `filter`: seccomp(2).
+ *
+ * The default is the profile `default`, or `nested` with `seclude_sandbox_nested`.
+ */
+void seclude_sandbox_seccomp(seclude_sandbox *sandbox, const seclude_seccomp *filter);
+
+/**
+ * Adds a filter in the kernel's form: `size` bytes of `struct sock_filter`, 1 to 4096 instructions
+ * of 8 bytes.
+ *
+ * Several calls add several filters. The kernel loads them after the sandbox's own, in this order,
+ * and the strictest answer wins. Each filter must allow `execve`, and `seccomp` if another one
+ * follows.
+ */
+void seclude_sandbox_seccomp_bpf(seclude_sandbox *sandbox, const void *program, size_t size);
+
+/**
+ * Returns the number of the system call of this name on this architecture. -1 if there is none,
+ * and for NULL.
+ */
+int seclude_syscall_number(const char *name);
+
+/**
+ * Returns the name of the system call of this number on this architecture. NULL if the library
+ * does not know it. Static: never freed.
+ */
+const char *seclude_syscall_name(int number);
+
+/* ---- Actions of a rule ---- */
+
+/** The kernel makes the call. */
 #define SECLUDE_SECCOMP_ALLOW 1
 
-/**
- * The call fails with an error number of errno(3), 1 to 4095, and nothing else happens.
- */
+/** The call fails with an error number of errno(3), 1 to 4095, and has no other effect. */
 #define SECLUDE_SECCOMP_DENY 2
 
-/**
- * The call is not made, and the command ends: `SECLUDE_ENDED_SYSCALL`.
- */
+/** The call is not made, and the command ends with `SECLUDE_ENDED_SYSCALL`. Linux 5.0. */
 #define SECLUDE_SECCOMP_KILL 3
 
-/**
- * The call is made, and the kernel writes it to its log.
- */
+/** The kernel makes the call, and writes it to its log. */
 #define SECLUDE_SECCOMP_LOG 4
 
-/**
- * The caller decides: `seclude_child_take_listener`.
- */
+/** The caller decides: `seclude_child_take_listener`. Linux 5.5. */
 #define SECLUDE_SECCOMP_NOTIFY 5
 
-/**
- * The argument is the value.
- */
+/* ---- Comparisons of an argument with a value ---- */
+
+/** The argument is the value. */
 #define SECLUDE_COMPARE_EQUAL 1
 
-/**
- * The argument is not the value.
- */
+/** The argument is not the value. */
 #define SECLUDE_COMPARE_NOT_EQUAL 2
 
-/**
- * The argument is less than the value.
- */
+/** The argument is less than the value. */
 #define SECLUDE_COMPARE_LESS 3
 
-/**
- * The argument is at most the value.
- */
+/** The argument is at most the value. */
 #define SECLUDE_COMPARE_LESS_OR_EQUAL 4
 
-/**
- * The argument is more than the value.
- */
+/** The argument is more than the value. */
 #define SECLUDE_COMPARE_GREATER 5
 
-/**
- * The argument is at least the value.
- */
+/** The argument is at least the value. */
 #define SECLUDE_COMPARE_GREATER_OR_EQUAL 6
 
-/**
- * For the standard streams: the caller's own stream of that number; `/dev/null` if the caller has
- * closed it, or has it closed on `execve(2)`, as a daemon may.
- */
-#define SECLUDE_STDIO_INHERIT -1001
+/* ================================================================================================
+ * Landlock
+ * ============================================================================================= */
 
 /**
- * For the standard streams: `/dev/null`.
+ * Leaves out the Landlock ruleset: landlock(7), Linux 5.19.
+ *
+ * By default, Landlock enforces once more what the mounts and namespaces enforce, at the highest
+ * ABI that the kernel has. It is left out where the kernel lacks it, and with
+ * `seclude_sandbox_nested`. With a shared ipc namespace, the part about files is left out.
  */
-#define SECLUDE_STDIO_NULL -1002
+void seclude_sandbox_no_landlock(seclude_sandbox *sandbox);
 
 /**
- * For the standard streams: a pipe, whose other end the child object holds
- * (`seclude_child_take_stdin` and its kin).
+ * Allows programs inside to bind these `count` TCP ports and no others; none if `count` is 0.
+ *
+ * Landlock enforces this. The start fails if the kernel lacks Landlock ABI 4 (Linux 6.7).
  */
-#define SECLUDE_STDIO_PIPED -1003
+void seclude_sandbox_tcp_bind(seclude_sandbox *sandbox, const uint32_t *ports, size_t count);
 
 /**
- * A stream: a pseudo-terminal that is the sandbox's own and controls the command's session; one
- * for all the streams that say so. Its other side is the child's: `seclude_child_take_terminal`.
- * Takes `seclude_sandbox_terminals`.
+ * Allows programs inside to connect to these `count` TCP ports, on any host, and to no others;
+ * none if `count` is 0.
+ *
+ * Like `seclude_sandbox_tcp_bind`, this takes Landlock ABI 4 (Linux 6.7). It does not restrict
+ * UDP: use a filter that refuses UDP sockets.
  */
-#define SECLUDE_STDIO_PTY -1004
+void seclude_sandbox_tcp_connect(seclude_sandbox *sandbox, const uint32_t *ports, size_t count);
+
+/* ================================================================================================
+ * Commands: seclude_command
+ *
+ * A program to run in a sandbox: arguments, environment, working directory, standard streams,
+ * further descriptors.
+ *
+ * `seclude_sandbox_command` makes one. It can be started many times. A mistake in a setter sticks
+ * to the command. Starting it reports the first mistake, that of the sandbox before its own.
+ * ============================================================================================= */
 
 /**
- * `cgroup.freeze` of cgroup v2: the kernel, all at once.
+ * Makes a command that runs `program` in a copy of the sandbox. Later changes to the sandbox do
+ * not affect it.
+ *
+ * A program without a slash is looked up in PATH inside. Never NULL: if `sandbox` or `program` is
+ * NULL, that mistake sticks to the command. Owned: free it with `seclude_command_free`.
  */
+SECLUDE_WARN_UNUSED
+seclude_command *seclude_sandbox_command(const seclude_sandbox *sandbox, const char *program);
+
+/**
+ * Frees a command and its copies of descriptors. NULL is a no-op. Children that it started are not
+ * affected.
+ */
+void seclude_command_free(seclude_command *command);
+
+/**
+ * Appends an argument: any bytes except NUL. The zeroth argument, the program's own name, is there
+ * already.
+ */
+void seclude_command_arg(seclude_command *command, const char *argument);
+
+/** Appends the arguments in `arguments`, which ends with NULL. */
+void seclude_command_args(seclude_command *command, const char *const *arguments);
+
+/** Sets the zeroth argument, which the program sees as its own name. */
+void seclude_command_arg0(seclude_command *command, const char *name);
+
+/**
+ * Sets an environment variable. The name is not empty and has no "=".
+ *
+ * A new command has PATH, HOME, LANG and TMPDIR, and none of the caller's variables.
+ */
+void seclude_command_env(seclude_command *command, const char *name, const char *value);
+
+/** Removes an environment variable. A variable that does not exist is no error. */
+void seclude_command_env_remove(seclude_command *command, const char *name);
+
+/**
+ * Removes every environment variable. A program without a slash is then looked up in the default
+ * PATH.
+ */
+void seclude_command_env_clear(seclude_command *command);
+
+/** Sets the working directory, an absolute path inside. The default is "/". */
+void seclude_command_cwd(seclude_command *command, const char *directory);
+
+/**
+ * Sets the standard input: one of `SECLUDE_STDIO_...`, or a descriptor of the caller's, 0 or
+ * higher.
+ *
+ * A descriptor is borrowed and duplicated at once, so the caller may close it. The default is
+ * `SECLUDE_STDIO_INHERIT`, and `SECLUDE_STDIO_NULL` for `seclude_command_output`.
+ */
+void seclude_command_stdin(seclude_command *command, int stream);
+
+/**
+ * Sets the standard output, as `seclude_command_stdin` does.
+ *
+ * The default is `SECLUDE_STDIO_INHERIT`, and `SECLUDE_STDIO_PIPED` for `seclude_command_output`.
+ */
+void seclude_command_stdout(seclude_command *command, int stream);
+
+/** Sets the standard error, as `seclude_command_stdout` does, with the same defaults. */
+void seclude_command_stderr(seclude_command *command, int stream);
+
+/**
+ * Sets the initial size of the command's terminal (`SECLUDE_STDIO_PTY`), in characters. The
+ * default is 24 rows of 80 columns.
+ */
+void seclude_command_window_size(seclude_command *command, uint16_t rows, uint16_t columns);
+
+/**
+ * Gives the command the caller's descriptor `fd` under the number `target`, 3 or higher. Each
+ * target is given once, and at most 249 in all.
+ *
+ * `fd` is borrowed and duplicated at once, so the caller may close it. Targets may equal numbers
+ * of the caller's descriptors, and the order of the calls does not matter.
+ */
+void seclude_command_fd(seclude_command *command, int target, int fd);
+
+/**
+ * Starts the command with this signal ignored (signal(7)), as nohup(1) does with SIGHUP.
+ *
+ * Programs that set no action of their own ignore it, and so do the programs that they start. By
+ * default no signal is ignored, even if the caller ignores some. SIGKILL and SIGSTOP cannot be
+ * ignored.
+ */
+void seclude_command_ignore_signal(seclude_command *command, int signal);
+
+/**
+ * Limits the wall time of this command, in milliseconds, 1 or more, instead of the sandbox's
+ * limit.
+ */
+void seclude_command_wall_time(seclude_command *command, uint64_t milliseconds);
+
+/**
+ * Limits the memory of this command and what it starts, in bytes, 1 or more.
+ *
+ * The sandbox must have a limit (`seclude_sandbox_memory`), which bounds all its commands
+ * together. The lower of the two applies. In a cell, the kernel enforces the limit in a cgroup of
+ * the command's own if it enforces the cell's limit in a cgroup. Otherwise the limit is sampled.
+ * Processes that the command leaves behind in a cell stay in its cgroup.
+ */
+void seclude_command_memory(seclude_command *command, uint64_t bytes);
+
+/**
+ * Limits the processor time of this command and what it starts, in milliseconds, 1 or more. The
+ * rules are those of `seclude_command_memory`.
+ */
+void seclude_command_cpu_time(seclude_command *command, uint64_t milliseconds);
+
+/**
+ * Limits the number of processes and threads of this command and what it starts, 1 or more. The
+ * rules are those of `seclude_command_memory`.
+ */
+void seclude_command_pids(seclude_command *command, uint64_t number);
+
+/**
+ * Starts the command. When this returns 0, the program runs.
+ *
+ * A missing program, a mistake in the policy and every failed step of the set-up are errors here,
+ * and nothing runs then. A command of a pool waits for a place without a time limit, and signals
+ * do not interrupt the wait.
+ *
+ * `*child` is owned: free it with `seclude_child_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_command_spawn(seclude_command *command, seclude_child **child, seclude_error **err);
+
+/**
+ * Starts the command if its pool has a free place and a ready sandbox. Does not wait.
+ *
+ * Returns 1 if the program runs, and 0 if it was not started for want of either. `seclude_pool_fd`
+ * reports when to try again. A command outside of a pool needs no place. The errors are those of
+ * `seclude_command_spawn`.
+ *
+ * `*child` is owned: free it with `seclude_child_free`. It is NULL unless this returns 1.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_command_try_spawn(seclude_command *command, seclude_child **child, seclude_error **err);
+
+/**
+ * Starts the command, and waits at most `milliseconds` for a place in its pool. Otherwise like
+ * `seclude_command_try_spawn`.
+ *
+ * The time does not limit the command once it runs: `seclude_command_wall_time` does.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_command_spawn_timeout(seclude_command *command, uint64_t milliseconds,
+                                  seclude_child **child, seclude_error **err);
+
+/**
+ * Starts the command, waits until it has ended, and writes to `*outcome` how it ended.
+ *
+ * Returns 0 if the command ran, however it ended. The errors are those of `seclude_command_spawn`
+ * and `seclude_child_wait`. `size` is the size of `*outcome` in bytes. `outcome` may be NULL.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_command_run(seclude_command *command, seclude_outcome *outcome, size_t size,
+                        seclude_error **err);
+
+/**
+ * Starts the command, collects its output, and waits until it has ended.
+ *
+ * Returns 0 if the command ran, however it ended. The output is kept in memory, with the bounds of
+ * `seclude_child_wait_with_output`.
+ *
+ * `*output` is owned: free it with `seclude_output_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_command_output(seclude_command *command, seclude_output **output, seclude_error **err);
+
+/* ---- Standard streams ---- */
+
+/**
+ * The caller's own stream of that number. `/dev/null` if the caller has closed it, or has set
+ * close-on-exec on it, as a daemon may.
+ */
+#define SECLUDE_STDIO_INHERIT (-1001)
+
+/** `/dev/null`. */
+#define SECLUDE_STDIO_NULL (-1002)
+
+/** A pipe. The child object holds the other end: `seclude_child_take_stdin` and the like. */
+#define SECLUDE_STDIO_PIPED (-1003)
+
+/**
+ * A pseudo-terminal of the sandbox's own, which controls the command's session. All streams with
+ * this value are the same terminal. The child object holds its other side:
+ * `seclude_child_take_terminal`. Takes `seclude_sandbox_terminals`.
+ */
+#define SECLUDE_STDIO_PTY (-1004)
+
+/* ================================================================================================
+ * Children: seclude_child
+ *
+ * A running command.
+ *
+ * Everything inside is killed when the child is freed, and when the calling process ends, in
+ * whichever way.
+ * ============================================================================================= */
+
+/**
+ * Kills everything inside, waits until it is gone, closes the descriptors that were not taken, and
+ * frees the child. NULL is a no-op.
+ *
+ * In a process that the caller forked, this only closes that process's copies of the descriptors.
+ * The processes inside live on.
+ */
+void seclude_child_free(seclude_child *child);
+
+/**
+ * Returns a pidfd of the command's first process, for poll(2) and event loops: pidfd_open(2).
+ *
+ * It becomes readable when that process has ended. `seclude_child_wait` and
+ * `seclude_child_try_wait` then return promptly. Borrowed: never close it. It is valid until the
+ * child is freed or its output collected. Afterwards, and for NULL, this returns `SECLUDE_EINVAL`.
+ */
+int seclude_child_pidfd(const seclude_child *child);
+
+/**
+ * Returns the process id of the command's first process in the caller's pid namespace. 0 if the
+ * caller's `/proc` does not show it, and for NULL.
+ *
+ * The process is no child of the caller: wait for it with the functions here, not with waitpid(2).
+ */
+uint32_t seclude_child_pid(const seclude_child *child);
+
+/**
+ * Returns the process id of the command's first process in the sandbox's pid namespace. 0 for
+ * NULL.
+ */
+uint32_t seclude_child_inside_pid(const seclude_child *child);
+
+/** Returns the protections that are active, `SECLUDE_PROTECTION_...` joined by `|`. 0 for NULL. */
+uint64_t seclude_child_enforced(const seclude_child *child);
+
+/**
+ * Returns the Landlock ABI that the ruleset uses; 0 without Landlock, and for NULL.
+ *
+ * The `SECLUDE_PROTECTION_LANDLOCK_...` in `seclude_child_enforced` tell what Landlock restricts.
+ */
+uint32_t seclude_child_landlock_abi(const seclude_child *child);
+
+/**
+ * Takes the write end of the command's standard input, if that is a pipe.
+ *
+ * Returns the descriptor, or `SECLUDE_EINVAL` if the stream is no pipe or was taken before. Owned:
+ * the caller closes it. It is close-on-exec and blocking.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_take_stdin(seclude_child *child);
+
+/** Takes the read end of the command's standard output, as `seclude_child_take_stdin` does. */
+SECLUDE_WARN_UNUSED
+int seclude_child_take_stdout(seclude_child *child);
+
+/** Takes the read end of the command's standard error, as `seclude_child_take_stdin` does. */
+SECLUDE_WARN_UNUSED
+int seclude_child_take_stderr(seclude_child *child);
+
+/**
+ * Takes the other side of the command's terminal, if a stream is `SECLUDE_STDIO_PTY`. Otherwise
+ * like `seclude_child_take_stdin`.
+ *
+ * The command reads what the caller writes there, and the caller reads what the command writes, by
+ * the rules of a terminal. Once the last copy is closed, the command gets SIGHUP. read(2) fails
+ * with EIO when no process inside has the terminal open any more.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_take_terminal(seclude_child *child);
+
+/**
+ * Waits until the command has ended, and writes to `*outcome` how it ended.
+ *
+ * Returns 0 if the command ended, however it did. When this returns, nothing of the sandbox is
+ * left. Another call gives the same result. A standard input that is a pipe and was not taken is
+ * closed first, so that a command that reads it to its end can end.
+ *
+ * `size` is the size of `*outcome` in bytes. `outcome` may be NULL. While the call blocks, no
+ * other thread may use the child. To kill it from another thread, wait on `seclude_child_pidfd`
+ * with poll(2), or call `seclude_child_wait_timeout` repeatedly.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_wait(seclude_child *child, seclude_outcome *outcome, size_t size,
+                       seclude_error **err);
+
+/**
+ * Waits until the command has ended, for at most `milliseconds`.
+ *
+ * Returns 1 if it has ended, after writing `*outcome`, and 0 if it still runs. The standard input
+ * stays open. `size` is the size of `*outcome` in bytes. `outcome` may be NULL.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_wait_timeout(seclude_child *child, uint64_t milliseconds,
+                               seclude_outcome *outcome, size_t size, seclude_error **err);
+
+/**
+ * Checks without waiting whether the command has ended. Otherwise like
+ * `seclude_child_wait_timeout`.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_try_wait(seclude_child *child, seclude_outcome *outcome, size_t size,
+                           seclude_error **err);
+
+/**
+ * Reads the command's standard output and standard error to their ends, and waits until it has
+ * ended.
+ *
+ * Returns 0 if the command ended, however it did. Both pipes are read at the same time, so that
+ * neither can fill up and block the command. The output is kept in memory: of each stream, as much
+ * as `seclude_sandbox_output` allows, or 64 MiB. A command that writes more is killed
+ * (`SECLUDE_ENDED_OUTPUT_LIMIT`).
+ *
+ * `*output` is owned: free it with `seclude_output_free`. It is NULL on failure. Afterwards the
+ * child still answers waits and its process ids, but has no descriptors and no processes. It must
+ * still be freed.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_wait_with_output(seclude_child *child, seclude_output **output,
+                                   seclude_error **err);
+
+/**
+ * Returns in how many milliseconds to call `seclude_child_try_wait` again, for a program that only
+ * polls.
+ *
+ * By then the command must have ended because of its limits on time or of `seclude_child_kill`. If
+ * the warden has not ended it, that call does. The result is a timeout for poll(2): 0 if the
+ * moment has passed, -1 if there is none, if the command has ended, and for NULL. The functions
+ * that wait need no such care.
+ */
+int seclude_child_deadline(const seclude_child *child);
+
+/**
+ * Kills the command and everything that it started. Does not wait.
+ *
+ * The end is `SECLUDE_ENDED_KILLED`, unless the command ended before. If the warden does not kill
+ * it within a second, the next call that waits does. Returns 0 also if the command has ended
+ * already.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_kill(seclude_child *child, seclude_error **err);
+
+/**
+ * Sends a signal, 1 to 64, to the command's first process. Returns 0 also if the command has ended
+ * already.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_signal(seclude_child *child, int signal, seclude_error **err);
+
+/**
+ * Lists the processes inside at this moment: the warden first, each process after its parent.
+ *
+ * The list is empty once the end of the command is known. `*processes` is owned: free it with
+ * `seclude_processes_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_processes(const seclude_child *child, seclude_processes **processes,
+                            seclude_error **err);
+
+/* ================================================================================================
+ * Control
+ *
+ * Usage, limits that change, freezing: for a command that runs.
+ * ============================================================================================= */
+
+/**
+ * Writes to `*usage` what the command has used so far, and which protections and mechanisms are
+ * active.
+ *
+ * The fields about the end are 0. Once the end of the command is known, the numbers are those of
+ * the whole run. `size` is the size of `*usage` in bytes. `usage` may be NULL.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_usage(seclude_child *child, seclude_outcome *usage, size_t size,
+                        seclude_error **err);
+
+/**
+ * Changes the memory limit of a running command, in bytes.
+ *
+ * The policy must set that limit. If it does not, this and the other `seclude_child_set_...`
+ * return `SECLUDE_EINVAL`. They return 0 also if the command has ended already.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_set_memory(seclude_child *child, uint64_t bytes, seclude_error **err);
+
+/** Changes how many processors the command may use at a time: 0.01 to 8192. */
+SECLUDE_WARN_UNUSED
+int seclude_child_set_cpus(seclude_child *child, double number, seclude_error **err);
+
+/**
+ * Changes the limit on processor time, in milliseconds, counted from the start of the command.
+ *
+ * It can be raised by at most 60 seconds above the value at the start, where the kernel itself
+ * ends each process (`RLIMIT_CPU`).
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_set_cpu_time(seclude_child *child, uint64_t milliseconds, seclude_error **err);
+
+/**
+ * Changes how many processes and threads may exist inside at a time. A lower limit ends none of
+ * those that exist.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_set_pids(seclude_child *child, uint64_t number, seclude_error **err);
+
+/**
+ * Freezes everything inside until `seclude_child_thaw`.
+ *
+ * `*how` receives the `SECLUDE_FREEZER_...` that did it. `how` may be NULL. A frozen command can
+ * be killed, and its wall time goes on.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_freeze(seclude_child *child, int *how, seclude_error **err);
+
+/** Thaws a frozen command. Returns 0 also if it is not frozen, or has ended. */
+SECLUDE_WARN_UNUSED
+int seclude_child_thaw(seclude_child *child, seclude_error **err);
+
+/**
+ * Returns the name of a `SECLUDE_FREEZER_...`, which is the same in every language: "sigstop".
+ * NULL for any other number. Static: never freed.
+ */
+const char *seclude_freezer_name(int freezer);
+
+/* ---- Freezers ---- */
+
+/** `cgroup.freeze` of cgroup v2: the kernel, all at once. */
 #define SECLUDE_FREEZER_CGROUP_V2 1
 
-/**
- * The freezer of cgroup v1: the kernel, all at once.
- */
+/** The freezer of cgroup v1: the kernel, all at once. */
 #define SECLUDE_FREEZER_CGROUP_V1 2
 
 /**
@@ -604,2426 +1527,1444 @@
  */
 #define SECLUDE_FREEZER_SIGNAL 3
 
-/**
- * The command exited by itself. The value is the exit code, 0 to 255.
- */
-#define SECLUDE_ENDED_EXITED 1
-
-/**
- * A signal killed the command, and no limit was involved. The value is the signal number.
- */
-#define SECLUDE_ENDED_SIGNALED 2
-
-/**
- * The command was still running when its wall time was over. The limit is in nanoseconds.
- */
-#define SECLUDE_ENDED_WALL_TIME 3
-
-/**
- * All processes together used up their processor time. The limit is in nanoseconds.
- */
-#define SECLUDE_ENDED_CPU_TIME 4
-
-/**
- * The command ran out of memory, even if its first process continued. The limit is in bytes.
- */
-#define SECLUDE_ENDED_MEMORY_LIMIT 5
-
-/**
- * The command was refused a process or thread, and failed. The limit is a number of processes.
- */
-#define SECLUDE_ENDED_PROCESS_LIMIT 6
-
-/**
- * The command wrote more than its output limit, or more than 64 MiB to a captured stream without a
- * limit. The limit is in bytes.
- */
-#define SECLUDE_ENDED_OUTPUT_LIMIT 7
-
-/**
- * The command failed, and a tmpfs with a limited size or number of files is full. The limit is in
- * bytes or files, whichever ran out.
- */
-#define SECLUDE_ENDED_SCRATCH_FULL 8
-
-/**
- * The caller killed the command.
- */
-#define SECLUDE_ENDED_KILLED 9
-
-/**
- * The warden was killed from outside, and all processes inside ended with it. The value is the
- * signal that killed the warden, or 0 if unknown.
- */
-#define SECLUDE_ENDED_WARDEN_LOST 10
-
-/**
- * A process inside made a system call for which the filter has the action `kill`. The value is the
- * call.
- */
-#define SECLUDE_ENDED_SYSCALL 11
-
-/**
- * The peak of the cgroup: everything charged to it, including files in memory and kernel
- * structures.
- */
-#define SECLUDE_MEMORY_CGROUP 1
-
-/**
- * The largest sum of the processes' peaks (VmHWM) that the warden sampled. It does not exceed a
- * sampled limit that was kept.
- */
-#define SECLUDE_MEMORY_SAMPLED 2
-
-/**
- * The peak of the largest single process (`ru_maxrss`). The sum was not counted.
- */
-#define SECLUDE_MEMORY_LARGEST_PROCESS 3
-
-/**
- * What nobody counted, where 0 is a count: `UINT64_MAX`.
- */
-#define SECLUDE_UNKNOWN UINT64_MAX
-
-/**
- * The command has its own user namespace.
- */
-#define SECLUDE_PROTECTION_USER_NAMESPACE 1
-
-/**
- * The command has its own mount namespace.
- */
-#define SECLUDE_PROTECTION_MOUNT_NAMESPACE 2
-
-/**
- * The command has its own process tree.
- */
-#define SECLUDE_PROTECTION_PID_NAMESPACE 4
-
-/**
- * The command has its own network.
- */
-#define SECLUDE_PROTECTION_NET_NAMESPACE 8
-
-/**
- * The command has its own System V IPC and POSIX message queues.
- */
-#define SECLUDE_PROTECTION_IPC_NAMESPACE 16
-
-/**
- * The command has its own host and domain name.
- */
-#define SECLUDE_PROTECTION_UTS_NAMESPACE 32
-
-/**
- * The command has its own view of the cgroup tree.
- */
-#define SECLUDE_PROTECTION_CGROUP_NAMESPACE 64
-
-/**
- * The command has its own clocks.
- */
-#define SECLUDE_PROTECTION_TIME_NAMESPACE 128
-
-/**
- * The command has its own root file system and cannot reach the caller's.
- */
-#define SECLUDE_PROTECTION_OWN_ROOT 256
-
-/**
- * The root is mounted read-only.
- */
-#define SECLUDE_PROTECTION_READ_ONLY_ROOT 512
-
-/**
- * The global parts of `/proc` are masked or read-only.
- */
-#define SECLUDE_PROTECTION_MASKED_PROC 1024
-
-/**
- * All five capability sets are empty.
- */
-#define SECLUDE_PROTECTION_NO_CAPABILITIES 2048
-
-/**
- * User id 0 has no special privileges (locked securebits).
- */
-#define SECLUDE_PROTECTION_LOCKED_SECUREBITS 4096
-
-/**
- * No program executed inside gains privileges.
- */
-#define SECLUDE_PROTECTION_NO_NEW_PRIVILEGES 8192
-
-/**
- * The command has no supplementary groups. Missing for an unprivileged caller with supplementary
- * groups, because the kernel does not let it drop them.
- */
-#define SECLUDE_PROTECTION_NO_GROUPS 16384
-
-/**
- * No user namespaces can be created inside.
- */
-#define SECLUDE_PROTECTION_NO_NESTED_USERS 32768
-
-/**
- * The command has its own session keyring.
- */
-#define SECLUDE_PROTECTION_OWN_KEYRING 65536
-
-/**
- * The command has its own session, without a controlling terminal.
- */
-#define SECLUDE_PROTECTION_OWN_SESSION 131072
-
-/**
- * Core dumps are disabled.
- */
-#define SECLUDE_PROTECTION_NO_CORE_DUMPS 262144
-
-/**
- * The warden can be neither traced nor read from inside.
- */
-#define SECLUDE_PROTECTION_HIDDEN_WARDEN 524288
-
-/**
- * The kernel kills all processes inside when the warden ends.
- */
-#define SECLUDE_PROTECTION_KILL_BY_NAMESPACE 1048576
-
-/**
- * The warden kills the processes inside, one after another. This is weaker: if the warden is
- * killed from outside, they survive.
- */
-#define SECLUDE_PROTECTION_KILL_BY_WARDEN 2097152
-
-/**
- * The caller kills any process that the warden could not kill, through the sandbox's cgroup.
- * Present together with `kill-by-warden`, if a cgroup can be created.
- */
-#define SECLUDE_PROTECTION_KILL_BY_CGROUP 4194304
-
-/**
- * A seccomp filter restricts the system calls of the command.
- */
-#define SECLUDE_PROTECTION_SECCOMP_FILTER 8388608
-
-/**
- * A seccomp filter restricts the system calls of the warden. Missing if the command's filter
- * kills, or asks the caller, at every call that it does not name.
- */
-#define SECLUDE_PROTECTION_FILTERED_WARDEN 16777216
-
-/**
- * Landlock restricts the command to its visible files, and to writing where it may.
- */
-#define SECLUDE_PROTECTION_LANDLOCK_FILES 33554432
-
-/**
- * Landlock prevents signals to processes outside.
- */
-#define SECLUDE_PROTECTION_LANDLOCK_SIGNALS 67108864
-
-/**
- * Landlock prevents connections to abstract sockets created outside.
- */
-#define SECLUDE_PROTECTION_LANDLOCK_SOCKETS 134217728
-
-/**
- * Landlock restricts the command to the TCP ports in the policy.
- */
-#define SECLUDE_PROTECTION_LANDLOCK_PORTS 268435456
-
-/**
- * No process inside can change the warden's limits, priority or processors. Missing if the command
- * has joined an existing process tree, where other processes may run as the same user.
- */
-#define SECLUDE_PROTECTION_GUARDED_WARDEN 536870912
-
-/**
- * The command runs as another user than the caller, so the caller's files and processes are not
- * its own. Missing if the caller can map only its own id: an unprivileged caller, or one in a user
- * namespace without other ids.
- */
-#define SECLUDE_PROTECTION_OTHER_USER 1073741824
-
-/**
- * The feature works as documented.
- */
-#define SECLUDE_STATE_WORKS 1
-
-/**
- * It works in a lesser way, which the report tells.
- */
-#define SECLUDE_STATE_WEAKER 2
-
-/**
- * It does not work.
- */
-#define SECLUDE_STATE_MISSING 3
-
-/**
- * A sandbox that is alive: its commands share files, processes and network, and what one leaves
- * behind is there for the next.
+/* ================================================================================================
+ * Terminals: seclude_raw_mode
  *
- * The sandbox's limits on memory, processes, processor time and input and output bound what all
- * commands use together; those on wall time and output each command by itself. A command's usage
- * is what its first process, and those that this has waited for, have used. Any thread may use a
- * cell at any time, all its calls included.
- */
-typedef struct seclude_cell seclude_cell;
+ * A terminal of the caller's in raw mode. Freeing the object restores the terminal.
+ * ============================================================================================= */
 
 /**
- * A running command. Freeing it kills everything inside; so does the caller's end, however it
- * comes.
- */
-typedef struct seclude_child seclude_child;
-
-/**
- * What to run in a sandbox: program, arguments, environment, directory, standard streams, further
- * descriptors.
+ * Sets the window size of a command's terminal, in characters: ioctl_tty(2).
  *
- * Made by `seclude_sandbox_command`. It can be started many times. A mistake in a setter sticks:
- * starting it reports the first one, and the sandbox's before its own.
+ * `terminal` is the descriptor from `seclude_child_take_terminal`. Borrowed. If the size changes,
+ * the programs in the terminal's foreground get SIGWINCH.
  */
-typedef struct seclude_command seclude_command;
+SECLUDE_WARN_UNUSED
+int seclude_terminal_resize(int terminal, uint16_t rows, uint16_t columns, seclude_error **err);
 
 /**
- * What went wrong, and what to do about it. Made by a failing call, freed with
- * `seclude_error_free`. Never changes.
- */
-typedef struct seclude_error seclude_error;
-
-/**
- * Commands that talk with each other over pipes: a solution and its judge, say. Each is in its
- * sandbox, with its limits.
+ * Puts a terminal of the caller's, such as its standard input, into raw mode: cfmakeraw(3).
  *
- * A mistake in a setter sticks: starting it reports the first one, and a command's before its own.
+ * Every key then goes to the command's terminal as it is, Ctrl-C included. Fails if `terminal` is
+ * no terminal. `terminal` is borrowed and duplicated. `*mode` is owned: free it with
+ * `seclude_raw_mode_free`. It is NULL on failure.
  */
-typedef struct seclude_interaction seclude_interaction;
+SECLUDE_WARN_UNUSED
+int seclude_raw_mode_enter(int terminal, seclude_raw_mode **mode, seclude_error **err);
+
+/** Restores the terminal, and frees the object. NULL is a no-op. */
+void seclude_raw_mode_free(seclude_raw_mode *mode);
+
+/* ================================================================================================
+ * Outcomes
+ * ============================================================================================= */
 
 /**
- * Namespaces that exist, named by a process, a path, or a descriptor. What is said later of a kind
- * replaces what was said before. Nothing is looked up until `seclude_sandbox_join` or
- * `seclude_join_persist`.
- */
-typedef struct seclude_join seclude_join;
-
-/**
- * A policy, and namespaces that exist: commands run in those, and what the policy says of the
- * other kinds holds. It holds the namespaces by descriptors: they are there as long as it is. A
- * process tree ends with its first process all the same.
- */
-typedef struct seclude_joined seclude_joined;
-
-/**
- * What a program did: its system calls, and the paths that it named.
- */
-typedef struct seclude_learned seclude_learned;
-
-/**
- * Where calls are heard that a filter leaves to the caller. Who makes such a call stands still
- * until it has an answer.
- */
-typedef struct seclude_listener seclude_listener;
-
-/**
- * The published cells of the caller's user that live, at one moment, by name. Never changes. An
- * index past the end answers 0 or NULL.
- */
-typedef struct seclude_named_cells seclude_named_cells;
-
-/**
- * The namespaces that the caller may see. Never changes. An index past the end answers 0 or NULL.
- */
-typedef struct seclude_namespaces seclude_namespaces;
-
-/**
- * A system call that waits for an answer. Freed without one, it fails with EPERM.
- *
- * What its arguments point at lies in memory that other threads of the program can change while
- * you look. So `seclude_notification_allow` is no answer to "may it, with these contents": act for
- * the program instead, and answer with the result.
- */
-typedef struct seclude_notification seclude_notification;
-
-/**
- * What a finished command wrote, and how it ended. Never changes.
- */
-typedef struct seclude_output seclude_output;
-
-/**
- * Keeps sandboxes of one policy ready, so that a command finds one that has only to start it.
- * Every command has one of its own, as fresh and as apart from all others as one that was made for
- * it.
- *
- * They are copies of the policy's template, where it can have one (`seclude_sandbox_prepare`),
- * made by threads of the pool's own: at most one for each processor. At most as many commands run
- * at one time as are kept ready: each has a place, and gives it back when it has ended, whether or
- * not anybody has waited for its child. A start for which there is no place waits
- * (`seclude_command_spawn`), for as long as it is told to (`seclude_command_spawn_timeout`), or
- * not at all (`seclude_command_try_spawn`, `seclude_pool_fd`). Any thread may use a pool at any
- * time, all its calls included. A process forked from the caller has no part in it, and may only
- * free it.
- */
-typedef struct seclude_pool seclude_pool;
-
-/**
- * A list of processes, as the caller sees them. What they call themselves is their own word. Never
- * changes. An index past the end answers 0 or NULL.
- */
-typedef struct seclude_processes seclude_processes;
-
-/**
- * A terminal of the caller's, in raw mode until this is freed.
- */
-typedef struct seclude_raw_mode seclude_raw_mode;
-
-/**
- * What this host allows: a list of checks, in groups, one for each feature. Never changes. An
- * index past the end answers 0 or NULL.
- */
-typedef struct seclude_report seclude_report;
-
-/**
- * A policy: what world a program sees, and what it may use. Nothing runs yet.
- *
- * A new one is safe by default: every namespace private but the clocks', no network but loopback,
- * the host's `/usr` read-only, nothing writable but `/tmp` and `/dev/shm`, which are its own, a
- * user id that means nothing outside, no privileges. Each setter opens or shapes one thing. A
- * mistake in a setter sticks: everything that uses the sandbox reports the first one.
- */
-typedef struct seclude_sandbox seclude_sandbox;
-
-/**
- * A seccomp filter: a profile, and rules over it. Of the rules that fit a call the last one
- * decides, then the profile. A mistake in a setter sticks: the sandbox that is given the filter
- * has it.
- *
- * Starting the command itself needs no rule: a filter without `execve` lets the program run that
- * the caller names, and no other.
- */
-typedef struct seclude_seccomp seclude_seccomp;
-
-/**
- * A text that the library made.
- */
-typedef struct seclude_text seclude_text;
-
-/**
- * How files and trees are copied, and how much of them at most: 256 MiB in 10,000 files and
- * directories, 64 deep, unless said otherwise. No symbolic link is followed, and only files and
- * directories are copied.
- */
-typedef struct seclude_transfer seclude_transfer;
-
-/**
- * How a command ended, what it used, and which protections and limits were in force while it ran.
+ * How a command ended, what it used, and which protections and limits were active while it ran.
  *
  * Functions that fill it take its size, `sizeof(seclude_outcome)`, so that programs and libraries
- * of different versions agree: fields are only ever added at the end, a field that the library
- * does not know reads 0, and one that the program does not know is not written.
+ * of different versions work together. Later versions only add fields at the end. Fields that the
+ * library does not know are set to 0. Fields that the program does not know are not written.
  *
- * What it used are the cgroup's counters where the sandbox has one, else the sums over all
- * processes that were waited for, by their parents or by the warden: a process whose parent
- * ignores SIGCHLD is then reaped by the kernel and counted by nobody. The caller's own size and
- * earlier runs are no part of any number.
+ * The numbers come from the cgroup's counters if the sandbox has a cgroup. Otherwise they are sums
+ * over all processes that their parents or the warden waited for. A process whose parent ignores
+ * SIGCHLD is reaped by the kernel, and then missing from these sums. No number includes the size
+ * of the caller or earlier runs.
  */
-typedef struct seclude_outcome {
-    /**
-     * How it ended: one of `SECLUDE_ENDED_...`. 0 while it runs.
-     */
+struct seclude_outcome {
+    /** How it ended: one of `SECLUDE_ENDED_...`. 0 while it runs. */
     int32_t ended;
     /**
-     * The exit code, the signal, or the number of the system call, whose name
-     * `seclude_syscall_name` tells: -1 if it was another architecture's. 0 where there is
-     * none.
+     * The exit code, the signal, or the number of the system call, of which `seclude_syscall_name`
+     * returns the name: -1 for a call of another architecture. 0 if the end has no value.
      */
     int32_t value;
     /**
-     * The same as one number: the exit code, or minus the signal. A process limit and full
-     * scratch space kill nothing, and read as `status`. Every other end, by a limit or by the
-     * caller, reads -9, as if by SIGKILL.
+     * The end as one number: the exit code, or minus the signal. A process limit and a full tmpfs
+     * kill nothing, so for those it equals `status`. For every other end, by a limit or by the
+     * caller, it is -9, as after SIGKILL.
      */
     int32_t returncode;
-    /**
-     * 1 if it exited with code 0, else 0.
-     */
+    /** 1 if the command exited with code 0, otherwise 0. */
     int32_t success;
     /**
-     * How its first process itself ended, whatever the end of the whole is called: its exit code,
-     * or minus the signal that killed it, which may be ours.
+     * How the command's first process itself ended: its exit code, or minus the signal that killed
+     * it. The signal may be one that the library sent.
      */
     int32_t status;
-    /**
-     * 1 if somebody saw that, else 0, and `status` says nothing.
-     */
+    /** 1 if `status` is known, otherwise 0. */
     int32_t status_known;
-    /**
-     * Where `memory_peak` comes from: one of `SECLUDE_MEMORY_...`.
-     */
+    /** The source of `memory_peak`: one of `SECLUDE_MEMORY_...`. */
     int32_t memory_source;
     /**
-     * 1 if the kernel kept count of the pressure on it: a cgroup of version 2, Linux 4.20. Else
-     * 0, and so are the `pressure_...`.
+     * 1 if the kernel counted pressure (cgroup v2, Linux 4.20), otherwise 0, and the
+     * `pressure_...` are 0.
      */
     int32_t pressure_known;
     /**
-     * The value of the limit that is the end, in the unit that `SECLUDE_ENDED_...` tells; 0 where
-     * the end is no limit.
+     * The value of the limit that ended the command, in the unit that `SECLUDE_ENDED_...` names. 0
+     * if no limit did.
      */
     uint64_t limit;
     /**
-     * The `SECLUDE_PROTECTION_...` that were really enforced, joined by `|`, as the warden
-     * reported them after having done it.
+     * The protections that were active, `SECLUDE_PROTECTION_...` joined by `|`, as the warden
+     * reported them after it had applied them.
      */
     uint64_t enforced;
     /**
-     * What held each limit, by its `SECLUDE_LIMIT_...`: one of `SECLUDE_MECHANISM_...`, 0 where
-     * nothing did.
+     * What enforced each limit, one of `SECLUDE_MECHANISM_...`, indexed by `SECLUDE_LIMIT_...`. 0
+     * if nothing did.
      */
     uint8_t mechanisms[32];
-    /**
-     * From the command's start to the end of the last process inside. In nanoseconds.
-     */
+    /** From the command's start to the end of the last process inside. In nanoseconds. */
     uint64_t wall_ns;
-    /**
-     * Processor time in user mode, of the whole tree. In nanoseconds.
-     */
+    /** Processor time in user mode, of the whole tree. In nanoseconds. */
     uint64_t user_ns;
-    /**
-     * Processor time in the kernel, of the whole tree. In nanoseconds.
-     */
+    /** Processor time in the kernel, of the whole tree. In nanoseconds. */
     uint64_t system_ns;
-    /**
-     * How long processes were ready to run and had to wait, because the limit `cpus` was used up:
-     * added up over the processors. 0 without that limit. In nanoseconds.
-     */
-    uint64_t throttled_ns;
-    /**
-     * Memory in use, while it runs; 0 afterwards. In bytes.
-     */
+    /** Memory in use, while it runs; 0 afterwards. In bytes. */
     uint64_t memory;
-    /**
-     * The most memory that was in use at one time. In bytes.
-     */
+    /** The most memory that was in use at one time. In bytes. */
     uint64_t memory_peak;
     /**
      * The most memory that was seen without the pages of files: `RssAnon` and `RssShmem` of the
      * processes, or `anon` and `shmem` of the cgroup. The warden looks every 5 milliseconds or
      * less often, where the memory of the sandbox, or of this command in a cell, is limited. In
-     * bytes. `SECLUDE_UNKNOWN` where nobody counted.
+     * bytes. `SECLUDE_UNKNOWN` if it was not counted.
      */
     uint64_t anonymous_peak;
-    /**
-     * The largest resident set that any single process of the tree had. In bytes.
-     */
+    /** The largest resident set that any single process of the tree had. In bytes. */
     uint64_t max_rss;
-    /**
-     * Processes and threads inside, while it runs, the warden not counted; 0 afterwards.
-     */
+    /** Processes and threads inside, while it runs, the warden not counted; 0 afterwards. */
     uint64_t processes;
     /**
      * The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled.
-     * `SECLUDE_UNKNOWN` where nobody counted.
+     * `SECLUDE_UNKNOWN` if it was not counted.
      */
     uint64_t processes_peak;
-    /**
-     * Page faults served without I/O.
-     */
+    /** Page faults served without I/O. */
     uint64_t minor_faults;
-    /**
-     * Page faults that needed I/O.
-     */
+    /** Page faults that needed I/O. */
     uint64_t major_faults;
-    /**
-     * Times a process gave up the processor to wait.
-     */
+    /** Times a process gave up the processor to wait. */
     uint64_t voluntary_switches;
-    /**
-     * Times a process was made to give up the processor.
-     */
+    /** Times a process was made to give up the processor. */
     uint64_t involuntary_switches;
-    /**
-     * What was read from block devices. In bytes.
-     */
+    /** What was read from block devices. In bytes. */
     uint64_t bytes_read;
-    /**
-     * What was written to block devices. In bytes.
-     */
+    /** What was written to block devices. In bytes. */
     uint64_t bytes_written;
     /**
      * What was written to the standard output. Counted only with a limit on the output. In bytes.
-     * `SECLUDE_UNKNOWN` where nobody counted.
+     * `SECLUDE_UNKNOWN` if it was not counted.
      */
     uint64_t stdout_bytes;
     /**
      * What was written to the standard error. Counted only with a limit on the output; 0 if both
-     * streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` where
-     * nobody counted.
+     * streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` if it
+     * was not counted.
      */
     uint64_t stderr_bytes;
     /**
-     * How long at least one process waited for a processor, in nanoseconds: pressure stall
-     * information.
+     * How long at least one process waited for a processor: pressure stall information, in
+     * nanoseconds.
      */
     uint64_t pressure_cpu_some_ns;
-    /**
-     * How long at least one process waited for memory.
-     */
+    /** How long at least one process waited for memory, in nanoseconds. */
     uint64_t pressure_memory_some_ns;
-    /**
-     * How long all processes waited for memory.
-     */
+    /** How long all processes waited for memory, in nanoseconds. */
     uint64_t pressure_memory_full_ns;
-    /**
-     * How long at least one process waited for I/O.
-     */
+    /** How long at least one process waited for I/O, in nanoseconds. */
     uint64_t pressure_io_some_ns;
-    /**
-     * How long all processes waited for I/O.
-     */
+    /** How long all processes waited for I/O, in nanoseconds. */
     uint64_t pressure_io_full_ns;
     /**
-     * The end in words, with a NUL behind them: "stopped by the memory limit of 67108864 bytes".
-     * "" while it runs.
+     * The end in words, with a NUL at its end: "stopped by the memory limit of 67108864 bytes". ""
+     * while the command runs.
      */
     char text[96];
     /**
-     * 1 if the caller's side ended it, because the warden had not a second after it should have:
-     * it was stopped from outside, or got no processor. What ended it is still the limit, or
-     * `seclude_child_kill`. Else 0.
+     * 1 if the caller's process ended the command because the warden had not done so within a
+     * second, for example because it was stopped from outside or got no processor. Otherwise 0.
+     * `ended` is not affected: it is still the limit, or `SECLUDE_ENDED_KILLED`.
      */
     int32_t by_caller;
-    /**
-     * Always 0.
-     */
+    /** Always 0. */
     int32_t reserved;
-} seclude_outcome;
+};
 
 /**
- * What has been copied. Functions that fill it take its size, `sizeof(seclude_copied)`, as for
- * `seclude_outcome`.
- */
-typedef struct seclude_copied {
-    /**
-     * Files and directories.
-     */
-    uint64_t entries;
-    /**
-     * Bytes in files.
-     */
-    uint64_t bytes;
-    /**
-     * Symbolic links, pipes, sockets and devices that were left out:
-     * `seclude_transfer_skip_special`.
-     */
-    uint64_t skipped;
-} seclude_copied;
-
-/**
- * What a pool has done and has. Times are those of the last 1000. Functions that fill it take its
- * size, as for `seclude_outcome`.
- */
-typedef struct seclude_statistics {
-    /**
-     * How many are kept ready, and can be in use at one time.
-     */
-    uint64_t size;
-    /**
-     * How many are ready now.
-     */
-    uint64_t ready;
-    /**
-     * How many are in use now.
-     */
-    uint64_t in_use;
-    /**
-     * How many were in use at one time, at the most.
-     */
-    uint64_t most_in_use;
-    /**
-     * How many have been made.
-     */
-    uint64_t made;
-    /**
-     * How many have been handed out.
-     */
-    uint64_t handed_out;
-    /**
-     * How often who asked had to wait.
-     */
-    uint64_t waited;
-    /**
-     * How many were found dead when they were wanted, and replaced.
-     */
-    uint64_t lost;
-    /**
-     * How often one could not be made.
-     */
-    uint64_t failed;
-    /**
-     * How long it took to be handed one, in nanoseconds: the median.
-     */
-    uint64_t hand_out_p50_ns;
-    /**
-     * How long it took to be handed one, in nanoseconds: all but one in a hundred.
-     */
-    uint64_t hand_out_p99_ns;
-    /**
-     * How long it took to make one, in nanoseconds: the median.
-     */
-    uint64_t make_p50_ns;
-    /**
-     * How long it took to make one, in nanoseconds: all but one in a hundred.
-     */
-    uint64_t make_p99_ns;
-} seclude_statistics;
-
-/**
- * What has become of the network namespaces of a policy's template. Each copy has one to itself;
- * when that has ended, the namespace serves another only if the kernel's own account of it
- * (`/proc/net`) is that of one that has just been made. All are zero without a template, or
- * without networks of its own. Functions that fill it take its size, as for `seclude_outcome`.
- */
-typedef struct seclude_networks {
-    /**
-     * How many have been made.
-     */
-    uint64_t made;
-    /**
-     * How often one that had been used before was used again.
-     */
-    uint64_t reused;
-    /**
-     * How many showed that somebody had been there, and were given up.
-     */
-    uint64_t retired;
-    /**
-     * The last of these, by its number, as `/proc/PID/ns/net` shows it (namespaces(7)); 0 if
-     * there is none.
-     */
-    uint64_t last_retired;
-    /**
-     * Why: the file in `/proc/net` that is no longer as it was, such as `dev` after traffic,
-     * `sockstat` while a socket is left. Empty if there is none.
-     */
-    char last_retired_why[24];
-} seclude_networks;
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
-
-/**
- * The version of the library that the program runs with, as `SECLUDE_VERSION_NUMBER` is that of
- * the header it was compiled with. The library may be newer than the header, never older:
- * `assert(seclude_version_number() >= SECLUDE_VERSION_NUMBER)`.
- */
-int seclude_version_number(void);
-
-/**
- * The version of the library that the program runs with, as text: "0.1.0". Never NULL, never
- * freed.
- */
-const char *seclude_version(void);
-
-/**
- * Frees an error. NULL is a no-op.
- */
-void seclude_error_free(struct seclude_error *error);
-
-/**
- * The code, one of `SECLUDE_E...`: the same that the failing call returned. 0 for NULL.
- */
-int seclude_error_code(const struct seclude_error *error);
-
-/**
- * The name of a code: "program-missing", the same in every language. NULL if there is no such
- * code. Never freed.
- */
-const char *seclude_code_name(int code);
-
-/**
- * The name of the error's code, as `seclude_code_name` gives it. NULL for NULL. Never freed.
- */
-const char *seclude_error_name(const struct seclude_error *error);
-
-/**
- * The whole error as one line of text, without a newline: `action object: cause (step n of m);
- * hint: remedy`. UTF-8, but for bytes of a path that are not. "no error" for NULL, so never NULL.
- * Borrowed: valid until the error is freed.
- */
-const char *seclude_error_message(const struct seclude_error *error);
-
-/**
- * What was being done, with its object: "bind /opt/tool on /opt/tool". NULL for NULL. Borrowed:
- * valid until the error is freed.
- */
-const char *seclude_error_step(const struct seclude_error *error);
-
-/**
- * The error number of the system call that failed, as in errno(3); 0 if there was none.
- */
-int seclude_error_errno(const struct seclude_error *error);
-
-/**
- * The path that the failed step was about; NULL if it was about none. Borrowed: valid until the
- * error is freed.
- */
-const char *seclude_error_path(const struct seclude_error *error);
-
-/**
- * What to do about it; NULL if nothing is known. Borrowed: valid until the error is freed.
- */
-const char *seclude_error_hint(const struct seclude_error *error);
-
-/**
- * Which step of set-up or of the start failed, a `SECLUDE_STEP_...`; 0 if none had begun, or all
- * were over, and for NULL. `seclude_error_step` says the same in words, with the step's object.
- */
-int seclude_error_step_kind(const struct seclude_error *error);
-
-/**
- * The name of a `SECLUDE_STEP_...`: "pivot-root", the same in every language. NULL for any other
- * number. Never freed.
- */
-const char *seclude_step_name(int step);
-
-/**
- * The default sandbox. Never NULL. Free it with `seclude_sandbox_free`; commands made from it live
- * on.
- */
-struct seclude_sandbox *seclude_sandbox_new(void);
-
-/**
- * A copy, with the error that sticks to the original, if one does. Cheap. Its own
- * `seclude_sandbox_free`. NULL for NULL.
- */
-struct seclude_sandbox *seclude_sandbox_clone(const struct seclude_sandbox *sandbox);
-
-/**
- * Frees a sandbox. NULL is a no-op. Commands and children made from it are not affected.
- */
-void seclude_sandbox_free(struct seclude_sandbox *sandbox);
-
-/**
- * A command that runs `program` in a copy of this sandbox, as it is now; later changes to the
- * sandbox do not reach it. A program without a slash is looked for in PATH inside. Never NULL: if
- * `sandbox` or `program` is, the command carries that error, and spawning it tells. Free it with
- * `seclude_command_free`.
- */
-struct seclude_command *seclude_sandbox_command(const struct seclude_sandbox *sandbox, const char *program);
-
-/**
- * Tells the first mistake in the policy, or the error that sticks, without starting anything. 0 if
- * there is none.
- */
-int seclude_sandbox_check(const struct seclude_sandbox *sandbox, struct seclude_error **err);
-
-/**
- * A sandbox from a policy in JSON, UTF-8: `{"hostname": "judge", "files": [{"tmpfs": "/tmp",
- * "size": "64M"}]}`. Unknown keys are refused with the nearest known one (`SECLUDE_EPOLICY`).
- * `*sandbox` is new, or NULL after an error.
- */
-int seclude_sandbox_from_json(const char *json, struct seclude_sandbox **sandbox, struct seclude_error **err);
-
-/**
- * A sandbox from a policy in TOML, with the keys of the JSON form. `*sandbox` is new, or NULL
- * after an error.
- */
-int seclude_sandbox_from_toml(const char *toml, struct seclude_sandbox **sandbox, struct seclude_error **err);
-
-/**
- * The policy as JSON, with only what differs from the default. `*text` is new, or NULL after an
- * error.
- */
-int seclude_sandbox_to_json(const struct seclude_sandbox *sandbox, struct seclude_text **text, struct seclude_error **err);
-
-/**
- * The policy as TOML, with only what differs from the default. `*text` is new, or NULL after an
- * error.
- */
-int seclude_sandbox_to_toml(const struct seclude_sandbox *sandbox, struct seclude_text **text, struct seclude_error **err);
-
-/**
- * Shares the caller's namespaces of these kinds, one or several `SECLUDE_NAMESPACE_...` joined by
- * `|`.
- *
- * User needs CAP_SYS_ADMIN and `seclude_sandbox_nested`, and ids are the host's. Mount: the
- * caller's files, as they are; the policy cannot add any. Pid: the warden ends the tree itself,
- * which is weaker than the kernel's promise: if the warden is killed from outside, what is inside
- * lives on. Time is shared anyway.
- */
-void seclude_sandbox_share(struct seclude_sandbox *sandbox, int kinds);
-
-/**
- * Gives the sandbox namespaces of its own of these kinds, one or several joined by `|`. It has all
- * but time, unless shared.
- */
-void seclude_sandbox_unshare(struct seclude_sandbox *sandbox, int kinds);
-
-/**
- * Shifts a clock, one of `SECLUDE_CLOCK_...`, by so many seconds, forwards or back, in a time
- * namespace of the sandbox's own (Linux 5.6). The kernel refuses what would make the clock
- * negative.
- */
-void seclude_sandbox_clock_offset(struct seclude_sandbox *sandbox, int clock, int64_t seconds);
-
-/**
- * The host name, 1 to 64 bytes. Default: `sandbox`. UTF-8.
- */
-void seclude_sandbox_hostname(struct seclude_sandbox *sandbox, const char *hostname);
-
-/**
- * The NIS domain name, 1 to 64 bytes. Default: the caller's. UTF-8.
- */
-void seclude_sandbox_domainname(struct seclude_sandbox *sandbox, const char *domainname);
-
-/**
- * The user id inside. Default: 1000. The id 0 is root inside, without any capability.
- *
- * Outside, the command of an unprivileged caller has the caller's own id. The command of a
- * privileged caller has the id `host_ids` plus this number, and never the host's root. This number
- * must then be below the number of mapped ids (see `host_ids`).
- */
-void seclude_sandbox_uid(struct seclude_sandbox *sandbox, uint32_t uid);
-
-/**
- * The group id inside. The rules for `uid` apply.
- */
-void seclude_sandbox_gid(struct seclude_sandbox *sandbox, uint32_t gid);
-
-/**
- * The user's name in `/etc/passwd` and `/etc/group`, without colon, slash and newline. Default:
- * `user`. UTF-8.
- */
-void seclude_sandbox_user(struct seclude_sandbox *sandbox, const char *user);
-
-/**
- * The user's home directory in `/etc/passwd` and HOME, an absolute path. Default: `/tmp`. The
- * directory is not created.
- */
-void seclude_sandbox_home(struct seclude_sandbox *sandbox, const char *home);
-
-/**
- * The first host id to which a privileged caller's sandbox maps its ids, starting with id 0
- * inside. Must not be 0. The sandbox maps 65536 ids, or as many as the caller's user namespace has
- * from there on. It is an error if the caller's user namespace lacks the requested ids. Give
- * sandboxes different ranges if they must not access each other's files.
- *
- * By default the range starts at 0x70000000, which distributions leave unused. If the caller's
- * user namespace lacks these ids, as in a container, the sandbox uses its highest ids, as many as
- * uid and gid need.
- */
-void seclude_sandbox_host_ids(struct seclude_sandbox *sandbox, uint32_t host_ids);
-
-/**
- * Keeps the root directory, a tmpfs, writable.
- */
-void seclude_sandbox_writable_root(struct seclude_sandbox *sandbox);
-
-/**
- * Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is then neither
- * masked nor partly hidden, because the kernel allows a fresh procfs only where a complete one is
- * visible.
- */
-void seclude_sandbox_nested(struct seclude_sandbox *sandbox);
-
-/**
- * The parent directory of the sandbox's cgroup, in a mounted cgroup v2 hierarchy. The caller must
- * have write access, and no process may be directly in it. The library enables missing controllers
- * there. The environment variable SECLUDE_CGROUP has the same effect. By default the library looks
- * for a suitable directory (docs/limits.md).
- */
-void seclude_sandbox_cgroup(struct seclude_sandbox *sandbox, const char *cgroup);
-
-/**
- * An installed warden to execute instead of the built-in one. Needed on hosts that allow user
- * namespaces by the path of the executable (AppArmor), or forbid to execute memory files
- * (`vm.memfd_noexec=2`). `make install` puts one at `libexec/seclude/warden`. The environment
- * variable SECLUDE_WARDEN has the same effect.
- */
-void seclude_sandbox_warden(struct seclude_sandbox *sandbox, const char *warden);
-
-/**
- * Takes the programs from `directory`, which holds another system, instead of from the host's
- * `/usr`. Its top level is shown read-only, but for `/dev`, `/proc`, `/run`, `/sys` and `/tmp`;
- * nothing is ever written to it.
- */
-void seclude_sandbox_root(struct seclude_sandbox *sandbox, const char *directory);
-
-/**
- * Takes no programs from anywhere: only what is bound is there.
- */
-void seclude_sandbox_empty_root(struct seclude_sandbox *sandbox);
-
-/**
- * Shows these of the host's `/etc`, read-only, and nothing else of it: `names`, which ends with
- * NULL, of names like "ssl/certs", in whose last part a `*` stands for any characters. None at all
- * is possible. What is not there, and what not everybody may read, is passed over.
- *
- * If nothing is said, what programs in `/usr` cannot do without: the list is in docs/policy.md. Of
- * another root (`seclude_sandbox_root`) its own `/etc` is shown, and of an empty one none: both
- * with this are an error when the policy is used.
- */
-void seclude_sandbox_etc(struct seclude_sandbox *sandbox, const char *const *names);
-
-/**
- * Shows a file or directory of the caller's, `source`, at the absolute path `at`, read-only.
- *
- * Everything mounted below a directory is shown with it. Set-user-id bits and device nodes have no
- * effect. Mount points are made only in the sandbox's own file systems; in a directory of the
- * caller's that is bound, the place must exist.
- */
-void seclude_sandbox_bind_ro(struct seclude_sandbox *sandbox, const char *source, const char *at);
-
-/**
- * Shows a file or directory of the caller's at the absolute path `at`, writable; otherwise as
- * `seclude_sandbox_bind_ro`.
- *
- * The command of a caller with CAP_SETUID is another user outside (`seclude_sandbox_host_ids`).
- * If the owner, the group and the mode of every file in the source deny that user, the start fails
- * with `SECLUDE_ESOURCE_UNREADABLE`. One file or directory in it that the command may write is
- * enough.
- */
-void seclude_sandbox_bind_rw(struct seclude_sandbox *sandbox, const char *source, const char *at);
-
-/**
- * Shows a file or directory of the caller's at the absolute path `at`, with `SECLUDE_BIND_...`
- * flags joined by `|`, or 0.
- */
-void seclude_sandbox_bind(struct seclude_sandbox *sandbox, const char *source, const char *at, uint32_t flags);
-
-/**
- * An empty, writable file system in memory at the absolute path `at`: mode 1777, at most `size`
- * bytes, at least 1.
- */
-void seclude_sandbox_tmpfs(struct seclude_sandbox *sandbox, const char *at, uint64_t size);
-
-/**
- * The same with every choice: at most `size` bytes and `inodes` files and directories, the root of
- * it among them, each 1 or more, or `SECLUDE_UNLIMITED` for the kernel's own limit (half of the
- * memory); the `mode` of its root, 0 to 07777; and `SECLUDE_TMPFS_...` flags joined by `|`, or 0.
- */
-void seclude_sandbox_tmpfs_with(struct seclude_sandbox *sandbox,
-                                const char *at,
-                                uint64_t size,
-                                uint64_t inodes,
-                                uint32_t mode,
-                                uint32_t flags);
-
-/**
- * An empty directory at the absolute path `at`, of this mode, 0 to 07777: 0755, say.
- */
-void seclude_sandbox_dir(struct seclude_sandbox *sandbox, const char *at, uint32_t mode);
-
-/**
- * A symbolic link at the absolute path `at` with the text `target`, as for symlink(2).
- */
-void seclude_sandbox_symlink(struct seclude_sandbox *sandbox, const char *target, const char *at);
-
-/**
- * A file at the absolute path `at` that holds `size` bytes from `data`, which are copied, of this
- * mode, 0 to 07777: 0644, say. `data` may be NULL if `size` is 0.
- */
-void seclude_sandbox_file(struct seclude_sandbox *sandbox, const char *at, const void *data, size_t size, uint32_t mode);
-
-/**
- * Insists on pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty`
- * (pts(4)), so that programs inside can make some, and a command can have one as its standard
- * streams, `SECLUDE_STDIO_PTY`. None of the caller's is ever among them. Characters
- * cannot be pushed back into one (TIOCSTI) unless the filter of system calls is taken off.
- *
- * They are there by default, unless the policy puts something else at their places or shares the
- * mount namespace: then this is an error when the policy is used.
- */
-void seclude_sandbox_terminals(struct seclude_sandbox *sandbox);
-
-/**
- * Leaves out pseudo-terminals of the sandbox's own.
- */
-void seclude_sandbox_no_terminals(struct seclude_sandbox *sandbox);
-
-/**
- * A resource limit of each process, as for setrlimit(2): `resource` is an `RLIMIT_...` of
- * `<sys/resource.h>`, `SECLUDE_UNLIMITED` is no limit. If nothing is said: core 1 byte (no dump,
- * not even through a pipe), nofile 1024 of at most 10240, memlock 8 MiB, stack 8 MiB of at most
- * what the caller has, sigpending 4096, and the rest as the caller has it.
- */
-void seclude_sandbox_rlimit(struct seclude_sandbox *sandbox, int resource, uint64_t soft, uint64_t hard);
-
-/**
- * The name of a `SECLUDE_LIMIT_...`: "cpu_time", its key in policies. NULL for any other number,
- * so that a loop from 0 on ends with the last. Never freed.
- */
-const char *seclude_limit_name(int limit);
-
-/**
- * The name of a `SECLUDE_MECHANISM_...`: "cgroup-v2", the same in every language. NULL for any
- * other number. Never freed.
- */
-const char *seclude_mechanism_name(int mechanism);
-
-/**
- * The largest amount of memory for all processes inside together, including the warden, its kernel
- * structures and files in memory (tmpfs). No swap is used unless `swap` allows it. Default: no
- * limit. The other limits have the same default, except `output`. In bytes.
- *
- * With a cgroup, the kernel kills a process when it can reclaim no more memory. The command then
- * ends with `memory-limit`, even if its first process continues. Without a cgroup, the warden
- * samples the sum of the memory of all processes every few milliseconds, without files in memory.
- */
-void seclude_sandbox_memory(struct seclude_sandbox *sandbox, uint64_t bytes);
-
-/**
- * The largest amount of swap in addition to `memory`. Needs a cgroup, and a kernel that accounts
- * swap. In bytes.
- */
-void seclude_sandbox_swap(struct seclude_sandbox *sandbox, uint64_t bytes);
-
-/**
- * The largest processor time, user and system, of all processes inside together. When it is used
- * up, all processes inside are killed and the command ends with `cpu-time`. In milliseconds, 1 or
- * more.
- *
- * The warden reads the cgroup's counter at intervals that shrink with the remaining time. Without
- * a cgroup it reads the sum over all processes.
- */
-void seclude_sandbox_cpu_time(struct seclude_sandbox *sandbox, uint64_t milliseconds);
-
-/**
- * The number of processors that the sandbox may keep busy at once: 0.01 to 8192. Needs a cgroup.
- */
-void seclude_sandbox_cpus(struct seclude_sandbox *sandbox, double cpus);
-
-/**
- * The weight of the sandbox when it competes for processor time: 1 to 10000. The usual weight is
- * 100. Needs a cgroup.
- */
-void seclude_sandbox_cpu_weight(struct seclude_sandbox *sandbox, uint32_t cpu_weight);
-
-/**
- * The largest number of processes and threads at one time, without the warden. The kernel refuses
- * to create more (EAGAIN). A command that was refused one and does not exit with code 0 ends with
- * `process-limit`.
- *
- * Without a cgroup, refusals are not counted. The end is then `process-limit` if the command was
- * seen at its limit and failed. Before Linux 5.14 a limit without a cgroup is sampled: nothing is
- * refused, and the warden kills the processes that it sees above the limit.
- */
-void seclude_sandbox_pids(struct seclude_sandbox *sandbox, uint64_t pids);
-
-/**
- * The largest duration of a command. When it is over, all processes inside are killed and the
- * command ends with `wall-time`. In milliseconds, 1 or more.
- */
-void seclude_sandbox_wall_time(struct seclude_sandbox *sandbox, uint64_t milliseconds);
-
-/**
- * The largest number of bytes to each of standard output and standard error, whether they are
- * collected or passed on. A command that writes more is killed and ends with `output-limit`.
- * Exactly the allowed number of bytes arrives. In bytes.
- *
- * Both streams are then pipes to the warden, which passes on what it reads. If both are the same
- * file, they count as one stream. By default only collected streams are limited, to 64 MiB each.
- */
-void seclude_sandbox_output(struct seclude_sandbox *sandbox, uint64_t bytes);
-
-/**
- * Runs on these processors only: `count` of them, at least 1, by their numbers from 0. Takes a
- * cgroup.
- */
-void seclude_sandbox_cpu_set(struct seclude_sandbox *sandbox, const uint32_t *processors, size_t count);
-
-/**
- * Limits reading and writing on the block device that holds `path`, a path of the caller's, or
- * that is this node itself: bytes and operations a second, each 1 or more, or `SECLUDE_UNLIMITED`.
- * May be said for several devices. Takes a cgroup.
- */
-void seclude_sandbox_io(struct seclude_sandbox *sandbox,
-                        const char *path,
-                        uint64_t read_bytes,
-                        uint64_t write_bytes,
-                        uint64_t read_operations,
-                        uint64_t write_operations);
-
-/**
- * When the wall time is over, sends this signal to the command's process group first, and kills
- * only so many milliseconds later. The end is `SECLUDE_ENDED_WALL_TIME` either way; `status` in
- * the outcome says what the command made of it.
- */
-void seclude_sandbox_wall_time_grace(struct seclude_sandbox *sandbox, int signal, uint64_t milliseconds);
-
-/**
- * This limit, a `SECLUDE_LIMIT_...` that the policy sets, must be held by the kernel or at the
- * warden's hands, exactly: where it can only be sampled, the command does not start
- * (`SECLUDE_ELIMIT_UNAVAILABLE`).
- */
-void seclude_sandbox_require(struct seclude_sandbox *sandbox, int limit);
-
-/**
- * Where this limit, a `SECLUDE_LIMIT_...`, cannot be held on this host, goes on without it;
- * `mechanisms` in the outcome tells. If nothing is said, a limit that cannot even be sampled is an
- * error.
- */
-void seclude_sandbox_best_effort(struct seclude_sandbox *sandbox, int limit);
-
-/**
- * A filter that starts from a profile: `"default"`, what programs of every kind use; `"strict"`,
- * computing with files and threads only, and anything else kills; `"nested"`, the default and what
- * a sandbox inside is made with; `"debug"`, the default and ptrace(2); `"unconfined"`, every call
- * but those that would change the warden.
- * Never NULL: an unknown name sticks. Free it with `seclude_seccomp_free`.
- */
-struct seclude_seccomp *seclude_seccomp_new(const char *profile);
-
-/**
- * Frees a filter. NULL is a no-op. Sandboxes that were given it are not affected.
- */
-void seclude_seccomp_free(struct seclude_seccomp *filter);
-
-/**
- * A rule for the call of this name, or of this number in decimal: one of `SECLUDE_SECCOMP_...`,
- * with the error number of `SECLUDE_SECCOMP_DENY`, else 0. A name that another architecture has
- * and this one has not is skipped; one that nobody has is an error.
- */
-void seclude_seccomp_rule(struct seclude_seccomp *filter, const char *call, int action, int errnum);
-
-/**
- * The last rule fits only if this holds too: argument number 0 to 5, and of it the bits in `mask`,
- * compared by one of `SECLUDE_COMPARE_...` with `value`. Its lower 32 bits, as the kernel uses
- * flags, descriptors and ioctl(2) requests; all 64 if `wide` is not 0, for sizes and addresses.
- */
-void seclude_seccomp_when(struct seclude_seccomp *filter,
-                          uint32_t argument,
-                          int compare,
-                          uint64_t value,
-                          uint64_t mask,
-                          int wide);
-
-/**
- * Lets sockets of this family be made: an AF_ number.
- */
-void seclude_seccomp_socket_family(struct seclude_seccomp *filter, uint16_t family);
-
-/**
- * What becomes of every call that neither a rule nor the profile names, known or not: as for
- * `seclude_seccomp_rule`.
- */
-void seclude_seccomp_otherwise(struct seclude_seccomp *filter, int action, int errnum);
-
-/**
- * Which system calls programs inside may make: a copy of `filter`. Without a word from here, the
- * profile `default`, or `nested` with `seclude_sandbox_nested`. seccomp(2); Linux 5.0 for
- * `SECLUDE_SECCOMP_KILL`, 5.5 for `SECLUDE_SECCOMP_NOTIFY`.
- */
-void seclude_sandbox_seccomp(struct seclude_sandbox *sandbox, const struct seclude_seccomp *filter);
-
-/**
- * One more filter, as the kernel takes it: `size` bytes of `struct sock_filter`, 1 to 4096
- * instructions of 8 bytes. May be called several times; they are loaded after the sandbox's own,
- * in this order, and of all answers the strictest holds. Each must let `execve` pass, and
- * `seccomp` if another follows.
- */
-void seclude_sandbox_seccomp_bpf(struct seclude_sandbox *sandbox, const void *program, size_t size);
-
-/**
- * Leaves out the second wall. Without a word from here, Landlock says once more what the mounts
- * and namespaces say, at the highest ABI that the kernel has (landlock(7), Linux 5.19); where the
- * kernel lacks it, and with `seclude_sandbox_nested`, it is left out; with a shared ipc namespace,
- * the part about files.
- */
-void seclude_sandbox_no_landlock(struct seclude_sandbox *sandbox);
-
-/**
- * Lets these TCP ports be bound and no others; none, if `count` is 0. By Landlock: an error where
- * the kernel has not its ABI 4 (Linux 6.7).
- */
-void seclude_sandbox_tcp_bind(struct seclude_sandbox *sandbox, const uint32_t *ports, size_t count);
-
-/**
- * Lets these TCP ports be connected to, wherever they are, and no others; as for
- * `seclude_sandbox_tcp_bind`. UDP is not ruled: a filter that refuses its sockets is.
- */
-void seclude_sandbox_tcp_connect(struct seclude_sandbox *sandbox, const uint32_t *ports, size_t count);
-
-/**
- * The number of the system call of this name, on this architecture; -1 if it has none, and for
- * NULL.
- */
-int seclude_syscall_number(const char *name);
-
-/**
- * The name of the system call of this number, on this architecture. NULL if this library does not
- * know it. Never freed.
- */
-const char *seclude_syscall_name(int number);
-
-/**
- * Frees a command and its copies of descriptors. NULL is a no-op. Children that it started are not
- * affected.
- */
-void seclude_command_free(struct seclude_command *command);
-
-/**
- * Appends an argument, any bytes but NUL. The program's own name, the zeroth, is there already.
- */
-void seclude_command_arg(struct seclude_command *command, const char *argument);
-
-/**
- * Appends arguments up to a NULL, which `arguments` must end with.
- */
-void seclude_command_args(struct seclude_command *command, const char *const *arguments);
-
-/**
- * What the program sees as its own name, instead of the name that it is started by.
- */
-void seclude_command_arg0(struct seclude_command *command, const char *name);
-
-/**
- * Sets an environment variable. At first there are PATH, HOME, LANG and TMPDIR, and nothing of the
- * caller's. A name is not empty and has no "=".
- */
-void seclude_command_env(struct seclude_command *command, const char *name, const char *value);
-
-/**
- * Removes an environment variable. No error if there is none of this name.
- */
-void seclude_command_env_remove(struct seclude_command *command, const char *name);
-
-/**
- * Removes every environment variable. A program without a slash is then looked for in the default
- * PATH.
- */
-void seclude_command_env_clear(struct seclude_command *command);
-
-/**
- * The working directory, an absolute path inside. "/" if nothing is said.
- */
-void seclude_command_cwd(struct seclude_command *command, const char *directory);
-
-/**
- * The standard input: one of `SECLUDE_STDIO_...`, or a descriptor of the caller's, 0 or higher,
- * which is duplicated at once: the caller may close its own. If nothing is said: inherited, but
- * `/dev/null` for `seclude_command_output`.
- */
-void seclude_command_stdin(struct seclude_command *command, int stream);
-
-/**
- * The standard output: as `seclude_command_stdin`. If nothing is said: inherited, but piped for
- * `seclude_command_output`.
- */
-void seclude_command_stdout(struct seclude_command *command, int stream);
-
-/**
- * The standard error: as `seclude_command_stdout`.
- */
-void seclude_command_stderr(struct seclude_command *command, int stream);
-
-/**
- * The size of its terminal's window at first, in characters, if it has one (`SECLUDE_STDIO_PTY`):
- * 24 rows of 80 columns if nothing is said.
- */
-void seclude_command_window_size(struct seclude_command *command, uint16_t rows, uint16_t columns);
-
-/**
- * Gives the command the caller's descriptor `fd` under the number `target`, 3 or higher, each
- * number once. `fd` is duplicated at once: the caller may close its own. Order and collisions with
- * the caller's own numbers do not matter. At most 249.
- */
-void seclude_command_fd(struct seclude_command *command, int target, int fd);
-
-/**
- * Starts it with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP: programs that set
- * no action of their own, and what they start, ignore it too. If nothing is said no signal is,
- * whatever the caller ignores. Not SIGKILL or SIGSTOP.
- */
-void seclude_command_ignore_signal(struct seclude_command *command, int signal);
-
-/**
- * How many milliseconds this command may take, 1 or more, instead of what the sandbox says.
- */
-void seclude_command_wall_time(struct seclude_command *command, uint64_t milliseconds);
-
-/**
- * At most so many bytes of memory, 1 or more, for this command and what it starts. The sandbox
- * must set `seclude_sandbox_memory`, which bounds all its commands together; of both, the tighter
- * holds. In a cell the kernel holds it in a cgroup of the command's own if it so holds the cell's
- * limit; else it is sampled. What the command leaves behind in a cell stays in its cgroup.
- */
-void seclude_command_memory(struct seclude_command *command, uint64_t bytes);
-
-/**
- * At most so many milliseconds of processor time, 1 or more, for this command and what it starts:
- * as for `seclude_command_memory`.
- */
-void seclude_command_cpu_time(struct seclude_command *command, uint64_t milliseconds);
-
-/**
- * At most so many processes and threads, 1 or more, for this command and what it starts: as for
- * `seclude_command_memory`.
- */
-void seclude_command_pids(struct seclude_command *command, uint64_t number);
-
-/**
- * Starts it. When this returns 0, the program runs, and `*child` is new: free it with
- * `seclude_child_free`. A missing program, a refused policy and every failed step of set-up are
- * errors here: nothing has started then, and `*child` is NULL.
- *
- * A command of a pool waits for a place, as long as that takes, and no signal ends that wait.
- */
-int seclude_command_spawn(struct seclude_command *command, struct seclude_child **child, struct seclude_error **err);
-
-/**
- * As `seclude_command_spawn`, without waiting for a place in a pool: 1, and `*child` is new; 0 if
- * there is no place now, or no sandbox is ready: nothing has started then, and `*child` is NULL.
- * `seclude_pool_fd` tells when to try again. A command that runs elsewhere needs no place. The
- * errors are those of `seclude_command_spawn`.
- */
-int seclude_command_try_spawn(struct seclude_command *command, struct seclude_child **child, struct seclude_error **err);
-
-/**
- * As `seclude_command_try_spawn`, but waits for a place for at most so many milliseconds. What the
- * command may take once it runs is its `seclude_command_wall_time`.
- */
-int seclude_command_spawn_timeout(struct seclude_command *command,
-                                  uint64_t milliseconds,
-                                  struct seclude_child **child,
-                                  struct seclude_error **err);
-
-/**
- * Starts it, waits for its end, and writes how it ended to `*outcome`, a structure of `size`
- * bytes; `outcome` may be NULL. 0 if it ran, however it ended; the errors are those of
- * `seclude_command_spawn` and `seclude_child_wait`.
- */
-int seclude_command_run(struct seclude_command *command,
-                        struct seclude_outcome *outcome,
-                        size_t size,
-                        struct seclude_error **err);
-
-/**
- * Starts it, collects what it writes, waits for its end. 0 if it ran, however it ended, and
- * `*output` is new: free it with `seclude_output_free`. What it writes is kept in memory, as for
- * `seclude_child_wait_with_output`.
- */
-int seclude_command_output(struct seclude_command *command, struct seclude_output **output, struct seclude_error **err);
-
-/**
- * Kills everything inside, waits until it is gone, closes what was not taken, and frees the
- * object. NULL is a no-op.
- *
- * In a process that the caller forked, it only closes that process's copies: what runs inside is
- * not harmed.
- */
-void seclude_child_free(struct seclude_child *child);
-
-/**
- * A descriptor of the command's first process, for poll(2) and event loops: readable once that has
- * ended. After that, `seclude_child_wait` and `seclude_child_try_wait` return promptly. Borrowed:
- * never close it; valid until the child is freed or its output collected. `SECLUDE_EINVAL` after
- * that, and for NULL.
- */
-int seclude_child_pidfd(const struct seclude_child *child);
-
-/**
- * The command's process id, as the caller sees it. 0 if the caller's `/proc` does not tell, and
- * for NULL. It is not the caller's own child: wait with the functions here, not with waitpid(2).
- */
-uint32_t seclude_child_pid(const struct seclude_child *child);
-
-/**
- * The command's process id, as it sees itself. 0 for NULL.
- */
-uint32_t seclude_child_inside_pid(const struct seclude_child *child);
-
-/**
- * The `SECLUDE_PROTECTION_...` that are enforced on it, joined by `|`. 0 for NULL.
- */
-uint64_t seclude_child_enforced(const struct seclude_child *child);
-
-/**
- * The ABI of Landlock that is in force on it; 0 if none is, and for NULL. What it rules are the
- * `SECLUDE_PROTECTION_LANDLOCK_...` among the enforced.
- */
-uint32_t seclude_child_landlock_abi(const struct seclude_child *child);
-
-/**
- * Takes the write end of its standard input, if that was piped. Owned: the caller closes it.
- * Close-on-exec and blocking. A second time, or if it was not piped, `SECLUDE_EINVAL`.
- */
-int seclude_child_take_stdin(struct seclude_child *child);
-
-/**
- * Takes the read end of its standard output, as `seclude_child_take_stdin`.
- */
-int seclude_child_take_stdout(struct seclude_child *child);
-
-/**
- * Takes the read end of its standard error, as `seclude_child_take_stdin`.
- */
-int seclude_child_take_stderr(struct seclude_child *child);
-
-/**
- * Takes the other side of its terminal, if a stream was `SECLUDE_STDIO_PTY`: what is written to
- * it, the command reads, and the other way round, by the terminal's rules. Owned: closing it, and
- * every copy of it, hangs up, and the command gets SIGHUP. read(2) fails with EIO when
- * nobody inside has the terminal open any more: that is its end. Otherwise as
- * `seclude_child_take_stdin`.
- */
-int seclude_child_take_terminal(struct seclude_child *child);
-
-/**
- * Waits for its end, and writes how it ended to `*outcome`, a structure of `size` bytes; `outcome`
- * may be NULL. 0 if it ended, however it did. Its standard input, if piped and not taken, is
- * closed first, so that a command that reads it to its end does end. When this returns, nothing of
- * the sandbox is left. Calling it again gives the same answer.
- *
- * While it blocks, no other thread may use the child. Who wants to kill from elsewhere waits for
- * `seclude_child_pidfd` with poll(2), or with `seclude_child_wait_timeout`.
- */
-int seclude_child_wait(struct seclude_child *child, struct seclude_outcome *outcome, size_t size, struct seclude_error **err);
-
-/**
- * Waits for its end for at most so many milliseconds: 1 and `*outcome` if it has ended, 0 if it
- * still runs. Does not close its standard input.
- */
-int seclude_child_wait_timeout(struct seclude_child *child,
-                               uint64_t milliseconds,
-                               struct seclude_outcome *outcome,
-                               size_t size,
-                               struct seclude_error **err);
-
-/**
- * Its end, without waiting for it: 1 and `*outcome` if it has ended, 0 if it still runs.
- */
-int seclude_child_try_wait(struct seclude_child *child, struct seclude_outcome *outcome, size_t size, struct seclude_error **err);
-
-/**
- * Reads both of its pipes to their ends, at once, so that neither can fill up and block the
- * command; then waits. 0 if it ended, however it did, and `*output` is new: free it with
- * `seclude_output_free`. What it writes is kept in memory, as much of it as
- * `seclude_sandbox_output` allows, or 64 MiB of each stream; who writes more is killed:
- * `SECLUDE_ENDED_OUTPUT_LIMIT`.
- *
- * Afterwards the child answers waits and its ids; it has no descriptors and no processes any more.
- * It must still be freed.
- */
-int seclude_child_wait_with_output(struct seclude_child *child, struct seclude_output **output, struct seclude_error **err);
-
-/**
- * When to ask again, for a program that only polls: in so many milliseconds it must have ended by
- * its limits on time, or by `seclude_child_kill`, and a `seclude_child_try_wait` after that ends
- * it if its warden has not. A timeout for poll(2): 0 if that moment has passed, -1 if there is
- * none, the child has ended, or is NULL. The functions that wait need no such care.
- */
-int seclude_child_deadline(const struct seclude_child *child);
-
-/**
- * Kills the command and everything that it started. The end is `SECLUDE_ENDED_KILLED`, unless it
- * came before. Does not wait; if the warden does not do it within a second, the next call that
- * waits does. 0 also if it has ended already.
- */
-int seclude_child_kill(struct seclude_child *child, struct seclude_error **err);
-
-/**
- * Sends a signal, 1 to 64, to the command's first process. 0 also if it has ended already.
- */
-int seclude_child_signal(struct seclude_child *child, int signal, struct seclude_error **err);
-
-/**
- * Every process inside, the warden first, each after its parent: 0, and `*processes` is a new
- * list, a picture of this moment. Free it with `seclude_processes_free`. The list is empty once
- * the command's end is known.
- */
-int seclude_child_processes(const struct seclude_child *child, struct seclude_processes **processes, struct seclude_error **err);
-
-/**
- * Sets the size of the window of a command's terminal, in characters; `terminal` is what
- * `seclude_child_take_terminal` gave, borrowed. The programs in its foreground get SIGWINCH if it
- * is another size. ioctl_tty(2).
- */
-int seclude_terminal_resize(int terminal, uint16_t rows, uint16_t columns, struct seclude_error **err);
-
-/**
- * Puts a terminal of the caller's, such as its standard input, into raw mode (cfmakeraw(3)): every
- * key goes through as it is, Ctrl-C too, to a command's terminal that does the rest. `terminal` is
- * borrowed, and copied. `*mode` is new: free it with `seclude_raw_mode_free`. An error if it is no
- * terminal.
- */
-int seclude_raw_mode_enter(int terminal, struct seclude_raw_mode **mode, struct seclude_error **err);
-
-/**
- * Gives the terminal back as it was, and frees the object. NULL is a no-op.
- */
-void seclude_raw_mode_free(struct seclude_raw_mode *mode);
-
-/**
- * Writes what it has used so far to `*usage`, a structure of `size` bytes, and what holds it: the
- * fields about its end are 0. After its end is known, what it used in all. 0, or an error.
- */
-int seclude_child_usage(struct seclude_child *child, struct seclude_outcome *usage, size_t size, struct seclude_error **err);
-
-/**
- * Changes the memory limit of a running command, in bytes. The policy must have set one:
- * `SECLUDE_EINVAL` if not, and so below. 0 also if it has ended already.
- */
-int seclude_child_set_memory(struct seclude_child *child, uint64_t bytes, struct seclude_error **err);
-
-/**
- * Changes how many processors' worth of time it gets: 0.01 to 8192.
- */
-int seclude_child_set_cpus(struct seclude_child *child, double number, struct seclude_error **err);
-
-/**
- * Changes how many milliseconds of processor time it may use in all, what it has used already
- * included.
- */
-int seclude_child_set_cpu_time(struct seclude_child *child, uint64_t milliseconds, struct seclude_error **err);
-
-/**
- * Changes how many processes and threads may be inside at one time. Fewer than there are ends none
- * of them.
- */
-int seclude_child_set_pids(struct seclude_child *child, uint64_t number, struct seclude_error **err);
-
-/**
- * Lets everything inside stand still until `seclude_child_thaw`. 0, and `*how`, which may be NULL,
- * is the `SECLUDE_FREEZER_...` that did it. A frozen command can be killed, and its times go on:
- * wall time too.
- */
-int seclude_child_freeze(struct seclude_child *child, int *how, struct seclude_error **err);
-
-/**
- * Lets a frozen command go on. 0 also if it was not frozen, or has ended.
- */
-int seclude_child_thaw(struct seclude_child *child, struct seclude_error **err);
-
-/**
- * The name of a `SECLUDE_FREEZER_...`: "sigstop", the same in every language. NULL for any other
- * number. Never freed.
- */
-const char *seclude_freezer_name(int freezer);
-
-/**
- * Takes the listener of a command whose filter has `SECLUDE_SECCOMP_NOTIFY`, for
- * `seclude_listener_free`. Somebody must listen. A second time, or if there is none,
- * `SECLUDE_EINVAL`.
- */
-int seclude_child_take_listener(struct seclude_child *child, struct seclude_listener **listener, struct seclude_error **err);
-
-/**
- * Frees a listener. NULL is a no-op. Once it and its notifications are freed, calls left to it
- * fail with ENOSYS.
- */
-void seclude_listener_free(struct seclude_listener *listener);
-
-/**
- * Its descriptor: readable when a call waits, hung up when nobody can make one any more; it speaks
- * seccomp_unotify(2). Borrowed. `SECLUDE_EINVAL` for NULL.
- */
-int seclude_listener_fd(const struct seclude_listener *listener);
-
-/**
- * Waits for the next call, at most so many milliseconds, for ever if that is negative: 1 and
- * `*call`, for `seclude_notification_free` or one of the answers; 0 if none came in time, or
- * nobody is left who could make one.
- */
-int seclude_listener_receive(const struct seclude_listener *listener,
-                             int64_t timeout_ms,
-                             struct seclude_notification **call,
-                             struct seclude_error **err);
-
-/**
- * Frees a call; without an answer, it fails with EPERM. NULL is a no-op.
- */
-void seclude_notification_free(struct seclude_notification *call);
-
-/**
- * The call's name; its number in decimal if it is newer than this library; `foreign:` and its
- * number if it is another architecture's. Borrowed. NULL for NULL.
- */
-const char *seclude_notification_name(const struct seclude_notification *call);
-
-/**
- * The call's number. -1 for NULL.
- */
-int seclude_notification_number(const struct seclude_notification *call);
-
-/**
- * The thread that makes it, as the caller sees it. 0 for NULL.
- */
-uint32_t seclude_notification_pid(const struct seclude_notification *call);
-
-/**
- * Writes its six arguments, as they stood in the registers, to six places.
- */
-void seclude_notification_arguments(const struct seclude_notification *call, uint64_t *arguments);
-
-/**
- * Reads the program's memory at an address into `size` bytes at `into`; how many there were, which
- * ends where nothing is mapped.
- */
-int seclude_notification_read(const struct seclude_notification *call,
-                              uint64_t address,
-                              void *into,
-                              size_t size,
-                              struct seclude_error **err);
-
-/**
- * Has the kernel carry it out, with whatever its arguments point at by then, and frees it. Linux
- * 5.5.
- */
-int seclude_notification_allow(struct seclude_notification *call, struct seclude_error **err);
-
-/**
- * It has succeeded with this result. Frees it.
- */
-int seclude_notification_succeed(struct seclude_notification *call, int64_t value, struct seclude_error **err);
-
-/**
- * It has failed with this error number of errno(3), 1 to 4095. Frees it.
- */
-int seclude_notification_fail(struct seclude_notification *call, int errnum, struct seclude_error **err);
-
-/**
- * It has succeeded, and its result is a new descriptor of the program's, a copy of `fd`,
- * close-on-exec or not: the answer to an open(2), say. Returns its number there. Frees it. Linux
- * 5.9.
- */
-int seclude_notification_succeed_with_fd(struct seclude_notification *call,
-                                         int fd,
-                                         int close_on_exec,
-                                         struct seclude_error **err);
-
-/**
- * Runs the command to its end, and learns which system calls it makes and which paths it names.
- * Its standard output and error, unless the command says otherwise, are collected and thrown away;
- * its standard input is /dev/null. The sandbox's filter holds meanwhile, by the caller's hand
- * instead of the kernel's; every call waits for the caller, so expect it to take many times as
- * long. This function alone starts a thread, which has ended when it returns. Linux 5.5.
- */
-int seclude_command_learn(struct seclude_command *command,
-                          struct seclude_learned **learned,
-                          struct seclude_outcome *outcome,
-                          size_t size,
-                          struct seclude_error **err);
-
-/**
- * Frees what was learned. NULL is a no-op.
- */
-void seclude_learned_free(struct seclude_learned *learned);
-
-/**
- * The system calls, one in a line: its name, how often it was made, and `refused` if the filter
- * refuses it. In the order of their numbers. NULL for NULL.
- */
-struct seclude_text *seclude_learned_calls(const struct seclude_learned *learned);
-
-/**
- * The paths, as seen inside, each with a NUL after it. NULL for NULL.
- */
-struct seclude_text *seclude_learned_paths(const struct seclude_learned *learned);
-
-/**
- * A sandbox like the one that the command ran in, with a filter for these calls alone, as its own
- * filter has them; everything else fails with EPERM: `seclude_sandbox_to_toml` writes it down. One
- * run may not have done all that a program can do.
- */
-int seclude_learned_sandbox(const struct seclude_learned *learned, struct seclude_sandbox **sandbox, struct seclude_error **err);
-
-/**
- * The usual bounds. Never NULL. Free it with `seclude_transfer_free`.
- */
-struct seclude_transfer *seclude_transfer_new(void);
-
-/**
- * Frees it. NULL is a no-op.
- */
-void seclude_transfer_free(struct seclude_transfer *transfer);
-
-/**
- * At most so many bytes in files. A file counts with its length, holes included.
- */
-void seclude_transfer_max_bytes(struct seclude_transfer *transfer, uint64_t bytes);
-
-/**
- * At most so many files and directories, and other things that are left out
- * (`seclude_transfer_skip_special`).
- */
-void seclude_transfer_max_entries(struct seclude_transfer *transfer, uint64_t number);
-
-/**
- * Leaves out symbolic links, pipes, sockets and devices, and counts them. Without a word from
- * here, they are an error.
- */
-void seclude_transfer_skip_special(struct seclude_transfer *transfer);
-
-/**
- * Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not
- * exist yet. No link in `path` or below it is followed; `base` is the caller's word. The copies
- * are the caller's, with the permissions of the originals but for set-user-id and sticky bits.
- * After an error, nothing is left at `to`. What was copied goes to `*copied`, a structure of
- * `size` bytes, which may be NULL.
- */
-int seclude_transfer_copy(const struct seclude_transfer *transfer,
-                          const char *base,
-                          const char *path,
-                          const char *to,
-                          struct seclude_copied *copied,
-                          size_t size,
-                          struct seclude_error **err);
-
-/**
- * Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, as
- * `seclude_transfer_copy` does with the sandbox's root as the base. A privileged caller reads
- * there what the sandbox's user may read, and no more. What runs may change it meanwhile:
- * `seclude_child_freeze` keeps it still.
- */
-int seclude_child_copy_out(const struct seclude_child *child,
-                           const char *inside,
-                           const char *to,
-                           const struct seclude_transfer *transfer,
-                           struct seclude_copied *copied,
-                           size_t size,
-                           struct seclude_error **err);
-
-/**
- * Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`,
- * which must not exist yet, in a place that the command may write to: it is made with the rights
- * of the sandbox's user. The copies are the command's own.
- */
-int seclude_child_copy_in(const struct seclude_child *child,
-                          const char *from,
-                          const char *inside,
-                          const struct seclude_transfer *transfer,
-                          struct seclude_copied *copied,
-                          size_t size,
-                          struct seclude_error **err);
-
-/**
- * An interaction without commands. Never NULL. Free it with `seclude_interaction_free`.
- */
-struct seclude_interaction *seclude_interaction_new(void);
-
-/**
- * Frees an interaction, the commands that were added to it, and their copies of descriptors. NULL
- * is a no-op. Children that it started are not affected.
- */
-void seclude_interaction_free(struct seclude_interaction *interaction);
-
-/**
- * Adds a command, and returns its number, from 0 on; a mistake is a negative `SECLUDE_E...`, and
- * sticks.
- *
- * The command is the interaction's from now on, after a mistake too: it is not to be used any
- * more, and not to be freed. Only where `interaction` is NULL is it freed at once.
- */
-int seclude_interaction_add(struct seclude_interaction *interaction, struct seclude_command *command);
-
-/**
- * Joins what the command of number `writer` writes to its descriptor `from` to what the command
- * `reader` reads from its descriptor `to`: `seclude_interaction_pipe(interaction, solution, 1,
- * judge, 0)`. Each descriptor of a command once.
- */
-void seclude_interaction_pipe(struct seclude_interaction *interaction, int writer, int from, int reader, int to);
-
-/**
- * Sets up all commands, then starts them together. 0, and each of the `count` places at `children`
- * holds a new child, in the order in which the commands were added: free each with
- * `seclude_child_free`. `count` is the number of commands. After a failure nothing runs, and all
- * places are NULL.
- *
- * Streams that are not joined are as `seclude_command_spawn` has them. Commands of one pool take
- * their places in it together, and wait for them, as long as that takes; a pool that has fewer is
- * `SECLUDE_EINVAL`.
- */
-int seclude_interaction_spawn(struct seclude_interaction *interaction,
-                              struct seclude_child **children,
-                              size_t count,
-                              struct seclude_error **err);
-
-/**
- * As `seclude_interaction_spawn`, but waits for places in a pool for at most so many milliseconds;
- * with 0 it does not wait. 1, and each of the `count` places at `children` holds a new child; 0 if
- * there were not enough places in the pool: nothing has started then, and all are NULL.
- */
-int seclude_interaction_spawn_timeout(struct seclude_interaction *interaction,
-                                      uint64_t milliseconds,
-                                      struct seclude_child **children,
-                                      size_t count,
-                                      struct seclude_error **err);
-
-/**
- * Starts them together, collects what they write to streams that are not joined, and waits for
- * all. 0 if they ran, however each ended, and each of the `count` places at `outputs` holds a new
- * output, in the order in which the commands were added: free each with `seclude_output_free`.
- */
-int seclude_interaction_output(struct seclude_interaction *interaction,
-                               struct seclude_output **outputs,
-                               size_t count,
-                               struct seclude_error **err);
-
-/**
- * Makes a template of this policy: later runs, cells and pools of this sandbox are copied from
- * that, which spares them the mounts; they are as fresh and as apart as without it. It lives as
- * long as one of them or the sandbox; a setter called afterwards makes another policy, without a
- * template. 0 also where a template cannot serve and nothing is done: with a writable root, a
- * shared user, mount or pid namespace, or something else at `/proc`.
- */
-int seclude_sandbox_prepare(const struct seclude_sandbox *sandbox, struct seclude_error **err);
-
-/**
- * Starts a cell of this sandbox as it is now: 0, and `*cell` is a new one, set up. Free it with
- * `seclude_cell_free`.
- */
-int seclude_sandbox_cell(const struct seclude_sandbox *sandbox, struct seclude_cell **cell, struct seclude_error **err);
-
-/**
- * Frees a cell. NULL is a no-op. It ends, with everything inside, when its commands and children
- * have been freed too; `seclude_cell_close` ends it at once. In a process forked by the caller,
- * nothing is ended.
- */
-void seclude_cell_free(struct seclude_cell *cell);
-
-/**
- * A command that runs `program` in the cell, as `seclude_sandbox_command` makes them. Many can run
- * at once. When one ends by itself, what it has started goes on; ended by force, what it has
- * started ends with it.
- */
-struct seclude_command *seclude_cell_command(const struct seclude_cell *cell, const char *program);
-
-/**
- * Its warden's process id, as the caller counts: another one after a reset. 0 for NULL and for a
- * closed one.
- */
-uint32_t seclude_cell_pid(const struct seclude_cell *cell);
-
-/**
- * Publishes it under a name, by which other processes of the caller's user find and enter it
- * (`seclude_named_cell_enter`), until it is closed, freed, or published under another. 1 to 64
- * letters, digits, dots, hyphens and underscores, not beginning with a dot; an error if another
- * cell lives under it.
- *
- * In the directory that the environment variable SECLUDE_CELLS names; else in
- * `$XDG_RUNTIME_DIR/seclude`, root's in `/run/seclude`, and the rest in `/tmp/seclude-UID`. It
- * must be the user's own, and closed to others' writing.
- */
-int seclude_cell_publish(const struct seclude_cell *cell, const char *name, struct seclude_error **err);
-
-/**
- * Every process inside, the warden first, each after its parent: 0, and `*processes` is a new
- * list. Free it with `seclude_processes_free`.
- */
-int seclude_cell_processes(const struct seclude_cell *cell, struct seclude_processes **processes, struct seclude_error **err);
-
-/**
- * Writes what all its commands have used so far, and what holds them, to `*usage`, a structure of
- * `size` bytes: the fields about an end are 0.
- */
-int seclude_cell_usage(const struct seclude_cell *cell, struct seclude_outcome *usage, size_t size, struct seclude_error **err);
-
-/**
- * Lets everything inside stand still until `seclude_cell_thaw`, as `seclude_child_freeze` does.
- */
-int seclude_cell_freeze(const struct seclude_cell *cell, int *how, struct seclude_error **err);
-
-/**
- * Lets everything inside go on. 0 also if it was not frozen.
- */
-int seclude_cell_thaw(const struct seclude_cell *cell, struct seclude_error **err);
-
-/**
- * Kills everything inside: commands that run end as `SECLUDE_ENDED_KILLED`. The cell stays, with
- * its files. Does not wait.
- */
-int seclude_cell_kill_all(const struct seclude_cell *cell, struct seclude_error **err);
-
-/**
- * Back to the state after set-up: no process, scratch file systems empty, network, System V
- * objects, message queues, keys and clocks new, the cgroups' counters at zero. The caller's files
- * that are bound writable stay as they are. The first one makes a template
- * (`seclude_sandbox_prepare`); from then on a reset costs a fraction of a new cell.
- */
-int seclude_cell_reset(const struct seclude_cell *cell, struct seclude_error **err);
-
-/**
- * Ends everything inside and waits until it is gone. Using the cell afterwards is
- * `SECLUDE_EINVAL`; closing it again, or NULL, is a no-op. It must still be freed.
- */
-void seclude_cell_close(const struct seclude_cell *cell);
-
-/**
- * 1 if it can run commands: it has not been closed, and its warden lives. Else 0.
- */
-int seclude_cell_is_alive(const struct seclude_cell *cell);
-
-/**
- * Changes the memory limit of all together, in bytes, until the next reset. The policy must have
- * set one: `SECLUDE_EINVAL` if not, and so below.
- */
-int seclude_cell_set_memory(const struct seclude_cell *cell, uint64_t bytes, struct seclude_error **err);
-
-/**
- * Changes how many processors' worth of time all together get: 0.01 to 8192.
- */
-int seclude_cell_set_cpus(const struct seclude_cell *cell, double number, struct seclude_error **err);
-
-/**
- * Changes how many processes and threads may be inside at one time.
- */
-int seclude_cell_set_pids(const struct seclude_cell *cell, uint64_t number, struct seclude_error **err);
-
-/**
- * Copies a file or tree out of the cell, as `seclude_child_copy_out` does.
- */
-int seclude_cell_copy_out(const struct seclude_cell *cell,
-                          const char *inside,
-                          const char *to,
-                          const struct seclude_transfer *transfer,
-                          struct seclude_copied *copied,
-                          size_t size,
-                          struct seclude_error **err);
-
-/**
- * Copies a file or tree of the caller's into the cell, as `seclude_child_copy_in` does.
- */
-int seclude_cell_copy_in(const struct seclude_cell *cell,
-                         const char *from,
-                         const char *inside,
-                         const struct seclude_transfer *transfer,
-                         struct seclude_copied *copied,
-                         size_t size,
-                         struct seclude_error **err);
-
-/**
- * Starts a pool that keeps `size` sandboxes of this policy, as it is now, ready: 0, and `*pool` is
- * a new one, of which one is ready. `reuse` not 0: a sandbox is used again when its command has
- * ended, and what that left behind, processes included, is there for the next: for commands that
- * trust one another. Free it with `seclude_pool_free`.
- */
-int seclude_sandbox_pool(const struct seclude_sandbox *sandbox,
-                         size_t size,
-                         int reuse,
-                         struct seclude_pool **pool,
-                         struct seclude_error **err);
-
-/**
- * Frees a pool. NULL is a no-op. What is ready and its threads end when its commands have been
- * freed too; `seclude_pool_close` ends them at once. Children that run go on.
- */
-void seclude_pool_free(struct seclude_pool *pool);
-
-/**
- * A command that runs `program` in one of the pool's sandboxes, as `seclude_sandbox_command` makes
- * them. Spawning it waits while as many as the pool's size run.
- */
-struct seclude_command *seclude_pool_command(const struct seclude_pool *pool, const char *program);
-
-/**
- * A descriptor for poll(2) and event loops, readable while there is reason to try a start: a place
- * is free and a sandbox ready, or there is an error to be told, or the pool has been closed.
- * `seclude_command_try_spawn` then tells; another thread may have been faster. Nothing is to be
- * read from it. Borrowed: never close it; valid until the pool is freed. `SECLUDE_EINVAL` for
- * NULL.
- */
-int seclude_pool_fd(const struct seclude_pool *pool);
-
-/**
- * Writes what it has done so far to `*statistics`, a structure of `size` bytes. 0, or -1 if `pool`
- * is NULL.
- */
-int seclude_pool_statistics(const struct seclude_pool *pool, struct seclude_statistics *statistics, size_t size);
-
-/**
- * Writes what has become of the network namespaces of its sandboxes to `*networks`, a structure of
- * `size` bytes. 0, or -1 if `pool` is NULL.
- */
-int seclude_pool_networks(const struct seclude_pool *pool, struct seclude_networks *networks, size_t size);
-
-/**
- * Ends what is ready, and the pool's threads. Children that run go on; spawning another command is
- * `SECLUDE_EINVAL`. NULL, or a closed one, is a no-op. It must still be freed.
- */
-void seclude_pool_close(const struct seclude_pool *pool);
-
-/**
- * The name of a `SECLUDE_ENDED_...`: "exited", "wall-time", "memory-limit", the same in every
- * language. NULL for any other number. Never freed.
+ * Returns the name of a `SECLUDE_ENDED_...`, which is the same in every language: "exited",
+ * "wall-time". NULL for any other number. Static: never freed.
  */
 const char *seclude_ended_name(int ended);
 
 /**
- * The name of a `SECLUDE_MEMORY_...`: "cgroup", the same in every language. NULL for any other
- * number. Never freed.
+ * Returns the name of a `SECLUDE_MEMORY_...`, which is the same in every language: "cgroup". NULL
+ * for any other number. Static: never freed.
  */
 const char *seclude_memory_source_name(int source);
 
 /**
- * The name of one `SECLUDE_PROTECTION_...`: "no-capabilities", the same in every language. NULL
- * for any other number, so that a loop over the bits of `enforced` skips what this library does
- * not know. Never freed.
+ * Returns the name of one `SECLUDE_PROTECTION_...`, which is the same in every language:
+ * "no-capabilities". Static: never freed.
+ *
+ * NULL for any other number, so that a loop over the bits of `enforced` can skip those that this
+ * library does not know.
  */
 const char *seclude_protection_name(uint64_t protection);
 
-/**
- * Writes how it ended to `*outcome`, a structure of `size` bytes, and returns 0; `SECLUDE_EINVAL`
- * if `output` is NULL.
- */
-int seclude_output_outcome(const struct seclude_output *output, struct seclude_outcome *outcome, size_t size);
+/* ---- Ends of a command ---- */
+
+/** It ended by itself. The value is the exit code, 0 to 255. */
+#define SECLUDE_ENDED_EXITED 1
+
+/** A signal killed it, and no limit had a part in it. The value is the signal's number. */
+#define SECLUDE_ENDED_SIGNALED 2
+
+/** It was still running when its wall time was over. The limit is told in nanoseconds. */
+#define SECLUDE_ENDED_WALL_TIME 3
+
+/** All processes together used up their processor time. The limit is told in nanoseconds. */
+#define SECLUDE_ENDED_CPU_TIME 4
 
 /**
- * What it wrote to its standard output, if that was piped, and how many bytes in `*length`, which
- * may be NULL. A NUL follows the last byte. "" and 0 for NULL, so never NULL. Borrowed: valid
- * until the output is freed.
+ * There was no more memory for it, even if its first process went on. The limit is told in bytes.
  */
-const char *seclude_output_stdout(const struct seclude_output *output, size_t *length);
+#define SECLUDE_ENDED_MEMORY_LIMIT 5
+
+/** It was refused a process or thread, and failed. The limit is told as their number. */
+#define SECLUDE_ENDED_PROCESS_LIMIT 6
 
 /**
- * What it wrote to its standard error, as `seclude_output_stdout`.
+ * It wrote more than it may, or, captured without a limit, more than 64 MiB to a stream. The limit
+ * is told in bytes.
  */
-const char *seclude_output_stderr(const struct seclude_output *output, size_t *length);
+#define SECLUDE_ENDED_OUTPUT_LIMIT 7
 
 /**
- * Frees an output. NULL is a no-op.
+ * It failed, and a tmpfs is full whose size or number of files the policy limits. The limit is
+ * told in bytes or files, whichever ran out.
  */
-void seclude_output_free(struct seclude_output *output);
+#define SECLUDE_ENDED_SCRATCH_FULL 8
+
+/** The caller killed it. */
+#define SECLUDE_ENDED_KILLED 9
 
 /**
- * Frees a list. NULL is a no-op.
+ * The warden was killed from outside, and with it all that ran inside. The value is the signal
+ * that killed the warden, 0 if nobody can tell.
  */
-void seclude_processes_free(struct seclude_processes *processes);
+#define SECLUDE_ENDED_WARDEN_LOST 10
 
 /**
- * How many processes are in the list.
+ * It made a system call that its filter answers with `kill`, somewhere inside. The value is the
+ * call.
  */
-size_t seclude_processes_count(const struct seclude_processes *processes);
+#define SECLUDE_ENDED_SYSCALL 11
+
+/* ---- Sources of `memory_peak` ---- */
 
 /**
- * A process's id in the caller's pid namespace.
+ * The cgroup's own peak: all that was charged to it, files in memory and kernel structures among
+ * them.
  */
-uint32_t seclude_processes_pid(const struct seclude_processes *processes, size_t index);
+#define SECLUDE_MEMORY_CGROUP 1
 
 /**
- * A process's id in the sandbox's pid namespace; the warden's is 1. The outside id where that
- * namespace is shared. In a list of `seclude_namespaces`, its id in the pid namespace that it is
- * in.
+ * The largest sum of the processes' peaks (VmHWM) that the warden saw at an interval, and no more
+ * than a sampled limit that was kept to.
  */
-uint32_t seclude_processes_inside_pid(const struct seclude_processes *processes, size_t index);
+#define SECLUDE_MEMORY_SAMPLED 2
+
+/** The largest single process alone (`ru_maxrss`): nobody counted the sum. */
+#define SECLUDE_MEMORY_LARGEST_PROCESS 3
+
+/** A number that was not counted, where 0 is a count: `UINT64_MAX`. */
+#define SECLUDE_UNKNOWN UINT64_MAX
+
+/* ---- Protections, the bits of `enforced` ---- */
+
+/** A user namespace of its own. */
+#define SECLUDE_PROTECTION_USER_NAMESPACE 0x1
+
+/** A mount namespace of its own. */
+#define SECLUDE_PROTECTION_MOUNT_NAMESPACE 0x2
+
+/** A process tree of its own. */
+#define SECLUDE_PROTECTION_PID_NAMESPACE 0x4
+
+/** A network of its own. */
+#define SECLUDE_PROTECTION_NET_NAMESPACE 0x8
+
+/** System V IPC and POSIX message queues of its own. */
+#define SECLUDE_PROTECTION_IPC_NAMESPACE 0x10
+
+/** Host and domain name of its own. */
+#define SECLUDE_PROTECTION_UTS_NAMESPACE 0x20
+
+/** A view of the cgroup tree of its own. */
+#define SECLUDE_PROTECTION_CGROUP_NAMESPACE 0x40
+
+/** Clocks of its own. */
+#define SECLUDE_PROTECTION_TIME_NAMESPACE 0x80
+
+/** A file system of its own: the caller's is out of reach. */
+#define SECLUDE_PROTECTION_OWN_ROOT 0x100
+
+/** The root is mounted read-only. */
+#define SECLUDE_PROTECTION_READ_ONLY_ROOT 0x200
+
+/** The global parts of `/proc` are masked or read-only. */
+#define SECLUDE_PROTECTION_MASKED_PROC 0x400
+
+/** All five capability sets are empty. */
+#define SECLUDE_PROTECTION_NO_CAPABILITIES 0x800
+
+/** User id 0 has no meaning of its own (locked securebits). */
+#define SECLUDE_PROTECTION_LOCKED_SECUREBITS 0x1000
+
+/** No program executed inside gains privileges. */
+#define SECLUDE_PROTECTION_NO_NEW_PRIVILEGES 0x2000
 
 /**
- * One of a process's ids, from the caller's namespace (`level` 0) inwards; 0 past the last. A
- * process in a sandbox within has more than two.
+ * No supplementary groups. Missing for an unprivileged caller who has some: the kernel does not
+ * let it drop them.
  */
-uint32_t seclude_processes_pid_at(const struct seclude_processes *processes, size_t index, size_t level);
+#define SECLUDE_PROTECTION_NO_GROUPS 0x4000
+
+/** No user namespaces can be made inside. */
+#define SECLUDE_PROTECTION_NO_NESTED_USERS 0x8000
+
+/** A session keyring of its own. */
+#define SECLUDE_PROTECTION_OWN_KEYRING 0x10000
+
+/** A session of its own, without a terminal. */
+#define SECLUDE_PROTECTION_OWN_SESSION 0x20000
+
+/** No core dumps. */
+#define SECLUDE_PROTECTION_NO_CORE_DUMPS 0x40000
+
+/** The warden can be neither traced nor read from inside. */
+#define SECLUDE_PROTECTION_HIDDEN_WARDEN 0x80000
+
+/** Everything inside ends with the warden: the kernel sees to it. */
+#define SECLUDE_PROTECTION_KILL_BY_NAMESPACE 0x100000
 
 /**
- * The id of a process's parent in the caller's pid namespace.
+ * Everything inside is ended by the warden, one process after another. Weaker: whoever kills the
+ * warden from outside frees what is inside.
  */
-uint32_t seclude_processes_parent(const struct seclude_processes *processes, size_t index);
+#define SECLUDE_PROTECTION_KILL_BY_WARDEN 0x200000
 
 /**
- * A process's user id, as the caller sees it. `UINT32_MAX`, which is nobody's, past the end.
+ * What the warden could not end, the caller ends through a cgroup around it all: together with the
+ * one above, where a cgroup can be made.
  */
-uint32_t seclude_processes_uid(const struct seclude_processes *processes, size_t index);
+#define SECLUDE_PROTECTION_KILL_BY_CGROUP 0x400000
+
+/** A seccomp filter decides which system calls are made. */
+#define SECLUDE_PROTECTION_SECCOMP_FILTER 0x800000
 
 /**
- * A process's state: 'R' running, 'S' sleeping, 'D' in uninterruptible sleep, 'T' stopped, 'Z'
- * ended but not reaped.
+ * A seccomp filter decides which system calls the warden makes. Missing where the command's kills,
+ * or asks the caller, at every call that it does not name.
  */
-char seclude_processes_state(const struct seclude_processes *processes, size_t index);
+#define SECLUDE_PROTECTION_FILTERED_WARDEN 0x1000000
+
+/** Landlock holds it to the files that it is shown, and to writing where it may. */
+#define SECLUDE_PROTECTION_LANDLOCK_FILES 0x2000000
+
+/** Landlock keeps its signals inside. */
+#define SECLUDE_PROTECTION_LANDLOCK_SIGNALS 0x4000000
+
+/** Landlock keeps it from abstract sockets made outside. */
+#define SECLUDE_PROTECTION_LANDLOCK_SOCKETS 0x8000000
+
+/** Landlock holds it to the TCP ports that the policy names. */
+#define SECLUDE_PROTECTION_LANDLOCK_PORTS 0x10000000
 
 /**
- * A process's name, at most 15 bytes, as it may set it by prctl(2). Borrowed: valid until the list
- * is freed.
+ * Nothing inside can change the warden: its limits, its priority, its processors. Missing where
+ * the command has joined a process tree, for there the warden is a process like others of its
+ * user.
  */
-const char *seclude_processes_name(const struct seclude_processes *processes, size_t index);
+#define SECLUDE_PROTECTION_GUARDED_WARDEN 0x20000000
 
 /**
- * One word of a process's command line, from 0 on; NULL past the last. The name in brackets where
- * the kernel shows none. Borrowed: valid until the list is freed.
+ * The command is another user than the caller, so that the caller's files and processes are not
+ * its own. Missing where the caller can map no id but its own: an unprivileged caller, or one
+ * whose user namespace has no other.
  */
-const char *seclude_processes_argument(const struct seclude_processes *processes, size_t index, size_t argument);
+#define SECLUDE_PROTECTION_OTHER_USER 0x40000000
 
-/**
- * Finds every namespace that the caller may see, and the processes in each. Nothing is entered,
- * stopped or changed.
+/* ================================================================================================
+ * Output: seclude_output
  *
- * Found are the namespaces of all processes in /proc; those that a process has ready for its next
- * children; those that own or surround one of these, though nobody is in them; and those that a
- * mount keeps. Not found are namespaces that only an open descriptor keeps. They come by
- * kind (user, mount, pid, net, ipc, uts, cgroup, time), outer ones before inner ones.
+ * What a command wrote, and how it ended. It never changes.
+ * ============================================================================================= */
+
+/**
+ * Writes to `*outcome` how the command ended. Returns 0, or `SECLUDE_EINVAL` if `output` is NULL.
  *
- * Fails if /proc cannot be read, or no descriptor can be opened; never because of what another
- * process does meanwhile. Gives a list, which the caller frees.
+ * `size` is the size of `*outcome` in bytes.
  */
-int seclude_namespaces_read(struct seclude_namespaces **namespaces, struct seclude_error **err);
+int seclude_output_outcome(const seclude_output *output, seclude_outcome *outcome, size_t size);
 
 /**
- * Frees a list. NULL is a no-op.
- */
-void seclude_namespaces_free(struct seclude_namespaces *namespaces);
-
-/**
- * How many namespaces are in the list.
- */
-size_t seclude_namespaces_count(const struct seclude_namespaces *namespaces);
-
-/**
- * A namespace's kind: one of `SECLUDE_NAMESPACE_...`.
- */
-int seclude_namespaces_kind(const struct seclude_namespaces *namespaces, size_t index);
-
-/**
- * A namespace's number, which no other of any kind has while it exists: the inode that `readlink
- * /proc/PID/ns/...` shows.
- */
-uint64_t seclude_namespaces_id(const struct seclude_namespaces *namespaces, size_t index);
-
-/**
- * The number of the user namespace that a namespace belongs to; a user namespace's is its parent.
- * 0 where the caller may not know it, being in another branch or further inside, and for the first
- * of all user namespaces, which has none.
- */
-uint64_t seclude_namespaces_owner(const struct seclude_namespaces *namespaces, size_t index);
-
-/**
- * The user who made a user namespace, as the caller counts. `UINT32_MAX`, which is nobody's, for
- * other kinds.
- */
-uint32_t seclude_namespaces_owner_uid(const struct seclude_namespaces *namespaces, size_t index);
-
-/**
- * The number of the namespace around a pid or user namespace. 0 for other kinds, and as for the
- * owner.
- */
-uint64_t seclude_namespaces_parent(const struct seclude_namespaces *namespaces, size_t index);
-
-/**
- * The processes in a namespace, each after its parent, without those in namespaces further inside;
- * NULL past the end. A process's inside id is that in the pid namespace that it is in. Borrowed:
- * valid until the list of namespaces is freed, and never freed by itself.
- */
-const struct seclude_processes *seclude_namespaces_processes(const struct seclude_namespaces *namespaces, size_t index);
-
-/**
- * The mounts that keep a namespace, with processes or without, from 0 on: paths in the caller's
- * own mount namespace. NULL past the last. Borrowed: valid until the list is freed.
- */
-const char *seclude_namespaces_held_by(const struct seclude_namespaces *namespaces, size_t index, size_t mount);
-
-/**
- * The processes whose namespaces are not known, for the caller may not look into them: another
- * user's, as a rule. How deep they are in pid namespaces `seclude_processes_pid_at` tells. NULL
- * for NULL. Borrowed: valid until the list of namespaces is freed, and never freed by itself.
- */
-const struct seclude_processes *seclude_namespaces_closed(const struct seclude_namespaces *namespaces);
-
-/**
- * A new object that names none. Free it with `seclude_join_free`. Never NULL.
- */
-struct seclude_join *seclude_join_new(void);
-
-/**
- * Frees it. NULL is a no-op.
- */
-void seclude_join_free(struct seclude_join *join);
-
-/**
- * Those that a process is in, by its id as the caller counts. If it ends and another gets its
- * number before they are looked up, they are that one's: a pidfd is never mistaken.
- */
-void seclude_join_process(struct seclude_join *join, uint32_t pid);
-
-/**
- * Those that a process is in, by a descriptor of it: pidfd_open(2), `seclude_child_pidfd`. It is
- * duplicated at once.
- */
-void seclude_join_pidfd(struct seclude_join *join, int pidfd);
-
-/**
- * The one that a path leads to: /proc/PID/ns/net, or where one is kept by a mount
- * (`seclude_join_persist`, `ip netns add`).
- */
-void seclude_join_path(struct seclude_join *join, const char *path);
-
-/**
- * The one behind a descriptor, which is duplicated at once.
- */
-void seclude_join_descriptor(struct seclude_join *join, int descriptor_of_it);
-
-/**
- * Of a process, only namespaces of these kinds: one or several `SECLUDE_NAMESPACE_...` joined by
- * `|`.
- */
-void seclude_join_only(struct seclude_join *join, int kinds);
-
-/**
- * Keeps the namespace of this kind among them, with processes or without, by a mount of it at
- * `path`, where a file of mode 444 is made for it: until `seclude_namespace_release` or the
- * machine's end. As `ip netns add` does: takes CAP_SYS_ADMIN over the caller's mount namespace.
- */
-int seclude_join_persist(const struct seclude_join *join, int kind, const char *path, struct seclude_error **err);
-
-/**
- * Lets go of a namespace that `seclude_join_persist` keeps at `path`: takes the mount and the file
- * away. What still runs in it goes on. An error if none is kept there.
- */
-int seclude_namespace_release(const char *path, struct seclude_error **err);
-
-/**
- * For commands in namespaces that exist already, instead of new ones of these kinds. The policy,
- * as it is now, holds for all the rest: who the command is, its filter, limits, files if the mount
- * namespace is not among them. The user is the policy's by its number in the user namespace that
- * is joined, and never the host's root. Those that a process has in common with the caller are
- * shared, but for the user namespace. setns(2). Gives `*joined`, which the caller frees.
- */
-int seclude_sandbox_join(const struct seclude_sandbox *sandbox,
-                         const struct seclude_join *join,
-                         struct seclude_joined **joined,
-                         struct seclude_error **err);
-
-/**
- * Frees it; commands and children of it go on. NULL is a no-op.
- */
-void seclude_joined_free(struct seclude_joined *joined);
-
-/**
- * A command that runs `program` in them, as `seclude_sandbox_command` makes them. All that it
- * starts ends with it.
- */
-struct seclude_command *seclude_joined_command(const struct seclude_joined *joined, const char *program);
-
-/**
- * The kinds that are entered: `SECLUDE_NAMESPACE_...` joined by `|`. 0 for NULL.
- */
-int seclude_joined_kinds(const struct seclude_joined *joined);
-
-/**
- * Finds every published cell (`seclude_cell_publish`) of the caller's user that lives. Entries of
- * others are removed: of a caller that was killed, for one. Gives a list, which the caller frees.
- */
-int seclude_named_cells_read(struct seclude_named_cells **cells, struct seclude_error **err);
-
-/**
- * Frees a list. NULL is a no-op.
- */
-void seclude_named_cells_free(struct seclude_named_cells *cells);
-
-/**
- * How many there are.
- */
-size_t seclude_named_cells_count(const struct seclude_named_cells *cells);
-
-/**
- * The name of one. Borrowed.
- */
-const char *seclude_named_cells_name(const struct seclude_named_cells *cells, size_t index);
-
-/**
- * The process id of one's warden, as the caller counts.
- */
-uint32_t seclude_named_cells_pid(const struct seclude_named_cells *cells, size_t index);
-
-/**
- * Enters the published cell of this name: commands of `*joined`, which the caller frees, run in
- * all its namespaces and cgroups, under its policy, beside those of the cell's own caller. What
- * one has started ends with it. Wall time, output and processor time are each command's own; the
- * other limits are the cell's. An error if no cell of this name lives. What Landlock says of
- * signals and abstract sockets is left out, for they would not reach the cell's own processes.
- */
-int seclude_named_cell_enter(const char *name, struct seclude_joined **joined, struct seclude_error **err);
-
-/**
- * Finds out what this host allows to this process, by starting sandboxes that try one feature
- * each: some forty, one after another, whose program comes from this library and ends at once.
- * What does not work is what it tells, and no error; it leaves nothing behind.
+ * Returns what the command wrote to its standard output, if that was a pipe, with a NUL after the
+ * last byte.
  *
- * Gives a report, which the caller frees.
+ * `*length` receives the number of bytes. `length` may be NULL. For NULL the result is "" and 0,
+ * so it is never NULL. Borrowed: valid until the output is freed.
  */
-int seclude_doctor(struct seclude_report **report, struct seclude_error **err);
+const char *seclude_output_stdout(const seclude_output *output, size_t *length);
+
+/** Returns what the command wrote to its standard error, as `seclude_output_stdout` does. */
+const char *seclude_output_stderr(const seclude_output *output, size_t *length);
+
+/** Frees an output. NULL is a no-op. */
+void seclude_output_free(seclude_output *output);
+
+/* ================================================================================================
+ * Lists of processes: seclude_processes
+ *
+ * A list of processes at one moment, as the caller sees them. It never changes.
+ *
+ * Names and command lines are the processes' own claims. For an index past the end, the functions
+ * return 0 or NULL.
+ * ============================================================================================= */
 
 /**
- * Frees a report. NULL is a no-op.
+ * Frees a list. NULL is a no-op. Lists that are borrowed from `seclude_namespaces` are not freed.
  */
-void seclude_report_free(struct seclude_report *report);
+void seclude_processes_free(seclude_processes *processes);
+
+/** Returns the number of processes in the list. 0 for NULL. */
+size_t seclude_processes_count(const seclude_processes *processes);
+
+/** Returns a process's id in the caller's pid namespace. */
+uint32_t seclude_processes_pid(const seclude_processes *processes, size_t index);
 
 /**
- * 1 if sandboxes can be started at all, else 0.
+ * Returns a process's id in the sandbox's pid namespace, where the warden is 1.
+ *
+ * If the sandbox shares the caller's pid namespace, this is the id there. In a list of
+ * `seclude_namespaces`, it is the id in the process's own pid namespace.
  */
-int seclude_report_ready(const struct seclude_report *report);
+uint32_t seclude_processes_inside_pid(const seclude_processes *processes, size_t index);
 
 /**
- * The kernel's release, as `uname -r` tells it; "" where /proc does not, NULL for NULL. Borrowed:
+ * Returns one of a process's ids, from the caller's pid namespace (`level` 0) inwards. 0 past the
+ * last. A process in a sandbox inside a sandbox has more than two.
+ */
+uint32_t seclude_processes_pid_at(const seclude_processes *processes, size_t index, size_t level);
+
+/** Returns the id of a process's parent in the caller's pid namespace. */
+uint32_t seclude_processes_parent(const seclude_processes *processes, size_t index);
+
+/**
+ * Returns a process's user id in the caller's user namespace. `UINT32_MAX`, which is no user's,
+ * past the end.
+ */
+uint32_t seclude_processes_uid(const seclude_processes *processes, size_t index);
+
+/**
+ * Returns a process's state: 'R' running, 'S' sleeping, 'D' in uninterruptible sleep, 'T' stopped,
+ * 'Z' a zombie, which has ended but was not waited for.
+ */
+char seclude_processes_state(const seclude_processes *processes, size_t index);
+
+/**
+ * Returns a process's name, at most 15 bytes, which the process can set with prctl(2). Borrowed:
+ * valid until the list is freed.
+ */
+const char *seclude_processes_name(const seclude_processes *processes, size_t index);
+
+/**
+ * Returns one word of a process's command line, from 0. NULL past the last. Borrowed: valid until
+ * the list is freed.
+ *
+ * Where the kernel shows no command line, word 0 is the name in brackets.
+ */
+const char *seclude_processes_argument(const seclude_processes *processes, size_t index,
+                                       size_t argument);
+
+/* ================================================================================================
+ * Copying files in and out: seclude_transfer
+ *
+ * How to copy files and trees, and how much at most.
+ *
+ * The defaults are 256 MiB in 10,000 files and directories, at most 64 directories deep. No
+ * symbolic link is followed. Only files and directories are copied.
+ * ============================================================================================= */
+
+/**
+ * What was copied.
+ *
+ * Functions that fill it take its size, `sizeof(seclude_copied)`, as for `seclude_outcome`.
+ */
+struct seclude_copied {
+    /** Files and directories. */
+    uint64_t entries;
+    /** Bytes in files. */
+    uint64_t bytes;
+    /**
+     * Symbolic links, pipes, sockets and devices that were left out
+     * (`seclude_transfer_skip_special`).
+     */
+    uint64_t skipped;
+};
+
+/**
+ * Makes an object with the default bounds. Never NULL. Owned: free it with
+ * `seclude_transfer_free`.
+ */
+SECLUDE_WARN_UNUSED
+seclude_transfer *seclude_transfer_new(void);
+
+/** Frees a transfer. NULL is a no-op. */
+void seclude_transfer_free(seclude_transfer *transfer);
+
+/** Sets the most bytes in files. A file counts with its length, holes included. */
+void seclude_transfer_max_bytes(seclude_transfer *transfer, uint64_t bytes);
+
+/**
+ * Sets the most files and directories, including what `seclude_transfer_skip_special` leaves out.
+ */
+void seclude_transfer_max_entries(seclude_transfer *transfer, uint64_t number);
+
+/**
+ * Leaves out symbolic links, pipes, sockets and devices, and counts them. By default they are an
+ * error.
+ */
+void seclude_transfer_skip_special(seclude_transfer *transfer);
+
+/**
+ * Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not
+ * exist.
+ *
+ * Links in `base` are followed, links in `path` and below it are not. The copies belong to the
+ * caller. They have the permissions of the originals without set-user-id, set-group-id and sticky
+ * bits, and their owner may always read and write them. On failure nothing is left at `to`.
+ *
+ * `*copied` receives what was copied. `size` is its size in bytes, and it may be NULL.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_transfer_copy(const seclude_transfer *transfer, const char *base, const char *path,
+                          const char *to, seclude_copied *copied, size_t size, seclude_error **err);
+
+/**
+ * Copies the file or tree at the absolute path `inside` out of the running sandbox to `to`.
+ *
+ * The rules are those of `seclude_transfer_copy`, with the sandbox's root as the base. A
+ * privileged caller reads only what the sandbox's user may read. Programs inside may change the
+ * tree meanwhile: `seclude_child_freeze` prevents that.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_copy_out(const seclude_child *child, const char *inside, const char *to,
+                           const seclude_transfer *transfer, seclude_copied *copied, size_t size,
+                           seclude_error **err);
+
+/**
+ * Copies the caller's file or tree `from` into the running sandbox to the absolute path `inside`,
+ * which must not exist.
+ *
+ * The copy is made with the rights of the sandbox's user, so the command must be able to write
+ * there. The copies belong to the command's user. Otherwise like `seclude_transfer_copy`.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_copy_in(const seclude_child *child, const char *from, const char *inside,
+                          const seclude_transfer *transfer, seclude_copied *copied, size_t size,
+                          seclude_error **err);
+
+/* ================================================================================================
+ * System calls that the caller decides
+ *
+ * seclude_listener:
+ * A source of the system calls that a filter leaves to the caller. A thread that makes such a call
+ * is stopped until the caller has answered.
+ *
+ * seclude_notification:
+ * A system call that waits for an answer. Freed without one, the call fails with EPERM.
+ *
+ * The arguments may point to memory that other threads of the program can change while the caller
+ * reads it. So `seclude_notification_allow` cannot approve a call because of that memory's
+ * contents. Act for the program instead, and answer with the result.
+ * ============================================================================================= */
+
+/**
+ * Takes the listener of a command whose filter has `SECLUDE_SECCOMP_NOTIFY`.
+ *
+ * The caller must then receive and answer the calls. Returns `SECLUDE_EINVAL` if there is no
+ * listener, or if it was taken before. `*listener` is owned: free it with `seclude_listener_free`.
+ * It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_take_listener(seclude_child *child, seclude_listener **listener,
+                                seclude_error **err);
+
+/**
+ * Frees a listener. NULL is a no-op. Once it and its notifications are freed, the calls that the
+ * filter leaves to the caller fail with ENOSYS.
+ */
+void seclude_listener_free(seclude_listener *listener);
+
+/**
+ * Returns the listener's descriptor, as of seccomp_unotify(2). `SECLUDE_EINVAL` for NULL.
+ *
+ * It is readable when a call waits, and hung up (POLLHUP) when no process is left that could make
+ * one. Borrowed: never close it; valid until the listener is freed.
+ */
+int seclude_listener_fd(const seclude_listener *listener);
+
+/**
+ * Waits for the next call, for at most `timeout_ms` milliseconds, or without a limit if that is
+ * negative.
+ *
+ * Returns 1 and `*call`, or 0 if no call came in time or no process is left that could make one.
+ * `*call` is owned: answer it or free it with `seclude_notification_free`, each of which frees it.
+ * It is NULL unless this returns 1.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_listener_receive(const seclude_listener *listener, int64_t timeout_ms,
+                             seclude_notification **call, seclude_error **err);
+
+/** Frees a notification. The call fails with EPERM. NULL is a no-op. */
+void seclude_notification_free(seclude_notification *call);
+
+/**
+ * Returns the name of the call. NULL for NULL. Borrowed: valid until the notification is freed or
+ * answered.
+ *
+ * A call that is newer than the library has its number in decimal. A call of another architecture
+ * has `foreign:` and its number.
+ */
+const char *seclude_notification_name(const seclude_notification *call);
+
+/** Returns the number of the call. -1 for NULL. */
+int seclude_notification_number(const seclude_notification *call);
+
+/** Returns the thread that makes the call, by its id in the caller's pid namespace. 0 for NULL. */
+uint32_t seclude_notification_pid(const seclude_notification *call);
+
+/**
+ * Writes the six arguments of the call, as they stood in the registers, to `arguments[0]` to
+ * `arguments[5]`.
+ */
+void seclude_notification_arguments(const seclude_notification *call, uint64_t *arguments);
+
+/**
+ * Reads `size` bytes of the program's memory from `address` to `into`. Returns how many bytes it
+ * read: fewer if unmapped memory follows.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_notification_read(const seclude_notification *call, uint64_t address, void *into,
+                              size_t size, seclude_error **err);
+
+/**
+ * Lets the kernel make the call, with whatever its arguments point to by then. Frees the
+ * notification, on failure too. Linux 5.5.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_notification_allow(seclude_notification *call, seclude_error **err);
+
+/**
+ * Lets the call succeed with the result `value`, without making it. Frees the notification, on
+ * failure too.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_notification_succeed(seclude_notification *call, int64_t value, seclude_error **err);
+
+/**
+ * Lets the call fail with an error number of errno(3), 1 to 4095. Frees the notification, on
+ * failure too.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_notification_fail(seclude_notification *call, int errnum, seclude_error **err);
+
+/**
+ * Lets the call succeed with a new descriptor in the program, a copy of `fd`: the answer to
+ * open(2), for example.
+ *
+ * Returns the number of the descriptor in the program. It is close-on-exec there if
+ * `close_on_exec` is not 0. `fd` is borrowed. Frees the notification, on failure too. Linux 5.9.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_notification_succeed_with_fd(seclude_notification *call, int fd, int close_on_exec,
+                                         seclude_error **err);
+
+/* ================================================================================================
+ * Learning a filter: seclude_learned
+ *
+ * What a program did: its system calls, and the paths that it named.
+ * ============================================================================================= */
+
+/**
+ * Runs the command to its end, and learns which system calls it makes and which paths it names.
+ *
+ * Output that the command does not redirect is discarded, and its standard input is /dev/null. The
+ * sandbox's filter applies, but the caller's process applies it instead of the kernel. Every call
+ * waits for that, so the command takes many times as long. A thread that this function starts has
+ * ended when it returns. Linux 5.5.
+ *
+ * `*outcome` receives how the command ended. `size` is its size in bytes, and it may be NULL.
+ * `*learned` is owned: free it with `seclude_learned_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_command_learn(seclude_command *command, seclude_learned **learned,
+                          seclude_outcome *outcome, size_t size, seclude_error **err);
+
+/** Frees what was learned. NULL is a no-op. */
+void seclude_learned_free(seclude_learned *learned);
+
+/**
+ * Returns the system calls in the order of their numbers, one per line: the name, how often it was
+ * made, and `refused` if the filter refuses it.
+ *
+ * NULL for NULL. Owned: free it with `seclude_text_free`.
+ */
+SECLUDE_WARN_UNUSED
+seclude_text *seclude_learned_calls(const seclude_learned *learned);
+
+/**
+ * Returns the paths as seen inside, with a NUL after each. NULL for NULL. Owned: free it with
+ * `seclude_text_free`.
+ */
+SECLUDE_WARN_UNUSED
+seclude_text *seclude_learned_paths(const seclude_learned *learned);
+
+/**
+ * Makes a sandbox like the one that the command ran in, with a filter that allows what the command
+ * did.
+ *
+ * The filter has what the command's own filter says of each of these calls. Any other call fails
+ * with EPERM. `seclude_sandbox_to_toml` writes the policy down. One run may not have done
+ * everything that the program can do.
+ *
+ * `*sandbox` is owned: free it with `seclude_sandbox_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_learned_sandbox(const seclude_learned *learned, seclude_sandbox **sandbox,
+                            seclude_error **err);
+
+/* ================================================================================================
+ * Commands that talk to each other: seclude_interaction
+ *
+ * Commands that are joined by pipes and started together: a solution and its judge, for example.
+ * Each has its own sandbox, limits and end.
+ *
+ * A mistake in a setter sticks to the interaction. Starting it reports the first mistake, that of
+ * a command before its own.
+ * ============================================================================================= */
+
+/**
+ * Makes an interaction without commands. Never NULL. Owned: free it with
+ * `seclude_interaction_free`.
+ */
+SECLUDE_WARN_UNUSED
+seclude_interaction *seclude_interaction_new(void);
+
+/**
+ * Frees an interaction, its commands, and their copies of descriptors. NULL is a no-op. Children
+ * that it started are not affected.
+ */
+void seclude_interaction_free(seclude_interaction *interaction);
+
+/**
+ * Adds a command and returns its number, from 0. A mistake sticks, and returns a negative
+ * `SECLUDE_E...`.
+ *
+ * The interaction takes ownership of the command, on failure too: the caller neither uses nor
+ * frees it afterwards. If `interaction` is NULL, the command is freed at once.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_interaction_add(seclude_interaction *interaction, seclude_command *command);
+
+/**
+ * Connects the descriptor `from` of the command `writer` to the descriptor `to` of the command
+ * `reader` by a pipe.
+ *
+ * `seclude_interaction_pipe(interaction, solution, 1, judge, 0)` connects the solution's output to
+ * the judge's input. Each descriptor of a command is connected once.
+ */
+void seclude_interaction_pipe(seclude_interaction *interaction, int writer, int from, int reader,
+                              int to);
+
+/**
+ * Sets up all commands, then starts them together.
+ *
+ * Streams that are not connected are those of `seclude_command_spawn`. Commands of one pool take
+ * their places together, and wait for them without a time limit. A pool with fewer places is
+ * `SECLUDE_EINVAL`.
+ *
+ * `children` is an array of `count` elements, the number of commands. Each receives a child, in
+ * the order in which the commands were added. Owned: free each with `seclude_child_free`. On
+ * failure nothing runs, and all are NULL.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_interaction_spawn(seclude_interaction *interaction, seclude_child **children,
+                              size_t count, seclude_error **err);
+
+/**
+ * Starts the commands, and waits at most `milliseconds` for places in a pool. With 0 it does not
+ * wait. Otherwise like `seclude_interaction_spawn`.
+ *
+ * Returns 1 if they run, and 0 if the pool had too few free places in that time: nothing was
+ * started then, and all `children` are NULL.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_interaction_spawn_timeout(seclude_interaction *interaction, uint64_t milliseconds,
+                                      seclude_child **children, size_t count, seclude_error **err);
+
+/**
+ * Starts the commands together, collects the output of streams that are not connected, and waits
+ * for all.
+ *
+ * Returns 0 if they ran, however each ended. `outputs` is an array of `count` elements, the number
+ * of commands. Each receives an output, in the order in which the commands were added. Owned: free
+ * each with `seclude_output_free`. On failure all are NULL.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_interaction_output(seclude_interaction *interaction, seclude_output **outputs,
+                               size_t count, seclude_error **err);
+
+/* ================================================================================================
+ * Cells: seclude_cell
+ *
+ * A sandbox that stays up and runs many commands, which share its files, processes and network.
+ *
+ * What one command leaves behind is there for the next. The sandbox's limits on memory, processes,
+ * processor time, and input and output apply to all commands together. Those on wall time and
+ * output apply to each command by itself, and so do the limits of a command:
+ * `seclude_command_memory` and the like.
+ *
+ * A command has an outcome and a usage of its own. They count its first process and the processes
+ * that this one has waited for, or, if the command has a cgroup of its own, everything in that
+ * cgroup.
+ *
+ * All functions on a cell may overlap, in any thread.
+ * ============================================================================================= */
+
+/**
+ * Makes a template of this policy. Later runs, cells and pools of the sandbox are copied from it
+ * instead of being mounted anew.
+ *
+ * The copies are as fresh and as isolated from each other as without a template. The template
+ * exists as long as a copy of it or the sandbox does. A later setter makes another policy, without
+ * a template. Returns 0 also where no template is possible: with a writable root, a shared user,
+ * mount or pid namespace, or something else at `/proc`.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_sandbox_prepare(const seclude_sandbox *sandbox, seclude_error **err);
+
+/**
+ * Starts a cell with the sandbox's current policy, and waits until it is set up.
+ *
+ * `*cell` is owned: free it with `seclude_cell_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_sandbox_cell(const seclude_sandbox *sandbox, seclude_cell **cell, seclude_error **err);
+
+/**
+ * Frees a cell. NULL is a no-op.
+ *
+ * The cell ends, with everything inside, once its commands and children are freed too.
+ * `seclude_cell_close` ends it at once. In a process that the caller forked, this ends nothing.
+ */
+void seclude_cell_free(seclude_cell *cell);
+
+/**
+ * Makes a command that runs `program` in the cell, like `seclude_sandbox_command`. Owned: free it
+ * with `seclude_command_free`.
+ *
+ * Many commands can run at a time. When a command ends by itself, the processes that it started
+ * live on. When it is killed, they are killed too.
+ */
+SECLUDE_WARN_UNUSED
+seclude_command *seclude_cell_command(const seclude_cell *cell, const char *program);
+
+/**
+ * Returns the process id of the cell's warden in the caller's pid namespace. It changes with a
+ * reset. 0 for a closed cell, and for NULL.
+ */
+uint32_t seclude_cell_pid(const seclude_cell *cell);
+
+/**
+ * Publishes the cell under `name`, so that other processes of the caller's user can find and enter
+ * it: `seclude_named_cell_enter`.
+ *
+ * It stays published until it is closed, freed, or published under another name. A name is 1 to 64
+ * letters, digits, dots, hyphens and underscores, and does not begin with a dot. It is an error if
+ * another cell is published under it.
+ *
+ * The directory of names is the value of the environment variable SECLUDE_CELLS. Otherwise it is
+ * `$XDG_RUNTIME_DIR/seclude`, `/run/seclude` for root, and `/tmp/seclude-UID` for other users. The
+ * user must own it, and nobody else may be able to write it.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_publish(const seclude_cell *cell, const char *name, seclude_error **err);
+
+/**
+ * Lists the processes inside at this moment: the warden first, each process after its parent.
+ *
+ * `*processes` is owned: free it with `seclude_processes_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_processes(const seclude_cell *cell, seclude_processes **processes,
+                           seclude_error **err);
+
+/**
+ * Writes to `*usage` what all commands have used together since the start or the last reset, and
+ * which protections and mechanisms are active.
+ *
+ * The fields about an end are 0. `size` is the size of `*usage` in bytes. `usage` may be NULL.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_usage(const seclude_cell *cell, seclude_outcome *usage, size_t size,
+                       seclude_error **err);
+
+/** Freezes everything inside until `seclude_cell_thaw`, as `seclude_child_freeze` does. */
+SECLUDE_WARN_UNUSED
+int seclude_cell_freeze(const seclude_cell *cell, int *how, seclude_error **err);
+
+/** Thaws everything inside. Returns 0 also if the cell is not frozen. */
+SECLUDE_WARN_UNUSED
+int seclude_cell_thaw(const seclude_cell *cell, seclude_error **err);
+
+/**
+ * Kills everything inside. Does not wait. Running commands end as `SECLUDE_ENDED_KILLED`. The cell
+ * stays, with its files.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_kill_all(const seclude_cell *cell, seclude_error **err);
+
+/**
+ * Takes the cell back to its state after the set-up. Running commands end as
+ * `SECLUDE_ENDED_KILLED`.
+ *
+ * No process is left. File systems in memory are empty. The network, System V objects, message
+ * queues, keys and clocks are new, and the cgroups' counters are 0. The caller's files that are
+ * bound writable stay as they are.
+ *
+ * The first reset makes a template (`seclude_sandbox_prepare`). From then on, a reset costs a
+ * fraction of a new cell.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_reset(const seclude_cell *cell, seclude_error **err);
+
+/**
+ * Ends everything inside, and waits until it is gone. The cell must still be freed.
+ *
+ * Using a closed cell is `SECLUDE_EINVAL`. Closing it again is a no-op, and so is NULL.
+ */
+void seclude_cell_close(const seclude_cell *cell);
+
+/**
+ * Returns 1 if the cell can run commands, which means that it is not closed and its warden is
+ * alive. Otherwise 0.
+ */
+int seclude_cell_is_alive(const seclude_cell *cell);
+
+/**
+ * Changes the memory limit of all commands together, in bytes, until the next reset.
+ *
+ * The policy must set that limit. If it does not, this and the other `seclude_cell_set_...` return
+ * `SECLUDE_EINVAL`.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_set_memory(const seclude_cell *cell, uint64_t bytes, seclude_error **err);
+
+/**
+ * Changes how many processors all commands together may use at a time, 0.01 to 8192, until the
+ * next reset.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_set_cpus(const seclude_cell *cell, double number, seclude_error **err);
+
+/** Changes how many processes and threads may exist inside at a time, until the next reset. */
+SECLUDE_WARN_UNUSED
+int seclude_cell_set_pids(const seclude_cell *cell, uint64_t number, seclude_error **err);
+
+/** Copies a file or tree out of the cell, as `seclude_child_copy_out` does. */
+SECLUDE_WARN_UNUSED
+int seclude_cell_copy_out(const seclude_cell *cell, const char *inside, const char *to,
+                          const seclude_transfer *transfer, seclude_copied *copied, size_t size,
+                          seclude_error **err);
+
+/** Copies the caller's file or tree into the cell, as `seclude_child_copy_in` does. */
+SECLUDE_WARN_UNUSED
+int seclude_cell_copy_in(const seclude_cell *cell, const char *from, const char *inside,
+                         const seclude_transfer *transfer, seclude_copied *copied, size_t size,
+                         seclude_error **err);
+
+/* ================================================================================================
+ * Pools: seclude_pool
+ *
+ * Sandboxes of one policy that are ready before a command needs one.
+ *
+ * Every command has a sandbox of its own, as fresh and as isolated as one that is made for it. The
+ * sandboxes are copies of the policy's template, where it can have one
+ * (`seclude_sandbox_prepare`). Threads of the pool make them, at most one per processor.
+ *
+ * The size of a pool is the number of sandboxes that it keeps ready, and of commands that run at a
+ * time. A running command has a place in the pool, and returns it when it has ended, whether or
+ * not anybody waits for its child. If no place is free, `seclude_command_spawn` waits,
+ * `seclude_command_spawn_timeout` waits for a limited time, and `seclude_command_try_spawn` does
+ * not wait.
+ *
+ * All functions on a pool may overlap, in any thread. A process that the caller forked may only
+ * free the pool.
+ * ============================================================================================= */
+
+/**
+ * Starts a pool of `size` sandboxes with the sandbox's current policy, and waits until one is
+ * ready.
+ *
+ * If `reuse` is not 0, a sandbox is used again when its command has ended. The next command then
+ * finds what the previous one left behind, processes included. Use that only for commands that
+ * trust one another.
+ *
+ * `*pool` is owned: free it with `seclude_pool_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_sandbox_pool(const seclude_sandbox *sandbox, size_t size, int reuse,
+                         seclude_pool **pool, seclude_error **err);
+
+/**
+ * Frees a pool. NULL is a no-op. Running children live on.
+ *
+ * Its ready sandboxes and its threads end once its commands are freed too. `seclude_pool_close`
+ * ends them at once.
+ */
+void seclude_pool_free(seclude_pool *pool);
+
+/**
+ * Makes a command that runs `program` in one of the pool's sandboxes, like
+ * `seclude_sandbox_command`.
+ *
+ * Owned: free it with `seclude_command_free`. Spawning it waits while all places of the pool are
+ * in use.
+ */
+SECLUDE_WARN_UNUSED
+seclude_command *seclude_pool_command(const seclude_pool *pool, const char *program);
+
+/**
+ * Returns a descriptor for poll(2) and event loops. `SECLUDE_EINVAL` for NULL.
+ *
+ * It is readable while `seclude_command_try_spawn` may have a result: a place is free and a
+ * sandbox ready, an error is to be reported, or the pool is closed. Another thread may be faster.
+ * Do not read from it. Borrowed: never close it; valid until the pool is freed.
+ */
+int seclude_pool_fd(const seclude_pool *pool);
+
+/**
+ * Writes to `*statistics` what the pool has done so far. Returns 0, or -1 if `pool` is NULL.
+ *
+ * `size` is the size of `*statistics` in bytes.
+ */
+int seclude_pool_statistics(const seclude_pool *pool, seclude_statistics *statistics, size_t size);
+
+/**
+ * Writes to `*networks` what became of the network namespaces of the pool's sandboxes. Returns 0,
+ * or -1 if `pool` is NULL.
+ *
+ * `size` is the size of `*networks` in bytes.
+ */
+int seclude_pool_networks(const seclude_pool *pool, seclude_networks *networks, size_t size);
+
+/**
+ * Ends the ready sandboxes and the pool's threads. Running children live on. The pool must still
+ * be freed.
+ *
+ * Spawning a command of a closed pool is `SECLUDE_EINVAL`. Closing it again is a no-op, and so is
+ * NULL.
+ */
+void seclude_pool_close(const seclude_pool *pool);
+
+/**
+ * What a pool has done so far, and what it contains. The times are those of the last 1000 events.
+ *
+ * Functions that fill it take its size, `sizeof(seclude_statistics)`, as for `seclude_outcome`.
+ */
+struct seclude_statistics {
+    /**
+     * The number of sandboxes that the pool keeps ready, and the most that can be in use at a
+     * time.
+     */
+    uint64_t size;
+    /** The sandboxes that are ready now. */
+    uint64_t ready;
+    /** The sandboxes that are in use now. */
+    uint64_t in_use;
+    /** The most sandboxes that were in use at a time. */
+    uint64_t most_in_use;
+    /** The sandboxes that were made. */
+    uint64_t made;
+    /** The sandboxes that were given to a command. */
+    uint64_t handed_out;
+    /** How often a command had to wait for a sandbox. */
+    uint64_t waited;
+    /** The sandboxes that had died before a command needed them, and were replaced. */
+    uint64_t lost;
+    /** How often a sandbox could not be made. */
+    uint64_t failed;
+    /** How long a command took to get a sandbox, in nanoseconds: the median. */
+    uint64_t hand_out_p50_ns;
+    /** How long a command took to get a sandbox, in nanoseconds: the 99th percentile. */
+    uint64_t hand_out_p99_ns;
+    /** How long it took to make a sandbox, in nanoseconds: the median. */
+    uint64_t make_p50_ns;
+    /** How long it took to make a sandbox, in nanoseconds: the 99th percentile. */
+    uint64_t make_p99_ns;
+};
+
+/**
+ * What became of the network namespaces of a policy's template.
+ *
+ * Each copy of the template has a network namespace to itself. When the copy has ended, another
+ * copy gets the namespace only if the kernel's record of it (`/proc/net`) equals that of a new
+ * one. Everything is 0 without a template, or if the sandboxes share the caller's network.
+ *
+ * Functions that fill it take its size, `sizeof(seclude_networks)`, as for `seclude_outcome`.
+ */
+struct seclude_networks {
+    /** The network namespaces that were made. */
+    uint64_t made;
+    /** How often a used network namespace was used again. */
+    uint64_t reused;
+    /** The network namespaces that differed from a new one, and were discarded. */
+    uint64_t retired;
+    /**
+     * The last one that was discarded, by its number in `/proc/PID/ns/net` (namespaces(7)); 0 if
+     * there is none.
+     */
+    uint64_t last_retired;
+    /**
+     * The file in `/proc/net` that differed, such as `dev` after traffic, or `sockstat` while a
+     * socket is left. Empty if there is none.
+     */
+    char last_retired_why[24];
+};
+
+/* ================================================================================================
+ * Namespaces that exist: seclude_namespaces
+ *
+ * The namespaces that the caller may see, at one moment. The list never changes.
+ *
+ * They are sorted by kind (user, mount, pid, net, ipc, uts, cgroup, time), outer ones before inner
+ * ones. For an index past the end, the functions return 0 or NULL.
+ * ============================================================================================= */
+
+/**
+ * Finds every namespace that the caller may see, and the processes in each. Enters, stops and
+ * changes nothing.
+ *
+ * It finds the namespaces of all processes in /proc, those that a process has prepared for its
+ * next children, those that own or enclose one of these, even without processes, and those that a
+ * mount keeps. It does not find a namespace that only an open descriptor keeps.
+ *
+ * Fails if /proc cannot be read or no descriptor can be opened, and never because of what another
+ * process does meanwhile. `*namespaces` is owned: free it with `seclude_namespaces_free`. It is
+ * NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_namespaces_read(seclude_namespaces **namespaces, seclude_error **err);
+
+/** Frees a list. NULL is a no-op. */
+void seclude_namespaces_free(seclude_namespaces *namespaces);
+
+/** Returns the number of namespaces in the list. 0 for NULL. */
+size_t seclude_namespaces_count(const seclude_namespaces *namespaces);
+
+/** Returns a namespace's kind: one of `SECLUDE_NAMESPACE_...`. */
+int seclude_namespaces_kind(const seclude_namespaces *namespaces, size_t index);
+
+/**
+ * Returns a namespace's number, the inode that `readlink /proc/PID/ns/...` shows. No other
+ * namespace of any kind has it at the same time.
+ */
+uint64_t seclude_namespaces_id(const seclude_namespaces *namespaces, size_t index);
+
+/**
+ * Returns the number of the user namespace that owns a namespace. For a user namespace that is its
+ * parent.
+ *
+ * 0 if the caller may not know it, because it is in another branch or further inside. 0 also for
+ * the initial user namespace, which has no owner.
+ */
+uint64_t seclude_namespaces_owner(const seclude_namespaces *namespaces, size_t index);
+
+/**
+ * Returns the user who made a user namespace, in the caller's user namespace. `UINT32_MAX`, which
+ * is no user's, for other kinds.
+ */
+uint32_t seclude_namespaces_owner_uid(const seclude_namespaces *namespaces, size_t index);
+
+/**
+ * Returns the number of the namespace around a pid or user namespace. 0 for other kinds, for the
+ * initial namespace, and if the caller may not know it.
+ */
+uint64_t seclude_namespaces_parent(const seclude_namespaces *namespaces, size_t index);
+
+/**
+ * Returns the processes in a namespace, each after its parent, without those in namespaces further
+ * inside. NULL past the end.
+ *
+ * The inside id of a process is the one in its own pid namespace. Borrowed: valid until the list
+ * of namespaces is freed.
+ */
+const seclude_processes *seclude_namespaces_processes(const seclude_namespaces *namespaces,
+                                                      size_t index);
+
+/**
+ * Returns a mount that keeps a namespace, from 0: a path in the caller's mount namespace. NULL
+ * past the last. Borrowed: valid until the list is freed.
+ */
+const char *seclude_namespaces_held_by(const seclude_namespaces *namespaces, size_t index,
+                                       size_t mount);
+
+/**
+ * Returns the processes whose namespaces the caller may not read, which usually belong to other
+ * users.
+ *
+ * `seclude_processes_pid_at` tells how deep they are in pid namespaces. NULL for NULL. Borrowed:
+ * valid until the list of namespaces is freed.
+ */
+const seclude_processes *seclude_namespaces_closed(const seclude_namespaces *namespaces);
+
+/* ================================================================================================
+ * Joining namespaces
+ *
+ * seclude_join:
+ * Existing namespaces, named by a process, a path or a descriptor.
+ *
+ * A later call replaces what an earlier one named of the same kind. Nothing is looked up until
+ * `seclude_sandbox_join` or `seclude_join_persist`.
+ *
+ * seclude_joined:
+ * A policy together with existing namespaces, in which its commands run. The policy determines the
+ * rest.
+ *
+ * The object keeps the namespaces by descriptors. A pid namespace still ends with its first
+ * process.
+ * ============================================================================================= */
+
+/** Makes an object that names no namespace. Never NULL. Owned: free it with `seclude_join_free`. */
+SECLUDE_WARN_UNUSED
+seclude_join *seclude_join_new(void);
+
+/** Frees the object. NULL is a no-op. */
+void seclude_join_free(seclude_join *join);
+
+/**
+ * Names the namespaces of a process, by its id in the caller's pid namespace.
+ *
+ * If the process ends and another one gets its id before the look-up, the other one's namespaces
+ * are used. A pidfd does not have this problem.
+ */
+void seclude_join_process(seclude_join *join, uint32_t pid);
+
+/**
+ * Names the namespaces of a process, by a pidfd: pidfd_open(2), `seclude_child_pidfd`. It is
+ * borrowed and duplicated at once.
+ */
+void seclude_join_pidfd(seclude_join *join, int pidfd);
+
+/**
+ * Names the namespace at a path: /proc/PID/ns/net, or a mount that keeps one
+ * (`seclude_join_persist`, ip-netns(8)).
+ */
+void seclude_join_path(seclude_join *join, const char *path);
+
+/** Names the namespace that a descriptor refers to. It is borrowed and duplicated at once. */
+void seclude_join_descriptor(seclude_join *join, int descriptor_of_it);
+
+/** Uses only these kinds of a process's namespaces: `SECLUDE_NAMESPACE_...`, joined by `|`. */
+void seclude_join_only(seclude_join *join, int kinds);
+
+/**
+ * Keeps the named namespace of this kind, even without processes, by a mount at `path`, as
+ * ip-netns(8) does.
+ *
+ * It makes a file of mode 0444 at `path`. The namespace is kept until `seclude_namespace_release`,
+ * or until the machine shuts down. Takes CAP_SYS_ADMIN over the caller's mount namespace.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_join_persist(const seclude_join *join, int kind, const char *path, seclude_error **err);
+
+/**
+ * Removes the mount and the file at `path` by which `seclude_join_persist` keeps a namespace.
+ * Processes in the namespace live on. Fails if no namespace is kept there.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_namespace_release(const char *path, seclude_error **err);
+
+/**
+ * Combines the sandbox's current policy with existing namespaces, which replace new ones of the
+ * same kinds: setns(2).
+ *
+ * The policy determines everything else: the user, the filter, the limits, and the files unless
+ * the mount namespace is joined. The user is the policy's uid in the joined user namespace, and
+ * never the host's root. Namespaces that a process shares with the caller are shared, except the
+ * user namespace.
+ *
+ * `*joined` is owned: free it with `seclude_joined_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_sandbox_join(const seclude_sandbox *sandbox, const seclude_join *join,
+                         seclude_joined **joined, seclude_error **err);
+
+/** Frees the object. NULL is a no-op. Its commands and children are not affected. */
+void seclude_joined_free(seclude_joined *joined);
+
+/**
+ * Makes a command that runs `program` in the namespaces, like `seclude_sandbox_command`.
+ * Everything that it starts ends with it.
+ *
+ * Owned: free it with `seclude_command_free`.
+ */
+SECLUDE_WARN_UNUSED
+seclude_command *seclude_joined_command(const seclude_joined *joined, const char *program);
+
+/**
+ * Returns the kinds of namespaces that are joined: `SECLUDE_NAMESPACE_...`, joined by `|`. 0 for
+ * NULL.
+ */
+int seclude_joined_kinds(const seclude_joined *joined);
+
+/* ================================================================================================
+ * Published cells: seclude_named_cells
+ *
+ * The published cells of the caller's user, at one moment, sorted by name. The list never changes.
+ *
+ * For an index past the end, the functions return 0 or NULL.
+ * ============================================================================================= */
+
+/**
+ * Finds every published cell (`seclude_cell_publish`) of the caller's user that is alive.
+ *
+ * It removes the entries of cells that are not, for example because their caller was killed.
+ * `*cells` is owned: free it with `seclude_named_cells_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_named_cells_read(seclude_named_cells **cells, seclude_error **err);
+
+/** Frees a list. NULL is a no-op. */
+void seclude_named_cells_free(seclude_named_cells *cells);
+
+/** Returns the number of cells in the list. 0 for NULL. */
+size_t seclude_named_cells_count(const seclude_named_cells *cells);
+
+/** Returns the name of a cell. Borrowed: valid until the list is freed. */
+const char *seclude_named_cells_name(const seclude_named_cells *cells, size_t index);
+
+/** Returns the process id of a cell's warden in the caller's pid namespace. */
+uint32_t seclude_named_cells_pid(const seclude_named_cells *cells, size_t index);
+
+/**
+ * Enters the published cell of this name. Fails if there is none.
+ *
+ * Commands run in all its namespaces and cgroups, under its policy, next to those of the cell's
+ * own caller. The processes that a command starts end with it. Wall time, output and processor
+ * time are limited for each command. The other limits are those of the cell. Landlock does not
+ * restrict signals and abstract sockets, because they would then not reach the cell's own
+ * processes.
+ *
+ * `*joined` is owned: free it with `seclude_joined_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_named_cell_enter(const char *name, seclude_joined **joined, seclude_error **err);
+
+/* ================================================================================================
+ * What the host allows: seclude_report
+ *
+ * What this host allows: a list of checks, one for each feature. It never changes.
+ *
+ * For an index past the end, the functions return 0 or NULL.
+ * ============================================================================================= */
+
+/**
+ * Finds out what this host allows to this process.
+ *
+ * It starts about forty sandboxes, one after another, each of which tries one feature. Their
+ * program comes from the library and ends at once. A feature that does not work is part of the
+ * report, and no error. Nothing is left behind.
+ *
+ * `*report` is owned: free it with `seclude_report_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_doctor(seclude_report **report, seclude_error **err);
+
+/** Frees a report. NULL is a no-op. */
+void seclude_report_free(seclude_report *report);
+
+/** Returns 1 if sandboxes can be started at all, otherwise 0. */
+int seclude_report_ready(const seclude_report *report);
+
+/**
+ * Returns the kernel's release, as `uname -r` prints it. "" if /proc does not show it, NULL for
+ * NULL. Borrowed: valid until the report is freed.
+ */
+const char *seclude_report_kernel(const seclude_report *report);
+
+/**
+ * Returns the report as a table for people, without a newline at its end. NULL for NULL. Borrowed:
  * valid until the report is freed.
  */
-const char *seclude_report_kernel(const struct seclude_report *report);
+const char *seclude_report_table(const seclude_report *report);
 
 /**
- * The report as a table for people, without a newline at its end; NULL for NULL. Borrowed: valid
- * until the report is freed.
+ * Returns the report in JSON. NULL for NULL. Borrowed: valid until the report is freed.
+ *
+ * It is an object with "seclude", "kernel", "ready" and "checks". The last is a list of objects
+ * with "name", "state", "detail", "cause" and "remedy".
  */
-const char *seclude_report_table(const struct seclude_report *report);
+const char *seclude_report_json(const seclude_report *report);
+
+/** Returns the number of checks. 0 for NULL. */
+size_t seclude_report_count(const seclude_report *report);
 
 /**
- * The report in JSON: an object with "seclude", "kernel", "ready" and "checks", a list of objects
- * with "name", "state", "detail", "cause" and "remedy"; NULL for NULL. Borrowed: valid until the
- * report is freed.
- */
-const char *seclude_report_json(const struct seclude_report *report);
-
-/**
- * How many checks there are.
- */
-size_t seclude_report_count(const struct seclude_report *report);
-
-/**
- * The name of a check, which does not change from version to version: "namespace.user",
+ * Returns the name of a check, which is the same in every version: "namespace.user",
  * "limit.memory". Borrowed: valid until the report is freed.
  */
-const char *seclude_report_name(const struct seclude_report *report, size_t index);
+const char *seclude_report_name(const seclude_report *report, size_t index);
+
+/** Returns how far the feature works: one of `SECLUDE_STATE_...`. */
+int seclude_report_state(const seclude_report *report, size_t index);
 
 /**
- * How far the feature goes: one of SECLUDE_STATE_....
+ * Returns what the check found: a mechanism, a path. "" if there is nothing to say. Borrowed:
+ * valid until the report is freed.
  */
-int seclude_report_state(const struct seclude_report *report, size_t index);
+const char *seclude_report_detail(const seclude_report *report, size_t index);
 
 /**
- * What was found: a mechanism, a path. "" if there is nothing to say. Borrowed: valid until the
- * report is freed.
- */
-const char *seclude_report_detail(const struct seclude_report *report, size_t index);
-
-/**
- * Why it does not work, or only in a lesser way; NULL if it works. Borrowed: valid until the
- * report is freed.
- */
-const char *seclude_report_cause(const struct seclude_report *report, size_t index);
-
-/**
- * What to do about it; NULL if nothing is known, or nothing need be done. Borrowed: valid until
+ * Returns why the feature does not work, or is restricted. NULL if it works. Borrowed: valid until
  * the report is freed.
  */
-const char *seclude_report_remedy(const struct seclude_report *report, size_t index);
+const char *seclude_report_cause(const seclude_report *report, size_t index);
 
 /**
- * The text, which ends with a NUL. "" for NULL, so never NULL. Borrowed: valid until the text is
- * freed.
+ * Returns what to do about it. NULL if no remedy is known or needed. Borrowed: valid until the
+ * report is freed.
  */
-const char *seclude_text_string(const struct seclude_text *text);
+const char *seclude_report_remedy(const seclude_report *report, size_t index);
 
-/**
- * The number of its bytes, without the NUL at the end. 0 for NULL.
- */
-size_t seclude_text_length(const struct seclude_text *text);
+/* ---- States of a check ---- */
 
-/**
- * Frees a text. NULL is a no-op.
- */
-void seclude_text_free(struct seclude_text *text);
+/** The feature works as documented. */
+#define SECLUDE_STATE_WORKS 1
+
+/** The feature works with a restriction, which the report names. */
+#define SECLUDE_STATE_WEAKER 2
+
+/** The feature does not work. */
+#define SECLUDE_STATE_MISSING 3
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}
+#endif
 
-#endif  /* SECLUDE_H */
+#endif /* SECLUDE_H */

@@ -1,10 +1,12 @@
-//! The border between C and Rust, which every exported function crosses by one of the doors below.
+//! The boundary between C and Rust. Every exported function is one call of an entry function below.
 //!
-//! Inwards: raw pointers become references, or an error that names the argument; nothing
-//! dereferences a NULL. Outwards: a panic becomes `SECLUDE_EPANIC`, for unwinding into C would end
-//! the caller; results become a code and an error object. All `unsafe` of this crate is here. Each
-//! SAFETY line leans on the contract at the head of `seclude.h`: a pointer is NULL, or what its
-//! type says, alive, and used by no other call if the function takes it as not const.
+//! Raw pointers become references, or an error that names the argument; nothing dereferences NULL.
+//! Results become a code and an error object. A panic becomes `SECLUDE_EPANIC`, because unwinding
+//! into C would abort the caller.
+//!
+//! Nearly all `unsafe` of this crate is here. Each SAFETY comment relies on the contract at the head
+//! of `seclude.h`: a pointer is NULL or refers to a live object of its type, and no other call uses
+//! that object meanwhile if the function takes it as non-const.
 
 use crate::error::seclude_error;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
@@ -13,12 +15,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-/// What a function makes of a request from C.
+/// The result of a call from C: a value, or the error to report.
 pub type Answer<T> = Result<T, seclude_error>;
 
-// ---- doors: each exported function is one call of one of these
+// ---- entry functions
 
-/// A function that answers with a code: 0 or more, or the negative code of the error that it leaves
+/// Runs a function that returns a code: 0 or more, or the negative code of the error that it stores
 /// in `*err`.
 pub fn code(err: *mut *mut seclude_error, work: impl FnOnce() -> Answer<c_int>) -> c_int {
     match guarded(work) {
@@ -33,8 +35,8 @@ pub fn code(err: *mut *mut seclude_error, work: impl FnOnce() -> Answer<c_int>) 
     }
 }
 
-/// A function that answers with an object through `*out`, which is NULL after a failure.
-pub fn made<T>(
+/// Runs a function that stores a new object in `*out`, or NULL on failure.
+pub fn create<T>(
     what: &str,
     out: *mut *mut T,
     err: *mut *mut seclude_error,
@@ -50,9 +52,9 @@ pub fn made<T>(
     })
 }
 
-/// A function that answers with an object through `*out` and 1, or with 0 if there is none yet;
-/// `*out` is NULL then, and after a failure.
-pub fn made_or_not<T>(
+/// Runs a function that stores a new object in `*out` and returns 1, or returns 0 if there is none
+/// yet. `*out` is NULL unless it returns 1.
+pub fn try_create<T>(
     what: &str,
     out: *mut *mut T,
     err: *mut *mut seclude_error,
@@ -69,24 +71,25 @@ pub fn made_or_not<T>(
     })
 }
 
-/// A function that answers with several objects, one to each of the `count` places at `out`, which
-/// are NULL after a failure.
-pub fn made_all<T>(
+/// Runs a function that stores a new object in each of the `count` elements of the array `out`.
+/// On failure all of them are NULL.
+pub fn create_all<T>(
     what: &str,
     out: *mut *mut T,
     count: usize,
     err: *mut *mut seclude_error,
     work: impl FnOnce() -> Answer<Vec<T>>,
 ) -> c_int {
-    // What has been made is there, which is 0 in C.
-    match made_all_or_none(what, out, count, err, || work().map(Some)) {
+    // Success is 0 in C.
+    match try_create_all(what, out, count, err, || work().map(Some)) {
         1 => 0,
         failed => failed,
     }
 }
 
-/// The same, with 1; or with 0 if there are none yet, and all places are NULL.
-pub fn made_all_or_none<T>(
+/// Like [`create_all`], but returns 1, or 0 if there are no objects yet. All elements are NULL unless
+/// it returns 1.
+pub fn try_create_all<T>(
     what: &str,
     out: *mut *mut T,
     count: usize,
@@ -113,19 +116,19 @@ pub fn made_all_or_none<T>(
     })
 }
 
-/// A question to an object that cannot fail: `otherwise` is the answer to NULL, to a panic, and
-/// where there is none.
-pub fn told<T, A>(object: *const T, otherwise: A, work: impl FnOnce(&T) -> Option<A>) -> A {
+/// Runs a query that cannot fail. Returns `otherwise` for a NULL object, for a panic, and for
+/// `None`.
+pub fn query<T, A>(object: *const T, otherwise: A, work: impl FnOnce(&T) -> Option<A>) -> A {
     guarded(|| Ok(work(read("object", object)?))).ok().flatten().unwrap_or(otherwise)
 }
 
-/// What has setters keeps the first error that one of them met.
+/// An object with setters, which keeps the first error of any of them.
 pub trait Sticky {
     fn sticky(&mut self) -> &mut Option<seclude_error>;
 }
 
-/// A setter. After the first error nothing changes any more: whatever uses the object reports that
-/// error.
+/// Runs a setter. After the first error the object does not change any more, and the function that
+/// uses it reports that error.
 pub fn set<T: Sticky>(object: *mut T, work: impl FnOnce(&mut T) -> Answer<()>) {
     let Ok(object) = change("object", object) else { return };
     if object.sticky().is_none() {
@@ -133,19 +136,19 @@ pub fn set<T: Sticky>(object: *mut T, work: impl FnOnce(&mut T) -> Answer<()>) {
     }
 }
 
-/// An object that the caller hands over for good.
-pub fn taken<T>(what: &str, object: *mut T) -> Answer<T> {
+/// Takes ownership of an object from the caller.
+pub fn take<T>(what: &str, object: *mut T) -> Answer<T> {
     match object.is_null() {
         true => Err(seclude_error::null(what)),
-        // SAFETY: not NULL, so an object of ours, for the last time.
+        // SAFETY: not NULL, so an object of ours, which the caller does not use again.
         false => Ok(*unsafe { Box::from_raw(object) }),
     }
 }
 
-/// A `_free` function.
+/// Runs a `_free` function.
 pub fn free<T>(object: *mut T) {
     if !object.is_null() {
-        // SAFETY: NULL or an object of ours, for the last time.
+        // SAFETY: not NULL, so an object of ours, which the caller does not use again.
         let object = unsafe { Box::from_raw(object) };
         let _ = guarded(|| {
             drop(object);
@@ -160,19 +163,19 @@ fn guarded<T>(work: impl FnOnce() -> Answer<T>) -> Answer<T> {
 
 // ---- arguments
 
-/// The object behind a pointer that may be read.
+/// The object that a pointer to const refers to.
 pub fn read<'a, T>(what: &str, object: *const T) -> Answer<&'a T> {
     // SAFETY: NULL, or a live object of ours.
     unsafe { object.as_ref() }.ok_or_else(|| seclude_error::null(what))
 }
 
-/// The object behind a pointer that may be changed.
+/// The object that a pointer to non-const refers to.
 pub fn change<'a, T>(what: &str, object: *mut T) -> Answer<&'a mut T> {
     // SAFETY: NULL, or a live object of ours that no other call uses meanwhile.
     unsafe { object.as_mut() }.ok_or_else(|| seclude_error::null(what))
 }
 
-/// A C string of any bytes: a path, an argument.
+/// A C string of any bytes, such as a path or an argument.
 pub fn bytes<'a>(what: &str, string: *const c_char) -> Answer<&'a OsStr> {
     match string.is_null() {
         true => Err(seclude_error::null(what)),
@@ -181,21 +184,21 @@ pub fn bytes<'a>(what: &str, string: *const c_char) -> Answer<&'a OsStr> {
     }
 }
 
-/// A C string that must be UTF-8: a name, a policy.
+/// A C string that must be UTF-8, such as a name or a policy.
 pub fn utf8<'a>(what: &str, string: *const c_char) -> Answer<&'a str> {
     bytes(what, string)?.to_str().ok_or_else(|| seclude_error::invalid(what, "is not UTF-8"))
 }
 
-/// C strings up to a NULL.
+/// The C strings of an array that ends with NULL.
 pub fn strings<'a>(what: &str, list: *const *const c_char) -> Answer<Vec<&'a OsStr>> {
     read(what, list)?;
-    // SAFETY: the list ends with NULL, and nothing behind that is read.
+    // SAFETY: the array ends with NULL, and nothing after that is read.
     let strings =
         (0..).map(|index| unsafe { *list.add(index) }).take_while(|string| !string.is_null());
     strings.map(|string| bytes(what, string)).collect()
 }
 
-/// C strings up to a NULL that must be UTF-8.
+/// The C strings of an array that ends with NULL, all of which must be UTF-8.
 pub fn texts<'a>(what: &str, list: *const *const c_char) -> Answer<Vec<&'a str>> {
     let text = |string: &'a OsStr| {
         string.to_str().ok_or_else(|| seclude_error::invalid(what, "is not UTF-8"))
@@ -203,7 +206,7 @@ pub fn texts<'a>(what: &str, list: *const *const c_char) -> Answer<Vec<&'a str>>
     strings(what, list)?.into_iter().map(text).collect()
 }
 
-/// So many bytes; none may be at NULL.
+/// The `size` bytes from `start`, which may be NULL if `size` is 0.
 pub fn data<'a>(what: &str, start: *const c_void, size: usize) -> Answer<&'a [u8]> {
     match (start.is_null(), size) {
         (_, 0) => Ok(&[]),
@@ -216,7 +219,7 @@ pub fn data<'a>(what: &str, start: *const c_void, size: usize) -> Answer<&'a [u8
     }
 }
 
-/// So many numbers; none may be at NULL.
+/// The `count` numbers from `start`, which may be NULL if `count` is 0.
 pub fn numbers<'a>(what: &str, start: *const u32, count: usize) -> Answer<&'a [u32]> {
     match (start.is_null(), count) {
         (_, 0) => Ok(&[]),
@@ -224,58 +227,57 @@ pub fn numbers<'a>(what: &str, start: *const u32, count: usize) -> Answer<&'a [u
         (false, _) if count > isize::MAX as usize / size_of::<u32>() => {
             Err(seclude_error::invalid(what, "are more than any memory holds"))
         }
-        // SAFETY: not NULL, so `count` readable numbers where the type says, unchanged during the
-        // call.
+        // SAFETY: not NULL, so `count` readable and aligned numbers, unchanged during the call.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(start, count) }),
     }
 }
 
-/// A copy of a descriptor of the caller's, so that what it does with its own makes no difference.
+/// A duplicate of the caller's descriptor, so that the caller may close its own at any time.
 pub fn descriptor(what: &str, fd: c_int) -> Answer<OwnedFd> {
     if fd < 0 {
         return Err(seclude_error::invalid(&format!("{what} {fd}"), "is not a descriptor"));
     }
-    // SAFETY: borrowed for one system call, which tells if nothing is open under this number.
+    // SAFETY: borrowed for one system call, which fails if the number is not open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     Ok(seclude_core::copy_of(&format!("{what} {fd}"), borrowed)?)
 }
 
 // ---- results
 
-/// So many bytes to write to; none may be at NULL.
+/// The `size` writable bytes from `start`, which may be NULL if `size` is 0.
 pub fn buffer<'a>(what: &str, start: *mut c_void, size: usize) -> Answer<&'a mut [u8]> {
     match (start.is_null(), size) {
         (_, 0) => Ok(&mut []),
         (true, _) => Err(seclude_error::null(what)),
-        // SAFETY: not NULL, so `size` writable bytes that nobody else uses during the call; they
-        // are only written.
+        // SAFETY: not NULL, so `size` writable bytes that nothing else uses during the call. They
+        // are written and never read.
         (false, _) => Ok(unsafe {
             std::slice::from_raw_parts_mut(start.cast(), size.min(isize::MAX as usize))
         }),
     }
 }
 
-/// Writes all of `values` to the places from `start` on, which may be NULL.
+/// Writes `values` to the array `start`, which may be NULL.
 pub fn write_array<T: Copy>(start: *mut T, values: &[T]) {
     for (index, value) in values.iter().enumerate() {
         write(if start.is_null() { start } else { start.wrapping_add(index) }, *value);
     }
 }
 
-/// Writes `value` to a place that may be NULL.
+/// Writes `value` to `place`, which may be NULL.
 pub fn write<T: Copy>(place: *mut T, value: T) {
     if !place.is_null() {
-        // SAFETY: not NULL, so a place of this type.
+        // SAFETY: not NULL, so writable and of this type.
         unsafe { place.write(value) };
     }
 }
 
-/// Plain data of which C may hold an older or a newer form. It has no padding: every byte of it may
-/// be copied.
+/// A structure of which the program may know an older or a newer version. It has no padding, so
+/// every byte of it may be copied.
 pub trait Structure: Copy {}
 
-/// Writes as much of `value` as the caller's structure of `size` bytes holds, and zeros into what
-/// only the caller knows. A NULL `out` is a caller who does not want to know.
+/// Writes the part of `value` that fits into the caller's structure of `size` bytes, and zeros into
+/// the fields that only the caller knows. Does nothing if `out` is NULL.
 pub fn write_sized<T: Structure>(out: *mut T, size: usize, value: T) {
     if out.is_null() {
         return;
@@ -298,14 +300,14 @@ mod tests {
     use crate::error::{SECLUDE_EINVAL, SECLUDE_EPANIC};
 
     #[test]
-    fn a_panic_becomes_a_code_and_an_error_that_tells_it() {
+    fn a_panic_becomes_a_code_and_an_error_with_its_message() {
         let mut err = ptr::null_mut();
         assert_eq!(code(&mut err, || panic!("the sky fell")), SECLUDE_EPANIC);
-        // SAFETY: `code` has just made it.
+        // SAFETY: `code` has just made this error.
         let error = unsafe { Box::from_raw(err) };
         assert!(error.message().contains("the sky fell"), "{}", error.message());
         assert_eq!(code(ptr::null_mut(), || panic!("nobody asks why")), SECLUDE_EPANIC);
-        assert_eq!(told(&0, 7, |_| panic!("a number")), 7);
+        assert_eq!(query(&0, 7, |_| panic!("a number")), 7);
     }
 
     #[derive(Default)]
@@ -340,14 +342,17 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_place_for_the_object_is_an_error() {
-        assert_eq!(made::<u32>("out", ptr::null_mut(), ptr::null_mut(), || Ok(1)), SECLUDE_EINVAL);
+    fn a_null_out_pointer_is_an_error() {
+        assert_eq!(
+            create::<u32>("out", ptr::null_mut(), ptr::null_mut(), || Ok(1)),
+            SECLUDE_EINVAL
+        );
     }
 
     impl Structure for [u32; 2] {}
 
     #[test]
-    fn a_structure_of_any_size_gets_what_it_holds() {
+    fn a_structure_of_any_size_is_filled() {
         let mut place = [u32::MAX; 4];
         let out = place.as_mut_ptr().cast::<[u32; 2]>();
         write_sized(out, 4, [1, 2]);
@@ -359,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_descriptor_is_told() {
+    fn a_closed_descriptor_is_an_error() {
         assert_eq!(
             descriptor("stdin", -1).map_err(|error| error.code()).err(),
             Some(SECLUDE_EINVAL)

@@ -1,6 +1,6 @@
 //! `seclude_cell`: a sandbox that stays up and runs many commands.
 
-use crate::boundary::{Answer, bytes, code, free, made, read, told, utf8, write, write_sized};
+use crate::boundary::{Answer, bytes, code, create, free, query, read, utf8, write, write_sized};
 use crate::command::seclude_command;
 use crate::control;
 use crate::error::seclude_error;
@@ -11,13 +11,18 @@ use crate::transfer::{self, seclude_copied, seclude_transfer};
 use seclude_core::Cell;
 use std::ffi::{c_char, c_int};
 
-/// A sandbox that is alive: its commands share files, processes and network, and what one leaves
-/// behind is there for the next.
+/// A sandbox that stays up and runs many commands, which share its files, processes and network.
 ///
-/// The sandbox's limits on memory, processes, processor time and input and output bound what all
-/// commands use together; those on wall time and output each command by itself. A command's usage
-/// is what its first process, and those that this has waited for, have used. Any thread may use a
-/// cell at any time, all its calls included.
+/// What one command leaves behind is there for the next. The sandbox's limits on memory, processes,
+/// processor time, and input and output apply to all commands together. Those on wall time and
+/// output apply to each command by itself, and so do the limits of a command:
+/// `seclude_command_memory` and the like.
+///
+/// A command has an outcome and a usage of its own. They count its first process and the processes
+/// that this one has waited for, or, if the command has a cgroup of its own, everything in that
+/// cgroup.
+///
+/// All functions on a cell may overlap, in any thread.
 pub struct seclude_cell {
     cell: Cell,
 }
@@ -26,12 +31,15 @@ fn cell<'a>(cell: *const seclude_cell) -> Answer<&'a Cell> {
     Ok(&read("cell", cell)?.cell)
 }
 
-/// Makes a template of this policy: later runs, cells and pools of this sandbox are copied from
-/// that, which spares them the mounts; they are as fresh and as apart as without it. It lives as
-/// long as one of them or the sandbox; a setter called afterwards makes another policy, without a
-/// template. 0 also where a template cannot serve and nothing is done: with a writable root, a
-/// shared user, mount or pid namespace, or something else at `/proc`.
+/// Makes a template of this policy. Later runs, cells and pools of the sandbox are copied from it
+/// instead of being mounted anew.
+///
+/// The copies are as fresh and as isolated from each other as without a template. The template
+/// exists as long as a copy of it or the sandbox does. A later setter makes another policy, without
+/// a template. Returns 0 also where no template is possible: with a writable root, a shared user,
+/// mount or pid namespace, or something else at `/proc`.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_sandbox_prepare(
     sandbox: *const seclude_sandbox,
     err: *mut *mut seclude_error,
@@ -42,31 +50,37 @@ pub unsafe extern "C" fn seclude_sandbox_prepare(
     })
 }
 
-/// Starts a cell of this sandbox as it is now: 0, and `*cell` is a new one, set up. Free it with
-/// `seclude_cell_free`.
+/// Starts a cell with the sandbox's current policy, and waits until it is set up.
+///
+/// `*cell` is owned: free it with `seclude_cell_free`. It is NULL on failure.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_sandbox_cell(
     sandbox: *const seclude_sandbox,
     cell: *mut *mut seclude_cell,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("cell", cell, err, || {
+    create("cell", cell, err, || {
         Ok(seclude_cell { cell: read("sandbox", sandbox)?.sound()?.cell()? })
     })
 }
 
-/// Frees a cell. NULL is a no-op. It ends, with everything inside, when its commands and children
-/// have been freed too; `seclude_cell_close` ends it at once. In a process forked by the caller,
-/// nothing is ended.
+/// Frees a cell. NULL is a no-op.
+///
+/// The cell ends, with everything inside, once its commands and children are freed too.
+/// `seclude_cell_close` ends it at once. In a process that the caller forked, this ends nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_cell_free(cell: *mut seclude_cell) {
     free(cell);
 }
 
-/// A command that runs `program` in the cell, as `seclude_sandbox_command` makes them. Many can run
-/// at once. When one ends by itself, what it has started goes on; ended by force, what it has
-/// started ends with it.
+/// Makes a command that runs `program` in the cell, like `seclude_sandbox_command`. Owned: free it
+/// with `seclude_command_free`.
+///
+/// Many commands can run at a time. When a command ends by itself, the processes that it started
+/// live on. When it is killed, they are killed too.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_command(
     cell: *const seclude_cell,
     program: *const c_char,
@@ -74,22 +88,25 @@ pub unsafe extern "C" fn seclude_cell_command(
     seclude_command::new(|| Ok(self::cell(cell)?.command(bytes("program", program)?)))
 }
 
-/// Its warden's process id, as the caller counts: another one after a reset. 0 for NULL and for a
-/// closed one.
+/// Returns the process id of the cell's warden in the caller's pid namespace. It changes with a
+/// reset. 0 for a closed cell, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_cell_pid(cell: *const seclude_cell) -> u32 {
-    told(cell, 0, |cell| cell.cell.id().ok())
+    query(cell, 0, |cell| cell.cell.id().ok())
 }
 
-/// Publishes it under a name, by which other processes of the caller's user find and enter it
-/// (`seclude_named_cell_enter`), until it is closed, freed, or published under another. 1 to 64
-/// letters, digits, dots, hyphens and underscores, not beginning with a dot; an error if another
-/// cell lives under it.
+/// Publishes the cell under `name`, so that other processes of the caller's user can find and enter
+/// it: `seclude_named_cell_enter`.
 ///
-/// In the directory that the environment variable SECLUDE_CELLS names; else in
-/// `$XDG_RUNTIME_DIR/seclude`, root's in `/run/seclude`, and the rest in `/tmp/seclude-UID`. It
-/// must be the user's own, and closed to others' writing.
+/// It stays published until it is closed, freed, or published under another name. A name is 1 to 64
+/// letters, digits, dots, hyphens and underscores, and does not begin with a dot. It is an error if
+/// another cell is published under it.
+///
+/// The directory of names is the value of the environment variable SECLUDE_CELLS. Otherwise it is
+/// `$XDG_RUNTIME_DIR/seclude`, `/run/seclude` for root, and `/tmp/seclude-UID` for other users. The
+/// user must own it, and nobody else may be able to write it.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_publish(
     cell: *const seclude_cell,
     name: *const c_char,
@@ -101,20 +118,27 @@ pub unsafe extern "C" fn seclude_cell_publish(
     })
 }
 
-/// Every process inside, the warden first, each after its parent: 0, and `*processes` is a new
-/// list. Free it with `seclude_processes_free`.
+/// Lists the processes inside at this moment: the warden first, each process after its parent.
+///
+/// `*processes` is owned: free it with `seclude_processes_free`. It is NULL on failure.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_processes(
     cell: *const seclude_cell,
     processes: *mut *mut seclude_processes,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("processes", processes, err, || Ok(seclude_processes::new(self::cell(cell)?.processes()?)))
+    create("processes", processes, err, || {
+        Ok(seclude_processes::new(self::cell(cell)?.processes()?))
+    })
 }
 
-/// Writes what all its commands have used so far, and what holds them, to `*usage`, a structure of
-/// `size` bytes: the fields about an end are 0.
+/// Writes to `*usage` what all commands have used together since the start or the last reset, and
+/// which protections and mechanisms are active.
+///
+/// The fields about an end are 0. `size` is the size of `*usage` in bytes. `usage` may be NULL.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_usage(
     cell: *const seclude_cell,
     usage: *mut seclude_outcome,
@@ -128,8 +152,9 @@ pub unsafe extern "C" fn seclude_cell_usage(
     })
 }
 
-/// Lets everything inside stand still until `seclude_cell_thaw`, as `seclude_child_freeze` does.
+/// Freezes everything inside until `seclude_cell_thaw`, as `seclude_child_freeze` does.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_freeze(
     cell: *const seclude_cell,
     how: *mut c_int,
@@ -141,8 +166,9 @@ pub unsafe extern "C" fn seclude_cell_freeze(
     })
 }
 
-/// Lets everything inside go on. 0 also if it was not frozen.
+/// Thaws everything inside. Returns 0 also if the cell is not frozen.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_thaw(
     cell: *const seclude_cell,
     err: *mut *mut seclude_error,
@@ -150,9 +176,10 @@ pub unsafe extern "C" fn seclude_cell_thaw(
     ask(cell, err, Cell::thaw)
 }
 
-/// Kills everything inside: commands that run end as `SECLUDE_ENDED_KILLED`. The cell stays, with
-/// its files. Does not wait.
+/// Kills everything inside. Does not wait. Running commands end as `SECLUDE_ENDED_KILLED`. The cell
+/// stays, with its files.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_kill_all(
     cell: *const seclude_cell,
     err: *mut *mut seclude_error,
@@ -160,11 +187,17 @@ pub unsafe extern "C" fn seclude_cell_kill_all(
     ask(cell, err, Cell::kill_all)
 }
 
-/// Back to the state after set-up: no process, scratch file systems empty, network, System V
-/// objects, message queues, keys and clocks new, the cgroups' counters at zero. The caller's files
-/// that are bound writable stay as they are. The first one makes a template
-/// (`seclude_sandbox_prepare`); from then on a reset costs a fraction of a new cell.
+/// Takes the cell back to its state after the set-up. Running commands end as
+/// `SECLUDE_ENDED_KILLED`.
+///
+/// No process is left. File systems in memory are empty. The network, System V objects, message
+/// queues, keys and clocks are new, and the cgroups' counters are 0. The caller's files that are
+/// bound writable stay as they are.
+///
+/// The first reset makes a template (`seclude_sandbox_prepare`). From then on, a reset costs a
+/// fraction of a new cell.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_reset(
     cell: *const seclude_cell,
     err: *mut *mut seclude_error,
@@ -172,25 +205,30 @@ pub unsafe extern "C" fn seclude_cell_reset(
     ask(cell, err, Cell::reset)
 }
 
-/// Ends everything inside and waits until it is gone. Using the cell afterwards is
-/// `SECLUDE_EINVAL`; closing it again, or NULL, is a no-op. It must still be freed.
+/// Ends everything inside, and waits until it is gone. The cell must still be freed.
+///
+/// Using a closed cell is `SECLUDE_EINVAL`. Closing it again is a no-op, and so is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_cell_close(cell: *const seclude_cell) {
-    told(cell, (), |cell| {
+    query(cell, (), |cell| {
         cell.cell.close();
         Some(())
     });
 }
 
-/// 1 if it can run commands: it has not been closed, and its warden lives. Else 0.
+/// Returns 1 if the cell can run commands, which means that it is not closed and its warden is
+/// alive. Otherwise 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_cell_is_alive(cell: *const seclude_cell) -> c_int {
-    told(cell, 0, |cell| Some(c_int::from(cell.cell.is_alive())))
+    query(cell, 0, |cell| Some(c_int::from(cell.cell.is_alive())))
 }
 
-/// Changes the memory limit of all together, in bytes, until the next reset. The policy must have
-/// set one: `SECLUDE_EINVAL` if not, and so below.
+/// Changes the memory limit of all commands together, in bytes, until the next reset.
+///
+/// The policy must set that limit. If it does not, this and the other `seclude_cell_set_...` return
+/// `SECLUDE_EINVAL`.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_set_memory(
     cell: *const seclude_cell,
     bytes: u64,
@@ -199,8 +237,10 @@ pub unsafe extern "C" fn seclude_cell_set_memory(
     ask(cell, err, |cell| cell.set_memory(bytes))
 }
 
-/// Changes how many processors' worth of time all together get: 0.01 to 8192.
+/// Changes how many processors all commands together may use at a time, 0.01 to 8192, until the
+/// next reset.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_set_cpus(
     cell: *const seclude_cell,
     number: f64,
@@ -209,8 +249,9 @@ pub unsafe extern "C" fn seclude_cell_set_cpus(
     ask(cell, err, |cell| cell.set_cpus(number))
 }
 
-/// Changes how many processes and threads may be inside at one time.
+/// Changes how many processes and threads may exist inside at a time, until the next reset.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_set_pids(
     cell: *const seclude_cell,
     number: u64,
@@ -221,6 +262,7 @@ pub unsafe extern "C" fn seclude_cell_set_pids(
 
 /// Copies a file or tree out of the cell, as `seclude_child_copy_out` does.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_copy_out(
     cell: *const seclude_cell,
     inside: *const c_char,
@@ -236,12 +278,13 @@ pub unsafe extern "C" fn seclude_cell_copy_out(
             bytes("to", to)?,
             transfer::of(transfer)?,
         )?;
-        Ok(transfer::told(&done, copied, size))
+        Ok(transfer::written(&done, copied, size))
     })
 }
 
-/// Copies a file or tree of the caller's into the cell, as `seclude_child_copy_in` does.
+/// Copies the caller's file or tree into the cell, as `seclude_child_copy_in` does.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_cell_copy_in(
     cell: *const seclude_cell,
     from: *const c_char,
@@ -257,7 +300,7 @@ pub unsafe extern "C" fn seclude_cell_copy_in(
             bytes("inside", inside)?,
             transfer::of(transfer)?,
         )?;
-        Ok(transfer::told(&done, copied, size))
+        Ok(transfer::written(&done, copied, size))
     })
 }
 

@@ -1,43 +1,43 @@
-//! `seclude_command`: what to run, and the ways to start it.
+//! `seclude_command`: a program to run, and the ways to start it.
 
 use crate::boundary::{
-    Answer, Sticky, bytes, change, code, descriptor, free, made, made_or_not, set, strings,
+    Answer, Sticky, bytes, change, code, create, descriptor, free, read, set, strings, try_create,
     write_sized,
 };
 use crate::child::seclude_child;
 use crate::error::seclude_error;
 use crate::outcome::seclude_outcome;
 use crate::output::seclude_output;
+use crate::sandbox::seclude_sandbox;
 use seclude_core::{Command, Sandbox, Stdio, WindowSize};
 use std::ffi::{c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-/// For the standard streams: the caller's own stream of that number; `/dev/null` if the caller has
-/// closed it, or has it closed on `execve(2)`, as a daemon may.
+/// The caller's own stream of that number. `/dev/null` if the caller has closed it, or has set
+/// close-on-exec on it, as a daemon may.
 pub const SECLUDE_STDIO_INHERIT: c_int = -1001;
-/// For the standard streams: `/dev/null`.
+/// `/dev/null`.
 pub const SECLUDE_STDIO_NULL: c_int = -1002;
-/// For the standard streams: a pipe, whose other end the child object holds
-/// (`seclude_child_take_stdin` and its kin).
+/// A pipe. The child object holds the other end: `seclude_child_take_stdin` and the like.
 pub const SECLUDE_STDIO_PIPED: c_int = -1003;
-/// A stream: a pseudo-terminal that is the sandbox's own and controls the command's session; one
-/// for all the streams that say so. Its other side is the child's: `seclude_child_take_terminal`.
-/// Takes `seclude_sandbox_terminals`.
+/// A pseudo-terminal of the sandbox's own, which controls the command's session. All streams with
+/// this value are the same terminal. The child object holds its other side:
+/// `seclude_child_take_terminal`. Takes `seclude_sandbox_terminals`.
 pub const SECLUDE_STDIO_PTY: c_int = -1004;
 
-/// What to run in a sandbox: program, arguments, environment, directory, standard streams, further
-/// descriptors.
+/// A program to run in a sandbox: arguments, environment, working directory, standard streams,
+/// further descriptors.
 ///
-/// Made by `seclude_sandbox_command`. It can be started many times. A mistake in a setter sticks:
-/// starting it reports the first one, and the sandbox's before its own.
+/// `seclude_sandbox_command` makes one. It can be started many times. A mistake in a setter sticks
+/// to the command. Starting it reports the first mistake, that of the sandbox before its own.
 pub struct seclude_command {
     command: Command,
     sticky: Option<seclude_error>,
 }
 
 impl seclude_command {
-    /// Never fails: what went wrong sticks to the command.
+    /// Never fails: an error sticks to the command.
     pub(crate) fn new(make: impl FnOnce() -> Answer<Command>) -> *mut seclude_command {
         let made = catch_unwind(AssertUnwindSafe(make))
             .unwrap_or_else(|panic| Err(seclude_error::panic(&*panic)));
@@ -48,7 +48,7 @@ impl seclude_command {
         Box::into_raw(Box::new(seclude_command { command, sticky }))
     }
 
-    /// The core's own, or the error that sticks.
+    /// The core's command, or the error that sticks.
     pub(crate) fn into_sound(self) -> Answer<Command> {
         self.sticky.map_or(Ok(self.command), Err)
     }
@@ -72,6 +72,22 @@ fn sound<'a>(command: *mut seclude_command) -> Answer<&'a mut Command> {
     change("command", command)?.sound()
 }
 
+/// Makes a command that runs `program` in a copy of the sandbox. Later changes to the sandbox do
+/// not affect it.
+///
+/// A program without a slash is looked up in PATH inside. Never NULL: if `sandbox` or `program` is
+/// NULL, that mistake sticks to the command. Owned: free it with `seclude_command_free`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn seclude_sandbox_command(
+    sandbox: *const seclude_sandbox,
+    program: *const c_char,
+) -> *mut seclude_command {
+    seclude_command::new(|| {
+        Ok(read("sandbox", sandbox)?.sound()?.command(bytes("program", program)?))
+    })
+}
+
 /// Frees a command and its copies of descriptors. NULL is a no-op. Children that it started are not
 /// affected.
 #[unsafe(no_mangle)]
@@ -79,7 +95,8 @@ pub unsafe extern "C" fn seclude_command_free(command: *mut seclude_command) {
     free(command);
 }
 
-/// Appends an argument, any bytes but NUL. The program's own name, the zeroth, is there already.
+/// Appends an argument: any bytes except NUL. The zeroth argument, the program's own name, is there
+/// already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_arg(
     command: *mut seclude_command,
@@ -88,7 +105,7 @@ pub unsafe extern "C" fn seclude_command_arg(
     build(command, |command| Ok(command.arg(bytes("argument", argument)?)));
 }
 
-/// Appends arguments up to a NULL, which `arguments` must end with.
+/// Appends the arguments in `arguments`, which ends with NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_args(
     command: *mut seclude_command,
@@ -97,14 +114,15 @@ pub unsafe extern "C" fn seclude_command_args(
     build(command, |command| Ok(command.args(strings("arguments", arguments)?)));
 }
 
-/// What the program sees as its own name, instead of the name that it is started by.
+/// Sets the zeroth argument, which the program sees as its own name.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_arg0(command: *mut seclude_command, name: *const c_char) {
     build(command, |command| Ok(command.arg0(bytes("program's own name", name)?)));
 }
 
-/// Sets an environment variable. At first there are PATH, HOME, LANG and TMPDIR, and nothing of the
-/// caller's. A name is not empty and has no "=".
+/// Sets an environment variable. The name is not empty and has no "=".
+///
+/// A new command has PATH, HOME, LANG and TMPDIR, and none of the caller's variables.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_env(
     command: *mut seclude_command,
@@ -119,7 +137,7 @@ pub unsafe extern "C" fn seclude_command_env(
     });
 }
 
-/// Removes an environment variable. No error if there is none of this name.
+/// Removes an environment variable. A variable that does not exist is no error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_env_remove(
     command: *mut seclude_command,
@@ -128,14 +146,14 @@ pub unsafe extern "C" fn seclude_command_env_remove(
     build(command, |command| Ok(command.env_remove(bytes("environment variable", name)?)));
 }
 
-/// Removes every environment variable. A program without a slash is then looked for in the default
+/// Removes every environment variable. A program without a slash is then looked up in the default
 /// PATH.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_env_clear(command: *mut seclude_command) {
     build(command, |command| Ok(command.env_clear()));
 }
 
-/// The working directory, an absolute path inside. "/" if nothing is said.
+/// Sets the working directory, an absolute path inside. The default is "/".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_cwd(
     command: *mut seclude_command,
@@ -144,22 +162,25 @@ pub unsafe extern "C" fn seclude_command_cwd(
     build(command, |command| Ok(command.current_dir(bytes("working directory", directory)?)));
 }
 
-/// The standard input: one of `SECLUDE_STDIO_...`, or a descriptor of the caller's, 0 or higher,
-/// which is duplicated at once: the caller may close its own. If nothing is said: inherited, but
-/// `/dev/null` for `seclude_command_output`.
+/// Sets the standard input: one of `SECLUDE_STDIO_...`, or a descriptor of the caller's, 0 or
+/// higher.
+///
+/// A descriptor is borrowed and duplicated at once, so the caller may close it. The default is
+/// `SECLUDE_STDIO_INHERIT`, and `SECLUDE_STDIO_NULL` for `seclude_command_output`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_stdin(command: *mut seclude_command, stream: c_int) {
     build(command, |command| Ok(command.stdin(stdio("stdin", stream)?)));
 }
 
-/// The standard output: as `seclude_command_stdin`. If nothing is said: inherited, but piped for
-/// `seclude_command_output`.
+/// Sets the standard output, as `seclude_command_stdin` does.
+///
+/// The default is `SECLUDE_STDIO_INHERIT`, and `SECLUDE_STDIO_PIPED` for `seclude_command_output`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_stdout(command: *mut seclude_command, stream: c_int) {
     build(command, |command| Ok(command.stdout(stdio("stdout", stream)?)));
 }
 
-/// The standard error: as `seclude_command_stdout`.
+/// Sets the standard error, as `seclude_command_stdout` does, with the same defaults.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_stderr(command: *mut seclude_command, stream: c_int) {
     build(command, |command| Ok(command.stderr(stdio("stderr", stream)?)));
@@ -175,8 +196,8 @@ fn stdio(what: &str, stream: c_int) -> Answer<Stdio> {
     }
 }
 
-/// The size of its terminal's window at first, in characters, if it has one (`SECLUDE_STDIO_PTY`):
-/// 24 rows of 80 columns if nothing is said.
+/// Sets the initial size of the command's terminal (`SECLUDE_STDIO_PTY`), in characters. The
+/// default is 24 rows of 80 columns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_window_size(
     command: *mut seclude_command,
@@ -186,9 +207,11 @@ pub unsafe extern "C" fn seclude_command_window_size(
     build(command, |command| Ok(command.window_size(WindowSize { rows, columns })));
 }
 
-/// Gives the command the caller's descriptor `fd` under the number `target`, 3 or higher, each
-/// number once. `fd` is duplicated at once: the caller may close its own. Order and collisions with
-/// the caller's own numbers do not matter. At most 249.
+/// Gives the command the caller's descriptor `fd` under the number `target`, 3 or higher. Each
+/// target is given once, and at most 249 in all.
+///
+/// `fd` is borrowed and duplicated at once, so the caller may close it. Targets may equal numbers
+/// of the caller's descriptors, and the order of the calls does not matter.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_fd(
     command: *mut seclude_command,
@@ -198,9 +221,11 @@ pub unsafe extern "C" fn seclude_command_fd(
     build(command, |command| Ok(command.fd(target, descriptor("descriptor", fd)?)));
 }
 
-/// Starts it with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP: programs that set
-/// no action of their own, and what they start, ignore it too. If nothing is said no signal is,
-/// whatever the caller ignores. Not SIGKILL or SIGSTOP.
+/// Starts the command with this signal ignored (signal(7)), as nohup(1) does with SIGHUP.
+///
+/// Programs that set no action of their own ignore it, and so do the programs that they start. By
+/// default no signal is ignored, even if the caller ignores some. SIGKILL and SIGSTOP cannot be
+/// ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_ignore_signal(
     command: *mut seclude_command,
@@ -209,7 +234,8 @@ pub unsafe extern "C" fn seclude_command_ignore_signal(
     build(command, |command| Ok(command.ignore_signal(signal)));
 }
 
-/// How many milliseconds this command may take, 1 or more, instead of what the sandbox says.
+/// Limits the wall time of this command, in milliseconds, 1 or more, instead of the sandbox's
+/// limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_wall_time(
     command: *mut seclude_command,
@@ -218,17 +244,19 @@ pub unsafe extern "C" fn seclude_command_wall_time(
     build(command, |command| Ok(command.wall_time(Duration::from_millis(milliseconds))));
 }
 
-/// At most so many bytes of memory, 1 or more, for this command and what it starts. The sandbox
-/// must set `seclude_sandbox_memory`, which bounds all its commands together; of both, the tighter
-/// holds. In a cell the kernel holds it in a cgroup of the command's own if it so holds the cell's
-/// limit; else it is sampled. What the command leaves behind in a cell stays in its cgroup.
+/// Limits the memory of this command and what it starts, in bytes, 1 or more.
+///
+/// The sandbox must have a limit (`seclude_sandbox_memory`), which bounds all its commands
+/// together. The lower of the two applies. In a cell, the kernel enforces the limit in a cgroup of
+/// the command's own if it enforces the cell's limit in a cgroup. Otherwise the limit is sampled.
+/// Processes that the command leaves behind in a cell stay in its cgroup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_memory(command: *mut seclude_command, bytes: u64) {
     build(command, |command| Ok(command.memory(bytes)));
 }
 
-/// At most so many milliseconds of processor time, 1 or more, for this command and what it starts:
-/// as for `seclude_command_memory`.
+/// Limits the processor time of this command and what it starts, in milliseconds, 1 or more. The
+/// rules are those of `seclude_command_memory`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_cpu_time(
     command: *mut seclude_command,
@@ -237,59 +265,71 @@ pub unsafe extern "C" fn seclude_command_cpu_time(
     build(command, |command| Ok(command.cpu_time(Duration::from_millis(milliseconds))));
 }
 
-/// At most so many processes and threads, 1 or more, for this command and what it starts: as for
-/// `seclude_command_memory`.
+/// Limits the number of processes and threads of this command and what it starts, 1 or more. The
+/// rules are those of `seclude_command_memory`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_command_pids(command: *mut seclude_command, number: u64) {
     build(command, |command| Ok(command.pids(number)));
 }
 
-/// Starts it. When this returns 0, the program runs, and `*child` is new: free it with
-/// `seclude_child_free`. A missing program, a refused policy and every failed step of set-up are
-/// errors here: nothing has started then, and `*child` is NULL.
+/// Starts the command. When this returns 0, the program runs.
 ///
-/// A command of a pool waits for a place, as long as that takes, and no signal ends that wait.
+/// A missing program, a mistake in the policy and every failed step of the set-up are errors here,
+/// and nothing runs then. A command of a pool waits for a place without a time limit, and signals
+/// do not interrupt the wait.
+///
+/// `*child` is owned: free it with `seclude_child_free`. It is NULL on failure.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_command_spawn(
     command: *mut seclude_command,
     child: *mut *mut seclude_child,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("child", child, err, || Ok(seclude_child::new(sound(command)?.spawn()?)))
+    create("child", child, err, || Ok(seclude_child::new(sound(command)?.spawn()?)))
 }
 
-/// As `seclude_command_spawn`, without waiting for a place in a pool: 1, and `*child` is new; 0 if
-/// there is no place now, or no sandbox is ready: nothing has started then, and `*child` is NULL.
-/// `seclude_pool_fd` tells when to try again. A command that runs elsewhere needs no place. The
-/// errors are those of `seclude_command_spawn`.
+/// Starts the command if its pool has a free place and a ready sandbox. Does not wait.
+///
+/// Returns 1 if the program runs, and 0 if it was not started for want of either. `seclude_pool_fd`
+/// reports when to try again. A command outside of a pool needs no place. The errors are those of
+/// `seclude_command_spawn`.
+///
+/// `*child` is owned: free it with `seclude_child_free`. It is NULL unless this returns 1.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_command_try_spawn(
     command: *mut seclude_command,
     child: *mut *mut seclude_child,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made_or_not("child", child, err, || Ok(sound(command)?.try_spawn()?.map(seclude_child::new)))
+    try_create("child", child, err, || Ok(sound(command)?.try_spawn()?.map(seclude_child::new)))
 }
 
-/// As `seclude_command_try_spawn`, but waits for a place for at most so many milliseconds. What the
-/// command may take once it runs is its `seclude_command_wall_time`.
+/// Starts the command, and waits at most `milliseconds` for a place in its pool. Otherwise like
+/// `seclude_command_try_spawn`.
+///
+/// The time does not limit the command once it runs: `seclude_command_wall_time` does.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_command_spawn_timeout(
     command: *mut seclude_command,
     milliseconds: u64,
     child: *mut *mut seclude_child,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made_or_not("child", child, err, || {
+    try_create("child", child, err, || {
         let started = sound(command)?.spawn_timeout(Duration::from_millis(milliseconds))?;
         Ok(started.map(seclude_child::new))
     })
 }
 
-/// Starts it, waits for its end, and writes how it ended to `*outcome`, a structure of `size`
-/// bytes; `outcome` may be NULL. 0 if it ran, however it ended; the errors are those of
-/// `seclude_command_spawn` and `seclude_child_wait`.
+/// Starts the command, waits until it has ended, and writes to `*outcome` how it ended.
+///
+/// Returns 0 if the command ran, however it ended. The errors are those of `seclude_command_spawn`
+/// and `seclude_child_wait`. `size` is the size of `*outcome` in bytes. `outcome` may be NULL.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_command_run(
     command: *mut seclude_command,
     outcome: *mut seclude_outcome,
@@ -302,14 +342,18 @@ pub unsafe extern "C" fn seclude_command_run(
     })
 }
 
-/// Starts it, collects what it writes, waits for its end. 0 if it ran, however it ended, and
-/// `*output` is new: free it with `seclude_output_free`. What it writes is kept in memory, as for
+/// Starts the command, collects its output, and waits until it has ended.
+///
+/// Returns 0 if the command ran, however it ended. The output is kept in memory, with the bounds of
 /// `seclude_child_wait_with_output`.
+///
+/// `*output` is owned: free it with `seclude_output_free`. It is NULL on failure.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_command_output(
     command: *mut seclude_command,
     output: *mut *mut seclude_output,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("output", output, err, || seclude_output::new(sound(command)?.output()?))
+    create("output", output, err, || seclude_output::new(sound(command)?.output()?))
 }

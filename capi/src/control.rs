@@ -1,5 +1,4 @@
-//! A running command under control: what it uses now, limits that change, standing still and going
-//! on.
+//! Control of a running command: its usage, changes of limits, freezing and thawing.
 
 use crate::boundary::{Answer, change, code, write_sized};
 use crate::child::{State, request, seclude_child};
@@ -28,9 +27,13 @@ const FREEZERS: &Words<c_int> = &[
     // faces: end
 ];
 
-/// Writes what it has used so far to `*usage`, a structure of `size` bytes, and what holds it: the
-/// fields about its end are 0. After its end is known, what it used in all. 0, or an error.
+/// Writes to `*usage` what the command has used so far, and which protections and mechanisms are
+/// active.
+///
+/// The fields about the end are 0. Once the end of the command is known, the numbers are those of
+/// the whole run. `size` is the size of `*usage` in bytes. `usage` may be NULL.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_child_usage(
     child: *mut seclude_child,
     usage: *mut seclude_outcome,
@@ -48,9 +51,12 @@ pub unsafe extern "C" fn seclude_child_usage(
     })
 }
 
-/// Changes the memory limit of a running command, in bytes. The policy must have set one:
-/// `SECLUDE_EINVAL` if not, and so below. 0 also if it has ended already.
+/// Changes the memory limit of a running command, in bytes.
+///
+/// The policy must set that limit. If it does not, this and the other `seclude_child_set_...`
+/// return `SECLUDE_EINVAL`. They return 0 also if the command has ended already.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_child_set_memory(
     child: *mut seclude_child,
     bytes: u64,
@@ -59,8 +65,9 @@ pub unsafe extern "C" fn seclude_child_set_memory(
     request(child, err, |child| child.set_memory(bytes))
 }
 
-/// Changes how many processors' worth of time it gets: 0.01 to 8192.
+/// Changes how many processors the command may use at a time: 0.01 to 8192.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_child_set_cpus(
     child: *mut seclude_child,
     number: f64,
@@ -69,9 +76,12 @@ pub unsafe extern "C" fn seclude_child_set_cpus(
     request(child, err, |child| child.set_cpus(number))
 }
 
-/// Changes how many milliseconds of processor time it may use in all, what it has used already
-/// included.
+/// Changes the limit on processor time, in milliseconds, counted from the start of the command.
+///
+/// It can be raised by at most 60 seconds above the value at the start, where the kernel itself
+/// ends each process (`RLIMIT_CPU`).
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_child_set_cpu_time(
     child: *mut seclude_child,
     milliseconds: u64,
@@ -80,9 +90,10 @@ pub unsafe extern "C" fn seclude_child_set_cpu_time(
     request(child, err, |child| child.set_cpu_time(Duration::from_millis(milliseconds)))
 }
 
-/// Changes how many processes and threads may be inside at one time. Fewer than there are ends none
-/// of them.
+/// Changes how many processes and threads may exist inside at a time. A lower limit ends none of
+/// those that exist.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_child_set_pids(
     child: *mut seclude_child,
     number: u64,
@@ -91,10 +102,12 @@ pub unsafe extern "C" fn seclude_child_set_pids(
     request(child, err, |child| child.set_pids(number))
 }
 
-/// Lets everything inside stand still until `seclude_child_thaw`. 0, and `*how`, which may be NULL,
-/// is the `SECLUDE_FREEZER_...` that did it. A frozen command can be killed, and its times go on:
-/// wall time too.
+/// Freezes everything inside until `seclude_child_thaw`.
+///
+/// `*how` receives the `SECLUDE_FREEZER_...` that did it. `how` may be NULL. A frozen command can
+/// be killed, and its wall time goes on.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_child_freeze(
     child: *mut seclude_child,
     how: *mut c_int,
@@ -115,8 +128,9 @@ pub unsafe extern "C" fn seclude_child_freeze(
     })
 }
 
-/// Lets a frozen command go on. 0 also if it was not frozen, or has ended.
+/// Thaws a frozen command. Returns 0 also if it is not frozen, or has ended.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_child_thaw(
     child: *mut seclude_child,
     err: *mut *mut seclude_error,
@@ -124,8 +138,8 @@ pub unsafe extern "C" fn seclude_child_thaw(
     request(child, err, seclude_core::Child::thaw)
 }
 
-/// The name of a `SECLUDE_FREEZER_...`: "sigstop", the same in every language. NULL for any other
-/// number. Never freed.
+/// Returns the name of a `SECLUDE_FREEZER_...`, which is the same in every language: "sigstop".
+/// NULL for any other number. Static: never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_freezer_name(freezer: c_int) -> *const c_char {
     name_of(FREEZERS, freezer)

@@ -1,6 +1,6 @@
 //! `seclude_report`: what this host allows, feature by feature.
 
-use crate::boundary::{free, made, told};
+use crate::boundary::{create, free, query};
 use crate::error::seclude_error;
 use crate::text::seclude_text;
 use seclude_core::{Check, Report, State};
@@ -9,13 +9,14 @@ use std::ptr;
 
 /// The feature works as documented.
 pub const SECLUDE_STATE_WORKS: c_int = 1;
-/// It works in a lesser way, which the report tells.
+/// The feature works with a restriction, which the report names.
 pub const SECLUDE_STATE_WEAKER: c_int = 2;
-/// It does not work.
+/// The feature does not work.
 pub const SECLUDE_STATE_MISSING: c_int = 3;
 
-/// What this host allows: a list of checks, in groups, one for each feature. Never changes. An
-/// index past the end answers 0 or NULL.
+/// What this host allows: a list of checks, one for each feature. It never changes.
+///
+/// For an index past the end, the functions return 0 or NULL.
 pub struct seclude_report {
     ready: bool,
     kernel: seclude_text,
@@ -66,20 +67,23 @@ fn of<A>(
     otherwise: A,
     ask: impl FnOnce(&CheckEntry) -> Option<A>,
 ) -> A {
-    told(report, otherwise, |report| report.checks.get(index).and_then(ask))
+    query(report, otherwise, |report| report.checks.get(index).and_then(ask))
 }
 
-/// Finds out what this host allows to this process, by starting sandboxes that try one feature
-/// each: some forty, one after another, whose program comes from this library and ends at once.
-/// What does not work is what it tells, and no error; it leaves nothing behind.
+/// Finds out what this host allows to this process.
 ///
-/// Gives a report, which the caller frees.
+/// It starts about forty sandboxes, one after another, each of which tries one feature. Their
+/// program comes from the library and ends at once. A feature that does not work is part of the
+/// report, and no error. Nothing is left behind.
+///
+/// `*report` is owned: free it with `seclude_report_free`. It is NULL on failure.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_doctor(
     report: *mut *mut seclude_report,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("report", report, err, || Ok(seclude_report::new(seclude_core::doctor())))
+    create("report", report, err, || Ok(seclude_report::new(seclude_core::doctor())))
 }
 
 /// Frees a report. NULL is a no-op.
@@ -88,41 +92,42 @@ pub unsafe extern "C" fn seclude_report_free(report: *mut seclude_report) {
     free(report);
 }
 
-/// 1 if sandboxes can be started at all, else 0.
+/// Returns 1 if sandboxes can be started at all, otherwise 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_ready(report: *const seclude_report) -> c_int {
-    told(report, 0, |report| Some(report.ready.into()))
+    query(report, 0, |report| Some(report.ready.into()))
 }
 
-/// The kernel's release, as `uname -r` tells it; "" where /proc does not, NULL for NULL. Borrowed:
-/// valid until the report is freed.
+/// Returns the kernel's release, as `uname -r` prints it. "" if /proc does not show it, NULL for
+/// NULL. Borrowed: valid until the report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_kernel(report: *const seclude_report) -> *const c_char {
-    told(report, ptr::null(), |report| Some(report.kernel.start()))
+    query(report, ptr::null(), |report| Some(report.kernel.start()))
 }
 
-/// The report as a table for people, without a newline at its end; NULL for NULL. Borrowed: valid
-/// until the report is freed.
+/// Returns the report as a table for people, without a newline at its end. NULL for NULL. Borrowed:
+/// valid until the report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_table(report: *const seclude_report) -> *const c_char {
-    told(report, ptr::null(), |report| Some(report.table.start()))
+    query(report, ptr::null(), |report| Some(report.table.start()))
 }
 
-/// The report in JSON: an object with "seclude", "kernel", "ready" and "checks", a list of objects
-/// with "name", "state", "detail", "cause" and "remedy"; NULL for NULL. Borrowed: valid until the
-/// report is freed.
+/// Returns the report in JSON. NULL for NULL. Borrowed: valid until the report is freed.
+///
+/// It is an object with "seclude", "kernel", "ready" and "checks". The last is a list of objects
+/// with "name", "state", "detail", "cause" and "remedy".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_json(report: *const seclude_report) -> *const c_char {
-    told(report, ptr::null(), |report| Some(report.json.start()))
+    query(report, ptr::null(), |report| Some(report.json.start()))
 }
 
-/// How many checks there are.
+/// Returns the number of checks. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_count(report: *const seclude_report) -> usize {
-    told(report, 0, |report| Some(report.checks.len()))
+    query(report, 0, |report| Some(report.checks.len()))
 }
 
-/// The name of a check, which does not change from version to version: "namespace.user",
+/// Returns the name of a check, which is the same in every version: "namespace.user",
 /// "limit.memory". Borrowed: valid until the report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_name(
@@ -132,7 +137,7 @@ pub unsafe extern "C" fn seclude_report_name(
     of(report, index, ptr::null(), |entry| Some(entry.name.start()))
 }
 
-/// How far the feature goes: one of SECLUDE_STATE_....
+/// Returns how far the feature works: one of `SECLUDE_STATE_...`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_state(
     report: *const seclude_report,
@@ -141,8 +146,8 @@ pub unsafe extern "C" fn seclude_report_state(
     of(report, index, 0, |entry| Some(entry.state))
 }
 
-/// What was found: a mechanism, a path. "" if there is nothing to say. Borrowed: valid until the
-/// report is freed.
+/// Returns what the check found: a mechanism, a path. "" if there is nothing to say. Borrowed:
+/// valid until the report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_detail(
     report: *const seclude_report,
@@ -151,8 +156,8 @@ pub unsafe extern "C" fn seclude_report_detail(
     of(report, index, ptr::null(), |entry| Some(entry.detail.start()))
 }
 
-/// Why it does not work, or only in a lesser way; NULL if it works. Borrowed: valid until the
-/// report is freed.
+/// Returns why the feature does not work, or is restricted. NULL if it works. Borrowed: valid until
+/// the report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_cause(
     report: *const seclude_report,
@@ -161,8 +166,8 @@ pub unsafe extern "C" fn seclude_report_cause(
     of(report, index, ptr::null(), |entry| entry.cause.as_ref().map(seclude_text::start))
 }
 
-/// What to do about it; NULL if nothing is known, or nothing need be done. Borrowed: valid until
-/// the report is freed.
+/// Returns what to do about it. NULL if no remedy is known or needed. Borrowed: valid until the
+/// report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_report_remedy(
     report: *const seclude_report,

@@ -1,7 +1,7 @@
-//! The error object: a record of its own, so that what C borrows from it lives exactly as long as
-//! it does.
+//! `seclude_error`, which holds copies of its texts, so that what C borrows from it is valid as long
+//! as the object.
 
-use crate::boundary::{free, told};
+use crate::boundary::{free, query};
 use crate::steps::STEPS;
 use crate::words::number_of;
 use seclude_core::{Error, ErrorKind};
@@ -10,48 +10,50 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
-/// An argument or a part of the policy is not allowed: nothing was started. Also every NULL where
-/// an object is needed.
+/// An argument or a part of the policy is not allowed, or a required pointer is NULL. Nothing was
+/// started.
 pub const SECLUDE_EINVAL: c_int = -1;
-/// A policy text cannot be read: not JSON or TOML, an unknown key, a value of the wrong kind.
+/// A policy text cannot be read: it is not JSON or TOML, has an unknown key, or a value of the
+/// wrong kind.
 pub const SECLUDE_EPOLICY: c_int = -2;
 /// The source of a bind does not exist.
 pub const SECLUDE_ESOURCE_MISSING: c_int = -3;
-/// The source of a bind exists, but the command, or the caller, may not read it; or the command
-/// can write nothing in a bind that is to be writable.
+/// The source of a bind exists, but the command or the caller may not read it, or the command may
+/// write nothing in a writable bind.
 pub const SECLUDE_ESOURCE_UNREADABLE: c_int = -4;
-/// There is no such program inside the sandbox.
+/// The program does not exist inside.
 pub const SECLUDE_EPROGRAM_MISSING: c_int = -5;
-/// The program exists inside, but may not be executed.
+/// The program exists inside, but is not executable.
 pub const SECLUDE_EPROGRAM_NOT_EXECUTABLE: c_int = -6;
-/// The program is not in a format that this machine executes: another architecture, or no program
-/// at all.
+/// This machine cannot execute the program's format: the program is for another architecture, or
+/// the file is no program.
 pub const SECLUDE_EPROGRAM_FORMAT: c_int = -7;
-/// The program exists inside, but the interpreter that its first line or its ELF header names does
-/// not.
+/// The program exists inside, but not the interpreter that its first line or its ELF header names.
 pub const SECLUDE_EINTERPRETER_MISSING: c_int = -8;
-/// The host does not let this process make a user namespace, or gives it no rights in it.
+/// The host does not let this process make a user namespace, or grants it no rights in one.
 pub const SECLUDE_ENAMESPACES_DENIED: c_int = -9;
 /// A limit of the host on namespaces, processes, descriptors or memory is reached.
 pub const SECLUDE_EHOST_LIMIT: c_int = -10;
-/// This kernel lacks what was asked for.
+/// The kernel lacks a requested feature.
 pub const SECLUDE_EUNSUPPORTED: c_int = -11;
-/// Another step of set-up failed: `seclude_error_step` tells which.
+/// Another step of the set-up failed. `seclude_error_step` names it.
 pub const SECLUDE_ESETUP: c_int = -12;
 /// The warden ended without a report: it was killed from outside, or the machine ran out of memory.
 pub const SECLUDE_EWARDEN_LOST: c_int = -13;
-/// An operation on the caller's own side failed: a pipe, a file, a descriptor.
+/// An operation of the caller's process failed, on a pipe, a file or a descriptor.
 pub const SECLUDE_EIO: c_int = -14;
-/// A limit that this host cannot hold, or not as exactly as `seclude_sandbox_require` wants it.
+/// This host cannot enforce a limit, or not as exactly as `seclude_sandbox_require` demands.
 pub const SECLUDE_ELIMIT_UNAVAILABLE: c_int = -15;
-/// The library met a case that it has no code for. Please report it.
+/// The library met a case that it has no code for. This is a bug: please report it.
 pub const SECLUDE_EINTERNAL: c_int = -100;
-/// The library panicked: a bug. The call has had no effect that lasts; free the objects that it was
-/// given. Please report it.
+/// The library panicked. This is a bug: please report it. The call had no lasting effect. Free the
+/// objects that it was given.
 pub const SECLUDE_EPANIC: c_int = -101;
 
-/// What went wrong, and what to do about it. Made by a failing call, freed with
-/// `seclude_error_free`. Never changes.
+/// What went wrong, at which step, and what to do about it.
+///
+/// A failing call makes an error, and the caller frees it with `seclude_error_free`. An error never
+/// changes.
 #[derive(Clone, Debug)]
 pub struct seclude_error {
     code: c_int,
@@ -64,7 +66,7 @@ pub struct seclude_error {
 }
 
 impl seclude_error {
-    /// A mistake in the use of the C functions: which argument, and why it is refused.
+    /// An error in the use of a C function: which argument, and why it is refused.
     pub(crate) fn invalid(what: &str, why: &str) -> seclude_error {
         seclude_error::new(SECLUDE_EINVAL, what, why)
     }
@@ -131,8 +133,8 @@ impl From<Error> for seclude_error {
     }
 }
 
-/// A policy text can bring a NUL into a name; C would see the rest cut off, so it sees the NUL
-/// spelled out.
+/// A C string, with `\0` spelled out where the text has a NUL. A policy text can bring a NUL into a
+/// name, and C would not see what follows it.
 fn text(bytes: &[u8]) -> CString {
     CString::new(bytes).unwrap_or_else(|_| {
         let spelled: Vec<u8> = bytes
@@ -160,7 +162,7 @@ fn code_of(kind: ErrorKind) -> c_int {
         ErrorKind::WardenLost => SECLUDE_EWARDEN_LOST,
         ErrorKind::Io => SECLUDE_EIO,
         ErrorKind::LimitUnavailable => SECLUDE_ELIMIT_UNAVAILABLE,
-        // The kinds may grow before this list does; a test notices.
+        // The core may gain kinds. A test fails until this list has them.
         _ => SECLUDE_EINTERNAL,
     }
 }
@@ -194,57 +196,62 @@ pub unsafe extern "C" fn seclude_error_free(error: *mut seclude_error) {
     free(error);
 }
 
-/// The code, one of `SECLUDE_E...`: the same that the failing call returned. 0 for NULL.
+/// Returns the code of an error, which is the one that the failing call returned. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_code(error: *const seclude_error) -> c_int {
-    told(error, 0, |error| Some(error.code))
+    query(error, 0, |error| Some(error.code))
 }
 
-/// The name of a code: "program-missing", the same in every language. NULL if there is no such
-/// code. Never freed.
+/// Returns the name of a code, which is the same in every language: "program-missing". NULL for a
+/// number that is no code. Static: never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_code_name(code: c_int) -> *const c_char {
     name_of(code).map_or(ptr::null(), CStr::as_ptr)
 }
 
-/// The name of the error's code, as `seclude_code_name` gives it. NULL for NULL. Never freed.
+/// Returns the name of the error's code, as `seclude_code_name` does. NULL for NULL. Static: never
+/// freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_name(error: *const seclude_error) -> *const c_char {
-    told(error, ptr::null(), |error| name_of(error.code).map(CStr::as_ptr))
+    query(error, ptr::null(), |error| name_of(error.code).map(CStr::as_ptr))
 }
 
-/// The whole error as one line of text, without a newline: `action object: cause (step n of m);
-/// hint: remedy`. UTF-8, but for bytes of a path that are not. "no error" for NULL, so never NULL.
-/// Borrowed: valid until the error is freed.
+/// Returns the whole error as one line without a newline: `action object: cause (step n of m);
+/// hint: remedy`.
+///
+/// The text is UTF-8, except for bytes of a path that is not. For NULL it is "no error", so the
+/// result is never NULL. Borrowed: valid until the error is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_message(error: *const seclude_error) -> *const c_char {
-    told(error, c"no error".as_ptr(), |error| Some(error.message.as_ptr()))
+    query(error, c"no error".as_ptr(), |error| Some(error.message.as_ptr()))
 }
 
-/// What was being done, with its object: "bind /opt/tool on /opt/tool". NULL for NULL. Borrowed:
-/// valid until the error is freed.
+/// Returns the step that failed, with its object: "bind /opt/tool on /opt/tool". NULL for NULL.
+/// Borrowed: valid until the error is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_step(error: *const seclude_error) -> *const c_char {
-    told(error, ptr::null(), |error| Some(error.step.as_ptr()))
+    query(error, ptr::null(), |error| Some(error.step.as_ptr()))
 }
 
-/// The error number of the system call that failed, as in errno(3); 0 if there was none.
+/// Returns the error number of the system call that failed, as in errno(3). 0 if no system call
+/// failed, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_errno(error: *const seclude_error) -> c_int {
-    told(error, 0, |error| Some(error.errno))
+    query(error, 0, |error| Some(error.errno))
 }
 
-/// The path that the failed step was about; NULL if it was about none. Borrowed: valid until the
-/// error is freed.
+/// Returns the path that the failed step worked on. NULL if there is none, and for NULL. Borrowed:
+/// valid until the error is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_path(error: *const seclude_error) -> *const c_char {
-    told(error, ptr::null(), |error| error.path.as_deref().map(CStr::as_ptr))
+    query(error, ptr::null(), |error| error.path.as_deref().map(CStr::as_ptr))
 }
 
-/// What to do about it; NULL if nothing is known. Borrowed: valid until the error is freed.
+/// Returns what to do about the error. NULL if no remedy is known, and for NULL. Borrowed: valid
+/// until the error is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_hint(error: *const seclude_error) -> *const c_char {
-    told(error, ptr::null(), |error| error.hint.as_deref().map(CStr::as_ptr))
+    query(error, ptr::null(), |error| error.hint.as_deref().map(CStr::as_ptr))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! `seclude_interaction`: commands joined by pipes and started together, each with its own limits
-//! and its own end.
+//! `seclude_interaction`: commands that are joined by pipes and started together, each with its own
+//! limits and end.
 
-use crate::boundary::{Answer, Sticky, change, code, free, made_all, made_all_or_none, set, taken};
+use crate::boundary::{Answer, Sticky, change, code, create_all, free, set, take, try_create_all};
 use crate::child::seclude_child;
 use crate::command::seclude_command;
 use crate::error::seclude_error;
@@ -10,13 +10,14 @@ use seclude_core::Interaction;
 use std::ffi::c_int;
 use std::time::Duration;
 
-/// Commands that talk with each other over pipes: a solution and its judge, say. Each is in its
-/// sandbox, with its limits.
+/// Commands that are joined by pipes and started together: a solution and its judge, for example.
+/// Each has its own sandbox, limits and end.
 ///
-/// A mistake in a setter sticks: starting it reports the first one, and a command's before its own.
+/// A mistake in a setter sticks to the interaction. Starting it reports the first mistake, that of
+/// a command before its own.
 pub struct seclude_interaction {
     interaction: Interaction,
-    /// How many commands it has.
+    /// The number of commands.
     count: usize,
     sticky: Option<seclude_error>,
 }
@@ -25,7 +26,7 @@ impl seclude_interaction {
     fn sound(&mut self, what: &str, room: usize) -> Answer<&mut Interaction> {
         match &self.sticky {
             Some(error) => Err(error.clone()),
-            // Before anything has started.
+            // Checked before any command starts.
             None if room != self.count => Err(seclude_error::invalid(
                 what,
                 &format!("there is room for {room}, and there are {} commands", self.count),
@@ -41,8 +42,10 @@ impl Sticky for seclude_interaction {
     }
 }
 
-/// An interaction without commands. Never NULL. Free it with `seclude_interaction_free`.
+/// Makes an interaction without commands. Never NULL. Owned: free it with
+/// `seclude_interaction_free`.
 #[unsafe(no_mangle)]
+#[must_use]
 pub extern "C" fn seclude_interaction_new() -> *mut seclude_interaction {
     Box::into_raw(Box::new(seclude_interaction {
         interaction: Interaction::new(),
@@ -51,25 +54,26 @@ pub extern "C" fn seclude_interaction_new() -> *mut seclude_interaction {
     }))
 }
 
-/// Frees an interaction, the commands that were added to it, and their copies of descriptors. NULL
-/// is a no-op. Children that it started are not affected.
+/// Frees an interaction, its commands, and their copies of descriptors. NULL is a no-op. Children
+/// that it started are not affected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_interaction_free(interaction: *mut seclude_interaction) {
     free(interaction);
 }
 
-/// Adds a command, and returns its number, from 0 on; a mistake is a negative `SECLUDE_E...`, and
-/// sticks.
+/// Adds a command and returns its number, from 0. A mistake sticks, and returns a negative
+/// `SECLUDE_E...`.
 ///
-/// The command is the interaction's from now on, after a mistake too: it is not to be used any
-/// more, and not to be freed. Only where `interaction` is NULL is it freed at once.
+/// The interaction takes ownership of the command, on failure too: the caller neither uses nor
+/// frees it afterwards. If `interaction` is NULL, the command is freed at once.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_interaction_add(
     interaction: *mut seclude_interaction,
     command: *mut seclude_command,
 ) -> c_int {
     code(std::ptr::null_mut(), || {
-        let command = taken("command", command);
+        let command = take("command", command);
         change("interaction", interaction)?;
         let mut number = Ok(0);
         set(interaction, |object| {
@@ -86,9 +90,11 @@ pub unsafe extern "C" fn seclude_interaction_add(
     })
 }
 
-/// Joins what the command of number `writer` writes to its descriptor `from` to what the command
-/// `reader` reads from its descriptor `to`: `seclude_interaction_pipe(interaction, solution, 1,
-/// judge, 0)`. Each descriptor of a command once.
+/// Connects the descriptor `from` of the command `writer` to the descriptor `to` of the command
+/// `reader` by a pipe.
+///
+/// `seclude_interaction_pipe(interaction, solution, 1, judge, 0)` connects the solution's output to
+/// the judge's input. Each descriptor of a command is connected once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_interaction_pipe(
     interaction: *mut seclude_interaction,
@@ -110,31 +116,36 @@ pub unsafe extern "C" fn seclude_interaction_pipe(
     });
 }
 
-/// Sets up all commands, then starts them together. 0, and each of the `count` places at `children`
-/// holds a new child, in the order in which the commands were added: free each with
-/// `seclude_child_free`. `count` is the number of commands. After a failure nothing runs, and all
-/// places are NULL.
+/// Sets up all commands, then starts them together.
 ///
-/// Streams that are not joined are as `seclude_command_spawn` has them. Commands of one pool take
-/// their places in it together, and wait for them, as long as that takes; a pool that has fewer is
+/// Streams that are not connected are those of `seclude_command_spawn`. Commands of one pool take
+/// their places together, and wait for them without a time limit. A pool with fewer places is
 /// `SECLUDE_EINVAL`.
+///
+/// `children` is an array of `count` elements, the number of commands. Each receives a child, in
+/// the order in which the commands were added. Owned: free each with `seclude_child_free`. On
+/// failure nothing runs, and all are NULL.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_interaction_spawn(
     interaction: *mut seclude_interaction,
     children: *mut *mut seclude_child,
     count: usize,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made_all("children", children, count, err, || {
+    create_all("children", children, count, err, || {
         let started = change("interaction", interaction)?.sound("children", count)?.spawn()?;
         Ok(started.into_iter().map(seclude_child::new).collect())
     })
 }
 
-/// As `seclude_interaction_spawn`, but waits for places in a pool for at most so many milliseconds;
-/// with 0 it does not wait. 1, and each of the `count` places at `children` holds a new child; 0 if
-/// there were not enough places in the pool: nothing has started then, and all are NULL.
+/// Starts the commands, and waits at most `milliseconds` for places in a pool. With 0 it does not
+/// wait. Otherwise like `seclude_interaction_spawn`.
+///
+/// Returns 1 if they run, and 0 if the pool had too few free places in that time: nothing was
+/// started then, and all `children` are NULL.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_interaction_spawn_timeout(
     interaction: *mut seclude_interaction,
     milliseconds: u64,
@@ -142,24 +153,28 @@ pub unsafe extern "C" fn seclude_interaction_spawn_timeout(
     count: usize,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made_all_or_none("children", children, count, err, || {
+    try_create_all("children", children, count, err, || {
         let interaction = change("interaction", interaction)?.sound("children", count)?;
         let started = interaction.spawn_timeout(Duration::from_millis(milliseconds))?;
         Ok(started.map(|children| children.into_iter().map(seclude_child::new).collect()))
     })
 }
 
-/// Starts them together, collects what they write to streams that are not joined, and waits for
-/// all. 0 if they ran, however each ended, and each of the `count` places at `outputs` holds a new
-/// output, in the order in which the commands were added: free each with `seclude_output_free`.
+/// Starts the commands together, collects the output of streams that are not connected, and waits
+/// for all.
+///
+/// Returns 0 if they ran, however each ended. `outputs` is an array of `count` elements, the number
+/// of commands. Each receives an output, in the order in which the commands were added. Owned: free
+/// each with `seclude_output_free`. On failure all are NULL.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_interaction_output(
     interaction: *mut seclude_interaction,
     outputs: *mut *mut seclude_output,
     count: usize,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made_all("outputs", outputs, count, err, || {
+    create_all("outputs", outputs, count, err, || {
         let outputs = change("interaction", interaction)?.sound("outputs", count)?.output()?;
         outputs.into_iter().map(seclude_output::new).collect()
     })

@@ -1,18 +1,16 @@
-//! `seclude_join`: namespaces that exist, and commands in them; `seclude_named_cells`: cells that
-//! other processes have published.
+//! `seclude_join` and `seclude_joined`: existing namespaces, and commands in them.
 
-use crate::boundary::{Answer, Sticky, bytes, code, descriptor, free, made, read, set, told, utf8};
+use crate::boundary::{Answer, Sticky, bytes, code, create, descriptor, free, query, read, set};
 use crate::command::seclude_command;
 use crate::error::seclude_error;
 use crate::sandbox::{namespaces, seclude_sandbox};
-use crate::text::seclude_text;
-use seclude_core::{Join, Joined, NamedCell};
+use seclude_core::{Join, Joined};
 use std::ffi::{c_char, c_int};
-use std::ptr;
 
-/// Namespaces that exist, named by a process, a path, or a descriptor. What is said later of a kind
-/// replaces what was said before. Nothing is looked up until `seclude_sandbox_join` or
-/// `seclude_join_persist`.
+/// Existing namespaces, named by a process, a path or a descriptor.
+///
+/// A later call replaces what an earlier one named of the same kind. Nothing is looked up until
+/// `seclude_sandbox_join` or `seclude_join_persist`.
 pub struct seclude_join {
     join: Join,
     sticky: Option<seclude_error>,
@@ -37,56 +35,61 @@ fn build(join: *mut seclude_join, change: impl FnOnce(Join) -> Answer<Join>) {
     });
 }
 
-/// A new object that names none. Free it with `seclude_join_free`. Never NULL.
+/// Makes an object that names no namespace. Never NULL. Owned: free it with `seclude_join_free`.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_join_new() -> *mut seclude_join {
     Box::into_raw(Box::new(seclude_join { join: Join::new(), sticky: None }))
 }
 
-/// Frees it. NULL is a no-op.
+/// Frees the object. NULL is a no-op.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_join_free(join: *mut seclude_join) {
     free(join);
 }
 
-/// Those that a process is in, by its id as the caller counts. If it ends and another gets its
-/// number before they are looked up, they are that one's: a pidfd is never mistaken.
+/// Names the namespaces of a process, by its id in the caller's pid namespace.
+///
+/// If the process ends and another one gets its id before the look-up, the other one's namespaces
+/// are used. A pidfd does not have this problem.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_join_process(join: *mut seclude_join, pid: u32) {
     build(join, |join| Ok(join.process(pid)));
 }
 
-/// Those that a process is in, by a descriptor of it: pidfd_open(2), `seclude_child_pidfd`. It is
-/// duplicated at once.
+/// Names the namespaces of a process, by a pidfd: pidfd_open(2), `seclude_child_pidfd`. It is
+/// borrowed and duplicated at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_join_pidfd(join: *mut seclude_join, pidfd: c_int) {
     build(join, |join| Ok(join.pidfd(descriptor("pidfd", pidfd)?)));
 }
 
-/// The one that a path leads to: /proc/PID/ns/net, or where one is kept by a mount
-/// (`seclude_join_persist`, `ip netns add`).
+/// Names the namespace at a path: /proc/PID/ns/net, or a mount that keeps one
+/// (`seclude_join_persist`, ip-netns(8)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_join_path(join: *mut seclude_join, path: *const c_char) {
     build(join, |join| Ok(join.path(bytes("path", path)?)));
 }
 
-/// The one behind a descriptor, which is duplicated at once.
+/// Names the namespace that a descriptor refers to. It is borrowed and duplicated at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_join_descriptor(join: *mut seclude_join, descriptor_of_it: c_int) {
     build(join, |join| Ok(join.descriptor(descriptor("descriptor", descriptor_of_it)?)));
 }
 
-/// Of a process, only namespaces of these kinds: one or several `SECLUDE_NAMESPACE_...` joined by
-/// `|`.
+/// Uses only these kinds of a process's namespaces: `SECLUDE_NAMESPACE_...`, joined by `|`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_join_only(join: *mut seclude_join, kinds: c_int) {
     build(join, |join| Ok(join.only(namespaces(kinds)?)));
 }
 
-/// Keeps the namespace of this kind among them, with processes or without, by a mount of it at
-/// `path`, where a file of mode 444 is made for it: until `seclude_namespace_release` or the
-/// machine's end. As `ip netns add` does: takes CAP_SYS_ADMIN over the caller's mount namespace.
+/// Keeps the named namespace of this kind, even without processes, by a mount at `path`, as
+/// ip-netns(8) does.
+///
+/// It makes a file of mode 0444 at `path`. The namespace is kept until `seclude_namespace_release`,
+/// or until the machine shuts down. Takes CAP_SYS_ADMIN over the caller's mount namespace.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_join_persist(
     join: *const seclude_join,
     kind: c_int,
@@ -103,9 +106,10 @@ pub unsafe extern "C" fn seclude_join_persist(
     })
 }
 
-/// Lets go of a namespace that `seclude_join_persist` keeps at `path`: takes the mount and the file
-/// away. What still runs in it goes on. An error if none is kept there.
+/// Removes the mount and the file at `path` by which `seclude_join_persist` keeps a namespace.
+/// Processes in the namespace live on. Fails if no namespace is kept there.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_namespace_release(
     path: *const c_char,
     err: *mut *mut seclude_error,
@@ -116,40 +120,50 @@ pub unsafe extern "C" fn seclude_namespace_release(
     })
 }
 
-/// A policy, and namespaces that exist: commands run in those, and what the policy says of the
-/// other kinds holds. It holds the namespaces by descriptors: they are there as long as it is. A
-/// process tree ends with its first process all the same.
+/// A policy together with existing namespaces, in which its commands run. The policy determines the
+/// rest.
+///
+/// The object keeps the namespaces by descriptors. A pid namespace still ends with its first
+/// process.
 pub struct seclude_joined {
-    joined: Joined,
+    pub(crate) joined: Joined,
 }
 
-/// For commands in namespaces that exist already, instead of new ones of these kinds. The policy,
-/// as it is now, holds for all the rest: who the command is, its filter, limits, files if the mount
-/// namespace is not among them. The user is the policy's by its number in the user namespace that
-/// is joined, and never the host's root. Those that a process has in common with the caller are
-/// shared, but for the user namespace. setns(2). Gives `*joined`, which the caller frees.
+/// Combines the sandbox's current policy with existing namespaces, which replace new ones of the
+/// same kinds: setns(2).
+///
+/// The policy determines everything else: the user, the filter, the limits, and the files unless
+/// the mount namespace is joined. The user is the policy's uid in the joined user namespace, and
+/// never the host's root. Namespaces that a process shares with the caller are shared, except the
+/// user namespace.
+///
+/// `*joined` is owned: free it with `seclude_joined_free`. It is NULL on failure.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_sandbox_join(
     sandbox: *const seclude_sandbox,
     join: *const seclude_join,
     joined: *mut *mut seclude_joined,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("joined", joined, err, || {
+    create("joined", joined, err, || {
         let (sandbox, join) = (read("sandbox", sandbox)?.sound()?, read("join", join)?.sound()?);
         Ok(seclude_joined { joined: sandbox.join(join)? })
     })
 }
 
-/// Frees it; commands and children of it go on. NULL is a no-op.
+/// Frees the object. NULL is a no-op. Its commands and children are not affected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_joined_free(joined: *mut seclude_joined) {
     free(joined);
 }
 
-/// A command that runs `program` in them, as `seclude_sandbox_command` makes them. All that it
-/// starts ends with it.
+/// Makes a command that runs `program` in the namespaces, like `seclude_sandbox_command`.
+/// Everything that it starts ends with it.
+///
+/// Owned: free it with `seclude_command_free`.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_joined_command(
     joined: *const seclude_joined,
     program: *const c_char,
@@ -157,75 +171,11 @@ pub unsafe extern "C" fn seclude_joined_command(
     seclude_command::new(|| Ok(read("joined", joined)?.joined.command(bytes("program", program)?)))
 }
 
-/// The kinds that are entered: `SECLUDE_NAMESPACE_...` joined by `|`. 0 for NULL.
+/// Returns the kinds of namespaces that are joined: `SECLUDE_NAMESPACE_...`, joined by `|`. 0 for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_joined_kinds(joined: *const seclude_joined) -> c_int {
-    told(joined, 0, |joined| {
+    query(joined, 0, |joined| {
         Some(joined.joined.kinds().iter().fold(0, |kinds, kind| kinds | kind.flag() as c_int))
-    })
-}
-
-/// The published cells of the caller's user that live, at one moment, by name. Never changes. An
-/// index past the end answers 0 or NULL.
-pub struct seclude_named_cells {
-    list: Vec<(NamedCell, seclude_text)>,
-}
-
-/// Finds every published cell (`seclude_cell_publish`) of the caller's user that lives. Entries of
-/// others are removed: of a caller that was killed, for one. Gives a list, which the caller frees.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_named_cells_read(
-    cells: *mut *mut seclude_named_cells,
-    err: *mut *mut seclude_error,
-) -> c_int {
-    made("cells", cells, err, || {
-        let named = |cell: NamedCell| (cell.clone(), seclude_text::new(cell.name().as_bytes()));
-        Ok(seclude_named_cells { list: NamedCell::all()?.into_iter().map(named).collect() })
-    })
-}
-
-/// Frees a list. NULL is a no-op.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_named_cells_free(cells: *mut seclude_named_cells) {
-    free(cells);
-}
-
-/// How many there are.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_named_cells_count(cells: *const seclude_named_cells) -> usize {
-    told(cells, 0, |cells| Some(cells.list.len()))
-}
-
-/// The name of one. Borrowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_named_cells_name(
-    cells: *const seclude_named_cells,
-    index: usize,
-) -> *const c_char {
-    told(cells, ptr::null(), |cells| cells.list.get(index).map(|(_, name)| name.start()))
-}
-
-/// The process id of one's warden, as the caller counts.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_named_cells_pid(
-    cells: *const seclude_named_cells,
-    index: usize,
-) -> u32 {
-    told(cells, 0, |cells| cells.list.get(index).map(|(cell, _)| cell.pid()))
-}
-
-/// Enters the published cell of this name: commands of `*joined`, which the caller frees, run in
-/// all its namespaces and cgroups, under its policy, beside those of the cell's own caller. What
-/// one has started ends with it. Wall time, output and processor time are each command's own; the
-/// other limits are the cell's. An error if no cell of this name lives. What Landlock says of
-/// signals and abstract sockets is left out, for they would not reach the cell's own processes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_named_cell_enter(
-    name: *const c_char,
-    joined: *mut *mut seclude_joined,
-    err: *mut *mut seclude_error,
-) -> c_int {
-    made("joined", joined, err, || {
-        Ok(seclude_joined { joined: NamedCell::find(utf8("name", name)?)?.enter()? })
     })
 }

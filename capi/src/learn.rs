@@ -1,10 +1,10 @@
-//! `seclude_learned`: what a program did, and the sandbox that lets it do just that.
+//! `seclude_learned`: what a program did, and a sandbox that allows just that.
 
-use crate::boundary::{change, free, made, read, told};
+use crate::boundary::{change, create, free, query, read};
 use crate::command::seclude_command;
 use crate::error::seclude_error;
 use crate::outcome::seclude_outcome;
-use crate::sandbox::{loaded, seclude_sandbox};
+use crate::sandbox::{from_policy, seclude_sandbox};
 use crate::text::seclude_text;
 use seclude_core::Learned;
 use std::ffi::c_int;
@@ -14,11 +14,16 @@ use std::os::unix::ffi::OsStrExt;
 pub struct seclude_learned(Learned);
 
 /// Runs the command to its end, and learns which system calls it makes and which paths it names.
-/// Its standard output and error, unless the command says otherwise, are collected and thrown away;
-/// its standard input is /dev/null. The sandbox's filter holds meanwhile, by the caller's hand
-/// instead of the kernel's; every call waits for the caller, so expect it to take many times as
-/// long. This function alone starts a thread, which has ended when it returns. Linux 5.5.
+///
+/// Output that the command does not redirect is discarded, and its standard input is /dev/null. The
+/// sandbox's filter applies, but the caller's process applies it instead of the kernel. Every call
+/// waits for that, so the command takes many times as long. A thread that this function starts has
+/// ended when it returns. Linux 5.5.
+///
+/// `*outcome` receives how the command ended. `size` is its size in bytes, and it may be NULL.
+/// `*learned` is owned: free it with `seclude_learned_free`. It is NULL on failure.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_command_learn(
     command: *mut seclude_command,
     learned: *mut *mut seclude_learned,
@@ -26,7 +31,7 @@ pub unsafe extern "C" fn seclude_command_learn(
     size: usize,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("learned", learned, err, || {
+    create("learned", learned, err, || {
         let known = change("command", command)?.sound()?.learn()?;
         crate::boundary::write_sized(outcome, size, seclude_outcome::new(&known.output.outcome)?);
         Ok(seclude_learned(known))
@@ -39,9 +44,12 @@ pub unsafe extern "C" fn seclude_learned_free(learned: *mut seclude_learned) {
     free(learned);
 }
 
-/// The system calls, one in a line: its name, how often it was made, and `refused` if the filter
-/// refuses it. In the order of their numbers. NULL for NULL.
+/// Returns the system calls in the order of their numbers, one per line: the name, how often it was
+/// made, and `refused` if the filter refuses it.
+///
+/// NULL for NULL. Owned: free it with `seclude_text_free`.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_learned_calls(
     learned: *const seclude_learned,
 ) -> *mut seclude_text {
@@ -56,8 +64,10 @@ pub unsafe extern "C" fn seclude_learned_calls(
     })
 }
 
-/// The paths, as seen inside, each with a NUL after it. NULL for NULL.
+/// Returns the paths as seen inside, with a NUL after each. NULL for NULL. Owned: free it with
+/// `seclude_text_free`.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_learned_paths(
     learned: *const seclude_learned,
 ) -> *mut seclude_text {
@@ -74,19 +84,25 @@ fn lines(
     learned: *const seclude_learned,
     write: impl FnOnce(&Learned) -> Vec<u8>,
 ) -> *mut seclude_text {
-    told(learned, std::ptr::null_mut(), |learned| {
+    query(learned, std::ptr::null_mut(), |learned| {
         Some(Box::into_raw(Box::new(seclude_text::new(write(&learned.0)))))
     })
 }
 
-/// A sandbox like the one that the command ran in, with a filter for these calls alone, as its own
-/// filter has them; everything else fails with EPERM: `seclude_sandbox_to_toml` writes it down. One
-/// run may not have done all that a program can do.
+/// Makes a sandbox like the one that the command ran in, with a filter that allows what the command
+/// did.
+///
+/// The filter has what the command's own filter says of each of these calls. Any other call fails
+/// with EPERM. `seclude_sandbox_to_toml` writes the policy down. One run may not have done
+/// everything that the program can do.
+///
+/// `*sandbox` is owned: free it with `seclude_sandbox_free`. It is NULL on failure.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_learned_sandbox(
     learned: *const seclude_learned,
     sandbox: *mut *mut seclude_sandbox,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("sandbox", sandbox, err, || Ok(loaded(read("learned", learned)?.0.sandbox())))
+    create("sandbox", sandbox, err, || Ok(from_policy(read("learned", learned)?.0.sandbox())))
 }

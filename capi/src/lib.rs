@@ -1,10 +1,10 @@
-//! The C ABI of seclude: `libseclude.so.0` and `seclude.h`, thin over the Rust core.
+//! The C ABI of seclude: `libseclude.so.0` and `seclude.h`, a thin layer over the Rust core.
 //!
-//! The header is made from these files, so the comment of an `extern "C"` function is its page in
-//! the reference manual: it speaks C, and to a C programmer. Rules that hold everywhere (ownership,
-//! NULL, threads, errors) stand once, at the head of `cbindgen.toml`. Nothing here knows about
-//! namespaces: what is more than a translation belongs to the core.
-#![allow(non_camel_case_types, reason = "types bear the names that C sees")]
+//! The header is generated from these files and `seclude.h.in`, so the comment of an `extern "C"`
+//! function is its page in the reference manual. It is written for C programmers. The rules that
+//! hold for every function (ownership, NULL, threads, errors) stand once, at the head of
+//! `seclude.h.in`. A function that does more than translate belongs in the core.
+#![allow(non_camel_case_types, reason = "types have the names that C sees")]
 #![allow(
     clippy::missing_safety_doc,
     reason = "the header's first comment is the contract of every function"
@@ -12,23 +12,27 @@
 
 mod boundary;
 
-// Public so that the compiler counts as used what only C uses.
+// Public, because otherwise the compiler reports what only C uses as unused.
 pub mod cell;
 pub mod child;
 pub mod command;
 pub mod control;
 pub mod doctor;
 pub mod error;
+pub mod files;
 pub mod interaction;
 pub mod join;
+pub mod landlock;
 pub mod learn;
 pub mod limits;
 pub mod listener;
 pub mod namespaces;
 pub mod outcome;
 pub mod output;
+pub mod policy;
 pub mod pool;
 pub mod processes;
+pub mod published;
 pub mod sandbox;
 pub mod seccomp;
 pub mod steps;

@@ -1,15 +1,17 @@
-//! The limits of a sandbox as a whole: their setters, and what C calls a limit and what holds it.
+//! The limits of a sandbox: their setters, and the constants for limits and mechanisms.
 
 use crate::boundary::{Answer, bytes, numbers};
 use crate::error::seclude_error;
-use crate::sandbox::{SECLUDE_UNLIMITED, build, seclude_sandbox};
+use crate::sandbox::{build, seclude_sandbox};
 use crate::words::{Words, name_of, number_of, word_of};
-use seclude_core::{Io, Limit, Mechanism};
+use seclude_core::{Io, Limit, Mechanism, Resource};
 use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
-// A limit's number is its place in `mechanisms` of the outcome: they count up from 0, without a
-// gap.
+/// No limit, as a size, a number or a resource: `UINT64_MAX`.
+pub const SECLUDE_UNLIMITED: u64 = u64::MAX;
+
+// A limit's number is its index in `mechanisms` of the outcome, so they count from 0 without a gap.
 
 // faces: begin limits as C constants
 /// Memory, in bytes.
@@ -73,7 +75,7 @@ const MECHANISMS: &Words<c_int> = &[
     // faces: end
 ];
 
-/// A limit's number for each mechanism that is in force, and the mechanism's.
+/// The numbers of each limit that is enforced and of its mechanism.
 pub(crate) fn mechanisms(
     limits: impl Iterator<Item = (Limit, Mechanism)>,
 ) -> impl Iterator<Item = (usize, u8)> {
@@ -89,20 +91,6 @@ fn limit(number: c_int) -> Answer<Limit> {
     known.ok_or_else(|| {
         seclude_error::invalid(&format!("limit {number}"), "no limit has this number")
     })
-}
-
-/// The name of a `SECLUDE_LIMIT_...`: "cpu_time", its key in policies. NULL for any other number,
-/// so that a loop from 0 on ends with the last. Never freed.
-#[unsafe(no_mangle)]
-pub extern "C" fn seclude_limit_name(limit: c_int) -> *const c_char {
-    name_of(LIMITS, limit)
-}
-
-/// The name of a `SECLUDE_MECHANISM_...`: "cgroup-v2", the same in every language. NULL for any
-/// other number. Never freed.
-#[unsafe(no_mangle)]
-pub extern "C" fn seclude_mechanism_name(mechanism: c_int) -> *const c_char {
-    name_of(MECHANISMS, mechanism)
 }
 
 // ---- setters
@@ -191,8 +179,8 @@ pub unsafe extern "C" fn seclude_sandbox_output(sandbox: *mut seclude_sandbox, b
 }
 // faces: end
 
-/// Runs on these processors only: `count` of them, at least 1, by their numbers from 0. Takes a
-/// cgroup.
+/// Runs everything on these processors only: `count` numbers, which begin at 0; at least one. Takes
+/// a cgroup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_cpu_set(
     sandbox: *mut seclude_sandbox,
@@ -205,9 +193,11 @@ pub unsafe extern "C" fn seclude_sandbox_cpu_set(
     });
 }
 
-/// Limits reading and writing on the block device that holds `path`, a path of the caller's, or
-/// that is this node itself: bytes and operations a second, each 1 or more, or `SECLUDE_UNLIMITED`.
-/// May be said for several devices. Takes a cgroup.
+/// Limits reads and writes of one block device: the one that holds the caller's file `path`, or the
+/// device node `path` itself.
+///
+/// The limits are bytes and operations per second, each 1 or more, or `SECLUDE_UNLIMITED`. Call it
+/// once for each device. Takes a cgroup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_io(
     sandbox: *mut seclude_sandbox,
@@ -231,9 +221,11 @@ pub unsafe extern "C" fn seclude_sandbox_io(
     });
 }
 
-/// When the wall time is over, sends this signal to the command's process group first, and kills
-/// only so many milliseconds later. The end is `SECLUDE_ENDED_WALL_TIME` either way; `status` in
-/// the outcome says what the command made of it.
+/// Sends `signal` to the command's process group when the wall time is over, and kills
+/// `milliseconds` later.
+///
+/// The end is `SECLUDE_ENDED_WALL_TIME` in either case. `status` in the outcome tells how the
+/// command's first process ended.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_wall_time_grace(
     sandbox: *mut seclude_sandbox,
@@ -245,20 +237,63 @@ pub unsafe extern "C" fn seclude_sandbox_wall_time_grace(
     });
 }
 
-/// This limit, a `SECLUDE_LIMIT_...` that the policy sets, must be held by the kernel or at the
-/// warden's hands, exactly: where it can only be sampled, the command does not start
-/// (`SECLUDE_ELIMIT_UNAVAILABLE`).
+/// Requires that this limit, a `SECLUDE_LIMIT_...` that the policy sets, is enforced exactly, by
+/// the kernel or by the warden.
+///
+/// If the host can only sample it, the command does not start (`SECLUDE_ELIMIT_UNAVAILABLE`).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_require(sandbox: *mut seclude_sandbox, limit: c_int) {
     build(sandbox, |sandbox| Ok(sandbox.require(self::limit(limit)?)));
 }
 
-/// Where this limit, a `SECLUDE_LIMIT_...`, cannot be held on this host, goes on without it;
-/// `mechanisms` in the outcome tells. If nothing is said, a limit that cannot even be sampled is an
-/// error.
+/// Runs commands without this limit, a `SECLUDE_LIMIT_...`, where the host cannot enforce it.
+/// `mechanisms` in the outcome shows that.
+///
+/// By default, a limit that the host cannot even sample is an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_best_effort(sandbox: *mut seclude_sandbox, limit: c_int) {
     build(sandbox, |sandbox| Ok(sandbox.best_effort(self::limit(limit)?)));
+}
+
+/// Sets a resource limit of each process, as setrlimit(2) does.
+///
+/// `resource` is an `RLIMIT_...` of `<sys/resource.h>`. `SECLUDE_UNLIMITED` is no limit. The
+/// defaults are: core 1 byte (no dump, not even through a pipe), nofile 1024 (hard limit 10240),
+/// memlock 8 MiB, stack 8 MiB (hard limit: the caller's), sigpending 4096, and the rest as the
+/// caller has it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_rlimit(
+    sandbox: *mut seclude_sandbox,
+    resource: c_int,
+    soft: u64,
+    hard: u64,
+) {
+    build(sandbox, |sandbox| {
+        match Resource::ALL.iter().find(|known| i64::from(known.number()) == i64::from(resource)) {
+            Some(resource) => Ok(sandbox.rlimit(*resource, soft, hard)),
+            None => Err(seclude_error::invalid(
+                &format!("rlimit {resource}"),
+                "no resource that can be limited has this number",
+            )),
+        }
+    });
+}
+
+// ---- names
+
+/// Returns the name of a `SECLUDE_LIMIT_...`, which is its key in policies: "cpu_time".
+///
+/// NULL for any other number, so that a loop from 0 ends after the last limit. Static: never freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn seclude_limit_name(limit: c_int) -> *const c_char {
+    name_of(LIMITS, limit)
+}
+
+/// Returns the name of a `SECLUDE_MECHANISM_...`, which is the same in every language: "cgroup-v2".
+/// NULL for any other number. Static: never freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn seclude_mechanism_name(mechanism: c_int) -> *const c_char {
+    name_of(MECHANISMS, mechanism)
 }
 
 #[cfg(test)]
@@ -267,7 +302,7 @@ mod tests {
     use crate::words::assert_complete;
 
     #[test]
-    fn every_limit_has_its_place_without_a_gap() {
+    fn the_numbers_of_limits_have_no_gap() {
         assert_complete(LIMITS, Limit::ALL.iter().map(|limit| limit.name()));
         for (place, known) in Limit::ALL.iter().enumerate() {
             assert_eq!(limit(place as c_int).ok(), Some(*known));
@@ -288,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_a_limit_stands_at_its_place() {
+    fn a_mechanism_stands_at_the_number_of_its_limit() {
         let held = [(Limit::Pids, Mechanism::CgroupV1), (Limit::CpuTime, Mechanism::Sampled)];
         assert_eq!(mechanisms(held.into_iter()).collect::<Vec<_>>(), [(6, 2), (2, 5)]);
     }

@@ -1,7 +1,7 @@
 //! `seclude_namespaces`: the namespaces that the caller may see, and the processes in each, at one
 //! moment.
 
-use crate::boundary::{free, made, told};
+use crate::boundary::{create, free, query};
 use crate::error::seclude_error;
 use crate::processes::seclude_processes;
 use crate::text::seclude_text;
@@ -10,7 +10,10 @@ use std::ffi::{c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
-/// The namespaces that the caller may see. Never changes. An index past the end answers 0 or NULL.
+/// The namespaces that the caller may see, at one moment. The list never changes.
+///
+/// They are sorted by kind (user, mount, pid, net, ipc, uts, cgroup, time), outer ones before inner
+/// ones. For an index past the end, the functions return 0 or NULL.
 pub struct seclude_namespaces {
     list: Vec<NamespaceEntry>,
     closed: seclude_processes,
@@ -46,25 +49,28 @@ fn of<A>(
     otherwise: A,
     ask: impl FnOnce(&NamespaceEntry) -> Option<A>,
 ) -> A {
-    told(namespaces, otherwise, |namespaces| namespaces.list.get(index).and_then(ask))
+    query(namespaces, otherwise, |namespaces| namespaces.list.get(index).and_then(ask))
 }
 
-/// Finds every namespace that the caller may see, and the processes in each. Nothing is entered,
-/// stopped or changed.
+/// Finds every namespace that the caller may see, and the processes in each. Enters, stops and
+/// changes nothing.
 ///
-/// Found are the namespaces of all processes in /proc; those that a process has ready for its next
-/// children; those that own or surround one of these, though nobody is in them; and those that a
-/// mount keeps. Not found are namespaces that only an open descriptor keeps. They come by
-/// kind (user, mount, pid, net, ipc, uts, cgroup, time), outer ones before inner ones.
+/// It finds the namespaces of all processes in /proc, those that a process has prepared for its
+/// next children, those that own or enclose one of these, even without processes, and those that a
+/// mount keeps. It does not find a namespace that only an open descriptor keeps.
 ///
-/// Fails if /proc cannot be read, or no descriptor can be opened; never because of what another
-/// process does meanwhile. Gives a list, which the caller frees.
+/// Fails if /proc cannot be read or no descriptor can be opened, and never because of what another
+/// process does meanwhile. `*namespaces` is owned: free it with `seclude_namespaces_free`. It is
+/// NULL on failure.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_namespaces_read(
     namespaces: *mut *mut seclude_namespaces,
     err: *mut *mut seclude_error,
 ) -> c_int {
-    made("namespaces", namespaces, err, || Ok(seclude_namespaces::new(seclude_core::namespaces()?)))
+    create("namespaces", namespaces, err, || {
+        Ok(seclude_namespaces::new(seclude_core::namespaces()?))
+    })
 }
 
 /// Frees a list. NULL is a no-op.
@@ -73,13 +79,13 @@ pub unsafe extern "C" fn seclude_namespaces_free(namespaces: *mut seclude_namesp
     free(namespaces);
 }
 
-/// How many namespaces are in the list.
+/// Returns the number of namespaces in the list. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_namespaces_count(namespaces: *const seclude_namespaces) -> usize {
-    told(namespaces, 0, |namespaces| Some(namespaces.list.len()))
+    query(namespaces, 0, |namespaces| Some(namespaces.list.len()))
 }
 
-/// A namespace's kind: one of `SECLUDE_NAMESPACE_...`.
+/// Returns a namespace's kind: one of `SECLUDE_NAMESPACE_...`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_namespaces_kind(
     namespaces: *const seclude_namespaces,
@@ -88,8 +94,8 @@ pub unsafe extern "C" fn seclude_namespaces_kind(
     of(namespaces, index, 0, |entry| c_int::try_from(entry.namespace.kind.flag()).ok())
 }
 
-/// A namespace's number, which no other of any kind has while it exists: the inode that `readlink
-/// /proc/PID/ns/...` shows.
+/// Returns a namespace's number, the inode that `readlink /proc/PID/ns/...` shows. No other
+/// namespace of any kind has it at the same time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_namespaces_id(
     namespaces: *const seclude_namespaces,
@@ -98,9 +104,11 @@ pub unsafe extern "C" fn seclude_namespaces_id(
     of(namespaces, index, 0, |entry| Some(entry.namespace.id))
 }
 
-/// The number of the user namespace that a namespace belongs to; a user namespace's is its parent.
-/// 0 where the caller may not know it, being in another branch or further inside, and for the first
-/// of all user namespaces, which has none.
+/// Returns the number of the user namespace that owns a namespace. For a user namespace that is its
+/// parent.
+///
+/// 0 if the caller may not know it, because it is in another branch or further inside. 0 also for
+/// the initial user namespace, which has no owner.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_namespaces_owner(
     namespaces: *const seclude_namespaces,
@@ -109,8 +117,8 @@ pub unsafe extern "C" fn seclude_namespaces_owner(
     of(namespaces, index, 0, |entry| entry.namespace.owner)
 }
 
-/// The user who made a user namespace, as the caller counts. `UINT32_MAX`, which is nobody's, for
-/// other kinds.
+/// Returns the user who made a user namespace, in the caller's user namespace. `UINT32_MAX`, which
+/// is no user's, for other kinds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_namespaces_owner_uid(
     namespaces: *const seclude_namespaces,
@@ -119,8 +127,8 @@ pub unsafe extern "C" fn seclude_namespaces_owner_uid(
     of(namespaces, index, u32::MAX, |entry| entry.namespace.owner_uid)
 }
 
-/// The number of the namespace around a pid or user namespace. 0 for other kinds, and as for the
-/// owner.
+/// Returns the number of the namespace around a pid or user namespace. 0 for other kinds, for the
+/// initial namespace, and if the caller may not know it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_namespaces_parent(
     namespaces: *const seclude_namespaces,
@@ -129,9 +137,11 @@ pub unsafe extern "C" fn seclude_namespaces_parent(
     of(namespaces, index, 0, |entry| entry.namespace.parent)
 }
 
-/// The processes in a namespace, each after its parent, without those in namespaces further inside;
-/// NULL past the end. A process's inside id is that in the pid namespace that it is in. Borrowed:
-/// valid until the list of namespaces is freed, and never freed by itself.
+/// Returns the processes in a namespace, each after its parent, without those in namespaces further
+/// inside. NULL past the end.
+///
+/// The inside id of a process is the one in its own pid namespace. Borrowed: valid until the list
+/// of namespaces is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_namespaces_processes(
     namespaces: *const seclude_namespaces,
@@ -140,8 +150,8 @@ pub unsafe extern "C" fn seclude_namespaces_processes(
     of(namespaces, index, ptr::null(), |entry| Some(&raw const entry.processes))
 }
 
-/// The mounts that keep a namespace, with processes or without, from 0 on: paths in the caller's
-/// own mount namespace. NULL past the last. Borrowed: valid until the list is freed.
+/// Returns a mount that keeps a namespace, from 0: a path in the caller's mount namespace. NULL
+/// past the last. Borrowed: valid until the list is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_namespaces_held_by(
     namespaces: *const seclude_namespaces,
@@ -151,12 +161,14 @@ pub unsafe extern "C" fn seclude_namespaces_held_by(
     of(namespaces, index, ptr::null(), |entry| Some(entry.held_by.get(mount)?.start()))
 }
 
-/// The processes whose namespaces are not known, for the caller may not look into them: another
-/// user's, as a rule. How deep they are in pid namespaces `seclude_processes_pid_at` tells. NULL
-/// for NULL. Borrowed: valid until the list of namespaces is freed, and never freed by itself.
+/// Returns the processes whose namespaces the caller may not read, which usually belong to other
+/// users.
+///
+/// `seclude_processes_pid_at` tells how deep they are in pid namespaces. NULL for NULL. Borrowed:
+/// valid until the list of namespaces is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_namespaces_closed(
     namespaces: *const seclude_namespaces,
 ) -> *const seclude_processes {
-    told(namespaces, ptr::null(), |namespaces| Some(&raw const namespaces.closed))
+    query(namespaces, ptr::null(), |namespaces| Some(&raw const namespaces.closed))
 }

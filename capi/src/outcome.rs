@@ -1,5 +1,5 @@
-//! `seclude_outcome`: how a command ended, what it used, what held it: the one structure whose
-//! fields C sees.
+//! `seclude_outcome`: how a command ended, what it used, and what was enforced. C sees the fields of
+//! this structure.
 
 use crate::boundary::{Answer, Structure};
 use crate::error::seclude_error;
@@ -49,7 +49,7 @@ pub const SECLUDE_MEMORY_SAMPLED: i32 = 2;
 pub const SECLUDE_MEMORY_LARGEST_PROCESS: i32 = 3;
 // faces: end
 
-/// What nobody counted, where 0 is a count: `UINT64_MAX`.
+/// A number that was not counted, where 0 is a count: `UINT64_MAX`.
 pub const SECLUDE_UNKNOWN: u64 = u64::MAX;
 
 // faces: begin protections as C constants
@@ -124,49 +124,48 @@ pub const SECLUDE_PROTECTION_GUARDED_WARDEN: u64 = 0x20000000;
 pub const SECLUDE_PROTECTION_OTHER_USER: u64 = 0x40000000;
 // faces: end
 
-/// How a command ended, what it used, and which protections and limits were in force while it ran.
+/// How a command ended, what it used, and which protections and limits were active while it ran.
 ///
 /// Functions that fill it take its size, `sizeof(seclude_outcome)`, so that programs and libraries
-/// of different versions agree: fields are only ever added at the end, a field that the library
-/// does not know reads 0, and one that the program does not know is not written.
+/// of different versions work together. Later versions only add fields at the end. Fields that the
+/// library does not know are set to 0. Fields that the program does not know are not written.
 ///
-/// What it used are the cgroup's counters where the sandbox has one, else the sums over all
-/// processes that were waited for, by their parents or by the warden: a process whose parent
-/// ignores SIGCHLD is then reaped by the kernel and counted by nobody. The caller's own size and
-/// earlier runs are no part of any number.
+/// The numbers come from the cgroup's counters if the sandbox has a cgroup. Otherwise they are sums
+/// over all processes that their parents or the warden waited for. A process whose parent ignores
+/// SIGCHLD is reaped by the kernel, and then missing from these sums. No number includes the size
+/// of the caller or earlier runs.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct seclude_outcome {
     /// How it ended: one of `SECLUDE_ENDED_...`. 0 while it runs.
     pub ended: i32,
-    /// The exit code, the signal, or the number of the system call, whose name
-    /// `seclude_syscall_name` tells: -1 if it was another architecture's. 0 where there is
-    /// none.
+    /// The exit code, the signal, or the number of the system call, of which `seclude_syscall_name`
+    /// returns the name: -1 for a call of another architecture. 0 if the end has no value.
     pub value: i32,
-    /// The same as one number: the exit code, or minus the signal. A process limit and full
-    /// scratch space kill nothing, and read as `status`. Every other end, by a limit or by the
-    /// caller, reads -9, as if by SIGKILL.
+    /// The end as one number: the exit code, or minus the signal. A process limit and a full tmpfs
+    /// kill nothing, so for those it equals `status`. For every other end, by a limit or by the
+    /// caller, it is -9, as after SIGKILL.
     pub returncode: i32,
-    /// 1 if it exited with code 0, else 0.
+    /// 1 if the command exited with code 0, otherwise 0.
     pub success: i32,
-    /// How its first process itself ended, whatever the end of the whole is called: its exit code,
-    /// or minus the signal that killed it, which may be ours.
+    /// How the command's first process itself ended: its exit code, or minus the signal that killed
+    /// it. The signal may be one that the library sent.
     pub status: i32,
-    /// 1 if somebody saw that, else 0, and `status` says nothing.
+    /// 1 if `status` is known, otherwise 0.
     pub status_known: i32,
-    /// Where `memory_peak` comes from: one of `SECLUDE_MEMORY_...`.
+    /// The source of `memory_peak`: one of `SECLUDE_MEMORY_...`.
     pub memory_source: i32,
-    /// 1 if the kernel kept count of the pressure on it: a cgroup of version 2, Linux 4.20. Else
-    /// 0, and so are the `pressure_...`.
+    /// 1 if the kernel counted pressure (cgroup v2, Linux 4.20), otherwise 0, and the
+    /// `pressure_...` are 0.
     pub pressure_known: i32,
-    /// The value of the limit that is the end, in the unit that `SECLUDE_ENDED_...` tells; 0 where
-    /// the end is no limit.
+    /// The value of the limit that ended the command, in the unit that `SECLUDE_ENDED_...` names. 0
+    /// if no limit did.
     pub limit: u64,
-    /// The `SECLUDE_PROTECTION_...` that were really enforced, joined by `|`, as the warden
-    /// reported them after having done it.
+    /// The protections that were active, `SECLUDE_PROTECTION_...` joined by `|`, as the warden
+    /// reported them after it had applied them.
     pub enforced: u64,
-    /// What held each limit, by its `SECLUDE_LIMIT_...`: one of `SECLUDE_MECHANISM_...`, 0 where
-    /// nothing did.
+    /// What enforced each limit, one of `SECLUDE_MECHANISM_...`, indexed by `SECLUDE_LIMIT_...`. 0
+    /// if nothing did.
     pub mechanisms: [u8; 32],
     // faces: begin figures as C fields
     /// From the command's start to the end of the last process inside. In nanoseconds.
@@ -185,14 +184,14 @@ pub struct seclude_outcome {
     /// The most memory that was seen without the pages of files: `RssAnon` and `RssShmem` of the
     /// processes, or `anon` and `shmem` of the cgroup. The warden looks every 5 milliseconds or
     /// less often, where the memory of the sandbox, or of this command in a cell, is limited. In
-    /// bytes. `SECLUDE_UNKNOWN` where nobody counted.
+    /// bytes. `SECLUDE_UNKNOWN` if it was not counted.
     pub anonymous_peak: u64,
     /// The largest resident set that any single process of the tree had. In bytes.
     pub max_rss: u64,
     /// Processes and threads inside, while it runs, the warden not counted; 0 afterwards.
     pub processes: u64,
     /// The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled.
-    /// `SECLUDE_UNKNOWN` where nobody counted.
+    /// `SECLUDE_UNKNOWN` if it was not counted.
     pub processes_peak: u64,
     /// Page faults served without I/O.
     pub minor_faults: u64,
@@ -207,30 +206,30 @@ pub struct seclude_outcome {
     /// What was written to block devices. In bytes.
     pub bytes_written: u64,
     /// What was written to the standard output. Counted only with a limit on the output. In bytes.
-    /// `SECLUDE_UNKNOWN` where nobody counted.
+    /// `SECLUDE_UNKNOWN` if it was not counted.
     pub stdout_bytes: u64,
     /// What was written to the standard error. Counted only with a limit on the output; 0 if both
-    /// streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` where
-    /// nobody counted.
+    /// streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` if it
+    /// was not counted.
     pub stderr_bytes: u64,
     // faces: end
-    /// How long at least one process waited for a processor, in nanoseconds: pressure stall
-    /// information.
+    /// How long at least one process waited for a processor: pressure stall information, in
+    /// nanoseconds.
     pub pressure_cpu_some_ns: u64,
-    /// How long at least one process waited for memory.
+    /// How long at least one process waited for memory, in nanoseconds.
     pub pressure_memory_some_ns: u64,
-    /// How long all processes waited for memory.
+    /// How long all processes waited for memory, in nanoseconds.
     pub pressure_memory_full_ns: u64,
-    /// How long at least one process waited for I/O.
+    /// How long at least one process waited for I/O, in nanoseconds.
     pub pressure_io_some_ns: u64,
-    /// How long all processes waited for I/O.
+    /// How long all processes waited for I/O, in nanoseconds.
     pub pressure_io_full_ns: u64,
-    /// The end in words, with a NUL behind them: "stopped by the memory limit of 67108864 bytes".
-    /// "" while it runs.
+    /// The end in words, with a NUL at its end: "stopped by the memory limit of 67108864 bytes". ""
+    /// while the command runs.
     pub text: [c_char; 96],
-    /// 1 if the caller's side ended it, because the warden had not a second after it should have:
-    /// it was stopped from outside, or got no processor. What ended it is still the limit, or
-    /// `seclude_child_kill`. Else 0.
+    /// 1 if the caller's process ended the command because the warden had not done so within a
+    /// second, for example because it was stopped from outside or got no processor. Otherwise 0.
+    /// `ended` is not affected: it is still the limit, or `SECLUDE_ENDED_KILLED`.
     pub by_caller: i32,
     /// Always 0.
     pub reserved: i32,
@@ -255,7 +254,7 @@ impl seclude_outcome {
         })
     }
 
-    /// What is known of a command that has not ended, or whose end is not asked for.
+    /// The outcome of a running command: its usage, and zeros for its end.
     pub(crate) fn running(usage: &Usage, enforced: &Enforced) -> seclude_outcome {
         let pressure = usage.pressure.unwrap_or_default();
         let mut mechanisms = [0; 32];
@@ -365,7 +364,7 @@ const PROTECTIONS: &Words<u64> = &[
     // faces: end
 ];
 
-/// The end's number, and its value: the exit code, the signal or the system call.
+/// The number of the end, and its value: the exit code, the signal or the system call.
 fn ended(ended: Ended) -> Answer<(i32, i32)> {
     let number = number_of(ENDS, ended.name());
     let number = number.ok_or_else(|| {
@@ -380,8 +379,8 @@ fn ended(ended: Ended) -> Answer<(i32, i32)> {
     Ok((number, value))
 }
 
-/// A text in a field of the structure, cut where there is no more room; always with a NUL behind
-/// it.
+/// A text as a field of the structure, truncated if it is too long, and always with a NUL at its
+/// end.
 fn words<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
     let mut field = [0; ROOM];
     text.bytes()
@@ -401,23 +400,25 @@ pub(crate) fn enforced(set: &Enforced) -> u64 {
         .fold(0, |bits, bit| bits | bit)
 }
 
-/// The name of a `SECLUDE_ENDED_...`: "exited", "wall-time", "memory-limit", the same in every
-/// language. NULL for any other number. Never freed.
+/// Returns the name of a `SECLUDE_ENDED_...`, which is the same in every language: "exited",
+/// "wall-time". NULL for any other number. Static: never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_ended_name(ended: c_int) -> *const c_char {
     name_of(ENDS, ended)
 }
 
-/// The name of a `SECLUDE_MEMORY_...`: "cgroup", the same in every language. NULL for any other
-/// number. Never freed.
+/// Returns the name of a `SECLUDE_MEMORY_...`, which is the same in every language: "cgroup". NULL
+/// for any other number. Static: never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_memory_source_name(source: c_int) -> *const c_char {
     name_of(MEMORY_SOURCES, source)
 }
 
-/// The name of one `SECLUDE_PROTECTION_...`: "no-capabilities", the same in every language. NULL
-/// for any other number, so that a loop over the bits of `enforced` skips what this library does
-/// not know. Never freed.
+/// Returns the name of one `SECLUDE_PROTECTION_...`, which is the same in every language:
+/// "no-capabilities". Static: never freed.
+///
+/// NULL for any other number, so that a loop over the bits of `enforced` can skip those that this
+/// library does not know.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_protection_name(protection: u64) -> *const c_char {
     name_of(PROTECTIONS, protection)
@@ -446,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_has_its_value() {
+    fn an_end_has_a_value() {
         assert_eq!(ended(Ended::Exited(3)).ok(), Some((SECLUDE_ENDED_EXITED, 3)));
         assert_eq!(ended(Ended::WallTime).ok(), Some((SECLUDE_ENDED_WALL_TIME, 0)));
         assert_eq!(ended(Ended::Syscall(Syscall::new(1))).ok(), Some((SECLUDE_ENDED_SYSCALL, 1)));

@@ -1,12 +1,12 @@
 //! `seclude_output`: what a finished command wrote, and how it ended.
 
-use crate::boundary::{Answer, free, told, write, write_sized};
+use crate::boundary::{Answer, free, query, write, write_sized};
 use crate::outcome::seclude_outcome;
 use crate::text::seclude_text;
 use seclude_core::Output;
 use std::ffi::{c_char, c_int};
 
-/// What a finished command wrote, and how it ended. Never changes.
+/// What a command wrote, and how it ended. It never changes.
 pub struct seclude_output {
     outcome: seclude_outcome,
     stdout: seclude_text,
@@ -24,23 +24,26 @@ impl seclude_output {
     }
 }
 
-/// Writes how it ended to `*outcome`, a structure of `size` bytes, and returns 0; `SECLUDE_EINVAL`
-/// if `output` is NULL.
+/// Writes to `*outcome` how the command ended. Returns 0, or `SECLUDE_EINVAL` if `output` is NULL.
+///
+/// `size` is the size of `*outcome` in bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_output_outcome(
     output: *const seclude_output,
     outcome: *mut seclude_outcome,
     size: usize,
 ) -> c_int {
-    told(output, crate::error::SECLUDE_EINVAL, |output| {
+    query(output, crate::error::SECLUDE_EINVAL, |output| {
         write_sized(outcome, size, output.outcome);
         Some(0)
     })
 }
 
-/// What it wrote to its standard output, if that was piped, and how many bytes in `*length`, which
-/// may be NULL. A NUL follows the last byte. "" and 0 for NULL, so never NULL. Borrowed: valid
-/// until the output is freed.
+/// Returns what the command wrote to its standard output, if that was a pipe, with a NUL after the
+/// last byte.
+///
+/// `*length` receives the number of bytes. `length` may be NULL. For NULL the result is "" and 0,
+/// so it is never NULL. Borrowed: valid until the output is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_output_stdout(
     output: *const seclude_output,
@@ -49,7 +52,7 @@ pub unsafe extern "C" fn seclude_output_stdout(
     borrowed(output, length, |output| &output.stdout)
 }
 
-/// What it wrote to its standard error, as `seclude_output_stdout`.
+/// Returns what the command wrote to its standard error, as `seclude_output_stdout` does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_output_stderr(
     output: *const seclude_output,
@@ -63,7 +66,7 @@ fn borrowed(
     length: *mut usize,
     which: impl Fn(&seclude_output) -> &seclude_text,
 ) -> *const c_char {
-    let (start, size) = told(output, (c"".as_ptr(), 0), |output| {
+    let (start, size) = query(output, (c"".as_ptr(), 0), |output| {
         Some((which(output).start(), which(output).length()))
     });
     write(length, size);

@@ -1,14 +1,15 @@
-//! `seclude_processes`: the caller's view of what runs, inside a sandbox or in a namespace, at one
-//! moment.
+//! `seclude_processes`: a list of processes in a sandbox or a namespace, at one moment.
 
-use crate::boundary::{free, told};
+use crate::boundary::{free, query};
 use seclude_core::Process;
 use std::ffi::{CString, c_char};
 use std::ptr;
 use std::sync::Arc;
 
-/// A list of processes, as the caller sees them. What they call themselves is their own word. Never
-/// changes. An index past the end answers 0 or NULL.
+/// A list of processes at one moment, as the caller sees them. It never changes.
+///
+/// Names and command lines are the processes' own claims. For an index past the end, the functions
+/// return 0 or NULL.
 pub struct seclude_processes {
     list: Vec<ProcessEntry>,
 }
@@ -25,7 +26,7 @@ impl seclude_processes {
     }
 
     pub(crate) fn shared(list: Vec<Arc<Process>>) -> seclude_processes {
-        // The kernel ends these words with a NUL, so none is inside.
+        // The kernel ends each of these words with a NUL, so they contain none.
         let word = |word: &str| CString::new(word).unwrap_or_default();
         let entry = |process: Arc<Process>| ProcessEntry {
             name: word(&process.name),
@@ -42,22 +43,22 @@ fn of<A>(
     otherwise: A,
     ask: impl FnOnce(&ProcessEntry) -> Option<A>,
 ) -> A {
-    told(processes, otherwise, |processes| processes.list.get(index).and_then(ask))
+    query(processes, otherwise, |processes| processes.list.get(index).and_then(ask))
 }
 
-/// Frees a list. NULL is a no-op.
+/// Frees a list. NULL is a no-op. Lists that are borrowed from `seclude_namespaces` are not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_free(processes: *mut seclude_processes) {
     free(processes);
 }
 
-/// How many processes are in the list.
+/// Returns the number of processes in the list. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_count(processes: *const seclude_processes) -> usize {
-    told(processes, 0, |processes| Some(processes.list.len()))
+    query(processes, 0, |processes| Some(processes.list.len()))
 }
 
-/// A process's id in the caller's pid namespace.
+/// Returns a process's id in the caller's pid namespace.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_pid(
     processes: *const seclude_processes,
@@ -66,9 +67,10 @@ pub unsafe extern "C" fn seclude_processes_pid(
     of(processes, index, 0, |entry| Some(entry.process.pid))
 }
 
-/// A process's id in the sandbox's pid namespace; the warden's is 1. The outside id where that
-/// namespace is shared. In a list of `seclude_namespaces`, its id in the pid namespace that it is
-/// in.
+/// Returns a process's id in the sandbox's pid namespace, where the warden is 1.
+///
+/// If the sandbox shares the caller's pid namespace, this is the id there. In a list of
+/// `seclude_namespaces`, it is the id in the process's own pid namespace.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_inside_pid(
     processes: *const seclude_processes,
@@ -77,8 +79,8 @@ pub unsafe extern "C" fn seclude_processes_inside_pid(
     of(processes, index, 0, |entry| Some(entry.process.inside_pid))
 }
 
-/// One of a process's ids, from the caller's namespace (`level` 0) inwards; 0 past the last. A
-/// process in a sandbox within has more than two.
+/// Returns one of a process's ids, from the caller's pid namespace (`level` 0) inwards. 0 past the
+/// last. A process in a sandbox inside a sandbox has more than two.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_pid_at(
     processes: *const seclude_processes,
@@ -88,7 +90,7 @@ pub unsafe extern "C" fn seclude_processes_pid_at(
     of(processes, index, 0, |entry| entry.process.pids.get(level).copied())
 }
 
-/// The id of a process's parent in the caller's pid namespace.
+/// Returns the id of a process's parent in the caller's pid namespace.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_parent(
     processes: *const seclude_processes,
@@ -97,7 +99,8 @@ pub unsafe extern "C" fn seclude_processes_parent(
     of(processes, index, 0, |entry| Some(entry.process.parent))
 }
 
-/// A process's user id, as the caller sees it. `UINT32_MAX`, which is nobody's, past the end.
+/// Returns a process's user id in the caller's user namespace. `UINT32_MAX`, which is no user's,
+/// past the end.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_uid(
     processes: *const seclude_processes,
@@ -106,8 +109,8 @@ pub unsafe extern "C" fn seclude_processes_uid(
     of(processes, index, u32::MAX, |entry| Some(entry.process.uid))
 }
 
-/// A process's state: 'R' running, 'S' sleeping, 'D' in uninterruptible sleep, 'T' stopped, 'Z'
-/// ended but not reaped.
+/// Returns a process's state: 'R' running, 'S' sleeping, 'D' in uninterruptible sleep, 'T' stopped,
+/// 'Z' a zombie, which has ended but was not waited for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_state(
     processes: *const seclude_processes,
@@ -116,8 +119,8 @@ pub unsafe extern "C" fn seclude_processes_state(
     of(processes, index, 0, |entry| c_char::try_from(u32::from(entry.process.state)).ok())
 }
 
-/// A process's name, at most 15 bytes, as it may set it by prctl(2). Borrowed: valid until the list
-/// is freed.
+/// Returns a process's name, at most 15 bytes, which the process can set with prctl(2). Borrowed:
+/// valid until the list is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_name(
     processes: *const seclude_processes,
@@ -126,8 +129,10 @@ pub unsafe extern "C" fn seclude_processes_name(
     of(processes, index, ptr::null(), |entry| Some(entry.name.as_ptr()))
 }
 
-/// One word of a process's command line, from 0 on; NULL past the last. The name in brackets where
-/// the kernel shows none. Borrowed: valid until the list is freed.
+/// Returns one word of a process's command line, from 0. NULL past the last. Borrowed: valid until
+/// the list is freed.
+///
+/// Where the kernel shows no command line, word 0 is the name in brackets.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_argument(
     processes: *const seclude_processes,

@@ -1,7 +1,6 @@
-//! `seclude_seccomp`: which system calls a command may make, and the setters of walls besides
-//! namespaces: filters, Landlock.
+//! `seclude_seccomp`: which system calls a command may make, and the setters of filters.
 
-use crate::boundary::{Answer, Sticky, data, free, numbers, read, set, utf8};
+use crate::boundary::{Answer, Sticky, data, free, read, set, utf8};
 use crate::error::seclude_error;
 use crate::sandbox::{build, seclude_sandbox};
 use crate::words::{Words, word_of};
@@ -11,15 +10,15 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem;
 use std::sync::{Mutex, PoisonError};
 
-/// The call is made.
+/// The kernel makes the call.
 pub const SECLUDE_SECCOMP_ALLOW: c_int = 1;
-/// The call fails with an error number of errno(3), 1 to 4095, and nothing else happens.
+/// The call fails with an error number of errno(3), 1 to 4095, and has no other effect.
 pub const SECLUDE_SECCOMP_DENY: c_int = 2;
-/// The call is not made, and the command ends: `SECLUDE_ENDED_SYSCALL`.
+/// The call is not made, and the command ends with `SECLUDE_ENDED_SYSCALL`. Linux 5.0.
 pub const SECLUDE_SECCOMP_KILL: c_int = 3;
-/// The call is made, and the kernel writes it to its log.
+/// The kernel makes the call, and writes it to its log.
 pub const SECLUDE_SECCOMP_LOG: c_int = 4;
-/// The caller decides: `seclude_child_take_listener`.
+/// The caller decides: `seclude_child_take_listener`. Linux 5.5.
 pub const SECLUDE_SECCOMP_NOTIFY: c_int = 5;
 
 // faces: begin comparisons as C constants
@@ -48,15 +47,16 @@ const COMPARISONS: &Words<c_int> = &[
     // faces: end
 ];
 
-/// A seccomp filter: a profile, and rules over it. Of the rules that fit a call the last one
-/// decides, then the profile. A mistake in a setter sticks: the sandbox that is given the filter
-/// has it.
+/// A seccomp filter: a profile, and rules that take precedence over it.
 ///
-/// Starting the command itself needs no rule: a filter without `execve` lets the program run that
-/// the caller names, and no other.
+/// The last rule that matches a call decides. If none matches, the profile decides. The filter
+/// applies to everything that the command runs, but not to its own start: even a filter without
+/// `execve` lets the program start that the caller names, and no other.
+///
+/// A mistake in a setter sticks to the filter, and then to the sandbox that is given the filter.
 pub struct seclude_seccomp {
     filter: Seccomp,
-    /// The last rule, which tests may still be added to.
+    /// The last rule, to which conditions may still be added.
     rule: Option<Rule>,
     sticky: Option<seclude_error>,
 }
@@ -81,12 +81,17 @@ impl Sticky for seclude_seccomp {
     }
 }
 
-/// A filter that starts from a profile: `"default"`, what programs of every kind use; `"strict"`,
-/// computing with files and threads only, and anything else kills; `"nested"`, the default and what
-/// a sandbox inside is made with; `"debug"`, the default and ptrace(2); `"unconfined"`, every call
-/// but those that would change the warden.
-/// Never NULL: an unknown name sticks. Free it with `seclude_seccomp_free`.
+/// Makes a filter that starts from a profile:
+///
+/// - `"default"`: what programs of every kind use.
+/// - `"strict"`: computing with files and threads. Any other call kills.
+/// - `"nested"`: the default, and the calls that set up a sandbox inside.
+/// - `"debug"`: the default, and ptrace(2).
+/// - `"unconfined"`: every call, except those that would change the warden.
+///
+/// Never NULL: an unknown name sticks as a mistake. Owned: free it with `seclude_seccomp_free`.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_seccomp_new(profile: *const c_char) -> *mut seclude_seccomp {
     let mut object =
         seclude_seccomp { filter: Profile::Unconfined.into(), rule: None, sticky: None };
@@ -111,9 +116,11 @@ pub unsafe extern "C" fn seclude_seccomp_free(filter: *mut seclude_seccomp) {
     free(filter);
 }
 
-/// A rule for the call of this name, or of this number in decimal: one of `SECLUDE_SECCOMP_...`,
-/// with the error number of `SECLUDE_SECCOMP_DENY`, else 0. A name that another architecture has
-/// and this one has not is skipped; one that nobody has is an error.
+/// Adds a rule for a system call, by name or by number in decimal.
+///
+/// `action` is one of `SECLUDE_SECCOMP_...`. `errnum` is the error number for
+/// `SECLUDE_SECCOMP_DENY`, and 0 otherwise. A name that only other architectures have is skipped. A
+/// name that no architecture has is a mistake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_seccomp_rule(
     filter: *mut seclude_seccomp,
@@ -129,9 +136,12 @@ pub unsafe extern "C" fn seclude_seccomp_rule(
     });
 }
 
-/// The last rule fits only if this holds too: argument number 0 to 5, and of it the bits in `mask`,
-/// compared by one of `SECLUDE_COMPARE_...` with `value`. Its lower 32 bits, as the kernel uses
-/// flags, descriptors and ioctl(2) requests; all 64 if `wide` is not 0, for sizes and addresses.
+/// Adds a condition to the last rule, which then matches only if the condition holds too.
+///
+/// The condition takes argument `argument`, 0 to 5, keeps the bits of `mask`, and compares the
+/// result with `value` by one of `SECLUDE_COMPARE_...`. If `wide` is 0, it compares the lower 32
+/// bits, as the kernel uses flags, descriptors and ioctl(2) requests. Otherwise it compares all 64
+/// bits, for sizes and addresses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_seccomp_when(
     filter: *mut seclude_seccomp,
@@ -155,7 +165,7 @@ pub unsafe extern "C" fn seclude_seccomp_when(
     });
 }
 
-/// Lets sockets of this family be made: an AF_ number.
+/// Allows sockets of this address family, an `AF_...` number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_seccomp_socket_family(filter: *mut seclude_seccomp, family: u16) {
     set(filter, |object| {
@@ -166,8 +176,8 @@ pub unsafe extern "C" fn seclude_seccomp_socket_family(filter: *mut seclude_secc
     });
 }
 
-/// What becomes of every call that neither a rule nor the profile names, known or not: as for
-/// `seclude_seccomp_rule`.
+/// Sets the action for every call that neither a rule nor the profile names, known or unknown. The
+/// arguments are those of `seclude_seccomp_rule`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_seccomp_otherwise(
     filter: *mut seclude_seccomp,
@@ -195,9 +205,9 @@ fn action_of(action: c_int, errnum: c_int) -> Answer<Action> {
     }
 }
 
-/// Which system calls programs inside may make: a copy of `filter`. Without a word from here, the
-/// profile `default`, or `nested` with `seclude_sandbox_nested`. seccomp(2); Linux 5.0 for
-/// `SECLUDE_SECCOMP_KILL`, 5.5 for `SECLUDE_SECCOMP_NOTIFY`.
+/// Sets the filter of system calls to a copy of `filter`: seccomp(2).
+///
+/// The default is the profile `default`, or `nested` with `seclude_sandbox_nested`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_seccomp(
     sandbox: *mut seclude_sandbox,
@@ -206,10 +216,12 @@ pub unsafe extern "C" fn seclude_sandbox_seccomp(
     build(sandbox, |sandbox| Ok(sandbox.seccomp(read("filter", filter)?.whole()?)));
 }
 
-/// One more filter, as the kernel takes it: `size` bytes of `struct sock_filter`, 1 to 4096
-/// instructions of 8 bytes. May be called several times; they are loaded after the sandbox's own,
-/// in this order, and of all answers the strictest holds. Each must let `execve` pass, and
-/// `seccomp` if another follows.
+/// Adds a filter in the kernel's form: `size` bytes of `struct sock_filter`, 1 to 4096 instructions
+/// of 8 bytes.
+///
+/// Several calls add several filters. The kernel loads them after the sandbox's own, in this order,
+/// and the strictest answer wins. Each filter must allow `execve`, and `seccomp` if another one
+/// follows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_seccomp_bpf(
     sandbox: *mut seclude_sandbox,
@@ -219,57 +231,18 @@ pub unsafe extern "C" fn seclude_sandbox_seccomp_bpf(
     build(sandbox, |sandbox| Ok(sandbox.seccomp_bpf(data("program", program, size)?)));
 }
 
-/// Leaves out the second wall. Without a word from here, Landlock says once more what the mounts
-/// and namespaces say, at the highest ABI that the kernel has (landlock(7), Linux 5.19); where the
-/// kernel lacks it, and with `seclude_sandbox_nested`, it is left out; with a shared ipc namespace,
-/// the part about files.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_no_landlock(sandbox: *mut seclude_sandbox) {
-    build(sandbox, |sandbox| Ok(sandbox.no_landlock()));
-}
-
-/// Lets these TCP ports be bound and no others; none, if `count` is 0. By Landlock: an error where
-/// the kernel has not its ABI 4 (Linux 6.7).
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_tcp_bind(
-    sandbox: *mut seclude_sandbox,
-    ports: *const u32,
-    count: usize,
-) {
-    build(sandbox, |sandbox| Ok(sandbox.tcp_bind(ports_of(ports, count)?)));
-}
-
-/// Lets these TCP ports be connected to, wherever they are, and no others; as for
-/// `seclude_sandbox_tcp_bind`. UDP is not ruled: a filter that refuses its sockets is.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn seclude_sandbox_tcp_connect(
-    sandbox: *mut seclude_sandbox,
-    ports: *const u32,
-    count: usize,
-) {
-    build(sandbox, |sandbox| Ok(sandbox.tcp_connect(ports_of(ports, count)?)));
-}
-
-fn ports_of(ports: *const u32, count: usize) -> Answer<Vec<u16>> {
-    let port = |number: &u32| {
-        u16::try_from(*number)
-            .map_err(|_| seclude_error::invalid(&format!("port {number}"), "is not 0 to 65535"))
-    };
-    numbers("ports", ports, count)?.iter().map(port).collect()
-}
-
-/// The number of the system call of this name, on this architecture; -1 if it has none, and for
-/// NULL.
+/// Returns the number of the system call of this name on this architecture. -1 if there is none,
+/// and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_syscall_number(name: *const c_char) -> c_int {
     utf8("name", name).ok().and_then(Syscall::from_name).map_or(-1, Syscall::number)
 }
 
-/// The name of the system call of this number, on this architecture. NULL if this library does not
-/// know it. Never freed.
+/// Returns the name of the system call of this number on this architecture. NULL if the library
+/// does not know it. Static: never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_syscall_name(number: c_int) -> *const c_char {
-    /// What has been asked for, for ever: there are only so many names.
+    /// The names that were asked for. They are never freed; there are at most as many as calls.
     static NAMES: Mutex<BTreeMap<c_int, CString>> = Mutex::new(BTreeMap::new());
     let Some(name) = Syscall::new(number).name() else { return std::ptr::null() };
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);

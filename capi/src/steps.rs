@@ -1,6 +1,6 @@
-//! The steps of set-up, by number: what an error says of where it happened.
+//! The steps of the set-up, of which an error names the one that failed.
 
-use crate::boundary::told;
+use crate::boundary::query;
 use crate::error::seclude_error;
 use crate::words::{Words, name_of};
 use std::ffi::{c_char, c_int};
@@ -127,15 +127,17 @@ pub(crate) const STEPS: &Words<c_int> = &[
     // faces: end
 ];
 
-/// Which step of set-up or of the start failed, a `SECLUDE_STEP_...`; 0 if none had begun, or all
-/// were over, and for NULL. `seclude_error_step` says the same in words, with the step's object.
+/// Returns the step of the set-up or of the start that failed: one of `SECLUDE_STEP_...`.
+///
+/// 0 if no step had begun, if all were done, and for NULL. `seclude_error_step` describes the step
+/// in words, with its object.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_error_step_kind(error: *const seclude_error) -> c_int {
-    told(error, 0, |error| Some(error.step_kind()))
+    query(error, 0, |error| Some(error.step_kind()))
 }
 
-/// The name of a `SECLUDE_STEP_...`: "pivot-root", the same in every language. NULL for any other
-/// number. Never freed.
+/// Returns the name of a `SECLUDE_STEP_...`, which is the same in every language: "pivot-root". NULL
+/// for any other number. Static: never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_step_name(step: c_int) -> *const c_char {
     name_of(STEPS, step)

@@ -1,12 +1,14 @@
-//! `seclude_text`: a string that the library made and C borrows from, since nothing that one side
-//! allocates is freed by the other.
+//! `seclude_text`: a string that the library made and C borrows. It is an object because neither side
+//! frees what the other allocates.
 
-use crate::boundary::{free, told};
+use crate::boundary::{free, query};
 use std::ffi::c_char;
 
-/// A text that the library made.
+/// A string that the library made: a policy as text, for example.
+///
+/// It is an object because neither side frees memory that the other one allocates.
 pub struct seclude_text {
-    /// With a NUL behind it.
+    /// With a NUL at the end.
     bytes: Vec<u8>,
 }
 
@@ -26,17 +28,17 @@ impl seclude_text {
     }
 }
 
-/// The text, which ends with a NUL. "" for NULL, so never NULL. Borrowed: valid until the text is
-/// freed.
+/// Returns the string, which ends with a NUL. "" for NULL, so never NULL. Borrowed: valid until the
+/// text is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_text_string(text: *const seclude_text) -> *const c_char {
-    told(text, c"".as_ptr(), |text| Some(text.start()))
+    query(text, c"".as_ptr(), |text| Some(text.start()))
 }
 
-/// The number of its bytes, without the NUL at the end. 0 for NULL.
+/// Returns the length in bytes, without the NUL at the end. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_text_length(text: *const seclude_text) -> usize {
-    told(text, 0, |text| Some(text.length()))
+    query(text, 0, |text| Some(text.length()))
 }
 
 /// Frees a text. NULL is a no-op.

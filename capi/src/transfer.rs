@@ -1,5 +1,4 @@
-//! `seclude_transfer`: copying files and trees out of, and into, places that somebody hostile may
-//! have filled.
+//! `seclude_transfer`: copies of files and trees out of and into directories with hostile contents.
 
 use crate::boundary::{Answer, Sticky, Structure, bytes, code, free, read, set, write_sized};
 use crate::child::{State, seclude_child};
@@ -7,9 +6,10 @@ use crate::error::seclude_error;
 use seclude_core::{Child, Copied, Transfer};
 use std::ffi::{c_char, c_int};
 
-/// How files and trees are copied, and how much of them at most: 256 MiB in 10,000 files and
-/// directories, 64 deep, unless said otherwise. No symbolic link is followed, and only files and
-/// directories are copied.
+/// How to copy files and trees, and how much at most.
+///
+/// The defaults are 256 MiB in 10,000 files and directories, at most 64 directories deep. No
+/// symbolic link is followed. Only files and directories are copied.
 pub struct seclude_transfer {
     transfer: Transfer,
     sticky: Option<seclude_error>,
@@ -21,8 +21,9 @@ impl Sticky for seclude_transfer {
     }
 }
 
-/// What has been copied. Functions that fill it take its size, `sizeof(seclude_copied)`, as for
-/// `seclude_outcome`.
+/// What was copied.
+///
+/// Functions that fill it take its size, `sizeof(seclude_copied)`, as for `seclude_outcome`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct seclude_copied {
@@ -30,26 +31,28 @@ pub struct seclude_copied {
     pub entries: u64,
     /// Bytes in files.
     pub bytes: u64,
-    /// Symbolic links, pipes, sockets and devices that were left out:
-    /// `seclude_transfer_skip_special`.
+    /// Symbolic links, pipes, sockets and devices that were left out
+    /// (`seclude_transfer_skip_special`).
     pub skipped: u64,
 }
 
 impl Structure for seclude_copied {}
 
-/// The usual bounds. Never NULL. Free it with `seclude_transfer_free`.
+/// Makes an object with the default bounds. Never NULL. Owned: free it with
+/// `seclude_transfer_free`.
 #[unsafe(no_mangle)]
+#[must_use]
 pub extern "C" fn seclude_transfer_new() -> *mut seclude_transfer {
     Box::into_raw(Box::new(seclude_transfer { transfer: Transfer::new(), sticky: None }))
 }
 
-/// Frees it. NULL is a no-op.
+/// Frees a transfer. NULL is a no-op.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_transfer_free(transfer: *mut seclude_transfer) {
     free(transfer);
 }
 
-/// At most so many bytes in files. A file counts with its length, holes included.
+/// Sets the most bytes in files. A file counts with its length, holes included.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_transfer_max_bytes(transfer: *mut seclude_transfer, bytes: u64) {
     set(transfer, |object| {
@@ -58,8 +61,7 @@ pub unsafe extern "C" fn seclude_transfer_max_bytes(transfer: *mut seclude_trans
     });
 }
 
-/// At most so many files and directories, and other things that are left out
-/// (`seclude_transfer_skip_special`).
+/// Sets the most files and directories, including what `seclude_transfer_skip_special` leaves out.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_transfer_max_entries(
     transfer: *mut seclude_transfer,
@@ -71,8 +73,8 @@ pub unsafe extern "C" fn seclude_transfer_max_entries(
     });
 }
 
-/// Leaves out symbolic links, pipes, sockets and devices, and counts them. Without a word from
-/// here, they are an error.
+/// Leaves out symbolic links, pipes, sockets and devices, and counts them. By default they are an
+/// error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_transfer_skip_special(transfer: *mut seclude_transfer) {
     set(transfer, |object| {
@@ -82,11 +84,15 @@ pub unsafe extern "C" fn seclude_transfer_skip_special(transfer: *mut seclude_tr
 }
 
 /// Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not
-/// exist yet. No link in `path` or below it is followed; `base` is the caller's word. The copies
-/// are the caller's, with the permissions of the originals but for set-user-id and sticky bits.
-/// After an error, nothing is left at `to`. What was copied goes to `*copied`, a structure of
-/// `size` bytes, which may be NULL.
+/// exist.
+///
+/// Links in `base` are followed, links in `path` and below it are not. The copies belong to the
+/// caller. They have the permissions of the originals without set-user-id, set-group-id and sticky
+/// bits, and their owner may always read and write them. On failure nothing is left at `to`.
+///
+/// `*copied` receives what was copied. `size` is its size in bytes, and it may be NULL.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_transfer_copy(
     transfer: *const seclude_transfer,
     base: *const c_char,
@@ -102,15 +108,17 @@ pub unsafe extern "C" fn seclude_transfer_copy(
             bytes("path", path)?,
             bytes("to", to)?,
         )?;
-        Ok(told(&done, copied, size))
+        Ok(written(&done, copied, size))
     })
 }
 
-/// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`, as
-/// `seclude_transfer_copy` does with the sandbox's root as the base. A privileged caller reads
-/// there what the sandbox's user may read, and no more. What runs may change it meanwhile:
-/// `seclude_child_freeze` keeps it still.
+/// Copies the file or tree at the absolute path `inside` out of the running sandbox to `to`.
+///
+/// The rules are those of `seclude_transfer_copy`, with the sandbox's root as the base. A
+/// privileged caller reads only what the sandbox's user may read. Programs inside may change the
+/// tree meanwhile: `seclude_child_freeze` prevents that.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_child_copy_out(
     child: *const seclude_child,
     inside: *const c_char,
@@ -124,14 +132,17 @@ pub unsafe extern "C" fn seclude_child_copy_out(
         let transfer = of(transfer)?;
         let done =
             running(child)?.copy_out(bytes("inside", inside)?, bytes("to", to)?, transfer)?;
-        Ok(told(&done, copied, size))
+        Ok(written(&done, copied, size))
     })
 }
 
-/// Copies a file or tree of the caller's into the running sandbox, to the absolute path `inside`,
-/// which must not exist yet, in a place that the command may write to: it is made with the rights
-/// of the sandbox's user. The copies are the command's own.
+/// Copies the caller's file or tree `from` into the running sandbox to the absolute path `inside`,
+/// which must not exist.
+///
+/// The copy is made with the rights of the sandbox's user, so the command must be able to write
+/// there. The copies belong to the command's user. Otherwise like `seclude_transfer_copy`.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn seclude_child_copy_in(
     child: *const seclude_child,
     from: *const c_char,
@@ -145,7 +156,7 @@ pub unsafe extern "C" fn seclude_child_copy_in(
         let transfer = of(transfer)?;
         let done =
             running(child)?.copy_in(bytes("from", from)?, bytes("inside", inside)?, transfer)?;
-        Ok(told(&done, copied, size))
+        Ok(written(&done, copied, size))
     })
 }
 
@@ -162,7 +173,7 @@ fn running<'a>(child: *const seclude_child) -> Answer<&'a Child> {
     }
 }
 
-pub(crate) fn told(done: &Copied, copied: *mut seclude_copied, size: usize) -> c_int {
+pub(crate) fn written(done: &Copied, copied: *mut seclude_copied, size: usize) -> c_int {
     let Copied { entries, bytes, skipped, .. } = done;
     write_sized(
         copied,

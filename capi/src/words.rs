@@ -1,9 +1,10 @@
-//! Closed sets of names: what C calls the core's words. The tables are written by `make faces`.
+//! Closed sets of names: the C constants and the core's words that they stand for. `make faces`
+//! writes the tables.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
-/// The numbers of a set, each with the name that every language has for it.
+/// The numbers of a set, each with its name, which is the same in every language.
 pub(crate) type Words<Number> = [(Number, &'static CStr)];
 
 /// The name of a number; NULL if there is no such number.
@@ -11,13 +12,13 @@ pub(crate) fn name_of<Number: PartialEq>(words: &Words<Number>, number: Number) 
     words.iter().find(|(known, _)| *known == number).map_or(ptr::null(), |(_, name)| name.as_ptr())
 }
 
-/// The number of a name. `None` if the core has a word that this table lacks: a test of each set
-/// says that it has none.
+/// The number of a name. `None` if the table lacks a word of the core, which a test of each set
+/// excludes.
 pub(crate) fn number_of<Number: Copy>(words: &Words<Number>, name: &str) -> Option<Number> {
     words.iter().find(|(_, known)| known.to_bytes() == name.as_bytes()).map(|(number, _)| *number)
 }
 
-/// The core's word of a number, by the name that both have.
+/// The core's word for a number.
 pub(crate) fn word_of<Number: PartialEq, Word>(
     words: &Words<Number>,
     number: Number,
@@ -26,7 +27,7 @@ pub(crate) fn word_of<Number: PartialEq, Word>(
     words.iter().find(|(known, _)| *known == number).and_then(|(_, name)| from(name.to_str().ok()?))
 }
 
-/// That a table and the core's set are the same, word by word.
+/// Asserts that a table has the words of the core's set, in the same order.
 #[cfg(test)]
 pub(crate) fn assert_complete<Number: Copy + PartialEq>(
     words: &Words<Number>,

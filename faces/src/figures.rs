@@ -58,7 +58,8 @@ fn c_name(figure: &Figure) -> String {
 /// Fields of `seclude_outcome`.
 pub fn c_fields() -> Vec<String> {
     each(|figure| {
-        let text = documented(figure, "In nanoseconds.", "`SECLUDE_UNKNOWN` where nobody counted.");
+        let text =
+            documented(figure, "In nanoseconds.", "`SECLUDE_UNKNOWN` if it was not counted.");
         let mut lines = wrapped("/// ", 4, &text);
         lines.push(format!("pub {}: u64,", c_name(figure)));
         lines

@@ -1,5 +1,6 @@
-/* Callers in odd states: standard streams closed, all descriptors closed, no free descriptor, a limit on the size of files.
- * Each is a process of its own, forked here, which tells by its exit status which line was not true. */
+/* Callers in unusual states: standard streams closed, all descriptors closed, no free descriptor, a
+ * limit on the size of files. Each is a forked process, whose exit status tells the line that
+ * failed. */
 #define _GNU_SOURCE
 #include "check.h"
 #include <errno.h>
@@ -12,14 +13,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* In a forked process, which may have no stream to say it on: the line, by the exit status. */
-#define REQUIRE(condition)                 \
-    do {                                   \
-        if (!(condition))                  \
-            _exit(__LINE__ % 250 + 1);     \
+/* For a forked process, which may have no stream to print to: exits with a status that encodes the
+ * line. */
+#define REQUIRE(condition)             \
+    do {                               \
+        if (!(condition))              \
+            _exit(__LINE__ % 250 + 1); \
     } while (0)
 
-/* What that process says: 0, or the line modulo 250, plus 1. */
+/* Waits for the forked process. Returns 0, the line modulo 250 plus 1, or minus a signal. */
 static int ended(pid_t forked)
 {
     int status;
@@ -28,7 +30,8 @@ static int ended(pid_t forked)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-/* Where commands come from. */
+/* Where commands run: in sandboxes of their own, in copies of a template, in a cell, in a pool, or
+ * in namespaces of another sandbox. */
 struct ground {
     seclude_sandbox *sandbox;
     seclude_cell *cell;
@@ -89,7 +92,7 @@ static void let_go(struct ground *ground)
     seclude_sandbox_free(ground->sandbox);
 }
 
-/* The caller has no streams of these numbers (bits), and runs a command, however it can. */
+/* Closes the standard streams whose bits are set in `closed`, and runs commands. */
 static void without_streams(int closed, int kind)
 {
     int ends[2];
@@ -104,13 +107,14 @@ static void without_streams(int closed, int kind)
     struct ground ground;
     REQUIRE(ready(&ground, kind) == 0);
     seclude_command *command = command_of(&ground, "sh");
-    const char *const words[] = {"-c", "for n in 0 1 2; do link=$(readlink /proc/$$/fd/$n); echo $link >&9; done", NULL};
+    const char *const words[] = {
+        "-c", "for n in 0 1 2; do link=$(readlink /proc/$$/fd/$n); echo $link >&9; done", NULL};
     seclude_command_args(command, words);
     seclude_command_fd(command, 9, writer);
     seclude_outcome outcome = {0};
     REQUIRE(seclude_command_run(command, &outcome, sizeof outcome, NULL) == 0);
     REQUIRE(outcome.success);
-    /* Nothing that the library keeps has one of their numbers. */
+    /* The library keeps no descriptor under these numbers. */
     for (int fd = 0; fd < 3; fd++)
         REQUIRE(!(closed & 1 << fd) || fcntl(fd, F_GETFD) == -1);
     seclude_command_free(command);
@@ -124,11 +128,12 @@ static void without_streams(int closed, int kind)
         REQUIRE(line);
         REQUIRE(!(closed & 1 << fd) || strcmp(line, "/dev/null") == 0);
     }
-    /* A descriptor of the caller's that has such a number is given as any other. */
+    /* A descriptor of the caller under such a number is passed like any other. */
     if (closed & 1) {
         REQUIRE(open("/etc/hostname", O_RDONLY) == 0);
         command = command_of(&ground, "sh");
-        const char *const reads[] = {"-c", "test -f /dev/stdin && read line && test -n \"$line\"", NULL};
+        const char *const reads[] = {"-c", "test -f /dev/stdin && read line && test -n \"$line\"",
+                                     NULL};
         seclude_command_args(command, reads);
         seclude_command_stdin(command, 0);
         REQUIRE(seclude_command_run(command, &outcome, sizeof outcome, NULL) == 0);
@@ -164,7 +169,7 @@ static void close_all(void)
         close(fd);
 }
 
-/* Fills the free numbers with sockets of the caller's own. */
+/* Opens sockets under the free numbers. */
 static void take_numbers(int sockets[PAIRS][2], ino_t inodes[PAIRS][2])
 {
     struct stat status;
@@ -177,7 +182,7 @@ static void take_numbers(int sockets[PAIRS][2], ino_t inodes[PAIRS][2])
     }
 }
 
-/* Nobody has sent anything there, and nobody has closed one. */
+/* Checks that the library has neither written to one of them nor closed one. */
 static void require_unharmed(int sockets[PAIRS][2], ino_t inodes[PAIRS][2])
 {
     struct stat status;
@@ -203,9 +208,11 @@ static void after_closefrom(int kind)
     seclude_child *child = NULL;
     REQUIRE(seclude_command_spawn(sleeper, &child, NULL) == 0);
     seclude_command_free(sleeper);
-    /* The pool's threads are not to be in the middle of something. */
+    /* Wait until the pool's threads have nothing to do. */
     seclude_statistics statistics = {0};
-    while (kind == POOL && seclude_pool_statistics(ground.pool, &statistics, sizeof statistics) == 0 && statistics.ready < 1)
+    while (kind == POOL &&
+           seclude_pool_statistics(ground.pool, &statistics, sizeof statistics) == 0 &&
+           statistics.ready < 1)
         usleep(1000);
     close_all();
     take_numbers(sockets, inodes);
@@ -218,7 +225,8 @@ static void after_closefrom(int kind)
     seclude_command *command = command_of(&ground, "true");
     seclude_error *err = NULL;
     int code = seclude_command_run(command, &outcome, sizeof outcome, &err);
-    int told = err && strstr(seclude_error_message(err), "the caller has closed a descriptor of the library's");
+    int told = err && strstr(seclude_error_message(err),
+                             "the caller has closed a descriptor of the library's");
     switch (kind) {
     case CELL:
         REQUIRE(code == SECLUDE_EWARDEN_LOST && told);
@@ -228,7 +236,7 @@ static void after_closefrom(int kind)
     case JOINED:
         REQUIRE(code == SECLUDE_EIO && told);
         break;
-    default: /* What can be made anew is. */
+    default: /* The library opens its descriptors again where it can. */
         REQUIRE(code == 0 && outcome.success);
     }
     seclude_error_free(err);
@@ -251,7 +259,7 @@ static void what_the_caller_has_closed_is_left_alone(void)
     }
 }
 
-/* A daemon's child closes everything, and what its parent has goes on. */
+/* A forked process closes everything, as a daemon does. The parent is not affected. */
 static void a_forked_process_that_closes_everything_harms_nobody(void)
 {
     for (int kind = 0; kind < GROUNDS; kind++) {
@@ -267,7 +275,8 @@ static void a_forked_process_that_closes_everything_harms_nobody(void)
             if (kind == OWN || kind == PREPARED) {
                 seclude_command *command = command_of(&ground, "true");
                 seclude_outcome outcome = {0};
-                REQUIRE(seclude_command_run(command, &outcome, sizeof outcome, NULL) == 0 && outcome.success);
+                REQUIRE(seclude_command_run(command, &outcome, sizeof outcome, NULL) == 0 &&
+                        outcome.success);
                 seclude_command_free(command);
             }
             let_go(&ground);
@@ -303,7 +312,8 @@ static void a_shortage_of_descriptors_is_the_hosts(void)
             seclude_outcome outcome = {0};
             seclude_error *err = NULL;
             int code = seclude_command_run(command, &outcome, sizeof outcome, &err);
-            REQUIRE(code == 0 || (code == SECLUDE_EHOST_LIMIT && seclude_error_errno(err) == EMFILE));
+            REQUIRE(code == 0 ||
+                    (code == SECLUDE_EHOST_LIMIT && seclude_error_errno(err) == EMFILE));
             REQUIRE(code == 0 || strstr(seclude_error_hint(err), "RLIMIT_NOFILE"));
             limited += code != 0;
             seclude_error_free(err);
@@ -315,7 +325,8 @@ static void a_shortage_of_descriptors_is_the_hosts(void)
     CHECK_INT(ended(forked), 0);
 }
 
-/* SIGXFSZ ends a process that writes more than it may: not one that only starts commands. */
+/* SIGXFSZ kills a process that writes too large a file. It does not kill one that starts
+ * commands. */
 static void a_limit_on_the_size_of_files_ends_no_caller(void)
 {
     static char word[100 * 1024];
@@ -336,7 +347,8 @@ static void a_limit_on_the_size_of_files_ends_no_caller(void)
                 seclude_error *err = NULL;
                 int code = seclude_command_run(command, &outcome, sizeof outcome, &err);
                 if (code < 0) {
-                    REQUIRE(hard && code == SECLUDE_EHOST_LIMIT && seclude_error_errno(err) == EFBIG);
+                    REQUIRE(hard && code == SECLUDE_EHOST_LIMIT &&
+                            seclude_error_errno(err) == EFBIG);
                     REQUIRE(strstr(seclude_error_hint(err), "RLIMIT_FSIZE"));
                 } else {
                     REQUIRE(outcome.success);
@@ -346,12 +358,13 @@ static void a_limit_on_the_size_of_files_ends_no_caller(void)
             CHECK_INT(ended(forked), 0);
         }
     }
-    /* The control: a process that writes it itself is ended. */
+    /* The control: a process that writes the data itself is killed. */
     pid_t forked = fork();
     if (forked == 0) {
         struct rlimit none = {0, 0}, no_core = {0, 0};
         FILE *file = tmpfile();
-        REQUIRE(file && setrlimit(RLIMIT_FSIZE, &none) == 0 && setrlimit(RLIMIT_CORE, &no_core) == 0);
+        REQUIRE(file && setrlimit(RLIMIT_FSIZE, &none) == 0 &&
+                setrlimit(RLIMIT_CORE, &no_core) == 0);
         _exit(write(fileno(file), word, sizeof word) < 0 ? 0 : 1);
     }
     CHECK_INT(ended(forked), -SIGXFSZ);
@@ -359,7 +372,6 @@ static void a_limit_on_the_size_of_files_ends_no_caller(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name) {#name, name}
     static const struct test TESTS[] = {
         TEST(a_caller_without_standard_streams_starts_commands_everywhere),
         TEST(what_the_caller_has_closed_is_left_alone),

@@ -1,4 +1,5 @@
-/* Cells and pools: commands that share a sandbox, a reset, and sandboxes that are ready before they are asked for. */
+/* Cells and pools: commands that share a sandbox, resets, and sandboxes that are ready in
+ * advance. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <poll.h>
@@ -8,18 +9,18 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Milliseconds after which what has not come hangs. */
+/* A test hangs if something takes longer than this, in milliseconds. */
 #define HANG 30000
 
 static seclude_sandbox *sandbox_with_tmp(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
-    seclude_sandbox_tmpfs(sandbox, "/tmp", 1u << 20);
+    seclude_sandbox_tmpfs(sandbox, "/tmp", SECLUDE_MIB(1));
     seclude_sandbox_wall_time(sandbox, 60000);
     return sandbox;
 }
 
-/* Runs a shell in it to its end; how that ended. */
+/* Runs a script to its end, and returns how it ended. */
 static seclude_outcome run(seclude_command *command, const char *script)
 {
     seclude_outcome outcome = {0};
@@ -94,7 +95,7 @@ static void a_command_is_ended_or_all_are(void)
     CHECK_OK(seclude_child_wait(child[1], &outcome, sizeof outcome, &err), err);
     CHECK_INT(outcome.ended, SECLUDE_ENDED_KILLED);
     CHECK_INT(status_in(cell, "exit 0"), 0);
-    CHECK_INT(seclude_cell_set_memory(cell, 1u << 30, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_cell_set_memory(cell, SECLUDE_GIB(1), NULL), SECLUDE_EINVAL);
     seclude_child_free(child[0]);
     seclude_child_free(child[1]);
     seclude_cell_free(cell);
@@ -104,7 +105,7 @@ static void a_command_is_ended_or_all_are(void)
 static void one_command_may_have_less(void)
 {
     seclude_sandbox *sandbox = sandbox_with_tmp();
-    seclude_sandbox_memory(sandbox, 512u << 20);
+    seclude_sandbox_memory(sandbox, SECLUDE_MIB(512));
     seclude_sandbox_cpu_time(sandbox, 60000);
     seclude_sandbox_pids(sandbox, 50);
     seclude_cell *cell = NULL;
@@ -114,7 +115,7 @@ static void one_command_may_have_less(void)
     seclude_command *command = seclude_cell_command(cell, "sh");
     seclude_command_arg(command, "-c");
     seclude_command_arg(command, "while :; do :; done");
-    seclude_command_memory(command, 64u << 20);
+    seclude_command_memory(command, SECLUDE_MIB(64));
     seclude_command_cpu_time(command, 200);
     seclude_command_pids(command, 4);
     CHECK_OK(seclude_command_run(command, &outcome, sizeof outcome, &err), err);
@@ -122,7 +123,7 @@ static void one_command_may_have_less(void)
     CHECK_INT(outcome.limit, 200000000);
     seclude_command_free(command);
     CHECK_INT(status_in(cell, "exit 0"), 0);
-    /* A share of what is not limited is none. */
+    /* A limit on one command takes a limit of the sandbox. */
     seclude_sandbox *without = seclude_sandbox_new();
     command = seclude_sandbox_command(without, "true");
     seclude_command_pids(command, 4);
@@ -136,7 +137,10 @@ static void one_command_may_have_less(void)
 static void *many(void *pool)
 {
     for (int i = 0; i < 10; i++)
-        CHECK_INT(run(seclude_pool_command(pool, "sh"), "test ! -e /tmp/left && touch /tmp/left && exit 5").returncode, 5);
+        CHECK_INT(run(seclude_pool_command(pool, "sh"),
+                      "test ! -e /tmp/left && touch /tmp/left && exit 5")
+                      .returncode,
+                  5);
     return NULL;
 }
 
@@ -155,14 +159,17 @@ static void a_pool_serves_threads(void)
     for (int i = 0; i < 4; i++)
         CHECK_INT(pthread_join(threads[i], NULL), 0);
     CHECK_INT(seclude_pool_statistics(pool, &told, sizeof told), 0);
-    CHECK(told.size == 2 && told.handed_out == 40 && told.most_in_use <= 2 && told.in_use == 0 && told.failed == 0);
+    CHECK(told.size == 2 && told.handed_out == 40 && told.most_in_use <= 2 && told.in_use == 0 &&
+          told.failed == 0);
     seclude_networks networks = {.last_retired = 1};
     CHECK_INT(seclude_pool_networks(pool, &networks, sizeof networks), 0);
     CHECK(networks.made > 0 && networks.reused > 0 && networks.retired == 0);
     CHECK(networks.last_retired == 0 && networks.last_retired_why[0] == '\0');
-    const char *packet = "from socket import *; a = socket(AF_INET, SOCK_DGRAM); a.bind(('127.0.0.1', 0)); a.sendto(b'x', a.getsockname())";
+    const char *packet = "from socket import *; a = socket(AF_INET, SOCK_DGRAM); "
+                         "a.bind(('127.0.0.1', 0)); a.sendto(b'x', a.getsockname())";
     CHECK_INT(run(seclude_pool_command(pool, "python3"), packet).returncode, 0);
-    /* Who waits for it is told as soon as all inside has ended; the warden takes a moment more. */
+    /* The child's end is known as soon as everything inside has ended. The warden ends a moment
+     * later. */
     for (int i = 0; i < 1000 && networks.retired == 0; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
         CHECK_INT(seclude_pool_networks(pool, &networks, sizeof networks), 0);
@@ -177,7 +184,7 @@ static void a_pool_serves_threads(void)
     seclude_pool_free(pool);
 }
 
-/* A command that ends when its input does, once started. */
+/* Starts a command that ends when its input ends. */
 static seclude_command *cat(seclude_pool *pool)
 {
     seclude_command *command = seclude_pool_command(pool, "cat");
@@ -192,7 +199,7 @@ static int readable(int fd, int milliseconds)
     return poll(&polled, 1, milliseconds);
 }
 
-/* Has it end, and does not ask it. */
+/* Lets it end, without waiting for the child. */
 static void end_unseen(seclude_child *child)
 {
     CHECK_INT(close(seclude_child_take_stdin(child)), 0);
@@ -236,7 +243,7 @@ static void a_full_pool_says_so_and_an_ended_command_has_no_place(void)
     seclude_pool_free(pool);
 }
 
-/* So many commands of one pool that start together. */
+/* Makes `count` commands of one pool that start together. */
 static seclude_interaction *together(seclude_pool *pool, int count)
 {
     seclude_interaction *interaction = seclude_interaction_new();
@@ -302,7 +309,7 @@ static void null_is_an_error(void)
     command = seclude_sandbox_command(sandbox, "true");
     CHECK_INT(seclude_command_try_spawn(command, NULL, NULL), SECLUDE_EINVAL);
     CHECK_INT(seclude_command_spawn_timeout(command, 0, NULL, NULL), SECLUDE_EINVAL);
-    /* Where there is no pool, there is nothing to wait for. */
+    /* Without a pool there is nothing to wait for. */
     CHECK_INT(seclude_command_try_spawn(command, &child, NULL), 1);
     seclude_child_free(child);
     seclude_command_free(command);
@@ -317,7 +324,6 @@ static void null_is_an_error(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name) {#name, name}
     static const struct test TESTS[] = {
         TEST(what_is_left_is_there_until_a_reset),
         TEST(a_command_is_ended_or_all_are),

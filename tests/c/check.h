@@ -1,5 +1,6 @@
-/* What the tests here share: an assertion that tells and goes on, named tests, and the count that run.sh adds up.
- * No framework: the tests run in a sanitizer, under valgrind, and on machines with a compiler and nothing else. */
+/* What the C tests share: checks that print a failure and go on, named tests, and the loop that
+ * runs them. There is no framework, because the tests also run under sanitizers, under valgrind,
+ * and on machines with nothing but a compiler. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -9,46 +10,48 @@
 
 static int failures;
 
-/* True, or a line that says what was not. */
-#define CHECK(condition)                                                            \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            failures++;                                                             \
+/* Checks a condition, and prints it if it is false. */
+#define CHECK(condition)                                                              \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            failures++;                                                               \
             fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-        }                                                                           \
+        }                                                                             \
     } while (0)
 
-/* Equal numbers, or a line with both. */
-#define CHECK_INT(found, wanted)                                                                          \
-    do {                                                                                                  \
-        long long found_ = (long long)(found), wanted_ = (long long)(wanted);                             \
-        if (found_ != wanted_) {                                                                          \
-            failures++;                                                                                   \
-            fprintf(stderr, "%s:%d: %s is %lld, not %lld\n", __FILE__, __LINE__, #found, found_, wanted_); \
-        }                                                                                                 \
+/* Compares two numbers, and prints both if they differ. */
+#define CHECK_INT(found, wanted)                                                                 \
+    do {                                                                                         \
+        long long found_ = (long long)(found), wanted_ = (long long)(wanted);                    \
+        if (found_ != wanted_) {                                                                 \
+            failures++;                                                                          \
+            fprintf(stderr, "%s:%d: %s is %lld, not %lld\n", __FILE__, __LINE__, #found, found_, \
+                    wanted_);                                                                    \
+        }                                                                                        \
     } while (0)
 
-/* Equal texts, of which the first may be NULL, or a line with both. */
-#define CHECK_TEXT(found, wanted)                                                                             \
-    do {                                                                                                      \
-        const char *found_ = (found), *wanted_ = (wanted);                                                    \
-        if (!found_ || strcmp(found_, wanted_) != 0) {                                                        \
-            failures++;                                                                                       \
-            fprintf(stderr, "%s:%d: %s is \"%s\", not \"%s\"\n", __FILE__, __LINE__, #found, found_ ? found_ : "NULL", \
-                    wanted_);                                                                                 \
-        }                                                                                                     \
+/* Compares two texts, of which the first may be NULL, and prints both if they differ. */
+#define CHECK_TEXT(found, wanted)                                                            \
+    do {                                                                                     \
+        const char *found_ = (found), *wanted_ = (wanted);                                   \
+        if (!found_ || strcmp(found_, wanted_) != 0) {                                       \
+            failures++;                                                                      \
+            fprintf(stderr, "%s:%d: %s is \"%s\", not \"%s\"\n", __FILE__, __LINE__, #found, \
+                    found_ ? found_ : "NULL", wanted_);                                      \
+        }                                                                                    \
     } while (0)
 
-/* A call that succeeds, or a line with its error. */
-#define CHECK_OK(call, err)                                                                                          \
-    do {                                                                                                             \
-        int code_ = (call);                                                                                          \
-        if (code_ < 0) {                                                                                             \
-            failures++;                                                                                              \
-            fprintf(stderr, "%s:%d: %s: %d, %s\n", __FILE__, __LINE__, #call, code_, seclude_error_message(err)); \
-            seclude_error_free(err);                                                                                 \
-            err = NULL;                                                                                              \
-        }                                                                                                            \
+/* Checks that a call succeeds, and prints its error if it fails. */
+#define CHECK_OK(call, err)                                                          \
+    do {                                                                             \
+        int code_ = (call);                                                          \
+        if (code_ < 0) {                                                             \
+            failures++;                                                              \
+            fprintf(stderr, "%s:%d: %s: %d, %s\n", __FILE__, __LINE__, #call, code_, \
+                    seclude_error_message(err));                                     \
+            seclude_error_free(err);                                                 \
+            err = NULL;                                                              \
+        }                                                                            \
     } while (0)
 
 struct test {
@@ -56,7 +59,12 @@ struct test {
     void (*run)(void);
 };
 
-/* Runs all tests, or those named on the command line; prints one line for each. */
+/* An entry in a list of tests. */
+/* clang-format off */
+#define TEST(name) {#name, name}
+/* clang-format on */
+
+/* Runs all tests, or those that the command line names, and prints a line for each. */
 static int run_tests(const struct test *tests, size_t count, int argc, char **argv)
 {
     int failed = 0, ran = 0;

@@ -1,12 +1,11 @@
-/* Limits that fire, usage while it runs, limits that change, standing still, commands that talk with each other: each through the
- * functions of seclude.h. What holds a limit differs between hosts; what is checked here does not. */
+/* Limits that end a command, usage of a running command, changes of limits, freezing, and commands
+ * that talk to each other. Hosts differ in what enforces a limit, but not in what is checked
+ * here. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <signal.h>
 #include <stdint.h>
 #include <unistd.h>
-
-enum { MIB = 1 << 20 };
 
 static seclude_command *shell(const seclude_sandbox *sandbox, const char *script)
 {
@@ -16,8 +15,9 @@ static seclude_command *shell(const seclude_sandbox *sandbox, const char *script
     return command;
 }
 
-/* Runs it with both streams collected; frees the sandbox. */
-static seclude_outcome outcome_of(seclude_sandbox *sandbox, const char *script, size_t *out, size_t *errors)
+/* Runs a script with both streams collected. Frees the sandbox. */
+static seclude_outcome outcome_of(seclude_sandbox *sandbox, const char *script, size_t *out,
+                                  size_t *errors)
 {
     seclude_command *command = shell(sandbox, script);
     seclude_outcome outcome = {0};
@@ -33,7 +33,7 @@ static seclude_outcome outcome_of(seclude_sandbox *sandbox, const char *script, 
     return outcome;
 }
 
-/* Starts it with a piped output and input, and waits for its first line. */
+/* Starts a script with its input and output piped, and waits for its first line. */
 static seclude_child *running(const seclude_sandbox *sandbox, const char *script)
 {
     seclude_command *command = shell(sandbox, script);
@@ -55,17 +55,19 @@ static seclude_child *running(const seclude_sandbox *sandbox, const char *script
 static void memory_is_limited(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
-    seclude_sandbox_memory(sandbox, 64 * MIB);
-    /* tail keeps what it may have to print. */
-    seclude_outcome outcome = outcome_of(sandbox, "head -c 300M /dev/zero | tail -c 300M | wc -c", NULL, NULL);
+    seclude_sandbox_memory(sandbox, SECLUDE_MIB(64));
+    /* tail keeps in memory what it may have to print. */
+    seclude_outcome outcome =
+        outcome_of(sandbox, "head -c 300M /dev/zero | tail -c 300M | wc -c", NULL, NULL);
     CHECK_INT(outcome.ended, SECLUDE_ENDED_MEMORY_LIMIT);
-    CHECK_INT(outcome.limit, 64 * MIB);
+    CHECK_INT(outcome.limit, SECLUDE_MIB(64));
     CHECK_INT(outcome.returncode, -9);
     CHECK_INT(outcome.success, 0);
     CHECK_TEXT(outcome.text, "stopped by the memory limit of 67108864 bytes");
     CHECK(outcome.mechanisms[SECLUDE_LIMIT_MEMORY] != 0);
     CHECK(outcome.mechanisms[SECLUDE_LIMIT_PIDS] == 0);
-    CHECK(outcome.memory_peak >= 16 * MIB && seclude_memory_source_name(outcome.memory_source) != NULL);
+    CHECK(outcome.memory_peak >= SECLUDE_MIB(16) &&
+          seclude_memory_source_name(outcome.memory_source) != NULL);
 }
 
 static void processes_are_limited(void)
@@ -73,7 +75,8 @@ static void processes_are_limited(void)
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_sandbox_pids(sandbox, 8);
     seclude_sandbox_wall_time(sandbox, 60000);
-    seclude_outcome outcome = outcome_of(sandbox, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 60 & done; wait", NULL, NULL);
+    seclude_outcome outcome = outcome_of(
+        sandbox, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 60 & done; wait", NULL, NULL);
     CHECK_INT(outcome.ended, SECLUDE_ENDED_PROCESS_LIMIT);
     CHECK_INT(outcome.limit, 8);
     CHECK(outcome.mechanisms[SECLUDE_LIMIT_PIDS] != 0);
@@ -97,8 +100,10 @@ static void output_is_cut_exactly(void)
         seclude_sandbox *sandbox = seclude_sandbox_new();
         seclude_sandbox_output(sandbox, 10000);
         size_t length[2] = {0, 0};
-        seclude_outcome outcome = outcome_of(sandbox, errors ? "exec >&2; while :; do echo line; done" : "while :; do echo line; done", &length[0],
-                                             &length[1]);
+        seclude_outcome outcome = outcome_of(sandbox,
+                                             errors ? "exec >&2; while :; do echo line; done"
+                                                    : "while :; do echo line; done",
+                                             &length[0], &length[1]);
         CHECK_INT(outcome.ended, SECLUDE_ENDED_OUTPUT_LIMIT);
         CHECK_INT(outcome.limit, 10000);
         CHECK_INT(length[errors], 10000);
@@ -112,7 +117,8 @@ static void a_signal_comes_before_the_kill(void)
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_sandbox_wall_time(sandbox, 300);
     seclude_sandbox_wall_time_grace(sandbox, SIGTERM, 60000);
-    seclude_outcome outcome = outcome_of(sandbox, "trap 'exit 5' TERM; while :; do sleep 0.05; done", NULL, NULL);
+    seclude_outcome outcome =
+        outcome_of(sandbox, "trap 'exit 5' TERM; while :; do sleep 0.05; done", NULL, NULL);
     CHECK_INT(outcome.ended, SECLUDE_ENDED_WALL_TIME);
     CHECK_INT(outcome.returncode, -9);
     CHECK(outcome.status_known);
@@ -123,7 +129,7 @@ static void a_signal_comes_before_the_kill(void)
 static void a_limit_that_nobody_reaches_is_held_all_the_same(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
-    seclude_sandbox_memory(sandbox, 512 * MIB);
+    seclude_sandbox_memory(sandbox, SECLUDE_MIB(512));
     seclude_sandbox_pids(sandbox, 100);
     seclude_sandbox_cpu_time(sandbox, 60000);
     seclude_sandbox_output(sandbox, 1000);
@@ -140,16 +146,18 @@ static void a_limit_that_nobody_reaches_is_held_all_the_same(void)
     CHECK_INT(outcome.stderr_bytes, 0);
     CHECK_TEXT(outcome.text, "exited with code 3");
     for (int limit = 0; limit < 32; limit++) {
-        int asked = limit == SECLUDE_LIMIT_MEMORY || limit == SECLUDE_LIMIT_PIDS || limit == SECLUDE_LIMIT_CPU_TIME || limit == SECLUDE_LIMIT_OUTPUT;
+        int asked = limit == SECLUDE_LIMIT_MEMORY || limit == SECLUDE_LIMIT_PIDS ||
+                    limit == SECLUDE_LIMIT_CPU_TIME || limit == SECLUDE_LIMIT_OUTPUT;
         CHECK(limit == SECLUDE_LIMIT_CPUS || asked == (outcome.mechanisms[limit] != 0));
-        CHECK(outcome.mechanisms[limit] == 0 || seclude_mechanism_name(outcome.mechanisms[limit]) != NULL);
+        CHECK(outcome.mechanisms[limit] == 0 ||
+              seclude_mechanism_name(outcome.mechanisms[limit]) != NULL);
     }
 }
 
 static void usage_is_told_while_it_runs_and_after(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
-    seclude_sandbox_memory(sandbox, 512 * MIB);
+    seclude_sandbox_memory(sandbox, SECLUDE_MIB(512));
     seclude_child *child = running(sandbox, "sleep 600 & echo up; read line; kill $!");
     seclude_outcome now, end, after;
     seclude_error *err = NULL;
@@ -163,7 +171,8 @@ static void usage_is_told_while_it_runs_and_after(void)
     CHECK_INT(seclude_child_wait(child, &end, sizeof end, NULL), 0);
     CHECK_OK(seclude_child_usage(child, &after, sizeof after, &err), err);
     CHECK_INT(after.processes, 0);
-    CHECK(end.wall_ns >= now.wall_ns && after.wall_ns == end.wall_ns && after.memory_peak == end.memory_peak);
+    CHECK(end.wall_ns >= now.wall_ns && after.wall_ns == end.wall_ns &&
+          after.memory_peak == end.memory_peak);
     seclude_child_free(child);
     seclude_sandbox_free(sandbox);
 }
@@ -172,11 +181,12 @@ static void limits_change_while_it_runs(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_sandbox_cpu_time(sandbox, 60000);
-    seclude_sandbox_memory(sandbox, 256 * MIB);
+    seclude_sandbox_memory(sandbox, SECLUDE_MIB(256));
     seclude_child *child = running(sandbox, "echo up; while :; do :; done");
     seclude_error *err = NULL;
-    CHECK_OK(seclude_child_set_memory(child, 128 * MIB, &err), err);
-    CHECK_INT(seclude_child_set_pids(child, 5, &err), SECLUDE_EINVAL); /* the policy sets none */
+    CHECK_OK(seclude_child_set_memory(child, SECLUDE_MIB(128), &err), err);
+    /* The policy has no limit on processes. */
+    CHECK_INT(seclude_child_set_pids(child, 5, &err), SECLUDE_EINVAL);
     CHECK(strstr(seclude_error_message(err), "pids") != NULL);
     seclude_error_free(err);
     err = NULL;
@@ -187,7 +197,7 @@ static void limits_change_while_it_runs(void)
     CHECK_INT(seclude_child_wait(child, &outcome, sizeof outcome, NULL), 0);
     CHECK_INT(outcome.ended, SECLUDE_ENDED_CPU_TIME);
     CHECK_INT(outcome.limit, 100 * 1000 * 1000);
-    CHECK_OK(seclude_child_set_cpu_time(child, 100, &err), err); /* nothing to do, no error */
+    CHECK_OK(seclude_child_set_cpu_time(child, 100, &err), err); /* no effect, and no error */
     seclude_child_free(child);
     seclude_sandbox_free(sandbox);
 }
@@ -202,7 +212,8 @@ static void a_frozen_command_stands_still(void)
     CHECK(seclude_freezer_name(how) != NULL);
     int in = seclude_child_take_stdin(child);
     CHECK_INT(write(in, "go\n", 3), 3);
-    CHECK_INT(seclude_child_wait_timeout(child, 100, NULL, 0, NULL), 0); /* it does not read it */
+    /* It is frozen, so it does not read. */
+    CHECK_INT(seclude_child_wait_timeout(child, 100, NULL, 0, NULL), 0);
     CHECK_OK(seclude_child_thaw(child, &err), err);
     seclude_outcome outcome;
     CHECK_INT(seclude_child_wait(child, &outcome, sizeof outcome, NULL), 0);
@@ -220,8 +231,9 @@ static void a_frozen_command_stands_still(void)
     seclude_sandbox_free(sandbox);
 }
 
-/* The first command's output is the second's input, and the other way round: the usual. */
-static seclude_interaction *between(const seclude_sandbox *sandbox, const char *first, const char *second)
+/* Connects the output of each command to the input of the other. */
+static seclude_interaction *between(const seclude_sandbox *sandbox, const char *first,
+                                    const char *second)
 {
     seclude_interaction *interaction = seclude_interaction_new();
     CHECK_INT(seclude_interaction_add(interaction, shell(sandbox, first)), 0);
@@ -235,7 +247,9 @@ static void commands_talk_and_each_has_its_end(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_sandbox_wall_time(sandbox, 60000);
-    seclude_interaction *interaction = between(sandbox, "echo 20; read answer; echo \"got $answer\" >&2; exit 4", "read n; echo $((n + 1))");
+    seclude_interaction *interaction =
+        between(sandbox, "echo 20; read answer; echo \"got $answer\" >&2; exit 4",
+                "read n; echo $((n + 1))");
     for (int round = 0; round < 2; round++) { /* it can be started again */
         seclude_output *outputs[2];
         seclude_outcome outcome;
@@ -252,7 +266,8 @@ static void commands_talk_and_each_has_its_end(void)
     }
     seclude_interaction_free(interaction);
 
-    /* One that waits for ever: its own limit ends it, and the other reads the end of its input. */
+    /* A command that waits forever ends by its own limit. The other one then reads the end of its
+     * input. */
     seclude_sandbox_wall_time(sandbox, 300);
     seclude_sandbox *patient = seclude_sandbox_new();
     interaction = seclude_interaction_new();
@@ -264,7 +279,7 @@ static void commands_talk_and_each_has_its_end(void)
     seclude_outcome ends[2];
     seclude_error *err = NULL;
     CHECK_OK(seclude_interaction_spawn(interaction, children, 2, &err), err);
-    seclude_interaction_free(interaction); /* they live on */
+    seclude_interaction_free(interaction); /* the children live on */
     for (int index = 0; index < 2; index++) {
         CHECK_INT(seclude_child_wait(children[index], &ends[index], sizeof ends[index], NULL), 0);
         seclude_child_free(children[index]);
@@ -280,7 +295,9 @@ static void one_that_cannot_start_stops_all(void)
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_interaction *interaction = seclude_interaction_new();
     CHECK_INT(seclude_interaction_add(interaction, shell(sandbox, "read line")), 0);
-    CHECK_INT(seclude_interaction_add(interaction, seclude_sandbox_command(sandbox, "no-such-program")), 1);
+    CHECK_INT(
+        seclude_interaction_add(interaction, seclude_sandbox_command(sandbox, "no-such-program")),
+        1);
     seclude_interaction_pipe(interaction, 1, 1, 0, 0);
     seclude_child *children[2] = {(seclude_child *)&failures, (seclude_child *)&failures};
     seclude_error *err = NULL;
@@ -293,7 +310,6 @@ static void one_that_cannot_start_stops_all(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name) {#name, name}
     static const struct test TESTS[] = {
         TEST(memory_is_limited),
         TEST(processes_are_limited),

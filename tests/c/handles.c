@@ -1,5 +1,5 @@
-/* The handles by themselves: making, copying, setting, freeing, errors, policies as text. Nothing is started, so that all of it runs under
- * valgrind, which lacks the system calls that a start needs. */
+/* Objects without commands: making, copying, setting, freeing, errors, policies as text. No command
+ * starts, so the tests run under valgrind, which lacks the system calls that a start needs. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* The text of what checking `sandbox` reports; "" if nothing. */
+/* Returns the message of the first mistake in `sandbox`, or "". */
 static const char *complaint(const seclude_sandbox *sandbox)
 {
     static char text[512];
@@ -24,7 +24,8 @@ static void versions_agree(void)
 {
     CHECK(seclude_version_number() >= SECLUDE_VERSION_NUMBER);
     char text[32];
-    snprintf(text, sizeof text, "%d.%d.%d", SECLUDE_VERSION_MAJOR, SECLUDE_VERSION_MINOR, SECLUDE_VERSION_PATCH);
+    snprintf(text, sizeof text, "%d.%d.%d", SECLUDE_VERSION_MAJOR, SECLUDE_VERSION_MINOR,
+             SECLUDE_VERSION_PATCH);
     CHECK_TEXT(seclude_version(), text);
 }
 
@@ -37,7 +38,8 @@ static void names_are_those_of_every_language(void)
     CHECK(seclude_ended_name(0) == NULL);
     CHECK_TEXT(seclude_protection_name(SECLUDE_PROTECTION_NO_CAPABILITIES), "no-capabilities");
     CHECK(seclude_protection_name(0) == NULL);
-    CHECK(seclude_protection_name(SECLUDE_PROTECTION_OWN_ROOT | SECLUDE_PROTECTION_NO_GROUPS) == NULL);
+    CHECK(seclude_protection_name(SECLUDE_PROTECTION_OWN_ROOT | SECLUDE_PROTECTION_NO_GROUPS) ==
+          NULL);
     for (int code = SECLUDE_EINVAL; code >= SECLUDE_ELIMIT_UNAVAILABLE; code--)
         CHECK(seclude_code_name(code) != NULL);
 }
@@ -59,7 +61,8 @@ static void every_setter_is_taken(void)
     seclude_sandbox_writable_root(sandbox);
     seclude_sandbox_bind_ro(sandbox, "/a", "/a");
     seclude_sandbox_bind_rw(sandbox, "/b", "/c");
-    seclude_sandbox_bind(sandbox, "/d", "/e", SECLUDE_BIND_OPTIONAL | SECLUDE_BIND_NOEXEC | SECLUDE_BIND_DEVICES);
+    seclude_sandbox_bind(sandbox, "/d", "/e",
+                         SECLUDE_BIND_OPTIONAL | SECLUDE_BIND_NOEXEC | SECLUDE_BIND_DEVICES);
     seclude_sandbox_tmpfs(sandbox, "/tmp", 4096);
     seclude_sandbox_tmpfs_with(sandbox, "/t", SECLUDE_UNLIMITED, 9, 0700, SECLUDE_TMPFS_NOEXEC);
     seclude_sandbox_dir(sandbox, "/dir", 0700);
@@ -72,17 +75,23 @@ static void every_setter_is_taken(void)
     seclude_sandbox_warden(sandbox, "/usr/libexec/seclude/warden");
     CHECK_TEXT(complaint(sandbox), "");
 
-    /* What was set is what the policy says: each value once, in the text that every language reads. */
+    /* Each value appears once in the policy as text, which every language reads. */
     seclude_text *json = NULL;
     seclude_error *err = NULL;
     CHECK_OK(seclude_sandbox_to_json(sandbox, &json, &err), err);
     CHECK_INT(seclude_text_length(json), strlen(seclude_text_string(json)));
-    static const char *const SAID[] = {"net", "ipc", "time", "boottime", "-60", "judge", "lan", "\"uid\"", "\"gid\"", "\"me\"", "/work", "300000",
-        "/srv/other", "writable_root", "\"/a\"", "\"/b\"", "\"/c\"", "writable", "optional", "noexec", "devices", "4096", "0700", "\"/dir\"",
-        "target", "/link", "/file", "0600", "/nothing", "nested", "nofile", "unlimited", "1.5", "/usr/libexec/seclude/warden"};
+    /* clang-format off */
+    static const char *const SAID[] = {
+        "net", "ipc", "time", "boottime", "-60", "judge", "lan", "\"uid\"", "\"gid\"", "\"me\"",
+        "/work", "300000", "/srv/other", "writable_root", "\"/a\"", "\"/b\"", "\"/c\"", "writable",
+        "optional", "noexec", "devices", "4096", "0700", "\"/dir\"", "target", "/link", "/file",
+        "0600", "/nothing", "nested", "nofile", "unlimited", "1.5", "/usr/libexec/seclude/warden",
+    };
+    /* clang-format on */
     for (size_t index = 0; index < sizeof SAID / sizeof *SAID; index++) {
         const char *quoted = SAID[index];
-        if (!strstr(seclude_text_string(json), quoted) && !(quoted[0] == '0' && strstr(seclude_text_string(json), quoted + 1))) {
+        if (!strstr(seclude_text_string(json), quoted) &&
+            !(quoted[0] == '0' && strstr(seclude_text_string(json), quoted + 1))) {
             fprintf(stderr, "the policy does not say %s: %s\n", quoted, seclude_text_string(json));
             failures++;
         }
@@ -93,7 +102,8 @@ static void every_setter_is_taken(void)
 
 static void a_policy_goes_through_both_texts(void)
 {
-    static const char POLICY[] = "{\"hostname\":\"judge\",\"files\":[{\"tmpfs\":\"/tmp\",\"size\":\"1M\"}],\"wall_time\":2}";
+    static const char POLICY[] =
+        "{\"hostname\":\"judge\",\"files\":[{\"tmpfs\":\"/tmp\",\"size\":\"1M\"}],\"wall_time\":2}";
     seclude_sandbox *first = NULL, *second = NULL;
     seclude_text *toml = NULL, *json = NULL, *again = NULL;
     seclude_error *err = NULL;
@@ -118,16 +128,19 @@ static void a_bad_policy_is_refused_with_its_key(void)
     CHECK_INT(seclude_sandbox_from_json("{\"hostnme\": \"a\"}", &sandbox, &err), SECLUDE_EPOLICY);
     CHECK(sandbox == NULL);
     CHECK_TEXT(seclude_error_name(err), "policy");
-    CHECK(strstr(seclude_error_message(err), "hostnme") && strstr(seclude_error_hint(err), "hostname"));
+    CHECK(strstr(seclude_error_message(err), "hostnme") &&
+          strstr(seclude_error_hint(err), "hostname"));
     CHECK_INT(seclude_error_errno(err), 0);
     CHECK(seclude_error_path(err) == NULL);
     seclude_error_free(err);
     CHECK_INT(seclude_sandbox_from_toml("hostname", &sandbox, NULL), SECLUDE_EPOLICY);
     CHECK_INT(seclude_sandbox_from_json("\xff", &sandbox, NULL), SECLUDE_EINVAL);
 
-    /* A NUL cannot be written in C, but in JSON; the error spells it out, and does not break off at it. */
+    /* A NUL cannot be passed from C, but JSON can contain one. The error spells it out instead of
+     * ending there. */
     err = NULL;
-    int code = seclude_sandbox_from_json("{\"files\": [{\"dir\": \"/a\\u0000b\"}]}", &sandbox, &err);
+    int code =
+        seclude_sandbox_from_json("{\"files\": [{\"dir\": \"/a\\u0000b\"}]}", &sandbox, &err);
     if (code == 0)
         code = seclude_sandbox_check(sandbox, &err);
     CHECK_INT(code, SECLUDE_EINVAL);
@@ -144,7 +157,7 @@ static void the_first_mistake_sticks(void)
     seclude_sandbox_hostname(sandbox, "fine");
     CHECK_TEXT(complaint(sandbox), "hostname: is NULL");
 
-    /* It goes along with copies, commands and texts. */
+    /* Copies, commands and texts have the mistake too. */
     seclude_sandbox *copy = seclude_sandbox_clone(sandbox);
     CHECK_TEXT(complaint(copy), "hostname: is NULL");
     seclude_text *text = (seclude_text *)&failures;
@@ -165,15 +178,15 @@ static void the_first_mistake_sticks(void)
 
 static void each_mistake_in_the_policy_names_itself(void)
 {
-#define REFUSED(setter, words)                                       \
-    do {                                                             \
-        seclude_sandbox *sandbox = seclude_sandbox_new();            \
-        setter;                                                      \
-        if (!strstr(complaint(sandbox), words)) {                    \
+#define REFUSED(setter, words)                                        \
+    do {                                                              \
+        seclude_sandbox *sandbox = seclude_sandbox_new();             \
+        setter;                                                       \
+        if (!strstr(complaint(sandbox), words)) {                     \
             fprintf(stderr, "%s: %s\n", #setter, complaint(sandbox)); \
-            failures++;                                              \
-        }                                                            \
-        seclude_sandbox_free(sandbox);                               \
+            failures++;                                               \
+        }                                                             \
+        seclude_sandbox_free(sandbox);                                \
     } while (0)
     REFUSED(seclude_sandbox_share(sandbox, 0), "none is named");
     REFUSED(seclude_sandbox_share(sandbox, -1), "no kind of namespace");
@@ -204,26 +217,27 @@ static void each_mistake_in_the_policy_names_itself(void)
     REFUSED(seclude_sandbox_rlimit(sandbox, RLIMIT_NOFILE, 2, 1), "above the hard limit");
     REFUSED(seclude_sandbox_wall_time(sandbox, 0), "zero");
     REFUSED(seclude_sandbox_wall_time(sandbox, UINT64_MAX), "wall_time");
-    REFUSED((seclude_sandbox_dir(sandbox, "/a", 0755), seclude_sandbox_dir(sandbox, "/a", 0755)), "given twice");
+    REFUSED((seclude_sandbox_dir(sandbox, "/a", 0755), seclude_sandbox_dir(sandbox, "/a", 0755)),
+            "given twice");
 #undef REFUSED
 }
 
 static void each_mistake_in_a_command_names_itself(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
-#define REFUSED(setter, words)                                                       \
-    do {                                                                             \
-        seclude_command *command = seclude_sandbox_command(sandbox, "true");         \
-        seclude_child *child;                                                        \
-        seclude_error *err = NULL;                                                   \
-        setter;                                                                      \
-        CHECK_INT(seclude_command_spawn(command, &child, &err), SECLUDE_EINVAL);     \
-        if (!strstr(seclude_error_message(err), words)) {                            \
-            fprintf(stderr, "%s: %s\n", #setter, seclude_error_message(err));        \
-            failures++;                                                              \
-        }                                                                            \
-        seclude_error_free(err);                                                     \
-        seclude_command_free(command);                                               \
+#define REFUSED(setter, words)                                                   \
+    do {                                                                         \
+        seclude_command *command = seclude_sandbox_command(sandbox, "true");     \
+        seclude_child *child;                                                    \
+        seclude_error *err = NULL;                                               \
+        setter;                                                                  \
+        CHECK_INT(seclude_command_spawn(command, &child, &err), SECLUDE_EINVAL); \
+        if (!strstr(seclude_error_message(err), words)) {                        \
+            fprintf(stderr, "%s: %s\n", #setter, seclude_error_message(err));    \
+            failures++;                                                          \
+        }                                                                        \
+        seclude_error_free(err);                                                 \
+        seclude_command_free(command);                                           \
     } while (0)
     int closed = dup(0);
     close(closed);
@@ -247,7 +261,8 @@ static void each_mistake_in_a_command_names_itself(void)
     seclude_sandbox_free(sandbox);
 }
 
-/* Every function, with NULL wherever a pointer can be: a code, a harmless value, nothing; never a crash. */
+/* Every function with NULL for every pointer: returns a code or a harmless value, and never
+ * crashes. */
 static void null_is_never_a_crash(void)
 {
     seclude_error *err = NULL;
@@ -298,12 +313,12 @@ static void null_is_never_a_crash(void)
     sandbox = seclude_sandbox_new();
     CHECK_INT(seclude_sandbox_to_json(sandbox, NULL, NULL), SECLUDE_EINVAL);
     CHECK_INT(seclude_sandbox_to_toml(sandbox, NULL, NULL), SECLUDE_EINVAL);
-#define STICKS(setter)                                              \
-    do {                                                            \
-        seclude_sandbox *object = seclude_sandbox_new();            \
-        setter;                                                     \
+#define STICKS(setter)                                                  \
+    do {                                                                \
+        seclude_sandbox *object = seclude_sandbox_new();                \
+        setter;                                                         \
         CHECK_INT(seclude_sandbox_check(object, NULL), SECLUDE_EINVAL); \
-        seclude_sandbox_free(object);                               \
+        seclude_sandbox_free(object);                                   \
     } while (0)
     STICKS(seclude_sandbox_hostname(object, NULL));
     STICKS(seclude_sandbox_domainname(object, NULL));
@@ -325,9 +340,10 @@ static void null_is_never_a_crash(void)
     STICKS(seclude_sandbox_warden(object, NULL));
 #undef STICKS
 
-    /* A command is never NULL: it carries what was wrong. */
+    /* A command is never NULL. The mistake sticks to it. */
     for (int which = 0; which < 2; which++) {
-        seclude_command *command = seclude_sandbox_command(which ? sandbox : NULL, which ? NULL : "true");
+        seclude_command *command =
+            seclude_sandbox_command(which ? sandbox : NULL, which ? NULL : "true");
         CHECK(command != NULL);
         CHECK_INT(seclude_command_spawn(command, &child, &err), SECLUDE_EINVAL);
         CHECK_TEXT(seclude_error_message(err), which ? "program: is NULL" : "sandbox: is NULL");
@@ -435,7 +451,6 @@ static void ten_thousand_entries_are_taken_at_once(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name) {#name, name}
     static const struct test TESTS[] = {
         TEST(versions_agree),
         TEST(names_are_those_of_every_language),

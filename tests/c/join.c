@@ -1,4 +1,5 @@
-/* Commands in namespaces that exist already, by process, descriptor and path; and in a cell that has been published. */
+/* Commands in existing namespaces, named by process, descriptor and path, and in a published
+ * cell. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <fcntl.h>
@@ -45,8 +46,8 @@ static void the_namespaces_of_a_process(void)
         int expected = SECLUDE_NAMESPACE_USER | SECLUDE_NAMESPACE_UTS;
         seclude_join_process(join, seclude_cell_pid(cell));
         if (way == 0)
-            expected |= SECLUDE_NAMESPACE_MOUNT | SECLUDE_NAMESPACE_PID | SECLUDE_NAMESPACE_NET | SECLUDE_NAMESPACE_IPC |
-                        SECLUDE_NAMESPACE_CGROUP;
+            expected |= SECLUDE_NAMESPACE_MOUNT | SECLUDE_NAMESPACE_PID | SECLUDE_NAMESPACE_NET |
+                        SECLUDE_NAMESPACE_IPC | SECLUDE_NAMESPACE_CGROUP;
         else
             seclude_join_only(join, SECLUDE_NAMESPACE_USER);
         if (way == 1)
@@ -127,10 +128,10 @@ static void a_published_cell(void)
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        {"the_namespaces_of_a_process", the_namespaces_of_a_process},
-        {"what_cannot_be_joined", what_cannot_be_joined},
-        {"a_published_cell", a_published_cell},
+    static const struct test TESTS[] = {
+        TEST(the_namespaces_of_a_process),
+        TEST(what_cannot_be_joined),
+        TEST(a_published_cell),
     };
-    return RUN_TESTS(tests, argc, argv);
+    return RUN_TESTS(TESTS, argc, argv);
 }

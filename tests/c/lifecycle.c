@@ -1,4 +1,5 @@
-/* Commands that run: output, ends, limits, descriptors, lists of processes, and that freeing a child ends it. */
+/* Running commands: output, ends, limits, descriptors, lists of processes, and what freeing a child
+ * ends. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <errno.h>
@@ -57,7 +58,8 @@ static void output_and_outcome_are_told(void)
         CHECK_INT(outcome.returncode, 3);
         CHECK_INT(outcome.success, 0);
         CHECK(outcome.wall_ns > 0 && outcome.max_rss > 0);
-        uint64_t must = SECLUDE_PROTECTION_NO_CAPABILITIES | SECLUDE_PROTECTION_OWN_ROOT | SECLUDE_PROTECTION_PID_NAMESPACE;
+        uint64_t must = SECLUDE_PROTECTION_NO_CAPABILITIES | SECLUDE_PROTECTION_OWN_ROOT |
+                        SECLUDE_PROTECTION_PID_NAMESPACE;
         CHECK((outcome.enforced & must) == must);
         CHECK((outcome.enforced & SECLUDE_PROTECTION_TIME_NAMESPACE) == 0);
         seclude_output_free(output);
@@ -83,7 +85,7 @@ static void every_end_is_distinct(void)
     CHECK_INT(seclude_child_kill(child, NULL), 0);
     CHECK_INT(seclude_child_wait(child, &outcome, sizeof outcome, NULL), 0);
     CHECK_INT(outcome.ended, SECLUDE_ENDED_KILLED);
-    /* Once more, every way: the same answer. */
+    /* Every way to wait again gives the same result. */
     CHECK_INT(seclude_child_kill(child, NULL), 0);
     CHECK_INT(seclude_child_wait(child, NULL, 0, NULL), 0);
     CHECK_INT(seclude_child_try_wait(child, &outcome, sizeof outcome, NULL), 1);
@@ -103,7 +105,8 @@ static void every_end_is_distinct(void)
     command = seclude_sandbox_command(sandbox, "no-such-program");
     seclude_sandbox_free(sandbox);
     seclude_error *err = NULL;
-    CHECK_INT(seclude_command_run(command, &outcome, sizeof outcome, &err), SECLUDE_EPROGRAM_MISSING);
+    CHECK_INT(seclude_command_run(command, &outcome, sizeof outcome, &err),
+              SECLUDE_EPROGRAM_MISSING);
     CHECK_INT(seclude_error_errno(err), ENOENT);
     CHECK(seclude_error_hint(err) != NULL);
     seclude_error_free(err);
@@ -131,12 +134,13 @@ static void pipes_are_taken_once_and_owned(void)
     CHECK_INT(seclude_child_wait(child, &outcome, sizeof outcome, NULL), 0);
     CHECK_INT(outcome.success, 1);
     seclude_child_free(child);
-    CHECK_INT(close(out), 0); /* ours, so still open */
+    CHECK_INT(close(out), 0); /* the caller owns it, so it is still open */
 }
 
 static void full_pipes_do_not_deadlock_and_a_collected_child_still_answers(void)
 {
-    seclude_command *command = shell("head -c 300000 /dev/zero >&2; head -c 300000 /dev/zero; exit 4");
+    seclude_command *command =
+        shell("head -c 300000 /dev/zero >&2; head -c 300000 /dev/zero; exit 4");
     seclude_command_stdout(command, SECLUDE_STDIO_PIPED);
     seclude_command_stderr(command, SECLUDE_STDIO_PIPED);
     seclude_child *child = started(command);
@@ -172,7 +176,7 @@ static void a_descriptor_is_copied_when_it_is_set(void)
     seclude_command *command = shell("echo through seven >&7");
     seclude_command_fd(command, 7, ends[1]);
     CHECK_INT(close(ends[1]), 0);
-    CHECK_INT(run(command).success, 1); /* and the command's copy is freed with it */
+    CHECK_INT(run(command).success, 1); /* freeing the command closes its copy */
     char text[32] = "";
     CHECK_INT(read(ends[0], text, sizeof text - 1), 14);
     CHECK_TEXT(text, "through seven\n");
@@ -200,7 +204,8 @@ static void the_environment_and_the_names_are_ours(void)
 
 static void a_signal_is_ignored_where_it_is_asked_for(void)
 {
-    seclude_command *command = shell("kill -HUP $$; echo alive; grep SigIgn: /proc/self/status | tail -c 17");
+    seclude_command *command =
+        shell("kill -HUP $$; echo alive; grep SigIgn: /proc/self/status | tail -c 17");
     seclude_command_ignore_signal(command, SIGHUP);
     seclude_output *output = NULL;
     seclude_error *err = NULL;
@@ -244,7 +249,7 @@ static void the_processes_inside_are_listed(void)
     seclude_child_free(child);
 }
 
-/* The far end of a pipe reads its end only when nobody inside holds it any more. */
+/* A pipe ends only when no process inside holds its other end any more. */
 static void freeing_a_child_kills_everything_inside(void)
 {
     seclude_command *command = shell("setsid sleep 600 & sleep 600 & echo up; wait");
@@ -268,7 +273,7 @@ static void a_forked_process_may_free_without_harm(void)
     }
     int status;
     CHECK(waitpid(forked, &status, 0) == forked && WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    CHECK_INT(seclude_child_try_wait(child, NULL, 0, NULL), 0); /* it lives */
+    CHECK_INT(seclude_child_try_wait(child, NULL, 0, NULL), 0); /* it still runs */
     seclude_child_free(child);
 }
 
@@ -284,26 +289,29 @@ static void an_outcome_of_any_size_is_filled(void)
     CHECK_INT(newer.known.value, 9);
     CHECK(newer.later == 0 && newer.beyond == UINT64_MAX);
     memset(&newer, 0xff, sizeof newer);
-    CHECK_INT(seclude_command_run(command, &newer.known, offsetof(seclude_outcome, returncode), NULL), 0);
+    CHECK_INT(
+        seclude_command_run(command, &newer.known, offsetof(seclude_outcome, returncode), NULL), 0);
     CHECK_INT(newer.known.value, 9);
     CHECK_INT(newer.known.returncode, -1); /* not written */
     CHECK_INT(seclude_command_run(command, NULL, 0, NULL), 0);
     seclude_command_free(command);
 }
 
-/* In a child process: it closes its standard streams, as daemons do. Its status is the line of what was not true. */
+/* A forked process closes its standard streams, as daemons do. Its exit status encodes the line
+ * that failed. */
 static void a_caller_without_standard_streams_starts_commands(void)
 {
-#define REQUIRE(condition)       \
-    do {                         \
-        if (!(condition))        \
+#define REQUIRE(condition)             \
+    do {                               \
+        if (!(condition))              \
             _exit(__LINE__ % 250 + 1); \
     } while (0)
     pid_t forked = fork();
     if (forked == 0) {
         seclude_sandbox *sandbox = seclude_sandbox_new();
         seclude_command *command = seclude_sandbox_command(sandbox, "sh");
-        const char *const words[] = {"-c", "echo out; read line; test \"$(readlink /proc/$$/fd/0)\" = /dev/null", NULL};
+        const char *const words[] = {
+            "-c", "echo out; read line; test \"$(readlink /proc/$$/fd/0)\" = /dev/null", NULL};
         seclude_command_args(command, words);
         for (int fd = 0; fd < 3; fd++)
             close(fd);
@@ -313,7 +321,8 @@ static void a_caller_without_standard_streams_starts_commands(void)
         seclude_command_stdout(command, SECLUDE_STDIO_PIPED);
         seclude_child *child = NULL;
         REQUIRE(seclude_command_spawn(command, &child, NULL) == 0);
-        /* What the library has open is in nobody's way: nothing that is printed comes to a command. */
+        /* The library keeps no descriptor under these numbers, so output of the caller cannot reach
+         * a command. */
         for (int fd = 0; fd < 3; fd++)
             REQUIRE(fcntl(fd, F_GETFD) == -1);
         int out = seclude_child_take_stdout(child);
@@ -330,7 +339,6 @@ static void a_caller_without_standard_streams_starts_commands(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name) {#name, name}
     static const struct test TESTS[] = {
         TEST(output_and_outcome_are_told),
         TEST(every_end_is_distinct),

@@ -1,4 +1,5 @@
-/* The namespaces that exist: a running sandbox's are among them, with its processes, its owner and what is around it. */
+/* The list of namespaces contains those of a running sandbox, with its processes, owner and
+ * parents. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <stdlib.h>
@@ -6,7 +7,7 @@
 
 static const size_t NONE = SIZE_MAX;
 
-/* The number that the kernel shows. */
+/* Returns the number that the kernel shows. */
 static unsigned long long number(long pid, const char *kind)
 {
     char path[64], link[64] = "";
@@ -88,7 +89,6 @@ static void nothing_is_asked_of_nothing(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name) {#name, name}
     static const struct test TESTS[] = {
         TEST(a_sandbox_is_among_them),
         TEST(nothing_is_asked_of_nothing),

@@ -1,11 +1,12 @@
-/* The limits and interactions by themselves: setting, names, mistakes, NULL. Nothing is started, so that all of it runs under valgrind. */
+/* Limits and interactions without commands that run: setting, names, mistakes, NULL. No command
+ * starts, so the tests run under valgrind. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <math.h>
 #include <signal.h>
 #include <stdint.h>
 
-/* The text of what checking `sandbox` reports; "" if nothing. */
+/* Returns the message of the first mistake in `sandbox`, or "". */
 static const char *complaint(const seclude_sandbox *sandbox)
 {
     static char text[512];
@@ -18,7 +19,8 @@ static const char *complaint(const seclude_sandbox *sandbox)
 
 static void names_are_those_of_every_language(void)
 {
-    static const char *const LIMITS[] = {"memory", "swap", "cpu_time", "cpus", "cpu_weight", "cpu_set", "pids", "io", "wall_time", "output"};
+    static const char *const LIMITS[] = {"memory",  "swap", "cpu_time", "cpus",      "cpu_weight",
+                                         "cpu_set", "pids", "io",       "wall_time", "output"};
     int limit;
     for (limit = 0; seclude_limit_name(limit); limit++)
         CHECK_TEXT(seclude_limit_name(limit), LIMITS[limit]);
@@ -40,8 +42,8 @@ static void what_is_set_is_what_the_policy_says(void)
 {
     static const uint32_t PROCESSORS[] = {0, 1};
     seclude_sandbox *sandbox = seclude_sandbox_new();
-    seclude_sandbox_memory(sandbox, 64u << 20);
-    seclude_sandbox_swap(sandbox, 1u << 20);
+    seclude_sandbox_memory(sandbox, SECLUDE_MIB(64));
+    seclude_sandbox_swap(sandbox, SECLUDE_MIB(1));
     seclude_sandbox_cpu_time(sandbox, 1500);
     seclude_sandbox_cpus(sandbox, 0.75);
     seclude_sandbox_cpu_weight(sandbox, 42);
@@ -56,17 +58,34 @@ static void what_is_set_is_what_the_policy_says(void)
     seclude_sandbox_cgroup(sandbox, "/sys/fs/cgroup/judges");
     CHECK_TEXT(complaint(sandbox), "");
 
-    /* Read back from the text in which every language writes it: the same sandbox. */
+    /* The same policy, read back from its text. */
     seclude_text *json = NULL, *again = NULL;
     seclude_error *err = NULL;
     seclude_sandbox *read = NULL;
     CHECK_OK(seclude_sandbox_to_json(sandbox, &json, &err), err);
-    static const char *const SAID[] = {"\"memory\"", "\"swap\"", "\"cpu_time\"", "1.5", "\"cpus\":0.75", "\"cpu_weight\":42", "\"cpu_set\":[0,1]",
-        "\"pids\":33", "\"/var\"", "\"read_bytes\":1111", "\"write_operations\":2222", "\"wall_time\"", "2.5", "\"wall_time_grace\"", "15",
-        "7777", "\"require\":[\"pids\"]", "\"best_effort\":[\"cpu_set\"]", "\"/sys/fs/cgroup/judges\""};
+    static const char *const SAID[] = {"\"memory\"",
+                                       "\"swap\"",
+                                       "\"cpu_time\"",
+                                       "1.5",
+                                       "\"cpus\":0.75",
+                                       "\"cpu_weight\":42",
+                                       "\"cpu_set\":[0,1]",
+                                       "\"pids\":33",
+                                       "\"/var\"",
+                                       "\"read_bytes\":1111",
+                                       "\"write_operations\":2222",
+                                       "\"wall_time\"",
+                                       "2.5",
+                                       "\"wall_time_grace\"",
+                                       "15",
+                                       "7777",
+                                       "\"require\":[\"pids\"]",
+                                       "\"best_effort\":[\"cpu_set\"]",
+                                       "\"/sys/fs/cgroup/judges\""};
     for (size_t index = 0; index < sizeof SAID / sizeof *SAID; index++) {
         if (!strstr(seclude_text_string(json), SAID[index])) {
-            fprintf(stderr, "the policy does not say %s: %s\n", SAID[index], seclude_text_string(json));
+            fprintf(stderr, "the policy does not say %s: %s\n", SAID[index],
+                    seclude_text_string(json));
             failures++;
         }
     }
@@ -83,16 +102,16 @@ static void what_is_set_is_what_the_policy_says(void)
 static void each_mistake_names_itself(void)
 {
     static const uint32_t PROCESSOR = 0;
-#define REFUSED(setter, words)                                        \
-    do {                                                              \
-        seclude_sandbox *sandbox = seclude_sandbox_new();             \
-        setter;                                                       \
-        const char *said = complaint(sandbox);                        \
-        if (!*said || !strstr(said, words)) {                         \
-            fprintf(stderr, "%s: \"%s\"\n", #setter, said);           \
-            failures++;                                               \
-        }                                                             \
-        seclude_sandbox_free(sandbox);                                \
+#define REFUSED(setter, words)                              \
+    do {                                                    \
+        seclude_sandbox *sandbox = seclude_sandbox_new();   \
+        setter;                                             \
+        const char *said = complaint(sandbox);              \
+        if (!*said || !strstr(said, words)) {               \
+            fprintf(stderr, "%s: \"%s\"\n", #setter, said); \
+            failures++;                                     \
+        }                                                   \
+        seclude_sandbox_free(sandbox);                      \
     } while (0)
     REFUSED(seclude_sandbox_memory(sandbox, 0), "memory");
     REFUSED(seclude_sandbox_memory(sandbox, SECLUDE_UNLIMITED), "memory");
@@ -111,13 +130,20 @@ static void each_mistake_names_itself(void)
     REFUSED(seclude_sandbox_pids(sandbox, 0), "zero");
     REFUSED(seclude_sandbox_io(sandbox, NULL, 1, 1, 1, 1), "io path: is NULL");
     REFUSED(seclude_sandbox_io(sandbox, "/", 0, 1, 1, 1), "io");
-    REFUSED(seclude_sandbox_io(sandbox, "/", SECLUDE_UNLIMITED, SECLUDE_UNLIMITED, SECLUDE_UNLIMITED, SECLUDE_UNLIMITED), "io");
+    REFUSED(seclude_sandbox_io(sandbox, "/", SECLUDE_UNLIMITED, SECLUDE_UNLIMITED,
+                               SECLUDE_UNLIMITED, SECLUDE_UNLIMITED),
+            "io");
     REFUSED(seclude_sandbox_output(sandbox, 0), "output");
-    REFUSED((seclude_sandbox_wall_time(sandbox, 1), seclude_sandbox_wall_time_grace(sandbox, 0, 100)), "signal");
-    REFUSED((seclude_sandbox_wall_time(sandbox, 1), seclude_sandbox_wall_time_grace(sandbox, 65, 100)), "65");
+    REFUSED(
+        (seclude_sandbox_wall_time(sandbox, 1), seclude_sandbox_wall_time_grace(sandbox, 0, 100)),
+        "signal");
+    REFUSED(
+        (seclude_sandbox_wall_time(sandbox, 1), seclude_sandbox_wall_time_grace(sandbox, 65, 100)),
+        "65");
     REFUSED(seclude_sandbox_wall_time_grace(sandbox, SIGTERM, 100), "wall time");
     REFUSED(seclude_sandbox_require(sandbox, -1), "limit -1: no limit has this number");
-    REFUSED(seclude_sandbox_require(sandbox, SECLUDE_LIMIT_OUTPUT + 1), "limit 10: no limit has this number");
+    REFUSED(seclude_sandbox_require(sandbox, SECLUDE_LIMIT_OUTPUT + 1),
+            "limit 10: no limit has this number");
     REFUSED(seclude_sandbox_require(sandbox, SECLUDE_LIMIT_MEMORY), "memory");
     REFUSED(seclude_sandbox_best_effort(sandbox, 99), "limit 99: no limit has this number");
     REFUSED(seclude_sandbox_cgroup(sandbox, NULL), "cgroup: is NULL");
@@ -175,7 +201,8 @@ static seclude_command *some_command(const char *hostname)
     return command;
 }
 
-/* Every command that is added is freed once, whatever is wrong: AddressSanitizer and valgrind see to it. */
+/* Every command that is added is freed once, whatever the mistake. AddressSanitizer and valgrind
+ * check that. */
 static void a_command_is_handed_over_even_if_something_is_wrong(void)
 {
     CHECK_INT(seclude_interaction_add(NULL, some_command("a")), SECLUDE_EINVAL);
@@ -195,35 +222,40 @@ static void a_command_is_handed_over_even_if_something_is_wrong(void)
 
 static void each_mistake_in_an_interaction_names_itself(void)
 {
-#define REFUSED(room, change, words)                                                         \
-    do {                                                                                     \
-        seclude_interaction *interaction = seclude_interaction_new();                        \
-        seclude_child *children[3] = {NULL, NULL, NULL};                                     \
-        seclude_error *err = NULL;                                                           \
-        seclude_interaction_add(interaction, some_command("a"));                             \
-        seclude_interaction_add(interaction, some_command("b"));                             \
-        change;                                                                              \
+#define REFUSED(room, change, words)                                                             \
+    do {                                                                                         \
+        seclude_interaction *interaction = seclude_interaction_new();                            \
+        seclude_child *children[3] = {NULL, NULL, NULL};                                         \
+        seclude_error *err = NULL;                                                               \
+        CHECK_INT(seclude_interaction_add(interaction, some_command("a")), 0);                   \
+        CHECK_INT(seclude_interaction_add(interaction, some_command("b")), 1);                   \
+        change;                                                                                  \
         CHECK_INT(seclude_interaction_spawn(interaction, children, room, &err), SECLUDE_EINVAL); \
-        if (!strstr(seclude_error_message(err), words)) {                                    \
-            fprintf(stderr, "%s: %s\n", #change, seclude_error_message(err));                \
-            failures++;                                                                      \
-        }                                                                                    \
-        CHECK(children[0] == NULL);                                                          \
-        seclude_error_free(err);                                                             \
-        seclude_interaction_free(interaction);                                               \
+        if (!strstr(seclude_error_message(err), words)) {                                        \
+            fprintf(stderr, "%s: %s\n", #change, seclude_error_message(err));                    \
+            failures++;                                                                          \
+        }                                                                                        \
+        CHECK(children[0] == NULL);                                                              \
+        seclude_error_free(err);                                                                 \
+        seclude_interaction_free(interaction);                                                   \
     } while (0)
-    REFUSED(3, seclude_interaction_pipe(interaction, 0, 1, 1, 0), "room for 3, and there are 2 commands");
+    REFUSED(3, seclude_interaction_pipe(interaction, 0, 1, 1, 0),
+            "room for 3, and there are 2 commands");
     REFUSED(1, seclude_interaction_pipe(interaction, 0, 1, 1, 0), "room for 1");
-    REFUSED(2, seclude_interaction_pipe(interaction, 2, 1, 1, 0), "command 2: no command has this number");
-    REFUSED(2, seclude_interaction_pipe(interaction, 0, 1, -1, 0), "command -1: no command has this number");
+    REFUSED(2, seclude_interaction_pipe(interaction, 2, 1, 1, 0),
+            "command 2: no command has this number");
+    REFUSED(2, seclude_interaction_pipe(interaction, 0, 1, -1, 0),
+            "command -1: no command has this number");
     REFUSED(2, seclude_interaction_pipe(interaction, 0, -1, 1, 0), "-1");
-    REFUSED(2, (seclude_interaction_pipe(interaction, 0, 1, 1, 0), seclude_interaction_pipe(interaction, 0, 1, 1, 3)), "1");
+    REFUSED(2,
+            (seclude_interaction_pipe(interaction, 0, 1, 1, 0),
+             seclude_interaction_pipe(interaction, 0, 1, 1, 3)),
+            "1");
 #undef REFUSED
 }
 
 int main(int argc, char **argv)
 {
-#define TEST(name) {#name, name}
     static const struct test TESTS[] = {
         TEST(names_are_those_of_every_language),
         TEST(what_is_set_is_what_the_policy_says),

@@ -1,4 +1,5 @@
-/* System calls: filters of profiles and rules, an end with a name, a listener that decides, a program that is learned. */
+/* System calls: filters from profiles and rules, the end by a call, a listener that decides, and
+ * learning. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <errno.h>
@@ -47,7 +48,11 @@ static void a_rule_kills_and_the_end_has_a_name(void)
 
 static void a_test_narrows_a_rule(void)
 {
-    const char *const words[] = {"-c", "import os; os.umask(0o27)\ntry: os.kill(os.getpid(), 10)\nexcept PermissionError: os._exit(7)", NULL};
+    const char *const words[] = {"-c",
+                                 "import os; os.umask(0o27)\n"
+                                 "try: os.kill(os.getpid(), 10)\n"
+                                 "except PermissionError: os._exit(7)",
+                                 NULL};
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_seccomp *filter = seclude_seccomp_new("default");
     seclude_seccomp_rule(filter, "kill", SECLUDE_SECCOMP_DENY, EPERM);
@@ -69,8 +74,12 @@ static void mistakes_stick(void)
     struct {
         const char *profile, *call;
         int action, errnum;
-    } mistakes[] = {{"lax", "read", SECLUDE_SECCOMP_ALLOW, 0}, {NULL, "read", SECLUDE_SECCOMP_ALLOW, 0}, {"default", NULL, SECLUDE_SECCOMP_ALLOW, 0},
-                    {"default", "raed", SECLUDE_SECCOMP_ALLOW, 0}, {"default", "read", 99, 0}, {"default", "read", SECLUDE_SECCOMP_DENY, 0},
+    } mistakes[] = {{"lax", "read", SECLUDE_SECCOMP_ALLOW, 0},
+                    {NULL, "read", SECLUDE_SECCOMP_ALLOW, 0},
+                    {"default", NULL, SECLUDE_SECCOMP_ALLOW, 0},
+                    {"default", "raed", SECLUDE_SECCOMP_ALLOW, 0},
+                    {"default", "read", 99, 0},
+                    {"default", "read", SECLUDE_SECCOMP_DENY, 0},
                     {"default", "read", SECLUDE_SECCOMP_DENY, 5000}};
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
         seclude_sandbox *sandbox = seclude_sandbox_new();
@@ -101,7 +110,8 @@ static void mistakes_stick(void)
     CHECK_TEXT(seclude_syscall_name(seclude_syscall_number("openat")), "openat");
 }
 
-/* Answers every openat but that of /secret, which gets a descriptor of ours, and every uname, which fails. */
+/* Allows every openat except that of /secret, which it answers with a descriptor of the caller.
+ * Fails every uname. */
 static void *decide(void *given)
 {
     seclude_listener *listener = given;
@@ -115,7 +125,8 @@ static void *decide(void *given)
         char path[8] = "";
         seclude_notification_arguments(call, arguments);
         CHECK(seclude_notification_pid(call) > 0);
-        CHECK_INT(seclude_notification_number(call), seclude_syscall_number(seclude_notification_name(call)));
+        CHECK_INT(seclude_notification_number(call),
+                  seclude_syscall_number(seclude_notification_name(call)));
         if (strcmp(seclude_notification_name(call), "uname") == 0) {
             CHECK_OK(seclude_notification_fail(call, EIO, &err), err);
             continue;
@@ -216,7 +227,6 @@ static void null_is_an_error(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name) {#name, name}
     static const struct test TESTS[] = {
         TEST(a_rule_kills_and_the_end_has_a_name),
         TEST(a_test_narrows_a_rule),

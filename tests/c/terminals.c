@@ -1,4 +1,5 @@
-/* A command on a terminal of its own, its window, and a terminal of the caller's in raw mode. */
+/* A command on a terminal of its own, the size of its window, and raw mode for a terminal of the
+ * caller's. */
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE
 #include "check.h"
@@ -19,7 +20,7 @@ static seclude_command *on_terminal(const seclude_sandbox *sandbox, const char *
     return command;
 }
 
-/* Until nobody inside has it open. */
+/* Reads until no process inside has the terminal open. */
 static void read_all(int terminal, char *text, size_t room)
 {
     size_t length = 0;
@@ -34,7 +35,8 @@ static void what_is_typed_is_read(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_sandbox_terminals(sandbox);
-    seclude_command *command = on_terminal(sandbox, "read first; stty size; echo \"$first\"; read second");
+    seclude_command *command =
+        on_terminal(sandbox, "read first; stty size; echo \"$first\"; read second");
     seclude_command_window_size(command, 10, 20);
     seclude_child *child = NULL;
     seclude_error *err = NULL;
@@ -115,11 +117,11 @@ static void raw_mode_is_undone(void)
 
 int main(int argc, char **argv)
 {
-    static const struct test tests[] = {
-        {"what_is_typed_is_read", what_is_typed_is_read},
-        {"its_output_is_collected", its_output_is_collected},
-        {"without_terminals_there_is_none", without_terminals_there_is_none},
-        {"raw_mode_is_undone", raw_mode_is_undone},
+    static const struct test TESTS[] = {
+        TEST(what_is_typed_is_read),
+        TEST(its_output_is_collected),
+        TEST(without_terminals_there_is_none),
+        TEST(raw_mode_is_undone),
     };
-    return RUN_TESTS(tests, argc, argv);
+    return RUN_TESTS(TESTS, argc, argv);
 }

@@ -1,4 +1,5 @@
-/* Files go in and out of a running sandbox, and out of a directory that somebody has filled; no link is followed. */
+/* Copies into and out of a running sandbox, and out of a directory with hostile contents. No link
+ * is followed. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <errno.h>
@@ -30,15 +31,19 @@ static void links_are_refused_or_left_out(void)
     seclude_error *err = NULL;
     CHECK_INT(mkdir(at("base"), 0755), 0);
     text_to("base/file", "text");
-    CHECK_OK(seclude_transfer_copy(transfer, place, "base", at("to"), &copied, sizeof copied, &err), err);
+    CHECK_OK(seclude_transfer_copy(transfer, place, "base", at("to"), &copied, sizeof copied, &err),
+             err);
     CHECK_INT(copied.entries, 2);
     CHECK_INT(copied.bytes, 4);
     CHECK_INT(symlink("/etc/passwd", at("base/link")), 0);
-    CHECK_INT(seclude_transfer_copy(transfer, place, "base", at("again"), NULL, 0, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_transfer_copy(transfer, place, "base", at("again"), NULL, 0, NULL),
+              SECLUDE_EINVAL);
     CHECK_INT(access(at("again"), F_OK), -1);
     CHECK(seclude_transfer_copy(transfer, place, "base/link/x", at("again"), NULL, 0, NULL) < 0);
     seclude_transfer_skip_special(transfer);
-    CHECK_OK(seclude_transfer_copy(transfer, place, "base", at("again"), &copied, sizeof copied, &err), err);
+    CHECK_OK(
+        seclude_transfer_copy(transfer, place, "base", at("again"), &copied, sizeof copied, &err),
+        err);
     CHECK_INT(copied.skipped, 1);
     seclude_transfer_max_bytes(transfer, 3);
     CHECK(seclude_transfer_copy(transfer, place, "base/file", at("large"), NULL, 0, &err) < 0);
@@ -46,9 +51,12 @@ static void links_are_refused_or_left_out(void)
     seclude_error_free(err);
     seclude_transfer_max_entries(transfer, 0);
     CHECK(seclude_transfer_copy(transfer, place, "base", at("large"), NULL, 0, NULL) < 0);
-    CHECK_INT(seclude_transfer_copy(NULL, place, "base", at("none"), NULL, 0, NULL), SECLUDE_EINVAL);
-    CHECK_INT(seclude_transfer_copy(transfer, NULL, "base", at("none"), NULL, 0, NULL), SECLUDE_EINVAL);
-    CHECK_INT(seclude_child_copy_out(NULL, "/a", at("none"), transfer, NULL, 0, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_transfer_copy(NULL, place, "base", at("none"), NULL, 0, NULL),
+              SECLUDE_EINVAL);
+    CHECK_INT(seclude_transfer_copy(transfer, NULL, "base", at("none"), NULL, 0, NULL),
+              SECLUDE_EINVAL);
+    CHECK_INT(seclude_child_copy_out(NULL, "/a", at("none"), transfer, NULL, 0, NULL),
+              SECLUDE_EINVAL);
     seclude_transfer_free(transfer);
     seclude_transfer_free(NULL);
 }
@@ -56,9 +64,10 @@ static void links_are_refused_or_left_out(void)
 static void in_and_out_while_it_runs(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
-    seclude_sandbox_tmpfs(sandbox, "/tmp", 1u << 20);
+    seclude_sandbox_tmpfs(sandbox, "/tmp", SECLUDE_MIB(1));
     seclude_command *command = seclude_sandbox_command(sandbox, "sh");
-    const char *const words[] = {"-c", "read go; cat /tmp/data > /tmp/result; rm /tmp/data; echo; read end", NULL};
+    const char *const words[] = {
+        "-c", "read go; cat /tmp/data > /tmp/result; rm /tmp/data; echo; read end", NULL};
     seclude_command_args(command, words);
     seclude_command_stdin(command, SECLUDE_STDIO_PIPED);
     seclude_command_stdout(command, SECLUDE_STDIO_PIPED);
@@ -68,17 +77,22 @@ static void in_and_out_while_it_runs(void)
     seclude_error *err = NULL;
     CHECK_OK(seclude_command_spawn(command, &child, &err), err);
     text_to("data", "6 7");
-    CHECK_OK(seclude_child_copy_in(child, at("data"), "/tmp/data", transfer, &copied, sizeof copied, &err), err);
+    CHECK_OK(seclude_child_copy_in(child, at("data"), "/tmp/data", transfer, &copied, sizeof copied,
+                                   &err),
+             err);
     CHECK_INT(copied.bytes, 3);
     int in = seclude_child_take_stdin(child), out = seclude_child_take_stdout(child);
     char byte = 0;
     CHECK(write(in, "\n", 1) == 1 && read(out, &byte, 1) == 1);
-    CHECK_OK(seclude_child_copy_out(child, "/tmp/result", at("result"), transfer, &copied, sizeof copied, &err), err);
+    CHECK_OK(seclude_child_copy_out(child, "/tmp/result", at("result"), transfer, &copied,
+                                    sizeof copied, &err),
+             err);
     CHECK_INT(copied.bytes, 3);
     close(in);
     close(out);
     CHECK_OK(seclude_child_wait(child, NULL, 0, &err), err);
-    CHECK_INT(seclude_child_copy_out(child, "/tmp/result", at("late"), transfer, NULL, 0, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_child_copy_out(child, "/tmp/result", at("late"), transfer, NULL, 0, NULL),
+              SECLUDE_EINVAL);
     seclude_transfer_free(transfer);
     seclude_child_free(child);
     seclude_command_free(command);
@@ -87,7 +101,6 @@ static void in_and_out_while_it_runs(void)
 
 int main(int argc, char **argv)
 {
-#define TEST(name) {#name, name}
     static const struct test TESTS[] = {
         TEST(links_are_refused_or_left_out),
         TEST(in_and_out_while_it_runs),

@@ -1,5 +1,5 @@
-//! Writes the warden, the program that the library carries, to a file, so that it can be installed
-//! at a path. Used while installing; it is not installed itself.
+//! Writes the warden that the library contains to a file, so that it can be installed. Used by
+//! `build-library.sh`, and not installed itself.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;

@@ -1,0 +1,237 @@
+//! The files of a sandbox: its root, binds, file systems in memory, and terminals.
+
+use crate::boundary::{Answer, bytes, data, texts};
+use crate::error::seclude_error;
+use crate::limits::SECLUDE_UNLIMITED;
+use crate::sandbox::{build, seclude_sandbox};
+use seclude_core::{Bind, Entry, Tmpfs};
+use std::ffi::{c_char, c_void};
+
+/// The command may write, as far as the file permissions let its user outside.
+pub const SECLUDE_BIND_WRITABLE: u32 = 0x1;
+/// The bind is skipped if its source does not exist.
+pub const SECLUDE_BIND_OPTIONAL: u32 = 0x2;
+/// Nothing in it can be executed.
+pub const SECLUDE_BIND_NOEXEC: u32 = 0x4;
+/// Device nodes in it work.
+pub const SECLUDE_BIND_DEVICES: u32 = 0x8;
+/// No symbolic link in the path of the source is followed. For a path through a directory that a
+/// program inside could write to in an earlier run.
+pub const SECLUDE_BIND_NOFOLLOW: u32 = 0x10;
+
+/// Nothing in it can be executed.
+pub const SECLUDE_TMPFS_NOEXEC: u32 = 0x1;
+
+/// Takes the programs from `directory`, which holds another system, instead of from the host's
+/// `/usr`.
+///
+/// The top level of the directory appears inside read-only, except for `/dev`, `/proc`, `/run`,
+/// `/sys` and `/tmp`. Nothing is ever written to it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_root(
+    sandbox: *mut seclude_sandbox,
+    directory: *const c_char,
+) {
+    build(sandbox, |sandbox| Ok(sandbox.root(bytes("root", directory)?)));
+}
+
+/// Begins with an empty root: only what the policy adds is there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_empty_root(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.empty_root()));
+}
+
+/// Shows these files of the host's `/etc` read-only, and no others.
+///
+/// `names` ends with NULL. A name is relative to `/etc`: "ssl/certs". In its last part, a `*`
+/// stands for any characters. The list may be empty. Files that do not exist, or that not everybody
+/// may read, are skipped.
+///
+/// By default the sandbox shows the files that programs in `/usr` need; docs/policy.md lists them.
+/// With `seclude_sandbox_root` it shows the `/etc` of that root, and with
+/// `seclude_sandbox_empty_root` none. Together with either, this setter is a mistake, which is
+/// reported when the policy is used.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_etc(
+    sandbox: *mut seclude_sandbox,
+    names: *const *const c_char,
+) {
+    build(sandbox, |sandbox| Ok(sandbox.etc(texts("etc", names)?)));
+}
+
+/// Shows the caller's file or directory `source` at the absolute path `at`, read-only.
+///
+/// Everything that is mounted below a directory appears with it. Set-user-id bits and device nodes
+/// have no effect. Mount points are made only in the sandbox's own file systems: below a bound
+/// directory, `at` must exist already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_bind_ro(
+    sandbox: *mut seclude_sandbox,
+    source: *const c_char,
+    at: *const c_char,
+) {
+    build(sandbox, |sandbox| {
+        Ok(sandbox.bind_ro(bytes("bind source", source)?, bytes("bind destination", at)?))
+    });
+}
+
+/// Shows the caller's file or directory `source` at the absolute path `at`, writable. Otherwise
+/// like `seclude_sandbox_bind_ro`.
+///
+/// If the caller has CAP_SETUID, the command is another user outside (`seclude_sandbox_host_ids`).
+/// The start fails with `SECLUDE_ESOURCE_UNREADABLE` if the owners, groups and modes in the source
+/// let that user write no file or directory at all. One that it may write is enough.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_bind_rw(
+    sandbox: *mut seclude_sandbox,
+    source: *const c_char,
+    at: *const c_char,
+) {
+    build(sandbox, |sandbox| {
+        Ok(sandbox.bind_rw(bytes("bind source", source)?, bytes("bind destination", at)?))
+    });
+}
+
+/// Shows the caller's file or directory `source` at the absolute path `at`, with `SECLUDE_BIND_...`
+/// flags joined by `|`, or 0.
+///
+/// With 0 it is the same as `seclude_sandbox_bind_ro`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_bind(
+    sandbox: *mut seclude_sandbox,
+    source: *const c_char,
+    at: *const c_char,
+    flags: u32,
+) {
+    type Flag = (u32, fn(Bind) -> Bind);
+    const FLAGS: [Flag; 5] = [
+        (SECLUDE_BIND_WRITABLE, Bind::writable),
+        (SECLUDE_BIND_OPTIONAL, Bind::optional),
+        (SECLUDE_BIND_NOEXEC, Bind::noexec),
+        (SECLUDE_BIND_DEVICES, Bind::devices),
+        (SECLUDE_BIND_NOFOLLOW, Bind::nofollow),
+    ];
+    build(sandbox, |sandbox| {
+        known("bind flags", flags, FLAGS.iter().fold(0, |all, (flag, _)| all | flag))?;
+        let bind = Bind::new(bytes("bind source", source)?, bytes("bind destination", at)?);
+        Ok(sandbox.bind(
+            FLAGS
+                .iter()
+                .filter(|(flag, _)| flags & flag != 0)
+                .fold(bind, |bind, (_, apply)| apply(bind)),
+        ))
+    });
+}
+
+fn known(what: &str, flags: u32, all: u32) -> Answer<()> {
+    match flags & !all {
+        0 => Ok(()),
+        strange => {
+            Err(seclude_error::invalid(&format!("{what} {strange:#x}"), "no flag has this value"))
+        }
+    }
+}
+
+/// Adds an empty, writable file system in memory at the absolute path `at`, of at most `size`
+/// bytes, at least 1. Its mode is 01777.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_tmpfs(
+    sandbox: *mut seclude_sandbox,
+    at: *const c_char,
+    size: u64,
+) {
+    unsafe { seclude_sandbox_tmpfs_with(sandbox, at, size, SECLUDE_UNLIMITED, 0o1777, 0) };
+}
+
+/// Adds a file system in memory, like `seclude_sandbox_tmpfs`, with every choice.
+///
+/// It holds at most `size` bytes and `inodes` files and directories, its root included. Both are 1
+/// or more, or `SECLUDE_UNLIMITED` for the kernel's own limit, half of the memory. `mode` is the
+/// mode of its root, 0 to 07777. `flags` are `SECLUDE_TMPFS_...` joined by `|`, or 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_tmpfs_with(
+    sandbox: *mut seclude_sandbox,
+    at: *const c_char,
+    size: u64,
+    inodes: u64,
+    mode: u32,
+    flags: u32,
+) {
+    build(sandbox, |sandbox| {
+        known("tmpfs flags", flags, SECLUDE_TMPFS_NOEXEC)?;
+        let mut tmpfs = Tmpfs::new(bytes("tmpfs", at)?).mode(mode);
+        if size != SECLUDE_UNLIMITED {
+            tmpfs = tmpfs.size(size);
+        }
+        if inodes != SECLUDE_UNLIMITED {
+            tmpfs = tmpfs.inodes(inodes);
+        }
+        if flags & SECLUDE_TMPFS_NOEXEC != 0 {
+            tmpfs = tmpfs.noexec();
+        }
+        Ok(sandbox.entry(Entry::Tmpfs(tmpfs)))
+    });
+}
+
+/// Adds an empty directory at the absolute path `at`, of mode `mode`, 0 to 07777: 0755, for
+/// example.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_dir(
+    sandbox: *mut seclude_sandbox,
+    at: *const c_char,
+    mode: u32,
+) {
+    build(sandbox, |sandbox| {
+        Ok(sandbox.entry(Entry::Dir { at: bytes("directory", at)?.into(), mode }))
+    });
+}
+
+/// Adds a symbolic link at the absolute path `at` with the text `target`, as symlink(2) does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_symlink(
+    sandbox: *mut seclude_sandbox,
+    target: *const c_char,
+    at: *const c_char,
+) {
+    build(sandbox, |sandbox| {
+        Ok(sandbox.symlink(bytes("symlink target", target)?, bytes("symlink", at)?))
+    });
+}
+
+/// Adds a file at the absolute path `at` with `size` bytes from `data`, of mode `mode`, 0 to 07777:
+/// 0644, for example.
+///
+/// The bytes are copied. `data` may be NULL if `size` is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_file(
+    sandbox: *mut seclude_sandbox,
+    at: *const c_char,
+    data: *const c_void,
+    size: usize,
+    mode: u32,
+) {
+    build(sandbox, |sandbox| {
+        let data = self::data("file data", data, size)?.to_vec();
+        Ok(sandbox.entry(Entry::File { at: bytes("file", at)?.into(), data, mode }))
+    });
+}
+
+/// Requires pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (pts(4)).
+///
+/// Programs inside can then open terminals, and a command can have one as its standard streams
+/// (`SECLUDE_STDIO_PTY`). None of the caller's terminals is among them. No program can push
+/// characters back into one (TIOCSTI), unless the policy removes the filter of system calls.
+///
+/// A sandbox has them by default, unless the policy puts something else at these paths or shares
+/// the mount namespace. With this setter, that is a mistake, which is reported when the policy is
+/// used.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_terminals(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.terminals()));
+}
+
+/// Leaves out the pseudo-terminals of the sandbox's own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_no_terminals(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.no_terminals()));
+}
