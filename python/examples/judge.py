@@ -87,7 +87,10 @@ class Watch:
         directory.chmod(0o777)
         self.file.chmod(0o666)
         self.secret_file.write_text(self.secret)
-        self.port, self.socket = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
+        self.port, self.socket = (
+            socket.create_server(("127.0.0.1", 0)),
+            socket.socket(socket.AF_UNIX),
+        )
         self.socket.bind("\0" + self.mark)
         self.socket.listen()
         for listener in (self.port, self.socket):
@@ -145,7 +148,10 @@ def drill() -> tuple[int, int]:
         watch = Watch(Path(name))
         quiet = not list(watch.alarms())
         marked = subprocess.Popen([watch.mark, "60"], executable="sleep")
-        connections = socket.create_connection(watch.port.getsockname()), socket.socket(socket.AF_UNIX)
+        connections = (
+            socket.create_connection(watch.port.getsockname()),
+            socket.socket(socket.AF_UNIX),
+        )
         connections[1].connect("\0" + watch.mark)
         watch.file.write_text("vandal")
         watch.process.kill()
@@ -163,15 +169,29 @@ def judge(source: Path, watch: Watch, answer: str) -> Result:
     """Compiles, runs, compares, and looks around."""
     expected = source.read_text().splitlines()[0].lstrip("/# ").partition(":")[0]
     if source.suffix == ".c":
-        box = COMPILER.replace(files=[seclude.tmpfs("/tmp", "32M"), seclude.file("/judge/source.c", source.read_bytes())])
+        box = COMPILER.replace(
+            files=[
+                seclude.tmpfs("/tmp", "32M"),
+                seclude.file("/judge/source.c", source.read_bytes()),
+            ]
+        )
         run = box.run(["sh", "-c", COMPILE], stdin=subprocess.DEVNULL, capture_output=True)
         program, command = run.stdout, ["/judge/program"]
         if not run.outcome.success:
-            error = next((line for line in run.stderr.decode(errors="replace").splitlines() if "error" in line), "")
+            error = next(
+                (
+                    line
+                    for line in run.stderr.decode(errors="replace").splitlines()
+                    if "error" in line
+                ),
+                "",
+            )
             return concluded(source.name, expected, "compile error", run, error, watch)
     else:
         program, command = source.read_bytes(), ["python3", "-I", "/judge/program"]
-    box = CONTEST.replace(files=[seclude.file("/judge/program", program, mode=0o755), seclude.tmpfs("/scratch", "1M")])
+    box = CONTEST.replace(
+        files=[seclude.file("/judge/program", program, mode=0o755), seclude.tmpfs("/scratch", "1M")]
+    )
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"} | watch.targets()
     with (SUBMISSIONS / "input.txt").open() as numbers:
         run = box.run([*command, watch.mark], stdin=numbers, capture_output=True, env=environment)
@@ -183,19 +203,33 @@ def verdict(run: seclude.CompletedRun, answer: str) -> tuple[str, seclude.Comple
     said = run.stderr.decode(errors="replace").splitlines()
     attacks = [line.removeprefix("attack: ") for line in said if line.startswith("attack: ")]
     if any(attack.endswith(": SUCCEEDED") for attack in attacks):
-        return "breach", run, "; ".join(attack for attack in attacks if attack.endswith(": SUCCEEDED"))
+        return (
+            "breach",
+            run,
+            "; ".join(attack for attack in attacks if attack.endswith(": SUCCEEDED")),
+        )
     if limit := LIMITS.get(run.outcome.ended.name):
         return limit, run, "; ".join(attacks)
     if attacks:
         return "contained", run, "; ".join(attacks)
     match run.outcome.ended:
         case seclude.Ended("exited", 0):
-            return ("accepted" if run.stdout.decode(errors="replace").split() == answer.split() else "wrong answer"), run, ""
+            return (
+                (
+                    "accepted"
+                    if run.stdout.decode(errors="replace").split() == answer.split()
+                    else "wrong answer"
+                ),
+                run,
+                "",
+            )
         case _:
             return "runtime error", run, said[-1] if said else ""
 
 
-def concluded(name: str, expected: str, verdict: str, run: seclude.CompletedRun, remark: str, watch: Watch) -> Result:
+def concluded(
+    name: str, expected: str, verdict: str, run: seclude.CompletedRun, remark: str, watch: Watch
+) -> Result:
     """The verdict, unless the watch knows better."""
     alarms = list(watch.alarms(run.stdout + run.stderr))
     return Result(name, expected, "breach" if alarms else verdict, run, "; ".join(alarms) or remark)
@@ -234,15 +268,24 @@ def shown(judged: Callable[[Path], Result], sources: list[Path]) -> list[Result]
             print(f"[{number}/{len(sources)}] {source.name}", file=sys.stderr)
             results.append(judged(source))
         for line in (COLUMNS, *map(row, results)):
-            print(f"{line[0]:18} {line[1]:14} {line[2]:48} {line[3]:>8} {line[4]:>8} {line[5]:>11}  {line[6]}")
+            print(
+                f"{line[0]:18} {line[1]:14} {line[2]:48} {line[3]:>8} {line[4]:>8} {line[5]:>11}  {line[6]}"
+            )
         return results
     console = Console(width=None if sys.stdout.isatty() else 150)
     watched = Console(stderr=True)
-    for source in track(sources, "judging", console=watched, transient=True, disable=not watched.is_terminal):
+    for source in track(
+        sources, "judging", console=watched, transient=True, disable=not watched.is_terminal
+    ):
         results.append(judged(source))
     table = Table(row_styles=("", "dim"))
     for number, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if 3 <= number <= 5 else "left", overflow="fold", no_wrap=number < 2)
+        table.add_column(
+            column,
+            justify="right" if 3 <= number <= 5 else "left",
+            overflow="fold",
+            no_wrap=number < 2,
+        )
     colours = {"accepted": "green", "contained": "cyan", "breach": "bold red"}
     for result in results:
         name, verdict, *rest = row(result)
@@ -273,7 +316,9 @@ def nested() -> bool:
     ]
     box = seclude.Sandbox(nested=True, files=files, wall_time=20)
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": "/judge"}
-    with box.Popen(["python3", "/judge/nested.py", "1"], stdout=subprocess.PIPE, env=environment, text=True) as process:
+    with box.Popen(
+        ["python3", "/judge/nested.py", "1"], stdout=subprocess.PIPE, env=environment, text=True
+    ) as process:
         assert process.stdout is not None
         up = process.stdout.readline() == "up\n"
         processes = process.processes()
@@ -286,14 +331,19 @@ def nested() -> bool:
 def tree(processes: Iterable[seclude.Process]) -> Iterator[str]:
     """The processes, each after its parent, drawn as a tree."""
     processes = list(processes)
-    children = {parent.pid: [child for child in processes if child.parent == parent.pid] for parent in processes}
+    children = {
+        parent.pid: [child for child in processes if child.parent == parent.pid]
+        for parent in processes
+    }
 
     def drawn(process: seclude.Process, indent: str, branch: str, below: str) -> Iterator[str]:
         ids = " > ".join(map(str, process.pids))
         yield f"{indent + branch + ' '.join(process.command):52} {ids}"
         for child in children[process.pid]:
             last = child is children[process.pid][-1]
-            yield from drawn(child, indent + below, "└─ " if last else "├─ ", "   " if last else "│  ")
+            yield from drawn(
+                child, indent + below, "└─ " if last else "├─ ", "   " if last else "│  "
+            )
 
     return drawn(processes[0], "", "", "")
 
@@ -301,7 +351,9 @@ def tree(processes: Iterable[seclude.Process]) -> Iterator[str]:
 def main() -> int:
     began = time.monotonic()
     noticed, touched = drill()
-    print(f"the watch noticed {noticed} of {touched} things that the judge did to it; {os.cpu_count()} cpus, uid {os.getuid()}")
+    print(
+        f"the watch noticed {noticed} of {touched} things that the judge did to it; {os.cpu_count()} cpus, uid {os.getuid()}"
+    )
     answer = (SUBMISSIONS / "answer.txt").read_text()
     sources = sorted(path for path in SUBMISSIONS.iterdir() if path.suffix in (".c", ".py"))
     with tempfile.TemporaryDirectory(prefix="judge-") as name:

@@ -36,7 +36,9 @@ class Notebook:
 
     def _start(self) -> None:
         command = ["python3", "-I", "-c", INTERPRETER]
-        self._process = self.cell.popen(command, stdin=seclude.PIPE, stdout=seclude.PIPE, text=True, encoding="utf-8", bufsize=1)
+        self._process = self.cell.popen(
+            command, stdin=seclude.PIPE, stdout=seclude.PIPE, text=True, encoding="utf-8", bufsize=1
+        )
 
     def run(self, code: str) -> str:
         """What the code prints, and its value; how the interpreter ended, if it did. The next piece starts another one then."""
@@ -89,9 +91,13 @@ def show(notebook: Notebook, pieces: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    notebook = Notebook(seclude.Sandbox(files=[seclude.tmpfs("/tmp", "64M")], memory="512M", best_effort=["memory"]))
+    notebook = Notebook(
+        seclude.Sandbox(files=[seclude.tmpfs("/tmp", "64M")], memory="512M", best_effort=["memory"])
+    )
     show(notebook, sys.argv[1:] or CODE)
-    print("---- reset: no variable, no file, and of the processes only the warden and this interpreter")
+    print(
+        "---- reset: no variable, no file, and of the processes only the warden and this interpreter"
+    )
     notebook.reset()
     show(notebook, [*LEFT, "os._exit(3)", "'a new one'"])
     notebook.close()

@@ -22,4 +22,8 @@ shell = "cat /etc/motd; id -un; hostname; ulimit -n; cd; pwd"
 print(box.run(["sh", "-c", shell], capture_output=True, text=True, check=True).stdout)
 
 as_root = box.replace(uid=0)
-print("root inside, nobody outside:", as_root.run(["id", "-u"], capture_output=True, text=True).stdout, end="")
+print(
+    "root inside, nobody outside:",
+    as_root.run(["id", "-u"], capture_output=True, text=True).stdout,
+    end="",
+)

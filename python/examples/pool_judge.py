@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 
 AT_ONCE = 6
 # The source comes in by stdin, and the program goes out by stdout.
-COMPILE = "cat >/tmp/source.c && gcc -std=gnu11 -O2 -w -o /tmp/program /tmp/source.c && cat /tmp/program"
+COMPILE = (
+    "cat >/tmp/source.c && gcc -std=gnu11 -O2 -w -o /tmp/program /tmp/source.c && cat /tmp/program"
+)
 # Of what comes in, the first bytes are the program, and the rest is what it reads: `head` takes not a byte too many.
 START = 'head -c "$0" >/judge/program && chmod 0555 /judge/program && exec "$@"'
 # Who shares the processors with five others may take longer for the same work: processor time is what is judged.
-CONTEST = judge.CONTEST.replace(files=[seclude.tmpfs("/judge", "4M"), seclude.tmpfs("/scratch", "1M")], wall_time=6)
+CONTEST = judge.CONTEST.replace(
+    files=[seclude.tmpfs("/judge", "4M"), seclude.tmpfs("/scratch", "1M")], wall_time=6
+)
 
 
 def compiling(source: Path) -> seclude.Job:
@@ -56,7 +60,9 @@ class Submission:
     def go_on(self, contest: seclude.Pool) -> None:
         """Once it is compiled, has it run."""
         if self._compiled is None:
-            self._run = contest.submit(running(self.source.read_bytes(), ["python3", "-I"], self.watch))
+            self._run = contest.submit(
+                running(self.source.read_bytes(), ["python3", "-I"], self.watch)
+            )
         elif (compiled := self._compiled.result()).outcome.success:
             self._run = contest.submit(running(compiled.stdout, [], self.watch))
 
@@ -86,14 +92,18 @@ def main() -> int:
         submissions = {}
         for source in sources:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="judge-")))
-            submissions[source] = stack.enter_context(closing(Submission(source, directory, compilers)))
+            submissions[source] = stack.enter_context(
+                closing(Submission(source, directory, compilers))
+            )
         for submission in submissions.values():
             submission.go_on(contest)
         results = judge.shown(lambda source: submissions[source].result(answer), sources)
         told = compilers.statistics(), contest.statistics()
     right = sum(result.right for result in results)
     for name, pool in zip(("compiling", "running"), told, strict=True):
-        print(f"{name}: {pool.handed_out} sandboxes handed out, at most {pool.most_in_use} in use at one time, {pool.lost} lost")
+        print(
+            f"{name}: {pool.handed_out} sandboxes handed out, at most {pool.most_in_use} in use at one time, {pool.lost} lost"
+        )
     print(f"{right} of {len(results)} verdicts as expected")
     return 0 if results and right == len(results) and noticed == touched else 1
 

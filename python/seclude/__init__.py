@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from subprocess import DEVNULL, PIPE, STDOUT
 
     from . import aio as aio
+    from . import command_runner as command_runner
     from . import popen as popen
-    from . import runs as runs
     from ._seclude import __version__
     from .cell import Cell
     from .command import PTY
@@ -33,12 +33,24 @@ if TYPE_CHECKING:
         SetupError,
         TimeoutExpired,
     )
-    from .files import Bind, Directory, Entry, File, Symlink, Tmpfs, bind, directory, file, symlink, tmpfs
+    from .files import (
+        Bind,
+        Directory,
+        Entry,
+        File,
+        Symlink,
+        Tmpfs,
+        bind,
+        directory,
+        file,
+        symlink,
+        tmpfs,
+    )
     from .host import Check, Report, doctor
     from .interaction import Command, Interaction, interact
     from .job import Job
     from .join import Joined, NamedCell, cells, enter, persist, release
-    from .live import LiveNamespace, Namespaces, namespaces
+    from .namespace_list import LiveNamespace, Namespaces, namespaces
     from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
     from .policy import Policy
     from .pool import NetworkStatistics, Pool, PoolStatistics, RetiredNetwork
@@ -127,7 +139,7 @@ _HOMES = {
     ".interaction": "Command Interaction interact",
     ".job": "Job",
     ".join": "Joined NamedCell cells enter persist release",
-    ".live": "LiveNamespace Namespaces namespaces",
+    ".namespace_list": "LiveNamespace Namespaces namespaces",
     ".outcome": "CompletedRun Ended Outcome Pressure Process Usage",
     ".policy": "Policy",
     ".pool": "NetworkStatistics Pool PoolStatistics RetiredNetwork",
@@ -139,7 +151,7 @@ _HOMES = {
     ".transfer": "Copied copy",
 }
 # Modules that annotations name, for what they have besides.
-_MODULES = ("aio", "popen", "runs")
+_MODULES = ("aio", "command_runner", "popen")
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 

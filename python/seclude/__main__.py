@@ -14,7 +14,7 @@ from . import __version__, shell
 from .batch import command as batch
 from .errors import SecludeError
 from .host import doctor
-from .live import namespaces
+from .namespace_list import namespaces
 from .tree import grow, lines, svg
 from .tree.lines import PLAIN
 
@@ -24,7 +24,12 @@ _COLOURS = {"works": "32", "weaker": "33", "missing": "31"}
 def _coloured(table: str) -> str:
     """The table with each state in its colour: the second word of a line that begins with a name."""
     paint = r"^(\S+ +)(works|weaker|missing)\b"
-    return re.sub(paint, lambda line: f"{line[1]}\x1b[{_COLOURS[line[2]]}m{line[2]}\x1b[0m", table, flags=re.MULTILINE)
+    return re.sub(
+        paint,
+        lambda line: f"{line[1]}\x1b[{_COLOURS[line[2]]}m{line[2]}\x1b[0m",
+        table,
+        flags=re.MULTILINE,
+    )
 
 
 def _wants_colour() -> bool:
@@ -52,7 +57,9 @@ def _tree(wanted: argparse.Namespace) -> int:
     if wanted.svg is None:
         _show(lines(box))
         if seen.closed:
-            print(f"Processes closed to this caller, whose namespaces are not known: {len(seen.closed)}")
+            print(
+                f"Processes closed to this caller, whose namespaces are not known: {len(seen.closed)}"
+            )
         return 0
     try:
         with open(wanted.svg, "w", encoding="utf-8") as file:
@@ -95,11 +102,14 @@ def _paint(picture: list[str]) -> bool:
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args`, `sys.argv`'s if not given, and returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m seclude", description="Runs programs alone, in Linux namespaces of their own."
+        prog="python -m seclude",
+        description="Runs programs alone, in Linux namespaces of their own.",
     )
     parser.add_argument("--version", action="version", version=f"seclude {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    told = "tell what this host allows, by trying it; exit with 0 if sandboxes can be started at all"
+    told = (
+        "tell what this host allows, by trying it; exit with 0 if sandboxes can be started at all"
+    )
     command = commands.add_parser("doctor", help=told, description=told.capitalize() + ".")
     command.add_argument("--json", action="store_true", help="in JSON, for programs")
     command.set_defaults(run=_doctor)
@@ -110,7 +120,10 @@ def main(args: list[str] | None = None) -> int:
     command.add_argument("--arguments", action="store_true", help="command lines, instead of names")
     command.set_defaults(run=_tree)
     command = commands.add_parser(
-        "batch", help="run jobs that stand in a file, many at a time", description=batch.DESCRIPTION, epilog=batch.EPILOG
+        "batch",
+        help="run jobs that stand in a file, many at a time",
+        description=batch.DESCRIPTION,
+        epilog=batch.EPILOG,
     )
     batch.add_arguments(command)
     command.set_defaults(run=batch.run)

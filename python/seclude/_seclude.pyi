@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
 from .errors import SetupError
-from .vocabulary import EndedName, Freezer, LimitName, Mechanism, MemorySource, NamespaceKind, Parts, Protection, Sources
+from .vocabulary import (
+    EndedName,
+    Freezer,
+    LimitName,
+    Mechanism,
+    MemorySource,
+    NamespaceKind,
+    Parts,
+    Protection,
+    Sources,
+)
 
 __all__ = [
     "Cell",
@@ -99,7 +109,9 @@ class _Statistics(TypedDict):
 _Bounds: TypeAlias = tuple[int, int, bool]
 _Done: TypeAlias = tuple[int, int, list[bytes]]
 _Seen: TypeAlias = tuple[int, int, list[int], int, str, list[str], int, str]
-_Living: TypeAlias = tuple[NamespaceKind, int, int | None, int | None, int | None, list[int], list[str]]
+_Living: TypeAlias = tuple[
+    NamespaceKind, int, int | None, int | None, int | None, list[int], list[str]
+]
 
 @final
 class Sandbox:
@@ -215,7 +227,9 @@ class Command:
     def learn(self) -> _Known:
         """Runs it to its end, and learns what it does."""
 
-def spawn_together(commands: Sequence[Command], pipes: Sequence[tuple[_End, _End]], timeout: float) -> list[Child] | None:
+def spawn_together(
+    commands: Sequence[Command], pipes: Sequence[tuple[_End, _End]], timeout: float
+) -> list[Child] | None:
     """Starts several commands at one time, joined by pipes from the end that writes to the end that reads.
 
     None if there were not enough places in a pool within `timeout` seconds.
@@ -323,7 +337,13 @@ def time_of_text(what: str, text: str) -> float:
 def system_error(step: str, errno: int) -> SetupError:
     """The exception for a failed system call."""
 
-def doctor() -> tuple[str, list[tuple[str, Literal["works", "weaker", "missing"], str, str | None, str | None]], bool, str, str]:
+def doctor() -> tuple[
+    str,
+    list[tuple[str, Literal["works", "weaker", "missing"], str, str | None, str | None]],
+    bool,
+    str,
+    str,
+]:
     """What this host allows: the kernel's release, the checks, whether sandboxes start at all, the table, the JSON."""
 
 def namespaces() -> tuple[list[_Seen], list[_Living], list[int]]:

@@ -34,11 +34,15 @@ class Runner:
 
     __slots__ = ("_sandbox",)
 
-    def __init__(self, sandbox: seclude.runs.Runs) -> None:
+    def __init__(self, sandbox: seclude.command_runner.CommandRunner) -> None:
         self._sandbox = sandbox
 
     async def create_subprocess_exec(
-        self, program: command.Text, *args: command.Text, limit: int = _LIMIT, **options: Unpack[command.CommandOptions]
+        self,
+        program: command.Text,
+        *args: command.Text,
+        limit: int = _LIMIT,
+        **options: Unpack[command.CommandOptions],
     ) -> AsyncProcess:
         """Starts a command: `asyncio.create_subprocess_exec`, with `Popen`'s streams, `cwd`, `env`, descriptors, `arg0`.
 
@@ -56,7 +60,9 @@ class Runner:
         popen = Popen._started(self._sandbox, [program, *args], Mode.checked(bufsize=0), *started)
         return await AsyncProcess._connected(popen, loop, limit)
 
-    async def _start(self, args: command.Args, options: command.CommandOptions) -> tuple[_seclude.Child, command.Ends]:
+    async def _start(
+        self, args: command.Args, options: command.CommandOptions
+    ) -> tuple[_seclude.Child, command.Ends]:
         one = command.Start(self._sandbox._core, args, options)
         loop, loops = asyncio.get_running_loop(), self._sandbox._waiters()
         if loop not in loops:
@@ -82,7 +88,9 @@ class AsyncProcess:
     stderr: asyncio.StreamReader | None = None
 
     @classmethod
-    async def _connected(cls, process: Popen, loop: asyncio.AbstractEventLoop, limit: int) -> AsyncProcess:
+    async def _connected(
+        cls, process: Popen, loop: asyncio.AbstractEventLoop, limit: int
+    ) -> AsyncProcess:
         """A command that runs, in the loop's hands. What cannot be handed over, nobody could reach: it is killed."""
         try:
             connected = cls(process, loop)
@@ -247,8 +255,14 @@ class AsyncProcess:
 
         Each stream is bounded as in `Popen.communicate`.
         """
-        written = self._drained(self.stdout) if self.terminal is None or self.stdout is not None else self._shown(self.terminal)
-        _, stdout, stderr = await asyncio.gather(self._feed(input), written, self._drained(self.stderr))
+        written = (
+            self._drained(self.stdout)
+            if self.terminal is None or self.stdout is not None
+            else self._shown(self.terminal)
+        )
+        _, stdout, stderr = await asyncio.gather(
+            self._feed(input), written, self._drained(self.stderr)
+        )
         await self.wait()
         return stdout, stderr
 

@@ -10,13 +10,13 @@ import seclude
 
 from . import _seclude
 from .command import Text, size
+from .command_runner import CommandRunner
 from .outcome import Process, Usage
-from .runs import Runs
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
 from .vocabulary import Freezer, Protection
 
 
-class Cell(Runs):
+class Cell(CommandRunner):
     """A sandbox that is alive: its commands share files, processes and network, and what one leaves behind is there for the next.
 
     `run`, `popen`, `command` and `asyncio` are those of a sandbox. A command ends when its first process does; what that has
@@ -73,11 +73,11 @@ class Cell(Runs):
 
     def processes(self) -> list[Process]:
         """Every process inside, the warden first, each after its parent."""
-        return [Process._told(seen) for seen in self._core.processes()]
+        return [Process._from_native(seen) for seen in self._core.processes()]
 
     def usage(self) -> Usage:
         """What all its commands have used so far, since it was started or reset."""
-        return Usage._told(self._core.usage())
+        return Usage._from_native(self._core.usage())
 
     def freeze(self) -> Freezer:
         """Stops everything inside, and tells by which means. Wall times go on."""
@@ -129,7 +129,9 @@ class Cell(Runs):
     ) -> Copied:
         """Copies a file or tree out of it, from an absolute path inside: as `Popen.copy_out`."""
         bounds = size("max_bytes", max_bytes), max_entries, skip_special
-        return Copied._told(self._core.copy_out(os.fsencode(inside), os.fsencode(to), bounds))
+        return Copied._from_native(
+            self._core.copy_out(os.fsencode(inside), os.fsencode(to), bounds)
+        )
 
     def copy_in(
         self,
@@ -142,12 +144,19 @@ class Cell(Runs):
     ) -> Copied:
         """Copies a file or tree of the caller's into it, to an absolute path that commands may write to: as `Popen.copy_in`."""
         bounds = size("max_bytes", max_bytes), max_entries, skip_special
-        return Copied._told(self._core.copy_in(os.fsencode(path), os.fsencode(inside), bounds))
+        return Copied._from_native(
+            self._core.copy_in(os.fsencode(path), os.fsencode(inside), bounds)
+        )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:

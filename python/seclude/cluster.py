@@ -50,11 +50,15 @@ class Cluster:
         try:
             from distributed import Client
         except ImportError:
-            raise ImportError("dask.distributed is not installed: pip install 'seclude[dask]'") from None
+            raise ImportError(
+                "dask.distributed is not installed: pip install 'seclude[dask]'"
+            ) from None
         self.sandbox = sandbox
         self._policy = sandbox.to_json()
         self._own = isinstance(scheduler, str)
-        self._client: Any = Client(scheduler, set_as_default=False) if isinstance(scheduler, str) else scheduler
+        self._client: Any = (
+            Client(scheduler, set_as_default=False) if isinstance(scheduler, str) else scheduler
+        )
         self._under_way: set[Future[CompletedRun]] = set()
         self._counted, self._size = float("-inf"), 0
 
@@ -75,14 +79,20 @@ class Cluster:
             there = self._client.submit(_run, self._policy, job, pure=False)
         except Exception as error:  # A closed client's is of another kind in each version of dask.
             raise ConnectionError(f"hand out a job: {error}") from error
-        here: Future[CompletedRun] = asyncio.run_coroutine_threadsafe(_answer(there), self._client.loop.asyncio_loop)
+        here: Future[CompletedRun] = asyncio.run_coroutine_threadsafe(
+            _answer(there), self._client.loop.asyncio_loop
+        )
         self._under_way.add(here)
         here.add_done_callback(self._under_way.discard)
         return here
 
-    def map(self, jobs: Iterable[Job], /, *, timeout: float | None = None) -> Generator[CompletedRun]:
+    def map(
+        self, jobs: Iterable[Job], /, *, timeout: float | None = None
+    ) -> Generator[CompletedRun]:
         """Runs jobs: an iterator over the results, in order, as `Pool.map`."""
-        return results(in_order((self.submit(job) for job in jobs), lambda: 4 * max(1, self.size), timeout))
+        return results(
+            in_order((self.submit(job) for job in jobs), lambda: 4 * max(1, self.size), timeout)
+        )
 
     def close(self) -> None:
         """Waits for the jobs, and leaves the scheduler. The workers keep their pools, for the next one of this policy."""
@@ -93,7 +103,12 @@ class Cluster:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is not None and not issubclass(kind, Exception):
             for future in list(self._under_way):
                 future.cancel()

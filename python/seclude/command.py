@@ -302,7 +302,9 @@ def words(args: Args) -> list[bytes]:
     if isinstance(args, (str, bytes, os.PathLike)):
         return [encoded("args", args)]
     if not isinstance(args, Iterable):
-        raise TypeError(f"args: {args!r} is no program; hint: a list of the program and its arguments, or the program alone")
+        raise TypeError(
+            f"args: {args!r} is no program; hint: a list of the program and its arguments, or the program alone"
+        )
     return [encoded(f"args[{number}]", word) for number, word in enumerate(args)]
 
 
@@ -312,13 +314,17 @@ def encoded(what: str, value: Text) -> bytes:
         return os.fsencode(value)
     except TypeError:
         hint = f"; hint: str({value!r})" if isinstance(value, (int, float)) else ""
-        raise TypeError(f"{what}: {value!r} is not text, bytes or a path, but {type(value).__name__}{hint}") from None
+        raise TypeError(
+            f"{what}: {value!r} is not text, bytes or a path, but {type(value).__name__}{hint}"
+        ) from None
 
 
 def variables(env: Mapping[str, Text] | Mapping[bytes, Text]) -> list[tuple[bytes, bytes]]:
     """The names and values of an environment, as the native half takes them."""
     if not isinstance(env, Mapping):
-        raise TypeError(f"env: {env!r} is not a mapping; hint: of names to values, such as {{'HOME': '/tmp'}}")
+        raise TypeError(
+            f"env: {env!r} is not a mapping; hint: of names to values, such as {{'HOME': '/tmp'}}"
+        )
     return [(encoded("env", name), encoded(f"env[{name!r}]", value)) for name, value in env.items()]
 
 
@@ -329,9 +335,13 @@ def seconds(what: str, value: float | str | None) -> float | None:
     try:
         return None if value is None else float(value)
     except OverflowError:
-        raise PolicyError(f"{what}: more seconds than any number of this kind holds", step=what) from None
+        raise PolicyError(
+            f"{what}: more seconds than any number of this kind holds", step=what
+        ) from None
     except TypeError:
-        raise TypeError(f"{what}: {value!r} is not a time; hint: seconds, or a text such as '200ms'") from None
+        raise TypeError(
+            f"{what}: {value!r} is not a time; hint: seconds, or a text such as '200ms'"
+        ) from None
 
 
 def size(what: str, value: int | str) -> int:
@@ -344,7 +354,9 @@ def count(what: str, value: int, bits: int) -> int:
     try:
         number = index(value)
     except TypeError:
-        raise TypeError(f"{what}: {value!r} is not a whole number, but {type(value).__name__}") from None
+        raise TypeError(
+            f"{what}: {value!r} is not a whole number, but {type(value).__name__}"
+        ) from None
     if number < 0:
         raise PolicyError(f"{what} {number}: must not be negative", step=what)
     if number.bit_length() > bits:

@@ -61,7 +61,13 @@ class SecludeError(Exception):
         message = args[0] if args and number is None else args[1] if args else ""
         errno = number if errno is None else errno
         self.args = (message,) if errno is None else (errno, message)
-        self.kind, self.step, self.errno, self.path, self.hint = kind or self._kind, step, errno, path, hint
+        self.kind, self.step, self.errno, self.path, self.hint = (
+            kind or self._kind,
+            step,
+            errno,
+            path,
+            hint,
+        )
         if errno is not None or isinstance(self, SetupError):
             _complete(self)
 
@@ -111,7 +117,13 @@ class TimeoutExpired(SecludeError, subprocess.TimeoutExpired):
         return Exception.__new__(cls, *args)
 
     def __init__(
-        self, cmd: Any, timeout: float, output: Any = None, stderr: Any = None, *, outcome: seclude.Outcome | None = None
+        self,
+        cmd: Any,
+        timeout: float,
+        output: Any = None,
+        stderr: Any = None,
+        *,
+        outcome: seclude.Outcome | None = None,
     ) -> None:
         super().__init__(str(cmd), kind="timeout", step="wait")
         self.args = (cmd, timeout)
@@ -133,7 +145,13 @@ class CalledProcessError(SecludeError, subprocess.CalledProcessError):
         return Exception.__new__(cls, *args)
 
     def __init__(
-        self, returncode: int, cmd: Any, output: Any = None, stderr: Any = None, *, outcome: seclude.Outcome | None = None
+        self,
+        returncode: int,
+        cmd: Any,
+        output: Any = None,
+        stderr: Any = None,
+        *,
+        outcome: seclude.Outcome | None = None,
     ) -> None:
         super().__init__(str(cmd), kind="failed", step="run")
         self.args = (returncode, cmd)
@@ -168,13 +186,20 @@ def _as_os_error(declared: type[Any], errno: int) -> type[Any]:
     if issubclass(declared, kind):
         return declared
     if (declared, kind) not in _both:
-        names = {name: getattr(declared, name) for name in ("__module__", "__qualname__", "__doc__")}
+        names = {
+            name: getattr(declared, name) for name in ("__module__", "__qualname__", "__doc__")
+        }
         made = type(declared.__name__, (declared, kind), names | {"_declared": declared})
         _both.setdefault((declared, kind), made)
     return _both[declared, kind]
 
 
-def _restore(declared: type[SecludeError], args: tuple[Any, ...], fields: dict[str, Any], state: dict[str, Any]) -> SecludeError:
+def _restore(
+    declared: type[SecludeError],
+    args: tuple[Any, ...],
+    fields: dict[str, Any],
+    state: dict[str, Any],
+) -> SecludeError:
     """An exception as it was, without its class's own constructor: the attributes say everything."""
     error = declared.__new__(declared, *args)
     error.args = args

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from .part import Part
+from .policy_part import Part
 from .vocabulary import Path
 
 
@@ -63,7 +63,13 @@ class Tmpfs(Part):
 
     def policy(self) -> dict[str, Any]:
         """This value as a policy text has it."""
-        return _given(tmpfs=self.at, size=self.size, inodes=self.inodes, mode=self.mode, noexec=self.noexec or None)
+        return _given(
+            tmpfs=self.at,
+            size=self.size,
+            inodes=self.inodes,
+            mode=self.mode,
+            noexec=self.noexec or None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

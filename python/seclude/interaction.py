@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from . import _seclude, command
+from .command_runner import CommandRunner
 from .errors import PolicyError, TimeoutExpired
 from .exchange import exchange
 from .outcome import CompletedRun
 from .popen import Popen, PopenOptions
 from .readiness import Deadline
-from .runs import Runs
 from .text import Mode
 
 End: TypeAlias = tuple[int, int]
@@ -26,7 +26,7 @@ _STREAMS = ("stdin", "stdout", "stderr")
 class Command:
     """A command, not started yet: `command` of a sandbox, a cell or a pool makes one."""
 
-    sandbox: Runs
+    sandbox: CommandRunner
     args: command.Args
     options: PopenOptions
 
@@ -48,20 +48,30 @@ class Interaction:
     A pipe between descriptors that cannot be, or given twice, is a PolicyError when they are started.
     """
 
-    def __init__(self, commands: Sequence[Command], pipes: Sequence[tuple[End, End]] | None = None) -> None:
+    def __init__(
+        self, commands: Sequence[Command], pipes: Sequence[tuple[End, End]] | None = None
+    ) -> None:
         self.commands = list(commands)
         if pipes is None:
             if len(self.commands) != 2:
-                raise ValueError(f"pipes must be given for {len(self.commands)} commands: only two have a usual way to be joined")
+                raise ValueError(
+                    f"pipes must be given for {len(self.commands)} commands: only two have a usual way to be joined"
+                )
             pipes = [((0, 1), (1, 0)), ((1, 1), (0, 0))]
         self.pipes = list(pipes)
         for number, fd in (end for pipe in self.pipes for end in pipe):
             if not 0 <= number < len(self.commands):
-                raise PolicyError(f"pipe of command {number}: there are {len(self.commands)}", kind="invalid", step="pipe")
+                raise PolicyError(
+                    f"pipe of command {number}: there are {len(self.commands)}",
+                    kind="invalid",
+                    step="pipe",
+                )
             # STDERR into a joined stdout, and a stream of its own: one of both would be lost without a word.
             if 0 <= fd < 3 and self.commands[number].options.get(_STREAMS[fd]) is not None:
                 raise PolicyError(
-                    f"{_STREAMS[fd]} of command {number}: both joined by a pipe and given", kind="invalid", step="pipe"
+                    f"{_STREAMS[fd]} of command {number}: both joined by a pipe and given",
+                    kind="invalid",
+                    step="pipe",
                 )
 
     def spawn(self, timeout: float | None = None) -> list[Popen]:
@@ -78,13 +88,20 @@ class Interaction:
                 mode, options = Mode.taken(one.options)
                 modes.append(mode)
                 streams.append(stack.enter_context(command.Streams()))
-                prepared.append(command.prepare(one.sandbox._core, one.args, streams[-1], **options))
+                prepared.append(
+                    command.prepare(one.sandbox._core, one.args, streams[-1], **options)
+                )
             # In turns: nothing else hears Ctrl-C. What a turn has taken of a pool it gives back.
-            while (children := _seclude.spawn_together(prepared, self.pipes, _turn(deadline))) is None:
+            while (
+                children := _seclude.spawn_together(prepared, self.pipes, _turn(deadline))
+            ) is None:
                 if deadline.passed:
                     raise command.no_place([one.args for one in self.commands], timeout or 0.0)
             parts = zip(self.commands, modes, children, streams, strict=True)
-            return [Popen._started(one.sandbox, one.args, mode, child, ours.keep()) for one, mode, child, ours in parts]
+            return [
+                Popen._started(one.sandbox, one.args, mode, child, ours.keep())
+                for one, mode, child, ours in parts
+            ]
 
     def run(self, timeout: float | None = None) -> list[CompletedRun]:
         """Runs them all to their ends, and collects what they write to a PIPE that joins none of them.
@@ -105,7 +122,9 @@ class Interaction:
                 for process in processes:
                     process.wait()
                 if isinstance(error, TimeoutExpired):
-                    raise TimeoutExpired([one.args for one in self.commands], timeout or 0.0) from None
+                    raise TimeoutExpired(
+                        [one.args for one in self.commands], timeout or 0.0
+                    ) from None
                 raise
         results = []
         for process in processes:
@@ -120,7 +139,10 @@ def _turn(deadline: Deadline) -> float:
 
 
 def interact(
-    commands: Sequence[Command], pipes: Sequence[tuple[End, End]] | None = None, *, timeout: float | None = None
+    commands: Sequence[Command],
+    pipes: Sequence[tuple[End, End]] | None = None,
+    *,
+    timeout: float | None = None,
 ) -> list[CompletedRun]:
     """Runs commands that are joined by pipes to their ends: `Interaction(commands, pipes).run(timeout)`."""
     return Interaction(commands, pipes).run(timeout)

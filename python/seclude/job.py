@@ -70,7 +70,9 @@ class Job(KnownKeywords):
             "args": tuple(os.fsdecode(word) for word in words(args)),
             "input": input.encode() if isinstance(input, str) else bytes(memoryview(input)),
             "cwd": None if cwd is None else _same("cwd", cwd),
-            "env": None if env is None else {os.fsdecode(name): os.fsdecode(value) for name, value in variables(env)},
+            "env": None
+            if env is None
+            else {os.fsdecode(name): os.fsdecode(value) for name, value in variables(env)},
             "arg0": None if arg0 is None else _same("arg0", arg0),
             "wall_time": seconds("wall_time", wall_time),
             "memory": None if memory is None else size("memory", memory),
@@ -80,13 +82,18 @@ class Job(KnownKeywords):
         for name, value in given.items():
             object.__setattr__(self, name, value)
 
-    def run(self, place: seclude.runs.Runs) -> seclude.CompletedRun:
+    def run(self, place: seclude.command_runner.CommandRunner) -> seclude.CompletedRun:
         """Runs it to its end in a sandbox, a cell or a pool: `place.run`, with the output captured as bytes.
 
         Without input its stdin is empty. Who writes more than `output`, or 64 MiB, to a stream is ended: `output-limit`.
         """
         options: seclude.popen.PopenOptions = {"cwd": self.cwd, "env": self.env, "arg0": self.arg0}
-        options |= {"wall_time": self.wall_time, "memory": self.memory, "cpu_time": self.cpu_time, "pids": self.pids}
+        options |= {
+            "wall_time": self.wall_time,
+            "memory": self.memory,
+            "cpu_time": self.cpu_time,
+            "pids": self.pids,
+        }
         if not self.input:
             options["stdin"] = DEVNULL
         return place.run(self.args, input=self.input or None, capture_output=True, **options)
@@ -106,7 +113,11 @@ class Job(KnownKeywords):
             told["input"] = _text(self.input)
         if self.env is not None:
             told["env"] = {_name(name): _text(value) for name, value in self.env.items()}
-        told |= {name: _text(value) for name in ("cwd", "arg0") if (value := getattr(self, name)) is not None}
+        told |= {
+            name: _text(value)
+            for name in ("cwd", "arg0")
+            if (value := getattr(self, name)) is not None
+        }
         told |= {name: value for name in _LIMITS if (value := getattr(self, name)) is not None}
         return json.dumps(told)
 
@@ -118,7 +129,11 @@ class Job(KnownKeywords):
                 raise _wrong(f"unknown key {key!r}{_nearest(key)}")
         if "args" not in given:
             raise _wrong("there is no key 'args'")
-        read = {key: _READERS[key](key, value) for key, value in given.items() if value is not None or key == "args"}
+        read = {
+            key: _READERS[key](key, value)
+            for key, value in given.items()
+            if value is not None or key == "args"
+        }
         try:
             return cls(**read)
         except (ValueError, OverflowError) as error:
@@ -179,11 +194,18 @@ def _size(key: str, value: Any) -> int | str:
 
 def _number(key: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong(f"{key}: a whole number was expected, not {value if isinstance(value, float) else _kind(value)}")
+        raise _wrong(
+            f"{key}: a whole number was expected, not {value if isinstance(value, float) else _kind(value)}"
+        )
     return value
 
 
-_LIMITS: dict[str, Any] = {"wall_time": _seconds, "memory": _size, "cpu_time": _seconds, "pids": _number}
+_LIMITS: dict[str, Any] = {
+    "wall_time": _seconds,
+    "memory": _size,
+    "cpu_time": _seconds,
+    "pids": _number,
+}
 _READERS: dict[str, Any] = {
     "args": _words,
     "input": _word,
@@ -205,7 +227,14 @@ def _name(name: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
     return names.get(type(value), "null")
 
 

@@ -10,11 +10,11 @@ from typing import IO, Any
 import seclude
 
 from . import _seclude
-from .runs import Runs
+from .command_runner import CommandRunner
 from .vocabulary import NamespaceKind, Path, Sources
 
 
-class Joined(Runs):
+class Joined(CommandRunner):
     """A policy, and namespaces that exist: commands run in those, and what the policy says of the other kinds holds.
 
     `Sandbox.join` and `enter` make one. `run`, `popen`, `command` and `asyncio` are those of a sandbox; all that a command starts
@@ -62,7 +62,9 @@ def cells() -> list[NamedCell]:
     """
     from .sandbox import Sandbox
 
-    return [NamedCell(name, pid, Sandbox.from_json(policy)) for name, pid, policy in _seclude.cells()]
+    return [
+        NamedCell(name, pid, Sandbox.from_json(policy)) for name, pid, policy in _seclude.cells()
+    ]
 
 
 def enter(name: str) -> Joined:

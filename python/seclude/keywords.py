@@ -35,15 +35,17 @@ def refuse_unknown(function: str, given: Iterable[str], known: Collection[str]) 
     """Raises a TypeError for the first keyword that is not known."""
     for keyword in given:
         if keyword not in known:
-            raise TypeError(f"{function}() keyword {keyword}: is unknown; hint: {hint(keyword, known)}")
+            raise TypeError(
+                f"{function}() keyword {keyword}: is unknown; hint: {hint(keyword, known)}"
+            )
 
 
 def hint(keyword: str, known: Collection[str]) -> str:
     """What to write instead of this keyword."""
     from difflib import get_close_matches
 
+    from .command_runner import RUN_OPTIONS
     from .policy import Policy
-    from .runs import RUN_OPTIONS
 
     if keyword in _OF_SUBPROCESS:
         return _OF_SUBPROCESS[keyword]

@@ -131,7 +131,7 @@ class Usage:
         return self.user + self.system
 
     @staticmethod
-    def _told(used: _Used) -> Usage:
+    def _from_native(used: _Used) -> Usage:
         """The usage that the native half tells."""
         pressure = used["pressure"]
         return Usage(**(used | {"pressure": None if pressure is None else Pressure(*pressure)}))  # type: ignore[arg-type]
@@ -178,11 +178,11 @@ class Outcome:
         return self.ended.name == "exited" and self.ended.value == 0
 
     @staticmethod
-    def _told(ending: _Ending) -> Outcome:
+    def _from_native(ending: _Ending) -> Outcome:
         """The outcome that the native half tells."""
         return Outcome(
             Ended(*ending["ended"]),
-            Usage._told(ending["usage"]),
+            Usage._from_native(ending["usage"]),
             tuple(ending["enforced"]),
             ending["returncode"],
             ending["status"],
@@ -198,7 +198,9 @@ class Outcome:
         if self.ended.name not in ("exited", "signaled", "killed"):
             return self
         ended = Ended("output-limit", None, "stopped by the output limit")
-        return replace(self, ended=ended, returncode=-9, limit=limit, _text=f"{ended} of {limit} bytes")
+        return replace(
+            self, ended=ended, returncode=-9, limit=limit, _text=f"{ended} of {limit} bytes"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ class Process:
     """R running, S sleeping, D in uninterruptible sleep, T stopped, Z ended but not reaped."""
 
     @staticmethod
-    def _told(seen: _Seen) -> Process:
+    def _from_native(seen: _Seen) -> Process:
         pid, inside, pids, parent, name, words, uid, state = seen
         return Process(pid, inside, tuple(pids), parent, name, tuple(words), uid, state)
 
@@ -243,7 +245,9 @@ class CompletedRun:
     def check_returncode(self) -> None:
         """Raises CalledProcessError if the command did not exit with 0."""
         if self.returncode:
-            raise CalledProcessError(self.returncode, self.args, self.stdout, self.stderr, outcome=self.outcome)
+            raise CalledProcessError(
+                self.returncode, self.args, self.stdout, self.stderr, outcome=self.outcome
+            )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CompletedRun):
@@ -255,6 +259,14 @@ class CompletedRun:
         return hash(self.outcome)
 
     def __repr__(self) -> str:
-        parts = [f"args={self.args!r}", f"returncode={self.returncode!r}", f"ended={str(self.outcome.ended)!r}"]
-        parts += [f"{name}={getattr(self, name)!r}" for name in ("stdout", "stderr") if getattr(self, name) is not None]
+        parts = [
+            f"args={self.args!r}",
+            f"returncode={self.returncode!r}",
+            f"ended={str(self.outcome.ended)!r}",
+        ]
+        parts += [
+            f"{name}={getattr(self, name)!r}"
+            for name in ("stdout", "stderr")
+            if getattr(self, name) is not None
+        ]
         return f"CompletedRun({', '.join(parts)})"

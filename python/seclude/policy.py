@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypedDict
 import seclude
 
 from .errors import PolicyError
-from .part import Part
+from .policy_part import Part
 from .vocabulary import Clock, LimitName, NamespaceKind, Path, Profile
 
 Limit: TypeAlias = int | str

@@ -15,13 +15,13 @@ import seclude
 
 from . import _seclude
 from .command import Args
+from .command_runner import POPEN_OPTIONS, RUN_OPTIONS, CommandRunner
 from .errors import SecludeError
 from .job import Job
 from .keywords import refuse_unknown
 from .outcome import CompletedRun
 from .popen import Popen as _Popen
 from .popen import PopenOptions
-from .runs import POPEN_OPTIONS, RUN_OPTIONS, Runs
 from .window import in_order, results
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class NetworkStatistics:
     """The last of these."""
 
 
-class Pool(Runs, Executor):
+class Pool(CommandRunner, Executor):
     r"""Keeps sandboxes of one policy ready, so that a command finds one that has only to start it.
 
     Every command has one of its own, as fresh and as apart from all others as one that was made for it; with `reuse`, one in
@@ -119,7 +119,9 @@ class Pool(Runs, Executor):
         ['0\n', '1\n', '2\n']
     """
 
-    def __init__(self, sandbox: seclude.Sandbox, size: int | None = None, *, reuse: bool = False) -> None:
+    def __init__(
+        self, sandbox: seclude.Sandbox, size: int | None = None, *, reuse: bool = False
+    ) -> None:
         self.sandbox = sandbox
         self.size = len(os.sched_getaffinity(0)) if size is None else size
         self._core: _seclude.Pool = sandbox._core.pool(self.size, reuse)
@@ -145,7 +147,9 @@ class Pool(Runs, Executor):
         """
         return self._core.fileno()
 
-    def popen(self, args: Args, *, start_timeout: float | None = None, **options: Unpack[PopenOptions]) -> _Popen:
+    def popen(
+        self, args: Args, *, start_timeout: float | None = None, **options: Unpack[PopenOptions]
+    ) -> _Popen:
         """Starts a command: `subprocess.Popen`, inside, with the options of a sandbox's `popen`.
 
         It waits for a place for at most `start_timeout` seconds, and with 0 not at all:
@@ -172,7 +176,9 @@ class Pool(Runs, Executor):
     def networks(self) -> NetworkStatistics:
         """What has become of the network namespaces of its sandboxes."""
         made, reused, retired, last = self._core.networks()
-        return NetworkStatistics(made, reused, retired, None if last is None else RetiredNetwork(*last))
+        return NetworkStatistics(
+            made, reused, retired, None if last is None else RetiredNetwork(*last)
+        )
 
     def submit(self, job: Job | Args, /, **options: Any) -> Future[CompletedRun]:  # type: ignore[override]
         """Has a job run by one of the pool's threads: a Future of what `job.run(pool)` returns or raises.
@@ -180,7 +186,9 @@ class Pool(Runs, Executor):
         Arguments do as well, with the `options` of `run`: a Future of `run(args, **options)`. A `Job` has its own.
         """
         if isinstance(job, Job) and options:
-            raise TypeError(f"a Job says all by itself: {', '.join(options)} cannot be given besides")
+            raise TypeError(
+                f"a Job says all by itself: {', '.join(options)} cannot be given besides"
+            )
         refuse_unknown("submit", options, RUN_OPTIONS)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.size, "seclude-pool")
@@ -205,7 +213,9 @@ class Pool(Runs, Executor):
         source of them is read no further than four times the pool's size ahead.
         """
         refuse_unknown("map", options, RUN_OPTIONS)
-        return results(in_order((self.submit(job, **options) for job in jobs), lambda: 4 * self.size, timeout))
+        return results(
+            in_order((self.submit(job, **options) for job in jobs), lambda: 4 * self.size, timeout)
+        )
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more jobs, and ends what is ready.
@@ -227,7 +237,12 @@ class Pool(Runs, Executor):
         """Waits for the jobs, and ends what is ready. Commands that run go on; starting another one is a PolicyError."""
         self.shutdown()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is not None and not issubclass(kind, Exception):
             # As for `Popen`: Ctrl-C reached the caller alone, and the jobs would not end.
             self._abandon()

@@ -57,7 +57,7 @@ class Popen:
 
     def __init__(
         self,
-        sandbox: seclude.runs.Runs,
+        sandbox: seclude.command_runner.CommandRunner,
         args: command.Args,
         *,
         bufsize: int | None = -1,
@@ -73,7 +73,13 @@ class Popen:
         self._run(sandbox, args, mode, child, pipes)
 
     @classmethod
-    def _within(cls, sandbox: seclude.runs.Runs, args: command.Args, timeout: float | None, options: PopenOptions) -> Self:
+    def _within(
+        cls,
+        sandbox: seclude.command_runner.CommandRunner,
+        args: command.Args,
+        timeout: float | None,
+        options: PopenOptions,
+    ) -> Self:
         """As the constructor, but it waits for a place in a pool for at most `timeout` seconds."""
         mode, others = Mode.taken(options)
         child, pipes = command.start(sandbox._core, args, timeout, **others)
@@ -81,7 +87,12 @@ class Popen:
 
     @classmethod
     def _started(
-        cls, sandbox: seclude.runs.Runs, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends
+        cls,
+        sandbox: seclude.command_runner.CommandRunner,
+        args: command.Args,
+        mode: Mode,
+        child: _seclude.Child,
+        pipes: command.Ends,
     ) -> Self:
         """A command that has been started by other means than the constructor."""
         process = cls.__new__(cls)
@@ -89,7 +100,12 @@ class Popen:
         return process
 
     def _run(
-        self, sandbox: seclude.runs.Runs, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends
+        self,
+        sandbox: seclude.command_runner.CommandRunner,
+        args: command.Args,
+        mode: Mode,
+        child: _seclude.Child,
+        pipes: command.Ends,
     ) -> None:
         self.args = args
         self.returncode = self.outcome = None
@@ -101,7 +117,11 @@ class Popen:
         self._child = child
         self.pid = self._child.pid
         self.inside_pid = self._child.inside_pid
-        self.stdin, self.stdout, self.stderr = mode.open(pipes[0], "wb"), mode.open(pipes[1], "rb"), mode.open(pipes[2], "rb")
+        self.stdin, self.stdout, self.stderr = (
+            mode.open(pipes[0], "wb"),
+            mode.open(pipes[1], "rb"),
+            mode.open(pipes[2], "rb"),
+        )
         self.terminal = _terminal(child.take_terminal())
 
     def fileno(self) -> int:
@@ -118,7 +138,7 @@ class Popen:
         if self.outcome is None:
             ending = self._child.try_wait()
             if ending is not None:
-                self._end(Outcome._told(ending))
+                self._end(Outcome._from_native(ending))
         return self.returncode
 
     @property
@@ -134,7 +154,9 @@ class Popen:
         return deadline.or_in(self.deadline)
 
     def _end(self, outcome: Outcome) -> None:
-        self.outcome = outcome if self._overflowed is None else outcome._output_limit(self._overflowed)
+        self.outcome = (
+            outcome if self._overflowed is None else outcome._output_limit(self._overflowed)
+        )
         self.returncode = self.outcome.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -195,7 +217,9 @@ class Popen:
                 raise ValueError("input is given but stdin is not a pipe")
             pipes = self.stdin, self.stdout or self.terminal, self.stderr
             end = self._child.pidfd if self._child.pipes_may_stay else None
-            self._exchange = Exchange(*pipes, self._encoded(data), self._bound(), WeakMethod(self._overflow), end)
+            self._exchange = Exchange(
+                *pipes, self._encoded(data), self._bound(), WeakMethod(self._overflow), end
+            )
         elif data:
             raise ValueError("input cannot be given after communicate has begun")
         return self._exchange
@@ -224,9 +248,13 @@ class Popen:
         if data is None:
             return None
         if isinstance(data, str):
-            raise TypeError("input: text, and the pipe takes bytes; hint: text=True, or input.encode()")
+            raise TypeError(
+                "input: text, and the pipe takes bytes; hint: text=True, or input.encode()"
+            )
         if self._mode.text:
-            raise TypeError(f"input: {type(data).__name__}, and the pipe takes text; hint: input.decode(), or no text=True")
+            raise TypeError(
+                f"input: {type(data).__name__}, and the pipe takes text; hint: input.decode(), or no text=True"
+            )
         try:
             return bytes(memoryview(data))
         except TypeError:
@@ -237,7 +265,11 @@ class Popen:
     def _decoded(self, data: bytes | None, pipe: IO[Any] | None) -> Any:
         if data is None or not isinstance(pipe, io.TextIOWrapper):
             return data
-        return data.decode(pipe.encoding, pipe.errors or "strict").replace("\r\n", "\n").replace("\r", "\n")
+        return (
+            data.decode(pipe.encoding, pipe.errors or "strict")
+            .replace("\r\n", "\n")
+            .replace("\r", "\n")
+        )
 
     def send_signal(self, sig: int) -> None:
         """Sends a signal to the command's first process; nothing if it has ended."""
@@ -257,14 +289,16 @@ class Popen:
         """Where the calls are heard that the sandbox's filter leaves to the caller. Somebody must listen. Once only."""
         listener = self._child.take_listener()
         if listener is None:
-            raise PolicyError("listener: there is none, or it was taken already", kind="invalid", step="listener")
+            raise PolicyError(
+                "listener: there is none, or it was taken already", kind="invalid", step="listener"
+            )
         from .seccomp import Listener
 
         return Listener(listener)
 
     def usage(self) -> Usage:
         """What it and all that it started have used so far; once it has ended, what they used in all."""
-        return Usage._told(self._child.usage())
+        return Usage._from_native(self._child.usage())
 
     def set_memory(self, bytes: int | str) -> None:  # noqa: A002
         """Changes the limit `memory` while it runs: bytes, or text ("64M").
@@ -301,7 +335,9 @@ class Popen:
         keeps it still.
         """
         bounds = command.size("max_bytes", max_bytes), max_entries, skip_special
-        return Copied._told(self._child.copy_out(os.fsencode(inside), os.fsencode(to), bounds))
+        return Copied._from_native(
+            self._child.copy_out(os.fsencode(inside), os.fsencode(to), bounds)
+        )
 
     def copy_in(
         self,
@@ -317,7 +353,9 @@ class Popen:
         It is made with the rights of the sandbox's user, whose the copies are. There must be nothing there yet.
         """
         bounds = command.size("max_bytes", max_bytes), max_entries, skip_special
-        return Copied._told(self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds))
+        return Copied._from_native(
+            self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds)
+        )
 
     def freeze(self) -> Freezer:
         """Stops everything inside, and tells by which means: a cgroup's freezer, or SIGSTOP to each process.
@@ -332,12 +370,17 @@ class Popen:
 
     def processes(self) -> list[Process]:
         """Every process inside, the warden first, each after its parent. Empty once the command has ended."""
-        return [Process._told(seen) for seen in self._child.processes()]
+        return [Process._from_native(seen) for seen in self._child.processes()]
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             # Ctrl-C reached the caller alone: the command has a session of its own and would be waited for in vain.
             self.kill()
@@ -362,7 +405,12 @@ class Popen:
         except SecludeError:
             return
         if running:
-            _warn(f"{self!r} was dropped: everything in it is killed", ResourceWarning, source=self, stacklevel=2)
+            _warn(
+                f"{self!r} was dropped: everything in it is killed",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
 
 
 def _terminal(fd: int | None) -> seclude.Terminal | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .part import Part
+from .policy_part import Part
 from .vocabulary import Path
 
 

@@ -28,7 +28,9 @@ class Deadline:
             assert timeout is not None
             self._at = float("inf") if timeout > 0 else float("-inf")
         except TypeError:
-            raise TypeError(f"timeout: {timeout!r} is not a number of seconds, but {type(timeout).__name__}") from None
+            raise TypeError(
+                f"timeout: {timeout!r} is not a number of seconds, but {type(timeout).__name__}"
+            ) from None
         if self._at != self._at:
             raise ValueError("a timeout is a number of seconds, and NaN is none")
 

@@ -10,11 +10,11 @@ import seclude
 
 from . import _seclude
 from .command import Args, CommandOptions, Streams, Text, prepare
+from .command_runner import CommandRunner
 from .errors import PolicyError
 from .keywords import hint, refuse_unknown
 from .outcome import Outcome
 from .policy import Policy, as_json
-from .runs import Runs
 from .vocabulary import NamespaceKind
 
 if TYPE_CHECKING:
@@ -28,11 +28,14 @@ class _Keywords:
         from inspect import Parameter, Signature
 
         hints = get_type_hints(Policy)
-        named = [Parameter(key, Parameter.KEYWORD_ONLY, default=None, annotation=hint) for key, hint in hints.items()]
+        named = [
+            Parameter(key, Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+            for key, hint in hints.items()
+        ]
         return Signature(named)
 
 
-class Sandbox(Runs):
+class Sandbox(CommandRunner):
     """What world a program sees and what it may use. Nothing runs yet.
 
     A new one is safe by default: every namespace private but the clocks', no network but loopback, the host's `/usr`
@@ -132,7 +135,7 @@ class Sandbox(Runs):
         with Streams() as streams:
             known = prepare(self._core, args, streams, **options).learn()
         return Learned(
-            Outcome._told(known["outcome"]),
+            Outcome._from_native(known["outcome"]),
             known["stdout"],
             known["stderr"],
             dict(known["calls"]),
@@ -225,4 +228,6 @@ def _check_keys(function: str, policy: Mapping[str, Any]) -> None:
     for key in policy.keys() - Policy.__optional_keys__:
         remedy = hint(key, Policy.__optional_keys__)
         step = f"{function}() keyword {key}"
-        raise PolicyError(f"{step}: is unknown; hint: {remedy}", kind="policy", step=step, hint=remedy)
+        raise PolicyError(
+            f"{step}: is unknown; hint: {remedy}", kind="policy", step=step, hint=remedy
+        )

@@ -9,7 +9,7 @@ import seclude
 
 from ._seclude import Listener as _Listener
 from ._seclude import Notification
-from .part import Part
+from .policy_part import Part
 from .readiness import READ, Deadline, Poll
 from .vocabulary import Action, Compare, Profile
 
@@ -34,7 +34,9 @@ class Test:
 
     def policy(self) -> dict[str, Any]:
         """This value as a policy text has it."""
-        number = {"value": self.value} if self.mask is None else {"value": self.value, "mask": self.mask}
+        number = (
+            {"value": self.value} if self.mask is None else {"value": self.value, "mask": self.mask}
+        )
         wide = {"wide": True} if self.wide else {}
         return {"arg": self.arg, "is": self.compare} | number | wide
 
@@ -56,7 +58,9 @@ class Seccomp(Part):
     rules: tuple[dict[str, Any], ...] = ()
     remainder: dict[str, Any] = field(default_factory=dict)
 
-    def rule(self, call: str, action: Action, *tests: Test, errno: int | str | None = None) -> Seccomp:
+    def rule(
+        self, call: str, action: Action, *tests: Test, errno: int | str | None = None
+    ) -> Seccomp:
         """With this for a call, if all tests hold. `errno`, for `deny`: a number or a name; EPERM if not given."""
         said: dict[str, Any] = {"call": call, "action": action}
         if errno is not None:

@@ -31,12 +31,25 @@ _PIECE = 32768
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds this command to the command line."""
-    told = "run a shell, or another program, in a sandbox, on a terminal of its own; exit as it does"
+    told = (
+        "run a shell, or another program, in a sandbox, on a terminal of its own; exit as it does"
+    )
     command = commands.add_parser("shell", help=told, description=told.capitalize() + ".")
-    command.add_argument("--policy", metavar="FILE", help="the policy, in JSON or TOML; the default one if not given")
-    command.add_argument("--bind", metavar="PATH", action="append", default=[], help="show this, too, read-only")
-    command.add_argument("--writable", metavar="PATH", action="append", default=[], help="and let this be written to")
-    command.add_argument("program", nargs="*", metavar="PROGRAM", help="the program and its arguments; sh if not given")
+    command.add_argument(
+        "--policy", metavar="FILE", help="the policy, in JSON or TOML; the default one if not given"
+    )
+    command.add_argument(
+        "--bind", metavar="PATH", action="append", default=[], help="show this, too, read-only"
+    )
+    command.add_argument(
+        "--writable", metavar="PATH", action="append", default=[], help="and let this be written to"
+    )
+    command.add_argument(
+        "program",
+        nargs="*",
+        metavar="PROGRAM",
+        help="the program and its arguments; sh if not given",
+    )
     command.set_defaults(run=_shell)
 
 
@@ -51,9 +64,17 @@ def _shell(wanted: argparse.Namespace) -> int:
         return 2
     home = json.loads(sandbox.to_json()).get("home", "/tmp")
     # As in every sandbox, and what the program must know of the terminal.
-    variables = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": home, "TMPDIR": "/tmp", "TERM": os.environ.get("TERM", "dumb")}
+    variables = {
+        "PATH": _PATH,
+        "LANG": "C.UTF-8",
+        "HOME": home,
+        "TMPDIR": "/tmp",
+        "TERM": os.environ.get("TERM", "dumb"),
+    }
     program = wanted.program or ["sh"]
-    with sandbox.Popen(program, stdin=PTY, stdout=PTY, stderr=PTY, env=variables, window_size=window_size(0)) as process:
+    with sandbox.Popen(
+        program, stdin=PTY, stdout=PTY, stderr=PTY, env=variables, window_size=window_size(0)
+    ) as process:
         assert process.terminal is not None
         with raw_mode(sys.stdin):
             _converse(process, process.terminal)
@@ -69,7 +90,9 @@ def _sandbox(wanted: argparse.Namespace) -> Sandbox:
     if wanted.policy is not None:
         with open(wanted.policy, encoding="utf-8") as file:
             text = file.read()
-        sandbox = Sandbox.from_toml(text) if wanted.policy.endswith(".toml") else Sandbox.from_json(text)
+        sandbox = (
+            Sandbox.from_toml(text) if wanted.policy.endswith(".toml") else Sandbox.from_json(text)
+        )
     files = json.loads(sandbox.to_json()).get("files", [])
     files += [bind(os.path.abspath(path)) for path in wanted.bind]
     files += [bind(os.path.abspath(path), writable=True) for path in wanted.writable]

@@ -27,7 +27,11 @@ class Mode:
         universal_newlines: bool | None = None,
     ) -> Mode:
         """The mode that these options say, in `subprocess`'s words."""
-        if text is not None and universal_newlines is not None and bool(text) != bool(universal_newlines):
+        if (
+            text is not None
+            and universal_newlines is not None
+            and bool(text) != bool(universal_newlines)
+        ):
             raise ValueError("text and universal_newlines say different things")
         as_text = bool(text or encoding or errors or universal_newlines)
         encoding = io.text_encoding(encoding) if as_text else None
@@ -46,7 +50,9 @@ class Mode:
     def taken(options: Mapping[str, Any]) -> tuple[Mode, dict[str, Any]]:
         """The mode that these options of `Popen` say, and the others."""
         others = dict(options)
-        return Mode.checked(**{name: others.pop(name) for name in _OPTIONS if name in others}), others
+        return Mode.checked(
+            **{name: others.pop(name) for name in _OPTIONS if name in others}
+        ), others
 
     def open(self, fd: int | None, mode: str) -> IO[Any] | None:
         """The descriptor as a file object, which closes it."""
@@ -57,4 +63,6 @@ class Mode:
             return file  # type: ignore[no-any-return]
         if mode == "rb":
             return io.TextIOWrapper(file, self.encoding, self.errors)
-        return io.TextIOWrapper(file, self.encoding, self.errors, write_through=True, line_buffering=self.bufsize == 1)
+        return io.TextIOWrapper(
+            file, self.encoding, self.errors, write_through=True, line_buffering=self.bufsize == 1
+        )

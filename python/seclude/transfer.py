@@ -29,7 +29,7 @@ class Copied:
     """What is neither a file nor a directory, left out with `skip_special`."""
 
     @staticmethod
-    def _told(done: _seclude._Done) -> Copied:
+    def _from_native(done: _seclude._Done) -> Copied:
         entries, length, skipped = done
         return Copied(entries, length, tuple(map(os.fsdecode, skipped)))
 
@@ -51,4 +51,6 @@ def copy(
     `max_entries`, and their paths may have 4 MiB together.
     """
     bounds = size("max_bytes", max_bytes), max_entries, skip_special
-    return Copied._told(_seclude.copy(os.fsencode(base), os.fsencode(path), os.fsencode(to), bounds))
+    return Copied._from_native(
+        _seclude.copy(os.fsencode(base), os.fsencode(path), os.fsencode(to), bounds)
+    )

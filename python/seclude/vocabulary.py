@@ -32,7 +32,18 @@ EndedName: TypeAlias = Literal[
     "syscall",
 ]
 Freezer: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "sigstop"]
-LimitName: TypeAlias = Literal["memory", "swap", "cpu_time", "cpus", "cpu_weight", "cpu_set", "pids", "io", "wall_time", "output"]
+LimitName: TypeAlias = Literal[
+    "memory",
+    "swap",
+    "cpu_time",
+    "cpus",
+    "cpu_weight",
+    "cpu_set",
+    "pids",
+    "io",
+    "wall_time",
+    "output",
+]
 Mechanism: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "rlimit", "warden", "sampled"]
 MemorySource: TypeAlias = Literal["cgroup", "sampled", "largest-process"]
 NamespaceKind: TypeAlias = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]

@@ -44,7 +44,9 @@ def in_order(
     return done()
 
 
-def as_completed(futures: Iterator[Future[_Result]], width: Callable[[], int]) -> Generator[Future[_Result]]:
+def as_completed(
+    futures: Iterator[Future[_Result]], width: Callable[[], int]
+) -> Generator[Future[_Result]]:
     """The futures, each when it is done, the first that is done first."""
     pending = set(islice(futures, width()))
     try:

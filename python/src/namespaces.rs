@@ -1,4 +1,4 @@
-//! The namespaces that the caller may see, as plain tuples: `seclude/live.py` gives them names.
+//! The namespaces that the caller may see, as plain tuples: `seclude/namespace_list.py` gives them names.
 
 use crate::error::raise;
 use crate::outcome::{Seen, seen};

@@ -41,7 +41,9 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(text: str, *options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-P", "-W", "error", *options, "-c", text]
-        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
 
     return run
 

@@ -32,7 +32,10 @@ def test_a_large_timeout_is_for_ever(box: seclude.Sandbox, timeout: float) -> No
     with box.cell() as cell:
         assert cell.run(["true"], timeout=timeout).returncode == 0
     with box.pool(1) as pool:
-        assert [done.returncode for done in pool.map([["true"], ["true"]], timeout=timeout)] == [0, 0]
+        assert [done.returncode for done in pool.map([["true"], ["true"]], timeout=timeout)] == [
+            0,
+            0,
+        ]
     with seclude.Sandbox(seccomp=seclude.Seccomp().notify("uname")).Popen(["true"]) as process:
         assert process.listener().receive(timeout) is None
 
@@ -43,14 +46,18 @@ def test_what_is_no_timeout_is_refused(box: seclude.Sandbox, timeout: float) -> 
         box.run(["sleep", "1000"], timeout=timeout)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("-inf"), -(10**400)], ids=lambda timeout: f"{timeout!r:.20}")
+@pytest.mark.parametrize(
+    "timeout", [0, -1, float("-inf"), -(10**400)], ids=lambda timeout: f"{timeout!r:.20}"
+)
 def test_a_timeout_that_is_over_already(box: seclude.Sandbox, timeout: float) -> None:
     with pytest.raises(seclude.TimeoutExpired):
         box.run(["sleep", "1000"], timeout=timeout)
 
 
 @pytest.mark.parametrize("name", ["wall_time", "cpu_time"])
-@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e10, 300 * 365 * DAYS, sys.maxsize, 10**400, -1])
+@pytest.mark.parametrize(
+    "value", [float("inf"), float("nan"), 1e10, 300 * 365 * DAYS, sys.maxsize, 10**400, -1]
+)
 def test_a_limit_on_time_beyond_all_bounds_is_named(name: str, value: float) -> None:
     with pytest.raises(seclude.PolicyError, match=name):
         seclude.Sandbox(**cast("Any", {name: value}))
@@ -108,7 +115,9 @@ def children() -> set[str]:
 def test_a_cancelled_start_leaves_nothing(box: seclude.Sandbox, steps: int) -> None:
     async def work() -> None:
         before = children()
-        start = box.asyncio.create_subprocess_exec("sleep", "1000", stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE)
+        start = box.asyncio.create_subprocess_exec(
+            "sleep", "1000", stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE
+        )
         task = asyncio.create_task(start)
         for _ in range(steps):
             await asyncio.sleep(0)
@@ -129,7 +138,9 @@ def test_a_cancelled_start_leaves_nothing(box: seclude.Sandbox, steps: int) -> N
 def test_a_start_cancelled_twice_leaves_nothing(box: seclude.Sandbox) -> None:
     async def work() -> None:
         before = children()
-        task = asyncio.create_task(box.asyncio.create_subprocess_exec("sleep", "1000", stdout=seclude.PIPE))
+        task = asyncio.create_task(
+            box.asyncio.create_subprocess_exec("sleep", "1000", stdout=seclude.PIPE)
+        )
         await asyncio.sleep(0)
         for _ in range(2):
             task.cancel()

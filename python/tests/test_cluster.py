@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("distributed") is None, reason="dask.distributed is not installed: pip install 'seclude[dask]'"
+    importlib.util.find_spec("distributed") is None,
+    reason="dask.distributed is not installed: pip install 'seclude[dask]'",
 )
 PATIENCE = 3 * SHORT
 """Several Pythons have to start, each with all of dask."""
@@ -40,7 +41,9 @@ class Engine:
         self.workers: list[subprocess.Popen[bytes]] = []
         try:
             known = directory / "scheduler.json"
-            self.scheduler = self._start("scheduler", "scheduler", "--port", "0", "--scheduler-file", str(known))
+            self.scheduler = self._start(
+                "scheduler", "scheduler", "--port", "0", "--scheduler-file", str(known)
+            )
             await_that(lambda: known.exists() and known.read_text().endswith("}"))
             self.address: str = json.loads(known.read_text())["address"]
             for _ in range(workers):
@@ -57,7 +60,16 @@ class Engine:
         await_that(lambda: b"Registered to" in (self._directory / name).read_bytes())
 
     def _start(self, log: str, *words: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-P", "-m", "dask", *words, "--host", "127.0.0.1", "--no-dashboard"]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "dask",
+            *words,
+            "--host",
+            "127.0.0.1",
+            "--no-dashboard",
+        ]
         with (self._directory / log).open("wb") as said:
             process = subprocess.Popen(
                 command,
@@ -118,8 +130,12 @@ def comparable(line: str | bytes) -> dict[str, Any]:
 
 def test_a_worker_is_killed_and_the_results_are_those_of_the_pool(tmp_path: Path) -> None:
     kinds = ["echo $0; sleep 0.1", "exit 3", "kill -SEGV $$", "sleep 60", "echo $0 >&2; sleep 0.1"]
-    given: list[dict[str, Any]] = [{"args": ["sh", "-c", kinds[n % 5], str(n)], "id": n} for n in range(60)]
-    lines = [json.dumps(job | {"wall_time": 0.5} if "sleep 60" in job["args"] else job) for job in given]
+    given: list[dict[str, Any]] = [
+        {"args": ["sh", "-c", kinds[n % 5], str(n)], "id": n} for n in range(60)
+    ]
+    lines = [
+        json.dumps(job | {"wall_time": 0.5} if "sleep 60" in job["args"] else job) for job in given
+    ]
     lines += ["nonsense", '{"args": ["no-such-program"]}']
     jobs, policy = tmp_path / "jobs", tmp_path / "policy"
     jobs.write_text("\n".join(lines))
@@ -134,7 +150,9 @@ def test_a_worker_is_killed_and_the_results_are_those_of_the_pool(tmp_path: Path
     with (
         Engine(tmp_path, 2) as dask,
         (tmp_path / "said").open("wb") as said,
-        subprocess.Popen([*command, "--scheduler", dask.address], stdout=subprocess.PIPE, stderr=said) as there,
+        subprocess.Popen(
+            [*command, "--scheduler", dask.address], stdout=subprocess.PIPE, stderr=said
+        ) as there,
     ):
         assert there.stdout is not None
         told = [comparable(there.stdout.readline()) for _ in range(10)]
@@ -198,7 +216,9 @@ def test_one_pool_in_a_worker_for_batch_after_batch(tmp_path: Path) -> None:
             timeout=PATIENCE,
             check=False,
         )
-        assert (done.returncode, done.stdout) == (0, "program-missing True\ntoo slow\n"), done.stderr
+        assert (done.returncode, done.stdout) == (0, "program-missing True\ntoo slow\n"), (
+            done.stderr
+        )
         below = [one for worker in dask.workers for one in descendants(worker.pid)]
         assert below
         dask.workers[0].terminate()
@@ -258,7 +278,9 @@ def test_ctrl_c_ends_the_program_and_leaves_the_jobs(tmp_path: Path) -> None:
     with Engine(tmp_path, 1) as dask:
         started = time.monotonic()
         command = [sys.executable, "-P", "-c", INTERRUPTED, dask.address]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
         assert (done.returncode, time.monotonic() - started < 40) == (-2, True), done.stderr
 
 

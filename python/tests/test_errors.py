@@ -95,7 +95,10 @@ def _misspelt(box: seclude.Sandbox) -> list[tuple[str, Callable[[], object]]]:
         ("learn", lambda: box.learn(["true"], **wrong)),
         ("submit", lambda: pool.submit(["true"], **wrong)),
         ("map", lambda: pool.map([["true"]], **wrong)),
-        ("create_subprocess_exec", lambda: asyncio.run(box.asyncio.create_subprocess_exec("true", **wrong))),
+        (
+            "create_subprocess_exec",
+            lambda: asyncio.run(box.asyncio.create_subprocess_exec("true", **wrong)),
+        ),
         ("Job", lambda: seclude.Job("true", **wrong)),
     ]
 
@@ -104,7 +107,10 @@ def test_an_unknown_keyword_names_the_function_and_the_nearest(box: seclude.Sand
     for function, call in _misspelt(box):
         with pytest.raises(TypeError) as caught:
             call()
-        assert str(caught.value) == f"{function}() keyword wall_tme: is unknown; hint: did you mean wall_time?"
+        assert (
+            str(caught.value)
+            == f"{function}() keyword wall_tme: is unknown; hint: did you mean wall_time?"
+        )
     for function, change in (("Sandbox", seclude.Sandbox), ("replace", box.replace)):
         # None is a key's default, and no excuse for a key that is none.
         wrong: dict[str, Any] = {"wall_tme": None}
@@ -131,7 +137,9 @@ def test_a_keyword_of_another_function_names_that(box: seclude.Sandbox) -> None:
 
 def test_a_size_may_be_text_wherever_one_is_meant(readable: Path) -> None:
     box = seclude.Sandbox(memory="256M", files=[seclude.tmpfs("/data", "1M")], cpu_time="1m")
-    assert box == seclude.Sandbox(memory=256 << 20, files=[seclude.tmpfs("/data", 1 << 20)], cpu_time=60)
+    assert box == seclude.Sandbox(
+        memory=256 << 20, files=[seclude.tmpfs("/data", 1 << 20)], cpu_time=60
+    )
     assert box.run(["true"], memory="64M", wall_time="30s", cpu_time="500ms").outcome.success
     with box.popen(["sleep", "1000"]) as process:
         process.set_memory("128M")
@@ -145,7 +153,10 @@ def test_a_size_may_be_text_wherever_one_is_meant(readable: Path) -> None:
     assert seclude.copy(readable, "large", readable / "copy", max_bytes="2K").bytes == 2048
     wrongs: list[tuple[str, Callable[[], object]]] = [
         ("memory", lambda: box.run(["true"], memory="64Q")),
-        ("max_bytes", lambda: seclude.copy(readable, "large", readable / "other", max_bytes="much")),
+        (
+            "max_bytes",
+            lambda: seclude.copy(readable, "large", readable / "other", max_bytes="much"),
+        ),
         ("wall_time", lambda: box.run(["true"], wall_time="2 q")),
         ("cpu_time", lambda: box.run(["true"], cpu_time="soon")),
     ]
@@ -159,7 +170,11 @@ def test_an_argument_list_above_the_kernels_limit(box: seclude.Sandbox) -> None:
     error = caught(box, "true", "x" * (1 << 20))
     assert isinstance(error, seclude.PolicyError)
     assert isinstance(error, OSError)
-    assert (error.kind, error.errno, error.strerror) == ("invalid", errno.E2BIG, os.strerror(errno.E2BIG))
+    assert (error.kind, error.errno, error.strerror) == (
+        "invalid",
+        errno.E2BIG,
+        os.strerror(errno.E2BIG),
+    )
     assert "longer than the kernel takes" in str(error)
     assert error.hint is not None
 
@@ -172,13 +187,20 @@ def test_an_argument_list_above_the_kernels_limit(box: seclude.Sandbox) -> None:
         ("/closed", PermissionError, errno.EACCES),
     ],
 )
-def test_a_working_directory_that_cannot_be_entered(directory: str, kind: type[OSError], number: int) -> None:
+def test_a_working_directory_that_cannot_be_entered(
+    directory: str, kind: type[OSError], number: int
+) -> None:
     box = seclude.Sandbox(files=[seclude.directory("/closed", mode=0)], wall_time=60)
     with pytest.raises(seclude.SetupError) as info:
         box.run(["true"], cwd=directory)
     error = info.value
     assert isinstance(error, kind)
-    assert (error.kind, error.errno, error.filename, error.path) == ("setup", number, directory, directory)
+    assert (error.kind, error.errno, error.filename, error.path) == (
+        "setup",
+        number,
+        directory,
+        directory,
+    )
     assert error.step == f"enter the working directory {directory}"
     assert directory in str(error)
     assert type(error).__name__ == "SetupError"
@@ -233,13 +255,28 @@ def test_all_survive_pickling(box: seclude.Sandbox) -> None:
         again = pickle.loads(pickle.dumps(error))
         assert type(again) is type(error)
         assert str(again) == str(error)
-        for name in ("kind", "step", "errno", "path", "hint", "cmd", "timeout", "stdout", "stderr", "returncode", "outcome"):
+        for name in (
+            "kind",
+            "step",
+            "errno",
+            "path",
+            "hint",
+            "cmd",
+            "timeout",
+            "stdout",
+            "stderr",
+            "returncode",
+            "outcome",
+        ):
             assert getattr(again, name, None) == getattr(error, name, None)
     assert pickle.loads(pickle.dumps(caught(box, "no-such-program"))).filename == "no-such-program"
 
 
 def test_each_can_be_made_again_from_its_arguments(box: seclude.Sandbox) -> None:
-    errors: list[seclude.SecludeError] = [caught(box, "no-such-program"), caught(box, "/etc/passwd")]
+    errors: list[seclude.SecludeError] = [
+        caught(box, "no-such-program"),
+        caught(box, "/etc/passwd"),
+    ]
     wrongs: list[Callable[[], object]] = [
         lambda: box.run(["true"], cwd="/no/where"),
         lambda: box.run(["true", "x" * (1 << 20)]),
@@ -282,7 +319,9 @@ def test_a_failed_start_leaves_no_pipe_and_no_process(box: seclude.Sandbox) -> N
     before = children.read_text()
     for _ in range(20):
         with pytest.raises(FileNotFoundError):
-            box.Popen(["no-such-program"], stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE)
+            box.Popen(
+                ["no-such-program"], stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE
+            )
     assert children.read_text() == before  # The descriptors are counted after every test.
 
 
@@ -299,7 +338,9 @@ def test_outcomes_are_values(box: seclude.Sandbox) -> None:
             pytest.fail(f"{outcome.ended!r}")
 
 
-def test_a_shortage_of_descriptors_is_the_hosts(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_a_shortage_of_descriptors_is_the_hosts(
+    python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     """Wherever it is met: in the pipes that are made in Python, the copies of given descriptors, or the core."""
     text = """
 import os, resource, seclude

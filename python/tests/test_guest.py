@@ -23,7 +23,9 @@ def interrupted(text: str) -> tuple[str, str]:
     # Where the tests run in the background, it is born deaf to SIGINT.
     hearing = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     command = [sys.executable, "-P", "-W", "error", "-c", hearing + text]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as caller:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as caller:
         assert caller.stdout is not None
         assert caller.stdout.readline() == "ready\n"
         while not _sleeps(caller.pid, caller.pid):
@@ -63,7 +65,12 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize(
-    "run", ["box.run(command)", "box.run(command, stderr=seclude.PIPE)", "with box.Popen(command) as p: p.wait()"]
+    "run",
+    [
+        "box.run(command)",
+        "box.run(command, stderr=seclude.PIPE)",
+        "with box.Popen(command) as p: p.wait()",
+    ],
 )
 def test_ctrl_c_ends_a_run_and_the_command(run: str) -> None:
     out, err = interrupted(f"""
@@ -125,7 +132,12 @@ print(order)
 
 def test_one_sandbox_and_many_threads(box: seclude.Sandbox) -> None:
     def one(number: int) -> int:
-        done = box.run(["sh", "-c", f"cat; exit {number % 256}"], input=str(number), capture_output=True, text=True)
+        done = box.run(
+            ["sh", "-c", f"cat; exit {number % 256}"],
+            input=str(number),
+            capture_output=True,
+            text=True,
+        )
         assert done.stdout == str(number)
         return done.returncode
 
@@ -142,7 +154,9 @@ def test_many_threads_wait_for_one_command(box: seclude.Sandbox) -> None:
 
 def test_a_thread_that_ends_does_not_end_its_command(box: seclude.Sandbox) -> None:
     started: list[seclude.Popen] = []
-    thread = threading.Thread(target=lambda: started.append(box.Popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE)))
+    thread = threading.Thread(
+        target=lambda: started.append(box.Popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE))
+    )
     thread.start()
     thread.join()
     with started[0] as process:
@@ -209,12 +223,22 @@ if __name__ == '__main__':
 """)
     for method in ("fork", "forkserver", "spawn"):
         done = subprocess.run(
-            [sys.executable, script, method], capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=tmp_path
+            [sys.executable, script, method],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            cwd=tmp_path,
         )
-        assert (done.stdout, done.stderr) == ("['0\\n', '1\\n', '2\\n', '3\\n']\nprogram-missing\n", ""), method
+        assert (done.stdout, done.stderr) == (
+            "['0\\n', '1\\n', '2\\n', '3\\n']\nprogram-missing\n",
+            "",
+        ), method
 
 
-@pytest.mark.parametrize("end", ["", "sys.exit(3)", "os._exit(3)", "os.kill(os.getpid(), 9)", "os.abort()"])
+@pytest.mark.parametrize(
+    "end", ["", "sys.exit(3)", "os._exit(3)", "os.kill(os.getpid(), 9)", "os.abort()"]
+)
 def test_the_interpreters_end_ends_the_command(python: Any, end: str) -> None:
     done = python(
         f"""

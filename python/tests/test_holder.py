@@ -77,7 +77,9 @@ def test_the_wall_time_is_held() -> None:
 
 
 def test_the_processor_time_is_held() -> None:
-    with stopped(seclude.Sandbox(wall_time=600, cpu_time=0.3), "sh", "-c", "while :; do :; done") as process:
+    with stopped(
+        seclude.Sandbox(wall_time=600, cpu_time=0.3), "sh", "-c", "while :; do :; done"
+    ) as process:
         process.wait()
         assert name(process) == "cpu-time"
         assert by_caller(process.outcome)
@@ -92,7 +94,9 @@ def test_polling_holds_it_too() -> None:
 
 def test_communicate_comes_to_an_end() -> None:
     box = seclude.Sandbox(wall_time=1)
-    process = box.Popen(["sleep", "1000"], stdin=seclude.DEVNULL, stdout=seclude.PIPE, stderr=seclude.PIPE)
+    process = box.Popen(
+        ["sleep", "1000"], stdin=seclude.DEVNULL, stdout=seclude.PIPE, stderr=seclude.PIPE
+    )
     with guarded("communicate", [stop(process)]), process:
         assert process.communicate() == (b"", b"")
         assert name(process) == "wall-time"
@@ -112,7 +116,9 @@ def test_leaving_with_an_exception_ends_it() -> None:
 
 def test_asyncio_holds_it_too() -> None:
     async def work() -> None:
-        process = await seclude.Sandbox(wall_time=1).asyncio.create_subprocess_exec("sleep", "1000", stdin=seclude.DEVNULL)
+        process = await seclude.Sandbox(wall_time=1).asyncio.create_subprocess_exec(
+            "sleep", "1000", stdin=seclude.DEVNULL
+        )
         warden = process.processes()[0].pid
         os.kill(warden, signal.SIGSTOP)
         with guarded("wait", [warden]):
@@ -143,7 +149,10 @@ def test_a_cell_can_be_ended(end: Callable[[seclude.Cell], None]) -> None:
 
 
 def test_a_cells_command_has_its_wall_time() -> None:
-    with seclude.Sandbox(wall_time=1).cell() as cell, cell.popen(["sleep", "1000"], stdin=seclude.DEVNULL) as running:
+    with (
+        seclude.Sandbox(wall_time=1).cell() as cell,
+        cell.popen(["sleep", "1000"], stdin=seclude.DEVNULL) as running,
+    ):
         warden = cell.processes()[0].pid
         os.kill(warden, signal.SIGSTOP)
         with guarded("wait", [warden]):

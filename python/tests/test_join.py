@@ -31,7 +31,9 @@ with seclude.Sandbox(files=[seclude.tmpfs("/tmp", "1M")], hostname="kept", wall_
 @pytest.fixture
 def cell() -> Iterator[seclude.Cell]:
     """A cell that is entered from outside."""
-    with seclude.Sandbox(hostname="inhabited", files=[seclude.tmpfs("/tmp", "1M")], wall_time=PATIENCE).cell() as cell:
+    with seclude.Sandbox(
+        hostname="inhabited", files=[seclude.tmpfs("/tmp", "1M")], wall_time=PATIENCE
+    ).cell() as cell:
         yield cell
 
 
@@ -56,7 +58,10 @@ def test_some_kinds_by_path_and_descriptor(cell: seclude.Cell, box: seclude.Sand
     number = os.readlink(f"/proc/{cell.pid}/ns/net")
     joined = box.join(cell.pid, only={"user", "net", "uts"})
     assert joined.kinds == {"user", "net", "uts"}
-    assert shown(joined, "sh", "-c", "readlink /proc/self/ns/net; hostname") == number + "\ninhabited\n"
+    assert (
+        shown(joined, "sh", "-c", "readlink /proc/self/ns/net; hostname")
+        == number + "\ninhabited\n"
+    )
     with open(f"/proc/{cell.pid}/ns/net") as net:
         for joined in (
             box.join(paths=[f"/proc/{cell.pid}/ns/net", f"/proc/{cell.pid}/ns/user"]),
@@ -97,7 +102,19 @@ seclude.release("{tmp_path}/net")
 print(os.listdir("{tmp_path}"))
 """
     done = subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", "--", sys.executable, "-P", "-W", "error", "-c", text],
+        [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "--",
+            sys.executable,
+            "-P",
+            "-W",
+            "error",
+            "-c",
+            text,
+        ],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -112,7 +129,10 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess
     """Another process that has published a cell."""
     monkeypatch.setenv("SECLUDE_CELLS", str(tmp_path / "cells"))
     with subprocess.Popen(
-        [sys.executable, "-P", "-W", "error", "-c", KEEP, "kept"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-P", "-W", "error", "-c", KEEP, "kept"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         yield process
         process.kill()
@@ -123,7 +143,9 @@ def test_a_published_cell_is_found_and_entered(kept: subprocess.Popen[str]) -> N
     pid = int(kept.stdout.readline())
     (found,) = seclude.cells()
     assert (found.name, found.pid) == ("kept", pid)
-    assert found.sandbox == seclude.Sandbox(files=[seclude.tmpfs("/tmp", "1M")], hostname="kept", wall_time=60)
+    assert found.sandbox == seclude.Sandbox(
+        files=[seclude.tmpfs("/tmp", "1M")], hostname="kept", wall_time=60
+    )
     assert pickle.loads(pickle.dumps(found)) == found
     for joined in (found.enter(), seclude.enter("kept")):
         assert shown(joined, "sh", "-c", "cat /tmp/file; hostname") == "first\nkept\n"

@@ -23,7 +23,9 @@ def test_one_commands_own_wall_time(box: seclude.Sandbox) -> None:
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_an_endless_writer_is_ended_and_told(box: seclude.Sandbox, stream: str) -> None:
-    done = box.run(["sh", "-c", "exec yes >&2" if stream == "stderr" else "exec yes"], capture_output=True)
+    done = box.run(
+        ["sh", "-c", "exec yes >&2" if stream == "stderr" else "exec yes"], capture_output=True
+    )
     assert done.outcome.ended == seclude.Ended("output-limit")
     assert (done.outcome.limit, done.returncode) == (BOUND, -9)
     assert len(getattr(done, stream)) == BOUND

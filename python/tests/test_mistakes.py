@@ -36,7 +36,10 @@ class Mistake:
 
 
 def points(mistake: Mistake, told: str) -> tuple[int, ...]:
-    return tuple(int(all(word in told for word in words)) for words in (mistake.thing, mistake.cause, mistake.remedy))
+    return tuple(
+        int(all(word in told for word in words))
+        for words in (mistake.thing, mistake.cause, mistake.remedy)
+    )
 
 
 def run(args: Any, options: dict[str, Any] | None = None, **policy: Any) -> object:
@@ -229,7 +232,9 @@ def mistakes(place: Path) -> list[Mistake]:
         ),
         Mistake(
             "a file bound where a directory is",
-            lambda: run(["true"], files=[bind(place, "/data"), bind(place / "file", "/data/inner")]),
+            lambda: run(
+                ["true"], files=[bind(place, "/data"), bind(place / "file", "/data/inner")]
+            ),
             (f"bind {place / 'file'} on /data/inner",),
             (f"{place / 'file'} is a file, and a directory may stand at /data/inner",),
             ("bind a directory there, or the file elsewhere",),
@@ -429,7 +434,9 @@ def mistakes(place: Path) -> list[Mistake]:
     return made
 
 
-def test_an_error_names_the_thing_the_cause_and_the_remedy(readable: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_names_the_thing_the_cause_and_the_remedy(
+    readable: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     graded = []
     for mistake in mistakes(readable):
         with pytest.raises(mistake.raised) as caught:

@@ -71,7 +71,12 @@ def test_a_full_pool_is_told_by_the_deadline(pool: seclude.Pool) -> None:
         with pytest.raises(seclude.TimeoutExpired) as expired:
             pool.run(["true"], timeout=0.05, capture_output=True)
         told = expired.value
-        assert (told.cmd, told.timeout, told.outcome, told.kind) == (["true"], 0.05, None, "timeout")
+        assert (told.cmd, told.timeout, told.outcome, told.kind) == (
+            ["true"],
+            0.05,
+            None,
+            "timeout",
+        )
         assert (told.step, told.hint is None) == ("wait for a place in the pool", False)
         assert pickle.loads(pickle.dumps(told)).step == told.step
         with pytest.raises(seclude.TimeoutExpired):
@@ -121,7 +126,9 @@ def test_commands_that_start_together_need_all_their_places(box: seclude.Sandbox
             with pytest.raises(seclude.TimeoutExpired):
                 seclude.Interaction(commands[:2], []).spawn(0.25)
             threading.Timer(0.3, end_unseen, [running]).start()
-            assert [done.returncode for done in seclude.Interaction(commands[:2], []).run(HANG)] == [0, 0]
+            assert [
+                done.returncode for done in seclude.Interaction(commands[:2], []).run(HANG)
+            ] == [0, 0]
 
 
 def test_a_forked_copy_of_its_descriptors_changes_nothing(pool: seclude.Pool) -> None:
@@ -176,7 +183,12 @@ threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
 
 
 @pytest.mark.parametrize(
-    "start", ["pool.popen(['true'])", "pool.run(['true'])", "seclude.Interaction([pool.command(['true'])], []).spawn()"]
+    "start",
+    [
+        "pool.popen(['true'])",
+        "pool.run(['true'])",
+        "seclude.Interaction([pool.command(['true'])], []).spawn()",
+    ],
 )
 def test_ctrl_c_is_heard_while_a_start_waits(python: Any, start: str) -> None:
     done = python(f"""{INTERRUPTED}
@@ -263,7 +275,9 @@ def test_more_tasks_than_places(pool: seclude.Pool) -> None:
     order = []
 
     async def one(number: int) -> int:
-        process = await start(pool, "sh", "-c", f"echo {number}; exit {number}", stdout=seclude.PIPE)
+        process = await start(
+            pool, "sh", "-c", f"echo {number}; exit {number}", stdout=seclude.PIPE
+        )
         order.append(number)
         assert await process.communicate() == (b"%d\n" % number, None)
         assert process.returncode is not None
@@ -325,7 +339,9 @@ def test_starts_that_wait_hold_no_descriptors(pool: seclude.Pool) -> None:
 def test_a_failed_start_lets_the_next_one_have_its_turn(pool: seclude.Pool) -> None:
     async def work() -> None:
         running = await start(pool, "cat", stdin=seclude.PIPE)
-        waits = [asyncio.create_task(start(pool, program)) for program in ("no-such-program", "true")]
+        waits = [
+            asyncio.create_task(start(pool, program)) for program in ("no-such-program", "true")
+        ]
         await asyncio.sleep(0.05)
         await running.communicate()
         with pytest.raises(FileNotFoundError):

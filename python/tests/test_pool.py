@@ -21,7 +21,9 @@ def box() -> seclude.Sandbox:
 def test_every_command_finds_a_fresh_one(box: seclude.Sandbox) -> None:
     with box.pool(2) as pool:
         look = ["sh", "-c", "ls /tmp /dev/shm; touch /tmp/left /dev/shm/left; sleep 1000 & :"]
-        seen = {pool.run(look, stdout=seclude.PIPE, stderr=seclude.DEVNULL).stdout for _ in range(8)}
+        seen = {
+            pool.run(look, stdout=seclude.PIPE, stderr=seclude.DEVNULL).stdout for _ in range(8)
+        }
         assert seen == {b"/dev/shm:\n\n/tmp:\n"}
         told = pool.statistics()
         assert (told.size, told.handed_out, told.in_use, told.lost, told.failed) == (2, 8, 0, 0, 0)
@@ -45,7 +47,9 @@ def test_jobs_in_order_as_an_executor(box: seclude.Sandbox) -> None:
         missing = pool.submit(["no-such-program"])
         with pytest.raises(FileNotFoundError):
             missing.result()
-        endless = pool.map((["echo", str(number)] for number in itertools.count()), capture_output=True)
+        endless = pool.map(
+            (["echo", str(number)] for number in itertools.count()), capture_output=True
+        )
         assert [int(next(endless).stdout) for _ in range(5)] == list(range(5))
         endless.close()
 

@@ -45,7 +45,9 @@ def test_poll_wait_outcome(box: seclude.Sandbox) -> None:
 
 
 def test_pids_and_processes(box: seclude.Sandbox) -> None:
-    with box.popen(["sh", "-c", "echo $$; cat; true"], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True) as process:
+    with box.popen(
+        ["sh", "-c", "echo $$; cat; true"], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == f"{process.inside_pid}\n"
         assert process.pid != process.inside_pid
@@ -77,7 +79,9 @@ def test_files_read_and_write_as_subprocess_has_them(box: seclude.Sandbox) -> No
     with box.Popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE, bufsize=0) as process:
         assert isinstance(process.stdin, io.FileIO)
         assert isinstance(process.stdout, io.FileIO)
-    with box.Popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True, bufsize=1) as process:
+    with box.Popen(
+        ["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True, bufsize=1
+    ) as process:
         assert isinstance(process.stdin, io.TextIOWrapper)
         assert isinstance(process.stdout, io.TextIOWrapper)
         assert process.stdin.line_buffering
@@ -100,7 +104,11 @@ def test_communicate_goes_on_where_its_timeout_stopped_it(box: seclude.Sandbox) 
     script = "head -c 100000; read -r _ <&5; cat; echo end >&2"
     reader, writer = os.pipe()
     with box.Popen(
-        ["sh", "-c", script], stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE, fds={5: reader}
+        ["sh", "-c", script],
+        stdin=seclude.PIPE,
+        stdout=seclude.PIPE,
+        stderr=seclude.PIPE,
+        fds={5: reader},
     ) as process:
         with pytest.raises(subprocess.TimeoutExpired) as caught:
             process.communicate(data, timeout=0.3)
@@ -132,7 +140,11 @@ def test_input_without_a_pipe(box: seclude.Sandbox) -> None:
     ("end", "ended", "returncode"),
     [
         (lambda process: process.terminate(), seclude.Ended("signaled", signal.SIGTERM), -15),
-        (lambda process: process.send_signal(signal.SIGUSR1), seclude.Ended("signaled", signal.SIGUSR1), -10),
+        (
+            lambda process: process.send_signal(signal.SIGUSR1),
+            seclude.Ended("signaled", signal.SIGUSR1),
+            -10,
+        ),
         (lambda process: process.kill(), seclude.Ended("killed"), -9),
     ],
 )
@@ -147,7 +159,10 @@ def test_signals(box: seclude.Sandbox, end: Any, ended: seclude.Ended, returncod
 
 @pytest.mark.parametrize("number", [0, 65, -1])
 def test_signals_that_are_none(box: seclude.Sandbox, number: int) -> None:
-    with box.Popen(["cat"], stdin=seclude.PIPE) as process, pytest.raises(ValueError, match="signal"):
+    with (
+        box.Popen(["cat"], stdin=seclude.PIPE) as process,
+        pytest.raises(ValueError, match="signal"),
+    ):
         process.send_signal(number)
 
 
@@ -188,7 +203,13 @@ def test_usage_counts_the_command_alone(box: seclude.Sandbox) -> None:
 
 def test_enforced_names_what_held(box: seclude.Sandbox) -> None:
     enforced = box.run(["true"]).outcome.enforced
-    assert {"user-namespace", "net-namespace", "no-capabilities", "no-new-privileges", "own-root"} <= set(enforced)
+    assert {
+        "user-namespace",
+        "net-namespace",
+        "no-capabilities",
+        "no-new-privileges",
+        "own-root",
+    } <= set(enforced)
     shared = seclude.Sandbox(share=["ipc"]).run(["true"]).outcome.enforced
     assert "ipc-namespace" in enforced
     assert "ipc-namespace" not in shared
@@ -210,7 +231,10 @@ def test_the_options_are_keywords(box: seclude.Sandbox) -> None:
         box.Popen(["true"], shell=True)  # type: ignore[call-arg]
     with box.Popen(["cat"], stdin=seclude.PIPE, bufsize=None) as process:
         assert isinstance(process.stdin, io.BufferedWriter)
-    with pytest.warns(RuntimeWarning, match="line buffering"), box.Popen(["cat"], stdin=seclude.PIPE, bufsize=1):
+    with (
+        pytest.warns(RuntimeWarning, match="line buffering"),
+        box.Popen(["cat"], stdin=seclude.PIPE, bufsize=1),
+    ):
         pass
     with pytest.raises(TypeError, match="bufsize"):
         box.Popen(["true"], bufsize="1")  # type: ignore[arg-type]
@@ -226,7 +250,9 @@ def test_time_passes_for_a_waiting_thread_only(box: seclude.Sandbox) -> None:
     assert spent < 0.4
 
 
-def test_a_caller_without_standard_streams(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_a_caller_without_standard_streams(
+    python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     """As a daemon: each stream that is the caller's own is `/dev/null` then, and no pipe takes a standard number."""
     text = """
 import fcntl, os, seclude
@@ -250,13 +276,19 @@ for streams in ({}, {"stdout": PIPE}, {"stdin": PIPE, "stderr": PIPE}, {"stderr"
 assert seclude.Sandbox().run(["cat"], capture_output=True).stdout == b""
 """
     done = python(text)
-    expected = ["0 /dev/null /dev/null /dev/null", "0 /dev/null pipe /dev/null", "0 pipe /dev/null pipe"]
+    expected = [
+        "0 /dev/null /dev/null /dev/null",
+        "0 /dev/null pipe /dev/null",
+        "0 pipe /dev/null pipe",
+    ]
     expected += ["0 /dev/null /dev/null /dev/null", "0 /dev/null pipe pipe"]
     assert done.stdout.splitlines() == expected, done.stderr
     assert done.returncode == 0
 
 
-def test_what_the_caller_has_closed_is_left_alone(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_what_the_caller_has_closed_is_left_alone(
+    python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     """After `os.closerange`, as a daemon does it, the numbers are the caller's: nothing is sent there, read, or closed."""
     text = """
 import os, socket, seclude
@@ -293,7 +325,9 @@ for make in (sandbox, prepared, cell, pool, running):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_pipe_of_the_package_can_be_opened_anew_and_the_callers_stays_its_own(box: seclude.Sandbox) -> None:
+def test_a_pipe_of_the_package_can_be_opened_anew_and_the_callers_stays_its_own(
+    box: seclude.Sandbox,
+) -> None:
     script = "echo out >/dev/stdout; echo err >/dev/stderr"
     done = box.run(["sh", "-c", script], capture_output=True)
     assert (done.stdout, done.stderr) == (b"out\n", b"err\n")

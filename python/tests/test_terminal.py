@@ -32,7 +32,12 @@ def box() -> seclude.Sandbox:
 
 
 def test_what_is_typed_is_read(box: seclude.Sandbox) -> None:
-    with box.Popen(["sh", "-c", "read line; stty size; echo $line"], stdin=PTY, stdout=PTY, window_size=(10, 20)) as process:
+    with box.Popen(
+        ["sh", "-c", "read line; stty size; echo $line"],
+        stdin=PTY,
+        stdout=PTY,
+        window_size=(10, 20),
+    ) as process:
         assert process.terminal is not None
         assert process.terminal.isatty()
         process.terminal.resize(11, 21)
@@ -48,7 +53,9 @@ def test_what_is_typed_is_read(box: seclude.Sandbox) -> None:
 def test_run_collects_what_is_shown(box: seclude.Sandbox) -> None:
     done = box.run(["sh", "-c", "tty; echo apart >&2"], stdin=PTY, stdout=PTY, stderr=seclude.PIPE)
     assert (done.stdout, done.stderr) == (b"/dev/pts/0\r\n", b"apart\n")
-    assert box.run(["tty"], stdin=PTY, stdout=PTY, stderr=seclude.STDOUT).stdout == b"/dev/pts/0\r\n"
+    assert (
+        box.run(["tty"], stdin=PTY, stdout=PTY, stderr=seclude.STDOUT).stdout == b"/dev/pts/0\r\n"
+    )
 
 
 def test_what_it_showed_last_is_collected() -> None:
@@ -76,7 +83,9 @@ def test_closing_hangs_up(box: seclude.Sandbox) -> None:
 
 def test_asyncio(box: seclude.Sandbox) -> None:
     async def main() -> tuple[bytes | None, bytes | None]:
-        process = await box.asyncio.create_subprocess_exec("sh", "-c", "echo a; sleep 0.1; echo b", stdout=PTY)
+        process = await box.asyncio.create_subprocess_exec(
+            "sh", "-c", "echo a; sleep 0.1; echo b", stdout=PTY
+        )
         assert process.terminal is not None
         return await process.communicate()
 
@@ -162,7 +171,11 @@ def test_a_program_in_place_of_the_shell_and_its_signal() -> None:
 
 def test_a_shell_takes_a_terminal() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "seclude", "shell"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "seclude", "shell"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "the standard input is no terminal" in done.stderr

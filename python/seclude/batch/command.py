@@ -34,13 +34,34 @@ _NAMED = 5
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    command.add_argument("jobs", metavar="FILE", help="the jobs, one on a line; - for standard input")
-    command.add_argument("--policy", metavar="FILE", help="the sandbox's policy, in JSON or TOML; the default one if not given")
-    command.add_argument("--output", metavar="FILE", help="where the outcomes go, instead of standard output")
-    command.add_argument("--as-completed", action="store_true", help="tell what has ended first, not what stands first")
+    command.add_argument(
+        "jobs", metavar="FILE", help="the jobs, one on a line; - for standard input"
+    )
+    command.add_argument(
+        "--policy",
+        metavar="FILE",
+        help="the sandbox's policy, in JSON or TOML; the default one if not given",
+    )
+    command.add_argument(
+        "--output", metavar="FILE", help="where the outcomes go, instead of standard output"
+    )
+    command.add_argument(
+        "--as-completed",
+        action="store_true",
+        help="tell what has ended first, not what stands first",
+    )
     where = command.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=int, metavar="N", help="jobs at one time; as many as there are processors if not given")
-    where.add_argument("--scheduler", metavar="ADDRESS", help="run them on the workers of this dask scheduler (tcp://host:port)")
+    where.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="jobs at one time; as many as there are processors if not given",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run them on the workers of this dask scheduler (tcp://host:port)",
+    )
 
 
 def run(wanted: argparse.Namespace) -> int:
@@ -57,12 +78,24 @@ def run(wanted: argparse.Namespace) -> int:
 def _run(wanted: argparse.Namespace) -> int:
     with ExitStack() as stack:
         sandbox = _policy(wanted.policy)
-        lines = sys.stdin.buffer if wanted.jobs == "-" else stack.enter_context(open(wanted.jobs, "rb"))
-        if wanted.output and os.path.isfile(wanted.output) and os.path.samefile(lines.fileno(), wanted.output):
-            raise _Refused(f"{wanted.output}: the jobs are in the file that the outcomes would go to")
+        lines = (
+            sys.stdin.buffer if wanted.jobs == "-" else stack.enter_context(open(wanted.jobs, "rb"))
+        )
+        if (
+            wanted.output
+            and os.path.isfile(wanted.output)
+            and os.path.samefile(lines.fileno(), wanted.output)
+        ):
+            raise _Refused(
+                f"{wanted.output}: the jobs are in the file that the outcomes would go to"
+            )
         place = _place(sandbox, wanted)
         stack.enter_context(place)
-        output = sys.stdout.buffer if wanted.output is None else stack.enter_context(open(wanted.output, "wb"))
+        output = (
+            sys.stdout.buffer
+            if wanted.output is None
+            else stack.enter_context(open(wanted.output, "wb"))
+        )
         try:
             return _tell(lines, place, output, wanted)
         except KeyboardInterrupt:
@@ -72,7 +105,9 @@ def _run(wanted: argparse.Namespace) -> int:
             _die_by(signal.SIGPIPE)
 
 
-def _tell(lines: IO[bytes], place: Pool | Cluster, output: IO[bytes], wanted: argparse.Namespace) -> int:
+def _tell(
+    lines: IO[bytes], place: Pool | Cluster, output: IO[bytes], wanted: argparse.Namespace
+) -> int:
     """Runs all, and tells each."""
     errors, code = 0, 0
     # Bar and outcomes on one terminal would overwrite each other.
@@ -99,7 +134,11 @@ def _policy(name: str | None) -> Sandbox:
     with open(name, encoding="utf-8") as file:
         try:
             text = file.read()
-            return Sandbox.from_json(text) if text.lstrip().startswith("{") else Sandbox.from_toml(text)
+            return (
+                Sandbox.from_json(text)
+                if text.lstrip().startswith("{")
+                else Sandbox.from_toml(text)
+            )
         except (SecludeError, UnicodeDecodeError) as error:
             raise _Refused(f"{name}: {error}") from None
 
@@ -121,14 +160,22 @@ class _Refused(Exception):
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and not isinstance(error, SecludeError) and error.filename is not None:
+    if (
+        isinstance(error, OSError)
+        and not isinstance(error, SecludeError)
+        and error.filename is not None
+    ):
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     return str(error)
 
 
 def _say(message: str) -> None:
     # A job's own words may be in it: nothing of them may move the terminal's cursor.
-    print("python -m seclude batch:", "".join(sign if sign.isprintable() else " " for sign in message), file=sys.stderr)
+    print(
+        "python -m seclude batch:",
+        "".join(sign if sign.isprintable() else " " for sign in message),
+        file=sys.stderr,
+    )
 
 
 def _die_by(number: signal.Signals) -> NoReturn:

@@ -82,7 +82,9 @@ class Told:
         told: dict[str, Any] = {"line": self.line}
         if self.id is not None:
             told["id"] = self.id
-        told |= _failed(self.result) if isinstance(self.result, SecludeError) else _ended(self.result)
+        told |= (
+            _failed(self.result) if isinstance(self.result, SecludeError) else _ended(self.result)
+        )
         return json.dumps(told)
 
 

@@ -22,7 +22,13 @@ def progress(lines: IO[bytes], shown: bool) -> Iterator[Callable[[Told], None]]:
         return
     try:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
     except ImportError:
         yield lambda _: None
         return

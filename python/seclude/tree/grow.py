@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from ..live import Namespaces
+    from ..namespace_list import Namespaces
     from ..outcome import Process
 
 INITIAL = 0xEFFFFFFC
@@ -44,7 +44,12 @@ Branch: TypeAlias = Node | Box
 
 def clean(text: str) -> str:
     """The text on one line, with what does not print escaped: control characters, marks that turn the direction of writing."""
-    kept = (letter if letter.isprintable() and letter != "\\" else letter.encode("unicode_escape").decode() for letter in text)
+    kept = (
+        letter
+        if letter.isprintable() and letter != "\\"
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
     return "".join(kept)
 
 
@@ -108,7 +113,14 @@ class _Forest:
                 known.extend(fresh)
 
         spread(list(home))
-        ours = next((home[pid] for pid, process in self._processes.items() if pid in home and len(process.pids) == 1), None)
+        ours = next(
+            (
+                home[pid]
+                for pid, process in self._processes.items()
+                if pid in home and len(process.pids) == 1
+            ),
+            None,
+        )
         for pid, process in sorted(self._processes.items()):
             if pid not in home:
                 home[pid] = ours if ours is not None and len(process.pids) == 1 else -pid
@@ -133,7 +145,9 @@ class _Forest:
             return "pid namespace, closed to this caller"
         owner = self._spaces.get(space.owner) if space.owner is not None else None
         of = f" of user namespace {owner.id}, made by user {owner.owner_uid}" if owner else ""
-        return clean(f"pid namespace {box}{of}" + "".join(f", held by {path}" for path in space.held_by))
+        return clean(
+            f"pid namespace {box}{of}" + "".join(f", held by {path}" for path in space.held_by)
+        )
 
     def box(self, box: int, levels: int) -> Box:
         """A namespace with all that is in it, so many levels deep."""
@@ -153,7 +167,9 @@ class _Forest:
         else:
             branches = [self.node(child, levels - 1) for child in below]
             branches += [self.box(box, levels - 1) for box in boxes]
-        return Node(tuple(process.pids), self._label(process), self._story(process), tuple(branches))
+        return Node(
+            tuple(process.pids), self._label(process), self._story(process), tuple(branches)
+        )
 
     def _rest(self, processes: list[int], boxes: list[int], what: str) -> Node:
         """What is counted, not drawn."""
@@ -176,7 +192,11 @@ class _Forest:
         if process.pid in self._closed:
             return f"{words} (closed)"
         kinds, around = self._kinds[process.pid], self._kinds.get(process.parent)
-        apart = [kind for kind in kinds if kind != "pid" and around and around.get(kind, kinds[kind]) != kinds[kind]]
+        apart = [
+            kind
+            for kind in kinds
+            if kind != "pid" and around and around.get(kind, kinds[kind]) != kinds[kind]
+        ]
         return " ".join([words, *(f"+{kind}" for kind in apart)])
 
     def _story(self, process: Process) -> str:

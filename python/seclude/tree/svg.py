@@ -59,14 +59,20 @@ class _Drawing:
         return right, bottom + EDGE / 2
 
     def _branch(self, branch: Branch, x: float, y: float, depth: int) -> tuple[float, float]:
-        return self.box(branch, x, y, depth + 1) if isinstance(branch, Box) else self._node(branch, x, y, depth)
+        return (
+            self.box(branch, x, y, depth + 1)
+            if isinstance(branch, Box)
+            else self._node(branch, x, y, depth)
+        )
 
     def _node(self, node: Node, x: float, y: float, depth: int) -> tuple[float, float]:
         ids = "→".join(map(str, node.ids))
         pill = (len(ids) * LETTER + 12) if ids else 0
         self.parts.append(f"<g><title>{escape(node.story)}</title>" if node.story else "<g>")
         if ids:
-            self.parts.append(f'<rect class="pill" x="{x:g}" y="{y + 4:g}" width="{pill:.1f}" height="{ROW - 8}" rx="9"/>')
+            self.parts.append(
+                f'<rect class="pill" x="{x:g}" y="{y + 4:g}" width="{pill:.1f}" height="{ROW - 8}" rx="9"/>'
+            )
             self._text(x + 6, y, "id", ids)
         self._text(x + pill + 6, y, "name" if ids else "rest", node.label)
         self.parts.append("</g>")
@@ -82,4 +88,6 @@ class _Drawing:
     def _text(self, x: float, y: float, kind: str, text: str) -> None:
         # The length is told, so that it fits whatever letters the reader's machine has.
         fit = f'textLength="{columns(text) * LETTER:.1f}" lengthAdjust="spacingAndGlyphs"'
-        self.parts.append(f'<text class="{kind}" x="{x:.1f}" y="{y + 17:g}" {fit} xml:space="preserve">{escape(text)}</text>')
+        self.parts.append(
+            f'<text class="{kind}" x="{x:.1f}" y="{y + 17:g}" {fit} xml:space="preserve">{escape(text)}</text>'
+        )

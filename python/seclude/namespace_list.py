@@ -59,7 +59,11 @@ class Namespaces:
 
     def of(self, pid: int) -> dict[str, LiveNamespace]:
         """The namespaces that a process is in, by its id as the caller counts; none if it is closed or has ended."""
-        within = (namespace for namespace in self.list if any(process.pid == pid for process in namespace.processes))
+        within = (
+            namespace
+            for namespace in self.list
+            if any(process.pid == pid for process in namespace.processes)
+        )
         return {namespace.kind: namespace for namespace in within}
 
 
@@ -81,7 +85,7 @@ def namespaces() -> Namespaces:
         [1, 2]
     """
     told, living, closed = _seclude.namespaces()
-    processes = [Process._told(seen) for seen in told]
+    processes = [Process._from_native(seen) for seen in told]
     found = []
     for kind, number, owner, owner_uid, parent, within, held_by in living:
         inside = tuple(processes[place] for place in within)

@@ -25,7 +25,7 @@ POPEN_OPTIONS = PopenOptions.__optional_keys__
 RUN_OPTIONS = POPEN_OPTIONS | {"input", "capture_output", "timeout", "check"}
 
 
-class Runs:
+class CommandRunner:
     """What runs commands."""
 
     __slots__ = ()
