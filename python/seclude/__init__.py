@@ -1,17 +1,19 @@
-r"""Runs a program alone, in its own Linux namespaces, inside limits the caller sets, and says exactly how it ended.
+r"""Run programs in isolated Linux namespaces, with limits, and report exactly how they ended.
 
-A `Sandbox` is a policy; `run` and `Popen` start a command in it with `subprocess`'s names, defaults and exceptions; an
-`Outcome` says how it ended, what it used and what was enforced.
+A `Sandbox` holds a policy. Its `run` and `Popen` methods start a command under that policy, with
+the names, defaults and exceptions of `subprocess`. An `Outcome` reports how the command ended,
+what it used and which protections were active.
 
     >>> import seclude
     >>> box = seclude.Sandbox(wall_time=5)
     >>> box.run(["echo", "hello"], capture_output=True, text=True).stdout
     'hello\n'
 
-Importing this loads the native half and starts nothing: each name is imported when it is first asked for.
+Importing the package loads the native extension and starts no thread or process. Each public name
+is imported on first access.
 """
 
-# This raises an ImportError in a sub-interpreter: the native half's types belong to the main one.
+# Raises ImportError in a subinterpreter: the extension's types belong to the main interpreter.
 from . import _seclude as _seclude
 
 TYPE_CHECKING = False
@@ -127,7 +129,7 @@ __all__ = [
     "tmpfs",
 ]
 
-# Where each of them is from: it is imported when it is first asked for, so that a program pays for what it uses.
+# The module that defines each public name. Modules load on first access to keep the import fast.
 _HOMES = {
     "subprocess": "DEVNULL PIPE STDOUT",
     "._seclude": "__version__",
@@ -150,7 +152,7 @@ _HOMES = {
     ".terminal": "Terminal raw_mode",
     ".transfer": "Copied copy",
 }
-# Modules that annotations name, for what they have besides.
+# Private modules that annotations of this package refer to by their full name.
 _MODULES = ("aio", "command_runner", "popen")
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

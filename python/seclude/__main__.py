@@ -1,6 +1,7 @@
-"""`python -m seclude doctor`: what this host allows. `python -m seclude tree`: what runs in which namespaces.
-`python -m seclude batch`: runs jobs that stand in a file.
-`python -m seclude shell`: a program on a terminal, in a sandbox.
+"""The command line: `python -m seclude doctor | tree | batch | shell`.
+
+`doctor` reports what this host allows. `tree` draws the processes in their pid namespaces. `batch`
+runs the jobs listed in a file. `shell` runs a program on a terminal inside a sandbox.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _COLOURS = {"works": "32", "weaker": "33", "missing": "31"}
 
 
 def _coloured(table: str) -> str:
-    """The table with each state in its colour: the second word of a line that begins with a name."""
+    """Return the table with colour codes around the state, the second word of each line."""
     paint = r"^(\S+ +)(works|weaker|missing)\b"
     return re.sub(
         paint,
@@ -83,7 +84,10 @@ def _show(picture: list[str]) -> None:
 
 
 def _paint(picture: list[str]) -> bool:
-    """On a terminal by rich, if that is there: ids and edges in colours, and lines cut where the terminal ends."""
+    """Print with `rich` and return True, or return False if `rich` is not installed.
+
+    Ids and box edges are coloured. Lines are cut at the width of the terminal.
+    """
     try:
         from rich.console import Console
         from rich.text import Text
@@ -100,7 +104,7 @@ def _paint(picture: list[str]) -> bool:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Runs the command line `args`, `sys.argv`'s if not given, and returns the exit code."""
+    """Run the command line `args`, or `sys.argv` if it is None, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m seclude",
         description="Runs programs alone, in Linux namespaces of their own.",

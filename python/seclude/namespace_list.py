@@ -1,4 +1,4 @@
-"""The namespaces that exist and what runs in them: `seclude.namespaces()`. `python -m seclude tree` draws it."""
+"""List existing namespaces and their processes: `seclude.namespaces()`."""
 
 from __future__ import annotations
 
@@ -12,37 +12,45 @@ from .vocabulary import NamespaceKind
 
 @dataclass(frozen=True, slots=True)
 class LiveNamespace:
-    """A namespace that exists."""
+    """An existing namespace."""
 
     kind: NamespaceKind
-    """Its kind, as policies name it."""
+    """Its kind, as named in policies."""
     id: int
-    """Its number, which no other of any kind has while it exists: the inode that `readlink /proc/PID/ns/…` shows."""
+    """The inode number that `readlink /proc/PID/ns/…` shows, unique while the namespace exists."""
     owner: int | None
-    """The number of the user namespace that it belongs to; a user namespace's is its parent. None where the caller may not
-    know it, being in another branch or further inside, and for the first of all user namespaces, which has none.
+    """The id of the user namespace that owns it; for a user namespace, its parent.
+
+    None for the initial user namespace, which has no parent. Also None if the caller may not know
+    the owner, because the caller is in another branch or further inside.
     """
     owner_uid: int | None
-    """Of a user namespace, the user who made it, as the caller counts."""
+    """The user id, as the caller sees it, that created this user namespace; else None."""
     parent: int | None
-    """Of a pid or user namespace, the number of the one around it; None as for the owner."""
+    """The id of the parent of a pid or user namespace. None in the cases given for `owner`."""
     processes: tuple[Process, ...]
-    """The processes in it, each after its parent, without those in namespaces further inside. `pid` is the id as the caller
-    counts, `inside_pid` that in the pid namespace that the process is in, `pids` all from the one to the other.
+    """Its processes, each after its parent, without those in nested namespaces.
+
+    `pid` is the id as the caller sees it, `inside_pid` the id in the process's own pid namespace,
+    and `pids` all ids from the one to the other.
     """
     held_by: tuple[str, ...]
-    """The mounts that keep it, with processes or without: paths in the caller's own mount namespace."""
+    """The mounts that keep it alive: paths in the caller's mount namespace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """The namespaces that the caller may see, at one moment. Iterating gives each; `seen[id]` is one."""
+    """A snapshot of the namespaces that the caller may see.
+
+    Iterating yields each namespace. `seen[id]` returns one.
+    """
 
     list: tuple[LiveNamespace, ...]
-    """Each namespace, by kind, outer ones before inner ones."""
+    """The namespaces, by kind, outer ones before inner ones."""
     closed: tuple[Process, ...]
-    """The processes whose namespaces are not known, for the caller may not look into them: another user's, as a rule. How deep
-    they are in pid namespaces is known, too: `pids`.
+    """The processes whose namespaces are unknown, usually those of another user.
+
+    The caller may not inspect them. Their depth in pid namespaces is known, from `pids`.
     """
 
     def __iter__(self) -> Iterator[LiveNamespace]:
@@ -58,7 +66,10 @@ class Namespaces:
         raise KeyError(id)
 
     def of(self, pid: int) -> dict[str, LiveNamespace]:
-        """The namespaces that a process is in, by its id as the caller counts; none if it is closed or has ended."""
+        """Return the namespaces that a process is in, by kind; `pid` is its id for the caller.
+
+        The result is empty if the process is closed to the caller or has ended.
+        """
         within = (
             namespace
             for namespace in self.list
@@ -68,14 +79,15 @@ class Namespaces:
 
 
 def namespaces() -> Namespaces:
-    """Finds every namespace that the caller may see, and the processes in each. Nothing is entered, stopped or changed.
+    """Find every namespace that the caller may see, and the processes in each.
 
-    Found are the namespaces of all processes in `/proc`; those that a process has ready for its next children; those that own
-    or surround one of these, though nobody is in them; and those that a mount keeps. Not found are namespaces that only an
-    open descriptor keeps.
+    The function enters, stops and changes nothing. It finds the namespaces of all processes in
+    `/proc`, those that a process has prepared for its next children, those that own or contain
+    another found one, and those that a mount keeps alive. It does not find namespaces that only an
+    open descriptor keeps alive.
 
-    Raises SetupError if `/proc` cannot be read, or no descriptor can be opened; never because of what another process does
-    meanwhile.
+    Raises SetupError if `/proc` cannot be read or no descriptor can be opened. What other processes
+    do meanwhile never causes an error.
 
         >>> import os, seclude
         >>> with seclude.Sandbox().popen(["sleep", "1000"]) as process:
