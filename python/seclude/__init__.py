@@ -135,7 +135,10 @@ _HOMES = {
     "._seclude": "__version__",
     ".cell": "Cell",
     ".command": "PTY",
-    ".errors": "CalledProcessError PolicyError ProgramNotExecutable ProgramNotFound SecludeError SetupError TimeoutExpired",
+    ".errors": (
+        "CalledProcessError PolicyError ProgramNotExecutable ProgramNotFound SecludeError"
+        " SetupError TimeoutExpired"
+    ),
     ".files": "Bind Directory Entry File Symlink Tmpfs bind directory file symlink tmpfs",
     ".host": "Check Report doctor",
     ".interaction": "Command Interaction interact",

@@ -59,7 +59,8 @@ def _tree(wanted: argparse.Namespace) -> int:
         _show(lines(box))
         if seen.closed:
             print(
-                f"Processes closed to this caller, whose namespaces are not known: {len(seen.closed)}"
+                "Processes closed to this caller, whose namespaces are not known:",
+                len(seen.closed),
             )
         return 0
     try:
@@ -117,7 +118,10 @@ def main(args: list[str] | None = None) -> int:
     command = commands.add_parser("doctor", help=told, description=told.capitalize() + ".")
     command.add_argument("--json", action="store_true", help="in JSON, for programs")
     command.set_defaults(run=_doctor)
-    told = "draw what runs in which pid namespace, each a box in the one around it, each process by its ids outside and inside"
+    told = (
+        "draw what runs in which pid namespace, each a box in the one around it,"
+        " each process by its ids outside and inside"
+    )
     command = commands.add_parser("tree", help=told, description=told.capitalize() + ".")
     command.add_argument("pid", type=int, nargs="?", help="only what is below this process")
     command.add_argument("--svg", metavar="FILE", help="as an image, in a file")

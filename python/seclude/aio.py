@@ -104,7 +104,7 @@ class AsyncProcess:
         try:
             connected = cls(process, loop)
         except BaseException:
-            # The loop lacks `add_reader`. Leaving `with` waits for the command, as nothing else does.
+            # The loop lacks `add_reader`. Nothing but this `with` waits for the command's end.
             with process:
                 process.kill()
             raise
@@ -165,7 +165,8 @@ class AsyncProcess:
     def _abandon(self, connecting: asyncio.Task[None]) -> None:
         """Close all pipes, connected or not. The loop still watches for the command's end."""
         if not connecting.cancelled():
-            connecting.exception()  # Retrieves the exception, which was already raised or preceded by a cancellation.
+            # Mark the exception as retrieved: it was raised already, or a cancellation came first.
+            connecting.exception()
         for transport in self._transports:
             transport.close()
         for pipe in (*self._waiting, self._process.terminal):

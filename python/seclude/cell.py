@@ -17,7 +17,7 @@ from .vocabulary import Freezer, Protection
 
 
 class Cell(CommandRunner):
-    """A running sandbox whose commands share files, processes and network.
+    r"""A running sandbox whose commands share files, processes and network.
 
     What one command leaves behind is there for the next. `run`, `popen`, `command` and `asyncio`
     work as on a `Sandbox`.
@@ -36,10 +36,11 @@ class Cell(CommandRunner):
         >>> import seclude
         >>> with seclude.Sandbox(files=[seclude.tmpfs("/tmp", "16M")]).cell() as cell:
         ...     _ = cell.run(["sh", "-c", "echo hello > /tmp/greeting"])
-        ...     print(cell.run(["cat", "/tmp/greeting"], capture_output=True, text=True).stdout, end="")
+        ...     cell.run(["cat", "/tmp/greeting"], capture_output=True, text=True).stdout
         ...     cell.reset()
-        ...     print(cell.run(["ls", "/tmp"], capture_output=True, text=True).stdout, end="")
-        hello
+        ...     cell.run(["ls", "/tmp"], capture_output=True, text=True).stdout
+        'hello\n'
+        ''
     """
 
     __slots__ = ("_core", "sandbox")

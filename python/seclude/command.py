@@ -48,7 +48,7 @@ class CommandOptions(TypedDict, total=False):
     pass_fds: Iterable[int | IO[Any]]
     """Descriptors that the command gets under their own numbers, 3 or higher."""
     fds: Mapping[int, int | IO[Any]] | None
-    """Descriptors that the command gets under chosen numbers, 3 or higher: `{target: descriptor}`."""
+    """Descriptors that the command gets under other numbers, 3 or higher: `{target: descriptor}`."""
     arg0: Text | None
     """The program's `argv[0]`."""
     restore_signals: bool
@@ -315,7 +315,8 @@ def words(args: Args) -> list[bytes]:
         return [encoded("args", args)]
     if not isinstance(args, Iterable):
         raise TypeError(
-            f"args: {args!r} is no program; hint: a list of the program and its arguments, or the program alone"
+            f"args: {args!r} is no program; "
+            "hint: a list of the program and its arguments, or the program alone"
         )
     return [encoded(f"args[{number}]", word) for number, word in enumerate(args)]
 

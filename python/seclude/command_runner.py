@@ -113,7 +113,7 @@ class CommandRunner:
     Popen = popen
 
     def command(self, args: Args, **options: Unpack[PopenOptions]) -> seclude.Command:
-        """Return an unstarted command for an `Interaction`, with `args` and `options` of `popen`."""
+        """Return an unstarted command for an `Interaction`. The arguments are those of `popen`."""
         from .interaction import Command
 
         refuse_unknown("command", options, POPEN_OPTIONS)

@@ -60,7 +60,8 @@ class Interaction:
         if pipes is None:
             if len(self.commands) != 2:
                 raise ValueError(
-                    f"pipes must be given for {len(self.commands)} commands: only two have a usual way to be joined"
+                    f"pipes must be given for {len(self.commands)} commands: "
+                    "only two have a usual way to be joined"
                 )
             pipes = [((0, 1), (1, 0)), ((1, 1), (0, 0))]
         self.pipes = list(pipes)

@@ -199,9 +199,8 @@ def _size(key: str, value: Any) -> int | str:
 
 def _number(key: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong(
-            f"{key}: a whole number was expected, not {value if isinstance(value, float) else _kind(value)}"
-        )
+        found = value if isinstance(value, float) else _kind(value)
+        raise _wrong(f"{key}: a whole number was expected, not {found}")
     return value
 
 

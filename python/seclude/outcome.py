@@ -183,7 +183,8 @@ class Outcome:
     by_caller: bool = False
     """Whether the caller's side ended the command because the warden did not within a second.
 
-    The warden was stopped from outside or got no processor. `ended` is still the limit, or `killed`.
+    The warden was stopped from outside or got no processor. `ended` still names the limit, or
+    `killed`.
     """
 
     def __str__(self) -> str:

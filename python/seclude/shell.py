@@ -1,7 +1,7 @@
-"""`python -m seclude shell`: an interactive program in a sandbox, on a terminal of its own.
+"""`python -m seclude shell`: an interactive program on a terminal of its own in a sandbox.
 
-Keys go from the caller's terminal, in raw mode, to the program's, and what that shows comes back. Ctrl-C is the program's.
-A new size of the caller's window is passed on.
+The caller's terminal is in raw mode. Keys, including Ctrl-C, go to the program's terminal, and the
+program's output comes back. Changes of the window size are passed on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PIECE = 32768
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds this command to the command line."""
+    """Add the command `shell` to the command line."""
     told = (
         "run a shell, or another program, in a sandbox, on a terminal of its own; exit as it does"
     )
@@ -63,7 +63,7 @@ def _shell(wanted: argparse.Namespace) -> int:
         print(f"python -m seclude shell: read {wanted.policy}: {error.strerror}", file=sys.stderr)
         return 2
     home = json.loads(sandbox.to_json()).get("home", "/tmp")
-    # As in every sandbox, and what the program must know of the terminal.
+    # The usual environment of a sandbox, and TERM, which describes the caller's terminal.
     variables = {
         "PATH": _PATH,
         "LANG": "C.UTF-8",
@@ -100,7 +100,7 @@ def _sandbox(wanted: argparse.Namespace) -> Sandbox:
 
 
 def _converse(process: Popen, terminal: Terminal) -> None:
-    """Passes on what is typed and shown, until the program has ended or its terminal is closed."""
+    """Forward input and output until the program ends or closes its terminal."""
     fd = terminal.fileno()
     os.set_blocking(fd, False)
     typed = b""
@@ -131,7 +131,7 @@ def _converse(process: Popen, terminal: Terminal) -> None:
 
 
 def _show(terminal: Terminal) -> bool:
-    """Shows a piece of what the program has written; False if there is none."""
+    """Write one piece of the program's output. Return False if there is none."""
     piece = terminal.read(_PIECE)
     while piece:
         piece = piece[os.write(1, piece) :]
@@ -142,7 +142,7 @@ def _show(terminal: Terminal) -> bool:
 
 @contextlib.contextmanager
 def _resizes() -> Iterator[int]:
-    """A descriptor that is readable when the caller's window has another size."""
+    """Yield a descriptor that becomes readable when the caller's window changes its size."""
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     before = signal.signal(signal.SIGWINCH, lambda *_: None)

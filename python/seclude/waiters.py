@@ -1,4 +1,4 @@
-"""Starts on an event loop that wait for a place in a pool, in the order in which they came."""
+"""The starts on an event loop that wait for a place in a pool, in order of arrival."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ _Started = TypeVar("_Started")
 
 
 class Waiters:
-    """Those of one loop and one pool, whose descriptor is readable while there is reason to try.
+    """The waiting starts of one event loop for one pool.
 
-    One at a time is told so, and the next one when that one has tried: all at once would be in each
-    other's way, and a loop has only one reader of a descriptor.
+    The pool's descriptor is readable while a start is worth trying. Only the first start in the
+    queue tries, and the next one after it. Several at once would compete for the same place, and a
+    loop allows only one reader of a descriptor.
     """
 
     def __init__(self, loop: AbstractEventLoop, descriptor: int) -> None:
@@ -24,11 +25,11 @@ class Waiters:
         self._watching = False
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """Whether any start is waiting."""
         return bool(self._waiting) or self._told is not None
 
     async def wait(self, attempt: Callable[[], _Started | None]) -> _Started:
-        """Waits in line, and tries until something comes of it. Cancelled, it leaves the line."""
+        """Wait for a turn and call `attempt` until it succeeds. Cancelling leaves the queue."""
         turn: Future[None] = self._loop.create_future()
         self._waiting.append(turn)
         try:
@@ -37,7 +38,7 @@ class Waiters:
                 await turn
                 if (started := attempt()) is not None:
                     return started
-                # Another thread was faster: this start is still the first in line.
+                # Another thread was faster. Put this start back at the head of the queue.
                 self._leave(turn)
                 turn = self._loop.create_future()
                 self._waiting.appendleft(turn)
@@ -52,7 +53,7 @@ class Waiters:
             self._waiting.remove(turn)
 
     def _watch(self) -> None:
-        """Looks at the descriptor while a start is to be told, and none is about to try."""
+        """Watch the descriptor while starts are waiting and none is about to try."""
         wanted = bool(self._waiting) and self._told is None
         if wanted == self._watching or self._loop.is_closed():
             return
@@ -63,7 +64,7 @@ class Waiters:
             self._loop.remove_reader(self._descriptor)
 
     def _tell(self) -> None:
-        """The descriptor is readable: the first start in line has its turn."""
+        """Give the first start in the queue its turn, now that the descriptor is readable."""
         turn = self._waiting.popleft()
         if not turn.done():
             self._told = turn

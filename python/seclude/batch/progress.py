@@ -1,4 +1,4 @@
-"""How far a batch is, for a person who watches: by rich on standard error, if that is a terminal and rich is there."""
+"""The progress bar of a batch, on standard error if that is a terminal and `rich` is installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(lines: IO[bytes], shown: bool) -> Iterator[Callable[[Told], None]]:
-    """Shows how many jobs are done and, where the file's size says it, how many are left; takes each as it is told."""
+    """Show a progress bar, and yield the function to call with each result.
+
+    The bar shows how many jobs are done, and what remains if the size of the file is known.
+    """
     if not shown or not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -51,6 +54,6 @@ def progress(lines: IO[bytes], shown: bool) -> Iterator[Callable[[Told], None]]:
 
 
 def _size(lines: IO[bytes]) -> int | None:
-    """The bytes of a regular file; of anything else nobody knows how much there will be."""
+    """Return the size of a regular file in bytes, or None for other kinds of file."""
     about = os.fstat(lines.fileno())
     return about.st_size if stat.S_ISREG(about.st_mode) else None
