@@ -1,4 +1,4 @@
-"""Many programs at once on one loop, without a thread: `asyncio.create_subprocess_exec`, inside."""
+"""Run many programs at once on one event loop, without threads."""
 
 import asyncio
 

@@ -1,4 +1,7 @@
-"""A cell: a sandbox that stays up. What one command leaves is there for the next, until a reset; one may have less than all."""
+"""A cell keeps a sandbox up: commands find what earlier ones left, until a reset.
+
+One command can have smaller limits than the whole cell.
+"""
 
 import seclude
 

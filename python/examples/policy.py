@@ -1,4 +1,4 @@
-"""A policy is a value: compared, changed, written as text, and the same text works in Rust and in C."""
+"""A policy is a value: compare it, change it, and write it as text that Rust and C also read."""
 
 import seclude
 

@@ -1,4 +1,4 @@
-"""Talk to a running program, look at it from outside, end it: `subprocess.Popen`, inside."""
+"""Talk to a running program, look at it from outside, and end it, with `Popen`."""
 
 import seclude
 

@@ -1,4 +1,4 @@
-"""Run a program alone and see how it ended: `subprocess.run`, inside."""
+"""Run a program in isolation and see how it ended, with `run`."""
 
 import seclude
 
@@ -19,7 +19,8 @@ print(done.stdout, end="")
 
 usage = done.outcome.usage
 print(
-    f"it took {usage.wall:.3f} s and at most {usage.max_rss >> 10} KiB; {len(done.outcome.enforced)} protections held"
+    f"it took {usage.wall:.3f} s and at most {usage.max_rss >> 10} KiB;"
+    f" {len(done.outcome.enforced)} protections held"
 )
 
 done = box.replace(wall_time=0.2).run(["sleep", "1000"])

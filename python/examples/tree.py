@@ -1,4 +1,4 @@
-"""A pid namespace within a sandbox's own, seen from outside: as values, and as a picture of boxes within boxes."""
+"""Look at a pid namespace nested in a sandbox, as values and as a picture of nested boxes."""
 
 import sys
 from pathlib import Path
@@ -28,7 +28,8 @@ if __name__ == "__main__":
         space.owner,
     )
     print(
-        f"the innermost process has {len(innermost.pids)} ids, the last of which is {innermost.pids[-1]}"
+        f"the innermost process has {len(innermost.pids)} ids,"
+        f" the last of which is {innermost.pids[-1]}"
     )
     picture = grow(seen, warden.pid)
     print("\n".join(lines(picture)))

@@ -48,7 +48,10 @@ class CommandOptions(TypedDict, total=False):
     pass_fds: Iterable[int | IO[Any]]
     """Descriptors that the command gets under their own numbers, 3 or higher."""
     fds: Mapping[int, int | IO[Any]] | None
-    """Descriptors that the command gets under other numbers, 3 or higher: `{target: descriptor}`."""
+    """Descriptors that the command gets under chosen numbers: `{target: descriptor}`.
+
+    Targets are 3 or higher.
+    """
     arg0: Text | None
     """The program's `argv[0]`."""
     restore_signals: bool

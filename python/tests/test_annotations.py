@@ -1,4 +1,4 @@
-"""What tools read at run time: annotations that can be evaluated, signatures, outcomes as plain data."""
+"""What tools read at run time: annotations, signatures, and outcomes as plain data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 
 import seclude
 
-# What the package offers, but for `python -m seclude`: its own parts are `batch`, `tree`, `shell`, `__main__`.
+# The modules of the package, without those of `python -m seclude`: `batch`, `tree`, `shell` and
+# `__main__`.
 MODULES = [
     f"seclude.{name}" for _, name, package in pkgutil.iter_modules(seclude.__path__) if not package
 ]
@@ -28,7 +29,7 @@ PUBLIC = [
 
 
 def annotated(module: str) -> typing.Iterator[tuple[str, object]]:
-    """The public classes and functions of a module, with the public methods of the classes."""
+    """Yield the public classes and functions of a module, and the public methods of classes."""
     found = importlib.import_module(module)
     for name in sorted(set(dir(found)) | set(getattr(found, "__all__", ()))):
         thing = getattr(found, name)

@@ -1,4 +1,4 @@
-"""`await box.asyncio.create_subprocess_exec(...)`: asyncio's process, on the loop alone."""
+"""`await box.asyncio.create_subprocess_exec(...)`: asyncio processes, driven by the loop alone."""
 
 from __future__ import annotations
 

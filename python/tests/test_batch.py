@@ -1,4 +1,4 @@
-"""A batch: each line of a file a job, each answered by a line, whatever is in it; and how little of it is held at one time."""
+"""Batches: each input line gets an output line, whatever it contains, in bounded memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COMMAND = [sys.executable, "-P", "-W", "error", "-m", "seclude", "batch"]
 
 
 def ran(*options: str, jobs: list[str], code: int) -> tuple[list[dict[str, Any]], str]:
-    """What the command answers to these lines, and what it says to its user."""
+    """Run the command on these lines. Return its output and its standard error."""
     text = "".join(f"{line}\n" for line in jobs)
     done = subprocess.run(
         [*COMMAND, "-", *options],
@@ -132,7 +132,7 @@ def test_a_policy_from_a_file(tmp_path: Path) -> None:
 
 def test_files_in_and_out(tmp_path: Path) -> None:
     jobs, output = tmp_path / "jobs", tmp_path / "outcomes"
-    jobs.write_text(job("echo", "1") + "\n" + job("echo", "2"))  # The last line needs no end.
+    jobs.write_text(job("echo", "1") + "\n" + job("echo", "2"))  # The last line has no newline.
     command = [*COMMAND, str(jobs), "--output"]
     done = subprocess.run(
         [*command, str(output)], capture_output=True, timeout=PATIENCE, check=False
@@ -172,13 +172,13 @@ def test_as_completed() -> None:
 
 
 class Endless(io.RawIOBase):
-    """A file without an end, which counts its lines."""
+    """An endless file that counts the lines read."""
 
     def __init__(self) -> None:
         self.lines = 0
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """The next line."""
+        """Return the next line."""
         self.lines += 1
         return job("echo", str(self.lines)).encode() + b"\n"
 
@@ -234,8 +234,8 @@ def test_what_is_no_fault_of_a_job_is_raised(box: seclude.Sandbox) -> None:
 
 @pytest.fixture
 def endless() -> Iterator[subprocess.Popen[bytes]]:
-    """The command over an endless source of jobs, which has answered once."""
-    # Where the tests run in the background, they are born deaf to SIGINT.
+    """Run the command on an endless source of jobs, and wait for its first line of output."""
+    # A background process of a shell starts with SIGINT ignored, and its children inherit that.
     command = ["env", "--default-signal=INT", *COMMAND, "-"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -308,7 +308,7 @@ def test_progress_on_a_terminal(tmp_path: Path, rich: bool) -> None:
 
 
 def on_a_terminal(command: list[str]) -> str:
-    """What the command shows to a person."""
+    """Run the command on a terminal, and return its output."""
     main, terminal = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "200"}
     try:
@@ -321,7 +321,7 @@ def on_a_terminal(command: list[str]) -> str:
                 while time.monotonic() < deadline and (data := os.read(main, 4096)):
                     seen += data
             except OSError:
-                pass  # Nobody has the terminal any more.
+                pass  # No process has the terminal open any more.
             process.wait(PATIENCE)
     finally:
         os.close(main)
@@ -333,7 +333,8 @@ def test_nothing_is_imported_before_it_is_needed(
 ) -> None:
     done = python(
         "import sys, threading, seclude.batch, seclude.cluster, seclude.__main__\n"
-        "print(sorted({'rich', 'dask', 'distributed'} & set(sys.modules)), threading.active_count())"
+        "extras = sorted({'rich', 'dask', 'distributed'} & set(sys.modules))\n"
+        "print(extras, threading.active_count())"
     )
     assert (done.stdout, done.stderr) == ("[] 1\n", "")
 

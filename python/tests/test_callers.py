@@ -1,4 +1,4 @@
-"""What programs around this library do to it: timeouts that mean for ever, a `select` without `poll`, another loop."""
+"""Unusual callers: infinite timeouts, a `select` without `poll`, and other event loops."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ except seclude.TimeoutExpired:
     pass
 both = [box.command(["echo", "x"]), box.command(["cat"], stderr=seclude.PIPE)]
 assert [done.returncode for done in seclude.interact(both, [((0, 1), (1, 0))])] == [0, 0]
-with seclude.Sandbox(seccomp=seclude.Seccomp().notify("uname")).Popen(["uname"], stdout=seclude.PIPE) as process:
+asking = seclude.Sandbox(seccomp=seclude.Seccomp().notify("uname"))
+with asking.Popen(["uname"], stdout=seclude.PIPE) as process:
     calls = []
     def decide():
         for call in process.listener():
@@ -129,7 +130,7 @@ def test_a_cancelled_start_leaves_nothing(box: seclude.Sandbox, steps: int) -> N
         else:
             process.kill()
             await process.communicate()
-        # What closes the pipes is a call that the loop has been told to make.
+        # The pipes are closed by a callback that the loop has scheduled.
         await asyncio.sleep(0)
 
     asyncio.run(asyncio.wait_for(work(), 60))
@@ -155,7 +156,7 @@ def test_a_start_cancelled_twice_leaves_nothing(box: seclude.Sandbox) -> None:
 
 def test_no_loop_no_start(readable: Path) -> None:
     box = seclude.Sandbox(files=[seclude.bind(readable, "/d", writable=True)], wall_time=60)
-    # As under trio, whose tasks are coroutines that run on no loop of asyncio's.
+    # As under trio, whose tasks are coroutines that no asyncio loop runs.
     start = box.asyncio.create_subprocess_exec("mkdir", "/d/made")
     before = children()
     with pytest.raises(RuntimeError, match="no running event loop"):

@@ -1,4 +1,4 @@
-"""A cell: many commands in one sandbox that stays up; and back to its beginning."""
+"""Cells: many commands in one running sandbox, and resets to its first state."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ def test_closed_it_can_do_nothing(cell: seclude.Cell) -> None:
 
 def test_a_cells_limit_is_for_all_together() -> None:
     with seclude.Sandbox(cpu_time=0.5, wall_time=60).cell() as cell:
-        # By their own clock, which stands still while others have the processor: none of them alone takes so much.
+        # Each command measures its own processor time, so that a slow machine changes nothing.
+        # No single command reaches the limit.
         busy = ["python3", "-c", "import time\nwhile time.process_time() < 0.2: pass"]
         ends = [cell.run(busy).outcome.ended.name for _ in range(4)]
         assert ends[0] == "exited"
@@ -185,6 +186,7 @@ def test_prepared_runs_are_runs(python: Callable[..., subprocess.CompletedProces
     done = python(
         "import seclude\n"
         "box = seclude.Sandbox(wall_time=60, files=[seclude.tmpfs('/tmp', '1M')]).prepare()\n"
-        "print([box.run(['sh', '-c', 'ls /tmp; touch /tmp/left; id -u'], capture_output=True).stdout for _ in range(3)])\n"
+        "command = ['sh', '-c', 'ls /tmp; touch /tmp/left; id -u']\n"
+        "print([box.run(command, capture_output=True).stdout for _ in range(3)])\n"
     )
     assert (done.stdout, done.stderr) == ("[b'1000\\n', b'1000\\n', b'1000\\n']\n", "")

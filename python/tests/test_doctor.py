@@ -1,4 +1,4 @@
-"""What this host allows, as a value and on a terminal."""
+"""`doctor`: the features that this host allows, as a value and on a terminal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,8 @@ import seclude
 
 
 def command(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "seclude", *args],
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )  # type: ignore[call-overload, no-any-return]
+    words = [sys.executable, "-m", "seclude", *args]
+    return subprocess.run(words, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
 def test_a_report_is_a_plain_value() -> None:
@@ -73,7 +68,7 @@ def on_a_terminal(**environment: str) -> str:
         while part := os.read(ours, 65536):
             text += part
     except OSError:
-        pass  # What a terminal says when nobody holds its other end.
+        pass  # EIO: no process has the other end of the terminal open.
     os.close(ours)
     assert process.wait() == 0
     return text.decode()
@@ -91,7 +86,7 @@ def test_a_wrong_command_line_is_told() -> None:
 
 
 def test_where_no_sandbox_starts_the_exit_code_says_so() -> None:
-    """In a sandbox that forbids sandboxes."""
+    """Run doctor in a sandbox that forbids sandboxes."""
     prefix = [
         seclude.bind(path)
         for path in {sys.prefix, sys.base_prefix, *sys.path}

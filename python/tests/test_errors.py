@@ -1,4 +1,4 @@
-"""The exceptions: both parents, the attributes, the pickling; and that nothing is left behind by any of them."""
+"""The exceptions: base classes, attributes and pickling, and that they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_arguments_of_the_wrong_type(box: seclude.Sandbox) -> None:
 
 
 def _misspelt(box: seclude.Sandbox) -> list[tuple[str, Callable[[], object]]]:
-    """The functions that take keywords, each called with one that it does not take."""
+    """Return the functions that take keywords, each with a call that misspells one."""
     wrong: dict[str, Any] = {"wall_tme": 5}
     cell, pool = box.cell(), box.pool(1)
     return [
@@ -112,7 +112,7 @@ def test_an_unknown_keyword_names_the_function_and_the_nearest(box: seclude.Sand
             == f"{function}() keyword wall_tme: is unknown; hint: did you mean wall_time?"
         )
     for function, change in (("Sandbox", seclude.Sandbox), ("replace", box.replace)):
-        # None is a key's default, and no excuse for a key that is none.
+        # None means a key's default, but an unknown key is an error all the same.
         wrong: dict[str, Any] = {"wall_tme": None}
         with pytest.raises(seclude.PolicyError) as refused:
             change(**wrong)
@@ -289,7 +289,7 @@ def test_each_can_be_made_again_from_its_arguments(box: seclude.Sandbox) -> None
             wrong()
         errors.append(info.value)
     for error in errors:
-        # As task queues do: by the class's name, and its arguments in JSON.
+        # Rebuild the exception as task queues do: from its class name and its arguments in JSON.
         declared = getattr(sys.modules[type(error).__module__], type(error).__name__)
         again = declared(*json.loads(json.dumps(error.args)))
         assert type(again) is type(error)
@@ -322,7 +322,7 @@ def test_a_failed_start_leaves_no_pipe_and_no_process(box: seclude.Sandbox) -> N
             box.Popen(
                 ["no-such-program"], stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE
             )
-    assert children.read_text() == before  # The descriptors are counted after every test.
+    assert children.read_text() == before  # The fixture counts the descriptors after every test.
 
 
 def test_outcomes_are_values(box: seclude.Sandbox) -> None:
@@ -341,7 +341,10 @@ def test_outcomes_are_values(box: seclude.Sandbox) -> None:
 def test_a_shortage_of_descriptors_is_the_hosts(
     python: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    """Wherever it is met: in the pipes that are made in Python, the copies of given descriptors, or the core."""
+    """Check every place that can run out of descriptors.
+
+    The places are the pipes made in Python, the copies of the caller's descriptors, and the core.
+    """
     text = """
 import os, resource, seclude
 box = seclude.Sandbox()
@@ -360,8 +363,9 @@ for _ in range(16):
             box.run(["true"], **options)
         except Exception as error:
             refused[name] += 1
-            assert (getattr(error, "kind", None), error.errno) == ("host-limit", 24), (name, repr(error))
-            assert isinstance(error, seclude.SetupError) and "RLIMIT_NOFILE" in error.hint, (name, error)
+            seen = name, repr(error)
+            assert (getattr(error, "kind", None), error.errno) == ("host-limit", 24), seen
+            assert isinstance(error, seclude.SetupError) and "RLIMIT_NOFILE" in error.hint, seen
     os.close(keep.pop())
 assert all(2 < count < 16 for count in refused.values()), refused
 """

@@ -1,4 +1,4 @@
-"""Each example runs, and says what its reader is promised."""
+"""Each example runs and prints what it promises."""
 
 from __future__ import annotations
 

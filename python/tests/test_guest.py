@@ -1,4 +1,7 @@
-"""A polite guest in the caller's process: Ctrl-C, threads, forks, imports, ends. Most of it in a Python of its own."""
+"""Effects on the caller's process: Ctrl-C, threads, forks, imports and exit.
+
+Most tests run in a separate Python process.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,11 @@ from .conftest import PATIENCE
 
 
 def interrupted(text: str) -> tuple[str, str]:
-    """What a Python prints that is sent SIGINT once `ready` was printed, by it or its command, and it sleeps."""
-    # Where the tests run in the background, it is born deaf to SIGINT.
+    """Send SIGINT to a Python process while it sleeps, and return its two output streams.
+
+    The process, or its command, prints `ready` before that.
+    """
+    # A background process of a shell starts with SIGINT ignored, and its children inherit that.
     hearing = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     command = [sys.executable, "-P", "-W", "error", "-c", hearing + text]
     with subprocess.Popen(
@@ -87,7 +93,11 @@ except KeyboardInterrupt:
 
 
 def test_a_wait_leaves_the_gil_to_others(box: seclude.Sandbox) -> None:
-    """The command ends only when this thread writes, which it does once the other sleeps in its wait."""
+    """Check that a wait releases the GIL.
+
+    The command ends only when this thread writes. This thread writes once the other one sleeps in
+    its wait.
+    """
     with box.Popen(["head", "-c", "1"], stdin=seclude.PIPE) as process:
         thread = threading.Thread(target=process.wait)
         thread.start()
@@ -107,19 +117,24 @@ def _sleeps(process: int, thread: int) -> bool:
 
 
 def test_a_start_leaves_the_gil_to_others(python: Any) -> None:
-    """The switch interval is an hour, so a thread gets the GIL only when the other lets go of it: which a start does."""
+    """Check that a start releases the GIL.
+
+    The switch interval is an hour, so that a thread gets the GIL only when the other releases it.
+    """
     done = python("""
 import sys, threading, seclude
 sys.setswitchinterval(3600)
 box = seclude.Sandbox()
-core, words = box._core, dict(arg0=None, env=None, cwd=None, streams=[None] * 3, own_pipes=[False] * 3, fds=[],
-    wall_time=None, memory=None, cpu_time=None, pids=None, window_size=None, ignored_signals=[])
+core = box._core
+words = dict(arg0=None, env=None, cwd=None, streams=[None] * 3, own_pipes=[False] * 3, fds=[])
+words |= dict(wall_time=None, memory=None, cpu_time=None, pids=None, window_size=None)
+words |= dict(ignored_signals=[])
 order = []
 gate = threading.Lock()
 gate.acquire()
 waiting = threading.Thread(target=lambda: (gate.acquire(), order.append('other')))
 waiting.start()
-gate.release()  # From here on it wants the GIL, and nothing below but the start lets go of it.
+gate.release()  # The other thread now wants the GIL, which only the start below releases.
 for _ in range(200):
     if not order:
         core.command(dict(words, args=[b'true'])).try_spawn(0.0)
@@ -244,7 +259,8 @@ def test_the_interpreters_end_ends_the_command(python: Any, end: str) -> None:
         f"""
 import os, resource, sys, seclude
 resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-process = seclude.Sandbox().Popen(['sleep', '1000'], stdin=seclude.DEVNULL, stdout=seclude.DEVNULL, stderr=seclude.DEVNULL)
+null = seclude.DEVNULL
+process = seclude.Sandbox().Popen(['sleep', '1000'], stdin=null, stdout=null, stderr=null)
 seclude.keep = process
 print(process.pid, flush=True)
 {end}
@@ -269,10 +285,13 @@ print(process.pid, flush=True)
 def test_the_import_does_nothing(python: Any) -> None:
     done = python("""
 import os, sys, signal, threading
-before = set(os.listdir('/proc/self/fd')), dict(os.environ), os.getcwd(), os.umask(0o22), threading.active_count()
+def state():
+    descriptors = set(os.listdir('/proc/self/fd'))
+    return descriptors, dict(os.environ), os.getcwd(), os.umask(0o22), threading.active_count()
+before = state()
 handlers = [signal.getsignal(number) for number in range(1, 32)]
 import seclude
-after = set(os.listdir('/proc/self/fd')), dict(os.environ), os.getcwd(), os.umask(0o22), threading.active_count()
+after = state()
 assert before == after, (before, after)
 assert handlers == [signal.getsignal(number) for number in range(1, 32)]
 assert len(os.listdir('/proc/self/task')) == 1

@@ -1,4 +1,4 @@
-"""The second holder: a warden that is stopped from outside hangs no call, and lifts no limit."""
+"""The caller's side takes over: a warden stopped from outside hangs no call and lifts no limit."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PATIENCE = 10
-"""Seconds after which what should take two at most hangs."""
+"""Seconds after which an action that takes at most two counts as hanging."""
 
 
 @contextmanager
 def stopped(box: seclude.Sandbox, *words: str) -> Iterator[seclude.Popen]:
-    """A command whose warden stands still; leaving it must not hang."""
+    """Run a command and stop its warden. Leaving the `with` block must not hang."""
     process = box.Popen(list(words) or ["sleep", "1000"], stdin=seclude.DEVNULL)
     warden = stop(process)
     try:
@@ -41,7 +41,7 @@ def stop(process: seclude.Popen) -> int:
 
 @contextmanager
 def guarded(what: str, wardens: list[int]) -> Iterator[None]:
-    """Kills the wardens if what is done here hangs, and so has it fail."""
+    """Kill the wardens if the block hangs, so that the test fails."""
     hung = threading.Event()
 
     def bite() -> None:
@@ -59,8 +59,8 @@ def guarded(what: str, wardens: list[int]) -> Iterator[None]:
 
 
 def by_caller(outcome: seclude.Outcome | None) -> bool:
-    """Whether the caller's side ended it, because the warden had not reported."""
-    # When stubs have it: `outcome.by_caller`.
+    """Return whether the caller's side ended the command because the warden did not report."""
+    # The stubs of older versions lack `by_caller`.
     return bool(getattr(outcome, "by_caller", False))
 
 

@@ -1,4 +1,4 @@
-"""Importing the package costs next to nothing, and each name is there when it is asked for."""
+"""Importing the package costs little, and each name exists on first access."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_sub_interpreter_is_refused(
 ) -> None:
     done = python(SUB_INTERPRETER.replace("FIRST", first))
     refusal, main = done.stdout.splitlines()
-    # From 3.12 on, the interpreter itself refuses for one with a lock of its own.
+    # From 3.12 on, the interpreter itself refuses if the subinterpreter has its own GIL.
     assert "sub-interpreter" in refusal or "subinterpreters" in refusal, done
     assert (main, done.stderr) == ("True", "")
 
@@ -73,7 +73,7 @@ def test_every_name_is_there() -> None:
 
 
 def test_no_name_is_a_modules_too() -> None:
-    # What is imported by another way first would stand where the name is looked for.
+    # Importing a submodule sets its name in the package, which would hide a public name.
     assert not {module.name for module in pkgutil.iter_modules(seclude.__path__)} & set(
         seclude.__all__
     )

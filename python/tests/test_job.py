@@ -1,4 +1,4 @@
-"""A job is plain data: it compares, hashes, pickles, and is a line of JSON; and so is what comes of it."""
+"""Jobs and their results are plain data: they compare, hash, pickle, and convert to JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands in namespaces that exist already, and in cells that another process has published."""
+"""Commands in existing namespaces, and in cells that another process has published."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 KEEP = """
 import seclude, sys
-with seclude.Sandbox(files=[seclude.tmpfs("/tmp", "1M")], hostname="kept", wall_time=60).cell() as cell:
+files = [seclude.tmpfs("/tmp", "1M")]
+with seclude.Sandbox(files=files, hostname="kept", wall_time=60).cell() as cell:
     cell.publish(sys.argv[1])
     cell.run(["sh", "-c", "echo first > /tmp/file"])
     print(cell.pid, flush=True)
@@ -30,7 +31,7 @@ with seclude.Sandbox(files=[seclude.tmpfs("/tmp", "1M")], hostname="kept", wall_
 
 @pytest.fixture
 def cell() -> Iterator[seclude.Cell]:
-    """A cell that is entered from outside."""
+    """Start a cell that the tests enter from outside."""
     with seclude.Sandbox(
         hostname="inhabited", files=[seclude.tmpfs("/tmp", "1M")], wall_time=PATIENCE
     ).cell() as cell:
@@ -92,7 +93,7 @@ def test_a_kept_namespace_is_let_go(cell: seclude.Cell, tmp_path: Path) -> None:
             seclude.persist(tmp_path / "net", "net", pid=cell.pid)
         assert error.value.kind == "namespaces-denied"
         return
-    # In a mount namespace of its own: nothing is mounted where others see it.
+    # The code runs in a mount namespace of its own, so that other processes see no mounts of it.
     text = f"""
 import os, seclude
 seclude.persist("{tmp_path}/net", "net", pid={cell.pid})
@@ -126,7 +127,7 @@ print(os.listdir("{tmp_path}"))
 
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has published a cell."""
+    """Start another process that publishes a cell."""
     monkeypatch.setenv("SECLUDE_CELLS", str(tmp_path / "cells"))
     with subprocess.Popen(
         [sys.executable, "-P", "-W", "error", "-c", KEEP, "kept"],

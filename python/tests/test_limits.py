@@ -1,4 +1,4 @@
-"""What bounds a command and its caller: its own wall time, the bytes that are kept of its output, its usage, its freezing."""
+"""Limits of one command: wall time, collected output, usage and freezing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def test_an_endless_writer_on_a_loop(box: seclude.Sandbox) -> None:
 
 
 def test_the_callers_memory_stays_bounded(python: Any) -> None:
-    """Two full streams, once in pieces and once whole, and a quarter of that for all else."""
+    """Check the peak memory with two full streams.
+
+    The bound allows for their pieces, the joined result, and a quarter of that for everything else.
+    """
     done = python("""
 import seclude
 def peak():

@@ -1,8 +1,8 @@
 """Common mistakes, and whether the error helps.
 
-Each error gets a point for naming the thing, one for the cause and one for the remedy. A row says
-what a user wrote, and what the message must contain for each point. The mean must be at least 2.8;
-the table is printed with the test. `tests/tests/mistakes.rs` has the mistakes made from Rust.
+Each error gets one point for naming the object, one for the cause and one for the remedy. Each row
+holds what a user wrote, and what the message must contain for each point. The mean must be at least
+2.8. The test prints the table. `tests/tests/mistakes.rs` covers mistakes made from Rust.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MEAN = 2.8
 
 @dataclass(frozen=True)
 class Mistake:
-    """What was done wrong, and the words that earn the points: all of a tuple must be there."""
+    """A mistake, and the words that earn each point. A tuple means that all must occur."""
 
     name: str
     make: Callable[[], object]
@@ -51,7 +51,7 @@ def program(data: str | bytes, mode: int = 0o755) -> object:
 
 
 def foreign() -> bytes:
-    """The first bytes of a program for another machine (elf(5)): AArch64, or on that x86-64."""
+    """Return the first bytes of a program for another machine (elf(5)): AArch64 or x86-64."""
     machine = 183 if platform.machine() == "x86_64" else 62
     return b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\0" + machine.to_bytes(2, "little") + bytes(44)
 
@@ -77,7 +77,7 @@ def changed_memory() -> None:
 
 
 def mistakes(place: Path) -> list[Mistake]:
-    """All of them. `place` is a directory of the caller's that everybody may read."""
+    """Return all mistakes. `place` is a directory of the caller that everybody may read."""
     missing, dangling, out = place / "missing", place / "dangling", place / "out"
     dangling.symlink_to("/no/where")
     out.mkdir(mode=0o755)

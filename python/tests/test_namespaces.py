@@ -1,4 +1,4 @@
-"""The namespaces that exist, as a value; and their picture, in characters and as an image, whatever a process calls itself."""
+"""`namespaces` and its pictures in characters and SVG, with hostile process names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from seclude.tree.grow import Branch
 
 HOSTILE = '<&"\x1b[2J\n\u202e\\'
-"""15 bytes at most: markup, an order to the terminal, a new line, and one that turns the direction of writing."""
+"""A name of at most 15 bytes: markup, a terminal escape, a newline, and a direction mark."""
 
 RENAME = f"""
 import ctypes
@@ -37,7 +37,7 @@ input()
 
 @pytest.fixture
 def hostile(box: seclude.Sandbox) -> Iterator[seclude.Popen]:
-    """A process with such a name."""
+    """Start a process with a hostile name."""
     with box.popen(
         ["python3", "-c", RENAME], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True
     ) as process:
@@ -95,7 +95,7 @@ def test_the_picture_has_a_box_in_a_box(hostile: seclude.Popen) -> None:
     picture = grow(seen)
     ours, theirs = seen.of(os.getpid())["pid"].id, seen.of(hostile.pid)["pid"].id
     assert f"pid namespace {ours}" in picture.title
-    # At this process, which has started the first one in there.
+    # The box hangs at this process, which started the first process in it.
     [this] = [
         node for node in walk(picture) if isinstance(node, Node) and node.ids[:1] == (os.getpid(),)
     ]
@@ -108,7 +108,7 @@ def test_the_picture_has_a_box_in_a_box(hostile: seclude.Popen) -> None:
     assert (warden.ids[1:], payload.ids) == ((1,), (hostile.pid, 2))
     assert "+net" in warden.label
     assert "+net" not in payload.label
-    # The whole picture has each process once: the kernel's threads are counted.
+    # The whole picture shows each process once, but the kernel threads only as a count.
     ids = [node.ids[0] for node in walk(picture) if isinstance(node, Node) and node.ids]
     assert len(ids) == len(set(ids))
     assert hostile.pid in ids
@@ -164,7 +164,7 @@ def space(number: int, parent: int | None, *processes: seclude.Process) -> seclu
 
 
 def outline(branch: Branch) -> object:
-    """Boxes as lists that begin with their number, processes as their id with what is below."""
+    """Return boxes as lists that begin with their id, and processes as ids with descendants."""
     below = [outline(inner) for inner in branch.branches]
     if isinstance(branch, Box):
         return [branch.title.split()[2].rstrip(","), *below]
@@ -174,10 +174,10 @@ def outline(branch: Branch) -> object:
 def test_a_closed_process_stands_where_its_relatives_are() -> None:
     warden, payload = known((20, 1), 10), known((21, 2), 20)
     ours = space(100, None, known((10,), 1))
-    # Its child tells: the kernel puts no child further out than its parent.
+    # The child gives the namespace: the kernel never puts a child further out than its parent.
     seen = seclude.Namespaces((ours, space(200, 100, payload)), (known((1,), 0), warden))
     assert outline(grow(seen)) == ["100", (1, (10, ["200", (20, (21,))]))]
-    # Nobody tells: a box that says so.
+    # No relative gives the namespace, so the process has a box marked as closed.
     seen = seclude.Namespaces((ours,), (known((1,), 0), warden, payload))
     assert outline(grow(seen)) == ["100", (1, (10, ["closed", (20, (21,))]))]
     assert "(closed)" in "\n".join(lines(grow(seen)))
@@ -211,9 +211,8 @@ def test_a_chain_of_any_depth_is_drawn_to_its_limit() -> None:
 
 def command(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     options = {"capture_output": True, "text": True, "timeout": PATIENCE, "check": False}
-    return subprocess.run(
-        [sys.executable, "-m", "seclude", "tree", *args], env=os.environ | environment, **options
-    )  # type: ignore[call-overload, no-any-return]
+    words = [sys.executable, "-m", "seclude", "tree", *args]
+    return subprocess.run(words, env=os.environ | environment, **options)  # type: ignore[call-overload, no-any-return]
 
 
 def test_the_command_line_draws_plain_text(hostile: seclude.Popen) -> None:
@@ -269,7 +268,7 @@ def test_a_terminal_gets_colours_where_rich_is(
         while part := os.read(ours, 65536):
             text += part
     except OSError:
-        pass  # What a terminal says when nobody holds its other end.
+        pass  # EIO: no process has the other end of the terminal open.
     os.close(ours)
     assert drawing.wait() == 0
     assert f"{hostile.pid}→2" in text.decode()

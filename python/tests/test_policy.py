@@ -1,4 +1,4 @@
-"""`Sandbox` as a value: written, read, compared, refused; and what its keys do inside."""
+"""`Sandbox` as a value (text, comparison, errors), and the effects of its keys inside."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_everything_goes_through_both_texts() -> None:
 
 @pytest.mark.parametrize("key", sorted(EVERYTHING))
 def test_each_key_counts(key: str) -> None:
-    # Some keys say something about another one.
+    # Some keys are valid only together with another one.
     needed = {
         "require": "memory",
         "swap": "memory",
@@ -108,7 +108,7 @@ def test_a_sandbox_cannot_be_changed() -> None:
 
 def test_a_subclass_stays_one() -> None:
     class Box(Sandbox):
-        """One of the caller's own."""
+        """A subclass of the caller."""
 
     assert type(Box(uid=5).replace(uid=6)) is Box
     assert type(Box.from_json("{}")) is Box
@@ -197,7 +197,10 @@ def test_files_stand_inside(readable: Path) -> None:
             file("/f", b"\0\xff", mode=0o755),
         ]
     )
-    shell = "cat /in/seen /link; ls -d /dir; touch /tmp/x; touch /out/made; touch /in/no 2>/dev/null || echo refused"
+    shell = (
+        "cat /in/seen /link; ls -d /dir; touch /tmp/x; touch /out/made;"
+        " touch /in/no 2>/dev/null || echo refused"
+    )
     done = box.run(["sh", "-c", shell], capture_output=True, text=True)
     assert done.stdout == "minemine/dir\nrefused\n", done.stderr
     assert (readable / "made").exists()

@@ -1,4 +1,4 @@
-"""`Popen`: started, talked to, waited for, ended; and dropped."""
+"""`Popen`: starting, communicating, waiting, ending and dropping."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def gone(pid: int) -> bool:
-    """Whether no such process is left; a zombie of somebody else's counts as left."""
+    """Return whether the process is gone. A zombie of another parent counts as present."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -154,7 +154,7 @@ def test_signals(box: seclude.Sandbox, end: Any, ended: seclude.Ended, returncod
         assert process.wait() == returncode
         assert process.outcome is not None
         assert process.outcome.ended == ended
-        end(process)  # It has ended: nothing happens.
+        end(process)  # Has no effect, because the command has ended.
 
 
 @pytest.mark.parametrize("number", [0, 65, -1])
@@ -224,7 +224,7 @@ def test_repr(box: seclude.Sandbox) -> None:
 
 
 def test_the_options_are_keywords(box: seclude.Sandbox) -> None:
-    bufsize: Any = -1  # Which other keyword mypy takes it for is chance.
+    bufsize: Any = -1  # `Any`, because mypy matches it to an arbitrary keyword.
     with pytest.raises(TypeError):
         box.Popen(["true"], bufsize)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
@@ -241,7 +241,7 @@ def test_the_options_are_keywords(box: seclude.Sandbox) -> None:
 
 
 def test_time_passes_for_a_waiting_thread_only(box: seclude.Sandbox) -> None:
-    """Polling does not spin: a wait of a while costs next to no processor time of the caller's."""
+    """Check that polling does not spin: a wait uses almost no processor time of the caller."""
     with box.Popen(["cat"], stdin=seclude.PIPE) as process:
         before = time.thread_time()
         with pytest.raises(seclude.TimeoutExpired):
@@ -253,14 +253,19 @@ def test_time_passes_for_a_waiting_thread_only(box: seclude.Sandbox) -> None:
 def test_a_caller_without_standard_streams(
     python: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    """As a daemon: each stream that is the caller's own is `/dev/null` then, and no pipe takes a standard number."""
+    """Check a caller that has closed its standard streams, as daemons do.
+
+    A stream inherited from the caller is then `/dev/null`, and no pipe gets a standard number.
+    """
     text = """
 import fcntl, os, seclude
 from seclude import PIPE, STDOUT
 told = os.dup(1)
 for fd in (0, 1, 2): os.close(fd)
-look = ["sh", "-c", "for n in 0 1 2; do link=$(readlink /proc/$$/fd/$n); echo ${link%%:*} >&9; done"]
-for streams in ({}, {"stdout": PIPE}, {"stdin": PIPE, "stderr": PIPE}, {"stderr": STDOUT}, {"stdout": PIPE, "stderr": STDOUT}):
+script = "for n in 0 1 2; do link=$(readlink /proc/$$/fd/$n); echo ${link%%:*} >&9; done"
+look = ["sh", "-c", script]
+both = {"stdout": PIPE, "stderr": STDOUT}
+for streams in ({}, {"stdout": PIPE}, {"stdin": PIPE, "stderr": PIPE}, {"stderr": STDOUT}, both):
     reader, writer = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in os.pipe())
     os.closerange(0, 3)
     with seclude.Sandbox().Popen(look, fds={9: writer}, **streams) as process:
@@ -268,10 +273,12 @@ for streams in ({}, {"stdout": PIPE}, {"stdin": PIPE, "stderr": PIPE}, {"stderr"
             try: os.fstat(fd)
             except OSError: pass
             else: raise AssertionError(f"descriptor {fd} is {os.readlink(f'/proc/self/fd/{fd}')}")
-        assert all(pipe is None or pipe.fileno() > 2 for pipe in (process.stdin, process.stdout, process.stderr))
+        pipes = process.stdin, process.stdout, process.stderr
+        assert all(pipe is None or pipe.fileno() > 2 for pipe in pipes)
         process.wait()
     os.close(writer)
-    with open(reader) as links: os.write(told, f"{process.returncode} {' '.join(links.read().split())}\\n".encode())
+    with open(reader) as links: seen = " ".join(links.read().split())
+    os.write(told, f"{process.returncode} {seen}\\n".encode())
     os.closerange(0, 3)
 assert seclude.Sandbox().run(["cat"], capture_output=True).stdout == b""
 """
@@ -289,7 +296,10 @@ assert seclude.Sandbox().run(["cat"], capture_output=True).stdout == b""
 def test_what_the_caller_has_closed_is_left_alone(
     python: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    """After `os.closerange`, as a daemon does it, the numbers are the caller's: nothing is sent there, read, or closed."""
+    """Check a caller that closes all descriptors with `os.closerange`, as daemons do.
+
+    The caller may reuse the numbers. The library must not write to, read from or close them.
+    """
     text = """
 import os, socket, seclude
 def sandbox(): return seclude.Sandbox()
@@ -305,7 +315,8 @@ for make in (sandbox, prepared, cell, pool, running):
         own = [end for pair in pairs for end in pair]
         before = [os.fstat(end.fileno()).st_ino for end in own]
         try:
-            told = made.wait(60) if make is running else made.run(["echo", "x"], capture_output=True).stdout
+            if make is running: told = made.wait(60)
+            else: told = made.run(["echo", "x"], capture_output=True).stdout
         except seclude.SecludeError as error:
             told = error.kind
         print(make.__name__, told, flush=True)

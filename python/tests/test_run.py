@@ -1,4 +1,4 @@
-"""`Sandbox.run`: what `subprocess.run` promises, inside."""
+"""`Sandbox.run` has the behaviour of `subprocess.run`."""
 
 from __future__ import annotations
 
@@ -145,10 +145,8 @@ def test_timeout_kills_and_tells(box: seclude.Sandbox) -> None:
     assert isinstance(error, subprocess.TimeoutExpired)
     assert error.timeout == 0.5
     assert error.cmd == ["sh", "-c", "echo so far; sleep 1000"]
-    assert error.stdout in (
-        b"so far\n",
-        None,
-    )  # None where the machine was too slow to begin: nothing here is timed.
+    # None if a slow machine has not started the command in time.
+    assert error.stdout in (b"so far\n", None)
     assert error.outcome is not None
     assert error.outcome.ended == seclude.Ended("killed")
 
@@ -212,7 +210,10 @@ def test_inherited_streams(python: Any) -> None:
     text = "import seclude; seclude.Sandbox().run(['sh', '-c', 'echo out; echo err >&2'])"
     done = python(text)
     assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "err\n")
-    text = "import seclude; seclude.Sandbox().run(['sh', '-c', 'echo err >&2'], stdout=seclude.DEVNULL, stderr=seclude.STDOUT)"
+    text = (
+        "import seclude; seclude.Sandbox().run(['sh', '-c', 'echo err >&2'],"
+        " stdout=seclude.DEVNULL, stderr=seclude.STDOUT)"
+    )
     assert (python(text).stdout, python(text).stderr) == ("", "")
     text = (
         "import seclude; seclude.Sandbox().run(['sh', '-c', 'echo err >&2'], stderr=seclude.STDOUT)"
@@ -227,7 +228,7 @@ def test_descriptors(box: seclude.Sandbox) -> None:
         assert os.read(reader, 100) == b"kept\n"
         box.run(["sh", "-c", "echo mapped >&7"], fds={7: writer}, check=True)
         assert os.read(reader, 100) == b"mapped\n"
-        # Two numbers that change places: each is the other's source.
+        # Swap two descriptors: each is the source of the other.
         done = box.run(
             ["bash", "-c", f"echo swapped >&{reader}"],
             fds={reader: writer, writer: reader},
@@ -235,7 +236,7 @@ def test_descriptors(box: seclude.Sandbox) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert os.read(reader, 100) == b"swapped\n"
-        # 3 is what ls has opened itself to list them.
+        # `ls` itself opens descriptor 3 for the listing.
         listed = box.run(
             ["ls", "/proc/self/fd"], fds={99: writer}, capture_output=True, text=True
         ).stdout
@@ -257,7 +258,7 @@ def test_ignored_signals_stay_so_where_that_is_asked_for(box: seclude.Sandbox) -
         )
 
     own = mask(Path("/proc/self/status").read_text())
-    assert own >> (signal.SIGPIPE - 1) & 1  # By Python itself.
+    assert own >> (signal.SIGPIPE - 1) & 1  # Python itself ignores SIGPIPE.
     assert ignored() == ignored(restore_signals=True) == 0
     assert ignored(restore_signals=False) == own
 

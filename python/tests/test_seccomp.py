@@ -1,4 +1,4 @@
-"""System calls: filters, an end with a name, a listener that decides, a program that is learned."""
+"""System calls: filters, named ends, a listener that decides, and learned programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command on a terminal of its own; and the caller's, on which `python -m seclude shell` runs one."""
+"""Commands on a terminal of their own, and `python -m seclude shell` on the caller's."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_run_collects_what_is_shown(box: seclude.Sandbox) -> None:
 
 
 def test_what_it_showed_last_is_collected() -> None:
-    # More than FIONREAD tells of: the rest is on its way, until somebody polls.
+    # Write more than FIONREAD counts. The rest is in transit until a poll delivers it.
     ours, theirs = pty.openpty()
     shown = seclude.Terminal(ours)
     try:
@@ -110,7 +110,7 @@ def test_raw_mode_is_undone() -> None:
 
 
 class Shell:
-    """`python -m seclude shell` on a terminal that this is the other side of."""
+    """`python -m seclude shell` on a terminal whose other side this object holds."""
 
     def __init__(self, *options: str) -> None:
         self.ours, theirs = pty.openpty()
@@ -126,17 +126,17 @@ class Shell:
         self.shown = b""
 
     def type(self, text: bytes) -> None:
-        """Types it."""
+        """Type the text."""
         os.write(self.ours, text)
 
     def until(self, text: bytes) -> None:
-        """Reads what is shown until that is there."""
+        """Read output until this text appears."""
         while text not in self.shown:
             assert select.select([self.ours], [], [], PATIENCE)[0], self.shown
             self.shown += os.read(self.ours, 4096)
 
     def end(self) -> int:
-        """Its exit code, once it has given the terminal back as it was."""
+        """Return the exit code, after checking that the terminal has its former settings."""
         code = self.process.wait(PATIENCE)
         assert termios.tcgetattr(self.theirs) == self.before
         os.close(self.ours)
@@ -151,7 +151,7 @@ def test_a_shell(tmp_path: Path) -> None:
     shell.type(b"echo $HOME-$(hostname)-$(tty)\n")
     shell.until(b"/tmp-inside-/dev/pts/0")
     shell.type(b"sh -c 'echo started; exec sleep 1000'\n")
-    # Not from the start of a line: the prompt may come after what was typed meanwhile.
+    # Do not match the start of the line: the prompt may appear after the echo of the input.
     shell.until(b"started\r\n")
     shell.type(b"\x03")
     shell.until(b"^C\r\n$ ")

@@ -1,4 +1,4 @@
-"""Copying out of, and into, what a program has filled."""
+"""Copying out of and into directories that a program has filled."""
 
 from __future__ import annotations
 
