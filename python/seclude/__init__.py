@@ -1,8 +1,8 @@
 r"""Run programs in isolated Linux namespaces, with limits, and report exactly how they ended.
 
 A `Sandbox` holds a policy. Its `run` and `Popen` methods start a command under that policy, with
-the names, defaults and exceptions of `subprocess`. An `Outcome` reports how the command ended,
-what it used and which protections were active.
+the names, defaults and exceptions of `subprocess`. An `Outcome` reports how the command ended, what
+it used and which protections were active.
 
     >>> import seclude
     >>> box = seclude.Sandbox(wall_time=5)

@@ -112,17 +112,17 @@ def main(args: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"seclude {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    told = (
+    summary = (
         "tell what this host allows, by trying it; exit with 0 if sandboxes can be started at all"
     )
-    command = commands.add_parser("doctor", help=told, description=told.capitalize() + ".")
+    command = commands.add_parser("doctor", help=summary, description=summary.capitalize() + ".")
     command.add_argument("--json", action="store_true", help="in JSON, for programs")
     command.set_defaults(run=_doctor)
-    told = (
+    summary = (
         "draw what runs in which pid namespace, each a box in the one around it,"
         " each process by its ids outside and inside"
     )
-    command = commands.add_parser("tree", help=told, description=told.capitalize() + ".")
+    command = commands.add_parser("tree", help=summary, description=summary.capitalize() + ".")
     command.add_argument("pid", type=int, nargs="?", help="only what is below this process")
     command.add_argument("--svg", metavar="FILE", help="as an image, in a file")
     command.add_argument("--arguments", action="store_true", help="command lines, instead of names")

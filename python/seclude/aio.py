@@ -51,11 +51,11 @@ class Runner:
         buffer size of the stream readers in bytes.
 
         Starting a command occupies the loop for about a millisecond. In a pool, the call first
-        waits for a free place while the loop keeps running. The starts of one loop get their
-        places in the order in which they were requested.
+        waits for a free place while the loop keeps running. The starts of one loop get their places
+        in the order in which they were requested.
 
-        Cancelling the call while it waits for a place starts nothing. Cancelling it later kills
-        the command that was started and waits until that is gone.
+        Cancelling the call while it waits for a place starts nothing. Cancelling it later kills the
+        command that was started and waits until that is gone.
 
         Raises RuntimeError, without starting anything, if no asyncio loop runs.
         """
@@ -108,8 +108,8 @@ class AsyncProcess:
             with process:
                 process.kill()
             raise
-        # A separate task continues when this one is cancelled: some loops do not close a pipe
-        # that they have only half connected.
+        # A separate task continues when this one is cancelled: some loops do not close a pipe that
+        # they have only half connected.
         connecting = loop.create_task(connected._connect(limit))
         try:
             await asyncio.shield(connecting)
@@ -203,14 +203,14 @@ class AsyncProcess:
         try:
             ended = self._process.poll() is not None
         except Exception:
-            ended = True  # The pidfd stays readable, so the error comes up again.
+            ended = True  # `_end` polls again and records the error.
         if ended:
             self._end()
         else:
             self._watch()
 
     def _end(self) -> None:
-        """Collect the outcome once the pidfd is readable. The report may still be on its way."""
+        """Collect the outcome of the ended command and wake the waiters."""
         if self._timer is not None:
             self._timer.cancel()
         self._loop.remove_reader(self._process.fileno())

@@ -125,7 +125,7 @@ class Cluster:
 async def _answer(there: Any) -> CompletedRun:
     """Wait for the result of a remote job.
 
-    Cancelling this drops the job: dask keeps no job whose result nobody waits for.
+    Cancelling this drops the job: dask keeps no job without a caller that waits for the result.
     """
     from distributed import KilledWorker
 
@@ -151,7 +151,7 @@ class _Kept:
 
 
 _KEPT = 4
-"""The number of policies, the most recently used, whose pools a worker keeps."""
+"""A worker keeps the pools of this many policies, the most recently used."""
 _pools: dict[str, _Kept] = {}
 _lock = Lock()
 

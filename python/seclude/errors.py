@@ -116,8 +116,8 @@ class TimeoutExpired(SecludeError, subprocess.TimeoutExpired):
 
     The attributes are `cmd`, `timeout`, `output` (or `stdout`), `stderr` and `outcome`.
 
-    Raised by `run`, the command was killed and `outcome` reports its end. Raised by `Popen.wait`
-    or `communicate`, the command still runs and `outcome` is None. If a pool had no free place in
+    Raised by `run`, the command was killed and `outcome` reports its end. Raised by `Popen.wait` or
+    `communicate`, the command still runs and `outcome` is None. If a pool had no free place in
     time, nothing was started and `outcome` is None. The sandbox's `wall_time` never raises this: it
     ends the command, which is an outcome.
     """

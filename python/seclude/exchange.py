@@ -32,8 +32,9 @@ _TERMINAL_HOLDS = 16 << 10
 class Exchange:
     """The pending input and collected output of one command.
 
-    `overflow` is called when a stream exceeds the bound. `end` is the pidfd of a command whose
-    pipes other processes may hold open after its end. Then only what is in the pipes is read.
+    `overflow` is called when a stream exceeds the bound. `end` is the pidfd of the command if other
+    processes may hold its pipes open after its end. Once the command has ended, only the data that
+    is already in the pipes is read.
     """
 
     def __init__(
@@ -103,8 +104,8 @@ class Exchange:
         """Read what is in the pipes now that the command has ended, and stop."""
         self._end = None
         for fd in list(self._read):
-            # FIONREAD misses data in transit to a terminal. After the writer's end, polling
-            # the terminal delivers that data.
+            # FIONREAD misses data in transit to a terminal. After the writer's end, polling the
+            # terminal delivers that data.
             rest = _TERMINAL_HOLDS if os.isatty(fd) else pending(fd)
             while rest > 0 and fd in self._read and is_readable(fd):
                 rest -= self._receive(fd)

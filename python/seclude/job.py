@@ -113,18 +113,18 @@ class Job(KnownKeywords):
 
     def to_json(self) -> str:
         """Return the job as one line of JSON, without the keys that have their default."""
-        told: dict[str, Any] = {"args": [_text(word) for word in self.args]}
+        record: dict[str, Any] = {"args": [_text(word) for word in self.args]}
         if self.input:
-            told["input"] = _text(self.input)
+            record["input"] = _text(self.input)
         if self.env is not None:
-            told["env"] = {_name(name): _text(value) for name, value in self.env.items()}
-        told |= {
+            record["env"] = {_name(name): _text(value) for name, value in self.env.items()}
+        record |= {
             name: _text(value)
             for name in ("cwd", "arg0")
             if (value := getattr(self, name)) is not None
         }
-        told |= {name: value for name in _LIMITS if (value := getattr(self, name)) is not None}
-        return json.dumps(told)
+        record |= {name: value for name in _LIMITS if (value := getattr(self, name)) is not None}
+        return json.dumps(record)
 
     @classmethod
     def _of(cls, given: dict[str, Any]) -> Self:

@@ -63,7 +63,7 @@ class KnownKeywords:
     __slots__ = ()
 
     def __new__(cls, *_: object, **keywords: object) -> Self:
-        """Check the keywords before `__init__`, whose TypeError would suggest nothing."""
+        """Check the keywords before `__init__` does, because its TypeError suggests nothing."""
         if keywords:
             declared: Any = cls
             known = [named.name for named in fields(declared)]

@@ -31,8 +31,8 @@ class LiveNamespace:
     processes: tuple[Process, ...]
     """Its processes, each after its parent, without those in nested namespaces.
 
-    `pid` is the id as the caller sees it, `inside_pid` the id in the process's own pid namespace,
-    and `pids` all ids from the one to the other.
+    `pid` is the id as the caller sees it, and `inside_pid` the id in the process's own pid
+    namespace. `pids` has all ids from the one to the other.
     """
     held_by: tuple[str, ...]
     """The mounts that keep it alive: paths in the caller's mount namespace."""
@@ -81,10 +81,14 @@ class Namespaces:
 def namespaces() -> Namespaces:
     """Find every namespace that the caller may see, and the processes in each.
 
-    The function enters, stops and changes nothing. It finds the namespaces of all processes in
-    `/proc`, those that a process has prepared for its next children, those that own or contain
-    another found one, and those that a mount keeps alive. It does not find namespaces that only an
-    open descriptor keeps alive.
+    The function enters, stops and changes nothing. It finds:
+
+    - the namespaces of all processes in `/proc`,
+    - those that a process has prepared for its next children,
+    - those that own or contain another one in the list, even without processes,
+    - those that a mount keeps alive.
+
+    It does not find namespaces that only an open descriptor keeps alive.
 
     Raises SetupError if `/proc` cannot be read or no descriptor can be opened. What other processes
     do meanwhile never causes an error.
@@ -96,8 +100,8 @@ def namespaces() -> Namespaces:
         >>> [process.inside_pid for process in inside.processes]
         [1, 2]
     """
-    told, living, closed = _seclude.namespaces()
-    processes = [Process._from_native(seen) for seen in told]
+    seen_processes, living, closed = _seclude.namespaces()
+    processes = [Process._from_native(seen) for seen in seen_processes]
     found = []
     for kind, number, owner, owner_uid, parent, within, held_by in living:
         inside = tuple(processes[place] for place in within)

@@ -146,8 +146,8 @@ class Usage:
 class Outcome:
     """How a command ended, what it used, and which protections and limits were active.
 
-    `str()` says how it ended, with the value of the limit that it exceeded:
-    `stopped by the memory limit of 67108864 bytes`.
+    `str()` says how it ended, with the value of the limit that it exceeded: `stopped by the memory
+    limit of 67108864 bytes`.
     """
 
     ended: Ended

@@ -1,7 +1,7 @@
 """The keys of a policy, and their conversion to the JSON that the core reads.
 
-The core parses all policies, so that Python, JSON, TOML and the other languages accept the same
-policies and refuse the same mistakes in the same words.
+The core parses all policies. So Python, JSON, TOML and the other languages accept the same policies
+and report the same mistakes in the same words.
 """
 
 from __future__ import annotations

@@ -147,10 +147,10 @@ class Pool(CommandRunner, Executor):
     def fileno(self) -> int:
         """Return a descriptor, borrowed, that is readable while a start is worth trying.
 
-        It is readable if a place is free and a sandbox is ready, if there is an error to report, or
-        if the pool is closed. Then `popen(args, start_timeout=0)` starts a command or raises. The
-        start can still find no place if another thread was faster. Use the descriptor with `select`
-        or an event loop, and do not read from it.
+        It is readable if a place is free and a sandbox is ready. It is also readable if there is an
+        error to report or the pool is closed. Then `popen(args, start_timeout=0)` starts a command
+        or raises. It can still find no place if another thread was faster. Use the descriptor with
+        `select` or an event loop, and do not read from it.
         """
         return self._core.fileno()
 

@@ -48,9 +48,13 @@ class Popen:
     interpreter, however it comes, also kills everything inside. Any thread may use the object. A
     process forked from the caller may drop it, without effect on the command, but may not call it.
 
-    The attributes are `args`, `pid` (as the caller sees it), `inside_pid` (as the command sees it),
-    `stdin`, `stdout`, `stderr` (file objects for PIPE, else None), `terminal` (for PTY, else None),
-    and `returncode` and `outcome` (None until the end was noticed).
+    The attributes are:
+
+    - `args`: the program and its arguments.
+    - `pid`, `inside_pid`: the process id as the caller sees it, and as the command sees it.
+    - `stdin`, `stdout`, `stderr`: file objects for PIPE, else None.
+    - `terminal`: the caller's side of the terminal for PTY, else None.
+    - `returncode`, `outcome`: None until the end was noticed.
     """
 
     stdin: IO[Any] | None
@@ -416,8 +420,8 @@ class Popen:
         traceback: TracebackType | None,
     ) -> None:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
-            # The command has a session of its own, so Ctrl-C reached only the caller. Without
-            # the kill, `wait` below could wait for ever.
+            # The command has a session of its own, so Ctrl-C reached only the caller. Without the
+            # kill, `wait` below could wait for ever.
             self.kill()
         for stream in (self.stdout, self.stderr, self.terminal):
             if stream is not None:

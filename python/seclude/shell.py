@@ -31,10 +31,10 @@ _PIECE = 32768
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command `shell` to the command line."""
-    told = (
+    summary = (
         "run a shell, or another program, in a sandbox, on a terminal of its own; exit as it does"
     )
-    command = commands.add_parser("shell", help=told, description=told.capitalize() + ".")
+    command = commands.add_parser("shell", help=summary, description=summary.capitalize() + ".")
     command.add_argument(
         "--policy", metavar="FILE", help="the policy, in JSON or TOML; the default one if not given"
     )

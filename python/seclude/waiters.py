@@ -21,12 +21,12 @@ class Waiters:
     def __init__(self, loop: AbstractEventLoop, descriptor: int) -> None:
         self._loop, self._descriptor = loop, descriptor
         self._waiting: deque[Future[None]] = deque()
-        self._told: Future[None] | None = None
+        self._trying: Future[None] | None = None
         self._watching = False
 
     def __bool__(self) -> bool:
         """Whether any start is waiting."""
-        return bool(self._waiting) or self._told is not None
+        return bool(self._waiting) or self._trying is not None
 
     async def wait(self, attempt: Callable[[], _Started | None]) -> _Started:
         """Wait for a turn and call `attempt` until it succeeds. Cancelling leaves the queue."""
@@ -47,26 +47,26 @@ class Waiters:
             self._watch()
 
     def _leave(self, turn: Future[None]) -> None:
-        if self._told is turn:
-            self._told = None
+        if self._trying is turn:
+            self._trying = None
         elif turn in self._waiting:
             self._waiting.remove(turn)
 
     def _watch(self) -> None:
         """Watch the descriptor while starts are waiting and none is about to try."""
-        wanted = bool(self._waiting) and self._told is None
+        wanted = bool(self._waiting) and self._trying is None
         if wanted == self._watching or self._loop.is_closed():
             return
         self._watching = wanted
         if wanted:
-            self._loop.add_reader(self._descriptor, self._tell)
+            self._loop.add_reader(self._descriptor, self._give_turn)
         else:
             self._loop.remove_reader(self._descriptor)
 
-    def _tell(self) -> None:
+    def _give_turn(self) -> None:
         """Give the first start in the queue its turn, now that the descriptor is readable."""
         turn = self._waiting.popleft()
         if not turn.done():
-            self._told = turn
+            self._trying = turn
             turn.set_result(None)
         self._watch()

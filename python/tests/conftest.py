@@ -56,8 +56,8 @@ def no_descriptor_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Check that each test leaves no descriptor open, and so that the library leaves none."""
     before = _descriptors()
     yield
-    # Pytest keeps a test's arguments until the last fixture is torn down. A sandbox with a
-    # template would keep its descriptors as long.
+    # Pytest keeps a test's arguments until the last fixture is torn down. A sandbox with a template
+    # would keep its descriptors as long.
     request.node.funcargs.clear()
     gc.collect()
     left = {fd: _target(fd) for fd in _descriptors() - before}

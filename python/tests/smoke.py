@@ -19,8 +19,8 @@ except FileNotFoundError as missing:
 else:
     raise AssertionError("a missing program was run")
 
-# Use a command that ignores stdin: the end of the block closes stdin, and a command that ends
-# by that could end before the kill takes effect.
+# Use a command that ignores stdin: the end of the block closes stdin, and a command that ends by
+# that could end before the kill takes effect.
 with box.Popen(["sleep", "1000"], stdin=seclude.PIPE) as running:
     running.kill()
 assert running.outcome is not None

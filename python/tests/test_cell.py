@@ -142,8 +142,8 @@ def test_closed_it_can_do_nothing(cell: seclude.Cell) -> None:
 
 def test_a_cells_limit_is_for_all_together() -> None:
     with seclude.Sandbox(cpu_time=0.5, wall_time=60).cell() as cell:
-        # Each command measures its own processor time, so that a slow machine changes nothing.
-        # No single command reaches the limit.
+        # Each command measures its own processor time, so that a slow machine changes nothing. No
+        # single command reaches the limit.
         busy = ["python3", "-c", "import time\nwhile time.process_time() < 0.2: pass"]
         ends = [cell.run(busy).outcome.ended.name for _ in range(4)]
         assert ends[0] == "exited"

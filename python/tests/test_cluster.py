@@ -158,8 +158,8 @@ def test_a_worker_is_killed_and_the_results_are_those_of_the_pool(tmp_path: Path
         told = [comparable(there.stdout.readline()) for _ in range(10)]
         lost, left = dask.workers
         assert descendants(left.pid)
-        # The descendants are the template, the ready sandboxes below it, and their commands.
-        # All of them must end.
+        # The descendants are the template, the ready sandboxes below it, and their commands. All of
+        # them must end.
         below = descendants(lost.pid)
         assert below
         lost.kill()

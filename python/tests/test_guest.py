@@ -82,7 +82,7 @@ def test_ctrl_c_ends_a_run_and_the_command(run: str) -> None:
     out, err = interrupted(f"""
 import os, seclude
 box = seclude.Sandbox()
-command = ['sh', '-c', 'sleep 0.3; echo ready; exec sleep 1000']  # By then the caller waits.
+command = ['sh', '-c', 'sleep 0.3; echo ready; exec sleep 1000']  # The caller waits by then.
 try:
     {run}
 except KeyboardInterrupt:
@@ -228,7 +228,7 @@ def fail(box):
     box.run(['no-such-program'])
 if __name__ == '__main__':
     box = seclude.Sandbox(uid=7)
-    box.run(['true'])  # The plan and the warden's image are made before the workers are.
+    box.run(['true'])  # Make the plan and the warden's image before the workers.
     with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
         print(pool.map(work, [(box, number) for number in range(4)]))
         try:

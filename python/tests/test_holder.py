@@ -60,8 +60,7 @@ def guarded(what: str, wardens: list[int]) -> Iterator[None]:
 
 def by_caller(outcome: seclude.Outcome | None) -> bool:
     """Return whether the caller's side ended the command because the warden did not report."""
-    # The stubs of older versions lack `by_caller`.
-    return bool(getattr(outcome, "by_caller", False))
+    return outcome is not None and outcome.by_caller
 
 
 def name(process: seclude.Popen) -> str:

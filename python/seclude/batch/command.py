@@ -98,7 +98,7 @@ def _run(wanted: argparse.Namespace) -> int:
             else stack.enter_context(open(wanted.output, "wb"))
         )
         try:
-            return _tell(lines, place, output, wanted)
+            return _run_jobs(lines, place, output, wanted)
         except KeyboardInterrupt:
             # Do not leave the pool's `with` block, which would wait for the jobs. They end with
             # this process.
@@ -107,7 +107,7 @@ def _run(wanted: argparse.Namespace) -> int:
             _die_by(signal.SIGPIPE)
 
 
-def _tell(
+def _run_jobs(
     lines: IO[bytes], place: Pool | Cluster, output: IO[bytes], wanted: argparse.Namespace
 ) -> int:
     """Run all jobs, write their outcomes, and return the exit code."""

@@ -35,8 +35,8 @@ def outcomes(lines: IO[bytes], place: Place, *, completed_first: bool = False) -
     """Run the jobs in the lines of a binary file and yield the results, in the order of the lines.
 
     With `completed_first`, yield each result when its job has ended. If a line is not a valid job,
-    or a job cannot be run, the error is the result of that line, and the batch continues. Any other
-    failure is raised, such as a lack of descriptors or a lost scheduler.
+    or a job cannot be run, the error becomes the result of that line. The batch continues. Any
+    other failure is raised, such as a lack of descriptors or a lost scheduler.
 
     At most four times as many jobs are pending as can run at once. No further lines are read until
     a result has been taken.

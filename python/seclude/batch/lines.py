@@ -1,7 +1,7 @@
 """The lines of a batch: a line of input that holds a job, and the line of output for it.
 
 An input line is a `Job` as JSON, with an optional `id`. An output line has the number of the input
-line, the `id`, and either the job's outcome or the error that kept the job from running.
+line, the `id`, and the job's outcome or the error that kept it from running.
 """
 
 from __future__ import annotations
@@ -88,13 +88,13 @@ class Told:
 
         The line is ASCII, so that a program's output in it cannot control a terminal.
         """
-        told: dict[str, Any] = {"line": self.line}
+        record: dict[str, Any] = {"line": self.line}
         if self.id is not None:
-            told["id"] = self.id
-        told |= (
+            record["id"] = self.id
+        record |= (
             _failed(self.result) if isinstance(self.result, SecludeError) else _ended(self.result)
         )
-        return json.dumps(told)
+        return json.dumps(record)
 
 
 def _ended(run: CompletedRun) -> dict[str, Any]:
@@ -116,5 +116,5 @@ def _ended(run: CompletedRun) -> dict[str, Any]:
 
 
 def _failed(error: SecludeError) -> dict[str, Any]:
-    told = {name: getattr(error, name) for name in ("kind", "step", "errno", "path", "hint")}
-    return {"error": {"message": str(error)} | told}
+    record = {name: getattr(error, name) for name in ("kind", "step", "errno", "path", "hint")}
+    return {"error": {"message": str(error)} | record}

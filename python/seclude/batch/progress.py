@@ -45,12 +45,12 @@ def progress(lines: IO[bytes], shown: bool) -> Iterator[Callable[[Told], None]]:
         task = bar.add_task("batch", total=_size(lines), jobs=0, errors=0)
         jobs = errors = 0
 
-        def told(one: Told) -> None:
+        def update(one: Told) -> None:
             nonlocal jobs, errors
             jobs, errors = jobs + 1, errors + isinstance(one.result, Exception)
             bar.update(task, advance=one.size, jobs=jobs, errors=errors)
 
-        yield told
+        yield update
 
 
 def _size(lines: IO[bytes]) -> int | None:
