@@ -80,7 +80,7 @@ pub fn python_types() -> Vec<String> {
 
 fn python_type(set: &str, name: &str) -> Vec<String> {
     /// As ruff breaks lines: python/pyproject.toml.
-    const COLUMNS: usize = 130;
+    const COLUMNS: usize = 100;
     let quoted: Vec<String> = words(set).iter().map(|word| format!("\"{}\"", word.name)).collect();
     let line = format!("{name}: TypeAlias = Literal[{}]", quoted.join(", "));
     if line.len() <= COLUMNS {

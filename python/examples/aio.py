@@ -1,4 +1,4 @@
-"""Many programs at once on one loop, without a thread: `asyncio.create_subprocess_exec`, inside."""
+"""Run many programs at once on one event loop, without threads."""
 
 import asyncio
 
@@ -8,7 +8,9 @@ box = seclude.Sandbox(wall_time=30)
 
 
 async def square(number: int) -> str:
-    process = await box.asyncio.create_subprocess_exec("sh", "-c", f"echo $(({number} * {number}))", stdout=seclude.PIPE)
+    process = await box.asyncio.create_subprocess_exec(
+        "sh", "-c", f"echo $(({number} * {number}))", stdout=seclude.PIPE
+    )
     out, _ = await process.communicate()
     assert out is not None
     return out.decode().strip()

@@ -1,4 +1,4 @@
-"""What can go wrong, told apart: by seclude's exceptions, and by the ones that handlers of `subprocess` know already."""
+"""Handle errors by seclude's exceptions, or by those that handlers for `subprocess` catch."""
 
 import seclude
 

@@ -1,4 +1,4 @@
-"""System calls: learn what a program does, then let it do that and nothing else; end it at a call that it must not make."""
+"""Filter system calls: allow only what a learned run did, or kill at a forbidden call."""
 
 import seclude
 

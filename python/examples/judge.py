@@ -1,8 +1,9 @@
-"""A small contest judge: compiles and runs each submission in a sandbox of its own, and says how it did.
+"""A small contest judge: compile and run each submission in a sandbox, and print the verdicts.
 
-The submissions, honest and hostile, are in `submissions/`; the first line of each says which verdict it must get.
-The judge believes no word of theirs that is to their favour: a Watch of its own looks after every run whether anything
-got out. Ends with 0 only if every verdict is the expected one. `judge.c` in `examples-c` is the same in C.
+The submissions in `submissions/` are honest or hostile. The first line of each names the verdict it
+must get. The judge does not trust a submission's own report: after every run, a `Watch` checks
+whether anything escaped. The exit code is 0 only if every verdict is the expected one. `judge.c` in
+`examples-c` is the same in C.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
-# A privileged caller's sandboxes share one range of host ids: this judge has a range of its own. Others pay no heed to it.
+# Sandboxes of privileged callers use one range of host ids by default. This judge uses its own.
+# Unprivileged callers ignore the key.
 HOST_IDS = 0x7100_0000
 COMPILE = "gcc -std=gnu11 -O2 -w -o /tmp/program /judge/source.c && cat /tmp/program"
 COMPILER = seclude.Sandbox(
@@ -48,7 +50,7 @@ CONTEST = seclude.Sandbox(
     output="64K",
     rlimits={"nofile": 32},
 )
-# What each limit's end is called here. Waiting too long and working too long are the same to a contestant.
+# The verdict for each limit. Contestants see wall time and processor time as the same.
 LIMITS = {
     "memory-limit": "memory limit",
     "cpu-time": "time limit",
@@ -61,7 +63,7 @@ LIMITS = {
 
 @dataclass
 class Result:
-    """A submission's verdict, and why."""
+    """The verdict on a submission, and the reason."""
 
     name: str
     expected: str
@@ -71,30 +73,37 @@ class Result:
 
     @property
     def right(self) -> bool:
-        """Whether the judge said what the submission expects of it."""
+        """Whether the verdict is the one that the submission expects."""
         return self.verdict == self.expected
 
 
 class Watch:
-    """What a submission would touch if it got out: a process, a file, a secret, a port, a socket; and a mark of its processes."""
+    """Targets that an escaped submission would touch.
+
+    They are a process, a file, a secret, a port and a socket. A mark in the command line identifies
+    the submission's processes.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.mark, self.secret = f"judge-{secrets.token_hex(8)}", secrets.token_hex(16)
         self.process = subprocess.Popen(["sleep", "300"])
         self.file, self.secret_file = directory / "canary", directory / "secret"
         self.file.write_text("untouched")
-        # Whoever has the judge's user id, or is let near by a mistake in the id map, may write here.
+        # Writable for everybody: for the judge's own user, and for ids that a wrong map lets in.
         directory.chmod(0o777)
         self.file.chmod(0o666)
         self.secret_file.write_text(self.secret)
-        self.port, self.socket = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
+        self.port, self.socket = (
+            socket.create_server(("127.0.0.1", 0)),
+            socket.socket(socket.AF_UNIX),
+        )
         self.socket.bind("\0" + self.mark)
         self.socket.listen()
         for listener in (self.port, self.socket):
             listener.setblocking(False)
 
     def targets(self) -> dict[str, str]:
-        """Where to aim: a contestant who knows the judge's machine knows all this."""
+        """Return the targets, which a contestant who knows the judge's machine would know."""
         return {
             "TARGET_PID": str(self.process.pid),
             "TARGET_FILE": str(self.file),
@@ -104,18 +113,18 @@ class Watch:
         }
 
     def survivors(self) -> list[int]:
-        """The processes of this machine whose command line has the mark."""
+        """Return the processes of this machine whose command line has the mark."""
         mark, found = self.mark.encode(), []
         for directory in Path("/proc").glob("[0-9]*"):
             try:
                 if mark in (directory / "cmdline").read_bytes():
                     found.append(int(directory.name))
             except OSError:
-                continue  # It ended while we looked.
+                continue  # The process ended meanwhile.
         return found
 
     def alarms(self, said: bytes = b"") -> Iterator[str]:
-        """What has been touched."""
+        """Yield the targets that were touched."""
         if self.process.poll() is not None:
             yield "the target process is dead"
         if self.file.read_text() != "untouched" or len(os.listdir(self.file.parent)) != 2:
@@ -132,7 +141,7 @@ class Watch:
             yield f"still running: {self.survivors()}"
 
     def close(self) -> None:
-        """Ends what was watched."""
+        """End the targets."""
         self.process.kill()
         self.process.wait()
         self.port.close()
@@ -140,12 +149,15 @@ class Watch:
 
 
 def drill() -> tuple[int, int]:
-    """Touches everything once, from outside any sandbox: a watch that cannot raise an alarm proves nothing."""
+    """Touch every target once from outside any sandbox, to prove that the watch raises alarms."""
     with tempfile.TemporaryDirectory(prefix="judge-") as name:
         watch = Watch(Path(name))
         quiet = not list(watch.alarms())
         marked = subprocess.Popen([watch.mark, "60"], executable="sleep")
-        connections = socket.create_connection(watch.port.getsockname()), socket.socket(socket.AF_UNIX)
+        connections = (
+            socket.create_connection(watch.port.getsockname()),
+            socket.socket(socket.AF_UNIX),
+        )
         connections[1].connect("\0" + watch.mark)
         watch.file.write_text("vandal")
         watch.process.kill()
@@ -160,18 +172,32 @@ def drill() -> tuple[int, int]:
 
 
 def judge(source: Path, watch: Watch, answer: str) -> Result:
-    """Compiles, runs, compares, and looks around."""
+    """Compile and run a submission, compare its output, and check the watch."""
     expected = source.read_text().splitlines()[0].lstrip("/# ").partition(":")[0]
     if source.suffix == ".c":
-        box = COMPILER.replace(files=[seclude.tmpfs("/tmp", "32M"), seclude.file("/judge/source.c", source.read_bytes())])
+        box = COMPILER.replace(
+            files=[
+                seclude.tmpfs("/tmp", "32M"),
+                seclude.file("/judge/source.c", source.read_bytes()),
+            ]
+        )
         run = box.run(["sh", "-c", COMPILE], stdin=subprocess.DEVNULL, capture_output=True)
         program, command = run.stdout, ["/judge/program"]
         if not run.outcome.success:
-            error = next((line for line in run.stderr.decode(errors="replace").splitlines() if "error" in line), "")
+            error = next(
+                (
+                    line
+                    for line in run.stderr.decode(errors="replace").splitlines()
+                    if "error" in line
+                ),
+                "",
+            )
             return concluded(source.name, expected, "compile error", run, error, watch)
     else:
         program, command = source.read_bytes(), ["python3", "-I", "/judge/program"]
-    box = CONTEST.replace(files=[seclude.file("/judge/program", program, mode=0o755), seclude.tmpfs("/scratch", "1M")])
+    box = CONTEST.replace(
+        files=[seclude.file("/judge/program", program, mode=0o755), seclude.tmpfs("/scratch", "1M")]
+    )
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"} | watch.targets()
     with (SUBMISSIONS / "input.txt").open() as numbers:
         run = box.run([*command, watch.mark], stdin=numbers, capture_output=True, env=environment)
@@ -179,29 +205,43 @@ def judge(source: Path, watch: Watch, answer: str) -> Result:
 
 
 def verdict(run: seclude.CompletedRun, answer: str) -> tuple[str, seclude.CompletedRun, str]:
-    """What the end and the output mean, and a remark."""
+    """Return the verdict that the end and the output mean, with a remark."""
     said = run.stderr.decode(errors="replace").splitlines()
     attacks = [line.removeprefix("attack: ") for line in said if line.startswith("attack: ")]
     if any(attack.endswith(": SUCCEEDED") for attack in attacks):
-        return "breach", run, "; ".join(attack for attack in attacks if attack.endswith(": SUCCEEDED"))
+        return (
+            "breach",
+            run,
+            "; ".join(attack for attack in attacks if attack.endswith(": SUCCEEDED")),
+        )
     if limit := LIMITS.get(run.outcome.ended.name):
         return limit, run, "; ".join(attacks)
     if attacks:
         return "contained", run, "; ".join(attacks)
     match run.outcome.ended:
         case seclude.Ended("exited", 0):
-            return ("accepted" if run.stdout.decode(errors="replace").split() == answer.split() else "wrong answer"), run, ""
+            return (
+                (
+                    "accepted"
+                    if run.stdout.decode(errors="replace").split() == answer.split()
+                    else "wrong answer"
+                ),
+                run,
+                "",
+            )
         case _:
             return "runtime error", run, said[-1] if said else ""
 
 
-def concluded(name: str, expected: str, verdict: str, run: seclude.CompletedRun, remark: str, watch: Watch) -> Result:
-    """The verdict, unless the watch knows better."""
+def concluded(
+    name: str, expected: str, verdict: str, run: seclude.CompletedRun, remark: str, watch: Watch
+) -> Result:
+    """Return the verdict, or `breach` if the watch raised an alarm."""
     alarms = list(watch.alarms(run.stdout + run.stderr))
     return Result(name, expected, "breach" if alarms else verdict, run, "; ".join(alarms) or remark)
 
 
-# ---- what a person sees
+# ---- output for people
 
 
 COLUMNS = ("submission", "verdict", "end", "wall", "cpu", "peak memory", "remark")
@@ -216,13 +256,13 @@ def row(result: Result) -> tuple[str, ...]:
         f"{usage.wall * 1e3:.0f} ms",
         f"{usage.cpu * 1e3:.0f} ms",
         f"{usage.memory_peak / (1 << 20):.1f} MiB",
-        # What a submission says is its own word: nothing of it may move the terminal's cursor.
+        # The remark is text of the submission, which must not control the terminal.
         "".join(letter if letter.isprintable() else " " for letter in result.remark),
     )
 
 
 def shown(judged: Callable[[Path], Result], sources: list[Path]) -> list[Result]:
-    """Judges one after another, shows which is at work, and then the table: with rich if it is there, plainly if not."""
+    """Judge the submissions with a progress display, and print a table, with rich if installed."""
     results = []
     try:
         from rich.console import Console
@@ -234,15 +274,25 @@ def shown(judged: Callable[[Path], Result], sources: list[Path]) -> list[Result]
             print(f"[{number}/{len(sources)}] {source.name}", file=sys.stderr)
             results.append(judged(source))
         for line in (COLUMNS, *map(row, results)):
-            print(f"{line[0]:18} {line[1]:14} {line[2]:48} {line[3]:>8} {line[4]:>8} {line[5]:>11}  {line[6]}")
+            print(
+                f"{line[0]:18} {line[1]:14} {line[2]:48}"
+                f" {line[3]:>8} {line[4]:>8} {line[5]:>11}  {line[6]}"
+            )
         return results
     console = Console(width=None if sys.stdout.isatty() else 150)
     watched = Console(stderr=True)
-    for source in track(sources, "judging", console=watched, transient=True, disable=not watched.is_terminal):
+    for source in track(
+        sources, "judging", console=watched, transient=True, disable=not watched.is_terminal
+    ):
         results.append(judged(source))
     table = Table(row_styles=("", "dim"))
     for number, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if 3 <= number <= 5 else "left", overflow="fold", no_wrap=number < 2)
+        table.add_column(
+            column,
+            justify="right" if 3 <= number <= 5 else "left",
+            overflow="fold",
+            no_wrap=number < 2,
+        )
     colours = {"accepted": "green", "contained": "cyan", "breach": "bold red"}
     for result in results:
         name, verdict, *rest = row(result)
@@ -261,19 +311,25 @@ if level == 3:
 else:
     source, package = "/judge/nested.py", "/judge/seclude"
     box = seclude.Sandbox(nested=True, files=[seclude.bind(source), seclude.bind(package)])
-    box.run(["python3", source, str(level + 1)], env={"PATH": "/usr/bin:/bin", "PYTHONPATH": "/judge"})
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": "/judge"}
+    box.run(["python3", source, str(level + 1)], env=environment)
 """
 
 
 def nested() -> bool:
-    """A program that itself uses seclude, three sandboxes deep: all of it is seen from here, by its ids here and there."""
+    """Run a program that uses seclude itself, three sandboxes deep.
+
+    All its processes are visible from here, with their ids here and inside.
+    """
     files: list[seclude.Entry] = [
         seclude.file("/judge/nested.py", NESTED),
         seclude.bind(Path(seclude.__file__).parent, "/judge/seclude"),
     ]
     box = seclude.Sandbox(nested=True, files=files, wall_time=20)
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": "/judge"}
-    with box.Popen(["python3", "/judge/nested.py", "1"], stdout=subprocess.PIPE, env=environment, text=True) as process:
+    with box.Popen(
+        ["python3", "/judge/nested.py", "1"], stdout=subprocess.PIPE, env=environment, text=True
+    ) as process:
         assert process.stdout is not None
         up = process.stdout.readline() == "up\n"
         processes = process.processes()
@@ -284,16 +340,21 @@ def nested() -> bool:
 
 
 def tree(processes: Iterable[seclude.Process]) -> Iterator[str]:
-    """The processes, each after its parent, drawn as a tree."""
+    """Yield the processes, each after its parent, drawn as a tree."""
     processes = list(processes)
-    children = {parent.pid: [child for child in processes if child.parent == parent.pid] for parent in processes}
+    children = {
+        parent.pid: [child for child in processes if child.parent == parent.pid]
+        for parent in processes
+    }
 
     def drawn(process: seclude.Process, indent: str, branch: str, below: str) -> Iterator[str]:
         ids = " > ".join(map(str, process.pids))
         yield f"{indent + branch + ' '.join(process.command):52} {ids}"
         for child in children[process.pid]:
             last = child is children[process.pid][-1]
-            yield from drawn(child, indent + below, "└─ " if last else "├─ ", "   " if last else "│  ")
+            yield from drawn(
+                child, indent + below, "└─ " if last else "├─ ", "   " if last else "│  "
+            )
 
     return drawn(processes[0], "", "", "")
 
@@ -301,7 +362,10 @@ def tree(processes: Iterable[seclude.Process]) -> Iterator[str]:
 def main() -> int:
     began = time.monotonic()
     noticed, touched = drill()
-    print(f"the watch noticed {noticed} of {touched} things that the judge did to it; {os.cpu_count()} cpus, uid {os.getuid()}")
+    print(
+        f"the watch noticed {noticed} of {touched} things that the judge did to it;"
+        f" {os.cpu_count()} cpus, uid {os.getuid()}"
+    )
     answer = (SUBMISSIONS / "answer.txt").read_text()
     sources = sorted(path for path in SUBMISSIONS.iterdir() if path.suffix in (".c", ".py"))
     with tempfile.TemporaryDirectory(prefix="judge-") as name:

@@ -1,5 +1,6 @@
-"""A notebook: pieces of code for one interpreter, which runs in a cell. What it knows, its files and its processes live from one
-piece to the next, until a reset takes all of it away at once.
+"""A notebook: pieces of code for one interpreter that runs in a cell.
+
+Variables, files and processes persist from one piece to the next. A reset removes all of them.
 """
 
 import json
@@ -7,15 +8,17 @@ import sys
 
 import seclude
 
-# Runs inside. A piece of code comes as a line of JSON on the standard input; what it prints goes out as it is, the value
-# of its last expression after it, as notebooks have it; and a zero byte says that the next one may come.
+# Runs inside. Each line of standard input holds a piece of code as JSON. The output is what the
+# code prints and the value of its last expression. A zero byte marks its end.
 INTERPRETER = """
 import ast, json, sys, traceback
 world = {}
 for line in sys.stdin:
     try:
         tree = ast.parse(json.loads(line))
-        last = ast.Expression(tree.body.pop().value) if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        last = None
+        if tree.body and isinstance(tree.body[-1], ast.Expr):
+            last = ast.Expression(tree.body.pop().value)
         exec(compile(tree, "cell", "exec"), world)
         if last and (value := eval(compile(last, "cell", "eval"), world)) is not None:
             print(repr(value))
@@ -28,7 +31,7 @@ for line in sys.stdin:
 
 
 class Notebook:
-    """One interpreter, in a cell of its own."""
+    """An interpreter in a cell of its own."""
 
     def __init__(self, box: seclude.Sandbox) -> None:
         self.cell = box.cell()
@@ -36,10 +39,15 @@ class Notebook:
 
     def _start(self) -> None:
         command = ["python3", "-I", "-c", INTERPRETER]
-        self._process = self.cell.popen(command, stdin=seclude.PIPE, stdout=seclude.PIPE, text=True, encoding="utf-8", bufsize=1)
+        self._process = self.cell.popen(
+            command, stdin=seclude.PIPE, stdout=seclude.PIPE, text=True, encoding="utf-8", bufsize=1
+        )
 
     def run(self, code: str) -> str:
-        """What the code prints, and its value; how the interpreter ended, if it did. The next piece starts another one then."""
+        """Run code and return what it prints, followed by the value of its last expression.
+
+        If the interpreter ends, the result says how, and the next piece of code gets a new one.
+        """
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -55,17 +63,17 @@ class Notebook:
         return said
 
     def _restart(self) -> None:
-        """Another interpreter in the same cell: the variables are gone, and the files are there."""
+        """Start another interpreter in the same cell. Variables are lost; files remain."""
         self._process.__exit__(None, None, None)
         self._start()
 
     def reset(self) -> None:
-        """Everything is as it was at first: no variables, no files, no processes."""
+        """Return to the first state: no variables, no files, no processes."""
         self.cell.reset()
         self._restart()
 
     def close(self) -> None:
-        """Ends it all."""
+        """Close the cell."""
         self.cell.close()
         self._process.__exit__(None, None, None)
 
@@ -82,16 +90,21 @@ LEFT = ["x", "import os; os.listdir('/tmp')", "sum(name.isdigit() for name in os
 
 
 def show(notebook: Notebook, pieces: list[str]) -> None:
-    """Runs pieces of code, and prints each with what came of it."""
+    """Run pieces of code and print each with its result."""
     for number, code in enumerate(pieces, 1):
         print(f"[{number}] " + code.replace("\n", "\n    "))
         print(notebook.run(code), end="")
 
 
 if __name__ == "__main__":
-    notebook = Notebook(seclude.Sandbox(files=[seclude.tmpfs("/tmp", "64M")], memory="512M", best_effort=["memory"]))
+    notebook = Notebook(
+        seclude.Sandbox(files=[seclude.tmpfs("/tmp", "64M")], memory="512M", best_effort=["memory"])
+    )
     show(notebook, sys.argv[1:] or CODE)
-    print("---- reset: no variable, no file, and of the processes only the warden and this interpreter")
+    print(
+        "---- reset: no variable, no file,"
+        " and of the processes only the warden and this interpreter"
+    )
     notebook.reset()
     show(notebook, [*LEFT, "os._exit(3)", "'a new one'"])
     notebook.close()

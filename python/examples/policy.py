@@ -1,4 +1,4 @@
-"""A policy is a value: compared, changed, written as text, and the same text works in Rust and in C."""
+"""A policy is a value: compare it, change it, and write it as text that Rust and C also read."""
 
 import seclude
 
@@ -22,4 +22,8 @@ shell = "cat /etc/motd; id -un; hostname; ulimit -n; cd; pwd"
 print(box.run(["sh", "-c", shell], capture_output=True, text=True, check=True).stdout)
 
 as_root = box.replace(uid=0)
-print("root inside, nobody outside:", as_root.run(["id", "-u"], capture_output=True, text=True).stdout, end="")
+print(
+    "root inside, nobody outside:",
+    as_root.run(["id", "-u"], capture_output=True, text=True).stdout,
+    end="",
+)

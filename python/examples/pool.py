@@ -1,4 +1,4 @@
-"""Many small jobs, each in a sandbox of its own that is ready before it is asked for."""
+"""Run many small jobs, each in a sandbox that was set up ahead of use."""
 
 import seclude
 

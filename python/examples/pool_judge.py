@@ -1,8 +1,9 @@
-"""The judge of `judge.py` over pools: the same submissions, many at one time, in sandboxes that are ready before they come.
+"""The judge of `judge.py` over pools: it runs many submissions at once in sandboxes set up ahead.
 
-A pool has one policy, for all: what is a submission's own travels in its job, as plain data. So the same jobs could be lines
-of a file (`python -m seclude batch`), or go to other machines (`seclude.cluster`). Every submission has a watch of its own,
-which looks after its run whether anything got out. Ends with 0 only if every verdict is the expected one.
+All jobs of a pool share one policy, and each submission is part of its job, as plain data. So the
+same jobs could be lines of a file (`python -m seclude batch`) or run on other machines
+(`seclude.cluster`). Every submission has a watch, which checks after its run whether anything
+escaped. The exit code is 0 only if every verdict is the expected one.
 """
 
 from __future__ import annotations
@@ -21,21 +22,26 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 AT_ONCE = 6
-# The source comes in by stdin, and the program goes out by stdout.
-COMPILE = "cat >/tmp/source.c && gcc -std=gnu11 -O2 -w -o /tmp/program /tmp/source.c && cat /tmp/program"
-# Of what comes in, the first bytes are the program, and the rest is what it reads: `head` takes not a byte too many.
+# The source arrives on stdin, and the program leaves on stdout.
+COMPILE = (
+    "cat >/tmp/source.c && gcc -std=gnu11 -O2 -w -o /tmp/program /tmp/source.c && cat /tmp/program"
+)
+# Stdin holds the program first and then the program's input. `head` reads not a byte too many.
 START = 'head -c "$0" >/judge/program && chmod 0555 /judge/program && exec "$@"'
-# Who shares the processors with five others may take longer for the same work: processor time is what is judged.
-CONTEST = judge.CONTEST.replace(files=[seclude.tmpfs("/judge", "4M"), seclude.tmpfs("/scratch", "1M")], wall_time=6)
+# Six programs share the processors, so each gets more wall time. The limit that judges them is
+# processor time.
+CONTEST = judge.CONTEST.replace(
+    files=[seclude.tmpfs("/judge", "4M"), seclude.tmpfs("/scratch", "1M")], wall_time=6
+)
 
 
 def compiling(source: Path) -> seclude.Job:
-    """The job that makes a program of a source in C."""
+    """Return the job that compiles a C source."""
     return seclude.Job(["sh", "-c", COMPILE], input=source.read_bytes())
 
 
 def running(program: bytes, interpreter: list[str], watch: judge.Watch) -> seclude.Job:
-    """The job that runs a program on the numbers that all get."""
+    """Return the job that runs a program on the common input."""
     return seclude.Job(
         ["sh", "-c", START, str(len(program)), *interpreter, "/judge/program", watch.mark],
         input=program + (judge.SUBMISSIONS / "input.txt").read_bytes(),
@@ -44,7 +50,7 @@ def running(program: bytes, interpreter: list[str], watch: judge.Watch) -> seclu
 
 
 class Submission:
-    """A submission on its way through both pools, and its watch."""
+    """A submission on its way through both pools, with its watch."""
 
     def __init__(self, source: Path, directory: Path, compilers: seclude.Pool) -> None:
         self.source = source
@@ -54,14 +60,16 @@ class Submission:
         self._run: Future[seclude.CompletedRun] | None = None
 
     def go_on(self, contest: seclude.Pool) -> None:
-        """Once it is compiled, has it run."""
+        """Wait until the submission is compiled, and submit its run."""
         if self._compiled is None:
-            self._run = contest.submit(running(self.source.read_bytes(), ["python3", "-I"], self.watch))
+            self._run = contest.submit(
+                running(self.source.read_bytes(), ["python3", "-I"], self.watch)
+            )
         elif (compiled := self._compiled.result()).outcome.success:
             self._run = contest.submit(running(compiled.stdout, [], self.watch))
 
     def result(self, answer: str) -> judge.Result:
-        """Its verdict, once there is one."""
+        """Wait for the submission to end, and return its verdict."""
         if self._run is not None:
             verdict = judge.verdict(self._run.result(), answer)
         else:
@@ -72,7 +80,7 @@ class Submission:
         return judge.concluded(self.source.name, self.expected, *verdict, self.watch)
 
     def close(self) -> None:
-        """Ends its watch."""
+        """End its watch."""
         self.watch.close()
 
 
@@ -86,14 +94,19 @@ def main() -> int:
         submissions = {}
         for source in sources:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="judge-")))
-            submissions[source] = stack.enter_context(closing(Submission(source, directory, compilers)))
+            submissions[source] = stack.enter_context(
+                closing(Submission(source, directory, compilers))
+            )
         for submission in submissions.values():
             submission.go_on(contest)
         results = judge.shown(lambda source: submissions[source].result(answer), sources)
         told = compilers.statistics(), contest.statistics()
     right = sum(result.right for result in results)
     for name, pool in zip(("compiling", "running"), told, strict=True):
-        print(f"{name}: {pool.handed_out} sandboxes handed out, at most {pool.most_in_use} in use at one time, {pool.lost} lost")
+        print(
+            f"{name}: {pool.handed_out} sandboxes handed out,"
+            f" at most {pool.most_in_use} in use at one time, {pool.lost} lost"
+        )
     print(f"{right} of {len(results)} verdicts as expected")
     return 0 if results and right == len(results) and noticed == touched else 1
 

@@ -1,10 +1,12 @@
-"""Talk to a running program, look at it from outside, end it: `subprocess.Popen`, inside."""
+"""Talk to a running program, look at it from outside, and end it, with `Popen`."""
 
 import seclude
 
 box = seclude.Sandbox()
 
-with box.Popen(["sh", "-c", "sleep 1000 & cat"], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True, bufsize=1) as process:
+with box.Popen(
+    ["sh", "-c", "sleep 1000 & cat"], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True, bufsize=1
+) as process:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write("are you there?\n")

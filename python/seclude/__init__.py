@@ -1,17 +1,19 @@
-r"""Runs a program alone, in its own Linux namespaces, inside limits the caller sets, and says exactly how it ended.
+r"""Run programs in isolated Linux namespaces, with limits, and report exactly how they ended.
 
-A `Sandbox` is a policy; `run` and `Popen` start a command in it with `subprocess`'s names, defaults and exceptions; an
-`Outcome` says how it ended, what it used and what was enforced.
+A `Sandbox` holds a policy. Its `run` and `Popen` methods start a command under that policy, with
+the names, defaults and exceptions of `subprocess`. An `Outcome` reports how the command ended, what
+it used and which protections were active.
 
     >>> import seclude
     >>> box = seclude.Sandbox(wall_time=5)
     >>> box.run(["echo", "hello"], capture_output=True, text=True).stdout
     'hello\n'
 
-Importing this loads the native half and starts nothing: each name is imported when it is first asked for.
+Importing the package loads the native extension and starts no thread or process. Each public name
+is imported on first access.
 """
 
-# This raises an ImportError in a sub-interpreter: the native half's types belong to the main one.
+# Raises ImportError in a subinterpreter: the extension's types belong to the main interpreter.
 from . import _seclude as _seclude
 
 TYPE_CHECKING = False
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from subprocess import DEVNULL, PIPE, STDOUT
 
     from . import aio as aio
+    from . import command_runner as command_runner
     from . import popen as popen
-    from . import runs as runs
     from ._seclude import __version__
     from .cell import Cell
     from .command import PTY
@@ -33,12 +35,24 @@ if TYPE_CHECKING:
         SetupError,
         TimeoutExpired,
     )
-    from .files import Bind, Directory, Entry, File, Symlink, Tmpfs, bind, directory, file, symlink, tmpfs
+    from .files import (
+        Bind,
+        Directory,
+        Entry,
+        File,
+        Symlink,
+        Tmpfs,
+        bind,
+        directory,
+        file,
+        symlink,
+        tmpfs,
+    )
     from .host import Check, Report, doctor
     from .interaction import Command, Interaction, interact
     from .job import Job
     from .join import Joined, NamedCell, cells, enter, persist, release
-    from .live import LiveNamespace, Namespaces, namespaces
+    from .namespace_list import LiveNamespace, Namespaces, namespaces
     from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
     from .policy import Policy
     from .pool import NetworkStatistics, Pool, PoolStatistics, RetiredNetwork
@@ -115,19 +129,22 @@ __all__ = [
     "tmpfs",
 ]
 
-# Where each of them is from: it is imported when it is first asked for, so that a program pays for what it uses.
+# The module that defines each public name. Modules load on first access to keep the import fast.
 _HOMES = {
     "subprocess": "DEVNULL PIPE STDOUT",
     "._seclude": "__version__",
     ".cell": "Cell",
     ".command": "PTY",
-    ".errors": "CalledProcessError PolicyError ProgramNotExecutable ProgramNotFound SecludeError SetupError TimeoutExpired",
+    ".errors": (
+        "CalledProcessError PolicyError ProgramNotExecutable ProgramNotFound SecludeError"
+        " SetupError TimeoutExpired"
+    ),
     ".files": "Bind Directory Entry File Symlink Tmpfs bind directory file symlink tmpfs",
     ".host": "Check Report doctor",
     ".interaction": "Command Interaction interact",
     ".job": "Job",
     ".join": "Joined NamedCell cells enter persist release",
-    ".live": "LiveNamespace Namespaces namespaces",
+    ".namespace_list": "LiveNamespace Namespaces namespaces",
     ".outcome": "CompletedRun Ended Outcome Pressure Process Usage",
     ".policy": "Policy",
     ".pool": "NetworkStatistics Pool PoolStatistics RetiredNetwork",
@@ -138,8 +155,8 @@ _HOMES = {
     ".terminal": "Terminal raw_mode",
     ".transfer": "Copied copy",
 }
-# Modules that annotations name, for what they have besides.
-_MODULES = ("aio", "popen", "runs")
+# Private modules that annotations of this package refer to by their full name.
+_MODULES = ("aio", "command_runner", "popen")
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 

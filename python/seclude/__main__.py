@@ -1,6 +1,7 @@
-"""`python -m seclude doctor`: what this host allows. `python -m seclude tree`: what runs in which namespaces.
-`python -m seclude batch`: runs jobs that stand in a file.
-`python -m seclude shell`: a program on a terminal, in a sandbox.
+"""The command line: `python -m seclude doctor | tree | batch | shell`.
+
+`doctor` reports what this host allows. `tree` draws the processes in their pid namespaces. `batch`
+runs the jobs listed in a file. `shell` runs a program on a terminal inside a sandbox.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from . import __version__, shell
 from .batch import command as batch
 from .errors import SecludeError
 from .host import doctor
-from .live import namespaces
+from .namespace_list import namespaces
 from .tree import grow, lines, svg
 from .tree.lines import PLAIN
 
@@ -22,9 +23,14 @@ _COLOURS = {"works": "32", "weaker": "33", "missing": "31"}
 
 
 def _coloured(table: str) -> str:
-    """The table with each state in its colour: the second word of a line that begins with a name."""
+    """Return the table with colour codes around the state, the second word of each line."""
     paint = r"^(\S+ +)(works|weaker|missing)\b"
-    return re.sub(paint, lambda line: f"{line[1]}\x1b[{_COLOURS[line[2]]}m{line[2]}\x1b[0m", table, flags=re.MULTILINE)
+    return re.sub(
+        paint,
+        lambda line: f"{line[1]}\x1b[{_COLOURS[line[2]]}m{line[2]}\x1b[0m",
+        table,
+        flags=re.MULTILINE,
+    )
 
 
 def _wants_colour() -> bool:
@@ -52,7 +58,10 @@ def _tree(wanted: argparse.Namespace) -> int:
     if wanted.svg is None:
         _show(lines(box))
         if seen.closed:
-            print(f"Processes closed to this caller, whose namespaces are not known: {len(seen.closed)}")
+            print(
+                "Processes closed to this caller, whose namespaces are not known:",
+                len(seen.closed),
+            )
         return 0
     try:
         with open(wanted.svg, "w", encoding="utf-8") as file:
@@ -76,7 +85,10 @@ def _show(picture: list[str]) -> None:
 
 
 def _paint(picture: list[str]) -> bool:
-    """On a terminal by rich, if that is there: ids and edges in colours, and lines cut where the terminal ends."""
+    """Print with `rich` and return True, or return False if `rich` is not installed.
+
+    Ids and box edges are coloured. Lines are cut at the width of the terminal.
+    """
     try:
         from rich.console import Console
         from rich.text import Text
@@ -93,24 +105,33 @@ def _paint(picture: list[str]) -> bool:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Runs the command line `args`, `sys.argv`'s if not given, and returns the exit code."""
+    """Run the command line `args`, or `sys.argv` if it is None, and return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m seclude", description="Runs programs alone, in Linux namespaces of their own."
+        prog="python -m seclude",
+        description="Runs programs alone, in Linux namespaces of their own.",
     )
     parser.add_argument("--version", action="version", version=f"seclude {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    told = "tell what this host allows, by trying it; exit with 0 if sandboxes can be started at all"
-    command = commands.add_parser("doctor", help=told, description=told.capitalize() + ".")
+    summary = (
+        "tell what this host allows, by trying it; exit with 0 if sandboxes can be started at all"
+    )
+    command = commands.add_parser("doctor", help=summary, description=summary.capitalize() + ".")
     command.add_argument("--json", action="store_true", help="in JSON, for programs")
     command.set_defaults(run=_doctor)
-    told = "draw what runs in which pid namespace, each a box in the one around it, each process by its ids outside and inside"
-    command = commands.add_parser("tree", help=told, description=told.capitalize() + ".")
+    summary = (
+        "draw what runs in which pid namespace, each a box in the one around it,"
+        " each process by its ids outside and inside"
+    )
+    command = commands.add_parser("tree", help=summary, description=summary.capitalize() + ".")
     command.add_argument("pid", type=int, nargs="?", help="only what is below this process")
     command.add_argument("--svg", metavar="FILE", help="as an image, in a file")
     command.add_argument("--arguments", action="store_true", help="command lines, instead of names")
     command.set_defaults(run=_tree)
     command = commands.add_parser(
-        "batch", help="run jobs that stand in a file, many at a time", description=batch.DESCRIPTION, epilog=batch.EPILOG
+        "batch",
+        help="run jobs that stand in a file, many at a time",
+        description=batch.DESCRIPTION,
+        epilog=batch.EPILOG,
     )
     batch.add_arguments(command)
     command.set_defaults(run=batch.run)

@@ -1,10 +1,20 @@
-"""The native half: only this package calls it."""
+"""The native extension module. It is private to this package."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
 from .errors import SetupError
-from .vocabulary import EndedName, Freezer, LimitName, Mechanism, MemorySource, NamespaceKind, Parts, Protection, Sources
+from .vocabulary import (
+    EndedName,
+    Freezer,
+    LimitName,
+    Mechanism,
+    MemorySource,
+    NamespaceKind,
+    Parts,
+    Protection,
+    Sources,
+)
 
 __all__ = [
     "Cell",
@@ -100,126 +110,133 @@ class _Statistics(TypedDict):
 _Bounds: TypeAlias = tuple[int, int, bool]
 _Done: TypeAlias = tuple[int, int, list[bytes]]
 _Seen: TypeAlias = tuple[int, int, list[int], int, str, list[str], int, str]
-_Living: TypeAlias = tuple[NamespaceKind, int, int | None, int | None, int | None, list[int], list[str]]
+_Living: TypeAlias = tuple[
+    NamespaceKind, int, int | None, int | None, int | None, list[int], list[str]
+]
 
 @final
 class Sandbox:
-    """A sandbox: a policy that has been read and found sound."""
+    """A validated policy."""
 
     @staticmethod
     def from_json(text: str) -> Sandbox:
-        """Reads a policy in JSON."""
+        """Parse a policy written in JSON."""
     @staticmethod
     def from_toml(text: str) -> Sandbox:
-        """Reads a policy in TOML."""
+        """Parse a policy written in TOML."""
     def to_json(self) -> str:
-        """The policy in JSON."""
+        """Return the policy as JSON."""
     def to_toml(self) -> str:
-        """The policy in TOML."""
+        """Return the policy as TOML."""
     def join(self, sources: Sources) -> Joined:
-        """For commands in namespaces that exist."""
+        """Return a `Joined` that runs commands in existing namespaces."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def command(self, parts: Parts) -> Command:
-        """A command, not started yet. All descriptors are copied."""
+        """Prepare a command without starting it. Duplicates all descriptors."""
     def prepare(self) -> None:
-        """Makes a template of the policy."""
+        """Create a template of the policy."""
     def cell(self) -> Cell:
-        """Starts a cell."""
+        """Start a cell."""
     def pool(self, size: int, reuse: bool) -> Pool:
-        """Starts a pool."""
+        """Start a pool."""
 
 @final
 class Cell:
-    """A cell. Dropping it, and its commands and children, ends everything inside."""
+    """A cell. Dropping it together with its commands and children kills everything inside."""
 
     def command(self, parts: Parts) -> Command:
-        """A command, not started yet. All descriptors are copied."""
+        """Prepare a command without starting it. Duplicates all descriptors."""
     def pid(self) -> int:
-        """Its warden's process id."""
+        """Return the process id of the warden."""
     def publish(self, name: str) -> None:
-        """Publishes it under a name."""
+        """Publish the cell under a name."""
     def enforced(self) -> list[Protection]:
-        """The names of what is enforced on all that run in it."""
+        """Return the names of the protections that apply to all commands of the cell."""
     def processes(self) -> list[_Seen]:
-        """Every process inside."""
+        """Return every process inside."""
     def usage(self) -> _Used:
-        """What all its commands have used so far."""
+        """Return what all commands have used so far."""
     def freeze(self) -> Freezer:
-        """Stops everything inside, and tells by which means."""
+        """Stop everything inside and return the mechanism used."""
     def thaw(self) -> None:
-        """Lets everything inside go on."""
+        """Resume everything inside."""
     def kill_all(self) -> None:
-        """Kills everything inside."""
+        """Kill everything inside."""
     def reset(self) -> None:
-        """Back to the state after set-up."""
+        """Return to the state after set-up."""
     def close(self) -> None:
-        """Ends everything inside."""
+        """Kill everything inside and close the cell."""
     def is_alive(self) -> bool:
-        """Whether it can run commands."""
+        """Return whether the cell can run commands."""
     def set_memory(self, bytes: int) -> None:  # noqa: A002
-        """Changes the limit on memory of all together, in bytes."""
+        """Change the memory limit shared by all commands, in bytes."""
     def set_cpus(self, number: float) -> None:
-        """Changes the limit on processors."""
+        """Change the limit on processors."""
     def set_pids(self, number: int) -> None:
-        """Changes the limit on processes and threads."""
+        """Change the limit on processes and threads."""
     def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds) -> _Done:
-        """Copies out of it."""
+        """Copy a file or tree out of the cell."""
     def copy_in(self, source: bytes, inside: bytes, bounds: _Bounds) -> _Done:
-        """Copies into it."""
+        """Copy a file or tree into the cell."""
 
 @final
 class Joined:
-    """A policy, and namespaces that exist."""
+    """A policy combined with existing namespaces."""
 
     def command(self, parts: Parts) -> Command:
-        """A command, not started yet. All descriptors are copied."""
+        """Prepare a command without starting it. Duplicates all descriptors."""
     def kinds(self) -> list[str]:
-        """The names of the kinds that are entered."""
+        """Return the kinds of namespace that commands enter."""
 
 def persist(sources: Sources, name: str, place: bytes) -> None:
-    """Keeps a namespace by a mount."""
+    """Keep a namespace alive with a mount."""
 
 def release(place: bytes) -> None:
-    """Lets go of one that is kept."""
+    """Remove the mount that keeps a namespace alive."""
 
 def cells() -> list[tuple[str, int, str]]:
-    """The published cells that live: name, the warden's process id, policy in JSON."""
+    """Return the name, warden pid and policy (JSON) of every published cell that is alive."""
 
 def enter(name: str) -> tuple[Joined, str]:
-    """Enters the published cell of this name; with its policy in JSON."""
+    """Enter the published cell of this name. Also return its policy in JSON."""
 
 @final
 class Pool:
-    """A pool. Dropping it, and its commands, ends what is ready."""
+    """A pool. Dropping it together with its commands ends the sandboxes that are ready."""
 
     def command(self, parts: Parts) -> Command:
-        """A command, not started yet. All descriptors are copied."""
+        """Prepare a command without starting it. Duplicates all descriptors."""
     def fileno(self) -> int:
-        """The descriptor that is readable while there is reason to try a start. It stays this object's."""
+        """Return a borrowed descriptor, readable while a start is worth trying."""
     def networks(self) -> tuple[int, int, int, tuple[int, str] | None]:
-        """Of its template's: how many have been made, used again, given up; of the last of these, the number and why."""
+        """Return the counts of namespaces made, reused and retired, and the last retired one.
+
+        The last item is the id of that namespace and the reason.
+        """
     def statistics(self) -> _Statistics:
-        """What it has done so far."""
+        """Return the counters of the pool."""
     def close(self) -> None:
-        """Ends what is ready, and its threads."""
+        """End the ready sandboxes and the threads of the pool."""
 
 @final
 class Command:
-    """A command, ready to start once."""
+    """A command that can be started once."""
 
     def try_spawn(self, waited: float) -> Child | None:
-        """Starts it; None if there is no place in its pool now.
+        """Start the command, or return None if its pool has no free place.
 
-        `waited`: seconds since the caller was first refused one.
+        `waited` is the time in seconds since the first attempt was refused.
         """
     def learn(self) -> _Known:
-        """Runs it to its end, and learns what it does."""
+        """Run the command to its end and record what it does."""
 
-def spawn_together(commands: Sequence[Command], pipes: Sequence[tuple[_End, _End]], timeout: float) -> list[Child] | None:
-    """Starts several commands at one time, joined by pipes from the end that writes to the end that reads.
+def spawn_together(
+    commands: Sequence[Command], pipes: Sequence[tuple[_End, _End]], timeout: float
+) -> list[Child] | None:
+    """Start several commands at once, each pipe given as its writing end and its reading end.
 
-    None if there were not enough places in a pool within `timeout` seconds.
+    Return None if the pool did not have enough free places within `timeout` seconds.
     """
 
 @final
@@ -228,104 +245,110 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id, as the caller sees it."""
+        """The process id as the caller sees it."""
     @property
     def inside_pid(self) -> int:
-        """The process id, as the command sees itself."""
+        """The process id as the command sees it."""
     @property
     def pidfd(self) -> int:
-        """The number of the descriptor that becomes readable when the command ends. It stays this object's."""
+        """A borrowed descriptor that becomes readable when the command ends."""
     @property
     def deadline(self) -> float | None:
-        """In how many seconds it must have ended by its limits on time, or by `kill`, if there is such a moment."""
+        """Seconds until a time limit or `kill` must have ended the command, or None."""
 
     @property
     def pipes_may_stay(self) -> bool:
-        """Whether its pipes may stay open when it has ended."""
+        """Whether its pipes may stay open after it has ended."""
     def take_terminal(self) -> int | None: ...
     def take_listener(self) -> Listener | None:
-        """The listener of its filter, if it has one that nobody has taken."""
+        """Return the listener of its filter, or None if there is none or it was taken."""
     def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds) -> _Done:
-        """Copies out of the running sandbox."""
+        """Copy a file or tree out of the running sandbox."""
     def copy_in(self, source: bytes, inside: bytes, bounds: _Bounds) -> _Done:
-        """Copies into the running sandbox."""
+        """Copy a file or tree into the running sandbox."""
     def try_wait(self) -> _Ending | None:
-        """How it ended, if it has."""
+        """Return how the command ended, or None while it runs."""
     def kill(self) -> None:
-        """Kills everything inside."""
+        """Kill everything inside."""
     def signal(self, number: int) -> None:
-        """Sends a signal to the command's first process."""
+        """Send a signal to the command's first process."""
     def processes(self) -> list[_Seen]:
-        """Every process inside."""
+        """Return every process inside."""
     def usage(self) -> _Used:
-        """What it has used so far; what it used in all, once it has ended."""
+        """Return what the command has used so far, or in total once it has ended."""
     def set_memory(self, bytes: int) -> None:  # noqa: A002
-        """Changes the limit on memory, in bytes."""
+        """Change the memory limit, in bytes."""
     def set_cpus(self, number: float) -> None:
-        """Changes the limit on processors."""
+        """Change the limit on processors."""
     def set_cpu_time(self, seconds: float) -> None:
-        """Changes the limit on processor time, in seconds."""
+        """Change the limit on processor time, in seconds."""
     def set_pids(self, number: int) -> None:
-        """Changes the limit on processes and threads."""
+        """Change the limit on processes and threads."""
     def freeze(self) -> Freezer:
-        """Stops everything inside, and tells by which means."""
+        """Stop everything inside and return the mechanism used."""
     def thaw(self) -> None:
-        """Lets everything inside go on."""
+        """Resume everything inside."""
 
 @final
 class Listener:
-    """Where calls are heard that a filter leaves to the caller."""
+    """Receives the system calls that a filter leaves to the caller."""
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """Return its borrowed descriptor."""
     def receive(self) -> Notification | None:
-        """A call that waits now, if one does."""
+        """Return a call that is waiting now, or None."""
     def is_deserted(self) -> bool:
-        """Whether nobody is left who could make a call."""
+        """Return whether no process is left that could make a call."""
 
 @final
 class Notification:
-    """A system call that waits for an answer. Dropped without one, it fails with EPERM."""
+    """A system call that waits for an answer. If dropped unanswered, the call fails with EPERM."""
 
     @property
     def name(self) -> str:
-        """The call's name."""
+        """The name of the call."""
     @property
     def number(self) -> int:
-        """The call's number."""
+        """The number of the call."""
     @property
     def arguments(self) -> tuple[int, int, int, int, int, int]:
-        """Its six arguments."""
+        """The six arguments of the call."""
     @property
     def pid(self) -> int:
-        """The thread that makes it."""
+        """The id of the thread that makes the call."""
     def read(self, address: int, size: int) -> bytes:
-        """Reads the program's memory."""
+        """Read `size` bytes of the program's memory."""
     def read_string(self, address: int) -> bytes:
-        """Reads a string of the program's."""
+        """Read a null-terminated string from the program's memory."""
     def allow(self) -> None:
-        """Has the kernel carry it out."""
+        """Let the kernel carry out the call."""
     def succeed(self, value: int) -> None:
-        """It has succeeded."""
+        """Make the call succeed with this value."""
     def fail(self, errno: int) -> None:
-        """It has failed."""
+        """Make the call fail with this error number."""
     def succeed_with_descriptor(self, fd: int, close_on_exec: bool) -> int:
-        """It has succeeded with a new descriptor."""
+        """Make the call succeed with a new descriptor, and return its number."""
 
 def copy(base: bytes, source: bytes, to: bytes, bounds: _Bounds) -> _Done:
-    """Copies what stands below a directory."""
+    """Copy a file or tree that lies below a directory."""
 
 def size_of_text(what: str, text: str) -> int:
-    """The bytes that a text such as "64M" says; `what` names the value in the error."""
+    """Convert a size such as "64M" to bytes. Errors name the value as `what`."""
 
 def time_of_text(what: str, text: str) -> float:
-    """The seconds that a text such as "200ms" says."""
+    """Convert a time such as "200ms" to seconds. Errors name the value as `what`."""
 
 def system_error(step: str, errno: int) -> SetupError:
-    """The exception for a failed system call."""
+    """Return the exception for a failed system call."""
 
-def doctor() -> tuple[str, list[tuple[str, Literal["works", "weaker", "missing"], str, str | None, str | None]], bool, str, str]:
-    """What this host allows: the kernel's release, the checks, whether sandboxes start at all, the table, the JSON."""
+def doctor() -> tuple[
+    str,
+    list[tuple[str, Literal["works", "weaker", "missing"], str, str | None, str | None]],
+    bool,
+    str,
+    str,
+]:
+    """Return kernel release, checks, readiness, the table for people, and the JSON."""
 
 def namespaces() -> tuple[list[_Seen], list[_Living], list[int]]:
-    """The namespaces that the caller may see: the processes, the namespaces, the processes whose namespaces are not known."""
+    """Return the processes, the visible namespaces, and the pids with unknown namespaces."""

@@ -1,6 +1,7 @@
-"""asyncio's subprocess, inside a sandbox: `await box.asyncio.create_subprocess_exec(...)`.
+"""asyncio subprocesses in a sandbox: `await box.asyncio.create_subprocess_exec(...)`.
 
-The loop watches the pidfd and the pipes; there is no thread and no child watcher, so any loop that has `add_reader` does.
+The event loop watches the pidfd and the pipes, without a thread or a child watcher. Any loop that
+implements `add_reader` works.
 """
 
 from __future__ import annotations
@@ -30,25 +31,33 @@ _LIMIT = 2**16
 
 
 class Runner:
-    """The asyncio face of a sandbox, a cell or a pool."""
+    """The asyncio interface of a sandbox, a cell or a pool."""
 
     __slots__ = ("_sandbox",)
 
-    def __init__(self, sandbox: seclude.runs.Runs) -> None:
+    def __init__(self, sandbox: seclude.command_runner.CommandRunner) -> None:
         self._sandbox = sandbox
 
     async def create_subprocess_exec(
-        self, program: command.Text, *args: command.Text, limit: int = _LIMIT, **options: Unpack[command.CommandOptions]
+        self,
+        program: command.Text,
+        *args: command.Text,
+        limit: int = _LIMIT,
+        **options: Unpack[command.CommandOptions],
     ) -> AsyncProcess:
-        """Starts a command: `asyncio.create_subprocess_exec`, with `Popen`'s streams, `cwd`, `env`, descriptors, `arg0`.
+        """Start a command, like `asyncio.create_subprocess_exec`, and return an `AsyncProcess`.
 
-        Starting it takes the loop about a millisecond. In a pool it first waits for a place, and
-        the loop goes on meanwhile. The starts of one loop get their places in the order in which
-        they came. `limit` is how many bytes the stream readers hold.
+        The streams, `cwd`, `env`, descriptors and `arg0` are those of `Popen`. `limit` is the
+        buffer size of the stream readers in bytes.
 
-        One that is cancelled while it waits has started nothing; later, it kills what it has
-        started, and waits until it is gone. RuntimeError if no asyncio loop runs: then nothing is
-        started.
+        Starting a command occupies the loop for about a millisecond. In a pool, the call first
+        waits for a free place while the loop keeps running. The starts of one loop get their places
+        in the order in which they were requested.
+
+        Cancelling the call while it waits for a place starts nothing. Cancelling it later kills the
+        command that was started and waits until that is gone.
+
+        Raises RuntimeError, without starting anything, if no asyncio loop runs.
         """
         refuse_unknown("create_subprocess_exec", options, command.CommandOptions.__optional_keys__)
         loop = asyncio.get_running_loop()
@@ -56,7 +65,9 @@ class Runner:
         popen = Popen._started(self._sandbox, [program, *args], Mode.checked(bufsize=0), *started)
         return await AsyncProcess._connected(popen, loop, limit)
 
-    async def _start(self, args: command.Args, options: command.CommandOptions) -> tuple[_seclude.Child, command.Ends]:
+    async def _start(
+        self, args: command.Args, options: command.CommandOptions
+    ) -> tuple[_seclude.Child, command.Ends]:
         one = command.Start(self._sandbox._core, args, options)
         loop, loops = asyncio.get_running_loop(), self._sandbox._waiters()
         if loop not in loops:
@@ -72,9 +83,10 @@ class Runner:
 
 
 class AsyncProcess:
-    """A running command with `asyncio.subprocess.Process`'s face, and with `Popen`'s `outcome` and `processes`.
+    """A running command with the interface of `asyncio.subprocess.Process`.
 
-    The loop keeps it until it ends; the loop's end, like the interpreter's, kills it.
+    It adds `outcome`, `processes` and the other methods of `Popen`. The loop keeps the object alive
+    until the command ends. The end of the loop or of the interpreter kills the command.
     """
 
     stdin: asyncio.StreamWriter | None = None
@@ -82,16 +94,22 @@ class AsyncProcess:
     stderr: asyncio.StreamReader | None = None
 
     @classmethod
-    async def _connected(cls, process: Popen, loop: asyncio.AbstractEventLoop, limit: int) -> AsyncProcess:
-        """A command that runs, in the loop's hands. What cannot be handed over, nobody could reach: it is killed."""
+    async def _connected(
+        cls, process: Popen, loop: asyncio.AbstractEventLoop, limit: int
+    ) -> AsyncProcess:
+        """Hand a running command to the loop; kill the command if that fails.
+
+        After a failure no caller has a reference by which to reach the command.
+        """
         try:
             connected = cls(process, loop)
         except BaseException:
-            # A loop that has no readers. Nobody waits for this one but here.
+            # The loop lacks `add_reader`. Nothing but this `with` waits for the command's end.
             with process:
                 process.kill()
             raise
-        # A task of its own, which goes on when this one is cancelled: not every loop closes a pipe that it has half taken.
+        # A separate task continues when this one is cancelled: some loops do not close a pipe that
+        # they have only half connected.
         connecting = loop.create_task(connected._connect(limit))
         try:
             await asyncio.shield(connecting)
@@ -100,7 +118,7 @@ class AsyncProcess:
             if not loop.is_closed():
                 connected._watch()
                 connecting.add_done_callback(connected._abandon)
-            # Where nobody runs this coroutine any longer, it must not wait.
+            # These end the coroutine or the program, so it must not await anything more.
             if not isinstance(error, (GeneratorExit, KeyboardInterrupt, SystemExit)):
                 await connected._gone()
             raise
@@ -113,14 +131,14 @@ class AsyncProcess:
         self._waiters: list[asyncio.Future[None]] = []
         self._pipes: list[tuple[asyncio.StreamReader, asyncio.ReadTransport, IO[Any]]] = []
         self._transports: list[asyncio.BaseTransport] = []
-        # The pipes that the loop does not have yet: it closes those that it has.
+        # The pipes that the loop does not own yet. It closes those that it owns.
         self._waiting = [process.stdin, process.stdout, process.stderr]
         loop.add_reader(process.fileno(), self._end)
         self._timer: asyncio.TimerHandle | None = None
         self._watch()
 
     async def _connect(self, limit: int) -> None:
-        """Hands the pipes to the loop; each transport closes its own."""
+        """Connect the pipes to the loop. Each transport closes its own pipe."""
         loop = self._loop
         stdin = self._waiting.pop(0)
         if stdin is not None:
@@ -131,7 +149,7 @@ class AsyncProcess:
         self.stdout = await self._reader(self._waiting.pop(0), limit)
         self.stderr = await self._reader(self._waiting.pop(0), limit)
         if self._process.outcome is not None:
-            # It ended meanwhile.
+            # The command ended while its pipes were being connected.
             self._cut()
 
     async def _reader(self, pipe: IO[Any] | None, limit: int) -> asyncio.StreamReader | None:
@@ -145,9 +163,10 @@ class AsyncProcess:
         return reader
 
     def _abandon(self, connecting: asyncio.Task[None]) -> None:
-        """Closes its pipes, those that the loop has and those that it has not. The loop still hears of its end."""
+        """Close all pipes, connected or not. The loop still watches for the command's end."""
         if not connecting.cancelled():
-            connecting.exception()  # It was raised, or a cancellation before it.
+            # Mark the exception as retrieved: it was raised already, or a cancellation came first.
+            connecting.exception()
         for transport in self._transports:
             transport.close()
         for pipe in (*self._waiting, self._process.terminal):
@@ -155,12 +174,15 @@ class AsyncProcess:
                 pipe.close()
 
     async def _gone(self) -> None:
-        """Waits for the end, whatever it is. A second cancellation is the end of the waiting alone."""
+        """Wait for the end of the command. A second cancellation ends only the waiting."""
         with contextlib.suppress(SecludeError):
             await self.wait()
 
     def _cut(self) -> None:
-        """It has ended, and what it leaves behind may hold its pipes open: what is in them now is the rest."""
+        """Read what is in the pipes after the command's end, then stop reading.
+
+        In a cell, processes that the command left behind may hold the pipes open.
+        """
         for reader, transport, pipe in self._pipes if self._process._child.pipes_may_stay else ():
             if not transport.is_closing():
                 transport.pause_reading()
@@ -171,7 +193,7 @@ class AsyncProcess:
         self._pipes.clear()
 
     def _watch(self) -> None:
-        """By then it must have ended, and is looked at: its warden may not see to that."""
+        """Schedule a check at the command's deadline, in case the warden does not end it."""
         if self._timer is not None:
             self._timer.cancel()
         deadline = self._process.deadline
@@ -181,14 +203,14 @@ class AsyncProcess:
         try:
             ended = self._process.poll() is not None
         except Exception:
-            ended = True  # It will be told again.
+            ended = True  # `_end` polls again and records the error.
         if ended:
             self._end()
         else:
             self._watch()
 
     def _end(self) -> None:
-        """The pidfd is readable: the command has ended, and its report is there or about to be."""
+        """Collect the outcome of the ended command and wake the waiters."""
         if self._timer is not None:
             self._timer.cancel()
         self._loop.remove_reader(self._process.fileno())
@@ -208,31 +230,34 @@ class AsyncProcess:
 
     @property
     def pid(self) -> int:
-        """The process id, as the caller sees it."""
+        """The process id as the caller sees it."""
         return self._process.pid
 
     @property
     def inside_pid(self) -> int:
-        """The process id, as the command sees itself."""
+        """The process id as the command sees it."""
         return self._process.inside_pid
 
     @property
     def terminal(self) -> seclude.Terminal | None:
-        """The other side of its terminal, if a stream was `PTY`. Its methods wait, unless its descriptor is set not to."""
+        """The caller's side of the command's terminal if a stream was `PTY`, else None.
+
+        Its methods block unless its descriptor is set to non-blocking.
+        """
         return self._process.terminal
 
     @property
     def returncode(self) -> int | None:
-        """The return code; None until the loop has noticed the end."""
+        """The return code, or None until the loop has noticed the end."""
         return self._process.returncode
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended; None until the loop has noticed."""
+        """How the command ended, or None until the loop has noticed the end."""
         return self._process.outcome
 
     async def wait(self) -> int:
-        """Waits for the end and returns the return code."""
+        """Wait for the command to end and return the return code."""
         if self.returncode is None and self._failure is None:
             waiter = self._loop.create_future()
             self._waiters.append(waiter)
@@ -243,12 +268,19 @@ class AsyncProcess:
         return self.returncode
 
     async def communicate(self, input: bytes | None = None) -> tuple[bytes | None, bytes | None]:  # noqa: A002
-        """Writes `input`, reads stdout and stderr to their ends, waits; returns what was read, None for no pipe.
+        """Write `input`, read stdout and stderr to their ends, and wait for the command.
 
-        Each stream is bounded as in `Popen.communicate`.
+        Return the bytes read from stdout and stderr, or None for a stream that is not a pipe. Each
+        stream is bounded as in `Popen.communicate`.
         """
-        written = self._drained(self.stdout) if self.terminal is None or self.stdout is not None else self._shown(self.terminal)
-        _, stdout, stderr = await asyncio.gather(self._feed(input), written, self._drained(self.stderr))
+        written = (
+            self._drained(self.stdout)
+            if self.terminal is None or self.stdout is not None
+            else self._shown(self.terminal)
+        )
+        _, stdout, stderr = await asyncio.gather(
+            self._feed(input), written, self._drained(self.stderr)
+        )
         await self.wait()
         return stdout, stderr
 
@@ -264,7 +296,7 @@ class AsyncProcess:
             self.stdin.close()
             await self.stdin.wait_closed()
         except (BrokenPipeError, ConnectionResetError):
-            pass  # It has closed its end, or ended: it wants no more.
+            pass  # The command closed its end of the pipe or ended: it reads no more.
 
     async def _drained(self, stream: asyncio.StreamReader | None) -> bytes | None:
         if stream is None:
@@ -276,7 +308,10 @@ class AsyncProcess:
         return b"".join(kept.chunks)
 
     async def _shown(self, terminal: seclude.Terminal) -> bytes:
-        """What the command writes to its terminal, until nobody inside has it open, or in a cell until the command has ended."""
+        """Read the command's terminal until no process inside has it open.
+
+        In a cell, reading also stops when the command has ended.
+        """
         kept = Kept(self._process._bound())
         os.set_blocking(terminal.fileno(), False)
         while (chunk := terminal.read(_LIMIT)) != b"":
@@ -291,7 +326,7 @@ class AsyncProcess:
         return b"".join(kept.chunks)
 
     async def _readable(self, terminal: seclude.Terminal) -> None:
-        """Waits until there is something to read, or the command has ended."""
+        """Wait until the terminal has data to read or the command has ended."""
         waiter = self._loop.create_future()
         self._waiters.append(waiter)
         self._loop.add_reader(terminal.fileno(), self._wake, waiter)
@@ -301,50 +336,53 @@ class AsyncProcess:
             self._loop.remove_reader(terminal.fileno())
 
     def send_signal(self, sig: int) -> None:
-        """Sends a signal to the command's first process. ProcessLookupError if its end was noticed, as asyncio has it."""
+        """Send a signal to the command's first process.
+
+        Raises ProcessLookupError if the loop has noticed the end, as in asyncio.
+        """
         self._still_there()
         self._process._child.signal(sig)
 
     def terminate(self) -> None:
-        """Sends SIGTERM to the command's first process."""
+        """Send SIGTERM to the command's first process."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kills everything inside. Does not wait."""
+        """Kill everything inside. Does not wait."""
         self._still_there()
         self._process.kill()
         self._watch()
 
     def usage(self) -> Usage:
-        """What it has used so far, as `Popen.usage` tells it."""
+        """Return what the command has used so far, as `Popen.usage` does."""
         return self._process.usage()
 
     def set_memory(self, bytes: int | str) -> None:  # noqa: A002
-        """Changes the limit `memory` while it runs, as `Popen.set_memory` does."""
+        """Change the limit `memory` while the command runs, as `Popen.set_memory` does."""
         self._process.set_memory(bytes)
 
     def set_cpus(self, number: float) -> None:
-        """Changes the limit `cpus` while it runs."""
+        """Change the limit `cpus` while the command runs: 0.01 to 8192 processors."""
         self._process.set_cpus(number)
 
     def set_cpu_time(self, seconds: float) -> None:
-        """Changes the limit `cpu_time` while it runs: seconds from its start."""
+        """Change the limit `cpu_time`: seconds counted from the start of the command."""
         self._process.set_cpu_time(seconds)
 
     def set_pids(self, number: int) -> None:
-        """Changes the limit `pids` while it runs."""
+        """Change the limit `pids` while the command runs."""
         self._process.set_pids(number)
 
     def freeze(self) -> Freezer:
-        """Stops everything inside, and tells by which means."""
+        """Stop everything inside and return the mechanism used, as `Popen.freeze` does."""
         return self._process.freeze()
 
     def thaw(self) -> None:
-        """Lets everything inside go on."""
+        """Resume everything inside."""
         self._process.thaw()
 
     def processes(self) -> list[Process]:
-        """Every process inside, as `Popen.processes` tells them."""
+        """Return every process inside, as `Popen.processes` does."""
         return self._process.processes()
 
     def _still_there(self) -> None:

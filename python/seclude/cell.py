@@ -1,4 +1,4 @@
-"""A cell: a sandbox that stays up and runs many commands, in turn or at once."""
+"""A cell: a sandbox that stays up and runs many commands, one after another or at once."""
 
 from __future__ import annotations
 
@@ -10,30 +10,37 @@ import seclude
 
 from . import _seclude
 from .command import Text, size
+from .command_runner import CommandRunner
 from .outcome import Process, Usage
-from .runs import Runs
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
 from .vocabulary import Freezer, Protection
 
 
-class Cell(Runs):
-    """A sandbox that is alive: its commands share files, processes and network, and what one leaves behind is there for the next.
+class Cell(CommandRunner):
+    r"""A running sandbox whose commands share files, processes and network.
 
-    `run`, `popen`, `command` and `asyncio` are those of a sandbox. A command ends when its first process does; what that has
-    started goes on, unless it is ended by force: then what it has started ends with it. Its usage is what its first process,
-    and those that this has waited for, have used. The sandbox's limits on memory, processes, processor time and I/O bound
-    what all commands use together; `wall_time` and `output` each command by itself.
+    What one command leaves behind is there for the next. `run`, `popen`, `command` and `asyncio`
+    work as on a `Sandbox`.
 
-    `with box.cell() as cell:` closes it; so does dropping it, its commands and processes, and the interpreter's end. Any
-    thread may use it.
+    A command ends when its first process ends; other processes that it started keep running. If a
+    limit or the caller kills the command, those are killed with it. The usage of a command covers
+    its first process and the children that this process has waited for.
+
+    The limits on memory, processes, processor time and I/O apply to all commands together.
+    `wall_time` and `output` apply to each command separately.
+
+    `with box.cell() as cell:` closes the cell at the end of the block. Dropping the cell together
+    with its commands and processes also closes it, and so does the end of the interpreter. Any
+    thread may use a cell.
 
         >>> import seclude
         >>> with seclude.Sandbox(files=[seclude.tmpfs("/tmp", "16M")]).cell() as cell:
         ...     _ = cell.run(["sh", "-c", "echo hello > /tmp/greeting"])
-        ...     print(cell.run(["cat", "/tmp/greeting"], capture_output=True, text=True).stdout, end="")
+        ...     cell.run(["cat", "/tmp/greeting"], capture_output=True, text=True).stdout
         ...     cell.reset()
-        ...     print(cell.run(["ls", "/tmp"], capture_output=True, text=True).stdout, end="")
-        hello
+        ...     cell.run(["ls", "/tmp"], capture_output=True, text=True).stdout
+        'hello\n'
+        ''
     """
 
     __slots__ = ("_core", "sandbox")
@@ -47,75 +54,88 @@ class Cell(Runs):
 
     @property
     def enforced(self) -> tuple[Protection, ...]:
-        """The names of the protections that hold all that run in it."""
+        """The names of the protections that apply to all commands of the cell."""
         return tuple(self._core.enforced())
 
     @property
     def pid(self) -> int:
-        """Its warden's process id, as the caller counts: another one after a reset."""
+        """The process id of the warden as the caller sees it. A reset changes it."""
         return self._core.pid()
 
     def publish(self, name: str) -> None:
-        """Publishes it under a name, by which other processes of the caller's user find and `enter` it.
+        """Publish the cell under a name, by which other processes of this user can `enter` it.
 
-        Until it is closed, or published under another. 1 to 64 letters, digits, dots, hyphens and underscores, not beginning with
-        a dot; a PolicyError if another cell lives under it.
+        The name has 1 to 64 letters, digits, dots, hyphens and underscores, and does not begin with
+        a dot. It holds until the cell is closed or published under another name.
 
-        In the directory that the environment variable SECLUDE_CELLS names; else in `$XDG_RUNTIME_DIR/seclude`, root's in
-        `/run/seclude`, and the rest in `/tmp/seclude-UID`. It must be the user's own.
+        The entry is made in the directory that the environment variable SECLUDE_CELLS names, else
+        in `$XDG_RUNTIME_DIR/seclude`. If neither is set, it is `/run/seclude` for root and
+        `/tmp/seclude-UID` for other users. The directory must belong to the user.
+
+        Raises PolicyError if another live cell has this name.
         """
         self._core.publish(name)
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can run commands: it has not been closed, and its warden lives."""
+        """Whether the cell can run commands: it is not closed and its warden is alive."""
         return self._core.is_alive()
 
     def processes(self) -> list[Process]:
-        """Every process inside, the warden first, each after its parent."""
-        return [Process._told(seen) for seen in self._core.processes()]
+        """Return every process inside: the warden first, each process after its parent."""
+        return [Process._from_native(seen) for seen in self._core.processes()]
 
     def usage(self) -> Usage:
-        """What all its commands have used so far, since it was started or reset."""
-        return Usage._told(self._core.usage())
+        """Return what all commands have used since the cell was started or reset."""
+        return Usage._from_native(self._core.usage())
 
     def freeze(self) -> Freezer:
-        """Stops everything inside, and tells by which means. Wall times go on."""
+        """Stop everything inside and return the mechanism used. Wall time keeps counting."""
         return self._core.freeze()
 
     def thaw(self) -> None:
-        """Lets everything inside go on."""
+        """Resume everything inside."""
         self._core.thaw()
 
     def kill_all(self) -> None:
-        """Kills everything inside: commands that run end as `killed`. The cell stays, with its files. Does not wait."""
+        """Kill everything inside; running commands end as `killed`. Does not wait.
+
+        The cell stays up and keeps its files.
+        """
         self._core.kill_all()
 
     def reset(self) -> None:
-        """Back to the state after set-up: no process, the scratch file systems empty, network, IPC objects, keys and clocks new.
+        """Return to the state after set-up.
 
-        The counters begin at zero, and limits are the policy's again. The caller's files that are bound writable stay as they
-        are. The first one makes a template (`Sandbox.prepare`), and from then on a reset costs a fraction of a new cell.
+        A reset kills every process and empties the scratch file systems. Network, IPC objects, keys
+        and clocks are new, counters start at zero, and the limits are those of the policy. Files of
+        the caller that are bound writable are not changed.
+
+        The first reset makes a template (see `Sandbox.prepare`). Later resets take a fraction of
+        the time that a new cell takes.
         """
         self._core.reset()
 
     def close(self) -> None:
-        """Ends everything inside and waits until it is gone. Using it afterwards is a PolicyError; closing it again is none."""
+        """Kill everything inside and wait until it is gone.
+
+        Closing a closed cell has no effect. Any other use of it raises PolicyError.
+        """
         self._core.close()
 
     def set_memory(self, bytes: int | str) -> None:  # noqa: A002
-        """Changes the limit `memory` of all together, until the next reset: bytes, or text ("64M").
+        """Change the limit `memory` of all commands together: bytes, or text such as "64M".
 
-        The sandbox must have set one.
+        The change holds until the next reset. The policy must have set this limit.
         """
         self._core.set_memory(size("memory", bytes))
 
     def set_cpus(self, number: float) -> None:
-        """Changes the limit `cpus` of all together."""
+        """Change the limit `cpus` of all commands together: 0.01 to 8192 processors."""
         self._core.set_cpus(number)
 
     def set_pids(self, number: int) -> None:
-        """Changes the limit `pids` of all together."""
+        """Change the limit `pids` of all commands together."""
         self._core.set_pids(number)
 
     def copy_out(
@@ -127,9 +147,11 @@ class Cell(Runs):
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
     ) -> Copied:
-        """Copies a file or tree out of it, from an absolute path inside: as `Popen.copy_out`."""
+        """Copy a file or tree out of the cell, as `Popen.copy_out` does."""
         bounds = size("max_bytes", max_bytes), max_entries, skip_special
-        return Copied._told(self._core.copy_out(os.fsencode(inside), os.fsencode(to), bounds))
+        return Copied._from_native(
+            self._core.copy_out(os.fsencode(inside), os.fsencode(to), bounds)
+        )
 
     def copy_in(
         self,
@@ -140,14 +162,21 @@ class Cell(Runs):
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
     ) -> Copied:
-        """Copies a file or tree of the caller's into it, to an absolute path that commands may write to: as `Popen.copy_in`."""
+        """Copy a file or tree of the caller into the cell, as `Popen.copy_in` does."""
         bounds = size("max_bytes", max_bytes), max_entries, skip_special
-        return Copied._told(self._core.copy_in(os.fsencode(path), os.fsencode(inside), bounds))
+        return Copied._from_native(
+            self._core.copy_in(os.fsencode(path), os.fsencode(inside), bounds)
+        )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -1,8 +1,8 @@
-"""A cluster: jobs on many machines, by `dask.distributed`, with the face and the results of a pool.
+"""Run jobs on many machines with `dask.distributed`, with the interface and results of a pool.
 
-On every worker process one pool is made by the first job of a policy, and kept for the next ones. Who watches the workers,
-gives the jobs out, and runs those of a lost worker somewhere else is dask: `pip install seclude[dask]`. Nothing of it is
-imported before a `Cluster` is made.
+Each worker process makes one pool for the first job of a policy and keeps it for later jobs. dask
+monitors the workers, distributes the jobs, and reruns the jobs of a lost worker elsewhere. Install
+it with `pip install seclude[dask]`. It is imported when the first `Cluster` is made.
 """
 
 from __future__ import annotations
@@ -28,64 +28,81 @@ from .window import in_order, results
 if TYPE_CHECKING:
     from distributed import Client as _Client
 else:
-    _Client = Any  # It is there only with the extra.
+    _Client = Any  # The extra `dask` is not installed.
 
 
 class Cluster:
-    """Runs jobs of one policy on the workers of a dask scheduler.
+    """Run jobs of one policy on the workers of a dask scheduler.
 
-    `scheduler` is its address, `tcp://host:port`, or a `distributed.Client` of the caller's, which stays open. Every worker needs
-    this version of seclude, and the policy's paths are its own machine's. A worker runs as many jobs at one time as it has
-    threads.
+    `scheduler` is its address, `tcp://host:port`, or a `distributed.Client` of the caller, which
+    stays open. Every worker needs this version of seclude. The paths in the policy refer to the
+    worker's machine. A worker runs as many jobs at once as it has threads.
 
-    A job whose worker is lost is run again on another one, so that it may run more than once; when as many workers are lost
-    with it as the scheduler allows (`distributed.scheduler.allowed-failures`), it is a SetupError of kind `worker-lost`.
+    If a worker is lost, its jobs run again on another worker, so a job may run more than once. The
+    scheduler limits how many workers may be lost with one job, in its setting
+    `distributed.scheduler.allowed-failures`. Then the job raises SetupError of kind `worker-lost`.
 
-    `with Cluster(box, address) as cluster:` waits for the jobs. If it is left because of what is no
-    `Exception` (Ctrl-C, `sys.exit`, a task that is cancelled), it cancels them: those that run on a
-    worker go on there, and nobody waits for them. Any thread may use it.
+    `with Cluster(box, address) as cluster:` waits for the jobs at the end of the block. If anything
+    but an `Exception` leaves the block (Ctrl-C, `sys.exit`, a cancelled task), the jobs are
+    cancelled. Jobs that already run on a worker continue there, and their results are dropped. Any
+    thread may use a cluster.
     """
 
     def __init__(self, sandbox: Sandbox, scheduler: str | _Client) -> None:
         try:
             from distributed import Client
         except ImportError:
-            raise ImportError("dask.distributed is not installed: pip install 'seclude[dask]'") from None
+            raise ImportError(
+                "dask.distributed is not installed: pip install 'seclude[dask]'"
+            ) from None
         self.sandbox = sandbox
         self._policy = sandbox.to_json()
         self._own = isinstance(scheduler, str)
-        self._client: Any = Client(scheduler, set_as_default=False) if isinstance(scheduler, str) else scheduler
+        self._client: Any = (
+            Client(scheduler, set_as_default=False) if isinstance(scheduler, str) else scheduler
+        )
         self._under_way: set[Future[CompletedRun]] = set()
         self._counted, self._size = float("-inf"), 0
 
     @property
     def size(self) -> int:
-        """How many jobs run at one time: the threads of all workers, as they were a second ago."""
+        """The number of jobs that can run at once: all worker threads, as of a second ago."""
         if time.monotonic() > self._counted + 1:
             self._size = sum(self._client.nthreads().values())
             self._counted = time.monotonic()
         return self._size
 
     def submit(self, job: Job, /) -> Future[CompletedRun]:
-        """Has a job run by one of the workers: a Future of what `job.run` returns or raises there.
+        """Run a job on a worker and return a Future of what `job.run` returns or raises there.
 
-        If the scheduler is lost, or drops the job, it is a ConnectionError.
+        The Future raises ConnectionError if the scheduler is lost or drops the job.
         """
         try:
             there = self._client.submit(_run, self._policy, job, pure=False)
-        except Exception as error:  # A closed client's is of another kind in each version of dask.
+        except (
+            Exception
+        ) as error:  # The exception of a closed client differs between versions of dask.
             raise ConnectionError(f"hand out a job: {error}") from error
-        here: Future[CompletedRun] = asyncio.run_coroutine_threadsafe(_answer(there), self._client.loop.asyncio_loop)
+        here: Future[CompletedRun] = asyncio.run_coroutine_threadsafe(
+            _answer(there), self._client.loop.asyncio_loop
+        )
         self._under_way.add(here)
         here.add_done_callback(self._under_way.discard)
         return here
 
-    def map(self, jobs: Iterable[Job], /, *, timeout: float | None = None) -> Generator[CompletedRun]:
-        """Runs jobs: an iterator over the results, in order, as `Pool.map`."""
-        return results(in_order((self.submit(job) for job in jobs), lambda: 4 * max(1, self.size), timeout))
+    def map(
+        self, jobs: Iterable[Job], /, *, timeout: float | None = None
+    ) -> Generator[CompletedRun]:
+        """Run jobs and return an iterator over the results, in order, as `Pool.map` does."""
+        return results(
+            in_order((self.submit(job) for job in jobs), lambda: 4 * max(1, self.size), timeout)
+        )
 
     def close(self) -> None:
-        """Waits for the jobs, and leaves the scheduler. The workers keep their pools, for the next one of this policy."""
+        """Wait for the jobs and disconnect from the scheduler.
+
+        The workers keep their pools for the next cluster with this policy.
+        """
         wait(list(self._under_way))
         if self._own:
             self._client.close()
@@ -93,7 +110,12 @@ class Cluster:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is not None and not issubclass(kind, Exception):
             for future in list(self._under_way):
                 future.cancel()
@@ -101,7 +123,10 @@ class Cluster:
 
 
 async def _answer(there: Any) -> CompletedRun:
-    """What came of a job there. Cancelling this forgets the job: dask keeps none that nobody waits for."""
+    """Wait for the result of a remote job.
+
+    Cancelling this drops the job: dask keeps no job without a caller that waits for the result.
+    """
     from distributed import KilledWorker
 
     try:
@@ -109,14 +134,14 @@ async def _answer(there: Any) -> CompletedRun:
     except KilledWorker as error:
         raise SetupError(f"run a job: {error}", kind="worker-lost", step="run a job") from None
     except CancelledError as error:
-        # Not asyncio's, which says that nobody here wants the result any more.
+        # Not asyncio's CancelledError, which means that the caller no longer wants the result.
         raise ConnectionError(f"run a job: dask has dropped it: {error}") from None
     if isinstance(answer, SecludeError):
         raise answer
     return answer
 
 
-# ---- what runs on a worker
+# ---- code that runs on a worker
 
 
 @dataclass(slots=True)
@@ -126,13 +151,16 @@ class _Kept:
 
 
 _KEPT = 4
-"""Policies whose pools a worker keeps: those that were asked for last."""
+"""A worker keeps the pools of this many policies, the most recently used."""
 _pools: dict[str, _Kept] = {}
 _lock = Lock()
 
 
 def _run(policy: str, job: Job) -> CompletedRun | SecludeError:
-    """Runs a job in this process's pool. An error is an answer as good as another: dask would log it as a failure of its own."""
+    """Run a job in this process's pool, and return any error instead of raising it.
+
+    dask would log a raised error as its own failure.
+    """
     try:
         with _pool(policy) as pool:
             return job.run(pool)
@@ -142,7 +170,10 @@ def _run(policy: str, job: Job) -> CompletedRun | SecludeError:
 
 @contextmanager
 def _pool(policy: str) -> Generator[seclude.Pool]:
-    """The pool of a policy, which lives until the process ends, or others have been wanted more."""
+    """Return the pool of a policy.
+
+    It stays open until the process ends or more recently used policies replace it.
+    """
     with _lock:
         kept = _pools.pop(policy, None) or _made(policy)
         _pools[policy] = kept

@@ -1,6 +1,7 @@
-"""A command about to start: what the caller wrote, in `subprocess`'s words, becomes what the native half takes.
+"""Convert a command in the terms of `subprocess` to what the native extension takes.
 
-Pipes are made here, so that a failure at any point closes all of them, and the command's ends are closed once it runs.
+This module makes the pipes. A failure at any point closes all of them, and the command's ends are
+closed once it runs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .readiness import READ, Deadline, Poll
 from .vocabulary import Parts, Path
 
 PTY = -4
-"""A stream that is a pseudo-terminal of the command's own: the sandbox must have `terminals`."""
+"""Makes a stream a pseudo-terminal of the command. The sandbox must have `terminals`."""
 
 _STREAMS = ("stdin", "stdout", "stderr")
 
@@ -28,52 +29,62 @@ Text: TypeAlias = Path
 Args: TypeAlias = Text | Sequence[Text]
 Ends: TypeAlias = list[int | None]
 Stream: TypeAlias = int | IO[Any] | None
-"""`None` is the caller's own stream; `PIPE`, `DEVNULL`, `PTY`; a descriptor or an object that has one; for stderr, `STDOUT`."""
+"""The caller's own stream (None), `PIPE`, `DEVNULL`, `PTY`, a descriptor, or an open file.
+
+`STDOUT` is allowed for stderr only.
+"""
 
 
 class CommandOptions(TypedDict, total=False):
-    """What `Popen`, `run` and asyncio's `create_subprocess_exec` take alike."""
+    """The options that `Popen`, `run` and asyncio's `create_subprocess_exec` share."""
 
     stdin: Stream
     stdout: Stream
     stderr: Stream
     cwd: Text | None
-    """The working directory, an absolute path inside; `/` if not given."""
+    """The working directory, an absolute path inside. Default: `/`."""
     env: Mapping[str, Text] | Mapping[bytes, Text] | None
-    """The whole environment. If not given: PATH, HOME, LANG and TMPDIR, and nothing of the caller's."""
+    """The whole environment. Default: PATH, HOME, LANG and TMPDIR, none of them the caller's."""
     pass_fds: Iterable[int | IO[Any]]
     """Descriptors that the command gets under their own numbers, 3 or higher."""
     fds: Mapping[int, int | IO[Any]] | None
-    """Descriptors that the command gets under numbers of the caller's choice, 3 or higher: `{target: descriptor}`."""
-    arg0: Text | None
-    """What the program sees as its own name."""
-    restore_signals: bool
-    """False: it ignores the signals that this process ignores, SIGPIPE as a rule. If not given, no signal."""
-    wall_time: float | str | None
-    """Seconds that this command may take, or text ("200ms"), instead of what the sandbox says."""
-    memory: int | str | None
-    """Bytes of memory, or text ("64M"), that this command, with what it starts, may use of the
-    sandbox's `memory`, which must be set.
+    """Descriptors that the command gets under chosen numbers: `{target: descriptor}`.
+
+    Targets are 3 or higher.
     """
+    arg0: Text | None
+    """The program's `argv[0]`."""
+    restore_signals: bool
+    """If False, the command ignores the signals that this process ignores (usually SIGPIPE).
+
+        By default the command ignores no signal.
+        """
+    wall_time: float | str | None
+    """Wall time of this command instead of the sandbox's: seconds, or text such as "200ms"."""
+    memory: int | str | None
+    """Memory for the command and the processes it starts: bytes, or text such as "64M".
+
+        This is a share of the sandbox's `memory`, which must be set.
+        """
     cpu_time: float | str | None
-    """Seconds of processor time, or text, that it may use of the sandbox's `cpu_time`."""
+    """Processor time, in seconds or as text: a share of the sandbox's `cpu_time`."""
     pids: int | None
-    """Processes and threads that it may have of the sandbox's `pids`."""
+    """Number of processes and threads: a share of the sandbox's `pids`."""
     window_size: tuple[int, int] | None
-    """Rows and columns of its terminal's window at first, if a stream is `PTY`; 24 and 80 if not given."""
+    """Initial rows and columns of the terminal if a stream is `PTY`. Default: 24 and 80."""
 
 
 class Core(Protocol):
-    """What of the native half makes commands."""
+    """A native object that makes commands."""
 
     def command(self, parts: Parts) -> _seclude.Command:
-        """A command, not started yet."""
+        """Prepare a command without starting it."""
 
 
 class Start:
-    """A command that is to start: tried until there is a place for it, which only a pool can lack.
+    """A pending start, tried until there is a free place. Only a pool can lack one.
 
-    Its pipes are made for each try, so that many that wait for a place hold no descriptors.
+    Each attempt makes new pipes, so that waiting starts hold no descriptors.
     """
 
     def __init__(self, sandbox: Core, args: Args, options: CommandOptions) -> None:
@@ -84,7 +95,7 @@ class Start:
         self._refused: float | None = None
 
     def attempt(self) -> tuple[_seclude.Child, Ends] | None:
-        """The child, and our ends of its streams that are pipes; None if there is no place now."""
+        """Return the child and the caller's pipe ends, or None if there is no free place."""
         now = time.monotonic()
         with Streams() as streams:
             prepared = prepare(self._sandbox, self._args, streams, **self._options)
@@ -98,9 +109,9 @@ class Start:
 def start(
     sandbox: Core, args: Args, timeout: float | None = None, **options: Unpack[CommandOptions]
 ) -> tuple[_seclude.Child, Ends]:
-    """Starts a command: the child, and the caller's ends of its three streams where they are pipes.
+    """Start a command and return the child and the caller's ends of its piped streams.
 
-    It waits for a place in a pool for at most `timeout` seconds: TimeoutExpired after that.
+    In a pool, wait up to `timeout` seconds for a free place. Raises TimeoutExpired after that.
     """
     deadline = Deadline(timeout)
     one = Start(sandbox, args, options)
@@ -109,7 +120,7 @@ def start(
     poll = Poll()
     poll.register(cast("_seclude.Pool", sandbox).fileno(), READ)
     while True:
-        # Open to Ctrl-C, and without the GIL.
+        # Wait in `poll`, which releases the GIL and lets Ctrl-C through.
         poll.wait(deadline)
         late = deadline.passed
         if (started := one.attempt()) is not None:
@@ -120,7 +131,7 @@ def start(
 
 
 def no_place(args: Any, timeout: float) -> TimeoutExpired:
-    """What a start raises that has waited in vain."""
+    """Return the exception for a start that found no free place in time."""
     expired = TimeoutExpired(args, timeout)
     expired.step = "wait for a place in the pool"
     expired.hint = "a larger pool runs more commands at one time"
@@ -147,7 +158,7 @@ def prepare(
     pids: int | None = None,
     window_size: tuple[int, int] | None = None,
 ) -> _seclude.Command:
-    """A command that is ready to start, once, while `streams` are open."""
+    """Return a command that can be started once, while `streams` are open."""
     granted = [(number, number) for number in map(_number, pass_fds)]
     granted += [(_target(target), _number(fd)) for target, fd in (fds or {}).items()]
     window = None
@@ -175,7 +186,10 @@ def prepare(
 
 
 class Streams:
-    """The ends of three streams: the command's, closed at the end in any case, and ours, closed unless kept."""
+    """Both ends of the three standard streams.
+
+    Leaving the `with` block closes the command's ends, and the caller's ends unless kept.
+    """
 
     def __init__(self) -> None:
         self.inside: list[int | None] = [None, None, None]
@@ -191,7 +205,7 @@ class Streams:
             os.close(fd)
 
     def connect(self, stdin: Stream, stdout: Stream, stderr: Stream) -> None:
-        """Makes what is asked for."""
+        """Open what each stream asks for."""
         if stdin == STDOUT or stdout == STDOUT:
             raise ValueError("STDOUT can only be used for stderr")
         for number, stream in enumerate((stdin, stdout, stderr)):
@@ -220,7 +234,7 @@ class Streams:
 
     @staticmethod
     def _pipe(number: int) -> tuple[int, int]:
-        """The command's end, and ours."""
+        """Make a pipe and return the command's end and the caller's end."""
         with _failing("make a pipe"):
             reader, writer = os.pipe2(os.O_CLOEXEC)
             try:
@@ -236,13 +250,13 @@ class Streams:
         return (reader, writer) if number == 0 else (writer, reader)
 
     def keep(self) -> Ends:
-        """Our ends, whose closing is from now on the taker's."""
+        """Return the caller's ends, which the caller must now close."""
         kept, self._ours = self._ours, [None, None, None]
         return kept
 
 
 def _ignored() -> list[int]:
-    """The signals that this process ignores, whether Python or somebody else has said so."""
+    """Return the signals that this process ignores, whoever set that, Python or other code."""
     with open("/proc/self/status", "rb") as status:
         line = next(line for line in status if line.startswith(b"SigIgn:"))
     mask = int(line.split()[1], 16)
@@ -256,7 +270,7 @@ def _null() -> int:
 
 @contextlib.contextmanager
 def _failing(step: str) -> Iterator[None]:
-    """What fails within is an error of this package's, of the same kind as if the native half had met it."""
+    """Raise any OSError as this package's error, of the kind that the extension would raise."""
     try:
         yield
     except OSError as error:
@@ -264,9 +278,10 @@ def _failing(step: str) -> Iterator[None]:
 
 
 def _above_standard(fd: int) -> int:
-    """The same file under a number of 3 or more.
+    """Return the same file under a descriptor of 3 or more; close the original.
 
-    What is printed to a standard stream that the caller has closed must not come to a command.
+    If the caller has closed a standard stream, a new descriptor can get its number. Output meant
+    for that stream would then reach the command.
     """
     if fd > 2:
         return fd
@@ -277,7 +292,7 @@ def _above_standard(fd: int) -> int:
 
 
 def _is_stream(number: int) -> bool:
-    """Whether a program would inherit this standard stream; the native half asks the same."""
+    """Return whether a program would inherit this standard stream. The extension checks alike."""
     try:
         return os.get_inheritable(number)
     except OSError:
@@ -285,7 +300,7 @@ def _is_stream(number: int) -> bool:
 
 
 def _target(number: int) -> int:
-    """The number of a descriptor inside: what is no such number at all is refused here, and the rest by the core."""
+    """Check that a number fits a C int. The core refuses negative and reserved numbers."""
     return number if -(2**31) <= number < 0 else count("descriptor", number, 31)
 
 
@@ -298,53 +313,66 @@ def _number(stream: int | IO[Any], what: str = "descriptor") -> int:
 
 
 def words(args: Args) -> list[bytes]:
-    """The program and its arguments, as the native half takes them."""
+    """Return the program and its arguments as bytes."""
     if isinstance(args, (str, bytes, os.PathLike)):
         return [encoded("args", args)]
     if not isinstance(args, Iterable):
-        raise TypeError(f"args: {args!r} is no program; hint: a list of the program and its arguments, or the program alone")
+        raise TypeError(
+            f"args: {args!r} is no program; "
+            "hint: a list of the program and its arguments, or the program alone"
+        )
     return [encoded(f"args[{number}]", word) for number, word in enumerate(args)]
 
 
 def encoded(what: str, value: Text) -> bytes:
-    """Text as bytes, by `os.fsencode`, whose own TypeError does not name what it is about."""
+    """Return text as bytes like `os.fsencode`, with a TypeError that names the argument."""
     try:
         return os.fsencode(value)
     except TypeError:
         hint = f"; hint: str({value!r})" if isinstance(value, (int, float)) else ""
-        raise TypeError(f"{what}: {value!r} is not text, bytes or a path, but {type(value).__name__}{hint}") from None
+        raise TypeError(
+            f"{what}: {value!r} is not text, bytes or a path, but {type(value).__name__}{hint}"
+        ) from None
 
 
 def variables(env: Mapping[str, Text] | Mapping[bytes, Text]) -> list[tuple[bytes, bytes]]:
-    """The names and values of an environment, as the native half takes them."""
+    """Return the names and values of an environment as bytes."""
     if not isinstance(env, Mapping):
-        raise TypeError(f"env: {env!r} is not a mapping; hint: of names to values, such as {{'HOME': '/tmp'}}")
+        raise TypeError(
+            f"env: {env!r} is not a mapping; hint: of names to values, such as {{'HOME': '/tmp'}}"
+        )
     return [(encoded("env", name), encoded(f"env[{name!r}]", value)) for name, value in env.items()]
 
 
 def seconds(what: str, value: float | str | None) -> float | None:
-    """A time: a number, which the native half judges, or a text as in a policy."""
+    """Convert a time to seconds. The extension checks the range of numbers and parses text."""
     if isinstance(value, str):
         return _seclude.time_of_text(what, value)
     try:
         return None if value is None else float(value)
     except OverflowError:
-        raise PolicyError(f"{what}: more seconds than any number of this kind holds", step=what) from None
+        raise PolicyError(
+            f"{what}: more seconds than any number of this kind holds", step=what
+        ) from None
     except TypeError:
-        raise TypeError(f"{what}: {value!r} is not a time; hint: seconds, or a text such as '200ms'") from None
+        raise TypeError(
+            f"{what}: {value!r} is not a time; hint: seconds, or a text such as '200ms'"
+        ) from None
 
 
 def size(what: str, value: int | str) -> int:
-    """A number of bytes, or a text as in a policy: "64M"."""
+    """Convert a size to bytes: a number, or text such as "64M"."""
     return _seclude.size_of_text(what, value) if isinstance(value, str) else count(what, value, 64)
 
 
 def count(what: str, value: int, bits: int) -> int:
-    """A number that is not negative and has no more than so many bits: what the native half's types hold."""
+    """Check that a number is not negative and fits the extension's type of `bits` bits."""
     try:
         number = index(value)
     except TypeError:
-        raise TypeError(f"{what}: {value!r} is not a whole number, but {type(value).__name__}") from None
+        raise TypeError(
+            f"{what}: {value!r} is not a whole number, but {type(value).__name__}"
+        ) from None
     if number < 0:
         raise PolicyError(f"{what} {number}: must not be negative", step=what)
     if number.bit_length() > bits:

@@ -1,7 +1,7 @@
-"""The exceptions, each with two parents: seclude's own, and the one that existing handlers of `subprocess` know.
+"""The exceptions. Each also derives from the class that handlers for `subprocess` catch.
 
-The native half raises the first five. They can be pickled and copied whole, and made again from `args` alone, as task queues
-do: `type(error)(*error.args)`.
+The native extension raises the first five. All can be pickled and copied without loss. Task queues
+can also rebuild them from `args` alone: `type(error)(*error.args)`.
 """
 
 from __future__ import annotations
@@ -16,39 +16,45 @@ if TYPE_CHECKING:
 
 
 class SecludeError(Exception):
-    """The parent of all: something was refused, or could not be done.
+    """The base class of all exceptions of this package.
 
-    `kind` is the cause by name, the same in every language: `invalid`, `policy`, `source-missing`, `source-unreadable`,
-    `program-missing`, `program-not-executable`, `program-format`, `interpreter-missing`, `namespaces-denied`,
-    `host-limit`, `limit-unavailable` (a limit that this host cannot hold), `unsupported`, `setup`, `warden-lost` (before the
-    command ran; later it is an outcome), `io`; and from Python itself `timeout`, `failed` and `worker-lost` (a `Cluster`'s).
-    `step` is what was being done, `step_kind` the same as one of a closed set (`docs/errors.md`), `errno` the kernel's answer (`errno(3)`), `path` what it was about, `hint` the remedy;
-    each is None where there is none. `str()` says it all in one line.
+    `kind` names the cause and is the same in every language: `invalid`, `policy`, `source-missing`,
+    `source-unreadable`, `program-missing`, `program-not-executable`, `program-format`,
+    `interpreter-missing`, `namespaces-denied`, `host-limit`, `limit-unavailable` (this host cannot
+    enforce a limit), `unsupported`, `setup`, `warden-lost` (before the command ran; later it is an
+    outcome), `io`. Python adds `timeout`, `failed` and `worker-lost` (of a `Cluster`).
 
-    One with an `errno` is an OSError too, of the class that Python has for that number: for a working directory that does not
-    exist a FileNotFoundError, as from `subprocess`. Then `strerror` and `filename` are as for any OSError.
+    `step` is the action that failed, and `step_kind` its kind if it is a step of the set-up or of
+    the start (`docs/errors.md`). `errno` is the error number of the kernel (`errno(3)`), `path` the
+    file concerned, and `hint` a remedy. Each is None if it does not apply. `str()` gives the
+    whole message in one line.
 
-    `args` is the message, or as for any OSError the number and the message.
+    An exception with an `errno` is also an OSError of the class that Python has for that number.
+    For example, a missing working directory raises a FileNotFoundError, as in `subprocess`. Then
+    `strerror` and `filename` are set as on any OSError.
+
+    `args` is the message, or the number and the message if there is an `errno`.
     """
 
     kind: str
     step: str | None
     step_kind: Step | None
-    # Not annotated as an attribute of its own: in `SetupError` it is OSError's.
+    # Not annotated as an attribute of its own: in `SetupError` OSError defines it.
     errno: Any
     path: str | None
     hint: str | None
 
     _kind: ClassVar[str] = "setup"
-    """The kind if nothing is said."""
+    """The kind if the constructor gets none."""
 
     def __new__(cls, *args: Any, errno: int | None = None, **_fields: Any) -> Self:
-        """One that is an OSError, too, if there is an error number."""
+        """Create an exception that is also an OSError if there is an error number."""
         number = _number(args) if errno is None else errno
         chosen: Any = cls
         if number is not None:
             chosen = _as_os_error(chosen, number)
-        # Not super(), which of a PolicyError is ValueError: the layout is OSError's, if that is one of the parents.
+        # Not super(), which finds ValueError for a PolicyError. If OSError is a parent, the memory
+        # layout is OSError's, and only its __new__ works.
         return (OSError if issubclass(chosen, OSError) else Exception).__new__(chosen, *args)  # type: ignore[no-any-return]
 
     def __init__(
@@ -61,7 +67,8 @@ class SecludeError(Exception):
         path: str | None = None,
         hint: str | None = None,
     ) -> None:
-        # Not super(): the second parents want arguments of their own, and their attributes are set one by one.
+        # Not super(): the other parents require arguments of their own. Their attributes are set
+        # one by one instead.
         number = _number(args)
         message = args[0] if args and number is None else args[1] if args else ""
         errno = number if errno is None else errno
@@ -81,17 +88,20 @@ class SecludeError(Exception):
 
 
 class PolicyError(SecludeError, ValueError):
-    """A policy or a command says something that makes no sense. Nothing was started."""
+    """A policy or command is invalid. Nothing was started."""
 
     _kind = "invalid"
 
 
 class SetupError(SecludeError, OSError):
-    """The system refused a step: of the sandbox's set-up, or of the caller's own side. The command did not run, or was lost."""
+    """A step failed in the sandbox's set-up or on the caller's side.
+
+    The command did not run, or was lost.
+    """
 
 
 class ProgramNotFound(SetupError, FileNotFoundError):
-    """There is no such program inside the sandbox, or no interpreter that it names."""
+    """The program, or the interpreter that it names, does not exist inside the sandbox."""
 
     _kind = "program-missing"
 
@@ -103,21 +113,30 @@ class ProgramNotExecutable(SetupError, PermissionError):
 
 
 class TimeoutExpired(SecludeError, subprocess.TimeoutExpired):
-    """The caller's timeout was over before the command ended: `cmd`, `timeout`, `output` (or `stdout`), `stderr`.
+    """The caller's timeout expired before the command ended.
 
-    From `run` the command is dead, and `outcome` says so; from `Popen.wait` and `communicate` it still runs, and
-    `outcome` is None. It is None, too, where no place in a pool came free in time: nothing was
-    started then. The sandbox's `wall_time` is another thing: it ends the command, and is an outcome, not an error.
+    The attributes are `cmd`, `timeout`, `output` (or `stdout`), `stderr` and `outcome`.
+
+    Raised by `run`, the command was killed and `outcome` reports its end. Raised by `Popen.wait` or
+    `communicate`, the command still runs and `outcome` is None. If a pool had no free place in
+    time, nothing was started and `outcome` is None. The sandbox's `wall_time` never raises this: it
+    ends the command, which is an outcome.
     """
 
     outcome: seclude.Outcome | None
 
     def __new__(cls, *args: Any, **_fields: Any) -> Self:
-        """The numbers that stand first among its arguments are no error numbers."""
+        """Create the exception; its first argument may be a number that is not an errno."""
         return Exception.__new__(cls, *args)
 
     def __init__(
-        self, cmd: Any, timeout: float, output: Any = None, stderr: Any = None, *, outcome: seclude.Outcome | None = None
+        self,
+        cmd: Any,
+        timeout: float,
+        output: Any = None,
+        stderr: Any = None,
+        *,
+        outcome: seclude.Outcome | None = None,
     ) -> None:
         super().__init__(str(cmd), kind="timeout", step="wait")
         self.args = (cmd, timeout)
@@ -128,18 +147,26 @@ class TimeoutExpired(SecludeError, subprocess.TimeoutExpired):
 
 
 class CalledProcessError(SecludeError, subprocess.CalledProcessError):
-    """`check` was asked for and the command did not exit with 0: `returncode`, `cmd`, `output` (or `stdout`), `stderr`,
-    and `outcome`, which tells a limit from a signal.
+    """The command did not exit with 0, and the caller had asked for `check`.
+
+    The attributes are `returncode`, `cmd`, `output` (or `stdout`), `stderr`, and `outcome`, which
+    distinguishes a limit from a signal.
     """
 
     outcome: seclude.Outcome | None
 
     def __new__(cls, *args: Any, **_fields: Any) -> Self:
-        """The numbers that stand first among its arguments are no error numbers."""
+        """Create the exception; its first argument may be a number that is not an errno."""
         return Exception.__new__(cls, *args)
 
     def __init__(
-        self, returncode: int, cmd: Any, output: Any = None, stderr: Any = None, *, outcome: seclude.Outcome | None = None
+        self,
+        returncode: int,
+        cmd: Any,
+        output: Any = None,
+        stderr: Any = None,
+        *,
+        outcome: seclude.Outcome | None = None,
     ) -> None:
         super().__init__(str(cmd), kind="failed", step="run")
         self.args = (returncode, cmd)
@@ -152,7 +179,7 @@ class CalledProcessError(SecludeError, subprocess.CalledProcessError):
 
 
 def _complete(error: Any) -> None:
-    """Sets what every OSError has besides its number."""
+    """Set the remaining attributes of an OSError."""
     error.filename = error.path
     if error.errno is not None:
         from os import strerror
@@ -161,7 +188,7 @@ def _complete(error: Any) -> None:
 
 
 def _number(args: tuple[Any, ...]) -> int | None:
-    """The error number that stands first in an OSError's arguments, if one does."""
+    """Return the error number if `args` begins with one, as in an OSError."""
     return args[0] if len(args) > 1 and isinstance(args[0], int) else None
 
 
@@ -169,19 +196,29 @@ _both: dict[tuple[type[Any], type[OSError]], type[Any]] = {}
 
 
 def _as_os_error(declared: type[Any], errno: int) -> type[Any]:
-    """The class, and that which Python has for this number, in one. It goes by the first one's name, and is pickled as that."""
+    """Return a class that derives from `declared` and from Python's class for this number.
+
+    It has the name of `declared` and is pickled as that.
+    """
     kind = type(OSError(errno, ""))
     if issubclass(declared, kind):
         return declared
     if (declared, kind) not in _both:
-        names = {name: getattr(declared, name) for name in ("__module__", "__qualname__", "__doc__")}
+        names = {
+            name: getattr(declared, name) for name in ("__module__", "__qualname__", "__doc__")
+        }
         made = type(declared.__name__, (declared, kind), names | {"_declared": declared})
         _both.setdefault((declared, kind), made)
     return _both[declared, kind]
 
 
-def _restore(declared: type[SecludeError], args: tuple[Any, ...], fields: dict[str, Any], state: dict[str, Any]) -> SecludeError:
-    """An exception as it was, without its class's own constructor: the attributes say everything."""
+def _restore(
+    declared: type[SecludeError],
+    args: tuple[Any, ...],
+    fields: dict[str, Any],
+    state: dict[str, Any],
+) -> SecludeError:
+    """Rebuild a pickled exception without calling its constructor."""
     error = declared.__new__(declared, *args)
     error.args = args
     for name, value in fields.items():

@@ -1,8 +1,9 @@
-"""Talking to running commands over their pipes, all at once, so that none of them can fill up and block its command.
+"""Communicate with running commands over all their pipes at once.
 
-An exchange can be interrupted by its deadline and taken up again: nothing that was read or written is lost or repeated.
-It works on descriptors, below the file objects' buffers, and needs no thread. Of each stream it keeps a bounded number of
-bytes; what goes beyond that is told once, then read and dropped until the stream ends.
+Serving all pipes keeps any of them from filling up and blocking its command. An exchange stops at
+its deadline and can be resumed: no data is lost or repeated. It works on descriptors, below the
+buffers of the file objects, and needs no thread. It keeps a bounded number of bytes of each stream.
+It reports the first excess, then reads and drops the rest.
 """
 
 from __future__ import annotations
@@ -22,16 +23,18 @@ import seclude
 from .readiness import READ, WRITE, Deadline, Poll, is_readable
 
 BOUND = 64 << 20
-"""Bytes that are kept of a stream where the sandbox has no limit on output: as many as the core keeps."""
+"""Bytes kept of a stream if the sandbox has no output limit, the same number as in the core."""
 _PIECE = 32768
 _TERMINAL_HOLDS = 16 << 10
-"""More than a terminal holds for its reader: 4 KiB where FIONREAD sees them, and 8 KiB on their way there."""
+"""More than a terminal buffers for its reader: 4 KiB that FIONREAD counts and 8 KiB in transit."""
 
 
 class Exchange:
-    """What is still to be written to one command, and what has been read. `overflow` is called when there is too much of it.
+    """The pending input and collected output of one command.
 
-    `end`: the pidfd of a command whose pipes others may hold open when it has ended. What is in them then is the rest.
+    `overflow` is called when a stream exceeds the bound. `end` is the pidfd of the command if other
+    processes may hold its pipes open after its end. Once the command has ended, only the data that
+    is already in the pipes is read.
     """
 
     def __init__(
@@ -48,7 +51,8 @@ class Exchange:
         self._stdin = stdin
         self._bound = bound
         self._end = end
-        # Weak: a command that owned its exchange through a cycle would keep its descriptors until a collection.
+        # A strong reference would make a cycle with the command, and its descriptors would stay
+        # open until a garbage collection.
         self._overflow = overflow
         self._read: dict[int, tuple[IO[Any] | seclude.Terminal, Kept]] = {}
         self._kept: list[Kept | None] = [None, None]
@@ -73,15 +77,15 @@ class Exchange:
             try:
                 stdin.close()
             except BrokenPipeError:
-                pass  # It has closed its end, or ended: it wants no more.
+                pass  # The command closed its end of the pipe or ended: it reads no more.
 
     @property
     def so_far(self) -> list[bytes | None]:
-        """What was read from stdout and stderr; None where that is no pipe."""
+        """The data read from stdout and stderr so far; None for a stream that is not a pipe."""
         return [None if kept is None else b"".join(kept.chunks) for kept in self._kept]
 
     def awaits(self) -> dict[int, int]:
-        """The descriptors that this waits for, each with what it waits for."""
+        """Return the descriptors to wait for, each with its events."""
         events = dict.fromkeys(self._read, READ)
         if self._stdin is not None:
             events[self._stdin.fileno()] = WRITE
@@ -90,17 +94,18 @@ class Exchange:
         return events
 
     def advance(self, fd: int) -> bool:
-        """Does what a ready descriptor is ready for, and tells whether to wait for the same again."""
+        """Serve a ready descriptor, and return whether to keep waiting for the same events."""
         if fd == self._end:
             self._finish()
             return False
         return self._receive(fd) > 0 if fd in self._read else self._send(fd)
 
     def _finish(self) -> None:
-        """The command has ended: reads what is in the pipes, and no more."""
+        """Read what is in the pipes now that the command has ended, and stop."""
         self._end = None
         for fd in list(self._read):
-            # Polling a terminal brings what is on its way when the writer has ended.
+            # FIONREAD misses data in transit to a terminal. After the writer's end, polling the
+            # terminal delivers that data.
             rest = _TERMINAL_HOLDS if os.isatty(fd) else pending(fd)
             while rest > 0 and fd in self._read and is_readable(fd):
                 rest -= self._receive(fd)
@@ -113,7 +118,7 @@ class Exchange:
         try:
             chunk = os.read(fd, _PIECE)
         except OSError as error:
-            # A terminal that nobody has open on the other side: that is its end (pty(7)).
+            # EIO is the end of a terminal whose other side no process has open (pty(7)).
             if error.errno != errno.EIO:
                 raise
             chunk = b""
@@ -127,7 +132,7 @@ class Exchange:
         return len(chunk)
 
     def _send(self, fd: int) -> bool:
-        # A pipe that polls as writable takes this much without blocking: pipe(7).
+        # A pipe that polls as writable takes PIPE_BUF bytes without blocking (pipe(7)).
         try:
             self._unsent = self._unsent[os.write(fd, self._unsent[:PIPE_BUF]) :]
         except BrokenPipeError:
@@ -147,7 +152,7 @@ class Kept:
         self._room = room
 
     def add(self, chunk: bytes) -> bool:
-        """Keeps what there is room for; False if that is not all."""
+        """Keep as much of the chunk as there is room for. Return False if some was dropped."""
         fits = len(chunk) <= self._room
         if self._room:
             self.chunks.append(chunk[: self._room])
@@ -156,7 +161,7 @@ class Kept:
 
 
 def exchange(exchanges: Sequence[Exchange], deadline: Deadline) -> bool:
-    """Writes and reads until all pipes are at their ends: True; or until the deadline: False."""
+    """Serve all pipes until they close (True) or the deadline passes (False)."""
     poll = Poll()
     owners: dict[int, Exchange] = {}
 
@@ -182,5 +187,5 @@ def exchange(exchanges: Sequence[Exchange], deadline: Deadline) -> bool:
 
 
 def pending(fd: int) -> int:
-    """How many bytes can be read from a pipe now."""
+    """Return how many bytes can be read from a pipe now."""
     return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)

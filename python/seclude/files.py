@@ -1,7 +1,8 @@
-"""What a policy puts into the sandbox's file system: small frozen values for `Sandbox(files=[...])`.
+"""The entries of the sandbox's file system: small frozen values for `Sandbox(files=[...])`.
 
-Paths are text, bytes or path objects; `at` is absolute and inside. Nothing is looked at until a command starts. Each
-class has a lower-case name too, which reads better in a list: `files=[bind("/opt/tool"), tmpfs("/tmp", "64M")]`.
+Paths are text, bytes or path objects. `at` is an absolute path inside. No path is checked before a
+command starts. Each class also has a lower-case name, which reads better in a list:
+`files=[bind("/opt/tool"), tmpfs("/tmp", "64M")]`.
 """
 
 from __future__ import annotations
@@ -9,21 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from .part import Part
+from .policy_part import Part
 from .vocabulary import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Bind(Part):
-    """A file or directory of the caller's, `src`, shown at `at` (`src` itself if not given); read-only unless `writable`.
+    """A file or directory of the caller, `src`, shown inside at `at` (default: at `src`).
 
-    A writable one in which the command can write nothing is a SetupError of kind
-    `source-unreadable`. It names the user that the command is outside: if the caller is root,
-    another one. One file or directory that it may write is enough.
+    It is read-only unless `writable` is true. If the command can write nothing in a writable bind,
+    starting it raises SetupError of kind `source-unreadable`. One file or directory that it may
+    write is enough. The error names the user that the command has outside, which differs from the
+    caller if the caller is root.
 
-    `optional` passes over a source that does not exist; with `noexec` nothing in it can be executed; with `devices` its
-    device nodes work; with `nofollow` no symbolic link in `src` is followed: for a path through a directory that a program
-    inside could write to in an earlier run. What is mounted below a directory is shown with it.
+    `optional` skips a source that does not exist. `noexec` forbids executing anything in it.
+    `devices` makes its device nodes work. `nofollow` follows no symbolic link in `src`; use it for
+    a path through a directory that a program inside could write to in an earlier run. Mounts below
+    a directory are shown with it.
     """
 
     src: Path
@@ -35,7 +38,7 @@ class Bind(Part):
     nofollow: bool = field(default=False, kw_only=True)
 
     def policy(self) -> dict[str, Any]:
-        """This value as a policy text has it."""
+        """Return this value in the form of a policy's text."""
         return _given(
             bind=self.src,
             at=self.at,
@@ -49,10 +52,11 @@ class Bind(Part):
 
 @dataclass(frozen=True, slots=True)
 class Tmpfs(Part):
-    """An empty, writable file system in memory, of at most `size` bytes (or a text: "64M") and `inodes` files.
+    """An empty, writable file system in memory.
 
-    Without a size the kernel's limit holds: half of the memory. `mode` is its root directory's, 0o1777 if not given.
-    With `noexec` nothing in it can be executed.
+    It holds at most `size` bytes (or text such as "64M") and `inodes` files. Without a size, the
+    kernel limits it to half of the memory. `mode` is the mode of its root directory, 0o1777 by
+    default. `noexec` forbids executing anything in it.
     """
 
     at: Path
@@ -62,49 +66,55 @@ class Tmpfs(Part):
     noexec: bool = False
 
     def policy(self) -> dict[str, Any]:
-        """This value as a policy text has it."""
-        return _given(tmpfs=self.at, size=self.size, inodes=self.inodes, mode=self.mode, noexec=self.noexec or None)
+        """Return this value in the form of a policy's text."""
+        return _given(
+            tmpfs=self.at,
+            size=self.size,
+            inodes=self.inodes,
+            mode=self.mode,
+            noexec=self.noexec or None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Directory(Part):
-    """An empty directory, of mode 0o755 if not given."""
+    """An empty directory, of mode 0o755 by default."""
 
     at: Path
     mode: int | None = None
 
     def policy(self) -> dict[str, Any]:
-        """This value as a policy text has it."""
+        """Return this value in the form of a policy's text."""
         return _given(dir=self.at, mode=self.mode)
 
 
 @dataclass(frozen=True, slots=True)
 class Symlink(Part):
-    """A symbolic link at `at` with the text `target`."""
+    """A symbolic link at `at` that points to `target`."""
 
     at: Path
     target: Path
 
     def policy(self) -> dict[str, Any]:
-        """This value as a policy text has it."""
+        """Return this value in the form of a policy's text."""
         return _given(symlink=self.at, target=self.target)
 
 
 @dataclass(frozen=True, slots=True)
 class File(Part):
-    """A file made from `data`, text (as UTF-8) or bytes; of mode 0o644 if not given."""
+    """A file that contains `data`, bytes or text (stored as UTF-8), of mode 0o644 by default."""
 
     at: Path
     data: str | bytes
     mode: int | None = None
 
     def policy(self) -> dict[str, Any]:
-        """This value as a policy text has it."""
+        """Return this value in the form of a policy's text."""
         return _given(file=self.at, data=self.data, mode=self.mode)
 
 
 Entry: TypeAlias = Bind | Tmpfs | Directory | Symlink | File
-"""Anything that can stand in the file system."""
+"""An entry of the file system."""
 
 bind = Bind
 tmpfs = Tmpfs

@@ -1,4 +1,4 @@
-"""What this host allows, feature by feature: `seclude.doctor()`, and `python -m seclude doctor` on a terminal."""
+"""Check which features this host allows: `seclude.doctor()`, or `python -m seclude doctor`."""
 
 from __future__ import annotations
 
@@ -10,38 +10,42 @@ from . import _seclude
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One feature, and how far this host allows it."""
+    """The result of checking one feature of the host."""
 
     name: str
-    """Its name, which does not change: `namespace.user`, `limit.memory`."""
+    """A stable name, such as `namespace.user` or `limit.memory`."""
     state: Literal["works", "weaker", "missing"]
-    """As documented; in a lesser way, which `detail` and `cause` tell; not at all."""
+    """`works` as documented, `weaker` (see `detail` and `cause`), or `missing`."""
     detail: str
-    """What was found: a mechanism, a path. Empty if there is nothing to say."""
+    """What the check found, such as a mechanism or a path. Empty if there is nothing to add."""
     cause: str | None = None
-    """Why it does not work, or only in a lesser way."""
+    """Why the feature is missing or weaker, else None."""
     remedy: str | None = None
-    """What to do about it, if anything is known."""
+    """How to make the feature work, if known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What this host allows: `report["limit.memory"]` is one check.
+    """The features that this host allows. `report["limit.memory"]` is one check.
 
-    `str()` is a table for people, in which a reason that several checks share is told once; `to_json()` is for programs.
+    `str()` gives a table for people, which states a cause that several checks share once.
+    `to_json()` is for programs.
     """
 
     kernel: str
-    """The kernel's release, as `uname -r` tells it; empty where `/proc` does not."""
+    """The kernel's release, as printed by `uname -r`. Empty if `/proc` does not show it."""
     checks: tuple[Check, ...]
-    """One for each feature, in groups."""
+    """One check for each feature, in groups."""
     ready: bool
-    """Whether sandboxes can be started here at all."""
+    """Whether this host can start sandboxes at all."""
     _table: str = field(repr=False, compare=False)
     _json: str = field(repr=False, compare=False)
 
     def to_json(self) -> str:
-        """An object with `seclude`, `kernel`, `ready` and `checks`, a list of objects with the fields of `Check`."""
+        """Return a JSON object with the keys `seclude`, `kernel`, `ready` and `checks`.
+
+        `checks` is a list of objects with the fields of `Check`.
+        """
         return self._json
 
     def __getitem__(self, name: str) -> Check:
@@ -55,10 +59,11 @@ class Report:
 
 
 def doctor() -> Report:
-    """Finds out what this host allows to this process, by starting sandboxes that try one feature each.
+    """Check which features this host allows to this process.
 
-    What does not work is what it tells, and no exception. Some forty sandboxes are started, one after another, whose program
-    comes from this package and ends at once; nothing is left behind.
+    The check starts some forty sandboxes, one after another, which try one feature each. Their
+    program comes from this package and exits at once. Nothing is left behind. A feature that does
+    not work is part of the report and raises nothing.
     """
     kernel, checks, ready, table, json = _seclude.doctor()
     return Report(kernel, tuple(Check(*check) for check in checks), ready, table, json)

@@ -1,4 +1,4 @@
-"""Commands that talk to each other: started together, joined by pipes, each with its own sandbox, limits and outcome."""
+"""Commands joined by pipes and started together, each with its own sandbox and outcome."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from . import _seclude, command
+from .command_runner import CommandRunner
 from .errors import PolicyError, TimeoutExpired
 from .exchange import exchange
 from .outcome import CompletedRun
 from .popen import Popen, PopenOptions
 from .readiness import Deadline
-from .runs import Runs
 from .text import Mode
 
 End: TypeAlias = tuple[int, int]
-"""One end of a pipe: a command's place in the list, and its descriptor."""
+"""One end of a pipe: the command's index in the list, and its descriptor."""
 _TURN = 0.1
 _STREAMS = ("stdin", "stdout", "stderr")
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command, not started yet: `command` of a sandbox, a cell or a pool makes one."""
+    """An unstarted command, made by the method `command` of a sandbox, cell or pool."""
 
-    sandbox: Runs
+    sandbox: CommandRunner
     args: command.Args
     options: PopenOptions
 
@@ -34,42 +34,61 @@ class Command:
 class Interaction:
     """Two or more commands joined by pipes, such as a solution and its judge.
 
-    `pipes` are pairs of `(command, descriptor)`, the end that writes before the end that reads: `((0, 1), (1, 0))` joins the
-    first command's stdout to the second's stdin. If not given, there are two commands, and each one's stdout is the other's
-    stdin. Streams that are not joined are what each command's options say.
+    `pipes` holds pairs of `(command, descriptor)`, the writing end before the reading end. For
+    example, `((0, 1), (1, 0))` joins the first command's stdout to the second's stdin. By default
+    there are two commands, and the stdout of each is joined to the stdin of the other. The options
+    of each command set up the other streams.
 
         >>> import seclude
         >>> box = seclude.Sandbox(wall_time=5)
-        >>> left, right = box.command(["echo", "question"]), box.command(["cat"], stderr=seclude.PIPE)
-        >>> [done.returncode for done in seclude.Interaction([left, right], [((0, 1), (1, 0))]).run()]
+        >>> left = box.command(["echo", "question"])
+        >>> right = box.command(["cat"], stderr=seclude.PIPE)
+        >>> pipes = [((0, 1), (1, 0))]
+        >>> [done.returncode for done in seclude.Interaction([left, right], pipes).run()]
         question
         [0, 0]
 
-    A pipe between descriptors that cannot be, or given twice, is a PolicyError when they are started.
+    Raises PolicyError if a pipe names a command that does not exist, or joins a stream that the
+    command's options redirect. Starting the commands raises PolicyError for other invalid
+    descriptors, or if a descriptor is joined twice.
     """
 
-    def __init__(self, commands: Sequence[Command], pipes: Sequence[tuple[End, End]] | None = None) -> None:
+    def __init__(
+        self, commands: Sequence[Command], pipes: Sequence[tuple[End, End]] | None = None
+    ) -> None:
         self.commands = list(commands)
         if pipes is None:
             if len(self.commands) != 2:
-                raise ValueError(f"pipes must be given for {len(self.commands)} commands: only two have a usual way to be joined")
+                raise ValueError(
+                    f"pipes must be given for {len(self.commands)} commands: "
+                    "only two have a usual way to be joined"
+                )
             pipes = [((0, 1), (1, 0)), ((1, 1), (0, 0))]
         self.pipes = list(pipes)
         for number, fd in (end for pipe in self.pipes for end in pipe):
             if not 0 <= number < len(self.commands):
-                raise PolicyError(f"pipe of command {number}: there are {len(self.commands)}", kind="invalid", step="pipe")
-            # STDERR into a joined stdout, and a stream of its own: one of both would be lost without a word.
+                raise PolicyError(
+                    f"pipe of command {number}: there are {len(self.commands)}",
+                    kind="invalid",
+                    step="pipe",
+                )
+            # Also for stderr=STDOUT with a joined stdout. With both a pipe and an option, one of
+            # them would be lost silently.
             if 0 <= fd < 3 and self.commands[number].options.get(_STREAMS[fd]) is not None:
                 raise PolicyError(
-                    f"{_STREAMS[fd]} of command {number}: both joined by a pipe and given", kind="invalid", step="pipe"
+                    f"{_STREAMS[fd]} of command {number}: both joined by a pipe and given",
+                    kind="invalid",
+                    step="pipe",
                 )
 
     def spawn(self, timeout: float | None = None) -> list[Popen]:
-        """Starts them all: set up first, then let go at one time.
+        """Set up all commands, start them together, and return them in the order of `commands`.
 
-        They are returned in the order of `commands`; on an error none runs. Commands of one pool
-        take their places in it together, and wait for them for at most `timeout` seconds:
-        TimeoutExpired after that. A pool that has fewer is a PolicyError.
+        Commands of one pool take their places together and wait up to `timeout` seconds for them.
+        If an error occurs, no command runs.
+
+        Raises TimeoutExpired if the places were not free in time, and PolicyError if the pool is
+        smaller than the number of its commands.
         """
         deadline = Deadline(timeout)
         with ExitStack() as stack:
@@ -78,19 +97,27 @@ class Interaction:
                 mode, options = Mode.taken(one.options)
                 modes.append(mode)
                 streams.append(stack.enter_context(command.Streams()))
-                prepared.append(command.prepare(one.sandbox._core, one.args, streams[-1], **options))
-            # In turns: nothing else hears Ctrl-C. What a turn has taken of a pool it gives back.
-            while (children := _seclude.spawn_together(prepared, self.pipes, _turn(deadline))) is None:
+                prepared.append(
+                    command.prepare(one.sandbox._core, one.args, streams[-1], **options)
+                )
+            # The extension's wait does not see Ctrl-C, so it is limited to short turns. Each turn
+            # gives back the places that it took.
+            while (
+                children := _seclude.spawn_together(prepared, self.pipes, _turn(deadline))
+            ) is None:
                 if deadline.passed:
                     raise command.no_place([one.args for one in self.commands], timeout or 0.0)
             parts = zip(self.commands, modes, children, streams, strict=True)
-            return [Popen._started(one.sandbox, one.args, mode, child, ours.keep()) for one, mode, child, ours in parts]
+            return [
+                Popen._started(one.sandbox, one.args, mode, child, ours.keep())
+                for one, mode, child, ours in parts
+            ]
 
     def run(self, timeout: float | None = None) -> list[CompletedRun]:
-        """Runs them all to their ends, and collects what they write to a PIPE that joins none of them.
+        """Run all commands to their ends and return their results, in the order of `commands`.
 
-        After `timeout` seconds all are killed and TimeoutExpired is raised. The seconds count also
-        while they wait for places in a pool.
+        Output to a PIPE that joins no commands is collected. After `timeout` seconds all commands
+        are killed and TimeoutExpired is raised. The timeout includes the wait for places in a pool.
         """
         deadline = Deadline(timeout)
         with ExitStack() as stack:
@@ -105,7 +132,9 @@ class Interaction:
                 for process in processes:
                     process.wait()
                 if isinstance(error, TimeoutExpired):
-                    raise TimeoutExpired([one.args for one in self.commands], timeout or 0.0) from None
+                    raise TimeoutExpired(
+                        [one.args for one in self.commands], timeout or 0.0
+                    ) from None
                 raise
         results = []
         for process in processes:
@@ -115,12 +144,15 @@ class Interaction:
 
 
 def _turn(deadline: Deadline) -> float:
-    """How long one turn waits for places, in seconds."""
+    """Return how long one wait for places may last, in seconds."""
     return min(_TURN, deadline.left if deadline.left is not None else _TURN)
 
 
 def interact(
-    commands: Sequence[Command], pipes: Sequence[tuple[End, End]] | None = None, *, timeout: float | None = None
+    commands: Sequence[Command],
+    pipes: Sequence[tuple[End, End]] | None = None,
+    *,
+    timeout: float | None = None,
 ) -> list[CompletedRun]:
-    """Runs commands that are joined by pipes to their ends: `Interaction(commands, pipes).run(timeout)`."""
+    """Run commands joined by pipes, like `Interaction(commands, pipes).run(timeout)`."""
     return Interaction(commands, pipes).run(timeout)

@@ -1,7 +1,7 @@
-"""A job: one command as plain data, so that it can be kept, compared, sent to another process or another machine, and run there.
+"""A job: one command as plain data, to be stored, compared, or sent to another process or machine.
 
-What belongs to a process, descriptors above all, is no part of it: a job reads `input` and its output is collected. What
-it may see and use is the policy's, in which it is run.
+A job holds nothing that belongs to a process, such as descriptors: its input is data, and its
+output is collected. The policy that runs it decides what it may see and use.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ from .policy import _text
 
 @dataclass(frozen=True, slots=True, init=False)
 class Job(KnownKeywords):
-    r"""A command as a value: immutable, comparable, picklable, and a line of JSON.
+    r"""A command as a value: immutable, comparable, picklable, and writable as a line of JSON.
 
-    `args` is the program and its arguments, or the program alone; `input`, what it reads: bytes, or text, which is UTF-8.
-    `cwd`, `env`, `arg0`, `wall_time`, `memory`, `cpu_time` and `pids` are those of `Popen`. However it was written, it holds
-    text (bytes that are no text as `os.fsdecode` has them), and its input as bytes: jobs that do the same are equal.
+    `args` is the program and its arguments, or the program alone. `input` is written to its stdin:
+    bytes, or text, encoded as UTF-8. `cwd`, `env`, `arg0`, `wall_time`, `memory`, `cpu_time` and
+    `pids` are those of `Popen`.
+
+    The constructor normalizes its arguments, so that jobs that do the same are equal: words become
+    text (as by `os.fsdecode`) and the input becomes bytes.
 
         >>> import seclude
         >>> job = seclude.Job(["tr", "a-z", "A-Z"], input="hello")
@@ -45,13 +48,13 @@ class Job(KnownKeywords):
     """The whole environment. If None: PATH, HOME, LANG and TMPDIR."""
     arg0: str | None
     wall_time: float | None
-    """Seconds that it may take, instead of what the policy says."""
+    """Wall time in seconds, instead of the policy's limit."""
     memory: int | None
-    """Bytes of memory that it may use of what the policy's `memory` allows."""
+    """Bytes of memory that the job may use of the policy's `memory`."""
     cpu_time: float | None
-    """Seconds of processor time that it may use of the policy's `cpu_time`."""
+    """Seconds of processor time that the job may use of the policy's `cpu_time`."""
     pids: int | None
-    """Processes and threads that it may have of the policy's `pids`."""
+    """Processes and threads that the job may have of the policy's `pids`."""
 
     def __init__(
         self,
@@ -70,7 +73,9 @@ class Job(KnownKeywords):
             "args": tuple(os.fsdecode(word) for word in words(args)),
             "input": input.encode() if isinstance(input, str) else bytes(memoryview(input)),
             "cwd": None if cwd is None else _same("cwd", cwd),
-            "env": None if env is None else {os.fsdecode(name): os.fsdecode(value) for name, value in variables(env)},
+            "env": None
+            if env is None
+            else {os.fsdecode(name): os.fsdecode(value) for name, value in variables(env)},
             "arg0": None if arg0 is None else _same("arg0", arg0),
             "wall_time": seconds("wall_time", wall_time),
             "memory": None if memory is None else size("memory", memory),
@@ -80,45 +85,60 @@ class Job(KnownKeywords):
         for name, value in given.items():
             object.__setattr__(self, name, value)
 
-    def run(self, place: seclude.runs.Runs) -> seclude.CompletedRun:
-        """Runs it to its end in a sandbox, a cell or a pool: `place.run`, with the output captured as bytes.
+    def run(self, place: seclude.command_runner.CommandRunner) -> seclude.CompletedRun:
+        """Run the job in a sandbox, cell or pool and return the result, with output as bytes.
 
-        Without input its stdin is empty. Who writes more than `output`, or 64 MiB, to a stream is ended: `output-limit`.
+        Without input, stdin is empty. A job that writes more than `output`, or 64 MiB by default,
+        to a stream is killed and ends as `output-limit`.
         """
         options: seclude.popen.PopenOptions = {"cwd": self.cwd, "env": self.env, "arg0": self.arg0}
-        options |= {"wall_time": self.wall_time, "memory": self.memory, "cpu_time": self.cpu_time, "pids": self.pids}
+        options |= {
+            "wall_time": self.wall_time,
+            "memory": self.memory,
+            "cpu_time": self.cpu_time,
+            "pids": self.pids,
+        }
         if not self.input:
             options["stdin"] = DEVNULL
         return place.run(self.args, input=self.input or None, capture_output=True, **options)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """The job of a JSON object, whose keys are those of this class; only `args` must be there.
+        """Return the job of a JSON object.
 
-        Data that is no UTF-8 is written `{"base64": "..."}`, as in policies. What is no job is a PolicyError.
+        The keys are those of this class; only `args` is required. Data that is not UTF-8 is written
+        as `{"base64": "..."}`, as in policies. Raises PolicyError if the text is not a valid job.
         """
         return cls._of(_object(text))
 
     def to_json(self) -> str:
-        """The job as one line of JSON: every key that is not at its default."""
-        told: dict[str, Any] = {"args": [_text(word) for word in self.args]}
+        """Return the job as one line of JSON, without the keys that have their default."""
+        record: dict[str, Any] = {"args": [_text(word) for word in self.args]}
         if self.input:
-            told["input"] = _text(self.input)
+            record["input"] = _text(self.input)
         if self.env is not None:
-            told["env"] = {_name(name): _text(value) for name, value in self.env.items()}
-        told |= {name: _text(value) for name in ("cwd", "arg0") if (value := getattr(self, name)) is not None}
-        told |= {name: value for name in _LIMITS if (value := getattr(self, name)) is not None}
-        return json.dumps(told)
+            record["env"] = {_name(name): _text(value) for name, value in self.env.items()}
+        record |= {
+            name: _text(value)
+            for name in ("cwd", "arg0")
+            if (value := getattr(self, name)) is not None
+        }
+        record |= {name: value for name in _LIMITS if (value := getattr(self, name)) is not None}
+        return json.dumps(record)
 
     @classmethod
     def _of(cls, given: dict[str, Any]) -> Self:
-        """The job that these keys and values of JSON say."""
+        """Return the job with these JSON keys and values."""
         for key in given:
             if key not in _KEYS:
                 raise _wrong(f"unknown key {key!r}{_nearest(key)}")
         if "args" not in given:
             raise _wrong("there is no key 'args'")
-        read = {key: _READERS[key](key, value) for key, value in given.items() if value is not None or key == "args"}
+        read = {
+            key: _READERS[key](key, value)
+            for key, value in given.items()
+            if value is not None or key == "args"
+        }
         try:
             return cls(**read)
         except (ValueError, OverflowError) as error:
@@ -126,12 +146,12 @@ class Job(KnownKeywords):
 
 
 def _same(what: str, value: Text) -> str:
-    """A word as text, from which `os.fsencode` makes the bytes that it stands for."""
+    """Return a word as text that `os.fsencode` converts back to the same bytes."""
     return os.fsdecode(encoded(what, value))
 
 
 def _object(text: str | bytes) -> dict[str, Any]:
-    """The JSON object that this is."""
+    """Parse a JSON object."""
     try:
         given = json.loads(text if isinstance(text, str) else text.decode())
     except json.JSONDecodeError as error:
@@ -179,11 +199,17 @@ def _size(key: str, value: Any) -> int | str:
 
 def _number(key: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong(f"{key}: a whole number was expected, not {value if isinstance(value, float) else _kind(value)}")
+        found = value if isinstance(value, float) else _kind(value)
+        raise _wrong(f"{key}: a whole number was expected, not {found}")
     return value
 
 
-_LIMITS: dict[str, Any] = {"wall_time": _seconds, "memory": _size, "cpu_time": _seconds, "pids": _number}
+_LIMITS: dict[str, Any] = {
+    "wall_time": _seconds,
+    "memory": _size,
+    "cpu_time": _seconds,
+    "pids": _number,
+}
 _READERS: dict[str, Any] = {
     "args": _words,
     "input": _word,
@@ -196,7 +222,7 @@ _KEYS = tuple(named.name for named in fields(Job))
 
 
 def _name(name: str) -> str:
-    """The name of a variable, which as a key of JSON has no other way to be written than text."""
+    """Check that a variable's name is UTF-8, because a JSON key cannot be in base64."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -205,7 +231,14 @@ def _name(name: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
     return names.get(type(value), "null")
 
 

@@ -1,4 +1,4 @@
-"""Joining: commands in namespaces that exist already, whoever made them; and cells that other processes have published."""
+"""Run commands in existing namespaces, and in cells that other processes have published."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from typing import IO, Any
 import seclude
 
 from . import _seclude
-from .runs import Runs
+from .command_runner import CommandRunner
 from .vocabulary import NamespaceKind, Path, Sources
 
 
-class Joined(Runs):
-    """A policy, and namespaces that exist: commands run in those, and what the policy says of the other kinds holds.
+class Joined(CommandRunner):
+    """A policy combined with existing namespaces, in which commands run.
 
-    `Sandbox.join` and `enter` make one. `run`, `popen`, `command` and `asyncio` are those of a sandbox; all that a command starts
-    ends with it. It holds the namespaces by descriptors: they are there as long as it is. A process tree ends with its first
-    process all the same. Any thread may use it.
+    `Sandbox.join` and `enter` make one. The policy applies to the other kinds of namespace. `run`,
+    `popen`, `command` and `asyncio` work as on a `Sandbox`. Everything that a command starts ends
+    with it.
+
+    The object keeps the namespaces alive through descriptors. Still, the processes of a pid
+    namespace end with its first process. Any thread may use this object.
     """
 
     __slots__ = ("_core", "sandbox")
@@ -33,7 +36,11 @@ class Joined(Runs):
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The kinds that are entered. The others are as the policy has them; what a process shares with the caller is shared."""
+        """The kinds of namespace that commands enter.
+
+        The policy sets up the other kinds. A namespace that a source process shares with the caller
+        is shared.
+        """
         return frozenset(self._core.kinds())
 
     def __repr__(self) -> str:
@@ -42,35 +49,41 @@ class Joined(Runs):
 
 @dataclass(frozen=True, slots=True)
 class NamedCell:
-    """A cell that has been published (`Cell.publish`), as any process of its user's sees it."""
+    """A published cell (see `Cell.publish`), as any process of the same user sees it."""
 
     name: str
     pid: int
-    """Its warden's process id, as the caller counts."""
+    """The process id of its warden as the caller sees it."""
     sandbox: seclude.Sandbox
-    """Its policy."""
+    """The cell's policy."""
 
     def enter(self) -> Joined:
-        """As `enter` with its name."""
+        """Enter this cell, like `seclude.enter(name)`."""
         return enter(self.name)
 
 
 def cells() -> list[NamedCell]:
-    """Every published cell of this user's that lives, by name.
+    """Return the published cells of this user that are alive, sorted by name.
 
-    Entries of others are removed: of a caller that was killed, for one.
+    This removes stale entries, such as those of a caller that was killed.
     """
     from .sandbox import Sandbox
 
-    return [NamedCell(name, pid, Sandbox.from_json(policy)) for name, pid, policy in _seclude.cells()]
+    return [
+        NamedCell(name, pid, Sandbox.from_json(policy)) for name, pid, policy in _seclude.cells()
+    ]
 
 
 def enter(name: str) -> Joined:
-    """Enters the published cell of this name: a PolicyError if none lives.
+    """Enter the published cell of this name.
 
-    Commands run in all its namespaces and cgroups, under its policy, beside those of the cell's own caller. What one has started
-    ends with it. Wall time, output and processor time are each command's own; the other limits are the cell's. What Landlock
-    says of signals and abstract sockets is left out, for they would not reach the cell's own processes.
+    Commands run in all namespaces and cgroups of the cell, under its policy, beside the commands of
+    the cell's owner. Processes that a command starts end with it. Wall time, output and processor
+    time count for each command; the other limits are those of the cell. Landlock's rules on signals
+    and abstract sockets are left out, because under them a command could not reach the processes of
+    the cell.
+
+    Raises PolicyError if no live cell has this name.
     """
     from .sandbox import Sandbox
 
@@ -86,17 +99,22 @@ def persist(
     pidfd: int | IO[Any] | None = None,
     fd: int | IO[Any] | None = None,
 ) -> None:
-    """Keeps a namespace, with processes or without, by a mount of it at `path`, where a file of mode 444 is made for it.
+    """Keep a namespace alive with a mount at `path`, even without processes in it.
 
-    The one of this kind that a process is in (`pid`, `pidfd`), or that a descriptor is of: until `release` or the machine's
-    end. As `ip netns add` does: takes CAP_SYS_ADMIN over the caller's mount namespace.
+    The namespace is the one of this kind that a process is in (`pid`, `pidfd`), or the one that a
+    descriptor refers to. A file of mode 0o444 is made at `path` as the mount point. The namespace
+    stays until `release` or shutdown, as with `ip netns add`. This requires CAP_SYS_ADMIN in the
+    user namespace that owns the caller's mount namespace.
     """
     fds = [] if fd is None else [fd]
     _seclude.persist(sources(pid, pidfd, (), fds, None), kind, os.fsencode(path))
 
 
 def release(path: Path) -> None:
-    """Lets go of a namespace that `persist` keeps there: takes the mount and the file away. What still runs in it goes on."""
+    """Remove the mount and file at `path` by which `persist` keeps a namespace.
+
+    Processes that are still in the namespace continue.
+    """
     _seclude.release(os.fsencode(path))
 
 
@@ -107,7 +125,7 @@ def sources(
     fds: Iterable[int | IO[Any]],
     only: Iterable[NamespaceKind] | None,
 ) -> Sources:
-    """What the native half takes."""
+    """Return the sources of namespaces in the form that the extension takes."""
     return {
         "pid": pid,
         "pidfd": None if pidfd is None else _number(pidfd),

@@ -1,6 +1,6 @@
-"""Refuses a keyword that a function does not take, and names the nearest one that it takes.
+"""Refuse unknown keywords with an error that suggests the nearest known one.
 
-The error names the function that the user called. Python's own TypeError would name one further in.
+The error names the function that the user called. Python's own TypeError would name an inner one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OF_SUBPROCESS = {
     "user": "the sandbox says who the command is: Sandbox(uid=...)",
     "group": "the sandbox says who the command is: Sandbox(gid=...)",
 }
-"""What `subprocess` takes and this package does not, and what to do instead."""
+"""Keywords of `subprocess` that this package does not take, with what to do instead."""
 
 _FUNCTIONS = {
     "Bind": "bind",
@@ -28,22 +28,24 @@ _FUNCTIONS = {
     "Symlink": "symlink",
     "Tmpfs": "tmpfs",
 }
-"""The functions by which users make these values."""
+"""The public functions that make these values."""
 
 
 def refuse_unknown(function: str, given: Iterable[str], known: Collection[str]) -> None:
-    """Raises a TypeError for the first keyword that is not known."""
+    """Raise TypeError for the first keyword that is not known."""
     for keyword in given:
         if keyword not in known:
-            raise TypeError(f"{function}() keyword {keyword}: is unknown; hint: {hint(keyword, known)}")
+            raise TypeError(
+                f"{function}() keyword {keyword}: is unknown; hint: {hint(keyword, known)}"
+            )
 
 
 def hint(keyword: str, known: Collection[str]) -> str:
-    """What to write instead of this keyword."""
+    """Return what to write instead of this keyword."""
     from difflib import get_close_matches
 
+    from .command_runner import RUN_OPTIONS
     from .policy import Policy
-    from .runs import RUN_OPTIONS
 
     if keyword in _OF_SUBPROCESS:
         return _OF_SUBPROCESS[keyword]
@@ -56,12 +58,12 @@ def hint(keyword: str, known: Collection[str]) -> str:
 
 
 class KnownKeywords:
-    """A dataclass whose constructor refuses an unknown keyword in these words."""
+    """A base for dataclasses whose constructor refuses unknown keywords with a suggestion."""
 
     __slots__ = ()
 
     def __new__(cls, *_: object, **keywords: object) -> Self:
-        """Looks at the keywords before `__init__` does, which would name no other."""
+        """Check the keywords before `__init__` does, because its TypeError suggests nothing."""
         if keywords:
             declared: Any = cls
             known = [named.name for named in fields(declared)]

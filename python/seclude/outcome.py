@@ -1,4 +1,4 @@
-"""How a command ended, what it used, what held it; and who is inside while it runs. Plain frozen values."""
+"""How a command ended, what it used, and which processes are inside: plain frozen values."""
 
 from __future__ import annotations
 
@@ -54,26 +54,27 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """Seconds that something inside stood still for want of a resource (Linux's pressure stall information)."""
+    """Seconds of delay for lack of a resource (Linux's pressure stall information)."""
 
     cpu_some: float
-    """At least one process waited for a processor."""
+    """Time in which at least one process waited for a processor."""
     memory_some: float
-    """At least one process waited for memory."""
+    """Time in which at least one process waited for memory."""
     memory_full: float
-    """All processes waited for memory."""
+    """Time in which all processes waited for memory."""
     io_some: float
-    """At least one process waited for I/O."""
+    """Time in which at least one process waited for I/O."""
     io_full: float
-    """All processes waited for I/O."""
+    """Time in which all processes waited for I/O."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a command and everything that it started used: times in seconds, sizes in bytes.
+    """What a command and its descendants used: times in seconds, sizes in bytes.
 
-    A cgroup's counters where there is one, else `getrusage(2)` of all processes that were waited for: then a process
-    whose parent ignores SIGCHLD is counted by nobody. The caller's own size and earlier runs are no part of any number.
+    The numbers come from a cgroup if there is one. Otherwise they come from `getrusage(2)` of all
+    processes that were waited for, which misses a process whose parent ignores SIGCHLD. They never
+    include the caller's own size or earlier runs.
     """
 
     # faces: begin figures as a dataclass
@@ -123,9 +124,13 @@ class Usage:
     counted."""
     # faces: end
     memory_source: MemorySource
-    """Where `memory_peak` comes from: the cgroup's own peak; the largest sum that the warden saw; one process alone."""
+    """The source of `memory_peak`.
+
+    `cgroup`: the peak counter of the cgroup. `sampled`: the largest sum that the warden saw.
+    `largest-process`: the peak of a single process.
+    """
     pressure: Pressure | None
-    """Time lost for want of resources; None without a cgroup of version 2, or where the kernel keeps no count."""
+    """Delays for lack of resources. None without a cgroup v2 or without support in the kernel."""
 
     @property
     def cpu(self) -> float:
@@ -133,42 +138,55 @@ class Usage:
         return self.user + self.system
 
     @staticmethod
-    def _told(used: _Used) -> Usage:
-        """The usage that the native half tells."""
+    def _from_native(used: _Used) -> Usage:
+        """Convert a usage of the extension."""
         pressure = used["pressure"]
         return Usage(**(used | {"pressure": None if pressure is None else Pressure(*pressure)}))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a command ended, what it used, and what really was in force while it ran.
+    """How a command ended, what it used, and which protections and limits were active.
 
-    `str()` says how it ended, and at which limit's value: `stopped by the memory limit of 67108864 bytes`.
+    `str()` says how it ended, with the value of the limit that it exceeded: `stopped by the memory
+    limit of 67108864 bytes`.
     """
 
     ended: Ended
     usage: Usage
     enforced: tuple[Protection, ...]
-    """The names of the protections that were in force."""
+    """The names of the protections that were active."""
     returncode: int
-    """The exit code, or minus the signal. A process limit and full scratch space kill nothing, and read
-    as `status`; every other end, by a limit or by the caller, reads -9.
+    """The exit code, or the negative signal number.
+
+    Reaching a process limit or filling scratch space kills nothing, so these ends have the value of
+    `status`. Every other end by a limit or by the caller has -9.
     """
     status: int | None = None
-    """The first process's own return code, whatever the end of the whole is called; None if nobody saw it."""
+    """The first process's own return code, whatever ended the command; None if unknown."""
     limit: int | None = None
-    """The value of the limit that is the end: bytes, nanoseconds, processes or files. None where the end is no limit."""
+    """The value of the limit that ended the command: bytes, nanoseconds, processes or files.
+
+    None if no limit did.
+    """
     limits: Mapping[LimitName, Mechanism] = field(default_factory=dict, hash=False)
-    """The limits that were in force, each with what enforced it: a cgroup's controller (`cgroup-v2`, `cgroup-v1`),
-    `setrlimit(2)` (`rlimit`), the `warden` that all of it passes through; or the warden that looks at an interval
-    (`sampled`), and does not see what is above the limit between two looks.
+    """The active limits, each with the mechanism that enforced it.
+
+    `cgroup-v2` and `cgroup-v1` are controllers of a cgroup, `rlimit` is `setrlimit(2)`, and
+    `warden` means that all data passes through the warden. With `sampled` the warden checks at an
+    interval, and misses an excess between two checks.
     """
     _text: str = field(default="", repr=False, compare=False)
     landlock_abi: int | None = None
-    """The ABI of Landlock that was in force; None if it was not. What it ruled are the `landlock-` names in `enforced`."""
+    """The Landlock ABI that was active, else None.
+
+    `enforced` lists what Landlock restricted, under names that begin with `landlock-`.
+    """
     by_caller: bool = False
-    """The caller's side ended it, because the warden had not a second after it should have: it was stopped from outside, or
-    got no processor. What ended it is still the limit, or `kill`.
+    """Whether the caller's side ended the command because the warden did not within a second.
+
+    The warden was stopped from outside or got no processor. `ended` still names the limit, or
+    `killed`.
     """
 
     def __str__(self) -> str:
@@ -180,11 +198,11 @@ class Outcome:
         return self.ended.name == "exited" and self.ended.value == 0
 
     @staticmethod
-    def _told(ending: _Ending) -> Outcome:
-        """The outcome that the native half tells."""
+    def _from_native(ending: _Ending) -> Outcome:
+        """Convert an outcome of the extension."""
         return Outcome(
             Ended(*ending["ended"]),
-            Usage._told(ending["usage"]),
+            Usage._from_native(ending["usage"]),
             tuple(ending["enforced"]),
             ending["returncode"],
             ending["status"],
@@ -196,44 +214,53 @@ class Outcome:
         )
 
     def _output_limit(self, limit: int) -> Outcome:
-        """The same where it was the caller's side that counted too much output; a limit that came before stays the end."""
+        """Return this outcome with the end `output-limit`, counted on the caller's side.
+
+        An end by an earlier limit is kept.
+        """
         if self.ended.name not in ("exited", "signaled", "killed"):
             return self
         ended = Ended("output-limit", None, "stopped by the output limit")
-        return replace(self, ended=ended, returncode=-9, limit=limit, _text=f"{ended} of {limit} bytes")
+        return replace(
+            self, ended=ended, returncode=-9, limit=limit, _text=f"{ended} of {limit} bytes"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process, as the caller sees it. What it calls itself is its own word."""
+    """A process as the caller sees it. The process itself chooses its name and command line."""
 
     pid: int
     """Its id in the caller's pid namespace."""
     inside_pid: int
-    """Its id in the sandbox's pid namespace; the warden's is 1. From `namespaces`, its id in the pid namespace that it is in."""
+    """Its id in the sandbox's pid namespace, where the warden is 1.
+
+    From `namespaces`, its id in its own pid namespace.
+    """
     pids: tuple[int, ...]
-    """All its ids, from the caller's namespace inwards: more than two in a sandbox within the sandbox."""
+    """All its ids, from the caller's namespace inwards. A nested sandbox makes more than two."""
     parent: int
     """Its parent's id in the caller's pid namespace."""
     name: str
     """Its name, at most 15 bytes."""
     command: tuple[str, ...]
-    """Its command line; the name in brackets where the kernel shows none."""
+    """Its command line. If the kernel shows none, the name in brackets."""
     uid: int
-    """Its user id, as the caller sees it."""
+    """Its user id as the caller sees it."""
     state: str
-    """R running, S sleeping, D in uninterruptible sleep, T stopped, Z ended but not reaped."""
+    """R running, S sleeping, D uninterruptible sleep, T stopped, Z zombie."""
 
     @staticmethod
-    def _told(seen: _Seen) -> Process:
+    def _from_native(seen: _Seen) -> Process:
         pid, inside, pids, parent, name, words, uid, state = seen
         return Process(pid, inside, tuple(pids), parent, name, tuple(words), uid, state)
 
 
 class CompletedRun:
-    """A finished run: `subprocess.CompletedProcess`, and how it ended. Comparable, hashable, picklable.
+    """The result of `run`: `subprocess.CompletedProcess` with an outcome.
 
-    `stdout` and `stderr` are bytes, or text in text mode; None where they were not captured.
+    It is comparable, hashable and picklable. `stdout` and `stderr` are bytes, or text in text mode,
+    or None if they were not captured.
     """
 
     __slots__ = ("args", "outcome", "returncode", "stderr", "stdout")
@@ -243,9 +270,11 @@ class CompletedRun:
         self.returncode = outcome.returncode
 
     def check_returncode(self) -> None:
-        """Raises CalledProcessError if the command did not exit with 0."""
+        """Raise CalledProcessError if the command did not exit with 0."""
         if self.returncode:
-            raise CalledProcessError(self.returncode, self.args, self.stdout, self.stderr, outcome=self.outcome)
+            raise CalledProcessError(
+                self.returncode, self.args, self.stdout, self.stderr, outcome=self.outcome
+            )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CompletedRun):
@@ -257,6 +286,14 @@ class CompletedRun:
         return hash(self.outcome)
 
     def __repr__(self) -> str:
-        parts = [f"args={self.args!r}", f"returncode={self.returncode!r}", f"ended={str(self.outcome.ended)!r}"]
-        parts += [f"{name}={getattr(self, name)!r}" for name in ("stdout", "stderr") if getattr(self, name) is not None]
+        parts = [
+            f"args={self.args!r}",
+            f"returncode={self.returncode!r}",
+            f"ended={str(self.outcome.ended)!r}",
+        ]
+        parts += [
+            f"{name}={getattr(self, name)!r}"
+            for name in ("stdout", "stderr")
+            if getattr(self, name) is not None
+        ]
         return f"CompletedRun({', '.join(parts)})"

@@ -1,5 +1,7 @@
-"""A policy's keys, and how their values become the text that the core reads: the one way in, so that Python, JSON, TOML
-and the other languages mean and refuse the same things in the same words.
+"""The keys of a policy, and their conversion to the JSON that the core reads.
+
+The core parses all policies. So Python, JSON, TOML and the other languages accept the same policies
+and report the same mistakes in the same words.
 """
 
 from __future__ import annotations
@@ -15,15 +17,15 @@ from typing import Any, TypeAlias, TypedDict
 import seclude
 
 from .errors import PolicyError
-from .part import Part
+from .policy_part import Part
 from .vocabulary import Clock, LimitName, NamespaceKind, Path, Profile
 
 Limit: TypeAlias = int | str
-"""A number, a size as text ("64M"), or "unlimited"."""
+"""A number, a size such as "64M", or "unlimited"."""
 
 
 class Policy(TypedDict, total=False):
-    """The keys of a policy, all optional. `Sandbox`'s documentation says what each means."""
+    """The keys of a policy, all optional. The documentation of `Sandbox` explains them."""
 
     # faces: begin keys
     share: Iterable[NamespaceKind] | None
@@ -148,7 +150,7 @@ class Policy(TypedDict, total=False):
 
 
 def as_json(policy: Mapping[str, Any]) -> str:
-    """The policy as JSON. A key whose value is None is left out: its default holds."""
+    """Return the policy as JSON. A key whose value is None is left out and has its default."""
     given = {key: _plain(value) for key, value in policy.items() if value is not None}
     for key, value in given.items():
         _finite(key, value)
@@ -159,7 +161,7 @@ def as_json(policy: Mapping[str, Any]) -> str:
 
 
 def _finite(key: str, value: Any) -> None:
-    """Refuses the numbers that JSON has no words for, before its reader does in words of its own."""
+    """Refuse numbers that JSON cannot express, with a better message than the parser's."""
     match value:
         case float() if not isfinite(value):
             raise _no_number(key, value)
@@ -198,7 +200,10 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str | dict[str, str]:
-    """Text as it is; bytes that are not UTF-8, and text that stands for such bytes (PEP 383), in base64."""
+    """Return text unchanged, and bytes or surrogate escapes (PEP 383) in base64.
+
+    Bytes that are UTF-8 become text.
+    """
     data = os.fsencode(value)
     try:
         return data.decode()

@@ -1,4 +1,4 @@
-"""A pool: sandboxes set up before they are asked for, and an executor that runs jobs in them."""
+"""A pool: sandboxes set up ahead of use, and an executor that runs jobs in them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import seclude
 
 from . import _seclude
 from .command import Args
+from .command_runner import POPEN_OPTIONS, RUN_OPTIONS, CommandRunner
 from .errors import SecludeError
 from .job import Job
 from .keywords import refuse_unknown
 from .outcome import CompletedRun
 from .popen import Popen as _Popen
 from .popen import PopenOptions
-from .runs import POPEN_OPTIONS, RUN_OPTIONS, Runs
 from .window import in_order, results
 
 if TYPE_CHECKING:
@@ -34,34 +34,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PoolStatistics:
-    """What a pool has done and has. Times are seconds, of the last 1000."""
+    """The counters of a pool. Times are in seconds, taken from the last 1000 events."""
 
     size: int
-    """How many are kept ready, and can be in use at one time."""
+    """The number of sandboxes that are kept ready, and the most that can be in use at once."""
     ready: int
-    """How many are ready now."""
+    """The number of sandboxes that are ready now."""
     in_use: int
-    """How many are in use now."""
+    """The number of sandboxes that are in use now."""
     most_in_use: int
-    """How many were in use at one time, at the most."""
+    """The largest number of sandboxes that were in use at once."""
     made: int
-    """How many have been made."""
+    """The number of sandboxes made so far."""
     handed_out: int
-    """How many have been handed out."""
+    """The number of sandboxes handed out so far."""
     waited: int
-    """How often who asked had to wait."""
+    """How many requests had to wait."""
     lost: int
-    """How many were found dead when they were wanted, and replaced."""
+    """How many sandboxes were found dead when they were requested, and were replaced."""
     failed: int
-    """How often one could not be made."""
+    """How many attempts to make a sandbox failed."""
     hand_out_p50: float
-    """How long it took to be handed one: the median."""
+    """The median time from a request to its sandbox."""
     hand_out_p99: float
-    """How long it took to be handed one: all but one in a hundred."""
+    """The 99th percentile of the time from a request to its sandbox."""
     make_p50: float
-    """How long it took to make one: the median."""
+    """The median time to make a sandbox."""
     make_p99: float
-    """How long it took to make one: all but one in a hundred."""
+    """The 99th percentile of the time to make a sandbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,48 +69,54 @@ class RetiredNetwork:
     """A network namespace that was given up."""
 
     id: int
-    """Its number, as `/proc/PID/ns/net` shows it."""
+    """Its inode number, as `/proc/PID/ns/net` shows it."""
     why: str
-    """The file in `/proc/net` that is no longer as it was, such as `dev` after traffic, `sockstat` while a socket is left."""
+    """The file in `/proc/net` that changed.
+
+    For example, `dev` changes with traffic, and `sockstat` while a socket is left.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkStatistics:
-    """What has become of the network namespaces of a policy's template.
+    """The counters of the network namespaces that belong to a policy's template.
 
-    Each copy has one to itself; when that has ended, the namespace serves another only if the kernel's own account of it,
-    `/proc/net`, is that of one that has just been made. All are zero without a template, or without networks of its own.
+    Each copy of the template has a network namespace of its own. When the copy has ended, another
+    copy reuses the namespace only if `/proc/net` reads as in a new one. All counters are zero
+    without a template, or if the policy has no private network.
     """
 
     made: int
-    """How many have been made."""
+    """The number of namespaces made."""
     reused: int
-    """How often one that had been used before was used again."""
+    """How often a used namespace was used again."""
     retired: int
-    """How many showed that somebody had been there, and were given up."""
+    """The number of namespaces that were given up because they showed traces of use."""
     last_retired: RetiredNetwork | None
-    """The last of these."""
+    """The last namespace that was given up, else None."""
 
 
-class Pool(Runs, Executor):
-    r"""Keeps sandboxes of one policy ready, so that a command finds one that has only to start it.
+class Pool(CommandRunner, Executor):
+    r"""Keeps sandboxes of one policy ready, so that a command starts without set-up.
 
-    Every command has one of its own, as fresh and as apart from all others as one that was made for it; with `reuse`, one in
-    which others have run before. They are copies of the policy's template, where it can have one, made by threads of the
-    core's.
+    Each command has a sandbox of its own, as fresh and isolated as one made on demand. With
+    `reuse`, a sandbox may have run earlier commands. The core's threads make the sandboxes, as
+    copies of the policy's template where the policy allows a template.
 
-    At most `size` commands run at one time: each has a place, and gives it back when it has ended,
-    whether or not anybody has asked it. A start for which there is no place waits: in `run` as long as
-    its `timeout` allows, in `popen` as long as `start_timeout` does, and Ctrl-C ends the wait; in
-    `asyncio` the loop goes on meanwhile.
+    At most `size` commands run at once. Each has a place, which becomes free when the command has
+    ended, even if nobody has called `wait` or `poll`. A start without a free place waits: `run` up
+    to its `timeout`, and `popen` up to its `start_timeout`. Ctrl-C ends the wait. In `asyncio` the
+    loop keeps running meanwhile.
 
-    `run`, `popen`, `command` and `asyncio` are those of a sandbox. It is also a `concurrent.futures.Executor` over jobs,
-    each a `Job` or a program with its arguments: `submit(job)` gives a Future of its result, and `map(jobs)` the results of
-    many, in order. Its own threads, `size` of them, are started by the first job.
+    `run`, `popen`, `command` and `asyncio` work as on a `Sandbox`. A pool is also a
+    `concurrent.futures.Executor` for jobs, each a `Job` or a program with its arguments.
+    `submit(job)` returns a Future of the result; `map(jobs)` yields the results of many jobs in
+    order. The first job starts the pool's own `size` threads.
 
-    `with box.pool(8) as pool:` waits for the jobs and closes it. If it is left because of what is no
-    `Exception` (Ctrl-C, `sys.exit`, a task that is cancelled), it kills the jobs that run and cancels
-    the others. Any thread may use it; a process forked from the caller may not.
+    `with box.pool(8) as pool:` waits for the jobs and closes the pool at the end of the block. If
+    anything but an `Exception` leaves the block (Ctrl-C, `sys.exit`, a cancelled task), running
+    jobs are killed and the others cancelled. Any thread may use a pool. A process forked from the
+    caller may not.
 
         >>> import seclude
         >>> with seclude.Sandbox().pool(2) as pool:
@@ -119,15 +125,17 @@ class Pool(Runs, Executor):
         ['0\n', '1\n', '2\n']
     """
 
-    def __init__(self, sandbox: seclude.Sandbox, size: int | None = None, *, reuse: bool = False) -> None:
+    def __init__(
+        self, sandbox: seclude.Sandbox, size: int | None = None, *, reuse: bool = False
+    ) -> None:
         self.sandbox = sandbox
         self.size = len(os.sched_getaffinity(0)) if size is None else size
         self._core: _seclude.Pool = sandbox._core.pool(self.size, reuse)
         self._threads: ThreadPoolExecutor | None = None
-        # The command that each thread runs for a job.
+        # The running command of each thread of the executor.
         self._jobs: dict[int, _Popen | None] = {}
         self._abandoned = False
-        # Where the starts of each event loop wait for a place.
+        # The waiting starts of each event loop.
         self._loops: dict[AbstractEventLoop, Waiters] = {}
 
     def _waiters(self) -> dict[AbstractEventLoop, Waiters]:
@@ -137,19 +145,22 @@ class Pool(Runs, Executor):
         return self.sandbox._limits_output()
 
     def fileno(self) -> int:
-        """A descriptor for `select` and event loops, readable while there is reason to try a start.
+        """Return a descriptor, borrowed, that is readable while a start is worth trying.
 
-        A place is free and a sandbox ready, or there is an error to be told, or the pool has been
-        closed: `popen(args, start_timeout=0)` then tells. Another thread may have been faster. Nothing
-        is to be read from it. Borrowed.
+        It is readable if a place is free and a sandbox is ready. It is also readable if there is an
+        error to report or the pool is closed. Then `popen(args, start_timeout=0)` starts a command
+        or raises. It can still find no place if another thread was faster. Use the descriptor with
+        `select` or an event loop, and do not read from it.
         """
         return self._core.fileno()
 
-    def popen(self, args: Args, *, start_timeout: float | None = None, **options: Unpack[PopenOptions]) -> _Popen:
-        """Starts a command: `subprocess.Popen`, inside, with the options of a sandbox's `popen`.
+    def popen(
+        self, args: Args, *, start_timeout: float | None = None, **options: Unpack[PopenOptions]
+    ) -> _Popen:
+        """Start a command and return a `Popen`, with the options of `Sandbox.popen`.
 
-        It waits for a place for at most `start_timeout` seconds, and with 0 not at all:
-        TimeoutExpired if there was none.
+        Waits up to `start_timeout` seconds for a free place; 0 means not to wait. Raises
+        TimeoutExpired if no place was free in time.
         """
         refuse_unknown("popen", options, POPEN_OPTIONS | {"start_timeout"})
         return _Popen._within(self, args, start_timeout, options)
@@ -166,21 +177,26 @@ class Pool(Runs, Executor):
         return process
 
     def statistics(self) -> PoolStatistics:
-        """What it has done so far."""
+        """Return the counters of the pool."""
         return PoolStatistics(**self._core.statistics())
 
     def networks(self) -> NetworkStatistics:
-        """What has become of the network namespaces of its sandboxes."""
+        """Return the counters of the network namespaces of its sandboxes."""
         made, reused, retired, last = self._core.networks()
-        return NetworkStatistics(made, reused, retired, None if last is None else RetiredNetwork(*last))
+        return NetworkStatistics(
+            made, reused, retired, None if last is None else RetiredNetwork(*last)
+        )
 
     def submit(self, job: Job | Args, /, **options: Any) -> Future[CompletedRun]:  # type: ignore[override]
-        """Has a job run by one of the pool's threads: a Future of what `job.run(pool)` returns or raises.
+        """Run a job in a thread of the pool, and return a Future of what `job.run(pool)` gives.
 
-        Arguments do as well, with the `options` of `run`: a Future of `run(args, **options)`. A `Job` has its own.
+        Instead of a `Job`, a program with its arguments and the `options` of `run` may be given.
+        The Future then has the result of `run(args, **options)`. A `Job` takes no options here.
         """
         if isinstance(job, Job) and options:
-            raise TypeError(f"a Job says all by itself: {', '.join(options)} cannot be given besides")
+            raise TypeError(
+                f"a Job says all by itself: {', '.join(options)} cannot be given besides"
+            )
         refuse_unknown("submit", options, RUN_OPTIONS)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.size, "seclude-pool")
@@ -188,7 +204,7 @@ class Pool(Runs, Executor):
         return self._threads.submit(self._job, run)
 
     def _job(self, run: Callable[[], CompletedRun]) -> CompletedRun:
-        """Runs a job in one of the pool's threads, so that its command is known."""
+        """Run a job in a thread of the pool, and record its command so that it can be killed."""
         thread = get_ident()
         self._jobs[thread] = None
         try:
@@ -199,19 +215,22 @@ class Pool(Runs, Executor):
     def map(  # type: ignore[override]
         self, jobs: Iterable[Job | Args], /, *, timeout: float | None = None, **options: Any
     ) -> Generator[CompletedRun]:
-        """Runs jobs, as `submit` takes them, with the same options: an iterator over the results, in order.
+        """Run jobs and return an iterator over the results, in order.
 
-        `timeout` is for the whole, in seconds, as in `concurrent.futures`. Jobs are taken in as they can be run: an endless
-        source of them is read no further than four times the pool's size ahead.
+        Jobs and `options` are those of `submit`. `timeout` is in seconds and covers all jobs, as in
+        `concurrent.futures`. Jobs are submitted as places become free. At most four times the
+        pool's size are read ahead, so the source of jobs may be endless.
         """
         refuse_unknown("map", options, RUN_OPTIONS)
-        return results(in_order((self.submit(job, **options) for job in jobs), lambda: 4 * self.size, timeout))
+        return results(
+            in_order((self.submit(job, **options) for job in jobs), lambda: 4 * self.size, timeout)
+        )
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Takes no more jobs, and ends what is ready.
+        """Accept no more jobs, and end the sandboxes that are ready.
 
-        `wait`: after the jobs that run and, unless they are cancelled, those that wait.
-        Ctrl-C meanwhile kills the jobs.
+        With `wait`, first wait for the running jobs and, unless `cancel_futures` is given, for the
+        pending ones. Ctrl-C during the wait kills the jobs.
         """
         if self._threads is not None:
             try:
@@ -224,21 +243,29 @@ class Pool(Runs, Executor):
             self._core.close()
 
     def close(self) -> None:
-        """Waits for the jobs, and ends what is ready. Commands that run go on; starting another one is a PolicyError."""
+        """Wait for the jobs, and end the sandboxes that are ready.
+
+        Running commands continue. Starting another command raises PolicyError.
+        """
         self.shutdown()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is not None and not issubclass(kind, Exception):
-            # As for `Popen`: Ctrl-C reached the caller alone, and the jobs would not end.
+            # The commands have sessions of their own, so that Ctrl-C does not reach the jobs.
             self._abandon()
         self.shutdown()
 
     def _abandon(self) -> None:
-        """Nobody waits for the jobs any more: those that run are killed, the others never begin."""
+        """Kill the running jobs and cancel the others."""
         self._abandoned = True
         if self._threads is not None:
             self._threads.shutdown(False, cancel_futures=True)
-        # Those that wait for a place are told.
+        # Closing the core's pool wakes the starts that wait for a place.
         self._core.close()
         for process in list(self._jobs.values()):
             if process is not None:

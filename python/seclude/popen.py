@@ -1,6 +1,7 @@
-"""A running command with `subprocess.Popen`'s face.
+"""A running command with the interface of `subprocess.Popen`.
 
-Waiting is a poll of the pidfd, without the GIL and open to Ctrl-C; no thread, no signal handler, no `waitpid`.
+Waiting polls the pidfd, which releases the GIL and lets Ctrl-C through. There is no thread, no
+signal handler and no `waitpid`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .vocabulary import Freezer
 
 
 class PopenOptions(command.CommandOptions, total=False):
-    """What `Popen` and `run` take besides the arguments, with `subprocess`'s meanings and defaults."""
+    """The options of `Popen` and `run`, with the meanings and defaults of `subprocess`."""
 
     bufsize: int | None
     text: bool | None
@@ -38,14 +39,22 @@ class PopenOptions(command.CommandOptions, total=False):
 
 
 class Popen:
-    """A running command. `Sandbox.Popen` starts one.
+    """A running command, started by `Sandbox.Popen`.
 
-    When its constructor returns, the program runs; a program that cannot be executed is an exception there. Dropping it
-    kills everything inside, with a ResourceWarning; so does the interpreter's end, however it comes. Any thread may use
-    it. A process forked from the caller may drop it, and that harms nothing, but may not ask it anything.
+    When the constructor returns, the program runs. If the program cannot be executed, the
+    constructor raises.
 
-    `args`, `pid` (as the caller sees it), `inside_pid` (as the command sees itself), `stdin`, `stdout`, `stderr` (file
-    objects where PIPE was asked for), `terminal` (where PTY was), `returncode` and `outcome` (None until the end was noticed).
+    Dropping the object kills everything inside and gives a ResourceWarning. The end of the
+    interpreter, however it comes, also kills everything inside. Any thread may use the object. A
+    process forked from the caller may drop it, without effect on the command, but may not call it.
+
+    The attributes are:
+
+    - `args`: the program and its arguments.
+    - `pid`, `inside_pid`: the process id as the caller sees it, and as the command sees it.
+    - `stdin`, `stdout`, `stderr`: file objects for PIPE, else None.
+    - `terminal`: the caller's side of the terminal for PTY, else None.
+    - `returncode`, `outcome`: None until the end was noticed.
     """
 
     stdin: IO[Any] | None
@@ -57,7 +66,7 @@ class Popen:
 
     def __init__(
         self,
-        sandbox: seclude.runs.Runs,
+        sandbox: seclude.command_runner.CommandRunner,
         args: command.Args,
         *,
         bufsize: int | None = -1,
@@ -73,23 +82,39 @@ class Popen:
         self._run(sandbox, args, mode, child, pipes)
 
     @classmethod
-    def _within(cls, sandbox: seclude.runs.Runs, args: command.Args, timeout: float | None, options: PopenOptions) -> Self:
-        """As the constructor, but it waits for a place in a pool for at most `timeout` seconds."""
+    def _within(
+        cls,
+        sandbox: seclude.command_runner.CommandRunner,
+        args: command.Args,
+        timeout: float | None,
+        options: PopenOptions,
+    ) -> Self:
+        """Start a command like the constructor, waiting up to `timeout` seconds for a place."""
         mode, others = Mode.taken(options)
         child, pipes = command.start(sandbox._core, args, timeout, **others)
         return cls._started(sandbox, args, mode, child, pipes)
 
     @classmethod
     def _started(
-        cls, sandbox: seclude.runs.Runs, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends
+        cls,
+        sandbox: seclude.command_runner.CommandRunner,
+        args: command.Args,
+        mode: Mode,
+        child: _seclude.Child,
+        pipes: command.Ends,
     ) -> Self:
-        """A command that has been started by other means than the constructor."""
+        """Wrap a command that was started by other means than the constructor."""
         process = cls.__new__(cls)
         process._run(sandbox, args, mode, child, pipes)
         return process
 
     def _run(
-        self, sandbox: seclude.runs.Runs, args: command.Args, mode: Mode, child: _seclude.Child, pipes: command.Ends
+        self,
+        sandbox: seclude.command_runner.CommandRunner,
+        args: command.Args,
+        mode: Mode,
+        child: _seclude.Child,
+        pipes: command.Ends,
     ) -> None:
         self.args = args
         self.returncode = self.outcome = None
@@ -101,47 +126,59 @@ class Popen:
         self._child = child
         self.pid = self._child.pid
         self.inside_pid = self._child.inside_pid
-        self.stdin, self.stdout, self.stderr = mode.open(pipes[0], "wb"), mode.open(pipes[1], "rb"), mode.open(pipes[2], "rb")
+        self.stdin, self.stdout, self.stderr = (
+            mode.open(pipes[0], "wb"),
+            mode.open(pipes[1], "rb"),
+            mode.open(pipes[2], "rb"),
+        )
         self.terminal = _terminal(child.take_terminal())
 
     def fileno(self) -> int:
-        """The pidfd: readable once the command has ended (`pidfd_open(2)`), for `select` and event loops. Borrowed."""
+        """Return the pidfd, borrowed, which is readable once the command has ended.
+
+        It works with `select` and event loops; see `pidfd_open(2)`.
+        """
         return self._child.pidfd
 
     @property
     def pidfd(self) -> int:
-        """As `fileno()`."""
+        """The pidfd, borrowed: the same as `fileno()`."""
         return self._child.pidfd
 
     def poll(self) -> int | None:
-        """The return code if the command has ended, else None."""
+        """Return the return code if the command has ended, else None. Does not wait."""
         if self.outcome is None:
             ending = self._child.try_wait()
             if ending is not None:
-                self._end(Outcome._told(ending))
+                self._end(Outcome._from_native(ending))
         return self.returncode
 
     @property
     def deadline(self) -> float | None:
-        """In how many seconds it must have ended by its limits on time, or by `kill`; None if there is no such moment.
+        """Seconds until a time limit or `kill` must have ended the command, or None.
 
-        For a caller that only polls: a `poll()` after that ends it if its warden has not. What waits needs no such care.
+        A caller that only polls should call `poll()` after this time: that ends the command if its
+        warden has not. `wait` and `communicate` do so by themselves.
         """
         return self._child.deadline if self.outcome is None else None
 
     def _look(self, deadline: Deadline) -> Deadline:
-        """When to stop waiting: at the caller's deadline, or at the command's own."""
+        """Return the earlier of the caller's deadline and the command's own."""
         return deadline.or_in(self.deadline)
 
     def _end(self, outcome: Outcome) -> None:
-        self.outcome = outcome if self._overflowed is None else outcome._output_limit(self._overflowed)
+        self.outcome = (
+            outcome if self._overflowed is None else outcome._output_limit(self._overflowed)
+        )
         self.returncode = self.outcome.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Waits for the end, for at most so many seconds, and returns the return code. None and infinity are for ever.
+        """Wait for the command to end and return the return code.
 
-        When this returns, nothing of the sandbox is left. TimeoutExpired leaves the command running. A command that
-        fills a pipe nobody reads never ends: `communicate` reads.
+        `timeout` is in seconds; None and infinity mean no timeout. When this returns, nothing of
+        the sandbox is left. Raises TimeoutExpired after the timeout; the command keeps running.
+
+        A command that fills a pipe which nobody reads never ends; use `communicate` to read.
         """
         deadline = Deadline(timeout)
         if self.outcome is None:
@@ -149,7 +186,7 @@ class Popen:
             poll.register(self._child.pidfd, READ)
             while True:
                 poll.wait(self._look(deadline))
-                # Also when nothing is ready: what should have ended by now is ended by that.
+                # Poll also after the command's own deadline: `poll` ends an overdue command.
                 if self.poll() is not None:
                     break
                 if deadline.passed:
@@ -159,17 +196,20 @@ class Popen:
         return self.returncode
 
     def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002
-        """Writes `input`, reads stdout and stderr to their ends, waits; returns what was read, None where that is no pipe.
+        """Write `input`, read stdout and stderr to their ends, and wait for the command.
 
-        What it writes to its terminal stands for a standard output that is no pipe, as bytes.
+        Return the data read from stdout and stderr, or None for a stream that is not a pipe. If
+        stdout is not a pipe, output to the command's terminal takes its place, as bytes.
 
-        In a cell, what the command leaves behind may hold the pipes open: there they are read to the command's own end.
+        In a cell, processes that the command left behind may hold its pipes open. There the pipes
+        are read until the command ends.
 
-        The sandbox's `output` bounds each stream; where that is not set, 64 MiB do: a command that writes more is killed,
-        its end is `output-limit`, and exactly the first so many bytes are returned.
+        The sandbox's `output` bounds each stream; without it the bound is 64 MiB. A command that
+        writes more is killed and ends as `output-limit`. Exactly as many bytes as the bound are
+        returned.
 
-        TimeoutExpired leaves the command running and holds what was read so far, as bytes; calling this again, without
-        input, goes on where it stopped.
+        Raises TimeoutExpired after `timeout` seconds; the command keeps running. The exception
+        holds what was read so far, as bytes. Another call, without input, continues from there.
         """
         if not input and not (self.stdin or self.stdout or self.stderr or self.terminal):
             self.wait(timeout)
@@ -183,29 +223,34 @@ class Popen:
                 self.poll()
             self.wait(deadline.left)
         except TimeoutExpired as expired:
-            # The time that the caller gave, not what the first half left of it.
+            # Report the caller's timeout, not the part that the exchange left of it.
             output, errors = (data or None for data in exchanged.so_far)
             raise TimeoutExpired(self.args, timeout or expired.timeout, output, errors) from None
         return self._read()
 
     def _exchanged(self, data: Any = None) -> Exchange:
-        """The exchange over this command's pipes, begun if it is not."""
+        """Return the exchange over this command's pipes, and begin it if necessary."""
         if self._exchange is None:
             if data and self.stdin is None:
                 raise ValueError("input is given but stdin is not a pipe")
             pipes = self.stdin, self.stdout or self.terminal, self.stderr
             end = self._child.pidfd if self._child.pipes_may_stay else None
-            self._exchange = Exchange(*pipes, self._encoded(data), self._bound(), WeakMethod(self._overflow), end)
+            self._exchange = Exchange(
+                *pipes, self._encoded(data), self._bound(), WeakMethod(self._overflow), end
+            )
         elif data:
             raise ValueError("input cannot be given after communicate has begun")
         return self._exchange
 
     def _bound(self) -> int:
-        """Bytes that are kept of a stream. With a limit of the sandbox's, the warden lets no byte more through."""
+        """Return how many bytes of a stream to keep.
+
+        If the sandbox limits output, the warden enforces the limit and no bound is needed here.
+        """
         return sys.maxsize if self._sandbox._limits_output() else BOUND
 
     def _overflow(self) -> None:
-        """It wrote more than is kept of a stream: that is its end."""
+        """End the command because it wrote more than is kept of a stream."""
         if self._overflowed is None:
             self._overflowed = BOUND
             if self.outcome is None:
@@ -214,7 +259,7 @@ class Popen:
                 self._end(self.outcome)
 
     def _read(self) -> tuple[Any, Any]:
-        """What the exchange has read, as this command's mode has it."""
+        """Return the data of the exchange, decoded in text mode."""
         stdout, stderr = self._exchanged().so_far
         return self._decoded(stdout, self.stdout), self._decoded(stderr, self.stderr)
 
@@ -224,66 +269,88 @@ class Popen:
         if data is None:
             return None
         if isinstance(data, str):
-            raise TypeError("input: text, and the pipe takes bytes; hint: text=True, or input.encode()")
+            raise TypeError(
+                "input: text, and the pipe takes bytes; hint: text=True, or input.encode()"
+            )
         if self._mode.text:
-            raise TypeError(f"input: {type(data).__name__}, and the pipe takes text; hint: input.decode(), or no text=True")
+            raise TypeError(
+                f"input: {type(data).__name__}, and the pipe takes text; "
+                "hint: input.decode(), or no text=True"
+            )
         try:
             return bytes(memoryview(data))
         except TypeError:
             raise TypeError(
-                f"input: {data!r} is not bytes, but {type(data).__name__}; hint: bytes, or text=True and text"
+                f"input: {data!r} is not bytes, but {type(data).__name__}; "
+                "hint: bytes, or text=True and text"
             ) from None
 
     def _decoded(self, data: bytes | None, pipe: IO[Any] | None) -> Any:
         if data is None or not isinstance(pipe, io.TextIOWrapper):
             return data
-        return data.decode(pipe.encoding, pipe.errors or "strict").replace("\r\n", "\n").replace("\r", "\n")
+        return (
+            data.decode(pipe.encoding, pipe.errors or "strict")
+            .replace("\r\n", "\n")
+            .replace("\r", "\n")
+        )
 
     def send_signal(self, sig: int) -> None:
-        """Sends a signal to the command's first process; nothing if it has ended."""
+        """Send a signal to the command's first process. Does nothing if the command has ended."""
         if self.poll() is None:
             self._child.signal(sig)
 
     def terminate(self) -> None:
-        """Sends SIGTERM to the command's first process."""
+        """Send SIGTERM to the command's first process."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kills everything inside. The end is `killed`, unless it came before. Does not wait."""
+        """Kill everything inside. Does not wait.
+
+        The outcome is `killed`, unless the command ended before.
+        """
         if self.outcome is None:
             self._child.kill()
 
     def listener(self) -> seclude.Listener:
-        """Where the calls are heard that the sandbox's filter leaves to the caller. Somebody must listen. Once only."""
+        """Return the listener for the system calls that the filter leaves to the caller.
+
+        The caller must listen, because such a call waits for its answer. Raises PolicyError if
+        there is no listener, or if it was taken before.
+        """
         listener = self._child.take_listener()
         if listener is None:
-            raise PolicyError("listener: there is none, or it was taken already", kind="invalid", step="listener")
+            raise PolicyError(
+                "listener: there is none, or it was taken already", kind="invalid", step="listener"
+            )
         from .seccomp import Listener
 
         return Listener(listener)
 
     def usage(self) -> Usage:
-        """What it and all that it started have used so far; once it has ended, what they used in all."""
-        return Usage._told(self._child.usage())
+        """Return what the command and its descendants have used so far.
+
+        After the end, return what they used in total.
+        """
+        return Usage._from_native(self._child.usage())
 
     def set_memory(self, bytes: int | str) -> None:  # noqa: A002
-        """Changes the limit `memory` while it runs: bytes, or text ("64M").
+        """Change the limit `memory` while the command runs: bytes, or text such as "64M".
 
-        Only a limit that the sandbox has set can be changed, here and below: another is a PolicyError. Nothing happens
-        once the command has ended.
+        This and the other setters raise PolicyError if the sandbox has not set the limit. They do
+        nothing once the command has ended.
         """
         self._child.set_memory(command.size("memory", bytes))
 
     def set_cpus(self, number: float) -> None:
-        """Changes the limit `cpus` while it runs: 0.01 to 8192 processors."""
+        """Change the limit `cpus` while the command runs: 0.01 to 8192 processors."""
         self._child.set_cpus(number)
 
     def set_cpu_time(self, seconds: float) -> None:
-        """Changes the limit `cpu_time` while it runs: seconds from its start, not from now."""
+        """Change the limit `cpu_time`: seconds counted from the start of the command."""
         self._child.set_cpu_time(seconds)
 
     def set_pids(self, number: int) -> None:
-        """Changes the limit `pids` while it runs."""
+        """Change the limit `pids` while the command runs."""
         self._child.set_pids(number)
 
     def copy_out(
@@ -295,13 +362,16 @@ class Popen:
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
     ) -> Copied:
-        """Copies a file or tree out of the running sandbox, from an absolute path inside: as `copy`, with its root as the base.
+        """Copy a file or tree out of the running sandbox, from an absolute path inside.
 
-        A privileged caller reads there what the sandbox's user may read, and no more. What runs may change it meanwhile: `freeze`
-        keeps it still.
+        This works like `copy`, with the sandbox's root as the base. If the caller is privileged, it
+        can read only what the sandbox's user may read. Running processes may change the files
+        meanwhile; `freeze` stops them.
         """
         bounds = command.size("max_bytes", max_bytes), max_entries, skip_special
-        return Copied._told(self._child.copy_out(os.fsencode(inside), os.fsencode(to), bounds))
+        return Copied._from_native(
+            self._child.copy_out(os.fsencode(inside), os.fsencode(to), bounds)
+        )
 
     def copy_in(
         self,
@@ -312,34 +382,46 @@ class Popen:
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
     ) -> Copied:
-        """Copies a file or tree of the caller's into the running sandbox, to an absolute path that the command may write to.
+        """Copy a file or tree of the caller into the running sandbox, to an absolute path inside.
 
-        It is made with the rights of the sandbox's user, whose the copies are. There must be nothing there yet.
+        The copy is made with the rights of the sandbox's user, who owns it. The command must be
+        able to write there, and the path must not exist yet.
         """
         bounds = command.size("max_bytes", max_bytes), max_entries, skip_special
-        return Copied._told(self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds))
+        return Copied._from_native(
+            self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds)
+        )
 
     def freeze(self) -> Freezer:
-        """Stops everything inside, and tells by which means: a cgroup's freezer, or SIGSTOP to each process.
+        """Stop everything inside and return the mechanism: a cgroup's freezer, or SIGSTOP to each.
 
-        Time goes on: `wall_time` still ends it, and so does `kill`.
+        Time keeps counting: `wall_time` still ends the command, and so does `kill`.
         """
         return self._child.freeze()
 
     def thaw(self) -> None:
-        """Lets everything inside go on."""
+        """Resume everything inside."""
         self._child.thaw()
 
     def processes(self) -> list[Process]:
-        """Every process inside, the warden first, each after its parent. Empty once the command has ended."""
-        return [Process._told(seen) for seen in self._child.processes()]
+        """Return every process inside: the warden first, each process after its parent.
+
+        The list is empty once the command has ended.
+        """
+        return [Process._from_native(seen) for seen in self._child.processes()]
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
-            # Ctrl-C reached the caller alone: the command has a session of its own and would be waited for in vain.
+            # The command has a session of its own, so Ctrl-C reached only the caller. Without the
+            # kill, `wait` below could wait for ever.
             self.kill()
         for stream in (self.stdout, self.stderr, self.terminal):
             if stream is not None:
@@ -362,11 +444,16 @@ class Popen:
         except SecludeError:
             return
         if running:
-            _warn(f"{self!r} was dropped: everything in it is killed", ResourceWarning, source=self, stacklevel=2)
+            _warn(
+                f"{self!r} was dropped: everything in it is killed",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
 
 
 def _terminal(fd: int | None) -> seclude.Terminal | None:
-    """The caller's side of a command's terminal, if it has one."""
+    """Return the caller's side of a command's terminal, or None."""
     if fd is None:
         return None
     from .terminal import Terminal

@@ -1,19 +1,20 @@
-"""How fast what runs inside may read and write on a device: a small frozen value for `Sandbox(io=[...])`."""
+"""Limits on I/O rates of a device: a small frozen value for `Sandbox(io=[...])`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .part import Part
+from .policy_part import Part
 from .vocabulary import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Io(Part):
-    """Rates on the block device that holds `path`, a path of the caller's, or that is this node itself. Takes a cgroup.
+    """Rate limits on a block device. This requires a cgroup.
 
-    Each rate is a second's, None for no limit; bytes may be text: `io("/", write_bytes="10M")`.
+    `path` is a path of the caller: the device's node, or any file on the device. Each rate is per
+    second, and None means no limit. Bytes may be text: `io("/", write_bytes="10M")`.
     """
 
     path: Path
@@ -23,7 +24,7 @@ class Io(Part):
     write_operations: int | None = field(default=None, kw_only=True)
 
     def policy(self) -> dict[str, Any]:
-        """This value as a policy text has it."""
+        """Return this value in the form of a policy's text."""
         given = {one.name: getattr(self, one.name) for one in fields(self)}
         return {name: value for name, value in given.items() if value is not None}
 

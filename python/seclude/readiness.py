@@ -1,7 +1,7 @@
-"""Waiting for descriptors until a deadline, with whatever `select` has when it is asked.
+"""Wait for descriptors until a deadline, with the calls that `select` offers at that moment.
 
-eventlet and its like take `select.poll` away by design, because they cannot make it yield to their other tasks. They leave
-`select.select`, which then does. gevent puts its own `poll` in the place of Python's.
+eventlet and similar libraries remove `select.poll`, because it cannot yield to their other tasks.
+They keep a `select.select` that can, and this module then uses it. gevent replaces `select.poll`.
 """
 
 from __future__ import annotations
@@ -9,31 +9,36 @@ from __future__ import annotations
 import select
 import time
 
-# poll(2)'s numbers: what stands for `select` may lack their names.
+# The values of POLLIN and POLLOUT (poll(2)). A replaced `select` may lack the names.
 READ, WRITE = 1, 4
 
 _LONGEST_PAUSE = 86400.0
-"""Seconds after which a wait looks again. The kernel's calls take no more than 24 days, and Python's refuse what is above."""
+"""Seconds after which a wait starts again.
+
+The kernel's calls take at most 24 days, and Python refuses larger values.
+"""
 
 
 class Deadline:
-    """The moment at which a wait is over, so many seconds from now; None or infinity for never."""
+    """The moment `timeout` seconds from now. None and infinity mean never."""
 
     __slots__ = ("_at",)
 
     def __init__(self, timeout: float | None) -> None:
         try:
             self._at = float("inf") if timeout is None else time.monotonic() + timeout
-        except OverflowError:  # An integer beyond all floating-point numbers.
+        except OverflowError:  # An integer too large for a float.
             assert timeout is not None
             self._at = float("inf") if timeout > 0 else float("-inf")
         except TypeError:
-            raise TypeError(f"timeout: {timeout!r} is not a number of seconds, but {type(timeout).__name__}") from None
+            raise TypeError(
+                f"timeout: {timeout!r} is not a number of seconds, but {type(timeout).__name__}"
+            ) from None
         if self._at != self._at:
             raise ValueError("a timeout is a number of seconds, and NaN is none")
 
     def or_in(self, seconds: float | None) -> Deadline:
-        """This moment, or the one in so many seconds if that is earlier."""
+        """Return the earlier of this moment and the one `seconds` from now."""
         if seconds is None:
             return self
         other = Deadline(seconds)
@@ -41,23 +46,23 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Whether it is over."""
+        """Whether the moment has passed."""
         return time.monotonic() >= self._at
 
     @property
     def left(self) -> float | None:
-        """Seconds until then, not negative; None for ever."""
+        """Seconds until the moment, at least 0, or None for ever."""
         return None if self._at == float("inf") else max(0.0, self._at - time.monotonic())
 
     @property
     def pause(self) -> float | None:
-        """As `left`, but no longer than every call takes: who waits looks again."""
+        """Seconds for one wait call: `left`, cut to what every call accepts. Wait in a loop."""
         left = self.left
         return None if left is None else min(left, _LONGEST_PAUSE)
 
 
 class Poll:
-    """Descriptors, each with what it is waited for: `select.poll`, or `select.select` where there is no such thing."""
+    """A set of descriptors to wait for, using `select.poll`, else `select.select`."""
 
     __slots__ = ("_poll", "_wanted")
 
@@ -66,21 +71,24 @@ class Poll:
         self._wanted: dict[int, int] = {}
 
     def register(self, fd: int, events: int) -> None:
-        """Waits for this, `READ` or `WRITE` or both, instead of what was waited for before."""
+        """Set the events to wait for: `READ`, `WRITE`, or both."""
         if self._poll is None:
             self._wanted[fd] = events
         else:
             self._poll.register(fd, events)
 
     def unregister(self, fd: int) -> None:
-        """Waits for it no longer."""
+        """Remove a descriptor."""
         if self._poll is None:
             del self._wanted[fd]
         else:
             self._poll.unregister(fd)
 
     def wait(self, deadline: Deadline) -> dict[int, int]:
-        """Those that are ready, each with what for; none at the deadline, or for no reason. A hang-up is an event, too."""
+        """Return the ready descriptors with their events. A hang-up is also an event.
+
+        The result is empty after the deadline, and sometimes before.
+        """
         pause = deadline.pause
         if self._poll is not None:
             return dict(self._poll.poll(None if pause is None else pause * 1000))
@@ -94,7 +102,7 @@ class Poll:
 
 
 def is_readable(fd: int) -> bool:
-    """Whether reading from it would not wait."""
+    """Return whether a read would not block."""
     poll = Poll()
     poll.register(fd, READ)
     return bool(poll.wait(Deadline(0)))

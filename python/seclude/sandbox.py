@@ -1,4 +1,4 @@
-"""The sandbox: a policy as a value, and the ways to run a program in it."""
+"""The sandbox: a policy as a value, and the ways to run a program under it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import seclude
 
 from . import _seclude
 from .command import Args, CommandOptions, Streams, Text, prepare
+from .command_runner import CommandRunner
 from .errors import PolicyError
 from .keywords import hint, refuse_unknown
 from .outcome import Outcome
 from .policy import Policy, as_json
-from .runs import Runs
 from .vocabulary import NamespaceKind
 
 if TYPE_CHECKING:
@@ -22,58 +22,92 @@ if TYPE_CHECKING:
 
 
 class _Keywords:
-    """The signature of a sandbox, which takes the keys of a policy by name. It is made when somebody asks for it."""
+    """The signature of `Sandbox`: the keys of a policy as keywords, built on first access."""
 
     def __get__(self, sandbox: Sandbox | None, owner: type[Sandbox]) -> Signature:
         from inspect import Parameter, Signature
 
         hints = get_type_hints(Policy)
-        named = [Parameter(key, Parameter.KEYWORD_ONLY, default=None, annotation=hint) for key, hint in hints.items()]
+        named = [
+            Parameter(key, Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+            for key, hint in hints.items()
+        ]
         return Signature(named)
 
 
-class Sandbox(Runs):
-    """What world a program sees and what it may use. Nothing runs yet.
+class Sandbox(CommandRunner):
+    """A policy: what a program can see and what it may use. Creating one starts nothing.
 
-    A new one is safe by default: every namespace private but the clocks', no network but loopback, the host's `/usr`
-    read-only, nothing writable but `/tmp` and `/dev/shm`, which are its own, a user id that means nothing outside, no
-    privileges. Each keyword opens or shapes one thing; None means its default. A mistake is a PolicyError, here and not
-    when it is first used.
+    The default is safe. Every namespace except the time namespace is private. The only network is a
+    loopback device. The host's `/usr` is read-only. Only `/tmp` and `/dev/shm` are writable, and
+    both are private. The user id means nothing outside, and there are no privileges. Each keyword
+    changes one of these things, and None means its default. The constructor raises PolicyError if
+    the policy is invalid.
 
-    Namespaces: `share` and `unshare` (sets of `user mount pid net ipc uts cgroup time`; all are private but `time`),
-    `hostname`, `domainname` (1 to 64 bytes), `clock_offsets` (`{"monotonic": s, "boottime": s}`, whole seconds).
+    Namespaces:
 
-    Identity: `uid`, `gid` inside (1000; 0 is root without power outside), `user` and `home` as `/etc/passwd` names them,
-    `host_ids`, the first of the host's ids that a privileged caller's sandbox maps to: 65536, or as many as the caller's
-    user namespace has from there on. Ids that cannot be had are an error. None: 0x70000000, or in a container without
-    such ids the highest that it has.
+    - `share`, `unshare`: sets of `user mount pid net ipc uts cgroup time`. All but `time` are
+      private by default.
+    - `hostname`, `domainname`: 1 to 64 bytes.
+    - `clock_offsets`: `{"monotonic": s, "boottime": s}`, in whole seconds.
 
-    Files: `files`, a list of `bind`, `tmpfs`, `directory`, `symlink`, `file`; `root`, a directory with another system in
-    it; `empty_root`, no programs but what is bound; `etc`, names in the host's `/etc` to show instead of the usual ones
-    ("ssl/certs", "java-*"; `[]` for none); `writable_root`; `terminals=False` leaves out pseudo-terminals of its own
-    (`/dev/pts`), `True` insists on them, and a command can have one (`PTY`).
+    Identity:
 
-    Limits on all that runs inside together: `memory` and `swap`, bytes or text ("256M"); `cpu_time`, seconds or text of
-    processor time; `cpus`, how many processors' worth of it at once (0.01 to 8192), `cpu_weight`, the share where others
-    want it too (1 to 10000; 100 is usual), `cpu_set`, on which processors; `pids`, processes and threads at one time; `io`, a
-    list of `io(path, read_bytes=...)`, rates on devices; `output`, bytes to stdout, and to stderr; `wall_time`, seconds or
-    text ("1.5s", "200ms", "2m") from the start. What goes beyond is ended and its `Outcome` says by which limit.
-    A time is at most 4294967295 seconds; what is not limited is None, and infinity a PolicyError.
-    `wall_time_grace=(signal, seconds)` sends a signal first and kills only so much later.
+    - `uid`, `gid`: the ids inside, 1000 by default. 0 is root without power outside.
+    - `user`, `home`: the name and home directory in `/etc/passwd`.
+    - `host_ids`: the first host id to map, if the caller is privileged. The sandbox maps 65536 ids,
+      or as many as the caller's user namespace has from there on. The default is 0x70000000, or the
+      highest possible in a container without such ids. Ids that the caller does not have are an
+      error.
 
-    `require` names limits that must be held exactly, not by looks at an interval; `best_effort` those that may go missing
-    where the host cannot hold them: `Outcome.limits` tells. Else a limit that cannot be held at all is a SetupError of kind
-    `limit-unavailable`. `cgroup` is the directory below which the sandbox's own cgroups are made; one is looked for if not given.
+    Files:
 
-    `seccomp`, which system calls may be made: the name of a profile, or a `Seccomp` with rules over one; `seccomp_bpf`, further
-    filters as the kernel takes them. `landlock=False` leaves out the second wall, which else says once more, where the kernel
-    can, what mounts and namespaces say; `tcp_bind` and `tcp_connect`, the only TCP ports that may be bound and connected to
-    (Linux 6.7).
+    - `files`: a list of `bind`, `tmpfs`, `directory`, `symlink` and `file`.
+    - `root`: a directory that holds another system.
+    - `empty_root`: show no programs except those that are bound.
+    - `etc`: the names in the host's `/etc` to show instead of the usual ones, such as "ssl/certs"
+      or "java-*". `[]` shows none.
+    - `writable_root`: keep the root directory itself, a file system in memory, writable.
+    - `terminals`: False leaves out private pseudo-terminals (`/dev/pts`). True requires them. With
+      them a command can have a terminal (`PTY`).
 
-    The rest: `nested` lets programs inside make sandboxes of their own; `rlimits`, `{name: number, "64M", "unlimited" or
-    (soft, hard)}` for each process (`setrlimit(2)`); `warden`, an installed warden to execute instead of the one in the library.
+    Limits on everything that runs inside, together. Exceeding one ends the command, and its
+    `Outcome` names the limit. None means no limit; infinity is a PolicyError. Times are seconds or
+    text ("1.5s", "200ms", "2m"), at most 4294967295 seconds. Sizes are bytes or text ("256M").
 
-    Sandboxes are immutable, comparable, hashable, picklable, and may be used from any thread.
+    - `memory`, `swap`: sizes.
+    - `cpu_time`: processor time.
+    - `cpus`: how many processors to use at once, 0.01 to 8192.
+    - `cpu_weight`: the share of a contended processor, 1 to 10000, normally 100.
+    - `cpu_set`: the processors to run on.
+    - `pids`: the number of processes and threads at one time.
+    - `io`: a list of `io(path, read_bytes=...)`, rates on devices.
+    - `output`: the size of stdout, and of stderr.
+    - `wall_time`: time from the start.
+    - `wall_time_grace`: `(signal, seconds)`. Sends the signal at the limit, and kills only after
+      this many seconds more.
+    - `require`: names of limits that must be enforced exactly, not by checks at an interval.
+    - `best_effort`: names of limits that may be left out if the host cannot enforce them; see
+      `Outcome.limits`. Otherwise a limit that the host cannot enforce at all raises SetupError of
+      kind `limit-unavailable`.
+    - `cgroup`: the directory below which to make the sandbox's cgroups. By default one is searched.
+
+    System calls and further protections:
+
+    - `seccomp`: the name of a profile, or a `Seccomp` with rules on top of a profile.
+    - `seccomp_bpf`: further filters, in the kernel's form.
+    - `landlock`: False leaves out the Landlock ruleset, which otherwise repeats the restrictions of
+      mounts and namespaces where the kernel supports it.
+    - `tcp_bind`, `tcp_connect`: the only TCP ports that may be bound or connected to (Linux 6.7).
+
+    Other:
+
+    - `nested`: let programs inside make sandboxes of their own.
+    - `rlimits`: `{name: value}` for each process, where a value is a number, "64M", "unlimited" or
+      `(soft, hard)`; see `setrlimit(2)`.
+    - `warden`: an installed warden to execute instead of the one in the library.
+
+    Sandboxes are immutable, comparable, hashable and picklable. Any thread may use them.
     """
 
     __slots__ = ("_core", "_limited")
@@ -95,36 +129,45 @@ class Sandbox(Runs):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The sandbox of a policy in JSON. An unknown key is a PolicyError that names the nearest known one."""
+        """Return the sandbox of a policy written in JSON.
+
+        Raises PolicyError for an unknown key, with a hint that names the nearest known one.
+        """
         return cls._of(_seclude.Sandbox.from_json(text))
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
-        """The sandbox of a policy in TOML, with the same keys."""
+        """Return the sandbox of a policy written in TOML, with the same keys as in JSON."""
         return cls._of(_seclude.Sandbox.from_toml(text))
 
     def to_json(self) -> str:
-        """The policy in JSON: every key that is not at its default. Equal sandboxes give equal text."""
+        """Return the policy as JSON, without the keys that have their default.
+
+        Equal sandboxes give equal text.
+        """
         return self._core.to_json()
 
     def to_toml(self) -> str:
-        """The policy in TOML."""
+        """Return the policy as TOML."""
         return self._core.to_toml()
 
     def replace(self, **changes: Unpack[Policy]) -> Self:
-        """A sandbox like this one but for these keys. None brings back a key's default."""
+        """Return a copy of this sandbox with these keys changed. None restores a default."""
         _check_keys("replace", changes)
         policy = json.loads(self.to_json()) | dict(changes)
         return self._of(_seclude.Sandbox.from_json(as_json(policy)))
 
-    # ---- running, besides `run`, `popen`, `command` and `asyncio`
+    # ---- running, in addition to the methods of `CommandRunner`
 
     def learn(self, args: Args, **options: Unpack[CommandOptions]) -> seclude.Learned:
-        """Runs a command to its end, and learns which system calls it makes and which paths it names.
+        """Run a command to its end and record its system calls and the paths that it names.
 
-        stdout and stderr are collected unless given; stdin is empty. The sandbox's filter holds meanwhile, by the caller's
-        hand instead of the kernel's: every call waits for the caller, so expect it to take many times as long, and Ctrl-C to
-        be heard at its end. `options` are those of `popen` but for text. Linux 5.5.
+        stdin is empty. stdout and stderr are collected unless redirected. `options` are those of
+        `popen`, without those for text.
+
+        The sandbox's filter still applies, but the caller enforces it instead of the kernel. Every
+        call waits for the caller, so the run takes many times as long, and Ctrl-C has no effect
+        before its end. This requires Linux 5.5.
         """
         from .seccomp import Learned
 
@@ -132,7 +175,7 @@ class Sandbox(Runs):
         with Streams() as streams:
             known = prepare(self._core, args, streams, **options).learn()
         return Learned(
-            Outcome._told(known["outcome"]),
+            Outcome._from_native(known["outcome"]),
             known["stdout"],
             known["stderr"],
             dict(known["calls"]),
@@ -142,12 +185,14 @@ class Sandbox(Runs):
         )
 
     def prepare(self) -> Self:
-        """Makes a template of this policy, and returns the sandbox itself.
+        """Make a template of this policy, and return the sandbox itself.
 
-        Later runs, cells and pools are copied from it, which spares them the mounts; they are as fresh and as apart as
-        without it. It lives as long as one of them, or this object, does. What the policy binds is opened now, and not again.
-        Does nothing where a template cannot serve: with `writable_root`, a shared user, mount or pid namespace, or something
-        else at `/proc`.
+        Later runs, cells and pools are copies of the template, which saves the mounts. They are as
+        fresh and isolated as without it. The template lives as long as one of them or this object.
+        Bound files are opened now and not again.
+
+        Does nothing if the policy allows no template: with `writable_root`, with a shared user,
+        mount or pid namespace, or with something else mounted at `/proc`.
         """
         self._core.prepare()
         return self
@@ -161,42 +206,48 @@ class Sandbox(Runs):
         fds: Iterable[int | IO[Any]] = (),
         only: Iterable[NamespaceKind] | None = None,
     ) -> seclude.Joined:
-        """For commands in namespaces that exist already, instead of new ones of these kinds: `setns(2)`.
+        """Return a `Joined`, which runs commands in existing namespaces, as with `setns(2)`.
 
-        Those that a process is in, by `pid` or `pidfd`, all of them or `only` some kinds; those that `paths` (`/run/netns/x`) and
-        descriptors lead to. The policy holds for all the rest: who the command is, its filter, limits, files if the mount
-        namespace is not among them. The user is the policy's by its number in the user namespace that is joined, and never
-        the host's root. What a process shares with the caller is shared, but for the user namespace.
+        `pid` or `pidfd` selects the namespaces of a process: all, or only the kinds in `only`.
+        `paths` (such as `/run/netns/x`) and `fds` select single namespaces. A namespace that the
+        selected process shares with the caller is shared, except for the user namespace.
+
+        The policy applies to everything else: user, filter, limits, and files unless the mount
+        namespace is joined. The policy's user id counts in the joined user namespace, and is never
+        the host's root.
         """
         from .join import Joined, sources
 
         return Joined(self, self._core.join(sources(pid, pidfd, paths, fds, only)))
 
     def cell(self) -> seclude.Cell:
-        """Starts a cell: a sandbox that stays up, for many commands. `with box.cell() as cell:` closes it."""
+        """Start a cell, a sandbox that stays up for many commands.
+
+        `with box.cell() as cell:` closes it.
+        """
         from .cell import Cell
 
         return Cell(self)
 
     def pool(self, size: int | None = None, *, reuse: bool = False) -> seclude.Pool:
-        """Starts a pool that keeps `size` sandboxes ready, as many as there are processors if not given.
+        """Start a pool that keeps `size` sandboxes ready, by default one for each processor.
 
-        `with box.pool(8) as pool:` closes it. `reuse`: a sandbox is used again when its command has ended, with all that it
-        left behind.
+        With `reuse`, a sandbox is used again after its command has ended, with all that the command
+        left behind. `with box.pool(8) as pool:` closes the pool.
         """
         from .pool import Pool
 
         return Pool(self, size, reuse=reuse)
 
     def _limits_output(self) -> bool:
-        # Asked by every run that reads a pipe, of a policy that does not change: it is looked up once.
+        # Cached, because every run that reads a pipe asks and the policy never changes.
         try:
             return self._limited
         except AttributeError:
             object.__setattr__(self, "_limited", "output" in json.loads(self.to_json()))
         return self._limited
 
-    # ---- a value
+    # ---- value semantics
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a sandbox is immutable: replace({name}=...) makes another")
@@ -214,15 +265,18 @@ class Sandbox(Runs):
         return type(self).from_json, (self.to_json(),)
 
     def __repr__(self) -> str:
-        return f"Sandbox({', '.join(f'{key}={value!r}' for key, value in json.loads(self.to_json()).items())})"
+        policy = json.loads(self.to_json())
+        return f"Sandbox({', '.join(f'{key}={value!r}' for key, value in policy.items())})"
 
 
 def _check_keys(function: str, policy: Mapping[str, Any]) -> None:
-    """Refuses a keyword that is no key of a policy, also where its value is None.
+    """Raise PolicyError for a keyword that is not a key of a policy, even if its value is None.
 
-    It is a PolicyError, as for a policy's text.
+    The error is the same as for a policy's text.
     """
     for key in policy.keys() - Policy.__optional_keys__:
         remedy = hint(key, Policy.__optional_keys__)
         step = f"{function}() keyword {key}"
-        raise PolicyError(f"{step}: is unknown; hint: {remedy}", kind="policy", step=step, hint=remedy)
+        raise PolicyError(
+            f"{step}: is unknown; hint: {remedy}", kind="policy", step=step, hint=remedy
+        )

@@ -1,4 +1,4 @@
-"""Which system calls a command may make: a small frozen value for `Sandbox(seccomp=...)`, and what a run has taught."""
+"""Which system calls a command may make, for `Sandbox(seccomp=...)`, and what a run made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import seclude
 
 from ._seclude import Listener as _Listener
 from ._seclude import Notification
-from .part import Part
+from .policy_part import Part
 from .readiness import READ, Deadline, Poll
 from .vocabulary import Action, Compare, Profile
 
@@ -18,46 +18,60 @@ from .vocabulary import Action, Compare, Profile
 class Test:
     """A test of one argument of a system call, for `Seccomp.rule`.
 
-    Compared are the lower 32 bits, as the kernel uses flags, descriptors and `ioctl` requests; all 64 with `wide`, for
-    sizes and addresses. Both sides are unsigned.
+    It compares the lower 32 bits, as the kernel does for flags, descriptors and `ioctl` requests.
+    With `wide` it compares all 64 bits, for sizes and addresses. Both sides are unsigned.
     """
 
-    __test__ = False  # pytest: this is no test of ours.
+    __test__ = False  # Tells pytest that this class is not a test.
 
     arg: int
-    """Its number, 0 to 5."""
+    """The index of the argument, 0 to 5."""
     compare: Compare
     value: int
     mask: int | None = field(default=None, kw_only=True)
-    """Of the argument, only these bits."""
+    """The bits of the argument to compare. Default: all."""
     wide: bool = field(default=False, kw_only=True)
 
     def policy(self) -> dict[str, Any]:
-        """This value as a policy text has it."""
-        number = {"value": self.value} if self.mask is None else {"value": self.value, "mask": self.mask}
+        """Return this value in the form of a policy's text."""
+        number = (
+            {"value": self.value} if self.mask is None else {"value": self.value, "mask": self.mask}
+        )
         wide = {"wide": True} if self.wide else {}
         return {"arg": self.arg, "is": self.compare} | number | wide
 
 
 @dataclass(frozen=True, slots=True)
 class Seccomp(Part):
-    """A seccomp filter: a profile, and rules over it.
+    """A seccomp filter: a profile, and rules on top of it.
 
-    `default`: what programs of every kind use. `strict`: computing with files and threads only; anything else kills.
-    `nested`: the default and what a sandbox inside a sandbox is made with. `debug`: the default and `ptrace(2)`.
-    `unconfined`: every call but those that would change the warden.
+    The profiles are:
 
-    The last rule that fits a call decides, then the profile. Each method gives a filter with one more rule; a call goes by
-    its name, or by its number as text. `Seccomp("default").kill("ptrace").deny("chmod", "EACCES")`. Starting the
-    command itself needs no rule: a filter without `execve` lets the program run that the caller names, and no other.
+    - `default`: the calls that programs of all kinds use.
+    - `strict`: computing with files and threads only. Any other call kills.
+    - `nested`: the default, and the calls that set up a sandbox inside a sandbox.
+    - `debug`: the default, and `ptrace(2)`.
+    - `unconfined`: every call except those that would change the warden.
+
+    The last rule that matches a call decides. If no rule matches, the profile decides. Each method
+    returns a filter with one more rule. A call is given by name, or by number as text. For example:
+    `Seccomp("default").kill("ptrace").deny("chmod", "EACCES")`.
+
+    Starting the command itself needs no rule. A filter without `execve` runs the program that the
+    caller names, and no other.
     """
 
     profile: Profile = "default"
     rules: tuple[dict[str, Any], ...] = ()
     remainder: dict[str, Any] = field(default_factory=dict)
 
-    def rule(self, call: str, action: Action, *tests: Test, errno: int | str | None = None) -> Seccomp:
-        """With this for a call, if all tests hold. `errno`, for `deny`: a number or a name; EPERM if not given."""
+    def rule(
+        self, call: str, action: Action, *tests: Test, errno: int | str | None = None
+    ) -> Seccomp:
+        """Add a rule: this action for a call, if all tests match.
+
+        `errno` is a number or a name, for the action `deny`. Default: EPERM.
+        """
         said: dict[str, Any] = {"call": call, "action": action}
         if errno is not None:
             said["errno"] = errno
@@ -66,36 +80,36 @@ class Seccomp(Part):
         return replace(self, rules=(*self.rules, said))
 
     def allow(self, call: str) -> Seccomp:
-        """Lets it be made."""
+        """Add a rule that allows the call."""
         return self.rule(call, "allow")
 
     def deny(self, call: str, errno: int | str = "EPERM") -> Seccomp:
-        """Has it fail."""
+        """Add a rule that makes the call fail with `errno`."""
         return self.rule(call, "deny", errno=errno)
 
     def kill(self, call: str) -> Seccomp:
-        """Has it end the command: `Ended("syscall", name)`."""
+        """Add a rule by which the call kills the command: `Ended("syscall", name)`."""
         return self.rule(call, "kill")
 
     def log(self, call: str) -> Seccomp:
-        """Lets it be made, and written to the kernel's log."""
+        """Add a rule that allows the call and writes it to the kernel's log."""
         return self.rule(call, "log")
 
     def notify(self, call: str) -> Seccomp:
-        """Leaves it to the caller: `Popen.listener()`."""
+        """Add a rule that leaves the call to the caller; see `Popen.listener()`."""
         return self.rule(call, "notify")
 
     def socket_family(self, family: int) -> Seccomp:
-        """Lets sockets of this family be made: an AF_ number."""
+        """Allow sockets of this family, an AF_ number."""
         return self.rule("socket", "allow", Test(0, "==", int(family)))
 
     def otherwise(self, action: Action, errno: int | str | None = None) -> Seccomp:
-        """With this for every call that neither a rule nor the profile names, known or not."""
+        """Set the action for calls that neither a rule nor the profile names, known or not."""
         said: dict[str, Any] = {"otherwise": action}
         return replace(self, remainder=said if errno is None else said | {"errno": errno})
 
     def policy(self) -> dict[str, Any]:
-        """This value as a policy text has it."""
+        """Return this value in the form of a policy's text."""
         return {"profile": self.profile, "rules": list(self.rules)} | self.remainder
 
     def __hash__(self) -> int:
@@ -103,14 +117,18 @@ class Seccomp(Part):
 
 
 class Listener:
-    """Where calls are heard that a filter leaves to the caller. Who makes such a call stands still until it has an answer.
+    """Receives the system calls that a filter leaves to the caller.
 
-    Iterating gives each call in turn, and ends when nobody is left who could make one. A call has `name`, `number`,
-    `arguments`, `pid`, `read(address, size)`, `read_string(address)`, and takes one answer: `allow()`, `succeed(value)`,
-    `fail(errno)`, `succeed_with_descriptor(fd, close_on_exec)`; dropped without one, it fails with EPERM.
+    The thread that makes such a call waits until the call is answered. Iterating yields one call
+    after another, and ends when no process is left that could make one.
 
-    What its arguments point at lies in memory that other threads of the program can change while you look. So `allow` is no
-    answer to "may it, with these contents": act for the program instead, and answer with the result.
+    A call has `name`, `number`, `arguments`, `pid`, `read(address, size)` and
+    `read_string(address)`. It takes one answer: `allow()`, `succeed(value)`, `fail(errno)` or
+    `succeed_with_descriptor(fd, close_on_exec)`. A call dropped without an answer fails with EPERM.
+
+    Other threads of the program can change the memory that the arguments point to at any time, even
+    after you have read it. So do not use `allow()` to permit a call because of that memory's
+    contents. Perform the action for the program, and answer with the result.
     """
 
     __slots__ = ("_listener",)
@@ -119,11 +137,17 @@ class Listener:
         self._listener = listener
 
     def fileno(self) -> int:
-        """Its descriptor: readable when a call waits. It speaks `seccomp_unotify(2)`. Borrowed."""
+        """Return its descriptor, borrowed, which is readable when a call waits.
+
+        The descriptor is the one that `seccomp_unotify(2)` describes.
+        """
         return self._listener.fileno()
 
     def receive(self, timeout: float | None = None) -> Notification | None:
-        """The next call; None when nobody is left who could make one, or none came in so many seconds."""
+        """Return the next call, waiting up to `timeout` seconds.
+
+        Return None after the timeout, or if no process is left that could make a call.
+        """
         deadline = Deadline(timeout)
         poll = Poll()
         poll.register(self.fileno(), READ)
@@ -145,19 +169,21 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a program did: `Sandbox.learn`."""
+    """The record of a program's run, from `Sandbox.learn`."""
 
     outcome: seclude.Outcome
-    """How it ended."""
+    """How the program ended."""
     stdout: bytes
     stderr: bytes
     calls: dict[str, int]
-    """The system calls that it made, and how often."""
+    """The system calls that it made, with their counts."""
     refused: frozenset[str]
-    """Those among them that the sandbox's filter refuses, and so refused this time too."""
+    """Those of the calls that the sandbox's filter refuses, and refused in this run."""
     paths: frozenset[bytes]
-    """The paths that it named, as seen inside, whether or not there was anything."""
+    """The paths that it named, as seen inside, whether or not they exist."""
     sandbox: seclude.Sandbox
-    """The sandbox with a filter for these calls alone, as its own filter has them; everything else fails with EPERM.
+    """The sandbox with a filter for these calls only, treated as its own filter treats them.
 
-    `sandbox.to_toml()` writes it down. One run may not have done all that a program can do."""
+    Every other call fails with EPERM. `sandbox.to_toml()` gives the policy as text. One run may not
+    do everything that the program can do.
+    """

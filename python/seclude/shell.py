@@ -1,7 +1,7 @@
-"""`python -m seclude shell`: an interactive program in a sandbox, on a terminal of its own.
+"""`python -m seclude shell`: an interactive program on a terminal of its own in a sandbox.
 
-Keys go from the caller's terminal, in raw mode, to the program's, and what that shows comes back. Ctrl-C is the program's.
-A new size of the caller's window is passed on.
+The caller's terminal is in raw mode. Keys, including Ctrl-C, go to the program's terminal, and the
+program's output comes back. Changes of the window size are passed on.
 """
 
 from __future__ import annotations
@@ -30,13 +30,26 @@ _PIECE = 32768
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds this command to the command line."""
-    told = "run a shell, or another program, in a sandbox, on a terminal of its own; exit as it does"
-    command = commands.add_parser("shell", help=told, description=told.capitalize() + ".")
-    command.add_argument("--policy", metavar="FILE", help="the policy, in JSON or TOML; the default one if not given")
-    command.add_argument("--bind", metavar="PATH", action="append", default=[], help="show this, too, read-only")
-    command.add_argument("--writable", metavar="PATH", action="append", default=[], help="and let this be written to")
-    command.add_argument("program", nargs="*", metavar="PROGRAM", help="the program and its arguments; sh if not given")
+    """Add the command `shell` to the command line."""
+    summary = (
+        "run a shell, or another program, in a sandbox, on a terminal of its own; exit as it does"
+    )
+    command = commands.add_parser("shell", help=summary, description=summary.capitalize() + ".")
+    command.add_argument(
+        "--policy", metavar="FILE", help="the policy, in JSON or TOML; the default one if not given"
+    )
+    command.add_argument(
+        "--bind", metavar="PATH", action="append", default=[], help="show this, too, read-only"
+    )
+    command.add_argument(
+        "--writable", metavar="PATH", action="append", default=[], help="and let this be written to"
+    )
+    command.add_argument(
+        "program",
+        nargs="*",
+        metavar="PROGRAM",
+        help="the program and its arguments; sh if not given",
+    )
     command.set_defaults(run=_shell)
 
 
@@ -50,10 +63,18 @@ def _shell(wanted: argparse.Namespace) -> int:
         print(f"python -m seclude shell: read {wanted.policy}: {error.strerror}", file=sys.stderr)
         return 2
     home = json.loads(sandbox.to_json()).get("home", "/tmp")
-    # As in every sandbox, and what the program must know of the terminal.
-    variables = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": home, "TMPDIR": "/tmp", "TERM": os.environ.get("TERM", "dumb")}
+    # The usual environment of a sandbox, and TERM, which describes the caller's terminal.
+    variables = {
+        "PATH": _PATH,
+        "LANG": "C.UTF-8",
+        "HOME": home,
+        "TMPDIR": "/tmp",
+        "TERM": os.environ.get("TERM", "dumb"),
+    }
     program = wanted.program or ["sh"]
-    with sandbox.Popen(program, stdin=PTY, stdout=PTY, stderr=PTY, env=variables, window_size=window_size(0)) as process:
+    with sandbox.Popen(
+        program, stdin=PTY, stdout=PTY, stderr=PTY, env=variables, window_size=window_size(0)
+    ) as process:
         assert process.terminal is not None
         with raw_mode(sys.stdin):
             _converse(process, process.terminal)
@@ -69,7 +90,9 @@ def _sandbox(wanted: argparse.Namespace) -> Sandbox:
     if wanted.policy is not None:
         with open(wanted.policy, encoding="utf-8") as file:
             text = file.read()
-        sandbox = Sandbox.from_toml(text) if wanted.policy.endswith(".toml") else Sandbox.from_json(text)
+        sandbox = (
+            Sandbox.from_toml(text) if wanted.policy.endswith(".toml") else Sandbox.from_json(text)
+        )
     files = json.loads(sandbox.to_json()).get("files", [])
     files += [bind(os.path.abspath(path)) for path in wanted.bind]
     files += [bind(os.path.abspath(path), writable=True) for path in wanted.writable]
@@ -77,7 +100,7 @@ def _sandbox(wanted: argparse.Namespace) -> Sandbox:
 
 
 def _converse(process: Popen, terminal: Terminal) -> None:
-    """Passes on what is typed and shown, until the program has ended or its terminal is closed."""
+    """Forward input and output until the program ends or closes its terminal."""
     fd = terminal.fileno()
     os.set_blocking(fd, False)
     typed = b""
@@ -108,7 +131,7 @@ def _converse(process: Popen, terminal: Terminal) -> None:
 
 
 def _show(terminal: Terminal) -> bool:
-    """Shows a piece of what the program has written; False if there is none."""
+    """Write one piece of the program's output. Return False if there is none."""
     piece = terminal.read(_PIECE)
     while piece:
         piece = piece[os.write(1, piece) :]
@@ -119,7 +142,7 @@ def _show(terminal: Terminal) -> bool:
 
 @contextlib.contextmanager
 def _resizes() -> Iterator[int]:
-    """A descriptor that is readable when the caller's window has another size."""
+    """Yield a descriptor that becomes readable when the caller's window changes its size."""
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     before = signal.signal(signal.SIGWINCH, lambda *_: None)

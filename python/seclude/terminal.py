@@ -1,4 +1,4 @@
-"""Terminals: the caller's side of a command's own, and the caller's own in raw mode."""
+"""Terminals: the caller's side of a command's terminal, and raw mode for the caller's own."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 else:
-    ReadableBuffer = WriteableBuffer = Any  # Python itself has no name for them before 3.12.
+    ReadableBuffer = WriteableBuffer = Any  # Python has names for these types from 3.12 on.
 
 
 class Terminal(io.RawIOBase):
-    """The caller's side of a command's terminal: what is written to it, the command reads, and the other way round.
+    """The caller's side of a command's terminal.
 
-    Bytes, unbuffered, by the terminal's rules (`termios(3)`). Reading comes to its end when nobody inside has the terminal open
-    any more. Closing it hangs up: the command gets SIGHUP.
+    What the caller writes, the command reads, and the reverse. Data are bytes, unbuffered, subject
+    to the terminal's settings (`termios(3)`). Reading reaches its end when no process inside has
+    the terminal open. Closing this side hangs up, which sends SIGHUP to the command.
     """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
     def fileno(self) -> int:
-        """Its descriptor. Borrowed."""
+        """Return its descriptor, borrowed."""
         if self.closed:
             raise ValueError("I/O operation on closed file")
         return self._fd
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def writable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def isatty(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        """Reads what is there, waiting for the first byte; 0 at the end."""
+        """Read available bytes, waiting for the first one. Return 0 at the end."""
         try:
             return os.readv(self.fileno(), [buffer])
         except BlockingIOError:
@@ -58,18 +59,21 @@ class Terminal(io.RawIOBase):
             return 0
 
     def write(self, data: ReadableBuffer) -> int | None:
-        """Writes as much as there is room for; how much that was."""
+        """Write as many bytes as there is room for, and return their number."""
         try:
             return os.write(self.fileno(), data)
         except BlockingIOError:
             return None
 
     def resize(self, rows: int, columns: int) -> None:
-        """Sets the size of its window, in characters; the programs in its foreground get SIGWINCH if it is another one."""
+        """Set the size of the window, in characters.
+
+        If the size changes, the foreground programs get SIGWINCH.
+        """
         fcntl.ioctl(self.fileno(), termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def close(self) -> None:
-        """Hangs up."""
+        """Close this side, which hangs up the terminal."""
         if not self.closed:
             super().close()
             os.close(self._fd)
@@ -77,9 +81,10 @@ class Terminal(io.RawIOBase):
 
 @contextlib.contextmanager
 def raw_mode(terminal: int | IO[Any]) -> Iterator[None]:
-    """A terminal of the caller's, such as `sys.stdin`, in raw mode while this lasts (`cfmakeraw(3)`).
+    """Put a terminal of the caller, such as `sys.stdin`, into raw mode for the `with` block.
 
-    Every key goes through as it is, Ctrl-C too, to a command's terminal that does the rest. `termios.error` if it is no terminal.
+    In raw mode (`cfmakeraw(3)`) every key, also Ctrl-C, passes through unchanged, so that a
+    command's own terminal can process it. Raises `termios.error` if this is not a terminal.
     """
     import tty
 
@@ -93,6 +98,9 @@ def raw_mode(terminal: int | IO[Any]) -> Iterator[None]:
 
 
 def window_size(terminal: int | IO[Any]) -> tuple[int, int]:
-    """Rows and columns of the window of a terminal of the caller's; OSError if it is none."""
+    """Return the rows and columns of a terminal of the caller.
+
+    Raises OSError if this is not a terminal.
+    """
     rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8)))
     return rows, columns

@@ -1,4 +1,4 @@
-"""How a pipe's file object reads and writes: `subprocess`'s text modes and buffering, checked before anything starts."""
+"""The text mode and buffering of pipes, as in `subprocess`, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OPTIONS = ("bufsize", "text", "encoding", "errors", "universal_newlines")
 
 
 class Mode:
-    """Bytes, or text in an encoding; and how much is buffered, as `open` has it."""
+    """The mode of a pipe's file object: bytes or text, the encoding, and the buffer size."""
 
     __slots__ = ("bufsize", "encoding", "errors", "text")
 
@@ -26,8 +26,12 @@ class Mode:
         errors: str | None = None,
         universal_newlines: bool | None = None,
     ) -> Mode:
-        """The mode that these options say, in `subprocess`'s words."""
-        if text is not None and universal_newlines is not None and bool(text) != bool(universal_newlines):
+        """Return the mode for these options of `subprocess`."""
+        if (
+            text is not None
+            and universal_newlines is not None
+            and bool(text) != bool(universal_newlines)
+        ):
             raise ValueError("text and universal_newlines say different things")
         as_text = bool(text or encoding or errors or universal_newlines)
         encoding = io.text_encoding(encoding) if as_text else None
@@ -39,17 +43,19 @@ class Mode:
             message = "line buffering (bufsize=1) is for text mode: the default buffer size is used"
             warnings.warn(message, RuntimeWarning, stacklevel=4)
         if as_text:
-            io.TextIOWrapper(io.BytesIO(), encoding, errors)  # Refuses an unknown encoding.
+            io.TextIOWrapper(io.BytesIO(), encoding, errors)  # Raises for an unknown encoding.
         return Mode(as_text, encoding, errors, bufsize)
 
     @staticmethod
     def taken(options: Mapping[str, Any]) -> tuple[Mode, dict[str, Any]]:
-        """The mode that these options of `Popen` say, and the others."""
+        """Return the mode for these options of `Popen`, and the other options."""
         others = dict(options)
-        return Mode.checked(**{name: others.pop(name) for name in _OPTIONS if name in others}), others
+        return Mode.checked(
+            **{name: others.pop(name) for name in _OPTIONS if name in others}
+        ), others
 
     def open(self, fd: int | None, mode: str) -> IO[Any] | None:
-        """The descriptor as a file object, which closes it."""
+        """Return a file object that owns the descriptor."""
         if fd is None:
             return None
         file: Any = open(fd, mode, -1 if self.bufsize == 1 else self.bufsize)
@@ -57,4 +63,6 @@ class Mode:
             return file  # type: ignore[no-any-return]
         if mode == "rb":
             return io.TextIOWrapper(file, self.encoding, self.errors)
-        return io.TextIOWrapper(file, self.encoding, self.errors, write_through=True, line_buffering=self.bufsize == 1)
+        return io.TextIOWrapper(
+            file, self.encoding, self.errors, write_through=True, line_buffering=self.bufsize == 1
+        )

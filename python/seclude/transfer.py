@@ -1,7 +1,8 @@
-"""Copying files and trees out of, and into, places that somebody hostile may have filled, and may change meanwhile.
+"""Copy files and trees out of and into directories that a hostile program may control.
 
-No symbolic link is followed; only regular files and directories are copied, and counted as they are read. More than the
-bounds, or anything else in a tree, is an error that leaves nothing behind.
+The program may also change them meanwhile. A copy follows no symbolic link, takes only regular
+files and directories, and counts them while reading. If it exceeds its bounds or finds anything
+else, it raises and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ MAX_ENTRIES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What has been copied."""
+    """The result of a copy."""
 
     entries: int
-    """Files and directories."""
+    """The number of files and directories copied."""
     bytes: int
-    """Bytes in files."""
+    """The number of bytes copied in files."""
     skipped: tuple[str, ...]
-    """What is neither a file nor a directory, left out with `skip_special`."""
+    """The paths that `skip_special` left out: neither files nor directories."""
 
     @staticmethod
-    def _told(done: _seclude._Done) -> Copied:
+    def _from_native(done: _seclude._Done) -> Copied:
         entries, length, skipped = done
         return Copied(entries, length, tuple(map(os.fsdecode, skipped)))
 
@@ -43,12 +44,18 @@ def copy(
     max_entries: int = MAX_ENTRIES,
     skip_special: bool = False,
 ) -> Copied:
-    """Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not exist yet.
+    """Copy the file or tree at `path`, relative to the directory `base`, to `to`.
 
-    For what a program left in a directory that was bound writable. No link in `path` or below it is followed; `base` is the
-    caller's word. The copies are the caller's, with the permissions of the originals but for set-user-id and sticky bits.
-    `skip_special` leaves out links, pipes, sockets and devices, and tells them; else they are an error. They count against
-    `max_entries`, and their paths may have 4 MiB together.
+    Use this for files that a program left in a directory bound writable. `to` must not exist yet.
+    No symbolic link in `path` or below it is followed; `base` is trusted. The caller owns the
+    copies. They have the permissions of the originals without the set-user-id and sticky bits.
+
+    `max_bytes` bounds the total size: bytes, or text such as "64M". `max_entries` bounds the number
+    of files and directories. `skip_special` leaves out links, pipes, sockets and devices and lists
+    them in the result; otherwise they raise. Entries left out count against `max_entries`, and
+    their paths may have at most 4 MiB in total.
     """
     bounds = size("max_bytes", max_bytes), max_entries, skip_special
-    return Copied._told(_seclude.copy(os.fsencode(base), os.fsencode(path), os.fsencode(to), bounds))
+    return Copied._from_native(
+        _seclude.copy(os.fsencode(base), os.fsencode(path), os.fsencode(to), bounds)
+    )

@@ -1,8 +1,9 @@
-"""The words that policies, commands and outcomes are written with: closed sets of names, and a few shared types.
+"""The names that policies, commands and outcomes use, as `Literal` types, and shared types.
 
-They stand here, and not in the stub of the native half, because tools evaluate annotations at run time
-(`typing.get_type_hints`). For the same reason no import of this package stands below `TYPE_CHECKING`, and a name of
-another module that only an annotation needs is written `seclude.Name`: the package imports that module when it is asked.
+They are here and not in the stub of the extension, because tools evaluate annotations at run time
+(`typing.get_type_hints`). For the same reason this package imports none of its modules under
+`TYPE_CHECKING`. A name that only an annotation needs is written `seclude.Name`, and the package
+imports its module on access.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from os import PathLike
 from typing import Literal, TypeAlias, TypedDict
 
 Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
-"""A path, in any of the ways that `os` takes one."""
+"""A path in any of the types that `os` accepts."""
 
 Action: TypeAlias = Literal["allow", "deny", "kill", "log", "notify"]
 # faces: begin names
@@ -32,7 +33,18 @@ EndedName: TypeAlias = Literal[
     "syscall",
 ]
 Freezer: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "sigstop"]
-LimitName: TypeAlias = Literal["memory", "swap", "cpu_time", "cpus", "cpu_weight", "cpu_set", "pids", "io", "wall_time", "output"]
+LimitName: TypeAlias = Literal[
+    "memory",
+    "swap",
+    "cpu_time",
+    "cpus",
+    "cpu_weight",
+    "cpu_set",
+    "pids",
+    "io",
+    "wall_time",
+    "output",
+]
 Mechanism: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "rlimit", "warden", "sampled"]
 MemorySource: TypeAlias = Literal["cgroup", "sampled", "largest-process"]
 NamespaceKind: TypeAlias = Literal["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time"]
@@ -114,7 +126,7 @@ Step: TypeAlias = Literal[
 
 
 class Parts(TypedDict):
-    """A command, as the native half takes it."""
+    """A command in the form that the extension takes."""
 
     args: Sequence[bytes]
     arg0: bytes | None
@@ -132,7 +144,7 @@ class Parts(TypedDict):
 
 
 class Sources(TypedDict):
-    """Namespaces that exist, as the native half takes them."""
+    """Existing namespaces in the form that the extension takes."""
 
     pid: int | None
     pidfd: int | None

@@ -1,7 +1,8 @@
-"""Futures out of a source that may be endless, with a bounded number of them under way: in order, or as they complete.
+"""Iterate over the futures of an endless source with a bounded number of them pending.
 
-To take a future out of the source is to submit its job, so that neither jobs nor results pile up, however many there are. How
-many may be under way is asked each time, for where they run may grow. Whoever leaves early cancels what has not begun.
+Taking a future from the source submits its job, so neither jobs nor results accumulate. The bound
+is a function that is called each time, because the place where the jobs run may grow. Leaving an
+iterator early cancels the jobs that have not begun.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _Result = TypeVar("_Result")
 def in_order(
     futures: Iterator[Future[_Result]], width: Callable[[], int], timeout: float | None = None
 ) -> Generator[Future[_Result]]:
-    """The futures, each when it is done, in the order of the source. Submits the first ones at once.
+    """Yield the futures in the order of the source, each when it is done.
 
-    After `timeout` seconds, for the whole, it is a TimeoutError.
+    The first ones are submitted at once. Raises TimeoutError after `timeout` seconds in total.
     """
     deadline = Deadline(timeout)
     pending = deque(islice(futures, width()))
@@ -44,8 +45,10 @@ def in_order(
     return done()
 
 
-def as_completed(futures: Iterator[Future[_Result]], width: Callable[[], int]) -> Generator[Future[_Result]]:
-    """The futures, each when it is done, the first that is done first."""
+def as_completed(
+    futures: Iterator[Future[_Result]], width: Callable[[], int]
+) -> Generator[Future[_Result]]:
+    """Yield the futures in the order in which they are done."""
     pending = set(islice(futures, width()))
     try:
         while pending:
@@ -59,7 +62,7 @@ def as_completed(futures: Iterator[Future[_Result]], width: Callable[[], int]) -
 
 
 def results(futures: Generator[Future[_Result]]) -> Generator[_Result]:
-    """What the futures return. What one of them raises is the end of all."""
+    """Yield the results of the futures. The first exception ends the iteration."""
     with closing(futures):
         for future in futures:
             yield future.result()

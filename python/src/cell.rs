@@ -1,4 +1,4 @@
-//! A sandbox that stays up: commands in it, and what is done to all of them.
+//! A sandbox that stays up, with its commands.
 
 use crate::command::{Command, Parts};
 use crate::error::raise;
@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use seclude_core::Result;
 
-/// A cell. Dropping it, and its commands and children, ends everything inside.
+/// A cell. Dropping it together with its commands and children kills everything inside.
 #[pyclass(frozen, module = "seclude._seclude")]
 pub struct Cell(seclude_core::Cell);
 
@@ -17,7 +17,7 @@ impl Cell {
         Cell(cell)
     }
 
-    /// Asks the core, without the GIL.
+    /// Calls the core without the GIL.
     fn ask<T: Send>(
         &self,
         py: Python<'_>,
@@ -29,42 +29,42 @@ impl Cell {
 
 #[pymethods]
 impl Cell {
-    /// A command, not started yet. All descriptors are copied.
+    /// Prepares a command without starting it. Duplicates all descriptors.
     fn command(&self, py: Python<'_>, parts: Parts) -> PyResult<Command> {
         parts.of(py, |program| self.0.command(program))
     }
 
-    /// The names of what is enforced on all that run in it.
+    /// Returns the names of the protections that apply to all commands of the cell.
     fn enforced(&self) -> Vec<&'static str> {
         self.0.enforced().iter().map(|protection| protection.name()).collect()
     }
 
-    /// Its warden's process id.
+    /// Returns the process id of the warden.
     fn pid(&self, py: Python<'_>) -> PyResult<u32> {
         self.ask(py, seclude_core::Cell::id)
     }
 
-    /// Publishes it under a name.
+    /// Publishes the cell under a name.
     fn publish(&self, py: Python<'_>, name: &str) -> PyResult<()> {
         self.ask(py, |cell| cell.publish(name))
     }
 
-    /// Every process inside.
+    /// Returns every process inside.
     fn processes(&self, py: Python<'_>) -> PyResult<Vec<Seen>> {
         self.ask(py, |cell| Ok(cell.processes()?.into_iter().map(seen).collect()))
     }
 
-    /// What all its commands have used so far.
+    /// Returns what all commands have used so far.
     fn usage(&self, py: Python<'_>) -> PyResult<Used> {
         self.ask(py, |cell| Ok(used(&cell.usage()?)))
     }
 
-    /// Stops everything inside, and tells by which means.
+    /// Stops everything inside and returns the mechanism used.
     fn freeze(&self, py: Python<'_>) -> PyResult<&'static str> {
         self.ask(py, |cell| cell.freeze().map(|freezer| freezer.name()))
     }
 
-    /// Lets everything inside go on.
+    /// Resumes everything inside.
     fn thaw(&self, py: Python<'_>) -> PyResult<()> {
         self.ask(py, seclude_core::Cell::thaw)
     }
@@ -74,22 +74,22 @@ impl Cell {
         self.ask(py, seclude_core::Cell::kill_all)
     }
 
-    /// Back to the state after set-up.
+    /// Returns to the state after set-up.
     fn reset(&self, py: Python<'_>) -> PyResult<()> {
         self.ask(py, seclude_core::Cell::reset)
     }
 
-    /// Ends everything inside.
+    /// Kills everything inside and closes the cell.
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.0.close());
     }
 
-    /// Whether it can run commands.
+    /// Returns whether the cell can run commands.
     fn is_alive(&self) -> bool {
         self.0.is_alive()
     }
 
-    /// Changes the limit on memory of all together, in bytes.
+    /// Changes the memory limit shared by all commands, in bytes.
     fn set_memory(&self, py: Python<'_>, bytes: u64) -> PyResult<()> {
         self.ask(py, |cell| cell.set_memory(bytes))
     }
@@ -104,7 +104,7 @@ impl Cell {
         self.ask(py, |cell| cell.set_pids(number))
     }
 
-    /// Copies out of it.
+    /// Copies a file or tree out of the cell.
     fn copy_out(
         &self,
         py: Python<'_>,
@@ -116,7 +116,7 @@ impl Cell {
         done(py, result)
     }
 
-    /// Copies into it.
+    /// Copies a file or tree into the cell.
     fn copy_in(
         &self,
         py: Python<'_>,

@@ -1,4 +1,4 @@
-//! A running command: asked how it is, told to end.
+//! A running command: its state, and the ways to end it.
 
 use crate::error::{raise, refuse};
 use crate::listener::Listener;
@@ -15,12 +15,12 @@ use std::time::Instant;
 /// A running command. Dropping it kills everything inside.
 #[pyclass(frozen, module = "seclude._seclude")]
 pub struct Child {
-    /// There until this object is dropped.
+    /// `None` only while this object is being dropped.
     child: Mutex<Option<seclude_core::Child>>,
-    /// As the caller sees it, and as it sees itself.
+    /// The process id as the caller sees it, and as the command sees it.
     pids: (u32, u32),
-    /// The process that started it. A copy of it, made by `os.fork`, must not read the reports
-    /// meant for the first.
+    /// The process that started the command. A copy of this object in a child of `os.fork` must not
+    /// read the reports meant for that process.
     owner: u32,
 }
 
@@ -30,7 +30,7 @@ impl Child {
         Child { child: Mutex::new(Some(child)), pids, owner: std::process::id() }
     }
 
-    /// Asks the core, without the GIL: another thread may be asking too.
+    /// Calls the core without the GIL, because another thread may hold the lock meanwhile.
     fn ask<T: Send>(
         &self,
         py: Python<'_>,
@@ -55,8 +55,8 @@ impl Child {
 }
 
 impl Drop for Child {
-    /// The core waits until nothing is left inside: other threads go on meanwhile. At the
-    /// interpreter's end there are none.
+    /// Releases the GIL for other threads, because the core waits until nothing is left inside. At
+    /// the interpreter's end the thread cannot attach, and the child is dropped as it is.
     fn drop(&mut self) {
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         Python::try_attach(|py| py.detach(move || drop(child)));
@@ -65,27 +65,25 @@ impl Drop for Child {
 
 #[pymethods]
 impl Child {
-    /// The process id, as the caller sees it.
+    /// The process id as the caller sees it.
     #[getter]
     fn pid(&self) -> u32 {
         self.pids.0
     }
 
-    /// The process id, as the command sees itself.
+    /// The process id as the command sees it.
     #[getter]
     fn inside_pid(&self) -> u32 {
         self.pids.1
     }
 
-    /// The number of the descriptor that becomes readable when the command ends. It stays this
-    /// object's.
+    /// A borrowed descriptor that becomes readable when the command ends.
     #[getter]
     fn pidfd(&self, py: Python<'_>) -> PyResult<i32> {
         self.ask(py, "pidfd", |child| Ok(child.pidfd().as_raw_fd()))
     }
 
-    /// In how many seconds it must have ended by its limits on time, or by `kill`, if there is such
-    /// a moment.
+    /// Seconds until a time limit or `kill` must have ended the command, or `None`.
     #[getter]
     fn deadline(&self, py: Python<'_>) -> PyResult<Option<f64>> {
         let left =
@@ -93,14 +91,14 @@ impl Child {
         self.ask(py, "deadline", |child| Ok(child.deadline().map(left)))
     }
 
-    /// Whether its pipes may stay open when it has ended.
+    /// Whether its pipes may stay open after it has ended.
     #[getter]
     fn pipes_may_stay(&self, py: Python<'_>) -> PyResult<bool> {
         self.ask(py, "pipes", |child| Ok(child.pipes_may_stay()))
     }
 
-    /// The descriptor of the other side of its terminal, the taker's from now on, if it has one
-    /// that nobody has taken.
+    /// Returns the descriptor of the caller's side of its terminal, which the caller then owns.
+    /// Returns `None` if there is no terminal or it was taken.
     fn take_terminal(&self, py: Python<'_>) -> PyResult<Option<i32>> {
         self.ask(py, "terminal", |child| {
             child.forget_lost();
@@ -108,12 +106,12 @@ impl Child {
         })
     }
 
-    /// The listener of its filter, if it has one that nobody has taken.
+    /// Returns the listener of its filter, or `None` if there is none or it was taken.
     fn take_listener(&self, py: Python<'_>) -> PyResult<Option<Listener>> {
         self.ask(py, "listener", |child| Ok(child.take_listener().map(Listener::new)))
     }
 
-    /// Copies out of the running sandbox.
+    /// Copies a file or tree out of the running sandbox.
     fn copy_out(
         &self,
         py: Python<'_>,
@@ -127,7 +125,7 @@ impl Child {
         done(py, result)
     }
 
-    /// Copies into the running sandbox.
+    /// Copies a file or tree into the running sandbox.
     fn copy_in(
         &self,
         py: Python<'_>,
@@ -141,7 +139,7 @@ impl Child {
         done(py, result)
     }
 
-    /// How it ended, if it has.
+    /// Returns how the command ended, or `None` while it runs.
     fn try_wait(&self, py: Python<'_>) -> PyResult<Option<Ending>> {
         self.ask(py, "wait", |child| Ok(child.try_wait()?.as_ref().map(ending)))
     }
@@ -156,17 +154,17 @@ impl Child {
         self.ask(py, "signal", |child| child.signal(number))
     }
 
-    /// Every process inside.
+    /// Returns every process inside.
     fn processes(&self, py: Python<'_>) -> PyResult<Vec<Seen>> {
         self.ask(py, "processes", |child| Ok(child.processes()?.into_iter().map(seen).collect()))
     }
 
-    /// What it has used so far; what it used in all, once it has ended.
+    /// Returns what the command has used so far, or in total once it has ended.
     fn usage(&self, py: Python<'_>) -> PyResult<Used> {
         self.ask(py, "usage", |child| Ok(used(&child.usage()?)))
     }
 
-    /// Changes the limit on memory, in bytes.
+    /// Changes the memory limit, in bytes.
     fn set_memory(&self, py: Python<'_>, bytes: u64) -> PyResult<()> {
         self.ask(py, "memory", |child| child.set_memory(bytes))
     }
@@ -187,12 +185,12 @@ impl Child {
         self.ask(py, "pids", |child| child.set_pids(number))
     }
 
-    /// Stops everything inside, and tells by which means.
+    /// Stops everything inside and returns the mechanism used.
     fn freeze(&self, py: Python<'_>) -> PyResult<&'static str> {
         self.ask(py, "freeze", |child| child.freeze().map(|freezer| freezer.name()))
     }
 
-    /// Lets everything inside go on.
+    /// Resumes everything inside.
     fn thaw(&self, py: Python<'_>) -> PyResult<()> {
         self.ask(py, "thaw", seclude_core::Child::thaw)
     }

@@ -1,4 +1,4 @@
-//! A command that is ready to start: alone, or together with others that it is joined to by pipes.
+//! A command that is ready to start, alone or together with others joined to it by pipes.
 
 use crate::child::Child;
 use crate::descriptor::copy;
@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A command, ready to start once.
+/// A command that can be started once.
 #[pyclass(frozen, module = "seclude._seclude")]
 pub struct Command(Mutex<Option<seclude_core::Command>>);
 
@@ -24,23 +24,23 @@ impl Command {
         Command(Mutex::new(Some(command)))
     }
 
-    /// The core's command, which only one start can have: so nobody waits for another's.
+    /// Takes the core's command out, so that only one start has it and no other thread waits.
     fn take(&self, py: Python<'_>) -> PyResult<seclude_core::Command> {
         let command = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         command.ok_or_else(|| refuse(py, "command", "it was started already"))
     }
 
-    /// Nothing has come of it: it can be started once more.
+    /// Puts the command back after a start that found no place, so that it can be tried again.
     fn put_back(&self, command: seclude_core::Command) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(command);
     }
 }
 
-/// A stream that is the command's terminal.
+/// Stands for the command's terminal in place of a stream's descriptor.
 const PTY: i32 = -4;
 
-/// What a command is made of, from a dictionary. Streams are descriptor numbers, or `PTY`; `None`
-/// is the caller's own.
+/// The parts of a command, from a dictionary. Streams are descriptor numbers or `PTY`; `None` is
+/// the caller's own stream.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct Parts {
@@ -61,7 +61,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The command, where `make` has it run. All descriptors are copied.
+    /// Builds the command, to run where `make` decides. Duplicates all descriptors.
     pub fn of(
         &self,
         py: Python<'_>,
@@ -138,8 +138,8 @@ fn text(bytes: &PyBackedBytes) -> &OsStr {
 
 #[pymethods]
 impl Command {
-    /// Starts it; None if there is no place in its pool now. `waited`: seconds since the caller was
-    /// first refused one.
+    /// Starts the command, or returns `None` if its pool has no free place. `waited` is the time in
+    /// seconds since the first attempt was refused.
     fn try_spawn(&self, py: Python<'_>, waited: f64) -> PyResult<Option<Child>> {
         let mut command = self.take(py)?;
         let since = Duration::try_from_secs_f64(waited).ok().filter(|waited| !waited.is_zero());
@@ -155,7 +155,7 @@ impl Command {
         }
     }
 
-    /// Runs it to its end, and learns what it does.
+    /// Runs the command to its end and records what it does.
     fn learn(&self, py: Python<'_>) -> PyResult<Known> {
         let mut command = self.take(py)?;
         let learned = py.detach(move || command.learn()).map_err(|error| raise(py, &error))?;
@@ -184,11 +184,11 @@ pub struct Known {
     sandbox: Py<Sandbox>,
 }
 
-/// One end of a pipe: a command's place in the list, and its descriptor.
+/// One end of a pipe: the command's index in the list, and its descriptor.
 type PipeEnd = (usize, i32);
 
-/// Starts several commands at one time, joined by pipes from the end that writes to the end that
-/// reads. None if there were not enough places in a pool within `timeout` seconds.
+/// Starts several commands at once, each pipe given as its writing end and its reading end. Returns
+/// `None` if the pool did not have enough free places within `timeout` seconds.
 #[pyfunction]
 pub fn spawn_together(
     py: Python<'_>,

@@ -1,12 +1,12 @@
-//! What this host allows, as plain tuples: `seclude/host.py` gives them names.
+//! The features that this host allows, as plain tuples. `seclude/host.py` gives them names.
 
 use pyo3::prelude::*;
 
-/// In the order of `seclude.Check`.
+/// The fields of `seclude.Check`, in order.
 type Checked = (String, &'static str, String, Option<String>, Option<String>);
 
-/// Starts sandboxes that try one feature each: the kernel's release, the checks, whether sandboxes
-/// start at all, the table, the JSON.
+/// Starts sandboxes that try one feature each. Returns kernel release, checks, readiness, the table
+/// for people, and the JSON.
 #[pyfunction]
 pub fn doctor(py: Python<'_>) -> (String, Vec<Checked>, bool, String, String) {
     let report = py.detach(seclude_core::doctor);

@@ -1,4 +1,4 @@
-//! The core's errors as Python's exceptions, which `seclude/errors.py` defines.
+//! The core's errors as Python exceptions, which `seclude/errors.py` defines.
 
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 use seclude_core::{Error, ErrorKind, Step};
 use std::path::Path;
 
-/// The exception that an error of the core is.
+/// Converts an error of the core to an exception.
 pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let class = match error.kind() {
         ErrorKind::Invalid | ErrorKind::Policy => "PolicyError",
@@ -27,7 +27,7 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
     )
 }
 
-/// A refusal of this layer's own, in the core's words: what, and why.
+/// Returns a `PolicyError` of this layer, worded like one of the core: the object and the reason.
 pub fn refuse(py: Python<'_>, what: &str, why: &str) -> PyErr {
     build(
         py,
@@ -42,8 +42,8 @@ pub fn refuse(py: Python<'_>, what: &str, why: &str) -> PyErr {
     )
 }
 
-/// The exception for a system call of the package's own that failed: of the kind that the core
-/// makes of the error number.
+/// Returns the exception for a failed system call of the Python package. Its kind is the one that
+/// the core derives from the error number.
 #[pyfunction]
 pub fn system_error<'py>(py: Python<'py>, step: &str, errno: i32) -> Bound<'py, PyBaseException> {
     raise(py, &Error::io(step, std::io::Error::from_raw_os_error(errno)))
@@ -75,6 +75,6 @@ fn build(
             py.import("seclude.errors")?.getattr(class)?.call((message,), Some(&fields))?;
         Ok(PyErr::from_value(exception))
     };
-    // What fails here is Python itself: out of memory, or interrupted. That is then the news.
+    // Only Python itself can fail here, by lack of memory or an interrupt. Raise that instead.
     make().unwrap_or_else(|failure| failure)
 }

@@ -1,4 +1,4 @@
-//! Namespaces that exist, and commands in them; cells that other processes have published.
+//! Commands in existing namespaces, and cells that other processes have published.
 
 use crate::command::{Command, Parts};
 use crate::descriptor::copy;
@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use seclude_core::{Join, NamedCell, Namespace};
 
-/// Namespaces that exist, from a dictionary.
+/// Existing namespaces, from a dictionary.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct Sources {
@@ -47,7 +47,7 @@ fn kind(py: Python<'_>, name: &str) -> PyResult<Namespace> {
         .ok_or_else(|| refuse(py, "namespace", &format!("{name:?} is no kind of namespace")))
 }
 
-/// A policy, and namespaces that exist.
+/// A policy combined with existing namespaces.
 #[pyclass(frozen, module = "seclude._seclude")]
 pub struct Joined(seclude_core::Joined);
 
@@ -59,31 +59,31 @@ impl Joined {
 
 #[pymethods]
 impl Joined {
-    /// A command, not started yet. All descriptors are copied.
+    /// Prepares a command without starting it. Duplicates all descriptors.
     fn command(&self, py: Python<'_>, parts: Parts) -> PyResult<Command> {
         parts.of(py, |program| self.0.command(program))
     }
 
-    /// The names of the kinds that are entered.
+    /// Returns the kinds of namespace that commands enter.
     fn kinds(&self) -> Vec<&'static str> {
         self.0.kinds().into_iter().map(Namespace::name).collect()
     }
 }
 
-/// Keeps a namespace by a mount.
+/// Keeps a namespace alive with a mount.
 #[pyfunction]
 pub fn persist(py: Python<'_>, sources: Sources, name: &str, place: PyBackedBytes) -> PyResult<()> {
     let (join, kind) = (sources.of(py)?, kind(py, name)?);
     join.persist(kind, path(&place)).map_err(|error| raise(py, &error))
 }
 
-/// Lets go of one that is kept.
+/// Removes the mount that keeps a namespace alive.
 #[pyfunction]
 pub fn release(py: Python<'_>, place: PyBackedBytes) -> PyResult<()> {
     seclude_core::release(path(&place)).map_err(|error| raise(py, &error))
 }
 
-/// The published cells that live: name, the warden's process id, policy in JSON.
+/// Returns the name, warden pid and policy (JSON) of every published cell that is alive.
 #[pyfunction]
 pub fn cells(py: Python<'_>) -> PyResult<Vec<(String, u32, String)>> {
     let told =
@@ -92,7 +92,7 @@ pub fn cells(py: Python<'_>) -> PyResult<Vec<(String, u32, String)>> {
     all.map_err(|error| raise(py, &error))
 }
 
-/// Enters the published cell of this name; with its policy in JSON.
+/// Enters the published cell of this name. Also returns its policy in JSON.
 #[pyfunction]
 pub fn enter(py: Python<'_>, name: &str) -> PyResult<(Joined, String)> {
     let entered = py.detach(|| {

@@ -1,9 +1,11 @@
-//! The Python face of seclude: the native half, thin by intent.
+//! The native extension of the Python package `seclude`.
 //!
-//! Only what needs the core is here: a policy read and written, a command started, a child asked
-//! and told. Streams, waiting, text and the manners of `subprocess` are Python's own, in
-//! `seclude/*.py`. Nothing here holds the GIL while the core waits for another process, and nothing
-//! waits long: Python polls the pidfd, so that Ctrl-C works.
+//! It holds only what needs the core: reading and writing policies, starting commands, and
+//! inspecting and controlling them. Streams, waiting, text modes and the conventions of
+//! `subprocess` are written in Python, in `seclude/*.py`.
+//!
+//! No function holds the GIL while the core waits for another process. No function waits long:
+//! Python polls the pidfd, so that Ctrl-C works.
 #![deny(unsafe_code)]
 
 use pyo3::prelude::*;
@@ -24,10 +26,10 @@ mod sandbox;
 mod time;
 mod transfer;
 
-/// The native half of the package.
+/// The native extension module.
 #[pymodule(gil_used = false)]
 fn _seclude(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    // First of all: the first class that is added is made for the interpreter that adds it.
+    // Must come first: the types below are made for the interpreter that adds them first.
     interpreter::main_only(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<cell::Cell>()?;

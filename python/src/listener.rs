@@ -1,4 +1,4 @@
-//! Deciding about system calls, one by one, from outside.
+//! Answers system calls from outside, one by one.
 
 use crate::descriptor::copy;
 use crate::error::{raise, refuse};
@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Where calls are heard that a filter leaves to the caller.
+/// Receives the system calls that a filter leaves to the caller.
 #[pyclass(frozen, module = "seclude._seclude")]
 pub struct Listener(seclude_core::Listener);
 
@@ -20,12 +20,12 @@ impl Listener {
 
 #[pymethods]
 impl Listener {
-    /// Its descriptor.
+    /// Returns its borrowed descriptor.
     fn fileno(&self) -> i32 {
         self.0.as_fd().as_raw_fd()
     }
 
-    /// A call that waits now, if one does.
+    /// Returns a call that is waiting now, or `None`.
     fn receive(&self, py: Python<'_>) -> PyResult<Option<Notification>> {
         let next = py
             .detach(|| self.0.receive_within(Duration::ZERO))
@@ -33,13 +33,13 @@ impl Listener {
         Ok(next.map(|call| Notification(Mutex::new(Some(call)))))
     }
 
-    /// Whether nobody is left who could make a call.
+    /// Returns whether no process is left that could make a call.
     fn is_deserted(&self, py: Python<'_>) -> PyResult<bool> {
         self.0.is_deserted().map_err(|error| raise(py, &error))
     }
 }
 
-/// A system call that waits for an answer. Dropped without one, it fails with EPERM.
+/// A system call that waits for an answer. If dropped unanswered, the call fails with EPERM.
 #[pyclass(frozen, module = "seclude._seclude")]
 pub struct Notification(Mutex<Option<seclude_core::Notification>>);
 
@@ -68,25 +68,25 @@ impl Notification {
 
 #[pymethods]
 impl Notification {
-    /// The call's name.
+    /// The name of the call.
     #[getter]
     fn name(&self, py: Python<'_>) -> PyResult<String> {
         self.ask(py, |call| call.syscall().to_string())
     }
 
-    /// The call's number.
+    /// The number of the call.
     #[getter]
     fn number(&self, py: Python<'_>) -> PyResult<i32> {
         self.ask(py, |call| call.syscall().number())
     }
 
-    /// Its six arguments.
+    /// The six arguments of the call.
     #[getter]
     fn arguments(&self, py: Python<'_>) -> PyResult<(u64, u64, u64, u64, u64, u64)> {
         self.ask(py, |call| call.arguments().into())
     }
 
-    /// The thread that makes it.
+    /// The id of the thread that makes the call.
     #[getter]
     fn pid(&self, py: Python<'_>) -> PyResult<u32> {
         self.ask(py, seclude_core::Notification::pid)
@@ -109,28 +109,28 @@ impl Notification {
         read.map(|bytes| PyBytes::new(py, &bytes)).map_err(|error| raise(py, &error))
     }
 
-    /// Reads a string of the program's.
+    /// Reads a null-terminated string from the program's memory.
     fn read_string<'py>(&self, py: Python<'py>, address: u64) -> PyResult<Bound<'py, PyBytes>> {
         let read = self.ask(py, |call| call.read_string(address))?;
         read.map(|bytes| PyBytes::new(py, &bytes)).map_err(|error| raise(py, &error))
     }
 
-    /// Has the kernel carry it out.
+    /// Lets the kernel carry out the call.
     fn allow(&self, py: Python<'_>) -> PyResult<()> {
         self.answer(py, seclude_core::Notification::allow)
     }
 
-    /// It has succeeded.
+    /// Makes the call succeed with this value.
     fn succeed(&self, py: Python<'_>, value: i64) -> PyResult<()> {
         self.answer(py, |call| call.succeed(value))
     }
 
-    /// It has failed.
+    /// Makes the call fail with this error number.
     fn fail(&self, py: Python<'_>, errno: i32) -> PyResult<()> {
         self.answer(py, |call| call.fail(errno))
     }
 
-    /// It has succeeded with a new descriptor.
+    /// Makes the call succeed with a new descriptor, and returns its number.
     fn succeed_with_descriptor(
         &self,
         py: Python<'_>,

@@ -1,4 +1,5 @@
-//! The namespaces that the caller may see, as plain tuples: `seclude/live.py` gives them names.
+//! The namespaces that the caller may see, as plain tuples. `seclude/namespace_list.py` gives them
+//! names.
 
 use crate::error::raise;
 use crate::outcome::{Seen, seen};
@@ -8,10 +9,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-/// In the order of `seclude.LiveNamespace`, with its processes by their index.
+/// The fields of `seclude.LiveNamespace`, in order, with processes as indices.
 type Living = (&'static str, u64, Option<u64>, Option<u32>, Option<u64>, Vec<usize>, Vec<OsString>);
 
-/// Each process once, as the namespaces share it.
+/// The processes, each once, although several namespaces share it.
 #[derive(Default)]
 struct Processes {
     list: Vec<Seen>,
@@ -30,7 +31,7 @@ impl Processes {
     }
 }
 
-/// Finds them: the processes, the namespaces, and the processes whose namespaces are not known.
+/// Returns the processes, the visible namespaces, and the processes with unknown namespaces.
 #[pyfunction]
 pub fn namespaces(py: Python<'_>) -> PyResult<(Vec<Seen>, Vec<Living>, Vec<usize>)> {
     let Namespaces { list, closed, .. } =

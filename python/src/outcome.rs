@@ -1,12 +1,12 @@
-//! How a command ended, what it used, and what runs inside, as plain dictionaries and tuples:
-//! `seclude/outcome.py` gives them names.
+//! Outcomes, usages and processes as plain dictionaries and tuples. `seclude/outcome.py` gives them
+//! names.
 
 use pyo3::prelude::*;
 use seclude_core::{Ended, Outcome, Pressure, Process};
 use std::time::Duration;
 
-/// A dictionary with the keyword arguments of `seclude.Outcome`, but for `ended`, which is name,
-/// number and words.
+/// A dictionary with the keyword arguments of `seclude.Outcome`. Only `ended` differs: it is a
+/// tuple of name, value and text.
 #[derive(IntoPyObject)]
 pub struct Ending {
     ended: (&'static str, Option<Value>, String),
@@ -21,14 +21,14 @@ pub struct Ending {
     limits: Vec<(&'static str, &'static str)>,
 }
 
-/// What an end is said with: a number, or the name of a system call.
+/// The value of an end: a number, or the name of a system call.
 #[derive(IntoPyObject)]
 pub enum Value {
     Number(i32),
     Name(String),
 }
 
-/// A dictionary with the keyword arguments of `seclude.Usage`: times in seconds.
+/// A dictionary with the keyword arguments of `seclude.Usage`. Times are in seconds.
 #[derive(IntoPyObject)]
 pub struct Used {
     // faces: begin figures as Rust fields
@@ -55,9 +55,9 @@ pub struct Used {
     pressure: Option<Stalls>,
 }
 
-/// In the order of `seclude.Pressure`.
+/// The fields of `seclude.Pressure`, in order.
 type Stalls = (f64, f64, f64, f64, f64);
-/// In the order of `seclude.Process`.
+/// The fields of `seclude.Process`, in order.
 pub type Seen = (u32, u32, Vec<u32>, u32, String, Vec<String>, u32, char);
 
 pub fn ending(outcome: &Outcome) -> Ending {

@@ -1,11 +1,11 @@
-//! Sandboxes set up before they are asked for.
+//! Sandboxes set up ahead of use.
 
 use crate::command::{Command, Parts};
 use pyo3::prelude::*;
 use seclude_core::PoolStatistics;
 use std::os::fd::AsRawFd;
 
-/// A pool. Dropping it, and its commands, ends what is ready.
+/// A pool. Dropping it together with its commands ends the sandboxes that are ready.
 #[pyclass(frozen, module = "seclude._seclude")]
 pub struct Pool(seclude_core::Pool);
 
@@ -15,7 +15,7 @@ impl Pool {
     }
 }
 
-/// A dictionary with the keyword arguments of `seclude.PoolStatistics`: times in seconds.
+/// A dictionary with the keyword arguments of `seclude.PoolStatistics`. Times are in seconds.
 #[derive(IntoPyObject)]
 pub struct Statistics {
     size: usize,
@@ -37,25 +37,24 @@ type Networks = (u64, u64, u64, Option<(u64, &'static str)>);
 
 #[pymethods]
 impl Pool {
-    /// A command, not started yet. All descriptors are copied.
+    /// Prepares a command without starting it. Duplicates all descriptors.
     fn command(&self, py: Python<'_>, parts: Parts) -> PyResult<Command> {
         parts.of(py, |program| self.0.command(program))
     }
 
-    /// The number of the descriptor that is readable while there is reason to try a start. It stays
-    /// this object's.
+    /// Returns a borrowed descriptor, readable while a start is worth trying.
     fn fileno(&self) -> i32 {
         self.0.fd().as_raw_fd()
     }
 
-    /// Of its template's: how many have been made, used again, given up; of the last of these, the
-    /// number and why.
+    /// Returns the counts of namespaces made, reused and retired, and the id of the last retired
+    /// one with the reason.
     fn networks(&self, py: Python<'_>) -> Networks {
         let told = py.detach(|| self.0.networks());
         (told.made, told.reused, told.retired, told.last_retired.map(|last| (last.id, last.why)))
     }
 
-    /// What it has done so far.
+    /// Returns the counters of the pool.
     fn statistics(&self) -> Statistics {
         let told: PoolStatistics = self.0.statistics();
         Statistics {
@@ -75,7 +74,7 @@ impl Pool {
         }
     }
 
-    /// Ends what is ready, and its threads.
+    /// Ends the ready sandboxes and the threads of the pool.
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.0.close());
     }

@@ -1,4 +1,4 @@
-//! A policy, read from text, and the commands of it.
+//! A policy read from text, and its commands.
 
 use crate::cell::Cell;
 use crate::command::{Command, Parts};
@@ -7,46 +7,46 @@ use crate::join::{Joined, Sources};
 use crate::pool::Pool;
 use pyo3::prelude::*;
 
-/// A sandbox: a policy that has been read and found sound.
+/// A validated policy.
 #[pyclass(frozen, eq, module = "seclude._seclude")]
 #[derive(PartialEq)]
 pub struct Sandbox(seclude_core::Sandbox);
 
 #[pymethods]
 impl Sandbox {
-    /// Reads a policy in JSON.
+    /// Parses a policy written in JSON.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Sandbox> {
         Sandbox::checked(py, seclude_core::Sandbox::from_json(text))
     }
 
-    /// Reads a policy in TOML.
+    /// Parses a policy written in TOML.
     #[staticmethod]
     fn from_toml(py: Python<'_>, text: &str) -> PyResult<Sandbox> {
         Sandbox::checked(py, seclude_core::Sandbox::from_toml(text))
     }
 
-    /// The policy in JSON.
+    /// Returns the policy as JSON.
     fn to_json(&self, py: Python<'_>) -> PyResult<String> {
         self.0.to_json().map_err(|error| raise(py, &error))
     }
 
-    /// The policy in TOML.
+    /// Returns the policy as TOML.
     fn to_toml(&self, py: Python<'_>) -> PyResult<String> {
         self.0.to_toml().map_err(|error| raise(py, &error))
     }
 
-    /// A command, not started yet. All descriptors are copied.
+    /// Prepares a command without starting it. Duplicates all descriptors.
     fn command(&self, py: Python<'_>, parts: Parts) -> PyResult<Command> {
         parts.of(py, |program| self.0.command(program))
     }
 
-    /// Makes a template of the policy.
+    /// Creates a template of the policy.
     fn prepare(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.0.prepare()).map_err(|error| raise(py, &error))
     }
 
-    /// For commands in namespaces that exist.
+    /// Returns a `Joined` that runs commands in existing namespaces.
     fn join(&self, py: Python<'_>, sources: Sources) -> PyResult<Joined> {
         let join = sources.of(py)?;
         py.detach(|| self.0.join(&join)).map(Joined::new).map_err(|error| raise(py, &error))
@@ -65,12 +65,12 @@ impl Sandbox {
 }
 
 impl Sandbox {
-    /// One whose policy is sound.
+    /// Wraps a policy that is already validated.
     pub fn new(sandbox: seclude_core::Sandbox) -> Sandbox {
         Sandbox(sandbox)
     }
 
-    /// A policy's mistakes are told when it is made, not when it is first used.
+    /// Validates a policy, so that mistakes are reported on construction and not on first use.
     fn checked(
         py: Python<'_>,
         sandbox: seclude_core::Result<seclude_core::Sandbox>,

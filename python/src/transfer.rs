@@ -1,4 +1,4 @@
-//! Copying files and trees out of, and into, places that somebody hostile may have filled.
+//! Copies files and trees out of and into directories that a hostile program may have filled.
 
 use crate::error::raise;
 use pyo3::prelude::*;
@@ -9,9 +9,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The bounds: bytes, files and directories, whether special files are left out.
+/// The bounds: bytes, files and directories, and whether special files are left out.
 pub type Bounds = (u64, u64, bool);
-/// What was copied: files and directories, bytes, and the paths that were left out.
+/// The result: files and directories, bytes, and the paths that were left out.
 pub type Done = (u64, u64, Vec<Py<PyBytes>>);
 
 pub fn transfer((bytes, entries, skip): Bounds) -> Transfer {
@@ -29,7 +29,7 @@ pub fn done(py: Python<'_>, result: Result<Copied>) -> PyResult<Done> {
     Ok((entries, bytes, skipped.iter().map(path).collect()))
 }
 
-/// Copies what stands below a directory.
+/// Copies a file or tree that lies below a directory.
 #[pyfunction]
 pub fn copy(
     py: Python<'_>,

@@ -1,1 +1,1 @@
-"""The tests of the Python face: run by check.sh against the installed wheel."""
+"""The tests of the Python package, which check.sh runs against the installed wheel."""

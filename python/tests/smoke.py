@@ -1,4 +1,4 @@
-"""The wheel works in this interpreter: for every CPython that a machine has, without pytest."""
+"""Check that the wheel works in this interpreter. Needs no pytest, and so runs in any CPython."""
 
 import asyncio
 import pickle
@@ -19,7 +19,8 @@ except FileNotFoundError as missing:
 else:
     raise AssertionError("a missing program was run")
 
-# Its end closes stdin, which may overtake a kill: so it is none who ends by that.
+# Use a command that ignores stdin: the end of the block closes stdin, and a command that ends by
+# that could end before the kill takes effect.
 with box.Popen(["sleep", "1000"], stdin=seclude.PIPE) as running:
     running.kill()
 assert running.outcome is not None

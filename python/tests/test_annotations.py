@@ -1,4 +1,4 @@
-"""What tools read at run time: annotations that can be evaluated, signatures, outcomes as plain data."""
+"""What tools read at run time: annotations, signatures, and outcomes as plain data."""
 
 from __future__ import annotations
 
@@ -13,13 +13,23 @@ import pytest
 
 import seclude
 
-# What the package offers, but for `python -m seclude`: its own parts are `batch`, `tree`, `shell`, `__main__`.
-MODULES = [f"seclude.{name}" for _, name, package in pkgutil.iter_modules(seclude.__path__) if not package]
-PUBLIC = ["seclude", *(name for name in MODULES if name not in {"seclude.__main__", "seclude.shell", "seclude._seclude"})]
+# The modules of the package, without those of `python -m seclude`: `batch`, `tree`, `shell` and
+# `__main__`.
+MODULES = [
+    f"seclude.{name}" for _, name, package in pkgutil.iter_modules(seclude.__path__) if not package
+]
+PUBLIC = [
+    "seclude",
+    *(
+        name
+        for name in MODULES
+        if name not in {"seclude.__main__", "seclude.shell", "seclude._seclude"}
+    ),
+]
 
 
 def annotated(module: str) -> typing.Iterator[tuple[str, object]]:
-    """The public classes and functions of a module, with the public methods of the classes."""
+    """Yield the public classes and functions of a module, and the public methods of classes."""
     found = importlib.import_module(module)
     for name in sorted(set(dir(found)) | set(getattr(found, "__all__", ()))):
         thing = getattr(found, name)
@@ -31,7 +41,9 @@ def annotated(module: str) -> typing.Iterator[tuple[str, object]]:
             yield f"{module}.{name}", thing
             for member, raw in vars(thing).items():
                 method = raw.fget if isinstance(raw, property) else getattr(raw, "__func__", raw)
-                if inspect.isfunction(method) and (not member.startswith("_") or member == "__init__"):
+                if inspect.isfunction(method) and (
+                    not member.startswith("_") or member == "__init__"
+                ):
                     yield f"{module}.{name}.{member}", method
 
 
@@ -48,7 +60,11 @@ def test_annotations_can_be_evaluated(module: str) -> None:
 
 def test_the_modules_are_looked_into() -> None:
     names = {name for module in PUBLIC for name, _ in annotated(module)}
-    assert {"seclude.runs.Runs.run", "seclude.Popen.__init__", "seclude.aio.Runner.create_subprocess_exec"} <= names
+    assert {
+        "seclude.command_runner.CommandRunner.run",
+        "seclude.Popen.__init__",
+        "seclude.aio.Runner.create_subprocess_exec",
+    } <= names
     assert typing.get_type_hints(seclude.Outcome)["ended"] is seclude.Ended
 
 
@@ -69,7 +85,9 @@ def test_an_outcome_is_plain_data(box: seclude.Sandbox) -> None:
 
 
 def test_what_pydantic_makes_of_it(box: seclude.Sandbox) -> None:
-    pydantic = pytest.importorskip("pydantic", reason="pydantic is not installed: pip install pydantic")
+    pydantic = pytest.importorskip(
+        "pydantic", reason="pydantic is not installed: pip install pydantic"
+    )
     outcome = box.run(["true"]).outcome
     for kind in (seclude.Ended, seclude.Usage, seclude.Outcome, seclude.Job):
         assert pydantic.TypeAdapter(kind).json_schema()

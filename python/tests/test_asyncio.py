@@ -1,4 +1,4 @@
-"""`await box.asyncio.create_subprocess_exec(...)`: asyncio's process, on the loop alone."""
+"""`await box.asyncio.create_subprocess_exec(...)`: asyncio processes, driven by the loop alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ def test_communicate_with_more_than_any_pipe_holds(box: seclude.Sandbox) -> None
 
     async def work() -> None:
         process = await box.asyncio.create_subprocess_exec(
-            "sh", "-c", "head -c 1000000 /dev/zero >&2; cat", stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE
+            "sh",
+            "-c",
+            "head -c 1000000 /dev/zero >&2; cat",
+            stdin=seclude.PIPE,
+            stdout=seclude.PIPE,
+            stderr=seclude.PIPE,
         )
         assert process.returncode is None
         assert process.pid > 0
@@ -41,7 +46,9 @@ def test_communicate_with_more_than_any_pipe_holds(box: seclude.Sandbox) -> None
 
 def test_streams_line_by_line(box: seclude.Sandbox) -> None:
     async def work() -> None:
-        process = await box.asyncio.create_subprocess_exec("cat", stdin=seclude.PIPE, stdout=seclude.PIPE)
+        process = await box.asyncio.create_subprocess_exec(
+            "cat", stdin=seclude.PIPE, stdout=seclude.PIPE
+        )
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is None
@@ -63,7 +70,10 @@ def test_streams_line_by_line(box: seclude.Sandbox) -> None:
     [
         (lambda process: process.kill(), seclude.Ended("killed")),
         (lambda process: process.terminate(), seclude.Ended("signaled", signal.SIGTERM)),
-        (lambda process: process.send_signal(signal.SIGUSR2), seclude.Ended("signaled", signal.SIGUSR2)),
+        (
+            lambda process: process.send_signal(signal.SIGUSR2),
+            seclude.Ended("signaled", signal.SIGUSR2),
+        ),
     ],
 )
 def test_ends(box: seclude.Sandbox, end: Any, ended: seclude.Ended) -> None:
@@ -108,7 +118,9 @@ def test_many_at_once(box: seclude.Sandbox) -> None:
 def test_a_missing_program_is_told_at_once(box: seclude.Sandbox) -> None:
     async def work() -> None:
         with pytest.raises(FileNotFoundError):
-            await box.asyncio.create_subprocess_exec("no-such-program", stdin=seclude.PIPE, stdout=seclude.PIPE)
+            await box.asyncio.create_subprocess_exec(
+                "no-such-program", stdin=seclude.PIPE, stdout=seclude.PIPE
+            )
 
     on_a_loop(work())
 
@@ -134,7 +146,13 @@ def test_input_without_a_pipe(box: seclude.Sandbox) -> None:
 def test_the_other_options(box: seclude.Sandbox) -> None:
     async def work() -> None:
         process = await box.asyncio.create_subprocess_exec(
-            "sh", "-c", "pwd; echo $A", cwd="/usr", env={"A": "b"}, stdout=seclude.PIPE, stderr=seclude.STDOUT
+            "sh",
+            "-c",
+            "pwd; echo $A",
+            cwd="/usr",
+            env={"A": "b"},
+            stdout=seclude.PIPE,
+            stderr=seclude.STDOUT,
         )
         assert await process.communicate() == (b"/usr\nb\n", None)
 

@@ -1,4 +1,4 @@
-"""A batch: each line of a file a job, each answered by a line, whatever is in it; and how little of it is held at one time."""
+"""Batches: each input line gets an output line, whatever it contains, in bounded memory."""
 
 from __future__ import annotations
 
@@ -40,9 +40,16 @@ COMMAND = [sys.executable, "-P", "-W", "error", "-m", "seclude", "batch"]
 
 
 def ran(*options: str, jobs: list[str], code: int) -> tuple[list[dict[str, Any]], str]:
-    """What the command answers to these lines, and what it says to its user."""
+    """Run the command on these lines. Return its output and its standard error."""
     text = "".join(f"{line}\n" for line in jobs)
-    done = subprocess.run([*COMMAND, "-", *options], input=text, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        [*COMMAND, "-", *options],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     assert done.returncode == code, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
@@ -64,15 +71,31 @@ def test_every_line_is_answered_in_order() -> None:
         (9, None),
     ]
     first, attack, text, nonsense, missing, wrong, slow, name = told
-    assert (first["ended"], first["value"], first["returncode"], first["stdout"]) == ("exited", 0, 0, "hello\n")
+    assert (first["ended"], first["value"], first["returncode"], first["stdout"]) == (
+        "exited",
+        0,
+        0,
+        "hello\n",
+    )
     assert first["usage"]["wall"] > 0
     assert "seccomp-filter" in first["enforced"]
     assert (attack["returncode"], attack["stdout"]) == (3, {"base64": "G1sySv8="})
     assert text["stdout"] == "ä"
     assert nonsense["error"]["kind"] == wrong["error"]["kind"] == name["error"]["kind"] == "invalid"
-    assert (missing["error"]["kind"], missing["error"]["path"]) == ("program-missing", "no-such-program")
-    assert (slow["ended"], slow["outcome"]) == ("wall-time", "stopped by the wall time limit of 100ms")
-    assert [line.split(": ")[1] for line in said.splitlines()] == ["line 5", "line 6", "line 7", "line 9"]
+    assert (missing["error"]["kind"], missing["error"]["path"]) == (
+        "program-missing",
+        "no-such-program",
+    )
+    assert (slow["ended"], slow["outcome"]) == (
+        "wall-time",
+        "stopped by the wall time limit of 100ms",
+    )
+    assert [line.split(": ")[1] for line in said.splitlines()] == [
+        "line 5",
+        "line 6",
+        "line 7",
+        "line 9",
+    ]
 
 
 def test_the_exit_code_tells_how_it_went() -> None:
@@ -81,15 +104,23 @@ def test_the_exit_code_tells_how_it_went() -> None:
     assert len(ran(jobs=[job("true"), job("false"), job("true")], code=1)[0]) == 3
     told, said = ran(jobs=["{}"] * 7 + [job("true")], code=2)
     assert len(told) == 8
-    assert said.splitlines()[5:] == ["python -m seclude batch: 7 jobs could not be run: the output says why"]
+    assert said.splitlines()[5:] == [
+        "python -m seclude batch: 7 jobs could not be run: the output says why"
+    ]
 
 
 def test_a_policy_from_a_file(tmp_path: Path) -> None:
     policy = tmp_path / "policy"
     look = [job("cat", "/greeting")]
-    for text in ('{"files": [{"file": "/greeting", "data": "hello"}]}', 'files = [{ file = "/greeting", data = "hello" }]'):
+    for text in (
+        '{"files": [{"file": "/greeting", "data": "hello"}]}',
+        'files = [{ file = "/greeting", data = "hello" }]',
+    ):
         policy.write_text(text)
-        assert ran("--policy", str(policy), "--workers", "3", jobs=look, code=0)[0][0]["stdout"] == "hello"
+        assert (
+            ran("--policy", str(policy), "--workers", "3", jobs=look, code=0)[0][0]["stdout"]
+            == "hello"
+        )
     for wrong in ('{"memroy": 1}', "memroy = 1", "{", "\udcff"):
         policy.write_bytes(os.fsencode(wrong))
         told, said = ran("--policy", str(policy), jobs=look, code=2)
@@ -101,18 +132,28 @@ def test_a_policy_from_a_file(tmp_path: Path) -> None:
 
 def test_files_in_and_out(tmp_path: Path) -> None:
     jobs, output = tmp_path / "jobs", tmp_path / "outcomes"
-    jobs.write_text(job("echo", "1") + "\n" + job("echo", "2"))  # The last line needs no end.
+    jobs.write_text(job("echo", "1") + "\n" + job("echo", "2"))  # The last line has no newline.
     command = [*COMMAND, str(jobs), "--output"]
-    done = subprocess.run([*command, str(output)], capture_output=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        [*command, str(output)], capture_output=True, timeout=PATIENCE, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert [json.loads(line)["stdout"] for line in output.read_text().splitlines()] == ["1\n", "2\n"]
+    assert [json.loads(line)["stdout"] for line in output.read_text().splitlines()] == [
+        "1\n",
+        "2\n",
+    ]
     assert output.read_bytes().isascii()
     done = subprocess.run([*command, str(jobs)], capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2
     assert job("echo", "1") in jobs.read_text()
-    done = subprocess.run([*COMMAND, str(tmp_path / "none")], capture_output=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        [*COMMAND, str(tmp_path / "none")], capture_output=True, timeout=PATIENCE, check=False
+    )
     assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr.decode() == f"python -m seclude batch: {tmp_path}/none: No such file or directory\n"
+    assert (
+        done.stderr.decode()
+        == f"python -m seclude batch: {tmp_path}/none: No such file or directory\n"
+    )
 
 
 def test_as_completed() -> None:
@@ -120,17 +161,24 @@ def test_as_completed() -> None:
     told, _ = ran("--as-completed", "--workers", "2", jobs=jobs, code=0)
     assert sorted(one["line"] for one in told) == [1, 2, 3, 4, 5, 6]
     assert told[0]["line"] != 1
-    assert [one["line"] for one in ran("--workers", "2", jobs=jobs, code=0)[0]] == [1, 2, 3, 4, 5, 6]
+    assert [one["line"] for one in ran("--workers", "2", jobs=jobs, code=0)[0]] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
 
 
 class Endless(io.RawIOBase):
-    """A file without an end, which counts its lines."""
+    """An endless file that counts the lines read."""
 
     def __init__(self) -> None:
         self.lines = 0
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """The next line."""
+        """Return the next line."""
         self.lines += 1
         return job("echo", str(self.lines)).encode() + b"\n"
 
@@ -149,15 +197,24 @@ def test_no_more_is_read_than_is_run(box: seclude.Sandbox, completed_first: bool
         assert source.lines <= 50 + 4 * 2
 
 
-def test_a_line_without_an_end_is_not_held(box: seclude.Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_without_an_end_is_not_held(
+    box: seclude.Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("seclude.batch.lines.BOUND", 100)
     long = job("echo", "x" * 1000).encode()
     exact = job("echo", "y" * 77).encode() + b"\n"
     assert len(exact) == 100
     with box.pool(1) as pool:
-        told = list(batch.outcomes(io.BytesIO(b"\n".join([long, exact + job("echo").encode(), long])), pool))
+        told = list(
+            batch.outcomes(io.BytesIO(b"\n".join([long, exact + job("echo").encode(), long])), pool)
+        )
     assert [one.line for one in told] == [1, 2, 3, 4]
-    assert [isinstance(one.result, seclude.PolicyError) for one in told] == [True, False, False, True]
+    assert [isinstance(one.result, seclude.PolicyError) for one in told] == [
+        True,
+        False,
+        False,
+        True,
+    ]
     assert "longer than 100 bytes" in str(told[0].result)
     assert sum(one.size for one in told) == len(long) * 2 + len(exact) + len(job("echo")) + 2
 
@@ -177,10 +234,12 @@ def test_what_is_no_fault_of_a_job_is_raised(box: seclude.Sandbox) -> None:
 
 @pytest.fixture
 def endless() -> Iterator[subprocess.Popen[bytes]]:
-    """The command over an endless source of jobs, which has answered once."""
-    # Where the tests run in the background, they are born deaf to SIGINT.
+    """Run the command on an endless source of jobs, and wait for its first line of output."""
+    # A background process of a shell starts with SIGINT ignored, and its children inherit that.
     command = ["env", "--default-signal=INT", *COMMAND, "-"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         written = process.stdin
@@ -229,35 +288,53 @@ def test_progress_on_a_terminal(tmp_path: Path, rich: bool) -> None:
     jobs.write_text("\n".join([job("true")] * 10 + ["{}"]))
     program = "" if rich else "import sys; sys.modules['rich'] = None\n"
     program += "from seclude.__main__ import main; main()"
-    seen = on_a_terminal([sys.executable, "-P", "-W", "error", "-c", program, "batch", str(jobs), "--output", str(output)])
+    seen = on_a_terminal(
+        [
+            sys.executable,
+            "-P",
+            "-W",
+            "error",
+            "-c",
+            program,
+            "batch",
+            str(jobs),
+            "--output",
+            str(output),
+        ]
+    )
     assert len(output.read_text().splitlines()) == 11
     assert ("11 jobs, 1 not run" in seen) == rich
     assert "line 11: read a job: there is no key 'args'" in seen
 
 
 def on_a_terminal(command: list[str]) -> str:
-    """What the command shows to a person."""
+    """Run the command on a terminal, and return its output."""
     main, terminal = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "200"}
     try:
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, env=environment) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, env=environment
+        ) as process:
             os.close(terminal)
             seen, deadline = b"", time.monotonic() + PATIENCE
             try:
                 while time.monotonic() < deadline and (data := os.read(main, 4096)):
                     seen += data
             except OSError:
-                pass  # Nobody has the terminal any more.
+                pass  # No process has the terminal open any more.
             process.wait(PATIENCE)
     finally:
         os.close(main)
     return seen.decode()
 
 
-def test_nothing_is_imported_before_it_is_needed(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_nothing_is_imported_before_it_is_needed(
+    python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     done = python(
         "import sys, threading, seclude.batch, seclude.cluster, seclude.__main__\n"
-        "print(sorted({'rich', 'dask', 'distributed'} & set(sys.modules)), threading.active_count())"
+        "extras = sorted({'rich', 'dask', 'distributed'} & set(sys.modules))\n"
+        "print(extras, threading.active_count())"
     )
     assert (done.stdout, done.stderr) == ("[] 1\n", "")
 

@@ -1,4 +1,4 @@
-"""What programs around this library do to it: timeouts that mean for ever, a `select` without `poll`, another loop."""
+"""Unusual callers: infinite timeouts, a `select` without `poll`, and other event loops."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def test_a_large_timeout_is_for_ever(box: seclude.Sandbox, timeout: float) -> No
     with box.cell() as cell:
         assert cell.run(["true"], timeout=timeout).returncode == 0
     with box.pool(1) as pool:
-        assert [done.returncode for done in pool.map([["true"], ["true"]], timeout=timeout)] == [0, 0]
+        assert [done.returncode for done in pool.map([["true"], ["true"]], timeout=timeout)] == [
+            0,
+            0,
+        ]
     with seclude.Sandbox(seccomp=seclude.Seccomp().notify("uname")).Popen(["true"]) as process:
         assert process.listener().receive(timeout) is None
 
@@ -43,14 +46,18 @@ def test_what_is_no_timeout_is_refused(box: seclude.Sandbox, timeout: float) -> 
         box.run(["sleep", "1000"], timeout=timeout)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("-inf"), -(10**400)], ids=lambda timeout: f"{timeout!r:.20}")
+@pytest.mark.parametrize(
+    "timeout", [0, -1, float("-inf"), -(10**400)], ids=lambda timeout: f"{timeout!r:.20}"
+)
 def test_a_timeout_that_is_over_already(box: seclude.Sandbox, timeout: float) -> None:
     with pytest.raises(seclude.TimeoutExpired):
         box.run(["sleep", "1000"], timeout=timeout)
 
 
 @pytest.mark.parametrize("name", ["wall_time", "cpu_time"])
-@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e10, 300 * 365 * DAYS, sys.maxsize, 10**400, -1])
+@pytest.mark.parametrize(
+    "value", [float("inf"), float("nan"), 1e10, 300 * 365 * DAYS, sys.maxsize, 10**400, -1]
+)
 def test_a_limit_on_time_beyond_all_bounds_is_named(name: str, value: float) -> None:
     with pytest.raises(seclude.PolicyError, match=name):
         seclude.Sandbox(**cast("Any", {name: value}))
@@ -83,7 +90,8 @@ except seclude.TimeoutExpired:
     pass
 both = [box.command(["echo", "x"]), box.command(["cat"], stderr=seclude.PIPE)]
 assert [done.returncode for done in seclude.interact(both, [((0, 1), (1, 0))])] == [0, 0]
-with seclude.Sandbox(seccomp=seclude.Seccomp().notify("uname")).Popen(["uname"], stdout=seclude.PIPE) as process:
+asking = seclude.Sandbox(seccomp=seclude.Seccomp().notify("uname"))
+with asking.Popen(["uname"], stdout=seclude.PIPE) as process:
     calls = []
     def decide():
         for call in process.listener():
@@ -108,7 +116,9 @@ def children() -> set[str]:
 def test_a_cancelled_start_leaves_nothing(box: seclude.Sandbox, steps: int) -> None:
     async def work() -> None:
         before = children()
-        start = box.asyncio.create_subprocess_exec("sleep", "1000", stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE)
+        start = box.asyncio.create_subprocess_exec(
+            "sleep", "1000", stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE
+        )
         task = asyncio.create_task(start)
         for _ in range(steps):
             await asyncio.sleep(0)
@@ -120,7 +130,7 @@ def test_a_cancelled_start_leaves_nothing(box: seclude.Sandbox, steps: int) -> N
         else:
             process.kill()
             await process.communicate()
-        # What closes the pipes is a call that the loop has been told to make.
+        # The pipes are closed by a callback that the loop has scheduled.
         await asyncio.sleep(0)
 
     asyncio.run(asyncio.wait_for(work(), 60))
@@ -129,7 +139,9 @@ def test_a_cancelled_start_leaves_nothing(box: seclude.Sandbox, steps: int) -> N
 def test_a_start_cancelled_twice_leaves_nothing(box: seclude.Sandbox) -> None:
     async def work() -> None:
         before = children()
-        task = asyncio.create_task(box.asyncio.create_subprocess_exec("sleep", "1000", stdout=seclude.PIPE))
+        task = asyncio.create_task(
+            box.asyncio.create_subprocess_exec("sleep", "1000", stdout=seclude.PIPE)
+        )
         await asyncio.sleep(0)
         for _ in range(2):
             task.cancel()
@@ -144,7 +156,7 @@ def test_a_start_cancelled_twice_leaves_nothing(box: seclude.Sandbox) -> None:
 
 def test_no_loop_no_start(readable: Path) -> None:
     box = seclude.Sandbox(files=[seclude.bind(readable, "/d", writable=True)], wall_time=60)
-    # As under trio, whose tasks are coroutines that run on no loop of asyncio's.
+    # As under trio, whose tasks are coroutines that no asyncio loop runs.
     start = box.asyncio.create_subprocess_exec("mkdir", "/d/made")
     before = children()
     with pytest.raises(RuntimeError, match="no running event loop"):

@@ -1,4 +1,4 @@
-"""A cell: many commands in one sandbox that stays up; and back to its beginning."""
+"""Cells: many commands in one running sandbox, and resets to its first state."""
 
 from __future__ import annotations
 
@@ -30,9 +30,14 @@ def test_commands_in_turn_and_at_once(cell: seclude.Cell) -> None:
     with ThreadPoolExecutor(8) as threads:
         numbers = range(32)
         results = threads.map(
-            lambda number: cell.run(["sh", "-c", f"echo {number}; exit {number}"], capture_output=True), numbers
+            lambda number: cell.run(
+                ["sh", "-c", f"echo {number}; exit {number}"], capture_output=True
+            ),
+            numbers,
         )
-        assert [(done.returncode, int(done.stdout)) for done in results] == [(number, number) for number in numbers]
+        assert [(done.returncode, int(done.stdout)) for done in results] == [
+            (number, number) for number in numbers
+        ]
     assert threading.active_count() == 1
 
 
@@ -42,14 +47,19 @@ def test_a_command_ends_although_what_it_left_holds_its_pipes(cell: seclude.Cell
     assert len(cell.processes()) == 2
 
     async def work() -> None:
-        process = await cell.asyncio.create_subprocess_exec("sh", "-c", "sleep 1000 & echo again", stdout=seclude.PIPE)
+        process = await cell.asyncio.create_subprocess_exec(
+            "sh", "-c", "sleep 1000 & echo again", stdout=seclude.PIPE
+        )
         assert await process.communicate() == (b"again\n", None)
 
     asyncio.run(asyncio.wait_for(work(), 60))
 
 
 def test_one_command_is_ended_and_others_go_on(cell: seclude.Cell) -> None:
-    with cell.popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE) as stays, cell.popen(["sleep", "1000"]) as goes:
+    with (
+        cell.popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE) as stays,
+        cell.popen(["sleep", "1000"]) as goes,
+    ):
         goes.kill()
         assert goes.wait() == -9
         assert goes.outcome is not None
@@ -73,14 +83,20 @@ def test_kill_all_ends_commands_and_leaves_files(cell: seclude.Cell) -> None:
 
 def test_reset_is_as_if_nothing_had_run(cell: seclude.Cell) -> None:
     cell.reset()
-    look = ["sh", "-c", "ls -laR /tmp /dev/shm; echo /proc/[0-9]*; cat /proc/mounts /proc/net/dev; hostname; id"]
+    look = [
+        "sh",
+        "-c",
+        "ls -laR /tmp /dev/shm; echo /proc/[0-9]*; cat /proc/mounts /proc/net/dev; hostname; id",
+    ]
 
     def seen() -> str:
         lines = cell.run(look, capture_output=True, text=True).stdout.splitlines()
         return "\n".join(line for line in lines if not line.startswith(("drwx", "total")))
 
     before = seen()
-    with cell.popen(["sh", "-c", "sleep 1000 & echo > /tmp/a; echo > /dev/shm/b; exec sleep 1000"]) as process:
+    with cell.popen(
+        ["sh", "-c", "sleep 1000 & echo > /tmp/a; echo > /dev/shm/b; exec sleep 1000"]
+    ) as process:
         while cell.run(["test", "-e", "/dev/shm/b"]).returncode != 0:
             pass
         assert seen() != before
@@ -126,7 +142,8 @@ def test_closed_it_can_do_nothing(cell: seclude.Cell) -> None:
 
 def test_a_cells_limit_is_for_all_together() -> None:
     with seclude.Sandbox(cpu_time=0.5, wall_time=60).cell() as cell:
-        # By their own clock, which stands still while others have the processor: none of them alone takes so much.
+        # Each command measures its own processor time, so that a slow machine changes nothing. No
+        # single command reaches the limit.
         busy = ["python3", "-c", "import time\nwhile time.process_time() < 0.2: pass"]
         ends = [cell.run(busy).outcome.ended.name for _ in range(4)]
         assert ends[0] == "exited"
@@ -142,7 +159,11 @@ def test_a_commands_own_limits(box: seclude.Sandbox) -> None:
         assert (ended.ended.name, ended.limit) == ("memory-limit", 32 << 20)
         busy = ["sh", "-c", "while :; do :; done"]
         assert cell.run(busy, cpu_time=0.2).outcome.ended.name == "cpu-time"
-        crowd = ["sh", "-c", "exec 2>&-; for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; sleep 1; exit 9"]
+        crowd = [
+            "sh",
+            "-c",
+            "exec 2>&-; for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; sleep 1; exit 9",
+        ]
         assert cell.run(crowd, pids=4).outcome.ended.name == "process-limit"
         assert cell.run(["true"], memory=32 << 20, cpu_time=1, pids=4).outcome.success
     with pytest.raises(seclude.PolicyError, match="its sandbox sets none"):
@@ -165,6 +186,7 @@ def test_prepared_runs_are_runs(python: Callable[..., subprocess.CompletedProces
     done = python(
         "import seclude\n"
         "box = seclude.Sandbox(wall_time=60, files=[seclude.tmpfs('/tmp', '1M')]).prepare()\n"
-        "print([box.run(['sh', '-c', 'ls /tmp; touch /tmp/left; id -u'], capture_output=True).stdout for _ in range(3)])\n"
+        "command = ['sh', '-c', 'ls /tmp; touch /tmp/left; id -u']\n"
+        "print([box.run(command, capture_output=True).stdout for _ in range(3)])\n"
     )
     assert (done.stdout, done.stderr) == ("[b'1000\\n', b'1000\\n', b'1000\\n']\n", "")

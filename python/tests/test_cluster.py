@@ -1,6 +1,6 @@
-"""A cluster: the same jobs with the same results on other processes, of which one is killed meanwhile.
+"""Clusters: jobs give the same results in other processes, even if one of those is killed.
 
-Scheduler and workers are processes of the test's own, on 127.0.0.1 alone.
+The test starts its own scheduler and worker processes, which listen on 127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -25,22 +25,25 @@ if TYPE_CHECKING:
     from typing import Self
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("distributed") is None, reason="dask.distributed is not installed: pip install 'seclude[dask]'"
+    importlib.util.find_spec("distributed") is None,
+    reason="dask.distributed is not installed: pip install 'seclude[dask]'",
 )
 PATIENCE = 3 * SHORT
-"""Several Pythons have to start, each with all of dask."""
+"""Several Python processes have to start, each importing all of dask."""
 BATCH = [sys.executable, "-P", "-m", "seclude", "batch"]
 
 
 class Engine:
-    """A scheduler, and workers of two threads each. Leaving it ends them."""
+    """A scheduler and its workers, with two threads each. Leaving the `with` block ends them."""
 
     def __init__(self, directory: Path, workers: int, **settings: str) -> None:
         self._directory, self._settings, self._stack = directory, settings, ExitStack()
         self.workers: list[subprocess.Popen[bytes]] = []
         try:
             known = directory / "scheduler.json"
-            self.scheduler = self._start("scheduler", "scheduler", "--port", "0", "--scheduler-file", str(known))
+            self.scheduler = self._start(
+                "scheduler", "scheduler", "--port", "0", "--scheduler-file", str(known)
+            )
             await_that(lambda: known.exists() and known.read_text().endswith("}"))
             self.address: str = json.loads(known.read_text())["address"]
             for _ in range(workers):
@@ -50,14 +53,23 @@ class Engine:
             raise
 
     def add_worker(self) -> None:
-        """Starts one more, and waits until the scheduler knows it."""
+        """Start a worker, and wait until the scheduler knows it."""
         name = f"worker-{len(self.workers)}"
         options = ("--no-nanny", "--nthreads", "2", "--local-directory", str(self._directory))
         self.workers.append(self._start(name, "worker", self.address, *options))
         await_that(lambda: b"Registered to" in (self._directory / name).read_bytes())
 
     def _start(self, log: str, *words: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-P", "-m", "dask", *words, "--host", "127.0.0.1", "--no-dashboard"]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "dask",
+            *words,
+            "--host",
+            "127.0.0.1",
+            "--no-dashboard",
+        ]
         with (self._directory / log).open("wb") as said:
             process = subprocess.Popen(
                 command,
@@ -97,7 +109,7 @@ def descendants(pid: int) -> list[int]:
     try:
         below = children(pid)
     except OSError:
-        return []  # It ended while we looked.
+        return []  # The process ended meanwhile.
     return below + [one for child in below for one in descendants(child)]
 
 
@@ -110,7 +122,7 @@ def alive(pid: int) -> bool:
 
 
 def comparable(line: str | bytes) -> dict[str, Any]:
-    """An outcome without what differs from run to run."""
+    """Return an outcome without the parts that differ from run to run."""
     told: dict[str, Any] = json.loads(line)
     told.pop("usage", None)
     return told
@@ -118,8 +130,12 @@ def comparable(line: str | bytes) -> dict[str, Any]:
 
 def test_a_worker_is_killed_and_the_results_are_those_of_the_pool(tmp_path: Path) -> None:
     kinds = ["echo $0; sleep 0.1", "exit 3", "kill -SEGV $$", "sleep 60", "echo $0 >&2; sleep 0.1"]
-    given: list[dict[str, Any]] = [{"args": ["sh", "-c", kinds[n % 5], str(n)], "id": n} for n in range(60)]
-    lines = [json.dumps(job | {"wall_time": 0.5} if "sleep 60" in job["args"] else job) for job in given]
+    given: list[dict[str, Any]] = [
+        {"args": ["sh", "-c", kinds[n % 5], str(n)], "id": n} for n in range(60)
+    ]
+    lines = [
+        json.dumps(job | {"wall_time": 0.5} if "sleep 60" in job["args"] else job) for job in given
+    ]
     lines += ["nonsense", '{"args": ["no-such-program"]}']
     jobs, policy = tmp_path / "jobs", tmp_path / "policy"
     jobs.write_text("\n".join(lines))
@@ -134,13 +150,16 @@ def test_a_worker_is_killed_and_the_results_are_those_of_the_pool(tmp_path: Path
     with (
         Engine(tmp_path, 2) as dask,
         (tmp_path / "said").open("wb") as said,
-        subprocess.Popen([*command, "--scheduler", dask.address], stdout=subprocess.PIPE, stderr=said) as there,
+        subprocess.Popen(
+            [*command, "--scheduler", dask.address], stdout=subprocess.PIPE, stderr=said
+        ) as there,
     ):
         assert there.stdout is not None
         told = [comparable(there.stdout.readline()) for _ in range(10)]
         lost, left = dask.workers
         assert descendants(left.pid)
-        # The template and what is ready hang below it, and what runs below these: all of it must go.
+        # The descendants are the template, the ready sandboxes below it, and their commands. All of
+        # them must end.
         below = descendants(lost.pid)
         assert below
         lost.kill()
@@ -160,7 +179,8 @@ from seclude.cluster import Cluster
 
 def pools():
     from seclude import cluster
-    return [one.pool.size for one in cluster._pools.values()], [one.users for one in cluster._pools.values()]
+    pools = cluster._pools.values()
+    return [one.pool.size for one in pools], [one.users for one in pools]
 
 box = seclude.Sandbox(wall_time=60)
 jobs = [seclude.Job("cat", input=str(number)) for number in range(30)]
@@ -183,7 +203,8 @@ with Client(sys.argv[1]) as client:
             print("too slow")
         for number in range(20):
             with Cluster(box.replace(hostname=f"h{number}"), client) as other:
-                assert other.submit(seclude.Job("hostname")).result().stdout == f"h{number}\\n".encode()
+                done = other.submit(seclude.Job("hostname")).result()
+                assert done.stdout == f"h{number}\\n".encode()
     kept = [len(sizes) for sizes, _ in client.run(pools).values()]
     assert max(kept) == 4, kept
 """
@@ -198,7 +219,9 @@ def test_one_pool_in_a_worker_for_batch_after_batch(tmp_path: Path) -> None:
             timeout=PATIENCE,
             check=False,
         )
-        assert (done.returncode, done.stdout) == (0, "program-missing True\ntoo slow\n"), done.stderr
+        assert (done.returncode, done.stdout) == (0, "program-missing True\ntoo slow\n"), (
+            done.stderr
+        )
         below = [one for worker in dask.workers for one in descendants(worker.pid)]
         assert below
         dask.workers[0].terminate()
@@ -221,7 +244,7 @@ def test_a_job_that_outlives_no_worker_is_an_error_and_the_rest_goes_on(tmp_path
             told = [json.loads(line) for line in there.stdout]
             assert there.wait(PATIENCE) == 2
     assert [one["error"]["kind"] for one in told[:2]] == ["worker-lost"] * 2
-    # What was given to the worker and had not begun may be lost with it.
+    # Jobs that the worker had received but not begun may be lost with it.
     assert [one["stdout"] for one in told[4:]] == ["after\n"] * 4
 
 
@@ -239,7 +262,7 @@ def test_a_lost_scheduler_ends_the_batch_and_what_was_told_is_whole(tmp_path: Pa
     assert there.returncode == 2
     assert [one["line"] for one in told] == list(range(1, len(told) + 1))
     assert len(told) < 1000
-    # Who notices it first says so: a job that was under way, or the next one that would be.
+    # The error comes from whichever notices first: a pending job, or the next one to submit.
     assert said.splitlines()[-1].startswith(b"python -m seclude batch: "), said
 
 
@@ -258,7 +281,9 @@ def test_ctrl_c_ends_the_program_and_leaves_the_jobs(tmp_path: Path) -> None:
     with Engine(tmp_path, 1) as dask:
         started = time.monotonic()
         command = [sys.executable, "-P", "-c", INTERRUPTED, dask.address]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
         assert (done.returncode, time.monotonic() - started < 40) == (-2, True), done.stderr
 
 

@@ -1,4 +1,4 @@
-"""What this host allows, as a value and on a terminal."""
+"""`doctor`: the features that this host allows, as a value and on a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import seclude
 
 
 def command(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "seclude", *args], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload, no-any-return]
+    words = [sys.executable, "-m", "seclude", *args]
+    return subprocess.run(words, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
 def test_a_report_is_a_plain_value() -> None:
@@ -47,20 +48,27 @@ def test_the_command_line_prints_a_plain_table() -> None:
 def test_the_command_line_prints_json() -> None:
     done = command("doctor", "--json")
     assert done.returncode == 0, done.stderr
-    assert {check["name"] for check in json.loads(done.stdout)["checks"]} >= {"sandbox", "limit.memory", "freeze", "cgroup"}
+    assert {check["name"] for check in json.loads(done.stdout)["checks"]} >= {
+        "sandbox",
+        "limit.memory",
+        "freeze",
+        "cgroup",
+    }
 
 
 def on_a_terminal(**environment: str) -> str:
     ours, theirs = pty.openpty()
     kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    process = subprocess.Popen([sys.executable, "-m", "seclude", "doctor"], stdout=theirs, env=kept | environment)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seclude", "doctor"], stdout=theirs, env=kept | environment
+    )
     os.close(theirs)
     text = b""
     try:
         while part := os.read(ours, 65536):
             text += part
     except OSError:
-        pass  # What a terminal says when nobody holds its other end.
+        pass  # EIO: no process has the other end of the terminal open.
     os.close(ours)
     assert process.wait() == 0
     return text.decode()
@@ -78,7 +86,7 @@ def test_a_wrong_command_line_is_told() -> None:
 
 
 def test_where_no_sandbox_starts_the_exit_code_says_so() -> None:
-    """In a sandbox that forbids sandboxes."""
+    """Run doctor in a sandbox that forbids sandboxes."""
     prefix = [
         seclude.bind(path)
         for path in {sys.prefix, sys.base_prefix, *sys.path}
@@ -86,7 +94,11 @@ def test_where_no_sandbox_starts_the_exit_code_says_so() -> None:
     ]
     packages = seclude.bind(os.path.dirname(os.path.dirname(seclude.__file__)), "/packages")
     box = seclude.Sandbox(files=[*prefix, packages], wall_time=60)
-    done = box.run([sys.executable, "-m", "seclude", "doctor", "--json"], capture_output=True, env={"PYTHONPATH": "/packages"})
+    done = box.run(
+        [sys.executable, "-m", "seclude", "doctor", "--json"],
+        capture_output=True,
+        env={"PYTHONPATH": "/packages"},
+    )
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
     missing = {check["name"]: check for check in told["checks"]}["namespace.user"]

@@ -1,4 +1,4 @@
-"""The exceptions: both parents, the attributes, the pickling; and that nothing is left behind by any of them."""
+"""The exceptions: base classes, attributes and pickling, and that they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_arguments_of_the_wrong_type(box: seclude.Sandbox) -> None:
 
 
 def _misspelt(box: seclude.Sandbox) -> list[tuple[str, Callable[[], object]]]:
-    """The functions that take keywords, each called with one that it does not take."""
+    """Return the functions that take keywords, each with a call that misspells one."""
     wrong: dict[str, Any] = {"wall_tme": 5}
     cell, pool = box.cell(), box.pool(1)
     return [
@@ -95,7 +95,10 @@ def _misspelt(box: seclude.Sandbox) -> list[tuple[str, Callable[[], object]]]:
         ("learn", lambda: box.learn(["true"], **wrong)),
         ("submit", lambda: pool.submit(["true"], **wrong)),
         ("map", lambda: pool.map([["true"]], **wrong)),
-        ("create_subprocess_exec", lambda: asyncio.run(box.asyncio.create_subprocess_exec("true", **wrong))),
+        (
+            "create_subprocess_exec",
+            lambda: asyncio.run(box.asyncio.create_subprocess_exec("true", **wrong)),
+        ),
         ("Job", lambda: seclude.Job("true", **wrong)),
     ]
 
@@ -104,9 +107,12 @@ def test_an_unknown_keyword_names_the_function_and_the_nearest(box: seclude.Sand
     for function, call in _misspelt(box):
         with pytest.raises(TypeError) as caught:
             call()
-        assert str(caught.value) == f"{function}() keyword wall_tme: is unknown; hint: did you mean wall_time?"
+        assert (
+            str(caught.value)
+            == f"{function}() keyword wall_tme: is unknown; hint: did you mean wall_time?"
+        )
     for function, change in (("Sandbox", seclude.Sandbox), ("replace", box.replace)):
-        # None is a key's default, and no excuse for a key that is none.
+        # None means a key's default, but an unknown key is an error all the same.
         wrong: dict[str, Any] = {"wall_tme": None}
         with pytest.raises(seclude.PolicyError) as refused:
             change(**wrong)
@@ -131,7 +137,9 @@ def test_a_keyword_of_another_function_names_that(box: seclude.Sandbox) -> None:
 
 def test_a_size_may_be_text_wherever_one_is_meant(readable: Path) -> None:
     box = seclude.Sandbox(memory="256M", files=[seclude.tmpfs("/data", "1M")], cpu_time="1m")
-    assert box == seclude.Sandbox(memory=256 << 20, files=[seclude.tmpfs("/data", 1 << 20)], cpu_time=60)
+    assert box == seclude.Sandbox(
+        memory=256 << 20, files=[seclude.tmpfs("/data", 1 << 20)], cpu_time=60
+    )
     assert box.run(["true"], memory="64M", wall_time="30s", cpu_time="500ms").outcome.success
     with box.popen(["sleep", "1000"]) as process:
         process.set_memory("128M")
@@ -145,7 +153,10 @@ def test_a_size_may_be_text_wherever_one_is_meant(readable: Path) -> None:
     assert seclude.copy(readable, "large", readable / "copy", max_bytes="2K").bytes == 2048
     wrongs: list[tuple[str, Callable[[], object]]] = [
         ("memory", lambda: box.run(["true"], memory="64Q")),
-        ("max_bytes", lambda: seclude.copy(readable, "large", readable / "other", max_bytes="much")),
+        (
+            "max_bytes",
+            lambda: seclude.copy(readable, "large", readable / "other", max_bytes="much"),
+        ),
         ("wall_time", lambda: box.run(["true"], wall_time="2 q")),
         ("cpu_time", lambda: box.run(["true"], cpu_time="soon")),
     ]
@@ -159,7 +170,11 @@ def test_an_argument_list_above_the_kernels_limit(box: seclude.Sandbox) -> None:
     error = caught(box, "true", "x" * (1 << 20))
     assert isinstance(error, seclude.PolicyError)
     assert isinstance(error, OSError)
-    assert (error.kind, error.errno, error.strerror) == ("invalid", errno.E2BIG, os.strerror(errno.E2BIG))
+    assert (error.kind, error.errno, error.strerror) == (
+        "invalid",
+        errno.E2BIG,
+        os.strerror(errno.E2BIG),
+    )
     assert "longer than the kernel takes" in str(error)
     assert error.hint is not None
 
@@ -172,13 +187,20 @@ def test_an_argument_list_above_the_kernels_limit(box: seclude.Sandbox) -> None:
         ("/closed", PermissionError, errno.EACCES),
     ],
 )
-def test_a_working_directory_that_cannot_be_entered(directory: str, kind: type[OSError], number: int) -> None:
+def test_a_working_directory_that_cannot_be_entered(
+    directory: str, kind: type[OSError], number: int
+) -> None:
     box = seclude.Sandbox(files=[seclude.directory("/closed", mode=0)], wall_time=60)
     with pytest.raises(seclude.SetupError) as info:
         box.run(["true"], cwd=directory)
     error = info.value
     assert isinstance(error, kind)
-    assert (error.kind, error.errno, error.filename, error.path) == ("setup", number, directory, directory)
+    assert (error.kind, error.errno, error.filename, error.path) == (
+        "setup",
+        number,
+        directory,
+        directory,
+    )
     assert error.step == f"enter the working directory {directory}"
     assert directory in str(error)
     assert type(error).__name__ == "SetupError"
@@ -233,13 +255,28 @@ def test_all_survive_pickling(box: seclude.Sandbox) -> None:
         again = pickle.loads(pickle.dumps(error))
         assert type(again) is type(error)
         assert str(again) == str(error)
-        for name in ("kind", "step", "errno", "path", "hint", "cmd", "timeout", "stdout", "stderr", "returncode", "outcome"):
+        for name in (
+            "kind",
+            "step",
+            "errno",
+            "path",
+            "hint",
+            "cmd",
+            "timeout",
+            "stdout",
+            "stderr",
+            "returncode",
+            "outcome",
+        ):
             assert getattr(again, name, None) == getattr(error, name, None)
     assert pickle.loads(pickle.dumps(caught(box, "no-such-program"))).filename == "no-such-program"
 
 
 def test_each_can_be_made_again_from_its_arguments(box: seclude.Sandbox) -> None:
-    errors: list[seclude.SecludeError] = [caught(box, "no-such-program"), caught(box, "/etc/passwd")]
+    errors: list[seclude.SecludeError] = [
+        caught(box, "no-such-program"),
+        caught(box, "/etc/passwd"),
+    ]
     wrongs: list[Callable[[], object]] = [
         lambda: box.run(["true"], cwd="/no/where"),
         lambda: box.run(["true", "x" * (1 << 20)]),
@@ -252,7 +289,7 @@ def test_each_can_be_made_again_from_its_arguments(box: seclude.Sandbox) -> None
             wrong()
         errors.append(info.value)
     for error in errors:
-        # As task queues do: by the class's name, and its arguments in JSON.
+        # Rebuild the exception as task queues do: from its class name and its arguments in JSON.
         declared = getattr(sys.modules[type(error).__module__], type(error).__name__)
         again = declared(*json.loads(json.dumps(error.args)))
         assert type(again) is type(error)
@@ -282,8 +319,10 @@ def test_a_failed_start_leaves_no_pipe_and_no_process(box: seclude.Sandbox) -> N
     before = children.read_text()
     for _ in range(20):
         with pytest.raises(FileNotFoundError):
-            box.Popen(["no-such-program"], stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE)
-    assert children.read_text() == before  # The descriptors are counted after every test.
+            box.Popen(
+                ["no-such-program"], stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE
+            )
+    assert children.read_text() == before  # The fixture counts the descriptors after every test.
 
 
 def test_outcomes_are_values(box: seclude.Sandbox) -> None:
@@ -299,8 +338,13 @@ def test_outcomes_are_values(box: seclude.Sandbox) -> None:
             pytest.fail(f"{outcome.ended!r}")
 
 
-def test_a_shortage_of_descriptors_is_the_hosts(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    """Wherever it is met: in the pipes that are made in Python, the copies of given descriptors, or the core."""
+def test_a_shortage_of_descriptors_is_the_hosts(
+    python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    """Check every place that can run out of descriptors.
+
+    The places are the pipes made in Python, the copies of the caller's descriptors, and the core.
+    """
     text = """
 import os, resource, seclude
 box = seclude.Sandbox()
@@ -319,8 +363,9 @@ for _ in range(16):
             box.run(["true"], **options)
         except Exception as error:
             refused[name] += 1
-            assert (getattr(error, "kind", None), error.errno) == ("host-limit", 24), (name, repr(error))
-            assert isinstance(error, seclude.SetupError) and "RLIMIT_NOFILE" in error.hint, (name, error)
+            seen = name, repr(error)
+            assert (getattr(error, "kind", None), error.errno) == ("host-limit", 24), seen
+            assert isinstance(error, seclude.SetupError) and "RLIMIT_NOFILE" in error.hint, seen
     os.close(keep.pop())
 assert all(2 < count < 16 for count in refused.values()), refused
 """

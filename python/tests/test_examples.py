@@ -1,4 +1,4 @@
-"""Each example runs, and says what its reader is promised."""
+"""Each example runs and prints what it promises."""
 
 from __future__ import annotations
 
@@ -11,17 +11,36 @@ import pytest
 
 from .conftest import PATIENCE
 
-NEEDS_GCC = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed: the judge compiles submissions")
+NEEDS_GCC = pytest.mark.skipif(
+    shutil.which("gcc") is None, reason="gcc is not installed: the judge compiles submissions"
+)
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
-        ("run", ["1000", "nothing here is writable", "WHAT IT READS", "sleep stopped by the wall time limit"]),
-        ("popen", ["it says: are you there?", "it still runs", "return code -9 and 0 processes left"]),
+        (
+            "run",
+            [
+                "1000",
+                "nothing here is writable",
+                "WHAT IT READS",
+                "sleep stopped by the wall time limit",
+            ],
+        ),
+        (
+            "popen",
+            ["it says: are you there?", "it still runs", "return code -9 and 0 processes left"],
+        ),
         ("aio", ["0 1 4 9 16 25 36 49 64 81"]),
-        ("cell", ["what was left", "after the reset: cat: /tmp/note: No such file or directory; 1 process"]),
+        (
+            "cell",
+            [
+                "what was left",
+                "after the reset: cat: /tmp/note: No such file or directory; 1 process",
+            ],
+        ),
         (
             "notebook",
             [
@@ -39,8 +58,14 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         pytest.param("pool_judge", ["18 of 18 verdicts as expected"], marks=NEEDS_GCC),
         ("pool", ["0 1 4 9 16 25 36 49 64 81", "10 handed out, 0 lost"]),
         ("tree", ["the innermost process has 3 ids, the last of which is 1"]),
-        ("policy", ["be nice", "contestant", "judge", "64", "/work", "root inside, nobody outside: 0"]),
-        ("errors", ["set-up failed: source-missing /no/such/directory", "it failed: 3", "too slow: 0.1 s"]),
+        (
+            "policy",
+            ["be nice", "contestant", "judge", "64", "/work", "root inside, nobody outside: 0"],
+        ),
+        (
+            "errors",
+            ["set-up failed: source-missing /no/such/directory", "it failed: 3", "too slow: 0.1 s"],
+        ),
     ],
 )
 def test_example(name: str, lines: list[str], tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""A polite guest in the caller's process: Ctrl-C, threads, forks, imports, ends. Most of it in a Python of its own."""
+"""Effects on the caller's process: Ctrl-C, threads, forks, imports and exit.
+
+Most tests run in a separate Python process.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,16 @@ from .conftest import PATIENCE
 
 
 def interrupted(text: str) -> tuple[str, str]:
-    """What a Python prints that is sent SIGINT once `ready` was printed, by it or its command, and it sleeps."""
-    # Where the tests run in the background, it is born deaf to SIGINT.
+    """Send SIGINT to a Python process while it sleeps, and return its two output streams.
+
+    The process, or its command, prints `ready` before that.
+    """
+    # A background process of a shell starts with SIGINT ignored, and its children inherit that.
     hearing = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     command = [sys.executable, "-P", "-W", "error", "-c", hearing + text]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as caller:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as caller:
         assert caller.stdout is not None
         assert caller.stdout.readline() == "ready\n"
         while not _sleeps(caller.pid, caller.pid):
@@ -63,13 +71,18 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize(
-    "run", ["box.run(command)", "box.run(command, stderr=seclude.PIPE)", "with box.Popen(command) as p: p.wait()"]
+    "run",
+    [
+        "box.run(command)",
+        "box.run(command, stderr=seclude.PIPE)",
+        "with box.Popen(command) as p: p.wait()",
+    ],
 )
 def test_ctrl_c_ends_a_run_and_the_command(run: str) -> None:
     out, err = interrupted(f"""
 import os, seclude
 box = seclude.Sandbox()
-command = ['sh', '-c', 'sleep 0.3; echo ready; exec sleep 1000']  # By then the caller waits.
+command = ['sh', '-c', 'sleep 0.3; echo ready; exec sleep 1000']  # The caller waits by then.
 try:
     {run}
 except KeyboardInterrupt:
@@ -80,7 +93,11 @@ except KeyboardInterrupt:
 
 
 def test_a_wait_leaves_the_gil_to_others(box: seclude.Sandbox) -> None:
-    """The command ends only when this thread writes, which it does once the other sleeps in its wait."""
+    """Check that a wait releases the GIL.
+
+    The command ends only when this thread writes. This thread writes once the other one sleeps in
+    its wait.
+    """
     with box.Popen(["head", "-c", "1"], stdin=seclude.PIPE) as process:
         thread = threading.Thread(target=process.wait)
         thread.start()
@@ -100,19 +117,24 @@ def _sleeps(process: int, thread: int) -> bool:
 
 
 def test_a_start_leaves_the_gil_to_others(python: Any) -> None:
-    """The switch interval is an hour, so a thread gets the GIL only when the other lets go of it: which a start does."""
+    """Check that a start releases the GIL.
+
+    The switch interval is an hour, so that a thread gets the GIL only when the other releases it.
+    """
     done = python("""
 import sys, threading, seclude
 sys.setswitchinterval(3600)
 box = seclude.Sandbox()
-core, words = box._core, dict(arg0=None, env=None, cwd=None, streams=[None] * 3, own_pipes=[False] * 3, fds=[],
-    wall_time=None, memory=None, cpu_time=None, pids=None, window_size=None, ignored_signals=[])
+core = box._core
+words = dict(arg0=None, env=None, cwd=None, streams=[None] * 3, own_pipes=[False] * 3, fds=[])
+words |= dict(wall_time=None, memory=None, cpu_time=None, pids=None, window_size=None)
+words |= dict(ignored_signals=[])
 order = []
 gate = threading.Lock()
 gate.acquire()
 waiting = threading.Thread(target=lambda: (gate.acquire(), order.append('other')))
 waiting.start()
-gate.release()  # From here on it wants the GIL, and nothing below but the start lets go of it.
+gate.release()  # The other thread now wants the GIL, which only the start below releases.
 for _ in range(200):
     if not order:
         core.command(dict(words, args=[b'true'])).try_spawn(0.0)
@@ -125,7 +147,12 @@ print(order)
 
 def test_one_sandbox_and_many_threads(box: seclude.Sandbox) -> None:
     def one(number: int) -> int:
-        done = box.run(["sh", "-c", f"cat; exit {number % 256}"], input=str(number), capture_output=True, text=True)
+        done = box.run(
+            ["sh", "-c", f"cat; exit {number % 256}"],
+            input=str(number),
+            capture_output=True,
+            text=True,
+        )
         assert done.stdout == str(number)
         return done.returncode
 
@@ -142,7 +169,9 @@ def test_many_threads_wait_for_one_command(box: seclude.Sandbox) -> None:
 
 def test_a_thread_that_ends_does_not_end_its_command(box: seclude.Sandbox) -> None:
     started: list[seclude.Popen] = []
-    thread = threading.Thread(target=lambda: started.append(box.Popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE)))
+    thread = threading.Thread(
+        target=lambda: started.append(box.Popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE))
+    )
     thread.start()
     thread.join()
     with started[0] as process:
@@ -199,7 +228,7 @@ def fail(box):
     box.run(['no-such-program'])
 if __name__ == '__main__':
     box = seclude.Sandbox(uid=7)
-    box.run(['true'])  # The plan and the warden's image are made before the workers are.
+    box.run(['true'])  # Make the plan and the warden's image before the workers.
     with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
         print(pool.map(work, [(box, number) for number in range(4)]))
         try:
@@ -209,18 +238,29 @@ if __name__ == '__main__':
 """)
     for method in ("fork", "forkserver", "spawn"):
         done = subprocess.run(
-            [sys.executable, script, method], capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=tmp_path
+            [sys.executable, script, method],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            cwd=tmp_path,
         )
-        assert (done.stdout, done.stderr) == ("['0\\n', '1\\n', '2\\n', '3\\n']\nprogram-missing\n", ""), method
+        assert (done.stdout, done.stderr) == (
+            "['0\\n', '1\\n', '2\\n', '3\\n']\nprogram-missing\n",
+            "",
+        ), method
 
 
-@pytest.mark.parametrize("end", ["", "sys.exit(3)", "os._exit(3)", "os.kill(os.getpid(), 9)", "os.abort()"])
+@pytest.mark.parametrize(
+    "end", ["", "sys.exit(3)", "os._exit(3)", "os.kill(os.getpid(), 9)", "os.abort()"]
+)
 def test_the_interpreters_end_ends_the_command(python: Any, end: str) -> None:
     done = python(
         f"""
 import os, resource, sys, seclude
 resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-process = seclude.Sandbox().Popen(['sleep', '1000'], stdin=seclude.DEVNULL, stdout=seclude.DEVNULL, stderr=seclude.DEVNULL)
+null = seclude.DEVNULL
+process = seclude.Sandbox().Popen(['sleep', '1000'], stdin=null, stdout=null, stderr=null)
 seclude.keep = process
 print(process.pid, flush=True)
 {end}
@@ -245,10 +285,13 @@ print(process.pid, flush=True)
 def test_the_import_does_nothing(python: Any) -> None:
     done = python("""
 import os, sys, signal, threading
-before = set(os.listdir('/proc/self/fd')), dict(os.environ), os.getcwd(), os.umask(0o22), threading.active_count()
+def state():
+    descriptors = set(os.listdir('/proc/self/fd'))
+    return descriptors, dict(os.environ), os.getcwd(), os.umask(0o22), threading.active_count()
+before = state()
 handlers = [signal.getsignal(number) for number in range(1, 32)]
 import seclude
-after = set(os.listdir('/proc/self/fd')), dict(os.environ), os.getcwd(), os.umask(0o22), threading.active_count()
+after = state()
 assert before == after, (before, after)
 assert handlers == [signal.getsignal(number) for number in range(1, 32)]
 assert len(os.listdir('/proc/self/task')) == 1

@@ -1,4 +1,4 @@
-"""The second holder: a warden that is stopped from outside hangs no call, and lifts no limit."""
+"""The caller's side takes over: a warden stopped from outside hangs no call and lifts no limit."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PATIENCE = 10
-"""Seconds after which what should take two at most hangs."""
+"""Seconds after which an action that takes at most two counts as hanging."""
 
 
 @contextmanager
 def stopped(box: seclude.Sandbox, *words: str) -> Iterator[seclude.Popen]:
-    """A command whose warden stands still; leaving it must not hang."""
+    """Run a command and stop its warden. Leaving the `with` block must not hang."""
     process = box.Popen(list(words) or ["sleep", "1000"], stdin=seclude.DEVNULL)
     warden = stop(process)
     try:
@@ -41,7 +41,7 @@ def stop(process: seclude.Popen) -> int:
 
 @contextmanager
 def guarded(what: str, wardens: list[int]) -> Iterator[None]:
-    """Kills the wardens if what is done here hangs, and so has it fail."""
+    """Kill the wardens if the block hangs, so that the test fails."""
     hung = threading.Event()
 
     def bite() -> None:
@@ -59,9 +59,8 @@ def guarded(what: str, wardens: list[int]) -> Iterator[None]:
 
 
 def by_caller(outcome: seclude.Outcome | None) -> bool:
-    """Whether the caller's side ended it, because the warden had not reported."""
-    # When stubs have it: `outcome.by_caller`.
-    return bool(getattr(outcome, "by_caller", False))
+    """Return whether the caller's side ended the command because the warden did not report."""
+    return outcome is not None and outcome.by_caller
 
 
 def name(process: seclude.Popen) -> str:
@@ -77,7 +76,9 @@ def test_the_wall_time_is_held() -> None:
 
 
 def test_the_processor_time_is_held() -> None:
-    with stopped(seclude.Sandbox(wall_time=600, cpu_time=0.3), "sh", "-c", "while :; do :; done") as process:
+    with stopped(
+        seclude.Sandbox(wall_time=600, cpu_time=0.3), "sh", "-c", "while :; do :; done"
+    ) as process:
         process.wait()
         assert name(process) == "cpu-time"
         assert by_caller(process.outcome)
@@ -92,7 +93,9 @@ def test_polling_holds_it_too() -> None:
 
 def test_communicate_comes_to_an_end() -> None:
     box = seclude.Sandbox(wall_time=1)
-    process = box.Popen(["sleep", "1000"], stdin=seclude.DEVNULL, stdout=seclude.PIPE, stderr=seclude.PIPE)
+    process = box.Popen(
+        ["sleep", "1000"], stdin=seclude.DEVNULL, stdout=seclude.PIPE, stderr=seclude.PIPE
+    )
     with guarded("communicate", [stop(process)]), process:
         assert process.communicate() == (b"", b"")
         assert name(process) == "wall-time"
@@ -112,7 +115,9 @@ def test_leaving_with_an_exception_ends_it() -> None:
 
 def test_asyncio_holds_it_too() -> None:
     async def work() -> None:
-        process = await seclude.Sandbox(wall_time=1).asyncio.create_subprocess_exec("sleep", "1000", stdin=seclude.DEVNULL)
+        process = await seclude.Sandbox(wall_time=1).asyncio.create_subprocess_exec(
+            "sleep", "1000", stdin=seclude.DEVNULL
+        )
         warden = process.processes()[0].pid
         os.kill(warden, signal.SIGSTOP)
         with guarded("wait", [warden]):
@@ -143,7 +148,10 @@ def test_a_cell_can_be_ended(end: Callable[[seclude.Cell], None]) -> None:
 
 
 def test_a_cells_command_has_its_wall_time() -> None:
-    with seclude.Sandbox(wall_time=1).cell() as cell, cell.popen(["sleep", "1000"], stdin=seclude.DEVNULL) as running:
+    with (
+        seclude.Sandbox(wall_time=1).cell() as cell,
+        cell.popen(["sleep", "1000"], stdin=seclude.DEVNULL) as running,
+    ):
         warden = cell.processes()[0].pid
         os.kill(warden, signal.SIGSTOP)
         with guarded("wait", [warden]):

@@ -1,4 +1,4 @@
-"""Importing the package costs next to nothing, and each name is there when it is asked for."""
+"""Importing the package costs little, and each name exists on first access."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ before = set(sys.modules)
 import os, seclude
 print(*sorted(set(sys.modules) - before), len(os.listdir("/proc/self/task")))
 """
-    told = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert told.split() == ["seclude", "seclude._seclude", "1"]
 
 
@@ -51,10 +53,12 @@ print(isinstance(seclude.Sandbox()._core, seclude._seclude.Sandbox))
 
 
 @pytest.mark.parametrize("first", ["", "import seclude"])
-def test_a_sub_interpreter_is_refused(python: Callable[..., subprocess.CompletedProcess[str]], first: str) -> None:
+def test_a_sub_interpreter_is_refused(
+    python: Callable[..., subprocess.CompletedProcess[str]], first: str
+) -> None:
     done = python(SUB_INTERPRETER.replace("FIRST", first))
     refusal, main = done.stdout.splitlines()
-    # From 3.12 on, the interpreter itself refuses for one with a lock of its own.
+    # From 3.12 on, the interpreter itself refuses if the subinterpreter has its own GIL.
     assert "sub-interpreter" in refusal or "subinterpreters" in refusal, done
     assert (main, done.stderr) == ("True", "")
 
@@ -69,8 +73,10 @@ def test_every_name_is_there() -> None:
 
 
 def test_no_name_is_a_modules_too() -> None:
-    # What is imported by another way first would stand where the name is looked for.
-    assert not {module.name for module in pkgutil.iter_modules(seclude.__path__)} & set(seclude.__all__)
+    # Importing a submodule sets its name in the package, which would hide a public name.
+    assert not {module.name for module in pkgutil.iter_modules(seclude.__path__)} & set(
+        seclude.__all__
+    )
 
 
 def test_no_other_name_is() -> None:

@@ -6,10 +6,15 @@ import pytest
 
 import seclude
 
-GUESS = "read low; read high; while :; do try=$(( (low + high) / 2 )); echo $try; read word; case $word in \
-more) low=$((try + 1));; less) high=$((try - 1));; *) exit 0;; esac; done"
-JUDGE = "echo 1; echo 1000; count=0; while read try; do count=$((count + 1)); \
-if [ $try -lt 777 ]; then echo more; elif [ $try -gt 777 ]; then echo less; else echo right; echo $count >&2; exit 5; fi; done"
+GUESS = (
+    "read low; read high; while :; do try=$(( (low + high) / 2 )); echo $try; read word;"
+    " case $word in more) low=$((try + 1));; less) high=$((try - 1));; *) exit 0;; esac; done"
+)
+JUDGE = (
+    "echo 1; echo 1000; count=0; while read try; do count=$((count + 1));"
+    " if [ $try -lt 777 ]; then echo more; elif [ $try -gt 777 ]; then echo less;"
+    " else echo right; echo $count >&2; exit 5; fi; done"
+)
 
 
 def test_a_solution_and_its_judge_talk(box: seclude.Sandbox) -> None:
@@ -57,7 +62,9 @@ def test_the_timeout_ends_all(box: seclude.Sandbox) -> None:
 
 def test_a_failed_start_leaves_none(box: seclude.Sandbox) -> None:
     with pytest.raises(FileNotFoundError):
-        seclude.interact([box.command(["cat"], stderr=seclude.PIPE), box.command(["no-such-program"])])
+        seclude.interact(
+            [box.command(["cat"], stderr=seclude.PIPE), box.command(["no-such-program"])]
+        )
 
 
 def test_joints_that_cannot_be(box: seclude.Sandbox) -> None:

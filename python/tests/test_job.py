@@ -1,4 +1,4 @@
-"""A job is plain data: it compares, hashes, pickles, and is a line of JSON; and so is what comes of it."""
+"""Jobs and their results are plain data: they compare, hash, pickle, and convert to JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ JOBS = [
     Job("true"),
     Job(["cat", "-"], input=b"\xff\0\n"),
     Job(["sh", "-c", "cat"], input="ä\r\n"),
-    Job([b"echo", b"\xff", Path("/usr")], cwd="/usr", env={b"A": b"1", b"B": b"\xfe"}, arg0="other", wall_time=2),
+    Job(
+        [b"echo", b"\xff", Path("/usr")],
+        cwd="/usr",
+        env={b"A": b"1", b"B": b"\xfe"},
+        arg0="other",
+        wall_time=2,
+    ),
     Job("env", env={}),
     Job("true", memory=64 << 20, cpu_time=2, pids=8),
 ]
@@ -24,7 +30,11 @@ JOBS = [
 
 @pytest.mark.parametrize("job", JOBS)
 def test_it_is_a_value(job: Job) -> None:
-    for again in (pickle.loads(pickle.dumps(job)), Job.from_json(job.to_json()), dataclasses.replace(job)):
+    for again in (
+        pickle.loads(pickle.dumps(job)),
+        Job.from_json(job.to_json()),
+        dataclasses.replace(job),
+    ):
         assert again == job
         assert hash(again) == hash(job)
     assert "\n" not in job.to_json()
@@ -34,12 +44,20 @@ def test_it_is_a_value(job: Job) -> None:
 
 
 def test_equal_jobs_are_equal_however_they_are_written() -> None:
-    assert Job("cat", input="ä", env={"A": "1"}) == Job([b"cat"], input="ä".encode(), env={b"A": b"1"})
+    assert Job("cat", input="ä", env={"A": "1"}) == Job(
+        [b"cat"], input="ä".encode(), env={b"A": b"1"}
+    )
     assert Job(["echo", b"\xff"]).args == ("echo", os.fsdecode(b"\xff"))
 
 
 def test_it_runs_wherever_commands_run(box: seclude.Sandbox) -> None:
-    job = Job(["sh", "-c", 'cat; echo "$0 $A $(pwd)" >&2; exit 3'], input=b"\xff", cwd="/usr", env={"A": "1"}, arg0="other")
+    job = Job(
+        ["sh", "-c", 'cat; echo "$0 $A $(pwd)" >&2; exit 3'],
+        input=b"\xff",
+        cwd="/usr",
+        env={"A": "1"},
+        arg0="other",
+    )
     with box.cell() as cell, box.pool(1) as pool:
         for place in (box, cell, pool):
             done = job.run(place)
@@ -50,7 +68,10 @@ def test_it_runs_wherever_commands_run(box: seclude.Sandbox) -> None:
     with box.replace(memory="1G", cpu_time=60).pool(1) as pool:
         spin = Job(["sh", "-c", "while :; do :; done"], cpu_time=0.2)
         assert spin.run(pool).outcome.ended.name == "cpu-time"
-        greedy = Job(["python3", "-c", "import time; x = bytearray(100 << 20); time.sleep(1000)"], memory=32 << 20)
+        greedy = Job(
+            ["python3", "-c", "import time; x = bytearray(100 << 20); time.sleep(1000)"],
+            memory=32 << 20,
+        )
         assert pool.submit(greedy).result().outcome.limit == 32 << 20
         assert Job("true", memory=32 << 20, cpu_time=1).run(pool).outcome.success
     with pytest.raises(FileNotFoundError):
@@ -86,7 +107,10 @@ def test_what_comes_of_it_is_a_value(box: seclude.Sandbox) -> None:
         ('{"args": "a", "env": ["A=1"]}', "env: .* not a list"),
         ('{"args": "a", "env": {"A": 1}}', "env A: .* not a number"),
         ('{"args": "a", "wall_time": "2 q"}', 'wall_time: "2 q" is not a time'),
-        ('{"args": "a", "wall_time": []}', "wall_time: a number of seconds was expected, not a list"),
+        (
+            '{"args": "a", "wall_time": []}',
+            "wall_time: a number of seconds was expected, not a list",
+        ),
         ('{"args": "a", "memory": "64Q"}', 'memory: "64Q" is not a size'),
         ('{"args": "a", "memory": 2.5}', "memory: a whole number was expected, not 2.5"),
         ('{"args": "a", "pids": 2.5}', "pids: a whole number was expected, not 2.5"),
@@ -104,7 +128,10 @@ def test_what_is_no_job_is_refused(text: str | bytes, wrong: str) -> None:
 def test_sizes_and_times_may_be_text() -> None:
     job = Job("a", memory="64M", wall_time="200ms", cpu_time="2m")
     assert (job.memory, job.wall_time, job.cpu_time) == (64 << 20, 0.2, 120)
-    assert Job.from_json('{"args": "a", "memory": "64M", "wall_time": "200ms", "cpu_time": "2m"}') == job
+    assert (
+        Job.from_json('{"args": "a", "memory": "64M", "wall_time": "200ms", "cpu_time": "2m"}')
+        == job
+    )
     assert Job.from_json(job.to_json()) == job
 
 

@@ -1,4 +1,4 @@
-"""Commands in namespaces that exist already, and in cells that another process has published."""
+"""Commands in existing namespaces, and in cells that another process has published."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 KEEP = """
 import seclude, sys
-with seclude.Sandbox(files=[seclude.tmpfs("/tmp", "1M")], hostname="kept", wall_time=60).cell() as cell:
+files = [seclude.tmpfs("/tmp", "1M")]
+with seclude.Sandbox(files=files, hostname="kept", wall_time=60).cell() as cell:
     cell.publish(sys.argv[1])
     cell.run(["sh", "-c", "echo first > /tmp/file"])
     print(cell.pid, flush=True)
@@ -30,8 +31,10 @@ with seclude.Sandbox(files=[seclude.tmpfs("/tmp", "1M")], hostname="kept", wall_
 
 @pytest.fixture
 def cell() -> Iterator[seclude.Cell]:
-    """A cell that is entered from outside."""
-    with seclude.Sandbox(hostname="inhabited", files=[seclude.tmpfs("/tmp", "1M")], wall_time=PATIENCE).cell() as cell:
+    """Start a cell that the tests enter from outside."""
+    with seclude.Sandbox(
+        hostname="inhabited", files=[seclude.tmpfs("/tmp", "1M")], wall_time=PATIENCE
+    ).cell() as cell:
         yield cell
 
 
@@ -56,7 +59,10 @@ def test_some_kinds_by_path_and_descriptor(cell: seclude.Cell, box: seclude.Sand
     number = os.readlink(f"/proc/{cell.pid}/ns/net")
     joined = box.join(cell.pid, only={"user", "net", "uts"})
     assert joined.kinds == {"user", "net", "uts"}
-    assert shown(joined, "sh", "-c", "readlink /proc/self/ns/net; hostname") == number + "\ninhabited\n"
+    assert (
+        shown(joined, "sh", "-c", "readlink /proc/self/ns/net; hostname")
+        == number + "\ninhabited\n"
+    )
     with open(f"/proc/{cell.pid}/ns/net") as net:
         for joined in (
             box.join(paths=[f"/proc/{cell.pid}/ns/net", f"/proc/{cell.pid}/ns/user"]),
@@ -87,7 +93,7 @@ def test_a_kept_namespace_is_let_go(cell: seclude.Cell, tmp_path: Path) -> None:
             seclude.persist(tmp_path / "net", "net", pid=cell.pid)
         assert error.value.kind == "namespaces-denied"
         return
-    # In a mount namespace of its own: nothing is mounted where others see it.
+    # The code runs in a mount namespace of its own, so that other processes see no mounts of it.
     text = f"""
 import os, seclude
 seclude.persist("{tmp_path}/net", "net", pid={cell.pid})
@@ -97,7 +103,19 @@ seclude.release("{tmp_path}/net")
 print(os.listdir("{tmp_path}"))
 """
     done = subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", "--", sys.executable, "-P", "-W", "error", "-c", text],
+        [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "--",
+            sys.executable,
+            "-P",
+            "-W",
+            "error",
+            "-c",
+            text,
+        ],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -109,10 +127,13 @@ print(os.listdir("{tmp_path}"))
 
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has published a cell."""
+    """Start another process that publishes a cell."""
     monkeypatch.setenv("SECLUDE_CELLS", str(tmp_path / "cells"))
     with subprocess.Popen(
-        [sys.executable, "-P", "-W", "error", "-c", KEEP, "kept"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-P", "-W", "error", "-c", KEEP, "kept"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         yield process
         process.kill()
@@ -123,7 +144,9 @@ def test_a_published_cell_is_found_and_entered(kept: subprocess.Popen[str]) -> N
     pid = int(kept.stdout.readline())
     (found,) = seclude.cells()
     assert (found.name, found.pid) == ("kept", pid)
-    assert found.sandbox == seclude.Sandbox(files=[seclude.tmpfs("/tmp", "1M")], hostname="kept", wall_time=60)
+    assert found.sandbox == seclude.Sandbox(
+        files=[seclude.tmpfs("/tmp", "1M")], hostname="kept", wall_time=60
+    )
     assert pickle.loads(pickle.dumps(found)) == found
     for joined in (found.enter(), seclude.enter("kept")):
         assert shown(joined, "sh", "-c", "cat /tmp/file; hostname") == "first\nkept\n"

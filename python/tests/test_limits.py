@@ -1,4 +1,4 @@
-"""What bounds a command and its caller: its own wall time, the bytes that are kept of its output, its usage, its freezing."""
+"""Limits of one command: wall time, collected output, usage and freezing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def test_one_commands_own_wall_time(box: seclude.Sandbox) -> None:
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_an_endless_writer_is_ended_and_told(box: seclude.Sandbox, stream: str) -> None:
-    done = box.run(["sh", "-c", "exec yes >&2" if stream == "stderr" else "exec yes"], capture_output=True)
+    done = box.run(
+        ["sh", "-c", "exec yes >&2" if stream == "stderr" else "exec yes"], capture_output=True
+    )
     assert done.outcome.ended == seclude.Ended("output-limit")
     assert (done.outcome.limit, done.returncode) == (BOUND, -9)
     assert len(getattr(done, stream)) == BOUND
@@ -49,7 +51,10 @@ def test_an_endless_writer_on_a_loop(box: seclude.Sandbox) -> None:
 
 
 def test_the_callers_memory_stays_bounded(python: Any) -> None:
-    """Two full streams, once in pieces and once whole, and a quarter of that for all else."""
+    """Check the peak memory with two full streams.
+
+    The bound allows for their pieces, the joined result, and a quarter of that for everything else.
+    """
     done = python("""
 import seclude
 def peak():

@@ -1,8 +1,8 @@
 """Common mistakes, and whether the error helps.
 
-Each error gets a point for naming the thing, one for the cause and one for the remedy. A row says
-what a user wrote, and what the message must contain for each point. The mean must be at least 2.8;
-the table is printed with the test. `tests/tests/mistakes.rs` has the mistakes made from Rust.
+Each error gets one point for naming the object, one for the cause and one for the remedy. Each row
+holds what a user wrote, and what the message must contain for each point. The mean must be at least
+2.8. The test prints the table. `tests/tests/mistakes.rs` covers mistakes made from Rust.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MEAN = 2.8
 
 @dataclass(frozen=True)
 class Mistake:
-    """What was done wrong, and the words that earn the points: all of a tuple must be there."""
+    """A mistake, and the words that earn each point. A tuple means that all must occur."""
 
     name: str
     make: Callable[[], object]
@@ -36,7 +36,10 @@ class Mistake:
 
 
 def points(mistake: Mistake, told: str) -> tuple[int, ...]:
-    return tuple(int(all(word in told for word in words)) for words in (mistake.thing, mistake.cause, mistake.remedy))
+    return tuple(
+        int(all(word in told for word in words))
+        for words in (mistake.thing, mistake.cause, mistake.remedy)
+    )
 
 
 def run(args: Any, options: dict[str, Any] | None = None, **policy: Any) -> object:
@@ -48,7 +51,7 @@ def program(data: str | bytes, mode: int = 0o755) -> object:
 
 
 def foreign() -> bytes:
-    """The first bytes of a program for another machine (elf(5)): AArch64, or on that x86-64."""
+    """Return the first bytes of a program for another machine (elf(5)): AArch64 or x86-64."""
     machine = 183 if platform.machine() == "x86_64" else 62
     return b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\0" + machine.to_bytes(2, "little") + bytes(44)
 
@@ -74,7 +77,7 @@ def changed_memory() -> None:
 
 
 def mistakes(place: Path) -> list[Mistake]:
-    """All of them. `place` is a directory of the caller's that everybody may read."""
+    """Return all mistakes. `place` is a directory of the caller that everybody may read."""
     missing, dangling, out = place / "missing", place / "dangling", place / "out"
     dangling.symlink_to("/no/where")
     out.mkdir(mode=0o755)
@@ -229,7 +232,9 @@ def mistakes(place: Path) -> list[Mistake]:
         ),
         Mistake(
             "a file bound where a directory is",
-            lambda: run(["true"], files=[bind(place, "/data"), bind(place / "file", "/data/inner")]),
+            lambda: run(
+                ["true"], files=[bind(place, "/data"), bind(place / "file", "/data/inner")]
+            ),
             (f"bind {place / 'file'} on /data/inner",),
             (f"{place / 'file'} is a file, and a directory may stand at /data/inner",),
             ("bind a directory there, or the file elsewhere",),
@@ -429,7 +434,9 @@ def mistakes(place: Path) -> list[Mistake]:
     return made
 
 
-def test_an_error_names_the_thing_the_cause_and_the_remedy(readable: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_names_the_thing_the_cause_and_the_remedy(
+    readable: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     graded = []
     for mistake in mistakes(readable):
         with pytest.raises(mistake.raised) as caught:

@@ -1,4 +1,4 @@
-"""The namespaces that exist, as a value; and their picture, in characters and as an image, whatever a process calls itself."""
+"""`namespaces` and its pictures in characters and SVG, with hostile process names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from seclude.tree.grow import Branch
 
 HOSTILE = '<&"\x1b[2J\n\u202e\\'
-"""15 bytes at most: markup, an order to the terminal, a new line, and one that turns the direction of writing."""
+"""A name of at most 15 bytes: markup, a terminal escape, a newline, and a direction mark."""
 
 RENAME = f"""
 import ctypes
@@ -37,8 +37,10 @@ input()
 
 @pytest.fixture
 def hostile(box: seclude.Sandbox) -> Iterator[seclude.Popen]:
-    """A process with such a name."""
-    with box.popen(["python3", "-c", RENAME], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True) as process:
+    """Start a process with a hostile name."""
+    with box.popen(
+        ["python3", "-c", RENAME], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         yield process
@@ -93,8 +95,10 @@ def test_the_picture_has_a_box_in_a_box(hostile: seclude.Popen) -> None:
     picture = grow(seen)
     ours, theirs = seen.of(os.getpid())["pid"].id, seen.of(hostile.pid)["pid"].id
     assert f"pid namespace {ours}" in picture.title
-    # At this process, which has started the first one in there.
-    [this] = [node for node in walk(picture) if isinstance(node, Node) and node.ids[:1] == (os.getpid(),)]
+    # The box hangs at this process, which started the first process in it.
+    [this] = [
+        node for node in walk(picture) if isinstance(node, Node) and node.ids[:1] == (os.getpid(),)
+    ]
     [box] = [branch for branch in this.branches if isinstance(branch, Box)]
     assert f"pid namespace {theirs} of user namespace" in box.title
     [warden] = box.branches
@@ -104,7 +108,7 @@ def test_the_picture_has_a_box_in_a_box(hostile: seclude.Popen) -> None:
     assert (warden.ids[1:], payload.ids) == ((1,), (hostile.pid, 2))
     assert "+net" in warden.label
     assert "+net" not in payload.label
-    # The whole picture has each process once: the kernel's threads are counted.
+    # The whole picture shows each process once, but the kernel threads only as a count.
     ids = [node.ids[0] for node in walk(picture) if isinstance(node, Node) and node.ids]
     assert len(ids) == len(set(ids))
     assert hostile.pid in ids
@@ -120,12 +124,25 @@ def test_what_a_process_calls_itself_does_no_harm(hostile: seclude.Popen) -> Non
     texts = [element.text for element in image.iter() if element.text and element.text.strip()]
     assert '<&"\\x1b[2J\\n\\u202e\\\\' in texts
     assert all(letter.isprintable() for words in texts for letter in words)
-    assert {element.tag.rpartition("}")[2] for element in image.iter()} == {"svg", "title", "style", "rect", "path", "g", "text"}
+    assert {element.tag.rpartition("}")[2] for element in image.iter()} == {
+        "svg",
+        "title",
+        "style",
+        "rect",
+        "path",
+        "g",
+        "text",
+    }
 
 
 def test_boxes_are_closed_and_as_wide_as_what_they_hold() -> None:
     inner = Box("inner", (Node((3, 1), "日本 e\u0301", ""),))
-    drawn = lines(Box("outer", (Node((1,), "init", "", (Node((2,), "shell", "", (inner,)), Node((4,), "last", ""))),)))
+    drawn = lines(
+        Box(
+            "outer",
+            (Node((1,), "init", "", (Node((2,), "shell", "", (inner,)), Node((4,), "last", ""))),),
+        )
+    )
     assert drawn == [
         "╭─ outer ──────────────╮",
         "│ 1 init               │",
@@ -147,7 +164,7 @@ def space(number: int, parent: int | None, *processes: seclude.Process) -> seclu
 
 
 def outline(branch: Branch) -> object:
-    """Boxes as lists that begin with their number, processes as their id with what is below."""
+    """Return boxes as lists that begin with their id, and processes as ids with descendants."""
     below = [outline(inner) for inner in branch.branches]
     if isinstance(branch, Box):
         return [branch.title.split()[2].rstrip(","), *below]
@@ -157,10 +174,10 @@ def outline(branch: Branch) -> object:
 def test_a_closed_process_stands_where_its_relatives_are() -> None:
     warden, payload = known((20, 1), 10), known((21, 2), 20)
     ours = space(100, None, known((10,), 1))
-    # Its child tells: the kernel puts no child further out than its parent.
+    # The child gives the namespace: the kernel never puts a child further out than its parent.
     seen = seclude.Namespaces((ours, space(200, 100, payload)), (known((1,), 0), warden))
     assert outline(grow(seen)) == ["100", (1, (10, ["200", (20, (21,))]))]
-    # Nobody tells: a box that says so.
+    # No relative gives the namespace, so the process has a box marked as closed.
     seen = seclude.Namespaces((ours,), (known((1,), 0), warden, payload))
     assert outline(grow(seen)) == ["100", (1, (10, ["closed", (20, (21,))]))]
     assert "(closed)" in "\n".join(lines(grow(seen)))
@@ -174,7 +191,9 @@ def test_boxes_without_a_first_process_stand_in_the_one_around_them() -> None:
 
 def test_the_kernels_threads_are_counted() -> None:
     threads = [known((pid,), 2) for pid in range(3, 10)]
-    seen = seclude.Namespaces((space(0xEFFFFFFC, None, known((1,), 0), known((2,), 0), *threads),), ())
+    seen = seclude.Namespaces(
+        (space(0xEFFFFFFC, None, known((1,), 0), known((2,), 0), *threads),), ()
+    )
     assert outline(grow(seen)) == [str(0xEFFFFFFC), (1,), (2, "7 threads of the kernel")]
 
 
@@ -192,7 +211,8 @@ def test_a_chain_of_any_depth_is_drawn_to_its_limit() -> None:
 
 def command(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     options = {"capture_output": True, "text": True, "timeout": PATIENCE, "check": False}
-    return subprocess.run([sys.executable, "-m", "seclude", "tree", *args], env=os.environ | environment, **options)  # type: ignore[call-overload, no-any-return]
+    words = [sys.executable, "-m", "seclude", "tree", *args]
+    return subprocess.run(words, env=os.environ | environment, **options)  # type: ignore[call-overload, no-any-return]
 
 
 def test_the_command_line_draws_plain_text(hostile: seclude.Popen) -> None:
@@ -222,24 +242,33 @@ def test_what_cannot_be_drawn_is_told() -> None:
     assert done.stderr == f"python -m seclude tree: there is no process {2**30}\n"
     done = command("--svg", "/no/such/directory/tree.svg")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "python -m seclude tree: write /no/such/directory/tree.svg: No such file or directory\n"
+    assert (
+        done.stderr
+        == "python -m seclude tree: write /no/such/directory/tree.svg: No such file or directory\n"
+    )
 
 
 @pytest.mark.parametrize("rich", [True, False])
-def test_a_terminal_gets_colours_where_rich_is(hostile: seclude.Popen, tmp_path: Path, rich: bool) -> None:
+def test_a_terminal_gets_colours_where_rich_is(
+    hostile: seclude.Popen, tmp_path: Path, rich: bool
+) -> None:
     if not rich:
         (tmp_path / "rich.py").write_text("raise ImportError('not here')")
     ours, theirs = pty.openpty()
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLORTERM")}
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLORTERM")
+    }
     kept |= {"TERM": "xterm-256color", "COLUMNS": "120", "PYTHONPATH": str(tmp_path)}
-    drawing = subprocess.Popen([sys.executable, "-m", "seclude", "tree", str(os.getpid())], stdout=theirs, env=kept)
+    drawing = subprocess.Popen(
+        [sys.executable, "-m", "seclude", "tree", str(os.getpid())], stdout=theirs, env=kept
+    )
     os.close(theirs)
     text = b""
     try:
         while part := os.read(ours, 65536):
             text += part
     except OSError:
-        pass  # What a terminal says when nobody holds its other end.
+        pass  # EIO: no process has the other end of the terminal open.
     os.close(ours)
     assert drawing.wait() == 0
     assert f"{hostile.pid}→2" in text.decode()

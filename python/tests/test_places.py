@@ -1,4 +1,4 @@
-"""A pool's places: free when the command has ended; waited for by a deadline, or on a loop."""
+"""The places of a pool: freed when a command ends, and waited for with a timeout or on a loop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seclude.aio import AsyncProcess
 
 HANG = 30.0
-"""Seconds after which what has not come hangs."""
+"""Seconds after which a missing event counts as a hang."""
 
 
 @pytest.fixture(params=[False, True], ids=["fresh", "reused"])
@@ -32,7 +32,7 @@ def pool(box: seclude.Sandbox, request: pytest.FixtureRequest) -> Iterator[seclu
 
 
 def cat(pool: seclude.Pool, **options: Any) -> seclude.Popen:
-    """A command that ends when its input does, started in the time that a working pool needs."""
+    """Start a command that ends with its input, within the time that a working pool needs."""
     return pool.popen(["cat"], stdin=seclude.PIPE, start_timeout=HANG, **options)
 
 
@@ -41,7 +41,7 @@ def readable(descriptor: Any, timeout: float) -> bool:
 
 
 def end_unseen(process: seclude.Popen) -> None:
-    """Has it end, and does not ask it."""
+    """End the command without asking for its state."""
     assert process.stdin is not None
     process.stdin.close()
     assert readable(process, HANG)
@@ -71,7 +71,12 @@ def test_a_full_pool_is_told_by_the_deadline(pool: seclude.Pool) -> None:
         with pytest.raises(seclude.TimeoutExpired) as expired:
             pool.run(["true"], timeout=0.05, capture_output=True)
         told = expired.value
-        assert (told.cmd, told.timeout, told.outcome, told.kind) == (["true"], 0.05, None, "timeout")
+        assert (told.cmd, told.timeout, told.outcome, told.kind) == (
+            ["true"],
+            0.05,
+            None,
+            "timeout",
+        )
         assert (told.step, told.hint is None) == ("wait for a place in the pool", False)
         assert pickle.loads(pickle.dumps(told)).step == told.step
         with pytest.raises(seclude.TimeoutExpired):
@@ -121,11 +126,13 @@ def test_commands_that_start_together_need_all_their_places(box: seclude.Sandbox
             with pytest.raises(seclude.TimeoutExpired):
                 seclude.Interaction(commands[:2], []).spawn(0.25)
             threading.Timer(0.3, end_unseen, [running]).start()
-            assert [done.returncode for done in seclude.Interaction(commands[:2], []).run(HANG)] == [0, 0]
+            assert [
+                done.returncode for done in seclude.Interaction(commands[:2], []).run(HANG)
+            ] == [0, 0]
 
 
 def test_a_forked_copy_of_its_descriptors_changes_nothing(pool: seclude.Pool) -> None:
-    # Not one that ends with its input: the copy holds that open, too.
+    # Not `cat`, which ends with its input: the forked copy also holds that open.
     running = pool.popen(["sleep", "0.2"])
     copy = os.fork()
     if copy == 0:
@@ -150,7 +157,8 @@ def test_descriptors_closed_under_it_are_an_error_and_no_hang(python: Any) -> No
 import os, select, socket, seclude
 pool = seclude.Sandbox().pool(1)
 busy = pool.popen(['sleep', '1000'])
-occupied = [lambda: None, lambda: os.pipe(), lambda: [one.detach() for one in socket.socketpair()], lambda: select.epoll()]
+pair = lambda: [one.detach() for one in socket.socketpair()]
+occupied = [lambda: None, lambda: os.pipe(), pair, lambda: select.epoll()]
 kept = []
 for occupy in occupied:
     os.closerange(3, 1000)
@@ -161,7 +169,10 @@ for occupy in occupied:
         print(error, flush=True)
 os._exit(0)
 """)
-    said = "look for a place in the pool: the caller has closed a descriptor of the library's; hint: close only what"
+    said = (
+        "look for a place in the pool: the caller has closed a descriptor of the library's; "
+        "hint: close only what"
+    )
     assert [line[: len(said)] for line in done.stdout.splitlines()] == [said] * 4, done.stderr
 
 
@@ -176,7 +187,12 @@ threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
 
 
 @pytest.mark.parametrize(
-    "start", ["pool.popen(['true'])", "pool.run(['true'])", "seclude.Interaction([pool.command(['true'])], []).spawn()"]
+    "start",
+    [
+        "pool.popen(['true'])",
+        "pool.run(['true'])",
+        "seclude.Interaction([pool.command(['true'])], []).spawn()",
+    ],
 )
 def test_ctrl_c_is_heard_while_a_start_waits(python: Any, start: str) -> None:
     done = python(f"""{INTERRUPTED}
@@ -195,9 +211,9 @@ with box.pool(1) as pool, pool.popen(['sleep', '1000']):
     [
         "pool.submit(['sleep', '1000']).result()",
         "list(pool.map([['sleep', '1000']] * 3))",
-        # While it is left, and waits for its jobs.
+        # Ctrl-C arrives while the end of the `with` block waits for the jobs.
         "pool.submit(['sleep', '1000'])",
-        # A job that waits for a place.
+        # Ctrl-C arrives while a job waits for a place.
         "busy = pool.popen(['sleep', '1000']); pool.submit(['true']).result()",
     ],
 )
@@ -263,7 +279,9 @@ def test_more_tasks_than_places(pool: seclude.Pool) -> None:
     order = []
 
     async def one(number: int) -> int:
-        process = await start(pool, "sh", "-c", f"echo {number}; exit {number}", stdout=seclude.PIPE)
+        process = await start(
+            pool, "sh", "-c", f"echo {number}; exit {number}", stdout=seclude.PIPE
+        )
         order.append(number)
         assert await process.communicate() == (b"%d\n" % number, None)
         assert process.returncode is not None
@@ -289,7 +307,7 @@ def test_a_start_that_is_cancelled_while_it_waits_has_started_nothing(pool: secl
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(start(pool, "true"), 0.05)
         running.kill()
-        # Cancelled when it has been told of a place, and has not tried yet: another one has that.
+        # Cancel a start that has its turn but has not tried yet. Another start gets the place.
         while not readable(pool, 0):
             await asyncio.sleep(0)
         waits[0].cancel()
@@ -325,7 +343,9 @@ def test_starts_that_wait_hold_no_descriptors(pool: seclude.Pool) -> None:
 def test_a_failed_start_lets_the_next_one_have_its_turn(pool: seclude.Pool) -> None:
     async def work() -> None:
         running = await start(pool, "cat", stdin=seclude.PIPE)
-        waits = [asyncio.create_task(start(pool, program)) for program in ("no-such-program", "true")]
+        waits = [
+            asyncio.create_task(start(pool, program)) for program in ("no-such-program", "true")
+        ]
         await asyncio.sleep(0.05)
         await running.communicate()
         with pytest.raises(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""`Sandbox` as a value: written, read, compared, refused; and what its keys do inside."""
+"""`Sandbox` as a value (text, comparison, errors), and the effects of its keys inside."""
 
 from __future__ import annotations
 
@@ -72,8 +72,13 @@ def test_everything_goes_through_both_texts() -> None:
 
 @pytest.mark.parametrize("key", sorted(EVERYTHING))
 def test_each_key_counts(key: str) -> None:
-    # Some keys say something about another one.
-    needed = {"require": "memory", "swap": "memory", "best_effort": "cpus", "wall_time_grace": "wall_time"}.get(key)
+    # Some keys are valid only together with another one.
+    needed = {
+        "require": "memory",
+        "swap": "memory",
+        "best_effort": "cpus",
+        "wall_time_grace": "wall_time",
+    }.get(key)
     rest = Sandbox(**{needed: EVERYTHING[needed]}) if needed else Sandbox()
     one = rest.replace(**{key: EVERYTHING[key]})
     assert one != rest
@@ -103,7 +108,7 @@ def test_a_sandbox_cannot_be_changed() -> None:
 
 def test_a_subclass_stays_one() -> None:
     class Box(Sandbox):
-        """One of the caller's own."""
+        """A subclass of the caller."""
 
     assert type(Box(uid=5).replace(uid=6)) is Box
     assert type(Box.from_json("{}")) is Box
@@ -124,7 +129,10 @@ def test_a_subclass_stays_one() -> None:
         ({"wall_time": 0}, "wall"),
         ({"wall_time": -1}, "wall"),
         ({"wall_time": float("nan")}, "wall_time: nan is not a number that a policy can hold"),
-        ({"wall_tme": 5}, r"Sandbox\(\) keyword wall_tme: is unknown; hint: did you mean wall_time"),
+        (
+            {"wall_tme": 5},
+            r"Sandbox\(\) keyword wall_tme: is unknown; hint: did you mean wall_time",
+        ),
         ({"rlimits": {"nofil": 5}}, "nofile"),
         ({"rlimits": {"nofile": (6, 5)}}, "nofile"),
         ({"files": [bind("/usr", "relative")]}, "absolute"),
@@ -167,7 +175,13 @@ def test_values_that_no_policy_has() -> None:
 def test_names_and_ids() -> None:
     box = Sandbox(uid=5, gid=6, user="me", home="/h", hostname="host", files=[directory("/h")])
     text = "id -u; id -g; id -un; echo $HOME; hostname"
-    assert box.run(["sh", "-c", text], capture_output=True, text=True).stdout.split() == ["5", "6", "me", "/h", "host"]
+    assert box.run(["sh", "-c", text], capture_output=True, text=True).stdout.split() == [
+        "5",
+        "6",
+        "me",
+        "/h",
+        "host",
+    ]
 
 
 def test_files_stand_inside(readable: Path) -> None:
@@ -183,7 +197,10 @@ def test_files_stand_inside(readable: Path) -> None:
             file("/f", b"\0\xff", mode=0o755),
         ]
     )
-    shell = "cat /in/seen /link; ls -d /dir; touch /tmp/x; touch /out/made; touch /in/no 2>/dev/null || echo refused"
+    shell = (
+        "cat /in/seen /link; ls -d /dir; touch /tmp/x; touch /out/made;"
+        " touch /in/no 2>/dev/null || echo refused"
+    )
     done = box.run(["sh", "-c", shell], capture_output=True, text=True)
     assert done.stdout == "minemine/dir\nrefused\n", done.stderr
     assert (readable / "made").exists()
@@ -204,7 +221,12 @@ def test_a_path_that_is_not_utf8(readable: Path) -> None:
 def test_rlimits() -> None:
     box = Sandbox(rlimits={"nofile": 64, "fsize": ("1M", "2M")})
     shell = "ulimit -Sn; ulimit -Hn; ulimit -Sf; ulimit -Hf"
-    assert box.run(["sh", "-c", shell], capture_output=True, text=True).stdout.split() == ["64", "64", "2048", "4096"]
+    assert box.run(["sh", "-c", shell], capture_output=True, text=True).stdout.split() == [
+        "64",
+        "64",
+        "2048",
+        "4096",
+    ]
 
 
 def test_a_missing_source_is_told_by_name() -> None:

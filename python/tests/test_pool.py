@@ -1,4 +1,4 @@
-"""A pool: each command in a sandbox of its own that was ready before; an executor over jobs."""
+"""Pools: a ready sandbox for each command, and an executor over jobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def box() -> seclude.Sandbox:
 def test_every_command_finds_a_fresh_one(box: seclude.Sandbox) -> None:
     with box.pool(2) as pool:
         look = ["sh", "-c", "ls /tmp /dev/shm; touch /tmp/left /dev/shm/left; sleep 1000 & :"]
-        seen = {pool.run(look, stdout=seclude.PIPE, stderr=seclude.DEVNULL).stdout for _ in range(8)}
+        seen = {
+            pool.run(look, stdout=seclude.PIPE, stderr=seclude.DEVNULL).stdout for _ in range(8)
+        }
         assert seen == {b"/dev/shm:\n\n/tmp:\n"}
         told = pool.statistics()
         assert (told.size, told.handed_out, told.in_use, told.lost, told.failed) == (2, 8, 0, 0, 0)
@@ -45,7 +47,9 @@ def test_jobs_in_order_as_an_executor(box: seclude.Sandbox) -> None:
         missing = pool.submit(["no-such-program"])
         with pytest.raises(FileNotFoundError):
             missing.result()
-        endless = pool.map((["echo", str(number)] for number in itertools.count()), capture_output=True)
+        endless = pool.map(
+            (["echo", str(number)] for number in itertools.count()), capture_output=True
+        )
         assert [int(next(endless).stdout) for _ in range(5)] == list(range(5))
         endless.close()
 
@@ -74,7 +78,7 @@ def test_a_dead_one_is_replaced(box: seclude.Sandbox) -> None:
     with box.pool(1) as pool:
         while pool.statistics().ready < 1:
             time.sleep(0.01)
-        # Of ours, the template is the oldest, and who hangs below it is ready.
+        # The template is this process's only child. Its children are the ready sandboxes.
         (template,) = children(os.getpid())
         for warden in children(template):
             os.kill(warden, signal.SIGKILL)
@@ -84,7 +88,10 @@ def test_a_dead_one_is_replaced(box: seclude.Sandbox) -> None:
 
 
 def recovers(pool: seclude.Pool) -> None:
-    """Who is handed one that dies at that very moment is told so; soon nobody is."""
+    """Check that the pool works again soon.
+
+    A command whose sandbox dies while it is handed out gets an error.
+    """
     for _ in range(20):
         try:
             done = pool.run(["true"])
@@ -124,7 +131,10 @@ def test_a_network_is_used_again_until_somebody_has_been_there() -> None:
         assert before.made > 0
         assert before.reused > 0
         assert (before.retired, before.last_retired) == (0, None)
-        send = "from socket import *; a = socket(AF_INET, SOCK_DGRAM); a.bind(('127.0.0.1', 0)); a.sendto(b'x', a.getsockname())"
+        send = (
+            "from socket import *; a = socket(AF_INET, SOCK_DGRAM); a.bind(('127.0.0.1', 0));"
+            " a.sendto(b'x', a.getsockname())"
+        )
         script = f'readlink /proc/self/ns/net; exec python3 -c "{send}"'
         link = pool.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
         while pool.networks().retired == 0:

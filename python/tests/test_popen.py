@@ -1,4 +1,4 @@
-"""`Popen`: started, talked to, waited for, ended; and dropped."""
+"""`Popen`: starting, communicating, waiting, ending and dropping."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def gone(pid: int) -> bool:
-    """Whether no such process is left; a zombie of somebody else's counts as left."""
+    """Return whether the process is gone. A zombie of another parent counts as present."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -45,7 +45,9 @@ def test_poll_wait_outcome(box: seclude.Sandbox) -> None:
 
 
 def test_pids_and_processes(box: seclude.Sandbox) -> None:
-    with box.popen(["sh", "-c", "echo $$; cat; true"], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True) as process:
+    with box.popen(
+        ["sh", "-c", "echo $$; cat; true"], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == f"{process.inside_pid}\n"
         assert process.pid != process.inside_pid
@@ -77,7 +79,9 @@ def test_files_read_and_write_as_subprocess_has_them(box: seclude.Sandbox) -> No
     with box.Popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE, bufsize=0) as process:
         assert isinstance(process.stdin, io.FileIO)
         assert isinstance(process.stdout, io.FileIO)
-    with box.Popen(["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True, bufsize=1) as process:
+    with box.Popen(
+        ["cat"], stdin=seclude.PIPE, stdout=seclude.PIPE, text=True, bufsize=1
+    ) as process:
         assert isinstance(process.stdin, io.TextIOWrapper)
         assert isinstance(process.stdout, io.TextIOWrapper)
         assert process.stdin.line_buffering
@@ -100,7 +104,11 @@ def test_communicate_goes_on_where_its_timeout_stopped_it(box: seclude.Sandbox) 
     script = "head -c 100000; read -r _ <&5; cat; echo end >&2"
     reader, writer = os.pipe()
     with box.Popen(
-        ["sh", "-c", script], stdin=seclude.PIPE, stdout=seclude.PIPE, stderr=seclude.PIPE, fds={5: reader}
+        ["sh", "-c", script],
+        stdin=seclude.PIPE,
+        stdout=seclude.PIPE,
+        stderr=seclude.PIPE,
+        fds={5: reader},
     ) as process:
         with pytest.raises(subprocess.TimeoutExpired) as caught:
             process.communicate(data, timeout=0.3)
@@ -132,7 +140,11 @@ def test_input_without_a_pipe(box: seclude.Sandbox) -> None:
     ("end", "ended", "returncode"),
     [
         (lambda process: process.terminate(), seclude.Ended("signaled", signal.SIGTERM), -15),
-        (lambda process: process.send_signal(signal.SIGUSR1), seclude.Ended("signaled", signal.SIGUSR1), -10),
+        (
+            lambda process: process.send_signal(signal.SIGUSR1),
+            seclude.Ended("signaled", signal.SIGUSR1),
+            -10,
+        ),
         (lambda process: process.kill(), seclude.Ended("killed"), -9),
     ],
 )
@@ -142,12 +154,15 @@ def test_signals(box: seclude.Sandbox, end: Any, ended: seclude.Ended, returncod
         assert process.wait() == returncode
         assert process.outcome is not None
         assert process.outcome.ended == ended
-        end(process)  # It has ended: nothing happens.
+        end(process)  # Has no effect, because the command has ended.
 
 
 @pytest.mark.parametrize("number", [0, 65, -1])
 def test_signals_that_are_none(box: seclude.Sandbox, number: int) -> None:
-    with box.Popen(["cat"], stdin=seclude.PIPE) as process, pytest.raises(ValueError, match="signal"):
+    with (
+        box.Popen(["cat"], stdin=seclude.PIPE) as process,
+        pytest.raises(ValueError, match="signal"),
+    ):
         process.send_signal(number)
 
 
@@ -188,7 +203,13 @@ def test_usage_counts_the_command_alone(box: seclude.Sandbox) -> None:
 
 def test_enforced_names_what_held(box: seclude.Sandbox) -> None:
     enforced = box.run(["true"]).outcome.enforced
-    assert {"user-namespace", "net-namespace", "no-capabilities", "no-new-privileges", "own-root"} <= set(enforced)
+    assert {
+        "user-namespace",
+        "net-namespace",
+        "no-capabilities",
+        "no-new-privileges",
+        "own-root",
+    } <= set(enforced)
     shared = seclude.Sandbox(share=["ipc"]).run(["true"]).outcome.enforced
     assert "ipc-namespace" in enforced
     assert "ipc-namespace" not in shared
@@ -203,21 +224,24 @@ def test_repr(box: seclude.Sandbox) -> None:
 
 
 def test_the_options_are_keywords(box: seclude.Sandbox) -> None:
-    bufsize: Any = -1  # Which other keyword mypy takes it for is chance.
+    bufsize: Any = -1  # `Any`, because mypy matches it to an arbitrary keyword.
     with pytest.raises(TypeError):
         box.Popen(["true"], bufsize)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
         box.Popen(["true"], shell=True)  # type: ignore[call-arg]
     with box.Popen(["cat"], stdin=seclude.PIPE, bufsize=None) as process:
         assert isinstance(process.stdin, io.BufferedWriter)
-    with pytest.warns(RuntimeWarning, match="line buffering"), box.Popen(["cat"], stdin=seclude.PIPE, bufsize=1):
+    with (
+        pytest.warns(RuntimeWarning, match="line buffering"),
+        box.Popen(["cat"], stdin=seclude.PIPE, bufsize=1),
+    ):
         pass
     with pytest.raises(TypeError, match="bufsize"):
         box.Popen(["true"], bufsize="1")  # type: ignore[arg-type]
 
 
 def test_time_passes_for_a_waiting_thread_only(box: seclude.Sandbox) -> None:
-    """Polling does not spin: a wait of a while costs next to no processor time of the caller's."""
+    """Check that polling does not spin: a wait uses almost no processor time of the caller."""
     with box.Popen(["cat"], stdin=seclude.PIPE) as process:
         before = time.thread_time()
         with pytest.raises(seclude.TimeoutExpired):
@@ -226,15 +250,22 @@ def test_time_passes_for_a_waiting_thread_only(box: seclude.Sandbox) -> None:
     assert spent < 0.4
 
 
-def test_a_caller_without_standard_streams(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    """As a daemon: each stream that is the caller's own is `/dev/null` then, and no pipe takes a standard number."""
+def test_a_caller_without_standard_streams(
+    python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    """Check a caller that has closed its standard streams, as daemons do.
+
+    A stream inherited from the caller is then `/dev/null`, and no pipe gets a standard number.
+    """
     text = """
 import fcntl, os, seclude
 from seclude import PIPE, STDOUT
 told = os.dup(1)
 for fd in (0, 1, 2): os.close(fd)
-look = ["sh", "-c", "for n in 0 1 2; do link=$(readlink /proc/$$/fd/$n); echo ${link%%:*} >&9; done"]
-for streams in ({}, {"stdout": PIPE}, {"stdin": PIPE, "stderr": PIPE}, {"stderr": STDOUT}, {"stdout": PIPE, "stderr": STDOUT}):
+script = "for n in 0 1 2; do link=$(readlink /proc/$$/fd/$n); echo ${link%%:*} >&9; done"
+look = ["sh", "-c", script]
+both = {"stdout": PIPE, "stderr": STDOUT}
+for streams in ({}, {"stdout": PIPE}, {"stdin": PIPE, "stderr": PIPE}, {"stderr": STDOUT}, both):
     reader, writer = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in os.pipe())
     os.closerange(0, 3)
     with seclude.Sandbox().Popen(look, fds={9: writer}, **streams) as process:
@@ -242,22 +273,33 @@ for streams in ({}, {"stdout": PIPE}, {"stdin": PIPE, "stderr": PIPE}, {"stderr"
             try: os.fstat(fd)
             except OSError: pass
             else: raise AssertionError(f"descriptor {fd} is {os.readlink(f'/proc/self/fd/{fd}')}")
-        assert all(pipe is None or pipe.fileno() > 2 for pipe in (process.stdin, process.stdout, process.stderr))
+        pipes = process.stdin, process.stdout, process.stderr
+        assert all(pipe is None or pipe.fileno() > 2 for pipe in pipes)
         process.wait()
     os.close(writer)
-    with open(reader) as links: os.write(told, f"{process.returncode} {' '.join(links.read().split())}\\n".encode())
+    with open(reader) as links: seen = " ".join(links.read().split())
+    os.write(told, f"{process.returncode} {seen}\\n".encode())
     os.closerange(0, 3)
 assert seclude.Sandbox().run(["cat"], capture_output=True).stdout == b""
 """
     done = python(text)
-    expected = ["0 /dev/null /dev/null /dev/null", "0 /dev/null pipe /dev/null", "0 pipe /dev/null pipe"]
+    expected = [
+        "0 /dev/null /dev/null /dev/null",
+        "0 /dev/null pipe /dev/null",
+        "0 pipe /dev/null pipe",
+    ]
     expected += ["0 /dev/null /dev/null /dev/null", "0 /dev/null pipe pipe"]
     assert done.stdout.splitlines() == expected, done.stderr
     assert done.returncode == 0
 
 
-def test_what_the_caller_has_closed_is_left_alone(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    """After `os.closerange`, as a daemon does it, the numbers are the caller's: nothing is sent there, read, or closed."""
+def test_what_the_caller_has_closed_is_left_alone(
+    python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    """Check a caller that closes all descriptors with `os.closerange`, as daemons do.
+
+    The caller may reuse the numbers. The library must not write to, read from or close them.
+    """
     text = """
 import os, socket, seclude
 def sandbox(): return seclude.Sandbox()
@@ -273,7 +315,8 @@ for make in (sandbox, prepared, cell, pool, running):
         own = [end for pair in pairs for end in pair]
         before = [os.fstat(end.fileno()).st_ino for end in own]
         try:
-            told = made.wait(60) if make is running else made.run(["echo", "x"], capture_output=True).stdout
+            if make is running: told = made.wait(60)
+            else: told = made.run(["echo", "x"], capture_output=True).stdout
         except seclude.SecludeError as error:
             told = error.kind
         print(make.__name__, told, flush=True)
@@ -293,7 +336,9 @@ for make in (sandbox, prepared, cell, pool, running):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_pipe_of_the_package_can_be_opened_anew_and_the_callers_stays_its_own(box: seclude.Sandbox) -> None:
+def test_a_pipe_of_the_package_can_be_opened_anew_and_the_callers_stays_its_own(
+    box: seclude.Sandbox,
+) -> None:
     script = "echo out >/dev/stdout; echo err >/dev/stderr"
     done = box.run(["sh", "-c", script], capture_output=True)
     assert (done.stdout, done.stderr) == (b"out\n", b"err\n")

@@ -1,4 +1,4 @@
-"""`Sandbox.run`: what `subprocess.run` promises, inside."""
+"""`Sandbox.run` has the behaviour of `subprocess.run`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ import seclude
 
 def test_hello(box: seclude.Sandbox) -> None:
     done = box.run(["echo", "hello"], capture_output=True, text=True)
-    assert (done.args, done.returncode, done.stdout, done.stderr) == (["echo", "hello"], 0, "hello\n", "")
+    assert (done.args, done.returncode, done.stdout, done.stderr) == (
+        ["echo", "hello"],
+        0,
+        "hello\n",
+        "",
+    )
     assert done.outcome.ended == seclude.Ended("exited", 0)
     assert done.outcome.success
 
@@ -33,7 +38,9 @@ def test_hello(box: seclude.Sandbox) -> None:
         (Path("/bin/pwd"), b"/\n", None),
     ],
 )
-def test_arguments_of_every_kind(box: seclude.Sandbox, args: Any, inside: bytes, outside: Any) -> None:
+def test_arguments_of_every_kind(
+    box: seclude.Sandbox, args: Any, inside: bytes, outside: Any
+) -> None:
     assert box.run(args, capture_output=True).stdout == inside
     if outside is not None:
         assert subprocess.run(outside, capture_output=True, check=False).stdout == inside
@@ -41,7 +48,9 @@ def test_arguments_of_every_kind(box: seclude.Sandbox, args: Any, inside: bytes,
 
 def test_input_and_both_outputs_larger_than_any_pipe(box: seclude.Sandbox) -> None:
     data = os.urandom(1 << 20)
-    done = box.run(["sh", "-c", "head -c 1000000 /dev/zero >&2; cat"], input=data, capture_output=True)
+    done = box.run(
+        ["sh", "-c", "head -c 1000000 /dev/zero >&2; cat"], input=data, capture_output=True
+    )
     assert done.stdout == data
     assert done.stderr == bytes(1000000)
 
@@ -63,11 +72,24 @@ def test_a_grandchild_that_keeps_the_pipe_ends_with_the_command(box: seclude.San
 def test_text_modes(box: seclude.Sandbox) -> None:
     command = ["printf", "a\\r\\nb\\rc\\n"]
     assert box.run(command, capture_output=True).stdout == b"a\r\nb\rc\n"
-    for mode in ({"text": True}, {"universal_newlines": True}, {"encoding": "utf-8"}, {"errors": "strict"}):
+    for mode in (
+        {"text": True},
+        {"universal_newlines": True},
+        {"encoding": "utf-8"},
+        {"errors": "strict"},
+    ):
         assert box.run(command, capture_output=True, **mode).stdout == "a\nb\nc\n"
     assert box.run(["cat"], input="ü", capture_output=True, encoding="latin-1").stdout == "ü"
-    assert box.run(["wc", "-c"], input="ü", capture_output=True, encoding="utf-16-le").stdout.encode("utf-16-le") == b"2\n"
-    assert box.run(["printf", "\\377"], capture_output=True, encoding="utf-8", errors="replace").stdout == "\ufffd"
+    assert (
+        box.run(["wc", "-c"], input="ü", capture_output=True, encoding="utf-16-le").stdout.encode(
+            "utf-16-le"
+        )
+        == b"2\n"
+    )
+    assert (
+        box.run(["printf", "\\377"], capture_output=True, encoding="utf-8", errors="replace").stdout
+        == "\ufffd"
+    )
     with pytest.raises(UnicodeDecodeError):
         box.run(["printf", "\\377"], capture_output=True, encoding="utf-8")
     with pytest.raises(LookupError):
@@ -101,7 +123,12 @@ def test_check(box: seclude.Sandbox) -> None:
         box.run(["sh", "-c", "echo out; echo err >&2; exit 3"], check=True, capture_output=True)
     error = caught.value
     assert isinstance(error, subprocess.CalledProcessError)
-    assert (error.returncode, error.output, error.stdout, error.stderr) == (3, b"out\n", b"out\n", b"err\n")
+    assert (error.returncode, error.output, error.stdout, error.stderr) == (
+        3,
+        b"out\n",
+        b"out\n",
+        b"err\n",
+    )
     assert error.outcome is not None
     assert error.outcome.ended == seclude.Ended("exited", 3)
     assert "exited with code 3" in str(error)
@@ -118,16 +145,22 @@ def test_timeout_kills_and_tells(box: seclude.Sandbox) -> None:
     assert isinstance(error, subprocess.TimeoutExpired)
     assert error.timeout == 0.5
     assert error.cmd == ["sh", "-c", "echo so far; sleep 1000"]
-    assert error.stdout in (b"so far\n", None)  # None where the machine was too slow to begin: nothing here is timed.
+    # None if a slow machine has not started the command in time.
+    assert error.stdout in (b"so far\n", None)
     assert error.outcome is not None
     assert error.outcome.ended == seclude.Ended("killed")
 
 
 def test_environment(box: seclude.Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECLUDE_TEST_SECRET", "1")
-    names = {line.split(b"=")[0] for line in box.run(["env"], capture_output=True).stdout.splitlines()}
+    names = {
+        line.split(b"=")[0] for line in box.run(["env"], capture_output=True).stdout.splitlines()
+    }
     assert names == {b"PATH", b"HOME", b"LANG", b"TMPDIR"}
-    assert box.run(["env"], env={"A": "1", "B": "ü"}, capture_output=True).stdout == "A=1\nB=ü\n".encode()
+    assert (
+        box.run(["env"], env={"A": "1", "B": "ü"}, capture_output=True).stdout
+        == "A=1\nB=ü\n".encode()
+    )
     assert box.run(["env"], env={b"A": b"\xff"}, capture_output=True).stdout == b"A=\xff\n"
     assert box.run(["env"], env={}, capture_output=True).stdout == b""
 
@@ -141,7 +174,9 @@ def test_environment_that_cannot_be(box: seclude.Sandbox, env: dict[str, str]) -
 def test_directory_and_name(box: seclude.Sandbox) -> None:
     assert box.run(["pwd"], cwd="/usr", capture_output=True).stdout == b"/usr\n"
     assert box.run(["pwd"], cwd=Path("/usr/bin"), capture_output=True).stdout == b"/usr/bin\n"
-    assert box.run(["cat", "/proc/self/cmdline"], arg0=b"m\xe9", capture_output=True).stdout.startswith(b"m\xe9\0")
+    assert box.run(
+        ["cat", "/proc/self/cmdline"], arg0=b"m\xe9", capture_output=True
+    ).stdout.startswith(b"m\xe9\0")
     with pytest.raises(seclude.PolicyError):
         box.run(["true"], cwd="usr")
     with pytest.raises(seclude.SecludeError):
@@ -154,9 +189,19 @@ def test_streams(box: seclude.Sandbox, tmp_path: Path) -> None:
     with path.open("rb") as source:
         assert box.run(["cat"], stdin=source, stdout=seclude.PIPE).stdout == b"from a file"
     with path.open("wb") as target:
-        assert box.run(["sh", "-c", "echo out; echo err >&2"], stdout=target, stderr=seclude.STDOUT).stdout is None
+        assert (
+            box.run(
+                ["sh", "-c", "echo out; echo err >&2"], stdout=target, stderr=seclude.STDOUT
+            ).stdout
+            is None
+        )
     assert path.read_bytes() == b"out\nerr\n"
-    done = box.run(["sh", "-c", "cat; echo err >&2; echo out"], stdin=seclude.DEVNULL, stdout=seclude.PIPE, stderr=seclude.STDOUT)
+    done = box.run(
+        ["sh", "-c", "cat; echo err >&2; echo out"],
+        stdin=seclude.DEVNULL,
+        stdout=seclude.PIPE,
+        stderr=seclude.STDOUT,
+    )
     assert (done.stdout, done.stderr) == (b"err\nout\n", None)
     assert box.run(["echo", "x"], stdout=seclude.DEVNULL).stdout is None
 
@@ -165,9 +210,14 @@ def test_inherited_streams(python: Any) -> None:
     text = "import seclude; seclude.Sandbox().run(['sh', '-c', 'echo out; echo err >&2'])"
     done = python(text)
     assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "err\n")
-    text = "import seclude; seclude.Sandbox().run(['sh', '-c', 'echo err >&2'], stdout=seclude.DEVNULL, stderr=seclude.STDOUT)"
+    text = (
+        "import seclude; seclude.Sandbox().run(['sh', '-c', 'echo err >&2'],"
+        " stdout=seclude.DEVNULL, stderr=seclude.STDOUT)"
+    )
     assert (python(text).stdout, python(text).stderr) == ("", "")
-    text = "import seclude; seclude.Sandbox().run(['sh', '-c', 'echo err >&2'], stderr=seclude.STDOUT)"
+    text = (
+        "import seclude; seclude.Sandbox().run(['sh', '-c', 'echo err >&2'], stderr=seclude.STDOUT)"
+    )
     assert (python(text).stdout, python(text).stderr) == ("err\n", "")
 
 
@@ -178,12 +228,18 @@ def test_descriptors(box: seclude.Sandbox) -> None:
         assert os.read(reader, 100) == b"kept\n"
         box.run(["sh", "-c", "echo mapped >&7"], fds={7: writer}, check=True)
         assert os.read(reader, 100) == b"mapped\n"
-        # Two numbers that change places: each is the other's source.
-        done = box.run(["bash", "-c", f"echo swapped >&{reader}"], fds={reader: writer, writer: reader}, capture_output=True)
+        # Swap two descriptors: each is the source of the other.
+        done = box.run(
+            ["bash", "-c", f"echo swapped >&{reader}"],
+            fds={reader: writer, writer: reader},
+            capture_output=True,
+        )
         assert done.returncode == 0, done.stderr
         assert os.read(reader, 100) == b"swapped\n"
-        # 3 is what ls has opened itself to list them.
-        listed = box.run(["ls", "/proc/self/fd"], fds={99: writer}, capture_output=True, text=True).stdout
+        # `ls` itself opens descriptor 3 for the listing.
+        listed = box.run(
+            ["ls", "/proc/self/fd"], fds={99: writer}, capture_output=True, text=True
+        ).stdout
         assert set(listed.split()) == {"0", "1", "2", "3", "99"}
     finally:
         os.close(reader)
@@ -192,18 +248,25 @@ def test_descriptors(box: seclude.Sandbox) -> None:
 
 def test_ignored_signals_stay_so_where_that_is_asked_for(box: seclude.Sandbox) -> None:
     def mask(status: str) -> int:
-        return next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigIgn:"))
+        return next(
+            int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigIgn:")
+        )
 
     def ignored(**options: Any) -> int:
-        return mask(box.run(["cat", "/proc/self/status"], capture_output=True, text=True, **options).stdout)
+        return mask(
+            box.run(["cat", "/proc/self/status"], capture_output=True, text=True, **options).stdout
+        )
 
     own = mask(Path("/proc/self/status").read_text())
-    assert own >> (signal.SIGPIPE - 1) & 1  # By Python itself.
+    assert own >> (signal.SIGPIPE - 1) & 1  # Python itself ignores SIGPIPE.
     assert ignored() == ignored(restore_signals=True) == 0
     assert ignored(restore_signals=False) == own
 
 
-@pytest.mark.parametrize("wrong", [{"fds": {2: 1}}, {"fds": {5: 987654}}, {"fds": {5: -1}}, {"pass_fds": [1]}, {"stdin": 987654}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"fds": {2: 1}}, {"fds": {5: 987654}}, {"fds": {5: -1}}, {"pass_fds": [1]}, {"stdin": 987654}],
+)
 def test_descriptors_that_cannot_be(box: seclude.Sandbox, wrong: Any) -> None:
     with pytest.raises(seclude.PolicyError, match=r"descriptor|stdin"):
         box.run(["true"], **wrong)

@@ -1,4 +1,4 @@
-"""System calls: filters, an end with a name, a listener that decides, a program that is learned."""
+"""System calls: filters, named ends, a listener that decides, and learned programs."""
 
 from __future__ import annotations
 
@@ -34,22 +34,40 @@ def test_a_profile_and_rules_over_it(box: seclude.Sandbox) -> None:
 
 def test_a_test_of_an_argument(box: seclude.Sandbox) -> None:
     only = box.replace(seccomp=Seccomp().rule("kill", "deny", Test(1, "==", 10), errno="EACCES"))
-    program = "import os\ntry: os.kill(os.getpid(), 10)\nexcept PermissionError: os.kill(os.getpid(), 15)"
+    program = (
+        "import os\ntry: os.kill(os.getpid(), 10)\nexcept PermissionError: os.kill(os.getpid(), 15)"
+    )
     assert only.run(["python3", "-c", program]).outcome.ended == seclude.Ended("signaled", 15)
 
 
 def test_a_filter_is_a_value(box: seclude.Sandbox) -> None:
     filters = [
         Seccomp("strict").allow("fork").log("read").otherwise("deny", "ENOSYS"),
-        Seccomp().rule("mmap", "kill", Test(1, ">", 1 << 40, mask=~0xFFF & (1 << 64) - 1, wide=True)).socket_family(16),
+        Seccomp()
+        .rule("mmap", "kill", Test(1, ">", 1 << 40, mask=~0xFFF & (1 << 64) - 1, wide=True))
+        .socket_family(16),
     ]
     for one in filters:
         made = box.replace(seccomp=one, seccomp_bpf=[bytes([6, 0, 0, 0, 0, 0, 0xFF, 0x7F])])
         assert pickle.loads(pickle.dumps(made)) == made
         assert seclude.Sandbox.from_toml(made.to_toml()) == made
         assert seclude.Sandbox.from_json(made.to_json()) == made
-    assert len({filters[0], filters[1], Seccomp("strict").allow("fork").log("read").otherwise("deny", "ENOSYS")}) == 2
-    for wrong in ("lax", Seccomp().allow("raed"), Seccomp().deny("read", 0), Seccomp("strict").notify("ptrace")):
+    assert (
+        len(
+            {
+                filters[0],
+                filters[1],
+                Seccomp("strict").allow("fork").log("read").otherwise("deny", "ENOSYS"),
+            }
+        )
+        == 2
+    )
+    for wrong in (
+        "lax",
+        Seccomp().allow("raed"),
+        Seccomp().deny("read", 0),
+        Seccomp("strict").notify("ptrace"),
+    ):
         with pytest.raises(seclude.PolicyError):
             box.replace(seccomp=wrong)  # type: ignore[arg-type]
 

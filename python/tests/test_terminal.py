@@ -1,4 +1,4 @@
-"""A command on a terminal of its own; and the caller's, on which `python -m seclude shell` runs one."""
+"""Commands on a terminal of their own, and `python -m seclude shell` on the caller's."""
 
 from __future__ import annotations
 
@@ -32,7 +32,12 @@ def box() -> seclude.Sandbox:
 
 
 def test_what_is_typed_is_read(box: seclude.Sandbox) -> None:
-    with box.Popen(["sh", "-c", "read line; stty size; echo $line"], stdin=PTY, stdout=PTY, window_size=(10, 20)) as process:
+    with box.Popen(
+        ["sh", "-c", "read line; stty size; echo $line"],
+        stdin=PTY,
+        stdout=PTY,
+        window_size=(10, 20),
+    ) as process:
         assert process.terminal is not None
         assert process.terminal.isatty()
         process.terminal.resize(11, 21)
@@ -48,11 +53,13 @@ def test_what_is_typed_is_read(box: seclude.Sandbox) -> None:
 def test_run_collects_what_is_shown(box: seclude.Sandbox) -> None:
     done = box.run(["sh", "-c", "tty; echo apart >&2"], stdin=PTY, stdout=PTY, stderr=seclude.PIPE)
     assert (done.stdout, done.stderr) == (b"/dev/pts/0\r\n", b"apart\n")
-    assert box.run(["tty"], stdin=PTY, stdout=PTY, stderr=seclude.STDOUT).stdout == b"/dev/pts/0\r\n"
+    assert (
+        box.run(["tty"], stdin=PTY, stdout=PTY, stderr=seclude.STDOUT).stdout == b"/dev/pts/0\r\n"
+    )
 
 
 def test_what_it_showed_last_is_collected() -> None:
-    # More than FIONREAD tells of: the rest is on its way, until somebody polls.
+    # Write more than FIONREAD counts. The rest is in transit until a poll delivers it.
     ours, theirs = pty.openpty()
     shown = seclude.Terminal(ours)
     try:
@@ -76,7 +83,9 @@ def test_closing_hangs_up(box: seclude.Sandbox) -> None:
 
 def test_asyncio(box: seclude.Sandbox) -> None:
     async def main() -> tuple[bytes | None, bytes | None]:
-        process = await box.asyncio.create_subprocess_exec("sh", "-c", "echo a; sleep 0.1; echo b", stdout=PTY)
+        process = await box.asyncio.create_subprocess_exec(
+            "sh", "-c", "echo a; sleep 0.1; echo b", stdout=PTY
+        )
         assert process.terminal is not None
         return await process.communicate()
 
@@ -101,7 +110,7 @@ def test_raw_mode_is_undone() -> None:
 
 
 class Shell:
-    """`python -m seclude shell` on a terminal that this is the other side of."""
+    """`python -m seclude shell` on a terminal whose other side this object holds."""
 
     def __init__(self, *options: str) -> None:
         self.ours, theirs = pty.openpty()
@@ -117,17 +126,17 @@ class Shell:
         self.shown = b""
 
     def type(self, text: bytes) -> None:
-        """Types it."""
+        """Type the text."""
         os.write(self.ours, text)
 
     def until(self, text: bytes) -> None:
-        """Reads what is shown until that is there."""
+        """Read output until this text appears."""
         while text not in self.shown:
             assert select.select([self.ours], [], [], PATIENCE)[0], self.shown
             self.shown += os.read(self.ours, 4096)
 
     def end(self) -> int:
-        """Its exit code, once it has given the terminal back as it was."""
+        """Return the exit code, after checking that the terminal has its former settings."""
         code = self.process.wait(PATIENCE)
         assert termios.tcgetattr(self.theirs) == self.before
         os.close(self.ours)
@@ -142,7 +151,7 @@ def test_a_shell(tmp_path: Path) -> None:
     shell.type(b"echo $HOME-$(hostname)-$(tty)\n")
     shell.until(b"/tmp-inside-/dev/pts/0")
     shell.type(b"sh -c 'echo started; exec sleep 1000'\n")
-    # Not from the start of a line: the prompt may come after what was typed meanwhile.
+    # Do not match the start of the line: the prompt may appear after the echo of the input.
     shell.until(b"started\r\n")
     shell.type(b"\x03")
     shell.until(b"^C\r\n$ ")
@@ -162,7 +171,11 @@ def test_a_program_in_place_of_the_shell_and_its_signal() -> None:
 
 def test_a_shell_takes_a_terminal() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "seclude", "shell"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "seclude", "shell"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "the standard input is no terminal" in done.stderr

@@ -1,4 +1,4 @@
-"""Copying out of, and into, what a program has filled."""
+"""Copying out of and into directories that a program has filled."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ def test_a_tree_is_copied_and_no_link_followed(tmp_path: Path) -> None:
 def test_files_go_in_and_out_while_it_runs(box: seclude.Sandbox, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("6 7")
     scratch = box.replace(files=[seclude.tmpfs("/tmp")])
-    command = ["sh", "-c", "read go; cat /tmp/data > /tmp/result; rm /tmp/data; echo done; read end"]
+    command = [
+        "sh",
+        "-c",
+        "read go; cat /tmp/data > /tmp/result; rm /tmp/data; echo done; read end",
+    ]
     with scratch.Popen(command, stdin=seclude.PIPE, stdout=seclude.PIPE, bufsize=0) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-# memory limit: wants all of the memory
+# memory limit: allocates without end
 hoard = []
 while True:
     hoard.append(bytearray(16 << 20))

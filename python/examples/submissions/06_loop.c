@@ -1,4 +1,4 @@
-// time limit: never ends
+// time limit: loops for ever
 int main(void)
 {
     for (volatile unsigned turn = 0;; turn++) {

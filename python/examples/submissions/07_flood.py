@@ -1,3 +1,3 @@
-# output limit: never stops talking
+# output limit: prints without end
 while True:
     print("the answer is almost ready" * 100)

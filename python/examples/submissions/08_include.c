@@ -1,4 +1,4 @@
-// compile error: asks the compiler to quote a file of the judge's
+// compile error: makes the compiler quote a file of the judge
 #include "/etc/shadow"
 
 int main(void)

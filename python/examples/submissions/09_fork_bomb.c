@@ -1,4 +1,4 @@
-// time limit: forks without end, and works on in every process when one more is refused
+// time limit: forks until fork fails, then loops for ever in every process
 #include <stdio.h>
 #include <unistd.h>
 

@@ -1,8 +1,13 @@
-# contained: reads files that are none of its business
+# contained: reads secret files
 import os
 import sys
 
-for path in ("/etc/shadow", os.environ["TARGET_SECRET"], f"/proc/{os.environ['TARGET_PID']}/environ", "/proc/1/environ"):
+for path in (
+    "/etc/shadow",
+    os.environ["TARGET_SECRET"],
+    f"/proc/{os.environ['TARGET_PID']}/environ",
+    "/proc/1/environ",
+):
     try:
         with open(path, "rb") as file:
             print(file.read().decode(errors="replace"))

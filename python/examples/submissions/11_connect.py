@@ -1,4 +1,4 @@
-# contained: opens connections, to the judge's machine and beyond
+# contained: connects to the judge's machine and to the network
 import os
 import socket
 import sys

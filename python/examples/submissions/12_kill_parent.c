@@ -1,4 +1,4 @@
-// contained: kills its parent, the judge, and whoever else it can reach
+// contained: kills its parent, the judge, and every other process that it can reach
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <signal.h>
@@ -18,8 +18,10 @@ int main(void)
 {
     shoot("the target", atoi(getenv("TARGET_PID")));
     shoot("everybody", -1);
-    /* Sent, but the kernel keeps it from a namespace's first process: pid_namespaces(7). */
+    /* kill() succeeds, but the kernel discards the signal, because the parent is the first process
+     * of the pid namespace (pid_namespaces(7)). */
     shoot("the parent", getppid());
     nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-    fprintf(stderr, "attack: look at the parent: %s\n", kill(getppid(), 0) == 0 ? "still there" : strerror(errno));
+    fprintf(stderr, "attack: look at the parent: %s\n",
+            kill(getppid(), 0) == 0 ? "still there" : strerror(errno));
 }

@@ -1,4 +1,4 @@
-// contained: takes over PID 1, and this process's keeper through it
+// contained: takes over PID 1, which controls this process
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

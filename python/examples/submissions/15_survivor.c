@@ -1,4 +1,4 @@
-// contained: answers rightly, and leaves a process behind that is in nobody's session
+// contained: gives the right answer, and leaves a daemon behind in a session of its own
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>

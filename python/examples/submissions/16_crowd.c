@@ -1,4 +1,4 @@
-// process limit: calls more and more helpers, and gives up when one is refused
+// process limit: forks more and more children, and fails when fork fails
 #include <unistd.h>
 
 int main(void)

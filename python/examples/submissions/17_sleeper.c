@@ -1,4 +1,4 @@
-// time limit: waits for ever, and pays no heed to a polite request
+// time limit: waits for ever, and ignores SIGTERM
 #include <signal.h>
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-// scratch full: fills its scratch space
+// scratch full: fills the scratch file system
 #include <stdio.h>
 
 int main(void)

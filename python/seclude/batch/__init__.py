@@ -1,10 +1,11 @@
-"""Batches: jobs as lines of JSON, run wherever jobs run, each told as a line of JSON: `python -m seclude batch`.
+"""Batches: a job per line of JSON in, an outcome per line of JSON out.
 
     with open("jobs", "rb") as lines, box.pool() as pool:
         for told in seclude.batch.outcomes(lines, pool):
             print(told.to_json())
 
-Only so many jobs are under way at one time as keep the place busy: a batch may be endless, and memory is bounded.
+`python -m seclude batch` does this on the command line. Only as many jobs are pending as keep the
+pool busy, so that a batch may be endless while memory stays bounded.
 """
 
 from .flow import Place, outcomes

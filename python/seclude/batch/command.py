@@ -1,4 +1,4 @@
-"""`python -m seclude batch`: files in and out, a pool or a cluster to run in, and an exit code that tells how it went."""
+"""`python -m seclude batch`: run the jobs of a file in a pool or a cluster."""
 
 from __future__ import annotations
 
@@ -20,31 +20,53 @@ if TYPE_CHECKING:
     from ..pool import Pool
 
 DESCRIPTION = """
-Run jobs, each in a sandbox of its own, many at a time. A job is a line of JSON: {"args": ["cc", "-xc", "-"], "input": "..."},
-and "cwd", "env", "arg0", "wall_time", "id" if wanted. Each line is answered by a line of JSON, in the same order, with how the
-job ended, what it printed and what it used; or with the error that kept it from running.
+Run jobs, each in a sandbox of its own, many at a time. A job is a line of JSON:
+{"args": ["cc", "-xc", "-"], "input": "..."}, and "cwd", "env", "arg0", "wall_time", "id" if wanted.
+Each line is answered by a line of JSON, in the same order, with how the job ended, what it printed
+and what it used; or with the error that kept it from running.
 """
 EPILOG = """
-Exit code: 0 if every job exited with 0; 1 if every job ran, and some ended otherwise; 2 if a line was no job, a job could
-not be run, or the batch itself could not be.
+Exit code: 0 if every job exited with 0; 1 if every job ran, and some ended otherwise; 2 if a line
+was no job, a job could not be run, or the batch itself could not be.
 """
 _NAMED = 5
-"""How many jobs that could not be run are named on standard error; all are in the output."""
+"""How many failed jobs are named on standard error. The output lists all of them."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    command.add_argument("jobs", metavar="FILE", help="the jobs, one on a line; - for standard input")
-    command.add_argument("--policy", metavar="FILE", help="the sandbox's policy, in JSON or TOML; the default one if not given")
-    command.add_argument("--output", metavar="FILE", help="where the outcomes go, instead of standard output")
-    command.add_argument("--as-completed", action="store_true", help="tell what has ended first, not what stands first")
+    """Add the arguments of this command."""
+    command.add_argument(
+        "jobs", metavar="FILE", help="the jobs, one on a line; - for standard input"
+    )
+    command.add_argument(
+        "--policy",
+        metavar="FILE",
+        help="the sandbox's policy, in JSON or TOML; the default one if not given",
+    )
+    command.add_argument(
+        "--output", metavar="FILE", help="where the outcomes go, instead of standard output"
+    )
+    command.add_argument(
+        "--as-completed",
+        action="store_true",
+        help="tell what has ended first, not what stands first",
+    )
     where = command.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=int, metavar="N", help="jobs at one time; as many as there are processors if not given")
-    where.add_argument("--scheduler", metavar="ADDRESS", help="run them on the workers of this dask scheduler (tcp://host:port)")
+    where.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="jobs at one time; as many as there are processors if not given",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run them on the workers of this dask scheduler (tcp://host:port)",
+    )
 
 
 def run(wanted: argparse.Namespace) -> int:
-    """Runs the batch, and returns the exit code."""
+    """Run the batch and return the exit code."""
     try:
         return _run(wanted)
     except (SecludeError, OSError, _Refused) as error:
@@ -57,25 +79,40 @@ def run(wanted: argparse.Namespace) -> int:
 def _run(wanted: argparse.Namespace) -> int:
     with ExitStack() as stack:
         sandbox = _policy(wanted.policy)
-        lines = sys.stdin.buffer if wanted.jobs == "-" else stack.enter_context(open(wanted.jobs, "rb"))
-        if wanted.output and os.path.isfile(wanted.output) and os.path.samefile(lines.fileno(), wanted.output):
-            raise _Refused(f"{wanted.output}: the jobs are in the file that the outcomes would go to")
+        lines = (
+            sys.stdin.buffer if wanted.jobs == "-" else stack.enter_context(open(wanted.jobs, "rb"))
+        )
+        if (
+            wanted.output
+            and os.path.isfile(wanted.output)
+            and os.path.samefile(lines.fileno(), wanted.output)
+        ):
+            raise _Refused(
+                f"{wanted.output}: the jobs are in the file that the outcomes would go to"
+            )
         place = _place(sandbox, wanted)
         stack.enter_context(place)
-        output = sys.stdout.buffer if wanted.output is None else stack.enter_context(open(wanted.output, "wb"))
+        output = (
+            sys.stdout.buffer
+            if wanted.output is None
+            else stack.enter_context(open(wanted.output, "wb"))
+        )
         try:
-            return _tell(lines, place, output, wanted)
+            return _run_jobs(lines, place, output, wanted)
         except KeyboardInterrupt:
-            # At once: to leave the pool would be to wait for its jobs. They end with this process.
+            # Do not leave the pool's `with` block, which would wait for the jobs. They end with
+            # this process.
             _die_by(signal.SIGINT)
         except BrokenPipeError:
             _die_by(signal.SIGPIPE)
 
 
-def _tell(lines: IO[bytes], place: Pool | Cluster, output: IO[bytes], wanted: argparse.Namespace) -> int:
-    """Runs all, and tells each."""
+def _run_jobs(
+    lines: IO[bytes], place: Pool | Cluster, output: IO[bytes], wanted: argparse.Namespace
+) -> int:
+    """Run all jobs, write their outcomes, and return the exit code."""
     errors, code = 0, 0
-    # Bar and outcomes on one terminal would overwrite each other.
+    # No progress bar if the outcomes go to the terminal: they would overwrite each other.
     with progress(lines, wanted.output is not None or not sys.stdout.isatty()) as watched:
         for told in outcomes(lines, place, completed_first=wanted.as_completed):
             output.write(told.to_json().encode() + b"\n")
@@ -93,19 +130,26 @@ def _tell(lines: IO[bytes], place: Pool | Cluster, output: IO[bytes], wanted: ar
 
 
 def _policy(name: str | None) -> Sandbox:
-    """The sandbox of a policy file. A JSON policy is an object, which no TOML document begins with."""
+    """Return the sandbox of a policy file.
+
+    A JSON policy begins with a brace, which no TOML document does.
+    """
     if name is None:
         return Sandbox()
     with open(name, encoding="utf-8") as file:
         try:
             text = file.read()
-            return Sandbox.from_json(text) if text.lstrip().startswith("{") else Sandbox.from_toml(text)
+            return (
+                Sandbox.from_json(text)
+                if text.lstrip().startswith("{")
+                else Sandbox.from_toml(text)
+            )
         except (SecludeError, UnicodeDecodeError) as error:
             raise _Refused(f"{name}: {error}") from None
 
 
 def _place(sandbox: Sandbox, wanted: argparse.Namespace) -> Pool | Cluster:
-    """Where the jobs run."""
+    """Return the pool or cluster in which the jobs run."""
     if wanted.scheduler is None:
         return sandbox.pool(wanted.workers)
     from ..cluster import Cluster
@@ -117,22 +161,30 @@ def _place(sandbox: Sandbox, wanted: argparse.Namespace) -> Pool | Cluster:
 
 
 class _Refused(Exception):
-    """What the command line asks for cannot be done."""
+    """The command line asks for something impossible."""
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and not isinstance(error, SecludeError) and error.filename is not None:
+    if (
+        isinstance(error, OSError)
+        and not isinstance(error, SecludeError)
+        and error.filename is not None
+    ):
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     return str(error)
 
 
 def _say(message: str) -> None:
-    # A job's own words may be in it: nothing of them may move the terminal's cursor.
-    print("python -m seclude batch:", "".join(sign if sign.isprintable() else " " for sign in message), file=sys.stderr)
+    # The message may contain text from a job, which must not control the terminal.
+    print(
+        "python -m seclude batch:",
+        "".join(sign if sign.isprintable() else " " for sign in message),
+        file=sys.stderr,
+    )
 
 
 def _die_by(number: signal.Signals) -> NoReturn:
-    """Ends as a program does that knows nothing of the signal: who waits for it sees which."""
+    """End this process by the signal, so that its parent sees the signal as the cause."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     raise SystemExit(128 + number)

@@ -1,6 +1,6 @@
-"""How a batch flows: lines in, jobs under way in a bounded number, results out, in order or as they complete.
+"""The flow of a batch: read lines, keep a bounded number of jobs pending, yield results.
 
-It knows only that a place takes jobs and gives futures: a `Pool` here, or a `Cluster` of many machines.
+This module needs only a place that takes jobs and returns futures, such as a `Pool` or a `Cluster`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,21 @@ class Place(Protocol):
 
     @property
     def size(self) -> int:
-        """How many jobs run at one time."""
+        """The number of jobs that can run at once."""
 
     def submit(self, job: Job, /) -> Future[CompletedRun]:
-        """Has a job run."""
+        """Run a job and return a Future of its result."""
 
 
 def outcomes(lines: IO[bytes], place: Place, *, completed_first: bool = False) -> Generator[Told]:
-    """Runs the jobs that the lines of a binary file say: what came of each, in the order of the lines.
+    """Run the jobs in the lines of a binary file and yield the results, in the order of the lines.
 
-    `completed_first`: whichever has ended is told first. A line that says no job, and a job that cannot be run, are told like
-    all others, and the rest goes on; anything else that goes wrong (no descriptors left, the scheduler gone) is raised. At
-    most four times as many jobs are under way as can run at one time, and no more lines are read before one is told.
+    With `completed_first`, yield each result when its job has ended. If a line is not a valid job,
+    or a job cannot be run, the error becomes the result of that line. The batch continues. Any
+    other failure is raised, such as a lack of descriptors or a lost scheduler.
+
+    At most four times as many jobs are pending as can run at once. No further lines are read until
+    a result has been taken.
     """
     known: dict[Future[CompletedRun], tuple[Line, str | int | None]] = {}
 
@@ -57,7 +60,10 @@ def outcomes(lines: IO[bytes], place: Place, *, completed_first: bool = False) -
 
 
 def _submitted(line: Line, place: Place) -> tuple[str | int | None, Future[CompletedRun]]:
-    """The id that the line gives, and a future; one that has failed already if the line says no job."""
+    """Return the id in a line, and a future of its job.
+
+    If the line is not a valid job, the future has already failed.
+    """
     name, job = understood(line)
     if not isinstance(job, SecludeError):
         return name, place.submit(job)

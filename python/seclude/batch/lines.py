@@ -1,7 +1,7 @@
-"""The two ends of a batch: a line that says a job, and the line that says what came of it.
+"""The lines of a batch: a line of input that holds a job, and the line of output for it.
 
-A line in is a `Job` as JSON, with an `id` besides, if its writer wants to know it again. A line out has the number of the
-line in, the `id`, and either how the job ended or the error that kept it from running.
+An input line is a `Job` as JSON, with an optional `id`. An output line has the number of the input
+line, the `id`, and the job's outcome or the error that kept it from running.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is not empty, not yet understood."""
+    """A non-empty input line, not parsed yet."""
 
     number: int
-    """Its place in the file, from 1 on; empty lines count."""
+    """Its line number, from 1. Empty lines count."""
     text: bytes | None
-    """None if it is longer than 64 MiB, which no sensible job is."""
+    """The content, or None if the line is longer than 64 MiB."""
     size: int
-    """Its bytes, the newline included."""
+    """Its length in bytes, including the newline."""
 
 
 def numbered(file: IO[bytes]) -> Iterator[Line]:
-    """The lines of a file, one held at a time, none longer than the bound."""
+    """Yield the lines of a file, holding one at a time, none longer than the bound."""
     number = 0
     while text := file.readline(BOUND):
         number += 1
@@ -49,7 +49,10 @@ def numbered(file: IO[bytes]) -> Iterator[Line]:
 
 
 def understood(line: Line) -> tuple[str | int | None, Job | PolicyError]:
-    """The id and the job that a line says; an error in the job's place, so that the id is not lost with it."""
+    """Return the id and the job of a line.
+
+    If the job is invalid, return the error in its place, so that the id is kept.
+    """
     name = None
     try:
         if line.text is None:
@@ -66,24 +69,32 @@ def understood(line: Line) -> tuple[str | int | None, Job | PolicyError]:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What came of one line of a batch."""
+    """The result of one line of a batch."""
 
     line: int
-    """The number of the line, from 1 on."""
+    """The line number, from 1."""
     id: str | int | None
-    """What the line calls its job; None if it says nothing."""
+    """The `id` in the line, or None."""
     result: CompletedRun | SecludeError
-    """How the job ended; or why it could not be run: no job in the line, no such program, no sandbox to be had."""
+    """The result of the job, or the error that kept it from running.
+
+    Examples of errors are an invalid line, a missing program, or a sandbox that cannot be set up.
+    """
     size: int
-    """The bytes of the line."""
+    """The length of the line in bytes."""
 
     def to_json(self) -> str:
-        """As one line of JSON, in ASCII: whatever a program prints, a terminal obeys nothing of it."""
-        told: dict[str, Any] = {"line": self.line}
+        """Return the result as one line of JSON.
+
+        The line is ASCII, so that a program's output in it cannot control a terminal.
+        """
+        record: dict[str, Any] = {"line": self.line}
         if self.id is not None:
-            told["id"] = self.id
-        told |= _failed(self.result) if isinstance(self.result, SecludeError) else _ended(self.result)
-        return json.dumps(told)
+            record["id"] = self.id
+        record |= (
+            _failed(self.result) if isinstance(self.result, SecludeError) else _ended(self.result)
+        )
+        return json.dumps(record)
 
 
 def _ended(run: CompletedRun) -> dict[str, Any]:
@@ -105,5 +116,5 @@ def _ended(run: CompletedRun) -> dict[str, Any]:
 
 
 def _failed(error: SecludeError) -> dict[str, Any]:
-    told = {name: getattr(error, name) for name in ("kind", "step", "errno", "path", "hint")}
-    return {"error": {"message": str(error)} | told}
+    record = {name: getattr(error, name) for name in ("kind", "step", "errno", "path", "hint")}
+    return {"error": {"message": str(error)} | record}

@@ -1,4 +1,4 @@
-"""How far a batch is, for a person who watches: by rich on standard error, if that is a terminal and rich is there."""
+"""The progress bar of a batch, on standard error if that is a terminal and `rich` is installed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(lines: IO[bytes], shown: bool) -> Iterator[Callable[[Told], None]]:
-    """Shows how many jobs are done and, where the file's size says it, how many are left; takes each as it is told."""
+    """Show a progress bar, and yield the function to call with each result.
+
+    The bar shows how many jobs are done, and what remains if the size of the file is known.
+    """
     if not shown or not sys.stderr.isatty():
         yield lambda _: None
         return
     try:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
     except ImportError:
         yield lambda _: None
         return
@@ -36,15 +45,15 @@ def progress(lines: IO[bytes], shown: bool) -> Iterator[Callable[[Told], None]]:
         task = bar.add_task("batch", total=_size(lines), jobs=0, errors=0)
         jobs = errors = 0
 
-        def told(one: Told) -> None:
+        def update(one: Told) -> None:
             nonlocal jobs, errors
             jobs, errors = jobs + 1, errors + isinstance(one.result, Exception)
             bar.update(task, advance=one.size, jobs=jobs, errors=errors)
 
-        yield told
+        yield update
 
 
 def _size(lines: IO[bytes]) -> int | None:
-    """The bytes of a regular file; of anything else nobody knows how much there will be."""
+    """Return the size of a regular file in bytes, or None for other kinds of file."""
     about = os.fstat(lines.fileno())
     return about.st_size if stat.S_ISREG(about.st_mode) else None

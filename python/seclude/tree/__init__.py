@@ -1,8 +1,9 @@
-"""The picture of nested pid namespaces: each a box within the one around it, in each its processes as a tree, each process by its
-ids outside and inside. `grow` makes it of a `Namespaces`, `lines` draws it in characters, `svg` as an image.
+"""Pictures of nested pid namespaces: boxes within boxes, with the process tree in each.
 
-Plain values in, plain values out: nothing here looks at the machine. What processes call themselves is hostile input, of which
-`grow` leaves nothing that a terminal would obey.
+Each process is shown with its ids outside and inside. `grow` makes the picture from a `Namespaces`,
+`lines` draws it in characters, and `svg` as an image. These functions do not inspect the machine.
+
+Process names are hostile input. `grow` removes everything that could control a terminal.
 """
 
 from .grow import Box, Node, grow

@@ -1,4 +1,4 @@
-"""From a list of namespaces to boxes within boxes: which process is drawn where, and what is written beside it."""
+"""Arrange namespaces and processes as nested boxes and trees, with their labels."""
 
 from __future__ import annotations
 
@@ -7,33 +7,39 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from ..live import Namespaces
+    from ..namespace_list import Namespaces
     from ..outcome import Process
 
 INITIAL = 0xEFFFFFFC
-"""The number of the first pid namespace, the same on every Linux. Process 2 there is the parent of the kernel's own threads."""
+"""The inode number of the initial pid namespace, the same on every Linux.
+
+Process 2 in it is the parent of the kernel threads.
+"""
 LEVELS = 100
-"""What stands deeper is counted, not drawn: how deep it goes is for whoever runs in there to say."""
+"""The deepest level to draw. Deeper processes are only counted.
+
+The programs inside control the depth, so it must be bounded.
+"""
 LETTERS = 80
-"""How much of a command line is shown."""
+"""The number of characters of a command line to show."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A process, and what it has started."""
+    """A process with its children."""
 
     ids: tuple[int, ...]
-    """Its ids, the one outside first; none for a line that tells how many processes are not drawn."""
+    """Its ids, the outer one first. Empty for a line that counts processes which are not drawn."""
     label: str
-    """Its name, and the kinds of namespace in which it is apart from its parent."""
+    """Its name, and the kinds of namespace that it does not share with its parent."""
     story: str
-    """More about it, in one line."""
+    """Details in one line."""
     branches: tuple[Branch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A pid namespace, with the trees in it."""
+    """A pid namespace with the process trees in it."""
 
     title: str
     branches: tuple[Branch, ...] = ()
@@ -43,15 +49,24 @@ Branch: TypeAlias = Node | Box
 
 
 def clean(text: str) -> str:
-    """The text on one line, with what does not print escaped: control characters, marks that turn the direction of writing."""
-    kept = (letter if letter.isprintable() and letter != "\\" else letter.encode("unicode_escape").decode() for letter in text)
+    """Return the text as one line, with unprintable characters and backslashes escaped.
+
+    This covers control characters and marks that change the direction of writing.
+    """
+    kept = (
+        letter
+        if letter.isprintable() and letter != "\\"
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
     return "".join(kept)
 
 
 def grow(seen: Namespaces, pid: int | None = None, *, arguments: bool = False) -> Box:
-    """The whole tree, or what is below one process; with `arguments`, processes are told by their command lines.
+    """Arrange the whole tree, or the part below the process `pid`.
 
-    Raises KeyError if there is no such process.
+    With `arguments`, processes are labelled with their command lines. Raises KeyError if there is
+    no such process.
     """
     forest = _Forest(seen, arguments)
     if pid is None:
@@ -60,7 +75,7 @@ def grow(seen: Namespaces, pid: int | None = None, *, arguments: bool = False) -
 
 
 class _Forest:
-    """Who is drawn where: boxes by the number of their namespace, processes by their id outside."""
+    """The places of all processes: boxes by namespace id, processes by their outer pid."""
 
     def __init__(self, seen: Namespaces, arguments: bool) -> None:
         self._arguments = arguments
@@ -88,9 +103,11 @@ class _Forest:
             self._place(box)
 
     def _homes(self) -> dict[int, int]:
-        """The box of each process: its pid namespace. That of a closed one is told by a parent or child at the same depth, for
-        children are in their parent's namespace or deeper; at depth one it is the caller's. Who has no such relative is in a box
-        of a negative number, for nobody knows the right one.
+        """Return the box of each process, which is its pid namespace.
+
+        For a closed process, the box is taken from a parent or child at the same depth: a child is
+        in its parent's namespace or a deeper one. At depth one it is the caller's namespace. A
+        closed process without such a relative gets a box of its own with a negative number.
         """
         home = {pid: kinds["pid"] for pid, kinds in self._kinds.items() if "pid" in kinds}
         relatives: defaultdict[int, list[int]] = defaultdict(list)
@@ -108,7 +125,14 @@ class _Forest:
                 known.extend(fresh)
 
         spread(list(home))
-        ours = next((home[pid] for pid, process in self._processes.items() if pid in home and len(process.pids) == 1), None)
+        ours = next(
+            (
+                home[pid]
+                for pid, process in self._processes.items()
+                if pid in home and len(process.pids) == 1
+            ),
+            None,
+        )
         for pid, process in sorted(self._processes.items()):
             if pid not in home:
                 home[pid] = ours if ours is not None and len(process.pids) == 1 else -pid
@@ -116,7 +140,7 @@ class _Forest:
         return home
 
     def _place(self, box: int) -> None:
-        """A box is drawn at the process that has started its first one, or, where nobody has, straight in the box around it."""
+        """Draw a box at the parent of its first process, or else directly in the outer box."""
         space = self._spaces.get(box)
         first = min(self._roots[box], key=lambda pid: self._processes[pid].inside_pid, default=None)
         if first is not None and self._processes[first].parent in self._processes:
@@ -127,22 +151,24 @@ class _Forest:
             self._boxes_in[self.outermost].append(box)
 
     def title(self, box: int) -> str:
-        """What is written at the edge of a box."""
+        """Return the title at the edge of a box."""
         space = self._spaces.get(box)
         if space is None:
             return "pid namespace, closed to this caller"
         owner = self._spaces.get(space.owner) if space.owner is not None else None
         of = f" of user namespace {owner.id}, made by user {owner.owner_uid}" if owner else ""
-        return clean(f"pid namespace {box}{of}" + "".join(f", held by {path}" for path in space.held_by))
+        return clean(
+            f"pid namespace {box}{of}" + "".join(f", held by {path}" for path in space.held_by)
+        )
 
     def box(self, box: int, levels: int) -> Box:
-        """A namespace with all that is in it, so many levels deep."""
+        """Return a namespace with its contents, down to `levels` levels."""
         branches: list[Branch] = [self.node(pid, levels - 1) for pid in self._roots[box]]
         branches += [self.box(inner, levels - 1) for inner in self._boxes_in[box]]
         return Box(self.title(box), tuple(branches))
 
     def node(self, pid: int, levels: int) -> Node:
-        """A process with all that is below it, so many levels deep."""
+        """Return a process with its descendants, down to `levels` levels."""
         process = self._processes[pid]
         below, boxes = self._below[pid], self._boxes_at[pid]
         branches: list[Branch]
@@ -153,10 +179,12 @@ class _Forest:
         else:
             branches = [self.node(child, levels - 1) for child in below]
             branches += [self.box(box, levels - 1) for box in boxes]
-        return Node(tuple(process.pids), self._label(process), self._story(process), tuple(branches))
+        return Node(
+            tuple(process.pids), self._label(process), self._story(process), tuple(branches)
+        )
 
     def _rest(self, processes: list[int], boxes: list[int], what: str) -> Node:
-        """What is counted, not drawn."""
+        """Return a line that counts processes which are not drawn."""
         count, pending = 0, list(processes)
         more = list(boxes)
         while pending or more:
@@ -176,10 +204,15 @@ class _Forest:
         if process.pid in self._closed:
             return f"{words} (closed)"
         kinds, around = self._kinds[process.pid], self._kinds.get(process.parent)
-        apart = [kind for kind in kinds if kind != "pid" and around and around.get(kind, kinds[kind]) != kinds[kind]]
+        apart = [
+            kind
+            for kind in kinds
+            if kind != "pid" and around and around.get(kind, kinds[kind]) != kinds[kind]
+        ]
         return " ".join([words, *(f"+{kind}" for kind in apart)])
 
     def _story(self, process: Process) -> str:
         kinds = ", ".join(f"{kind} {number}" for kind, number in self._kinds[process.pid].items())
         words = clean(" ".join(process.command))
-        return f"{words}; user {process.uid}, state {process.state}; {kinds or 'its namespaces are closed to this caller'}"
+        about = f"{words}; user {process.uid}, state {process.state}"
+        return f"{about}; {kinds or 'its namespaces are closed to this caller'}"

@@ -1,4 +1,4 @@
-"""The tree in characters: boxes by their edges, trees by their branches."""
+"""Draw the tree in characters."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from .grow import Branch
 
 PLAIN = str.maketrans("╭╮╰╯─│├└→…", "++++-||`>~")
-"""For where these characters do not exist."""
+"""The ASCII replacements of the drawing characters."""
 
 
 def lines(box: Box) -> list[str]:
-    """The picture, line by line. A process is told by its ids, the one outside first: `4711→2 sh`."""
+    """Return the picture as lines. Each process shows its ids, outer first: `4711→2 sh`."""
     inner = [line for branch in box.branches for line in _drawn(branch)]
     title = f" {box.title} "
     width = max(columns(line) for line in [title, *inner])
@@ -37,7 +37,7 @@ def _drawn(branch: Branch) -> list[str]:
 
 
 def columns(text: str) -> int:
-    """How many columns a terminal gives to a text."""
+    """Return how many columns a terminal uses for the text."""
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)

@@ -1,4 +1,4 @@
-"""What the values have in common that a policy is made of, each in the module of its kind."""
+"""The base class of the values that make up a policy."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .keywords import KnownKeywords
 
 
 class Part(KnownKeywords):
-    """A value in a policy that knows its own text."""
+    """A value in a policy that can write itself as policy text."""
 
     __slots__ = ()
 
     def policy(self) -> dict[str, Any]:
-        """This value as a policy text has it."""
+        """Return this value in the form of a policy's text."""
         raise NotImplementedError

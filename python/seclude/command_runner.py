@@ -1,4 +1,4 @@
-"""The ways to run a command, the same in a sandbox, a cell and a pool."""
+"""The methods that run commands, shared by sandboxes, cells and pools."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ POPEN_OPTIONS = PopenOptions.__optional_keys__
 RUN_OPTIONS = POPEN_OPTIONS | {"input", "capture_output", "timeout", "check"}
 
 
-class Runs:
-    """What runs commands."""
+class CommandRunner:
+    """The base of everything that can run commands."""
 
     __slots__ = ()
     _core: Core
@@ -44,16 +44,20 @@ class Runs:
         check: bool = False,
         **options: Unpack[PopenOptions],
     ) -> CompletedRun:
-        """Runs a command to its end: `subprocess.run`, inside.
+        """Run a command, wait for it to end, and return a `CompletedRun`: like `subprocess.run`.
 
-        `args` is the program and its arguments, or the program alone; without a slash the program is looked for in PATH
-        inside. `input` is what it reads (bytes, or text in text mode); `capture_output` collects stdout and stderr, at most
-        `output` or 64 MiB of each: who writes more is killed, and the end is `output-limit`. After
-        `timeout` seconds it is killed and TimeoutExpired raised. `check` raises CalledProcessError unless it exits with
-        0. `options` are those of `Popen`.
+        `args` is the program and its arguments, or the program alone. A program without a slash is
+        searched for in PATH inside. `options` are those of `Popen`.
 
-        In a pool, the seconds of `timeout` count also while it waits for a place. A command that
-        has got none until then was not started, and the exception's `outcome` is None.
+        `input` is written to the command's stdin: bytes, or text in text mode. `capture_output`
+        collects stdout and stderr, each up to `output`, or 64 MiB by default. A command that writes
+        more is killed and ends as `output-limit`.
+
+        After `timeout` seconds the command is killed and TimeoutExpired is raised. In a pool the
+        timeout includes the wait for a free place. If no place was free in time, nothing was
+        started and the `outcome` of the exception is None.
+
+        With `check`, raises CalledProcessError unless the command exits with 0.
         """
         if not options.keys() <= POPEN_OPTIONS:
             refuse_unknown("run", options, RUN_OPTIONS)
@@ -73,7 +77,7 @@ class Runs:
                 process.kill()
                 process.wait()
                 if isinstance(error, TimeoutExpired):
-                    # The time that the caller gave, not what the start left of it.
+                    # Report the caller's timeout, not the part that was left after the start.
                     error.timeout, error.outcome = timeout or 0.0, process.outcome
                     error.args = (args, error.timeout)
                 raise
@@ -84,21 +88,24 @@ class Runs:
         return done
 
     def _waiters(self) -> dict[AbstractEventLoop, Waiters]:
-        """Where the starts of each event loop wait for a place, in a pool; empty elsewhere."""
+        """The waiting starts of each event loop, in a pool. Empty elsewhere."""
         return {}
 
     def _begin(self, args: Args, timeout: float | None, options: PopenOptions) -> _Popen:
-        """The command that `run` runs to its end."""
+        """Start the command for `run`."""
         return _Popen._within(self, args, timeout, options)
 
     def popen(self, args: Args, **options: Unpack[PopenOptions]) -> _Popen:
-        """Starts a command: `subprocess.Popen`, inside.
+        """Start a command and return a `Popen`: like `subprocess.Popen`.
 
-        `stdin`, `stdout`, `stderr`: None for the caller's own, PIPE, DEVNULL, a descriptor or file, for stderr STDOUT.
-        `text`, `encoding`, `errors`, `bufsize` as in `subprocess`. `cwd` is an absolute path inside. `env` is the whole
-        environment; if not given, PATH, HOME, LANG and TMPDIR. `pass_fds` and `fds={target: descriptor}` grant descriptors.
-        `arg0` is what the program sees as its own name. With `restore_signals=False` it ignores the signals that the caller
-        ignores. `wall_time` is this command's own, in seconds, instead of the sandbox's.
+        `stdin`, `stdout` and `stderr` are None for the caller's own stream, PIPE, DEVNULL, PTY, a
+        descriptor or an open file; stderr may also be STDOUT. `text`, `encoding`, `errors` and
+        `bufsize` work as in `subprocess`.
+
+        `cwd` is an absolute path inside. `env` is the whole environment; the default has PATH,
+        HOME, LANG and TMPDIR. `pass_fds` and `fds={target: descriptor}` pass descriptors. `arg0` is
+        the program's `argv[0]`. With `restore_signals=False` the command ignores the signals that
+        the caller ignores. `wall_time` replaces the sandbox's limit, in seconds, for this command.
         """
         refuse_unknown("popen", options, POPEN_OPTIONS)
         return _Popen(self, args, **options)
@@ -106,7 +113,7 @@ class Runs:
     Popen = popen
 
     def command(self, args: Args, **options: Unpack[PopenOptions]) -> seclude.Command:
-        """A command for an `Interaction`, not started yet; `args` and `options` as for `popen`."""
+        """Return an unstarted command for an `Interaction`. The arguments are those of `popen`."""
         from .interaction import Command
 
         refuse_unknown("command", options, POPEN_OPTIONS)
@@ -114,7 +121,7 @@ class Runs:
 
     @property
     def asyncio(self) -> seclude.aio.Runner:
-        """`await box.asyncio.create_subprocess_exec(...)`: asyncio's, inside."""
+        """The asyncio interface: `await box.asyncio.create_subprocess_exec(...)`."""
         from .aio import Runner
 
         return Runner(self)
