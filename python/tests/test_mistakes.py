@@ -2,7 +2,7 @@
 
 Each error gets a point for naming the thing, one for the cause and one for the remedy. A row says
 what a user wrote, and what the message must contain for each point. The mean must be at least 2.8;
-the table is printed with the test. `tests/tests/mistakes.rs` has the mistakes made from Rust.
+the table is printed with the test. `tests/tests/callers/mistakes.rs` has the mistakes made from Rust.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ use crate::scratch;
 use nix::unistd::{Uid, geteuid};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::{env, fs};
+use std::{env, fs, thread};
 
 /// The id of the unprivileged user that root borrows: `nobody`, whom every Linux has.
 pub const NOBODY: u32 = 65534;
@@ -110,7 +110,7 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     }
     let status = Caller::User
         .command(test)
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .args(only(name))
         .env(AGAIN, "1")
         .env(PROGRAMS, place.path())
         .current_dir("/")
@@ -119,6 +119,48 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
         status.expect("setpriv (util-linux) is there").success(),
         "{name}, as an unprivileged user, failed"
     );
+}
+
+/// The arguments with which this test program runs the test `name` alone.
+///
+/// `name` is the name of the test function. `--exact` takes its whole path, with the modules of the
+/// binary before it, and with a wrong path the harness runs no test and succeeds.
+pub fn only(name: &str) -> [String; 4] {
+    let [exact, nocapture, threads] =
+        ["--exact", "--nocapture", "--test-threads=1"].map(str::to_owned);
+    [exact, path_of(name), nocapture, threads]
+}
+
+/// The path of the test function `name` in this test program, as `cargo test` prints it.
+///
+/// The harness names the thread of a test after its path. With one test thread it runs the tests in
+/// the main thread, so there the path is looked up in the arguments or in the list of all tests.
+///
+/// # Panics
+///
+/// If this program has no such test, or several and no way to tell which of them is running.
+fn path_of(name: &str) -> String {
+    let is_it = |path: &str| {
+        path.strip_suffix(name).is_some_and(|module| module.is_empty() || module.ends_with("::"))
+    };
+    if let Some(path) = thread::current().name().filter(|path| is_it(path)) {
+        return path.to_owned();
+    }
+    let mut arguments = env::args().skip_while(|argument| argument != "--exact").skip(1);
+    if let Some(path) = arguments.next().filter(|path| is_it(path)) {
+        return path;
+    }
+    let list = Command::new(env::current_exe().expect("/proc names it"))
+        .args(["--list", "--format=terse"])
+        .output()
+        .expect("this program starts");
+    let list = String::from_utf8(list.stdout).expect("names of functions are text");
+    let mut paths =
+        list.lines().filter_map(|line| line.strip_suffix(": test")).filter(|path| is_it(path));
+    match (paths.next(), paths.next()) {
+        (Some(path), None) => path.to_owned(),
+        (first, second) => panic!("one test named {name} expected, found {first:?}, {second:?}"),
+    }
 }
 
 /// As [`as_each`], in a process that has a directory of its own for published cells
@@ -131,7 +173,7 @@ pub fn as_each_with_cells(name: &str, body: impl FnOnce(Caller)) {
     as_each(name, |_| {
         let place = scratch::directory();
         let status = Command::new(env::current_exe().expect("/proc names it"))
-            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            .args(only(name))
             .env(OWN_CELLS, "1")
             .env(CELLS, place.path().join("cells"))
             .status();
@@ -157,7 +199,7 @@ pub fn in_own_mounts(name: &str, body: impl FnOnce()) {
     let status = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "--"])
         .arg(env::current_exe().expect("/proc names it"))
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .args(only(name))
         .env(PRIVATE, "1")
         .status();
     assert!(
@@ -244,12 +286,8 @@ impl Drop for Holder {
 pub fn once_more(name: &str, at: &Path, start: impl FnOnce(&Path) -> Command) {
     let programs = scratch::directory();
     let test = copy(&env::current_exe().expect("/proc names it"), programs.path(), "test");
-    let status = start(&test)
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env(PLACE, at)
-        .env("HOME", "/tmp")
-        .current_dir("/")
-        .status();
+    let status =
+        start(&test).args(only(name)).env(PLACE, at).env("HOME", "/tmp").current_dir("/").status();
     assert!(status.expect("it is there").success(), "{name}, in a process of its own, failed");
 }
 

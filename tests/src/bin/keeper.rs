@@ -1,6 +1,6 @@
 //! A caller that keeps many cells, each with a command that clings to life, and a pool that is
 //! full: as many of its sandboxes are ready as can be, and as many in use. Until it is killed: for
-//! `tests/cells.rs`. `keeper MARK CELLS POOL`: prints a line when all are there.
+//! `tests/tests/lives/cells.rs`. `keeper MARK CELLS POOL`: prints a line when all are there.
 
 use seclude::Sandbox;
 use std::io::Write;

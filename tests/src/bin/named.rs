@@ -1,4 +1,4 @@
-//! A caller that has a cell under a name, and one that finds it: for `tests/named.rs`.
+//! A caller that has a cell under a name, and one that finds it: for `tests/tests/lives/named.rs`.
 //!
 //! `named keep NAME`: publishes one, says "ready", and does what its lines say: `reset`, `close`,
 //! `publish NAME`, `forget` (ends without tidying up). `named enter NAME PROGRAM ARGUMENT…`: runs a

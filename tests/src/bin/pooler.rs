@@ -1,5 +1,5 @@
 //! A caller with a pool, that does what the lines of its standard input say and answers each with
-//! one line: for `tests/shortage.rs`, which has the machine run out of something for this process
+//! one line: for `tests/tests/hosts/shortage.rs`, which has the machine run out of something for this process
 //! alone.
 //!
 //! `open SIZE` makes the pool, `close` drops it; `run` runs a command in it; `cell` makes a cell,

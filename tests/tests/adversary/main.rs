@@ -13,6 +13,7 @@ mod attack;
 use attack::{A_WHILE, Attack, FINISHES, GRACE, NONE, PLACE, WALL, limits, sandbox};
 use nix::unistd::{Pid, getsid};
 use seclude::{Ended, Sandbox, Stdio};
+use seclude_tests::alone::alone;
 use seclude_tests::caller::{Caller, as_each, as_each_with_cells, driver, program};
 use seclude_tests::census::{has_ended, here, marked, survivors};
 use seclude_tests::job::{Job, Stream};
@@ -24,11 +25,7 @@ use seclude_tests::waiting::{Sampler, Shared};
 use seclude_tests::watchdog::{Victims, returns, slay};
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// The processors are these tests' own: one at a time.
-static ALONE: Mutex<()> = Mutex::new(());
 
 const WORDS: [&str; 9] =
     ["relay", "flood", "linger", "knobs", "signals", "proc", "spin", "fork", "odd"];
@@ -130,7 +127,7 @@ fn first_round() -> u32 {
 #[test]
 fn no_hostile_program_holds_fools_or_outlives_its_warden() {
     const NAME: &str = "no_hostile_program_holds_fools_or_outlives_its_warden";
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each_with_cells(NAME, |caller| {
         let (mut wrong, mut latest) = (Vec::new(), Duration::ZERO);
         let number = rounds(3 * Mode::ALL.len() as u32);
@@ -152,7 +149,7 @@ fn no_hostile_program_holds_fools_or_outlives_its_warden() {
 #[test]
 fn a_warden_waits_in_its_poll_and_nowhere_else() {
     const NAME: &str = "a_warden_waits_in_its_poll_and_nowhere_else";
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     if Caller::present() == Caller::User {
         return eprintln!("{NAME}: SKIPPED, for only root may look");
     }
@@ -272,7 +269,7 @@ fn start_swapped(time: Duration, sampler: Option<&Sampler<'_>>) -> Result<(), St
 
 #[test]
 fn a_path_that_changes_while_it_is_started_holds_nobody() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("a_path_that_changes_while_it_is_started_holds_nobody", |_| {
         let time = Duration::from_secs(u64::from(rounds(3)).min(60));
         start_swapped(time, None).unwrap_or_else(|why| panic!("{why}"));
@@ -283,7 +280,7 @@ fn a_path_that_changes_while_it_is_started_holds_nobody() {
 #[test]
 fn who_enters_a_cell_is_held_whoever_is_in_it() {
     const NAME: &str = "who_enters_a_cell_is_held_whoever_is_in_it";
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each_with_cells(NAME, |caller| {
         let mut wrong = Vec::new();
         for mode in [Mode::Entered, Mode::Joined] {
@@ -388,7 +385,7 @@ fn marked_after(marks: &[&str]) -> Result<(), String> {
 /// The caller is killed while its command attacks: neither the warden nor what it holds lives on.
 #[test]
 fn nothing_hostile_outlives_a_caller_that_is_killed() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("nothing_hostile_outlives_a_caller_that_is_killed", |caller| {
         let mut wrong = Vec::new();
         let policy = serde_json::json!({
@@ -445,7 +442,7 @@ fn nothing_hostile_outlives_a_caller_that_is_killed() {
 /// seen.
 #[test]
 fn an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks", |_| {
         let mut sleeper =
             std::process::Command::new("sleep").arg("1000").spawn().expect("it is there");

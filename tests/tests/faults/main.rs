@@ -22,13 +22,10 @@ mod trace;
 
 use nix::errno::Errno;
 use seclude::Syscall;
+use seclude_tests::alone::alone;
 use seclude_tests::caller::{Caller, as_each};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 use trace::{CALLER, Extent, Fault, ROLES, Run, TEMPLATE, WARDEN, run};
-
-/// Whoever waits for any child takes the other test's: one at a time.
-static ALONE: Mutex<()> = Mutex::new(());
 
 const ERRORS: &[Errno] = &[
     Errno::EPERM,
@@ -210,7 +207,7 @@ fn is_chosen(name: &str) -> bool {
 
 #[test]
 fn every_call_of_the_set_up_may_fail() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("every_call_of_the_set_up_may_fail", |who| {
         let mut table = Table::new();
         let found = sweep("own", Extent::Once, if all() { None } else { Some(4) }, &mut table);
@@ -222,7 +219,7 @@ fn every_call_of_the_set_up_may_fail() {
 /// that role; or all that name the same file.
 #[test]
 fn every_call_of_the_set_up_may_fail_from_then_on() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("every_call_of_the_set_up_may_fail_from_then_on", |who| {
         let (mut table, mut found) = (Table::new(), (Vec::new(), 0));
         for extent in [Extent::Always, Extent::SameFile] {
@@ -239,7 +236,7 @@ fn every_call_of_the_set_up_may_fail_from_then_on() {
 /// calls, and has them fail.
 #[test]
 fn the_callers_reading_of_its_own_ids_is_among_the_calls() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("the_callers_reading_of_its_own_ids_is_among_the_calls", |who| {
         let first = run("own", None);
         let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();
@@ -267,7 +264,7 @@ fn the_callers_reading_of_its_own_ids_is_among_the_calls() {
 /// has failed, the next one comes about.
 #[test]
 fn every_call_of_a_template_and_its_copies_may_fail() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("every_call_of_a_template_and_its_copies_may_fail", |who| {
         let (mut table, mut found) = (Table::new(), (Vec::new(), 0));
         for manner in FROM_A_TEMPLATE {
@@ -290,7 +287,7 @@ fn every_call_of_a_template_and_its_copies_may_fail() {
 /// fails for a moment. The command is the usual user then, or there is none.
 #[test]
 fn no_failed_read_makes_the_command_another_user() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("no_failed_read_makes_the_command_another_user", |who| {
         const READS: [&str; 5] = ["open", "openat", "read", "capget", "geteuid"];
         let first = run("own", None);
@@ -335,7 +332,7 @@ fn no_failed_read_makes_the_command_another_user() {
 /// held as usual then, or there is no command.
 #[test]
 fn no_shortage_of_a_moment_makes_a_limit_weaker() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("no_shortage_of_a_moment_makes_a_limit_weaker", |who| {
         let first = run("limited", None);
         let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();

@@ -1,0 +1,486 @@
+//! Which system calls a command may make: by the kernel's hand, by the warden's, by the caller's.
+
+use seclude::{
+    Action, Compare, Ended, ErrorKind, Profile, Protection, Rule, Sandbox, Seccomp, Syscall, Test,
+};
+use seclude_tests::caller::as_each;
+use seclude_tests::payload;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+/// What the payload's `call` says: the error number of a raw system call, or 0.
+fn call(sandbox: &Sandbox, words: &[&str]) -> String {
+    let output =
+        sandbox.command(payload::PLACE).arg("call").args(words).output().expect("it starts");
+    assert_eq!(
+        output.outcome.ended,
+        Ended::Exited(0),
+        "{words:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn number(name: &str) -> String {
+    Syscall::from_name(name)
+        .unwrap_or_else(|| panic!("{name} is a call of this architecture"))
+        .number()
+        .to_string()
+}
+
+const EPERM: &str = "1";
+const ENOSYS: &str = "38";
+const EAFNOSUPPORT: &str = "97";
+
+#[test]
+fn the_default_refuses_what_it_is_there_to_refuse() {
+    as_each("the_default_refuses_what_it_is_there_to_refuse", |_| {
+        let default = payload::sandbox();
+        let open = payload::sandbox().seccomp(Profile::Unconfined);
+        let refused = [
+            "mount",
+            "umount2",
+            "pivot_root",
+            "chroot",
+            "unshare",
+            "setns",
+            "process_vm_readv",
+            "process_vm_writev",
+            "kcmp",
+            "pidfd_getfd",
+            "bpf",
+            "perf_event_open",
+            "userfaultfd",
+            "io_uring_setup",
+            "keyctl",
+            "add_key",
+            "request_key",
+            "init_module",
+            "finit_module",
+            "kexec_load",
+            "open_by_handle_at",
+            "name_to_handle_at",
+            "vmsplice",
+            "fsopen",
+            "fsmount",
+            "open_tree",
+            "move_mount",
+            "mount_setattr",
+            "swapon",
+            "reboot",
+            "acct",
+            "quotactl",
+            "syslog",
+            "settimeofday",
+            "fanotify_init",
+        ];
+        for name in refused {
+            assert_eq!(call(&default, &[&number(name)]), EPERM, "{name}");
+        }
+        for name in ["clone3", "memfd_secret", "statmount", "listmount"] {
+            assert_eq!(call(&default, &[&number(name)]), ENOSYS, "{name}");
+        }
+        assert_eq!(call(&default, &["4000"]), ENOSYS);
+        // The control: without the filter, the kernel itself gives other answers.
+        for (name, answer) in
+            [("process_vm_readv", "0"), ("clone3", "22"), ("add_key", "14"), ("unshare", "0")]
+        {
+            assert_eq!(call(&open, &[&number(name), "0", "0"]), answer, "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_new_namespace_by_clone_is_refused_and_a_process_is_not() {
+    let default = payload::sandbox();
+    // CLONE_NEWUSER, CLONE_NEWNET, each with SIGCHLD: the call must not even begin.
+    for flags in ["0x10000011", "0x40000011", "0x02000011"] {
+        assert_eq!(call(&default, &[&number("clone"), flags]), EPERM);
+    }
+    let output =
+        default.command("sh").args(["-c", "(exit 3); echo $?"]).output().expect("it starts");
+    assert_eq!(output.stdout, b"3\n");
+}
+
+#[test]
+fn sockets_of_three_families_and_others_by_a_word() {
+    let default = payload::sandbox();
+    let netlink = payload::sandbox().seccomp(Seccomp::profile(Profile::Default).socket_family(16));
+    let socket = number("socket");
+    for family in ["1", "2", "10"] {
+        assert_eq!(call(&default, &[&socket, family, "2"]), "0", "{family}");
+    }
+    for family in ["17", "38", "40", "0x100000011"] {
+        assert_eq!(call(&default, &[&socket, family, "2"]), EAFNOSUPPORT, "{family}");
+    }
+    // AF_NETLINK for routes (0), and in a network of its own only; by one number more,
+    // NETLINK_SOCK_DIAG and the like.
+    let shared = payload::sandbox().share(seclude::Namespace::Net);
+    assert_eq!(call(&default, &[&socket, "16", "2", "0"]), "0");
+    assert_eq!(call(&shared, &[&socket, "16", "2", "0"]), EAFNOSUPPORT);
+    for protocol in ["1", "4", "9", "15", "0x10"] {
+        assert_eq!(call(&default, &[&socket, "16", "2", protocol]), EAFNOSUPPORT, "{protocol}");
+    }
+    assert_eq!(call(&netlink, &[&socket, "16", "2"]), "0");
+}
+
+#[test]
+fn a_terminal_is_not_typed_into_whatever_the_high_bits() {
+    let default = payload::sandbox();
+    let open = payload::sandbox().seccomp(Profile::Unconfined);
+    let ioctl = number("ioctl");
+    for request in ["0x5412", "0x100005412", "0x541c", "0xffffffff0000541c"] {
+        assert_eq!(call(&default, &[&ioctl, "0", request]), EPERM, "{request}");
+        // No terminal there: the kernel looked at the request.
+        assert_eq!(call(&open, &[&ioctl, "0", request]), "25", "{request}");
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn other_ways_into_the_kernel_are_closed() {
+    let default = payload::sandbox();
+    let open = payload::sandbox().seccomp(Profile::Unconfined);
+    // getpid by the x32 entry and by the 32-bit gate.
+    assert_eq!(call(&default, &["0x40000027"]), ENOSYS);
+    assert_eq!(call(&default, &["gate"]), ENOSYS);
+    // The control: the gate leads somewhere on this kernel, if it has the 32-bit calls at all.
+    let answer = call(&open, &["gate"]);
+    assert!(answer == "0" || answer == ENOSYS, "{answer}");
+    if answer == ENOSYS {
+        eprintln!(
+            "other_ways_into_the_kernel_are_closed: SKIPPED the control: this kernel has no 32-bit calls"
+        );
+    }
+}
+
+#[test]
+fn a_call_that_kills_is_the_end_and_has_a_name() {
+    as_each("a_call_that_kills_is_the_end_and_has_a_name", |_| {
+        let sandbox = payload::sandbox().seccomp(Seccomp::profile(Profile::Default).kill("chroot"));
+        let output = sandbox
+            .command(payload::PLACE)
+            .args(["call", &number("chroot")])
+            .output()
+            .expect("it starts");
+        assert_eq!(
+            output.outcome.ended,
+            Ended::Syscall(Syscall::from_name("chroot").expect("Linux has it"))
+        );
+        assert_eq!(output.outcome.to_string(), "stopped at the forbidden system call chroot");
+        assert_eq!(output.outcome.status, Some(-9));
+        assert!(output.outcome.enforced.contains(Protection::SeccompFilter));
+        // Wherever inside it happens: a shell's child, in the background, which the shell would
+        // never look at.
+        let script = format!("{} call {} & sleep 10; exit 0", payload::PLACE, number("chroot"));
+        let output = sandbox.command("sh").args(["-c", &script]).output().expect("it starts");
+        assert_eq!(output.outcome.ended.name(), "syscall");
+        // The control: the call not made.
+        let output = sandbox
+            .command(payload::PLACE)
+            .args(["call", &number("getpid")])
+            .output()
+            .expect("it starts");
+        assert_eq!(output.outcome.ended, Ended::Exited(0));
+    });
+}
+
+#[test]
+fn the_strict_profile_computes_and_nothing_else() {
+    let strict = payload::sandbox().seccomp(Profile::Strict);
+    let python = strict
+        .command("python3")
+        .args(["-c", "print(sum(range(10)))"])
+        .output()
+        .expect("it starts");
+    assert_eq!((python.outcome.ended, python.stdout), (Ended::Exited(0), b"45\n".to_vec()));
+    let threads = "import threading; t = threading.Thread(target=print, args=('thread',)); t.start(); t.join()";
+    let python = strict.command("python3").args(["-c", threads]).output().expect("it starts");
+    assert_eq!((python.outcome.ended, python.stdout), (Ended::Exited(0), b"thread\n".to_vec()));
+    for (program, name) in [
+        ("import socket; socket.socket()", "socket"),
+        ("import os; os.execv('/bin/true', ['true'])", "execve"),
+        ("import ctypes; ctypes.CDLL(None).syscall(101, 0)", "ptrace"),
+    ] {
+        if cfg!(not(target_arch = "x86_64")) && name == "ptrace" {
+            continue;
+        }
+        let python = strict.command("python3").args(["-c", program]).output().expect("it starts");
+        assert_eq!(
+            python.outcome.to_string(),
+            format!("stopped at the forbidden system call {name}"),
+            "{program}"
+        );
+    }
+    let forks = strict.command("sh").args(["-c", "/bin/true; exit 0"]).output().expect("it starts");
+    assert_eq!(forks.outcome.ended.name(), "syscall");
+}
+
+#[test]
+fn a_debugger_works_where_it_is_let() {
+    // PTRACE_TRACEME, and what only the profile for debugging has.
+    let traceme = [&*number("ptrace"), "0"];
+    assert_eq!(call(&payload::sandbox(), &traceme), "0");
+    assert_eq!(call(&payload::sandbox().seccomp(Profile::Debug), &traceme), "0");
+    assert_eq!(
+        call(
+            &payload::sandbox().seccomp(Seccomp::profile(Profile::Default).deny("ptrace", 1)),
+            &traceme
+        ),
+        EPERM
+    );
+    let peek = [&*number("process_vm_readv"), "0", "0"];
+    assert_eq!(call(&payload::sandbox(), &peek), EPERM);
+    assert_eq!(call(&payload::sandbox().seccomp(Profile::Debug), &peek), "0");
+}
+
+#[test]
+fn rules_with_tests_and_the_last_one_that_fits() {
+    let mkdir = || Rule::new("umask", Action::Errno(13));
+    let filter = Seccomp::profile(Profile::Default)
+        .rule(mkdir())
+        .rule(Rule::new("umask", Action::Errno(7)).when(Test::new(
+            0,
+            Compare::GreaterOrEqual,
+            0o100,
+        )))
+        .rule(
+            Rule::new("umask", Action::Allow)
+                .when(Test::new(0, Compare::Equal, 0).masked(0o70))
+                .when(Test::new(0, Compare::Less, 0o100)),
+        );
+    let sandbox = payload::sandbox().seccomp(filter);
+    for (mask, answer) in [("0", "0"), ("7", "0"), ("0o27", "13"), ("0o107", "7")] {
+        assert_eq!(call(&sandbox, &[&number("umask"), mask]), answer, "{mask}");
+    }
+}
+
+#[test]
+fn a_filter_without_execve_starts_its_command_and_no_other() {
+    let sandbox = payload::sandbox()
+        .seccomp(Seccomp::profile(Profile::Default).deny("execve", 13).deny("execveat", 13));
+    let output = sandbox
+        .command("sh")
+        .args(["-c", "echo here; exec /bin/true"])
+        .output()
+        .expect("it starts");
+    assert_eq!((output.outcome.ended, output.stdout), (Ended::Exited(126), b"here\n".to_vec()));
+    // And an error is told in full though the filter lets the new process say nothing.
+    let nothing = Seccomp::profile(Profile::Unconfined).otherwise(Action::Errno(1));
+    let error = payload::sandbox()
+        .seccomp(nothing)
+        .command("/etc/passwd")
+        .output()
+        .expect_err("no program");
+    assert_eq!(error.kind(), ErrorKind::ProgramNotExecutable, "{error}");
+}
+
+#[test]
+fn programs_of_the_callers_own_are_loaded_in_turn() {
+    // BPF: load the number; if it is umask's, errno 12 (or 11); else allow.
+    let umask = Syscall::from_name("umask").expect("Linux has it").number();
+    let program = |errno: u8| {
+        let mut bytes = vec![0x20, 0, 0, 0, 0, 0, 0, 0, 0x15, 0, 0, 1];
+        bytes.extend(umask.to_le_bytes());
+        bytes.extend([6, 0, 0, 0, errno, 0, 5, 0, 6, 0, 0, 0, 0, 0, 0xff, 0x7f]);
+        bytes
+    };
+    let sandbox = payload::sandbox().seccomp_bpf(program(12));
+    assert_eq!(call(&sandbox, &[&number("umask")]), "12");
+    // Of equal answers the one loaded last holds (seccomp(2)).
+    assert_eq!(call(&sandbox.clone().seccomp_bpf(program(11)), &[&number("umask")]), "11");
+    assert_eq!(
+        call(
+            &payload::sandbox().seccomp(Profile::Unconfined).seccomp_bpf(program(12)),
+            &[&number("umask")]
+        ),
+        "12"
+    );
+    let broken =
+        payload::sandbox().seccomp_bpf([0xff; 8]).command("true").status().expect_err("no program");
+    assert_eq!(broken.kind(), ErrorKind::Invalid, "{broken}");
+    let short = payload::sandbox().seccomp_bpf([0; 7]).check().expect_err("no instruction");
+    assert_eq!(short.kind(), ErrorKind::Invalid, "{short}");
+}
+
+#[test]
+fn the_caller_decides_where_it_wants_to() {
+    as_each("the_caller_decides_where_it_wants_to", |_| {
+        let sandbox = payload::sandbox()
+            .seccomp(Seccomp::profile(Profile::Default).notify("uname").notify("openat"));
+        let mut child = sandbox
+            .command("sh")
+            .args(["-c", "cat /secret; cat /none; uname"])
+            .stdout(seclude::Stdio::piped())
+            .stderr(seclude::Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let listener = child.take_listener().expect("its filter has one");
+        assert!(child.take_listener().is_none());
+        let secret = tempfile::tempfile().expect("there is room");
+        std::os::unix::fs::FileExt::write_all_at(&secret, b"handed over\n", 0)
+            .expect("there is room");
+        let decided = std::thread::spawn(move || {
+            let mut heard = Vec::new();
+            while let Some(call) = listener.receive().expect("it listens") {
+                let path = call.read_string(call.arguments()[1]).unwrap_or_default();
+                match (call.syscall().name(), &*path) {
+                    (Some("uname"), _) => {
+                        heard.push(call.pid());
+                        call.fail(5).expect("it waits");
+                    }
+                    (_, b"/secret") => {
+                        call.succeed_with_descriptor(secret.as_fd(), true).expect("it waits");
+                    }
+                    (_, b"/none") => drop(call),
+                    _ => call.allow().expect("it waits"),
+                }
+            }
+            heard
+        });
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.stdout, b"handed over\n");
+        assert_eq!(output.outcome.ended, Ended::Exited(1));
+        assert_eq!(decided.join().expect("it listens").len(), 1);
+    });
+}
+
+#[test]
+fn who_does_not_listen_lets_the_call_fail() {
+    let sandbox = payload::sandbox().seccomp(Seccomp::profile(Profile::Default).notify("chroot"));
+    let mut command = sandbox.command(payload::PLACE);
+    let mut child = command
+        .args(["call", &number("chroot")])
+        .stdout(seclude::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let listener = child.take_listener().expect("its filter has one");
+    assert!(
+        listener
+            .receive_within(Duration::from_secs(20))
+            .expect("it listens")
+            .is_some_and(|call| call.fail(33).is_ok())
+    );
+    drop(listener);
+    assert_eq!(child.wait_with_output().expect("it ends").stdout, b"33\n");
+    // Without any listener at all, when the child that holds it has been asked to wait and nobody
+    // took it, the kill still works.
+    let mut child = sandbox
+        .command(payload::PLACE)
+        .args(["call", &number("chroot")])
+        .spawn()
+        .expect("it starts");
+    child.kill().expect("it is killed");
+    assert_eq!(child.wait().expect("it ends").ended, Ended::Killed);
+}
+
+#[test]
+fn two_who_would_listen_are_a_mistake() {
+    let error = Sandbox::new()
+        .seccomp(Seccomp::profile(Profile::Strict).notify("ptrace"))
+        .check()
+        .expect_err("one listener only");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let error = Sandbox::new()
+        .seccomp(Seccomp::profile(Profile::Default).allow("opennat"))
+        .check()
+        .expect_err("no such call");
+    assert_eq!(error.remedy(), Some("did you mean openat?"));
+}
+
+#[test]
+fn a_program_is_learned_and_then_runs_under_what_was_learned() {
+    as_each("a_program_is_learned_and_then_runs_under_what_was_learned", |_| {
+        let script = "cat /etc/passwd > /dev/null; cd /usr; ls lib > /dev/null; umask 077";
+        let learned =
+            payload::sandbox().command("sh").args(["-c", script]).learn().expect("it is watched");
+        assert_eq!(learned.output.outcome.ended, Ended::Exited(0));
+        for name in ["execve", "openat", "umask", "exit_group"] {
+            assert!(
+                learned.calls.contains_key(&Syscall::from_name(name).expect("Linux has it")),
+                "{name}"
+            );
+        }
+        for path in ["/etc/passwd", "/usr/lib", "/dev/null"] {
+            assert!(learned.paths.contains(Path::new(path)), "{path} in {:?}", learned.paths);
+        }
+        let text = learned.sandbox().to_toml().expect("it can be written");
+        let pasted = Sandbox::from_toml(&text).expect("it can be read");
+        let again = pasted.command("sh").args(["-c", script]).output().expect("it starts");
+        assert_eq!(
+            again.outcome.ended,
+            Ended::Exited(0),
+            "{}",
+            String::from_utf8_lossy(&again.stderr)
+        );
+        // What it did not do then it may not do now.
+        let other =
+            pasted.command("sh").args(["-c", "mkdir /dev/shm/d"]).output().expect("it starts");
+        assert_ne!(other.outcome.ended, Ended::Exited(0));
+        // What the filter refuses is refused while learning, too.
+        let learned = payload::sandbox()
+            .command(payload::PLACE)
+            .args(["call", &number("chroot")])
+            .learn()
+            .expect("it is watched");
+        assert_eq!(learned.output.stdout, b"1\n");
+        assert_eq!(
+            learned.refused.into_iter().collect::<Vec<_>>(),
+            [Syscall::from_name("chroot").expect("Linux has it")]
+        );
+        let killed = payload::sandbox().seccomp(Seccomp::profile(Profile::Default).kill("chroot"));
+        let learned = killed
+            .command(payload::PLACE)
+            .args(["call", &number("chroot")])
+            .learn()
+            .expect("it is watched");
+        assert_eq!(learned.output.outcome.ended.name(), "syscall");
+    });
+}
+
+#[test]
+fn the_warden_is_held_too() {
+    as_each("the_warden_is_held_too", |_| {
+        let lines = |sandbox: &Sandbox| {
+            let mut child = sandbox.command("sleep").arg("1000").spawn().expect("it starts");
+            let warden = child.processes().expect("it runs")[0].pid;
+            let status =
+                std::fs::read_to_string(format!("/proc/{warden}/status")).expect("it runs");
+            let held = child.enforced().contains(Protection::FilteredWarden);
+            child.kill().expect("it is killed");
+            let line = |name: &str| {
+                status
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name))
+                    .map(|value| value.trim().to_owned())
+            };
+            (held, line("Seccomp:"), line("NoNewPrivs:"), line("CapPrm:"))
+        };
+        let told = |filtered: bool| {
+            // In any case the guard is loaded, which is no filter of what the warden does.
+            (
+                filtered,
+                Some("2".to_owned()),
+                Some("1".to_owned()),
+                Some("0000000000000000".to_owned()),
+            )
+        };
+        assert_eq!(lines(&Sandbox::new()), told(true));
+        assert_eq!(
+            lines(&Sandbox::new().seccomp(Seccomp::profile(Profile::Default).kill("ptrace"))),
+            told(true)
+        );
+        assert_eq!(lines(&Sandbox::new().seccomp(Profile::Unconfined)), told(false), "the control");
+    });
+}
+
+#[test]
+fn a_sandbox_inside_a_sandbox_has_the_nested_profile_and_filters_of_its_own() {
+    let nested = payload::sandbox().nested();
+    // Nothing but the namespaces that `nested` is for: the default's other refusals hold.
+    assert_eq!(call(&nested, &[&number("process_vm_readv")]), EPERM);
+    assert_eq!(call(&nested, &[&number("bpf")]), EPERM);
+    assert_eq!(call(&payload::sandbox(), &[&number("unshare"), "0x10000000"]), EPERM);
+    assert_eq!(call(&nested, &[&number("unshare"), "0x10000000"]), "0");
+}
