@@ -1,11 +1,14 @@
-//! Hostile programs (`src/bin/adversary`) that attack the process that holds them: with every call
-//! that can name a process, a user, a descriptor or a path, in every mode, as root and as an
-//! ordinary user, with a CPU quota and under load.
+//! Hostile programs (`src/bin/adversary`) attack the process that enforces their limits. They use
+//! every call that can name a process, a user, a descriptor or a path. They run in every mode, as
+//! root and as an unprivileged user, with a CPU quota, and under load.
 //!
-//! What must hold: the wall time ends each of them, `kill` and `drop` return, nothing survives, the
-//! end that is told is true, and nobody has changed anything about a warden. A round is all attacks
-//! at once in one mode; SECLUDE_ROUNDS says how many, `make test-adversary` makes 1,000. It prints
-//! how late the latest end came.
+//! The wall time must end each of them, `kill` and `drop` must return, and nothing may survive. The
+//! reported end must be true, and no setting of a warden may have changed. A round runs all attacks
+//! at once in one mode. SECLUDE_ROUNDS sets the number of rounds; `make test-adversary` runs 1,000.
+//! The test prints the delay of the latest end.
+//!
+//! This is a binary of its own because its tests list the wardens of their whole process, measure
+//! time, and take long.
 #![deny(unsafe_code)]
 
 mod attack;
@@ -29,15 +32,15 @@ use std::time::{Duration, Instant};
 
 const WORDS: [&str; 9] =
     ["relay", "flood", "linger", "knobs", "signals", "proc", "spin", "fork", "odd"];
-/// What is done at once in a round. Some attacks need the processors for their timing, or idle
-/// ones; some are about there being none.
+/// The words that run at once in a round. Some attacks need processors for their timing, some need
+/// idle ones, and some need all processors busy.
 const GROUPS: [&[&str]; 3] = [
     &["relay", "linger", "odd"],
     &["flood", "knobs", "signals", "proc"],
     &["spin", "fork", "knobs", "relay"],
 ];
 
-/// Processes that keep the processors busy, outside.
+/// Processes outside that keep the processors busy.
 struct Load(Vec<std::process::Child>);
 
 impl Load {
@@ -61,7 +64,8 @@ impl Drop for Load {
     }
 }
 
-/// One round: many words at once; what is wrong is added to `wrong`. The latest end is returned.
+/// Runs one round: many words at once. Adds failures to `wrong` and returns the delay of the latest
+/// end.
 fn round(
     number: u32,
     caller: Caller,
@@ -79,8 +83,8 @@ fn round(
     };
     let mut attacks = Vec::new();
     for word in words {
-        // Without a process tree or a cgroup of its own nothing can be faster than processes that
-        // make processes: docs/warden.md.
+        // In this mode there is no pid namespace and no cgroup, and no process is faster than a
+        // fork bomb (docs/warden.md).
         if *word == "fork" && mode == Mode::Joined && caller == Caller::User {
             println!("SKIPPED: {word} in {mode:?} as {}: nobody can hold it there", caller.name());
             continue;
@@ -119,7 +123,7 @@ fn round(
     latest
 }
 
-/// To make one round once more: SECLUDE_FIRST_ROUND, else the first.
+/// The first round: SECLUDE_FIRST_ROUND, to repeat a single round, or zero.
 fn first_round() -> u32 {
     std::env::var("SECLUDE_FIRST_ROUND").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
@@ -145,7 +149,7 @@ fn no_hostile_program_holds_fools_or_outlives_its_warden() {
     });
 }
 
-/// Whatever runs inside, a warden is seen waiting in its poll and nowhere else.
+/// A warden waits only in its poll, whatever runs inside.
 #[test]
 fn a_warden_waits_in_its_poll_and_nowhere_else() {
     const NAME: &str = "a_warden_waits_in_its_poll_and_nowhere_else";
@@ -162,7 +166,7 @@ fn a_warden_waits_in_its_poll_and_nowhere_else() {
         let (looks, held) = std::thread::scope(|scope| {
             let sampler = Sampler::start(scope, &shared);
             for number in 0..rounds(Mode::ALL.len() as u32) {
-                // Each mode with one of the groups. Whether they end is the other test's concern.
+                // Each mode runs with one of the groups. The other test checks the ends.
                 round(3 * number + number % 3, caller, Some(&sampler), &mut ends);
             }
             start_swapped(Duration::from_secs(2), Some(&sampler))
@@ -175,8 +179,9 @@ fn a_warden_waits_in_its_poll_and_nowhere_else() {
     });
 }
 
-/// The kernel may share the processors among sessions (autogroups). A command can make many: a warden
-/// in the caller's would have to share one turn with all of the caller's processes.
+/// The kernel may share the processors among sessions (autogroups, sched(7)), and a command can
+/// create many sessions. A warden in the caller's session would share one turn with all of the
+/// caller's processes.
 #[test]
 fn no_warden_is_in_the_session_of_its_caller() {
     const NAME: &str = "no_warden_is_in_the_session_of_its_caller";
@@ -198,8 +203,8 @@ fn no_warden_is_in_the_session_of_its_caller() {
     });
 }
 
-/// A path in a cell that is now a program, now a FIFO, a link to a device, a file under a lease:
-/// whoever starts it is told something, soon.
+/// Starts a path in a cell that changes between a file that is no program, a FIFO, a link to a
+/// device, and a file under a lease. Each start must return soon.
 fn start_swapped(time: Duration, sampler: Option<&Sampler<'_>>) -> Result<(), String> {
     let cell = sandbox()
         .terminals()
@@ -237,8 +242,8 @@ fn start_swapped(time: Duration, sampler: Option<&Sampler<'_>>) -> Result<(), St
     while Instant::now() < end && wrong.is_ok() {
         let mut command = cell.command("/tmp/w/program");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).wall_time(WALL);
-        // It is no program, whatever it is at the moment: an error, or an end by the wall time if
-        // the start itself is held.
+        // Whatever the path is at the moment, it is no program: the start fails, or the wall time
+        // ends it.
         wrong = match returns("a start of a swapped path", WALL, &victims, || command.status()) {
             Ok((Ok(outcome), _)) if outcome.ended == Ended::Exited(0) => Err("it has run".into()),
             Ok(_) => Ok(()),
@@ -246,7 +251,7 @@ fn start_swapped(time: Duration, sampler: Option<&Sampler<'_>>) -> Result<(), St
         };
         starts += 1;
     }
-    // The others are not held up by it.
+    // Other starts in the cell are not delayed.
     if wrong.is_ok() {
         wrong = match returns("another command", WALL, &victims, || {
             cell.command(PLACE).arg("nothing").wall_time(WALL).output()
@@ -276,7 +281,8 @@ fn a_path_that_changes_while_it_is_started_holds_nobody() {
     });
 }
 
-/// Who attacks from within a cell, while others enter it: their wardens hold them, and end them.
+/// Commands enter a cell in which an attack is running. Their wardens enforce their limits and end
+/// them.
 #[test]
 fn who_enters_a_cell_is_held_whoever_is_in_it() {
     const NAME: &str = "who_enters_a_cell_is_held_whoever_is_in_it";
@@ -302,7 +308,7 @@ fn who_enters_a_cell_is_held_whoever_is_in_it() {
     });
 }
 
-/// A command that enters a cell, and has nothing to do with the hostile one there.
+/// Runs a command that enters a cell beside an attack and takes no part in it.
 fn bystander(mode: Mode, word: &str, set: &dyn Fn(Sandbox) -> Sandbox) -> Result<(), String> {
     let text = |error: seclude::Error| error.to_string();
     let scene =
@@ -332,10 +338,10 @@ fn bystander(mode: Mode, word: &str, set: &dyn Fn(Sandbox) -> Sandbox) -> Result
     let cells = Victims { wardens: vec![cell.id().map_err(text)?], mark: mark.clone() };
     let (child, _) = returns("a start", WALL, &cells, || command.spawn())?;
     let told = match child {
-        // What is killed on its way is told by an error with a kind.
+        // A command that is killed during its start is reported as an error with a kind.
         Err(_) => Ok(()),
         Ok(mut child) => {
-            // The command may have been killed already, and its warden be gone.
+            // The command may have been killed already, and its warden may have ended.
             let warden = child
                 .processes()
                 .map_err(text)?
@@ -350,13 +356,13 @@ fn bystander(mode: Mode, word: &str, set: &dyn Fn(Sandbox) -> Sandbox) -> Result
             let waited = returns("wait", WALL, &victims, || child.wait());
             waited.and_then(|(outcome, _)| match outcome.map_err(text)?.ended {
                 Ended::WallTime if changed.is_empty() => Ok(()),
-                // The command itself is the cell's: who is in it may kill it, by a signal or by a
-                // limit on its processor time. Where Landlock does not end signals,
-                // its warden may be killed as well.
+                // Other processes of the cell may kill the command, with a signal or with a limit
+                // on its processor time. Where Landlock does not scope signals, they may kill its
+                // warden as well.
                 Ended::Signaled(_) if matches!(word, "signals" | "knobs") && changed.is_empty() => {
                     Ok(())
                 }
-                // Without a descriptor left its program does not get to its first line.
+                // Under a limit of no descriptors the program fails before its first line.
                 Ended::Exited(127) if word == "knobs" && changed.is_empty() => Ok(()),
                 Ended::WardenLost(_) if word == "signals" => Ok(()),
                 ended => Err(format!("{ended:?}, its warden changed: {changed:?}")),
@@ -382,7 +388,7 @@ fn marked_after(marks: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-/// The caller is killed while its command attacks: neither the warden nor what it holds lives on.
+/// The caller is killed during an attack. The warden and everything inside must end.
 #[test]
 fn nothing_hostile_outlives_a_caller_that_is_killed() {
     let _alone = alone();
@@ -416,7 +422,7 @@ fn nothing_hostile_outlives_a_caller_that_is_killed() {
             {
                 std::thread::sleep(Duration::from_millis(2));
             }
-            // Where the warden counts the processes, it ends a fork bomb soon: its caller is killed
+            // Where the warden counts processes, it soon ends a fork bomb, so the caller is killed
             // at once.
             if *word != "fork" {
                 std::thread::sleep(A_WHILE * 2);
@@ -438,8 +444,8 @@ fn nothing_hostile_outlives_a_caller_that_is_killed() {
     });
 }
 
-/// The control: against processes that are nobody's wardens, the same attacks succeed, and it is
-/// seen.
+/// The control: the same attacks succeed against processes that are no wardens, and the test sees
+/// it.
 #[test]
 fn an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks() {
     let _alone = alone();
@@ -475,7 +481,7 @@ fn an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks() {
         sleeper.wait().expect("it is ours");
         finish(attack);
 
-        // A reader that polls and then reads, blocking, is held for good.
+        // A reader that polls and then makes a blocking read is held for good.
         let (other, stderr) = nix::unistd::pipe().expect("there are descriptors");
         let mut victim = std::process::Command::new(program("adversary"))
             .args(["victim", "all"])
@@ -501,7 +507,7 @@ fn an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks() {
                 .unwrap_or_default();
             call.starts_with(&format!("{} ", nix::libc::SYS_read))
         };
-        // Seen several times in turn: it does not come back from there.
+        // It is seen in the read several times in a row, so it does not return from it.
         let mut seen_in_read = 0;
         while seen_in_read < 10 {
             assert!(Instant::now() < end, "the thief takes nothing");

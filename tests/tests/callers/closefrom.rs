@@ -1,7 +1,9 @@
-//! A caller that closes descriptors it does not know, as `closefrom(3)` does: the library's go with
-//! them, and the kernel gives their numbers to what the caller opens next. The library sends
-//! nothing there, takes nothing from there, and closes nothing; it makes what it needs anew, or
-//! says what has happened.
+//! A caller that closes descriptors it does not know, as `closefrom(3)` does. The library's
+//! descriptors are closed with them, and the kernel gives their numbers to the next descriptors of
+//! the caller.
+//!
+//! The library must not write to, read from or close a descriptor under such a number. It makes
+//! what it needs again, or reports what happened. Each case runs in a process of its own.
 
 use nix::errno::Errno;
 use nix::libc;
@@ -23,21 +25,21 @@ use std::process::Command;
 const CASE: &str = "SECLUDE_TEST_CLOSED_FROM";
 const TAKEN: &str = "SECLUDE_TEST_TAKEN";
 
-/// What is done with something after its descriptors are gone.
+/// Uses an object after its descriptors were closed.
 type Use = Box<dyn FnOnce() -> Result<String>>;
 
-/// What is expected of that.
+/// The expected result of that use.
 #[derive(Clone, Copy)]
 enum Then {
-    /// It works, for the library has made anew what was lost.
+    /// It works, because the library makes again what was lost.
     Works,
-    /// The command has ended, for its warden hears of nobody any more.
+    /// The command has ended, because its warden lost the connection to the caller.
     Ended,
-    /// An error that says what the caller has done.
+    /// An error of this kind that says what the caller did.
     Told(ErrorKind),
 }
 
-/// Something that has descriptors of the library's; how it is used; what comes of it.
+/// A name, a function that makes an object with descriptors, and the expected result of its use.
 type Case = (&'static str, fn() -> Use, Then);
 
 const CASES: &[Case] = &[
@@ -275,8 +277,7 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// A pool whose threads have nothing to do: they are not to be in the middle of something when all
-/// is closed.
+/// Waits until a pool is full, so that its threads are idle when the descriptors are closed.
 fn filled(pool: Pool) -> Pool {
     while pool.statistics().ready < pool.statistics().size {
         std::thread::yield_now();
@@ -288,7 +289,7 @@ fn written(command: &mut seclude::Command) -> Result<String> {
     command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// How a command ends whose warden hears of nobody any more.
+/// The end of a command whose warden lost the connection to the caller.
 fn lost(outcome: &Outcome) -> String {
     match outcome.ended {
         Ended::WardenLost(_) | Ended::Killed => "lost".into(),
@@ -300,7 +301,8 @@ fn echo(sandbox: &Sandbox) -> Result<String> {
     written(sandbox.command("echo").arg("x"))
 }
 
-/// What the caller has opened since: sockets, for somebody might send to them.
+/// The descriptors that the caller opens afterwards. They are sockets, so that a message sent to
+/// one of them is noticed.
 struct Own(Vec<(OwnedFd, u64)>);
 
 impl Own {
@@ -321,7 +323,7 @@ impl Own {
             .collect())
     }
 
-    /// What somebody else has done with them.
+    /// What was done to them by code other than this test.
     fn harm(&self) -> Vec<String> {
         let mut harm = Vec::new();
         for (socket, inode) in &self.0 {
@@ -340,7 +342,7 @@ impl Own {
     }
 }
 
-/// Does it, in a process that has nothing else to lose.
+/// Runs one case, in a process that does nothing else.
 fn run(&(name, make, then): &Case, taken: bool) {
     let used = make();
     for number in 3..1024 {
@@ -367,8 +369,8 @@ fn run(&(name, make, then): &Case, taken: bool) {
         _ => panic!("{name}: {result:?}"),
     }
     assert_eq!(own.harm(), Vec::<String>::new(), "{name}");
-    // Before Linux 6.9 a process whose descriptor is lost cannot be told from another one, and is
-    // left for the caller's own loop.
+    // Before Linux 6.9, a process whose pidfd is lost cannot be told from another one. The library
+    // leaves it for the caller's own wait loop.
     if kernel_is_at_least(6, 9) {
         let left = waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG));
         assert!(matches!(left, Err(Errno::ECHILD)), "{name} leaves {left:?}");
@@ -387,7 +389,7 @@ fn what_the_caller_has_closed_is_neither_used_nor_closed_again() {
         let mut failed = Vec::new();
         for (name, ..) in CASES {
             for taken in [false, true] {
-                // What hangs is ended.
+                // A case that hangs is killed.
                 let mut command = Command::new("timeout");
                 command
                     .args(["-s", "KILL", "60"])

@@ -1,5 +1,5 @@
-//! A caller with a limit on the size of its files (RLIMIT_FSIZE): the kernel ends a process that
-//! writes more than that by SIGXFSZ, which the library must never let come.
+//! A caller with a limit on file sizes (RLIMIT_FSIZE). The kernel sends SIGXFSZ to a process that
+//! writes beyond it. The library must never cause that signal.
 
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -15,12 +15,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 const LIMIT: &str = "SECLUDE_TEST_FILE_SIZE";
-/// The warden's program has no fewer bytes, and no more than the larger limit.
+/// A size that the warden's program exceeds. It is smaller than the larger limit.
 const WARDEN: u64 = 20 << 10;
-/// It is the hard limit, too.
+/// If set, the limit is the hard limit as well.
 const HARD: &str = "SECLUDE_TEST_FILE_SIZE_HARD";
 
-/// Runs the test of this name again in a process that has the limit; how it ended.
+/// Runs the test `name` again in a process with this limit, and returns its status.
 fn limited(name: &str, limit: u64, hard: bool) -> std::process::ExitStatus {
     let mut command = Command::new(std::env::current_exe().expect("/proc names it"));
     command.args(only(name)).env(LIMIT, limit.to_string());
@@ -40,8 +40,7 @@ fn refused(error: &seclude::Error) {
     assert!(error.remedy().is_some_and(|remedy| remedy.contains("raise RLIMIT_FSIZE")), "{error}");
 }
 
-/// What is written to memory alone is written by a process of the library's own, with a limit of
-/// its own.
+/// A child of the library writes data that goes to memory only, under a limit of its own.
 #[test]
 fn a_limit_on_the_size_of_files_ends_no_caller() {
     const NAME: &str = "a_limit_on_the_size_of_files_ends_no_caller";
@@ -60,7 +59,7 @@ fn a_limit_on_the_size_of_files_ends_no_caller() {
         fs::write(place.path().join("large"), vec![b'x'; 300 << 10]).expect("there is room");
         setrlimit(Resource::RLIMIT_FSIZE, limit, if hard { limit } else { u64::MAX })
             .expect("it may be lowered");
-        // Only who may raise a hard limit is not held by one: not every root.
+        // A process that may raise hard limits is not bound by one. Not every root may.
         let may = who == Caller::Root && setrlimit(Resource::RLIMIT_FSIZE, limit, u64::MAX).is_ok();
         setrlimit(Resource::RLIMIT_FSIZE, limit, if hard { limit } else { u64::MAX })
             .expect("it may be lowered");
@@ -78,7 +77,7 @@ fn a_limit_on_the_size_of_files_ends_no_caller() {
                 );
             }
         };
-        // The command has the caller's limit all the same.
+        // The command inherits the caller's limit all the same.
         let told = if hard {
             format!("{0} {0}\n", limit >> 9)
         } else {
@@ -102,8 +101,8 @@ fn a_limit_on_the_size_of_files_ends_no_caller() {
             let sandbox = sandbox.file("/etc/large", vec![b'x'; 300 << 10]);
             let script = format!("wc -c </etc/large; {script}");
             match sandbox.command("sh").args(["-c", &script]).output() {
-                // The warden writes it, who is in a user namespace of its own and may raise no hard
-                // limit.
+                // The warden writes it. It is in a user namespace of its own and cannot raise a
+                // hard limit.
                 Err(error) if hard => refused(&error),
                 result => judge(300 << 10, result, &format!("{}\n{told}", 300 << 10)),
             }
@@ -114,7 +113,7 @@ fn a_limit_on_the_size_of_files_ends_no_caller() {
                 .expect_err("it does not fit"),
         );
         assert!(!place.path().join("copy").exists());
-        // No process of ours is left, and the caller's limit is as it was.
+        // The library has left no process, and the caller's limit is unchanged.
         let left = waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL));
         assert_eq!(left, Err(nix::errno::Errno::ECHILD));
         assert_eq!(getrlimit(Resource::RLIMIT_FSIZE).expect("there is one").0, limit);
@@ -123,7 +122,7 @@ fn a_limit_on_the_size_of_files_ends_no_caller() {
     });
 }
 
-/// The control: a process that writes more is ended.
+/// The control: a process that writes more is killed.
 #[test]
 fn a_program_that_writes_more_is_ended() {
     const NAME: &str = "a_program_that_writes_more_is_ended";

@@ -1,4 +1,4 @@
-//! Nothing survives its caller: not when that is killed at any moment, not when a worker it forked
+//! Nothing survives its caller, whenever the caller is killed, and even if a worker that it forked
 //! lives on.
 
 use nix::sys::signal::{Signal, kill};
@@ -12,13 +12,13 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// What the kernel has a second for.
+/// How long the kernel may take to end the processes.
 const GRACE: Duration = Duration::from_secs(1);
 
 const NONE: [u32; 0] = [];
 
-/// A command that leaves a double-forked grandchild in a session of its own. Its arguments carry
-/// the mark.
+/// A command that leaves a double-forked grandchild in its own session. The mark is in the
+/// arguments of both.
 const CLINGING: &str =
     "(setsid sh -c 'while :; do sleep 0.2; done' $0 &); while :; do sleep 0.2; done";
 
@@ -30,7 +30,7 @@ fn slay(pid: u32) {
     let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
 }
 
-/// Ends a caller and takes its status.
+/// Kills a caller and reaps it.
 fn slay_child(mut child: Child) {
     child.kill().expect("it is ours");
     child.wait().expect("it is ours");
@@ -49,8 +49,8 @@ fn a_caller_killed_at_random_moments_leaves_nobody() {
         }
         .write();
         std::fs::write(&job, lines).expect("a file of our own");
-        // The moments lie before, in and after the start of its command: up to twice as long as
-        // that takes here, when nothing delays it.
+        // The callers are killed before, during and after the start of their command: at moments up
+        // to twice as long as an undisturbed start takes here.
         let start = |_| {
             let begin = std::time::Instant::now();
             let caller =
@@ -75,7 +75,7 @@ fn a_caller_killed_at_random_moments_leaves_nobody() {
             alive_at_the_end += usize::from(!marked(&mark).is_empty());
             slay_child(caller);
         }
-        // Whoever was being started when its caller died has had its second too.
+        // A process that was just being started when its caller died also has the time to end.
         std::thread::sleep(GRACE);
         assert_eq!(marked(&mark), NONE, "left inside after a second");
         assert!(
@@ -100,7 +100,7 @@ fn a_worker_that_the_caller_forked_holds_nothing_alive() {
                 .read_line(&mut line)
                 .expect("it tells");
             let worker: u32 = line.trim().parse().expect("the worker's id");
-            // The command with its grandchild, the caller, the worker: all are marked.
+            // The command, its grandchild, the caller and the worker all have the mark.
             await_marked(&mark, 4);
             slay_child(caller);
             let end = std::time::Instant::now() + GRACE;
@@ -123,7 +123,7 @@ fn a_dropped_child_leaves_nobody() {
             Sandbox::new().command("sh").args(["-c", CLINGING, &mark]).spawn().expect("it starts");
         await_marked(&mark, 2);
         drop(child);
-        // Dropping waits: there is nothing to wait for here.
+        // Dropping waits for the end, so the test does not.
         assert_eq!(marked(&mark), NONE);
     });
 }
@@ -139,7 +139,7 @@ fn a_finished_command_leaves_nobody() {
     });
 }
 
-/// The same in a shared pid namespace, where the warden and not the kernel sees to it.
+/// The same in a shared pid namespace, where the warden and not the kernel ends the processes.
 #[test]
 fn in_a_shared_pid_namespace_too() {
     as_each("in_a_shared_pid_namespace_too", |_| {
@@ -152,8 +152,8 @@ fn in_a_shared_pid_namespace_too() {
     });
 }
 
-/// The negative control: without a sandbox the same command does survive its caller, and the marks
-/// show it.
+/// The negative control: without a sandbox the same command survives its caller, and the marks show
+/// it.
 #[test]
 fn outside_of_a_sandbox_the_grandchild_survives() {
     as_each("outside_of_a_sandbox_the_grandchild_survives", |_| {
@@ -166,8 +166,8 @@ fn outside_of_a_sandbox_the_grandchild_survives() {
             .expect("sh is there");
         await_marked(&mark, 2);
         slay_child(caller);
-        // Whoever still has the mark survived it. One that is inside execve(2) shows no arguments:
-        // hence the wait, and the loop.
+        // Processes with the mark have survived. A process inside execve(2) shows no arguments, so
+        // this waits first and then repeats the scan.
         std::thread::sleep(GRACE);
         await_marked(&mark, 1);
         while !survivors(&mark, Duration::ZERO).is_empty() {

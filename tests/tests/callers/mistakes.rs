@@ -1,6 +1,6 @@
-//! Common mistakes, made from Rust, and whether the error helps: a point each for naming the thing,
-//! the cause and the remedy. `python/tests/test_mistakes.py` has those that are made from Python.
-//! The mean must be at least 2.8; `--nocapture` shows the table.
+//! Common mistakes made from Rust, and how helpful the errors are. An error gets one point each for
+//! naming the thing, the cause and the remedy. The mean must be at least 2.8. `--nocapture` shows
+//! the table. `python/tests/test_mistakes.py` has the mistakes made from Python.
 
 use seclude::{Entry, Error, MiB, Profile, Sandbox, Seccomp, Stdio, Tmpfs};
 use seclude_tests::caller::{Caller, as_each, driver};
@@ -10,8 +10,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// A mistake, what was said about it, and what that must contain to name the thing, the cause and
-/// the remedy.
+/// A mistake, its error text, and the parts of it that name the thing, the cause and the remedy.
 struct Mistake {
     name: &'static str,
     told: String,
@@ -43,8 +42,7 @@ impl Mistake {
     }
 }
 
-/// What a sandbox says where no user namespace may be made: within another one that does not allow
-/// that.
+/// The error of a sandbox inside another one that does not allow user namespaces.
 fn without_user_namespaces() -> String {
     let job = Job {
         action: Action::Output,

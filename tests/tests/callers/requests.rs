@@ -1,6 +1,6 @@
-//! Requests at the limits: arguments as long as the kernel takes, ten thousand binds, two hundred
-//! descriptors, a caller with next to no descriptors of its own, full pipes. Each arrives whole or
-//! is refused by the name of what is full.
+//! Requests at the limits of the kernel: the longest arguments, ten thousand binds, two hundred
+//! descriptors, a caller with few free descriptors, and full pipes. Each request arrives whole, or
+//! is refused with an error that names the exhausted resource.
 
 use nix::sys::resource::{Resource, getrlimit};
 use seclude::{Command, Ended, Error, ErrorKind, Output, Sandbox, Stdio};
@@ -13,14 +13,15 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
-/// A quarter of the stack limit, which the default sandbox sets to 8 MiB: what `execve(2)` takes of
-/// arguments and environment.
+/// A quarter of the stack limit, which the default sandbox sets to 8 MiB. execve(2) takes no more
+/// arguments and environment than that.
 const TOGETHER: usize = 2 << 20;
-/// What it takes of any one of them, its NUL included.
+/// The longest single argument, with its NUL.
 const EACH: usize = 128 << 10;
 
-/// A command that writes its arguments, one a line, and what its arguments and environment come to
-/// before any are added: each a text with its NUL and a pointer, and the program's path once more.
+/// A command that prints its arguments one per line, and the size of its arguments and environment
+/// before any are added. Each text counts with its NUL and a pointer, and the path of the program
+/// counts once more.
 fn telling() -> (Command, usize) {
     let words = ["sh", "-c", r#"printf '%s\n' "$@""#, "sh"];
     let mut command = Sandbox::new().command("/bin/sh");
@@ -34,12 +35,12 @@ fn size_of(text: &str) -> usize {
     text.len() + 1 + size_of_val(&text.as_ptr())
 }
 
-/// Texts, all different from beginning to end, that come to exactly `size`.
+/// Texts that all differ from beginning to end and have exactly `size` bytes in total.
 fn texts(size: usize) -> Vec<String> {
     let mut texts = Vec::new();
     let mut left = size;
     while left > 0 {
-        // No rest smaller than the smallest text.
+        // The rest must not be smaller than the smallest text.
         let next = if left > 120_000 { 100_000 } else { left };
         let length = next - size_of("");
         let text: String = (0..)
@@ -77,7 +78,7 @@ fn refused_as_too_long(error: &Error) {
 #[test]
 fn arguments_below_the_kernels_limit_arrive_whole_and_above_are_refused() {
     as_each("arguments_below_the_kernels_limit_arrive_whole_and_above_are_refused", |_| {
-        // The kernel rounds a little for itself, by less than a page.
+        // The kernel rounds by less than a page.
         for (size, fits) in [
             (TOGETHER - 4096, true),
             (TOGETHER + 4096, false),
@@ -145,7 +146,7 @@ fn one_argument_has_a_limit_of_its_own() {
     });
 }
 
-/// More than fit in 16 bits: a count is as likely to be cut as a length.
+/// More arguments than fit in 16 bits: a count can be truncated as easily as a length.
 #[test]
 fn two_hundred_thousand_arguments_arrive() {
     as_each("two_hundred_thousand_arguments_arrive", |_| {
@@ -155,8 +156,8 @@ fn two_hundred_thousand_arguments_arrive() {
     });
 }
 
-/// Each bind is opened first, so the caller's limit on descriptors may come before the kernel's on
-/// mounts.
+/// Each bind source is opened first, so the caller's limit on descriptors may be reached before the
+/// kernel's limit on mounts.
 #[test]
 fn ten_thousand_binds_work_or_are_refused_by_the_limits_name() {
     as_each("ten_thousand_binds_work_or_are_refused_by_the_limits_name", |_| {
@@ -178,7 +179,7 @@ fn ten_thousand_binds_work_or_are_refused_by_the_limits_name() {
                 assert!(hint.contains("RLIMIT_NOFILE") || hint.contains("fs.mount-max"), "{error}");
             }
         }
-        // Few enough for any caller: a refusal above is about the number.
+        // Few enough for any caller, so a refusal above is due to the number.
         let few = (0..20).fold(Sandbox::new(), |sandbox, number| {
             sandbox.bind_ro(&file, format!("/binds/{number}"))
         });
@@ -189,7 +190,7 @@ fn ten_thousand_binds_work_or_are_refused_by_the_limits_name() {
     });
 }
 
-/// Every number is taken by a descriptor of the caller's that is meant for another number.
+/// Every target number is taken by another of the descriptors to be passed on.
 #[test]
 fn two_hundred_descriptors_arrive_at_scrambled_colliding_numbers() {
     as_each("two_hundred_descriptors_arrive_at_scrambled_colliding_numbers", |_| {
@@ -198,8 +199,8 @@ fn two_hundred_descriptors_arrive_at_scrambled_colliding_numbers() {
         let mut command = Sandbox::new().command("sh");
         let files: Vec<File> = (0..COUNT).map(|number| numbered(place.path(), number)).collect();
         let mut expected: Vec<String> = Vec::new();
-        // 77 and 200 have no common divisor, so this is a permutation; it sends none but a few to
-        // their own numbers.
+        // 77 and 200 have no common divisor, so this is a permutation. It maps only a few to their
+        // own numbers.
         let targets: Vec<i32> =
             (0..COUNT).map(|number| files[(number * 77 + 5) % COUNT].as_raw_fd()).collect();
         let colliding = files
@@ -212,7 +213,7 @@ fn two_hundred_descriptors_arrive_at_scrambled_colliding_numbers() {
             command.fd(target, file);
             expected.push(format!("{target} file {number}"));
         }
-        // The directory that the pattern is read from is the one number more.
+        // Expanding the pattern opens the directory, which is one more number.
         let script = r#"set -- /proc/self/fd/*; echo $#; for n; do n=${n##*/}; [ $n -gt 2 ] && read -r x <"/proc/self/fd/$n" && echo "$n $x"; done; :"#;
         let told = right(command.args(["-c", script]).output().expect("it starts"));
         let mut told: Vec<&str> = told.lines().collect();
@@ -245,7 +246,7 @@ fn more_descriptors_than_the_limit_are_refused_by_name() {
                 "{error}"
             );
         }
-        // A number that the command's own limit (1024) does not have.
+        // A number beyond the command's own limit (1024).
         let file = File::open("/dev/null").expect("it is there");
         let error = Sandbox::new()
             .command("true")
@@ -263,7 +264,7 @@ fn numbered(place: &Path, number: usize) -> File {
     File::open(path).expect("a file of our own")
 }
 
-/// A driver with no more than so many descriptors runs a job. One that hangs is ended, and that
+/// A driver with a low limit on descriptors runs a job. A driver that hangs is killed, and the test
 /// fails.
 #[test]
 fn a_caller_with_few_descriptors_gets_an_error_or_a_right_run() {
@@ -325,15 +326,15 @@ fn a_caller_with_few_descriptors_gets_an_error_or_a_right_run() {
             }
         }
         assert!(refused > 0, "five descriptors are too few: this test would not notice");
-        // Many more than one run takes: the kernel counts an unprivileged user's descriptors in
-        // flight over all its processes.
+        // Far more than one run takes: the kernel counts an unprivileged user's descriptors in
+        // flight over all of the user's processes.
         let told = run(1024);
         assert!(told.contains_key("ended"), "a thousand are enough: {told:?}");
     });
 }
 
-/// Neither writer gets on before it is read: read one after the other, the command would stand
-/// still for ever.
+/// Neither stream can be read to its end before the other. A caller that reads them one after the
+/// other would deadlock with the command.
 #[test]
 fn both_pipes_full_at_once_do_not_deadlock() {
     as_each("both_pipes_full_at_once_do_not_deadlock", |_| {
@@ -355,7 +356,7 @@ fn both_pipes_full_at_once_do_not_deadlock() {
         assert_eq!(output.outcome.ended, Ended::Exited(0));
         assert_eq!((output.stdout.len(), output.stderr.len()), (LENGTH, LENGTH));
 
-        // One stream after the other, in turn, in pieces larger than a pipe.
+        // The command writes to both streams in turn, in pieces larger than a pipe.
         let piece = 100_000;
         let script = format!(
             "for i in 1 2 3 4 5 6 7 8; do head -c {piece} /dev/zero; head -c {piece} /dev/zero >&2; done"
@@ -365,7 +366,8 @@ fn both_pipes_full_at_once_do_not_deadlock() {
     });
 }
 
-/// The tests above are about 8 MiB of stack: what the profile sets, if the caller may have as much.
+/// The tests above assume a stack limit of 8 MiB, which the default sandbox sets if the caller may
+/// have it.
 #[test]
 fn the_callers_own_stack_limit_is_no_lower() {
     let (_, hard) = getrlimit(Resource::RLIMIT_STACK).expect("it can be asked");

@@ -1,4 +1,4 @@
-//! Standard streams of unusual callers: one that has closed its own, and one that gives a pipe to
+//! Unusual standard streams: a caller that has closed its own, and a caller that gives one pipe to
 //! several sandboxes.
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -12,25 +12,25 @@ use std::io::{self, PipeWriter, Read};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 
-/// Tells what the three standard streams are, on descriptor 9.
+/// Prints the targets of the three standard streams to descriptor 9.
 const LOOK: &str = "for n in 0 1 2; do link=$(readlink /proc/$$/fd/$n); echo $link >&9; done";
 
 const CLOSED: &str = "SECLUDE_TEST_CLOSED";
 const RESULT: &str = "SECLUDE_TEST_RESULT";
 
-/// The numbers among the standard three that this process has open.
+/// The standard descriptors that this process has open.
 fn standard() -> Vec<i32> {
     (0..3)
         .filter(|number| fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok())
         .collect()
 }
 
-/// What a caller does that has closed some of its standard streams. Returns what it found, for its
-/// own are not there to print to.
+/// The acts of a caller that has closed some of its standard streams. Returns what went wrong as
+/// text, because its own streams may be closed.
 fn without_streams(closed: &[i32]) -> Vec<String> {
     let mut wrong = Vec::new();
     for &number in closed {
-        // It may be closed already by who has opened nothing since.
+        // The descriptor may be closed already.
         let _ = close(number);
     }
     let open = standard();
@@ -38,7 +38,7 @@ fn without_streams(closed: &[i32]) -> Vec<String> {
     let result = place.path().join("links");
     let sandbox = Sandbox::new().terminals().memory(MiB(256));
     let mut look = |what: &str, change: fn(&mut seclude::Command), expected: [&str; 3]| {
-        // Copied, which moves it above the standard numbers.
+        // The clone gets a number above the standard ones.
         let file = File::create(&result).and_then(|file| file.try_clone()).expect("there is room");
         let mut command = sandbox.command("sh");
         command.args(["-c", LOOK]).fd(9, file);
@@ -47,7 +47,7 @@ fn without_streams(closed: &[i32]) -> Vec<String> {
             Ok(child) => child,
             Err(error) => return wrong.push(format!("{what}: {error}")),
         };
-        // What the library holds while a command runs is in nobody's way.
+        // What the library opens while a command runs must not take a standard number.
         if standard() != open {
             wrong.push(format!(
                 "{what}: the library has {:?} open, the caller {open:?}",
@@ -80,7 +80,7 @@ fn without_streams(closed: &[i32]) -> Vec<String> {
         |command| _ = command.stdin(Stdio::pty()),
         ["/dev/pts/0", "/dev/null", "/dev/null"],
     );
-    // Pools, cells and templates hold more.
+    // Pools, cells and templates keep more descriptors open.
     let cell = sandbox.cell().expect("it starts");
     let mut command = cell.command("true");
     let child = command.spawn();
@@ -125,8 +125,8 @@ fn a_caller_without_standard_streams_starts_commands() {
     });
 }
 
-/// A descriptor that takes the number of a closed stream, as the library's own do for a moment, is
-/// close-on-exec: it is no stream for programs.
+/// A close-on-exec descriptor under the number of a closed stream, such as the library opens for a
+/// moment, is not a stream that programs inherit.
 #[test]
 fn what_is_closed_on_exec_is_not_inherited() {
     let close_on_exec = |on: bool| {
@@ -151,7 +151,7 @@ fn what_is_closed_on_exec_is_not_inherited() {
             .unwrap_or_default()
             .to_owned()
     };
-    // A file, so that it can be told from `/dev/null` whatever this test's own input is.
+    // A file, which differs from `/dev/null` whatever the input of this test is.
     let (saved, file) = (io::stdin().lock(), File::open("/etc/hostname").expect("it is there"));
     let before = nix::unistd::dup(io::stdin()).expect("it is open");
     nix::unistd::dup2_stdin(&file).expect("it is open");
@@ -184,7 +184,7 @@ fn a_pipe_that_the_caller_made_stays_its_owners() {
             let output = command.output().expect("it starts");
             assert_eq!(output.outcome.ended, Ended::Exited(0));
             assert_eq!(owner(&writer), geteuid(), "a pipe of the caller's was given away");
-            // With a limit on output the command has a pipe of the library's instead.
+            // With a limit on output the library gives the command a pipe of its own instead.
             if who == Caller::Root && sandbox == Sandbox::new() {
                 assert!(
                     String::from_utf8_lossy(&output.stderr).ends_with("refused\n"),

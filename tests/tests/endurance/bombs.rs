@@ -1,6 +1,6 @@
-//! Hostile programs, each many times, as root and as an unprivileged user: the right end each time,
-//! and the host back to normal within a second: no process of theirs, no cgroup of ours.
-//! SECLUDE_ROUNDS sets another number of times.
+//! Hostile programs, each many times, as root and as an unprivileged user. Each run must end as
+//! expected. Within a second none of its processes and no cgroup of the library may be left.
+//! SECLUDE_ROUNDS sets another number of rounds.
 
 use seclude::{Ended, Entry, ErrorKind, MiB, Output, Resource, Sandbox, Tmpfs};
 use seclude_tests::alone::alone;
@@ -12,8 +12,7 @@ use std::time::Duration;
 
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What happened is none of these tests' concern: a bomb that is not stopped must not stop the
-/// tests.
+/// Ends a bomb that no limit stops, so that the tests continue. No test expects this end.
 const LAST_RESORT: Duration = Duration::from_secs(60);
 
 const MEMORY: u64 = 64 << 20;
@@ -22,7 +21,7 @@ fn millis(number: u64) -> Duration {
     Duration::from_millis(number)
 }
 
-/// Sets off the payload's bomb `word` and judges each run.
+/// Runs the payload's bomb `word` and checks each run.
 fn bomb(
     name: &str,
     word: &str,
@@ -65,7 +64,7 @@ fn ends(ended: Ended, limit: u64) -> impl Fn(Caller, &Output) {
 fn forks() {
     let judge = |caller: Caller, output: &Output| {
         ends(Ended::WallTime, 200_000_000)(caller, output);
-        // Whoever counts, counts no more than there may be.
+        // A mechanism that counts must not report more than the limit.
         assert!(
             output.outcome.usage.processes_peak.is_none_or(|peak| (2..=32).contains(&peak)),
             "{:?}",
@@ -116,7 +115,7 @@ fn memory() {
     bomb("memory", "memory", 0, 20, |sandbox| sandbox.memory(MEMORY), judge);
 }
 
-/// The kernel's victim is a grandchild; the first process goes on and exits as if nothing had been.
+/// The kernel kills a grandchild. The first process goes on and exits normally.
 #[test]
 fn memory_of_a_grandchild() {
     let judge = |caller: Caller, output: &Output| {
@@ -128,7 +127,7 @@ fn memory_of_a_grandchild() {
     bomb("memory_of_a_grandchild", "grandchild", 7, 20, |sandbox| sandbox.memory(MEMORY), judge);
 }
 
-/// All the address space there is, untouched: no memory, and no harm.
+/// Takes all address space without touching it, which uses no memory and does no harm.
 #[test]
 fn mappings() {
     let judge = |_: Caller, output: &Output| {
@@ -145,8 +144,7 @@ fn mappings() {
     bomb("mappings", "mapping", 0, 20, |sandbox| sandbox.memory(MEMORY), judge);
 }
 
-/// Swap counts as memory where some is granted. Where nothing counts swap, that is told before the
-/// bomb goes off.
+/// Swap counts as memory if some is granted. Where nothing counts swap, the start is refused.
 #[test]
 fn swap() {
     const SWAP: u64 = 16 << 20;
@@ -186,8 +184,8 @@ fn counts_swap(caller: Caller) -> bool {
     };
     match Cgroups::of(caller) {
         Cgroups::V1 => v1(),
-        // Only a cgroup below the root shows memory.swap.max: a kernel built without it has none to
-        // show.
+        // Only a cgroup below the root has memory.swap.max, and a kernel without swap accounting
+        // has none at all.
         Cgroups::V2 | Cgroups::None => false,
     }
 }
@@ -212,7 +210,7 @@ fn inodes() {
 
 const OUTPUT: usize = 1 << 20;
 
-/// Exactly so much arrived.
+/// Checks that exactly this much output arrived.
 fn written(stdout: usize, stderr: usize) -> impl Fn(Caller, &Output) {
     move |caller, output| {
         ends(Ended::OutputLimit, OUTPUT as u64)(caller, output);

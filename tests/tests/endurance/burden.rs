@@ -1,6 +1,7 @@
-//! Whatever a payload does in one sandbox, another is copied from the same template, starts, and
-//! its outcome is right. How long that takes is not judged, as long as it does not take for ever:
-//! the machine is the same. The control: the payload was at it all the time.
+//! Whatever a payload does in one sandbox, another one can be copied from the same template,
+//! starts, and reports the right outcome. The test sets no limit on how long that takes except
+//! [`PATIENCE`], because both use the same machine. The control: the payload was running all the
+//! time.
 
 use seclude::{Ended, Limit, MiB, Profile, Sandbox, Stdio};
 use seclude_tests::alone::alone;
@@ -12,9 +13,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What takes longer hangs.
+/// A start that takes longer counts as hung.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// So many start beside each.
+/// The number of sandboxes started beside each payload.
 const STARTS: usize = 4;
 
 const PYTHON: &str = r#"
@@ -27,7 +28,7 @@ def as_long_as_it_works(deed):
     except OSError: return kept
 "#;
 
-/// What a payload does: a name, and a program of Python's. One that ends is started again.
+/// Names and Python programs of payloads. A program that ends is started again.
 const PYTHONS: &[(&str, &str)] = &[
     (
         "pipes",
@@ -93,7 +94,7 @@ while True:
     ),
 ];
 
-/// As above, for who may make namespaces and every call.
+/// More payloads, for sandboxes that allow namespaces and every system call.
 const NESTED: &[(&str, &str)] = &[
     (
         "mounts",
@@ -130,7 +131,7 @@ fn sandbox() -> Sandbox {
     sandbox.best_effort(Limit::Memory).best_effort(Limit::Pids).output(MiB(1)).wall_time(PATIENCE)
 }
 
-/// Has one cell do `deed` again and again, and meanwhile others start.
+/// Runs `deed` over and over in one cell while other sandboxes start.
 fn beside(sandbox: &Sandbox, name: &str, deed: &[String]) {
     sandbox.prepare().expect("it can have a template");
     let cell = sandbox.cell().expect("it starts");
@@ -146,14 +147,13 @@ fn beside(sandbox: &Sandbox, name: &str, deed: &[String]) {
                     .stdout(Stdio::null())
                     .stderr(Stdio::null());
                 match command.status() {
-                    // A program of Python's that fails exits with 1; a word that the payload does
-                    // not know is 99.
+                    // Python exits with 1 on an error, and the payload with 99 for an unknown word.
                     Ok(outcome) => {
                         let failed = matches!(outcome.ended, Ended::Exited(9 | 99))
                             || outcome.ended == Ended::Exited(1) && deed[0] == "python3";
                         assert!(!failed, "{name} could not even begin: {outcome:?}");
                     }
-                    // It has used up what there is for the cell.
+                    // The payload has used up a resource of the cell.
                     Err(error) => {
                         assert!(cell.is_alive() || over.load(Ordering::Relaxed), "{error}")
                     }
@@ -225,8 +225,8 @@ fn whatever_one_does_another_starts() {
     });
 }
 
-/// Sends descriptors that nobody receives, until the kernel takes no more of this user's; says how
-/// many.
+/// Sends descriptors that are never received, until the kernel accepts no more from this user.
+/// Prints their number.
 const UNDER_WAY: &str = r#"
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, [resource.getrlimit(resource.RLIMIT_NOFILE)[1]] * 2)
@@ -243,10 +243,10 @@ print(sent, flush=True)
 time.sleep(1000)
 "#;
 
-/// Descriptors under way are counted by user outside, over all sandboxes, and whoever may open
-/// fewer than there are can send none: neither the caller, unless it is root, nor a warden. Wardens
-/// may open as many as the caller's hard limit says; a user who calls with no more than a command
-/// may have is refused, by name.
+/// The kernel counts descriptors in flight per user outside, over all sandboxes. A process that may
+/// open fewer than are in flight can send none: neither the caller, unless it is root, nor a
+/// warden. Wardens may open as many as the caller's hard limit allows. A user whose limit is no
+/// higher than a command's gets an error that names the cause.
 #[test]
 fn descriptors_under_way() {
     let _alone = alone();
@@ -281,7 +281,7 @@ fn descriptors_under_way() {
                 "the control: there are many under way, {line}"
             );
             let well = if who == Caller::Root { root } else { user };
-            // What was ready before, what is made now, and what has long been there.
+            // A sandbox that was ready before, a new one, and a cell that has existed for long.
             for line in ["run", "inside", "open 2", "open 2"] {
                 let answer = pooler.ask(line);
                 assert!(

@@ -1,5 +1,5 @@
-//! 2,000 runs of every kind leave nothing: no descriptor, mount, process, zombie, namespace,
-//! temporary file. SECLUDE_TEST_LEAK_RUNS sets another number.
+//! 2,000 runs of every kind leave nothing: no descriptor, mount, process, zombie, namespace or
+//! temporary file. SECLUDE_TEST_LEAK_RUNS sets another number of runs.
 
 use seclude::{Ended, MiB, Sandbox, Stdio};
 use seclude_tests::alone::alone;
@@ -33,7 +33,7 @@ fn two_thousand_runs_leave_nothing() {
             Sandbox::new().share(seclude::Namespace::Pid),
             Sandbox::new().wall_time(Duration::from_millis(20)),
         ];
-        // What is made once and kept (the warden's image) is made before the count.
+        // Objects that are made once and kept, such as the warden's image, exist before the count.
         for sandbox in &sandboxes {
             sandbox.command("true").status().expect("it runs");
         }
@@ -41,7 +41,7 @@ fn two_thousand_runs_leave_nothing() {
         let before = (descriptors(), mounts(), descendants(), temporary());
         for run in 0..runs {
             let sandbox = &sandboxes[run % sandboxes.len()];
-            // Starting alone may take longer than that limit allows on a slow machine.
+            // On a slow machine the start alone may exceed this limit.
             let hurried = |ended: Ended| run % sandboxes.len() == 4 && ended == Ended::WallTime;
             match run % 7 {
                 0 => {
@@ -74,8 +74,8 @@ fn two_thousand_runs_leave_nothing() {
                 }
             }
         }
-        // A namespace is there as long as a process, a mount or a descriptor refers to it: these
-        // three are counted.
+        // A namespace exists as long as a process, a mount or a descriptor refers to it. All three
+        // are counted.
         assert_eq!(descriptors(), before.0, "descriptors");
         assert_eq!(mounts(), before.1, "mounts");
         assert_eq!(descendants(), before.2, "processes and zombies");
@@ -83,15 +83,15 @@ fn two_thousand_runs_leave_nothing() {
     });
 }
 
-/// The namespaces themselves: in a user namespace that may hold only so many of each kind, ten
-/// times as many runs only succeed if each gives its own back. And the control: kept alive, they do
-/// run out.
+/// Counts the namespaces themselves. In a user namespace with a limit for each kind, ten times as
+/// many runs succeed only if each run releases its own. The control: sandboxes that are kept alive
+/// reach the limit.
 #[test]
 fn namespaces_are_given_back() {
     let _alone = alone();
     as_each("namespaces_are_given_back", |caller| {
-        // Root in a user namespace of root's own is root outside, which the library refuses to be:
-        // only a user's is told.
+        // Root of a user namespace that root created is root outside, and the library refuses to
+        // run commands as that.
         if caller == Caller::Root {
             return;
         }
@@ -136,7 +136,7 @@ fn namespaces_are_given_back() {
     });
 }
 
-/// The files in the temporary directory but those of the test itself, of other tests, and of other
+/// The files in the temporary directory, except those of this test, of other tests, and of other
 /// users, who may be testing too.
 fn files(directory: &Path, own: &Path) -> BTreeSet<PathBuf> {
     let ours = |name: &str| name.contains("seclude") && !name.starts_with("seclude-test-");

@@ -1,7 +1,7 @@
-//! Many jobs through one pool, a third of them hostile, each kind in turn: the right end each time,
-//! and nothing of them stays, whatever a kernel keeps account of. SECLUDE_POOL_JOBS: how many
-//! (`make soak`: 20,000). It prints how long the last thousand took beside the first; nothing is
-//! judged by that. One test: what it counts is this whole process's.
+//! Many jobs through one pool, a third of them hostile, each kind in turn. Each must have the right
+//! end and leave nothing that the kernel counts. SECLUDE_POOL_JOBS sets the number of jobs; `make
+//! soak` runs 20,000. The test prints how long the last thousand jobs took compared with the first.
+//! It does not judge that time.
 
 use seclude::{Command, Ended, MiB, Outcome, Pool, Sandbox, Stdio};
 use seclude_tests::account::{Account, settled};
@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 const SIZE: usize = 8;
 const THREADS: usize = 8;
 
-/// On a processor on which the honest cost more than usual, so many times of what one of them
-/// costs: who takes all memory needs dozens of them.
+/// A job's limit on processor time. On a slow processor it is a multiple of the time of an honest
+/// job, because the job that takes all memory needs dozens of times as much.
 const CPU_TIME: Duration = Duration::from_millis(300);
 const HONEST_TIMES: u32 = 100;
 const WALL_TIME: Duration = Duration::from_millis(150);
 
-/// Its limits are what stops the hostile; the honest never come near them.
+/// The limits end the hostile jobs. The honest ones stay far below them.
 fn sandbox(cpu_time: Duration) -> Sandbox {
     let sandbox = Sandbox::new()
         .bind_ro(program("payload"), PLACE)
@@ -31,7 +31,7 @@ fn sandbox(cpu_time: Duration) -> Sandbox {
     sandbox.memory(MiB(48)).pids(24).output(MiB(1)).cpu_time(cpu_time)
 }
 
-/// A job: what runs, the wall time that it has if it has one of its own, and its right end.
+/// A job: its program, its own wall time if it has one, and the expected end.
 struct Job {
     words: &'static [&'static str],
     wall_time: Option<Duration>,
@@ -46,7 +46,7 @@ const fn until(words: &'static [&'static str]) -> Job {
     Job { words, wall_time: Some(WALL_TIME), ended: Ended::WallTime }
 }
 
-/// It finds nothing of others', leaves something, and ends.
+/// Checks that nothing of other jobs is there, leaves something behind, and ends.
 const HONEST: Job = job(
     &[
         "sh",
@@ -56,7 +56,7 @@ const HONEST: Job = job(
     Ended::Exited(7),
 );
 
-/// Every kind that is hostile.
+/// All hostile kinds.
 const HOSTILE: &[Job] = &[
     job(&["sh", "-c", "kill -9 $$"], Ended::Signaled(9)),
     job(&["sh", "-c", "while :; do :; done"], Ended::CpuTime),
@@ -66,7 +66,7 @@ const HOSTILE: &[Job] = &[
     job(&[PLACE, "memory", "0", "/tmp"], Ended::MemoryLimit),
     job(&[PLACE, "disk", "5", "/tmp"], Ended::ScratchFull),
     job(&[PLACE, "write", "3", "/tmp"], Ended::OutputLimit),
-    // The warden is PID 1: to it, and from it to all but who asks.
+    // Signals to the warden, which is PID 1, and to all processes but the sender.
     job(
         &["sh", "-c", "kill -9 1; kill -TERM 1; kill -9 -1; kill -STOP 1; exit 7"],
         Ended::Exited(7),
@@ -90,15 +90,15 @@ fn run(pool: &Pool, job: &Job) -> Outcome {
     outcome
 }
 
-/// The median and the 99th of a hundred.
+/// The median and the 99th percentile.
 fn percentiles(times: &[Duration]) -> (Duration, Duration) {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     (sorted[sorted.len() / 2], sorted[sorted.len() * 99 / 100])
 }
 
-/// How long the honest ones among the first thousand jobs and among the last took, from asking for
-/// a sandbox to the outcome.
+/// Prints how long the honest jobs among the first and the last thousand took, from asking for a
+/// sandbox to the outcome.
 fn compare(who: Caller, times: &[Duration]) {
     let part = (times.len() / 2).min(1000 * 2 / 3);
     let ((p50, p99), (last_p50, last_p99)) =
@@ -121,7 +121,7 @@ fn a_third_of_a_pools_jobs_is_hostile_and_nothing_stays() {
             .and_then(|text| text.parse().ok())
             .unwrap_or(300);
         let cpu_time = {
-            // Whatever is made once for the process.
+            // Makes what is made once for each process.
             let pool = sandbox(Duration::from_secs(60)).pool(1).expect("it starts");
             let usage = run(&pool, &HONEST).usage;
             CPU_TIME.max((usage.user + usage.system) * HONEST_TIMES)
@@ -166,10 +166,10 @@ fn a_third_of_a_pools_jobs_is_hostile_and_nothing_stays() {
         }
         compare(who, &times.into_inner().expect("nobody panicked with it"));
         assert_eq!(settled(&before), before);
-        // Others' may have come; ours would be as many as the jobs.
+        // Other programs may have created some. Leaked ones would be as many as the jobs.
         assert!(namespaces().len() < kinds + 100, "namespaces");
 
-        // The control: a pool that is still there is seen.
+        // The control: a pool that still exists is noticed.
         let pool = sandbox(cpu_time).pool(1).expect("it starts");
         let with = Account::of_now();
         assert!(with.processes != before.processes && with.descriptors != before.descriptors);

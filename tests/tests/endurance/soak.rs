@@ -1,5 +1,5 @@
-//! Many runs, in one thread and in sixteen, and then nothing is there that was not there before:
-//! whatever a kernel keeps account of. SECLUDE_SOAK_RUNS: how many (`make soak`: 10,000 each).
+//! Many runs, in one thread and in sixteen, leave nothing that the kernel counts. SECLUDE_SOAK_RUNS
+//! sets the number of runs; `make soak` makes 10,000 of each.
 
 use seclude::{Ended, Limit, MiB, Sandbox};
 use seclude_tests::account::{Account, settled};
@@ -9,10 +9,10 @@ use seclude_tests::census::namespaces;
 use std::fs;
 use std::path::PathBuf;
 
-/// How much the caller's memory may grow, in bytes.
+/// How much the memory of the caller may grow, in bytes.
 const GROWTH: u64 = 1 << 20;
 
-/// Bytes of memory that are this process's own.
+/// The resident memory of this process alone, in bytes.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("/proc is mounted");
     let line =
@@ -47,7 +47,7 @@ fn many_runs_leave_no_trace() {
             .ok()
             .and_then(|text| text.parse().ok())
             .unwrap_or(320);
-        // What is made once and kept, and what an allocator keeps for each of its threads.
+        // Makes what is made once and kept, and what the allocator keeps for each thread.
         in_threads(1, 32);
         in_threads(16, 160);
         let (before, kinds) = (settled(&Account::of_now()), namespaces().len());
@@ -58,11 +58,11 @@ fn many_runs_leave_no_trace() {
             let grown = resident().saturating_sub(memory);
             assert!(grown < GROWTH, "{threads} threads: {grown} bytes more after {runs} runs");
         }
-        // Others' may have come; ours would be as many as the runs.
+        // Other programs may have created some. Leaked ones would be as many as the runs.
         assert!(namespaces().len() < kinds + 100, "namespaces");
         println!("{runs} runs in 1 and in 16 threads as {}", who.name());
 
-        // The control: one thing of each kind that can be made by anybody is seen.
+        // The control: one object of each kind that any user can make is noticed.
         let held = fs::File::open("/etc/passwd").expect("everybody may");
         assert_ne!(Account::of_now(), before, "a descriptor");
         drop(held);

@@ -1,6 +1,6 @@
-//! stress-ng's stressors inside, with limits: whatever they do to the kernel, each run ends, by
-//! itself or by a limit that is told, and nothing of it stays. SECLUDE_STRESS_SECONDS: how long
-//! each (`make stress`: 20).
+//! stress-ng's stressors inside, under limits. Whatever they do to the kernel, each run ends by
+//! itself or by a limit that is reported, and leaves nothing. SECLUDE_STRESS_SECONDS sets the time
+//! for each; `make stress` uses 20.
 
 use seclude::{Ended, Limit, MiB, Profile, Sandbox, Stdio};
 use seclude_tests::alone::alone;
@@ -11,8 +11,8 @@ use seclude_tests::payload::mark;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Processes, memory, pipes, queues, shared memory, sockets, procfs, signals: the names are
-/// stress-ng's.
+/// Stressors by stress-ng's names: processes, memory, pipes, queues, shared memory, sockets,
+/// procfs, signals.
 const STRESSORS: &[&str] = &[
     "fork", "vfork", "clone", "exec", "zombie", "vm", "bigheap", "brk", "mmap", "pipe", "mq",
     "shm", "shm-sysv", "sem", "sem-sysv", "msg", "sock", "sockpair", "procfs", "sigq", "kill",
@@ -26,7 +26,7 @@ fn sandbox(seconds: u64) -> Sandbox {
         .pids(64)
         .cpu_time(Duration::from_secs(4 * seconds + 4));
     let limits = limits.output(MiB(1)).wall_time(Duration::from_secs(5 * seconds + 10));
-    // Without cgroups some can only be sampled, and swap cannot be held at all.
+    // Without cgroups some limits can only be sampled, and swap cannot be limited at all.
     limits.best_effort(Limit::Memory).best_effort(Limit::Pids)
 }
 
@@ -47,7 +47,7 @@ fn every_stressor_ends_and_nothing_of_it_stays() {
         let before = (descendants(), mounts());
         let mut told = Vec::new();
         for stressor in STRESSORS {
-            // Where there is time, with every call that the kernel has, too.
+            // Given enough time, also runs each with every system call allowed.
             for profile in
                 &[Profile::Default, Profile::Unconfined][..if seconds > 1 { 2 } else { 1 }]
             {
@@ -94,7 +94,7 @@ fn every_stressor_ends_and_nothing_of_it_stays() {
                 told.push(format!("{stressor}: {}", outcome.ended));
             }
         }
-        // The other test's come and go.
+        // Processes that existed before are not this test's.
         let left: Vec<u32> =
             descendants().into_iter().filter(|pid| !before.0.contains(pid)).collect();
         assert_eq!((left, mounts()), (Vec::new(), before.1));
@@ -103,14 +103,14 @@ fn every_stressor_ends_and_nothing_of_it_stays() {
             Vec::<std::path::PathBuf>::new()
         );
         println!("as {}: {}", who.name(), told.join(", "));
-        // They are stressors here, and not programs that are refused everything: most run to their
-        // own end.
+        // Most stressors must run to their own end. Otherwise the sandbox refuses so much that the
+        // test shows nothing.
         let ended = told.iter().filter(|line| line.ends_with("exited with code 0")).count();
         assert!(ended > told.len() / 2, "{ended} of {}", told.len());
     });
 }
 
-/// The control: what is left on purpose is found.
+/// The control: a process that is left on purpose is found.
 #[test]
 fn what_stays_is_found() {
     let _alone = alone();

@@ -1,6 +1,6 @@
-//! Links where the set-up works: in a root directory, and in a writable bind, that somebody hostile
-//! has filled; before a run, and swapped while it is being set up. Whatever becomes of the run, a
-//! tree outside that the links lead to stays as it was, to the last time stamp, and so do the
+//! Symbolic links where the set-up works: in a root directory and in a writable bind that an
+//! attacker has filled, before a run, and swapped during the set-up. Whatever the run does, a tree
+//! outside that the links lead to must stay unchanged, to the last time stamp, and so must the
 //! host's mounts.
 
 use seclude::{Bind, Ended, Sandbox};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tempfile::TempDir;
 
-/// Where the set-up puts things by itself, or is often told to.
+/// Names that the set-up uses by itself or that policies often name.
 const NAMES: &[&str] = &["dev", "proc", "sys", "tmp", "etc", "run"];
 
 /// A kind of link.
@@ -30,7 +30,7 @@ enum Kind {
 const KINDS: &[Kind] =
     &[Kind::Absolute, Kind::Relative, Kind::Upward, Kind::Looping, Kind::Dangling];
 
-/// A place with a hostile tree and one outside of it, which is not to change.
+/// A directory with a hostile tree, and beside it a tree that must not change.
 struct Ground {
     place: TempDir,
 }
@@ -58,7 +58,7 @@ impl Ground {
         self.place.path().join("outside")
     }
 
-    /// Makes `name` in the tree a link of this kind.
+    /// Makes `name` in the hostile tree a link of this kind.
     fn link(&self, name: &str, kind: Kind) {
         let at = self.tree().join(name);
         let _ = fs::remove_file(&at);
@@ -74,7 +74,7 @@ impl Ground {
         symlink(target, at).expect("there is room");
     }
 
-    /// All that can be seen of the tree outside, and of what stands beside it.
+    /// All metadata and content of the tree outside and of the files beside it.
     fn facts(&self) -> BTreeMap<PathBuf, String> {
         let mut facts = BTreeMap::new();
         look(&self.outside(), &mut facts);
@@ -110,7 +110,7 @@ fn look(path: &Path, facts: &mut BTreeMap<PathBuf, String>) {
     }
 }
 
-/// Policies that put something at, and below, `name` in the tree, which is the root or bound at
+/// Policies that place something at or below `name` in the tree, which is the root or bound at
 /// `/w`.
 fn policies(tree: &Path, name: &str) -> Vec<Sandbox> {
     let host = |sandbox: Sandbox| {
@@ -135,7 +135,7 @@ fn policies(tree: &Path, name: &str) -> Vec<Sandbox> {
     all
 }
 
-/// Runs it, to any end: a refusal is as good as a success, if it does no harm.
+/// Runs a command to any end. An error is acceptable as long as nothing outside changes.
 fn attempt(sandbox: &Sandbox) -> bool {
     let script = "for d in /dev /proc /sys /tmp /etc /run; do echo > $d/canary; echo > $d/made; mkdir $d/sub/made; done; exit 0";
     let mut command = sandbox.command("/bin/sh");
@@ -156,7 +156,7 @@ fn whatever_the_links_the_host_stays_as_it_was() {
                     let place = format!("{parent}{name}");
                     ground.link(&place, *kind);
                     if !parent.is_empty() {
-                        // And the parent itself.
+                        // Also makes the parent itself a link.
                         ground.link(&format!("{parent}up"), *kind);
                     }
                     let before = ground.facts();
@@ -170,7 +170,8 @@ fn whatever_the_links_the_host_stays_as_it_was() {
         assert_eq!(fs::read_to_string("/proc/self/mountinfo").expect("it is there"), mounts);
         assert!(ran > 100, "{caller:?}: only {ran} ran, {refused} were refused");
 
-        // The control: who follows the link changes what is outside, and that is seen.
+        // The control: a program that follows the link changes the tree outside, and the test
+        // notices.
         let ground = Ground::new();
         ground.link("tmp", Kind::Absolute);
         let before = ground.facts();
@@ -179,8 +180,8 @@ fn whatever_the_links_the_host_stays_as_it_was() {
     });
 }
 
-/// Somebody swaps a directory and a link to the outside as fast as it can, while sandboxes are set
-/// up upon it. SECLUDE_ROUNDS: how often.
+/// Another thread swaps a directory and a link to the outside as fast as it can while sandboxes are
+/// set up on that name. SECLUDE_ROUNDS sets the number of sandboxes.
 #[test]
 fn a_race_is_not_won() {
     as_each("a_race_is_not_won", |_| {

@@ -1,5 +1,5 @@
-//! Copying out of, and into, what somebody hostile has filled: nothing is read that a link leads
-//! to, nothing waits for a pipe, and no bound is passed.
+//! Copies out of and into directories that an attacker has filled. No link is followed, no FIFO
+//! blocks the copy, and no bound is exceeded.
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -62,7 +62,7 @@ fn no_link_is_followed_and_no_special_file_opened() {
             );
             assert!(!to.exists(), "{path}");
         }
-        // A pipe that nobody writes to: who opens it to read waits for ever.
+        // A FIFO without a writer: opening it for reading blocks for ever.
         mkfifo(&base.join("pipe"), Mode::S_IRWXU).expect("there is room");
         let error = Transfer::new().copy(&place, "base", &to).expect_err("there are links in it");
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
@@ -71,7 +71,7 @@ fn no_link_is_followed_and_no_special_file_opened() {
             Transfer::new().skip_special().copy(&place, "base", &to).expect("they are left out");
         assert_eq!((copied.skipped.len(), copied.entries), (4, 2));
         assert!(to.join("plain").exists() && !to.join("file").exists());
-        // The control: who follows reads the secret.
+        // The control: a reader that follows the link reads the secret.
         assert_eq!(fs::read_to_string(base.join("file")).expect("it leads there"), "secret");
     });
 }
@@ -119,8 +119,7 @@ fn bounds_hold_for_the_large_the_many_and_the_deep() {
     );
 }
 
-/// A name that is now a file, now a link to the secret, now a directory, as fast as somebody can
-/// swap them.
+/// A name changes between a file, a link to the secret and a directory, as fast as possible.
 #[test]
 fn a_race_never_copies_the_secret() {
     let place = scratch::directory();
@@ -143,7 +142,7 @@ fn a_race_never_copies_the_secret() {
                 rename("plain", "file");
             }
         });
-        // On a busy machine the swapper may stand still for long, with the name as it was.
+        // On a busy machine the swapping thread may not run for long.
         let deadline = Instant::now() + Duration::from_secs(30);
         for round in 0.. {
             if round >= 2000 && (copied.min(refused) > 10 || Instant::now() > deadline) {
@@ -239,7 +238,7 @@ fn what_is_left_out_counts_and_its_list_is_bounded() {
         transfer.clone().max_entries(51).copy(&base, "links", &to).expect("as many as may be");
     assert_eq!((copied.entries, copied.skipped.len()), (1, 50));
     fs::remove_dir_all(&to).expect("it is ours");
-    // Paths of 12 KiB, whose names alone the list would hold several thousand times.
+    // Paths of 12 KiB. Several thousand of them would make the list of omitted files very long.
     let deep = base.join("deep");
     fs::create_dir(&deep).expect("there is room");
     let below =
@@ -262,8 +261,8 @@ fn what_is_left_out_counts_and_its_list_is_bounded() {
     );
 }
 
-/// A lease makes everybody who opens a file wait until its holder lets go, 45 seconds as a rule:
-/// fcntl(2).
+/// A lease makes every open(2) wait until its holder releases it, usually after 45 seconds
+/// (fcntl(2)).
 #[test]
 fn a_lease_holds_nobody_up() {
     as_each("a_lease_holds_nobody_up", |_| {
@@ -289,9 +288,9 @@ fn a_lease_holds_nobody_up() {
     });
 }
 
-/// Exchanges the directory that a copy is being made into for one of the caller's, then takes every
-/// name that is to come: the copy fails, and what it has made is to be removed. What stands in its
-/// place is not.
+/// Exchanges the directory that a copy is being made into for one of the caller's, then creates
+/// every name that is still to come. The copy fails and removes what it made. It must not remove
+/// what took its place.
 const EXCHANGE: &str = r#"
 import ctypes, os, sys
 libc = ctypes.CDLL(None)
@@ -319,12 +318,12 @@ fn a_failed_copy_removes_nothing_that_it_has_not_made() {
             write(source.join(format!("f{number:04}")), "");
         }
         let mut failed = 0;
-        // Sometimes the copy is done before a name is taken.
+        // Sometimes the copy finishes before a name is taken.
         for round in 0..20 {
             let data = place.path().join(format!("data{round}"));
             write(data.join("precious/file"), "the caller's");
             fs::create_dir(data.join("precious/empty")).expect("there is room");
-            // The names that the copy has at first are there, and are not its own.
+            // The names that the copy uses first exist here and belong to the caller.
             write(data.join("precious/f0000"), "the caller's");
             fs::set_permissions(&data, Permissions::from_mode(0o777)).expect("it is ours");
             let sandbox = Sandbox::new().bind(Bind::new(&data, "/data").writable());
@@ -364,7 +363,7 @@ fn a_failed_copy_removes_nothing_that_it_has_not_made() {
     });
 }
 
-/// A file that only root may read, moved by the program to where root copies from.
+/// The program moves a file that only root may read to a directory from which root copies.
 #[test]
 fn a_copy_out_reads_what_the_program_may_read() {
     as_each("a_copy_out_reads_what_the_program_may_read", |who| {
@@ -383,7 +382,7 @@ fn a_copy_out_reads_what_the_program_may_read() {
             Caller::Root => {
                 assert_eq!(copied.expect_err("it is root's").raw_os_error(), Some(libc::EACCES))
             }
-            // The program is the caller's own user: the file is its own.
+            // The program runs as the caller's own user, so the file is its own.
             Caller::User => drop(copied.expect("it is its own")),
         }
         child

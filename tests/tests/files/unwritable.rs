@@ -1,7 +1,6 @@
-//! A writable bind in which the command can write nothing is refused before the start, with the
-//! user that it needs and what to do. Only what is certain is refused: each other case here starts.
-//! A privileged caller's command alone is another user outside, so an unprivileged caller is never
-//! refused.
+//! A writable bind that the command cannot write to is refused before the start, with the user that
+//! it needs and a remedy. Only certain cases are refused; every other case here starts. Only a
+//! privileged caller's command is another user outside, so an unprivileged caller is never refused.
 
 use nix::libc;
 use nix::unistd::{Gid, Uid, chown};
@@ -20,12 +19,12 @@ fn bound(path: &Path) -> Sandbox {
     Sandbox::new().bind_rw(path, "/out")
 }
 
-/// Runs a script there.
+/// Runs a script with this bind.
 fn run(path: &Path, script: &str) -> Result<Ended, Error> {
     bound(path).command("sh").args(["-c", script]).output().map(|output| output.outcome.ended)
 }
 
-/// A new directory of mode 755, which is the caller's.
+/// A new directory of mode 755 that belongs to the caller.
 fn directory(place: &Path, name: &str) -> std::path::PathBuf {
     let path = place.join(name);
     fs::create_dir(&path).expect("there is room");
@@ -158,7 +157,7 @@ fn what_may_be_written_in_part_is_not_refused() {
             ends(&list, "touch /out/new");
         }
 
-        // Only looked at as far as that is quick.
+        // The check stops at a large tree, so that it stays fast.
         let large = make("a large tree");
         for number in 0..1001 {
             fs::write(large.join(number.to_string()), "").expect("there is room");
@@ -167,9 +166,9 @@ fn what_may_be_written_in_part_is_not_refused() {
     });
 }
 
-/// Lets this user write to a directory by an access control list (acl(5)), as the kernel stores it:
-/// version 2, then tag, permissions and id of the owner, the user, the group, the mask and the
-/// others.
+/// Lets this user write to a directory with an access control list (acl(5)), in the kernel's
+/// format: version 2, then tag, permissions and id of the owner, the user, the group, the mask and
+/// the others.
 fn grant(path: &Path, uid: u32) {
     const NOBODYS: u32 = u32::MAX;
     let entries: [(u16, u16, u32); 5] =
@@ -185,8 +184,8 @@ fn grant(path: &Path, uid: u32) {
     let done =
         std::process::Command::new("python3").args(["-c", script]).arg(path).arg(digits).status();
     assert!(done.expect("there is a Python").success(), "a file system with access control lists");
-    // A list's mask stands for the group in the mode. Without it there is nothing that the mode
-    // grants.
+    // With a list, the group bits of the mode show its mask. Without it the mode grants nothing
+    // here.
     assert_eq!(
         fs::metadata(path).expect("it is ours").permissions().mode() & 0o002,
         0,

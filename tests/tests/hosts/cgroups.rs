@@ -1,8 +1,8 @@
-//! The host's cgroups when they are not as one would wish: gone, read-only, not what they look
-//! like, changing under us, full of what others left. A limit is then held another way or the
-//! command does not start: never an unlimited run.
+//! Host cgroups in unusual states: absent, read-only, replaced by other file systems, changing
+//! during a run, or full of what other callers left. A limit is then enforced another way, or the
+//! command does not start. It never runs unlimited.
 //!
-//! As root, each in a mount namespace of its own.
+//! Most tests run as root, each in a mount namespace of its own.
 
 use seclude::{Ended, Error, ErrorKind, Limit, Mechanism, Sandbox};
 use seclude_tests::caller::{Caller, as_each, driver, in_own_mounts};
@@ -34,7 +34,8 @@ fn limited() -> Sandbox {
     sandbox().memory(MEMORY).pids(20).wall_time(Duration::from_secs(60))
 }
 
-/// The memory bomb in this sandbox: ended by its limit; what held it.
+/// Runs the memory bomb in this sandbox, which its limit must end. Returns the mechanism that
+/// enforced it.
 fn explode(sandbox: &Sandbox) -> Mechanism {
     let outcome = command(sandbox, "memory", 0, &mark()).output().expect("it starts").outcome;
     assert_eq!((outcome.ended, outcome.limit), (Ended::MemoryLimit, Some(MEMORY)), "{outcome:?}");
@@ -47,8 +48,8 @@ fn refusal(sandbox: &Sandbox) -> Error {
     error
 }
 
-/// Where nothing can be made, a limit that can be sampled is, and is an error if it must be exact;
-/// one that cannot be is an error.
+/// Checks limits where no cgroup can be made. A limit that can be sampled is sampled, or is an
+/// error if it must be exact. A limit that cannot be sampled is an error.
 fn assert_falls_back() {
     assert_eq!(explode(&limited()), Mechanism::Sampled);
     let error = refusal(&limited().require(Limit::Memory));
@@ -90,7 +91,7 @@ fn read_only() {
     });
 }
 
-/// A tmpfs takes any directory and any file: what is written there limits nobody.
+/// A tmpfs accepts any directory and file. What is written there limits nothing.
 #[test]
 fn something_else_in_the_hierarchies_places() {
     in_own_mounts("something_else_in_the_hierarchies_places", || {
@@ -104,7 +105,7 @@ fn something_else_in_the_hierarchies_places() {
     });
 }
 
-/// The same sandbox, which knows where its cgroups were, before and after they go.
+/// The same sandbox, which remembers where its cgroups were, runs before and after they disappear.
 #[test]
 fn gone_between_two_runs() {
     in_own_mounts("gone_between_two_runs", || {
@@ -118,8 +119,8 @@ fn gone_between_two_runs() {
     });
 }
 
-/// Read-only while the command runs: it ends as it must, and nothing hangs, though its cgroups
-/// cannot be removed from here.
+/// The hierarchies become read-only while the command runs. It ends as usual and nothing hangs,
+/// though its cgroups cannot be removed from here.
 #[test]
 fn read_only_while_it_runs() {
     in_own_mounts("read_only_while_it_runs", || {
@@ -136,8 +137,8 @@ fn read_only_while_it_runs() {
         hierarchies()
             .iter()
             .for_each(|mount| run("mount", &["-o", "remount,bind,rw", &mount.to_string_lossy()]));
-        // What could not be removed is removed by the next run, at the latest when this caller is
-        // no more.
+        // The next run removes what could not be removed, at the latest after this caller has
+        // ended.
         command(&limited(), "exit", 0, &mark).status().expect("it starts");
     });
     if Caller::present() == Caller::Root {
@@ -147,7 +148,7 @@ fn read_only_while_it_runs() {
     }
 }
 
-/// A caller with a command that sleeps, limited.
+/// A caller whose command sleeps under limits.
 fn caller(mark: &str, place: &Path) -> Child {
     let (job, result) = (place.join("job"), place.join("result"));
     let job_text = Job {
@@ -184,8 +185,8 @@ fn what_a_killed_caller_left_is_gone_after_the_next_run() {
     });
 }
 
-/// Somebody else's cgroups are not ours to remove: not those of a living caller, not even if we
-/// cannot see that it lives.
+/// A caller must not remove the cgroups of another living caller, even if it cannot see that the
+/// other one lives.
 #[test]
 fn a_living_callers_cgroups_stay() {
     as_each("a_living_callers_cgroups_stay", |who| {
@@ -201,7 +202,7 @@ fn a_living_callers_cgroups_stay() {
         );
         limited().command("true").status().expect("it starts");
         if who == Caller::Root {
-            // In a pid namespace of its own this caller sees no process of that number.
+            // In its own pid namespace this caller sees no process with that id.
             let (job, result) = (place.path().join("other-job"), place.path().join("other-result"));
             let text = Job {
                 policy: r#"{"memory": "64M"}"#.into(),
@@ -228,7 +229,7 @@ fn a_living_callers_cgroups_stay() {
     });
 }
 
-/// Cgroups of this test's own, one in every hierarchy with a controller that limits take here.
+/// The cgroups of this test, one in every hierarchy with a controller that limits use here.
 struct Own(Vec<PathBuf>);
 
 impl Own {
@@ -244,18 +245,18 @@ impl Own {
             .collect())
     }
 
-    /// The first process of a pid namespace of its own, as in a container, runs this shell command
-    /// limited.
+    /// Runs this shell command, limited, as the first process of a new pid namespace, as in a
+    /// container.
     fn contained(&self, script: &str, mark: &str, place: &Path) -> Contained {
         let (job, result) = (place.join("job"), place.join("result"));
-        // `require` refuses to start where the limit could only be sampled.
+        // `require` refuses a start if the limit could only be sampled.
         let policy = r#"{"memory": "64M", "pids": 20, "cpu_time": 100, "require": ["memory"]}"#;
         let arguments = ["-c", script, mark].map(Into::into).to_vec();
         let text = Job { policy: policy.into(), program: "sh".into(), arguments, ..Job::default() };
         std::fs::write(&job, text.write()).expect("a file of our own");
         let mut command = Command::new("sh");
-        // In v2 the sandbox's directory is made below the one that the variable names; a process in
-        // it would be in the way.
+        // In version 2 the library makes the sandbox's directory below the cgroup that the variable
+        // names, which must have no process of its own.
         command.args([
             "-c",
             "for place in $PLACES; do echo $$ > $place/cgroup.procs || exit 1; done; exec \"$@\"",
@@ -275,7 +276,7 @@ impl Own {
         Contained(command.spawn().expect("sh is there"))
     }
 
-    /// The library's directories in them.
+    /// The directories that the library made in them.
     fn made(&self) -> Vec<PathBuf> {
         let entries =
             self.0.iter().flat_map(|path| std::fs::read_dir(path).expect("it is there").flatten());
@@ -297,7 +298,7 @@ impl Drop for Own {
     }
 }
 
-/// Killed at the latest when this is dropped.
+/// A process that is killed when this is dropped.
 struct Contained(Child);
 
 impl Drop for Contained {
@@ -307,8 +308,8 @@ impl Drop for Contained {
     }
 }
 
-/// Callers in containers all have process number 1. Each has cgroups of its own, and the lock alone
-/// decides which were left behind.
+/// Callers in containers all have process id 1. Each has cgroups of its own, and only the lock
+/// tells which were left behind.
 #[test]
 fn callers_of_the_same_number_in_different_pid_namespaces() {
     if Caller::present() == Caller::User || Cgroups::of(Caller::Root) == Cgroups::None {
@@ -336,7 +337,7 @@ fn callers_of_the_same_number_in_different_pid_namespaces() {
 
     drop(first);
     assert_eq!(survivors(&one, GRACE), [0; 0]);
-    // A third caller of that number cleans up, and only what was left behind.
+    // A third caller with that id removes what was left behind, and nothing else.
     let seconds: Vec<PathBuf> = of_both.into_iter().filter(|path| !firsts.contains(path)).collect();
     let end = Instant::now() + 5 * GRACE;
     while own.made() != seconds && Instant::now() < end {
@@ -352,7 +353,7 @@ fn callers_of_the_same_number_in_different_pid_namespaces() {
     assert_eq!(survivors(&other, GRACE), [0; 0]);
 }
 
-/// The caller stays where it is.
+/// The library does not move the caller to another cgroup.
 #[test]
 fn the_caller_is_not_moved() {
     as_each("the_caller_is_not_moved", |_| {

@@ -1,5 +1,5 @@
-//! The way of old kernels, `mount(2)` alone, makes the same world as the newer calls: compared by
-//! what the kernel lists.
+//! Old kernels have only `mount(2)`. It must produce the same mounts as the newer calls, according
+//! to the kernel's own list.
 
 use seclude::{Ended, MiB, Sandbox};
 use seclude_tests::caller::as_each;
@@ -8,19 +8,19 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-/// Where each mount is, and its own options: what `/proc/self/mountinfo` says inside.
+/// Each mount point and its per-mount options, from `/proc/self/mountinfo` inside.
 fn mounts(sandbox: &Sandbox) -> BTreeMap<String, String> {
     let output = sandbox.command("cat").arg("/proc/self/mountinfo").output().expect("it runs");
     assert_eq!(output.outcome.ended, Ended::Exited(0));
     let text = String::from_utf8(output.stdout).expect("the kernel writes text");
-    // 36 35 98:0 /root /mount/point options … - type source super-options
+    // The format is: 36 35 98:0 /root /mount/point options … - type source super-options
     let line = |line: &str| {
         let fields: Vec<&str> = line.split(' ').collect();
         let kind = fields.iter().position(|field| *field == "-").map(|dash| fields[dash + 1]);
         (fields[4].to_owned(), format!("{} of {} {}", fields[5], kind.unwrap_or("?"), fields[3]))
     };
-    // The newer calls leave the message queues mounted where nobody comes upon them; mount(2)
-    // cannot.
+    // The newer calls keep the mqueue file system mounted where no path leads to it, which mount(2)
+    // cannot do.
     text.lines().filter(|line| !line.contains(" - mqueue ")).map(line).collect()
 }
 
@@ -51,7 +51,7 @@ fn both_ways_mount_alike() {
     });
 }
 
-/// The comparison can fail: another policy makes other mounts.
+/// The control: another policy makes other mounts.
 #[test]
 fn another_policy_mounts_otherwise() {
     assert_ne!(

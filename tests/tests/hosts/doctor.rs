@@ -1,6 +1,6 @@
-//! The doctor's report is what the host is: as root, as a user, in a sandbox that allows sandboxes,
-//! in one that forbids them, and with a warden that does not exist. Where a report from another
-//! place is wanted, the test executes itself there.
+//! The doctor's report describes the host correctly: as root, as a user, in sandboxes that allow
+//! and that forbid nested sandboxes, and without a warden. For a report from another place the test
+//! executes itself there.
 
 use seclude::{Check, Limit, MiB, Namespace, Report, Sandbox, State, doctor};
 use seclude_tests::caller::{Caller, as_each, only};
@@ -10,11 +10,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-/// Set: this process is in the place from which a report is wanted.
+/// If set, this process is in the place that the report is about.
 const THERE: &str = "SECLUDE_TEST_DOCTOR";
-/// Where a sandbox has this program.
+/// The path of this program in a sandbox.
 const TEST: &str = "/test";
-/// A sandbox for each check, on a busy machine.
+/// Each check may start a sandbox, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn check<'a>(report: &'a Report, name: &str) -> &'a Check {
@@ -54,7 +54,7 @@ fn every_feature_is_told_as_it_is() {
         assert_eq!(check(&report, "nested").state, State::Works, "{report}");
         assert_eq!(check(&report, "kill").state, State::Works, "{report}");
 
-        // A right that the one has and the other has not.
+        // Only root may share the user namespace.
         let shared = check(&report, "share.user");
         let expected = if caller == Caller::Root { State::Works } else { State::Missing };
         assert_eq!(
@@ -65,7 +65,7 @@ fn every_feature_is_told_as_it_is() {
         let ids = if caller == Caller::Root { State::Works } else { State::Weaker };
         assert_eq!(check(&report, "ids").state, ids, "{report}");
 
-        // What it says of a limit is what a caller finds.
+        // The report on a limit agrees with what a caller gets.
         let memory = check(&report, "limit.memory");
         let run = Sandbox::new()
             .memory(MiB(64))
@@ -77,12 +77,12 @@ fn every_feature_is_told_as_it_is() {
     });
 }
 
-/// The report from a process of this test's own.
+/// Parses the report that another process of this test printed.
 fn told(output: &std::process::Output) -> serde_json::Value {
     told_in(&output.stdout, &output.stderr)
 }
 
-/// The test harness prints lines of its own before and behind it.
+/// Parses the report. The test harness prints other lines before and after it.
 fn told_in(stdout: &[u8], stderr: &[u8]) -> serde_json::Value {
     let text = String::from_utf8_lossy(stdout);
     let report = text.find('{').zip(text.rfind('}')).map(|(start, end)| &text[start..=end]);
@@ -91,7 +91,8 @@ fn told_in(stdout: &[u8], stderr: &[u8]) -> serde_json::Value {
     serde_json::from_str(report).expect("the report is JSON")
 }
 
-/// Prints the report, and sees that nothing is left of it: this process does nothing else.
+/// Prints the report and checks that the doctor left nothing behind. This process does nothing
+/// else.
 fn tell() {
     let descriptors = || fs::read_dir("/proc/self/fd").expect("there is a /proc").count();
     let children = || fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
@@ -100,7 +101,7 @@ fn tell() {
     assert_eq!((descriptors(), children()), (before, none), "it leaves nothing behind");
 }
 
-/// The report of this test, executed within `sandbox`.
+/// The report of this test, executed in `sandbox`.
 fn within(sandbox: Sandbox, test: &str) -> serde_json::Value {
     let this = env::current_exe().expect("/proc names it");
     let sandbox = sandbox.bind_ro(this, TEST).wall_time(2 * PATIENCE);
@@ -141,7 +142,7 @@ fn where_sandboxes_are_forbidden_it_says_so_with_the_remedy() {
             user["remedy"].as_str().is_some_and(|remedy| remedy.contains("max_user_namespaces")),
             "{user}"
         );
-        // The same place but for the one word.
+        // The same place, except that nested sandboxes are allowed.
         let report = within(Sandbox::new().nested(), NAME);
         assert_eq!(report["ready"], true, "{report}");
         assert_eq!(of(&report, "namespace.user")["state"], "works");

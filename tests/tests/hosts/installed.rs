@@ -1,6 +1,6 @@
-//! The warden as an installed file, for hosts that do not let memory be executed: named by the
-//! policy or by the environment, it protects like the one in memory, and a name that leads nowhere
-//! is told.
+//! An installed warden file, for hosts that do not execute files in memory. The policy or the
+//! environment names it. It protects like the built-in warden, and a name that leads nowhere is an
+//! error.
 
 use seclude::{ErrorKind, Namespace, Sandbox};
 use seclude_tests::caller::{as_each, driver};
@@ -13,7 +13,7 @@ use std::process::Command;
 
 const VARIABLE: &str = "SECLUDE_WARDEN";
 
-/// Installs the library's warden in `place`.
+/// Installs the library's warden in the directory `place`.
 fn install(place: &Path) -> PathBuf {
     let path = place.join("warden");
     fs::write(&path, seclude::warden_program()).expect("a directory of our own");
@@ -21,7 +21,7 @@ fn install(place: &Path) -> PathBuf {
     path
 }
 
-/// What a driver tells that finds `warden` in its environment, or nothing.
+/// The result of a driver whose environment names `warden`, or does not.
 fn told(place: &Path, warden: Option<&Path>) -> Told {
     let (job, result) = (place.join("job"), place.join("result"));
     let lines =
@@ -67,7 +67,7 @@ fn an_installed_warden_protects_as_the_one_in_memory() {
                 "{sandbox:?}"
             );
         }
-        // And it was that file which ran: without it there is no run.
+        // That file was executed: without it there is no run.
         let sandbox = Sandbox::new().warden(&path);
         assert!(sandbox.command("true").status().expect("it starts").success());
         fs::remove_file(&path).expect("a file of our own");
@@ -88,8 +88,8 @@ fn the_environment_names_one_too() {
         assert_eq!(text(&installed, "enforced"), text(&memory, "enforced"));
         assert!(text(&memory, "enforced").contains("no-capabilities"));
 
-        // An empty name is none; a name that leads nowhere is an error, so the file above was not
-        // passed over.
+        // An empty name counts as unset. A name that leads nowhere is an error, so the file above
+        // was really used.
         assert_eq!(text(&told(place.path(), Some(Path::new(""))), "stdout"), "hello\n");
         let nowhere = place.path().join("nowhere");
         let missing = told(place.path(), Some(&nowhere));
@@ -127,7 +127,7 @@ fn a_path_without_a_warden_is_an_error_that_names_it() {
             (ErrorKind::Setup, Some(13), Some(&*path))
         );
 
-        // A program that is no warden: it ends, or says nothing that a warden says.
+        // A program that is no warden exits, or sends nothing that a warden sends.
         let error = run(Path::new("/bin/true")).expect_err("it is no warden");
         assert_eq!(error.kind(), ErrorKind::WardenLost, "{error}");
     });

@@ -1,6 +1,6 @@
-//! Callers that are root in a user namespace with few ids, as in a container: the command is
-//! another user wherever there is one, the host's root nowhere, and the outcome says which. The
-//! host's root makes such namespaces; as another user these tests cannot run, and say so.
+//! Callers that are root in a user namespace with few ids, as in a container. The command is
+//! another user if there is one, never the host's root, and the outcome says which. The host's root
+//! makes such namespaces. For another user these tests are skipped with a message.
 
 use nix::unistd::geteuid;
 use seclude::{Ended, Error, ErrorKind, Join, Namespace, Output, Protection, Sandbox};
@@ -10,9 +10,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// Runs `inside` as the root of a user namespace with this map, with a directory that everybody may
-/// write to and that has a `secret` which only that root may read; then `outside` as the host's
-/// root.
+/// Runs `inside` as root of a user namespace with this map, then `outside` as the host's root. The
+/// directory is writable for everybody and has a file `secret` that only the namespace's root can
+/// read.
 fn in_container(
     name: &str,
     map: (u32, u32, u32),
@@ -38,7 +38,7 @@ fn in_container(
     outside(place.path());
 }
 
-/// What a command does that reads the secret and leaves the file `name`; it prints its map.
+/// Runs a command that tries to read the secret, creates the file `name`, and prints its id map.
 fn attempt(sandbox: &Sandbox, place: &Path, name: &str) -> Result<Output, Error> {
     let sandbox = sandbox.clone().bind_rw(place, "/place");
     sandbox.check().and_then(|()| sandbox.command("sh").args(["-c", &script(name)]).output())
@@ -48,7 +48,7 @@ fn script(name: &str) -> String {
     format!("cat /place/secret 2>/dev/null; cat /proc/self/uid_map; touch /place/{name}")
 }
 
-/// The words that were printed: those of the map, and before them the secret, if it could be read.
+/// The words of the output: the secret, if it could be read, and the map.
 fn words(output: &Output) -> Vec<String> {
     assert_eq!(
         output.outcome.ended,
@@ -59,7 +59,8 @@ fn words(output: &Output) -> Vec<String> {
     String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect()
 }
 
-/// That the command is another user, has this map, and is this user where the caller is.
+/// Checks that the command is another user, has this map, and is `uid` in the caller's user
+/// namespace.
 fn is_other(output: Result<Output, Error>, map: [&str; 3], place: &Path, name: &str, uid: u32) {
     let output = output.expect("it starts");
     assert_eq!(words(&output), map, "{name}");
@@ -98,7 +99,7 @@ fn the_root_of_a_container_gets_a_command_that_is_another_user() {
             "cell",
             65533,
         );
-        // In the user namespace of that, as one who joins.
+        // Joined to the cell's user namespace.
         let mut sleeper = cell.command("sleep").arg("1000").spawn().expect("it starts");
         let join = Join::new().process(sleeper.id()).only([Namespace::User, Namespace::Net]);
         let joined = usual.clone().bind_rw(place, "/place").join(&join).expect("they are found");
@@ -110,7 +111,7 @@ fn the_root_of_a_container_gets_a_command_that_is_another_user() {
             65533,
         );
         sleeper.kill().expect("it is killed");
-        // In the caller's own.
+        // In the caller's own user namespace.
         let shared = usual.clone().share(Namespace::User).nested();
         is_other(
             attempt(&shared, place, "shared"),
@@ -119,7 +120,7 @@ fn the_root_of_a_container_gets_a_command_that_is_another_user() {
             "shared",
             65533,
         );
-        // As was asked for, or not at all.
+        // With the ids that were requested, or not at all.
         is_other(
             attempt(&usual.clone().host_ids(1000), place, "asked"),
             ["0", "1000", "64536"],
@@ -269,7 +270,8 @@ fn what_a_joined_user_namespace_makes_of_an_ordinary_user_is_told() {
             remedy.contains("the joined user namespace") && !remedy.contains("privileged"),
             "{error}"
         );
-        // The same is said whether the warden or the caller sees first that there is no such id.
+        // The message is the same whether the warden or the caller first notices that the id does
+        // not exist.
         for _ in 0..50 {
             let error = run(Sandbox::new()).expect_err("there is no such id");
             assert_eq!(error.kind(), ErrorKind::Setup, "{error}");
@@ -278,7 +280,7 @@ fn what_a_joined_user_namespace_makes_of_an_ordinary_user_is_told() {
                 "{error}"
             );
         }
-        // One that somebody else has made.
+        // A user namespace that another process made.
         let join = Join::new().path(place.join("roots"));
         let error = Sandbox::new()
             .join(&join)

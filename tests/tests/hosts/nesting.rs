@@ -1,14 +1,13 @@
-//! Sandboxes within sandboxes: three levels with the tree seen whole from the outermost and
-//! shrinking inward, and a clear error at the kernel's limit. The program inside is this crate's
-//! own driver, which uses the library.
+//! Sandboxes in sandboxes: three levels, of which each sees what is inside it, and a clear error at
+//! the kernel's limit. The program inside is this crate's own driver.
 
 use seclude::{MiB, Sandbox, Stdio};
 use seclude_tests::caller::{as_each, driver};
 use seclude_tests::job::{Action, Job, Stream};
 use std::io::{BufRead, BufReader};
 
-/// A job for a driver inside: `script` runs in a sandbox which has the driver, and `file` as its
-/// own job.
+/// A job for a driver inside: `script` runs in a sandbox that contains the driver and `file`, the
+/// next driver's job.
 fn within(script: &str, file: Option<String>) -> String {
     let mut files = vec![
         serde_json::json!({"bind": "/driver"}),
@@ -31,8 +30,8 @@ fn within(script: &str, file: Option<String>) -> String {
 #[test]
 fn three_levels_each_sees_what_is_within_it() {
     as_each("three_levels_each_sees_what_is_within_it", |_| {
-        // Each level waits until the innermost is there, then tells how many wardens it sees. `cat`
-        // holds all until the end of input.
+        // Each level waits for the innermost one, then prints how many wardens it sees. `cat` keeps
+        // all levels running until the end of input.
         let view = |level: usize| {
             format!(
                 "until grep -qs 'the-innermost[-]mark' /proc/[0-9]*/cmdline; do sleep 0.02; done; echo level {level} sees $(grep -lsa '^seclude-warde[n]' /proc/[0-9]*/cmdline | wc -l)"
@@ -104,8 +103,8 @@ fn three_levels_each_sees_what_is_within_it() {
     });
 }
 
-/// The same job at every level: each runs the next in a sandbox within its own, until the kernel
-/// refuses (32 levels of user and pid namespaces). The innermost result comes first.
+/// Each level runs the same job in a sandbox inside its own, until the kernel refuses (32 levels of
+/// user and pid namespaces). The innermost result comes first.
 #[test]
 fn at_the_kernels_limit_there_is_a_clear_error() {
     as_each("at_the_kernels_limit_there_is_a_clear_error", |_| {

@@ -1,9 +1,9 @@
-//! A pool on a machine that has run out of processes, descriptors, namespaces: whoever asks is told
-//! so by an error that names kind, step, error number and remedy, nobody waits for ever, and when
-//! there is room again the pool is full again, with not a descriptor more.
+//! A pool on a machine without free processes, descriptors or namespaces. Each request fails with
+//! an error that has a kind, step, error number and remedy, and nothing waits for ever. Once there
+//! is room again, the pool fills up, with no more descriptors than before.
 //!
-//! The caller that runs short is a process of its own (`src/bin/pooler.rs`). Each shortage is tried
-//! at every depth: with room for nothing more, for one, for two, …
+//! The caller is another process (`src/bin/pooler.rs`). Each shortage is tried at every depth: with
+//! room for nothing more, for one, for two, …
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -23,9 +23,9 @@ use std::time::{Duration, Instant};
 
 const SIZE: usize = 3;
 
-/// Has it run commands while there is room for `depths` more of something, as `squeeze` makes it,
-/// and afterwards; how many were refused. `may` says of an error number and a remedy whether they
-/// tell the truth.
+/// Runs commands while there is room for each of `depths` more of a resource, which `squeeze`
+/// arranges, and again afterwards. `may` checks that an error number and a remedy are right.
+/// Returns how many commands were refused.
 fn starve(
     pooler: &mut Pooler,
     depths: std::ops::RangeInclusive<usize>,
@@ -37,7 +37,7 @@ fn starve(
     let mut refused = 0;
     for depth in depths {
         squeeze(pooler, Some(depth));
-        // More than are ready: those that take their place are made while there is no room.
+        // More than are ready, so that replacements are made while there is no room.
         for _ in 0..2 * SIZE {
             let answer = pooler.ask("run");
             if answer == "ok" {
@@ -60,7 +60,7 @@ fn starve(
             pooler.does("run");
         }
         pooler.does("full");
-        // The pool's threads clear away what the last one left.
+        // The pool's threads release what the last command left.
         let deadline = Instant::now() + Duration::from_secs(10);
         while pooler.ask("count") != before && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
@@ -84,7 +84,7 @@ fn out_of_descriptors() {
         println!("{refused} commands refused as {}", who.name());
         assert!(refused > 24, "the control: there was too little, {refused}");
 
-        // So it is when there is no pool yet.
+        // The same without a pool.
         pooler.does("close");
         let mut refused = 0;
         for room in 0..=40 {
@@ -107,7 +107,7 @@ fn out_of_descriptors() {
     });
 }
 
-/// A cgroup of the test's own, in which there may be only so many processes.
+/// A cgroup of this test with a limit on processes.
 struct Few(PathBuf);
 
 impl Few {
@@ -130,7 +130,8 @@ impl Few {
             .unwrap_or_else(|error| panic!("{file} {text}: {error}"));
     }
 
-    /// How many there are, once those that have ended have been reaped: the least of some looks.
+    /// The number of processes in it: the minimum of several counts, so that ended ones have been
+    /// reaped.
     fn number(&self) -> usize {
         let look = |_| {
             std::thread::sleep(Duration::from_millis(4));
@@ -157,8 +158,8 @@ fn holds(file: &Path, word: &str) -> bool {
         .is_ok_and(|text| text.split_whitespace().any(|found| found == word))
 }
 
-/// The caller and all that it starts are in a cgroup. Only root can make that; the caller is root
-/// in it, and then a user.
+/// Runs the caller and all of its processes in a cgroup, which only root can make: first as root,
+/// then as a user.
 #[test]
 fn out_of_processes() {
     if Caller::present() == Caller::User {
@@ -186,7 +187,7 @@ fn out_of_processes() {
         println!("{refused} commands refused as {}", who.name());
         assert!(refused > 0, "the control: there was too little");
 
-        // So it is when there is no pool yet: the template, the first sandbox, the pool's threads.
+        // The same without a pool: for the template, the first sandbox, and the pool's threads.
         pooler.does("close");
         let mut refused = 0;
         for room in 0..=6 {
@@ -210,7 +211,7 @@ fn out_of_processes() {
     }
 }
 
-/// The kernel counts a user's processes itself; root it does not hold to that.
+/// RLIMIT_NPROC, which the kernel does not apply to root.
 #[test]
 fn more_processes_than_the_user_may_have() {
     as_each("more_processes_than_the_user_may_have", |who| {
@@ -231,12 +232,12 @@ fn more_processes_than_the_user_may_have() {
     });
 }
 
-/// In a user namespace of the test's own, whose limits are that one's alone.
+/// Runs in a user namespace of this test, whose limits apply to nothing else.
 #[test]
 fn out_of_namespaces() {
     as_each("out_of_namespaces", |who| {
-        // Root in a user namespace of root's own is root outside, which the library refuses to be:
-        // only a user's is told.
+        // Root of a user namespace that root created is root outside, and the library refuses to
+        // run commands as that.
         if who == Caller::Root {
             return;
         }
@@ -250,10 +251,10 @@ fn out_of_namespaces() {
                 None => pooler.does("all"),
             };
             let truth = |errno, remedy: &str| errno == libc::ENOSPC && remedy.contains("max_");
-            // The template's, those of the three that are ready; of one kind, its surroundings'
-            // too.
+            // The template and the three ready sandboxes need one each. Of one kind the user
+            // namespace around them needs one too.
             let refused = starve(&mut pooler, 0..=SIZE + 2, squeeze, truth);
-            // Those of one kind are used again: there is only no beginning without any.
+            // Network namespaces are used again, so only the beginning needs one.
             assert!(
                 refused > SIZE || kind == "net",
                 "the control: there were too few of kind {kind}, {refused}"
@@ -266,7 +267,8 @@ fn out_of_namespaces() {
         assert!(answer.starts_with(&format!("error host-limit {} ", libc::ENOSPC)), "{answer}");
         pooler.does("all");
         pooler.does(&format!("open {SIZE}"));
-        // They are given back, if not at once: many more sandboxes than there may be at one time.
+        // They are released, though not at once: many more sandboxes run than may exist at one
+        // time.
         for kind in ["user", "mnt", "pid", "net", "ipc", "uts"] {
             pooler.does(&format!("namespaces {kind} {}", 10 * SIZE));
         }
@@ -280,15 +282,15 @@ fn out_of_namespaces() {
     });
 }
 
-/// As long as there is no room, a pool tries again and again, but not without a pause.
+/// While there is no room, a pool keeps trying, with a pause between two attempts.
 #[test]
 fn a_pool_that_can_make_none_rests_between_its_attempts() {
     as_each("a_pool_that_can_make_none_rests_between_its_attempts", |_| {
         let mut pooler = Pooler::start(Command::new(program("pooler")));
         pooler.does(&format!("open {SIZE}"));
         let (mut elapsed, mut refused) = (Duration::ZERO, 0);
-        // At some of these depths there is room for a command, and none for the sandbox that takes
-        // its place.
+        // At some of these depths there is room for a command but not for the sandbox that replaces
+        // its own.
         for room in 5..=20 {
             pooler.does("full");
             pooler.does(&format!("descriptors {room}"));
@@ -304,7 +306,7 @@ fn a_pool_that_can_make_none_rests_between_its_attempts() {
         }
         let tries: u128 = pooler.ask("failed").parse().expect("a number");
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(SIZE) as u128;
-        // The first of each depth, and then one after each pause.
+        // The first attempt at each depth, then one after each pause.
         let most = threads * (elapsed.as_millis() / 20 + 16);
         println!("{tries} attempts, {refused} commands refused");
         assert!(tries > 0 && refused > 0, "the control: there was too little");
@@ -315,10 +317,10 @@ fn a_pool_that_can_make_none_rests_between_its_attempts() {
     });
 }
 
-/// What a caller does that may find no free descriptor, alone in its process.
+/// An act of a caller that may find no free descriptor. Each act has a process of its own.
 type Act = (&'static str, fn() -> Box<dyn FnMut() -> seclude::Result<()>>);
 
-/// So is every other start, at whatever depth it comes to want one.
+/// Every other kind of start.
 const ACTS: &[Act] = &[
     ("a first run", || Box::new(|| Sandbox::new().command("true").output().map(drop))),
     ("another run", || {
@@ -464,8 +466,8 @@ fn whatever_wants_a_descriptor_says_so() {
     });
 }
 
-/// Neither is a process left out of a list because there was no descriptor to look at it, nor is a
-/// living cell taken for one that has ended.
+/// Without a descriptor to inspect a process, the process must not be missing from a list, and a
+/// living cell must not count as ended.
 #[test]
 fn no_list_is_shorter_for_want_of_descriptors() {
     const NAME: &str = "no_list_is_shorter_for_want_of_descriptors";
@@ -520,7 +522,7 @@ fn no_list_is_shorter_for_want_of_descriptors() {
     sleeper.kill().expect("it is killed");
 }
 
-/// A start of which no process comes leaves its warden not a page more.
+/// A start that produces no process must not cost the warden a page of memory.
 #[test]
 fn a_refused_start_leaves_no_memory_behind() {
     as_each("a_refused_start_leaves_no_memory_behind", |_| {

@@ -1,6 +1,6 @@
-//! Callers in containers: a filter that refuses the newer calls, with whatever error its author
-//! chose; a Landlock domain; a user whose quota of keys is used up. A sandbox starts by another way
-//! that holds as much, or the error names what stands around it.
+//! Callers in containers: a filter that refuses newer system calls with any error, a Landlock
+//! domain, or a user whose quota of keys is full. A sandbox starts another way that protects as
+//! much, or the error names the surroundings as the cause.
 
 use nix::libc;
 use seclude::{
@@ -18,11 +18,11 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// How filters refuse a call that they do not know: as a kernel without it would, and as container
-/// engines do by default.
+/// The errors of filters for calls that they do not know: like a kernel without the call, and like
+/// the default of container engines.
 const ANSWERS: [i32; 2] = [libc::ENOSYS, libc::EPERM];
 
-/// Whatever set-up has to do by another way without the newer calls.
+/// A sandbox whose set-up uses every call that has an alternative.
 fn sandbox(place: &Path) -> Sandbox {
     Sandbox::new()
         .bind_ro(place.join("file"), "/deep/er/file")
@@ -50,7 +50,7 @@ fn protections(enforced: &Enforced) -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// What a run of everything in the sandbox has enforced.
+/// Runs a command with everything in that sandbox, and returns the protections that were active.
 fn run(place: &Path) -> Result<BTreeSet<&'static str>, Error> {
     let script = "set -e; cat /deep/er/file /link/file /etc/motd; cd /link; pwd -P; test -d /not/followed; ! touch /deep/er/file; \
                   touch /tmp/x; cat /proc/self/comm; cat /proc/keys; ! touch /proc/sys/kernel/core_pattern";
@@ -67,8 +67,8 @@ fn run(place: &Path) -> Result<BTreeSet<&'static str>, Error> {
     Ok(protections(&output.outcome.enforced))
 }
 
-/// Calls that there is another way for, alone and all together; and what is not in force without
-/// them.
+/// The calls that have an alternative, one by one and all together, and the protections that are
+/// missing without them.
 fn with_another_way() -> Vec<(Vec<i64>, &'static [&'static str])> {
     const NOTHING: &[&str] = &[];
     const KEYRING: &[&str] = &["own-keyring"];
@@ -106,7 +106,7 @@ fn every_call_with_another_way_may_be_refused() {
     as_each("every_call_with_another_way_may_be_refused", |who| {
         let place = place();
         if who == Caller::Root {
-            // For the user behind the sandbox.
+            // The folder belongs to the user that the command is on the host.
             nix::unistd::chown(&place.path().join("folder"), Some(who.uid_behind().into()), None)
                 .expect("root may");
         }
@@ -125,7 +125,7 @@ fn every_call_with_another_way_may_be_refused() {
     });
 }
 
-/// Calls that there is no other way for. The error tells which, and that a filter refuses it.
+/// For calls without an alternative, the error names the call and says that a filter refuses it.
 #[test]
 fn a_refused_call_without_another_way_is_named() {
     as_each("a_refused_call_without_another_way_is_named", |_| {
@@ -165,7 +165,8 @@ fn a_refused_call_without_another_way_is_named() {
                 .status()
                 .unwrap_or_else(|error| panic!("the control, {name} allowed: {error}"));
         }
-        // A kernel without keys answers the same to all three, but not to one of them.
+        // A kernel without keys gives the same answer to all three calls, so a different answer to
+        // one is a filter's.
         let error =
             without(&[libc::SYS_keyctl], libc::ENOSYS, || unconfined().command("true").status())
                 .expect_err("keyctl");
@@ -177,12 +178,12 @@ fn a_refused_call_without_another_way_is_named() {
     });
 }
 
-/// The kernel's own EPERM is not taken for a filter's: what is refused there stays refused, and no
-/// filter is blamed.
+/// The kernel's own EPERM must not be taken for a filter's. The call stays refused, and no filter
+/// is blamed.
 #[test]
 fn the_kernels_own_refusal_is_not_blamed_on_a_filter() {
     as_each("the_kernels_own_refusal_is_not_blamed_on_a_filter", |_| {
-        // Nobody may shift a clock that far.
+        // No user may shift a clock that far.
         let sandbox = Sandbox::new().clock_offset(seclude::Clock::Monotonic, -1_000_000_000);
         let error = sandbox.command("true").status().expect_err("the clock would be negative");
         assert!(!error.to_string().contains("filter"), "{error}");
@@ -262,7 +263,7 @@ fn a_caller_whose_mounts_landlock_forbids_is_told_so() {
     });
 }
 
-/// As a user that nobody else is: the quota is counted for each user of the machine.
+/// Runs as a user id that nothing else has, because the kernel counts the quota per user.
 #[test]
 fn without_room_for_keys_a_sandbox_starts_without_a_keyring() {
     const NAME: &str = "without_room_for_keys_a_sandbox_starts_without_a_keyring";
@@ -285,7 +286,7 @@ fn without_room_for_keys_a_sandbox_starts_without_a_keyring() {
 }
 
 fn with_a_full_quota_of_keys() {
-    // The keyring is this process's, and ends with it.
+    // The keyring belongs to this process and ends with it.
     let number = use_up_the_quota_of_keys();
     println!("{number} keys were room for");
     let outcome =
@@ -299,8 +300,8 @@ fn with_a_full_quota_of_keys() {
     assert!(error.remedy().is_some_and(|hint| hint.contains("kernel.keys.maxkeys")), "{error}");
 }
 
-/// What stands at an automount point is shown, not the point; where the mount cannot come into the
-/// sandbox, the error says so.
+/// A bound automount point shows the file system mounted on it, not the empty directory. Where the
+/// mount does not propagate into the sandbox, the error says so.
 #[test]
 fn an_automount_point_is_mounted_before_it_is_shown() {
     const NAME: &str = "an_automount_point_is_mounted_before_it_is_shown";
@@ -324,7 +325,7 @@ fn an_automount_point_is_mounted_before_it_is_shown() {
                 propagate(&source, reaches);
                 let mut command = who.command(&test);
                 command.args(only(NAME)).env(SOURCE, &source).current_dir("/");
-                // Another process group: the server's own never trigger it.
+                // A process group of its own, because the server's group never triggers the mount.
                 assert!(
                     command.process_group(0).status().expect("it starts").success(),
                     "{}",
@@ -350,8 +351,7 @@ fn show(source: &Path) {
     }
 }
 
-/// Where a surrounding container keeps the knobs of `/proc` read-only, and lets no fresh proc be
-/// mounted.
+/// A container keeps `/proc/sys` read-only and allows no new mount of proc.
 #[test]
 fn without_a_proc_to_write_to_nested_user_namespaces_cannot_be_forbidden_and_that_is_told() {
     const NAME: &str =

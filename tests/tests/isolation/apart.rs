@@ -1,19 +1,20 @@
-//! Sandboxes that were copied from one template share nothing that can be written: what a payload
-//! leaves or does in one of them cannot be found, reached or felt in another, by class.
+//! Sandboxes copied from one template share nothing that can be written. What a payload leaves or
+//! does in one cannot be found, reached or noticed in another. There is a test for each class of
+//! object.
 //!
-//! Each class is laid in one cell and looked for in others: in one that was there before, in one
-//! that was made afterwards, and in a pool's sandbox. The control is the same look by another
-//! command of the same cell, where sharing is meant: there it is found. As root inside with every
-//! call that the kernel has and namespaces of its own (`hostile`), and where the default lets it be
-//! laid, with that. What a payload can do to the start of another copy: `tests/burden.rs`.
+//! A payload places an object in one cell. Other sandboxes look for it: a cell that existed before,
+//! a cell made afterwards, and a pool's sandbox. The control is another command of the same cell,
+//! which finds it. Each test runs as root inside with every system call and nested namespaces
+//! (`hostile`). Where the default allows the object, it runs with the default too.
+//! `tests/tests/endurance/burden.rs` shows that a payload does not stop another copy from starting.
 
 use seclude::{Cell, Child, Command, Ended, MiB, Profile, Sandbox, Stdio};
 use seclude_tests::caller::as_each;
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
-/// What both sides begin with. A look ends with 0 if it has found what was laid, with 1 if not;
-/// `told` is what was said when it was laid.
+/// The start of every program. A look exits with 0 if it finds the object and with 1 if not. `told`
+/// is what the program that placed the object printed.
 const BOTH: &str = r#"
 import ctypes, os, platform, socket, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
@@ -28,7 +29,7 @@ def works(deed):
     return True
 "#;
 
-/// What the default gives, with some more places that can be written to.
+/// The default sandbox with some more writable places.
 fn usual() -> Sandbox {
     let sandbox = Sandbox::new()
         .tmpfs("/tmp", MiB(4))
@@ -38,7 +39,7 @@ fn usual() -> Sandbox {
     sandbox.wall_time(Duration::from_secs(60))
 }
 
-/// All that a payload can be given without giving up the walls themselves.
+/// A sandbox with everything that a payload can be given without sharing namespaces or files.
 fn hostile() -> Sandbox {
     usual().uid(0).gid(0).seccomp(Profile::Unconfined).no_landlock().nested()
 }
@@ -48,7 +49,8 @@ fn python(mut command: Command, text: &str, told: &str) -> Command {
     command
 }
 
-/// Lays something, and waits until it lies there; who holds it, and what was told of it.
+/// Places an object and waits until it is there. Returns the process that holds it, and what it
+/// printed.
 fn lay(cell: &Cell, text: &str) -> (Child, String) {
     let mut child = python(cell.command("python3"), text, "")
         .stdout(Stdio::piped())
@@ -68,8 +70,8 @@ fn finds(command: Command, look: &str, told: &str) -> bool {
     }
 }
 
-/// Whether what is laid in one sandbox is found in no other, and in the same. What it came to for
-/// who holds it is the caller's to judge.
+/// Checks that an object placed in one sandbox is found in the same sandbox and in no other.
+/// Returns the process that holds it, whose end the caller checks.
 fn apart(sandbox: &Sandbox, what: &str, look: &str) -> Child {
     sandbox.prepare().expect("it can have a template");
     let (one, before) = (sandbox.cell().expect("it starts"), sandbox.cell().expect("it starts"));
@@ -91,7 +93,7 @@ fn apart(sandbox: &Sandbox, what: &str, look: &str) -> Child {
     child
 }
 
-/// The same with the default and with a payload that may do everything.
+/// The same with the default sandbox and with `hostile`.
 fn apart_in_any(what: &str, look: &str) {
     for sandbox in [usual(), hostile()] {
         drop(apart(&sandbox, what, look));
@@ -101,7 +103,7 @@ fn apart_in_any(what: &str, look: &str) {
 #[test]
 fn files() {
     as_each("files", |_| {
-        // Wherever something is mounted, and in the directories that the policy makes.
+        // Every mount point, and the directories that the policy makes.
         let places = r#"
 places = [line.split(" ")[4] for line in open("/proc/self/mountinfo")] + ["/made", "/etc", "/run", "/var", "/home"]
 names = [place.rstrip("/") + "/canary" for place in places]
@@ -124,7 +126,7 @@ fn system_v_objects() {
             let what = format!("number = {make}\nassert number >= 0\nlaid(number)");
             apart_in_any(&what, &format!("found({get} >= 0)"));
         }
-        // Segments go by number too: 0o10000 is SHM_RDONLY.
+        // Segments are also found by id. 0o10000 is SHM_RDONLY.
         let what = "number = libc.shmget(0x5ec1de, 4096, 0o1666)\nlaid(number)";
         apart_in_any(
             what,
@@ -136,7 +138,7 @@ fn system_v_objects() {
 #[test]
 fn message_queues() {
     as_each("message_queues", |_| {
-        // O_CREAT | O_RDWR, without attributes.
+        // O_CREAT | O_RDWR, with default attributes.
         let what =
             "queue = libc.mq_open(b'/canary', 0o102, 0o666, None)\nassert queue >= 0\nlaid()";
         apart_in_any(what, "found(libc.mq_open(b'/canary', 0) >= 0)");
@@ -171,7 +173,7 @@ fn ports() {
                     "found(works(lambda: socket.socket(socket.{family}).connect(('{address}', 4321))))"
                 ),
             );
-            // A datagram arrives nowhere unless somebody answers: the other side sends it back.
+            // Sending a datagram always succeeds, so the other side sends it back.
             let what = format!(
                 "one = socket.socket(socket.{family}, socket.SOCK_DGRAM); one.bind(('{address}', 4321)); print(flush=True)\nwhile True: one.sendto(*one.recvfrom(9))"
             );
@@ -183,7 +185,7 @@ fn ports() {
     });
 }
 
-/// By name, in every keyring that a process reaches. The default's filter has no keys at all.
+/// Keys by name, in every keyring that a process reaches. The default filter allows no key calls.
 #[test]
 fn keys() {
     as_each("keys", |_| {
@@ -191,7 +193,7 @@ fn keys() {
         let what = format!(
             "{calls}made = [ring for ring in rings if libc.syscall(add, b'user', b'canary', b'x', 1, ring) >= 0]\nassert -4 in made and -3 in made, made\nlaid()"
         );
-        // KEYCTL_SEARCH; and what the kernel finds by itself.
+        // KEYCTL_SEARCH, and the lookup of request_key(2).
         let look = format!(
             "{calls}found(any(libc.syscall(control, 10, ring, b'user', b'canary', 0) >= 0 for ring in rings) or libc.syscall(request, b'user', b'canary', None, 0) >= 0)"
         );
@@ -211,7 +213,7 @@ fn processes() {
 others = [int(name) for name in os.listdir('/proc') if name.isdigit() and int(name) not in (1, os.getpid())]
 "#;
         apart_in_any(what, &format!("{others}found(others)"));
-        // By number, whatever /proc shows.
+        // By process id, whatever /proc shows.
         apart_in_any(
             what,
             "found(int(told) != os.getpid() and any(works(lambda: os.kill(number, 0)) for number in range(2, 2000) if number != os.getpid()))",
@@ -223,7 +225,8 @@ others = [int(name) for name in os.listdir('/proc') if name.isdigit() and int(na
 fn signals() {
     as_each("signals", |_| {
         for sandbox in [usual(), hostile()] {
-            // To everybody whom it may be sent to: it fails where there is nobody.
+            // Sends the signal to every process that may be signalled. The call fails if there is
+            // none.
             let mut child = apart(&sandbox, "laid()", "found(works(lambda: os.kill(-1, 9)))");
             assert_eq!(
                 child.wait().expect("it ends").ended,
@@ -244,13 +247,13 @@ def memory(number): os.close(os.open(f"/proc/{number}/mem", os.O_RDWR))
 # PTRACE_SEIZE
 found(any(libc.ptrace(0x4206, number, 0, 0) == 0 or works(lambda: memory(number)) for number in others))
 "#;
-        // PR_SET_PTRACER, PR_SET_PTRACER_ANY: whoever may.
+        // PR_SET_PTRACER with PR_SET_PTRACER_ANY allows every process to trace this one.
         drop(apart(&hostile(), "libc.prctl(0x59616d61, ctypes.c_ulong(-1))\nlaid()", look));
     });
 }
 
-/// No knob of the kernel's can be turned; and where namespaces have their own, they are each
-/// sandbox's own.
+/// No kernel setting can be changed. Settings that belong to a namespace are separate in each
+/// sandbox.
 #[test]
 fn knobs_of_the_kernel() {
     as_each("knobs_of_the_kernel", |_| {
@@ -273,7 +276,7 @@ names = ["/proc/sys/" + name for name in knobs if os.path.exists("/proc/sys/" + 
 def text(name): return open(name).read().split("\t")[0].strip()
 values = [text(name) for name in names]
 "#;
-        // Each is turned a little, where that can be done, and stays so.
+        // Changes each setting slightly, where that is possible, and leaves it changed.
         let turn = format!(
             r#"{knobs}
 def turn(name):

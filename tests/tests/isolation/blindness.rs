@@ -1,7 +1,10 @@
-//! From inside, nothing of the parent is visible: a canary of each kind is laid outside, and a
-//! command looks for it. Each look is a small script that ends with 0 if it finds what it looks for
-//! and with 1 if not, and each has its negative control: the same script, run outside or with that
-//! one protection opened, does find the canary.
+//! Nothing of the parent is visible inside. A canary of each kind is placed outside, and a command
+//! looks for it. A look is a short script that exits with 0 if it finds the canary and with 1 if
+//! not. Each has a negative control: the same script finds the canary when it runs outside, or with
+//! one protection removed.
+//!
+//! The file is longer than 400 lines because it is one list of such checks, which share the code at
+//! its top.
 
 use nix::mqueue::{MQ_OFlag, MqAttr, mq_close, mq_open, mq_unlink};
 use nix::sys::stat::Mode;
@@ -22,17 +25,17 @@ use std::process::{Child, Command, Stdio};
 struct Look<'a>(Vec<&'a str>);
 
 impl<'a> Look<'a> {
-    /// A script with its `$1`.
+    /// A shell script with its `$1`.
     fn shell(script: &'a str, argument: &'a str) -> Look<'a> {
         Look(vec!["sh", "-c", script, "sh", argument])
     }
 
-    /// A program with its `argv[1]`.
+    /// A Python program with its `argv[1]`.
     fn python(program: &'a str, argument: &'a str) -> Look<'a> {
         Look(vec!["python3", "-c", program, argument])
     }
 
-    /// A pattern for a line of a process's own status.
+    /// A search for this pattern in the process's own `/proc/self/status`.
     fn status(pattern: &'a str) -> Look<'a> {
         Look(vec!["grep", "-q", pattern, "/proc/self/status"])
     }
@@ -54,9 +57,9 @@ impl<'a> Look<'a> {
         self.judge(usual(self.0[0]).args(&self.0[1..]))
     }
 
-    /// Whether it finds the canary without a sandbox, and in one, when `preparation` has become the
-    /// caller: a shell's script that lays the canary in its own process and then executes its
-    /// arguments.
+    /// Whether it finds the canary without a sandbox, and in one, for a caller that executed
+    /// `preparation`: a shell script that places the canary in its own process and then executes
+    /// its arguments.
     fn finds_after(&self, preparation: &str) -> (bool, bool) {
         let prepared = || {
             let mut command = usual("sh");
@@ -99,7 +102,7 @@ impl<'a> Look<'a> {
     }
 }
 
-/// A command outside that finds its programs where one inside does.
+/// A command outside, with the same PATH as one inside.
 fn usual(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     command
@@ -108,13 +111,13 @@ fn usual(program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// A name that nothing else on the machine has.
+/// A name that is unique on the machine.
 fn canary(kind: &str) -> String {
     format!("seclude-canary-{kind}-{}-{}", Caller::present().name(), std::process::id())
 }
 
-/// A process of the host. It has the very user id that the command will have on the host: were it
-/// visible, it could be killed.
+/// A process of the host with the user id that the command has on the host. If it were visible, the
+/// command could kill it.
 struct Bystander(Child);
 
 impl Bystander {
@@ -146,7 +149,7 @@ impl Drop for Bystander {
     }
 }
 
-/// A command outside, as the user that a command inside is on the host.
+/// A command outside, as the host user that a command inside is.
 fn as_behind(caller: Caller, words: &[&str]) -> Command {
     let id = caller.uid_behind().to_string();
     let mut command = match caller {
@@ -166,16 +169,16 @@ fn no_process_of_the_host_is_listed() {
     as_each("no_process_of_the_host_is_listed", |caller| {
         let name = canary("process");
         let _bystander = Bystander::new(caller, &name);
-        // The brackets keep the pattern from finding itself.
+        // The brackets prevent the pattern from matching itself.
         let pattern = format!("[s]{}", &name[1..]);
-        // grep ends with 2 if a process that it was to read has ended meanwhile.
+        // grep exits with 2 if a process ends before its file is read.
         let look = Look::shell("grep -qsa \"$1\" /proc/[0-9]*/cmdline || exit 1", &pattern);
         assert!(!look.finds_inside(&Sandbox::new()));
         assert!(look.finds_inside(&Sandbox::new().share(Namespace::Pid)), "shared, it is there");
         assert!(look.finds_outside());
 
-        // The numbers that a shell alone sees are the warden's and its own: `echo` and the pattern
-        // need no process.
+        // The shell alone sees the ids of the warden and of itself, because `echo` and the pattern
+        // start no process.
         let listing = "cd /proc; echo $$ [0-9]*";
         let strangers = |listed: Vec<u8>| {
             let text = String::from_utf8(listed).expect("numbers");
@@ -195,7 +198,7 @@ fn no_process_of_the_host_is_listed() {
 fn of_the_first_process_nothing_can_be_read() {
     as_each("of_the_first_process_nothing_can_be_read", |_| {
         let sandbox = Sandbox::new();
-        // The control is the same look at a process's own entry.
+        // The control reads a process's own entry in the same way.
         for part in ["environ", "mem", "maps", "auxv"] {
             let open = format!("( : < /proc/$1/{part} ) 2>/dev/null || exit 1");
             assert!(
@@ -247,7 +250,7 @@ fn no_environment_holds_a_variable_of_the_caller() {
 #[test]
 fn no_descriptor_of_the_caller_is_inherited() {
     as_each("no_descriptor_of_the_caller_is_inherited", |_| {
-        // Listing opens a descriptor that is gone when its name is looked at.
+        // The listing opens a descriptor that no longer exists when its name is inspected.
         let look = Look::shell(
             "for fd in /proc/$$/fd/*; do case ${fd##*/} in 0|1|2) ;; *) if [ -L $fd ]; then exit 0; fi ;; esac; done; exit 1",
             "",
@@ -265,8 +268,8 @@ fn no_signal_reaches_a_process_of_the_host() {
         let one = Look::shell("kill -9 $1 2>/dev/null || exit 1", &pid);
         assert!(!one.finds_inside(&sandbox));
 
-        // Whom `kill -1` reaches, shown by one that stands beside it inside: outside it would end
-        // every process of that user.
+        // Shows what `kill -1` reaches with a process beside it inside. Outside, the call would
+        // kill every process of that user.
         let all = Look::shell("sleep 1000 & kill -9 -1; wait $!; [ $? = 137 ]", "");
         assert!(all.finds_inside(&sandbox), "inside it reaches everybody");
         assert!(bystander.lives(), "a signal came through");
@@ -279,7 +282,7 @@ fn no_signal_reaches_a_process_of_the_host() {
     });
 }
 
-/// Whether Landlock holds this sandbox's signals: from Linux 6.12 on.
+/// Whether Landlock scopes this sandbox's signals, which it does since Linux 6.12.
 fn sandbox_keeps_signals(sandbox: &Sandbox) -> bool {
     sandbox
         .command("true")
@@ -292,7 +295,7 @@ fn sandbox_keeps_signals(sandbox: &Sandbox) -> bool {
 #[test]
 fn no_system_v_memory_is_shared() {
     as_each("no_system_v_memory_is_shared", |_| {
-        /// Removes the segment.
+        /// A segment that is removed when dropped.
         struct Segment(String);
         impl Drop for Segment {
             fn drop(&mut self) {
@@ -305,7 +308,7 @@ fn no_system_v_memory_is_shared() {
             .expect("ipcmk (util-linux) is there");
         let text = String::from_utf8_lossy(&made.stdout).into_owned();
         let segment = Segment(text.split_whitespace().last().expect("it tells the id").to_owned());
-        // 0o10000 is SHM_RDONLY; shmat(2) fails with -1.
+        // 0o10000 is SHM_RDONLY. shmat(2) fails with -1.
         let look = Look::python(
             "import ctypes, sys; sys.exit(ctypes.CDLL(None).shmat(int(sys.argv[1]), None, 0o10000) == -1)",
             &segment.0,
@@ -322,7 +325,7 @@ fn no_system_v_memory_is_shared() {
 #[test]
 fn no_message_queue_is_shared() {
     as_each("no_message_queue_is_shared", |_| {
-        /// Removes the queue.
+        /// A queue that is removed when dropped.
         struct Queue(String);
         impl Drop for Queue {
             fn drop(&mut self) {
@@ -331,7 +334,7 @@ fn no_message_queue_is_shared() {
         }
         let queue = Queue(format!("/{}", canary("queue")));
         let mode = Mode::S_IRUSR | Mode::S_IRGRP | Mode::S_IROTH;
-        // Without attributes nix leaves out the mode too.
+        // Without attributes nix passes no mode either.
         let size = MqAttr::new(0, 1, 8, 0);
         let opened =
             mq_open(queue.0.as_str(), MQ_OFlag::O_CREAT | MQ_OFlag::O_RDONLY, mode, Some(&size));
@@ -453,8 +456,8 @@ fn new_privileges_are_given_up() {
     as_each("new_privileges_are_given_up", |_| {
         let given_up = Look::status("^NoNewPrivs:.1$");
         assert!(given_up.finds_inside(&Sandbox::new()));
-        // The control: outside nobody has. Whoever has, as in some containers, cannot get them
-        // back.
+        // The control: outside, no_new_privs is not set. Where it is set, as in some containers, it
+        // cannot be cleared.
         if given_up.finds_outside() {
             eprintln!(
                 "new_privileges_are_given_up: control SKIPPED, for the caller itself has given them up"
@@ -466,8 +469,7 @@ fn new_privileges_are_given_up() {
 #[test]
 fn no_signal_is_blocked_or_ignored() {
     as_each("no_signal_is_blocked_or_ignored", |_| {
-        // A shell would clear its mask when it starts, and Python ignores a signal: grep leaves
-        // both as they came.
+        // A shell would clear its mask at start, and Python ignores a signal. grep changes neither.
         let preparation = "trap '' USR2 PIPE TERM; exec env --block-signal=USR1,INT \"$@\"";
         assert_eq!(
             Look::status("^SigBlk:.*[1-9a-f]").finds_after(preparation),

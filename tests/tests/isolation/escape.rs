@@ -1,6 +1,6 @@
-//! Escape through the set-up: published faults of runtimes of this kind, each as a property that
-//! can be seen from outside, with a control that shows the check can fail. `docs/security-tests.md`
-//! says which is which.
+//! Escapes through the set-up: published faults of similar runtimes. Each test checks a property
+//! from outside and has a control that shows that its check can fail. `docs/security-tests.md` maps
+//! faults to tests.
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use seclude::{Bind, Ended, ErrorKind, MiB, Namespace, Profile, Sandbox, Stdio};
@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-/// What a shell's script writes, inside; it must exit with 0.
+/// The output of a shell script inside, which must exit with 0.
 fn written(sandbox: &Sandbox, script: &str) -> String {
     let output = sandbox.command("sh").args(["-c", script]).output().expect("it starts");
     assert_eq!(
@@ -23,7 +23,7 @@ fn written(sandbox: &Sandbox, script: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Whether it exits with 0 inside.
+/// Whether a shell script exits with 0 inside.
 fn succeeds(sandbox: &Sandbox, script: &str) -> bool {
     let outcome = sandbox
         .command("sh")
@@ -38,16 +38,16 @@ fn succeeds(sandbox: &Sandbox, script: &str) -> bool {
 #[test]
 fn no_descriptor_of_the_host_is_a_way_out() {
     as_each("no_descriptor_of_the_host_is_a_way_out", |_| {
-        // Sixty-four that would survive an exec.
+        // Sixty-four descriptors that would survive an exec.
         let held: Vec<File> = (0..64).map(|_| File::open("/").expect("everybody may")).collect();
         for file in &held {
             fcntl(file, FcntlArg::F_SETFD(FdFlag::empty())).expect("it is ours");
         }
-        // In a process of its own, for reading a directory takes a descriptor; not in a pipeline,
-        // of which the shell itself holds one for a moment.
+        // A subshell, because reading the directory takes a descriptor. No pipeline, for which the
+        // shell itself opens one for a moment.
         let list = "(for fd in /proc/$$/fd/*; do case ${fd##*/} in [012]|10) ;; *) echo ${fd##*/} ;; esac; done); cd /; /bin/pwd";
         assert_eq!(written(&Sandbox::new(), list), "/\n");
-        // A working directory that is one of them.
+        // A working directory through one of them.
         for file in &held[..3] {
             let place = format!("/proc/self/fd/{}", file.as_raw_fd());
             let error = Sandbox::new()
@@ -57,7 +57,7 @@ fn no_descriptor_of_the_host_is_a_way_out() {
                 .expect_err("there is no such descriptor inside");
             assert_eq!(error.kind(), ErrorKind::Setup, "{error}");
         }
-        // Nor one that the warden has open, of which a terminal and limits give it more.
+        // Nor through a descriptor of the warden, which has more of them with terminals and limits.
         let sandbox = Sandbox::new().terminals().memory(MiB(256)).tmpfs("/tmp", MiB(1));
         for number in 0..64 {
             let error = sandbox
@@ -67,7 +67,7 @@ fn no_descriptor_of_the_host_is_a_way_out() {
                 .expect_err("it leads nowhere");
             assert_eq!(error.kind(), ErrorKind::Setup, "{error}");
         }
-        // The control: a descriptor that is granted is such a way, and the check does see it.
+        // The control: a descriptor that is passed on is such a way out, and the check finds it.
         let mut granted = Sandbox::new().no_landlock().command("sh");
         granted
             .args(["-c", "cd /proc/self/fd/3 && ls"])
@@ -95,7 +95,7 @@ fn no_program_of_ours_is_written_to() {
         };
         assert_eq!(writable(Sandbox::new()), "");
         assert_eq!(writable(Sandbox::new().no_landlock().seccomp(Profile::Unconfined)), "");
-        // The control: what may be written to is seen to be.
+        // The control: the check finds a file that can be written.
         let own = "cp /bin/true /tmp/t; /bin/sh -c 'exec 3>>/tmp/t && echo open'";
         assert_eq!(written(&Sandbox::new().tmpfs("/tmp", 10_000_000u64), own), "open\n");
     });
@@ -104,7 +104,7 @@ fn no_program_of_ours_is_written_to() {
 #[test]
 fn the_warden_is_out_of_reach() {
     as_each("the_warden_is_out_of_reach", |_| {
-        // As root inside, with every call that the kernel has, and user namespaces of its own.
+        // As root inside, with every system call and user namespaces allowed.
         let hostile =
             Sandbox::new().uid(0).gid(0).seccomp(Profile::Unconfined).no_landlock().nested();
         let program = r#"
@@ -193,7 +193,7 @@ fn a_root_that_lies_about_itself_does_no_harm() {
             .bind_ro("/bin", "/bin")
             .bind_ro("/lib", "/lib")
             .bind_ro("/lib64", "/lib64");
-        // It masks, and its devices are devices; or it says why not.
+        // Either masks and devices work as usual, or the error says why not.
         match sandbox
             .command("sh")
             .args(["-c", "echo gone > /dev/null; wc -c < /dev/null; wc -c < /proc/kallsyms; cat /proc/self/oom_score_adj"])
@@ -219,7 +219,7 @@ fn nothing_of_ours_appears_in_the_callers_directories() {
         let place = scratch::directory();
         fs::set_permissions(place.path(), Permissions::from_mode(0o777)).expect("it is ours");
         let listed = || fs::read_dir(place.path()).expect("it is there").count();
-        // Where the place does not exist in a directory of the caller's, it is not made.
+        // A mount point that does not exist in a directory of the caller is not created there.
         for sandbox in [
             Sandbox::new().bind_rw(place.path(), "/w").tmpfs("/w/new", 4096u64),
             Sandbox::new().bind_rw(place.path(), "/w").file("/w/file", "text"),
@@ -250,12 +250,12 @@ fn a_link_that_an_earlier_run_left_leads_nowhere() {
         let first = Sandbox::new().bind_rw(&work, "/work");
         let link = format!("ln -s {} /work/out && ln -s / /work/host", outside.display());
         assert!(succeeds(&first, &link));
-        // What is put below the link is put nowhere outside.
+        // What is mounted below the link appears nowhere outside.
         let _ = first.clone().tmpfs("/work/out/deep", 4096u64).command("true").status();
         let _ = first.clone().dir("/work/host/seclude-escape").command("true").status();
         assert_eq!(fs::read_dir(&outside).expect("it is there").count(), 0);
         assert!(!Path::new("/seclude-escape").exists());
-        // A source behind the link: as the caller wrote it, or not at all.
+        // A source behind the link is the one that the caller wrote, or is refused.
         let next = |bind: Bind| Sandbox::new().bind(bind).command("touch").arg("/o/f").status();
         let error =
             next(Bind::new(work.join("out"), "/o").writable().nofollow()).expect_err("a link");
@@ -282,7 +282,7 @@ fn a_source_below_a_directory_that_can_be_entered_but_not_read_works() {
             Sandbox::new().bind_ro(source, "/o").command("cat").arg("/o/file").output()
         };
         assert_eq!(shown(&open).expect("it may be entered").stdout, b"here");
-        // The control: what may not be entered is told.
+        // The control: a directory that may not be entered is an error.
         if Caller::present() == Caller::User {
             fs::set_permissions(&closed, Permissions::from_mode(0o600)).expect("it is ours");
             assert_eq!(shown(&open).expect_err("it may not").kind(), ErrorKind::SourceUnreadable);
@@ -301,7 +301,7 @@ fn no_cgroup_can_be_written_and_none_mounted() {
         assert!(!succeeds(&roomy, mount));
         let unfiltered = roomy.seccomp(Profile::Unconfined).no_landlock();
         assert!(!succeeds(&unfiltered, mount), "without the filter, too: there is no right to it");
-        // The control: a mount that a sandbox within may make is seen to be made.
+        // The control: the check sees a mount that a nested sandbox may make.
         let nested = unfiltered.nested();
         assert!(succeeds(&nested, "unshare -Urm mount -t tmpfs none /tmp"));
     });
@@ -310,8 +310,8 @@ fn no_cgroup_can_be_written_and_none_mounted() {
 #[test]
 fn groups_are_dropped_by_who_may_and_by_nobody_else() {
     as_each("groups_are_dropped_by_who_may_and_by_nobody_else", |caller| {
-        // A file can be closed to one group and open to the rest: who may not drop that group
-        // outside must not drop it inside.
+        // A file can exclude one group and be open to all others. A process that may not drop that
+        // group outside must not be able to drop it inside.
         let outside = fs::read_to_string("/proc/self/setgroups").expect("it is there");
         assert_eq!(outside, "allow\n", "the control: here nothing is decided yet");
         let inside = written(&Sandbox::new(), "cat /proc/self/setgroups; id -G");
@@ -376,8 +376,8 @@ fn the_warden_is_no_process_of_its_users_and_has_no_power_by_its_file() {
                 .and_then(|uid| uid.parse::<u32>().ok())
                 .expect("a number")
         };
-        // The kernel gives the entries of a process that may not be looked into to root (proc(5)),
-        // whoever that is there.
+        // The kernel makes root the owner of the `/proc` entries of a process that may not be
+        // inspected (proc(5)).
         assert_ne!(owner(warden), user(warden));
         assert_eq!(
             owner(child.id()),

@@ -1,5 +1,5 @@
-//! What a caller's process has set for itself does not cross into a sandbox: each attribute is set
-//! first, shown to be inherited by an ordinary child, and looked for inside.
+//! Attributes of the caller's process do not reach a sandbox. Each attribute is set, shown to be
+//! inherited by an ordinary child, and looked for inside.
 
 use seclude::{Ended, Profile, Sandbox};
 use seclude_tests::caller::{Caller, as_each};
@@ -26,7 +26,7 @@ resource.setrlimit(resource.RLIMIT_CORE, (1 << 20, resource.getrlimit(resource.R
 os.execvp(sys.argv[1], sys.argv[1:])
 "#;
 
-/// Tells each attribute, a line each.
+/// Prints each attribute on a line.
 const TELL: &str = r#"
 import ctypes, os, resource
 libc = ctypes.CDLL(None)
@@ -66,9 +66,9 @@ fn no_attribute_of_the_caller_is_inherited() {
         let inside = told(&[&path(&caller::program("driver")), &path(&job_file), &path(&result)]);
         let expected = "slack 50000\nlarge pages off 0\npersonality 0x0\numask 0o22\nblocked 0 ignored 0\nprotected False\ncore 1\n";
         assert_eq!(inside, expected);
-        // The control: an ordinary child has them all.
+        // The control: an ordinary child inherits all of them.
         let outside = told(&["python3", "-c", TELL]);
-        // It takes CAP_SYS_RESOURCE, which not every root has.
+        // Lowering the score takes CAP_SYS_RESOURCE, which not every root has.
         let protected = if outside.contains("protected True") { "True" } else { "False" };
         if who == Caller::Root && protected == "False" {
             eprintln!(
@@ -84,8 +84,8 @@ fn no_attribute_of_the_caller_is_inherited() {
     });
 }
 
-/// Who is filtered already, as in a container, gets a sandbox all the same, or an error that says
-/// so; never less than was asked for.
+/// A caller that has a filter already, as in a container, gets a full sandbox or an error that says
+/// why not.
 #[test]
 fn a_caller_with_a_filter_of_its_own_loses_nothing() {
     as_each("a_caller_with_a_filter_of_its_own_loses_nothing", |_| {
@@ -112,15 +112,15 @@ fn a_caller_with_a_filter_of_its_own_loses_nothing() {
             assert!(text.contains(word), "{text}");
         };
         within(Sandbox::new(), "Seccomp:\t2\n");
-        // Another listener around it: the kernel has room for one.
+        // An outer filter with a listener. The kernel allows only one listener.
         let listened = seclude::Seccomp::profile(Profile::Nested).kill("ptrace");
         within(Sandbox::new().seccomp(listened), "error unsupported");
     });
 }
 
-/// A program that crashes starts no handler: one that the machine's core_pattern names would run
-/// outside. The pattern is the host's, which a test does not change: what is shown is that the
-/// kernel was told to make no dump at all, and makes none where it would write a file.
+/// A crash starts no handler. The machine's core_pattern may name a program, which would run
+/// outside. Tests do not change that setting of the host. They show that core dumps are turned off,
+/// and that no file is written where the kernel would write one.
 #[test]
 fn a_signal_is_ignored_where_it_is_asked_for() {
     as_each("a_signal_is_ignored_where_it_is_asked_for", |_| {

@@ -1,5 +1,5 @@
-//! The second wall: what it holds by itself, where the first one is opened or has nothing to say.
-//! Each with its control: the same without it.
+//! The Landlock ruleset: what it protects by itself, where mounts and namespaces are opened or do
+//! not apply. Each test has its control: the same without Landlock.
 
 use seclude::{Bind, Ended, ErrorKind, Namespace, Protection, Sandbox, Stdio};
 use seclude_tests::caller::{Caller, as_each};
@@ -9,7 +9,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-/// The ABI of this kernel, or a loud word that there is none and nothing can be proved.
+/// The kernel's Landlock ABI. If it is lower than `least`, prints that the test is skipped and
+/// returns `None`.
 fn abi(test: &str, least: u32) -> Option<u32> {
     let enforced = Sandbox::new().command("true").status().expect("it starts").enforced;
     let abi = enforced.landlock_abi().filter(|abi| *abi >= least);
@@ -19,7 +20,7 @@ fn abi(test: &str, least: u32) -> Option<u32> {
     abi
 }
 
-/// Whether a shell's script exits with 0, and not by any other end than an exit.
+/// Whether a shell script exits with 0. The sandbox must end by an exit.
 fn succeeds(sandbox: &Sandbox, script: &str) -> bool {
     let output = sandbox.command("sh").args(["-c", script]).output().expect("it starts");
     match output.outcome.ended {
@@ -84,7 +85,7 @@ fn a_file_given_to_be_read_is_not_opened_again_to_be_written() {
         };
         assert!(!writes(Sandbox::new()), "{caller:?}");
         assert!(writes(Sandbox::new().no_landlock()), "the control");
-        // What is given to be written is.
+        // A file that is passed on for writing can be written.
         let out = File::create(&path).expect("it is ours");
         let written = Sandbox::new()
             .command("sh")
@@ -103,7 +104,8 @@ fn signals_end_at_the_sandbox() {
         return;
     }
     as_each("signals_end_at_the_sandbox", |caller| {
-        // A privileged caller's sandbox is another user outside, and reaches nobody anyway.
+        // A privileged caller's sandbox is another user outside and can signal no process of the
+        // caller anyway.
         if caller == Caller::Root {
             return;
         }

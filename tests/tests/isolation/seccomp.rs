@@ -1,4 +1,5 @@
-//! Which system calls a command may make: by the kernel's hand, by the warden's, by the caller's.
+//! The system calls that a command may make, as decided by the kernel, by the warden, and by the
+//! caller.
 
 use seclude::{
     Action, Compare, Ended, ErrorKind, Profile, Protection, Rule, Sandbox, Seccomp, Syscall, Test,
@@ -9,7 +10,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
-/// What the payload's `call` says: the error number of a raw system call, or 0.
+/// The output of the payload's `call`: the error number of a raw system call, or 0.
 fn call(sandbox: &Sandbox, words: &[&str]) -> String {
     let output =
         sandbox.command(payload::PLACE).arg("call").args(words).output().expect("it starts");
@@ -82,7 +83,7 @@ fn the_default_refuses_what_it_is_there_to_refuse() {
             assert_eq!(call(&default, &[&number(name)]), ENOSYS, "{name}");
         }
         assert_eq!(call(&default, &["4000"]), ENOSYS);
-        // The control: without the filter, the kernel itself gives other answers.
+        // The control: without the filter the kernel itself gives other answers.
         for (name, answer) in
             [("process_vm_readv", "0"), ("clone3", "22"), ("add_key", "14"), ("unshare", "0")]
         {
@@ -94,7 +95,8 @@ fn the_default_refuses_what_it_is_there_to_refuse() {
 #[test]
 fn a_new_namespace_by_clone_is_refused_and_a_process_is_not() {
     let default = payload::sandbox();
-    // CLONE_NEWUSER, CLONE_NEWNET, each with SIGCHLD: the call must not even begin.
+    // CLONE_NEWUSER, CLONE_NEWNET and CLONE_NEWCGROUP, each with SIGCHLD. The call must not even
+    // begin.
     for flags in ["0x10000011", "0x40000011", "0x02000011"] {
         assert_eq!(call(&default, &[&number("clone"), flags]), EPERM);
     }
@@ -114,8 +116,8 @@ fn sockets_of_three_families_and_others_by_a_word() {
     for family in ["17", "38", "40", "0x100000011"] {
         assert_eq!(call(&default, &[&socket, family, "2"]), EAFNOSUPPORT, "{family}");
     }
-    // AF_NETLINK for routes (0), and in a network of its own only; by one number more,
-    // NETLINK_SOCK_DIAG and the like.
+    // AF_NETLINK is allowed for routes (0) and only in a network namespace of its own. Other
+    // protocols include NETLINK_SOCK_DIAG.
     let shared = payload::sandbox().share(seclude::Namespace::Net);
     assert_eq!(call(&default, &[&socket, "16", "2", "0"]), "0");
     assert_eq!(call(&shared, &[&socket, "16", "2", "0"]), EAFNOSUPPORT);
@@ -132,7 +134,7 @@ fn a_terminal_is_not_typed_into_whatever_the_high_bits() {
     let ioctl = number("ioctl");
     for request in ["0x5412", "0x100005412", "0x541c", "0xffffffff0000541c"] {
         assert_eq!(call(&default, &[&ioctl, "0", request]), EPERM, "{request}");
-        // No terminal there: the kernel looked at the request.
+        // ENOTTY: the filter let the request pass, and the kernel found no terminal.
         assert_eq!(call(&open, &[&ioctl, "0", request]), "25", "{request}");
     }
 }
@@ -142,10 +144,10 @@ fn a_terminal_is_not_typed_into_whatever_the_high_bits() {
 fn other_ways_into_the_kernel_are_closed() {
     let default = payload::sandbox();
     let open = payload::sandbox().seccomp(Profile::Unconfined);
-    // getpid by the x32 entry and by the 32-bit gate.
+    // getpid(2) by the x32 entry and by the 32-bit entry.
     assert_eq!(call(&default, &["0x40000027"]), ENOSYS);
     assert_eq!(call(&default, &["gate"]), ENOSYS);
-    // The control: the gate leads somewhere on this kernel, if it has the 32-bit calls at all.
+    // The control: the 32-bit entry works without the filter, if this kernel has it.
     let answer = call(&open, &["gate"]);
     assert!(answer == "0" || answer == ENOSYS, "{answer}");
     if answer == ENOSYS {
@@ -171,12 +173,11 @@ fn a_call_that_kills_is_the_end_and_has_a_name() {
         assert_eq!(output.outcome.to_string(), "stopped at the forbidden system call chroot");
         assert_eq!(output.outcome.status, Some(-9));
         assert!(output.outcome.enforced.contains(Protection::SeccompFilter));
-        // Wherever inside it happens: a shell's child, in the background, which the shell would
-        // never look at.
+        // Anywhere inside, even in a background child that the shell does not wait for.
         let script = format!("{} call {} & sleep 10; exit 0", payload::PLACE, number("chroot"));
         let output = sandbox.command("sh").args(["-c", &script]).output().expect("it starts");
         assert_eq!(output.outcome.ended.name(), "syscall");
-        // The control: the call not made.
+        // The control: the same without the call.
         let output = sandbox
             .command(payload::PLACE)
             .args(["call", &number("getpid")])
@@ -219,7 +220,7 @@ fn the_strict_profile_computes_and_nothing_else() {
 
 #[test]
 fn a_debugger_works_where_it_is_let() {
-    // PTRACE_TRACEME, and what only the profile for debugging has.
+    // PTRACE_TRACEME, and calls that only the debugging profile allows.
     let traceme = [&*number("ptrace"), "0"];
     assert_eq!(call(&payload::sandbox(), &traceme), "0");
     assert_eq!(call(&payload::sandbox().seccomp(Profile::Debug), &traceme), "0");
@@ -266,7 +267,7 @@ fn a_filter_without_execve_starts_its_command_and_no_other() {
         .output()
         .expect("it starts");
     assert_eq!((output.outcome.ended, output.stdout), (Ended::Exited(126), b"here\n".to_vec()));
-    // And an error is told in full though the filter lets the new process say nothing.
+    // An error is reported in full although the filter lets the new process write nothing.
     let nothing = Seccomp::profile(Profile::Unconfined).otherwise(Action::Errno(1));
     let error = payload::sandbox()
         .seccomp(nothing)
@@ -278,7 +279,8 @@ fn a_filter_without_execve_starts_its_command_and_no_other() {
 
 #[test]
 fn programs_of_the_callers_own_are_loaded_in_turn() {
-    // BPF: load the number; if it is umask's, errno 12 (or 11); else allow.
+    // The BPF program loads the number. For umask(2) it returns errno 12 or 11, and otherwise
+    // allows the call.
     let umask = Syscall::from_name("umask").expect("Linux has it").number();
     let program = |errno: u8| {
         let mut bytes = vec![0x20, 0, 0, 0, 0, 0, 0, 0, 0x15, 0, 0, 1];
@@ -288,7 +290,7 @@ fn programs_of_the_callers_own_are_loaded_in_turn() {
     };
     let sandbox = payload::sandbox().seccomp_bpf(program(12));
     assert_eq!(call(&sandbox, &[&number("umask")]), "12");
-    // Of equal answers the one loaded last holds (seccomp(2)).
+    // Of equally strict answers, that of the filter loaded last counts (seccomp(2)).
     assert_eq!(call(&sandbox.clone().seccomp_bpf(program(11)), &[&number("umask")]), "11");
     assert_eq!(
         call(
@@ -364,8 +366,7 @@ fn who_does_not_listen_lets_the_call_fail() {
     );
     drop(listener);
     assert_eq!(child.wait_with_output().expect("it ends").stdout, b"33\n");
-    // Without any listener at all, when the child that holds it has been asked to wait and nobody
-    // took it, the kill still works.
+    // The caller never takes the listener. Killing the command while its call waits still works.
     let mut child = sandbox
         .command(payload::PLACE)
         .args(["call", &number("chroot")])
@@ -414,11 +415,11 @@ fn a_program_is_learned_and_then_runs_under_what_was_learned() {
             "{}",
             String::from_utf8_lossy(&again.stderr)
         );
-        // What it did not do then it may not do now.
+        // A call that it did not make while learning is now refused.
         let other =
             pasted.command("sh").args(["-c", "mkdir /dev/shm/d"]).output().expect("it starts");
         assert_ne!(other.outcome.ended, Ended::Exited(0));
-        // What the filter refuses is refused while learning, too.
+        // A call that the filter refuses is refused while learning, too.
         let learned = payload::sandbox()
             .command(payload::PLACE)
             .args(["call", &number("chroot")])
@@ -458,7 +459,8 @@ fn the_warden_is_held_too() {
             (held, line("Seccomp:"), line("NoNewPrivs:"), line("CapPrm:"))
         };
         let told = |filtered: bool| {
-            // In any case the guard is loaded, which is no filter of what the warden does.
+            // The guard filter is always loaded, so `Seccomp:` is 2. It is not the filter of the
+            // warden's own calls.
             (
                 filtered,
                 Some("2".to_owned()),
@@ -478,7 +480,8 @@ fn the_warden_is_held_too() {
 #[test]
 fn a_sandbox_inside_a_sandbox_has_the_nested_profile_and_filters_of_its_own() {
     let nested = payload::sandbox().nested();
-    // Nothing but the namespaces that `nested` is for: the default's other refusals hold.
+    // The nested profile allows only the namespaces that `nested` is for. The default's other
+    // refusals remain.
     assert_eq!(call(&nested, &[&number("process_vm_readv")]), EPERM);
     assert_eq!(call(&nested, &[&number("bpf")]), EPERM);
     assert_eq!(call(&payload::sandbox(), &[&number("unshare"), "0x10000000"]), EPERM);

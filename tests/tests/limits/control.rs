@@ -1,5 +1,5 @@
-//! Control of a running command: its limits changed, frozen and thawed by whatever the host has for
-//! it, killed as it stands.
+//! Control of a running command: changing its limits, freezing and thawing it with every mechanism
+//! of the host, and killing it while it is frozen.
 
 use seclude::{Child, Ended, ErrorKind, Freezer, MiB, Sandbox, Stdio};
 use seclude_tests::caller::{Caller, as_each, in_own_mounts, program};
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The payload that counts for as long as somebody reads.
+/// The payload that prints numbers as long as they are read.
 fn counter(sandbox: &Sandbox, mark: &str) -> Child {
     let mut command = command(sandbox, "count", 0, mark);
     command.stdout(Stdio::piped()).spawn().expect("it starts")
 }
 
-/// How many bytes come within so long. The pipe is read by a thread that tells what it gets.
+/// The number of bytes in each read of a pipe. A thread reads the pipe and sends the numbers.
 struct Flow(std::sync::mpsc::Receiver<usize>);
 
 impl Flow {
@@ -35,12 +35,12 @@ impl Flow {
         Flow(receiver)
     }
 
-    /// Waits until something comes.
+    /// Waits until data arrives.
     fn await_some(&self) {
         self.0.recv_timeout(Duration::from_secs(30)).expect("it goes on");
     }
 
-    /// Takes what is under way; then nothing may come for a while.
+    /// Takes the data in flight, then checks that no more arrives for a while.
     fn assert_none(&self) {
         let end = Instant::now() + Duration::from_secs(30);
         while self.0.recv_timeout(Duration::from_millis(300)).is_ok() {
@@ -49,7 +49,7 @@ impl Flow {
     }
 }
 
-/// Freezes and thaws a counting command twice, then kills it as it stands frozen.
+/// Freezes and thaws a counting command twice, then kills it while it is frozen.
 fn freeze_and_thaw(sandbox: &Sandbox, expected: &[Freezer]) {
     let mark = mark();
     let mut child = counter(sandbox, &mark);
@@ -66,7 +66,7 @@ fn freeze_and_thaw(sandbox: &Sandbox, expected: &[Freezer]) {
         );
         let idle = child.usage().expect("it runs").cpu() - used;
         assert!(idle < Duration::from_millis(50), "it used {idle:?} while it was frozen");
-        // Twice is once.
+        // Freezing twice is the same as freezing once.
         child.freeze().expect("it is frozen already");
         child.thaw().expect("it can be thawed");
         child.thaw().expect("it is thawed already");
@@ -76,7 +76,7 @@ fn freeze_and_thaw(sandbox: &Sandbox, expected: &[Freezer]) {
     child.kill().expect("it can be killed");
     assert_eq!(child.wait().expect("it ends").ended, Ended::Killed);
     assert_eq!(survivors(&mark, GRACE), [0; 0]);
-    // After the end there is nothing to do.
+    // After the end thawing does nothing.
     child.thaw().expect("there is nothing to thaw");
 
     let mut dropped = counter(sandbox, &mark);
@@ -139,7 +139,8 @@ fn without_any_hierarchy_signals() {
     });
 }
 
-/// A caller that is killed while its command is frozen leaves nobody, by whatever it was frozen.
+/// A caller that is killed while its command is frozen leaves no process, whatever mechanism froze
+/// it.
 fn killed_while_frozen() {
     for _ in 0..3 {
         let mark = mark();
@@ -174,7 +175,7 @@ fn with_the_v1_freezer_too() {
     });
 }
 
-/// A command with pipes both ways: a line is answered with one.
+/// A command with pipes for input and output, which answers each line with one line.
 struct Dialogue {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
@@ -195,7 +196,7 @@ impl Dialogue {
 
     fn ask(&mut self, question: &str) -> String {
         let input = self.child.stdin.as_mut().expect("piped");
-        // One that has ended answers nothing.
+        // A command that has ended does not answer.
         let _ = writeln!(input, "{question}");
         let mut line = String::new();
         self.output.read_line(&mut line).expect("a pipe");
@@ -203,7 +204,7 @@ impl Dialogue {
     }
 }
 
-/// Starts so many threads at a time as a line says, and tells how many it got.
+/// Starts as many threads at once as each input line says, and prints how many it got.
 const THREADS: &str = "
 import sys, threading
 for line in sys.stdin:
@@ -226,7 +227,7 @@ fn the_limit_on_processes_of_a_running_command() {
         let mut dialogue = Dialogue::start(&sandbox().pids(5), THREADS);
         assert_eq!(dialogue.ask("10"), "4");
         if Cgroups::of(caller) == Cgroups::None {
-            // Every process has it for good.
+            // An rlimit has been inherited by every process and cannot be changed any more.
             let error = dialogue.child.set_pids(9).expect_err("no cgroup holds it");
             assert_eq!(error.kind(), ErrorKind::LimitUnavailable, "{error}");
             return;
@@ -241,13 +242,13 @@ fn the_limit_on_processes_of_a_running_command() {
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert_eq!(dialogue.ask("20"), "2", "a refusal changes nothing");
         drop(dialogue.child.stdin.take());
-        // It was refused, coped with it, and ended well.
+        // It was refused more processes, handled that, and ended well.
         assert_eq!(dialogue.child.wait().expect("it ends").ended, Ended::Exited(0));
         dialogue.child.set_pids(7).expect("there is nothing to do");
     });
 }
 
-/// Holds as many MiB as a line says.
+/// Allocates as many MiB as each input line says.
 const HOLD: &str = "
 import sys
 for line in sys.stdin:
@@ -293,7 +294,8 @@ fn the_processors_of_a_running_command() {
         let mut child =
             command(&sandbox().cpus(1.0), "spin", 2, &mark()).spawn().expect("it starts");
         child.set_cpus(0.1).expect("it can be lowered");
-        // The quota is one of each tenth of a second: what was granted before is used up after one.
+        // The quota applies to each tenth of a second. After one period the earlier grant is used
+        // up.
         std::thread::sleep(Duration::from_millis(300));
         let (start, used) = (Instant::now(), child.usage().expect("it runs").cpu());
         std::thread::sleep(Duration::from_secs(2));

@@ -1,5 +1,5 @@
-//! What counts things that are in no process's own pages: the table "What is counted by what" in
-//! docs/limits.md, row by row.
+//! The mechanisms that count resources outside of the pages of a process. The tests follow the
+//! table "What is counted by what" in docs/limits.md row by row.
 
 use seclude::{Ended, Limit, Mechanism, Outcome, Profile, Sandbox, Seccomp, Syscall};
 use seclude_tests::caller::{Caller, as_each};
@@ -10,8 +10,7 @@ use std::time::Duration;
 const MEMORY: u64 = 16 << 20;
 const MOST: &str = "100000";
 
-/// How many things a program got, how many KiB of data are in them, and the error number with which
-/// there were no more.
+/// How many units a program got, the KiB of data in them, and the error number that refused more.
 type Hoard = Option<[u64; 3]>;
 
 fn hoard(sandbox: &Sandbox, kind: &str, most: &str) -> (Outcome, Hoard) {
@@ -34,7 +33,7 @@ fn limited() -> Sandbox {
     payload::sandbox().memory(MEMORY)
 }
 
-/// The kernel charges these to the cgroup: who takes too much is ended.
+/// The kernel charges these to the cgroup. A command that takes too much is ended.
 #[test]
 fn a_cgroup_counts_them() {
     as_each("a_cgroup_counts_them", |who| {
@@ -48,7 +47,7 @@ fn a_cgroup_counts_them() {
     });
 }
 
-/// Version 1 counts the buffers of TCP apart from the rest.
+/// Version 1 counts TCP buffers separately.
 #[test]
 fn buffers_of_tcp_are_limited() {
     as_each("buffers_of_tcp_are_limited", |who| {
@@ -58,17 +57,17 @@ fn buffers_of_tcp_are_limited() {
                 who.name()
             );
         }
-        // Fewer than fill the memory of this machine where nothing limits them.
+        // Fewer than fill this machine's memory where nothing limits them.
         let (outcome, got) = hoard(&limited(), "tcp", "3000");
         let held = got.map_or(0, |[_, kib, _]| kib << 10);
         assert!(
             outcome.ended == Ended::MemoryLimit || held <= 2 * MEMORY,
             "{held} bytes, {outcome:?}"
         );
-        // The control: without the limit there is more.
+        // The control: without the limit the program gets more.
         let (_, got) = hoard(&payload::sandbox(), "tcp", "3000");
         assert!(got.is_some_and(|[_, kib, _]| kib << 10 > 4 * MEMORY), "{got:?}");
-        // Of one command in a cell.
+        // For one command in a cell.
         let cell = payload::sandbox()
             .memory(64u64 << 20)
             .wall_time(Duration::from_secs(30))
@@ -93,7 +92,7 @@ fn buffers_of_tcp_are_limited() {
     });
 }
 
-/// Limits of the sandbox's own, with or without a cgroup.
+/// Limits of the sandbox itself, with or without a cgroup.
 #[test]
 fn what_the_callers_user_shares_is_limited() {
     as_each("what_the_callers_user_shares_is_limited", |_| {
@@ -118,7 +117,8 @@ fn call(sandbox: &Sandbox, words: &[&str]) -> i32 {
         .unwrap_or_else(|_| panic!("{words:?}: {:?}", output.outcome))
 }
 
-/// Counted for the whole host alone: contexts of asynchronous input and output, and huge pages.
+/// Resources that the kernel counts for the whole host only: contexts of asynchronous I/O, and huge
+/// pages.
 #[test]
 fn what_is_counted_for_the_host_alone_is_refused() {
     use nix::libc::{EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM};
@@ -127,8 +127,7 @@ fn what_is_counted_for_the_host_alone_is_refused() {
         for profile in [Profile::Default, Profile::Nested, Profile::Debug, Profile::Strict] {
             let sandbox = payload::sandbox().seccomp(profile);
             assert_eq!(call(&sandbox, &[&number("io_setup"), "1", "0"]), ENOSYS, "{profile}");
-            // A page that is private, without a file, and of the usual size; the same of a huge
-            // one.
+            // A private anonymous mapping with the usual page size, then the same with huge pages.
             let map = number("mmap");
             assert_eq!(
                 call(&sandbox, &[&map, "0", "0x200000", "3", "0x22", "0xffffffffffffffff", "0"]),
@@ -149,8 +148,8 @@ fn what_is_counted_for_the_host_alone_is_refused() {
                 );
             }
         }
-        // The controls: without the filter the kernel looks at the arguments, and a rule gives the
-        // call back.
+        // The controls: without the filter the kernel checks the arguments, and a rule allows the
+        // call again.
         assert_eq!(call(&open, &[&number("io_setup"), "1", "0"]), EFAULT);
         assert!(
             [EFAULT, EINVAL, ENOSYS].contains(&call(&open, &[&number("memfd_create"), "0", "4"]))
@@ -161,8 +160,8 @@ fn what_is_counted_for_the_host_alone_is_refused() {
     });
 }
 
-/// Where looks at the processes are all that holds the limit on memory, what they do not see is
-/// refused, unless a rule names it.
+/// Where only process scans enforce the limit on memory, calls that take memory unseen by them are
+/// refused, unless a rule names the call.
 #[test]
 fn what_no_look_sees_is_refused_where_memory_is_sampled() {
     use nix::libc::ENOSYS;
@@ -187,7 +186,8 @@ fn what_no_look_sees_is_refused_where_memory_is_sampled() {
             let errno: i32 =
                 String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
             assert_eq!(errno == ENOSYS, sampled, "{name}: {errno}");
-            // In a cell, and prepared, it is the same; the controls are no limit, and a rule.
+            // The same in a cell and from a template. The controls are a sandbox without a limit,
+            // and a rule.
             let cell = limited.cell().expect("it starts");
             let output =
                 cell.command(payload::PLACE).arg("call").args(&words).output().expect("it starts");
@@ -197,7 +197,7 @@ fn what_no_look_sees_is_refused_where_memory_is_sampled() {
                 limits(payload::sandbox()).seccomp(Seccomp::profile(Profile::Default).allow(name));
             assert_ne!(call(&allowing, &words), ENOSYS, "{name}");
         }
-        // A program that a policy brings is still told by its own number.
+        // An error in a filter program of the policy still names the program by its own index.
         let broken = limits(payload::sandbox()).seccomp_bpf(vec![0; 8]);
         if let Err(error) = broken.command(payload::PLACE).args(["exit", "0"]).output() {
             assert!(error.to_string().contains("seccomp_bpf program 0"), "{error}");

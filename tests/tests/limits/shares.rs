@@ -1,5 +1,5 @@
-//! One command's own limits among others: each held to its own, all to the cell's, and what stays
-//! is held on.
+//! A command's own limits in a cell: each command is held to its own, all of them to the cell's,
+//! and what a command leaves behind stays limited.
 
 use seclude::{Cell, Child, Ended, Freezer, KiB, Limit, Mechanism, MiB, Outcome, Sandbox, Stdio};
 use seclude_tests::caller::as_each;
@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Takes so many MiB, says so, and keeps them.
+/// A command that allocates this many MiB, prints a line, and keeps them.
 fn holder(cell: &Cell, mebibytes: u32) -> seclude::Command {
     let text = format!(
         "import time; x = bytearray({mebibytes} << 20); print('held', flush=True); time.sleep(1000)"
@@ -19,7 +19,7 @@ fn holder(cell: &Cell, mebibytes: u32) -> seclude::Command {
     command
 }
 
-/// Waits until it holds what it is to hold; whether it came to that.
+/// Waits until the command has allocated its memory, and returns whether it did.
 fn holds(child: &mut Child) -> bool {
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped"))
@@ -51,7 +51,7 @@ fn the_cells_limit_bounds_the_sum() {
         let cell = Sandbox::new().memory(MiB(128)).cell().expect("a cell");
         let mut first = holder(&cell, 70).memory(MiB(100)).spawn().expect("it starts");
         assert!(holds(&mut first));
-        // Each has less than it may have, and both together more than the cell may.
+        // Each takes less than its own limit, and both together more than the cell's.
         let mut second = holder(&cell, 80).memory(MiB(100)).spawn().expect("it starts");
         holds(&mut second);
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -77,7 +77,7 @@ fn processor_time_is_one_sum_and_each_its_own() {
         spin.args(["-c", "while :; do :; done"]);
         let own = ended(spin.cpu_time(Duration::from_millis(300)).spawn().expect("it starts"));
         assert_eq!((own.ended, own.limit), (Ended::CpuTime, Some(300_000_000)));
-        // The rest is for both together, and when it is gone, for nobody.
+        // What is left is shared by both. Once it is used up, no command gets more.
         let both = [spin.cpu_time(Duration::from_secs(1000)).spawn(), spin.spawn()]
             .map(|child| child.expect("it starts"));
         let outcomes = both.map(ended);
@@ -109,8 +109,8 @@ fn another_limit_gives_no_processor_time_back() {
     });
 }
 
-/// What has been left behind beside so many others gets the word that it waits for, and is gone
-/// soon.
+/// A process left behind beside `others` processes receives the word that it waits for, and must
+/// end soon.
 fn is_ended_once_it_takes_more(cell: &Cell, others: usize) {
     let there = || cell.processes().expect("it lives").len() > others;
     assert!(there(), "it is left behind");
@@ -133,7 +133,7 @@ fn what_a_command_leaves_behind_stays_under_its_limits() {
         }
         let cell = Sandbox::new().memory(MiB(512)).tmpfs("/tmp", MiB(1)).cell().expect("a cell");
         let directories = cgroups::of(cell.id().expect("it lives"));
-        // It waits for a word before it takes more than it may.
+        // It waits for a word before it takes more than its limit.
         let text = "open('/tmp/go').read(); x = bytearray(100 << 20); open('/tmp/more', 'w')";
         let text = format!("mkfifo /tmp/go; exec python3 -c \"{text}\" >/dev/null 2>&1 &");
         let left = cell
@@ -154,7 +154,7 @@ fn what_a_command_leaves_behind_stays_under_its_limits() {
                 .status,
             Some(1)
         );
-        // One more, after which nobody's is left.
+        // One more command, after whose end no other process must be left.
         assert_eq!(
             cell.command("true").memory(MiB(32)).output().expect("it starts").outcome.ended,
             Ended::Exited(0)
@@ -325,7 +325,7 @@ fn who_has_the_most_is_ended_and_not_who_is_beside_it() {
         let cell = Sandbox::new().memory(MiB(192)).tmpfs("/tmp", MiB(1)).cell().expect("a cell");
         let mut beside = holder(&cell, 40).spawn().expect("it starts");
         assert!(holds(&mut beside));
-        // It leaves its session, and who started it is gone: no command's.
+        // The process leaves its session, and its parent has ended, so it belongs to no command.
         let text = "import os; os.setsid(); open('/tmp/go').read(); x = bytearray(400 << 20); open('/tmp/more', 'w')";
         let text = format!("mkfifo /tmp/go; exec python3 -c \"{text}\" >/dev/null 2>&1 &");
         assert_eq!(
@@ -338,7 +338,7 @@ fn who_has_the_most_is_ended_and_not_who_is_beside_it() {
     });
 }
 
-/// Whether less than is in use is refused.
+/// Whether this host refuses a limit below the current usage.
 fn cgroups_v1(child: &Child) -> bool {
     child.enforced().mechanism(Limit::Memory) == Some(Mechanism::CgroupV1)
 }
@@ -368,7 +368,7 @@ fn a_cell_that_stands_still_does_so_with_all_its_commands() {
         std::thread::sleep(Duration::from_millis(500));
         let after = used();
         assert!(after[0] > before[0] && after[1] > before[1], "{by}: {before:?} {after:?}");
-        // And who stands still dies.
+        // A frozen command is killed as well.
         assert_eq!(cell.freeze().expect("it freezes"), by);
         let _: Freezer = by;
         cell.kill_all().expect("it can");

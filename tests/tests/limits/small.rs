@@ -1,4 +1,4 @@
-//! Limits on memory that are too small to start in: a run works, ends at its limit, or fails with
+//! Limits on memory that are too small for a start. A run works, ends at its limit, or fails with
 //! an error that names the limit.
 
 use seclude::{Command, Ended, ErrorKind, MiB, Result, Sandbox};
@@ -17,7 +17,7 @@ const KIB: u64 = 1 << 10;
 enum Ground {
     Own,
     Installed,
-    /// The limit is the command's own, below its sandbox's.
+    /// In a cell, with a limit of the command's own that is lower than the cell's.
     Tightened,
     Prepared,
     Cell,
@@ -35,7 +35,7 @@ const GROUNDS: [Ground; 7] = [
     Ground::Pool,
 ];
 
-/// What it is given: much text to copy, or none.
+/// Its arguments: a long text to copy, or none.
 fn words(command: &mut Command, much: bool) -> &mut Command {
     command.args(["exit", "0"]).args(vec!["x".repeat(100_000); if much { 8 } else { 0 }])
 }
@@ -74,7 +74,7 @@ fn a_limit_that_is_too_small_is_named() {
         fs::set_permissions(&warden, fs::Permissions::from_mode(0o755)).expect("a file of our own");
         for ground in GROUNDS {
             let (mut refused, mut worked) = (0, 0);
-            // In finer steps where it begins to be enough.
+            // In finer steps around the smallest sufficient limit.
             for kib in
                 (4..64).step_by(8).chain((64..1024).step_by(32)).chain((1024..=4096).step_by(256))
             {
@@ -105,7 +105,8 @@ fn a_limit_that_is_too_small_is_named() {
     });
 }
 
-/// What had happened to an earlier command in the same cell says nothing about a later one.
+/// What happened to an earlier command in the same cell does not affect the report about a later
+/// one.
 #[test]
 fn an_earlier_end_is_no_later_ones_cause() {
     as_each("an_earlier_end_is_no_later_ones_cause", |_| {

@@ -1,5 +1,5 @@
-//! Cells and templates: apart from one another, back to their beginning, gone with their caller,
-//! whole after a loss.
+//! Cells and templates: cells are isolated from each other, a reset restores their first state,
+//! they end with their caller, and they recover after a loss.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What a payload can see of its world, and what it could have left there.
+/// Prints what a payload can see of its surroundings, and what it could have left there.
 const LOOK: &str = r#"
 import os, json, socket, glob
 def lines(path):
@@ -36,7 +36,7 @@ print(json.dumps({
 }, indent=1))
 "#;
 
-/// Leaves traces wherever a payload can, and a process that holds them.
+/// Leaves traces wherever a payload can, and a process that keeps them.
 const SOIL: &str = r#"
 import os, socket, ctypes, time, subprocess
 libc = ctypes.CDLL(None)
@@ -65,7 +65,7 @@ fn look(cell: &Cell) -> String {
     String::from_utf8(seen.stdout).expect("JSON")
 }
 
-/// Starts what leaves traces, and waits until it has.
+/// Starts the program that leaves traces, and waits until it has.
 fn soil(cell: &Cell) -> seclude::Child {
     let mut child = cell
         .command("python3")
@@ -89,7 +89,7 @@ fn a_reset_is_as_if_nothing_had_run() {
         let fresh = look(&cell);
         for _ in 0..3 {
             let mut child = soil(&cell);
-            // The control: what is there can be seen.
+            // The control: the traces can be seen.
             assert_ne!(look(&cell), fresh);
             cell.reset().expect("it can be");
             assert_eq!(child.wait().expect("it has ended").ended, Ended::Killed);
@@ -108,7 +108,7 @@ fn cells_of_one_template_are_apart() {
         let child = soil(&one);
         assert_ne!(look(&one), fresh);
         assert_eq!(look(&other), fresh);
-        // Neither can reach what the first has opened, nor signal anybody there.
+        // Neither cell can reach a socket of the other or signal one of its processes.
         let reach = r#"
 import socket, os, ctypes
 def tries(work):
@@ -128,7 +128,7 @@ print(ctypes.CDLL(None).shmget(0x5ec1de, 0, 0), os.path.exists("/tmp/file"), os.
             "the control: where it was opened, it is reached"
         );
         drop(child);
-        // The one's processes are of another tree than the other's, and the template is in neither.
+        // The cells have separate process trees, and the template is in neither.
         let inside = |cell: &Cell| {
             cell.processes()
                 .expect("they are ours")
@@ -241,17 +241,17 @@ fn a_killed_caller_leaves_no_cell_and_no_pool() {
                 .read_line(&mut line)
                 .expect("it tells");
             assert_eq!(line, format!("{CELLS} {POOL}\n"));
-            // Each command with what it has left behind.
+            // Each command and the process that it left behind.
             await_marked(&mark, 2 * (CELLS + POOL));
             let below = descendants_of(keeper.id());
-            // The control: all that is to be gone is there. The template; the cells; the pool's
-            // that are in use, and those that are ready.
+            // The control: every process that must end exists. These are the template, the cells,
+            // and the pool's sandboxes, both in use and ready.
             let there: Vec<u32> = below.into_iter().filter(|pid| is_warden(*pid)).collect();
             assert_eq!(there.len(), 1 + CELLS + 2 * POOL, "wardens");
             keeper.kill().expect("it is ours");
             keeper.wait().expect("it is ours");
             assert_eq!(survivors(&mark, Duration::from_secs(1)), [0u32; 0]);
-            // A number may be somebody else's by now.
+            // Another process may have the id by now.
             let left = |pid: &u32| is_warden(*pid) && !descendants().contains(pid);
             let deadline = Instant::now() + here(Duration::from_secs(1));
             while there.iter().any(left) && Instant::now() < deadline {
@@ -287,10 +287,10 @@ fn who_loses_a_warden_or_a_template_is_told_and_goes_on() {
             cell.command("true").status().expect_err("it is gone").kind(),
             ErrorKind::WardenLost
         );
-        // A reset makes it whole.
+        // A reset replaces the lost warden.
         cell.reset().expect("it can be");
         assert!(cell.command("true").status().expect("it starts").success());
-        // With the template everything goes that was copied from it; and another is made.
+        // All copies end with their template, and another template is made.
         slay(cell.processes().expect("ours")[0].parent);
         while cell.is_alive() {
             std::thread::sleep(Duration::from_millis(2));

@@ -1,5 +1,5 @@
-//! Commands in namespaces that exist already: of a sandbox, of anybody, kept by a mount; all of
-//! them or some; by number, descriptor and path.
+//! Commands that join existing namespaces: of a sandbox, of any process, or kept by a mount; all of
+//! them or some; by process id, descriptor and path.
 
 use seclude::{Cell, Ended, ErrorKind, Join, Joined, Namespace, Protection, Sandbox, namespaces};
 use seclude_tests::caller::{Caller, as_each, in_own_mounts};
@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 
 const KINDS: [&str; 7] = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"];
 
-/// The numbers of the namespaces that a command is in, as it sees them itself.
+/// The ids of the namespaces that a command is in, as it sees them itself.
 fn seen_in(joined: &Joined) -> Vec<String> {
     let mut command = joined.command("sh");
     let output = command
@@ -35,7 +35,7 @@ fn of_process(pid: u32) -> Vec<String> {
     KINDS.iter().map(|kind| link(kind).to_string_lossy().into_owned()).collect()
 }
 
-/// A cell, and a process that stays in it.
+/// A cell and a process that stays in it.
 fn inhabited() -> (Cell, u32) {
     inhabit(&Sandbox::new().tmpfs("/tmp", 1u64 << 20).hostname("inhabited"))
 }
@@ -49,7 +49,7 @@ fn inhabit(sandbox: &Sandbox) -> (Cell, u32) {
         .expect("it runs");
     assert_eq!(output.outcome.ended, Ended::Exited(0));
     loop {
-        // It has been forked, and is about to become what it will be.
+        // The process has been forked but may not have called execve(2) yet.
         let sleeper = cell
             .processes()
             .expect("they are told")
@@ -107,7 +107,7 @@ fn all_of_a_process_in_a_copy_of_a_template() {
         let sandbox = Sandbox::new().tmpfs("/tmp", 1u64 << 20);
         sandbox.prepare().expect("it can have a template");
         let (_cell, pid) = inhabit(&sandbox);
-        // Its network belongs to the user namespace around its own.
+        // The network namespace belongs to the user namespace around the sandbox's own.
         let joined = Sandbox::new().join(&Join::new().process(pid)).expect("they are found");
         assert_eq!(seen_in(&joined), of_process(pid));
     });
@@ -159,7 +159,7 @@ fn only_some_kinds() {
             .output()
             .expect("it runs");
         assert_eq!(String::from_utf8_lossy(&output.stdout).lines().next(), Some("inhabited"));
-        // Without its user namespace, who is nobody has no right to the others; root has.
+        // Without joining the user namespace only root has the right to join the others.
         let joined = Sandbox::new()
             .join(&Join::new().process(pid).only([Namespace::Uts]))
             .expect("it is found");
@@ -218,7 +218,7 @@ fn a_network_by_path_and_by_descriptor() {
 
 #[test]
 fn a_namespace_kept_by_a_mount() {
-    // Root in a mount namespace that the test has made.
+    // As root in a mount namespace that the test made.
     in_own_mounts("a_namespace_kept_by_a_mount", || {
         let scratch = scratch::directory();
         let place = scratch.path().join("kept");
@@ -248,7 +248,7 @@ fn a_namespace_kept_by_a_mount() {
         let error = seclude::release(scratch.path()).expect_err("no namespace");
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(Sandbox::new().join(&Join::new().path(&place)).is_err());
-        // The descriptor that is held keeps it still.
+        // The open descriptor still keeps the namespace alive.
         assert_eq!(seen_in(&joined)[3], number);
     });
 }

@@ -1,5 +1,5 @@
-//! Cells under names: published by one process, found and entered by another, gone with their
-//! caller; nobody is mistaken for another.
+//! Named cells: one process publishes a cell, another finds and enters it, and it ends with its
+//! publisher. No other process is ever taken for it.
 
 use nix::fcntl::{Flock, FlockArg};
 use seclude_tests::caller::{Caller, as_each, program};
@@ -21,7 +21,7 @@ fn told(directory: &Path, words: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// A process that keeps a cell under a name.
+/// A process that keeps a published cell.
 struct Keeper {
     process: Child,
     answers: BufReader<std::process::ChildStdout>,
@@ -74,7 +74,7 @@ fn a_cell_is_found_and_entered_from_another_process() {
         let script = "until cat /tmp/file 2>/dev/null; do :; done; hostname; id -u; grep -c . /proc/1/comm; echo second > /tmp/other";
         let shown = told(at, &["enter", "a", "sh", "-c", script]);
         assert!(shown.starts_with("first\nkept\n1000\n1\n"), "{shown}");
-        // Its policy holds, and so do the limits of the whole.
+        // The policy of the cell applies, and so do its limits for all commands together.
         for held in [
             "no-capabilities",
             "no-nested-users",
@@ -91,7 +91,8 @@ fn a_cell_is_found_and_entered_from_another_process() {
         let refused =
             "unshare -U true 2>/dev/null || echo refused; touch /x 2>/dev/null || echo read-only";
         assert!(told(at, &["enter", "a", "sh", "-c", refused]).starts_with("refused\nread-only\n"));
-        // It reaches what is there: who sleeps in it is ended by a signal.
+        // An entered command reaches the processes of the cell: it ends the sleeping one with a
+        // signal.
         let shown = told(
             at,
             &[
@@ -103,7 +104,7 @@ fn a_cell_is_found_and_entered_from_another_process() {
             ],
         );
         assert!(shown.starts_with("gone\n"), "{shown}");
-        // A name stays a cell's through a reset, and ends with it.
+        // The name stays with the cell through a reset and is removed with the cell.
         let before = keeper.warden;
         keeper.order("reset");
         assert_ne!(keeper.warden, before);
@@ -124,7 +125,7 @@ fn the_limits_of_the_whole_hold_who_enters() {
     as_each("the_limits_of_the_whole_hold_who_enters", |_| {
         let place = scratch::directory();
         let _keeper = Keeper::new(place.path(), "full");
-        // 40 at most, and two are there: the sleeper and the shell.
+        // The limit is 40, and two processes exist: the sleeper and the shell.
         let script =
             "i=0; while [ $i -lt 60 ]; do sleep 1000 & i=$((i+1)); done; sleep 5; echo all";
         let shown = told(place.path(), &["enter", "full", "sh", "-c", script]);
@@ -137,17 +138,17 @@ fn a_limit_on_memory_holds_who_enters_by_whatever_mechanism() {
     as_each("a_limit_on_memory_holds_who_enters_by_whatever_mechanism", |_| {
         let place = scratch::directory();
         let _keeper = Keeper::new(place.path(), "full");
-        // Who is looked at stays until somebody has looked.
+        // The process stays until it has been inspected.
         let code = "import time; all = b'1' * (512 << 20); time.sleep(60)";
         let shown = told(place.path(), &["enter", "full", "python3", "-c", code]);
-        // The cgroup is the cell's, and so is its account of whom the kernel has killed; where it
-        // is looked for, the cell's warden may be the first to see it.
+        // The cgroup belongs to the cell, and so does its count of OOM kills. Where memory is
+        // sampled, the cell's warden may notice the excess first.
         let by_others = shown.starts_with("Signaled(9)") && shown.contains("memory by ");
         assert!(
             by_others || shown.starts_with("MemoryLimit") && shown.contains("memory by sampled"),
             "{shown}"
         );
-        // Whoever has less goes on.
+        // A process that uses less memory goes on.
         assert!(told(place.path(), &["enter", "full", "pidof", "sleep"]).contains("Exited(0)"));
     });
 }
@@ -162,12 +163,12 @@ fn an_entry_whose_cell_is_gone_is_nobodys() {
         keeper.process.wait().expect("it is ours");
         let entry = at.join("cells/lost.cell");
         assert!(entry.exists(), "nobody could tidy up");
-        // Its cell ends with it, in a moment.
+        // The cell ends with the process, after a moment.
         while !told(at, &["list"]).is_empty() {
             std::thread::yield_now();
         }
         assert!(!entry.exists(), "who comes by tidies up");
-        // A process of the same number that has started at another time is another.
+        // A process with the same id and another start time is a different process.
         let keeper = Keeper::new(at, "lost");
         let text = std::fs::read_to_string(&entry).expect("it is there");
         let started = text
@@ -204,7 +205,7 @@ fn names_and_directories_that_are_refused() {
     });
 }
 
-/// Numbers and times of an earlier boot are other processes' in this one.
+/// Process ids and start times of an earlier boot belong to other processes now.
 #[test]
 fn an_entry_of_an_earlier_boot_is_nobodys() {
     as_each("an_entry_of_an_earlier_boot_is_nobodys", |_| {
@@ -223,13 +224,13 @@ fn an_entry_of_an_earlier_boot_is_nobodys() {
             assert_eq!(told(at, &["list"]), format!("a {}\n", keeper.warden));
             assert!(!entry.exists(), "who comes by tidies up");
         }
-        // The control: the same entry of this boot is found.
+        // The control: the same entry with the current boot is found.
         std::fs::write(at.join("cells/copy.cell"), &text).expect("it is ours");
         assert!(told(at, &["enter", "copy", "true"]).starts_with("Exited(0)"));
     });
 }
 
-/// An entry that cannot be read may be a living cell's: it stays, and its reader is told.
+/// An unreadable entry may belong to a living cell. It is kept, and its reader gets an error.
 #[test]
 fn an_entry_that_cannot_be_read_is_not_removed() {
     as_each("an_entry_that_cannot_be_read_is_not_removed", |who| {
@@ -255,7 +256,7 @@ fn an_entry_that_cannot_be_read_is_not_removed() {
     });
 }
 
-/// Anybody who may open a file or a directory can lock it.
+/// Any process that may open a file or directory can lock it.
 #[test]
 fn nobody_else_can_lock_the_directory() {
     as_each("nobody_else_can_lock_the_directory", |_| {
@@ -265,7 +266,7 @@ fn nobody_else_can_lock_the_directory() {
         let directory = at.join("cells");
         std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755))
             .expect("it is ours");
-        // As another user could who may list the directory, or read an entry.
+        // As another user could who may list the directory or read an entry.
         let held: Vec<_> = [directory.clone(), directory.join("a.cell")]
             .into_iter()
             .map(|path| {
@@ -277,7 +278,7 @@ fn nobody_else_can_lock_the_directory() {
             .collect();
         assert!(held.iter().all(Result::is_ok), "the control: these can be locked");
         assert_eq!(told(at, &["list"]), format!("a {}\n", keeper.warden));
-        // What remains to be locked is the user's alone, or refused.
+        // The remaining lock file can be locked by this user only, or is refused.
         let lock = directory.join(".lock");
         assert_eq!(
             std::fs::metadata(&lock).expect("it is there").permissions().mode() & 0o777,

@@ -1,5 +1,5 @@
-//! The value of `seclude::namespaces` is what the kernel's own links say, as root and as a user:
-//! ids, owners, parents, processes with their ids outside and inside; and what lsns(8) says.
+//! `seclude::namespaces` agrees with the kernel's links and with lsns(8), for root and for a user:
+//! ids, owners, parents, and processes with their ids outside and inside.
 
 use seclude::{Child, LiveNamespace, MiB, Namespace, Namespaces, Sandbox, Stdio, namespaces};
 use seclude_tests::caller::{Caller, as_each, driver, in_own_mounts, only};
@@ -12,18 +12,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, str};
 
-/// The name of a kind's link in `/proc/PID/ns`, and in lsns.
+/// The name of a namespace kind in `/proc/PID/ns` and in lsns(8).
 fn link(kind: Namespace) -> &'static str {
     if kind == Namespace::Mount { "mnt" } else { kind.name() }
 }
 
-/// The number that the kernel shows.
+/// The id that the kernel shows.
 fn number(pid: u32, name: &str) -> Option<u64> {
     let link = fs::read_link(format!("/proc/{pid}/ns/{name}")).ok()?;
     link.to_str()?.split_once(":[")?.1.strip_suffix(']')?.parse().ok()
 }
 
-/// The namespace of this kind that a process is in, which must be seen.
+/// The namespace of this kind that a process is in. It must be in the list.
 fn of(seen: &Namespaces, pid: u32, kind: Namespace) -> &LiveNamespace {
     seen.of(pid, kind).unwrap_or_else(|| {
         panic!(
@@ -33,7 +33,7 @@ fn of(seen: &Namespaces, pid: u32, kind: Namespace) -> &LiveNamespace {
     })
 }
 
-/// The ids outside and inside of those in a namespace.
+/// The process ids outside and inside of the processes in a namespace.
 fn ids(namespace: &LiveNamespace) -> BTreeMap<u32, u32> {
     namespace.processes.iter().map(|process| (process.pid, process.inside_pid)).collect()
 }
@@ -56,7 +56,8 @@ fn a_sandbox_is_seen_whole() {
             let inside = of(&seen, child.id(), *kind);
             assert_eq!(Some(inside.id), number(child.id(), link(*kind)), "{kind}");
             assert_eq!(inside.kind, *kind);
-            // The warden makes the clocks for its children, and keeps the old: time_namespaces(7).
+            // The warden makes the time namespace for its children and stays in the old one
+            // (time_namespaces(7)).
             let expected =
                 if *kind == Namespace::Time { vec![child.id()] } else { vec![warden, child.id()] };
             assert_eq!(ids(inside).into_keys().collect::<Vec<_>>(), expected, "{inside:?}");
@@ -163,7 +164,7 @@ fn who_may_not_be_looked_into_is_told_as_such() {
         let first = number(1, "pid").is_none();
         assert_eq!(closed(1), first, "{:?}", seen.closed);
         assert_eq!(seen.of(1, Namespace::Pid).is_none(), first);
-        // Root's, as a rule, and so no unprivileged caller's own.
+        // PID 1 usually belongs to root, and an unprivileged caller may not inspect it.
         let roots = fs::metadata("/proc/1").is_ok_and(|first| first.uid() == 0);
         assert!(first || caller == Caller::Root || !roots);
     });
@@ -235,8 +236,8 @@ fn run(command: &mut Command) {
 #[test]
 fn an_owner_without_processes_is_found() {
     as_each("an_owner_without_processes_is_found", |_| {
-        // It ends in the second user namespace, and in a network of the first, in which nobody is
-        // left.
+        // The process ends up in the second user namespace and in a network namespace of the first.
+        // No process is left in the first.
         let script = "exec unshare --user --map-current-user sleep 1000";
         let mut unshare = Command::new("unshare");
         let mut child = unshare
@@ -283,7 +284,7 @@ fn lsns_says_the_same() {
         let mut compared = 0;
         for entry in told["namespaces"].as_array().expect("a list") {
             let id = number(&entry["ns"]);
-            // Those of other tests come and go meanwhile.
+            // Other tests create and end namespaces meanwhile.
             let ours = [child.id(), warden, std::process::id()];
             let Some(namespace) = seen
                 .get(id)

@@ -1,5 +1,5 @@
-//! A template's network namespaces: they serve one copy after another, one at a time, and not once
-//! more when anything shows that somebody has been there.
+//! A template's network namespaces are used again by its copies, one copy at a time. A namespace is
+//! retired if anything shows that its last user left a trace.
 
 use seclude::{Ended, Join, Namespace, NetworkStatistics, Pool, Sandbox};
 use seclude_tests::caller::as_each;
@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// What a command sees of its network namespace: its number and the kernel's account, without what
-/// is the whole machine's.
+/// Prints the id of the network namespace and the kernel's counters for it, without those of the
+/// whole machine.
 const SEEN: &str = "readlink /proc/self/ns/net; cd /proc/net; cat dev snmp snmp6 netstat igmp igmp6 ip6_flowlabel; awk '{print $2, $3}' sockstat";
 
 fn said(pool: &Pool, script: &str) -> String {
@@ -22,7 +22,7 @@ fn said(pool: &Pool, script: &str) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// What is told once the pool is at rest.
+/// The statistics once `enough` holds, or after 20 seconds.
 fn settled(pool: &Pool, enough: impl Fn(&NetworkStatistics) -> bool) -> NetworkStatistics {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -47,7 +47,7 @@ fn one_after_another_and_as_new() {
         }
         let told = settled(&pool, |told| told.reused >= 30);
         assert_eq!((told.retired, told.last_retired), (0, None), "{told:?}");
-        // As many as were in use at one time, or not yet looked after.
+        // As many as were in use at once or not yet inspected after use.
         assert!(
             told.reused >= 30 && told.made <= 10 && numbers.len() <= 10,
             "{told:?} {numbers:?}"
@@ -94,7 +94,7 @@ fn one_user_at_a_time() {
     });
 }
 
-/// What leaves something, and where that shows.
+/// What leaves a trace, as a name and Python code.
 const TRACES: [(&str, &str); 5] = [
     (
         "a packet",
@@ -112,8 +112,8 @@ const TRACES: [(&str, &str); 5] = [
         "no route",
         "a = socket(AF_INET, SOCK_DGRAM); import contextlib\nwith contextlib.suppress(OSError): a.connect(('192.0.2.1', 9))",
     ),
-    // struct in6_flowlabel_req: for ::1, to be had and made, for this process, expiring and
-    // lingering in 30 seconds (ipv6(7)).
+    // struct in6_flowlabel_req: label 77 for ::1, IPV6_FL_A_GET with the flags IPV6_FL_F_CREATE,
+    // for this process, to expire and linger for 30 seconds (ipv6(7)).
     (
         "a flow label",
         "import struct; a = socket(AF_INET6, SOCK_DGRAM)\n\
@@ -162,7 +162,7 @@ fn a_socket_that_lives_on_outside() {
         let outcome = command.args(["-c", code]).fd(3, theirs).status().expect("it runs");
         assert_eq!(outcome.ended, Ended::Exited(0));
         drop(command);
-        // The message is under way, and the socket in it.
+        // The message with the socket is in flight.
         let told = settled(&pool, |told| told.retired > 0);
         assert_eq!(told.last_retired.map(|retired| retired.why), Some("sockstat"), "{told:?}");
         drop(ours);

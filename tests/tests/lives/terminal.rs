@@ -1,5 +1,5 @@
-//! Commands on terminals of their own: the window, hanging up, several in one cell, none shared
-//! between copies; and the caller's own in raw mode.
+//! Commands on their own terminals: window size, hanging up, several terminals in one cell, and
+//! none shared between copies. Also raw mode for the caller's terminal.
 
 use nix::pty::openpty;
 use nix::sys::termios::{LocalFlags, tcgetattr};
@@ -31,7 +31,7 @@ fn a_new_size_is_told() {
         let size = WindowSize { rows: 50, columns: 99 };
         terminal.resize(size).expect("it has a window");
         assert_eq!(WindowSize::of(&terminal).expect("it has a window"), size);
-        // dash hears of the signal when the line ends.
+        // dash runs the trap when the line ends.
         (&terminal).write_all(b"\n").expect("it is typed");
         let mut rest = String::new();
         shown.read_to_string(&mut rest).expect("the end is an end, not an error");
@@ -74,7 +74,8 @@ fn commands_of_a_cell_have_one_each_and_what_stays_does_not_hold_the_reader() {
         let mut shown = lines(first.terminal.as_ref().expect("it has one"));
         assert_eq!([line(&mut shown), line(&mut shown)], ["to the first"; 2]);
         assert_eq!(first.wait().expect("it ends").ended, Ended::Exited(0));
-        // It leaves behind who keeps the terminal open: the reader goes by the command's own end.
+        // The command leaves a process that keeps the terminal open. Reading must end with the
+        // command.
         let mut command = cell.command("sh");
         command
             .args(["-c", "trap '' HUP; sleep 1000 & echo left"])
@@ -82,7 +83,7 @@ fn commands_of_a_cell_have_one_each_and_what_stays_does_not_hold_the_reader() {
             .stdout(Stdio::pty());
         let output = command.output().expect("it runs");
         assert_eq!(output.stdout, b"left\r\n");
-        // More than FIONREAD tells of: the rest is on its way, until somebody polls.
+        // More data than FIONREAD reports: the rest is in flight until the terminal is polled.
         let mut command = cell.command("sh");
         command.args(["-c", "yes 1234567 | head -c 6000"]).stdin(Stdio::pty()).stdout(Stdio::pty());
         let mut child = command.spawn().expect("it starts");

@@ -1,5 +1,5 @@
-//! Tracers inside: the kernel tells a process's end to its tracer first (ptrace(2)), and to its
-//! warden only afterwards. Whoever traces keeps no end from the caller, whatever becomes of the
+//! Tracers inside. The kernel reports a process's end to its tracer first and to its warden only
+//! afterwards (ptrace(2)). A tracer must not keep the end from the caller, whatever happens to the
 //! tracer.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -10,7 +10,7 @@ use seclude_tests::watchdog::{Victims, returns};
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
-/// Traces process `traced` and says so; it never waits for it.
+/// Traces process `traced` and prints a line. It never waits for the process.
 const SEIZE: &str = r#"
 import ctypes, os, time
 def seize(traced):
@@ -20,7 +20,7 @@ def seize(traced):
     time.sleep(1000)
 "#;
 
-/// A program whose own child traces it, and which ends.
+/// A program that ends while its own child traces it.
 const BY_ITS_CHILD: &str = r#"
 ready, told = os.pipe()
 traced = os.getpid()
@@ -44,7 +44,8 @@ fn first_line(child: &mut Child) -> String {
     line.trim().to_owned()
 }
 
-/// Its end, once its descriptor says that it has ended: without a wait from then on.
+/// Polls the descriptor until it reports the end, then returns the end, which must not take another
+/// wait.
 fn end_by_polling(child: &mut Child) -> Result<Ended, String> {
     let patience = PollTimeout::try_from(here(Duration::from_secs(20))).expect("it is short");
     let mut polled = [PollFd::new(child.pidfd(), PollFlags::POLLIN)];
@@ -59,7 +60,7 @@ fn end_by_polling(child: &mut Child) -> Result<Ended, String> {
         .ok_or_else(|| "it is told as running".into())
 }
 
-/// Landlock would keep commands from tracing each other.
+/// A sandbox without Landlock, which would prevent commands from tracing each other.
 fn sandbox() -> Sandbox {
     Sandbox::new().no_landlock()
 }

@@ -1,5 +1,5 @@
-//! Collecting output protects the caller: an endless writer is stopped and told as such, and the
-//! caller's memory stays bounded.
+//! Collecting output does not exhaust the caller's memory: a command that writes without end is
+//! ended, its outcome says so, and the caller's memory stays bounded.
 
 use seclude::{Ended, Sandbox, Stdio};
 use seclude_tests::alone::alone;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const BOUND: usize = 64 << 20;
 
-/// How much the peak of this process's memory grows while it does something.
+/// The growth of this process's peak memory during `work`.
 fn growth<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let field = |name: &str| {
         let status = std::fs::read_to_string("/proc/self/status").expect("/proc is mounted");
@@ -22,7 +22,7 @@ fn growth<T>(work: impl FnOnce() -> T) -> (T, usize) {
             .expect("a number")
             << 10
     };
-    // The peak starts afresh from what is held now: proc_pid_clear_refs(5).
+    // Resets the peak to the current size (proc_pid_clear_refs(5)).
     std::fs::write("/proc/self/clear_refs", "5").expect("it is our own");
     let before = field("VmRSS:");
     let result = work();
@@ -46,7 +46,7 @@ fn an_endless_writer_is_stopped() {
             );
             assert_eq!([output.stdout.len(), output.stderr.len()], lengths);
             assert!(grown >= BOUND / 2, "the control: it is measured, {grown}");
-            // What a growing buffer may take: the old one beside one of twice the size.
+            // A growing buffer takes the old buffer and one of twice the size at once.
             assert!(grown <= 3 * BOUND + (16 << 20), "{grown} bytes for {BOUND}");
         }
     });
@@ -68,7 +68,7 @@ fn a_limit_on_output_bounds_the_caller() {
     });
 }
 
-/// Exactly as much as the bound is no violation.
+/// Exactly as much output as the bound is allowed.
 #[test]
 fn as_much_as_the_bound() {
     let _alone = alone();
@@ -80,7 +80,7 @@ fn as_much_as_the_bound() {
     });
 }
 
-/// Who reads by himself has no bound but that of the policy.
+/// A caller that reads the pipe itself has only the policy's bound.
 #[test]
 fn who_reads_by_himself_is_not_bounded() {
     let _alone = alone();
@@ -99,8 +99,8 @@ fn who_reads_by_himself_is_not_bounded() {
     });
 }
 
-/// A limited stream that goes past the caller is cut as exactly: to a file, and appended behind
-/// what was there.
+/// A limited stream that goes to a file is cut at exactly the same size, also when it is appended
+/// to the file's content.
 #[test]
 fn what_goes_to_a_file_is_cut() {
     let _alone = alone();

@@ -1,4 +1,4 @@
-//! Commands joined by pipes: started together, each in a sandbox of its own with its own limits,
+//! Commands connected by pipes: started together, each in its own sandbox with its own limits,
 //! outcome and usage.
 
 use seclude::{Command, Ended, ErrorKind, Interaction, MiB, Outcome, Sandbox, Stdio};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Whatever goes wrong, it ends.
+/// Ends every command in the end, whatever goes wrong.
 const LAST_RESORT: Duration = Duration::from_secs(60);
 
 fn python(sandbox: &Sandbox, script: &str) -> Command {
@@ -20,7 +20,7 @@ fn python(sandbox: &Sandbox, script: &str) -> Command {
     command
 }
 
-/// Guesses a number below 1000 by halving, as the judge answers.
+/// Guesses a number below 1000 by bisection, guided by the judge's answers.
 const GUESSER: &str = "
 low, high, tries = 0, 1000, 0
 while True:
@@ -89,8 +89,8 @@ fn two_talk_and_both_end() {
     });
 }
 
-/// Numbers go from the first over the second, which doubles them, to the third, which adds them up
-/// and tells the first when it is enough.
+/// Numbers pass from the first command to the second, which doubles them, and to the third, which
+/// adds them up and tells the first when to stop.
 #[test]
 fn three_in_a_ring() {
     let _alone = alone();
@@ -122,7 +122,8 @@ print(total)
         let doubler = ring.add(python(&Sandbox::new(), doubler));
         let adder = ring.add(python(&Sandbox::new(), adder));
         assert_eq!([source, doubler, adder], [0, 1, 2]);
-        // The adder's standard output is free: its answers go by another descriptor.
+        // The adder sends its answers through another descriptor, so its standard output stays
+        // free.
         ring.pipe((source, 1), (doubler, 0))
             .pipe((doubler, 1), (adder, 0))
             .pipe((adder, 5), (source, 0));
@@ -140,8 +141,8 @@ print(total)
     });
 }
 
-/// When one dies, however it does, the other sees the end of its input, and nobody keeps a pipe
-/// open.
+/// When one command dies in any way, the other sees the end of its input, because no other process
+/// keeps the pipe open.
 #[test]
 fn who_is_left_sees_the_end() {
     let _alone = alone();
@@ -186,7 +187,7 @@ sys.exit(4)
     });
 }
 
-/// Both wait for each other's first word: each ends by its own wall time.
+/// Both commands wait for each other's first word. Each ends by its own wall time.
 #[test]
 fn both_wait_for_ever() {
     let _alone = alone();
@@ -208,7 +209,7 @@ fn both_wait_for_ever() {
     });
 }
 
-/// One that fails to start starts nobody.
+/// If one command fails to start, none is started.
 #[test]
 fn all_start_or_none() {
     let _alone = alone();
@@ -226,7 +227,7 @@ fn all_start_or_none() {
     });
 }
 
-/// What makes no sense is refused before anything starts.
+/// Invalid connections are refused before anything starts.
 #[test]
 fn impossible_pipes() {
     let _alone = alone();
@@ -274,7 +275,7 @@ fn impossible_pipes() {
     });
 }
 
-/// Each child is in the caller's hands: watched, controlled, killed by itself.
+/// The caller can watch, control and kill each child by itself.
 #[test]
 fn each_is_a_child_of_its_own() {
     let _alone = alone();

@@ -1,5 +1,5 @@
-//! Many threads, threads that end early, and callers that reap or ignore every child: no status is
-//! lost on either side.
+//! Many threads, threads that end early, and callers that reap or ignore every child. Neither the
+//! library nor the caller loses an exit status.
 
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use seclude::{Ended, Sandbox, Stdio};
@@ -17,9 +17,9 @@ fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// 32 threads with 200 runs each, while others allocate and hold the allocator's and their own
-/// locks all the time: a lock or an allocation between clone and exec would stand still or fall
-/// over. SECLUDE_TEST_THREADS and SECLUDE_TEST_RUNS set the numbers.
+/// 32 threads with 200 runs each, while other threads constantly allocate and hold the allocator's
+/// locks and their own. A lock or an allocation between clone and exec would deadlock or crash.
+/// SECLUDE_TEST_THREADS and SECLUDE_TEST_RUNS set the numbers.
 #[test]
 fn many_threads_in_a_busy_program() {
     let _alone = alone();
@@ -42,7 +42,7 @@ fn many_threads_in_a_busy_program() {
                         }
                         drop(held);
                         churned.fetch_add(1, Ordering::Relaxed);
-                        // Two cores: leave something to the runs.
+                        // Leaves processor time to the runs on a machine with two cores.
                         if churned.load(Ordering::Relaxed) % 64 == 0 {
                             std::thread::yield_now();
                         }
@@ -55,8 +55,8 @@ fn many_threads_in_a_busy_program() {
                     scope.spawn(move || {
                         for run in 0..runs {
                             let code = ((thread * 7 + run) % 256) as i32;
-                            // A dynamic program and a shell for one run in ten; the smallest there
-                            // is for the others.
+                            // One run in ten starts a dynamic program and a shell, the others the
+                            // smallest program there is.
                             let mut command = if run % 10 == 0 {
                                 sandbox.command("sh")
                             } else {
@@ -86,7 +86,8 @@ fn many_threads_in_a_busy_program() {
     });
 }
 
-/// PR_SET_PDEATHSIG would fire here: the command must not care which thread started it.
+/// PR_SET_PDEATHSIG would send its signal here. The command must not depend on the thread that
+/// started it.
 #[test]
 fn the_thread_that_started_it_ends() {
     let _alone = alone();
@@ -95,7 +96,7 @@ fn the_thread_that_started_it_ends() {
             || Sandbox::new().command("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child =
             std::thread::spawn(start).join().expect("it does not panic").expect("it starts");
-        // The thread is gone, its exit signals are delivered; the command still echoes.
+        // The thread has ended and its signals are delivered. The command must still answer.
         let mut byte = [0];
         for letter in b"abc" {
             child.stdin.as_mut().expect("piped").write_all(&[*letter]).expect("the command reads");
@@ -112,8 +113,8 @@ fn the_thread_that_started_it_ends() {
     });
 }
 
-/// An event loop that reaps whatever ends: it may take the warden's status from under us, and must
-/// find its own children's.
+/// An event loop that reaps every child. It may take the warden's status before the library does,
+/// and must get the status of its own children.
 #[test]
 fn a_caller_that_reaps_every_child() {
     let _alone = alone();
@@ -156,7 +157,7 @@ fn a_caller_that_reaps_every_child() {
                     .expect("it runs");
                 assert_eq!(output.outcome.ended, Ended::Exited(100 + code));
             }
-            // The caller's own are still ending; the reaper takes each of them.
+            // The caller's own children are still ending. The reaper takes each of them.
             let late = std::time::Instant::now() + std::time::Duration::from_secs(20);
             while own.keys().any(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists())
                 && std::time::Instant::now() < late
@@ -176,7 +177,7 @@ fn a_caller_that_reaps_every_child() {
     });
 }
 
-/// With SIGCHLD ignored the kernel keeps no statuses at all.
+/// With SIGCHLD ignored the kernel keeps no exit statuses.
 #[test]
 fn a_caller_that_ignores_sigchld() {
     let _alone = alone();
@@ -196,8 +197,8 @@ fn a_caller_that_ignores_sigchld() {
             }
             .write();
             std::fs::write(&job, lines).expect("a file of our own");
-            // An ignored signal stays ignored over exec. (A shell would not do: dash does not pass
-            // an ignored SIGCHLD on.)
+            // An ignored signal stays ignored across exec. A shell cannot do this: dash does not
+            // pass on an ignored SIGCHLD.
             const IGNORE: &str = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
             let driver = Command::new("/usr/bin/python3")
                 .args(["-c", IGNORE])

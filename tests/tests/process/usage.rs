@@ -1,6 +1,5 @@
-//! What a run is said to have used is what it used: peaks of memory and processor time held against
-//! programs that know what they use, from a small and from a large caller, and independent of what
-//! ran before.
+//! The reported usage is correct: peak memory and processor time are compared with programs that
+//! know what they use. The result depends neither on the size of the caller nor on earlier runs.
 
 use seclude::{Command, Ended, GiB, MemorySource, MiB, Sandbox, Usage};
 use seclude_tests::alone::alone;
@@ -26,18 +25,19 @@ fn peak(sandbox: &Sandbox, bytes: u64) -> u64 {
     used(&mut command(sandbox, "touch", bytes, &mark())).0.memory_peak
 }
 
-/// What the kernel counts in batches, and so knows a peak no better: up to 64 pages for each
-/// processor (MEMCG_CHARGE_BATCH; the batch of a process's own counters is smaller), and the pages
-/// of the page tables.
+/// The kernel counts memory in batches, so a peak is no more exact than this: up to 64 pages for
+/// each processor (MEMCG_CHARGE_BATCH; the batch of a process's own counters is smaller), and the
+/// page tables.
 fn granularity(bytes: u64) -> u64 {
     const PAGE: u64 = 4096;
     let processors = std::thread::available_parallelism().map_or(1, |number| number.get() as u64);
     64 * PAGE * processors + bytes / 512
 }
 
-/// The peak of a program that touches so many bytes, less that of the same program touching none.
+/// Checks the peak of a program that touches this many bytes, minus that of the same program
+/// touching none.
 fn assert_peaks(sandbox: &Sandbox) {
-    // The median: a batch more or less is chance.
+    // The median, because the number of batches varies.
     let typical = |bytes: u64| {
         let mut peaks: Vec<u64> = (0..7).map(|_| peak(sandbox, bytes)).collect();
         peaks.sort_unstable();
@@ -63,13 +63,13 @@ fn the_peak_of_memory_is_what_was_touched() {
     let _alone = alone();
     as_each("the_peak_of_memory_is_what_was_touched", |_| {
         assert_peaks(&sandbox().memory(GiB(2)));
-        // Without a limit it is told too.
+        // Without a limit the peak is reported, too.
         assert_peaks(&sandbox());
     });
 }
 
-/// A program that maps a file and has little of its own: the pages of the file are in one number
-/// and not in the other.
+/// A program that maps a file and has little memory of its own. Only one of the two figures
+/// includes the pages of the file.
 #[test]
 fn the_anonymous_peak_has_no_pages_of_files() {
     const FILE: usize = 96 << 20;
@@ -92,7 +92,7 @@ fn the_anonymous_peak_has_no_pages_of_files() {
         let told = usage.anonymous_peak.expect("memory is limited");
         assert!((OWN..FILE as u64 / 2).contains(&told), "{usage:?}");
         assert_eq!(run(Sandbox::new()).anonymous_peak, None, "without a limit nobody looks");
-        // A sampled limit does not count the file either, and the peak that is told keeps to it.
+        // A sampled limit does not count the file either, and neither does the peak.
         let tight = run(Sandbox::new().memory(MiB(64)));
         assert!(
             tight.memory_peak <= 64 << 20 || tight.memory_source == MemorySource::Cgroup,
@@ -120,7 +120,7 @@ fn the_peak_of_memory_is_none_of_a_large_callers() {
         let small = peak(&sandbox, 0);
         assert!(small < 16 << 20, "{small} bytes for a program that does nothing");
         assert_peaks(&sandbox);
-        // Nobody may have found out that it is of no use.
+        // Keeps the compiler from removing the unused memory.
         assert_eq!(std::hint::black_box(&own)[OWN - 1], 1);
     });
 }
@@ -153,7 +153,7 @@ fn processor_time_is_what_getrusage_says() {
     });
 }
 
-/// A hundred runs in one place: none knows anything of a larger one before it.
+/// A hundred runs in one sandbox: an earlier, larger run does not affect a later one.
 #[test]
 fn a_small_run_after_a_large_one_is_small() {
     let _alone = alone();

@@ -23,13 +23,13 @@ use std::time::Duration;
 const MEMORY: u64 = 64 << 20;
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Whence the peak of memory is known: a cgroup tells it from Linux 5.19 on.
+/// The source of the memory peak. A cgroup reports it since Linux 5.19.
 fn source() -> MemorySource {
     if kernel_is_at_least(5, 19) { MemorySource::Cgroup } else { MemorySource::Sampled }
 }
 
-/// A fork bomb is to end by its processor time, if not before; the others have enough on any
-/// machine.
+/// The limit on processor time, which ends a fork bomb at the latest. The other words stay below it
+/// on any machine.
 fn time_for(word: &str) -> Duration {
     Duration::from_secs(if word == "fork" { 1 } else { 60 })
 }
@@ -38,7 +38,7 @@ fn own() -> String {
     fs::read_to_string("/proc/self/cgroup").expect("/proc is mounted")
 }
 
-/// Whether systemd is to be asked for a scope here.
+/// Whether the library asks systemd for a scope on this host.
 fn applies(test: &str) -> bool {
     let gives = |mount: &Path| {
         let own = own();
@@ -72,7 +72,7 @@ fn every_end_is_told_and_no_scope_stays() {
         ] {
             let sandbox = limited.clone().cpu_time(time_for(word));
             let outcome = command(&sandbox, word, 0, &mark()).output().expect("it starts").outcome;
-            // A fork bomb goes on after its limit until the time is over.
+            // A fork bomb goes on after its limit until its time is used up.
             let told = (outcome.ended == ended && outcome.limit == limit)
                 || (word == "fork" && outcome.ended == Ended::CpuTime);
             assert!(told, "round {round}, {word}: {outcome:?}");
@@ -125,7 +125,7 @@ fn each_of_many_in_one_is_held_to_its_own() {
         .cpu_time(Duration::from_secs(100))
         .cell()
         .expect("a cell");
-    // The second time, in the scope of a copy.
+    // The second round runs in the scope of a copy.
     for round in 0..2 {
         let place = fs::read_to_string(format!("/proc/{}/cgroup", cell.id().expect("it lives")))
             .expect("it lives");
@@ -146,7 +146,7 @@ fn each_of_many_in_one_is_held_to_its_own() {
             ("exit", Ended::Exited(0), None),
         ] {
             let outcome = start(word).wait().expect("it ends");
-            // A fork bomb goes on after its limit until the time is over.
+            // A fork bomb goes on after its limit until its time is used up.
             let told = (outcome.ended == ended && outcome.limit == limit)
                 || (word == "fork" && outcome.ended == Ended::CpuTime);
             assert!(told, "round {round}, {word}: {outcome:?}");

@@ -1,5 +1,5 @@
-//! The layers point down only, and `unsafe` stays in its rooms. Read off the sources, so that a
-//! shortcut does not pass unseen.
+//! Rules for the source code: the layers import only downwards, and `unsafe` stays in the folders
+//! that may use it. The tests read the sources, so that no shortcut goes unnoticed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").into()
 }
 
-/// The Rust sources below a folder, by their path from the repository's top.
+/// The Rust sources below a folder, as (path from the top of the repository, text).
 fn sources(folder: &str) -> Vec<(String, String)> {
     fn collect(at: &Path, found: &mut Vec<PathBuf>) {
         for entry in
@@ -32,7 +32,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     found.into_iter().map(read).collect()
 }
 
-/// The lines of code, without comments and strings' doc lines, that hold `word`.
+/// The lines that contain `word`, without comment lines.
 fn lines_with<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
     text.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
@@ -83,8 +83,7 @@ fn the_faces_use_the_public_core_alone() {
     }
 }
 
-/// `unsafe` blocks, functions and implementations, by folder, with the rooms in which they may
-/// stand.
+/// `unsafe` blocks, functions and implementations by folder, and the files that may use them.
 #[test]
 fn unsafe_stays_in_its_rooms() {
     let rooms = [
@@ -111,7 +110,7 @@ fn unsafe_stays_in_its_rooms() {
     assert!(seen > 50, "only {seen} uses found: this test looks in the wrong place");
 }
 
-/// Each use says why it is sound.
+/// Every `unsafe` block has a comment that says why it is sound.
 #[test]
 fn each_unsafe_block_of_the_core_says_why() {
     for folder in ["core/src", "core/warden"] {

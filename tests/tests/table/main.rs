@@ -1,11 +1,13 @@
-//! The behaviour table's runner: every row of `tests/cases`, through every face, as root and as an
-//! unprivileged user. Each result is held against the row, and all faces' results against each
-//! other.
+//! The runner of the behaviour table. It runs every row of `tests/cases` through every face, as
+//! root and as an unprivileged user. It compares each result with the row, and the results of all
+//! faces with each other.
 //!
-//! The faces are drivers with one contract (`seclude_tests::job`). The Rust one is always there.
-//! SECLUDE_TEST_C_DRIVER names the C one, SECLUDE_TEST_PYTHON an interpreter that has the wheel; a
-//! face that is not there is skipped, loudly, unless SECLUDE_TEST_FACES (`rust,c,python`) names it.
-//! Arguments pick rows by a part of `file: name`.
+//! The faces are drivers with one contract (`seclude_tests::job`). The Rust driver is always
+//! present. SECLUDE_TEST_C_DRIVER names the C driver. SECLUDE_TEST_PYTHON names an interpreter with
+//! the wheel installed. A missing face is skipped with a message, or is an error if
+//! SECLUDE_TEST_FACES (`rust,c,python`) names it. Arguments select rows by a part of `file: name`.
+//!
+//! This is a binary of its own because it does not use the Rust test harness.
 #![deny(unsafe_code)]
 
 use seclude_tests::caller::{Caller, copy, driver};
@@ -20,7 +22,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs};
 
-/// A driver that takes longer has hung.
+/// Seconds after which a driver counts as hung.
 const PATIENCE: &str = "120";
 
 fn main() -> ExitCode {
@@ -153,16 +155,16 @@ fn cases() -> Result<Vec<(String, Case)>, String> {
     Ok(rows)
 }
 
-// ---- faces
+// Faces.
 
-/// A way to ask for the same thing: a driver in some language.
+/// A face: a driver in some language.
 struct Face {
     name: &'static str,
     words: Vec<PathBuf>,
 }
 
-/// The faces that are there, copied to where every caller can reach them, and the names of those
-/// that are not.
+/// The faces that are present, copied to a directory that every caller can read, and the names of
+/// those that are missing.
 fn faces(place: &Path) -> (Vec<Face>, Vec<&'static str>) {
     let mut faces = vec![Face { name: "rust", words: vec![copy(&driver(), place, "driver-rust")] }];
     let mut absent = Vec::new();
@@ -195,9 +197,9 @@ fn absence(name: &str) -> &'static str {
     }
 }
 
-// ---- one row, one caller
+// One row for one caller.
 
-/// What is wrong.
+/// Runs the row with every face, and returns what is wrong.
 fn attempt(case: &Case, caller: Caller, faces: &[Face]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut first: Option<(&str, Told)> = None;
@@ -227,7 +229,7 @@ fn attempt_through(
     caller: Caller,
     face: &Face,
 ) -> Result<(Told, Vec<String>), String> {
-    // The fixtures have one name for all faces, so that texts that show it can be compared.
+    // The directory has the same name for all faces, so that texts that contain it can be compared.
     let place = scratch::directory();
     caller.own(place.path());
     let dir = place.path().join("fixtures");
@@ -267,7 +269,8 @@ fn attempt_through(
     Ok((told, wrong))
 }
 
-/// Where two faces tell different things of one row. What was used is never the same twice.
+/// The differences between the results of two faces for one row. Usage is not compared, because it
+/// differs between any two runs.
 fn differences(name: &str, one: &Told, other_name: &str, other: &Told) -> Vec<String> {
     let keys: BTreeSet<&String> =
         one.keys().chain(other.keys()).filter(|key| *key != "usage").collect();

@@ -1,6 +1,5 @@
-//! A warden is killed, or a template: who ran in it is told so, with a kind; a pool replaces what
-//! it has lost, and goes on. One test at a time: what is counted and killed is this whole
-//! process's.
+//! Wardens and templates are killed. Each caller of a command in them gets an error with a kind,
+//! and a pool replaces what it lost and goes on.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,10 +12,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const SIZE: usize = 4;
-/// What takes longer hangs.
+/// A test that takes longer counts as hung.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// With cgroups, where there are some: they are to be gone as well.
+/// A sandbox with limits that cgroups enforce, where there are any. The cgroups must disappear as
+/// well.
 fn sandbox() -> Sandbox {
     let sandbox =
         Sandbox::new().tmpfs("/tmp", MiB(16)).wall_time(PATIENCE).memory(MiB(64)).pids(32);
@@ -27,8 +27,8 @@ fn slay(pid: u32) {
     let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
 }
 
-/// The wardens that a template has made, and the templates. Who is about to become a command still
-/// has a warden's arguments, and is neither.
+/// The wardens that templates made, and the templates. A process that is about to become a command
+/// still has a warden's arguments, and counts as neither.
 fn copies_and_templates() -> (Vec<u32>, Vec<u32>) {
     let all = wardens();
     let below = |these: &[u32]| -> Vec<u32> {
@@ -38,7 +38,7 @@ fn copies_and_templates() -> (Vec<u32>, Vec<u32>) {
     (below(&templates), templates)
 }
 
-/// Kills them, and waits until they have ended for good.
+/// Kills the processes and waits until they have ended.
 fn slay_all(victims: &[u32]) {
     victims.iter().copied().for_each(slay);
     until("they live on", || victims.iter().all(|pid| has_ended(*pid)));
@@ -56,7 +56,7 @@ fn await_full(pool: &Pool) {
     until("the pool is not full again", || pool.statistics().ready == SIZE);
 }
 
-/// Runs so many commands in turn, each of which must come to its own end.
+/// Runs this many commands in turn, each of which must end by itself.
 fn runs(pool: &Pool, number: usize) {
     for _ in 0..number {
         let script = "test ! -e /tmp/left && touch /tmp/left && exit 7";
@@ -69,11 +69,11 @@ fn sleeper(pool: &Pool) -> Child {
     pool.command("sleep").arg("1000").spawn().expect("it starts")
 }
 
-/// What every one of these tests does: alone, as each caller, and with nothing left of it.
+/// The frame of every test here: it runs alone, as each caller, and must leave nothing.
 fn lose(name: &str, body: impl Fn(&Pool)) {
     let _alone = alone();
     as_each(name, |_| {
-        // Whatever is made once for the process.
+        // Makes what is made once for each process.
         sandbox().command("true").status().expect("it starts");
         let before = descriptors();
         let pool = sandbox().pool(SIZE).expect("it starts");
@@ -113,7 +113,7 @@ fn a_command_whose_warden_is_killed_tells_so() {
         let (first, rest) = children.split_first_mut().expect("there are some");
         slay(first.processes().expect("ours")[0].pid);
         assert!(matches!(first.wait().expect("it is told").ended, Ended::WardenLost(_)));
-        // Its place is free again, and the others go on.
+        // Its place is free again, and the other commands go on.
         runs(pool, 1);
         for child in rest {
             assert_eq!(child.try_wait().expect("it can be asked"), None);
@@ -147,8 +147,8 @@ fn with_a_template_all_that_was_copied_from_it_ends_and_another_is_made() {
     });
 }
 
-/// Somebody kills wardens and templates at random moments, while many run: each command ends as it
-/// should, or tells that it lost its warden.
+/// Wardens and templates are killed at random moments while many commands run. Each command ends as
+/// expected or reports that it lost its warden.
 #[test]
 fn whatever_is_killed_when_every_command_has_an_end_of_its_own() {
     lose("whatever_is_killed_when_every_command_has_an_end_of_its_own", |pool| {

@@ -1,6 +1,6 @@
-//! A pool's places: a command's is free when the command has ended, whether or not anybody looks at
-//! it. A start waits for one as long as it is told to, or not at all, and a descriptor tells when
-//! to try.
+//! A pool's places. The place of a command is free once the command has ended, whether or not the
+//! caller has looked at it. A start waits for a place for a given time, for ever, or not at all. A
+//! descriptor shows when to try again.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use seclude::{Child, Command, Ended, ErrorKind, Interaction, Pool, Sandbox, Stdio};
@@ -12,9 +12,9 @@ use std::os::fd::BorrowedFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What takes longer hangs.
+/// A test that takes longer counts as hung.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a start waits that is to find no place.
+/// The waiting time of a start that must find no place.
 const SHORT: Duration = Duration::from_millis(30);
 
 fn each(name: &str, body: impl Fn()) {
@@ -22,13 +22,13 @@ fn each(name: &str, body: impl Fn()) {
     as_each(name, |_| body());
 }
 
-/// Pools of this size that hand out fresh sandboxes, and used ones.
+/// Pools of this size: one with a fresh sandbox for each command, one that uses sandboxes again.
 fn pools(size: usize) -> [Pool; 2] {
     let sandbox = Sandbox::new().wall_time(Duration::from_secs(60));
     [sandbox.pool(size).expect("it starts"), sandbox.reusing_pool(size).expect("it starts")]
 }
 
-/// A command that ends when its input does.
+/// A command that ends at the end of its input.
 fn cat(pool: &Pool) -> Command {
     let mut command = pool.command("cat");
     command.stdin(Stdio::piped()).stdout(Stdio::null());
@@ -41,7 +41,7 @@ fn readable(fd: BorrowedFd<'_>, patience: Duration) -> bool {
     poll(&mut polled, timeout).expect("poll works") == 1
 }
 
-/// Has it end, and waits until it has, without a look at it by the library.
+/// Ends the command and waits for its end without a call of the library.
 fn end_unseen(child: &mut Child) {
     drop(child.stdin.take());
     assert!(readable(child.pidfd(), PATIENCE), "it does not end");
@@ -71,7 +71,7 @@ fn a_command_that_has_ended_has_no_place_though_nobody_looked() {
             }
             let told = pool.statistics();
             assert_eq!((told.handed_out, told.most_in_use), (5, 1), "{told:?}");
-            // Each still tells its own end, and that frees no other's place.
+            // Each child still reports its own end, which frees no other place.
             let last = started(&pool);
             for mut child in ended {
                 assert_eq!(child.wait().expect("it ended").ended, Ended::Exited(0));
@@ -91,7 +91,7 @@ fn a_full_pool_says_so_at_once_or_at_the_deadline() {
             let mut first = started(&pool);
             let second = started(&pool);
             assert!(!readable(pool.fd(), Duration::ZERO));
-            // A start may have waited for a sandbox: when a pool has been made, one is ready.
+            // One sandbox of a new pool is ready, so the start does not wait for a sandbox.
             let before = pool.statistics();
             let mut third = cat(&pool);
             assert!(third.try_spawn().expect("no error").is_none());
@@ -125,7 +125,7 @@ fn a_caller_that_only_polls_the_descriptor_starts_all() {
                 tries += 1;
                 children.extend(pool.command("true").try_spawn().expect("no error"));
             }
-            // A descriptor that is readable without reason would be tried some thousand times.
+            // A descriptor that is readable without reason would lead to thousands of tries.
             assert!(tries < 400, "{tries} tries");
             for mut child in children {
                 assert_eq!(child.wait().expect("it ended").ended, Ended::Exited(0));
@@ -141,7 +141,7 @@ fn a_command_whose_warden_is_killed_has_no_place() {
             let mut lost = started(&pool);
             let command = lost.processes().expect("it runs").pop().expect("it is there");
             slay(command.parent);
-            // Whoever is handed a sandbox that is dying is told so, and that is another story.
+            // A start in a dying sandbox is reported as an error, which is not tested here.
             while !has_ended(command.parent) {
                 thread::sleep(Duration::from_millis(1));
             }
@@ -180,7 +180,7 @@ fn a_start_that_waits_hears_that_the_pool_is_closed() {
     });
 }
 
-/// Two commands of the same pool, the first one's output the other's input.
+/// Two commands of one pool, of which the first writes to the second.
 fn pair(pool: &Pool) -> Interaction {
     let mut interaction = Interaction::new();
     let mut last = pool.command("cat");
@@ -197,7 +197,7 @@ fn commands_that_start_together_wait_for_all_their_places() {
             let mut running = started(&pool);
             assert!(pair(&pool).spawn_timeout(Duration::ZERO).expect("no error").is_none());
             assert!(pair(&pool).spawn_timeout(SHORT).expect("no error").is_none());
-            // What was taken is given back, and has not been handed out.
+            // The place that was taken is given back, and no sandbox has been handed out.
             assert_eq!((pool.statistics().in_use, pool.statistics().handed_out), (1, 1));
             end_unseen(&mut running);
             let both =

@@ -43,14 +43,14 @@ fn a_cell_whose_warden_is_stopped_can_be_closed() {
         }
         let victims = held.victims();
         let closed = returns("close", BEYOND, &victims, || cell.close()).map(drop);
-        // Its namespace has ended, whoever stood still in it.
+        // The pid namespace has ended, even with stopped processes in it.
         let waited = held.returns("wait", Duration::ZERO, Child::wait).map(drop);
         closed.and(waited).and(held.close())
     });
 }
 
-/// The command that has entered a cell is nobody's but its caller's to reap, and a process tree
-/// ends only when all in it are reaped.
+/// Only the caller can reap a command that has entered a cell, and a pid namespace ends only when
+/// all of its processes are reaped.
 #[test]
 fn a_cell_can_be_closed_before_anybody_waits_for_a_command_that_has_entered_it() {
     let _alone = alone();
@@ -93,8 +93,8 @@ fn a_cell_whose_warden_is_stopped_can_be_reset() {
     });
 }
 
-/// A start needs the warden. One that gets no answer is an error, or a command that its wall time
-/// ends; it is no call that hangs.
+/// A start needs the warden. Without an answer it fails, or the wall time ends the command. It must
+/// not hang.
 #[test]
 fn a_start_in_a_cell_whose_warden_is_stopped_returns() {
     let _alone = alone();
@@ -124,7 +124,7 @@ fn a_pool_whose_wardens_are_stopped_can_be_closed() {
         while pool.statistics().ready == 0 && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(2));
         }
-        // Those that are ready, and the template that they are copied from.
+        // The ready sandboxes and the template that they were copied from.
         let all: Vec<u32> = wardens().into_iter().map(|(_, pid)| pid).collect();
         assert!(all.len() >= 2, "{all:?}");
         all.iter().copied().for_each(stop);
@@ -178,8 +178,7 @@ fn a_pool_whose_ready_wardens_are_stopped_gives_others_or_tells() {
     });
 }
 
-/// What is copied from a template ends with it. One that does not answer is replaced, or the start
-/// says so.
+/// Copies end with their template. A template that does not answer is replaced, or the start fails.
 #[test]
 fn a_stopped_template_hangs_nobody() {
     let _alone = alone();

@@ -9,8 +9,8 @@ use seclude_tests::job::{Job, Stream};
 use seclude_tests::payload::mark;
 use seclude_tests::watchdog::{Victims, returns};
 
-/// The caller is in a sandbox whose filter refuses these calls, and makes one of its own with a
-/// wall time.
+/// The caller runs in a sandbox whose filter refuses these calls, and makes a sandbox of its own
+/// with a wall time.
 #[test]
 fn where_a_filter_refuses_kill_the_wall_time_is_held_or_the_start_refused() {
     let _alone = alone();
@@ -68,7 +68,7 @@ fn without(calls: &[&str], errno: i32, policy: &str) -> Result<(), String> {
     command.args(["-c", "/driver /job /tmp/r; cat /tmp/r"]).stdin(seclude::Stdio::null());
     command.stdout(seclude::Stdio::piped()).stderr(seclude::Stdio::piped());
     let child = command.spawn().map_err(|error| format!("the surroundings: {error}"))?;
-    // Whoever hangs inside ends with the outer sandbox.
+    // A process that hangs inside ends with the outer sandbox.
     let inside = child.processes().expect("ours");
     let victims = Victims {
         wardens: inside.iter().take(1).map(|process| process.pid).collect(),
@@ -81,8 +81,8 @@ fn without(calls: &[&str], errno: i32, policy: &str) -> Result<(), String> {
     let error = text.lines().find(|line| line.starts_with("error "));
     match (ended, error) {
         (Some(ended), None) if ended.starts_with("ended wall-time") => Ok(()),
-        // A start that is refused names its kind; that the library itself went wrong is no kind of
-        // refusal.
+        // An error must have a kind that explains the refusal. A lost warden is a fault of the
+        // library.
         (None, Some(error)) if error != "error warden-lost" => Ok(()),
         _ => Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr))),
     }

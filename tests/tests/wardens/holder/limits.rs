@@ -1,4 +1,4 @@
-//! A stopped warden lifts no limit: the caller's side holds it instead.
+//! A stopped warden lifts no limit, because the caller's side enforces it instead.
 
 use super::{BEYOND, CPU, LAST_RESORT, WALL, hold, in_every_mode, nobody_left, stop};
 use seclude::{Child, Ended, MiB, Sandbox};
@@ -81,7 +81,7 @@ fn what_is_written_is_collected_until_the_wall_time_is_over() {
     });
 }
 
-/// Without a stop, the warden holds the limit itself, and the outcome does not say otherwise.
+/// The control: a running warden enforces the limit itself, and the outcome says so.
 #[test]
 fn a_warden_that_acts_ends_its_command_itself() {
     in_every_mode("a_warden_that_acts_ends_its_command_itself", |mode| {

@@ -1,7 +1,7 @@
-//! The caller's side as second holder: it acts when a warden does not.
+//! The caller's side acts when a warden does not.
 //!
-//! Each test stops wardens from outside, as a broken kernel or a user's own SIGSTOP may. No call of
-//! the library may hang, limits must hold, and nothing may survive.
+//! Each test stops wardens from outside, as a kernel fault or a user's SIGSTOP may. No call of the
+//! library may hang, limits must hold, and nothing may survive.
 
 mod ends;
 mod filters;
@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 
 const WALL: Duration = Duration::from_secs(1);
 const CPU: Duration = Duration::from_millis(300);
-/// No test depends on it: what is not stopped must end in the end.
+/// Ends what is not stopped. No test expects this end.
 const LAST_RESORT: Duration = Duration::from_secs(600);
-/// What the second holder waits for beyond a deadline, by its promise.
+/// How long after a deadline the caller's side must have acted.
 const BEYOND: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -52,7 +52,7 @@ fn hold(mode: Mode, word: &str, limits: &dyn Fn(Sandbox) -> Sandbox) -> Result<H
     Ok(Held { scene, child: Some(child), mark, wardens })
 }
 
-/// Stops a process and waits until it stands.
+/// Stops a process and waits until it has stopped.
 fn stop(pid: u32) {
     kill(Pid::from_raw(pid.cast_signed()), Signal::SIGSTOP).expect("the warden is the caller's");
     let end = Instant::now() + Duration::from_secs(30);
@@ -76,7 +76,7 @@ impl Held {
         self.child.as_mut().expect("it has not been dropped")
     }
 
-    /// Makes a call that must return.
+    /// Makes a call that must return in time.
     fn returns<T>(
         &mut self,
         what: &str,
@@ -88,7 +88,7 @@ impl Held {
         returns(what, limit + BEYOND, &victims, || call(child)).map(|(value, _)| value)
     }
 
-    /// Waits for the end, which must be this one, by the caller.
+    /// Waits for the end, which must be `expected` and caused by the caller's side.
     fn ends(&mut self, limit: Duration, expected: Ended) -> Result<(), String> {
         let outcome =
             self.returns("wait", limit, Child::wait)?.map_err(|error| format!("wait: {error}"))?;
@@ -103,7 +103,7 @@ impl Held {
         if again == Ok(expected) { Ok(()) } else { Err(format!("a second wait says {again:?}")) }
     }
 
-    /// Drops what is left, which must not hang either, and looks for survivors.
+    /// Drops the rest, which must not hang, and looks for survivors.
     fn close(self) -> Result<(), String> {
         let victims = self.victims();
         let Held { scene, child, mark, .. } = self;
@@ -124,14 +124,14 @@ fn nobody_left(mark: &str) -> Result<(), String> {
     }
 }
 
-/// Does the same in every mode, as each caller; what has failed is told together.
+/// Runs `body` in every mode, as each caller, and reports all failures together.
 fn in_every_mode(name: &str, body: impl Fn(Mode) -> Result<(), String> + Sync) {
     let _alone = alone();
     as_each_with_cells(name, |caller| {
         let tell = |mode: &Mode| {
             body(*mode).err().map(|why| format!("{mode:?} as {}: {why}", caller.name()))
         };
-        // They wait most of the time: side by side.
+        // The modes run at the same time, because they mostly wait.
         let wrong: Vec<String> = std::thread::scope(|scope| {
             let threads: Vec<_> = Mode::ALL.iter().map(|mode| scope.spawn(|| tell(mode))).collect();
             threads
@@ -143,7 +143,7 @@ fn in_every_mode(name: &str, body: impl Fn(Mode) -> Result<(), String> + Sync) {
     });
 }
 
-/// The control: who is stopped does stand still, and goes on when it is told to.
+/// The control: a stopped warden really stops, and continues after SIGCONT.
 #[test]
 fn a_stopped_warden_that_goes_on_tells_of_its_command() {
     let _alone = alone();
