@@ -17,7 +17,7 @@ const KIB: u64 = 1 << 10;
 enum Ground {
     Own,
     Installed,
-    /// In a cell, with a limit of the command's own that is lower than the cell's.
+    /// In a sandbox of its own, under a limit of the command that is lower than the sandbox's.
     Tightened,
     Prepared,
     Cell,
