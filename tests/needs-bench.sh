@@ -1,9 +1,12 @@
 #!/bin/sh
-# Installs the programs that `make bench` compares with: what Debian has, and hakoniwa, which cargo builds into a directory of its own.
+# Installs the programs that `make bench` compares with: Debian packages, and hakoniwa, which cargo
+# builds into a separate directory.
 #
-#   sh needs-bench.sh DIRECTORY     hakoniwa goes to DIRECTORY/bin; SECLUDE_BENCH_HAKONIWA=no leaves it out
+# Usage: needs-bench.sh DIRECTORY
 #
-# None of them is needed for anything else, and `make test` installs none. What cannot be installed is left out, and the report names it.
+# hakoniwa is installed in DIRECTORY/bin. SECLUDE_BENCH_HAKONIWA=no leaves it out. Nothing else
+# needs these programs, and `make test` installs none of them. A program that cannot be installed is
+# left out, and the report names it.
 set -eu
 
 packages="bubblewrap crun runc firejail systemd-container"

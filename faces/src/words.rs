@@ -3,12 +3,12 @@
 use crate::prose::{flowing, wrapped};
 use seclude::schema::{VOCABULARIES, Word};
 
-/// How C numbers the words of a set.
+/// How C numbers the names of a set.
 #[derive(Clone, Copy)]
 pub enum Numbers {
-    /// 0, 1, 2: places in an array.
+    /// 0, 1, 2: indexes of an array.
     FromZero,
-    /// 1, 2, 3: 0 is none of them.
+    /// 1, 2, 3: 0 stands for no name.
     FromOne,
     /// 1, 2, 4: bits of a set.
     Bits,
@@ -52,7 +52,7 @@ pub fn c_constants(set: &str, prefix: &str, kind: &str, numbers: Numbers) -> Vec
     words(set).iter().enumerate().flat_map(constant).collect()
 }
 
-/// A table of them with their names.
+/// A table of the constants with their names.
 pub fn c_names(set: &str, prefix: &str) -> Vec<String> {
     let row = |word: &Word| {
         format!("(SECLUDE_{prefix}_{}, c\"{}\"),", screaming(word.variant), word.name)
@@ -60,7 +60,7 @@ pub fn c_names(set: &str, prefix: &str) -> Vec<String> {
     words(set).iter().map(row).collect()
 }
 
-/// Types of Python's that have the names of a set as their values.
+/// Python types whose values are the names of a set.
 pub fn python_types() -> Vec<String> {
     let types = [
         ("Clock", "Clock"),
@@ -78,7 +78,7 @@ pub fn python_types() -> Vec<String> {
 }
 
 fn python_type(set: &str, name: &str) -> Vec<String> {
-    /// As ruff breaks lines: python/pyproject.toml.
+    /// The line length of ruff in python/pyproject.toml.
     const COLUMNS: usize = 130;
     let quoted: Vec<String> = words(set).iter().map(|word| format!("\"{}\"", word.name)).collect();
     let line = format!("{name}: TypeAlias = Literal[{}]", quoted.join(", "));
@@ -91,7 +91,7 @@ fn python_type(set: &str, name: &str) -> Vec<String> {
     lines
 }
 
-/// The docstring of Python's `Ended`.
+/// The docstring of `Ended` in Python.
 pub fn python_ends() -> Vec<String> {
     let item = |word: &Word| {
         let mut lines = wrapped("  ", 4, &format!("`{}`: {}", word.name, word.doc.trim()));
@@ -111,7 +111,7 @@ pub fn python_ends() -> Vec<String> {
     all
 }
 
-/// A table for people.
+/// A Markdown table.
 pub fn table(set: &str, heading: &str) -> Vec<String> {
     let mut lines = vec![format!("| {heading} | meaning |"), "|---|---|".to_owned()];
     lines.extend(words(set).iter().map(|word| {
