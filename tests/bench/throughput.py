@@ -80,7 +80,7 @@ def watched_run(command: list[str], watched: Watched) -> int:
     """
     runner = Runner(command)
     runner.ready()
-    time.sleep(0.3)  # What started it is gone.
+    time.sleep(0.3)  # Lets the processes that started it end.
     watch = Watch()
     taken = runner.turn()
     watch.stop()
