@@ -98,12 +98,12 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     }
     body(Caller::present());
     if Caller::present() == Caller::User {
-        eprintln!("{name}: SKIPPED as root, for this is no root");
+        eprintln!("{name}: SKIPPED as root: the caller is not root");
         return;
     }
     // The user may not be able to read the directory that cargo builds in.
     let place = scratch::directory();
-    let test = copy(&env::current_exe().expect("/proc names it"), place.path(), "test");
+    let test = copy(&env::current_exe().expect("/proc/self/exe can be read"), place.path(), "test");
     for name in ["adversary", "driver", "keeper", "named", "payload", "pooler", "starter", "worker"]
     {
         copy(&program(name), place.path(), name);
@@ -150,7 +150,7 @@ fn path_of(name: &str) -> String {
     if let Some(path) = arguments.next().filter(|path| is_it(path)) {
         return path;
     }
-    let list = Command::new(env::current_exe().expect("/proc names it"))
+    let list = Command::new(env::current_exe().expect("/proc/self/exe can be read"))
         .args(["--list", "--format=terse"])
         .output()
         .expect("this program starts");
@@ -172,7 +172,7 @@ pub fn as_each_with_cells(name: &str, body: impl FnOnce(Caller)) {
     }
     as_each(name, |_| {
         let place = scratch::directory();
-        let status = Command::new(env::current_exe().expect("/proc names it"))
+        let status = Command::new(env::current_exe().expect("/proc/self/exe can be read"))
             .args(only(name))
             .env(OWN_CELLS, "1")
             .env(CELLS, place.path().join("cells"))
@@ -193,12 +193,12 @@ pub fn in_own_mounts(name: &str, body: impl FnOnce()) {
         return body();
     }
     if Caller::present() == Caller::User {
-        eprintln!("{name}: SKIPPED, for only root may change its mounts");
+        eprintln!("{name}: SKIPPED: only root may change its mounts");
         return;
     }
     let status = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "--"])
-        .arg(env::current_exe().expect("/proc names it"))
+        .arg(env::current_exe().expect("/proc/self/exe can be read"))
         .args(only(name))
         .env(PRIVATE, "1")
         .status();
@@ -284,7 +284,8 @@ impl Drop for Holder {
 /// program. In that process [`place`] returns `at`.
 pub fn once_more(name: &str, at: &Path, start: impl FnOnce(&Path) -> Command) {
     let programs = scratch::directory();
-    let test = copy(&env::current_exe().expect("/proc names it"), programs.path(), "test");
+    let test =
+        copy(&env::current_exe().expect("/proc/self/exe can be read"), programs.path(), "test");
     let status =
         start(&test).args(only(name)).env(PLACE, at).env("HOME", "/tmp").current_dir("/").status();
     assert!(status.expect("it is there").success(), "{name}, in a process of its own, failed");
@@ -307,7 +308,7 @@ pub fn program(name: &str) -> PathBuf {
     if let Some(directory) = env::var_os(PROGRAMS) {
         return Path::new(&directory).join(name);
     }
-    let test = env::current_exe().expect("/proc names it");
+    let test = env::current_exe().expect("/proc/self/exe can be read");
     let mut places = test.ancestors().skip(1).map(|directory| directory.join(name));
     places
         .find(|place| place.is_file())

@@ -192,7 +192,7 @@ impl Expect {
         let outside = |what: &str, low: u64, high: u64| match used(what) {
             Some(value) if (low..=high).contains(&value) => None,
             Some(value) => Some(format!("{what} is {value}, not from {low} to {high}")),
-            None => Some(format!("{what} is not told: {usage}")),
+            None => Some(format!("{what} is not reported: {usage}")),
         };
         let low = self.at_least.iter().filter_map(|(what, bound)| outside(what, *bound, u64::MAX));
         let high = self.at_most.iter().filter_map(|(what, bound)| outside(what, 0, *bound));

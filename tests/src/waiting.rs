@@ -61,15 +61,17 @@ impl<'scope> Sampler<'scope> {
     /// Adds a warden, which reports name by `label`.
     pub fn watch(&self, pid: u32, label: &str) {
         let Some(started) = started(pid) else { return };
-        let mut watched = self.shared.watched.lock().expect("nobody panics with it");
+        let mut watched = self.shared.watched.lock().expect("no thread panics while it holds this");
         watched.push(Watched { pid, started, label: label.into() });
     }
 
     /// Stops sampling and returns the number of samples and the holds that were found.
     pub fn stop(self) -> (u64, Vec<String>) {
         self.shared.over.store(true, Ordering::Release);
-        let held = std::mem::take(&mut *self.shared.held.lock().expect("nobody panics with it"));
-        (*self.shared.looks.lock().expect("nobody panics with it"), held)
+        let held = std::mem::take(
+            &mut *self.shared.held.lock().expect("no thread panics while it holds this"),
+        );
+        (*self.shared.looks.lock().expect("no thread panics while it holds this"), held)
     }
 }
 
@@ -82,7 +84,7 @@ impl Drop for Sampler<'_> {
 fn look(shared: &Shared) {
     let mut seen: BTreeMap<u32, (Wait, Instant, bool)> = BTreeMap::new();
     while !shared.over.load(Ordering::Acquire) {
-        let watched = shared.watched.lock().expect("nobody panics with it").clone();
+        let watched = shared.watched.lock().expect("no thread panics while it holds this").clone();
         let mut gone = Vec::new();
         for Watched { pid, started: own, label } in watched {
             let wait = wait_of(pid);
@@ -91,7 +93,7 @@ fn look(shared: &Shared) {
                 seen.remove(&pid);
                 continue;
             }
-            *shared.looks.lock().expect("nobody panics with it") += 1;
+            *shared.looks.lock().expect("no thread panics while it holds this") += 1;
             let Some(wait) = wait else {
                 seen.remove(&pid);
                 continue;
@@ -104,7 +106,11 @@ fn look(shared: &Shared) {
                         let told = format!(
                             "{label}: warden {pid} waits (state {state}) in {call} at {place}"
                         );
-                        shared.held.lock().expect("nobody panics with it").push(told);
+                        shared
+                            .held
+                            .lock()
+                            .expect("no thread panics while it holds this")
+                            .push(told);
                     }
                 }
                 _ => drop(seen.insert(pid, (wait, Instant::now(), false))),
@@ -114,7 +120,7 @@ fn look(shared: &Shared) {
             shared
                 .watched
                 .lock()
-                .expect("nobody panics with it")
+                .expect("no thread panics while it holds this")
                 .retain(|one| !gone.contains(&one.pid));
         }
         thread::sleep(Duration::from_micros(300));
@@ -163,7 +169,7 @@ mod tests {
     #[test]
     fn who_waits_elsewhere_is_seen() {
         if Caller::present() == Caller::User {
-            return eprintln!("who_waits_elsewhere_is_seen: SKIPPED, for only root may look");
+            return eprintln!("who_waits_elsewhere_is_seen: SKIPPED: only root may look");
         }
         for (code, is_seen) in [
             ("import signal; signal.pause()", true),
@@ -177,7 +183,7 @@ mod tests {
             let mut ready = String::new();
             BufReader::new(process.stdout.as_mut().expect("it is piped"))
                 .read_line(&mut ready)
-                .expect("it says so");
+                .expect("it prints a line");
             // Python uses poll(2), not the warden's ppoll(2), so the wait channel tells it apart.
             let shared = Shared::default();
             let (looks, held) = thread::scope(|scope| {

@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PLENTY: &str = "60000";
 
 fn main() {
-    let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).expect("everybody may");
-    let (processes, _) = getrlimit(Resource::RLIMIT_NPROC).expect("everybody may");
+    let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).expect("every user may");
+    let (processes, _) = getrlimit(Resource::RLIMIT_NPROC).expect("every user may");
     let (mut pool, mut cell): (Option<Pool>, Option<Cell>) = (None, None);
     // Standard input is locked, and its buffer allocated, before any shortage.
     let mut lines = std::io::stdin().lock().lines();
@@ -117,8 +117,8 @@ fn full(pool: &Pool) -> String {
 }
 
 fn set(resource: Resource, soft: u64) -> String {
-    let (_, hard) = getrlimit(resource).expect("everybody may");
-    setrlimit(resource, soft, hard).expect("everybody may");
+    let (_, hard) = getrlimit(resource).expect("every user may");
+    setrlimit(resource, soft, hard).expect("every user may");
     "ok".into()
 }
 

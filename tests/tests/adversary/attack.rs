@@ -225,9 +225,9 @@ fn untrue(mode: Mode, finish: Finish, word: &str, outcome: &Outcome) -> Option<S
     let idle = outcome.usage.wall.is_zero()
         || (word == "spin" && (outcome.usage.user + outcome.usage.system).is_zero());
     if !by_limit {
-        Some(format!("the end is told as {ended:?}"))
+        Some(format!("the end is reported as {ended:?}"))
     } else if idle {
-        Some(format!("the usage is told as {:?}", outcome.usage))
+        Some(format!("the usage is reported as {:?}", outcome.usage))
     } else {
         None
     }

@@ -88,7 +88,10 @@ fn round(
         // In this mode there is no pid namespace and no cgroup, and no process is faster than a
         // fork bomb (docs/warden.md).
         if *word == "fork" && mode == Mode::Joined && caller == Caller::User {
-            println!("SKIPPED: {word} in {mode:?} as {}: nobody can hold it there", caller.name());
+            println!(
+                "SKIPPED: {word} in {mode:?} as {}: nothing can limit it there",
+                caller.name()
+            );
             continue;
         }
         match Attack::start(mode, word, quota) {
@@ -157,11 +160,11 @@ fn a_warden_waits_in_its_poll_and_nowhere_else() {
     const NAME: &str = "a_warden_waits_in_its_poll_and_nowhere_else";
     let _alone = alone();
     if Caller::present() == Caller::User {
-        return eprintln!("{NAME}: SKIPPED, for only root may look");
+        return eprintln!("{NAME}: SKIPPED: only root may look");
     }
     as_each_with_cells(NAME, |caller| {
         if caller == Caller::User {
-            return eprintln!("{NAME}: SKIPPED as a user, for only root may look");
+            return eprintln!("{NAME}: SKIPPED as a user: only root may look");
         }
         let shared = Shared::default();
         let mut ends = Vec::new();
@@ -200,7 +203,7 @@ fn no_warden_is_in_the_session_of_its_caller() {
                 let session = getsid(Some(number)).expect("it lives");
                 assert_ne!(session, own, "{mode:?} as {}", caller.name());
             }
-            child.kill().expect("it is told");
+            child.kill().expect("it is reported");
         }
     });
 }

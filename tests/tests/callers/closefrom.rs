@@ -382,7 +382,7 @@ fn what_the_caller_has_closed_is_neither_used_nor_closed_again() {
     const NAME: &str = "what_the_caller_has_closed_is_neither_used_nor_closed_again";
     as_each(NAME, |_| {
         if let Ok(name) = std::env::var(CASE) {
-            let case = CASES.iter().find(|case| case.0 == name).expect("it is one");
+            let case = CASES.iter().find(|case| case.0 == name).expect("the name is on the list");
             run(case, std::env::var_os(TAKEN).is_some());
             std::process::exit(0);
         }
@@ -393,7 +393,7 @@ fn what_the_caller_has_closed_is_neither_used_nor_closed_again() {
                 let mut command = Command::new("timeout");
                 command
                     .args(["-s", "KILL", "60"])
-                    .arg(std::env::current_exe().expect("/proc names it"));
+                    .arg(std::env::current_exe().expect("/proc/self/exe can be read"));
                 command.args(only(NAME)).env(CASE, name);
                 if taken {
                     command.env(TAKEN, "1");

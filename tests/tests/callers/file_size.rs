@@ -22,7 +22,7 @@ const HARD: &str = "SECLUDE_TEST_FILE_SIZE_HARD";
 
 /// Runs the test `name` again in a process with this limit, and returns its status.
 fn limited(name: &str, limit: u64, hard: bool) -> std::process::ExitStatus {
-    let mut command = Command::new(std::env::current_exe().expect("/proc names it"));
+    let mut command = Command::new(std::env::current_exe().expect("/proc/self/exe can be read"));
     command.args(only(name)).env(LIMIT, limit.to_string());
     if hard {
         command.env(HARD, "1");

@@ -61,7 +61,7 @@ fn a_caller_killed_at_random_moments_leaves_nobody() {
             assert_eq!(survivors(&mark, GRACE), NONE);
             duration
         };
-        let window = (0..5).map(start).min().expect("five are some") * 2;
+        let window = (0..5).map(start).min().expect("five counts have a minimum") * 2;
         let mut state = u64::from(std::process::id()) | 1;
         let mut alive_at_the_end = 0;
         let moments = seclude_tests::payload::rounds(200);
@@ -98,7 +98,7 @@ fn a_worker_that_the_caller_forked_holds_nothing_alive() {
             let mut line = String::new();
             BufReader::new(caller.stdout.take().expect("piped"))
                 .read_line(&mut line)
-                .expect("it tells");
+                .expect("it prints a line");
             let worker: u32 = line.trim().parse().expect("the worker's id");
             // The command, its grandchild, the caller and the worker all have the mark.
             await_marked(&mark, 4);

@@ -113,7 +113,7 @@ fn a_caller_without_standard_streams_starts_commands() {
         let place = scratch::directory();
         for closed in ["0", "1", "2", "1 2", "0 1 2"] {
             let result = place.path().join("result");
-            let status = Command::new(std::env::current_exe().expect("/proc names it"))
+            let status = Command::new(std::env::current_exe().expect("/proc/self/exe can be read"))
                 .args(only(NAME))
                 .env(CLOSED, closed)
                 .env(RESULT, &result)

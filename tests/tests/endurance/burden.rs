@@ -275,7 +275,7 @@ fn descriptors_under_way() {
             let mut line = String::new();
             BufReader::new(child.stdout.take().expect("piped"))
                 .read_line(&mut line)
-                .expect("it tells");
+                .expect("it prints a line");
             assert!(
                 line.trim().parse::<u32>().expect("a number") > 4096,
                 "the control: there are many under way, {line}"

@@ -145,7 +145,10 @@ fn a_third_of_a_pools_jobs_is_hostile_and_nothing_stays() {
                                 run(&pool, &HOSTILE[number / 3 % HOSTILE.len()]);
                             } else {
                                 run(&pool, &HONEST);
-                                times.lock().expect("nobody panics with it").push(begun.elapsed());
+                                times
+                                    .lock()
+                                    .expect("no thread panics while it holds this")
+                                    .push(begun.elapsed());
                             }
                         }
                     });
@@ -164,7 +167,7 @@ fn a_third_of_a_pools_jobs_is_hostile_and_nothing_stays() {
                 start.elapsed()
             );
         }
-        compare(who, &times.into_inner().expect("nobody panicked with it"));
+        compare(who, &times.into_inner().expect("no thread panicked while it held this"));
         assert_eq!(settled(&before), before);
         // Other programs may have created some. Leaked ones would be as many as the jobs.
         assert!(namespaces().len() < kinds + 100, "namespaces");

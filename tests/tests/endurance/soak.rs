@@ -15,8 +15,10 @@ const GROWTH: u64 = 1 << 20;
 /// The resident memory of this process alone, in bytes.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("/proc is mounted");
-    let line =
-        status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("the kernel tells it");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))
+        .expect("the kernel reports it");
     line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).expect("a number")
         * 1024
 }
@@ -63,7 +65,7 @@ fn many_runs_leave_no_trace() {
         println!("{runs} runs in 1 and in 16 threads as {}", who.name());
 
         // The control: one object of each kind that any user can make is noticed.
-        let held = fs::File::open("/etc/passwd").expect("everybody may");
+        let held = fs::File::open("/etc/passwd").expect("every user may");
         assert_ne!(Account::of_now(), before, "a descriptor");
         drop(held);
         let kept = sandbox().command("sleep").arg("1000").spawn().expect("it starts");

@@ -35,7 +35,7 @@ fn every_stressor_ends_and_nothing_of_it_stays() {
     let _alone = alone();
     if !Path::new("/usr/bin/stress-ng").exists() {
         eprintln!(
-            "every_stressor_ends_and_nothing_of_it_stays: SKIPPED: no stress-ng here (Debian: stress-ng)"
+            "every_stressor_ends_and_nothing_of_it_stays: SKIPPED: stress-ng is not installed"
         );
         return;
     }

@@ -60,10 +60,10 @@ fn sound<'a>(said: &'a str, kept: i32, baseline: Option<&str>) -> Result<&'a str
         .and_then(|more| more.parse().ok())
         .ok_or_else(|| format!("it said {said:?}"))?;
     if more > kept {
-        return Err(format!("{more} descriptors more: {told}"));
+        return Err(format!("{more} more descriptors are open: {told}"));
     }
     if baseline.is_some_and(|baseline| baseline != again) {
-        return Err(format!("the next one was not as usual: {told}\n{again}"));
+        return Err(format!("the next run was not normal: {told}\n{again}"));
     }
     Ok(told)
 }

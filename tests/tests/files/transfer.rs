@@ -171,7 +171,7 @@ fn running(sandbox: &Sandbox, script: &str) -> Child {
         .spawn()
         .expect("it starts");
     let mut byte = [0];
-    child.stdout.as_mut().expect("it is piped").read_exact(&mut byte).expect("it says so");
+    child.stdout.as_mut().expect("it is piped").read_exact(&mut byte).expect("it prints a line");
     child
 }
 
@@ -192,7 +192,12 @@ fn files_go_in_and_out_while_it_runs() {
         let mut stdin = child.stdin.take().expect("it is piped");
         std::io::Write::write_all(&mut stdin, b"go\n").expect("it reads");
         let mut said = [0; 10];
-        child.stdout.as_mut().expect("it is piped").read_exact(&mut said).expect("it says so");
+        child
+            .stdout
+            .as_mut()
+            .expect("it is piped")
+            .read_exact(&mut said)
+            .expect("it prints a line");
         assert_eq!(
             &said, b"eady\ndone\n",
             "what came in is the command's own: it can read and remove it"
@@ -276,7 +281,7 @@ fn a_lease_holds_nobody_up() {
             .stdout(Stdio::piped())
             .spawn()
             .expect("it starts");
-        child.stdout.as_mut().expect("it is piped").read_exact(&mut [0]).expect("it says so");
+        child.stdout.as_mut().expect("it is piped").read_exact(&mut [0]).expect("it prints a line");
         let error = child
             .copy_out("/tmp/leased", place.path().join("copy"), &Transfer::new())
             .expect_err("it is leased");
@@ -335,7 +340,12 @@ fn a_failed_copy_removes_nothing_that_it_has_not_made() {
                 .stderr(Stdio::null());
             let mut child = command.spawn().expect("it starts");
             let mut ready = [0; 6];
-            child.stdout.as_mut().expect("it is piped").read_exact(&mut ready).expect("it says so");
+            child
+                .stdout
+                .as_mut()
+                .expect("it is piped")
+                .read_exact(&mut ready)
+                .expect("it prints a line");
             assert_eq!(
                 &ready, b"ready\n",
                 "the control: the program itself may not remove what is root's"

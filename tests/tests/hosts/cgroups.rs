@@ -39,7 +39,7 @@ fn limited() -> Sandbox {
 fn explode(sandbox: &Sandbox) -> Mechanism {
     let outcome = command(sandbox, "memory", 0, &mark()).output().expect("it starts").outcome;
     assert_eq!((outcome.ended, outcome.limit), (Ended::MemoryLimit, Some(MEMORY)), "{outcome:?}");
-    outcome.enforced.mechanism(Limit::Memory).expect("it is told what held the limit")
+    outcome.enforced.mechanism(Limit::Memory).expect("the outcome lists the mechanism")
 }
 
 fn refusal(sandbox: &Sandbox) -> Error {
@@ -314,7 +314,7 @@ impl Drop for Contained {
 fn callers_of_the_same_number_in_different_pid_namespaces() {
     if Caller::present() == Caller::User || Cgroups::of(Caller::Root) == Cgroups::None {
         return eprintln!(
-            "callers_of_the_same_number_in_different_pid_namespaces: SKIPPED, for it takes root and cgroups"
+            "callers_of_the_same_number_in_different_pid_namespaces: SKIPPED: it needs root and cgroups"
         );
     }
     let own = Own::make();

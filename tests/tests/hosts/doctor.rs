@@ -103,7 +103,7 @@ fn tell() {
 
 /// The report of this test, executed in `sandbox`.
 fn within(sandbox: Sandbox, test: &str) -> serde_json::Value {
-    let this = env::current_exe().expect("/proc names it");
+    let this = env::current_exe().expect("/proc/self/exe can be read");
     let sandbox = sandbox.bind_ro(this, TEST).wall_time(2 * PATIENCE);
     let arguments = only(test);
     let output = sandbox.command(TEST).args(arguments).env(THERE, "1").output().expect("it starts");
@@ -156,7 +156,7 @@ fn a_warden_that_does_not_exist_is_what_is_missing() {
     if env::var_os(THERE).is_some() {
         return tell();
     }
-    let this: PathBuf = env::current_exe().expect("/proc names it");
+    let this: PathBuf = env::current_exe().expect("/proc/self/exe can be read");
     let mut command = Command::new(this);
     command.args(only(NAME)).env(THERE, "1").env("SECLUDE_WARDEN", "/no/such/warden");
     let report = told(&command.output().expect("it runs"));

@@ -23,7 +23,7 @@ fn in_container(
         return inside(&place);
     }
     if !geteuid().is_root() {
-        eprintln!("{name}: SKIPPED, for only root may map such ids");
+        eprintln!("{name}: SKIPPED: only root may map such ids");
         return;
     }
     let place = scratch::directory();
@@ -297,7 +297,7 @@ fn what_a_joined_user_namespace_makes_of_an_ordinary_user_is_told() {
         return;
     }
     if !geteuid().is_root() {
-        eprintln!("{NAME}: SKIPPED, for only root may map such ids");
+        eprintln!("{NAME}: SKIPPED: only root may map such ids");
         return;
     }
     seclude_tests::caller::in_own_mounts(NAME, || {

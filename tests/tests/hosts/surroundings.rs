@@ -256,7 +256,7 @@ fn a_caller_whose_mounts_landlock_forbids_is_told_so() {
         });
         if !there_is {
             eprintln!(
-                "a_caller_whose_mounts_landlock_forbids_is_told_so: SKIPPED, for there is no Landlock"
+                "a_caller_whose_mounts_landlock_forbids_is_told_so: SKIPPED: this kernel has no Landlock"
             );
         }
         Sandbox::new().command("true").status().expect("the control: without it all is well");
@@ -272,10 +272,11 @@ fn without_room_for_keys_a_sandbox_starts_without_a_keyring() {
         return with_a_full_quota_of_keys();
     }
     if Caller::present() == Caller::User {
-        return eprintln!("{NAME}: SKIPPED, for only root can become another user");
+        return eprintln!("{NAME}: SKIPPED: only root can become another user");
     }
     let place = scratch::directory();
-    let test = copy(&std::env::current_exe().expect("/proc names it"), place.path(), "test");
+    let test =
+        copy(&std::env::current_exe().expect("/proc/self/exe can be read"), place.path(), "test");
     let id = (61_000 + std::process::id() % 1000).to_string();
     let mut command = Command::new("setpriv");
     command
@@ -311,7 +312,11 @@ fn an_automount_point_is_mounted_before_it_is_shown() {
     }
     in_own_mounts(NAME, || {
         let place = scratch::directory();
-        let test = copy(&std::env::current_exe().expect("/proc names it"), place.path(), "test");
+        let test = copy(
+            &std::env::current_exe().expect("/proc/self/exe can be read"),
+            place.path(),
+            "test",
+        );
         propagate(Path::new("/"), true);
         for reaches in [true, false] {
             for who in [Caller::Root, Caller::User] {
@@ -368,7 +373,11 @@ fn without_a_proc_to_write_to_nested_user_namespaces_cannot_be_forbidden_and_tha
     }
     in_own_mounts(NAME, || {
         let place = scratch::directory();
-        let test = copy(&std::env::current_exe().expect("/proc names it"), place.path(), "test");
+        let test = copy(
+            &std::env::current_exe().expect("/proc/self/exe can be read"),
+            place.path(),
+            "test",
+        );
         close_proc();
         for who in [Caller::Root, Caller::User] {
             let mut command = who.command(&test);

@@ -57,7 +57,9 @@ fn lay(cell: &Cell, text: &str) -> (Child, String) {
         .spawn()
         .expect("it starts");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it tells");
+    BufReader::new(child.stdout.take().expect("piped"))
+        .read_line(&mut line)
+        .expect("it prints a line");
     assert!(line.ends_with('\n'), "it could not be laid: {:?}", child.wait());
     (child, line.trim_end().to_owned())
 }

@@ -392,7 +392,7 @@ fn no_key_of_the_caller_is_found() {
     as_each("no_key_of_the_caller_is_found", |_| {
         if !Path::new("/usr/bin/keyctl").exists() && !Path::new("/bin/keyctl").exists() {
             eprintln!(
-                "no_key_of_the_caller_is_found: SKIPPED, for this machine has no keyctl (keyutils)"
+                "no_key_of_the_caller_is_found: SKIPPED: this machine has no keyctl (keyutils)"
             );
             return;
         }
@@ -460,7 +460,7 @@ fn new_privileges_are_given_up() {
         // cannot be cleared.
         if given_up.finds_outside() {
             eprintln!(
-                "new_privileges_are_given_up: control SKIPPED, for the caller itself has given them up"
+                "new_privileges_are_given_up: control SKIPPED: no_new_privs is set for the caller itself"
             );
         }
     });

@@ -39,7 +39,7 @@ fn succeeds(sandbox: &Sandbox, script: &str) -> bool {
 fn no_descriptor_of_the_host_is_a_way_out() {
     as_each("no_descriptor_of_the_host_is_a_way_out", |_| {
         // Sixty-four descriptors that would survive an exec.
-        let held: Vec<File> = (0..64).map(|_| File::open("/").expect("everybody may")).collect();
+        let held: Vec<File> = (0..64).map(|_| File::open("/").expect("every user may")).collect();
         for file in &held {
             fcntl(file, FcntlArg::F_SETFD(FdFlag::empty())).expect("it is ours");
         }
@@ -71,7 +71,7 @@ fn no_descriptor_of_the_host_is_a_way_out() {
         let mut granted = Sandbox::new().no_landlock().command("sh");
         granted
             .args(["-c", "cd /proc/self/fd/3 && ls"])
-            .fd(3, File::open("/").expect("everybody may"));
+            .fd(3, File::open("/").expect("every user may"));
         let output = granted.output().expect("it starts");
         assert!(String::from_utf8_lossy(&output.stdout).contains("root\n"), "{output:?}");
     });

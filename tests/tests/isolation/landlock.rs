@@ -121,7 +121,7 @@ fn signals_end_at_the_sandbox() {
 fn abstract_sockets_of_a_shared_network_are_shared() {
     let name = format!("seclude-landlock-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).expect("a name");
-    let _listener = UnixListener::bind_addr(&address).expect("nobody has it");
+    let _listener = UnixListener::bind_addr(&address).expect("the name is free");
     let connect = format!(
         "python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect(chr(0) + '{name}')\""
     );
@@ -158,6 +158,6 @@ fn only_these_ports() {
         assert!(!succeeds(&none, &bind(4001)));
     });
     let error =
-        Sandbox::new().tcp_bind([80]).no_landlock().check().expect_err("who would hold it?");
+        Sandbox::new().tcp_bind([80]).no_landlock().check().expect_err("nothing can enforce it");
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }

@@ -152,7 +152,7 @@ fn killed_while_frozen() {
         let mut line = String::new();
         BufReader::new(caller.stdout.take().expect("piped"))
             .read_line(&mut line)
-            .expect("it tells");
+            .expect("it prints a line");
         assert!(line.starts_with("frozen by "), "{line:?}");
         // The caller, the command and its grandchild.
         await_marked(&mark, 3);

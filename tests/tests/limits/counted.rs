@@ -38,7 +38,10 @@ fn limited() -> Sandbox {
 fn a_cgroup_counts_them() {
     as_each("a_cgroup_counts_them", |who| {
         if Cgroups::of(who) == Cgroups::None {
-            return eprintln!("a_cgroup_counts_them: SKIPPED as {}, who has no cgroup", who.name());
+            return eprintln!(
+                "a_cgroup_counts_them: SKIPPED as {}, which has no cgroup",
+                who.name()
+            );
         }
         for kind in ["unix", "pipe", "epoll", "message", "semaphore", "memfd", "segment"] {
             let (outcome, _) = hoard(&limited(), kind, MOST);
@@ -53,7 +56,7 @@ fn buffers_of_tcp_are_limited() {
     as_each("buffers_of_tcp_are_limited", |who| {
         if Cgroups::of(who) == Cgroups::None {
             return eprintln!(
-                "buffers_of_tcp_are_limited: SKIPPED as {}, who has no cgroup",
+                "buffers_of_tcp_are_limited: SKIPPED as {}, which has no cgroup",
                 who.name()
             );
         }

@@ -61,7 +61,7 @@ fn the_cells_limit_bounds_the_sum() {
                 .find_map(|child| child.try_wait().expect("a child"));
             match over {
                 Some(outcome) => break outcome,
-                None => assert!(Instant::now() < deadline, "nobody has been ended"),
+                None => assert!(Instant::now() < deadline, "no command has been ended"),
             }
             std::thread::sleep(Duration::from_millis(10));
         };
@@ -127,7 +127,7 @@ fn what_a_command_leaves_behind_stays_under_its_limits() {
     as_each("what_a_command_leaves_behind_stays_under_its_limits", |caller| {
         if Cgroups::of(caller) == Cgroups::None {
             println!(
-                "SKIPPED: what a command leaves behind is held on by its cgroup, and this caller has none"
+                "SKIPPED: only a cgroup limits what a command leaves behind, and this caller has none"
             );
             return;
         }

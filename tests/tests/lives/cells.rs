@@ -75,7 +75,9 @@ fn soil(cell: &Cell) -> seclude::Child {
         .spawn()
         .expect("it starts");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it tells");
+    BufReader::new(child.stdout.take().expect("piped"))
+        .read_line(&mut line)
+        .expect("it prints a line");
     assert_eq!(line, "soiled\n");
     child
 }
@@ -239,7 +241,7 @@ fn a_killed_caller_leaves_no_cell_and_no_pool() {
             let mut line = String::new();
             BufReader::new(keeper.stdout.take().expect("piped"))
                 .read_line(&mut line)
-                .expect("it tells");
+                .expect("it prints a line");
             assert_eq!(line, format!("{CELLS} {POOL}\n"));
             // Each command and the process that it left behind.
             await_marked(&mark, 2 * (CELLS + POOL));
@@ -279,7 +281,7 @@ fn who_loses_a_warden_or_a_template_is_told_and_goes_on() {
         let cell = sandbox.cell().expect("it starts");
         let mut child = cell.command("sleep").arg("1000").spawn().expect("it starts");
         slay(cell.processes().expect("ours")[0].pid);
-        assert!(matches!(child.wait().expect("it is told").ended, Ended::WardenLost(_)));
+        assert!(matches!(child.wait().expect("it is reported").ended, Ended::WardenLost(_)));
         while cell.is_alive() {
             std::thread::sleep(Duration::from_millis(2));
         }

@@ -52,7 +52,7 @@ fn inhabit(sandbox: &Sandbox) -> (Cell, u32) {
         // The process has been forked but may not have called execve(2) yet.
         let sleeper = cell
             .processes()
-            .expect("they are told")
+            .expect("they are reported")
             .into_iter()
             .find(|process| process.name == "sleep");
         if let Some(sleeper) = sleeper {
@@ -129,7 +129,7 @@ fn what_a_command_has_started_ends_with_it_and_the_rest_stays() {
         assert_eq!(lost.wait().expect("it ends").ended, Ended::Killed);
         let left: Vec<_> = cell
             .processes()
-            .expect("they are told")
+            .expect("they are reported")
             .into_iter()
             .filter(|one| one.name == "sleep")
             .collect();
@@ -234,7 +234,7 @@ fn a_namespace_kept_by_a_mount() {
             Some(libc::EEXIST)
         );
         cell.close();
-        let known = namespaces().expect("they are told");
+        let known = namespaces().expect("they are reported");
         let kept = known
             .list
             .iter()

@@ -162,7 +162,7 @@ fn an_entry_whose_cell_is_gone_is_nobodys() {
         keeper.process.kill().expect("it is ours");
         keeper.process.wait().expect("it is ours");
         let entry = at.join("cells/lost.cell");
-        assert!(entry.exists(), "nobody could tidy up");
+        assert!(entry.exists(), "the entry stays after its process was killed");
         // The cell ends with the process, after a moment.
         while !told(at, &["list"]).is_empty() {
             std::thread::yield_now();
@@ -236,7 +236,7 @@ fn an_entry_that_cannot_be_read_is_not_removed() {
     as_each("an_entry_that_cannot_be_read_is_not_removed", |who| {
         if who == Caller::Root {
             eprintln!(
-                "an_entry_that_cannot_be_read_is_not_removed: SKIPPED as root, who reads everything"
+                "an_entry_that_cannot_be_read_is_not_removed: SKIPPED as root, which can read everything"
             );
             return;
         }

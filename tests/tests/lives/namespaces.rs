@@ -189,7 +189,7 @@ fn a_sandbox_sees_itself_and_nothing_around_it() {
         return;
     }
     as_each(NAME, |_| {
-        let this = std::env::current_exe().expect("/proc names it");
+        let this = std::env::current_exe().expect("/proc/self/exe can be read");
         let sandbox = Sandbox::new().bind_ro(this, "/test");
         let arguments = only(NAME);
         let output =
@@ -257,7 +257,7 @@ fn an_owner_without_processes_is_found() {
         };
         let user = of(&seen, child.id(), Namespace::User);
         let around = seen.get(user.parent.expect("it has one")).expect("it is found");
-        assert!(around.processes.is_empty(), "nobody is in it: {around:?}");
+        assert!(around.processes.is_empty(), "there are processes in it: {around:?}");
         assert_eq!(of(&seen, child.id(), Namespace::Net).owner, Some(around.id));
         child.kill().expect("it is ours");
         child.wait().expect("it is ours");
@@ -272,7 +272,7 @@ fn lsns_says_the_same() {
             Command::new("lsns").args(["--json", "--output", "NS,TYPE,PNS,ONS,NPROCS"]).output();
         let Some(output) = output.ok().filter(|output| output.status.success()) else {
             eprintln!(
-                "lsns_says_the_same: SKIPPED, for there is no lsns (util-linux 2.38) that tells parents and owners"
+                "lsns_says_the_same: SKIPPED: no lsns (util-linux 2.38) that shows parents and owners"
             );
             return;
         };

@@ -78,7 +78,7 @@ fn one_user_at_a_time() {
                     let mut line = String::new();
                     let stdout = child.stdout.take().expect("piped");
                     std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)
-                        .expect("it tells");
+                        .expect("it prints a line");
                     line
                 })
                 .collect();

@@ -57,7 +57,7 @@ fn end_by_polling(child: &mut Child) -> Result<Ended, String> {
     polled
         .map_err(|error| error.to_string())?
         .map(|outcome| outcome.ended)
-        .ok_or_else(|| "it is told as running".into())
+        .ok_or_else(|| "it is reported as running".into())
 }
 
 /// A sandbox without Landlock, which would prevent commands from tracing each other.
@@ -99,7 +99,7 @@ fn a_neighbour_that_traces_a_command_keeps_neither_its_end_nor_the_cell() {
             let victims = Victims::default();
             let (outcome, _) =
                 returns("wait", Duration::ZERO, &victims, || traced.wait()).expect("it returns");
-            let outcome = outcome.expect("it is told");
+            let outcome = outcome.expect("it is reported");
             assert_eq!(
                 (outcome.ended, outcome.by_caller),
                 (Ended::Killed, false),

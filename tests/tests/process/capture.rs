@@ -15,7 +15,7 @@ fn growth<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let field = |name: &str| {
         let status = std::fs::read_to_string("/proc/self/status").expect("/proc is mounted");
         let line =
-            status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells it");
+            status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel reports it");
         line.split_whitespace()
             .next()
             .and_then(|number| number.parse::<usize>().ok())

@@ -35,7 +35,7 @@ fn many_threads_in_a_busy_program() {
                 let (done, churned, shared) = (&done, &churned, &shared);
                 scope.spawn(move || {
                     while !done.load(Ordering::Relaxed) {
-                        let mut held = shared.lock().expect("nobody panics with it");
+                        let mut held = shared.lock().expect("no thread panics while it holds this");
                         held.push(vec![1; size].into());
                         if held.len() > 64 {
                             held.clear();
@@ -82,7 +82,7 @@ fn many_threads_in_a_busy_program() {
             done.store(true, Ordering::Relaxed);
             assert!(results.iter().all(Result::is_ok), "a thread failed");
         });
-        assert!(churned.into_inner() > 1000, "nobody allocated meanwhile");
+        assert!(churned.into_inner() > 1000, "the other threads did not allocate meanwhile");
     });
 }
 

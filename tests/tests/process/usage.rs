@@ -48,12 +48,12 @@ fn assert_peaks(sandbox: &Sandbox) {
         let told = typical(bytes).saturating_sub(nothing);
         let tolerance = (bytes / 20).max(granularity(bytes));
         eprintln!(
-            "{bytes} bytes touched, {told} told ({:+.2} %)",
+            "{bytes} bytes touched, {told} reported ({:+.2} %)",
             (told as f64 / bytes as f64 - 1.0) * 100.0
         );
         assert!(
             told.abs_diff(bytes) <= tolerance,
-            "{bytes} bytes touched, {told} told above the {nothing} of nothing"
+            "{bytes} bytes touched, {told} reported above the {nothing} of nothing"
         );
     }
 }
@@ -91,7 +91,7 @@ fn the_anonymous_peak_has_no_pages_of_files() {
         assert!(usage.max_rss > FILE as u64, "the control: it maps the file: {usage:?}");
         let told = usage.anonymous_peak.expect("memory is limited");
         assert!((OWN..FILE as u64 / 2).contains(&told), "{usage:?}");
-        assert_eq!(run(Sandbox::new()).anonymous_peak, None, "without a limit nobody looks");
+        assert_eq!(run(Sandbox::new()).anonymous_peak, None, "without a limit nothing samples it");
         // A sampled limit does not count the file either, and neither does the peak.
         let tight = run(Sandbox::new().memory(MiB(64)));
         assert!(
@@ -144,7 +144,7 @@ fn processor_time_is_what_getrusage_says() {
                 let tolerance = (own / 50).max(Duration::from_millis(10));
                 assert!(
                     usage.cpu().abs_diff(own) <= tolerance,
-                    "{:?} told, {own:?} by its own account",
+                    "{:?} reported, {own:?} by its own account",
                     usage.cpu()
                 );
                 assert!(usage.wall * 4 >= own, "{usage:?}");

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         println!("SKIPPED: the {name} face: {}", absence(name));
     }
     if Caller::present() == Caller::User {
-        println!("SKIPPED: every row as root, for this is no root");
+        println!("SKIPPED: every row as root: the caller is not root");
     }
     let required = env::var("SECLUDE_TEST_FACES").unwrap_or_default();
     let missing: Vec<&str> =
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
             continue;
         }
         if let Some(program) = case.needs.as_ref().filter(|program| !Path::new(program).exists()) {
-            println!("SKIPPED: {name}: {program} is not here");
+            println!("SKIPPED: {name}: there is no {program}");
             skipped += 1;
             continue;
         }

@@ -112,7 +112,7 @@ fn a_command_whose_warden_is_killed_tells_so() {
         let mut children: Vec<Child> = (0..SIZE).map(|_| sleeper(pool)).collect();
         let (first, rest) = children.split_first_mut().expect("there are some");
         slay(first.processes().expect("ours")[0].pid);
-        assert!(matches!(first.wait().expect("it is told").ended, Ended::WardenLost(_)));
+        assert!(matches!(first.wait().expect("it is reported").ended, Ended::WardenLost(_)));
         // Its place is free again, and the other commands go on.
         runs(pool, 1);
         for child in rest {
@@ -138,7 +138,10 @@ fn with_a_template_all_that_was_copied_from_it_ends_and_another_is_made() {
             slay_all(&templates);
             until("they outlive it", || copies.iter().all(|pid| has_ended(*pid)));
             for child in &mut children {
-                assert!(matches!(child.wait().expect("it is told").ended, Ended::WardenLost(_)));
+                assert!(matches!(
+                    child.wait().expect("it is reported").ended,
+                    Ended::WardenLost(_)
+                ));
             }
             drop(children);
             runs(pool, 2 * SIZE);

@@ -101,7 +101,7 @@ fn a_full_pool_says_so_at_once_or_at_the_deadline() {
             assert_eq!(pool.statistics().waited, before.waited);
 
             end_unseen(&mut first);
-            assert!(readable(pool.fd(), PATIENCE), "nobody is told of a free place");
+            assert!(readable(pool.fd(), PATIENCE), "the descriptor does not show the free place");
             let third = third.spawn_timeout(PATIENCE).expect("no error").expect("there is a place");
             let told = pool.statistics();
             assert_eq!(
@@ -121,7 +121,10 @@ fn a_caller_that_only_polls_the_descriptor_starts_all() {
         for pool in pools(2) {
             let (mut children, mut tries) = (Vec::new(), 0);
             while children.len() < 20 {
-                assert!(readable(pool.fd(), PATIENCE), "nobody is told of a free place");
+                assert!(
+                    readable(pool.fd(), PATIENCE),
+                    "the descriptor does not show the free place"
+                );
                 tries += 1;
                 children.extend(pool.command("true").try_spawn().expect("no error"));
             }

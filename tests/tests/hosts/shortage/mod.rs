@@ -132,7 +132,7 @@ impl Few {
             let text = std::fs::read_to_string(self.0.join("pids.current")).expect("it is there");
             text.trim().parse::<usize>().expect("a number")
         };
-        (0..5).map(look).min().expect("five are some")
+        (0..5).map(look).min().expect("five counts have a minimum")
     }
 }
 
@@ -157,13 +157,13 @@ fn holds(file: &Path, word: &str) -> bool {
 #[test]
 fn out_of_processes() {
     if Caller::present() == Caller::User {
-        return eprintln!("out_of_processes: SKIPPED, for only root may make a cgroup");
+        return eprintln!("out_of_processes: SKIPPED: only root may make a cgroup");
     }
     let place = seclude_tests::scratch::directory();
     let executable = seclude_tests::caller::copy(&program("pooler"), place.path(), "pooler");
     for who in [Caller::Root, Caller::User] {
         let Some(few) = Few::make() else {
-            return eprintln!("out_of_processes: SKIPPED, for there is no cgroup with pids.max");
+            return eprintln!("out_of_processes: SKIPPED: there is no cgroup with pids.max");
         };
         let mut command = Command::new("sh");
         let inner = who.command(&executable);

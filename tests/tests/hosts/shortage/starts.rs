@@ -114,7 +114,7 @@ fn whatever_wants_a_descriptor_says_so() {
                 let mut again = Command::new("timeout");
                 again
                     .args(["-s", "KILL", "120"])
-                    .arg(std::env::current_exe().expect("/proc names it"));
+                    .arg(std::env::current_exe().expect("/proc/self/exe can be read"));
                 let output = again.args(only(NAME)).env(ACT, name).output();
                 let output = output.expect("timeout (coreutils) is there");
                 if !output.status.success() {
@@ -129,7 +129,8 @@ fn whatever_wants_a_descriptor_says_so() {
             assert!(failed.is_empty(), "{}", failed.join("\n"));
             return;
         };
-        let (name, make) = ACTS.iter().find(|act| act.0 == wanted).expect("it is one");
+        let (name, make) =
+            ACTS.iter().find(|act| act.0 == wanted).expect("the name is on the list");
         let mut act = make();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is one");
         let mut refused = 0;
@@ -140,7 +141,7 @@ fn whatever_wants_a_descriptor_says_so() {
             fillers.truncate(fillers.len() - room);
             let result = act();
             drop(fillers);
-            setrlimit(Resource::RLIMIT_NOFILE, soft, hard).expect("it was so");
+            setrlimit(Resource::RLIMIT_NOFILE, soft, hard).expect("the old limit is allowed");
             if let Err(error) = result {
                 refused += 1;
                 let found = (error.kind(), error.raw_os_error());
@@ -186,7 +187,7 @@ fn no_list_is_shorter_for_want_of_descriptors() {
         fillers.truncate(fillers.len() - room);
         let (processes, cells) = (cell.processes(), NamedCell::all());
         drop(fillers);
-        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).expect("it was so");
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).expect("the old limit is allowed");
         match processes {
             Ok(list) => assert!(
                 list.iter().any(|process| process.pid == sleeper.id()),
@@ -212,7 +213,7 @@ fn no_list_is_shorter_for_want_of_descriptors() {
     }
     assert!(
         refused > 1 && told > 1,
-        "the control: {refused} were refused, {told} told, in {}",
+        "the control: {refused} lists were refused, {told} returned, in {}",
         place.display()
     );
     sleeper.kill().expect("it is killed");

@@ -71,7 +71,7 @@ fn a_cell_can_be_closed_before_anybody_waits_for_a_command_that_has_entered_it()
             returns("close", BEYOND, &victims, || cell.close()).expect("it does not hang");
             let (outcome, _) =
                 returns("wait", BEYOND, &victims, || child.wait()).expect("it does not hang");
-            assert_ne!(outcome.expect("it is told").ended, Ended::Exited(0));
+            assert_ne!(outcome.expect("it is reported").ended, Ended::Exited(0));
             nobody_left(&mark).expect("nothing survives");
         },
     );
