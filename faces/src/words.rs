@@ -60,7 +60,7 @@ pub fn c_names(set: &str, prefix: &str) -> Vec<String> {
     words(set).iter().map(row).collect()
 }
 
-/// Python types whose values are the names of a set.
+/// Python types with the names of a set as their values.
 pub fn python_types() -> Vec<String> {
     let types = [
         ("Clock", "Clock"),

@@ -65,7 +65,7 @@ impl Account {
     }
 }
 
-/// Whether `user` is an id range behind the sandboxes of root, whose keys are counted under it.
+/// Whether `user` is in the id range of root's sandboxes. The kernel counts their keys under it.
 fn is_behind(user: &str) -> bool {
     Caller::present() == Caller::Root
         && user.parse::<u32>().is_ok_and(|user| (0x7000_0000..0x7001_0000).contains(&user))

@@ -103,8 +103,8 @@ pub fn mounts(kind: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// All cgroups that the library made for a caller whose process id satisfies `is_ours`, in every
-/// hierarchy.
+/// All cgroups that the library made for a caller with a process id that satisfies `is_ours`, in
+/// every hierarchy.
 pub fn left(is_ours: impl Fn(u32) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> =

@@ -83,7 +83,7 @@ pub struct Scene {
     joined: Option<Joined>,
     /// The pool, in mode [`Mode::Pool`].
     pub pool: Option<Pool>,
-    /// The cell in which the command runs, or whose namespaces it joins.
+    /// The cell in which the command runs, or the cell that it joins.
     pub cell: Option<Cell>,
     sleeper: Option<Child>,
 }

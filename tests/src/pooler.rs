@@ -45,7 +45,7 @@ impl Pooler {
         answer.trim_end().to_owned()
     }
 
-    /// Sends a line whose answer must be `ok`.
+    /// Sends a line. The answer must be `ok`.
     pub fn does(&mut self, line: &str) {
         assert_eq!(self.ask(line), "ok", "{line}");
     }

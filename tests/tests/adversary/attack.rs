@@ -191,7 +191,7 @@ impl Attack {
     }
 }
 
-/// A TCP connection whose send buffer soon fills up.
+/// A TCP connection with a send buffer that soon fills up.
 fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there is a loopback");
     let socket =

@@ -4,6 +4,8 @@
 //!
 //! The library must not write to, read from or close a descriptor under such a number. It makes
 //! what it needs again, or reports what happened. Each case runs in a process of its own.
+//!
+//! The file is longer than 400 lines because most of it is one table of cases.
 
 use nix::errno::Errno;
 use nix::libc;
@@ -289,7 +291,7 @@ fn written(command: &mut seclude::Command) -> Result<String> {
     command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The end of a command whose warden lost the connection to the caller.
+/// The end of a command after its warden lost the connection to the caller.
 fn lost(outcome: &Outcome) -> String {
     match outcome.ended {
         Ended::WardenLost(_) | Ended::Killed => "lost".into(),
@@ -369,7 +371,7 @@ fn run(&(name, make, then): &Case, taken: bool) {
         _ => panic!("{name}: {result:?}"),
     }
     assert_eq!(own.harm(), Vec::<String>::new(), "{name}");
-    // Before Linux 6.9, a process whose pidfd is lost cannot be told from another one. The library
+    // Before Linux 6.9, a process without its pidfd cannot be told from another one. The library
     // leaves it for the caller's own wait loop.
     if kernel_is_at_least(6, 9) {
         let left = waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG));

@@ -11,8 +11,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The roles of processes and threads whose calls are counted. A `thread` belongs to a pool in the
-/// caller.
+/// The roles of the processes and threads under trace. A `thread` belongs to a pool in the caller.
 pub const ROLES: [&str; 6] = ["caller", "thread", "warden", "template", "copy", "command"];
 pub const CALLER: usize = 0;
 pub const THREAD: usize = 1;
@@ -103,7 +102,7 @@ struct Tracee {
     calls: usize,
     /// The error that the current call is to return.
     spoiled: Option<Errno>,
-    /// Whether it has started its program, whose calls do not count.
+    /// Whether it has started its program. The calls of the program do not count.
     free: bool,
 }
 

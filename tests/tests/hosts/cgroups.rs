@@ -148,7 +148,7 @@ fn read_only_while_it_runs() {
     }
 }
 
-/// A caller whose command sleeps under limits.
+/// A caller with a command that sleeps under limits.
 fn caller(mark: &str, place: &Path) -> Child {
     let (job, result) = (place.join("job"), place.join("result"));
     let job_text = Job {

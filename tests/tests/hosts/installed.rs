@@ -21,7 +21,7 @@ fn install(place: &Path) -> PathBuf {
     path
 }
 
-/// The result of a driver whose environment names `warden`, or does not.
+/// The result of a driver that has `warden` in its environment, or no such variable.
 fn told(place: &Path, warden: Option<&Path>) -> Told {
     let (job, result) = (place.join("job"), place.join("result"));
     let lines =

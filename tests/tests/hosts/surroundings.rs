@@ -1,6 +1,6 @@
 //! Callers in containers: a filter that refuses newer system calls with any error, a Landlock
-//! domain, or a user whose quota of keys is full. A sandbox starts another way that protects as
-//! much, or the error names the surroundings as the cause.
+//! domain, or a user with a full quota of keys. A sandbox starts another way that protects as much,
+//! or the error names the surroundings as the cause.
 
 use nix::libc;
 use seclude::{
@@ -22,7 +22,7 @@ use std::process::Command;
 /// the default of container engines.
 const ANSWERS: [i32; 2] = [libc::ENOSYS, libc::EPERM];
 
-/// A sandbox whose set-up uses every call that has an alternative.
+/// A sandbox that uses every call with an alternative in its set-up.
 fn sandbox(place: &Path) -> Sandbox {
     Sandbox::new()
         .bind_ro(place.join("file"), "/deep/er/file")

@@ -73,7 +73,7 @@ fn finds(command: Command, look: &str, told: &str) -> bool {
 }
 
 /// Checks that an object placed in one sandbox is found in the same sandbox and in no other.
-/// Returns the process that holds it, whose end the caller checks.
+/// Returns the process that holds it; the caller checks its end.
 fn apart(sandbox: &Sandbox, what: &str, look: &str) -> Child {
     sandbox.prepare().expect("it can have a template");
     let (one, before) = (sandbox.cell().expect("it starts"), sandbox.cell().expect("it starts"));

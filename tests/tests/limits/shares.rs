@@ -154,7 +154,7 @@ fn what_a_command_leaves_behind_stays_under_its_limits() {
                 .status,
             Some(1)
         );
-        // One more command, after whose end no other process must be left.
+        // Once one more command has ended, no other process must be left.
         assert_eq!(
             cell.command("true").memory(MiB(32)).output().expect("it starts").outcome.ended,
             Ended::Exited(0)

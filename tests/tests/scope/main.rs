@@ -1,4 +1,4 @@
-//! Limits in systemd scopes: a caller whose own cgroup has no controllers, as in a login session,
+//! Limits in systemd scopes. A caller without controllers in its own cgroup, as in a login session,
 //! asks systemd for a scope. Its limits hold as exactly as in cgroups of its own, though systemd
 //! removes a scope when the last process in it ends.
 //!

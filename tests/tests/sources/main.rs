@@ -1,5 +1,7 @@
 //! Rules for the source code: the layers import only downwards, and `unsafe` stays in the folders
 //! that may use it. The tests read the sources, so that no shortcut goes unnoticed.
+//!
+//! This is a binary of its own because it runs nothing of the library.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
 //! Attacks through the standard streams: bytes taken back from a pipe between the reader's poll and
-//! its read, endless output, and a socket whose close(2) blocks.
+//! its read, endless output, and a socket that blocks in close(2).
 
 use crate::sys::{at, at_mut, call, now, number, rest, text};
 

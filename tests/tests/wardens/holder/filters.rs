@@ -9,8 +9,8 @@ use seclude_tests::job::{Job, Stream};
 use seclude_tests::payload::mark;
 use seclude_tests::watchdog::{Victims, returns};
 
-/// The caller runs in a sandbox whose filter refuses these calls, and makes a sandbox of its own
-/// with a wall time.
+/// The caller runs in a sandbox with a filter that refuses these calls, and makes a sandbox of its
+/// own with a wall time.
 #[test]
 fn where_a_filter_refuses_kill_the_wall_time_is_held_or_the_start_refused() {
     let _alone = alone();

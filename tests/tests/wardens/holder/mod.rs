@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(2);
 
 const NONE: [u32; 0] = [];
 
-/// A command whose warden is stopped.
+/// A command with a stopped warden.
 struct Held {
     scene: Scene,
     child: Option<Child>,
