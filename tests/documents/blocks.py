@@ -66,7 +66,7 @@ def blocks(text: str) -> list[Block]:
 
 
 def programs(found: list[Block]) -> Iterator[Program]:
-    """Return the blocks that are programs, that is, whose next block is their output."""
+    """Return the blocks that are programs: the next block is their output."""
     files: dict[str, str] = {}
     for block, after in itertools.pairwise(found):
         if block.file:

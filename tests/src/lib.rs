@@ -1,5 +1,6 @@
-//! Code shared by the tests on the real kernel: jobs for the drivers, root and unprivileged callers,
-//! scratch directories, and scans of the machine's processes. Nothing here is part of the library.
+//! Code shared by the tests on the real kernel: jobs for the drivers, root and unprivileged
+//! callers, scratch directories, and scans of the machine's processes. Nothing here is part of the
+//! library.
 #![deny(unsafe_code)]
 
 pub mod account;

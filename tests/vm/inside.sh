@@ -4,7 +4,7 @@
 # powers off. The situations:
 #
 #     root       root, in its own cgroup below one that has all controllers
-#     delegated  user 1000, who was given such a subtree, as by systemd's Delegate=yes
+#     delegated  user 1000 with such a subtree, as given by systemd's Delegate=yes
 #     plain      user 1000 in a cgroup of root, without a subtree
 #     systemd-…  with systemd as PID 1: systemd.sh takes over
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8

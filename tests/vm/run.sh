@@ -10,7 +10,8 @@
 # TEST is a folder of tests/tests, or FOLDER/MODULE for one file in it: limits/shares. TEST@GROUND
 # runs the table on another ground: table@cell. With -x the guests run SCRIPT instead.
 #
-# At most one guest for each processor runs at a time. The output of a guest is printed when it ends.
+# At most one guest for each processor runs at a time. The output of a guest is printed when it
+# ends.
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
@@ -71,8 +72,8 @@ if [ -z "$script" ]; then
     cp "$here/suite.sh" "$script"
 fi
 
-# situation KERNEL SITUATION: runs one guest, prints its output, and adds a line to the file `passed`
-# or `failed`.
+# situation KERNEL SITUATION: runs one guest, prints its output, and adds a line to the file
+# `passed` or `failed`.
 situation() {
     local start=$SECONDS result=passed
     "$here/boot.sh" -t 1500 "${shown[@]}" "${directories[$1]}" "$2" "$script" \

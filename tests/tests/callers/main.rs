@@ -1,5 +1,5 @@
-//! Callers with unusual properties: closed descriptors, a limit on file sizes, many arguments, wrong
-//! requests, and callers that are killed.
+//! Callers with unusual properties: closed descriptors, a limit on file sizes, many arguments,
+//! wrong requests, and callers that are killed.
 //!
 //! These tests run beside one another. A test that closes descriptors, lowers a limit or is killed
 //! does so in a process of its own.

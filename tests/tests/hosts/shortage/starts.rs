@@ -1,4 +1,5 @@
-//! Every kind of start and every list when descriptors or processes run out, in a process of its own.
+//! Every kind of start and every list when descriptors or processes run out, in a process of its
+//! own.
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

@@ -1,5 +1,5 @@
-//! Rules and filter programs of the caller: which rule decides, calls that the caller answers itself,
-//! and profiles learned from a run.
+//! Rules and filter programs of the caller: which rule decides, calls that the caller answers
+//! itself, and profiles learned from a run.
 
 use super::{call, number};
 use seclude::{Action, Compare, Ended, ErrorKind, Profile, Rule, Sandbox, Seccomp, Syscall, Test};
