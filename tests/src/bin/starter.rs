@@ -103,7 +103,8 @@ fn constant(line: &str) -> Option<String> {
         "Max ",
     ];
     if line.contains(" - ") {
-        // With Landlock, the mount of mqueue that the library inspected stays visible under /proc.
+        // With Landlock, the warden leaves the mqueue file system mounted under what is mounted at
+        // /proc, where mountinfo lists it.
         if line.contains(" - mqueue ") {
             return None;
         }

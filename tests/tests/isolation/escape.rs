@@ -255,7 +255,7 @@ fn a_link_that_an_earlier_run_left_leads_nowhere() {
         let _ = first.clone().dir("/work/host/seclude-escape").command("true").status();
         assert_eq!(fs::read_dir(&outside).expect("it is there").count(), 0);
         assert!(!Path::new("/seclude-escape").exists());
-        // A source behind the link is the one that the caller wrote, or is refused.
+        // A link as the source of a bind is refused with `nofollow`, and otherwise followed.
         let next = |bind: Bind| Sandbox::new().bind(bind).command("touch").arg("/o/f").status();
         let error =
             next(Bind::new(work.join("out"), "/o").writable().nofollow()).expect_err("a link");
