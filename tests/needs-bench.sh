@@ -22,7 +22,7 @@ if [ -n "$missing" ] && [ "$(id -u)" != 0 ]; then
 elif [ -n "$missing" ]; then
     echo "installing:$missing"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get -o DPkg::Lock::Timeout=400 -qq update || echo "the lists of packages are as they were" >&2
+    apt-get -o DPkg::Lock::Timeout=400 -qq update || echo "apt-get update failed: using the old package lists" >&2
     for package in $missing; do
         apt-get -o DPkg::Lock::Timeout=400 -qq install --yes --no-install-recommends "$package" >/dev/null || echo "not installed: $package" >&2
     done

@@ -43,7 +43,7 @@ elif [ -n "$missing" ]; then
         chmod 755 "$policy"
     fi
     # shellcheck disable=SC2086  # options
-    apt-get $wait -qq update || echo "the lists of packages are as they were" >&2
+    apt-get $wait -qq update || echo "apt-get update failed: using the old package lists" >&2
     for package in $missing; do
         # shellcheck disable=SC2086  # options
         apt-get $wait -qq install --yes --no-install-recommends "$package" >/dev/null ||
@@ -81,7 +81,7 @@ busybox_suite() {
     rm -rf "$place"
     return "$code"
 }
-busybox_suite || echo "not run: busybox's testsuite: its source cannot be had" >&2
+busybox_suite || echo "not run: busybox's testsuite: its source is not available" >&2
 
 # LTP's tests of system calls, built from a released version.
 ltp_suite() {
@@ -108,5 +108,5 @@ ltp_suite() {
     rm -rf "$source"
 }
 [ "$ltp" = no ] || ltp_suite ||
-    echo "not run: LTP: it cannot be had, or not be built: $directory/ltp.log" >&2
+    echo "not run: LTP: it cannot be downloaded or built: $directory/ltp.log" >&2
 chmod -R a+rX "$directory"

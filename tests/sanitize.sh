@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 [ $# -gt 0 ] || set -- address thread
 sh tests/needs-nightly.sh || {
-    echo "SKIPPED $*: they take a nightly compiler, and none can be had here"
+    echo "SKIPPED $*: they need a nightly compiler, which is not available here"
     exit 0
 }
 
@@ -86,8 +86,8 @@ for sanitizer in "$@"; do
                 # shellcheck disable=SC2086
                 under thread -Zbuild-std $both
             else
-                totals="${totals}thread: SKIPPED: it takes the sources of the standard library\
- (rust-src), and they cannot be had here
+                totals="${totals}thread: SKIPPED: it needs the sources of the standard library\
+ (rust-src), which are not available here
 "
             fi
             ;;

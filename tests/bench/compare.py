@@ -51,9 +51,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cells", type=int, help="cells at once (default 1000; with fewer than 100 rounds 10 for each round)")
     parser.add_argument("--settle", type=float, default=2, help="milliseconds of rest before each turn (default 2)")
     parser.add_argument(
-        "--only", default=",".join(STORIES), help=f"which stories, of {','.join(STORIES)}; the first is always told"
+        "--only", default=",".join(STORIES), help=f"which stories, of {','.join(STORIES)}; the first is always shown"
     )
-    parser.add_argument("--before", metavar="COMMIT", help="tell only what each path costs over the same path in this commit")
+    parser.add_argument("--before", metavar="COMMIT", help="show only what each path costs over the same path in this commit")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the wheel")
     parser.add_argument("--peers", help="another directory in which peers' programs are")
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target"))
@@ -153,7 +153,7 @@ class Comparison:
         if len(mebibytes) < 2:
             return {}
         if sum(mebibytes) + 256 > machine.meminfo()["MemAvailable"] // 1024:
-            raise SystemExit(f"callers of {mebibytes} MiB at once need more memory than is free: name others with --memory")
+            raise SystemExit(f"callers of {mebibytes} MiB at once need more memory than is free: choose smaller ones with --memory")
         found = {}
         for name, one in names.face_field(self.programs).contestants.items():
             commands = {f"{mib} MiB": one.command(mib, WARMUP, self.programs.payload) for mib in mebibytes}

@@ -54,7 +54,7 @@ def seen(contestant: Contestant, script: pathlib.Path) -> list[str]:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True)
     lines = done.stdout.splitlines()
     if "ready" not in lines or len(lines) < 50:
-        raise SystemExit(f"{contestant.name}: looked around and saw too little:\n{done.stdout}")
+        raise SystemExit(f"{contestant.name}: reported too little:\n{done.stdout}")
     # Process ids depend on how many helpers a shell starts. The report covers descriptors and ids
     # itself.
     return [line for line in lines if not line.isdigit()]

@@ -207,7 +207,7 @@ def main() -> int:
     if os.geteuid() == 0:
         account.callers = {"root": (), "nobody": ORDINARY}
     else:
-        print("SKIPPED: as nobody: only root can become somebody else")
+        print("SKIPPED: as nobody: only root can become another user")
 
     builder = Builder(wanted)
     documents = list(map(pathlib.Path.resolve, wanted.documents))

@@ -129,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--json", action="store_true", help="what was found, for the run as another user")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON, for the run as another user")
     options = parser.parse_args()
     found = everything(options.python)
     if options.json:

@@ -102,7 +102,7 @@ def exclusions() -> list[Exclusion]:
     rows = tomllib.loads((HERE / "exclusions.toml").read_text()).get("exclusion", [])
     found = [Exclusion(tuple(row["cases"]), " ".join(row["reason"].split())) for row in rows]
     if len(found) > MOST:
-        raise SystemExit(f"exclusions.toml: {len(found)} exclusions; at most {MOST} may stand")
+        raise SystemExit(f"exclusions.toml: {len(found)} exclusions; at most {MOST} are allowed")
     return found
 
 

@@ -159,7 +159,7 @@ def main() -> int:
 
     wrong = page.check(write=chosen.write_page)
     if chosen.write_page or chosen.check_page:
-        print(wrong or "the page is what the data says")
+        print(wrong or "the page matches the data")
         return bool(wrong)
 
     proof = Proof(sys.executable, rows.exclusions(), chosen.jobs, chosen.policy)
@@ -207,7 +207,7 @@ def told(proof: Proof, absent: dict[str, list[str]], *, partial: bool) -> int:
         print(f"no longer needed here: the exclusion {', '.join(one.cases)}")
     for name, account in proof.accounts.items():
         for case in account.unsteady:
-            print(f"unsteady, passed when run again or failed outside too: as {name}: {case}")
+            print(f"flaky, passed when run again or failed outside too: as {name}: {case}")
     for line in proof.wrong:
         print(f"WRONG: {line}")
     passing = ", ".join(f"{suite} {count}" for suite, count in proof.outside.items())

@@ -59,7 +59,7 @@ def main() -> int:
         else []
     )
     for name in stale:
-        print(f"is listed, and does not differ: {name}: {expected[name]}")
+        print(f"is listed but does not differ: {name}: {expected[name]}")
     print(
         f"{len(plain)} tests: {len(sound)} pass with subprocess, "
         f"{len(sound) - len(differ)} of these with seclude"
@@ -166,7 +166,7 @@ class Result(unittest.TestResult):
 
 
 def _hangs(*_: Any) -> None:
-    raise TimeoutError(f"this test is not over after {PATIENCE} seconds")
+    raise TimeoutError(f"this test has not ended after {PATIENCE} seconds")
 
 
 def replacement() -> Any:
@@ -222,7 +222,7 @@ def replacement() -> Any:
                     ("pipesize", -1),
                     ("umask", -1),
                 }:
-                    raise NotImplementedError(f"no such word: {name}")
+                    raise NotImplementedError(f"no such argument: {name}")
             words = [args] if isinstance(args, (str, bytes, os.PathLike)) else list(args)
             if shell:
                 if isinstance(args, os.PathLike):

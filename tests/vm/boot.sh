@@ -63,7 +63,7 @@ attempt() {
     tr -d '\r' <"$work/output"
     status=$(tr -d '\r\n' <"$work/status")
     [ -n "$status" ] || {
-        echo "the guest told no status; its console and the host's programs said:"
+        echo "the guest reported no status; its console and the host's programs printed:"
         tail -n 25 "$work"/{console,qemu.log,virtiofsd.log}
         return 1
     }
