@@ -153,7 +153,7 @@ class Comparison:
         if len(mebibytes) < 2:
             return {}
         if sum(mebibytes) + 256 > machine.meminfo()["MemAvailable"] // 1024:
-            raise SystemExit(f"callers of {mebibytes} MiB at once need more memory than is free: choose smaller ones with --memory")
+            raise SystemExit(f"callers of {mebibytes} MiB at once need more memory than is free: see --memory")
         found = {}
         for name, one in names.face_field(self.programs).contestants.items():
             commands = {f"{mib} MiB": one.command(mib, WARMUP, self.programs.payload) for mib in mebibytes}
