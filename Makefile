@@ -55,7 +55,7 @@ faces: ## write what C, Python and the documentation repeat of the core's declar
 test-rust: ## the core's own tests, then the proofs on the real kernel
 	$(call say,the core and its proofs on the real kernel)
 	$(CARGO) test --quiet --package seclude --package seclude-warden --package seclude-wire
-	$(CARGO) test --quiet --package seclude-tests --lib $(patsubst tests/tests/%.rs,--test %,$(filter-out %/table.rs,$(wildcard tests/tests/*.rs)))
+	$(CARGO) test --quiet --package seclude-tests --lib $(patsubst tests/tests/%/main.rs,--test %,$(filter-out %/table/main.rs,$(wildcard tests/tests/*/main.rs)))
 
 test-table: library wheel ## the behaviour table through Rust, C and Python, as root and as an unprivileged user
 	$(call say,the behaviour table through the three faces)
@@ -104,18 +104,18 @@ sanitize: ## the Rust tests that can run under AddressSanitizer and ThreadSaniti
 
 soak: ## 10,000 runs in one thread and in 16, 20,000 jobs through a pool, callers killed at 1,000 moments: nothing stays
 	$(call say,soak)
-	SECLUDE_SOAK_RUNS=10000 $(CARGO) test --quiet --package seclude-tests --test soak -- --nocapture
-	SECLUDE_ROUNDS=1000 $(CARGO) test --quiet --package seclude-tests --test lifetime -- --nocapture a_caller_killed
-	SECLUDE_ROUNDS=20 $(CARGO) test --quiet --package seclude-tests --test cells -- --nocapture a_killed_caller
-	SECLUDE_POOL_JOBS=20000 $(CARGO) test --quiet --package seclude-tests --test pools -- --nocapture
+	SECLUDE_SOAK_RUNS=10000 $(CARGO) test --quiet --package seclude-tests --test endurance -- --nocapture soak::
+	SECLUDE_ROUNDS=1000 $(CARGO) test --quiet --package seclude-tests --test callers -- --nocapture lifetime::a_caller_killed
+	SECLUDE_ROUNDS=20 $(CARGO) test --quiet --package seclude-tests --test lives -- --nocapture cells::a_killed_caller
+	SECLUDE_POOL_JOBS=20000 $(CARGO) test --quiet --package seclude-tests --test endurance -- --nocapture pools::
 
 stress: ## stress-ng's stressors inside, 20 seconds each
 	$(call say,stress)
-	SECLUDE_STRESS_SECONDS=20 $(CARGO) test --quiet --package seclude-tests --test stress -- --nocapture
+	SECLUDE_STRESS_SECONDS=20 $(CARGO) test --quiet --package seclude-tests --test endurance -- --nocapture stress::
 
 test-races: ## 10,000 rounds of links swapped while sandboxes are set up upon them
 	$(call say,races)
-	SECLUDE_ROUNDS=10000 $(CARGO) test --quiet --package seclude-tests --test symlinks -- --nocapture a_race_is_not_won
+	SECLUDE_ROUNDS=10000 $(CARGO) test --quiet --package seclude-tests --test files -- --nocapture symlinks::a_race_is_not_won
 
 test-adversary: ## 1,000 rounds of hostile programs that attack the warden, in every mode; ROUNDS=50 for a quick look
 	$(call say,adversaries)

@@ -1,5 +1,7 @@
 #!/bin/sh
-# run.sh SECONDS: each target for so long, from its seeds and what earlier runs have found. Ends with the totals; with 1 if anything was found.
+# Runs each fuzz target for SECONDS, 60 by default, from its seeds and the corpus of earlier runs.
+#
+# Usage: run.sh [SECONDS]. Prints the totals at the end. The status is 1 if anything was found.
 set -eu
 cd "$(dirname "$0")"
 time=${1:-60}

@@ -1,9 +1,12 @@
 #!/bin/sh
-# Installs the programs that `make bench` compares with: what Debian has, and hakoniwa, which cargo builds into a directory of its own.
+# Installs the programs that `make bench` compares with: Debian packages, and hakoniwa, which cargo
+# builds into a separate directory.
 #
-#   sh needs-bench.sh DIRECTORY     hakoniwa goes to DIRECTORY/bin; SECLUDE_BENCH_HAKONIWA=no leaves it out
+# Usage: needs-bench.sh DIRECTORY
 #
-# None of them is needed for anything else, and `make test` installs none. What cannot be installed is left out, and the report names it.
+# hakoniwa is installed in DIRECTORY/bin. SECLUDE_BENCH_HAKONIWA=no leaves it out. Nothing else
+# needs these programs, and `make test` installs none of them. A program that cannot be installed is
+# left out, and the report names it.
 set -eu
 
 packages="bubblewrap crun runc firejail systemd-container"
@@ -19,7 +22,7 @@ if [ -n "$missing" ] && [ "$(id -u)" != 0 ]; then
 elif [ -n "$missing" ]; then
     echo "installing:$missing"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get -o DPkg::Lock::Timeout=400 -qq update || echo "the lists of packages are as they were" >&2
+    apt-get -o DPkg::Lock::Timeout=400 -qq update || echo "apt-get update failed: using the old package lists" >&2
     for package in $missing; do
         apt-get -o DPkg::Lock::Timeout=400 -qq install --yes --no-install-recommends "$package" >/dev/null || echo "not installed: $package" >&2
     done

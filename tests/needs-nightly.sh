@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sees to it that a nightly compiler is there, with the components that are named as arguments. 1 if it cannot be had.
+# Installs a nightly compiler, with the components named as arguments, if it is missing. The status
+# is 1 if that is not possible.
 set -eu
 
 rustup run nightly cargo --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal >/dev/null 2>&1 || exit 1

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Installs what `make test-programs` runs outside and inside: programs that Debian has, and two
-# suites, which go into a directory of its own.
+# Installs what `make test-programs` runs outside and inside: Debian packages, and two test suites,
+# which go into a separate directory.
 #
-#   sh needs-programs.sh DIRECTORY     DIRECTORY/busybox: busybox's testsuite; DIRECTORY/ltp: LTP
+# Usage: needs-programs.sh DIRECTORY
 #
-# SECLUDE_LTP names a git repository with LTP, if not the usual one; "no" leaves LTP out. What
-# cannot be had is left out, and the tests name it as skipped. `make test` needs none of this.
+# busybox's testsuite goes to DIRECTORY/busybox, and LTP to DIRECTORY/ltp. SECLUDE_LTP names another
+# git repository for LTP, or "no" to leave LTP out. What cannot be installed is left out, and the
+# tests report it as skipped. `make test` needs none of this.
 set -eu
 
-# Each with a command of its own, which may also have come from elsewhere.
+# Each package with a command that it provides. The command may also come from elsewhere.
 packages="git:git gcc:gcc g++:g++ clang:clang make:make gdb:gdb strace:strace valgrind:valgrind
     gfortran:gfortran bubblewrap:bwrap iproute2:ip procps:ps bsdutils:script hostname:hostname
     openssl:openssl ca-certificates:update-ca-certificates tmux:tmux default-jdk-headless:javac
@@ -34,7 +35,7 @@ if [ -n "$missing" ] && [ "$(id -u)" != 0 ]; then
 elif [ -n "$missing" ]; then
     echo "installing:$missing"
     export DEBIAN_FRONTEND=noninteractive
-    # A server that is installed here is not to be started.
+    # Keeps the servers that are installed here from being started.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         trap 'rm -f "$policy"' EXIT
@@ -42,7 +43,7 @@ elif [ -n "$missing" ]; then
         chmod 755 "$policy"
     fi
     # shellcheck disable=SC2086  # options
-    apt-get $wait -qq update || echo "the lists of packages are as they were" >&2
+    apt-get $wait -qq update || echo "apt-get update failed: using the old package lists" >&2
     for package in $missing; do
         # shellcheck disable=SC2086  # options
         apt-get $wait -qq install --yes --no-install-recommends "$package" >/dev/null ||
@@ -50,8 +51,8 @@ elif [ -n "$missing" ]; then
     done
 fi
 
-# The testsuite of the very busybox that is installed, from Debian's source, with the settings of
-# the static package. A source comes from where the packages do.
+# The testsuite of the installed busybox version, from Debian's source, with the configuration of
+# the static package. The source comes from the same place as the packages.
 busybox_suite() {
     here=$(dpkg-query -W -f '${source:Version}' busybox-static) || return 1
     [ "$(cat "$directory/busybox/version" 2>/dev/null)" != "$here" ] || return 0
@@ -80,9 +81,9 @@ busybox_suite() {
     rm -rf "$place"
     return "$code"
 }
-busybox_suite || echo "not run: busybox's testsuite: its source cannot be had" >&2
+busybox_suite || echo "not run: busybox's testsuite: its source is not available" >&2
 
-# LTP's tests of system calls, built from a release's sources.
+# LTP's tests of system calls, built from a released version.
 ltp_suite() {
     [ "$(cat "$directory/ltp/version" 2>/dev/null)" != "$version" ] || return 0
     echo "building: LTP $version"
@@ -95,17 +96,17 @@ ltp_suite() {
         cd "$source" && make autotools && ./configure --prefix="$directory/ltp" &&
             make -j"$jobs" -C lib &&
             for part in kernel/syscalls kernel/pty; do
-                # A test or two may not be for this machine's headers.
+                # A few tests may not compile with this machine's headers.
                 make -k -j"$jobs" -C "testcases/$part" || true
                 make -k -C "testcases/$part" install || true
             done
     ) >"$directory/ltp.log" 2>&1
     [ -x "$directory/ltp/testcases/bin/abort01" ] || return 1
-    # Scripts among them cannot be stripped.
+    # Some of the files are scripts, which cannot be stripped.
     strip "$directory"/ltp/testcases/bin/* 2>/dev/null || true
     cp -r "$source/runtest" "$directory/ltp/" && echo "$version" >"$directory/ltp/version"
     rm -rf "$source"
 }
 [ "$ltp" = no ] || ltp_suite ||
-    echo "not run: LTP: it cannot be had, or not be built: $directory/ltp.log" >&2
+    echo "not run: LTP: it cannot be downloaded or built: $directory/ltp.log" >&2
 chmod -R a+rX "$directory"

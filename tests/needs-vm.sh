@@ -1,10 +1,12 @@
 #!/bin/sh
-# Installs the Debian packages that the tests in virtual machines need. As another user than root it only names what is missing.
-# Usage: needs-vm.sh [SITUATION…]; those with systemd need that too.
+# Installs the Debian packages for the tests in virtual machines. A user other than root only gets a
+# list of the missing ones.
+#
+# Usage: needs-vm.sh [SITUATION…]. The situations with systemd need more packages.
 set -eu
 
 packages="qemu-system-x86 busybox-static kmod cpio xz-utils zstd util-linux"
-# Debian 12 has virtiofsd within qemu-system-common, later releases in a package of its own.
+# Debian 12 has virtiofsd in qemu-system-common. Later releases have a separate package.
 [ -e /usr/lib/qemu/virtiofsd ] || ! apt-cache show virtiofsd >/dev/null 2>&1 || packages="$packages virtiofsd"
 case "$*" in
     *systemd-*) packages="$packages systemd dbus dbus-user-session libpam-systemd" ;;

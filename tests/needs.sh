@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs the Debian packages that the build, the demo and the tests need. As another user than root it only names what is missing.
+# Installs the Debian packages that the build, the demo and the tests need. A user other than root
+# only gets a list of the missing ones.
 set -eu
 
 packages="gcc g++ clang libclang-rt-14-dev make pkg-config python3 python3-venv util-linux iproute2 procps busybox-static bubblewrap keyutils stress-ng dbus-daemon valgrind abigail-tools git openssl"
 
-# Installs those of the packages that are not there.
+# need PACKAGE…: installs the packages that are missing.
 need() {
     missing=
     for package in "$@"; do
@@ -25,5 +26,5 @@ need() {
 
 # shellcheck disable=SC2086  # a list of names
 need $packages
-# CPython's own tests, of the version that is installed by now.
+# CPython's own tests, for the version that is now installed.
 need "lib$(/usr/bin/python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')-testsuite"

@@ -1,9 +1,9 @@
-//! What a command used, in every face: `seclude::Usage`.
+//! The usage of a command, in every face: `seclude::Usage`.
 
 use crate::prose::{docstring, flowing, wrapped};
 use seclude::schema::{FIGURES, Figure};
 
-/// What a number counts.
+/// The unit of a figure.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Time,
@@ -11,7 +11,7 @@ enum Unit {
     Number,
 }
 
-/// What a figure is: the unit, and whether it may be missing.
+/// The unit of a figure, and whether it may be missing.
 fn kind(figure: &Figure) -> (Unit, bool) {
     let (unit, optional) = match figure.kind.strip_suffix("_if_known") {
         Some(unit) => (unit, true),
@@ -25,7 +25,7 @@ fn kind(figure: &Figure) -> (Unit, bool) {
     }
 }
 
-/// The documentation, with what this face says of the unit, and of a number that nobody counted.
+/// The documentation, with this face's words for the unit and for a figure that was not measured.
 fn documented(figure: &Figure, time: &str, unknown: &str) -> String {
     let (unit, optional) = kind(figure);
     let mut text = figure.doc.trim().to_owned();
@@ -44,12 +44,12 @@ fn documented(figure: &Figure, time: &str, unknown: &str) -> String {
     text
 }
 
-/// For each figure, a few lines.
+/// A few lines for each figure.
 fn each(lines: impl Fn(&Figure) -> Vec<String>) -> Vec<String> {
     FIGURES.iter().flat_map(lines).collect()
 }
 
-/// The name in C, which says the unit of a time.
+/// The name in C, which includes the unit of a time.
 fn c_name(figure: &Figure) -> String {
     let unit = if kind(figure).0 == Unit::Time { "_ns" } else { "" };
     format!("{}{unit}", figure.name)
@@ -66,7 +66,7 @@ pub fn c_fields() -> Vec<String> {
     })
 }
 
-/// Their values.
+/// The values of these fields.
 pub fn c_values() -> Vec<String> {
     each(|figure| {
         let value = match kind(figure) {
@@ -78,7 +78,7 @@ pub fn c_values() -> Vec<String> {
     })
 }
 
-/// Name and number of each, as the tests' driver in C tells them: times in microseconds.
+/// The name and number of each figure for the tests' driver in C, with times in microseconds.
 pub fn c_numbers() -> Vec<String> {
     each(|figure| {
         let name = c_name(figure);
@@ -89,7 +89,7 @@ pub fn c_numbers() -> Vec<String> {
     })
 }
 
-/// Fields of what Python's native half hands over.
+/// Fields that the native part of the Python package passes on.
 pub fn native_fields() -> Vec<String> {
     each(|figure| {
         let kind = match kind(figure) {
@@ -101,7 +101,7 @@ pub fn native_fields() -> Vec<String> {
     })
 }
 
-/// Their values.
+/// The values of these fields.
 pub fn native_values() -> Vec<String> {
     each(|figure| {
         let value = match kind(figure).0 {
@@ -120,7 +120,7 @@ fn python_type(figure: &Figure) -> &'static str {
     }
 }
 
-/// The same, as a type checker sees it.
+/// The same fields for a type checker.
 pub fn stub_fields() -> Vec<String> {
     each(|figure| vec![format!("{}: {}", figure.name, python_type(figure))])
 }
@@ -135,7 +135,7 @@ pub fn python_fields() -> Vec<String> {
     })
 }
 
-/// A table for people.
+/// A Markdown table.
 pub fn table() -> Vec<String> {
     let mut lines = vec!["| figure | unit | meaning |".to_owned(), "|---|---|---|".to_owned()];
     lines.extend(each(|figure| {

@@ -1,11 +1,11 @@
-//! The keys of a policy, in every face: `core/src/policy/keys.rs`.
+//! The keys of a policy (`core/src/policy/keys.rs`), in every face.
 
 use crate::prose::{docstring, flowing, wrapped};
 use seclude::Limit;
 use seclude::schema::{SETTINGS, Setting};
 
-/// Of a plain kind: the argument of C's setter, how it reaches the core, and what to add to the
-/// documentation.
+/// A key of a plain kind: the argument of its setter in C, its conversion for the core, and what
+/// the documentation adds.
 struct Plain {
     argument: String,
     value: String,
@@ -36,17 +36,17 @@ fn plain(setting: &Setting) -> Option<Plain> {
     Some(Plain { argument, value, unit })
 }
 
-/// The documentation, by paragraphs.
+/// The documentation, by paragraph.
 fn paragraphs(setting: &Setting) -> Vec<String> {
     setting.doc.split("\n\n").map(flowing).filter(|text| !text.is_empty()).collect()
 }
 
-/// Whether it is a limit on the sandbox as a whole: these have a file of their own.
+/// Whether the key is a limit on the sandbox as a whole. Those are in a file of their own.
 fn is_limit(setting: &Setting) -> bool {
     Limit::ALL.iter().any(|limit| limit.name() == setting.name)
 }
 
-/// The setters of the plain keys that are limits, and of those that are none.
+/// The setters in C of the plain keys: those that are limits, and those that are not.
 pub fn c_limits() -> Vec<String> {
     c_setters(is_limit)
 }
@@ -80,7 +80,7 @@ fn c_setters(wanted: fn(&Setting) -> bool) -> Vec<String> {
     lines
 }
 
-/// What a key of a type of its own takes in Python, and in policies as text.
+/// The type in Python, and the value in policies as text, of a key that has a type of its own.
 fn own(name: &str) -> (&'static str, &'static str) {
     match name {
         "share" | "unshare" => (
@@ -129,7 +129,7 @@ fn types(setting: &Setting) -> (&'static str, &'static str) {
     }
 }
 
-/// The members of Python's `Policy`.
+/// The members of `Policy` in Python.
 pub fn python() -> Vec<String> {
     let mut lines = Vec::new();
     for setting in SETTINGS {
@@ -140,7 +140,7 @@ pub fn python() -> Vec<String> {
     lines
 }
 
-/// A table for people.
+/// A Markdown table.
 pub fn table() -> Vec<String> {
     let mut lines = vec!["| key | value | meaning |".to_owned(), "|---|---|---|".to_owned()];
     lines.extend(SETTINGS.iter().map(|setting| {

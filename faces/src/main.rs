@@ -1,7 +1,7 @@
-//! Writes what C, Python, the tests and the documentation say of names that the core declares
-//! (`seclude::schema`).
+//! Writes the parts of C, Python, the tests and the documentation that repeat names which the core
+//! declares (`seclude::schema`).
 //!
-//! A file that repeats a declaration marks the place, in a comment of its own language:
+//! A file that repeats a declaration marks the place with comments of its own language:
 //!
 //! ```text
 //! // faces: begin figures as C fields
@@ -9,9 +9,8 @@
 //! // faces: end
 //! ```
 //!
-//! What stands between the two lines is written here, and nothing else in the file is touched.
-//! `make faces` writes; `make lint` runs it with `--check`, which writes nothing and fails where a
-//! file says something else.
+//! This program writes the lines between the two comments and changes nothing else. `make faces`
+//! runs it. `make lint` runs it with `--check`, which writes nothing and fails if a file differs.
 
 mod figures;
 mod keys;
@@ -24,7 +23,7 @@ use std::process::ExitCode;
 use words::Numbers::{Bits, FromOne, FromZero};
 use words::{c_constants, c_names, python_types};
 
-/// Which file has which section.
+/// The files, their sections, and the functions that write them.
 const SECTIONS: &[section::Section] = &[
     ("capi/src/control.rs", "freezers as C constants", || {
         c_constants("Freezer", "FREEZER", "c_int", FromOne)

@@ -1,6 +1,6 @@
-//! Documentation, in lines of bounded length.
+//! Documentation text in lines of bounded length.
 
-/// The longest line, its indentation included.
+/// The length of the longest line, indentation included.
 const COLUMNS: usize = 100;
 
 /// The text in one line.
@@ -8,7 +8,7 @@ pub fn flowing(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The text in lines with `prefix`, which stand behind `indentation` columns.
+/// The text in lines with `prefix`, for a place that is indented by `indentation` columns.
 pub fn wrapped(prefix: &str, indentation: usize, text: &str) -> Vec<String> {
     let room = COLUMNS - indentation - prefix.len();
     let mut lines: Vec<String> = Vec::new();
@@ -24,7 +24,7 @@ pub fn wrapped(prefix: &str, indentation: usize, text: &str) -> Vec<String> {
     lines.iter().map(|line| format!("{prefix}{line}")).collect()
 }
 
-/// The text as a docstring of Python's, below an attribute.
+/// The text as a Python docstring below an attribute.
 pub fn docstring(text: &str) -> Vec<String> {
     const INDENTATION: usize = 4;
     const QUOTES: &str = "\"\"\"";

@@ -1,14 +1,14 @@
-//! A marked part of a file, and its replacement.
+//! Replaces a marked section of a file.
 
 use std::io::{Error, ErrorKind, Result, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A file, the name of a section in it, and what writes the section's lines, without their
+/// A file, the name of a section in it, and the function that returns its lines without
 /// indentation.
 pub type Section = (&'static str, &'static str, fn() -> Vec<String>);
 
-/// Brings a section up to date, or only looks if it is. Whether it differed.
+/// Updates a section, or with `look_only` only compares it. Returns whether it differed.
 pub fn write(root: &Path, (file, name, lines): &Section, look_only: bool) -> Result<bool> {
     let path = root.join(file);
     let text = std::fs::read_to_string(&path)?;
@@ -40,7 +40,7 @@ fn formatted(root: &Path, text: &str) -> Result<String> {
     String::from_utf8(output.stdout).map_err(|error| Error::new(ErrorKind::InvalidData, error))
 }
 
-/// The text, with these lines in the section of this name.
+/// The text with these lines in the section `name`.
 fn replaced(text: &str, name: &str, lines: &[String]) -> Result<String> {
     let wrong = |what: &str| Error::new(ErrorKind::InvalidData, what.to_owned());
     let begin = format!("faces: begin {name}");
@@ -72,7 +72,7 @@ fn replaced(text: &str, name: &str, lines: &[String]) -> Result<String> {
     if found { Ok(out) } else { Err(wrong("there is no such section")) }
 }
 
-/// What a comment says that is a line of its own: in C, Rust, Python and Markdown.
+/// The content of a comment that is a line of its own, in C, Rust, Python or Markdown.
 fn marker(line: &str) -> Option<&str> {
     let line = line.trim();
     let comments = [("// ", ""), ("# ", ""), ("/* ", " */"), ("<!-- ", " -->")];

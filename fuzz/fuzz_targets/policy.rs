@@ -1,5 +1,5 @@
-//! A policy as text. What is read and found sound is the same after having been written in either
-//! form, and compiles to filters and a plan.
+//! A policy as text. A policy that is read and valid must be the same after it was written in
+//! either format, and must compile to filters and a plan.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! C's setters in any order, with any arguments, NULL among them; nothing is started. What has been
-//! set is then checked, written and freed.
+//! The setters of the C face in any order, with any arguments, NULL included. Nothing is started.
+//! The policy is then checked, written and freed.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
@@ -63,8 +63,8 @@ enum Step {
 }
 
 fuzz_target!(|steps: Vec<Step>| {
-    // SAFETY: every pointer is NULL, or an object of the library's own that lives, or a string or
-    // array that does for the call.
+    // SAFETY: every pointer is NULL, or a live object of the library, or a string or array that
+    // outlives the call.
     unsafe { perform(&steps) }
 });
 

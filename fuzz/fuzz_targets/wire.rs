@@ -1,5 +1,5 @@
-//! What the two sides say to each other: requests as the warden reads them, reports as the caller
-//! reads them. What can be read is written again, and read again to the same.
+//! The messages between the library and the warden: requests as the warden reads them, and reports
+//! as the caller reads them. What can be read is written and read again, and must be the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

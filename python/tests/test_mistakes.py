@@ -2,7 +2,7 @@
 
 Each error gets one point for naming the object, one for the cause and one for the remedy. Each row
 holds what a user wrote, and what the message must contain for each point. The mean must be at least
-2.8. The test prints the table. `tests/tests/mistakes.rs` covers mistakes made from Rust.
+2.8. The test prints the table. `tests/tests/callers/mistakes.rs` covers mistakes made from Rust.
 """
 
 from __future__ import annotations

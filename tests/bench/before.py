@@ -1,6 +1,7 @@
-"""What a change costs: every path through this tree beside the same path through an earlier commit, taking turns.
+"""The cost of a change: every path through this tree beside the same path through an earlier
+commit, in turns.
 
-The earlier core is built from the commit's own files, with its own measuring program.
+The earlier core is built from the files of that commit, with the measuring program of that commit.
 """
 
 import io
@@ -16,7 +17,7 @@ BEFORE, NOW = "before: ", "now: "
 
 
 def build(programs: Programs, commit: str) -> str:
-    """The measuring program of that commit."""
+    """Build the measuring program of that commit."""
     tree = programs.folder / f"before-{commit}"
     if not tree.exists():
         packed = subprocess.run(["git", "archive", commit], cwd=TOP, check=True, capture_output=True).stdout
@@ -26,7 +27,7 @@ def build(programs: Programs, commit: str) -> str:
 
 
 def measure(programs: Programs, commit: str, payload: str, title: str, warmup: int, rounds: int, settle: float) -> Times:
-    """The times of every path that both commits have, all in one run."""
+    """Return the times of every path that both commits have, from one run."""
     earlier, commands = build(programs, commit), {}
     for path, words in PATHS.items():
         pair = {when + path: [program, "turns", payload, *words, "10", str(warmup)]
@@ -37,7 +38,9 @@ def measure(programs: Programs, commit: str, payload: str, title: str, warmup: i
 
 
 def table(commit: str, title: str, times: Times) -> str:
-    """Now over before: the median, and the tenth percentile, which other work on the machine moves less."""
+    """Return now over before: the median, and the tenth percentile, which other work on the machine
+    affects less.
+    """
     rows = []
     for path in PATHS:
         if NOW + path in times:

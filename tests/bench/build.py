@@ -1,6 +1,7 @@
-"""Builds the measuring programs, and puts them in one folder, from which another user can run them.
+"""Builds the measuring programs in one folder, from which another user can run them.
 
-What cannot be built or is not installed raises Missing with the reason: nothing is passed over in silence.
+What cannot be built or is not installed raises Missing with the reason, so nothing is left out
+silently.
 """
 
 import dataclasses
@@ -22,19 +23,19 @@ FREESTANDING = [
 
 
 class Missing(Exception):
-    """A contestant that this machine cannot field, and why."""
+    """A contestant that this machine cannot run, and why."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
-    """Where they lie once they have been built."""
+    """The folder with the built programs."""
 
     folder: pathlib.Path
     python: str
 
     @functools.cached_property
     def payload(self) -> str:
-        """A static program of 500 bytes, which ends at once."""
+        """A static program of 500 bytes that exits at once."""
         return self.c("payload", FREESTANDING)
 
     @functools.cached_property
@@ -73,7 +74,7 @@ class Programs:
 
 
 def built_measure(tree: pathlib.Path, output: pathlib.Path, target: pathlib.Path | None = None) -> str:
-    """core/benches/measure of a tree, below a target directory of its own if it is another tree than this."""
+    """Build core/benches/measure of a tree. Another tree than this has its own target directory."""
     command = ["cargo", "bench", "--quiet", "--package=seclude", "--bench=measure", "--no-run", "--message-format=json"]
     messages = run([*command, *(["--target-dir", str(target)] if target else [])], tree)
     built = [message["executable"] for message in map(json.loads, messages.splitlines()) if message.get("executable")]
@@ -81,7 +82,7 @@ def built_measure(tree: pathlib.Path, output: pathlib.Path, target: pathlib.Path
 
 
 def run(command: list[str], where: pathlib.Path = TOP) -> str:
-    """A build step's output; its messages, if it fails, are the error."""
+    """Return the output of a build step. If it fails, its messages are the error."""
     done = subprocess.run(command, cwd=where, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise SystemExit(f"failed: {' '.join(command)}")

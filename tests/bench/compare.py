@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Sets whole runs side by side, and says which targets are met: docs/benchmarks.md explains the tables.
+"""Measures whole runs side by side and says which targets are met. docs/benchmarks.md explains the
+tables.
 
-Every story has a file of its own beside this one: turns (who waits for whom), layers, throughput, memory, interpreter, peers,
-and targets, which judges all of them.
+Every story has a file beside this one: turns (the order of the runs), layers, throughput, memory,
+interpreter, peers, and targets, which judges all of them.
 
-usage: compare.py [--rounds N] [--memory MIB,MIB,…] [--runs N] [--cells N] [--only STORY,…] [--as USER] [--write] …
+    usage: compare.py [--rounds N] [--memory MIB,MIB,…] [--runs N] [--cells N] [--only STORY,…]
+                      [--as USER] [--write] …
 """
 
 import argparse
@@ -15,7 +17,7 @@ import pwd
 import sys
 import tempfile
 
-sys.dont_write_bytecode = True  # Beside the sources it would be litter.
+sys.dont_write_bytecode = True  # Keeps bytecode out of the source tree.
 
 import before  # noqa: E402
 import contestants as names  # noqa: E402
@@ -49,9 +51,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cells", type=int, help="cells at once (default 1000; with fewer than 100 rounds 10 for each round)")
     parser.add_argument("--settle", type=float, default=2, help="milliseconds of rest before each turn (default 2)")
     parser.add_argument(
-        "--only", default=",".join(STORIES), help=f"which stories, of {','.join(STORIES)}; the first is always told"
+        "--only", default=",".join(STORIES), help=f"which stories, of {','.join(STORIES)}; the first is always shown"
     )
-    parser.add_argument("--before", metavar="COMMIT", help="tell only what each path costs over the same path in this commit")
+    parser.add_argument("--before", metavar="COMMIT", help="show only what each path costs over the same path in this commit")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the wheel")
     parser.add_argument("--peers", help="another directory in which peers' programs are")
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target"))
@@ -79,7 +81,7 @@ def become(user: str) -> None:
 
 @dataclasses.dataclass
 class Report:
-    """What has been measured, as it comes in."""
+    """The measurements so far."""
 
     missing: dict[str, str]
     parts: list[str] = dataclasses.field(default_factory=list)
@@ -87,18 +89,18 @@ class Report:
 
 
 class Comparison:
-    """The stories, told one after the other."""
+    """The stories, measured one after the other."""
 
     def __init__(self, options: argparse.Namespace, programs: Programs, field: names.Field) -> None:
         self.options, self.programs, self.field = options, programs, field
         self.settle = options.settle / 1000
-        # What takes long is done less often.
+        # Slow measurements have fewer rounds.
         self.some = max(options.rounds // 3, min(options.rounds, 30))
         self.payloads = {targets.STATIC: programs.payload, targets.TRUE: os.path.realpath("/bin/true")}
         self.report = Report(dict(field.missing))
 
     def tell(self) -> str:
-        """All that was asked for; the targets' table."""
+        """Run everything that was asked for and return the table of targets."""
         told = {story: story in self.options.only for story in STORIES}
         whole = self.whole_runs()
         if told["peers"]:
@@ -129,10 +131,10 @@ class Comparison:
         return whole
 
     def peers(self) -> None:
-        """Beside posix_spawn and seclude, for a common measure."""
+        """Measure the peers beside posix_spawn and seclude, as a common reference."""
         times = {}
         with tempfile.TemporaryDirectory(prefix="seclude-bench.", dir="/tmp") as folder:
-            # Ids that mean nothing outside go through it.
+            # Ids that exist only inside a peer need to enter the folder.
             pathlib.Path(folder).chmod(0o755)
             peers = Peers(self.programs, pathlib.Path(folder), self.options.peers)
             for key, payload in self.payloads.items():
@@ -151,7 +153,7 @@ class Comparison:
         if len(mebibytes) < 2:
             return {}
         if sum(mebibytes) + 256 > machine.meminfo()["MemAvailable"] // 1024:
-            raise SystemExit(f"callers of {mebibytes} MiB at once need more memory than is free: name others with --memory")
+            raise SystemExit(f"callers of {mebibytes} MiB at once need more memory than is free: see --memory")
         found = {}
         for name, one in names.face_field(self.programs).contestants.items():
             commands = {f"{mib} MiB": one.command(mib, WARMUP, self.programs.payload) for mib in mebibytes}
@@ -160,7 +162,7 @@ class Comparison:
 
 
 def changes(options: argparse.Namespace) -> str:
-    """What each path costs over the same path in an earlier commit."""
+    """Measure what each path costs over the same path in an earlier commit."""
     options.build.mkdir(parents=True, exist_ok=True)
     programs = Programs(options.build.resolve(), options.python)
     told = []
@@ -171,14 +173,14 @@ def changes(options: argparse.Namespace) -> str:
 
 
 def prepared(options: argparse.Namespace) -> tuple[Programs, names.Field]:
-    """Everything built, and the floor proved to be a fair one."""
+    """Build everything and check that the floor is a fair one."""
     folder = options.build.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     programs = Programs(folder, options.python)
     field = names.main_field(programs)
     floor_check.write_script(folder)
     if options.user:
-        # Measured from here on.
+        # Everything from here on is measured.
         _ = programs.payload
         become(options.user)
     floor_check.same_isolation(field.contestants[names.FLOOR], field.contestants[names.RUST], folder)

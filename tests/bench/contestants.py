@@ -1,7 +1,7 @@
-"""What is compared, and how each is started.
+"""The contestants, and how each is started.
 
-A contestant is a command for a caller of so many MiB, after so many runs to warm up, and this payload. One that this machine
-cannot field is named with the reason.
+A contestant is a command for a caller of a given size in MiB, a number of warm-up runs, and a
+payload. One that this machine cannot run is listed with the reason.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ PYTHON = "seclude in Python"
 BUBBLEWRAP = "bubblewrap"
 
 GROUNDS = {"": "cold", "template": "from a template", "pool": "from a pool", "cell": "in a cell"}
-"""The ways to a run, as each face's program knows them, and their names in the tables."""
+"""The ways to run a command, by the names in each face's program and in the tables."""
 
 PATHS = {
     RUST: [],
@@ -52,7 +52,7 @@ Command = Callable[[int, int, str], list[str]]
 
 @dataclasses.dataclass(frozen=True)
 class Contestant:
-    """Somebody who takes turns."""
+    """A contestant."""
 
     name: str
     command: Command
@@ -60,7 +60,7 @@ class Contestant:
 
 @dataclasses.dataclass
 class Field:
-    """All who take part, and who does not."""
+    """The contestants that take part, and those that cannot."""
 
     contestants: dict[str, Contestant] = dataclasses.field(default_factory=dict)
     missing: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -72,7 +72,7 @@ class Field:
             self.missing[name] = str(reason)
 
     def commands(self, names: list[str], mib: int, warmup: int, payload: str) -> dict[str, list[str]]:
-        """How to start these, as far as they take part."""
+        """Return the commands of these contestants, as far as they take part."""
         return {name: self.contestants[name].command(mib, warmup, payload) for name in names if name in self.contestants}
 
 
@@ -97,9 +97,9 @@ def python_face(programs: Programs, ground: str = "") -> Command:
 
 
 def main_field(programs: Programs) -> Field:
-    """Who is in the main tables."""
+    """Return the contestants of the main tables."""
     field = Field()
-    programs.rust  # Whether it builds is not a question of this machine.  # noqa: B018
+    programs.rust  # A failed build is an error on every machine.  # noqa: B018
     makers: dict[str, Callable[[], Command]] = {
         POSIX_SPAWN: lambda: other(programs.spawn),
         FLOOR: lambda: other(programs.floor),
@@ -115,7 +115,7 @@ def main_field(programs: Programs) -> Field:
 
 
 def face_field(programs: Programs) -> Field:
-    """Every way to a run through every face: for the caller's size."""
+    """Return every way through every face, for the tables over the size of the caller."""
     field = Field()
     field.add(POSIX_SPAWN, lambda: other(programs.spawn))
     field.add(FLOOR, lambda: other(programs.floor))
@@ -136,7 +136,9 @@ def with_payload(payload: str) -> list[str]:
 
 
 def bubblewrap() -> list[str]:
-    """Its usual options, in the shape of seclude's default sandbox: the same programs, /etc subset, proc, dev and ids."""
+    """Return bubblewrap with its usual options, like seclude's default sandbox: the same programs,
+    part of /etc, proc, dev and ids.
+    """
     path = shutil.which("bwrap")
     if path is None:
         raise Missing("bwrap is not installed (the package is called bubblewrap)")
@@ -150,7 +152,7 @@ def bubblewrap() -> list[str]:
 
 
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
-"""What of the host's root its programs need."""
+"""The parts of the host's root that its programs need."""
 
 
 def shown(path: pathlib.Path) -> list[str]:

@@ -1,6 +1,6 @@
-/* Measures seclude from C: one whole run per line of input, as measure.h says.
+/* Measures seclude from C: one whole run per line of input, as measure.h describes.
  *
- * usage: face [--on template|pool|cell] MIB WARMUP PAYLOAD */
+ *     usage: face [--on template|pool|cell] MIB WARMUP PAYLOAD */
 #include "measure.h"
 #include <seclude.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static void run(void) {
     seclude_command_free(command);
 }
 
-/* Until the pool is full again. */
+/* Waits until the pool is full again. */
 static void settle(void) {
     seclude_statistics statistics;
     while (pool != NULL && seclude_pool_statistics(pool, &statistics, sizeof statistics) == 0 && statistics.ready < statistics.size)

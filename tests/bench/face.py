@@ -1,4 +1,4 @@
-"""Measures seclude from Python: one whole run per line of input, as measure.h says.
+"""Measures seclude from Python: one whole run per line of input, as measure.h describes.
 
 usage: face.py [--on template|pool|cell] MIB WARMUP PAYLOAD
 """
@@ -14,7 +14,7 @@ PARKED = 4
 
 
 def caller(mib: int) -> mmap.mmap | None:
-    """Makes this process a caller like a real one: threads that wait, and so many MiB in use."""
+    """Make this process a realistic caller: with waiting threads and this much memory in use."""
     for _ in range(PARKED):
         threading.Thread(target=threading.Event().wait, daemon=True).start()
     if mib == 0:
@@ -37,7 +37,9 @@ def main() -> None:
     runs = pool or cell or sandbox
 
     def settle() -> None:
-        """Until the pool is full again: nobody else's turn should pay for that."""
+        """Wait until the pool is full again, so that the next contestant's turn does not pay for
+        it.
+        """
         while pool and pool.statistics().ready < pool.size:
             time.sleep(0.0001)
 

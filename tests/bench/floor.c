@@ -1,14 +1,17 @@
-/* The physical limit: the default sandbox, written out by hand, with nothing that a library needs.
+/* The physical limit: the default sandbox written out by hand, without anything that only a library
+ * needs.
  *
- * The same isolation as `Sandbox::new()` plus one bind, /payload (core/src/plan.rs and policy/profile.rs say what that is), but no
- * protocol, no named errors, no policy: whatever fails ends the run with a status that names the line. What seclude takes
- * longer than this is what its contract costs.
+ * It has the same isolation as `Sandbox::new()` plus one bind, /payload (see core/src/plan.rs and
+ * policy/profile.rs). It has no protocol, no named errors and no policy: any failure ends the run with a
+ * status that encodes the line. The time that seclude takes beyond this is the cost of its
+ * contract.
  *
- * One clone makes the namespaces. The new process borrows the caller's memory until it executes the init, so everything in
- * the room marked below uses raw calls only and no libc. The caller is not suspended (no CLONE_VFORK): it writes the id maps
- * meanwhile, which only a process outside may do when they are a range, as they must be for root.
+ * One clone makes the namespaces. The new process borrows the caller's memory until it executes the
+ * init, so the part marked below uses raw calls only and no libc. The caller is not suspended (no
+ * CLONE_VFORK), because it writes the id maps meanwhile. Only a process outside may write maps of a
+ * range, which root needs.
  *
- * usage: floor [--share-net] MIB WARMUP PAYLOAD */
+ *     usage: floor [--share-net] MIB WARMUP PAYLOAD */
 #define _GNU_SOURCE
 #include "measure.h"
 #include "raw.h"
@@ -34,20 +37,21 @@
 
 enum { ID = 1000, HOST_IDS = 0x70000000, IDS = 65536, DETACH = 2 /* MNT_DETACH */ };
 enum { READ_ONLY = MOUNT_ATTR_RDONLY, NO_SUID = MOUNT_ATTR_NOSUID, NO_DEV = MOUNT_ATTR_NODEV, NO_EXEC = MOUNT_ATTR_NOEXEC };
-// Linux 6.5; older headers have no name for it.
+// Since Linux 6.5; older headers do not define it.
 enum { MOUNT_BENEATH = 0x200 };
 
-/* floor_init, carried along as the library carries its warden. */
+/* floor_init, embedded as the library embeds its warden. */
 __asm__(".section .rodata\n.globl init_start\n.globl init_end\ninit_start: .incbin \"" INIT_IMAGE "\"\ninit_end:\n.previous\n");
 extern const char init_start[], init_end[];
 
-/* The default profile's program, as the library compiles it. */
+/* The default profile's filter program, as the library compiles it. */
 __asm__(".section .rodata\n.balign 8\n.globl filter_start\n.globl filter_end\nfilter_start: .incbin \"" FILTER "\"\nfilter_end:\n.previous\n");
 extern const struct sock_filter filter_start[], filter_end[];
 
-/* ---- what is decided once, outside the measured time ------------------------------------------------------------ */
+/* Prepared once, outside of the measured time. */
 
-/* Something of the host's to show: by what name inside, as a copy of its mount or as a link. */
+/* A part of the host's file system to show: its name inside, and whether it is a copy of the mount
+ * or a link. */
 struct shown {
     const char *name, *source;
     char link[256];
@@ -71,7 +75,8 @@ static struct shown devices[] = {
     {.name = "dev/full", .source = "/dev/full"},     {.name = "dev/random", .source = "/dev/random"},
     {.name = "dev/urandom", .source = "/dev/urandom"},
 };
-/* Of /proc: read-only, or covered. Which of them this kernel has is found out once. */
+/* Paths in /proc that become read-only or are covered. Which of them this kernel has is found out
+ * once. */
 static struct shown knobs[] = {{.name = "proc/bus"}, {.name = "proc/fs"}, {.name = "proc/irq"}, {.name = "proc/sys"}, {.name = "proc/sysrq-trigger"}};
 static struct shown masked[] = {
     {.name = "proc/acpi"},      {.name = "proc/asound"},        {.name = "proc/interrupts"},  {.name = "proc/kallsyms"},
@@ -113,7 +118,7 @@ static void prepare(const char *payload) {
     unprivileged = geteuid() != 0;
 }
 
-/* ---- the room without libc: from here on in the new process, in borrowed memory ---------------------------------- */
+/* Without libc: from here on the code runs in the new process, in borrowed memory. */
 
 static int maps_written; /* a futex */
 
@@ -136,7 +141,7 @@ static __attribute__((noreturn)) void refuse(int line, long error) {
         SYS(__NR_exit_group, 125);
 }
 
-/* A copy of the mount tree at `path`, attached nowhere, cut off from the original, with attributes. */
+/* Makes a detached copy of the mount tree at `path`, private and with these attributes. */
 static int copy_tree(int directory, const char *path, int attributes) {
     struct mount_attr attr = {.attr_set = (unsigned)attributes, .propagation = 1 << 18 /* MS_PRIVATE */};
     int tree = (int)NEED(SYS(__NR_open_tree, directory, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW));
@@ -243,7 +248,8 @@ static void become_user(void) {
     NEED(SYS(__NR_setresuid, ID, ID, ID));
 }
 
-/* Landlock, as far as this kernel has it: what core/src/plan/landlock.rs says of the default sandbox. 0 if there is none. */
+/* The Landlock ruleset of the default sandbox, as far as this kernel supports it; see
+ * core/src/plan/landlock.rs. Returns 0 without Landlock. */
 static int wall(void) {
     enum { CREATE = 444, ADD = 445, VERSION = 1, BENEATH = 1 };
     enum { EXECUTE = 1, WRITE = 2, READ = 4, LIST = 8, TRUNCATE = 1 << 14, IOCTL = 1 << 15 };
@@ -268,7 +274,8 @@ static int wall(void) {
     rule.fd = mounted(configure("mqueue"), READ_ONLY | NO_SUID | NO_DEV | NO_EXEC);
     rule.rights = files;
     NEED(SYS(ADD, ruleset, BENEATH, &rule, 0));
-    // Under /proc, where it is not seen: to close a mount that is attached nowhere waits for every processor.
+    // Attached under /proc, where it cannot be reached: closing a detached mount waits for every
+    // processor.
     int proc = (int)NEED(SYS(__NR_openat, AT_FDCWD, "/proc", O_PATH | O_CLOEXEC));
     SYS(__NR_move_mount, rule.fd, "", proc, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | MOUNT_BENEATH);
     SYS(__NR_close, proc);
@@ -300,7 +307,7 @@ static int child(void *unused) {
     (void)unused;
     int trees[COUNT(system_entries)], device_trees[COUNT(devices)];
     SYS(__NR_umask, 0);
-    /* What is the caller's is opened as the caller, while it writes the maps. */
+    /* The caller's files are opened with the caller's ids, while it writes the maps. */
     for (size_t i = 0; i < COUNT(system_entries); i++)
         if (system_entries[i].present && system_entries[i].link[0] == '\0')
             trees[i] = copy_tree(AT_FDCWD, system_entries[i].source, READ_ONLY | NO_SUID | NO_DEV);
@@ -335,7 +342,7 @@ static int child(void *unused) {
     return 0;
 }
 
-/* ---- the caller's side ------------------------------------------------------------------------------------------- */
+/* The caller's side. */
 
 static void write_map(pid_t pid, const char *file, const char *text) {
     char path[48];

@@ -1,7 +1,9 @@
-"""Proves that the floor is a fair one: a program sees and may do the same in it as in seclude's default sandbox.
+"""Checks that the floor is fair: a program sees and may do the same in it as in seclude's default
+sandbox.
 
-A floor that isolated less would make seclude look slow, one that isolated more would flatter it. So before anything is
-measured, one script looks around in both, and both reports must be equal.
+A floor that isolated less would make seclude look slow, and one that isolated more would flatter
+it. So before the measurement, one script reports what it finds in both, and the reports must be
+equal.
 """
 
 import difflib
@@ -38,7 +40,7 @@ def write_script(folder: pathlib.Path) -> None:
 
 
 def same_isolation(floor: Contestant, seclude: Contestant, folder: pathlib.Path) -> None:
-    """Stops the comparison if the two differ."""
+    """Stop the comparison if the two differ."""
     script = folder / "look_around"
     floors, secludes = (seen(one, script) for one in (floor, seclude))
     difference = list(difflib.unified_diff(floors, secludes, floor.name, seclude.name, lineterm="", n=0))
@@ -47,11 +49,12 @@ def same_isolation(floor: Contestant, seclude: Contestant, folder: pathlib.Path)
 
 
 def seen(contestant: Contestant, script: pathlib.Path) -> list[str]:
-    """What the script reports from inside, in the one run of a warm-up."""
+    """Return the script's report from inside, from the single run of a warm-up."""
     command = contestant.command(0, 1, str(script))
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True)
     lines = done.stdout.splitlines()
     if "ready" not in lines or len(lines) < 50:
-        raise SystemExit(f"{contestant.name}: looked around and saw too little:\n{done.stdout}")
-    # Process numbers depend on how many helpers a shell starts; that they are few is in /proc/self/fd and Uid above.
+        raise SystemExit(f"{contestant.name}: reported too little:\n{done.stdout}")
+    # Process ids depend on how many helpers a shell starts. The report covers descriptors and ids
+    # itself.
     return [line for line in lines if not line.isdigit()]

@@ -1,14 +1,16 @@
-/* The floor's PID 1: starts the program that its arguments name, reaps until that ends, ends with its status.
+/* PID 1 of the floor: starts the program named by its arguments, reaps children until that ends,
+ * and exits with its status.
  *
- * No libc, static, executed from memory by floor.c, which has given up every privilege before. What is left to do
- * here is what must follow an exec: to become unreadable, and to give the program a session and limits of its own. */
+ * It has no libc, is static, and is executed from memory by floor.c, which has dropped all
+ * privileges before. It does what must follow an exec: it becomes unreadable and gives the program
+ * its own session and limits. */
 #include "raw.h"
 #include <asm/unistd.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
 #include <stdint.h>
 
-/* Of the exit codes, one that the payload does not use: set-up has failed. */
+/* An exit code that the payload does not use: the set-up failed. */
 enum { FAILED = 125 };
 
 static const struct {
@@ -21,7 +23,7 @@ static const struct {
     {RLIMIT_STACK, {8 << 20, 8 << 20}},
 };
 
-/* vfork(2) written out: the return address must not be on the stack that the child goes on using. */
+/* vfork(2) by hand: the return address must not be on the stack, which the child goes on using. */
 static inline __attribute__((always_inline)) long borrow_memory(void) {
     const long flags = 0x4000 /* CLONE_VFORK */ | 0x100 /* CLONE_VM */ | 17 /* SIGCHLD */;
     return SYS(__NR_clone, flags, 0, 0, 0, 0);

@@ -1,4 +1,6 @@
-"""What the Python package costs before it does anything: its import, and the threads that it starts."""
+"""The cost of the Python package before it does anything: its import and the threads that it
+starts.
+"""
 
 import dataclasses
 import subprocess
@@ -9,28 +11,28 @@ from turns import Times, median, ratio, take_turns
 NOTHING = "python -c pass"
 IMPORT = 'python -c "import seclude"'
 USE = 'python -c "import seclude; seclude.Sandbox"'
-"""What is imported for a run, too: names are imported when they are first asked for."""
+"""A program that imports what a run needs: the package imports names on first use."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Import:
-    """What it was seen to cost."""
+    """The measured cost."""
 
     times: Times
     threads: int
 
     @property
     def milliseconds(self) -> float:
-        """For the verdict; what is written down is the ratio."""
+        """The absolute cost, for the verdict only. The tables show the ratio."""
         return (median(self.times, IMPORT) - median(self.times, NOTHING)) / 1e6
 
     def share(self, program: str) -> float:
-        """What it takes longer than an empty interpreter, over that one's run."""
+        """The time beyond that of an empty interpreter, over the latter."""
         return ratio(self.times, program, NOTHING) - 1
 
 
 def measure(programs: Programs, rounds: int, settle: float) -> Import | None:
-    """None without the wheel."""
+    """Measure the cost, or return None without the wheel."""
     try:
         python = programs.python_face[0]
     except Missing:

@@ -1,7 +1,8 @@
-"""What each protection costs: the same run with one of them taken away, or added, at a time.
+"""The cost of each protection: the same run with one of them removed or added at a time.
 
-The figure is the difference of the two medians as a share of the default run. What one layer costs depends on the others
-(without a network namespace there is less to tear down), so that the shares need not add up to one.
+The figure is the difference of the two medians as a share of the default run. The cost of a layer
+depends on the others (without a network namespace there is less to tear down), so the shares need
+not add up to one.
 """
 
 import tables
@@ -36,7 +37,7 @@ WITH = {
 
 
 def measure(programs: Programs, warmup: int, rounds: int, settle: float) -> tuple[Times, dict[str, str]]:
-    """The times, and what this user cannot change with the reason."""
+    """Return the times, and the protections that this user cannot change with the reason."""
     commands = {POSIX_SPAWN: other(programs.spawn)(10, warmup, programs.payload)}
     commands[DEFAULT] = rust(programs)(10, warmup, programs.payload)
     refused = {}

@@ -1,4 +1,4 @@
-"""The machine under the measurement: what it is, and what its kernel holds at the moment."""
+"""The machine under the measurement: its hardware, and what its kernel currently holds."""
 
 import ctypes
 import datetime
@@ -9,7 +9,7 @@ import resource
 
 
 def described() -> str:
-    """For the head of every table and the foot of the plot."""
+    """Describe the machine for the head of every table and the foot of the plot."""
     cpuinfo = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")), "")
     caller = "root" if os.geteuid() == 0 else "an unprivileged user"
@@ -18,25 +18,31 @@ def described() -> str:
 
 
 def small_pages() -> None:
-    """Here and in all that is started: a caller's large pages would hide what a fork of it costs (PR_SET_THP_DISABLE)."""
+    """Turn off large pages here and in all that is started (PR_SET_THP_DISABLE): they would hide
+    what a fork of a large caller costs.
+    """
     set_thp_disable = 41
     ctypes.CDLL(None, use_errno=True).prctl(set_thp_disable, 1, 0, 0, 0)
 
 
 def many_descriptors() -> None:
-    """As many as this user may have, here and in all that is started: a thousand cells hold more than the usual thousand."""
+    """Raise the limit on descriptors as far as this user may, here and in all that is started. A
+    thousand cells need more than the usual thousand.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def meminfo() -> dict[str, int]:
-    """`/proc/meminfo`, in KiB."""
+    """Parse `/proc/meminfo`, in KiB."""
     pairs = (line.split(":") for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
     return {name: int(value.split()[0]) for name, value in pairs}
 
 
 def network_namespaces() -> int | None:
-    """How many the kernel holds, those that nobody uses any more included; None for users that it does not tell."""
+    """Count the network namespaces in the kernel, unused ones included. None if the kernel does not
+    tell this user.
+    """
     try:
         lines = pathlib.Path("/proc/slabinfo").read_text().splitlines()
     except PermissionError:
@@ -45,7 +51,7 @@ def network_namespaces() -> int | None:
 
 
 def descendants(root: int) -> list[int]:
-    """Every process that descends from this one."""
+    """Return every descendant of this process."""
     parents: dict[int, int] = {}
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -62,6 +68,6 @@ def descendants(root: int) -> list[int]:
 
 
 def private_kib(pid: int) -> int:
-    """The memory that is this process's alone."""
+    """Return the memory that only this process uses."""
     lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))

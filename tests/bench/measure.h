@@ -1,7 +1,9 @@
-/* What every measuring program in C shares: a caller like a real one, and one timed run per line of input.
+/* Code shared by the measuring programs in C: a realistic caller, and one timed run per line of
+ * input.
  *
- * Usage of each: PROGRAM MIB WARMUP …; it prints "ready" after its warm-up, then, for each line that it reads, does one
- * run and prints how many nanoseconds it took. So compare.py can have several take turns. */
+ * Usage of each: PROGRAM MIB WARMUP …. It prints "ready" after its warm-up. Then for each line of
+ * input it does one run and prints how many nanoseconds that took, so that compare.py can let
+ * several programs take turns. */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 
@@ -13,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How many threads of the caller wait all the time, as those of a server do. */
+/* The number of threads of the caller that only wait, as those of a server do. */
 enum { PARKED = 4 };
 
 static inline __attribute__((noreturn)) void give_up(const char *what) {
@@ -33,7 +35,7 @@ static inline void *park(void *unused) {
     return unused;
 }
 
-/* Fills so many MiB, page by page, and starts the threads that wait. */
+/* Fills this much memory page by page and starts the waiting threads. */
 static inline void be_caller(size_t mib) {
     const size_t page = 4096, length = mib << 20;
     for (int i = 0; i < PARKED; i++) {
@@ -50,7 +52,8 @@ static inline void be_caller(size_t mib) {
         memory[at] = 1;
 }
 
-/* `run` does one whole run: start, end, nothing left. `settle`, if there is one, waits until the next turn costs nobody else anything. */
+/* `run` does one whole run: start, end, and clean-up. `settle`, if not NULL, waits until the next
+ * turn of another program is not affected any more. */
 static inline int take_turns(const char *mib, const char *warmup, void (*run)(void), void (*settle)(void)) {
     be_caller(strtoul(mib, NULL, 10));
     for (unsigned long left = strtoul(warmup, NULL, 10); left > 0; left--)

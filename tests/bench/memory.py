@@ -1,7 +1,9 @@
-"""A thousand cells at once: what each holds, of its own processes' memory and of the kernel's, and how long they take.
+"""A thousand cells at once: the memory that each holds in its own processes and in the kernel, and
+the time that they take.
 
-Two ways: cells made one after another from nothing, and copied from a template. Times are over as many starts of the static
-program alone, which the same process does before.
+Two ways are compared: cells made one after another from nothing, and cells copied from a template.
+Times are ratios over as many starts of the static program alone, which the same process makes
+before.
 """
 
 import dataclasses
@@ -14,25 +16,25 @@ from build import Programs
 from turns import Runner, progress
 
 KERNEL = ("Slab", "PageTables", "KernelStack", "Percpu")
-"""What of /proc/meminfo is the kernel's."""
+"""The lines of /proc/meminfo that are the kernel's memory."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Crowd:
-    """So many cells, once."""
+    """One measurement of this many cells."""
 
     cells: int
     making: float
     """Over as many starts of the program alone."""
     closing: float
     private_kib: float | None
-    """Of a warden, in the middle; None where the kernel does not tell this user."""
+    """Of one warden, the median. None if the kernel does not tell this user."""
     kernel_kib: float
-    """Of a cell."""
+    """Of one cell."""
     unavailable_kib: float
-    """Of a cell: by how much less was free, all in all."""
+    """Of one cell: the total decrease of available memory."""
     left_kib: float
-    """Of the kernel's memory, for each cell that is gone again."""
+    """Of the kernel's memory, for each cell that has ended."""
 
 
 def measure(programs: Programs, cells: int) -> dict[str, Crowd]:
@@ -68,7 +70,7 @@ def crowd(programs: Programs, cells: int, words: list[str]) -> Crowd:
 
 
 def rested() -> dict[str, int]:
-    """What the kernel holds once it has done what it does behind the scenes."""
+    """Return the kernel's memory after its background work has settled."""
     time.sleep(2)
     return machine.meminfo()
 

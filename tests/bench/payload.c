@@ -1,4 +1,5 @@
-/* The smallest program: it ends. What starting it costs is what starting anything costs. No libc, static. */
+/* The smallest program: it exits. The cost of starting it is part of the cost of starting any
+ * program. No libc, static. */
 #include "raw.h"
 #include <asm/unistd.h>
 

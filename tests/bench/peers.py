@@ -1,10 +1,11 @@
-"""Other programs that enclose a program, on the same work: the same payload, in namespaces, with the host's programs to read.
+"""Other sandboxing programs with the same work: the same payload, in namespaces, with the host's
+programs readable.
 
-Each is started by posix_spawn with the options that its own manual shows for this; where it leaves something out or adds
-something, the table says so. What a peer needs (a bundle, a root) is made in a directory of the moment.
+Each is started by posix_spawn with the options that its own manual shows for this. The table names
+what it leaves out or adds. What a peer needs (a bundle, a root) is made in a temporary directory.
 
-As root each has a mount namespace with a `/dev` of its own: an OCI runtime gives its standard streams to the container's user,
-and the machine's `/dev/null` would be given away with them.
+As root each peer has a mount namespace with its own `/dev`. An OCI runtime gives its standard
+streams to the container's user, and would otherwise give away the machine's `/dev/null`.
 """
 
 import functools
@@ -21,11 +22,12 @@ from build import Missing, Programs
 from contestants import SYSTEM, Command, Field, bubblewrap, with_payload
 
 HOST_IDS, IDS, ID = 0x7000_0000, 65536, 1000
-# Of /proc, as far as runtimes agree with seclude's default.
+# The paths in /proc that other runtimes mask like seclude's default.
 MASKED = "acpi asound interrupts kallsyms kcore keys latency_stats sched_debug scsi timer_list".split()  # noqa: SIM905
 READ_ONLY = "bus fs irq sys sysrq-trigger".split()  # noqa: SIM905
 
-# Puts a tmpfs with its own device nodes over /dev, by way of the directory {place}. File systems below it stay the same.
+# Mounts a tmpfs with its own device nodes over /dev, through the directory {place}. File systems
+# below /dev stay.
 PRIVATE_DEV = """set -e
 mount -t tmpfs -o mode=755,nosuid dev {place}
 mknod -m 666 {place}/null c 1 3
@@ -59,7 +61,9 @@ DIFFERENCES = {
 
 
 class Peers:
-    """Builds what peers need in `folder`, for one payload at a time; `extra` is another place to look for programs."""
+    """Builds what peers need in `folder`, for one payload at a time. `extra` is another directory
+    with programs.
+    """
 
     def __init__(self, programs: Programs, folder: pathlib.Path, extra: str | None) -> None:
         self.programs, self.folder = programs, folder
@@ -67,7 +71,7 @@ class Peers:
         self.root = os.geteuid() == 0
 
     def field(self, payload: str) -> Field:
-        """Those that run here."""
+        """Return the peers that run here."""
         makers: dict[str, Callable[[str], Command]] = {
             "bubblewrap": lambda payload: self.spawned([*bubblewrap(), *with_payload(payload)]),
             "crun": self.crun,
@@ -82,20 +86,20 @@ class Peers:
         return field
 
     def proved(self, name: str, make: Callable[[str], Command], payload: str) -> Command:
-        """One that can run here; or why not, in its own words."""
+        """Check that a peer runs here, or raise with its own error message."""
         command = make(payload)
         words = command(0, 0, "")
-        # Without the measuring program between, which has it say nothing.
+        # Without the measuring program in between, which silences the peer.
         at = words.index(self.programs.spawn)
         alone = [*words[:at], *words[at + 3 :]]
-        # Its streams are pipes: /dev/null, opened here, would be the machine's.
+        # Its streams are pipes, because /dev/null opened here would be the machine's.
         before = machine_null()
         done = subprocess.run(alone, input="", capture_output=True, text=True, timeout=60)
         if machine_null() != before:
             raise SystemExit(f"{name} has changed the machine's /dev/null: make it belong to root, with mode 666, again")
         if done.returncode != 0:
             said = [line for line in done.stderr.splitlines() if line.strip()] or [f"it ended with status {done.returncode}"]
-            # Of a log's line, what it says.
+            # Only the message of a log line.
             told = re.search(r'msg="(.*)"', said[0])
             raise Missing(f"{name} does not run here: {told[1] if told else said[0].strip()}")
         return command
@@ -106,7 +110,9 @@ class Peers:
         raise Missing(f"{name} is not installed: tests/needs-bench.sh installs it")
 
     def spawned(self, words: list[str], script: str = "") -> Command:
-        """Started by posix_spawn; as root in a mount namespace with a `/dev` of its own, where `script` runs before."""
+        """Start a peer by posix_spawn. As root it runs in a mount namespace with its own `/dev`, in
+        which `script` runs first.
+        """
         around: list[str] = []
         if self.root:
             place = self.folder / "dev"
@@ -121,7 +127,7 @@ class Peers:
         unified = "/sys/fs/cgroup/unified"
         if not (self.root and pathlib.Path(unified).is_dir()):
             return self.spawned(words)
-        # It refuses a host with both versions of cgroups: its caller sees the second alone.
+        # It refuses a host with both cgroup versions, so its caller sees only version 2.
         return self.spawned(words, f"mount --rbind {unified} /sys/fs/cgroup")
 
     def runc(self, payload: str) -> Command:
@@ -148,19 +154,19 @@ class Peers:
         words = [self.program("hakoniwa"), "run", "--unshare-all", "--devfs", "/dev", "--tmpfs", "/tmp", "--hostname", "sandbox"]
         return self.spawned([*words, "--bindmount-ro", f"{payload}:/payload", "--", "/payload"])
 
-    # ---- what they need
+    # What the peers need.
 
     def seen_by_all(self, payload: str) -> str:
-        """A copy where no peer hides it."""
+        """Copy the payload to a place that no peer hides."""
         return shutil.copy(payload, str(self.folder / f"payload-{pathlib.Path(payload).name}"))
 
     def shown(self) -> list[str]:
-        """The host's directories with programs; the others are links into these."""
+        """The host's directories with programs. The others are links into these."""
         paths = [pathlib.Path("/") / name for name in SYSTEM]
         return [str(path) for path in paths if path.is_dir() and not path.is_symlink()]
 
     def tree(self) -> pathlib.Path:
-        """A root with nothing but the places where things come."""
+        """Make a root with nothing but mount points."""
         tree = self.folder / "root"
         if not tree.exists():
             for name in ("proc", "dev", "sys", "tmp", "run", "etc", "var", *(path.strip("/") for path in self.shown())):
@@ -175,7 +181,7 @@ class Peers:
         return tree
 
     def bundle(self, payload: str) -> pathlib.Path:
-        """What an OCI runtime needs, with seclude's default sandbox as its model."""
+        """Make an OCI bundle that follows seclude's default sandbox."""
         bundle = self.folder / f"bundle-{pathlib.Path(payload).name}"
         bundle.mkdir(exist_ok=True)
         private = ["nosuid", "nodev", "noexec"]
@@ -186,7 +192,8 @@ class Peers:
             *(mount(path, "bind", path, ["rbind", "ro", "nosuid", "nodev"]) for path in self.shown()),
             mount("/payload", "bind", payload, ["bind", "ro", "nosuid", "nodev"]),
         ]
-        # Root maps a range, as seclude does; anybody else has one id, which runtimes want to be root's inside.
+        # Root maps a range, as seclude does. An ordinary user has one id, which runtimes map to
+        # root inside.
         ids, user = [{"containerID": 0, "hostID": HOST_IDS, "size": IDS}], {"uid": ID, "gid": ID}
         uids = gids = ids
         if not self.root:
@@ -212,7 +219,7 @@ class Peers:
 
 
 def machine_null() -> tuple[int, int, int]:
-    """What nothing that is measured may change."""
+    """Return what no measured program may change."""
     status = os.stat("/dev/null")
     return status.st_uid, status.st_gid, status.st_mode
 

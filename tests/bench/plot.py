@@ -1,6 +1,8 @@
-"""The plot: every contestant's median over posix_spawn's, with both payloads, on a log scale, as SVG.
+"""The plot: the median of every contestant over that of posix_spawn, with both payloads, on a log
+scale, as SVG.
 
-Written by hand, as it is a few lines and circles: text stays text, colours follow the reader's light or dark mode.
+It is written without a library because it is only a few lines and circles. Text stays text, and the
+colours follow the reader's light or dark mode.
 """
 
 import dataclasses
@@ -26,14 +28,14 @@ STYLE = """
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A contestant: its median and its 99th percentile over posix_spawn's median, for each payload."""
+    """A contestant: its median and 99th percentile over posix_spawn's median, for each payload."""
 
     name: str
     marks: list[tuple[float, float]]
 
 
 def rows(payloads: list[Times], base: str, leave_out: tuple[str, ...] = ()) -> list[Row]:
-    """The contestants in the order of their medians with the first payload."""
+    """Return the contestants, ordered by their medians with the first payload."""
     found = []
     for name in payloads[0]:
         if name in leave_out or any(name not in times for times in payloads):
@@ -85,7 +87,7 @@ def picture(groups: dict[str, list[Row]], payloads: list[str], machine: str, hei
 
 
 def ticks(least: float, most: float) -> Iterator[float]:
-    """1, 2, 5, 10, … as far as the scale goes."""
+    """Yield 1, 2, 5, 10, … up to the end of the scale."""
     for power in range(-1, 6):
         for digit in (1, 2, 5):
             if least <= digit * 10**power <= most:

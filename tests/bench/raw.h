@@ -1,5 +1,6 @@
-/* System calls without libc, for what runs where libc may not: a program that has none, and a process that borrows its
- * caller's memory (its `errno` would be the caller's). The result is the kernel's: negative for an error. */
+/* System calls without libc, for code where libc is not available: a program without it, and a
+ * process that borrows its caller's memory (its `errno` would be the caller's). The result is the
+ * kernel's: negative on error. */
 #ifndef BENCH_RAW_H
 #define BENCH_RAW_H
 

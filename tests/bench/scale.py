@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Sets jobs per second side by side: a bare subprocess loop, sandboxes one by one, a batch over a pool, a batch over dask.
+"""Compares jobs per second: a bare subprocess loop, sandboxes one by one, a batch over a pool, and
+a batch over dask.
 
-All run the same jobs, in turns, in a new order every round, so that what else the machine does falls on all alike; only the
-ratios are worth reading. Every outcome is looked at. Needs an interpreter with the wheel and its extra `dask`, and starts a
-scheduler and two workers of one thread each on 127.0.0.1, which it ends. docs/scale.md says what came of it.
+All run the same jobs in turns, in a new order every round, so that other work on the machine
+affects all alike. Only the ratios are meaningful. Every outcome is checked. The program needs an
+interpreter with the wheel and its extra `dask`. It starts a scheduler and two workers of one thread
+each on 127.0.0.1, and ends them. docs/scale.md has results.
 
-usage: scale.py [--jobs N] [--rounds N] [--payload echo|python]
+    usage: scale.py [--jobs N] [--rounds N] [--payload echo|python]
 """
 
 import argparse
@@ -49,7 +51,7 @@ def batched(jobs: list[list[str]], *options: str) -> list[str]:
 
 @contextlib.contextmanager
 def engine() -> Iterator[str]:
-    """A dask scheduler with two workers: its address."""
+    """Start a dask scheduler with two workers and yield its address."""
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seclude-scale-")))
 

@@ -1,7 +1,10 @@
-/* Measures posix_spawn(3) of a program, alone or with the sandboxing program that is put before it.
+/* Measures posix_spawn(3) of a program, alone or with a sandboxing program in front of it.
  *
- * usage: spawn MIB WARMUP PROGRAM [ARGUMENT…]                  one run per line of input, as measure.h says
- *        spawn --many THREADS RUNS PROGRAM [ARGUMENT…]         prints "ready", waits for a line, has threads do them all, prints the nanoseconds */
+ *     usage: spawn MIB WARMUP PROGRAM [ARGUMENT…]
+ *            spawn --many THREADS RUNS PROGRAM [ARGUMENT…]
+ *
+ * The first form does one run per line of input, as measure.h describes. The second prints "ready",
+ * waits for a line, does all runs in threads, and prints the nanoseconds. */
 #define _GNU_SOURCE
 #include "measure.h"
 #include <errno.h>
@@ -64,7 +67,8 @@ int main(int argc, char **argv) {
         return 2;
     }
     command = argv + 3;
-    /* What others say about this host while they work is not what is measured; why they fail is found out before. */
+    /* Hides what peers print about this host while they are measured. Why one fails is found out
+     * before. */
     if (argc > 4) {
         actions = &quiet;
         if (posix_spawn_file_actions_init(&quiet) != 0 || posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0) != 0)

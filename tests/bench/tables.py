@@ -1,4 +1,4 @@
-"""Markdown, and the words that several tables share."""
+"""Markdown tables, and wording that several tables share."""
 
 import subprocess
 
@@ -10,13 +10,13 @@ def section(title: str, *lines: str) -> str:
 
 
 def grid(heads: list[str], rows: list[list[str]], words: int = 0) -> list[str]:
-    """A table whose first column, and so many of the last, are words, and the others numbers."""
+    """Return a table. The first column and the last `words` columns hold words."""
     rule = "|---" + "|---:" * (len(heads) - 1 - words) + "|---" * words + "|"
     return [f"| {' | '.join(heads)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def whole_runs(title: str, times: Times, bases: list[str], notes: dict[str, str] | None = None) -> str:
-    """Medians over the medians of `bases`, and the tail over the first of them."""
+    """Return medians over the medians of `bases`, and the tail over the first of them."""
     bases = [base for base in bases if base in times]
     heads = ["", *(f"× {base}" for base in bases), f"p99, × {bases[0]}", *(["what it does otherwise"] if notes else [])]
     rows = []
@@ -28,14 +28,14 @@ def whole_runs(title: str, times: Times, bases: list[str], notes: dict[str, str]
 
 
 def sizes(measured: dict[str, Times]) -> str:
-    """Each contestant over itself in the smallest caller."""
+    """Return each contestant over itself in the smallest caller."""
     columns = list(next(iter(measured.values())))
     rows = [[name, *(f"{ratio(times, column, columns[0]):.2f}" for column in columns)] for name, times in measured.items()]
     return section("The caller's memory", *grid(["", *columns], rows))
 
 
 def first_error(command: list[str]) -> str | None:
-    """The first line of what a command says if it fails, when it has one line of input."""
+    """Return the first line that a command prints if it fails on one line of input."""
     try:
         done = subprocess.run(command, input="\n", capture_output=True, text=True, timeout=60)
     except subprocess.TimeoutExpired:

@@ -1,7 +1,7 @@
-"""What is aimed at, and whether it is met: one table over everything that was measured.
+"""The targets and whether they are met: one table over everything that was measured.
 
-"missed" is printed as it is. A target of something that was not measured here is left out; what was not measured is named
-at the head of the report.
+A missed target is printed as "missed". A target that was not measured here is left out, and the
+head of the report names what was not measured.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ RATIOS = [
     (names.RUST_RESET, names.RUST_NEW_CELL, STATIC, 0.33),
     (names.C, names.RUST, STATIC, NEAR),
 ]
-# How many times bubblewrap's throughput, at least, with a thread for each processor.
+# At least how many times bubblewrap's throughput, with a thread for each processor.
 RATES = [("", 2.8), ("template", 11.0), ("pool", 11.0)]
 PRIVATE_KIB = 12
 PYTHON_MILLISECONDS = 0.1
@@ -42,7 +42,7 @@ IMPORT_MILLISECONDS = 25
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """All that was measured."""
+    """All measurements."""
 
     payloads: dict[str, Times]
     by_size: dict[str, Times]

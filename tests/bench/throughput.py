@@ -1,7 +1,9 @@
-"""Many runs: how many per second, from one thread and from several, and whether the kernel keeps up.
+"""Many runs: how many per second, from one thread and from several, and whether the kernel keeps
+up.
 
-The kernel takes a network namespace apart behind the scenes, so that a caller can be faster than it: what piles up is watched
-meanwhile. The contestants do all their runs in turn, several times; the medians are compared.
+The kernel destroys network namespaces in the background, so a caller can be faster than the kernel.
+The number of unused ones is watched meanwhile. The contestants do all their runs in turn, several
+times, and the medians are compared.
 """
 
 import contextlib
@@ -20,7 +22,7 @@ from turns import Runner, progress
 THREADS = (1, 2, 4, 8)
 REPEATS = 3
 PATIENCE = 20.0
-"""Seconds in which what has piled up must be gone again."""
+"""How many seconds the backlog may take to disappear."""
 
 
 @dataclasses.dataclass
@@ -28,7 +30,7 @@ class Watched:
     """What the kernel held during all runs of one contestant."""
 
     most_waiting: int | None = 0
-    """Network namespaces that nobody uses any more, at the most; None for users that the kernel does not tell."""
+    """The most unused network namespaces. None if the kernel does not tell this user."""
     most_kib: int = 0
     bounded: bool = True
     drained: bool = True
@@ -36,14 +38,14 @@ class Watched:
 
 @dataclasses.dataclass
 class Result:
-    """The nanoseconds of so many runs, by contestant and number of threads."""
+    """The nanoseconds of a series of runs, by contestant and number of threads."""
 
     runs: int
     times: dict[tuple[str, int], list[int]] = dataclasses.field(default_factory=dict)
     watched: dict[str, Watched] = dataclasses.field(default_factory=dict)
 
     def rate(self, name: str, threads: int, base: str) -> float | None:
-        """How many times as many per second as another one."""
+        """Return how many times as many runs per second as another contestant."""
         if (name, threads) not in self.times or (base, threads) not in self.times:
             return None
         return statistics.median(self.times[base, threads]) / statistics.median(self.times[name, threads])
@@ -73,10 +75,12 @@ def measure(programs: Programs, runs: int) -> Result:
 
 
 def watched_run(command: list[str], watched: Watched) -> int:
-    """All runs of one contestant once, with an eye on the kernel; and then until that is at rest again."""
+    """Do all runs of one contestant once while watching the kernel, then wait until the kernel has
+    settled.
+    """
     runner = Runner(command)
     runner.ready()
-    time.sleep(0.3)  # What started it is gone.
+    time.sleep(0.3)  # Lets the processes that started it end.
     watch = Watch()
     taken = runner.turn()
     watch.stop()
@@ -86,7 +90,7 @@ def watched_run(command: list[str], watched: Watched) -> int:
 
 
 class Watch:
-    """Looks at the kernel every so often."""
+    """Samples the kernel at intervals."""
 
     def __init__(self) -> None:
         self.before = held()
@@ -96,7 +100,7 @@ class Watch:
         self.thread.start()
 
     def look(self) -> None:
-        # Rarely enough that it costs the one who is measured nothing.
+        # Rarely enough to cost the contestant nothing.
         while not self.ended.wait(0.05):
             self.samples.append(held())
 
@@ -120,13 +124,17 @@ class Watch:
 
 
 def held() -> tuple[int | None, int]:
-    """Network namespaces, and the KiB of the kernel's own that it cannot give back at once."""
+    """Return the number of network namespaces, and the KiB of kernel memory that cannot be
+    reclaimed at once.
+    """
     info = machine.meminfo()
     return machine.network_namespaces(), info["SUnreclaim"] + info["PageTables"] + info["KernelStack"] + info["Percpu"]
 
 
 def levels_off(samples: list[int], little: int) -> bool:
-    """Whether the second half of the time adds less than half of what the first has brought, or both are little."""
+    """Return whether the second half of the time added less than half of what the first did, or
+    both are small.
+    """
     half = max(len(samples) // 2, 1)
     first, second = max(samples[:half]), max(samples[half:], default=0)
     return second <= little or second <= 1.5 * first
@@ -135,7 +143,7 @@ def levels_off(samples: list[int], little: int) -> bool:
 def drains(before: int) -> bool:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        # A slab's count is exact but for what each processor keeps at hand.
+        # A slab's count is exact except for what each processor caches.
         if (machine.network_namespaces() or 0) <= before + 32:
             return True
         time.sleep(0.1)

@@ -1,7 +1,8 @@
-"""Turns: programs that wait for their turn, and what their times say.
+"""Turns: programs that wait for their turn, and the statistics of their times.
 
-Every contestant is a process of its own that does one run for each line it is sent. Every round, each gets one turn, in a
-new order, after a short rest; so what else the machine does falls on all alike, and only ratios are worth reading.
+Every contestant is a process that does one run for each line it receives. In every round each gets
+one turn, in a new order, after a short rest. Other work on the machine then affects all alike, and
+only ratios are meaningful.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ Times = dict[str, list[int]]
 
 
 class Runner:
-    """A contestant's process."""
+    """The process of a contestant."""
 
     def __init__(self, command: list[str]) -> None:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -47,7 +48,7 @@ class Runner:
 
 @contextlib.contextmanager
 def started(command: list[str]) -> Iterator[Runner]:
-    """A contestant that is ready, and is gone afterwards."""
+    """Start a contestant, yield it when it is ready, and end it."""
     runner = Runner(command)
     try:
         runner.ready()
@@ -57,16 +58,17 @@ def started(command: list[str]) -> Iterator[Runner]:
 
 
 def take_turns(title: str, commands: dict[str, list[str]], rounds: int, settle: float) -> Times:
-    """So many rounds, with so many seconds of rest before each turn."""
+    """Run this many rounds, with this many seconds of rest before each turn."""
     times: Times = {name: [] for name in commands}
-    order = random.Random(1)  # The same orders every time.
+    order = random.Random(1)  # The same orders in every measurement.
     with contextlib.ExitStack() as stack:
         runners = {name: stack.enter_context(started(command)) for name, command in commands.items()}
         names = list(runners)
         for done in range(rounds):
             order.shuffle(names)
             for name in names:
-                # The kernel takes namespaces apart behind the scenes: nobody should pay for the one before.
+                # The kernel destroys namespaces in the background. No contestant should pay for the
+                # one before.
                 time.sleep(settle)
                 times[name].append(runners[name].turn())
             progress(f"{title}: {done + 1} of {rounds} rounds")
@@ -90,12 +92,12 @@ def median(times: Times, name: str) -> int:
 
 
 def ratio(times: Times, name: str, base: str) -> float:
-    """The median of one over the median of another."""
+    """Return the median of one over the median of another."""
     return median(times, name) / median(times, base)
 
 
 def microseconds(times: Times) -> str:
-    """For this machine's own log; not for the documents."""
+    """Return the absolute times for the machine's own log, not for the documents."""
     width = max(map(len, times))
     lines = []
     for name, each in times.items():

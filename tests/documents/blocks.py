@@ -1,8 +1,8 @@
-"""The fenced code blocks of a Markdown document, and what each of them is for.
+"""The fenced code blocks of a Markdown document, and the purpose of each.
 
-A program is a block of `rust`, `c` or `python` whose next block is `text`: what the program prints.
-A `console` block holds commands after `$ `, each with what it prints. A comment
-`<!-- file: NAME -->` before a block makes a file of it, for the programs and commands below.
+A program is a block of `rust`, `c` or `python` whose next block is `text`: the output of the
+program. A `console` block holds commands after `$ `, each with its output. A comment `<!-- file:
+NAME -->` before a block makes a file of it, for the programs and commands below.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ class Block:
 
 @dataclass(frozen=True)
 class Program:
-    """A whole program, and what it prints."""
+    """A whole program and its expected output."""
 
     language: str
     text: str
     prints: str
     line: int
     files: dict[str, str]
-    """What it may read from its working directory, by name."""
+    """The files in its working directory, by name."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A line for the shell, what it prints, and the files that it may read."""
+    """A shell command, its expected output, and the files in its working directory."""
 
     text: str
     prints: str
@@ -56,7 +56,7 @@ class Command:
 
 
 def blocks(text: str) -> list[Block]:
-    """All fenced blocks, in order."""
+    """Return all fenced blocks, in order."""
     found = []
     for fence in _FENCE.finditer(text):
         name = _FILE.search(text, 0, fence.start())
@@ -66,7 +66,7 @@ def blocks(text: str) -> list[Block]:
 
 
 def programs(found: list[Block]) -> Iterator[Program]:
-    """The blocks that are programs: the next block says what they print."""
+    """Return the blocks that are programs: the next block is their output."""
     files: dict[str, str] = {}
     for block, after in itertools.pairwise(found):
         if block.file:
@@ -76,20 +76,20 @@ def programs(found: list[Block]) -> Iterator[Program]:
 
 
 def silent(found: list[Block]) -> list[Block]:
-    """The blocks in a programming language of which nothing says what they print."""
+    """Return the blocks in a programming language without expected output."""
     shown = {program.line for program in programs(found)}
     return [block for block in found if block.language in LANGUAGES and block.line not in shown]
 
 
 def commands(found: list[Block]) -> Iterator[Command]:
-    """The commands of all `console` blocks, in order."""
+    """Return the commands of all `console` blocks, in order."""
     files: dict[str, str] = {}
     for block in found:
         if block.file:
             files[block.file] = block.text
         if block.language != "console":
             continue
-        # A line of output begins with no `$ `; what stands before the first command is a mistake.
+        # A line of output does not begin with `$ `. Text before the first command is a mistake.
         before, *entries = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
         if before or not entries:
             raise ValueError(f"line {block.line}: a console block begins with no `$ `")
@@ -99,6 +99,8 @@ def commands(found: list[Block]) -> Iterator[Command]:
 
 
 def fits(wanted: str, got: str) -> bool:
-    """Whether a program printed what the document shows; `…` there stands for anything."""
+    """Return whether a program printed what the document shows. `…` in the document matches
+    anything.
+    """
     pattern = ".*".join(re.escape(part) for part in wanted.split("…"))
     return re.fullmatch(pattern, got, re.DOTALL) is not None

@@ -1,7 +1,8 @@
-"""Follows every link of a built site that stays in it: browse.py DIRECTORY.
+"""Follows every link of a built site that stays within it. Usage: browse.py DIRECTORY
 
-The generator checks the links between its pages. This sees the site as a browser does: the links of
-its templates, to the reference of the Rust API, to pictures and to places within a page.
+The generator checks the links between its pages. This program reads the site as a browser does:
+also the links of templates, to the reference of the Rust API, to pictures, and to places within a
+page.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import urllib.parse
 
 
 class Page(html.parser.HTMLParser):
-    """The links of a page, and the places that links can name."""
+    """The links of a page, and the anchors that links can name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ def read(file: pathlib.Path) -> Page:
 
 def main() -> int:
     site = pathlib.Path(sys.argv[1]).resolve()
-    # The reference is rustdoc's own, which checks its links; here it is only led to.
+    # rustdoc checks the links within the API reference. Here only links to it are checked.
     pages = {file: read(file) for file in site.rglob("*.html") if site / "api" not in file.parents}
     followed, broken = 0, []
     for file, page in pages.items():

@@ -1,4 +1,4 @@
-"""Links within the repository's Markdown: what each leads to must be there, headings included."""
+"""Links within the repository's Markdown: every target must exist, headings included."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 
 def broken(root: Path, document: Path) -> Iterator[str]:
-    """The links of a document that lead nowhere, each with the reason."""
+    """Yield the links of a document that lead nowhere, each with the reason."""
     for target in _LINK.findall(_CODE.sub("", document.read_text())):
         if _ELSEWHERE.match(target):
             continue
@@ -31,7 +31,7 @@ def broken(root: Path, document: Path) -> Iterator[str]:
 
 
 def unlisted(root: Path) -> Iterator[str]:
-    """The pages that the index does not lead to."""
+    """Yield the pages that the index does not link to."""
     docs = root / "docs"
     listed = set(_LINK.findall((docs / "index.md").read_text()))
     for page in sorted(docs.glob("**/*.md")):
@@ -41,7 +41,7 @@ def unlisted(root: Path) -> Iterator[str]:
 
 
 def _anchors(document: Path) -> set[str]:
-    """The anchors that readers of Markdown make of the headings."""
+    """Return the anchors that Markdown renderers make of the headings."""
     text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
     return {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

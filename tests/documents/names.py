@@ -1,4 +1,4 @@
-"""The names in the reference's tables: those of the header, all of them, and no others."""
+"""The tables of the reference must list all names of the header and no others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# A page, the head of a table's first or second column, and the header's constants that it lists.
+# A page, the heading of a table's first or second column, and the prefix of the header's constants
+# that the column lists.
 TABLES = (
     ("outcomes.md", "end", "SECLUDE_ENDED_"),
     ("outcomes.md", "protection", "SECLUDE_PROTECTION_"),
@@ -18,7 +19,7 @@ TABLES = (
 
 
 def wrong(root: Path, page: str) -> Iterator[str]:
-    """What a page's tables lack, or name without need."""
+    """Yield the names that a page's tables lack, and those that the header does not have."""
     header = (root / "include" / "seclude.h").read_text()
     for document, head, prefix in TABLES:
         if document != page:
@@ -34,12 +35,12 @@ def wrong(root: Path, page: str) -> Iterator[str]:
 
 
 def _name(constant: str, prefix: str) -> str:
-    """A constant's name in other languages."""
+    """Return the name of a constant in other languages."""
     return constant.removeprefix(prefix).lower().replace("_", "-")
 
 
 def _column(text: str, head: str) -> Iterator[str]:
-    """All names in the column that has this head, of the one table that has such a column."""
+    """Yield all names in the column with this heading, of the one table that has it."""
     table = rf"^(\|(?:[^|\n]*\|)?? {head} \|.*)\n\|[-|]+\|\n((?:\|.*\n)+)"
     ((heads, rows),) = re.findall(table, text, re.MULTILINE)
     place = [cell.strip() for cell in heads.split("|")].index(head)

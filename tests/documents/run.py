@@ -1,13 +1,13 @@
-"""Builds and runs the programs of README.md and the guides, from their own text.
+"""Builds and runs the programs of README.md and the guides from the text of the documents.
 
-run.py --python INTERPRETER --library PREFIX --place DIRECTORY [FRONT-PAGE [DOCUMENT…]]
+    run.py --python INTERPRETER --library PREFIX --place DIRECTORY [FRONT-PAGE [DOCUMENT…]]
 
-The front page must have a program in each language, and show what each of its programs prints.
-Each program must print what the document shows below it, and end with 0. The interpreter has the
-wheel, the prefix holds the library as `make library` installs it, and the directory is made anew;
-an unprivileged user must be able to read it. If the caller is root, each program also runs as
-nobody. Then all links between the repository's documents are followed, and the names in the
-reference's tables are compared with the header's.
+The front page must have a program in each language, with its output. Each program must print what
+the document shows below it, and exit with 0. The interpreter has the wheel. The prefix holds the
+library as `make library` installs it. The directory is made anew, and an unprivileged user must be
+able to read it. If the caller is root, each program also runs as nobody. Then all links between the
+repository's documents are followed, and the names in the reference's tables are compared with the
+header's.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ORDINARY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 @dataclass
 class Account:
-    """What was found."""
+    """The results."""
 
     passed: int = 0
     failed: int = 0
@@ -50,7 +50,7 @@ class Account:
 
 
 class Failed(Exception):
-    """A step before the program's run went wrong; the text is what it said."""
+    """A step before the program's run failed; the text is its output."""
 
 
 def run(
@@ -59,7 +59,7 @@ def run(
     environment: dict[str, str],
     seconds: int | None,
 ) -> tuple[int, str]:
-    """Runs a command to its end; its exit code, and what it wrote to both streams."""
+    """Run a command to its end and return its exit code and both streams."""
     done = subprocess.run(
         command,
         cwd=directory,
@@ -80,7 +80,7 @@ def build(command: list[str], directory: pathlib.Path, **environment: str) -> No
 
 
 class Builder:
-    """Makes of each program something that can be executed."""
+    """Makes each program executable."""
 
     def __init__(self, wanted: argparse.Namespace) -> None:
         self.python = str(wanted.python)
@@ -90,7 +90,7 @@ class Builder:
         self.number = 0
 
     def made(self, program: blocks.Program, install: str) -> list[str]:
-        """The command that runs a program, built as the document's install section says."""
+        """Return the command that runs a program, built as the document's install section says."""
         self.number += 1
         directory = self.place / f"{program.language}-{self.number}"
         directory.mkdir()
@@ -106,7 +106,7 @@ class Builder:
         command = re.search(r"^cc .*$", install, re.MULTILINE)
         if not command:
             raise Failed("no line of the document says how to compile a C program: `cc …`")
-        # The document's own line, and what finds a mistake that it would let pass.
+        # The document's own command, with stricter warnings.
         strict = command[0] + " -Wall -Wextra -Wpedantic -Werror"
         build(["sh", "-c", strict], directory, PKG_CONFIG_PATH=f"{self.library}/lib/pkgconfig")
         return ["env", f"LD_LIBRARY_PATH={self.library}/lib", str(directory / "hello")]
@@ -118,8 +118,7 @@ class Builder:
         init = ["init", "--quiet", "--vcs=none", "--name=seclude-readme"]
         build([self.cargo, *init], directory)
         arguments = [word.replace("../seclude", str(ROOT)) for word in add[1].split()]
-        # The workspace's own versions of everything, and its own target directory: nothing that
-        # has been built is built again.
+        # The lock file and target directory of the workspace, so that nothing is built twice.
         shutil.copy(ROOT / "Cargo.lock", directory)
         build([self.cargo, *arguments], directory)
         with (directory / "Cargo.toml").open("a") as manifest:
@@ -127,7 +126,7 @@ class Builder:
         (directory / "src" / "main.rs").write_text(text)
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
         build([self.cargo, "build", "--quiet"], directory, CARGO_TARGET_DIR=str(target))
-        # Away from a checkout that may lie in a home which is closed to others.
+        # Copied out of the checkout, which may lie in a home that is closed to others.
         shutil.copy(target / "debug" / "seclude-readme", directory / "hello")
         return [str(directory / "hello")]
 
@@ -135,7 +134,9 @@ class Builder:
 def differs(
     command: list[str], builder: Builder, wanted: blocks.Program | blocks.Command
 ) -> str | None:
-    """Runs a program or a line for the shell in a directory of its own; what differs, if any."""
+    """Run a program or a shell command in a directory of its own, and return the difference, if
+    any.
+    """
     with tempfile.TemporaryDirectory(prefix="seclude-document-") as home:
         os.chmod(home, 0o777)
         for name, text in wanted.files.items():
@@ -144,14 +145,14 @@ def differs(
             code, said = run(command, home, variables(builder, home), SECONDS)
         except subprocess.TimeoutExpired:
             return f"it still ran after {SECONDS} seconds"
-    # A line for the shell may fail on purpose; what it prints says so.
+    # A shell command may fail on purpose; its output then shows that.
     if blocks.fits(wanted.prints, said) and (code == 0 or isinstance(wanted, blocks.Command)):
         return None
     return f"exit code {code}; it printed\n{said}but the document shows\n{wanted.prints}"
 
 
 def prove(document: pathlib.Path, builder: Builder, account: Account) -> None:
-    """Runs all that a document shows."""
+    """Run everything that a document shows."""
     name = document.relative_to(ROOT) if document.is_relative_to(ROOT) else document
     found = blocks.blocks(document.read_text())
     install = "".join(block.text for block in found if block.language == "sh")
@@ -175,13 +176,13 @@ def prove(document: pathlib.Path, builder: Builder, account: Account) -> None:
 
 
 def variables(builder: Builder, home: str) -> dict[str, str]:
-    """The environment of a program: little, so that no variable of the caller's is needed."""
+    """Return a minimal environment, so that no program depends on a variable of the caller."""
     path = f"{pathlib.Path(builder.python).parent}:/usr/local/bin:/usr/bin:/bin"
     return {"PATH": path, "HOME": home, "LANG": "C.UTF-8"}
 
 
 def complete(document: pathlib.Path) -> str | None:
-    """What a front page lacks: a program in each language, each with what it prints."""
+    """Yield what a front page lacks: a program in each language, each with its output."""
     found = blocks.blocks(document.read_text())
     there = {program.language for program in blocks.programs(found)}
     missing = [language for language in blocks.LANGUAGES if language not in there]
@@ -206,7 +207,7 @@ def main() -> int:
     if os.geteuid() == 0:
         account.callers = {"root": (), "nobody": ORDINARY}
     else:
-        print("SKIPPED: as nobody: only root can become somebody else")
+        print("SKIPPED: as nobody: only root can become another user")
 
     builder = Builder(wanted)
     documents = list(map(pathlib.Path.resolve, wanted.documents))

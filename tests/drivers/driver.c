@@ -1,7 +1,8 @@
-/* The C face's driver: does one job (tests/src/job.rs) through seclude.h and tells how it went.
+/* The driver of the C face: does one job (tests/src/job.rs) with seclude.h and writes the result.
  *
- * driver JOB RESULT. Its twins are tests/src/bin/driver.rs and driver.py. A job is lines of `key value...`, values with %XX
- * for what is not plain; C has no text with a NUL in it, so no job for it has. Whatever is wrong with a job ends the program. */
+ * Usage: driver JOB RESULT. tests/src/bin/driver.rs and driver.py do the same. A job consists of
+ * lines `key value...`, with %XX for special characters. C strings contain no NUL, so no job for
+ * this driver does. An invalid job ends the program. */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +19,7 @@
 
 #define LINES 4096
 
-/* ---- the job */
+/* The job. */
 
 struct line {
     char *key;
@@ -35,7 +36,7 @@ static void fail(const char *what)
     exit(3);
 }
 
-/* Decodes in place; the length of what is left. */
+/* Decodes in place and returns the new length. */
 static size_t unescape(char *text)
 {
     char *to = text;
@@ -90,7 +91,7 @@ static int acts(const char *name)
     return !strcmp(find("action")->value[0], name);
 }
 
-/* ---- the command */
+/* The command. */
 
 static int open_file(const char *path, int writing)
 {
@@ -114,12 +115,12 @@ static int stream_of(const char *key, int writing)
     return open_file(line->value[1], writing);
 }
 
-/* Where the job's command runs: SECLUDE_TEST_GROUND says. */
+/* Where the command runs, from SECLUDE_TEST_GROUND. */
 static seclude_cell *cell;
 static seclude_pool *pool;
 static seclude_joined *joined;
 
-/* All namespaces of a cell of the policy, or the cell itself by a name. */
+/* Joins all namespaces of a cell of the policy, or enters the cell by its name. */
 static int come_in(const seclude_sandbox *sandbox, seclude_cell **home, seclude_error **error)
 {
     seclude_join *join = seclude_join_new();
@@ -193,7 +194,8 @@ static seclude_command *command_of(const seclude_sandbox *sandbox)
     return command;
 }
 
-/* The first line that the command writes, byte by byte: what follows is for wait_with_output. */
+/* Reads the first line that the command writes, byte by byte, because wait_with_output needs the
+ * rest. */
 static size_t first_line(int fd, char *text, size_t room)
 {
     size_t length = 0;
@@ -218,7 +220,7 @@ static void must(int holds, const char *what)
     }
 }
 
-/* ---- what the job asks */
+/* The actions. */
 
 static int change(seclude_child *child, seclude_error **error)
 {
@@ -319,7 +321,7 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
         must(outcome.ended == again.ended && outcome.value == again.value, "the answer stays");
     }
     const int collected = seclude_child_wait_with_output(child, &output, error);
-    /* Not before: it would hang up on a command that is about to end. */
+    /* Not earlier: closing the terminal would hang up on a command that is about to end. */
     if (terminal >= 0 && terminal != out)
         close(terminal);
     if (collected < 0)
@@ -327,7 +329,7 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
     if (report) {
         seclude_output_outcome(output, &outcome, sizeof outcome);
         tell_outcome(&outcome);
-        /* The usage of a running command stands for the final one where the job asks for it. */
+        /* Some actions have already reported the usage of the running command instead. */
         if (!acts("usage"))
             tell_usage(&outcome);
         data = seclude_output_stdout(output, &rest);

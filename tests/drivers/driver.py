@@ -1,6 +1,7 @@
-"""The Python face's driver: does one job (tests/src/job.rs) through the wheel's public API and tells how it went.
+"""The driver of the Python face: does one job (tests/src/job.rs) with the wheel's public API and
+writes the result.
 
-`driver.py JOB RESULT`. Its twins are tests/src/bin/driver.rs and driver.c.
+Usage: `driver.py JOB RESULT`. tests/src/bin/driver.rs and driver.c do the same.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Runs = seclude.Sandbox | seclude.Cell | seclude.Pool | seclude.Joined
 
 
 class Job:
-    """A job's lines: the values of each key, in their order."""
+    """The lines of a job: the values of each key, in order."""
 
     def __init__(self, text: str) -> None:
         self.lines: list[tuple[str, list[bytes]]] = []
@@ -63,7 +64,7 @@ def perform(job: Job, told: Told) -> None:
 
 
 def ground_of(job: Job, sandbox: seclude.Sandbox) -> Runs:
-    """Where the job's command runs: SECLUDE_TEST_GROUND says."""
+    """Where the command runs, from SECLUDE_TEST_GROUND."""
     match os.environ.get("SECLUDE_TEST_GROUND", "") if job.action != "reset" else "cell":
         case "cell":
             return sandbox.cell()
@@ -76,7 +77,7 @@ def ground_of(job: Job, sandbox: seclude.Sandbox) -> Runs:
 
 
 def start(job: Job, sandbox: Runs) -> seclude.Popen:
-    """The command of the job, running."""
+    """Start the command of the job."""
     options: dict[str, Any] = {}
     if limit := job.one("wall-ms"):
         options["wall_time"] = int(limit[0]) / 1000
@@ -118,7 +119,9 @@ def start(job: Job, sandbox: Runs) -> seclude.Popen:
 
 
 def environment(job: Job, sandbox: Runs) -> dict[bytes, bytes]:
-    """Python's `env` is the whole environment: the default one, as it is inside, with the job's changes."""
+    """Return the whole environment, as Python's `env` requires: the default one of a sandbox with
+    the job's changes.
+    """
     variables: dict[bytes, bytes] = {}
     if not job.all("env-clear"):
         inside = sandbox.run(["env", "-0"], stdout=subprocess.PIPE).stdout
@@ -130,7 +133,7 @@ def environment(job: Job, sandbox: Runs) -> dict[bytes, bytes]:
 
 
 def finish(job: Job, child: seclude.Popen, told: Told) -> None:
-    """Does what the job asks of the running command, and tells its end."""
+    """Do what the job asks of the running command, and report its end."""
     first, data = b"", None
     if child.stdin is not None:
         data = job.one("stdin")[1]
@@ -214,7 +217,7 @@ def tell_outcome(outcome: seclude.Outcome, told: Told) -> None:
         told["status"] = str(outcome.status).encode()
     if outcome.limit is not None:
         told["limit"] = str(outcome.limit).encode()
-    # The usage of a running command stands for the final one where the job asks for it.
+    # Some actions have already reported the usage of the running command instead.
     told.setdefault("usage", tell_usage(outcome.usage))
 
 
@@ -223,7 +226,9 @@ def by_place(limit: tuple[str, str]) -> int:
 
 
 def tell_usage(usage: seclude.Usage) -> bytes:
-    """Every number that somebody counted, times in microseconds, in the order of `seclude.Usage`."""
+    """Return all figures that were measured, in the order of `seclude.Usage`, with times in
+    microseconds.
+    """
     words = [f"memory_source={usage.memory_source}"]
     for field in fields(seclude.Usage):
         match getattr(usage, field.name):

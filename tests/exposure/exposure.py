@@ -1,7 +1,9 @@
-"""What a program can see and do under plain `unshare`, under bubblewrap with its usual options, and in seclude's default sandbox: side by side.
+"""Compares what a program can see and do under plain `unshare`, under bubblewrap with its usual
+options, and in seclude's default sandbox.
 
-exposure.py [--write] [--python PYTHON]: PYTHON has the wheel. Lays canaries outside, runs probe.py in each, and prints a table; with --write it
-goes to docs/exposure.md. As root, the same is done a second time as nobody.
+Usage: exposure.py [--write] [--python PYTHON], where PYTHON has the wheel. It places canaries
+outside, runs probe.py in each, and prints a table. With --write the table goes to docs/exposure.md.
+As root it does the same again as nobody.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def shown(name: str) -> list[str]:
 
 
 class Canaries:
-    """What the probe looks for."""
+    """The canaries that the probe looks for."""
 
     def __enter__(self) -> dict[str, object]:
         self.place = tempfile.TemporaryDirectory(prefix="seclude-exposure-")
@@ -95,7 +97,7 @@ def probe(start: list[str], careful: bool, canary: dict[str, object]) -> dict[st
     argument = json.dumps(canary | {"careful": careful})
     if shutil.which(start[0]) is None:
         return "not here"
-    # The canary descriptor is inheritable, and whoever lets it through is seen to.
+    # The canary descriptor is inheritable, so the table shows which of them pass it on.
     done = subprocess.run([word if word != "{canary}" else argument for word in start], capture_output=True, text=True, close_fds=False, timeout=300)
     if done.returncode != 0:
         return "it does not start: " + (done.stderr.strip().splitlines() or ["no word"])[-1]
@@ -127,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--json", action="store_true", help="what was found, for the run as another user")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON, for the run as another user")
     options = parser.parse_args()
     found = everything(options.python)
     if options.json:

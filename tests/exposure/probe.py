@@ -1,4 +1,6 @@
-"""What a program can see and do where it runs: one JSON object. Standard library only; every attempt is harmless if it succeeds."""
+"""Prints what a program can see and do where it runs, as one JSON object. It uses only the standard
+library, and every attempt is harmless if it succeeds.
+"""
 
 import ctypes
 import json
@@ -8,7 +10,8 @@ import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CANARY = json.loads(sys.argv[1])
-# Calls that end, stop or wait for this very process, or that all of these are started by; the rest is tried with arguments that mean nothing.
+# Calls that end, stop or block this process, or with which it starts. All others are tried with
+# meaningless arguments.
 NOT_TRIED = {
     "x86_64": [
         15,
@@ -49,12 +52,12 @@ NOT_TRIED = {
         306,
     ],
 }
-# What changes the machine if nobody forbids it: not tried where nothing might.
+# Calls that change the machine if nothing forbids them. They are not tried where nothing might.
 DANGEROUS = {"x86_64": [88, 161, 163, 164, 165, 166, 167, 168, 169, 170, 171, 173, 172, 175, 176, 155, 227, 246, 304, 305, 313, 320, 153, 159, 103, 305]}
 
 
 def attempt(work):
-    """Whether it does not fail."""
+    """Return whether a call does not fail."""
     try:
         return work() is not False
     except (OSError, ValueError):
@@ -113,13 +116,13 @@ def status(name):
 
 
 def key():
-    """Whether the caller's session key is found by its name, or its number read."""
+    """Return whether the caller's session key is found by its name, or whether its id can be read."""
     found = LIBC.syscall(250, 10, -3, b"user", CANARY["key"].encode(), 0) if os.uname().machine == "x86_64" else -1
     return found > 0
 
 
 def calls():
-    """How many calls are not simply refused; each in a process of its own."""
+    """Count the calls that are not simply refused, each in a process of its own."""
     machine = os.uname().machine
     if machine not in NOT_TRIED:
         return None
@@ -156,7 +159,7 @@ def own_child_traced():
 
 
 def in_a_child(work):
-    """The same, where it cannot hurt what comes after."""
+    """Make an attempt in a child, where it cannot affect what follows."""
     child = os.fork()
     if child == 0:
         try:

@@ -1,8 +1,7 @@
-"""Runs a file of CPython's own tests, and prints a line of JSON for each case: name, verdict, what
-was said.
+"""Runs a file of CPython's own tests and prints a JSON line for each case: name, verdict, message.
 
-cases.py SECONDS FILE. It runs outside and inside alike, handed to the interpreter as text, and uses
-nothing but the standard library. A file whose cases cannot be told counts as one case.
+Usage: cases.py SECONDS FILE. It is passed to the interpreter as text, outside and inside, and uses
+nothing but the standard library. A file without recognizable cases counts as one case.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ WORST = ("pass", "skip", "fail")
 
 
 def verdict(case: Tree.Element) -> tuple[str, str]:
-    """Its verdict, and the last line of what it said."""
+    """Return the verdict, and the last line of the message."""
     found, words = "pass", ""
     for part in case:
         kind = {"error": "fail", "failure": "fail", "skipped": "skip"}.get(part.tag, "pass")
@@ -31,7 +30,7 @@ def verdict(case: Tree.Element) -> tuple[str, str]:
 
 
 def run(name: str, seconds: float) -> dict[str, tuple[str, str]]:
-    """The cases of one file."""
+    """Yield the cases of one file."""
     with tempfile.TemporaryDirectory() as place, tempfile.TemporaryFile() as log:
         report = os.path.join(place, "report.xml")
         words = [sys.executable, "-m", "test", "-u", RESOURCES, "--junit-xml", report, name]

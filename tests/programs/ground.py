@@ -1,7 +1,7 @@
 """Where a command runs: outside, as an ordinary user, or in the default sandbox of a caller.
 
-Outside and inside are alike in what a caller chooses: an environment of a few variables, a working
-directory that is writable, no input, a session of its own. What differs is the sandbox.
+What a caller chooses is the same outside and inside: an environment of a few variables, a writable
+working directory, no input, and a new session. Only the sandbox differs.
 """
 
 import base64
@@ -19,7 +19,7 @@ from typing import Any
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSIDE = pathlib.Path(__file__).with_name("inside.py")
-# A request's own time is over before this guard is.
+# The time limit of a request ends before this guard does.
 GUARD = 60
 
 
@@ -35,7 +35,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of it. `code` is None if it did not exit by itself."""
+    """The result. `code` is None if the command did not exit by itself."""
 
     code: int | None
     ended: str
@@ -45,7 +45,7 @@ class Done:
 
 @dataclass(frozen=True)
 class User:
-    """Whose process it is: `words` start a program as that user."""
+    """The user of a process. `words` start a program as that user."""
 
     name: str
     words: tuple[str, ...] = ()
@@ -53,19 +53,19 @@ class User:
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[tuple[str, dict[str, str]]]:
-        """A directory of the user's own, and an environment that speaks of it."""
+        """Yield a directory of the user's own, and an environment that names it."""
         place = tempfile.mkdtemp(prefix="seclude-programs-", dir="/var/tmp")
         if self.uid is not None:
             os.chown(place, self.uid, -1)
         try:
             yield place, {"PATH": PATH, "HOME": place, "TMPDIR": place, "LANG": "C.UTF-8"}
         finally:
-            # Tests leave directories without any right; what root cannot remove, nobody can.
+            # Tests leave directories without any permissions. Whatever root cannot remove stays.
             shutil.rmtree(place, ignore_errors=True)
 
 
 def users() -> list[User]:
-    """The callers to be proved, the ordinary one last."""
+    """Return the callers to test, the ordinary one last."""
     if os.geteuid() != 0:
         return [User("this user")]
     ordinary = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
@@ -73,7 +73,7 @@ def users() -> list[User]:
 
 
 def outside(user: User, work: Work) -> Done:
-    """The command as the user's own process. What its session leaves running is killed."""
+    """Run the command as a process of the user. Whatever its session leaves running is killed."""
     with user.scratch() as (place, env):
         start = [*user.words, *work.words]
         process = subprocess.Popen(
@@ -99,7 +99,7 @@ def outside(user: User, work: Work) -> Done:
 
 
 def inside(python: str, user: User, work: Work) -> Done:
-    """The command in a sandbox that the user makes."""
+    """Run the command in a sandbox that the user makes."""
     request = {"words": work.words, "policy": work.policy, "env": None, "seconds": work.seconds}
     with user.scratch() as (place, env):
         if work.env:

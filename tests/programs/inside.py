@@ -1,8 +1,9 @@
-"""One command in a sandbox: JSON on standard input asks for it, JSON on standard output answers.
+"""Runs one command in a sandbox. JSON on standard input describes it, and JSON on standard output
+is the result.
 
-A program of its own, so that one runner can be two callers: it runs as root, or under setpriv as an
-ordinary user. It is handed to the interpreter as text, because a checkout may lie where that user
-cannot read.
+It is a separate program, so that one runner can be two callers: it runs as root, or under setpriv
+as an ordinary user. It is passed to the interpreter as text, because the user may not be able to
+read the checkout.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""docs/programs.md, made from programs.toml and exclusions.toml, and from nothing else."""
+"""Makes docs/programs.md from programs.toml and exclusions.toml alone."""
 
 import json
 import pathlib
@@ -84,7 +84,7 @@ def item(text: str) -> str:
 
 
 def check(*, write: bool) -> str | None:
-    """What is wrong with the page, if anything."""
+    """Return what is wrong with the page, if anything."""
     text = made(rows.programs(), rows.exclusions())
     if write:
         DOCUMENT.write_text(text)

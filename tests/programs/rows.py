@@ -1,4 +1,4 @@
-"""programs.toml and exclusions.toml as values, read strictly: an unknown key is a mistake."""
+"""programs.toml and exclusions.toml as values. An unknown key is an error."""
 
 import fnmatch
 import pathlib
@@ -13,13 +13,13 @@ from suites import Part, Verdict, Verdicts, last
 
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCES = HERE / "sources"
-# As many as the issue allows.
+# The largest number of exclusions.
 MOST = 12
 
 
 @dataclass(frozen=True)
 class Program:
-    """A row: what a program must say, and what its sandbox needs for it."""
+    """A row: the expected output of a program, and what its sandbox needs."""
 
     language: str
     does: str
@@ -42,7 +42,7 @@ class Program:
         return bool(self.policy or self.env)
 
     def missing(self) -> list[str]:
-        """The commands that are not here; one with a slash is a pattern of paths."""
+        """Return the missing commands. One with a slash is a pattern of paths."""
 
         def here(one: str) -> bool:
             if "/" in one:
@@ -52,8 +52,8 @@ class Program:
         return [one for one in self.needs if not here(one)]
 
     def part(self, *, bare: bool = False) -> Part:
-        """The row as work; `bare` leaves out what it needs besides the defaults."""
-        # Go, for one, has no use for a module right in the directory for temporary files.
+        """Return the row as work. `bare` leaves out what it needs besides the defaults."""
+        # Go, for one, accepts no module directly in the directory for temporary files.
         lay = "mkdir work && cd work || exit 9\n"
         for name in self.sources:
             text = (SOURCES / name).read_text()
@@ -77,7 +77,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Cases that may differ, by one reason. `cases` are patterns of a suite and a name in it."""
+    """Cases that may differ for one reason. `cases` are patterns of suites and of names in them."""
 
     cases: tuple[str, ...]
     reason: str
@@ -92,7 +92,7 @@ def programs() -> list[Program]:
 
 
 def _program(row: dict[str, Any]) -> Program:
-    # The newline that a text begins with where it fills lines of its own is no part of it.
+    # A text over several lines begins with a newline that does not belong to it.
     row["says"] = row["says"].removeprefix("\n")
     row |= {key: tuple(row[key]) for key in ("needs", "sources") if key in row}
     return Program(**row)
@@ -102,11 +102,11 @@ def exclusions() -> list[Exclusion]:
     rows = tomllib.loads((HERE / "exclusions.toml").read_text()).get("exclusion", [])
     found = [Exclusion(tuple(row["cases"]), " ".join(row["reason"].split())) for row in rows]
     if len(found) > MOST:
-        raise SystemExit(f"exclusions.toml: {len(found)} exclusions; at most {MOST} may stand")
+        raise SystemExit(f"exclusions.toml: {len(found)} exclusions; at most {MOST} are allowed")
     return found
 
 
 def left_out() -> list[str]:
-    """LTP's tests that are run on neither side."""
+    """Return LTP's tests that run on neither side."""
     patterns: list[str] = tomllib.loads((HERE / "exclusions.toml").read_text())["ltp"]["left_out"]
     return patterns

@@ -1,10 +1,12 @@
-"""Runs programs and suites outside and inside. A case that passes outside alone is a failure.
+"""Runs programs and suites outside and inside. A case that passes only outside is a failure.
 
-run.py --place DIRECTORY [--slice] [--only WORD…]     where needs-programs.sh has put the suites
-run.py --write-page | --check-page                    docs/programs.md
+run.py --place DIRECTORY [--slice] [--only WORD…]
 
-It wants the interpreter that has the wheel. As root it proves two callers, root and nobody; outside
-all runs as nobody.
+run.py --write-page | --check-page
+
+DIRECTORY is where needs-programs.sh has put the suites. The page is docs/programs.md. The
+interpreter must have the wheel. As root the program tests two callers, root and nobody. Outside
+everything runs as nobody.
 """
 
 import argparse
@@ -25,14 +27,14 @@ import suites
 from rows import Exclusion, Program
 from suites import Part, Verdict, Verdicts
 
-# A case that fails now and then is run again before it counts.
+# A case that fails now and then runs again before it counts.
 TRIES = 3
 LTP_LISTS = ("syscalls", "syscalls-ipc", "pty", "nptl", "sched", "fcntl-locktests")
 
 
 @dataclass
 class Account:
-    """What was found as one caller."""
+    """The results as one caller."""
 
     passed: int = 0
     differs: list[str] = field(default_factory=list)
@@ -41,7 +43,7 @@ class Account:
 
 
 class Proof:
-    """The runs, and what came of them."""
+    """The runs and their results."""
 
     def __init__(
         self, python: str, exclusions: list[Exclusion], jobs: int, policy: dict[str, Any]
@@ -66,7 +68,7 @@ class Proof:
                 print(f"    {line}", flush=True)
 
     def _part(self, part: Part) -> list[str]:
-        """One part outside and as each caller; what is to be told of it."""
+        """Run one part outside and as each caller, and return what must be reported."""
         there = part.read(ground.outside(self.ordinary, part.work))
         passing = {case for case, verdict in there.items() if verdict.kind == "pass"}
         self.outside[part.suite] = self.outside.get(part.suite, 0) + len(passing)
@@ -92,7 +94,8 @@ class Proof:
         for _ in range(TRIES - 1):
             if not again:
                 break
-            # On both sides: what fails outside now and then proves nothing.
+            # Cases run again on both sides, because one that fails outside now and then proves
+            # nothing.
             narrowed = part.again(again)
             there = narrowed.read(ground.outside(self.ordinary, narrowed.work))
             here = narrowed.read(self._sandbox(user, narrowed.work))
@@ -116,7 +119,7 @@ class Proof:
         return next((one for one in self.exclusions if one.covers(part.suite, case)), None)
 
     def control(self) -> None:
-        """What passes outside alone must be seen to differ, or nothing here proves anything."""
+        """Check the control: a program that passes only outside must be found to differ."""
         run = '[ "$(uname -n)" != sandbox ] && echo outside'
         program = Program("control", "the host's own name", run, "outside\n")
         part = program.part()
@@ -129,7 +132,7 @@ class Proof:
                 )
 
     def without(self, programs: Iterable[Program]) -> None:
-        """What needs a line must fail without it, or the page is wrong."""
+        """Check that a program that needs a policy fails without it, as the page says."""
         for program in programs:
             part = program.part(bare=True)
             for user in self.callers:
@@ -156,7 +159,7 @@ def main() -> int:
 
     wrong = page.check(write=chosen.write_page)
     if chosen.write_page or chosen.check_page:
-        print(wrong or "the page is what the data says")
+        print(wrong or "the page matches the data")
         return bool(wrong)
 
     proof = Proof(sys.executable, rows.exclusions(), chosen.jobs, chosen.policy)
@@ -204,7 +207,7 @@ def told(proof: Proof, absent: dict[str, list[str]], *, partial: bool) -> int:
         print(f"no longer needed here: the exclusion {', '.join(one.cases)}")
     for name, account in proof.accounts.items():
         for case in account.unsteady:
-            print(f"unsteady, passed when run again or failed outside too: as {name}: {case}")
+            print(f"flaky, passed when run again or failed outside too: as {name}: {case}")
     for line in proof.wrong:
         print(f"WRONG: {line}")
     passing = ", ".join(f"{suite} {count}" for suite, count in proof.outside.items())

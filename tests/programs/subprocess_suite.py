@@ -1,12 +1,12 @@
-"""CPython's own `test_subprocess`, with the library's `Popen` in the place of `subprocess.Popen`.
+"""CPython's own `test_subprocess`, with the library's `Popen` in place of `subprocess.Popen`.
 
-    python subprocess_suite.py              compares, and exits with 1 if something is not as
-                                            subprocess_differences.toml says
-    python subprocess_suite.py --run WHICH  runs it once, `plain` or `seclude`: a line of JSON
+    python subprocess_suite.py              compares, and exits with 1 if a result differs from
+                                            subprocess_differences.toml
+    python subprocess_suite.py --run WHICH  runs it once, `plain` or `seclude`, and prints JSON
 
-Run by root, it goes on as an ordinary user, because that is what most callers are. Needs Debian's
-libpython3-testsuite and an installed seclude. What passes with `subprocess` must pass with the
-library, but for what is listed, by name and with the reason.
+If root runs it, it continues as an ordinary user, because most callers are one. It needs Debian's
+libpython3-testsuite and an installed seclude. Tests that pass with `subprocess` must pass with the
+library, except those on the list, each by name and with a reason.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 USER, GROUP = 65534, 65534
 PATIENCE = 120
-"""Seconds after which one test hangs."""
+"""Seconds after which one test counts as hung."""
 
 
 def main() -> int:
-    """Compares both runs with the list."""
+    """Compare both runs with the list."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -59,7 +59,7 @@ def main() -> int:
         else []
     )
     for name in stale:
-        print(f"is listed, and does not differ: {name}: {expected[name]}")
+        print(f"is listed but does not differ: {name}: {expected[name]}")
     print(
         f"{len(plain)} tests: {len(sound)} pass with subprocess, "
         f"{len(sound) - len(differ)} of these with seclude"
@@ -68,11 +68,11 @@ def main() -> int:
 
 
 def apart(which: str, tests: list[str]) -> dict[str, list[str]]:
-    """The results of one run, in a process of an ordinary user's, by name: the state, and the last
-    line of what went wrong.
+    """Return the results of one run in a process of an ordinary user, by test name: the state, and
+    the last line of the message.
     """
     with tempfile.TemporaryDirectory(prefix="seclude-suite-", dir="/var/tmp") as place:
-        # The checkout may lie where that user may not look.
+        # The user may not be able to read the checkout.
         program = shutil.copy(__file__, place)
         command = [sys.executable, "-B", program, "--run", which, *tests]
         variables = {
@@ -98,8 +98,8 @@ def apart(which: str, tests: list[str]) -> dict[str, list[str]]:
 
 
 def run(which: str, tests: list[str]) -> dict[str, list[str]]:
-    """Runs the suite here."""
-    # The suite writes to its standard output, and so do its children.
+    """Run the suite in this process."""
+    # The suite and its children write to its standard output.
     kept = os.dup(1)
     os.dup2(2, 1)
     if which == "seclude":
@@ -121,7 +121,7 @@ def run(which: str, tests: list[str]) -> dict[str, list[str]]:
 
 
 class Result(unittest.TestResult):
-    """What became of each test."""
+    """The result of each test."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,14 +166,14 @@ class Result(unittest.TestResult):
 
 
 def _hangs(*_: Any) -> None:
-    raise TimeoutError(f"this test is not over after {PATIENCE} seconds")
+    raise TimeoutError(f"this test has not ended after {PATIENCE} seconds")
 
 
 def replacement() -> Any:
-    """The library's `Popen` for a caller that knows `subprocess`'s alone.
+    """The library's `Popen` for a caller that knows only `subprocess`.
 
-    What differs by intent is bridged here: the environment and the working directory are the
-    caller's, and its files are there.
+    It bridges the intended differences: the environment and the working directory are the caller's,
+    and the caller's files are there.
     """
     import seclude
 
@@ -222,7 +222,7 @@ def replacement() -> Any:
                     ("pipesize", -1),
                     ("umask", -1),
                 }:
-                    raise NotImplementedError(f"no such word: {name}")
+                    raise NotImplementedError(f"no such argument: {name}")
             words = [args] if isinstance(args, (str, bytes, os.PathLike)) else list(args)
             if shell:
                 if isinstance(args, os.PathLike):

@@ -1,4 +1,4 @@
-"""Other people's suites as work to be done on either side, and how to read what they say."""
+"""Third-party suites as work for either side, and parsers of their output."""
 
 import json
 import pathlib
@@ -16,7 +16,7 @@ PYTHON = "/usr/bin/python3"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one case: `kind` is pass, skip or fail."""
+    """The result of one case: `kind` is pass, skip or fail."""
 
     kind: str
     words: str = ""
@@ -27,13 +27,13 @@ Verdicts = dict[str, Verdict]
 
 @dataclass(frozen=True)
 class Part:
-    """Some of a suite, small enough to be run again."""
+    """A part of a suite, small enough to be run again."""
 
     suite: str
     name: str
     work: Work
     read: Callable[[Done], Verdicts]
-    # Another part that runs no more than is needed to judge these cases.
+    # Makes another part that runs only what is needed to judge these cases.
     narrowed: Callable[[set[str]], "Part"] | None = None
 
     def again(self, cases: set[str]) -> "Part":
@@ -45,9 +45,9 @@ def last(text: bytes) -> str:
     return lines[-1][:200] if lines else ""
 
 
-# ---- CPython's own tests, as Debian's libpython3.N-testsuite has them
+# CPython's own tests, from Debian's libpython3.N-testsuite.
 
-# What the issue names and is quick: the slice.
+# The slice: tests of what a sandbox affects most that run fast.
 CPYTHON_SLICE = "os posix pathlib shutil mmap pty httplib fcntl tempfile socket threading"
 CPYTHON = f"""{CPYTHON_SLICE}
 asyncio signal ssl multiprocessing_fork multiprocessing_forkserver
@@ -83,7 +83,7 @@ def cpython_file(file: str) -> Part:
     return Part("cpython", file, work, read)
 
 
-# ---- busybox's testsuite, over the busybox that is installed
+# busybox's testsuite, run with the installed busybox.
 
 BUSYBOX = """
 cp -r "$1" b && cd b/testsuite && cp /bin/busybox .. || exit 9

@@ -1,5 +1,5 @@
-//! What the kernel keeps account of and a sandbox could leave: taken before and after many of them,
-//! it is the same.
+//! A snapshot of everything that the kernel keeps for this process and that a sandbox could leave
+//! behind. Tests compare one taken before many runs with one taken after them.
 
 use crate::caller::Caller;
 use crate::census::{descendants, descriptors, mounts};
@@ -11,28 +11,28 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// All that is counted. Namespaces of others come and go: only those that this process's
-/// descendants are in are ours.
+/// The snapshot. Other programs create and end namespaces meanwhile, so those are not part of it.
 #[derive(Debug, PartialEq)]
 pub struct Account {
-    /// This process's.
+    /// The descriptors of this process.
     pub descriptors: BTreeSet<(u32, PathBuf)>,
     mounts: Vec<String>,
-    /// Below this process, zombies among them.
+    /// The descendants of this process, zombies included.
     pub processes: Vec<u32>,
     cgroups: Vec<PathBuf>,
     links: BTreeSet<String>,
     keys: BTreeMap<String, u32>,
     system_v: Vec<usize>,
-    /// Files of ours in temporary directories.
+    /// Files in temporary directories that belong to this user and have the library's name in
+    /// theirs.
     pub temporary: BTreeSet<PathBuf>,
 }
 
 impl Account {
-    /// What there is now.
+    /// Takes a snapshot.
     pub fn of_now() -> Account {
         let listed = |directory: &str| fs::read_dir(directory).into_iter().flatten().flatten();
-        // What another user has is none of ours: a machine may have more than one who tests.
+        // Leaves out the files of other users: several users may run tests on one machine.
         let ours = |entry: &fs::DirEntry| {
             let name = entry.file_name().to_string_lossy().into_owned();
             let own = entry.metadata().is_ok_and(|status| status.uid() == geteuid().as_raw());
@@ -40,11 +40,11 @@ impl Account {
         };
         let temporary = ["/tmp", "/var/tmp", "/dev/shm"].into_iter().flat_map(listed);
         let lines = |path: &str| fs::read_to_string(path).unwrap_or_default().lines().count();
-        // A line: the user's id, then how many keys that user has.
+        // Each line has a user id and the number of keys of that user (keyrings(7)).
         let users = fs::read_to_string("/proc/key-users").unwrap_or_default();
         let key_line = |line: &str| {
             let (user, rest) = line.trim().split_once(':')?;
-            // How many there are, and how many of them are whole.
+            // The field is `nkeys/nikeys`: all keys, and those that are instantiated.
             let count = rest.split_whitespace().nth(1)?.split('/').next()?.parse().ok()?;
             Some((user.to_owned(), count))
         };
@@ -65,15 +65,16 @@ impl Account {
     }
 }
 
-/// Whether the keys of root's sandboxes are counted under this user.
+/// Whether `user` is in the id range of root's sandboxes. The kernel counts their keys under it.
 fn is_behind(user: &str) -> bool {
     Caller::present() == Caller::Root
         && user.parse::<u32>().is_ok_and(|user| (0x7000_0000..0x7001_0000).contains(&user))
 }
 
-/// The kernel takes apart behind the scenes what has been let go of: it is waited for, but not for
-/// long. Of what runs before this left to it, less may be there by now: then the account is the
-/// same.
+/// Takes snapshots until one equals `before`, for at most four seconds, and returns the last one.
+///
+/// The kernel destroys released objects in the background. It may by then also have destroyed keys
+/// that earlier tests left, so fewer keys than before count as equal.
 pub fn settled(before: &Account) -> Account {
     let mut now = Account::of_now();
     for _ in 0..200 {

@@ -1,13 +1,13 @@
-//! Who calls the library: root, or an unprivileged user. A test run by root does everything a
-//! second time as `nobody`, by executing itself again; one run by a user does it once.
+//! The callers of the library: root and an unprivileged user. A test that root runs is executed a
+//! second time as `nobody`. A test that a user runs is executed once.
 
 use crate::scratch;
 use nix::unistd::{Uid, geteuid};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::{env, fs};
+use std::{env, fs, thread};
 
-/// The id of the unprivileged user that root borrows: `nobody`, whom every Linux has.
+/// The user id of `nobody`, as which root runs tests a second time. Every Linux has it.
 pub const NOBODY: u32 = 65534;
 
 const AGAIN: &str = "SECLUDE_TEST_AS_USER";
@@ -16,22 +16,22 @@ const PRIVATE: &str = "SECLUDE_TEST_OWN_MOUNTS";
 const OWN_CELLS: &str = "SECLUDE_TEST_OWN_CELLS";
 const PLACE: &str = "SECLUDE_TEST_PLACE";
 
-/// Who calls.
+/// A kind of caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Caller {
-    /// Host root.
+    /// Root of the host.
     Root,
-    /// A user without privileges.
+    /// An unprivileged user.
     User,
 }
 
 impl Caller {
-    /// The one that this process is.
+    /// The caller that this process is.
     pub fn present() -> Caller {
         if geteuid().is_root() { Caller::Root } else { Caller::User }
     }
 
-    /// Those that this process can be or become.
+    /// The callers that this process is or can start.
     pub fn reachable() -> &'static [Caller] {
         match Caller::present() {
             Caller::Root => &[Caller::Root, Caller::User],
@@ -39,7 +39,7 @@ impl Caller {
         }
     }
 
-    /// Its name in the table.
+    /// Its name in the behaviour table.
     pub fn name(self) -> &'static str {
         match self {
             Caller::Root => "root",
@@ -47,7 +47,7 @@ impl Caller {
         }
     }
 
-    /// Its user id, as the host counts.
+    /// Its user id on the host.
     pub fn uid(self) -> u32 {
         match (self, Caller::present()) {
             (Caller::User, Caller::Root) => NOBODY,
@@ -55,7 +55,7 @@ impl Caller {
         }
     }
 
-    /// The host's id behind user 1000 of the default sandbox.
+    /// The host's user id that user 1000 of the default sandbox is mapped to.
     pub fn uid_behind(self) -> u32 {
         match self {
             Caller::Root => 0x7000_0000 + 1000,
@@ -76,7 +76,7 @@ impl Caller {
         command
     }
 
-    /// Gives a file to this caller.
+    /// Makes this caller the owner of a file.
     pub fn own(self, path: &Path) {
         if self != Caller::present() {
             nix::unistd::chown(
@@ -89,8 +89,8 @@ impl Caller {
     }
 }
 
-/// Runs the body of the test `name` as the present caller and, if that is root, once more as an
-/// unprivileged user, in a new process that runs this test alone.
+/// Runs the body of the test `name` as the present caller. If that is root, then runs it again as
+/// an unprivileged user, in a new process that runs this test alone.
 pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     if env::var_os(AGAIN).is_some() {
         assert_eq!(Caller::present(), Caller::User);
@@ -98,19 +98,19 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     }
     body(Caller::present());
     if Caller::present() == Caller::User {
-        eprintln!("{name}: SKIPPED as root, for this is no root");
+        eprintln!("{name}: SKIPPED as root: the caller is not root");
         return;
     }
-    // The user may not be able to read where cargo builds.
+    // The user may not be able to read the directory that cargo builds in.
     let place = scratch::directory();
-    let test = copy(&env::current_exe().expect("/proc names it"), place.path(), "test");
+    let test = copy(&env::current_exe().expect("/proc/self/exe can be read"), place.path(), "test");
     for name in ["adversary", "driver", "keeper", "named", "payload", "pooler", "starter", "worker"]
     {
         copy(&program(name), place.path(), name);
     }
     let status = Caller::User
         .command(test)
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .args(only(name))
         .env(AGAIN, "1")
         .env(PROGRAMS, place.path())
         .current_dir("/")
@@ -121,8 +121,50 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     );
 }
 
-/// As [`as_each`], in a process that has a directory of its own for published cells
-/// (SECLUDE_CELLS).
+/// The arguments with which this test program runs the test `name` alone.
+///
+/// `name` is the name of the test function. `--exact` takes its whole path, with the modules of the
+/// binary before it, and with a wrong path the harness runs no test and succeeds.
+pub fn only(name: &str) -> [String; 4] {
+    let [exact, nocapture, threads] =
+        ["--exact", "--nocapture", "--test-threads=1"].map(str::to_owned);
+    [exact, path_of(name), nocapture, threads]
+}
+
+/// The path of the test function `name` in this test program, as `cargo test` prints it.
+///
+/// The harness names the thread of a test after its path. With one test thread it runs the tests in
+/// the main thread, so there the path is looked up in the arguments or in the list of all tests.
+///
+/// # Panics
+///
+/// If this program has no such test, or several and no way to tell which of them is running.
+fn path_of(name: &str) -> String {
+    let is_it = |path: &str| {
+        path.strip_suffix(name).is_some_and(|module| module.is_empty() || module.ends_with("::"))
+    };
+    if let Some(path) = thread::current().name().filter(|path| is_it(path)) {
+        return path.to_owned();
+    }
+    let mut arguments = env::args().skip_while(|argument| argument != "--exact").skip(1);
+    if let Some(path) = arguments.next().filter(|path| is_it(path)) {
+        return path;
+    }
+    let list = Command::new(env::current_exe().expect("/proc/self/exe can be read"))
+        .args(["--list", "--format=terse"])
+        .output()
+        .expect("this program starts");
+    let list = String::from_utf8(list.stdout).expect("names of functions are text");
+    let mut paths =
+        list.lines().filter_map(|line| line.strip_suffix(": test")).filter(|path| is_it(path));
+    match (paths.next(), paths.next()) {
+        (Some(path), None) => path.to_owned(),
+        (first, second) => panic!("one test named {name} expected, found {first:?}, {second:?}"),
+    }
+}
+
+/// Like [`as_each`], but each caller runs the body in a process that has its own directory for
+/// published cells (SECLUDE_CELLS).
 pub fn as_each_with_cells(name: &str, body: impl FnOnce(Caller)) {
     const CELLS: &str = "SECLUDE_CELLS";
     if env::var_os(OWN_CELLS).is_some() {
@@ -130,8 +172,8 @@ pub fn as_each_with_cells(name: &str, body: impl FnOnce(Caller)) {
     }
     as_each(name, |_| {
         let place = scratch::directory();
-        let status = Command::new(env::current_exe().expect("/proc names it"))
-            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        let status = Command::new(env::current_exe().expect("/proc/self/exe can be read"))
+            .args(only(name))
             .env(OWN_CELLS, "1")
             .env(CELLS, place.path().join("cells"))
             .status();
@@ -143,21 +185,21 @@ pub fn as_each_with_cells(name: &str, body: impl FnOnce(Caller)) {
     });
 }
 
-/// Runs the body of the test `name` as root in a mount namespace of its own, in a new process that
-/// runs this test alone: there it may mount and unmount what it likes. As another user it cannot,
-/// and says so.
+/// Runs the body of the test `name` as root in a new mount namespace, in a new process that runs
+/// this test alone. There the body may mount and unmount anything. For any other user the test is
+/// skipped with a message.
 pub fn in_own_mounts(name: &str, body: impl FnOnce()) {
     if env::var_os(PRIVATE).is_some() {
         return body();
     }
     if Caller::present() == Caller::User {
-        eprintln!("{name}: SKIPPED, for only root may change its mounts");
+        eprintln!("{name}: SKIPPED: only root may change its mounts");
         return;
     }
     let status = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "--"])
-        .arg(env::current_exe().expect("/proc names it"))
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .arg(env::current_exe().expect("/proc/self/exe can be read"))
+        .args(only(name))
         .env(PRIVATE, "1")
         .status();
     assert!(
@@ -166,13 +208,13 @@ pub fn in_own_mounts(name: &str, body: impl FnOnce()) {
     );
 }
 
-/// A process that stays in a user namespace of its own with these maps, as (inside, outside, count)
-/// for users and groups alike. Only root can write them.
+/// A process in a new user namespace with the given id maps. Each entry of a map is (inside,
+/// outside, count) and applies to user and group ids alike. Only root can write such maps.
 #[derive(Debug)]
 pub struct Holder(Child);
 
 impl Holder {
-    /// Starts one as `user` of the host, in a user namespace that has only these ids.
+    /// Starts one as the host's user `user`, in a user namespace that maps only these ids.
     pub fn start(user: u32, map: &[(u32, u32, u32)]) -> Holder {
         let id = user.to_string();
         let holder = Command::new("setpriv")
@@ -213,8 +255,7 @@ impl Holder {
         self.0.id()
     }
 
-    /// A command that runs `program` as the root of its user namespace, with all capabilities
-    /// there.
+    /// A command that runs `program` as root of this user namespace, with all capabilities in it.
     pub fn as_root(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("nsenter");
         command.args([
@@ -239,49 +280,47 @@ impl Drop for Holder {
     }
 }
 
-/// Runs the test `name` once more, by the command that `start` makes of a copy of this program.
-/// There [`place`] is `at`.
+/// Runs the test `name` again, alone, with a command that `start` makes from a copy of this
+/// program. In that process [`place`] returns `at`.
 pub fn once_more(name: &str, at: &Path, start: impl FnOnce(&Path) -> Command) {
     let programs = scratch::directory();
-    let test = copy(&env::current_exe().expect("/proc names it"), programs.path(), "test");
-    let status = start(&test)
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env(PLACE, at)
-        .env("HOME", "/tmp")
-        .current_dir("/")
-        .status();
+    let test =
+        copy(&env::current_exe().expect("/proc/self/exe can be read"), programs.path(), "test");
+    let status =
+        start(&test).args(only(name)).env(PLACE, at).env("HOME", "/tmp").current_dir("/").status();
     assert!(status.expect("it is there").success(), "{name}, in a process of its own, failed");
 }
 
-/// The place that [`once_more`] has named; `None` in the first process.
+/// The directory that [`once_more`] was given, or `None` in the process that called it.
 pub fn place() -> Option<PathBuf> {
     env::var_os(PLACE).map(PathBuf::from)
 }
 
-/// The Rust driver, which the tests also use as a program that uses the library. Cargo builds it
-/// beside them.
+/// The Rust driver. Cargo builds it beside the tests, which also use it as an example of a program
+/// that uses the library.
 pub fn driver() -> PathBuf {
     program("driver")
 }
 
-/// A program of this crate. Cargo builds them in the profile's directory, and the tests below it:
-/// how deep is each version's own.
+/// The path of a program of this crate. Cargo builds it in the profile's directory and the tests in
+/// a directory below that. How far below depends on the version of cargo.
 pub fn program(name: &str) -> PathBuf {
     if let Some(directory) = env::var_os(PROGRAMS) {
         return Path::new(&directory).join(name);
     }
-    let test = env::current_exe().expect("/proc names it");
+    let test = env::current_exe().expect("/proc/self/exe can be read");
     let mut places = test.ancestors().skip(1).map(|directory| directory.join(name));
     places
         .find(|place| place.is_file())
         .unwrap_or_else(|| panic!("no {name} above {}", test.display()))
 }
 
-/// A copy of `program` in `directory` that everybody may execute.
+/// Copies `program` into `directory`, with permission for everybody to execute it, and returns the
+/// path.
 ///
-/// Another process makes it: were it open for writing here, whoever another thread forks meanwhile
-/// would hold it open until its own execve(2), and a file that is open for writing cannot be
-/// executed (ETXTBSY).
+/// install(1) does the copying, not this process. A descriptor open for writing here could be
+/// inherited by a child that another thread forks, and the kernel does not execute a file that is
+/// open for writing (ETXTBSY).
 pub fn copy(program: &Path, directory: &Path, name: &str) -> PathBuf {
     let place = directory.join(name);
     let status = Command::new("install").args(["-m", "755"]).arg(program).arg(&place).status();

@@ -1,12 +1,12 @@
-//! What exists on the machine, as `/proc` tells: processes by a mark in their arguments, and what
-//! this process holds.
+//! Process scans: what exists on the machine according to `/proc`. Tests find the processes of a
+//! run by a mark in their arguments.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// The processes that have `mark` in their arguments, in every pid namespace below ours.
+/// The processes that have `mark` in their arguments, in this pid namespace and all below it.
 pub fn marked(mark: &str) -> Vec<u32> {
     let holds = |pid: &u32| {
         fs::read(format!("/proc/{pid}/cmdline"))
@@ -15,7 +15,7 @@ pub fn marked(mark: &str) -> Vec<u32> {
     processes().into_iter().filter(holds).collect()
 }
 
-/// Waits until at least `count` processes have `mark` in their arguments; those that have it.
+/// Waits until at least `count` processes have `mark` in their arguments, and returns them.
 pub fn await_marked(mark: &str, count: usize) -> Vec<u32> {
     let late = Instant::now() + Duration::from_secs(30);
     loop {
@@ -28,15 +28,14 @@ pub fn await_marked(mark: &str, count: usize) -> Vec<u32> {
     }
 }
 
-/// How long what takes `time` on a usual machine may take on this one: so many times as long as
-/// SECLUDE_TEST_SLOWNESS says.
+/// Multiplies `time` by SECLUDE_TEST_SLOWNESS, for machines slower than usual.
 pub fn here(time: Duration) -> Duration {
     let slowness = std::env::var("SECLUDE_TEST_SLOWNESS").ok().and_then(|text| text.parse().ok());
     time * slowness.unwrap_or(1)
 }
 
-/// Those marked processes that are still there after `grace`; returns as soon as there are none,
-/// seen twice: a process inside execve(2) shows no arguments for a moment.
+/// The marked processes that still exist after `grace`. Returns early when two scans in a row find
+/// none: a process inside execve(2) shows no arguments for a moment.
 pub fn survivors(mark: &str, grace: Duration) -> Vec<u32> {
     let end = Instant::now() + here(grace);
     let mut absent = 0;
@@ -50,18 +49,18 @@ pub fn survivors(mark: &str, grace: Duration) -> Vec<u32> {
     }
 }
 
-/// Every process that our `/proc` shows.
+/// Every process in this process's `/proc`.
 pub fn processes() -> BTreeSet<u32> {
     let entries = fs::read_dir("/proc").expect("/proc is mounted");
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// The processes below this one, zombies among them.
+/// The descendants of this process, zombies included.
 pub fn descendants() -> Vec<u32> {
     descendants_of(std::process::id())
 }
 
-/// The processes below that one, zombies among them.
+/// The descendants of process `pid`, zombies included.
 pub fn descendants_of(pid: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> =
         processes().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
@@ -79,34 +78,35 @@ fn parent(pid: u32) -> Option<u32> {
     field_of_stat(pid, 1)?.parse().ok()
 }
 
-/// A field of those behind the name, which may hold anything: 0 is the state, 1 the parent.
+/// A field of `/proc/PID/stat` after the command name: 0 is the state, 1 the parent. The name comes
+/// before them in parentheses and may contain any character.
 fn field_of_stat(pid: u32, index: usize) -> Option<String> {
     let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let end = text.iter().rposition(|byte| *byte == b')')?;
     String::from_utf8_lossy(&text[end + 1..]).split_whitespace().nth(index).map(str::to_owned)
 }
 
-/// Whether a living process of this number is a warden: one that has ended shows no arguments.
+/// Whether `pid` is a living warden. A process that has ended shows no arguments.
 pub fn is_warden(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| text.starts_with(b"seclude-warden"))
 }
 
-/// The wardens below this process, by the one that made them: of this process's own children, those
-/// that are templates have others below them.
+/// The wardens among the descendants of this process, each as (parent, pid). A template is a child
+/// of this process and the parent of its copies.
 pub fn wardens() -> Vec<(u32, u32)> {
     let living = descendants().into_iter().filter(|pid| is_warden(*pid));
     living.filter_map(|pid| Some((parent(pid)?, pid))).collect()
 }
 
-/// Whether a process has ended: it is a zombie, or nobody has this number any more.
+/// Whether a process has ended: it is a zombie, or no process has this id.
 pub fn has_ended(pid: u32) -> bool {
     field_of_stat(pid, 0).is_none_or(|state| state == "Z" || state == "X")
 }
 
-/// What this process's descriptors refer to: number and target.
+/// The descriptors of this process: number and target.
 pub fn descriptors() -> BTreeSet<(u32, PathBuf)> {
     let entries = fs::read_dir("/proc/self/fd").expect("/proc is mounted");
-    // The descriptor of the listing itself is gone by the time it is looked up.
+    // The descriptor of the directory listing itself is left out.
     entries
         .flatten()
         .filter_map(|entry| {
@@ -125,7 +125,7 @@ pub fn mounts() -> Vec<String> {
         .collect()
 }
 
-/// The namespaces, all kinds, in which there is a process that our `/proc` shows.
+/// The namespaces, of all kinds, of the processes in this process's `/proc`.
 pub fn namespaces() -> BTreeSet<PathBuf> {
     let of = |pid: u32| {
         fs::read_dir(format!("/proc/{pid}/ns"))

@@ -1,5 +1,5 @@
-//! The host's cgroups, as the tests see them by themselves: what a caller can use, and whether any
-//! of ours is left. Nothing here asks the library.
+//! The host's cgroups: which of them a caller can use, and whether the library left any. Nothing
+//! here calls the library.
 
 use crate::caller::{Caller, NOBODY};
 use crate::census::here;
@@ -12,16 +12,17 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cgroups {
-    /// The memory controller is in a hierarchy of version 1, and the caller is root.
+    /// The memory controller is in a version 1 hierarchy, and the caller is root.
     V1,
-    /// It is in the hierarchy of version 2, in a part that the caller may write.
+    /// The memory controller is in the version 2 hierarchy, in a part that the caller may write.
     V2,
     /// None.
     None,
 }
 
 impl Cgroups {
-    /// Those of `caller`. SECLUDE_CGROUP names a part of the hierarchy, as it does for the library.
+    /// The cgroups of `caller`. SECLUDE_CGROUP names a part of the hierarchy, as it does for the
+    /// library.
     pub fn of(caller: Caller) -> Cgroups {
         if caller == Caller::Root
             && mounts("cgroup").iter().any(|mount| {
@@ -49,28 +50,27 @@ impl Cgroups {
         }
     }
 
-    /// Whether the kernel itself refuses a process too many: without a cgroup from Linux 5.14 on,
-    /// which counts by user namespaces.
+    /// Whether the kernel refuses a process above the limit. Without a cgroup it does so since
+    /// Linux 5.14, which counts processes by user namespace.
     pub fn refuses_processes(self) -> bool {
         self != Cgroups::None || kernel_is_at_least(5, 14)
     }
 
-    /// The mechanisms that `expected` of a row means here.
+    /// The mechanisms that a row's `expected` stands for on this host.
     pub fn wanted(self, expected: &str) -> Vec<&str> {
         let (with, without) = expected.split_once('|').unwrap_or((expected, expected));
         match (self, with.trim(), without.trim()) {
             (Cgroups::None, _, "rlimit") if !self.refuses_processes() => vec!["sampled"],
             (Cgroups::None, _, without) => vec![without],
             (Cgroups::V2, "cgroup", _) => vec!["cgroup-v2"],
-            // Where there are both versions, some of the counters are in the one and some in the
-            // other.
+            // On a host with both versions, some controllers are in one and some in the other.
             (Cgroups::V1, "cgroup", _) => vec!["cgroup-v1", "cgroup-v2"],
             (Cgroups::V1 | Cgroups::V2, with, _) => vec![with],
         }
     }
 }
 
-/// Whether the kernel that runs is of this version or a later one.
+/// Whether the running kernel is of this version or later.
 pub fn kernel_is_at_least(major: u32, minor: u32) -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc is mounted");
     let mut numbers = release
@@ -90,7 +90,7 @@ fn may_write(caller: Caller, directory: &Path) -> bool {
     }
 }
 
-/// Where hierarchies of this file system type are mounted.
+/// The mount points of this file system type.
 pub fn mounts(kind: &str) -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/self/mountinfo").expect("/proc is mounted");
     let of_kind = |line: &&str| {
@@ -103,8 +103,8 @@ pub fn mounts(kind: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Every cgroup that the library has made for a caller that `is_ours` recognises by its process id,
-/// in every hierarchy.
+/// All cgroups that the library made for a caller with a process id that satisfies `is_ours`, in
+/// every hierarchy.
 pub fn left(is_ours: impl Fn(u32) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> =
@@ -121,7 +121,7 @@ pub fn left(is_ours: impl Fn(u32) -> bool) -> Vec<PathBuf> {
     found
 }
 
-/// The library's own cgroups of the process, in every hierarchy.
+/// The cgroups that the library made for process `pid`, in every hierarchy.
 pub fn of(pid: u32) -> Vec<PathBuf> {
     let membership = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it lives");
     let paths: Vec<&str> =
@@ -139,12 +139,12 @@ pub fn of(pid: u32) -> Vec<PathBuf> {
     found
 }
 
-/// The caller in the name of a cgroup of the library's: `seclude-PID-…`.
+/// The process id of the caller, from the name of a cgroup of the library: `seclude-PID-…`.
 pub fn owner(directory: &Path) -> Option<u32> {
     directory.file_name()?.to_str()?.strip_prefix("seclude-")?.split('-').next()?.parse().ok()
 }
 
-/// Waits until none is left, for at most `grace`; those that are.
+/// Waits until no such cgroup is left, for at most `grace`, and returns those that are.
 pub fn left_after(grace: Duration, is_ours: impl Fn(u32) -> bool) -> Vec<PathBuf> {
     let end = Instant::now() + here(grace);
     loop {

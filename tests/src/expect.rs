@@ -1,4 +1,4 @@
-//! What must come of a row of the behaviour table, and how a driver's result is held against it.
+//! The expected result of a row of the behaviour table, and its comparison with a driver's result.
 
 use crate::cgroups::Cgroups;
 use crate::job::Told;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// What must come of a row. Without `ended` and `error`, the command must exit with code 0.
+/// The expected result of a row. Without `ended` and `error`, the command must exit with code 0.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expect {
@@ -16,7 +16,7 @@ pub(crate) struct Expect {
     limit: Option<i64>,
     status: Option<i32>,
     error: Option<String>,
-    /// Parts of the error's texts.
+    /// Parts of the error's texts: each must contain its part.
     step: Option<String>,
     /// The step by its name; `none` for an error that has none.
     step_kind: Option<String>,
@@ -28,12 +28,12 @@ pub(crate) struct Expect {
     stdout: Text,
     #[serde(default)]
     stderr: Text,
-    /// What the driver's own standard output, which `inherit` passes on, must get.
+    /// The expected output of the driver itself, to which `inherit` connects the command.
     #[serde(default)]
     inherited: Text,
     #[serde(default)]
     processes: Text,
-    /// Files below `{dir}` afterwards.
+    /// The expected files below `{dir}` after the run.
     #[serde(default)]
     files: BTreeMap<String, Text>,
     #[serde(default)]
@@ -42,13 +42,13 @@ pub(crate) struct Expect {
     enforced: Vec<String>,
     #[serde(default)]
     not_enforced: Vec<String>,
-    /// Limits and what holds them: where the caller can use cgroups and, after a `|` if that
-    /// differs, where it cannot. `cgroup` is that of the host's version, `none` is nothing. No
-    /// other limit may be told.
+    /// The limits, and the mechanism that enforces each. A `|` separates the mechanism where the
+    /// caller can use cgroups from the one where it cannot. `cgroup` is the cgroup version of the
+    /// host, `none` is no mechanism. The outcome must list no other limit.
     limits: Option<BTreeMap<String, String>>,
     #[serde(default)]
     freezer: Text,
-    /// Bounds on what was used: a name that the drivers tell, or `wall_ms`, `cpu_ms`,
+    /// Bounds on the usage: a figure that the drivers report, or `wall_ms`, `cpu_ms`,
     /// `max_rss_kib`.
     #[serde(default)]
     at_least: BTreeMap<String, u64>,
@@ -56,8 +56,8 @@ pub(crate) struct Expect {
     at_most: BTreeMap<String, u64>,
 }
 
-/// What a text must be: exactly this, or with these parts, without those, of this form. All that is
-/// said must hold.
+/// The expected value of a text: this string, or a string with these parts, without those, and that
+/// matches this pattern. All conditions must hold.
 #[derive(Debug, Default, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Text {
@@ -71,14 +71,15 @@ pub(crate) enum Text {
         lacks: Vec<String>,
         #[serde(default)]
         matches: Option<String>,
-        /// Some JSON text that means the same.
+        /// A JSON text; the value must be equal as JSON.
         #[serde(default)]
         json: Option<String>,
     },
 }
 
 impl Expect {
-    /// What is wrong with the result, line by line. `runs`: the row runs a command.
+    /// The differences between the result and the expectation, one per line. `runs`: the row runs a
+    /// command.
     pub(crate) fn judge(
         &self,
         stage: &Stage<'_>,
@@ -196,7 +197,7 @@ impl Expect {
         let outside = |what: &str, low: u64, high: u64| match used(what) {
             Some(value) if (low..=high).contains(&value) => None,
             Some(value) => Some(format!("{what} is {value}, not from {low} to {high}")),
-            None => Some(format!("{what} is not told: {usage}")),
+            None => Some(format!("{what} is not reported: {usage}")),
         };
         let low = self.at_least.iter().filter_map(|(what, bound)| outside(what, *bound, u64::MAX));
         let high = self.at_most.iter().filter_map(|(what, bound)| outside(what, 0, *bound));
@@ -204,9 +205,10 @@ impl Expect {
     }
 }
 
-/// What cannot be true together, whatever the row says: an end by a limit has a value, no other end
-/// has; the first process's own end is that of the whole where the whole ended by itself; what
-/// kills nothing leaves the command its own status.
+/// Contradictions within a result, whatever the row expects. An end by a limit reports the limit's
+/// value, and no other end does. When the sandbox ends by itself, the status of the first process
+/// is the end of the whole. An end by `process-limit` or `scratch-full` kills nothing and leaves
+/// the command its own status.
 fn contradictions(told: &Told) -> Vec<String> {
     let text = |key: &str| told.get(key).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let Some(ended) = text("ended") else { return Vec::new() };

@@ -1,9 +1,9 @@
-//! A job for a driver: one sandbox, one command in it, and what to do with it; and what the driver
-//! tells afterwards.
+//! A job for a driver: one sandbox, one command, what to do with it; and the result that the driver
+//! writes.
 //!
-//! Every driver is called `driver JOB RESULT`, reads the one file and writes the other, in the
-//! format of [`crate::lines`], and exits with 0 whatever became of the command. The C and Python
-//! drivers (`tests/drivers`) read the same lines.
+//! Every driver is called as `driver JOB RESULT`. It reads the file JOB, writes the file RESULT,
+//! both in the format of [`crate::lines`], and exits with 0 whatever the command did. The C and
+//! Python drivers (`tests/drivers`) read the same format.
 
 use crate::lines::{escape, unescape};
 use std::collections::BTreeMap;
@@ -11,107 +11,106 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-/// What is done once there is a sandbox.
+/// What the driver does with the sandbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// The command is run to its end.
+    /// Run the command to its end.
     #[default]
     Output,
-    /// The policy is checked and nothing is run.
+    /// Check the policy, and run nothing.
     Check,
-    /// The policy is written as JSON; what is told as `stdout` is that text.
+    /// Write the policy as JSON, and report that text as `stdout`.
     Json,
-    /// The policy is written as TOML, read again, and written as JSON.
+    /// Write the policy as TOML, read that, and report it as JSON.
     Toml,
-    /// After its first line of output the command is killed.
+    /// Kill the command after its first line of output.
     Kill,
-    /// After its first line of output the command's first process gets SIGTERM.
+    /// Send SIGTERM to the command's first process after its first line of output.
     Terminate,
-    /// After its first line of output its processes are told as `processes`; then it is killed.
+    /// After the first line of output, report the processes as `processes`, then kill the command.
     Processes,
-    /// `try_wait` must have nothing while it runs; its standard input is closed then, and it is
-    /// waited for, twice.
+    /// Expect nothing from `try_wait` while the command runs, then close its standard input and
+    /// wait for it twice.
     TryWait,
-    /// `wait_timeout` of 50 ms must have nothing while it runs; its standard input is closed then,
-    /// and it is waited for.
+    /// Expect nothing from a `wait_timeout` of 50 ms while the command runs, then close its
+    /// standard input and wait for it.
     WaitTimeout,
-    /// The command is run twice; what the second run did is told.
+    /// Run the command twice, and report the second run.
     Twice,
-    /// The same, with a reset of the cell between them.
+    /// Run the command twice with a reset of the cell in between, and report the second run.
     Reset,
-    /// The command is run in a cell of the policy, which it enters by a name that this is published
-    /// under.
+    /// Run the command in a cell of this policy, which the driver publishes and enters by its name.
     Enter,
-    /// The command is run in all namespaces of a cell of the policy, in the default sandbox but for
-    /// them.
+    /// Run the command in the default sandbox, joined to all namespaces of a cell of this policy.
     Join,
-    /// After its first line of output its usage so far is told as `usage`, in place of the final
-    /// one; then it is killed.
+    /// After the first line of output, report the usage so far as `usage` in place of the final
+    /// one, then kill the command.
     Usage,
-    /// After its first line of output its limits are changed to those of `set`; its standard input
-    /// is closed then, and it is waited for.
+    /// After the first line of output, change the limits to those of `set`, close standard input,
+    /// and wait.
     Change,
-    /// After its first line of output it is frozen: how is told as `freezer`, `wait_timeout` of 50
-    /// ms must have nothing; it is thawed, its standard input is closed, and it is waited for.
+    /// After the first line of output, freeze the command and report the mechanism as `freezer`.
+    /// Expect nothing from a `wait_timeout` of 50 ms, then thaw, close standard input, and wait.
     Freeze,
-    /// After its first line of output it is frozen, and killed as it stands.
+    /// After the first line of output, freeze the command and kill it while it is frozen.
     KillFrozen,
-    /// After its first line of output it is frozen, and waited for as it stands.
+    /// After the first line of output, freeze the command and wait for it while it is frozen.
     WaitFrozen,
 }
 
-/// What a standard stream is connected to.
+/// The connection of a standard stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stream {
-    /// The driver's own.
+    /// The driver's own stream.
     Inherit,
     /// `/dev/null`.
     Null,
-    /// A pipe; for the standard input, with these bytes in it, few enough for a pipe to hold.
+    /// A pipe. For standard input the driver writes these bytes into it, which must fit into a
+    /// pipe.
     Piped(Vec<u8>),
-    /// The command's own terminal; for the standard input, with this typed on it once the command
+    /// The command's own terminal. For standard input the driver types these bytes once the command
     /// runs.
     Terminal(Vec<u8>),
-    /// A file, for reading or, created or emptied, for writing.
+    /// A file: opened for reading, or created or truncated for writing.
     File(PathBuf),
 }
 
-/// One thing to do.
+/// A job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
-    /// What is done.
+    /// What to do.
     pub action: Action,
-    /// The policy's text.
+    /// The policy as text.
     pub policy: String,
-    /// Whether that text is TOML instead of JSON.
+    /// Whether the text is TOML rather than JSON.
     pub toml: bool,
     /// The program.
     pub program: OsString,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Its name for itself.
+    /// Its argument 0.
     pub arg0: Option<OsString>,
-    /// Whether its environment is cleared first.
+    /// Whether to clear its environment first.
     pub env_clear: bool,
-    /// What is then removed from its environment.
+    /// The variables to remove next.
     pub env_remove: Vec<OsString>,
-    /// What is then set in its environment.
+    /// The variables to set last.
     pub env: Vec<(OsString, OsString)>,
     /// Its working directory.
     pub directory: Option<PathBuf>,
     /// Its wall time limit in milliseconds.
     pub wall_ms: Option<u64>,
-    /// What limits of its sandbox's it may use: name, and value, of times in milliseconds.
+    /// Its own limits within those of its sandbox: name and value. Times are in milliseconds.
     pub share: Vec<(String, u64)>,
-    /// Rows and columns of its terminal's window.
+    /// Rows and columns of its terminal.
     pub window: Option<(u16, u16)>,
     /// Its standard streams.
     pub streams: [Stream; 3],
-    /// Further descriptors: number, file, whether for writing.
+    /// Further descriptors: number, file, and whether it is opened for writing.
     pub descriptors: Vec<(i32, PathBuf, bool)>,
-    /// What limits become for [`Action::Change`]: `memory` in bytes, `cpus`, `cpu_time` in
-    /// seconds, `pids`.
+    /// The new limits for [`Action::Change`]: `memory` in bytes, `cpus`, `cpu_time` in seconds,
+    /// `pids`.
     pub set: Vec<(String, f64)>,
 }
 
@@ -236,7 +235,7 @@ impl Job {
         text
     }
 
-    /// The job that the lines of `text` tell.
+    /// Parses the lines of a job.
     pub fn read(text: &str) -> Result<Job, String> {
         let mut job = Job::default();
         for line in text.lines() {
@@ -309,12 +308,18 @@ impl Job {
     }
 }
 
-/// What a driver tells: `ended` (the name, and the value of `exited`, `signaled`, `warden-lost`),
-/// `returncode`, `message` (the outcome as a sentence), `stdout`, `stderr`, `enforced` (names);
-/// `status` and `limit` where the outcome has them; `limits` (`memory=cgroup-v2 pids=…`, in
-/// the order of `seclude::Limit`) and `usage` (`wall_us=… user_us=…`, see the driver; what nobody
-/// counted is absent). Or `error` (the kind) with `step`, `errno`, `path`, `hint`, `message`. For
-/// some actions `processes` or `freezer`. What does not apply is absent.
+/// A driver's result, by key. A key that does not apply is absent.
+///
+/// - `ended`: the name, and the value of `exited`, `signaled` or `warden-lost`.
+/// - `returncode`, `stdout`, `stderr`.
+/// - `message`: the outcome as a sentence.
+/// - `enforced`: names of protections.
+/// - `status` and `limit`, where the outcome has them.
+/// - `limits`: `memory=cgroup-v2 pids=…`, in the order of `seclude::Limit`.
+/// - `usage`: `wall_us=… user_us=…` (see the driver). Figures that were not measured are absent.
+/// - `processes` or `freezer`, for some actions.
+///
+/// After an error the keys are `error` (the kind), `step`, `errno`, `path`, `hint` and `message`.
 pub type Told = BTreeMap<String, Vec<u8>>;
 
 /// A driver's result as lines.
@@ -322,7 +327,7 @@ pub fn write_told(told: &Told) -> String {
     told.iter().map(|(key, value)| format!("{key} {}\n", escape(value))).collect()
 }
 
-/// What a driver's lines tell.
+/// Parses the lines of a driver's result.
 pub fn read_told(text: &str) -> Result<Told, String> {
     text.lines()
         .map(|line| line.split_once(' ').unwrap_or((line, "")))

@@ -1,10 +1,11 @@
-//! What may be set of a process from outside, as the kernel tells it: to see whether somebody has.
+//! The settings of a process that other processes can change, as the kernel reports them. The tests
+//! compare them to detect that something was changed.
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Every setting of a process that this caller can read, by name.
+/// All settings of a process that this caller can read, by name.
 pub fn of(pid: u32) -> BTreeMap<String, String> {
     let files = [
         "limits",
@@ -27,8 +28,8 @@ pub fn of(pid: u32) -> BTreeMap<String, String> {
             .unwrap_or_default();
         knobs.insert(name.into(), value.trim().into());
     }
-    // Fields of stat(5) behind the name, from the state on: group, priority, nice, real-time
-    // priority, policy.
+    // Fields of proc_pid_stat(5) after the command name: process group, nice value, real-time
+    // priority and scheduling policy.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields: Vec<&str> =
         stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -36,15 +37,15 @@ pub fn of(pid: u32) -> BTreeMap<String, String> {
         knobs.insert(name.into(), fields.get(index).copied().unwrap_or_default().into());
     }
     const IOPRIO_PROCESS: i32 = 1;
-    // SAFETY: it takes two numbers and changes nothing.
+    // SAFETY: the call takes two numbers and changes nothing.
     let priority = unsafe { libc::syscall(libc::SYS_ioprio_get, IOPRIO_PROCESS, pid) };
     knobs.insert("io priority".into(), priority.to_string());
     knobs
 }
 
-/// The settings that differ, each with what it was and what it is.
+/// The settings that differ, each with its new value.
 pub fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
-    // One that cannot be read any more, or is empty now, is of a process that ends.
+    // A setting that is now unreadable or empty belongs to a process that is ending.
     let differs = |(name, value): (&String, &String)| {
         let now = after.get(name).filter(|now| !now.is_empty())?;
         (now != value).then(|| format!("{name} {}", differing_lines(value, now)))
@@ -52,7 +53,7 @@ pub fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, Strin
     before.iter().filter_map(differs).collect()
 }
 
-/// The lines that differ, as they are now.
+/// The lines that differ, in their new form.
 fn differing_lines(before: &str, now: &str) -> String {
     let lines = before.lines().zip(now.lines()).filter(|(before, now)| before != now);
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");

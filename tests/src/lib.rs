@@ -1,8 +1,10 @@
-//! What the tests on the real kernel share: jobs for the drivers, callers of either kind, scratch
-//! directories, and the sight of the machine's processes. Nothing here is part of the product.
+//! Code shared by the tests on the real kernel: jobs for the drivers, root and unprivileged
+//! callers, scratch directories, and scans of the machine's processes. Nothing here is part of the
+//! library.
 #![deny(unsafe_code)]
 
 pub mod account;
+pub mod alone;
 pub mod caller;
 pub mod census;
 pub mod cgroups;

@@ -1,10 +1,10 @@
-//! The trivial format in which a runner and its drivers talk: one `key value…` a line, so that a
-//! driver in any language can read it without a parser. Bytes of a value that are not plain are
-//! written `%XX`; values are separated by one space.
+//! The line format between the runner and its drivers: one `key value…` per line, with values
+//! separated by one space. A byte of a value that is not a printable character, and `%`, is written
+//! as `%XX`. A driver in any language can read it without a parser.
 
 use std::fmt::Write;
 
-/// A value as it stands in a line.
+/// Encodes a value for a line.
 pub fn escape(value: &[u8]) -> String {
     let mut text = String::with_capacity(value.len());
     for byte in value {
@@ -16,7 +16,7 @@ pub fn escape(value: &[u8]) -> String {
     text
 }
 
-/// The bytes that a value in a line stands for.
+/// Decodes a value from a line.
 pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

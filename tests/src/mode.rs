@@ -1,4 +1,4 @@
-//! The ways in which a command comes to run, for tests that must hold in every one of them.
+//! The ways to run a command, for tests that must hold in all of them.
 
 use seclude::{
     Cell, Child, Command, Join, Joined, NamedCell, Namespace, Pool, Profile, Result, Sandbox, Stdio,
@@ -6,35 +6,35 @@ use seclude::{
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// One of the ways.
+/// A way to run a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
-    /// In a sandbox of its own.
+    /// In its own sandbox.
     Own,
-    /// In a sandbox that is copied from a template.
+    /// In a sandbox copied from a template.
     Template,
     /// In a cell.
     Cell,
-    /// In a sandbox that a pool has ready.
+    /// In a sandbox from a pool.
     Pool,
-    /// In a cell that another caller has published, and that is entered by its name.
+    /// In a published cell that is entered by its name.
     Entered,
-    /// In the namespaces of a process of a cell.
+    /// Joined to the namespaces of a process in a cell.
     Joined,
-    /// In the caller's pid namespace.
+    /// In a sandbox that shares the caller's pid namespace.
     SharedPid,
-    /// Where sandboxes can be made inside.
+    /// In a sandbox that allows nested sandboxes.
     Nested,
-    /// Without the default filter of system calls.
+    /// Without the default seccomp filter.
     Unconfined,
-    /// With a filter program of the caller's own, and none of ours.
+    /// With a seccomp filter program from the caller instead of the default one.
     OwnFilter,
     /// Without Landlock.
     NoLandlock,
 }
 
 impl Mode {
-    /// All of them.
+    /// All modes.
     pub const ALL: [Mode; 11] = [
         Mode::Own,
         Mode::Template,
@@ -49,8 +49,8 @@ impl Mode {
         Mode::NoLandlock,
     ];
 
-    /// Whether the command's warden is PID 1 of the command's pid namespace, which no process
-    /// inside can signal or leave.
+    /// Whether the command's warden is PID 1 of the command's pid namespace. No process inside can
+    /// then kill it or leave.
     pub fn warden_is_first(self) -> bool {
         match self {
             Mode::Entered | Mode::Joined | Mode::SharedPid => false,
@@ -59,7 +59,7 @@ impl Mode {
         }
     }
 
-    /// Whether everything inside ends with the command, because the sandbox is the command's own.
+    /// Whether everything inside ends with the command, because the sandbox belongs to it alone.
     pub fn ends_with_its_command(self) -> bool {
         match self {
             Mode::Cell | Mode::Entered | Mode::Joined => false,
@@ -69,30 +69,30 @@ impl Mode {
     }
 }
 
-/// A filter that lets everything pass: one instruction, BPF_RET of SECCOMP_RET_ALLOW.
+/// A seccomp filter that allows every call: the single instruction `BPF_RET SECCOMP_RET_ALLOW`.
 const PASS: [u8; 8] = [6, 0, 0, 0, 0, 0, 0xff, 0x7f];
 
 /// Longer than any test takes.
 const FOR_EVER: Duration = Duration::from_secs(100_000);
 
-/// What a command needs around it to be started in a mode. Dropping it ends all.
+/// Everything that a mode needs before a command can start. Dropping it ends all of it.
 #[derive(Debug)]
 pub struct Scene {
     mode: Mode,
     sandbox: Sandbox,
     joined: Option<Joined>,
-    /// The pool, in that mode.
+    /// The pool, in mode [`Mode::Pool`].
     pub pool: Option<Pool>,
-    /// The cell in which the command runs, or whose namespaces it enters.
+    /// The cell in which the command runs, or the cell that it joins.
     pub cell: Option<Cell>,
     sleeper: Option<Child>,
 }
 
 impl Scene {
-    /// Sets it up for commands in `sandbox` with these limits.
+    /// Prepares `mode` for commands in `sandbox` with these limits.
     ///
-    /// [`Mode::Entered`] takes SECLUDE_CELLS:
-    /// [`as_each_with_cells`](crate::caller::as_each_with_cells).
+    /// [`Mode::Entered`] needs SECLUDE_CELLS, which
+    /// [`as_each_with_cells`](crate::caller::as_each_with_cells) sets.
     pub fn new(mode: Mode, sandbox: Sandbox, limits: &dyn Fn(Sandbox) -> Sandbox) -> Result<Scene> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let sandbox = limits(sandbox);
@@ -137,7 +137,7 @@ impl Scene {
                     .stdout(Stdio::null())
                     .stderr(Stdio::null());
                 let sleeper = command.wall_time(FOR_EVER).spawn()?;
-                // The files are the cell's.
+                // The joined command uses the cell's files, so its sandbox has none of its own.
                 scene.joined =
                     Some(limits(Sandbox::new()).join(&Join::new().process(sleeper.id()))?);
                 scene.sleeper = Some(sleeper);
@@ -152,12 +152,12 @@ impl Scene {
         self.mode
     }
 
-    /// The sandbox as the mode has it.
+    /// The sandbox, changed as the mode requires.
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
     }
 
-    /// A command in it.
+    /// A command in this mode.
     pub fn command(&self, program: &str) -> Command {
         match (&self.joined, &self.pool, &self.cell) {
             (Some(joined), _, _) => joined.command(program),
@@ -167,7 +167,7 @@ impl Scene {
         }
     }
 
-    /// The process id of the warden that holds `child`, as the caller counts.
+    /// The process id of the warden of `child`, in the caller's pid namespace.
     pub fn warden(&self, child: &Child) -> u32 {
         match (self.mode, &self.cell) {
             (Mode::Cell, Some(cell)) => cell.id().expect("it is open"),
@@ -182,7 +182,7 @@ impl Scene {
         }
     }
 
-    /// Every warden that there is for it: the one of a command, and a cell's.
+    /// All wardens: that of the command and, if there is one, that of the cell.
     pub fn wardens(&self, child: &Child) -> Vec<u32> {
         let cells = self.cell.as_ref().and_then(|cell| cell.id().ok());
         let mut all: Vec<u32> = cells.into_iter().chain([self.warden(child)]).collect();

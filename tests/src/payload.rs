@@ -1,33 +1,32 @@
-//! The payload (`src/bin/payload.rs`) inside a sandbox: how it gets there, and how its processes
-//! are told from all others.
+//! The payload (`src/bin/payload`) in a sandbox, and marks by which its processes are found.
 
 use crate::caller::program;
 use seclude::{Command, Sandbox};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Where the payload is inside.
+/// The path of the payload inside.
 pub const PLACE: &str = "/payload";
 
-/// A sandbox with the payload and little else.
+/// A sandbox that contains the payload and little else.
 pub fn sandbox() -> Sandbox {
     Sandbox::new().bind_ro(program("payload"), PLACE)
 }
 
-/// A mark that no other run has, for the payload's arguments.
+/// A mark that is unique to this run, for the arguments of the payload.
 pub fn mark() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("payload-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The payload's `word` with its number in this sandbox, as `mark`; what it writes in a directory,
-/// it writes in `/tmp`.
+/// A command that runs the payload's `word` with `number` in this sandbox, under `mark`. Words that
+/// write files write them in `/tmp`.
 pub fn command(sandbox: &Sandbox, word: &str, number: u64, mark: &str) -> Command {
     let mut command = sandbox.command(PLACE);
     command.args([word, &number.to_string(), "/tmp", mark]);
     command
 }
 
-/// How often a bomb goes off: SECLUDE_ROUNDS, else so often.
+/// The number of rounds: SECLUDE_ROUNDS, or `usual` if that is not set.
 pub fn rounds(usual: u32) -> u32 {
     std::env::var("SECLUDE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }

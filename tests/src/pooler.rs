@@ -1,15 +1,15 @@
-//! The program `pooler` (`src/bin/pooler.rs`) at work: a caller with a pool, in a process of its
-//! own, which is told line by line what to do.
+//! Controls the program `pooler` (`src/bin/pooler.rs`): a caller with a pool in another process,
+//! which takes one instruction per line.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// An answer that takes longer never comes.
+/// How long an answer may take before the test fails.
 const PATIENCE_MS: u16 = 60_000;
 
-/// The program, killed when this is dropped.
+/// The running program. Dropping it kills the process.
 pub struct Pooler {
     process: Child,
     input: ChildStdin,
@@ -17,7 +17,7 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// `command` is to become the program.
+    /// Starts `command`, which must execute the program.
     pub fn start(mut command: Command) -> Pooler {
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is there");
@@ -26,7 +26,11 @@ impl Pooler {
         Pooler { process, input, output: BufReader::new(output) }
     }
 
-    /// Its answer; a failed test if none comes.
+    /// Sends a line and returns the answer.
+    ///
+    /// # Panics
+    ///
+    /// If no answer comes within a minute, or if the program ends.
     pub fn ask(&mut self, line: &str) -> String {
         writeln!(self.input, "{line}").expect("it reads");
         if self.output.buffer().is_empty() {
@@ -41,7 +45,7 @@ impl Pooler {
         answer.trim_end().to_owned()
     }
 
-    /// What it must be able to do.
+    /// Sends a line. The answer must be `ok`.
     pub fn does(&mut self, line: &str) {
         assert_eq!(self.ask(line), "ok", "{line}");
     }

@@ -1,10 +1,10 @@
-//! Temporary directories that the caller of either kind, and the ids behind a sandbox, can enter.
+//! Temporary directories that root, an unprivileged caller, and the ids behind a sandbox can enter.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
-/// An empty directory of mode 755, removed when dropped.
+/// Creates an empty directory of mode 755, which is removed when dropped.
 pub fn directory() -> TempDir {
     let directory = tempfile::Builder::new()
         .prefix("seclude-test-")

@@ -1,5 +1,6 @@
-//! What surrounds a caller in a container: a filter that refuses some system calls, a Landlock
-//! domain. Each is put around one thread alone, which ends with it.
+//! The surroundings of a caller in a container: a filter that refuses system calls, a Landlock
+//! domain, a full quota of keys, a restricted `/proc`. Filters and domains apply to one thread and
+//! end with it.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -8,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::thread;
 
-/// Runs `body` in a thread to which the kernel answers `errno` for these calls, by their numbers.
+/// Runs `body` in a thread for which these system calls, given by number, fail with `errno`.
 pub fn without<T: Send>(calls: &[i64], errno: i32, body: impl FnOnce() -> T + Send) -> T {
     let program = program(calls, errno);
     thread::scope(|scope| {
@@ -16,7 +17,7 @@ pub fn without<T: Send>(calls: &[i64], errno: i32, body: impl FnOnce() -> T + Se
             no_new_privileges();
             let filter =
                 libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
-            // SAFETY: the program lives until the call is over, and has the length that is said.
+            // SAFETY: the program outlives the call and has the given length.
             let result = unsafe {
                 libc::syscall(
                     libc::SYS_seccomp,
@@ -46,8 +47,8 @@ fn program(calls: &[i64], errno: i32) -> Vec<libc::sock_filter> {
     program
 }
 
-/// Runs `body` in a thread that Landlock holds to its files, all of which it may write to. `false`:
-/// there is no Landlock here.
+/// Runs `body` in a thread in a Landlock domain that allows writing to all files. Returns `false`
+/// if the kernel has no Landlock.
 pub fn in_landlock(body: impl FnOnce() + Send) -> bool {
     const WRITE_FILE: u64 = 1 << 1;
     #[repr(C, packed)]
@@ -59,7 +60,7 @@ pub fn in_landlock(body: impl FnOnce() + Send) -> bool {
         let held = scope.spawn(|| {
             no_new_privileges();
             let attributes = [WRITE_FILE];
-            // SAFETY: one word is read, as is said.
+            // SAFETY: the kernel reads 8 bytes, the size of `attributes`.
             let ruleset = unsafe {
                 libc::syscall(libc::SYS_landlock_create_ruleset, attributes.as_ptr(), 8, 0)
             };
@@ -69,8 +70,7 @@ pub fn in_landlock(body: impl FnOnce() + Send) -> bool {
             // SAFETY: the path is a C string.
             let root = unsafe { libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC) };
             let beneath = Beneath { rights: WRITE_FILE, fd: root };
-            // SAFETY: the rule is laid out as the kernel reads it, and lives until the call is
-            // over.
+            // SAFETY: the rule has the kernel's layout and outlives the call.
             let held = unsafe {
                 libc::syscall(libc::SYS_landlock_add_rule, ruleset, 1, &raw const beneath, 0) == 0
                     && libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) == 0
@@ -86,17 +86,17 @@ pub fn in_landlock(body: impl FnOnce() + Send) -> bool {
 }
 
 fn no_new_privileges() {
-    // SAFETY: takes numbers only.
+    // SAFETY: the call takes only numbers.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
 }
 
-/// Gives this thread a session keyring of its own, and fills the quota of keys of the user that it
-/// is; how many there was room for. They go with the thread.
+/// Gives this thread its own session keyring and adds keys until the quota of its user is full.
+/// Returns the number of keys. They are released when the thread ends.
 pub fn use_up_the_quota_of_keys() -> usize {
     const JOIN_SESSION_KEYRING: u32 = 1;
     const SESSION_KEYRING: i32 = -3;
     const MOST: usize = 100_000;
-    // SAFETY: takes numbers only.
+    // SAFETY: the call takes only numbers.
     assert!(
         unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0) } > 0,
         "a first keyring"
@@ -123,15 +123,16 @@ pub fn use_up_the_quota_of_keys() -> usize {
     panic!("a quota of more than {MOST} keys");
 }
 
-/// An automount point, served by this process: what is mounted there when somebody looks has a file
-/// `hello`. Only root can have one, and should in a mount namespace of its own, with which it goes.
+/// Creates an automount point that this process serves. On first access a file system is mounted
+/// there that has a file `hello`. Only root can do this. Call it in a mount namespace of its own,
+/// which takes the mount point with it when it ends.
 ///
-/// Processes of this one's group never trigger it (autofs(5)).
+/// Processes of this process's group never trigger the mount (autofs(5)).
 pub fn automount(place: &Path) {
     const PACKET: usize = 4096;
     const READY: libc::c_ulong = 0x9360;
     let (read, write) = nix::unistd::pipe().expect("a pipe");
-    // SAFETY: takes nothing.
+    // SAFETY: the call takes no arguments.
     let group = unsafe { libc::getpgrp() };
     let options = format!("fd={},pgrp={group},minproto=5,maxproto=5,direct", write.as_raw_fd());
     mount("autofs", place, 0, &options).expect("only root may");
@@ -144,22 +145,22 @@ pub fn automount(place: &Path) {
         while let Ok(1..) = pipe.read(&mut packet) {
             mount("tmpfs", &place, 0, "mode=755").expect("only root may");
             std::fs::write(place.join("hello"), "mounted").expect("it is ours");
-            // struct autofs_v5_packet: version, type, then the token to answer with.
+            // struct autofs_v5_packet starts with version, type and the token to answer with.
             let token = u32::from_ne_bytes(packet[8..12].try_into().expect("four bytes"));
-            // SAFETY: takes numbers only.
+            // SAFETY: the call takes only numbers.
             unsafe { libc::ioctl(trap.as_raw_fd(), READY as _, libc::c_ulong::from(token)) };
         }
     });
 }
 
-/// Takes it away again, with what is mounted there.
+/// Unmounts everything that is mounted at `place`.
 pub fn unmount(place: &Path) {
     let text = CString::new(place.to_str().expect("it is text")).expect("no NUL");
     // SAFETY: the path is a C string.
     while unsafe { libc::umount2(text.as_ptr(), libc::MNT_DETACH) } == 0 {}
 }
 
-/// Makes `/proc` what container engines make it: its knobs read-only, a part of it masked. In a
+/// Makes `/proc` look as in a container: `/proc/sys` read-only, `/proc/bus` masked. Call it in a
 /// mount namespace of its own.
 pub fn close_proc() {
     let knobs = Path::new("/proc/sys");
@@ -172,14 +173,14 @@ pub fn close_proc() {
 fn bind(from: &Path, to: &Path) {
     let text = |path: &Path| CString::new(path.to_str().expect("it is text")).expect("no NUL");
     let (from, to) = (text(from), text(to));
-    // SAFETY: both are C strings that live until the call is over, and what is NULL may be.
+    // SAFETY: both are C strings that outlive the call, and the other pointers may be NULL.
     let result = unsafe {
         libc::mount(from.as_ptr(), to.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null())
     };
     assert_eq!(result, 0, "only root may");
 }
 
-/// Has mounts below `place` propagate to its copies in other mount namespaces, or not.
+/// Makes mounts below `place` propagate to other mount namespaces, or stops that.
 pub fn propagate(place: &Path, on: bool) {
     let how = libc::MS_REC | if on { libc::MS_SHARED } else { libc::MS_PRIVATE };
     mount("none", place, how, "").expect("only root may");
@@ -189,7 +190,7 @@ fn mount(kind: &str, place: &Path, flags: libc::c_ulong, options: &str) -> std::
     let text = |text: &str| CString::new(text).expect("no NUL");
     let (kind, options) = (text(kind), text(options));
     let place = text(place.to_str().expect("it is text"));
-    // SAFETY: all are C strings that live until the call is over.
+    // SAFETY: all are C strings that outlive the call.
     match unsafe {
         libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast())
     } {

@@ -1,8 +1,9 @@
-//! The behaviour table's rows: what `tests/cases/*.toml` may say, and how a row becomes a job.
+//! The rows of the behaviour table: the format of `tests/cases/*.toml`, and how a row becomes a
+//! job.
 //!
-//! In every text of a row, `{dir}` is the directory of its fixtures, `{byte:ff}` a byte,
-//! `{repeat:70:x}` seventy `x`, `{caller}` `root` or `user`, and `{uid_behind}` the host's id
-//! behind user 1000 of the default sandbox.
+//! In every text of a row these are replaced: `{dir}` by the directory of its fixtures, `{byte:ff}`
+//! by a byte, `{repeat:70:x}` by seventy `x`, `{caller}` by `root` or `user`, and `{uid_behind}` by
+//! the host's user id that user 1000 of the default sandbox is mapped to.
 
 use crate::caller::Caller;
 use crate::cgroups::Cgroups;
@@ -24,23 +25,22 @@ pub struct Table {
     pub case: Vec<Case>,
 }
 
-/// One row: a policy, a command, and what must come of it, whichever language asks.
+/// One row: a policy, a command, and the expected result, the same in every language.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// What it shows, as a sentence.
+    /// What the row shows, as a sentence.
     pub name: String,
-    /// Who calls.
+    /// The callers that run it.
     #[serde(default, rename = "as")]
     callers: Callers,
-    /// The faces that can say it: `rust`, `c`, `python`; all, if nothing is said.
+    /// The faces that can express it: `rust`, `c`, `python`. Empty means all.
     #[serde(default)]
     pub faces: Vec<String>,
-    /// Whether two runs may differ in what they write.
+    /// Whether the output may differ between two runs.
     #[serde(default)]
     pub varies: bool,
-    /// What must not be on this machine, or must: the path of a program whose absence skips the
-    /// row.
+    /// The path of a program that the row needs. The row is skipped if the program is absent.
     pub needs: Option<String>,
     #[serde(default)]
     fixtures: BTreeMap<String, Fixture>,
@@ -59,29 +59,30 @@ pub struct Case {
     env_clear: bool,
     directory: Option<String>,
     wall_ms: Option<u64>,
-    /// What limits of its sandbox's it may use: `memory`, `pids`, `cpu_time` in milliseconds.
+    /// The command's own limits within those of its sandbox: `memory`, `pids`, `cpu_time` in
+    /// milliseconds.
     #[serde(default)]
     share: BTreeMap<String, u64>,
-    /// Rows and columns of its terminal's window.
+    /// Rows and columns of its terminal.
     window: Option<(u16, u16)>,
     stdin: Option<Source>,
     stdout: Option<Source>,
     stderr: Option<Source>,
     #[serde(default)]
     descriptors: Vec<Descriptor>,
-    /// What limits become, for the action `change`.
+    /// The new limits for the action `change`.
     #[serde(default)]
     set: BTreeMap<String, f64>,
     #[serde(default)]
     action: Action,
-    /// The hosts that it is about, by what cgroups the caller can use there: all, if nothing is
-    /// said.
+    /// The hosts that the row applies to, by the cgroups that the caller can use there. Empty means
+    /// all.
     #[serde(default)]
     cgroups: Vec<Cgroups>,
-    /// Where its command must run for it to make sense: anywhere, if nothing is said.
+    /// The grounds that the row makes sense on. Empty means all.
     #[serde(default)]
     grounds: Vec<Ground>,
-    /// It is about hosts whose kernel refuses a process too many.
+    /// Whether the row applies only to kernels that refuse a process above the limit.
     #[serde(default)]
     refusal: bool,
     expect: Expect,
@@ -96,14 +97,14 @@ enum Callers {
     Both,
 }
 
-/// Where commands run. The drivers are told by SECLUDE_TEST_GROUND.
+/// Where commands run. The drivers read it from SECLUDE_TEST_GROUND.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ground {
     /// In a sandbox of their own.
     #[default]
     Own,
-    /// The same, copied from a template.
+    /// In a sandbox of their own that is copied from a template.
     Prepared,
     /// In a cell.
     Cell,
@@ -112,7 +113,7 @@ pub enum Ground {
 }
 
 impl Ground {
-    /// What SECLUDE_TEST_GROUND says.
+    /// The ground that SECLUDE_TEST_GROUND names.
     pub fn of_environment() -> Result<Ground, String> {
         match std::env::var("SECLUDE_TEST_GROUND").unwrap_or_default().as_str() {
             "" | "own" => Ok(Ground::Own),
@@ -124,7 +125,8 @@ impl Ground {
     }
 }
 
-/// A file, directory or link that the runner makes first. A text alone is a file's contents.
+/// A file, directory or symbolic link that the runner makes before the run. A plain text is the
+/// content of a file.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Fixture {
@@ -148,7 +150,7 @@ enum Source {
     Text {
         text: String,
     },
-    /// A terminal of its own, on which this is typed.
+    /// A terminal of the command's own, on which this is typed.
     Typed {
         typed: String,
     },
@@ -175,16 +177,16 @@ struct Descriptor {
     write: bool,
 }
 
-/// Where a row is run, and for whom.
+/// Where a row runs, and for which caller.
 pub struct Stage<'a> {
-    /// Who calls.
+    /// The caller.
     pub caller: Caller,
     /// The directory of the fixtures.
     pub dir: &'a Path,
 }
 
 impl Stage<'_> {
-    /// A row's text with everything in braces put in.
+    /// A row's text with the expressions in braces replaced.
     pub(crate) fn expand(&self, text: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut rest = text;
@@ -204,7 +206,7 @@ impl Stage<'_> {
                     text.repeat(count.parse().unwrap_or_else(|_| panic!("no count {count}")))
                         .bytes(),
                 ),
-                // Braces of the text's own: JSON, shell, awk.
+                // Other braces belong to the text itself: JSON, shell, awk.
                 _ => {
                     bytes.push(b'{');
                     rest = &rest[start + 1..];
@@ -241,7 +243,7 @@ impl Stage<'_> {
 }
 
 impl Case {
-    /// Whether this caller is one of those the row is about.
+    /// Whether the row applies to this caller.
     pub fn is_for(&self, caller: Caller) -> bool {
         match self.callers {
             Callers::Root => caller == Caller::Root,
@@ -250,19 +252,19 @@ impl Case {
         }
     }
 
-    /// Whether it makes sense there.
+    /// Whether the row makes sense on this ground.
     pub fn is_for_ground(&self, ground: Ground) -> bool {
         self.grounds.is_empty() || self.grounds.contains(&ground)
     }
 
-    /// Whether this caller's cgroups are of the kind that the row is about.
+    /// Whether the row applies to the cgroups that this caller can use.
     pub fn is_for_cgroups_of(&self, caller: Caller) -> bool {
         let cgroups = Cgroups::of(caller);
         (self.cgroups.is_empty() || self.cgroups.contains(&cgroups))
             && (!self.refusal || cgroups.refuses_processes())
     }
 
-    /// Makes the fixtures, as the caller's own.
+    /// Makes the fixtures and gives them to the caller.
     pub fn furnish(&self, stage: &Stage<'_>) -> std::io::Result<()> {
         for (name, fixture) in &self.fixtures {
             let place = stage.dir.join(name);
@@ -300,7 +302,7 @@ impl Case {
         Ok(())
     }
 
-    /// The row as a driver's job.
+    /// Converts the row to a driver's job.
     pub fn job(&self, stage: &Stage<'_>) -> Job {
         let (program, arguments) = self
             .command
@@ -352,8 +354,8 @@ impl Case {
         }
     }
 
-    /// What is wrong with the result, line by line; nothing, if it is as the row says. `inherited`
-    /// is what the driver's own standard output got.
+    /// The differences between the result and the row, one per line; empty if there are none.
+    /// `inherited` is what the driver itself wrote to its standard output.
     pub fn judge(&self, stage: &Stage<'_>, told: &Told, inherited: &[u8]) -> Vec<String> {
         self.expect.judge(
             stage,

@@ -1,6 +1,6 @@
-//! Watches in which calls wardens wait. A warden waits in its one poll and nowhere else: one that
-//! is seen in the same wait, in another call, for longer than it takes to look twice, could be held
-//! there by what runs inside. Only root may look.
+//! Samples the system calls that wardens wait in. A warden must wait only in its poll. If two
+//! samples show the same wait in another call, a program inside could be holding the warden there.
+//! Only root may look.
 
 use crate::census::here;
 use std::collections::BTreeMap;
@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long one wait may last without being a hold: a page that is read in, a lock of the kernel's.
+/// How long a wait may last before it counts as a hold: the kernel may read in a page or wait for a
+/// lock.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// PF_EXITING (linux/sched.h): whoever ends waits for those that end with it.
+/// PF_EXITING (linux/sched.h): an ending process waits for the processes that end with it.
 const ENDS: u64 = 0x4;
 
-/// One wait, as it is seen: how often the process had given up its processor, and in which call and
-/// state it is.
+/// One observed wait: the number of context switches, the call and the state of the process.
 #[derive(Clone, PartialEq, Eq)]
 struct Wait {
     switches: String,
@@ -26,7 +26,7 @@ struct Wait {
     place: String,
 }
 
-/// A process, and what to call it: numbers are given to others again, start times are not.
+/// A watched process and its label. The start time tells it from a later process with the same id.
 #[derive(Clone)]
 struct Watched {
     pid: u32,
@@ -34,12 +34,12 @@ struct Watched {
     label: String,
 }
 
-/// A thread that looks, until it is asked what it has seen.
+/// A thread that samples until it is stopped.
 pub struct Sampler<'scope> {
     shared: &'scope Shared,
 }
 
-/// What the thread that looks has in common with whoever asks.
+/// The data shared between the sampling thread and its owner.
 #[derive(Default)]
 pub struct Shared {
     over: AtomicBool,
@@ -49,7 +49,7 @@ pub struct Shared {
 }
 
 impl<'scope> Sampler<'scope> {
-    /// Starts to look.
+    /// Starts the thread.
     pub fn start<'env>(
         scope: &'scope thread::Scope<'scope, 'env>,
         shared: &'scope Shared,
@@ -58,18 +58,20 @@ impl<'scope> Sampler<'scope> {
         Sampler { shared }
     }
 
-    /// Looks at this warden too, which is told by the label.
+    /// Adds a warden, which reports name by `label`.
     pub fn watch(&self, pid: u32, label: &str) {
         let Some(started) = started(pid) else { return };
-        let mut watched = self.shared.watched.lock().expect("nobody panics with it");
+        let mut watched = self.shared.watched.lock().expect("no thread panics while it holds this");
         watched.push(Watched { pid, started, label: label.into() });
     }
 
-    /// How often it has looked, and what it has seen that must not be.
+    /// Stops sampling and returns the number of samples and the holds that were found.
     pub fn stop(self) -> (u64, Vec<String>) {
         self.shared.over.store(true, Ordering::Release);
-        let held = std::mem::take(&mut *self.shared.held.lock().expect("nobody panics with it"));
-        (*self.shared.looks.lock().expect("nobody panics with it"), held)
+        let held = std::mem::take(
+            &mut *self.shared.held.lock().expect("no thread panics while it holds this"),
+        );
+        (*self.shared.looks.lock().expect("no thread panics while it holds this"), held)
     }
 }
 
@@ -82,7 +84,7 @@ impl Drop for Sampler<'_> {
 fn look(shared: &Shared) {
     let mut seen: BTreeMap<u32, (Wait, Instant, bool)> = BTreeMap::new();
     while !shared.over.load(Ordering::Acquire) {
-        let watched = shared.watched.lock().expect("nobody panics with it").clone();
+        let watched = shared.watched.lock().expect("no thread panics while it holds this").clone();
         let mut gone = Vec::new();
         for Watched { pid, started: own, label } in watched {
             let wait = wait_of(pid);
@@ -91,7 +93,7 @@ fn look(shared: &Shared) {
                 seen.remove(&pid);
                 continue;
             }
-            *shared.looks.lock().expect("nobody panics with it") += 1;
+            *shared.looks.lock().expect("no thread panics while it holds this") += 1;
             let Some(wait) = wait else {
                 seen.remove(&pid);
                 continue;
@@ -104,7 +106,11 @@ fn look(shared: &Shared) {
                         let told = format!(
                             "{label}: warden {pid} waits (state {state}) in {call} at {place}"
                         );
-                        shared.held.lock().expect("nobody panics with it").push(told);
+                        shared
+                            .held
+                            .lock()
+                            .expect("no thread panics while it holds this")
+                            .push(told);
                     }
                 }
                 _ => drop(seen.insert(pid, (wait, Instant::now(), false))),
@@ -114,14 +120,14 @@ fn look(shared: &Shared) {
             shared
                 .watched
                 .lock()
-                .expect("nobody panics with it")
+                .expect("no thread panics while it holds this")
                 .retain(|one| !gone.contains(&one.pid));
         }
         thread::sleep(Duration::from_micros(300));
     }
 }
 
-/// When it started; nothing of one that is gone.
+/// The start time of a process, or `None` if it has ended.
 fn started(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
@@ -129,7 +135,7 @@ fn started(pid: u32) -> Option<String> {
     if ended { None } else { fields.nth(18).map(str::to_owned) }
 }
 
-/// In what it waits; nothing if it runs, ends, has ended, or waits in its poll.
+/// The wait of a process, or `None` if it runs, is ending, has ended, or waits in its poll.
 fn wait_of(pid: u32) -> Option<Wait> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
@@ -138,7 +144,7 @@ fn wait_of(pid: u32) -> Option<Wait> {
     if !matches!(&*state, "S" | "D") || flags & ENDS != 0 {
         return None;
     }
-    // `running`, or the number of the call and its arguments; -1 where it waits outside of one.
+    // The file holds `running`, or the number and arguments of the call, or -1 outside of a call.
     let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
     let number = call.split_whitespace().next()?.to_owned();
     if number == "running" || number == libc::SYS_ppoll.to_string() {
@@ -159,11 +165,11 @@ mod tests {
     use std::io::{BufRead, BufReader};
     use std::process::Stdio;
 
-    /// The control: a process that waits in another call is seen, and one that polls is not.
+    /// The control: a process that waits in another call is found, and one that polls is not.
     #[test]
     fn who_waits_elsewhere_is_seen() {
         if Caller::present() == Caller::User {
-            return eprintln!("who_waits_elsewhere_is_seen: SKIPPED, for only root may look");
+            return eprintln!("who_waits_elsewhere_is_seen: SKIPPED: only root may look");
         }
         for (code, is_seen) in [
             ("import signal; signal.pause()", true),
@@ -173,12 +179,12 @@ mod tests {
             let mut python = std::process::Command::new("python3");
             let mut process =
                 python.args(["-c", &code]).stdout(Stdio::piped()).spawn().expect("it is there");
-            // What it waits for while it starts is another matter.
+            // Waits during the start of the program are of no interest.
             let mut ready = String::new();
             BufReader::new(process.stdout.as_mut().expect("it is piped"))
                 .read_line(&mut ready)
-                .expect("it says so");
-            // Python's poll is poll(2): there the wait is looked at by its place.
+                .expect("it prints a line");
+            // Python uses poll(2), not the warden's ppoll(2), so the wait channel tells it apart.
             let shared = Shared::default();
             let (looks, held) = thread::scope(|scope| {
                 let sampler = Sampler::start(scope, &shared);

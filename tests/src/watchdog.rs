@@ -1,6 +1,6 @@
-//! Ends what hangs. A call that must return is made under a watchdog: if it does not return in
-//! time, the watchdog kills what the call waits for, and the call is a failure that says so. A call
-//! that even then does not return ends the test program.
+//! Runs calls that must return under a watchdog. If a call does not return in time, the watchdog
+//! kills the processes that it may wait for and reports the call as hung. If it does not return
+//! even then, the watchdog aborts the test program.
 
 use crate::census::{here, is_warden, marked, wardens};
 use nix::sys::signal::{Signal, kill};
@@ -9,25 +9,25 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a call may take beyond its own deadline on a usual machine. The library's promise is
-/// tighter; a test is not a clock.
+/// How long a call may exceed its deadline on a usual machine. The library promises less, but a
+/// test is no clock.
 pub const SLACK: Duration = Duration::from_secs(5);
 
-/// How long a call has to return after the watchdog has killed what it waits for.
+/// How long a call may take to return after the watchdog has killed the processes.
 const LAST: Duration = Duration::from_secs(20);
 
-/// What a watchdog kills: wardens by number, all below this process if there are none, and the
-/// processes with a mark.
+/// The processes that a watchdog kills: the given wardens, or all wardens below this process if
+/// none are given, and all processes with a mark.
 #[derive(Debug, Clone, Default)]
 pub struct Victims {
-    /// Wardens.
+    /// The wardens, by process id.
     pub wardens: Vec<u32>,
-    /// The mark of processes inside; none if empty.
+    /// The mark of processes inside, or empty for none.
     pub mark: String,
 }
 
 impl Victims {
-    /// One command's: its warden and its processes.
+    /// The warden and the processes of one command.
     pub fn of(warden: u32, mark: &str) -> Victims {
         Victims { wardens: vec![warden], mark: mark.into() }
     }
@@ -36,7 +36,7 @@ impl Victims {
     pub fn slay(&self) {
         let all = || wardens().into_iter().map(|(_, pid)| pid).collect();
         let these = if self.wardens.is_empty() { all() } else { self.wardens.clone() };
-        // A number that is no warden's any more may be anybody's.
+        // An id that is no longer a warden's may belong to another process.
         these.into_iter().filter(|pid| is_warden(*pid)).for_each(slay);
         if !self.mark.is_empty() {
             marked(&self.mark).into_iter().for_each(slay);
@@ -49,11 +49,11 @@ pub fn slay(pid: u32) {
     let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
 }
 
-/// For how long a call is at most excused by a machine that gives its threads no processor.
+/// The most time that a call is granted because the machine gives its threads no processor.
 const STARVED: Duration = Duration::from_secs(60);
 
-/// How long each of these tasks has been ready to run without a processor: `/proc/PID/schedstat`,
-/// nothing where it does not tell.
+/// How long each task has been runnable without a processor, from `/proc/PID/schedstat`. Zero where
+/// the file cannot be read.
 fn starved(tasks: &[u32]) -> Vec<Duration> {
     let waited = |task: &u32| {
         let text = std::fs::read_to_string(format!("/proc/{task}/schedstat")).unwrap_or_default();
@@ -64,10 +64,12 @@ fn starved(tasks: &[u32]) -> Vec<Duration> {
     tasks.iter().map(waited).collect()
 }
 
-/// Makes a call that must return within `limit` and [`SLACK`]: what it returned and after how long,
-/// or that it hung. Time in which the calling thread or a warden was ready to run without a
-/// processor, whichever of them the longest, does not count: a fork bomb beside other work starves
-/// them, and nobody holds them then.
+/// Makes a call that must return within `limit` plus [`SLACK`]. Returns its result and how long it
+/// took, or a message if it hung.
+///
+/// Time in which the calling thread or a warden was runnable without a processor does not count;
+/// the longest of these counts as granted. A fork bomb beside other work starves them although
+/// nothing holds them.
 pub fn returns<T>(
     what: &str,
     limit: Duration,
@@ -105,7 +107,7 @@ pub fn returns<T>(
             std::process::abort()
         });
         let begin = Instant::now();
-        // Dropped in any case, also when the call panics: the watchdog sees the channel's end.
+        // Dropped even if the call panics, so that the watchdog sees the end of the channel.
         let done: Sender<()> = done;
         let result = call();
         let taken = begin.elapsed();
@@ -120,8 +122,8 @@ pub fn returns<T>(
     })
 }
 
-/// What the calling thread, which comes last, and the wardens wait in, and who of the victims is
-/// left: for whoever looks for the cause.
+/// Prints what the wardens and, last, the calling thread wait in, and which victims are left, to
+/// help find the cause.
 fn tell_where(tasks: &[u32], victims: &Victims) {
     for task in tasks {
         let read = |file: &str| {

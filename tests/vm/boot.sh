@@ -1,9 +1,14 @@
 #!/bin/bash
-# boot.sh [-t SECONDS] [-m MIB] [-s DIRECTORY]… KERNEL SITUATION SCRIPT: boots the unpacked kernel in the directory KERNEL, runs
-# SCRIPT there in the situation that inside.sh makes, shows its output, and exits with its status; 125 if the guest told none.
+# Boots an unpacked kernel and runs a script in the guest.
 #
-# The guest sees the host's files read-only, except /tmp; each -s is a directory that it needs of /tmp or of a closed home.
-# The processor is emulated: /dev/kvm may be there and not work. One of them, and no cmpxchg16b, for with either two or that
+# Usage: boot.sh [-t SECONDS] [-m MIB] [-s DIRECTORY]… KERNEL SITUATION SCRIPT
+#
+# KERNEL is a directory. SCRIPT runs in the situation that inside.sh prepares. boot.sh prints its
+# output and exits with its status, or with 125 if the guest reported none.
+#
+# The guest sees the host's files read-only, except /tmp. Each -s names a directory below /tmp or in
+# a closed home that the guest needs. The processor is emulated, because /dev/kvm may exist and not
+# work. The guest has one processor and no cmpxchg16b: with more processors or with that instruction
 # some kernels do not boot.
 set -euo pipefail
 
@@ -38,7 +43,7 @@ for virtiofsd in /usr/libexec/virtiofsd /usr/lib/qemu/virtiofsd; do
     [ ! -x $virtiofsd ] || break
 done
 
-# attempt: one boot; whether the guest told a status.
+# attempt: boots once; succeeds if the guest reported a status.
 attempt() {
     "$virtiofsd" --socket-path="$work/files" -o source=/ -o cache=always -o xattr -o sandbox=chroot >"$work/virtiofsd.log" 2>&1 &
     files=$!
@@ -58,12 +63,13 @@ attempt() {
     tr -d '\r' <"$work/output"
     status=$(tr -d '\r\n' <"$work/status")
     [ -n "$status" ] || {
-        echo "the guest told no status; its console and the host's programs said:"
+        echo "the guest reported no status; its console and the host's programs printed:"
         tail -n 25 "$work"/{console,qemu.log,virtiofsd.log}
         return 1
     }
 }
 
-# A guest that crashes while it boots says nothing of what is tested: it has a second chance. One that tells a status has none.
+# A guest that crashes while it boots says nothing about the tests, so it gets a second attempt. A
+# guest that reported a status does not.
 attempt || attempt || exit 125
 exit "$status"

@@ -1,6 +1,10 @@
 #!/bin/bash
-# initrd.sh KERNEL OUT: an initial file system for the unpacked kernel in the directory KERNEL, as small as it goes: busybox,
-# the modules that reach the host's files, and root.sh, which makes the root file system and hands over to inside.sh.
+# Makes a minimal initial file system for an unpacked kernel.
+#
+# Usage: initrd.sh KERNEL OUT
+#
+# It contains busybox, the modules that give access to the host's files, and root.sh, which prepares
+# the root file system and hands over to inside.sh.
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
@@ -14,7 +18,7 @@ cp "$(command -v busybox)" "$work/bin/busybox"
 cp "$here/inside.sh" "$here/systemd.sh" "$work/"
 install -m 755 "$here/root.sh" "$work/init"
 
-# tun is for tests of the network only; the kernel would load it by itself if it could reach its own directory.
+# tun is only for network tests. The kernel would load it itself if it could reach its modules.
 [ -e "$kernel/lib/modules/$version/modules.dep" ] || depmod -b "$kernel" "$version"
 for module in virtio_pci virtiofs overlay tun; do
     modprobe -d "$kernel" -S "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
@@ -25,7 +29,7 @@ done | awk '!seen[$0]++' | while read -r file; do
         *.zst) zstd -qdc "$file" >"$work/modules/${name%.zst}" ;;
         *) cp "$file" "$work/modules/$name" ;;
     esac
-    # In this order: each after what it depends on.
+    # In this order: each module follows those that it depends on.
     basename "${name%.xz}" .zst >>"$work/modules/order"
 done
 [ -s "$work/modules/order" ] || { echo "initrd.sh: no modules of $version" >&2; exit 1; }

@@ -1,11 +1,12 @@
 #!/bin/sh
-# PID 1 of the guest: makes the situation that the kernel's command line names, runs the script that it names as whoever the
-# situation is about, tells its status through the third serial port, and powers off.
+# PID 1 of the guest. It prepares the situation named on the kernel's command line, runs the script
+# named there as the user of that situation, reports its status through the third serial port, and
+# powers off. The situations:
 #
-#   root       root, in a cgroup of its own below one that has all controllers
-#   delegated  user 1000, to whom such a subtree was given, as systemd's Delegate=yes does it
-#   plain      user 1000 in a cgroup of root's: nothing was given
-#   systemd-…  with systemd as PID 1: see systemd.sh, which takes over
+#     root       root, in its own cgroup below one that has all controllers
+#     delegated  user 1000 with such a subtree, as given by systemd's Delegate=yes
+#     plain      user 1000 in a cgroup of root, without a subtree
+#     systemd-…  with systemd as PID 1: systemd.sh takes over
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8
 box=/run/busybox
 id=1000
@@ -28,7 +29,7 @@ mount -t mqueue mqueue /dev/mqueue
 mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup || finish 125
 $box ip link set lo up
 $box hostname guest
-# The tests' files may lie in a home that is closed to others: here it is open, in the overlay.
+# The tests may be in a home that is closed to others. Opens it, in the overlay only.
 for path in $(tr ' ' '\n' </proc/cmdline | sed -n 's/^vm\.shown=//p'); do
     while [ "$path" != / ]; do
         chmod o+rx "$path"
@@ -45,7 +46,7 @@ case $situation in
     systemd-*) exec /bin/sh /run/systemd.sh "$situation" "$script" ;;
 esac
 
-# give CGROUP: every controller for its children.
+# give CGROUP: enables every controller for its children.
 give() {
     sed 's/[^ ]*/+&/g' "$1/cgroup.controllers" >"$1/cgroup.subtree_control"
 }

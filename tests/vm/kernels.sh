@@ -1,13 +1,17 @@
 #!/bin/bash
-# kernels.sh VERSION…: Debian's kernels 5.10, 6.1, 6.12, fetched and unpacked below $VM_CACHE, and the directory of each, a line.
+# Fetches Debian's kernels 5.10, 6.1 and 6.12, unpacks them below $VM_CACHE, and prints the
+# directory of each.
 #
-# Nothing is installed, and the system's own package sources stay as they are: apt works on a state of its own, with the
-# mirror that the system is configured for. A kernel that is there already is not looked for again.
+# Usage: kernels.sh VERSION…
+#
+# Nothing is installed, and the system's package sources stay unchanged: apt uses a separate state
+# directory, with the mirror that the system is configured for. A kernel that exists already is not
+# fetched again.
 set -euo pipefail
 
 cache=${VM_CACHE:-/var/tmp/seclude-vm}
 
-# The release of Debian that has a kernel of this version.
+# The Debian release that has a kernel of this version.
 suite() {
     case $1 in
         5.10) echo bullseye ;;
@@ -17,7 +21,8 @@ suite() {
     esac
 }
 
-# The mirror that this machine's apt uses for its own release. Elsewhere than on Debian VM_MIRROR must name one.
+# The mirror that this machine's apt uses for its own release. On other systems than Debian,
+# VM_MIRROR must name one.
 mirror() {
     local codename found
     [ -z "${VM_MIRROR:-}" ] || { echo "$VM_MIRROR"; return; }
@@ -36,13 +41,13 @@ fetch() {
     : >"$work/status"
     source=$(mirror)
     echo "deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $source $(suite "$1") main" >"$work/sources"
-    # Releases that are no longer supported have an expired date, and are what this is for.
+    # The indexes of releases without support have expired, and these releases are needed here.
     local apt=(-qq -o "Dir::State=$work" -o "Dir::State::lists=$work/lists" -o "Dir::State::status=$work/status" -o "Dir::Cache=$work/cache"
         -o "Dir::Etc::sourcelist=$work/sources" -o "Dir::Etc::sourceparts=$work/parts" -o "Dir::Etc::preferencesparts=$work/parts"
         -o APT::Architecture=amd64 -o Acquire::Check-Valid-Until=false -o Acquire::Languages=none
         -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o APT::Update::Post-Invoke-Success::= -o APT::Sandbox::User=root)
     apt-get "${apt[@]}" update >&2
-    # linux-image-amd64 is an empty package that depends on the one of the present version.
+    # linux-image-amd64 is an empty package that depends on the current version.
     name=$(apt-cache "${apt[@]}" depends --important linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
     [ -n "$name" ] || { echo "kernels.sh: $(suite "$1") has no linux-image-amd64" >&2; return 1; }
     (cd "$work" && apt-get "${apt[@]}" download "$name" >&2)

@@ -1,7 +1,9 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
-# /init of the initial file system. The guest's root is the host's, read-only, below an overlay in memory: the guest has the
-# same programs at the same paths as the host and can change nothing of it.
+#
+# /init of the initial file system. The guest's root is the host's root, read-only, below an overlay
+# in memory. The guest has the same programs at the same paths as the host and cannot change the
+# host.
 /bin/busybox --install -s /bin
 export PATH=/bin
 
@@ -29,7 +31,8 @@ mount --move /dev "$root/dev"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 cp /inside.sh /systemd.sh /bin/busybox "$root/run/"
 
-# /tmp is the guest's own. What it needs of the host's /tmp (the checkout may lie there) is bound where it was.
+# The guest has its own /tmp. The parts of the host's /tmp that it needs, such as the checkout, are
+# bound at the same paths.
 mkdir -p /run/tmp
 mount -t tmpfs -o mode=1777 tmpfs /run/tmp
 tr ' ' '\n' <"$root/proc/cmdline" | while read -r word; do
@@ -42,5 +45,5 @@ tr ' ' '\n' <"$root/proc/cmdline" | while read -r word; do
     esac
 done
 mount --move /run/tmp "$root/tmp"
-# By the host's own shell: busybox's would take its own programs for the host's.
+# The host's shell, because busybox's shell would prefer its own built-in programs to the host's.
 exec switch_root "$root" /bin/sh /run/inside.sh

@@ -1,10 +1,17 @@
 #!/bin/bash
-# run.sh [-k "VERSION…"] [-s "SITUATION…"] [-x SCRIPT] [TEST…]: the tests on other kernels and on pure cgroup v2, in virtual
-# machines.
+# Runs the tests on other kernels and on pure cgroup v2, in virtual machines.
 #
-# Builds the test programs here, boots each kernel in each situation (inside.sh and systemd.sh say what they are), and runs
-# the tests there: the behaviour table through the Rust face, and the proofs that fit an emulated processor. Every situation
-# must pass. TEST@GROUND runs the table on another ground: table@cell. With -x the guests run SCRIPT instead. One guest a processor runs at a time; each one's output comes when it ends.
+# Usage: run.sh [-k "VERSION…"] [-s "SITUATION…"] [-x SCRIPT] [TEST…]
+#
+# Builds the test programs on the host, boots each kernel in each situation, and runs the tests in
+# the guest: the behaviour table through the Rust face, and the tests that an emulated processor can
+# run in time. inside.sh and systemd.sh describe the situations. Every situation must pass.
+#
+# TEST is a folder of tests/tests, or FOLDER/MODULE for one file in it: limits/shares. TEST@GROUND
+# runs the table on another ground: table@cell. With -x the guests run SCRIPT instead.
+#
+# At most one guest for each processor runs at a time. The output of a guest is printed when it
+# ends.
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
@@ -22,7 +29,9 @@ while getopts k:s:x: option; do
 done
 shift $((OPTIND - 1))
 tests=("$@")
-[ ${#tests[@]} -gt 0 ] || tests=(table table@prepared table@cell shares lifetime nesting leaks)
+[ ${#tests[@]} -gt 0 ] || tests=(
+    table table@prepared table@cell limits/shares callers/lifetime hosts/nesting endurance/leaks
+)
 
 work=$(mktemp -d /var/tmp/seclude-vm-run.XXXXXX)
 chmod 755 "$work"
@@ -35,7 +44,7 @@ end() {
     wait
     rm -rf "$work"
 }
-# A group of processes for each guest, so that it ends as a whole.
+# Job control gives each guest a process group, which end() kills as a whole.
 set -m
 trap end EXIT
 trap 'exit 130' INT TERM
@@ -43,26 +52,32 @@ shown=(-s "$work" -s "$top")
 
 if [ -z "$script" ]; then
     cd "$top"
-    ${CARGO:-cargo} test --quiet --no-run --package seclude-tests --message-format=json >"$work/built"
+    ${CARGO:-cargo} test --quiet --no-run --package seclude-tests --message-format=json \
+        >"$work/built"
     declare -A programs
+    # The name and the path of each test program in cargo's messages.
+    test_program='s/.*"kind":\["test"\].*"name":"\([a-z_-]*\)".*"executable":"\([^"]*\)".*/\1 \2/p'
     while read -r name path; do
         programs[$name]=$path
-    done < <(sed -n 's/.*"kind":\["test"\].*"name":"\([a-z_-]*\)".*"executable":"\([^"]*\)".*/\1 \2/p' "$work/built")
+    done < <(sed -n "$test_program" "$work/built")
     for name in "${tests[@]}"; do
-        program=${programs[${name%@*}]:-}
+        binary=${name%@*}
+        program=${programs[${binary%%/*}]:-}
         [ -n "$program" ] || { echo "run.sh: there is no test $name" >&2; exit 64; }
         echo "$name $program" >>"$work/programs"
     done
-    # The drivers stand one level above the tests.
-    shown+=(-s "$(dirname "$(dirname "${programs[${tests[0]%@*}]}")")")
+    # The drivers are one directory above the test programs.
+    shown+=(-s "$(dirname "$(dirname "$program")")")
     script=$work/suite.sh
     cp "$here/suite.sh" "$script"
 fi
 
-# situation KERNEL SITUATION: one guest; its output at the end, and a line in one of the lists of results.
+# situation KERNEL SITUATION: runs one guest, prints its output, and adds a line to the file
+# `passed` or `failed`.
 situation() {
     local start=$SECONDS result=passed
-    "$here/boot.sh" -t 1500 "${shown[@]}" "${directories[$1]}" "$2" "$script" >"$work/$1-$2" 2>&1 || result=failed
+    "$here/boot.sh" -t 1500 "${shown[@]}" "${directories[$1]}" "$2" "$script" \
+        >"$work/$1-$2" 2>&1 || result=failed
     {
         flock 9
         printf '\n==== Linux %s, %s: %s in %d s\n' "$1" "$2" $result $((SECONDS - start))

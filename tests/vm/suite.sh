@@ -1,25 +1,28 @@
 #!/bin/bash
-# What a guest runs: the test programs that the file `programs` beside this one lists, one `NAME PATH` a line; status 1 if one
-# of them failed.
+# Runs in a guest: the test programs listed in the file `programs` beside this script, one
+# `TEST PATH` per line (run.sh says what a TEST is). The status is 1 if one of them failed.
 #
-# An emulated processor is some twenty times slower than a real one: fewer runs, and a time limit that only says "it hangs".
+# An emulated processor is about twenty times slower than a real one, so there are fewer runs, and
+# the time limits only find tests that hang.
 set -u
 
 export SECLUDE_TEST_FACES=rust SECLUDE_TEST_LEAK_RUNS=70 SECLUDE_POOL_JOBS=90 SECLUDE_TEST_SLOWNESS=20
 failed=0
 while read -r name program <&3; do
     start=$SECONDS arguments=()
+    binary=${name%@*}
+    [[ $binary != */* ]] || arguments=("${binary#*/}::")
     SECLUDE_TEST_GROUND=
     [[ $name != *@* ]] || SECLUDE_TEST_GROUND=${name#*@}
     export SECLUDE_TEST_GROUND
     unset SECLUDE_ROUNDS
     case $name in
-        # As often as it kills callers, each with 66 sandboxes.
-        cells) export SECLUDE_ROUNDS=1 ;;
-        leaks)
-            # It starts 450 sandboxes one by one, for several minutes.
+        # Each round kills a caller that has 66 sandboxes.
+        lives | lives/cells) export SECLUDE_ROUNDS=1 ;;
+        endurance | endurance/leaks)
+            # This test starts 450 sandboxes one after another, which takes several minutes here.
             echo "SKIPPED: leaks: namespaces_are_given_back: the machine is too slow"
-            arguments=(--skip namespaces_are_given_back)
+            arguments+=(--skip namespaces_are_given_back)
             ;;
     esac
     if timeout -k 5 900 "$program" "${arguments[@]}" 3<&-; then

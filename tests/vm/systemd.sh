@@ -1,15 +1,17 @@
 #!/bin/sh
-# inside.sh's situations with systemd as PID 1, the system bus, logind and, for the user, a manager of his own with its bus:
+# The situations of inside.sh with systemd as PID 1, the system bus, logind and, for the user, a
+# user manager with its own bus:
 #
-#   systemd-root  root in a session of logind's, like one who logged in
-#   systemd-user  user 1000 in such a session
-#   systemd-bare  user 1000 in a service of the system's, without a session, a manager or a bus of his own
+#     systemd-root  root in a session of logind, as after a login
+#     systemd-user  user 1000 in such a session
+#     systemd-bare  user 1000 in a system service, without a session, user manager or user bus
 #
-# Usage: systemd.sh SITUATION SCRIPT, as PID 1. Only the overlay in memory is written.
+# Usage: systemd.sh SITUATION SCRIPT, as PID 1. It writes only to the overlay in memory.
 situation=$1 script=$2
 units=/etc/systemd/system
 
-# What a guest does not need and an emulated processor would wait for. systemd-tmpfiles would empty /tmp.
+# Units that the guest does not need and that are slow on an emulated processor. systemd-tmpfiles
+# would empty /tmp.
 for unit in systemd-udevd systemd-udev-trigger systemd-udev-settle systemd-tmpfiles-setup systemd-tmpfiles-setup-dev systemd-modules-load \
     kmod-static-nodes systemd-timesyncd systemd-sysusers systemd-firstboot systemd-random-seed systemd-machine-id-commit \
     systemd-journal-flush systemd-update-utmp systemd-hwdb-update systemd-binfmt systemd-pstore systemd-repart ldconfig; do
@@ -21,7 +23,8 @@ for unit in systemd-udevd-control.socket systemd-udevd-kernel.socket proc-sys-fs
 done
 : >/etc/fstab
 
-# Whoever logs in here needs no password; what matters is pam_systemd, which asks logind for the session and its scope.
+# The session needs no password. It needs pam_systemd, which asks logind for the session and its
+# scope.
 cat >/etc/pam.d/seclude <<PAM
 account required pam_permit.so
 session required pam_systemd.so
@@ -45,7 +48,7 @@ User=$user
 $session
 WorkingDirectory=/tmp
 ExecStart=/bin/bash -o pipefail -c 'bash $script 2>&1 | cat'
-# Not within the session: as root, whatever became of the command.
+# Outside of the session and as root, whatever happened to the command.
 ExecStopPost=+/bin/sh -c 'echo "\$\${EXIT_STATUS:-125}" >/dev/ttyS2; systemctl poweroff --force --force'
 StandardOutput=file:/dev/ttyS1
 StandardError=inherit

@@ -1,4 +1,5 @@
-/* What each sanitizer is to find: the first letter of the argument chooses the fault, "n" none. */
+/* The fault that each sanitizer must find. The first letter of the argument selects it; "n" is
+ * none. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

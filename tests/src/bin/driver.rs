@@ -1,7 +1,7 @@
-//! The Rust face's driver: does one job (`seclude_tests::job`) through the crate's public API and
-//! tells how it went.
+//! The driver of the Rust face: does one job (`seclude_tests::job`) with the public API of the
+//! crate and writes the result.
 //!
-//! `driver JOB RESULT`. The C and Python drivers in `tests/drivers` do the same through theirs.
+//! Usage: `driver JOB RESULT`. The C and Python drivers in `tests/drivers` do the same with theirs.
 #![deny(unsafe_code)]
 
 use seclude::schema::FIGURES;
@@ -93,16 +93,16 @@ fn perform(job: &Job, told: &mut Told) -> Result<()> {
     }
 }
 
-/// Where the job's command runs: SECLUDE_TEST_GROUND says.
+/// Where the command runs, from SECLUDE_TEST_GROUND.
 enum Ground {
-    /// In a sandbox of its own, from a template where that is "prepared".
+    /// In its own sandbox; for "prepared", copied from a template.
     Own(Box<Sandbox>),
     Cell(Cell),
     Pool(Pool),
     Joined(Box<Joined>),
 }
 
-/// A cell's name in a directory of the test's own.
+/// The name of the published cell. Each test has its own directory of cells.
 const NAME: &str = "driver";
 
 impl Ground {
@@ -172,7 +172,7 @@ fn stdio(stream: &Stream, write: bool) -> Stdio {
     }
 }
 
-/// A file that the job names and the runner has made: without it there is no job to do.
+/// Opens a file that the job names and the runner has made. Panics if it is not there.
 fn open(path: &std::path::Path, write: bool) -> File {
     let file = if write { File::create(path) } else { File::open(path) };
     file.unwrap_or_else(|error| panic!("open {}: {error}", path.display()))
@@ -180,7 +180,7 @@ fn open(path: &std::path::Path, write: bool) -> File {
 
 fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
     if let (Some(stdin), Stream::Piped(data)) = (&mut child.stdin, &job.streams[0]) {
-        // A command that has ended, or closed its input, does not want it: no error.
+        // An error only means that the command has ended or closed its input.
         let _ = stdin.write_all(data);
     }
     if let (Some(terminal), Stream::Terminal(typed)) = (&mut child.terminal, &job.streams[0]) {
@@ -313,7 +313,7 @@ fn tell_outcome(outcome: &Outcome, told: &mut Told) {
         .limits()
         .map(|(limit, mechanism)| format!("{limit}={mechanism}"))
         .collect();
-    // The usage of a running command stands for the final one where the job asks for it.
+    // Some actions have already reported the usage of the running command instead.
     told.entry("usage".into()).or_insert_with(|| usage(&outcome.usage).into_bytes());
     let mut tell = |key: &str, value: String| told.insert(key.into(), value.into_bytes());
     tell("ended", format!("{}{value}", outcome.ended.name()));
@@ -329,7 +329,7 @@ fn tell_outcome(outcome: &Outcome, told: &mut Told) {
     }
 }
 
-/// Every number that somebody counted, times in microseconds, in the order of `seclude::Usage`.
+/// All figures that were measured, in the order of `seclude::Usage`, with times in microseconds.
 fn usage(usage: &Usage) -> String {
     let stalls = |pressure: Pressure| {
         let Pressure { cpu_some, memory_some, memory_full, io_some, io_full, .. } = pressure;

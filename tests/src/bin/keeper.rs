@@ -1,6 +1,8 @@
-//! A caller that keeps many cells, each with a command that clings to life, and a pool that is
-//! full: as many of its sandboxes are ready as can be, and as many in use. Until it is killed: for
-//! `tests/cells.rs`. `keeper MARK CELLS POOL`: prints a line when all are there.
+//! A caller with many cells, each of which runs a command and a daemon that it left, and with a
+//! full pool: as many sandboxes ready as the pool holds, and as many in use. It waits until it is
+//! killed. For `tests/tests/lives/cells.rs`.
+//!
+//! Usage: `keeper MARK CELLS POOL`. Prints a line when everything is running.
 
 use seclude::Sandbox;
 use std::io::Write;
@@ -13,7 +15,7 @@ fn main() -> seclude::Result<()> {
     let sandbox = Sandbox::new();
     sandbox.prepare()?;
     let pool = sandbox.pool(size)?;
-    // They stay, and cost nothing meanwhile: a slow processor has to start so many beside them.
+    // These processes only sleep, because a slow processor has to start many of them.
     let script = "(setsid sh -c 'sleep 1000; :' $0 &); sleep 1000; :";
     let mut kept = Vec::new();
     for _ in 0..cells {

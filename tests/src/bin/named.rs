@@ -1,8 +1,10 @@
-//! A caller that has a cell under a name, and one that finds it: for `tests/named.rs`.
+//! A caller that publishes a cell, and one that enters it. For `tests/tests/lives/named.rs`.
 //!
-//! `named keep NAME`: publishes one, says "ready", and does what its lines say: `reset`, `close`,
-//! `publish NAME`, `forget` (ends without tidying up). `named enter NAME PROGRAM ARGUMENT…`: runs a
-//! command in it; prints what it wrote and what held it. `named list`: the names.
+//! - `named keep NAME` publishes a cell and prints "ready". Then it follows the lines of its input:
+//!   `reset`, `close`, `publish NAME`, or `forget`, which exits without cleaning up.
+//! - `named enter NAME PROGRAM ARGUMENT…` runs a command in the cell, and prints its output and the
+//!   mechanisms that enforce its limits.
+//! - `named list` prints the names.
 
 use seclude::{MiB, NamedCell, Sandbox};
 use std::io::{BufRead, Write};
@@ -55,7 +57,7 @@ fn keep(name: &str) -> seclude::Result<()> {
 
 fn enter(name: &str, program: &str, arguments: &[&str]) -> seclude::Result<()> {
     let cell = NamedCell::find(name)?;
-    // A template of the same policy is another matter: who enters comes to the cell.
+    // A template of the same policy must not interfere: a command enters the cell, not a copy.
     cell.sandbox().prepare()?;
     let output = cell.enter()?.command(program).args(arguments).output()?;
     print!(

@@ -1,12 +1,16 @@
-//! A caller with a pool, that does what the lines of its standard input say and answers each with
-//! one line: for `tests/shortage.rs`, which has the machine run out of something for this process
-//! alone.
+//! A caller with a pool that reads instructions from standard input and answers each with one line.
+//! `tests/tests/hosts/shortage.rs` uses it to exhaust a resource for this process alone.
 //!
-//! `open SIZE` makes the pool, `close` drops it; `run` runs a command in it; `cell` makes a cell,
-//! and `inside` runs a command there, once; `full` waits until the pool is; `descriptors N` lets
-//! this process open so many more, `namespaces KIND N` the user namespace that it is in have so
-//! many; `processes N` sets RLIMIT_NPROC; `all` gives everything back; `count` tells how many
-//! descriptors are open, `failed` how often a sandbox could not be made.
+//! - `open SIZE` makes the pool, and `close` drops it.
+//! - `run` runs a command in the pool.
+//! - `cell` makes a cell, and `inside` runs a command in it, once.
+//! - `full` waits until the pool is full.
+//! - `descriptors N` leaves this process room for N more descriptors.
+//! - `processes N` sets RLIMIT_NPROC.
+//! - `namespaces KIND N` sets the limit on namespaces of its user namespace.
+//! - `all` restores every limit.
+//! - `count` prints the number of open descriptors.
+//! - `failed` prints how often the pool could not make a sandbox.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use seclude::{Cell, Command, Ended, Error, MiB, Pool, Sandbox};
@@ -15,14 +19,14 @@ use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-/// As good as no limit.
+/// A limit that no test reaches.
 const PLENTY: &str = "60000";
 
 fn main() {
-    let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).expect("everybody may");
-    let (processes, _) = getrlimit(Resource::RLIMIT_NPROC).expect("everybody may");
+    let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).expect("every user may");
+    let (processes, _) = getrlimit(Resource::RLIMIT_NPROC).expect("every user may");
     let (mut pool, mut cell): (Option<Pool>, Option<Cell>) = (None, None);
-    // Both descriptors and memory for the answers are had before there is a shortage.
+    // Standard input is locked, and its buffer allocated, before any shortage.
     let mut lines = std::io::stdin().lock().lines();
     while let Some(Ok(line)) = lines.next() {
         let words: Vec<&str> = line.split(' ').collect();
@@ -69,22 +73,23 @@ fn main() {
     }
 }
 
-/// Held by cgroups, where there are some: these take descriptors and processes too.
+/// Has limits that cgroups enforce where there are any, because cgroups take descriptors and
+/// processes too.
 fn sandbox() -> Sandbox {
     Sandbox::new().tmpfs("/tmp", MiB(1)).wall_time(PATIENCE).memory(MiB(64)).pids(16)
 }
 
 const KINDS: [&str; 6] = ["user", "mnt", "pid", "net", "ipc", "uts"];
 
-/// One line: kind, error number, step; remedy.
+/// An error as one line: `error KIND ERRNO STEP; REMEDY`.
 fn tell(error: &Error) -> String {
     let (kind, errno) = (error.kind().name(), error.raw_os_error().unwrap_or(0));
     format!("error {kind} {errno} {}; {}", error.step(), error.remedy().unwrap_or_default())
 }
 
 fn run(mut command: Command) -> String {
-    // Whether it is alone and new here; without a process of its own, for which there may be no
-    // room.
+    // Checks that the sandbox is fresh. The shell starts no other process, for which there may be
+    // no room.
     let script = "test ! -e /tmp/left && : > /tmp/left && exit 7";
     match command.args(["-c", script]).output() {
         Ok(output) if output.outcome.ended == Ended::Exited(7) => "ok".into(),
@@ -112,15 +117,15 @@ fn full(pool: &Pool) -> String {
 }
 
 fn set(resource: Resource, soft: u64) -> String {
-    let (_, hard) = getrlimit(resource).expect("everybody may");
-    setrlimit(resource, soft, hard).expect("everybody may");
+    let (_, hard) = getrlimit(resource).expect("every user may");
+    setrlimit(resource, soft, hard).expect("every user may");
     "ok".into()
 }
 
-/// Only who is root in a user namespace may; elsewhere nothing is changed.
+/// Sets a limit on namespaces. Only root of a user namespace may; on the host nothing is changed.
 fn write(kind: &str, number: &str) -> String {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    // The host's own user namespace maps everything.
+    // The host's own user namespace maps all ids.
     if map.split_whitespace().last() != Some("4294967295") {
         std::fs::write(format!("/proc/sys/user/max_{kind}_namespaces"), number)
             .expect("root may, in a user namespace");
@@ -132,14 +137,14 @@ fn open_ones() -> BTreeSet<usize> {
     let entries = std::fs::read_dir("/proc/self/fd").expect("/proc is mounted");
     let mut numbers: BTreeSet<usize> =
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    // The listing's own.
+    // Leaves out the descriptor of the listing itself.
     numbers.retain(|number| {
         std::fs::read_link(format!("/proc/self/fd/{number}")).is_ok_and(|to| !to.ends_with("fd"))
     });
     numbers
 }
 
-/// The limit at which so many numbers are free.
+/// The value of RLIMIT_NOFILE that leaves `more` free numbers.
 fn room_for(more: usize) -> u64 {
     let taken = open_ones();
     let free = (0..).filter(|number| !taken.contains(number)).nth(more);

@@ -1,18 +1,20 @@
-//! A caller that waits for a line, starts one sandbox between two marks that a tracer can see, and
-//! says what came of it: for `tests/faults`. `starter MANNER`: a sandbox of its `own`; one that is
-//! `limited`; to `prepare` a template; a `copy` of one that has been prepared; a `cell`, a `pool`
-//! from such a one.
+//! A caller that waits for a line of input, starts one sandbox between two marks that a tracer can
+//! see, and reports the result. For `tests/tests/faults`.
 //!
-//! It says `ok` and a fingerprint of the sandbox's protections, as the command sees them and as the
-//! outcome tells them; or `error` with kind, errno and step; then the same of one more, when the
-//! marks are past; and how many descriptors it has more than before.
+//! Usage: `starter MANNER`. The manner is a sandbox of its `own`; one that is `limited`; `prepare`,
+//! which makes a template; a `copy` of a template; or a `cell` or `pool` from a template.
+//!
+//! It prints three lines. The first is `ok` and a fingerprint of the protections, as the command
+//! sees them and as the outcome lists them; or `error` with kind, errno and step. The second is the
+//! same for another run after the marks. The third is the number of descriptors that are open in
+//! excess of those before.
 #![deny(unsafe_code)]
 
 use nix::unistd::{Pid, getsid};
 use seclude::{Command, Ended, MiB, Result, Sandbox};
 use std::time::Duration;
 
-/// The marks: calls that the kernel answers with "no such process".
+/// The marks: getsid(2) with these ids, which fails with ESRCH.
 const BEGIN: i32 = 0x5ec_1de1;
 const END: i32 = 0x5ec_1de2;
 
@@ -46,7 +48,7 @@ fn main() {
             )
         });
         let _ = getsid(Some(Pid::from_raw(END)));
-        // What a template was made with, it has.
+        // A template keeps what it was made with, so the second run takes a new policy.
         let next = if manner == "prepare" { policy() } else { sandbox };
         (told, once(&next, &manner).unwrap_or_else(|error| format!("error {error}")))
     };
@@ -58,7 +60,7 @@ fn once(sandbox: &Sandbox, manner: &str) -> Result<String> {
         "cell" => tell(sandbox.cell()?.command("sh")),
         "pool" => {
             let pool = sandbox.pool(1)?;
-            // The second one is made by a thread of the pool's.
+            // A thread of the pool makes the second sandbox.
             tell(pool.command("sh"))?;
             tell(pool.command("sh"))
         }
@@ -86,7 +88,7 @@ fn tell(mut command: Command) -> Result<String> {
     Ok(format!("ok {:?} {}", output.outcome.enforced, kept.join("|")))
 }
 
-/// A line, without what differs from run to run; nothing if that is all.
+/// A line without the fields that differ between runs, or `None` if no field is left.
 fn constant(line: &str) -> Option<String> {
     const STATUS: &[&str] = &[
         "Uid",
@@ -101,12 +103,13 @@ fn constant(line: &str) -> Option<String> {
         "Max ",
     ];
     if line.contains(" - ") {
-        // What Landlock has looked at stays under /proc, if there is Landlock.
+        // With Landlock, the warden leaves the mqueue file system mounted under what is mounted at
+        // /proc, where mountinfo lists it.
         if line.contains(" - mqueue ") {
             return None;
         }
-        // mountinfo: the numbers in front and the options of the file system behind are each run's
-        // own.
+        // In mountinfo, the ids at the start and the file system's options at the end differ
+        // between runs.
         let fields: Vec<&str> = line.split(' ').collect();
         return fields.get(3..6).map(|fields| fields.join(" "));
     }

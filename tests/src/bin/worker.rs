@@ -1,8 +1,9 @@
-//! A caller that forks a worker of its own while a command runs, as Python's multiprocessing does:
-//! the worker holds a copy of everything the caller held. `worker MARK`: the command and what it
-//! leaves behind have MARK in their arguments, the worker sleeps until it is killed, the caller
-//! waits for the command. `worker MARK frozen` forks nobody: it freezes the command, says how, and
-//! waits.
+//! A caller that forks a worker while a command runs, as Python's multiprocessing does. The worker
+//! holds copies of everything that the caller holds.
+//!
+//! - `worker MARK`: the command and the daemon that it leaves have MARK in their arguments. The
+//!   worker sleeps until it is killed. The caller waits for the command.
+//! - `worker MARK frozen`: forks no worker, freezes the command, prints the mechanism, and waits.
 
 use nix::unistd::{ForkResult, fork, pause};
 use std::process::ExitCode;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         }
         return if child.wait().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    // SAFETY: this process has one thread, so the new one may do anything; it only sleeps.
+    // SAFETY: this process has one thread, so its child may do anything. It only sleeps.
     match unsafe { fork() } {
         Ok(ForkResult::Child) => loop {
             pause();

@@ -1,4 +1,4 @@
-//! One attack: started in a mode, and ended in a manner.
+//! One attack: how it is started in a mode, and how it is ended.
 
 use seclude::{Child, Ended, Limit, Mechanism, MiB, Outcome, Sandbox, Stdio};
 use seclude_tests::caller::program;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 pub const PLACE: &str = "/adversary";
 pub const WALL: Duration = Duration::from_secs(1);
-/// How long an attack has before `kill` or `drop`.
+/// How long an attack runs before `kill` or `drop`.
 pub const A_WHILE: Duration = Duration::from_millis(300);
 pub const GRACE: Duration = Duration::from_secs(2);
 pub const NONE: [u32; 0] = [];
@@ -40,7 +40,7 @@ pub fn limits(sandbox: Sandbox, quota: bool) -> Sandbox {
     if quota { sandbox.cpus(0.5).best_effort(Limit::Cpus) } else { sandbox }
 }
 
-/// An attack that runs.
+/// A running attack.
 pub struct Attack {
     pub word: &'static str,
     mark: String,
@@ -50,18 +50,18 @@ pub struct Attack {
     pub victims: Victims,
     before: BTreeMap<String, String>,
     started: Instant,
-    /// What must stay open meanwhile: the other end of a socket that nobody reads.
+    /// The other end of a socket, which is never read and must stay open.
     _peer: Option<TcpStream>,
 }
 
 impl Attack {
-    /// Starts one: it waits for its signal.
+    /// Starts an attack, which then waits for its line of input.
     pub fn start(mode: Mode, word: &'static str, quota: bool) -> Result<Attack, String> {
         let mark = mark();
         let scene = Scene::new(mode, sandbox(), &|sandbox| limits(sandbox, quota))
             .map_err(|error| format!("the scene: {error}"))?;
         let mut command = scene.command(PLACE);
-        // Numbers of the caller's own tree are not the sandbox's to attack.
+        // In a shared pid namespace `all` would include processes of the test itself.
         let reach = if mode == Mode::SharedPid { "parent" } else { "all" };
         command
             .args([word, reach, &mark])
@@ -77,7 +77,8 @@ impl Attack {
             peer = Some(other);
         }
         let child = command.spawn().map_err(|error| format!("the start: {error}"))?;
-        // With it, the caller's own copies of what the command has.
+        // The command holds copies of the descriptors that it passes on, so dropping it closes
+        // them.
         drop(command);
         let started = Instant::now();
         let warden = scene.warden(&child);
@@ -90,7 +91,7 @@ impl Attack {
         let _ = self.child.stdin.as_mut().expect("it is piped").write_all(b"go\n");
     }
 
-    /// Ends it in this manner; how long after it should have ended it had.
+    /// Ends the attack this way. Returns how long after the expected end it ended.
     pub fn finish(self, finish: Finish) -> Result<Duration, String> {
         let mode = self.scene.mode();
         let mut wrong = Vec::new();
@@ -99,7 +100,7 @@ impl Attack {
         std::thread::sleep(A_WHILE);
         self.compare(&mut wrong);
         let Attack { word, mark, child, scene, warden, victims, before, started, _peer } = self;
-        // A call that never returns ends the test, and says of which attack it was.
+        // If a call never returns, the watchdog prints this label and aborts the test.
         let call = |name: &str| format!("{name}, {word} in {mode:?}, {finish:?}");
         let mut child = Some(child);
         if finish == Finish::Drop {
@@ -130,7 +131,7 @@ impl Attack {
                 Err(why) => wrong.push(why),
             }
         }
-        // Orphans in sessions of their own are a cell's, and end with it (docs/cells.md).
+        // Orphans in sessions of their own belong to the cell and end with it (docs/cells.md).
         let strays = cells && matches!(word, "odd" | "fork");
         if !strays {
             match survivors(&mark, GRACE) {
@@ -142,8 +143,8 @@ impl Attack {
             }
         }
         if cells && !strays {
-            // The cell's warden goes on, as it was, and so does the cell.
-            // Read first: a warden that ends in between has no values left to compare.
+            // The cell and its warden must go on unchanged. The values are read first, because a
+            // warden that ends in between has none left to compare.
             let after = knobs::of(warden);
             if !has_ended(warden) {
                 wrong.extend(
@@ -175,9 +176,10 @@ impl Attack {
         if wrong.is_empty() { Ok(late) } else { Err(wrong.join("; ")) }
     }
 
-    /// Looks whether the warden is as it was.
+    /// Checks that the warden is unchanged.
     fn compare(&self, wrong: &mut Vec<String>) {
-        // Read first: a warden that ends in between has no values left to compare.
+        // The values are read first, because a warden that ends in between has none left to
+        // compare.
         let after = knobs::of(self.warden);
         if !has_ended(self.warden) {
             wrong.extend(
@@ -189,7 +191,7 @@ impl Attack {
     }
 }
 
-/// A TCP connection whose sender is full before long.
+/// A TCP connection with a send buffer that soon fills up.
 fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there is a loopback");
     let socket =
@@ -198,34 +200,34 @@ fn connected() -> (TcpStream, TcpStream) {
     (socket, peer)
 }
 
-/// Why an outcome is none that can be; nothing if it is.
+/// Why an outcome cannot be true, or `None` if it can.
 fn untrue(mode: Mode, finish: Finish, word: &str, outcome: &Outcome) -> Option<String> {
     let ended = outcome.ended;
     let by_limit = match ended {
         Ended::WallTime => true,
         Ended::Killed => finish == Finish::Kill,
-        // Who writes without end may come to the limit first.
+        // Attacks that write without end may reach the limit on output first.
         Ended::OutputLimit => matches!(word, "relay" | "flood" | "linger"),
-        // Zombies are processes. Where the limit is sampled, nothing refuses one more: what is seen
-        // above it is ended.
+        // Zombies count as processes. A sampled limit refuses no process, but ends a command that
+        // exceeds it.
         Ended::ProcessLimit => {
             let sampled = outcome.enforced.mechanism(Limit::Pids) == Some(Mechanism::Sampled);
             word == "fork" || word == "odd" && sampled
         }
         Ended::MemoryLimit => word == "fork",
-        // Where it is an ordinary process, who is inside may kill it: the kernel knows no way to
-        // forbid it but Landlock.
+        // A warden that is an ordinary process can be killed from inside. Only Landlock can prevent
+        // that.
         Ended::WardenLost(_) => word == "signals" && !mode.warden_is_first(),
-        // The adversary goes on for ever.
+        // The attacks run without end.
         _ => false,
     };
-    // What has used a processor for a second has used time.
+    // A command that kept a processor busy for a second must have used processor time.
     let idle = outcome.usage.wall.is_zero()
         || (word == "spin" && (outcome.usage.user + outcome.usage.system).is_zero());
     if !by_limit {
-        Some(format!("the end is told as {ended:?}"))
+        Some(format!("the end is reported as {ended:?}"))
     } else if idle {
-        Some(format!("the usage is told as {:?}", outcome.usage))
+        Some(format!("the usage is reported as {:?}", outcome.usage))
     } else {
         None
     }

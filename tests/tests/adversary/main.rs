@@ -1,46 +1,48 @@
-//! Hostile programs (`src/bin/adversary`) that attack the process that holds them: with every call
-//! that can name a process, a user, a descriptor or a path, in every mode, as root and as an
-//! ordinary user, with a CPU quota and under load.
+//! Hostile programs (`src/bin/adversary`) attack the process that enforces their limits. They use
+//! every call that can name a process, a user, a descriptor or a path. They run in every mode, as
+//! root and as an unprivileged user, with a CPU quota, and under load.
 //!
-//! What must hold: the wall time ends each of them, `kill` and `drop` return, nothing survives, the
-//! end that is told is true, and nobody has changed anything about a warden. A round is all attacks
-//! at once in one mode; SECLUDE_ROUNDS says how many, `make test-adversary` makes 1,000. It prints
-//! how late the latest end came.
+//! The wall time must end each of them, `kill` and `drop` must return, and nothing may survive. The
+//! reported end must be true, and no setting of a warden may have changed. A round runs all attacks
+//! at once in one mode. SECLUDE_ROUNDS sets the number of rounds; `make test-adversary` runs 1,000.
+//! The test prints the delay of the latest end.
+//!
+//! This is a binary of its own because its tests list the wardens of their whole process, measure
+//! time, and take long.
 #![deny(unsafe_code)]
 
 mod attack;
+mod entering;
 
-use attack::{A_WHILE, Attack, FINISHES, GRACE, NONE, PLACE, WALL, limits, sandbox};
+use attack::{A_WHILE, Attack, FINISHES, GRACE, NONE, PLACE, limits, sandbox};
+use entering::start_swapped;
 use nix::unistd::{Pid, getsid};
-use seclude::{Ended, Sandbox, Stdio};
+use seclude::Stdio;
+use seclude_tests::alone::alone;
 use seclude_tests::caller::{Caller, as_each, as_each_with_cells, driver, program};
-use seclude_tests::census::{has_ended, here, marked, survivors};
+use seclude_tests::census::{here, marked, survivors};
 use seclude_tests::job::{Job, Stream};
 use seclude_tests::knobs;
 use seclude_tests::mode::{Mode, Scene};
 use seclude_tests::payload::{mark, rounds};
 use seclude_tests::scratch;
 use seclude_tests::waiting::{Sampler, Shared};
-use seclude_tests::watchdog::{Victims, returns, slay};
+use seclude_tests::watchdog::slay;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// The processors are these tests' own: one at a time.
-static ALONE: Mutex<()> = Mutex::new(());
 
 const WORDS: [&str; 9] =
     ["relay", "flood", "linger", "knobs", "signals", "proc", "spin", "fork", "odd"];
-/// What is done at once in a round. Some attacks need the processors for their timing, or idle
-/// ones; some are about there being none.
+/// The words that run at once in a round. Some attacks need processors for their timing, some need
+/// idle ones, and some need all processors busy.
 const GROUPS: [&[&str]; 3] = [
     &["relay", "linger", "odd"],
     &["flood", "knobs", "signals", "proc"],
     &["spin", "fork", "knobs", "relay"],
 ];
 
-/// Processes that keep the processors busy, outside.
+/// Processes outside that keep the processors busy.
 struct Load(Vec<std::process::Child>);
 
 impl Load {
@@ -64,7 +66,8 @@ impl Drop for Load {
     }
 }
 
-/// One round: many words at once; what is wrong is added to `wrong`. The latest end is returned.
+/// Runs one round: many words at once. Adds failures to `wrong` and returns the delay of the latest
+/// end.
 fn round(
     number: u32,
     caller: Caller,
@@ -82,10 +85,13 @@ fn round(
     };
     let mut attacks = Vec::new();
     for word in words {
-        // Without a process tree or a cgroup of its own nothing can be faster than processes that
-        // make processes: docs/warden.md.
+        // In this mode there is no pid namespace and no cgroup, and no process is faster than a
+        // fork bomb (docs/warden.md).
         if *word == "fork" && mode == Mode::Joined && caller == Caller::User {
-            println!("SKIPPED: {word} in {mode:?} as {}: nobody can hold it there", caller.name());
+            println!(
+                "SKIPPED: {word} in {mode:?} as {}: nothing can limit it there",
+                caller.name()
+            );
             continue;
         }
         match Attack::start(mode, word, quota) {
@@ -122,7 +128,7 @@ fn round(
     latest
 }
 
-/// To make one round once more: SECLUDE_FIRST_ROUND, else the first.
+/// The first round: SECLUDE_FIRST_ROUND, to repeat a single round, or zero.
 fn first_round() -> u32 {
     std::env::var("SECLUDE_FIRST_ROUND").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
@@ -130,7 +136,7 @@ fn first_round() -> u32 {
 #[test]
 fn no_hostile_program_holds_fools_or_outlives_its_warden() {
     const NAME: &str = "no_hostile_program_holds_fools_or_outlives_its_warden";
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each_with_cells(NAME, |caller| {
         let (mut wrong, mut latest) = (Vec::new(), Duration::ZERO);
         let number = rounds(3 * Mode::ALL.len() as u32);
@@ -148,24 +154,24 @@ fn no_hostile_program_holds_fools_or_outlives_its_warden() {
     });
 }
 
-/// Whatever runs inside, a warden is seen waiting in its poll and nowhere else.
+/// A warden waits only in its poll, whatever runs inside.
 #[test]
 fn a_warden_waits_in_its_poll_and_nowhere_else() {
     const NAME: &str = "a_warden_waits_in_its_poll_and_nowhere_else";
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     if Caller::present() == Caller::User {
-        return eprintln!("{NAME}: SKIPPED, for only root may look");
+        return eprintln!("{NAME}: SKIPPED: only root may look");
     }
     as_each_with_cells(NAME, |caller| {
         if caller == Caller::User {
-            return eprintln!("{NAME}: SKIPPED as a user, for only root may look");
+            return eprintln!("{NAME}: SKIPPED as a user: only root may look");
         }
         let shared = Shared::default();
         let mut ends = Vec::new();
         let (looks, held) = std::thread::scope(|scope| {
             let sampler = Sampler::start(scope, &shared);
             for number in 0..rounds(Mode::ALL.len() as u32) {
-                // Each mode with one of the groups. Whether they end is the other test's concern.
+                // Each mode runs with one of the groups. The other test checks the ends.
                 round(3 * number + number % 3, caller, Some(&sampler), &mut ends);
             }
             start_swapped(Duration::from_secs(2), Some(&sampler))
@@ -178,8 +184,9 @@ fn a_warden_waits_in_its_poll_and_nowhere_else() {
     });
 }
 
-/// The kernel may share the processors among sessions (autogroups). A command can make many: a warden
-/// in the caller's would have to share one turn with all of the caller's processes.
+/// The kernel may share the processors among sessions (autogroups, sched(7)), and a command can
+/// create many sessions. A warden in the caller's session would share one turn with all of the
+/// caller's processes.
 #[test]
 fn no_warden_is_in_the_session_of_its_caller() {
     const NAME: &str = "no_warden_is_in_the_session_of_its_caller";
@@ -196,199 +203,15 @@ fn no_warden_is_in_the_session_of_its_caller() {
                 let session = getsid(Some(number)).expect("it lives");
                 assert_ne!(session, own, "{mode:?} as {}", caller.name());
             }
-            child.kill().expect("it is told");
+            child.kill().expect("it is reported");
         }
     });
 }
 
-/// A path in a cell that is now a program, now a FIFO, a link to a device, a file under a lease:
-/// whoever starts it is told something, soon.
-fn start_swapped(time: Duration, sampler: Option<&Sampler<'_>>) -> Result<(), String> {
-    let cell = sandbox()
-        .terminals()
-        .wall_time(time + Duration::from_secs(600))
-        .cell()
-        .map_err(|error| error.to_string())?;
-    let warden = cell.id().map_err(|error| error.to_string())?;
-    if let Some(sampler) = sampler {
-        sampler.watch(warden, "a swapped path");
-    }
-    let mark = mark();
-    let mut hostile = cell
-        .command(PLACE)
-        .args(["swap", "all", &mark])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
-    let hostile = hostile.as_mut().map_err(|error| error.to_string())?;
-    hostile
-        .stdin
-        .as_mut()
-        .expect("it is piped")
-        .write_all(b"go\n")
-        .map_err(|error| error.to_string())?;
-    let mut line = String::new();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(hostile.stdout.as_mut().expect("it is piped")),
-        &mut line,
-    )
-    .map_err(|error| error.to_string())?;
-    let victims = Victims::of(warden, &mark);
-    let end = Instant::now() + time;
-    let mut wrong = Ok(());
-    let mut starts = 0;
-    while Instant::now() < end && wrong.is_ok() {
-        let mut command = cell.command("/tmp/w/program");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).wall_time(WALL);
-        // It is no program, whatever it is at the moment: an error, or an end by the wall time if
-        // the start itself is held.
-        wrong = match returns("a start of a swapped path", WALL, &victims, || command.status()) {
-            Ok((Ok(outcome), _)) if outcome.ended == Ended::Exited(0) => Err("it has run".into()),
-            Ok(_) => Ok(()),
-            Err(why) => Err(why),
-        };
-        starts += 1;
-    }
-    // The others are not held up by it.
-    if wrong.is_ok() {
-        wrong = match returns("another command", WALL, &victims, || {
-            cell.command(PLACE).arg("nothing").wall_time(WALL).output()
-        }) {
-            Ok((Ok(output), _)) if output.outcome.ended == Ended::Exited(0) => Ok(()),
-            Ok((told, _)) => {
-                Err(format!("another command: {:?}", told.map(|output| output.outcome.ended)))
-            }
-            Err(why) => Err(why),
-        };
-    }
-    println!("{starts} starts of a swapped path");
-    returns("close", Duration::ZERO, &victims, || cell.close()).map(drop)?;
-    returns("wait", Duration::ZERO, &victims, || hostile.wait()).map(drop)?;
-    match survivors(&mark, GRACE) {
-        left if left == NONE => wrong,
-        left => Err(format!("{left:?} survive")),
-    }
-}
-
-#[test]
-fn a_path_that_changes_while_it_is_started_holds_nobody() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    as_each("a_path_that_changes_while_it_is_started_holds_nobody", |_| {
-        let time = Duration::from_secs(u64::from(rounds(3)).min(60));
-        start_swapped(time, None).unwrap_or_else(|why| panic!("{why}"));
-    });
-}
-
-/// Who attacks from within a cell, while others enter it: their wardens hold them, and end them.
-#[test]
-fn who_enters_a_cell_is_held_whoever_is_in_it() {
-    const NAME: &str = "who_enters_a_cell_is_held_whoever_is_in_it";
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    as_each_with_cells(NAME, |caller| {
-        let mut wrong = Vec::new();
-        for mode in [Mode::Entered, Mode::Joined] {
-            for word in ["knobs", "signals", "proc"] {
-                for landlock in [true, false] {
-                    let set =
-                        |sandbox: Sandbox| if landlock { sandbox } else { sandbox.no_landlock() };
-                    let told = bystander(mode, word, &set).err();
-                    wrong.extend(told.map(|why| {
-                        format!(
-                            "{mode:?}, {word}, Landlock {landlock}, as {}: {why}",
-                            caller.name()
-                        )
-                    }));
-                }
-            }
-        }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    });
-}
-
-/// A command that enters a cell, and has nothing to do with the hostile one there.
-fn bystander(mode: Mode, word: &str, set: &dyn Fn(Sandbox) -> Sandbox) -> Result<(), String> {
-    let text = |error: seclude::Error| error.to_string();
-    let scene =
-        Scene::new(mode, sandbox(), &|sandbox| set(limits(sandbox, false))).map_err(text)?;
-    let cell = scene.cell.clone().expect("this mode has one");
-    let (hostile_mark, mark) = (mark(), mark());
-    let mut hostile = cell.command(PLACE);
-    hostile
-        .args([word, "all", &hostile_mark])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut hostile = hostile.wall_time(Duration::from_secs(600)).spawn().map_err(text)?;
-    hostile
-        .stdin
-        .as_mut()
-        .expect("it is piped")
-        .write_all(b"go\n")
-        .map_err(|error| error.to_string())?;
-    std::thread::sleep(A_WHILE / 3);
-    let mut command = scene.command(PLACE);
-    command
-        .args(["rest", "all", &mark])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let cells = Victims { wardens: vec![cell.id().map_err(text)?], mark: mark.clone() };
-    let (child, _) = returns("a start", WALL, &cells, || command.spawn())?;
-    let told = match child {
-        // What is killed on its way is told by an error with a kind.
-        Err(_) => Ok(()),
-        Ok(mut child) => {
-            // The command may have been killed already, and its warden be gone.
-            let warden = child
-                .processes()
-                .map_err(text)?
-                .first()
-                .map_or(cells.wardens[0], |first| first.pid);
-            let before = knobs::of(warden);
-            std::thread::sleep(A_WHILE);
-            let after = knobs::of(warden);
-            let changed =
-                if has_ended(warden) { Vec::new() } else { knobs::changed(&before, &after) };
-            let victims = Victims { wardens: vec![warden, cells.wardens[0]], mark: mark.clone() };
-            let waited = returns("wait", WALL, &victims, || child.wait());
-            waited.and_then(|(outcome, _)| match outcome.map_err(text)?.ended {
-                Ended::WallTime if changed.is_empty() => Ok(()),
-                // The command itself is the cell's: who is in it may kill it, by a signal or by a
-                // limit on its processor time. Where Landlock does not end signals,
-                // its warden may be killed as well.
-                Ended::Signaled(_) if matches!(word, "signals" | "knobs") && changed.is_empty() => {
-                    Ok(())
-                }
-                // Without a descriptor left its program does not get to its first line.
-                Ended::Exited(127) if word == "knobs" && changed.is_empty() => Ok(()),
-                Ended::WardenLost(_) if word == "signals" => Ok(()),
-                ended => Err(format!("{ended:?}, its warden changed: {changed:?}")),
-            })
-        }
-    };
-    let closed = returns("close", Duration::ZERO, &cells, || cell.close()).map(drop);
-    let hostile =
-        returns("wait for the hostile one", Duration::ZERO, &cells, || hostile.wait()).map(drop);
-    let left = marked_after(&[&mark, &hostile_mark]);
-    let dropped = returns("drop of the scene", Duration::ZERO, &cells, || drop(scene)).map(drop);
-    told.and(closed).and(hostile).and(left).and(dropped)
-}
-
-fn marked_after(marks: &[&str]) -> Result<(), String> {
-    for mark in marks {
-        let left = survivors(mark, GRACE);
-        if left != NONE {
-            left.iter().copied().for_each(slay);
-            return Err(format!("{left:?} survive"));
-        }
-    }
-    Ok(())
-}
-
-/// The caller is killed while its command attacks: neither the warden nor what it holds lives on.
+/// The caller is killed during an attack. The warden and everything inside must end.
 #[test]
 fn nothing_hostile_outlives_a_caller_that_is_killed() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("nothing_hostile_outlives_a_caller_that_is_killed", |caller| {
         let mut wrong = Vec::new();
         let policy = serde_json::json!({
@@ -419,7 +242,7 @@ fn nothing_hostile_outlives_a_caller_that_is_killed() {
             {
                 std::thread::sleep(Duration::from_millis(2));
             }
-            // Where the warden counts the processes, it ends a fork bomb soon: its caller is killed
+            // Where the warden counts processes, it soon ends a fork bomb, so the caller is killed
             // at once.
             if *word != "fork" {
                 std::thread::sleep(A_WHILE * 2);
@@ -441,11 +264,11 @@ fn nothing_hostile_outlives_a_caller_that_is_killed() {
     });
 }
 
-/// The control: against processes that are nobody's wardens, the same attacks succeed, and it is
-/// seen.
+/// The control: the same attacks succeed against processes that are no wardens, and the test sees
+/// it.
 #[test]
 fn an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks", |_| {
         let mut sleeper =
             std::process::Command::new("sleep").arg("1000").spawn().expect("it is there");
@@ -478,7 +301,7 @@ fn an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks() {
         sleeper.wait().expect("it is ours");
         finish(attack);
 
-        // A reader that polls and then reads, blocking, is held for good.
+        // A reader that polls and then makes a blocking read is held for good.
         let (other, stderr) = nix::unistd::pipe().expect("there are descriptors");
         let mut victim = std::process::Command::new(program("adversary"))
             .args(["victim", "all"])
@@ -504,7 +327,7 @@ fn an_ordinary_process_is_changed_stopped_and_held_by_the_same_attacks() {
                 .unwrap_or_default();
             call.starts_with(&format!("{} ", nix::libc::SYS_read))
         };
-        // Seen several times in turn: it does not come back from there.
+        // It is seen in the read several times in a row, so it does not return from it.
         let mut seen_in_read = 0;
         while seen_in_read < 10 {
             assert!(Instant::now() < end, "the thief takes nothing");

@@ -1,20 +1,24 @@
-//! Every system call by which a sandbox is set up fails once, with each of the errors that a
-//! machine in distress gives: the caller's own calls, the warden's, and those of the process that
-//! becomes the command, one run each, by a tracer that turns the call into nothing and its result
-//! into the error.
+//! Each system call that sets up a sandbox fails once, with each error that an overloaded machine
+//! may return. This covers the calls of the caller, of the warden, and of the process that becomes
+//! the command. A tracer skips the call and replaces its result, one fault per run.
 //!
-//! So is a template made, and copied: the caller's calls and those of a pool's threads, the
-//! template's, the copy's.
+//! The same is done while a template is made and copied: to the calls of the caller and of a pool's
+//! threads, of the template, and of the copy.
 //!
-//! What may come of it: an error that names a step, or a run with every protection in force, as the
-//! command itself sees them; nothing that hangs, no descriptor more than before, and the next one
-//! is as usual. SECLUDE_FAULTS=all tries every call with every error and writes the tables of
-//! `docs/faults.md`, the name of a call that one alone; without it, every fourth call gets one
-//! error, another one at each, and of those from a template every seventeenth.
+//! Each run must end in an error that names a step, or in a command with every protection active,
+//! as the command itself sees them. Nothing may hang, no descriptor may stay open, and the next run
+//! must be normal.
 //!
-//! And once more with faults that last: from a call on, every call of that number by that role
-//! fails, or every one that names the same file; of the caller's files each, of the rest every
-//! ninth call. Errors that say "try again" are left out there.
+//! A second series makes faults last: from one call on, every call of that number by that role
+//! fails, or every call that names the same file. It covers every file of the caller, and every
+//! ninth of the other calls. Errors that mean "try again" are left out there.
+//!
+//! SECLUDE_FAULTS=all tries every call with every error and writes the tables of `docs/faults.md`.
+//! SECLUDE_FAULTS=NAME tries one call. Without the variable every fourth call gets one error, a
+//! different one each time, and every seventeenth call from a template.
+//!
+//! This is a binary of its own because each run traces all of its processes, and because the runs
+//! take long.
 #![deny(unsafe_code)]
 #![cfg(target_arch = "x86_64")]
 
@@ -22,13 +26,10 @@ mod trace;
 
 use nix::errno::Errno;
 use seclude::Syscall;
+use seclude_tests::alone::alone;
 use seclude_tests::caller::{Caller, as_each};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 use trace::{CALLER, Extent, Fault, ROLES, Run, TEMPLATE, WARDEN, run};
-
-/// Whoever waits for any child takes the other test's: one at a time.
-static ALONE: Mutex<()> = Mutex::new(());
 
 const ERRORS: &[Errno] = &[
     Errno::EPERM,
@@ -40,13 +41,13 @@ const ERRORS: &[Errno] = &[
     Errno::ENOSYS,
 ];
 
-/// What `src/bin/starter.rs` is to do, from a template.
+/// The manners of `src/bin/starter.rs` that use a template.
 const FROM_A_TEMPLATE: [&str; 4] = ["prepare", "copy", "cell", "pool"];
-/// For each extent, and each call of each role, and each error: what came of it, how often.
+/// For each extent, role, call and error: the results and how often each occurred.
 type Table = BTreeMap<(Extent, usize, String), BTreeMap<i32, BTreeMap<String, u32>>>;
 
-/// What the starter said of the first, and whether the second and the count of descriptors were
-/// right.
+/// The starter's first result, or an error if the second result or the number of descriptors is
+/// wrong.
 fn sound<'a>(said: &'a str, kept: i32, baseline: Option<&str>) -> Result<&'a str, String> {
     let mut lines = said.trim_end().lines();
     let (Some(told), Some(again), Some(more), None) =
@@ -59,26 +60,26 @@ fn sound<'a>(said: &'a str, kept: i32, baseline: Option<&str>) -> Result<&'a str
         .and_then(|more| more.parse().ok())
         .ok_or_else(|| format!("it said {said:?}"))?;
     if more > kept {
-        return Err(format!("{more} descriptors more: {told}"));
+        return Err(format!("{more} more descriptors are open: {told}"));
     }
     if baseline.is_some_and(|baseline| baseline != again) {
-        return Err(format!("the next one was not as usual: {told}\n{again}"));
+        return Err(format!("the next run was not normal: {told}\n{again}"));
     }
     Ok(told)
 }
 
-/// The protections that the outcome tells, and the rest of the fingerprint.
+/// Splits a result into the protections that the outcome lists and the rest of the fingerprint.
 fn parts(told: &str) -> Option<(BTreeSet<&str>, &str)> {
     let (enforced, seen) = told.strip_prefix("ok {")?.split_once('}')?;
     Some((enforced.split(", ").collect(), seen))
 }
 
-/// What a fault came to, in a word; an error if that must not be.
+/// The result of a fault in one word, or an error if the result is not allowed.
 fn judge(baseline: &str, run: &Run, (name, errno): (&str, Errno)) -> Result<String, String> {
     if run.hung {
         return Err("it hung".into());
     }
-    // Where the kernel gives no random numbers, a device does, which stays open for the next time.
+    // Without random numbers from the kernel, the library opens a device, which stays open.
     let told = sound(&run.said, if name == "getrandom" { 1 } else { 0 }, Some(baseline))?;
     if let Some(error) = told.strip_prefix("error ") {
         let mut words = error.splitn(3, ' ');
@@ -90,8 +91,8 @@ fn judge(baseline: &str, run: &Run, (name, errno): (&str, Errno)) -> Result<Stri
     }
     let (expected, found) = (parts(baseline).ok_or(baseline)?, parts(told).ok_or(told)?);
     let lost: Vec<&str> = expected.0.difference(&found.0).copied().collect();
-    // What is best effort may be left out where the kernel lacks it or a filter refuses it, and is
-    // then not told as enforced.
+    // A best-effort protection may be missing where the kernel lacks it or a filter refuses it. The
+    // outcome then does not list it as enforced.
     let dispensable = |name: &&str| name.contains("landlock") || name.contains("own-keyring");
     match (found.1 == expected.1, lost.is_empty()) {
         (true, true) => Ok("as usual".into()),
@@ -104,8 +105,8 @@ fn judge(baseline: &str, run: &Run, (name, errno): (&str, Errno)) -> Result<Stri
     }
 }
 
-/// Has calls fail, all of them or every one of so many; what came of it is added to the table.
-/// Whatever must not be is returned, and how many runs there were.
+/// Makes calls fail, all of them or every `stride`th, and adds the results to the table. Returns
+/// the results that are not allowed, and the number of runs.
 fn sweep(
     manner: &str,
     extent: Extent,
@@ -126,14 +127,14 @@ fn sweep(
     let mut files = BTreeSet::new();
     for (index, (place, number, file)) in first.calls.iter().enumerate() {
         let name = Syscall::new(*number as i32).to_string();
-        // Who ends is gone, by this call or by the next instruction; and a close has closed,
-        // whatever it says (close(2)).
+        // A process that exits has ended, by this call or by the next instruction. A close(2) has
+        // closed the descriptor even if it returns an error.
         if matches!(&*name, "exit" | "exit_group" | "close") || !is_chosen(&name) {
             continue;
         }
-        // The copies of a pool are made like a cell, which has its own turn. That a process has
-        // another number than before would be a fork, which has no part in what its parent
-        // has: neither in the pool nor in the template.
+        // A pool's copies are made like a cell, which has its own runs. A changed result of
+        // getpid(2) would mean a fork, and a forked process takes no part in a pool or template of
+        // its parent.
         let skipped = |stride: usize| {
             index % stride != 0 && !(extent == Extent::SameFile && place.0 == CALLER)
         };
@@ -141,9 +142,8 @@ fn sweep(
         if manner == "pool" && place.0 > TEMPLATE || forked || stride.is_some_and(skipped) {
             continue;
         }
-        // A file that cannot be had from its first use on: later uses are part of that. What facts
-        // the caller reads of itself, it may read more than once, and one answer must not
-        // make up for the other.
+        // A file that fails from its first use on covers later uses too. But the caller may read
+        // facts about itself more than once, and one answer must not make up for the other.
         if extent == Extent::SameFile
             && !file.as_ref().is_some_and(|file| files.insert((place.0, *number, file.clone())))
         {
@@ -179,7 +179,7 @@ fn sweep(
             }
         }
     }
-    // The control: the check does see a run with less.
+    // The control: the check notices a run with fewer protections.
     for less in [
         baseline.replace("\"no-capabilities\"", "\"\""),
         baseline.replace("NoNewPrivs: 1", "NoNewPrivs: 0"),
@@ -210,7 +210,7 @@ fn is_chosen(name: &str) -> bool {
 
 #[test]
 fn every_call_of_the_set_up_may_fail() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("every_call_of_the_set_up_may_fail", |who| {
         let mut table = Table::new();
         let found = sweep("own", Extent::Once, if all() { None } else { Some(4) }, &mut table);
@@ -218,11 +218,11 @@ fn every_call_of_the_set_up_may_fail() {
     });
 }
 
-/// There is none of something for a while: a call fails, and so do all later ones of its number by
-/// that role; or all that name the same file.
+/// A resource is missing for a while: a call fails, and so do all later calls of that number by
+/// that role, or all that name the same file.
 #[test]
 fn every_call_of_the_set_up_may_fail_from_then_on() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("every_call_of_the_set_up_may_fail_from_then_on", |who| {
         let (mut table, mut found) = (Table::new(), (Vec::new(), 0));
         for extent in [Extent::Always, Extent::SameFile] {
@@ -235,11 +235,11 @@ fn every_call_of_the_set_up_may_fail_from_then_on() {
     });
 }
 
-/// The facts that the caller reads of itself decide who its command is: the tracer sees these
-/// calls, and has them fail.
+/// The facts that the caller reads about itself determine the user of its command. The tracer must
+/// see these calls and make them fail.
 #[test]
 fn the_callers_reading_of_its_own_ids_is_among_the_calls() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("the_callers_reading_of_its_own_ids_is_among_the_calls", |who| {
         let first = run("own", None);
         let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();
@@ -254,7 +254,7 @@ fn the_callers_reading_of_its_own_ids_is_among_the_calls() {
             for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EACCES] {
                 let fault = Fault { place: *place, number: *number, errno, extent };
                 let told = judge(&baseline, &run("own", Some(fault)), ("openat", errno));
-                // A command that ran would be another user, if nobody knew which ids there are.
+                // A command that ran without knowledge of the id maps could be another user.
                 let word = told.unwrap_or_else(|why| panic!("{errno:?}, {}: {why}", extent.name()));
                 let seen = word != "as usual" || extent == Extent::Once || who == Caller::User;
                 assert!(seen, "{errno:?}, {}: the fault has not been noticed", extent.name());
@@ -263,15 +263,15 @@ fn the_callers_reading_of_its_own_ids_is_among_the_calls() {
     });
 }
 
-/// What a template is made with, and what is copied from it: by a command, a cell, a pool. Whatever
-/// has failed, the next one comes about.
+/// Making a template, and copying it for a command, a cell and a pool. Whatever fails, the next run
+/// must succeed.
 #[test]
 fn every_call_of_a_template_and_its_copies_may_fail() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("every_call_of_a_template_and_its_copies_may_fail", |who| {
         let (mut table, mut found) = (Table::new(), (Vec::new(), 0));
         for manner in FROM_A_TEMPLATE {
-            // A template is made with what any sandbox is.
+            // Making a template makes most of the calls that making a sandbox does.
             let stride = match (manner, all()) {
                 ("prepare", true) => Some(5),
                 ("prepare", false) => Some(53),
@@ -286,11 +286,11 @@ fn every_call_of_a_template_and_its_copies_may_fail() {
     });
 }
 
-/// Each read by which the caller learns who it is and what it may, or the warden what is mapped,
-/// fails for a moment. The command is the usual user then, or there is none.
+/// Each read of the caller's ids and capabilities, and of the warden's id maps, fails once. The
+/// command must be the usual user, or must not start.
 #[test]
 fn no_failed_read_makes_the_command_another_user() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("no_failed_read_makes_the_command_another_user", |who| {
         const READS: [&str; 5] = ["open", "openat", "read", "capget", "geteuid"];
         let first = run("own", None);
@@ -301,8 +301,7 @@ fn no_failed_read_makes_the_command_another_user() {
             if !READS.contains(&&*name) || place.0 != CALLER && place.0 != WARDEN {
                 continue;
             }
-            // A file that is empty all of a sudden is none with less in it. Who one is cannot fail
-            // to be told (getuid(2)).
+            // An empty file is not a file with less content. getuid(2) cannot fail.
             let empty = (name == "read").then_some(Errno::UnknownErrno);
             let refused = (name != "geteuid").then_some([Errno::EMFILE, Errno::EPERM]);
             for errno in refused.into_iter().flatten().chain(empty) {
@@ -326,16 +325,16 @@ fn no_failed_read_makes_the_command_another_user() {
             who.name()
         );
         assert!(wrong.is_empty(), "{} of {runs}:\n{}", wrong.len(), wrong.join("\n"));
-        // Two maps each, of which the opening fails in two ways and the reading in three.
+        // There are two maps each. Opening one fails in two ways, reading one in three.
         assert!(unread >= 10 && unchecked >= 10, "too few faults hit a map");
     });
 }
 
-/// A caller is short of descriptors for a moment while it looks for what holds the limits. They are
-/// held as usual then, or there is no command.
+/// The caller is short of descriptors for a moment while it looks for the mechanisms that enforce
+/// limits. The limits must be enforced as usual, or the command must not start.
 #[test]
 fn no_shortage_of_a_moment_makes_a_limit_weaker() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     as_each("no_shortage_of_a_moment_makes_a_limit_weaker", |who| {
         let first = run("limited", None);
         let baseline = sound(&first.said, 0, None).expect("without a fault it runs").to_owned();

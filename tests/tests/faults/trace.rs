@@ -1,4 +1,4 @@
-//! One run of the starter under a tracer, which has a call fail.
+//! Runs the starter once under a tracer that makes a call fail.
 
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The processes and threads whose calls are counted. A thread is one of a pool's, in the caller.
+/// The roles of the processes and threads under trace. A `thread` belongs to a pool in the caller.
 pub const ROLES: [&str; 6] = ["caller", "thread", "warden", "template", "copy", "command"];
 pub const CALLER: usize = 0;
 pub const THREAD: usize = 1;
@@ -20,36 +20,36 @@ pub const TEMPLATE: usize = 3;
 const COPY: usize = 4;
 const COMMAND: usize = 5;
 
-/// A set-up that takes longer hangs.
+/// A set-up that takes longer counts as hung.
 const PATIENCE: Duration = Duration::from_secs(20);
 const BEGIN: u64 = 0x5ec_1de1;
 const END: u64 = 0x5ec_1de2;
 
-/// A call: by whom in which role, the first, the second, …, and which of theirs.
+/// A call: the role, the number of the process or thread within that role, and the number of its
+/// call.
 pub type Place = (usize, usize, usize);
 
-/// What is done to a run.
+/// A fault to inject.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// The call at a place, or the next of this number there: in what order somebody hears of
-    /// several things is chance.
+    /// The call to fail, or the next call of the same number after this place. The order in which a
+    /// process is notified of several events is random.
     pub place: Place,
     pub number: i64,
-    /// What it fails with.
+    /// The error that the call returns.
     pub errno: Errno,
     pub extent: Extent,
 }
 
-/// How many calls fail.
+/// Which calls fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extent {
-    /// The one.
+    /// This call.
     Once,
-    /// All later ones of that number too, by everybody of that role: there is none of something for
-    /// a while.
+    /// Also all later calls of this number by any process of this role, as when a resource is
+    /// missing for a while.
     Always,
-    /// All later ones of that number and role that name the same file too: one file cannot be had,
-    /// and all others can.
+    /// Also all later calls of this number and role that name the same file.
     SameFile,
 }
 
@@ -62,14 +62,14 @@ impl Extent {
         }
     }
 
-    /// Whether an error can last: who is interrupted or told to try again does try again, and is
-    /// not for ever.
+    /// Whether an error can last. A caller repeats a call after EINTR or EAGAIN, which therefore
+    /// cannot last for ever.
     pub fn can_be(self, errno: Errno) -> bool {
         self == Extent::Once || !matches!(errno, Errno::EINTR | Errno::EAGAIN)
     }
 }
 
-/// A fault that is at work.
+/// A fault that is in effect.
 struct Lasting {
     fault: Fault,
     file: Option<Vec<u8>>,
@@ -86,27 +86,27 @@ impl Lasting {
     }
 }
 
-/// What came of one run.
+/// The result of one run.
 #[derive(Debug)]
 pub struct Run {
     pub said: String,
-    /// Every call that was made, in turn, and the file that it names.
+    /// Every call in order, and the file that it names.
     pub calls: Vec<(Place, i64, Option<Vec<u8>>)>,
     pub hung: bool,
 }
 
 struct Tracee {
     role: usize,
-    /// How many had this role before.
+    /// The number of earlier processes in this role.
     which: usize,
     calls: usize,
-    /// What the call under way is to fail with.
+    /// The error that the current call is to return.
     spoiled: Option<Errno>,
-    /// It runs its program now: what that does is its own.
+    /// Whether it has started its program. The calls of the program do not count.
     free: bool,
 }
 
-/// Everybody who is traced, and how many there have been of each role.
+/// All traced processes and threads, and how many of each role there have been.
 #[derive(Default)]
 struct Tracees {
     present: BTreeMap<Pid, Tracee>,
@@ -122,7 +122,7 @@ impl Tracees {
         self.seen[role] += 1;
     }
 
-    /// Who is there, new ones by who has made them.
+    /// The tracee `pid`. The role of a new one follows from its parent.
     fn get(&mut self, pid: Pid, manner: &str) -> Option<&mut Tracee> {
         if !self.present.contains_key(&pid) {
             let parent = self
@@ -141,8 +141,8 @@ impl Tracees {
         self.present.get_mut(&pid)
     }
 
-    /// A command has begun: what it does is its own, and its warden has done what the start of it
-    /// takes.
+    /// Marks a command as started. Its calls no longer count, and its warden has finished the
+    /// start.
     fn release(&mut self, command: Pid) {
         let warden = field(command, "PPid:").map(Pid::from_raw);
         for pid in warden.iter().chain([&command]) {
@@ -151,13 +151,13 @@ impl Tracees {
     }
 }
 
-/// A number of those in a process's status.
+/// A number from the status of a process.
 fn field(pid: Pid, name: &str) -> Option<i32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
 }
 
-/// Runs the starter once; `fault`: which call fails with what.
+/// Runs the starter once, with a fault if one is given.
 pub fn run(manner: &str, fault: Option<Fault>) -> Run {
     let mut starter = Command::new(program("starter"))
         .arg(manner)
@@ -190,11 +190,12 @@ fn watch(caller: Pid, manner: &str, mut fault: Option<Fault>) -> Run {
     let mut run = Run { said: String::new(), calls: Vec::new(), hung: false };
     let mut lasting: Option<Lasting> = None;
     let started = Instant::now();
-    // Between the marks, and until the command's program runs; of a pool, which makes another one
-    // then, until the end.
+    // Calls count between the marks and until the command's program runs. A pool makes another
+    // sandbox then, so for a pool they count until the end.
     let mut counting = false;
     let mut over = false;
-    // A pool's first command runs: what its caller does about it is not the set-up of another.
+    // Once a pool's first command runs, the caller's calls for it are not part of the set-up of the
+    // next.
     let mut begun = false;
     while !tracees.present.is_empty() {
         let status = match waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG)) {
@@ -262,7 +263,7 @@ fn watch(caller: Pid, manner: &str, mut fault: Option<Fault>) -> Run {
                     let _ = ptrace::setregs(pid, registers);
                 }
             }
-            // The warden's exec is part of it; the command's ends it.
+            // The warden's exec is part of the set-up. The command's exec ends it.
             WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC)
                 if tracees.get(pid, manner).is_some_and(|tracee| tracee.role == COMMAND) =>
             {
@@ -303,7 +304,7 @@ fn named_file(pid: Pid, number: i64, [first, second]: [u64; 2]) -> Option<Vec<u8
         libc::SYS_mkdirat,
         libc::SYS_open_tree,
     ];
-    /// Longer ones are told apart by their beginnings.
+    /// Longer paths are distinguished by their beginnings only.
     const LONGEST: usize = 256;
     let start = match number {
         number if FIRST.contains(&number) => first,
@@ -323,8 +324,9 @@ fn named_file(pid: Pid, number: i64, [first, second]: [u64; 2]) -> Option<Vec<u8
     Some(path)
 }
 
-/// Calls by which the standard library makes threads, gives them memory and has them wait: none of
-/// ours, some of them it cannot do without, and how often it makes some of them is chance.
+/// Calls with which the standard library creates threads, allocates memory for them, and waits. The
+/// library does not make them itself, cannot work without some of them, and the number of some
+/// varies.
 fn is_of_a_thread(number: i64) -> bool {
     const MEMORY: [i64; 5] =
         [libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_munmap, libc::SYS_brk, libc::SYS_madvise];

@@ -18,7 +18,7 @@ struct Attributes {
 const IOPRIO_PROCESS: i32 = 1;
 const IOPRIO_GROUP: i32 = 2;
 const IOPRIO_USER: i32 = 3;
-/// Class idle.
+/// The idle I/O scheduling class.
 const IOPRIO_IDLE: i32 = 3 << 13;
 
 pub fn turn(reach: Reach) -> ! {
@@ -47,7 +47,7 @@ fn of_process(pid: u64) {
     call(libc::SYS_setpriority, [number(libc::PRIO_PGRP as i32), pid, 19, 0, 0, 0]);
     call(libc::SYS_ioprio_set, [number(IOPRIO_PROCESS), pid, number(IOPRIO_IDLE), 0, 0, 0]);
     call(libc::SYS_ioprio_set, [number(IOPRIO_GROUP), pid, number(IOPRIO_IDLE), 0, 0, 0]);
-    // Batch first: who is idle may not become anything else.
+    // SCHED_BATCH first: a process with SCHED_IDLE cannot change to another policy.
     call(libc::SYS_sched_setscheduler, [pid, number(libc::SCHED_BATCH), at(&parameter), 0, 0, 0]);
     call(libc::SYS_sched_setparam, [pid, at(&parameter), 0, 0, 0, 0]);
     call(libc::SYS_sched_setscheduler, [pid, number(libc::SCHED_IDLE), at(&parameter), 0, 0, 0]);
@@ -62,7 +62,7 @@ fn of_process(pid: u64) {
     call(libc::SYS_setpgid, [pid, 0, 0, 0, 0, 0]);
 }
 
-/// All of this user's at once, by the forms that name no process.
+/// Changes all processes of this user at once, with the forms of the calls that name no process.
 fn of_everybody() {
     for user in [0, number(-1), 1000, disguised(0)] {
         for which in [number(libc::PRIO_USER as i32), disguised(libc::PRIO_USER as i32)] {

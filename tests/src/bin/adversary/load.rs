@@ -1,9 +1,9 @@
-//! Attacks by numbers: processors that are busy, processes that come faster than they are ended,
-//! and processes in odd states.
+//! Attacks by load: busy processors, processes created faster than they can be killed, and
+//! processes in unusual states.
 
 use crate::sys::{at, call, fork, number, rest};
 
-/// Keeps every processor busy, the one that the warden runs on too, by many processes.
+/// Starts many busy processes, so that every processor is busy, the warden's included.
 pub fn spin() -> ! {
     const EACH: usize = 6;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -24,7 +24,7 @@ fn busy() -> ! {
     }
 }
 
-/// Forks as fast as it can. The first process stays: its end would be the command's.
+/// Forks as fast as possible. The first process stays, because its end would end the command.
 pub fn fork_bomb() -> ! {
     loop {
         if fork() == 0 {
@@ -35,11 +35,11 @@ pub fn fork_bomb() -> ! {
     }
 }
 
-/// Makes another process and ends, again and again: nobody who lists them sees them all.
+/// Forks and exits over and over, so that no scan lists all of the processes.
 fn hop() -> ! {
     for round in 0u64.. {
         match fork() {
-            // Every third one leads a session of its own.
+            // Every third process leads a session of its own.
             0 if round % 3 == 0 => drop(call(libc::SYS_setsid, [0; 6])),
             0 => {}
             1.. => std::process::exit(0),
@@ -53,8 +53,8 @@ fn reap() {
     while call(libc::SYS_wait4, [number(-1), 0, number(libc::WNOHANG), 0, 0, 0]) > 0 {}
 }
 
-/// Processes that stand still: stopped, traced by a child, waiting in vfork(2), orphans in sessions
-/// of their own, zombies.
+/// Leaves processes in unusual states: stopped, traced by a child, waiting in vfork(2), orphaned in
+/// their own sessions, and zombies.
 pub fn odd() -> ! {
     const FEW: usize = 3;
     for _ in 0..FEW {
@@ -75,7 +75,7 @@ pub fn odd() -> ! {
             std::process::exit(0);
         }
     }
-    // Nobody waits for these.
+    // These children are never waited for.
     loop {
         if fork() == 0 {
             std::process::exit(0);
@@ -91,7 +91,7 @@ fn stop() -> ! {
     }
 }
 
-/// Its child traces it, holds it, and stops.
+/// A process traced by its child, which stops it and then stops itself.
 fn traced() -> ! {
     let parent = number(std::process::id().cast_signed());
     if fork() == 0 {
@@ -102,10 +102,11 @@ fn traced() -> ! {
     rest_for_ever()
 }
 
-/// It waits for a child that never executes anything: the kernel lets it be ended by SIGKILL alone.
+/// A process waiting for a vfork(2) child that never calls execve(2). Only SIGKILL ends such a
+/// wait.
 fn in_vfork() -> ! {
-    // No stack of its own: the child uses the parent's memory, and this function does not return in
-    // either.
+    // The child has no stack of its own and uses the parent's memory. This function returns in
+    // neither of them.
     let child = call(
         libc::SYS_clone,
         [number(libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD), 0, 0, 0, 0, 0],
@@ -118,7 +119,7 @@ fn in_vfork() -> ! {
     rest_for_ever()
 }
 
-/// Does nothing: somebody who is attacked.
+/// Does nothing: a target for the attacks.
 pub fn rest_for_ever() -> ! {
     loop {
         rest(1_000_000);

@@ -1,9 +1,10 @@
-//! Hostile programs for `tests/adversary`, all in one: each attacks the process that holds it to
-//! its limits, again and again, until it is killed. `adversary WORD REACH MARK`: it waits for a
-//! line of its standard input, then does what WORD says to the processes that REACH names: `all`
-//! that it can see, its `parent`, or one by its number.
+//! Hostile programs for `tests/tests/adversary`, all in one binary. Each attacks the process that
+//! enforces its limits, over and over, until it is killed.
 //!
-//! No failure of a call ends it: whether an attack succeeds is seen from outside.
+//! Usage: `adversary WORD REACH MARK`. It waits for a line of standard input, then attacks as WORD
+//! says. REACH names the targets: `all` processes that it can see, its `parent`, or one by its id.
+//!
+//! A failed call does not end it: the tests see from outside whether an attack succeeds.
 
 mod knobs;
 mod load;
@@ -15,7 +16,7 @@ mod sys;
 
 use std::process::ExitCode;
 
-/// Whom an attack is for.
+/// The targets of an attack.
 #[derive(Clone, Copy)]
 enum Reach {
     All,
@@ -23,12 +24,12 @@ enum Reach {
 }
 
 impl Reach {
-    /// The processes, this one never among them.
+    /// The target processes, without this one.
     fn targets(self) -> Vec<i32> {
-        /// A pid namespace gives numbers from 1 on.
+        /// A new pid namespace assigns ids from 1 upwards.
         const MOST: i32 = 400;
         match self {
-            // PID 1 and the parent again and again between the others: they are the ones that
+            // PID 1 and the parent come back between the others, because they are the targets that
             // matter.
             Reach::All => (1..MOST)
                 .flat_map(|pid| [1, sys::parent(), pid])

@@ -1,6 +1,6 @@
-//! Attacks by way of a path that others start programs by: `/tmp/w/program` is, in turn, a file
-//! that cannot be executed, a FIFO, a link to a device, a file under a write lease, which holds
-//! whoever opens it until the lease is given back (fcntl(2)).
+//! Attacks by a path that others execute. `/tmp/w/program` is in turn a file that cannot be
+//! executed, a FIFO, a symbolic link to a device, and a file under a write lease, which blocks
+//! every open(2) until the lease is released (fcntl(2)).
 
 use crate::sys::{at, call, number, text};
 use std::ffi::CStr;
@@ -20,8 +20,8 @@ pub fn swap() -> ! {
     let leased = file(&others[1]);
     call(libc::SYS_symlinkat, [at(c"/dev/ptmx"), number(AT), at(&*others[2]), 0, 0, 0]);
     call(libc::SYS_mkdirat, [number(AT), at(&*others[3]), 0o755, 0, 0, 0]);
-    // Who holds a lease is told by a signal that somebody waits: that is ignored.
-    // SAFETY: ignoring is no handler.
+    // The kernel sends SIGIO to the lease holder when a process waits for the lease; it is ignored.
+    // SAFETY: SIG_IGN installs no handler.
     unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
     call(libc::SYS_write, [1, at(b"ready\n"), 6, 0, 0, 0]);
     for round in 0usize.. {
@@ -32,12 +32,12 @@ pub fn swap() -> ! {
     unreachable!("an endless count")
 }
 
-/// A file that may be executed and is no program. The descriptor.
+/// Creates a file that is executable and no program. Returns its descriptor.
 fn file(path: &CStr) -> u64 {
     let flags = number(libc::O_CREAT | libc::O_WRONLY | libc::O_CLOEXEC);
     let file = call(libc::SYS_openat, [number(AT), at(path), flags, 0o755, 0, 0]).cast_unsigned();
     call(libc::SYS_write, [file, at(b"\x7fELF and no more"), 16, 0, 0, 0]);
-    // A write lease takes a descriptor with nobody else's beside it.
+    // The kernel grants a write lease only if no other descriptor of the file is open.
     call(libc::SYS_close, [file, 0, 0, 0, 0, 0]);
     call(
         libc::SYS_openat,

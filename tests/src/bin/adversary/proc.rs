@@ -1,4 +1,4 @@
-//! Attacks by way of `/proc`, and by the calls that look into another process.
+//! Attacks through `/proc`, and by calls that inspect another process.
 
 use crate::Reach;
 use crate::sys::{at, at_mut, call, disguised, number, rest, text};
@@ -82,7 +82,7 @@ fn memory(pid: u64) {
     call(libc::SYS_process_vm_writev, [pid, at(&local), 1, at(&remote), 1, 0]);
     call(libc::SYS_process_vm_readv, [pid, at(&local), 1, at(&remote), 1, 0]);
     call(libc::SYS_kcmp, [pid, pid, 0, 0, 0, 0]);
-    // Share a core's cookie with it, or give it ours.
+    // Shares the core scheduling cookie with the target, in either direction.
     for command in 0..4 {
         call(libc::SYS_prctl, [number(PR_SCHED_CORE), command, pid, 1, 0, 0]);
     }

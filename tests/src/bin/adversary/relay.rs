@@ -1,13 +1,13 @@
-//! Attacks by way of the streams: bytes taken back from a pipe between its reader's poll and read,
-//! output without end, a socket whose closing waits.
+//! Attacks through the standard streams: bytes taken back from a pipe between the reader's poll and
+//! its read, endless output, and a socket that blocks in close(2).
 
 use crate::sys::{at, at_mut, call, now, number, rest, text};
 
 const STREAMS: [&str; 2] = ["/proc/self/fd/1", "/proc/self/fd/2"];
 
-/// Writes a byte and takes it back, each time a little later: the reader of the pipe has been told
-/// of it, and finds nothing. It leaves a reader alone that does not come back to the other stream:
-/// the next byte would wake it.
+/// Writes a byte and takes it back, each time a little later, so that the reader's poll reports
+/// data and its read finds none. When the reader does not come back to the other stream, it stops:
+/// its next byte would wake the reader.
 pub fn steal() -> ! {
     let open = |path: &&str| {
         let flags = number(libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC);
@@ -39,23 +39,23 @@ pub fn steal() -> ! {
     unreachable!("an endless count")
 }
 
-/// A reader that has not come back by then is held, or has no processor.
+/// A reader that has not come back after this time is held or has no processor.
 const A_MOMENT: u64 = 20_000_000;
 
-/// How many bytes nobody has read from a pipe.
+/// The number of unread bytes in a pipe.
 fn waiting(pipe: u64) -> i32 {
     let mut bytes = 0i32;
     call(libc::SYS_ioctl, [pipe, libc::FIONREAD, at_mut(&mut bytes), 0, 0, 0]);
     bytes
 }
 
-/// Writes to both streams for ever.
+/// Writes to both streams without end.
 pub fn flood() -> ! {
     let data = [b'x'; 64 << 10];
     let flags = number(libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC);
     loop {
         for (index, path) in STREAMS.iter().enumerate() {
-            // One that would block is let go, so that the other is filled too.
+            // Skips a stream that would block, so that the other one is filled too.
             let own = call(
                 libc::SYS_openat,
                 [number(libc::AT_FDCWD), at(text(path).as_c_str()), flags, 0, 0, 0],
@@ -70,8 +70,8 @@ pub fn flood() -> ! {
     }
 }
 
-/// Descriptor 3 is a TCP socket that others hold too: from now on whoever closes it last waits
-/// until what it still has to send is sent, which nobody reads.
+/// Makes the last close(2) of descriptor 3 block. It is a TCP socket that other processes share,
+/// and close(2) then waits until its unsent data is sent, which nothing reads.
 pub fn linger() -> ! {
     let linger = [1i32, 3600];
     let length = size_of_val(&linger) as u64;
@@ -87,8 +87,8 @@ pub fn linger() -> ! {
     }
 }
 
-/// The control: a reader as the warden must not be. It polls two pipes, its descriptors 0 and 2,
-/// then reads, blocking.
+/// The control: a reader that makes the warden's possible mistake. It polls two pipes, descriptors
+/// 0 and 2, then reads with a blocking read.
 pub fn victim() -> ! {
     let mut buffer = [0u8; 4096];
     loop {

@@ -1,4 +1,4 @@
-//! Attacks by signals, through every call that sends one.
+//! Attacks by signals, with every call that sends one.
 
 use crate::Reach;
 use crate::sys::{at, call, disguised, number, rest};
@@ -31,7 +31,7 @@ pub fn send(reach: Reach) -> ! {
 
 fn to_process(pid: i32, signal: i32) {
     let signal = number(signal);
-    // siginfo_t: number, error, code (SI_QUEUE), and where it is from.
+    // siginfo_t: number, error, code (SI_QUEUE), and the sender.
     let mut details = [0i32; 32];
     (details[0], details[2]) = (signal as i32, -1);
     for target in [number(pid), disguised(pid)] {

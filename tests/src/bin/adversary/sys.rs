@@ -1,41 +1,41 @@
-//! System calls by number, with what the attacks need and libc's wrappers do not give: arguments of
-//! 64 bits, no checks.
+//! System calls by number. The attacks need 64-bit arguments and no checks, which libc's wrappers
+//! do not offer.
 
 use std::ffi::CString;
 
-/// A system call. What it does, it does to processes and files of a sandbox that is made for it.
+/// Makes a system call. It affects only processes and files of a sandbox that exists for it.
 pub fn call(number: i64, a: [u64; 6]) -> i64 {
-    // SAFETY: pointers among the arguments come from `at` and `at_mut`, and live as long as the
-    // expression that makes the call.
+    // SAFETY: pointers among the arguments come from `at` and `at_mut` and are valid until the end
+    // of the expression that makes the call.
     unsafe { libc::syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]) }
 }
 
-/// The address of something that a call reads.
+/// The address of a value that a call reads.
 pub fn at<T: ?Sized>(value: &T) -> u64 {
     std::ptr::from_ref(value).cast::<u8>() as u64
 }
 
-/// The address of something that a call writes.
+/// The address of a value that a call writes.
 pub fn at_mut<T: ?Sized>(value: &mut T) -> u64 {
     std::ptr::from_mut(value).cast::<u8>() as u64
 }
 
-/// A number as an argument, with the sign extended.
+/// A sign-extended number as an argument.
 pub fn number(value: i32) -> u64 {
     i64::from(value).cast_unsigned()
 }
 
-/// The same number with other bits in the half that the kernel does not look at.
+/// The same number with other bits in the upper half, which the kernel ignores.
 pub fn disguised(value: i32) -> u64 {
     u64::from(value.cast_unsigned()) | 0x5ec1_0de0_0000_0000
 }
 
-/// A text for a call.
+/// A C string for a call.
 pub fn text(text: &str) -> CString {
     CString::new(text).expect("no NUL in it")
 }
 
-/// Forks: 0 in the new process, -1 if there is none.
+/// Forks. Returns 0 in the child and -1 on failure.
 pub fn fork() -> i64 {
     call(libc::SYS_clone, [number(libc::SIGCHLD), 0, 0, 0, 0, 0])
 }
@@ -49,11 +49,11 @@ pub fn parent() -> i32 {
 }
 
 pub fn ignore_broken_pipes() {
-    // SAFETY: ignoring is no handler.
+    // SAFETY: SIG_IGN installs no handler.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
-/// Nanoseconds of the monotonic clock.
+/// The monotonic clock in nanoseconds.
 pub fn now() -> u64 {
     let mut time = [0i64; 2];
     call(libc::SYS_clock_gettime, [number(libc::CLOCK_MONOTONIC), at_mut(&mut time), 0, 0, 0, 0]);

@@ -1,0 +1,7 @@
+//! Files shared with a sandbox: copies in and out, symbolic links placed by an attacker, and binds
+//! that the command cannot write.
+#![deny(unsafe_code)]
+
+mod symlinks;
+mod transfer;
+mod unwritable;
