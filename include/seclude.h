@@ -310,6 +310,20 @@ const char *seclude_error_path(const seclude_error *error);
  */
 const char *seclude_error_hint(const seclude_error *error);
 
+/**
+ * Returns the step of the set-up or of the start that failed: one of `SECLUDE_STEP_...`.
+ *
+ * 0 if no step had begun, if all were done, and for NULL. `seclude_error_step` describes the step
+ * in words, with its object.
+ */
+int seclude_error_step_kind(const seclude_error *error);
+
+/**
+ * Returns the name of a `SECLUDE_STEP_...`, which is the same in every language: "pivot-root". NULL
+ * for any other number. Static: never freed.
+ */
+const char *seclude_step_name(int step);
+
 /* ---- Codes ---- */
 
 /**
@@ -382,6 +396,122 @@ const char *seclude_error_hint(const seclude_error *error);
  */
 #define SECLUDE_EPANIC (-101)
 
+/* ---- Steps of the set-up and the start ---- */
+
+/** Create the namespaces and execute the warden: `clone(2)`, `execveat(2)`. */
+#define SECLUDE_STEP_LAUNCH 1
+
+/** Enter existing namespaces: `setns(2)`. */
+#define SECLUDE_STEP_JOIN 2
+
+/** Reset inherited process attributes: ignored signals, the umask, the timer slack. */
+#define SECLUDE_STEP_ATTRIBUTES 3
+
+/** Open a path outside the sandbox: the source of a bind, or a root directory. */
+#define SECLUDE_STEP_OPEN_SOURCE 4
+
+/** Open a device node of the host. */
+#define SECLUDE_STEP_OPEN_DEVICE 5
+
+/** Wait until the caller has written the id maps and moved the warden into its cgroups. */
+#define SECLUDE_STEP_ADMISSION 6
+
+/** Open the `/proc` that the process scan reads, for sampled limits. */
+#define SECLUDE_STEP_PROCESS_VIEW 7
+
+/** Reserve process ids for the wardens of commands that enter a cell. */
+#define SECLUDE_STEP_RESERVE_PIDS 8
+
+/** Write an id map of one line. */
+#define SECLUDE_STEP_MAP_IDS 9
+
+/** Compare the kernel's id maps with those that were written. */
+#define SECLUDE_STEP_CHECK_IDS 10
+
+/** Change to the user and group of the command. */
+#define SECLUDE_STEP_BECOME_USER 11
+
+/** Check that the command's user may read a source. */
+#define SECLUDE_STEP_CHECK_READABLE 12
+
+/** Create a time namespace and set its clocks. */
+#define SECLUDE_STEP_CLOCKS 13
+
+/** Create a cgroup namespace. */
+#define SECLUDE_STEP_CGROUP_NAMESPACE 14
+
+/** Set the host name. */
+#define SECLUDE_STEP_HOST_NAME 15
+
+/** Set the NIS domain name. */
+#define SECLUDE_STEP_DOMAIN_NAME 16
+
+/** Bring up the loopback device. */
+#define SECLUDE_STEP_LOOPBACK 17
+
+/** Detach mount propagation from the caller's mount namespace. */
+#define SECLUDE_STEP_PRIVATE_MOUNTS 18
+
+/** Mount a tmpfs as the new root. */
+#define SECLUDE_STEP_ROOT 19
+
+/** Bind entries of a directory: the host's programs, or those of another root. */
+#define SECLUDE_STEP_SHOW_ENTRIES 20
+
+/** Bind a file or directory. */
+#define SECLUDE_STEP_BIND 21
+
+/** Mount a tmpfs. */
+#define SECLUDE_STEP_TMPFS 22
+
+/** Create a directory. */
+#define SECLUDE_STEP_DIRECTORY 23
+
+/** Create a file. */
+#define SECLUDE_STEP_FILE 24
+
+/** Create a symbolic link. */
+#define SECLUDE_STEP_SYMLINK 25
+
+/** Mount a proc file system. */
+#define SECLUDE_STEP_PROC 26
+
+/** Mask files of `/proc`. */
+#define SECLUDE_STEP_MASK_PROC 27
+
+/** Make files of `/proc` read-only. */
+#define SECLUDE_STEP_READ_ONLY_PROC 28
+
+/** Mount a devpts file system. */
+#define SECLUDE_STEP_TERMINALS 29
+
+/** Change to the new root: `pivot_root(2)`. */
+#define SECLUDE_STEP_PIVOT_ROOT 30
+
+/** Make the root read-only. */
+#define SECLUDE_STEP_READ_ONLY_ROOT 31
+
+/** Take over the file system of a template or a cell. */
+#define SECLUDE_STEP_ADOPT_ROOT 32
+
+/** Forbid nested user namespaces. */
+#define SECLUDE_STEP_NO_NESTED_USERS 33
+
+/** Create a Landlock ruleset. */
+#define SECLUDE_STEP_LANDLOCK 34
+
+/** Join a new session keyring. */
+#define SECLUDE_STEP_KEYRING 35
+
+/** Drop all capabilities. */
+#define SECLUDE_STEP_DROP_PRIVILEGES 36
+
+/** Load the warden's seccomp filter. */
+#define SECLUDE_STEP_SECCOMP_FILTER 37
+
+/** Start the command in the finished sandbox. */
+#define SECLUDE_STEP_START 38
+
 /* ================================================================================================
  * Sandboxes: seclude_sandbox
  *
@@ -447,71 +577,71 @@ void seclude_sandbox_unshare(seclude_sandbox *sandbox, int kinds);
  */
 void seclude_sandbox_clock_offset(seclude_sandbox *sandbox, int clock, int64_t seconds);
 
-/** The host name, 1 to 64 bytes. `sandbox` if nothing is said. UTF-8. */
+/** The host name, 1 to 64 bytes. Default: `sandbox`. UTF-8. */
 void seclude_sandbox_hostname(seclude_sandbox *sandbox, const char *hostname);
 
-/** The NIS domain name, 1 to 64 bytes. The caller's if nothing is said. UTF-8. */
+/** The NIS domain name, 1 to 64 bytes. Default: the caller's. UTF-8. */
 void seclude_sandbox_domainname(seclude_sandbox *sandbox, const char *domainname);
 
 /**
- * The user id inside. 1000 if nothing is said; 0 is root inside, without any power.
+ * The user id inside. Default: 1000. The id 0 is root inside, without any capability.
  *
- * An unprivileged caller's own id stands behind it outside. Behind a privileged caller's stands
- * the first of `host_ids` plus this number, which must then be below the count of these: never the
- * host's root.
+ * Outside, the command of an unprivileged caller has the caller's own id. The command of a
+ * privileged caller has the id `host_ids` plus this number, and never the host's root. This number
+ * must then be below the number of mapped ids (see `host_ids`).
  */
 void seclude_sandbox_uid(seclude_sandbox *sandbox, uint32_t uid);
 
-/** The group id inside, as for `uid`. */
+/** The group id inside. The rules for `uid` apply. */
 void seclude_sandbox_gid(seclude_sandbox *sandbox, uint32_t gid);
 
 /**
- * The user's name in `/etc/passwd` and `/etc/group`. `user` if nothing is said. No colon, slash or
- * newline. UTF-8.
+ * The user's name in `/etc/passwd` and `/etc/group`, without colon, slash and newline. Default:
+ * `user`. UTF-8.
  */
 void seclude_sandbox_user(seclude_sandbox *sandbox, const char *user);
 
 /**
- * The user's home directory in `/etc/passwd` and HOME, an absolute path. `/tmp` if nothing is
- * said. It is not made.
+ * The user's home directory in `/etc/passwd` and HOME, an absolute path. Default: `/tmp`. The
+ * directory is not created.
  */
 void seclude_sandbox_home(seclude_sandbox *sandbox, const char *home);
 
 /**
- * The first of the host's ids that the ids inside from 0 on map to, if the caller is privileged;
- * not 0. There are 65536 of them, or as many as the caller's user namespace maps from there on.
- * Ids that cannot be had are an error. Sandboxes that must not touch each other's files want
- * ranges of their own.
+ * The first host id to which a privileged caller's sandbox maps its ids, starting with id 0
+ * inside. Must not be 0. The sandbox maps 65536 ids, or as many as the caller's user namespace has
+ * from there on. It is an error if the caller's user namespace lacks the requested ids. Give
+ * sandboxes different ranges if they must not access each other's files.
  *
- * If nothing is said, the range begins at 0x70000000, which distributions leave unused. A caller
- * whose user namespace has no such ids, as in a container, uses the highest ids that this has, as
- * many as the sandbox's uid and gid need.
+ * By default the range starts at 0x70000000, which distributions leave unused. If the caller's
+ * user namespace lacks these ids, as in a container, the sandbox uses its highest ids, as many as
+ * uid and gid need.
  */
 void seclude_sandbox_host_ids(seclude_sandbox *sandbox, uint32_t host_ids);
 
-/** The root directory itself, a file system in memory, stays writable. */
+/** Keeps the root directory, a tmpfs, writable. */
 void seclude_sandbox_writable_root(seclude_sandbox *sandbox);
 
 /**
- * Programs inside may make user namespaces, and so sandboxes of their own. `/proc` is then neither
- * masked nor hidden in part, because the kernel gives a fresh one only to a process that sees a
- * whole one.
+ * Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is then neither
+ * masked nor partly hidden, because the kernel allows a fresh procfs only where a complete one is
+ * visible.
  */
 void seclude_sandbox_nested(seclude_sandbox *sandbox);
 
 /**
- * The directory of a mounted cgroup v2 hierarchy below which the sandbox's cgroup is made. The
- * caller may write it, and no process is directly in it; controllers that it lacks are turned on
- * in it. The environment variable SECLUDE_CGROUP does the same. If nothing is said, one is looked
- * for (docs/limits.md).
+ * The parent directory of the sandbox's cgroup, in a mounted cgroup v2 hierarchy. The caller must
+ * have write access, and no process may be directly in it. The library enables missing controllers
+ * there. The environment variable SECLUDE_CGROUP has the same effect. By default the library looks
+ * for a suitable directory (docs/limits.md).
  */
 void seclude_sandbox_cgroup(seclude_sandbox *sandbox, const char *cgroup);
 
 /**
- * The installed warden to execute instead of the one in the library, for hosts that grant user
- * namespaces by the path of the executable (AppArmor) or forbid executing memory
+ * An installed warden to execute instead of the built-in one. Needed on hosts that allow user
+ * namespaces by the path of the executable (AppArmor), or forbid to execute memory files
  * (`vm.memfd_noexec=2`). `make install` puts one at `libexec/seclude/warden`. The environment
- * variable SECLUDE_WARDEN does the same.
+ * variable SECLUDE_WARDEN has the same effect.
  */
 void seclude_sandbox_warden(seclude_sandbox *sandbox, const char *warden);
 
@@ -749,60 +879,67 @@ void seclude_sandbox_no_terminals(seclude_sandbox *sandbox);
  * ============================================================================================= */
 
 /**
- * The most memory of all that runs inside, the warden and its kernel structures included; files in
- * memory (tmpfs) count. No swap is used unless `swap` grants some. No limit if nothing is said,
- * and so below. In bytes.
+ * The largest amount of memory for all processes inside together, including the warden, its kernel
+ * structures and files in memory (tmpfs). No swap is used unless `swap` allows it. Default: no
+ * limit. The other limits have the same default, except `output`. In bytes.
  *
- * By a cgroup, the kernel ends a process when there is nothing left to reclaim, and the end is
- * `memory-limit` even if the first process went on. Without one it is sampled: what the processes
- * hold together, without files in memory, is looked at every few milliseconds.
+ * With a cgroup, the kernel kills a process when it can reclaim no more memory. The command then
+ * ends with `memory-limit`, even if its first process continues. Without a cgroup, the warden
+ * samples the sum of the memory of all processes every few milliseconds, without files in memory.
  */
 void seclude_sandbox_memory(seclude_sandbox *sandbox, uint64_t bytes);
 
-/** The most swap besides the memory. Takes a cgroup, and a kernel that counts swap. In bytes. */
+/**
+ * The largest amount of swap in addition to `memory`. Needs a cgroup, and a kernel that accounts
+ * swap. In bytes.
+ */
 void seclude_sandbox_swap(seclude_sandbox *sandbox, uint64_t bytes);
 
 /**
- * The most processor time, user and system, of all processes inside together. When it is used up,
- * everything inside is killed, and the end is `cpu-time`. In milliseconds, 1 or more.
+ * The largest processor time, user and system, of all processes inside together. When it is used
+ * up, all processes inside are killed and the command ends with `cpu-time`. In milliseconds, 1 or
+ * more.
  *
- * The warden reads the cgroup's counter as often as the rest of the time demands; without a
- * cgroup, the sum of what the processes tell.
+ * The warden reads the cgroup's counter at intervals that shrink with the remaining time. Without
+ * a cgroup it reads the sum over all processes.
  */
 void seclude_sandbox_cpu_time(seclude_sandbox *sandbox, uint64_t milliseconds);
 
-/** How many processors' worth of time it may use at once: 0.01 to 8192. Takes a cgroup. */
+/**
+ * The number of processors that the sandbox may keep busy at once: 0.01 to 8192. Needs a cgroup.
+ */
 void seclude_sandbox_cpus(seclude_sandbox *sandbox, double cpus);
 
 /**
- * The share of processor time where others want it too: 1 to 10000; 100 is usual. Takes a cgroup.
+ * The weight of the sandbox when it competes for processor time: 1 to 10000. The usual weight is
+ * 100. Needs a cgroup.
  */
 void seclude_sandbox_cpu_weight(seclude_sandbox *sandbox, uint32_t cpu_weight);
 
 /**
- * The most processes and threads at one time, the warden not counted. One more is refused
- * (EAGAIN); if the command then does not exit with code 0, its end is `process-limit`.
+ * The largest number of processes and threads at one time, without the warden. The kernel refuses
+ * to create more (EAGAIN). A command that was refused one and does not exit with code 0 ends with
+ * `process-limit`.
  *
- * Without a cgroup nobody tells who was refused: then it is the end of a command that was seen at
- * its limit, and failed. Before Linux 5.14 it is then sampled: nothing is refused, and what is
- * seen above the limit is killed.
+ * Without a cgroup, refusals are not counted. The end is then `process-limit` if the command was
+ * seen at its limit and failed. Before Linux 5.14 a limit without a cgroup is sampled: nothing is
+ * refused, and the warden kills the processes that it sees above the limit.
  */
 void seclude_sandbox_pids(seclude_sandbox *sandbox, uint64_t pids);
 
 /**
- * How long a command may take. When it is over, everything inside is killed, and the end is
- * `wall-time`. In milliseconds, 1 or more.
+ * The largest duration of a command. When it is over, all processes inside are killed and the
+ * command ends with `wall-time`. In milliseconds, 1 or more.
  */
 void seclude_sandbox_wall_time(seclude_sandbox *sandbox, uint64_t milliseconds);
 
 /**
- * The most bytes to the standard output, and the most to the standard error, whether they are
- * collected or passed on. A command that writes more is killed, and the end is `output-limit`;
- * exactly the first so many bytes arrive. In bytes.
+ * The largest number of bytes to each of standard output and standard error, whether they are
+ * collected or passed on. A command that writes more is killed and ends with `output-limit`.
+ * Exactly the allowed number of bytes arrives. In bytes.
  *
- * Both streams are then pipes to the warden, which passes on what it reads. Streams that are the
- * same file count as one. If nothing is said, only what is collected is counted: at most 64 MiB of
- * each stream.
+ * Both streams are then pipes to the warden, which passes on what it reads. If both are the same
+ * file, they count as one stream. By default only collected streams are limited, to 64 MiB each.
  */
 void seclude_sandbox_output(seclude_sandbox *sandbox, uint64_t bytes);
 
@@ -881,46 +1018,47 @@ const char *seclude_mechanism_name(int mechanism);
 /** Swap space, in bytes. */
 #define SECLUDE_LIMIT_SWAP 1
 
-/** Processor time of the whole tree. */
+/** Processor time of all processes together. */
 #define SECLUDE_LIMIT_CPU_TIME 2
 
-/** Processors, as a number that may have a fraction. */
+/** The number of processors, which may have a fraction. */
 #define SECLUDE_LIMIT_CPUS 3
 
-/** The share of processor time under contention. */
+/** The weight when competing for processor time. */
 #define SECLUDE_LIMIT_CPU_WEIGHT 4
 
-/** Which processors. */
+/** The set of allowed processors. */
 #define SECLUDE_LIMIT_CPU_SET 5
 
 /** Processes and threads at one time. */
 #define SECLUDE_LIMIT_PIDS 6
 
-/** Bytes and operations a second, for each device. */
+/** Bytes and operations per second, for each device. */
 #define SECLUDE_LIMIT_IO 7
 
-/** Time from the start. */
+/** Elapsed time since the start of the command. */
 #define SECLUDE_LIMIT_WALL_TIME 8
 
-/** Bytes written to the standard output, and to the standard error. */
+/** Bytes written to each of standard output and standard error. */
 #define SECLUDE_LIMIT_OUTPUT 9
 
 /* ---- Mechanisms that enforce a limit ---- */
 
-/** A controller of cgroup v2: the kernel, exactly. */
+/** The kernel enforces the limit exactly, by a controller of cgroup v2. */
 #define SECLUDE_MECHANISM_CGROUP_V2 1
 
-/** A controller of cgroup v1: the kernel, exactly. */
+/** The kernel enforces the limit exactly, by a controller of cgroup v1. */
 #define SECLUDE_MECHANISM_CGROUP_V1 2
 
-/** `setrlimit(2)` in a user namespace of the sandbox's own: the kernel, exactly. */
+/** The kernel enforces the limit exactly, by `setrlimit(2)` in the sandbox's own user namespace. */
 #define SECLUDE_MECHANISM_RLIMIT 3
 
-/** The warden, which all of it passes through. */
+/** The warden enforces the limit exactly, because everything limited passes through it. */
 #define SECLUDE_MECHANISM_WARDEN 4
 
 /**
- * The warden, which looks at an interval: what is above the limit between two looks is not seen.
+ * The warden samples the usage at intervals. Usage above the limit between two samples goes
+ * unnoticed.
  */
 #define SECLUDE_MECHANISM_SAMPLED 5
 
@@ -1515,15 +1653,15 @@ const char *seclude_freezer_name(int freezer);
 
 /* ---- Freezers ---- */
 
-/** `cgroup.freeze` of cgroup v2: the kernel, all at once. */
+/** `cgroup.freeze` of cgroup v2: the kernel stops all processes at once. */
 #define SECLUDE_FREEZER_CGROUP_V2 1
 
-/** The freezer of cgroup v1: the kernel, all at once. */
+/** The freezer of cgroup v1: the kernel stops all processes at once. */
 #define SECLUDE_FREEZER_CGROUP_V1 2
 
 /**
- * SIGSTOP to every process. Weaker: a parent inside sees its child stopped, and a process that is
- * sent SIGCONT goes on.
+ * SIGSTOP to every process. This is weaker: a parent inside can see that its child has stopped,
+ * and a process that gets SIGCONT continues.
  */
 #define SECLUDE_FREEZER_SIGNAL 3
 
@@ -1616,29 +1754,34 @@ struct seclude_outcome {
      * if nothing did.
      */
     uint8_t mechanisms[32];
-    /** From the command's start to the end of the last process inside. In nanoseconds. */
+    /** Time from the start of the command to the end of the last process inside. In nanoseconds. */
     uint64_t wall_ns;
-    /** Processor time in user mode, of the whole tree. In nanoseconds. */
+    /** Processor time of the whole tree in user mode. In nanoseconds. */
     uint64_t user_ns;
-    /** Processor time in the kernel, of the whole tree. In nanoseconds. */
+    /** Processor time of the whole tree in the kernel. In nanoseconds. */
     uint64_t system_ns;
-    /** Memory in use, while it runs; 0 afterwards. In bytes. */
+    /**
+     * How long processes that were ready to run had to wait because the limit `cpus` was used up,
+     * added up over the processors. 0 without that limit. In nanoseconds.
+     */
+    uint64_t throttled_ns;
+    /** Memory in use while the command runs; 0 afterwards. In bytes. */
     uint64_t memory;
-    /** The most memory that was in use at one time. In bytes. */
+    /** The most memory in use at one time. In bytes. */
     uint64_t memory_peak;
     /**
-     * The most memory that was seen without the pages of files: `RssAnon` and `RssShmem` of the
-     * processes, or `anon` and `shmem` of the cgroup. The warden looks every 5 milliseconds or
-     * less often, where the memory of the sandbox, or of this command in a cell, is limited. In
-     * bytes. `SECLUDE_UNKNOWN` if it was not counted.
+     * The most memory seen, without the pages of files: `RssAnon` and `RssShmem` of the processes,
+     * or `anon` and `shmem` of the cgroup. The warden samples it every 5 milliseconds or less
+     * often, where the memory of the sandbox, or of this command in a cell, is limited. In bytes.
+     * `SECLUDE_UNKNOWN` if it was not counted.
      */
     uint64_t anonymous_peak;
-    /** The largest resident set that any single process of the tree had. In bytes. */
+    /** The largest resident set of any single process of the tree. In bytes. */
     uint64_t max_rss;
-    /** Processes and threads inside, while it runs, the warden not counted; 0 afterwards. */
+    /** Processes and threads inside while the command runs, without the warden; 0 afterwards. */
     uint64_t processes;
     /**
-     * The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled.
+     * The most processes and threads at one time: from the cgroup since Linux 6.1, else sampled.
      * `SECLUDE_UNKNOWN` if it was not counted.
      */
     uint64_t processes_peak;
@@ -1646,23 +1789,23 @@ struct seclude_outcome {
     uint64_t minor_faults;
     /** Page faults that needed I/O. */
     uint64_t major_faults;
-    /** Times a process gave up the processor to wait. */
+    /** How often a process gave up the processor to wait. */
     uint64_t voluntary_switches;
-    /** Times a process was made to give up the processor. */
+    /** How often the kernel took the processor from a process. */
     uint64_t involuntary_switches;
-    /** What was read from block devices. In bytes. */
+    /** Bytes read from block devices. In bytes. */
     uint64_t bytes_read;
-    /** What was written to block devices. In bytes. */
+    /** Bytes written to block devices. In bytes. */
     uint64_t bytes_written;
     /**
-     * What was written to the standard output. Counted only with a limit on the output. In bytes.
+     * Bytes written to the standard output. Counted only with a limit on the output. In bytes.
      * `SECLUDE_UNKNOWN` if it was not counted.
      */
     uint64_t stdout_bytes;
     /**
-     * What was written to the standard error. Counted only with a limit on the output; 0 if both
-     * streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` if it
-     * was not counted.
+     * Bytes written to the standard error. Counted only with a limit on the output. 0 if both
+     * streams are one file: then `stdout_bytes` counts both. In bytes. `SECLUDE_UNKNOWN` if it was
+     * not counted.
      */
     uint64_t stderr_bytes;
     /**
@@ -1716,49 +1859,47 @@ const char *seclude_protection_name(uint64_t protection);
 
 /* ---- Ends of a command ---- */
 
-/** It ended by itself. The value is the exit code, 0 to 255. */
+/** The command exited by itself. The value is the exit code, 0 to 255. */
 #define SECLUDE_ENDED_EXITED 1
 
-/** A signal killed it, and no limit had a part in it. The value is the signal's number. */
+/** A signal killed the command, and no limit was involved. The value is the signal number. */
 #define SECLUDE_ENDED_SIGNALED 2
 
-/** It was still running when its wall time was over. The limit is told in nanoseconds. */
+/** The command was still running when its wall time was over. The limit is in nanoseconds. */
 #define SECLUDE_ENDED_WALL_TIME 3
 
-/** All processes together used up their processor time. The limit is told in nanoseconds. */
+/** All processes together used up their processor time. The limit is in nanoseconds. */
 #define SECLUDE_ENDED_CPU_TIME 4
 
-/**
- * There was no more memory for it, even if its first process went on. The limit is told in bytes.
- */
+/** The command ran out of memory, even if its first process continued. The limit is in bytes. */
 #define SECLUDE_ENDED_MEMORY_LIMIT 5
 
-/** It was refused a process or thread, and failed. The limit is told as their number. */
+/** The command was refused a process or thread, and failed. The limit is a number of processes. */
 #define SECLUDE_ENDED_PROCESS_LIMIT 6
 
 /**
- * It wrote more than it may, or, captured without a limit, more than 64 MiB to a stream. The limit
- * is told in bytes.
+ * The command wrote more than its output limit, or more than 64 MiB to a captured stream without a
+ * limit. The limit is in bytes.
  */
 #define SECLUDE_ENDED_OUTPUT_LIMIT 7
 
 /**
- * It failed, and a tmpfs is full whose size or number of files the policy limits. The limit is
- * told in bytes or files, whichever ran out.
+ * The command failed, and a tmpfs with a limited size or number of files is full. The limit is in
+ * bytes or files, whichever ran out.
  */
 #define SECLUDE_ENDED_SCRATCH_FULL 8
 
-/** The caller killed it. */
+/** The caller killed the command. */
 #define SECLUDE_ENDED_KILLED 9
 
 /**
- * The warden was killed from outside, and with it all that ran inside. The value is the signal
- * that killed the warden, 0 if nobody can tell.
+ * The warden was killed from outside, and all processes inside ended with it. The value is the
+ * signal that killed the warden, or 0 if unknown.
  */
 #define SECLUDE_ENDED_WARDEN_LOST 10
 
 /**
- * It made a system call that its filter answers with `kill`, somewhere inside. The value is the
+ * A process inside made a system call for which the filter has the action `kill`. The value is the
  * call.
  */
 #define SECLUDE_ENDED_SYSCALL 11
@@ -1766,18 +1907,18 @@ const char *seclude_protection_name(uint64_t protection);
 /* ---- Sources of `memory_peak` ---- */
 
 /**
- * The cgroup's own peak: all that was charged to it, files in memory and kernel structures among
- * them.
+ * The peak of the cgroup: everything charged to it, including files in memory and kernel
+ * structures.
  */
 #define SECLUDE_MEMORY_CGROUP 1
 
 /**
- * The largest sum of the processes' peaks (VmHWM) that the warden saw at an interval, and no more
- * than a sampled limit that was kept to.
+ * The largest sum of the processes' peaks (VmHWM) that the warden sampled. It does not exceed a
+ * sampled limit that was kept.
  */
 #define SECLUDE_MEMORY_SAMPLED 2
 
-/** The largest single process alone (`ru_maxrss`): nobody counted the sum. */
+/** The peak of the largest single process (`ru_maxrss`). The sum was not counted. */
 #define SECLUDE_MEMORY_LARGEST_PROCESS 3
 
 /** A number that was not counted, where 0 is a count: `UINT64_MAX`. */
@@ -1785,31 +1926,31 @@ const char *seclude_protection_name(uint64_t protection);
 
 /* ---- Protections, the bits of `enforced` ---- */
 
-/** A user namespace of its own. */
+/** The command has its own user namespace. */
 #define SECLUDE_PROTECTION_USER_NAMESPACE 0x1
 
-/** A mount namespace of its own. */
+/** The command has its own mount namespace. */
 #define SECLUDE_PROTECTION_MOUNT_NAMESPACE 0x2
 
-/** A process tree of its own. */
+/** The command has its own process tree. */
 #define SECLUDE_PROTECTION_PID_NAMESPACE 0x4
 
-/** A network of its own. */
+/** The command has its own network. */
 #define SECLUDE_PROTECTION_NET_NAMESPACE 0x8
 
-/** System V IPC and POSIX message queues of its own. */
+/** The command has its own System V IPC and POSIX message queues. */
 #define SECLUDE_PROTECTION_IPC_NAMESPACE 0x10
 
-/** Host and domain name of its own. */
+/** The command has its own host and domain name. */
 #define SECLUDE_PROTECTION_UTS_NAMESPACE 0x20
 
-/** A view of the cgroup tree of its own. */
+/** The command has its own view of the cgroup tree. */
 #define SECLUDE_PROTECTION_CGROUP_NAMESPACE 0x40
 
-/** Clocks of its own. */
+/** The command has its own clocks. */
 #define SECLUDE_PROTECTION_TIME_NAMESPACE 0x80
 
-/** A file system of its own: the caller's is out of reach. */
+/** The command has its own root file system and cannot reach the caller's. */
 #define SECLUDE_PROTECTION_OWN_ROOT 0x100
 
 /** The root is mounted read-only. */
@@ -1821,80 +1962,79 @@ const char *seclude_protection_name(uint64_t protection);
 /** All five capability sets are empty. */
 #define SECLUDE_PROTECTION_NO_CAPABILITIES 0x800
 
-/** User id 0 has no meaning of its own (locked securebits). */
+/** User id 0 has no special privileges (locked securebits). */
 #define SECLUDE_PROTECTION_LOCKED_SECUREBITS 0x1000
 
 /** No program executed inside gains privileges. */
 #define SECLUDE_PROTECTION_NO_NEW_PRIVILEGES 0x2000
 
 /**
- * No supplementary groups. Missing for an unprivileged caller who has some: the kernel does not
- * let it drop them.
+ * The command has no supplementary groups. Missing for an unprivileged caller with supplementary
+ * groups, because the kernel does not let it drop them.
  */
 #define SECLUDE_PROTECTION_NO_GROUPS 0x4000
 
-/** No user namespaces can be made inside. */
+/** No user namespaces can be created inside. */
 #define SECLUDE_PROTECTION_NO_NESTED_USERS 0x8000
 
-/** A session keyring of its own. */
+/** The command has its own session keyring. */
 #define SECLUDE_PROTECTION_OWN_KEYRING 0x10000
 
-/** A session of its own, without a terminal. */
+/** The command has its own session, without a controlling terminal. */
 #define SECLUDE_PROTECTION_OWN_SESSION 0x20000
 
-/** No core dumps. */
+/** Core dumps are disabled. */
 #define SECLUDE_PROTECTION_NO_CORE_DUMPS 0x40000
 
 /** The warden can be neither traced nor read from inside. */
 #define SECLUDE_PROTECTION_HIDDEN_WARDEN 0x80000
 
-/** Everything inside ends with the warden: the kernel sees to it. */
+/** The kernel kills all processes inside when the warden ends. */
 #define SECLUDE_PROTECTION_KILL_BY_NAMESPACE 0x100000
 
 /**
- * Everything inside is ended by the warden, one process after another. Weaker: whoever kills the
- * warden from outside frees what is inside.
+ * The warden kills the processes inside, one after another. This is weaker: if the warden is
+ * killed from outside, they survive.
  */
 #define SECLUDE_PROTECTION_KILL_BY_WARDEN 0x200000
 
 /**
- * What the warden could not end, the caller ends through a cgroup around it all: together with the
- * one above, where a cgroup can be made.
+ * The caller kills any process that the warden could not kill, through the sandbox's cgroup.
+ * Present together with `kill-by-warden`, if a cgroup can be created.
  */
 #define SECLUDE_PROTECTION_KILL_BY_CGROUP 0x400000
 
-/** A seccomp filter decides which system calls are made. */
+/** A seccomp filter restricts the system calls of the command. */
 #define SECLUDE_PROTECTION_SECCOMP_FILTER 0x800000
 
 /**
- * A seccomp filter decides which system calls the warden makes. Missing where the command's kills,
- * or asks the caller, at every call that it does not name.
+ * A seccomp filter restricts the system calls of the warden. Missing if the command's filter
+ * kills, or asks the caller, at every call that it does not name.
  */
 #define SECLUDE_PROTECTION_FILTERED_WARDEN 0x1000000
 
-/** Landlock holds it to the files that it is shown, and to writing where it may. */
+/** Landlock restricts the command to its visible files, and to writing where it may. */
 #define SECLUDE_PROTECTION_LANDLOCK_FILES 0x2000000
 
-/** Landlock keeps its signals inside. */
+/** Landlock prevents signals to processes outside. */
 #define SECLUDE_PROTECTION_LANDLOCK_SIGNALS 0x4000000
 
-/** Landlock keeps it from abstract sockets made outside. */
+/** Landlock prevents connections to abstract sockets created outside. */
 #define SECLUDE_PROTECTION_LANDLOCK_SOCKETS 0x8000000
 
-/** Landlock holds it to the TCP ports that the policy names. */
+/** Landlock restricts the command to the TCP ports in the policy. */
 #define SECLUDE_PROTECTION_LANDLOCK_PORTS 0x10000000
 
 /**
- * Nothing inside can change the warden: its limits, its priority, its processors. Missing where
- * the command has joined a process tree, for there the warden is a process like others of its
- * user.
+ * No process inside can change the warden's limits, priority or processors. Missing if the command
+ * has joined an existing process tree, where other processes may run as the same user.
  */
 #define SECLUDE_PROTECTION_GUARDED_WARDEN 0x20000000
 
 /**
- * The command is another user than the caller, so that the caller's files and processes are not
- * its own. Missing where the caller can map no id but its own: an unprivileged caller, or one
- * whose user namespace has no other.
+ * The command runs as another user than the caller, so the caller's files and processes are not
+ * its own. Missing if the caller can map only its own id: an unprivileged caller, or one in a user
+ * namespace without other ids.
  */
 #define SECLUDE_PROTECTION_OTHER_USER 0x40000000
 

@@ -168,49 +168,49 @@ pub struct seclude_outcome {
     /// if nothing did.
     pub mechanisms: [u8; 32],
     // faces: begin figures as C fields
-    /// From the command's start to the end of the last process inside. In nanoseconds.
+    /// Time from the start of the command to the end of the last process inside. In nanoseconds.
     pub wall_ns: u64,
-    /// Processor time in user mode, of the whole tree. In nanoseconds.
+    /// Processor time of the whole tree in user mode. In nanoseconds.
     pub user_ns: u64,
-    /// Processor time in the kernel, of the whole tree. In nanoseconds.
+    /// Processor time of the whole tree in the kernel. In nanoseconds.
     pub system_ns: u64,
-    /// How long processes were ready to run and had to wait, because the limit `cpus` was used up:
+    /// How long processes that were ready to run had to wait because the limit `cpus` was used up,
     /// added up over the processors. 0 without that limit. In nanoseconds.
     pub throttled_ns: u64,
-    /// Memory in use, while it runs; 0 afterwards. In bytes.
+    /// Memory in use while the command runs; 0 afterwards. In bytes.
     pub memory: u64,
-    /// The most memory that was in use at one time. In bytes.
+    /// The most memory in use at one time. In bytes.
     pub memory_peak: u64,
-    /// The most memory that was seen without the pages of files: `RssAnon` and `RssShmem` of the
-    /// processes, or `anon` and `shmem` of the cgroup. The warden looks every 5 milliseconds or
-    /// less often, where the memory of the sandbox, or of this command in a cell, is limited. In
-    /// bytes. `SECLUDE_UNKNOWN` if it was not counted.
+    /// The most memory seen, without the pages of files: `RssAnon` and `RssShmem` of the processes,
+    /// or `anon` and `shmem` of the cgroup. The warden samples it every 5 milliseconds or less
+    /// often, where the memory of the sandbox, or of this command in a cell, is limited. In bytes.
+    /// `SECLUDE_UNKNOWN` if it was not counted.
     pub anonymous_peak: u64,
-    /// The largest resident set that any single process of the tree had. In bytes.
+    /// The largest resident set of any single process of the tree. In bytes.
     pub max_rss: u64,
-    /// Processes and threads inside, while it runs, the warden not counted; 0 afterwards.
+    /// Processes and threads inside while the command runs, without the warden; 0 afterwards.
     pub processes: u64,
-    /// The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled.
+    /// The most processes and threads at one time: from the cgroup since Linux 6.1, else sampled.
     /// `SECLUDE_UNKNOWN` if it was not counted.
     pub processes_peak: u64,
     /// Page faults served without I/O.
     pub minor_faults: u64,
     /// Page faults that needed I/O.
     pub major_faults: u64,
-    /// Times a process gave up the processor to wait.
+    /// How often a process gave up the processor to wait.
     pub voluntary_switches: u64,
-    /// Times a process was made to give up the processor.
+    /// How often the kernel took the processor from a process.
     pub involuntary_switches: u64,
-    /// What was read from block devices. In bytes.
+    /// Bytes read from block devices. In bytes.
     pub bytes_read: u64,
-    /// What was written to block devices. In bytes.
+    /// Bytes written to block devices. In bytes.
     pub bytes_written: u64,
-    /// What was written to the standard output. Counted only with a limit on the output. In bytes.
+    /// Bytes written to the standard output. Counted only with a limit on the output. In bytes.
     /// `SECLUDE_UNKNOWN` if it was not counted.
     pub stdout_bytes: u64,
-    /// What was written to the standard error. Counted only with a limit on the output; 0 if both
-    /// streams are one file: then `stdout_bytes` counts them all. In bytes. `SECLUDE_UNKNOWN` if it
-    /// was not counted.
+    /// Bytes written to the standard error. Counted only with a limit on the output. 0 if both
+    /// streams are one file: then `stdout_bytes` counts both. In bytes. `SECLUDE_UNKNOWN` if it was
+    /// not counted.
     pub stderr_bytes: u64,
     // faces: end
     /// How long at least one process waited for a processor: pressure stall information, in

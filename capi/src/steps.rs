@@ -21,7 +21,7 @@ pub const SECLUDE_STEP_ADMISSION: c_int = 6;
 /// Open the `/proc` that the process scan reads, for sampled limits.
 pub const SECLUDE_STEP_PROCESS_VIEW: c_int = 7;
 /// Reserve process ids for the wardens of commands that enter a cell.
-pub const SECLUDE_STEP_RESERVE_IDS: c_int = 8;
+pub const SECLUDE_STEP_RESERVE_PIDS: c_int = 8;
 /// Write an id map of one line.
 pub const SECLUDE_STEP_MAP_IDS: c_int = 9;
 /// Compare the kernel's id maps with those that were written.
@@ -69,7 +69,7 @@ pub const SECLUDE_STEP_PIVOT_ROOT: c_int = 30;
 /// Make the root read-only.
 pub const SECLUDE_STEP_READ_ONLY_ROOT: c_int = 31;
 /// Take over the file system of a template or a cell.
-pub const SECLUDE_STEP_TAKE_OVER: c_int = 32;
+pub const SECLUDE_STEP_ADOPT_ROOT: c_int = 32;
 /// Forbid nested user namespaces.
 pub const SECLUDE_STEP_NO_NESTED_USERS: c_int = 33;
 /// Create a Landlock ruleset.
@@ -93,7 +93,7 @@ pub(crate) const STEPS: &Words<c_int> = &[
     (SECLUDE_STEP_OPEN_DEVICE, c"open-device"),
     (SECLUDE_STEP_ADMISSION, c"admission"),
     (SECLUDE_STEP_PROCESS_VIEW, c"process-view"),
-    (SECLUDE_STEP_RESERVE_IDS, c"reserve-ids"),
+    (SECLUDE_STEP_RESERVE_PIDS, c"reserve-pids"),
     (SECLUDE_STEP_MAP_IDS, c"map-ids"),
     (SECLUDE_STEP_CHECK_IDS, c"check-ids"),
     (SECLUDE_STEP_BECOME_USER, c"become-user"),
@@ -117,7 +117,7 @@ pub(crate) const STEPS: &Words<c_int> = &[
     (SECLUDE_STEP_TERMINALS, c"terminals"),
     (SECLUDE_STEP_PIVOT_ROOT, c"pivot-root"),
     (SECLUDE_STEP_READ_ONLY_ROOT, c"read-only-root"),
-    (SECLUDE_STEP_TAKE_OVER, c"take-over"),
+    (SECLUDE_STEP_ADOPT_ROOT, c"adopt-root"),
     (SECLUDE_STEP_NO_NESTED_USERS, c"no-nested-users"),
     (SECLUDE_STEP_LANDLOCK, c"landlock"),
     (SECLUDE_STEP_KEYRING, c"keyring"),

@@ -79,48 +79,48 @@ class Usage:
 
     # faces: begin figures as a dataclass
     wall: float
-    """From the command's start to the end of the last process inside."""
+    """Time from the start of the command to the end of the last process inside."""
     user: float
-    """Processor time in user mode, of the whole tree."""
+    """Processor time of the whole tree in user mode."""
     system: float
-    """Processor time in the kernel, of the whole tree."""
+    """Processor time of the whole tree in the kernel."""
     throttled: float
-    """How long processes were ready to run and had to wait, because the limit `cpus` was used
-    up: added up over the processors. 0 without that limit."""
+    """How long processes that were ready to run had to wait because the limit `cpus` was used
+    up, added up over the processors. 0 without that limit."""
     memory: int
-    """Memory in use, while it runs; 0 afterwards. In bytes."""
+    """Memory in use while the command runs; 0 afterwards. In bytes."""
     memory_peak: int
-    """The most memory that was in use at one time. In bytes."""
+    """The most memory in use at one time. In bytes."""
     anonymous_peak: int | None
-    """The most memory that was seen without the pages of files: `RssAnon` and `RssShmem` of the
-    processes, or `anon` and `shmem` of the cgroup. The warden looks every 5 milliseconds or
-    less often, where the memory of the sandbox, or of this command in a cell, is limited. In
-    bytes. None where nobody counted."""
+    """The most memory seen, without the pages of files: `RssAnon` and `RssShmem` of the
+    processes, or `anon` and `shmem` of the cgroup. The warden samples it every 5 milliseconds
+    or less often, where the memory of the sandbox, or of this command in a cell, is limited.
+    In bytes. None where nobody counted."""
     max_rss: int
-    """The largest resident set that any single process of the tree had. In bytes."""
+    """The largest resident set of any single process of the tree. In bytes."""
     processes: int
-    """Processes and threads inside, while it runs, the warden not counted; 0 afterwards."""
+    """Processes and threads inside while the command runs, without the warden; 0 afterwards."""
     processes_peak: int | None
-    """The most processes and threads at one time: by a cgroup of Linux 6.1, or sampled. None
-    where nobody counted."""
+    """The most processes and threads at one time: from the cgroup since Linux 6.1, else sampled.
+    None where nobody counted."""
     minor_faults: int
     """Page faults served without I/O."""
     major_faults: int
     """Page faults that needed I/O."""
     voluntary_switches: int
-    """Times a process gave up the processor to wait."""
+    """How often a process gave up the processor to wait."""
     involuntary_switches: int
-    """Times a process was made to give up the processor."""
+    """How often the kernel took the processor from a process."""
     bytes_read: int
-    """What was read from block devices. In bytes."""
+    """Bytes read from block devices. In bytes."""
     bytes_written: int
-    """What was written to block devices. In bytes."""
+    """Bytes written to block devices. In bytes."""
     stdout_bytes: int | None
-    """What was written to the standard output. Counted only with a limit on the output. In
-    bytes. None where nobody counted."""
+    """Bytes written to the standard output. Counted only with a limit on the output. In bytes.
+    None where nobody counted."""
     stderr_bytes: int | None
-    """What was written to the standard error. Counted only with a limit on the output; 0 if both
-    streams are one file: then `stdout_bytes` counts them all. In bytes. None where nobody
+    """Bytes written to the standard error. Counted only with a limit on the output. 0 if both
+    streams are one file: then `stdout_bytes` counts both. In bytes. None where nobody
     counted."""
     # faces: end
     memory_source: MemorySource
