@@ -588,18 +588,18 @@
 #define SECLUDE_STDIO_PTY -1004
 
 /**
- * `cgroup.freeze` of cgroup v2: the kernel, all at once.
+ * `cgroup.freeze` of cgroup v2: the kernel stops all processes at once.
  */
 #define SECLUDE_FREEZER_CGROUP_V2 1
 
 /**
- * The freezer of cgroup v1: the kernel, all at once.
+ * The freezer of cgroup v1: the kernel stops all processes at once.
  */
 #define SECLUDE_FREEZER_CGROUP_V1 2
 
 /**
- * SIGSTOP to every process. Weaker: a parent inside sees its child stopped, and a process that is
- * sent SIGCONT goes on.
+ * SIGSTOP to every process. This is weaker: a parent inside can see that its child has stopped,
+ * and a process that gets SIGCONT continues.
  */
 #define SECLUDE_FREEZER_SIGNAL 3
 

@@ -11,12 +11,12 @@ use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
 // faces: begin freezers as C constants
-/// `cgroup.freeze` of cgroup v2: the kernel, all at once.
+/// `cgroup.freeze` of cgroup v2: the kernel stops all processes at once.
 pub const SECLUDE_FREEZER_CGROUP_V2: c_int = 1;
-/// The freezer of cgroup v1: the kernel, all at once.
+/// The freezer of cgroup v1: the kernel stops all processes at once.
 pub const SECLUDE_FREEZER_CGROUP_V1: c_int = 2;
-/// SIGSTOP to every process. Weaker: a parent inside sees its child stopped, and a process that is
-/// sent SIGCONT goes on.
+/// SIGSTOP to every process. This is weaker: a parent inside can see that its child has stopped,
+/// and a process that gets SIGCONT continues.
 pub const SECLUDE_FREEZER_SIGNAL: c_int = 3;
 // faces: end
 
