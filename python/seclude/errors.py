@@ -83,7 +83,10 @@ class SecludeError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         declared = vars(type(self)).get("_declared", type(self))
-        fields = {name: getattr(self, name) for name in ("kind", "step", "step_kind", "errno", "path", "hint")}
+        fields = {
+            name: getattr(self, name)
+            for name in ("kind", "step", "step_kind", "errno", "path", "hint")
+        }
         return _restore, (declared, self.args, fields, self.__dict__)
 
 

@@ -20,13 +20,23 @@ def build(programs: Programs, commit: str) -> str:
     """Build the measuring program of that commit."""
     tree = programs.folder / f"before-{commit}"
     if not tree.exists():
-        packed = subprocess.run(["git", "archive", commit], cwd=TOP, check=True, capture_output=True).stdout
+        packed = subprocess.run(
+            ["git", "archive", commit], cwd=TOP, check=True, capture_output=True
+        ).stdout
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(tree, filter="data")
     return built_measure(tree, programs.folder / f"measure-{commit}", target=tree / "target")
 
 
-def measure(programs: Programs, commit: str, payload: str, title: str, warmup: int, rounds: int, settle: float) -> Times:
+def measure(
+    programs: Programs,
+    commit: str,
+    payload: str,
+    title: str,
+    warmup: int,
+    rounds: int,
+    settle: float,
+) -> Times:
     """Return the times of every path that both commits have, from one run."""
     earlier, commands = build(programs, commit), {}
     for path, words in PATHS.items():
@@ -44,6 +54,11 @@ def table(commit: str, title: str, times: Times) -> str:
     rows = []
     for path in PATHS:
         if NOW + path in times:
-            now, then = ([percentile(times[when + path], percent) for percent in (50, 10)] for when in (NOW, BEFORE))
+            now, then = (
+                [percentile(times[when + path], percent) for percent in (50, 10)]
+                for when in (NOW, BEFORE)
+            )
             rows.append([path, *(f"{new / old:.3f}" for new, old in zip(now, then, strict=True))])
-    return tables.section(f"{title}, over {commit}", *tables.grid(["", "median", "10th percentile"], rows))
+    return tables.section(
+        f"{title}, over {commit}", *tables.grid(["", "median", "10th percentile"], rows)
+    )

@@ -50,21 +50,41 @@ class Programs:
     @functools.cached_property
     def floor(self) -> str:
         init, program = self.c("floor_init", FREESTANDING), self.folder / "filter.bpf"
-        program.write_bytes(subprocess.run([self.rust, "filter"], check=True, capture_output=True).stdout)
+        program.write_bytes(
+            subprocess.run([self.rust, "filter"], check=True, capture_output=True).stdout
+        )
         return self.c("floor", [*STRICT, f'-DINIT_IMAGE="{init}"', f'-DFILTER="{program}"'])
 
     @functools.cached_property
     def c_face(self) -> str:
-        messages = run(["cargo", "build", "--quiet", "--release", "--package=seclude-capi", "--lib", "--message-format=json"])
-        files = [file for message in map(json.loads, messages.splitlines()) for file in message.get("filenames", [])]
+        messages = run(
+            [
+                "cargo",
+                "build",
+                "--quiet",
+                "--release",
+                "--package=seclude-capi",
+                "--lib",
+                "--message-format=json",
+            ]
+        )
+        files = [
+            file
+            for message in map(json.loads, messages.splitlines())
+            for file in message.get("filenames", [])
+        ]
         library = next(file for file in files if file.endswith("libseclude.a"))
         return self.c("face", [*STRICT, f"-I{TOP / 'include'}"], library, "-ldl", "-lm")
 
     @functools.cached_property
     def python_face(self) -> list[str]:
-        found = subprocess.run([self.python, "-c", "import seclude; seclude.Sandbox"], cwd="/", capture_output=True)
+        found = subprocess.run(
+            [self.python, "-c", "import seclude; seclude.Sandbox"], cwd="/", capture_output=True
+        )
         if found.returncode != 0:
-            raise Missing(f"{self.python} cannot import seclude: install the wheel, or name another interpreter with --python")
+            raise Missing(
+                f"{self.python} cannot import seclude: install the wheel, or name another interpreter with --python"
+            )
         return [self.python, str(HERE / "face.py")]
 
     def c(self, name: str, options: list[str], *more: str) -> str:
@@ -73,11 +93,25 @@ class Programs:
         return output
 
 
-def built_measure(tree: pathlib.Path, output: pathlib.Path, target: pathlib.Path | None = None) -> str:
+def built_measure(
+    tree: pathlib.Path, output: pathlib.Path, target: pathlib.Path | None = None
+) -> str:
     """Build core/benches/measure of a tree. Another tree than this has its own target directory."""
-    command = ["cargo", "bench", "--quiet", "--package=seclude", "--bench=measure", "--no-run", "--message-format=json"]
+    command = [
+        "cargo",
+        "bench",
+        "--quiet",
+        "--package=seclude",
+        "--bench=measure",
+        "--no-run",
+        "--message-format=json",
+    ]
     messages = run([*command, *(["--target-dir", str(target)] if target else [])], tree)
-    built = [message["executable"] for message in map(json.loads, messages.splitlines()) if message.get("executable")]
+    built = [
+        message["executable"]
+        for message in map(json.loads, messages.splitlines())
+        if message.get("executable")
+    ]
     return shutil.copy(built[-1], str(output))
 
 

@@ -43,25 +43,56 @@ TITLES = {targets.STATIC: "A static program of 500 bytes", targets.TRUE: "/bin/t
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=300, help="turns of each contestant (default 300)")
-    parser.add_argument("--memory", default="10,1024,4096", help="the caller's sizes in MiB (default 10,1024,4096)")
     parser.add_argument(
-        "--runs", type=int, help="runs for throughput (default 2000; with fewer than 100 rounds 20 for each round)"
+        "--rounds", type=int, default=300, help="turns of each contestant (default 300)"
     )
-    parser.add_argument("--cells", type=int, help="cells at once (default 1000; with fewer than 100 rounds 10 for each round)")
-    parser.add_argument("--settle", type=float, default=2, help="milliseconds of rest before each turn (default 2)")
     parser.add_argument(
-        "--only", default=",".join(STORIES), help=f"which stories, of {','.join(STORIES)}; the first is always shown"
+        "--memory", default="10,1024,4096", help="the caller's sizes in MiB (default 10,1024,4096)"
     )
-    parser.add_argument("--before", metavar="COMMIT", help="show only what each path costs over the same path in this commit")
-    parser.add_argument("--python", default=sys.executable, help="the interpreter that has the wheel")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        help="runs for throughput (default 2000; with fewer than 100 rounds 20 for each round)",
+    )
+    parser.add_argument(
+        "--cells",
+        type=int,
+        help="cells at once (default 1000; with fewer than 100 rounds 10 for each round)",
+    )
+    parser.add_argument(
+        "--settle", type=float, default=2, help="milliseconds of rest before each turn (default 2)"
+    )
+    parser.add_argument(
+        "--only",
+        default=",".join(STORIES),
+        help=f"which stories, of {','.join(STORIES)}; the first is always shown",
+    )
+    parser.add_argument(
+        "--before",
+        metavar="COMMIT",
+        help="show only what each path costs over the same path in this commit",
+    )
+    parser.add_argument(
+        "--python", default=sys.executable, help="the interpreter that has the wheel"
+    )
     parser.add_argument("--peers", help="another directory in which peers' programs are")
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target"))
-    parser.add_argument("--build", type=pathlib.Path, default=target / "compare", help="where the measuring programs are put")
+    parser.add_argument(
+        "--build",
+        type=pathlib.Path,
+        default=target / "compare",
+        help="where the measuring programs are put",
+    )
     parser.add_argument("--as", dest="user", help="root builds, and this user measures")
-    written = f"write results.md and plot.svg to this directory (default {DOCUMENTS.relative_to(TOP)})"
-    parser.add_argument("--write", nargs="?", type=pathlib.Path, const=DOCUMENTS, metavar="DIRECTORY", help=written)
-    parser.add_argument("--require-all", action="store_true", help="fail if a contestant is missing")
+    written = (
+        f"write results.md and plot.svg to this directory (default {DOCUMENTS.relative_to(TOP)})"
+    )
+    parser.add_argument(
+        "--write", nargs="?", type=pathlib.Path, const=DOCUMENTS, metavar="DIRECTORY", help=written
+    )
+    parser.add_argument(
+        "--require-all", action="store_true", help="fail if a contestant is missing"
+    )
     options = parser.parse_args()
     quick = options.rounds < 100
     options.runs = options.runs or (20 * options.rounds if quick else 2000)
@@ -96,7 +127,10 @@ class Comparison:
         self.settle = options.settle / 1000
         # Slow measurements have fewer rounds.
         self.some = max(options.rounds // 3, min(options.rounds, 30))
-        self.payloads = {targets.STATIC: programs.payload, targets.TRUE: os.path.realpath("/bin/true")}
+        self.payloads = {
+            targets.STATIC: programs.payload,
+            targets.TRUE: os.path.realpath("/bin/true"),
+        }
         self.report = Report(dict(field.missing))
 
     def tell(self) -> str:
@@ -111,7 +145,9 @@ class Comparison:
         by_size = self.sizes() if told["sizes"] else {}
         rates = throughput.measure(self.programs, self.options.runs) if told["throughput"] else None
         crowds = memory.measure(self.programs, self.options.cells) if told["memory"] else {}
-        imported = interpreter.measure(self.programs, self.some, self.settle) if told["import"] else None
+        imported = (
+            interpreter.measure(self.programs, self.some, self.settle) if told["import"] else None
+        )
         if by_size:
             self.report.parts.append(tables.sizes(by_size))
         if rates:
@@ -127,7 +163,9 @@ class Comparison:
             whole[key] = take_turns(TITLES[key], commands, self.options.rounds, self.settle)
             bases = [names.POSIX_SPAWN, names.FLOOR, names.BUBBLEWRAP]
             self.report.parts.append(tables.whole_runs(TITLES[key], whole[key], bases))
-        self.report.plotted["from nothing, and from what is ready"] = plot.rows(list(whole.values()), names.POSIX_SPAWN)
+        self.report.plotted["from nothing, and from what is ready"] = plot.rows(
+            list(whole.values()), names.POSIX_SPAWN
+        )
         return whole
 
     def peers(self) -> None:
@@ -140,24 +178,41 @@ class Comparison:
             for key, payload in self.payloads.items():
                 others = peers.field(payload)
                 self.report.missing |= others.missing
-                ours = self.field.commands([names.POSIX_SPAWN, names.RUST, names.RUST_POOL], SMALL, WARMUP, payload)
+                ours = self.field.commands(
+                    [names.POSIX_SPAWN, names.RUST, names.RUST_POOL], SMALL, WARMUP, payload
+                )
                 theirs = others.commands(list(others.contestants), SMALL, 3, payload)
-                times[key] = take_turns(f"peers: {TITLES[key]}", ours | theirs, self.some, self.settle)
-                table = tables.whole_runs(f"Peers: {TITLES[key]}", times[key], [names.POSIX_SPAWN, names.RUST], DIFFERENCES)
+                times[key] = take_turns(
+                    f"peers: {TITLES[key]}", ours | theirs, self.some, self.settle
+                )
+                table = tables.whole_runs(
+                    f"Peers: {TITLES[key]}",
+                    times[key],
+                    [names.POSIX_SPAWN, names.RUST],
+                    DIFFERENCES,
+                )
                 self.report.parts.append(table)
         ours_already = (names.POSIX_SPAWN, names.RUST, names.RUST_POOL, names.BUBBLEWRAP)
-        self.report.plotted["peers"] = plot.rows(list(times.values()), names.POSIX_SPAWN, ours_already)
+        self.report.plotted["peers"] = plot.rows(
+            list(times.values()), names.POSIX_SPAWN, ours_already
+        )
 
     def sizes(self) -> dict[str, Times]:
         mebibytes = [int(mib) for mib in self.options.memory.split(",")]
         if len(mebibytes) < 2:
             return {}
         if sum(mebibytes) + 256 > machine.meminfo()["MemAvailable"] // 1024:
-            raise SystemExit(f"callers of {mebibytes} MiB at once need more memory than is free: see --memory")
+            raise SystemExit(
+                f"callers of {mebibytes} MiB at once need more memory than is free: see --memory"
+            )
         found = {}
         for name, one in names.face_field(self.programs).contestants.items():
-            commands = {f"{mib} MiB": one.command(mib, WARMUP, self.programs.payload) for mib in mebibytes}
-            found[name] = take_turns(f"the caller's memory: {name}", commands, self.some, self.settle)
+            commands = {
+                f"{mib} MiB": one.command(mib, WARMUP, self.programs.payload) for mib in mebibytes
+            }
+            found[name] = take_turns(
+                f"the caller's memory: {name}", commands, self.some, self.settle
+            )
         return found
 
 
@@ -166,8 +221,19 @@ def changes(options: argparse.Namespace) -> str:
     options.build.mkdir(parents=True, exist_ok=True)
     programs = Programs(options.build.resolve(), options.python)
     told = []
-    for key, payload in ((targets.STATIC, programs.payload), (targets.TRUE, os.path.realpath("/bin/true"))):
-        times = before.measure(programs, options.before, payload, TITLES[key], WARMUP, options.rounds, options.settle / 1000)
+    for key, payload in (
+        (targets.STATIC, programs.payload),
+        (targets.TRUE, os.path.realpath("/bin/true")),
+    ):
+        times = before.measure(
+            programs,
+            options.before,
+            payload,
+            TITLES[key],
+            WARMUP,
+            options.rounds,
+            options.settle / 1000,
+        )
         told.append(before.table(options.before, TITLES[key], times))
     return "\n".join(told)
 
@@ -183,7 +249,9 @@ def prepared(options: argparse.Namespace) -> tuple[Programs, names.Field]:
         # Everything from here on is measured.
         _ = programs.payload
         become(options.user)
-    floor_check.same_isolation(field.contestants[names.FLOOR], field.contestants[names.RUST], folder)
+    floor_check.same_isolation(
+        field.contestants[names.FLOOR], field.contestants[names.RUST], folder
+    )
     return programs, field
 
 
@@ -208,8 +276,12 @@ def main() -> None:
         options.write.mkdir(parents=True, exist_ok=True)
         words = " ".join(word for word in sys.argv[1:] if "/" not in word)
         title = f"# Measured ratios\n\nMade by `compare.py {words}`; [how to read them](../benchmarks.md).\n"
-        (options.write / "results.md").write_text("\n".join([title, head, *absent, verdicts, *report.parts]))
-        (options.write / "plot.svg").write_text(plot.svg(report.plotted, list(TITLES.values()), machine.described()))
+        (options.write / "results.md").write_text(
+            "\n".join([title, head, *absent, verdicts, *report.parts])
+        )
+        (options.write / "plot.svg").write_text(
+            plot.svg(report.plotted, list(TITLES.values()), machine.described())
+        )
     if report.missing and options.require_all:
         raise SystemExit(f"missing: {', '.join(report.missing)}")
 

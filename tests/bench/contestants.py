@@ -71,13 +71,26 @@ class Field:
         except Missing as reason:
             self.missing[name] = str(reason)
 
-    def commands(self, names: list[str], mib: int, warmup: int, payload: str) -> dict[str, list[str]]:
+    def commands(
+        self, names: list[str], mib: int, warmup: int, payload: str
+    ) -> dict[str, list[str]]:
         """Return the commands of these contestants, as far as they take part."""
-        return {name: self.contestants[name].command(mib, warmup, payload) for name in names if name in self.contestants}
+        return {
+            name: self.contestants[name].command(mib, warmup, payload)
+            for name in names
+            if name in self.contestants
+        }
 
 
 def rust(programs: Programs, *words: str) -> Command:
-    return lambda mib, warmup, payload: [programs.rust, "turns", payload, *words, str(mib), str(warmup)]
+    return lambda mib, warmup, payload: [
+        programs.rust,
+        "turns",
+        payload,
+        *words,
+        str(mib),
+        str(warmup),
+    ]
 
 
 def other(*start: str) -> Command:
@@ -128,7 +141,13 @@ def face_field(programs: Programs) -> Field:
 
 def bubblewrap_turns(programs: Programs) -> Command:
     words = bubblewrap()
-    return lambda mib, warmup, payload: [programs.spawn, str(mib), str(warmup), *words, *with_payload(payload)]
+    return lambda mib, warmup, payload: [
+        programs.spawn,
+        str(mib),
+        str(warmup),
+        *words,
+        *with_payload(payload),
+    ]
 
 
 def with_payload(payload: str) -> list[str]:
@@ -146,7 +165,14 @@ def bubblewrap() -> list[str]:
     words += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--tmpfs", "/"]
     for name in SYSTEM:
         words += shown(pathlib.Path("/") / name)
-    for name in ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "nsswitch.conf"):
+    for name in (
+        "ld.so.cache",
+        "ld.so.conf",
+        "ld.so.conf.d",
+        "alternatives",
+        "localtime",
+        "nsswitch.conf",
+    ):
         words += shown(pathlib.Path("/etc") / name)
     return [*words, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
 

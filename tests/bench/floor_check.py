@@ -43,15 +43,23 @@ def same_isolation(floor: Contestant, seclude: Contestant, folder: pathlib.Path)
     """Stop the comparison if the two differ."""
     script = folder / "look_around"
     floors, secludes = (seen(one, script) for one in (floor, seclude))
-    difference = list(difflib.unified_diff(floors, secludes, floor.name, seclude.name, lineterm="", n=0))
+    difference = list(
+        difflib.unified_diff(floors, secludes, floor.name, seclude.name, lineterm="", n=0)
+    )
     if difference:
-        raise SystemExit("\n".join(["the floor does not isolate as seclude does, so it is no measure:", *difference]))
+        raise SystemExit(
+            "\n".join(
+                ["the floor does not isolate as seclude does, so it is no measure:", *difference]
+            )
+        )
 
 
 def seen(contestant: Contestant, script: pathlib.Path) -> list[str]:
     """Return the script's report from inside, from the single run of a warm-up."""
     command = contestant.command(0, 1, str(script))
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True
+    )
     lines = done.stdout.splitlines()
     if "ready" not in lines or len(lines) < 50:
         raise SystemExit(f"{contestant.name}: reported too little:\n{done.stdout}")

@@ -39,7 +39,13 @@ def measure(programs: Programs, rounds: int, settle: float) -> Import | None:
         return None
     start = [programs.spawn, "0", "3", python, "-c"]
     codes = {NOTHING: "pass", IMPORT: "import seclude", USE: "import seclude; seclude.Sandbox"}
-    times = take_turns("import", {name: [*start, code] for name, code in codes.items()}, rounds, settle)
+    times = take_turns(
+        "import", {name: [*start, code] for name, code in codes.items()}, rounds, settle
+    )
     count = "import os, seclude; print(len(os.listdir('/proc/self/task')))"
-    threads = int(subprocess.run([python, "-c", count], check=True, capture_output=True, text=True, cwd="/").stdout)
+    threads = int(
+        subprocess.run(
+            [python, "-c", count], check=True, capture_output=True, text=True, cwd="/"
+        ).stdout
+    )
     return Import(times, threads)

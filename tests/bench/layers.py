@@ -36,7 +36,9 @@ WITH = {
 }
 
 
-def measure(programs: Programs, warmup: int, rounds: int, settle: float) -> tuple[Times, dict[str, str]]:
+def measure(
+    programs: Programs, warmup: int, rounds: int, settle: float
+) -> tuple[Times, dict[str, str]]:
     """Return the times, and the protections that this user cannot change with the reason."""
     commands = {POSIX_SPAWN: other(programs.spawn)(10, warmup, programs.payload)}
     commands[DEFAULT] = rust(programs)(10, warmup, programs.payload)
@@ -53,7 +55,15 @@ def measure(programs: Programs, warmup: int, rounds: int, settle: float) -> tupl
 def table(times: Times, refused: dict[str, str]) -> str:
     whole = median(times, DEFAULT)
     lines = ["| layer | share of the default run |", "|---|---:|"]
-    lines += [f"| {name} | {(whole - median(times, key)) / whole:+.1%} |" for key, name in WITHOUT.items() if key in times]
-    lines += [f"| added: {name} | {(median(times, key) - whole) / whole:+.1%} |" for key, name in WITH.items() if key in times]
+    lines += [
+        f"| {name} | {(whole - median(times, key)) / whole:+.1%} |"
+        for key, name in WITHOUT.items()
+        if key in times
+    ]
+    lines += [
+        f"| added: {name} | {(median(times, key) - whole) / whole:+.1%} |"
+        for key, name in WITH.items()
+        if key in times
+    ]
     notes = [f"Not measured: {name} ({reason}).\n" for name, reason in refused.items()]
     return tables.section("Each layer by itself", *lines, "", *notes)

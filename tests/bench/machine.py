@@ -11,7 +11,9 @@ import resource
 def described() -> str:
     """Describe the machine for the head of every table and the foot of the plot."""
     cpuinfo = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")), "")
+    model = next(
+        (line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")), ""
+    )
     caller = "root" if os.geteuid() == 0 else "an unprivileged user"
     today = datetime.datetime.now(tz=datetime.UTC).date()
     return f"{today}, {platform.machine()} {model}, {os.cpu_count()} processors, Linux {platform.release()}, as {caller}"
@@ -56,7 +58,9 @@ def descendants(root: int) -> list[int]:
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                parents[int(entry.name)] = int(
+                    (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                )
             except (FileNotFoundError, ProcessLookupError):
                 continue
     found: list[int] = []

@@ -38,7 +38,10 @@ class Crowd:
 
 
 def measure(programs: Programs, cells: int) -> dict[str, Crowd]:
-    return {"made whole": crowd(programs, cells, []), "from a template": crowd(programs, cells, ["--template"])}
+    return {
+        "made whole": crowd(programs, cells, []),
+        "from a template": crowd(programs, cells, ["--template"]),
+    }
 
 
 def crowd(programs: Programs, cells: int, words: list[str]) -> Crowd:
@@ -89,6 +92,8 @@ def table(crowds: dict[str, Crowd]) -> str:
     rows = []
     for name, crowd in crowds.items():
         private = "not told" if crowd.private_kib is None else f"{crowd.private_kib:.0f}"
-        figures = [f"{value:.0f}" for value in (crowd.kernel_kib, crowd.unavailable_kib, crowd.left_kib)]
+        figures = [
+            f"{value:.0f}" for value in (crowd.kernel_kib, crowd.unavailable_kib, crowd.left_kib)
+        ]
         rows.append([name, f"{crowd.making:.1f}", f"{crowd.closing:.1f}", private, *figures])
     return tables.section("Many cells at once", *tables.grid(heads, rows))

@@ -23,7 +23,18 @@ from contestants import SYSTEM, Command, Field, bubblewrap, with_payload
 
 HOST_IDS, IDS, ID = 0x7000_0000, 65536, 1000
 # The paths in /proc that other runtimes mask like seclude's default.
-MASKED = "acpi asound interrupts kallsyms kcore keys latency_stats sched_debug scsi timer_list".split()  # noqa: SIM905
+MASKED = [
+    "acpi",
+    "asound",
+    "interrupts",
+    "kallsyms",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+]
 READ_ONLY = "bus fs irq sys sysrq-trigger".split()  # noqa: SIM905
 
 # Mounts a tmpfs with its own device nodes over /dev, through the directory {place}. File systems
@@ -67,7 +78,9 @@ class Peers:
 
     def __init__(self, programs: Programs, folder: pathlib.Path, extra: str | None) -> None:
         self.programs, self.folder = programs, folder
-        self.path = os.pathsep.join(filter(None, [extra, os.environ.get("PATH"), "/usr/sbin", "/sbin"]))
+        self.path = os.pathsep.join(
+            filter(None, [extra, os.environ.get("PATH"), "/usr/sbin", "/sbin"])
+        )
         self.root = os.geteuid() == 0
 
     def field(self, payload: str) -> Field:
@@ -96,9 +109,13 @@ class Peers:
         before = machine_null()
         done = subprocess.run(alone, input="", capture_output=True, text=True, timeout=60)
         if machine_null() != before:
-            raise SystemExit(f"{name} has changed the machine's /dev/null: make it belong to root, with mode 666, again")
+            raise SystemExit(
+                f"{name} has changed the machine's /dev/null: make it belong to root, with mode 666, again"
+            )
         if done.returncode != 0:
-            said = [line for line in done.stderr.splitlines() if line.strip()] or [f"it ended with status {done.returncode}"]
+            said = [line for line in done.stderr.splitlines() if line.strip()] or [
+                f"it ended with status {done.returncode}"
+            ]
             # Only the message of a log line.
             told = re.search(r'msg="(.*)"', said[0])
             raise Missing(f"{name} does not run here: {told[1] if told else said[0].strip()}")
@@ -122,7 +139,12 @@ class Peers:
         return lambda mib, warmup, _: [*around, self.programs.spawn, str(mib), str(warmup), *words]
 
     def crun(self, payload: str) -> Command:
-        words = [self.program("crun"), "--root", str(self.folder / "crun-state"), "--cgroup-manager=disabled"]
+        words = [
+            self.program("crun"),
+            "--root",
+            str(self.folder / "crun-state"),
+            "--cgroup-manager=disabled",
+        ]
         words += ["run", "--bundle", str(self.bundle(payload)), "bench-crun"]
         unified = "/sys/fs/cgroup/unified"
         if not (self.root and pathlib.Path(unified).is_dir()):
@@ -135,23 +157,63 @@ class Peers:
         return self.spawned([*words, "run", "--bundle", str(self.bundle(payload)), "bench-runc"])
 
     def firejail(self, payload: str) -> Command:
-        words = [self.program("firejail"), "--quiet", "--noprofile", "--net=none", "--private-dev", "--caps.drop=all"]
-        words += ["--nonewprivs", "--seccomp", "--ipc-namespace", "--hostname=sandbox", "--nogroups"]
+        words = [
+            self.program("firejail"),
+            "--quiet",
+            "--noprofile",
+            "--net=none",
+            "--private-dev",
+            "--caps.drop=all",
+        ]
+        words += [
+            "--nonewprivs",
+            "--seccomp",
+            "--ipc-namespace",
+            "--hostname=sandbox",
+            "--nogroups",
+        ]
         return self.spawned([*words, self.seen_by_all(payload)])
 
     def nspawn(self, payload: str) -> Command:
         path = self.program("systemd-nspawn")
         if not self.root:
             raise Missing("systemd-nspawn needs root")
-        words = [path, "--quiet", "--directory", str(self.tree()), "--read-only", "--private-network"]
+        words = [
+            path,
+            "--quiet",
+            "--directory",
+            str(self.tree()),
+            "--read-only",
+            "--private-network",
+        ]
         words += ["--register=no", "--keep-unit", "--as-pid2"]
-        words += [f"--private-users={HOST_IDS}:{IDS}", "--private-users-ownership=off", "--no-new-privileges=yes"]
-        words += ["--drop-capability=all", "--hostname=sandbox", "--machine=bench-nspawn", "--console=pipe", "--link-journal=no"]
+        words += [
+            f"--private-users={HOST_IDS}:{IDS}",
+            "--private-users-ownership=off",
+            "--no-new-privileges=yes",
+        ]
+        words += [
+            "--drop-capability=all",
+            "--hostname=sandbox",
+            "--machine=bench-nspawn",
+            "--console=pipe",
+            "--link-journal=no",
+        ]
         words += [f"--bind-ro={path}" for path in self.shown()]
         return self.spawned([*words, f"--bind-ro={payload}:/payload", "/payload"])
 
     def hakoniwa(self, payload: str) -> Command:
-        words = [self.program("hakoniwa"), "run", "--unshare-all", "--devfs", "/dev", "--tmpfs", "/tmp", "--hostname", "sandbox"]
+        words = [
+            self.program("hakoniwa"),
+            "run",
+            "--unshare-all",
+            "--devfs",
+            "/dev",
+            "--tmpfs",
+            "/tmp",
+            "--hostname",
+            "sandbox",
+        ]
         return self.spawned([*words, "--bindmount-ro", f"{payload}:/payload", "--", "/payload"])
 
     # What the peers need.
@@ -169,7 +231,16 @@ class Peers:
         """Make a root with nothing but mount points."""
         tree = self.folder / "root"
         if not tree.exists():
-            for name in ("proc", "dev", "sys", "tmp", "run", "etc", "var", *(path.strip("/") for path in self.shown())):
+            for name in (
+                "proc",
+                "dev",
+                "sys",
+                "tmp",
+                "run",
+                "etc",
+                "var",
+                *(path.strip("/") for path in self.shown()),
+            ):
                 (tree / name).mkdir(parents=True)
             for name in SYSTEM:
                 path = pathlib.Path("/") / name
@@ -189,7 +260,10 @@ class Peers:
             mount("/proc", "proc", "proc", private),
             mount("/dev", "tmpfs", "tmpfs", ["nosuid", "mode=755", "size=64k"]),
             mount("/dev/shm", "tmpfs", "shm", ["nosuid", "nodev", "mode=1777", "size=64m"]),
-            *(mount(path, "bind", path, ["rbind", "ro", "nosuid", "nodev"]) for path in self.shown()),
+            *(
+                mount(path, "bind", path, ["rbind", "ro", "nosuid", "nodev"])
+                for path in self.shown()
+            ),
             mount("/payload", "bind", payload, ["bind", "ro", "nosuid", "nodev"]),
         ]
         # Root maps a range, as seclude does. An ordinary user has one id, which runtimes map to
@@ -197,7 +271,10 @@ class Peers:
         ids, user = [{"containerID": 0, "hostID": HOST_IDS, "size": IDS}], {"uid": ID, "gid": ID}
         uids = gids = ids
         if not self.root:
-            uids, gids = ([{"containerID": 0, "hostID": own, "size": 1}] for own in (os.geteuid(), os.getegid()))
+            uids, gids = (
+                [{"containerID": 0, "hostID": own, "size": 1}]
+                for own in (os.geteuid(), os.getegid())
+            )
             user = {"uid": 0, "gid": 0}
         kinds = ("pid", "network", "ipc", "uts", "mount", "user", "cgroup")
         config = {

@@ -42,7 +42,15 @@ def rows(payloads: list[Times], base: str, leave_out: tuple[str, ...] = ()) -> l
             continue
         middles = [percentile(times[base], 50) for times in payloads]
         each = zip(payloads, middles, strict=True)
-        found.append(Row(name, [(percentile(t[name], 50) / middle, percentile(t[name], 99) / middle) for t, middle in each]))
+        found.append(
+            Row(
+                name,
+                [
+                    (percentile(t[name], 50) / middle, percentile(t[name], 99) / middle)
+                    for t, middle in each
+                ],
+            )
+        )
     return sorted(found, key=lambda row: row.marks[0][0])
 
 
@@ -51,8 +59,12 @@ def svg(groups: dict[str, list[Row]], payloads: list[str], machine: str) -> str:
     return "\n".join([*picture(groups, payloads, machine, math.ceil(height)), "</svg>", ""])
 
 
-def picture(groups: dict[str, list[Row]], payloads: list[str], machine: str, height: int) -> Iterator[str]:
-    values = [value for group in groups.values() for row in group for mark in row.marks for value in mark]
+def picture(
+    groups: dict[str, list[Row]], payloads: list[str], machine: str, height: int
+) -> Iterator[str]:
+    values = [
+        value for group in groups.values() for row in group for mark in row.marks for value in mark
+    ]
     least, most = min([0.8, *values]), max([10.0, *values]) * 1.15
 
     def x(value: float) -> float:
@@ -78,7 +90,9 @@ def picture(groups: dict[str, list[Row]], payloads: list[str], machine: str, hei
         for row in group:
             y += ROW
             yield f'<text x="{LEFT - 12}" y="{y - 6:.1f}" text-anchor="end">{html.escape(row.name)}</text>'
-            for kind, lift, (middle, tail) in zip(("first", "second"), (13, 7), row.marks, strict=True):
+            for kind, lift, (middle, tail) in zip(
+                ("first", "second"), (13, 7), row.marks, strict=True
+            ):
                 high = y - lift
                 yield f'<line class="{kind} tail" x1="{x(middle):.1f}" x2="{x(tail):.1f}" y1="{high:.1f}" y2="{high:.1f}"/>'
                 yield f'<circle class="{kind}" cx="{x(middle):.1f}" cy="{high:.1f}" r="4"/>'

@@ -53,11 +53,23 @@ def batched(jobs: list[list[str]], *options: str) -> list[str]:
 def engine() -> Iterator[str]:
     """Start a dask scheduler with two workers and yield its address."""
     with contextlib.ExitStack() as stack:
-        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seclude-scale-")))
+        directory = pathlib.Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="seclude-scale-"))
+        )
 
         def start(*words: str) -> None:
-            command = [sys.executable, "-m", "dask", *words, "--host", "127.0.0.1", "--no-dashboard"]
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=directory)
+            command = [
+                sys.executable,
+                "-m",
+                "dask",
+                *words,
+                "--host",
+                "127.0.0.1",
+                "--no-dashboard",
+            ]
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=directory
+            )
             stack.callback(process.wait)
             stack.callback(process.terminate)
 
@@ -67,7 +79,15 @@ def engine() -> Iterator[str]:
             time.sleep(0.1)
         address = json.loads(known.read_text())["address"]
         for _ in range(2):
-            start("worker", address, "--no-nanny", "--nthreads", "1", "--local-directory", str(directory))
+            start(
+                "worker",
+                address,
+                "--no-nanny",
+                "--nthreads",
+                "1",
+                "--local-directory",
+                str(directory),
+            )
         from distributed import Client
 
         with Client(address, set_as_default=False) as client:
@@ -77,7 +97,9 @@ def engine() -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=10_000, help="for each contestant, in all rounds together")
+    parser.add_argument(
+        "--jobs", type=int, default=10_000, help="for each contestant, in all rounds together"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--payload", choices=PAYLOADS, default="echo")
     wanted = parser.parse_args()
@@ -102,7 +124,9 @@ def main() -> None:
     for name, found in rates.items():
         ratios = [rate / base for rate, base in zip(found, rates[BARE], strict=True)]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"{name:32} {statistics.median(ratios):5.2f} x the jobs per second of the bare loop ({spread})")
+        print(
+            f"{name:32} {statistics.median(ratios):5.2f} x the jobs per second of the bare loop ({spread})"
+        )
 
 
 if __name__ == "__main__":

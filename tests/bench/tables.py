@@ -15,10 +15,17 @@ def grid(heads: list[str], rows: list[list[str]], words: int = 0) -> list[str]:
     return [f"| {' | '.join(heads)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)]
 
 
-def whole_runs(title: str, times: Times, bases: list[str], notes: dict[str, str] | None = None) -> str:
+def whole_runs(
+    title: str, times: Times, bases: list[str], notes: dict[str, str] | None = None
+) -> str:
     """Return medians over the medians of `bases`, and the tail over the first of them."""
     bases = [base for base in bases if base in times]
-    heads = ["", *(f"× {base}" for base in bases), f"p99, × {bases[0]}", *(["what it does otherwise"] if notes else [])]
+    heads = [
+        "",
+        *(f"× {base}" for base in bases),
+        f"p99, × {bases[0]}",
+        *(["what it does otherwise"] if notes else []),
+    ]
     rows = []
     for name, each in times.items():
         tail = percentile(each, 99) / percentile(times[bases[0]], 50)
@@ -30,7 +37,10 @@ def whole_runs(title: str, times: Times, bases: list[str], notes: dict[str, str]
 def sizes(measured: dict[str, Times]) -> str:
     """Return each contestant over itself in the smallest caller."""
     columns = list(next(iter(measured.values())))
-    rows = [[name, *(f"{ratio(times, column, columns[0]):.2f}" for column in columns)] for name, times in measured.items()]
+    rows = [
+        [name, *(f"{ratio(times, column, columns[0]):.2f}" for column in columns)]
+        for name, times in measured.items()
+    ]
     return section("The caller's memory", *grid(["", *columns], rows))
 
 
@@ -43,4 +53,8 @@ def first_error(command: list[str]) -> str | None:
     if done.returncode == 0:
         return None
     said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    return said[-1].removeprefix("Error: ").strip('"') if said else f"it ended with status {done.returncode}"
+    return (
+        said[-1].removeprefix("Error: ").strip('"')
+        if said
+        else f"it ended with status {done.returncode}"
+    )

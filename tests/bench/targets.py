@@ -79,7 +79,9 @@ def verdicts(study: Study) -> Iterator[Verdict]:
     yield from of_throughput(study.throughput)
     for way, crowd in study.crowds.items():
         if crowd.private_kib is not None:
-            yield at_most(f"private memory of a warden, cells {way}", crowd.private_kib, PRIVATE_KIB, " KiB")
+            yield at_most(
+                f"private memory of a warden, cells {way}", crowd.private_kib, PRIVATE_KIB, " KiB"
+            )
     yield from of_python(study)
 
 
@@ -87,7 +89,9 @@ def of_sizes(by_size: dict[str, Times]) -> Iterator[Verdict]:
     for name, times in by_size.items():
         *_, largest = columns = list(times)
         if len(columns) > 1 and name.startswith(("Rust", "C,", "Python")):
-            yield at_most(f"{name}: {largest} over {columns[0]}", ratio(times, largest, columns[0]), FLAT)
+            yield at_most(
+                f"{name}: {largest} over {columns[0]}", ratio(times, largest, columns[0]), FLAT
+            )
 
 
 def of_throughput(result: rates.Result | None) -> Iterator[Verdict]:
@@ -103,7 +107,12 @@ def of_throughput(result: rates.Result | None) -> Iterator[Verdict]:
         watched = result.watched[name]
         seen = "bounded" if watched.bounded else "grows"
         gone = "" if watched.drained else ", stays"
-        yield Verdict(f"what waits in the kernel, {name}", "bounded, then gone", seen + gone, watched.bounded and watched.drained)
+        yield Verdict(
+            f"what waits in the kernel, {name}",
+            "bounded, then gone",
+            seen + gone,
+            watched.bounded and watched.drained,
+        )
 
 
 def of_python(study: Study) -> Iterator[Verdict]:
@@ -112,15 +121,25 @@ def of_python(study: Study) -> Iterator[Verdict]:
         difference = median(static, names.PYTHON) - median(static, names.RUST)
         share = difference / median(static, names.RUST)
         met = difference / 1e6 <= PYTHON_MILLISECONDS
-        yield Verdict("run in Python over Rust, the difference", f"≤ {PYTHON_MILLISECONDS} ms", f"{share:.2f} of a run", met)
+        yield Verdict(
+            "run in Python over Rust, the difference",
+            f"≤ {PYTHON_MILLISECONDS} ms",
+            f"{share:.2f} of a run",
+            met,
+        )
     if (seen := study.imported) is not None:
         share, used = seen.share(interpreter.IMPORT), seen.share(interpreter.USE)
-        measured = f"{share:.2f} of an empty interpreter's run; {used:.2f} with all that a run takes"
+        measured = (
+            f"{share:.2f} of an empty interpreter's run; {used:.2f} with all that a run takes"
+        )
         met = seen.milliseconds <= IMPORT_MILLISECONDS
         yield Verdict("import of the package", f"≤ {IMPORT_MILLISECONDS} ms", measured, met)
         yield Verdict("threads after the import", "1", str(seen.threads), seen.threads == 1)
 
 
 def table(study: Study) -> str:
-    rows = [[each.what, each.aim, each.measured, "met" if each.met else "**missed**"] for each in verdicts(study)]
+    rows = [
+        [each.what, each.aim, each.measured, "met" if each.met else "**missed**"]
+        for each in verdicts(study)
+    ]
     return tables.section("Targets", *tables.grid(["", "aim", "measured", ""], rows, 1))

@@ -48,7 +48,9 @@ class Result:
         """Return how many times as many runs per second as another contestant."""
         if (name, threads) not in self.times or (base, threads) not in self.times:
             return None
-        return statistics.median(self.times[base, threads]) / statistics.median(self.times[name, threads])
+        return statistics.median(self.times[base, threads]) / statistics.median(
+            self.times[name, threads]
+        )
 
 
 def seclude(ground: str) -> str:
@@ -56,11 +58,27 @@ def seclude(ground: str) -> str:
 
 
 def measure(programs: Programs, runs: int) -> Result:
-    starts: dict[str, list[str]] = {POSIX_SPAWN: [programs.spawn, "--many", "THREADS", "RUNS", programs.payload]}
+    starts: dict[str, list[str]] = {
+        POSIX_SPAWN: [programs.spawn, "--many", "THREADS", "RUNS", programs.payload]
+    }
     with contextlib.suppress(Missing):
-        starts[BUBBLEWRAP] = [programs.spawn, "--many", "THREADS", "RUNS", *bubblewrap(), *with_payload(programs.payload)]
+        starts[BUBBLEWRAP] = [
+            programs.spawn,
+            "--many",
+            "THREADS",
+            "RUNS",
+            *bubblewrap(),
+            *with_payload(programs.payload),
+        ]
     for ground in GROUNDS:
-        starts[seclude(ground)] = [programs.rust, "throughput", programs.payload, *on(ground), "THREADS", "RUNS"]
+        starts[seclude(ground)] = [
+            programs.rust,
+            "throughput",
+            programs.payload,
+            *on(ground),
+            "THREADS",
+            "RUNS",
+        ]
     result = Result(runs, watched={name: Watched() for name in starts})
     turns = [(name, threads) for name in starts for threads in THREADS]
     order = random.Random(1)
@@ -68,8 +86,13 @@ def measure(programs: Programs, runs: int) -> Result:
         order.shuffle(turns)
         for name, threads in turns:
             progress(f"throughput: {repeat + 1} of {REPEATS}: {name}, {threads} threads")
-            command = [{"THREADS": str(threads), "RUNS": str(runs)}.get(word, word) for word in starts[name]]
-            result.times.setdefault((name, threads), []).append(watched_run(command, result.watched[name]))
+            command = [
+                {"THREADS": str(threads), "RUNS": str(runs)}.get(word, word)
+                for word in starts[name]
+            ]
+            result.times.setdefault((name, threads), []).append(
+                watched_run(command, result.watched[name])
+            )
     progress("")
     return result
 
@@ -128,7 +151,9 @@ def held() -> tuple[int | None, int]:
     reclaimed at once.
     """
     info = machine.meminfo()
-    return machine.network_namespaces(), info["SUnreclaim"] + info["PageTables"] + info["KernelStack"] + info["Percpu"]
+    return machine.network_namespaces(), info["SUnreclaim"] + info["PageTables"] + info[
+        "KernelStack"
+    ] + info["Percpu"]
 
 
 def levels_off(samples: list[int], little: int) -> bool:
@@ -152,16 +177,30 @@ def drains(before: int) -> bool:
 
 def table(result: Result) -> str:
     base = BUBBLEWRAP if result.rate(BUBBLEWRAP, 1, BUBBLEWRAP) else POSIX_SPAWN
-    heads = ["runs per second, × " + base, *(f"{threads} thread{'s' if threads > 1 else ''}" for threads in THREADS)]
-    heads += ["most namespaces waiting, per 100 runs", "kernel memory at the most, KiB per run", "bounded", "gone afterwards"]
+    heads = [
+        "runs per second, × " + base,
+        *(f"{threads} thread{'s' if threads > 1 else ''}" for threads in THREADS),
+    ]
+    heads += [
+        "most namespaces waiting, per 100 runs",
+        "kernel memory at the most, KiB per run",
+        "bounded",
+        "gone afterwards",
+    ]
     rows = []
     for name, seen in result.watched.items():
         rates = [f"{result.rate(name, threads, base) or 0:.2f}" for threads in THREADS]
-        waiting = "not told" if seen.most_waiting is None else f"{100 * seen.most_waiting / result.runs:.1f}"
+        waiting = (
+            "not told"
+            if seen.most_waiting is None
+            else f"{100 * seen.most_waiting / result.runs:.1f}"
+        )
         kib = f"{seen.most_kib / result.runs:.1f}"
         drained = "not told" if seen.most_waiting is None else yes(seen.drained)
         rows.append([name, *rates, waiting, kib, yes(seen.bounded), drained])
-    return tables.section(f"Throughput, {result.runs} runs of the static program", *tables.grid(heads, rows))
+    return tables.section(
+        f"Throughput, {result.runs} runs of the static program", *tables.grid(heads, rows)
+    )
 
 
 def yes(value: bool) -> str:

@@ -20,12 +20,16 @@ class Runner:
     """The process of a contestant."""
 
     def __init__(self, command: list[str]) -> None:
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self.command = command
 
     def ready(self) -> None:
         if (answer := self.answer()) != "ready":
-            raise SystemExit(f"{' '.join(self.command)}: answered {answer!r} instead of being ready")
+            raise SystemExit(
+                f"{' '.join(self.command)}: answered {answer!r} instead of being ready"
+            )
 
     def turn(self) -> int:
         assert self.process.stdin
@@ -62,7 +66,9 @@ def take_turns(title: str, commands: dict[str, list[str]], rounds: int, settle: 
     times: Times = {name: [] for name in commands}
     order = random.Random(1)  # The same orders in every measurement.
     with contextlib.ExitStack() as stack:
-        runners = {name: stack.enter_context(started(command)) for name, command in commands.items()}
+        runners = {
+            name: stack.enter_context(started(command)) for name, command in commands.items()
+        }
         names = list(runners)
         for done in range(rounds):
             order.shuffle(names)
