@@ -93,10 +93,10 @@ fuzz: ## each fuzz target for SECONDS (60 if not given): docs/fuzzing.md
 	$(call say,fuzzing)
 	CARGO_TARGET_DIR=$(PUBLIC)/fuzz sh fuzz/run.sh $(or $(SECONDS),60)
 
-miri: ## the unit tests of the wire under Miri, which finds undefined behaviour; takes a nightly compiler
-	$(call say,the wire under Miri)
+miri: ## the unit tests of the wire and the warden under Miri, which finds undefined behaviour; takes a nightly compiler
+	$(call say,the wire and the warden under Miri)
 	sh tests/needs-nightly.sh miri rust-src
-	$(CARGO) +nightly miri test --quiet --package seclude-wire
+	$(CARGO) +nightly miri test --quiet --package seclude-wire --package seclude-warden
 
 sanitize: ## the Rust tests that can run under AddressSanitizer and ThreadSanitizer: docs/fuzzing.md
 	$(call say,sanitizers)

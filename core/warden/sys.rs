@@ -98,6 +98,8 @@ macro_rules! call {
 mod absent;
 mod file;
 mod landlock;
+// Miri has its own, and runs no assembly.
+#[cfg(not(miri))]
 mod memory;
 mod message;
 mod mount;

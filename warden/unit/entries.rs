@@ -6,6 +6,7 @@ use super::{Scratch, directory, std};
 use crate::entries::Entries;
 
 #[test]
+#[cfg_attr(miri, ignore = "it makes system calls")]
 fn every_name_is_listed_once() {
     let place = Scratch::new("entries");
     let mut expected: BTreeSet<String> = [".", ".."].map(String::from).into();

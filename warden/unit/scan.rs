@@ -5,6 +5,7 @@ use crate::scan::ProcessScan;
 use std::process::{Command, Stdio};
 
 #[test]
+#[cfg_attr(miri, ignore = "it makes system calls")]
 fn a_command_has_its_descendants_and_no_other_process() {
     const NAME: &str = "x) S 1 (y\n";
     // The kernel names a process after the file of its program. This name looks like the end of the

@@ -17,6 +17,7 @@ fn reached(root: &Path, path: &str, links: Links) -> Result<std::string::String,
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it makes system calls")]
 fn links_are_followed_below_the_root_and_never_above_it() {
     let place = Scratch::new("walk");
     let (root, outside) = (place.path().join("root"), place.path().join("outside"));

@@ -13,6 +13,7 @@ fn file(place: &Scratch, name: &str, text: &str) -> crate::sys::Fd {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it makes system calls")]
 fn any_process_name_leaves_the_time_of_children_readable() {
     let fields = "S 1 2 3 0 -1 4194304 10 0 0 0 50 60 7 8 20 0 1 0 100 1 2";
     for name in ["sleep", "a b", "x) S 1 (y", ")"] {
@@ -23,6 +24,7 @@ fn any_process_name_leaves_the_time_of_children_readable() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it makes system calls")]
 fn a_meter_counts_from_the_start_and_ends_at_the_limit() {
     let place = Scratch::new("meter");
     let limits = Limits { cpu_ns: 2_000_000, pace: 100, ..Limits::default() };
@@ -39,6 +41,7 @@ fn a_meter_counts_from_the_start_and_ends_at_the_limit() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it makes system calls")]
 fn a_gauge_reports_the_peak_and_enforces_nothing() {
     let place = Scratch::new("gauge");
     let stat = file(&place, "memory.stat", "anon 1000\nfile 9000\nshmem 24\n");
@@ -56,6 +59,7 @@ fn a_gauge_reports_the_peak_and_enforces_nothing() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it makes system calls")]
 fn a_gauge_without_its_fields_reports_unknown() {
     let place = Scratch::new("silent");
     for text in ["", "anon 1000\n", "shmem 24\n", "xanon 1\nshmem 2\n"] {
