@@ -3,6 +3,7 @@
 import json
 import pathlib
 import textwrap
+from collections.abc import Sequence
 
 import rows
 from rows import Exclusion, Program
@@ -62,7 +63,7 @@ def made(programs: list[Program], exclusions: list[Exclusion]) -> str:
     return text
 
 
-def listed(cases: list[str]) -> str:
+def listed(cases: Sequence[str]) -> str:
     """The cases by suite: CPython `a`, `b`; LTP `c`."""
     suites: dict[str, list[str]] = {}
     for case in cases:
