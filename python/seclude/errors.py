@@ -7,12 +7,11 @@ can also rebuild them from `args` alone: `type(error)(*error.args)`.
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import seclude
 
-if TYPE_CHECKING:
-    from .vocabulary import Step
+from .vocabulary import Step
 
 
 class SecludeError(Exception):
