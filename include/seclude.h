@@ -1762,7 +1762,8 @@ struct seclude_outcome {
     uint64_t system_ns;
     /**
      * How long processes that were ready to run had to wait because the limit `cpus` was used up,
-     * added up over the processors. 0 without that limit. In nanoseconds.
+     * added up over the processors. 0 without that limit, and for a command in a cell, where the
+     * limit is the cell's. In nanoseconds.
      */
     uint64_t throttled_ns;
     /** Memory in use while the command runs; 0 afterwards. In bytes. */

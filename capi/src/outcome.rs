@@ -175,7 +175,8 @@ pub struct seclude_outcome {
     /// Processor time of the whole tree in the kernel. In nanoseconds.
     pub system_ns: u64,
     /// How long processes that were ready to run had to wait because the limit `cpus` was used up,
-    /// added up over the processors. 0 without that limit. In nanoseconds.
+    /// added up over the processors. 0 without that limit, and for a command in a cell, where the
+    /// limit is the cell's. In nanoseconds.
     pub throttled_ns: u64,
     /// Memory in use while the command runs; 0 afterwards. In bytes.
     pub memory: u64,

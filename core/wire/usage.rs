@@ -20,7 +20,8 @@ macro_rules! for_each_figure {
             /// Processor time of the whole tree in the kernel.
             time system,
             /// How long processes that were ready to run had to wait because the limit `cpus` was
-            /// used up, added up over the processors. 0 without that limit.
+            /// used up, added up over the processors. 0 without that limit, and for a command in a
+            /// cell, where the limit is the cell's.
             time throttled,
             /// Memory in use while the command runs; 0 afterwards.
             bytes memory,

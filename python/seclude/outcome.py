@@ -86,7 +86,8 @@ class Usage:
     """Processor time of the whole tree in the kernel."""
     throttled: float
     """How long processes that were ready to run had to wait because the limit `cpus` was used
-    up, added up over the processors. 0 without that limit."""
+    up, added up over the processors. 0 without that limit, and for a command in a cell, where
+    the limit is the cell's."""
     memory: int
     """Memory in use while the command runs; 0 afterwards. In bytes."""
     memory_peak: int
