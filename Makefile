@@ -45,6 +45,7 @@ lint: ## formatting and lints, warnings as errors
 	$(call say,formatting and lints of the Rust code)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
+	RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=target/fuzz-check $(CARGO) check --quiet --manifest-path fuzz/Cargo.toml
 	$(CARGO) test --quiet --package seclude-faces
 	$(CARGO) run --quiet --package seclude-faces -- --check
 

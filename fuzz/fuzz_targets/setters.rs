@@ -96,48 +96,46 @@ unsafe fn perform(steps: &[Step]) {
                 Step::Home(path) => {
                     path.with(|path| c::sandbox::seclude_sandbox_home(sandbox, path))
                 }
-                Step::Root(path) => {
-                    path.with(|path| c::sandbox::seclude_sandbox_root(sandbox, path))
-                }
-                Step::EmptyRoot => c::sandbox::seclude_sandbox_empty_root(sandbox),
+                Step::Root(path) => path.with(|path| c::files::seclude_sandbox_root(sandbox, path)),
+                Step::EmptyRoot => c::files::seclude_sandbox_empty_root(sandbox),
                 Step::WritableRoot => c::sandbox::seclude_sandbox_writable_root(sandbox),
-                Step::Terminals => c::sandbox::seclude_sandbox_terminals(sandbox),
-                Step::NoTerminals => c::sandbox::seclude_sandbox_no_terminals(sandbox),
+                Step::Terminals => c::files::seclude_sandbox_terminals(sandbox),
+                Step::NoTerminals => c::files::seclude_sandbox_no_terminals(sandbox),
                 Step::Etc(name) => name.with(|name| {
-                    c::sandbox::seclude_sandbox_etc(sandbox, [name, std::ptr::null()].as_ptr())
+                    c::files::seclude_sandbox_etc(sandbox, [name, std::ptr::null()].as_ptr())
                 }),
                 Step::Bind(source, at, flags) => {
                     source.with(|source| {
-                        at.with(|at| c::sandbox::seclude_sandbox_bind(sandbox, source, at, *flags))
+                        at.with(|at| c::files::seclude_sandbox_bind(sandbox, source, at, *flags))
                     });
                 }
                 Step::Tmpfs(at, size) => {
-                    at.with(|at| c::sandbox::seclude_sandbox_tmpfs(sandbox, at, *size))
+                    at.with(|at| c::files::seclude_sandbox_tmpfs(sandbox, at, *size))
                 }
                 Step::TmpfsWith(at, size, inodes, mode, flags) => {
                     at.with(|at| {
-                        c::sandbox::seclude_sandbox_tmpfs_with(
+                        c::files::seclude_sandbox_tmpfs_with(
                             sandbox, at, *size, *inodes, *mode, *flags,
                         )
                     });
                 }
                 Step::Dir(at, mode) => {
-                    at.with(|at| c::sandbox::seclude_sandbox_dir(sandbox, at, *mode))
+                    at.with(|at| c::files::seclude_sandbox_dir(sandbox, at, *mode))
                 }
                 Step::Symlink(target, at) => {
                     target.with(|target| {
-                        at.with(|at| c::sandbox::seclude_sandbox_symlink(sandbox, target, at))
+                        at.with(|at| c::files::seclude_sandbox_symlink(sandbox, target, at))
                     });
                 }
                 Step::File(at, data, mode) => {
                     let (start, size) = data
                         .as_ref()
                         .map_or((ptr::null(), 3), |data| (data.as_ptr().cast(), data.len()));
-                    at.with(|at| c::sandbox::seclude_sandbox_file(sandbox, at, start, size, *mode));
+                    at.with(|at| c::files::seclude_sandbox_file(sandbox, at, start, size, *mode));
                 }
                 Step::Nested => c::sandbox::seclude_sandbox_nested(sandbox),
                 Step::Rlimit(resource, soft, hard) => {
-                    c::sandbox::seclude_sandbox_rlimit(sandbox, *resource, *soft, *hard)
+                    c::limits::seclude_sandbox_rlimit(sandbox, *resource, *soft, *hard)
                 }
                 Step::Limits(memory, swap, pids, weight) => {
                     c::limits::seclude_sandbox_memory(sandbox, *memory);
@@ -172,20 +170,20 @@ unsafe fn perform(steps: &[Step]) {
                 ),
                 Step::Ports(ports, bind) => {
                     let set = if *bind {
-                        c::seccomp::seclude_sandbox_tcp_bind
+                        c::landlock::seclude_sandbox_tcp_bind
                     } else {
-                        c::seccomp::seclude_sandbox_tcp_connect
+                        c::landlock::seclude_sandbox_tcp_connect
                     };
                     set(sandbox, ports.as_ptr(), ports.len());
                 }
-                Step::NoLandlock => c::seccomp::seclude_sandbox_no_landlock(sandbox),
+                Step::NoLandlock => c::landlock::seclude_sandbox_no_landlock(sandbox),
                 Step::Clone => {
                     let copy = c::sandbox::seclude_sandbox_clone(sandbox);
                     c::sandbox::seclude_sandbox_free(std::mem::replace(&mut sandbox, copy));
                 }
                 Step::Command(program, arguments) => {
                     let command = program
-                        .with(|program| c::sandbox::seclude_sandbox_command(sandbox, program));
+                        .with(|program| c::command::seclude_sandbox_command(sandbox, program));
                     for argument in arguments {
                         argument
                             .with(|argument| c::command::seclude_command_arg(command, argument));
@@ -200,10 +198,10 @@ unsafe fn perform(steps: &[Step]) {
             c::error::seclude_error_free(err);
         }
         let mut text = ptr::null_mut();
-        if c::sandbox::seclude_sandbox_to_json(sandbox, &mut text, ptr::null_mut()) == 0 {
+        if c::policy::seclude_sandbox_to_json(sandbox, &mut text, ptr::null_mut()) == 0 {
             let mut again = ptr::null_mut();
             assert_eq!(
-                c::sandbox::seclude_sandbox_from_json(
+                c::policy::seclude_sandbox_from_json(
                     c::text::seclude_text_string(text),
                     &mut again,
                     ptr::null_mut()
