@@ -1,5 +1,5 @@
 //! Learns what a program does, and writes a policy that lets it do that and nothing else: `learn
-//! PROGRAM [ARGUMENT…]`. What it wrote goes to the standard error, the policy, in TOML, to the
+//! PROGRAM [ARGUMENT…]`. Prints the program's output to standard error, and the policy, in TOML, to
 //! standard output.
 
 use std::process::ExitCode;

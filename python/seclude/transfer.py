@@ -48,7 +48,8 @@ def copy(
 
     Use this for files that a program left in a directory bound writable. `to` must not exist yet.
     No symbolic link in `path` or below it is followed; `base` is trusted. The caller owns the
-    copies. They have the permissions of the originals without the set-user-id and sticky bits.
+    copies. They have the permissions of the originals without the set-user-id, set-group-id and
+    sticky bits, and their owner can always read and write them.
 
     `max_bytes` bounds the total size: bytes, or text such as "64M". `max_entries` bounds the number
     of files and directories. `skip_special` leaves out links, pipes, sockets and devices and lists

@@ -105,7 +105,8 @@ impl Transfer {
     ///
     /// No symbolic link in `path` or below it is followed. `base` is trusted, and links in it are
     /// followed. The copies belong to the caller. They have the permissions of the originals,
-    /// without the set-user-id, set-group-id and sticky bits.
+    /// without the set-user-id, set-group-id and sticky bits. The owner can always read and write a
+    /// copy, and search a directory.
     ///
     /// # Errors
     ///
