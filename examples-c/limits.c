@@ -36,7 +36,8 @@ int main(void)
     seclude_sandbox *sandbox = seclude_sandbox_new();
     seclude_sandbox_memory(sandbox, SECLUDE_MIB(64));
     seclude_sandbox_pids(sandbox, 16);
-    seclude_sandbox_cpu_time(sandbox, 300);
+    /* Far more than the program that exceeds the memory limit needs, also on a slow machine. */
+    seclude_sandbox_cpu_time(sandbox, 2000);
     seclude_sandbox_output(sandbox, SECLUDE_KIB(64));
     seclude_sandbox_wall_time(sandbox, 10000);
     /* Half a processor, where this host can enforce that. It takes a cgroup. Without one, the
