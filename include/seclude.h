@@ -816,12 +816,19 @@ void seclude_sandbox_tmpfs_with(seclude_sandbox *sandbox, const char *at, uint64
                                 uint64_t inodes, uint32_t mode, uint32_t flags);
 
 /**
- * Adds an empty directory at the absolute path `at`, of mode `mode`, 0 to 07777: 0755, for
- * example.
+ * Adds an empty directory.
+ *
+ * - `at`: The path inside.
+ * - `mode`: Sets the mode, 0 to 07777. Usual: 0755.
  */
 void seclude_sandbox_dir(seclude_sandbox *sandbox, const char *at, uint32_t mode);
 
-/** Adds a symbolic link at the absolute path `at` with the text `target`, as symlink(2) does. */
+/**
+ * Adds a symbolic link. The arguments have the order of `symlink(2)`.
+ *
+ * - `target`: The text of the link.
+ * - `at`: The path inside.
+ */
 void seclude_sandbox_symlink(seclude_sandbox *sandbox, const char *target, const char *at);
 
 /**

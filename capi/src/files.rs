@@ -4,7 +4,7 @@ use crate::boundary::{Answer, bytes, data, texts};
 use crate::error::seclude_error;
 use crate::limits::SECLUDE_UNLIMITED;
 use crate::sandbox::{build, seclude_sandbox};
-use seclude_core::{Bind, Entry, Tmpfs};
+use seclude_core::{Bind, File, Tmpfs};
 use std::ffi::{c_char, c_void};
 
 /// The command may write, as far as the file permissions let its user outside.
@@ -169,12 +169,15 @@ pub unsafe extern "C" fn seclude_sandbox_tmpfs_with(
         if flags & SECLUDE_TMPFS_NOEXEC != 0 {
             tmpfs = tmpfs.noexec();
         }
-        Ok(sandbox.entry(Entry::Tmpfs(tmpfs)))
+        Ok(sandbox.entry(tmpfs))
     });
 }
 
-/// Adds an empty directory at the absolute path `at`, of mode `mode`, 0 to 07777: 0755, for
-/// example.
+// faces: begin plain entries
+/// Adds an empty directory.
+///
+/// - `at`: The path inside.
+/// - `mode`: Sets the mode, 0 to 07777. Usual: 0755.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_dir(
     sandbox: *mut seclude_sandbox,
@@ -182,11 +185,14 @@ pub unsafe extern "C" fn seclude_sandbox_dir(
     mode: u32,
 ) {
     build(sandbox, |sandbox| {
-        Ok(sandbox.entry(Entry::Dir { at: bytes("directory", at)?.into(), mode }))
+        Ok(sandbox.entry(seclude_core::Dir::new(bytes("at of dir", at)?).mode(mode)))
     });
 }
 
-/// Adds a symbolic link at the absolute path `at` with the text `target`, as symlink(2) does.
+/// Adds a symbolic link. The arguments have the order of `symlink(2)`.
+///
+/// - `target`: The text of the link.
+/// - `at`: The path inside.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_symlink(
     sandbox: *mut seclude_sandbox,
@@ -194,9 +200,13 @@ pub unsafe extern "C" fn seclude_sandbox_symlink(
     at: *const c_char,
 ) {
     build(sandbox, |sandbox| {
-        Ok(sandbox.symlink(bytes("symlink target", target)?, bytes("symlink", at)?))
+        Ok(sandbox.entry(seclude_core::Symlink::new(
+            bytes("target of symlink", target)?,
+            bytes("at of symlink", at)?,
+        )))
     });
 }
+// faces: end
 
 /// Adds a file at the absolute path `at` with `size` bytes from `data`, of mode `mode`, 0 to 07777:
 /// 0644, for example.
@@ -212,7 +222,7 @@ pub unsafe extern "C" fn seclude_sandbox_file(
 ) {
     build(sandbox, |sandbox| {
         let data = self::data("file data", data, size)?.to_vec();
-        Ok(sandbox.entry(Entry::File { at: bytes("file", at)?.into(), data, mode }))
+        Ok(sandbox.entry(File::new(bytes("file", at)?, data).mode(mode)))
     });
 }
 

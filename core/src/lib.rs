@@ -123,13 +123,13 @@ pub use lives::pool::{Pool, PoolStatistics};
 pub use look::doctor::{Check, Report, State, doctor};
 pub use look::learn::Learned;
 pub use look::namespaces::{LiveNamespace, Namespaces, namespaces};
+// The types of all kinds of entries, and nothing else.
+pub use policy::entries::*;
 pub use policy::outcome::{Ended, Enforced, MemorySource, Outcome, Pressure, Protection, Usage};
 pub use policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
 #[doc(hidden)]
 pub use policy::spec::{size_of_text, time_of_text};
-pub use policy::{
-    Bind, Clock, Entry, GiB, Io, KiB, Limit, Mechanism, MiB, Namespace, Resource, Tmpfs,
-};
+pub use policy::{Clock, GiB, Io, KiB, Limit, Mechanism, MiB, Namespace, Resource};
 pub use run::alive::Freezer;
 pub use run::child::Child;
 pub use run::command::{Command, Output, Stdio};

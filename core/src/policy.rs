@@ -13,15 +13,19 @@ pub mod outcome;
 pub mod profile;
 mod rlimits;
 pub mod seccomp;
+mod size;
 pub mod spec;
 
 pub(crate) use check::check_inside;
-pub use files::{Bind, Entry, GiB, KiB, MiB, Tmpfs};
+pub use files::types as entries;
+pub use files::types::{Bind, Entry, File, Tmpfs};
+pub(crate) use files::{Access, for_each_entry};
 pub(crate) use keys::for_each_key;
 pub(crate) use limits::{Cores, Demand, Limits, Share};
 pub use limits::{Io, Limit, Mechanism};
 pub use namespaces::{Clock, Namespace};
 pub use rlimits::Resource;
+pub use size::{GiB, KiB, MiB};
 
 use seccomp::{Profile, Seccomp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,12 +162,9 @@ impl Policy {
     pub(crate) fn entry_over_terminals(&self) -> Option<&Entry> {
         let terminal_paths = [profile::TERMINAL.1, profile::TERMINALS]
             .map(|place| Path::new(OsStr::from_bytes(place.to_bytes())));
-        let hides = |entry: &Entry| match entry {
-            Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Symlink { .. } | Entry::File { .. } => true,
-            Entry::Dir { .. } => false,
-        };
         let covers = |entry: &&Entry| {
-            hides(entry) && terminal_paths.iter().any(|place| place.starts_with(entry.at()))
+            entry.replaces_what_is_below()
+                && terminal_paths.iter().any(|place| place.starts_with(entry.at()))
         };
         self.files.iter().find(covers)
     }

@@ -3,12 +3,12 @@
 //! The crate `faces` of this repository generates parts of the C and Python bindings and of the
 //! documentation from them. This module is not part of the public API.
 
-pub use crate::base::declared::{Figure, Setting, Word};
+pub use crate::base::declared::{EntryField, EntryKind, Figure, Setting, Word};
 use crate::base::step::Step;
 pub use crate::policy::outcome::FIGURES;
 use crate::policy::outcome::{Ended, MemorySource, Protection};
 use crate::policy::seccomp::{Compare, Profile};
-pub use crate::policy::spec::SETTINGS;
+pub use crate::policy::spec::{ENTRIES, SETTINGS};
 use crate::policy::{Clock, Limit, Mechanism, Namespace};
 use crate::run::alive::Freezer;
 

@@ -12,6 +12,7 @@
 //! This program writes the lines between the two comments and changes nothing else. `make faces`
 //! runs it. `make lint` runs it with `--check`, which writes nothing and fails if a file differs.
 
+mod entries;
 mod figures;
 mod keys;
 mod prose;
@@ -29,6 +30,7 @@ const SECTIONS: &[section::Section] = &[
         c_constants("Freezer", "FREEZER", "c_int", FromOne)
     }),
     ("capi/src/control.rs", "freezers with their names", || c_names("Freezer", "FREEZER")),
+    ("capi/src/files.rs", "plain entries", entries::c_setters),
     ("capi/src/limits.rs", "plain limits", keys::c_limits),
     ("capi/src/limits.rs", "limits as C constants", || {
         c_constants("Limit", "LIMIT", "c_int", FromZero)
@@ -65,8 +67,13 @@ const SECTIONS: &[section::Section] = &[
     ("docs/outcomes.md", "ends", || words::table("Ended", "end")),
     ("docs/outcomes.md", "figures", figures::table),
     ("docs/outcomes.md", "protections", || words::table("Protection", "protection")),
+    ("docs/policy.md", "entries", entries::list),
     ("docs/policy.md", "keys", keys::table),
+    ("python/seclude/__init__.py", "entries as imports", entries::python_imports),
+    ("python/seclude/__init__.py", "entries as public names", entries::python_public),
+    ("python/seclude/__init__.py", "entries with their module", entries::python_home),
     ("python/seclude/_seclude.pyi", "figures as a dictionary", figures::stub_fields),
+    ("python/seclude/files.py", "entries", entries::python),
     ("python/seclude/outcome.py", "the documentation of Ended", words::python_ends),
     ("python/seclude/outcome.py", "figures as a dataclass", figures::python_fields),
     ("python/seclude/policy.py", "keys", keys::python),

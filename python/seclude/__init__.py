@@ -35,6 +35,8 @@ if TYPE_CHECKING:
         SetupError,
         TimeoutExpired,
     )
+
+    # faces: begin entries as imports
     from .files import (
         Bind,
         Directory,
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
         symlink,
         tmpfs,
     )
+
+    # faces: end
     from .host import Check, Report, doctor
     from .interaction import Command, Interaction, interact
     from .job import Job
@@ -68,17 +72,13 @@ __all__ = [
     "PIPE",
     "PTY",
     "STDOUT",
-    "Bind",
     "CalledProcessError",
     "Cell",
     "Check",
     "Command",
     "CompletedRun",
     "Copied",
-    "Directory",
     "Ended",
-    "Entry",
-    "File",
     "Interaction",
     "Io",
     "Job",
@@ -105,29 +105,37 @@ __all__ = [
     "Seccomp",
     "SecludeError",
     "SetupError",
-    "Symlink",
     "Terminal",
     "Test",
     "TimeoutExpired",
-    "Tmpfs",
     "Usage",
     "__version__",
-    "bind",
     "cells",
     "copy",
-    "directory",
     "doctor",
     "enter",
-    "file",
     "interact",
     "io",
     "namespaces",
     "persist",
     "raw_mode",
     "release",
+]
+# faces: begin entries as public names
+__all__ += [
+    "Bind",
+    "Directory",
+    "Entry",
+    "File",
+    "Symlink",
+    "Tmpfs",
+    "bind",
+    "directory",
+    "file",
     "symlink",
     "tmpfs",
 ]
+# faces: end
 
 # The module that defines each public name. Modules load on first access to keep the import fast.
 _HOMES = {
@@ -139,7 +147,9 @@ _HOMES = {
         "CalledProcessError PolicyError ProgramNotExecutable ProgramNotFound SecludeError"
         " SetupError TimeoutExpired"
     ),
-    ".files": "Bind Directory Entry File Symlink Tmpfs bind directory file symlink tmpfs",
+    # faces: begin entries with their module
+    ".files": ("Bind Directory Entry File Symlink Tmpfs bind directory file symlink tmpfs"),
+    # faces: end
     ".host": "Check Report doctor",
     ".interaction": "Command Interaction interact",
     ".job": "Job",

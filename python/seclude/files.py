@@ -7,29 +7,59 @@ command starts. Each class also has a lower-case name, which reads better in a l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, TypeAlias
 
 from .policy_part import Part
 from .vocabulary import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Bind(Part):
-    """A file or directory of the caller, `src`, shown inside at `at` (default: at `src`).
+class EntryPart(Part):
+    """An entry, which writes the values that are given."""
 
-    It is read-only unless `writable` is true. If the command can write nothing in a writable bind,
-    starting it raises SetupError of kind `source-unreadable`. One file or directory that it may
-    write is enough. The error names the user that the command has outside, which differs from the
-    caller if the caller is root.
+    _keys: ClassVar[dict[str, str]]
+    """The keys in policies of the values that have another name there."""
 
-    `optional` skips a source that does not exist. `noexec` forbids executing anything in it.
-    `devices` makes its device nodes work. `nofollow` follows no symbolic link in `src`; use it for
-    a path through a directory that a program inside could write to in an earlier run. Mounts below
-    a directory are shown with it.
+    def policy(self) -> dict[str, Any]:
+        """Return this value in the form of a policy's text."""
+        values = ((one.name, getattr(self, one.name)) for one in fields(self))
+        return {
+            self._keys.get(name, name): value
+            for name, value in values
+            if value is not None and value is not False
+        }
+
+
+# faces: begin entries
+@dataclass(frozen=True, slots=True)
+class Bind(EntryPart):
+    """A bind mount: a file or directory of the host that is visible inside. It is read-only by
+    default.
+
+    Mounts below a directory are visible, too. Set-user-ID bits have no effect, and neither do
+    device nodes unless `devices` is set. Mount points are created only in the sandbox's own file
+    systems: below a bound directory, the mount point must exist.
+
+    - `source`: The path outside.
+    - `at`: The path inside. In policies and in Python, the default is the path outside.
+    - `writable`: Lets the command write, as far as the file permissions let its user outside the
+      sandbox. A privileged caller's command runs as another host user (`host_ids`). If the owner,
+      group and mode of every file in the source deny that user, the start fails with an error of
+      kind `source-unreadable`, which names the user and a remedy. One writable file or directory in
+      the source is enough to pass. It must exist at the start, even if other files become writable
+      later.
+    - `optional`: Skips the bind if the source does not exist.
+    - `noexec`: Forbids to execute files in the bind.
+    - `devices`: Allows to open device nodes in the bind, such as `/dev/kvm`.
+    - `nofollow`: Refuses symbolic links in the path of the source. Use it if the path leads through
+      a directory that an earlier sandboxed program could write to: that program may have left a
+      link there.
     """
 
-    src: Path
+    _keys: ClassVar = {"source": "bind"}
+
+    source: Path
     at: Path | None = None
     writable: bool = field(default=False, kw_only=True)
     optional: bool = field(default=False, kw_only=True)
@@ -37,80 +67,71 @@ class Bind(Part):
     devices: bool = field(default=False, kw_only=True)
     nofollow: bool = field(default=False, kw_only=True)
 
-    def policy(self) -> dict[str, Any]:
-        """Return this value in the form of a policy's text."""
-        return _given(
-            bind=self.src,
-            at=self.at,
-            writable=self.writable or None,
-            optional=self.optional or None,
-            noexec=self.noexec or None,
-            devices=self.devices or None,
-            nofollow=self.nofollow or None,
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Tmpfs(Part):
-    """An empty, writable file system in memory.
+class Tmpfs(EntryPart):
+    """A tmpfs: an empty, writable file system in memory.
 
-    It holds at most `size` bytes (or text such as "64M") and `inodes` files. Without a size, the
-    kernel limits it to half of the memory. `mode` is the mode of its root directory, 0o1777 by
-    default. `noexec` forbids executing anything in it.
+    - `at`: The path inside.
+    - `size`: Limits the size in bytes. The kernel rounds it up to whole pages. Without a size, its
+      own default applies: half of the machine's memory.
+    - `inodes`: Limits the number of files and directories, including the root directory of the
+      tmpfs.
+    - `mode`: Sets the mode of the root directory, 0 to 0o7777. Default: 0o1777.
+    - `noexec`: Forbids to execute files in the tmpfs.
     """
+
+    _keys: ClassVar = {"at": "tmpfs"}
 
     at: Path
     size: int | str | None = None
     inodes: int | None = None
     mode: int | None = None
-    noexec: bool = False
-
-    def policy(self) -> dict[str, Any]:
-        """Return this value in the form of a policy's text."""
-        return _given(
-            tmpfs=self.at,
-            size=self.size,
-            inodes=self.inodes,
-            mode=self.mode,
-            noexec=self.noexec or None,
-        )
+    noexec: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Directory(Part):
-    """An empty directory, of mode 0o755 by default."""
+class Directory(EntryPart):
+    """An empty directory.
+
+    - `at`: The path inside.
+    - `mode`: Sets the mode, 0 to 0o7777. Default: 0o755.
+    """
+
+    _keys: ClassVar = {"at": "dir"}
 
     at: Path
     mode: int | None = None
 
-    def policy(self) -> dict[str, Any]:
-        """Return this value in the form of a policy's text."""
-        return _given(dir=self.at, mode=self.mode)
-
 
 @dataclass(frozen=True, slots=True)
-class Symlink(Part):
-    """A symbolic link at `at` that points to `target`."""
+class Symlink(EntryPart):
+    """A symbolic link. The arguments have the order of `symlink(2)`.
 
-    at: Path
+    - `target`: The text of the link.
+    - `at`: The path inside.
+    """
+
+    _keys: ClassVar = {"at": "symlink"}
+
     target: Path
-
-    def policy(self) -> dict[str, Any]:
-        """Return this value in the form of a policy's text."""
-        return _given(symlink=self.at, target=self.target)
+    at: Path
 
 
 @dataclass(frozen=True, slots=True)
-class File(Part):
-    """A file that contains `data`, bytes or text (stored as UTF-8), of mode 0o644 by default."""
+class File(EntryPart):
+    """A regular file with given contents.
+
+    - `at`: The path inside.
+    - `data`: The contents.
+    - `mode`: Sets the mode, 0 to 0o7777. Default: 0o644.
+    """
+
+    _keys: ClassVar = {"at": "file"}
 
     at: Path
     data: str | bytes
     mode: int | None = None
-
-    def policy(self) -> dict[str, Any]:
-        """Return this value in the form of a policy's text."""
-        return _given(file=self.at, data=self.data, mode=self.mode)
 
 
 Entry: TypeAlias = Bind | Tmpfs | Directory | Symlink | File
@@ -121,7 +142,4 @@ tmpfs = Tmpfs
 directory = Directory
 symlink = Symlink
 file = File
-
-
-def _given(**keys: Any) -> dict[str, Any]:
-    return {key: value for key, value in keys.items() if value is not None}
+# faces: end

@@ -200,7 +200,7 @@ def mistakes(place: Path) -> list[Mistake]:
         ),
         Mistake(
             "a link to nothing inside",
-            lambda: run(["/p"], files=[symlink("/p", "/opt/tool/1.0")]),
+            lambda: run(["/p"], files=[symlink("/opt/tool/1.0", "/p")]),
             ("execute /p",),
             ("symbolic link to /opt/tool/1.0", "leads to nothing inside"),
             ("bind what /opt/tool/1.0 is",),

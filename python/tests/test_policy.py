@@ -33,7 +33,7 @@ EVERYTHING: dict[str, Any] = {
         bind(b"/opt/\xff", "/opt/x", writable=True, optional=True, noexec=True, devices=True),
         tmpfs("/tmp", size="64M", inodes=100, mode=0o700, noexec=True),
         directory("/empty", mode=0o711),
-        symlink("/link", b"\xfe"),
+        symlink(b"\xfe", "/link"),
         file("/text", "grüße\n", mode=0o600),
         file("/bytes", bytes(range(256))),
         {"file": "/plain", "data": "a mapping does too"},
@@ -193,7 +193,7 @@ def test_files_stand_inside(readable: Path) -> None:
             bind("/missing", optional=True),
             tmpfs("/tmp", size="1M"),
             directory("/dir"),
-            symlink("/link", "/in/seen"),
+            symlink("/in/seen", "/link"),
             file("/f", b"\0\xff", mode=0o755),
         ]
     )

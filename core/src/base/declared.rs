@@ -34,6 +34,36 @@ pub struct Figure {
     pub doc: &'static str,
 }
 
+/// A kind of entry of the sandbox's file system.
+#[derive(Debug, Clone, Copy)]
+pub struct EntryKind {
+    /// The type in Rust: `Tmpfs`.
+    pub variant: &'static str,
+    /// The key in policies: `tmpfs`.
+    pub key: &'static str,
+    /// Whether the functions that add it are generated, not handwritten.
+    pub plain: bool,
+    /// The documentation, as paragraphs separated by empty lines.
+    pub doc: &'static str,
+    /// The values that every entry has, in the order of the arguments.
+    pub required: &'static [EntryField],
+    /// The values with a default.
+    pub optional: &'static [EntryField],
+}
+
+/// A value of an entry.
+#[derive(Debug, Clone, Copy)]
+pub struct EntryField {
+    /// The name in Rust and Python.
+    pub name: &'static str,
+    /// The key in policies.
+    pub key: &'static str,
+    /// The kind of value: see `core/src/policy/files.rs`.
+    pub kind: &'static str,
+    /// The documentation, as paragraphs separated by empty lines.
+    pub doc: &'static str,
+}
+
 /// Defines an enumeration with a text name for each variant.
 macro_rules! named {
     ($(#[$meta:meta])* $type:ident { $($(#[doc = $doc:literal])* $variant:ident = $name:literal,)* }) => {

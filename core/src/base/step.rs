@@ -1,6 +1,7 @@
 //! The steps of setting up a sandbox and starting a command, as a closed set to match on.
 
 use crate::base::declared::named;
+use crate::wire::plan;
 
 named! {
     /// A step between `clone(2)` and the program's first instruction.
@@ -85,5 +86,48 @@ named! {
         SeccompFilter = "seccomp-filter",
         /// Start the command in the finished sandbox.
         Start = "start",
+    }
+}
+
+impl Step {
+    /// The public name of a step of the warden.
+    pub(crate) fn of(step: &plan::Step<'_>) -> Step {
+        match step {
+            plan::Step::Attributes {} => Step::Attributes,
+            plan::Step::MapOwnIds { .. } => Step::MapIds,
+            plan::Step::CheckMaps { .. } => Step::CheckIds,
+            plan::Step::Await {} => Step::Admission,
+            plan::Step::BecomeUser { .. } => Step::BecomeUser,
+            plan::Step::TimeOffsets { .. } => Step::Clocks,
+            plan::Step::HostName { .. } => Step::HostName,
+            plan::Step::DomainName { .. } => Step::DomainName,
+            plan::Step::Loopback {} => Step::Loopback,
+            plan::Step::PrivateMounts {} => Step::PrivateMounts,
+            plan::Step::Source { .. } => Step::OpenSource,
+            plan::Step::Device { .. } => Step::OpenDevice,
+            plan::Step::Root { .. } => Step::Root,
+            plan::Step::Directory { .. } => Step::Directory,
+            plan::Step::Bind { .. } => Step::Bind,
+            plan::Step::Tmpfs { .. } => Step::Tmpfs,
+            plan::Step::Symlink { .. } => Step::Symlink,
+            plan::Step::File { .. } => Step::File,
+            plan::Step::Populate { .. } => Step::ShowEntries,
+            plan::Step::Proc { .. } => Step::Proc,
+            plan::Step::Mask { .. } => Step::MaskProc,
+            plan::Step::ReadOnly { .. } => Step::ReadOnlyProc,
+            plan::Step::NoNestedUsers { .. } => Step::NoNestedUsers,
+            plan::Step::Pivot {} => Step::PivotRoot,
+            plan::Step::ReadOnlyRoot {} => Step::ReadOnlyRoot,
+            plan::Step::Readable { .. } => Step::CheckReadable,
+            plan::Step::Keyring { .. } => Step::Keyring,
+            plan::Step::Terminals { .. } => Step::Terminals,
+            plan::Step::Seal {} => Step::DropPrivileges,
+            plan::Step::CgroupNamespace {} => Step::CgroupNamespace,
+            plan::Step::Watch { .. } => Step::ProcessView,
+            plan::Step::Landlock { .. } => Step::Landlock,
+            plan::Step::AdoptRoot { .. } => Step::AdoptRoot,
+            plan::Step::ReservePids {} => Step::ReservePids,
+            plan::Step::Filter { .. } => Step::SeccompFilter,
+        }
     }
 }

@@ -48,7 +48,7 @@ fn has_linked_tmpfs(policy: &Policy) -> bool {
     policy
         .files
         .iter()
-        .filter(|entry| entry.is_tmpfs())
+        .filter(|entry| entry.is_mounted_by_each_copy())
         .any(|entry| entry.at().ancestors().filter(below_root).any(is_link))
 }
 
@@ -74,8 +74,9 @@ fn is_uncovered(policy: &Policy, place: &Path) -> bool {
 /// Whether each copy recreates this entry: a tmpfs, or an entry below a tmpfs or `/proc`.
 fn is_recreated(policy: &Policy, entry: &Entry) -> bool {
     let below = |parent: &Path| entry.at() != parent && entry.at().starts_with(parent);
-    let below_tmpfs = policy.files.iter().any(|other| other.is_tmpfs() && below(other.at()));
-    entry.is_tmpfs() || below_tmpfs || below(Path::new(PROC))
+    let below_tmpfs =
+        policy.files.iter().any(|other| other.is_mounted_by_each_copy() && below(other.at()));
+    entry.is_mounted_by_each_copy() || below_tmpfs || below(Path::new(PROC))
 }
 
 impl Builder {

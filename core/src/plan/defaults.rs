@@ -23,11 +23,8 @@ pub fn with_defaults(policy: &Policy) -> Policy {
 
 /// Whether the policy has an entry at this path, or one above it that is not a plain directory.
 fn is_covered(policy: &Policy, place: &Path) -> bool {
-    let covers = |entry: &Entry| match entry {
-        Entry::Dir { at, .. } => at == place,
-        Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Symlink { .. } | Entry::File { .. } => {
-            place.starts_with(entry.at())
-        }
+    let covers = |entry: &Entry| {
+        entry.at() == place || entry.replaces_what_is_below() && place.starts_with(entry.at())
     };
     policy.files.iter().any(covers)
 }

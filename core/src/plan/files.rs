@@ -3,8 +3,9 @@
 
 use super::{Builder, Sources, c_string, defaults, path_of};
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::policy::entries::{Dir, Entry, File, Symlink, Tmpfs};
 use crate::policy::profile;
-use crate::policy::{Entry, Namespace, Policy, System, Tmpfs};
+use crate::policy::{Namespace, Policy, System};
 use crate::wire::codec::ListBuilder;
 use crate::wire::plan::{Step, attribute};
 use std::ffi::{CStr, CString};
@@ -226,16 +227,16 @@ impl Builder {
                 };
                 self.push_at(step, format!("mount a tmpfs on {shown}"), place);
             }
-            Entry::Dir { mode, .. } => self.push_at(
+            Entry::Dir(Dir { mode, .. }) => self.push_at(
                 Step::Directory { at, mode: *mode },
                 format!("make the directory {shown}"),
                 place,
             ),
-            Entry::Symlink { target, .. } => {
+            Entry::Symlink(Symlink { target, .. }) => {
                 let step = Step::Symlink { at, target: &c_string(target)? };
                 self.push_at(step, format!("link {shown} to {}", target.display()), place);
             }
-            Entry::File { data, mode, .. } => {
+            Entry::File(File { data, mode, .. }) => {
                 self.push_at(
                     Step::File { at, mode: *mode, data, optional: false },
                     format!("write the file {shown}"),

@@ -17,48 +17,6 @@ pub struct Label {
 
 impl Label {
     pub fn new(step: &Step<'_>, action: String) -> Label {
-        Label { step: public_step(step), action, source: None, at: None }
-    }
-}
-
-/// Maps a step of the warden to its public name.
-fn public_step(step: &Step<'_>) -> step::Step {
-    use step::Step as Public;
-    match step {
-        Step::Attributes {} => Public::Attributes,
-        Step::MapOwnIds { .. } => Public::MapIds,
-        Step::CheckMaps { .. } => Public::CheckIds,
-        Step::Await {} => Public::Admission,
-        Step::BecomeUser { .. } => Public::BecomeUser,
-        Step::TimeOffsets { .. } => Public::Clocks,
-        Step::HostName { .. } => Public::HostName,
-        Step::DomainName { .. } => Public::DomainName,
-        Step::Loopback {} => Public::Loopback,
-        Step::PrivateMounts {} => Public::PrivateMounts,
-        Step::Source { .. } => Public::OpenSource,
-        Step::Device { .. } => Public::OpenDevice,
-        Step::Root { .. } => Public::Root,
-        Step::Directory { .. } => Public::Directory,
-        Step::Bind { .. } => Public::Bind,
-        Step::Tmpfs { .. } => Public::Tmpfs,
-        Step::Symlink { .. } => Public::Symlink,
-        Step::File { .. } => Public::File,
-        Step::Populate { .. } => Public::ShowEntries,
-        Step::Proc { .. } => Public::Proc,
-        Step::Mask { .. } => Public::MaskProc,
-        Step::ReadOnly { .. } => Public::ReadOnlyProc,
-        Step::NoNestedUsers { .. } => Public::NoNestedUsers,
-        Step::Pivot {} => Public::PivotRoot,
-        Step::ReadOnlyRoot {} => Public::ReadOnlyRoot,
-        Step::Readable { .. } => Public::CheckReadable,
-        Step::Keyring { .. } => Public::Keyring,
-        Step::Terminals { .. } => Public::Terminals,
-        Step::Seal {} => Public::DropPrivileges,
-        Step::CgroupNamespace {} => Public::CgroupNamespace,
-        Step::Watch { .. } => Public::ProcessView,
-        Step::Landlock { .. } => Public::Landlock,
-        Step::AdoptRoot { .. } => Public::AdoptRoot,
-        Step::ReservePids {} => Public::ReservePids,
-        Step::Filter { .. } => Public::SeccompFilter,
+        Label { step: step::Step::of(step), action, source: None, at: None }
     }
 }

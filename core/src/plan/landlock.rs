@@ -4,7 +4,7 @@
 use super::{Builder, c_string};
 use crate::base::error::Result;
 use crate::policy::profile;
-use crate::policy::{Entry, Namespace, Policy};
+use crate::policy::{Access, Namespace, Policy};
 use crate::wire::codec::ListBuilder;
 use crate::wire::plan::{Step, landlock};
 use std::collections::BTreeSet;
@@ -41,15 +41,10 @@ impl Builder {
                 devices.extend([profile::TERMINAL.1, profile::TERMINALS].map(super::path_of));
             }
             for entry in &policy.files {
-                match entry {
-                    Entry::Bind(bind) => match (bind.writable, bind.devices) {
-                        (true, _) => writable.push(&bind.at),
-                        (false, true) => devices.push(&bind.at),
-                        (false, false) => {}
-                    },
-                    Entry::Tmpfs(tmpfs) => writable.push(&tmpfs.at),
-                    // These lie in the root, which is writable or read-only as a whole.
-                    Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. } => {}
+                match entry.access() {
+                    Access::Write => writable.push(entry.at()),
+                    Access::Devices => devices.push(entry.at()),
+                    Access::AsRoot => {}
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 mod limits;
 
-use super::{Bind, Entry, HOST_IDS, Namespace, Policy, System, Tmpfs};
+use super::{Entry, HOST_IDS, Namespace, Policy, System, for_each_entry};
 use crate::base::error::{Error, Result};
 use crate::policy::seccomp::Seccomp;
 use std::collections::BTreeMap;
@@ -232,7 +232,15 @@ impl Policy {
                     .hint("name a root directory of your own instead")
                     .at(at));
             }
-            check_entry(entry)?;
+            check_values(entry).map_err(|error| error.at(at))?;
+            if let Some(kind) = entry.needed_namespace().filter(|kind| !self.private(*kind)) {
+                return Err(Error::invalid(
+                    format!("destination {}", at.display()),
+                    format!("the {kind} namespace is {}", self.origin(kind)),
+                )
+                .hint("bind the directory where the caller has it mounted")
+                .at(at));
+            }
             if at == Path::new("/proc") && !self.private(Namespace::Pid) {
                 return Err(Error::invalid(
                     "destination /proc",
@@ -248,10 +256,10 @@ impl Policy {
         }
         for entry in &self.files {
             for parent in entry.at().ancestors().skip(1) {
-                if let Some(Entry::File { .. } | Entry::Symlink { .. }) = seen.get(parent) {
+                if let Some(bar) = seen.get(parent).and_then(|above| above.bar_below()) {
                     return Err(Error::invalid(
                         format!("destination {}", entry.at().display()),
-                        format!("{} is not a directory", parent.display()),
+                        format!("{} {bar}", parent.display()),
                     )
                     .at(entry.at()));
                 }
@@ -261,47 +269,67 @@ impl Policy {
     }
 }
 
-fn check_entry(entry: &Entry) -> Result<()> {
-    let at = entry.at();
-    let mode = match entry {
-        Entry::Bind(Bind { source, .. }) => {
-            check_text("source", source)?;
-            0
-        }
-        Entry::Symlink { target, .. } => {
-            check_text("symlink target", target)?;
-            0
-        }
-        Entry::Tmpfs(Tmpfs { size, inodes, mode, .. }) => {
-            for (what, value) in [("size", size), ("number of inodes", inodes)] {
-                match value {
-                    Some(0) => {
-                        return Err(Error::invalid(
-                            format!("{what} of tmpfs {}", at.display()),
-                            "zero",
-                        )
-                        .at(at));
-                    }
-                    Some(value) if *value > TMPFS_MAX => {
-                        return Err(Error::invalid(
-                            format!("{what} of tmpfs {}", at.display()),
-                            format!("{value} is above what the kernel takes"),
-                        )
-                        .at(at));
-                    }
-                    _ => {}
-                }
-            }
-            *mode
-        }
-        Entry::Dir { mode, .. } | Entry::File { mode, .. } => *mode,
+/// Checks a value of an entry. `$what` names the value and the entry.
+macro_rules! check_value {
+    (path $what:expr, $value:expr) => {
+        check_text($what, $value)?
     };
+    (size $what:expr, $value:expr) => {
+        check_size($what, *$value)?
+    };
+    (count $what:expr, $value:expr) => {
+        check_size($what, *$value)?
+    };
+    (mode $what:expr, $value:expr) => {
+        check_mode($what, *$value)?
+    };
+    // Any value is allowed, or `check_inside` has checked it.
+    ($kind:ident $what:expr, $value:expr) => {
+        let _ = $value;
+    };
+}
+
+macro_rules! check_entries {
+    ($(
+        $(#[doc = $doc:literal])*
+        $by:ident $Kind:ident = $key:ident (
+            $($(#[doc = $needed_doc:literal])*
+            $needed_kind:ident $needed:ident = $needed_key:ident,)*
+        ) {
+            $($(#[doc = $option_doc:literal])*
+            $option_kind:ident $option:ident $(= $default:literal)?,)*
+        }
+    )*) => {
+        /// Checks the values of an entry, each by its kind.
+        fn check_values(entry: &Entry) -> Result<()> {
+            match entry {
+                $(Entry::$Kind(entry) => {
+                    let what = |name: &str| {
+                        format!("{name} of {} {}", stringify!($key), entry.at.display())
+                    };
+                    $(check_value!($needed_kind &what(stringify!($needed)), &entry.$needed);)*
+                    $(check_value!($option_kind &what(stringify!($option)), &entry.$option);)*
+                })*
+            }
+            Ok(())
+        }
+    };
+}
+for_each_entry!(check_entries);
+
+fn check_size(what: &str, size: Option<u64>) -> Result<()> {
+    match size {
+        Some(0) => Err(Error::invalid(what, "zero")),
+        Some(size) if size > TMPFS_MAX => {
+            Err(Error::invalid(what, format!("{size} is above what the kernel takes")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_mode(what: &str, mode: u32) -> Result<()> {
     if mode > 0o7777 {
-        return Err(Error::invalid(
-            format!("mode of {}", at.display()),
-            format!("{mode:#o} is above 0o7777"),
-        )
-        .at(at));
+        return Err(Error::invalid(what, format!("{mode:#o} is above 0o7777")));
     }
     Ok(())
 }

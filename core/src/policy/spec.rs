@@ -16,6 +16,7 @@ mod seccomp;
 mod text;
 mod value;
 
+pub use files::ENTRIES;
 pub use text::{size_of_text, time_of_text};
 
 use crate::base::declared::Setting;
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
     use crate::Sandbox;
     use crate::policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Test};
-    use crate::policy::{Bind, Clock, Entry, Io, Limit, MiB, Namespace, Resource, Tmpfs};
+    use crate::policy::{Bind, Clock, Io, Limit, MiB, Namespace, Resource, Tmpfs};
     use serde_json::Map;
     use std::time::Duration;
 
@@ -181,7 +182,7 @@ mod tests {
             .bind(Bind::new("/a", "/b").writable().optional().noexec().devices().nofollow())
             .bind_ro("/same", "/same")
             .tmpfs("/tmp", MiB(64))
-            .entry(Entry::Tmpfs(Tmpfs::new("/t").inodes(9).mode(0o700).noexec()))
+            .entry(Tmpfs::new("/t").inodes(9).mode(0o700).noexec())
             .dir("/d")
             .symlink("target", "/l")
             .file("/f", "text")

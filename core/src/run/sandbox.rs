@@ -10,7 +10,7 @@ use compiled::Compiled;
 use crate::base::error::Result;
 use crate::policy::seccomp::Seccomp;
 use crate::policy::{
-    Bind, Clock, Demand, Entry, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs,
+    Bind, Clock, Demand, Entry, File, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -155,32 +155,27 @@ impl Sandbox {
     /// Mount points are created only in the sandbox's own file systems. Below a bound directory of
     /// the caller's, the mount point must exist.
     pub fn bind(self, bind: Bind) -> Sandbox {
-        self.entry(Entry::Bind(bind))
+        self.entry(bind)
     }
 
     /// Mounts an empty, writable file system in memory, of `size` bytes.
     pub fn tmpfs(self, at: impl AsRef<Path>, size: impl Into<u64>) -> Sandbox {
-        self.entry(Entry::Tmpfs(Tmpfs::new(at).size(size)))
-    }
-
-    /// Creates an empty directory of mode 755.
-    pub fn dir(self, at: impl AsRef<Path>) -> Sandbox {
-        self.entry(Entry::Dir { at: at.as_ref().into(), mode: 0o755 })
-    }
-
-    /// Creates a symbolic link at `at` with the text `target`.
-    pub fn symlink(self, target: impl AsRef<Path>, at: impl AsRef<Path>) -> Sandbox {
-        self.entry(Entry::Symlink { at: at.as_ref().into(), target: target.as_ref().into() })
+        self.entry(Tmpfs::new(at).size(size))
     }
 
     /// Creates a file of mode 644 with the given bytes.
     pub fn file(self, at: impl AsRef<Path>, data: impl Into<Vec<u8>>) -> Sandbox {
-        self.entry(Entry::File { at: at.as_ref().into(), data: data.into(), mode: 0o644 })
+        self.entry(File::new(at, data))
     }
 
-    /// Adds an entry of any kind to the file system.
-    pub fn entry(self, entry: Entry) -> Sandbox {
-        self.with(|policy| policy.files.push(entry.tidied()))
+    /// Adds an entry of any kind to the file system, with its optional values.
+    ///
+    /// ```
+    /// # use seclude::{Dir, Sandbox};
+    /// let sandbox = Sandbox::new().entry(Dir::new("/work").mode(0o1777));
+    /// ```
+    pub fn entry(self, entry: impl Into<Entry>) -> Sandbox {
+        self.with(|policy| policy.files.push(entry.into().tidied()))
     }
 
     /// Requires private pseudo-terminals: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (`pts(4)`).

@@ -5,18 +5,19 @@
 //! are made only in file systems that the warden has mounted.
 
 use super::target::{self, Spot};
-use super::{StepFailure, failing_at};
-use crate::sys::{self, Call, Errno, Fd, FileSystem, Pages, Result, open};
+use crate::sys::{self, Errno, Fd, Result, open};
 use crate::text::ShortText;
-use crate::walk::{self, Links};
-use crate::wire::codec::List;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
 
 mod attach;
-use attach::Attach;
+mod cover;
+mod known;
+mod sources;
 
-type Outcome = core::result::Result<(), StepFailure>;
+use attach::{Attach, Options};
+use known::Known;
+pub use sources::is_automount_out_of_reach;
 
 pub struct Mounts<'a> {
     attach: Attach,
@@ -45,49 +46,6 @@ impl<'a> Mounts<'a> {
             own_root: false,
             parent: None,
         })
-    }
-
-    // ---- sources
-
-    pub fn open_source(&mut self, path: &CStr, optional: bool, follow: bool) -> Result<()> {
-        let opened = match follow {
-            true => open_mounted(path),
-            false => open_directory_or_file(|flags| walk::open_path(path, flags, Links::Refuse)),
-        };
-        match opened {
-            Ok(fd) => self.known.push_source(Some(fd)),
-            Err(Errno::ENOENT | Errno::ENOTDIR) if optional => self.known.push_source(None),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    /// Opens a device node. The check of its number keeps a file of that name from taking its
-    /// place.
-    pub fn open_device(&mut self, path: &CStr, device: (u32, u32)) -> Result<()> {
-        let fd = open_callers(path, open::PATH)?;
-        let status = sys::status(fd.number(), c"")?;
-        if !status.is_character_device() || status.device != device {
-            return Err(Errno::ENODEV);
-        }
-        self.known.push_source(Some(fd))
-    }
-
-    pub fn source(&self, number: u32) -> Result<Option<i32>> {
-        self.known.source(number)
-    }
-
-    pub fn check_readable(&self, number: u32) -> Result<()> {
-        const READ: u32 = 4;
-        const SEARCH: u32 = 1;
-        let Some(fd) = self.source(number)? else { return Ok(()) };
-        let status = sys::status(fd, c"")?;
-        if status.is_directory() {
-            sys::accessible(fd, SEARCH)
-        } else if status.is_file() {
-            sys::accessible(fd, READ)
-        } else {
-            Ok(())
-        }
     }
 
     // ---- the tree
@@ -264,7 +222,22 @@ impl<'a> Mounts<'a> {
         self.attach.put(tree, &point, attributes).map(drop)
     }
 
-    /// Mounts a tmpfs and returns its descriptor.
+    /// Mounts a new file system, which covers what is there.
+    fn mount(
+        &mut self,
+        at: &'a CStr,
+        kind: &CStr,
+        options: Options<'_>,
+        attributes: u64,
+    ) -> Result<()> {
+        let spot = Spot::of(at);
+        let point = self.mount_point(&spot, true)?;
+        self.forget_parent_below(&spot);
+        self.attach.mount(&point, kind, options, attributes).map(drop)
+    }
+
+    /// Mounts a tmpfs and returns its descriptor. A `size` or a number of `inodes` of 0 means the
+    /// kernel's default.
     pub fn tmpfs(
         &mut self,
         at: &'a CStr,
@@ -273,26 +246,31 @@ impl<'a> Mounts<'a> {
         mode: u32,
         attributes: u64,
     ) -> Result<Fd> {
-        let spot = Spot::of(at);
-        let point = self.mount_point(&spot, true)?;
-        self.forget_parent_below(&spot);
-        drop(self.attach.tmpfs(&point, size, inodes, mode, attributes)?);
+        with_tmpfs_options(size, inodes, mode, |options| {
+            self.mount(at, c"tmpfs", options, attributes)
+        })?;
         let mounted = self.open_inside(at, open::PATH)?;
         self.known.push_own(&mounted)?;
         Ok(mounted)
     }
 
     pub fn proc(&mut self, at: &'a CStr, hide: bool) -> Result<()> {
-        let point = self.mount_point(&Spot::of(at), true)?;
-        self.attach.proc(&point, hide)
+        let options: Options<'_> = if hide { &[(c"hidepid", c"2")] } else { &[] };
+        self.mount(
+            at,
+            c"proc",
+            options,
+            attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC,
+        )
     }
 
-    /// Mounts a devpts and returns its root.
+    /// Mounts a devpts and returns its root. Every user may open `ptmx`, and each terminal only the
+    /// user who made it.
     pub fn terminals(&mut self, at: &'a CStr) -> Result<Fd> {
-        let spot = Spot::of(at);
-        let point = self.mount_point(&spot, true)?;
-        self.forget_parent_below(&spot);
-        self.attach.terminals(&point)?;
+        // The host has a few thousand terminals in total (kernel.pty.max), and one sandbox must
+        // leave some to others.
+        let options: Options<'_> = &[(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"max", c"256")];
+        self.mount(at, c"devpts", options, attribute::NO_SUID | attribute::NO_EXEC)?;
         self.open_inside(at, open::PATH | open::DIRECTORY)
     }
 
@@ -314,55 +292,6 @@ impl<'a> Mounts<'a> {
             Err(Errno::ENOENT) => Ok(()),
             proc => self.attach.hide(tree, &proc?),
         }
-    }
-
-    pub fn mask(&mut self, paths: List<'a, &'a CStr>, null: u32) -> Outcome {
-        let null = self.source(null)?.ok_or(Errno::EBADF)?;
-        let mut covers = Covers { null, file: None, directory: None };
-        for path in paths.iter() {
-            let covered = match self.open_inside(path, open::PATH) {
-                Err(Errno::ENOENT) => continue,
-                result => failing_at(path, result)?,
-            };
-            failing_at(path, self.cover(&covered, &mut covers))?;
-        }
-        Ok(())
-    }
-
-    fn cover(&mut self, covered: &Fd, covers: &mut Covers) -> Result<()> {
-        let attributes =
-            attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
-        let directory = sys::status(covered.number(), c"")?.is_directory();
-        let cover = if directory { &mut covers.directory } else { &mut covers.file };
-        if let Some(cover) = cover {
-            return self.attach.attach_copy(cover, covered);
-        }
-        *cover = if directory {
-            self.attach.tmpfs(covered, 0, 1, 0o555, attributes)?
-        } else {
-            let tree = self.attach.copy(covers.null)?;
-            // This is a device node, so NO_DEV is left out: reading the covered file must give
-            // nothing, not an error.
-            self.attach.put(tree, covered, attributes & !attribute::NO_DEV)?
-        };
-        Ok(())
-    }
-
-    pub fn read_only(&mut self, paths: List<'a, &'a CStr>) -> Outcome {
-        for path in paths.iter() {
-            let place = match self.open_inside(path, open::PATH) {
-                Err(Errno::ENOENT) => continue,
-                result => failing_at(path, result)?,
-            };
-            let attributes =
-                attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
-            let covered = self
-                .attach
-                .copy(place.number())
-                .and_then(|tree| self.attach.put(tree, &place, attributes));
-            failing_at(path, covered)?;
-        }
-        Ok(())
     }
 
     // ---- the new root becomes the root
@@ -391,44 +320,6 @@ impl<'a> Mounts<'a> {
 
     pub fn read_only_root(&mut self) -> Result<()> {
         self.attach.read_only_root(self.root()?)
-    }
-}
-
-/// Opens a path of the caller, including what is mounted there.
-pub fn open_mounted(path: &CStr) -> Result<Fd> {
-    open_directory_or_file(|flags| open_callers(path, flags))
-}
-
-/// Opens a directory with O_DIRECTORY, which makes an automount point mount. `O_PATH` alone does
-/// not (open(2)).
-///
-/// ELOOP for an automount point if its mount does not reach this mount namespace. Without
-/// O_DIRECTORY it could be opened and bound, but everything that enters it would fail with the same
-/// error.
-fn open_directory_or_file(open_by: impl Fn(u64) -> Result<Fd>) -> Result<Fd> {
-    match open_by(open::PATH | open::DIRECTORY) {
-        Err(Errno::ENOTDIR) => open_by(open::PATH),
-        result => result,
-    }
-}
-
-/// Whether this path of the caller is an automount point and its mount does not reach this mount
-/// namespace.
-pub fn is_automount_out_of_reach(path: &CStr) -> bool {
-    open_mounted(path).err() == Some(Errno::ELOOP) && open_callers(path, open::PATH).is_ok()
-}
-
-/// Opens a path of the caller. Symlinks are followed, but not the links in `/proc` that lead to
-/// open files.
-fn open_callers(path: &CStr, flags: u64) -> Result<Fd> {
-    match sys::open_resolved(sys::CWD, path, flags, sys::resolve::NO_MAGICLINKS) {
-        Err(errno) if Call::OPENAT2.is_absent_after(errno) => {
-            // The kernel walks the path once more, because it applies further rules to links in
-            // sticky directories (proc_sys_fs(5)).
-            drop(walk::walk_path(path, flags, Links::Follow)?);
-            sys::open(sys::CWD, path, flags, 0)
-        }
-        result => result,
     }
 }
 
@@ -461,99 +352,22 @@ fn fill(file: &Fd, data: &[u8]) -> Result<()> {
     }
 }
 
-/// The mounts that cover masked paths: `null` for files, an empty directory for directories. Later
-/// covers are copies of the first one of each kind.
-struct Covers {
-    null: i32,
-    file: Option<Fd>,
-    directory: Option<Fd>,
-}
-
-/// What the steps have opened and mounted. One piece of memory holds the sources from its start and
-/// the file systems from its end.
-struct Known {
-    few: [usize; Known::FEW],
-    /// Used where `few` has no room.
-    many: Option<Pages>,
-    sources: usize,
-    own: usize,
-}
-
-impl Known {
-    const FEW: usize = 64;
-
-    fn new(most: usize) -> Result<Known> {
-        let many = if most > Known::FEW {
-            Some(Pages::new(most * size_of::<usize>(), false)?)
-        } else {
-            None
-        };
-        Ok(Known { few: [0; Known::FEW], many, sources: 0, own: 0 })
-    }
-
-    fn words(&self) -> &[usize] {
-        self.many.as_ref().map_or(&self.few, Pages::read_words)
-    }
-
-    fn room(&mut self) -> Result<&mut [usize]> {
-        let words = self.many.as_mut().map_or(&mut self.few[..], Pages::words);
-        let room = self.sources..words.len() - self.own;
-        words.get_mut(room).filter(|room| !room.is_empty()).ok_or(Errno::EPROTO)
-    }
-
-    /// Stores a source under the next number: its descriptor plus one, or 0 if an optional source
-    /// is missing.
-    fn push_source(&mut self, source: Option<Fd>) -> Result<()> {
-        *self.room()?.first_mut().ok_or(Errno::EPROTO)? =
-            source.map_or(0, |fd| fd.into_number() as usize + 1);
-        self.sources += 1;
-        Ok(())
-    }
-
-    fn source(&self, number: u32) -> Result<Option<i32>> {
-        let words = &self.words()[..self.sources];
-        words
-            .get(number as usize)
-            .map(|word| word.checked_sub(1).map(|fd| fd as i32))
-            .ok_or(Errno::EBADF)
-    }
-
-    fn close_sources(&mut self) {
-        for word in &self.words()[..self.sources] {
-            if let Some(number) = word.checked_sub(1) {
-                sys::close_number(number as i32);
-            }
-        }
-        self.sources = 0;
-    }
-
-    /// Stores a file system that the warden has mounted.
-    fn push_own(&mut self, mount: &Fd) -> Result<()> {
-        *self.room()?.last_mut().ok_or(Errno::EPROTO)? =
-            sys::status(mount.number(), c"")?.file_system as usize;
-        self.own += 1;
-        Ok(())
-    }
-
-    fn own(&self) -> &[usize] {
-        let words = self.words();
-        &words[words.len() - self.own..]
-    }
-}
-
-/// Sets the options of a tmpfs. A `size` or a number of `inodes` of 0 means the kernel's default.
-fn tmpfs_options(
+/// Passes the options of a tmpfs to `mount`. A `size` or a number of `inodes` of 0 means the
+/// kernel's default, and there is no such option.
+fn with_tmpfs_options<T>(
     size: u64,
     inodes: u64,
     mode: u32,
-    mut set: impl FnMut(&CStr, &CStr) -> Result<()>,
-) -> Result<()> {
-    for (key, value) in [(c"size", size), (c"nr_inodes", inodes)] {
-        if value > 0 {
-            set(key, ShortText::numbered(b"", value, b"").as_c_str())?;
-        }
-    }
+    mount: impl FnOnce(Options<'_>) -> Result<T>,
+) -> Result<T> {
     let mut octal = ShortText::empty();
     octal.push_number(mode.into(), 8)?;
-    set(c"mode", octal.as_c_str())
+    let (bytes, files) =
+        (ShortText::numbered(b"", size, b""), ShortText::numbered(b"", inodes, b""));
+    let all = [
+        (c"size", bytes.as_c_str()),
+        (c"mode", octal.as_c_str()),
+        (c"nr_inodes", files.as_c_str()),
+    ];
+    mount(&all[usize::from(size == 0)..3 - usize::from(inodes == 0)])
 }

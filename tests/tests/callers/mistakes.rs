@@ -2,7 +2,7 @@
 //! naming the thing, the cause and the remedy. The mean must be at least 2.8. `--nocapture` shows
 //! the table. `python/tests/test_mistakes.py` has the mistakes made from Python.
 
-use seclude::{Entry, Error, MiB, Profile, Sandbox, Seccomp, Stdio, Tmpfs};
+use seclude::{Error, MiB, Profile, Sandbox, Seccomp, Stdio, Tmpfs};
 use seclude_tests::caller::{Caller, as_each, driver};
 use seclude_tests::job::{Action, Job, Stream};
 use seclude_tests::scratch;
@@ -88,7 +88,7 @@ fn made(who: Caller, place: &Path) -> Vec<Mistake> {
         ),
         Mistake::of(
             "a place that is relative",
-            run(Sandbox::new().entry(Entry::Tmpfs(Tmpfs::new("work")))),
+            run(Sandbox::new().entry(Tmpfs::new("work"))),
             [&["destination work"], &["must be absolute"], &["inside the sandbox", "/work"]],
         ),
         Mistake::of(

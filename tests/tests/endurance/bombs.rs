@@ -2,7 +2,7 @@
 //! expected. Within a second none of its processes and no cgroup of the library may be left.
 //! SECLUDE_ROUNDS sets another number of rounds.
 
-use seclude::{Ended, Entry, ErrorKind, MiB, Output, Resource, Sandbox, Tmpfs};
+use seclude::{Ended, ErrorKind, MiB, Output, Resource, Sandbox, Tmpfs};
 use seclude_tests::alone::alone;
 use seclude_tests::caller::{Caller, as_each};
 use seclude_tests::census::survivors;
@@ -202,9 +202,7 @@ fn disk() {
 #[test]
 fn inodes() {
     let judge = ends(Ended::ScratchFull, 1000);
-    let policy = |sandbox: Sandbox| {
-        sandbox.entry(Entry::Tmpfs(Tmpfs::new("/tmp").size(MiB(16)).inodes(1000)))
-    };
+    let policy = |sandbox: Sandbox| sandbox.entry(Tmpfs::new("/tmp").size(MiB(16)).inodes(1000));
     bomb("inodes", "inodes", 0, 20, policy, judge);
 }
 

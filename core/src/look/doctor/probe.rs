@@ -9,7 +9,7 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::image;
 use crate::host::launch;
 use crate::host::socket::{self, Socket};
-use crate::policy::Entry;
+use crate::policy::File;
 use crate::policy::outcome::{Ended, Outcome};
 use crate::run::child::Child;
 use crate::run::command::{Command, Stdio};
@@ -31,9 +31,7 @@ pub fn smallest() -> Sandbox {
 
 /// `sandbox` with the program in it and a time limit.
 pub fn within(sandbox: Sandbox) -> Sandbox {
-    sandbox
-        .entry(Entry::File { at: PROGRAM_PATH.into(), data: image::PROGRAM.to_vec(), mode: 0o755 })
-        .wall_time(TIME)
+    sandbox.entry(File::new(PROGRAM_PATH, image::PROGRAM).mode(0o755)).wall_time(TIME)
 }
 
 /// Runs the program and returns how it ended.

@@ -1,133 +1,153 @@
 //! The key `files`: a list with one table for each entry of the file system.
 
 use super::text::{self, Key, path_value};
+use crate::base::declared::{EntryField, EntryKind};
 use crate::base::error::Result;
-use crate::policy::{Bind, Entry, Tmpfs};
+use crate::policy::{Entry, entries, for_each_entry};
 use serde_json::{Map, Value, json};
 
-pub fn read(key: &Key<'_>) -> Result<Entry> {
-    const KINDS: &[&str] = &["bind", "tmpfs", "dir", "symlink", "file"];
-    if !key.is_table() {
+/// Reads a required value. `$own` is the key that names the kind of the entry.
+macro_rules! required {
+    (path $table:ident $name:expr, $own:expr) => {
+        $table.required($name)?.path()?
+    };
+    (place $table:ident $name:expr, $own:expr) => {
+        $table.optional($name).unwrap_or($table.required($own)?).path()?
+    };
+    (data $table:ident $name:expr, $own:expr) => {
+        $table.required($name)?.bytes()?
+    };
+}
+
+/// Reads an optional value that is given.
+macro_rules! optional {
+    (flag $value:ident) => {
+        $value.flag()?
+    };
+    (size $value:ident) => {
+        Some($value.size()?)
+    };
+    (count $value:ident) => {
+        Some($value.size()?)
+    };
+    (mode $value:ident) => {
+        $value.mode()?
+    };
+}
+
+/// Writes a required value. A place is left out if it is the path under the entry's own key.
+macro_rules! write_required {
+    (path $table:ident $name:expr, $own:expr, $value:expr) => {
+        $table.insert($name.into(), path_value($value));
+    };
+    (place $table:ident $name:expr, $own:expr, $value:expr) => {
+        if $table.get($own) != Some(&path_value($value)) {
+            $table.insert($name.into(), path_value($value));
+        }
+    };
+    (data $table:ident $name:expr, $own:expr, $value:expr) => {
+        $table.insert($name.into(), text::bytes_value($value));
+    };
+}
+
+macro_rules! written {
+    (mode $value:expr) => {
+        text::mode_value($value)
+    };
+    ($kind:ident $value:expr) => {
+        json!($value)
+    };
+}
+
+macro_rules! text_forms {
+    ($(
+        $(#[doc = $doc:literal])*
+        $by:ident $Kind:ident = $key:ident (
+            $($(#[doc = $needed_doc:literal])*
+            $needed_kind:ident $needed:ident = $needed_key:ident,)*
+        ) {
+            $($(#[doc = $option_doc:literal])*
+            $option_kind:ident $option:ident $(= $default:literal)?,)*
+        }
+    )*) => {
+        /// The keys that say which kind of entry a table describes.
+        const KINDS: &[&str] = &[$(stringify!($key)),*];
+        /// The keys of every kind.
+        const KEYS: &[&str] = &[$($(stringify!($needed_key),)* $(stringify!($option),)*)*];
+
+        /// Every kind of entry, for the other languages.
+        pub const ENTRIES: &[EntryKind] = &[$(EntryKind {
+            variant: stringify!($Kind),
+            key: stringify!($key),
+            plain: matches!(stringify!($by).as_bytes(), b"plain"),
+            doc: concat!($($doc, "\n"),*),
+            required: &[$(EntryField {
+                name: stringify!($needed),
+                key: stringify!($needed_key),
+                kind: stringify!($needed_kind),
+                doc: concat!($($needed_doc, "\n"),*),
+            },)*],
+            optional: &[$(EntryField {
+                name: stringify!($option),
+                key: stringify!($option),
+                kind: stringify!($option_kind),
+                doc: concat!($($option_doc, "\n"),*),
+            },)*],
+        },)*];
+
+        /// Reads an entry of the kind that has this key, or `None` if no kind has it.
+        fn read_kind(kind: &str, table: &Key<'_>) -> Result<Option<Entry>> {
+            $(if kind == stringify!($key) {
+                table.members(&[$(stringify!($needed_key),)* $(stringify!($option),)*])?;
+                #[allow(unused_mut)]
+                let mut entry = entries::$Kind::new($(required!(
+                    $needed_kind table stringify!($needed_key), stringify!($key)
+                )),*);
+                $(if let Some(value) = table.optional(stringify!($option)) {
+                    entry.$option = optional!($option_kind value);
+                })*
+                return Ok(Some(entry.into()));
+            })*
+            Ok(None)
+        }
+
+        /// Writes an entry without the optional values that have their default.
+        pub fn write(entry: &Entry) -> Value {
+            let mut table = Map::new();
+            match entry {
+                $(Entry::$Kind(entry) => {
+                    $(write_required!(
+                        $needed_kind table
+                        stringify!($needed_key), stringify!($key), &entry.$needed
+                    );)*
+                    let _usual = entries::$Kind::new($(entry.$needed.clone()),*);
+                    $(if entry.$option != _usual.$option {
+                        table.insert(
+                            stringify!($option).into(),
+                            written!($option_kind entry.$option),
+                        );
+                    })*
+                })*
+            }
+            Value::Object(table)
+        }
+    };
+}
+for_each_entry!(text_forms);
+
+pub fn read(table: &Key<'_>) -> Result<Entry> {
+    if !table.is_table() {
         let example = r#"such as {"bind": "/opt"}, or {"tmpfs": "/tmp", "size": "64M"}"#;
-        return Err(key.unlike("a table of keys").hint(example));
+        return Err(table.unlike("a table of keys").hint(example));
     }
-    let kinds: Vec<&str> = KINDS.iter().copied().filter(|kind| key.has(kind)).collect();
+    let kinds: Vec<&str> = KINDS.iter().copied().filter(|kind| table.has(kind)).collect();
+    let unknown = || table.wrong(format!("must have one of the keys {}", KINDS.join(", ")));
     match kinds.as_slice() {
-        ["bind"] => {
-            let source = key.required("bind")?.path()?;
-            let mut bind = Bind::new(&source, &source);
-            for (name, key) in key
-                .members(&["bind", "at", "writable", "optional", "noexec", "devices", "nofollow"])?
-            {
-                match name {
-                    "at" => bind.at = key.path()?,
-                    "writable" => bind.writable = key.flag()?,
-                    "optional" => bind.optional = key.flag()?,
-                    "noexec" => bind.noexec = key.flag()?,
-                    "devices" => bind.devices = key.flag()?,
-                    "nofollow" => bind.nofollow = key.flag()?,
-                    _ => {}
-                }
-            }
-            Ok(Entry::Bind(bind))
-        }
-        ["tmpfs"] => {
-            let mut tmpfs = Tmpfs::new(key.required("tmpfs")?.path()?);
-            for (name, key) in key.members(&["tmpfs", "size", "inodes", "mode", "noexec"])? {
-                match name {
-                    "size" => tmpfs.size = Some(key.size()?),
-                    "inodes" => tmpfs.inodes = Some(key.size()?),
-                    "mode" => tmpfs.mode = key.mode()?,
-                    "noexec" => tmpfs.noexec = key.flag()?,
-                    _ => {}
-                }
-            }
-            Ok(Entry::Tmpfs(tmpfs))
-        }
-        ["dir"] => {
-            key.members(&["dir", "mode"])?;
-            Ok(Entry::Dir {
-                at: key.required("dir")?.path()?,
-                mode: key.optional("mode").map_or(Ok(0o755), |mode| mode.mode())?,
-            })
-        }
-        ["symlink"] => {
-            key.members(&["symlink", "target"])?;
-            Ok(Entry::Symlink {
-                at: key.required("symlink")?.path()?,
-                target: key.required("target")?.path()?,
-            })
-        }
-        ["file"] => {
-            key.members(&["file", "data", "mode"])?;
-            let mode = key.optional("mode").map_or(Ok(0o644), |mode| mode.mode())?;
-            Ok(Entry::File {
-                at: key.required("file")?.path()?,
-                data: key.required("data")?.bytes()?,
-                mode,
-            })
-        }
-        [] => {
-            let known: Vec<&str> = KINDS
-                .iter()
-                .copied()
-                .chain([
-                    "at", "writable", "optional", "noexec", "devices", "nofollow", "size",
-                    "inodes", "mode", "target", "data",
-                ])
-                .collect();
-            key.members(&known)?;
-            Err(key.wrong("must have one of the keys bind, tmpfs, dir, symlink, file"))
-        }
-        several => Err(key.wrong(format!(
+        [] => table.members(KEYS).and_then(|_| Err(unknown())),
+        [kind] => read_kind(kind, table)?.ok_or_else(unknown),
+        several => Err(table.wrong(format!(
             "has more than one of the keys that say what it is: {}",
             several.join(", ")
         ))),
     }
-}
-
-pub fn write(entry: &Entry) -> Value {
-    let mut object = Map::new();
-    let mut put = |name: &str, differs: bool, value: Value| {
-        if differs {
-            object.insert(name.into(), value);
-        }
-    };
-    match entry {
-        Entry::Bind(Bind { source, at, writable, optional, noexec, devices, nofollow }) => {
-            put("bind", true, path_value(source));
-            put("at", at != source, path_value(at));
-            let flags = [
-                ("writable", writable),
-                ("optional", optional),
-                ("noexec", noexec),
-                ("devices", devices),
-                ("nofollow", nofollow),
-            ];
-            for (name, flag) in flags {
-                put(name, *flag, json!(true));
-            }
-        }
-        Entry::Tmpfs(Tmpfs { at, size, inodes, mode, noexec }) => {
-            put("tmpfs", true, path_value(at));
-            put("size", size.is_some(), json!(size));
-            put("inodes", inodes.is_some(), json!(inodes));
-            put("mode", *mode != 0o1777, text::mode_value(*mode));
-            put("noexec", *noexec, json!(true));
-        }
-        Entry::Dir { at, mode } => {
-            put("dir", true, path_value(at));
-            put("mode", *mode != 0o755, text::mode_value(*mode));
-        }
-        Entry::Symlink { at, target } => {
-            put("symlink", true, path_value(at));
-            put("target", true, path_value(target));
-        }
-        Entry::File { at, data, mode } => {
-            put("file", true, path_value(at));
-            put("data", true, text::bytes_value(data));
-            put("mode", *mode != 0o644, text::mode_value(*mode));
-        }
-    }
-    Value::Object(object)
 }

@@ -1,7 +1,8 @@
-//! The plain setters, one for each key of a plain kind that `policy::keys` declares.
+//! The plain setters: one for each key of a plain kind that `policy::keys` declares, and one for
+//! each plain kind of entry that `policy::files` declares.
 
 use super::Sandbox;
-use crate::policy::{Cores, for_each_key};
+use crate::policy::{Cores, entries, for_each_entry, for_each_key};
 use std::path::Path;
 use std::time::Duration;
 
@@ -72,3 +73,35 @@ macro_rules! setters {
     };
 }
 for_each_key!(setters);
+
+macro_rules! entry_setter {
+    (plain $doc:tt $Kind:ident $key:ident $($name:ident)*) => {
+        entry_setter!($doc, $Kind, $key, $($name)*);
+    };
+    // These are written by hand in sandbox.rs.
+    (own $doc:tt $Kind:ident $key:ident $($name:ident)*) => {};
+    ([$(#[$doc:meta])*], $Kind:ident, $key:ident, $($name:ident)*) => {
+        #[doc = concat!("Adds a [`", stringify!($Kind), "`](crate::", stringify!($Kind), ").")]
+        ///
+        $(#[$doc])*
+        pub fn $key(self, $($name: impl AsRef<Path>),*) -> Sandbox {
+            self.entry(entries::$Kind::new($($name),*))
+        }
+    };
+}
+
+macro_rules! entry_setters {
+    ($(
+        $(#[doc = $doc:literal])*
+        $by:ident $Kind:ident = $key:ident (
+            $($(#[doc = $needed_doc:literal])*
+            $needed_kind:ident $needed:ident = $needed_key:ident,)*
+        ) { $($options:tt)* }
+    )*) => {
+        /// # Entries of the file system
+        impl Sandbox {
+            $(entry_setter!($by [$(#[doc = $doc])*] $Kind $key $($needed)*);)*
+        }
+    };
+}
+for_each_entry!(entry_setters);

@@ -5,13 +5,16 @@
 //! before it sets its attributes, and it sets those of submounts one by one. No process of the
 //! payload runs meanwhile.
 
-use super::{FileSystem, tmpfs_options};
-use crate::sys::{self, Call, Errno, Fd, Result, open};
+use super::with_tmpfs_options;
+use crate::sys::{self, Call, Errno, Fd, FileSystem, Result, open};
 use crate::text::ShortText;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
 
 mod classic;
+
+/// Options of a file system, with their values.
+pub type Options<'a> = &'a [(&'a CStr, &'a CStr)];
 
 /// The way that is used on this kernel.
 pub struct Attach {
@@ -34,14 +37,18 @@ impl Attach {
     }
 
     pub fn root(&self, size: u64, inodes: u64) -> Result<Fd> {
-        const MODE: u32 = 0o755;
+        with_tmpfs_options(size, inodes, 0o755, |options| self.new_root(options))
+    }
+
+    fn new_root(&self, options: Options<'_>) -> Result<Fd> {
+        let attributes = attribute::NO_SUID | attribute::NO_DEV;
         if self.classic {
-            classic::tmpfs(c"/", size, inodes, MODE, attribute::NO_SUID | attribute::NO_DEV)?;
+            classic::mount(c"/", c"tmpfs", options, attributes)?;
             // The mount now covers "/". A lookup that starts at "/" does not step onto it, but one
             // through ".." does.
             return sys::open(sys::CWD, c"/..", open::PATH | open::DIRECTORY, 0);
         }
-        let root = new_tmpfs(size, inodes, MODE)?.mount(attribute::NO_SUID | attribute::NO_DEV)?;
+        let root = configured(c"tmpfs", options)?.mount(attributes)?;
         sys::attach_tree(&root, sys::CWD, c"/")?;
         Ok(root)
     }
@@ -73,59 +80,22 @@ impl Attach {
         sys::attach_tree(&sys::copy_tree(attached.number(), true)?, point.number(), c"")
     }
 
-    /// Mounts a tmpfs. Returns its descriptor if there is one already.
-    pub fn tmpfs(
+    /// Mounts a new file system of this kind on `point`. Returns its descriptor if there is one
+    /// already.
+    pub fn mount(
         &self,
         point: &Fd,
-        size: u64,
-        inodes: u64,
-        mode: u32,
+        kind: &CStr,
+        options: Options<'_>,
         attributes: u64,
     ) -> Result<Option<Fd>> {
         if self.classic {
-            classic::tmpfs(
-                ShortText::of_descriptor(point.number()).as_c_str(),
-                size,
-                inodes,
-                mode,
-                attributes,
-            )?;
-            return Ok(None);
+            let target = ShortText::of_descriptor(point.number());
+            return classic::mount(target.as_c_str(), kind, options, attributes).map(|()| None);
         }
-        let tree = new_tmpfs(size, inodes, mode)?.mount(attributes)?;
+        let tree = configured(kind, options)?.mount(attributes)?;
         sys::attach_tree(&tree, point.number(), c"")?;
         Ok(Some(tree))
-    }
-
-    pub fn proc(&self, point: &Fd, hide: bool) -> Result<()> {
-        const HIDE: (&CStr, &CStr) = (c"hidepid", c"2");
-        let attributes = attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
-        if self.classic {
-            return classic::proc(point, hide, attributes);
-        }
-        let proc = FileSystem::open(c"proc")?;
-        if hide {
-            proc.set(HIDE.0, HIDE.1)?;
-        }
-        sys::attach_tree(&proc.mount(attributes)?, point.number(), c"")
-    }
-
-    /// Mounts a new devpts. Every user may open `ptmx`, and each terminal only the user who made
-    /// it.
-    pub fn terminals(&self, point: &Fd) -> Result<()> {
-        // The host has a few thousand terminals in total (kernel.pty.max), and one sandbox must
-        // leave some to others.
-        const OPTIONS: [(&CStr, &CStr); 3] =
-            [(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"max", c"256")];
-        let attributes = attribute::NO_SUID | attribute::NO_EXEC;
-        if self.classic {
-            return classic::terminals(point, attributes);
-        }
-        let terminals = FileSystem::open(c"devpts")?;
-        for (key, value) in OPTIONS {
-            terminals.set(key, value)?;
-        }
-        sys::attach_tree(&terminals.mount(attributes)?, point.number(), c"")
     }
 
     /// Mounts a file system of this kind that is attached nowhere, for the warden itself.
@@ -160,10 +130,12 @@ impl Attach {
     }
 }
 
-fn new_tmpfs(size: u64, inodes: u64, mode: u32) -> Result<FileSystem> {
-    let tmpfs = FileSystem::open(c"tmpfs")?;
-    tmpfs_options(size, inodes, mode, |key, value| tmpfs.set(key, value))?;
-    Ok(tmpfs)
+fn configured(kind: &CStr, options: Options<'_>) -> Result<FileSystem> {
+    let new = FileSystem::open(kind)?;
+    for (key, value) in options {
+        new.set(key, value)?;
+    }
+    Ok(new)
 }
 
 /// A filter around the caller may allow only some of them. So mount_setattr(2), the newest (5.12),

@@ -3,7 +3,7 @@
 //! Functions with a large frame are not inlined here: their frames would become part of the other
 //! way's.
 
-use super::super::tmpfs_options;
+use super::Options;
 use crate::sys::{self, Errno, Fd, Pages, Result, open};
 use crate::text::{Path, ShortText};
 use crate::wire::plan::attribute;
@@ -18,41 +18,17 @@ const SAME_BITS: u64 =
     attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
 
 #[inline(never)]
-pub fn tmpfs(target: &CStr, size: u64, inodes: u64, mode: u32, attributes: u64) -> Result<()> {
-    let mut options = Path::empty();
-    tmpfs_options(size, inodes, mode, |key, value| {
-        if !options.as_bytes().is_empty() {
-            options.push(b",")?;
+pub fn mount(target: &CStr, kind: &CStr, options: Options<'_>, attributes: u64) -> Result<()> {
+    let mut data = Path::empty();
+    for (key, value) in options {
+        if !data.as_bytes().is_empty() {
+            data.push(b",")?;
         }
-        options.push(key.to_bytes())?;
-        options.push(b"=")?;
-        options.push(value.to_bytes())
-    })?;
-    sys::mount(
-        Some(c"tmpfs"),
-        target,
-        Some(c"tmpfs"),
-        attributes & SAME_BITS,
-        Some(options.as_c_str()),
-    )
-}
-
-pub fn proc(point: &Fd, hide: bool, attributes: u64) -> Result<()> {
-    let options = if hide { Some(c"hidepid=2") } else { None };
-    sys::mount(
-        Some(c"proc"),
-        ShortText::of_descriptor(point.number()).as_c_str(),
-        Some(c"proc"),
-        attributes & SAME_BITS,
-        options,
-    )
-}
-
-/// Before Linux 4.7, `newinstance` is needed to get a new instance.
-pub fn terminals(point: &Fd, attributes: u64) -> Result<()> {
-    let target = ShortText::of_descriptor(point.number());
-    let options = Some(c"newinstance,ptmxmode=0666,mode=0620,max=256");
-    sys::mount(Some(c"devpts"), target.as_c_str(), Some(c"devpts"), attributes & SAME_BITS, options)
+        data.push(key.to_bytes())?;
+        data.push(b"=")?;
+        data.push(value.to_bytes())?;
+    }
+    sys::mount(Some(kind), target, Some(kind), attributes & SAME_BITS, Some(data.as_c_str()))
 }
 
 /// Mounts over the root, opens the mount, and detaches it: the descriptor keeps it. A lookup that
