@@ -81,7 +81,7 @@ macro_rules! entry_setter {
     // These are written by hand in sandbox.rs.
     (own $doc:tt $Kind:ident $key:ident $($name:ident)*) => {};
     ([$(#[$doc:meta])*], $Kind:ident, $key:ident, $($name:ident)*) => {
-        #[doc = concat!("Adds a [`", stringify!($Kind), "`](crate::", stringify!($Kind), ").")]
+        #[doc = concat!("Adds a [`", stringify!($Kind), "`](entries::", stringify!($Kind), ").")]
         ///
         $(#[$doc])*
         pub fn $key(self, $($name: impl AsRef<Path>),*) -> Sandbox {
