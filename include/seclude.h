@@ -464,53 +464,56 @@ const char *seclude_step_name(int step);
 /** Mount a tmpfs. */
 #define SECLUDE_STEP_TMPFS 22
 
+/** Mount a mqueue file system. */
+#define SECLUDE_STEP_MESSAGE_QUEUES 23
+
 /** Create a directory. */
-#define SECLUDE_STEP_DIRECTORY 23
+#define SECLUDE_STEP_DIRECTORY 24
 
 /** Create a file. */
-#define SECLUDE_STEP_FILE 24
+#define SECLUDE_STEP_FILE 25
 
 /** Create a symbolic link. */
-#define SECLUDE_STEP_SYMLINK 25
+#define SECLUDE_STEP_SYMLINK 26
 
 /** Mount a proc file system. */
-#define SECLUDE_STEP_PROC 26
+#define SECLUDE_STEP_PROC 27
 
 /** Mask files of `/proc`. */
-#define SECLUDE_STEP_MASK_PROC 27
+#define SECLUDE_STEP_MASK_PROC 28
 
 /** Make files of `/proc` read-only. */
-#define SECLUDE_STEP_READ_ONLY_PROC 28
+#define SECLUDE_STEP_READ_ONLY_PROC 29
 
 /** Mount a devpts file system. */
-#define SECLUDE_STEP_TERMINALS 29
+#define SECLUDE_STEP_TERMINALS 30
 
 /** Change to the new root: `pivot_root(2)`. */
-#define SECLUDE_STEP_PIVOT_ROOT 30
+#define SECLUDE_STEP_PIVOT_ROOT 31
 
 /** Make the root read-only. */
-#define SECLUDE_STEP_READ_ONLY_ROOT 31
+#define SECLUDE_STEP_READ_ONLY_ROOT 32
 
 /** Take over the file system of a template or a cell. */
-#define SECLUDE_STEP_ADOPT_ROOT 32
+#define SECLUDE_STEP_ADOPT_ROOT 33
 
 /** Forbid nested user namespaces. */
-#define SECLUDE_STEP_NO_NESTED_USERS 33
+#define SECLUDE_STEP_NO_NESTED_USERS 34
 
 /** Create a Landlock ruleset. */
-#define SECLUDE_STEP_LANDLOCK 34
+#define SECLUDE_STEP_LANDLOCK 35
 
 /** Join a new session keyring. */
-#define SECLUDE_STEP_KEYRING 35
+#define SECLUDE_STEP_KEYRING 36
 
 /** Drop all capabilities. */
-#define SECLUDE_STEP_DROP_PRIVILEGES 36
+#define SECLUDE_STEP_DROP_PRIVILEGES 37
 
 /** Load the warden's seccomp filter. */
-#define SECLUDE_STEP_SECCOMP_FILTER 37
+#define SECLUDE_STEP_SECCOMP_FILTER 38
 
 /** Start the command in the finished sandbox. */
-#define SECLUDE_STEP_START 38
+#define SECLUDE_STEP_START 39
 
 /* ================================================================================================
  * Sandboxes: seclude_sandbox
@@ -814,6 +817,18 @@ void seclude_sandbox_tmpfs(seclude_sandbox *sandbox, const char *at, uint64_t si
  */
 void seclude_sandbox_tmpfs_with(seclude_sandbox *sandbox, const char *at, uint64_t size,
                                 uint64_t inodes, uint32_t mode, uint32_t flags);
+
+/**
+ * Adds a directory that shows the sandbox's POSIX message queues as files, usually at
+ * `/dev/mqueue` (`mq_overview(7)`).
+ *
+ * Programs can list, read and remove queues there. `mq_open(3)` works without it. The queues
+ * belong to the ipc namespace, which must be the sandbox's own. Each copy of a template has its
+ * own queues, and all commands of a cell share theirs.
+ *
+ * - `at`: The path inside.
+ */
+void seclude_sandbox_mqueue(seclude_sandbox *sandbox, const char *at);
 
 /**
  * Adds an empty directory.

@@ -174,6 +174,21 @@ pub unsafe extern "C" fn seclude_sandbox_tmpfs_with(
 }
 
 // faces: begin plain entries
+/// Adds a directory that shows the sandbox's POSIX message queues as files, usually at
+/// `/dev/mqueue` (`mq_overview(7)`).
+///
+/// Programs can list, read and remove queues there. `mq_open(3)` works without it. The queues
+/// belong to the ipc namespace, which must be the sandbox's own. Each copy of a template has its
+/// own queues, and all commands of a cell share theirs.
+///
+/// - `at`: The path inside.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_mqueue(sandbox: *mut seclude_sandbox, at: *const c_char) {
+    build(sandbox, |sandbox| {
+        Ok(sandbox.entry(seclude_core::Mqueue::new(bytes("at of mqueue", at)?)))
+    });
+}
+
 /// Adds an empty directory.
 ///
 /// - `at`: The path inside.

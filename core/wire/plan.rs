@@ -181,6 +181,8 @@ wire_data! {
         /// Mounts a tmpfs. A `size` in bytes or a number of `inodes` of 0 means the kernel's
         /// default.
         14 Tmpfs { at: &'a CStr, size: u64, inodes: u64, mode: u32, attributes: u64, }
+        /// Mounts the message queues of the sandbox's own ipc namespace.
+        37 MessageQueues { at: &'a CStr, }
         /// Makes a symlink.
         15 Symlink { at: &'a CStr, target: &'a CStr, }
         /// Makes a file. In a tree of the caller, it is mounted over the existing file; if there is

@@ -42,11 +42,13 @@ if TYPE_CHECKING:
         Directory,
         Entry,
         File,
+        Mqueue,
         Symlink,
         Tmpfs,
         bind,
         directory,
         file,
+        mqueue,
         symlink,
         tmpfs,
     )
@@ -127,11 +129,13 @@ __all__ += [
     "Directory",
     "Entry",
     "File",
+    "Mqueue",
     "Symlink",
     "Tmpfs",
     "bind",
     "directory",
     "file",
+    "mqueue",
     "symlink",
     "tmpfs",
 ]
@@ -148,7 +152,7 @@ _HOMES = {
         " SetupError TimeoutExpired"
     ),
     # faces: begin entries with their module
-    ".files": ("Bind Directory Entry File Symlink Tmpfs bind directory file symlink tmpfs"),
+    ".files": ("Bind Directory Entry File Mqueue Symlink Tmpfs bind directory file mqueue symlink tmpfs"),
     # faces: end
     ".host": "Check Report doctor",
     ".interaction": "Command Interaction interact",

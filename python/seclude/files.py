@@ -91,6 +91,23 @@ class Tmpfs(EntryPart):
 
 
 @dataclass(frozen=True, slots=True)
+class Mqueue(EntryPart):
+    """A directory that shows the sandbox's POSIX message queues as files, usually at `/dev/mqueue`
+    (`mq_overview(7)`).
+
+    Programs can list, read and remove queues there. `mq_open(3)` works without it. The queues
+    belong to the ipc namespace, which must be the sandbox's own. Each copy of a template has its
+    own queues, and all commands of a cell share theirs.
+
+    - `at`: The path inside.
+    """
+
+    _keys: ClassVar = {"at": "mqueue"}
+
+    at: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Directory(EntryPart):
     """An empty directory.
 
@@ -134,11 +151,12 @@ class File(EntryPart):
     mode: int | None = None
 
 
-Entry: TypeAlias = Bind | Tmpfs | Directory | Symlink | File
+Entry: TypeAlias = Bind | Tmpfs | Mqueue | Directory | Symlink | File
 """An entry of the file system."""
 
 bind = Bind
 tmpfs = Tmpfs
+mqueue = Mqueue
 directory = Directory
 symlink = Symlink
 file = File

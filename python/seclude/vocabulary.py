@@ -105,6 +105,7 @@ Step: TypeAlias = Literal[
     "show-entries",
     "bind",
     "tmpfs",
+    "message-queues",
     "directory",
     "file",
     "symlink",

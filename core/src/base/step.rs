@@ -54,6 +54,8 @@ named! {
         Bind = "bind",
         /// Mount a tmpfs.
         Tmpfs = "tmpfs",
+        /// Mount a mqueue file system.
+        MessageQueues = "message-queues",
         /// Create a directory.
         Directory = "directory",
         /// Create a file.
@@ -109,6 +111,7 @@ impl Step {
             plan::Step::Directory { .. } => Step::Directory,
             plan::Step::Bind { .. } => Step::Bind,
             plan::Step::Tmpfs { .. } => Step::Tmpfs,
+            plan::Step::MessageQueues { .. } => Step::MessageQueues,
             plan::Step::Symlink { .. } => Step::Symlink,
             plan::Step::File { .. } => Step::File,
             plan::Step::Populate { .. } => Step::ShowEntries,

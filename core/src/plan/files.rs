@@ -3,7 +3,7 @@
 
 use super::{Builder, Sources, c_string, defaults, path_of};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::entries::{Dir, Entry, File, Symlink, Tmpfs};
+use crate::policy::entries::{Dir, Entry, File, Mqueue, Symlink, Tmpfs};
 use crate::policy::profile;
 use crate::policy::{Namespace, Policy, System};
 use crate::wire::codec::ListBuilder;
@@ -227,6 +227,11 @@ impl Builder {
                 };
                 self.push_at(step, format!("mount a tmpfs on {shown}"), place);
             }
+            Entry::Mqueue(Mqueue { .. }) => self.push_at(
+                Step::MessageQueues { at },
+                format!("mount the message queues on {shown}"),
+                place,
+            ),
             Entry::Dir(Dir { mode, .. }) => self.push_at(
                 Step::Directory { at, mode: *mode },
                 format!("make the directory {shown}"),

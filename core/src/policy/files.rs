@@ -80,6 +80,16 @@ macro_rules! for_each_entry {
                 /// Forbids to execute files in the tmpfs.
                 flag noexec,
             }
+            /// A directory that shows the sandbox's POSIX message queues as files, usually at
+            /// `/dev/mqueue` (`mq_overview(7)`).
+            ///
+            /// Programs can list, read and remove queues there. `mq_open(3)` works without it. The
+            /// queues belong to the ipc namespace, which must be the sandbox's own. Each copy of a
+            /// template has its own queues, and all commands of a cell share theirs.
+            plain Mqueue = mqueue (
+                /// The path inside.
+                path at = mqueue,
+            ) {}
             /// An empty directory.
             plain Dir = dir (
                 /// The path inside.
@@ -127,14 +137,18 @@ impl Entry {
     pub(crate) fn bind(&self) -> Option<&Bind> {
         match self {
             Entry::Bind(bind) => Some(bind),
-            Entry::Tmpfs(_) | Entry::Dir(_) | Entry::Symlink(_) | Entry::File(_) => None,
+            Entry::Tmpfs(_)
+            | Entry::Mqueue(_)
+            | Entry::Dir(_)
+            | Entry::Symlink(_)
+            | Entry::File(_) => None,
         }
     }
 
     /// Whether the entry is a mount, which hides everything created below its path earlier.
     pub(crate) fn is_mount(&self) -> bool {
         match self {
-            Entry::Bind(_) | Entry::Tmpfs(_) => true,
+            Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Mqueue(_) => true,
             Entry::Dir(_) | Entry::Symlink(_) | Entry::File(_) => false,
         }
     }
@@ -142,7 +156,7 @@ impl Entry {
     /// Whether each copy of a template mounts a new one, because copies must not share it.
     pub(crate) fn is_mounted_by_each_copy(&self) -> bool {
         match self {
-            Entry::Tmpfs(_) => true,
+            Entry::Tmpfs(_) | Entry::Mqueue(_) => true,
             Entry::Bind(_) | Entry::Dir(_) | Entry::Symlink(_) | Entry::File(_) => false,
         }
     }
@@ -150,7 +164,11 @@ impl Entry {
     /// Whether the default entries below its path are left out.
     pub(crate) fn replaces_what_is_below(&self) -> bool {
         match self {
-            Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Symlink(_) | Entry::File(_) => true,
+            Entry::Bind(_)
+            | Entry::Tmpfs(_)
+            | Entry::Mqueue(_)
+            | Entry::Symlink(_)
+            | Entry::File(_) => true,
             Entry::Dir(_) => false,
         }
     }
@@ -158,6 +176,7 @@ impl Entry {
     /// Why no other entry can be below it, or `None` if one can.
     pub(crate) fn bar_below(&self) -> Option<&'static str> {
         match self {
+            Entry::Mqueue(_) => Some("holds message queues alone"),
             Entry::Symlink(_) | Entry::File(_) => Some("is not a directory"),
             Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Dir(_) => None,
         }
@@ -166,6 +185,7 @@ impl Entry {
     /// The namespace that the sandbox must have of its own for this entry.
     pub(crate) fn needed_namespace(&self) -> Option<Namespace> {
         match self {
+            Entry::Mqueue(_) => Some(Namespace::Ipc),
             Entry::Bind(_)
             | Entry::Tmpfs(_)
             | Entry::Dir(_)
@@ -176,7 +196,9 @@ impl Entry {
 
     pub(crate) fn access(&self) -> Access {
         match self {
-            Entry::Bind(Bind { writable: true, .. }) | Entry::Tmpfs(_) => Access::Write,
+            Entry::Bind(Bind { writable: true, .. }) | Entry::Tmpfs(_) | Entry::Mqueue(_) => {
+                Access::Write
+            }
             Entry::Bind(Bind { devices: true, .. }) => Access::Devices,
             Entry::Bind(_) | Entry::Dir(_) | Entry::Symlink(_) | Entry::File(_) => Access::AsRoot,
         }

@@ -205,6 +205,7 @@ impl<'a> SetupContext<'a> {
                     self.finished.scratch.push(mounted);
                 }
             }
+            Step::MessageQueues { at } => self.mounts.message_queues(at)?,
             Step::Symlink { at, target } => self.mounts.symlink(&Spot::of(at), target)?,
             Step::File { at, mode, data, optional } => {
                 self.mounts.file(at, mode, data, optional)?

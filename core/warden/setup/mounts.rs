@@ -264,6 +264,12 @@ impl<'a> Mounts<'a> {
         )
     }
 
+    /// Mounts the POSIX message queues of this ipc namespace, which are files (mq_overview(7)).
+    pub fn message_queues(&mut self, at: &'a CStr) -> Result<()> {
+        let attributes = attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+        self.mount(at, c"mqueue", &[], attributes)
+    }
+
     /// Mounts a devpts and returns its root. Every user may open `ptmx`, and each terminal only the
     /// user who made it.
     pub fn terminals(&mut self, at: &'a CStr) -> Result<Fd> {

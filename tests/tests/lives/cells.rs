@@ -176,6 +176,20 @@ fn nothing_is_learned_under_a_filter_that_is_there_already() {
 }
 
 #[test]
+fn message_queues_are_each_copys_own_and_shared_in_a_cell() {
+    as_each("message_queues_are_each_copys_own_and_shared_in_a_cell", |_| {
+        let sandbox = sandbox().mqueue("/dev/mqueue");
+        sandbox.prepare().expect("it can have a template");
+        let (one, other) = (sandbox.cell().expect("it starts"), sandbox.cell().expect("it starts"));
+        let queue = "/dev/mqueue/left";
+        assert!(one.command("touch").arg(queue).status().expect("it starts").success());
+        assert!(one.command("test").args(["-e", queue]).status().expect("it starts").success());
+        let finds = other.command("test").args(["-e", queue]).status().expect("it starts");
+        assert_eq!(finds.ended, Ended::Exited(1));
+    });
+}
+
+#[test]
 fn a_copy_is_protected_as_a_sandbox_of_its_own_is() {
     as_each("a_copy_is_protected_as_a_sandbox_of_its_own_is", |_| {
         let protections = |sandbox: &Sandbox| -> BTreeSet<Protection> {
