@@ -285,14 +285,7 @@ impl Enforcement {
             Limit::Pids if policy.private(Namespace::User) && kernel_is_at_least(5, 14) => {
                 Some(Mechanism::Rlimit)
             }
-            Limit::Memory | Limit::CpuTime | Limit::Pids => Some(Mechanism::Sampled),
-            Limit::Swap
-            | Limit::Cpus
-            | Limit::CpuWeight
-            | Limit::CpuSet
-            | Limit::Io
-            | Limit::WallTime
-            | Limit::Output => None,
+            limit => limit.can_be_sampled().then_some(Mechanism::Sampled),
         };
         match (other, policy.limits.demand(limit)) {
             (Some(Mechanism::Sampled), Some(Demand::Exact)) => {

@@ -31,6 +31,23 @@ named! {
     }
 }
 
+impl Limit {
+    /// Whether the warden can hold the limit by looking at the processes at intervals, where no
+    /// cgroup does.
+    pub(crate) fn can_be_sampled(self) -> bool {
+        match self {
+            Limit::Memory | Limit::CpuTime | Limit::Pids => true,
+            Limit::Swap
+            | Limit::Cpus
+            | Limit::CpuWeight
+            | Limit::CpuSet
+            | Limit::Io
+            | Limit::WallTime
+            | Limit::Output => false,
+        }
+    }
+}
+
 named! {
     /// The mechanism that enforces a limit.
     Mechanism {

@@ -273,7 +273,22 @@ mod tests {
     #[test]
     fn a_policy_with_every_key_writes_every_key() {
         let text = everything().to_json().unwrap();
-        let written: Map<String, Value> = serde_json::from_str(&text).unwrap();
+        let mut written: Map<String, Value> = serde_json::from_str(&text).unwrap();
+        for Setting { name, kind, .. } in SETTINGS {
+            let value = match *kind {
+                "text" | "path" => json!("/a"),
+                "id" | "size" | "count" => json!(7),
+                "time" | "fraction" => json!(0.5),
+                "flag" => json!(true),
+                _ => continue,
+            };
+            written.insert((*name).into(), value);
+        }
+        let text = Value::Object(written.clone()).to_string();
+        let sandbox = Sandbox::from_json(&text).unwrap();
+        let again: Map<String, Value> = serde_json::from_str(&sandbox.to_json().unwrap()).unwrap();
+        assert_eq!(again, written);
+        assert_eq!(Sandbox::from_toml(&sandbox.to_toml().unwrap()).unwrap(), sandbox);
         let missing: Vec<_> = KEYS
             .iter()
             .filter(|key| !written.contains_key(**key) && !["empty_root", "etc"].contains(*key))

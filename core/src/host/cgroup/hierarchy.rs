@@ -3,7 +3,6 @@
 
 use super::directory::failed;
 use crate::base::error::Result;
-use crate::policy::Limit;
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
 use std::ffi::OsString;
 use std::fs;
@@ -35,19 +34,6 @@ impl Controller {
         Controller::Io,
         Controller::Freezer,
     ];
-
-    /// The controller that a limit needs.
-    pub fn of(limit: Limit) -> Option<Controller> {
-        match limit {
-            Limit::Memory | Limit::Swap => Some(Controller::Memory),
-            Limit::Cpus | Limit::CpuWeight => Some(Controller::Cpu),
-            Limit::CpuTime => Some(Controller::Cpuacct),
-            Limit::CpuSet => Some(Controller::Cpuset),
-            Limit::Pids => Some(Controller::Pids),
-            Limit::Io => Some(Controller::Io),
-            Limit::WallTime | Limit::Output => None,
-        }
-    }
 
     /// Its name in version 2. `None` where version 2 needs no controller.
     pub fn v2_name(self) -> Option<&'static str> {

@@ -13,6 +13,21 @@ use std::path::Path;
 /// The period of the CPU bandwidth controller, in microseconds.
 const PERIOD: u64 = 100_000;
 
+impl Controller {
+    /// The controller that a limit needs.
+    pub fn of(limit: Limit) -> Option<Controller> {
+        match limit {
+            Limit::Memory | Limit::Swap => Some(Controller::Memory),
+            Limit::Cpus | Limit::CpuWeight => Some(Controller::Cpu),
+            Limit::CpuTime => Some(Controller::Cpuacct),
+            Limit::CpuSet => Some(Controller::Cpuset),
+            Limit::Pids => Some(Controller::Pids),
+            Limit::Io => Some(Controller::Io),
+            Limit::WallTime | Limit::Output => None,
+        }
+    }
+}
+
 /// Sets one limit. Returns the mechanism that enforces it.
 pub fn set(cgroup: &Cgroup, limit: Limit, limits: &Limits) -> Result<Mechanism> {
     if limit == Limit::CpuTime {
