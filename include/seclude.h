@@ -933,6 +933,13 @@ void seclude_sandbox_cpu_time(seclude_sandbox *sandbox, uint64_t milliseconds);
 void seclude_sandbox_cpus(seclude_sandbox *sandbox, double cpus);
 
 /**
+ * The unused processor time of `cpus` that the sandbox can save up and use later, beyond its
+ * quota: at most what `cpus` gives in 100 ms. For programs that mostly wait, and must then answer
+ * quickly. Default: none. Needs `cpus`, a cgroup and Linux 5.14. In milliseconds, 1 or more.
+ */
+void seclude_sandbox_cpu_burst(seclude_sandbox *sandbox, uint64_t milliseconds);
+
+/**
  * The weight of the sandbox when it competes for processor time: 1 to 10000. The usual weight is
  * 100. Needs a cgroup.
  */
@@ -1063,6 +1070,9 @@ const char *seclude_mechanism_name(int mechanism);
 
 /** Bytes written to each of standard output and standard error. */
 #define SECLUDE_LIMIT_OUTPUT 9
+
+/** Saved processor time that may be used beyond the quota. */
+#define SECLUDE_LIMIT_CPU_BURST 10
 
 /* ---- Mechanisms that enforce a limit ---- */
 

@@ -34,6 +34,8 @@ pub const SECLUDE_LIMIT_IO: c_int = 7;
 pub const SECLUDE_LIMIT_WALL_TIME: c_int = 8;
 /// Bytes written to each of standard output and standard error.
 pub const SECLUDE_LIMIT_OUTPUT: c_int = 9;
+/// Saved processor time that may be used beyond the quota.
+pub const SECLUDE_LIMIT_CPU_BURST: c_int = 10;
 // faces: end
 
 // faces: begin mechanisms as C constants
@@ -62,6 +64,7 @@ const LIMITS: &Words<c_int> = &[
     (SECLUDE_LIMIT_IO, c"io"),
     (SECLUDE_LIMIT_WALL_TIME, c"wall_time"),
     (SECLUDE_LIMIT_OUTPUT, c"output"),
+    (SECLUDE_LIMIT_CPU_BURST, c"cpu_burst"),
     // faces: end
 ];
 
@@ -133,6 +136,17 @@ pub unsafe extern "C" fn seclude_sandbox_cpu_time(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_cpus(sandbox: *mut seclude_sandbox, cpus: f64) {
     build(sandbox, |sandbox| Ok(sandbox.cpus(cpus)));
+}
+
+/// The unused processor time of `cpus` that the sandbox can save up and use later, beyond its
+/// quota: at most what `cpus` gives in 100 ms. For programs that mostly wait, and must then answer
+/// quickly. Default: none. Needs `cpus`, a cgroup and Linux 5.14. In milliseconds, 1 or more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_cpu_burst(
+    sandbox: *mut seclude_sandbox,
+    milliseconds: u64,
+) {
+    build(sandbox, |sandbox| Ok(sandbox.cpu_burst(Duration::from_millis(milliseconds))));
 }
 
 /// The weight of the sandbox when it competes for processor time: 1 to 10000. The usual weight is

@@ -108,6 +108,10 @@ class Policy(TypedDict, total=False):
     cpus: float | None
     """The number of processors that the sandbox may keep busy at once: 0.01 to 8192. Needs a
     cgroup."""
+    cpu_burst: float | str | None
+    """The unused processor time of `cpus` that the sandbox can save up and use later, beyond its
+    quota: at most what `cpus` gives in 100 ms. For programs that mostly wait, and must then
+    answer quickly. Default: none. Needs `cpus`, a cgroup and Linux 5.14."""
     cpu_weight: int | None
     """The weight of the sandbox when it competes for processor time: 1 to 10000. The usual
     weight is 100. Needs a cgroup."""

@@ -44,6 +44,7 @@ LimitName: TypeAlias = Literal[
     "io",
     "wall_time",
     "output",
+    "cpu_burst",
 ]
 Mechanism: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "rlimit", "warden", "sampled"]
 MemorySource: TypeAlias = Literal["cgroup", "sampled", "largest-process"]

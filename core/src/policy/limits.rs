@@ -28,6 +28,8 @@ named! {
         WallTime = "wall_time",
         /// Bytes written to each of standard output and standard error.
         Output = "output",
+        /// Saved processor time that may be used beyond the quota.
+        CpuBurst = "cpu_burst",
     }
 }
 
@@ -43,7 +45,8 @@ impl Limit {
             | Limit::CpuSet
             | Limit::Io
             | Limit::WallTime
-            | Limit::Output => false,
+            | Limit::Output
+            | Limit::CpuBurst => false,
         }
     }
 }
@@ -152,6 +155,7 @@ pub struct Limits {
     pub swap: Option<u64>,
     pub cpu_time: Option<Duration>,
     pub cpus: Option<Cores>,
+    pub cpu_burst: Option<Duration>,
     pub cpu_weight: Option<u32>,
     pub cpu_set: Option<BTreeSet<u32>>,
     pub pids: Option<u64>,
@@ -226,6 +230,7 @@ impl Limits {
             Limit::Io => !self.io.is_empty(),
             Limit::WallTime => self.wall_time.is_some(),
             Limit::Output => self.output.is_some(),
+            Limit::CpuBurst => self.cpu_burst.is_some(),
         }
     }
 

@@ -18,7 +18,7 @@ impl Controller {
     pub fn of(limit: Limit) -> Option<Controller> {
         match limit {
             Limit::Memory | Limit::Swap => Some(Controller::Memory),
-            Limit::Cpus | Limit::CpuWeight => Some(Controller::Cpu),
+            Limit::Cpus | Limit::CpuWeight | Limit::CpuBurst => Some(Controller::Cpu),
             Limit::CpuTime => Some(Controller::Cpuacct),
             Limit::CpuSet => Some(Controller::Cpuset),
             Limit::Pids => Some(Controller::Pids),
@@ -44,7 +44,8 @@ pub fn set(cgroup: &Cgroup, limit: Limit, limits: &Limits) -> Result<Mechanism> 
             setting.memory(limits.memory.unwrap_or(u64::MAX), limits.swap.unwrap_or(0))?
         }
         Limit::Swap => setting.swap(limits)?,
-        Limit::Cpus => setting.cpus(limits.cpus.map_or(1.0, |cores| cores.0))?,
+        Limit::Cpus => setting.cpus(limits)?,
+        Limit::CpuBurst => setting.cpu_burst(limits)?,
         Limit::CpuWeight => setting.cpu_weight(u64::from(limits.cpu_weight.unwrap_or(100)))?,
         Limit::CpuSet => setting.cpu_set(limits.cpu_set.as_ref().unwrap_or(&BTreeSet::new()))?,
         Limit::Pids => setting
@@ -151,8 +152,35 @@ impl Setting<'_> {
         self.memory(limits.memory.unwrap_or(u64::MAX), limits.swap.unwrap_or(0))
     }
 
-    fn cpus(&self, number: f64) -> Result<()> {
+    /// Sets the quota, and the burst where the kernel has one. The kernel refuses a burst above the
+    /// quota, so there is none while the quota changes.
+    fn cpus(&self, limits: &Limits) -> Result<()> {
+        let number = limits.cpus.map_or(1.0, |cores| cores.0);
         let quota = (number * PERIOD as f64).round() as u64;
+        let burst = limits.cpu_burst.map(|burst| burst.as_micros().min(quota.into()) as u64);
+        let burst = burst.filter(|_| self.directory.has(self.burst_file()).unwrap_or(false));
+        if burst.is_some() {
+            self.number(self.burst_file(), 0)?;
+        }
+        self.quota(quota)?;
+        burst.map_or(Ok(()), |burst| self.number(self.burst_file(), burst))
+    }
+
+    fn burst_file(&self) -> &'static str {
+        if self.v2 { "cpu.max.burst" } else { "cpu.cfs_burst_us" }
+    }
+
+    /// `cpus` sets the same files. This also requires that the kernel has bursts.
+    fn cpu_burst(&self, limits: &Limits) -> Result<()> {
+        if !self.directory.has(self.burst_file())? {
+            return Err(self
+                .refused(self.burst_file(), "this kernel has no bursts")
+                .hint("they need Linux 5.14; leave out cpu_burst, or make it best effort"));
+        }
+        self.cpus(limits)
+    }
+
+    fn quota(&self, quota: u64) -> Result<()> {
         if self.v2 {
             let file = "cpu.max";
             self.directory.write(file, &format!("{quota} {PERIOD}"))?;

@@ -71,6 +71,8 @@ fn settings(limit: Limit) -> Vec<Sandbox> {
         }
         Limit::WallTime => sandbox.wall_time(Duration::from_secs(2)),
         Limit::Output => sandbox.output(MiB(1)),
+        // A burst means nothing without a quota.
+        Limit::CpuBurst => sandbox.cpus(0.5).cpu_burst(Duration::from_millis(10)),
     };
     vec![set]
 }

@@ -2,7 +2,7 @@
 
 use super::check_text;
 use crate::base::error::{Error, Result};
-use crate::policy::{Io, Limits, Share};
+use crate::policy::{Cores, Io, Limits, Share};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
@@ -13,6 +13,8 @@ const BYTES_MAX: u64 = i64::MAX as u64;
 const PIDS_MAX: u64 = 1 << 22;
 /// The largest number of processors (NR_CPUS) that a kernel is built for.
 const PROCESSORS_MAX: u32 = 8192;
+/// The period of a quota of processor time.
+const PERIOD: Duration = Duration::from_millis(100);
 const TIME_MAX: Duration = Duration::from_secs(u32::MAX as u64);
 
 impl Limits {
@@ -40,6 +42,7 @@ impl Limits {
                 format!("must be from 0.01 to {PROCESSORS_MAX}"),
             ));
         }
+        self.check_burst()?;
         within("cpu_weight", self.cpu_weight, 1, 10_000)?;
         if let Some(set) = &self.cpu_set {
             let (Some(_), Some(last)) = (set.first(), set.last()) else {
@@ -73,6 +76,24 @@ impl Limits {
             .hint(format!("set {limit} too, or leave out the demand"))),
             None => Ok(()),
         }
+    }
+
+    fn check_burst(&self) -> Result<()> {
+        let Some(burst) = self.cpu_burst else { return Ok(()) };
+        let Some(Cores(number)) = self.cpus else {
+            return Err(Error::invalid("limit cpu_burst", "there is no limit on the processors")
+                .hint("set cpus too"));
+        };
+        let most = PERIOD.mul_f64(number);
+        if burst.as_micros() == 0 || burst > most {
+            return Err(Error::invalid(
+                format!("limit cpu_burst {burst:?}"),
+                format!(
+                    "must be from 1 us to {most:?}, what {number} processors give in {PERIOD:?}"
+                ),
+            ));
+        }
+        Ok(())
     }
 
     fn check_grace(&self) -> Result<()> {
