@@ -17,7 +17,7 @@ shown := README.md core/README.md python/README.md $(addprefix docs/,tutorial.md
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess abi test-vm fuzz miri sanitize soak stress exposure test-races test-adversary programs test-programs test-readme programs-page faults bench docs pictures library wheel install clean
+.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess abi test-vm fuzz miri coverage package sanitize soak stress exposure test-races test-adversary programs test-programs test-readme programs-page faults bench docs pictures library wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,7 +33,7 @@ demo: needs wheel library ## build the three faces, then judge honest and hostil
 	cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -o $(PUBLIC)/judge examples-c/judge.c $$(PKG_CONFIG_PATH=$(STAGE)$(PREFIX)/lib/pkgconfig pkg-config --cflags --libs seclude)
 	LD_LIBRARY_PATH=$(STAGE)$(PREFIX)/lib $(PUBLIC)/judge python/examples/submissions
 
-test: needs lint abi test-rust test-c test-python test-table test-readme programs ## prove everything, as root and as an unprivileged user
+test: needs lint abi package test-rust test-c test-python test-table test-readme programs ## prove everything, as root and as an unprivileged user
 	$(call say,everything passed)
 
 needs: ## install what Debian has and this build needs (as root)
@@ -94,10 +94,19 @@ fuzz: ## each fuzz target for SECONDS (60 if not given): docs/fuzzing.md
 	$(call say,fuzzing)
 	CARGO_TARGET_DIR=$(PUBLIC)/fuzz sh fuzz/run.sh $(or $(SECONDS),60)
 
+package: ## the published crate, built from its own package
+	$(call say,the package)
+	$(CARGO) package --quiet --allow-dirty --package seclude --target-dir target/package-check
+
 miri: ## the unit tests of the wire and the warden under Miri, which finds undefined behaviour; takes a nightly compiler
 	$(call say,the wire and the warden under Miri)
 	sh tests/needs-nightly.sh miri rust-src
 	$(CARGO) +nightly miri test --quiet --package seclude-wire --package seclude-warden
+
+coverage: ## how many lines of the Rust code the tests reach, by room: docs/security-tests.md
+	$(call say,coverage)
+	rustup component add llvm-tools
+	$(PYTHON) tests/coverage.py
 
 sanitize: ## the Rust tests that can run under AddressSanitizer and ThreadSanitizer: docs/fuzzing.md
 	$(call say,sanitizers)

@@ -1,7 +1,7 @@
 //! The mechanisms that count resources outside of the pages of a process. The tests follow the
 //! table "What is counted by what" in docs/limits.md row by row.
 
-use seclude::{Ended, Limit, Mechanism, Outcome, Profile, Sandbox, Seccomp, Syscall};
+use seclude::{Ended, ErrorKind, Limit, Mechanism, Outcome, Profile, Sandbox, Seccomp, Syscall};
 use seclude_tests::caller::{Caller, as_each};
 use seclude_tests::cgroups::Cgroups;
 use seclude_tests::payload;
@@ -205,5 +205,43 @@ fn what_no_look_sees_is_refused_where_memory_is_sampled() {
         if let Err(error) = broken.command(payload::PLACE).args(["exit", "0"]).output() {
             assert!(error.to_string().contains("seccomp_bpf program 0"), "{error}");
         }
+    });
+}
+
+/// A program that waits and then works is throttled less if it may use what it has saved.
+#[test]
+fn a_burst_is_saved_time() {
+    const WAITS: &str = "
+import time
+for _ in range(6):
+    time.sleep(0.2)
+    end = time.process_time() + 0.034
+    while time.process_time() < end: pass
+";
+    as_each("a_burst_is_saved_time", |who| {
+        if Cgroups::of(who) == Cgroups::None {
+            let name = who.name();
+            return eprintln!("a_burst_is_saved_time: SKIPPED as {name}, which has no cgroup");
+        }
+        // 20 ms in each 100 ms, and as much again.
+        let plain = Sandbox::new().cpus(0.2);
+        let burst = plain.clone().cpu_burst(Duration::from_millis(20));
+        let throttled = |sandbox: &Sandbox| {
+            let status = sandbox.command("python3").args(["-c", WAITS]).status()?;
+            assert_eq!(status.ended, Ended::Exited(0));
+            Ok::<_, seclude::Error>(status.usage.throttled)
+        };
+        let (mut without, mut with) = (Duration::ZERO, Duration::ZERO);
+        for _ in 0..3 {
+            without += throttled(&plain).expect("it starts");
+            with += match throttled(&burst) {
+                Err(error) if error.kind() == ErrorKind::LimitUnavailable => {
+                    return eprintln!("a_burst_is_saved_time: SKIPPED: {error}");
+                }
+                result => result.expect("it starts"),
+            };
+        }
+        println!("throttled for {without:?}, with a burst for {with:?}");
+        assert!(with * 3 < without * 2, "throttled for {without:?}, with a burst for {with:?}");
     });
 }
