@@ -7,22 +7,25 @@
 pub mod copy;
 mod defaults;
 mod files;
+mod identity;
 pub mod idmap;
 mod label;
 mod landlock;
+mod sources;
 pub mod unwritable;
 
 use crate::base::error::{Error, Result};
 use crate::plan::idmap::Mapping;
 use crate::policy::profile;
 use crate::policy::seccomp::{Filters, Tree};
-use crate::policy::{Bind, Clock, Namespace, Policy, System};
+use crate::policy::{Namespace, Policy};
 use crate::wire::codec::{ListBuilder, Sink};
-use crate::wire::plan::{IdRange, Step, protection};
+use crate::wire::plan::{Step, protection};
 pub use label::Label;
+use sources::Sources;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 impl Sink for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
@@ -130,18 +133,6 @@ impl Plan {
     }
 }
 
-/// The sources that the warden opens, each by its index in the order of opening.
-#[derive(Default)]
-struct Sources {
-    system: Option<u32>,
-    /// Directories in the host's `/etc`, each with its visible names.
-    etc: Vec<(u32, PathBuf, Vec<CString>)>,
-    proc: Option<u32>,
-    null: u32,
-    devices: Vec<u32>,
-    binds: Vec<(u32, PathBuf)>,
-}
-
 struct Builder {
     steps: ListBuilder<Vec<u8>>,
     labels: Vec<Label>,
@@ -229,188 +220,6 @@ impl Builder {
             label.source = Some(path.into());
         }
     }
-
-    // ---- 1. open the sources, with the caller's ids and permissions
-
-    fn source(&mut self, path: &Path, optional: bool, action: String) -> Result<u32> {
-        self.source_by(path, optional, true, action)
-    }
-
-    fn source_by(
-        &mut self,
-        path: &Path,
-        optional: bool,
-        follow: bool,
-        action: String,
-    ) -> Result<u32> {
-        self.push(Step::Source { path: &c_string(path)?, optional, follow }, action);
-        self.name_source(path);
-        self.sources += 1;
-        Ok(self.sources - 1)
-    }
-
-    fn open_sources(&mut self, policy: &Policy) -> Result<Sources> {
-        let mut sources = Sources::default();
-        match &policy.system {
-            System::Host => {
-                sources.system =
-                    Some(self.source(Path::new("/"), false, "open the host's root".into())?);
-                for (directory, names) in defaults::etc(policy) {
-                    let source = self.source(
-                        &directory,
-                        true,
-                        format!("open the host's {}", directory.display()),
-                    )?;
-                    let names = names
-                        .iter()
-                        .map(|name| c_string(Path::new(name)))
-                        .collect::<Result<_>>()?;
-                    sources.etc.push((source, directory, names));
-                }
-            }
-            System::Root(root) => {
-                sources.system =
-                    Some(self.source(root, false, format!("open the root {}", root.display()))?)
-            }
-            System::Empty => {}
-        }
-        if policy.share.contains(&Namespace::Pid) {
-            sources.proc =
-                Some(self.source(Path::new("/proc"), false, "open the caller's /proc".into())?);
-        }
-        for (index, &(path, _, major, minor)) in devices(policy).enumerate() {
-            self.push(
-                Step::Device { path, major, minor },
-                format!("open the device {}", path.to_string_lossy()),
-            );
-            if index == 0 {
-                sources.null = self.sources;
-            }
-            sources.devices.push(self.sources);
-            self.sources += 1;
-        }
-        for entry in &policy.files {
-            if let Some(Bind { source, at, optional, nofollow, .. }) = entry.bind() {
-                let action = format!("bind {} on {}", source.display(), at.display());
-                let number = self.source_by(source, *optional, !nofollow, action)?;
-                sources.binds.push((number, source.clone()));
-            }
-        }
-        Ok(sources)
-    }
-
-    // ---- 2. set clocks, ids and names
-
-    fn admission(&mut self, manner: Manner) {
-        if manner.awaits() {
-            self.push(
-                Step::Await {},
-                "have the caller map the ids and move the warden into its cgroups",
-            );
-        }
-    }
-
-    fn view(&mut self, policy: &Policy, manner: Manner) {
-        if manner.watches {
-            let own = policy.private(Namespace::Mount) && !policy.share.contains(&Namespace::Pid);
-            let alone = policy.private(Namespace::Pid);
-            self.push(Step::Watch { own, alone }, "keep a view of the processes inside");
-        }
-        if manner.tree(policy) == Tree::Cell {
-            self.push(
-                Step::ReservePids {},
-                "keep process ids for the wardens of commands that enter",
-            );
-        }
-    }
-
-    /// Writes the id maps that the warden writes itself, and checks all maps of the sandbox's own
-    /// user namespace.
-    fn maps(&mut self, policy: &Policy, mapping: Mapping) {
-        const CHECK: &str = "check the id maps of the sandbox";
-        let Policy { uid, gid, .. } = *policy;
-        match mapping {
-            Mapping::Own => {
-                self.push(
-                    Step::MapOwnIds { uid, gid },
-                    format!("map the caller's ids to uid {uid} and gid {gid}"),
-                );
-                let line = |inside: u32| IdRange { inside, outside: 0, count: 1 };
-                self.push(Step::CheckMaps { uids: line(uid), gids: line(gid), own: true }, CHECK);
-            }
-            // The caller or the template wrote these maps while the warden waited.
-            Mapping::Range { uids, gids } => {
-                self.push(Step::CheckMaps { uids, gids, own: false }, CHECK)
-            }
-            // The caller has already read the map of an existing namespace, to choose or check the
-            // command's ids. The warden could not compare it: from inside the namespace, the outer
-            // ids in the map are those of the parent namespace, not those of the caller.
-            Mapping::Shared { .. } | Mapping::Joined => {}
-        }
-    }
-
-    fn push_user(&mut self, uid: u32, gid: u32) {
-        self.push(Step::BecomeUser { uid, gid }, format!("become uid {uid} and gid {gid}"));
-    }
-
-    fn clocks(&mut self, policy: &Policy) {
-        if policy.private(Namespace::Time) {
-            let nanoseconds = |clock| {
-                policy.clock_offsets.get(&clock).map_or(0, |seconds| seconds * 1_000_000_000)
-            };
-            let step = Step::TimeOffsets {
-                monotonic: nanoseconds(Clock::Monotonic),
-                boottime: nanoseconds(Clock::Boottime),
-            };
-            self.push(step, "make a time namespace and set its clocks");
-        }
-    }
-
-    fn identity(&mut self, policy: &Policy, mapping: Mapping, sources: &Sources) {
-        self.maps(policy, mapping);
-        let (uid, gid) = mapping.ids(policy);
-        self.push_user(uid, gid);
-        if mapping != Mapping::Own {
-            let root = if let System::Root(root) = &policy.system { root } else { Path::new("/") };
-            // A user that may not read the host's network configuration runs without it.
-            let dispensable =
-                |path: &Path| profile::NETWORK.iter().any(|name| Path::new(name) == path);
-            let binds = sources.binds.iter().map(|(number, path)| (*number, path.as_path()));
-            let binds = binds.filter(|(_, path)| !dispensable(path));
-            for (source, path) in sources.system.iter().map(|number| (*number, root)).chain(binds) {
-                self.push(
-                    Step::Readable { source },
-                    format!("check that the command may read {}", path.display()),
-                );
-                self.name_source(path);
-            }
-        }
-    }
-
-    fn names(&mut self, policy: &Policy) {
-        if policy.private(Namespace::Cgroup) {
-            self.push(Step::CgroupNamespace {}, "make a cgroup namespace");
-        }
-        if policy.private(Namespace::Uts) {
-            let name = policy.hostname.as_deref().unwrap_or(profile::HOST_NAME);
-            self.push(
-                Step::HostName { name: name.as_bytes() },
-                format!("set the host name {name}"),
-            );
-            if let Some(name) = &policy.domainname {
-                self.push(
-                    Step::DomainName { name: name.as_bytes() },
-                    format!("set the domain name {name}"),
-                );
-            }
-        }
-    }
-
-    fn loopback(&mut self, policy: &Policy) {
-        if policy.private(Namespace::Net) {
-            self.push(Step::Loopback {}, "bring up the loopback device");
-        }
-    }
 }
 
 impl Builder {
@@ -478,6 +287,7 @@ fn steps_of(plan: &Plan) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::Sandbox;
+    use crate::wire::plan::IdRange;
 
     fn compile(sandbox: &Sandbox, mapping: Mapping) -> Plan {
         let manner =

@@ -7,15 +7,18 @@
 //! Nothing here waits. To kill a command is to send SIGKILL and to return. A command in a cell has
 //! ended when its first process is reaped; the only command, when everything inside is reaped.
 
+mod finish;
+
+use finish::Ended;
+
 use crate::control::{CommandSocket, RequestBuffer};
 use crate::reap;
 use crate::relay::Relay;
-use crate::setup::FinishedSetup;
 use crate::start::{self, Begun, Refused, Starting};
 use crate::state::WardenState;
-use crate::sys::{self, Errno, Fd, Polled, RawUsage, Result, SIGCONT, SIGSTOP};
+use crate::sys::{self, Errno, Fd, Polled, Result, SIGCONT, SIGSTOP};
 use crate::watch::Watch;
-use crate::wire::message::{Limits, Report, Request, end, gauge, meter, seen, stage};
+use crate::wire::message::{Limits, Request, end, gauge, meter, stage};
 use crate::wire::plan::namespace;
 
 /// How many descriptors the loop polls for each command. The first four belong to the relays.
@@ -67,27 +70,9 @@ pub struct Running {
     at_process_limit: bool,
 }
 
-/// The result of a command that has ended, while the rest of its output is forwarded.
-struct Ended {
-    how: (u32, i32),
-    status: Option<i32>,
-    wall_ns: u64,
-    drain_deadline: Option<u64>,
-    /// Resource usage of a command in a cell: of its first process and of the children that this
-    /// process waited for.
-    usage: Option<RawUsage>,
-}
-
 /// Whether the polled descriptors show that the first process has ended.
 pub fn process_has_ended(ready: &[Polled]) -> bool {
     ready[PROCESS].is_ready()
-}
-
-fn how_it_ended(status: i32) -> (u32, i32) {
-    match status & 0x7f {
-        0 => (end::EXITED, status >> 8 & 0xff),
-        signal => (end::SIGNALED, signal),
-    }
 }
 
 fn after(start: u64, ns: u64) -> Option<u64> {
@@ -352,42 +337,6 @@ impl Running {
         }
     }
 
-    fn enforce_limits(&mut self, state: &WardenState<'_>) {
-        let now = sys::now();
-        if let Some(ended) = &self.ended {
-            if [ended.drain_deadline, self.deadline]
-                .iter()
-                .flatten()
-                .any(|deadline| *deadline <= now)
-            {
-                self.relays.iter_mut().flatten().for_each(Relay::abandon);
-            }
-            return;
-        }
-        if self.is_awaited() {
-            self.kill_rest(state);
-        }
-        if self.killed.is_some() {
-            return;
-        }
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            let Limits { grace_signal, grace_ns, .. } = self.limits;
-            if grace_signal == 0 || self.warned {
-                self.kill((end::WALL_TIME, 0), state);
-                return;
-            }
-            // The command leads a session, and so a process group with its process id. SIGCONT
-            // follows because a stopped process does not receive the signal.
-            let _ = sys::kill(-self.pid, grace_signal);
-            let _ = sys::kill(-self.pid, SIGCONT);
-            self.warned = true;
-            self.deadline = Some(now.saturating_add(grace_ns));
-        }
-        if let Some(how) = self.watch.check(now, state.setup.scan.as_ref()) {
-            self.kill((how, 0), state);
-        }
-    }
-
     /// Handles a request about this command.
     pub fn handle_request(&mut self, request: &Request<'_>, state: &WardenState<'_>) -> Result<()> {
         match *request {
@@ -422,135 +371,6 @@ impl Running {
             _ => return Err(Errno::EPROTO),
         }
         Ok(())
-    }
-
-    // ---- the end
-
-    /// Handles the end of the first process, which has just been reaped.
-    pub fn reaped(
-        &mut self,
-        status: i32,
-        usage: RawUsage,
-        state: &mut WardenState<'_>,
-    ) -> Result<()> {
-        // By now it is known whether the program was executed, and that report goes first.
-        self.report_start(state)?;
-        if self.failed {
-            return Ok(());
-        }
-        (self.process, self.held_back) = (None, false);
-        self.at_process_limit |= state.at_process_limit();
-        self.watch.count_remaining(state.setup.scan.as_ref());
-        self.status = Some(status);
-        let by_itself = if self.warned { (end::WALL_TIME, 0) } else { how_it_ended(status) };
-        if !self.is_in_cell() {
-            // Everything else inside ends with the only command.
-            self.kill(by_itself, state);
-            return Ok(());
-        }
-        let how = self.killed.unwrap_or(by_itself);
-        let drain_deadline =
-            if self.killed.is_some() { Some(sys::now() + DRAIN_TIMEOUT) } else { None };
-        self.conclude(how, drain_deadline, Some(usage));
-        self.relays.iter_mut().flatten().for_each(Relay::limit_to_pending);
-        Ok(())
-    }
-
-    /// Concludes a killed command, because the warden has no child left.
-    pub fn no_child_left(&mut self) {
-        if let (Some(how), false, None) = (self.killed, self.is_in_cell(), &self.ended) {
-            let by_itself = matches!(how.0, end::EXITED | end::SIGNALED);
-            let drain_deadline = if by_itself { None } else { Some(sys::now() + DRAIN_TIMEOUT) };
-            self.conclude(how, drain_deadline, None);
-            self.relays.iter_mut().flatten().for_each(Relay::finish);
-        }
-    }
-
-    fn conclude(&mut self, how: (u32, i32), drain_deadline: Option<u64>, usage: Option<RawUsage>) {
-        self.ended = Some(Ended {
-            how,
-            status: self.status,
-            wall_ns: sys::now() - self.started,
-            drain_deadline,
-            usage,
-        });
-    }
-
-    /// Kills the command. `how` becomes the reported end.
-    pub fn kill(&mut self, how: (u32, i32), state: &WardenState<'_>) {
-        if self.ended.is_some() || self.killed.is_some() || self.failed {
-            return;
-        }
-        self.killed = Some(how);
-        if let (Some(scan), true) = (&state.setup.scan, self.is_in_cell()) {
-            // The usage of a process is lost if its parent dies before it waits.
-            self.watch.record_cpu_time(scan);
-        }
-        self.kill_rest(state);
-    }
-
-    /// Kills what is left, if it is time to.
-    ///
-    /// For the only command, that is everything inside. For a killed command in a cell, it is its
-    /// process tree. For one in a cell that has ended by itself, it is only the tracer that holds
-    /// its end back.
-    fn kill_rest(&mut self, state: &WardenState<'_>) {
-        let now = sys::now();
-        if now < self.next_check {
-            return;
-        }
-        let first = self.next_check == 0;
-        self.next_check = now + CHECK_INTERVAL;
-        match &state.setup.scan {
-            _ if !self.is_in_cell() && first => {
-                reap::signal_everything(state.namespaces, sys::SIGKILL)
-            }
-            _ if !self.is_in_cell() => reap::kill_survivors(state.namespaces),
-            _ if self.killed.is_none() => {}
-            Some(scan) => reap::kill_tree(scan, self.pid),
-            None => drop(
-                sys::kill(-self.pid, sys::SIGKILL).or_else(|_| sys::kill(self.pid, sys::SIGKILL)),
-            ),
-        }
-        if self.held_back {
-            reap::kill_tracer(state.setup.scan.as_ref(), self.pid);
-        }
-        state.thaw();
-    }
-
-    pub fn is_finished(&self) -> bool {
-        self.failed || self.ended.is_some() && self.relays.iter().flatten().all(Relay::is_done)
-    }
-
-    pub fn report(&self, setup: &FinishedSetup) -> Result<()> {
-        let Some(Ended { how: (how, value), status, wall_ns, usage, .. }) =
-            self.ended.as_ref().filter(|_| !self.failed)
-        else {
-            return Ok(());
-        };
-        let (how, value, status, wall_ns, usage) = (*how, *value, *status, *wall_ns, *usage);
-        let mut usage = self
-            .watch
-            .complete(reap::usage(wall_ns, usage.unwrap_or_else(|| sys::usage_of(sys::CHILDREN))));
-        if let [Some(first), second] = &self.relays {
-            usage.stdout_bytes = first.passed;
-            usage.stderr_bytes = second.as_ref().map_or(0, |second| second.passed);
-        }
-        let scratch = setup.scratch.full();
-        let bit = |condition: bool, bit: u32| if condition { bit } else { 0 };
-        let seen = bit(status.is_some(), seen::STATUS)
-            | bit(scratch.is_some(), seen::SCRATCH)
-            | bit(self.watch.processes_at_limit(), seen::PROCESSES)
-            | bit(self.at_process_limit, seen::CELL_PROCESSES);
-        let report = Report::Ended {
-            how,
-            value,
-            status: status.unwrap_or(0),
-            seen,
-            scratch: scratch.unwrap_or(0),
-            usage,
-        };
-        self.socket.report(&report, &[])
     }
 }
 

@@ -1,5 +1,7 @@
 //! A running command: watched, limited, frozen, waited for, killed.
 
+mod control;
+mod files;
 mod finish;
 
 use crate::base::error::{Error, ErrorKind, Result};
@@ -9,20 +11,18 @@ use crate::base::watched::Watched;
 use crate::host::listener::Listener;
 use crate::host::socket::wait_readable;
 use crate::host::terminal::Terminal;
+use crate::policy::Limits;
 use crate::policy::outcome::{Ended, Enforced, Outcome, Usage};
-use crate::policy::{Cores, Limit, Limits};
-use crate::run::alive::{Alive, Freezer};
+use crate::run::alive::Alive;
 use crate::run::capture;
 use crate::run::command::{Command, Output, Stream};
 use crate::run::ground::Lease;
 use crate::run::start::Prepared;
 use crate::run::streams::Streams;
 use crate::run::tenancy::Tenancy;
-use crate::run::transfer::{Copied, Transfer};
 use crate::run::watchdog::{self, Watchdog};
-use crate::wire::message::{Request, end, meter};
+use crate::wire::message::{Request, end};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
-use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -359,156 +359,5 @@ impl Child {
 
     fn current_usage(&self) -> Result<Usage> {
         self.tenancy.usage(&self.alive, self.id(), self.started)
-    }
-
-    // ---- files
-
-    /// Copies a file or tree out of the running sandbox, from the absolute path `inside` to `to`.
-    /// `to` must not exist yet.
-    ///
-    /// This works like [`Transfer::copy`] with the sandbox's root as the base. A privileged caller
-    /// reads with the rights of the sandbox's user. Programs inside may change the files meanwhile;
-    /// [`Child::freeze`] prevents that.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Invalid`] if the command has ended, if a path is not allowed or if a bound of
-    /// `transfer` is exceeded. [`ErrorKind::Io`] if a file cannot be read or written.
-    pub fn copy_out(
-        &self,
-        inside: impl AsRef<Path>,
-        to: impl AsRef<Path>,
-        transfer: &Transfer,
-    ) -> Result<Copied> {
-        self.running_sandbox()?.copy_out(inside, to, transfer)
-    }
-
-    /// Copies a file or tree of the caller's into the running sandbox, to the absolute path
-    /// `inside`. `inside` must not exist yet.
-    ///
-    /// The copy is made with the rights of the sandbox's user, so it needs a directory that the
-    /// command may write to. The command owns the copies.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`Child::copy_out`].
-    pub fn copy_in(
-        &self,
-        from: impl AsRef<Path>,
-        inside: impl AsRef<Path>,
-        transfer: &Transfer,
-    ) -> Result<Copied> {
-        self.running_sandbox()?.copy_in(from, inside, transfer)
-    }
-
-    fn running_sandbox(&self) -> Result<&Alive> {
-        match self.outcome {
-            Some(_) => {
-                Err(Error::invalid("files of the sandbox", "it has ended, and they are gone"))
-            }
-            None => Ok(&self.alive),
-        }
-    }
-
-    // ---- changing limits
-
-    /// Changes the memory limit of the running command, in bytes.
-    ///
-    /// If more is in use, cgroup v2 reclaims what it can and then kills a process. cgroup v1
-    /// refuses the change.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Invalid`] if the policy sets no such limit, if the limit is the cell's, or if
-    /// the value is not allowed. [`ErrorKind::LimitUnavailable`] if the limit is not enforced on
-    /// this host. Other kinds if the kernel refuses the change.
-    pub fn set_memory(&mut self, bytes: impl Into<u64>) -> Result<()> {
-        let bytes = bytes.into();
-        self.change(Limit::Memory, |limits| limits.memory = Some(bytes))
-    }
-
-    /// Changes how many processors' worth of time the command may use.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`Child::set_memory`].
-    pub fn set_cpus(&mut self, number: f64) -> Result<()> {
-        self.change(Limit::Cpus, |limits| limits.cpus = Some(Cores(number)))
-    }
-
-    /// Changes the limit on processor time, counted from the command's start.
-    ///
-    /// It can be raised by at most 60 seconds above its value at the start: there the kernel kills
-    /// each process (`RLIMIT_CPU`).
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::LimitUnavailable`] if `limit` is higher than that. Otherwise the same as for
-    /// [`Child::set_memory`].
-    pub fn set_cpu_time(&mut self, limit: Duration) -> Result<()> {
-        if self.kernel_cpu_limit.is_some_and(|highest| limit > highest) {
-            return Err(Error::new(ErrorKind::LimitUnavailable, "change the limit cpu_time")
-                .because(
-                    "the kernel ends each process 60 seconds above the limit that it was started \
-                    with",
-                )
-                .hint("start with the larger limit, and lower it"));
-        }
-        self.change(Limit::CpuTime, |limits| limits.cpu_time = Some(limit))
-    }
-
-    /// Changes the limit on the number of processes and threads. Needs a cgroup. Processes that
-    /// exist above a lower limit stay.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`Child::set_memory`].
-    pub fn set_pids(&mut self, number: u64) -> Result<()> {
-        self.change(Limit::Pids, |limits| limits.pids = Some(number))
-    }
-
-    fn change(&mut self, limit: Limit, change: impl FnOnce(&mut Limits)) -> Result<()> {
-        if !self.limits.sets(limit) {
-            return Err(self.tenancy.no_such_limit(self.alive.sandbox.policy(), limit));
-        }
-        let mut limits = self.limits.clone();
-        change(&mut limits);
-        limits.check()?;
-        if self.outcome.is_some() {
-            return Ok(());
-        }
-        let wardens = self.tenancy.change(&self.alive, limit, &limits, self.wall_time)?;
-        self.limits = limits;
-        self.watchdog.limits_changed(&self.limits);
-        self.request(&Request::Limit { limits: wardens, meter: meter::NONE })
-    }
-
-    // ---- freezing
-
-    /// Stops everything in the sandbox until [`Child::thaw`]. Returns the mechanism that did it.
-    ///
-    /// The wall time continues to run. Freezing twice has no further effect, and freezing a command
-    /// that has ended has none.
-    ///
-    /// # Errors
-    ///
-    /// If the cgroup cannot be frozen, or if the request cannot be sent to the warden.
-    pub fn freeze(&mut self) -> Result<Freezer> {
-        match self.outcome {
-            Some(_) => Ok(Freezer::Signal),
-            None => self.tenancy.freeze(&self.alive, self.id()),
-        }
-    }
-
-    /// Lets everything in the sandbox continue. Has no effect if nothing is frozen.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`Child::freeze`].
-    pub fn thaw(&mut self) -> Result<()> {
-        match self.outcome {
-            Some(_) => Ok(()),
-            None => self.tenancy.thaw(&self.alive),
-        }
     }
 }

@@ -1,0 +1,89 @@
+//! The sources: what the warden opens outside, with the caller's ids and permissions.
+
+use super::{Builder, c_string, defaults, devices};
+use crate::base::error::Result;
+use crate::policy::{Bind, Namespace, Policy, System};
+use crate::wire::plan::Step;
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+/// The sources that the warden opens, each by its index in the order of opening.
+#[derive(Default)]
+pub struct Sources {
+    pub system: Option<u32>,
+    /// Directories in the host's `/etc`, each with its visible names.
+    pub etc: Vec<(u32, PathBuf, Vec<CString>)>,
+    pub proc: Option<u32>,
+    pub null: u32,
+    pub devices: Vec<u32>,
+    pub binds: Vec<(u32, PathBuf)>,
+}
+
+impl Builder {
+    pub(super) fn source(&mut self, path: &Path, optional: bool, action: String) -> Result<u32> {
+        self.source_by(path, optional, true, action)
+    }
+
+    pub(super) fn source_by(
+        &mut self,
+        path: &Path,
+        optional: bool,
+        follow: bool,
+        action: String,
+    ) -> Result<u32> {
+        self.push(Step::Source { path: &c_string(path)?, optional, follow }, action);
+        self.name_source(path);
+        self.sources += 1;
+        Ok(self.sources - 1)
+    }
+
+    pub(super) fn open_sources(&mut self, policy: &Policy) -> Result<Sources> {
+        let mut sources = Sources::default();
+        match &policy.system {
+            System::Host => {
+                sources.system =
+                    Some(self.source(Path::new("/"), false, "open the host's root".into())?);
+                for (directory, names) in defaults::etc(policy) {
+                    let source = self.source(
+                        &directory,
+                        true,
+                        format!("open the host's {}", directory.display()),
+                    )?;
+                    let names = names
+                        .iter()
+                        .map(|name| c_string(Path::new(name)))
+                        .collect::<Result<_>>()?;
+                    sources.etc.push((source, directory, names));
+                }
+            }
+            System::Root(root) => {
+                sources.system =
+                    Some(self.source(root, false, format!("open the root {}", root.display()))?)
+            }
+            System::Empty => {}
+        }
+        if policy.share.contains(&Namespace::Pid) {
+            sources.proc =
+                Some(self.source(Path::new("/proc"), false, "open the caller's /proc".into())?);
+        }
+        for (index, &(path, _, major, minor)) in devices(policy).enumerate() {
+            self.push(
+                Step::Device { path, major, minor },
+                format!("open the device {}", path.to_string_lossy()),
+            );
+            if index == 0 {
+                sources.null = self.sources;
+            }
+            sources.devices.push(self.sources);
+            self.sources += 1;
+        }
+        for entry in &policy.files {
+            if let Some(Bind { source, at, optional, nofollow, .. }) = entry.bind() {
+                let action = format!("bind {} on {}", source.display(), at.display());
+                let number = self.source_by(source, *optional, !nofollow, action)?;
+                sources.binds.push((number, source.clone()));
+            }
+        }
+        Ok(sources)
+    }
+}
