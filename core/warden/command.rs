@@ -9,7 +9,7 @@
 
 mod finish;
 
-use finish::Ended;
+use finish::CommandEnd;
 
 use crate::control::{CommandSocket, RequestBuffer};
 use crate::reap;
@@ -65,7 +65,7 @@ pub struct Running {
     status: Option<i32>,
     /// When to check again whether everything killed has ended.
     next_check: u64,
-    ended: Option<Ended>,
+    ended: Option<CommandEnd>,
     /// The cell had as many processes and threads as its limit allows while this command ran.
     at_process_limit: bool,
 }

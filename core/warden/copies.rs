@@ -1,7 +1,7 @@
 //! What a template keeps for its copies: the network namespaces that it lends them, and their mount
 //! namespaces until it has time to release them.
 
-use crate::networks::{Lent, Networks};
+use crate::networks::{LentNetwork, Networks};
 use crate::sys::{self, Fd};
 use crate::wire::message::Report;
 
@@ -10,7 +10,7 @@ const KEPT: usize = 32;
 
 pub struct Copies {
     pub networks: Networks,
-    mounts: [Option<Mounts>; KEPT],
+    mounts: [Option<CopyMounts>; KEPT],
 }
 
 /// The mount namespace of a copy.
@@ -18,13 +18,13 @@ pub struct Copies {
 /// The last process to leave a mount namespace waits for an RCU grace period when it ends. A caller
 /// that waits for this end waits as well. So the template holds on to the namespace and releases it
 /// later.
-struct Mounts {
+struct CopyMounts {
     _namespace: Fd,
     /// The process id of the copy while it lives.
     user: Option<i32>,
 }
 
-impl Mounts {
+impl CopyMounts {
     fn is_left(&self) -> bool {
         self.user.is_none()
     }
@@ -36,14 +36,14 @@ impl Copies {
     }
 
     /// Records a new copy.
-    pub fn born(&mut self, pid: i32, pidfd: &Fd, lent: Lent) {
+    pub fn born(&mut self, pid: i32, pidfd: &Fd, lent: LentNetwork) {
         self.networks.lend(lent, pid);
         if let Some(place) = self.mounts.iter_mut().find(|place| place.is_none()) {
             // This fails before Linux 6.11, or without a free descriptor. The copy then waits at
             // its end.
             *place = sys::mount_namespace_of(pidfd)
                 .ok()
-                .map(|namespace| Mounts { _namespace: namespace, user: Some(pid) });
+                .map(|namespace| CopyMounts { _namespace: namespace, user: Some(pid) });
         }
     }
 
@@ -59,7 +59,7 @@ impl Copies {
 
     /// Whether something of a copy that has ended is still to be released or checked.
     pub fn has_leftover(&self) -> bool {
-        self.networks.has_leftover() || self.mounts.iter().flatten().any(Mounts::is_left)
+        self.networks.has_leftover() || self.mounts.iter().flatten().any(CopyMounts::is_left)
     }
 
     /// Handles one thing that is left: networks first, because the next copy needs one.
@@ -67,7 +67,7 @@ impl Copies {
         if self.networks.has_leftover() {
             self.networks.tidy_one();
         } else if let Some(place) =
-            self.mounts.iter_mut().find(|place| place.as_ref().is_some_and(Mounts::is_left))
+            self.mounts.iter_mut().find(|place| place.as_ref().is_some_and(CopyMounts::is_left))
         {
             *place = None;
         }

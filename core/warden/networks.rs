@@ -33,11 +33,11 @@ pub struct Networks {
 struct Network {
     namespace: Fd,
     files: [Option<Fd>; FILES.len()],
-    state: State,
+    state: NetworkState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum NetworkState {
     /// In the state of a new one.
     Empty,
     /// Lent to the copy with this process id.
@@ -48,11 +48,11 @@ enum State {
 
 /// The network namespace that the template is in while it makes a copy: the index of a kept one, or
 /// `None` for one that is not kept.
-pub struct Lent(Option<usize>);
+pub struct LentNetwork(Option<usize>);
 
-impl Lent {
+impl LentNetwork {
     /// The copy gets no network namespace of the template.
-    pub const NONE: Lent = Lent(None);
+    pub const NONE: LentNetwork = LentNetwork(None);
 }
 
 impl Networks {
@@ -69,26 +69,26 @@ impl Networks {
     }
 
     /// Enters a network namespace that no process uses.
-    pub fn enter(&mut self) -> Result<Lent> {
+    pub fn enter(&mut self) -> Result<LentNetwork> {
         if self.home.is_none() {
             self.home = Some(sys::open(CWD, c"/proc/self/ns/net", open::READ, 0)?);
         }
-        while self.find(State::Empty).is_none() && self.find(State::Left).is_some() {
+        while self.find(NetworkState::Empty).is_none() && self.find(NetworkState::Left).is_some() {
             self.tidy_one();
         }
-        if let Some(index) = self.find(State::Empty) {
+        if let Some(index) = self.find(NetworkState::Empty) {
             sys::join_namespace(self.kept[index].namespace.number(), namespace::NET)?;
             self.reused += 1;
-            return Ok(Lent(Some(index)));
+            return Ok(LentNetwork(Some(index)));
         }
         sys::unshare(namespace::NET)?;
         self.made += 1;
         sys::loopback_up().inspect_err(|_| self.leave())?;
         // Without free descriptors it cannot be kept, but it serves this one copy.
-        Ok(Lent(if self.kept.len() < KEPT { self.keep().ok() } else { None }))
+        Ok(LentNetwork(if self.kept.len() < KEPT { self.keep().ok() } else { None }))
     }
 
-    fn find(&self, state: State) -> Option<usize> {
+    fn find(&self, state: NetworkState) -> Option<usize> {
         self.kept.iter().position(|network| network.state == state)
     }
 
@@ -105,7 +105,7 @@ impl Networks {
             }
         }
         self.fresh = Some(Contents::by(&files)?);
-        self.kept.push(Network { namespace, files, state: State::Empty })?;
+        self.kept.push(Network { namespace, files, state: NetworkState::Empty })?;
         Ok(self.kept.len() - 1)
     }
 
@@ -117,16 +117,16 @@ impl Networks {
         }
     }
 
-    pub fn lend(&mut self, Lent(index): Lent, pid: i32) {
+    pub fn lend(&mut self, LentNetwork(index): LentNetwork, pid: i32) {
         if let Some(network) = index.and_then(|index| self.kept.get_mut(index)) {
-            network.state = State::Lent(pid);
+            network.state = NetworkState::Lent(pid);
         }
     }
 
     /// Records that a child has been reaped.
     pub fn reaped(&mut self, pid: i32) {
-        if let Some(index) = self.find(State::Lent(pid)) {
-            self.kept[index].state = State::Left;
+        if let Some(index) = self.find(NetworkState::Lent(pid)) {
+            self.kept[index].state = NetworkState::Left;
         }
     }
 
@@ -138,7 +138,7 @@ impl Networks {
 
     /// Whether a namespace is still to be compared.
     pub fn has_leftover(&self) -> bool {
-        self.find(State::Left).is_some()
+        self.find(NetworkState::Left).is_some()
     }
 
     /// Compares one namespace that a copy has left with a new one. If they differ, it is retired
@@ -146,13 +146,13 @@ impl Networks {
     // Not inlined: its large frame would become part of the frame of the loop.
     #[inline(never)]
     pub fn tidy_one(&mut self) {
-        let Some(index) = self.find(State::Left) else { return };
+        let Some(index) = self.find(NetworkState::Left) else { return };
         let differing = match (&self.fresh, Contents::by(&self.kept[index].files)) {
             (Some(fresh), Ok(contents)) => contents.differs(fresh),
             _ => Some(0),
         };
         match differing {
-            None => self.kept[index].state = State::Empty,
+            None => self.kept[index].state = NetworkState::Empty,
             Some(file) => {
                 if let Some(network) = self.kept.take(index) {
                     self.retired += 1;

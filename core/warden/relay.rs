@@ -7,7 +7,7 @@ pub struct Relay {
     /// The pipe that the command writes to. `None` after its end, after a cut, or when nobody wants
     /// the output.
     from: Option<Fd>,
-    to: Option<Target>,
+    to: Option<RelayTarget>,
     buffer: Pages,
     start: usize,
     end: usize,
@@ -27,18 +27,18 @@ pub struct Relay {
 }
 
 /// The destination of a stream.
-struct Target {
+struct RelayTarget {
     fd: Fd,
     socket: bool,
 }
 
-impl Target {
+impl RelayTarget {
     fn write(&self, piece: &[u8]) -> Result<usize> {
         if self.socket { sys::send_some(&self.fd, piece) } else { sys::write_some(&self.fd, piece) }
     }
 }
 
-impl Drop for Target {
+impl Drop for RelayTarget {
     /// close(2) of the last reference to a socket waits until everything is sent, if SO_LINGER is
     /// set (socket(7)). The warden must not wait.
     fn drop(&mut self) {
@@ -70,7 +70,7 @@ impl Relay {
         let buffer = Pages::new(BUFFER, false)?;
         Ok(Relay {
             from: Some(from),
-            to: Some(Target { fd: to, socket }),
+            to: Some(RelayTarget { fd: to, socket }),
             buffer,
             start: 0,
             end: 0,

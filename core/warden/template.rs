@@ -6,7 +6,7 @@
 
 use crate::control::{CommandSocket, RequestBuffer};
 use crate::copies::Copies;
-use crate::networks::Lent;
+use crate::networks::LentNetwork;
 use crate::sys::{self, Errno, Fd, Polled, Result};
 use crate::text::ShortText;
 use crate::wire::message::{Report, Request};
@@ -39,8 +39,11 @@ pub fn clone(incoming: &mut RequestBuffer, copies: &mut Copies) -> Result<bool> 
         Ok(gate) => gate,
         Err(errno) => return refuse(CommandSocket::own(socket), errno),
     };
-    let entered =
-        if namespaces & namespace::NET == 0 { Ok(Lent::NONE) } else { copies.networks.enter() };
+    let entered = if namespaces & namespace::NET == 0 {
+        Ok(LentNetwork::NONE)
+    } else {
+        copies.networks.enter()
+    };
     let born = entered.and_then(|lent| Ok((lent, sys::fork_into(namespaces & !namespace::NET)?)));
     if let Ok((_, None)) = born {
         return begin(socket, &incoming.descriptors()[1..], cgroup_entries, &gate).map(|()| true);

@@ -128,7 +128,7 @@ pub fn stub_fields() -> Vec<String> {
 /// Fields of `seclude.Usage`.
 pub fn python_fields() -> Vec<String> {
     each(|figure| {
-        let text = documented(figure, "", "None where nobody counted.");
+        let text = documented(figure, "", "None if it was not counted.");
         let mut lines = vec![format!("{}: {}", figure.name, python_type(figure))];
         lines.extend(docstring(&text));
         lines

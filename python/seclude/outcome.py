@@ -96,14 +96,14 @@ class Usage:
     """The most memory seen, without the pages of files: `RssAnon` and `RssShmem` of the
     processes, or `anon` and `shmem` of the cgroup. The warden samples it every 5 milliseconds
     or less often, where the memory of the sandbox, or of this command in a cell, is limited.
-    In bytes. None where nobody counted."""
+    In bytes. None if it was not counted."""
     max_rss: int
     """The largest resident set of any single process of the tree. In bytes."""
     processes: int
     """Processes and threads inside while the command runs, without the warden; 0 afterwards."""
     processes_peak: int | None
     """The most processes and threads at one time: from the cgroup since Linux 6.1, else sampled.
-    None where nobody counted."""
+    None if it was not counted."""
     minor_faults: int
     """Page faults served without I/O."""
     major_faults: int
@@ -118,10 +118,10 @@ class Usage:
     """Bytes written to block devices. In bytes."""
     stdout_bytes: int | None
     """Bytes written to the standard output. Counted only with a limit on the output. In bytes.
-    None where nobody counted."""
+    None if it was not counted."""
     stderr_bytes: int | None
     """Bytes written to the standard error. Counted only with a limit on the output. 0 if both
-    streams are one file: then `stdout_bytes` counts both. In bytes. None where nobody
+    streams are one file: then `stdout_bytes` counts both. In bytes. None if it was not
     counted."""
     # faces: end
     memory_source: MemorySource

@@ -43,7 +43,7 @@ static void tell_error(seclude_error *error)
     seclude_error_free(error);
 }
 
-/* Every number, times in microseconds, in the order of seclude_outcome; what nobody counted is left out. */
+/* Every number, times in microseconds, in the order of seclude_outcome; what was not counted is left out. */
 static void tell_usage(const seclude_outcome *outcome)
 {
     char text[2048];

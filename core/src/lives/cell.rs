@@ -41,16 +41,16 @@ use std::time::Instant;
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Cell(Arc<Shared>);
+pub struct Cell(Arc<SharedCell>);
 
 #[derive(Debug)]
-struct Shared {
+struct SharedCell {
     sandbox: Sandbox,
-    state: Mutex<State>,
+    state: Mutex<CellState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct CellState {
     /// `None` once the cell has been closed.
     alive: Option<Arc<Alive>>,
     enforced: Enforced,
@@ -76,8 +76,8 @@ impl Cell {
         let alive = Alive::start(sandbox, Purpose::Cell)?;
         let enforced = alive.ready()?;
         let limits = sandbox.policy().limits.clone();
-        let state = State { alive: Some(Arc::new(alive)), enforced, limits, published: None };
-        Ok(Cell(Arc::new(Shared { sandbox: sandbox.clone(), state: Mutex::new(state) })))
+        let state = CellState { alive: Some(Arc::new(alive)), enforced, limits, published: None };
+        Ok(Cell(Arc::new(SharedCell { sandbox: sandbox.clone(), state: Mutex::new(state) })))
     }
 
     /// Creates a command that runs in the cell. Many can run at once.
@@ -309,22 +309,22 @@ impl Cell {
         self.0.alive()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, CellState> {
         self.0.state()
     }
 }
 
-impl Shared {
+impl SharedCell {
     fn alive(&self) -> Result<Arc<Alive>> {
         self.state().alive.clone().ok_or_else(closed)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, CellState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Keeper for Shared {
+impl Keeper for SharedCell {
     /// Any number of commands can run in a cell at once.
     fn take(
         &self,

@@ -34,7 +34,7 @@ const NAME_MAX: usize = 64;
 #[derive(Debug, Clone)]
 pub struct NamedCell {
     name: String,
-    warden: Identity,
+    warden: CellIdentity,
     sandbox: Sandbox,
     cgroups: Vec<PathBuf>,
     mechanisms: Mechanisms,
@@ -42,7 +42,7 @@ pub struct NamedCell {
 
 /// The identity of a process, which differs from that of a later process with the same id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Identity {
+struct CellIdentity {
     pid: u32,
     /// The start time, in clock ticks since the boot (`/proc/PID/stat`).
     started: u64,
@@ -153,7 +153,7 @@ impl NamedCell {
 pub(crate) struct Published {
     name: String,
     directory: PathBuf,
-    warden: Identity,
+    warden: CellIdentity,
     owner: u32,
 }
 
@@ -161,7 +161,7 @@ impl Published {
     pub fn new(name: &str, cell: &Cell) -> Result<Published> {
         check_name(name)?;
         let alive = cell.alive()?;
-        let warden = Identity::of(alive.warden.pid().unsigned_abs())?;
+        let warden = CellIdentity::of(alive.warden.pid().unsigned_abs())?;
         let directory = Directory::open()?;
         if let Some(other) = directory.find_running(name)?.filter(|other| other.warden != warden) {
             return Err(Error::invalid(
@@ -200,14 +200,14 @@ impl Drop for Published {
     }
 }
 
-impl Identity {
-    fn of(pid: u32) -> Result<Identity> {
+impl CellIdentity {
+    fn of(pid: u32) -> Result<CellIdentity> {
         let unknown = || {
             Error::new(ErrorKind::WardenLost, "look at the cell's warden")
                 .because("the caller's /proc does not show it")
         };
         let started = processes::started(pid)?.ok_or_else(unknown)?;
-        Ok(Identity {
+        Ok(CellIdentity {
             pid,
             started,
             boot: boot().ok_or_else(unknown)?,
@@ -273,7 +273,7 @@ fn check_name(name: &str) -> Result<()> {
 
 fn encode(
     sandbox: &Sandbox,
-    warden: &Identity,
+    warden: &CellIdentity,
     cgroup: &cgroup::Cgroup,
     mechanisms: &Mechanisms,
 ) -> Result<String> {
@@ -282,7 +282,7 @@ fn encode(
         .iter()
         .filter_map(|limit| Some((limit.name().into(), json!(mechanisms[*limit as usize]?.name()))))
         .collect();
-    let Identity { pid, started, boot, tree } = warden;
+    let CellIdentity { pid, started, boot, tree } = warden;
     let cgroups: Vec<_> = cgroup.paths().collect();
     Ok(json!({
         "pid": pid,
@@ -298,7 +298,7 @@ fn encode(
 
 fn decode(name: &str, text: &str) -> Option<NamedCell> {
     let value: Value = serde_json::from_str(text).ok()?;
-    let warden = Identity {
+    let warden = CellIdentity {
         pid: value["pid"].as_u64()?.try_into().ok()?,
         started: value["started"].as_u64()?,
         boot: value["boot"].as_str()?.into(),

@@ -84,18 +84,18 @@ pub struct PoolStatistics {
 /// Closes the pool when the last clone is dropped.
 #[derive(Debug)]
 struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<SharedPool>,
     makers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedPool {
     sandbox: Sandbox,
     size: usize,
     reuse: bool,
     /// The process that created the pool and runs its threads.
     owner: u32,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     places: Places,
     /// Wakes the pool's threads: there is work.
     wanted: Condvar,
@@ -104,7 +104,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PoolState {
     ready: VecDeque<Arc<Alive>>,
     /// The sandboxes in use, by number. The value of a reusing pool's is the sandbox, which goes
     /// back to `ready`.
@@ -187,7 +187,7 @@ impl Pool {
             return Err(Error::invalid("pool", "its size must be at least 1"));
         }
         sandbox.prepare()?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedPool {
             sandbox: sandbox.clone(),
             size,
             reuse,
@@ -297,8 +297,8 @@ impl Drop for Handle {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl SharedPool {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -318,7 +318,7 @@ impl Shared {
     }
 
     /// Takes a ready sandbox if there is a place. An error if none can be created.
-    fn try_take(self: &Arc<Shared>, start: Instant, waited: bool) -> Result<Option<Place>> {
+    fn try_take(self: &Arc<SharedPool>, start: Instant, waited: bool) -> Result<Option<Place>> {
         let mut state = self.state();
         let taken = loop {
             if state.closed {
@@ -367,7 +367,7 @@ impl Shared {
     }
 
     /// Frees the places of commands that have ended. Returns whether there were any.
-    fn take_back(&self, state: &mut State) -> bool {
+    fn take_back(&self, state: &mut PoolState) -> bool {
         let ended = self.places.ended();
         let mut any = false;
         for number in ended {
@@ -387,7 +387,7 @@ impl Shared {
     }
 
     /// Makes a sandbox ready again if there is room, else returns it.
-    fn put_back(&self, state: &mut State, alive: Option<Arc<Alive>>) -> Option<Arc<Alive>> {
+    fn put_back(&self, state: &mut PoolState, alive: Option<Arc<Alive>>) -> Option<Arc<Alive>> {
         let room = !state.closed && state.ready.len() + state.making < self.size;
         let (fits, left) = if room { (alive, None) } else { (None, alive) };
         state.ready.extend(fits);
@@ -395,7 +395,7 @@ impl Shared {
     }
 
     /// Updates whether `places` reports a free place.
-    fn offer(&self, state: &mut State) {
+    fn offer(&self, state: &mut PoolState) {
         let place =
             state.in_use.len() < self.size && (!state.ready.is_empty() || state.failure.is_some());
         let offered = state.closed || place;
@@ -407,7 +407,7 @@ impl Shared {
 
     /// Whether sandboxes must be created at once, even while commands start: fewer than half are
     /// ready or being created.
-    fn is_short(&self, state: &State) -> bool {
+    fn is_short(&self, state: &PoolState) -> bool {
         2 * (state.ready.len() + state.making) < self.size
     }
 
@@ -430,7 +430,7 @@ impl Shared {
 
     /// Whether enough sandboxes are ready or being created. A reusing pool counts those in use,
     /// which come back.
-    fn is_full(&self, state: &State) -> bool {
+    fn is_full(&self, state: &PoolState) -> bool {
         let coming = if self.reuse { state.in_use.len() } else { 0 };
         state.ready.len() + state.making + coming >= self.size
     }

@@ -44,7 +44,7 @@ impl Mapping {
                 .because("only a caller with CAP_SYS_ADMIN can make the other namespaces without a user namespace of their own"));
         }
         let (own_uid, own_gid) = callers();
-        let (uid_map, gid_map) = (Map::of(Kind::Uid, "self")?, Map::of(Kind::Gid, "self")?);
+        let (uid_map, gid_map) = (Map::of(MapKind::Uid, "self")?, Map::of(MapKind::Gid, "self")?);
         if private {
             // The kernel refuses to create a user namespace if the caller's ids are unmapped. An
             // empty map would otherwise look like a map without other ids.
@@ -138,7 +138,9 @@ impl Mapping {
     pub fn write(self, pid: i32) -> Result<()> {
         let Mapping::Range { uids, gids } = self else { return Ok(()) };
         // user_namespaces(7) requires no order of the two maps.
-        for (kind, IdRange { inside, outside, count }) in [(Kind::Gid, gids), (Kind::Uid, uids)] {
+        for (kind, IdRange { inside, outside, count }) in
+            [(MapKind::Gid, gids), (MapKind::Uid, uids)]
+        {
             let path = kind.path(&pid.to_string());
             fs::write(&path, format!("{inside} {outside} {count}\n")).map_err(|error| {
                 let last = inside + (count - 1);
@@ -172,7 +174,7 @@ pub fn protections(owner: Option<(u32, u32)>) -> u64 {
 ///
 /// `Setup` if the map lacks the policy's ids; `NamespacesDenied` if the user is the host's root.
 fn joined_owner(policy: &Policy, pid: i32) -> Result<(u32, u32)> {
-    let of = |kind: Kind, id: u32| {
+    let of = |kind: MapKind, id: u32| {
         Map::of(kind, &pid.to_string())?.outside(id).ok_or_else(|| {
             Error::new(ErrorKind::Setup, format!("become {} {id}", kind.name()))
                 .because("the joined user namespace does not map it")
@@ -180,8 +182,8 @@ fn joined_owner(policy: &Policy, pid: i32) -> Result<(u32, u32)> {
                 .hint("choose an id that it maps: Sandbox::uid, Sandbox::gid")
         })
     };
-    let (uid, gid) = (of(Kind::Uid, policy.uid)?, of(Kind::Gid, policy.gid)?);
-    if Map::of(Kind::Uid, "self")?.outside(uid) == Some(0) {
+    let (uid, gid) = (of(MapKind::Uid, policy.uid)?, of(MapKind::Gid, policy.gid)?);
+    if Map::of(MapKind::Uid, "self")?.outside(uid) == Some(0) {
         return Err(Error::new(ErrorKind::NamespacesDenied, format!("become uid {}", policy.uid))
             .because("in the joined user namespace that is the host's root")
             .hint("choose another user: Sandbox::uid"));
@@ -212,16 +214,16 @@ fn can_set_ids() -> Result<bool> {
 
 /// The two kinds of id map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum MapKind {
     Uid,
     Gid,
 }
 
-impl Kind {
+impl MapKind {
     fn name(self) -> &'static str {
         match self {
-            Kind::Uid => "uid",
-            Kind::Gid => "gid",
+            MapKind::Uid => "uid",
+            MapKind::Gid => "gid",
         }
     }
 
@@ -233,18 +235,18 @@ impl Kind {
 /// An id map of a user namespace.
 #[derive(Debug)]
 struct Map {
-    kind: Kind,
+    kind: MapKind,
     /// The lines of the map: (inside, outside, count).
     lines: Vec<(u32, u32, u32)>,
 }
 
 impl Map {
     /// Reads the map of the user namespace that `process` is in: a process id or `self`.
-    fn of(kind: Kind, process: &str) -> Result<Map> {
+    fn of(kind: MapKind, process: &str) -> Result<Map> {
         Map::read(kind, &kind.path(process))
     }
 
-    fn read(kind: Kind, path: &str) -> Result<Map> {
+    fn read(kind: MapKind, path: &str) -> Result<Map> {
         let action = || format!("read {path}");
         let text = fs::read_to_string(path).map_err(|error| match error.raw_os_error() {
             Some(errno @ (libc::ENOENT | libc::ENOTDIR)) => Error::new(ErrorKind::Setup, action())
@@ -260,7 +262,7 @@ impl Map {
         })
     }
 
-    fn parse(kind: Kind, text: &str) -> Option<Map> {
+    fn parse(kind: MapKind, text: &str) -> Option<Map> {
         let line = |line: &str| {
             let numbers: Vec<u32> =
                 line.split_whitespace().map(|word| word.parse().ok()).collect::<Option<_>>()?;
@@ -342,7 +344,7 @@ impl Map {
             }
         }
         let range = IdRange { inside: 0, outside: first, count };
-        let id = outside(range, if self.kind == Kind::Uid { policy.uid } else { policy.gid });
+        let id = outside(range, if self.kind == MapKind::Uid { policy.uid } else { policy.gid });
         if self.outside(id) == Some(0) {
             return Err(Error::new(
                 ErrorKind::NamespacesDenied,
@@ -408,7 +410,7 @@ mod tests {
     use super::*;
 
     fn map(lines: &[(u32, u32, u32)]) -> Map {
-        Map { kind: Kind::Uid, lines: lines.to_vec() }
+        Map { kind: MapKind::Uid, lines: lines.to_vec() }
     }
 
     fn policy(host_ids: Option<u32>, uid: u32) -> Policy {
@@ -434,15 +436,18 @@ mod tests {
 
     #[test]
     fn a_map_that_cannot_be_read_is_an_error_and_not_an_empty_one() {
-        let error = Map::read(Kind::Uid, "/proc/self/no_such_map").unwrap_err();
+        let error = Map::read(MapKind::Uid, "/proc/self/no_such_map").unwrap_err();
         assert_eq!((error.kind(), error.step()), (ErrorKind::Setup, "read /proc/self/no_such_map"));
-        assert_eq!(Map::read(Kind::Uid, "/proc/self/stat").unwrap_err().kind(), ErrorKind::Setup);
-        assert!(
-            Map::parse(Kind::Uid, "0 0\n").is_none()
-                && Map::parse(Kind::Uid, "0 0 1 2\n").is_none()
+        assert_eq!(
+            Map::read(MapKind::Uid, "/proc/self/stat").unwrap_err().kind(),
+            ErrorKind::Setup
         );
-        assert!(Map::parse(Kind::Uid, "").is_some_and(|map| map.lines.is_empty()));
-        assert!(Map::of(Kind::Gid, "self").unwrap().outside(getegid().as_raw()).is_some());
+        assert!(
+            Map::parse(MapKind::Uid, "0 0\n").is_none()
+                && Map::parse(MapKind::Uid, "0 0 1 2\n").is_none()
+        );
+        assert!(Map::parse(MapKind::Uid, "").is_some_and(|map| map.lines.is_empty()));
+        assert!(Map::of(MapKind::Gid, "self").unwrap().outside(getegid().as_raw()).is_some());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::sys::{self, RawUsage, Result, SIGCONT};
 use crate::wire::message::{Limits, Report, end, seen};
 
 /// The result of a command that has ended, while the rest of its output is forwarded.
-pub struct Ended {
+pub struct CommandEnd {
     pub how: (u32, i32),
     pub status: Option<i32>,
     pub wall_ns: u64,
@@ -109,7 +109,7 @@ impl Running {
         drain_deadline: Option<u64>,
         usage: Option<RawUsage>,
     ) {
-        self.ended = Some(Ended {
+        self.ended = Some(CommandEnd {
             how,
             status: self.status,
             wall_ns: sys::now() - self.started,
@@ -165,7 +165,7 @@ impl Running {
     }
 
     pub fn report(&self, setup: &FinishedSetup) -> Result<()> {
-        let Some(Ended { how: (how, value), status, wall_ns, usage, .. }) =
+        let Some(CommandEnd { how: (how, value), status, wall_ns, usage, .. }) =
             self.ended.as_ref().filter(|_| !self.failed)
         else {
             return Ok(());

@@ -55,7 +55,7 @@ pub fn pending(fd: i32) -> usize {
 
 /// A control message with up to 253 descriptors.
 #[repr(C, align(8))]
-struct Control {
+struct ControlMessage {
     length: usize,
     level: i32,
     kind: i32,
@@ -70,7 +70,7 @@ struct MessageHeader {
     name_length: u64,
     parts: *const [usize; 2],
     part_count: usize,
-    control: *mut Control,
+    control: *mut ControlMessage,
     control_length: usize,
     flags: u64,
 }
@@ -101,9 +101,9 @@ pub fn receive(fd: i32, buffer: &mut [u8], descriptors: &mut [i32; 253]) -> Resu
     const CMSG_CLOEXEC: u32 = 0x4000_0000;
     const TRUNCATED: u64 = 0x20 | 0x8;
     let parts = [buffer.as_mut_ptr() as usize, buffer.len()];
-    let mut control = Control { length: 0, level: 0, kind: 0, descriptors: [-1; 254] };
+    let mut control = ControlMessage { length: 0, level: 0, kind: 0, descriptors: [-1; 254] };
     let mut header = MessageHeader::of(&parts);
-    (header.control, header.control_length) = (&raw mut control, size_of::<Control>());
+    (header.control, header.control_length) = (&raw mut control, size_of::<ControlMessage>());
     let length = call!(nr::RECVMSG, fd, &raw mut header, CMSG_CLOEXEC | DONTWAIT)?;
     let count = if header.control_length >= SCM_RIGHTS_HEADER {
         control.length.saturating_sub(SCM_RIGHTS_HEADER) / 4
@@ -162,7 +162,7 @@ pub fn send(fd: i32, message: &[u8], descriptors: &[&Fd], token: BypassToken) ->
     const SCM_RIGHTS: i32 = 1;
     let parts = [message.as_ptr() as usize, message.len()];
     let carried = descriptors.len().min(4);
-    let mut control = Control {
+    let mut control = ControlMessage {
         length: SCM_RIGHTS_HEADER + 4 * carried,
         level: SOL_SOCKET,
         kind: SCM_RIGHTS,

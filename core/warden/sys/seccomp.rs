@@ -8,32 +8,32 @@ const SET_MODE_FILTER: u32 = 1;
 
 /// struct sock_fprog
 #[repr(C)]
-struct Program {
+struct FilterProgram {
     length: u16,
     instructions: *const u8,
 }
 
-impl Program {
-    fn of(bytes: &[u8]) -> Result<Program> {
+impl FilterProgram {
+    fn of(bytes: &[u8]) -> Result<FilterProgram> {
         const INSTRUCTION: usize = 8;
         if !bytes.len().is_multiple_of(INSTRUCTION) {
             return Err(Errno::EINVAL);
         }
         let length = u16::try_from(bytes.len() / INSTRUCTION).map_err(|_| Errno::EINVAL)?;
-        Ok(Program { length, instructions: bytes.as_ptr() })
+        Ok(FilterProgram { length, instructions: bytes.as_ptr() })
     }
 }
 
 /// Loads a filter for all later calls of this process.
 pub fn load_filter(program: &[u8], token: BypassToken) -> Result<()> {
-    let program = Program::of(program)?;
+    let program = FilterProgram::of(program)?;
     done(call!(nr::SECCOMP, SET_MODE_FILTER, 0, &raw const program, 0, token.fourth, token.fifth))
 }
 
 /// Loads a filter and returns the listener for its notifications.
 pub fn load_filter_with_listener(program: &[u8], token: BypassToken) -> Result<Fd> {
     const NEW_LISTENER: u32 = 1 << 3;
-    let program = Program::of(program)?;
+    let program = FilterProgram::of(program)?;
     descriptor(call!(
         nr::SECCOMP,
         SET_MODE_FILTER,

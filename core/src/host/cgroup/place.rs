@@ -244,7 +244,7 @@ impl Cgroup {
             .v2
             .ok_or_else(|| refused("its hierarchy is not mounted".into(), None))?;
         let scope = systemd::scope(pid.unsigned_abs(), &new_name()?).map_err(
-            |systemd::Refusal { cause, hint, shortage }| match shortage {
+            |systemd::SystemdRefusal { cause, hint, shortage }| match shortage {
                 Some(errno) => refused(cause, hint).errno(errno),
                 None => refused(cause, hint),
             },

@@ -38,7 +38,7 @@ pub fn set(cgroup: &Cgroup, limit: Limit, limits: &Limits) -> Result<Mechanism> 
     }
     let controller = Controller::of(limit).ok_or_else(|| no_controller(limit))?;
     let (mechanism, directory) = cgroup.with(controller).ok_or_else(|| no_controller(limit))?;
-    let setting = Setting { limit, directory, v2: mechanism == Mechanism::CgroupV2 };
+    let setting = CgroupSetting { limit, directory, v2: mechanism == Mechanism::CgroupV2 };
     match limit {
         Limit::Memory => {
             setting.memory(limits.memory.unwrap_or(u64::MAX), limits.swap.unwrap_or(0))?
@@ -62,13 +62,13 @@ fn no_controller(limit: Limit) -> Error {
 }
 
 /// One limit in one directory.
-struct Setting<'a> {
+struct CgroupSetting<'a> {
     limit: Limit,
     directory: &'a Directory,
     v2: bool,
 }
 
-impl Setting<'_> {
+impl CgroupSetting<'_> {
     fn refused(&self, file: &str, why: impl Into<String>) -> Error {
         unavailable(self.limit).because(why).at(self.directory.path().join(file))
     }

@@ -20,28 +20,28 @@ mod tests;
 
 /// Why there is no scope, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct SystemdRefusal {
     pub cause: String,
     pub hint: Option<String>,
     /// The error number, if the caller ran out of a resource.
     pub shortage: Option<i32>,
 }
 
-impl Refusal {
-    fn new(cause: impl Into<String>) -> Refusal {
-        Refusal { cause: cause.into(), hint: None, shortage: None }
+impl SystemdRefusal {
+    fn new(cause: impl Into<String>) -> SystemdRefusal {
+        SystemdRefusal { cause: cause.into(), hint: None, shortage: None }
     }
 
     #[cfg(feature = "systemd")]
-    fn short(what: &str, errno: i32) -> Refusal {
-        Refusal {
+    fn short(what: &str, errno: i32) -> SystemdRefusal {
+        SystemdRefusal {
             shortage: Some(errno),
-            ..Refusal::new(format!("{what}: {}", crate::base::error::describe(errno)))
+            ..SystemdRefusal::new(format!("{what}: {}", crate::base::error::describe(errno)))
         }
     }
 
-    fn hint(self, hint: impl Into<String>) -> Refusal {
-        Refusal { hint: Some(hint.into()), ..self }
+    fn hint(self, hint: impl Into<String>) -> SystemdRefusal {
+        SystemdRefusal { hint: Some(hint.into()), ..self }
     }
 }
 
@@ -55,15 +55,15 @@ impl Refusal {
 ///
 /// # Errors
 ///
-/// A [`Refusal`] if there is no manager, or if it does not create the scope in time.
+/// A [`SystemdRefusal`] if there is no manager, or if it does not create the scope in time.
 #[cfg(feature = "systemd")]
-pub fn scope(pid: u32, name: &str) -> Result<PathBuf, Refusal> {
+pub fn scope(pid: u32, name: &str) -> Result<PathBuf, SystemdRefusal> {
     request::scope(pid, name)
 }
 
 /// Always refuses: this build does not include D-Bus.
 #[cfg(not(feature = "systemd"))]
-pub fn scope(_pid: u32, _name: &str) -> Result<PathBuf, Refusal> {
-    Err(Refusal::new("asking systemd is not built in")
+pub fn scope(_pid: u32, _name: &str) -> Result<PathBuf, SystemdRefusal> {
+    Err(SystemdRefusal::new("asking systemd is not built in")
         .hint("build seclude with its feature `systemd`"))
 }

@@ -2,7 +2,7 @@
 //! place. The place becomes free when the command has ended, which the pool detects by itself, or
 //! when the lease is dropped.
 
-use super::{Shared, clean_up};
+use super::{SharedPool, clean_up};
 use crate::base::error::Result;
 use crate::host::socket::Socket;
 use crate::run::alive::Alive;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 #[derive(Debug)]
 pub struct PoolLease {
-    shared: Arc<Shared>,
+    shared: Arc<SharedPool>,
     /// The number among all leases of the pool.
     number: u64,
     /// `Some` until the lease is dropped.
@@ -34,7 +34,7 @@ enum Stage {
 }
 
 impl PoolLease {
-    pub(super) fn place(alive: Arc<Alive>, shared: Arc<Shared>, number: u64) -> Place {
+    pub(super) fn place(alive: Arc<Alive>, shared: Arc<SharedPool>, number: u64) -> Place {
         let lease = PoolLease {
             shared,
             number,

@@ -1,7 +1,7 @@
 //! Checks what can be done to a running command and what can be measured: its cgroup, freezing,
 //! killing, usage.
 
-use super::probe::{self, Running};
+use super::probe::{self, RunningProbe};
 use super::{Check, State, limits};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::outcome::{Ended, MemorySource, Usage};
@@ -48,7 +48,7 @@ fn cgroups() -> Result<Vec<String>> {
     let read = |path: String| {
         fs::read_to_string(&path).map_err(|error| Error::io(format!("read {path}"), error))
     };
-    let running = Running::start(&sandbox())?;
+    let running = RunningProbe::start(&sandbox())?;
     let inside = read(format!("/proc/{}/cgroup", running.child.id()))?;
     running.release()?;
     let callers = read("/proc/self/cgroup".into())?;
@@ -71,7 +71,7 @@ fn cgroups() -> Result<Vec<String>> {
 fn freeze(limits: &[Check]) -> Check {
     const NAME: &str = "freeze";
     let frozen = || -> Result<Freezer> {
-        let mut running = Running::start(&sandbox())?;
+        let mut running = RunningProbe::start(&sandbox())?;
         let freezer = running.child.freeze()?;
         running.child.thaw()?;
         running.release()?;
@@ -95,7 +95,7 @@ fn kill() -> Check {
     const NAME: &str = "kill";
     const PROMPTLY: Duration = Duration::from_secs(1);
     let killed = || -> Result<()> {
-        let mut running = Running::start(&sandbox())?;
+        let mut running = RunningProbe::start(&sandbox())?;
         running.child.kill()?;
         match running.child.wait_timeout(PROMPTLY)?.map(|outcome| outcome.ended) {
             Some(Ended::Killed) => Ok(()),
@@ -118,7 +118,7 @@ fn usage(limits: &[Check]) -> [Check; 3] {
     const MEMORY: &str = "usage.memory";
     const PRESSURE: &str = "usage.pressure";
     let used = || -> Result<Usage> {
-        let mut running = Running::start(&sandbox())?;
+        let mut running = RunningProbe::start(&sandbox())?;
         running.child.usage()?;
         Ok(running.release()?.usage)
     };

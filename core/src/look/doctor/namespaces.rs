@@ -2,7 +2,7 @@
 //! guarantee; and nested sandboxes.
 
 use super::Check;
-use super::probe::{self, Running};
+use super::probe::{self, RunningProbe};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::outcome::Protection;
 use crate::policy::{Clock, Namespace};
@@ -121,7 +121,7 @@ fn create_namespaces_inside() -> Result<()> {
         Namespace::Uts,
     ];
     let flags = kinds.iter().fold(0, |flags, kind| flags | kind.flag());
-    let running = Running::start_founder(&sandbox, flags)?;
+    let running = RunningProbe::start_founder(&sandbox, flags)?;
     match running.receive()?.report()? {
         Report::Born { errno: 0, .. } => Ok(()),
         Report::Born { errno, kind, .. } => {

@@ -46,22 +46,22 @@ pub fn run(sandbox: &Sandbox) -> Result<Outcome> {
 }
 
 /// The running program, which waits for a request.
-pub struct Running {
+pub struct RunningProbe {
     pub child: Child,
     /// The caller's end of its standard input. The program ends when it is closed.
     socket: Socket,
 }
 
-impl Running {
-    pub fn start(sandbox: &Sandbox) -> Result<Running> {
-        Running::start_with(quiet(sandbox))
+impl RunningProbe {
+    pub fn start(sandbox: &Sandbox) -> Result<RunningProbe> {
+        RunningProbe::start_with(quiet(sandbox))
     }
 
     /// Starts the program with a request to create namespaces of these kinds.
-    pub fn start_founder(sandbox: &Sandbox, flags: u64) -> Result<Running> {
+    pub fn start_founder(sandbox: &Sandbox, flags: u64) -> Result<RunningProbe> {
         let mut command = quiet(sandbox);
         command.arg(launch::FOUND.to_string_lossy().as_ref());
-        let running = Running::start_with(command)?;
+        let running = RunningProbe::start_with(command)?;
         running.socket.send(
             &Request::Join { joined: ListBuilder::new(Vec::new()).list(), namespaces: flags },
             &[],
@@ -69,14 +69,14 @@ impl Running {
         Ok(running)
     }
 
-    fn start_with(mut command: Command) -> Result<Running> {
+    fn start_with(mut command: Command) -> Result<RunningProbe> {
         let (ours, theirs) = socket::pair()?;
         let theirs = theirs
             .as_fd()?
             .try_clone_to_owned()
             .map_err(|error| Error::io("copy a descriptor", error))?;
         let child = command.stdin(theirs).spawn()?;
-        Ok(Running { child, socket: ours })
+        Ok(RunningProbe { child, socket: ours })
     }
 
     /// Receives the program's report.
@@ -90,7 +90,7 @@ impl Running {
 
     /// Ends the program and waits for it.
     pub fn release(self) -> Result<Outcome> {
-        let Running { mut child, socket } = self;
+        let RunningProbe { mut child, socket } = self;
         drop(socket);
         let outcome = child.wait()?;
         if outcome.ended == WITHOUT_REQUEST { Ok(outcome) } else { Err(unexpected(outcome.ended)) }

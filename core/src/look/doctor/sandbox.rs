@@ -2,7 +2,7 @@
 //! mounts.
 
 use super::Check;
-use super::probe::{self, Running};
+use super::probe::{self, RunningProbe};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::plan::idmap::Mapping;
 use crate::policy::outcome::Protection;
@@ -132,7 +132,7 @@ fn modern_mounts() -> Check {
 /// Whether the newer calls mounted the root. mount(2) requires a device name for it; the newer
 /// calls leave it `none`.
 fn way_of_mounting() -> Result<bool> {
-    let running = Running::start(&probe::smallest())?;
+    let running = RunningProbe::start(&probe::smallest())?;
     let path = format!("/proc/{}/mountinfo", running.child.id());
     let text =
         fs::read_to_string(&path).map_err(|error| Error::io(format!("read {path}"), error))?;

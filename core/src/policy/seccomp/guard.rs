@@ -42,7 +42,7 @@ impl Tree {
 
 /// The meaning of an argument that names processes.
 #[derive(Clone, Copy)]
-enum Target {
+enum GuardedCall {
     /// A process that the call changes.
     Process,
     /// A process that the call signals, or opens as a pidfd. PID 1 gets no signals anyway.
@@ -50,10 +50,10 @@ enum Target {
     /// Every process of a user, if the argument has this value.
     User(u64),
 }
-use Target::{Process, Signalled, User};
+use GuardedCall::{Process, Signalled, User};
 
 /// The guarded calls: name, numbers for 32-bit programs (i386, arm), argument, and its meaning.
-const CALLS: &[(&str, [u32; 2], u8, Target)] = &[
+const CALLS: &[(&str, [u32; 2], u8, GuardedCall)] = &[
     ("ioprio_set", [289, 314], 0, User(IOPRIO_WHO_USER)),
     ("ioprio_set", [289, 314], 1, Process),
     ("kill", [37, 37], 0, Signalled),
@@ -78,7 +78,7 @@ pub(super) const COMPAT: u32 = if cfg!(target_arch = "x86_64") { 0x4000_0003 } e
 pub(super) const X32: Option<u32> =
     if cfg!(target_arch = "x86_64") { Some(0x4000_0000) } else { None };
 
-impl Target {
+impl GuardedCall {
     /// The tests for an argument that names the warden. Each of them suffices.
     fn tests(self, argument: u8, tree: Tree) -> impl Iterator<Item = Test> {
         let is = move |value: u64| Test::new(argument, Compare::Equal, value);

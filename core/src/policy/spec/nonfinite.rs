@@ -13,16 +13,16 @@ fn refused(place: &str, number: &str) -> Error {
 }
 
 /// One component of a place in a policy, such as `files` or `[0]`.
-enum Place {
+enum Position {
     Key(String),
     Item(usize),
 }
 
-fn named(places: &[Place]) -> String {
+fn named(places: &[Position]) -> String {
     places.iter().fold(String::new(), |name, place| match place {
-        Place::Key(key) if name.is_empty() => key.clone(),
-        Place::Key(key) => format!("{name}.{key}"),
-        Place::Item(index) => format!("{name}[{index}]"),
+        Position::Key(key) if name.is_empty() => key.clone(),
+        Position::Key(key) => format!("{name}.{key}"),
+        Position::Item(index) => format!("{name}[{index}]"),
     })
 }
 
@@ -40,16 +40,16 @@ pub fn in_json(text: &str) -> Option<Error> {
                 string = string_at(rest)?;
                 length = string.len() + 2;
             }
-            b'{' => places.push(Place::Key(String::new())),
-            b'[' => places.push(Place::Item(0)),
+            b'{' => places.push(Position::Key(String::new())),
+            b'[' => places.push(Position::Item(0)),
             b'}' | b']' => drop(places.pop()),
             b':' => {
-                if let Some(Place::Key(key)) = places.last_mut() {
+                if let Some(Position::Key(key)) = places.last_mut() {
                     string.clone_into(key);
                 }
             }
             b',' => {
-                if let Some(Place::Item(index)) = places.last_mut() {
+                if let Some(Position::Item(index)) = places.last_mut() {
                     *index += 1;
                 }
             }
@@ -87,8 +87,8 @@ pub fn in_toml(value: &toml::Value) -> Option<Error> {
     search(value, &mut Vec::new())
 }
 
-fn search(value: &toml::Value, places: &mut Vec<Place>) -> Option<Error> {
-    let mut inner = |place: Place, value: &toml::Value| {
+fn search(value: &toml::Value, places: &mut Vec<Position>) -> Option<Error> {
+    let mut inner = |place: Position, value: &toml::Value| {
         places.push(place);
         let found = search(value, places);
         places.pop();
@@ -103,10 +103,10 @@ fn search(value: &toml::Value, places: &mut Vec<Place>) -> Option<Error> {
                 .because(format!("{value} is a date, and no key takes one")),
         ),
         toml::Value::Array(items) => {
-            items.iter().enumerate().find_map(|(index, item)| inner(Place::Item(index), item))
+            items.iter().enumerate().find_map(|(index, item)| inner(Position::Item(index), item))
         }
         toml::Value::Table(table) => {
-            table.iter().find_map(|(key, item)| inner(Place::Key(key.clone()), item))
+            table.iter().find_map(|(key, item)| inner(Position::Key(key.clone()), item))
         }
         toml::Value::String(_)
         | toml::Value::Integer(_)

@@ -241,7 +241,7 @@ fn of_exec(program: &Path, errno: i32, mode: u32, head: &[u8]) -> Error {
             .hint("together at most a quarter of the stack limit, and each at most 128 KiB"),
         libc::EAGAIN => error(ErrorKind::HostLimit).hint(super::PROCESSES),
         libc::ETXTBSY => {
-            error(ErrorKind::ProgramNotExecutable).because("somebody has it open for writing")
+            error(ErrorKind::ProgramNotExecutable).because("a process has it open for writing")
         }
         libc::ELOOP => error(ErrorKind::ProgramMissing).because("too many symbolic links"),
         _ => error(ErrorKind::Setup),

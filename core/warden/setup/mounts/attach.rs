@@ -22,7 +22,7 @@ pub struct Attach {
 }
 
 /// A mount tree that is to be attached.
-pub enum Tree {
+pub enum MountTree {
     /// A copy that is attached nowhere.
     Detached(Fd),
     /// The original, which mount(2) copies when it attaches.
@@ -54,24 +54,24 @@ impl Attach {
     }
 
     /// Copies the tree at `source`, with all mounts below it.
-    pub fn copy(&self, source: i32) -> Result<Tree> {
+    pub fn copy(&self, source: i32) -> Result<MountTree> {
         if self.classic {
-            Ok(Tree::Original(source))
+            Ok(MountTree::Original(source))
         } else {
-            sys::copy_tree(source, true).map(Tree::Detached)
+            sys::copy_tree(source, true).map(MountTree::Detached)
         }
     }
 
     /// Attaches `tree` to `point`, with `attributes` on all its mounts. Returns its descriptor if
     /// there is one.
-    pub fn put(&self, tree: Tree, point: &Fd, attributes: u64) -> Result<Option<Fd>> {
+    pub fn put(&self, tree: MountTree, point: &Fd, attributes: u64) -> Result<Option<Fd>> {
         match tree {
-            Tree::Detached(tree) => {
+            MountTree::Detached(tree) => {
                 sys::add_attributes(&tree, attributes, true)?;
                 sys::attach_tree(&tree, point.number(), c"")?;
                 Ok(Some(tree))
             }
-            Tree::Original(source) => classic::bind(source, point, attributes).map(|()| None),
+            MountTree::Original(source) => classic::bind(source, point, attributes).map(|()| None),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The request to systemd: chooses the manager and its bus, sends the request, and checks the
 //! result.
 
-use super::Refusal;
+use super::SystemdRefusal;
 use super::bus::{Address, Bus, Fault};
 use super::message::{Kind, Message, Target};
 use crate::base::error::Shortage;
@@ -21,10 +21,10 @@ const MANAGER: Target = Target {
 };
 
 /// See [`super::scope`].
-pub fn scope(pid: u32, name: &str) -> Result<PathBuf, Refusal> {
+pub fn scope(pid: u32, name: &str) -> Result<PathBuf, SystemdRefusal> {
     // sd_booted(3).
     if !Path::new("/run/systemd/system").is_dir() {
-        return Err(Refusal::new(
+        return Err(SystemdRefusal::new(
             "systemd does not run this system: there is no /run/systemd/system",
         ));
     }
@@ -35,8 +35,8 @@ pub fn scope(pid: u32, name: &str) -> Result<PathBuf, Refusal> {
     let membership = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|error| {
         let action = format!("read /proc/{pid}/cgroup");
         match error.raw_os_error().filter(|errno| Shortage::of(*errno).is_some()) {
-            Some(errno) => Refusal::short(&action, errno),
-            None => Refusal::new(format!("{action}: {error}")),
+            Some(errno) => SystemdRefusal::short(&action, errno),
+            None => SystemdRefusal::new(format!("{action}: {error}")),
         }
     })?;
     cgroup_of(&membership, &unit)
@@ -67,32 +67,37 @@ pub fn addresses(uid: u32, variable: impl Fn(&str) -> Option<String>) -> Vec<Add
 }
 
 /// Asks the manager on the first bus that has one to create `unit` around `pid`.
-pub fn ask(addresses: &[Address], pid: u32, unit: &str, until: Instant) -> Result<(), Refusal> {
-    let mut refusal = Refusal::new("there is no bus to ask systemd on");
+pub fn ask(
+    addresses: &[Address],
+    pid: u32,
+    unit: &str,
+    until: Instant,
+) -> Result<(), SystemdRefusal> {
+    let mut refusal = SystemdRefusal::new("there is no bus to ask systemd on");
     for address in addresses {
         match converse(address, pid, unit, until) {
             Ok(()) => return Ok(()),
-            Err(Ended::NoManager(cause)) => refusal = Refusal::new(cause),
-            Err(Ended::Refused(refusal)) => return Err(refusal),
+            Err(JobEnd::NoManager(cause)) => refusal = SystemdRefusal::new(cause),
+            Err(JobEnd::Refused(refusal)) => return Err(refusal),
         }
     }
     Err(refusal.hint(remedy()))
 }
 
 /// Why this bus provided no scope.
-enum Ended {
+enum JobEnd {
     /// No manager received a request. Another bus may have one.
     NoManager(String),
-    Refused(Refusal),
+    Refused(SystemdRefusal),
 }
 
-fn converse(address: &Address, pid: u32, unit: &str, until: Instant) -> Result<(), Ended> {
+fn converse(address: &Address, pid: u32, unit: &str, until: Instant) -> Result<(), JobEnd> {
     let (mut bus, name) = Bus::open(address, until).map_err(|fault| before(fault, address))?;
     // systemd interprets the process id in its own pid namespace. In another one it would move an
     // unrelated process.
     let known_as = bus.process_of(&name).map_err(|fault| before(fault, address))?;
     if known_as != std::process::id() {
-        return Err(Ended::Refused(Refusal::new(format!(
+        return Err(JobEnd::Refused(SystemdRefusal::new(format!(
             "the bus at {address} is in another pid namespace"
         ))));
     }
@@ -104,16 +109,16 @@ fn converse(address: &Address, pid: u32, unit: &str, until: Instant) -> Result<(
     .map_err(|fault| before(fault, address))?;
     let job = start(&mut bus, pid, unit).map_err(|fault| match fault {
         Fault::Answer { name, .. } if is_absence(&name) => {
-            Ended::NoManager(format!("no systemd manager is on the bus at {address}"))
+            JobEnd::NoManager(format!("no systemd manager is on the bus at {address}"))
         }
-        fault => Ended::Refused(refused(fault, &format!("systemd does not start {unit}"))),
+        fault => JobEnd::Refused(refused(fault, &format!("systemd does not start {unit}"))),
     })?;
     let result = finished(&mut bus, &job).map_err(|fault| {
-        Ended::Refused(refused(fault, &format!("systemd does not finish {unit}")))
+        JobEnd::Refused(refused(fault, &format!("systemd does not finish {unit}")))
     })?;
     match result.as_str() {
         "done" => Ok(()),
-        result => Err(Ended::Refused(Refusal::new(format!(
+        result => Err(JobEnd::Refused(SystemdRefusal::new(format!(
             "systemd's job for {unit} ended as {result:?}"
         )))),
     }
@@ -157,22 +162,25 @@ fn removed(message: &Message, job: &OwnedObjectPath) -> Option<String> {
 }
 
 /// Converts a fault that came before the request to systemd.
-fn before(fault: Fault, address: &Address) -> Ended {
+fn before(fault: Fault, address: &Address) -> JobEnd {
     match fault {
-        Fault::Broken(cause) => Ended::NoManager(cause),
+        Fault::Broken(cause) => JobEnd::NoManager(cause),
         fault => {
-            Ended::Refused(refused(fault, &format!("the bus at {address} does not let us in")))
+            JobEnd::Refused(refused(fault, &format!("the bus at {address} does not let us in")))
         }
     }
 }
 
-fn refused(fault: Fault, what: &str) -> Refusal {
+fn refused(fault: Fault, what: &str) -> SystemdRefusal {
     match fault {
-        Fault::Broken(cause) => Refusal::new(format!("{what}: {cause}")),
-        Fault::Short(errno) => Refusal::short(what, errno as i32),
-        Fault::Late => Refusal::new(format!("{what}: no answer within {} s", LIMIT.as_secs())),
+        Fault::Broken(cause) => SystemdRefusal::new(format!("{what}: {cause}")),
+        Fault::Short(errno) => SystemdRefusal::short(what, errno as i32),
+        Fault::Late => {
+            SystemdRefusal::new(format!("{what}: no answer within {} s", LIMIT.as_secs()))
+        }
         Fault::Answer { name, text } => {
-            let refusal = Refusal::new(format!("{what}: {} ({name})", text.trim_end_matches('.')));
+            let refusal =
+                SystemdRefusal::new(format!("{what}: {} ({name})", text.trim_end_matches('.')));
             let denied = name.ends_with(".AccessDenied")
                 || name.ends_with(".InteractiveAuthorizationRequired");
             if denied { refusal.hint(remedy()) } else { refusal }
@@ -199,15 +207,15 @@ fn remedy() -> String {
 }
 
 /// The v2 cgroup in `membership`, the text of a `/proc/PID/cgroup` file. It must be the unit's own.
-pub fn cgroup_of(membership: &str, unit: &str) -> Result<PathBuf, Refusal> {
+pub fn cgroup_of(membership: &str, unit: &str) -> Result<PathBuf, SystemdRefusal> {
     let Some(path) =
         membership.lines().find_map(|line| line.strip_prefix("0::")).map(PathBuf::from)
     else {
-        return Err(Refusal::new("the process is in no cgroup of the v2 hierarchy"));
+        return Err(SystemdRefusal::new("the process is in no cgroup of the v2 hierarchy"));
     };
     match path.file_name().is_some_and(|name| name == unit) {
         true => Ok(path),
-        false => Err(Refusal::new(format!(
+        false => Err(SystemdRefusal::new(format!(
             "systemd reports {unit} as started, but the process is in {}",
             path.display()
         ))),

@@ -2,11 +2,11 @@
 //! written with zbus, that plays systemd's manager. They prove what the module sends and how it
 //! treats the replies. systemd itself does not take part.
 
-use super::Refusal;
+use super::SystemdRefusal;
 use super::bus::Address;
 use super::message::{self, Target};
 use super::request::{addresses, ask, cgroup_of};
-use manager::{Answer, Daemon, Place, pids_of};
+use manager::{Answer, Daemon, ManagerDirectory, pids_of};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -72,7 +72,7 @@ fn a_job_that_fails_is_a_refusal() {
 }
 
 /// Runs `ask`, which must end at its time limit. Returns the cause.
-fn timed(ask: impl FnOnce(Duration) -> Result<(), Refusal>) -> String {
+fn timed(ask: impl FnOnce(Duration) -> Result<(), SystemdRefusal>) -> String {
     let start = Instant::now();
     let refusal = ask(SHORT).unwrap_err();
     let took = start.elapsed();
@@ -100,7 +100,7 @@ fn a_job_without_end_costs_no_more_than_the_limit() {
 
 #[test]
 fn a_bus_that_never_accepts_costs_no_more_than_the_limit() {
-    let place = Place::new();
+    let place = ManagerDirectory::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
     // Fill the shortest possible queue, so that the next connect(2) waits.
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
@@ -110,14 +110,14 @@ fn a_bus_that_never_accepts_costs_no_more_than_the_limit() {
 
 #[test]
 fn a_bus_that_says_nothing_costs_no_more_than_the_limit() {
-    let place = Place::new();
+    let place = ManagerDirectory::new();
     let _listener = UnixListener::bind(place.socket()).unwrap();
     timed(|limit| ask(&[place.address()], 1, UNIT, Instant::now() + limit));
 }
 
 #[test]
 fn a_bus_that_never_stops_talking_costs_no_more_than_the_limit() {
-    let place = Place::new();
+    let place = ManagerDirectory::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
     let talker = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -137,7 +137,7 @@ fn a_bus_that_never_stops_talking_costs_no_more_than_the_limit() {
 
 /// The cause of the refusal when a bus completes the authentication and then sends `bytes`.
 fn cause_of(bytes: Vec<u8>) -> String {
-    let place = Place::new();
+    let place = ManagerDirectory::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
     let peer = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -174,7 +174,7 @@ fn nonsense_from_a_bus_is_refused() {
 
 #[test]
 fn a_bus_that_rejects_is_refused() {
-    let place = Place::new();
+    let place = ManagerDirectory::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
     let peer = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -192,7 +192,7 @@ fn a_bus_that_rejects_is_refused() {
 #[test]
 fn a_bus_without_a_manager_is_passed_over() {
     let (Some(empty), Some(full)) = (Daemon::start(), Daemon::start()) else { return };
-    let nowhere = Place::new();
+    let nowhere = ManagerDirectory::new();
     let (_manager, asked) = full.manager(Answer::Job("done"));
     let until = || Instant::now() + PATIENT;
     let refusal = ask(&[nowhere.address()], std::process::id(), UNIT, until()).unwrap_err();

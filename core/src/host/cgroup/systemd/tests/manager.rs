@@ -1,6 +1,6 @@
 //! A message bus for one test, and a service on it that plays systemd's manager.
 
-use super::super::Refusal;
+use super::super::SystemdRefusal;
 use super::super::bus::Address;
 use super::super::request::ask;
 use super::UNIT;
@@ -15,16 +15,16 @@ use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
 /// A directory for one test's sockets.
-pub struct Place(PathBuf);
+pub struct ManagerDirectory(PathBuf);
 
-impl Place {
-    pub fn new() -> Place {
+impl ManagerDirectory {
+    pub fn new() -> ManagerDirectory {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name =
             format!("seclude-bus-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).unwrap();
-        Place(path)
+        ManagerDirectory(path)
     }
 
     pub fn socket(&self) -> String {
@@ -36,7 +36,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ManagerDirectory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -45,13 +45,13 @@ impl Drop for Place {
 /// A message bus.
 pub struct Daemon {
     process: Child,
-    pub place: Place,
+    pub place: ManagerDirectory,
 }
 
 impl Daemon {
     /// Returns `None`, and prints the reason, if there is no dbus-daemon.
     pub fn start() -> Option<Daemon> {
-        let place = Place::new();
+        let place = ManagerDirectory::new();
         let spawned = Command::new("dbus-daemon")
             .args(["--session", "--nofork", "--nopidfile", "--print-address=1"])
             .arg(format!("--address=unix:path={}", place.socket()))
@@ -88,7 +88,7 @@ impl Daemon {
         (connection, asked)
     }
 
-    pub fn ask(&self, limit: Duration) -> Result<(), Refusal> {
+    pub fn ask(&self, limit: Duration) -> Result<(), SystemdRefusal> {
         ask(&[self.place.address()], std::process::id(), UNIT, Instant::now() + limit)
     }
 }
