@@ -24,7 +24,9 @@ def build(programs: Programs, commit: str) -> str:
             ["git", "archive", commit], cwd=TOP, check=True, capture_output=True
         ).stdout
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(tree, filter="data")
+            # Python 3.11.2 of Debian 12 has no filters.
+            safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            archive.extractall(tree, **safe)
     return built_measure(tree, programs.folder / f"measure-{commit}", target=tree / "target")
 
 
