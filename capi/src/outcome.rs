@@ -1,5 +1,7 @@
 //! `seclude_outcome`: how a command ended, what it used, and what was enforced. C sees the fields of
 //! this structure.
+//!
+//! The file is longer than 400 lines because most of it is generated sections.
 
 use crate::boundary::{Answer, Structure};
 use crate::error::seclude_error;

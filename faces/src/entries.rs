@@ -160,15 +160,15 @@ pub fn python_home() -> Vec<String> {
         .enumerate()
         .map(|(place, line)| format!("\"{}{line}\"", if place == 0 { "" } else { " " }))
         .collect();
-    match texts.as_slice() {
-        [text] => vec![format!("\".files\": ({text}),")],
-        texts => {
-            let mut lines = vec!["\".files\": (".to_owned()];
-            lines.extend(texts.iter().map(|text| format!("    {text}")));
-            lines.push("),".into());
-            lines
-        }
+    // ruff leaves it in one line where that fits, with an indentation of 4.
+    let one = format!("\".files\": ({}),", texts.concat());
+    if texts.len() == 1 && one.len() <= 96 {
+        return vec![one];
     }
+    let mut lines = vec!["\".files\": (".to_owned()];
+    lines.extend(texts.iter().map(|text| format!("    {text}")));
+    lines.push("),".into());
+    lines
 }
 
 /// A list for people: each kind as a table with its required keys, and what each key means.

@@ -152,7 +152,9 @@ _HOMES = {
         " SetupError TimeoutExpired"
     ),
     # faces: begin entries with their module
-    ".files": ("Bind Directory Entry File Mqueue Symlink Tmpfs bind directory file mqueue symlink tmpfs"),
+    ".files": (
+        "Bind Directory Entry File Mqueue Symlink Tmpfs bind directory file mqueue symlink tmpfs"
+    ),
     # faces: end
     ".host": "Check Report doctor",
     ".interaction": "Command Interaction interact",

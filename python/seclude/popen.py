@@ -2,6 +2,8 @@
 
 Waiting polls the pidfd, which releases the GIL and lets Ctrl-C through. There is no thread, no
 signal handler and no `waitpid`.
+
+The file is longer than 400 lines because `Popen` is one class with the methods of subprocess.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 /* Objects without commands: making, copying, setting, freeing, errors, policies as text. No command
- * starts, so the tests run under valgrind, which lacks the system calls that a start needs. */
+ * starts, so the tests run under valgrind, which lacks the system calls that a start needs. For the
+ * same reason they are one program, longer than 400 lines. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <fcntl.h>

@@ -2,7 +2,8 @@
  *
  * Usage: driver JOB RESULT. tests/src/bin/driver.rs and driver.py do the same. A job consists of
  * lines `key value...`, with %XX for special characters. C strings contain no NUL, so no job for
- * this driver does. An invalid job ends the program. */
+ * this driver does. An invalid job ends the program. It is one file of more than 400 lines, so that
+ * one call of the compiler builds it. */
 
 #define _GNU_SOURCE
 #include <errno.h>

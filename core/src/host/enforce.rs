@@ -5,6 +5,8 @@
 //! limits processes where the kernel counts them per user namespace. The warden samples memory,
 //! processor time, and in the other cases processes. A limit that no mechanism can enforce is an
 //! error, unless the policy accepts best effort.
+//!
+//! The file is longer than 400 lines because its unit tests are in it.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::cgroup::{self, Cgroup, Controller, Entered};

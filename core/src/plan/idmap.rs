@@ -6,6 +6,8 @@
 //!
 //! The choice depends on the caller's maps, ids and capabilities. If any of them cannot be read,
 //! the start fails. An unreadable map never counts as an empty one.
+//!
+//! The file is longer than 400 lines because its unit tests are in it.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::{DEFAULT_HOST_IDS, HOST_IDS, Namespace, Policy};

@@ -1,4 +1,6 @@
 //! A command to run in a sandbox. The names are those of `std::process::Command`.
+//!
+//! The file is longer than 400 lines because half of it is the documentation of public methods.
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::Kept;

@@ -1,5 +1,7 @@
 //! One cgroup directory that this library created. Its name identifies the caller. A lock marks it
 //! as in use while the caller lives. Dropping it kills what is in it and removes it.
+//!
+//! The file is longer than 400 lines because its unit tests are in it.
 
 use crate::base::error::{self, Error, Result};
 use crate::base::kept::Kept;
