@@ -68,6 +68,7 @@ static void every_setter_is_taken(void)
     seclude_sandbox_tmpfs_with(sandbox, "/t", SECLUDE_UNLIMITED, 9, 0700, SECLUDE_TMPFS_NOEXEC);
     seclude_sandbox_dir(sandbox, "/dir", 0700);
     seclude_sandbox_symlink(sandbox, "target", "/link");
+    seclude_sandbox_mqueue(sandbox, "/dev/mqueue");
     seclude_sandbox_file(sandbox, "/file", "a\0b", 3, 0600);
     seclude_sandbox_file(sandbox, "/nothing", NULL, 0, 0644);
     seclude_sandbox_nested(sandbox);
@@ -306,6 +307,7 @@ static void null_is_never_a_crash(void)
     seclude_sandbox_tmpfs_with(NULL, NULL, 1, 1, 0, 0);
     seclude_sandbox_dir(NULL, NULL, 0);
     seclude_sandbox_symlink(NULL, NULL, NULL);
+    seclude_sandbox_mqueue(NULL, NULL);
     seclude_sandbox_file(NULL, NULL, NULL, 0, 0);
     seclude_sandbox_nested(NULL);
     seclude_sandbox_rlimit(NULL, RLIMIT_CPU, 1, 1);
@@ -336,6 +338,7 @@ static void null_is_never_a_crash(void)
     STICKS(seclude_sandbox_dir(object, NULL, 0));
     STICKS(seclude_sandbox_symlink(object, NULL, "/a"));
     STICKS(seclude_sandbox_symlink(object, "a", NULL));
+    STICKS(seclude_sandbox_mqueue(object, NULL));
     STICKS(seclude_sandbox_file(object, NULL, "a", 1, 0));
     STICKS(seclude_sandbox_file(object, "/a", NULL, 1, 0));
     STICKS(seclude_sandbox_warden(object, NULL));
