@@ -37,7 +37,7 @@ pub struct Case {
     /// The faces that can express it: `rust`, `c`, `python`. Empty means all.
     #[serde(default)]
     pub faces: Vec<String>,
-    /// Whether the output may differ between two runs.
+    /// Whether the output or the status may differ between two runs.
     #[serde(default)]
     pub varies: bool,
     /// The path of a program that the row needs. The row is skipped if the program is absent.
