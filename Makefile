@@ -103,7 +103,7 @@ miri: ## the unit tests of the wire and the warden under Miri, which finds undef
 	sh tests/needs-nightly.sh miri rust-src
 	$(CARGO) +nightly miri test --quiet --package seclude-wire --package seclude-warden
 
-coverage: ## how many lines of the Rust code the tests reach, by room: docs/security-tests.md
+coverage: ## how many lines of the Rust code the tests reach, by room: tests/README.md
 	$(call say,coverage)
 	rustup component add llvm-tools
 	$(PYTHON) tests/coverage.py

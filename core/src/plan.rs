@@ -220,10 +220,8 @@ impl Builder {
             label.source = Some(path.into());
         }
     }
-}
 
-impl Builder {
-    // ---- 3. give up privileges
+    // ---- the last steps give up privileges
 
     fn no_nested_users(&mut self, policy: &Policy) {
         // The limits of a joined user namespace belong to whoever created it.

@@ -21,7 +21,7 @@ pub use files::types as entries;
 pub use files::types::{Bind, Entry, File, Tmpfs};
 pub(crate) use files::{Access, for_each_entry};
 pub(crate) use keys::for_each_key;
-pub(crate) use limits::{Cores, Demand, Limits, Share};
+pub(crate) use limits::{Cores, Demand, Limits, QUOTA_PERIOD, Share};
 pub use limits::{Io, Limit, Mechanism};
 pub use namespaces::{Clock, Namespace};
 pub use rlimits::Resource;

@@ -9,8 +9,6 @@
 
 mod finish;
 
-use finish::CommandEnd;
-
 use crate::control::{CommandSocket, RequestBuffer};
 use crate::reap;
 use crate::relay::Relay;
@@ -20,6 +18,7 @@ use crate::sys::{self, Errno, Fd, Polled, Result, SIGCONT, SIGSTOP};
 use crate::watch::Watch;
 use crate::wire::message::{Limits, Request, end, gauge, meter, stage};
 use crate::wire::plan::namespace;
+use finish::CommandEnd;
 
 /// How many descriptors the loop polls for each command. The first four belong to the relays.
 pub const POLLED: usize = 8;

@@ -13,8 +13,6 @@
 
 mod new_process;
 
-use new_process::{KeptDescriptors, become_command};
-
 use crate::control::{CommandSocket, LentRequest, RequestBuffer};
 use crate::examine::examine;
 use crate::setup::FinishedSetup;
@@ -25,6 +23,7 @@ use crate::wire::message::{
 };
 use crate::wire::plan::protection;
 use core::ffi::CStr;
+use new_process::{KeptDescriptors, become_command};
 
 /// What the new process needs to know. This struct and everything that it refers to are in memory
 /// that is lent to the process.

@@ -46,7 +46,8 @@ pub fn c_setters() -> Vec<String> {
             fields(kind).map(|field| format!(", {}", c_argument(field))).collect();
         lines.push("#[unsafe(no_mangle)]".into());
         lines.push(format!(
-            "pub unsafe extern \"C\" fn seclude_sandbox_{key}(sandbox: *mut seclude_sandbox{arguments}) {{"
+            "pub unsafe extern \"C\" fn seclude_sandbox_{key}\
+             (sandbox: *mut seclude_sandbox{arguments}) {{"
         ));
         let required: Vec<String> = kind
             .required

@@ -123,9 +123,10 @@ macro_rules! for_each_key {
             /// The number of processors that the sandbox may keep busy at once: 0.01 to 8192. Needs
             /// a cgroup.
             fraction cpus at limits.cpus,
-            /// The unused processor time of `cpus` that the sandbox can save up and use later, beyond
-            /// its quota: at most what `cpus` gives in 100 ms. For programs that mostly wait, and
-            /// must then answer quickly. Default: none. Needs `cpus`, a cgroup and Linux 5.14.
+            /// The unused processor time of `cpus` that the sandbox can save up and use later,
+            /// beyond its quota: at most what `cpus` gives in 100 ms. For programs that mostly
+            /// wait, and must then answer quickly. Default: none. Needs `cpus`, a cgroup and
+            /// Linux 5.14.
             time cpu_burst at limits.cpu_burst,
             /// The weight of the sandbox when it competes for processor time: 1 to 10000. The usual
             /// weight is 100. Needs a cgroup.

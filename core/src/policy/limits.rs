@@ -69,6 +69,9 @@ named! {
     }
 }
 
+/// The period of a quota of processor time.
+pub const QUOTA_PERIOD: Duration = Duration::from_millis(100);
+
 /// How strictly a limit must be enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {

@@ -1,5 +1,5 @@
-//! The new process, from its start to `execve(2)`. It shares the warden's memory, so it makes system
-//! calls and does nothing else.
+//! The new process, from its start to `execve(2)`. It shares the warden's memory, so it makes
+//! system calls and does nothing else.
 
 use super::Order;
 use crate::control::Buffer;

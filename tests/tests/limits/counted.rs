@@ -242,6 +242,10 @@ for _ in range(6):
             };
         }
         println!("throttled for {without:?}, with a burst for {with:?}");
+        let mut child = burst.command("sleep").arg("1000").spawn().expect("it starts");
+        child.set_cpus(0.5).expect("the quota gives the burst");
+        let error = child.set_cpus(0.1).expect_err("the quota gives less than the burst");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(with * 3 < without * 2, "throttled for {without:?}, with a burst for {with:?}");
     });
 }

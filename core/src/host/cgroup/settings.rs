@@ -4,14 +4,12 @@
 use super::directory::Directory;
 use super::{Cgroup, Controller, unavailable};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::{Io, Limit, Limits, Mechanism};
+use crate::policy::{Io, Limit, Limits, Mechanism, QUOTA_PERIOD as PERIOD};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
-
-/// The period of the CPU bandwidth controller, in microseconds.
-const PERIOD: u64 = 100_000;
+use std::time::Duration;
 
 impl Controller {
     /// The controller that a limit needs.
@@ -44,8 +42,8 @@ pub fn set(cgroup: &Cgroup, limit: Limit, limits: &Limits) -> Result<Mechanism> 
             setting.memory(limits.memory.unwrap_or(u64::MAX), limits.swap.unwrap_or(0))?
         }
         Limit::Swap => setting.swap(limits)?,
-        Limit::Cpus => setting.cpus(limits)?,
-        Limit::CpuBurst => setting.cpu_burst(limits)?,
+        Limit::Cpus => setting.cpus(limits.cpus.map_or(1.0, |cores| cores.0))?,
+        Limit::CpuBurst => setting.cpu_burst(limits.cpu_burst.unwrap_or_default())?,
         Limit::CpuWeight => setting.cpu_weight(u64::from(limits.cpu_weight.unwrap_or(100)))?,
         Limit::CpuSet => setting.cpu_set(limits.cpu_set.as_ref().unwrap_or(&BTreeSet::new()))?,
         Limit::Pids => setting
@@ -152,48 +150,34 @@ impl CgroupSetting<'_> {
         self.memory(limits.memory.unwrap_or(u64::MAX), limits.swap.unwrap_or(0))
     }
 
-    /// Sets the quota, and the burst where the kernel has one. The kernel refuses a burst above the
-    /// quota, so there is none while the quota changes.
-    fn cpus(&self, limits: &Limits) -> Result<()> {
-        let number = limits.cpus.map_or(1.0, |cores| cores.0);
-        let quota = (number * PERIOD as f64).round() as u64;
-        let burst = limits.cpu_burst.map(|burst| burst.as_micros().min(quota.into()) as u64);
-        let burst = burst.filter(|_| self.directory.has(self.burst_file()).unwrap_or(false));
-        if burst.is_some() {
-            self.number(self.burst_file(), 0)?;
-        }
-        self.quota(quota)?;
-        burst.map_or(Ok(()), |burst| self.number(self.burst_file(), burst))
-    }
-
-    fn burst_file(&self) -> &'static str {
-        if self.v2 { "cpu.max.burst" } else { "cpu.cfs_burst_us" }
-    }
-
-    /// `cpus` sets the same files. This also requires that the kernel has bursts.
-    fn cpu_burst(&self, limits: &Limits) -> Result<()> {
-        if !self.directory.has(self.burst_file())? {
-            return Err(self
-                .refused(self.burst_file(), "this kernel has no bursts")
-                .hint("they need Linux 5.14; leave out cpu_burst, or make it best effort"));
-        }
-        self.cpus(limits)
-    }
-
-    fn quota(&self, quota: u64) -> Result<()> {
+    fn cpus(&self, number: f64) -> Result<()> {
+        let quota = (number * PERIOD.as_micros() as f64).round() as u64;
+        let period = PERIOD.as_micros() as u64;
         if self.v2 {
             let file = "cpu.max";
-            self.directory.write(file, &format!("{quota} {PERIOD}"))?;
+            self.directory.write(file, &format!("{quota} {period}"))?;
             let held = self.directory.text(file)?;
-            let wanted = format!("{quota} {PERIOD}");
+            let wanted = format!("{quota} {period}");
             return if held.trim() == wanted {
                 Ok(())
             } else {
                 Err(self.refused(file, format!("the kernel holds {held:?}")))
             };
         }
-        self.number("cpu.cfs_period_us", PERIOD)?;
+        self.number("cpu.cfs_period_us", period)?;
         self.number("cpu.cfs_quota_us", quota)
+    }
+
+    /// The kernel refuses a burst above the quota. The quota is set first (`Limit::ALL`), and never
+    /// falls below the burst (`Limits::check`).
+    fn cpu_burst(&self, burst: Duration) -> Result<()> {
+        let file = if self.v2 { "cpu.max.burst" } else { "cpu.cfs_burst_us" };
+        if !self.directory.has(file)? {
+            return Err(self
+                .refused(file, "this kernel has no bursts")
+                .hint("they need Linux 5.14; leave out cpu_burst, or make it best effort"));
+        }
+        self.number(file, burst.as_micros() as u64)
     }
 
     fn cpu_weight(&self, weight: u64) -> Result<()> {

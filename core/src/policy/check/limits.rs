@@ -2,7 +2,7 @@
 
 use super::check_text;
 use crate::base::error::{Error, Result};
-use crate::policy::{Cores, Io, Limits, Share};
+use crate::policy::{Cores, Io, Limits, QUOTA_PERIOD as PERIOD, Share};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
@@ -13,8 +13,6 @@ const BYTES_MAX: u64 = i64::MAX as u64;
 const PIDS_MAX: u64 = 1 << 22;
 /// The largest number of processors (NR_CPUS) that a kernel is built for.
 const PROCESSORS_MAX: u32 = 8192;
-/// The period of a quota of processor time.
-const PERIOD: Duration = Duration::from_millis(100);
 const TIME_MAX: Duration = Duration::from_secs(u32::MAX as u64);
 
 impl Limits {

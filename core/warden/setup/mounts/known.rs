@@ -2,8 +2,8 @@
 
 use crate::sys::{self, Errno, Fd, Pages, Result};
 
-/// The sources, and the file systems that the warden has mounted. One piece of memory holds the sources from its start and
-/// the file systems from its end.
+/// The sources, and the file systems that the warden has mounted. One piece of memory holds the
+/// sources from its start and the file systems from its end.
 pub struct Known {
     few: [usize; Known::FEW],
     /// Used where `few` has no room.
