@@ -48,7 +48,7 @@ static void names_are_those_of_every_language(void)
 static void every_setter_is_taken(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
-    seclude_sandbox_share(sandbox, SECLUDE_NAMESPACE_NET | SECLUDE_NAMESPACE_IPC);
+    seclude_sandbox_share(sandbox, SECLUDE_NAMESPACE_NET | SECLUDE_NAMESPACE_CGROUP);
     seclude_sandbox_unshare(sandbox, SECLUDE_NAMESPACE_TIME);
     seclude_sandbox_clock_offset(sandbox, SECLUDE_CLOCK_BOOTTIME, -60);
     seclude_sandbox_hostname(sandbox, "judge");
@@ -84,10 +84,11 @@ static void every_setter_is_taken(void)
     CHECK_INT(seclude_text_length(json), strlen(seclude_text_string(json)));
     /* clang-format off */
     static const char *const SAID[] = {
-        "net", "ipc", "time", "boottime", "-60", "judge", "lan", "\"uid\"", "\"gid\"", "\"me\"",
+        "net", "cgroup", "time", "boottime", "-60", "judge", "lan", "\"uid\"", "\"gid\"", "\"me\"",
         "/work", "300000", "/srv/other", "writable_root", "\"/a\"", "\"/b\"", "\"/c\"", "writable",
-        "optional", "noexec", "devices", "4096", "0700", "\"/dir\"", "target", "/link", "/file",
-        "0600", "/nothing", "nested", "nofile", "unlimited", "1.5", "/usr/libexec/seclude/warden",
+        "optional", "noexec", "devices", "4096", "0700", "\"/dir\"", "target", "/link", "mqueue",
+        "/file", "0600", "/nothing", "nested", "nofile", "unlimited", "1.5",
+        "/usr/libexec/seclude/warden",
     };
     /* clang-format on */
     for (size_t index = 0; index < sizeof SAID / sizeof *SAID; index++) {
