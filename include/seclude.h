@@ -622,6 +622,16 @@ void seclude_sandbox_home(seclude_sandbox *sandbox, const char *home);
  */
 void seclude_sandbox_host_ids(seclude_sandbox *sandbox, uint32_t host_ids);
 
+/**
+ * Lets the command be the caller's own user and group outside, even if the caller is privileged.
+ * `uid` and `gid` still are its numbers inside.
+ *
+ * Only for programs that the caller trusts, such as its own tests. The command of the host's root
+ * then owns root's files, and can change those that writable binds show. It has no capability over
+ * them.
+ */
+void seclude_sandbox_as_caller(seclude_sandbox *sandbox);
+
 /** Keeps the root directory, a tmpfs, writable. */
 void seclude_sandbox_writable_root(seclude_sandbox *sandbox);
 
@@ -691,6 +701,21 @@ void seclude_sandbox_warden(seclude_sandbox *sandbox, const char *warden);
  *
  * It is an object because neither side frees memory that the other one allocates.
  * ============================================================================================= */
+
+/**
+ * Makes a sandbox for the caller's own tests: programs that it trusts, but that must not disturb
+ * each other or the machine.
+ *
+ * The files are the host's, at the same paths and with the same rights; `/sys` is read-only.
+ * `/tmp`, `/run` and `/dev/shm` are private and empty, except for the working directory. The
+ * network has only a loopback device, and the process tree, IPC objects and host name are private.
+ * The command is the caller's user and group, without capabilities. Filters stop nothing that a
+ * test may do.
+ *
+ * `*sandbox` is owned: free it with `seclude_sandbox_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_sandbox_for_tests(seclude_sandbox **sandbox, seclude_error **err);
 
 /**
  * Makes a sandbox from a policy in JSON: `{"hostname": "judge", "files": [{"tmpfs": "/tmp",

@@ -233,6 +233,17 @@ pub unsafe extern "C" fn seclude_sandbox_host_ids(sandbox: *mut seclude_sandbox,
     build(sandbox, |sandbox| Ok(sandbox.host_ids(host_ids)));
 }
 
+/// Lets the command be the caller's own user and group outside, even if the caller is privileged.
+/// `uid` and `gid` still are its numbers inside.
+///
+/// Only for programs that the caller trusts, such as its own tests. The command of the host's root
+/// then owns root's files, and can change those that writable binds show. It has no capability over
+/// them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_as_caller(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.as_caller()));
+}
+
 /// Keeps the root directory, a tmpfs, writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_writable_root(sandbox: *mut seclude_sandbox) {

@@ -36,6 +36,7 @@
 //! - resource limits of each process: [`Resource`]
 //!
 //! [`Sandbox::from_json`] and [`Sandbox::from_toml`] read the same policy from text.
+//! [`Sandbox::for_tests`] is the policy for a caller's own tests.
 //!
 //! # Running
 //!

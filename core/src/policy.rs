@@ -71,6 +71,8 @@ pub struct Policy {
     pub home: PathBuf,
     /// The first host id to map. With `None`, the library chooses the range.
     pub host_ids: Option<u32>,
+    /// Whether a privileged caller's command keeps the caller's own ids outside.
+    pub as_caller: bool,
     pub system: System,
     pub files: Vec<Entry>,
     /// The visible names in the host's `/etc`. With `None`, those of the profile.
@@ -113,6 +115,7 @@ impl Default for Policy {
             user: "user".into(),
             home: "/tmp".into(),
             host_ids: None,
+            as_caller: false,
             system: System::Host,
             files: Vec::new(),
             etc: None,

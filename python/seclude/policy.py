@@ -56,6 +56,9 @@ class Policy(TypedDict, total=False):
     inside. Must not be 0. The sandbox maps 65536 ids, or as many as the caller's user
     namespace has from there on. It is an error if the caller's user namespace lacks the
     requested ids. Give sandboxes different ranges if they must not access each other's files."""
+    as_caller: bool | None
+    """Lets the command be the caller's own user and group outside, even if the caller is
+    privileged. `uid` and `gid` still are its numbers inside."""
     root: Path | None
     """A directory that holds another system, whose programs replace those in the host's `/usr`.
     Its top level is visible read-only, except `/dev`, `/proc`, `/run`, `/sys` and `/tmp`.

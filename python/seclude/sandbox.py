@@ -54,6 +54,7 @@ class Sandbox(CommandRunner):
     Identity:
 
     - `uid`, `gid`: the ids inside, 1000 by default. 0 is root without power outside.
+    - `as_caller`: be the caller's own user outside, even if the caller is privileged.
     - `user`, `home`: the name and home directory in `/etc/passwd`.
     - `host_ids`: the first host id to map, if the caller is privileged. The sandbox maps 65536 ids,
       or as many as the caller's user namespace has from there on. The default is 0x70000000, or the
@@ -124,6 +125,19 @@ class Sandbox(CommandRunner):
         sandbox = cls.__new__(cls)
         object.__setattr__(sandbox, "_core", core)
         return sandbox
+
+    @classmethod
+    def for_tests(cls) -> Self:
+        """Return a sandbox for the caller's own tests.
+
+        These are programs that the caller trusts, but that must not disturb each other or the
+        machine. The files are the host's, at the same paths and with the same rights; `/sys` is
+        read-only. `/tmp`, `/run` and `/dev/shm` are private and empty, except for the working
+        directory. The network has only a loopback device, and the process tree, IPC objects and
+        host name are private. The command is the caller's user and group, without capabilities.
+        Filters stop nothing that a test may do.
+        """
+        return cls._of(_seclude.Sandbox.for_tests())
 
     # ---- the policy as text
 

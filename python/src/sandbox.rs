@@ -14,6 +14,12 @@ pub struct Sandbox(seclude_core::Sandbox);
 
 #[pymethods]
 impl Sandbox {
+    /// Makes the sandbox for the caller's own tests.
+    #[staticmethod]
+    fn for_tests(py: Python<'_>) -> PyResult<Sandbox> {
+        Sandbox::checked(py, seclude_core::Sandbox::for_tests())
+    }
+
     /// Parses a policy written in JSON.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Sandbox> {

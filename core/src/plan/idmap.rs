@@ -1,8 +1,8 @@
 //! Chooses the host ids to which the ids inside are mapped, and writes the maps of a privileged
 //! caller.
 //!
-//! The command never runs as the host's root. It runs as the caller's own user only if the caller
-//! may map no other id.
+//! Unless the policy says `as_caller`, the command never runs as the host's root. It then runs as
+//! the caller's own user only if the caller may map no other id.
 //!
 //! The choice depends on the caller's maps, ids and capabilities. If any of them cannot be read,
 //! the start fails. An unreadable map never counts as an empty one.
@@ -52,6 +52,12 @@ impl Mapping {
             // empty map would otherwise look like a map without other ids.
             uid_map.require(own_uid)?;
             gid_map.require(own_gid)?;
+        }
+        if policy.as_caller {
+            return Ok(match private {
+                true => Mapping::Own,
+                false => Mapping::Shared { uid: own_uid, gid: own_gid },
+            });
         }
         if privileged {
             let uids = uid_map.choose(policy, own_uid)?;

@@ -197,6 +197,10 @@ impl Policy {
                 format!("the range of {HOST_IDS} must lie between 1 and {}", u32::MAX - 1),
             ));
         }
+        if self.as_caller && self.host_ids.is_some() {
+            return Err(Error::invalid("host ids", "the command is the caller's own user")
+                .hint("leave out either host_ids or as_caller"));
+        }
         let plain = |text: &[u8]| {
             !text.is_empty() && !text.iter().any(|byte| matches!(byte, b':' | b'\n' | 0))
         };

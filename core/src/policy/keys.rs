@@ -62,6 +62,13 @@ macro_rules! for_each_key {
             /// caller's user namespace lacks these ids, as in a container, the sandbox uses its
             /// highest ids, as many as uid and gid need.
             id host_ids at host_ids,
+            /// Lets the command be the caller's own user and group outside, even if the caller is
+            /// privileged. `uid` and `gid` still are its numbers inside.
+            ///
+            /// Only for programs that the caller trusts, such as its own tests. The command of the
+            /// host's root then owns root's files, and can change those that writable binds show.
+            /// It has no capability over them.
+            flag as_caller at as_caller,
             /// A directory that holds another system, whose programs replace those in the host's
             /// `/usr`. Its top level is visible read-only, except `/dev`, `/proc`, `/run`, `/sys`
             /// and `/tmp`. Nothing is written to it.
