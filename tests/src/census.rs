@@ -37,10 +37,16 @@ pub fn here(time: Duration) -> Duration {
 /// The marked processes that still exist after `grace`. Returns early when two scans in a row find
 /// none: a process inside execve(2) shows no arguments for a moment.
 pub fn survivors(mark: &str, grace: Duration) -> Vec<u32> {
+    survivors_beside(&[], mark, grace)
+}
+
+/// The same, without the processes that are meant to live on.
+pub fn survivors_beside(spared: &[u32], mark: &str, grace: Duration) -> Vec<u32> {
     let end = Instant::now() + here(grace);
     let mut absent = 0;
     loop {
-        let found = marked(mark);
+        let found: Vec<u32> =
+            marked(mark).into_iter().filter(|pid| !spared.contains(pid)).collect();
         absent = if found.is_empty() { absent + 1 } else { 0 };
         if absent == 2 || absent == 0 && Instant::now() > end {
             return found;

@@ -5,7 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use seclude::Sandbox;
 use seclude_tests::caller::{Caller, as_each, driver, program};
-use seclude_tests::census::{await_marked, marked, survivors};
+use seclude_tests::census::{await_marked, marked, survivors, survivors_beside};
 use seclude_tests::job::Job;
 use seclude_tests::scratch;
 use std::io::{BufRead, BufReader};
@@ -103,14 +103,11 @@ fn a_worker_that_the_caller_forked_holds_nothing_alive() {
             // The command, its grandchild, the caller and the worker all have the mark.
             await_marked(&mark, 4);
             slay_child(caller);
-            let end = std::time::Instant::now() + GRACE;
-            while marked(&mark).iter().any(|pid| *pid != worker) && std::time::Instant::now() < end
-            {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            let left = marked(&mark);
+            let left = survivors_beside(&[worker], &mark, GRACE);
+            let worker_lives = marked(&mark).contains(&worker);
             slay(worker);
-            assert_eq!(left, [worker], "only the worker lives on");
+            assert_eq!(left, NONE, "only the worker lives on");
+            assert!(worker_lives, "the worker lives on");
         }
     });
 }
