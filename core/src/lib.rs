@@ -112,7 +112,7 @@ pub use host::stage_clock;
 
 pub use base::error::{Error, ErrorKind, Result};
 #[doc(hidden)]
-pub use base::kept::copy_of;
+pub use base::kept::{copy_of, copy_of_number};
 pub use base::processes::Process;
 pub use base::step::Step;
 pub use host::listener::{Listener, Notification};

@@ -124,6 +124,15 @@ pub fn copy_of(what: &str, fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     })
 }
 
+/// Duplicates the open descriptor with this number, for the command line.
+///
+/// # Errors
+///
+/// As [`copy_of`].
+pub fn copy_of_number(what: &str, number: i32) -> Result<OwnedFd> {
+    copy_of(what, crate::base::sys::borrow(number))
+}
+
 impl From<OwnedFd> for Kept {
     /// Moves the descriptor to a number of 3 or more, if one is free. A caller may have closed its
     /// standard streams, and may open others under these numbers later.

@@ -150,19 +150,8 @@ pub fn lives_below(root: i32) -> Option<bool> {
 /// All of them are stopped first, because a process that keeps forking would outrun the scan. The
 /// number of rounds is bounded, because a process in uninterruptible sleep does not stop.
 pub fn kill_below(root: i32) {
-    const ROUNDS: u32 = 100;
-    const PAUSE: Duration = Duration::from_millis(2);
-    for _ in 0..ROUNDS {
-        let Ok(list) = below(root) else { return };
-        let running: Vec<&Process> = list
-            .iter()
-            .skip(1)
-            .filter(|process| !matches!(process.state, 'T' | 't' | 'Z' | 'X'))
-            .collect();
-        if running.is_empty() {
-            break;
-        }
-        running.into_iter().for_each(|process| signal(process, libc::SIGSTOP));
+    if stop_below(root).is_err() {
+        return;
     }
     for _ in 0..ROUNDS {
         let Ok(list) = below(root) else { return };
@@ -174,6 +163,40 @@ pub fn kill_below(root: i32) {
         living.into_iter().for_each(|process| signal(process, libc::SIGKILL));
         std::thread::sleep(PAUSE);
     }
+}
+
+const ROUNDS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Stops every descendant of `root` (SIGSTOP). Returns whether a scan has seen all of them stopped.
+///
+/// # Errors
+///
+/// If the caller's `/proc` cannot be read.
+pub fn stop_below(root: i32) -> Result<bool> {
+    for _ in 0..ROUNDS {
+        let list = below(root)?;
+        let running: Vec<&Process> = list
+            .iter()
+            .skip(1)
+            .filter(|process| !matches!(process.state, 'T' | 't' | 'Z' | 'X'))
+            .collect();
+        if running.is_empty() {
+            return Ok(true);
+        }
+        running.into_iter().for_each(|process| signal(process, libc::SIGSTOP));
+    }
+    Ok(false)
+}
+
+/// Continues every descendant of `root` (SIGCONT).
+///
+/// # Errors
+///
+/// If the caller's `/proc` cannot be read.
+pub fn continue_below(root: i32) -> Result<()> {
+    below(root)?.iter().skip(1).for_each(|process| signal(process, libc::SIGCONT));
+    Ok(())
 }
 
 /// Sends a signal to a process that a scan has found.

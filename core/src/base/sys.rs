@@ -110,11 +110,14 @@ pub fn pidfd_pid(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
     }
 }
 
-/// Borrows one of the caller's standard descriptors, 0, 1 or 2. If it is closed, its use fails with
-/// EBADF.
+/// Borrows a descriptor of the caller's by its number, to duplicate it. If it is closed, its use
+/// fails with EBADF.
 pub fn borrow(number: i32) -> BorrowedFd<'static> {
-    // SAFETY: the number is 0, 1 or 2; it is only passed to fcntl(2), which answers EBADF for a
-    // closed one.
+    // The number -1 is no value of the type. Like every number beyond the limit, the largest one is
+    // never open.
+    let number = if number < 0 { i32::MAX } else { number };
+    // SAFETY: the number is not -1; it is only passed to fcntl(2), which answers EBADF for a closed
+    // one.
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 

@@ -25,6 +25,7 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+mod control;
 mod directory;
 
 /// The longest name.

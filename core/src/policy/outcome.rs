@@ -1,6 +1,7 @@
 //! The outcome of a command: how it ended, what it used, and which protections were in force.
 
 mod enforced;
+mod text;
 mod usage;
 
 pub(crate) use enforced::Mechanisms;

@@ -2,6 +2,7 @@
 //! value are in `plain`.
 
 mod compiled;
+mod explain;
 mod for_tests;
 mod plain;
 mod text;

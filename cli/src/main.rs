@@ -1,0 +1,48 @@
+//! The command `seclude`: runs programs in isolation from a shell.
+//!
+//! Each command has a file. `arguments` declares what can be written on the command line, `policy`
+//! turns the options into a sandbox, `session` runs a command with the caller's streams or a
+//! terminal, and `status` decides the exit status.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod cells;
+mod entries;
+mod learn;
+mod look;
+mod manual;
+mod policy;
+mod report;
+mod run;
+mod session;
+mod shown;
+mod signals;
+mod status;
+mod terminal;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let matches = match arguments::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // A closed standard output is no reason to fail.
+            let _ = error.print();
+            return if error.use_stderr() { status::usage() } else { ExitCode::SUCCESS };
+        }
+    };
+    let Some((name, matches)) = matches.subcommand() else { return status::usage() };
+    let done = match name {
+        "run" => run::run(matches),
+        "shell" => run::shell(matches),
+        "explain" => look::explain(matches),
+        "check" => look::check(matches),
+        "doctor" => look::doctor(matches),
+        "learn" => learn::learn(matches),
+        "cells" => cells::cells(matches),
+        "completions" => manual::completions(matches),
+        "manual" => manual::write(matches),
+        _ => unreachable!("clap knows the commands"),
+    };
+    done.unwrap_or_else(|failure| failure.report())
+}

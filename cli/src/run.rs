@@ -1,0 +1,156 @@
+//! `seclude run` and `seclude shell`: run a program, and exit as it does.
+
+use crate::status::{self, Failure, Result};
+use crate::{policy, report, session, shown};
+use clap::ArgMatches;
+use seclude::{Command, Sandbox, Stdio, WindowSize};
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io::{IsTerminal, stdin, stdout};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The directories of which a sandbox for tests has its own.
+const PRIVATE: [&str; 3] = ["/tmp", "/run", "/dev/shm"];
+
+/// `seclude run`.
+pub fn run(matches: &ArgMatches) -> Result<ExitCode> {
+    let test = matches.get_flag("test");
+    let base = if test { Sandbox::for_tests()? } else { Sandbox::new() };
+    let sandbox = policy::sandbox(matches, base)?;
+    let mut command = command(matches, |program| sandbox.command(program))?;
+    if test {
+        be_like_the_caller(matches, &mut command)?;
+    }
+    let has_terminal = match matches.get_one::<String>("tty").map(String::as_str) {
+        Some("always") => true,
+        Some("never") => false,
+        _ => stdin().is_terminal() && stdout().is_terminal() && !matches.get_flag("json"),
+    };
+    if has_terminal {
+        use_terminal(&mut command)?;
+    }
+    let ended = if matches.get_flag("json") {
+        collect(&mut command)
+    } else {
+        session::run(&mut command).map(Some)
+    };
+    let outcome = match ended {
+        Err(failure) if test && failure.is_denied() => return Err(failure.skipped()),
+        ended => ended?,
+    };
+    let Some(outcome) = outcome else { return Ok(status::usage()) };
+    if let Some(path) = matches.get_one::<PathBuf>("report") {
+        report::write(&outcome, path)?;
+    }
+    if report::is_worth_saying(&outcome) && !matches.get_flag("quiet") {
+        shown::say(&outcome.to_string());
+    }
+    Ok(ExitCode::from(status::of(&outcome)))
+}
+
+/// `seclude shell`.
+pub fn shell(matches: &ArgMatches) -> Result<ExitCode> {
+    let sandbox = policy::sandbox(matches, Sandbox::new())?;
+    let mut command = command(matches, |program| sandbox.command(program))?;
+    use_terminal(&mut command)?;
+    let outcome = session::run(&mut command)?;
+    if report::is_worth_saying(&outcome) {
+        shown::say(&outcome.to_string());
+    }
+    Ok(ExitCode::from(status::of(&outcome)))
+}
+
+/// Runs the command, and prints its outcome and output as one JSON object, or the error.
+fn collect(command: &mut Command) -> Result<Option<seclude::Outcome>> {
+    match command.output() {
+        Ok(output) => {
+            shown::print_line(&report::whole(&output))?;
+            Ok(Some(output.outcome))
+        }
+        Err(error) => {
+            shown::print_line(&report::error(&error))?;
+            Err(error.into())
+        }
+    }
+}
+
+/// The command of the options, in the sandbox or cell that makes it.
+pub fn command(matches: &ArgMatches, make: impl FnOnce(&OsStr) -> Command) -> Result<Command> {
+    let mut words = matches.get_many::<OsString>("COMMAND").unwrap_or_default();
+    let shell = OsString::from("sh");
+    let mut command = make(words.next().unwrap_or(&shell));
+    command.args(words);
+    if let Some(name) = matches.get_one::<OsString>("arg0") {
+        command.arg0(name);
+    }
+    if matches.get_flag("clear-env") {
+        command.env_clear();
+    }
+    if matches.get_flag("inherit-env") {
+        command.envs(env::vars_os());
+    }
+    for given in matches.get_many::<OsString>("env").unwrap_or_default() {
+        let bytes = given.as_bytes();
+        match bytes.iter().position(|byte| *byte == b'=') {
+            Some(at) => {
+                let (name, value) = (&bytes[..at], &bytes[at + 1..]);
+                command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
+            }
+            None => {
+                if let Some(value) = env::var_os(given) {
+                    command.env(given, value);
+                }
+            }
+        }
+    }
+    if let Some(directory) = matches.get_one::<OsString>("cwd") {
+        command.current_dir(Path::new(directory));
+    }
+    for number in matches.get_many::<i32>("fd").unwrap_or_default() {
+        command.fd(*number, seclude::copy_of_number(&format!("--fd {number}"), *number)?);
+    }
+    Ok(command)
+}
+
+/// The caller's working directory and environment, for a test.
+fn be_like_the_caller(matches: &ArgMatches, command: &mut Command) -> Result<()> {
+    if matches.get_one::<OsString>("cwd").is_none() {
+        let current =
+            env::current_dir().map_err(|error| Failure::at("the working directory", &error))?;
+        command.current_dir(current);
+    }
+    if !matches.get_flag("clear-env") {
+        for (name, value) in env::vars_os() {
+            // A directory of the caller's below a private one is not there inside.
+            let hidden = PRIVATE.iter().any(|place| Path::new(&value).starts_with(place));
+            match name.to_str() {
+                Some("TMPDIR" | "TMP" | "TEMP" | "XDG_RUNTIME_DIR") if hidden => {}
+                _ => {
+                    command.env(name, value);
+                }
+            }
+        }
+        // Those of --env win.
+        for given in matches.get_many::<OsString>("env").unwrap_or_default() {
+            if let Some((name, value)) = given.to_str().and_then(|text| text.split_once('=')) {
+                command.env(name, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives the command a terminal of its own, of the size and kind of the caller's.
+pub fn use_terminal(command: &mut Command) -> Result<()> {
+    if !stdin().is_terminal() {
+        return Err(Failure::new("a terminal of the program's own: the standard input is none"));
+    }
+    command.stdin(Stdio::pty()).stdout(Stdio::pty()).stderr(Stdio::pty());
+    command.window_size(WindowSize::of(stdin())?);
+    if let Some(kind) = env::var_os("TERM") {
+        command.env("TERM", kind);
+    }
+    Ok(())
+}
