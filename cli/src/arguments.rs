@@ -85,7 +85,8 @@ pub fn repeats(form: Form) -> bool {
     }
 }
 
-/// The whole command line.
+/// The whole command line. The options of a command are built when they are needed: those of all
+/// commands would take longer than a sandbox.
 pub fn command() -> Command {
     Command::new("seclude")
         .version(env!("CARGO_PKG_VERSION"))
@@ -93,11 +94,18 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommand(run())
-        .subcommand(shell())
         .subcommand(
-            with_policy(Command::new("explain"))
-                .about("List the steps that would set up a sandbox; start nothing"),
+            Command::new("run").about("Run a program in a sandbox, and exit as it does").defer(run),
+        )
+        .subcommand(
+            Command::new("shell")
+                .about("Run a shell, or another program, on a terminal of its own in a sandbox")
+                .defer(shell),
+        )
+        .subcommand(
+            Command::new("explain")
+                .about("List the steps that would set up a sandbox; start nothing")
+                .defer(with_policy),
         )
         .subcommand(
             Command::new("check")
@@ -111,8 +119,16 @@ pub fn command() -> Command {
                 .about("Report what this host allows, by trying it")
                 .arg(flag("json").help("In JSON, for programs")),
         )
-        .subcommand(learn())
-        .subcommand(cells())
+        .subcommand(
+            Command::new("learn")
+                .about("Run a program once, and write the policy that allows just its system calls")
+                .defer(learn),
+        )
+        .subcommand(
+            Command::new("cells")
+                .about("List and use the cells that programs of this user have published")
+                .defer(cells),
+        )
         .subcommand(
             Command::new("completions").about("Print the completions of a shell").arg(
                 Arg::new("SHELL")
@@ -128,9 +144,8 @@ pub fn command() -> Command {
         )
 }
 
-fn run() -> Command {
-    with_command(with_policy(Command::new("run")))
-        .about("Run a program in a sandbox, and exit as it does")
+fn run(command: Command) -> Command {
+    with_command(with_policy(command))
         .after_help(STATUS)
         .arg(
             flag("test")
@@ -167,18 +182,14 @@ fn run() -> Command {
         .arg(flag("quiet").short('q').help("Do not say which limit stopped the program"))
 }
 
-fn shell() -> Command {
-    with_command(with_policy(Command::new("shell")))
-        .about("Run a shell, or another program, on a terminal of its own in a sandbox")
-        .after_help(STATUS)
-        .mut_arg("COMMAND", |command| {
-            command.required(false).help("The program and its arguments; sh if not given")
-        })
+fn shell(command: Command) -> Command {
+    with_command(with_policy(command)).after_help(STATUS).mut_arg("COMMAND", |command| {
+        command.required(false).help("The program and its arguments; sh if not given")
+    })
 }
 
-fn learn() -> Command {
-    with_command(with_policy(Command::new("learn")))
-        .about("Run a program once, and write the policy that allows just its system calls")
+fn learn(command: Command) -> Command {
+    with_command(with_policy(command))
         .arg(
             Arg::new("write")
                 .long("write")
@@ -189,10 +200,9 @@ fn learn() -> Command {
         .arg(flag("paths").help("List the paths that the program names, too"))
 }
 
-fn cells() -> Command {
+fn cells(command: Command) -> Command {
     let name = || Arg::new("NAME").required(true).help("The name of the cell");
-    Command::new("cells")
-        .about("List and use the cells that programs of this user have published")
+    command
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
@@ -391,7 +401,7 @@ mod tests {
 
     #[test]
     fn every_key_of_a_policy_has_an_option() {
-        let run = run();
+        let run = run(Command::new("run"));
         for setting in SETTINGS.iter().filter(|setting| setting.name != "files") {
             let option = setting.name.replace('_', "-");
             assert!(run.get_arguments().any(|arg| arg.get_long() == Some(&option)), "{option}");

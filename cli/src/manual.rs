@@ -23,7 +23,9 @@ pub fn write(matches: &ArgMatches) -> Result<ExitCode> {
     let Some(directory) = matches.get_one::<PathBuf>("DIRECTORY") else {
         unreachable!("it is required")
     };
-    write_page(&arguments::command(), "seclude", directory)?;
+    let mut command = arguments::command();
+    command.build();
+    write_page(&command, "seclude", directory)?;
     Ok(ExitCode::SUCCESS)
 }
 
