@@ -187,12 +187,14 @@ wheel: ## build the wheel and install it in an environment of its own
 	$(call say,the wheel)
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' rich
+	sh cli/build-program.sh data python/seclude.data
 	cd python && $(VENV)/bin/maturin build --release --quiet --interpreter $(VENV)/bin/python --out $(PUBLIC)/wheel
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PUBLIC)/wheel/seclude-*.whl
 	chmod -R a+rX $(PUBLIC)
 
-install: ## install libseclude, its header and the warden below $(DESTDIR)$(PREFIX)
+install: ## install the command, libseclude, its header and the warden below $(DESTDIR)$(PREFIX)
 	PREFIX=$(PREFIX) sh capi/build-library.sh install
+	PREFIX=$(PREFIX) sh cli/build-program.sh install
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -33,6 +33,7 @@ bin=$place/venv/bin
 
 step "wheel"
 rm -rf "$place/wheel"
+sh "$here/../cli/build-program.sh" data "$here/seclude.data"
 (cd "$here" &&
     "$bin/maturin" build --release --quiet --interpreter "$bin/python" --out "$place/wheel")
 wheel=$(ls "$place"/wheel/seclude-*.whl)
@@ -40,7 +41,7 @@ echo "$wheel"
 "$bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
 "$bin/pip" install --quiet --disable-pip-version-check "$wheel[rich,dask]"
 contents=$("$bin/python" -m zipfile -l "$wheel")
-for needed in licenses/LICENSE-MIT seclude/py.typed; do
+for needed in licenses/LICENSE-MIT seclude/py.typed data/scripts/seclude; do
     case $contents in
         *"$needed"*) ;;
         *) echo "the wheel has no $needed" >&2; exit 1 ;;
@@ -56,7 +57,7 @@ cd "$place/checked"
 
 step "style (ruff)"
 style() { "$bin/ruff" check --no-cache "$@" && "$bin/ruff" format --no-cache --check "$@"; }
-(cd "$here" && style seclude tests examples)
+(cd "$here" && style seclude tests examples packaging)
 # The repository's other Python programs have the same style.
 for beside in bench programs documents; do
     (cd "$here/../tests/$beside" && style .)
