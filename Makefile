@@ -17,7 +17,7 @@ shown := README.md core/README.md python/README.md $(addprefix docs/,tutorial.md
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess abi test-vm fuzz miri coverage package sanitize soak stress exposure test-races test-adversary programs test-programs test-readme programs-page faults bench docs pictures library wheel install clean
+.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess abi test-vm fuzz miri coverage package sanitize soak stress exposure test-races test-adversary test-harnesses programs test-programs test-readme programs-page faults bench docs pictures library program wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,7 +33,7 @@ demo: needs wheel library ## build the three faces, then judge honest and hostil
 	cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -o $(PUBLIC)/judge examples-c/judge.c $$(PKG_CONFIG_PATH=$(STAGE)$(PREFIX)/lib/pkgconfig pkg-config --cflags --libs seclude)
 	LD_LIBRARY_PATH=$(STAGE)$(PREFIX)/lib $(PUBLIC)/judge python/examples/submissions
 
-test: needs lint abi package test-rust test-c test-python test-table test-readme programs ## prove everything, as root and as an unprivileged user
+test: needs lint abi package test-rust test-c test-harnesses test-python test-table test-readme programs ## prove everything, as root and as an unprivileged user
 	$(call say,everything passed)
 
 needs: ## install what Debian has and this build needs (as root)
@@ -71,6 +71,11 @@ test-c: ## the header, the C tests, sanitizers, examples, install
 	$(call say,the C face)
 	$(CARGO) test --quiet --package seclude-capi
 	bash tests/c/run.sh
+
+test-harnesses: library program ## a sample project of each test harness, whose tests run in sandboxes: docs/tests.md
+	$(call say,the test harnesses)
+	chmod -R a+rX $(PUBLIC)
+	sh tests/harnesses/run.sh $(STAGE)$(PREFIX) $(PUBLIC)/harnesses
 
 test-python: ## the wheel: style, types, stubs, tests, every CPython that is here
 	$(call say,the Python face)
@@ -182,6 +187,10 @@ exposure: wheel ## what a program can see and do under unshare, bubblewrap and s
 library: ## build libseclude and install it below $(STAGE)
 	$(call say,libseclude)
 	DESTDIR=$(STAGE) PREFIX=$(PREFIX) sh capi/build-library.sh install
+
+program: ## build the command seclude and install it below $(STAGE)
+	$(call say,the command)
+	DESTDIR=$(STAGE) PREFIX=$(PREFIX) sh cli/build-program.sh install
 
 wheel: ## build the wheel and install it in an environment of its own
 	$(call say,the wheel)

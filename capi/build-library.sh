@@ -41,6 +41,10 @@ build() {
     "$target/release/seclude-write-warden" "$built/warden"
     sed -e "s|@VERSION@|$version|" -e "s|@STATIC_LIBS@|$needs|" \
         "$capi/seclude.pc.in" >"$built/seclude.pc"
+    for file in SecludeConfig SecludeConfigVersion; do
+        sed -e "s|@VERSION@|$version|" -e "s|@STATIC_LIBS@|$needs|" \
+            "$capi/cmake/$file.cmake.in" >"$built/$file.cmake"
+    done
     sed -e "s|@WARDEN@|$prefix/libexec/seclude/warden|" \
         "$capi/apparmor/seclude-warden.in" >"$built/seclude-warden"
 }
@@ -56,6 +60,12 @@ install_files() {
     install -m 644 "$built/libseclude.a" "$to/lib/"
     strip --strip-debug "$to/lib/libseclude.a"
     install -m 644 "$root/include/seclude.h" "$to/include/"
+    install -d "$to/include/seclude" "$to/lib/cmake/Seclude"
+    install -m 644 "$root/include/seclude/testing.h" "$root/include/seclude/gtest.hpp" \
+        "$to/include/seclude/"
+    install -m 644 "$built/SecludeConfig.cmake" "$capi/cmake/SecludeTesting.cmake" \
+        "$to/lib/cmake/Seclude/"
+    install -m 644 "$built/SecludeConfigVersion.cmake" "$to/lib/cmake/Seclude/"
     install -m 644 "$built/seclude.pc" "$to/lib/pkgconfig/"
     install -m 755 "$built/warden" "$to/libexec/seclude/"
     install -m 644 "$built/seclude-warden" "$to/share/seclude/apparmor.d/"

@@ -41,6 +41,7 @@
  *     Children               Joining namespaces
  *     Control                Published cells
  *     Terminals              What the host allows
+ *                            Test programs
  *
  * The rules below hold for every function.
  *
@@ -3160,6 +3161,25 @@ const char *seclude_report_remedy(const seclude_report *report, size_t index);
 
 /** The feature does not work. */
 #define SECLUDE_STATE_MISSING 3
+
+/* ================================================================================================
+ * Test programs: seclude/testing.h, seclude/gtest.hpp
+ * ============================================================================================= */
+
+/**
+ * Returns 1 if this process runs in a sandbox that `seclude_test_command` has made, otherwise 0.
+ */
+int seclude_test_is_inside(void);
+
+/**
+ * Makes a command that runs this program again in the sandbox of `seclude_sandbox_for_tests`, with
+ * the same working directory and environment. It has no arguments yet. Never NULL: a failure
+ * sticks to the command.
+ *
+ * Owned: free it with `seclude_command_free`.
+ */
+SECLUDE_WARN_UNUSED
+seclude_command *seclude_test_command(void);
 
 #ifdef __cplusplus
 }

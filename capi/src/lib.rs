@@ -37,6 +37,7 @@ pub mod sandbox;
 pub mod seccomp;
 pub mod steps;
 pub mod terminal;
+pub mod testing;
 pub mod text;
 pub mod transfer;
 pub mod version;

@@ -11,18 +11,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The directories of which a sandbox for tests has its own.
-const PRIVATE: [&str; 3] = ["/tmp", "/run", "/dev/shm"];
-
 /// `seclude run`.
 pub fn run(matches: &ArgMatches) -> Result<ExitCode> {
     let test = matches.get_flag("test");
     let base = if test { Sandbox::for_tests()? } else { Sandbox::new() };
     let sandbox = policy::sandbox(matches, base)?;
-    let mut command = command(matches, |program| sandbox.command(program))?;
-    if test {
-        be_like_the_caller(matches, &mut command)?;
-    }
+    let mut denied = Ok(());
+    let mut command = command(matches, |program| {
+        let mut command = sandbox.command(program);
+        if test {
+            denied = seclude::testing::like_the_caller(&mut command);
+        }
+        command
+    })?;
+    denied?;
     let has_terminal = match matches.get_one::<String>("tty").map(String::as_str) {
         Some("always") => true,
         Some("never") => false,
@@ -112,34 +114,6 @@ pub fn command(matches: &ArgMatches, make: impl FnOnce(&OsStr) -> Command) -> Re
         command.fd(*number, seclude::copy_of_number(&format!("--fd {number}"), *number)?);
     }
     Ok(command)
-}
-
-/// The caller's working directory and environment, for a test.
-fn be_like_the_caller(matches: &ArgMatches, command: &mut Command) -> Result<()> {
-    if matches.get_one::<OsString>("cwd").is_none() {
-        let current =
-            env::current_dir().map_err(|error| Failure::at("the working directory", &error))?;
-        command.current_dir(current);
-    }
-    if !matches.get_flag("clear-env") {
-        for (name, value) in env::vars_os() {
-            // A directory of the caller's below a private one is not there inside.
-            let hidden = PRIVATE.iter().any(|place| Path::new(&value).starts_with(place));
-            match name.to_str() {
-                Some("TMPDIR" | "TMP" | "TEMP" | "XDG_RUNTIME_DIR") if hidden => {}
-                _ => {
-                    command.env(name, value);
-                }
-            }
-        }
-        // Those of --env win.
-        for given in matches.get_many::<OsString>("env").unwrap_or_default() {
-            if let Some((name, value)) = given.to_str().and_then(|text| text.split_once('=')) {
-                command.env(name, value);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Gives the command a terminal of its own, of the size and kind of the caller's.

@@ -137,6 +137,7 @@ pub use run::command::{Command, Output, Stdio};
 pub use run::interaction::Interaction;
 pub use run::sandbox::Sandbox;
 pub use run::template::{NetworkStatistics, RetiredNetwork};
+pub use run::testing;
 pub use run::transfer::{Copied, Transfer};
 
 /// Returns the warden's executable, for installing it at a path: see [`Sandbox::warden`].

@@ -20,6 +20,7 @@ pub mod start;
 pub mod streams;
 pub mod template;
 pub mod tenancy;
+pub mod testing;
 pub mod transfer;
 pub mod warden;
 pub mod watchdog;

@@ -268,6 +268,14 @@ fn explain(
         {
             (ErrorKind::NamespacesDenied, Some(APPARMOR.into()))
         }
+        (libc::EPERM, _, _) if step == Step::MapIds && nix::unistd::geteuid().is_root() => (
+            ErrorKind::NamespacesDenied,
+            Some(
+                "since Linux 5.12 only a process with CAP_SETFCAP maps its user id 0: start as \
+                another user, or outside of a surrounding sandbox"
+                    .into(),
+            ),
+        ),
         (libc::EINVAL, _, _) if step == Step::CgroupNamespace => (
             ErrorKind::Unsupported,
             Some("this kernel has none: share the caller's (Namespace::Cgroup)".into()),
