@@ -37,6 +37,12 @@ impl Mapping {
     /// `NamespacesDenied` if the caller may not map any suitable ids, `Invalid` if the policy's ids
     /// do not fit, and `Setup` or `Io` if the caller's maps or capabilities cannot be read.
     pub fn choose(policy: &Policy) -> Result<Mapping> {
+        let mapping = Mapping::suitable(policy)?;
+        mapping.check_groups(policy)?;
+        Ok(mapping)
+    }
+
+    fn suitable(policy: &Policy) -> Result<Mapping> {
         if policy.joined.contains(&Namespace::User) {
             return Ok(Mapping::Joined);
         }
@@ -85,6 +91,43 @@ impl Mapping {
         Ok(Mapping::Own)
     }
 
+    /// Checks that the command can have exactly the supplementary groups that it names.
+    ///
+    /// # Errors
+    ///
+    /// `NamespacesDenied` if it cannot.
+    fn check_groups(self, policy: &Policy) -> Result<()> {
+        let Some(groups) = &policy.groups else { return Ok(()) };
+        let denied = |why: &str| {
+            Error::new(
+                ErrorKind::NamespacesDenied,
+                format!("set the supplementary groups {groups:?}"),
+            )
+            .errno(libc::EPERM)
+            .because(why)
+        };
+        match self {
+            Mapping::Range { gids, .. } => {
+                let mapped = |group: &u32| group.checked_sub(gids.inside).is_some_and(|place| place < gids.count);
+                if groups.iter().all(mapped) {
+                    return Ok(());
+                }
+                Err(denied("the caller's user namespace has no group to map them to but the caller's own")
+                    .hint("name the command's own group alone, or map more groups in the caller's user namespace"))
+            }
+            Mapping::Own if groups.is_empty() && no_groups()? => Ok(()),
+            Mapping::Own => Err(denied(
+                "the caller may map no other ids than its own, and the kernel then lets no process change its groups (user_namespaces(7))",
+            )
+            .hint("leave them out, or start as a caller with CAP_SETUID and CAP_SETGID")),
+            Mapping::Shared { .. } | Mapping::Joined if groups.is_empty() => Ok(()),
+            Mapping::Shared { .. } | Mapping::Joined => {
+                Err(denied("the sandbox has no user namespace of its own to map them in")
+                    .hint("leave them out, or let the sandbox have a user namespace of its own"))
+            }
+        }
+    }
+
     /// The command's user and group id inside.
     pub fn ids(self, policy: &Policy) -> (u32, u32) {
         match self {
@@ -120,6 +163,13 @@ impl Mapping {
             }
             Mapping::Shared { uid, gid } => Some((uid, gid)),
         }
+    }
+
+    /// The supplementary groups of the command in the caller's user namespace, as far as the
+    /// command names them.
+    pub fn known_groups(self, policy: &Policy) -> Vec<u32> {
+        let Mapping::Range { gids, .. } = self else { return Vec::new() };
+        policy.groups.iter().flatten().map(|group| outside(gids, *group)).collect()
     }
 
     /// The mapping of a copy of a template. Its user namespace is nested in the template's, so it
@@ -196,6 +246,13 @@ fn joined_owner(policy: &Policy, pid: i32) -> Result<(u32, u32)> {
 /// The caller's effective user and group id, in its own user namespace.
 pub fn callers() -> (u32, u32) {
     (geteuid().as_raw(), getegid().as_raw())
+}
+
+/// Whether the caller has no supplementary groups.
+fn no_groups() -> Result<bool> {
+    let groups = nix::unistd::getgroups()
+        .map_err(|errno| Error::io("read the caller's groups", std::io::Error::from(errno)))?;
+    Ok(groups.is_empty())
 }
 
 /// The id outside for an id inside.
@@ -316,6 +373,10 @@ impl Map {
     /// `NamespacesDenied` if the requested host ids are not mapped, or the command would be root
     /// outside; `Invalid` if the range is too small for the policy's uid or gid.
     fn choose(&self, policy: &Policy, own: u32) -> Result<Option<IdRange>> {
+        let groups = policy.groups.as_deref().unwrap_or_default();
+        let ids = [("uid", policy.uid), ("gid", policy.gid)].into_iter();
+        let ids = ids.chain(groups.iter().map(|group| ("group", *group)));
+        let highest = ids.clone().map(|(_, id)| id).max().unwrap_or_default();
         let (first, count) = match policy.host_ids {
             Some(first) => {
                 let count = self.contiguous(first).min(HOST_IDS);
@@ -328,12 +389,12 @@ impl Map {
                 (first, count)
             }
             None if self.contiguous(DEFAULT_HOST_IDS) >= HOST_IDS => (DEFAULT_HOST_IDS, HOST_IDS),
-            None => match self.free(policy.uid.max(policy.gid), own) {
+            None => match self.free(highest, own) {
                 (first, count) if count > 0 => (first, count),
                 _ => return Ok(None),
             },
         };
-        for (what, id) in [("uid", policy.uid), ("gid", policy.gid)] {
+        for (what, id) in ids {
             if id >= count {
                 let why = format!(
                     "the {}s that this caller can map are 0 to {} inside",
@@ -346,8 +407,12 @@ impl Map {
             }
         }
         let range = IdRange { inside: 0, outside: first, count };
-        let id = outside(range, if self.kind == MapKind::Uid { policy.uid } else { policy.gid });
-        if self.outside(id) == Some(0) {
+        let of_kind = match self.kind {
+            MapKind::Uid => &[policy.uid][..],
+            MapKind::Gid => &[&[policy.gid], groups].concat(),
+        };
+        let roots = of_kind.iter().map(|id| outside(range, *id));
+        if let Some(id) = roots.into_iter().find(|id| self.outside(*id) == Some(0)) {
             return Err(Error::new(
                 ErrorKind::NamespacesDenied,
                 format!("map the host ids from {first}"),

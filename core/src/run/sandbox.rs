@@ -72,6 +72,11 @@ impl Sandbox {
         self
     }
 
+    /// Sets the supplementary groups of the one command that this sandbox is for.
+    pub(crate) fn groups(self, groups: Vec<u32>) -> Sandbox {
+        self.with(|policy| policy.groups = Some(groups))
+    }
+
     /// Checks the policy without starting anything.
     ///
     /// # Errors
