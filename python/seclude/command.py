@@ -76,7 +76,7 @@ class CommandOptions(TypedDict, total=False):
     group: int | None
     """The group id inside, in place of the sandbox's `gid`, like `user`."""
     extra_groups: Iterable[int] | None
-    """Exactly these supplementary groups inside, at most 64, for a privileged caller. Default: none.
+    """Exactly these supplementary groups inside, at most 64. Default: none.
 
     An unprivileged caller cannot set groups. Otherwise like `user`.
     """
@@ -119,6 +119,10 @@ class Start:
         self._options = options
         if "pass_fds" in options:
             options["pass_fds"] = list(options["pass_fds"])
+        if "ignore_signals" in options:
+            options["ignore_signals"] = list(options["ignore_signals"])
+        if options.get("extra_groups") is not None:
+            options["extra_groups"] = list(options["extra_groups"] or ())
         self._refused: float | None = None
 
     def attempt(self) -> tuple[_seclude.Child, Ends] | None:
@@ -143,7 +147,8 @@ def start(
     """Start a command and return the child and the caller's ends of its piped streams.
 
     `own_pipes` names the streams that are ends of pipes which the caller has made for this command
-    alone. In a pool, wait up to `timeout` seconds for a free place. Raises TimeoutExpired after that.
+    alone. In a pool, wait up to `timeout` seconds for a free place. Raises TimeoutExpired after
+    that.
     """
     deadline = Deadline(timeout)
     one = Start(sandbox, args, options, own_pipes)
@@ -226,7 +231,9 @@ def prepare(
             "ignored_signals": list(map(_signal, ignore_signals)),
             "inherit_ignored_signals": not restore_signals,
             "umask": None if umask == -1 else count("umask", umask, 32),
-            "process_group": None if process_group is None else _signed("process_group", process_group),
+            "process_group": None
+            if process_group is None
+            else _signed("process_group", process_group),
             "uid": None if user is None else count("user", user, 32),
             "gid": None if group is None else count("group", group, 32),
             "groups": groups,
@@ -355,7 +362,7 @@ def _signal(number: int) -> int:
 
 def _signed(what: str, number: int) -> int:
     """Check that a number fits a C int. The core refuses those that are wrong."""
-    return number if isinstance(number, int) and -(2**31) <= number < 0 else count(what, number, 31)
+    return number if number in range(-(2**31), 0) else count(what, number, 31)
 
 
 def _number(stream: int | IO[Any], what: str = "descriptor") -> int:
