@@ -174,7 +174,7 @@ class Popen(subprocess.Popen[AnyStr]):
             "stderr": None if errwrite == -1 else errwrite,
             "env": _environment(env),
             "arg0": words[0],
-            "pass_fds": {fd for fd in descriptors if fd > 2},
+            "pass_fds": {fd for fd in descriptors if fd not in {0, 1, 2}},
             "ignore_signals": [
                 number
                 for number in range(1, 65)

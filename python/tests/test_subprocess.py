@@ -183,6 +183,8 @@ def test_what_cannot_be_is_refused_with_the_reason() -> None:
     with pytest.raises(ValueError, match="leads a session of its own"):
         subprocess.run(["true"], process_group=os.getpgid(0))
     assert subprocess.run(["true"], process_group=0, start_new_session=True).returncode == 0
+    with pytest.raises(ValueError, match="must not be negative"):
+        subprocess.run(["true"], pass_fds=[-5])
     with pytest.raises(OverflowError):
         subprocess.run(["true"], user=2**64)
     with pytest.raises(ValueError, match="too large"):
