@@ -2047,8 +2047,8 @@ const char *seclude_protection_name(uint64_t protection);
 #define SECLUDE_PROTECTION_NO_NEW_PRIVILEGES 0x2000
 
 /**
- * The command has no supplementary groups. Missing for an unprivileged caller with supplementary
- * groups, because the kernel does not let it drop them.
+ * The command has no supplementary groups. Missing for a command that names some, and for an
+ * unprivileged caller with supplementary groups, because the kernel does not let it drop them.
  */
 #define SECLUDE_PROTECTION_NO_GROUPS 0x4000
 

@@ -556,6 +556,50 @@ mod tests {
     }
 
     #[test]
+    fn groups_are_mapped_like_the_other_ids() {
+        let with = |groups: &[u32], host_ids| Policy {
+            groups: Some(groups.to_vec()),
+            ..policy(host_ids, 1000)
+        };
+        let host = map(HOST).choose(&with(&[65535], None), 0).unwrap().unwrap();
+        assert_eq!((host.outside, host.count), (DEFAULT_HOST_IDS, HOST_IDS));
+        assert_eq!(map(HOST).choose(&with(&[65536], None), 0).unwrap_err().step(), "group 65536");
+        // A container gives as many ids as the highest group needs.
+        let highest = map(CONTAINER).choose(&with(&[7, 3000], None), 0).unwrap().unwrap();
+        assert_eq!((highest.outside, highest.count), (65533 - 3000, 3001));
+        // Group 5 would be root outside.
+        let gids =
+            Map { kind: MapKind::Gid, lines: vec![(0, 1000, 5), (5, 0, 1), (6, 2000, 3000)] };
+        assert!(gids.choose(&with(&[3], Some(1)), 1).is_err(), "the range ends before 1000");
+        let whole = Map { kind: MapKind::Gid, lines: vec![(0, u32::MAX - 4, 5), (5, 0, 3000)] };
+        for (groups, fits) in [(&[1][..], true), (&[0, 1], false)] {
+            let policy = Policy { uid: 1, gid: 1, ..with(groups, Some(5)) };
+            assert_eq!(whole.choose(&policy, 1).is_ok(), fits, "{groups:?}");
+        }
+        let one = IdRange { inside: 1000, outside: 7, count: 1 };
+        let one = Mapping::Range { uids: one, gids: one };
+        assert!(one.check_groups(&with(&[1000], None)).is_ok());
+        for (mapping, groups, fits) in [
+            (one, &[1001][..], false),
+            (one, &[0], false),
+            (Mapping::Own, &[1000], false),
+            (Mapping::Joined, &[1000], false),
+            (Mapping::Joined, &[], true),
+            (Mapping::Shared { uid: 5, gid: 5 }, &[5], false),
+            (Mapping::Shared { uid: 5, gid: 5 }, &[], true),
+        ] {
+            let checked = mapping.check_groups(&with(groups, None));
+            assert_eq!(checked.is_ok(), fits, "{mapping:?} {groups:?}");
+            if let Err(error) = checked {
+                assert_eq!(error.kind(), ErrorKind::NamespacesDenied);
+                assert!(error.remedy().is_some());
+            }
+        }
+        assert_eq!(one.known_groups(&with(&[1000], None)), [7]);
+        assert!(Mapping::Own.known_groups(&with(&[], None)).is_empty());
+    }
+
+    #[test]
     fn neither_root_outside_nor_the_callers_own_id_is_chosen() {
         for own_alone in [map(&[(0, 1000, 1)]), map(&[(0, 0, 1)]), map(&[(7, 1000, 1)]), map(&[])] {
             let own = own_alone.lines.first().map_or(65534, |line| line.0);

@@ -73,8 +73,8 @@ impl Sandbox {
     }
 
     /// Sets the supplementary groups of the one command that this sandbox is for.
-    pub(crate) fn groups(self, groups: Vec<u32>) -> Sandbox {
-        self.with(|policy| policy.groups = Some(groups))
+    pub(crate) fn groups(self, groups: Option<Vec<u32>>) -> Sandbox {
+        self.with(|policy| policy.groups = groups)
     }
 
     /// Checks the policy without starting anything.

@@ -120,7 +120,7 @@ impl Command {
         let groups: Vec<u32> = groups.into_iter().collect();
         let same = self.sandbox.policy().groups.as_ref() == Some(&groups);
         let text = format!("{groups:?}");
-        self.become_other("groups", &text, same, |sandbox| sandbox.groups(groups))
+        self.become_other("groups", &text, same, |sandbox| sandbox.groups(Some(groups)))
     }
 
     fn become_other(
