@@ -1374,6 +1374,51 @@ void seclude_command_fd(seclude_command *command, int target, int fd);
 void seclude_command_ignore_signal(seclude_command *command, int signal);
 
 /**
+ * Also ignores the signals that the caller ignores when the command starts, as a child of fork(2)
+ * and execve(2) does.
+ */
+void seclude_command_inherit_ignored_signals(seclude_command *command);
+
+/** Sets the umask, 0 to 0777 (umask(2)). The default is 022, whatever the caller's is. */
+void seclude_command_umask(seclude_command *command, uint32_t mask);
+
+/**
+ * Makes the command the leader of a new process group, for `group` 0. That is so without this
+ * call: each command leads a session of its own, and the group of the same number.
+ *
+ * Any other number is an error. A session's leader cannot change its group (setpgid(2)), and no
+ * group of the caller's exists inside.
+ */
+void seclude_command_process_group(seclude_command *command, int group);
+
+/**
+ * Runs the command as this user inside, instead of `seclude_sandbox_uid`, whose rules apply.
+ *
+ * The command's sandbox is then one of another policy. It has that user in /etc/passwd, and is not
+ * copied from a template (`seclude_sandbox_prepare`). In a cell or a pool, every other user than
+ * the sandbox's is an error. Their warden has given up the right to change ids before the first
+ * command starts.
+ */
+void seclude_command_uid(seclude_command *command, uint32_t uid);
+
+/**
+ * Runs the command as this group inside, instead of `seclude_sandbox_gid`. The rules are those of
+ * `seclude_command_uid`.
+ */
+void seclude_command_gid(seclude_command *command, uint32_t gid);
+
+/**
+ * Gives the command exactly these `count` supplementary groups inside, at most 64. The default is
+ * none. `groups` may be NULL if `count` is 0.
+ *
+ * They lie in the range of `seclude_sandbox_gid`. Only a privileged caller can set them
+ * (CAP_SETGID). An unprivileged caller's command keeps the caller's groups outside, where no
+ * process may drop them (user_namespaces(7)). There even an empty list is an error if the caller
+ * has groups. Otherwise the rules are those of `seclude_command_uid`.
+ */
+void seclude_command_groups(seclude_command *command, const uint32_t *groups, size_t count);
+
+/**
  * Limits the wall time of this command, in milliseconds, 1 or more, instead of the sandbox's
  * limit.
  */
@@ -2028,8 +2073,8 @@ const char *seclude_protection_name(uint64_t protection);
 #define SECLUDE_PROTECTION_NO_NEW_PRIVILEGES 0x2000
 
 /**
- * The command has no supplementary groups. Missing for an unprivileged caller with supplementary
- * groups, because the kernel does not let it drop them.
+ * The command has no supplementary groups. Missing for a command that names some, and for an
+ * unprivileged caller with supplementary groups, because the kernel does not let it drop them.
  */
 #define SECLUDE_PROTECTION_NO_GROUPS 0x4000
 

@@ -1,8 +1,8 @@
 //! `seclude_command`: a program to run, and the ways to start it.
 
 use crate::boundary::{
-    Answer, Sticky, bytes, change, code, create, descriptor, free, read, set, strings, try_create,
-    write_sized,
+    Answer, Sticky, bytes, change, code, create, descriptor, free, numbers, read, set, strings,
+    try_create, write_sized,
 };
 use crate::child::seclude_child;
 use crate::error::seclude_error;
@@ -232,6 +232,66 @@ pub unsafe extern "C" fn seclude_command_ignore_signal(
     signal: c_int,
 ) {
     build(command, |command| Ok(command.ignore_signal(signal)));
+}
+
+/// Also ignores the signals that the caller ignores when the command starts, as a child of fork(2)
+/// and execve(2) does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_inherit_ignored_signals(command: *mut seclude_command) {
+    build(command, |command| Ok(command.inherit_ignored_signals()));
+}
+
+/// Sets the umask, 0 to 0777 (umask(2)). The default is 022, whatever the caller's is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_umask(command: *mut seclude_command, mask: u32) {
+    build(command, |command| Ok(command.umask(mask)));
+}
+
+/// Makes the command the leader of a new process group, for `group` 0. That is so without this
+/// call: each command leads a session of its own, and the group of the same number.
+///
+/// Any other number is an error. A session's leader cannot change its group (setpgid(2)), and no
+/// group of the caller's exists inside.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_process_group(
+    command: *mut seclude_command,
+    group: c_int,
+) {
+    build(command, |command| Ok(command.process_group(group)));
+}
+
+/// Runs the command as this user inside, instead of `seclude_sandbox_uid`, whose rules apply.
+///
+/// The command's sandbox is then one of another policy. It has that user in /etc/passwd, and is not
+/// copied from a template (`seclude_sandbox_prepare`). In a cell or a pool, every other user than
+/// the sandbox's is an error. Their warden has given up the right to change ids before the first
+/// command starts.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_uid(command: *mut seclude_command, uid: u32) {
+    build(command, |command| Ok(command.uid(uid)));
+}
+
+/// Runs the command as this group inside, instead of `seclude_sandbox_gid`. The rules are those of
+/// `seclude_command_uid`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_gid(command: *mut seclude_command, gid: u32) {
+    build(command, |command| Ok(command.gid(gid)));
+}
+
+/// Gives the command exactly these `count` supplementary groups inside, at most 64. The default is
+/// none. `groups` may be NULL if `count` is 0.
+///
+/// They lie in the range of `seclude_sandbox_gid`. Only a privileged caller can set them
+/// (CAP_SETGID). An unprivileged caller's command keeps the caller's groups outside, where no
+/// process may drop them (user_namespaces(7)). There even an empty list is an error if the caller
+/// has groups. Otherwise the rules are those of `seclude_command_uid`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_command_groups(
+    command: *mut seclude_command,
+    groups: *const u32,
+    count: usize,
+) {
+    build(command, |command| Ok(command.groups(numbers("groups", groups, count)?.iter().copied())));
 }
 
 /// Limits the wall time of this command, in milliseconds, 1 or more, instead of the sandbox's

@@ -83,8 +83,8 @@ pub const SECLUDE_PROTECTION_NO_CAPABILITIES: u64 = 0x800;
 pub const SECLUDE_PROTECTION_LOCKED_SECUREBITS: u64 = 0x1000;
 /// No program executed inside gains privileges.
 pub const SECLUDE_PROTECTION_NO_NEW_PRIVILEGES: u64 = 0x2000;
-/// The command has no supplementary groups. Missing for an unprivileged caller with supplementary
-/// groups, because the kernel does not let it drop them.
+/// The command has no supplementary groups. Missing for a command that names some, and for an
+/// unprivileged caller with supplementary groups, because the kernel does not let it drop them.
 pub const SECLUDE_PROTECTION_NO_GROUPS: u64 = 0x4000;
 /// No user namespaces can be created inside.
 pub const SECLUDE_PROTECTION_NO_NESTED_USERS: u64 = 0x8000;

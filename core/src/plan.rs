@@ -178,7 +178,7 @@ impl Builder {
         self.clocks(policy);
         self.admission(manner);
         self.maps(policy, manner.mapping.of_copy());
-        self.push_user(policy.uid, policy.gid);
+        self.push_user(policy, manner.mapping.of_copy());
         self.names(policy);
         self.view(policy, manner);
         self.copied_files(policy, &sources, !policy.nested && !manner.in_cell)?;
@@ -189,8 +189,7 @@ impl Builder {
 
     fn entered(&mut self, policy: &Policy, manner: Manner, filters: &Filters) -> Result<()> {
         self.admission(manner);
-        let (uid, gid) = manner.mapping.ids(policy);
-        self.push_user(uid, gid);
+        self.push_user(policy, manner.mapping);
         self.push(
             Step::AdoptRoot { protections: copy::cell_protections(policy) },
             "stand in the cell's file system",
@@ -323,7 +322,7 @@ mod tests {
         let sandbox = Sandbox::new().share(Namespace::User).nested().uid(0);
         let plan = compile(&sandbox, Mapping::Shared { uid: 0x7000_0000, gid: 0x7000_0000 + 1000 });
         let ids = plan.steps.list::<Step<'_>>().iter().find_map(|step| {
-            if let Step::BecomeUser { uid, gid } = step { Some((uid, gid)) } else { None }
+            if let Step::BecomeUser { uid, gid, .. } = step { Some((uid, gid)) } else { None }
         });
         assert_eq!(ids, Some((0x7000_0000, 0x7000_0000 + 1000)));
     }

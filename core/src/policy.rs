@@ -67,6 +67,10 @@ pub struct Policy {
     pub clock_offsets: BTreeMap<Clock, i64>,
     pub uid: u32,
     pub gid: u32,
+    /// The supplementary groups of a command that names them
+    /// ([`Command::groups`](crate::Command::groups)). With `None` it has none, as far as the kernel
+    /// lets the warden drop the caller's. A policy as text never contains them.
+    pub groups: Option<Vec<u32>>,
     pub user: String,
     pub home: PathBuf,
     /// The first host id to map. With `None`, the library chooses the range.
@@ -112,6 +116,7 @@ impl Default for Policy {
             clock_offsets: BTreeMap::new(),
             uid: DEFAULT_ID,
             gid: DEFAULT_ID,
+            groups: None,
             user: "user".into(),
             home: "/tmp".into(),
             host_ids: None,

@@ -139,6 +139,9 @@ wire_data! {
     struct IdRange { inside: u32, outside: u32, count: u32, }
 }
 
+/// The most supplementary groups of a command.
+pub const GROUPS_MAX: usize = 64;
+
 wire_data! {
     /// One step of set-up.
     enum Step<'a> {
@@ -152,9 +155,10 @@ wire_data! {
         34 CheckMaps { uids: IdRange, gids: IdRange, own: bool, }
         /// Waits until the caller has written the id maps and moved the warden into its cgroups.
         2 Await {}
-        /// Becomes this user and group, without supplementary groups. Capabilities stay until
-        /// `Seal`.
-        3 BecomeUser { uid: u32, gid: u32, }
+        /// Becomes this user and group, with these supplementary groups, at most [`GROUPS_MAX`].
+        /// Unless `exact`, the caller's groups may stay where setgroups(2) is denied. Capabilities
+        /// stay until `Seal`.
+        3 BecomeUser { uid: u32, gid: u32, groups: List<'a, u32>, exact: bool, }
         /// Makes a time namespace with these offsets, in nanoseconds. Commands run in it, the
         /// warden itself does not.
         4 TimeOffsets { monotonic: i64, boottime: i64, }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from . import aio as aio
     from . import command_runner as command_runner
     from . import popen as popen
+    from . import subprocess as subprocess
     from ._seclude import __version__
     from .cell import Cell
     from .command import PTY
@@ -171,8 +172,8 @@ _HOMES = {
     ".terminal": "Terminal raw_mode",
     ".transfer": "Copied copy",
 }
-# Private modules that annotations of this package refer to by their full name.
-_MODULES = ("aio", "command_runner", "popen")
+# Modules that annotations of this package refer to by their full name, and the public `subprocess`.
+_MODULES = ("aio", "command_runner", "popen", "subprocess")
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 

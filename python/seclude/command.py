@@ -57,8 +57,29 @@ class CommandOptions(TypedDict, total=False):
     restore_signals: bool
     """If False, the command ignores the signals that this process ignores (usually SIGPIPE).
 
-        By default the command ignores no signal.
-        """
+    By default the command ignores no signal.
+    """
+    ignore_signals: Iterable[int]
+    """Signals that the command ignores from its start, as `nohup` does with SIGHUP."""
+    umask: int
+    """The umask, 0 to 0o777. Default: 0o022, whatever that of this process is."""
+    process_group: int | None
+    """0, for a group of its own, which every command has. No other number is possible inside."""
+    start_new_session: bool
+    """True: every command leads a session of its own."""
+    user: int | None
+    """The user id inside, in place of the sandbox's `uid`, whose rules apply.
+
+    The command then has a sandbox of another policy, without a template. In a cell or a pool, only
+    the sandbox's own is possible.
+    """
+    group: int | None
+    """The group id inside, in place of the sandbox's `gid`, like `user`."""
+    extra_groups: Iterable[int] | None
+    """Exactly these supplementary groups inside, at most 64. Default: none.
+
+    An unprivileged caller cannot set groups. Otherwise like `user`.
+    """
     wall_time: float | str | None
     """Wall time of this command instead of the sandbox's: seconds, or text such as "200ms"."""
     memory: int | str | None
@@ -87,17 +108,27 @@ class Start:
     Each attempt makes new pipes, so that waiting starts hold no descriptors.
     """
 
-    def __init__(self, sandbox: Core, args: Args, options: CommandOptions) -> None:
-        self._sandbox, self._args = sandbox, args
+    def __init__(
+        self,
+        sandbox: Core,
+        args: Args,
+        options: CommandOptions,
+        own_pipes: Sequence[bool] = (False, False, False),
+    ) -> None:
+        self._sandbox, self._args, self._own_pipes = sandbox, args, own_pipes
         self._options = options
         if "pass_fds" in options:
             options["pass_fds"] = list(options["pass_fds"])
+        if "ignore_signals" in options:
+            options["ignore_signals"] = list(options["ignore_signals"])
+        if options.get("extra_groups") is not None:
+            options["extra_groups"] = list(options["extra_groups"] or ())
         self._refused: float | None = None
 
     def attempt(self) -> tuple[_seclude.Child, Ends] | None:
         """Return the child and the caller's pipe ends, or None if there is no free place."""
         now = time.monotonic()
-        with Streams() as streams:
+        with Streams(self._own_pipes) as streams:
             prepared = prepare(self._sandbox, self._args, streams, **self._options)
             child = prepared.try_spawn(0.0 if self._refused is None else now - self._refused)
             if child is not None:
@@ -107,14 +138,20 @@ class Start:
 
 
 def start(
-    sandbox: Core, args: Args, timeout: float | None = None, **options: Unpack[CommandOptions]
+    sandbox: Core,
+    args: Args,
+    timeout: float | None = None,
+    own_pipes: Sequence[bool] = (False, False, False),
+    **options: Unpack[CommandOptions],
 ) -> tuple[_seclude.Child, Ends]:
     """Start a command and return the child and the caller's ends of its piped streams.
 
-    In a pool, wait up to `timeout` seconds for a free place. Raises TimeoutExpired after that.
+    `own_pipes` names the streams that are ends of pipes which the caller has made for this command
+    alone. In a pool, wait up to `timeout` seconds for a free place. Raises TimeoutExpired after
+    that.
     """
     deadline = Deadline(timeout)
-    one = Start(sandbox, args, options)
+    one = Start(sandbox, args, options, own_pipes)
     if (started := one.attempt()) is not None:
         return started
     poll = Poll()
@@ -152,6 +189,13 @@ def prepare(
     fds: Mapping[int, int | IO[Any]] | None = None,
     arg0: Text | None = None,
     restore_signals: bool = True,
+    ignore_signals: Iterable[int] = (),
+    umask: int = -1,
+    process_group: int | None = None,
+    start_new_session: bool = True,
+    user: int | None = None,
+    group: int | None = None,
+    extra_groups: Iterable[int] | None = None,
     wall_time: float | str | None = None,
     memory: int | str | None = None,
     cpu_time: float | str | None = None,
@@ -165,6 +209,15 @@ def prepare(
     if window_size is not None:
         rows, columns = window_size
         window = count("window_size", rows, 16), count("window_size", columns, 16)
+    if not start_new_session:
+        raise PolicyError(
+            "start_new_session: every command leads a session of its own; hint: leave it out",
+            step="start_new_session",
+            hint="leave it out",
+        )
+    groups = None
+    if extra_groups is not None:
+        groups = [count("extra_groups", number, 32) for number in extra_groups]
     streams.connect(stdin, stdout, stderr)
     return sandbox.command(
         {
@@ -175,7 +228,15 @@ def prepare(
             "streams": streams.inside,
             "own_pipes": streams.own_pipes,
             "fds": granted,
-            "ignored_signals": [] if restore_signals else _ignored(),
+            "ignored_signals": list(map(_signal, ignore_signals)),
+            "inherit_ignored_signals": not restore_signals,
+            "umask": None if umask == -1 else count("umask", umask, 32),
+            "process_group": None
+            if process_group is None
+            else _signed("process_group", process_group),
+            "uid": None if user is None else count("user", user, 32),
+            "gid": None if group is None else count("group", group, 32),
+            "groups": groups,
             "wall_time": seconds("wall_time", wall_time),
             "memory": None if memory is None else size("memory", memory),
             "cpu_time": seconds("cpu_time", cpu_time),
@@ -191,9 +252,9 @@ class Streams:
     Leaving the `with` block closes the command's ends, and the caller's ends unless kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own_pipes: Sequence[bool] = (False, False, False)) -> None:
         self.inside: list[int | None] = [None, None, None]
-        self.own_pipes = [False, False, False]
+        self.own_pipes = list(own_pipes)
         self._ours: list[int | None] = [None, None, None]
         self._theirs: list[int] = []
 
@@ -255,14 +316,6 @@ class Streams:
         return kept
 
 
-def _ignored() -> list[int]:
-    """Return the signals that this process ignores, whoever set that, Python or other code."""
-    with open("/proc/self/status", "rb") as status:
-        line = next(line for line in status if line.startswith(b"SigIgn:"))
-    mask = int(line.split()[1], 16)
-    return [number for number in range(1, 65) if mask >> (number - 1) & 1]
-
-
 def _null() -> int:
     with _failing("open /dev/null"):
         return _above_standard(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
@@ -300,8 +353,16 @@ def _is_stream(number: int) -> bool:
 
 
 def _target(number: int) -> int:
-    """Check that a number fits a C int. The core refuses negative and reserved numbers."""
-    return number if -(2**31) <= number < 0 else count("descriptor", number, 31)
+    return _signed("descriptor", number)
+
+
+def _signal(number: int) -> int:
+    return _signed("ignore_signals", number)
+
+
+def _signed(what: str, number: int) -> int:
+    """Check that a number fits a C int. The core refuses those that are wrong."""
+    return number if number in range(-(2**31), 0) else count(what, number, 31)
 
 
 def _number(stream: int | IO[Any], what: str = "descriptor") -> int:

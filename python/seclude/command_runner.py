@@ -105,7 +105,9 @@ class CommandRunner:
         `cwd` is an absolute path inside. `env` is the whole environment; the default has PATH,
         HOME, LANG and TMPDIR. `pass_fds` and `fds={target: descriptor}` pass descriptors. `arg0` is
         the program's `argv[0]`. With `restore_signals=False` the command ignores the signals that
-        the caller ignores. `wall_time` replaces the sandbox's limit, in seconds, for this command.
+        the caller ignores, with `ignore_signals` these. `umask` is 0o022 by default. `user`,
+        `group` and `extra_groups` are ids inside, for this command alone. `wall_time` replaces the
+        sandbox's limit, in seconds, for this command.
         """
         refuse_unknown("popen", options, POPEN_OPTIONS)
         return _Popen(self, args, **options)

@@ -13,10 +13,10 @@ _OF_SUBPROCESS = {
     "shell": 'for a shell, run ["sh", "-c", text]',
     "executable": "name the program in args, and in arg0 what it sees as its own name",
     "close_fds": "leave it out: a command gets no descriptors but those of pass_fds and fds",
-    "start_new_session": "leave it out: every command has a session of its own",
-    "preexec_fn": "leave it out: nothing of the caller's runs inside",
-    "user": "the sandbox says who the command is: Sandbox(uid=...)",
-    "group": "the sandbox says who the command is: Sandbox(gid=...)",
+    "preexec_fn": (
+        "the warden starts the command, and cannot call a function of this process; "
+        "use cwd, umask, ignore_signals, user, group and rlimits of the sandbox instead"
+    ),
 }
 """Keywords of `subprocess` that this package does not take, with what to do instead."""
 

@@ -138,6 +138,12 @@ class Parts(TypedDict):
     own_pipes: Sequence[bool]
     fds: Sequence[tuple[int, int]]
     ignored_signals: Sequence[int]
+    inherit_ignored_signals: bool
+    umask: int | None
+    process_group: int | None
+    uid: int | None
+    gid: int | None
+    groups: Sequence[int] | None
     wall_time: float | None
     memory: int | None
     cpu_time: float | None

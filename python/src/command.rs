@@ -53,6 +53,12 @@ pub struct Parts {
     own_pipes: [bool; 3],
     fds: Vec<(i32, i32)>,
     ignored_signals: Vec<i32>,
+    inherit_ignored_signals: bool,
+    umask: Option<u32>,
+    process_group: Option<i32>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    groups: Option<Vec<u32>>,
     wall_time: Option<f64>,
     memory: Option<u64>,
     cpu_time: Option<f64>,
@@ -112,6 +118,24 @@ impl Parts {
         }
         for &signal in &self.ignored_signals {
             command.ignore_signal(signal);
+        }
+        if self.inherit_ignored_signals {
+            command.inherit_ignored_signals();
+        }
+        if let Some(mask) = self.umask {
+            command.umask(mask);
+        }
+        if let Some(group) = self.process_group {
+            command.process_group(group);
+        }
+        if let Some(uid) = self.uid {
+            command.uid(uid);
+        }
+        if let Some(gid) = self.gid {
+            command.gid(gid);
+        }
+        if let Some(groups) = &self.groups {
+            command.groups(groups.iter().copied());
         }
         if let Some(seconds) = self.wall_time {
             command.wall_time(duration(py, "wall_time", seconds)?);

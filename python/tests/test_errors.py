@@ -124,7 +124,7 @@ def test_a_keyword_of_another_function_names_that(box: seclude.Sandbox) -> None:
     options: list[tuple[dict[str, Any], str]] = [
         ({"hostname": "x"}, "Sandbox(hostname=...)"),
         ({"shell": True}, '["sh", "-c", text]'),
-        ({"preexec_fn": print}, "nothing of the caller's runs inside"),
+        ({"preexec_fn": print}, "cannot call a function of this process"),
         ({"zzz": 1}, "known are arg0, "),
     ]
     for wrong, named in options:

@@ -128,7 +128,8 @@ box = seclude.Sandbox()
 core = box._core
 words = dict(arg0=None, env=None, cwd=None, streams=[None] * 3, own_pipes=[False] * 3, fds=[])
 words |= dict(wall_time=None, memory=None, cpu_time=None, pids=None, window_size=None)
-words |= dict(ignored_signals=[])
+words |= dict(ignored_signals=[], inherit_ignored_signals=False, umask=None, process_group=None)
+words |= dict(uid=None, gid=None, groups=None)
 order = []
 gate = threading.Lock()
 gate.acquire()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -261,6 +262,41 @@ def test_ignored_signals_stay_so_where_that_is_asked_for(box: seclude.Sandbox) -
     assert own >> (signal.SIGPIPE - 1) & 1  # Python itself ignores SIGPIPE.
     assert ignored() == ignored(restore_signals=True) == 0
     assert ignored(restore_signals=False) == own
+
+
+def test_the_attributes_of_a_process(box: seclude.Sandbox) -> None:
+    def said(script: str, **options: Any) -> str:
+        done = box.run(["sh", "-c", script], stdout=seclude.PIPE, text=True, **options)
+        assert isinstance(done.stdout, str)
+        return done.stdout
+
+    assert said("umask") == "0022\n"
+    assert said("umask", umask=0o7) == "0007\n"
+    ignored = (number for number in [signal.SIGHUP])
+    assert said("kill -HUP $$; echo alive", ignore_signals=ignored) == "alive\n"
+    assert said("id -u; id -g", user=5, group=6) == "5\n6\n"
+    assert said("echo", process_group=0, start_new_session=True) == "\n"
+    if os.geteuid() == 0:
+        assert said("id -G", extra_groups=(group for group in (7, 8))) == "1000 7 8\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"umask": 0o1000}, "umask 0o1000: only the nine permission bits"),
+        ({"umask": -2}, "umask -2: must not be negative"),
+        ({"process_group": 3}, "process group 3: a command leads a session"),
+        ({"start_new_session": False}, "every command leads a session of its own"),
+        ({"ignore_signals": [9]}, "ignore signal 9"),
+        ({"ignore_signals": [-1]}, "ignore signal -1"),
+        ({"user": -1}, "user -1: must not be negative"),
+        ({"user": 2**32}, "user 4294967296: must not be above"),
+        ({"extra_groups": range(65)}, "65 supplementary groups: at most 64"),
+    ],
+)
+def test_attributes_that_cannot_be(box: seclude.Sandbox, wrong: Any, why: str) -> None:
+    with pytest.raises(seclude.PolicyError, match=re.escape(why)):
+        box.run(["true"], **wrong)
 
 
 @pytest.mark.parametrize(

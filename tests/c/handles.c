@@ -369,6 +369,12 @@ static void null_is_never_a_crash(void)
     seclude_command_env_clear(NULL);
     seclude_command_cwd(NULL, NULL);
     seclude_command_ignore_signal(NULL, 1);
+    seclude_command_inherit_ignored_signals(NULL);
+    seclude_command_umask(NULL, 0);
+    seclude_command_process_group(NULL, 0);
+    seclude_command_uid(NULL, 1);
+    seclude_command_gid(NULL, 1);
+    seclude_command_groups(NULL, NULL, 0);
     seclude_command_stdin(NULL, 0);
     seclude_command_stdout(NULL, 0);
     seclude_command_stderr(NULL, 0);

@@ -219,6 +219,67 @@ static void a_signal_is_ignored_where_it_is_asked_for(void)
     seclude_command_free(command);
 }
 
+/* Runs the command, frees it, and checks what it wrote. */
+static void writes(seclude_command *command, const char *text)
+{
+    seclude_output *output = NULL;
+    seclude_error *err = NULL;
+    CHECK_OK(seclude_command_output(command, &output, &err), err);
+    CHECK_TEXT(seclude_output_stdout(output, NULL), text);
+    seclude_output_free(output);
+    seclude_command_free(command);
+}
+
+/* Starts the command, frees it, and checks the step of the error. */
+static void fails(seclude_command *command, int code, const char *step)
+{
+    seclude_output *output = NULL;
+    seclude_error *err = NULL;
+    CHECK_INT(seclude_command_output(command, &output, &err), code);
+    CHECK(output == NULL);
+    CHECK_TEXT(seclude_error_step(err), step);
+    seclude_error_free(err);
+    seclude_command_free(command);
+}
+
+static void the_process_has_the_attributes_that_are_set(void)
+{
+    static const uint32_t GROUPS[] = {5, 6};
+    seclude_command *command = shell("umask; kill -PIPE $$; kill -USR1 $$; echo alive");
+    seclude_command_umask(command, 027);
+    seclude_command_process_group(command, 0);
+    seclude_command_ignore_signal(command, SIGUSR1);
+    seclude_command_inherit_ignored_signals(command);
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+    writes(command, "0027\nalive\n");
+    signal(SIGPIPE, before);
+
+    command = shell("id -u; id -g");
+    seclude_command_uid(command, 12);
+    seclude_command_gid(command, 34);
+    writes(command, "12\n34\n");
+
+    command = shell("id -G");
+    seclude_command_groups(command, GROUPS, 2);
+    if (geteuid() == 0)
+        writes(command, "1000 5 6\n");
+    else
+        fails(command, SECLUDE_ENAMESPACES_DENIED, "set the supplementary groups [5, 6]");
+
+    command = shell("id -G");
+    seclude_command_umask(command, 01000);
+    fails(command, SECLUDE_EINVAL, "umask 0o1000");
+    command = shell("id -G");
+    seclude_command_process_group(command, 1);
+    fails(command, SECLUDE_EINVAL, "process group 1");
+    command = shell("id -G");
+    seclude_command_uid(command, UINT32_MAX);
+    fails(command, SECLUDE_EINVAL, "uid 4294967295");
+    command = shell("id -G");
+    seclude_command_groups(command, NULL, 2);
+    fails(command, SECLUDE_EINVAL, "groups");
+}
+
 static void the_processes_inside_are_listed(void)
 {
     seclude_command *command = shell("sleep 600 & echo up; wait");
@@ -347,6 +408,7 @@ int main(int argc, char **argv)
         TEST(a_descriptor_is_copied_when_it_is_set),
         TEST(the_environment_and_the_names_are_ours),
         TEST(a_signal_is_ignored_where_it_is_asked_for),
+        TEST(the_process_has_the_attributes_that_are_set),
         TEST(the_processes_inside_are_listed),
         TEST(freeing_a_child_kills_everything_inside),
         TEST(a_forked_process_may_free_without_harm),

@@ -152,6 +152,39 @@ static int choose_ground(const seclude_sandbox *sandbox, seclude_error **error)
     return 0;
 }
 
+/* Sets an attribute of the command's process: numbers, separated by commas. */
+static void set_process(seclude_command *command, const struct line *line)
+{
+    const char *name = line->value[0];
+    uint32_t numbers[128] = {0};
+    size_t count = 0;
+    for (char *rest = line->value[1], *end; *rest; rest = *end ? end + 1 : end) {
+        if (count == sizeof numbers / sizeof *numbers)
+            fail("too many numbers");
+        numbers[count++] = (uint32_t)strtoll(rest, &end, 10);
+    }
+    if (!strcmp(name, "umask"))
+        seclude_command_umask(command, numbers[0]);
+    else if (!strcmp(name, "process_group"))
+        seclude_command_process_group(command, (int)numbers[0]);
+    else if (!strcmp(name, "uid"))
+        seclude_command_uid(command, numbers[0]);
+    else if (!strcmp(name, "gid"))
+        seclude_command_gid(command, numbers[0]);
+    else if (!strcmp(name, "groups"))
+        seclude_command_groups(command, count ? numbers : NULL, count);
+    else if (!strcmp(name, "ignore_signals"))
+        for (size_t i = 0; i < count; i++)
+            seclude_command_ignore_signal(command, (int)numbers[i]);
+    else if (!strcmp(name, "inherit_ignored_signals")) {
+        signal(SIGPIPE, SIG_IGN);
+        seclude_command_inherit_ignored_signals(command);
+    } else {
+        errno = EINVAL;
+        fail(name);
+    }
+}
+
 static seclude_command *command_of(const seclude_sandbox *sandbox)
 {
     const char *program = find("program")->value[0];
@@ -184,7 +217,9 @@ static seclude_command *command_of(const seclude_sandbox *sandbox)
                 seclude_command_cpu_time(command, share);
             else
                 seclude_command_pids(command, share);
-        } else if (!strcmp(key, "window"))
+        } else if (!strcmp(key, "process"))
+            set_process(command, &lines[i]);
+        else if (!strcmp(key, "window"))
             seclude_command_window_size(command, (uint16_t)atoi(value[0]), (uint16_t)atoi(value[1]));
         else if (!strcmp(key, "fd"))
             seclude_command_fd(command, (int)strtol(value[0], NULL, 10), open_file(value[2], !strcmp(value[1], "write")));

@@ -83,6 +83,8 @@ def start(job: Job, sandbox: Runs) -> seclude.Popen:
         options["wall_time"] = int(limit[0]) / 1000
     for limit, value in job.all("share"):
         options[limit.decode()] = int(value) / 1000 if limit == b"cpu_time" else int(value)
+    for name, values in job.all("process"):
+        options |= process_option(name, [int(value) for value in values.split(b",") if value])
     if window := job.one("window"):
         options["window_size"] = int(window[0]), int(window[1])
     program, arguments = job.one("program")[0], [values[0] for values in job.all("arg")]
@@ -116,6 +118,26 @@ def start(job: Job, sandbox: Runs) -> seclude.Popen:
     finally:
         for handle in opened:
             handle.close()
+
+
+def process_option(name: bytes, values: list[int]) -> dict[str, Any]:
+    """Return the keyword for an attribute of the process."""
+    match name:
+        case b"umask" | b"process_group":
+            return {name.decode(): values[0]}
+        case b"uid":
+            return {"user": values[0]}
+        case b"gid":
+            return {"group": values[0]}
+        case b"groups":
+            return {"extra_groups": values}
+        case b"ignore_signals":
+            return {"ignore_signals": values}
+        case b"inherit_ignored_signals":
+            # The interpreter ignores SIGPIPE.
+            return {"restore_signals": False}
+        case _:
+            raise AssertionError(f"no attribute {name!r}")
 
 
 def environment(job: Job, sandbox: Runs) -> dict[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""CPython's own `test_subprocess`, with the library's `Popen` in place of `subprocess.Popen`.
+"""CPython's own `test_subprocess`, with `seclude.subprocess.Popen` in place of its own.
 
     python subprocess_suite.py              compares, and exits with 1 if a result differs from
                                             subprocess_differences.toml
@@ -170,84 +170,18 @@ def _hangs(*_: Any) -> None:
 
 
 def replacement() -> Any:
-    """The library's `Popen` for a caller that knows only `subprocess`.
-
-    It bridges the intended differences: the environment and the working directory are the caller's,
-    and the caller's files are there.
+    """`seclude.subprocess.Popen`, in a sandbox that has what the suite's programs need of the
+    caller's files. The functions of `seclude.subprocess` are the standard ones over it.
     """
     import seclude
+    from seclude.subprocess import using
 
     own = [
         path for path in {sys.prefix, sys.base_prefix, os.getcwd()} if not path.startswith("/usr")
     ]
     files: list[seclude.Entry] = [seclude.bind(path, writable=path == os.getcwd()) for path in own]
     files += [seclude.tmpfs("/tmp", "64M")]
-    box = seclude.Sandbox(files=files)
-
-    class Popen(seclude.Popen):
-        def __init__(
-            self,
-            args: Any,
-            bufsize: int = -1,
-            executable: Any = None,
-            stdin: Any = None,
-            stdout: Any = None,
-            stderr: Any = None,
-            preexec_fn: Any = None,
-            close_fds: bool = True,
-            shell: bool = False,
-            cwd: Any = None,
-            env: Any = None,
-            universal_newlines: Any = None,
-            startupinfo: Any = None,
-            creationflags: int = 0,
-            restore_signals: bool = True,
-            start_new_session: bool = False,
-            pass_fds: Any = (),
-            **options: Any,
-        ) -> None:
-            words_of_ours: dict[str, Any] = {
-                name: options.pop(name)
-                for name in ("text", "encoding", "errors")
-                if name in options
-            }
-            lacking = {
-                "preexec_fn": preexec_fn,
-                "startupinfo": startupinfo,
-                "creationflags": creationflags or None,
-            }
-            lacking |= {"close_fds": None if close_fds else False} | options
-            for name, value in lacking.items():
-                if value is not None and (name, value) not in {
-                    ("pipesize", -1),
-                    ("umask", -1),
-                }:
-                    raise NotImplementedError(f"no such argument: {name}")
-            words = [args] if isinstance(args, (str, bytes, os.PathLike)) else list(args)
-            if shell:
-                if isinstance(args, os.PathLike):
-                    raise TypeError("a shell takes text")
-                words = [executable or "/bin/sh", "-c", *words]
-            elif executable is not None:
-                words_of_ours["arg0"] = words[0]
-                words[0] = executable
-            super().__init__(
-                box,
-                words,
-                bufsize=bufsize,
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                cwd=os.path.abspath(cwd) if cwd is not None else os.getcwd(),
-                env=dict(os.environ) if env is None else env,
-                universal_newlines=universal_newlines,
-                restore_signals=restore_signals,
-                pass_fds=pass_fds,
-                **words_of_ours,
-            )
-            self.args = args
-
-    return Popen
+    return using(seclude.Sandbox(files=files)).Popen
 
 
 if __name__ == "__main__":

@@ -103,6 +103,10 @@ pub struct Job {
     pub wall_ms: Option<u64>,
     /// Its own limits within those of its sandbox: name and value. Times are in milliseconds.
     pub share: Vec<(String, u64)>,
+    /// The attributes of its process: name and values. `umask`, `process_group`, `uid` and `gid`
+    /// have one value, `groups` and `ignore_signals` any number. For `inherit_ignored_signals` the
+    /// driver itself ignores SIGPIPE.
+    pub process: Vec<(String, Vec<i64>)>,
     /// Rows and columns of its terminal.
     pub window: Option<(u16, u16)>,
     /// Its standard streams.
@@ -152,6 +156,7 @@ impl Default for Job {
             directory: None,
             wall_ms: None,
             share: Vec::new(),
+            process: Vec::new(),
             window: None,
             streams: [Stream::Null, Stream::Piped(Vec::new()), Stream::Piped(Vec::new())],
             descriptors: Vec::new(),
@@ -206,6 +211,10 @@ impl Job {
         }
         for (limit, value) in &self.share {
             line("share", &[limit.as_bytes(), value.to_string().as_bytes()]);
+        }
+        for (name, values) in &self.process {
+            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+            line("process", &[name.as_bytes(), values.join(",").as_bytes()]);
         }
         if let Some((rows, columns)) = self.window {
             line("window", &[rows.to_string().as_bytes(), columns.to_string().as_bytes()]);
@@ -276,6 +285,13 @@ impl Job {
                     word(0)?,
                     word(1)?.parse().map_err(|error| format!("{line}: {error}"))?,
                 )),
+                "process" => {
+                    let text = word(1)?;
+                    let numbers = text.split(',').filter(|number| !number.is_empty());
+                    let number =
+                        |text: &str| text.parse().map_err(|error| format!("{line}: {error}"));
+                    job.process.push((word(0)?, numbers.map(number).collect::<Result<_, _>>()?));
+                }
                 "window" => {
                     let number =
                         |index| word(index)?.parse().map_err(|error| format!("{line}: {error}"));
@@ -352,6 +368,7 @@ mod tests {
             directory: Some("/tmp".into()),
             wall_ms: Some(1500),
             share: vec![("memory".into(), 1_048_576)],
+            process: vec![("umask".into(), vec![0o77]), ("groups".into(), vec![])],
             window: Some((40, 132)),
             streams: [
                 Stream::Piped(b"a\0b".to_vec()),

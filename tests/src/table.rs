@@ -63,6 +63,9 @@ pub struct Case {
     /// milliseconds.
     #[serde(default)]
     share: BTreeMap<String, u64>,
+    /// The attributes of its process, by the names of [`Job::process`]: a number or a list.
+    #[serde(default)]
+    process: BTreeMap<String, Numbers>,
     /// Rows and columns of its terminal.
     window: Option<(u16, u16)>,
     stdin: Option<Source>,
@@ -86,6 +89,22 @@ pub struct Case {
     #[serde(default)]
     refusal: bool,
     expect: Expect,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Numbers {
+    One(i64),
+    Many(Vec<i64>),
+}
+
+impl Numbers {
+    fn all(&self) -> Vec<i64> {
+        match self {
+            Numbers::One(number) => vec![*number],
+            Numbers::Many(numbers) => numbers.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -343,6 +362,7 @@ impl Case {
             directory: self.directory.as_ref().map(|text| stage.system(text).into()),
             wall_ms: self.wall_ms,
             share: self.share.iter().map(|(limit, value)| (limit.clone(), *value)).collect(),
+            process: self.process.iter().map(|(name, value)| (name.clone(), value.all())).collect(),
             window: self.window,
             streams,
             descriptors: self

@@ -1,6 +1,6 @@
 //! Reads the process tree from the caller's `/proc`, and kills parts of it.
 
-use crate::base::error::{Error, Result, Shortage};
+use crate::base::error::{self, Error, Result, Shortage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
@@ -71,6 +71,23 @@ pub fn all() -> Result<Vec<Process>> {
         .filter(|(parent, _)| !known.contains(parent))
         .flat_map(|(_, orphans)| orphans);
     walk(roots.rev().copied().collect(), &children)
+}
+
+/// The signals that this process ignores, bit n-1 for signal n.
+///
+/// `sigaction(2)` would tell the same, but libc's refuses the signals that it uses itself.
+///
+/// # Errors
+///
+/// `Io` if `/proc/self/status` cannot be read, or does not tell.
+pub fn ignored_signals() -> Result<u64> {
+    const PATH: &str = "/proc/self/status";
+    let action = "read which signals the caller ignores";
+    let text = fs::read(PATH).map_err(|error| Error::io(action, error).at(PATH))?;
+    text.split(|&byte| byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(std::str::from_utf8(mask).ok()?.trim(), 16).ok())
+        .ok_or_else(|| Error::new(error::ErrorKind::Io, action).because("no SigIgn there").at(PATH))
 }
 
 /// The processes in `/proc`, grouped by parent.

@@ -110,6 +110,8 @@ impl Command {
                 .filter(|call| !calls.contains_key(call))
                 .map(|call| (call, 1)),
         );
+        // The groups are one command's, and no policy as text has them.
+        let sandbox = sandbox.groups(None);
         Ok(Learned { output, calls, refused, paths, sandbox })
     }
 

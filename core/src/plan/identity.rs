@@ -4,6 +4,7 @@ use super::{Builder, Manner, Sources};
 use crate::plan::idmap::Mapping;
 use crate::policy::seccomp::Tree;
 use crate::policy::{Clock, Namespace, Policy, System, profile};
+use crate::wire::codec::ListBuilder;
 use crate::wire::plan::{IdRange, Step};
 use std::path::Path;
 
@@ -56,8 +57,17 @@ impl Builder {
         }
     }
 
-    pub(super) fn push_user(&mut self, uid: u32, gid: u32) {
-        self.push(Step::BecomeUser { uid, gid }, format!("become uid {uid} and gid {gid}"));
+    pub(super) fn push_user(&mut self, policy: &Policy, mapping: Mapping) {
+        let (uid, gid) = mapping.ids(policy);
+        let mut groups = ListBuilder::new(Vec::new());
+        policy.groups.iter().flatten().for_each(|group| groups.push(group));
+        // Without a map of the caller's choice, setgroups(2) is denied. `Mapping::choose` has then
+        // refused every list that the command's groups would differ from.
+        let exact = policy.groups.is_some() && mapping != Mapping::Own;
+        self.push(
+            Step::BecomeUser { uid, gid, groups: groups.list(), exact },
+            format!("become uid {uid} and gid {gid}"),
+        );
     }
 
     pub(super) fn clocks(&mut self, policy: &Policy) {
@@ -75,8 +85,7 @@ impl Builder {
 
     pub(super) fn identity(&mut self, policy: &Policy, mapping: Mapping, sources: &Sources) {
         self.maps(policy, mapping);
-        let (uid, gid) = mapping.ids(policy);
-        self.push_user(uid, gid);
+        self.push_user(policy, mapping);
         if mapping != Mapping::Own {
             let root = if let System::Root(root) = &policy.system { root } else { Path::new("/") };
             // A user that may not read the host's network configuration runs without it.

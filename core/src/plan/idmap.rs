@@ -37,6 +37,12 @@ impl Mapping {
     /// `NamespacesDenied` if the caller may not map any suitable ids, `Invalid` if the policy's ids
     /// do not fit, and `Setup` or `Io` if the caller's maps or capabilities cannot be read.
     pub fn choose(policy: &Policy) -> Result<Mapping> {
+        let mapping = Mapping::suitable(policy)?;
+        mapping.check_groups(policy)?;
+        Ok(mapping)
+    }
+
+    fn suitable(policy: &Policy) -> Result<Mapping> {
         if policy.joined.contains(&Namespace::User) {
             return Ok(Mapping::Joined);
         }
@@ -91,6 +97,43 @@ impl Mapping {
         Ok(Mapping::Own)
     }
 
+    /// Checks that the command can have exactly the supplementary groups that it names.
+    ///
+    /// # Errors
+    ///
+    /// `NamespacesDenied` if it cannot.
+    fn check_groups(self, policy: &Policy) -> Result<()> {
+        let Some(groups) = &policy.groups else { return Ok(()) };
+        let denied = |why: &str| {
+            Error::new(
+                ErrorKind::NamespacesDenied,
+                format!("set the supplementary groups {groups:?}"),
+            )
+            .errno(libc::EPERM)
+            .because(why)
+        };
+        match self {
+            Mapping::Range { gids, .. } => {
+                let mapped = |group: &u32| group.checked_sub(gids.inside).is_some_and(|place| place < gids.count);
+                if groups.iter().all(mapped) {
+                    return Ok(());
+                }
+                Err(denied("the caller's user namespace has no group to map them to but the caller's own")
+                    .hint("name the command's own group alone, or map more groups in the caller's user namespace"))
+            }
+            Mapping::Own if groups.is_empty() && no_groups()? => Ok(()),
+            Mapping::Own => Err(denied(
+                "the caller may map no other ids than its own, and the kernel then lets no process change its groups (user_namespaces(7))",
+            )
+            .hint("leave them out, or start as a caller with CAP_SETUID and CAP_SETGID")),
+            Mapping::Shared { .. } | Mapping::Joined if groups.is_empty() => Ok(()),
+            Mapping::Shared { .. } | Mapping::Joined => {
+                Err(denied("the sandbox has no user namespace of its own to map them in")
+                    .hint("leave them out, or let the sandbox have a user namespace of its own"))
+            }
+        }
+    }
+
     /// The command's user and group id inside.
     pub fn ids(self, policy: &Policy) -> (u32, u32) {
         match self {
@@ -126,6 +169,13 @@ impl Mapping {
             }
             Mapping::Shared { uid, gid } => Some((uid, gid)),
         }
+    }
+
+    /// The supplementary groups of the command in the caller's user namespace, as far as the
+    /// command names them.
+    pub fn known_groups(self, policy: &Policy) -> Vec<u32> {
+        let Mapping::Range { gids, .. } = self else { return Vec::new() };
+        policy.groups.iter().flatten().map(|group| outside(gids, *group)).collect()
     }
 
     /// The mapping of a copy of a template. Its user namespace is nested in the template's, so it
@@ -202,6 +252,13 @@ fn joined_owner(policy: &Policy, pid: i32) -> Result<(u32, u32)> {
 /// The caller's effective user and group id, in its own user namespace.
 pub fn callers() -> (u32, u32) {
     (geteuid().as_raw(), getegid().as_raw())
+}
+
+/// Whether the caller has no supplementary groups.
+fn no_groups() -> Result<bool> {
+    let groups = nix::unistd::getgroups()
+        .map_err(|errno| Error::io("read the caller's groups", std::io::Error::from(errno)))?;
+    Ok(groups.is_empty())
 }
 
 /// The id outside for an id inside.
@@ -322,6 +379,10 @@ impl Map {
     /// `NamespacesDenied` if the requested host ids are not mapped, or the command would be root
     /// outside; `Invalid` if the range is too small for the policy's uid or gid.
     fn choose(&self, policy: &Policy, own: u32) -> Result<Option<IdRange>> {
+        let groups = policy.groups.as_deref().unwrap_or_default();
+        let ids = [("uid", policy.uid), ("gid", policy.gid)].into_iter();
+        let ids = ids.chain(groups.iter().map(|group| ("group", *group)));
+        let highest = ids.clone().map(|(_, id)| id).max().unwrap_or_default();
         let (first, count) = match policy.host_ids {
             Some(first) => {
                 let count = self.contiguous(first).min(HOST_IDS);
@@ -334,12 +395,12 @@ impl Map {
                 (first, count)
             }
             None if self.contiguous(DEFAULT_HOST_IDS) >= HOST_IDS => (DEFAULT_HOST_IDS, HOST_IDS),
-            None => match self.free(policy.uid.max(policy.gid), own) {
+            None => match self.free(highest, own) {
                 (first, count) if count > 0 => (first, count),
                 _ => return Ok(None),
             },
         };
-        for (what, id) in [("uid", policy.uid), ("gid", policy.gid)] {
+        for (what, id) in ids {
             if id >= count {
                 let why = format!(
                     "the {}s that this caller can map are 0 to {} inside",
@@ -352,8 +413,12 @@ impl Map {
             }
         }
         let range = IdRange { inside: 0, outside: first, count };
-        let id = outside(range, if self.kind == MapKind::Uid { policy.uid } else { policy.gid });
-        if self.outside(id) == Some(0) {
+        let of_kind = match self.kind {
+            MapKind::Uid => &[policy.uid][..],
+            MapKind::Gid => &[&[policy.gid], groups].concat(),
+        };
+        let roots = of_kind.iter().map(|id| outside(range, *id));
+        if let Some(id) = roots.into_iter().find(|id| self.outside(*id) == Some(0)) {
             return Err(Error::new(
                 ErrorKind::NamespacesDenied,
                 format!("map the host ids from {first}"),
@@ -494,6 +559,50 @@ mod tests {
             let error = container.choose(&policy(Some(first), 1000), 0).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NamespacesDenied, "{error}");
         }
+    }
+
+    #[test]
+    fn groups_are_mapped_like_the_other_ids() {
+        let with = |groups: &[u32], host_ids| Policy {
+            groups: Some(groups.to_vec()),
+            ..policy(host_ids, 1000)
+        };
+        let host = map(HOST).choose(&with(&[65535], None), 0).unwrap().unwrap();
+        assert_eq!((host.outside, host.count), (DEFAULT_HOST_IDS, HOST_IDS));
+        assert_eq!(map(HOST).choose(&with(&[65536], None), 0).unwrap_err().step(), "group 65536");
+        // A container gives as many ids as the highest group needs.
+        let highest = map(CONTAINER).choose(&with(&[7, 3000], None), 0).unwrap().unwrap();
+        assert_eq!((highest.outside, highest.count), (65533 - 3000, 3001));
+        // Group 5 would be root outside.
+        let gids =
+            Map { kind: MapKind::Gid, lines: vec![(0, 1000, 5), (5, 0, 1), (6, 2000, 3000)] };
+        assert!(gids.choose(&with(&[3], Some(1)), 1).is_err(), "the range ends before 1000");
+        let whole = Map { kind: MapKind::Gid, lines: vec![(0, u32::MAX - 4, 5), (5, 0, 3000)] };
+        for (groups, fits) in [(&[1][..], true), (&[0, 1], false)] {
+            let policy = Policy { uid: 1, gid: 1, ..with(groups, Some(5)) };
+            assert_eq!(whole.choose(&policy, 1).is_ok(), fits, "{groups:?}");
+        }
+        let one = IdRange { inside: 1000, outside: 7, count: 1 };
+        let one = Mapping::Range { uids: one, gids: one };
+        assert!(one.check_groups(&with(&[1000], None)).is_ok());
+        for (mapping, groups, fits) in [
+            (one, &[1001][..], false),
+            (one, &[0], false),
+            (Mapping::Own, &[1000], false),
+            (Mapping::Joined, &[1000], false),
+            (Mapping::Joined, &[], true),
+            (Mapping::Shared { uid: 5, gid: 5 }, &[5], false),
+            (Mapping::Shared { uid: 5, gid: 5 }, &[], true),
+        ] {
+            let checked = mapping.check_groups(&with(groups, None));
+            assert_eq!(checked.is_ok(), fits, "{mapping:?} {groups:?}");
+            if let Err(error) = checked {
+                assert_eq!(error.kind(), ErrorKind::NamespacesDenied);
+                assert!(error.remedy().is_some());
+            }
+        }
+        assert_eq!(one.known_groups(&with(&[1000], None)), [7]);
+        assert!(Mapping::Own.known_groups(&with(&[], None)).is_empty());
     }
 
     #[test]

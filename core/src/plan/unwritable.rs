@@ -43,16 +43,17 @@ pub fn check(policy: &Policy, mapping: Mapping) -> Result<()> {
     if !policy.private(Namespace::Mount) {
         return Ok(());
     }
-    let user = User { uid, gid };
+    let user = User { uid, gid, groups: mapping.known_groups(policy) };
     let binds = policy.files.iter().filter_map(|entry| entry.bind());
     binds.filter(|bind| bind.writable).try_for_each(|bind| user.check(bind))
 }
 
-/// The host user and group of the command. It has no other groups, and no capabilities outside of
+/// The host user and groups of the command. It has no other groups, and no capabilities outside of
 /// its user namespace.
 struct User {
     uid: u32,
     gid: u32,
+    groups: Vec<u32>,
 }
 
 impl User {
@@ -123,8 +124,8 @@ impl User {
         const OTHERS: u32 = 0o002;
         const GROUP: u32 = 0o020;
         // An owner could change the mode, and so counts as permitted.
-        let granted =
-            owner == self.uid || mode & OTHERS != 0 || group == self.gid && mode & GROUP != 0;
+        let is_member = group == self.gid || self.groups.contains(&group);
+        let granted = owner == self.uid || mode & OTHERS != 0 || is_member && mode & GROUP != 0;
         !granted && !has_acl(path) && checks_mode_only(path)
     }
 }

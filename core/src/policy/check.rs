@@ -5,6 +5,7 @@ mod limits;
 use super::{Entry, HOST_IDS, Namespace, Policy, System, for_each_entry};
 use crate::base::error::{Error, Result};
 use crate::policy::seccomp::Seccomp;
+use crate::wire::plan::GROUPS_MAX;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
@@ -181,7 +182,15 @@ impl Policy {
     }
 
     fn check_identity(&self) -> Result<()> {
-        for (what, id) in [("uid", self.uid), ("gid", self.gid)] {
+        let groups = self.groups.as_deref().unwrap_or_default();
+        if groups.len() > GROUPS_MAX {
+            return Err(Error::invalid(
+                format!("{} supplementary groups", groups.len()),
+                format!("at most {GROUPS_MAX}"),
+            ));
+        }
+        let ids = [("uid", self.uid), ("gid", self.gid)].into_iter();
+        for (what, id) in ids.chain(groups.iter().map(|group| ("group", *group))) {
             if id == u32::MAX {
                 return Err(Error::invalid(
                     format!("{what} {id}"),

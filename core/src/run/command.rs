@@ -2,6 +2,8 @@
 //!
 //! The file is longer than 400 lines because half of it is the documentation of public methods.
 
+mod process;
+
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::Kept;
 use crate::host::terminal::WindowSize;
@@ -11,6 +13,7 @@ use crate::policy::{Share, check_inside};
 use crate::run::child::Child;
 use crate::run::ground::Ground;
 use crate::run::sandbox::Sandbox;
+use process::Attributes;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -95,10 +98,7 @@ pub struct Command {
     pub(crate) stderr: Option<Stdio>,
     pub(crate) descriptors: Vec<(i32, Kept)>,
     pub(crate) wall_time: Option<Duration>,
-    /// Bit n-1 stands for signal n.
-    pub(crate) ignored: u64,
-    /// The first signal to ignore that cannot be ignored, for the error at the start.
-    wrong_signal: Option<i32>,
+    pub(crate) attributes: Attributes,
     pub(crate) share: Share,
     pub(crate) window_size: WindowSize,
     /// When the command's pool first refused it a place, if it has.
@@ -143,8 +143,7 @@ impl Command {
             stderr: None,
             descriptors: Vec::new(),
             wall_time,
-            ignored: 0,
-            wrong_signal: None,
+            attributes: Attributes::default(),
             share: Share::default(),
             window_size: WindowSize::default(),
             refused_since: None,
@@ -232,21 +231,10 @@ impl Command {
     }
 
     /// Passes a descriptor of the caller's to the command as number `target`, 3 or higher. The
-    /// order of calls and the caller's own numbers do not matter. At most 249 descriptors.
+    /// order of calls and the caller's own numbers do not matter. At most 249 descriptors. To pass
+    /// one under its own number, give that number as `target`.
     pub fn fd(&mut self, target: i32, fd: impl Into<OwnedFd>) -> &mut Command {
         self.descriptors.push((target, fd.into().into()));
-        self
-    }
-
-    /// Starts the command with this signal ignored (`signal(7)`), as `nohup` does with SIGHUP.
-    /// Programs that set no action of their own inherit that. By default no signal is ignored,
-    /// whatever the caller ignores. Not possible for SIGKILL and SIGSTOP.
-    pub fn ignore_signal(&mut self, signal: i32) -> &mut Command {
-        if matches!(signal, 1..=64) && !matches!(signal, libc::SIGKILL | libc::SIGSTOP) {
-            self.ignored |= 1 << (signal - 1);
-        } else {
-            self.wrong_signal = self.wrong_signal.or(Some(signal));
-        }
         self
     }
 
@@ -399,10 +387,7 @@ impl Command {
                 "a limit of zero would end the command at once",
             ));
         }
-        if let Some(signal) = self.wrong_signal {
-            let why = "only 1 to 64 can be ignored, and not SIGKILL or SIGSTOP";
-            return Err(Error::invalid(format!("ignore signal {signal}"), why));
-        }
+        self.attributes.check()?;
         let mut targets: Vec<i32> = self.descriptors.iter().map(|(target, _)| *target).collect();
         targets.sort_unstable();
         if let Some(target) = targets.first().filter(|target| **target < 3) {

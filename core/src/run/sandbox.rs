@@ -74,6 +74,11 @@ impl Sandbox {
         self
     }
 
+    /// Sets the supplementary groups of the one command that this sandbox is for.
+    pub(crate) fn groups(self, groups: Option<Vec<u32>>) -> Sandbox {
+        self.with(|policy| policy.groups = groups)
+    }
+
     /// Checks the policy without starting anything.
     ///
     /// # Errors

@@ -3,8 +3,9 @@
 use crate::control::{Control, RequestBuffer};
 use crate::sys::{self, Errno, Result};
 use crate::text::ShortText;
+use crate::wire::codec::List;
 use crate::wire::message::Request;
-use crate::wire::plan::{IdRange, namespace, protection};
+use crate::wire::plan::{GROUPS_MAX, IdRange, namespace, protection};
 use core::ffi::CStr;
 
 /// Maps the ids of the caller. An unprivileged process may map no others (user_namespaces(7)).
@@ -46,12 +47,16 @@ pub fn await_caller(control: &Control) -> Result<()> {
 }
 
 /// Becomes the user and keeps the capabilities. Where setgroups(2) is denied, the caller's
-/// supplementary groups stay, and the protection is not reported.
-pub fn become_user(uid: u32, gid: u32) -> Result<u64> {
+/// supplementary groups stay unless `exact`, and the protection is not reported.
+pub fn become_user(uid: u32, gid: u32, groups: List<'_, u32>, exact: bool) -> Result<u64> {
     const NO_SETUID_FIXUP: usize = 1 << 2;
     sys::prctl(sys::process::SET_SECUREBITS, NO_SETUID_FIXUP)?;
-    match sys::drop_groups() {
-        Ok(()) | Err(Errno::EPERM) => {}
+    let mut numbers = [0; GROUPS_MAX];
+    let numbers = numbers.get_mut(..groups.len()).ok_or(Errno::EPROTO)?;
+    numbers.iter_mut().zip(groups.iter()).for_each(|(place, group)| *place = group);
+    match sys::set_groups(numbers) {
+        Ok(()) => {}
+        Err(Errno::EPERM) if !exact => {}
         Err(errno) => return Err(errno),
     }
     sys::become_user(uid, gid)?;

@@ -175,8 +175,8 @@ impl<'a> SetupContext<'a> {
                 ids::check_map(c"/proc/self/gid_map", of(gids, gid))?;
             }
             Step::Await {} => ids::await_caller(self.control)?,
-            Step::BecomeUser { uid, gid } => {
-                self.finished.protections |= ids::become_user(uid, gid)?;
+            Step::BecomeUser { uid, gid, groups, exact } => {
+                self.finished.protections |= ids::become_user(uid, gid, groups, exact)?;
                 self.user = (uid, gid);
             }
             Step::TimeOffsets { monotonic, boottime } => ids::time_offsets(monotonic, boottime)?,

@@ -30,8 +30,9 @@ pub fn become_user(uid: u32, gid: u32) -> Result<()> {
     done(call!(nr::SETRESUID, uid, uid, uid))
 }
 
-pub fn drop_groups() -> Result<()> {
-    done(call!(nr::SETGROUPS, 0, 0))
+/// Sets the supplementary groups.
+pub fn set_groups(groups: &[u32]) -> Result<()> {
+    done(call!(nr::SETGROUPS, groups.len(), groups.as_ptr()))
 }
 
 /// The number of supplementary groups.

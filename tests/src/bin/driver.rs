@@ -120,6 +120,24 @@ impl Ground {
     }
 }
 
+fn set_process(command: &mut Command, name: &str, values: &[i64]) {
+    let number = |value: i64| value.try_into().expect("a number fits its type");
+    let signal = |value: i64| i32::try_from(value).expect("a signal fits its type");
+    match (name, values) {
+        ("umask", &[mask]) => command.umask(number(mask)),
+        ("process_group", &[group]) => command.process_group(signal(group)),
+        ("uid", &[uid]) => command.uid(number(uid)),
+        ("gid", &[gid]) => command.gid(number(gid)),
+        ("groups", groups) => command.groups(groups.iter().map(|group| number(*group))),
+        ("ignore_signals", signals) => {
+            signals.iter().fold(command, |command, value| command.ignore_signal(signal(*value)))
+        }
+        // The Rust runtime ignores SIGPIPE.
+        ("inherit_ignored_signals", _) => command.inherit_ignored_signals(),
+        _ => panic!("no attribute {name} of {values:?}"),
+    };
+}
+
 fn command(ground: &Ground, job: &Job) -> Command {
     let mut command = match ground {
         Ground::Own(sandbox) => sandbox.command(&job.program),
@@ -150,6 +168,9 @@ fn command(ground: &Ground, job: &Job) -> Command {
             "cpu_time" => command.cpu_time(Duration::from_millis(*value)),
             _ => command.pids(*value),
         };
+    }
+    for (name, values) in &job.process {
+        set_process(&mut command, name, values);
     }
     if let Some((rows, columns)) = job.window {
         command.window_size(WindowSize { rows, columns });

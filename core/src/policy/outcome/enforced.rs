@@ -61,8 +61,8 @@ protections! {
     LockedSecurebits "locked-securebits" protections protection::SECUREBITS;
     /// No program executed inside gains privileges.
     NoNewPrivileges "no-new-privileges" protections protection::NO_NEW_PRIVS;
-    /// The command has no supplementary groups. Missing for an unprivileged caller with
-    /// supplementary groups, because the kernel does not let it drop them.
+    /// The command has no supplementary groups. Missing for a command that names some, and for an
+    /// unprivileged caller with supplementary groups, because the kernel does not let it drop them.
     NoGroups "no-groups" protections protection::GROUPS;
     /// No user namespaces can be created inside.
     NoNestedUsers "no-nested-users" protections protection::NO_NESTED_USERS;
