@@ -371,6 +371,28 @@ fn with_command(command: Command) -> Command {
                 .action(ArgAction::Append)
                 .help("Pass this open descriptor, under the same number"),
         )
+        .arg(
+            Arg::new("umask")
+                .long("umask")
+                .value_name("MODE")
+                .value_parser(|text: &str| u32::from_str_radix(text, 8))
+                .help("The umask, in octal: 022 if not given"),
+        )
+        .arg(
+            Arg::new("groups")
+                .long("groups")
+                .value_name("NUMBER,...")
+                .value_delimiter(',')
+                .value_parser(value_parser!(u32))
+                .help("The supplementary groups inside; none if not given"),
+        )
+        .arg(
+            Arg::new("ignore-signal")
+                .long("ignore-signal")
+                .value_name("SIGNAL")
+                .action(ArgAction::Append)
+                .help("Start the program with this signal ignored, as nohup does"),
+        )
         .next_help_heading(None::<&str>)
         .arg(
             Arg::new("COMMAND")

@@ -225,7 +225,7 @@ fn files(matches: &ArgMatches) -> Result<Option<Value>> {
 }
 
 /// A signal by its number or name, with or without `SIG`.
-fn number_of_signal(text: &str) -> Option<i32> {
+pub fn number_of_signal(text: &str) -> Option<i32> {
     let name = if text.starts_with("SIG") { text.to_owned() } else { format!("SIG{text}") };
     text.parse().ok().or_else(|| Signal::from_str(&name).ok().map(|signal| signal as i32))
 }

@@ -110,6 +110,17 @@ pub fn command(matches: &ArgMatches, make: impl FnOnce(&OsStr) -> Command) -> Re
     if let Some(directory) = matches.get_one::<OsString>("cwd") {
         command.current_dir(Path::new(directory));
     }
+    if let Some(mask) = matches.get_one::<u32>("umask") {
+        command.umask(*mask);
+    }
+    if let Some(groups) = matches.get_many::<u32>("groups") {
+        command.groups(groups.copied());
+    }
+    for text in matches.get_many::<String>("ignore-signal").unwrap_or_default() {
+        let number = policy::number_of_signal(text)
+            .ok_or_else(|| Failure::new(format!("--ignore-signal {text}: no such signal")))?;
+        command.ignore_signal(number);
+    }
     for number in matches.get_many::<i32>("fd").unwrap_or_default() {
         command.fd(*number, seclude::copy_of_number(&format!("--fd {number}"), *number)?);
     }
