@@ -12,7 +12,7 @@ prefix=$1 place=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$(dirname "$here")")
-wanted=${*:-wrapper ctest meson autotools bats tap check cmocka gtest cargo nextest}
+wanted=${*:-wrapper ctest meson autotools bats tap check cmocka gtest cargo nextest go node java}
 passed=0 failed=0 skipped=0
 mkdir -p "$place"
 rm -rf "${place:?}"/*
@@ -55,7 +55,8 @@ hides() {
 nothing_left() { # NAME
     if pgrep -f '^seclude-harness-leftover' >"$log"; then fail "$1: leftovers"; else pass "$1: no leftovers"; fi
 }
-has() { command -v "$1" >/dev/null 2>&1; }
+# Asks another shell: here some names are functions of this script.
+has() { sh -c 'command -v "$0"' "$1" >/dev/null 2>&1; }
 
 wrapper() {
     check "$who: the wrapper" 0 seclude run --test -- "$work/port"
@@ -184,6 +185,41 @@ nextest() {
     check "$who: nextest" 0 \
         sh -c 'cd "$0" && cargo nextest run --test-threads 4 --hide-progress-bar' "$work/cargo"
     shows "$who: nextest counts them" "3 passed"
+}
+
+# block LANGUAGE: the program in this language that the page shows
+block() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" "$root/docs/other-languages.md" | sed '1d;$d'; }
+# says NAME COMMAND...: the program prints what the page says
+says() {
+    title=$1
+    shift
+    check "$title" 0 "$@"
+    if [ "$(tail -n 2 "$log")" = "$(printf 'hello\n3')" ]; then pass "$title, its output"; else fail "$title, its output"; fi
+}
+# The languages' own caches are not an ordinary user's, so these run as the caller alone.
+go() {
+    [ "$who" = "$caller" ] || return 0
+    has go || { skip go "no go"; return; }
+    mkdir -p "$work/go"
+    block go >"$work/go/hello.go"
+    says "$who: Go" env GOCACHE="$work/go/cache" GOFLAGS=-mod=mod go run "$work/go/hello.go"
+}
+node() {
+    [ "$who" = "$caller" ] || return 0
+    has npm || { skip node "no npm"; return; }
+    mkdir -p "$work/node"
+    block js >"$work/node/hello.js"
+    check "$who: koffi is installed" 0 \
+        npm install --prefix "$work/node" --no-audit --no-fund --cache "$work/node/cache" koffi@2
+    says "$who: Node.js" command node "$work/node/hello.js"
+}
+java() {
+    [ "$who" = "$caller" ] || return 0
+    jna=/usr/share/java/jna.jar
+    { has javac && [ -e "$jna" ]; } || { skip java "no javac or libjna-java"; return; }
+    mkdir -p "$work/java"
+    block java >"$work/java/Hello.java"
+    says "$who: Java" command java -cp "$jna" "$work/java/Hello.java"
 }
 
 all() { # WHO: as this user
