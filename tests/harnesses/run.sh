@@ -53,7 +53,11 @@ hides() {
     if grep -qF -e "$2" "$log"; then fail "$1: \"$2\""; else pass "$1"; fi
 }
 nothing_left() { # NAME
-    if pgrep -f '^seclude-harness-leftover' >"$log"; then fail "$1: leftovers"; else pass "$1: no leftovers"; fi
+    if pgrep -f '^seclude-harness-leftover' >"$log"; then
+        fail "$1: leftovers"
+    else
+        pass "$1: no leftovers"
+    fi
 }
 # Asks another shell: here some names are functions of this script.
 has() { sh -c 'command -v "$0"' "$1" >/dev/null 2>&1; }
@@ -123,8 +127,8 @@ tap() {
 unit() {
     name=$1 line=$2 source=$3
     shift 3
-    check "$who: $name is built" 0 cc -Wall -Wextra -Werror -o "$work/$name" "$here/c/$source" "$@" \
-        -I"$prefix/include" -L"$prefix/lib" -lseclude
+    check "$who: $name is built" 0 cc -Wall -Wextra -Werror -o "$work/$name" "$here/c/$source" \
+        "$@" -I"$prefix/include" -L"$prefix/lib" -lseclude
     check "$who: $name" 0 "$work/$name"
     check "$who: $name, a failure" some env SAMPLE_FAILS=1 "$work/$name"
     shows "$who: $name shows file and line of a failure" "$source:$line"
@@ -194,7 +198,11 @@ says() {
     title=$1
     shift
     check "$title" 0 "$@"
-    if [ "$(tail -n 2 "$log")" = "$(printf 'hello\n3')" ]; then pass "$title, its output"; else fail "$title, its output"; fi
+    if [ "$(tail -n 2 "$log")" = "$(printf 'hello\n3')" ]; then
+        pass "$title, its output"
+    else
+        fail "$title, its output"
+    fi
 }
 # The languages' own caches are not an ordinary user's, so these run as the caller alone.
 go() {
@@ -244,8 +252,9 @@ else
         chmod -R a+rX "$place/samples"
         rm -f "$outside" /tmp/seclude-harness-sample
         install -d -o 65534 -g 65534 "$place/ordinary"
-        HOME=$place SECLUDE_HARNESSES_WHO=nobody setpriv --reuid=65534 --regid=65534 --clear-groups \
-            sh "$place/samples/run.sh" "$prefix" "$place/ordinary" "$wanted" >"$place/nobody.log"
+        HOME=$place SECLUDE_HARNESSES_WHO=nobody \
+            setpriv --reuid=65534 --regid=65534 --clear-groups sh "$place/samples/run.sh" \
+            "$prefix" "$place/ordinary" "$wanted" >"$place/nobody.log"
         sed '$d' "$place/nobody.log"
         counts=$(tail -n 1 "$place/nobody.log")
         passed=$((passed + $(echo "$counts" | cut -d' ' -f1)))
