@@ -13,7 +13,7 @@ export CARGO PYTHON
 
 table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/python SECLUDE_TEST_FACES=rust,c,python
 # Documents whose programs are run: each block of code that is followed by what it prints.
-shown := README.md core/README.md python/README.md $(addprefix docs/,tutorial.md ci.md services.md tests.md command-line.md notebooks.md outcomes.md errors.md rust.md c.md python.md nesting.md)
+shown := README.md core/README.md python/README.md $(addprefix docs/,tutorial.md ci.md services.md tests.md command-line.md interpreters.md notebooks.md outcomes.md errors.md rust.md c.md python.md nesting.md)
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     # faces: end
     from .host import Check, Report, doctor
     from .interaction import Command, Interaction, interact
+    from .interpreter import Execution, Interpreter, InterpreterError, InterpreterLost
     from .job import Job
     from .join import Joined, NamedCell, cells, enter, persist, release
     from .namespace_list import LiveNamespace, Namespaces, namespaces
@@ -82,7 +83,11 @@ __all__ = [
     "CompletedRun",
     "Copied",
     "Ended",
+    "Execution",
     "Interaction",
+    "Interpreter",
+    "InterpreterError",
+    "InterpreterLost",
     "Io",
     "Job",
     "Joined",
@@ -159,6 +164,7 @@ _HOMES = {
     # faces: end
     ".host": "Check Report doctor",
     ".interaction": "Command Interaction interact",
+    ".interpreter": "Execution Interpreter InterpreterError InterpreterLost",
     ".job": "Job",
     ".join": "Joined NamedCell cells enter persist release",
     ".namespace_list": "LiveNamespace Namespaces namespaces",

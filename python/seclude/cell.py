@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -61,6 +62,24 @@ class Cell(CommandRunner):
     def pid(self) -> int:
         """The process id of the warden as the caller sees it. A reset changes it."""
         return self._core.pid()
+
+    def interpreter(
+        self,
+        *,
+        preload: Iterable[str] = (),
+        path: Iterable[Text] = (),
+        python: Text = "python3",
+        program: Sequence[Text] | None = None,
+    ) -> seclude.Interpreter:
+        """Start a warm interpreter in this cell: state from call to call, a reset by fork.
+
+        `preload` are modules to import once, and `path` further directories inside to find them in.
+        `python` is the interpreter inside. `program` is another program in its place, which speaks
+        the protocol of `docs/interpreters.md`.
+        """
+        from .interpreter import Interpreter
+
+        return Interpreter(self, preload=preload, path=path, python=python, program=program)
 
     def publish(self, name: str) -> None:
         """Publish the cell under a name, by which other processes of this user can `enter` it.

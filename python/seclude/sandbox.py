@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, Self, Unpack, get_type_hints
 
 import seclude
@@ -242,6 +242,26 @@ class Sandbox(CommandRunner):
         from .cell import Cell
 
         return Cell(self)
+
+    def interpreter(
+        self,
+        *,
+        preload: Iterable[str] = (),
+        path: Iterable[Text] = (),
+        python: Text = "python3",
+        program: Sequence[Text] | None = None,
+    ) -> seclude.Interpreter:
+        """Start a warm interpreter in a cell of its own: state from call to call, a reset by fork.
+
+        `preload` are modules to import once, and `path` further directories inside to find them in.
+        `python` is the interpreter inside. `program` is another program in its place, which speaks
+        the protocol of `docs/interpreters.md`.
+        """
+        from .interpreter import Interpreter
+
+        return Interpreter(
+            self.cell(), preload=preload, path=path, python=python, program=program, owns=True
+        )
 
     def pool(self, size: int | None = None, *, reuse: bool = False) -> seclude.Pool:
         """Start a pool that keeps `size` sandboxes ready, by default one for each processor.
