@@ -85,6 +85,8 @@ pub enum Fault {
     Once(usize),
     /// From this index on, every call with this number: an old kernel, or a filter.
     From(usize, usize),
+    /// Every call with one of these names.
+    Names(&'static [&'static str]),
     /// Every call whose line starts with one of these texts.
     Lines(Vec<String>),
 }
@@ -200,6 +202,7 @@ impl Kernel {
         let fits = |fault: &Fault| match fault {
             Fault::Once(at) => index == *at,
             Fault::From(at, of) => index >= *at && number == *of,
+            Fault::Names(names) => names.contains(&trace::name(number)),
             Fault::Lines(starts) => starts.iter().any(|start| line.starts_with(start.as_str())),
         };
         let other = self.fault.as_ref().filter(|(fault, _)| fits(fault)).map(|(_, answer)| *answer);

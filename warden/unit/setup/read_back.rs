@@ -28,6 +28,7 @@ fn assert_caught(line: &str, step: usize, errno: Errno) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it takes many minutes")]
 fn an_id_map_that_was_not_written_is_noticed() {
     let check = index_of(&plan(), |step| matches!(step, Step::CheckMaps { .. }));
     for map in ["uid_map", "gid_map"] {
@@ -87,6 +88,7 @@ fn a_filter_that_was_not_loaded_is_noticed() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it takes many minutes")]
 fn groups_that_stay_are_not_reported_as_gone() {
     use crate::wire::plan::protection::GROUPS;
     let (outcome, in_force) = applied_by_a_liar("setgroups 0");
