@@ -106,7 +106,8 @@ package: ## the published crate, built from its own package
 miri: ## the unit tests of the wire and the warden under Miri, which finds undefined behaviour; takes a nightly compiler
 	$(call say,the wire and the warden under Miri)
 	sh tests/needs-nightly.sh miri rust-src
-	$(CARGO) +nightly miri test --quiet --package seclude-wire --package seclude-warden
+	MIRIFLAGS="-Zmiri-permissive-provenance -Zmiri-provenance-gc=0" \
+		$(CARGO) +nightly miri test --quiet --package seclude-wire --package seclude-warden
 
 coverage: ## how many lines of the Rust code the tests reach, by room: tests/README.md
 	$(call say,coverage)

@@ -5,6 +5,7 @@ extern crate std;
 
 mod entries;
 mod scan;
+mod setup;
 mod text;
 mod walk;
 mod watch;

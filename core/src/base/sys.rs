@@ -55,8 +55,12 @@ fn own_pidfd_by_socket() -> io::Result<OwnedFd> {
             &raw mut length,
         )
     };
-    if result != 0 || number < 0 {
+    if result != 0 {
         return Err(io::Error::last_os_error());
+    }
+    // `errno` is that of an earlier call where this one has succeeded.
+    if number < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
     // SAFETY: the kernel has just created this descriptor, close-on-exec as every pidfd.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })

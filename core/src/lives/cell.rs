@@ -155,8 +155,8 @@ impl Cell {
     ///
     /// # Errors
     ///
-    /// An error if the cell has been closed, or if processes appear faster than they can be
-    /// stopped.
+    /// An error if the cell has been closed, if processes appear faster than they can be stopped,
+    /// or if the kernel does not freeze them within 400 ms. Everything continues then.
     pub fn freeze(&self) -> Result<Freezer> {
         self.alive()?.freeze()
     }

@@ -35,32 +35,32 @@ pub fn verify((uid, gid): (u32, u32)) -> Result<()> {
 
 /// Loads the warden's own filter. Replaces the placeholders in it with the process ids: that of
 /// this warden, and those reserved for entering wardens if there are any.
+///
+/// # Errors
+///
+/// Also the error of getpid(2), which a filter around the caller may refuse. A filter with another
+/// process id would guard nothing.
 pub fn load_filter(program: &[u8], reserves_pids: bool) -> Result<()> {
     /// BPF_JMP | BPF_JEQ | BPF_K
     const JUMP_EQUAL: u16 = 0x15;
     const INSTRUCTION: usize = 8;
-    let meant = |k: u32| match k {
-        guard::OWN => Some(sys::process_id().unsigned_abs()),
-        guard::ENTRANTS if reserves_pids => Some(guard::FIRST_ENTRANT),
-        _ => None,
-    };
-    let operand = |instruction: &[u8]| match *instruction {
+    let placeholder = |instruction: &[u8]| match *instruction {
         [a, b, _, _, c, d, e, f] if u16::from_ne_bytes([a, b]) == JUMP_EQUAL => {
-            Some(u32::from_ne_bytes([c, d, e, f]))
+            let k = u32::from_ne_bytes([c, d, e, f]);
+            (k == guard::OWN || k == guard::ENTRANTS && reserves_pids).then_some(k)
         }
         _ => None,
     };
-    if !program
-        .chunks_exact(INSTRUCTION)
-        .any(|instruction| operand(instruction).and_then(meant).is_some())
-    {
+    if !program.chunks_exact(INSTRUCTION).any(|instruction| placeholder(instruction).is_some()) {
         return sys::load_filter(program, BypassToken::default());
     }
+    let own = sys::known_process_id()?;
     let mut copy = Pages::new(program.len(), false)?;
     let copy = copy.bytes().get_mut(..program.len()).ok_or(Errno::EPROTO)?;
     copy.copy_from_slice(program);
     for instruction in copy.chunks_exact_mut(INSTRUCTION) {
-        if let Some(number) = operand(instruction).and_then(meant) {
+        if let Some(k) = placeholder(instruction) {
+            let number = if k == guard::OWN { own } else { guard::FIRST_ENTRANT };
             instruction[4..].copy_from_slice(&number.to_ne_bytes());
         }
     }

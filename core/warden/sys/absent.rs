@@ -104,6 +104,7 @@ impl Call {
             // These succeed and change nothing.
             nr::SETRESUID | nr::SETRESGID => [NONE, NONE, NONE, 0, 0],
             nr::PERSONALITY => [NONE, 0, 0, 0, 0],
+            nr::GETPID => [0; 5],
             _ => return None,
         })
     }

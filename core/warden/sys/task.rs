@@ -51,9 +51,15 @@ pub fn child_signal() -> Result<Fd> {
     ))
 }
 
-/// The id of this process in its own pid namespace.
+/// The id of this process in its own pid namespace; 0 if a filter around the caller refuses the
+/// call.
 pub fn process_id() -> i32 {
     call!(nr::GETPID).map_or(0, |pid| pid as i32)
+}
+
+/// The id of this process in its own pid namespace, for what would protect nothing with another.
+pub fn known_process_id() -> Result<u32> {
+    call!(nr::GETPID).map(|pid| pid as u32)
 }
 
 pub fn kill(pid: i32, signal: i32) -> Result<()> {

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// How many times to check that all processes are in the frozen cgroup.
+/// How many times to check that all processes are in the frozen cgroup, and that they are frozen.
 const ROUNDS: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(2);
+const FREEZE: &str = "freeze everything inside";
 
 /// The directories whose processes are frozen.
 #[derive(Debug)]
@@ -40,7 +41,8 @@ impl Cgroup {
     /// # Errors
     ///
     /// An error if the warden's process id is unknown or a cgroup file cannot be written. An error
-    /// if new processes appear faster than they can be frozen.
+    /// if new processes appear faster than they can be frozen, or if the kernel does not freeze
+    /// them in time. Nothing stays frozen after an error.
     pub fn freeze(
         &mut self,
         warden: i32,
@@ -64,13 +66,14 @@ impl Cgroup {
                     Err(error) => all = all.and(unless_gone(&place, Err(error))),
                 }
             }
-            let moved = freeze_v2(v2.process_directory(), warden).map(|place| frozen.push(place));
-            let still = frozen.iter().map(|path| {
-                unless_gone(path, await_state(&path.join("cgroup.events"), "frozen 1"))
-            });
-            let still = still.fold(all.and(moved), Result::and);
+            let moved = freeze_v2(v2.process_directory(), warden);
+            frozen.push(v2.process_directory().path().join(FROZEN));
+            let held = all.and(moved).and_then(|()| await_v2(&frozen));
+            if held.is_err() {
+                let _ = thaw_v2(&frozen);
+            }
             self.frozen = Some(Frozen::V2(frozen));
-            return still.map(|()| Some(Froze::V2));
+            return held.map(|()| Some(Froze::V2));
         }
         let directory = match self.frozen.take() {
             Some(Frozen::V1(directory)) => Some(directory),
@@ -86,14 +89,16 @@ impl Cgroup {
             }
         };
         let Some(directory) = directory else { return Ok(None) };
-        freeze_v1(&directory, inside)?;
         let path = directory.path().join("freezer.state");
-        let state = File::options()
-            .write(true)
-            .open(&path)
-            .map_err(|error| failed("open", &path, &error))?;
+        let state = freeze_v1(&directory, inside).and_then(|()| {
+            File::options().write(true).open(&path).map_err(|error| failed("open", &path, &error))
+        });
+        if state.is_err() {
+            let _ = directory.write("freezer.state", "THAWED");
+        }
+        // It is kept after an error too, because dropping it would kill the processes in it.
         self.frozen = Some(Frozen::V1(directory));
-        Ok(Some(Froze::V1(state)))
+        state.map(|state| Some(Froze::V1(state)))
     }
 
     /// Thaws every process. Returns whether a cgroup had frozen them.
@@ -103,13 +108,7 @@ impl Cgroup {
     /// An error if a cgroup file cannot be written.
     pub fn thaw(&mut self) -> Result<bool> {
         match &self.frozen {
-            Some(Frozen::V2(paths)) => {
-                let thawed = paths
-                    .iter()
-                    .map(|path| unless_gone(path, write(&path.join("cgroup.freeze"), "0")));
-                // `fold` goes through all of them, even after a failure.
-                thawed.fold(Ok(()), Result::and).map(|()| true)
-            }
+            Some(Frozen::V2(paths)) => thaw_v2(paths).map(|()| true),
             Some(Frozen::V1(directory)) => {
                 directory.write("freezer.state", "THAWED").map(|()| true)
             }
@@ -140,13 +139,13 @@ fn admit(path: &Path, pid: i32) -> Result<()> {
 }
 
 fn too_many_new_processes() -> Error {
-    Error::new(ErrorKind::HostLimit, "freeze everything inside")
+    Error::new(ErrorKind::HostLimit, FREEZE)
         .because("new processes came faster than they could be frozen")
 }
 
 /// Freezes the whole directory, the warden included, while the processes are moved. None of them
 /// can escape by forking.
-fn freeze_v2(directory: &Directory, warden: i32) -> Result<PathBuf> {
+fn freeze_v2(directory: &Directory, warden: i32) -> Result<()> {
     let frozen = directory.path().join(FROZEN);
     match fs::create_dir(&frozen) {
         Err(error) if error.raw_os_error() != Some(libc::EEXIST) => {
@@ -158,7 +157,21 @@ fn freeze_v2(directory: &Directory, warden: i32) -> Result<PathBuf> {
     directory.write("cgroup.freeze", "1")?;
     let moved = move_all_but(directory, &frozen, warden);
     directory.write("cgroup.freeze", "0")?;
-    moved.map(|()| frozen)
+    moved
+}
+
+/// Waits until the kernel reports these directories as frozen.
+fn await_v2(frozen: &[PathBuf]) -> Result<()> {
+    frozen.iter().try_for_each(|path| {
+        unless_gone(path, await_state(&path.join("cgroup.events"), "frozen 1"))
+    })
+}
+
+fn thaw_v2(frozen: &[PathBuf]) -> Result<()> {
+    let thawed =
+        frozen.iter().map(|path| unless_gone(path, write(&path.join("cgroup.freeze"), "0")));
+    // `fold` goes through all of them, even after a failure.
+    thawed.fold(Ok(()), Result::and)
 }
 
 fn move_all_but(directory: &Directory, frozen: &Path, warden: i32) -> Result<()> {
@@ -187,11 +200,14 @@ fn freeze_v1(directory: &Directory, inside: impl Fn() -> Result<Vec<i32>>) -> Re
             admit(directory.path(), pid)?;
         }
     }
-    let _ = directory.write("freezer.state", "THAWED");
     Err(too_many_new_processes())
 }
 
-/// Waits for a state, at most `ROUNDS` times `PAUSE`. A process in an uninterruptible wait for a
+/// Waits for a state, at most `ROUNDS` times `PAUSE`.
+///
+/// # Errors
+///
+/// An error if the file does not show the state by then. A process in an uninterruptible wait for a
 /// disk freezes only afterwards, which may take longer.
 fn await_state(file: &Path, wanted: &str) -> Result<()> {
     for _ in 0..ROUNDS {
@@ -201,5 +217,42 @@ fn await_state(file: &Path, wanted: &str) -> Result<()> {
         }
         thread::sleep(PAUSE);
     }
-    Ok(())
+    let waited = PAUSE.saturating_mul(ROUNDS).as_millis();
+    Err(Error::new(ErrorKind::HostLimit, FREEZE)
+        .because(format!("{} does not show {wanted:?} after {waited} ms", file.display()))
+        .hint("a process that waits for a disk freezes only afterwards: try again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory with the files of a cgroup that is to be frozen.
+    fn cgroup(below: &Path, name: &str, events: &str) -> PathBuf {
+        let path = below.join(name);
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("cgroup.freeze"), "1").unwrap();
+        fs::write(path.join("cgroup.events"), events).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_process_that_does_not_freeze_is_an_error_that_says_so() {
+        let place = std::env::temp_dir().join(super::super::directory::new_name().unwrap());
+        let frozen = cgroup(&place, "frozen", "populated 1\nfrozen 1\n");
+        let waits = cgroup(&place, "waits", "populated 1\nfrozen 0\n");
+        let gone = place.join("gone");
+        await_v2(&[frozen.clone(), gone.clone()]).expect("the control: both count as frozen");
+        let all = [frozen.clone(), waits.clone(), gone];
+        let error = await_v2(&all).expect_err("one is not frozen");
+        assert_eq!((error.kind(), error.step()), (ErrorKind::HostLimit, FREEZE));
+        let told = error.to_string();
+        assert!(told.contains("waits/cgroup.events does not show \"frozen 1\""), "{told}");
+        assert!(error.remedy().is_some_and(|remedy| remedy.contains("try again")), "{told}");
+        thaw_v2(&all).expect("the files are there");
+        for path in [frozen, waits] {
+            assert_eq!(fs::read_to_string(path.join("cgroup.freeze")).unwrap(), "0");
+        }
+        fs::remove_dir_all(place).unwrap();
+    }
 }

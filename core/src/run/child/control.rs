@@ -91,7 +91,8 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// If the cgroup cannot be frozen, or if the request cannot be sent to the warden.
+    /// If the cgroup cannot be frozen within 400 ms, or if the request cannot be sent to the warden.
+    /// Everything continues then.
     pub fn freeze(&mut self) -> Result<Freezer> {
         match self.outcome {
             Some(_) => Ok(Freezer::Signal),

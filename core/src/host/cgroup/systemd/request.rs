@@ -31,7 +31,7 @@ pub fn scope(pid: u32, name: &str) -> Result<PathBuf, SystemdRefusal> {
     let uid = nix::unistd::geteuid().as_raw();
     let addresses = addresses(uid, |name| std::env::var(name).ok());
     let unit = format!("{name}.scope");
-    ask(&addresses, pid, &unit, Instant::now() + LIMIT)?;
+    ask(&addresses, pid, &unit, LIMIT)?;
     let membership = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|error| {
         let action = format!("read /proc/{pid}/cgroup");
         match error.raw_os_error().filter(|errno| Shortage::of(*errno).is_some()) {
@@ -66,19 +66,22 @@ pub fn addresses(uid: u32, variable: impl Fn(&str) -> Option<String>) -> Vec<Add
     addresses
 }
 
-/// Asks the manager on the first bus that has one to create `unit` around `pid`.
+/// Asks the manager on the first bus that has one to create `unit` around `pid`. `limit` is the time
+/// for the whole exchange.
 pub fn ask(
     addresses: &[Address],
     pid: u32,
     unit: &str,
-    until: Instant,
+    limit: Duration,
 ) -> Result<(), SystemdRefusal> {
+    let until = Instant::now() + limit;
     let mut refusal = SystemdRefusal::new("there is no bus to ask systemd on");
     for address in addresses {
         match converse(address, pid, unit, until) {
             Ok(()) => return Ok(()),
             Err(JobEnd::NoManager(cause)) => refusal = SystemdRefusal::new(cause),
             Err(JobEnd::Refused(refusal)) => return Err(refusal),
+            Err(JobEnd::Faulty(fault, what)) => return Err(refused(fault, &what, limit)),
         }
     }
     Err(refusal.hint(remedy()))
@@ -89,6 +92,8 @@ enum JobEnd {
     /// No manager received a request. Another bus may have one.
     NoManager(String),
     Refused(SystemdRefusal),
+    /// The bus failed at this.
+    Faulty(Fault, String),
 }
 
 fn converse(address: &Address, pid: u32, unit: &str, until: Instant) -> Result<(), JobEnd> {
@@ -111,11 +116,10 @@ fn converse(address: &Address, pid: u32, unit: &str, until: Instant) -> Result<(
         Fault::Answer { name, .. } if is_absence(&name) => {
             JobEnd::NoManager(format!("no systemd manager is on the bus at {address}"))
         }
-        fault => JobEnd::Refused(refused(fault, &format!("systemd does not start {unit}"))),
+        fault => JobEnd::Faulty(fault, format!("systemd does not start {unit}")),
     })?;
-    let result = finished(&mut bus, &job).map_err(|fault| {
-        JobEnd::Refused(refused(fault, &format!("systemd does not finish {unit}")))
-    })?;
+    let result = finished(&mut bus, &job)
+        .map_err(|fault| JobEnd::Faulty(fault, format!("systemd does not finish {unit}")))?;
     match result.as_str() {
         "done" => Ok(()),
         result => Err(JobEnd::Refused(SystemdRefusal::new(format!(
@@ -165,18 +169,16 @@ fn removed(message: &Message, job: &OwnedObjectPath) -> Option<String> {
 fn before(fault: Fault, address: &Address) -> JobEnd {
     match fault {
         Fault::Broken(cause) => JobEnd::NoManager(cause),
-        fault => {
-            JobEnd::Refused(refused(fault, &format!("the bus at {address} does not let us in")))
-        }
+        fault => JobEnd::Faulty(fault, format!("the bus at {address} does not let us in")),
     }
 }
 
-fn refused(fault: Fault, what: &str) -> SystemdRefusal {
+fn refused(fault: Fault, what: &str, limit: Duration) -> SystemdRefusal {
     match fault {
         Fault::Broken(cause) => SystemdRefusal::new(format!("{what}: {cause}")),
         Fault::Short(errno) => SystemdRefusal::short(what, errno as i32),
         Fault::Late => {
-            SystemdRefusal::new(format!("{what}: no answer within {} s", LIMIT.as_secs()))
+            SystemdRefusal::new(format!("{what}: no answer within {} s", limit.as_secs_f64()))
         }
         Fault::Answer { name, text } => {
             let refusal =

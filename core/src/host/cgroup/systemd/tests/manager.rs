@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
@@ -89,7 +89,7 @@ impl Daemon {
     }
 
     pub fn ask(&self, limit: Duration) -> Result<(), SystemdRefusal> {
-        ask(&[self.place.address()], std::process::id(), UNIT, Instant::now() + limit)
+        ask(&[self.place.address()], std::process::id(), UNIT, limit)
     }
 }
 
