@@ -226,3 +226,24 @@ print(*sorted(name for name in set(sys.modules) - before if "seclude" in name))
     told = python(code).stdout.split()
     assert told == ["seclude", "seclude._seclude", "seclude.testing", "seclude.testing.plugin"]
     assert sys.executable
+
+
+def test_a_limit_that_is_not_available(pytester: pytest.Pytester) -> None:
+    # It concerns the one test, and not those after it.
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.seclude(memory="64M", require=["memory"], cgroup="/")
+        def test_limited(): ...
+
+        @pytest.mark.seclude(memory=object())
+        def test_wrong(): ...
+
+        @pytest.mark.seclude
+        def test_other(): ...
+        """
+    )
+    done = run(pytester, "-rs")
+    print(done.stdout.str())
+    done.assert_outcomes(passed=1, skipped=1, errors=1)

@@ -17,7 +17,6 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from .cases import become_inside
 from .channel import Inner
 
 
@@ -121,7 +120,6 @@ def main(fd: int) -> None:
     """Run the test that the channel names."""
     channel = Inner(fd)
     wanted = channel.request
-    become_inside()
     # A crash, or the end of the wall time, shows where the test was.
     faulthandler.enable()
     sys.path[:] = wanted["path"]

@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar, Unpack, cast
 
-from ..errors import PolicyError, SetupError
+from ..errors import SecludeError
 from ..policy import Policy
 from . import place
+from .channel import is_inside
 
 # unittest leaves the frames of such a module out of what it shows.
 __unittest = True
@@ -27,8 +28,6 @@ ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType]
 
 _POLICY = "_seclude_policy"
 _RUN = "_seclude_run"
-_inside = False
-"""Whether this process runs one test, and so runs it in place."""
 
 
 class IsolatedFailure(AssertionError):
@@ -72,14 +71,8 @@ class _Method:
         _take_over(owner)
 
 
-def become_inside() -> None:
-    """Run decorated tests in place from now on: this is the process of one."""
-    global _inside
-    _inside = True
-
-
 def _in_place() -> bool:
-    return _inside or os.environ.get("SECLUDE_TESTS") == "off"
+    return is_inside() or os.environ.get("SECLUDE_TESTS") == "off"
 
 
 def _take_over(case: type[unittest.TestCase]) -> None:
@@ -144,7 +137,8 @@ def _report(
         else:
             result.addSkip(test, f"seclude: {denied}")
         return
-    except (PolicyError, SetupError) as error:
+    # A TypeError is about the value of a keyword.
+    except (SecludeError, TypeError) as error:
         result.addError(test, _failure(f"seclude: {error}"))
         return
     finished = False

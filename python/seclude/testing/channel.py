@@ -43,10 +43,20 @@ class Outer:
         self._file.close()
 
 
+_inside = False
+
+
+def is_inside() -> bool:
+    """Return whether this is the process of one test, which runs that in place."""
+    return _inside
+
+
 class Inner:
     """The side of the test's process. Takes the descriptor over."""
 
     def __init__(self, fd: int) -> None:
+        global _inside
+        _inside = True
         # Close-on-exec, because a program that the test starts has nothing to say here.
         self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)
         os.close(fd)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ..errors import PolicyError, SecludeError, SetupError
+from ..errors import PolicyError, SecludeError
 from . import place
 from .plugin import DENIED, MODE, needed
 
@@ -37,7 +37,7 @@ def run(item: pytest.Item, nextitem: pytest.Item | None, path: list[str]) -> Non
 def _reports(item: pytest.Item, path: list[str]) -> Iterator[pytest.TestReport]:
     config = item.config
     if DENIED in config.stash:
-        yield _denied(item)
+        yield _denied(item, config.stash[DENIED])
         return
     try:
         policy = _policy(item)
@@ -46,9 +46,11 @@ def _reports(item: pytest.Item, path: list[str]) -> Iterator[pytest.TestReport]:
         show = config.getoption("capture") != "fd"
         ran = place.run(box, lambda fd: _words(config, fd), _request(item, path), show=show)
     except place.Denied as denied:
-        config.stash[DENIED] = str(denied)
-        yield _denied(item)
-    except (PolicyError, SetupError) as error:
+        if denied.for_all:
+            config.stash[DENIED] = str(denied)
+        yield _denied(item, str(denied))
+    # A TypeError is about the value of a keyword.
+    except (SecludeError, TypeError) as error:
         yield _failed(item, "setup", f"seclude: {error}")
     else:
         yield from _relayed(item, ran)
@@ -167,9 +169,9 @@ def _failed(item: pytest.Item, phase: str, text: str) -> pytest.TestReport:
     return _made(item, phase, "failed", text)
 
 
-def _denied(item: pytest.Item) -> pytest.TestReport:
+def _denied(item: pytest.Item, why: str) -> pytest.TestReport:
     """Return the report of a test that this host cannot isolate: skipped, or failed."""
-    reason = f"seclude: {item.config.stash[DENIED]}"
+    reason = f"seclude: {why}"
     if item.config.stash[MODE] == "require":
         return _failed(item, "setup", reason)
     path, line, _ = item.location

@@ -34,7 +34,14 @@ DENIED = ("namespaces-denied", "unsupported", "limit-unavailable")
 
 
 class Denied(Exception):
-    """This host does not allow the isolation. The text says why."""
+    """This host does not allow the isolation. The text says why.
+
+    It can be `for_all` tests, or for this one, such as a limit that is not available.
+    """
+
+    def __init__(self, error: SetupError) -> None:
+        super().__init__(str(error))
+        self.for_all = error.kind == "namespaces-denied"
 
 
 class Ran:
@@ -142,7 +149,7 @@ def run(
             )
         except SetupError as error:
             if error.kind in DENIED:
-                raise Denied(str(error)) from error
+                raise Denied(error) from error
             raise
         output = (done.stdout or b"").decode(errors="replace")
         return Ran(done.outcome, channel.messages(), output)
