@@ -7,6 +7,7 @@ the outer run, and sends its reports there.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -53,8 +54,8 @@ _SETTINGS: dict[str, Any] = {
     "seclude_workers": False,
 }
 """The options that mean something else for one test inside. Those of plugins may be absent."""
-_WRITERS = ("terminalreporter", "lfplugin", "nfplugin", "stepwiseplugin")
-"""The plugins that show the run, or remember it for the next one."""
+_WRITERS = ("lfplugin", "nfplugin", "stepwiseplugin")
+"""The plugins that remember the run for the next one."""
 
 
 class Reporter:
@@ -81,8 +82,13 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Take out the plugins that write."""
+        """Take out the plugins that write, and keep the terminal's from showing anything."""
         self._config = config
+        if config.pluginmanager.has_plugin("terminalreporter"):
+            # Not taken out, because others need its writer: the comparison of values, for one.
+            # They find no attribute for this but the private one.
+            writer = config.get_terminal_writer()
+            writer._file = io.StringIO()
         for name in _WRITERS:
             if config.pluginmanager.has_plugin(name):
                 config.pluginmanager.unregister(name=name)
