@@ -215,16 +215,34 @@ class HasSubclass(unittest.TestCase):
 
 @isolated()
 class Decorated(HasSubclass):
-    """Not collected by its base's name, and run in a process of its own."""
+    """A decorated class: its tests run in processes of their own."""
 
 
-def test_a_base_class_is_not_changed() -> None:
-    for case, here in ((HasSubclass, True), (Decorated, False)):
+class Derived(Decorated):
+    """A subclass is like the class that it derives from."""
+
+    set_up_in = 0
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Tell in which process it ran."""
+        super().setUpClass()
+        cls.set_up_in = os.getpid()
+
+    def test_it(self) -> None:
+        """Find the fixture of the class in the same process."""
+        super().test_it()
+        assert self.set_up_in == os.getpid()
+
+
+def test_bases_and_subclasses() -> None:
+    for case, here in ((HasSubclass, True), (Decorated, False), (Derived, False)):
         HasSubclass.ran_in = 0
         result = unittest.TestResult()
-        case("test_it").run(result)
-        assert result.wasSuccessful()
+        unittest.TestSuite([case("test_it")]).run(result)
+        assert (result.testsRun, result.errors, result.failures) == (1, [], [])
         assert (HasSubclass.ran_in == os.getpid()) is here
+    assert Derived.set_up_in == 0
 
 
 def test_the_decorator_is_cheap(

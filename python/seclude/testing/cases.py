@@ -28,6 +28,7 @@ ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType]
 
 _POLICY = "_seclude_policy"
 _RUN = "_seclude_run"
+_FIXTURES = ("setUpClass", "tearDownClass")
 
 
 class IsolatedFailure(AssertionError):
@@ -94,16 +95,27 @@ def _take_over(case: type[unittest.TestCase]) -> None:
         case.run = run  # type: ignore[method-assign]
         setattr(case, _RUN, True)
     if _POLICY in vars(case):
-        for name in ("setUpClass", "tearDownClass"):
-            setattr(case, name, classmethod(_only_inside(getattr(case, name).__func__)))
+        for name in _FIXTURES:
+            _keep_inside(case, name)
+        declared = case.__init_subclass__.__func__  # type: ignore[attr-defined]
+
+        def declare(subclass: type[unittest.TestCase], /, **options: Any) -> None:
+            declared(subclass, **options)
+            for name in vars(subclass).keys() & set(_FIXTURES):
+                _keep_inside(subclass, name)
+
+        case.__init_subclass__ = classmethod(declare)  # type: ignore[assignment]
 
 
-def _only_inside(fixture: Callable[[type], None]) -> Callable[[type], None]:
+def _keep_inside(case: type[unittest.TestCase], name: str) -> None:
+    """Let a fixture of the class do nothing outside."""
+    fixture: Callable[[type], None] = getattr(case, name).__func__
+
     def run(case: type) -> None:
         if _in_place():
             fixture(case)
 
-    return run
+    setattr(case, name, classmethod(run))
 
 
 def _run_inside(
