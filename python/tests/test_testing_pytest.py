@@ -263,3 +263,43 @@ def test_the_marks_keywords(pytester: pytest.Pytester) -> None:
             "seclude: mark: 5 has no name; hint: keywords*",
         ]
     )
+
+
+def test_subtests(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("_pytest.subtests", reason="pytest has subtests from 9.0 on")
+    pytester.makepyfile(
+        """
+        import os, pytest
+
+        @pytest.mark.seclude
+        def test_some(subtests):
+            for number in range(3):
+                with subtests.test("of", number=number):
+                    assert number != 1
+            os.kill(os.getpid(), 9)
+        """
+    )
+    done = run(pytester, "--seclude=require")
+    done.stdout.fnmatch_lines(
+        [
+            # The text of a parameter, as under pytest-xdist.
+            "*_ test_some [[]of] (number='1') _*",
+            "E*assert 1 != 1",
+            "seclude: the process of this test: killed by SIGKILL, during its call",
+        ]
+    )
+
+
+def test_a_test_that_goes_elsewhere(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it="""
+        import os, pytest
+
+        def test_goes():
+            os.chdir("/")
+
+        @pytest.mark.seclude
+        def test_after(): ...
+        """
+    )
+    run(pytester, "--seclude=require", "test_it.py").assert_outcomes(passed=2)

@@ -141,8 +141,10 @@ def _report(
 ) -> None:
     request = _request(test, result)
     try:
-        box = place.sandbox(policy, [os.getcwd(), os.path.dirname(request["file"])])
-        ran = place.run(box, lambda fd: ["-m", "seclude.testing.case", str(fd)], request, show=True)
+        here = os.getcwd()
+        box = place.sandbox(policy, [here, os.path.dirname(request["file"])])
+        words = ["-m", "seclude.testing.case"]
+        ran = place.run(box, lambda fd: [*words, str(fd)], request, cwd=here, show=True)
     except place.Denied as denied:
         if os.environ.get("SECLUDE_TESTS") == "require":
             result.addError(test, _failure(f"seclude: {denied}"))

@@ -19,7 +19,7 @@ from ..errors import PolicyError, SecludeError
 from . import place
 from .plugin import DENIED, MODE, needed
 
-_PHASES = ("setup", "call", "teardown")
+_PHASES: tuple[Any, ...] = ("setup", "call", "teardown")
 _SHOWN = 1 << 16
 """How many characters of a process's own output a report holds: the last ones."""
 
@@ -44,7 +44,14 @@ def _reports(item: pytest.Item, path: list[str]) -> Iterator[pytest.TestReport]:
         box = place.sandbox(policy, [*path, *needed(config, item.path.parent)])
         # Without capture by descriptor, the output of programs goes to the caller's terminal.
         show = config.getoption("capture") != "fd"
-        ran = place.run(box, lambda fd: _words(config, fd), _request(item, path), show=show)
+        ran = place.run(
+            box,
+            lambda fd: _words(config, fd),
+            _request(item, path),
+            # The arguments may be relative paths, and a test may have gone elsewhere.
+            cwd=config.invocation_params.dir,
+            show=show,
+        )
     except place.Denied as denied:
         if denied.for_all:
             config.stash[DENIED] = str(denied)
@@ -95,15 +102,18 @@ def _request(item: pytest.Item, path: list[str]) -> dict[str, Any]:
 
 def _relayed(item: pytest.Item, ran: place.Ran) -> Iterator[pytest.TestReport]:
     """Yield the reports of the process, then one of its end if that came too early."""
-    finished: list[str] = []
+    at = 0  # the phase that is not finished
     failed = False
     troubles: list[str] = []
     for message in ran.messages:
         match message["kind"]:
             case "report":
                 report = _report(item.config, message["data"])
-                if report.when in _PHASES:
-                    finished.append(report.when)
+                # A subtest has a report of its own kind, which finishes nothing.
+                if message["data"].get("$report_type") == pytest.TestReport.__name__:
+                    at = _PHASES.index(report.when) + 1
+                    if report.when == "setup" and not report.passed:
+                        at = _PHASES.index("teardown")
                 failed = failed or report.failed
                 if report.failed and ran.output:
                     report.sections.append(_output(ran))
@@ -114,9 +124,9 @@ def _relayed(item: pytest.Item, ran: place.Ran) -> Iterator[pytest.TestReport]:
                 _warn(item, message)
             case "exit":
                 pytest.exit(message["text"])
-    if "teardown" in finished and (failed or ran.outcome.ended.name == "exited"):
+    if at == len(_PHASES) and (failed or ran.outcome.ended.name == "exited"):
         return
-    phase = _PHASES[min(finished.count("setup") + finished.count("call"), 2)]
+    phase = _PHASES[min(at, 2)]
     if troubles:
         text = "\n".join(troubles)
     else:

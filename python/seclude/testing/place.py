@@ -129,7 +129,12 @@ def interpreter(*words: str) -> list[str]:
 
 
 def run(
-    box: Sandbox, words: Callable[[int], list[str]], request: dict[str, Any], *, show: bool
+    box: Sandbox,
+    words: Callable[[int], list[str]],
+    request: dict[str, Any],
+    *,
+    cwd: str | os.PathLike[str],
+    show: bool,
 ) -> Ran:
     """Run a test's process to its end. `words` gets the descriptor of the channel.
 
@@ -143,7 +148,7 @@ def run(
                 stdin=seclude.DEVNULL,
                 stdout=None if show else seclude.PIPE,
                 stderr=None if show else seclude.STDOUT,
-                cwd=os.getcwd(),
+                cwd=cwd,
                 env=environment(),
                 pass_fds=[channel.fileno()],
             )
